@@ -1,0 +1,15 @@
+//! Medical images in the terminal, and what they show, zero-shot. For research, not for diagnosis.
+//!
+//! Five words carry the program: **Msg, Model, update, Effect, view**. Everything slow or impure happens behind an
+//! [`app::Effect`] and comes back as an [`app::Msg`]. The rooms, from the top; an arrow never points upwards, and
+//! `tests/layering.rs` reads the `use` lines to see that:
+//!
+//! * shell: [`runtime`], [`terminal`], [`preview`], [`commands`] (and `main`, [`cli`])
+//! * presentation: [`ui`]: `&Model` in, cells out
+//! * application: [`app`]: pure state and its transitions
+//! * services: [`watch`], [`library`], [`engine`]
+//! * model: [`encoder`]: the only room that knows libtorch
+//! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+
+pub mod media;
+pub mod scoring;
