@@ -11,5 +11,9 @@
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 
+pub mod app;
+pub mod engine;
+pub mod library;
 pub mod media;
 pub mod scoring;
+pub mod ui;

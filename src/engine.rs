@@ -1,0 +1,58 @@
+//! What the engine says, until the engine itself is here.
+
+use std::path::PathBuf;
+
+use crate::library::Outcome;
+
+/// Which queue a job waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Ahead of others: someone looks at it.
+    Interactive,
+    /// Among many.
+    Bulk,
+}
+
+/// What the engine says.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// It begins to load a model.
+    Loading {
+        /// Its name.
+        model: String,
+    },
+    /// It is ready for pictures.
+    Ready {
+        /// The model's name.
+        model: String,
+        /// Where it computes.
+        device: String,
+        /// The prompt set's name.
+        prompts: String,
+        /// What to do for a better one.
+        hint: Option<String>,
+        /// What is worth knowing.
+        warnings: Vec<String>,
+    },
+    /// The model or the prompts cannot be used.
+    Failed {
+        /// Why.
+        message: String,
+    },
+    /// A file is finished.
+    Done {
+        /// The file.
+        path: PathBuf,
+        /// As submitted.
+        generation: u64,
+        /// One for each frame asked for, or one failure.
+        outcomes: Vec<Outcome>,
+    },
+    /// How it goes.
+    Rate {
+        /// Over the last seconds.
+        images_per_second: f64,
+        /// Pictures waiting.
+        queued: usize,
+    },
+}
