@@ -14,13 +14,10 @@ pub enum Lane {
 }
 
 /// What the engine says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// It begins to load a model.
-    Loading {
-        /// Its name.
-        model: String,
-    },
+    Loading,
     /// It is ready for pictures.
     Ready {
         /// The model's name.
@@ -29,8 +26,8 @@ pub enum Event {
         device: String,
         /// The prompt set's name.
         prompts: String,
-        /// What to do for a better one.
-        hint: Option<String>,
+        /// The model knows phantoms only: a real one is needed for patients' pictures.
+        synthetic_only: bool,
         /// What is worth knowing.
         warnings: Vec<String>,
     },

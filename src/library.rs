@@ -37,7 +37,10 @@ pub struct Record {
 
 /// Why a file has no result; `kind` and `message` are the contract's error object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Failure { pub kind: ErrorKind, pub message: String }
+pub struct Failure { pub kind: ErrorKind, pub message: String,
+    /// There is no picture in the file at all: met in a folder, it is counted and yields no line.
+    #[serde(skip)]
+    pub not_picture: bool }
 
 /// What became of one file.
 pub type Outcome = Result<Record, Failure>;

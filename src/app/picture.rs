@@ -68,6 +68,17 @@ pub struct PreviewKey {
     pub epoch: u32,
 }
 
+impl PreviewKey {
+    /// Both name the same preview, one perhaps better than the other.
+    pub fn same_but_quality(&self, other: &Self) -> bool {
+        *self
+            == Self {
+                quality: self.quality,
+                ..other.clone()
+            }
+    }
+}
+
 /// An answered preview.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Previewed {
