@@ -27,7 +27,6 @@ pub use msg::{Msg, Severity};
 pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
 
 use crate::engine::{Event, Lane};
-use detail::Detail;
 use model::{EngineState, REST, Rest, WatchState};
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
@@ -223,12 +222,12 @@ impl Model {
         vec![target.map_or(Effect::Unpreview, Effect::Preview)]
     }
 
-    /// Rows of the result panel that scroll, and how many lines there are for them.
+    /// Rows of the result panel that scroll, and how many lines there are to scroll through.
     pub(crate) fn result_extent(&self) -> (usize, usize) {
         let Some(area) = self.panels().result else {
             return (0, 0);
         };
-        let lines: Vec<Detail> = self.details(usize::from(area.width).saturating_sub(2));
-        (usize::from(area.height).saturating_sub(1), lines.len())
+        let (columns, rows) = (usize::from(area.width).saturating_sub(2), usize::from(area.height));
+        (rows.saturating_sub(detail::notice(columns, rows).len()), self.details(columns).len())
     }
 }

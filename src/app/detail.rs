@@ -5,7 +5,7 @@ use super::model::{EngineState, Model};
 use super::popup::kind_word;
 use super::results::{FileState, Standing, Tally};
 use super::text;
-use crate::library::Record;
+use crate::library::{NOTICE, Record};
 use crate::media::Kind;
 use crate::scoring::{Decision, Mode};
 
@@ -197,6 +197,17 @@ impl Model {
         }));
         lines.extend(facts(record));
         lines
+    }
+}
+
+/// What results are not for, in lines of at most `width` columns, for the end of a panel `height` rows high: it is in sight
+/// wherever results are, and shortened only where there is no room for all of it.
+pub(crate) fn notice(width: usize, height: usize) -> Vec<String> {
+    let lines = text::wrap(NOTICE, width);
+    match height {
+        _ if lines.len() * 3 <= height => lines,
+        2.. => vec![text::cut_end("Not a diagnosis.", width)],
+        _ => Vec::new(),
     }
 }
 
