@@ -16,9 +16,6 @@ pub(crate) mod popup;
 pub(crate) mod results;
 pub mod text;
 
-#[cfg(test)]
-mod tests;
-
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
 pub use keys::{Action, Keymap, KeymapError};
