@@ -12,4 +12,5 @@
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 
 pub mod media;
+pub mod phantom;
 pub mod scoring;
