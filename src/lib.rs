@@ -14,4 +14,5 @@
 pub mod encoder;
 pub mod library;
 pub mod media;
+pub mod phantom;
 pub mod scoring;
