@@ -11,5 +11,7 @@
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 
+pub mod encoder;
+pub mod library;
 pub mod media;
 pub mod scoring;
