@@ -71,11 +71,14 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// A sentence for the user.
     pub message: String,
+    /// There is no picture in the file at all: met in a folder, it is counted and yields no line.
+    #[serde(skip)]
+    pub not_picture: bool,
 }
 
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
-        Self { kind: error.kind, message: error.message }
+        Self { kind: error.kind, message: error.message, not_picture: error.not_picture }
     }
 }
 

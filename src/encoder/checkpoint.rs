@@ -1,7 +1,7 @@
 //! A folder as the hub serves it becomes an [`Encoder`].
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -144,4 +144,41 @@ fn name(folder: &Path) -> String {
         return id.replace("--", "/");
     }
     parts.last().cloned().unwrap_or_default()
+}
+
+/// Where a model comes from, as `--model` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The one that is built in.
+    Demo,
+    /// A checkpoint's folder.
+    Folder(PathBuf),
+}
+
+impl Source {
+    /// `demo`, else a folder.
+    pub fn parse(text: &str) -> Self {
+        if text == crate::config::DEMO { Self::Demo } else { Self::Folder(PathBuf::from(text)) }
+    }
+
+    /// Name while the model is not loaded yet.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Demo => crate::config::DEMO.to_owned(),
+            Self::Folder(folder) => name(folder),
+        }
+    }
+
+    /// Reads the model.
+    pub fn open(&self, device: Device, fit: Option<Fit>) -> Result<Box<dyn Encoder>, EncoderError> {
+        match self {
+            Self::Demo => Ok(Box::new(super::demo::open(device, fit)?)),
+            Self::Folder(folder) if folder.is_dir() => open(folder, device, fit),
+            Self::Folder(folder) => Err(EncoderError::Unsupported(format!(
+                "--model {}: no such folder; give `demo`, or a folder that holds config.json, model.safetensors, \
+                 tokenizer.json and preprocessor_config.json",
+                folder.display()
+            ))),
+        }
+    }
 }

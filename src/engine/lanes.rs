@@ -98,16 +98,6 @@ impl<T> Lanes<T> {
         self.filled.notify_all();
         self.drained.notify_all();
     }
-
-    /// Takes what is inside without waiting.
-    pub(super) fn drain(&self) -> Vec<T> {
-        let mut state = self.state();
-        let mut items: Vec<T> = state.interactive.drain(..).collect();
-        items.extend(state.bulk.drain(..));
-        drop(state);
-        self.drained.notify_all();
-        items
-    }
 }
 
 #[cfg(test)]

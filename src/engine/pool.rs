@@ -73,10 +73,8 @@ fn prepare(shared: &Shared, job: Job, first: Loaded) {
 
 fn apply(preprocess: &Preprocess, loaded: &Loaded) -> Result<Input, MediaError> {
     media::contain("preprocessing", || {
-        let fault = |error: crate::encoder::EncoderError| MediaError {
-            kind: ErrorKind::Malformed,
-            message: error.to_string(),
-        };
-        preprocess.apply(&loaded.picture).map_err(fault)
+        preprocess
+            .apply(&loaded.picture)
+            .map_err(|error| MediaError::new(ErrorKind::Malformed, error.to_string()))
     })
 }

@@ -140,7 +140,7 @@ impl<'a> Worker<'a> {
     /// One embedding or failure per input. Out of memory halves the batch and goes on.
     fn encode(&mut self, inputs: &[Input]) -> Vec<Result<Vec<f32>, Failure>> {
         let failed = |message: String| {
-            let failure = Failure { kind: ErrorKind::Internal, message };
+            let failure = Failure { kind: ErrorKind::Internal, message, not_picture: false };
             inputs.iter().map(|_| Err(failure.clone())).collect()
         };
         match catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(inputs))) {
