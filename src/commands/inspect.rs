@@ -1,0 +1,46 @@
+//! `inspect`: what a file is and how it is shown.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::media::{self, DicomInfo, MediaError, Options, Picture};
+
+/// What `inspect` prints of one frame, and the picture that the encoder would see of it.
+///
+/// The keys and their order are a contract; `window` is `(center, width)` to use instead of the file's own. Of a
+/// window or LUT that colour does not have, `null` is told.
+pub fn report(
+    path: &Path,
+    frame: u32,
+    window: Option<(f64, f64)>,
+) -> Result<(Value, Picture), MediaError> {
+    let loaded = media::load(path, &Options { frame, window })?;
+    let info = &loaded.info;
+    let mut report = Map::new();
+    report.insert("path".into(), path.to_string_lossy().into());
+    report.insert("kind".into(), json!(info.kind));
+    report.insert("width".into(), info.width.into());
+    report.insert("height".into(), info.height.into());
+    report.insert("frames".into(), info.frames.into());
+    report.insert("frame".into(), frame.into());
+    report.insert("stats".into(), json!(loaded.picture.stats()));
+    if let Some(dicom) = &info.dicom {
+        describe(dicom, &mut report);
+    }
+    Ok((Value::Object(report), loaded.picture))
+}
+
+fn describe(dicom: &DicomInfo, report: &mut Map<String, Value>) {
+    report.insert(
+        "transfer_syntax".into(),
+        dicom.transfer_syntax.as_str().into(),
+    );
+    report.insert("photometric".into(), dicom.photometric.as_str().into());
+    report.insert("bits_stored".into(), dicom.bits_stored.into());
+    report.insert("signed".into(), dicom.signed.into());
+    report.insert("samples".into(), dicom.samples.into());
+    report.insert("modality".into(), json!(dicom.modality));
+    report.insert("body_part".into(), json!(dicom.body_part));
+    report.insert("window".into(), json!(dicom.window));
+}
