@@ -14,7 +14,9 @@ pub const NAME: &str = "medivision-tui";
 pub const DEMO: &str = "demo";
 
 /// How pictures reach the terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Graphics {
     /// What the terminal says it can.
@@ -64,19 +66,35 @@ impl Config {
     /// Reads `given`, or the user's config.toml if there is one.
     pub fn load(given: Option<&Path>) -> Result<Self, ConfigError> {
         let folders = Folders::new();
-        let usual = folders.as_ref().map(|folders| folders.config.join("config.toml"));
-        let Some(path) = given.map(Path::to_owned).or(usual) else { return Ok(Self::default()) };
+        let usual = folders
+            .as_ref()
+            .map(|folders| folders.config.join("config.toml"));
+        let Some(path) = given.map(Path::to_owned).or(usual) else {
+            return Ok(Self::default());
+        };
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path),
-            Err(error) if error.kind() == ErrorKind::NotFound && given.is_none() => Ok(Self::default()),
-            Err(error) => Err(ConfigError { path, line: None, reason: error.to_string() }),
+            Err(error) if error.kind() == ErrorKind::NotFound && given.is_none() => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(ConfigError {
+                path,
+                line: None,
+                reason: error.to_string(),
+            }),
         }
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            ConfigError { path: path.to_owned(), line, reason: error.message().to_owned() }
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            ConfigError {
+                path: path.to_owned(),
+                line,
+                reason: error.message().to_owned(),
+            }
         })
     }
 }
@@ -120,9 +138,13 @@ mod tests {
 
     #[test]
     fn a_fault_names_file_line_and_key() {
-        let error = Config::parse("model = \"demo\"\nmodle = \"x\"\n", Path::new("c.toml")).unwrap_err();
+        let error =
+            Config::parse("model = \"demo\"\nmodle = \"x\"\n", Path::new("c.toml")).unwrap_err();
         assert_eq!(error.line, Some(2));
-        assert!(error.to_string().starts_with("c.toml:2: ") && error.reason.contains("modle"), "{error}");
+        assert!(
+            error.to_string().starts_with("c.toml:2: ") && error.reason.contains("modle"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -78,7 +78,11 @@ pub struct Failure {
 
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
-        Self { kind: error.kind, message: error.message, not_picture: error.not_picture }
+        Self {
+            kind: error.kind,
+            message: error.message,
+            not_picture: error.not_picture,
+        }
     }
 }
 
@@ -125,7 +129,9 @@ pub fn record(
         prompts_digest: provenance.prompts.digest.clone(),
         mode: provenance.mode,
         device: provenance.card.device.clone(),
-        at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        at: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
         notice: NOTICE,
     }
 }
@@ -149,7 +155,10 @@ mod tests {
     #[test]
     fn a_name_that_is_not_utf8_keeps_its_bytes() {
         let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff.png"));
-        assert_eq!(name(path), ("a\u{fffd}.png".to_owned(), Some("Yf8ucG5n".to_owned())));
+        assert_eq!(
+            name(path),
+            ("a\u{fffd}.png".to_owned(), Some("Yf8ucG5n".to_owned()))
+        );
         assert_eq!(name(Path::new("ü.png")), ("ü.png".to_owned(), None));
     }
 }

@@ -31,7 +31,9 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Watch(_)) => Err(Fault::usage("watch pending")),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Prompts(arguments)) => commands::prompts::run(&arguments.action, &setup),
-        Some(Command::Demo(arguments)) => commands::demo::write(arguments, &setup).map(|_| exit::OK),
+        Some(Command::Demo(arguments)) => {
+            commands::demo::write(arguments, &setup).map(|_| exit::OK)
+        }
         Some(Command::Doctor(arguments)) => commands::doctor::run(arguments.json, &setup),
         Some(Command::Completions { shell }) => Ok(commands::completions::run(*shell)),
     }

@@ -86,7 +86,10 @@ const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_1];
 impl Preprocess {
     /// Reads `preprocessor_config.json` or `processor_config.json`; `path` is for the messages.
     pub fn from_json(json: &[u8], path: &Path) -> Result<Self, EncoderError> {
-        let fault = |reason: String| EncoderError::File { path: path.to_owned(), reason };
+        let fault = |reason: String| EncoderError::File {
+            path: path.to_owned(),
+            reason,
+        };
         let mut config: Config = serde_json::from_slice(json).map_err(|e| fault(e.to_string()))?;
         let nested = config.image_processor.take();
         Self::from_config(&nested.map_or(config, |inner| *inner)).map_err(fault)
@@ -98,13 +101,20 @@ impl Preprocess {
         }
         let size = config.size.unwrap_or(Size::Number(224));
         let crop = config.do_center_crop.unwrap_or(config.crop_size.is_some());
-        let (width, height) = if crop { config.crop_size.unwrap_or(size).sides() } else { size.sides() };
+        let (width, height) = if crop {
+            config.crop_size.unwrap_or(size).sides()
+        } else {
+            size.sides()
+        };
         if !(1..=4096).contains(&width) || !(1..=4096).contains(&height) {
             return Err(format!("a picture of {width}×{height} cannot be used"));
         }
         let normalise = config.do_normalize.unwrap_or(true);
         let (mean, std) = if normalise {
-            (config.image_mean.unwrap_or(CLIP_MEAN), config.image_std.unwrap_or(CLIP_STD))
+            (
+                config.image_mean.unwrap_or(CLIP_MEAN),
+                config.image_std.unwrap_or(CLIP_STD),
+            )
         } else {
             ([0.0; 3], [1.0; 3])
         };
@@ -118,7 +128,11 @@ impl Preprocess {
             shortest: size.sides().0.min(size.sides().1).max(1),
             filter: filter(config.resample.unwrap_or(3))?,
             fit: if crop { Fit::Crop } else { Fit::Squash },
-            rescale: if config.do_rescale == Some(false) { 1.0 } else { rescale },
+            rescale: if config.do_rescale == Some(false) {
+                1.0
+            } else {
+                rescale
+            },
             mean,
             std,
         })
@@ -166,9 +180,13 @@ impl Preprocess {
         let left = offset(w, target_w);
         let top = offset(h, target_h);
         for y in 0..target_h {
-            let Some(row) = inside(y, top, h) else { continue };
+            let Some(row) = inside(y, top, h) else {
+                continue;
+            };
             for x in 0..target_w {
-                let Some(column) = inside(x, left, w) else { continue };
+                let Some(column) = inside(x, left, w) else {
+                    continue;
+                };
                 let to = (y * target_w + x) * 3;
                 out[to..to + 3].copy_from_slice(&resized.rgb(row * w + column));
             }
@@ -186,7 +204,8 @@ impl Preprocess {
             Fit::Crop => ((self.shortest * w / h).max(1), self.shortest),
             Fit::Pad => {
                 let factor = (self.width as f64 / w as f64).min(self.height as f64 / h as f64);
-                let side = |n: usize, limit: usize| ((n as f64 * factor).round() as usize).clamp(1, limit);
+                let side =
+                    |n: usize, limit: usize| ((n as f64 * factor).round() as usize).clamp(1, limit);
                 (side(w, self.width), side(h, self.height))
             }
         }
@@ -208,11 +227,17 @@ fn filter(number: u8) -> Result<fr::FilterType, String> {
 /// transformers: `top = (height - crop) // 2`, and for a picture smaller than the crop the padding's ceiling half
 /// comes first.
 fn offset(size: usize, target: usize) -> isize {
-    if size >= target { -(((size - target) / 2) as isize) } else { (target - size).div_ceil(2) as isize }
+    if size >= target {
+        -(((size - target) / 2) as isize)
+    } else {
+        (target - size).div_ceil(2) as isize
+    }
 }
 
 fn inside(at: usize, offset: isize, size: usize) -> Option<usize> {
-    usize::try_from(at as isize - offset).ok().filter(|&n| n < size)
+    usize::try_from(at as isize - offset)
+        .ok()
+        .filter(|&n| n < size)
 }
 
 enum Resized {
@@ -229,16 +254,28 @@ impl Resized {
     }
 }
 
-fn resize(picture: &Picture, w: usize, h: usize, filter: fr::FilterType) -> Result<Resized, EncoderError> {
-    let fault = |error: &dyn std::fmt::Display| EncoderError::Unsupported(format!("the picture cannot be resized: {error}"));
+fn resize(
+    picture: &Picture,
+    w: usize,
+    h: usize,
+    filter: fr::FilterType,
+) -> Result<Resized, EncoderError> {
+    let fault = |error: &dyn std::fmt::Display| {
+        EncoderError::Unsupported(format!("the picture cannot be resized: {error}"))
+    };
     let (kind, bytes) = match &picture.pixels {
         Pixels::Luma(v) => (fr::PixelType::U8, v),
         Pixels::Rgb(v) => (fr::PixelType::U8x3, v),
     };
-    let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind).map_err(|e| fault(&e))?;
+    let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind)
+        .map_err(|e| fault(&e))?;
     let mut target = fr::images::Image::new(w as u32, h as u32, kind);
-    let options = fr::ResizeOptions::new().resize_alg(fr::ResizeAlg::Convolution(filter)).use_alpha(false);
-    fr::Resizer::new().resize(&source, &mut target, &options).map_err(|e| fault(&e))?;
+    let options = fr::ResizeOptions::new()
+        .resize_alg(fr::ResizeAlg::Convolution(filter))
+        .use_alpha(false);
+    fr::Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| fault(&e))?;
     let bytes = target.into_vec();
     Ok(match kind {
         fr::PixelType::U8 => Resized::Luma(bytes),
