@@ -81,7 +81,7 @@ struct Config {
 
 /// CLIP's published normalisation.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_1];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl Preprocess {
     /// Reads `preprocessor_config.json` or `processor_config.json`; `path` is for the messages.
