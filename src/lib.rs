@@ -12,8 +12,14 @@
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 
 pub mod app;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod encoder;
 pub mod engine;
 pub mod library;
 pub mod media;
+pub mod phantom;
+pub mod prompts;
 pub mod scoring;
 pub mod ui;

@@ -1,6 +1,27 @@
 //! A file becomes a [`Picture`]: format by content, limits before decoding, panics contained.
+//!
+//! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
+//! that holds none of them (see [`MediaError::not_picture`]).
+
+mod contain;
+pub mod dicom;
+mod error;
+pub mod jpeg;
+pub mod limits;
+mod orient;
+mod png;
+mod read;
+mod sniff;
+mod text;
+pub mod walk;
 
 use serde::Serialize;
+use std::path::Path;
+
+pub use contain::{contain, contained_panic};
+pub use error::{ErrorKind, MediaError};
+pub use sniff::{Sniffed, sniff};
+pub use text::clean;
 
 /// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,43 +43,117 @@ pub enum Pixels {
     Rgb(Vec<u8>),
 }
 
+/// Smallest, largest and mean 8-bit value of a picture; of colour the Rec. 601 luma.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    /// Smallest value, 0–255.
+    pub min: u8,
+    /// Largest value, 0–255.
+    pub max: u8,
+    /// Mean of all pixels.
+    pub mean: f64,
+}
+
+impl Picture {
+    /// Smallest, largest and mean value; colour counts as its Rec. 601 luma `0.299 R + 0.587 G + 0.114 B`.
+    pub fn stats(&self) -> Stats {
+        let mut histogram = [0_u64; 256];
+        match &self.pixels {
+            Pixels::Luma(data) => {
+                for &value in data {
+                    histogram[usize::from(value)] += 1;
+                }
+            }
+            Pixels::Rgb(data) => {
+                for pixel in data.chunks_exact(3) {
+                    histogram[usize::from(luma(pixel))] += 1;
+                }
+            }
+        }
+        let count: u64 = histogram.iter().sum();
+        let sum: u64 = (0_u64..).zip(&histogram).map(|(value, n)| value * n).sum();
+        Stats {
+            min: histogram.iter().position(|&n| n > 0).unwrap_or(0) as u8,
+            max: histogram.iter().rposition(|&n| n > 0).unwrap_or(0) as u8,
+            mean: sum as f64 / count.max(1) as f64,
+        }
+    }
+
+    /// The picture as interleaved RGB bytes, grey repeated in the three channels: `height × width × 3`.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        match &self.pixels {
+            Pixels::Luma(data) => data.iter().flat_map(|&v| [v, v, v]).collect(),
+            Pixels::Rgb(data) => data.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mode = match self.pixels {
+            Pixels::Luma(_) => "grey",
+            Pixels::Rgb(_) => "RGB",
+        };
+        write!(f, "Picture({} × {}, {mode})", self.width, self.height)
+    }
+}
+
+/// Rec. 601 luma of an RGB pixel, rounded, in the fixed-point weights that libjpeg and Pillow use.
+fn luma(pixel: &[u8]) -> u8 {
+    let (r, g, b) = (
+        u32::from(pixel[0]),
+        u32::from(pixel[1]),
+        u32::from(pixel[2]),
+    );
+    ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
+}
+
 /// What the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind { Jpeg, Png, Dicom }
-
-/// Why a file yields no picture. The names are a contract (`error.kind` in results).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorKind { NotFound, Permission, Unsupported, Malformed, Truncated, TooLarge, NoPixels, Internal }
-
-/// A failure with a sentence for the user. The message is free of control characters and of patient values.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
-#[error("{message}")]
-pub struct MediaError { pub kind: ErrorKind, pub message: String }
+pub enum Kind {
+    /// JPEG, any process.
+    Jpeg,
+    /// PNG; of an animated one the default picture.
+    Png,
+    /// A DICOM object with pixels.
+    Dicom,
+}
 
 /// What is known of a file beside its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Info {
+    /// What the file is.
     pub kind: Kind,
+    /// Columns of the picture as shown (after the EXIF orientation).
     pub width: u32,
+    /// Rows of the picture as shown.
     pub height: u32,
     /// Number of frames, 1 for JPEG and PNG.
     pub frames: u32,
-    /// The file carries the SYNTHETIC mark (it is a phantom, not a patient).
+    /// The file carries the SYNTHETIC mark (it is a phantom, not a patient): a JPEG comment or PNG text that begins
+    /// with `SYNTHETIC`, or DICOM's Synthetic Data (0008,001C) = YES.
     pub synthetic: bool,
     /// What only DICOM knows.
     pub dicom: Option<DicomInfo>,
 }
 
+/// What a DICOM object says about its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DicomInfo {
+    /// Transfer syntax UID; where the file names none, the one its bytes were read with.
     pub transfer_syntax: String,
+    /// Photometric Interpretation (0028,0004).
     pub photometric: String,
+    /// Bits Stored (0028,0101).
     pub bits_stored: u16,
+    /// Pixel Representation (0028,0103) is two's complement.
     pub signed: bool,
+    /// Samples per Pixel (0028,0002).
     pub samples: u16,
+    /// Modality (0008,0060).
     pub modality: Option<String>,
+    /// Body Part Examined (0018,0015).
     pub body_part: Option<String>,
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
@@ -66,11 +161,30 @@ pub struct DicomInfo {
 
 /// The range of modality values that is spread over black to white (PS3.3 C.11.2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Window { pub center: f64, pub width: f64, pub source: WindowSource }
+pub struct Window {
+    /// Middle of the range, in modality units.
+    pub center: f64,
+    /// Extent of the range, in modality units.
+    pub width: f64,
+    /// Where it came from.
+    pub source: WindowSource,
+}
 
+/// Where a [`Window`] came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WindowSource { File, Lut, FunctionalGroup, Argument, Minmax }
+pub enum WindowSource {
+    /// Window Center and Width of the data set.
+    File,
+    /// The first item of the VOI LUT Sequence.
+    Lut,
+    /// The frame's or the shared functional group of an enhanced object.
+    FunctionalGroup,
+    /// The caller's [`Options::window`].
+    Argument,
+    /// The full range of the frame's modality values, padding excluded.
+    Minmax,
+}
 
 /// What to decode.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,12 +196,75 @@ pub struct Options {
 }
 
 /// A decoded file: what it is, and frame `frame` as shown.
-#[derive(Clone, PartialEq)]
-pub struct Loaded { pub info: Info, pub frame: u32, pub picture: Picture,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What the file is.
+    pub info: Info,
+    /// The frame decoded, from 0.
+    pub frame: u32,
+    /// That frame as shown.
+    pub picture: Picture,
     /// `blake3:<hex>` of the file's bytes.
-    pub content: String }
+    pub content: String,
+}
 
-// pub fn load(path: &std::path::Path, options: &Options) -> Result<Loaded, MediaError>
-// pub fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError>   // used by load, tests, fuzz
-// pub fn sniff(head: &[u8]) -> Option<Sniffed>   // what the first bytes say
-// pub mod walk: pub fn walk(roots) -> iterator of found files: see INTERFACE "Walking"
+/// Reads and decodes one file.
+///
+/// A FIFO, socket, device or folder is an error and never waited for. A file that holds no picture is told from a
+/// damaged one by [`MediaError::not_picture`].
+pub fn load(path: &Path, options: &Options) -> Result<Loaded, MediaError> {
+    let bytes = read::file(path)?;
+    let (info, picture) =
+        decode(&bytes, options).map_err(|error| sniff::judge(error, &bytes, path))?;
+    let content = format!("blake3:{}", blake3::hash(&bytes).to_hex());
+    Ok(Loaded {
+        info,
+        frame: options.frame,
+        picture,
+        content,
+    })
+}
+
+/// Decodes a file that is already in memory. Bad input of any kind is an error, never a panic.
+pub fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
+    match sniff(bytes) {
+        Sniffed::Jpeg => contain("JPEG", || jpeg::decode(bytes, options)),
+        Sniffed::Png => contain("PNG", || png::decode(bytes, options)),
+        Sniffed::Dicom => contain("DICOM", || dicom::decode(bytes, options)),
+        Sniffed::Other(format) => Err(MediaError::new(
+            ErrorKind::Unsupported,
+            format!("{format} is not supported; JPEG, PNG and DICOM are"),
+        )),
+        Sniffed::Unknown if bytes.is_empty() => Err(MediaError::no_picture(
+            ErrorKind::Truncated,
+            "the file is empty",
+        )),
+        Sniffed::Unknown => Err(MediaError::no_picture(
+            ErrorKind::Unsupported,
+            "not a picture: neither JPEG nor PNG nor DICOM",
+        )),
+    }
+}
+
+/// What a file is and how large, without decoding its pixels; the window of a DICOM object is left open.
+pub fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+    match sniff(bytes) {
+        Sniffed::Jpeg => contain("JPEG", || jpeg::probe(bytes)),
+        Sniffed::Png => contain("PNG", || png::probe(bytes)),
+        Sniffed::Dicom => contain("DICOM", || dicom::probe(bytes)),
+        Sniffed::Other(_) | Sniffed::Unknown => Err(decode(bytes, &Options::default())
+            .err()
+            .unwrap_or_else(|| MediaError::no_picture(ErrorKind::Unsupported, "not a picture"))),
+    }
+}
+
+/// Refuses a frame that a single picture does not have.
+fn only_frame(options: &Options) -> Result<(), MediaError> {
+    if options.frame == 0 {
+        return Ok(());
+    }
+    Err(limits::no_such_frame(options.frame, 1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! DICOM objects: from bytes to the picture that the object asks for.
+//!
+//! The way of a pixel (PS3.4 N.2): stored value → modality LUT → VOI LUT or window → 8 bits → inverted for MONOCHROME1.
+//! Colour goes to RGB without window. The object's own first window or LUT is used; without one the full range of the
+//! frame's modality values, padding excluded.
+
+mod codec;
+mod color;
+mod dataset;
+mod file;
+mod frames;
+mod layout;
+mod lut;
+mod rle;
+mod samples;
+mod syntax;
+mod tags;
+mod voi;
+mod what;
+
+use super::error::MediaError;
+use super::{DicomInfo, Info, Kind, Options, Picture, Pixels, Window, WindowSource, clean, limits};
+use dataset::DataSet;
+use file::DicomFile;
+use layout::{Layout, Photometric};
+use samples::Samples;
+
+/// Decodes frame `options.frame` as shown.
+pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
+    let file = DicomFile::open(bytes)?;
+    let set = DataSet::parse(&file.body, file.encoding)?;
+    let layout = describe(&file, &set)?;
+    if options.frame >= layout.frames {
+        return Err(limits::no_such_frame(options.frame, layout.frames));
+    }
+    let cells = frames::decode(&file, &set, &layout, options.frame)?;
+    let (pixels, window) = match layout.photometric {
+        Photometric::Mono { inverted } => {
+            let samples = Samples::from_cells(cells, &layout);
+            let transform = voi::Transform::read(&set, &layout, options);
+            let (data, window) = transform.render(&samples, inverted);
+            (Pixels::Luma(data), Some(window))
+        }
+        _ => (Pixels::Rgb(color::rgb(cells, &layout)?), None),
+    };
+    let picture = Picture {
+        width: layout.columns,
+        height: layout.rows,
+        pixels,
+    };
+    Ok((info(&file, &set, &layout, window), picture))
+}
+
+/// What the object is, without its pixels and without its window.
+pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+    let file = DicomFile::open(bytes)?;
+    let set = DataSet::parse(&file.body, file.encoding)?;
+    let layout = describe(&file, &set)?;
+    Ok(info(&file, &set, &layout, None))
+}
+
+/// The shape of the object's pixels; an object without pixels is refused with what it is.
+fn describe(file: &DicomFile, set: &DataSet) -> Result<Layout, MediaError> {
+    if !frames::has_pixels(set) {
+        return Err(what::without_pixels(file, set));
+    }
+    Layout::read(set)
+}
+
+fn info(file: &DicomFile, set: &DataSet, layout: &Layout, window: Option<Window>) -> Info {
+    let text = |tag| set.first(tag).map(|text| clean(&text));
+    Info {
+        kind: Kind::Dicom,
+        width: layout.columns,
+        height: layout.rows,
+        frames: layout.frames,
+        synthetic: set.first(tags::SYNTHETIC_DATA).is_some_and(|v| v == "YES"),
+        dicom: Some(DicomInfo {
+            transfer_syntax: file.syntax.uid.to_owned(),
+            photometric: clean(&layout.photometric_name),
+            bits_stored: layout.stored,
+            signed: layout.signed,
+            samples: layout.samples,
+            modality: text(tags::MODALITY),
+            body_part: text(tags::BODY_PART),
+            window,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

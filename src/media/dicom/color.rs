@@ -1,0 +1,42 @@
+//! Colour frames to 8-bit RGB (PS3.3 C.7.6.3.1.2).
+
+use super::super::error::{MediaError, unsupported};
+use super::super::jpeg::ycbcr_to_rgb;
+use super::layout::{Layout, Photometric};
+use super::samples::Cells;
+
+/// Interleaved RGB of 8 bits a channel; deeper samples give their high bits.
+pub(super) fn rgb(cells: Cells, layout: &Layout) -> Result<Vec<u8>, MediaError> {
+    let stored = u32::from(layout.stored);
+    let mut data = match cells {
+        Cells::U8(data) if stored == 8 => data,
+        Cells::U8(data) => data
+            .into_iter()
+            .map(|v| eight(u32::from(v), stored))
+            .collect(),
+        Cells::U16(data) => data
+            .into_iter()
+            .map(|v| eight(u32::from(v), stored))
+            .collect(),
+        Cells::U32(data) => data.into_iter().map(|v| eight(v, stored)).collect(),
+    };
+    match layout.photometric {
+        Photometric::Rgb => {}
+        Photometric::YbrFull | Photometric::YbrFull422 => ycbcr_to_rgb(&mut data),
+        Photometric::Mono { .. } => {
+            return Err(unsupported("DICOM: monochrome pixels are not colour"));
+        }
+    }
+    Ok(data)
+}
+
+/// A sample of `stored` bits as eight.
+fn eight(value: u32, stored: u32) -> u8 {
+    let value = value & (u32::MAX >> (32 - stored.min(32)));
+    if stored >= 8 {
+        (value >> (stored - 8)) as u8
+    } else {
+        let largest = (1 << stored) - 1;
+        ((value * 255 + largest / 2) / largest) as u8
+    }
+}

@@ -1,0 +1,119 @@
+//! RLE Lossless (PS3.5 annex G): one PackBits segment for each byte of each sample.
+
+use super::super::error::{MediaError, malformed, truncated, unsupported};
+use super::layout::Layout;
+use super::samples::Cells;
+
+/// Decodes one frame to interleaved cells.
+pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
+    if layout.allocated % 8 != 0 {
+        return Err(unsupported(
+            "DICOM RLE Lossless with 1 bit allocated a sample is not supported",
+        ));
+    }
+    let (samples, size) = (
+        usize::from(layout.samples),
+        usize::from(layout.allocated / 8),
+    );
+    let segments = segments(bytes, samples * size)?;
+    let pixels = layout.pixels();
+    let planes = segments
+        .into_iter()
+        .map(|s| unpack(s, pixels))
+        .collect::<Result<Vec<_>, _>>()?;
+    // The segments of a sample go from its most to its least significant byte (G.2).
+    let cell = |i: usize| {
+        let (pixel, sample) = (i / samples, i % samples);
+        planes[sample * size..(sample + 1) * size]
+            .iter()
+            .fold(0_u32, |cell, plane| cell << 8 | u32::from(plane[pixel]))
+    };
+    let cells = 0..pixels * samples;
+    Ok(match size {
+        1 => Cells::U8(cells.map(|i| cell(i) as u8).collect()),
+        2 => Cells::U16(cells.map(|i| cell(i) as u16).collect()),
+        _ => Cells::U32(cells.map(cell).collect()),
+    })
+}
+
+/// The header's segments (G.5): a count and fifteen offsets.
+fn segments(bytes: &[u8], expected: usize) -> Result<Vec<&[u8]>, MediaError> {
+    let header: Vec<usize> = bytes
+        .get(..64)
+        .ok_or_else(cut)?
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|w| u32::from_le_bytes(*w) as usize)
+        .collect();
+    if header[0] != expected || expected > 15 {
+        return Err(malformed(format!(
+            "DICOM: {} RLE segments where {expected} belong",
+            header[0]
+        )));
+    }
+    (1..=expected)
+        .map(|i| {
+            let end = if i == expected {
+                bytes.len()
+            } else {
+                header[i + 1].min(bytes.len())
+            };
+            bytes
+                .get(header[i]..end)
+                .ok_or_else(|| malformed("DICOM: an RLE segment lies outside of the frame"))
+        })
+        .collect()
+}
+
+/// PackBits (G.3.2).
+fn unpack(mut bytes: &[u8], size: usize) -> Result<Vec<u8>, MediaError> {
+    let mut out = Vec::with_capacity(size);
+    while out.len() < size {
+        let (&control, rest) = bytes.split_first().ok_or_else(cut)?;
+        bytes = rest;
+        match control as i8 {
+            -128 => {}
+            run @ -127..=-1 => {
+                let (&value, rest) = bytes.split_first().ok_or_else(cut)?;
+                bytes = rest;
+                out.resize(out.len() + (1 - isize::from(run)) as usize, value);
+            }
+            literal => {
+                let count = literal as usize + 1;
+                // A last literal may be cut where the segment's padding was left out.
+                let count = count.min(bytes.len().max(count.min(size - out.len())));
+                out.extend_from_slice(bytes.get(..count).ok_or_else(cut)?);
+                bytes = &bytes[count..];
+            }
+        }
+    }
+    out.truncate(size);
+    Ok(out)
+}
+
+fn cut() -> MediaError {
+    truncated("DICOM: the RLE frame is cut off")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packbits_is_read_as_annex_g_writes_it() {
+        let packed = [
+            0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x80, 0x03, 0x80, 0x00, 0x2a, 0x22,
+            0xf7, 0xaa,
+        ];
+        let plain = [
+            0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0x22,
+            0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+        ];
+        assert_eq!(
+            unpack(&packed, plain.len()).as_deref(),
+            Ok(plain.as_slice())
+        );
+        assert!(unpack(&packed, plain.len() + 1).is_err());
+    }
+}

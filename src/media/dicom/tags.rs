@@ -1,0 +1,40 @@
+//! The attributes that a picture needs, by their names in PS3.6.
+
+use super::dataset::Tag;
+
+pub(crate) const TRANSFER_SYNTAX: Tag = 0x0002_0010;
+pub(crate) const MEDIA_SOP_CLASS: Tag = 0x0002_0002;
+pub(crate) const DIRECTORY_RECORDS: Tag = 0x0004_1220;
+pub(crate) const SOP_CLASS: Tag = 0x0008_0016;
+pub(crate) const SYNTHETIC_DATA: Tag = 0x0008_001c;
+pub(crate) const MODALITY: Tag = 0x0008_0060;
+pub(crate) const BODY_PART: Tag = 0x0018_0015;
+pub(crate) const SAMPLES: Tag = 0x0028_0002;
+pub(crate) const PHOTOMETRIC: Tag = 0x0028_0004;
+pub(crate) const PLANAR: Tag = 0x0028_0006;
+pub(crate) const FRAMES: Tag = 0x0028_0008;
+pub(crate) const ROWS: Tag = 0x0028_0010;
+pub(crate) const COLUMNS: Tag = 0x0028_0011;
+pub(crate) const BITS_ALLOCATED: Tag = 0x0028_0100;
+pub(crate) const BITS_STORED: Tag = 0x0028_0101;
+pub(crate) const HIGH_BIT: Tag = 0x0028_0102;
+pub(crate) const SIGNED: Tag = 0x0028_0103;
+pub(crate) const PADDING: Tag = 0x0028_0120;
+pub(crate) const PADDING_LIMIT: Tag = 0x0028_0121;
+pub(crate) const WINDOW_CENTER: Tag = 0x0028_1050;
+pub(crate) const WINDOW_WIDTH: Tag = 0x0028_1051;
+pub(crate) const RESCALE_INTERCEPT: Tag = 0x0028_1052;
+pub(crate) const RESCALE_SLOPE: Tag = 0x0028_1053;
+pub(crate) const VOI_FUNCTION: Tag = 0x0028_1056;
+pub(crate) const MODALITY_LUT: Tag = 0x0028_3000;
+pub(crate) const LUT_DESCRIPTOR: Tag = 0x0028_3002;
+pub(crate) const LUT_DATA: Tag = 0x0028_3006;
+pub(crate) const VOI_LUT: Tag = 0x0028_3010;
+pub(crate) const FRAME_VOI: Tag = 0x0028_9132;
+pub(crate) const FRAME_MODALITY: Tag = 0x0028_9145;
+pub(crate) const SHARED_GROUPS: Tag = 0x5200_9229;
+pub(crate) const FRAME_GROUPS: Tag = 0x5200_9230;
+pub(crate) const FLOAT_PIXELS: Tag = 0x7fe0_0008;
+pub(crate) const DOUBLE_PIXELS: Tag = 0x7fe0_0009;
+pub(crate) const EXTENDED_OFFSETS: Tag = 0x7fe0_0001;
+pub(crate) const PIXEL_DATA: Tag = 0x7fe0_0010;

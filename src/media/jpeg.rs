@@ -1,0 +1,171 @@
+//! JPEG files, as Pillow shows them: `convert("RGB")` after the EXIF orientation.
+
+mod baseline;
+pub mod headers;
+mod lossless;
+
+use super::error::{MediaError, malformed, truncated, unsupported};
+use super::{Info, Kind, Options, Picture, Pixels, only_frame, orient};
+use headers::{Headers, Process};
+
+/// Decoded components, interleaved, before any change of colours.
+pub(crate) struct Components {
+    /// Components per pixel.
+    pub channels: usize,
+    /// Bits per sample.
+    pub precision: u8,
+    /// `height × width × channels` samples.
+    pub data: Data,
+}
+
+/// Samples in the narrowest type that holds them.
+pub(crate) enum Data {
+    /// Up to 8 bits.
+    U8(Vec<u8>),
+    /// Up to 16 bits.
+    U16(Vec<u16>),
+}
+
+pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
+    only_frame(options)?;
+    let headers = Headers::read(bytes)?;
+    if !headers.complete {
+        return Err(truncated("JPEG: the file ends before its picture does"));
+    }
+    let pixels = match headers.process {
+        Process::Lossless => eight_bits(lossless::decode(bytes, &headers)?)?,
+        _ => baseline::shown(bytes, &headers)?,
+    };
+    let picture = Picture {
+        width: headers.width,
+        height: headers.height,
+        pixels,
+    };
+    let picture = orient::upright(picture, headers.orientation());
+    Ok((
+        Info {
+            width: picture.width,
+            height: picture.height,
+            ..info(&headers)
+        },
+        picture,
+    ))
+}
+
+pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+    Headers::read(bytes).map(|headers| {
+        let info = info(&headers);
+        if headers.orientation() >= 5 {
+            Info {
+                width: info.height,
+                height: info.width,
+                ..info
+            }
+        } else {
+            info
+        }
+    })
+}
+
+/// The components of a JPEG stream as coded, without any change of colours; for DICOM, whose attributes say what the
+/// components mean.
+pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+    match headers.process {
+        Process::Lossless => lossless::decode(bytes, headers),
+        _ => baseline::components(bytes, headers),
+    }
+}
+
+fn info(headers: &Headers) -> Info {
+    let synthetic = headers
+        .comments
+        .iter()
+        .any(|comment| comment.starts_with(b"SYNTHETIC"));
+    Info {
+        kind: Kind::Jpeg,
+        width: headers.width,
+        height: headers.height,
+        frames: 1,
+        synthetic,
+        dicom: None,
+    }
+}
+
+/// A lossless JPEG file of up to 16 bits as shown: the full range of its precision becomes black to white.
+fn eight_bits(components: Components) -> Result<Pixels, MediaError> {
+    let data: Vec<u8> = match components.data {
+        Data::U8(data) if components.precision == 8 => data,
+        Data::U8(data) => data
+            .into_iter()
+            .map(|v| scaled(u16::from(v), components.precision))
+            .collect(),
+        Data::U16(data) => data
+            .into_iter()
+            .map(|v| scaled(v, components.precision))
+            .collect(),
+    };
+    match components.channels {
+        1 => Ok(Pixels::Luma(data)),
+        3 => Ok(Pixels::Rgb(data)),
+        n => Err(unsupported(format!("JPEG lossless with {n} components"))),
+    }
+}
+
+/// The high eight of `precision` bits.
+fn scaled(value: u16, precision: u8) -> u8 {
+    if precision >= 8 {
+        (value >> (precision - 8)).min(255) as u8
+    } else {
+        let largest = (1_u32 << precision) - 1;
+        ((u32::from(value).min(largest) * 255 + largest / 2) / largest) as u8
+    }
+}
+
+/// Converts interleaved full-range YCbCr to RGB in place, in the fixed-point arithmetic of libjpeg (ITU-R T.871).
+pub(crate) fn ycbcr_to_rgb(data: &mut [u8]) {
+    const HALF: i32 = 1 << 15;
+    for pixel in data.chunks_exact_mut(3) {
+        let (y, cb, cr) = (
+            i32::from(pixel[0]),
+            i32::from(pixel[1]) - 128,
+            i32::from(pixel[2]) - 128,
+        );
+        pixel[0] = (y + ((91_881 * cr + HALF) >> 16)).clamp(0, 255) as u8;
+        pixel[1] = (y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16)).clamp(0, 255) as u8;
+        pixel[2] = (y + ((116_130 * cb + HALF) >> 16)).clamp(0, 255) as u8;
+    }
+}
+
+/// Converts interleaved RGB to full-range YCbCr in place; the inverse of [`ycbcr_to_rgb`].
+pub(crate) fn rgb_to_ycbcr(data: &mut [u8]) {
+    for pixel in data.chunks_exact_mut(3) {
+        let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+        pixel[0] = (0.299 * r + 0.587 * g + 0.114 * b).round() as u8;
+        pixel[1] = (128.0 - 0.168_736 * r - 0.331_264 * g + 0.5 * b).round() as u8;
+        pixel[2] = (128.0 + 0.5 * r - 0.418_688 * g - 0.081_312 * b).round() as u8;
+    }
+}
+
+/// CMYK as Pillow turns it to RGB; 255 is full ink.
+fn cmyk_to_rgb(data: &[u8]) -> Vec<u8> {
+    let mut rgb = Vec::with_capacity(data.len() / 4 * 3);
+    for ink in data.chunks_exact(4) {
+        let light = 255 - i32::from(ink[3]);
+        rgb.extend(ink[..3].iter().map(|&c| {
+            let product = i32::from(c) * light + 128;
+            (light - ((product + (product >> 8)) >> 8)).clamp(0, 255) as u8
+        }));
+    }
+    rgb
+}
+
+/// A size that a decoder found must be the header's, on which limits and buffers were judged.
+fn same_size(headers: &Headers, width: usize, height: usize) -> Result<(), MediaError> {
+    if (width, height) == (headers.width as usize, headers.height as usize) {
+        return Ok(());
+    }
+    Err(malformed("JPEG: the size changes within the file"))
+}
+
+#[cfg(test)]
+mod tests;

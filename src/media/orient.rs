@@ -1,0 +1,134 @@
+//! The EXIF orientation: cameras and some viewers store a turned picture with a note of how to hold it.
+
+use super::{Picture, Pixels};
+
+/// EXIF tag 0x0112.
+const ORIENTATION: u16 = 0x0112;
+
+/// The orientation (1–8) in a TIFF block as EXIF holds it; 1 (upright) where it is absent or damaged, as viewers do.
+pub(super) fn orientation(tiff: &[u8]) -> u8 {
+    find(tiff)
+        .filter(|o| (1..=8).contains(o))
+        .map_or(1, |o| o as u8)
+}
+
+fn find(tiff: &[u8]) -> Option<u16> {
+    let big = match tiff.get(..4)? {
+        b"II*\0" => false,
+        b"MM\0*" => true,
+        _ => return None,
+    };
+    let u16_at = |at: usize| {
+        let pair = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if big {
+            u16::from_be_bytes(pair)
+        } else {
+            u16::from_le_bytes(pair)
+        })
+    };
+    let high = u16_at(4)?;
+    let low = u16_at(6)?;
+    let ifd = if big {
+        usize::from(high) << 16 | usize::from(low)
+    } else {
+        usize::from(low) << 16 | usize::from(high)
+    };
+    let count = usize::from(u16_at(ifd)?);
+    (0..count)
+        .map(|i| ifd + 2 + 12 * i)
+        .find(|&at| u16_at(at) == Some(ORIENTATION))
+        .and_then(|at| u16_at(at + 8))
+}
+
+/// The picture held upright. Values as in EXIF 2.32, 4.6.4 A: where the stored first row and column belong.
+pub(super) fn upright(picture: Picture, orientation: u8) -> Picture {
+    if orientation <= 1 {
+        return picture;
+    }
+    let (w, h) = (picture.width as usize, picture.height as usize);
+    let turned = orientation >= 5;
+    let (width, height) = if turned { (h, w) } else { (w, h) };
+    // Where the pixel shown at (x, y) is stored.
+    let source = |x: usize, y: usize| match orientation {
+        2 => (w - 1 - x, y),
+        3 => (w - 1 - x, h - 1 - y),
+        4 => (x, h - 1 - y),
+        5 => (y, x),
+        6 => (y, h - 1 - x),
+        7 => (w - 1 - y, h - 1 - x),
+        _ => (w - 1 - y, x),
+    };
+    let gather = |data: &[u8], channels: usize| {
+        let mut out = Vec::with_capacity(data.len());
+        for y in 0..height {
+            for x in 0..width {
+                let (sx, sy) = source(x, y);
+                let at = (sy * w + sx) * channels;
+                out.extend_from_slice(&data[at..at + channels]);
+            }
+        }
+        out
+    };
+    let pixels = match &picture.pixels {
+        Pixels::Luma(data) => Pixels::Luma(gather(data, 1)),
+        Pixels::Rgb(data) => Pixels::Rgb(gather(data, 3)),
+    };
+    Picture {
+        width: width as u32,
+        height: height as u32,
+        pixels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stored 2 × 3 (width × height): a b / c d / e f.
+    fn shown(orientation: u8) -> (u32, u32, String) {
+        let picture = Picture {
+            width: 2,
+            height: 3,
+            pixels: Pixels::Luma(b"abcdef".to_vec()),
+        };
+        let upright = upright(picture, orientation);
+        let Pixels::Luma(data) = upright.pixels else {
+            unreachable!("grey stays grey")
+        };
+        (
+            upright.width,
+            upright.height,
+            String::from_utf8_lossy(&data).into_owned(),
+        )
+    }
+
+    #[test]
+    fn the_eight_orientations_are_those_of_exif() {
+        let expected = [
+            "abcdef", "badcfe", "fedcba", "efcdab", "acebdf", "ecafdb", "fdbeca", "bdface",
+        ];
+        for (orientation, text) in (1..).zip(expected) {
+            let size = if orientation >= 5 { (3, 2) } else { (2, 3) };
+            assert_eq!(
+                shown(orientation),
+                (size.0, size.1, text.to_owned()),
+                "orientation {orientation}"
+            );
+        }
+    }
+
+    #[test]
+    fn damaged_exif_means_upright() {
+        assert_eq!(
+            orientation(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"),
+            6
+        );
+        assert_eq!(
+            orientation(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0"),
+            8
+        );
+        assert_eq!(orientation(b"II*\0\xff\xff\xff\xff"), 1);
+        assert_eq!(orientation(b"II*\0\x08\0\0\0\xff\xff"), 1);
+        assert_eq!(orientation(b""), 1);
+    }
+}

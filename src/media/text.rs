@@ -1,0 +1,32 @@
+//! Text from files, made safe for a terminal.
+
+/// Longest text taken from a file, in characters; a DICOM value or a decoder's message beyond it is cut.
+const LONGEST: usize = 1000;
+
+/// Replaces what could steer a terminal or reorder a line: control characters (C0, DEL, C1), and Unicode's
+/// bidirectional controls and line separators. Long text is cut.
+pub fn clean(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .take(LONGEST)
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_remains() {
+        assert_eq!(
+            clean("a\u{1b}[31mb\u{9b}c\u{7f}\n\u{202e}d"),
+            "a\u{fffd}[31mb\u{fffd}c\u{fffd}\u{fffd}\u{fffd}d"
+        );
+        assert_eq!(clean("Röntgen 胸部"), "Röntgen 胸部");
+        assert_eq!(clean(&"x".repeat(5000)).chars().count(), 1000);
+    }
+}

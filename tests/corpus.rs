@@ -1,0 +1,225 @@
+//! Real files of many encodings, against what the reference implementation makes of them.
+//!
+//! The files are not part of this repository: `MEDIVISION_CORPUS` names their folder, which holds `dicom/` with
+//! `dicom_expected.csv` and `hostile.tar.gz`. Without it these tests say that they were skipped.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use medivision_tui::media::{self, ErrorKind, Loaded, MediaError, Options, Pixels, walk};
+
+/// Files of which the reference makes something else than the object asks for, with the reason.
+const DISTRUSTED: &[&str] = &[
+    "J2K_pixelrep_mismatch",
+    "TOSHIBA_J2K_SIZ",
+    "693_J2K",
+    "SC_rgb_jpeg_lossy_gdcm",
+    "JPEGLossless_1s_1f_i_16_16_bad",
+    "GH340",
+    "emri_small",
+    "6_1.dcm",
+    "liver",
+    "rtdose",
+    "parametric_map",
+    "dcmqi_segmentations",
+];
+
+/// Transfer syntaxes of which every trusted file that the reference decodes must be right.
+const SUPPORTED: &[&str] = &[
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.5",
+];
+
+fn corpus() -> Option<PathBuf> {
+    let corpus = std::env::var_os("MEDIVISION_CORPUS").map(PathBuf::from);
+    if corpus.is_none() {
+        println!("skipped: MEDIVISION_CORPUS is not set");
+    }
+    corpus
+}
+
+type Row = HashMap<String, String>;
+
+fn rows(path: &Path) -> Vec<Row> {
+    let mut reader = csv::Reader::from_path(path).expect("the table of expectations");
+    reader
+        .deserialize()
+        .map(|row| row.expect("a row"))
+        .collect()
+}
+
+fn number(row: &Row, key: &str) -> Option<f64> {
+    row.get(key).and_then(|v| v.parse().ok())
+}
+
+/// What is wrong with a decoded file, or nothing.
+fn complaint(row: &Row, loaded: &Loaded) -> Option<String> {
+    let dicom = loaded.info.dicom.as_ref()?;
+    let stats = loaded.picture.stats();
+    if let Pixels::Rgb(_) = loaded.picture.pixels {
+        let column = if row["rgb_mean"].is_empty() {
+            "ch_mean"
+        } else {
+            "rgb_mean"
+        };
+        let means: Vec<f64> = row[column]
+            .split('|')
+            .filter_map(|v| v.parse().ok())
+            .collect();
+        let [r, g, b] = means[..] else { return None };
+        // Deeper samples and palettes state their own range: 16 bits unless all entries were 8.
+        let bits = f64::from(if column == "rgb_mean" {
+            palette_bits(&means, stats.mean)
+        } else {
+            dicom.bits_stored
+        });
+        let luma = (0.299 * r + 0.587 * g + 0.114 * b) * 255.0 / (bits.exp2() - 1.0);
+        return ((luma - stats.mean).abs() > 2.0)
+            .then(|| format!("luma {:.2}, expected {luma:.2}", stats.mean));
+    }
+    let prefix = if row["wc"].is_empty() {
+        "u8_minmax"
+    } else {
+        "u8_win"
+    };
+    let expected = |what: &str| number(row, &format!("{prefix}_{what}"));
+    let (min, max, mean) = (expected("min")?, expected("max")?, expected("mean")?);
+    let off = (f64::from(stats.min) - min).abs() > 2.0
+        || (f64::from(stats.max) - max).abs() > 2.0
+        || (stats.mean - mean).abs() > 1.0;
+    off.then(|| {
+        format!(
+            "{}–{} mean {:.2}, expected {min}–{max} mean {mean:.2}",
+            stats.min, stats.max, stats.mean
+        )
+    })
+}
+
+fn palette_bits(means: &[f64], shown: f64) -> u16 {
+    let eight = (0.299 * means[0] + 0.587 * means[1] + 0.114 * means[2] - shown).abs() <= 2.0;
+    if eight { 8 } else { 16 }
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    total: usize,
+}
+
+#[test]
+fn dicom_is_shown_as_the_reference_shows_it() {
+    let Some(corpus) = corpus() else { return };
+    let mut table: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut regressions = Vec::new();
+    for row in rows(&corpus.join("dicom_expected.csv")) {
+        let trusted =
+            !DISTRUSTED.iter().any(|name| row["path"].contains(name)) && row["ts_guess"].is_empty();
+        if row["decode"] != "ok" || !trusted {
+            continue;
+        }
+        let tally = table
+            .entry(format!("{} {}", row["ts_uid"], row["ts_name"]))
+            .or_default();
+        tally.total += 1;
+        let wrong = match media::load(&corpus.join(&row["path"]), &Options::default()) {
+            Ok(loaded) => complaint(&row, &loaded),
+            Err(error) => Some(format!("{:?}: {error}", error.kind)),
+        };
+        match wrong {
+            None => tally.passed += 1,
+            Some(wrong) => {
+                println!("{}: {wrong}", row["path"]);
+                let palette = row["photometric"] == "PALETTE COLOR"
+                    || row["photometric"].starts_with("YBR_RCT");
+                if SUPPORTED.contains(&row["ts_uid"].as_str()) && !palette {
+                    regressions.push(format!("{}: {wrong}", row["path"]));
+                }
+            }
+        }
+    }
+    for (syntax, tally) in &table {
+        println!("{:>3}/{:<3} {syntax}", tally.passed, tally.total);
+    }
+    assert!(regressions.is_empty(), "{regressions:#?}");
+}
+
+#[test]
+fn objects_without_pixels_say_so_and_nothing_is_internal() {
+    let Some(corpus) = corpus() else { return };
+    for row in rows(&corpus.join("dicom_expected.csv")) {
+        match media::load(&corpus.join(&row["path"]), &Options::default()) {
+            Ok(_) => assert_ne!(row["decode"], "no_pixel_data", "{}", row["path"]),
+            Err(error) => {
+                assert_ne!(error.kind, ErrorKind::Internal, "{}", row["path"]);
+                if row["decode"] != "ok" {
+                    println!("{}: {:?} {error}", row["path"], error.kind);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_files_are_pictures_or_typed_errors() {
+    let Some(corpus) = corpus() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let unpacked = Command::new("tar")
+        .arg("-xpzf")
+        .arg(corpus.join("hostile.tar.gz"))
+        .arg("-C")
+        .arg(dir.path())
+        .status()
+        .expect("tar");
+    assert!(unpacked.success());
+    let expected: HashMap<String, Row> = rows(&dir.path().join("hostile_dev/manifest.csv"))
+        .into_iter()
+        .map(|row| (row["path"].clone(), row))
+        .collect();
+    let mut seen = 0;
+    for found in walk::files(dir.path()) {
+        let path = found.expect("every folder can be read");
+        seen += 1;
+        let shown = path
+            .strip_prefix(dir.path())
+            .expect("below")
+            .to_string_lossy()
+            .into_owned();
+        let result = media::load(&path, &Options::default());
+        check_hostile(&shown, &result, expected.get(&shown));
+    }
+    println!("{seen} files");
+    assert!(seen > 200);
+}
+
+fn check_hostile(shown: &str, result: &Result<Loaded, MediaError>, expected: Option<&Row>) {
+    match result {
+        Ok(loaded) => {
+            let Some(mean) = expected
+                .filter(|row| !row["mode"].starts_with("I;16"))
+                .and_then(|row| number(row, "mean_L"))
+            else {
+                return;
+            };
+            let off = (loaded.picture.stats().mean - mean).abs();
+            if off > 1.0 {
+                println!(
+                    "{shown}: mean {:.2}, expected {mean:.2}",
+                    loaded.picture.stats().mean
+                );
+            }
+        }
+        Err(error) => {
+            assert_ne!(error.kind, ErrorKind::Internal, "{shown}: {error}");
+            assert!(!error.message.chars().any(char::is_control), "{shown}");
+            let reference = expected.map_or("", |row| row["pil"].as_str());
+            println!("{shown}: {:?} {error} (reference: {reference})", error.kind);
+        }
+    }
+}
