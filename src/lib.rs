@@ -21,3 +21,4 @@ pub mod media;
 pub mod phantom;
 pub mod prompts;
 pub mod scoring;
+pub mod watch;
