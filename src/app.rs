@@ -224,7 +224,13 @@ impl Model {
         let Some(area) = self.panels().result else {
             return (0, 0);
         };
-        let (columns, rows) = (usize::from(area.width).saturating_sub(2), usize::from(area.height));
-        (rows.saturating_sub(detail::notice(columns, rows).len()), self.details(columns).len())
+        let (columns, rows) = (
+            usize::from(area.width).saturating_sub(2),
+            usize::from(area.height),
+        );
+        (
+            rows.saturating_sub(detail::notice(columns, rows).len()),
+            self.details(columns).len(),
+        )
     }
 }

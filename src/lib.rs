@@ -22,5 +22,8 @@ pub mod media;
 pub mod phantom;
 pub mod preview;
 pub mod prompts;
+pub mod runtime;
 pub mod scoring;
+pub mod terminal;
 pub mod ui;
+pub mod watch;

@@ -53,7 +53,10 @@ impl Slot {
                 Wanted::Picture(key) => return Some(*key),
                 Wanted::Stop => return None,
                 Wanted::Nothing => {
-                    wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+                    wanted = self
+                        .changed
+                        .wait(wanted)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
@@ -71,17 +74,25 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the thread; `sink` gets each finished preview there.
-    pub fn start(picker: Picker, sink: impl Fn(Previewed) + Send + 'static) -> std::io::Result<Self> {
-        let slot = Arc::new(Slot { wanted: Mutex::new(Wanted::Nothing), changed: Condvar::new() });
+    pub fn start(
+        picker: Picker,
+        sink: impl Fn(Previewed) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let slot = Arc::new(Slot {
+            wanted: Mutex::new(Wanted::Nothing),
+            changed: Condvar::new(),
+        });
         let worker = Arc::clone(&slot);
-        thread::Builder::new().name("preview".into()).spawn(move || {
-            let mut maker = Maker::new(picker);
-            while let Some(key) = worker.take() {
-                if let Some(outcome) = maker.make(&key, &|| worker.overtaken()) {
-                    sink(Previewed { key, outcome });
+        thread::Builder::new()
+            .name("preview".into())
+            .spawn(move || {
+                let mut maker = Maker::new(picker);
+                while let Some(key) = worker.take() {
+                    if let Some(outcome) = maker.make(&key, &|| worker.overtaken()) {
+                        sink(Previewed { key, outcome });
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(Self { slot })
     }
 
@@ -127,11 +138,20 @@ impl Maker {
         #[allow(deprecated, reason = "no other constructor takes a cell size")]
         let mut half_blocks = Picker::from_fontsize(HALF_BLOCK);
         half_blocks.set_protocol_type(ProtocolType::Halfblocks);
-        Self { picker, half_blocks, decoded: VecDeque::new(), encoded: VecDeque::new() }
+        Self {
+            picker,
+            half_blocks,
+            decoded: VecDeque::new(),
+            encoded: VecDeque::new(),
+        }
     }
 
     /// `None` when the request was overtaken on the way.
-    fn make(&mut self, key: &PreviewKey, overtaken: &dyn Fn() -> bool) -> Option<Result<Preview, MediaError>> {
+    fn make(
+        &mut self,
+        key: &PreviewKey,
+        overtaken: &dyn Fn() -> bool,
+    ) -> Option<Result<Preview, MediaError>> {
         if let Some(at) = self.encoded.iter().position(|(known, _)| known == key) {
             let hit = self.encoded.remove(at)?;
             let preview = hit.1.clone();
@@ -165,7 +185,13 @@ impl Maker {
             self.decoded.push_back(hit);
             return Ok(found);
         }
-        let loaded = media::load(&key.path, &Options { frame: key.frame, ..Options::default() })?;
+        let loaded = media::load(
+            &key.path,
+            &Options {
+                frame: key.frame,
+                ..Options::default()
+            },
+        )?;
         let picture = Arc::new(loaded.picture);
         self.decoded.push_back(Decoded {
             path: key.path.clone(),
@@ -174,7 +200,14 @@ impl Maker {
             info: loaded.info.clone(),
             picture: Arc::clone(&picture),
         });
-        while self.decoded.len() > 1 && self.decoded.iter().map(|d| bytes(&d.picture)).sum::<usize>() > DECODED {
+        while self.decoded.len() > 1
+            && self
+                .decoded
+                .iter()
+                .map(|d| bytes(&d.picture))
+                .sum::<usize>()
+                > DECODED
+        {
             self.decoded.pop_front();
         }
         Ok((loaded.info, picture))
@@ -193,7 +226,10 @@ impl Maker {
 }
 
 fn fault(error: &dyn std::fmt::Display) -> MediaError {
-    MediaError::new(ErrorKind::Internal, format!("the picture cannot be drawn: {error}"))
+    MediaError::new(
+        ErrorKind::Internal,
+        format!("the picture cannot be drawn: {error}"),
+    )
 }
 
 fn bytes(picture: &Picture) -> usize {
@@ -204,21 +240,40 @@ fn bytes(picture: &Picture) -> usize {
 
 /// Resizes to the largest that fits into `cols × rows` cells, on a black ground that fills whole cells: so no
 /// protocol stretches it. The size in cells comes along.
-fn fit(picture: &Picture, cols: u16, rows: u16, cell: FontSize) -> Result<(DynamicImage, Size), MediaError> {
+fn fit(
+    picture: &Picture,
+    cols: u16,
+    rows: u16,
+    cell: FontSize,
+) -> Result<(DynamicImage, Size), MediaError> {
     let (cell_w, cell_h) = (u32::from(cell.width.max(1)), u32::from(cell.height.max(1)));
-    let room = (u32::from(cols.max(1)) * cell_w, u32::from(rows.max(1)) * cell_h);
-    let from = (f64::from(picture.width.max(1)), f64::from(picture.height.max(1)));
+    let room = (
+        u32::from(cols.max(1)) * cell_w,
+        u32::from(rows.max(1)) * cell_h,
+    );
+    let from = (
+        f64::from(picture.width.max(1)),
+        f64::from(picture.height.max(1)),
+    );
     let factor = (f64::from(room.0) / from.0).min(f64::from(room.1) / from.1);
     let side = |length: f64, limit: u32| ((length * factor).round() as u32).clamp(1, limit);
     let (w, h) = (side(from.0, room.0), side(from.1, room.1));
     let resized = resize(picture, w, h)?;
     let size = Size::new(w.div_ceil(cell_w) as u16, h.div_ceil(cell_h) as u16);
-    let (full_w, full_h) = (u32::from(size.width) * cell_w, u32::from(size.height) * cell_h);
+    let (full_w, full_h) = (
+        u32::from(size.width) * cell_w,
+        u32::from(size.height) * cell_h,
+    );
     if (full_w, full_h) == (w, h) {
         return Ok((resized, size));
     }
     let mut ground = DynamicImage::new(full_w, full_h, resized.color());
-    image::imageops::overlay(&mut ground, &resized, i64::from((full_w - w) / 2), i64::from((full_h - h) / 2));
+    image::imageops::overlay(
+        &mut ground,
+        &resized,
+        i64::from((full_w - w) / 2),
+        i64::from((full_h - h) / 2),
+    );
     Ok((ground, size))
 }
 
@@ -227,12 +282,15 @@ fn resize(picture: &Picture, w: u32, h: u32) -> Result<DynamicImage, MediaError>
         Pixels::Luma(v) => (fr::PixelType::U8, v),
         Pixels::Rgb(v) => (fr::PixelType::U8x3, v),
     };
-    let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind).map_err(|e| fault(&e))?;
+    let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind)
+        .map_err(|e| fault(&e))?;
     let mut target = fr::images::Image::new(w, h, kind);
     let options = fr::ResizeOptions::new()
         .resize_alg(fr::ResizeAlg::Convolution(fr::FilterType::CatmullRom))
         .use_alpha(false);
-    fr::Resizer::new().resize(&source, &mut target, &options).map_err(|e| fault(&e))?;
+    fr::Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| fault(&e))?;
     let bytes = target.into_vec();
     let image = match kind {
         fr::PixelType::U8 => GrayImage::from_raw(w, h, bytes).map(DynamicImage::ImageLuma8),

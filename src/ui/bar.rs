@@ -8,10 +8,17 @@ const EMPTY: &str = "╌";
 /// A bar in exactly `width` cells; `None` makes no claim and is drawn as an empty track. What is there at all is seen: a
 /// share above zero covers at least an eighth of a cell.
 pub(super) fn bar(share: Option<f64>, width: usize) -> String {
-    let Some(share) = share else { return EMPTY.repeat(width) };
-    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let Some(share) = share else {
+        return EMPTY.repeat(width);
+    };
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     let cells = width * 8;
-    let filled = ((share * cells as f64).round() as usize).clamp(usize::from(share > 0.0).min(cells), cells);
+    let filled =
+        ((share * cells as f64).round() as usize).clamp(usize::from(share > 0.0).min(cells), cells);
     let mut bar = "█".repeat(filled / 8);
     if filled % 8 > 0 {
         bar.push(EIGHTHS[filled % 8 - 1]);

@@ -45,7 +45,11 @@ impl Columns {
     }
 
     fn total(&self) -> usize {
-        [self.label, self.bar, self.figure].into_iter().filter(|c| *c > 0).map(|c| c + 1).sum()
+        [self.label, self.bar, self.figure]
+            .into_iter()
+            .filter(|c| *c > 0)
+            .map(|c| c + 1)
+            .sum()
     }
 }
 
@@ -54,12 +58,27 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     if let Some(words) = model.nothing_to_list() {
         return nothing(&words, looks, area, frame);
     }
-    let labels = model.results.tally(&model.folder.dir).map_or(0, longest_label);
+    let labels = model
+        .results
+        .tally(&model.folder.dir)
+        .map_or(0, longest_label);
     let columns = Columns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
     let (offset, cursor) = (model.folder.offset(), model.folder.cursor());
-    let rows = model.folder.rows().enumerate().skip(offset).take(usize::from(area.height));
+    let rows = model
+        .folder
+        .rows()
+        .enumerate()
+        .skip(offset)
+        .take(usize::from(area.height));
     for (line, (at, file)) in rows.enumerate() {
-        let spans = spans(model, file, at == cursor, &columns, usize::from(area.width), looks);
+        let spans = spans(
+            model,
+            file,
+            at == cursor,
+            &columns,
+            usize::from(area.width),
+            looks,
+        );
         frame.render_widget(Line::from(spans), row(area, line as u16));
     }
 }
@@ -70,13 +89,21 @@ fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
     let lines: Vec<String> = words.lines().flat_map(|line| wrap(line, columns)).collect();
     let top = usize::from(area.height).saturating_sub(lines.len()) / 2;
     for (i, line) in lines.into_iter().enumerate() {
-        frame.render_widget(Line::styled(line, looks.dim()).centered(), row(area, (top + i) as u16));
+        frame.render_widget(
+            Line::styled(line, looks.dim()).centered(),
+            row(area, (top + i) as u16),
+        );
     }
 }
 
 /// The longest label under a folder, with room for the mark of doubt.
 fn longest_label(tally: &Tally) -> usize {
-    tally.labels.keys().map(|label| width(label) + 1).max().unwrap_or(0)
+    tally
+        .labels
+        .keys()
+        .map(|label| width(label) + 1)
+        .max()
+        .unwrap_or(0)
 }
 
 fn spans(
@@ -95,10 +122,17 @@ fn spans(
         (false, _) => Span::raw(" "),
     };
     let name_width = width.saturating_sub(LEFT + 1 + columns.total());
-    let shown = if file.kind == EntryKind::Folder { format!("{}/", file.shown) } else { file.shown.clone() };
+    let shown = if file.kind == EntryKind::Folder {
+        format!("{}/", file.shown)
+    } else {
+        file.shown.clone()
+    };
     let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
     let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
-    spans.extend(name_spans(pad(&shown, name_width), name_style(model, file, under_cursor, looks)));
+    spans.extend(name_spans(
+        pad(&shown, name_width),
+        name_style(model, file, under_cursor, looks),
+    ));
     spans.extend(match (file.kind, state) {
         (EntryKind::Folder, _) => folder_columns(model.results.tally(&file.path), columns, looks),
         (EntryKind::File, Some(state)) => file_columns(model, state, columns, looks),
@@ -140,10 +174,17 @@ fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> St
     }
 }
 
-fn file_columns(model: &Model, state: &FileState, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+fn file_columns(
+    model: &Model,
+    state: &FileState,
+    columns: &Columns,
+    looks: Looks,
+) -> Vec<Span<'static>> {
     let standing = state.standing();
     let word = match (state, state.record()) {
-        (FileState::Done(_), Some(record)) => return record_columns(record, standing, columns, looks),
+        (FileState::Done(_), Some(record)) => {
+            return record_columns(record, standing, columns, looks);
+        }
         (FileState::Queued, _) if !matches!(model.engine, EngineState::Failed(_)) => "queued",
         (FileState::Failed(failure), _) if failure.not_picture => "no picture",
         (FileState::Failed(failure), _) => kind_word(failure.kind),
@@ -152,7 +193,12 @@ fn file_columns(model: &Model, state: &FileState, columns: &Columns, looks: Look
     words(word, columns, looks.standing(Some(standing)))
 }
 
-fn record_columns(record: &Record, standing: Standing, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+fn record_columns(
+    record: &Record,
+    standing: Standing,
+    columns: &Columns,
+    looks: Looks,
+) -> Vec<Span<'static>> {
     let style = looks.standing(Some(standing));
     let rejected = standing == Standing::Rejected;
     let text = if rejected { style } else { looks.text() };
@@ -170,10 +216,17 @@ fn record_columns(record: &Record, standing: Standing, columns: &Columns, looks:
         spans.push(Span::styled(format!(" {label}{blanks}"), text));
     }
     if columns.bar > 0 {
-        spans.push(Span::styled(format!(" {}", bar((!rejected).then_some(probability), columns.bar)), style));
+        spans.push(Span::styled(
+            format!(" {}", bar((!rejected).then_some(probability), columns.bar)),
+            style,
+        ));
     }
     if columns.figure > 0 {
-        let figure = if rejected { "–".to_owned() } else { whole_percent(probability) };
+        let figure = if rejected {
+            "–".to_owned()
+        } else {
+            whole_percent(probability)
+        };
         spans.push(Span::styled(format!(" {figure:>FIGURE$}"), text));
     }
     spans
@@ -181,7 +234,9 @@ fn record_columns(record: &Record, standing: Standing, columns: &Columns, looks:
 
 /// How many pictures a folder has, and how many of them are through.
 fn folder_columns(tally: Option<&Tally>, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
-    let Some(tally) = tally.filter(|tally| tally.pictures > 0) else { return Vec::new() };
+    let Some(tally) = tally.filter(|tally| tally.pictures > 0) else {
+        return Vec::new();
+    };
     let text = match (tally.count(Standing::Queued), tally.pictures) {
         (_, all) if columns.label == 0 => all.to_string(),
         (0, 1) => "1 picture".to_owned(),
@@ -198,6 +253,10 @@ fn words(text: &str, columns: &Columns, style: Style) -> Vec<Span<'static>> {
         return Vec::new();
     }
     let text = cut_end(text, room);
-    let blanks = if columns.label == 0 { " ".repeat(room - width(&text)) } else { String::new() };
+    let blanks = if columns.label == 0 {
+        " ".repeat(room - width(&text))
+    } else {
+        String::new()
+    };
     vec![Span::styled(format!(" {blanks}{text}"), style)]
 }

@@ -30,7 +30,9 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     .intersection(screen);
     let page = usize::from(rows);
     let first = model.popup_scroll.min(lines.len().saturating_sub(page));
-    let mut block = Block::bordered().border_type(BorderType::Rounded).border_style(looks.line());
+    let mut block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(looks.line());
     block = block.title(Span::styled(format!(" {} ", popup.title()), looks.accent()));
     if first + page < lines.len() {
         block = block.title_bottom(Line::styled(" ▾ more ", looks.accent()).right_aligned());
@@ -38,9 +40,17 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     frame.render_widget(Clear, outer);
     let inside = block.inner(outer);
     frame.render_widget(block, outer);
-    let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside }.intersection(inside);
+    let inside = Rect {
+        x: inside.x + 1,
+        width: inside.width.saturating_sub(2),
+        ..inside
+    }
+    .intersection(inside);
     for (i, text) in lines.iter().skip(first).take(page).enumerate() {
-        frame.render_widget(line(text, usize::from(inside.width), looks), row(inside, i as u16));
+        frame.render_widget(
+            line(text, usize::from(inside.width), looks),
+            row(inside, i as u16),
+        );
     }
 }
 
@@ -52,7 +62,12 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
         PopupLine::Aside(text) => Line::styled(text.clone(), looks.dim()),
         PopupLine::Help(cells) => {
             let room = columns / cells.len().max(1);
-            Line::from(cells.iter().flat_map(|cell| help(cell, room, looks)).collect::<Vec<_>>())
+            Line::from(
+                cells
+                    .iter()
+                    .flat_map(|cell| help(cell, room, looks))
+                    .collect::<Vec<_>>(),
+            )
         }
     }
 }
@@ -62,14 +77,21 @@ fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
     let fill = |used: usize| Span::raw(" ".repeat(columns.saturating_sub(used)));
     match cell {
         HelpLine::Gap => vec![fill(0)],
-        HelpLine::Heading(heading) => vec![Span::styled(*heading, looks.strong()), fill(width(heading))],
+        HelpLine::Heading(heading) => {
+            vec![Span::styled(*heading, looks.strong()), fill(width(heading))]
+        }
         HelpLine::Binding(keys, what) => {
             let room = KEYS.min(columns * 2 / 5);
             let keys = cut_end(keys, room);
             let blanks = " ".repeat(room - width(&keys) + 1);
             let what = cut_end(what, columns.saturating_sub(room + 1));
             let used = room + 1 + width(&what);
-            vec![Span::styled(keys, looks.accent()), Span::raw(blanks), Span::raw(what), fill(used)]
+            vec![
+                Span::styled(keys, looks.accent()),
+                Span::raw(blanks),
+                Span::raw(what),
+                fill(used),
+            ]
         }
     }
 }

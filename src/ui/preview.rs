@@ -17,7 +17,12 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         _ if model.popup.is_some() => {}
         Some(Ok(preview)) => picture(&preview.graphic, area, frame),
         Some(Err(error)) if is_current(model) => {
-            say(&[("no preview", false), (&safe_str(&error.message), true)], looks, area, frame);
+            say(
+                &[("no preview", false), (&safe_str(&error.message), true)],
+                looks,
+                area,
+                frame,
+            );
         }
         Some(Err(_)) => {}
         None if model.wanted.is_some() => say(&[("loading …", true)], looks, area, frame),
@@ -28,7 +33,10 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 /// What is shown is about the file under the cursor.
 fn is_current(model: &Model) -> bool {
     let current = model.folder.current().map(|row| &row.path);
-    model.shown.as_ref().is_some_and(|shown| Some(&shown.key.path) == current)
+    model
+        .shown
+        .as_ref()
+        .is_some_and(|shown| Some(&shown.key.path) == current)
 }
 
 fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
@@ -56,6 +64,9 @@ fn say(paragraphs: &[(&str, bool)], looks: Looks, area: Rect, frame: &mut Frame)
     let top = usize::from(area.height).saturating_sub(lines.len()) / 2;
     for (i, (line, dim)) in lines.into_iter().enumerate() {
         let style = if dim { looks.dim() } else { looks.text() };
-        frame.render_widget(Line::styled(line, style).centered(), row(area, (top + i) as u16));
+        frame.render_widget(
+            Line::styled(line, style).centered(),
+            row(area, (top + i) as u16),
+        );
     }
 }

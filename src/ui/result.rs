@@ -18,7 +18,12 @@ const FIGURE: usize = 6;
 
 /// Draws the panel: what there is to say, and below it, always in sight, what results are not for.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
-    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }.intersection(area);
+    let inner = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    }
+    .intersection(area);
     let columns = usize::from(inner.width);
     let details = model.details(columns);
     let notice = notice(columns, usize::from(area.height));
@@ -29,14 +34,25 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         frame.render_widget(line(detail, names, columns, looks), row(inner, i as u16));
     }
     for (i, text) in notice.into_iter().enumerate() {
-        frame.render_widget(Line::styled(text, looks.dim()), row(inner, (page + i) as u16));
+        frame.render_widget(
+            Line::styled(text, looks.dim()),
+            row(inner, (page + i) as u16),
+        );
     }
-    let edge = Rect { x: area.right().saturating_sub(1), width: 1, ..area }.intersection(area);
+    let edge = Rect {
+        x: area.right().saturating_sub(1),
+        width: 1,
+        ..area
+    }
+    .intersection(area);
     if first > 0 {
         frame.render_widget(Span::styled("▴", looks.accent()), row(edge, 0));
     }
     if first + page < details.len() && page > 0 {
-        frame.render_widget(Span::styled("▾", looks.accent()), row(edge, (page - 1) as u16));
+        frame.render_widget(
+            Span::styled("▾", looks.accent()),
+            row(edge, (page - 1) as u16),
+        );
     }
 }
 
@@ -53,18 +69,38 @@ fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'st
     match detail {
         Detail::Headline(standing, text, word) => {
             let style = looks.standing(*standing);
-            let symbol = if standing.is_some() { format!("{} ", Looks::symbol(*standing)) } else { String::new() };
-            let word = if word.is_empty() { String::new() } else { format!("  {word}") };
+            let symbol = if standing.is_some() {
+                format!("{} ", Looks::symbol(*standing))
+            } else {
+                String::new()
+            };
+            let word = if word.is_empty() {
+                String::new()
+            } else {
+                format!("  {word}")
+            };
             let text = cut_end(text, columns.saturating_sub(width(&symbol) + width(&word)));
             let text = Span::styled(text, looks.strong());
-            Line::from(vec![Span::styled(symbol, style), text, Span::styled(word, style)])
+            Line::from(vec![
+                Span::styled(symbol, style),
+                text,
+                Span::styled(word, style),
+            ])
         }
         Detail::Text(text) => Line::styled(text.clone(), looks.text()),
         Detail::Aside(text) => Line::styled(text.clone(), looks.dim()),
         Detail::Warning(text) => Line::styled(text.clone(), looks.doubt()),
-        Detail::Bar { name, share, figure } => {
+        Detail::Bar {
+            name,
+            share,
+            figure,
+        } => {
             let room = columns.saturating_sub(names + FIGURE + 2);
-            let style = if share.is_some() { looks.plain_blue() } else { looks.dim() };
+            let style = if share.is_some() {
+                looks.plain_blue()
+            } else {
+                looks.dim()
+            };
             Line::from(vec![
                 Span::raw(pad(name, names)),
                 Span::styled(format!(" {} ", bar(*share, room)), style),

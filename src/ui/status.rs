@@ -26,7 +26,10 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let mut spans = vec![Span::raw(" ")];
     spans.extend(match &model.report {
         Some(report) if report.severity == Severity::Error => {
-            vec![Span::styled(cut_end(&format!("✗ {}", report.text), room), looks.wrong())]
+            vec![Span::styled(
+                cut_end(&format!("✗ {}", report.text), room),
+                looks.wrong(),
+            )]
         }
         Some(report) => vec![Span::styled(cut_end(&report.text, room), looks.text())],
         None => parts(model, room, looks),
@@ -43,7 +46,10 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut used = 0;
-    let all = engine(model, looks).into_iter().chain(queue(model, looks)).chain(watch(model, looks));
+    let all = engine(model, looks)
+        .into_iter()
+        .chain(queue(model, looks))
+        .chain(watch(model, looks));
     for part in all {
         let between = if used == 0 { 0 } else { width(BETWEEN) };
         if used + between + width(&part.content) > room {
@@ -60,9 +66,17 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
 
 fn engine(model: &Model, looks: Looks) -> Vec<Span<'static>> {
     match &model.engine {
-        EngineState::Loading => vec![Span::styled(format!("{} loading model", spinner(model)), looks.text())],
+        EngineState::Loading => vec![Span::styled(
+            format!("{} loading model", spinner(model)),
+            looks.text(),
+        )],
         EngineState::Failed(_) => vec![Span::styled("✗ no model", looks.wrong())],
-        EngineState::Ready { model, device, prompts, .. } => vec![
+        EngineState::Ready {
+            model,
+            device,
+            prompts,
+            ..
+        } => vec![
             Span::styled(cut_end(model, 24), looks.strong()),
             Span::styled(cut_end(device, 12), looks.text()),
             Span::styled(cut_end(prompts, 24), looks.text()),
@@ -76,13 +90,20 @@ fn queue(model: &Model, looks: Looks) -> Option<Span<'static>> {
         return None;
     }
     let ready = matches!(model.engine, EngineState::Ready { .. });
-    let turning = if ready { format!("{} ", spinner(model)) } else { String::new() };
+    let turning = if ready {
+        format!("{} ", spinner(model))
+    } else {
+        String::new()
+    };
     let rate = match model.rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
         Some(rate) if rate < 9.95 => format!(", {rate:.1} images/s"),
         Some(rate) => format!(", {rate:.0} images/s"),
         None => String::new(),
     };
-    Some(Span::styled(format!("{turning}{queued} queued{rate}"), looks.text()))
+    Some(Span::styled(
+        format!("{turning}{queued} queued{rate}"),
+        looks.text(),
+    ))
 }
 
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
@@ -109,7 +130,9 @@ fn hints(model: &Model, room: usize) -> String {
     };
     let mut text = String::new();
     for (action, what) in hints {
-        let Some(key) = model.keymap.key(*action) else { continue };
+        let Some(key) = model.keymap.key(*action) else {
+            continue;
+        };
         let more = format!("{}{key} {what}", if text.is_empty() { "" } else { "  " });
         if width(&text) + width(&more) <= room {
             text.push_str(&more);

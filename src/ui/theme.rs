@@ -20,11 +20,17 @@ pub(super) struct Looks {
 
 impl Looks {
     pub(super) fn new(theme: Theme) -> Self {
-        Self { colour: theme == Theme::Colour }
+        Self {
+            colour: theme == Theme::Colour,
+        }
     }
 
     fn coloured(self, colour: Color) -> Style {
-        if self.colour { Style::new().fg(colour) } else { Style::new() }
+        if self.colour {
+            Style::new().fg(colour)
+        } else {
+            Style::new()
+        }
     }
 
     /// Running text.
@@ -39,12 +45,20 @@ impl Looks {
 
     /// What matters less.
     pub(super) fn dim(self) -> Style {
-        if self.colour { Style::new().fg(GREY) } else { Style::new().add_modifier(Modifier::DIM) }
+        if self.colour {
+            Style::new().fg(GREY)
+        } else {
+            Style::new().add_modifier(Modifier::DIM)
+        }
     }
 
     /// Lines between panels.
     pub(super) fn line(self) -> Style {
-        if self.colour { Style::new().fg(LINE) } else { Style::new().add_modifier(Modifier::DIM) }
+        if self.colour {
+            Style::new().fg(LINE)
+        } else {
+            Style::new().add_modifier(Modifier::DIM)
+        }
     }
 
     /// Where the user is: the focus, the cursor, what is new.

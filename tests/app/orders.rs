@@ -19,12 +19,27 @@ enum Arrival {
     FullPreview,
 }
 
-const NAMES: [&str; 9] = ["a.png", "b.png", "c.png", "d.dcm", "e.dcm", "sub/f.png", "sub/g.png", "IM9.dcm", "IM10.dcm"];
+const NAMES: [&str; 9] = [
+    "a.png",
+    "b.png",
+    "c.png",
+    "d.dcm",
+    "e.dcm",
+    "sub/f.png",
+    "sub/g.png",
+    "IM9.dcm",
+    "IM10.dcm",
+];
 /// Names for each part of the listing.
 const PART: usize = 3;
 
 fn arrivals() -> Vec<Arrival> {
-    let mut all = vec![Arrival::Ready, Arrival::Watching, Arrival::FastPreview, Arrival::FullPreview];
+    let mut all = vec![
+        Arrival::Ready,
+        Arrival::Watching,
+        Arrival::FastPreview,
+        Arrival::FullPreview,
+    ];
     all.extend((0..NAMES.len()).map(Arrival::Result));
     all.extend((0..3).map(Arrival::Again));
     all.extend((0..NAMES.len().div_ceil(PART)).map(Arrival::Listing));
@@ -34,7 +49,10 @@ fn arrivals() -> Vec<Arrival> {
 /// Everything that has been asked for arrives in this order; the listing's end comes last.
 fn end(order: &[Arrival]) -> Program {
     let mut program = Program::bare();
-    program.send(Msg::Resized { cols: 120, rows: 40 });
+    program.send(Msg::Resized {
+        cols: 120,
+        rows: 40,
+    });
     program.send(Msg::Graphics(Graphics::Sixel));
     program.scan(&NAMES);
     let first = program.asked("a.png").unwrap_or_default();
@@ -44,7 +62,12 @@ fn end(order: &[Arrival]) -> Program {
         name => file(name),
     };
     // Known before all else, so that a picture can be asked for.
-    program.send(Msg::Listed { dir: dir.clone(), generation, entries: vec![folder("sub"), file("IM9.dcm")], complete: false });
+    program.send(Msg::Listed {
+        dir: dir.clone(),
+        generation,
+        entries: vec![folder("sub"), file("IM9.dcm")],
+        complete: false,
+    });
     program.press("j");
     let fast = program.wanted().expect("a preview is wanted");
     program.rest();
@@ -52,8 +75,15 @@ fn end(order: &[Arrival]) -> Program {
     for arrival in order {
         match *arrival {
             Arrival::Listing(part) => {
-                let entries = (part * PART..NAMES.len().min((part + 1) * PART)).map(listed).collect();
-                program.send(Msg::Listed { dir: dir.clone(), generation, entries, complete: false });
+                let entries = (part * PART..NAMES.len().min((part + 1) * PART))
+                    .map(listed)
+                    .collect();
+                program.send(Msg::Listed {
+                    dir: dir.clone(),
+                    generation,
+                    entries,
+                    complete: false,
+                });
             }
             Arrival::Result(i) => {
                 program.send(done(NAMES[i], first, outcome(i)));
@@ -74,7 +104,12 @@ fn end(order: &[Arrival]) -> Program {
             }
         }
     }
-    program.send(Msg::Listed { dir, generation, entries: Vec::new(), complete: true });
+    program.send(Msg::Listed {
+        dir,
+        generation,
+        entries: Vec::new(),
+        complete: true,
+    });
     program
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::{
-    self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Keymap, Model, Msg, Preview, PreviewKey, Previewed, Setup,
-    Stamp, Theme,
+    self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Keymap, Model, Msg, Preview,
+    PreviewKey, Previewed, Setup, Stamp, Theme,
 };
 use medivision_tui::engine::Event;
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
@@ -43,8 +43,16 @@ impl Program {
     /// Started; nothing is known yet, not even the terminal.
     pub fn bare() -> Self {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
-        let (model, effects) = app::init(Setup { root: PathBuf::from(ROOT), theme: Theme::Colour, keymap });
-        Self { model, effects, now: Duration::ZERO }
+        let (model, effects) = app::init(Setup {
+            root: PathBuf::from(ROOT),
+            theme: Theme::Colour,
+            keymap,
+        });
+        Self {
+            model,
+            effects,
+            now: Duration::ZERO,
+        }
     }
 
     /// Sends a message; what it asks for is returned and remembered.
@@ -56,14 +64,18 @@ impl Program {
 
     /// Presses keys, one for each character.
     pub fn press(&mut self, keys: &str) -> Vec<Effect> {
-        keys.chars().flat_map(|c| self.send(key(KeyCode::Char(c)))).collect()
+        keys.chars()
+            .flat_map(|c| self.send(key(KeyCode::Char(c))))
+            .collect()
     }
 
     /// Lets time pass as the runtime does: ticks while the model asks for them, at most for a second.
     pub fn rest(&mut self) -> Vec<Effect> {
         let (end, mut effects) = (self.now + Duration::from_secs(1), Vec::new());
         while self.now < end {
-            let Some(step) = self.model.next_tick() else { break };
+            let Some(step) = self.model.next_tick() else {
+                break;
+            };
             self.now += step;
             effects.extend(self.send(Msg::Tick(self.now)));
         }
@@ -73,7 +85,12 @@ impl Program {
     /// Answers the listing asked for last.
     pub fn list(&mut self, entries: Vec<Entry>) {
         let (dir, generation) = self.listing();
-        self.send(Msg::Listed { dir, generation, entries, complete: true });
+        self.send(Msg::Listed {
+            dir,
+            generation,
+            entries,
+            complete: true,
+        });
     }
 
     /// What the last listing was asked with.
@@ -82,14 +99,28 @@ impl Program {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),
             _ => None,
         };
-        self.effects.iter().rev().find_map(find).expect("a listing was asked for")
+        self.effects
+            .iter()
+            .rev()
+            .find_map(find)
+            .expect("a listing was asked for")
     }
 
     /// Answers the scan asked for last.
     pub fn scan(&mut self, names: &[&str]) -> Vec<Effect> {
-        let files = names.iter().map(|name| Found { path: path(name), stamp: stamp(1) }).collect();
+        let files = names
+            .iter()
+            .map(|name| Found {
+                path: path(name),
+                stamp: stamp(1),
+            })
+            .collect();
         let generation = self.scanning();
-        self.send(Msg::Scanned { generation, files, complete: true })
+        self.send(Msg::Scanned {
+            generation,
+            files,
+            complete: true,
+        })
     }
 
     /// What the last scan was asked with.
@@ -98,7 +129,11 @@ impl Program {
             Effect::Scan { generation, .. } => Some(*generation),
             _ => None,
         };
-        self.effects.iter().rev().find_map(find).expect("a scan was asked for")
+        self.effects
+            .iter()
+            .rev()
+            .find_map(find)
+            .expect("a scan was asked for")
     }
 
     /// The preview asked for last, unless it was called off.
@@ -121,20 +156,28 @@ impl Program {
     /// The generation under which a file was handed over last.
     pub fn asked(&self, name: &str) -> Option<u64> {
         self.effects.iter().rev().find_map(|effect| match effect {
-            Effect::Classify { paths, generation, .. } if paths.contains(&path(name)) => Some(*generation),
+            Effect::Classify {
+                paths, generation, ..
+            } if paths.contains(&path(name)) => Some(*generation),
             _ => None,
         })
     }
 
     /// The engine answers for a file.
     pub fn answer(&mut self, name: &str, outcome: Outcome) {
-        let generation = self.asked(name).unwrap_or_else(|| panic!("{name} was never handed over"));
+        let generation = self
+            .asked(name)
+            .unwrap_or_else(|| panic!("{name} was never handed over"));
         self.send(done(name, generation, outcome));
     }
 
     /// The model is ready: the demo, on the CPU.
     pub fn ready(&mut self, synthetic_only: bool) {
-        let model = if synthetic_only { "demo" } else { "clip-vit-b32" };
+        let model = if synthetic_only {
+            "demo"
+        } else {
+            "clip-vit-b32"
+        };
         self.send(Msg::Engine(Event::Ready {
             model: model.to_owned(),
             device: "cpu".to_owned(),
@@ -146,11 +189,16 @@ impl Program {
 
     /// The cells on screen as text, blanks at the ends of lines taken off.
     pub fn screen(&self, cols: u16, rows: u16) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
-        terminal.draw(|frame| ui::view(&self.model, frame)).expect("the test terminal never fails");
+        let mut terminal =
+            Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
+        terminal
+            .draw(|frame| ui::view(&self.model, frame))
+            .expect("the test terminal never fails");
         let buffer = terminal.backend().buffer();
         let line = |y| {
-            let line: String = (0..cols).filter_map(|x| buffer.cell((x, y)).map(ratatui::buffer::Cell::symbol)).collect();
+            let line: String = (0..cols)
+                .filter_map(|x| buffer.cell((x, y)).map(ratatui::buffer::Cell::symbol))
+                .collect();
             line.trim_end().to_owned()
         };
         (0..rows).map(line).collect::<Vec<_>>().join("\n")
@@ -172,28 +220,49 @@ pub fn path(name: &str) -> PathBuf {
 
 /// A file changed for the `version`th time.
 pub fn stamp(version: u64) -> Stamp {
-    Stamp { modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(version)), size: version }
+    Stamp {
+        modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(version)),
+        size: version,
+    }
 }
 
 pub fn file(name: &str) -> Entry {
-    Entry { path: path(name), kind: EntryKind::File, stamp: stamp(1) }
+    Entry {
+        path: path(name),
+        kind: EntryKind::File,
+        stamp: stamp(1),
+    }
 }
 
 pub fn folder(name: &str) -> Entry {
-    Entry { path: path(name), kind: EntryKind::Folder, stamp: stamp(1) }
+    Entry {
+        path: path(name),
+        kind: EntryKind::Folder,
+        stamp: stamp(1),
+    }
 }
 
 pub fn done(name: &str, generation: u64, outcome: Outcome) -> Msg {
-    Msg::Engine(Event::Done { path: path(name), generation, outcomes: vec![outcome] })
+    Msg::Engine(Event::Done {
+        path: path(name),
+        generation,
+        outcomes: vec![outcome],
+    })
 }
 
 pub fn failure(kind: ErrorKind, message: &str) -> Outcome {
-    Err(Failure { kind, message: message.to_owned(), not_picture: false })
+    Err(Failure {
+        kind,
+        message: message.to_owned(),
+        not_picture: false,
+    })
 }
 
 /// A result: the four conditions of `general`, `label` first.
 pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
-    let others = ["normal", "pneumonia", "tumor", "fracture"].into_iter().filter(|name| *name != label);
+    let others = ["normal", "pneumonia", "tumor", "fracture"]
+        .into_iter()
+        .filter(|name| *name != label);
     let mut rest = 1.0 - probability;
     let mut scores = vec![score(label, probability)];
     for name in others {
@@ -205,7 +274,8 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         "fracture" => "A break in the continuity of a bone.",
         _ => "Nothing out of the ordinary.",
     };
-    let reason = (decision == Decision::Rejected).then(|| "not a synthetic study: this model knows nothing else".to_owned());
+    let reason = (decision == Decision::Rejected)
+        .then(|| "not a synthetic study: this model knows nothing else".to_owned());
     Ok(Record {
         path: String::new(),
         path_bytes: None,
@@ -238,7 +308,12 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
 }
 
 fn score(condition: &str, probability: f64) -> Score {
-    Score { condition: condition.to_owned(), probability, max: None, similarity: probability / 3.0 }
+    Score {
+        condition: condition.to_owned(),
+        probability,
+        max: None,
+        similarity: probability / 3.0,
+    }
 }
 
 /// A round shadow in half blocks, as large as was asked for.
@@ -261,6 +336,19 @@ pub fn previewed(key: PreviewKey) -> Msg {
         body_part: Some("CHEST".to_owned()),
         window: None,
     };
-    let info = Info { kind: Kind::Dicom, width: 2048, height: 1536, frames: 1, synthetic: true, dicom: Some(dicom) };
-    Msg::Previewed(Box::new(Previewed { key, outcome: Ok(Preview { graphic: Graphic::new(protocol), info }) }))
+    let info = Info {
+        kind: Kind::Dicom,
+        width: 2048,
+        height: 1536,
+        frames: 1,
+        synthetic: true,
+        dicom: Some(dicom),
+    };
+    Msg::Previewed(Box::new(Previewed {
+        key,
+        outcome: Ok(Preview {
+            graphic: Graphic::new(protocol),
+            info,
+        }),
+    }))
 }

@@ -42,19 +42,52 @@ fn browsing(program: &mut Program) {
     entries.push(folder("series-7"));
     program.list(entries);
     program.ready(true);
-    let pictures: Vec<&str> = NAMES.into_iter().filter(|name| *name != "notes.txt").collect();
-    program.scan(&[&pictures[..], &["series-7/1.dcm", "series-7/2.dcm", "series-7/3.dcm"]].concat());
+    let pictures: Vec<&str> = NAMES
+        .into_iter()
+        .filter(|name| *name != "notes.txt")
+        .collect();
+    program.scan(
+        &[
+            &pictures[..],
+            &["series-7/1.dcm", "series-7/2.dcm", "series-7/3.dcm"],
+        ]
+        .concat(),
+    );
     program.send(Msg::Watching { polling: false });
-    program.answer("chest-001.dcm", record("pneumonia", 0.914, Decision::Confident));
+    program.answer(
+        "chest-001.dcm",
+        record("pneumonia", 0.914, Decision::Confident),
+    );
     program.answer("chest-002.dcm", record("normal", 0.58, Decision::Uncertain));
-    program.answer("chest-003.dcm", record("normal", 0.9996, Decision::Confident));
-    program.answer("forearm-lateral-view-second-exposure-2026-03-01.dcm", record("fracture", 0.873, Decision::Confident));
+    program.answer(
+        "chest-003.dcm",
+        record("normal", 0.9996, Decision::Confident),
+    );
+    program.answer(
+        "forearm-lateral-view-second-exposure-2026-03-01.dcm",
+        record("fracture", 0.873, Decision::Confident),
+    );
     program.answer("head-001.png", record("tumor", 0.31, Decision::Rejected));
-    program.answer("scan.part.dcm", failure(ErrorKind::Truncated, "the file ends after 1,204 of 6,291,456 bytes of pixels"));
-    program.answer("series-7/1.dcm", record("normal", 0.91, Decision::Confident));
+    program.answer(
+        "scan.part.dcm",
+        failure(
+            ErrorKind::Truncated,
+            "the file ends after 1,204 of 6,291,456 bytes of pixels",
+        ),
+    );
+    program.answer(
+        "series-7/1.dcm",
+        record("normal", 0.91, Decision::Confident),
+    );
     program.answer("series-7/2.dcm", record("tumor", 0.45, Decision::Uncertain));
-    program.send(Msg::Engine(Event::Rate { images_per_second: 12.34, queued: 4 }));
-    program.send(Msg::Appeared { entry: file("chest-004.dcm"), picture: true });
+    program.send(Msg::Engine(Event::Rate {
+        images_per_second: 12.34,
+        queued: 4,
+    }));
+    program.send(Msg::Appeared {
+        entry: file("chest-004.dcm"),
+        picture: true,
+    });
     program.press("gj");
     program.rest();
     program.show();
@@ -117,7 +150,9 @@ fn model_failed() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         program.list(vec![file("a.dcm"), file("b.dcm")]);
         program.scan(&["a.dcm", "b.dcm"]);
-        let message = "vision_model.embeddings.patch_embedding.weight is missing from model.safetensors".to_owned();
+        let message =
+            "vision_model.embeddings.patch_embedding.weight is missing from model.safetensors"
+                .to_owned();
         program.send(Msg::Engine(Event::Failed { message }));
         program.rest();
         program.show();
@@ -138,7 +173,11 @@ fn empty_folder() {
 fn unreadable_folder() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         let (dir, generation) = program.listing();
-        program.send(Msg::Unlisted { dir, generation, message: "Permission denied.".to_owned() });
+        program.send(Msg::Unlisted {
+            dir,
+            generation,
+            message: "Permission denied.".to_owned(),
+        });
         program.ready(false);
     }));
 }
@@ -173,23 +212,44 @@ fn an_error_to_report() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         let text = "the watch has reached the limit of inotify watches (8192)".to_owned();
-        program.send(Msg::Report { severity: Severity::Error, text });
+        program.send(Msg::Report {
+            severity: Severity::Error,
+            text,
+        });
     }));
 }
 
 /// No name and no message can bring a control character to the terminal, at any size, in any panel.
 #[test]
 fn hostile_names_stay_text_at_every_size() {
-    let names: [&[u8]; 5] = [b"\x1b[2J\x1b]0;x\x07.png", b"\xff\xfe.dcm", "a\u{202e}gnp.exe".as_bytes(), b"a\nb\tc", &[b'x'; 255]];
-    for (cols, rows) in (0..90).step_by(3).flat_map(|cols| (0..30).map(move |rows| (cols, rows))) {
+    let names: [&[u8]; 5] = [
+        b"\x1b[2J\x1b]0;x\x07.png",
+        b"\xff\xfe.dcm",
+        "a\u{202e}gnp.exe".as_bytes(),
+        b"a\nb\tc",
+        &[b'x'; 255],
+    ];
+    for (cols, rows) in (0..90)
+        .step_by(3)
+        .flat_map(|cols| (0..30).map(move |rows| (cols, rows)))
+    {
         let mut program = Program::new(cols, rows);
-        let entry = |name: &&[u8]| Entry { path: std::path::Path::new(ROOT).join(OsStr::from_bytes(name)), ..file("x") };
+        let entry = |name: &&[u8]| Entry {
+            path: std::path::Path::new(ROOT).join(OsStr::from_bytes(name)),
+            ..file("x")
+        };
         program.list(names.iter().map(entry).collect());
         for keys in ["", "j", "c", "e", "?"] {
             program.press(keys);
-            program.send(Msg::Report { severity: Severity::Error, text: "\u{1b}[31m".to_owned() });
+            program.send(Msg::Report {
+                severity: Severity::Error,
+                text: "\u{1b}[31m".to_owned(),
+            });
             let screen = program.screen(cols, rows);
-            assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{cols}×{rows} after {keys:?}:\n{screen}");
+            assert!(
+                !screen.chars().any(|c| c.is_control() && c != '\n'),
+                "{cols}×{rows} after {keys:?}:\n{screen}"
+            );
         }
     }
 }
@@ -208,8 +268,19 @@ fn standing_is_told_without_colour() {
         ("chest-010.dcm", ["·", "queued", ""]),
         ("chest-004.dcm", ["+", "queued", ""]),
     ] {
-        let line = screen.lines().find(|line| line.contains(name) && !line.starts_with('─')).unwrap_or_default();
-        assert!(marks.iter().all(|mark| line.contains(mark)), "{name}: {line}");
+        let line = screen
+            .lines()
+            .find(|line| line.contains(name) && !line.starts_with('─'))
+            .unwrap_or_default();
+        assert!(
+            marks.iter().all(|mark| line.contains(mark)),
+            "{name}: {line}"
+        );
     }
-    assert!(!screen.lines().any(|line| line.contains("head-001.png") && line.contains("31%")), "a rejected label is no claim");
+    assert!(
+        !screen
+            .lines()
+            .any(|line| line.contains("head-001.png") && line.contains("31%")),
+        "a rejected label is no claim"
+    );
 }

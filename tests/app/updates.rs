@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Found, Graphics, Msg, Preview, PreviewKey, Previewed, Quality, Severity};
+use medivision_tui::app::{
+    Effect, Found, Graphics, Msg, Preview, PreviewKey, Previewed, Quality, Severity,
+};
 use medivision_tui::engine::{Event, Lane};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, ROOT, ctrl, done, failure, file, folder, key, path, previewed, record, stamp};
+use crate::scene::{
+    Program, ROOT, ctrl, done, failure, file, folder, key, path, previewed, record, stamp,
+};
 
 /// Three pictures, listed and scanned, on a terminal with a graphics protocol.
 fn three() -> Program {
@@ -25,7 +29,10 @@ fn classified(effects: &[Effect], lane: Lane) -> Vec<String> {
         Effect::Classify { paths, lane: l, .. } if *l == lane => Some(paths),
         _ => None,
     });
-    paths.flatten().filter_map(|path| Some(path.strip_prefix(ROOT).ok()?.to_str()?.to_owned())).collect()
+    paths
+        .flatten()
+        .filter_map(|path| Some(path.strip_prefix(ROOT).ok()?.to_str()?.to_owned()))
+        .collect()
 }
 
 fn previews(effects: &[Effect]) -> Vec<&PreviewKey> {
@@ -48,17 +55,40 @@ fn the_start_reads_searches_and_watches_the_folder() {
 #[test]
 fn what_is_there_and_what_arrives_is_classified_once() {
     let mut program = three();
-    assert_eq!(classified(&program.effects, Lane::Bulk), ["a.png", "b.png", "c.png"]);
+    assert_eq!(
+        classified(&program.effects, Lane::Bulk),
+        ["a.png", "b.png", "c.png"]
+    );
     program.effects.clear();
     // The watch reports what the scan has found already, then a new file, twice.
-    program.send(Msg::Appeared { entry: file("a.png"), picture: true });
-    program.send(Msg::Appeared { entry: file("sub/d.png"), picture: true });
-    program.send(Msg::Modified { path: path("sub/d.png"), stamp: stamp(1), picture: true });
-    program.send(Msg::Appeared { entry: file("notes.txt"), picture: false });
+    program.send(Msg::Appeared {
+        entry: file("a.png"),
+        picture: true,
+    });
+    program.send(Msg::Appeared {
+        entry: file("sub/d.png"),
+        picture: true,
+    });
+    program.send(Msg::Modified {
+        path: path("sub/d.png"),
+        stamp: stamp(1),
+        picture: true,
+    });
+    program.send(Msg::Appeared {
+        entry: file("notes.txt"),
+        picture: false,
+    });
     assert_eq!(classified(&program.effects, Lane::Bulk), ["sub/d.png"]);
     // Another content is another question.
-    program.send(Msg::Modified { path: path("sub/d.png"), stamp: stamp(2), picture: true });
-    assert_eq!(classified(&program.effects, Lane::Bulk), ["sub/d.png", "sub/d.png"]);
+    program.send(Msg::Modified {
+        path: path("sub/d.png"),
+        stamp: stamp(2),
+        picture: true,
+    });
+    assert_eq!(
+        classified(&program.effects, Lane::Bulk),
+        ["sub/d.png", "sub/d.png"]
+    );
 }
 
 #[test]
@@ -68,11 +98,22 @@ fn a_thousand_files_that_arrive_are_a_thousand_questions() {
     for round in 0..2 {
         for i in 0..1000 {
             let entry = file(&format!("new-{}.png", i * 7 % 1000));
-            program.send(Msg::Appeared { entry, picture: true });
+            program.send(Msg::Appeared {
+                entry,
+                picture: true,
+            });
         }
-        assert_eq!(classified(&program.effects, Lane::Bulk).len(), 1000, "round {round}");
+        assert_eq!(
+            classified(&program.effects, Lane::Bulk).len(),
+            1000,
+            "round {round}"
+        );
     }
-    assert!(program.screen(80, 24).contains("1/1003"), "{}", program.screen(80, 24));
+    assert!(
+        program.screen(80, 24).contains("1/1003"),
+        "{}",
+        program.screen(80, 24)
+    );
 }
 
 #[test]
@@ -81,11 +122,19 @@ fn the_file_under_the_cursor_goes_ahead_once_the_cursor_rests() {
     program.rest();
     program.effects.clear();
     program.press("jj");
-    assert_eq!(classified(&program.effects, Lane::Interactive), [""; 0], "not while it moves");
+    assert_eq!(
+        classified(&program.effects, Lane::Interactive),
+        [""; 0],
+        "not while it moves"
+    );
     let effects = program.rest();
     assert_eq!(classified(&effects, Lane::Interactive), ["c.png"]);
     program.press("kj");
-    assert_eq!(classified(&program.rest(), Lane::Interactive), [""; 0], "not a second time");
+    assert_eq!(
+        classified(&program.rest(), Lane::Interactive),
+        [""; 0],
+        "not a second time"
+    );
 }
 
 #[test]
@@ -94,13 +143,23 @@ fn a_moving_cursor_asks_for_half_blocks_and_a_resting_one_for_the_picture() {
     program.effects.clear();
     program.press("jj");
     let fast = previews(&program.effects);
-    assert_eq!(fast.iter().map(|key| (&key.path, key.quality)).collect::<Vec<_>>(), [
-        (&path("b.png"), Quality::Fast),
-        (&path("c.png"), Quality::Fast)
-    ]);
+    assert_eq!(
+        fast.iter()
+            .map(|key| (&key.path, key.quality))
+            .collect::<Vec<_>>(),
+        [
+            (&path("b.png"), Quality::Fast),
+            (&path("c.png"), Quality::Fast)
+        ]
+    );
     let effects = program.rest();
     let full = previews(&effects);
-    assert_eq!(full.iter().map(|key| (&key.path, key.quality)).collect::<Vec<_>>(), [(&path("c.png"), Quality::Full)]);
+    assert_eq!(
+        full.iter()
+            .map(|key| (&key.path, key.quality))
+            .collect::<Vec<_>>(),
+        [(&path("c.png"), Quality::Full)]
+    );
     assert_eq!(previews(&program.rest()).len(), 0);
 }
 
@@ -122,7 +181,11 @@ fn a_preview_nobody_waits_for_is_dropped() {
     program.press("j");
     program.rest();
     program.send(previewed(stale));
-    assert!(program.screen(80, 24).contains("loading …"), "{}", program.screen(80, 24));
+    assert!(
+        program.screen(80, 24).contains("loading …"),
+        "{}",
+        program.screen(80, 24)
+    );
     program.show();
     assert!(program.screen(80, 24).contains('▀'));
 }
@@ -143,11 +206,17 @@ fn a_preview_asks_in_the_size_it_is_drawn_in_and_anew_when_that_changes() {
     let mut program = three();
     program.rest();
     let before = program.wanted().expect("a preview is wanted");
-    program.send(Msg::Resized { cols: 200, rows: 60 });
+    program.send(Msg::Resized {
+        cols: 200,
+        rows: 60,
+    });
     let after = program.wanted().expect("a preview is wanted");
     assert!(after.cols > before.cols && after.rows > before.rows && after.epoch > before.epoch);
     program.send(Msg::Resumed);
-    assert!(program.wanted().is_some_and(|key| key.epoch > after.epoch), "a picture must be sent again after a suspend");
+    assert!(
+        program.wanted().is_some_and(|key| key.epoch > after.epoch),
+        "a picture must be sent again after a suspend"
+    );
 }
 
 #[test]
@@ -166,7 +235,8 @@ fn no_preview_is_asked_for_where_it_cannot_be_seen() {
 fn a_preview_that_fails_says_why() {
     let mut program = three();
     let key = program.wanted().expect("a preview is wanted");
-    let error = failure(ErrorKind::Malformed, "the Huffman table is broken").expect_err("a failure");
+    let error =
+        failure(ErrorKind::Malformed, "the Huffman table is broken").expect_err("a failure");
     let outcome: Result<Preview, _> = Err(media_error(&error));
     program.send(Msg::Previewed(Box::new(Previewed { key, outcome })));
     assert!(program.screen(80, 24).contains("Huffman"));
@@ -175,7 +245,10 @@ fn a_preview_that_fails_says_why() {
 }
 
 fn media_error(failure: &medivision_tui::library::Failure) -> medivision_tui::media::MediaError {
-    medivision_tui::media::MediaError { kind: failure.kind, message: failure.message.clone() }
+    medivision_tui::media::MediaError {
+        kind: failure.kind,
+        message: failure.message.clone(),
+    }
 }
 
 #[test]
@@ -202,7 +275,12 @@ fn a_listing_of_a_folder_left_behind_is_dropped() {
     let (dir, generation) = program.listing();
     program.list(vec![folder("one")]);
     program.press("l");
-    program.send(Msg::Listed { dir, generation, entries: vec![file("late.png")], complete: true });
+    program.send(Msg::Listed {
+        dir,
+        generation,
+        entries: vec![file("late.png")],
+        complete: true,
+    });
     assert!(!program.screen(80, 24).contains("late.png"));
 }
 
@@ -213,14 +291,30 @@ fn keys_that_classify() {
     for name in ["a.png", "b.png", "c.png"] {
         program.answer(name, record("normal", 0.9, Decision::Confident));
     }
-    assert_eq!(classified(&program.press("c"), Lane::Interactive), ["a.png"], "again, whatever is known");
+    assert_eq!(
+        classified(&program.press("c"), Lane::Interactive),
+        ["a.png"],
+        "again, whatever is known"
+    );
     program.press("g  ");
-    assert_eq!(classified(&program.press("C"), Lane::Interactive), ["a.png", "b.png"], "what was marked");
-    assert_eq!(classified(&program.press("C"), Lane::Interactive), [""; 0], "marks are used up");
+    assert_eq!(
+        classified(&program.press("C"), Lane::Interactive),
+        ["a.png", "b.png"],
+        "what was marked"
+    );
+    assert_eq!(
+        classified(&program.press("C"), Lane::Interactive),
+        [""; 0],
+        "marks are used up"
+    );
     program.answer("a.png", failure(ErrorKind::Truncated, "cut"));
     program.answer("b.png", record("normal", 0.9, Decision::Confident));
     program.press("A");
-    assert_eq!(classified(&program.scan(&["a.png", "b.png", "c.png"]), Lane::Bulk), ["a.png"], "what has no result yet");
+    assert_eq!(
+        classified(&program.scan(&["a.png", "b.png", "c.png"]), Lane::Bulk),
+        ["a.png"],
+        "what has no result yet"
+    );
 }
 
 #[test]
@@ -228,23 +322,50 @@ fn a_picture_dropped_and_replaced_while_it_was_classified_keeps_the_newer_result
     let mut program = three();
     program.ready(false);
     let old = program.asked("a.png").expect("handed over");
-    program.send(Msg::Modified { path: path("a.png"), stamp: stamp(2), picture: true });
+    program.send(Msg::Modified {
+        path: path("a.png"),
+        stamp: stamp(2),
+        picture: true,
+    });
     program.answer("a.png", record("fracture", 0.9, Decision::Confident));
-    program.send(done("a.png", old, record("pneumonia", 0.9, Decision::Confident)));
+    program.send(done(
+        "a.png",
+        old,
+        record("pneumonia", 0.9, Decision::Confident),
+    ));
     let screen = program.screen(80, 24);
-    assert!(screen.contains("fracture") && !screen.contains("pneumonia    ██"), "{screen}");
+    assert!(
+        screen.contains("fracture") && !screen.contains("pneumonia    ██"),
+        "{screen}"
+    );
 }
 
 #[test]
 fn new_files_do_not_move_the_cursor_and_are_marked_until_looked_at() {
     let mut program = three();
     program.press("j");
-    program.send(Msg::Appeared { entry: file("0.png"), picture: true });
-    program.send(Msg::Appeared { entry: file("aa.png"), picture: true });
+    program.send(Msg::Appeared {
+        entry: file("0.png"),
+        picture: true,
+    });
+    program.send(Msg::Appeared {
+        entry: file("aa.png"),
+        picture: true,
+    });
     let screen = program.screen(80, 24);
-    let line = |screen: &str, name: &str| screen.lines().skip(1).find(|l| l.contains(name)).unwrap_or_default().to_owned();
+    let line = |screen: &str, name: &str| {
+        screen
+            .lines()
+            .skip(1)
+            .find(|l| l.contains(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
     assert!(line(&screen, "b.png").starts_with('▌'), "{screen}");
-    assert!(line(&screen, " aa.png").starts_with(" +") && line(&screen, " 0.png").starts_with(" +"), "{screen}");
+    assert!(
+        line(&screen, " aa.png").starts_with(" +") && line(&screen, " 0.png").starts_with(" +"),
+        "{screen}"
+    );
     program.press("k");
     program.rest();
     let screen = program.screen(80, 24);
@@ -258,14 +379,32 @@ fn deleted_and_renamed_files_are_followed() {
     program.answer("b.png", record("fracture", 0.9, Decision::Confident));
     program.press("j");
     program.effects.clear();
-    program.send(Msg::Renamed { from: path("b.png"), to: file("zz.png") });
-    program.send(Msg::Removed { path: path("a.png") });
+    program.send(Msg::Renamed {
+        from: path("b.png"),
+        to: file("zz.png"),
+    });
+    program.send(Msg::Removed {
+        path: path("a.png"),
+    });
     let screen = program.screen(80, 24);
-    assert!(screen.contains("▌  ● zz.png") || screen.contains("▌ ● zz.png"), "{screen}");
-    assert!(screen.contains("fracture") && !screen.contains("a.png") && screen.contains("2/2"), "{screen}");
-    assert_eq!(classified(&program.effects, Lane::Bulk), [""; 0], "a name is no reason to classify again");
+    assert!(
+        screen.contains("▌  ● zz.png") || screen.contains("▌ ● zz.png"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("fracture") && !screen.contains("a.png") && screen.contains("2/2"),
+        "{screen}"
+    );
+    assert_eq!(
+        classified(&program.effects, Lane::Bulk),
+        [""; 0],
+        "a name is no reason to classify again"
+    );
     // One that was still awaited under its old name is asked about under the new one.
-    program.send(Msg::Renamed { from: path("c.png"), to: file("d.png") });
+    program.send(Msg::Renamed {
+        from: path("c.png"),
+        to: file("d.png"),
+    });
     assert_eq!(classified(&program.effects, Lane::Bulk), ["d.png"]);
 }
 
@@ -275,7 +414,10 @@ fn a_folder_that_is_renamed_or_removed_under_the_cursor_is_followed() {
     program.list(vec![folder("one")]);
     program.press("l");
     program.list(vec![file("one/a.png"), file("one/b.png")]);
-    program.send(Msg::Renamed { from: path("one"), to: folder("uno") });
+    program.send(Msg::Renamed {
+        from: path("one"),
+        to: folder("uno"),
+    });
     assert_eq!(program.listing().0, path("uno"));
     program.send(Msg::Removed { path: path("uno") });
     assert!(program.screen(80, 24).contains("removed"));
@@ -284,15 +426,34 @@ fn a_folder_that_is_renamed_or_removed_under_the_cursor_is_followed() {
 #[test]
 fn without_a_model_browsing_goes_on_and_nothing_is_classified() {
     let mut program = three();
-    program.send(Msg::Engine(Event::Failed { message: "no such model".to_owned() }));
+    program.send(Msg::Engine(Event::Failed {
+        message: "no such model".to_owned(),
+    }));
     let generation = program.asked("a.png").expect("handed over");
-    program.send(done("a.png", generation, failure(ErrorKind::Internal, "no such model")));
+    program.send(done(
+        "a.png",
+        generation,
+        failure(ErrorKind::Internal, "no such model"),
+    ));
     program.effects.clear();
     program.press("cAj");
     program.rest();
-    program.send(Msg::Appeared { entry: file("new.png"), picture: true });
-    assert!(program.effects.iter().all(|effect| matches!(effect, Effect::Preview(_))), "{:?}", program.effects);
-    assert!(!program.screen(80, 24).contains("internal error"), "the reason is told once, not on each file");
+    program.send(Msg::Appeared {
+        entry: file("new.png"),
+        picture: true,
+    });
+    assert!(
+        program
+            .effects
+            .iter()
+            .all(|effect| matches!(effect, Effect::Preview(_))),
+        "{:?}",
+        program.effects
+    );
+    assert!(
+        !program.screen(80, 24).contains("internal error"),
+        "the reason is told once, not on each file"
+    );
     program.press("e");
     assert!(program.screen(80, 24).contains("no such model"));
 }
@@ -304,17 +465,38 @@ fn the_watch_goes_off_and_on_and_catches_up() {
     assert_eq!(program.press("w"), [Effect::Unwatch]);
     assert!(program.screen(80, 24).contains("not watching"));
     let effects = program.press("w");
-    assert!(matches!(&effects[..], [Effect::Watch { .. }, Effect::Scan { .. }]));
+    assert!(matches!(
+        &effects[..],
+        [Effect::Watch { .. }, Effect::Scan { .. }]
+    ));
     let generation = program.scanning();
-    let files = vec![Found { path: path("a.png"), stamp: stamp(1) }, Found { path: path("missed.png"), stamp: stamp(1) }];
-    let effects = program.send(Msg::Scanned { generation, files, complete: true });
+    let files = vec![
+        Found {
+            path: path("a.png"),
+            stamp: stamp(1),
+        },
+        Found {
+            path: path("missed.png"),
+            stamp: stamp(1),
+        },
+    ];
+    let effects = program.send(Msg::Scanned {
+        generation,
+        files,
+        complete: true,
+    });
     assert_eq!(classified(&effects, Lane::Bulk), ["missed.png"]);
 }
 
 #[test]
 fn hidden_files_and_files_not_yet_looked_at() {
     let mut program = Program::new(80, 24);
-    program.list(vec![file(".h.png"), file("a.png"), file("b.png"), file("c.png")]);
+    program.list(vec![
+        file(".h.png"),
+        file("a.png"),
+        file("b.png"),
+        file("c.png"),
+    ]);
     assert!(!program.screen(80, 24).contains(".h.png"));
     program.press(".");
     assert!(program.screen(80, 24).contains(".h.png"));
@@ -323,10 +505,18 @@ fn hidden_files_and_files_not_yet_looked_at() {
     program.press("n");
     program.rest();
     program.press("gn");
-    assert_eq!(program.wanted().map(|key| key.path), Some(path("c.png")), "b has been looked at");
+    assert_eq!(
+        program.wanted().map(|key| key.path),
+        Some(path("c.png")),
+        "b has been looked at"
+    );
     program.rest();
     program.press("N");
-    assert!(program.screen(80, 24).contains("everything here has been looked at"));
+    assert!(
+        program
+            .screen(80, 24)
+            .contains("everything here has been looked at")
+    );
 }
 
 #[test]
@@ -338,7 +528,11 @@ fn leaving_and_suspending() {
     assert_eq!(program.send(ctrl('z')), [Effect::Suspend]);
     program.press("?");
     assert_eq!(program.press("q"), [Effect::Quit], "also from the help");
-    assert_eq!(program.press("y"), [], "a key without a meaning does nothing");
+    assert_eq!(
+        program.press("y"),
+        [],
+        "a key without a meaning does nothing"
+    );
 }
 
 #[test]
@@ -358,9 +552,14 @@ fn the_help_scrolls_as_far_as_it_goes_and_no_further() {
 #[test]
 fn a_report_goes_by_itself_and_then_nothing_ticks() {
     let mut program = three();
-    program.send(Msg::Engine(Event::Failed { message: "x".to_owned() }));
+    program.send(Msg::Engine(Event::Failed {
+        message: "x".to_owned(),
+    }));
     program.rest();
-    program.send(Msg::Report { severity: Severity::Info, text: "disk is slow".to_owned() });
+    program.send(Msg::Report {
+        severity: Severity::Info,
+        text: "disk is slow".to_owned(),
+    });
     assert!(program.screen(80, 24).contains("disk is slow"));
     for seconds in [10, 16] {
         assert!(program.model.next_tick().is_some());
