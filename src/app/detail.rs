@@ -71,7 +71,7 @@ impl Model {
                     },
                     String::new(),
                 )];
-                lines.extend(wrapped(&failure.message, width, Detail::Text));
+                lines.extend(wrapped(&sentence(&failure.message), width, Detail::Text));
                 lines
             }
             (EntryKind::File, Some(FileState::Queued)) => match &self.engine {
@@ -169,8 +169,16 @@ impl Model {
                 word.to_owned(),
             ));
         }
+        if rejected {
+            // No claim: not even the order of the conditions is shown.
+            lines.push(Detail::Bar {
+                name: String::new(),
+                share: None,
+                figure: "–".to_owned(),
+            });
+        }
         if let Some(reason) = &verdict.reason {
-            lines.extend(wrapped(reason, width, Detail::Warning));
+            lines.extend(wrapped(&sentence(reason), width, Detail::Warning));
         }
         if rejected
             && matches!(
@@ -185,16 +193,12 @@ impl Model {
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));
+            lines.extend(verdict.scores.iter().map(|score| Detail::Bar {
+                name: text::safe_str(&score.condition),
+                share: Some(score.probability),
+                figure: percent(score.probability),
+            }));
         }
-        lines.extend(verdict.scores.iter().map(|score| Detail::Bar {
-            name: text::safe_str(&score.condition),
-            share: (!rejected).then_some(score.probability),
-            figure: if rejected {
-                "–".to_owned()
-            } else {
-                percent(score.probability)
-            },
-        }));
         lines.extend(facts(record));
         lines
     }
@@ -209,6 +213,14 @@ pub(crate) fn notice(width: usize, height: usize) -> Vec<String> {
         2.. => vec![text::cut_end("Not a diagnosis.", width)],
         _ => Vec::new(),
     }
+}
+
+/// A message with a capital letter in front.
+pub(crate) fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 /// A probability as a percentage with one digit after the point; never rounded up to certainty.
@@ -237,17 +249,12 @@ fn facts(record: &Record) -> Vec<Detail> {
         Kind::Png => "PNG",
         Kind::Dicom => "DICOM",
     };
-    let mut lines = vec![Detail::Fact(
-        "by",
-        format!(
-            "{} · {}",
-            text::safe_str(&record.model),
-            text::safe_str(&record.prompts)
-        ),
-    )];
+    let mut lines = Vec::new();
     let mut fact = |name, value: Option<String>| {
         lines.extend(value.map(|value| Detail::Fact(name, text::safe_str(&value))))
     };
+    fact("model", Some(record.model.clone()));
+    fact("prompts", Some(record.prompts.clone()));
     fact(
         "mode",
         (record.mode == Mode::Multi).then(|| "each condition alone".to_owned()),

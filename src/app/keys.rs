@@ -50,30 +50,30 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
             (Action::PageDown, "a page down"),
             (Action::PageUp, "a page up"),
             (Action::Enter, "into the folder"),
-            (Action::Leave, "out of the folder"),
-            (Action::NextNew, "next not yet looked at"),
-            (Action::PreviousNew, "previous not yet looked at"),
+            (Action::Leave, "out of folder"),
+            (Action::NextNew, "next unseen"),
+            (Action::PreviousNew, "previous unseen"),
         ],
     ),
     (
         "Classify",
         &[
-            (Action::Classify, "this picture, again if need be"),
-            (Action::ClassifyAll, "all from this folder down"),
+            (Action::Classify, "this, or again"),
+            (Action::ClassifyAll, "all, recursively"),
             (Action::Mark, "mark or unmark"),
             (Action::ClassifyMarked, "what is marked"),
             (Action::Why, "why it failed"),
-            (Action::Watch, "watch for new files, on or off"),
+            (Action::Watch, "watch on or off"),
         ],
     ),
     (
         "Screen",
         &[
             (Action::NextPanel, "next panel"),
-            (Action::Hidden, "hidden files, on or off"),
+            (Action::Hidden, "hidden files"),
             (Action::Help, "this help"),
             (Action::Back, "back"),
-            (Action::Suspend, "to the shell, fg returns"),
+            (Action::Suspend, "to the shell"),
             (Action::Quit, "quit"),
         ],
     ),
@@ -193,8 +193,8 @@ pub struct Keymap {
 pub enum HelpLine {
     /// Begins a group.
     Heading(&'static str),
-    /// Keys and what they do.
-    Binding(String, &'static str),
+    /// Keys, the most important first, and what they do.
+    Binding(Vec<String>, &'static str),
     /// Nothing.
     Gap,
 }
@@ -266,7 +266,7 @@ impl Keymap {
             for (action, what) in actions {
                 if let Some(keys) = self.keys.get(action) {
                     let keys: Vec<String> = keys.iter().map(|key| key.show()).collect();
-                    lines.push(HelpLine::Binding(keys.join(" "), what));
+                    lines.push(HelpLine::Binding(keys, what));
                 }
             }
         }
@@ -362,7 +362,7 @@ mod tests {
         assert!(
             keymap
                 .help()
-                .contains(&HelpLine::Binding("Ctrl-q".to_owned(), "quit"))
+                .contains(&HelpLine::Binding(vec!["Ctrl-q".to_owned()], "quit"))
         );
         assert!(
             !keymap

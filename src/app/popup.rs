@@ -51,7 +51,7 @@ impl Popup {
     pub fn title(&self) -> &'static str {
         match self {
             Self::Help => "Help",
-            Self::Why(_) => "Why",
+            Self::Why(_) => "Why it failed",
         }
     }
 
@@ -67,7 +67,9 @@ impl Popup {
 
 /// Columns for text in a popup on a screen of `cols` columns: a frame and a blank on either side are taken off.
 pub fn content_width(cols: u16) -> u16 {
-    cols.min(WIDEST).saturating_sub(4)
+    // Stripes of what lies behind would only be in the way.
+    let outer = if cols < WIDEST + 12 { cols } else { WIDEST };
+    outer.saturating_sub(4)
 }
 
 /// Rows for text in a popup on a screen of `rows` rows.

@@ -217,6 +217,10 @@ impl Results {
     /// The file, or all under the folder, lie elsewhere now. What is returned was still awaited under its old name: it has to be
     /// asked about again.
     pub fn rename(&mut self, from: &Path, to: &Path) -> Vec<(PathBuf, Stamp)> {
+        // What lay there is overwritten.
+        if !to.starts_with(from) && !from.starts_with(to) {
+            self.forget(to);
+        }
         let mut again = Vec::new();
         for old in self.under(from) {
             let Some(known) = self.forget_one(&old) else {

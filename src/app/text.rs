@@ -34,7 +34,8 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text in at most `columns`, the middle cut out: beginnings tell studies apart, ends tell files apart.
+/// The text in at most `columns`, the middle cut out. More is kept of the end: beginnings tell studies apart, ends the files of
+/// a study.
 pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -42,7 +43,7 @@ pub fn cut(text: &str, columns: usize) -> String {
     if columns == 0 {
         return String::new();
     }
-    let tail_columns = (columns - 1) / 2;
+    let tail_columns = (columns - 1) * 2 / 3;
     let tail: Vec<char> = take(text.chars().rev(), tail_columns);
     let head = take(text.chars(), columns - 1 - tail_columns);
     // A mark that belongs to the letter before it cannot stand alone.
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn a_short_name_is_left_alone_and_a_long_one_keeps_both_ends() {
         assert_eq!(cut("chest.png", 9), "chest.png");
-        assert_eq!(cut("patient-0001-chest-pa.dcm", 11), "patie…a.dcm");
+        assert_eq!(cut("patient-0001-chest-pa.dcm", 11), "pati…pa.dcm");
         assert_eq!(cut("abc", 0), "");
         assert_eq!(cut("abc", 1), "…");
     }

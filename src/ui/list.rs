@@ -32,7 +32,7 @@ struct Columns {
 
 impl Columns {
     fn new(width: usize, longest_label: usize) -> Self {
-        let label = longest_label.clamp(8, 18).min(width / 3);
+        let label = longest_label.clamp(8, 18).min(width * 3 / 8);
         let (label, bar, figure) = match width {
             0..11 => (0, 0, 0),
             11..24 => (0, 0, FIGURE),
@@ -208,8 +208,8 @@ fn record_columns(
         let label = safe_str(&record.verdict.label);
         let label = match standing {
             Standing::Rejected => cut_end("rejected", columns.label),
-            // The mark of doubt stays even where the label is cut.
-            Standing::Uncertain => format!("{}?", cut_end(&label, columns.label - 1)),
+            // The symbol tells of the doubt too: a label that just fits is not cut to make room for it.
+            Standing::Uncertain if width(&label) < columns.label => format!("{label}?"),
             _ => cut_end(&label, columns.label),
         };
         let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));

@@ -12,8 +12,8 @@ use crate::app::keys::HelpLine;
 use crate::app::popup::{Popup, PopupLine, content_rows, content_width};
 use crate::app::text::{cut_end, width};
 
-/// Columns for the keys in the help.
-const KEYS: usize = 14;
+/// Columns for the keys in the help, at most.
+const KEYS: usize = 13;
 
 /// Draws the popup in the middle.
 pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame) {
@@ -81,8 +81,8 @@ fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
             vec![Span::styled(*heading, looks.strong()), fill(width(heading))]
         }
         HelpLine::Binding(keys, what) => {
-            let room = KEYS.min(columns * 2 / 5);
-            let keys = cut_end(keys, room);
+            let room = KEYS.min(columns / 3 + 1);
+            let keys = as_many_as_fit(keys, room);
             let blanks = " ".repeat(room - width(&keys) + 1);
             let what = cut_end(what, columns.saturating_sub(room + 1));
             let used = room + 1 + width(&what);
@@ -94,4 +94,17 @@ fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
             ]
         }
     }
+}
+
+/// The first key, and each other that there is room for.
+fn as_many_as_fit(keys: &[String], columns: usize) -> String {
+    let mut text = String::new();
+    for key in keys {
+        if text.is_empty() {
+            text = cut_end(key, columns);
+        } else if width(&text) + 1 + width(key) <= columns {
+            text = format!("{text} {key}");
+        }
+    }
+    text
 }

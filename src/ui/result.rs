@@ -95,7 +95,8 @@ fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'st
             share,
             figure,
         } => {
-            let room = columns.saturating_sub(names + FIGURE + 2);
+            let gap = if names > 0 { " " } else { "" };
+            let room = columns.saturating_sub(names + gap.len() + 1 + FIGURE);
             let style = if share.is_some() {
                 looks.plain_blue()
             } else {
@@ -103,7 +104,7 @@ fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'st
             };
             Line::from(vec![
                 Span::raw(pad(name, names)),
-                Span::styled(format!(" {} ", bar(*share, room)), style),
+                Span::styled(format!("{gap}{} ", bar(*share, room)), style),
                 Span::raw(format!("{figure:>FIGURE$}")),
             ])
         }

@@ -53,6 +53,10 @@ fn title(area: Area, left: &str, right: &str, focused: bool, looks: Looks, frame
         width(right) + 3
     };
     let left = cut(left, room.saturating_sub(taken));
+    if left.is_empty() {
+        let line = "─".repeat(usize::from(row.width));
+        return frame.render_widget(Span::styled(line, looks.line()), row);
+    }
     let name = if focused {
         looks.accent()
     } else {

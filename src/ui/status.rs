@@ -42,68 +42,71 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     frame.render_widget(Line::from(spans), area);
 }
 
+/// A part, and how early it has to go where it gets narrow: the highest first.
+type Part = (u8, Span<'static>);
+
 /// What fits of engine, queue and watch.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    let mut spans: Vec<Span<'static>> = Vec::new();
-    let mut used = 0;
-    let all = engine(model, looks)
-        .into_iter()
-        .chain(queue(model, looks))
-        .chain(watch(model, looks));
-    for part in all {
-        let between = if used == 0 { 0 } else { width(BETWEEN) };
-        if used + between + width(&part.content) > room {
-            continue;
-        }
-        if between > 0 {
+    let mut all = engine(model, looks);
+    all.extend(queue(model, looks));
+    all.extend(watch(model, looks).map(|span| (2, span)));
+    let total = |parts: &[Part]| -> usize {
+        let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
+        widths + width(BETWEEN) * parts.len().saturating_sub(1)
+    };
+    while total(&all) > room {
+        let Some(last) = (0..all.len()).max_by_key(|at| all[*at].0) else {
+            break;
+        };
+        all.remove(last);
+    }
+    let mut spans = Vec::new();
+    for (_, span) in all {
+        if !spans.is_empty() {
             spans.push(Span::styled(BETWEEN, looks.line()));
         }
-        used += between + width(&part.content);
-        spans.push(part);
+        spans.push(span);
     }
     spans
 }
 
-fn engine(model: &Model, looks: Looks) -> Vec<Span<'static>> {
+fn engine(model: &Model, looks: Looks) -> Vec<Part> {
     match &model.engine {
-        EngineState::Loading => vec![Span::styled(
-            format!("{} loading model", spinner(model)),
-            looks.text(),
-        )],
-        EngineState::Failed(_) => vec![Span::styled("✗ no model", looks.wrong())],
+        EngineState::Loading => {
+            let text = format!("{} loading model", spinner(model));
+            vec![(0, Span::styled(text, looks.text()))]
+        }
+        EngineState::Failed(_) => vec![(0, Span::styled("✗ no model", looks.wrong()))],
         EngineState::Ready {
             model,
             device,
             prompts,
             ..
         } => vec![
-            Span::styled(cut_end(model, 24), looks.strong()),
-            Span::styled(cut_end(device, 12), looks.text()),
-            Span::styled(cut_end(prompts, 24), looks.text()),
+            (0, Span::styled(cut_end(model, 24), looks.strong())),
+            (4, Span::styled(cut_end(device, 12), looks.text())),
+            (5, Span::styled(cut_end(prompts, 24), looks.text())),
         ],
     }
 }
 
-fn queue(model: &Model, looks: Looks) -> Option<Span<'static>> {
+fn queue(model: &Model, looks: Looks) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
-        return None;
+        return Vec::new();
     }
-    let ready = matches!(model.engine, EngineState::Ready { .. });
-    let turning = if ready {
-        format!("{} ", spinner(model))
-    } else {
-        String::new()
+    let turning = match model.engine {
+        EngineState::Ready { .. } => format!("{} ", spinner(model)),
+        _ => String::new(),
     };
-    let rate = match model.rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
-        Some(rate) if rate < 9.95 => format!(", {rate:.1} images/s"),
-        Some(rate) => format!(", {rate:.0} images/s"),
-        None => String::new(),
-    };
-    Some(Span::styled(
-        format!("{turning}{queued} queued{rate}"),
-        looks.text(),
-    ))
+    let waiting = format!("{turning}{queued} queued");
+    let mut parts = vec![(1, Span::styled(waiting, looks.text()))];
+    if let Some(rate) = model.rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
+        let digits = usize::from(rate < 9.95);
+        let text = format!("{rate:.digits$} images/s");
+        parts.push((3, Span::styled(text, looks.text())));
+    }
+    parts
 }
 
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {

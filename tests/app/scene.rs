@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
+use medivision_tui::app::text;
 use medivision_tui::app::{
     self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Keymap, Model, Msg, Preview,
     PreviewKey, Previewed, Setup, Stamp, Theme,
@@ -196,9 +197,12 @@ impl Program {
             .expect("the test terminal never fails");
         let buffer = terminal.backend().buffer();
         let line = |y| {
-            let line: String = (0..cols)
-                .filter_map(|x| buffer.cell((x, y)).map(ratatui::buffer::Cell::symbol))
-                .collect();
+            let (mut line, mut x) = (String::new(), 0);
+            while let Some(cell) = buffer.cell((x, y)).filter(|_| x < cols) {
+                line.push_str(cell.symbol());
+                // The cell behind a wide character belongs to it.
+                x += text::width(cell.symbol()).max(1) as u16;
+            }
             line.trim_end().to_owned()
         };
         (0..rows).map(line).collect::<Vec<_>>().join("\n")
@@ -274,8 +278,8 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         "fracture" => "A break in the continuity of a bone.",
         _ => "Nothing out of the ordinary.",
     };
-    let reason = (decision == Decision::Rejected)
-        .then(|| "not a synthetic study: this model knows nothing else".to_owned());
+    let reason =
+        (decision == Decision::Rejected).then(|| "the picture is not a synthetic study".to_owned());
     Ok(Record {
         path: String::new(),
         path_bytes: None,

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{
-    Effect, Found, Graphics, Msg, Preview, PreviewKey, Previewed, Quality, Severity,
-};
+use medivision_tui::app::{Effect, Found, Graphics, Msg, PreviewKey, Previewed, Quality, Severity};
 use medivision_tui::engine::{Event, Lane};
-use medivision_tui::media::ErrorKind;
+use medivision_tui::media::{ErrorKind, MediaError};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{
@@ -235,20 +233,12 @@ fn no_preview_is_asked_for_where_it_cannot_be_seen() {
 fn a_preview_that_fails_says_why() {
     let mut program = three();
     let key = program.wanted().expect("a preview is wanted");
-    let error =
-        failure(ErrorKind::Malformed, "the Huffman table is broken").expect_err("a failure");
-    let outcome: Result<Preview, _> = Err(media_error(&error));
+    let error = MediaError::new(ErrorKind::Malformed, "the Huffman table is broken");
+    let outcome = Err(error);
     program.send(Msg::Previewed(Box::new(Previewed { key, outcome })));
     assert!(program.screen(80, 24).contains("Huffman"));
     program.press("e");
     assert!(program.screen(80, 24).contains("malformed"));
-}
-
-fn media_error(failure: &medivision_tui::library::Failure) -> medivision_tui::media::MediaError {
-    medivision_tui::media::MediaError {
-        kind: failure.kind,
-        message: failure.message.clone(),
-    }
 }
 
 #[test]
@@ -400,6 +390,12 @@ fn deleted_and_renamed_files_are_followed() {
         [""; 0],
         "a name is no reason to classify again"
     );
+    // What a rename overwrites is gone.
+    program.send(Msg::Renamed {
+        from: path("notes.txt"),
+        to: file("zz.png"),
+    });
+    assert!(!program.screen(80, 24).contains("fracture"));
     // One that was still awaited under its old name is asked about under the new one.
     program.send(Msg::Renamed {
         from: path("c.png"),
