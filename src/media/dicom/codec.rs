@@ -23,7 +23,8 @@ pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Cell
 /// Any process of ITU-T T.81.
 fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
     let headers = Headers::read(bytes)?;
-    if !headers.complete {
+    // A sequential stream without its end marker may still be whole, which its decoder finds out.
+    if !headers.complete && headers.process == Process::Progressive {
         return Err(truncated("DICOM: the JPEG stream of the frame is cut off"));
     }
     if (headers.width, headers.height) != (layout.columns, layout.rows) {

@@ -6,7 +6,7 @@ use super::samples::Cells;
 
 /// Decodes one frame to interleaved cells.
 pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
-    if layout.allocated % 8 != 0 {
+    if !layout.allocated.is_multiple_of(8) {
         return Err(unsupported(
             "DICOM RLE Lossless with 1 bit allocated a sample is not supported",
         ));

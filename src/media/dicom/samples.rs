@@ -44,8 +44,9 @@ impl Samples {
         match (cells, layout.signed) {
             (Cells::U8(mut data), false) => {
                 if !bits.plain(8) {
-                    data.iter_mut()
-                        .for_each(|v| *v = bits.unsigned(u32::from(*v)) as u8);
+                    for value in &mut data {
+                        *value = bits.unsigned(u32::from(*value)) as u8;
+                    }
                 }
                 Samples::U8(data)
             }
@@ -56,8 +57,9 @@ impl Samples {
             ),
             (Cells::U16(mut data), false) => {
                 if !bits.plain(16) {
-                    data.iter_mut()
-                        .for_each(|v| *v = bits.unsigned(u32::from(*v)) as u16);
+                    for value in &mut data {
+                        *value = bits.unsigned(u32::from(*value)) as u16;
+                    }
                 }
                 Samples::U16(data)
             }

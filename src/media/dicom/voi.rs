@@ -86,9 +86,9 @@ impl Transform {
     /// The frame as shown, and the window that was applied.
     pub(crate) fn render(&self, samples: &Samples, inverted: bool) -> (Vec<u8>, Window) {
         match samples {
-            Samples::U8(data) => self.narrow(data, |v| usize::from(v), 256, |i| i as f64, inverted),
+            Samples::U8(data) => self.narrow(data, usize::from, 256, |i| i as f64, inverted),
             Samples::U16(data) => {
-                self.narrow(data, |v| usize::from(v), 1 << 16, |i| i as f64, inverted)
+                self.narrow(data, usize::from, 1 << 16, |i| i as f64, inverted)
             }
             Samples::I16(data) => self.narrow(
                 data,
@@ -113,7 +113,9 @@ impl Transform {
     ) -> (Vec<u8>, Window) {
         let scale = self.scale(|| {
             let mut present = vec![false; size];
-            data.iter().for_each(|&v| present[index(v)] = true);
+            for &v in data {
+                present[index(v)] = true;
+            }
             self.range((0..size).filter(|&i| present[i]).map(&value))
         });
         let table: Vec<u8> = (0..size)
