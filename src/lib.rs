@@ -11,5 +11,13 @@
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod encoder;
+pub mod engine;
+pub mod library;
 pub mod media;
+pub mod phantom;
+pub mod prompts;
 pub mod scoring;

@@ -1,35 +1,283 @@
-//! Embeddings × prompts → probabilities and a decision.
+//! Embeddings × prompts → probabilities and a decision. Formulas are those of Radford et al. 2021 (softmax over
+//! `logit_scale × cosine`), texts being ensembled as there: the mean of unit embeddings, made unit again.
 
 use serde::{Deserialize, Serialize};
 
-/// How the conditions relate: one of them (softmax over all), or each alone (present or absent).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+use crate::prompts::PromptSet;
+
+/// How the conditions relate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode { #[default] Single, Multi }
+pub enum Mode {
+    /// One of them holds: softmax over all.
+    #[default]
+    Single,
+    /// Each is present or absent on its own.
+    Multi,
+}
 
 /// One condition's score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
+    /// The condition's name.
     pub condition: String,
+    /// Probability; the mean over the frames in an aggregate.
     pub probability: f64,
-    /// Highest over the frames; only in an aggregate over frames.
+    /// Highest over the frames; only in an aggregate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// Cosine of image and condition, before `logit_scale`.
+    /// Cosine of picture and condition, before `logit_scale`.
     pub similarity: f64,
 }
 
+/// How far to trust a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decision { Confident, Uncertain, Rejected }
+pub enum Decision {
+    /// Probable enough, and well ahead of the next.
+    Confident,
+    /// One of the two is missing.
+    Uncertain,
+    /// The model is not meant for this picture.
+    Rejected,
+}
 
-/// What the model says of one picture; scores are sorted, highest probability first.
+/// What the model says of one picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
+    /// The condition that won.
     pub label: String,
+    /// The set's sentence for it.
     pub description: String,
+    /// Its probability.
     pub probability: f64,
+    /// How far to trust it.
     pub decision: Decision,
+    /// Why it was rejected.
     pub reason: Option<String>,
+    /// All conditions, highest probability first.
     pub scores: Vec<Score>,
 }
+
+/// One condition, ready to be compared with pictures.
+#[derive(Clone, Debug)]
+struct Target {
+    name: String,
+    description: String,
+    normal: bool,
+    present: Vec<f32>,
+    absent: Option<Vec<f32>>,
+}
+
+/// A prompt set in a model's space.
+#[derive(Clone, Debug)]
+pub struct Scorer {
+    targets: Vec<Target>,
+    logit_scale: f64,
+    mode: Mode,
+    min_probability: f64,
+    min_margin: f64,
+}
+
+impl Scorer {
+    /// Encodes a set's texts through `encode` (texts in, unit vectors out).
+    pub fn new<E>(
+        set: &PromptSet,
+        mode: Mode,
+        logit_scale: f64,
+        mut encode: impl FnMut(&[String]) -> Result<Vec<Vec<f32>>, E>,
+    ) -> Result<Self, E> {
+        let mut targets = Vec::with_capacity(set.conditions.len());
+        for condition in &set.conditions {
+            let present = mean_direction(&encode(&set.texts(&condition.phrases))?);
+            let absent = match mode {
+                Mode::Single => None,
+                Mode::Multi => Some(mean_direction(&encode(&set.texts(&condition.absent))?)),
+            };
+            targets.push(Target {
+                name: condition.name.clone(),
+                description: condition.description.clone(),
+                normal: condition.normal,
+                present,
+                absent,
+            });
+        }
+        let (min_probability, min_margin) = (set.min_probability, set.min_margin);
+        Ok(Self {
+            targets,
+            logit_scale,
+            mode,
+            min_probability,
+            min_margin,
+        })
+    }
+
+    /// Scores a picture's unit embedding.
+    pub fn verdict(&self, embedding: &[f32]) -> Verdict {
+        let similarities: Vec<f64> = self
+            .targets
+            .iter()
+            .map(|target| dot(embedding, &target.present))
+            .collect();
+        let probabilities = match self.mode {
+            Mode::Single => softmax(
+                &similarities
+                    .iter()
+                    .map(|s| self.logit_scale * s)
+                    .collect::<Vec<_>>(),
+            ),
+            Mode::Multi => self
+                .targets
+                .iter()
+                .zip(&similarities)
+                .map(|(target, present)| {
+                    let absent = target
+                        .absent
+                        .as_ref()
+                        .map_or(0.0, |absent| dot(embedding, absent));
+                    softmax(&[self.logit_scale * present, self.logit_scale * absent])[0]
+                })
+                .collect(),
+        };
+        let rows = probabilities
+            .into_iter()
+            .zip(similarities)
+            .map(|(p, s)| (p, None, s))
+            .collect();
+        self.decide(rows)
+    }
+
+    /// Joins the frames of one file: mean and highest probability, mean similarity.
+    pub fn aggregate(&self, frames: &[Verdict]) -> Verdict {
+        let count = frames.len().max(1) as f64;
+        let rows = self
+            .targets
+            .iter()
+            .map(|target| {
+                let of = |verdict: &Verdict, value: fn(&Score) -> f64| {
+                    verdict
+                        .scores
+                        .iter()
+                        .find(|s| s.condition == target.name)
+                        .map_or(0.0, value)
+                };
+                let mean = frames.iter().map(|v| of(v, |s| s.probability)).sum::<f64>() / count;
+                let similarity =
+                    frames.iter().map(|v| of(v, |s| s.similarity)).sum::<f64>() / count;
+                let max = frames
+                    .iter()
+                    .map(|v| of(v, |s| s.probability))
+                    .fold(0.0, f64::max);
+                (mean, Some(max), similarity)
+            })
+            .collect();
+        self.decide(rows)
+    }
+
+    /// Label and decision from (probability, max, similarity) per target.
+    fn decide(&self, rows: Vec<(f64, Option<f64>, f64)>) -> Verdict {
+        let winner = self.winner(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
+        let probability = rows[winner].0;
+        let next = rows
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != winner)
+            .map(|(_, row)| row.0);
+        let lead = probability - next.fold(0.0, f64::max);
+        let sure = probability >= self.min_probability && lead >= self.min_margin;
+        let mut scores: Vec<Score> = self
+            .targets
+            .iter()
+            .zip(rows)
+            .map(|(target, (probability, max, similarity))| Score {
+                condition: target.name.clone(),
+                probability,
+                max,
+                similarity,
+            })
+            .collect();
+        scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        Verdict {
+            label: self.targets[winner].name.clone(),
+            description: self.targets[winner].description.clone(),
+            probability,
+            decision: if sure {
+                Decision::Confident
+            } else {
+                Decision::Uncertain
+            },
+            reason: None,
+            scores,
+        }
+    }
+
+    /// `single`: the highest. `multi`: the highest abnormal one if it is likelier than not, else the normal one.
+    fn winner(&self, probabilities: &[f64]) -> usize {
+        let highest = |abnormal_only: bool| {
+            (0..self.targets.len())
+                .filter(|&index| !(abnormal_only && self.targets[index].normal))
+                .reduce(|best, index| {
+                    if probabilities[index] > probabilities[best] {
+                        index
+                    } else {
+                        best
+                    }
+                })
+        };
+        let overall = highest(false).unwrap_or(0);
+        match self.mode {
+            Mode::Single => overall,
+            Mode::Multi => {
+                let found = highest(true).filter(|&index| probabilities[index] >= 0.5);
+                found
+                    .or_else(|| self.targets.iter().position(|target| target.normal))
+                    .unwrap_or(overall)
+            }
+        }
+    }
+}
+
+impl Verdict {
+    /// The same scores, marked as not meant for this picture.
+    #[must_use]
+    pub fn reject(self, reason: String) -> Self {
+        Self {
+            decision: Decision::Rejected,
+            reason: Some(reason),
+            ..self
+        }
+    }
+}
+
+/// Mean of unit vectors, made unit again; zeros when they cancel out.
+fn mean_direction(rows: &[Vec<f32>]) -> Vec<f32> {
+    let mut sum = vec![0.0_f64; rows.first().map_or(0, Vec::len)];
+    for row in rows {
+        for (total, &value) in sum.iter_mut().zip(row) {
+            *total += f64::from(value);
+        }
+    }
+    let norm = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
+    sum.iter()
+        .map(|&v| if norm > 0.0 { (v / norm) as f32 } else { 0.0 })
+        .collect()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(&x, &y)| f64::from(x) * f64::from(y))
+        .sum()
+}
+
+/// Numerically safe softmax.
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+#[cfg(test)]
+#[path = "scoring/tests.rs"]
+mod tests;

@@ -4,7 +4,47 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::media::{self, DicomInfo, MediaError, Options, Picture};
+use super::{Fault, exit};
+use crate::cli;
+use crate::library::{Failure, export, name};
+use crate::media::{self, DicomInfo, MediaError, Options, Picture, Pixels};
+
+/// Prints the report, or the error object of a file that has none; the exit code.
+pub fn run(arguments: &cli::Inspect) -> Result<u8, Fault> {
+    let path = &arguments.file;
+    match report(path, arguments.frame, arguments.window) {
+        Ok((report, picture)) => {
+            if let Some(out) = &arguments.render {
+                write_png(&picture, out)?;
+            }
+            println!("{report}");
+            Ok(exit::OK)
+        }
+        Err(error) => {
+            println!("{}", export::error_object(path, &Failure::from(error)));
+            Ok(exit::SOME_FAILED)
+        }
+    }
+}
+
+fn write_png(picture: &Picture, out: &Path) -> Result<(), Fault> {
+    let (bytes, color) = match &picture.pixels {
+        Pixels::Luma(bytes) => (bytes, image::ExtendedColorType::L8),
+        Pixels::Rgb(bytes) => (bytes, image::ExtendedColorType::Rgb8),
+    };
+    image::save_buffer_with_format(
+        out,
+        bytes,
+        picture.width,
+        picture.height,
+        color,
+        image::ImageFormat::Png,
+    )
+    .map_err(|error| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("{}: {error}", super::shown(out)),
+    })
+}
 
 /// What `inspect` prints of one frame, and the picture that the encoder would see of it.
 ///
@@ -18,7 +58,11 @@ pub fn report(
     let loaded = media::load(path, &Options { frame, window })?;
     let info = &loaded.info;
     let mut report = Map::new();
-    report.insert("path".into(), path.to_string_lossy().into());
+    let (text, bytes) = name(path);
+    report.insert("path".into(), text.into());
+    if let Some(bytes) = bytes {
+        report.insert("path_bytes".into(), bytes.into());
+    }
     report.insert("kind".into(), json!(info.kind));
     report.insert("width".into(), info.width.into());
     report.insert("height".into(), info.height.into());

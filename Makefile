@@ -1,0 +1,45 @@
+# Every target does the set-up it needs; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: help setup setup-check build run test check
+.NOTPARALLEL:
+
+CACHE = "$${XDG_CACHE_HOME:-$$HOME/.cache}/medivision-tui"
+DENY = $(CACHE)/cargo-deny/bin/cargo-deny --config .cargo/deny.toml
+
+export GPU
+# Set and empty would win over `.cargo/config.toml`, and lead nowhere.
+ifeq ($(LIBTORCH),)
+unexport LIBTORCH
+endif
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+setup:  ## look at the tools, fetch libtorch once (GPU=yes|no chooses; otherwise by what is found)
+	@.ci/setup
+
+setup-check:
+	@.ci/setup --check
+
+build: setup  ## the program, optimised: target/release/medivision-tui
+	cargo build --release
+
+run: setup  ## open the demo (ARGS="…" runs the program with other arguments)
+	cargo run --release -- $(or $(ARGS),demo)
+
+test: setup  ## all tests
+	cargo test
+
+check: setup-check  ## format, lints, documentation, tests, licences and sources of dependencies
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+	cargo test
+	$(DENY) check bans licenses sources
+	@if timeout 120 $(DENY) fetch db >/dev/null 2>&1 </dev/null; then \
+	    $(DENY) check advisories; \
+	else \
+	    echo 'advisories: skipped, their database cannot be reached'; \
+	fi

@@ -1,0 +1,259 @@
+//! What was asked for on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Graphics;
+use crate::encoder::Fit;
+use crate::engine::Frames;
+use crate::library::export::Format;
+use crate::scoring::Mode;
+
+/// Browse medical images in the terminal and let a CLIP model say what they show.
+///
+/// Research use only; not a diagnosis.
+#[derive(Debug, Parser)]
+#[command(
+    name = "medivision-tui",
+    version,
+    args_conflicts_with_subcommands = false,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Options that every command knows.
+    #[command(flatten)]
+    pub global: Global,
+
+    /// Folder to browse, classify and watch.
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Another thing to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options that every command knows; each has an environment variable of the same meaning.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of all commands")]
+pub struct Global {
+    /// `demo` (built in), or the folder of a checkpoint.
+    #[arg(long, global = true, env = "MEDIVISION_MODEL", value_name = "DIR")]
+    pub model: Option<String>,
+
+    /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general].
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_PROMPTS",
+        value_name = "NAME|FILE"
+    )]
+    pub prompts: Option<String>,
+
+    /// auto or cpu; this version uses no GPU [default: auto].
+    #[arg(long, global = true, env = "MEDIVISION_DEVICE")]
+    pub device: Option<String>,
+
+    /// How pictures reach the terminal [default: auto].
+    #[arg(long, global = true, env = "MEDIVISION_GRAPHICS")]
+    pub graphics: Option<Graphics>,
+
+    /// Settings file, instead of the user's config.toml.
+    #[arg(long, global = true, env = "MEDIVISION_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// error, warn, info, debug or trace [default: warn].
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_LOG_LEVEL",
+        value_name = "LEVEL"
+    )]
+    pub log_level: Option<String>,
+}
+
+/// What to do other than browse.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Classify files and folders (recursively), print results.
+    Classify(Classify),
+    /// Classify what is in a folder and what arrives there, without a screen, until SIGINT or SIGTERM.
+    Watch(Watch),
+    /// What a file is and how it is shown, as JSON.
+    Inspect(Inspect),
+    /// Prompt sets: which there are, and whether a file is right.
+    Prompts(PromptsArgs),
+    /// Write synthetic studies to a folder and browse them.
+    Demo(Demo),
+    /// Terminal, model, prompts, watch limits: what works, what to do.
+    Doctor(Doctor),
+    /// A completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How results are made and written.
+#[derive(Clone, Debug, Args)]
+pub struct Results {
+    /// How results are written [default: table on a terminal, else jsonl].
+    #[arg(long)]
+    pub format: Option<Format>,
+
+    /// One condition of many, or each alone.
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
+
+    /// Which frames of multi-frame files.
+    #[arg(long, default_value = "first")]
+    pub frames: Frames,
+
+    /// How a picture is made to fit the model [default: the model's own].
+    #[arg(long)]
+    pub fit: Option<Fit>,
+
+    /// Upper limit of pictures in one pass [default: by measurement].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub batch_size: Option<u16>,
+
+    /// Threads that decode [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+}
+
+/// `classify`
+#[derive(Debug, Args)]
+pub struct Classify {
+    /// Files and folders.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How.
+    #[command(flatten)]
+    pub results: Results,
+}
+
+/// `watch`
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The folder, with those below it.
+    pub dir: PathBuf,
+    /// How.
+    #[command(flatten)]
+    pub results: Results,
+    /// Look every so many seconds instead of being told by the file system.
+    #[arg(long, value_name = "SECONDS")]
+    pub poll: Option<f64>,
+    /// Append the results to a file instead of stdout.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The file.
+    pub file: PathBuf,
+    /// Frame, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub frame: u32,
+    /// Window to use instead of the file's.
+    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true, value_parser = window)]
+    pub window: Option<(f64, f64)>,
+    /// Write the picture, too.
+    #[arg(long, value_name = "OUT.png")]
+    pub render: Option<PathBuf>,
+}
+
+/// `prompts`
+#[derive(Debug, Args)]
+pub struct PromptsArgs {
+    /// What about them.
+    #[command(subcommand)]
+    pub action: PromptsAction,
+}
+
+/// What to do with prompt sets.
+#[derive(Debug, Subcommand)]
+pub enum PromptsAction {
+    /// The sets that can be named.
+    List,
+    /// Look for faults, in files or in all sets that can be named.
+    Check {
+        /// Names or .toml files; none: all.
+        #[arg(value_name = "NAME|FILE")]
+        sets: Vec<String>,
+    },
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where to [default: a fresh folder in the cache].
+    pub dir: Option<PathBuf>,
+    /// The same number gives the same studies.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How many.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// Write, do not open.
+    #[arg(long)]
+    pub write_only: bool,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn window(text: &str) -> Result<(f64, f64), String> {
+    let wrong = || format!("`{text}` is no CENTER,WIDTH, such as 40,400 or -600,1500");
+    let (center, width) = text.split_once(',').ok_or_else(wrong)?;
+    let number = |part: &str| {
+        part.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite())
+            .ok_or_else(wrong)
+    };
+    let (center, width) = (number(center)?, number(width)?);
+    if width < 1.0 {
+        return Err("the width must be at least 1 (PS3.3 C.11.2.1.2)".into());
+    }
+    Ok((center, width))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_folder_alone_is_browsed_and_options_may_stand_anywhere() {
+        let cli = Cli::try_parse_from(["medivision-tui", "./incoming", "--prompts", "x"]).unwrap();
+        assert_eq!(cli.dir, Some(PathBuf::from("./incoming")));
+        let cli =
+            Cli::try_parse_from(["medivision-tui", "classify", "a", "--model", "demo"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Classify(_))));
+        assert_eq!(cli.global.model.as_deref(), Some("demo"));
+    }
+
+    #[test]
+    fn windows_are_two_finite_numbers() {
+        assert_eq!(window("-600,1500"), Ok((-600.0, 1500.0)));
+        for text in ["", "40", "40,", "a,b", "40,0", "nan,1"] {
+            assert!(window(text).is_err(), "{text}");
+        }
+    }
+}

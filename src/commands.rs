@@ -1,0 +1,183 @@
+//! What runs without a screen: one file per command.
+
+pub mod classify;
+pub mod completions;
+pub mod demo;
+pub mod doctor;
+pub mod inspect;
+mod progress;
+pub mod prompts;
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::{Global, Results};
+use crate::config::{Config, DEMO, Folders, Graphics};
+use crate::encoder::checkpoint::Source;
+use crate::encoder::{Device, Fit};
+use crate::engine::{Factory, Settings};
+use crate::library::export::Format;
+use crate::prompts::{DEFAULT, Prompts};
+
+/// Exit codes, a contract with scripts.
+pub mod exit {
+    /// All done.
+    pub const OK: u8 = 0;
+    /// Some inputs failed; each has its line.
+    pub const SOME_FAILED: u8 = 1;
+    /// The command line, or the settings file, is wrong.
+    pub const USAGE: u8 = 2;
+    /// Model, device, library or prompts cannot be used.
+    pub const UNUSABLE: u8 = 3;
+    /// Ctrl-C; what was finished is printed.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// A command cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// The exit code.
+    pub code: u8,
+    /// A sentence for the user.
+    pub message: String,
+}
+
+impl Fault {
+    /// A wrong command line or settings file.
+    pub fn usage(message: impl ToString) -> Self {
+        Self {
+            code: exit::USAGE,
+            message: message.to_string(),
+        }
+    }
+
+    /// Model, device, library or prompts cannot be used.
+    pub fn unusable(message: impl ToString) -> Self {
+        Self {
+            code: exit::UNUSABLE,
+            message: message.to_string(),
+        }
+    }
+
+    /// The output cannot be written.
+    pub fn output(error: &io::Error) -> Self {
+        Self {
+            code: exit::SOME_FAILED,
+            message: format!("the output cannot be written: {error}"),
+        }
+    }
+}
+
+/// The settings in force: defaults ← config.toml ← environment ← arguments.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The model.
+    pub source: Source,
+    /// Name or file of the prompt set.
+    pub prompts: String,
+    /// The device.
+    pub device: Device,
+    /// How pictures reach the terminal.
+    pub graphics: Graphics,
+    /// Least severe messages in the log.
+    pub log_level: tracing::Level,
+    /// The user's folders.
+    pub folders: Option<Folders>,
+}
+
+impl Setup {
+    /// Joins arguments and environment (which clap has joined already) with config.toml.
+    pub fn new(global: &Global) -> Result<Self, Fault> {
+        let config = Config::load(global.config.as_deref()).map_err(Fault::usage)?;
+        let given = |argument: &Option<String>, key: Option<String>, default: &str| {
+            argument
+                .clone()
+                .filter(|text| !text.is_empty())
+                .or(key)
+                .unwrap_or_else(|| default.to_owned())
+        };
+        let device = given(&global.device, config.device, "auto")
+            .parse()
+            .map_err(Fault::usage)?;
+        let level = given(&global.log_level, config.log_level, "warn");
+        Ok(Self {
+            source: Source::parse(&given(&global.model, config.model, DEMO)),
+            prompts: given(&global.prompts, config.prompts, DEFAULT),
+            device,
+            graphics: global.graphics.or(config.graphics).unwrap_or_default(),
+            log_level: level
+                .parse()
+                .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
+            folders: Folders::new(),
+        })
+    }
+
+    /// Reads the prompt sets in force.
+    pub fn load_prompts(&self) -> Result<Prompts, Fault> {
+        let folder = self.folders.as_ref().map(Folders::prompts);
+        Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
+    }
+
+    /// Makes the model on the thread that will own it.
+    pub fn factory(&self, fit: Option<Fit>) -> Factory {
+        let (source, device) = (self.source.clone(), self.device);
+        Box::new(move || source.open(device, fit))
+    }
+}
+
+impl Results {
+    /// The engine's settings.
+    pub fn settings(&self, prompts: Prompts) -> Settings {
+        Settings {
+            prompts,
+            mode: self.mode,
+            frames: self.frames,
+            batch_size: self.batch_size.map(usize::from),
+            jobs: self.jobs.map(usize::from),
+        }
+    }
+
+    /// The format asked for, else by where stdout leads.
+    pub fn format(&self) -> Format {
+        self.format.unwrap_or(if io::stdout().is_terminal() {
+            Format::Table
+        } else {
+            Format::Jsonl
+        })
+    }
+}
+
+/// Calls `handle` on each of the signals, from a thread of its own.
+pub fn on_signals(signals: &[i32], handle: impl Fn() + Send + 'static) -> Result<(), Fault> {
+    let fault = |error: io::Error| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("signals cannot be caught: {error}"),
+    };
+    let mut signals = signal_hook::iterator::Signals::new(signals).map_err(fault)?;
+    let body = move || {
+        for _ in signals.forever() {
+            handle();
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(body)
+        .map(drop)
+        .map_err(fault)
+}
+
+/// A path on stderr: whatever it holds, it does not steer the terminal.
+pub(crate) fn shown(path: &Path) -> String {
+    crate::media::clean(&path.to_string_lossy())
+}
+
+/// An engine's sink that sends into a channel.
+pub(crate) fn sink<T: Send + 'static>(
+    sender: crossbeam_channel::Sender<T>,
+    wrap: fn(crate::engine::Event) -> T,
+) -> crate::engine::Sink {
+    // The receiver is gone only when the command is ending.
+    Arc::new(move |event| drop(sender.send(wrap(event))))
+}

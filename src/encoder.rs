@@ -1,0 +1,116 @@
+//! The model room: pictures and phrases become unit vectors. libtorch lives here and nowhere else.
+//!
+//! No tensor leaves: callers see [`Input`], `Vec<f32>` and [`EncoderError`].
+
+pub mod checkpoint;
+pub mod clip;
+pub mod demo;
+mod preprocess;
+mod tokenize;
+mod torch;
+mod transformer;
+mod weights;
+
+pub use preprocess::{Fit, Input, Preprocess};
+pub use tokenize::{Tokenized, Tokenizer};
+pub use torch::{Device, limit_threads};
+pub use weights::Weights;
+
+use std::path::PathBuf;
+
+/// Why a model cannot be used. Each message names the file or tensor and says what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum EncoderError {
+    /// A file of the checkpoint is missing or cannot be read.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The layout is none that is known.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The weights lack a tensor that the configuration calls for.
+    #[error("the weights lack the tensor `{0}`")]
+    MissingTensor(String),
+    /// The weights hold tensors that nothing asked for.
+    #[error("the weights hold {count} tensor(s) that the model does not use, first `{first}`")]
+    SurplusTensors {
+        /// How many.
+        count: usize,
+        /// The first by name.
+        first: String,
+    },
+    /// A tensor has other dimensions than the configuration says.
+    #[error("the tensor `{name}` has the shape {found:?}, the configuration says {expected:?}")]
+    Shape {
+        /// Tensor name.
+        name: String,
+        /// Dimensions in the file.
+        found: Vec<i64>,
+        /// Dimensions expected.
+        expected: Vec<i64>,
+    },
+    /// The tokenizer refused a text.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+    /// The device is not there.
+    #[error("{0}")]
+    Device(String),
+    /// The device has no memory left for this batch; a smaller one may fit.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// libtorch failed otherwise.
+    #[error("libtorch: {0}")]
+    Torch(String),
+}
+
+impl From<tch::TchError> for EncoderError {
+    fn from(error: tch::TchError) -> Self {
+        // libtorch appends a C++ stack trace after the first line; the user needs the sentence.
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        if text.contains("out of memory") || text.contains("can't allocate memory") {
+            Self::OutOfMemory(line)
+        } else {
+            Self::Torch(line)
+        }
+    }
+}
+
+/// What a loaded model says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelCard {
+    /// Short name, as in results: `demo`, or the folder's name.
+    pub id: String,
+    /// `blake3:<hex>` over weights, configuration and tokenizer.
+    pub digest: String,
+    /// Device the model runs on: `cpu`, `cuda:0`.
+    pub device: String,
+    /// Length of an embedding.
+    pub dimension: usize,
+    /// Factor that turns a cosine into a logit, already exponentiated.
+    pub logit_scale: f64,
+    /// Made for synthetic phantoms only: every other picture is to be rejected.
+    pub synthetic_only: bool,
+}
+
+/// A CLIP-family model. It is owned by one thread and never crosses to another.
+pub trait Encoder {
+    /// What the model says of itself.
+    fn card(&self) -> &ModelCard;
+
+    /// The model's own preparation of pictures; cheap to clone, used on other threads.
+    fn preprocess(&self) -> Preprocess;
+
+    /// Unit embeddings of prepared pictures, in their order.
+    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError>;
+
+    /// Unit embeddings of texts, in their order.
+    fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
+
+    /// Words that the model's vocabulary does not have, each once, in the order met.
+    fn unknown_words(&self, texts: &[String]) -> Vec<String>;
+}

@@ -1,0 +1,284 @@
+//! A picture of any size becomes the square of bytes that a model was trained on.
+
+use std::path::Path;
+
+use fast_image_resize as fr;
+use serde::{Deserialize, Serialize};
+
+use super::EncoderError;
+use crate::media::{Picture, Pixels};
+
+/// A prepared picture: RGB bytes, `height × width × 3`, before normalisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input(Vec<u8>);
+
+impl Input {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// How a picture that is not square is made to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// Shortest side to size, then the centre; what sticks out is lost.
+    Crop,
+    /// Longest side to size, black around.
+    Pad,
+    /// Both sides to size; proportions are lost.
+    Squash,
+}
+
+/// A model's preparation of pictures, read from `preprocessor_config.json`.
+#[derive(Clone, Debug)]
+pub struct Preprocess {
+    width: usize,
+    height: usize,
+    /// Shortest side before the crop; differs from the crop in few models.
+    shortest: usize,
+    filter: fr::FilterType,
+    fit: Fit,
+    rescale: f32,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+/// A number, or an object of sides: both generations of the file.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Number(usize),
+    Sides { height: usize, width: usize },
+    Shortest { shortest_edge: usize },
+}
+
+impl Size {
+    fn sides(self) -> (usize, usize) {
+        match self {
+            Self::Number(n) | Self::Shortest { shortest_edge: n } => (n, n),
+            Self::Sides { height, width } => (width, height),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Config {
+    size: Option<Size>,
+    crop_size: Option<Size>,
+    do_center_crop: Option<bool>,
+    do_resize: Option<bool>,
+    do_rescale: Option<bool>,
+    do_normalize: Option<bool>,
+    rescale_factor: Option<f64>,
+    resample: Option<u8>,
+    image_mean: Option<[f32; 3]>,
+    image_std: Option<[f32; 3]>,
+    /// `processor_config.json` nests the same keys.
+    image_processor: Option<Box<Config>>,
+}
+
+/// CLIP's published normalisation.
+const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_1];
+
+impl Preprocess {
+    /// Reads `preprocessor_config.json` or `processor_config.json`; `path` is for the messages.
+    pub fn from_json(json: &[u8], path: &Path) -> Result<Self, EncoderError> {
+        let fault = |reason: String| EncoderError::File {
+            path: path.to_owned(),
+            reason,
+        };
+        let mut config: Config = serde_json::from_slice(json).map_err(|e| fault(e.to_string()))?;
+        let nested = config.image_processor.take();
+        Self::from_config(&nested.map_or(config, |inner| *inner)).map_err(fault)
+    }
+
+    fn from_config(config: &Config) -> Result<Self, String> {
+        if config.do_resize == Some(false) {
+            return Err("do_resize = false is not supported".into());
+        }
+        let size = config.size.unwrap_or(Size::Number(224));
+        let crop = config.do_center_crop.unwrap_or(config.crop_size.is_some());
+        let (width, height) = if crop {
+            config.crop_size.unwrap_or(size).sides()
+        } else {
+            size.sides()
+        };
+        if !(1..=4096).contains(&width) || !(1..=4096).contains(&height) {
+            return Err(format!("a picture of {width}×{height} cannot be used"));
+        }
+        let normalise = config.do_normalize.unwrap_or(true);
+        let (mean, std) = if normalise {
+            (
+                config.image_mean.unwrap_or(CLIP_MEAN),
+                config.image_std.unwrap_or(CLIP_STD),
+            )
+        } else {
+            ([0.0; 3], [1.0; 3])
+        };
+        if std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+            return Err("image_std must be positive".into());
+        }
+        let rescale = config.rescale_factor.unwrap_or(1.0 / 255.0) as f32;
+        Ok(Self {
+            width,
+            height,
+            shortest: size.sides().0.min(size.sides().1).max(1),
+            filter: filter(config.resample.unwrap_or(3))?,
+            fit: if crop { Fit::Crop } else { Fit::Squash },
+            rescale: if config.do_rescale == Some(false) {
+                1.0
+            } else {
+                rescale
+            },
+            mean,
+            std,
+        })
+    }
+
+    /// The same with another way to fit.
+    #[must_use]
+    pub fn with_fit(mut self, fit: Option<Fit>) -> Self {
+        if let Some(fit) = fit {
+            if fit == Fit::Crop && self.fit != Fit::Crop {
+                self.shortest = self.width.max(self.height);
+            }
+            self.fit = fit;
+        }
+        self
+    }
+
+    /// Columns of an [`Input`].
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows of an [`Input`].
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Mean and standard deviation per channel, of values after [`Self::rescale`].
+    pub fn normalisation(&self) -> ([f32; 3], [f32; 3]) {
+        (self.mean, self.std)
+    }
+
+    /// Factor from bytes to the values that are normalised, usually 1/255.
+    pub fn rescale(&self) -> f32 {
+        self.rescale
+    }
+
+    /// Resizes as Pillow does (antialiased, bytes between the passes), then crops, pads or neither.
+    pub fn apply(&self, picture: &Picture) -> Result<Input, EncoderError> {
+        let (w, h) = self.scaled(picture.width as usize, picture.height as usize);
+        let resized = resize(picture, w, h, self.filter)?;
+        let (target_w, target_h) = (self.width, self.height);
+        let mut out = vec![0_u8; target_w * target_h * 3];
+        // Where the resized picture's corner lies in the target; negative where it is cut.
+        let left = offset(w, target_w);
+        let top = offset(h, target_h);
+        for y in 0..target_h {
+            let Some(row) = inside(y, top, h) else {
+                continue;
+            };
+            for x in 0..target_w {
+                let Some(column) = inside(x, left, w) else {
+                    continue;
+                };
+                let to = (y * target_w + x) * 3;
+                out[to..to + 3].copy_from_slice(&resized.rgb(row * w + column));
+            }
+        }
+        Ok(Input(out))
+    }
+
+    /// Columns and rows after the resize and before the crop.
+    fn scaled(&self, w: usize, h: usize) -> (usize, usize) {
+        let (w, h) = (w.max(1), h.max(1));
+        match self.fit {
+            Fit::Squash => (self.width, self.height),
+            // transformers: the long side is truncated, not rounded.
+            Fit::Crop if w <= h => (self.shortest, (self.shortest * h / w).max(1)),
+            Fit::Crop => ((self.shortest * w / h).max(1), self.shortest),
+            Fit::Pad => {
+                let factor = (self.width as f64 / w as f64).min(self.height as f64 / h as f64);
+                let side =
+                    |n: usize, limit: usize| ((n as f64 * factor).round() as usize).clamp(1, limit);
+                (side(w, self.width), side(h, self.height))
+            }
+        }
+    }
+}
+
+/// Pillow's numbers for its filters.
+fn filter(number: u8) -> Result<fr::FilterType, String> {
+    Ok(match number {
+        1 => fr::FilterType::Lanczos3,
+        2 => fr::FilterType::Bilinear,
+        3 => fr::FilterType::CatmullRom, // Pillow's BICUBIC has a = -0.5
+        4 => fr::FilterType::Box,
+        5 => fr::FilterType::Hamming,
+        other => return Err(format!("resample = {other} is not supported")),
+    })
+}
+
+/// transformers: `top = (height - crop) // 2`, and for a picture smaller than the crop the padding's ceiling half
+/// comes first.
+fn offset(size: usize, target: usize) -> isize {
+    if size >= target {
+        -(((size - target) / 2) as isize)
+    } else {
+        (target - size).div_ceil(2) as isize
+    }
+}
+
+fn inside(at: usize, offset: isize, size: usize) -> Option<usize> {
+    usize::try_from(at as isize - offset)
+        .ok()
+        .filter(|&n| n < size)
+}
+
+enum Resized {
+    Luma(Vec<u8>),
+    Rgb(Vec<u8>),
+}
+
+impl Resized {
+    fn rgb(&self, index: usize) -> [u8; 3] {
+        match self {
+            Self::Luma(v) => [v[index]; 3],
+            Self::Rgb(v) => [v[index * 3], v[index * 3 + 1], v[index * 3 + 2]],
+        }
+    }
+}
+
+fn resize(
+    picture: &Picture,
+    w: usize,
+    h: usize,
+    filter: fr::FilterType,
+) -> Result<Resized, EncoderError> {
+    let fault = |error: &dyn std::fmt::Display| {
+        EncoderError::Unsupported(format!("the picture cannot be resized: {error}"))
+    };
+    let (kind, bytes) = match &picture.pixels {
+        Pixels::Luma(v) => (fr::PixelType::U8, v),
+        Pixels::Rgb(v) => (fr::PixelType::U8x3, v),
+    };
+    let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind)
+        .map_err(|e| fault(&e))?;
+    let mut target = fr::images::Image::new(w as u32, h as u32, kind);
+    let options = fr::ResizeOptions::new()
+        .resize_alg(fr::ResizeAlg::Convolution(filter))
+        .use_alpha(false);
+    fr::Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| fault(&e))?;
+    let bytes = target.into_vec();
+    Ok(match kind {
+        fr::PixelType::U8 => Resized::Luma(bytes),
+        _ => Resized::Rgb(bytes),
+    })
+}

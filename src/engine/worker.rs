@@ -1,0 +1,269 @@
+//! The thread that owns the model.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::pool::{Opened, Prepared};
+use super::{Event, Factory, Mode, Shared};
+use crate::encoder::{Encoder, EncoderError, Input, limit_threads};
+use crate::library::{self, Failure, Outcome, Provenance};
+use crate::media::ErrorKind;
+use crate::scoring::{Scorer, Verdict};
+
+/// A bulk batch should take about this long: an interactive file never waits longer.
+const BATCH_TIME: Duration = Duration::from_millis(300);
+/// Batches beyond this gain nothing on any device tried, and cost memory.
+const BATCH_LIMIT: usize = 64;
+/// The first batches, before anything is measured.
+const FIRST_BATCH: usize = 4;
+/// Weight of the newest measurement in the running mean.
+const NEWEST: f64 = 0.3;
+
+/// What the rejection of a real picture by a model for phantoms says.
+const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; give a real model with --model DIR to classify this picture";
+
+/// Reads the model, answers until the queue is closed and empty.
+pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
+    limit_threads(cores);
+    (shared.sink)(Event::Loading);
+    let made = catch_unwind(AssertUnwindSafe(|| Worker::new(shared, factory)));
+    match made {
+        Ok(Ok(mut worker)) => worker.serve(),
+        Ok(Err(message)) => shared.fail(message),
+        Err(_) => shared.fail("the model could not be read: a fault inside; see the log".into()),
+    }
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    encoder: Box<dyn Encoder>,
+    /// One per prompt set, in their order.
+    scorers: Vec<Scorer>,
+    /// Results of files with several frames, of which more are to come.
+    partial: HashMap<*const Opened, Vec<(u32, Result<Verdict, Failure>)>>,
+    /// Pictures a second; `None` before the first batch.
+    rate: Option<f64>,
+    /// Lowered when memory runs out.
+    batch_limit: usize,
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared, factory: Factory) -> Result<Self, String> {
+        let settings = &shared.settings;
+        if settings.mode == Mode::Multi {
+            for set in settings.prompts.sets() {
+                if let Some(condition) = set.without_absent().first() {
+                    return Err(format!(
+                        "prompt set `{}`: `{condition}` has no `absent` phrases, which --mode multi needs",
+                        set.name
+                    ));
+                }
+            }
+        }
+        let mut encoder = factory().map_err(|error| error.to_string())?;
+        let scale = encoder.card().logit_scale;
+        let mut scorers = Vec::new();
+        let mut warnings = Vec::new();
+        for set in settings.prompts.sets() {
+            let phrases = set
+                .conditions
+                .iter()
+                .flat_map(|c| c.phrases.iter().chain(&c.absent));
+            let unknown = encoder.unknown_words(&set.texts(&phrases.cloned().collect::<Vec<_>>()));
+            if !unknown.is_empty() {
+                let (name, words) = (&set.name, unknown.join(", "));
+                warnings.push(format!(
+                    "prompt set `{name}`: the {} model does not know: {words}",
+                    encoder.card().id
+                ));
+            }
+            let scorer = Scorer::new(set, settings.mode, scale, |texts| {
+                encoder.encode_texts(texts)
+            });
+            scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);
+        }
+        let _ = shared.preprocess.set(Some(encoder.preprocess()));
+        let card = encoder.card();
+        (shared.sink)(Event::Ready {
+            model: card.id.clone(),
+            device: card.device.clone(),
+            prompts: settings.prompts.name().to_owned(),
+            synthetic_only: card.synthetic_only,
+            warnings,
+        });
+        let batch_limit = settings.batch_size.unwrap_or(BATCH_LIMIT).max(1);
+        Ok(Self {
+            shared,
+            encoder,
+            scorers,
+            partial: HashMap::new(),
+            rate: None,
+            batch_limit,
+        })
+    }
+
+    fn serve(&mut self) {
+        loop {
+            let batch = self.shared.prepared.pop_batch(self.batch_size());
+            if batch.is_empty() {
+                return;
+            }
+            self.answer(batch);
+            let queued = self.shared.open.load(std::sync::atomic::Ordering::Relaxed);
+            let images_per_second = self.rate.unwrap_or(0.0);
+            (self.shared.sink)(Event::Rate {
+                images_per_second,
+                queued,
+            });
+        }
+    }
+
+    /// As many pictures as fit into [`BATCH_TIME`].
+    fn batch_size(&self) -> usize {
+        let by_time = self.rate.map_or(FIRST_BATCH, |rate| {
+            (rate * BATCH_TIME.as_secs_f64()) as usize
+        });
+        by_time.clamp(1, self.batch_limit)
+    }
+
+    fn answer(&mut self, batch: Vec<Prepared>) {
+        let mut wanted: Vec<(Arc<Opened>, u32)> = Vec::new();
+        let mut inputs: Vec<Input> = Vec::new();
+        for Prepared { file, frame, input } in batch {
+            match input {
+                Ok(input) => {
+                    wanted.push((file, frame));
+                    inputs.push(input);
+                }
+                Err(failure) => self.frame(&file, frame, Err(failure)),
+            }
+        }
+        if !self
+            .shared
+            .stopped
+            .load(std::sync::atomic::Ordering::Relaxed)
+            && !inputs.is_empty()
+        {
+            let started = Instant::now();
+            let embeddings = self.encode(&inputs);
+            self.measure(inputs.len(), started.elapsed());
+            for ((file, frame), embedding) in wanted.iter().zip(embeddings) {
+                let result = embedding.map(|embedding| self.judge(file, &embedding));
+                self.frame(file, *frame, result);
+            }
+        }
+    }
+
+    fn measure(&mut self, pictures: usize, took: Duration) {
+        let now = pictures as f64 / took.as_secs_f64().max(1e-6);
+        self.rate = Some(self.rate.map_or(now, |mean| mean + NEWEST * (now - mean)));
+    }
+
+    /// One embedding or failure per input. Out of memory halves the batch and goes on.
+    fn encode(&mut self, inputs: &[Input]) -> Vec<Result<Vec<f32>, Failure>> {
+        let failed = |message: String| {
+            let failure = Failure {
+                kind: ErrorKind::Internal,
+                message,
+                not_picture: false,
+            };
+            inputs.iter().map(|_| Err(failure.clone())).collect()
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(inputs))) {
+            Ok(Ok(rows)) if rows.len() == inputs.len() => rows.into_iter().map(Ok).collect(),
+            Ok(Ok(rows)) => failed(format!(
+                "the model gave {} answers for {} pictures",
+                rows.len(),
+                inputs.len()
+            )),
+            Ok(Err(EncoderError::OutOfMemory(reason))) if inputs.len() > 1 => {
+                let half = inputs.len() / 2;
+                tracing::warn!("{reason}; going on with batches of {half}");
+                self.batch_limit = self.batch_limit.min(half).max(1);
+                let mut rows = self.encode(&inputs[..half]);
+                rows.extend(self.encode(&inputs[half..]));
+                rows
+            }
+            Ok(Err(error)) => failed(error.to_string()),
+            Err(_) => failed("the model failed on this batch: a fault inside; see the log".into()),
+        }
+    }
+
+    fn judge(&self, file: &Opened, embedding: &[f32]) -> Verdict {
+        let verdict = self.scorers[self.set_of(file)].verdict(embedding);
+        self.fit_for(file, verdict)
+    }
+
+    /// A model for phantoms rejects every other picture.
+    fn fit_for(&self, file: &Opened, verdict: Verdict) -> Verdict {
+        if self.encoder.card().synthetic_only && !file.info.synthetic {
+            verdict.reject(NOT_FOR_PATIENTS.to_owned())
+        } else {
+            verdict
+        }
+    }
+
+    fn set_of(&self, file: &Opened) -> usize {
+        let dicom = file.info.dicom.as_ref();
+        let modality = dicom.and_then(|d| d.modality.as_deref());
+        let body_part = dicom.and_then(|d| d.body_part.as_deref());
+        self.shared.settings.prompts.choose(modality, body_part)
+    }
+
+    /// Notes a frame's result; reports the file with its last one.
+    fn frame(&mut self, file: &Arc<Opened>, frame: u32, result: Result<Verdict, Failure>) {
+        let key = Arc::as_ptr(file);
+        let results = self.partial.entry(key).or_default();
+        results.push((frame, result));
+        if results.len() < file.frames {
+            return;
+        }
+        let results = self.partial.remove(&key).unwrap_or_default();
+        if self.shared.wanted(&file.job) {
+            let outcomes = self.outcomes(file, results);
+            self.shared.done(&file.job, outcomes);
+        } else {
+            self.shared.skip();
+        }
+    }
+
+    /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
+    fn outcomes(
+        &self,
+        file: &Opened,
+        results: Vec<(u32, Result<Verdict, Failure>)>,
+    ) -> Vec<Outcome> {
+        let set = self.set_of(file);
+        let provenance = Provenance {
+            card: self.encoder.card(),
+            prompts: &self.shared.settings.prompts.sets()[set],
+            mode: self.shared.settings.mode,
+        };
+        let record = |frame, verdict| {
+            library::record(
+                &file.job.path,
+                &file.info,
+                &file.content,
+                frame,
+                verdict,
+                &provenance,
+            )
+        };
+        let several = results.len() > 1;
+        let verdicts: Vec<Verdict> = results
+            .iter()
+            .filter_map(|(_, result)| result.clone().ok())
+            .collect();
+        let mut outcomes: Vec<Outcome> = results
+            .into_iter()
+            .map(|(frame, result)| result.map(|verdict| record(Some(frame), verdict)))
+            .collect();
+        if several && !verdicts.is_empty() {
+            let joined = self.fit_for(file, self.scorers[set].aggregate(&verdicts));
+            outcomes.push(Ok(record(None, joined)));
+        }
+        outcomes
+    }
+}

@@ -1,0 +1,271 @@
+//! Results as lines: JSON, CSV (RFC 4180) or a table for people.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Outcome, Record, name};
+use crate::media::clean;
+use crate::prompts::Prompts;
+use crate::scoring::Decision;
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Aligned columns for reading.
+    Table,
+    /// One JSON object a line.
+    Jsonl,
+    /// A header, then one row a result.
+    Csv,
+}
+
+/// The scalar columns of a CSV row, in the contract's order.
+const COLUMNS: [&str; 20] = [
+    "path",
+    "frame",
+    "label",
+    "description",
+    "probability",
+    "decision",
+    "reason",
+    "content",
+    "kind",
+    "width",
+    "height",
+    "frames",
+    "modality",
+    "body_part",
+    "model",
+    "model_digest",
+    "prompts",
+    "prompts_digest",
+    "mode",
+    "device",
+];
+/// Those after them.
+const LAST_COLUMNS: [&str; 4] = ["at", "notice", "error_kind", "error_message"];
+
+/// Columns that hold text, whose first character a spreadsheet could take for a formula.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Writes outcomes to `out`, one line each.
+pub struct Writer<W: Write> {
+    out: W,
+    format: Format,
+    /// Condition columns of a CSV.
+    conditions: Vec<String>,
+    started: bool,
+}
+
+impl<W: Write> Writer<W> {
+    /// A CSV has one column for every condition of `prompts`.
+    pub fn new(out: W, format: Format, prompts: &Prompts) -> Self {
+        let mut conditions = Vec::new();
+        for condition in prompts.sets().iter().flat_map(|set| &set.conditions) {
+            if !conditions.contains(&condition.name) {
+                conditions.push(condition.name.clone());
+            }
+        }
+        Self {
+            out,
+            format,
+            conditions,
+            started: false,
+        }
+    }
+
+    /// For output that is appended to a file which has its header already.
+    pub fn without_header(mut self) -> Self {
+        self.started = true;
+        self
+    }
+
+    /// Writes what became of a file.
+    pub fn write(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
+        match self.format {
+            Format::Jsonl => {
+                let value = match outcome {
+                    Ok(record) => serde_json::to_string(record),
+                    Err(failure) => serde_json::to_string(&error_object(path, failure)),
+                };
+                writeln!(self.out, "{}", value.map_err(io::Error::other)?)
+            }
+            Format::Csv => self.csv(path, outcome),
+            Format::Table => self.table(path, outcome),
+        }
+    }
+
+    /// The header of a format that has one, also when there are no results.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if self.format == Format::Csv {
+            self.csv_header()?;
+        }
+        self.out.flush()
+    }
+
+    /// Pushes out what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn csv_header(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
+        let conditions = self.conditions.iter().map(|name| format!("p:{name}"));
+        let header: Vec<String> = COLUMNS
+            .iter()
+            .chain(&LAST_COLUMNS)
+            .map(ToString::to_string)
+            .chain(conditions)
+            .collect();
+        self.row(&header)
+    }
+
+    fn csv(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
+        self.csv_header()?;
+        let mut cells: Map<String, Value> = Map::new();
+        match outcome {
+            Ok(record) => {
+                if let Value::Object(object) =
+                    serde_json::to_value(record).map_err(io::Error::other)?
+                {
+                    cells = object;
+                }
+            }
+            Err(failure) => {
+                cells.insert("path".into(), json!(name(path).0));
+                cells.insert("error_kind".into(), json!(failure.kind));
+                cells.insert("error_message".into(), json!(failure.message));
+            }
+        }
+        let mut row: Vec<String> = COLUMNS
+            .iter()
+            .chain(&LAST_COLUMNS)
+            .map(|column| cell(cells.get(*column)))
+            .collect();
+        for condition in &self.conditions {
+            let scores = outcome
+                .as_ref()
+                .map_or(&[][..], |record| &record.verdict.scores);
+            let score = scores.iter().find(|score| &score.condition == condition);
+            row.push(
+                score
+                    .map(|score| score.probability.to_string())
+                    .unwrap_or_default(),
+            );
+        }
+        self.row(&row)
+    }
+
+    fn row(&mut self, cells: &[String]) -> io::Result<()> {
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .from_writer(&mut self.out);
+        writer.write_record(cells).map_err(io::Error::other)?;
+        writer.flush()
+    }
+
+    fn table(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
+        if !std::mem::replace(&mut self.started, true) {
+            writeln!(
+                self.out,
+                "{:<12}{:<16}{:>6}  FILE",
+                "DECISION", "LABEL", "P"
+            )?;
+        }
+        let path = clean(&path.to_string_lossy());
+        match outcome {
+            Ok(record) => {
+                let Shown {
+                    decision,
+                    label,
+                    probability,
+                } = Shown::of(record);
+                let frame = match record.frame {
+                    None => format!("  ({} frames, mean)", record.frames),
+                    Some(frame) if record.frames > 1 => {
+                        format!("  (frame {} of {})", frame + 1, record.frames)
+                    }
+                    Some(_) => String::new(),
+                };
+                writeln!(
+                    self.out,
+                    "{decision:<12}{:<16}{probability:>6}  {path}{frame}",
+                    clean(&label)
+                )
+            }
+            Err(failure) => {
+                writeln!(
+                    self.out,
+                    "{:<12}{:<16}{:>6}  {path}: {}",
+                    "failed",
+                    "",
+                    "",
+                    clean(&failure.message)
+                )
+            }
+        }
+    }
+}
+
+/// A record's words for people. A rejected picture gets no label: the model is not meant for it.
+struct Shown {
+    decision: &'static str,
+    label: String,
+    probability: String,
+}
+
+impl Shown {
+    fn of(record: &Record) -> Self {
+        let verdict = &record.verdict;
+        let (decision, shown) = match verdict.decision {
+            Decision::Confident => ("confident", true),
+            Decision::Uncertain => ("uncertain", true),
+            Decision::Rejected => ("rejected", false),
+        };
+        Self {
+            decision,
+            label: if shown {
+                verdict.label.clone()
+            } else {
+                "-".into()
+            },
+            probability: if shown {
+                format!("{:.1}%", verdict.probability * 100.0)
+            } else {
+                String::new()
+            },
+        }
+    }
+}
+
+/// The JSON of a file that failed.
+pub fn error_object(path: &Path, failure: &Failure) -> Value {
+    let (path, path_bytes) = name(path);
+    let mut object = Map::new();
+    object.insert("path".into(), json!(path));
+    if let Some(bytes) = path_bytes {
+        object.insert("path_bytes".into(), json!(bytes));
+    }
+    object.insert("error".into(), json!(failure));
+    Value::Object(object)
+}
+
+/// A JSON scalar as a CSV cell; text that a spreadsheet could run is disarmed.
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if text.starts_with(FORMULA) => format!("'{text}"),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[path = "export/tests.rs"]
+mod tests;

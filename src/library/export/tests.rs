@@ -1,0 +1,159 @@
+use super::*;
+use crate::media::{ErrorKind, Kind};
+use crate::scoring::{Mode, Score, Verdict};
+
+fn record(decision: Decision) -> Record {
+    let score = |condition: &str, probability| Score {
+        condition: condition.into(),
+        probability,
+        max: None,
+        similarity: 0.25,
+    };
+    Record {
+        path: "in/a.dcm".into(),
+        path_bytes: None,
+        frame: Some(0),
+        aggregate: None,
+        verdict: Verdict {
+            label: "pneumonia".into(),
+            description: "=HYPERLINK(\"x\"), two\nlines".into(),
+            probability: 0.75,
+            decision,
+            reason: None,
+            scores: vec![score("pneumonia", 0.75), score("normal", 0.25)],
+        },
+        content: "blake3:00".into(),
+        kind: Kind::Dicom,
+        width: 2,
+        height: 1,
+        frames: 1,
+        modality: Some("DX".into()),
+        body_part: None,
+        model: "demo".into(),
+        model_digest: "blake3:01".into(),
+        prompts: "general".into(),
+        prompts_digest: "blake3:02".into(),
+        mode: Mode::Single,
+        device: "cpu".into(),
+        at: "2026-01-31T10:00:00Z".into(),
+        notice: super::super::NOTICE,
+    }
+}
+
+fn written(format: Format, outcomes: &[(&str, Outcome)]) -> String {
+    let prompts = Prompts::select("general", None).unwrap();
+    let mut out = Vec::new();
+    let mut writer = Writer::new(&mut out, format, &prompts);
+    for (path, outcome) in outcomes {
+        writer.write(Path::new(path), outcome).unwrap();
+    }
+    writer.finish().unwrap();
+    drop(writer);
+    String::from_utf8(out).unwrap()
+}
+
+fn failure() -> Outcome {
+    Err(Failure {
+        kind: ErrorKind::Truncated,
+        message: "the file ends early".into(),
+        not_picture: false,
+    })
+}
+
+#[test]
+fn a_json_line_has_the_contracts_keys_in_their_order() {
+    let text = written(
+        Format::Jsonl,
+        &[("in/a.dcm", Ok(record(Decision::Confident)))],
+    );
+    let value: Map<String, Value> = serde_json::from_str(&text).unwrap();
+    let keys: Vec<_> = value.keys().map(String::as_str).collect();
+    let expected = "path frame label description probability decision reason scores content kind width height frames \
+                    modality body_part model model_digest prompts prompts_digest mode device at notice";
+    assert_eq!(keys.join(" "), expected);
+    assert_eq!(value["reason"], Value::Null);
+    assert_eq!(
+        value["scores"][0],
+        json!({"condition": "pneumonia", "probability": 0.75, "similarity": 0.25})
+    );
+}
+
+#[test]
+fn a_failed_file_is_an_error_object() {
+    let text = written(Format::Jsonl, &[("in/b.dcm", failure())]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value,
+        json!({"path": "in/b.dcm", "error": {"kind": "truncated", "message": "the file ends early"}})
+    );
+}
+
+#[test]
+fn csv_has_scalars_errors_and_a_column_per_condition() {
+    let text = written(
+        Format::Csv,
+        &[
+            ("in/a.dcm", Ok(record(Decision::Confident))),
+            ("b", failure()),
+        ],
+    );
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header: Vec<_> = reader
+        .headers()
+        .unwrap()
+        .iter()
+        .map(str::to_owned)
+        .collect();
+    let expected = "path,frame,label,description,probability,decision,reason,content,kind,width,height,frames,\
+                    modality,body_part,model,model_digest,prompts,prompts_digest,mode,device,at,notice,error_kind,\
+                    error_message,p:pneumonia,p:tumor,p:fracture,p:normal";
+    assert_eq!(header.join(","), expected);
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(
+        (&rows[0][0], &rows[0][4], &rows[0][24], &rows[0][25]),
+        ("in/a.dcm", "0.75", "0.75", "")
+    );
+    assert_eq!(
+        (&rows[1][0], &rows[1][22], &rows[1][23]),
+        ("b", "truncated", "the file ends early")
+    );
+    assert!(text.lines().next().unwrap().starts_with("path,") && text.contains("\r\n"));
+}
+
+#[test]
+fn a_cell_that_a_spreadsheet_could_run_is_disarmed() {
+    let text = written(
+        Format::Csv,
+        &[("in/a.dcm", Ok(record(Decision::Confident)))],
+    );
+    assert!(
+        text.contains("\"'=HYPERLINK(\"\"x\"\"), two\nlines\""),
+        "{text}"
+    );
+    for start in ["=", "+", "-", "@", "\t", "\r"] {
+        assert!(cell(Some(&json!(format!("{start}1")))).starts_with('\''));
+    }
+    assert_eq!(cell(Some(&json!(-1.5))), "-1.5", "numbers are not text");
+}
+
+#[test]
+fn an_empty_csv_still_has_its_header() {
+    assert!(written(Format::Csv, &[]).starts_with("path,frame,"));
+    assert_eq!(written(Format::Jsonl, &[]), "");
+}
+
+#[test]
+fn the_table_claims_no_label_for_a_rejected_picture() {
+    let sure = written(Format::Table, &[("a", Ok(record(Decision::Confident)))]);
+    assert!(sure.contains("pneumonia") && sure.contains("75.0%"));
+    let rejected = written(Format::Table, &[("a", Ok(record(Decision::Rejected)))]);
+    assert!(
+        rejected.contains("rejected") && !rejected.contains("pneumonia") && !rejected.contains('%')
+    );
+}
+
+#[test]
+fn the_table_is_safe_for_terminals() {
+    let text = written(Format::Table, &[("a\u{1b}[2Jb", failure())]);
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}

@@ -1,0 +1,287 @@
+//! A picture of real numbers, and the implicit shapes painted on it.
+//!
+//! Coordinates are anatomical: the largest centred square of the picture spans −1 to 1 both ways (x to the viewer's
+//! right, y down), then turned, scaled and shifted by the [`Pose`]. What lies in that square survives a centre crop.
+
+use super::dice::{Dice, grain};
+
+/// A point or a vector in anatomical units.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) x: f32,
+    pub(super) y: f32,
+}
+
+pub(super) const fn at(x: f32, y: f32) -> Point {
+    Point { x, y }
+}
+
+impl Point {
+    pub(super) fn length(self) -> f32 {
+        (self.x * self.x + self.y * self.y).sqrt()
+    }
+
+    pub(super) fn minus(self, other: Point) -> Point {
+        at(self.x - other.x, self.y - other.y)
+    }
+
+    pub(super) fn dot(self, other: Point) -> f32 {
+        self.x * other.x + self.y * other.y
+    }
+}
+
+/// How the subject lies before the detector.
+#[derive(Clone, Copy)]
+pub(super) struct Pose {
+    /// Cosine and sine of the turn.
+    turn: Point,
+    scale: f32,
+    shift: Point,
+    mirror: bool,
+}
+
+impl Pose {
+    /// A turn by at most `tilt` (tangent of the half angle), a zoom and a small shift.
+    pub(super) fn roll(
+        dice: &mut Dice,
+        tilt: f32,
+        zoom: (f32, f32),
+        shift: f32,
+        mirror: bool,
+    ) -> Self {
+        let half = dice.between(-tilt, tilt);
+        let norm = 1.0 + half * half;
+        Self {
+            turn: at((1.0 - half * half) / norm, 2.0 * half / norm),
+            scale: dice.between(zoom.0, zoom.1),
+            shift: at(dice.between(-shift, shift), dice.between(-shift, shift)),
+            mirror,
+        }
+    }
+
+    fn to_subject(self, p: Point) -> Point {
+        let moved = at(
+            (p.x - self.shift.x) / self.scale,
+            (p.y - self.shift.y) / self.scale,
+        );
+        let x = self.turn.x * moved.x + self.turn.y * moved.y;
+        let y = self.turn.x * moved.y - self.turn.y * moved.x;
+        at(if self.mirror { -x } else { x }, y)
+    }
+
+    fn to_detector(self, p: Point) -> Point {
+        let x = if self.mirror { -p.x } else { p.x };
+        let turned = at(
+            self.turn.x * x - self.turn.y * p.y,
+            self.turn.x * p.y + self.turn.y * x,
+        );
+        at(
+            turned.x * self.scale + self.shift.x,
+            turned.y * self.scale + self.shift.y,
+        )
+    }
+}
+
+/// An upright box in anatomical units: where a shape can be.
+#[derive(Clone, Copy)]
+pub(super) struct Area {
+    pub(super) low: Point,
+    pub(super) high: Point,
+}
+
+impl Area {
+    pub(super) const EVERYWHERE: Area = Area {
+        low: at(-9.0, -9.0),
+        high: at(9.0, 9.0),
+    };
+
+    pub(super) fn around(center: Point, rx: f32, ry: f32) -> Area {
+        Area {
+            low: at(center.x - rx, center.y - ry),
+            high: at(center.x + rx, center.y + ry),
+        }
+    }
+}
+
+/// Values of 0 (black) to 1 (white), rows from the top.
+pub(super) struct Canvas {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) values: Vec<f32>,
+    pose: Pose,
+    /// Side of a pixel in anatomical units.
+    pixel: f32,
+}
+
+impl Canvas {
+    pub(super) fn new(width: u32, height: u32, pose: Pose, background: f32) -> Self {
+        let pixel = 2.0 / (width.min(height).max(1) as f32) / pose.scale;
+        Self {
+            width,
+            height,
+            values: vec![background; width as usize * height as usize],
+            pose,
+            pixel,
+        }
+    }
+
+    /// Half the width of an edge: as soft as asked for, and never sharper than a pixel.
+    pub(super) fn soft(&self, wanted: f32) -> f32 {
+        wanted.max(0.7 * self.pixel)
+    }
+
+    /// Replaces each value in the area by `shade(point, value)`.
+    pub(super) fn paint(&mut self, area: Area, shade: impl Fn(Point, f32) -> f32) {
+        let half = self.width.min(self.height) as f32 / 2.0;
+        let (cx, cy) = (self.width as f32 / 2.0, self.height as f32 / 2.0);
+        let corners = [
+            area.low,
+            area.high,
+            at(area.low.x, area.high.y),
+            at(area.high.x, area.low.y),
+        ]
+        .map(|corner| self.pose.to_detector(corner));
+        let span = |pick: fn(&Point) -> f32, center: f32, limit: u32| {
+            let low = corners.iter().map(pick).fold(f32::INFINITY, f32::min) * half + center - 1.0;
+            let high =
+                corners.iter().map(pick).fold(f32::NEG_INFINITY, f32::max) * half + center + 1.0;
+            (low.max(0.0) as u32, (high.max(0.0) as u32).min(limit))
+        };
+        let (left, right) = span(|p| p.x, cx, self.width);
+        let (top, bottom) = span(|p| p.y, cy, self.height);
+        for row in top..bottom {
+            let start = row as usize * self.width as usize;
+            let y = (row as f32 + 0.5 - cy) / half;
+            for column in left..right {
+                let value = &mut self.values[start + column as usize];
+                let p = self
+                    .pose
+                    .to_subject(at((column as f32 + 0.5 - cx) / half, y));
+                *value = shade(p, *value);
+            }
+        }
+    }
+
+    /// Exposure and noise of the receptor: `tone` > 1 darkens the middle tones, `lift` fogs the blacks, `noise` is
+    /// the standard deviation. Clamps to 0–1.
+    pub(super) fn expose(&mut self, tone: f32, lift: f32, noise: f32, key: u32) {
+        let width = self.width;
+        for (index, value) in self.values.iter_mut().enumerate() {
+            let (x, y) = (index as u32 % width, index as u32 / width);
+            let v = value.clamp(0.0, 1.0);
+            let toned = v / (v + tone * (1.0 - v));
+            *value = (lift + (1.0 - lift) * toned + noise * grain(x, y, key)).clamp(0.0, 1.0);
+        }
+    }
+}
+
+/// 0 below `low`, 1 above `high`, smooth between.
+pub(super) fn ramp(low: f32, high: f32, x: f32) -> f32 {
+    let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+/// How much of the neighbourhood of a point lies inside a shape at signed distance `distance`.
+pub(super) fn cover(distance: f32, soft: f32) -> f32 {
+    1.0 - ramp(-soft, soft, distance)
+}
+
+pub(super) fn mix(from: f32, to: f32, share: f32) -> f32 {
+    from + (to - from) * share
+}
+
+/// Signed distance (first order) to an ellipse with half axes `r`.
+pub(super) fn ellipse(p: Point, center: Point, r: Point) -> f32 {
+    let d = p.minus(center);
+    let k = at(d.x / r.x, d.y / r.y).length();
+    let gradient = at(d.x / (r.x * r.x), d.y / (r.y * r.y)).length();
+    if gradient < 1e-6 {
+        -r.x.min(r.y)
+    } else {
+        k * (k - 1.0) / gradient
+    }
+}
+
+/// A bell: 1 in the centre of an ellipse, about 0.06 at its edge, 0 at one and a half times its size.
+pub(super) fn bell(p: Point, center: Point, r: Point) -> f32 {
+    let d = p.minus(center);
+    let k = (d.x * d.x) / (r.x * r.x) + (d.y * d.y) / (r.y * r.y);
+    let t = (1.0 - k / 2.25).max(0.0);
+    t * t * t * t
+}
+
+/// A bent stroke with a thickness that changes along it.
+pub(super) struct Stroke {
+    pieces: Vec<Piece>,
+}
+
+/// A straight piece between two discs.
+struct Piece {
+    start: Point,
+    axis: Point,
+    /// One over the squared length.
+    inverse: f32,
+    radii: (f32, f32),
+}
+
+impl Stroke {
+    /// A quadratic Bézier curve; `radii` at its start and its end.
+    pub(super) fn curve(start: Point, control: Point, end: Point, radii: (f32, f32)) -> Self {
+        const PIECES: u8 = 6;
+        let share = |index: u8| f32::from(index) / f32::from(PIECES);
+        let point = |t: f32| {
+            let (a, b, c) = ((1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t);
+            at(
+                a * start.x + b * control.x + c * end.x,
+                a * start.y + b * control.y + c * end.y,
+            )
+        };
+        let piece = |index: u8| {
+            let (from, to) = (share(index), share(index + 1));
+            let axis = point(to).minus(point(from));
+            Piece {
+                start: point(from),
+                axis,
+                inverse: 1.0 / axis.dot(axis).max(1e-9),
+                radii: (mix(radii.0, radii.1, from), mix(radii.0, radii.1, to)),
+            }
+        };
+        Self {
+            pieces: (0..PIECES).map(piece).collect(),
+        }
+    }
+
+    /// Signed distance to the stroke's edge.
+    pub(super) fn distance(&self, p: Point) -> f32 {
+        let (mut nearest, mut radius) = (f32::INFINITY, 0.0);
+        for piece in &self.pieces {
+            let d = p.minus(piece.start);
+            let t = (d.dot(piece.axis) * piece.inverse).clamp(0.0, 1.0);
+            let off = at(d.x - t * piece.axis.x, d.y - t * piece.axis.y);
+            let squared = off.dot(off);
+            if squared < nearest {
+                (nearest, radius) = (squared, mix(piece.radii.0, piece.radii.1, t));
+            }
+        }
+        nearest.sqrt() - radius
+    }
+
+    /// Where the stroke and a margin around it lie.
+    pub(super) fn area(&self, margin: f32) -> Area {
+        let mut area = Area {
+            low: at(9.0, 9.0),
+            high: at(-9.0, -9.0),
+        };
+        for piece in &self.pieces {
+            let reach = piece.radii.0.max(piece.radii.1) + margin;
+            for p in [
+                piece.start,
+                at(piece.start.x + piece.axis.x, piece.start.y + piece.axis.y),
+            ] {
+                area.low = at(area.low.x.min(p.x - reach), area.low.y.min(p.y - reach));
+                area.high = at(area.high.x.max(p.x + reach), area.high.y.max(p.y + reach));
+            }
+        }
+        area
+    }
+}

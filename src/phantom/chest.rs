@@ -1,0 +1,322 @@
+//! A frontal chest radiograph: trunk, lungs, heart, ribs, clavicles, spine; haze or a mass in a lung.
+
+use super::canvas::{Area, Canvas, Point, Pose, Stroke, at, bell, cover, ellipse, mix, ramp};
+use super::dice::{Dice, clouds, texture};
+use super::{Condition, Drawing, Plan};
+
+/// The measures of one chest.
+struct Build {
+    /// Half width of the trunk.
+    girth: f32,
+    /// Half width of a lung.
+    lung: f32,
+    /// Height of the diaphragm's domes, viewer's left and right.
+    domes: [f32; 2],
+    heart: f32,
+    /// Darkness of air.
+    air: f32,
+    ribs: f32,
+    key: u32,
+}
+
+pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
+    let pose = Pose::roll(dice, 0.035, (0.94, 1.08), 0.05, false);
+    let dome = dice.between(0.44, 0.58);
+    let build = Build {
+        girth: dice.between(0.86, 0.98),
+        lung: dice.between(0.30, 0.35),
+        domes: [dome - dice.between(0.02, 0.08), dome],
+        heart: dice.between(0.85, 1.15),
+        air: dice.between(0.10, 0.20),
+        ribs: dice.between(0.06, 0.11),
+        key: dice.bits(),
+    };
+    let mut canvas = Canvas::new(plan.width, plan.height, pose, 0.02);
+    trunk(&mut canvas, &build);
+    lungs(&mut canvas, &build);
+    vessels(&mut canvas, &build, dice);
+    middle(&mut canvas, &build);
+    // Findings lie among the ribs' shadows, so they come before them.
+    match plan.condition {
+        Condition::Pneumonia => haze(&mut canvas, &build, dice),
+        Condition::Tumor => mass(&mut canvas, &build, dice),
+        Condition::Fracture | Condition::Normal => {}
+    }
+    spine(&mut canvas);
+    cage(&mut canvas, &build, dice);
+    side_mark(&mut canvas, dice);
+    let (tone, lift, noise) = (
+        dice.between(0.75, 1.35),
+        dice.between(0.0, 0.06),
+        dice.between(0.006, 0.028),
+    );
+    canvas.expose(tone, lift, noise, dice.bits());
+    Drawing {
+        width: canvas.width,
+        height: canvas.height,
+        values: canvas.values,
+        body_part: "CHEST",
+        side: None,
+    }
+}
+
+/// Half width of the trunk at a height: neck, slope of the shoulders, flank.
+fn half_width(y: f32, girth: f32) -> f32 {
+    let shoulder = mix(0.24, girth + 0.12, ramp(-1.0, -0.60, y));
+    shoulder - 0.14 * ramp(-0.55, -0.15, y) + 0.03 * ramp(0.3, 1.0, y)
+}
+
+fn trunk(canvas: &mut Canvas, build: &Build) {
+    let (soft, girth, key) = (canvas.soft(0.02), build.girth, build.key);
+    canvas.paint(Area::EVERYWHERE, |p, v| {
+        let half = half_width(p.y, girth);
+        let across = p.x / half;
+        let depth = (1.0 - across * across).max(0.0);
+        let tissue = 0.42
+            + 0.16 * depth
+            + 0.10 * ramp(0.3, 0.8, p.y)
+            + 0.03 * clouds(p.x * 3.0, p.y * 3.0, key);
+        mix(v, tissue, cover(p.x.abs() - half, soft))
+    });
+    // The upper arms leave the picture at its sides.
+    for side in [-1.0, 1.0] {
+        let bone = Stroke::curve(
+            at(side * 1.02, -0.62),
+            at(side * 1.08, -0.2),
+            at(side * 1.12, 0.3),
+            (0.12, 0.07),
+        );
+        let soft = canvas.soft(0.015);
+        canvas.paint(bone.area(0.05), |p, v| {
+            v + 0.16 * cover(bone.distance(p), soft)
+        });
+    }
+}
+
+/// Signed distance to the lung of one side: a tall egg, cut by the dome below and the midline structures.
+fn lung_distance(p: Point, side: f32, build: &Build) -> f32 {
+    let x = side * p.x - 0.05 * (p.y + 0.2);
+    let below = if p.y > 0.0 { 1.25 } else { 0.76 };
+    let egg = ellipse(at(x, p.y), at(0.43, 0.0), at(build.lung, below));
+    let dome = build.domes[usize::from(side > 0.0)];
+    let diaphragm = -ellipse(at(side * p.x, p.y), at(0.40, dome + 0.34), at(0.50, 0.36));
+    egg.max(diaphragm).max(0.10 - x).max(p.y - dome - 0.3)
+}
+
+fn in_lungs(p: Point, build: &Build, soft: f32) -> f32 {
+    let side = if p.x < 0.0 { -1.0 } else { 1.0 };
+    cover(lung_distance(p, side, build), soft)
+}
+
+fn lungs(canvas: &mut Canvas, build: &Build) {
+    let soft = canvas.soft(0.018);
+    canvas.paint(
+        Area {
+            low: at(-1.0, -0.85),
+            high: at(1.0, 1.0),
+        },
+        |p, v| {
+            let share = in_lungs(p, build, soft);
+            if share <= 0.0 {
+                return v;
+            }
+            let hilum = bell(p, at(0.2_f32.copysign(p.x), 0.02), at(0.26, 0.34));
+            let air = build.air
+                + 0.10 * hilum
+                + 0.035 * clouds(p.x * 7.0, p.y * 7.0, build.key)
+                + 0.06 * ramp(0.1, 0.6, p.y);
+            mix(v, air, share)
+        },
+    );
+}
+
+/// The lungs' vessels fan out from the hila and thin out towards the chest wall.
+fn vessels(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+    for index in 0..22 {
+        let side = if index % 2 == 0 { -1.0 } else { 1.0 };
+        let start = at(side * dice.between(0.12, 0.2), dice.between(-0.12, 0.14));
+        let end = at(side * dice.between(0.35, 0.62), dice.between(-0.5, 0.5));
+        let control = at(
+            side * dice.between(0.22, 0.34),
+            mix(start.y, end.y, 0.35) + dice.between(-0.06, 0.06),
+        );
+        let vessel = Stroke::curve(start, control, end, (dice.between(0.012, 0.022), 0.003));
+        let (soft, amount) = (canvas.soft(0.010), dice.between(0.05, 0.11));
+        canvas.paint(vessel.area(0.03), |p, v| {
+            let share = cover(vessel.distance(p), soft);
+            if share <= 0.0 {
+                v
+            } else {
+                v + amount * share * in_lungs(p, build, 0.02)
+            }
+        });
+    }
+}
+
+/// Heart, great vessels, windpipe.
+fn middle(canvas: &mut Canvas, build: &Build) {
+    let (soft, size, key) = (canvas.soft(0.022), build.heart, build.key);
+    let air = canvas.soft(0.02);
+    canvas.paint(
+        Area {
+            low: at(-0.6, -1.1),
+            high: at(0.8, 0.8),
+        },
+        |p, v| {
+            // The heart's long axis points down and to the viewer's right.
+            let q = at(p.x - 0.15, p.y - 0.26);
+            let turned = at(0.82 * q.x + 0.57 * q.y, 0.82 * q.y - 0.57 * q.x);
+            let ventricles = ellipse(turned, at(0.0, 0.0), at(0.34 * size, 0.25 * size));
+            let atrium = ellipse(p, at(-0.07, 0.22), at(0.15 * size, 0.26));
+            let knob = ellipse(p, at(0.10, -0.30), at(0.09, 0.10));
+            let column = p.x.abs() - 0.105 - 0.04 * ramp(-0.5, -0.9, p.y);
+            let distance = ventricles.min(atrium).min(knob).min(column);
+            let muscle = 0.60
+                + 0.06 * bell(q, at(0.0, 0.0), at(0.3, 0.3))
+                + 0.02 * clouds(p.x * 5.0, p.y * 5.0, key);
+            let filled = v.max(mix(v, muscle, cover(distance, soft)));
+            let windpipe = (p.x - 0.015).abs() - 0.042;
+            filled - 0.15 * cover(windpipe.max(p.y + 0.22).max(-1.05 - p.y), air)
+        },
+    );
+}
+
+fn spine(canvas: &mut Canvas) {
+    canvas.paint(
+        Area {
+            low: at(-0.12, -1.2),
+            high: at(0.12, 1.3),
+        },
+        |p, v| {
+            let level = (p.y + 2.0) / 0.135;
+            let phase = (level - level.floor() - 0.5).abs();
+            let bone = cover(p.x.abs() - 0.075, 0.02);
+            v + bone * (0.035 + 0.045 * cover(phase - 0.38, 0.06))
+        },
+    );
+}
+
+/// Ribs, back and front, and the clavicles.
+fn cage(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+    let drop = dice.between(0.16, 0.26);
+    let bow = dice.between(0.10, 0.16);
+    for side in [-1.0, 1.0] {
+        for index in 0..10_u8 {
+            let y = -0.80 + 0.128 * f32::from(index);
+            let wall = mix(0.46, build.lung + 0.45, ramp(-0.9, -0.2, y + drop));
+            let thickness = dice.between(0.021, 0.028);
+            let back = Stroke::curve(
+                at(side * 0.07, y),
+                at(side * wall * 0.62, y - bow),
+                at(side * wall, y + drop),
+                (thickness, thickness * 0.9),
+            );
+            rib(canvas, &back, build.ribs);
+            if index < 7 {
+                let front = Stroke::curve(
+                    at(side * wall, y + drop),
+                    at(side * wall * 0.92, y + drop + 0.17),
+                    at(side * 0.28, y + drop + 0.24),
+                    (thickness, thickness * 1.1),
+                );
+                rib(canvas, &front, build.ribs * 0.55);
+            }
+        }
+        let rise = dice.between(0.03, 0.12);
+        let clavicle = Stroke::curve(
+            at(side * 0.09, -0.62),
+            at(side * 0.42, -0.60 - rise * 0.2),
+            at(side * 0.84, -0.70 - rise),
+            (0.036, 0.028),
+        );
+        rib(canvas, &clavicle, 0.15);
+    }
+}
+
+/// A bone seen through: brighter where the ray runs along its cortex.
+fn rib(canvas: &mut Canvas, stroke: &Stroke, amount: f32) {
+    let (soft, edge) = (canvas.soft(0.007), canvas.soft(0.010));
+    canvas.paint(stroke.area(0.03), |p, v| {
+        let distance = stroke.distance(p);
+        if distance > 0.02 + soft {
+            return v;
+        }
+        let rim = cover((distance + 0.008).abs() - 0.004, edge);
+        v + amount * (0.75 * cover(distance, soft) + 0.5 * rim)
+    });
+}
+
+/// Patchy consolidation: blurred, uneven, wide.
+fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+    let first = dice.sign();
+    for patch in 0..1 + dice.below(3) {
+        let side = if patch == 1 { -first } else { first };
+        let center = at(side * dice.between(0.40, 0.54), dice.between(-0.32, 0.30));
+        let r = at(dice.between(0.22, 0.34), dice.between(0.24, 0.40));
+        let (strength, key) = (dice.between(0.75, 1.0), dice.bits());
+        canvas.paint(Area::around(center, r.x * 1.6, r.y * 1.6), |p, v| {
+            let wide = bell(p, center, r);
+            if wide <= 0.0 {
+                return v;
+            }
+            let patchy = ramp(
+                -0.75,
+                0.35,
+                clouds(p.x * 6.0, p.y * 6.0, key) + 1.2 * wide - 0.45,
+            );
+            let share = strength
+                * ramp(0.0, 0.45, wide)
+                * (0.25 + 0.65 * patchy)
+                * in_lungs(p, build, 0.02);
+            v.max(mix(v, 0.58, share))
+        });
+    }
+}
+
+/// A round mass with a sharp, slightly lobed edge.
+fn mass(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+    let side = dice.sign();
+    let radius = dice.between(0.085, 0.155);
+    let center = at(side * dice.between(0.38, 0.52), dice.between(-0.42, 0.26));
+    let r = at(
+        radius * dice.between(0.9, 1.1),
+        radius * dice.between(0.9, 1.1),
+    );
+    let (amount, key) = (dice.between(0.80, 0.95), dice.bits());
+    let soft = canvas.soft(0.014);
+    canvas.paint(Area::around(center, radius * 1.5, radius * 1.5), |p, v| {
+        let lobes = 0.12 * radius * texture(p.x * 14.0, p.y * 14.0, key);
+        let share = amount * cover(ellipse(p, center, r) + lobes, soft);
+        let inner = 0.62 + 0.10 * bell(p, center, r);
+        v.max(mix(
+            v,
+            inner,
+            share * (0.6 + 0.4 * in_lungs(p, build, 0.02)),
+        ))
+    });
+}
+
+/// The lead letter L that technicians lay on the cassette.
+fn side_mark(canvas: &mut Canvas, dice: &mut Dice) {
+    if !dice.chance(0.6) {
+        return;
+    }
+    let corner = at(0.84, -0.90);
+    let stem = Stroke::curve(
+        corner,
+        at(corner.x, corner.y + 0.06),
+        at(corner.x, corner.y + 0.12),
+        (0.012, 0.012),
+    );
+    let foot = Stroke::curve(
+        at(corner.x, corner.y + 0.12),
+        at(corner.x + 0.03, corner.y + 0.12),
+        at(corner.x + 0.06, corner.y + 0.12),
+        (0.012, 0.012),
+    );
+    let soft = canvas.soft(0.004);
+    canvas.paint(
+        Area::around(at(corner.x + 0.03, corner.y + 0.06), 0.12, 0.12),
+        |p, v| mix(v, 0.95, cover(stem.distance(p).min(foot.distance(p)), soft)),
+    );
+}

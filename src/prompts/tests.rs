@@ -1,0 +1,113 @@
+use super::*;
+
+const MINIMAL: &str = r#"
+name = "t"
+[[condition]]
+name = "a"
+phrases = ["one"]
+[[condition]]
+name = "b"
+phrases = ["two"]
+"#;
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let set = PromptSet::parse(MINIMAL, "t.toml").unwrap();
+    assert_eq!((set.min_probability, set.min_margin), (0.7, 0.2));
+    assert_eq!(set.templates, ["{}"]);
+    assert_eq!(set.title, "t");
+}
+
+#[test]
+fn faults_name_file_line_and_reason() {
+    let cases = [
+        ("name = \"t\"\n", None, "at least two"),
+        ("name = \"t\"\ncolour = 1\n", Some(2), "colour"),
+        (
+            "name = \"t\"\ntemplates = [\"x\"]\n[[condition]]\nname=\"a\"\nphrases=[\"p\"]\n[[condition]]\nname=\"b\"\nphrases=[\"p\"]\n",
+            Some(2),
+            "`{}` once",
+        ),
+        (
+            "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = []\n",
+            Some(4),
+            "at least one phrase",
+        ),
+        (
+            "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\" \"]\n",
+            Some(4),
+            "empty",
+        ),
+        (
+            "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\"x\"]\n[[condition]]\nname = \"a\"\nphrases = [\"y\"]\n",
+            Some(6),
+            "twice",
+        ),
+        (
+            "name = \"t\"\nmin_margin = 2.0\n[[condition]]\nname=\"a\"\nphrases=[\"p\"]\n[[condition]]\nname=\"b\"\nphrases=[\"p\"]\n",
+            Some(2),
+            "between 0 and 1",
+        ),
+        ("name = \"t\n", Some(1), ""),
+    ];
+    for (text, line, reason) in cases {
+        let error = PromptSet::parse(text, "t.toml").unwrap_err();
+        assert_eq!(error.line, line, "{text}: {error}");
+        assert!(error.reason.contains(reason), "{text}: {error}");
+        assert!(error.to_string().starts_with("t.toml"), "{error}");
+    }
+}
+
+#[test]
+fn the_shipped_sets_are_complete() {
+    let sets = all(None).unwrap();
+    let names: Vec<_> = sets.iter().map(|set| set.name.as_str()).collect();
+    assert_eq!(names, ["general", "chest-xray", "brain-mri", "bone-xray"]);
+    let general: Vec<_> = sets[0].conditions.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(general, ["pneumonia", "tumor", "fracture", "normal"]);
+    for set in &sets {
+        assert_eq!(set.without_absent(), Vec::<&str>::new(), "{}", set.name);
+        assert_eq!(
+            set.conditions.iter().filter(|c| c.normal).count(),
+            1,
+            "{}",
+            set.name
+        );
+        assert!(
+            set.conditions.iter().all(|c| !c.description.is_empty()),
+            "{}",
+            set.name
+        );
+    }
+}
+
+#[test]
+fn auto_picks_by_modality_and_body_part_else_general() {
+    let auto = Prompts::select("auto", None).unwrap();
+    let pick = |modality, body_part| auto.sets()[auto.choose(modality, body_part)].name.as_str();
+    assert_eq!(pick(Some("DX"), Some("CHEST")), "chest-xray");
+    assert_eq!(pick(Some("CR"), Some("chest ")), "chest-xray");
+    assert_eq!(pick(Some("MR"), Some("HEAD")), "brain-mri");
+    assert_eq!(pick(Some("DX"), Some("EXTREMITY")), "bone-xray");
+    assert_eq!(pick(Some("US"), Some("CHEST")), "general");
+    assert_eq!(pick(None, None), "general");
+}
+
+#[test]
+fn a_users_file_goes_before_the_built_in_set() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("general.toml"), MINIMAL).unwrap();
+    let prompts = Prompts::select("general", Some(folder.path())).unwrap();
+    assert_eq!(prompts.sets()[0].conditions.len(), 2);
+    assert!(prompts.sets()[0].file.is_some());
+    let error = Prompts::select("nothing", Some(folder.path())).unwrap_err();
+    assert!(error.to_string().contains("nothing"), "{error}");
+}
+
+#[test]
+fn texts_are_templates_times_phrases() {
+    let mut set = PromptSet::parse(MINIMAL, "t.toml").unwrap();
+    set.templates = vec!["{}".into(), "a scan of {}".into()];
+    let texts = set.texts(&["x".into(), "y".into()]);
+    assert_eq!(texts, ["x", "y", "a scan of x", "a scan of y"]);
+}

@@ -1,0 +1,165 @@
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SET: &str = r#"
+name = "t"
+[[condition]]
+name = "haze"
+phrases = ["haze"]
+absent = ["no haze"]
+[[condition]]
+name = "mass"
+phrases = ["mass"]
+absent = ["no mass"]
+[[condition]]
+name = "well"
+phrases = ["well"]
+absent = ["ill"]
+normal = true
+"#;
+
+/// Texts as fixed directions of a plane.
+fn encode(texts: &[String]) -> Result<Vec<Vec<f32>>, Infallible> {
+    let angle = |text: &String| match text.as_str() {
+        "haze" => 0.0_f32,
+        "no haze" => 180.0,
+        "mass" => 90.0,
+        "no mass" => 270.0,
+        "well" => 225.0,
+        _ => 45.0,
+    };
+    Ok(texts
+        .iter()
+        .map(|text| {
+            let a = angle(text).to_radians();
+            vec![a.cos(), a.sin()]
+        })
+        .collect())
+}
+
+fn scorer(mode: Mode, scale: f64) -> Scorer {
+    let set = PromptSet::parse(SET, "t.toml").unwrap();
+    Scorer::new(&set, mode, scale, encode).unwrap()
+}
+
+fn at(degrees: f32) -> Vec<f32> {
+    vec![degrees.to_radians().cos(), degrees.to_radians().sin()]
+}
+
+#[test]
+fn single_is_the_softmax_of_scaled_cosines() {
+    let verdict = scorer(Mode::Single, 2.0).verdict(&at(0.0));
+    // Cosines 1, 0 and cos 225° = -0.7071; logits 2, 0 and -1.4142.
+    let sum = 2.0_f64.exp() + 1.0 + (-std::f64::consts::SQRT_2).exp();
+    assert_eq!(verdict.label, "haze");
+    assert!((verdict.probability - 2.0_f64.exp() / sum).abs() < 1e-6);
+    assert!((verdict.scores[0].similarity - 1.0).abs() < 1e-6);
+    let order: Vec<_> = verdict
+        .scores
+        .iter()
+        .map(|s| s.condition.as_str())
+        .collect();
+    assert_eq!(order, ["haze", "mass", "well"]);
+}
+
+#[test]
+fn multi_asks_each_condition_alone() {
+    let scorer = scorer(Mode::Multi, 2.0);
+    let verdict = scorer.verdict(&at(45.0));
+    // present cos 45°, absent cos 135°: logits ±1.4142, for haze and for mass.
+    let p = 1.0 / (1.0 + (-2.0 * std::f64::consts::SQRT_2).exp());
+    let of = |name: &str| {
+        verdict
+            .scores
+            .iter()
+            .find(|s| s.condition == name)
+            .unwrap()
+            .probability
+    };
+    assert!((of("haze") - p).abs() < 1e-6 && (of("mass") - p).abs() < 1e-6);
+    assert!(of("haze") + of("mass") > 1.0, "each alone: no common sum");
+    assert_eq!(
+        verdict.decision,
+        Decision::Uncertain,
+        "two at once leave no lead"
+    );
+    assert_eq!(
+        scorer.verdict(&at(225.0)).label,
+        "well",
+        "nothing abnormal reaches one half"
+    );
+}
+
+#[test]
+fn a_decision_needs_probability_and_lead() {
+    assert_eq!(
+        scorer(Mode::Single, 10.0).verdict(&at(0.0)).decision,
+        Decision::Confident
+    );
+    assert_eq!(
+        scorer(Mode::Single, 0.1).verdict(&at(0.0)).decision,
+        Decision::Uncertain
+    );
+    assert_eq!(
+        scorer(Mode::Single, 10.0).verdict(&at(45.0)).decision,
+        Decision::Uncertain
+    );
+}
+
+#[test]
+fn a_rejected_verdict_keeps_its_scores_and_says_why() {
+    let verdict = scorer(Mode::Single, 10.0).verdict(&at(0.0));
+    let rejected = verdict.clone().reject("not meant for this".into());
+    assert_eq!(rejected.decision, Decision::Rejected);
+    assert_eq!(rejected.reason.as_deref(), Some("not meant for this"));
+    assert_eq!(rejected.scores, verdict.scores);
+}
+
+#[test]
+fn frames_are_joined_by_mean_and_highest() {
+    let scorer = scorer(Mode::Single, 2.0);
+    let frames = [scorer.verdict(&at(0.0)), scorer.verdict(&at(90.0))];
+    let joined = scorer.aggregate(&frames);
+    for score in &joined.scores {
+        let of = |v: &Verdict| {
+            v.scores
+                .iter()
+                .find(|s| s.condition == score.condition)
+                .unwrap()
+                .probability
+        };
+        assert!((score.probability - f64::midpoint(of(&frames[0]), of(&frames[1]))).abs() < 1e-12);
+        assert_eq!(score.max, Some(of(&frames[0]).max(of(&frames[1]))));
+    }
+}
+
+#[test]
+fn texts_are_averaged_as_directions() {
+    let mean = mean_direction(&[vec![1.0, 0.0], vec![0.0, 1.0]]);
+    let half = std::f32::consts::FRAC_1_SQRT_2;
+    assert!((mean[0] - half).abs() < 1e-6 && (mean[1] - half).abs() < 1e-6);
+    assert_eq!(
+        mean_direction(&[vec![1.0, 0.0], vec![-1.0, 0.0]]),
+        [0.0, 0.0]
+    );
+}
+
+proptest! {
+    #[test]
+    fn single_probabilities_sum_to_one(degrees in 0.0_f32..360.0, scale in 0.0_f64..200.0) {
+        let verdict = scorer(Mode::Single, scale).verdict(&at(degrees));
+        let sum: f64 = verdict.scores.iter().map(|s| s.probability).sum();
+        prop_assert!((sum - 1.0).abs() < 1e-9);
+        prop_assert!(verdict.scores.windows(2).all(|w| w[0].probability >= w[1].probability));
+        prop_assert_eq!(&verdict.label, &verdict.scores[0].condition);
+    }
+
+    #[test]
+    fn multi_probabilities_lie_between_zero_and_one(degrees in 0.0_f32..360.0, scale in 0.0_f64..200.0) {
+        let verdict = scorer(Mode::Multi, scale).verdict(&at(degrees));
+        prop_assert!(verdict.scores.iter().all(|s| (0.0..=1.0).contains(&s.probability)));
+    }
+}

@@ -1,0 +1,469 @@
+//! The encoder against the reference: golden files that `tests/oracle/clip.py` exports from transformers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use medivision_tui::encoder::checkpoint;
+use medivision_tui::encoder::clip::ClipEncoder;
+use medivision_tui::encoder::{Device, Encoder, EncoderError, Fit, Input, Preprocess};
+use medivision_tui::media::{Picture, Pixels};
+use serde::Deserialize;
+
+/// Both generations of the hub's layout; the script's head says what sets them apart.
+const CHECKPOINTS: [&str; 2] = ["clip-early", "clip-late"];
+
+#[derive(Deserialize)]
+struct Golden {
+    side: usize,
+    logit_scale: f64,
+    texts: Vec<GoldenText>,
+    pictures: Vec<GoldenPicture>,
+    labels: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct GoldenText {
+    text: String,
+    ids: Vec<u32>,
+    embedding: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct GoldenPicture {
+    name: String,
+    width: u32,
+    height: u32,
+    channels: u32,
+    pattern: String,
+    prepared: String,
+    #[serde(default)]
+    embedding: Vec<f32>,
+    #[serde(default)]
+    logits: Vec<f64>,
+    #[serde(default)]
+    probabilities: Vec<f64>,
+}
+
+impl GoldenPicture {
+    /// The decoded pixels, by the formula of `tests/oracle/pictures.py`.
+    fn picture(&self) -> Picture {
+        let mut state = 1_u32;
+        let mut bytes = Vec::new();
+        for y in 0..self.height {
+            for x in 0..self.width {
+                for c in 0..self.channels {
+                    bytes.push(match self.pattern.as_str() {
+                        "noise" => {
+                            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                            (state >> 24) as u8
+                        }
+                        "waves" => ((x * (c + 3) + y * (5 - c)) & 255) as u8,
+                        "squares" if (x / 7 + y / 5 + c) & 1 == 1 => (230 - 40 * c) as u8,
+                        "squares" => (20 + 30 * c) as u8,
+                        other => {
+                            panic!("the golden file has a pattern `{other}` that this test lacks")
+                        }
+                    });
+                }
+            }
+        }
+        let pixels = if self.channels == 1 {
+            Pixels::Luma(bytes)
+        } else {
+            Pixels::Rgb(bytes)
+        };
+        Picture {
+            width: self.width,
+            height: self.height,
+            pixels,
+        }
+    }
+
+    /// What the reference made of it, `side × side × 3`.
+    fn prepared(&self) -> Vec<u8> {
+        BASE64
+            .decode(&self.prepared)
+            .expect("base64 in the golden file")
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
+}
+
+fn golden(checkpoint: &str) -> Golden {
+    let text = fs::read_to_string(fixtures().join(checkpoint).join("golden.json"))
+        .expect("the golden file");
+    serde_json::from_str(&text).expect("the golden file's layout")
+}
+
+fn open(checkpoint: &str) -> ClipEncoder {
+    checkpoint::open_clip(&fixtures().join(checkpoint), Device::Cpu, None).expect("the checkpoint")
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(&x, &y)| f64::from(x) * f64::from(y))
+            .sum::<f64>()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn inputs(encoder: &ClipEncoder, golden: &Golden) -> Vec<Input> {
+    let preprocess = encoder.preprocess();
+    golden
+        .pictures
+        .iter()
+        .map(|p| preprocess.apply(&p.picture()).expect("a picture"))
+        .collect()
+}
+
+fn texts(golden: &Golden) -> Vec<String> {
+    golden.texts.iter().map(|t| t.text.clone()).collect()
+}
+
+#[test]
+fn token_ids_are_the_references() {
+    for checkpoint in CHECKPOINTS {
+        let encoder = open(checkpoint);
+        for text in golden(checkpoint).texts {
+            assert_eq!(
+                encoder.tokenize(&text.text).unwrap().ids,
+                text.ids,
+                "{checkpoint}: {:?}",
+                text.text
+            );
+        }
+    }
+}
+
+/// One step of 255 at most, everywhere.
+fn assert_prepared_alike(preprocess: &Preprocess, pictures: &[GoldenPicture], whose: &str) {
+    for expected in pictures {
+        let found = preprocess.apply(&expected.picture()).unwrap();
+        let reference = expected.prepared();
+        assert_eq!(
+            found.bytes().len(),
+            reference.len(),
+            "{whose}: {}",
+            expected.name
+        );
+        let apart = found
+            .bytes()
+            .iter()
+            .zip(&reference)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        assert!(
+            apart <= Some(1),
+            "{whose}: {}: {apart:?} steps apart",
+            expected.name
+        );
+    }
+}
+
+#[test]
+fn pictures_are_prepared_as_the_reference_does() {
+    for checkpoint in CHECKPOINTS {
+        let (preprocess, golden) = (open(checkpoint).preprocess(), golden(checkpoint));
+        assert_eq!(
+            (preprocess.width(), preprocess.height()),
+            (golden.side, golden.side)
+        );
+        assert_prepared_alike(&preprocess, &golden.pictures, checkpoint);
+    }
+}
+
+#[test]
+fn settings_of_other_checkpoints_are_followed() {
+    #[derive(Deserialize)]
+    struct Entry {
+        name: String,
+        settings: serde_json::Value,
+        pictures: Vec<GoldenPicture>,
+    }
+    #[derive(Deserialize)]
+    struct File {
+        entries: Vec<Entry>,
+    }
+    let path = fixtures().join("preprocess.json");
+    let file: File = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(!file.entries.is_empty());
+    for entry in file.entries {
+        let preprocess =
+            Preprocess::from_json(entry.settings.to_string().as_bytes(), &path).unwrap();
+        assert_prepared_alike(&preprocess, &entry.pictures, &entry.name);
+    }
+}
+
+#[test]
+fn text_embeddings_are_the_references() {
+    for checkpoint in CHECKPOINTS {
+        let golden = golden(checkpoint);
+        let found = open(checkpoint).encode_texts(&texts(&golden)).unwrap();
+        assert_eq!(found.len(), golden.texts.len());
+        for (found, expected) in found.iter().zip(&golden.texts) {
+            let cosine = cosine(found, &expected.embedding);
+            assert!(
+                cosine >= 0.9999,
+                "{checkpoint}: {:?}: {cosine}",
+                expected.text
+            );
+        }
+    }
+}
+
+#[test]
+fn picture_embeddings_are_the_references_from_decoded_pixels_on() {
+    for checkpoint in CHECKPOINTS {
+        let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
+        let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        assert_eq!(found.len(), golden.pictures.len());
+        for (found, expected) in found.iter().zip(&golden.pictures) {
+            let cosine = cosine(found, &expected.embedding);
+            assert!(
+                cosine >= 0.9999,
+                "{checkpoint}: {}: {cosine}",
+                expected.name
+            );
+        }
+    }
+}
+
+/// Without the resize's last bit there is no excuse: the towers themselves agree to rounding.
+#[test]
+fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
+    for checkpoint in CHECKPOINTS {
+        let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
+        let side = golden.side as u32;
+        // A picture that has the model's size already passes the preparation unchanged.
+        let untouched = encoder.preprocess().with_fit(Some(Fit::Squash));
+        let batch: Vec<Input> = golden
+            .pictures
+            .iter()
+            .map(|p| {
+                let pixels = Pixels::Rgb(p.prepared());
+                untouched
+                    .apply(&Picture {
+                        width: side,
+                        height: side,
+                        pixels,
+                    })
+                    .unwrap()
+            })
+            .collect();
+        for (input, expected) in batch.iter().zip(&golden.pictures) {
+            assert_eq!(
+                input.bytes(),
+                expected.prepared(),
+                "{checkpoint}: {}",
+                expected.name
+            );
+        }
+        for (found, expected) in encoder
+            .encode_images(&batch)
+            .unwrap()
+            .iter()
+            .zip(&golden.pictures)
+        {
+            let cosine = cosine(found, &expected.embedding);
+            assert!(
+                cosine >= 0.999_999,
+                "{checkpoint}: {}: {cosine}",
+                expected.name
+            );
+        }
+    }
+}
+
+#[test]
+fn probabilities_are_the_references() {
+    for checkpoint in CHECKPOINTS {
+        let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
+        let scale = encoder.card().logit_scale;
+        assert!(
+            (scale / golden.logit_scale - 1.0).abs() < 1e-3,
+            "{checkpoint}: logit_scale {scale}"
+        );
+        let labels: Vec<String> = golden
+            .labels
+            .iter()
+            .map(|&i| golden.texts[i].text.clone())
+            .collect();
+        let labels = encoder.encode_texts(&labels).unwrap();
+        let images = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        for (image, expected) in images.iter().zip(&golden.pictures) {
+            let logits: Vec<f64> = labels
+                .iter()
+                .map(|label| scale * cosine(image, label))
+                .collect();
+            let sum: f64 = logits.iter().map(|l| l.exp()).sum();
+            assert_eq!(logits.len(), expected.probabilities.len());
+            for (found, reference) in logits.iter().zip(&expected.logits) {
+                assert!(
+                    (found - reference).abs() < 0.05,
+                    "{checkpoint}: {}: {logits:?}",
+                    expected.name
+                );
+            }
+            for (found, reference) in logits
+                .iter()
+                .map(|l| l.exp() / sum)
+                .zip(&expected.probabilities)
+            {
+                assert!(
+                    (found - reference).abs() <= 1e-3,
+                    "{checkpoint}: {}: {found} {reference}",
+                    expected.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_of_a_batch_is_the_row_alone() {
+    /// Sums are taken in another order in batches of another size; nothing else may differ.
+    const ROUNDING: f32 = 2e-6;
+    let alike = |a: &[f32], b: &[f32]| {
+        a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= ROUNDING)
+    };
+    for checkpoint in CHECKPOINTS {
+        let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
+        let batch = inputs(&encoder, &golden);
+        let together = encoder.encode_images(&batch).unwrap();
+        for (i, input) in batch.into_iter().enumerate() {
+            let alone = encoder.encode_images(&[input]).unwrap();
+            assert!(
+                alike(&alone[0], &together[i]),
+                "{checkpoint}: picture {i}: {alone:?} {:?}",
+                together[i]
+            );
+        }
+        let together = encoder.encode_texts(&texts(&golden)).unwrap();
+        for (i, text) in texts(&golden).into_iter().enumerate() {
+            let alone = encoder.encode_texts(&[text]).unwrap();
+            assert!(
+                alike(&alone[0], &together[i]),
+                "{checkpoint}: text {i}: {alone:?} {:?}",
+                together[i]
+            );
+        }
+    }
+}
+
+/// Copies a checkpoint with its tensors changed: `change` gives the new shape, or None to leave the tensor out.
+fn changed(
+    change: impl Fn(&str, &[usize]) -> Option<Vec<usize>>,
+    more: Option<&str>,
+) -> tempfile::TempDir {
+    let from = fixtures().join("clip-early");
+    let to = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "preprocessor_config.json"] {
+        fs::copy(from.join(file), to.path().join(file)).unwrap();
+    }
+    let bytes = fs::read(from.join("model.safetensors")).unwrap();
+    let all = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors = Vec::new();
+    for (name, view) in all.tensors() {
+        if let Some(shape) = change(&name, view.shape()) {
+            let view =
+                safetensors::tensor::TensorView::new(view.dtype(), shape, view.data()).unwrap();
+            if name == "logit_scale"
+                && let Some(more) = more
+            {
+                tensors.push((more.to_owned(), view.clone()));
+            }
+            tensors.push((name, view));
+        }
+    }
+    safetensors::serialize_to_file(tensors, None, &to.path().join("model.safetensors")).unwrap();
+    to
+}
+
+fn refusal(folder: &tempfile::TempDir) -> EncoderError {
+    match checkpoint::open_clip(folder.path(), Device::Cpu, None) {
+        Ok(_) => panic!("the checkpoint was accepted"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn an_unchanged_copy_is_accepted() {
+    let folder = changed(|_, shape| Some(shape.to_vec()), None);
+    assert!(checkpoint::open_clip(folder.path(), Device::Cpu, None).is_ok());
+}
+
+#[test]
+fn a_missing_tensor_is_an_error_that_names_it() {
+    for missing in [
+        "logit_scale",
+        "visual_projection.weight",
+        "text_model.encoder.layers.1.mlp.fc2.bias",
+        "vision_model.embeddings.class_embedding",
+        "vision_model.pre_layrnorm.weight",
+    ] {
+        let error = refusal(&changed(
+            |name, shape| (name != missing).then(|| shape.to_vec()),
+            None,
+        ));
+        assert!(
+            matches!(&error, EncoderError::MissingTensor(name) if name == missing),
+            "{error}"
+        );
+        assert!(error.to_string().contains(missing), "{error}");
+    }
+}
+
+#[test]
+fn a_surplus_tensor_is_an_error_that_names_it() {
+    // A layer more than the configuration says is the surplus that happens.
+    let surplus = "vision_model.encoder.layers.2.layer_norm1.weight";
+    let error = refusal(&changed(|_, shape| Some(shape.to_vec()), Some(surplus)));
+    assert!(
+        matches!(&error, EncoderError::SurplusTensors { first, .. } if first == surplus),
+        "{error}"
+    );
+    assert!(error.to_string().contains(surplus), "{error}");
+}
+
+#[test]
+fn a_misshapen_tensor_is_an_error_that_names_it() {
+    for misshapen in [
+        "text_model.embeddings.token_embedding.weight",
+        "vision_model.encoder.layers.0.mlp.fc1.weight",
+    ] {
+        let turned = |name: &str, shape: &[usize]| {
+            Some(if name == misshapen {
+                shape.iter().rev().copied().collect()
+            } else {
+                shape.to_vec()
+            })
+        };
+        let error = refusal(&changed(turned, None));
+        assert!(
+            matches!(&error, EncoderError::Shape { name, .. } if name == misshapen),
+            "{error}"
+        );
+        assert!(error.to_string().contains(misshapen), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_shard_is_an_error_that_names_the_file() {
+    let from = fixtures().join("clip-late");
+    let to = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(&from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.path().join(entry.file_name())).unwrap();
+    }
+    let shard = "model-00002-of-00003.safetensors";
+    fs::remove_file(to.path().join(shard)).unwrap();
+    let error = refusal(&to).to_string();
+    assert!(error.contains(shard), "{error}");
+}
