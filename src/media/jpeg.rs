@@ -166,16 +166,6 @@ pub(crate) fn ycbcr_to_rgb(data: &mut [u8]) {
     }
 }
 
-/// Converts interleaved RGB to full-range YCbCr in place; the inverse of [`ycbcr_to_rgb`].
-pub(crate) fn rgb_to_ycbcr(data: &mut [u8]) {
-    for pixel in data.chunks_exact_mut(3) {
-        let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-        pixel[0] = (0.299 * r + 0.587 * g + 0.114 * b).round() as u8;
-        pixel[1] = (128.0 - 0.168_736 * r - 0.331_264 * g + 0.5 * b).round() as u8;
-        pixel[2] = (128.0 + 0.5 * r - 0.418_688 * g - 0.081_312 * b).round() as u8;
-    }
-}
-
 /// CMYK as Pillow turns it to RGB; 255 is full ink.
 fn cmyk_to_rgb(data: &[u8]) -> Vec<u8> {
     let mut rgb = Vec::with_capacity(data.len() / 4 * 3);

@@ -1,7 +1,7 @@
 //! Modality LUT, VOI LUT and window: from stored values to 8 bits (PS3.3 C.11.1, C.11.2, PS3.4 N.2.1).
 
 use super::dataset::{DataSet, Tag};
-use super::layout::Layout;
+use super::layout::{Layout, Number};
 use super::lut::Lut;
 use super::samples::Samples;
 use super::{Options, Window, WindowSource, tags};
@@ -99,6 +99,7 @@ impl Transform {
             ),
             Samples::U32(data) => self.wide(data, f64::from, inverted),
             Samples::I32(data) => self.wide(data, f64::from, inverted),
+            Samples::F64(data) => self.wide(data, |v| v, inverted),
         }
     }
 
@@ -336,6 +337,12 @@ fn table(set: &DataSet, layout: &Layout) -> Option<Modality> {
 
 /// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
 fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
+    let float = |tag| set.decimal(tag).map(|v| (v, v));
+    match layout.number {
+        Number::Float => return float(tags::FLOAT_PADDING),
+        Number::Double => return float(tags::DOUBLE_PADDING),
+        Number::Integer => {}
+    }
     let stored = |tag| {
         set.short(tag).map(|v| {
             if layout.signed {
