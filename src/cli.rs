@@ -14,7 +14,12 @@ use crate::scoring::Mode;
 ///
 /// Research use only; not a diagnosis.
 #[derive(Debug, Parser)]
-#[command(name = "medivision-tui", version, args_conflicts_with_subcommands = false, disable_help_subcommand = true)]
+#[command(
+    name = "medivision-tui",
+    version,
+    args_conflicts_with_subcommands = false,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// Options that every command knows.
     #[command(flatten)]
@@ -38,7 +43,12 @@ pub struct Global {
     pub model: Option<String>,
 
     /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general].
-    #[arg(long, global = true, env = "MEDIVISION_PROMPTS", value_name = "NAME|FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_PROMPTS",
+        value_name = "NAME|FILE"
+    )]
     pub prompts: Option<String>,
 
     /// auto or cpu; this version uses no GPU [default: auto].
@@ -54,7 +64,12 @@ pub struct Global {
     pub config: Option<PathBuf>,
 
     /// error, warn, info, debug or trace [default: warn].
-    #[arg(long, global = true, env = "MEDIVISION_LOG_LEVEL", value_name = "LEVEL")]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_LOG_LEVEL",
+        value_name = "LEVEL"
+    )]
     pub log_level: Option<String>,
 }
 
@@ -199,7 +214,13 @@ pub struct Doctor {
 fn window(text: &str) -> Result<(f64, f64), String> {
     let wrong = || format!("`{text}` is no CENTER,WIDTH, such as 40,400 or -600,1500");
     let (center, width) = text.split_once(',').ok_or_else(wrong)?;
-    let number = |part: &str| part.trim().parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong);
+    let number = |part: &str| {
+        part.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite())
+            .ok_or_else(wrong)
+    };
     let (center, width) = (number(center)?, number(width)?);
     if width < 1.0 {
         return Err("the width must be at least 1 (PS3.3 C.11.2.1.2)".into());
@@ -222,7 +243,8 @@ mod tests {
     fn a_folder_alone_is_browsed_and_options_may_stand_anywhere() {
         let cli = Cli::try_parse_from(["medivision-tui", "./incoming", "--prompts", "x"]).unwrap();
         assert_eq!(cli.dir, Some(PathBuf::from("./incoming")));
-        let cli = Cli::try_parse_from(["medivision-tui", "classify", "a", "--model", "demo"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["medivision-tui", "classify", "a", "--model", "demo"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Classify(_))));
         assert_eq!(cli.global.model.as_deref(), Some("demo"));
     }

@@ -1,5 +1,6 @@
 //! What runs without a screen: one file per command.
 
+pub mod browse;
 pub mod classify;
 pub mod completions;
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod inspect;
 mod progress;
 pub mod prompts;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -44,20 +46,33 @@ pub struct Fault {
     pub message: String,
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` calls"
+)]
 impl Fault {
     /// A wrong command line or settings file.
     pub fn usage(message: impl ToString) -> Self {
-        Self { code: exit::USAGE, message: message.to_string() }
+        Self {
+            code: exit::USAGE,
+            message: message.to_string(),
+        }
     }
 
     /// Model, device, library or prompts cannot be used.
     pub fn unusable(message: impl ToString) -> Self {
-        Self { code: exit::UNUSABLE, message: message.to_string() }
+        Self {
+            code: exit::UNUSABLE,
+            message: message.to_string(),
+        }
     }
 
     /// The output cannot be written.
     pub fn output(error: &io::Error) -> Self {
-        Self { code: exit::SOME_FAILED, message: format!("the output cannot be written: {error}") }
+        Self {
+            code: exit::SOME_FAILED,
+            message: format!("the output cannot be written: {error}"),
+        }
     }
 }
 
@@ -76,6 +91,8 @@ pub struct Setup {
     pub log_level: tracing::Level,
     /// The user's folders.
     pub folders: Option<Folders>,
+    /// Keys that were bound anew.
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Setup {
@@ -83,17 +100,26 @@ impl Setup {
     pub fn new(global: &Global) -> Result<Self, Fault> {
         let config = Config::load(global.config.as_deref()).map_err(Fault::usage)?;
         let given = |argument: &Option<String>, key: Option<String>, default: &str| {
-            argument.clone().filter(|text| !text.is_empty()).or(key).unwrap_or_else(|| default.to_owned())
+            argument
+                .clone()
+                .filter(|text| !text.is_empty())
+                .or(key)
+                .unwrap_or_else(|| default.to_owned())
         };
-        let device = given(&global.device, config.device, "auto").parse().map_err(Fault::usage)?;
+        let device = given(&global.device, config.device, "auto")
+            .parse()
+            .map_err(Fault::usage)?;
         let level = given(&global.log_level, config.log_level, "warn");
         Ok(Self {
             source: Source::parse(&given(&global.model, config.model, DEMO)),
             prompts: given(&global.prompts, config.prompts, DEFAULT),
             device,
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
-            log_level: level.parse().map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
+            log_level: level
+                .parse()
+                .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
             folders: Folders::new(),
+            keys: config.keys,
         })
     }
 
@@ -124,20 +150,31 @@ impl Results {
 
     /// The format asked for, else by where stdout leads.
     pub fn format(&self) -> Format {
-        self.format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Jsonl })
+        self.format.unwrap_or(if io::stdout().is_terminal() {
+            Format::Table
+        } else {
+            Format::Jsonl
+        })
     }
 }
 
 /// Calls `handle` on each of the signals, from a thread of its own.
 pub fn on_signals(signals: &[i32], handle: impl Fn() + Send + 'static) -> Result<(), Fault> {
-    let fault = |error: io::Error| Fault { code: exit::SOME_FAILED, message: format!("signals cannot be caught: {error}") };
+    let fault = |error: io::Error| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("signals cannot be caught: {error}"),
+    };
     let mut signals = signal_hook::iterator::Signals::new(signals).map_err(fault)?;
     let body = move || {
         for _ in signals.forever() {
             handle();
         }
     };
-    std::thread::Builder::new().name("signals".into()).spawn(body).map(drop).map_err(fault)
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(body)
+        .map(drop)
+        .map_err(fault)
 }
 
 /// A path on stderr: whatever it holds, it does not steer the terminal.

@@ -1,5 +1,6 @@
 //! Typed settings: defaults ← config.toml ← environment ← arguments (clap joins the last two).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ pub const NAME: &str = "medivision-tui";
 pub const DEMO: &str = "demo";
 
 /// How pictures reach the terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Graphics {
     /// What the terminal says it can.
@@ -32,7 +35,7 @@ pub enum Graphics {
     None,
 }
 
-/// What config.toml may hold; each key is an option of the same name.
+/// What config.toml may hold: options by their names, and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -46,6 +49,9 @@ pub struct Config {
     pub graphics: Option<Graphics>,
     /// `--log-level`
     pub log_level: Option<String>,
+    /// Actions and the keys they are bound to instead of their own.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 /// Why the settings cannot be used.
@@ -64,19 +70,35 @@ impl Config {
     /// Reads `given`, or the user's config.toml if there is one.
     pub fn load(given: Option<&Path>) -> Result<Self, ConfigError> {
         let folders = Folders::new();
-        let usual = folders.as_ref().map(|folders| folders.config.join("config.toml"));
-        let Some(path) = given.map(Path::to_owned).or(usual) else { return Ok(Self::default()) };
+        let usual = folders
+            .as_ref()
+            .map(|folders| folders.config.join("config.toml"));
+        let Some(path) = given.map(Path::to_owned).or(usual) else {
+            return Ok(Self::default());
+        };
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path),
-            Err(error) if error.kind() == ErrorKind::NotFound && given.is_none() => Ok(Self::default()),
-            Err(error) => Err(ConfigError { path, line: None, reason: error.to_string() }),
+            Err(error) if error.kind() == ErrorKind::NotFound && given.is_none() => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(ConfigError {
+                path,
+                line: None,
+                reason: error.to_string(),
+            }),
         }
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            ConfigError { path: path.to_owned(), line, reason: error.message().to_owned() }
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            ConfigError {
+                path: path.to_owned(),
+                line,
+                reason: error.message().to_owned(),
+            }
         })
     }
 }
@@ -120,9 +142,13 @@ mod tests {
 
     #[test]
     fn a_fault_names_file_line_and_key() {
-        let error = Config::parse("model = \"demo\"\nmodle = \"x\"\n", Path::new("c.toml")).unwrap_err();
+        let error =
+            Config::parse("model = \"demo\"\nmodle = \"x\"\n", Path::new("c.toml")).unwrap_err();
         assert_eq!(error.line, Some(2));
-        assert!(error.to_string().starts_with("c.toml:2: ") && error.reason.contains("modle"), "{error}");
+        assert!(
+            error.to_string().starts_with("c.toml:2: ") && error.reason.contains("modle"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod pool;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -137,13 +137,18 @@ struct Shared {
 
 impl Shared {
     fn wanted(&self, job: &Job) -> bool {
-        !self.stopped.load(Ordering::Relaxed) && job.generation >= self.wanted_from.load(Ordering::Relaxed)
+        !self.stopped.load(Ordering::Relaxed)
+            && job.generation >= self.wanted_from.load(Ordering::Relaxed)
     }
 
     /// Reports a file and forgets it.
     fn done(&self, job: &Job, outcomes: Vec<Outcome>) {
         self.open.fetch_sub(1, Ordering::Relaxed);
-        (self.sink)(Event::Done { path: job.path.clone(), generation: job.generation, outcomes });
+        (self.sink)(Event::Done {
+            path: job.path.clone(),
+            generation: job.generation,
+            outcomes,
+        });
     }
 
     /// Forgets a file that nobody waits for.
@@ -215,7 +220,10 @@ impl Engine {
         }
         for index in 0..workers {
             let pool = Arc::clone(&shared);
-            match spawn(format!("decode-{index}"), Box::new(move || pool::run(&pool))) {
+            match spawn(
+                format!("decode-{index}"),
+                Box::new(move || pool::run(&pool)),
+            ) {
                 Ok(handle) => threads.push(handle),
                 // One fewer is slower, not wrong.
                 Err(error) if index > 0 => {
@@ -228,7 +236,11 @@ impl Engine {
                 }
             }
         }
-        Self { shared, threads, ended }
+        Self {
+            shared,
+            threads,
+            ended,
+        }
     }
 
     /// Hands a file over; blocks while the lane is full, so it is not for the interface's thread.
@@ -243,7 +255,9 @@ impl Engine {
 
     /// Drops jobs of generations before `generation`, as far as they have not begun.
     pub fn cancel(&self, generation: u64) {
-        self.shared.wanted_from.fetch_max(generation, Ordering::Relaxed);
+        self.shared
+            .wanted_from
+            .fetch_max(generation, Ordering::Relaxed);
     }
 
     /// Takes no more jobs, finishes those it has, and joins the threads.
@@ -258,7 +272,8 @@ impl Engine {
     pub fn shutdown(mut self, wait: Duration) -> bool {
         self.stop();
         // Nothing is ever sent: the channel only disconnects.
-        let ended = self.ended.recv_timeout(wait) == Err(crossbeam_channel::RecvTimeoutError::Disconnected);
+        let ended =
+            self.ended.recv_timeout(wait) == Err(crossbeam_channel::RecvTimeoutError::Disconnected);
         if ended {
             for thread in self.threads.drain(..) {
                 let _ = thread.join();

@@ -78,7 +78,11 @@ pub struct Failure {
 
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
-        Self { kind: error.kind, message: error.message, not_picture: error.not_picture }
+        Self {
+            kind: error.kind,
+            message: error.message,
+            not_picture: error.not_picture,
+        }
     }
 }
 
@@ -125,7 +129,9 @@ pub fn record(
         prompts_digest: provenance.prompts.digest.clone(),
         mode: provenance.mode,
         device: provenance.card.device.clone(),
-        at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        at: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
         notice: NOTICE,
     }
 }
@@ -133,13 +139,11 @@ pub fn record(
 /// A path as text, and its bytes in base64 where the text is not exact.
 pub fn name(path: &Path) -> (String, Option<String>) {
     let bytes = path.as_os_str().as_bytes();
-    match std::str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => {
-            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-            (String::from_utf8_lossy(bytes).into_owned(), Some(encoded))
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return (text.to_owned(), None);
     }
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    (String::from_utf8_lossy(bytes).into_owned(), Some(encoded))
 }
 
 #[cfg(test)]
@@ -149,7 +153,10 @@ mod tests {
     #[test]
     fn a_name_that_is_not_utf8_keeps_its_bytes() {
         let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff.png"));
-        assert_eq!(name(path), ("a\u{fffd}.png".to_owned(), Some("Yf8ucG5n".to_owned())));
+        assert_eq!(
+            name(path),
+            ("a\u{fffd}.png".to_owned(), Some("Yf8ucG5n".to_owned()))
+        );
         assert_eq!(name(Path::new("ü.png")), ("ü.png".to_owned(), None));
     }
 }

@@ -110,12 +110,24 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn fault(&self, span: Option<std::ops::Range<usize>>, reason: impl Into<String>) -> PromptError {
+    fn fault(
+        &self,
+        span: Option<std::ops::Range<usize>>,
+        reason: impl Into<String>,
+    ) -> PromptError {
         let line = span.map(|span| {
             let end = span.start.min(self.text.len());
-            self.text.as_bytes()[..end].iter().filter(|&&byte| byte == b'\n').count() + 1
+            self.text.as_bytes()[..end]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count()
+                + 1
         });
-        PromptError { file: self.file.to_owned(), line, reason: reason.into() }
+        PromptError {
+            file: self.file.to_owned(),
+            line,
+            reason: reason.into(),
+        }
     }
 
     /// The text without outer spaces, which must not be empty.
@@ -125,29 +137,45 @@ impl Source<'_> {
             return Err(self.fault(Some(text.span()), format!("{what} is empty")));
         }
         if trimmed.chars().any(char::is_control) {
-            return Err(self.fault(Some(text.span()), format!("{what} holds a control character")));
+            return Err(self.fault(
+                Some(text.span()),
+                format!("{what} holds a control character"),
+            ));
         }
         Ok(trimmed.to_owned())
     }
 
-    fn share(&self, value: Option<&Spanned<f64>>, key: &str, default: f64) -> Result<f64, PromptError> {
-        let Some(value) = value else { return Ok(default) };
+    fn share(
+        &self,
+        value: Option<&Spanned<f64>>,
+        key: &str,
+        default: f64,
+    ) -> Result<f64, PromptError> {
+        let Some(value) = value else {
+            return Ok(default);
+        };
         if (0.0..=1.0).contains(value.get_ref()) {
             Ok(*value.get_ref())
         } else {
-            Err(self.fault(Some(value.span()), format!("{key} must lie between 0 and 1")))
+            Err(self.fault(
+                Some(value.span()),
+                format!("{key} must lie between 0 and 1"),
+            ))
         }
     }
 
     fn templates(&self, raw: Option<&Vec<Spanned<String>>>) -> Result<Vec<String>, PromptError> {
-        let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(vec!["{}".to_owned()]) };
+        let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
+            return Ok(vec!["{}".to_owned()]);
+        };
         raw.iter()
             .map(|template| {
                 let text = self.filled(template, "a template")?;
                 if text.matches("{}").count() == 1 {
                     return Ok(text);
                 }
-                let reason = format!("the template `{text}` must hold `{{}}` once, where the phrase goes");
+                let reason =
+                    format!("the template `{text}` must hold `{{}}` once, where the phrase goes");
                 Err(self.fault(Some(template.span()), reason))
             })
             .collect()
@@ -156,7 +184,9 @@ impl Source<'_> {
     fn condition(&self, raw: &RawCondition) -> Result<Condition, PromptError> {
         let name = self.filled(&raw.name, "a condition's name")?;
         let texts = |list: &[Spanned<String>], what: &str| {
-            list.iter().map(|text| self.filled(text, what)).collect::<Result<Vec<_>, _>>()
+            list.iter()
+                .map(|text| self.filled(text, what))
+                .collect::<Result<Vec<_>, _>>()
         };
         if raw.phrases.get_ref().is_empty() {
             let reason = format!("the condition `{name}` needs at least one phrase");
@@ -180,27 +210,43 @@ impl PromptSet {
         let name = source.filled(&raw.name, "the name")?;
         let mut conditions: Vec<Condition> = Vec::new();
         for spanned in &raw.condition {
-            let (span, condition) = (spanned.get_ref().name.span(), source.condition(spanned.get_ref())?);
+            let (span, condition) = (
+                spanned.get_ref().name.span(),
+                source.condition(spanned.get_ref())?,
+            );
             if conditions.iter().any(|other| other.name == condition.name) {
                 let reason = format!("the condition `{}` is given twice", condition.name);
                 return Err(source.fault(Some(span), reason));
             }
             if condition.normal && conditions.iter().any(|other| other.normal) {
-                return Err(source.fault(Some(span), "a second condition is marked `normal = true`"));
+                return Err(
+                    source.fault(Some(span), "a second condition is marked `normal = true`")
+                );
             }
             conditions.push(condition);
         }
         if conditions.len() < 2 {
-            return Err(source.fault(None, "at least two [[condition]] tables are needed, to choose between"));
+            return Err(source.fault(
+                None,
+                "at least two [[condition]] tables are needed, to choose between",
+            ));
         }
-        let upper = |list: Vec<String>| list.into_iter().map(|text| text.trim().to_uppercase()).collect();
+        let upper = |list: Vec<String>| {
+            list.into_iter()
+                .map(|text| text.trim().to_uppercase())
+                .collect()
+        };
         Ok(Self {
             title: raw.title.unwrap_or_else(|| name.clone()),
             name,
             modalities: upper(raw.modalities),
             body_parts: upper(raw.body_parts),
             templates: source.templates(raw.templates.as_ref())?,
-            min_probability: source.share(raw.min_probability.as_ref(), "min_probability", MIN_PROBABILITY)?,
+            min_probability: source.share(
+                raw.min_probability.as_ref(),
+                "min_probability",
+                MIN_PROBABILITY,
+            )?,
             min_margin: source.share(raw.min_margin.as_ref(), "min_margin", MIN_MARGIN)?,
             conditions,
             digest: format!("blake3:{}", blake3::hash(text.as_bytes()).to_hex()),
@@ -211,29 +257,47 @@ impl PromptSet {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, PromptError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path)
-            .map_err(|error| PromptError { file: file.clone(), line: None, reason: error.to_string() })?;
-        Ok(Self { file: Some(path.to_owned()), ..Self::parse(&text, &file)? })
+        let text = fs::read_to_string(path).map_err(|error| PromptError {
+            file: file.clone(),
+            line: None,
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..Self::parse(&text, &file)?
+        })
     }
 
     /// Whether the set is made for pictures of this modality and body part.
     fn suits(&self, modality: Option<&str>, body_part: Option<&str>) -> bool {
         let fits = |list: &[String], value: Option<&str>| {
-            list.is_empty() || value.is_some_and(|value| list.iter().any(|item| item.eq_ignore_ascii_case(value.trim())))
+            list.is_empty()
+                || value.is_some_and(|value| {
+                    list.iter()
+                        .any(|item| item.eq_ignore_ascii_case(value.trim()))
+                })
         };
         fits(&self.modalities, modality) && fits(&self.body_parts, body_part)
     }
 
     /// Conditions without `absent` phrases, which `multi` mode needs.
     pub fn without_absent(&self) -> Vec<&str> {
-        self.conditions.iter().filter(|c| c.absent.is_empty()).map(|c| c.name.as_str()).collect()
+        self.conditions
+            .iter()
+            .filter(|c| c.absent.is_empty())
+            .map(|c| c.name.as_str())
+            .collect()
     }
 
     /// Templates × phrases, as the model is asked.
     pub fn texts(&self, phrases: &[String]) -> Vec<String> {
         self.templates
             .iter()
-            .flat_map(|template| phrases.iter().map(move |phrase| template.replacen("{}", phrase, 1)))
+            .flat_map(|template| {
+                phrases
+                    .iter()
+                    .map(move |phrase| template.replacen("{}", phrase, 1))
+            })
             .collect()
     }
 }
@@ -255,18 +319,31 @@ impl Prompts {
         }
         let path = Path::new(name);
         if path.extension().is_some() || path.components().count() > 1 {
-            return Ok(Self { sets: vec![PromptSet::read(path)?] });
+            return Ok(Self {
+                sets: vec![PromptSet::read(path)?],
+            });
         }
-        if let Some(path) = folder.map(|folder| folder.join(format!("{name}.toml"))).filter(|path| path.is_file()) {
-            return Ok(Self { sets: vec![PromptSet::read(&path)?] });
+        if let Some(path) = folder
+            .map(|folder| folder.join(format!("{name}.toml")))
+            .filter(|path| path.is_file())
+        {
+            return Ok(Self {
+                sets: vec![PromptSet::read(&path)?],
+            });
         }
-        let set = shipped().find(|set| set.as_ref().map_or(true, |set| set.name == name)).transpose()?;
-        let missing = || PromptError {
+        let set = shipped()
+            .find(|set| set.as_ref().map_or(true, |set| set.name == name))
+            .transpose()?;
+        let missing = || {
+            PromptError {
             file: name.to_owned(),
             line: None,
             reason: "no prompt set has this name, and it is no .toml file; see `medivision-tui prompts list`".into(),
+        }
         };
-        Ok(Self { sets: vec![set.ok_or_else(missing)?] })
+        Ok(Self {
+            sets: vec![set.ok_or_else(missing)?],
+        })
     }
 
     /// The sets, in order of preference.
@@ -280,18 +357,29 @@ impl Prompts {
             return 0;
         }
         let specific = |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
-        let found = self.sets.iter().position(|set| specific(set) && set.suits(modality, body_part));
-        found.or_else(|| self.sets.iter().position(|set| set.name == DEFAULT)).unwrap_or(0)
+        let found = self
+            .sets
+            .iter()
+            .position(|set| specific(set) && set.suits(modality, body_part));
+        found
+            .or_else(|| self.sets.iter().position(|set| set.name == DEFAULT))
+            .unwrap_or(0)
     }
 
     /// Name for the status line.
     pub fn name(&self) -> &str {
-        if let [only] = self.sets.as_slice() { &only.name } else { "auto" }
+        if let [only] = self.sets.as_slice() {
+            &only.name
+        } else {
+            "auto"
+        }
     }
 }
 
 fn shipped() -> impl Iterator<Item = Result<PromptSet, PromptError>> {
-    SHIPPED.iter().map(|(name, text)| PromptSet::parse(text, &format!("{name}.toml (built in)")))
+    SHIPPED
+        .iter()
+        .map(|(name, text)| PromptSet::parse(text, &format!("{name}.toml (built in)")))
 }
 
 /// Every set that can be named: the shipped ones, replaced by the user's of the same file name, then the user's others.
@@ -301,12 +389,19 @@ pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && path.is_file())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+                && path.is_file()
+        })
         .collect();
     own.sort();
     let mut sets = Vec::new();
     for (name, text) in SHIPPED {
-        match own.iter().position(|path| path.file_stem().is_some_and(|stem| stem == name)) {
+        match own
+            .iter()
+            .position(|path| path.file_stem().is_some_and(|stem| stem == name))
+        {
             Some(index) => sets.push(PromptSet::read(&own.remove(index))?),
             None => sets.push(PromptSet::parse(text, &format!("{name}.toml (built in)"))?),
         }

@@ -103,25 +103,47 @@ impl Scorer {
             });
         }
         let (min_probability, min_margin) = (set.min_probability, set.min_margin);
-        Ok(Self { targets, logit_scale, mode, min_probability, min_margin })
+        Ok(Self {
+            targets,
+            logit_scale,
+            mode,
+            min_probability,
+            min_margin,
+        })
     }
 
     /// Scores a picture's unit embedding.
     pub fn verdict(&self, embedding: &[f32]) -> Verdict {
-        let similarities: Vec<f64> = self.targets.iter().map(|target| dot(embedding, &target.present)).collect();
+        let similarities: Vec<f64> = self
+            .targets
+            .iter()
+            .map(|target| dot(embedding, &target.present))
+            .collect();
         let probabilities = match self.mode {
-            Mode::Single => softmax(&similarities.iter().map(|s| self.logit_scale * s).collect::<Vec<_>>()),
+            Mode::Single => softmax(
+                &similarities
+                    .iter()
+                    .map(|s| self.logit_scale * s)
+                    .collect::<Vec<_>>(),
+            ),
             Mode::Multi => self
                 .targets
                 .iter()
                 .zip(&similarities)
                 .map(|(target, present)| {
-                    let absent = target.absent.as_ref().map_or(0.0, |absent| dot(embedding, absent));
+                    let absent = target
+                        .absent
+                        .as_ref()
+                        .map_or(0.0, |absent| dot(embedding, absent));
                     softmax(&[self.logit_scale * present, self.logit_scale * absent])[0]
                 })
                 .collect(),
         };
-        let rows = probabilities.into_iter().zip(similarities).map(|(p, s)| (p, None, s)).collect();
+        let rows = probabilities
+            .into_iter()
+            .zip(similarities)
+            .map(|(p, s)| (p, None, s))
+            .collect();
         self.decide(rows)
     }
 
@@ -133,11 +155,19 @@ impl Scorer {
             .iter()
             .map(|target| {
                 let of = |verdict: &Verdict, value: fn(&Score) -> f64| {
-                    verdict.scores.iter().find(|s| s.condition == target.name).map_or(0.0, value)
+                    verdict
+                        .scores
+                        .iter()
+                        .find(|s| s.condition == target.name)
+                        .map_or(0.0, value)
                 };
                 let mean = frames.iter().map(|v| of(v, |s| s.probability)).sum::<f64>() / count;
-                let similarity = frames.iter().map(|v| of(v, |s| s.similarity)).sum::<f64>() / count;
-                let max = frames.iter().map(|v| of(v, |s| s.probability)).fold(0.0, f64::max);
+                let similarity =
+                    frames.iter().map(|v| of(v, |s| s.similarity)).sum::<f64>() / count;
+                let max = frames
+                    .iter()
+                    .map(|v| of(v, |s| s.probability))
+                    .fold(0.0, f64::max);
                 (mean, Some(max), similarity)
             })
             .collect();
@@ -148,15 +178,22 @@ impl Scorer {
     fn decide(&self, rows: Vec<(f64, Option<f64>, f64)>) -> Verdict {
         let winner = self.winner(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
         let probability = rows[winner].0;
-        let next = rows.iter().enumerate().filter(|(index, _)| *index != winner).map(|(_, row)| row.0);
+        let next = rows
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != winner)
+            .map(|(_, row)| row.0);
         let lead = probability - next.fold(0.0, f64::max);
         let sure = probability >= self.min_probability && lead >= self.min_margin;
         let mut scores: Vec<Score> = self
             .targets
             .iter()
             .zip(rows)
-            .map(|(target, (probability, max, similarity))| {
-                Score { condition: target.name.clone(), probability, max, similarity }
+            .map(|(target, (probability, max, similarity))| Score {
+                condition: target.name.clone(),
+                probability,
+                max,
+                similarity,
             })
             .collect();
         scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
@@ -164,7 +201,11 @@ impl Scorer {
             label: self.targets[winner].name.clone(),
             description: self.targets[winner].description.clone(),
             probability,
-            decision: if sure { Decision::Confident } else { Decision::Uncertain },
+            decision: if sure {
+                Decision::Confident
+            } else {
+                Decision::Uncertain
+            },
             reason: None,
             scores,
         }
@@ -175,14 +216,22 @@ impl Scorer {
         let highest = |abnormal_only: bool| {
             (0..self.targets.len())
                 .filter(|&index| !(abnormal_only && self.targets[index].normal))
-                .reduce(|best, index| if probabilities[index] > probabilities[best] { index } else { best })
+                .reduce(|best, index| {
+                    if probabilities[index] > probabilities[best] {
+                        index
+                    } else {
+                        best
+                    }
+                })
         };
         let overall = highest(false).unwrap_or(0);
         match self.mode {
             Mode::Single => overall,
             Mode::Multi => {
                 let found = highest(true).filter(|&index| probabilities[index] >= 0.5);
-                found.or_else(|| self.targets.iter().position(|target| target.normal)).unwrap_or(overall)
+                found
+                    .or_else(|| self.targets.iter().position(|target| target.normal))
+                    .unwrap_or(overall)
             }
         }
     }
@@ -192,7 +241,11 @@ impl Verdict {
     /// The same scores, marked as not meant for this picture.
     #[must_use]
     pub fn reject(self, reason: String) -> Self {
-        Self { decision: Decision::Rejected, reason: Some(reason), ..self }
+        Self {
+            decision: Decision::Rejected,
+            reason: Some(reason),
+            ..self
+        }
     }
 }
 
@@ -205,11 +258,16 @@ fn mean_direction(rows: &[Vec<f32>]) -> Vec<f32> {
         }
     }
     let norm = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
-    sum.iter().map(|&v| if norm > 0.0 { (v / norm) as f32 } else { 0.0 }).collect()
+    sum.iter()
+        .map(|&v| if norm > 0.0 { (v / norm) as f32 } else { 0.0 })
+        .collect()
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(&x, &y)| f64::from(x) * f64::from(y))
+        .sum()
 }
 
 /// Numerically safe softmax.

@@ -22,9 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What the parts of the command tell its main loop.
 enum Note {
     /// A file was handed over; `seq` counts the files from 0.
-    Fed { seq: u64, path: PathBuf, named: bool },
+    Fed {
+        seq: u64,
+        path: PathBuf,
+        named: bool,
+    },
     /// A part of the walk failed.
-    Lost { seq: u64, path: PathBuf, failure: Failure },
+    Lost {
+        seq: u64,
+        path: PathBuf,
+        failure: Failure,
+    },
     /// There are no more files than this.
     FedAll(u64),
     /// The engine says something; a job's generation is its `seq`.
@@ -62,7 +70,11 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     }
     engine.finish();
     printer.leave(false)?;
-    Ok(if printer.failed > 0 { exit::SOME_FAILED } else { exit::OK })
+    Ok(if printer.failed > 0 {
+        exit::SOME_FAILED
+    } else {
+        exit::OK
+    })
 }
 
 /// Ends the process without running destructors that would wait for the running pass.
@@ -78,15 +90,29 @@ fn feed(paths: &[PathBuf], submitter: &Submitter, notes: &Sender<Note>) {
         let named = !root.is_dir();
         for found in walk::files(root) {
             let note = match &found {
-                Ok(path) => Note::Fed { seq, path: path.clone(), named },
-                Err(lost) => Note::Lost { seq, path: lost.path.clone(), failure: lost.error.clone().into() },
+                Ok(path) => Note::Fed {
+                    seq,
+                    path: path.clone(),
+                    named,
+                },
+                Err(lost) => Note::Lost {
+                    seq,
+                    path: lost.path.clone(),
+                    failure: lost.error.clone().into(),
+                },
             };
             // Both channels close only when the command is ending.
             if notes.send(note).is_err() {
                 return;
             }
             if let Ok(path) = found
-                && submitter.submit(Job { path, lane: Lane::Bulk, generation: seq }).is_err()
+                && submitter
+                    .submit(Job {
+                        path,
+                        lane: Lane::Bulk,
+                        generation: seq,
+                    })
+                    .is_err()
             {
                 return;
             }
@@ -145,11 +171,25 @@ impl<W: Write> Printer<W> {
             let Ok(note) = notes.recv() else { break };
             match note {
                 Note::Fed { seq, path, named } => {
-                    self.pending.insert(seq, Pending { path, named, outcomes: None });
+                    self.pending.insert(
+                        seq,
+                        Pending {
+                            path,
+                            named,
+                            outcomes: None,
+                        },
+                    );
                 }
                 Note::Lost { seq, path, failure } => {
                     let outcomes = Some(vec![Err(failure)]);
-                    self.pending.insert(seq, Pending { path, named: true, outcomes });
+                    self.pending.insert(
+                        seq,
+                        Pending {
+                            path,
+                            named: true,
+                            outcomes,
+                        },
+                    );
                 }
                 Note::FedAll(total) => self.total = Some(total),
                 Note::Interrupted => return Ok(Ended::Interrupted),
@@ -163,7 +203,11 @@ impl<W: Write> Printer<W> {
                     self.progress.end();
                     return Err(Fault::unusable(message));
                 }
-                Note::Engine(Event::Done { generation, outcomes, .. }) => {
+                Note::Engine(Event::Done {
+                    generation,
+                    outcomes,
+                    ..
+                }) => {
                     if let Some(pending) = self.pending.get_mut(&generation) {
                         pending.outcomes = Some(outcomes);
                     }
@@ -190,14 +234,27 @@ impl<W: Write> Printer<W> {
     /// Writes what is next in order; with `gaps`, everything that is finished.
     fn print(&mut self, gaps: bool) -> Result<(), Fault> {
         let finished: Vec<u64> = if gaps {
-            self.pending.iter().filter(|(_, p)| p.outcomes.is_some()).map(|(seq, _)| *seq).collect()
+            self.pending
+                .iter()
+                .filter(|(_, p)| p.outcomes.is_some())
+                .map(|(seq, _)| *seq)
+                .collect()
         } else {
             let from = self.next;
-            let in_order = self.pending.iter().zip(from..).take_while(|((seq, p), at)| *seq == at && p.outcomes.is_some());
+            let in_order = self
+                .pending
+                .iter()
+                .zip(from..)
+                .take_while(|((seq, p), at)| *seq == at && p.outcomes.is_some());
             in_order.map(|((seq, _), _)| *seq).collect()
         };
         for seq in finished {
-            if let Some(Pending { path, named, outcomes: Some(outcomes) }) = self.pending.remove(&seq) {
+            if let Some(Pending {
+                path,
+                named,
+                outcomes: Some(outcomes),
+            }) = self.pending.remove(&seq)
+            {
                 self.next = seq + 1;
                 self.line(&path, named, &outcomes)?;
             }
@@ -205,8 +262,14 @@ impl<W: Write> Printer<W> {
         Ok(())
     }
 
-    fn line(&mut self, path: &std::path::Path, named: bool, outcomes: &[Outcome]) -> Result<(), Fault> {
-        let passed_over = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
+    fn line(
+        &mut self,
+        path: &std::path::Path,
+        named: bool,
+        outcomes: &[Outcome],
+    ) -> Result<(), Fault> {
+        let passed_over =
+            |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
         if !named && outcomes.iter().all(passed_over) {
             self.passed_over += 1;
             return Ok(());
@@ -218,7 +281,11 @@ impl<W: Write> Printer<W> {
         }
         let writer = &mut self.writer;
         self.progress
-            .around(|| outcomes.iter().try_for_each(|outcome| writer.write(path, outcome)))
+            .around(|| {
+                outcomes
+                    .iter()
+                    .try_for_each(|outcome| writer.write(path, outcome))
+            })
             .or_else(closed_pipe)
     }
 
@@ -242,7 +309,8 @@ impl<W: Write> Printer<W> {
         if interrupted {
             parts.push("interrupted".into());
         }
-        let worth_telling = self.failed + self.passed_over > 0 || interrupted || io::stderr().is_terminal();
+        let worth_telling =
+            self.failed + self.passed_over > 0 || interrupted || io::stderr().is_terminal();
         if worth_telling {
             eprintln!("{} in {seconds:.1} s", parts.join(", "));
         }
@@ -251,10 +319,13 @@ impl<W: Write> Printer<W> {
 }
 
 /// A reader that has seen enough (`| head`) is no failure; the command ends.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `or_else` calls"
+)]
 fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     if error.kind() == ErrorKind::BrokenPipe {
         leave_now(exit::OK);
     }
     Err(Fault::output(&error))
 }
-

@@ -11,8 +11,15 @@ pub fn write(arguments: &cli::Demo, setup: &Setup) -> Result<PathBuf, Fault> {
     let dir = match (&arguments.dir, &setup.folders) {
         (Some(dir), _) => dir.clone(),
         // One folder a process: two demos at once do not overwrite each other.
-        (None, Some(folders)) => folders.cache.join("demo").join(std::process::id().to_string()),
-        (None, None) => return Err(Fault::usage("there is no home folder; name the folder to write to")),
+        (None, Some(folders)) => folders
+            .cache
+            .join("demo")
+            .join(std::process::id().to_string()),
+        (None, None) => {
+            return Err(Fault::usage(
+                "there is no home folder; name the folder to write to",
+            ));
+        }
     };
     let progress = super::progress::Progress::new();
     progress.message("drawing");
@@ -23,8 +30,15 @@ pub fn write(arguments: &cli::Demo, setup: &Setup) -> Result<PathBuf, Fault> {
     progress.end();
     let studies = written.map_err(|error| match error {
         PhantomError::Occupied(_) => Fault::usage(error),
-        _ => Fault { code: super::exit::SOME_FAILED, message: error.to_string() },
+        _ => Fault {
+            code: super::exit::SOME_FAILED,
+            message: error.to_string(),
+        },
     })?;
-    eprintln!("{} synthetic studies in {}", studies.len(), super::shown(&dir));
+    eprintln!(
+        "{} synthetic studies in {}",
+        studies.len(),
+        super::shown(&dir)
+    );
     Ok(dir)
 }

@@ -30,15 +30,30 @@ struct Check {
 
 impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, state: State::Ok, found: found.into(), advice: None }
+        Self {
+            name,
+            state: State::Ok,
+            found: found.into(),
+            advice: None,
+        }
     }
 
     fn note(name: &'static str, found: impl Into<String>, advice: &str) -> Self {
-        Self { name, state: State::Note, found: found.into(), advice: Some(advice.to_owned()) }
+        Self {
+            name,
+            state: State::Note,
+            found: found.into(),
+            advice: Some(advice.to_owned()),
+        }
     }
 
     fn fault(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, state: State::Fault, found: found.into(), advice: Some(advice.into()) }
+        Self {
+            name,
+            state: State::Fault,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
     }
 }
 
@@ -75,34 +90,58 @@ pub fn run(json: bool, setup: &Setup) -> Result<u8, Fault> {
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| crate::media::clean(&value))
+    std::env::var(name)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .map(|value| crate::media::clean(&value))
 }
 
 fn terminal() -> Check {
     let term = variable("TERM").unwrap_or_else(|| "not set".into());
-    let size = crossterm::terminal::size().map_or(String::new(), |(w, h)| format!(", {w}×{h} cells"));
+    let size =
+        crossterm::terminal::size().map_or(String::new(), |(w, h)| format!(", {w}×{h} cells"));
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         Check::ok("terminal", format!("TERM={term}{size}"))
     } else {
-        Check::note("terminal", format!("TERM={term}, but not on stdin and stdout"), "browsing needs a terminal; with ssh, use `ssh -t`")
+        Check::note(
+            "terminal",
+            format!("TERM={term}, but not on stdin and stdout"),
+            "browsing needs a terminal; with ssh, use `ssh -t`",
+        )
     }
 }
 
 fn colour() -> Check {
     let depth = variable("COLORTERM").unwrap_or_else(|| "not set".into());
     if variable("NO_COLOR").is_some() {
-        Check::note("colour", "NO_COLOR is set", "the screen is drawn without colour, pictures as half blocks need it")
+        Check::note(
+            "colour",
+            "NO_COLOR is set",
+            "the screen is drawn without colour, pictures as half blocks need it",
+        )
     } else if matches!(depth.as_str(), "truecolor" | "24bit") {
         Check::ok("colour", format!("COLORTERM={depth}"))
     } else {
-        Check::note("colour", format!("COLORTERM={depth}"), "if half-block pictures look coarse, set COLORTERM=truecolor (and let sshd accept it)")
+        Check::note(
+            "colour",
+            format!("COLORTERM={depth}"),
+            "if half-block pictures look coarse, set COLORTERM=truecolor (and let sshd accept it)",
+        )
     }
 }
 
 fn multiplexer() -> Check {
-    let ssh = if variable("SSH_CONNECTION").is_some() { "over SSH" } else { "local" };
+    let ssh = if variable("SSH_CONNECTION").is_some() {
+        "over SSH"
+    } else {
+        "local"
+    };
     if variable("TMUX").is_some() {
-        Check::note("connection", format!("{ssh}, inside tmux"), "for kitty and iTerm2 pictures `allow-passthrough` is switched on for the pane while the program asks for graphics")
+        Check::note(
+            "connection",
+            format!("{ssh}, inside tmux"),
+            "for kitty and iTerm2 pictures `allow-passthrough` is switched on for the pane while the program asks for graphics",
+        )
     } else {
         Check::ok("connection", ssh)
     }
@@ -113,14 +152,25 @@ fn model(setup: &Setup) -> Check {
     match setup.source.open(setup.device, None) {
         Ok(encoder) => {
             let card = encoder.card();
-            let found = format!("{} on {}, embeddings of {}, {}", card.id, card.device, card.dimension, card.digest);
+            let found = format!(
+                "{} on {}, embeddings of {}, {}",
+                card.id, card.device, card.dimension, card.digest
+            );
             if setup.source == Source::Demo {
-                Check::note("model", found, "it knows synthetic phantoms only; give a CLIP checkpoint with --model DIR for real pictures")
+                Check::note(
+                    "model",
+                    found,
+                    "it knows synthetic phantoms only; give a CLIP checkpoint with --model DIR for real pictures",
+                )
             } else {
                 Check::ok("model", found)
             }
         }
-        Err(error) => Check::fault("model", format!("{name}: {error}"), "check --model and --device"),
+        Err(error) => Check::fault(
+            "model",
+            format!("{name}: {error}"),
+            "check --model and --device",
+        ),
     }
 }
 
@@ -130,28 +180,49 @@ fn prompt_sets(setup: &Setup) -> Check {
             let names: Vec<_> = prompts.sets().iter().map(|set| set.name.as_str()).collect();
             Check::ok("prompts", names.join(", "))
         }
-        Err(error) => Check::fault("prompts", error.message, "see `medivision-tui prompts check`"),
+        Err(error) => Check::fault(
+            "prompts",
+            error.message,
+            "see `medivision-tui prompts check`",
+        ),
     }
 }
 
 fn device() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Check::ok("device", format!("cpu, {cores} cores; this version uses no GPU"))
+    Check::ok(
+        "device",
+        format!("cpu, {cores} cores; this version uses no GPU"),
+    )
 }
 
 fn watch_limit() -> Check {
     let path = "/proc/sys/fs/inotify/max_user_watches";
-    let limit = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let limit = std::fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok());
     match limit {
         Some(limit) if limit >= 65_536 => Check::ok("watch", format!("up to {limit} folders")),
-        Some(limit) => Check::note("watch", format!("up to {limit} folders"), "for larger trees raise it: sysctl fs.inotify.max_user_watches=524288"),
-        None => Check::note("watch", "the limit cannot be read", "if new files are not seen, use `watch --poll SECONDS`"),
+        Some(limit) => Check::note(
+            "watch",
+            format!("up to {limit} folders"),
+            "for larger trees raise it: sysctl fs.inotify.max_user_watches=524288",
+        ),
+        None => Check::note(
+            "watch",
+            "the limit cannot be read",
+            "if new files are not seen, use `watch --poll SECONDS`",
+        ),
     }
 }
 
 fn log(setup: &Setup) -> Check {
     match &setup.folders {
         Some(folders) => Check::ok("log", folders.log().display().to_string()),
-        None => Check::note("log", "no home folder", "messages are lost while the screen is up; set HOME"),
+        None => Check::note(
+            "log",
+            "no home folder",
+            "messages are lost while the screen is up; set HOME",
+        ),
     }
 }

@@ -32,11 +32,18 @@ fn write_png(picture: &Picture, out: &Path) -> Result<(), Fault> {
         Pixels::Luma(bytes) => (bytes, image::ExtendedColorType::L8),
         Pixels::Rgb(bytes) => (bytes, image::ExtendedColorType::Rgb8),
     };
-    image::save_buffer_with_format(out, bytes, picture.width, picture.height, color, image::ImageFormat::Png)
-        .map_err(|error| Fault {
-            code: exit::SOME_FAILED,
-            message: format!("{}: {error}", super::shown(out)),
-        })
+    image::save_buffer_with_format(
+        out,
+        bytes,
+        picture.width,
+        picture.height,
+        color,
+        image::ImageFormat::Png,
+    )
+    .map_err(|error| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("{}: {error}", super::shown(out)),
+    })
 }
 
 /// What `inspect` prints of one frame, and the picture that the encoder would see of it.

@@ -16,7 +16,10 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        Self { bar, begun: std::time::Instant::now() }
+        Self {
+            bar,
+            begun: std::time::Instant::now(),
+        }
     }
 
     /// What is being waited for before the first file is through.

@@ -18,10 +18,15 @@ pub fn run(action: &PromptsAction, setup: &Setup) -> Result<u8, Fault> {
         PromptsAction::Check { sets } => {
             let results: Vec<_> = if sets.is_empty() {
                 let all = prompts::all(folder.as_deref());
-                all.map_or_else(|error| vec![Err(error)], |sets| sets.into_iter().map(Ok).collect())
+                all.map_or_else(
+                    |error| vec![Err(error)],
+                    |sets| sets.into_iter().map(Ok).collect(),
+                )
             } else {
                 let one = |name: &String| Prompts::select(name, folder.as_deref());
-                sets.iter().map(|name| one(name).map(|prompts| prompts.sets()[0].clone())).collect()
+                sets.iter()
+                    .map(|name| one(name).map(|prompts| prompts.sets()[0].clone()))
+                    .collect()
             };
             let mut code = exit::OK;
             for result in results {
@@ -30,7 +35,10 @@ pub fn run(action: &PromptsAction, setup: &Setup) -> Result<u8, Fault> {
                         println!("{}: ok, {}", origin(&set), describe(&set));
                         let lacking = set.without_absent();
                         if !lacking.is_empty() {
-                            println!("  not for --mode multi: no `absent` phrases for {}", lacking.join(", "));
+                            println!(
+                                "  not for --mode multi: no `absent` phrases for {}",
+                                lacking.join(", ")
+                            );
                         }
                     }
                     Err(error) => {
@@ -45,12 +53,25 @@ pub fn run(action: &PromptsAction, setup: &Setup) -> Result<u8, Fault> {
 }
 
 fn origin(set: &PromptSet) -> String {
-    set.file.as_ref().map_or_else(|| format!("{} (built in)", set.name), |file| file.display().to_string())
+    set.file.as_ref().map_or_else(
+        || format!("{} (built in)", set.name),
+        |file| file.display().to_string(),
+    )
 }
 
 fn describe(set: &PromptSet) -> String {
-    let conditions: Vec<_> = set.conditions.iter().map(|condition| condition.name.as_str()).collect();
-    let list = |items: &[String]| if items.is_empty() { "any".into() } else { items.join("/") };
+    let conditions: Vec<_> = set
+        .conditions
+        .iter()
+        .map(|condition| condition.name.as_str())
+        .collect();
+    let list = |items: &[String]| {
+        if items.is_empty() {
+            "any".into()
+        } else {
+            items.join("/")
+        }
+    };
     format!(
         "{}: {}; modality {}, body part {}",
         set.title,

@@ -20,16 +20,27 @@ struct Index {
 }
 
 /// Reads `config.json`, the weights (one file or a sharded index), `tokenizer.json` and the preprocessing.
-pub fn open(folder: &Path, device: Device, fit: Option<Fit>) -> Result<Box<dyn Encoder>, EncoderError> {
+pub fn open(
+    folder: &Path,
+    device: Device,
+    fit: Option<Fit>,
+) -> Result<Box<dyn Encoder>, EncoderError> {
     Ok(Box::new(open_clip(folder, device, fit)?))
 }
 
 /// The same for a folder known to hold a `CLIPModel`.
-pub fn open_clip(folder: &Path, device: Device, fit: Option<Fit>) -> Result<ClipEncoder, EncoderError> {
+pub fn open_clip(
+    folder: &Path,
+    device: Device,
+    fit: Option<Fit>,
+) -> Result<ClipEncoder, EncoderError> {
     let device = device.resolve()?;
     let path = folder.join("config.json");
     let json = read(&path)?;
-    let fault = |e: serde_json::Error| EncoderError::File { path: path.clone(), reason: e.to_string() };
+    let fault = |e: serde_json::Error| EncoderError::File {
+        path: path.clone(),
+        reason: e.to_string(),
+    };
     let head: Head = serde_json::from_slice(&json).map_err(fault)?;
     match head.model_type.as_deref() {
         Some("clip") | None => {}
@@ -74,12 +85,21 @@ pub(super) struct Embedded {
 }
 
 /// The same from bytes; such a model knows synthetic pictures only.
-pub(super) fn embedded(parts: &Embedded, device: Device, fit: Option<Fit>) -> Result<ClipEncoder, EncoderError> {
+pub(super) fn embedded(
+    parts: &Embedded,
+    device: Device,
+    fit: Option<Fit>,
+) -> Result<ClipEncoder, EncoderError> {
     let device = device.resolve()?;
     let config: ClipConfig = serde_json::from_slice(parts.config)
         .map_err(|e| EncoderError::Unsupported(format!("{}: config.json: {e}", parts.id)))?;
     let mut digest = blake3::Hasher::new();
-    for bytes in [parts.config, parts.tokenizer, parts.preprocessor, parts.weights] {
+    for bytes in [
+        parts.config,
+        parts.tokenizer,
+        parts.preprocessor,
+        parts.weights,
+    ] {
         digest.update(bytes);
     }
     ClipEncoder::new(Parts {
@@ -88,14 +108,21 @@ pub(super) fn embedded(parts: &Embedded, device: Device, fit: Option<Fit>) -> Re
         synthetic_only: true,
         device,
         tokenizer: Tokenizer::from_json(parts.tokenizer, config.context_length())?,
-        preprocess: Preprocess::from_json(parts.preprocessor, Path::new("preprocessor_config.json"))?.with_fit(fit),
+        preprocess: Preprocess::from_json(
+            parts.preprocessor,
+            Path::new("preprocessor_config.json"),
+        )?
+        .with_fit(fit),
         weights: Weights::read(Backing::Static(parts.weights), device)?,
         config,
     })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    fs::read(path).map_err(|e| EncoderError::File { path: path.to_owned(), reason: e.to_string() })
+    fs::read(path).map_err(|e| EncoderError::File {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
 }
 
 fn preprocessing(folder: &Path, digest: &mut blake3::Hasher) -> Result<Preprocess, EncoderError> {
@@ -107,8 +134,12 @@ fn preprocessing(folder: &Path, digest: &mut blake3::Hasher) -> Result<Preproces
             return Preprocess::from_json(&json, &path);
         }
     }
-    let reason = "not found, nor processor_config.json; copy it from where the model was published".to_owned();
-    Err(EncoderError::File { path: folder.join("preprocessor_config.json"), reason })
+    let reason = "not found, nor processor_config.json; copy it from where the model was published"
+        .to_owned();
+    Err(EncoderError::File {
+        path: folder.join("preprocessor_config.json"),
+        reason,
+    })
 }
 
 fn weights(folder: &Path, device: tch::Device) -> Result<Weights, EncoderError> {
@@ -116,13 +147,18 @@ fn weights(folder: &Path, device: tch::Device) -> Result<Weights, EncoderError> 
     if !index.is_file() {
         return Weights::open(&folder.join("model.safetensors"), device);
     }
-    let fault = |reason: String| EncoderError::File { path: index.clone(), reason };
+    let fault = |reason: String| EncoderError::File {
+        path: index.clone(),
+        reason,
+    };
     let map: Index = serde_json::from_slice(&read(&index)?).map_err(|e| fault(e.to_string()))?;
     let files: std::collections::BTreeSet<_> = map.weight_map.into_values().collect();
     let mut all: Option<Weights> = None;
     for file in files {
         if Path::new(&file).components().count() != 1 {
-            return Err(fault(format!("the shard `{file}` is not a plain file name")));
+            return Err(fault(format!(
+                "the shard `{file}` is not a plain file name"
+            )));
         }
         let shard = Weights::open(&folder.join(file), device)?;
         match &mut all {
@@ -136,7 +172,10 @@ fn weights(folder: &Path, device: tch::Device) -> Result<Weights, EncoderError> 
 /// The folder's own name; in the hub's cache (`models--org--name/snapshots/hash`) the model's.
 fn name(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let parts: Vec<String> = folder.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let parts: Vec<String> = folder
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
     if let [.., repository, snapshots, _] = parts.as_slice()
         && snapshots == "snapshots"
         && let Some(id) = repository.strip_prefix("models--")
@@ -158,7 +197,11 @@ pub enum Source {
 impl Source {
     /// `demo`, else a folder.
     pub fn parse(text: &str) -> Self {
-        if text == crate::config::DEMO { Self::Demo } else { Self::Folder(PathBuf::from(text)) }
+        if text == crate::config::DEMO {
+            Self::Demo
+        } else {
+            Self::Folder(PathBuf::from(text))
+        }
     }
 
     /// Name while the model is not loaded yet.

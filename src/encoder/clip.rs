@@ -107,7 +107,10 @@ impl ClipConfig {
     /// Embedding length; `text_projection` has the last word.
     fn projection(&self, weights: &Weights) -> Result<i64, EncoderError> {
         let found = weights.shape("text_projection.weight")?;
-        let expected = self.projection_dim.or_else(|| found.first().copied()).unwrap_or(512);
+        let expected = self
+            .projection_dim
+            .or_else(|| found.first().copied())
+            .unwrap_or(512);
         Ok(expected)
     }
 }
@@ -129,7 +132,10 @@ impl Vision {
     fn new(w: &mut Weights, c: &VisionConfig, projection: i64) -> Result<Self, EncoderError> {
         let (d, p) = (c.hidden_size, c.patch_size);
         if p < 1 || c.image_size < p || c.image_size > 4096 {
-            let text = format!("an image size of {} with patches of {p} cannot be used", c.image_size);
+            let text = format!(
+                "an image size of {} with patches of {p} cannot be used",
+                c.image_size
+            );
             return Err(EncoderError::Unsupported(text));
         }
         let tokens = (c.image_size / p).pow(2) + 1;
@@ -137,7 +143,10 @@ impl Vision {
         w.ignore(&at("embeddings.position_ids"));
         Ok(Self {
             class: w.take(&at("embeddings.class_embedding"), &[d])?,
-            patches: w.take(&at("embeddings.patch_embedding.weight"), &[d, c.num_channels, p, p])?,
+            patches: w.take(
+                &at("embeddings.patch_embedding.weight"),
+                &[d, c.num_channels, p, p],
+            )?,
             positions: w.take(&at("embeddings.position_embedding.weight"), &[tokens, d])?,
             before: LayerNorm::new(w, &at("pre_layrnorm"), d, c.layer_norm_eps)?, // the format's own spelling
             blocks: Transformer::new(
@@ -162,7 +171,14 @@ impl Vision {
     fn forward(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let batch = pixels.size()[0];
         let none: Option<&Tensor> = None;
-        let x = pixels.f_conv2d(&self.patches, none, [self.patch, self.patch], [0, 0], [1, 1], 1)?; // [b, d, h/p, w/p]
+        let x = pixels.f_conv2d(
+            &self.patches,
+            none,
+            [self.patch, self.patch],
+            [0, 0],
+            [1, 1],
+            1,
+        )?; // [b, d, h/p, w/p]
         let x = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [b, patches, d]
         let class = self.class.f_expand([batch, 1, self.width], false)?;
         let x = Tensor::f_cat(&[class, x], 1)?.f_add(&self.positions)?; // [b, patches + 1, d]
@@ -188,7 +204,10 @@ impl Text {
         w.ignore(&at("embeddings.position_ids"));
         Ok(Self {
             tokens: w.take(&at("embeddings.token_embedding.weight"), &[c.vocab_size, d])?,
-            positions: w.take(&at("embeddings.position_embedding.weight"), &[c.max_position_embeddings, d])?,
+            positions: w.take(
+                &at("embeddings.position_embedding.weight"),
+                &[c.max_position_embeddings, d],
+            )?,
             blocks: Transformer::new(
                 w,
                 &at("encoder"),
@@ -238,7 +257,14 @@ impl Clip {
         let logit_scale = weights.take("logit_scale", &[])?;
         let backing = weights.finish()?;
         let dimension = projection.max(0) as usize;
-        Ok(Self { config: config.clone(), vision, text, logit_scale, dimension, _backing: backing })
+        Ok(Self {
+            config: config.clone(),
+            vision,
+            text,
+            logit_scale,
+            dimension,
+            _backing: backing,
+        })
     }
 
     /// Normalised pixels `[batch, 3, size, size]` → `[batch, projection]`, not yet unit vectors.
@@ -255,9 +281,14 @@ impl Clip {
                 *slot = i64::from(id);
             }
         }
-        let ends: Vec<i64> = batch.iter().map(|t| self.config.pooled_position(&t.ids)).collect();
+        let ends: Vec<i64> = batch
+            .iter()
+            .map(|t| self.config.pooled_position(&t.ids))
+            .collect();
         let device = self.logit_scale.device();
-        let ids = Tensor::f_from_slice(&ids)?.f_view([batch.len() as i64, length as i64])?.f_to_device(device)?;
+        let ids = Tensor::f_from_slice(&ids)?
+            .f_view([batch.len() as i64, length as i64])?
+            .f_to_device(device)?;
         let ends = Tensor::f_from_slice(&ends)?.f_to_device(device)?;
         self.text.forward(&ids, &ends)
     }
@@ -297,7 +328,16 @@ pub(super) struct Parts {
 
 impl ClipEncoder {
     pub(super) fn new(parts: Parts) -> Result<Self, EncoderError> {
-        let Parts { id, digest, synthetic_only, device, config, weights, tokenizer, preprocess } = parts;
+        let Parts {
+            id,
+            digest,
+            synthetic_only,
+            device,
+            config,
+            weights,
+            tokenizer,
+            preprocess,
+        } = parts;
         let side = config.image_size();
         if (preprocess.width(), preprocess.height()) != (side, side) {
             return Err(EncoderError::Unsupported(format!(
@@ -309,12 +349,16 @@ impl ClipEncoder {
         let clip = Clip::new(&config, weights)?;
         let logit_scale = clip.logit_scale.f_double_value(&[])?.exp();
         if !logit_scale.is_finite() {
-            return Err(EncoderError::Unsupported("logit_scale is not a finite number".into()));
+            return Err(EncoderError::Unsupported(
+                "logit_scale is not a finite number".into(),
+            ));
         }
         let (mean, std) = preprocess.normalisation();
         let per_channel = |f: &dyn Fn(usize) -> f32| -> Result<Tensor, EncoderError> {
             let values: Vec<f32> = (0..3).map(f).collect();
-            Ok(Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?.f_to_device(device)?)
+            Ok(Tensor::f_from_slice(&values)?
+                .f_view([1, 3, 1, 1])?
+                .f_to_device(device)?)
         };
         let rescale = preprocess.rescale();
         let scale = per_channel(&|c| rescale / std[c])?;
@@ -324,8 +368,23 @@ impl ClipEncoder {
             Device::Cuda(index) => format!("cuda:{index}"),
             _ => "cpu".to_owned(),
         };
-        let card = ModelCard { id, digest, device: device_name, dimension, logit_scale, synthetic_only };
-        Ok(Self { clip, card, tokenizer, preprocess, scale, offset, device })
+        let card = ModelCard {
+            id,
+            digest,
+            device: device_name,
+            dimension,
+            logit_scale,
+            synthetic_only,
+        };
+        Ok(Self {
+            clip,
+            card,
+            tokenizer,
+            preprocess,
+            scale,
+            offset,
+            device,
+        })
     }
 
     /// Ids of a text as the model receives them.
@@ -342,7 +401,10 @@ impl ClipEncoder {
         }
         let shape = [batch.len() as i64, h as i64, w as i64, 3];
         let x = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?.f_to_device(self.device)?;
-        let x = x.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?.f_contiguous()?;
+        let x = x
+            .f_permute([0, 3, 1, 2])?
+            .f_to_kind(Kind::Float)?
+            .f_contiguous()?;
         Ok(x.f_mul(&self.scale)?.f_add(&self.offset)?)
     }
 }
@@ -350,12 +412,19 @@ impl ClipEncoder {
 /// Rows of `[n, d]` as unit vectors.
 fn unit_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
     let norm = x.f_norm_scalaropt_dim(2.0, [1], true)?;
-    let x = x.f_div(&norm)?.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    let x = x
+        .f_div(&norm)?
+        .f_to_kind(Kind::Float)?
+        .f_to_device(Device::Cpu)?
+        .f_contiguous()?;
     let (rows, width) = x.size2()?;
     let mut flat = vec![0.0_f32; (rows * width) as usize];
     let count = flat.len();
     x.f_copy_data(&mut flat, count)?;
-    Ok(flat.chunks(width.max(1) as usize).map(<[f32]>::to_vec).collect())
+    Ok(flat
+        .chunks(width.max(1) as usize)
+        .map(<[f32]>::to_vec)
+        .collect())
 }
 
 impl Encoder for ClipEncoder {
@@ -379,7 +448,10 @@ impl Encoder for ClipEncoder {
         let _guard = tch::no_grad_guard();
         let mut rows = Vec::with_capacity(texts.len());
         for chunk in texts.chunks(TEXT_BATCH) {
-            let tokens = chunk.iter().map(|text| self.tokenize(text)).collect::<Result<Vec<_>, _>>()?;
+            let tokens = chunk
+                .iter()
+                .map(|text| self.tokenize(text))
+                .collect::<Result<Vec<_>, _>>()?;
             rows.extend(unit_rows(&self.clip.text_features(&tokens)?)?);
         }
         Ok(rows)

@@ -30,7 +30,12 @@ pub(super) struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub(super) fn new(w: &mut Weights, name: &str, width: i64, eps: f64) -> Result<Self, EncoderError> {
+    pub(super) fn new(
+        w: &mut Weights,
+        name: &str,
+        width: i64,
+        eps: f64,
+    ) -> Result<Self, EncoderError> {
         let weight = w.take(&format!("{name}.weight"), &[width])?;
         let bias = w.take(&format!("{name}.bias"), &[width])?;
         Ok(Self { weight, bias, eps })
@@ -57,7 +62,9 @@ impl Activation {
         match name {
             "quick_gelu" => Ok(Self::QuickGelu),
             "gelu" => Ok(Self::Gelu),
-            other => Err(EncoderError::Unsupported(format!("hidden_act `{other}` is not supported"))),
+            other => Err(EncoderError::Unsupported(format!(
+                "hidden_act `{other}` is not supported"
+            ))),
         }
     }
 
@@ -94,8 +101,10 @@ struct Block {
 impl Block {
     fn new(w: &mut Weights, name: &str, shape: &Shape) -> Result<Self, EncoderError> {
         let (d, h) = (shape.width, shape.hidden);
-        let mut project = |part: &str| Linear::new(w, &format!("{name}.self_attn.{part}_proj"), d, d);
-        let (query, key, value, out) = (project("q")?, project("k")?, project("v")?, project("out")?);
+        let mut project =
+            |part: &str| Linear::new(w, &format!("{name}.self_attn.{part}_proj"), d, d);
+        let (query, key, value, out) =
+            (project("q")?, project("k")?, project("v")?, project("out")?);
         Ok(Self {
             norm1: LayerNorm::new(w, &format!("{name}.layer_norm1"), d, shape.eps)?,
             query,
@@ -113,7 +122,8 @@ impl Block {
         let (batch, tokens, width) = x.size3()?;
         let split = |t: &Tensor| {
             // [batch, tokens, width] -> [batch, heads, tokens, width / heads]
-            t.f_view([batch, tokens, shape.heads, width / shape.heads])?.f_transpose(1, 2)
+            t.f_view([batch, tokens, shape.heads, width / shape.heads])?
+                .f_transpose(1, 2)
         };
         let y = self.norm1.forward(x)?;
         let q = split(&self.query.forward(&y)?)?;
@@ -123,7 +133,9 @@ impl Block {
         let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, causal, None, false)?;
         let y = y.f_transpose(1, 2)?.f_reshape([batch, tokens, width])?; // heads side by side again
         let x = x.f_add(&self.out.forward(&y)?)?;
-        let y = shape.activation.apply(&self.up.forward(&self.norm2.forward(&x)?)?)?; // [batch, tokens, hidden]
+        let y = shape
+            .activation
+            .apply(&self.up.forward(&self.norm2.forward(&x)?)?)?; // [batch, tokens, hidden]
         Ok(x.f_add(&self.down.forward(&y)?)?)
     }
 }
@@ -138,7 +150,10 @@ impl Transformer {
     /// Takes `{name}.layers.{0..}` out of the weights.
     pub(super) fn new(w: &mut Weights, name: &str, shape: Shape) -> Result<Self, EncoderError> {
         if shape.heads < 1 || shape.width % shape.heads != 0 {
-            let text = format!("{name}: a width of {} cannot be split over {} heads", shape.width, shape.heads);
+            let text = format!(
+                "{name}: a width of {} cannot be split over {} heads",
+                shape.width, shape.heads
+            );
             return Err(EncoderError::Unsupported(text));
         }
         let blocks = (0..shape.layers)
@@ -149,6 +164,8 @@ impl Transformer {
 
     /// `x`: `[batch, tokens, width]`; with `causal`, a token sees itself and those before it.
     pub(super) fn forward(&self, x: Tensor, causal: bool) -> Result<Tensor, EncoderError> {
-        self.blocks.iter().try_fold(x, |x, block| block.forward(&x, &self.shape, causal))
+        self.blocks
+            .iter()
+            .try_fold(x, |x, block| block.forward(&x, &self.shape, causal))
     }
 }

@@ -38,19 +38,28 @@ pub struct Weights {
 impl Weights {
     /// Tensors made by the caller: training, tests.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
-        Self { tensors: tensors.into_iter().collect(), backing: Vec::new() }
+        Self {
+            tensors: tensors.into_iter().collect(),
+            backing: Vec::new(),
+        }
     }
 
     /// Maps a safetensors file. f32 tensors stay in the mapping when the device is the CPU: loading costs no copy,
     /// and two processes share the pages.
     pub(super) fn open(path: &Path, device: Device) -> Result<Self, EncoderError> {
-        let fault = |error: std::io::Error| EncoderError::File { path: path.to_owned(), reason: error.to_string() };
+        let fault = |error: std::io::Error| EncoderError::File {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
         let file = File::open(path).map_err(fault)?;
         // SAFETY: the mapping is read-only and private. A checkpoint that another program truncates while it is in
         // use would fault; hub clients replace files by rename, which leaves the mapped one intact.
         let map = unsafe { Mmap::map(&file) }.map_err(fault)?;
         Self::read(Backing::Mapped(Arc::new(map)), device).map_err(|error| match error {
-            EncoderError::Unsupported(reason) => EncoderError::File { path: path.to_owned(), reason },
+            EncoderError::Unsupported(reason) => EncoderError::File {
+                path: path.to_owned(),
+                reason,
+            },
             other => other,
         })
     }
@@ -59,18 +68,28 @@ impl Weights {
     pub(super) fn read(backing: Backing, device: Device) -> Result<Self, EncoderError> {
         let mut tensors = BTreeMap::new();
         let bytes = backing.bytes();
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| EncoderError::Unsupported(format!("no valid safetensors file: {error}")))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| {
+            EncoderError::Unsupported(format!("no valid safetensors file: {error}"))
+        })?;
         for (name, view) in file.tensors() {
             let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            let kind = kind_of(view.dtype())
-                .ok_or_else(|| EncoderError::Unsupported(format!("`{name}` has the type {:?}", view.dtype())))?;
+            let kind = kind_of(view.dtype()).ok_or_else(|| {
+                EncoderError::Unsupported(format!("`{name}` has the type {:?}", view.dtype()))
+            })?;
             let data = view.data();
             let aligned = data.as_ptr().align_offset(align_of::<f32>()) == 0;
             let tensor = if kind == Kind::Float && aligned && device == Device::Cpu {
                 // SAFETY: `data` lies in `backing`, which `Weights` hands to the model and the model keeps; it is
                 // aligned, exactly `shape` f32 long (checked by safetensors), and never written.
-                unsafe { Tensor::f_from_blob(data.as_ptr(), &shape, &contiguous(&shape), kind, Device::Cpu) }?
+                unsafe {
+                    Tensor::f_from_blob(
+                        data.as_ptr(),
+                        &shape,
+                        &contiguous(&shape),
+                        kind,
+                        Device::Cpu,
+                    )
+                }?
             } else {
                 let copy = Tensor::f_from_data_size(data, &shape, kind)?;
                 let whole = matches!(kind, Kind::Int64 | Kind::Int);
@@ -79,7 +98,10 @@ impl Weights {
             };
             tensors.insert(name, tensor);
         }
-        Ok(Self { tensors, backing: vec![backing] })
+        Ok(Self {
+            tensors,
+            backing: vec![backing],
+        })
     }
 
     /// Adds another shard's tensors.
@@ -90,7 +112,10 @@ impl Weights {
 
     /// Dimensions of a tensor.
     pub fn shape(&self, name: &str) -> Result<Vec<i64>, EncoderError> {
-        self.tensors.get(name).map(Tensor::size).ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
+        self.tensors
+            .get(name)
+            .map(Tensor::size)
+            .ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
     }
 
     /// Takes a tensor out, which must have `expected` dimensions.
@@ -98,9 +123,15 @@ impl Weights {
         let found = self.shape(name)?;
         if found != expected {
             let (name, expected) = (name.to_owned(), expected.to_vec());
-            return Err(EncoderError::Shape { name, found, expected });
+            return Err(EncoderError::Shape {
+                name,
+                found,
+                expected,
+            });
         }
-        self.tensors.remove(name).ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
+        self.tensors
+            .remove(name)
+            .ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
     }
 
     /// Drops a tensor that some exports carry and no model needs (position indices, which are 0, 1, 2, …).
@@ -111,9 +142,10 @@ impl Weights {
     /// Ends the reading: an error if anything is left, else what the taken tensors point into.
     pub(super) fn finish(self) -> Result<Vec<Backing>, EncoderError> {
         match self.tensors.keys().next() {
-            Some(first) => {
-                Err(EncoderError::SurplusTensors { count: self.tensors.len(), first: first.clone() })
-            }
+            Some(first) => Err(EncoderError::SurplusTensors {
+                count: self.tensors.len(),
+                first: first.clone(),
+            }),
             None => Ok(self.backing),
         }
     }
@@ -151,16 +183,24 @@ mod tests {
 
     fn two() -> Weights {
         let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
-        Weights::from_tensors([("a".to_owned(), ones(&[2, 3])), ("b".to_owned(), ones(&[4]))])
+        Weights::from_tensors([
+            ("a".to_owned(), ones(&[2, 3])),
+            ("b".to_owned(), ones(&[4])),
+        ])
     }
 
     #[test]
     fn missing_misshapen_and_surplus_tensors_are_named() {
         let mut weights = two();
-        assert!(matches!(weights.take("c", &[1]), Err(EncoderError::MissingTensor(name)) if name == "c"));
+        assert!(
+            matches!(weights.take("c", &[1]), Err(EncoderError::MissingTensor(name)) if name == "c")
+        );
         let error = weights.take("a", &[3, 2]).unwrap_err().to_string();
-        assert!(error.contains("`a`") && error.contains("[2, 3]") && error.contains("[3, 2]"), "{error}");
-        weights.take("a", &[2, 3]).unwrap();
+        assert!(
+            error.contains("`a`") && error.contains("[2, 3]") && error.contains("[3, 2]"),
+            "{error}"
+        );
+        let _ = weights.take("a", &[2, 3]).unwrap();
         let error = weights.finish().err().unwrap().to_string();
         assert!(error.contains("`b`"), "{error}");
     }

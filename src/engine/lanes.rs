@@ -43,8 +43,17 @@ pub(super) struct Lanes<T> {
 impl<T> Lanes<T> {
     /// Each lane holds `capacity` items.
     pub(super) fn new(capacity: usize) -> Self {
-        let state = State { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
-        Self { state: Mutex::new(state), capacity, filled: Condvar::new(), drained: Condvar::new() }
+        let state = State {
+            interactive: VecDeque::new(),
+            bulk: VecDeque::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            capacity,
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+        }
     }
 
     /// A panic elsewhere leaves the queues whole: they are only pushed to and popped from.
@@ -56,7 +65,10 @@ impl<T> Lanes<T> {
     pub(super) fn push(&self, lane: Lane, item: T) -> Result<(), Closed> {
         let mut state = self.state();
         while !state.closed && state.lane(lane).len() >= self.capacity {
-            state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .drained
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return Err(Closed);
@@ -77,9 +89,16 @@ impl<T> Lanes<T> {
     pub(super) fn pop_batch(&self, limit: usize) -> Vec<T> {
         let mut state = self.state();
         while !state.closed && state.interactive.is_empty() && state.bulk.is_empty() {
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        let lane = if state.interactive.is_empty() { Lane::Bulk } else { Lane::Interactive };
+        let lane = if state.interactive.is_empty() {
+            Lane::Bulk
+        } else {
+            Lane::Interactive
+        };
         let queue = state.lane(lane);
         let count = queue.len().min(limit.max(1));
         let items = queue.drain(..count).collect();
@@ -135,7 +154,10 @@ mod tests {
     fn a_full_lane_holds_its_producer_but_not_the_other_lane() {
         let lanes = Arc::new(Lanes::new(1));
         lanes.push(Lane::Bulk, 1).unwrap();
-        let producer = { let lanes = Arc::clone(&lanes); thread::spawn(move || lanes.push(Lane::Bulk, 2)) };
+        let producer = {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || lanes.push(Lane::Bulk, 2))
+        };
         lanes.push(Lane::Interactive, 3).unwrap();
         assert_eq!(lanes.pop(), Some(3));
         assert_eq!(lanes.pop(), Some(1));
@@ -147,7 +169,10 @@ mod tests {
     fn closing_frees_a_waiting_producer() {
         let lanes = Arc::new(Lanes::new(1));
         lanes.push(Lane::Bulk, 1).unwrap();
-        let producer = { let lanes = Arc::clone(&lanes); thread::spawn(move || lanes.push(Lane::Bulk, 2)) };
+        let producer = {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || lanes.push(Lane::Bulk, 2))
+        };
         lanes.close();
         assert_eq!(producer.join().unwrap(), Err(Closed));
     }

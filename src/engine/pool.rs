@@ -62,10 +62,29 @@ fn prepare(shared: &Shared, job: Job, first: Loaded) {
     for frame in frames {
         let loaded = match first.take_if(|_| frame == 0) {
             Some(first) => Ok(first),
-            None => media::load(&file.job.path, &Options { frame, ..Options::default() }),
+            None => media::load(
+                &file.job.path,
+                &Options {
+                    frame,
+                    ..Options::default()
+                },
+            ),
         };
-        let input = loaded.and_then(|loaded| apply(preprocess, &loaded)).map_err(Failure::from);
-        if shared.prepared.push(lane, Prepared { file: Arc::clone(&file), frame, input }).is_err() {
+        let input = loaded
+            .and_then(|loaded| apply(preprocess, &loaded))
+            .map_err(Failure::from);
+        if shared
+            .prepared
+            .push(
+                lane,
+                Prepared {
+                    file: Arc::clone(&file),
+                    frame,
+                    input,
+                },
+            )
+            .is_err()
+        {
             return; // The engine is stopping.
         }
     }

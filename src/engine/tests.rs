@@ -50,7 +50,17 @@ impl Encoder for Fake {
     }
 
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
-        Ok(texts.iter().enumerate().map(|(n, _)| if n == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] }).collect())
+        Ok(texts
+            .iter()
+            .enumerate()
+            .map(|(n, _)| {
+                if n == 0 {
+                    vec![1.0, 0.0]
+                } else {
+                    vec![0.0, 1.0]
+                }
+            })
+            .collect())
     }
 
     fn unknown_words(&self, _: &[String]) -> Vec<String> {
@@ -86,15 +96,33 @@ fn bench(behaviour: Behaviour, synthetic_only: bool, settings: Settings) -> Benc
             logit_scale: 10.0,
             synthetic_only,
         };
-        Ok(Box::new(Fake { card, behaviour, batches }))
+        Ok(Box::new(Fake {
+            card,
+            behaviour,
+            batches,
+        }))
     });
-    let engine = Engine::start(factory, settings, Arc::new(move |event| drop(sender.send(event))));
-    Bench { engine, events, batches: seen }
+    let engine = Engine::start(
+        factory,
+        settings,
+        Arc::new(move |event| drop(sender.send(event))),
+    );
+    Bench {
+        engine,
+        events,
+        batches: seen,
+    }
 }
 
 impl Bench {
     fn submit(&self, path: &Path, lane: Lane, generation: u64) {
-        self.engine.submit(Job { path: path.to_owned(), lane, generation }).unwrap();
+        self.engine
+            .submit(Job {
+                path: path.to_owned(),
+                lane,
+                generation,
+            })
+            .unwrap();
     }
 
     /// Finishes the work; the outcomes by generation.
@@ -102,8 +130,16 @@ impl Bench {
         self.engine.finish();
         let mut all = BTreeMap::new();
         for event in self.events {
-            if let Event::Done { generation, outcomes, .. } = event {
-                assert!(all.insert(generation, outcomes).is_none(), "a file is reported once");
+            if let Event::Done {
+                generation,
+                outcomes,
+                ..
+            } = event
+            {
+                assert!(
+                    all.insert(generation, outcomes).is_none(),
+                    "a file is reported once"
+                );
             }
         }
         all
@@ -116,7 +152,9 @@ fn pictures(count: usize) -> (tempfile::TempDir, Vec<PathBuf>) {
     let paths = (0..count)
         .map(|n| {
             let path = folder.path().join(format!("{n}.png"));
-            image::GrayImage::from_pixel(9, 7, image::Luma([n as u8])).save(&path).unwrap();
+            image::GrayImage::from_pixel(9, 7, image::Luma([n as u8]))
+                .save(&path)
+                .unwrap();
             path
         })
         .collect();
@@ -133,7 +171,9 @@ fn every_file_is_reported_once() {
     let done = bench.finish();
     assert_eq!(done.len(), 40);
     for outcomes in done.values() {
-        let [Ok(record)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+        let [Ok(record)] = outcomes.as_slice() else {
+            panic!("{outcomes:?}")
+        };
         assert_eq!((record.width, record.height, record.frame), (9, 7, Some(0)));
         assert_eq!(record.model, "fake");
     }
@@ -146,13 +186,19 @@ fn a_damaged_file_fails_and_the_others_go_on() {
     std::fs::write(&bad, &std::fs::read(&paths[0]).unwrap()[..40]).unwrap();
     let missing = folder.path().join("missing.png");
     let bench = bench(Behaviour::Answer, false, settings());
-    for (n, path) in [&paths[0], &bad, &missing, &paths[1], &paths[2]].into_iter().enumerate() {
+    for (n, path) in [&paths[0], &bad, &missing, &paths[1], &paths[2]]
+        .into_iter()
+        .enumerate()
+    {
         bench.submit(path, Lane::Bulk, n as u64);
     }
     let done = bench.finish();
     let kind = |n: u64| done[&n][0].as_ref().err().map(|failure| failure.kind);
     assert_eq!([0, 3, 4].map(kind), [None; 3]);
-    assert!(matches!(kind(1), Some(ErrorKind::Truncated | ErrorKind::Malformed)));
+    assert!(matches!(
+        kind(1),
+        Some(ErrorKind::Truncated | ErrorKind::Malformed)
+    ));
     assert_eq!(kind(2), Some(ErrorKind::NotFound));
 }
 
@@ -167,8 +213,14 @@ fn memory_that_runs_out_halves_the_batch_and_loses_nothing() {
     let done = bench.finish();
     assert!(done.values().all(|outcomes| outcomes[0].is_ok()) && done.len() == 30);
     let sizes: Vec<_> = batches.try_iter().collect();
-    let after = sizes.iter().position(|&n| n > 1).map_or(0, |first| first + 1);
-    assert!(sizes[after..].iter().filter(|&&n| n > 1).count() <= 2, "the limit is remembered: {sizes:?}");
+    let after = sizes
+        .iter()
+        .position(|&n| n > 1)
+        .map_or(0, |first| first + 1);
+    assert!(
+        sizes[after..].iter().filter(|&&n| n > 1).count() <= 2,
+        "the limit is remembered: {sizes:?}"
+    );
 }
 
 #[test]
@@ -191,7 +243,15 @@ fn a_model_that_panics_or_fails_yields_failures_and_stays_alive() {
 fn the_file_under_the_cursor_goes_ahead_of_bulk() {
     let (_folder, paths) = pictures(40);
     let (go, wait) = unbounded();
-    let bench = bench(Behaviour::Wait(wait), false, Settings { batch_size: Some(2), jobs: Some(1), ..settings() });
+    let bench = bench(
+        Behaviour::Wait(wait),
+        false,
+        Settings {
+            batch_size: Some(2),
+            jobs: Some(1),
+            ..settings()
+        },
+    );
     for (n, path) in paths[1..].iter().enumerate() {
         bench.submit(path, Lane::Bulk, n as u64 + 1);
     }
@@ -212,7 +272,14 @@ fn the_file_under_the_cursor_goes_ahead_of_bulk() {
 fn what_nobody_waits_for_is_skipped() {
     let (_folder, paths) = pictures(20);
     let (go, wait) = unbounded();
-    let bench = bench(Behaviour::Wait(wait), false, Settings { batch_size: Some(1), ..settings() });
+    let bench = bench(
+        Behaviour::Wait(wait),
+        false,
+        Settings {
+            batch_size: Some(1),
+            ..settings()
+        },
+    );
     for path in &paths {
         bench.submit(path, Lane::Bulk, 1);
     }
@@ -235,15 +302,29 @@ fn what_nobody_waits_for_is_skipped() {
 fn a_model_that_cannot_be_read_is_said_once_and_frees_the_producer() {
     let (sender, events) = unbounded();
     let factory: Factory = Box::new(|| Err(EncoderError::MissingTensor("logit_scale".into())));
-    let engine = Engine::start(factory, settings(), Arc::new(move |event| drop(sender.send(event))));
+    let engine = Engine::start(
+        factory,
+        settings(),
+        Arc::new(move |event| drop(sender.send(event))),
+    );
     let (_folder, paths) = pictures(1);
     // More than the lane holds: this would hang if a failed engine kept its queue open.
     for _ in 0..2 * JOBS {
-        let _ = engine.submit(Job { path: paths[0].clone(), lane: Lane::Bulk, generation: 0 });
+        let _ = engine.submit(Job {
+            path: paths[0].clone(),
+            lane: Lane::Bulk,
+            generation: 0,
+        });
     }
     engine.finish();
-    let failures: Vec<_> = events.iter().filter(|event| matches!(event, Event::Failed { .. })).collect();
-    assert!(matches!(&failures[..], [Event::Failed { message }] if message.contains("logit_scale")), "{failures:?}");
+    let failures: Vec<_> = events
+        .iter()
+        .filter(|event| matches!(event, Event::Failed { .. }))
+        .collect();
+    assert!(
+        matches!(&failures[..], [Event::Failed { message }] if message.contains("logit_scale")),
+        "{failures:?}"
+    );
 }
 
 #[test]
@@ -253,10 +334,16 @@ fn stopping_does_not_wait_for_a_pass_that_takes_long() {
     let busy = bench(Behaviour::Wait(wait), false, settings());
     busy.submit(&paths[0], Lane::Bulk, 0);
     assert_eq!(busy.batches.recv(), Ok(1), "the pass has begun");
-    assert!(!busy.engine.shutdown(Duration::from_millis(20)), "it is left behind");
+    assert!(
+        !busy.engine.shutdown(Duration::from_millis(20)),
+        "it is left behind"
+    );
     drop(go);
     let idle = bench(Behaviour::Answer, false, settings());
-    assert!(idle.engine.shutdown(Duration::from_secs(10)), "nothing to wait for");
+    assert!(
+        idle.engine.shutdown(Duration::from_secs(10)),
+        "nothing to wait for"
+    );
 }
 
 #[test]
@@ -273,9 +360,17 @@ fn a_model_for_phantoms_rejects_a_patients_picture() {
 #[test]
 fn unknown_words_are_named() {
     let bench = bench(Behaviour::Answer, false, settings());
-    let ready = bench.events.iter().find(|event| matches!(event, Event::Ready { .. }));
-    let Some(Event::Ready { warnings, .. }) = ready else { panic!("never ready") };
-    assert!(warnings[0].contains("zebra") && warnings[0].contains("general"), "{warnings:?}");
+    let ready = bench
+        .events
+        .iter()
+        .find(|event| matches!(event, Event::Ready { .. }));
+    let Some(Event::Ready { warnings, .. }) = ready else {
+        panic!("never ready")
+    };
+    assert!(
+        warnings[0].contains("zebra") && warnings[0].contains("general"),
+        "{warnings:?}"
+    );
     bench.finish();
 }
 
@@ -286,9 +381,25 @@ fn multi_needs_absent_phrases() {
     let text = "name=\"t\"\n[[condition]]\nname=\"a\"\nphrases=[\"x\"]\n[[condition]]\nname=\"b\"\nphrases=[\"y\"]\n";
     std::fs::write(&path, text).unwrap();
     let prompts = Prompts::select(path.to_str().unwrap(), None).unwrap();
-    let bench = bench(Behaviour::Answer, false, Settings { prompts, mode: Mode::Multi, ..settings() });
-    let failed = bench.events.iter().find(|event| matches!(event, Event::Failed { .. }));
-    let Some(Event::Failed { message }) = failed else { panic!("accepted") };
-    assert!(message.contains("absent") && message.contains('t'), "{message}");
+    let bench = bench(
+        Behaviour::Answer,
+        false,
+        Settings {
+            prompts,
+            mode: Mode::Multi,
+            ..settings()
+        },
+    );
+    let failed = bench
+        .events
+        .iter()
+        .find(|event| matches!(event, Event::Failed { .. }));
+    let Some(Event::Failed { message }) = failed else {
+        panic!("accepted")
+    };
+    assert!(
+        message.contains("absent") && message.contains('t'),
+        "{message}"
+    );
     bench.finish();
 }

@@ -22,8 +22,7 @@ const FIRST_BATCH: usize = 4;
 const NEWEST: f64 = 0.3;
 
 /// What the rejection of a real picture by a model for phantoms says.
-const NOT_FOR_PATIENTS: &str =
-    "the demo model knows only synthetic phantoms; give a real model with --model DIR to classify this picture";
+const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; give a real model with --model DIR to classify this picture";
 
 /// Reads the model, answers until the queue is closed and empty.
 pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
@@ -37,13 +36,16 @@ pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
     }
 }
 
+/// A frame and what is known of it.
+type FrameResult = (u32, Result<Verdict, Failure>);
+
 struct Worker<'a> {
     shared: &'a Shared,
     encoder: Box<dyn Encoder>,
     /// One per prompt set, in their order.
     scorers: Vec<Scorer>,
     /// Results of files with several frames, of which more are to come.
-    partial: HashMap<*const Opened, Vec<(u32, Result<Verdict, Failure>)>>,
+    partial: HashMap<*const Opened, Vec<FrameResult>>,
     /// Pictures a second; `None` before the first batch.
     rate: Option<f64>,
     /// Lowered when memory runs out.
@@ -68,13 +70,21 @@ impl<'a> Worker<'a> {
         let mut scorers = Vec::new();
         let mut warnings = Vec::new();
         for set in settings.prompts.sets() {
-            let phrases = set.conditions.iter().flat_map(|c| c.phrases.iter().chain(&c.absent));
+            let phrases = set
+                .conditions
+                .iter()
+                .flat_map(|c| c.phrases.iter().chain(&c.absent));
             let unknown = encoder.unknown_words(&set.texts(&phrases.cloned().collect::<Vec<_>>()));
             if !unknown.is_empty() {
                 let (name, words) = (&set.name, unknown.join(", "));
-                warnings.push(format!("prompt set `{name}`: the {} model does not know: {words}", encoder.card().id));
+                warnings.push(format!(
+                    "prompt set `{name}`: the {} model does not know: {words}",
+                    encoder.card().id
+                ));
             }
-            let scorer = Scorer::new(set, settings.mode, scale, |texts| encoder.encode_texts(texts));
+            let scorer = Scorer::new(set, settings.mode, scale, |texts| {
+                encoder.encode_texts(texts)
+            });
             scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);
         }
         let _ = shared.preprocess.set(Some(encoder.preprocess()));
@@ -87,7 +97,14 @@ impl<'a> Worker<'a> {
             warnings,
         });
         let batch_limit = settings.batch_size.unwrap_or(BATCH_LIMIT).max(1);
-        Ok(Self { shared, encoder, scorers, partial: HashMap::new(), rate: None, batch_limit })
+        Ok(Self {
+            shared,
+            encoder,
+            scorers,
+            partial: HashMap::new(),
+            rate: None,
+            batch_limit,
+        })
     }
 
     fn serve(&mut self) {
@@ -99,13 +116,18 @@ impl<'a> Worker<'a> {
             self.answer(batch);
             let queued = self.shared.open.load(std::sync::atomic::Ordering::Relaxed);
             let images_per_second = self.rate.unwrap_or(0.0);
-            (self.shared.sink)(Event::Rate { images_per_second, queued });
+            (self.shared.sink)(Event::Rate {
+                images_per_second,
+                queued,
+            });
         }
     }
 
     /// As many pictures as fit into [`BATCH_TIME`].
     fn batch_size(&self) -> usize {
-        let by_time = self.rate.map_or(FIRST_BATCH, |rate| (rate * BATCH_TIME.as_secs_f64()) as usize);
+        let by_time = self.rate.map_or(FIRST_BATCH, |rate| {
+            (rate * BATCH_TIME.as_secs_f64()) as usize
+        });
         by_time.clamp(1, self.batch_limit)
     }
 
@@ -121,7 +143,12 @@ impl<'a> Worker<'a> {
                 Err(failure) => self.frame(&file, frame, Err(failure)),
             }
         }
-        if !self.shared.stopped.load(std::sync::atomic::Ordering::Relaxed) && !inputs.is_empty() {
+        if !self
+            .shared
+            .stopped
+            .load(std::sync::atomic::Ordering::Relaxed)
+            && !inputs.is_empty()
+        {
             let started = Instant::now();
             let embeddings = self.encode(&inputs);
             self.measure(inputs.len(), started.elapsed());
@@ -140,12 +167,20 @@ impl<'a> Worker<'a> {
     /// One embedding or failure per input. Out of memory halves the batch and goes on.
     fn encode(&mut self, inputs: &[Input]) -> Vec<Result<Vec<f32>, Failure>> {
         let failed = |message: String| {
-            let failure = Failure { kind: ErrorKind::Internal, message, not_picture: false };
+            let failure = Failure {
+                kind: ErrorKind::Internal,
+                message,
+                not_picture: false,
+            };
             inputs.iter().map(|_| Err(failure.clone())).collect()
         };
         match catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(inputs))) {
             Ok(Ok(rows)) if rows.len() == inputs.len() => rows.into_iter().map(Ok).collect(),
-            Ok(Ok(rows)) => failed(format!("the model gave {} answers for {} pictures", rows.len(), inputs.len())),
+            Ok(Ok(rows)) => failed(format!(
+                "the model gave {} answers for {} pictures",
+                rows.len(),
+                inputs.len()
+            )),
             Ok(Err(EncoderError::OutOfMemory(reason))) if inputs.len() > 1 => {
                 let half = inputs.len() / 2;
                 tracing::warn!("{reason}; going on with batches of {half}");
@@ -198,7 +233,7 @@ impl<'a> Worker<'a> {
     }
 
     /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
-    fn outcomes(&self, file: &Opened, results: Vec<(u32, Result<Verdict, Failure>)>) -> Vec<Outcome> {
+    fn outcomes(&self, file: &Opened, results: Vec<FrameResult>) -> Vec<Outcome> {
         let set = self.set_of(file);
         let provenance = Provenance {
             card: self.encoder.card(),
@@ -206,10 +241,20 @@ impl<'a> Worker<'a> {
             mode: self.shared.settings.mode,
         };
         let record = |frame, verdict| {
-            library::record(&file.job.path, &file.info, &file.content, frame, verdict, &provenance)
+            library::record(
+                &file.job.path,
+                &file.info,
+                &file.content,
+                frame,
+                verdict,
+                &provenance,
+            )
         };
         let several = results.len() > 1;
-        let verdicts: Vec<Verdict> = results.iter().filter_map(|(_, result)| result.clone().ok()).collect();
+        let verdicts: Vec<Verdict> = results
+            .iter()
+            .filter_map(|(_, result)| result.clone().ok())
+            .collect();
         let mut outcomes: Vec<Outcome> = results
             .into_iter()
             .map(|(frame, result)| result.map(|verdict| record(Some(frame), verdict)))

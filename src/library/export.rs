@@ -25,8 +25,25 @@ pub enum Format {
 
 /// The scalar columns of a CSV row, in the contract's order.
 const COLUMNS: [&str; 20] = [
-    "path", "frame", "label", "description", "probability", "decision", "reason", "content", "kind", "width",
-    "height", "frames", "modality", "body_part", "model", "model_digest", "prompts", "prompts_digest", "mode",
+    "path",
+    "frame",
+    "label",
+    "description",
+    "probability",
+    "decision",
+    "reason",
+    "content",
+    "kind",
+    "width",
+    "height",
+    "frames",
+    "modality",
+    "body_part",
+    "model",
+    "model_digest",
+    "prompts",
+    "prompts_digest",
+    "mode",
     "device",
 ];
 /// Those after them.
@@ -53,10 +70,16 @@ impl<W: Write> Writer<W> {
                 conditions.push(condition.name.clone());
             }
         }
-        Self { out, format, conditions, started: false }
+        Self {
+            out,
+            format,
+            conditions,
+            started: false,
+        }
     }
 
     /// For output that is appended to a file which has its header already.
+    #[must_use]
     pub fn without_header(mut self) -> Self {
         self.started = true;
         self
@@ -95,8 +118,12 @@ impl<W: Write> Writer<W> {
             return Ok(());
         }
         let conditions = self.conditions.iter().map(|name| format!("p:{name}"));
-        let header: Vec<String> =
-            COLUMNS.iter().chain(&LAST_COLUMNS).map(ToString::to_string).chain(conditions).collect();
+        let header: Vec<String> = COLUMNS
+            .iter()
+            .chain(&LAST_COLUMNS)
+            .map(ToString::to_string)
+            .chain(conditions)
+            .collect();
         self.row(&header)
     }
 
@@ -105,7 +132,9 @@ impl<W: Write> Writer<W> {
         let mut cells: Map<String, Value> = Map::new();
         match outcome {
             Ok(record) => {
-                if let Value::Object(object) = serde_json::to_value(record).map_err(io::Error::other)? {
+                if let Value::Object(object) =
+                    serde_json::to_value(record).map_err(io::Error::other)?
+                {
                     cells = object;
                 }
             }
@@ -115,40 +144,71 @@ impl<W: Write> Writer<W> {
                 cells.insert("error_message".into(), json!(failure.message));
             }
         }
-        let mut row: Vec<String> =
-            COLUMNS.iter().chain(&LAST_COLUMNS).map(|column| cell(cells.get(*column))).collect();
+        let mut row: Vec<String> = COLUMNS
+            .iter()
+            .chain(&LAST_COLUMNS)
+            .map(|column| cell(cells.get(*column)))
+            .collect();
         for condition in &self.conditions {
-            let scores = outcome.as_ref().map_or(&[][..], |record| &record.verdict.scores);
+            let scores = outcome
+                .as_ref()
+                .map_or(&[][..], |record| &record.verdict.scores);
             let score = scores.iter().find(|score| &score.condition == condition);
-            row.push(score.map(|score| score.probability.to_string()).unwrap_or_default());
+            row.push(
+                score
+                    .map(|score| score.probability.to_string())
+                    .unwrap_or_default(),
+            );
         }
         self.row(&row)
     }
 
     fn row(&mut self, cells: &[String]) -> io::Result<()> {
-        let mut writer =
-            csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut self.out);
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .from_writer(&mut self.out);
         writer.write_record(cells).map_err(io::Error::other)?;
         writer.flush()
     }
 
     fn table(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
         if !std::mem::replace(&mut self.started, true) {
-            writeln!(self.out, "{:<12}{:<16}{:>6}  FILE", "DECISION", "LABEL", "P")?;
+            writeln!(
+                self.out,
+                "{:<12}{:<16}{:>6}  FILE",
+                "DECISION", "LABEL", "P"
+            )?;
         }
         let path = clean(&path.to_string_lossy());
         match outcome {
             Ok(record) => {
-                let Shown { decision, label, probability } = Shown::of(record);
+                let Shown {
+                    decision,
+                    label,
+                    probability,
+                } = Shown::of(record);
                 let frame = match record.frame {
                     None => format!("  ({} frames, mean)", record.frames),
-                    Some(frame) if record.frames > 1 => format!("  (frame {} of {})", frame + 1, record.frames),
+                    Some(frame) if record.frames > 1 => {
+                        format!("  (frame {} of {})", frame + 1, record.frames)
+                    }
                     Some(_) => String::new(),
                 };
-                writeln!(self.out, "{decision:<12}{:<16}{probability:>6}  {path}{frame}", clean(&label))
+                writeln!(
+                    self.out,
+                    "{decision:<12}{:<16}{probability:>6}  {path}{frame}",
+                    clean(&label)
+                )
             }
             Err(failure) => {
-                writeln!(self.out, "{:<12}{:<16}{:>6}  {path}: {}", "failed", "", "", clean(&failure.message))
+                writeln!(
+                    self.out,
+                    "{:<12}{:<16}{:>6}  {path}: {}",
+                    "failed",
+                    "",
+                    "",
+                    clean(&failure.message)
+                )
             }
         }
     }
@@ -171,8 +231,16 @@ impl Shown {
         };
         Self {
             decision,
-            label: if shown { verdict.label.clone() } else { "-".into() },
-            probability: if shown { format!("{:.1}%", verdict.probability * 100.0) } else { String::new() },
+            label: if shown {
+                verdict.label.clone()
+            } else {
+                "-".into()
+            },
+            probability: if shown {
+                format!("{:.1}%", verdict.probability * 100.0)
+            } else {
+                String::new()
+            },
         }
     }
 }

@@ -23,11 +23,31 @@ fn faults_name_file_line_and_reason() {
     let cases = [
         ("name = \"t\"\n", None, "at least two"),
         ("name = \"t\"\ncolour = 1\n", Some(2), "colour"),
-        ("name = \"t\"\ntemplates = [\"x\"]\n[[condition]]\nname=\"a\"\nphrases=[\"p\"]\n[[condition]]\nname=\"b\"\nphrases=[\"p\"]\n", Some(2), "`{}` once"),
-        ("name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = []\n", Some(4), "at least one phrase"),
-        ("name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\" \"]\n", Some(4), "empty"),
-        ("name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\"x\"]\n[[condition]]\nname = \"a\"\nphrases = [\"y\"]\n", Some(6), "twice"),
-        ("name = \"t\"\nmin_margin = 2.0\n[[condition]]\nname=\"a\"\nphrases=[\"p\"]\n[[condition]]\nname=\"b\"\nphrases=[\"p\"]\n", Some(2), "between 0 and 1"),
+        (
+            "name = \"t\"\ntemplates = [\"x\"]\n[[condition]]\nname=\"a\"\nphrases=[\"p\"]\n[[condition]]\nname=\"b\"\nphrases=[\"p\"]\n",
+            Some(2),
+            "`{}` once",
+        ),
+        (
+            "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = []\n",
+            Some(4),
+            "at least one phrase",
+        ),
+        (
+            "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\" \"]\n",
+            Some(4),
+            "empty",
+        ),
+        (
+            "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\"x\"]\n[[condition]]\nname = \"a\"\nphrases = [\"y\"]\n",
+            Some(6),
+            "twice",
+        ),
+        (
+            "name = \"t\"\nmin_margin = 2.0\n[[condition]]\nname=\"a\"\nphrases=[\"p\"]\n[[condition]]\nname=\"b\"\nphrases=[\"p\"]\n",
+            Some(2),
+            "between 0 and 1",
+        ),
         ("name = \"t\n", Some(1), ""),
     ];
     for (text, line, reason) in cases {
@@ -47,8 +67,17 @@ fn the_shipped_sets_are_complete() {
     assert_eq!(general, ["pneumonia", "tumor", "fracture", "normal"]);
     for set in &sets {
         assert_eq!(set.without_absent(), Vec::<&str>::new(), "{}", set.name);
-        assert_eq!(set.conditions.iter().filter(|c| c.normal).count(), 1, "{}", set.name);
-        assert!(set.conditions.iter().all(|c| !c.description.is_empty()), "{}", set.name);
+        assert_eq!(
+            set.conditions.iter().filter(|c| c.normal).count(),
+            1,
+            "{}",
+            set.name
+        );
+        assert!(
+            set.conditions.iter().all(|c| !c.description.is_empty()),
+            "{}",
+            set.name
+        );
     }
 }
 

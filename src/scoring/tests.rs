@@ -31,7 +31,13 @@ fn encode(texts: &[String]) -> Result<Vec<Vec<f32>>, Infallible> {
         "well" => 225.0,
         _ => 45.0,
     };
-    Ok(texts.iter().map(|text| { let a = angle(text).to_radians(); vec![a.cos(), a.sin()] }).collect())
+    Ok(texts
+        .iter()
+        .map(|text| {
+            let a = angle(text).to_radians();
+            vec![a.cos(), a.sin()]
+        })
+        .collect())
 }
 
 fn scorer(mode: Mode, scale: f64) -> Scorer {
@@ -51,7 +57,11 @@ fn single_is_the_softmax_of_scaled_cosines() {
     assert_eq!(verdict.label, "haze");
     assert!((verdict.probability - 2.0_f64.exp() / sum).abs() < 1e-6);
     assert!((verdict.scores[0].similarity - 1.0).abs() < 1e-6);
-    let order: Vec<_> = verdict.scores.iter().map(|s| s.condition.as_str()).collect();
+    let order: Vec<_> = verdict
+        .scores
+        .iter()
+        .map(|s| s.condition.as_str())
+        .collect();
     assert_eq!(order, ["haze", "mass", "well"]);
 }
 
@@ -61,18 +71,42 @@ fn multi_asks_each_condition_alone() {
     let verdict = scorer.verdict(&at(45.0));
     // present cos 45°, absent cos 135°: logits ±1.4142, for haze and for mass.
     let p = 1.0 / (1.0 + (-2.0 * std::f64::consts::SQRT_2).exp());
-    let of = |name: &str| verdict.scores.iter().find(|s| s.condition == name).unwrap().probability;
+    let of = |name: &str| {
+        verdict
+            .scores
+            .iter()
+            .find(|s| s.condition == name)
+            .unwrap()
+            .probability
+    };
     assert!((of("haze") - p).abs() < 1e-6 && (of("mass") - p).abs() < 1e-6);
     assert!(of("haze") + of("mass") > 1.0, "each alone: no common sum");
-    assert_eq!(verdict.decision, Decision::Uncertain, "two at once leave no lead");
-    assert_eq!(scorer.verdict(&at(225.0)).label, "well", "nothing abnormal reaches one half");
+    assert_eq!(
+        verdict.decision,
+        Decision::Uncertain,
+        "two at once leave no lead"
+    );
+    assert_eq!(
+        scorer.verdict(&at(225.0)).label,
+        "well",
+        "nothing abnormal reaches one half"
+    );
 }
 
 #[test]
 fn a_decision_needs_probability_and_lead() {
-    assert_eq!(scorer(Mode::Single, 10.0).verdict(&at(0.0)).decision, Decision::Confident);
-    assert_eq!(scorer(Mode::Single, 0.1).verdict(&at(0.0)).decision, Decision::Uncertain);
-    assert_eq!(scorer(Mode::Single, 10.0).verdict(&at(45.0)).decision, Decision::Uncertain);
+    assert_eq!(
+        scorer(Mode::Single, 10.0).verdict(&at(0.0)).decision,
+        Decision::Confident
+    );
+    assert_eq!(
+        scorer(Mode::Single, 0.1).verdict(&at(0.0)).decision,
+        Decision::Uncertain
+    );
+    assert_eq!(
+        scorer(Mode::Single, 10.0).verdict(&at(45.0)).decision,
+        Decision::Uncertain
+    );
 }
 
 #[test]
@@ -90,7 +124,13 @@ fn frames_are_joined_by_mean_and_highest() {
     let frames = [scorer.verdict(&at(0.0)), scorer.verdict(&at(90.0))];
     let joined = scorer.aggregate(&frames);
     for score in &joined.scores {
-        let of = |v: &Verdict| v.scores.iter().find(|s| s.condition == score.condition).unwrap().probability;
+        let of = |v: &Verdict| {
+            v.scores
+                .iter()
+                .find(|s| s.condition == score.condition)
+                .unwrap()
+                .probability
+        };
         assert!((score.probability - f64::midpoint(of(&frames[0]), of(&frames[1]))).abs() < 1e-12);
         assert_eq!(score.max, Some(of(&frames[0]).max(of(&frames[1]))));
     }
@@ -101,7 +141,10 @@ fn texts_are_averaged_as_directions() {
     let mean = mean_direction(&[vec![1.0, 0.0], vec![0.0, 1.0]]);
     let half = std::f32::consts::FRAC_1_SQRT_2;
     assert!((mean[0] - half).abs() < 1e-6 && (mean[1] - half).abs() < 1e-6);
-    assert_eq!(mean_direction(&[vec![1.0, 0.0], vec![-1.0, 0.0]]), [0.0, 0.0]);
+    assert_eq!(
+        mean_direction(&[vec![1.0, 0.0], vec![-1.0, 0.0]]),
+        [0.0, 0.0]
+    );
 }
 
 proptest! {

@@ -53,47 +53,83 @@ fn written(format: Format, outcomes: &[(&str, Outcome)]) -> String {
 }
 
 fn failure() -> Outcome {
-    Err(Failure { kind: ErrorKind::Truncated, message: "the file ends early".into(), not_picture: false })
+    Err(Failure {
+        kind: ErrorKind::Truncated,
+        message: "the file ends early".into(),
+        not_picture: false,
+    })
 }
 
 #[test]
 fn a_json_line_has_the_contracts_keys_in_their_order() {
-    let text = written(Format::Jsonl, &[("in/a.dcm", Ok(record(Decision::Confident)))]);
+    let text = written(
+        Format::Jsonl,
+        &[("in/a.dcm", Ok(record(Decision::Confident)))],
+    );
     let value: Map<String, Value> = serde_json::from_str(&text).unwrap();
     let keys: Vec<_> = value.keys().map(String::as_str).collect();
     let expected = "path frame label description probability decision reason scores content kind width height frames \
                     modality body_part model model_digest prompts prompts_digest mode device at notice";
     assert_eq!(keys.join(" "), expected);
     assert_eq!(value["reason"], Value::Null);
-    assert_eq!(value["scores"][0], json!({"condition": "pneumonia", "probability": 0.75, "similarity": 0.25}));
+    assert_eq!(
+        value["scores"][0],
+        json!({"condition": "pneumonia", "probability": 0.75, "similarity": 0.25})
+    );
 }
 
 #[test]
 fn a_failed_file_is_an_error_object() {
     let text = written(Format::Jsonl, &[("in/b.dcm", failure())]);
     let value: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(value, json!({"path": "in/b.dcm", "error": {"kind": "truncated", "message": "the file ends early"}}));
+    assert_eq!(
+        value,
+        json!({"path": "in/b.dcm", "error": {"kind": "truncated", "message": "the file ends early"}})
+    );
 }
 
 #[test]
 fn csv_has_scalars_errors_and_a_column_per_condition() {
-    let text = written(Format::Csv, &[("in/a.dcm", Ok(record(Decision::Confident))), ("b", failure())]);
+    let text = written(
+        Format::Csv,
+        &[
+            ("in/a.dcm", Ok(record(Decision::Confident))),
+            ("b", failure()),
+        ],
+    );
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let header: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let header: Vec<_> = reader
+        .headers()
+        .unwrap()
+        .iter()
+        .map(str::to_owned)
+        .collect();
     let expected = "path,frame,label,description,probability,decision,reason,content,kind,width,height,frames,\
                     modality,body_part,model,model_digest,prompts,prompts_digest,mode,device,at,notice,error_kind,\
                     error_message,p:pneumonia,p:tumor,p:fracture,p:normal";
     assert_eq!(header.join(","), expected);
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
-    assert_eq!((&rows[0][0], &rows[0][4], &rows[0][24], &rows[0][25]), ("in/a.dcm", "0.75", "0.75", ""));
-    assert_eq!((&rows[1][0], &rows[1][22], &rows[1][23]), ("b", "truncated", "the file ends early"));
+    assert_eq!(
+        (&rows[0][0], &rows[0][4], &rows[0][24], &rows[0][25]),
+        ("in/a.dcm", "0.75", "0.75", "")
+    );
+    assert_eq!(
+        (&rows[1][0], &rows[1][22], &rows[1][23]),
+        ("b", "truncated", "the file ends early")
+    );
     assert!(text.lines().next().unwrap().starts_with("path,") && text.contains("\r\n"));
 }
 
 #[test]
 fn a_cell_that_a_spreadsheet_could_run_is_disarmed() {
-    let text = written(Format::Csv, &[("in/a.dcm", Ok(record(Decision::Confident)))]);
-    assert!(text.contains("\"'=HYPERLINK(\"\"x\"\"), two\nlines\""), "{text}");
+    let text = written(
+        Format::Csv,
+        &[("in/a.dcm", Ok(record(Decision::Confident)))],
+    );
+    assert!(
+        text.contains("\"'=HYPERLINK(\"\"x\"\"), two\nlines\""),
+        "{text}"
+    );
     for start in ["=", "+", "-", "@", "\t", "\r"] {
         assert!(cell(Some(&json!(format!("{start}1")))).starts_with('\''));
     }
@@ -111,7 +147,9 @@ fn the_table_claims_no_label_for_a_rejected_picture() {
     let sure = written(Format::Table, &[("a", Ok(record(Decision::Confident)))]);
     assert!(sure.contains("pneumonia") && sure.contains("75.0%"));
     let rejected = written(Format::Table, &[("a", Ok(record(Decision::Rejected)))]);
-    assert!(rejected.contains("rejected") && !rejected.contains("pneumonia") && !rejected.contains('%'));
+    assert!(
+        rejected.contains("rejected") && !rejected.contains("pneumonia") && !rejected.contains('%')
+    );
 }
 
 #[test]
