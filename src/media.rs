@@ -4,9 +4,12 @@
 //! that holds none of them (see [`MediaError::not_picture`]).
 
 mod contain;
-pub mod dicom;
+mod dicom;
 mod error;
-pub mod jpeg;
+mod jpeg;
+mod jpeg2000;
+mod jpegls;
+mod jpegxl;
 pub mod limits;
 mod orient;
 mod png;

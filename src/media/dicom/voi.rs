@@ -1,7 +1,7 @@
 //! Modality LUT, VOI LUT and window: from stored values to 8 bits (PS3.3 C.11.1, C.11.2, PS3.4 N.2.1).
 
 use super::dataset::{DataSet, Tag};
-use super::layout::Layout;
+use super::layout::{Layout, Number};
 use super::lut::Lut;
 use super::samples::Samples;
 use super::{Options, Window, WindowSource, tags};
@@ -86,9 +86,9 @@ impl Transform {
     /// The frame as shown, and the window that was applied.
     pub(crate) fn render(&self, samples: &Samples, inverted: bool) -> (Vec<u8>, Window) {
         match samples {
-            Samples::U8(data) => self.narrow(data, |v| usize::from(v), 256, |i| i as f64, inverted),
+            Samples::U8(data) => self.narrow(data, usize::from, 256, |i| i as f64, inverted),
             Samples::U16(data) => {
-                self.narrow(data, |v| usize::from(v), 1 << 16, |i| i as f64, inverted)
+                self.narrow(data, usize::from, 1 << 16, |i| i as f64, inverted)
             }
             Samples::I16(data) => self.narrow(
                 data,
@@ -99,6 +99,7 @@ impl Transform {
             ),
             Samples::U32(data) => self.wide(data, f64::from, inverted),
             Samples::I32(data) => self.wide(data, f64::from, inverted),
+            Samples::F64(data) => self.wide(data, |v| v, inverted),
         }
     }
 
@@ -113,7 +114,9 @@ impl Transform {
     ) -> (Vec<u8>, Window) {
         let scale = self.scale(|| {
             let mut present = vec![false; size];
-            data.iter().for_each(|&v| present[index(v)] = true);
+            for &v in data {
+                present[index(v)] = true;
+            }
             self.range((0..size).filter(|&i| present[i]).map(&value))
         });
         let table: Vec<u8> = (0..size)
@@ -334,6 +337,12 @@ fn table(set: &DataSet, layout: &Layout) -> Option<Modality> {
 
 /// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
 fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
+    let float = |tag| set.decimal(tag).map(|v| (v, v));
+    match layout.number {
+        Number::Float => return float(tags::FLOAT_PADDING),
+        Number::Double => return float(tags::DOUBLE_PADDING),
+        Number::Integer => {}
+    }
     let stored = |tag| {
         set.short(tag).map(|v| {
             if layout.signed {
