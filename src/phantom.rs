@@ -128,3 +128,7 @@ impl Drawing {
             .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "phantom/tests.rs"]
+mod tests;
