@@ -44,6 +44,10 @@ pub struct Fault {
     pub message: String,
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` calls"
+)]
 impl Fault {
     /// A wrong command line or settings file.
     pub fn usage(message: impl ToString) -> Self {
