@@ -30,10 +30,13 @@ use questions::Questions;
 const SEED: u64 = 20_260_131;
 const POOL: usize = 21_000;
 const UNSEEN: usize = 420;
-const BATCH: usize = 48;
-const STEPS: usize = 5_500;
+/// Pairs of pictures in a step.
+const PAIRS: usize = 16;
+/// Weight of the loss that says where a finding is.
+const FINDER_WEIGHT: f64 = 4.0;
+const STEPS: usize = 4_500;
 const WARM_UP: usize = 200;
-const LEARNING_RATE: f64 = 1.2e-3;
+const LEARNING_RATE: f64 = 1.0e-3;
 const WEIGHT_DECAY: f64 = 0.05;
 /// CLIP's own ceiling for the factor from cosine to logit.
 const HIGHEST_SCALE: f64 = 100.0;
@@ -57,27 +60,56 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tokenizer = Tokenizer::from_json(tokenizer_json.as_bytes(), model::CONTEXT)?;
     let preprocess = Preprocess::from_json(model::PREPROCESSOR.as_bytes(), &folder)?;
 
-    eprintln!("drawing {POOL} phantoms; {} words", captions.vocabulary().len());
+    eprintln!(
+        "drawing {POOL} phantoms; {} words",
+        captions.vocabulary().len()
+    );
     let pool = Pool::draw(POOL, SEED, &preprocess)?;
     let unseen = Pool::draw(UNSEEN, SEED ^ 0x5EED_0000_0000, &preprocess)?;
 
     let store = nn::VarStore::new(tch::Device::Cpu);
     let clip = model::build(&store, &config_json)?;
-    let mut optimizer = nn::AdamW { wd: WEIGHT_DECAY, ..nn::AdamW::default() }.build(&store, LEARNING_RATE)?;
+    let mut optimizer = nn::AdamW {
+        wd: WEIGHT_DECAY,
+        beta2: 0.98,
+        ..nn::AdamW::default()
+    }
+    .build(&store, LEARNING_RATE)?;
+    let helper = nn::VarStore::new(tch::Device::Cpu);
+    let finder = model::Finder::new(&helper, pool::KINDS.len());
+    let mut helping = nn::Adam::default().build(&helper, LEARNING_RATE)?;
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let started = std::time::Instant::now();
-    let mut running = 0.0;
+    let mut running = [0.0; 2];
     for step in 0..steps {
         optimizer.set_lr(LEARNING_RATE * schedule(step, steps));
-        let batch = pool.batch(BATCH, &mut rng);
-        let loss = step_loss(&clip, &tokenizer, &batch, &sets, &captions, &mut rng)?;
-        optimizer.backward_step_clip_norm(&loss, 1.0);
-        tch::no_grad(|| clip.logit_scale().shallow_clone().clamp_(0.0, HIGHEST_SCALE.ln()));
-        running += loss.double_value(&[]);
+        let batch = pool.batch(PAIRS, &mut rng);
+        let states = clip.image_states(&batch.pixels)?;
+        let found = finder.loss(&states, &batch.places);
+        let pictures = model::unit(&clip.pool(&states)?);
+        let loss = contrast(&clip, &tokenizer, &pictures, &batch.cells, &sets, &mut rng)?;
+        let total = &loss + FINDER_WEIGHT * &found;
+        helping.zero_grad();
+        optimizer.backward_step_clip_norm(&total, 1.0);
+        helping.step();
+        tch::no_grad(|| {
+            clip.logit_scale()
+                .shallow_clone()
+                .clamp_(0.0, HIGHEST_SCALE.ln())
+        });
+        running = [
+            running[0] + loss.double_value(&[]),
+            running[1] + found.double_value(&[]),
+        ];
         if (step + 1) % 100 == 0 {
             let scale = clip.logit_scale().double_value(&[]).exp();
-            eprintln!("step {} loss {:.3} scale {scale:.1} {:.0?}", step + 1, running / 100.0, started.elapsed());
-            running = 0.0;
+            let [loss, found] = running.map(|sum: f64| sum / 100.0);
+            let elapsed = started.elapsed().as_secs();
+            eprintln!(
+                "step {} loss {loss:.3} finder {found:.3} scale {scale:.1} {elapsed} s",
+                step + 1
+            );
+            running = [0.0; 2];
         }
         if (step + 1) % 500 == 0 || step + 1 == steps {
             model::export(&store, &folder.join("model.safetensors"))?;
@@ -95,17 +127,21 @@ fn schedule(step: usize, steps: usize) -> f64 {
     warm.min(1.0) * (0.01 + 0.99 * cosine)
 }
 
-fn step_loss(
+/// Texts of this step against the unit rows `pictures`, which show `cells`.
+fn contrast(
     clip: &Clip,
     tokenizer: &Tokenizer,
-    batch: &pool::Batch,
+    pictures: &tch::Tensor,
+    cells: &[captions::Cell],
     sets: &[prompts::PromptSet],
-    captions: &Captions,
     rng: &mut impl Rng,
 ) -> Result<tch::Tensor, Box<dyn Error>> {
-    let questions = Questions::ask(sets, captions, rng);
-    let texts = questions.texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
-    let pictures = model::unit(&clip.image_features(&batch.pixels)?);
+    let questions = Questions::ask(sets, rng);
+    let texts = questions
+        .texts
+        .iter()
+        .map(|text| tokenizer.encode(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let texts = model::unit(&clip.text_features(&texts)?);
-    Ok(questions.loss(&pictures, &texts, &clip.logit_scale().exp(), &batch.cells))
+    Ok(questions.loss(pictures, &texts, &clip.logit_scale().exp(), cells))
 }

@@ -10,9 +10,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor, nn};
 
-/// Side of a picture and of a patch: 64 patches.
+/// Side of a picture: 64 patches.
 pub const SIDE: i64 = 96;
-const PATCH: i64 = 16;
+/// Side of a patch.
+pub const PATCH: i64 = 12;
 const WIDTH: i64 = 128;
 const HEADS: i64 = 4;
 const VISION_LAYERS: i64 = 4;
@@ -52,7 +53,11 @@ pub fn config_json(vocabulary: usize) -> String {
     let mut text = tower(TEXT_LAYERS);
     text["vocab_size"] = json!(vocabulary);
     text["max_position_embeddings"] = json!(CONTEXT);
-    for (key, id) in [("pad_token_id", 0), ("bos_token_id", 2), ("eos_token_id", 3)] {
+    for (key, id) in [
+        ("pad_token_id", 0),
+        ("bos_token_id", 2),
+        ("eos_token_id", 3),
+    ] {
         text[key] = json!(id);
     }
     let mut vision = tower(VISION_LAYERS);
@@ -71,7 +76,11 @@ const FIRST_LOG_SCALE: f64 = 2.302_6;
 
 /// `tokenizer.json`: lower-cased words and punctuation marks, each whole or unknown.
 pub fn tokenizer_json(vocabulary: &[String]) -> String {
-    let ids: Map<String, Value> = vocabulary.iter().enumerate().map(|(id, word)| (word.clone(), json!(id))).collect();
+    let ids: Map<String, Value> = vocabulary
+        .iter()
+        .enumerate()
+        .map(|(id, word)| (word.clone(), json!(id)))
+        .collect();
     let special = |id: usize| {
         json!({
             "id": id, "content": SPECIAL[id], "single_word": false, "lstrip": false, "rstrip": false,
@@ -101,21 +110,42 @@ pub fn tokenizer_json(vocabulary: &[String]) -> String {
 /// A model with random weights (Radford et al. 2021, initialisation) that live in the store.
 pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Error>> {
     let config: ClipConfig = serde_json::from_str(config_json)?;
-    let vocabulary = serde_json::from_str::<Value>(config_json)?["text_config"]["vocab_size"].as_i64().unwrap_or(0);
-    let mut maker = Maker { store, made: BTreeMap::new() };
+    let vocabulary = serde_json::from_str::<Value>(config_json)?["text_config"]["vocab_size"]
+        .as_i64()
+        .unwrap_or(0);
+    let mut maker = Maker {
+        store,
+        made: BTreeMap::new(),
+    };
     let w = WIDTH as f64;
     let thin = w.powf(-0.5);
     maker.normal("vision_model.embeddings.class_embedding", &[WIDTH], thin);
     let fan = ((3 * PATCH * PATCH) as f64).powf(-0.5);
-    maker.normal("vision_model.embeddings.patch_embedding.weight", &[WIDTH, 3, PATCH, PATCH], fan);
+    maker.normal(
+        "vision_model.embeddings.patch_embedding.weight",
+        &[WIDTH, 3, PATCH, PATCH],
+        fan,
+    );
     let patches = (SIDE / PATCH).pow(2) + 1;
-    maker.normal("vision_model.embeddings.position_embedding.weight", &[patches, WIDTH], 0.02);
+    maker.normal(
+        "vision_model.embeddings.position_embedding.weight",
+        &[patches, WIDTH],
+        0.02,
+    );
     maker.norm("vision_model.pre_layrnorm");
     maker.blocks("vision_model", VISION_LAYERS);
     maker.norm("vision_model.post_layernorm");
     maker.normal("visual_projection.weight", &[PROJECTION, WIDTH], thin);
-    maker.normal("text_model.embeddings.token_embedding.weight", &[vocabulary, WIDTH], 0.02);
-    maker.normal("text_model.embeddings.position_embedding.weight", &[CONTEXT as i64, WIDTH], 0.01);
+    maker.normal(
+        "text_model.embeddings.token_embedding.weight",
+        &[vocabulary, WIDTH],
+        0.02,
+    );
+    maker.normal(
+        "text_model.embeddings.position_embedding.weight",
+        &[CONTEXT as i64, WIDTH],
+        0.01,
+    );
     maker.blocks("text_model", TEXT_LAYERS);
     maker.norm("text_model.final_layer_norm");
     maker.normal("text_projection.weight", &[PROJECTION, WIDTH], thin);
@@ -133,8 +163,11 @@ impl Maker<'_> {
     fn variable(&mut self, name: &str, shape: &[i64], init: nn::Init) {
         let mut parts: Vec<&str> = name.split('.').collect();
         let last = parts.pop().unwrap_or_default();
-        let path = parts.iter().fold(self.store.root(), |path, part| path / *part);
-        self.made.insert(name.to_owned(), path.var(last, shape, init));
+        let path = parts
+            .iter()
+            .fold(self.store.root(), |path, part| path / *part);
+        self.made
+            .insert(name.to_owned(), path.var(last, shape, init));
     }
 
     fn normal(&mut self, name: &str, shape: &[i64], stdev: f64) {
@@ -168,6 +201,38 @@ impl Maker<'_> {
     }
 }
 
+/// The head that says of each patch what is found there. It is a help in training alone and not exported: without it
+/// the class token takes ten times as long to find out which of the patches matter.
+pub struct Finder {
+    layer: nn::Linear,
+}
+
+impl Finder {
+    /// In a store of its own.
+    pub fn new(store: &nn::VarStore, kinds: usize) -> Self {
+        Self {
+            layer: nn::linear(
+                store.root() / "finder",
+                WIDTH,
+                kinds as i64,
+                nn::LinearConfig::default(),
+            ),
+        }
+    }
+
+    /// `states`: `[batch, patches + 1, WIDTH]`, `places`: `[batch, patches, kinds]`.
+    pub fn loss(&self, states: &Tensor, places: &Tensor) -> Tensor {
+        let patches = states.narrow(1, 1, states.size()[1] - 1);
+        let none: Option<&Tensor> = None;
+        let logits = patches
+            .layer_norm([WIDTH], none, none, 1e-5, false)
+            .apply(&self.layer);
+        // Most patches are empty: what is there counts more.
+        let weight = Tensor::from(4.0_f32);
+        logits.binary_cross_entropy_with_logits(places, none, Some(&weight), tch::Reduction::Mean)
+    }
+}
+
 /// Rows as unit vectors.
 pub fn unit(x: &Tensor) -> Tensor {
     x / x.norm_scalaropt_dim(2.0, [-1_i64].as_slice(), true)
@@ -185,7 +250,12 @@ pub fn export(store: &nn::VarStore, path: &Path) -> Result<(), Box<dyn Error>> {
     }
     let views = blobs
         .iter()
-        .map(|(name, (shape, bytes))| Ok((name.clone(), TensorView::new(Dtype::F16, shape.clone(), bytes)?)))
+        .map(|(name, (shape, bytes))| {
+            Ok((
+                name.clone(),
+                TensorView::new(Dtype::F16, shape.clone(), bytes)?,
+            ))
+        })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     std::fs::write(path, safetensors::serialize(views, Some(metadata))?)?;

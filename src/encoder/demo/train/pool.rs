@@ -6,7 +6,7 @@ use std::error::Error;
 use medivision_tui::encoder::clip::Clip;
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::media::{Picture, Pixels};
-use medivision_tui::phantom::{Anatomy, Condition, Plan, draw};
+use medivision_tui::phantom::{Anatomy, Condition, Finding, Plan, draw};
 use medivision_tui::prompts::PromptSet;
 use medivision_tui::scoring::{Mode, Scorer};
 use rand::{Rng, SeedableRng};
@@ -14,21 +14,29 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
 use super::captions::Cell;
-use super::model::{SIDE, unit};
+use super::model::{PATCH, SIDE, unit};
 use super::questions::place;
 
-/// Each in equal shares, fractures and chests a little more often: they are the hardest.
-const CELLS: [Cell; 9] = [
-    (Anatomy::Chest, Condition::Normal),
-    (Anatomy::Limb, Condition::Fracture),
-    (Anatomy::Chest, Condition::Pneumonia),
-    (Anatomy::Head, Condition::Tumor),
-    (Anatomy::Limb, Condition::Normal),
-    (Anatomy::Chest, Condition::Tumor),
-    (Anatomy::Head, Condition::Normal),
-    (Anatomy::Limb, Condition::Fracture),
-    (Anatomy::Limb, Condition::Normal),
+/// Drawn in pairs of one patient that differ in the finding alone: what tells them apart is nothing else. Limbs come
+/// more often, for fractures are the hardest.
+const PAIRS: [(Anatomy, [Condition; 2]); 8] = [
+    (Anatomy::Chest, [Condition::Normal, Condition::Pneumonia]),
+    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
+    (Anatomy::Head, [Condition::Normal, Condition::Tumor]),
+    (Anatomy::Chest, [Condition::Normal, Condition::Tumor]),
+    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
+    (Anatomy::Chest, [Condition::Pneumonia, Condition::Tumor]),
+    (Anatomy::Head, [Condition::Normal, Condition::Tumor]),
+    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
 ];
+
+/// Findings that are looked for in each patch.
+pub const KINDS: [Condition; 3] = [Condition::Pneumonia, Condition::Tumor, Condition::Fracture];
+
+fn cell(index: usize) -> Cell {
+    let (anatomy, conditions) = PAIRS[index / 2 % PAIRS.len()];
+    (anatomy, conditions[index % 2])
+}
 
 const PIXELS: usize = (SIDE * SIDE) as usize;
 
@@ -36,90 +44,203 @@ const PIXELS: usize = (SIDE * SIDE) as usize;
 pub struct Pool {
     cells: Vec<Cell>,
     bytes: Vec<u8>,
+    /// Discs in pixels of the prepared pictures.
+    findings: Vec<Vec<Finding>>,
 }
 
-/// Normalised pixels `[batch, 3, SIDE, SIDE]` and what they show.
+/// Normalised pixels `[batch, 3, SIDE, SIDE]`, what they show, and where: `[batch, patches, KINDS]` of 0 and 1.
 pub struct Batch {
     pub pixels: Tensor,
     pub cells: Vec<Cell>,
+    pub places: Tensor,
 }
 
 impl Pool {
     /// Draws `count` phantoms on all cores.
     pub fn draw(count: usize, seed: u64, preprocess: &Preprocess) -> Result<Self, Box<dyn Error>> {
         let mut bytes = vec![0; count * PIXELS];
+        let mut findings = vec![Vec::new(); count];
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = count.div_ceil(threads);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = bytes
+            let parts = bytes
                 .chunks_mut(share * PIXELS)
-                .enumerate()
-                .map(|(part, chunk)| {
+                .zip(findings.chunks_mut(share))
+                .enumerate();
+            let workers: Vec<_> = parts
+                .map(|(part, (bytes, findings))| {
                     scope.spawn(move || {
-                        chunk.chunks_mut(PIXELS).enumerate().try_for_each(|(index, slot)| {
-                            prepare(part * share + index, seed, preprocess, slot).map_err(|error| error.to_string())
-                        })
+                        for (index, (slot, places)) in
+                            bytes.chunks_mut(PIXELS).zip(findings).enumerate()
+                        {
+                            *places = prepare(part * share + index, seed, preprocess, slot)
+                                .map_err(|e| e.to_string())?;
+                        }
+                        Ok::<(), String>(())
                     })
                 })
                 .collect();
-            workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a drawing thread panicked".to_owned())?)
+            workers.into_iter().try_for_each(|worker| {
+                worker
+                    .join()
+                    .map_err(|_| "a drawing thread panicked".to_owned())?
+            })
         })?;
-        let cells = (0..count).map(|index| CELLS[index % CELLS.len()]).collect();
-        Ok(Self { cells, bytes })
+        Ok(Self {
+            cells: (0..count).map(cell).collect(),
+            bytes,
+            findings,
+        })
     }
 
-    /// `count` of them at random, varied.
-    pub fn batch(&self, count: usize, rng: &mut impl Rng) -> Batch {
-        let mut pixels = Vec::with_capacity(count * PIXELS);
-        let mut cells = Vec::with_capacity(count);
-        for _ in 0..count {
-            let index = rng.random_range(0..self.cells.len());
-            cells.push(self.cells[index]);
-            vary(&self.bytes[index * PIXELS..][..PIXELS], self.cells[index].0, rng, &mut pixels);
+    /// `pairs` pairs at random, varied.
+    pub fn batch(&self, pairs: usize, rng: &mut impl Rng) -> Batch {
+        let mut pixels = Vec::with_capacity(2 * pairs * PIXELS);
+        let mut cells = Vec::with_capacity(2 * pairs);
+        let mut places = Vec::new();
+        for _ in 0..pairs {
+            let first = 2 * rng.random_range(0..self.cells.len() / 2);
+            for index in [first, first + 1] {
+                let cell = self.cells[index];
+                let variation = Variation::roll(cell.0, rng);
+                variation.pixels(&self.bytes[index * PIXELS..][..PIXELS], rng, &mut pixels);
+                variation.places(&self.findings[index], cell.1, &mut places);
+                cells.push(cell);
+            }
         }
-        Batch { pixels: normalised(&pixels), cells }
+        let shape = [
+            cells.len() as i64,
+            (SIDE / PATCH).pow(2),
+            KINDS.len() as i64,
+        ];
+        Batch {
+            pixels: normalised(&pixels),
+            cells,
+            places: Tensor::from_slice(&places).view(shape),
+        }
     }
 
     fn as_is(&self, range: std::ops::Range<usize>) -> Tensor {
         let bytes = &self.bytes[range.start * PIXELS..range.end * PIXELS];
-        normalised(&bytes.iter().map(|&byte| f32::from(byte)).collect::<Vec<_>>())
+        normalised(
+            &bytes
+                .iter()
+                .map(|&byte| f32::from(byte))
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
-fn prepare(index: usize, seed: u64, preprocess: &Preprocess, slot: &mut [u8]) -> Result<(), Box<dyn Error>> {
-    let (anatomy, condition) = CELLS[index % CELLS.len()];
-    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(index as u64));
+fn prepare(
+    index: usize,
+    seed: u64,
+    preprocess: &Preprocess,
+    slot: &mut [u8],
+) -> Result<Vec<Finding>, Box<dyn Error>> {
+    let (anatomy, condition) = cell(index);
+    // Both of a pair have the same patient.
+    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(index as u64 / 2));
     let short = rng.random_range(130.0_f32..270.0);
     let long = short * rng.random_range(1.0_f32..1.14);
-    let (width, height) = if rng.random_bool(0.5) { (short, long) } else { (long, short) };
-    let level = if rng.random_bool(0.5) { rng.random_range(-1.0..1.0) } else { 0.0 };
-    let plan = Plan { anatomy, condition, seed: rng.random(), width: width as u32, height: height as u32, level };
+    let (width, height) = if rng.random_bool(0.5) {
+        (short, long)
+    } else {
+        (long, short)
+    };
+    let level = if rng.random_bool(0.5) {
+        rng.random_range(-1.0..1.0)
+    } else {
+        0.0
+    };
+    let plan = Plan {
+        anatomy,
+        condition,
+        seed: rng.random(),
+        width: width as u32,
+        height: height as u32,
+        level,
+    };
     let drawing = draw(&plan);
-    let picture = Picture { width: drawing.width, height: drawing.height, pixels: Pixels::Luma(drawing.to_luma8()) };
+    let (width, height) = (drawing.width as f32, drawing.height as f32);
+    let picture = Picture {
+        width: drawing.width,
+        height: drawing.height,
+        pixels: Pixels::Luma(drawing.to_luma8()),
+    };
     let input = preprocess.apply(&picture)?;
     for (to, from) in slot.iter_mut().zip(input.bytes().chunks(3)) {
         *to = from[0];
     }
-    Ok(())
+    let (scale, middle) = (SIDE as f32 / width.min(height), SIDE as f32 / 2.0);
+    let moved = |f: &Finding| Finding {
+        x: (f.x - width / 2.0) * scale + middle,
+        y: (f.y - height / 2.0) * scale + middle,
+        radius: f.radius * scale,
+    };
+    Ok(drawing.findings.iter().map(moved).collect())
 }
 
 /// Shift, mirror, window and noise.
-fn vary(source: &[u8], anatomy: Anatomy, rng: &mut impl Rng, out: &mut Vec<f32>) {
-    const REACH: i64 = 3;
-    let (dx, dy) = (rng.random_range(-REACH..=REACH), rng.random_range(-REACH..=REACH));
-    // A heart on the wrong side would be a finding of its own.
-    let mirror = anatomy != Anatomy::Chest && rng.random_bool(0.5);
-    let upside_down = anatomy == Anatomy::Limb && rng.random_bool(0.5);
-    let gain = rng.random_range(0.85_f32..1.15);
-    let offset = rng.random_range(-14.0_f32..14.0);
-    let noise = rng.random_range(0.0_f32..8.0);
-    for y in 0..SIDE {
-        let from = (if upside_down { SIDE - 1 - y } else { y } + dy).clamp(0, SIDE - 1);
-        for x in 0..SIDE {
-            let column = (if mirror { SIDE - 1 - x } else { x } + dx).clamp(0, SIDE - 1);
-            let value = f32::from(source[(from * SIDE + column) as usize]);
-            let grain = noise * (rng.random::<u8>() as f32 / 128.0 - 1.0);
-            out.push((value * gain + offset + grain).clamp(0.0, 255.0));
+struct Variation {
+    shift: (i64, i64),
+    mirror: bool,
+    upside_down: bool,
+    gain: f32,
+    offset: f32,
+    noise: f32,
+}
+
+impl Variation {
+    fn roll(anatomy: Anatomy, rng: &mut impl Rng) -> Self {
+        const REACH: i64 = 3;
+        Self {
+            shift: (
+                rng.random_range(-REACH..=REACH),
+                rng.random_range(-REACH..=REACH),
+            ),
+            // A heart on the wrong side would be a finding of its own.
+            mirror: anatomy != Anatomy::Chest && rng.random_bool(0.5),
+            upside_down: anatomy == Anatomy::Limb && rng.random_bool(0.5),
+            gain: rng.random_range(0.85..1.15),
+            offset: rng.random_range(-14.0..14.0),
+            noise: rng.random_range(0.0..6.0),
+        }
+    }
+
+    fn pixels(&self, source: &[u8], rng: &mut impl Rng, out: &mut Vec<f32>) {
+        for y in 0..SIDE {
+            let row =
+                (if self.upside_down { SIDE - 1 - y } else { y } + self.shift.1).clamp(0, SIDE - 1);
+            for x in 0..SIDE {
+                let column =
+                    (if self.mirror { SIDE - 1 - x } else { x } + self.shift.0).clamp(0, SIDE - 1);
+                let value = f32::from(source[(row * SIDE + column) as usize]);
+                let grain = self.noise * (f32::from(rng.random::<u8>()) / 128.0 - 1.0);
+                out.push((value * self.gain + self.offset + grain).clamp(0.0, 255.0));
+            }
+        }
+    }
+
+    /// For each patch and kind, whether the finding reaches into it.
+    fn places(&self, findings: &[Finding], condition: Condition, out: &mut Vec<f32>) {
+        let patch = PATCH as f32;
+        for index in 0..(SIDE / PATCH).pow(2) {
+            let (column, row) = (index % (SIDE / PATCH), index / (SIDE / PATCH));
+            let (x, y) = ((column as f32 + 0.5) * patch, (row as f32 + 0.5) * patch);
+            let inside = findings.iter().any(|finding| {
+                let turned =
+                    |value: f32, turn: bool| if turn { SIDE as f32 - value } else { value };
+                let dx = turned(finding.x - self.shift.0 as f32, self.mirror) - x;
+                let dy = turned(finding.y - self.shift.1 as f32, self.upside_down) - y;
+                dx * dx + dy * dy < (finding.radius + 0.3 * patch) * (finding.radius + 0.3 * patch)
+            });
+            out.extend(KINDS.iter().map(|&kind| {
+                if inside && kind == condition {
+                    1.0
+                } else {
+                    0.0
+                }
+            }));
         }
     }
 }
@@ -130,7 +251,12 @@ fn normalised(values: &[f32]) -> Tensor {
 }
 
 /// Accuracy, confidence and calibration on a pool, per shipped set and mode.
-pub fn report(clip: &Clip, tokenizer: &Tokenizer, pool: &Pool, sets: &[PromptSet]) -> Result<String, Box<dyn Error>> {
+pub fn report(
+    clip: &Clip,
+    tokenizer: &Tokenizer,
+    pool: &Pool,
+    sets: &[PromptSet],
+) -> Result<String, Box<dyn Error>> {
     let _guard = tch::no_grad_guard();
     let mut pictures = Vec::new();
     for start in (0..pool.cells.len()).step_by(60) {
@@ -139,7 +265,10 @@ pub fn report(clip: &Clip, tokenizer: &Tokenizer, pool: &Pool, sets: &[PromptSet
     }
     let scale = clip.logit_scale().double_value(&[]).exp();
     let mut encode = |texts: &[String]| -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
-        let tokens = texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
+        let tokens = texts
+            .iter()
+            .map(|text| tokenizer.encode(text))
+            .collect::<Result<Vec<_>, _>>()?;
         rows(&unit(&clip.text_features(&tokens)?))
     };
     let mut lines = Vec::new();
@@ -158,12 +287,22 @@ pub fn report(clip: &Clip, tokenizer: &Tokenizer, pool: &Pool, sets: &[PromptSet
                 if verdict.label == condition.name() {
                     right += 1;
                 } else {
-                    let key = format!("{}/{} as {}", anatomy.name(), condition.name(), verdict.label);
+                    let key = format!(
+                        "{}/{} as {}",
+                        anatomy.name(),
+                        condition.name(),
+                        verdict.label
+                    );
                     *wrong.entry(key).or_default() += 1;
                 }
             }
             let percent = |n: usize| 100.0 * n as f64 / f64::from(total.max(1) as u32);
-            lines.push(format!("{} {mode:?}: {:.1} % right, {:.1} % sure {wrong:?}", set.name, percent(right), percent(sure)));
+            lines.push(format!(
+                "{} {mode:?}: {:.1} % right, {:.1} % sure {wrong:?}",
+                set.name,
+                percent(right),
+                percent(sure)
+            ));
         }
     }
     Ok(lines.join("\n"))
@@ -173,6 +312,8 @@ fn rows(x: &Tensor) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
     let (count, width) = x.size2()?;
     let mut flat = vec![0.0_f32; (count * width) as usize];
     let length = flat.len();
-    x.to_kind(Kind::Float).contiguous().f_copy_data(&mut flat, length)?;
+    x.to_kind(Kind::Float)
+        .contiguous()
+        .f_copy_data(&mut flat, length)?;
     Ok(flat.chunks(width as usize).map(<[f32]>::to_vec).collect())
 }

@@ -11,7 +11,7 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, IteratorRandom};
 use tch::{Kind, Tensor};
 
-use super::captions::{Captions, Cell, STATEMENTS, TEMPLATES};
+use super::captions::{Cell, STATEMENTS, TEMPLATES};
 use super::model::unit;
 
 /// Free captions that look for their pictures in a step.
@@ -41,8 +41,13 @@ pub struct Questions {
 
 impl Questions {
     /// Draws phrases and templates at random.
-    pub fn ask(sets: &[PromptSet], _captions: &Captions, rng: &mut impl Rng) -> Self {
-        let mut all = Self { texts: Vec::new(), directions: Vec::new(), questions: Vec::new(), free: Vec::new() };
+    pub fn ask(sets: &[PromptSet], rng: &mut impl Rng) -> Self {
+        let mut all = Self {
+            texts: Vec::new(),
+            directions: Vec::new(),
+            questions: Vec::new(),
+            free: Vec::new(),
+        };
         for set in sets {
             all.ask_set(set, rng);
         }
@@ -59,7 +64,8 @@ impl Questions {
 
     fn direction(&mut self, texts: Vec<String>, rng: &mut impl Rng) -> usize {
         let start = self.texts.len();
-        self.texts.extend(texts.into_iter().map(|text| smudge(text, rng)));
+        self.texts
+            .extend(texts.into_iter().map(|text| smudge(text, rng)));
         self.directions.push((start..self.texts.len()).collect());
         self.directions.len() - 1
     }
@@ -68,11 +74,22 @@ impl Questions {
         let place = place(&set.name);
         let some = |phrases: &[String], count: usize, rng: &mut dyn rand::RngCore| -> Vec<String> {
             let chosen = phrases.iter().choose_multiple(rng, count);
-            chosen.into_iter().map(|phrase| set.templates.choose(rng).map_or_else(String::new, |t| t.replace("{}", phrase))).collect()
+            chosen
+                .into_iter()
+                .map(|phrase| {
+                    set.templates
+                        .choose(rng)
+                        .map_or_else(String::new, |t| t.replace("{}", phrase))
+                })
+                .collect()
         };
         // `general` spans anatomies: a part of its phrases alone would mislead about the others.
         let count = if place.is_none() { 9 } else { 2 };
-        let names: Vec<String> = set.conditions.iter().map(|condition| condition.name.clone()).collect();
+        let names: Vec<String> = set
+            .conditions
+            .iter()
+            .map(|condition| condition.name.clone())
+            .collect();
         let mut columns = Vec::new();
         for condition in &set.conditions {
             let mut texts = some(&condition.phrases, count, rng);
@@ -85,21 +102,36 @@ impl Questions {
             let texts = some(&condition.absent, 2, rng);
             let absent = self.direction(texts, rng);
             let name = condition.name.clone();
-            let answer: Answer = Box::new(move |cell| shown(place, cell).then(|| usize::from(cell.1.name() != name)));
+            let answer: Answer = Box::new(move |cell| {
+                shown(place, cell).then(|| usize::from(cell.1.name() != name))
+            });
             let weight = MULTI_WEIGHT / set.conditions.len() as f64;
-            self.questions.push(Question { columns: vec![columns[index], absent], answer, weight });
+            self.questions.push(Question {
+                columns: vec![columns[index], absent],
+                answer,
+                weight,
+            });
         }
         let answer: Answer = Box::new(move |cell| {
             let right = names.iter().position(|name| name == cell.1.name());
             right.filter(|_| shown(place, cell))
         });
-        self.questions.push(Question { columns, answer, weight: 1.0 });
+        self.questions.push(Question {
+            columns,
+            answer,
+            weight: 1.0,
+        });
     }
 
     /// A set as a user might write it: one phrase a condition.
     fn ask_free_set(&mut self, rng: &mut impl Rng) {
         let template = [TEMPLATES.choose(rng).copied().unwrap_or("{}")];
-        let conditions = [Condition::Pneumonia, Condition::Tumor, Condition::Fracture, Condition::Normal];
+        let conditions = [
+            Condition::Pneumonia,
+            Condition::Tumor,
+            Condition::Fracture,
+            Condition::Normal,
+        ];
         let columns = conditions
             .iter()
             .map(|&condition| {
@@ -107,20 +139,36 @@ impl Questions {
                 let everywhere = [Anatomy::Chest, Anatomy::Head, Anatomy::Limb];
                 let fits = |statement: &&super::captions::Statement| {
                     everywhere.iter().all(|&anatomy| {
-                        conditions.iter().all(|&other| (statement.holds)((anatomy, other)) == (other == condition))
+                        conditions.iter().all(|&other| {
+                            (statement.holds)((anatomy, other)) == (other == condition)
+                        })
                     })
                 };
-                let phrases = STATEMENTS.iter().find(fits).map_or(&["nothing"][..], |statement| statement.phrases);
+                let phrases = STATEMENTS
+                    .iter()
+                    .find(fits)
+                    .map_or(&["nothing"][..], |statement| statement.phrases);
                 let text = fill(&template, phrases, rng);
                 self.direction(vec![text], rng)
             })
             .collect();
-        let answer: Answer = Box::new(move |cell| conditions.iter().position(|&condition| condition == cell.1));
-        self.questions.push(Question { columns, answer, weight: 0.5 });
+        let answer: Answer =
+            Box::new(move |cell| conditions.iter().position(|&condition| condition == cell.1));
+        self.questions.push(Question {
+            columns,
+            answer,
+            weight: 0.5,
+        });
     }
 
     /// `pictures`: `[batch, d]`, `texts`: `[texts, d]`, both unit rows; `scale`: a scalar.
-    pub fn loss(&self, pictures: &Tensor, texts: &Tensor, scale: &Tensor, cells: &[Cell]) -> Tensor {
+    pub fn loss(
+        &self,
+        pictures: &Tensor,
+        texts: &Tensor,
+        scale: &Tensor,
+        cells: &[Cell],
+    ) -> Tensor {
         let directions = unit(&self.average().matmul(texts)); // [directions, d]
         let logits = pictures.matmul(&directions.tr()) * scale; // [batch, directions]
         let mut loss = Tensor::zeros([], (Kind::Float, pictures.device()));
@@ -128,13 +176,21 @@ impl Questions {
             let (rows, answers): (Vec<i64>, Vec<i64>) = cells
                 .iter()
                 .enumerate()
-                .filter_map(|(row, &cell)| (question.answer)(cell).map(|answer| (row as i64, answer as i64)))
+                .filter_map(|(row, &cell)| {
+                    (question.answer)(cell).map(|answer| (row as i64, answer as i64))
+                })
                 .unzip();
             if rows.is_empty() {
                 continue;
             }
-            let columns: Vec<i64> = question.columns.iter().map(|&column| column as i64).collect();
-            let asked = logits.index_select(0, &Tensor::from_slice(&rows)).index_select(1, &Tensor::from_slice(&columns));
+            let columns: Vec<i64> = question
+                .columns
+                .iter()
+                .map(|&column| column as i64)
+                .collect();
+            let asked = logits
+                .index_select(0, &Tensor::from_slice(&rows))
+                .index_select(1, &Tensor::from_slice(&columns));
             loss += question.weight * asked.cross_entropy_for_logits(&Tensor::from_slice(&answers));
         }
         loss + FREE_WEIGHT * self.free_loss(&logits, cells)
@@ -160,7 +216,11 @@ impl Questions {
             let right = cells.iter().filter(|&&cell| holds(cell)).count();
             if right > 0 && right < cells.len() {
                 columns.push(direction as i64);
-                targets.extend(cells.iter().map(|&cell| if holds(cell) { 1.0 / right as f32 } else { 0.0 }));
+                targets.extend(
+                    cells
+                        .iter()
+                        .map(|&cell| if holds(cell) { 1.0 / right as f32 } else { 0.0 }),
+                );
             }
         }
         if columns.is_empty() {
@@ -168,7 +228,10 @@ impl Questions {
         }
         let rows = columns.len() as i64;
         let targets = Tensor::from_slice(&targets).view([rows, cells.len() as i64]);
-        let chances = logits.index_select(1, &Tensor::from_slice(&columns)).tr().log_softmax(1, Kind::Float);
+        let chances = logits
+            .index_select(1, &Tensor::from_slice(&columns))
+            .tr()
+            .log_softmax(1, Kind::Float);
         -(targets * chances).sum(Kind::Float) / rows as f64
     }
 }
@@ -189,10 +252,16 @@ fn shown(place: Option<Anatomy>, cell: Cell) -> bool {
 
 fn fill(templates: &[&str], phrases: &[&str], rng: &mut impl Rng) -> String {
     let phrase = phrases.choose(rng).copied().unwrap_or_default();
-    templates.choose(rng).map_or_else(String::new, |template| template.replace("{}", phrase))
+    templates
+        .choose(rng)
+        .map_or_else(String::new, |template| template.replace("{}", phrase))
 }
 
 /// Now and then a word that no vocabulary has goes before a text, so that the model learns to read past it.
 fn smudge(text: String, rng: &mut impl Rng) -> String {
-    if rng.random_bool(0.05) { format!("zzz {text}") } else { text }
+    if rng.random_bool(0.05) {
+        format!("zzz {text}")
+    } else {
+        text
+    }
 }
