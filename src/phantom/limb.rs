@@ -227,8 +227,8 @@ fn snap(bone: &mut Bone, place: f32, dice: &mut Dice) {
     bone.broken = Some(Break {
         place,
         slant: dice.between(-0.75, 0.75),
-        gap: dice.between(0.030, 0.055),
-        step: dice.sign() * bone.shaft * dice.between(0.45, 1.1),
+        gap: dice.between(0.036, 0.062),
+        step: dice.sign() * (bone.shaft * dice.between(0.55, 1.15)).max(0.05),
         lean: dice.between(-0.12, 0.12),
         key: dice.bits(),
     });

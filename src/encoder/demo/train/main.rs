@@ -1,7 +1,7 @@
 //! Trains the demo model: a small CLIP on phantoms and captions, from random weights, with a fixed seed.
 //!
 //! ```text
-//! cargo run --example train-demo -- DIR [STEPS]
+//! cargo run --example train-demo -- DIR [STEPS [EARLIER]]
 //! ```
 //!
 //! writes `config.json`, `tokenizer.json`, `preprocessor_config.json` and `model.safetensors` (f16) to DIR, a
@@ -28,13 +28,13 @@ use pool::Pool;
 use questions::Questions;
 
 const SEED: u64 = 20_260_131;
-const POOL: usize = 21_000;
+const POOL: usize = 18_000;
 const UNSEEN: usize = 420;
 /// Pairs of pictures in a step.
 const PAIRS: usize = 16;
 /// Weight of the loss that says where a finding is.
-const FINDER_WEIGHT: f64 = 4.0;
-const STEPS: usize = 4_500;
+const FINDER_WEIGHT: f64 = 8.0;
+const STEPS: usize = 6_000;
 const WARM_UP: usize = 200;
 const LEARNING_RATE: f64 = 1.0e-3;
 const WEIGHT_DECAY: f64 = 0.05;
@@ -43,7 +43,7 @@ const HIGHEST_SCALE: f64 = 100.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("usage: train-demo DIR [STEPS]")?);
+    let folder = PathBuf::from(arguments.next().ok_or("usage: train-demo DIR [STEPS [EARLIER]]")?);
     let steps: usize = arguments.next().map_or(Ok(STEPS), |text| text.parse())?;
     std::fs::create_dir_all(&folder)?;
     // Matrices this small do not pay for a second thread: waiting for each other, two take longer than one.
@@ -69,6 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let store = nn::VarStore::new(tch::Device::Cpu);
     let clip = model::build(&store, &config_json)?;
+    if let Some(earlier) = arguments.next() {
+        model::import(&store, &PathBuf::from(earlier).join("model.safetensors"))?;
+    }
     let mut optimizer = nn::AdamW {
         wd: WEIGHT_DECAY,
         beta2: 0.98,

@@ -10,10 +10,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor, nn};
 
-/// Side of a picture: 64 patches.
+/// Side of a picture: 36 patches.
 pub const SIDE: i64 = 96;
 /// Side of a patch.
-pub const PATCH: i64 = 12;
+pub const PATCH: i64 = 16;
 const WIDTH: i64 = 128;
 const HEADS: i64 = 4;
 const VISION_LAYERS: i64 = 4;
@@ -107,7 +107,7 @@ pub fn tokenizer_json(vocabulary: &[String]) -> String {
     format!("{tokenizer:#}\n")
 }
 
-/// A model with random weights (Radford et al. 2021, initialisation) that live in the store.
+/// A model that lives in the store: random weights as Radford et al. 2021, filters and positions as below.
 pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Error>> {
     let config: ClipConfig = serde_json::from_str(config_json)?;
     let vocabulary = serde_json::from_str::<Value>(config_json)?["text_config"]["vocab_size"]
@@ -120,18 +120,9 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Er
     let w = WIDTH as f64;
     let thin = w.powf(-0.5);
     maker.normal("vision_model.embeddings.class_embedding", &[WIDTH], thin);
-    let fan = ((3 * PATCH * PATCH) as f64).powf(-0.5);
-    maker.normal(
-        "vision_model.embeddings.patch_embedding.weight",
-        &[WIDTH, 3, PATCH, PATCH],
-        fan,
-    );
+    maker.filled("vision_model.embeddings.patch_embedding.weight", &[WIDTH, 3, PATCH, PATCH], &waves());
     let patches = (SIDE / PATCH).pow(2) + 1;
-    maker.normal(
-        "vision_model.embeddings.position_embedding.weight",
-        &[patches, WIDTH],
-        0.02,
-    );
+    maker.filled("vision_model.embeddings.position_embedding.weight", &[patches, WIDTH], &places());
     maker.norm("vision_model.pre_layrnorm");
     maker.blocks("vision_model", VISION_LAYERS);
     maker.norm("vision_model.post_layernorm");
@@ -153,6 +144,41 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Er
     Ok(Clip::new(&config, Weights::from_tensors(maker.made))?)
 }
 
+/// The first filters: the slowest waves of the cosine transform, each the stronger the faster it is. Pictures have
+/// little of the fast ones, so all filters answer equally; random filters see little but the mean brightness.
+fn waves() -> Vec<f32> {
+    let mut waves: Vec<(i64, i64)> = (0..PATCH).flat_map(|v| (0..PATCH).map(move |u| (u, v))).collect();
+    waves.sort_by_key(|&(u, v)| (u * u + v * v, u));
+    let side = PATCH as f64;
+    let wave = |n: i64, x: i64| (std::f64::consts::PI * n as f64 * (x as f64 + 0.5) / side).cos();
+    let mut filters = Vec::new();
+    for &(u, v) in waves.iter().cycle().take(WIDTH as usize) {
+        let norm = [u, v].iter().map(|&n| if n == 0 { 1.0 / side } else { 2.0 / side }).product::<f64>().sqrt();
+        // Grey is spread over the three channels.
+        let gain = norm * (0.1 + 0.12 * ((u * u + v * v) as f64).sqrt()) / 3.0;
+        for _channel in 0..3 {
+            filters.extend((0..PATCH * PATCH).map(|at| (gain * wave(u, at % PATCH) * wave(v, at / PATCH)) as f32));
+        }
+    }
+    filters
+}
+
+/// The first position embeddings: sines of row and column; the class token, which comes first, has none.
+fn places() -> Vec<f32> {
+    const AMPLITUDE: f64 = 0.5;
+    let (side, quarter) = (SIDE / PATCH, WIDTH / 4);
+    let mut table = vec![0.0; WIDTH as usize];
+    for place in 0..side * side {
+        for axis in [place % side, place / side] {
+            for index in 0..quarter {
+                let angle = axis as f64 * 1.5 * 0.05_f64.powf(index as f64 / quarter as f64);
+                table.extend([(AMPLITUDE * angle.sin()) as f32, (AMPLITUDE * angle.cos()) as f32]);
+            }
+        }
+    }
+    table
+}
+
 /// Makes the variables by their names in the file.
 struct Maker<'a> {
     store: &'a nn::VarStore,
@@ -172,6 +198,12 @@ impl Maker<'_> {
 
     fn normal(&mut self, name: &str, shape: &[i64], stdev: f64) {
         self.variable(name, shape, nn::Init::Randn { mean: 0.0, stdev });
+    }
+
+    fn filled(&mut self, name: &str, shape: &[i64], values: &[f32]) {
+        self.variable(name, shape, nn::Init::Const(0.0));
+        let values = Tensor::from_slice(values).view(shape);
+        tch::no_grad(|| self.made[name].shallow_clone().copy_(&values));
     }
 
     fn norm(&mut self, name: &str) {
@@ -236,6 +268,16 @@ impl Finder {
 /// Rows as unit vectors.
 pub fn unit(x: &Tensor) -> Tensor {
     x / x.norm_scalaropt_dim(2.0, [-1_i64].as_slice(), true)
+}
+
+/// Replaces the store's variables by those of an earlier training.
+pub fn import(store: &nn::VarStore, path: &Path) -> Result<(), Box<dyn Error>> {
+    let earlier: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
+    for (name, variable) in store.variables() {
+        let values = earlier.get(&name).ok_or_else(|| format!("{}: no `{name}`", path.display()))?;
+        tch::no_grad(|| variable.shallow_clone().f_copy_(values))?;
+    }
+    Ok(())
 }
 
 /// Writes the store's variables as f16 safetensors.

@@ -19,7 +19,8 @@ use super::questions::place;
 
 /// Drawn in pairs of one patient that differ in the finding alone: what tells them apart is nothing else. Limbs come
 /// more often, for fractures are the hardest.
-const PAIRS: [(Anatomy, [Condition; 2]); 8] = [
+const PAIRS: [(Anatomy, [Condition; 2]); 9] = [
+    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
     (Anatomy::Chest, [Condition::Normal, Condition::Pneumonia]),
     (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
     (Anatomy::Head, [Condition::Normal, Condition::Tumor]),
