@@ -1,5 +1,6 @@
 //! What runs without a screen: one file per command.
 
+pub mod browse;
 pub mod classify;
 pub mod completions;
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod inspect;
 mod progress;
 pub mod prompts;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +46,10 @@ pub struct Fault {
     pub message: String,
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` calls"
+)]
 impl Fault {
     /// A wrong command line or settings file.
     pub fn usage(message: impl ToString) -> Self {
@@ -85,6 +91,8 @@ pub struct Setup {
     pub log_level: tracing::Level,
     /// The user's folders.
     pub folders: Option<Folders>,
+    /// Keys that were bound anew.
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Setup {
@@ -111,6 +119,7 @@ impl Setup {
                 .parse()
                 .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
             folders: Folders::new(),
+            keys: config.keys,
         })
     }
 

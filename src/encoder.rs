@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod clip;
 pub mod demo;
 mod preprocess;
+mod resample;
 mod tokenize;
 mod torch;
 mod transformer;

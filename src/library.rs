@@ -139,13 +139,11 @@ pub fn record(
 /// A path as text, and its bytes in base64 where the text is not exact.
 pub fn name(path: &Path) -> (String, Option<String>) {
     let bytes = path.as_os_str().as_bytes();
-    match std::str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => {
-            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-            (String::from_utf8_lossy(bytes).into_owned(), Some(encoded))
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return (text.to_owned(), None);
     }
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    (String::from_utf8_lossy(bytes).into_owned(), Some(encoded))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Chooses what to run.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,6 +12,7 @@ fn main() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !medivision_tui::media::contained_panic() {
+            medivision_tui::terminal::restore();
             usual(info);
         }
     }));
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<u8, Fault> {
     let setup = Setup::new(&cli.global)?;
     match &cli.command {
-        None => Err(Fault::usage("TUI pending")),
+        None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
         Some(Command::Watch(_)) => Err(Fault::usage("watch pending")),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),

@@ -319,6 +319,10 @@ impl<W: Write> Printer<W> {
 }
 
 /// A reader that has seen enough (`| head`) is no failure; the command ends.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `or_else` calls"
+)]
 fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     if error.kind() == ErrorKind::BrokenPipe {
         leave_now(exit::OK);

@@ -1,11 +1,12 @@
 //! A picture of any size becomes the square of bytes that a model was trained on.
 
+use std::ops::Range;
 use std::path::Path;
 
-use fast_image_resize as fr;
 use serde::{Deserialize, Serialize};
 
 use super::EncoderError;
+use super::resample::{Filter, Side, resample};
 use crate::media::{Picture, Pixels};
 
 /// A prepared picture: RGB bytes, `height × width × 3`, before normalisation.
@@ -38,7 +39,7 @@ pub struct Preprocess {
     height: usize,
     /// Shortest side before the crop; differs from the crop in few models.
     shortest: usize,
-    filter: fr::FilterType,
+    filter: Filter,
     fit: Fit,
     rescale: f32,
     mean: [f32; 3],
@@ -81,7 +82,7 @@ struct Config {
 
 /// CLIP's published normalisation.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_1];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl Preprocess {
     /// Reads `preprocessor_config.json` or `processor_config.json`; `path` is for the messages.
@@ -172,23 +173,36 @@ impl Preprocess {
 
     /// Resizes as Pillow does (antialiased, bytes between the passes), then crops, pads or neither.
     pub fn apply(&self, picture: &Picture) -> Result<Input, EncoderError> {
-        let (w, h) = self.scaled(picture.width as usize, picture.height as usize);
-        let resized = resize(picture, w, h, self.filter)?;
-        let (target_w, target_h) = (self.width, self.height);
-        let mut out = vec![0_u8; target_w * target_h * 3];
-        // Where the resized picture's corner lies in the target; negative where it is cut.
-        let left = offset(w, target_w);
-        let top = offset(h, target_h);
-        for y in 0..target_h {
-            let Some(row) = inside(y, top, h) else {
-                continue;
-            };
-            for x in 0..target_w {
-                let Some(column) = inside(x, left, w) else {
-                    continue;
-                };
-                let to = (y * target_w + x) * 3;
-                out[to..to + 3].copy_from_slice(&resized.rgb(row * w + column));
+        let (from_w, from_h) = (picture.width as usize, picture.height as usize);
+        let (channels, bytes) = match &picture.pixels {
+            Pixels::Luma(bytes) => (1, bytes),
+            Pixels::Rgb(bytes) => (3, bytes),
+        };
+        if from_w == 0 || from_h == 0 || bytes.len() != from_w * from_h * channels {
+            return Err(EncoderError::Unsupported(format!(
+                "a picture of {from_w}×{from_h} with {} bytes cannot be resized",
+                bytes.len()
+            )));
+        }
+        let (w, h) = self.scaled(from_w, from_h);
+        let (x, y) = (Place::new(w, self.width), Place::new(h, self.height));
+        let side = |from, to, place: &Place| Side {
+            from,
+            to,
+            kept: place.kept.clone(),
+        };
+        let (columns, rows) = (side(from_w, w, &x), side(from_h, h, &y));
+        let part = resample(bytes, channels, &columns, &rows, self.filter);
+        let mut out = vec![0_u8; self.width * self.height * 3];
+        for (row, samples) in part.chunks_exact(x.kept.len() * channels).enumerate() {
+            let at = ((y.at + row) * self.width + x.at) * 3;
+            let target = &mut out[at..at + x.kept.len() * 3];
+            if channels == 3 {
+                target.copy_from_slice(samples);
+            } else {
+                for (pixel, &sample) in target.chunks_exact_mut(3).zip(samples) {
+                    pixel.fill(sample);
+                }
             }
         }
         Ok(Input(out))
@@ -212,73 +226,31 @@ impl Preprocess {
     }
 }
 
-/// Pillow's numbers for its filters.
-fn filter(number: u8) -> Result<fr::FilterType, String> {
-    Ok(match number {
-        1 => fr::FilterType::Lanczos3,
-        2 => fr::FilterType::Bilinear,
-        3 => fr::FilterType::CatmullRom, // Pillow's BICUBIC has a = -0.5
-        4 => fr::FilterType::Box,
-        5 => fr::FilterType::Hamming,
-        other => return Err(format!("resample = {other} is not supported")),
-    })
+/// Which part of a resized side is kept, and where it begins in the target.
+struct Place {
+    kept: Range<usize>,
+    at: usize,
 }
 
-/// transformers: `top = (height - crop) // 2`, and for a picture smaller than the crop the padding's ceiling half
-/// comes first.
-fn offset(size: usize, target: usize) -> isize {
-    if size >= target {
-        -(((size - target) / 2) as isize)
-    } else {
-        (target - size).div_ceil(2) as isize
-    }
-}
-
-fn inside(at: usize, offset: isize, size: usize) -> Option<usize> {
-    usize::try_from(at as isize - offset)
-        .ok()
-        .filter(|&n| n < size)
-}
-
-enum Resized {
-    Luma(Vec<u8>),
-    Rgb(Vec<u8>),
-}
-
-impl Resized {
-    fn rgb(&self, index: usize) -> [u8; 3] {
-        match self {
-            Self::Luma(v) => [v[index]; 3],
-            Self::Rgb(v) => [v[index * 3], v[index * 3 + 1], v[index * 3 + 2]],
+impl Place {
+    /// transformers: the crop begins at `(size - target) // 2`; around a picture smaller than the target, the larger
+    /// half of the padding comes first.
+    fn new(size: usize, target: usize) -> Self {
+        if size >= target {
+            let first = (size - target) / 2;
+            Self {
+                kept: first..first + target,
+                at: 0,
+            }
+        } else {
+            Self {
+                kept: 0..size,
+                at: (target - size).div_ceil(2),
+            }
         }
     }
 }
 
-fn resize(
-    picture: &Picture,
-    w: usize,
-    h: usize,
-    filter: fr::FilterType,
-) -> Result<Resized, EncoderError> {
-    let fault = |error: &dyn std::fmt::Display| {
-        EncoderError::Unsupported(format!("the picture cannot be resized: {error}"))
-    };
-    let (kind, bytes) = match &picture.pixels {
-        Pixels::Luma(v) => (fr::PixelType::U8, v),
-        Pixels::Rgb(v) => (fr::PixelType::U8x3, v),
-    };
-    let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind)
-        .map_err(|e| fault(&e))?;
-    let mut target = fr::images::Image::new(w as u32, h as u32, kind);
-    let options = fr::ResizeOptions::new()
-        .resize_alg(fr::ResizeAlg::Convolution(filter))
-        .use_alpha(false);
-    fr::Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|e| fault(&e))?;
-    let bytes = target.into_vec();
-    Ok(match kind {
-        fr::PixelType::U8 => Resized::Luma(bytes),
-        _ => Resized::Rgb(bytes),
-    })
+fn filter(number: u8) -> Result<Filter, String> {
+    Filter::numbered(number).ok_or_else(|| format!("resample = {number} is not supported"))
 }

@@ -200,7 +200,7 @@ mod tests {
             error.contains("`a`") && error.contains("[2, 3]") && error.contains("[3, 2]"),
             "{error}"
         );
-        weights.take("a", &[2, 3]).unwrap();
+        let _ = weights.take("a", &[2, 3]).unwrap();
         let error = weights.finish().err().unwrap().to_string();
         assert!(error.contains("`b`"), "{error}");
     }

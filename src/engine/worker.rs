@@ -36,13 +36,16 @@ pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
     }
 }
 
+/// A frame and what is known of it.
+type FrameResult = (u32, Result<Verdict, Failure>);
+
 struct Worker<'a> {
     shared: &'a Shared,
     encoder: Box<dyn Encoder>,
     /// One per prompt set, in their order.
     scorers: Vec<Scorer>,
     /// Results of files with several frames, of which more are to come.
-    partial: HashMap<*const Opened, Vec<(u32, Result<Verdict, Failure>)>>,
+    partial: HashMap<*const Opened, Vec<FrameResult>>,
     /// Pictures a second; `None` before the first batch.
     rate: Option<f64>,
     /// Lowered when memory runs out.
@@ -230,11 +233,7 @@ impl<'a> Worker<'a> {
     }
 
     /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
-    fn outcomes(
-        &self,
-        file: &Opened,
-        results: Vec<(u32, Result<Verdict, Failure>)>,
-    ) -> Vec<Outcome> {
+    fn outcomes(&self, file: &Opened, results: Vec<FrameResult>) -> Vec<Outcome> {
         let set = self.set_of(file);
         let provenance = Provenance {
             card: self.encoder.card(),

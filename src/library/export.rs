@@ -79,6 +79,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// For output that is appended to a file which has its header already.
+    #[must_use]
     pub fn without_header(mut self) -> Self {
         self.started = true;
         self

@@ -1,0 +1,155 @@
+//! The rooms of the house: dependencies point downwards only. See the crate's documentation for the map.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Layers from the bottom; a room may use its own layer and those below.
+const LAYERS: [&[&str]; 6] = [
+    &["config", "media", "prompts", "scoring", "phantom"],
+    &["encoder"],
+    &["engine", "library", "watch"],
+    &["app"],
+    &["ui"],
+    &[
+        "cli", "commands", "preview", "runtime", "terminal", "main", "lib",
+    ],
+];
+
+/// Where a crate may be named; it stays out of every other room.
+const CONFINED: [(&str, &[&str]); 5] = [
+    ("tch", &["encoder"]),
+    ("tokenizers", &["encoder"]),
+    ("notify", &["watch"]),
+    (
+        "ratatui_image",
+        &["app", "ui", "preview", "terminal", "runtime"],
+    ),
+    ("ratatui", &["ui", "preview", "terminal", "runtime"]),
+];
+
+struct Source {
+    path: PathBuf,
+    room: String,
+    /// Code without comments and without its unit tests.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("src is readable") {
+            let path = entry.expect("src is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+                let relative = path.strip_prefix(&root).expect("below src");
+                let first = relative.iter().next().expect("a name").to_string_lossy();
+                let room = first.trim_end_matches(".rs").to_owned();
+                let text = fs::read_to_string(&path).expect("sources are UTF-8");
+                let code = text
+                    .split("#[cfg(test)]\nmod tests {")
+                    .next()
+                    .unwrap_or_default();
+                let code = code
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("//"));
+                found.push(Source {
+                    code: code.collect::<Vec<_>>().join("\n"),
+                    path,
+                    room,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn layer(room: &str) -> usize {
+    LAYERS
+        .iter()
+        .position(|rooms| rooms.contains(&room))
+        .unwrap_or_else(|| {
+            panic!("`{room}` is in no layer: give it a place in LAYERS and in src/lib.rs")
+        })
+}
+
+/// Rooms that the code names through `crate::` (or the library's name in `main`), also inside braces.
+fn named(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for start in ["crate::", "medivision_tui::"] {
+        for (at, _) in code.match_indices(start) {
+            let rest = &code[at + start.len()..];
+            let mut add = |text: &str| {
+                let name: String = text
+                    .trim()
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if !name.is_empty() {
+                    rooms.insert(name);
+                }
+            };
+            match rest.strip_prefix('{') {
+                Some(list) => list
+                    .split('}')
+                    .next()
+                    .unwrap_or_default()
+                    .split(',')
+                    .for_each(&mut add),
+                None => add(rest),
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn arrows_point_downwards() {
+    let sources = sources();
+    let rooms: BTreeSet<&str> = sources.iter().map(|s| s.room.as_str()).collect();
+    assert!(rooms.len() > 8, "the sources were found: {rooms:?}");
+    let mut faults = Vec::new();
+    for source in &sources {
+        let own = layer(&source.room);
+        for room in named(&source.code)
+            .iter()
+            .filter(|room| rooms.contains(room.as_str()))
+        {
+            if layer(room) > own {
+                faults.push(format!(
+                    "{} uses crate::{room}, which is above it",
+                    source.path.display()
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn crates_stay_in_their_rooms() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        for (name, allowed) in CONFINED {
+            let uses = source.code.match_indices(name).any(|(at, _)| {
+                let before = source.code[..at].chars().next_back();
+                let whole = !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
+                whole && source.code[at + name.len()..].starts_with("::")
+            });
+            if uses && !allowed.contains(&source.room.as_str()) {
+                faults.push(format!("{} names {name}", source.path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn an_upward_arrow_would_be_seen() {
+    let rooms = named("use crate::{app::Msg, media};\nfn f() { crate::engine::x() }");
+    assert_eq!(rooms, ["app", "engine", "media"].map(str::to_owned).into());
+    assert!(layer("ui") > layer("app") && layer("engine") > layer("encoder"));
+}
