@@ -7,6 +7,19 @@ use clap::Parser;
 use medivision_tui::cli::{Cli, Command};
 use medivision_tui::commands::{self, Fault, Setup, exit};
 
+/// libtorch's threads would spin while they wait for each other, and so take the cores from the decoders. libgomp
+/// reads how to wait when it is loaded, which is before `main`; this runs before that. A user's own setting stays.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static WAIT_PASSIVELY: extern "C" fn() = {
+    extern "C" fn set() {
+        // SAFETY: both are C strings; no other thread exists yet.
+        unsafe { libc::setenv(c"OMP_WAIT_POLICY".as_ptr(), c"PASSIVE".as_ptr(), 0) };
+    }
+    set
+};
+
 fn main() -> ExitCode {
     // Decoders of damaged files may panic; that is contained and must not reach the screen.
     let usual = std::panic::take_hook();
