@@ -68,7 +68,12 @@ impl Screen for Cells {
         let buffer = self.terminal.backend().buffer();
         let width = usize::from(buffer.area.width);
         let rows = buffer.content.chunks(width);
-        let text = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n");
+        let text = rows.map(|row| {
+            row.iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect::<String>()
+                + "\n"
+        });
         *self.seen.text.lock().expect("whole") = text.collect();
         self.seen.drawn.notify_waiters();
         Ok(())
@@ -115,7 +120,16 @@ impl Encoder for Fake {
     /// The first condition asked about lies where every picture lies.
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let found = |text: &String| text.contains("pneumonia") || text.contains("lung");
-        Ok(texts.iter().map(|text| if found(text) { vec![1.0, 0.0] } else { vec![0.0, 1.0] }).collect())
+        Ok(texts
+            .iter()
+            .map(|text| {
+                if found(text) {
+                    vec![1.0, 0.0]
+                } else {
+                    vec![0.0, 1.0]
+                }
+            })
+            .collect())
     }
 
     fn unknown_words(&self, _: &[String]) -> Vec<String> {
@@ -138,8 +152,15 @@ impl Keys {
 }
 
 /// Runs the interface on `root` while `script` plays; whether the engine could be joined in time.
-fn play<F: Future<Output = ()>>(root: &Path, behaviour: Option<Behaviour>, script: impl FnOnce(Keys, Seen) -> F) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+fn play<F: Future<Output = ()>>(
+    root: &Path,
+    behaviour: Option<Behaviour>,
+    script: impl FnOnce(Keys, Seen) -> F,
+) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("starts");
     let settings = Settings {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
@@ -169,10 +190,16 @@ fn play<F: Future<Output = ()>>(root: &Path, behaviour: Option<Behaviour>, scrip
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     let seen = Seen::default();
     let Ok(terminal) = Terminal::new(TestBackend::new(100, 30));
-    let mut screen = Cells { terminal, seen: seen.clone() };
+    let mut screen = Cells {
+        terminal,
+        seen: seen.clone(),
+    };
     runtime.block_on(async {
         let mut interface = Loop::start(setup, &mut screen).expect("drawn");
-        let drawing = Drawing { graphics: Graphics::Halfblocks, picker: Picker::halfblocks() };
+        let drawing = Drawing {
+            graphics: Graphics::Halfblocks,
+            picker: Picker::halfblocks(),
+        };
         services.draw_with(drawing).expect("starts");
         let (sender, input) = unbounded();
         let running = interface.run(&mut services, received, &mut screen, input);
@@ -184,7 +211,9 @@ fn play<F: Future<Output = ()>>(root: &Path, behaviour: Option<Behaviour>, scrip
 
 fn picture(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
-    image::GrayImage::from_pixel(9, 7, image::Luma([80])).save(&path).expect("written");
+    image::GrayImage::from_pixel(9, 7, image::Luma([80]))
+        .save(&path)
+        .expect("written");
     path
 }
 
@@ -200,16 +229,24 @@ fn folder(count: usize) -> tempfile::TempDir {
 #[test]
 fn what_is_there_is_classified_and_shown() {
     let folder = folder(3);
-    let joined = play(folder.path(), Some(Behaviour::Answer), async |keys, seen| {
-        seen.until("three results", |screen| screen.matches(" pneumonia").count() >= 4).await;
-        keys.letter('j');
-        seen.shows(" 2/3 ").await;
-        keys.letter('?');
-        seen.shows("Help").await;
-        keys.press(KeyCode::Esc);
-        seen.until("the list again", |screen| !screen.contains("Help")).await;
-        keys.letter('q');
-    });
+    let joined = play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.until("three results", |screen| {
+                screen.matches(" pneumonia").count() >= 4
+            })
+            .await;
+            keys.letter('j');
+            seen.shows(" 2/3 ").await;
+            keys.letter('?');
+            seen.shows("Help").await;
+            keys.press(KeyCode::Esc);
+            seen.until("the list again", |screen| !screen.contains("Help"))
+                .await;
+            keys.letter('q');
+        },
+    );
     assert!(joined);
 }
 
@@ -217,23 +254,30 @@ fn what_is_there_is_classified_and_shown() {
 fn a_file_that_arrives_is_classified_without_moving_the_cursor() {
     let folder = folder(2);
     let path = folder.path().to_owned();
-    play(folder.path(), Some(Behaviour::Answer), async |keys, seen| {
-        seen.shows("watching").await;
-        keys.letter('j');
-        seen.shows(" 2/2 ").await;
-        let whole = picture(&path, ".0a.png");
-        std::fs::rename(whole, path.join("0a.png")).expect("renamed");
-        seen.shows("0a.png").await;
-        seen.shows(" 3/3 ").await; // the same file, one row further down
-        seen.until("its result", |screen| {
-            screen.lines().any(|line| line.contains("0a.png") && line.contains("pneumonia"))
-        })
-        .await;
-        std::fs::remove_file(path.join("0a.png")).expect("removed");
-        seen.until("its end", |screen| !screen.contains("0a.png")).await;
-        seen.shows(" 2/2 ").await;
-        keys.letter('q');
-    });
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.shows("watching").await;
+            keys.letter('j');
+            seen.shows(" 2/2 ").await;
+            let whole = picture(&path, ".0a.png");
+            std::fs::rename(whole, path.join("0a.png")).expect("renamed");
+            seen.shows("0a.png").await;
+            seen.shows(" 3/3 ").await; // the same file, one row further down
+            seen.until("its result", |screen| {
+                screen
+                    .lines()
+                    .any(|line| line.contains("0a.png") && line.contains("pneumonia"))
+            })
+            .await;
+            std::fs::remove_file(path.join("0a.png")).expect("removed");
+            seen.until("its end", |screen| !screen.contains("0a.png"))
+                .await;
+            seen.shows(" 2/2 ").await;
+            keys.letter('q');
+        },
+    );
 }
 
 #[test]
@@ -263,12 +307,16 @@ fn a_model_that_panics_fails_its_files_and_not_the_program() {
 fn a_slow_model_holds_neither_the_keys_nor_the_end() {
     let folder = folder(3);
     let (hold, until) = crossbeam_channel::bounded::<()>(0);
-    let joined = play(folder.path(), Some(Behaviour::Wait(until)), async |keys, seen| {
-        seen.shows("queued").await;
-        keys.letter('j');
-        seen.shows(" 2/3 ").await;
-        keys.letter('q');
-    });
+    let joined = play(
+        folder.path(),
+        Some(Behaviour::Wait(until)),
+        async |keys, seen| {
+            seen.shows("queued").await;
+            keys.letter('j');
+            seen.shows(" 2/3 ").await;
+            keys.letter('q');
+        },
+    );
     assert!(!joined, "the pass is left behind");
     drop(hold);
 }
@@ -277,24 +325,34 @@ fn a_slow_model_holds_neither_the_keys_nor_the_end() {
 fn a_damaged_file_says_why() {
     let folder = folder(1);
     std::fs::write(folder.path().join("bad.png"), b"\x89PNG\r\n\x1a\n rubbish").expect("written");
-    play(folder.path(), Some(Behaviour::Answer), async |keys, seen| {
-        keys.letter('G');
-        seen.until("the failure", |screen| {
-            screen.lines().any(|line| line.contains("bad.png") && line.contains("failed"))
-        })
-        .await;
-        keys.letter('e');
-        seen.shows("PNG").await;
-        keys.press(KeyCode::Esc);
-        keys.letter('q');
-    });
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            keys.letter('G');
+            seen.until("the failure", |screen| {
+                screen
+                    .lines()
+                    .any(|line| line.contains("bad.png") && line.contains("failed"))
+            })
+            .await;
+            keys.letter('e');
+            seen.shows("PNG").await;
+            keys.press(KeyCode::Esc);
+            keys.letter('q');
+        },
+    );
 }
 
 #[test]
 fn the_end_of_the_input_is_the_end_of_the_program() {
     let folder = folder(1);
-    play(folder.path(), Some(Behaviour::Answer), async |keys, seen| {
-        seen.shows("0.png").await;
-        drop(keys);
-    });
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.shows("0.png").await;
+            drop(keys);
+        },
+    );
 }
