@@ -251,7 +251,7 @@ fn facts(record: &Record) -> Vec<Detail> {
     };
     let mut lines = Vec::new();
     let mut fact = |name, value: Option<String>| {
-        lines.extend(value.map(|value| Detail::Fact(name, text::safe_str(&value))))
+        lines.extend(value.map(|value| Detail::Fact(name, text::safe_str(&value))));
     };
     fact("model", Some(record.model.clone()));
     fact("prompts", Some(record.prompts.clone()));

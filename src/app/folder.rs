@@ -178,7 +178,7 @@ impl Folder {
                 self.cursor = at;
             }
             None if self.pinned => {
-                self.cursor = self.cursor.min(self.visible.len().saturating_sub(1))
+                self.cursor = self.cursor.min(self.visible.len().saturating_sub(1));
             }
             None => self.cursor = 0,
         }

@@ -130,7 +130,7 @@ fn spans(
     let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
     let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
     spans.extend(name_spans(
-        pad(&shown, name_width),
+        &pad(&shown, name_width),
         name_style(model, file, under_cursor, looks),
     ));
     spans.extend(match (file.kind, state) {
@@ -153,24 +153,24 @@ fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
 }
 
 /// The name has the style, not the blanks behind it.
-fn name_spans(name: String, style: Style) -> [Span<'static>; 2] {
+fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
     let text = name.trim_end().to_owned();
-    let blanks = " ".repeat(width(&name) - width(&text));
+    let blanks = " ".repeat(width(name) - width(&text));
     [Span::styled(text, style), Span::raw(blanks)]
 }
 
 fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
     let standing = model.results.get(&file.path).map(FileState::standing);
     if under_cursor {
-        looks.cursor()
+        Looks::cursor()
     } else if file.kind == EntryKind::Folder {
         looks.plain_blue()
     } else if model.is_other(file) || standing == Some(Standing::NoPicture) {
         looks.dim()
     } else if model.fresh.contains(&file.path) {
-        looks.strong()
+        Looks::strong()
     } else {
-        looks.text()
+        Looks::text()
     }
 }
 
@@ -201,7 +201,7 @@ fn record_columns(
 ) -> Vec<Span<'static>> {
     let style = looks.standing(Some(standing));
     let rejected = standing == Standing::Rejected;
-    let text = if rejected { style } else { looks.text() };
+    let text = if rejected { style } else { Looks::text() };
     let probability = record.verdict.probability;
     let mut spans = Vec::new();
     if columns.label > 0 {

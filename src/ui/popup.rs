@@ -56,9 +56,9 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
 
 fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
     match text {
-        PopupLine::Subject(text) => Line::styled(text.clone(), looks.strong()),
+        PopupLine::Subject(text) => Line::styled(text.clone(), Looks::strong()),
         PopupLine::Kind(text) => Line::styled(format!("✗ {text}"), looks.wrong()),
-        PopupLine::Text(text) => Line::styled(text.clone(), looks.text()),
+        PopupLine::Text(text) => Line::styled(text.clone(), Looks::text()),
         PopupLine::Aside(text) => Line::styled(text.clone(), looks.dim()),
         PopupLine::Help(cells) => {
             let room = columns / cells.len().max(1);
@@ -78,7 +78,10 @@ fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
     match cell {
         HelpLine::Gap => vec![fill(0)],
         HelpLine::Heading(heading) => {
-            vec![Span::styled(*heading, looks.strong()), fill(width(heading))]
+            vec![
+                Span::styled(*heading, Looks::strong()),
+                fill(width(heading)),
+            ]
         }
         HelpLine::Binding(keys, what) => {
             let room = KEYS.min(columns / 3 + 1);

@@ -24,9 +24,8 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
                 frame,
             );
         }
-        Some(Err(_)) => {}
         None if model.wanted.is_some() => say(&[("loading …", true)], looks, area, frame),
-        None => {}
+        Some(Err(_)) | None => {}
     }
 }
 
@@ -63,7 +62,7 @@ fn say(paragraphs: &[(&str, bool)], looks: Looks, area: Rect, frame: &mut Frame)
     let lines: Vec<(String, bool)> = paragraphs.iter().flat_map(wrapped).collect();
     let top = usize::from(area.height).saturating_sub(lines.len()) / 2;
     for (i, (line, dim)) in lines.into_iter().enumerate() {
-        let style = if dim { looks.dim() } else { looks.text() };
+        let style = if dim { looks.dim() } else { Looks::text() };
         frame.render_widget(
             Line::styled(line, style).centered(),
             row(area, (top + i) as u16),

@@ -80,14 +80,14 @@ fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'st
                 format!("  {word}")
             };
             let text = cut_end(text, columns.saturating_sub(width(&symbol) + width(&word)));
-            let text = Span::styled(text, looks.strong());
+            let text = Span::styled(text, Looks::strong());
             Line::from(vec![
                 Span::styled(symbol, style),
                 text,
                 Span::styled(word, style),
             ])
         }
-        Detail::Text(text) => Line::styled(text.clone(), looks.text()),
+        Detail::Text(text) => Line::styled(text.clone(), Looks::text()),
         Detail::Aside(text) => Line::styled(text.clone(), looks.dim()),
         Detail::Warning(text) => Line::styled(text.clone(), looks.doubt()),
         Detail::Bar {

@@ -60,7 +60,7 @@ fn title(area: Area, left: &str, right: &str, focused: bool, looks: Looks, frame
     let name = if focused {
         looks.accent()
     } else {
-        looks.strong()
+        Looks::strong()
     };
     let fill = usize::from(row.width).saturating_sub(width(&left) + 3 + taken);
     let mut spans = vec![

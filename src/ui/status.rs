@@ -31,7 +31,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
                 looks.wrong(),
             )]
         }
-        Some(report) => vec![Span::styled(cut_end(&report.text, room), looks.text())],
+        Some(report) => vec![Span::styled(cut_end(&report.text, room), Looks::text())],
         None => parts(model, room, looks),
     });
     let used: usize = spans.iter().map(|span| width(&span.content)).sum();
@@ -48,7 +48,7 @@ type Part = (u8, Span<'static>);
 /// What fits of engine, queue and watch.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
-    all.extend(queue(model, looks));
+    all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
     let total = |parts: &[Part]| -> usize {
         let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
@@ -74,7 +74,7 @@ fn engine(model: &Model, looks: Looks) -> Vec<Part> {
     match &model.engine {
         EngineState::Loading => {
             let text = format!("{} loading model", spinner(model));
-            vec![(0, Span::styled(text, looks.text()))]
+            vec![(0, Span::styled(text, Looks::text()))]
         }
         EngineState::Failed(_) => vec![(0, Span::styled("✗ no model", looks.wrong()))],
         EngineState::Ready {
@@ -83,14 +83,14 @@ fn engine(model: &Model, looks: Looks) -> Vec<Part> {
             prompts,
             ..
         } => vec![
-            (0, Span::styled(cut_end(model, 24), looks.strong())),
-            (4, Span::styled(cut_end(device, 12), looks.text())),
-            (5, Span::styled(cut_end(prompts, 24), looks.text())),
+            (0, Span::styled(cut_end(model, 24), Looks::strong())),
+            (4, Span::styled(cut_end(device, 12), Looks::text())),
+            (5, Span::styled(cut_end(prompts, 24), Looks::text())),
         ],
     }
 }
 
-fn queue(model: &Model, looks: Looks) -> Vec<Part> {
+fn queue(model: &Model) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
         return Vec::new();
@@ -100,11 +100,11 @@ fn queue(model: &Model, looks: Looks) -> Vec<Part> {
         _ => String::new(),
     };
     let waiting = format!("{turning}{queued} queued");
-    let mut parts = vec![(1, Span::styled(waiting, looks.text()))];
+    let mut parts = vec![(1, Span::styled(waiting, Looks::text()))];
     if let Some(rate) = model.rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
         let digits = usize::from(rate < 9.95);
         let text = format!("{rate:.digits$} images/s");
-        parts.push((3, Span::styled(text, looks.text())));
+        parts.push((3, Span::styled(text, Looks::text())));
     }
     parts
 }
@@ -112,8 +112,8 @@ fn queue(model: &Model, looks: Looks) -> Vec<Part> {
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
     match &model.watch {
         WatchState::Starting => None,
-        WatchState::On { polling: false } => Some(Span::styled("watching", looks.text())),
-        WatchState::On { polling: true } => Some(Span::styled("polling", looks.text())),
+        WatchState::On { polling: false } => Some(Span::styled("watching", Looks::text())),
+        WatchState::On { polling: true } => Some(Span::styled("polling", Looks::text())),
         WatchState::Off => Some(Span::styled("not watching", looks.doubt())),
         WatchState::Failed(_) => Some(Span::styled("✗ not watching", looks.wrong())),
     }

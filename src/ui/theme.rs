@@ -34,12 +34,12 @@ impl Looks {
     }
 
     /// Running text.
-    pub(super) fn text(self) -> Style {
+    pub(super) fn text() -> Style {
         Style::new()
     }
 
     /// What matters most.
-    pub(super) fn strong(self) -> Style {
+    pub(super) fn strong() -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
@@ -77,8 +77,8 @@ impl Looks {
     }
 
     /// The name under the cursor.
-    pub(super) fn cursor(self) -> Style {
-        self.strong().add_modifier(Modifier::REVERSED)
+    pub(super) fn cursor() -> Style {
+        Self::strong().add_modifier(Modifier::REVERSED)
     }
 
     /// A folder's name, and a bar that says how much without saying how sure.
@@ -106,7 +106,7 @@ impl Looks {
             Some(Standing::Uncertain) => self.doubt(),
             Some(Standing::Failed) => self.wrong(),
             Some(Standing::Rejected | Standing::Queued | Standing::NoPicture) => self.dim(),
-            None => self.text(),
+            None => Self::text(),
         }
     }
 }

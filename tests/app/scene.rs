@@ -262,6 +262,7 @@ pub fn failure(kind: ErrorKind, message: &str) -> Outcome {
     })
 }
 
+#[allow(clippy::unnecessary_wraps)] // The engine's outcome, beside `failure`.
 /// A result: the four conditions of `general`, `label` first.
 pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
     let others = ["normal", "pneumonia", "tumor", "fracture"]
