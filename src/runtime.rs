@@ -134,7 +134,7 @@ impl Services {
                 );
             }
             Effect::Scan { root, generation } => {
-                folders::scan(root, generation, Arc::clone(&self.send))
+                folders::scan(root, generation, Arc::clone(&self.send));
             }
             Effect::Preview(key) => {
                 if let Some(worker) = &self.preview {
@@ -297,7 +297,7 @@ impl Loop {
         tokio::select! {
             msg = received.recv() => msg,
             event = input.next() => match event {
-                Some(Ok(event)) => translate(event),
+                Some(Ok(event)) => translate(&event),
                 // The terminal is gone.
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
@@ -319,8 +319,8 @@ impl Loop {
 }
 
 /// What a terminal event means; `None`: nothing.
-fn translate(event: Input) -> Option<Msg> {
-    match event {
+fn translate(event: &Input) -> Option<Msg> {
+    match *event {
         Input::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
         Input::Resize(cols, rows) => Some(Msg::Resized { cols, rows }),
         _ => None,

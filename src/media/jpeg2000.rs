@@ -43,9 +43,7 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
             size.channels
         )));
     }
-    let parameters = DecodeParameters::new()
-        .strict(true)
-        .ignore_pclr_cmap_cdef();
+    let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
     let image = Image::from_bytes_with(bytes, parameters).map_err(|error| {
         let ends = bytes.windows(2).rev().take(16).any(|w| w == b"\xff\xd9");
         if ends {
