@@ -60,7 +60,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
     match &cli.command {
         None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
-        Some(Command::Watch(_)) => Err(Fault::usage("watch pending")),
+        Some(Command::Watch(arguments)) => commands::watch::run(arguments, &setup),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Prompts(arguments)) => commands::prompts::run(&arguments.action, &setup),
         Some(Command::Demo(arguments)) => {
