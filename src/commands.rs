@@ -1,5 +1,6 @@
 //! What runs without a screen: one file per command.
 
+pub mod browse;
 pub mod classify;
 pub mod completions;
 pub mod demo;
@@ -7,7 +8,9 @@ pub mod doctor;
 pub mod inspect;
 mod progress;
 pub mod prompts;
+pub mod watch;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -89,6 +92,8 @@ pub struct Setup {
     pub log_level: tracing::Level,
     /// The user's folders.
     pub folders: Option<Folders>,
+    /// Keys that were bound anew.
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Setup {
@@ -115,6 +120,7 @@ impl Setup {
                 .parse()
                 .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
             folders: Folders::new(),
+            keys: config.keys,
         })
     }
 

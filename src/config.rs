@@ -1,5 +1,6 @@
 //! Typed settings: defaults ← config.toml ← environment ← arguments (clap joins the last two).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub enum Graphics {
     None,
 }
 
-/// What config.toml may hold; each key is an option of the same name.
+/// What config.toml may hold: options by their names, and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -48,6 +49,9 @@ pub struct Config {
     pub graphics: Option<Graphics>,
     /// `--log-level`
     pub log_level: Option<String>,
+    /// Actions and the keys they are bound to instead of their own.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 /// Why the settings cannot be used.

@@ -11,6 +11,7 @@
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 
+pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -19,5 +20,10 @@ pub mod engine;
 pub mod library;
 pub mod media;
 pub mod phantom;
+pub mod preview;
 pub mod prompts;
+pub mod runtime;
 pub mod scoring;
+pub mod terminal;
+pub mod ui;
+pub mod watch;

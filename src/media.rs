@@ -4,9 +4,12 @@
 //! that holds none of them (see [`MediaError::not_picture`]).
 
 mod contain;
-pub mod dicom;
+mod dicom;
 mod error;
-pub mod jpeg;
+mod jpeg;
+mod jpeg2000;
+mod jpegls;
+mod jpegxl;
 pub mod limits;
 mod orient;
 mod png;
@@ -41,6 +44,15 @@ pub enum Pixels {
     Luma(Vec<u8>),
     /// Three bytes a pixel, interleaved: `height × width × 3`.
     Rgb(Vec<u8>),
+}
+
+impl Pixels {
+    /// The samples, grey or interleaved.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Pixels::Luma(data) | Pixels::Rgb(data) => data,
+        }
+    }
 }
 
 /// Smallest, largest and mean 8-bit value of a picture; of colour the Rec. 601 luma.

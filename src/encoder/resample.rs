@@ -152,9 +152,9 @@ pub(super) fn resample(
     let mut wide = Vec::with_capacity((end - first) * columns.len() * channels);
     for row in bytes.chunks_exact(x.from * channels).take(end).skip(first) {
         if channels == 1 {
-            across::<1>(row, &columns, &mut wide)
+            across::<1>(row, &columns, &mut wide);
         } else {
-            across::<3>(row, &columns, &mut wide)
+            across::<3>(row, &columns, &mut wide);
         }
     }
     down(&wide, columns.len() * channels, first, &rows)

@@ -11,6 +11,8 @@ mod file;
 mod frames;
 mod layout;
 mod lut;
+mod native;
+mod palette;
 mod rle;
 mod samples;
 mod syntax;
@@ -33,15 +35,19 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture),
     if options.frame >= layout.frames {
         return Err(limits::no_such_frame(options.frame, layout.frames));
     }
-    let cells = frames::decode(&file, &set, &layout, options.frame)?;
-    let (pixels, window) = match layout.photometric {
+    let (cells, shape) = frames::decode(&file, &set, &layout, options.frame)?;
+    let (pixels, window) = match shape.photometric {
         Photometric::Mono { inverted } => {
-            let samples = Samples::from_cells(cells, &layout);
+            let samples = Samples::from_cells(cells, &shape);
             let transform = voi::Transform::read(&set, &layout, options);
             let (data, window) = transform.render(&samples, inverted);
             (Pixels::Luma(data), Some(window))
         }
-        _ => (Pixels::Rgb(color::rgb(cells, &layout)?), None),
+        Photometric::Palette => {
+            let samples = Samples::from_cells(cells, &shape);
+            (Pixels::Rgb(palette::rgb(&set, &samples, &layout)?), None)
+        }
+        _ => (Pixels::Rgb(color::rgb(cells, &shape)?), None),
     };
     let picture = Picture {
         width: layout.columns,

@@ -1,12 +1,17 @@
 //! JPEG files, as Pillow shows them: `convert("RGB")` after the EXIF orientation.
 
-mod baseline;
+mod bits;
+mod dct;
 pub mod headers;
+mod idct;
 mod lossless;
+mod planes;
+mod progressive;
+mod tables;
 
-use super::error::{MediaError, malformed, truncated, unsupported};
+use super::error::{MediaError, truncated, unsupported};
 use super::{Info, Kind, Options, Picture, Pixels, only_frame, orient};
-use headers::{Headers, Process};
+use headers::{Colors, Headers, Process};
 
 /// Decoded components, interleaved, before any change of colours.
 pub(crate) struct Components {
@@ -32,10 +37,7 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture),
     if !headers.complete {
         return Err(truncated("JPEG: the file ends before its picture does"));
     }
-    let pixels = match headers.process {
-        Process::Lossless => eight_bits(lossless::decode(bytes, &headers)?)?,
-        _ => baseline::shown(bytes, &headers)?,
-    };
+    let pixels = shown(&headers, components(bytes, &headers)?)?;
     let picture = Picture {
         width: headers.width,
         height: headers.height,
@@ -72,7 +74,7 @@ pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
 pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
     match headers.process {
         Process::Lossless => lossless::decode(bytes, headers),
-        _ => baseline::components(bytes, headers),
+        _ => dct::decode(bytes, headers),
     }
 }
 
@@ -91,9 +93,9 @@ fn info(headers: &Headers) -> Info {
     }
 }
 
-/// A lossless JPEG file of up to 16 bits as shown: the full range of its precision becomes black to white.
-fn eight_bits(components: Components) -> Result<Pixels, MediaError> {
-    let data: Vec<u8> = match components.data {
+/// Components of a file as shown: what they are by the rules of libjpeg, of more than 8 bits the highest.
+fn shown(headers: &Headers, components: Components) -> Result<Pixels, MediaError> {
+    let mut data: Vec<u8> = match components.data {
         Data::U8(data) if components.precision == 8 => data,
         Data::U8(data) => data
             .into_iter()
@@ -104,11 +106,39 @@ fn eight_bits(components: Components) -> Result<Pixels, MediaError> {
             .map(|v| scaled(v, components.precision))
             .collect(),
     };
-    match components.channels {
-        1 => Ok(Pixels::Luma(data)),
-        3 => Ok(Pixels::Rgb(data)),
-        n => Err(unsupported(format!("JPEG lossless with {n} components"))),
+    match headers.colors() {
+        Colors::Grey => Ok(Pixels::Luma(data)),
+        Colors::Rgb => Ok(Pixels::Rgb(data)),
+        Colors::YCbCr if headers.process == Process::Lossless => Ok(Pixels::Rgb(data)),
+        Colors::YCbCr => {
+            ycbcr_to_rgb(&mut data);
+            Ok(Pixels::Rgb(data))
+        }
+        Colors::Cmyk => {
+            // Adobe stores inks inverted, and Pillow takes every such file to be Adobe's.
+            for ink in &mut data {
+                *ink = 255 - *ink;
+            }
+            Ok(Pixels::Rgb(cmyk_to_rgb(&data)))
+        }
+        Colors::Ycck => Ok(Pixels::Rgb(cmyk_to_rgb(&ycck_to_cmyk(&data)))),
+        Colors::Unknown => Err(unsupported(format!(
+            "JPEG with {} components",
+            components.channels
+        ))),
     }
+}
+
+/// Inverted inks whose first three are stored as luma and chroma, to inks of which 255 is full.
+fn ycck_to_cmyk(data: &[u8]) -> Vec<u8> {
+    let mut inks = Vec::with_capacity(data.len());
+    for pixel in data.chunks_exact(4) {
+        let mut rgb = [pixel[0], pixel[1], pixel[2]];
+        ycbcr_to_rgb(&mut rgb);
+        inks.extend(rgb);
+        inks.push(255 - pixel[3]);
+    }
+    inks
 }
 
 /// The high eight of `precision` bits.
@@ -136,16 +166,6 @@ pub(crate) fn ycbcr_to_rgb(data: &mut [u8]) {
     }
 }
 
-/// Converts interleaved RGB to full-range YCbCr in place; the inverse of [`ycbcr_to_rgb`].
-pub(crate) fn rgb_to_ycbcr(data: &mut [u8]) {
-    for pixel in data.chunks_exact_mut(3) {
-        let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-        pixel[0] = (0.299 * r + 0.587 * g + 0.114 * b).round() as u8;
-        pixel[1] = (128.0 - 0.168_736 * r - 0.331_264 * g + 0.5 * b).round() as u8;
-        pixel[2] = (128.0 + 0.5 * r - 0.418_688 * g - 0.081_312 * b).round() as u8;
-    }
-}
-
 /// CMYK as Pillow turns it to RGB; 255 is full ink.
 fn cmyk_to_rgb(data: &[u8]) -> Vec<u8> {
     let mut rgb = Vec::with_capacity(data.len() / 4 * 3);
@@ -157,14 +177,6 @@ fn cmyk_to_rgb(data: &[u8]) -> Vec<u8> {
         }));
     }
     rgb
-}
-
-/// A size that a decoder found must be the header's, on which limits and buffers were judged.
-fn same_size(headers: &Headers, width: usize, height: usize) -> Result<(), MediaError> {
-    if (width, height) == (headers.width as usize, headers.height as usize) {
-        return Ok(());
-    }
-    Err(malformed("JPEG: the size changes within the file"))
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ fn is_bmp(head: &[u8]) -> bool {
 
 /// A data set without preamble (PS3.10 asks for one; many archives leave it out): the first two elements must be of
 /// the groups that open a data set, in ascending order, in one of the three encodings.
-fn is_bare_dicom(head: &[u8]) -> bool {
+pub(super) fn is_bare_dicom(head: &[u8]) -> bool {
     [(false, true), (false, false), (true, true)]
         .into_iter()
         .any(|(big, explicit)| {

@@ -1,18 +1,69 @@
 //! Coded frames to cells.
 
+use std::io::Read;
+
 use super::super::error::{MediaError, malformed, truncated, unsupported};
 use super::super::jpeg::headers::{Headers, Process};
 use super::super::jpeg::{self, Data};
+use super::super::{jpeg2000, jpegls, jpegxl};
 use super::layout::{Layout, Photometric};
-use super::rle;
 use super::samples::Cells;
 use super::syntax::Codec;
+use super::{native, rle};
 
-/// Decodes one frame; colours are as the photometric interpretation says.
-pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
+/// A decoded frame, and what its stream knows better than the attributes.
+pub(super) struct Coded {
+    /// Samples, interleaved.
+    pub cells: Cells,
+    /// Bits of a sample, counted from the lowest.
+    pub bits: Option<u16>,
+    /// What the samples mean.
+    pub colors: Option<Photometric>,
+}
+
+impl From<Cells> for Coded {
+    fn from(cells: Cells) -> Self {
+        Self {
+            cells,
+            bits: None,
+            colors: None,
+        }
+    }
+}
+
+/// Decodes one frame.
+pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
     match codec {
         Codec::Jpeg => jpeg(bytes, layout),
-        Codec::Rle => rle::decode(bytes, layout),
+        Codec::Rle => rle::decode(bytes, layout).map(Coded::from),
+        Codec::JpegLs => {
+            let size = (layout.columns, layout.rows);
+            let decoded = jpegls::decode(bytes, size)?;
+            same_samples("JPEG-LS", decoded.channels, layout)?;
+            Ok(narrowed(decoded.data, decoded.precision).into())
+        }
+        Codec::Jpeg2000 => {
+            let decoded = jpeg2000::decode(bytes, (layout.columns, layout.rows))?;
+            same_samples("JPEG 2000", decoded.channels, layout)?;
+            let bits = u16::from(decoded.precision);
+            Ok(Coded {
+                cells: narrowest(decoded.data, decoded.precision),
+                bits: Some(bits).filter(|b| *b <= layout.allocated.max(8)),
+                colors: decoded.transformed.then_some(Photometric::Rgb),
+            })
+        }
+        Codec::JpegXl => {
+            let decoded = jpegxl::decode(bytes, (layout.columns, layout.rows))?;
+            same_samples("JPEG XL", decoded.channels, layout)?;
+            let is_color = layout.samples == 3;
+            Ok(Coded {
+                cells: narrowed(decoded.data, decoded.precision),
+                bits: Some(u16::from(decoded.precision)),
+                colors: is_color.then_some(Photometric::Rgb),
+            })
+        }
+        Codec::Deflated => plain(&inflate(bytes, layout)?, layout),
+        Codec::Plain => plain(bytes, layout),
         Codec::Native => Err(unsupported(
             "DICOM: encapsulated pixels under a transfer syntax without compression",
         )),
@@ -20,10 +71,57 @@ pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Cell
     }
 }
 
+/// A single frame that is encapsulated without compression.
+fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
+    let single = Layout {
+        frames: 1,
+        ..layout.clone()
+    };
+    native::decode(bytes, &single, 0, false, false).map(Coded::from)
+}
+
+/// A deflated frame (PS3.5 annex A.4.13); padding may follow the stream.
+fn inflate(bytes: &[u8], layout: &Layout) -> Result<Vec<u8>, MediaError> {
+    let most = (layout.cells() * usize::from(layout.allocated)).div_ceil(8) + 16;
+    let mut frame = Vec::with_capacity(most);
+    flate2::read::DeflateDecoder::new(bytes)
+        .take(most as u64)
+        .read_to_end(&mut frame)
+        .map_err(|error| malformed(format!("DICOM: the frame cannot be inflated: {error}")))?;
+    Ok(frame)
+}
+
+fn same_samples(codec: &str, channels: usize, layout: &Layout) -> Result<(), MediaError> {
+    if channels == usize::from(layout.samples) {
+        return Ok(());
+    }
+    Err(malformed(format!(
+        "DICOM: the {codec} stream has {channels} samples a pixel, the attributes say {}",
+        layout.samples
+    )))
+}
+
+fn narrowed(data: Vec<u16>, precision: u8) -> Cells {
+    if precision <= 8 {
+        Cells::U8(data.into_iter().map(|v| v as u8).collect())
+    } else {
+        Cells::U16(data)
+    }
+}
+
+fn narrowest(data: Vec<u32>, precision: u8) -> Cells {
+    match precision {
+        0..=8 => Cells::U8(data.into_iter().map(|v| v as u8).collect()),
+        9..=16 => Cells::U16(data.into_iter().map(|v| v as u16).collect()),
+        _ => Cells::U32(data),
+    }
+}
+
 /// Any process of ITU-T T.81.
-fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
+fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
     let headers = Headers::read(bytes)?;
-    if !headers.complete {
+    // A sequential stream without its end marker may still be whole, which its decoder finds out.
+    if !headers.complete && headers.process == Process::Progressive {
         return Err(truncated("DICOM: the JPEG stream of the frame is cut off"));
     }
     if (headers.width, headers.height) != (layout.columns, layout.rows) {
@@ -31,49 +129,34 @@ fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
             "DICOM: the JPEG stream has another size than the attributes say",
         ));
     }
-    if headers.components.len() != usize::from(layout.samples) {
-        return Err(malformed(
-            "DICOM: the JPEG stream has another number of samples than the attributes say",
-        ));
-    }
+    same_samples("JPEG", headers.components.len(), layout)?;
     let components = jpeg::components(bytes, &headers)?;
-    Ok(match components.data {
-        Data::U8(mut data) => {
-            if components.channels == 3 && !as_declared(&headers, layout) {
-                recolor(&mut data, layout);
-            }
-            Cells::U8(data)
-        }
-        Data::U16(data) => Cells::U16(data),
+    Ok(Coded {
+        cells: match components.data {
+            Data::U8(data) => Cells::U8(data),
+            Data::U16(data) => Cells::U16(data),
+        },
+        bits: None,
+        colors: colors(&headers, layout),
     })
 }
 
-/// Whether the components of a stream are what the photometric interpretation says; what the stream says about itself
-/// wins. Writers forget the attribute: an Adobe or JFIF segment, components named R G B, or chroma at lower
-/// resolution (which nobody does to RGB) tell the truth.
-fn as_declared(headers: &Headers, layout: &Layout) -> bool {
-    let lossless = headers.process == Process::Lossless;
+/// What the components of a stream are, where the photometric interpretation says something else: writers forget the
+/// attribute. An Adobe or JFIF segment, components named R G B, or chroma at lower resolution (which nobody does to
+/// RGB) tell the truth.
+fn colors(headers: &Headers, layout: &Layout) -> Option<Photometric> {
     match layout.photometric {
         Photometric::Rgb => {
-            lossless
+            let rgb = headers.process == Process::Lossless
                 || match headers.adobe {
                     Some(0) => true,
                     Some(1) => false,
                     _ => headers.named_rgb() || !(headers.jfif || headers.subsampled()),
-                }
+                };
+            (!rgb).then_some(Photometric::YbrFull)
         }
-        Photometric::YbrFull | Photometric::YbrFull422 => {
-            headers.adobe != Some(0) && !headers.named_rgb()
-        }
-        Photometric::Mono { .. } => true,
-    }
-}
-
-/// Turns what the stream holds into what the attribute says: the one is RGB, the other YBR.
-fn recolor(data: &mut [u8], layout: &Layout) {
-    if layout.photometric == Photometric::Rgb {
-        jpeg::ycbcr_to_rgb(data);
-    } else {
-        jpeg::rgb_to_ycbcr(data);
+        Photometric::Mono { .. } | Photometric::Palette => None,
+        _ if headers.adobe == Some(0) || headers.named_rgb() => Some(Photometric::Rgb),
+        _ => None,
     }
 }

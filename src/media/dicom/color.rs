@@ -1,5 +1,6 @@
 //! Colour frames to 8-bit RGB (PS3.3 C.7.6.3.1.2).
 
+use super::super::clean;
 use super::super::error::{MediaError, unsupported};
 use super::super::jpeg::ycbcr_to_rgb;
 use super::layout::{Layout, Photometric};
@@ -10,24 +11,26 @@ pub(super) fn rgb(cells: Cells, layout: &Layout) -> Result<Vec<u8>, MediaError> 
     let stored = u32::from(layout.stored);
     let mut data = match cells {
         Cells::U8(data) if stored == 8 => data,
-        Cells::U8(data) => data
-            .into_iter()
-            .map(|v| eight(u32::from(v), stored))
-            .collect(),
-        Cells::U16(data) => data
-            .into_iter()
-            .map(|v| eight(u32::from(v), stored))
-            .collect(),
-        Cells::U32(data) => data.into_iter().map(|v| eight(v, stored)).collect(),
+        Cells::U8(data) => narrowed(&data, stored),
+        Cells::U16(data) => narrowed(&data, stored),
+        Cells::U32(data) => narrowed(&data, stored),
+        Cells::F64(_) => return Err(unsupported("DICOM: colour in floats is not supported")),
     };
     match layout.photometric {
         Photometric::Rgb => {}
         Photometric::YbrFull | Photometric::YbrFull422 => ycbcr_to_rgb(&mut data),
-        Photometric::Mono { .. } => {
-            return Err(unsupported("DICOM: monochrome pixels are not colour"));
+        _ => {
+            return Err(unsupported(format!(
+                "DICOM photometric interpretation {} is not supported here",
+                clean(&layout.photometric_name)
+            )));
         }
     }
     Ok(data)
+}
+
+fn narrowed<T: Copy + Into<u32>>(data: &[T], stored: u32) -> Vec<u8> {
+    data.iter().map(|&v| eight(v.into(), stored)).collect()
 }
 
 /// A sample of `stored` bits as eight.

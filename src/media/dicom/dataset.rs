@@ -414,7 +414,7 @@ impl<'a> Parser<'a> {
     fn item_header(&mut self, encoding: Encoding) -> Option<(Tag, u32)> {
         let bytes = self.take8()?;
         let (tag, length) = (
-            tag(&bytes, encoding.big_endian),
+            tag(bytes, encoding.big_endian),
             [bytes[4], bytes[5], bytes[6], bytes[7]],
         );
         Some((
@@ -430,7 +430,7 @@ impl<'a> Parser<'a> {
     /// The header of an element (PS3.5 7.1).
     fn header(&mut self, encoding: Encoding) -> Option<Header> {
         let bytes = self.take8()?;
-        let tag = tag(&bytes, encoding.big_endian);
+        let tag = tag(bytes, encoding.big_endian);
         let long = |b: [u8; 4]| {
             if encoding.big_endian {
                 u32::from_be_bytes(b)
@@ -448,7 +448,10 @@ impl<'a> Parser<'a> {
             });
         }
         let length = if is_long(vr) {
-            let raw = self.bytes.get(self.at..self.at + 4)?;
+            let Some(raw) = self.bytes.get(self.at..self.at + 4) else {
+                self.cut = true;
+                return None;
+            };
             self.at += 4;
             long([raw[0], raw[1], raw[2], raw[3]])
         } else {
@@ -464,6 +467,8 @@ impl<'a> Parser<'a> {
 
     fn take8(&mut self) -> Option<[u8; 8]> {
         let Some(bytes) = self.bytes.get(self.at..self.at + 8) else {
+            // Part of a header; zeros pad the file.
+            self.cut |= self.bytes[self.at..].iter().any(|&b| b != 0);
             self.at = self.bytes.len();
             return None;
         };
@@ -472,7 +477,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn tag(bytes: &[u8; 8], big_endian: bool) -> Tag {
+fn tag(bytes: [u8; 8], big_endian: bool) -> Tag {
     let half = |i: usize| {
         let pair = [bytes[i], bytes[i + 1]];
         u32::from(if big_endian {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::super::error::{ErrorKind, MediaError, malformed, truncated, unsupported};
+use super::super::sniff::is_bare_dicom;
 use super::super::{clean, limits};
 use super::dataset::{BIG_ENDIAN, DataSet, EXPLICIT, Encoding, IMPLICIT};
 use super::syntax::{self, Syntax};
@@ -24,7 +25,9 @@ pub(crate) struct DicomFile<'a> {
 impl<'a> DicomFile<'a> {
     /// Takes a file apart; a transfer syntax that nobody knows is refused by its UID.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let start = if bytes.get(128..132) == Some(b"DICM") {
+        // The four letters may also stand there by chance, in a value of a file without preamble.
+        let preamble = bytes.get(128..132) == Some(b"DICM");
+        let start = if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
             132
         } else if bytes.starts_with(b"DICM") {
             4

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use super::super::error::{MediaError, malformed, truncated, unsupported};
-use super::codec;
-use super::dataset::{DataSet, Element, Value};
+use super::dataset::{DataSet, Value};
 use super::file::DicomFile;
-use super::layout::{Layout, Photometric};
+use super::layout::{Layout, Number};
+use super::native::each;
 use super::samples::Cells;
 use super::syntax::Codec;
 use super::tags;
+use super::{codec, native};
 
 /// Whether the object has pixels of any kind.
 pub(super) fn has_pixels(set: &DataSet) -> bool {
@@ -21,31 +22,43 @@ pub(super) fn has_pixels(set: &DataSet) -> bool {
         })
 }
 
-/// One frame's cells, interleaved.
+/// One frame's cells, interleaved, and the layout that they have: a coded stream may know its depth and its colours
+/// better than the attributes do.
 pub(super) fn decode(
     file: &DicomFile,
     set: &DataSet,
     layout: &Layout,
     frame: u32,
-) -> Result<Cells, MediaError> {
-    let Some(element) = set.get(tags::PIXEL_DATA) else {
-        return Err(unsupported("DICOM float pixel data is not supported"));
+) -> Result<(Cells, Layout), MediaError> {
+    let tag = match layout.number {
+        Number::Integer => tags::PIXEL_DATA,
+        Number::Float => tags::FLOAT_PIXELS,
+        Number::Double => tags::DOUBLE_PIXELS,
     };
-    let cells = match &element.value {
-        Value::Bytes(bytes) => native(set, element, bytes, layout, frame)?,
-        Value::Items(_) => return Err(malformed("DICOM: the pixels are a sequence")),
+    let missing = || malformed("DICOM: the pixels are not of the kind that the attributes say");
+    let element = set.get(tag).ok_or_else(missing)?;
+    let coded = match &element.value {
+        Value::Bytes(bytes) => {
+            let words = element.vr == *b"OW";
+            native::decode(bytes, layout, frame, set.big_endian(), words)?.into()
+        }
+        Value::Items(_) => return Err(missing()),
         Value::Fragments(fragments) => {
             let bytes = gather(set, fragments, layout, frame)?;
-            let codec = codec_of(file, &bytes)?;
-            codec::decode(codec, &bytes, layout)?
+            codec::decode(codec_of(file, &bytes)?, &bytes, layout)?
         }
     };
-    if cells.len() != layout.cells() {
+    if coded.cells.len() != layout.cells() {
         return Err(malformed(
             "DICOM: the frame has another size than the attributes say",
         ));
     }
-    Ok(cells)
+    let mut layout = layout.clone();
+    if let Some(bits) = coded.bits {
+        (layout.stored, layout.high_bit) = (bits, bits - 1);
+    }
+    layout.photometric = coded.colors.unwrap_or(layout.photometric);
+    Ok((coded.cells, layout))
 }
 
 /// The codec that the transfer syntax names; where it names none although the pixels are encapsulated, the one that
@@ -57,129 +70,8 @@ fn codec_of(file: &DicomFile, bytes: &[u8]) -> Result<Codec, MediaError> {
             file.syntax.name, file.syntax.uid
         ))),
         Codec::Native if bytes.starts_with(b"\xff\xd8") => Ok(Codec::Jpeg),
+        Codec::Native if bytes.starts_with(b"\xff\x4f\xff\x51") => Ok(Codec::Jpeg2000),
         codec => Ok(codec),
-    }
-}
-
-/// A frame of native pixels.
-fn native(
-    set: &DataSet,
-    element: &Element,
-    bytes: &[u8],
-    layout: &Layout,
-    frame: u32,
-) -> Result<Cells, MediaError> {
-    // Words are swapped in a big-endian file also where each holds two samples (PS3.5 8.1.2 and annex D).
-    let bytes = if set.big_endian() && element.vr == *b"OW" && layout.allocated <= 8 {
-        Cow::Owned(
-            bytes
-                .chunks(2)
-                .flat_map(|pair| pair.iter().rev().copied())
-                .collect(),
-        )
-    } else {
-        Cow::Borrowed(bytes)
-    };
-    let halved =
-        layout.photometric == Photometric::YbrFull422 && !holds_full_chroma(&bytes, layout);
-    if layout.allocated == 1 {
-        return bits(&bytes, layout, frame).map(Cells::U8);
-    }
-    let sample = usize::from(layout.allocated / 8);
-    let size = if halved {
-        halved_size(layout)
-    } else {
-        layout.cells()
-    } * sample;
-    let start = size
-        .checked_mul(frame as usize)
-        .ok_or_else(|| malformed("DICOM: impossible frame"))?;
-    let Some(bytes) = bytes.get(start..).and_then(|rest| rest.get(..size)) else {
-        return Err(truncated(format!(
-            "DICOM: frame {frame} is cut off: {} bytes of pixels are there",
-            bytes.len()
-        )));
-    };
-    let cells = match (layout.allocated, set.big_endian()) {
-        (8, _) => Cells::U8(bytes.to_vec()),
-        (16, big) => Cells::U16(each(
-            bytes,
-            if big {
-                u16::from_be_bytes
-            } else {
-                u16::from_le_bytes
-            },
-        )),
-        (_, big) => Cells::U32(each(
-            bytes,
-            if big {
-                u32::from_be_bytes
-            } else {
-                u32::from_le_bytes
-            },
-        )),
-    };
-    match cells {
-        Cells::U8(data) if halved => Ok(Cells::U8(full_chroma(&data, layout))),
-        cells if layout.planar && !halved => Ok(interleave(cells, layout)),
-        cells => Ok(cells),
-    }
-}
-
-fn each<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| read(*chunk))
-        .collect()
-}
-
-/// One bit a sample, the first in the lowest bit; frames follow each other without a gap (PS3.5 8.1.1).
-fn bits(bytes: &[u8], layout: &Layout, frame: u32) -> Result<Vec<u8>, MediaError> {
-    let first = frame as usize * layout.cells();
-    if bytes.len() < (first + layout.cells()).div_ceil(8) {
-        return Err(truncated(format!("DICOM: frame {frame} is cut off")));
-    }
-    Ok((first..first + layout.cells())
-        .map(|i| bytes[i / 8] >> (i % 8) & 1)
-        .collect())
-}
-
-/// Uncompressed YBR_FULL_422 is written by some with all of its chroma; the length tells.
-fn holds_full_chroma(bytes: &[u8], layout: &Layout) -> bool {
-    layout.planar || layout.allocated != 8 || bytes.len() >= layout.cells() * layout.frames as usize
-}
-
-fn halved_size(layout: &Layout) -> usize {
-    layout.rows as usize * (layout.columns as usize).div_ceil(2) * 4
-}
-
-/// Y Y Cb Cr for each two pixels (PS3.3 C.7.6.3.1.2) to Y Cb Cr for each.
-fn full_chroma(data: &[u8], layout: &Layout) -> Vec<u8> {
-    let columns = layout.columns as usize;
-    let mut out = Vec::with_capacity(layout.cells());
-    for row in data.chunks_exact(columns.div_ceil(2) * 4) {
-        for x in 0..columns {
-            let pair = &row[x / 2 * 4..x / 2 * 4 + 4];
-            out.extend([pair[x % 2], pair[2], pair[3]]);
-        }
-    }
-    out
-}
-
-/// Planes to pixels (Planar Configuration 1).
-fn interleave(cells: Cells, layout: &Layout) -> Cells {
-    fn woven<T: Copy>(data: &[T], pixels: usize, samples: usize) -> Vec<T> {
-        (0..pixels)
-            .flat_map(|i| (0..samples).map(move |s| data[s * pixels + i]))
-            .collect()
-    }
-    let (pixels, samples) = (layout.pixels(), usize::from(layout.samples));
-    match cells {
-        Cells::U8(data) => Cells::U8(woven(&data, pixels, samples)),
-        Cells::U16(data) => Cells::U16(woven(&data, pixels, samples)),
-        Cells::U32(data) => Cells::U32(woven(&data, pixels, samples)),
     }
 }
 

@@ -19,6 +19,10 @@ pub(crate) enum Photometric {
     YbrFull,
     /// YBR_FULL_422: two pixels share their chroma where the pixels are not compressed.
     YbrFull422,
+    /// YBR_RCT and YBR_ICT: the coding of a JPEG 2000 stream, which its decoder undoes.
+    YbrCoded,
+    /// PALETTE COLOR: values look up their colour.
+    Palette,
 }
 
 /// How samples are stored.
@@ -26,6 +30,10 @@ pub(crate) enum Photometric {
 pub(crate) enum Number {
     /// Integers in Pixel Data (7FE0,0010).
     Integer,
+    /// Floats in Float Pixel Data (7FE0,0008).
+    Float,
+    /// Floats in Double Float Pixel Data (7FE0,0009).
+    Double,
 }
 
 /// The Image Pixel module, with defaults where an object leaves out what can only be one thing.
@@ -70,15 +78,7 @@ impl Layout {
             side(tags::COLUMNS, "Columns (0028,0011)")?,
         );
         limits::check_size(columns, rows)?;
-        let number = Number::Integer;
-        let allocated = set
-            .short(tags::BITS_ALLOCATED)
-            .ok_or_else(|| malformed("DICOM: Bits Allocated (0028,0100) is missing"))?;
-        if !matches!(allocated, 1 | 8 | 16 | 32) {
-            return Err(unsupported(format!(
-                "DICOM with {allocated} bits allocated a sample"
-            )));
-        }
+        let (number, allocated) = number(set)?;
         let stored = set
             .short(tags::BITS_STORED)
             .filter(|s| (1..=allocated).contains(s))
@@ -125,6 +125,24 @@ impl Layout {
     }
 }
 
+/// The kind of pixels and the bits that each sample takes.
+fn number(set: &DataSet) -> Result<(Number, u16), MediaError> {
+    if set.get(tags::PIXEL_DATA).is_none() {
+        return Ok(if set.get(tags::FLOAT_PIXELS).is_some() {
+            (Number::Float, 32)
+        } else {
+            (Number::Double, 64)
+        });
+    }
+    match set.short(tags::BITS_ALLOCATED) {
+        None => Err(malformed("DICOM: Bits Allocated (0028,0100) is missing")),
+        Some(allocated @ (1 | 8 | 16 | 32)) => Ok((Number::Integer, allocated)),
+        Some(other) => Err(unsupported(format!(
+            "DICOM with {other} bits allocated a sample is not supported"
+        ))),
+    }
+}
+
 /// Number of Frames (0028,0008), 1 where it is absent or nonsense.
 fn frames(set: &DataSet) -> Result<u32, MediaError> {
     let frames = set
@@ -154,6 +172,8 @@ fn interpret(name: &str, samples: u16) -> Result<Photometric, MediaError> {
         "RGB" => Photometric::Rgb,
         "YBR_FULL" => Photometric::YbrFull,
         "YBR_FULL_422" => Photometric::YbrFull422,
+        "YBR_RCT" | "YBR_ICT" => Photometric::YbrCoded,
+        "PALETTE COLOR" => Photometric::Palette,
         other => {
             return Err(unsupported(format!(
                 "DICOM photometric interpretation {} is not supported",
@@ -161,7 +181,7 @@ fn interpret(name: &str, samples: u16) -> Result<Photometric, MediaError> {
             )));
         }
     };
-    let expected = if matches!(photometric, Photometric::Mono { .. }) {
+    let expected = if matches!(photometric, Photometric::Mono { .. } | Photometric::Palette) {
         1
     } else {
         3

@@ -1,15 +1,19 @@
 //! RLE Lossless (PS3.5 annex G): one PackBits segment for each byte of each sample.
 
-use super::super::error::{MediaError, malformed, truncated, unsupported};
+use super::super::error::{MediaError, malformed, truncated};
 use super::layout::Layout;
+use super::native;
 use super::samples::Cells;
 
 /// Decodes one frame to interleaved cells.
 pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
-    if layout.allocated % 8 != 0 {
-        return Err(unsupported(
-            "DICOM RLE Lossless with 1 bit allocated a sample is not supported",
-        ));
+    if layout.allocated == 1 {
+        // Each frame begins with a byte of its own; the standard has no such coding, writers do.
+        let [segment] = segments(bytes, 1)?[..] else {
+            return Err(malformed("DICOM: RLE of 1 bit in several segments"));
+        };
+        let packed = unpack(segment, layout.cells().div_ceil(8))?;
+        return native::bits(&packed, layout, 0).map(Cells::U8);
     }
     let (samples, size) = (
         usize::from(layout.samples),

@@ -10,6 +10,8 @@ pub(crate) enum Cells {
     U16(Vec<u16>),
     /// Up to 32 bits a cell.
     U32(Vec<u32>),
+    /// Floats of either width.
+    F64(Vec<f64>),
 }
 
 impl Cells {
@@ -19,6 +21,7 @@ impl Cells {
             Cells::U8(data) => data.len(),
             Cells::U16(data) => data.len(),
             Cells::U32(data) => data.len(),
+            Cells::F64(data) => data.len(),
         }
     }
 }
@@ -35,6 +38,8 @@ pub(crate) enum Samples {
     U32(Vec<u32>),
     /// Signed, to 32 bits.
     I32(Vec<i32>),
+    /// Floats of either width.
+    F64(Vec<f64>),
 }
 
 impl Samples {
@@ -44,8 +49,9 @@ impl Samples {
         match (cells, layout.signed) {
             (Cells::U8(mut data), false) => {
                 if !bits.plain(8) {
-                    data.iter_mut()
-                        .for_each(|v| *v = bits.unsigned(u32::from(*v)) as u8);
+                    for value in &mut data {
+                        *value = bits.unsigned(u32::from(*value)) as u8;
+                    }
                 }
                 Samples::U8(data)
             }
@@ -56,8 +62,9 @@ impl Samples {
             ),
             (Cells::U16(mut data), false) => {
                 if !bits.plain(16) {
-                    data.iter_mut()
-                        .for_each(|v| *v = bits.unsigned(u32::from(*v)) as u16);
+                    for value in &mut data {
+                        *value = bits.unsigned(u32::from(*value)) as u16;
+                    }
                 }
                 Samples::U16(data)
             }
@@ -66,6 +73,7 @@ impl Samples {
                     .map(|v| bits.signed(u32::from(v)) as i16)
                     .collect(),
             ),
+            (Cells::F64(data), _) => Samples::F64(data),
             (Cells::U32(data), false) => {
                 Samples::U32(data.into_iter().map(|v| bits.unsigned(v)).collect())
             }

@@ -11,6 +11,16 @@ pub(crate) enum Codec {
     Jpeg,
     /// Run lengths (PS3.5 annex G).
     Rle,
+    /// JPEG-LS.
+    JpegLs,
+    /// JPEG 2000 and High-Throughput JPEG 2000.
+    Jpeg2000,
+    /// JPEG XL.
+    JpegXl,
+    /// Each frame deflated.
+    Deflated,
+    /// Encapsulated, not compressed.
+    Plain,
     /// Known by name, not decoded.
     Unsupported,
 }
@@ -77,6 +87,11 @@ const KNOWN: &[Syntax] = &[
             Codec::Native,
         )
     },
+    syntax(
+        "1.2.840.10008.1.2.1.98",
+        "Encapsulated Uncompressed Explicit VR Little Endian",
+        Codec::Plain,
+    ),
     syntax("1.2.840.10008.1.2.4.50", "JPEG Baseline", Codec::Jpeg),
     syntax("1.2.840.10008.1.2.4.51", "JPEG Extended", Codec::Jpeg),
     syntax(
@@ -96,31 +111,27 @@ const KNOWN: &[Syntax] = &[
         Codec::Jpeg,
     ),
     syntax("1.2.840.10008.1.2.5", "RLE Lossless", Codec::Rle),
-    syntax(
-        "1.2.840.10008.1.2.4.80",
-        "JPEG-LS Lossless",
-        Codec::Unsupported,
-    ),
+    syntax("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless", Codec::JpegLs),
     syntax(
         "1.2.840.10008.1.2.4.81",
         "JPEG-LS Near-Lossless",
-        Codec::Unsupported,
+        Codec::JpegLs,
     ),
     syntax(
         "1.2.840.10008.1.2.4.90",
         "JPEG 2000 Lossless Only",
-        Codec::Unsupported,
+        Codec::Jpeg2000,
     ),
-    syntax("1.2.840.10008.1.2.4.91", "JPEG 2000", Codec::Unsupported),
+    syntax("1.2.840.10008.1.2.4.91", "JPEG 2000", Codec::Jpeg2000),
     syntax(
         "1.2.840.10008.1.2.4.92",
         "JPEG 2000 Part 2 Multi-component Lossless Only",
-        Codec::Unsupported,
+        Codec::Jpeg2000,
     ),
     syntax(
         "1.2.840.10008.1.2.4.93",
         "JPEG 2000 Part 2 Multi-component",
-        Codec::Unsupported,
+        Codec::Jpeg2000,
     ),
     syntax(
         "1.2.840.10008.1.2.4.94",
@@ -177,31 +188,27 @@ const KNOWN: &[Syntax] = &[
         "HEVC/H.265 Main 10 Profile",
         Codec::Unsupported,
     ),
-    syntax(
-        "1.2.840.10008.1.2.4.110",
-        "JPEG XL Lossless",
-        Codec::Unsupported,
-    ),
+    syntax("1.2.840.10008.1.2.4.110", "JPEG XL Lossless", Codec::JpegXl),
     syntax(
         "1.2.840.10008.1.2.4.111",
         "JPEG XL JPEG Recompression",
-        Codec::Unsupported,
+        Codec::JpegXl,
     ),
-    syntax("1.2.840.10008.1.2.4.112", "JPEG XL", Codec::Unsupported),
+    syntax("1.2.840.10008.1.2.4.112", "JPEG XL", Codec::JpegXl),
     syntax(
         "1.2.840.10008.1.2.4.201",
         "High-Throughput JPEG 2000 Lossless Only",
-        Codec::Unsupported,
+        Codec::Jpeg2000,
     ),
     syntax(
         "1.2.840.10008.1.2.4.202",
         "High-Throughput JPEG 2000 with RPCL Options Lossless Only",
-        Codec::Unsupported,
+        Codec::Jpeg2000,
     ),
     syntax(
         "1.2.840.10008.1.2.4.203",
         "High-Throughput JPEG 2000",
-        Codec::Unsupported,
+        Codec::Jpeg2000,
     ),
     syntax(
         "1.2.840.10008.1.2.7.1",
@@ -216,7 +223,7 @@ const KNOWN: &[Syntax] = &[
     syntax(
         "1.2.840.10008.1.2.8.1",
         "Deflated Image Frame Compression",
-        Codec::Unsupported,
+        Codec::Deflated,
     ),
 ];
 

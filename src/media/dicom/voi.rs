@@ -1,7 +1,7 @@
 //! Modality LUT, VOI LUT and window: from stored values to 8 bits (PS3.3 C.11.1, C.11.2, PS3.4 N.2.1).
 
 use super::dataset::{DataSet, Tag};
-use super::layout::Layout;
+use super::layout::{Layout, Number};
 use super::lut::Lut;
 use super::samples::Samples;
 use super::{Options, Window, WindowSource, tags};
@@ -86,10 +86,8 @@ impl Transform {
     /// The frame as shown, and the window that was applied.
     pub(crate) fn render(&self, samples: &Samples, inverted: bool) -> (Vec<u8>, Window) {
         match samples {
-            Samples::U8(data) => self.narrow(data, |v| usize::from(v), 256, |i| i as f64, inverted),
-            Samples::U16(data) => {
-                self.narrow(data, |v| usize::from(v), 1 << 16, |i| i as f64, inverted)
-            }
+            Samples::U8(data) => self.narrow(data, usize::from, 256, |i| i as f64, inverted),
+            Samples::U16(data) => self.narrow(data, usize::from, 1 << 16, |i| i as f64, inverted),
             Samples::I16(data) => self.narrow(
                 data,
                 |v| usize::from(v as u16),
@@ -99,10 +97,11 @@ impl Transform {
             ),
             Samples::U32(data) => self.wide(data, f64::from, inverted),
             Samples::I32(data) => self.wide(data, f64::from, inverted),
+            Samples::F64(data) => self.wide(data, |v| v, inverted),
         }
     }
 
-    /// Up to 16 bits: every possible value is worked out once, and pixels are looked up.
+    /// Up to 16 bits: every possible value is worked out once, and pixels are looked up; unless they are fewer.
     fn narrow<T: Copy>(
         &self,
         data: &[T],
@@ -111,9 +110,14 @@ impl Transform {
         value: impl Fn(usize) -> f64,
         inverted: bool,
     ) -> (Vec<u8>, Window) {
+        if data.len() < size {
+            return self.wide(data, |v| value(index(v)), inverted);
+        }
         let scale = self.scale(|| {
             let mut present = vec![false; size];
-            data.iter().for_each(|&v| present[index(v)] = true);
+            for &v in data {
+                present[index(v)] = true;
+            }
             self.range((0..size).filter(|&i| present[i]).map(&value))
         });
         let table: Vec<u8> = (0..size)
@@ -334,6 +338,12 @@ fn table(set: &DataSet, layout: &Layout) -> Option<Modality> {
 
 /// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
 fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
+    let float = |tag| set.decimal(tag).map(|v| (v, v));
+    match layout.number {
+        Number::Float => return float(tags::FLOAT_PADDING),
+        Number::Double => return float(tags::DOUBLE_PADDING),
+        Number::Integer => {}
+    }
     let stored = |tag| {
         set.short(tag).map(|v| {
             if layout.signed {

@@ -41,6 +41,8 @@ pub(crate) struct Component {
     pub id: u8,
     /// Horizontal and vertical sampling factors.
     pub sampling: (u8, u8),
+    /// The slot of its quantisation table.
+    pub quantisation: u8,
 }
 
 /// What the segments of a stream say.
@@ -71,9 +73,9 @@ pub(crate) struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Walks the segments to the end of the image; the picture's size is held to the limits.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let mut walk = Walk { bytes, at: 2 };
+        let mut walk = Walk::new(bytes);
         let mut found = Found::default();
-        while let Some((marker, body)) = walk.next() {
+        for (marker, body) in walk.by_ref() {
             match marker {
                 0xd9 => {
                     found.complete = true;
@@ -127,11 +129,9 @@ impl<'a> Headers<'a> {
     pub(crate) fn colors(&self) -> Colors {
         match (self.components.len(), self.adobe) {
             (1, _) => Colors::Grey,
-            (3, _) if self.jfif => Colors::YCbCr,
-            (3, Some(0)) => Colors::Rgb,
-            (3, Some(_)) => Colors::YCbCr,
-            (3, None) if self.named_rgb() => Colors::Rgb,
-            (3, None) => Colors::YCbCr,
+            (3, Some(0)) if !self.jfif => Colors::Rgb,
+            (3, None) if !self.jfif && self.named_rgb() => Colors::Rgb,
+            (3, _) => Colors::YCbCr,
             (4, Some(2)) => Colors::Ycck,
             (4, _) => Colors::Cmyk,
             _ => Colors::Unknown,
@@ -193,6 +193,7 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
         .map(|c| Component {
             id: c[0],
             sampling: (c[1] >> 4, c[1] & 15),
+            quantisation: c[2],
         })
         .collect();
     if components.len() != usize::from(*count) || components.is_empty() {
@@ -212,9 +213,16 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
 }
 
 /// Steps from segment to segment, over the entropy-coded data between them.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     bytes: &'a [u8],
-    at: usize,
+    /// Where the next segment is looked for; after a start of scan, where its coded data begin.
+    pub at: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 2 }
+    }
 }
 
 impl<'a> Iterator for Walk<'a> {

@@ -1,1 +1,99 @@
+use super::*;
+use crate::media::{ErrorKind, png};
+use std::path::PathBuf;
 
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media")
+}
+
+fn rgb(picture: &Picture) -> (u32, u32, Vec<u8>) {
+    (picture.width, picture.height, picture.to_rgb())
+}
+
+/// Every JPEG that the oracle exported, against Pillow's own pixels.
+#[test]
+fn pictures_are_those_of_pillow() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
+        let path = entry.expect("an entry").path();
+        let expected = path.with_extension("expected.png");
+        if path.extension().is_none_or(|e| e != "jpg") || !expected.exists() {
+            continue;
+        }
+        seen += 1;
+        let ours = decode(&std::fs::read(&path).expect("a file"), &Options::default())
+            .expect("a picture")
+            .1;
+        let pillow = png::decode(
+            &std::fs::read(&expected).expect("a file"),
+            &Options::default(),
+        )
+        .expect("a picture")
+        .1;
+        let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
+        assert_eq!((width, height), (w, h), "{}", path.display());
+        let differences: Vec<u32> = ours
+            .iter()
+            .zip(&pillow)
+            .map(|(&a, &b)| u32::from(a.abs_diff(b)))
+            .collect();
+        let largest = differences.iter().max().copied().unwrap_or(0);
+        let mean = f64::from(differences.iter().sum::<u32>()) / differences.len() as f64;
+        println!("{}: mean {mean:.4}, largest {largest}", path.display());
+        // Colour conversion may round differently in vectorised builds of the reference; nothing else may differ.
+        assert!(
+            largest <= 2 && mean <= 0.1,
+            "{}: mean {mean}, largest {largest}",
+            path.display()
+        );
+    }
+    assert!(seen > 25, "{seen} fixtures");
+}
+
+#[test]
+fn a_cut_file_is_truncated_wherever_it_is_cut() {
+    let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
+    for length in (2..whole.len()).step_by(7) {
+        let error = decode(&whole[..length], &Options::default()).expect_err("cut");
+        assert_eq!(
+            error.kind,
+            ErrorKind::Truncated,
+            "{length} of {} bytes: {error}",
+            whole.len()
+        );
+    }
+}
+
+#[test]
+fn a_comment_can_mark_a_phantom() {
+    let marked = std::fs::read(fixtures().join("synthetic.jpg")).expect("a file");
+    assert!(probe(&marked).expect("a picture").synthetic);
+    let unmarked = std::fs::read(fixtures().join("grey.jpg")).expect("a file");
+    assert!(!probe(&unmarked).expect("a picture").synthetic);
+}
+
+#[test]
+fn a_turned_picture_is_probed_as_it_is_shown() {
+    let turned = std::fs::read(fixtures().join("orientation_6.jpg")).expect("a file");
+    let info = probe(&turned).expect("a picture");
+    assert_eq!((info.width, info.height), (12, 20));
+}
+
+/// Bytes changed anywhere cost a picture or an error, never a panic.
+#[test]
+fn damage_is_contained() {
+    for name in [
+        "rgb_420_q75.jpg",
+        "progressive_422.jpg",
+        "cmyk.jpg",
+        "restart.jpg",
+    ] {
+        let whole = std::fs::read(fixtures().join(name)).expect("a file");
+        for at in 2..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x55;
+            // The result does not matter, only that there is one.
+            let _ = decode(&damaged, &Options::default());
+        }
+    }
+}

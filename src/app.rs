@@ -1,0 +1,236 @@
+//! The application: what is known, and how each message changes it. Pure and synchronous; time, files, pictures and
+//! results come in as [`Msg`], and everything it wants done goes out as [`Effect`].
+
+pub(crate) mod act;
+pub(crate) mod detail;
+pub mod effect;
+pub mod entry;
+pub(crate) mod files;
+pub(crate) mod folder;
+pub mod keys;
+pub mod layout;
+pub(crate) mod model;
+pub mod msg;
+pub mod picture;
+pub(crate) mod popup;
+pub(crate) mod results;
+pub mod text;
+
+pub use effect::Effect;
+pub use entry::{Entry, EntryKind, Found, Stamp};
+pub use keys::{Action, Keymap, KeymapError};
+pub use model::{Model, Setup, Theme};
+pub use msg::{Msg, Severity};
+pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
+
+use crate::engine::{Event, Lane};
+use model::{EngineState, REST, Rest, WatchState};
+
+/// The first model and the first effects: the folder is read, searched for pictures and watched.
+pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
+    let mut model = Model::new(setup);
+    let list = Effect::List {
+        dir: model.root.clone(),
+        generation: model.folder.generation,
+    };
+    let mut effects = vec![list];
+    effects.extend(model.start_watch());
+    (model, effects)
+}
+
+/// Takes one message in; what is to be done about it comes back, in order.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = match msg {
+        Msg::Key(key) => match model.keymap.action(key) {
+            Some(action) => act::act(model, action),
+            None => Vec::new(),
+        },
+        Msg::Resized { cols, rows } => model.resized(cols, rows),
+        Msg::Graphics(graphics) => {
+            model.graphics = Some(graphics);
+            Vec::new()
+        }
+        Msg::Resumed => {
+            model.lose_pictures();
+            Vec::new()
+        }
+        Msg::Terminated => vec![Effect::Quit],
+        Msg::Tick(now) => model.tick(now),
+        Msg::Report { severity, text } => {
+            model.say(severity, &text);
+            Vec::new()
+        }
+        Msg::Previewed(previewed) => {
+            model.previewed(*previewed);
+            Vec::new()
+        }
+        Msg::Engine(event) => model.engine_said(event),
+        Msg::Watching { polling } => {
+            // An answer to a watch that was switched off again changes nothing.
+            if model.watch != WatchState::Off {
+                model.watch = WatchState::On { polling };
+            }
+            Vec::new()
+        }
+        Msg::WatchFailed { message } => {
+            model.say(Severity::Error, &message);
+            model.watch = WatchState::Failed(text::safe_str(&message));
+            Vec::new()
+        }
+        files => model.files_said(files),
+    };
+    effects.extend(model.follow());
+    effects
+}
+
+impl Model {
+    fn resized(&mut self, cols: u16, rows: u16) -> Vec<Effect> {
+        if (self.cols, self.rows) != (cols, rows) {
+            (self.cols, self.rows) = (cols, rows);
+            self.lose_pictures();
+        }
+        Vec::new()
+    }
+
+    /// What the terminal was sent is gone. Half blocks are plain cells, drawn anew with every frame.
+    fn lose_pictures(&mut self) {
+        self.epoch += 1;
+        let cells =
+            |key: &PreviewKey| key.quality == Quality::Fast || key.graphics == Graphics::Halfblocks;
+        if self
+            .shown
+            .as_ref()
+            .is_some_and(|shown| shown.outcome.is_ok() && !cells(&shown.key))
+        {
+            self.shown = None;
+        }
+    }
+
+    fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
+        self.now = now;
+        self.age_report();
+        let Some(path) = self.rest.path.clone().filter(|_| !self.rest.rested) else {
+            return Vec::new();
+        };
+        let since = *self.rest.since.get_or_insert(now);
+        if now.saturating_sub(since) < REST {
+            return Vec::new();
+        }
+        self.rest.rested = true;
+        self.fresh.remove(&path);
+        let ahead = self.results.promote(&path);
+        self.looked.insert(path.clone());
+        if ahead {
+            self.classify(vec![path], Lane::Interactive)
+                .into_iter()
+                .collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn previewed(&mut self, previewed: Previewed) {
+        let Some(wanted) = &self.wanted else { return };
+        let same = previewed.key.same_but_quality(wanted);
+        let better = self.shown.as_ref().is_some_and(|shown| {
+            shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
+        });
+        if same && !better {
+            self.shown = Some(previewed);
+        }
+    }
+
+    fn engine_said(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Loading => self.engine = EngineState::Loading,
+            Event::Ready {
+                model,
+                device,
+                prompts,
+                synthetic_only,
+                warnings,
+            } => {
+                let [model, device, prompts] =
+                    [model, device, prompts].map(|name| text::safe_str(&name));
+                self.engine = EngineState::Ready {
+                    model,
+                    device,
+                    prompts,
+                    synthetic_only,
+                };
+                if let Some(warning) = warnings.first() {
+                    self.say(Severity::Info, warning);
+                }
+            }
+            Event::Failed { message } => {
+                self.rate = None;
+                self.engine = EngineState::Failed(message);
+            }
+            // Without a model every file fails for the same reason, which is told once, not on each file.
+            Event::Done { .. } if matches!(self.engine, EngineState::Failed(_)) => {}
+            Event::Done {
+                path,
+                generation,
+                outcomes,
+            } => {
+                self.results.answer(&path, generation, outcomes);
+            }
+            Event::Rate {
+                images_per_second, ..
+            } => self.rate = Some(images_per_second),
+        }
+        Vec::new()
+    }
+
+    /// The effect that has files classified, unless there is no model to do it.
+    fn classify(&mut self, paths: Vec<std::path::PathBuf>, lane: Lane) -> Option<Effect> {
+        if paths.is_empty() || matches!(self.engine, EngineState::Failed(_)) {
+            return None;
+        }
+        let generation = self.next_generation();
+        Some(Effect::Classify {
+            paths,
+            lane,
+            generation,
+        })
+    }
+
+    /// What every message may have changed: scroll, rest, and which picture is wanted.
+    fn follow(&mut self) -> Vec<Effect> {
+        let panels = self.panels();
+        self.folder
+            .fit(panels.list.map_or(1, |area| usize::from(area.height)));
+        let current = self.folder.current().map(|row| row.path.clone());
+        if self.rest.path != current {
+            self.rest = Rest {
+                path: current,
+                ..Rest::default()
+            };
+            self.result_scroll = 0;
+        }
+        let target = self.preview_target();
+        if target.is_none() {
+            self.shown = None;
+        }
+        if target == self.wanted {
+            return Vec::new();
+        }
+        self.wanted.clone_from(&target);
+        vec![target.map_or(Effect::Unpreview, Effect::Preview)]
+    }
+
+    /// Rows of the result panel that scroll, and how many lines there are to scroll through.
+    pub(crate) fn result_extent(&self) -> (usize, usize) {
+        let Some(area) = self.panels().result else {
+            return (0, 0);
+        };
+        let (columns, rows) = (
+            usize::from(area.width).saturating_sub(2),
+            usize::from(area.height),
+        );
+        (
+            rows.saturating_sub(detail::notice(columns, rows).len()),
+            self.details(columns).len(),
+        )
+    }
+}

@@ -1,0 +1,307 @@
+//! What each action does.
+
+use super::Effect;
+use super::entry::{EntryKind, Found};
+use super::folder::Reading;
+use super::keys::Action;
+use super::layout::Panel;
+use super::model::{EngineState, Model, WatchState};
+use super::msg::Severity;
+use super::popup::{self, Popup, Why};
+use super::results::FileState;
+use super::text;
+use crate::engine::Lane;
+
+/// Carries an action out.
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Quit => return vec![Effect::Quit],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Back => model.back(),
+        _ if model.popup.is_some() => model.act_in_popup(action),
+        Action::Help => model.open_popup(Popup::Help),
+        Action::Why => model.why(),
+        Action::NextPanel => model.focus = model.panels().next(model.focus, model.graphics),
+        Action::Mark => model.mark(),
+        Action::NextNew => model.go_to_new(true),
+        Action::PreviousNew => model.go_to_new(false),
+        Action::Hidden => {
+            model.show_hidden = !model.show_hidden;
+            model.folder.show_hidden(model.show_hidden);
+        }
+        Action::Enter => return model.enter(),
+        Action::Leave => return model.leave(),
+        Action::Classify => return model.classify_current(),
+        Action::ClassifyMarked => return model.classify_marked(),
+        Action::ClassifyAll => return model.classify_all(),
+        Action::Watch => return model.toggle_watch(),
+        Action::Down
+        | Action::Up
+        | Action::First
+        | Action::Last
+        | Action::HalfDown
+        | Action::HalfUp
+        | Action::PageDown
+        | Action::PageUp => model.go(action),
+    }
+    Vec::new()
+}
+
+/// How far an action moves in a panel of `page` rows; `isize::MIN` and `MAX` stand for the ends.
+fn distance(action: Action, page: usize) -> isize {
+    let page = page.max(1) as isize;
+    match action {
+        Action::Down => 1,
+        Action::Up => -1,
+        Action::HalfDown => (page / 2).max(1),
+        Action::HalfUp => -(page / 2).max(1),
+        Action::PageDown => page,
+        Action::PageUp => -page,
+        Action::First => isize::MIN,
+        Action::Last => isize::MAX,
+        _ => 0,
+    }
+}
+
+/// A scroll moved, between 0 and the last page.
+fn scrolled(scroll: usize, action: Action, page: usize, lines: usize) -> usize {
+    scroll
+        .saturating_add_signed(distance(action, page))
+        .min(lines.saturating_sub(page))
+}
+
+impl Model {
+    fn go(&mut self, action: Action) {
+        let panels = self.panels();
+        if self.focus == Panel::Result && panels.result.is_some() {
+            let (page, lines) = self.result_extent();
+            self.result_scroll = scrolled(self.result_scroll, action, page, lines);
+            return;
+        }
+        let page = panels.list.map_or(1, |area| usize::from(area.height));
+        self.folder.go_by(distance(action, page));
+    }
+
+    fn act_in_popup(&mut self, action: Action) {
+        let Some(popup) = &self.popup else { return };
+        if (action, popup) == (Action::Help, &Popup::Help)
+            || matches!((action, popup), (Action::Why, Popup::Why(_)))
+        {
+            self.popup = None;
+            return;
+        }
+        let page = usize::from(popup::content_rows(self.rows));
+        let lines = popup.lines(&self.keymap, self.cols).len();
+        self.popup_scroll = scrolled(self.popup_scroll, action, page, lines);
+    }
+
+    fn open_popup(&mut self, popup: Popup) {
+        self.popup = Some(popup);
+        self.popup_scroll = 0;
+    }
+
+    /// Away with whatever came last.
+    fn back(&mut self) {
+        if self.popup.take().is_some() {
+        } else if self.focus != Panel::List {
+            self.focus = Panel::List;
+        } else if self.report.take().is_none() {
+            self.marked.clear();
+        }
+    }
+
+    fn enter(&mut self) -> Vec<Effect> {
+        match self.folder.current() {
+            Some(row) if row.kind == EntryKind::Folder => {
+                let dir = row.path.clone();
+                self.open(dir, None)
+            }
+            Some(_) if self.panels().preview.is_none() => {
+                // On a small screen a file is entered too: there its picture has a panel of its own.
+                self.focus = self.panels().next(Panel::List, self.graphics);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn leave(&mut self) -> Vec<Effect> {
+        if self.panels().list.is_none() {
+            self.focus = Panel::List;
+            return Vec::new();
+        }
+        let left = self.folder.dir.clone();
+        match left.parent() {
+            Some(parent) => self.open(parent.to_owned(), Some(left.clone())),
+            None => Vec::new(),
+        }
+    }
+
+    fn mark(&mut self) {
+        let Some(row) = self
+            .folder
+            .current()
+            .filter(|row| row.kind == EntryKind::File)
+        else {
+            return;
+        };
+        if !self.marked.remove(&row.path) {
+            self.marked.insert(row.path.clone());
+        }
+        self.folder.go_by(1);
+    }
+
+    /// The cursor to the nearest file in a direction that it has not rested on, coming round at the end.
+    fn go_to_new(&mut self, forward: bool) {
+        let cursor = self.folder.cursor();
+        let new = |(_, row): &(usize, &super::folder::Row)| {
+            row.kind == EntryKind::File && !self.looked.contains(&row.path) && !self.is_other(row)
+        };
+        let new: Vec<usize> = self
+            .folder
+            .rows()
+            .enumerate()
+            .filter(new)
+            .map(|(at, _)| at)
+            .collect();
+        let found = if forward {
+            new.iter().find(|at| **at > cursor).or(new.first())
+        } else {
+            new.iter().rfind(|at| **at < cursor).or(new.last())
+        };
+        match found {
+            Some(at) => self.folder.go_to(*at),
+            None => self.say(Severity::Info, "everything here has been looked at"),
+        }
+    }
+
+    fn classify_current(&mut self) -> Vec<Effect> {
+        let Some(row) = self.folder.current() else {
+            return Vec::new();
+        };
+        let found = Found {
+            path: row.path.clone(),
+            stamp: row.stamp,
+        };
+        match row.kind {
+            EntryKind::Folder => self.classify_under(found.path),
+            EntryKind::File => self.classify_again(vec![found]),
+        }
+    }
+
+    fn classify_marked(&mut self) -> Vec<Effect> {
+        if self.marked.is_empty() {
+            self.say(Severity::Info, "nothing is marked");
+            return Vec::new();
+        }
+        let rows = self
+            .folder
+            .rows()
+            .filter(|row| self.marked.contains(&row.path));
+        let found: Vec<Found> = rows
+            .map(|row| Found {
+                path: row.path.clone(),
+                stamp: row.stamp,
+            })
+            .collect();
+        for found in &found {
+            self.marked.remove(&found.path);
+        }
+        self.classify_again(found)
+    }
+
+    /// Classifies files whatever is known of them.
+    fn classify_again(&mut self, files: Vec<Found>) -> Vec<Effect> {
+        if self.without_model() {
+            return Vec::new();
+        }
+        self.ask(files, Lane::Interactive)
+    }
+
+    fn classify_all(&mut self) -> Vec<Effect> {
+        self.classify_under(self.folder.dir.clone())
+    }
+
+    fn classify_under(&mut self, dir: std::path::PathBuf) -> Vec<Effect> {
+        if self.without_model() {
+            return Vec::new();
+        }
+        vec![self.scan(dir, true)]
+    }
+
+    /// There is no model; says so.
+    fn without_model(&mut self) -> bool {
+        let failed = matches!(self.engine, EngineState::Failed(_));
+        if failed {
+            self.say(Severity::Error, "there is no model to classify with");
+        }
+        failed
+    }
+
+    fn toggle_watch(&mut self) -> Vec<Effect> {
+        match self.watch {
+            WatchState::Starting | WatchState::On { .. } => {
+                self.watch = WatchState::Off;
+                vec![Effect::Unwatch]
+            }
+            WatchState::Off | WatchState::Failed(_) => self.start_watch(),
+        }
+    }
+
+    /// Opens the details of what failed, looking at the nearest first: the file, the folder, the model, the watch.
+    fn why(&mut self) {
+        match self.failure() {
+            Some(why) => self.open_popup(Popup::Why(why)),
+            None => self.say(Severity::Info, "nothing failed here"),
+        }
+    }
+
+    fn failure(&self) -> Option<Why> {
+        let plain = |subject: &str, message: &str| Why {
+            subject: subject.to_owned(),
+            kind: None,
+            message: message.to_owned(),
+            advice: None,
+        };
+        let current = self.folder.current();
+        if let (Some(row), Some(FileState::Failed(failure))) = (current, self.current_state()) {
+            let again = self
+                .keymap
+                .key(Action::Classify)
+                .map(|key| format!("{key} tries again."));
+            return Some(Why {
+                subject: self.show_path(&row.path),
+                kind: Some(popup::kind_word(failure.kind)),
+                message: text::safe_str(&failure.message),
+                advice: again.filter(|_| !failure.not_picture),
+            });
+        }
+        if let Reading::Failed(message) = &self.folder.reading {
+            return Some(plain(&self.show_path(&self.folder.dir), message));
+        }
+        if let EngineState::Failed(message) = &self.engine {
+            let message = message
+                .lines()
+                .map(text::safe_str)
+                .collect::<Vec<_>>()
+                .join("\n");
+            return Some(Why {
+                kind: Some("no model"),
+                ..plain("The model", &message)
+            });
+        }
+        if let (Some(row), Some(Err(error))) =
+            (current, self.shown.as_ref().map(|shown| &shown.outcome))
+        {
+            let message = text::safe_str(&error.message);
+            return Some(Why {
+                kind: Some(popup::kind_word(error.kind)),
+                ..plain(&self.show_path(&row.path), &message)
+            });
+        }
+        match &self.watch {
+            WatchState::Failed(message) => Some(plain("The watch", message)),
+            _ => None,
+        }
+    }
+}

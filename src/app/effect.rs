@@ -1,0 +1,56 @@
+//! Everything the program may do to the world, as data. The runtime carries it out and answers with messages.
+
+use std::path::PathBuf;
+
+use super::picture::PreviewKey;
+use crate::engine::Lane;
+
+/// What [`super::update`] asks the shell to do. None of it blocks the loop.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Read one folder, not those below. Answered by [`super::Msg::Listed`] parts (at most about a thousand entries each, so
+    /// that the first rows of a huge folder are seen at once) or [`super::Msg::Unlisted`]. A later request makes an
+    /// unfinished one pointless.
+    List {
+        /// The folder.
+        dir: PathBuf,
+        /// Comes back with the answer.
+        generation: u64,
+    },
+    /// Find all pictures under a folder, recursively, as `classify` would: dotfiles skipped, links to folders not
+    /// followed. Answered by [`super::Msg::Scanned`]; several may be under way at once.
+    Scan {
+        /// Where to begin.
+        root: PathBuf,
+        /// Comes back with the answer.
+        generation: u64,
+    },
+    /// Decode a file and make it ready for the terminal. Only the latest request matters: a worker that is still busy
+    /// forgets the one that waits when the next comes. Answered by [`super::Msg::Previewed`].
+    Preview(PreviewKey),
+    /// Nothing is to be previewed: a waiting request may be forgotten.
+    Unpreview,
+    /// Classify files. Handed to a feeder that may block on the engine's bounded lanes. A file given again replaces the
+    /// request that still waits in the feeder: so a file goes ahead by being given again on the interactive lane, and is not
+    /// classified twice. Answered by `Event::Done` of the same generation, a file each.
+    Classify {
+        /// The files, in the order wanted.
+        paths: Vec<PathBuf>,
+        /// Ahead of others or among them.
+        lane: Lane,
+        /// Comes back with each result.
+        generation: u64,
+    },
+    /// Begin to watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what
+    /// happens there.
+    Watch {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// Stop watching.
+    Unwatch,
+    /// Give the terminal back and stop the process, as Ctrl-Z does; [`super::Msg::Resumed`] follows on return.
+    Suspend,
+    /// Leave: cancel, restore the terminal, close the queues, join the engine.
+    Quit,
+}

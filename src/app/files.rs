@@ -1,0 +1,220 @@
+//! What is heard of files: listings, scans, the watch.
+
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, EntryKind, Found, Stamp};
+use super::folder::{Folder, Reading};
+use super::model::{Model, Scan, WatchState};
+use super::msg::{Msg, Severity};
+use super::{Effect, text};
+use crate::engine::Lane;
+
+impl Model {
+    /// Takes in what concerns files.
+    pub(super) fn files_said(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
+            Msg::Listed {
+                dir,
+                generation,
+                entries,
+                complete,
+            } if self.is_current_listing(&dir, generation) => {
+                self.folder.extend(entries, complete);
+                Vec::new()
+            }
+            Msg::Unlisted {
+                dir,
+                generation,
+                message,
+            } if self.is_current_listing(&dir, generation) => {
+                self.folder.reading = Reading::Failed(text::safe_str(&message));
+                Vec::new()
+            }
+            Msg::Scanned {
+                generation,
+                files,
+                complete,
+            } => self.scanned(generation, files, complete),
+            Msg::Appeared { entry, picture } => self.appeared(entry, picture),
+            Msg::Modified {
+                path,
+                stamp,
+                picture,
+            } => self.modified(&path, stamp, picture),
+            Msg::Removed { path } => {
+                self.removed(&path);
+                Vec::new()
+            }
+            Msg::Renamed { from, to } => self.renamed(&from, to),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_current_listing(&self, dir: &Path, generation: u64) -> bool {
+        self.folder.generation == generation && self.folder.dir == dir
+    }
+
+    /// Goes to a folder; the cursor goes to `wish`, or where it was last time.
+    pub(super) fn open(&mut self, dir: PathBuf, wish: Option<PathBuf>) -> Vec<Effect> {
+        if let Some(row) = self.folder.current() {
+            self.places
+                .insert(self.folder.dir.clone(), row.path.clone());
+        }
+        let wish = wish.or_else(|| self.places.get(&dir).cloned());
+        let generation = self.next_generation();
+        self.folder = Folder::new(dir.clone(), generation, wish, self.show_hidden);
+        vec![Effect::List { dir, generation }]
+    }
+
+    /// Watches the root, and looks for what came while nobody did.
+    pub(super) fn start_watch(&mut self) -> Vec<Effect> {
+        self.watch = WatchState::Starting;
+        let watch = Effect::Watch {
+            root: self.root.clone(),
+        };
+        vec![watch, self.scan(self.root.clone(), false)]
+    }
+
+    /// The effect that looks for pictures under a folder, to have them classified.
+    pub(super) fn scan(&mut self, root: PathBuf, by_key: bool) -> Effect {
+        let generation = self.next_generation();
+        self.scans.insert(
+            generation,
+            Scan {
+                root: root.clone(),
+                by_key,
+                asked: 0,
+            },
+        );
+        Effect::Scan { root, generation }
+    }
+
+    fn scanned(&mut self, generation: u64, files: Vec<Found>, complete: bool) -> Vec<Effect> {
+        let Some(scan) = self.scans.get(&generation) else {
+            return Vec::new();
+        };
+        let by_key = scan.by_key;
+        let wanted = |model: &Self, found: &Found| match model.results.get(&found.path) {
+            Some(super::results::FileState::Failed(_)) if by_key => true,
+            _ => !model.results.knows(&found.path, found.stamp),
+        };
+        let files: Vec<Found> = files
+            .into_iter()
+            .filter(|found| wanted(self, found))
+            .collect();
+        if let Some(scan) = self.scans.get_mut(&generation) {
+            scan.asked += files.len();
+        }
+        if complete {
+            self.scan_ends(generation);
+        }
+        self.ask(files, Lane::Bulk)
+    }
+
+    fn scan_ends(&mut self, generation: u64) {
+        let Some(scan) = self.scans.remove(&generation) else {
+            return;
+        };
+        self.root_scanned |= scan.root == self.root;
+        if scan.by_key {
+            let text = match scan.asked {
+                0 => "everything here has been classified".to_owned(),
+                1 => "1 picture to classify".to_owned(),
+                n => format!("{n} pictures to classify"),
+            };
+            self.say(Severity::Info, &text);
+        }
+    }
+
+    /// Marks files as asked about; the effect asks.
+    pub(super) fn ask(&mut self, files: Vec<Found>, lane: Lane) -> Vec<Effect> {
+        let paths = files.iter().map(|found| found.path.clone()).collect();
+        let effect = self.classify(paths, lane);
+        let generation = match &effect {
+            Some(Effect::Classify { generation, .. }) => *generation,
+            _ => 0,
+        };
+        for found in files {
+            self.results.ask(
+                &found.path,
+                found.stamp,
+                generation,
+                lane == Lane::Interactive,
+            );
+        }
+        effect.into_iter().collect()
+    }
+
+    fn appeared(&mut self, entry: Entry, picture: bool) -> Vec<Effect> {
+        let file = entry.kind == EntryKind::File;
+        if file && picture {
+            self.looked.remove(&entry.path);
+            self.fresh.insert(entry.path.clone());
+        }
+        if entry.path.parent() == Some(&self.folder.dir) {
+            self.folder.insert(entry.clone());
+        }
+        if file {
+            self.changed(entry.path, entry.stamp, picture)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn modified(&mut self, path: &Path, stamp: Stamp, picture: bool) -> Vec<Effect> {
+        self.folder.restamp(path, stamp);
+        self.changed(path.to_owned(), stamp, picture)
+    }
+
+    /// A file has this content now. The same content may be reported more than once, by the scan and by the watch: it is
+    /// asked about once.
+    fn changed(&mut self, path: PathBuf, stamp: Stamp, picture: bool) -> Vec<Effect> {
+        if self.results.knows(&path, stamp) {
+            return Vec::new();
+        }
+        if !picture {
+            self.results.forget(&path);
+            return Vec::new();
+        }
+        self.ask(vec![Found { path, stamp }], Lane::Bulk)
+    }
+
+    fn removed(&mut self, path: &Path) {
+        self.results.forget(path);
+        self.looked.retain(|file| !file.starts_with(path));
+        self.fresh.retain(|file| !file.starts_with(path));
+        self.marked.retain(|file| !file.starts_with(path));
+        self.folder.remove(path);
+        if self.folder.dir.starts_with(path) {
+            self.folder.reading = Reading::Failed("It has been removed.".to_owned());
+        }
+    }
+
+    fn renamed(&mut self, from: &Path, to: Entry) -> Vec<Effect> {
+        let again = self.results.rename(from, &to.path);
+        let moved = |path: &PathBuf| match path.strip_prefix(from) {
+            Ok(rest) if rest.as_os_str().is_empty() => to.path.clone(),
+            Ok(rest) => to.path.join(rest),
+            Err(_) => path.clone(),
+        };
+        self.looked = self.looked.iter().map(moved).collect();
+        self.fresh = self.fresh.iter().map(moved).collect();
+        self.marked = self.marked.iter().map(moved).collect();
+        let mut effects = Vec::new();
+        if self.folder.dir.starts_with(from) {
+            let wish = self.folder.current().map(|row| moved(&row.path));
+            let dir = moved(&self.folder.dir);
+            effects = self.open(dir, wish);
+        } else if to.path.parent() == Some(&self.folder.dir) {
+            self.folder.rename(from, to);
+        } else {
+            self.folder.remove(from);
+        }
+        let again = again
+            .into_iter()
+            .map(|(path, stamp)| Found { path, stamp })
+            .collect();
+        effects.extend(self.ask(again, Lane::Bulk));
+        effects
+    }
+}

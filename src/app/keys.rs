@@ -1,0 +1,375 @@
+//! Which key does what. The defaults lie in `keys.toml`; the help is made from the bindings that are in force.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde::Deserialize;
+
+/// What a key can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // `describe` says what each does, to the user too.
+pub enum Action {
+    Down,
+    Up,
+    First,
+    Last,
+    HalfDown,
+    HalfUp,
+    PageDown,
+    PageUp,
+    Enter,
+    Leave,
+    NextNew,
+    PreviousNew,
+    Classify,
+    ClassifyMarked,
+    ClassifyAll,
+    Mark,
+    Why,
+    Watch,
+    Hidden,
+    NextPanel,
+    Help,
+    Back,
+    Suspend,
+    Quit,
+}
+
+/// All actions under the headings of the help, in its order, with what the help says of them.
+const HELP: [(&str, &[(Action, &str)]); 3] = [
+    (
+        "Move",
+        &[
+            (Action::Down, "down"),
+            (Action::Up, "up"),
+            (Action::First, "first"),
+            (Action::Last, "last"),
+            (Action::HalfDown, "half a page down"),
+            (Action::HalfUp, "half a page up"),
+            (Action::PageDown, "a page down"),
+            (Action::PageUp, "a page up"),
+            (Action::Enter, "into the folder"),
+            (Action::Leave, "out of folder"),
+            (Action::NextNew, "next unseen"),
+            (Action::PreviousNew, "previous unseen"),
+        ],
+    ),
+    (
+        "Classify",
+        &[
+            (Action::Classify, "this, or again"),
+            (Action::ClassifyAll, "all, recursively"),
+            (Action::Mark, "mark or unmark"),
+            (Action::ClassifyMarked, "what is marked"),
+            (Action::Why, "why it failed"),
+            (Action::Watch, "watch on or off"),
+        ],
+    ),
+    (
+        "Screen",
+        &[
+            (Action::NextPanel, "next panel"),
+            (Action::Hidden, "hidden files"),
+            (Action::Help, "this help"),
+            (Action::Back, "back"),
+            (Action::Suspend, "to the shell"),
+            (Action::Quit, "quit"),
+        ],
+    ),
+];
+
+/// What a key is, with Shift folded into the letter it makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
+struct Key {
+    code: KeyCode,
+    ctrl: bool,
+    alt: bool,
+}
+
+impl From<KeyEvent> for Key {
+    fn from(event: KeyEvent) -> Self {
+        Self {
+            code: event.code,
+            ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
+            alt: event.modifiers.contains(KeyModifiers::ALT),
+        }
+    }
+}
+
+/// Named keys: as written in the file, as crossterm has them, as the help shows them.
+const NAMED: [(&str, KeyCode, &str); 15] = [
+    ("Down", KeyCode::Down, "↓"),
+    ("Up", KeyCode::Up, "↑"),
+    ("Left", KeyCode::Left, "←"),
+    ("Right", KeyCode::Right, "→"),
+    ("Home", KeyCode::Home, "Home"),
+    ("End", KeyCode::End, "End"),
+    ("PgDn", KeyCode::PageDown, "PgDn"),
+    ("PgUp", KeyCode::PageUp, "PgUp"),
+    ("Enter", KeyCode::Enter, "Enter"),
+    ("Backspace", KeyCode::Backspace, "Backspace"),
+    ("Space", KeyCode::Char(' '), "Space"),
+    ("Tab", KeyCode::Tab, "Tab"),
+    ("BackTab", KeyCode::BackTab, "Shift-Tab"),
+    ("Esc", KeyCode::Esc, "Esc"),
+    ("Delete", KeyCode::Delete, "Delete"),
+];
+
+impl Key {
+    /// Reads `j`, `G`, `Ctrl-d`, `Alt-x`, `PgDn`.
+    fn parse(text: &str) -> Option<Self> {
+        let (rest, ctrl) = text
+            .strip_prefix("Ctrl-")
+            .map_or((text, false), |rest| (rest, true));
+        let (rest, alt) = rest
+            .strip_prefix("Alt-")
+            .map_or((rest, false), |rest| (rest, true));
+        let named = NAMED
+            .iter()
+            .find(|(name, ..)| *name == rest)
+            .map(|(_, code, _)| *code);
+        let mut chars = rest.chars();
+        let code = match (named, chars.next(), chars.next()) {
+            (Some(code), ..) => code,
+            (None, Some(c), None) if !c.is_control() => KeyCode::Char(c),
+            _ => return None,
+        };
+        Some(Self { code, ctrl, alt })
+    }
+
+    fn show(self) -> String {
+        let name = match NAMED.iter().find(|(_, code, _)| *code == self.code) {
+            Some((_, _, shown)) => (*shown).to_owned(),
+            None => self.code.to_string(),
+        };
+        format!(
+            "{}{}{name}",
+            if self.ctrl { "Ctrl-" } else { "" },
+            if self.alt { "Alt-" } else { "" }
+        )
+    }
+}
+
+/// Why a set of bindings cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeymapError {
+    /// The text is not what a table of keys looks like.
+    #[error("keys: {0}")]
+    Syntax(String),
+    /// Nothing has this name.
+    #[error("keys: there is no action {0:?}")]
+    UnknownAction(String),
+    /// No key has this name.
+    #[error("keys: {action}: there is no key {key:?}")]
+    UnknownKey {
+        /// Whose key.
+        action: String,
+        /// As written.
+        key: String,
+    },
+    /// Two actions want the same key.
+    #[error("keys: {key} is given to both {first} and {second}")]
+    Twice {
+        /// The key.
+        key: String,
+        /// One of the two, by name.
+        first: String,
+        /// The other.
+        second: String,
+    },
+}
+
+/// The bindings in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keymap {
+    actions: HashMap<Key, Action>,
+    /// Keys of each action, in the order given.
+    keys: BTreeMap<Action, Vec<Key>>,
+}
+
+/// One line of the help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HelpLine {
+    /// Begins a group.
+    Heading(&'static str),
+    /// Keys, the most important first, and what they do.
+    Binding(Vec<String>, &'static str),
+    /// Nothing.
+    Gap,
+}
+
+impl Keymap {
+    /// The defaults, some of them replaced: action names as in `keys.toml` → keys.
+    pub fn new(replaced: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
+        let mut names: BTreeMap<String, Vec<String>> = toml::from_str(include_str!("keys.toml"))
+            .map_err(|e| KeymapError::Syntax(e.to_string()))?;
+        names.extend(
+            replaced
+                .iter()
+                .map(|(name, keys)| (name.clone(), keys.clone())),
+        );
+        Self::from_names(&names)
+    }
+
+    fn from_names(names: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
+        let mut owners: HashMap<Key, &str> = HashMap::new();
+        let mut keymap = Self {
+            actions: HashMap::new(),
+            keys: BTreeMap::new(),
+        };
+        for (name, keys) in names {
+            let action =
+                action_named(name).ok_or_else(|| KeymapError::UnknownAction(name.clone()))?;
+            for text in keys {
+                let unknown = || KeymapError::UnknownKey {
+                    action: name.clone(),
+                    key: text.clone(),
+                };
+                let key = Key::parse(text).ok_or_else(unknown)?;
+                if let Some(first) = owners.insert(key, name) {
+                    let (first, second) = (first.to_owned(), name.clone());
+                    return Err(KeymapError::Twice {
+                        key: key.show(),
+                        first,
+                        second,
+                    });
+                }
+                keymap.actions.insert(key, action);
+                keymap.keys.entry(action).or_default().push(key);
+            }
+        }
+        Ok(keymap)
+    }
+
+    /// What a key asks for.
+    pub fn action(&self, event: KeyEvent) -> Option<Action> {
+        self.actions.get(&Key::from(event)).copied()
+    }
+
+    /// The first key of an action, as shown; `None` when it has none.
+    pub fn key(&self, action: Action) -> Option<String> {
+        self.keys
+            .get(&action)
+            .and_then(|keys| keys.first())
+            .map(|key| key.show())
+    }
+
+    /// The help: what is bound, under its headings.
+    pub fn help(&self) -> Vec<HelpLine> {
+        let mut lines = Vec::new();
+        for (heading, actions) in HELP {
+            if !lines.is_empty() {
+                lines.push(HelpLine::Gap);
+            }
+            lines.push(HelpLine::Heading(heading));
+            for (action, what) in actions {
+                if let Some(keys) = self.keys.get(action) {
+                    let keys: Vec<String> = keys.iter().map(|key| key.show()).collect();
+                    lines.push(HelpLine::Binding(keys, what));
+                }
+            }
+        }
+        lines
+    }
+}
+
+fn action_named(name: &str) -> Option<Action> {
+    use serde::de::IntoDeserializer;
+    let name: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+        name.into_deserializer();
+    Action::deserialize(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(pairs: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+        pairs
+            .iter()
+            .map(|(name, keys)| {
+                (
+                    (*name).to_owned(),
+                    keys.iter().map(|k| (*k).to_owned()).collect(),
+                )
+            })
+            .collect()
+    }
+
+    fn press(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
+        KeyEvent::new(code, modifiers)
+    }
+
+    #[test]
+    fn the_defaults_hold_and_the_help_names_every_action() -> Result<(), KeymapError> {
+        let keymap = Keymap::new(&BTreeMap::new())?;
+        assert_eq!(
+            keymap.action(press(KeyCode::Char('j'), KeyModifiers::NONE)),
+            Some(Action::Down)
+        );
+        assert_eq!(
+            keymap.action(press(KeyCode::Char('G'), KeyModifiers::SHIFT)),
+            Some(Action::Last)
+        );
+        assert_eq!(
+            keymap.action(press(KeyCode::Char('c'), KeyModifiers::CONTROL)),
+            Some(Action::Quit)
+        );
+        assert_eq!(
+            keymap.action(press(KeyCode::Char('y'), KeyModifiers::NONE)),
+            None
+        );
+        let bindings = keymap
+            .help()
+            .into_iter()
+            .filter(|line| matches!(line, HelpLine::Binding(..)))
+            .count();
+        assert_eq!(
+            bindings,
+            keymap.keys.len(),
+            "an action is bound that the help does not tell of"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_given_twice_is_an_error_that_names_both() {
+        let error = Keymap::new(&names(&[("help", &["j"])]));
+        assert_eq!(
+            error.map_err(|e| e.to_string()),
+            Err("keys: j is given to both down and help".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_wrong_name_is_said_as_written() {
+        let error = |pairs| Keymap::new(&names(pairs)).err().map(|e| e.to_string());
+        assert_eq!(
+            error(&[("fly", &["x"])]).as_deref(),
+            Some("keys: there is no action \"fly\"")
+        );
+        assert_eq!(
+            error(&[("help", &["Hyper-x"])]).as_deref(),
+            Some("keys: help: there is no key \"Hyper-x\"")
+        );
+    }
+
+    #[test]
+    fn the_help_follows_what_is_bound() -> Result<(), KeymapError> {
+        let keymap = Keymap::new(&names(&[("quit", &["Ctrl-q"]), ("hidden", &[])]))?;
+        assert_eq!(keymap.key(Action::Quit).as_deref(), Some("Ctrl-q"));
+        assert!(
+            keymap
+                .help()
+                .contains(&HelpLine::Binding(vec!["Ctrl-q".to_owned()], "quit"))
+        );
+        assert!(
+            !keymap
+                .help()
+                .iter()
+                .any(|line| matches!(line, HelpLine::Binding(_, what) if what.contains("hidden")))
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! Where the panels lie. Arithmetic on cells that `update` needs as much as the view does: it asks for a preview in just the
+//! size it will be drawn in, and scrolls by the rows there are.
+
+use super::picture::Graphics;
+
+/// A rectangle of cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Area {
+    /// First column.
+    pub x: u16,
+    /// First row.
+    pub y: u16,
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// A panel that can have the focus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Panel {
+    /// The files.
+    #[default]
+    List,
+    /// The picture.
+    Preview,
+    /// What the model says.
+    Result,
+}
+
+/// Where everything lies; a panel that is folded away has no area. Areas are those of the contents: where `titled`, the row
+/// above each belongs to the panel's title, and the column to the left of each but the first to a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Panels {
+    /// The files.
+    pub list: Option<Area>,
+    /// The picture.
+    pub preview: Option<Area>,
+    /// What the model says.
+    pub result: Option<Area>,
+    /// The last row.
+    pub status: Option<Area>,
+    /// Panels have a row for their title.
+    pub titled: bool,
+}
+
+/// From here on the three panels stand side by side.
+const WIDE: (u16, u16) = (150, 24);
+/// From here on list and picture stand side by side, with the result below the picture.
+const STACKED: (u16, u16) = (64, 16);
+/// A body lower than this has no rows to spare for titles.
+const TITLED_ROWS: u16 = 6;
+
+/// Lays out the panels on a screen of `cols` × `rows`.
+pub fn panels(cols: u16, rows: u16, focus: Panel, graphics: Option<Graphics>) -> Panels {
+    if cols == 0 || rows == 0 {
+        return Panels::default();
+    }
+    let with_status = rows >= 2;
+    let body_rows = rows - u16::from(with_status);
+    let titled = body_rows >= TITLED_ROWS;
+    let top = u16::from(titled);
+    let body = Area {
+        x: 0,
+        y: top,
+        width: cols,
+        height: body_rows - top,
+    };
+    let mut panels = Panels {
+        titled,
+        ..arrange(body, body_rows, focus, graphics)
+    };
+    if with_status {
+        panels.status = Some(Area {
+            x: 0,
+            y: rows - 1,
+            width: cols,
+            height: 1,
+        });
+    }
+    panels
+}
+
+/// The panels of a body; `body` is without its first title row.
+fn arrange(body: Area, body_rows: u16, focus: Panel, graphics: Option<Graphics>) -> Panels {
+    let pictures = graphics != Some(Graphics::None);
+    if (body.width, body_rows) >= (STACKED.0, 0) && body.width >= STACKED.0 {
+        let wide = pictures && body.width >= WIDE.0 && body_rows >= WIDE.1;
+        let list = if wide {
+            (body.width * 3 / 10).clamp(48, 72)
+        } else {
+            (body.width * 21 / 40).clamp(32, 64)
+        };
+        let (list, rest) = split_columns(body, list);
+        let list = Some(list);
+        if wide {
+            let (preview, result) =
+                split_columns(rest, rest.width - (body.width / 4).clamp(42, 60));
+            return Panels {
+                list,
+                preview: Some(preview),
+                result: Some(result),
+                ..Panels::default()
+            };
+        }
+        if pictures && body_rows >= STACKED.1 {
+            let (preview, result) = split_rows(rest, (body_rows * 9 / 20).clamp(8, 18));
+            return Panels {
+                list,
+                preview: Some(preview),
+                result: Some(result),
+                ..Panels::default()
+            };
+        }
+        if pictures && focus == Panel::Preview {
+            return Panels {
+                list,
+                preview: Some(rest),
+                ..Panels::default()
+            };
+        }
+        return Panels {
+            list,
+            result: Some(rest),
+            ..Panels::default()
+        };
+    }
+    match focus {
+        Panel::Preview if pictures => Panels {
+            preview: Some(body),
+            ..Panels::default()
+        },
+        Panel::Result => Panels {
+            result: Some(body),
+            ..Panels::default()
+        },
+        Panel::List | Panel::Preview => Panels {
+            list: Some(body),
+            ..Panels::default()
+        },
+    }
+}
+
+/// Left and right of a line one column wide.
+fn split_columns(area: Area, left: u16) -> (Area, Area) {
+    let right = area.width.saturating_sub(left + 1);
+    (
+        Area {
+            width: left,
+            ..area
+        },
+        Area {
+            x: area.x + left + 1,
+            width: right,
+            ..area
+        },
+    )
+}
+
+/// Above and below a title one row high.
+fn split_rows(area: Area, below: u16) -> (Area, Area) {
+    let above = area.height.saturating_sub(below + 1);
+    (
+        Area {
+            height: above,
+            ..area
+        },
+        Area {
+            y: area.y + above + 1,
+            height: below,
+            ..area
+        },
+    )
+}
+
+impl Panels {
+    /// The panel after `focus`, in the order of [`Panel`]. The picture is passed over where it is on screen anyway or never.
+    pub fn next(&self, focus: Panel, graphics: Option<Graphics>) -> Panel {
+        let all_visible = self.list.is_some() && self.preview.is_some() && self.result.is_some();
+        match focus {
+            Panel::List if all_visible && focus != Panel::Preview => Panel::Result,
+            Panel::List if graphics == Some(Graphics::None) => Panel::Result,
+            Panel::List => Panel::Preview,
+            Panel::Preview => Panel::Result,
+            Panel::Result => Panel::List,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cells of a panel, its title and the line to its left included.
+    fn cells(area: Area, titled: bool) -> Vec<(u16, u16)> {
+        let (top, left) = (
+            area.y - u16::from(titled),
+            area.x
+                .saturating_sub(1)
+                .max(u16::from(area.x > 0) * (area.x - 1)),
+        );
+        (top..area.y + area.height)
+            .flat_map(|y| (left..area.x + area.width).map(move |x| (x, y)))
+            .collect()
+    }
+
+    #[test]
+    fn at_every_size_panels_stay_on_screen_and_apart() {
+        for (cols, rows) in (0..220)
+            .step_by(7)
+            .flat_map(|c| (0..70).map(move |r| (c, r)))
+        {
+            for focus in [Panel::List, Panel::Preview, Panel::Result] {
+                let panels = panels(cols, rows, focus, Some(Graphics::Kitty));
+                let mut taken = std::collections::HashSet::new();
+                for area in [panels.list, panels.preview, panels.result]
+                    .into_iter()
+                    .flatten()
+                {
+                    assert!(area.width > 0 && area.height > 0, "{cols}×{rows}: {area:?}");
+                    for cell in cells(area, panels.titled) {
+                        assert!(cell.0 < cols && cell.1 < rows, "{cols}×{rows}: {area:?}");
+                        assert!(taken.insert(cell), "{cols}×{rows}: {cell:?} twice");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_terminal_shows_the_panel_in_focus_and_a_large_one_all() {
+        let small = panels(30, 8, Panel::Result, None);
+        assert!(small.list.is_none() && small.result.is_some());
+        for (cols, rows) in [(80, 24), (120, 40), (200, 60)] {
+            let large = panels(cols, rows, Panel::List, None);
+            assert!(
+                large.list.is_some() && large.preview.is_some() && large.result.is_some(),
+                "{cols}×{rows}"
+            );
+        }
+        assert_eq!(
+            panels(20, 5, Panel::List, None).list.map(|a| a.height),
+            Some(4)
+        );
+    }
+
+    #[test]
+    fn tab_comes_round_everywhere() {
+        for (cols, rows) in [(20, 5), (80, 10), (80, 24), (200, 60)] {
+            let mut focus = Panel::List;
+            for _ in 0..3 {
+                focus = panels(cols, rows, focus, None).next(focus, None);
+                if focus == Panel::List {
+                    break;
+                }
+            }
+            assert_eq!(focus, Panel::List);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! All that is known, in one place.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::folder::{Folder, Reading, Row};
+use super::keys::Keymap;
+use super::layout::{self, Panel, Panels};
+use super::msg::Severity;
+use super::picture::{Graphics, PreviewKey, Previewed, Quality};
+use super::popup::Popup;
+use super::results::{FileState, Results};
+use super::text;
+
+/// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
+pub(crate) const REST: Duration = Duration::from_millis(80);
+/// How long a report stays.
+const REPORT: Duration = Duration::from_secs(5);
+/// Ticks while the cursor comes to rest.
+const REST_TICK: Duration = Duration::from_millis(40);
+/// Ticks while something on screen turns.
+const SPIN_TICK: Duration = Duration::from_millis(120);
+/// Ticks while a report waits to go.
+const REPORT_TICK: Duration = Duration::from_millis(500);
+
+/// What the program starts with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The folder to browse, classify and watch; absolute.
+    pub root: PathBuf,
+    /// How much colour.
+    pub theme: Theme,
+    /// Which key does what.
+    pub keymap: Keymap,
+}
+
+/// How much colour the screen may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// Colours that the colour-blind can tell apart; each also has its own symbol and word.
+    #[default]
+    Colour,
+    /// None (`NO_COLOR`): weight and symbols alone.
+    Plain,
+}
+
+/// How far the engine has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EngineState {
+    /// The model is being read.
+    Loading,
+    /// It answers.
+    Ready {
+        /// The model's name.
+        model: String,
+        /// Where it computes.
+        device: String,
+        /// The prompt set.
+        prompts: String,
+        /// It knows phantoms only.
+        synthetic_only: bool,
+    },
+    /// It cannot be used; the sentence says why.
+    Failed(String),
+}
+
+/// How far the watch has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchState {
+    /// Not wanted.
+    Off,
+    /// Asked for.
+    Starting,
+    /// It stands.
+    On {
+        /// By reading the tree again and again.
+        polling: bool,
+    },
+    /// It broke; the sentence says why.
+    Failed(String),
+}
+
+/// Something said in the status line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether something went wrong.
+    pub severity: Severity,
+    /// One sentence, safe to show.
+    pub text: String,
+    /// First tick that saw it.
+    since: Option<Duration>,
+}
+
+/// A scan under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scan {
+    pub root: PathBuf,
+    /// Asked for by key: what failed is tried again, and the outcome is reported.
+    pub by_key: bool,
+    /// Pictures handed over so far.
+    pub asked: usize,
+}
+
+/// The cursor and how long it has been where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub path: Option<PathBuf>,
+    /// First tick that saw it there.
+    pub since: Option<Duration>,
+    pub rested: bool,
+}
+
+/// All that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub(crate) root: PathBuf,
+    pub(crate) theme: Theme,
+    pub(crate) keymap: Keymap,
+    pub(crate) cols: u16,
+    pub(crate) rows: u16,
+    /// `None` until the terminal has been asked.
+    pub(crate) graphics: Option<Graphics>,
+    pub(crate) epoch: u32,
+    pub(crate) now: Duration,
+    pub(crate) engine: EngineState,
+    /// Pictures a second, while something is queued.
+    pub(crate) rate: Option<f64>,
+    pub(crate) watch: WatchState,
+    pub(crate) folder: Folder,
+    /// Where the cursor was in folders seen before.
+    pub(crate) places: HashMap<PathBuf, PathBuf>,
+    pub(crate) show_hidden: bool,
+    pub(crate) results: Results,
+    /// Files on which the cursor has rested.
+    pub(crate) looked: HashSet<PathBuf>,
+    /// Files that came after the start and have not been looked at.
+    pub(crate) fresh: HashSet<PathBuf>,
+    pub(crate) marked: BTreeSet<PathBuf>,
+    pub(crate) scans: HashMap<u64, Scan>,
+    /// The root has been scanned once: a file there without a state is no picture.
+    pub(crate) root_scanned: bool,
+    pub(crate) rest: Rest,
+    pub(crate) wanted: Option<PreviewKey>,
+    pub(crate) shown: Option<Previewed>,
+    pub(crate) focus: Panel,
+    pub(crate) result_scroll: usize,
+    pub(crate) popup: Option<Popup>,
+    pub(crate) popup_scroll: usize,
+    pub(crate) report: Option<Report>,
+    generation: u64,
+}
+
+impl Model {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let mut model = Self {
+            folder: Folder::new(setup.root.clone(), 0, None, false),
+            root: setup.root,
+            theme: setup.theme,
+            keymap: setup.keymap,
+            cols: 80,
+            rows: 24,
+            graphics: None,
+            epoch: 0,
+            now: Duration::ZERO,
+            engine: EngineState::Loading,
+            rate: None,
+            watch: WatchState::Off,
+            places: HashMap::new(),
+            show_hidden: false,
+            results: Results::default(),
+            looked: HashSet::new(),
+            fresh: HashSet::new(),
+            marked: BTreeSet::new(),
+            scans: HashMap::new(),
+            root_scanned: false,
+            rest: Rest::default(),
+            wanted: None,
+            shown: None,
+            focus: Panel::List,
+            result_scroll: 0,
+            popup: None,
+            popup_scroll: 0,
+            report: None,
+            generation: 0,
+        };
+        model.folder.generation = model.next_generation();
+        model
+    }
+
+    /// A number never given before.
+    pub(crate) fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// When the model wants the next [`super::Msg::Tick`]: `None` while nothing on screen depends on time.
+    pub fn next_tick(&self) -> Option<Duration> {
+        if self.rest.path.is_some() && !self.rest.rested {
+            return Some(REST_TICK);
+        }
+        if self.busy() {
+            return Some(SPIN_TICK);
+        }
+        self.report.as_ref().map(|_| REPORT_TICK)
+    }
+
+    /// Something is under way that the status line shows as turning.
+    pub(crate) fn busy(&self) -> bool {
+        match self.engine {
+            EngineState::Loading => true,
+            EngineState::Ready { .. } => self.queued() > 0,
+            EngineState::Failed(_) => false,
+        }
+    }
+
+    /// Pictures whose result is awaited.
+    pub(crate) fn queued(&self) -> usize {
+        self.results.queued_count()
+    }
+
+    /// Where everything lies.
+    pub(crate) fn panels(&self) -> Panels {
+        layout::panels(self.cols, self.rows, self.focus, self.graphics)
+    }
+
+    /// Where the file under the cursor stands.
+    pub(crate) fn current_state(&self) -> Option<&FileState> {
+        self.folder
+            .current()
+            .and_then(|row| self.results.get(&row.path))
+    }
+
+    /// A file in a scanned folder that the scan did not call a picture.
+    pub(crate) fn is_other(&self, row: &Row) -> bool {
+        self.root_scanned
+            && row.kind == super::EntryKind::File
+            && row.path.starts_with(&self.root)
+            && self.results.get(&row.path).is_none()
+    }
+
+    /// The preview that belongs on screen now.
+    pub(crate) fn preview_target(&self) -> Option<PreviewKey> {
+        let graphics = self.graphics.filter(|g| *g != Graphics::None)?;
+        let area = self
+            .panels()
+            .preview
+            .filter(|a| a.width > 0 && a.height > 0)?;
+        let row = self
+            .folder
+            .current()
+            .filter(|row| row.kind == super::EntryKind::File)?;
+        let at_once = self.rest.rested || graphics == Graphics::Halfblocks;
+        Some(PreviewKey {
+            path: row.path.clone(),
+            stamp: row.stamp,
+            frame: 0,
+            cols: area.width,
+            rows: area.height,
+            graphics,
+            quality: if at_once {
+                Quality::Full
+            } else {
+                Quality::Fast
+            },
+            epoch: self.epoch,
+        })
+    }
+
+    /// Says something in the status line.
+    pub(crate) fn say(&mut self, severity: Severity, sentence: &str) {
+        self.report = Some(Report {
+            severity,
+            text: text::safe_str(sentence),
+            since: None,
+        });
+    }
+
+    /// Takes the report away when it has been there long enough.
+    pub(crate) fn age_report(&mut self) {
+        let now = self.now;
+        if let Some(report) = &mut self.report {
+            let since = *report.since.get_or_insert(now);
+            if now.saturating_sub(since) >= REPORT {
+                self.report = None;
+            }
+        }
+    }
+
+    /// A folder as the user knows it: from the root's own name on, or in full where it lies elsewhere. Safe to show.
+    pub(crate) fn show_path(&self, path: &Path) -> String {
+        let base = self.root.parent().unwrap_or(&self.root);
+        let inside = path.starts_with(&self.root);
+        let shown = if inside {
+            path.strip_prefix(base).unwrap_or(path)
+        } else {
+            path
+        };
+        text::safe(shown.as_os_str())
+    }
+
+    /// The folder on screen has nothing to show, and why; `None` when it has rows.
+    pub(crate) fn nothing_to_list(&self) -> Option<String> {
+        if let Reading::Failed(message) = &self.folder.reading {
+            return Some(format!("This folder cannot be read.\n{message}"));
+        }
+        if !self.folder.is_empty() {
+            return None;
+        }
+        Some(
+            match (
+                &self.folder.reading,
+                self.folder.hidden_count(),
+                &self.watch,
+            ) {
+                (Reading::Underway, ..) => "Reading …".to_owned(),
+                (_, 1, _) => "Only a hidden file here.".to_owned(),
+                (_, 2.., _) => "Only hidden files here.".to_owned(),
+                (_, _, WatchState::On { .. }) => {
+                    "This folder is empty.\nNew pictures appear as they arrive.".to_owned()
+                }
+                _ => "This folder is empty.".to_owned(),
+            },
+        )
+    }
+}

@@ -1,0 +1,138 @@
+//! Everything that can happen to the program, as data. Each message says when it is sent and by whom.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::KeyEvent;
+
+use super::entry::{Entry, Found, Stamp};
+use super::picture::{Graphics, Previewed};
+use crate::engine;
+
+/// What happened. Sent into the runtime's queue by whoever saw it; consumed by [`super::update`] alone.
+///
+/// Paths are absolute, and spelled as the root was: a message about a file under the root starts with the root's own
+/// bytes. Names need no cleaning: whatever is shown passes through [`super::text::safe`].
+#[derive(Debug)]
+pub enum Msg {
+    // ── the terminal ──────────────────────────────────────────────────────────────────────────────────────────
+    /// A key went down (repeats are sent again; releases are not sent).
+    Key(KeyEvent),
+    /// The terminal has this size: once before the first frame, then at every change. In cells.
+    Resized {
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// How pictures reach the screen has been settled: once, after the terminal answered or kept silent. No picture is
+    /// asked for before.
+    Graphics(Graphics),
+    /// The program is in the foreground again after [`super::Effect::Suspend`], or the screen was cleared by someone
+    /// else: pictures sent before are gone from the terminal.
+    Resumed,
+    /// Someone outside wants an orderly end: SIGTERM, SIGHUP, SIGINT.
+    Terminated,
+
+    // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────
+    /// Time since the start of the program, monotonic. Sent after the delay [`super::Model::next_tick`] asks for, and not
+    /// at all while it asks for none.
+    Tick(Duration),
+
+    // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
+    /// Part of the answer to [`super::Effect::List`], in any order; `complete` comes with the last part, which may be empty.
+    Listed {
+        /// The folder that was read.
+        dir: PathBuf,
+        /// As asked.
+        generation: u64,
+        /// Some of what lies in it, dotfiles included.
+        entries: Vec<Entry>,
+        /// Nothing more follows.
+        complete: bool,
+    },
+    /// The folder of a [`super::Effect::List`] cannot be read (any more).
+    Unlisted {
+        /// The folder.
+        dir: PathBuf,
+        /// As asked.
+        generation: u64,
+        /// Why, as a sentence.
+        message: String,
+    },
+    /// Part of the answer to [`super::Effect::Scan`]: pictures found under its root. `complete` comes with the last part.
+    Scanned {
+        /// As asked.
+        generation: u64,
+        /// Some of the pictures, each told by its first bytes.
+        files: Vec<Found>,
+        /// Nothing more follows.
+        complete: bool,
+    },
+
+    // ── the watch ─────────────────────────────────────────────────────────────────────────────────────────────
+    /// The watch asked for by [`super::Effect::Watch`] stands.
+    Watching {
+        /// The folder tree is read again and again, because its file system tells nothing by itself.
+        polling: bool,
+    },
+    /// The watch could not be set up, or broke.
+    WatchFailed {
+        /// Why, and what to do, as a sentence.
+        message: String,
+    },
+    /// A file is new and complete (settled), or a folder is new. Not sent for what was there when the watch began.
+    Appeared {
+        /// The file or folder.
+        entry: Entry,
+        /// Its first bytes are those of a picture: it is worth classifying.
+        picture: bool,
+    },
+    /// A file that was known changed its content and is complete again.
+    Modified {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like now.
+        stamp: Stamp,
+        /// Its first bytes are those of a picture.
+        picture: bool,
+    },
+    /// A file or folder is gone (deleted, or moved out of the watched tree); all under it with it.
+    Removed {
+        /// What is gone.
+        path: PathBuf,
+    },
+    /// A file or folder has another name or place inside the watched tree; its content is the same.
+    Renamed {
+        /// Where it was.
+        from: PathBuf,
+        /// What and where it is now.
+        to: Entry,
+    },
+
+    // ── pictures ──────────────────────────────────────────────────────────────────────────────────────────────
+    /// The answer to [`super::Effect::Preview`]. Requests that were overtaken by a later one may go unanswered.
+    Previewed(Box<Previewed>),
+
+    // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
+    /// The engine says something: it loads, is ready, failed, finished a file, measured its rate.
+    Engine(engine::Event),
+
+    // ── anything else ─────────────────────────────────────────────────────────────────────────────────────────
+    /// The shell has something to tell the user; it is shown in the status line for a while.
+    Report {
+        /// Whether something went wrong.
+        severity: Severity,
+        /// One sentence.
+        text: String,
+    },
+}
+
+/// How much a report matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Something did not work.
+    Error,
+}

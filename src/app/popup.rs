@@ -1,0 +1,133 @@
+//! What is shown above everything else: the help, and why something failed.
+
+use super::keys::{HelpLine, Keymap};
+use super::text;
+use crate::media::ErrorKind;
+
+/// A popup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Popup {
+    /// The bindings in force.
+    Help,
+    /// Details of a failure.
+    Why(Why),
+}
+
+/// What failed and why; all of it safe to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// File, model or folder.
+    pub subject: String,
+    /// The kind of failure in a word or two.
+    pub kind: Option<&'static str>,
+    /// The sentence.
+    pub message: String,
+    /// What the user can do.
+    pub advice: Option<String>,
+}
+
+/// A line of a popup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PopupLine {
+    /// One or two columns of the help.
+    Help(Vec<HelpLine>),
+    /// What the popup is about.
+    Subject(String),
+    /// What is wrong, in a word.
+    Kind(String),
+    /// Running text.
+    Text(String),
+    /// Less important text.
+    Aside(String),
+}
+
+/// Columns of a popup on a wide screen.
+const WIDEST: u16 = 76;
+/// Columns that two columns of help need.
+const TWO_COLUMNS: usize = 70;
+
+impl Popup {
+    /// What stands in its frame.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Help => "Help",
+            Self::Why(_) => "Why it failed",
+        }
+    }
+
+    /// Its lines on a screen of `cols` columns.
+    pub fn lines(&self, keymap: &Keymap, cols: u16) -> Vec<PopupLine> {
+        let width = usize::from(content_width(cols));
+        match self {
+            Self::Help => help(keymap, width),
+            Self::Why(why) => why.lines(width),
+        }
+    }
+}
+
+/// Columns for text in a popup on a screen of `cols` columns: a frame and a blank on either side are taken off.
+pub fn content_width(cols: u16) -> u16 {
+    // Stripes of what lies behind would only be in the way.
+    let outer = if cols < WIDEST + 12 { cols } else { WIDEST };
+    outer.saturating_sub(4)
+}
+
+/// Rows for text in a popup on a screen of `rows` rows.
+pub fn content_rows(rows: u16) -> u16 {
+    rows.saturating_sub(2)
+}
+
+fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
+    let lines = keymap.help();
+    let Some(split) = lines
+        .iter()
+        .position(|line| *line == HelpLine::Gap)
+        .filter(|_| width >= TWO_COLUMNS)
+    else {
+        return lines
+            .into_iter()
+            .map(|line| PopupLine::Help(vec![line]))
+            .collect();
+    };
+    let (left, right) = (&lines[..split], &lines[split + 1..]);
+    (0..left.len().max(right.len()))
+        .map(|i| {
+            let column = |lines: &[HelpLine]| lines.get(i).cloned().unwrap_or(HelpLine::Gap);
+            PopupLine::Help(vec![column(left), column(right)])
+        })
+        .collect()
+}
+
+impl Why {
+    fn lines(&self, width: usize) -> Vec<PopupLine> {
+        let wrapped = |text: &str, line: fn(String) -> PopupLine| {
+            text::wrap(text, width)
+                .into_iter()
+                .map(line)
+                .collect::<Vec<_>>()
+        };
+        let mut lines = wrapped(&self.subject, PopupLine::Subject);
+        lines.extend(self.kind.map(|kind| PopupLine::Kind(kind.to_owned())));
+        lines.push(PopupLine::Text(String::new()));
+        lines.extend(wrapped(&self.message, PopupLine::Text));
+        if let Some(advice) = &self.advice {
+            lines.push(PopupLine::Text(String::new()));
+            lines.extend(wrapped(advice, PopupLine::Aside));
+        }
+        lines
+    }
+}
+
+/// A kind of failure as the user reads it.
+pub fn kind_word(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "not found",
+        ErrorKind::Permission => "no permission",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::Malformed => "malformed",
+        ErrorKind::Truncated => "truncated",
+        ErrorKind::TooLarge => "too large",
+        ErrorKind::NoPixels => "no pixels",
+        ErrorKind::Internal => "internal error",
+    }
+}

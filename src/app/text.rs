@@ -1,0 +1,169 @@
+//! Text made fit for cells: names that may hold anything, cut and wrapped by display width.
+
+use std::ffi::OsStr;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Stands where something was cut out.
+const ELLIPSIS: char = '…';
+
+/// A name as it may be shown: bytes that are not UTF-8, control characters and characters that change the direction or the
+/// place of others become U+FFFD, so that no file name can steer the terminal or misalign a column.
+pub fn safe(name: &OsStr) -> String {
+    name.to_string_lossy()
+        .chars()
+        .filter(|c| !matches!(c, '\u{fe00}'..='\u{fe0f}'))
+        .map(|c| if unsafe_to_show(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// [`safe`] for text that is UTF-8 already.
+pub fn safe_str(text: &str) -> String {
+    safe(OsStr::new(text))
+}
+
+fn unsafe_to_show(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Columns that a text covers.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text in at most `columns`, the middle cut out. More is kept of the end: beginnings tell studies apart, ends the files of
+/// a study.
+pub fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    if columns == 0 {
+        return String::new();
+    }
+    let tail_columns = (columns - 1) * 2 / 3;
+    let tail: Vec<char> = take(text.chars().rev(), tail_columns);
+    let head = take(text.chars(), columns - 1 - tail_columns);
+    // A mark that belongs to the letter before it cannot stand alone.
+    let tail = tail
+        .iter()
+        .rev()
+        .skip_while(|c| c.width().unwrap_or(0) == 0);
+    head.iter().chain(&[ELLIPSIS]).chain(tail).collect()
+}
+
+/// The text in at most `columns`, its end cut off.
+pub fn cut_end(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    if columns == 0 {
+        return String::new();
+    }
+    let mut cut: String = take(text.chars(), columns - 1).into_iter().collect();
+    while cut.ends_with(' ') {
+        cut.pop();
+    }
+    cut.push(ELLIPSIS);
+    cut
+}
+
+/// The first characters that fit into `columns`.
+fn take(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
+    let mut left = columns;
+    chars
+        .take_while(|c| {
+            let fits = c.width().unwrap_or(0) <= left;
+            if fits {
+                left -= c.width().unwrap_or(0);
+            }
+            fits
+        })
+        .collect()
+}
+
+/// The text in exactly `columns`: cut in the middle or filled with blanks at its end.
+pub fn pad(text: &str, columns: usize) -> String {
+    let mut padded = cut(text, columns);
+    let blanks = columns.saturating_sub(width(&padded));
+    padded.extend(std::iter::repeat_n(' ', blanks));
+    padded
+}
+
+/// The text in lines of at most `columns`, broken between words, inside a word only when it is longer than a line.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            let gap = usize::from(!line.is_empty());
+            if !line.is_empty() && width(&line) + gap + width(word) > columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            append_long(&mut lines, &mut line, word, columns);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Appends a word to a line; what is beyond its end goes on in new lines.
+fn append_long(lines: &mut Vec<String>, line: &mut String, word: &str, columns: usize) {
+    for c in word.chars() {
+        if width(line) + c.width().unwrap_or(0) > columns {
+            lines.push(std::mem::take(line));
+        }
+        line.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_left_alone_and_a_long_one_keeps_both_ends() {
+        assert_eq!(cut("chest.png", 9), "chest.png");
+        assert_eq!(cut("patient-0001-chest-pa.dcm", 11), "pati…pa.dcm");
+        assert_eq!(cut("abc", 0), "");
+        assert_eq!(cut("abc", 1), "…");
+    }
+
+    #[test]
+    fn wide_letters_count_two_columns_and_are_never_halved() {
+        for columns in 0..20 {
+            let cut = cut("胸部レントゲン写真.png", columns);
+            assert!(width(&cut) <= columns, "{cut} in {columns}");
+            assert_eq!(width(&pad("胸部レントゲン写真.png", columns)), columns);
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_terminal_as_a_command() {
+        assert_eq!(
+            safe_str("a\u{1b}[2Jb\nc\u{202e}d"),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d"
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            assert_eq!(safe(OsStr::from_bytes(b"x\xff.png")), "x\u{fffd}.png");
+        }
+    }
+
+    #[test]
+    fn words_stay_whole_where_a_line_can_hold_them() {
+        assert_eq!(
+            wrap("hazy or patchy opacities", 10),
+            ["hazy or", "patchy", "opacities"]
+        );
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("a\n\nb", 5), ["a", "", "b"]);
+    }
+}

@@ -1,0 +1,119 @@
+//! The interface: `medivision-tui DIR`, and what `demo` opens.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use crossterm::event::{Event, EventStream};
+use futures::{StreamExt, stream};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Fault, Setup, exit, shown};
+use crate::app::{self, Keymap, Msg, Theme};
+use crate::config::Folders;
+use crate::engine::{Frames, Settings};
+use crate::runtime::{Loop, Services};
+use crate::scoring::Mode;
+use crate::terminal::{self, Terminal};
+
+/// Browses `dir` until the user leaves; the exit code.
+pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(Fault::usage(
+            "browsing needs a terminal on stdin and stdout (over ssh: ssh -t); \
+             without one use `medivision-tui classify` or `medivision-tui watch`",
+        ));
+    }
+    let metadata =
+        std::fs::metadata(dir).map_err(|error| Fault::usage(format!("{}: {error}", shown(dir))))?;
+    if !metadata.is_dir() {
+        return Err(Fault::usage(format!(
+            "{} is no folder; to look at one file use `inspect`",
+            shown(dir)
+        )));
+    }
+    let prompts = setup.load_prompts()?;
+    let settings = Settings {
+        prompts,
+        mode: Mode::Single,
+        frames: Frames::First,
+        batch_size: None,
+        jobs: None,
+    };
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let start = app::Setup {
+        root: std::path::absolute(dir).map_err(|error| failed(&error))?,
+        theme: if no_color {
+            Theme::Plain
+        } else {
+            Theme::Colour
+        },
+        keymap: Keymap::new(&setup.keys).map_err(Fault::usage)?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))?;
+    let log = setup.folders.as_ref().map(Folders::log);
+    let screen = Terminal::enter(log.as_deref()).map_err(|error| failed(&error))?;
+    runtime
+        .block_on(interface(start, settings, setup, screen))
+        .map_err(|error| failed(&error))
+}
+
+fn failed(error: &io::Error) -> Fault {
+    Fault {
+        code: exit::SOME_FAILED,
+        message: format!("the interface cannot run: {error}"),
+    }
+}
+
+async fn interface(
+    start: app::Setup,
+    settings: Settings,
+    setup: &Setup,
+    mut screen: Terminal,
+) -> io::Result<u8> {
+    let (mut services, received) = Services::start(setup.factory(None), settings)?;
+    on_signals(&services)?;
+    let mut interface = Loop::start(start, &mut screen)?;
+    // The first frame is on screen before the terminal is asked anything.
+    screen.settle();
+    let asked = terminal::ask(setup.graphics)?;
+    services.draw_with(asked.drawing)?;
+    // For the test that a panic gives the terminal back.
+    assert!(
+        !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
+        "asked for"
+    );
+    let early = stream::iter(asked.keys.into_iter().map(|key| Ok(Event::Key(key))));
+    let input = early.chain(EventStream::new());
+    let result = interface
+        .run(&mut services, received, &mut screen, input)
+        .await;
+    // The terminal first: whatever takes longer is not seen.
+    drop(screen);
+    if !services.shutdown() {
+        // A pass that is still running cannot be stopped. Nothing else is left to be done.
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(i32::from(exit::OK)) }
+    }
+    result.map(|()| exit::OK)
+}
+
+/// Signals that ask for an orderly end.
+fn on_signals(services: &Services) -> io::Result<()> {
+    for kind in [
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+        SignalKind::interrupt(),
+    ] {
+        let mut signal = signal(kind)?;
+        let messages = services.messages();
+        tokio::spawn(async move {
+            while signal.recv().await.is_some() {
+                let _ = messages.send(Msg::Terminated);
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! The loop: messages in, effects out, at most one draw. Input and screen are given to it, so that tests drive the
+//! real one.
+
+mod feeder;
+mod folders;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as Input, KeyEventKind};
+use futures::{Stream, StreamExt};
+use ratatui_image::picker::Picker;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
+
+use crate::app::{self, Effect, Graphics, Model, Msg};
+use crate::engine::{Engine, Event, Factory, Lane, Settings};
+use crate::library::Failure;
+use crate::preview;
+use crate::watch::retry::Retry;
+use crate::watch::{self, Watch};
+use feeder::Feeder;
+
+/// How long the engine is waited for at the end; a pass that takes longer is left behind.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Messages taken in before the next draw: the screen stays alive while thousands come in.
+const DRAIN: usize = 512;
+
+/// Where the model is drawn. A screen takes one frame at a time: while it is busy the loop goes on, and draws the
+/// newest state afterwards.
+#[allow(async_fn_in_trait, reason = "the loop runs on one thread")]
+pub trait Screen {
+    /// A frame would be taken now.
+    fn idle(&self) -> bool;
+    /// Returns once a frame would be taken.
+    async fn wait(&mut self);
+    /// Draws.
+    fn draw(&mut self, model: &Model) -> io::Result<()>;
+    /// Gives the terminal back, stops the process, and takes the terminal again on return.
+    fn suspend(&mut self) -> io::Result<()>;
+    /// Columns and rows.
+    fn size(&self) -> io::Result<(u16, u16)>;
+}
+
+/// How the pictures get to the terminal.
+pub struct Drawing {
+    /// What `update` is told.
+    pub graphics: Graphics,
+    /// What encodes.
+    pub picker: Picker,
+}
+
+/// Everything behind the effects.
+pub struct Services {
+    send: folders::Send,
+    messages: UnboundedSender<Msg>,
+    engine: Engine,
+    feeder: Feeder,
+    preview: Option<preview::Worker>,
+    watch: Option<Watch>,
+    listing: Arc<AtomicU64>,
+    begun: Instant,
+    retry: Retry,
+    /// Files whose failure was held back, with the generation whose answer is awaited.
+    held: HashMap<PathBuf, u64>,
+    /// Files that came while the program ran: these may be incomplete still, whatever the signs said.
+    arrived: HashSet<PathBuf>,
+}
+
+impl Services {
+    /// Starts the engine; its events become messages.
+    pub fn start(
+        factory: Factory,
+        settings: Settings,
+    ) -> io::Result<(Self, UnboundedReceiver<Msg>)> {
+        let (messages, received) = unbounded_channel();
+        let events = messages.clone();
+        let engine = Engine::start(
+            factory,
+            settings,
+            Arc::new(move |event| drop(events.send(Msg::Engine(event)))),
+        );
+        let feeder = Feeder::start(&engine.submitter())?;
+        let sender = messages.clone();
+        let services = Self {
+            send: Arc::new(move |msg| sender.send(msg).is_ok()),
+            messages,
+            engine,
+            feeder,
+            preview: None,
+            watch: None,
+            listing: Arc::default(),
+            begun: Instant::now(),
+            retry: Retry::default(),
+            held: HashMap::new(),
+            arrived: HashSet::new(),
+        };
+        Ok((services, received))
+    }
+
+    /// Where messages from elsewhere (signals) go in.
+    pub fn messages(&self) -> UnboundedSender<Msg> {
+        self.messages.clone()
+    }
+
+    /// From now on pictures can be asked for.
+    pub fn draw_with(&mut self, drawing: Drawing) -> io::Result<()> {
+        let messages = self.messages.clone();
+        let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
+        self.preview = Some(preview::Worker::start(drawing.picker, sink)?);
+        let _ = self.messages.send(Msg::Graphics(drawing.graphics));
+        Ok(())
+    }
+
+    /// Ends everything. False when a pass is still running and was left behind.
+    pub fn shutdown(self) -> bool {
+        drop((self.watch, self.preview, self.feeder));
+        self.engine.shutdown(PATIENCE)
+    }
+
+    /// Begins what an effect asks for; the answers come as messages.
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::List { dir, generation } => {
+                folders::list(
+                    dir,
+                    generation,
+                    Arc::clone(&self.listing),
+                    Arc::clone(&self.send),
+                );
+            }
+            Effect::Scan { root, generation } => {
+                folders::scan(root, generation, Arc::clone(&self.send));
+            }
+            Effect::Preview(key) => {
+                if let Some(worker) = &self.preview {
+                    worker.request(key);
+                }
+            }
+            Effect::Unpreview => {
+                if let Some(worker) = &self.preview {
+                    worker.forget();
+                }
+            }
+            Effect::Classify {
+                paths,
+                lane,
+                generation,
+            } => self.feeder.give(paths, lane, generation),
+            Effect::Watch { root } => self.start_watch(root),
+            Effect::Unwatch => self.watch = None,
+            // Both belong to the loop.
+            Effect::Suspend | Effect::Quit => {}
+        }
+    }
+
+    fn start_watch(&mut self, root: PathBuf) {
+        let send = Arc::clone(&self.send);
+        let answer = Arc::clone(&self.send);
+        let start = move || {
+            let scanned = std::sync::Mutex::new(false);
+            let sink = Box::new(move |event| {
+                let mut scanned = scanned
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                if let Some(msg) = folders::on_watch(event, &mut scanned) {
+                    send(msg);
+                }
+            });
+            Watch::start(&root, watch::Options::default(), sink)
+        };
+        match start() {
+            Ok(watch) => self.watch = Some(watch),
+            Err(error) => drop(answer(Msg::WatchFailed {
+                message: error.to_string(),
+            })),
+        }
+    }
+
+    /// Looks at a message before `update` does. A file that came in and cannot be read yet may still be in transfer:
+    /// it is tried again before anything is said. True: the message is held back.
+    fn hold(&mut self, msg: &Msg) -> bool {
+        match msg {
+            Msg::Appeared { entry, .. } => drop(self.arrived.insert(entry.path.clone())),
+            Msg::Modified { path, .. } => drop(self.arrived.insert(path.clone())),
+            Msg::Removed { path } => {
+                self.arrived.remove(path);
+                self.retry.forget(path);
+            }
+            Msg::Engine(Event::Done {
+                path,
+                generation,
+                outcomes,
+            }) if self.arrived.contains(path) => {
+                let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+                if let Some(Failure { kind, .. }) = failure
+                    && self.retry.failed(self.begun.elapsed(), path, *kind)
+                {
+                    self.held.insert(path.clone(), *generation);
+                    return true;
+                }
+                self.arrived.remove(path);
+                self.retry.forget(path);
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Hands over again what is due.
+    fn try_again(&mut self) {
+        for path in self.retry.due(self.begun.elapsed()) {
+            if let Some(generation) = self.held.remove(&path) {
+                self.feeder.give(vec![path], Lane::Bulk, generation);
+            }
+        }
+    }
+
+    /// When [`Self::try_again`] has something to do.
+    fn next_retry(&self) -> Option<Duration> {
+        self.retry
+            .next()
+            .map(|due| due.saturating_sub(self.begun.elapsed()))
+    }
+}
+
+/// The interface.
+pub struct Loop {
+    model: Model,
+    /// What is to be done before the next message is taken.
+    pending: Vec<Effect>,
+    /// The screen shows an older state.
+    dirty: bool,
+}
+
+impl Loop {
+    /// Draws the first frame, before anything is known.
+    pub fn start(setup: app::Setup, screen: &mut impl Screen) -> io::Result<Self> {
+        let (mut model, mut pending) = app::init(setup);
+        let (cols, rows) = screen.size()?;
+        pending.extend(app::update(&mut model, Msg::Resized { cols, rows }));
+        screen.draw(&model)?;
+        Ok(Self {
+            model,
+            pending,
+            dirty: false,
+        })
+    }
+
+    /// Runs until it is left.
+    pub async fn run<S: Screen>(
+        &mut self,
+        services: &mut Services,
+        mut received: UnboundedReceiver<Msg>,
+        screen: &mut S,
+        mut input: impl Stream<Item = io::Result<Input>> + Unpin,
+    ) -> io::Result<()> {
+        loop {
+            for effect in std::mem::take(&mut self.pending) {
+                match effect {
+                    Effect::Quit => return Ok(()),
+                    Effect::Suspend => {
+                        screen.suspend()?;
+                        self.take(services, Msg::Resumed);
+                    }
+                    other => services.perform(other),
+                }
+            }
+            if self.dirty && screen.idle() {
+                screen.draw(&self.model)?;
+                self.dirty = false;
+            }
+            let Some(first) = self.next(services, &mut received, screen, &mut input).await else {
+                continue;
+            };
+            self.take(services, first);
+            for msg in std::iter::from_fn(|| received.try_recv().ok()).take(DRAIN) {
+                self.take(services, msg);
+            }
+        }
+    }
+
+    /// The next message; `None` when something else is to be done first.
+    async fn next<S: Screen>(
+        &self,
+        services: &mut Services,
+        received: &mut UnboundedReceiver<Msg>,
+        screen: &mut S,
+        input: &mut (impl Stream<Item = io::Result<Input>> + Unpin),
+    ) -> Option<Msg> {
+        let tick = self.model.next_tick();
+        let retry = services.next_retry();
+        tokio::select! {
+            msg = received.recv() => msg,
+            event = input.next() => match event {
+                Some(Ok(event)) => translate(&event),
+                // The terminal is gone.
+                Some(Err(_)) | None => Some(Msg::Terminated),
+            },
+            () = screen.wait(), if self.dirty => None,
+            () = sleep(tick.unwrap_or_default()), if tick.is_some() => Some(Msg::Tick(services.begun.elapsed())),
+            () = sleep(retry.unwrap_or_default()), if retry.is_some() => {
+                services.try_again();
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, services: &mut Services, msg: Msg) {
+        if !services.hold(&msg) {
+            self.pending.extend(app::update(&mut self.model, msg));
+            self.dirty = true;
+        }
+    }
+}
+
+/// What a terminal event means; `None`: nothing.
+fn translate(event: &Input) -> Option<Msg> {
+    match *event {
+        Input::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+        Input::Resize(cols, rows) => Some(Msg::Resized { cols, rows }),
+        _ => None,
+    }
+}

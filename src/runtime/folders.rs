@@ -1,0 +1,174 @@
+//! What the application asks of the file system, answered from threads of its own.
+
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
+use crate::media::{Sniffed, clean, sniff, walk};
+use crate::watch::{News, WatchEvent};
+
+/// Entries in one message: the first rows of a huge folder are seen while the rest is read.
+const PART: usize = 1000;
+/// Bytes by which a format is told; NIfTI's mark, the furthest of those known, ends at 348.
+const HEAD: usize = 352;
+
+/// Where messages go; false when the loop has ended.
+pub(super) type Send = Arc<dyn Fn(Msg) -> bool + std::marker::Send + Sync>;
+
+/// Runs `work` on a thread of its own; that none could be started is said like any other failure.
+fn spawn(name: &str, send: &Send, work: impl FnOnce() + std::marker::Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
+        send(Msg::Report {
+            severity: Severity::Error,
+            text: format!("no thread could be started: {error}"),
+        });
+    }
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    Stamp {
+        modified: metadata.modified().ok(),
+        size: metadata.len(),
+    }
+}
+
+/// What lies at a path; `None` when it has gone meanwhile, or is a broken link.
+fn entry(path: PathBuf) -> Option<Entry> {
+    let metadata = fs::metadata(&path).ok()?;
+    let kind = if metadata.is_dir() {
+        EntryKind::Folder
+    } else {
+        EntryKind::File
+    };
+    Some(Entry {
+        kind,
+        stamp: stamp(&metadata),
+        path,
+    })
+}
+
+/// Whether the first bytes are a picture's, of a format that is decoded or not: what is not decoded gets its error.
+fn is_picture(path: &Path) -> bool {
+    let plain = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let mut head = Vec::with_capacity(HEAD);
+    plain
+        && File::open(path).is_ok_and(|file| file.take(HEAD as u64).read_to_end(&mut head).is_ok())
+        && !matches!(sniff(&head), Sniffed::Unknown)
+}
+
+/// Reads one folder. `latest` holds the newest generation asked for: an older reading ends early.
+pub(super) fn list(dir: PathBuf, generation: u64, latest: Arc<AtomicU64>, send: Send) {
+    latest.fetch_max(generation, Ordering::Relaxed);
+    let answer = Arc::clone(&send);
+    spawn("list", &answer, move || {
+        let reading = match fs::read_dir(&dir) {
+            Ok(reading) => reading,
+            Err(error) => {
+                let message = clean(&format!("{}: {}", dir.display(), error));
+                send(Msg::Unlisted {
+                    dir,
+                    generation,
+                    message,
+                });
+                return;
+            }
+        };
+        let part = |entries, complete| {
+            send(Msg::Listed {
+                dir: dir.clone(),
+                generation,
+                entries,
+                complete,
+            })
+        };
+        let mut entries = Vec::new();
+        for found in reading.flatten().filter_map(|found| entry(found.path())) {
+            entries.push(found);
+            if entries.len() == PART {
+                let superseded = latest.load(Ordering::Relaxed) > generation;
+                if superseded || !part(std::mem::take(&mut entries), false) {
+                    return;
+                }
+            }
+        }
+        part(entries, true);
+    });
+}
+
+/// Finds the pictures below a folder.
+pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
+    let answer = Arc::clone(&send);
+    spawn("scan", &answer, move || {
+        let part = |files, complete| {
+            send(Msg::Scanned {
+                generation,
+                files,
+                complete,
+            })
+        };
+        let mut files = Vec::new();
+        for path in walk::files(&root).flatten().filter(|path| is_picture(path)) {
+            let Ok(metadata) = fs::metadata(&path) else {
+                continue;
+            };
+            files.push(Found {
+                stamp: stamp(&metadata),
+                path,
+            });
+            if files.len() == PART && !part(std::mem::take(&mut files), false) {
+                return;
+            }
+        }
+        part(files, true);
+    });
+}
+
+/// What the watch says, as messages. What was there at the start comes from the scan, unless it was still being
+/// written then: such a file is reported as changed.
+pub(super) fn on_watch(event: WatchEvent, scanned: &mut bool) -> Option<Msg> {
+    Some(match event {
+        WatchEvent::Standing { polling } => Msg::Watching { polling },
+        WatchEvent::Scanned => {
+            *scanned = true;
+            return None;
+        }
+        WatchEvent::Ready {
+            news: News::There, ..
+        } if !*scanned => return None,
+        WatchEvent::Ready {
+            path,
+            news: News::New,
+        } => {
+            let picture = is_picture(&path);
+            Msg::Appeared {
+                entry: entry(path)?,
+                picture,
+            }
+        }
+        WatchEvent::Ready { path, .. } => {
+            let stamp = stamp(&fs::metadata(&path).ok()?);
+            Msg::Modified {
+                picture: is_picture(&path),
+                stamp,
+                path,
+            }
+        }
+        WatchEvent::Folder(path) => Msg::Appeared {
+            entry: entry(path)?,
+            picture: false,
+        },
+        WatchEvent::Removed(path) => Msg::Removed { path },
+        WatchEvent::Renamed { from, to } => Msg::Renamed {
+            from,
+            to: entry(to)?,
+        },
+        WatchEvent::Problem(text) => Msg::Report {
+            severity: Severity::Error,
+            text,
+        },
+    })
+}

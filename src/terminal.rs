@@ -1,0 +1,140 @@
+//! The terminal as a resource: taken, asked what it can, given back whatever happens.
+
+mod answers;
+mod query;
+mod writer;
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute};
+use ratatui::backend::CrosstermBackend;
+
+use crate::app::Model;
+use crate::runtime::Screen;
+use crate::ui;
+pub use query::{Asked, ask};
+use writer::{Frames, Writer};
+
+/// Whether the terminal is in the program's hands; makes [`restore`] idempotent.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// stderr as it was, while it leads to the log.
+static STDERR: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Gives the terminal back: cooked mode, main screen, cursor, stderr. Does nothing when it is not taken; called by the
+/// guard, by the panic hook and on signals.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    // Nothing can be done about a terminal that is gone.
+    let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+    let saved = STDERR.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(saved) = saved {
+        let _ = rustix::stdio::dup2_stderr(&saved);
+    }
+}
+
+/// Raw mode, alternate screen, no cursor.
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
+}
+
+/// Libraries that write to stderr write to the log while the screen is up.
+fn redirect_stderr(log: &Path) -> io::Result<()> {
+    if let Some(folder) = log.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = OpenOptions::new().create(true).append(true).open(log)?;
+    let saved = rustix::io::dup(rustix::stdio::stderr())?;
+    rustix::stdio::dup2_stderr(&file)?;
+    *STDERR.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+    Ok(())
+}
+
+/// The screen on a real terminal. Dropping it gives the terminal back.
+pub struct Terminal {
+    inner: ratatui::Terminal<CrosstermBackend<Frames>>,
+    frames: Frames,
+    writer: Writer,
+    log: Option<std::path::PathBuf>,
+}
+
+impl Terminal {
+    /// Takes the terminal; from now on stderr leads to `log`.
+    pub fn enter(log: Option<&Path>) -> io::Result<Self> {
+        take()?;
+        let this = Self::on_stdout(log);
+        if this.is_err() {
+            restore();
+        }
+        this
+    }
+
+    fn on_stdout(log: Option<&Path>) -> io::Result<Self> {
+        // Without a log, messages would tear the screen apart; they are lost instead.
+        redirect_stderr(log.unwrap_or(Path::new("/dev/null")))?;
+        let (frames, writer) = writer::start()?;
+        let inner = ratatui::Terminal::new(CrosstermBackend::new(frames.clone()))?;
+        Ok(Self {
+            inner,
+            frames,
+            writer,
+            log: log.map(Path::to_owned),
+        })
+    }
+
+    /// Waits until everything drawn so far has been written: before the terminal is asked something.
+    pub fn settle(&mut self) {
+        self.writer.settle();
+    }
+}
+
+impl Screen for Terminal {
+    fn idle(&self) -> bool {
+        self.writer.idle()
+    }
+
+    async fn wait(&mut self) {
+        self.writer.wait().await;
+    }
+
+    fn draw(&mut self, model: &Model) -> io::Result<()> {
+        self.inner.draw(|frame| ui::view(model, frame))?;
+        self.frames.send();
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.writer.settle();
+        restore();
+        // Returns when the shell sends SIGCONT.
+        rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
+        take()?;
+        redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))?;
+        self.inner.clear()
+    }
+
+    fn size(&self) -> io::Result<(u16, u16)> {
+        crossterm::terminal::size()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.writer.abandon();
+        restore();
+        let _ = io::stdout().flush();
+    }
+}

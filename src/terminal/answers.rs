@@ -1,0 +1,225 @@
+//! What a terminal sends back: answers to questions, and the keys that were pressed meanwhile.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What the bytes hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answers {
+    /// The kitty graphics protocol is there.
+    pub(super) kitty: bool,
+    /// Sixel is there (attribute 4 of the primary device attributes).
+    pub(super) sixel: bool,
+    /// Width and height of a cell, in pixels.
+    pub(super) cell: Option<(u16, u16)>,
+    /// The primary device attributes have come: the last question is answered.
+    pub(super) complete: bool,
+    /// Keys pressed meanwhile, in their order.
+    pub(super) keys: Vec<KeyEvent>,
+}
+
+/// Takes the bytes apart. An unfinished sequence at the end is left alone.
+pub(super) fn parse(bytes: &[u8]) -> Answers {
+    let mut answers = Answers::default();
+    let mut rest = bytes;
+    while let Some(&first) = rest.first() {
+        let used = match (first, rest.get(1)) {
+            (0x1b, Some(b'_' | b'P' | b']')) => text_sequence(rest, &mut answers),
+            (0x1b, Some(b'[')) => control_sequence(rest, &mut answers),
+            (0x1b, Some(b'O')) if rest.len() > 2 => {
+                answers.keys.extend(arrow(rest[2]));
+                3
+            }
+            (0x1b, _) => {
+                answers.keys.push(plain(KeyCode::Esc));
+                1
+            }
+            _ => key(rest, &mut answers),
+        };
+        if used == 0 {
+            break;
+        }
+        rest = &rest[used..];
+    }
+    answers
+}
+
+/// APC, DCS or OSC up to its end (ST or BEL); its length, 0 when it is unfinished.
+fn text_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
+    let end = bytes
+        .windows(2)
+        .position(|pair| pair == b"\x1b\\")
+        .map(|at| (at, 2));
+    let bell = bytes
+        .iter()
+        .position(|&byte| byte == 0x07)
+        .map(|at| (at, 1));
+    let Some((at, length)) = end.into_iter().chain(bell).min() else {
+        return 0;
+    };
+    let body = &bytes[2..at];
+    if bytes[1] == b'_' && body.starts_with(b"G") && body.ends_with(b";OK") {
+        answers.kitty = true;
+    }
+    at + length
+}
+
+/// CSI; its length, 0 when it is unfinished.
+fn control_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
+    let Some(at) = bytes[2..]
+        .iter()
+        .position(|byte| (0x40..=0x7e).contains(byte))
+    else {
+        return 0;
+    };
+    let (body, last) = (&bytes[2..2 + at], bytes[2 + at]);
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let numbers = || {
+        text.trim_start_matches('?')
+            .split(';')
+            .map(str::parse::<u16>)
+    };
+    match last {
+        b'c' if text.starts_with('?') => {
+            answers.complete = true;
+            answers.sixel = numbers().any(|number| number == Ok(4));
+        }
+        b't' => {
+            if let [Ok(6), Ok(height), Ok(width)] = numbers().collect::<Vec<_>>()[..]
+                && width > 0
+                && height > 0
+            {
+                answers.cell = Some((width, height));
+            }
+        }
+        b'~' => answers.keys.extend(match text {
+            "1" | "7" => Some(plain(KeyCode::Home)),
+            "4" | "8" => Some(plain(KeyCode::End)),
+            "5" => Some(plain(KeyCode::PageUp)),
+            "6" => Some(plain(KeyCode::PageDown)),
+            _ => None,
+        }),
+        _ => answers.keys.extend(arrow(last)),
+    }
+    at + 3
+}
+
+fn plain(code: KeyCode) -> KeyEvent {
+    KeyEvent::new(code, KeyModifiers::NONE)
+}
+
+fn arrow(last: u8) -> Option<KeyEvent> {
+    Some(plain(match last {
+        b'A' => KeyCode::Up,
+        b'B' => KeyCode::Down,
+        b'C' => KeyCode::Right,
+        b'D' => KeyCode::Left,
+        b'H' => KeyCode::Home,
+        b'F' => KeyCode::End,
+        _ => return None,
+    }))
+}
+
+/// One character, or one control key; its length, 0 when it is unfinished.
+fn key(bytes: &[u8], answers: &mut Answers) -> usize {
+    let control =
+        |letter: u8| KeyEvent::new(KeyCode::Char(char::from(letter)), KeyModifiers::CONTROL);
+    let event = match bytes[0] {
+        b'\r' | b'\n' => plain(KeyCode::Enter),
+        b'\t' => plain(KeyCode::Tab),
+        0x7f | 0x08 => plain(KeyCode::Backspace),
+        byte @ 1..=26 => control(byte - 1 + b'a'),
+        byte if byte < 0x20 => return 1,
+        _ => {
+            let length =
+                (1..=bytes.len().min(4)).find(|&n| std::str::from_utf8(&bytes[..n]).is_ok());
+            let Some(length) = length else {
+                return usize::from(bytes.len() >= 4);
+            };
+            let text = std::str::from_utf8(&bytes[..length]).unwrap_or_default();
+            let Some(letter) = text.chars().next() else {
+                return length;
+            };
+            let modifiers = if letter.is_uppercase() {
+                KeyModifiers::SHIFT
+            } else {
+                KeyModifiers::NONE
+            };
+            answers
+                .keys
+                .push(KeyEvent::new(KeyCode::Char(letter), modifiers));
+            return length;
+        }
+    };
+    answers.keys.push(event);
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn kitty_answers_everything() {
+        let answers = parse(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;c");
+        let expected = Answers {
+            kitty: true,
+            cell: Some((10, 20)),
+            complete: true,
+            ..Answers::default()
+        };
+        assert_eq!(answers, expected);
+    }
+
+    #[test]
+    fn xterm_has_sixel_by_its_attributes() {
+        let answers = parse(b"\x1b[6;13;6t\x1b[?63;1;2;4;6;9;15;22c");
+        assert!(answers.sixel && answers.complete && !answers.kitty);
+        assert!(!parse(b"\x1b[?64;1;2;6;9;15;22c").sixel, "64 is no 4");
+    }
+
+    #[test]
+    fn a_refusal_is_no_kitty() {
+        assert!(!parse(b"\x1b_Gi=31;ENOSYS:no\x1b\\\x1b[?1;2c").kitty);
+    }
+
+    #[test]
+    fn keys_pressed_meanwhile_are_kept_in_order() {
+        let answers = parse(b"j\x1b[?1;2cG\x1b[B\x1b[6~\x04\xc3\xa9\r");
+        let codes: Vec<_> = answers.keys.iter().map(|key| key.code).collect();
+        let expected = [
+            KeyCode::Char('j'),
+            KeyCode::Char('G'),
+            KeyCode::Down,
+            KeyCode::PageDown,
+            KeyCode::Char('d'),
+            KeyCode::Char('é'),
+            KeyCode::Enter,
+        ];
+        assert_eq!(codes, expected);
+        assert_eq!(answers.keys[4].modifiers, KeyModifiers::CONTROL);
+    }
+
+    #[test]
+    fn a_lone_escape_is_a_key_and_an_unfinished_answer_is_not() {
+        assert_eq!(parse(b"\x1b").keys, [plain(KeyCode::Esc)]);
+        assert_eq!(parse(b"\x1b[?62;"), Answers::default());
+        assert_eq!(parse(b"\x1b_Gi=31;O"), Answers::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_apart(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let answers = parse(&bytes);
+            prop_assert!(answers.keys.len() <= bytes.len());
+        }
+
+        #[test]
+        fn an_answer_among_keys_is_found(before in "[a-zA-Z0-9]{0,9}", after in "[a-zA-Z0-9]{0,9}") {
+            let answers = parse(format!("{before}\x1b[?62;4c{after}").as_bytes());
+            prop_assert!(answers.complete && answers.sixel);
+            prop_assert_eq!(answers.keys.len(), before.len() + after.len());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A thread that writes frames to the terminal. A picture is megabytes and a slow link blocks: the loop goes on, and
+//! hands over its newest state once the frame before is through.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use tokio::sync::Notify;
+
+/// How long anything waits for the link; a terminal that does not read by then is as good as gone.
+const STALLED: Duration = Duration::from_secs(2);
+/// Bytes written at a time, so that leaving does not wait for a whole picture.
+const PIECE: usize = 16 << 10;
+
+struct State {
+    busy: AtomicBool,
+    /// What is not written yet is dropped.
+    abandoned: AtomicBool,
+    free: Notify,
+}
+
+/// Collects what the backend writes into whole frames. Clones share one buffer: the backend keeps its writer to itself.
+#[derive(Clone)]
+pub(super) struct Frames {
+    buffer: Arc<Mutex<Vec<u8>>>,
+    out: Sender<Vec<u8>>,
+    state: Arc<State>,
+}
+
+impl Frames {
+    /// Hands the collected frame over. The caller saw [`Writer::idle`] before it drew.
+    pub(super) fn send(&self) {
+        let frame = std::mem::take(&mut *self.buffer());
+        if frame.is_empty() {
+            return;
+        }
+        self.state.busy.store(true, Ordering::SeqCst);
+        if self.out.send(frame).is_err() {
+            self.state.busy.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Frames {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    /// ratatui flushes in the middle of a frame; only [`Frames::send`] ends one.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The loop's view of the thread.
+pub(super) struct Writer {
+    state: Arc<State>,
+}
+
+/// Starts the thread; it ends when [`Frames`] is dropped.
+pub(super) fn start() -> io::Result<(Frames, Writer)> {
+    start_on(io::stdout())
+}
+
+fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)> {
+    let state = Arc::new(State {
+        busy: AtomicBool::new(false),
+        abandoned: AtomicBool::new(false),
+        free: Notify::new(),
+    });
+    let (frames, received) = bounded::<Vec<u8>>(1);
+    let writing = Arc::clone(&state);
+    std::thread::Builder::new()
+        .name("terminal".into())
+        .spawn(move || {
+            for frame in received {
+                for piece in frame.chunks(PIECE) {
+                    if writing.abandoned.load(Ordering::SeqCst) || out.write_all(piece).is_err() {
+                        break;
+                    }
+                }
+                let _ = out.flush();
+                writing.busy.store(false, Ordering::SeqCst);
+                writing.free.notify_one();
+            }
+        })?;
+    Ok((
+        Frames {
+            buffer: Arc::default(),
+            out: frames,
+            state: Arc::clone(&state),
+        },
+        Writer { state },
+    ))
+}
+
+impl Writer {
+    /// A frame would be taken now.
+    pub(super) fn idle(&self) -> bool {
+        !self.state.busy.load(Ordering::SeqCst)
+    }
+
+    /// Returns once a frame would be taken.
+    pub(super) async fn wait(&self) {
+        while !self.idle() {
+            self.state.free.notified().await;
+        }
+    }
+
+    /// Blocks until what was handed over is written, or the link is stalled.
+    pub(super) fn settle(&self) {
+        let begun = std::time::Instant::now();
+        while !self.idle() && begun.elapsed() < STALLED {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Drops what is not written yet, and waits for the piece that is being written.
+    pub(super) fn abandon(&self) {
+        self.state.abandoned.store(true, Ordering::SeqCst);
+        let begun = std::time::Instant::now();
+        while !self.idle() && begun.elapsed() < Duration::from_millis(100) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a piece only when told to.
+    struct Slow {
+        go: crossbeam_channel::Receiver<()>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.go.recv();
+            self.written.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_terminal_keeps_the_writer_busy_and_not_the_caller() {
+        let (go, wait) = crossbeam_channel::unbounded();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut frames, writer) = start_on(Slow {
+            go: wait,
+            written: Arc::clone(&written),
+        })
+        .unwrap();
+        assert!(writer.idle());
+        frames.write_all(b"frame").unwrap();
+        frames.flush().unwrap();
+        assert!(writer.idle(), "a frame is whole only when it is sent");
+        frames.send();
+        assert!(!writer.idle());
+        go.send(()).unwrap();
+        writer.wait().await;
+        assert_eq!(*written.lock().unwrap(), b"frame");
+    }
+
+    #[test]
+    fn what_is_abandoned_is_not_written() {
+        let (go, wait) = crossbeam_channel::unbounded();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut frames, writer) = start_on(Slow {
+            go: wait,
+            written: Arc::clone(&written),
+        })
+        .unwrap();
+        frames.write_all(&vec![b'x'; 10 * PIECE]).unwrap();
+        frames.send();
+        go.send(()).unwrap();
+        writer.state.abandoned.store(true, Ordering::SeqCst);
+        drop(go); // every piece would be taken from now on
+        writer.settle();
+        assert!(written.lock().unwrap().len() < 10 * PIECE);
+    }
+
+    #[test]
+    fn an_empty_frame_is_no_frame() {
+        let (frames, writer) = start_on(io::sink()).unwrap();
+        frames.send();
+        assert!(writer.idle());
+    }
+}

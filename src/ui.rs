@@ -1,0 +1,44 @@
+//! The screen: the model in, cells out. No input or output, no clock.
+
+mod bar;
+mod list;
+mod popup;
+mod preview;
+mod result;
+mod rules;
+mod status;
+mod theme;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use crate::app::Model;
+use crate::app::layout::Area;
+use theme::Looks;
+
+/// Draws the model.
+pub fn view(model: &Model, frame: &mut Frame) {
+    let looks = Looks::new(model.theme);
+    let panels = model.panels();
+    rules::draw(model, &panels, looks, frame);
+    if let Some(area) = panels.list {
+        list::draw(model, looks, rect(area, frame), frame);
+    }
+    if let Some(area) = panels.preview {
+        preview::draw(model, looks, rect(area, frame), frame);
+    }
+    if let Some(area) = panels.result {
+        result::draw(model, looks, rect(area, frame), frame);
+    }
+    if let Some(area) = panels.status {
+        status::draw(model, looks, rect(area, frame), frame);
+    }
+    if let Some(popup) = &model.popup {
+        popup::draw(model, popup, looks, frame);
+    }
+}
+
+/// The cells of an area that are there: a resize may reach the terminal before it reaches the model.
+fn rect(area: Area, frame: &Frame) -> Rect {
+    Rect::new(area.x, area.y, area.width, area.height).intersection(frame.area())
+}

@@ -1,0 +1,54 @@
+//! Bars of eighth blocks.
+
+/// From one eighth of a cell to seven.
+const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+/// Stands in each cell of a bar that makes no claim.
+const EMPTY: &str = "╌";
+
+/// A bar in exactly `width` cells; `None` makes no claim and is drawn as an empty track. What is there at all is seen: a
+/// share above zero covers at least an eighth of a cell.
+pub(super) fn bar(share: Option<f64>, width: usize) -> String {
+    let Some(share) = share else {
+        return EMPTY.repeat(width);
+    };
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    let cells = width * 8;
+    let filled =
+        ((share * cells as f64).round() as usize).clamp(usize::from(share > 0.0).min(cells), cells);
+    let mut bar = "█".repeat(filled / 8);
+    if filled % 8 > 0 {
+        bar.push(EIGHTHS[filled % 8 - 1]);
+    }
+    let blanks = width - filled.div_ceil(8);
+    bar.extend(std::iter::repeat_n(' ', blanks));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bar;
+
+    #[test]
+    fn a_bar_grows_by_eighths_and_keeps_its_width() {
+        assert_eq!(bar(Some(0.5), 4), "██  ");
+        assert_eq!(bar(Some(0.53), 4), "██▏ ");
+        assert_eq!(bar(Some(1.0), 4), "████");
+        assert_eq!(bar(Some(0.001), 4), "▏   ");
+        assert_eq!(bar(Some(0.0), 4), "    ");
+        for percent in 0..=100 {
+            assert_eq!(bar(Some(f64::from(percent) / 100.0), 7).chars().count(), 7);
+        }
+    }
+
+    #[test]
+    fn no_claim_is_an_empty_track_and_nonsense_is_nothing() {
+        assert_eq!(bar(None, 3), "╌╌╌");
+        assert_eq!(bar(Some(f64::NAN), 2), "  ");
+        assert_eq!(bar(Some(7.0), 2), "██");
+        assert_eq!(bar(Some(0.5), 0), "");
+    }
+}

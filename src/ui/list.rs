@@ -1,0 +1,262 @@
+//! The file list: state, name, label, probability.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::bar::bar;
+use super::rules::row;
+use super::theme::Looks;
+use crate::app::detail::whole_percent;
+use crate::app::folder::Row;
+use crate::app::layout::Panel;
+use crate::app::model::EngineState;
+use crate::app::popup::kind_word;
+use crate::app::results::{FileState, Standing, Tally};
+use crate::app::text::{cut_end, pad, safe_str, width, wrap};
+use crate::app::{EntryKind, Model};
+use crate::library::Record;
+
+/// Cursor, flag, symbol, blank.
+const LEFT: usize = 4;
+/// `100%`.
+const FIGURE: usize = 4;
+
+/// The widths of what stands right of the name; each has a blank before it.
+struct Columns {
+    label: usize,
+    bar: usize,
+    figure: usize,
+}
+
+impl Columns {
+    fn new(width: usize, longest_label: usize) -> Self {
+        let label = longest_label.clamp(8, 18).min(width * 3 / 8);
+        let (label, bar, figure) = match width {
+            0..11 => (0, 0, 0),
+            11..24 => (0, 0, FIGURE),
+            24..36 => (label, 0, FIGURE),
+            36..44 => (label, 5, FIGURE),
+            44..56 => (label, 8, FIGURE),
+            _ => (label, 12, FIGURE),
+        };
+        Self { label, bar, figure }
+    }
+
+    fn total(&self) -> usize {
+        [self.label, self.bar, self.figure]
+            .into_iter()
+            .filter(|c| *c > 0)
+            .map(|c| c + 1)
+            .sum()
+    }
+}
+
+/// Draws the list.
+pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
+    if let Some(words) = model.nothing_to_list() {
+        return nothing(&words, looks, area, frame);
+    }
+    let labels = model
+        .results
+        .tally(&model.folder.dir)
+        .map_or(0, longest_label);
+    let columns = Columns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
+    let (offset, cursor) = (model.folder.offset(), model.folder.cursor());
+    let rows = model
+        .folder
+        .rows()
+        .enumerate()
+        .skip(offset)
+        .take(usize::from(area.height));
+    for (line, (at, file)) in rows.enumerate() {
+        let spans = spans(
+            model,
+            file,
+            at == cursor,
+            &columns,
+            usize::from(area.width),
+            looks,
+        );
+        frame.render_widget(Line::from(spans), row(area, line as u16));
+    }
+}
+
+/// Words in the middle of an empty list.
+fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
+    let columns = usize::from(area.width).saturating_sub(2);
+    let lines: Vec<String> = words.lines().flat_map(|line| wrap(line, columns)).collect();
+    let top = usize::from(area.height).saturating_sub(lines.len()) / 2;
+    for (i, line) in lines.into_iter().enumerate() {
+        frame.render_widget(
+            Line::styled(line, looks.dim()).centered(),
+            row(area, (top + i) as u16),
+        );
+    }
+}
+
+/// The longest label under a folder, with room for the mark of doubt.
+fn longest_label(tally: &Tally) -> usize {
+    tally
+        .labels
+        .keys()
+        .map(|label| width(label) + 1)
+        .max()
+        .unwrap_or(0)
+}
+
+fn spans(
+    model: &Model,
+    file: &Row,
+    under_cursor: bool,
+    columns: &Columns,
+    width: usize,
+    looks: Looks,
+) -> Vec<Span<'static>> {
+    let state = model.results.get(&file.path);
+    let standing = state.map(FileState::standing);
+    let cursor = match (under_cursor, model.focus == Panel::List) {
+        (true, true) => Span::styled("▌", looks.accent()),
+        (true, false) => Span::styled("▌", looks.dim()),
+        (false, _) => Span::raw(" "),
+    };
+    let name_width = width.saturating_sub(LEFT + 1 + columns.total());
+    let shown = if file.kind == EntryKind::Folder {
+        format!("{}/", file.shown)
+    } else {
+        file.shown.clone()
+    };
+    let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
+    let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
+    spans.extend(name_spans(
+        &pad(&shown, name_width),
+        name_style(model, file, under_cursor, looks),
+    ));
+    spans.extend(match (file.kind, state) {
+        (EntryKind::Folder, _) => folder_columns(model.results.tally(&file.path), columns, looks),
+        (EntryKind::File, Some(state)) => file_columns(model, state, columns, looks),
+        (EntryKind::File, None) => Vec::new(),
+    });
+    spans
+}
+
+/// Marked, or new.
+fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
+    if model.marked.contains(&file.path) {
+        Span::styled("*", looks.accent())
+    } else if model.fresh.contains(&file.path) {
+        Span::styled("+", looks.accent())
+    } else {
+        Span::raw(" ")
+    }
+}
+
+/// The name has the style, not the blanks behind it.
+fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
+    let text = name.trim_end().to_owned();
+    let blanks = " ".repeat(width(name) - width(&text));
+    [Span::styled(text, style), Span::raw(blanks)]
+}
+
+fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
+    let standing = model.results.get(&file.path).map(FileState::standing);
+    if under_cursor {
+        Looks::cursor()
+    } else if file.kind == EntryKind::Folder {
+        looks.plain_blue()
+    } else if model.is_other(file) || standing == Some(Standing::NoPicture) {
+        looks.dim()
+    } else if model.fresh.contains(&file.path) {
+        Looks::strong()
+    } else {
+        Looks::text()
+    }
+}
+
+fn file_columns(
+    model: &Model,
+    state: &FileState,
+    columns: &Columns,
+    looks: Looks,
+) -> Vec<Span<'static>> {
+    let standing = state.standing();
+    let word = match (state, state.record()) {
+        (FileState::Done(_), Some(record)) => {
+            return record_columns(record, standing, columns, looks);
+        }
+        (FileState::Queued, _) if !matches!(model.engine, EngineState::Failed(_)) => "queued",
+        (FileState::Failed(failure), _) if failure.not_picture => "no picture",
+        (FileState::Failed(failure), _) => kind_word(failure.kind),
+        (FileState::Queued | FileState::Done(_), _) => "",
+    };
+    words(word, columns, looks.standing(Some(standing)))
+}
+
+fn record_columns(
+    record: &Record,
+    standing: Standing,
+    columns: &Columns,
+    looks: Looks,
+) -> Vec<Span<'static>> {
+    let style = looks.standing(Some(standing));
+    let rejected = standing == Standing::Rejected;
+    let text = if rejected { style } else { Looks::text() };
+    let probability = record.verdict.probability;
+    let mut spans = Vec::new();
+    if columns.label > 0 {
+        let label = safe_str(&record.verdict.label);
+        let label = match standing {
+            Standing::Rejected => cut_end("rejected", columns.label),
+            // The symbol tells of the doubt too: a label that just fits is not cut to make room for it.
+            Standing::Uncertain if width(&label) < columns.label => format!("{label}?"),
+            _ => cut_end(&label, columns.label),
+        };
+        let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));
+        spans.push(Span::styled(format!(" {label}{blanks}"), text));
+    }
+    if columns.bar > 0 {
+        spans.push(Span::styled(
+            format!(" {}", bar((!rejected).then_some(probability), columns.bar)),
+            style,
+        ));
+    }
+    if columns.figure > 0 {
+        let figure = if rejected {
+            "–".to_owned()
+        } else {
+            whole_percent(probability)
+        };
+        spans.push(Span::styled(format!(" {figure:>FIGURE$}"), text));
+    }
+    spans
+}
+
+/// How many pictures a folder has, and how many of them are through.
+fn folder_columns(tally: Option<&Tally>, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+    let Some(tally) = tally.filter(|tally| tally.pictures > 0) else {
+        return Vec::new();
+    };
+    let text = match (tally.count(Standing::Queued), tally.pictures) {
+        (_, all) if columns.label == 0 => all.to_string(),
+        (0, 1) => "1 picture".to_owned(),
+        (0, all) => format!("{all} pictures"),
+        (waiting, all) => format!("{} of {all}", all - waiting),
+    };
+    words(&text, columns, looks.dim())
+}
+
+/// Words instead of label, bar and figure: to the left where labels are, else to the right, if they fit.
+fn words(text: &str, columns: &Columns, style: Style) -> Vec<Span<'static>> {
+    let room = columns.total().saturating_sub(1);
+    if columns.label == 0 && width(text) > room {
+        return Vec::new();
+    }
+    let text = cut_end(text, room);
+    let blanks = if columns.label == 0 {
+        " ".repeat(room - width(&text))
+    } else {
+        String::new()
+    };
+    vec![Span::styled(format!(" {blanks}{text}"), style)]
+}

@@ -1,0 +1,113 @@
+//! Help and error details, above everything else.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear};
+
+use super::rules::row;
+use super::theme::Looks;
+use crate::app::Model;
+use crate::app::keys::HelpLine;
+use crate::app::popup::{Popup, PopupLine, content_rows, content_width};
+use crate::app::text::{cut_end, width};
+
+/// Columns for the keys in the help, at most.
+const KEYS: usize = 13;
+
+/// Draws the popup in the middle.
+pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame) {
+    let screen = frame.area();
+    let lines = popup.lines(&model.keymap, screen.width);
+    let rows = (lines.len() as u16).min(content_rows(screen.height));
+    let (outer_width, outer_height) = (content_width(screen.width) + 4, rows + 2);
+    let outer = Rect {
+        x: screen.width.saturating_sub(outer_width) / 2,
+        y: screen.height.saturating_sub(outer_height) / 2,
+        width: outer_width,
+        height: outer_height,
+    }
+    .intersection(screen);
+    let page = usize::from(rows);
+    let first = model.popup_scroll.min(lines.len().saturating_sub(page));
+    let mut block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(looks.line());
+    block = block.title(Span::styled(format!(" {} ", popup.title()), looks.accent()));
+    if first + page < lines.len() {
+        block = block.title_bottom(Line::styled(" ▾ more ", looks.accent()).right_aligned());
+    }
+    frame.render_widget(Clear, outer);
+    let inside = block.inner(outer);
+    frame.render_widget(block, outer);
+    let inside = Rect {
+        x: inside.x + 1,
+        width: inside.width.saturating_sub(2),
+        ..inside
+    }
+    .intersection(inside);
+    for (i, text) in lines.iter().skip(first).take(page).enumerate() {
+        frame.render_widget(
+            line(text, usize::from(inside.width), looks),
+            row(inside, i as u16),
+        );
+    }
+}
+
+fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
+    match text {
+        PopupLine::Subject(text) => Line::styled(text.clone(), Looks::strong()),
+        PopupLine::Kind(text) => Line::styled(format!("✗ {text}"), looks.wrong()),
+        PopupLine::Text(text) => Line::styled(text.clone(), Looks::text()),
+        PopupLine::Aside(text) => Line::styled(text.clone(), looks.dim()),
+        PopupLine::Help(cells) => {
+            let room = columns / cells.len().max(1);
+            Line::from(
+                cells
+                    .iter()
+                    .flat_map(|cell| help(cell, room, looks))
+                    .collect::<Vec<_>>(),
+            )
+        }
+    }
+}
+
+/// Keys, then what they do; in exactly `columns`.
+fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
+    let fill = |used: usize| Span::raw(" ".repeat(columns.saturating_sub(used)));
+    match cell {
+        HelpLine::Gap => vec![fill(0)],
+        HelpLine::Heading(heading) => {
+            vec![
+                Span::styled(*heading, Looks::strong()),
+                fill(width(heading)),
+            ]
+        }
+        HelpLine::Binding(keys, what) => {
+            let room = KEYS.min(columns / 3 + 1);
+            let keys = as_many_as_fit(keys, room);
+            let blanks = " ".repeat(room - width(&keys) + 1);
+            let what = cut_end(what, columns.saturating_sub(room + 1));
+            let used = room + 1 + width(&what);
+            vec![
+                Span::styled(keys, looks.accent()),
+                Span::raw(blanks),
+                Span::raw(what),
+                fill(used),
+            ]
+        }
+    }
+}
+
+/// The first key, and each other that there is room for.
+fn as_many_as_fit(keys: &[String], columns: usize) -> String {
+    let mut text = String::new();
+    for key in keys {
+        if text.is_empty() {
+            text = cut_end(key, columns);
+        } else if width(&text) + 1 + width(key) <= columns {
+            text = format!("{text} {key}");
+        }
+    }
+    text
+}

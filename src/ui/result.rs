@@ -1,0 +1,118 @@
+//! What the model says of the file under the cursor.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::bar::bar;
+use super::rules::row;
+use super::theme::Looks;
+use crate::app::Model;
+use crate::app::detail::{Detail, notice};
+use crate::app::text::{cut, cut_end, pad, width};
+
+/// Longest name beside a bar.
+const NAME: usize = 24;
+/// `100.0%`.
+const FIGURE: usize = 6;
+
+/// Draws the panel: what there is to say, and below it, always in sight, what results are not for.
+pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
+    let inner = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    }
+    .intersection(area);
+    let columns = usize::from(inner.width);
+    let details = model.details(columns);
+    let notice = notice(columns, usize::from(area.height));
+    let page = usize::from(area.height).saturating_sub(notice.len());
+    let first = model.result_scroll.min(details.len().saturating_sub(page));
+    let names = name_width(&details, columns);
+    for (i, detail) in details.iter().skip(first).take(page).enumerate() {
+        frame.render_widget(line(detail, names, columns, looks), row(inner, i as u16));
+    }
+    for (i, text) in notice.into_iter().enumerate() {
+        frame.render_widget(
+            Line::styled(text, looks.dim()),
+            row(inner, (page + i) as u16),
+        );
+    }
+    let edge = Rect {
+        x: area.right().saturating_sub(1),
+        width: 1,
+        ..area
+    }
+    .intersection(area);
+    if first > 0 {
+        frame.render_widget(Span::styled("▴", looks.accent()), row(edge, 0));
+    }
+    if first + page < details.len() && page > 0 {
+        frame.render_widget(
+            Span::styled("▾", looks.accent()),
+            row(edge, (page - 1) as u16),
+        );
+    }
+}
+
+/// Columns for the names beside bars: those of the longest, as far as bars keep some room.
+fn name_width(details: &[Detail], columns: usize) -> usize {
+    let names = details.iter().filter_map(|detail| match detail {
+        Detail::Bar { name, .. } => Some(width(name)),
+        _ => None,
+    });
+    names.max().unwrap_or(0).min(NAME).min(columns / 2)
+}
+
+fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
+    match detail {
+        Detail::Headline(standing, text, word) => {
+            let style = looks.standing(*standing);
+            let symbol = if standing.is_some() {
+                format!("{} ", Looks::symbol(*standing))
+            } else {
+                String::new()
+            };
+            let word = if word.is_empty() {
+                String::new()
+            } else {
+                format!("  {word}")
+            };
+            let text = cut_end(text, columns.saturating_sub(width(&symbol) + width(&word)));
+            let text = Span::styled(text, Looks::strong());
+            Line::from(vec![
+                Span::styled(symbol, style),
+                text,
+                Span::styled(word, style),
+            ])
+        }
+        Detail::Text(text) => Line::styled(text.clone(), Looks::text()),
+        Detail::Aside(text) => Line::styled(text.clone(), looks.dim()),
+        Detail::Warning(text) => Line::styled(text.clone(), looks.doubt()),
+        Detail::Bar {
+            name,
+            share,
+            figure,
+        } => {
+            let gap = if names > 0 { " " } else { "" };
+            let room = columns.saturating_sub(names + gap.len() + 1 + FIGURE);
+            let style = if share.is_some() {
+                looks.plain_blue()
+            } else {
+                looks.dim()
+            };
+            Line::from(vec![
+                Span::raw(pad(name, names)),
+                Span::styled(format!("{gap}{} ", bar(*share, room)), style),
+                Span::raw(format!("{figure:>FIGURE$}")),
+            ])
+        }
+        Detail::Fact(name, value) => {
+            let label = format!("{name:<10}");
+            let value = cut(value, columns.saturating_sub(width(&label)));
+            Line::from(vec![Span::styled(label, looks.dim()), Span::raw(value)])
+        }
+        Detail::Gap => Line::default(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Titles and the lines between panels.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::rect;
+use super::theme::Looks;
+use crate::app::layout::{Area, Panel, Panels};
+use crate::app::text::{cut, cut_end, safe, safe_str, width};
+use crate::app::{EntryKind, Model, Preview};
+use crate::media::Kind;
+
+/// Draws them all.
+pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Frame) {
+    let all = [
+        (Panel::List, panels.list),
+        (Panel::Preview, panels.preview),
+        (Panel::Result, panels.result),
+    ];
+    for (panel, area) in all {
+        let Some(area) = area else { continue };
+        if panels.titled {
+            let (left, right) = match panel {
+                Panel::List => list_title(model),
+                Panel::Preview => preview_title(model),
+                Panel::Result => (result_title(model, panels), String::new()),
+            };
+            title(area, &left, &right, model.focus == panel, looks, frame);
+        }
+        if area.x > 0 {
+            separator(area, panels.titled, looks, frame);
+        }
+    }
+}
+
+/// `─ left ─────── right ─` in the row above an area.
+fn title(area: Area, left: &str, right: &str, focused: bool, looks: Looks, frame: &mut Frame) {
+    let row = rect(
+        Area {
+            y: area.y - 1,
+            height: 1,
+            ..area
+        },
+        frame,
+    );
+    let room = usize::from(row.width).saturating_sub(4);
+    // The name needs some room beside what stands on the right.
+    let right = if width(right) + 11 <= room { right } else { "" };
+    let taken = if right.is_empty() {
+        0
+    } else {
+        width(right) + 3
+    };
+    let left = cut(left, room.saturating_sub(taken));
+    if left.is_empty() {
+        let line = "─".repeat(usize::from(row.width));
+        return frame.render_widget(Span::styled(line, looks.line()), row);
+    }
+    let name = if focused {
+        looks.accent()
+    } else {
+        Looks::strong()
+    };
+    let fill = usize::from(row.width).saturating_sub(width(&left) + 3 + taken);
+    let mut spans = vec![
+        Span::styled("─ ", looks.line()),
+        Span::styled(left, name),
+        Span::raw(" "),
+    ];
+    spans.push(Span::styled("─".repeat(fill), looks.line()));
+    if taken > 0 {
+        spans.extend([
+            Span::raw(" "),
+            Span::styled(right.to_owned(), looks.dim()),
+            Span::styled(" ─", looks.line()),
+        ]);
+    }
+    frame.render_widget(Line::from(spans), row);
+}
+
+/// The line to the left of an area; at its top it joins the titles.
+fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
+    let top = area.y - u16::from(titled);
+    for y in top..area.y + area.height {
+        let symbol = match (titled && y == top, y) {
+            (true, 0) => "┬",
+            (true, _) => "├",
+            (false, _) => "│",
+        };
+        let cell = rect(
+            Area {
+                x: area.x - 1,
+                y,
+                width: 1,
+                height: 1,
+            },
+            frame,
+        );
+        frame.render_widget(Span::styled(symbol, looks.line()), cell);
+    }
+}
+
+fn list_title(model: &Model) -> (String, String) {
+    let folder = &model.folder;
+    let place = if folder.is_empty() {
+        String::new()
+    } else {
+        format!("{}/{}", folder.cursor() + 1, folder.len())
+    };
+    (model.show_path(&folder.dir), place)
+}
+
+/// Which picture is on screen; while it is not yet the one under the cursor, it says so.
+fn preview_title(model: &Model) -> (String, String) {
+    let current = model.folder.current();
+    let name = current.map_or_else(String::new, |row| row.shown.clone());
+    let Some(shown) = &model.shown else {
+        let folder = current.is_some_and(|row| row.kind == EntryKind::Folder);
+        return (
+            if folder { format!("{name}/") } else { name },
+            String::new(),
+        );
+    };
+    if current.is_some_and(|row| row.path != shown.key.path) {
+        let old = shown.key.path.file_name().map_or_else(String::new, safe);
+        return (format!("{old} → {name} …"), String::new());
+    }
+    (
+        name,
+        shown.outcome.as_ref().map_or_else(|_| String::new(), about),
+    )
+}
+
+fn about(preview: &Preview) -> String {
+    let info = &preview.info;
+    let modality = info
+        .dicom
+        .as_ref()
+        .and_then(|dicom| dicom.modality.as_deref());
+    let kind = match (info.kind, modality) {
+        (Kind::Jpeg, _) => "JPEG".to_owned(),
+        (Kind::Png, _) => "PNG".to_owned(),
+        (Kind::Dicom, Some(modality)) => cut_end(&safe_str(modality), 16),
+        (Kind::Dicom, None) => "DICOM".to_owned(),
+    };
+    let frames = if info.frames > 1 {
+        format!(" × {}", info.frames)
+    } else {
+        String::new()
+    };
+    format!("{kind} {} × {}{frames}", info.width, info.height)
+}
+
+/// The file's name where no other panel tells it.
+fn result_title(model: &Model, panels: &Panels) -> String {
+    match model.folder.current() {
+        Some(row) if panels.preview.is_none() => row.shown.clone(),
+        _ => "Result".to_owned(),
+    }
+}
+
+/// The row at `at` of an area; empty beyond its end.
+pub(super) fn row(area: Rect, at: u16) -> Rect {
+    Rect {
+        y: area.y.saturating_add(at),
+        height: 1,
+        ..area
+    }
+    .intersection(area)
+}

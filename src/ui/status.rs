@@ -1,0 +1,149 @@
+//! The last row: what the program is doing, or what it has to say.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::theme::Looks;
+use crate::app::keys::Action;
+use crate::app::model::{EngineState, WatchState};
+use crate::app::results::{FileState, Standing};
+use crate::app::text::{cut_end, width};
+use crate::app::{Model, Severity};
+
+/// Turns while something is under way.
+const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
+/// How long each of them stands.
+const TURN_MS: u128 = 120;
+/// Between parts.
+const BETWEEN: &str = " │ ";
+/// Between the last part and the hints, at least.
+const APART: usize = 2;
+
+/// Draws it. Where it gets narrow, the hints go first, then the parts that matter less.
+pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
+    let room = usize::from(area.width).saturating_sub(2);
+    let mut spans = vec![Span::raw(" ")];
+    spans.extend(match &model.report {
+        Some(report) if report.severity == Severity::Error => {
+            vec![Span::styled(
+                cut_end(&format!("✗ {}", report.text), room),
+                looks.wrong(),
+            )]
+        }
+        Some(report) => vec![Span::styled(cut_end(&report.text, room), Looks::text())],
+        None => parts(model, room, looks),
+    });
+    let used: usize = spans.iter().map(|span| width(&span.content)).sum();
+    let hints = hints(model, room.saturating_sub(used + APART));
+    let blanks = (room + 1).saturating_sub(used + width(&hints));
+    spans.push(Span::raw(" ".repeat(blanks)));
+    spans.push(Span::styled(hints, looks.dim()));
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// A part, and how early it has to go where it gets narrow: the highest first.
+type Part = (u8, Span<'static>);
+
+/// What fits of engine, queue and watch.
+fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
+    let mut all = engine(model, looks);
+    all.extend(queue(model));
+    all.extend(watch(model, looks).map(|span| (2, span)));
+    let total = |parts: &[Part]| -> usize {
+        let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
+        widths + width(BETWEEN) * parts.len().saturating_sub(1)
+    };
+    while total(&all) > room {
+        let Some(last) = (0..all.len()).max_by_key(|at| all[*at].0) else {
+            break;
+        };
+        all.remove(last);
+    }
+    let mut spans = Vec::new();
+    for (_, span) in all {
+        if !spans.is_empty() {
+            spans.push(Span::styled(BETWEEN, looks.line()));
+        }
+        spans.push(span);
+    }
+    spans
+}
+
+fn engine(model: &Model, looks: Looks) -> Vec<Part> {
+    match &model.engine {
+        EngineState::Loading => {
+            let text = format!("{} loading model", spinner(model));
+            vec![(0, Span::styled(text, Looks::text()))]
+        }
+        EngineState::Failed(_) => vec![(0, Span::styled("✗ no model", looks.wrong()))],
+        EngineState::Ready {
+            model,
+            device,
+            prompts,
+            ..
+        } => vec![
+            (0, Span::styled(cut_end(model, 24), Looks::strong())),
+            (4, Span::styled(cut_end(device, 12), Looks::text())),
+            (5, Span::styled(cut_end(prompts, 24), Looks::text())),
+        ],
+    }
+}
+
+fn queue(model: &Model) -> Vec<Part> {
+    let queued = model.queued();
+    if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
+        return Vec::new();
+    }
+    let turning = match model.engine {
+        EngineState::Ready { .. } => format!("{} ", spinner(model)),
+        _ => String::new(),
+    };
+    let waiting = format!("{turning}{queued} queued");
+    let mut parts = vec![(1, Span::styled(waiting, Looks::text()))];
+    if let Some(rate) = model.rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
+        let digits = usize::from(rate < 9.95);
+        let text = format!("{rate:.digits$} images/s");
+        parts.push((3, Span::styled(text, Looks::text())));
+    }
+    parts
+}
+
+fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
+    match &model.watch {
+        WatchState::Starting => None,
+        WatchState::On { polling: false } => Some(Span::styled("watching", Looks::text())),
+        WatchState::On { polling: true } => Some(Span::styled("polling", Looks::text())),
+        WatchState::Off => Some(Span::styled("not watching", looks.doubt())),
+        WatchState::Failed(_) => Some(Span::styled("✗ not watching", looks.wrong())),
+    }
+}
+
+/// The keys that help right now, as many as fit.
+fn hints(model: &Model, room: usize) -> String {
+    let failed = model.current_state().map(FileState::standing) == Some(Standing::Failed)
+        || matches!(model.engine, EngineState::Failed(_))
+        || matches!(model.watch, WatchState::Failed(_));
+    let hints: &[(Action, &str)] = if model.popup.is_some() {
+        &[(Action::Back, "back")]
+    } else if failed {
+        &[(Action::Why, "why"), (Action::Help, "help")]
+    } else {
+        &[(Action::Help, "help"), (Action::Quit, "quit")]
+    };
+    let mut text = String::new();
+    for (action, what) in hints {
+        let Some(key) = model.keymap.key(*action) else {
+            continue;
+        };
+        let more = format!("{}{key} {what}", if text.is_empty() { "" } else { "  " });
+        if width(&text) + width(&more) <= room {
+            text.push_str(&more);
+        }
+    }
+    text
+}
+
+fn spinner(model: &Model) -> &'static str {
+    SPINNER[(model.now.as_millis() / TURN_MS) as usize % SPINNER.len()]
+}

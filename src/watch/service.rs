@@ -1,0 +1,348 @@
+//! The thread that feeds the settle machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::place::{Place, place};
+use super::settle::{Settle, Sign, Stamp, Times};
+use super::signs::{Meaning, Signal, meaning};
+use super::{Options, Sink, WatchEvent, names, scan, signs};
+
+/// How often a tree is read again that the kernel tells too little about.
+const POLL_REMOTE: Duration = Duration::from_secs(5);
+/// The same for a local disk, when the kernel grants no more watches.
+const POLL_LOCAL: Duration = Duration::from_secs(2);
+/// Lost signs are made up for by reading the tree, at most this often.
+const RESCAN: Duration = Duration::from_secs(1);
+/// Files that did not change for this long when the watch begins are nobody's work in progress.
+const OLD: Duration = Duration::from_secs(3);
+
+/// The watched folder.
+pub(super) struct Roots {
+    /// As the user named it, and as events name it.
+    pub given: PathBuf,
+    /// As the kernel's signs name it.
+    pub absolute: PathBuf,
+}
+
+pub(super) struct Service {
+    roots: Roots,
+    options: Options,
+    sink: Sink,
+    stopped: Arc<AtomicBool>,
+    wake: Sender<Signal>,
+    start: Instant,
+    place: Place,
+    machine: Settle,
+    /// `None`: the tree is read again and again instead.
+    watcher: Option<RecommendedWatcher>,
+    /// When to read the tree again, and how often.
+    rescan: Option<Duration>,
+    every: Option<Duration>,
+    /// When the tree was read last.
+    read: Duration,
+    /// The folder itself is gone; it may come back.
+    lost: bool,
+}
+
+impl Service {
+    pub(super) fn new(
+        roots: Roots,
+        options: Options,
+        sink: Sink,
+        stopped: Arc<AtomicBool>,
+        wake: Sender<Signal>,
+    ) -> Self {
+        let machine = Settle::new(roots.absolute.clone(), Times::default());
+        Self {
+            roots,
+            options,
+            sink,
+            stopped,
+            wake,
+            start: Instant::now(),
+            place: Place::default(),
+            machine,
+            watcher: None,
+            rescan: None,
+            every: None,
+            read: Duration::ZERO,
+            lost: false,
+        }
+    }
+
+    /// Runs until stopped.
+    pub(super) fn run(mut self, signals: &Receiver<Signal>) {
+        self.set_up();
+        self.read_all(true);
+        self.tell();
+        self.say(WatchEvent::Scanned);
+        while !self.stopped.load(Ordering::Relaxed) {
+            match self.next(signals) {
+                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Signal::Event(event)) => self.take_in(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // All that is known before anything is concluded: a look must not be ahead of signs that wait.
+            while let Ok(signal) = signals.try_recv() {
+                match signal {
+                    Signal::Stop => return,
+                    Signal::Event(event) => self.take_in(event),
+                }
+            }
+            self.work();
+        }
+    }
+
+    fn next(&self, signals: &Receiver<Signal>) -> Result<Signal, RecvTimeoutError> {
+        let next = [self.machine.next(), self.rescan]
+            .into_iter()
+            .flatten()
+            .min();
+        match next {
+            Some(due) => signals.recv_timeout(due.saturating_sub(self.start.elapsed())),
+            None => signals.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Chooses between the kernel's signs and reading again, and says which.
+    fn set_up(&mut self) {
+        self.place = place(&self.roots.absolute);
+        let remote = self.place.remote.then_some(POLL_REMOTE);
+        if let Some(every) = self.options.poll.or(remote) {
+            self.poll(every);
+        } else {
+            let wake = self.wake.clone();
+            match notify::recommended_watcher(move |event| {
+                let _ = wake.send(Signal::Event(event));
+            }) {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => self.give_up(&error),
+            }
+        }
+        let polling = self.watcher.is_none();
+        self.say(WatchEvent::Standing { polling });
+    }
+
+    /// Reads the tree every so often from now on.
+    fn poll(&mut self, every: Duration) {
+        self.watcher = None;
+        self.every = Some(every);
+        self.rescan = Some(self.start.elapsed() + every);
+        let times = Times::default();
+        // What the network's cache shows is as old as one reading: unchanged means unchanged in the next one.
+        let settle = every.clamp(times.settle, POLL_REMOTE);
+        self.machine.set_times(Times {
+            settle,
+            held: settle.max(times.held),
+            ..times
+        });
+    }
+
+    /// The kernel's signs are not to be had.
+    fn give_up(&mut self, error: &notify::Error) {
+        let instead = format!(
+            "the folder is read again every {} s instead.",
+            POLL_LOCAL.as_secs()
+        );
+        let text = if signs::is_exhaustion(error) {
+            format!(
+                "The system's limit on watched folders (fs.inotify.max_user_watches = {}, \
+                 fs.inotify.max_user_instances = {}) is reached; {instead} To raise it: \
+                 sudo sysctl fs.inotify.max_user_watches=1048576 fs.inotify.max_user_instances=1024",
+                limit("max_user_watches"),
+                limit("max_user_instances"),
+            )
+        } else {
+            format!("The system tells no changes ({error}); {instead}")
+        };
+        let polled_before = self.every.is_some();
+        self.poll(POLL_LOCAL);
+        if !polled_before {
+            self.say(WatchEvent::Problem(text));
+        }
+    }
+
+    fn take_in(&mut self, event: Result<notify::Event, notify::Error>) {
+        // Signs from a watcher that was given up are no harm, but of no use either.
+        if self.watcher.is_none() {
+            return;
+        }
+        match meaning(event) {
+            Meaning::Sign(sign) => self.sign(sign),
+            Meaning::Lost => self.rescan_soon(),
+            Meaning::Exhausted => self.exhausted(),
+            Meaning::Nothing => {}
+        }
+    }
+
+    fn exhausted(&mut self) {
+        let error = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
+        self.give_up(&error);
+        self.say(WatchEvent::Standing { polling: true });
+    }
+
+    fn sign(&mut self, sign: Sign) {
+        let now = self.start.elapsed();
+        match &sign {
+            Sign::Gone(path) if *path == self.roots.absolute => self.rescan_soon(),
+            // A folder's own word on its end may come after another one took its name.
+            Sign::Gone(path) if scan::is_folder(path) => self.read_folder(&path.clone()),
+            Sign::Folder(path) => {
+                let path = path.clone();
+                self.machine.sign(now, sign);
+                self.read_folder(&path);
+            }
+            Sign::Arrived { path, tracker, .. } if scan::is_folder(path) => {
+                let (path, tracker) = (path.clone(), *tracker);
+                let sign = Sign::Arrived {
+                    path: path.clone(),
+                    tracker,
+                    folder: true,
+                };
+                self.machine.sign(now, sign);
+                self.read_folder(&path);
+            }
+            _ => self.machine.sign(now, sign),
+        }
+    }
+
+    /// Puts watches on a folder and those below it, and takes in what is there.
+    fn read_folder(&mut self, path: &Path) {
+        if !names::is_passing(&self.roots.absolute, path) {
+            self.read(path, false);
+        }
+    }
+
+    fn rescan_soon(&mut self) {
+        let due = (self.read + RESCAN).max(self.start.elapsed());
+        self.rescan = Some(self.rescan.map_or(due, |planned| planned.min(due)));
+    }
+
+    /// Does what is due, and passes on what was found out.
+    fn work(&mut self) {
+        let now = self.start.elapsed();
+        if self.rescan.is_some_and(|due| due <= now) {
+            self.rescan = None;
+            self.read_all(false);
+            if let Some(every) = self.every {
+                self.rescan = Some(self.start.elapsed() + every);
+            }
+        }
+        let inodes = self.place.inodes;
+        let now = self.start.elapsed();
+        self.machine
+            .tick(now, &mut |path| scan::stamp(path, inodes));
+        self.tell();
+    }
+
+    fn read_all(&mut self, at_start: bool) {
+        let root = self.roots.absolute.clone();
+        match std::fs::read_dir(&root) {
+            Ok(_) => {
+                if self.lost {
+                    self.lost = false;
+                    let text = format!("{} is back.", names::shown(&self.roots.given));
+                    self.say(WatchEvent::Problem(text));
+                }
+                self.read(&root, at_start);
+            }
+            Err(error) => {
+                if !self.lost {
+                    self.lost = true;
+                    let (name, reason) = (names::shown(&self.roots.given), names::reason(&error));
+                    self.say(WatchEvent::Problem(format!(
+                        "{name} cannot be read: {reason}."
+                    )));
+                }
+                if error.kind() == std::io::ErrorKind::NotFound {
+                    self.machine.sign(self.start.elapsed(), Sign::Gone(root));
+                }
+                self.read = self.start.elapsed();
+                self.rescan = Some(self.read + POLL_LOCAL);
+            }
+        }
+    }
+
+    /// Reads `under`, watching each folder before it is read, and hands what was found to the machine.
+    fn read(&mut self, under: &Path, at_start: bool) {
+        let (root, inodes) = (self.roots.absolute.clone(), self.place.inodes);
+        let stopped = Arc::clone(&self.stopped);
+        let sweep = scan::sweep(&root, under, inodes, &stopped, &mut |folder| {
+            self.put_watch(folder);
+            true
+        });
+        let Some(sweep) = sweep else { return };
+        let wall = SystemTime::now();
+        let is_old = |stamp: &Stamp| {
+            let age = stamp
+                .modified
+                .and_then(|modified| wall.duration_since(modified).ok());
+            age.is_some_and(|age| age >= OLD)
+        };
+        let now = self.start.elapsed();
+        self.machine
+            .swept(now, sweep, at_start, &is_old, &mut |path| {
+                scan::stamp(path, inodes)
+            });
+        if under == root {
+            self.read = self.start.elapsed();
+        }
+    }
+
+    fn put_watch(&mut self, folder: &Path) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let result = watcher.watch(folder, RecursiveMode::NonRecursive);
+        // A folder that is gone again, or that may not be read, is no reason to poll.
+        if result.is_err_and(|error| signs::is_exhaustion(&error)) {
+            self.exhausted();
+        }
+    }
+
+    /// Passes on what the machine found out, under the names the user knows.
+    fn tell(&mut self) {
+        for event in self.machine.take() {
+            let event = match event {
+                WatchEvent::Ready { path, news } => WatchEvent::Ready {
+                    path: self.given(path),
+                    news,
+                },
+                WatchEvent::Folder(path) => WatchEvent::Folder(self.given(path)),
+                WatchEvent::Removed(path) => WatchEvent::Removed(self.given(path)),
+                WatchEvent::Renamed { from, to } => WatchEvent::Renamed {
+                    from: self.given(from),
+                    to: self.given(to),
+                },
+                other => other,
+            };
+            self.say(event);
+        }
+    }
+
+    fn given(&self, path: PathBuf) -> PathBuf {
+        match path.strip_prefix(&self.roots.absolute) {
+            Ok(rest) if rest.as_os_str().is_empty() => self.roots.given.clone(),
+            Ok(rest) => self.roots.given.join(rest),
+            Err(_) => path,
+        }
+    }
+
+    fn say(&self, event: WatchEvent) {
+        if !self.stopped.load(Ordering::Relaxed) {
+            (self.sink)(event);
+        }
+    }
+}
+
+/// A limit of the kernel's, for a message.
+fn limit(name: &str) -> String {
+    let text = std::fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name));
+    text.map_or_else(|_| "?".into(), |text| text.trim().to_owned())
+}

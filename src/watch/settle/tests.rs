@@ -1,0 +1,518 @@
+use super::*;
+
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Files with contents, writers that hold them open, and the signs that the kernel would give.
+#[derive(Default)]
+struct World {
+    files: BTreeMap<PathBuf, Content>,
+    open: BTreeSet<PathBuf>,
+    signs: Vec<Sign>,
+    clock: u64,
+    moves: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Content {
+    stamp: Stamp,
+    version: u64,
+}
+
+impl World {
+    fn next(&mut self) -> SystemTime {
+        self.clock += 1;
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock)
+    }
+
+    fn write(&mut self, path: &Path) {
+        let modified = Some(self.next());
+        let version = self.clock;
+        if !self.files.contains_key(path) {
+            self.signs.push(Sign::Created(path.into()));
+        }
+        if self.open.insert(path.into()) {
+            self.signs.push(Sign::Opened(path.into()));
+        }
+        let size = self.files.get(path).map_or(0, |file| file.stamp.size) + 7;
+        let inode = self
+            .files
+            .get(path)
+            .map_or(version, |file| file.stamp.inode);
+        let stamp = Stamp {
+            size,
+            modified,
+            inode,
+        };
+        self.files.insert(path.into(), Content { stamp, version });
+        self.signs.push(Sign::Written(path.into()));
+    }
+
+    fn close(&mut self, path: &Path) {
+        if self.open.remove(path) {
+            self.signs.push(Sign::Closed(path.into()));
+        }
+    }
+
+    fn touch(&mut self, path: &Path) {
+        let modified = Some(self.next());
+        if let Some(file) = self.files.get_mut(path) {
+            file.stamp.modified = modified;
+            self.signs.push(Sign::Touched(path.into()));
+        }
+    }
+
+    fn delete(&mut self, path: &Path) {
+        if self.files.remove(path).is_some() {
+            self.open.remove(path);
+            self.signs.push(Sign::Gone(path.into()));
+        }
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) {
+        if from == to {
+            return;
+        }
+        let Some(content) = self.files.remove(from) else {
+            return;
+        };
+        self.moves += 1;
+        let tracker = Some(self.moves);
+        self.open.remove(to);
+        if self.open.remove(from) {
+            self.open.insert(to.into());
+        }
+        self.files.insert(to.into(), content);
+        self.signs.push(Sign::Left {
+            path: from.into(),
+            tracker,
+        });
+        self.signs.push(Sign::Arrived {
+            path: to.into(),
+            tracker,
+            folder: false,
+        });
+    }
+
+    fn look(&self, path: &Path) -> Option<Stamp> {
+        self.files.get(path).map(|file| file.stamp)
+    }
+
+    fn sweep(&self) -> Sweep {
+        let visible = self
+            .files
+            .iter()
+            .filter(|(path, _)| !is_passing(Path::new("/in"), path));
+        Sweep {
+            files: visible
+                .map(|(path, file)| (path.clone(), file.stamp))
+                .collect(),
+            ..Sweep::new("/in".into())
+        }
+    }
+}
+
+/// A user of the machine: believes what it is told, and complains when it is told something twice.
+struct Bench {
+    world: World,
+    machine: Settle,
+    now: Duration,
+    /// What each file held when it was reported.
+    believed: HashMap<PathBuf, Content>,
+    told: Vec<WatchEvent>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            world: World::default(),
+            machine: Settle::new("/in".into(), Times::default()),
+            now: Duration::ZERO,
+            believed: HashMap::new(),
+            told: Vec::new(),
+        }
+    }
+
+    fn deliver(&mut self, count: usize) {
+        let count = count.min(self.world.signs.len());
+        for sign in self.world.signs.drain(..count).collect::<Vec<_>>() {
+            self.machine.sign(self.now, sign);
+        }
+        self.hear();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.machine.next().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            let world = &self.world;
+            self.machine.tick(self.now, &mut |path| world.look(path));
+            self.hear();
+        }
+        self.now = end;
+    }
+
+    fn sweep(&mut self) {
+        let world = &self.world;
+        self.machine
+            .swept(self.now, world.sweep(), false, &|_| false, &mut |path| {
+                world.look(path)
+            });
+        self.hear();
+    }
+
+    fn hear(&mut self) {
+        for event in self.machine.take() {
+            match &event {
+                WatchEvent::Ready { path, .. } => {
+                    let now = self.world.files[path];
+                    // Other times of change alone can mean another content, if the signs were lost.
+                    let before = self.believed.insert(path.clone(), now);
+                    assert!(before != Some(now), "{} told twice", path.display());
+                }
+                WatchEvent::Removed(path) => {
+                    self.believed.retain(|file, _| !file.starts_with(path))
+                }
+                WatchEvent::Renamed { from, to } => {
+                    let content = self
+                        .believed
+                        .remove(from)
+                        .expect("only what was told is renamed");
+                    self.believed.insert(to.clone(), content);
+                }
+                other => panic!("{other:?} is not the machine's"),
+            }
+            self.told.push(event);
+        }
+    }
+
+    /// All signs arrive, all writers close, time passes: what is believed is what is there.
+    fn conclude(&mut self) {
+        for path in self.world.open.clone() {
+            self.world.close(&path);
+        }
+        self.deliver(usize::MAX);
+        self.pass(Duration::from_secs(60));
+        let there: HashMap<PathBuf, u64> = self
+            .world
+            .sweep()
+            .files
+            .into_iter()
+            .map(|(path, _)| (path.clone(), self.world.files[&path].version))
+            .collect();
+        let believed = self
+            .believed
+            .iter()
+            .map(|(path, content)| (path.clone(), content.version));
+        assert_eq!(believed.collect::<HashMap<_, _>>(), there);
+        assert_eq!(self.machine.next(), None, "nothing is waited for");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(usize),
+    Close(usize),
+    Touch(usize),
+    Delete(usize),
+    Rename(usize, usize),
+    Deliver(usize),
+    Pass(u64),
+    /// The kernel's queue overflows: what waits is lost, and the tree is read.
+    Overflow,
+    Sweep,
+}
+
+const NAMES: [&str; 5] = ["a.png", "b.dcm", "c.png.part", "sub/d.dcm", ".e.png.x1"];
+
+fn name(index: usize) -> PathBuf {
+    Path::new("/in").join(NAMES[index])
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let file = 0..NAMES.len();
+    let step = prop_oneof![
+        4 => file.clone().prop_map(Step::Write),
+        3 => file.clone().prop_map(Step::Close),
+        1 => file.clone().prop_map(Step::Touch),
+        1 => file.clone().prop_map(Step::Delete),
+        2 => (file.clone(), file).prop_map(|(from, to)| Step::Rename(from, to)),
+        5 => (1_usize..9).prop_map(Step::Deliver),
+        4 => prop_oneof![1_u64..80, 80_u64..900, 900_u64..5000].prop_map(Step::Pass),
+        1 => Just(Step::Overflow),
+        1 => Just(Step::Sweep),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to the files, however late the signs come and whichever are lost: each complete content is
+    /// told once, and in the end what was told is what is there.
+    #[test]
+    fn each_content_is_told_once_and_none_is_lost(steps in steps()) {
+        let mut bench = Bench::new();
+        for step in steps {
+            match step {
+                Step::Write(file) => bench.world.write(&name(file)),
+                Step::Close(file) => bench.world.close(&name(file)),
+                Step::Touch(file) => bench.world.touch(&name(file)),
+                Step::Delete(file) => bench.world.delete(&name(file)),
+                Step::Rename(from, to) => bench.world.rename(&name(from), &name(to)),
+                Step::Deliver(count) => bench.deliver(count),
+                Step::Pass(time) => bench.pass(MS * time as u32),
+                Step::Overflow => {
+                    bench.world.signs.clear();
+                    bench.sweep();
+                }
+                Step::Sweep => bench.sweep(),
+            }
+        }
+        bench.conclude();
+    }
+
+    /// With signs in time, a file is not told while its writer pauses for less than the longest wait.
+    #[test]
+    fn a_slow_writer_is_waited_for(pauses in proptest::collection::vec(1_u64..2900, 1..20)) {
+        let mut bench = Bench::new();
+        for pause in pauses {
+            bench.world.write(&name(0));
+            bench.deliver(usize::MAX);
+            bench.pass(MS * pause as u32);
+            prop_assert_eq!(&bench.told, &[]);
+        }
+        bench.world.close(&name(0));
+        bench.deliver(usize::MAX);
+        bench.pass(Times::default().grace);
+        prop_assert_eq!(&bench.told, &[ready("a.png", News::New)]);
+        bench.conclude();
+    }
+}
+
+fn ready(name: &str, news: News) -> WatchEvent {
+    WatchEvent::Ready {
+        path: Path::new("/in").join(name),
+        news,
+    }
+}
+
+fn stamp(size: u64, second: u64) -> Stamp {
+    Stamp {
+        size,
+        modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second)),
+        inode: second,
+    }
+}
+
+#[test]
+fn a_name_without_a_writer_is_ready_when_it_does_not_change() {
+    // A hard link: created, never opened, never closed.
+    let mut machine = Settle::new("/in".into(), Times::default());
+    machine.sign(Duration::ZERO, Sign::Created("/in/a.png".into()));
+    machine.tick(MS * 500, &mut |_| Some(stamp(9, 1)));
+    assert_eq!(machine.take(), []);
+    machine.tick(MS * 1000, &mut |_| Some(stamp(9, 1)));
+    assert_eq!(machine.take(), [ready("a.png", News::New)]);
+}
+
+#[test]
+fn a_writer_that_never_closes_is_not_waited_for_forever() {
+    let mut bench = Bench::new();
+    bench.world.write(&name(0));
+    bench.deliver(usize::MAX);
+    bench.pass(Times::default().held * 2);
+    assert_eq!(bench.told, [ready("a.png", News::New)]);
+}
+
+#[test]
+fn a_temporary_name_waits_for_the_final_one() {
+    for passing in [2, 4] {
+        let mut bench = Bench::new();
+        bench.world.write(&name(passing));
+        bench.world.close(&name(passing));
+        bench.deliver(usize::MAX);
+        bench.pass(Duration::from_secs(9));
+        assert_eq!(bench.told, []);
+        bench.world.rename(&name(passing), &name(0));
+        bench.deliver(usize::MAX);
+        bench.pass(Times::default().grace);
+        assert_eq!(bench.told, [ready("a.png", News::New)]);
+        bench.conclude();
+    }
+}
+
+#[test]
+fn a_rename_is_followed_and_its_content_not_told_again() {
+    let mut bench = Bench::new();
+    bench.world.write(&name(0));
+    bench.world.close(&name(0));
+    bench.deliver(usize::MAX);
+    bench.pass(MS * 100);
+    bench.world.rename(&name(0), &name(1));
+    bench.deliver(usize::MAX);
+    bench.pass(MS * 100);
+    let renamed = WatchEvent::Renamed {
+        from: name(0),
+        to: name(1),
+    };
+    assert_eq!(bench.told, [ready("a.png", News::New), renamed]);
+    bench.conclude();
+}
+
+#[test]
+fn a_replaced_file_is_told_as_changed() {
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        bench.world.write(&name(2));
+        bench.world.close(&name(2));
+        bench.world.rename(&name(2), &name(0));
+        bench.deliver(usize::MAX);
+        bench.pass(MS * 100);
+    }
+    assert_eq!(
+        bench.told,
+        [ready("a.png", News::New), ready("a.png", News::Changed)]
+    );
+    bench.conclude();
+}
+
+#[test]
+fn setting_times_after_the_close_is_no_new_content() {
+    let mut bench = Bench::new();
+    bench.world.write(&name(0));
+    bench.world.close(&name(0));
+    bench.deliver(usize::MAX);
+    bench.pass(MS * 200);
+    bench.world.touch(&name(0));
+    bench.deliver(usize::MAX);
+    bench.pass(MS * 200);
+    bench.sweep();
+    bench.pass(Duration::from_secs(9));
+    assert_eq!(bench.told, [ready("a.png", News::New)]);
+}
+
+#[test]
+fn what_is_old_at_the_start_is_ready_at_once_and_the_rest_settles() {
+    let mut machine = Settle::new("/in".into(), Times::default());
+    let files = vec![
+        ("/in/new".into(), stamp(1, 2)),
+        ("/in/old".into(), stamp(1, 1)),
+    ];
+    let sweep = Sweep {
+        files,
+        ..Sweep::new("/in".into())
+    };
+    machine.swept(
+        Duration::ZERO,
+        sweep,
+        true,
+        &|stamp| stamp.inode == 1,
+        &mut |_| None,
+    );
+    assert_eq!(machine.take(), [ready("old", News::There)]);
+    machine.tick(MS * 500, &mut |_| Some(stamp(1, 2)));
+    assert_eq!(machine.take(), [ready("new", News::There)]);
+}
+
+#[test]
+fn a_folder_that_moves_takes_its_files_along() {
+    let mut machine = Settle::new("/in".into(), Times::default());
+    let world = |path: &Path| path.ends_with("x.png").then(|| stamp(1, 1));
+    let swept = |machine: &mut Settle, dir: &str, at_start| {
+        let sweep = Sweep {
+            files: vec![(Path::new(dir).join("sub/x.png"), stamp(1, 1))],
+            folders: vec![dir.into(), Path::new(dir).join("sub")],
+            ..Sweep::new("/in".into())
+        };
+        machine.swept(Duration::ZERO, sweep, at_start, &|_| true, &mut |path| {
+            world(path)
+        });
+    };
+    swept(&mut machine, "/in/p", true);
+    assert_eq!(machine.take(), [ready("p/sub/x.png", News::There)]);
+    let tracker = Some(5);
+    machine.sign(
+        MS,
+        Sign::Left {
+            path: "/in/p".into(),
+            tracker,
+        },
+    );
+    machine.sign(
+        MS,
+        Sign::Arrived {
+            path: "/in/q".into(),
+            tracker,
+            folder: true,
+        },
+    );
+    swept(&mut machine, "/in/q", false);
+    machine.tick(Duration::from_secs(9), &mut |path| world(path));
+    let renamed = WatchEvent::Renamed {
+        from: "/in/p".into(),
+        to: "/in/q".into(),
+    };
+    assert_eq!(machine.take(), [renamed]);
+    machine.sign(MS, Sign::Gone("/in/q".into()));
+    assert_eq!(machine.take(), [WatchEvent::Removed("/in/q".into())]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_not_taken_for_empty() {
+    let mut machine = Settle::new("/in".into(), Times::default());
+    let full = Sweep {
+        files: vec![("/in/p/a".into(), stamp(1, 1))],
+        folders: vec!["/in/p".into()],
+        ..Sweep::new("/in".into())
+    };
+    machine.swept(MS, full, true, &|_| true, &mut |_| None);
+    machine.take();
+    let blind = Sweep {
+        folders: vec!["/in/p".into()],
+        unreadable: vec!["/in/p".into()],
+        ..Sweep::new("/in".into())
+    };
+    machine.swept(MS, blind, false, &|_| true, &mut |_| None);
+    assert_eq!(machine.take(), []);
+    machine.swept(MS, Sweep::new("/in".into()), false, &|_| true, &mut |_| {
+        None
+    });
+    assert_eq!(
+        machine.take(),
+        [
+            WatchEvent::Removed("/in/p/a".into()),
+            WatchEvent::Removed("/in/p".into())
+        ]
+    );
+}
+
+#[test]
+fn a_folder_moved_in_from_outside_is_not_taken_for_a_file() {
+    let mut machine = Settle::new("/in".into(), Times::default());
+    machine.sign(
+        MS,
+        Sign::Arrived {
+            path: "/in/p".into(),
+            tracker: Some(1),
+            folder: true,
+        },
+    );
+    let sweep = Sweep {
+        files: vec![("/in/p/x.png".into(), stamp(1, 1))],
+        ..Sweep::new("/in/p".into())
+    };
+    machine.swept(MS, sweep, false, &|_| false, &mut |_| None);
+    machine.tick(Duration::from_secs(9), &mut |path| {
+        path.ends_with("x.png").then(|| stamp(1, 1))
+    });
+    assert_eq!(
+        machine.take(),
+        [
+            WatchEvent::Folder("/in/p".into()),
+            ready("p/x.png", News::New)
+        ]
+    );
+}

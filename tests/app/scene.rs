@@ -1,0 +1,359 @@
+//! What the tests say to the program, and what they look at.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use image::{DynamicImage, GrayImage, Luma};
+use medivision_tui::app::text;
+use medivision_tui::app::{
+    self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Keymap, Model, Msg, Preview,
+    PreviewKey, Previewed, Setup, Stamp, Theme,
+};
+use medivision_tui::engine::Event;
+use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
+use medivision_tui::media::{DicomInfo, ErrorKind, Info, Kind};
+use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
+use medivision_tui::ui;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
+use ratatui_image::Resize;
+use ratatui_image::picker::Picker;
+
+/// The folder of all scenes.
+pub const ROOT: &str = "/studies/march";
+
+/// A program under test, with all it has asked for so far.
+pub struct Program {
+    pub model: Model,
+    pub effects: Vec<Effect>,
+    now: Duration,
+}
+
+impl Program {
+    /// Started on a screen of this size with a terminal that draws half blocks.
+    pub fn new(cols: u16, rows: u16) -> Self {
+        let mut program = Self::bare();
+        program.send(Msg::Resized { cols, rows });
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program
+    }
+
+    /// Started; nothing is known yet, not even the terminal.
+    pub fn bare() -> Self {
+        let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
+        let (model, effects) = app::init(Setup {
+            root: PathBuf::from(ROOT),
+            theme: Theme::Colour,
+            keymap,
+        });
+        Self {
+            model,
+            effects,
+            now: Duration::ZERO,
+        }
+    }
+
+    /// Sends a message; what it asks for is returned and remembered.
+    pub fn send(&mut self, msg: Msg) -> Vec<Effect> {
+        let effects = app::update(&mut self.model, msg);
+        self.effects.extend(effects.clone());
+        effects
+    }
+
+    /// Presses keys, one for each character.
+    pub fn press(&mut self, keys: &str) -> Vec<Effect> {
+        keys.chars()
+            .flat_map(|c| self.send(key(KeyCode::Char(c))))
+            .collect()
+    }
+
+    /// Lets time pass as the runtime does: ticks while the model asks for them, at most for a second.
+    pub fn rest(&mut self) -> Vec<Effect> {
+        let (end, mut effects) = (self.now + Duration::from_secs(1), Vec::new());
+        while self.now < end {
+            let Some(step) = self.model.next_tick() else {
+                break;
+            };
+            self.now += step;
+            effects.extend(self.send(Msg::Tick(self.now)));
+        }
+        effects
+    }
+
+    /// Answers the listing asked for last.
+    pub fn list(&mut self, entries: Vec<Entry>) {
+        let (dir, generation) = self.listing();
+        self.send(Msg::Listed {
+            dir,
+            generation,
+            entries,
+            complete: true,
+        });
+    }
+
+    /// What the last listing was asked with.
+    pub fn listing(&self) -> (PathBuf, u64) {
+        let find = |effect: &Effect| match effect {
+            Effect::List { dir, generation } => Some((dir.clone(), *generation)),
+            _ => None,
+        };
+        self.effects
+            .iter()
+            .rev()
+            .find_map(find)
+            .expect("a listing was asked for")
+    }
+
+    /// Answers the scan asked for last.
+    pub fn scan(&mut self, names: &[&str]) -> Vec<Effect> {
+        let files = names
+            .iter()
+            .map(|name| Found {
+                path: path(name),
+                stamp: stamp(1),
+            })
+            .collect();
+        let generation = self.scanning();
+        self.send(Msg::Scanned {
+            generation,
+            files,
+            complete: true,
+        })
+    }
+
+    /// What the last scan was asked with.
+    pub fn scanning(&self) -> u64 {
+        let find = |effect: &Effect| match effect {
+            Effect::Scan { generation, .. } => Some(*generation),
+            _ => None,
+        };
+        self.effects
+            .iter()
+            .rev()
+            .find_map(find)
+            .expect("a scan was asked for")
+    }
+
+    /// The preview asked for last, unless it was called off.
+    pub fn wanted(&self) -> Option<PreviewKey> {
+        let find = |effect: &Effect| match effect {
+            Effect::Preview(key) => Some(Some(key.clone())),
+            Effect::Unpreview => Some(None),
+            _ => None,
+        };
+        self.effects.iter().rev().find_map(find).flatten()
+    }
+
+    /// Answers the preview asked for last with a picture.
+    pub fn show(&mut self) {
+        if let Some(key) = self.wanted() {
+            self.send(previewed(key));
+        }
+    }
+
+    /// The generation under which a file was handed over last.
+    pub fn asked(&self, name: &str) -> Option<u64> {
+        self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Classify {
+                paths, generation, ..
+            } if paths.contains(&path(name)) => Some(*generation),
+            _ => None,
+        })
+    }
+
+    /// The engine answers for a file.
+    pub fn answer(&mut self, name: &str, outcome: Outcome) {
+        let generation = self
+            .asked(name)
+            .unwrap_or_else(|| panic!("{name} was never handed over"));
+        self.send(done(name, generation, outcome));
+    }
+
+    /// The model is ready: the demo, on the CPU.
+    pub fn ready(&mut self, synthetic_only: bool) {
+        let model = if synthetic_only {
+            "demo"
+        } else {
+            "clip-vit-b32"
+        };
+        self.send(Msg::Engine(Event::Ready {
+            model: model.to_owned(),
+            device: "cpu".to_owned(),
+            prompts: "general".to_owned(),
+            synthetic_only,
+            warnings: Vec::new(),
+        }));
+    }
+
+    /// The cells on screen as text, blanks at the ends of lines taken off.
+    pub fn screen(&self, cols: u16, rows: u16) -> String {
+        let mut terminal =
+            Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
+        terminal
+            .draw(|frame| ui::view(&self.model, frame))
+            .expect("the test terminal never fails");
+        let buffer = terminal.backend().buffer();
+        let line = |y| {
+            let (mut line, mut x) = (String::new(), 0);
+            while let Some(cell) = buffer.cell((x, y)).filter(|_| x < cols) {
+                line.push_str(cell.symbol());
+                // The cell behind a wide character belongs to it.
+                x += text::width(cell.symbol()).max(1) as u16;
+            }
+            line.trim_end().to_owned()
+        };
+        (0..rows).map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+pub fn key(code: KeyCode) -> Msg {
+    Msg::Key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+pub fn ctrl(c: char) -> Msg {
+    Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL))
+}
+
+/// Under the root.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(ROOT).join(name)
+}
+
+/// A file changed for the `version`th time.
+pub fn stamp(version: u64) -> Stamp {
+    Stamp {
+        modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(version)),
+        size: version,
+    }
+}
+
+pub fn file(name: &str) -> Entry {
+    Entry {
+        path: path(name),
+        kind: EntryKind::File,
+        stamp: stamp(1),
+    }
+}
+
+pub fn folder(name: &str) -> Entry {
+    Entry {
+        path: path(name),
+        kind: EntryKind::Folder,
+        stamp: stamp(1),
+    }
+}
+
+pub fn done(name: &str, generation: u64, outcome: Outcome) -> Msg {
+    Msg::Engine(Event::Done {
+        path: path(name),
+        generation,
+        outcomes: vec![outcome],
+    })
+}
+
+pub fn failure(kind: ErrorKind, message: &str) -> Outcome {
+    Err(Failure {
+        kind,
+        message: message.to_owned(),
+        not_picture: false,
+    })
+}
+
+#[allow(clippy::unnecessary_wraps)] // The engine's outcome, beside `failure`.
+/// A result: the four conditions of `general`, `label` first.
+pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
+    let others = ["normal", "pneumonia", "tumor", "fracture"]
+        .into_iter()
+        .filter(|name| *name != label);
+    let mut rest = 1.0 - probability;
+    let mut scores = vec![score(label, probability)];
+    for name in others {
+        rest /= 2.0;
+        scores.push(score(name, rest));
+    }
+    let description = match label {
+        "pneumonia" => "Hazy or patchy opacities, suggesting pneumonia.",
+        "fracture" => "A break in the continuity of a bone.",
+        _ => "Nothing out of the ordinary.",
+    };
+    let reason =
+        (decision == Decision::Rejected).then(|| "the picture is not a synthetic study".to_owned());
+    Ok(Record {
+        path: String::new(),
+        path_bytes: None,
+        frame: Some(0),
+        aggregate: None,
+        verdict: Verdict {
+            label: label.to_owned(),
+            description: description.to_owned(),
+            probability,
+            decision,
+            reason,
+            scores,
+        },
+        content: "blake3:00".to_owned(),
+        kind: Kind::Dicom,
+        width: 2048,
+        height: 1536,
+        frames: 1,
+        modality: Some("DX".to_owned()),
+        body_part: Some("CHEST".to_owned()),
+        model: "demo".to_owned(),
+        model_digest: "blake3:00".to_owned(),
+        prompts: "general".to_owned(),
+        prompts_digest: "blake3:00".to_owned(),
+        mode: Mode::Single,
+        device: "cpu".to_owned(),
+        at: "2026-03-01T10:00:00Z".to_owned(),
+        notice: NOTICE,
+    })
+}
+
+fn score(condition: &str, probability: f64) -> Score {
+    Score {
+        condition: condition.to_owned(),
+        probability,
+        max: None,
+        similarity: probability / 3.0,
+    }
+}
+
+/// A round shadow in half blocks, as large as was asked for.
+pub fn previewed(key: PreviewKey) -> Msg {
+    let pixels = GrayImage::from_fn(200, 160, |x, y| {
+        let (dx, dy) = (f64::from(x) / 100.0 - 1.0, f64::from(y) / 80.0 - 1.0);
+        Luma([((1.0 - dx * dx - dy * dy).max(0.0) * 255.0) as u8])
+    });
+    let size = Size::new(key.cols, key.rows);
+    let protocol = Picker::halfblocks()
+        .new_protocol(DynamicImage::ImageLuma8(pixels), size, Resize::Scale(None))
+        .expect("half blocks can always be made");
+    let dicom = DicomInfo {
+        transfer_syntax: "1.2.840.10008.1.2.1".to_owned(),
+        photometric: "MONOCHROME2".to_owned(),
+        bits_stored: 12,
+        signed: false,
+        samples: 1,
+        modality: Some("DX".to_owned()),
+        body_part: Some("CHEST".to_owned()),
+        window: None,
+    };
+    let info = Info {
+        kind: Kind::Dicom,
+        width: 2048,
+        height: 1536,
+        frames: 1,
+        synthetic: true,
+        dicom: Some(dicom),
+    };
+    Msg::Previewed(Box::new(Previewed {
+        key,
+        outcome: Ok(Preview {
+            graphic: Graphic::new(protocol),
+            info,
+        }),
+    }))
+}

@@ -1,0 +1,63 @@
+"""Writes a random CLIP checkpoint of ViT-B/32's size, for measuring; no test reads it.
+
+    oracle/bin/python tests/oracle/vit_b32.py OUT           # 605 MB of f32
+    oracle/bin/python tests/oracle/vit_b32.py OUT-tiny --tiny
+
+Same files as on the hub: `config.json`, `model.safetensors`, `preprocessor_config.json`, `tokenizer.json`. The sizes
+are `CLIPConfig`'s defaults, which are ViT-B/32's, with transformers' own initialisation. `--tiny` keeps what pictures
+and texts go through before the model (224 px, patches of 32, the vocabulary) and leaves towers of one narrow layer
+that cost next to nothing: what a run with them takes is decoding and preparing. Environment as for `clip.py`; the seed
+is fixed.
+"""
+
+import argparse
+import json
+import pathlib
+
+import torch
+import transformers
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+from clip import byte_pairs
+
+# As openai/clip-vit-base-patch32 has it.
+PREPROCESSING = {
+    "crop_size": 224, "do_center_crop": True, "do_normalize": True, "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor",
+    "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "resample": 3, "size": 224,
+}
+
+
+def shape(tiny):
+    if not tiny:
+        return CLIPConfig()
+    tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+    return CLIPConfig(text_config=tower, vision_config=tower, projection_dim=16)
+
+
+def tokenizer(size):
+    """A small vocabulary, filled up so that the two marks have the ids that the configuration gives them."""
+    vocabulary, merges = byte_pairs(130)
+    words, marks = list(vocabulary)[:-2], list(vocabulary)[-2:]
+    fill = [f"<unused{i}>" for i in range(size - len(vocabulary))]
+    return CLIPTokenizer({word: i for i, word in enumerate(words + fill + marks)}, merges)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("out", type=pathlib.Path)
+    arguments.add_argument("--tiny", action="store_true", help="one narrow layer a tower, same preprocessing")
+    chosen = arguments.parse_args()
+    transformers.logging.set_verbosity_error()
+    torch.manual_seed(32)
+    config = shape(chosen.tiny)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    # In one file whatever its size, as ViT-B/32 is published.
+    CLIPModel(config).save_pretrained(chosen.out, max_shard_size="2GB")
+    tokenizer(config.text_config.vocab_size).save_pretrained(chosen.out)
+    (chosen.out / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
