@@ -43,7 +43,11 @@ const HIGHEST_SCALE: f64 = 100.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("usage: train-demo DIR [STEPS [EARLIER]]")?);
+    let folder = PathBuf::from(
+        arguments
+            .next()
+            .ok_or("usage: train-demo DIR [STEPS [EARLIER]]")?,
+    );
     let steps: usize = arguments.next().map_or(Ok(STEPS), |text| text.parse())?;
     std::fs::create_dir_all(&folder)?;
     // Matrices this small do not pay for a second thread: waiting for each other, two take longer than one.

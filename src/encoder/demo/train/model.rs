@@ -120,9 +120,17 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Er
     let w = WIDTH as f64;
     let thin = w.powf(-0.5);
     maker.normal("vision_model.embeddings.class_embedding", &[WIDTH], thin);
-    maker.filled("vision_model.embeddings.patch_embedding.weight", &[WIDTH, 3, PATCH, PATCH], &waves());
+    maker.filled(
+        "vision_model.embeddings.patch_embedding.weight",
+        &[WIDTH, 3, PATCH, PATCH],
+        &waves(),
+    );
     let patches = (SIDE / PATCH).pow(2) + 1;
-    maker.filled("vision_model.embeddings.position_embedding.weight", &[patches, WIDTH], &places());
+    maker.filled(
+        "vision_model.embeddings.position_embedding.weight",
+        &[patches, WIDTH],
+        &places(),
+    );
     maker.norm("vision_model.pre_layrnorm");
     maker.blocks("vision_model", VISION_LAYERS);
     maker.norm("vision_model.post_layernorm");
@@ -147,17 +155,26 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Er
 /// The first filters: the slowest waves of the cosine transform, each the stronger the faster it is. Pictures have
 /// little of the fast ones, so all filters answer equally; random filters see little but the mean brightness.
 fn waves() -> Vec<f32> {
-    let mut waves: Vec<(i64, i64)> = (0..PATCH).flat_map(|v| (0..PATCH).map(move |u| (u, v))).collect();
+    let mut waves: Vec<(i64, i64)> = (0..PATCH)
+        .flat_map(|v| (0..PATCH).map(move |u| (u, v)))
+        .collect();
     waves.sort_by_key(|&(u, v)| (u * u + v * v, u));
     let side = PATCH as f64;
     let wave = |n: i64, x: i64| (std::f64::consts::PI * n as f64 * (x as f64 + 0.5) / side).cos();
     let mut filters = Vec::new();
     for &(u, v) in waves.iter().cycle().take(WIDTH as usize) {
-        let norm = [u, v].iter().map(|&n| if n == 0 { 1.0 / side } else { 2.0 / side }).product::<f64>().sqrt();
+        let norm = [u, v]
+            .iter()
+            .map(|&n| if n == 0 { 1.0 / side } else { 2.0 / side })
+            .product::<f64>()
+            .sqrt();
         // Grey is spread over the three channels.
         let gain = norm * (0.1 + 0.12 * ((u * u + v * v) as f64).sqrt()) / 3.0;
         for _channel in 0..3 {
-            filters.extend((0..PATCH * PATCH).map(|at| (gain * wave(u, at % PATCH) * wave(v, at / PATCH)) as f32));
+            filters.extend(
+                (0..PATCH * PATCH)
+                    .map(|at| (gain * wave(u, at % PATCH) * wave(v, at / PATCH)) as f32),
+            );
         }
     }
     filters
@@ -172,7 +189,10 @@ fn places() -> Vec<f32> {
         for axis in [place % side, place / side] {
             for index in 0..quarter {
                 let angle = axis as f64 * 1.5 * 0.05_f64.powf(index as f64 / quarter as f64);
-                table.extend([(AMPLITUDE * angle.sin()) as f32, (AMPLITUDE * angle.cos()) as f32]);
+                table.extend([
+                    (AMPLITUDE * angle.sin()) as f32,
+                    (AMPLITUDE * angle.cos()) as f32,
+                ]);
             }
         }
     }
@@ -274,7 +294,9 @@ pub fn unit(x: &Tensor) -> Tensor {
 pub fn import(store: &nn::VarStore, path: &Path) -> Result<(), Box<dyn Error>> {
     let earlier: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
     for (name, variable) in store.variables() {
-        let values = earlier.get(&name).ok_or_else(|| format!("{}: no `{name}`", path.display()))?;
+        let values = earlier
+            .get(&name)
+            .ok_or_else(|| format!("{}: no `{name}`", path.display()))?;
         tch::no_grad(|| variable.shallow_clone().f_copy_(values))?;
     }
     Ok(())

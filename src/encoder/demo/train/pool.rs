@@ -181,11 +181,12 @@ fn prepare(
     Ok(drawing.findings.iter().map(moved).collect())
 }
 
-/// Shift, mirror, window and noise.
+/// A turn, a zoom, a shift, a mirror, a window and noise: the pool is shown many times and never twice alike.
 struct Variation {
-    shift: (i64, i64),
-    mirror: bool,
-    upside_down: bool,
+    /// From shown to stored pixels, about the centre: columns of a 2 × 2 matrix, then the shift.
+    across: [f32; 2],
+    down: [f32; 2],
+    shift: [f32; 2],
     gain: f32,
     offset: f32,
     noise: f32,
@@ -193,15 +194,27 @@ struct Variation {
 
 impl Variation {
     fn roll(anatomy: Anatomy, rng: &mut impl Rng) -> Self {
-        const REACH: i64 = 3;
+        // A heart on the wrong side would be a finding of its own.
+        let mirror = if anatomy != Anatomy::Chest && rng.random_bool(0.5) {
+            -1.0
+        } else {
+            1.0
+        };
+        let flip = if anatomy == Anatomy::Limb && rng.random_bool(0.5) {
+            -1.0
+        } else {
+            1.0
+        };
+        // Some are shown as they are: turning blurs a little.
+        let strength = if rng.random_bool(0.2) { 0.0 } else { 1.0 };
+        let reach: f32 = strength * if anatomy == Anatomy::Limb { 0.30 } else { 0.12 };
+        let turn = rng.random_range(-1.0_f32..1.0) * reach;
+        let zoom = 1.0 + strength * rng.random_range(-0.10_f32..0.08);
+        let (cos, sin) = (turn.cos() * zoom, turn.sin() * zoom);
         Self {
-            shift: (
-                rng.random_range(-REACH..=REACH),
-                rng.random_range(-REACH..=REACH),
-            ),
-            // A heart on the wrong side would be a finding of its own.
-            mirror: anatomy != Anatomy::Chest && rng.random_bool(0.5),
-            upside_down: anatomy == Anatomy::Limb && rng.random_bool(0.5),
+            across: [cos * mirror, sin * mirror],
+            down: [-sin * flip, cos * flip],
+            shift: [0, 1].map(|_| strength * rng.random_range(-5.0_f32..5.0)),
             gain: rng.random_range(0.85..1.15),
             offset: rng.random_range(-14.0..14.0),
             noise: rng.random_range(0.0..6.0),
@@ -209,13 +222,26 @@ impl Variation {
     }
 
     fn pixels(&self, source: &[u8], rng: &mut impl Rng, out: &mut Vec<f32>) {
+        let middle = (SIDE - 1) as f32 / 2.0;
+        let last = SIDE as usize - 1;
         for y in 0..SIDE {
-            let row =
-                (if self.upside_down { SIDE - 1 - y } else { y } + self.shift.1).clamp(0, SIDE - 1);
+            let v = y as f32 - middle;
             for x in 0..SIDE {
-                let column =
-                    (if self.mirror { SIDE - 1 - x } else { x } + self.shift.0).clamp(0, SIDE - 1);
-                let value = f32::from(source[(row * SIDE + column) as usize]);
+                let u = x as f32 - middle;
+                let place = |axis: usize| {
+                    let at =
+                        self.across[axis] * u + self.down[axis] * v + self.shift[axis] + middle;
+                    at.clamp(0.0, last as f32)
+                };
+                let (sx, sy) = (place(0), place(1));
+                let (left, top) = (sx as usize, sy as usize);
+                let (right, below) = ((left + 1).min(last), (top + 1).min(last));
+                let (fx, fy) = (sx - left as f32, sy - top as f32);
+                let at =
+                    |column: usize, row: usize| f32::from(source[row * SIDE as usize + column]);
+                let upper = at(left, top) + (at(right, top) - at(left, top)) * fx;
+                let lower = at(left, below) + (at(right, below) - at(left, below)) * fx;
+                let value = upper + (lower - upper) * fy;
                 let grain = self.noise * (f32::from(rng.random::<u8>()) / 128.0 - 1.0);
                 out.push((value * self.gain + self.offset + grain).clamp(0.0, 255.0));
             }
@@ -224,16 +250,20 @@ impl Variation {
 
     /// For each patch and kind, whether the finding reaches into it.
     fn places(&self, findings: &[Finding], condition: Condition, out: &mut Vec<f32>) {
-        let patch = PATCH as f32;
+        let (patch, middle) = (PATCH as f32, SIDE as f32 / 2.0);
         for index in 0..(SIDE / PATCH).pow(2) {
             let (column, row) = (index % (SIDE / PATCH), index / (SIDE / PATCH));
-            let (x, y) = ((column as f32 + 0.5) * patch, (row as f32 + 0.5) * patch);
+            let (u, v) = (
+                (column as f32 + 0.5) * patch - middle,
+                (row as f32 + 0.5) * patch - middle,
+            );
+            let stored = |axis: usize| {
+                self.across[axis] * u + self.down[axis] * v + self.shift[axis] + middle
+            };
+            let (x, y) = (stored(0), stored(1));
             let inside = findings.iter().any(|finding| {
-                let turned =
-                    |value: f32, turn: bool| if turn { SIDE as f32 - value } else { value };
-                let dx = turned(finding.x - self.shift.0 as f32, self.mirror) - x;
-                let dy = turned(finding.y - self.shift.1 as f32, self.upside_down) - y;
-                dx * dx + dy * dy < (finding.radius + 0.3 * patch) * (finding.radius + 0.3 * patch)
+                let (dx, dy, reach) = (finding.x - x, finding.y - y, finding.radius + 0.3 * patch);
+                dx * dx + dy * dy < reach * reach
             });
             out.extend(KINDS.iter().map(|&kind| {
                 if inside && kind == condition {
