@@ -161,19 +161,12 @@ impl Services {
     fn start_watch(&mut self, root: PathBuf) {
         let send = Arc::clone(&self.send);
         let answer = Arc::clone(&self.send);
-        let start = move || {
-            let scanned = std::sync::Mutex::new(false);
-            let sink = Box::new(move |event| {
-                let mut scanned = scanned
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                if let Some(msg) = folders::on_watch(event, &mut scanned) {
-                    send(msg);
-                }
-            });
-            Watch::start(&root, watch::Options::default(), sink)
-        };
-        match start() {
+        let sink = Box::new(move |event| {
+            if let Some(msg) = folders::on_watch(event) {
+                send(msg);
+            }
+        });
+        match Watch::start(&root, watch::Options::default(), sink) {
             Ok(watch) => self.watch = Some(watch),
             Err(error) => drop(answer(Msg::WatchFailed {
                 message: error.to_string(),
@@ -186,7 +179,6 @@ impl Services {
     fn hold(&mut self, msg: &Msg) -> bool {
         match msg {
             Msg::Appeared { entry, .. } => drop(self.arrived.insert(entry.path.clone())),
-            Msg::Modified { path, .. } => drop(self.arrived.insert(path.clone())),
             Msg::Removed { path } => {
                 self.arrived.remove(path);
                 self.retry.forget(path);

@@ -93,8 +93,11 @@ impl Screen for Cells {
 enum Behaviour {
     Answer,
     Panic,
-    /// Waits until the other end is dropped.
-    Wait(crossbeam_channel::Receiver<()>),
+    /// Says that a pass has begun, and waits until the other end is dropped.
+    Wait(
+        tokio::sync::mpsc::UnboundedSender<()>,
+        crossbeam_channel::Receiver<()>,
+    ),
 }
 
 struct Fake(ModelCard, Behaviour);
@@ -112,7 +115,10 @@ impl Encoder for Fake {
         match &self.1 {
             Behaviour::Answer => {}
             Behaviour::Panic => panic!("a fault in the model"),
-            Behaviour::Wait(until) => drop(until.recv()),
+            Behaviour::Wait(begun, until) => {
+                let _ = begun.send(());
+                let _ = until.recv();
+            }
         }
         Ok(batch.iter().map(|_| vec![1.0, 0.0]).collect())
     }
@@ -307,16 +313,14 @@ fn a_model_that_panics_fails_its_files_and_not_the_program() {
 fn a_slow_model_holds_neither_the_keys_nor_the_end() {
     let folder = folder(3);
     let (hold, until) = crossbeam_channel::bounded::<()>(0);
-    let joined = play(
-        folder.path(),
-        Some(Behaviour::Wait(until)),
-        async |keys, seen| {
-            seen.shows("queued").await;
-            keys.letter('j');
-            seen.shows(" 2/3 ").await;
-            keys.letter('q');
-        },
-    );
+    let (begun, mut passes) = tokio::sync::mpsc::unbounded_channel();
+    let slow = Behaviour::Wait(begun, until);
+    let joined = play(folder.path(), Some(slow), async |keys, seen| {
+        passes.recv().await.expect("a pass begins");
+        keys.letter('j');
+        seen.shows(" 2/3 ").await;
+        keys.letter('q');
+    });
     assert!(!joined, "the pass is left behind");
     drop(hold);
 }
@@ -333,7 +337,7 @@ fn a_damaged_file_says_why() {
             seen.until("the failure", |screen| {
                 screen
                     .lines()
-                    .any(|line| line.contains("bad.png") && line.contains("failed"))
+                    .any(|line| line.contains("bad.png") && line.contains("truncated"))
             })
             .await;
             keys.letter('e');
