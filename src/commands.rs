@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod inspect;
 mod progress;
 pub mod prompts;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};

@@ -1,5 +1,6 @@
 //! Chooses what to run.
 
+use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -7,15 +8,21 @@ use clap::Parser;
 use medivision_tui::cli::{Cli, Command};
 use medivision_tui::commands::{self, Fault, Setup, exit};
 
+/// libtorch's threads would spin while they wait for each other, and so take the cores from the decoders. libgomp
+/// reads how to wait when it is loaded, which is before `main`; this runs before that. A user's own setting stays.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static WAIT_PASSIVELY: extern "C" fn() = {
+    extern "C" fn set() {
+        // SAFETY: both are C strings; no other thread exists yet.
+        unsafe { libc::setenv(c"OMP_WAIT_POLICY".as_ptr(), c"PASSIVE".as_ptr(), 0) };
+    }
+    set
+};
+
 fn main() -> ExitCode {
-    // Decoders of damaged files may panic; that is contained and must not reach the screen.
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !medivision_tui::media::contained_panic() {
-            medivision_tui::terminal::restore();
-            usual(info);
-        }
-    }));
+    std::panic::set_hook(Box::new(on_panic));
     match run(&Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
@@ -25,12 +32,35 @@ fn main() -> ExitCode {
     }
 }
 
+/// A decoder that gives up on a damaged file, or a model that fails, is contained and becomes a line of its own; only
+/// the main thread's panic ends the program, and then the terminal is given back first.
+fn on_panic(info: &PanicHookInfo) {
+    if medivision_tui::media::contained_panic() {
+        return;
+    }
+    if std::thread::current().name() == Some("main") {
+        medivision_tui::terminal::restore();
+        eprintln!("medivision-tui: a fault inside the program, please report it: {info}");
+    } else {
+        tracing::error!("{info}");
+    }
+}
+
+/// Messages go to stderr, which leads to the log while the screen is up.
+fn start_logging(setup: &Setup) {
+    let to = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(setup.log_level);
+    to.with_ansi(false).init();
+}
+
 fn run(cli: &Cli) -> Result<u8, Fault> {
     let setup = Setup::new(&cli.global)?;
+    start_logging(&setup);
     match &cli.command {
         None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
-        Some(Command::Watch(_)) => Err(Fault::usage("watch pending")),
+        Some(Command::Watch(arguments)) => commands::watch::run(arguments, &setup),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Prompts(arguments)) => commands::prompts::run(&arguments.action, &setup),
         Some(Command::Demo(arguments)) => {

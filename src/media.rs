@@ -46,6 +46,15 @@ pub enum Pixels {
     Rgb(Vec<u8>),
 }
 
+impl Pixels {
+    /// The samples, grey or interleaved.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Pixels::Luma(data) | Pixels::Rgb(data) => data,
+        }
+    }
+}
+
 /// Smallest, largest and mean 8-bit value of a picture; of colour the Rec. 601 luma.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stats {

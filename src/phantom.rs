@@ -79,7 +79,7 @@ pub struct Plan {
     pub anatomy: Anatomy,
     /// What is to be seen; one that the part cannot have is drawn as normal.
     pub condition: Condition,
-    /// Decides everything else; independent of the size.
+    /// Decides everything else, independently of the size; what is found does not change the rest of the anatomy.
     pub seed: u64,
     /// Columns, at least 16.
     pub width: u32,
@@ -100,8 +100,21 @@ pub struct Drawing {
     pub values: Vec<f32>,
     /// The body part by its DICOM term (PS3.16 annex L), `CHEST`, `HEAD`, `LEG`, …
     pub body_part: &'static str,
+    /// Where the finding is; empty where there is none.
+    pub findings: Vec<Finding>,
     /// The side shown, where the part has one: `L` or `R`.
     pub side: Option<char>,
+}
+
+/// A disc that holds what is to be found, in pixels of the drawing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// Centre, from the left edge.
+    pub x: f32,
+    /// Centre, from the upper edge.
+    pub y: f32,
+    /// Radius.
+    pub radius: f32,
 }
 
 /// Draws a phantom; about 20 ms for 512 × 512.
@@ -128,3 +141,7 @@ impl Drawing {
             .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "phantom/tests.rs"]
+mod tests;

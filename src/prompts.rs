@@ -116,12 +116,8 @@ impl Source<'_> {
         reason: impl Into<String>,
     ) -> PromptError {
         let line = span.map(|span| {
-            let end = span.start.min(self.text.len());
-            self.text.as_bytes()[..end]
-                .iter()
-                .filter(|&&byte| byte == b'\n')
-                .count()
-                + 1
+            let before = self.text.get(..span.start).unwrap_or(self.text);
+            before.matches('\n').count() + 1
         });
         PromptError {
             file: self.file.to_owned(),

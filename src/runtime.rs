@@ -134,7 +134,7 @@ impl Services {
                 );
             }
             Effect::Scan { root, generation } => {
-                folders::scan(root, generation, Arc::clone(&self.send))
+                folders::scan(root, generation, Arc::clone(&self.send));
             }
             Effect::Preview(key) => {
                 if let Some(worker) = &self.preview {
@@ -161,19 +161,12 @@ impl Services {
     fn start_watch(&mut self, root: PathBuf) {
         let send = Arc::clone(&self.send);
         let answer = Arc::clone(&self.send);
-        let start = move || {
-            let scanned = std::sync::Mutex::new(false);
-            let sink = Box::new(move |event| {
-                let mut scanned = scanned
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                if let Some(msg) = folders::on_watch(event, &mut scanned) {
-                    send(msg);
-                }
-            });
-            Watch::start(&root, watch::Options::default(), sink)
-        };
-        match start() {
+        let sink = Box::new(move |event| {
+            if let Some(msg) = folders::on_watch(event) {
+                send(msg);
+            }
+        });
+        match Watch::start(&root, watch::Options::default(), sink) {
             Ok(watch) => self.watch = Some(watch),
             Err(error) => drop(answer(Msg::WatchFailed {
                 message: error.to_string(),
@@ -186,7 +179,6 @@ impl Services {
     fn hold(&mut self, msg: &Msg) -> bool {
         match msg {
             Msg::Appeared { entry, .. } => drop(self.arrived.insert(entry.path.clone())),
-            Msg::Modified { path, .. } => drop(self.arrived.insert(path.clone())),
             Msg::Removed { path } => {
                 self.arrived.remove(path);
                 self.retry.forget(path);
@@ -297,7 +289,7 @@ impl Loop {
         tokio::select! {
             msg = received.recv() => msg,
             event = input.next() => match event {
-                Some(Ok(event)) => translate(event),
+                Some(Ok(event)) => translate(&event),
                 // The terminal is gone.
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
@@ -319,8 +311,8 @@ impl Loop {
 }
 
 /// What a terminal event means; `None`: nothing.
-fn translate(event: Input) -> Option<Msg> {
-    match event {
+fn translate(event: &Input) -> Option<Msg> {
+    match *event {
         Input::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
         Input::Resize(cols, rows) => Some(Msg::Resized { cols, rows }),
         _ => None,

@@ -1,13 +1,16 @@
-//! The watch on a real folder: what is dropped into it is reported, each file once.
+//! The watch on a real folder, and the command that prints what it finds: each file once.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use medivision_tui::watch::{News, Options, Watch, WatchEvent};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take on a loaded machine.
@@ -90,7 +93,7 @@ fn counts(events: &[WatchEvent]) -> BTreeMap<&Path, usize> {
 
 /// Drops a thousand files: written whole, written slowly (many at a time, in pieces), renamed in; a part of each in
 /// folders that are made meanwhile.
-fn drop_a_thousand(dir: &Path) -> Vec<PathBuf> {
+fn drop_a_thousand(dir: &Path, contents: &dyn Fn(usize) -> Vec<u8>) -> Vec<PathBuf> {
     let place = |index: usize| {
         let folder = match index % 10 {
             0 => dir.join(format!("sub{}", index / 100)),
@@ -103,19 +106,23 @@ fn drop_a_thousand(dir: &Path) -> Vec<PathBuf> {
     let paths: Vec<PathBuf> = (0..1000).map(place).collect();
     let mut slow = Vec::new();
     for (index, path) in paths.iter().enumerate() {
+        let content = contents(index);
         match index % 3 {
-            0 => fs::write(path, "whole").expect("written"),
-            1 => slow.push(File::create(path).expect("created")),
+            0 => fs::write(path, content).expect("written"),
+            1 => slow.push((File::create(path).expect("created"), content)),
             _ => {
                 let temporary = path.with_extension("dcm.part");
-                fs::write(&temporary, "renamed").expect("written");
+                fs::write(&temporary, content).expect("written");
                 fs::rename(&temporary, path).expect("renamed");
             }
         }
     }
     for piece in 0..4 {
-        for file in &mut slow {
-            write!(file, "piece {piece}").expect("written");
+        for (file, content) in &mut slow {
+            let pieces = content.chunks(content.len().div_ceil(4));
+            if let Some(bytes) = pieces.skip(piece).next() {
+                file.write_all(bytes).expect("written");
+            }
         }
     }
     paths
@@ -123,7 +130,9 @@ fn drop_a_thousand(dir: &Path) -> Vec<PathBuf> {
 
 fn each_of_a_thousand_is_told_once(options: Options) {
     let (bench, _) = Bench::new(options, |_| {});
-    let paths = drop_a_thousand(bench.dir.path());
+    let paths = drop_a_thousand(bench.dir.path(), &|index| {
+        format!("content {index}").into_bytes()
+    });
     let mut missing: std::collections::BTreeSet<&Path> =
         paths.iter().map(PathBuf::as_path).collect();
     let mut events = bench.until(|event| {
@@ -244,4 +253,207 @@ fn a_folder_that_is_not_there_is_refused_with_a_reason() {
         error.to_string(),
         "/no/such/folder cannot be watched: no such file or directory"
     );
+}
+
+/// The command on the folder `in` of a home of its own.
+struct Session {
+    home: TempDir,
+    child: Child,
+    lines: Receiver<String>,
+    errors: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Session {
+    fn new(arguments: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        fs::create_dir(home.path().join("in")).expect("a folder");
+        prepare(&home.path().join("in"));
+        // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_medivision-tui"))
+            .current_dir(home.path())
+            .env_clear()
+            .env("HOME", home.path())
+            .args(["watch", "in", "--model"])
+            .arg(model)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let (sender, lines) = channel();
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        std::thread::spawn(move || {
+            out.lines()
+                .map_while(Result::ok)
+                .try_for_each(|l| sender.send(l))
+        });
+        let mut errors = child.stderr.take().expect("piped");
+        let errors =
+            std::thread::spawn(move || std::io::read_to_string(&mut errors).unwrap_or_default());
+        Self {
+            home,
+            child,
+            lines,
+            errors: Some(errors),
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.home.path().join("in")
+    }
+
+    fn line(&self) -> Value {
+        let line = self.lines.recv_timeout(DEADLINE).expect("a line comes");
+        serde_json::from_str(&line).expect("a JSON line")
+    }
+
+    /// Sends a signal; the exit code, the lines that still came, and stderr.
+    fn end(mut self, signal: Signal) -> (Option<i32>, Vec<String>, String) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        let mut rest = Vec::new();
+        // The sender goes when stdout is closed.
+        while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
+            rest.push(line);
+        }
+        let status = self.child.wait().expect("it ends");
+        let errors = self
+            .errors
+            .take()
+            .map(|thread| thread.join().expect("read"));
+        (status.code(), rest, errors.unwrap_or_default())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A PNG of its own for each index.
+fn picture(index: usize) -> Vec<u8> {
+    let grey = image::Luma([(index % 256) as u8]);
+    let mut picture = image::GrayImage::from_pixel(16 + (index / 256) as u32, 16, grey);
+    picture.put_pixel(0, 0, image::Luma([0]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .expect("encoded");
+    bytes.into_inner()
+}
+
+#[test]
+fn a_thousand_files_yield_a_thousand_lines_and_sigterm_is_a_good_end() {
+    let session = Session::new(&[], |dir| {
+        fs::write(dir.join("first.png"), picture(0)).expect("written")
+    });
+    assert_eq!(session.line()["path"], "in/first.png");
+    let paths = drop_a_thousand(&session.folder(), &picture);
+    let mut seen: Vec<String> = (0..paths.len())
+        .map(|_| {
+            let line = session.line();
+            assert!(line["label"].is_string(), "{line}");
+            line["path"].as_str().expect("a path").to_owned()
+        })
+        .collect();
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 1000, "none twice");
+}
+
+#[test]
+fn what_was_accepted_is_finished_before_the_end() {
+    let session = Session::new(&[], |dir| {
+        for index in 0..50 {
+            let file = dir.join(format!("{index}.png"));
+            fs::write(&file, picture(index)).expect("written");
+            let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+            File::options()
+                .append(true)
+                .open(&file)
+                .and_then(|f| f.set_modified(long_ago))
+                .expect("dated");
+        }
+    });
+    session.line();
+    let (code, rest, _) = session.end(Signal::INT);
+    assert_eq!((code, rest.len()), (Some(0), 49));
+}
+
+#[test]
+fn a_damaged_file_gets_its_line_and_what_is_no_picture_none() {
+    let session = Session::new(&[], |_| {});
+    fs::write(session.folder().join("README"), "not a picture").expect("written");
+    let whole = picture(7);
+    fs::write(session.folder().join("cut.png"), &whole[..whole.len() / 2]).expect("written");
+    let line = session.line();
+    assert_eq!(line["path"], "in/cut.png");
+    assert!(line["error"]["kind"].is_string(), "{line}");
+    // The rest of it arrives after all.
+    fs::write(session.folder().join("cut.png"), &whole).expect("written");
+    assert!(session.line()["label"].is_string());
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]));
+    assert!(errors.contains("1 passed over"), "{errors}");
+}
+
+#[test]
+fn an_output_file_is_appended_to_under_one_header() {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = home.path().join("out.csv");
+    for name in ["a.png", "b.png"] {
+        let arguments = [
+            "--format",
+            "csv",
+            "--output",
+            output.to_str().expect("UTF-8"),
+        ];
+        let session = Session::new(&arguments, |_| {});
+        fs::write(session.folder().join(name), picture(3)).expect("written");
+        let end = Instant::now() + DEADLINE;
+        while !fs::read_to_string(&output).is_ok_and(|text| text.contains(name)) {
+            assert!(Instant::now() < end, "no line for {name}");
+            std::thread::yield_now();
+        }
+        assert_eq!(session.end(Signal::TERM).0, Some(0));
+    }
+    let text = fs::read_to_string(&output).expect("written");
+    let begins: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(begins, ["path", "in/a.png", "in/b.png"]);
+}
+
+#[test]
+fn polling_finds_files_too() {
+    let session = Session::new(&["--poll", "0.2"], |_| {});
+    fs::write(session.folder().join("a.png"), picture(9)).expect("written");
+    assert_eq!(session.line()["path"], "in/a.png");
+    let (code, _, errors) = session.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(errors.contains("reading it repeatedly"), "{errors}");
+}
+
+#[test]
+fn unusable_prompts_are_exit_code_3() {
+    let mut session = Session::new(&["--prompts", "no-such-set"], |_| {});
+    assert_eq!(session.child.wait().expect("it ends").code(), Some(3));
+}
+
+#[test]
+fn a_wrong_interval_is_a_usage_error() {
+    for poll in ["--poll=0", "--poll=-1", "--poll=nan"] {
+        let mut session = Session::new(&[poll], |_| {});
+        assert_eq!(
+            session.child.wait().expect("it ends").code(),
+            Some(2),
+            "{poll}"
+        );
+    }
 }

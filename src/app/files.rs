@@ -162,7 +162,9 @@ impl Model {
     }
 
     fn modified(&mut self, path: &Path, stamp: Stamp, picture: bool) -> Vec<Effect> {
-        self.folder.restamp(path, stamp);
+        if path.parent() == Some(&self.folder.dir) {
+            self.folder.restamp(path, stamp);
+        }
         self.changed(path.to_owned(), stamp, picture)
     }
 

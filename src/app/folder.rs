@@ -144,10 +144,21 @@ impl Folder {
         }
     }
 
-    /// The file changed.
+    /// The file has this content; it may be new here.
     pub fn restamp(&mut self, path: &Path, stamp: Stamp) {
-        if let Some(row) = self.rows.iter_mut().find(|row| row.path == path) {
-            row.stamp = stamp;
+        let file = Entry {
+            path: path.to_owned(),
+            kind: EntryKind::File,
+            stamp,
+        };
+        let row = Row::new(file.clone());
+        // Rows are in order: a watch that begins reports every file, so looking at each row would not do.
+        let at = self
+            .rows
+            .partition_point(|other| order(other, &row) == Ordering::Less);
+        match self.rows.get_mut(at) {
+            Some(known) if known.path == row.path => known.stamp = stamp,
+            _ => self.insert(file),
         }
     }
 

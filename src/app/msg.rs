@@ -81,14 +81,15 @@ pub enum Msg {
         /// Why, and what to do, as a sentence.
         message: String,
     },
-    /// A file is new and complete (settled), or a folder is new. Not sent for what was there when the watch began.
+    /// A file is new and complete (settled), or a folder is new. What was there when the watch began is sent as
+    /// [`Msg::Modified`]: the listing or the scan may have come too early for it.
     Appeared {
         /// The file or folder.
         entry: Entry,
         /// Its first bytes are those of a picture: it is worth classifying.
         picture: bool,
     },
-    /// A file that was known changed its content and is complete again.
+    /// A file has this content and is complete: it changed, or it was there when the watch began.
     Modified {
         /// The file.
         path: PathBuf,

@@ -80,6 +80,11 @@ async fn interface(
     screen.settle();
     let asked = terminal::ask(setup.graphics)?;
     services.draw_with(asked.drawing)?;
+    // For the test that a panic gives the terminal back.
+    assert!(
+        !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
+        "asked for"
+    );
     let early = stream::iter(asked.keys.into_iter().map(|key| Ok(Event::Key(key))));
     let input = early.chain(EventStream::new());
     let result = interface

@@ -78,7 +78,7 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
 }
 
 /// Ends the process without running destructors that would wait for the running pass.
-fn leave_now(code: u8) -> ! {
+pub(super) fn leave_now(code: u8) -> ! {
     // SAFETY: ends the process; nothing is left to be written.
     unsafe { libc::_exit(i32::from(code)) }
 }
@@ -323,7 +323,7 @@ impl<W: Write> Printer<W> {
     clippy::needless_pass_by_value,
     reason = "the shape that `or_else` calls"
 )]
-fn closed_pipe(error: io::Error) -> Result<(), Fault> {
+pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     if error.kind() == ErrorKind::BrokenPipe {
         leave_now(exit::OK);
     }

@@ -168,7 +168,8 @@ impl Vision {
         })
     }
 
-    fn forward(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+    /// `[b, patches + 1, d]`: the states behind the last block, the class token first.
+    fn states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let batch = pixels.size()[0];
         let none: Option<&Tensor> = None;
         let x = pixels.f_conv2d(
@@ -182,8 +183,12 @@ impl Vision {
         let x = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [b, patches, d]
         let class = self.class.f_expand([batch, 1, self.width], false)?;
         let x = Tensor::f_cat(&[class, x], 1)?.f_add(&self.positions)?; // [b, patches + 1, d]
-        let x = self.blocks.forward(self.before.forward(&x)?, false)?;
-        let x = self.after.forward(&x.f_select(1, 0)?)?; // [b, d], the class token
+        self.blocks.forward(self.before.forward(&x)?, false)
+    }
+
+    fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
+        let none: Option<&Tensor> = None;
+        let x = self.after.forward(&states.f_select(1, 0)?)?; // [b, d], the class token
         Ok(x.f_linear(&self.projection, none)?) // [b, projection]
     }
 }
@@ -269,7 +274,18 @@ impl Clip {
 
     /// Normalised pixels `[batch, 3, size, size]` → `[batch, projection]`, not yet unit vectors.
     pub fn image_features(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
-        self.vision.forward(pixels)
+        self.pool(&self.image_states(pixels)?)
+    }
+
+    /// Normalised pixels → `[batch, patches + 1, width]`, the class token's state first; training also looks at the
+    /// patches.
+    pub fn image_states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        self.vision.states(pixels)
+    }
+
+    /// States → `[batch, projection]`, not yet unit vectors.
+    pub fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
+        self.vision.pool(states)
     }
 
     /// Token ids → `[batch, projection]`, not yet unit vectors.

@@ -1,6 +1,6 @@
 //! JPEG 2000 and High-Throughput JPEG 2000, through OpenJPEG, as DICOM holds them.
 
-use jpeg2k::{DecodeParameters, Image};
+use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
 use super::error::{MediaError, malformed, truncated, unsupported};
 
@@ -43,9 +43,7 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
             size.channels
         )));
     }
-    let parameters = DecodeParameters::new()
-        .strict(true)
-        .ignore_pclr_cmap_cdef();
+    let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
     let image = Image::from_bytes_with(bytes, parameters).map_err(|error| {
         let ends = bytes.windows(2).rev().take(16).any(|w| w == b"\xff\xd9");
         if ends {
@@ -60,7 +58,7 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
 fn interleaved(image: &Image, size: &Size) -> Result<Decoded, MediaError> {
     let components = image.components();
     let (width, height) = (size.width as usize, size.height as usize);
-    let precision = components.first().map_or(0, |c| c.precision());
+    let precision = components.first().map_or(0, ImageComponent::precision);
     let alike = components.iter().all(|c| {
         (c.width(), c.height()) == (size.width, size.height) && c.precision() == precision
     });

@@ -31,16 +31,31 @@ struct Frame {
 /// Decodes a stream of the size `expected` (columns, rows), which is checked before anything is allocated.
 pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, MediaError> {
     if !bytes.starts_with(b"\xff\xd8") {
-        return Err(malformed("JPEG-LS: the stream does not begin with its marker"));
+        return Err(malformed(
+            "JPEG-LS: the stream does not begin with its marker",
+        ));
     }
-    let mut decoder = Decoder { bytes, at: 2, frame: None, presets: Presets::default(), restart: 0, data: Vec::new() };
+    let mut decoder = Decoder {
+        bytes,
+        at: 2,
+        frame: None,
+        presets: Presets::default(),
+        restart: 0,
+        data: Vec::new(),
+    };
     let mut missing = usize::MAX;
     while missing > 0 {
         let Some((marker, body)) = decoder.segment() else {
-            return Err(truncated("JPEG-LS: the stream ends before its picture does"));
+            return Err(truncated(
+                "JPEG-LS: the stream ends before its picture does",
+            ));
         };
         match marker {
-            0xd9 => return Err(truncated("JPEG-LS: the stream ends before its picture does")),
+            0xd9 => {
+                return Err(truncated(
+                    "JPEG-LS: the stream ends before its picture does",
+                ));
+            }
             0xf7 => missing = decoder.frame(body, expected)?,
             0xf8 => decoder.preset(body)?,
             0xda => missing = missing.saturating_sub(decoder.scan(body)?),
@@ -51,8 +66,14 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
             _ => {}
         }
     }
-    let frame = decoder.frame.ok_or_else(|| malformed("JPEG-LS: no frame header"))?;
-    Ok(Decoded { channels: frame.ids.len(), precision: frame.precision, data: decoder.data })
+    let frame = decoder
+        .frame
+        .ok_or_else(|| malformed("JPEG-LS: no frame header"))?;
+    Ok(Decoded {
+        channels: frame.ids.len(),
+        precision: frame.precision,
+        data: decoder.data,
+    })
 }
 
 struct Decoder<'a> {
@@ -68,7 +89,9 @@ impl<'a> Decoder<'a> {
     /// The next marker segment.
     fn segment(&mut self) -> Option<(u8, &'a [u8])> {
         let rest = self.bytes.get(self.at..)?;
-        let offset = rest.windows(2).position(|w| w[0] == 0xff && (0x80..0xff).contains(&w[1]))?;
+        let offset = rest
+            .windows(2)
+            .position(|w| w[0] == 0xff && (0x80..0xff).contains(&w[1]))?;
         let marker = rest[offset + 1];
         self.at += offset + 2;
         if matches!(marker, 0xd0..=0xd9) {
@@ -89,17 +112,31 @@ impl<'a> Decoder<'a> {
         let side = |high: u8, low: u8| usize::from(high) << 8 | usize::from(low);
         let (width, height) = (side(*w1, *w0), side(*h1, *h0));
         if (width, height) != (expected.0 as usize, expected.1 as usize) {
-            return Err(malformed(format!("JPEG-LS: the stream is {width} × {height}, the object says {} × {}", expected.0, expected.1)));
+            return Err(malformed(format!(
+                "JPEG-LS: the stream is {width} × {height}, the object says {} × {}",
+                expected.0, expected.1
+            )));
         }
         let components: Vec<&[u8]> = rest.chunks_exact(3).take(usize::from(*count)).collect();
-        if self.frame.is_some() || components.is_empty() || components.len() != usize::from(*count) || components.len() > 4 {
+        if self.frame.is_some()
+            || components.is_empty()
+            || components.len() != usize::from(*count)
+            || components.len() > 4
+        {
             return Err(malformed("JPEG-LS: impossible frame header"));
         }
         if !(2..=16).contains(precision) || components.iter().any(|c| c[1] != 0x11) {
-            return Err(unsupported("JPEG-LS of this depth or with components of several resolutions"));
+            return Err(unsupported(
+                "JPEG-LS of this depth or with components of several resolutions",
+            ));
         }
         self.data = vec![0; width * height * components.len()];
-        self.frame = Some(Frame { width, height, precision: *precision, ids: components.iter().map(|c| c[0]).collect() });
+        self.frame = Some(Frame {
+            width,
+            height,
+            precision: *precision,
+            ids: components.iter().map(|c| c[0]).collect(),
+        });
         Ok(components.len())
     }
 
@@ -108,11 +145,20 @@ impl<'a> Decoder<'a> {
         let [1, rest @ ..] = body else {
             return Err(unsupported("JPEG-LS with mapping tables"));
         };
-        let values: Vec<i32> = rest.as_chunks::<2>().0.iter().map(|b| i32::from(u16::from_be_bytes(*b))).collect();
+        let values: Vec<i32> = rest
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|b| i32::from(u16::from_be_bytes(*b)))
+            .collect();
         let [maxval, t1, t2, t3, reset] = values[..] else {
             return Err(malformed("JPEG-LS: short preset parameters"));
         };
-        self.presets = Presets { maxval, thresholds: [t1, t2, t3], reset };
+        self.presets = Presets {
+            maxval,
+            thresholds: [t1, t2, t3],
+            reset,
+        };
         Ok(())
     }
 
@@ -121,10 +167,16 @@ impl<'a> Decoder<'a> {
         let wrong = || malformed("JPEG-LS: impossible scan header");
         let frame = self.frame.as_ref().ok_or_else(wrong)?;
         let (&count, rest) = body.split_first().ok_or_else(wrong)?;
-        let (pairs, tail) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(wrong)?;
-        let &[near, interleave, transform, ..] = tail else { return Err(wrong()) };
-        let places: Option<Vec<usize>> =
-            pairs.chunks_exact(2).map(|pair| frame.ids.iter().position(|id| *id == pair[0])).collect();
+        let (pairs, tail) = rest
+            .split_at_checked(2 * usize::from(count))
+            .ok_or_else(wrong)?;
+        let &[near, interleave, transform, ..] = tail else {
+            return Err(wrong());
+        };
+        let places: Option<Vec<usize>> = pairs
+            .chunks_exact(2)
+            .map(|pair| frame.ids.iter().position(|id| *id == pair[0]))
+            .collect();
         let places = places.filter(|p| !p.is_empty()).ok_or_else(wrong)?;
         let interleave = match (places.len(), interleave) {
             (1, _) => Interleave::None,
@@ -133,9 +185,12 @@ impl<'a> Decoder<'a> {
             _ => return Err(wrong()),
         };
         if self.restart != 0 || transform != 0 {
-            return Err(unsupported("JPEG-LS with restart markers or a point transform"));
+            return Err(unsupported(
+                "JPEG-LS with restart markers or a point transform",
+            ));
         }
-        let parameters = Parameters::new(self.presets, frame.precision, i32::from(near)).ok_or_else(wrong)?;
+        let parameters =
+            Parameters::new(self.presets, frame.precision, i32::from(near)).ok_or_else(wrong)?;
         let mut bits = Bits::new(self.bytes, self.at);
         let channels = frame.ids.len();
         let mut put = |y: usize, place: usize, line: &[i32]| {
@@ -144,7 +199,14 @@ impl<'a> Decoder<'a> {
                 pixel[places[place]] = value as u16;
             }
         };
-        scan::decode(&mut bits, &parameters, (frame.width, frame.height), places.len(), interleave, &mut put)?;
+        scan::decode(
+            &mut bits,
+            &parameters,
+            (frame.width, frame.height),
+            places.len(),
+            interleave,
+            &mut put,
+        )?;
         self.at = bits.position();
         Ok(places.len())
     }

@@ -27,11 +27,7 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
             expected.1
         )));
     }
-    let precision = image
-        .image_header()
-        .metadata
-        .bit_depth
-        .bits_per_sample();
+    let precision = image.image_header().metadata.bit_depth.bits_per_sample();
     if !(1..=16).contains(&precision) {
         return Err(unsupported(format!("JPEG XL of {precision} bits a sample")));
     }

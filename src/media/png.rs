@@ -1,7 +1,8 @@
 //! PNG: every depth, palette, transparency and interlace, as Pillow's `convert("RGB")` shows them.
 //!
 //! Alpha is dropped, not composited: the colour that the file stores under a transparent pixel is the one that models
-//! were trained on. Sixteen bits become eight by their high byte.
+//! were trained on. Sixteen bits become eight by their high byte, in grey too, where Pillow would cut off all but the
+//! darkest values.
 
 use std::io::Cursor;
 

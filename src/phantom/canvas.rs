@@ -3,6 +3,7 @@
 //! Coordinates are anatomical: the largest centred square of the picture spans −1 to 1 both ways (x to the viewer's
 //! right, y down), then turned, scaled and shifted by the [`Pose`]. What lies in that square survives a centre crop.
 
+use super::Finding;
 use super::dice::{Dice, grain};
 
 /// A point or a vector in anatomical units.
@@ -128,6 +129,17 @@ impl Canvas {
     /// Half the width of an edge: as soft as asked for, and never sharper than a pixel.
     pub(super) fn soft(&self, wanted: f32) -> f32 {
         wanted.max(0.7 * self.pixel)
+    }
+
+    /// A disc of the subject in pixels.
+    pub(super) fn locate(&self, center: Point, radius: f32) -> Finding {
+        let half = self.width.min(self.height) as f32 / 2.0;
+        let p = self.pose.to_detector(center);
+        Finding {
+            x: p.x * half + self.width as f32 / 2.0,
+            y: p.y * half + self.height as f32 / 2.0,
+            radius: radius * self.pose.scale * half,
+        }
     }
 
     /// Replaces each value in the area by `shade(point, value)`.

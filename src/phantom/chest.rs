@@ -2,7 +2,7 @@
 
 use super::canvas::{Area, Canvas, Point, Pose, Stroke, at, bell, cover, ellipse, mix, ramp};
 use super::dice::{Dice, clouds, texture};
-use super::{Condition, Drawing, Plan};
+use super::{Condition, Drawing, Finding, Plan};
 
 /// The measures of one chest.
 struct Build {
@@ -37,11 +37,11 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
     vessels(&mut canvas, &build, dice);
     middle(&mut canvas, &build);
     // Findings lie among the ribs' shadows, so they come before them.
-    match plan.condition {
-        Condition::Pneumonia => haze(&mut canvas, &build, dice),
-        Condition::Tumor => mass(&mut canvas, &build, dice),
-        Condition::Fracture | Condition::Normal => {}
-    }
+    let findings = match plan.condition {
+        Condition::Pneumonia => haze(&mut canvas, &build, &mut Dice::for_finding(plan.seed)),
+        Condition::Tumor => vec![mass(&mut canvas, &build, &mut Dice::for_finding(plan.seed))],
+        Condition::Fracture | Condition::Normal => Vec::new(),
+    };
     spine(&mut canvas);
     cage(&mut canvas, &build, dice);
     side_mark(&mut canvas, dice);
@@ -56,6 +56,7 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
         height: canvas.height,
         values: canvas.values,
         body_part: "CHEST",
+        findings,
         side: None,
     }
 }
@@ -247,7 +248,8 @@ fn rib(canvas: &mut Canvas, stroke: &Stroke, amount: f32) {
 }
 
 /// Patchy consolidation: blurred, uneven, wide.
-fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let first = dice.sign();
     for patch in 0..1 + dice.below(3) {
         let side = if patch == 1 { -first } else { first };
@@ -270,11 +272,13 @@ fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
                 * in_lungs(p, build, 0.02);
             v.max(mix(v, 0.58, share))
         });
+        findings.push(canvas.locate(center, 0.5 * (r.x + r.y)));
     }
+    findings
 }
 
 /// A round mass with a sharp, slightly lobed edge.
-fn mass(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+fn mass(canvas: &mut Canvas, build: &Build, dice: &mut Dice) -> Finding {
     let side = dice.sign();
     let radius = dice.between(0.085, 0.155);
     let center = at(side * dice.between(0.38, 0.52), dice.between(-0.42, 0.26));
@@ -294,6 +298,7 @@ fn mass(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
             share * (0.6 + 0.4 * in_lungs(p, build, 0.02)),
         ))
     });
+    canvas.locate(center, radius)
 }
 
 /// The lead letter L that technicians lay on the cassette.

@@ -16,6 +16,11 @@ impl Dice {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
+    /// A stream for what is found, so that the anatomy's own stream is the same with and without it.
+    pub(super) fn for_finding(seed: u64) -> Self {
+        Self::new(seed ^ 0xF1_4D)
+    }
+
     pub(super) fn bits(&mut self) -> u32 {
         self.0.next_u32()
     }

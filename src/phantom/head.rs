@@ -85,11 +85,17 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
     // Each slice of a series has noise of its own.
     let key = dice.bits() ^ (plan.level * 1024.0) as i32 as u32;
     canvas.expose(tone, lift, noise, key);
+    let findings = build
+        .mass
+        .iter()
+        .map(|mass| canvas.locate(mass.center, mass.radius))
+        .collect();
     Drawing {
         width: canvas.width,
         height: canvas.height,
         values: canvas.values,
         body_part: "HEAD",
+        findings,
         side: None,
     }
 }
@@ -123,6 +129,7 @@ fn build(plan: &Plan, dice: &mut Dice, soft: f32) -> Build {
     let (scalp, bone) = (dice.between(0.045, 0.075), dice.between(0.045, 0.075));
     let key = dice.bits();
     let mass = (plan.condition == Condition::Tumor).then(|| {
+        let mut dice = Dice::for_finding(plan.seed);
         let radius = dice.between(0.13, 0.21);
         Mass {
             center: at(dice.between(0.24, 0.34), dice.between(-0.36, 0.40)),

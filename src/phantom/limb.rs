@@ -50,7 +50,7 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
         _ => ankle(dice),
     };
     if plan.condition == Condition::Fracture {
-        fracture(&mut part, dice);
+        fracture(&mut part, &mut Dice::for_finding(plan.seed));
     }
     let flip = if upside_down { -1.0 } else { 1.0 };
     let mut canvas = Canvas::new(plan.width, plan.height, pose, 0.02);
@@ -64,11 +64,25 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
         dice.between(0.006, 0.026),
     );
     canvas.expose(tone, lift, noise, dice.bits());
+    let broken = part
+        .bones
+        .iter()
+        .filter_map(|bone| Some((bone, bone.broken.as_ref()?)));
+    let findings = broken
+        .map(|(bone, broken)| {
+            let (x, y) = (
+                bone.start.x + bone.along.x * broken.place,
+                bone.start.y + bone.along.y * broken.place,
+            );
+            canvas.locate(at(x, y * flip), 1.3 * bone.shaft)
+        })
+        .collect();
     Drawing {
         width: canvas.width,
         height: canvas.height,
         values: canvas.values,
         body_part: part.term,
+        findings,
         side: Some(if left { 'L' } else { 'R' }),
     }
 }
@@ -213,8 +227,8 @@ fn snap(bone: &mut Bone, place: f32, dice: &mut Dice) {
     bone.broken = Some(Break {
         place,
         slant: dice.between(-0.75, 0.75),
-        gap: dice.between(0.030, 0.055),
-        step: dice.sign() * bone.shaft * dice.between(0.45, 1.1),
+        gap: dice.between(0.036, 0.062),
+        step: dice.sign() * (bone.shaft * dice.between(0.55, 1.15)).max(0.05),
         lean: dice.between(-0.12, 0.12),
         key: dice.bits(),
     });

@@ -127,18 +127,11 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
     });
 }
 
-/// What the watch says, as messages. What was there at the start comes from the scan, unless it was still being
-/// written then: such a file is reported as changed.
-pub(super) fn on_watch(event: WatchEvent, scanned: &mut bool) -> Option<Msg> {
+/// What the watch says, as messages.
+pub(super) fn on_watch(event: WatchEvent) -> Option<Msg> {
     Some(match event {
         WatchEvent::Standing { polling } => Msg::Watching { polling },
-        WatchEvent::Scanned => {
-            *scanned = true;
-            return None;
-        }
-        WatchEvent::Ready {
-            news: News::There, ..
-        } if !*scanned => return None,
+        WatchEvent::Scanned => return None,
         WatchEvent::Ready {
             path,
             news: News::New,

@@ -37,6 +37,7 @@ pub struct Asked {
 }
 
 /// What the surroundings say of the terminal.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Surroundings {
     remote: bool,
@@ -154,14 +155,13 @@ fn decide(choice: config::Graphics, answers: &Answers, surroundings: Surrounding
         config::Graphics::Kitty => Graphics::Kitty,
         config::Graphics::Sixel => Graphics::Sixel,
         config::Graphics::Iterm2 => Graphics::Iterm2,
-        config::Graphics::Halfblocks => Graphics::Halfblocks,
         config::Graphics::None => Graphics::None,
         config::Graphics::Auto if surroundings.iterm2 => Graphics::Iterm2,
         config::Graphics::Auto if answers.kitty && !surroundings.konsole => Graphics::Kitty,
         config::Graphics::Auto if answers.sixel => Graphics::Sixel,
         // Half blocks are nothing but colour.
         config::Graphics::Auto if surroundings.no_color => Graphics::None,
-        config::Graphics::Auto => Graphics::Halfblocks,
+        config::Graphics::Halfblocks | config::Graphics::Auto => Graphics::Halfblocks,
     }
 }
 

@@ -25,7 +25,7 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Frames {
     buffer: Arc<Mutex<Vec<u8>>>,
-    frames: Sender<Vec<u8>>,
+    out: Sender<Vec<u8>>,
     state: Arc<State>,
 }
 
@@ -37,7 +37,7 @@ impl Frames {
             return;
         }
         self.state.busy.store(true, Ordering::SeqCst);
-        if self.frames.send(frame).is_err() {
+        if self.out.send(frame).is_err() {
             self.state.busy.store(false, Ordering::SeqCst);
         }
     }
@@ -94,7 +94,7 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
     Ok((
         Frames {
             buffer: Arc::default(),
-            frames,
+            out: frames,
             state: Arc::clone(&state),
         },
         Writer { state },

@@ -1,16 +1,24 @@
-"""Exports small pictures and what Pillow makes of them, for the tests of `media`.
+"""Exports small pictures and what the reference makes of them, for the tests of `media`.
 
-    python tests/oracle/media.py        (needs Pillow and numpy)
+    python tests/oracle/media.py        (needs Pillow, numpy, pydicom and imagecodecs)
 
-Each picture NAME.jpg or NAME.png comes with NAME.expected.png: Pillow's pixels, `exif_transpose` applied,
-`convert("RGB")`, or "L" where the file is grey. Damaged files come without.
+Each picture NAME.jpg comes with NAME.expected.png: Pillow's pixels, `exif_transpose` applied, `convert("RGB")`, or
+"L" where the file is grey. Damaged files come without.
+
+The objects grey_*.dcm hold one picture, and so do rgb_*.dcm: each under another transfer syntax, all lossless, so
+that all must be shown as grey_native.dcm and rgb_native.dcm are.
 """
 
 import io
 import pathlib
+import zlib
 
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageOps
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
 
 OUT = pathlib.Path(__file__).parent.parent / "fixtures" / "media"
 
@@ -53,8 +61,71 @@ def png(name, picture, **options):
     return buffer.getvalue()
 
 
+def dicom(name, syntax, array, frames, signed, planar=0):
+    """Writes an object; `frames` are its coded frames, or the bytes of native pixels."""
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = UID(syntax)
+    data.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.7")
+    data.file_meta.MediaStorageSOPInstanceUID = UID("1.2.826.0.1.3680043.8.498.1")
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID
+    data.Modality = "OT"
+    data.Rows, data.Columns = array.shape[:2]
+    data.SamplesPerPixel = 3 if array.ndim == 3 else 1
+    data.PhotometricInterpretation = "RGB" if array.ndim == 3 else "MONOCHROME2"
+    if array.ndim == 3:
+        data.PlanarConfiguration = planar
+    data.BitsAllocated = data.BitsStored = array.dtype.itemsize * 8
+    data.HighBit = data.BitsStored - 1
+    data.PixelRepresentation = int(signed)
+    if isinstance(frames, bytes):
+        data.PixelData = frames + b"\0" * (len(frames) % 2)
+    else:
+        data.PixelData = encapsulate(frames)
+        data["PixelData"].is_undefined_length = True
+    data["PixelData"].VR = "OB" if array.dtype.itemsize == 1 else "OW"
+    data.preamble = b"\0" * 128
+    path = OUT / f"{name}.dcm"
+    data.save_as(path, implicit_vr=False, little_endian=True, force_encoding=True)
+
+
+def deflated(data):
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    coded = stream.compress(data) + stream.flush()
+    return coded + b"\0" * (len(coded) % 2)
+
+
+def lossless_objects():
+    shades = np.asarray(scene(37, 29).convert("L")).astype(np.int16) * 23 - 2100
+    unsigned = shades.view(np.uint16)
+    plain = shades.tobytes()
+    color = np.asarray(scene(37, 29))
+    for kind, array, native in (("grey", unsigned, plain), ("rgb", color, color.tobytes())):
+        signed = kind == "grey"
+
+        def write(name, syntax, frames, planar=0):
+            dicom(f"{kind}_{name}", f"1.2.840.10008.1.2.{syntax}", array, frames, signed, planar)
+
+        write("native", "1", native)
+        write("encapsulated", "1.98", [native])
+        write("deflated_frame", "8.1", [deflated(native)])
+        write("jpegls", "4.80", [imagecodecs.jpegls_encode(array)])
+        # Two's complement is coded as it stands in the cells, with the sign told by the attributes alone, or as
+        # signed numbers.
+        write("jpeg2000", "4.90", [imagecodecs.jpeg2k_encode(array, level=0, codecformat="j2k", reversible=True)])
+        write("htj2k", "4.201", [imagecodecs.htj2k_encode(array, reversible=True)])
+        write("jpegxl", "4.110", [imagecodecs.jpegxl_encode(array, lossless=True)])
+    dicom("grey_jpeg_lossless", "1.2.840.10008.1.2.4.57", unsigned, [imagecodecs.ljpeg_encode(unsigned)], True)
+    signed = imagecodecs.jpeg2k_encode(shades, level=0, codecformat="j2k", reversible=True)
+    dicom("grey_jpeg2000_signed", "1.2.840.10008.1.2.4.90", unsigned, [signed], True)
+    planes = np.moveaxis(color, -1, 0).tobytes()
+    dicom("rgb_planar", "1.2.840.10008.1.2.1", color, planes, False, planar=1)
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
+    lossless_objects()
     picture = scene(61, 47)
     for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
         name = subsampling.replace(":", "")

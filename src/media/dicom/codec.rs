@@ -122,9 +122,7 @@ fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
     let headers = Headers::read(bytes)?;
     // A sequential stream without its end marker may still be whole, which its decoder finds out.
     if !headers.complete && headers.process == Process::Progressive {
-        return Err(truncated(
-            "DICOM: the JPEG stream of the frame is cut off",
-        ));
+        return Err(truncated("DICOM: the JPEG stream of the frame is cut off"));
     }
     if (headers.width, headers.height) != (layout.columns, layout.rows) {
         return Err(malformed(

@@ -448,7 +448,10 @@ impl<'a> Parser<'a> {
             });
         }
         let length = if is_long(vr) {
-            let raw = self.bytes.get(self.at..self.at + 4)?;
+            let Some(raw) = self.bytes.get(self.at..self.at + 4) else {
+                self.cut = true;
+                return None;
+            };
             self.at += 4;
             long([raw[0], raw[1], raw[2], raw[3]])
         } else {
@@ -464,6 +467,8 @@ impl<'a> Parser<'a> {
 
     fn take8(&mut self) -> Option<[u8; 8]> {
         let Some(bytes) = self.bytes.get(self.at..self.at + 8) else {
+            // Part of a header; zeros pad the file.
+            self.cut |= self.bytes[self.at..].iter().any(|&b| b != 0);
             self.at = self.bytes.len();
             return None;
         };

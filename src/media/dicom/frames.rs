@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::super::error::{MediaError, malformed, truncated, unsupported};
-use super::{codec, native};
 use super::dataset::{DataSet, Value};
 use super::file::DicomFile;
 use super::layout::{Layout, Number};
@@ -11,6 +10,7 @@ use super::native::each;
 use super::samples::Cells;
 use super::syntax::Codec;
 use super::tags;
+use super::{codec, native};
 
 /// Whether the object has pixels of any kind.
 pub(super) fn has_pixels(set: &DataSet) -> bool {

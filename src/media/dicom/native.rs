@@ -81,9 +81,7 @@ pub(super) fn bits(bytes: &[u8], layout: &Layout, frame: u32) -> Result<Vec<u8>,
 
 /// Uncompressed YBR_FULL_422 is written by some with all of its chroma; the length tells.
 fn holds_full_chroma(bytes: &[u8], layout: &Layout) -> bool {
-    layout.planar
-        || layout.allocated != 8
-        || bytes.len() >= layout.cells() * layout.frames as usize
+    layout.planar || layout.allocated != 8 || bytes.len() >= layout.cells() * layout.frames as usize
 }
 
 fn halved_size(layout: &Layout) -> usize {

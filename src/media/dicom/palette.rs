@@ -16,7 +16,11 @@ struct Channel {
 }
 
 /// Interleaved RGB of 8 bits a channel.
-pub(super) fn rgb(set: &DataSet, samples: &Samples, layout: &Layout) -> Result<Vec<u8>, MediaError> {
+pub(super) fn rgb(
+    set: &DataSet,
+    samples: &Samples,
+    layout: &Layout,
+) -> Result<Vec<u8>, MediaError> {
     let [red, green, blue] = [0, 1, 2].map(|i| Channel::read(set, i, layout.signed));
     let channels = [red?, green?, blue?];
     let color = |value: i32| channels.each_ref().map(|channel| channel.at(value));
@@ -24,20 +28,31 @@ pub(super) fn rgb(set: &DataSet, samples: &Samples, layout: &Layout) -> Result<V
         Samples::U8(data) => data.iter().flat_map(|&v| color(i32::from(v))).collect(),
         Samples::U16(data) => data.iter().flat_map(|&v| color(i32::from(v))).collect(),
         Samples::I16(data) => data.iter().flat_map(|&v| color(i32::from(v))).collect(),
-        _ => return Err(malformed("DICOM: PALETTE COLOR with more than 16 bits a sample")),
+        _ => {
+            return Err(malformed(
+                "DICOM: PALETTE COLOR with more than 16 bits a sample",
+            ));
+        }
     })
 }
 
 impl Channel {
     /// The table of red (0), green (1) or blue (2).
     fn read(set: &DataSet, channel: Tag, signed: bool) -> Result<Self, MediaError> {
-        let missing = || malformed("DICOM: a table of the PALETTE COLOR picture is missing or damaged");
-        let descriptor = set.bytes(tags::RED_DESCRIPTOR + channel).ok_or_else(missing)?;
+        let missing =
+            || malformed("DICOM: a table of the PALETTE COLOR picture is missing or damaged");
+        let descriptor = set
+            .bytes(tags::RED_DESCRIPTOR + channel)
+            .ok_or_else(missing)?;
         let descriptor: Vec<u16> = set.words(descriptor).collect();
         let [count, first, bits, ..] = descriptor[..] else {
             return Err(missing());
         };
-        let count = if count == 0 { MOST_ENTRIES } else { usize::from(count) };
+        let count = if count == 0 {
+            MOST_ENTRIES
+        } else {
+            usize::from(count)
+        };
         let mut entries = if let Some(bytes) = set.bytes(tags::RED_TABLE + channel) {
             if bits == 8 && bytes.len() < 2 * count {
                 // Packed two to a word; in a big-endian file the word is swapped.
@@ -46,7 +61,9 @@ impl Channel {
                 set.words(bytes).collect()
             }
         } else {
-            let bytes = set.bytes(tags::RED_SEGMENTS + channel).ok_or_else(missing)?;
+            let bytes = set
+                .bytes(tags::RED_SEGMENTS + channel)
+                .ok_or_else(missing)?;
             expand(bytes, bits == 8, &set.words(bytes).collect::<Vec<u16>>()).ok_or_else(missing)?
         };
         entries.truncate(count);
@@ -55,9 +72,18 @@ impl Channel {
         }
         // Some tables say 16 bits and hold 8.
         let wide = bits > 8 && entries.iter().any(|&e| e > 0xff);
-        let entries = entries.into_iter().map(|e| if wide { (e >> 8) as u8 } else { e as u8 });
-        let first = if signed { i32::from(first as i16) } else { i32::from(first) };
-        Ok(Self { first, entries: entries.collect() })
+        let entries = entries
+            .into_iter()
+            .map(|e| if wide { (e >> 8) as u8 } else { e as u8 });
+        let first = if signed {
+            i32::from(first as i16)
+        } else {
+            i32::from(first)
+        };
+        Ok(Self {
+            first,
+            entries: entries.collect(),
+        })
     }
 
     /// The entry of a stored value; beyond the table its ends go on.
@@ -128,9 +154,15 @@ mod tests {
         // Two values, a line of four to 60, and both again.
         let words = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0];
         let expected = [10, 20, 30, 40, 50, 60, 10, 20, 30, 40, 50, 60];
-        assert_eq!(expand(&[], false, &words).as_deref(), Some(expected.as_slice()));
+        assert_eq!(
+            expand(&[], false, &words).as_deref(),
+            Some(expected.as_slice())
+        );
         let bytes = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0, 0, 0, 0];
-        assert_eq!(expand(&bytes, true, &[]).as_deref(), Some(expected.as_slice()));
+        assert_eq!(
+            expand(&bytes, true, &[]).as_deref(),
+            Some(expected.as_slice())
+        );
     }
 
     #[test]

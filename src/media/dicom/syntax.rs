@@ -111,11 +111,7 @@ const KNOWN: &[Syntax] = &[
         Codec::Jpeg,
     ),
     syntax("1.2.840.10008.1.2.5", "RLE Lossless", Codec::Rle),
-    syntax(
-        "1.2.840.10008.1.2.4.80",
-        "JPEG-LS Lossless",
-        Codec::JpegLs,
-    ),
+    syntax("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless", Codec::JpegLs),
     syntax(
         "1.2.840.10008.1.2.4.81",
         "JPEG-LS Near-Lossless",
@@ -192,11 +188,7 @@ const KNOWN: &[Syntax] = &[
         "HEVC/H.265 Main 10 Profile",
         Codec::Unsupported,
     ),
-    syntax(
-        "1.2.840.10008.1.2.4.110",
-        "JPEG XL Lossless",
-        Codec::JpegXl,
-    ),
+    syntax("1.2.840.10008.1.2.4.110", "JPEG XL Lossless", Codec::JpegXl),
     syntax(
         "1.2.840.10008.1.2.4.111",
         "JPEG XL JPEG Recompression",

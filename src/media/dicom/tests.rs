@@ -1,1 +1,376 @@
+//! Objects written byte by byte, for what a picture's attributes do to it.
 
+use super::*;
+use crate::media::{ErrorKind, Sniffed, sniff};
+
+/// An object in Explicit VR Little Endian.
+#[derive(Clone, Default)]
+struct Object {
+    bytes: Vec<u8>,
+}
+
+impl Object {
+    fn element(mut self, tag: u32, vr: [u8; 2], value: &[u8]) -> Self {
+        self.bytes.extend(((tag >> 16) as u16).to_le_bytes());
+        self.bytes.extend((tag as u16).to_le_bytes());
+        self.bytes.extend(vr);
+        if matches!(&vr, b"OB" | b"OW" | b"SQ" | b"OF" | b"OD" | b"UN") {
+            self.bytes.extend([0, 0]);
+            self.bytes.extend((value.len() as u32).to_le_bytes());
+        } else {
+            self.bytes.extend((value.len() as u16).to_le_bytes());
+        }
+        self.bytes.extend(value);
+        self
+    }
+
+    fn text(self, tag: u32, vr: [u8; 2], text: &str) -> Self {
+        self.element(tag, vr, text.as_bytes())
+    }
+
+    fn short(self, tag: u32, value: u16) -> Self {
+        self.element(tag, *b"US", &value.to_le_bytes())
+    }
+
+    /// A sequence of one item.
+    fn item(self, tag: u32, item: &Object) -> Self {
+        let mut value = vec![0xfe, 0xff, 0x00, 0xe0];
+        value.extend((item.bytes.len() as u32).to_le_bytes());
+        value.extend(&item.bytes);
+        self.element(tag, *b"SQ", &value)
+    }
+
+    /// The pixel module of 16-bit samples.
+    fn grey16(rows: u16, columns: u16, photometric: &str, signed: bool) -> Self {
+        Self::default()
+            .text(tags::MODALITY, *b"CS", "CT")
+            .short(tags::SAMPLES, 1)
+            .text(tags::PHOTOMETRIC, *b"CS", photometric)
+            .short(tags::ROWS, rows)
+            .short(tags::COLUMNS, columns)
+            .short(tags::BITS_ALLOCATED, 16)
+            .short(tags::BITS_STORED, 16)
+            .short(tags::HIGH_BIT, 15)
+            .short(tags::SIGNED, u16::from(signed))
+    }
+
+    fn color8(rows: u16, columns: u16, photometric: &str, planar: u16) -> Self {
+        Self::default()
+            .short(tags::SAMPLES, 3)
+            .text(tags::PHOTOMETRIC, *b"CS", photometric)
+            .short(tags::PLANAR, planar)
+            .short(tags::ROWS, rows)
+            .short(tags::COLUMNS, columns)
+            .short(tags::BITS_ALLOCATED, 8)
+            .short(tags::BITS_STORED, 8)
+            .short(tags::HIGH_BIT, 7)
+            .short(tags::SIGNED, 0)
+    }
+
+    fn words(self, values: &[i16]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.element(tags::PIXEL_DATA, *b"OW", &bytes)
+    }
+
+    fn octets(self, values: &[u8]) -> Self {
+        self.element(tags::PIXEL_DATA, *b"OB", values)
+    }
+
+    /// With preamble and meta group.
+    fn file(&self, syntax: &str) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(b"DICM");
+        bytes.extend(
+            Object::default()
+                .text(tags::TRANSFER_SYNTAX, *b"UI", syntax)
+                .bytes,
+        );
+        bytes.extend(&self.bytes);
+        bytes
+    }
+
+    fn decode(&self, options: &Options) -> Result<(Info, Picture), MediaError> {
+        decode(&self.file("1.2.840.10008.1.2.1"), options)
+    }
+
+    fn shown(&self) -> Vec<u8> {
+        match self
+            .decode(&Options::default())
+            .expect("a picture")
+            .1
+            .pixels
+        {
+            Pixels::Luma(data) | Pixels::Rgb(data) => data,
+        }
+    }
+
+    fn window(&self) -> Window {
+        let info = self.decode(&Options::default()).expect("a picture").0;
+        info.dicom.expect("DICOM").window.expect("a window")
+    }
+
+    fn error(&self) -> MediaError {
+        self.decode(&Options::default()).expect_err("an error")
+    }
+}
+
+const CENTER: u32 = tags::WINDOW_CENTER;
+const WIDTH: u32 = tags::WINDOW_WIDTH;
+
+#[test]
+fn the_full_range_is_shown_without_a_window_and_monochrome1_is_turned_over() {
+    let upright = Object::grey16(1, 3, "MONOCHROME2", true).words(&[-100, 0, 100]);
+    assert_eq!(upright.shown(), [0, 128, 255]);
+    assert_eq!(upright.window().source, WindowSource::Minmax);
+    let inverted = Object::grey16(1, 3, "MONOCHROME1", true).words(&[-100, 0, 100]);
+    assert_eq!(inverted.shown(), [255, 127, 0]);
+}
+
+#[test]
+fn the_first_window_is_applied_to_rescaled_values() {
+    let object = Object::grey16(1, 4, "MONOCHROME2", false)
+        .text(CENTER, *b"DS", "40\\300 ")
+        .text(WIDTH, *b"DS", "400\\1500")
+        .text(tags::RESCALE_INTERCEPT, *b"DS", "-1024")
+        .text(tags::RESCALE_SLOPE, *b"DS", "1")
+        .words(&[0, 864, 1064, 2000]);
+    assert_eq!(object.shown(), [0, 0, 128, 255]);
+    let expected = Window {
+        center: 40.0,
+        width: 400.0,
+        source: WindowSource::File,
+    };
+    assert_eq!(object.window(), expected);
+    let argued = object.decode(&Options {
+        window: Some((300.0, 1500.0)),
+        ..Options::default()
+    });
+    let window = argued.expect("a picture").0.dicom.and_then(|d| d.window);
+    assert_eq!(window.map(|w| w.source), Some(WindowSource::Argument));
+}
+
+#[test]
+fn a_lut_is_used_where_there_is_no_window() {
+    let lut = Object::default()
+        .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
+        .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
+    let object = Object::grey16(1, 4, "MONOCHROME2", false).item(tags::VOI_LUT, &lut);
+    let object = object.words(&[0, 11, 12, 99]);
+    assert_eq!(object.shown(), [0, 50, 100, 255]);
+    assert_eq!(object.window().source, WindowSource::Lut);
+}
+
+#[test]
+fn a_frame_of_an_enhanced_object_has_its_own_window() {
+    let voi = |center: &str| {
+        let macro_item = Object::default()
+            .text(CENTER, *b"DS", center)
+            .text(WIDTH, *b"DS", "100 ");
+        Object::default().item(tags::FRAME_VOI, &macro_item)
+    };
+    let mut groups = Vec::new();
+    for center in ["50", "1050"] {
+        let item = voi(center).bytes;
+        groups.extend([0xfe, 0xff, 0x00, 0xe0]);
+        groups.extend((item.len() as u32).to_le_bytes());
+        groups.extend(item);
+    }
+    let object = Object::grey16(1, 2, "MONOCHROME2", false)
+        .text(tags::FRAMES, *b"IS", "2 ")
+        .element(tags::FRAME_GROUPS, *b"SQ", &groups)
+        .words(&[0, 50, 1000, 1050]);
+    for frame in [0, 1] {
+        let (info, picture) = object
+            .decode(&Options {
+                frame,
+                window: None,
+            })
+            .expect("a picture");
+        assert_eq!(picture.pixels.bytes(), [0, 129]);
+        let window = info.dicom.and_then(|d| d.window).expect("a window");
+        assert_eq!(window.source, WindowSource::FunctionalGroup);
+    }
+    let beyond = object.decode(&Options {
+        frame: 2,
+        window: None,
+    });
+    assert_eq!(beyond.expect_err("no such frame").kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn colour_is_rgb_whatever_it_is_stored_as() {
+    let red = [255, 0, 0, 0, 0, 255];
+    assert_eq!(Object::color8(1, 2, "RGB", 0).octets(&red).shown(), red);
+    let planes = [255, 0, 0, 0, 0, 255];
+    assert_eq!(
+        Object::color8(1, 2, "RGB", 1).octets(&planes).shown(),
+        [255, 0, 0, 0, 0, 255]
+    );
+    let ybr = Object::color8(1, 1, "YBR_FULL", 0).octets(&[76, 85, 255, 0]);
+    assert_eq!(ybr.shown(), [254, 0, 0]);
+    let shared = Object::color8(1, 2, "YBR_FULL_422", 0).octets(&[76, 150, 128, 128]);
+    assert_eq!(shared.shown(), [76, 76, 76, 150, 150, 150]);
+    let info = ybr.decode(&Options::default()).expect("a picture").0;
+    assert_eq!(info.dicom.and_then(|d| d.window), None);
+}
+
+#[test]
+fn a_palette_is_looked_up() {
+    let table = |values: [u16; 2]| values.map(u16::to_le_bytes).concat();
+    let mut object = Object::grey16(1, 3, "PALETTE COLOR", false);
+    for (channel, values) in (0..).zip([[0xff00, 0x0000], [0x8000, 0x4000], [0x0000, 0xff00]]) {
+        object = object
+            .element(tags::RED_DESCRIPTOR + channel, *b"US", &[2, 0, 5, 0, 16, 0])
+            .element(tags::RED_TABLE + channel, *b"OW", &table(values));
+    }
+    assert_eq!(
+        object.words(&[0, 5, 6]).shown(),
+        [255, 128, 0, 255, 128, 0, 0, 64, 255]
+    );
+}
+
+/// One grey and one colour picture that the oracle wrote under every lossless transfer syntax.
+#[test]
+fn every_compression_gives_the_same_picture() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/");
+    let load = |name: &str| {
+        let bytes = std::fs::read(format!("{fixtures}{name}.dcm")).expect("a fixture");
+        decode(&bytes, &Options::default()).map_err(|error| format!("{name}: {error}"))
+    };
+    for (kind, names) in [
+        ("grey", ["jpeg_lossless", "jpeg2000_signed"].as_slice()),
+        ("rgb", &["planar"]),
+    ] {
+        let native = load(&format!("{kind}_native")).expect("a picture").1;
+        assert_eq!((native.width, native.height), (37, 29));
+        let common = [
+            "encapsulated",
+            "deflated_frame",
+            "jpegls",
+            "jpeg2000",
+            "htj2k",
+            "jpegxl",
+        ];
+        for name in common.iter().chain(names) {
+            let (_, picture) = load(&format!("{kind}_{name}")).expect("a picture");
+            let differing = native
+                .pixels
+                .bytes()
+                .iter()
+                .zip(picture.pixels.bytes())
+                .filter(|(a, b)| a != b)
+                .count();
+            assert!(
+                picture == native,
+                "{kind}_{name}: {differing} samples differ"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let hsv = Object::color8(1, 1, "HSV", 0).octets(&[1, 2, 3, 0]).error();
+    assert_eq!(hsv.kind, ErrorKind::Unsupported);
+    assert!(hsv.message.contains("HSV"));
+    let video = Object::color8(1, 1, "YBR_PARTIAL_420", 0).octets(&[0]);
+    assert!(video.error().message.contains("YBR_PARTIAL_420"));
+    let unknown = decode(&video.file("1.2.3.4"), &Options::default()).expect_err("unknown");
+    assert_eq!(unknown.kind, ErrorKind::Unsupported);
+    assert!(unknown.message.contains("1.2.3.4"));
+}
+
+#[test]
+fn objects_without_pixels_say_what_they_are() {
+    let report = Object::default().text(tags::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.88.11\0");
+    assert_eq!(report.error().kind, ErrorKind::NoPixels);
+    assert!(report.error().not_picture);
+    assert!(report.error().message.contains("structured report"));
+    let image = Object::default().text(tags::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.2");
+    assert_eq!(image.error().kind, ErrorKind::NoPixels);
+}
+
+#[test]
+fn a_cut_object_is_truncated_wherever_it_is_cut() {
+    let object = Object::grey16(4, 4, "MONOCHROME2", false).text(
+        tags::SOP_CLASS,
+        *b"UI",
+        "1.2.840.10008.5.1.4.1.1.2",
+    );
+    let bytes = object.words(&[7; 16]).file("1.2.840.10008.1.2.1");
+    for missing in 1..38 {
+        let error = decode(&bytes[..bytes.len() - missing], &Options::default()).expect_err("cut");
+        assert_eq!(error.kind, ErrorKind::Truncated, "{missing}: {error}");
+    }
+}
+
+#[test]
+fn neither_preamble_nor_meta_group_is_needed() {
+    let object = Object::grey16(1, 2, "MONOCHROME2", false).words(&[1, 2]);
+    let mut bare = Object::default().text(0x0008_0005, *b"CS", "ISO_IR 100");
+    bare.bytes.extend(&object.bytes);
+    assert_eq!(sniff(&bare.bytes), Sniffed::Dicom);
+    let picture = decode(&bare.bytes, &Options::default())
+        .expect("a picture")
+        .1;
+    assert_eq!(picture.pixels.bytes(), [0, 255]);
+    // Named implicit, written explicit.
+    let lying = decode(&object.file("1.2.840.10008.1.2"), &Options::default());
+    assert_eq!(lying.expect("a picture").1.pixels.bytes(), [0, 255]);
+}
+
+#[test]
+fn the_synthetic_mark_is_read() {
+    let object = Object::default().text(tags::SYNTHETIC_DATA, *b"CS", "YES ");
+    let mut bytes = object.bytes;
+    bytes.extend(Object::grey16(1, 1, "MONOCHROME2", false).words(&[1]).bytes);
+    let info = Object { bytes }
+        .decode(&Options::default())
+        .expect("a picture")
+        .0;
+    assert!(info.synthetic);
+}
+
+/// Coded frames with a byte changed anywhere: pictures or errors, never a panic.
+#[test]
+fn damage_to_coded_frames_is_contained() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/");
+    for name in [
+        "grey_jpegls",
+        "rgb_jpegls",
+        "grey_jpeg_lossless",
+        "rgb_jpeg2000",
+        "rgb_htj2k",
+    ] {
+        let whole = std::fs::read(format!("{fixtures}{name}.dcm")).expect("a fixture");
+        for at in (600..whole.len()).step_by(3) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xa5;
+            // The result does not matter, only that there is one.
+            let _ = decode(&damaged, &Options::default());
+        }
+    }
+}
+
+/// A byte changed anywhere costs a picture or an error, never a panic.
+#[test]
+fn damage_is_contained() {
+    let lut = Object::default()
+        .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
+        .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
+    let object = Object::grey16(2, 2, "MONOCHROME1", true)
+        .item(tags::VOI_LUT, &lut)
+        .text(CENTER, *b"DS", "1 ")
+        .words(&[1, 2, 3, 4]);
+    let whole = object.file("1.2.840.10008.1.2.1");
+    for at in 128..whole.len() {
+        for flip in [0x01, 0x10, 0x55, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            if let Ok((_, picture)) = decode(&damaged, &Options::default()) {
+                let pixels = picture.width as usize * picture.height as usize;
+                assert_eq!(picture.to_rgb().len(), pixels * 3);
+            }
+        }
+    }
+}

@@ -87,9 +87,7 @@ impl Transform {
     pub(crate) fn render(&self, samples: &Samples, inverted: bool) -> (Vec<u8>, Window) {
         match samples {
             Samples::U8(data) => self.narrow(data, usize::from, 256, |i| i as f64, inverted),
-            Samples::U16(data) => {
-                self.narrow(data, usize::from, 1 << 16, |i| i as f64, inverted)
-            }
+            Samples::U16(data) => self.narrow(data, usize::from, 1 << 16, |i| i as f64, inverted),
             Samples::I16(data) => self.narrow(
                 data,
                 |v| usize::from(v as u16),
@@ -103,7 +101,7 @@ impl Transform {
         }
     }
 
-    /// Up to 16 bits: every possible value is worked out once, and pixels are looked up.
+    /// Up to 16 bits: every possible value is worked out once, and pixels are looked up; unless they are fewer.
     fn narrow<T: Copy>(
         &self,
         data: &[T],
@@ -112,6 +110,9 @@ impl Transform {
         value: impl Fn(usize) -> f64,
         inverted: bool,
     ) -> (Vec<u8>, Window) {
+        if data.len() < size {
+            return self.wide(data, |v| value(index(v)), inverted);
+        }
         let scale = self.scale(|| {
             let mut present = vec![false; size];
             for &v in data {

@@ -65,7 +65,8 @@ impl<T: Sample> Plane<T> {
 
     /// Whether its resolution divides the picture's evenly; other ratios are not decoded, as in libjpeg.
     pub(super) fn divides(&self) -> bool {
-        self.horizontal.0.is_multiple_of(self.horizontal.1) && self.vertical.0.is_multiple_of(self.vertical.1)
+        self.horizontal.0.is_multiple_of(self.horizontal.1)
+            && self.vertical.0.is_multiple_of(self.vertical.1)
     }
 
     /// Row `y` of the picture at full resolution. `sums` is room for a row of the plane.

@@ -16,7 +16,14 @@ pub(super) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     pub(super) fn new(data: &'a [u8], at: usize) -> Self {
-        Self { data, at, buffer: 0, count: 0, stuffed: false, missing: false }
+        Self {
+            data,
+            at,
+            buffer: 0,
+            count: 0,
+            stuffed: false,
+            missing: false,
+        }
     }
 
     /// Where the next marker is to be looked for; bytes read ahead are all before it.
@@ -26,9 +33,13 @@ impl<'a> Bits<'a> {
 
     fn refill(&mut self) {
         while self.count <= 56 {
-            let Some(&byte) = self.data.get(self.at) else { return };
+            let Some(&byte) = self.data.get(self.at) else {
+                return;
+            };
             let bits = if self.stuffed { 7 } else { 8 };
-            if (self.stuffed && byte >= 0x80) || (byte == 0xff && self.data.get(self.at + 1).is_none_or(|&b| b >= 0x80)) {
+            if (self.stuffed && byte >= 0x80)
+                || (byte == 0xff && self.data.get(self.at + 1).is_none_or(|&b| b >= 0x80))
+            {
                 // A marker; its first byte may have been read ahead as data only where it is data.
                 return;
             }
@@ -82,7 +93,9 @@ impl<'a> Bits<'a> {
     /// An error once more was taken than was there.
     pub(super) fn check(&self) -> Result<(), MediaError> {
         if self.missing {
-            return Err(truncated("JPEG-LS: the stream ends before its picture does"));
+            return Err(truncated(
+                "JPEG-LS: the stream ends before its picture does",
+            ));
         }
         Ok(())
     }

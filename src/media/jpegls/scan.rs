@@ -37,7 +37,11 @@ impl Parameters {
     /// Parameters with the defaults filled in; `None` where they contradict each other.
     pub(super) fn new(presets: Presets, precision: u8, near: i32) -> Option<Self> {
         let most = (1_i32 << precision) - 1;
-        let maxval = if presets.maxval == 0 { most } else { presets.maxval };
+        let maxval = if presets.maxval == 0 {
+            most
+        } else {
+            presets.maxval
+        };
         if !(1..=most).contains(&maxval) || !(0..=(maxval / 2).min(255)).contains(&near) {
             return None;
         }
@@ -49,8 +53,13 @@ impl Parameters {
             0 => defaults[i],
             written => written,
         });
-        let ordered = near < thresholds[0] && thresholds.is_sorted() && thresholds[2] <= maxval.max(near + 1);
-        let reset = if presets.reset == 0 { 64 } else { presets.reset };
+        let ordered =
+            near < thresholds[0] && thresholds.is_sorted() && thresholds[2] <= maxval.max(near + 1);
+        let reset = if presets.reset == 0 {
+            64
+        } else {
+            presets.reset
+        };
         (ordered && reset >= 3).then_some(Self {
             maxval,
             near,
@@ -97,13 +106,23 @@ impl Parameters {
 
 /// C.2.4.1.1.1.
 fn default_thresholds(maxval: i32, near: i32) -> [i32; 3] {
-    let clamp = |value: i32, least: i32| if value > maxval || value < least { least } else { value };
+    let clamp = |value: i32, least: i32| {
+        if value > maxval || value < least {
+            least
+        } else {
+            value
+        }
+    };
     let basic: [i32; 3] = if maxval >= 128 {
         let factor = (maxval.min(4095) + 128) / 256;
         [factor + 2, factor * 4 + 3, factor * 17 + 4]
     } else {
         let factor = 256 / (maxval + 1);
-        [(3 / factor).max(2), (7 / factor).max(3), (21 / factor).max(4)]
+        [
+            (3 / factor).max(2),
+            (7 / factor).max(3),
+            (21 / factor).max(4),
+        ]
     };
     let t1 = clamp(basic[0] + 3 * near, near + 1);
     let t2 = clamp(basic[1] + 5 * near, t1);
@@ -128,7 +147,10 @@ struct RunContext {
 }
 
 /// Orders of run lengths (A.7.1.1).
-const J: [u32; 32] = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+const J: [u32; 32] = [
+    0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13,
+    14, 15,
+];
 
 struct Coder<'p, 'b, 'd> {
     p: &'p Parameters,
@@ -157,12 +179,25 @@ pub(super) fn decode(
     let mut coder = Coder {
         p: parameters,
         bits,
-        contexts: [Context { a: first, b: 0, c: 0, n: 1 }; 365],
-        runs: [RunContext { a: first, n: 1, negative: 0 }; 2],
+        contexts: [Context {
+            a: first,
+            b: 0,
+            c: 0,
+            n: 1,
+        }; 365],
+        runs: [RunContext {
+            a: first,
+            n: 1,
+            negative: 0,
+        }; 2],
         run_index: 0,
     };
-    let mut lines: Vec<Lines> =
-        (0..components).map(|_| Lines { above: vec![0; width + 2], here: vec![0; width + 2] }).collect();
+    let mut lines: Vec<Lines> = (0..components)
+        .map(|_| Lines {
+            above: vec![0; width + 2],
+            here: vec![0; width + 2],
+        })
+        .collect();
     let mut run_indices = vec![0; components];
     for y in 0..height {
         for line in &mut lines {
@@ -243,7 +278,12 @@ impl Coder<'_, '_, '_> {
     /// The context of a sample with its sign (A.3); 0 where all gradients are flat.
     #[inline]
     fn context(&self, lines: &Lines, x: usize) -> i32 {
-        let (ra, rb, rc, rd) = (lines.here[x - 1], lines.above[x], lines.above[x - 1], lines.above[x + 1]);
+        let (ra, rb, rc, rd) = (
+            lines.here[x - 1],
+            lines.above[x],
+            lines.above[x - 1],
+            lines.above[x + 1],
+        );
         81 * self.p.region(rd - rb) + 9 * self.p.region(rb - rc) + self.p.region(rc - ra)
     }
 
@@ -251,7 +291,10 @@ impl Coder<'_, '_, '_> {
     #[inline]
     fn regular(&mut self, lines: &Lines, x: usize, signed: i32) -> i32 {
         let (ra, rb, rc) = (lines.here[x - 1], lines.above[x], lines.above[x - 1]);
-        let (q, sign) = (signed.unsigned_abs() as usize, if signed < 0 { -1 } else { 1 });
+        let (q, sign) = (
+            signed.unsigned_abs() as usize,
+            if signed < 0 { -1 } else { 1 },
+        );
         let context = self.contexts[q];
         let edge = if rc >= ra.max(rb) {
             ra.min(rb)
@@ -304,7 +347,10 @@ impl Coder<'_, '_, '_> {
     fn interruption_error(&mut self, kind: usize) -> i32 {
         let context = self.runs[kind];
         let kind = kind as i32;
-        let k = order(context.n, context.a + if kind == 1 { context.n >> 1 } else { 0 });
+        let k = order(
+            context.n,
+            context.a + if kind == 1 { context.n >> 1 } else { 0 },
+        );
         let mapped = self.golomb(k, self.p.limit - J[self.run_index] - 1);
         let odd = (mapped + kind) & 1 == 1;
         let size = (mapped + kind + 1) / 2;
@@ -314,7 +360,8 @@ impl Coder<'_, '_, '_> {
         context.negative += i32::from(error < 0);
         context.a += (mapped + 1 - kind) >> 1;
         if context.n == self.p.reset {
-            (context.a, context.n, context.negative) = (context.a >> 1, context.n >> 1, context.negative >> 1);
+            (context.a, context.n, context.negative) =
+                (context.a >> 1, context.n >> 1, context.negative >> 1);
         }
         context.n += 1;
         error

@@ -1,0 +1,213 @@
+//! The demo model on phantoms that it has not seen: it is right, it is sure, and it reads the phrases.
+
+use medivision_tui::encoder::{Device, Encoder, clip::ClipEncoder, demo};
+use medivision_tui::media::{self, Picture, Pixels};
+use medivision_tui::phantom::{Anatomy, Condition, Plan, draw, write_studies};
+use medivision_tui::prompts::{self, PromptSet};
+use medivision_tui::scoring::{Mode, Scorer};
+
+const CELLS: [(Anatomy, Condition); 7] = [
+    (Anatomy::Chest, Condition::Normal),
+    (Anatomy::Chest, Condition::Pneumonia),
+    (Anatomy::Chest, Condition::Tumor),
+    (Anatomy::Head, Condition::Normal),
+    (Anatomy::Head, Condition::Tumor),
+    (Anatomy::Limb, Condition::Normal),
+    (Anatomy::Limb, Condition::Fracture),
+];
+
+/// Far from the seeds of the training.
+const FIRST_SEED: u64 = 0xFEED_0000;
+const COUNT: usize = 210;
+
+/// A phantom's embedding and its truth.
+struct Sample {
+    embedding: Vec<f32>,
+    anatomy: Anatomy,
+    condition: Condition,
+}
+
+fn samples(model: &mut ClipEncoder) -> Vec<Sample> {
+    let preprocess = model.preprocess();
+    let mut samples = Vec::new();
+    for index in 0..COUNT {
+        let (anatomy, condition) = CELLS[index % CELLS.len()];
+        // From 160 × 176 to 336 × 320 pixels.
+        let (width, height) = (
+            160 + (index % 12) as u32 * 16,
+            176 + (index % 10) as u32 * 16,
+        );
+        let seed = FIRST_SEED + index as u64;
+        let drawing = draw(&Plan {
+            anatomy,
+            condition,
+            seed,
+            width,
+            height,
+            level: 0.0,
+        });
+        let picture = Picture {
+            width,
+            height,
+            pixels: Pixels::Luma(drawing.to_luma8()),
+        };
+        let input = preprocess.apply(&picture).unwrap();
+        let embedding = model.encode_images(&[input]).unwrap().remove(0);
+        samples.push(Sample {
+            embedding,
+            anatomy,
+            condition,
+        });
+    }
+    samples
+}
+
+fn scorer(model: &mut ClipEncoder, set: &PromptSet, mode: Mode) -> Scorer {
+    let scale = model.card().logit_scale;
+    Scorer::new(set, mode, scale, |texts| model.encode_texts(texts)).unwrap()
+}
+
+/// Share of right labels, and of those with p ≥ 0.7, over the pictures that the set is for.
+fn accuracy<'a>(scorer: &Scorer, samples: impl Iterator<Item = &'a Sample>) -> (f64, f64) {
+    let (mut total, mut right, mut sure) = (0, 0, 0);
+    for sample in samples {
+        let verdict = scorer.verdict(&sample.embedding);
+        total += 1;
+        right += u32::from(verdict.label == sample.condition.name());
+        sure += u32::from(verdict.probability >= 0.7);
+    }
+    assert!(total > 0);
+    (
+        f64::from(right) / f64::from(total),
+        f64::from(sure) / f64::from(total),
+    )
+}
+
+#[test]
+fn unseen_phantoms_are_recognised_with_every_shipped_set() {
+    let mut model = demo::open(Device::Cpu, None).unwrap();
+    let samples = samples(&mut model);
+    for set in prompts::all(None).unwrap() {
+        let suits = |sample: &&Sample| match set.name.as_str() {
+            "chest-xray" => sample.anatomy == Anatomy::Chest,
+            "brain-mri" => sample.anatomy == Anatomy::Head,
+            "bone-xray" => sample.anatomy == Anatomy::Limb,
+            _ => true,
+        };
+        for mode in [Mode::Single, Mode::Multi] {
+            let scorer = scorer(&mut model, &set, mode);
+            let (right, sure) = accuracy(&scorer, samples.iter().filter(suits));
+            assert!(right >= 0.95, "{} {mode:?}: {right:.3} right", set.name);
+            assert!(sure >= 0.85, "{} {mode:?}: {sure:.3} sure", set.name);
+        }
+    }
+}
+
+#[test]
+fn with_phrases_shuffled_between_conditions_accuracy_falls_to_chance() {
+    let mut model = demo::open(Device::Cpu, None).unwrap();
+    let samples = samples(&mut model);
+    let set = prompts::all(None)
+        .unwrap()
+        .into_iter()
+        .find(|set| set.name == prompts::DEFAULT)
+        .unwrap();
+    let orders = permutations(set.conditions.len());
+    let mut sum = 0.0;
+    for order in &orders {
+        let mut shuffled = set.clone();
+        for (to, &from) in order.iter().enumerate() {
+            shuffled.conditions[to]
+                .phrases
+                .clone_from(&set.conditions[from].phrases);
+        }
+        let (right, _) = accuracy(&scorer(&mut model, &shuffled, Mode::Single), samples.iter());
+        let moved = order.iter().enumerate().all(|(to, &from)| to != from);
+        assert!(
+            !moved || right <= 0.05,
+            "{order:?}: {right:.3} right though every phrase is elsewhere"
+        );
+        sum += right;
+    }
+    let mean = sum / orders.len() as f64;
+    assert!(
+        (mean - 0.25).abs() < 0.02,
+        "{mean:.3} over {} orders",
+        orders.len()
+    );
+}
+
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for shorter in permutations(count - 1) {
+        for place in 0..count {
+            let mut order = shorter.clone();
+            order.insert(place, count - 1);
+            all.push(order);
+        }
+    }
+    all
+}
+
+#[test]
+fn the_files_of_a_demo_are_recognised_as_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let studies = write_studies(dir.path(), 99, 40, |_| {}).unwrap();
+    let mut model = demo::open(Device::Cpu, None).unwrap();
+    let set = prompts::all(None)
+        .unwrap()
+        .into_iter()
+        .find(|set| set.name == prompts::DEFAULT)
+        .unwrap();
+    let scorer = scorer(&mut model, &set, Mode::Single);
+    let mut wrong = Vec::new();
+    for study in &studies {
+        let loaded =
+            media::load(&dir.path().join(&study.path), &media::Options::default()).unwrap();
+        assert!(
+            loaded.info.synthetic,
+            "{} carries no mark",
+            study.path.display()
+        );
+        let input = model.preprocess().apply(&loaded.picture).unwrap();
+        let verdict = scorer.verdict(&model.encode_images(&[input]).unwrap()[0]);
+        if verdict.label != study.condition.name() {
+            wrong.push((study.path.clone(), verdict.label));
+        }
+    }
+    assert!(wrong.len() <= 2, "{wrong:?}");
+}
+
+#[test]
+fn words_outside_the_vocabulary_are_named_and_the_shipped_sets_have_none() {
+    let model = demo::open(Device::Cpu, None).unwrap();
+    for set in prompts::all(None).unwrap() {
+        for condition in &set.conditions {
+            let mut texts = set.texts(&condition.phrases);
+            texts.extend(set.texts(&condition.absent));
+            assert_eq!(
+                model.unknown_words(&texts),
+                Vec::<String>::new(),
+                "{} {}",
+                set.name,
+                condition.name
+            );
+        }
+    }
+    let unknown =
+        model.unknown_words(&["a Pneumothorax on a chest X-ray, with rickets".to_owned()]);
+    assert_eq!(unknown, ["pneumothorax", "on", "rickets"]);
+}
+
+#[test]
+fn the_model_is_small_and_says_that_it_is_not_for_patients() {
+    let model = demo::open(Device::Cpu, None).unwrap();
+    assert!(model.card().synthetic_only);
+    assert_eq!(model.card().id, "demo");
+    let weights =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/encoder/demo/model.safetensors");
+    assert!(std::fs::metadata(weights).unwrap().len() <= 4_000_000);
+}

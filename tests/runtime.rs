@@ -1,0 +1,362 @@
+//! The real loop, with injected keys, a screen of cells and a model that is slow, fails or panics.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
+use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
+use medivision_tui::engine::{Frames, Settings};
+use medivision_tui::prompts::Prompts;
+use medivision_tui::runtime::{Drawing, Loop, Screen, Services};
+use medivision_tui::scoring::Mode;
+use medivision_tui::ui;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui_image::picker::Picker;
+use tokio::sync::Notify;
+
+/// A condition that has not come true by then never will.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What was drawn last, for the test to look at.
+#[derive(Clone, Default)]
+struct Seen {
+    text: Arc<Mutex<String>>,
+    drawn: Arc<Notify>,
+}
+
+impl Seen {
+    /// Waits until the screen satisfies `wanted`.
+    async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let found = async {
+            loop {
+                let drawn = self.drawn.notified();
+                if wanted(&self.text.lock().expect("whole")) {
+                    return;
+                }
+                drawn.await;
+            }
+        };
+        if tokio::time::timeout(DEADLINE, found).await.is_err() {
+            panic!("{what} never came:\n{}", self.text.lock().expect("whole"));
+        }
+    }
+
+    async fn shows(&self, text: &str) {
+        self.until(text, |screen| screen.contains(text)).await;
+    }
+}
+
+struct Cells {
+    terminal: Terminal<TestBackend>,
+    seen: Seen,
+}
+
+impl Screen for Cells {
+    fn idle(&self) -> bool {
+        true
+    }
+
+    async fn wait(&mut self) {}
+
+    fn draw(&mut self, model: &Model) -> io::Result<()> {
+        let Ok(_) = self.terminal.draw(|frame| ui::view(model, frame));
+        let buffer = self.terminal.backend().buffer();
+        let width = usize::from(buffer.area.width);
+        let rows = buffer.content.chunks(width);
+        let text = rows.map(|row| {
+            row.iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect::<String>()
+                + "\n"
+        });
+        *self.seen.text.lock().expect("whole") = text.collect();
+        self.seen.drawn.notify_waiters();
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<(u16, u16)> {
+        Ok((100, 30))
+    }
+}
+
+/// What the fake model does with a batch.
+#[derive(Clone)]
+enum Behaviour {
+    Answer,
+    Panic,
+    /// Says that a pass has begun, and waits until the other end is dropped.
+    Wait(
+        tokio::sync::mpsc::UnboundedSender<()>,
+        crossbeam_channel::Receiver<()>,
+    ),
+}
+
+struct Fake(ModelCard, Behaviour);
+
+impl Encoder for Fake {
+    fn card(&self) -> &ModelCard {
+        &self.0
+    }
+
+    fn preprocess(&self) -> Preprocess {
+        Preprocess::from_json(br#"{"size": 8, "crop_size": 8}"#, Path::new("test")).expect("right")
+    }
+
+    fn encode_images(&mut self, batch: &[Prepared]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        match &self.1 {
+            Behaviour::Answer => {}
+            Behaviour::Panic => panic!("a fault in the model"),
+            Behaviour::Wait(begun, until) => {
+                let _ = begun.send(());
+                let _ = until.recv();
+            }
+        }
+        Ok(batch.iter().map(|_| vec![1.0, 0.0]).collect())
+    }
+
+    /// The first condition asked about lies where every picture lies.
+    fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        let found = |text: &String| text.contains("pneumonia") || text.contains("lung");
+        Ok(texts
+            .iter()
+            .map(|text| {
+                if found(text) {
+                    vec![1.0, 0.0]
+                } else {
+                    vec![0.0, 1.0]
+                }
+            })
+            .collect())
+    }
+
+    fn unknown_words(&self, _: &[String]) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The keyboard of a running interface.
+struct Keys(UnboundedSender<io::Result<Input>>);
+
+impl Keys {
+    fn press(&self, code: KeyCode) {
+        let event = Input::Key(KeyEvent::new(code, KeyModifiers::NONE));
+        self.0.unbounded_send(Ok(event)).expect("the loop runs");
+    }
+
+    fn letter(&self, letter: char) {
+        self.press(KeyCode::Char(letter));
+    }
+}
+
+/// Runs the interface on `root` while `script` plays; whether the engine could be joined in time.
+fn play<F: Future<Output = ()>>(
+    root: &Path,
+    behaviour: Option<Behaviour>,
+    script: impl FnOnce(Keys, Seen) -> F,
+) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("starts");
+    let settings = Settings {
+        prompts: Prompts::select("general", None).expect("ships"),
+        mode: Mode::Single,
+        frames: Frames::First,
+        batch_size: None,
+        jobs: Some(1),
+    };
+    let factory = Box::new(move || match behaviour {
+        None => Err(EncoderError::MissingTensor("logit_scale".into())),
+        Some(behaviour) => {
+            let card = ModelCard {
+                id: "fake".into(),
+                digest: "blake3:0".into(),
+                device: "cpu".into(),
+                dimension: 2,
+                logit_scale: 10.0,
+                synthetic_only: false,
+            };
+            Ok(Box::new(Fake(card, behaviour)) as Box<dyn Encoder>)
+        }
+    });
+    let setup = Setup {
+        root: root.to_owned(),
+        theme: Theme::Plain,
+        keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
+    };
+    let (mut services, received) = Services::start(factory, settings).expect("starts");
+    let seen = Seen::default();
+    let Ok(terminal) = Terminal::new(TestBackend::new(100, 30));
+    let mut screen = Cells {
+        terminal,
+        seen: seen.clone(),
+    };
+    runtime.block_on(async {
+        let mut interface = Loop::start(setup, &mut screen).expect("drawn");
+        let drawing = Drawing {
+            graphics: Graphics::Halfblocks,
+            picker: Picker::halfblocks(),
+        };
+        services.draw_with(drawing).expect("starts");
+        let (sender, input) = unbounded();
+        let running = interface.run(&mut services, received, &mut screen, input);
+        let (result, ()) = tokio::join!(running, script(Keys(sender), seen));
+        result.expect("an orderly end");
+    });
+    services.shutdown()
+}
+
+fn picture(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    image::GrayImage::from_pixel(9, 7, image::Luma([80]))
+        .save(&path)
+        .expect("written");
+    path
+}
+
+/// A folder with `count` pictures.
+fn folder(count: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("made");
+    for n in 0..count {
+        picture(folder.path(), &format!("{n}.png"));
+    }
+    folder
+}
+
+#[test]
+fn what_is_there_is_classified_and_shown() {
+    let folder = folder(3);
+    let joined = play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.until("three results", |screen| {
+                screen.matches(" pneumonia").count() >= 4
+            })
+            .await;
+            keys.letter('j');
+            seen.shows(" 2/3 ").await;
+            keys.letter('?');
+            seen.shows("Help").await;
+            keys.press(KeyCode::Esc);
+            seen.until("the list again", |screen| !screen.contains("Help"))
+                .await;
+            keys.letter('q');
+        },
+    );
+    assert!(joined);
+}
+
+#[test]
+fn a_file_that_arrives_is_classified_without_moving_the_cursor() {
+    let folder = folder(2);
+    let path = folder.path().to_owned();
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.shows("watching").await;
+            keys.letter('j');
+            seen.shows(" 2/2 ").await;
+            let whole = picture(&path, ".0a.png");
+            std::fs::rename(whole, path.join("0a.png")).expect("renamed");
+            seen.shows("0a.png").await;
+            seen.shows(" 3/3 ").await; // the same file, one row further down
+            seen.until("its result", |screen| {
+                screen
+                    .lines()
+                    .any(|line| line.contains("0a.png") && line.contains("pneumonia"))
+            })
+            .await;
+            std::fs::remove_file(path.join("0a.png")).expect("removed");
+            seen.until("its end", |screen| !screen.contains("0a.png"))
+                .await;
+            seen.shows(" 2/2 ").await;
+            keys.letter('q');
+        },
+    );
+}
+
+#[test]
+fn a_model_that_cannot_be_read_is_said_and_browsing_goes_on() {
+    let folder = folder(2);
+    play(folder.path(), None, async |keys, seen| {
+        seen.shows("no model").await;
+        keys.letter('j');
+        seen.shows(" 2/2 ").await;
+        keys.letter('q');
+    });
+}
+
+#[test]
+fn a_model_that_panics_fails_its_files_and_not_the_program() {
+    let folder = folder(1);
+    play(folder.path(), Some(Behaviour::Panic), async |keys, seen| {
+        seen.shows("failed").await;
+        keys.letter('e');
+        seen.shows("fault inside").await;
+        keys.press(KeyCode::Esc);
+        keys.letter('q');
+    });
+}
+
+#[test]
+fn a_slow_model_holds_neither_the_keys_nor_the_end() {
+    let folder = folder(3);
+    let (hold, until) = crossbeam_channel::bounded::<()>(0);
+    let (begun, mut passes) = tokio::sync::mpsc::unbounded_channel();
+    let slow = Behaviour::Wait(begun, until);
+    let joined = play(folder.path(), Some(slow), async |keys, seen| {
+        passes.recv().await.expect("a pass begins");
+        keys.letter('j');
+        seen.shows(" 2/3 ").await;
+        keys.letter('q');
+    });
+    assert!(!joined, "the pass is left behind");
+    drop(hold);
+}
+
+#[test]
+fn a_damaged_file_says_why() {
+    let folder = folder(1);
+    std::fs::write(folder.path().join("bad.png"), b"\x89PNG\r\n\x1a\n rubbish").expect("written");
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            keys.letter('G');
+            seen.until("the failure", |screen| {
+                screen
+                    .lines()
+                    .any(|line| line.contains("bad.png") && line.contains("truncated"))
+            })
+            .await;
+            keys.letter('e');
+            seen.shows("PNG").await;
+            keys.press(KeyCode::Esc);
+            keys.letter('q');
+        },
+    );
+}
+
+#[test]
+fn the_end_of_the_input_is_the_end_of_the_program() {
+    let folder = folder(1);
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.shows("0.png").await;
+            drop(keys);
+        },
+    );
+}
