@@ -213,12 +213,10 @@ fn memory_that_runs_out_halves_the_batch_and_loses_nothing() {
     let done = bench.finish();
     assert!(done.values().all(|outcomes| outcomes[0].is_ok()) && done.len() == 30);
     let sizes: Vec<_> = batches.try_iter().collect();
-    let after = sizes
-        .iter()
-        .position(|&n| n > 1)
-        .map_or(0, |first| first + 1);
+    let too_large = sizes.iter().position(|&n| n > 1).unwrap_or(sizes.len());
+    let small_again = sizes[too_large..].iter().skip_while(|&&n| n > 1);
     assert!(
-        sizes[after..].iter().filter(|&&n| n > 1).count() <= 2,
+        small_again.clone().all(|&n| n == 1),
         "the limit is remembered: {sizes:?}"
     );
 }

@@ -166,32 +166,19 @@ impl<'a> Worker<'a> {
 
     /// One embedding or failure per input. Out of memory halves the batch and goes on.
     fn encode(&mut self, inputs: &[Input]) -> Vec<Result<Vec<f32>, Failure>> {
-        let failed = |message: String| {
-            let failure = Failure {
-                kind: ErrorKind::Internal,
-                message,
-                not_picture: false,
-            };
-            inputs.iter().map(|_| Err(failure.clone())).collect()
-        };
-        match catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(inputs))) {
-            Ok(Ok(rows)) if rows.len() == inputs.len() => rows.into_iter().map(Ok).collect(),
-            Ok(Ok(rows)) => failed(format!(
-                "the model gave {} answers for {} pictures",
-                rows.len(),
-                inputs.len()
-            )),
-            Ok(Err(EncoderError::OutOfMemory(reason))) if inputs.len() > 1 => {
-                let half = inputs.len() / 2;
-                tracing::warn!("{reason}; going on with batches of {half}");
-                self.batch_limit = self.batch_limit.min(half).max(1);
-                let mut rows = self.encode(&inputs[..half]);
-                rows.extend(self.encode(&inputs[half..]));
-                rows
+        let mut rows = Vec::with_capacity(inputs.len());
+        while rows.len() < inputs.len() {
+            let rest = &inputs[rows.len()..];
+            let part = &rest[..rest.len().min(self.batch_limit)];
+            match catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(part))) {
+                Ok(Err(EncoderError::OutOfMemory(reason))) if part.len() > 1 => {
+                    self.batch_limit = part.len() / 2;
+                    tracing::warn!("{reason}; going on with batches of {}", self.batch_limit);
+                }
+                answer => rows.extend(settle(answer, part.len())),
             }
-            Ok(Err(error)) => failed(error.to_string()),
-            Err(_) => failed("the model failed on this batch: a fault inside; see the log".into()),
         }
+        rows
     }
 
     fn judge(&self, file: &Opened, embedding: &[f32]) -> Verdict {
@@ -265,4 +252,23 @@ impl<'a> Worker<'a> {
         }
         outcomes
     }
+}
+
+/// What a pass over `count` pictures brought: as many embeddings, or as many failures.
+fn settle(
+    answer: std::thread::Result<Result<Vec<Vec<f32>>, EncoderError>>,
+    count: usize,
+) -> Vec<Result<Vec<f32>, Failure>> {
+    let message = match answer {
+        Ok(Ok(rows)) if rows.len() == count => return rows.into_iter().map(Ok).collect(),
+        Ok(Ok(rows)) => format!("the model gave {} answers for {count} pictures", rows.len()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the model failed on this batch: a fault inside; see the log".to_owned(),
+    };
+    let failure = Failure {
+        kind: ErrorKind::Internal,
+        message,
+        not_picture: false,
+    };
+    vec![Err(failure); count]
 }
