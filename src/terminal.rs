@@ -16,6 +16,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 
 use crate::app::Model;
 use crate::runtime::Screen;
@@ -123,7 +124,10 @@ impl Screen for Terminal {
         rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
         take()?;
         redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))?;
-        self.inner.clear()
+        // Not `clear`, which asks the terminal where the cursor is: the answer would have to come past the thread that
+        // reads the keys.
+        let (cols, rows) = self.size()?;
+        self.inner.resize(Rect::new(0, 0, cols, rows))
     }
 
     fn size(&self) -> io::Result<(u16, u16)> {
