@@ -64,7 +64,12 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Prompts(arguments)) => commands::prompts::run(&arguments.action, &setup),
         Some(Command::Demo(arguments)) => {
-            commands::demo::write(arguments, &setup).map(|_| exit::OK)
+            let dir = commands::demo::write(arguments, &setup)?;
+            if arguments.write_only {
+                Ok(exit::OK)
+            } else {
+                commands::browse::run(&dir, &setup)
+            }
         }
         Some(Command::Doctor(arguments)) => commands::doctor::run(arguments.json, &setup),
         Some(Command::Completions { shell }) => Ok(commands::completions::run(*shell)),

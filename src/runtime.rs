@@ -6,7 +6,7 @@ mod folders;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -151,14 +151,14 @@ impl Services {
                 lane,
                 generation,
             } => self.feeder.give(paths, lane, generation),
-            Effect::Watch { root } => self.start_watch(root),
+            Effect::Watch { root } => self.start_watch(&root),
             Effect::Unwatch => self.watch = None,
             // Both belong to the loop.
             Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    fn start_watch(&mut self, root: PathBuf) {
+    fn start_watch(&mut self, root: &Path) {
         let send = Arc::clone(&self.send);
         let answer = Arc::clone(&self.send);
         let sink = Box::new(move |event| {
@@ -166,7 +166,7 @@ impl Services {
                 send(msg);
             }
         });
-        match Watch::start(&root, watch::Options::default(), sink) {
+        match Watch::start(root, watch::Options::default(), sink) {
             Ok(watch) => self.watch = Some(watch),
             Err(error) => drop(answer(Msg::WatchFailed {
                 message: error.to_string(),

@@ -251,7 +251,7 @@ fn rib(canvas: &mut Canvas, stroke: &Stroke, amount: f32) {
 fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) -> Vec<Finding> {
     let mut findings = Vec::new();
     let first = dice.sign();
-    for patch in 0..1 + dice.below(3) {
+    for patch in 0..=dice.below(3) {
         let side = if patch == 1 { -first } else { first };
         let center = at(side * dice.between(0.40, 0.54), dice.between(-0.32, 0.30));
         let r = at(dice.between(0.22, 0.34), dice.between(0.24, 0.40));

@@ -228,7 +228,7 @@ fn pixels(object: &mut InMemDicomObject, frames: &[Drawing], storage: Storage, d
         object,
         tags::WINDOW_CENTER,
         VR::DS,
-        &format!("{}", low + (range + 1.0) / 2.0),
+        &format!("{}", low + f32::midpoint(range, 1.0)),
     );
     text(
         object,

@@ -55,7 +55,7 @@ fn seeds_and_conditions_change_the_picture() {
 
 #[test]
 fn the_anatomy_does_not_depend_on_the_size() {
-    for cell in 0..CELLS.len() {
+    for (cell, named) in CELLS.iter().enumerate() {
         let (small, large) = (draw(&plan(cell, 5, 64)), draw(&plan(cell, 5, 256)));
         let difference: f32 = (0..64 * 64)
             .map(|index| {
@@ -67,21 +67,17 @@ fn the_anatomy_does_not_depend_on_the_size() {
             })
             .sum::<f32>()
             / 4096.0;
-        assert!(difference < 0.04, "{:?}: {difference}", CELLS[cell]);
+        assert!(difference < 0.04, "{named:?}: {difference}");
     }
 }
 
 #[test]
 fn pictures_use_the_range_from_dark_to_bright() {
-    for cell in 0..CELLS.len() {
+    for (cell, named) in CELLS.iter().enumerate() {
         let mut bytes = draw(&plan(cell, 11, 128)).to_luma8();
         bytes.sort_unstable();
         let (dark, bright) = (bytes[bytes.len() / 50], bytes[bytes.len() * 49 / 50]);
-        assert!(
-            dark < 60 && bright > 120,
-            "{:?}: {dark} to {bright}",
-            CELLS[cell]
-        );
+        assert!(dark < 60 && bright > 120, "{named:?}: {dark} to {bright}");
     }
 }
 

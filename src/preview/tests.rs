@@ -95,7 +95,7 @@ fn the_latest_request_wins() {
         .collect();
     let (sender, previews) = crossbeam_channel::unbounded();
     let worker = Worker::start(Picker::halfblocks(), move |previewed| {
-        drop(sender.send(previewed))
+        drop(sender.send(previewed));
     })
     .unwrap();
     for path in &paths {

@@ -22,6 +22,10 @@ normal = true
 "#;
 
 /// Texts as fixed directions of a plane.
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the shape that a scorer asks with"
+)]
 fn encode(texts: &[String]) -> Result<Vec<Vec<f32>>, Infallible> {
     let angle = |text: &String| match text.as_str() {
         "haze" => 0.0_f32,
