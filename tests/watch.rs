@@ -119,8 +119,8 @@ fn drop_a_thousand(dir: &Path, contents: &dyn Fn(usize) -> Vec<u8>) -> Vec<PathB
     }
     for piece in 0..4 {
         for (file, content) in &mut slow {
-            let pieces = content.chunks(content.len().div_ceil(4));
-            if let Some(bytes) = pieces.skip(piece).next() {
+            let mut pieces = content.chunks(content.len().div_ceil(4));
+            if let Some(bytes) = pieces.nth(piece) {
                 file.write_all(bytes).expect("written");
             }
         }
@@ -221,7 +221,7 @@ fn a_folder_moved_in_is_read_and_one_moved_within_is_followed() {
 #[test]
 fn a_watched_folder_that_vanishes_is_watched_again_when_it_is_back() {
     let (bench, _) = Bench::new(BY_SIGNS, |dir| {
-        fs::write(dir.join("a.png"), "x").expect("written")
+        fs::write(dir.join("a.png"), "x").expect("written");
     });
     bench.wait_ready("a.png", News::There);
     fs::remove_dir_all(bench.dir.path()).expect("removed");
@@ -348,7 +348,7 @@ fn picture(index: usize) -> Vec<u8> {
 #[test]
 fn a_thousand_files_yield_a_thousand_lines_and_sigterm_is_a_good_end() {
     let session = Session::new(&[], |dir| {
-        fs::write(dir.join("first.png"), picture(0)).expect("written")
+        fs::write(dir.join("first.png"), picture(0)).expect("written");
     });
     assert_eq!(session.line()["path"], "in/first.png");
     let paths = drop_a_thousand(&session.folder(), &picture);

@@ -166,7 +166,9 @@ impl<W: Write> Follower<W> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let due = self.files.due(self.begun.elapsed());
-            due.into_iter().for_each(|path| self.submit(path));
+            for path in due {
+                self.submit(path);
+            }
             if notes.is_empty() {
                 self.writer.flush().or_else(closed_pipe)?;
             }
@@ -200,7 +202,9 @@ impl<W: Write> Follower<W> {
             WatchEvent::Removed(path) => self.files.removed(&path),
             WatchEvent::Renamed { from, to } => {
                 let again = self.files.renamed(&from, &to);
-                again.into_iter().for_each(|path| self.submit(path));
+                for path in again {
+                    self.submit(path);
+                }
             }
             WatchEvent::Standing { polling } => {
                 let how = if polling {

@@ -24,7 +24,7 @@ struct File {
 /// The files, so that each content of each gets one line. Times are since any fixed moment.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    files: BTreeMap<PathBuf, File>,
+    by_name: BTreeMap<PathBuf, File>,
     retry: Retry,
     next: u64,
     /// Jobs handed over and not done.
@@ -37,7 +37,7 @@ impl Files {
     /// A file is complete, for the first time or anew.
     pub(super) fn ready(&mut self, path: &Path, news: News) {
         self.retry.forget(path);
-        let file = self.files.entry(path.to_owned()).or_default();
+        let file = self.by_name.entry(path.to_owned()).or_default();
         file.fresh = news != News::There;
         file.held = None;
     }
@@ -47,7 +47,7 @@ impl Files {
         let generation = self.next;
         self.next += 1;
         self.open.insert(generation);
-        self.files.entry(path.to_owned()).or_default().wanted = Some(generation);
+        self.by_name.entry(path.to_owned()).or_default().wanted = Some(generation);
         generation
     }
 
@@ -64,7 +64,7 @@ impl Files {
             // It was read before it went: that is a result. That it is gone is none.
             return outcomes.iter().all(Result::is_ok).then_some(outcomes);
         }
-        let file = self.files.get_mut(path)?;
+        let file = self.by_name.get_mut(path)?;
         if file.wanted != Some(generation) {
             return None;
         }
@@ -112,7 +112,7 @@ impl Files {
             if file.wanted.take().is_some() || file.held.take().is_some() {
                 again.push(name.clone());
             }
-            self.files.insert(name, file);
+            self.by_name.insert(name, file);
         }
         again
     }
@@ -136,7 +136,7 @@ impl Files {
     pub(super) fn give_up(&mut self) -> Vec<(PathBuf, Vec<Outcome>)> {
         self.retry = Retry::default();
         // With a job at work, that one decides.
-        let waiting = self.files.iter_mut().filter(|(_, f)| f.wanted.is_none());
+        let waiting = self.by_name.iter_mut().filter(|(_, f)| f.wanted.is_none());
         waiting
             .filter_map(|(path, file)| Some((path.clone(), file.held.take()?)))
             .collect()
@@ -146,7 +146,7 @@ impl Files {
     fn take(&mut self, path: &Path) -> Vec<(PathBuf, File)> {
         let range = (Bound::Included(path), Bound::Unbounded);
         let names: Vec<PathBuf> = self
-            .files
+            .by_name
             .range::<Path, _>(range)
             .map(|(name, _)| name)
             .take_while(|name| name.starts_with(path))
@@ -154,7 +154,7 @@ impl Files {
             .collect();
         names
             .into_iter()
-            .filter_map(|name| self.files.remove_entry(&name))
+            .filter_map(|name| self.by_name.remove_entry(&name))
             .collect()
     }
 }

@@ -173,7 +173,7 @@ impl Bench {
                     assert!(before != Some(now), "{} told twice", path.display());
                 }
                 WatchEvent::Removed(path) => {
-                    self.believed.retain(|file, _| !file.starts_with(path))
+                    self.believed.retain(|file, _| !file.starts_with(path));
                 }
                 WatchEvent::Renamed { from, to } => {
                     let content = self
