@@ -41,9 +41,11 @@ impl Seen {
                 drawn.await;
             }
         };
-        if tokio::time::timeout(DEADLINE, found).await.is_err() {
-            panic!("{what} never came:\n{}", self.text.lock().expect("whole"));
-        }
+        assert!(
+            tokio::time::timeout(DEADLINE, found).await.is_ok(),
+            "{what} never came:\n{}",
+            self.text.lock().expect("whole")
+        );
     }
 
     async fn shows(&self, text: &str) {

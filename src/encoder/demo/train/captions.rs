@@ -318,13 +318,12 @@ impl Captions {
                 learn(&condition.description);
             }
         }
-        STATEMENTS
-            .iter()
-            .flat_map(|statement| statement.phrases)
-            .for_each(|text| learn(text));
-        TEMPLATES
-            .iter()
-            .for_each(|text| learn(&text.replace("{}", " ")));
+        for text in STATEMENTS.iter().flat_map(|statement| statement.phrases) {
+            learn(text);
+        }
+        for template in TEMPLATES {
+            learn(&template.replace("{}", " "));
+        }
         let vocabulary = SPECIAL
             .iter()
             .map(|&token| token.to_owned())

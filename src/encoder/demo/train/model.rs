@@ -72,7 +72,7 @@ pub fn config_json(vocabulary: usize) -> String {
 }
 
 /// ln 10: soft at first, so that nothing saturates.
-const FIRST_LOG_SCALE: f64 = 2.302_6;
+const FIRST_LOG_SCALE: f64 = std::f64::consts::LN_10;
 
 /// `tokenizer.json`: lower-cased words and punctuation marks, each whole or unknown.
 pub fn tokenizer_json(vocabulary: &[String]) -> String {

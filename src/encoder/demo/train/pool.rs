@@ -207,7 +207,7 @@ impl Variation {
         };
         // Some are shown as they are: turning blurs a little.
         let strength = if rng.random_bool(0.2) { 0.0 } else { 1.0 };
-        let reach: f32 = strength * if anatomy == Anatomy::Limb { 0.30 } else { 0.12 };
+        let reach: f32 = strength * if anatomy == Anatomy::Limb { 0.20 } else { 0.10 };
         let turn = rng.random_range(-1.0_f32..1.0) * reach;
         let zoom = 1.0 + strength * rng.random_range(-0.10_f32..0.08);
         let (cos, sin) = (turn.cos() * zoom, turn.sin() * zoom);

@@ -15,11 +15,13 @@ use super::captions::{Cell, STATEMENTS, TEMPLATES};
 use super::model::unit;
 
 /// Free captions that look for their pictures in a step.
-const FREE: usize = 14;
+const FREE: usize = 10;
 const MULTI_WEIGHT: f64 = 0.5;
 const FREE_WEIGHT: f64 = 0.3;
 
 type Answer = Box<dyn Fn(Cell) -> Option<usize>>;
+/// Whether a caption is true of a phantom.
+type Holds = fn(Cell) -> bool;
 
 /// Columns of the direction table, and which is right; `None` leaves the picture out.
 struct Question {
@@ -36,7 +38,7 @@ pub struct Questions {
     directions: Vec<Vec<usize>>,
     questions: Vec<Question>,
     /// Direction of a caption, and what it is true of.
-    free: Vec<(usize, fn(Cell) -> bool)>,
+    free: Vec<(usize, Holds)>,
 }
 
 impl Questions {
