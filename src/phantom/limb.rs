@@ -1,6 +1,6 @@
 //! A radiograph of long bones with a joint, whole or broken.
 
-use super::canvas::{Area, Canvas, Point, Pose, at, bell, cover, mix, ramp};
+use super::canvas::{Area, Canvas, Point, Pose, at, cover, mix, ramp};
 use super::dice::{Dice, clouds, texture};
 use super::{Condition, Drawing, Plan};
 
@@ -43,7 +43,7 @@ struct Part {
 pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
     let left = dice.chance(0.5);
     let upside_down = dice.chance(0.25);
-    let pose = Pose::roll(dice, 0.14, (1.08, 1.30), 0.06, left);
+    let pose = Pose::roll(dice, 0.16, (0.95, 1.12), 0.07, left);
     let mut part = match dice.below(3) {
         0 => knee(dice),
         1 => elbow(dice),
@@ -67,9 +67,15 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
     let broken = part
         .bones
         .iter()
-        .filter_map(|bone| Some((bone.break_center()?, bone.shaft)));
+        .filter_map(|bone| Some((bone, bone.broken.as_ref()?)));
     let findings = broken
-        .map(|(center, shaft)| canvas.locate(at(center.x, center.y * flip), 1.3 * shaft))
+        .map(|(bone, broken)| {
+            let (x, y) = (
+                bone.start.x + bone.along.x * broken.place,
+                bone.start.y + bone.along.y * broken.place,
+            );
+            canvas.locate(at(x, y * flip), 1.3 * bone.shaft)
+        })
         .collect();
     Drawing {
         width: canvas.width,
@@ -212,8 +218,8 @@ fn fracture(part: &mut Part, dice: &mut Dice) {
 /// The stretch of a shaft, as distances from its start, that lies well inside the picture and away from its ends.
 fn visible(bone: &Bone) -> Option<(f32, f32)> {
     let place = |y: f32| (y - bone.start.y) / bone.along.y;
-    let low = place(-0.52).max(0.22);
-    let high = place(0.52).min(bone.length - 0.24);
+    let low = place(-0.58).max(0.22);
+    let high = place(0.58).min(bone.length - 0.24);
     (high - low > 0.12).then_some((low, high))
 }
 
@@ -228,42 +234,21 @@ fn snap(bone: &mut Bone, place: f32, dice: &mut Dice) {
     });
 }
 
-/// Soft tissue: wide at the thick end, darker towards the skin, swollen around a break.
+/// Soft tissue: wide at the thick end, darker towards the skin.
 fn flesh(canvas: &mut Canvas, part: &Part, flip: f32, dice: &mut Dice) {
     let (soft, key, density) = (canvas.soft(0.02), dice.bits(), dice.between(0.24, 0.33));
     let taper = dice.between(-0.02, 0.08);
     let half = part.flesh;
-    let breaks: Vec<Point> = part.bones.iter().filter_map(Bone::break_center).collect();
     canvas.paint(Area::EVERYWHERE, |p, v| {
         let y = p.y * flip;
-        let near = |r: Point, across: f32| {
-            let bells = breaks
-                .iter()
-                .map(|c| bell(at(across * p.x, y), at(across * c.x, c.y), r));
-            bells.fold(0.0, f32::max)
-        };
-        let width =
-            half - taper * y + 0.03 * texture(1.3 * y, 0.5, key) + 0.07 * near(at(1.0, 0.3), 0.0);
+        let width = half - taper * y + 0.03 * texture(1.3 * y, 0.5, key);
         let depth = (1.0 - (p.x / width) * (p.x / width)).max(0.0).sqrt();
         let tissue = density * (0.45 + 0.55 * depth) + 0.02 * clouds(p.x * 5.0, p.y * 2.0, key);
-        mix(
-            v,
-            tissue + 0.13 * near(at(0.34, 0.26), 1.0),
-            cover(p.x.abs() - width, soft),
-        )
+        mix(v, tissue, cover(p.x.abs() - width, soft))
     });
 }
 
 impl Bone {
-    /// Where the bone is broken.
-    fn break_center(&self) -> Option<Point> {
-        let place = self.broken.as_ref()?.place;
-        Some(at(
-            self.start.x + self.along.x * place,
-            self.start.y + self.along.y * place,
-        ))
-    }
-
     /// Half width at a distance from the start: a smooth waist.
     fn half_width(&self, t: f32) -> f32 {
         let reach = 0.36_f32.min(self.length * 0.45);

@@ -7,7 +7,7 @@
 //! writes `config.json`, `tokenizer.json`, `preprocessor_config.json` and `model.safetensors` (f16) to DIR, a
 //! checkpoint every five hundred steps, and prints the accuracy on phantoms it has not seen. With EARLIER, the folder
 //! of a model that was made so, it goes on from there. The model that ships is the second of two runs: one from random
-//! weights, and one that went on from it after the limbs had been drawn larger. The four files are copied over those
+//! weights, and one that went on from it after the fractures had been drawn plainer. The four files are copied over those
 //! in `src/encoder/demo/`; `tests/demo.rs` says whether they may.
 
 mod captions;
