@@ -238,14 +238,14 @@ impl Settle {
                 self.depart_at(&path);
                 self.folder(path);
             }
-            Sign::Created(path) => self.step(now, &path, |times| (Phase::Unchanged, times.settle)),
-            Sign::Written(path) => self.step(now, &path, |times| (Phase::Written, times.held)),
-            Sign::Closed(path) => self.step(now, &path, |times| (Phase::Complete, times.grace)),
+            Sign::Created(path) => self.step(now, path, |times| (Phase::Unchanged, times.settle)),
+            Sign::Written(path) => self.step(now, path, |times| (Phase::Written, times.held)),
+            Sign::Closed(path) => self.step(now, path, |times| (Phase::Complete, times.grace)),
             Sign::Opened(path) => {
                 // Right after the name appeared it is the one who made it; later it may well be a reader.
                 let made = self.files.get(&path);
                 if made.is_some_and(|file| file.phase == Phase::Unchanged && file.last.is_none()) {
-                    self.step(now, &path, |times| (Phase::Written, times.held));
+                    self.step(now, path, |times| (Phase::Written, times.held));
                 }
             }
             Sign::Touched(path) => {
@@ -254,7 +254,7 @@ impl Settle {
                     .get(&path)
                     .is_some_and(|file| file.phase == Phase::Resting)
                 {
-                    self.step(now, &path, |times| (Phase::Touched, times.grace));
+                    self.step(now, path, |times| (Phase::Touched, times.grace));
                 }
             }
         }
@@ -288,20 +288,25 @@ impl Settle {
     }
 
     /// Sets what is awaited of a file, known or not.
-    fn step(&mut self, now: Duration, path: &Path, next: impl FnOnce(&Times) -> (Phase, Duration)) {
-        self.depart_at(path);
-        if is_passing(&self.root, path) || self.folders.contains(path) {
+    fn step(
+        &mut self,
+        now: Duration,
+        path: PathBuf,
+        next: impl FnOnce(&Times) -> (Phase, Duration),
+    ) {
+        self.depart_at(&path);
+        if is_passing(&self.root, &path) || self.folders.contains(&path) {
             return;
         }
         let next = next(&self.times);
-        if self.files.contains_key(path) {
-            self.wait(now, path, next);
+        if self.files.contains_key(&path) {
+            self.wait(now, &path, next);
         } else {
             self.insert(now, path, News::New, next);
         }
     }
 
-    fn insert(&mut self, now: Duration, path: &Path, news: News, next: (Phase, Duration)) {
+    fn insert(&mut self, now: Duration, path: PathBuf, news: News, next: (Phase, Duration)) {
         let file = File {
             phase: Phase::Resting,
             due: None,
@@ -309,8 +314,8 @@ impl Settle {
             reported: None,
             news,
         };
-        self.files.insert(path.to_owned(), file);
-        self.wait(now, path, next);
+        self.files.insert(path.clone(), file);
+        self.wait(now, &path, next);
     }
 
     fn wait(&mut self, now: Duration, path: &Path, (phase, wait): (Phase, Duration)) {
@@ -394,7 +399,7 @@ impl Settle {
         if folder {
             self.folder(path);
         } else {
-            self.step(now, &path, |times| (Phase::Complete, times.grace));
+            self.step(now, path, |times| (Phase::Complete, times.grace));
         }
     }
 
@@ -405,33 +410,33 @@ impl Settle {
         } else if self.folders.contains(from) {
             self.rename_folder(from, &to);
         } else if self.files.contains_key(from) {
-            self.rename_file(now, from, &to);
+            self.rename_file(now, from, to);
         } else {
             self.arrived(now, to, folder);
         }
     }
 
-    fn rename_file(&mut self, now: Duration, from: &Path, to: &Path) {
-        self.rest(to);
-        let overwritten = self.files.remove(to).and_then(|file| file.reported);
+    fn rename_file(&mut self, now: Duration, from: &Path, to: PathBuf) {
+        self.rest(&to);
+        let overwritten = self.files.remove(&to).and_then(|file| file.reported);
         let awaited = self.files.get(from).map(|file| file.phase);
         self.rest(from);
         let Some(mut file) = self.files.remove(from) else {
             return;
         };
         if file.reported.is_some() {
-            let (from, to) = (from.to_owned(), to.to_owned());
+            let (from, to) = (from.to_owned(), to.clone());
             self.out.push(WatchEvent::Renamed { from, to });
         } else {
             file.reported = overwritten;
         }
-        self.files.insert(to.to_owned(), file);
+        self.files.insert(to.clone(), file);
         // Whoever writes to it still does, under the new name; otherwise a rename says that it is complete.
         let next = match awaited {
             Some(Phase::Written) => (Phase::Written, self.times.held),
             _ => (Phase::Complete, self.times.grace),
         };
-        self.wait(now, to, next);
+        self.wait(now, &to, next);
     }
 }
 

@@ -41,11 +41,16 @@ impl Settle {
                 reported.is_some_and(|reported| reported.is_same_file(&stamp))
             };
             if let Some(index) = missing.iter().position(known) {
-                self.rename_file(now, &missing.swap_remove(index), &path);
+                self.rename_file(now, &missing.swap_remove(index), path);
                 continue;
             }
             let news = if at_start { News::There } else { News::New };
-            self.insert(now, &path, news, (Phase::Unchanged, self.times.settle));
+            self.insert(
+                now,
+                path.clone(),
+                news,
+                (Phase::Unchanged, self.times.settle),
+            );
             if at_start && is_old(&stamp) {
                 self.report(&path, stamp);
             } else if let Some(file) = self.files.get_mut(&path) {
