@@ -6,6 +6,7 @@ pub(crate) mod detail;
 pub mod effect;
 pub mod entry;
 pub(crate) mod files;
+pub(crate) mod filter;
 pub(crate) mod folder;
 pub mod keys;
 pub mod layout;
@@ -13,11 +14,14 @@ pub(crate) mod model;
 pub mod msg;
 pub mod picture;
 pub(crate) mod popup;
+pub(crate) mod prompt;
 pub(crate) mod results;
+pub mod sort;
 pub mod text;
 
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
+pub use folder::Look;
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
@@ -42,6 +46,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
 /// Takes one message in; what is to be done about it comes back, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
+        Msg::Key(key) if model.prompt.is_some() => model.type_key(key),
         Msg::Key(key) => match model.keymap.action(key) {
             Some(action) => act::act(model, action),
             None => Vec::new(),
@@ -174,8 +179,12 @@ impl Model {
                 generation,
                 outcomes,
             } => {
-                if self.results.answer(&path, generation, outcomes) && self.has_vanished(&path) {
-                    self.removed(&path);
+                if self.results.answer(&path, generation, outcomes) {
+                    if self.has_vanished(&path) {
+                        self.removed(&path);
+                    } else {
+                        self.folder.rerank(&path, &self.results);
+                    }
                 }
             }
             Event::Rate {

@@ -57,6 +57,10 @@ pub struct Verdict {
     pub reason: Option<String>,
     /// All conditions, highest probability first.
     pub scores: Vec<Score>,
+    /// How likely anything but health is: where one of all holds, what the normal conditions leave; where each stands alone,
+    /// the highest of the abnormal ones. Orders files; not part of a result.
+    #[serde(skip)]
+    pub urgency: f64,
 }
 
 /// One condition, ready to be compared with pictures.
@@ -185,6 +189,7 @@ impl Scorer {
             .map(|(_, row)| row.0);
         let lead = probability - next.fold(0.0, f64::max);
         let sure = probability >= self.min_probability && lead >= self.min_margin;
+        let urgency = self.urgency(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
         let mut scores: Vec<Score> = self
             .targets
             .iter()
@@ -208,6 +213,19 @@ impl Scorer {
             },
             reason: None,
             scores,
+            urgency,
+        }
+    }
+
+    fn urgency(&self, probabilities: &[f64]) -> f64 {
+        let of = |normal: bool| {
+            let both = self.targets.iter().zip(probabilities);
+            both.filter(move |(target, _)| target.normal == normal)
+                .map(|(_, probability)| *probability)
+        };
+        match self.mode {
+            Mode::Single => 1.0 - of(true).sum::<f64>(),
+            Mode::Multi => of(false).fold(0.0, f64::max),
         }
     }
 

@@ -4,6 +4,7 @@ mod bar;
 mod list;
 mod popup;
 mod preview;
+mod prompt;
 mod result;
 mod rules;
 mod status;
@@ -36,6 +37,7 @@ pub fn view(model: &Model, frame: &mut Frame) {
     if let Some(popup) = &model.popup {
         popup::draw(model, popup, looks, frame);
     }
+    prompt::draw(model, looks, frame);
 }
 
 /// The cells of an area that are there: a resize may reach the terminal before it reaches the model.

@@ -194,6 +194,7 @@ fn play<F: Future<Output = ()>>(
         root: root.to_owned(),
         theme: Theme::Plain,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
+        look: medivision_tui::app::Look::default(),
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     let seen = Seen::default();

@@ -2,13 +2,15 @@
 
 use super::Effect;
 use super::entry::{EntryKind, Found};
-use super::folder::Reading;
+use super::folder::{Look, Reading};
 use super::keys::Action;
 use super::layout::Panel;
 use super::model::{EngineState, Model, WatchState};
 use super::msg::Severity;
 use super::popup::{self, Popup, Why};
+use super::prompt::Purpose;
 use super::results::FileState;
+use super::sort::Sort;
 use super::text;
 use crate::engine::Lane;
 
@@ -25,10 +27,16 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Mark => model.mark(),
         Action::NextNew => model.go_to_new(true),
         Action::PreviousNew => model.go_to_new(false),
-        Action::Hidden => {
-            model.show_hidden = !model.show_hidden;
-            model.folder.show_hidden(model.show_hidden);
-        }
+        Action::Hidden => model.look_anew(|look| look.hidden = !look.hidden),
+        Action::Sort => model.sort(|sort| {
+            *sort = Sort {
+                by: sort.by.next(),
+                reversed: false,
+            }
+        }),
+        Action::SortReversed => model.sort(|sort| sort.reversed = !sort.reversed),
+        Action::Filter => model.open_prompt(Purpose::Filter),
+        Action::Palette => model.open_prompt(Purpose::Palette),
         Action::Enter => return model.enter(),
         Action::Leave => return model.leave(),
         Action::Classify => return model.classify_current(),
@@ -100,9 +108,24 @@ impl Model {
         self.popup_scroll = 0;
     }
 
+    fn look_anew(&mut self, change: impl FnOnce(&mut Look)) {
+        let mut look = self.folder.look().clone();
+        change(&mut look);
+        self.folder.set_look(look, &self.results);
+    }
+
+    fn sort(&mut self, change: impl FnOnce(&mut Sort)) {
+        self.look_anew(|look| change(&mut look.sort));
+        let Sort { by, reversed } = self.folder.look().sort;
+        let way = if reversed { ", reversed" } else { "" };
+        self.say(Severity::Info, &format!("sorted by {}{way}", by.name()));
+    }
+
     /// Away with whatever came last.
     fn back(&mut self) {
         if self.popup.take().is_some() {
+        } else if !self.folder.look().filter.is_empty() {
+            self.filter("");
         } else if self.focus != Panel::List {
             self.focus = Panel::List;
         } else if self.report.take().is_none() {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, EntryKind, Found, Stamp};
-use super::folder::{Folder, Reading};
+use super::filter::Filter;
+use super::folder::{Folder, Look, Reading};
 use super::model::{Model, Scan, WatchState};
 use super::msg::{Msg, Severity};
 use super::{Effect, text};
@@ -19,7 +20,7 @@ impl Model {
                 entries,
                 complete,
             } if self.is_current_listing(&dir, generation) => {
-                self.folder.extend(entries, complete);
+                self.folder.extend(entries, complete, &self.results);
                 Vec::new()
             }
             Msg::Unlisted {
@@ -62,7 +63,12 @@ impl Model {
         }
         let wish = wish.or_else(|| self.places.get(&dir).cloned());
         let generation = self.next_generation();
-        self.folder = Folder::new(dir.clone(), generation, wish, self.show_hidden);
+        // A filter is about the files of one folder.
+        let look = Look {
+            filter: Filter::default(),
+            ..self.folder.look().clone()
+        };
+        self.folder = Folder::new(dir.clone(), generation, wish, look);
         vec![Effect::List { dir, generation }]
     }
 
@@ -141,6 +147,7 @@ impl Model {
                 generation,
                 lane == Lane::Interactive,
             );
+            self.folder.rerank(&found.path, &self.results);
         }
         effect.into_iter().collect()
     }
@@ -152,7 +159,7 @@ impl Model {
             self.fresh.insert(entry.path.clone());
         }
         if entry.path.parent() == Some(&self.folder.dir) {
-            self.folder.insert(entry.clone());
+            self.folder.insert(entry.clone(), &self.results);
         }
         if file {
             self.changed(entry.path, entry.stamp, picture)
@@ -163,7 +170,7 @@ impl Model {
 
     fn modified(&mut self, path: &Path, stamp: Stamp, picture: bool) -> Vec<Effect> {
         if path.parent() == Some(&self.folder.dir) {
-            self.folder.restamp(path, stamp);
+            self.folder.restamp(path, stamp, &self.results);
         }
         self.changed(path.to_owned(), stamp, picture)
     }
@@ -208,7 +215,7 @@ impl Model {
             let dir = moved(&self.folder.dir);
             effects = self.open(dir, wish);
         } else if to.path.parent() == Some(&self.folder.dir) {
-            self.folder.rename(from, to);
+            self.folder.rename(from, to, &self.results);
         } else {
             self.folder.remove(from);
         }

@@ -3,12 +3,16 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::entry::{Entry, EntryKind, Stamp};
+use super::filter::Filter;
+use super::results::Results;
+use super::sort::{Key, Rank, Sort, natural};
 use super::text;
 
 /// A row of the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Absolute.
     pub path: PathBuf,
@@ -18,16 +22,19 @@ pub struct Row {
     pub kind: EntryKind,
     /// What the file looked like when last heard of.
     pub stamp: Stamp,
+    /// Where it stands by the folder's order.
+    rank: Rank,
 }
 
 impl Row {
-    fn new(entry: Entry) -> Self {
+    fn new(entry: Entry, rank: Rank) -> Self {
         let shown = entry.path.file_name().map_or_else(String::new, text::safe);
         Self {
             path: entry.path,
             shown,
             kind: entry.kind,
             stamp: entry.stamp,
+            rank,
         }
     }
 
@@ -48,7 +55,18 @@ pub enum Reading {
     Failed(String),
 }
 
-/// The folder on screen.
+/// How a folder is looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// Names with a dot in front are shown.
+    pub hidden: bool,
+    /// The order of the files.
+    pub sort: Sort,
+    /// What names must match; empty: nothing.
+    pub filter: Filter,
+}
+
+/// The folder on screen. A change by one row costs little even among a hundred thousand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folder {
     /// Absolute.
@@ -57,11 +75,11 @@ pub struct Folder {
     pub generation: u64,
     /// How far it has come.
     pub reading: Reading,
-    /// Sorted, dotfiles among them.
-    rows: Vec<Row>,
-    /// Those of `rows` that are shown.
-    visible: Vec<usize>,
-    show_hidden: bool,
+    /// By name, dotfiles among them.
+    rows: Vec<Arc<Row>>,
+    /// Those of `rows` that are shown, in the order shown.
+    visible: Vec<u32>,
+    look: Look,
     /// Index into `visible`.
     cursor: usize,
     /// First row on screen, index into `visible`.
@@ -79,14 +97,14 @@ const SCROLL_MARGIN: usize = 2;
 
 impl Folder {
     /// A folder of which nothing is known yet; the cursor goes to `wish` when that turns up.
-    pub fn new(dir: PathBuf, generation: u64, wish: Option<PathBuf>, show_hidden: bool) -> Self {
+    pub fn new(dir: PathBuf, generation: u64, wish: Option<PathBuf>, look: Look) -> Self {
         Self {
             dir,
             generation,
             reading: Reading::Underway,
             rows: Vec::new(),
             visible: Vec::new(),
-            show_hidden,
+            look,
             cursor: 0,
             offset: 0,
             pinned: false,
@@ -96,14 +114,16 @@ impl Folder {
     }
 
     /// Takes a part of the listing in.
-    pub fn extend(&mut self, entries: Vec<Entry>, complete: bool) {
-        self.change(|folder| {
-            let known: HashSet<PathBuf> = folder.rows.iter().map(|row| row.path.clone()).collect();
-            let fresh = entries
-                .into_iter()
-                .filter(|e| !known.contains(&e.path) && !folder.gone.contains(&e.path));
-            folder.rows.extend(fresh.map(Row::new));
-            folder.rows.sort_by(order);
+    pub fn extend(&mut self, entries: Vec<Entry>, complete: bool, results: &Results) {
+        let fresh = entries
+            .into_iter()
+            .filter(|e| self.row_at(&e.path, e.kind).is_err() && !self.gone.contains(&e.path));
+        let mut fresh: Vec<Arc<Row>> = fresh.map(|e| Arc::new(self.row(e, results))).collect();
+        fresh.sort_by(|a, b| by_name(a, b));
+        fresh.dedup_by(|a, b| a.path == b.path);
+        self.keep_cursor(|folder| {
+            folder.rows = merge(std::mem::take(&mut folder.rows), fresh);
+            folder.arrange();
         });
         if complete {
             self.reading = Reading::Complete;
@@ -113,71 +133,199 @@ impl Folder {
     }
 
     /// A file or folder is here now; known already, it may have another stamp.
-    pub fn insert(&mut self, entry: Entry) {
+    pub fn insert(&mut self, entry: Entry, results: &Results) {
         self.gone.remove(&entry.path);
-        self.change(|folder| {
-            folder.rows.retain(|row| row.path != entry.path);
-            let row = Row::new(entry);
-            let at = folder
-                .rows
-                .partition_point(|other| order(other, &row) == Ordering::Less);
-            folder.rows.insert(at, row);
+        let row = Arc::new(self.row(entry, results));
+        self.keep_cursor(|folder| {
+            folder.take_out(&row.path);
+            folder.put_in(row);
         });
     }
 
     /// A file or folder is no longer here.
     pub fn remove(&mut self, path: &Path) {
+        if path.parent() != Some(&self.dir) {
+            return;
+        }
         if self.reading == Reading::Underway {
             self.gone.insert(path.to_owned());
         }
-        self.change(|folder| folder.rows.retain(|row| row.path != path));
+        self.keep_cursor(|folder| {
+            folder.take_out(path);
+        });
     }
 
     /// What was `from` is now `to`, here; the cursor goes along.
-    pub fn rename(&mut self, from: &Path, to: Entry) {
+    pub fn rename(&mut self, from: &Path, to: Entry, results: &Results) {
         let followed = self.pinned && self.current().is_some_and(|row| row.path == from);
         let path = to.path.clone();
         self.remove(from);
-        self.insert(to);
-        if followed {
-            self.go_to_path(&path);
+        self.insert(to, results);
+        if followed && let Some(at) = self.find(&path) {
+            self.go_to(at);
         }
     }
 
     /// The file has this content; it may be new here.
-    pub fn restamp(&mut self, path: &Path, stamp: Stamp) {
-        let file = Entry {
-            path: path.to_owned(),
-            kind: EntryKind::File,
-            stamp,
-        };
-        let row = Row::new(file.clone());
-        // Rows are in order: a watch that begins reports every file, so looking at each row would not do.
-        let at = self
-            .rows
-            .partition_point(|other| order(other, &row) == Ordering::Less);
-        match self.rows.get_mut(at) {
-            Some(known) if known.path == row.path => known.stamp = stamp,
-            _ => self.insert(file),
+    pub fn restamp(&mut self, path: &Path, stamp: Stamp, results: &Results) {
+        let by_time = self.look.sort.by == Key::Time;
+        match self.row_at(path, EntryKind::File) {
+            Ok(at) if !by_time => Arc::make_mut(&mut self.rows[at]).stamp = stamp,
+            _ => self.insert(
+                Entry {
+                    path: path.to_owned(),
+                    kind: EntryKind::File,
+                    stamp,
+                },
+                results,
+            ),
         }
     }
 
-    /// Shows or hides names with a dot in front.
-    pub fn show_hidden(&mut self, show: bool) {
-        self.change(|folder| folder.show_hidden = show);
+    /// Something else is known of the file: where results decide the order, it may move.
+    pub fn rerank(&mut self, path: &Path, results: &Results) {
+        if !self.look.sort.by.needs_results() || path.parent() != Some(&self.dir) {
+            return;
+        }
+        let Ok(at) = self.row_at(path, EntryKind::File) else {
+            return;
+        };
+        let row = &self.rows[at];
+        let rank = Rank::of(self.look.sort.by, path, row.stamp, results);
+        if rank == row.rank {
+            return;
+        }
+        let row = Arc::new(Row {
+            rank,
+            ..Row::clone(row)
+        });
+        self.keep_cursor(|folder| {
+            folder.take_out(path);
+            folder.put_in(row);
+        });
+    }
+
+    /// How the folder is looked at.
+    pub fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// Looks at the folder in another way.
+    pub fn set_look(&mut self, look: Look, results: &Results) {
+        let sorted = look.sort.by != self.look.sort.by;
+        self.keep_cursor(|folder| {
+            folder.look = look;
+            if sorted {
+                for row in &mut folder.rows {
+                    let rank = Rank::of(folder.look.sort.by, &row.path, row.stamp, results);
+                    Arc::make_mut(row).rank = rank;
+                }
+            }
+            folder.arrange();
+        });
+    }
+
+    fn row(&self, entry: Entry, results: &Results) -> Row {
+        let rank = match entry.kind {
+            EntryKind::File => Rank::of(self.look.sort.by, &entry.path, entry.stamp, results),
+            EntryKind::Folder => Rank::default(),
+        };
+        Row::new(entry, rank)
+    }
+
+    /// Works out anew which rows are shown, and in which order.
+    fn arrange(&mut self) {
+        let names = self.rows.iter().map(|row| row.shown.as_str());
+        let passes = self.look.filter.passes(names);
+        let shown = |at: &u32| {
+            let row = &self.rows[*at as usize];
+            (self.look.hidden || !row.hidden()) && passes.as_ref().is_none_or(|p| p[*at as usize])
+        };
+        let mut visible: Vec<u32> = (0..self.rows.len() as u32).filter(shown).collect();
+        if self.look.sort != Sort::default() {
+            visible.sort_by(|a, b| self.order(*a, *b));
+        }
+        self.visible = visible;
+    }
+
+    /// Folders first, then by the order chosen, then by name. Rows are named by their place in `rows`.
+    fn order(&self, a: u32, b: u32) -> Ordering {
+        let (left, right) = (&self.rows[a as usize], &self.rows[b as usize]);
+        let Sort { by, reversed } = self.look.sort;
+        let names = if reversed && by == Key::Name && left.kind == EntryKind::File {
+            b.cmp(&a)
+        } else {
+            a.cmp(&b)
+        };
+        let ranks = || left.rank.cmp(&right.rank, reversed);
+        left.kind
+            .cmp(&right.kind)
+            .then_with(|| match left.kind {
+                EntryKind::File => ranks(),
+                EntryKind::Folder => Ordering::Equal,
+            })
+            .then(names)
+    }
+
+    /// Takes a row out of `rows` and `visible`.
+    fn take_out(&mut self, path: &Path) {
+        let found = [EntryKind::File, EntryKind::Folder]
+            .into_iter()
+            .find_map(|kind| self.row_at(path, kind).ok());
+        let Some(at) = found else { return };
+        if let Ok(place) = self.place(at as u32) {
+            self.visible.remove(place);
+        }
+        self.rows.remove(at);
+        for other in &mut self.visible {
+            *other -= u32::from(*other > at as u32);
+        }
+    }
+
+    /// Puts a row that is not there in its places.
+    fn put_in(&mut self, row: Arc<Row>) {
+        let at = self
+            .rows
+            .partition_point(|other| by_name(other, &row) == Ordering::Less);
+        let shown = (self.look.hidden || !row.hidden())
+            && self
+                .look
+                .filter
+                .passes([row.shown.as_str()])
+                .is_none_or(|p| p[0]);
+        self.rows.insert(at, row);
+        for other in &mut self.visible {
+            *other += u32::from(*other >= at as u32);
+        }
+        if shown {
+            let place = self.place(at as u32).unwrap_or_else(|place| place);
+            self.visible.insert(place, at as u32);
+        }
+    }
+
+    /// Where a row of `rows` stands in `visible`, or would.
+    fn place(&self, at: u32) -> Result<usize, usize> {
+        self.visible
+            .binary_search_by(|other| self.order(*other, at))
+    }
+
+    /// Where a file or folder stands in `rows`, or would.
+    fn row_at(&self, path: &Path, kind: EntryKind) -> Result<usize, usize> {
+        let name = name_bytes(path);
+        self.rows.binary_search_by(|row| {
+            row.kind
+                .cmp(&kind)
+                .then_with(|| natural(name_bytes(&row.path), name))
+        })
     }
 
     /// Changes rows while the cursor stays on its file, and that at its place on screen.
-    fn change(&mut self, change: impl FnOnce(&mut Self)) {
+    fn keep_cursor(&mut self, change: impl FnOnce(&mut Self)) {
         let anchor = self
             .current()
             .filter(|_| self.pinned)
             .map(|row| row.path.clone());
         change(self);
-        let shown = |row: &Row| self.show_hidden || !row.hidden();
-        self.visible = (0..self.rows.len())
-            .filter(|&i| shown(&self.rows[i]))
-            .collect();
         let target = if self.pinned {
             anchor
         } else {
@@ -195,14 +343,13 @@ impl Folder {
         }
     }
 
+    /// Where a file or folder stands on screen.
     fn find(&self, path: &Path) -> Option<usize> {
-        self.visible.iter().position(|&i| self.rows[i].path == path)
-    }
-
-    fn go_to_path(&mut self, path: &Path) {
-        if let Some(at) = self.find(path) {
-            self.go_to(at);
-        }
+        let kinds = [EntryKind::File, EntryKind::Folder];
+        let at = kinds
+            .into_iter()
+            .find_map(|kind| self.row_at(path, kind).ok())?;
+        self.place(at as u32).ok()
     }
 
     /// Puts the cursor on a row, or on the last.
@@ -227,7 +374,8 @@ impl Folder {
 
     /// The row under the cursor.
     pub fn current(&self) -> Option<&Row> {
-        self.visible.get(self.cursor).map(|&i| &self.rows[i])
+        let at = self.visible.get(self.cursor)?;
+        Some(&self.rows[*at as usize])
     }
 
     /// Where the cursor is, from 0.
@@ -250,19 +398,39 @@ impl Folder {
         self.visible.is_empty()
     }
 
-    /// Rows that are there but hidden.
-    pub fn hidden_count(&self) -> usize {
-        self.rows.len() - self.visible.len()
+    /// All rows, shown or not.
+    pub fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The rows shown, in order, from the one at `first` on.
+    pub fn rows_from(&self, first: usize) -> impl DoubleEndedIterator<Item = &Row> {
+        let shown = self.visible.get(first..).unwrap_or_default();
+        shown.iter().map(|at| &*self.rows[*at as usize])
     }
 
     /// The rows shown, in order.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.visible.iter().map(|&i| &self.rows[i])
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows_from(0)
     }
 }
 
+/// Two sorted lists as one.
+fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let mut right = right.into_iter().peekable();
+    for row in left {
+        while let Some(first) = right.next_if(|next| by_name(next, &row) == Ordering::Less) {
+            merged.push(first);
+        }
+        merged.push(row);
+    }
+    merged.extend(right);
+    merged
+}
+
 /// Folders first, then by name.
-fn order(a: &Row, b: &Row) -> Ordering {
+fn by_name(a: &Row, b: &Row) -> Ordering {
     a.kind
         .cmp(&b.kind)
         .then_with(|| natural(name_bytes(&a.path), name_bytes(&b.path)))
@@ -270,40 +438,6 @@ fn order(a: &Row, b: &Row) -> Ordering {
 
 fn name_bytes(path: &Path) -> &[u8] {
     path.file_name().map_or(b"", |name| name.as_encoded_bytes())
-}
-
-/// Names as people number them: `IM2` before `IM10`; case counts only between names that are otherwise the same.
-fn natural(a: &[u8], b: &[u8]) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    while let (Some(x), Some(y)) = (left.first(), right.first()) {
-        let step = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (number, other) = (digits(&mut left), digits(&mut right));
-            number
-                .len()
-                .cmp(&other.len())
-                .then_with(|| number.cmp(other))
-        } else {
-            let step = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
-            (left, right) = (&left[1..], &right[1..]);
-            step
-        };
-        if step != Ordering::Equal {
-            return step;
-        }
-    }
-    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
-}
-
-/// Takes the number at the front off; without its leading zeros.
-fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text
-        .iter()
-        .position(|c| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    *text = rest;
-    let zeros = number.iter().take_while(|c| **c == b'0').count();
-    &number[zeros..]
 }
 
 #[cfg(test)]
@@ -320,8 +454,9 @@ mod tests {
     }
 
     fn folder(names: &[&str]) -> Folder {
-        let mut folder = Folder::new(PathBuf::from("/d"), 1, None, false);
-        folder.extend(names.iter().map(|name| file(name)).collect(), true);
+        let mut folder = Folder::new(PathBuf::from("/d"), 1, None, Look::default());
+        let entries = names.iter().map(|name| file(name)).collect();
+        folder.extend(entries, true, &Results::default());
         folder
     }
 
@@ -332,10 +467,13 @@ mod tests {
     #[test]
     fn numbers_sort_by_value_and_folders_come_first() {
         let mut folder = folder(&["IM10", "im2", "IM1", "a"]);
-        folder.insert(Entry {
-            kind: EntryKind::Folder,
-            ..file("zoo")
-        });
+        folder.insert(
+            Entry {
+                kind: EntryKind::Folder,
+                ..file("zoo")
+            },
+            &Results::default(),
+        );
         assert_eq!(names(&folder), ["zoo", "a", "IM1", "im2", "IM10"]);
     }
 
@@ -345,10 +483,10 @@ mod tests {
         folder.go_to(5);
         folder.fit(4);
         let line = folder.cursor() - folder.offset();
-        folder.insert(file("a"));
-        folder.insert(file("z"));
+        folder.insert(file("a"), &Results::default());
+        folder.insert(file("z"), &Results::default());
         folder.remove(Path::new("/d/c"));
-        folder.insert(file("bb"));
+        folder.insert(file("bb"), &Results::default());
         folder.fit(4);
         assert_eq!(folder.current().map(|row| row.shown.as_str()), Some("g"));
         assert_eq!(folder.cursor() - folder.offset(), line);
@@ -360,38 +498,152 @@ mod tests {
         folder.go_to(1);
         folder.remove(Path::new("/d/b"));
         assert_eq!(folder.current().map(|row| row.shown.as_str()), Some("c"));
-        folder.rename(Path::new("/d/c"), file("0"));
+        folder.rename(Path::new("/d/c"), file("0"), &Results::default());
         assert_eq!((names(&folder), folder.cursor()), (vec!["0", "a"], 0));
     }
 
     #[test]
     fn a_file_removed_while_the_listing_comes_in_does_not_come_back() {
-        let mut folder = Folder::new(PathBuf::from("/d"), 1, None, false);
+        let mut folder = Folder::new(PathBuf::from("/d"), 1, None, Look::default());
         folder.remove(Path::new("/d/a"));
-        folder.extend(vec![file("a"), file("b")], true);
+        folder.extend(vec![file("a"), file("b")], true, &Results::default());
         assert_eq!(names(&folder), ["b"]);
     }
 
     #[test]
     fn hidden_files_are_hidden_until_asked_for() {
         let mut folder = folder(&["a", ".b"]);
-        assert_eq!((names(&folder), folder.hidden_count()), (vec!["a"], 1));
-        folder.show_hidden(true);
+        assert_eq!((names(&folder), folder.count()), (vec!["a"], 2));
+        let all = Look {
+            hidden: true,
+            ..Look::default()
+        };
+        folder.set_look(all, &Results::default());
         assert_eq!(names(&folder), [".b", "a"]);
         assert_eq!(folder.current().map(|row| row.shown.as_str()), Some("a"));
     }
 
+    #[test]
+    fn a_filter_keeps_the_order_and_the_cursor() {
+        let mut folder = folder(&["IM1", "scout", "IM12", "im2", "notes"]);
+        folder.go_to(2);
+        let on = |folder: &Folder| folder.current().map(|row| row.shown.clone());
+        assert_eq!(on(&folder).as_deref(), Some("IM12"));
+        let matching = |text| Look {
+            filter: Filter::new(text),
+            ..Look::default()
+        };
+        folder.set_look(matching("i2"), &Results::default());
+        assert_eq!(names(&folder), ["im2", "IM12"]);
+        assert_eq!(on(&folder).as_deref(), Some("IM12"));
+        folder.insert(file("xi2"), &Results::default());
+        folder.insert(file("other"), &Results::default());
+        assert_eq!(names(&folder), ["im2", "IM12", "xi2"]);
+        folder.set_look(matching("im !12"), &Results::default());
+        assert_eq!(names(&folder), ["IM1", "im2"]);
+        folder.set_look(Look::default(), &Results::default());
+        assert_eq!(folder.len(), 7);
+    }
+
+    #[test]
+    fn by_time_the_newest_comes_first_and_what_has_no_time_last_either_way() {
+        let at = |name: &str, second: Option<u64>| Entry {
+            stamp: Stamp {
+                modified: second.map(|s| std::time::UNIX_EPOCH + std::time::Duration::from_secs(s)),
+                size: 1,
+            },
+            ..file(name)
+        };
+        let mut folder = folder(&[]);
+        let by_time = |reversed| Look {
+            sort: Sort {
+                by: Key::Time,
+                reversed,
+            },
+            ..Look::default()
+        };
+        folder.set_look(by_time(false), &Results::default());
+        for entry in [
+            at("a", Some(1)),
+            at("b", None),
+            at("c", Some(3)),
+            at("d", Some(2)),
+        ] {
+            folder.insert(entry, &Results::default());
+        }
+        assert_eq!(names(&folder), ["c", "d", "a", "b"]);
+        folder.restamp(
+            Path::new("/d/a"),
+            at("a", Some(9)).stamp,
+            &Results::default(),
+        );
+        assert_eq!(names(&folder), ["a", "c", "d", "b"]);
+        folder.set_look(by_time(true), &Results::default());
+        assert_eq!(names(&folder), ["d", "c", "a", "b"]);
+    }
+
+    /// A way to look at a folder.
+    fn looks() -> impl Strategy<Value = Look> {
+        (
+            any::<bool>(),
+            0..super::super::sort::KEYS.len(),
+            any::<bool>(),
+            "[abi1!]{0,2}",
+        )
+            .prop_map(|(hidden, key, reversed, text)| Look {
+                hidden,
+                sort: Sort {
+                    by: super::super::sort::KEYS[key],
+                    reversed,
+                },
+                filter: Filter::new(&text),
+            })
+    }
+
     proptest! {
+        /// Changes one by one end where a fresh listing would.
+        #[test]
+        fn one_by_one_is_as_good_as_all_at_once(
+            look in looks(),
+            steps in prop::collection::vec((0..12usize, 0..3u64, any::<bool>()), 0..40),
+        ) {
+            let results = Results::default();
+            let entry = |name: usize, second: u64| Entry {
+                stamp: Stamp {
+                    modified: Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)),
+                    size: second,
+                },
+                ..file(&format!("{}{}", ["a", ".b", "I"][name % 3], name))
+            };
+            let mut folder = Folder::new(PathBuf::from("/d"), 1, None, look.clone());
+            folder.extend(Vec::new(), true, &results);
+            let mut there = std::collections::BTreeMap::new();
+            for (name, second, put) in steps {
+                let entry = entry(name, second);
+                if put {
+                    there.insert(entry.path.clone(), entry.clone());
+                    folder.restamp(&entry.path, entry.stamp, &results);
+                } else {
+                    there.remove(&entry.path);
+                    folder.remove(&entry.path);
+                }
+            }
+            let mut fresh = Folder::new(PathBuf::from("/d"), 1, None, look);
+            fresh.extend(there.into_values().collect(), true, &results);
+            prop_assert_eq!(names(&folder), names(&fresh));
+            prop_assert_eq!(folder.count(), fresh.count());
+        }
+
         #[test]
         fn parts_in_any_order_make_the_same_folder(order in Just((0..24usize).collect::<Vec<_>>()).prop_shuffle(), part in 1..9usize) {
             let entry = |i: &usize| file(&format!("IM{}", i * 7 % 24));
-            let mut whole = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), false);
-            whole.extend((0..24).map(|i| entry(&i)).collect(), true);
-            let mut parts = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), false);
+            let mut whole = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), Look::default());
+            whole.extend((0..24).map(|i| entry(&i)).collect(), true, &Results::default());
+            let mut parts = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), Look::default());
             for chunk in order.chunks(part) {
-                parts.extend(chunk.iter().map(entry).collect(), false);
+                parts.extend(chunk.iter().map(entry).collect(), false, &Results::default());
             }
-            parts.extend(Vec::new(), true);
+            parts.extend(Vec::new(), true, &Results::default());
             whole.fit(8);
             parts.fit(8);
             prop_assert_eq!(names(&parts), names(&whole));

@@ -29,6 +29,10 @@ pub enum Action {
     Why,
     Watch,
     Hidden,
+    Filter,
+    Sort,
+    SortReversed,
+    Palette,
     NextPanel,
     Help,
     Back,
@@ -53,6 +57,9 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
             (Action::Leave, "out of folder"),
             (Action::NextNew, "next unseen"),
             (Action::PreviousNew, "previous unseen"),
+            (Action::Filter, "filter by name"),
+            (Action::Sort, "sort otherwise"),
+            (Action::SortReversed, "reverse order"),
         ],
     ),
     (
@@ -71,6 +78,7 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
         &[
             (Action::NextPanel, "next panel"),
             (Action::Hidden, "hidden files"),
+            (Action::Palette, "all commands"),
             (Action::Help, "this help"),
             (Action::Back, "back"),
             (Action::Suspend, "to the shell"),
@@ -271,6 +279,35 @@ impl Keymap {
             }
         }
         lines
+    }
+}
+
+/// An action that can be asked for by its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The action.
+    pub action: Action,
+    /// What it does, under its heading.
+    pub words: String,
+    /// Its first key.
+    pub key: Option<String>,
+}
+
+impl Keymap {
+    /// Every action, bound or not, in the order of the help.
+    pub fn offers(&self) -> Vec<Offer> {
+        let all = HELP.into_iter().flat_map(|(heading, actions)| {
+            let offer =
+                move |(action, what): &(Action, &str)| (*action, format!("{heading}: {what}"));
+            actions.iter().map(offer)
+        });
+        all.filter(|(action, _)| *action != Action::Palette)
+            .map(|(action, words)| Offer {
+                action,
+                words,
+                key: self.key(action),
+            })
+            .collect()
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::folder::{Folder, Reading, Row};
+use super::folder::{Folder, Look, Reading, Row};
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
+use super::prompt::{Prompt, Purpose};
 use super::results::{FileState, Results};
 use super::text;
 
@@ -33,6 +34,8 @@ pub struct Setup {
     pub theme: Theme,
     /// Which key does what.
     pub keymap: Keymap,
+    /// How folders are looked at to begin with.
+    pub look: Look,
 }
 
 /// How much colour the screen may use.
@@ -130,7 +133,6 @@ pub struct Model {
     pub(crate) folder: Folder,
     /// Where the cursor was in folders seen before.
     pub(crate) places: HashMap<PathBuf, PathBuf>,
-    pub(crate) show_hidden: bool,
     pub(crate) results: Results,
     /// Files on which the cursor has rested.
     pub(crate) looked: HashSet<PathBuf>,
@@ -147,6 +149,8 @@ pub struct Model {
     pub(crate) result_scroll: usize,
     pub(crate) popup: Option<Popup>,
     pub(crate) popup_scroll: usize,
+    /// A line is being typed: keys go there.
+    pub(crate) prompt: Option<Prompt>,
     pub(crate) report: Option<Report>,
     generation: u64,
 }
@@ -154,7 +158,7 @@ pub struct Model {
 impl Model {
     pub(crate) fn new(setup: Setup) -> Self {
         let mut model = Self {
-            folder: Folder::new(setup.root.clone(), 0, None, false),
+            folder: Folder::new(setup.root.clone(), 0, None, setup.look),
             root: setup.root,
             theme: setup.theme,
             keymap: setup.keymap,
@@ -167,7 +171,6 @@ impl Model {
             rate: None,
             watch: WatchState::Off,
             places: HashMap::new(),
-            show_hidden: false,
             results: Results::default(),
             looked: HashSet::new(),
             fresh: HashSet::new(),
@@ -181,6 +184,7 @@ impl Model {
             result_scroll: 0,
             popup: None,
             popup_scroll: 0,
+            prompt: None,
             report: None,
             generation: 0,
         };
@@ -217,6 +221,12 @@ impl Model {
     /// Pictures whose result is awaited.
     pub(crate) fn queued(&self) -> usize {
         self.results.queued_count()
+    }
+
+    /// Something lies over the panels.
+    pub(crate) fn is_covered(&self) -> bool {
+        let palette = |prompt: &Prompt| prompt.purpose == Purpose::Palette;
+        self.popup.is_some() || self.prompt.as_ref().is_some_and(palette)
     }
 
     /// Where everything lies.
@@ -307,10 +317,17 @@ impl Model {
         if !self.folder.is_empty() {
             return None;
         }
+        let filter = &self.folder.look().filter;
+        if !filter.is_empty() && self.folder.count() > 0 {
+            return Some(format!(
+                "No name here matches “{}”.",
+                text::safe_str(filter.text())
+            ));
+        }
         Some(
             match (
                 &self.folder.reading,
-                self.folder.hidden_count(),
+                self.folder.count() - self.folder.len(),
                 &self.watch,
             ) {
                 (Reading::Underway, ..) => "Reading …".to_owned(),

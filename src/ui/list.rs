@@ -66,15 +66,13 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let (offset, cursor) = (model.folder.offset(), model.folder.cursor());
     let rows = model
         .folder
-        .rows()
-        .enumerate()
-        .skip(offset)
+        .rows_from(offset)
         .take(usize::from(area.height));
-    for (line, (at, file)) in rows.enumerate() {
+    for (line, file) in rows.enumerate() {
         let spans = spans(
             model,
             file,
-            at == cursor,
+            offset + line == cursor,
             &columns,
             usize::from(area.width),
             looks,

@@ -20,6 +20,26 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     let screen = frame.area();
     let lines = popup.lines(&model.keymap, screen.width);
     let rows = (lines.len() as u16).min(content_rows(screen.height));
+    let page = usize::from(rows);
+    let first = model.popup_scroll.min(lines.len().saturating_sub(page));
+    let inside = open(
+        popup.title(),
+        rows,
+        first + page < lines.len(),
+        looks,
+        frame,
+    );
+    for (i, text) in lines.iter().skip(first).take(page).enumerate() {
+        frame.render_widget(
+            line(text, usize::from(inside.width), looks),
+            row(inside, i as u16),
+        );
+    }
+}
+
+/// Draws an empty frame in the middle, `rows` high inside, and says where its text goes; `more` follows below.
+pub(super) fn open(title: &str, rows: u16, more: bool, looks: Looks, frame: &mut Frame) -> Rect {
+    let screen = frame.area();
     let (outer_width, outer_height) = (content_width(screen.width) + 4, rows + 2);
     let outer = Rect {
         x: screen.width.saturating_sub(outer_width) / 2,
@@ -28,30 +48,22 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
         height: outer_height,
     }
     .intersection(screen);
-    let page = usize::from(rows);
-    let first = model.popup_scroll.min(lines.len().saturating_sub(page));
     let mut block = Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(looks.line());
-    block = block.title(Span::styled(format!(" {} ", popup.title()), looks.accent()));
-    if first + page < lines.len() {
+    block = block.title(Span::styled(format!(" {title} "), looks.accent()));
+    if more {
         block = block.title_bottom(Line::styled(" ▾ more ", looks.accent()).right_aligned());
     }
     frame.render_widget(Clear, outer);
     let inside = block.inner(outer);
     frame.render_widget(block, outer);
-    let inside = Rect {
+    Rect {
         x: inside.x + 1,
         width: inside.width.saturating_sub(2),
         ..inside
     }
-    .intersection(inside);
-    for (i, text) in lines.iter().skip(first).take(page).enumerate() {
-        frame.render_widget(
-            line(text, usize::from(inside.width), looks),
-            row(inside, i as u16),
-        );
-    }
+    .intersection(inside)
 }
 
 fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {

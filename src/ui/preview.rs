@@ -14,7 +14,7 @@ use crate::app::{Graphic, Model};
 /// drawn over them, so cells that lie under a popup must belong to no picture.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     match model.shown.as_ref().map(|shown| &shown.outcome) {
-        _ if model.popup.is_some() => {}
+        _ if model.is_covered() => {}
         Some(Ok(preview)) => picture(&preview.graphic, area, frame),
         Some(Err(error)) if is_current(model) => {
             say(

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use super::rect;
 use super::theme::Looks;
 use crate::app::layout::{Area, Panel, Panels};
+use crate::app::sort::Sort;
 use crate::app::text::{cut, cut_end, safe, safe_str, width};
 use crate::app::{EntryKind, Model, Preview};
 use crate::media::Kind;
@@ -108,7 +109,17 @@ fn list_title(model: &Model) -> (String, String) {
     } else {
         format!("{}/{}", folder.cursor() + 1, folder.len())
     };
-    (model.show_path(&folder.dir), place)
+    let look = folder.look();
+    let mut parts = Vec::new();
+    if !look.filter.is_empty() {
+        parts.push(format!("“{}”", safe_str(look.filter.text())));
+    }
+    if look.sort != Sort::default() {
+        let arrow = if look.sort.reversed { "↑" } else { "↓" };
+        parts.push(format!("{arrow} {}", look.sort.by.name()));
+    }
+    parts.push(place);
+    (model.show_path(&folder.dir), parts.join("  "))
 }
 
 /// Which picture is on screen; while it is not yet the one under the cursor, it says so.

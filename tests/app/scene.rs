@@ -48,6 +48,7 @@ impl Program {
             root: PathBuf::from(ROOT),
             theme: Theme::Colour,
             keymap,
+            look: medivision_tui::app::Look::default(),
         });
         Self {
             model,
@@ -292,6 +293,11 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
             probability,
             decision,
             reason,
+            urgency: if label == "normal" {
+                1.0 - probability
+            } else {
+                probability
+            },
             scores,
         },
         content: "blake3:00".to_owned(),

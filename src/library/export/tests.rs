@@ -21,6 +21,7 @@ fn record(decision: Decision) -> Record {
             decision,
             reason: None,
             scores: vec![score("pneumonia", 0.75), score("normal", 0.25)],
+            urgency: 0.75,
         },
         content: "blake3:00".into(),
         kind: Kind::Dicom,

@@ -1,0 +1,52 @@
+//! Which files are shown, by a text that is typed.
+
+use frizbee::{Config, Matcher};
+
+/// A pattern for names, fuzzy: its letters in their order, anything between them. Of several words each must match;
+/// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A small letter stands
+/// for a capital too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter(String);
+
+impl Filter {
+    /// The pattern as typed.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The pattern as typed.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Nothing is asked of a name.
+    pub fn is_empty(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
+    /// Which of the names pass; `None`: all.
+    pub fn passes<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<Vec<bool>> {
+        if self.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = names.into_iter().collect();
+        let mut passes = vec![false; names.len()];
+        for found in self.matcher().match_list(&names) {
+            passes[found.index as usize] = true;
+        }
+        Some(passes)
+    }
+
+    /// Which of the names pass, the best first; `None`: all, as they are.
+    pub fn best(&self, names: &[&str]) -> Option<Vec<usize>> {
+        if self.is_empty() {
+            return None;
+        }
+        let found = self.matcher().match_list(names).into_iter();
+        Some(found.map(|found| found.index as usize).collect())
+    }
+
+    fn matcher(&self) -> Matcher {
+        Matcher::from_query(&self.0, &Config::default())
+    }
+}

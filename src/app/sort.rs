@@ -1,0 +1,182 @@
+//! In which order the files of a folder stand.
+
+use std::cmp::Ordering;
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Stamp;
+use super::results::{FileState, Results};
+use crate::library::Record;
+use crate::scoring::{Decision, Score};
+
+/// What decides the order. Each begins with what one most likely looks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Key {
+    /// The name, numbers by value.
+    #[default]
+    Name,
+    /// When the file changed, newest first.
+    Time,
+    /// The label, then the highest probability first.
+    Label,
+    /// The highest probability first.
+    Probability,
+    /// The likeliest not to be healthy first ([`crate::scoring::Verdict::urgency`]).
+    Urgency,
+    /// The smallest lead of the first condition over the second first.
+    Uncertainty,
+}
+
+/// All keys, in the order in which they come round.
+pub const KEYS: [Key; 6] = [
+    Key::Name,
+    Key::Time,
+    Key::Label,
+    Key::Probability,
+    Key::Urgency,
+    Key::Uncertainty,
+];
+
+impl Key {
+    /// As the screen and the state file name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Time => "time",
+            Self::Label => "label",
+            Self::Probability => "probability",
+            Self::Urgency => "urgency",
+            Self::Uncertainty => "uncertainty",
+        }
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let at = KEYS.iter().position(|key| *key == self).unwrap_or(0);
+        KEYS[(at + 1) % KEYS.len()]
+    }
+
+    /// Results move files.
+    pub fn needs_results(self) -> bool {
+        !matches!(self, Self::Name | Self::Time)
+    }
+}
+
+/// An order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sort {
+    /// What decides.
+    pub by: Key,
+    /// The other way round.
+    pub reversed: bool,
+}
+
+/// Where a file stands by a key other than its name; the smaller comes first. What has no result comes last, whichever
+/// way round.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rank {
+    missing: bool,
+    label: Option<String>,
+    number: f64,
+}
+
+impl Rank {
+    /// The rank of a file.
+    pub fn of(by: Key, path: &Path, stamp: Stamp, results: &Results) -> Self {
+        let number = |number: f64| Self {
+            number,
+            ..Self::default()
+        };
+        match by {
+            Key::Name => Self::default(),
+            Key::Time => stamp.modified.map_or(Self::missing(), |modified| {
+                let since = modified.duration_since(SystemTime::UNIX_EPOCH);
+                number(-since.map_or(0.0, |age| age.as_secs_f64()))
+            }),
+            _ => results
+                .get(path)
+                .and_then(FileState::record)
+                .filter(|record| record.verdict.decision != Decision::Rejected)
+                .map_or(Self::missing(), |record| Self::of_record(by, record)),
+        }
+    }
+
+    fn of_record(by: Key, record: &Record) -> Self {
+        let verdict = &record.verdict;
+        let number = match by {
+            Key::Urgency => -verdict.urgency,
+            Key::Uncertainty => lead(&verdict.scores),
+            _ => -verdict.probability,
+        };
+        Self {
+            missing: false,
+            label: (by == Key::Label).then(|| verdict.label.clone()),
+            number,
+        }
+    }
+
+    fn missing() -> Self {
+        Self {
+            missing: true,
+            ..Self::default()
+        }
+    }
+
+    /// Compares two ranks, in an order or its reverse.
+    pub fn cmp(&self, other: &Self, reversed: bool) -> Ordering {
+        let order = self
+            .label
+            .cmp(&other.label)
+            .then(self.number.total_cmp(&other.number));
+        self.missing
+            .cmp(&other.missing)
+            .then(if reversed { order.reverse() } else { order })
+    }
+}
+
+/// By how much the first is ahead of the second.
+fn lead(scores: &[Score]) -> f64 {
+    match scores {
+        [first, second, ..] => first.probability - second.probability,
+        _ => 1.0,
+    }
+}
+
+/// Names as people number them: `IM2` before `IM10`; case counts only between names that are otherwise the same.
+pub(super) fn natural(a: &[u8], b: &[u8]) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    while let (Some(x), Some(y)) = (left.first(), right.first()) {
+        let step = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (number, other) = (digits(&mut left), digits(&mut right));
+            number
+                .len()
+                .cmp(&other.len())
+                .then_with(|| number.cmp(other))
+        } else {
+            let step = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
+            (left, right) = (&left[1..], &right[1..]);
+            step
+        };
+        if step != Ordering::Equal {
+            return step;
+        }
+    }
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+/// Takes the number at the front off; without its leading zeros.
+fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text
+        .iter()
+        .position(|c| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    *text = rest;
+    let zeros = number.iter().take_while(|c| **c == b'0').count();
+    &number[zeros..]
+}

@@ -1,0 +1,88 @@
+//! The line that is being typed: in the last row, or on top of the palette.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::rules::row;
+use super::theme::Looks;
+use super::{popup, rect};
+use crate::app::Model;
+use crate::app::keys::Offer;
+use crate::app::popup::content_rows;
+use crate::app::prompt::{Prompt, Purpose};
+use crate::app::text::{cut_end, safe_str, width};
+
+/// Rows of the palette, its line included.
+const PALETTE_ROWS: u16 = 16;
+
+/// Draws it, and puts the cursor where the next letter goes.
+pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
+    let Some(prompt) = &model.prompt else { return };
+    match prompt.purpose {
+        Purpose::Filter => {
+            let Some(area) = model.panels().status else {
+                return;
+            };
+            let area = rect(area, frame);
+            frame.render_widget(ratatui::widgets::Clear, area);
+            let hint = format!("{} of {}  ", model.folder.len(), model.folder.count());
+            input(prompt, " filter: ", &hint, looks, area, frame);
+        }
+        Purpose::Palette => palette(model, prompt, looks, frame),
+    }
+}
+
+fn palette(model: &Model, prompt: &Prompt, looks: Looks, frame: &mut Frame) {
+    let offers = model.palette();
+    let rows = PALETTE_ROWS.min(content_rows(frame.area().height));
+    let page = usize::from(rows.saturating_sub(1));
+    let first = (prompt.chosen + 1).saturating_sub(page);
+    let area = popup::open("Commands", rows, first + page < offers.len(), looks, frame);
+    input(prompt, ": ", "", looks, row(area, 0), frame);
+    for (i, offer) in offers.iter().enumerate().skip(first).take(page) {
+        let at = row(area, (i - first) as u16 + 1);
+        let line = offered(offer, i == prompt.chosen, usize::from(at.width), looks);
+        frame.render_widget(line, at);
+    }
+}
+
+/// What an action does, and its key to the right.
+fn offered(offer: &Offer, chosen: bool, columns: usize, looks: Looks) -> Line<'static> {
+    let key = offer.key.clone().unwrap_or_default();
+    let words = cut_end(&offer.words, columns.saturating_sub(width(&key) + 1));
+    let blanks = columns.saturating_sub(width(&words) + width(&key));
+    let style = if chosen {
+        Looks::cursor()
+    } else {
+        Looks::text()
+    };
+    Line::from(vec![
+        Span::styled(words, style),
+        Span::raw(" ".repeat(blanks)),
+        Span::styled(key, looks.accent()),
+    ])
+}
+
+/// The text with what stands before it, and a hint at the right end.
+fn input(prompt: &Prompt, before: &str, hint: &str, looks: Looks, area: Rect, frame: &mut Frame) {
+    let taken = width(before) + width(hint) + 1;
+    let room = usize::from(area.width).saturating_sub(taken).max(1);
+    let scroll = prompt.input.visual_scroll(room);
+    let text: String = safe_str(prompt.input.value())
+        .chars()
+        .skip(scroll)
+        .collect();
+    let text = cut_end(&text, room);
+    let blanks = (room + 1).saturating_sub(width(&text));
+    let line = Line::from(vec![
+        Span::styled(before.to_owned(), looks.accent()),
+        Span::raw(text),
+        Span::raw(" ".repeat(blanks)),
+        Span::styled(hint.to_owned(), looks.dim()),
+    ]);
+    frame.render_widget(line, area);
+    let column = width(before) + prompt.input.visual_cursor().saturating_sub(scroll);
+    let x = area.x + (column as u16).min(area.width.saturating_sub(1));
+    frame.set_cursor_position(Position::new(x, area.y));
+}
