@@ -1,0 +1,120 @@
+//! Order, filter and palette: what is typed, and what the list makes of it.
+
+use crossterm::event::KeyCode;
+use medivision_tui::app::{Effect, Msg};
+use medivision_tui::media::ErrorKind;
+use medivision_tui::scoring::Decision;
+
+use crate::scene::{Program, ctrl, failure, file, folder, key, record};
+
+/// Five files: three with a result, one that failed, one that waits.
+fn five() -> Program {
+    let mut program = Program::new(100, 30);
+    let names = ["a.png", "b.png", "c.png", "d.png", "e.png"];
+    let mut entries = names.map(file).to_vec();
+    entries.push(folder("more"));
+    program.list(entries);
+    program.ready(false);
+    program.scan(&names);
+    program.answer("a.png", record("normal", 0.6, Decision::Uncertain));
+    program.answer("b.png", record("tumor", 0.9, Decision::Confident));
+    program.answer("c.png", record("normal", 0.95, Decision::Confident));
+    program.answer("d.png", failure(ErrorKind::Truncated, "too short"));
+    program
+}
+
+/// The names on screen, in their order.
+fn names(program: &Program) -> String {
+    let screen = program.screen(100, 30);
+    let first = |line: &str| {
+        let name = line.split_whitespace().find(|word| word.ends_with(".png") || *word == "more/")?;
+        Some(name.trim_end_matches(".png").trim_end_matches('/').to_owned())
+    };
+    let column = screen.lines().skip(1).take(8).filter_map(first);
+    column.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn s_goes_through_the_orders_and_capital_s_turns_them_round() {
+    let mut program = five();
+    assert_eq!(names(&program), "more a b c d e");
+    program.press("S");
+    assert_eq!(names(&program), "more e d c b a");
+    program.press("ss");
+    assert!(program.screen(100, 30).contains("sorted by label"));
+    assert_eq!(names(&program), "more c a b d e", "normal, then tumor; the likelier first");
+    program.press("s");
+    assert_eq!(names(&program), "more c b a d e", "by probability");
+    program.press("s");
+    assert_eq!(names(&program), "more b a c d e", "by urgency");
+    program.press("S");
+    assert_eq!(names(&program), "more c a b d e", "what has no result stays behind");
+    program.press("s");
+    assert_eq!(names(&program), "more a b c d e", "the closest decision first");
+    program.press("s");
+    assert_eq!(names(&program), "more a b c d e");
+}
+
+#[test]
+fn a_result_moves_its_file_and_the_cursor_stays_on_its_own() {
+    let mut program = five();
+    program.press("ssss"); // by urgency
+    program.press("gj");
+    assert_eq!(names(&program), "more b a c d e");
+    program.answer("e.png", record("pneumonia", 0.99, Decision::Confident));
+    assert_eq!(names(&program), "more e b a c d");
+    let cursor = program
+        .screen(100, 30)
+        .lines()
+        .find(|line| line.starts_with('▌'))
+        .map(str::to_owned);
+    assert!(cursor.is_some_and(|line| line.contains("b.png")));
+}
+
+#[test]
+fn a_filter_works_while_it_is_typed_stays_with_enter_and_goes_with_esc() {
+    let mut program = five();
+    program.press("/");
+    program.press("q"); // a letter now, and no command
+    assert!(program.screen(100, 30).contains("No name here matches “q”"));
+    program.send(key(KeyCode::Backspace));
+    program.press("c");
+    assert_eq!(names(&program), "c");
+    assert!(program.screen(100, 30).contains("1 of 6"));
+    program.send(key(KeyCode::Enter));
+    assert_eq!(names(&program), "c");
+    assert!(program.screen(100, 30).contains("“c”"));
+    program.send(Msg::Appeared {
+        entry: file("cc.png"),
+        picture: true,
+    });
+    program.send(Msg::Appeared {
+        entry: file("x.png"),
+        picture: true,
+    });
+    assert_eq!(names(&program), "c cc");
+    program.send(key(KeyCode::Esc));
+    assert_eq!(names(&program), "more a b c cc d e x");
+    // Leaving the line without keeping it.
+    program.press("/a");
+    assert_eq!(names(&program), "a");
+    program.send(ctrl('c'));
+    assert_eq!(names(&program), "more a b c cc d e x");
+}
+
+#[test]
+fn the_palette_finds_an_action_by_its_words_and_does_it() {
+    let mut program = five();
+    program.press(":");
+    let screen = program.screen(100, 30);
+    assert!(screen.contains("Commands") && screen.contains("Move: down"), "{screen}");
+    program.press("reverse");
+    let screen = program.screen(100, 30);
+    assert!(!screen.contains("Move: down") && screen.contains("reverse order"), "{screen}");
+    program.send(key(KeyCode::Enter));
+    assert_eq!(names(&program), "more e d c b a");
+    program.press(":quit");
+    assert_eq!(program.send(key(KeyCode::Enter)), [Effect::Quit]);
+    program.press(":zzzz");
+    assert_eq!(program.send(key(KeyCode::Enter)), []);
+}
