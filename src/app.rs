@@ -15,13 +15,16 @@ pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod results;
 pub mod text;
+pub mod viewer;
 
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
-pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
+pub use picture::{
+    Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
+};
 
 use crate::engine::{Event, Lane};
 use model::{EngineState, REST, Rest, WatchState};
@@ -41,10 +44,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
 /// Takes one message in; what is to be done about it comes back, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
-        Msg::Key(key) => match model.keymap.action(key) {
-            Some(action) => act::act(model, action),
-            None => Vec::new(),
-        },
+        Msg::Key(key) => model.key(key),
         Msg::Resized { cols, rows } => model.resized(cols, rows),
         Msg::Graphics(graphics) => {
             model.graphics = Some(graphics);
@@ -84,6 +84,17 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 impl Model {
+    fn key(&mut self, key: crossterm::event::KeyEvent) -> Vec<Effect> {
+        // What is being typed or pointed at goes before what keys mean otherwise.
+        if self.popup.is_none() && (self.type_jump(key) || self.point(key)) {
+            return Vec::new();
+        }
+        match self.keymap.action(key) {
+            Some(action) => act::act(self, action),
+            None => Vec::new(),
+        }
+    }
+
     fn resized(&mut self, cols: u16, rows: u16) -> Vec<Effect> {
         if (self.cols, self.rows) != (cols, rows) {
             (self.cols, self.rows) = (cols, rows);
@@ -109,6 +120,8 @@ impl Model {
     fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
         self.now = now;
         self.age_report();
+        self.viewer.calm.tick(now, REST);
+        self.turn_film();
         let Some(path) = self.rest.path.clone().filter(|_| !self.rest.rested) else {
             return Vec::new();
         };
@@ -129,15 +142,35 @@ impl Model {
         }
     }
 
-    fn previewed(&mut self, previewed: Previewed) {
-        let Some(wanted) = &self.wanted else { return };
-        let same = previewed.key.same_but_quality(wanted);
+    /// A picture has come. While another view of the same file is already wanted, it is shown all the same: it is nearer to
+    /// that than the one before, and under a key held down there would be none at all.
+    fn previewed(&mut self, mut previewed: Previewed) {
+        let Some(wanted) = &mut self.wanted else {
+            return;
+        };
+        if !previewed.key.same_file(wanted) {
+            return;
+        }
+        if let Ok(preview) = &previewed.outcome {
+            let settle = |key: &mut PreviewKey| {
+                key.for_series = None;
+                key.view.clone_from(&preview.scene.view);
+            };
+            settle(&mut previewed.key);
+            if wanted.for_series.is_some() {
+                settle(wanted);
+            }
+        }
         let better = self.shown.as_ref().is_some_and(|shown| {
             shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
         });
-        if same && !better {
-            self.shown = Some(previewed);
+        if better {
+            return;
         }
+        if let Ok(preview) = &previewed.outcome {
+            self.viewer.learn(preview);
+        }
+        self.shown = Some(previewed);
     }
 
     fn engine_said(&mut self, event: Event) -> Vec<Effect> {
@@ -208,6 +241,10 @@ impl Model {
             };
             self.result_scroll = 0;
         }
+        let file = self.folder.current();
+        let file = file.filter(|row| row.kind == EntryKind::File);
+        let file = file.map(|row| (row.path.clone(), row.stamp));
+        self.viewer.follow(file);
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;

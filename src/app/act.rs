@@ -43,6 +43,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::HalfUp
         | Action::PageDown
         | Action::PageUp => model.go(action),
+        looking => model.look(looking),
     }
     Vec::new()
 }
@@ -102,7 +103,11 @@ impl Model {
 
     /// Away with whatever came last.
     fn back(&mut self) {
-        if self.popup.take().is_some() {
+        if self.popup.take().is_some()
+            || self.viewer.pointer.take().is_some()
+            || self.viewer.film.take().is_some()
+            || std::mem::take(&mut self.viewer.whole)
+        {
         } else if self.focus != Panel::List {
             self.focus = Panel::List;
         } else if self.report.take().is_none() {

@@ -4,3 +4,4 @@ mod orders;
 mod scene;
 mod screens;
 mod updates;
+mod viewer;
