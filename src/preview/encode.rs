@@ -74,7 +74,11 @@ impl Encoder {
                 Ok(graphic)
             }
             (Graphics::Sixel, DynamicImage::ImageLuma8(image)) => {
-                let sixel = sixel::grey(&image, size, key.quality, self.picker.font_size(), tmux);
+                let sixel = sixel::grey(&image, key.quality, self.target(size));
+                Ok(Graphic::new(Protocol::Sixel(sixel)))
+            }
+            (Graphics::Sixel, DynamicImage::ImageRgb8(image)) if key.quality == Quality::Half => {
+                let sixel = sixel::quick_colour(&image, self.target(size));
                 Ok(Graphic::new(Protocol::Sixel(sixel)))
             }
             (_, image) => {
@@ -90,6 +94,16 @@ impl Encoder {
                 };
                 plain(&self.picker, image, size)
             }
+        }
+    }
+}
+
+impl Encoder {
+    fn target(&self, size: Size) -> sixel::Target {
+        sixel::Target {
+            size,
+            font: self.picker.font_size(),
+            tmux: self.picker.tmux_detected(),
         }
     }
 }

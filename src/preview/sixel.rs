@@ -1,9 +1,9 @@
-//! Grey pictures as sixels. The general encoder first finds a palette, which for grey is known beforehand, and takes many
-//! times as long: a window could not be seen to move.
+//! Pictures as sixels, where the palette is known beforehand: grey ones, and colour while it moves. The general encoder first
+//! searches a palette, and takes so long that a window could not be seen to move.
 
 use std::fmt::Write;
 
-use image::GrayImage;
+use image::{GrayImage, RgbImage};
 use ratatui::layout::Size;
 use ratatui_image::FontSize;
 use ratatui_image::protocol::sixel::Sixel;
@@ -14,41 +14,99 @@ use crate::app::Quality;
 const FINE: u32 = 101;
 /// Greys while the picture moves: a third of the bytes.
 const COARSE: u32 = 26;
+/// Steps of red, green and blue while a colour picture moves.
+const STEPS: u32 = 6;
+/// Thresholds that spread what lies between two steps over neighbouring pixels (Bayer, 4 × 4).
+const SPREAD: [[u32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
 /// Rows of a band.
 const BAND: usize = 6;
 /// From here on a run is shorter when it is counted.
 const RUN: usize = 4;
 
-/// A picture for `size` cells of `font` pixels, each of its pixels as large as needed to fill them.
-pub(super) fn grey(
-    image: &GrayImage,
-    size: Size,
-    quality: Quality,
-    font: FontSize,
-    tmux: bool,
-) -> Sixel {
-    let width = usize::from(size.width) * usize::from(font.width);
-    let height = usize::from(size.height) * usize::from(font.height);
+/// What is to be covered, and through what.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    /// Cells.
+    pub size: Size,
+    /// Pixels of each.
+    pub font: FontSize,
+    /// Inside tmux, which passes on what is wrapped.
+    pub tmux: bool,
+}
+
+/// A picture by the numbers of its colours.
+struct Indexed {
+    width: usize,
+    height: usize,
+    /// Row-major.
+    indices: Vec<u8>,
+    /// Red, green and blue in percent.
+    palette: Vec<[u32; 3]>,
+}
+
+/// A grey picture, each of its pixels as large as needed to fill its cells.
+pub(super) fn grey(image: &GrayImage, quality: Quality, target: Target) -> Sixel {
     let greys = if quality == Quality::Full {
         FINE
     } else {
         COARSE
     };
+    let percent = |grey: u32| grey * 100 / (greys - 1);
+    let step = |value: u32| ((value * (greys - 1) + 127) / 255) as u8;
+    let steps: Vec<u8> = (0..256).map(step).collect();
+    let indices = image
+        .as_raw()
+        .iter()
+        .map(|value| steps[usize::from(*value)]);
+    let picture = Indexed {
+        width: image.width() as usize,
+        height: image.height() as usize,
+        indices: indices.collect(),
+        palette: (0..greys).map(|grey| [percent(grey); 3]).collect(),
+    };
+    sixel(&picture, target)
+}
+
+/// A colour picture in a palette that suits any.
+pub(super) fn quick_colour(image: &RgbImage, target: Target) -> Sixel {
+    let step = |value: u8, threshold: u32| {
+        // From 0 to STEPS − 1, in sixteenths.
+        let sixteenths = u32::from(value) * (STEPS - 1) * 16 / 255;
+        (sixteenths / 16 + u32::from(sixteenths % 16 > threshold)).min(STEPS - 1)
+    };
+    let index = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| {
+        let threshold = SPREAD[y as usize % 4][x as usize % 4];
+        let [r, g, b] = pixel.0.map(|value| step(value, threshold));
+        ((r * STEPS + g) * STEPS + b) as u8
+    };
+    let percent = |step: u32| step * 100 / (STEPS - 1);
+    let colour = |n: u32| [n / (STEPS * STEPS), n / STEPS % STEPS, n % STEPS].map(percent);
+    let picture = Indexed {
+        width: image.width() as usize,
+        height: image.height() as usize,
+        indices: image.enumerate_pixels().map(index).collect(),
+        palette: (0..STEPS * STEPS * STEPS).map(colour).collect(),
+    };
+    sixel(&picture, target)
+}
+
+fn sixel(picture: &Indexed, target: Target) -> Sixel {
+    let Target { size, font, tmux } = target;
+    let width = usize::from(size.width) * usize::from(font.width);
+    let height = usize::from(size.height) * usize::from(font.height);
     let (start, escape, end) = if tmux {
         ("\x1bPtmux;", "\x1b\x1b", "\x1b\\")
     } else {
         ("", "\x1b", "")
     };
     let mut data = String::with_capacity(width * height);
-    data.push_str(start);
-    clear(&mut data, escape, size);
-    // No pixel is left to the background, whatever its colour is.
-    let _ = write!(data, "{escape}P0;1;0q\"1;1;{width};{height}");
-    for grey in 0..greys {
-        let percent = grey * 100 / (greys - 1);
-        let _ = write!(data, "#{grey};2;{percent};{percent};{percent}");
+    // The cells are not cleared first, as they would be for a picture with holes: this one covers them wholly, and a film
+    // would flicker.
+    let _ = write!(data, "{start}{escape}P0;1;0q\"1;1;{width};{height}");
+    for (n, [r, g, b]) in picture.palette.iter().enumerate() {
+        let _ = write!(data, "#{n};2;{r};{g};{b}");
     }
-    bands(&mut data, image, (width, height), greys);
+    bands(&mut data, picture, (width, height));
     let _ = write!(data, "{escape}\\{end}");
     Sixel {
         data,
@@ -57,28 +115,17 @@ pub(super) fn grey(
     }
 }
 
-/// Blanks the cells: what stood in them would shine through otherwise.
-fn clear(data: &mut String, escape: &str, size: Size) {
-    for _ in 0..size.height {
-        let _ = write!(data, "{escape}[{}X{escape}[1B", size.width);
-    }
-    let _ = write!(data, "{escape}[{}A", size.height);
-}
-
-/// Columns with pixels of one grey in a band: where, and which of the six rows.
+/// Columns with pixels of one colour in a band: where, and which of the six rows.
 type Columns = Vec<(usize, u8)>;
 
-fn bands(data: &mut String, image: &GrayImage, (width, height): (usize, usize), greys: u32) {
-    let (w, h) = (image.width() as usize, image.height() as usize);
+fn bands(data: &mut String, picture: &Indexed, (width, height): (usize, usize)) {
+    let (w, h) = (picture.width, picture.height);
     if w == 0 || h == 0 {
         return;
     }
-    let steps: Vec<u8> = (0..256)
-        .map(|value| ((value * (greys - 1) + 127) / 255) as u8)
-        .collect();
-    // Which column and row of the picture each pixel shows.
+    // Which column of the picture each pixel shows.
     let columns: Vec<usize> = (0..width).map(|x| x * w / width).collect();
-    let mut of_grey: Vec<Columns> = vec![Vec::new(); greys as usize];
+    let mut of_colour: Vec<Columns> = vec![Vec::new(); picture.palette.len()];
     for top in (0..height).step_by(BAND) {
         if top > 0 {
             data.push('-');
@@ -86,24 +133,21 @@ fn bands(data: &mut String, image: &GrayImage, (width, height): (usize, usize), 
         let rows: Vec<&[u8]> = (top..height.min(top + BAND))
             .map(|y| {
                 let from = y * h / height * w;
-                &image.as_raw()[from..from + w]
+                &picture.indices[from..from + w]
             })
             .collect();
         for (x, column) in columns.iter().enumerate() {
             for (bit, row) in rows.iter().enumerate() {
-                let columns = &mut of_grey[usize::from(steps[usize::from(row[*column])])];
+                let columns = &mut of_colour[usize::from(row[*column])];
                 match columns.last_mut() {
                     Some((at, bits)) if *at == x => *bits |= 1 << bit,
                     _ => columns.push((x, 1 << bit)),
                 }
             }
         }
-        for (grey, columns) in of_grey
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, c)| !c.is_empty())
-        {
-            let _ = write!(data, "#{grey}");
+        let present = of_colour.iter_mut().enumerate();
+        for (n, columns) in present.filter(|(_, columns)| !columns.is_empty()) {
+            let _ = write!(data, "#{n}");
             write_columns(data, columns);
             data.push('$');
             columns.clear();
@@ -111,7 +155,7 @@ fn bands(data: &mut String, image: &GrayImage, (width, height): (usize, usize), 
     }
 }
 
-/// One grey of a band, from the left; runs and gaps are counted.
+/// One colour of a band, from the left; runs and gaps are counted.
 fn write_columns(data: &mut String, columns: &Columns) {
     let mut at = 0;
     let mut rest = columns.as_slice();
@@ -159,16 +203,19 @@ mod tests {
         })
     }
 
+    fn target(width: u16, height: u16, font: FontSize, tmux: bool) -> Target {
+        Target {
+            size: Size::new(width, height),
+            font,
+            tmux,
+        }
+    }
+
     #[test]
     fn what_is_written_is_read_back_within_a_percent() {
         let image = picture(50, 40);
-        let sixel = grey(
-            &image,
-            Size::new(5, 2),
-            Quality::Full,
-            FontSize::new(10, 20),
-            false,
-        );
+        let font = FontSize::new(10, 20);
+        let sixel = grey(&image, Quality::Full, target(5, 2, font, false));
         let read = decoded(&sixel, 40);
         assert_eq!(read.width, 50);
         for (pixel, expected) in read.pixels.chunks_exact(4).zip(image.as_raw()) {
@@ -184,7 +231,7 @@ mod tests {
     fn half_the_pixels_fill_the_same_cells_also_where_they_do_not_go_up() {
         let image = picture(4 * 5, 9 * 2);
         let font = FontSize::new(9, 19);
-        let sixel = grey(&image, Size::new(5, 2), Quality::Half, font, false);
+        let sixel = grey(&image, Quality::Half, target(5, 2, font, false));
         let read = decoded(&sixel, 38);
         assert_eq!(read.width, 45);
         let at = |x: usize, y: usize| read.pixels[(y * 45 + x) * 4];
@@ -193,15 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn quick_colours_are_right_on_the_whole() {
+        let colours = [[200, 30, 90], [0, 0, 0], [255, 255, 255], [10, 120, 250]];
+        for colour in colours {
+            let image = RgbImage::from_pixel(40, 40, image::Rgb(colour));
+            let sixel = quick_colour(&image, target(4, 2, FontSize::new(10, 20), false));
+            let read = decoded(&sixel, 40);
+            for (channel, expected) in colour.iter().enumerate() {
+                let shown = read.pixels.chunks_exact(4).take(1600);
+                let sum: u32 = shown.map(|pixel| u32::from(pixel[channel])).sum();
+                let mean = (sum / 1600) as u8;
+                assert!(mean.abs_diff(*expected) <= 5, "{colour:?}: {mean}");
+            }
+        }
+    }
+
+    #[test]
     fn inside_tmux_every_escape_is_passed_on() {
         let image = picture(10, 20);
-        let sixel = grey(
-            &image,
-            Size::new(1, 1),
-            Quality::Full,
-            FontSize::new(10, 20),
-            true,
-        );
+        let font = FontSize::new(10, 20);
+        let sixel = grey(&image, Quality::Full, target(1, 1, font, true));
         let inner = sixel.data.strip_prefix("\x1bPtmux;").unwrap();
         let inner = inner.strip_suffix("\x1b\\").unwrap();
         assert!(!inner.replace("\x1b\x1b", "").contains('\x1b'));
