@@ -80,6 +80,12 @@ impl Object {
         }
     }
 
+    /// Whether its pixels were left in the file.
+    #[cfg(test)]
+    pub(crate) fn is_partial(&self) -> bool {
+        self.body().is_partial()
+    }
+
     /// Which fragments, the offset table not counted, are a frame's.
     pub(super) fn fragments_of(&self, frame: usize) -> Result<Range<usize>, MediaError> {
         let Some(Value::Fragments(fragments)) = self.set().get(tags::PIXEL_DATA).map(|e| &e.value)
