@@ -472,7 +472,13 @@ fn all_frames_get_a_line_each_and_one_together() {
     let middle = classify(home.path(), &["--frames", "middle", "three.dcm"]);
     let [middle] = self::lines(&middle).try_into().expect("one line");
     assert_eq!(middle["frame"], 1);
-    assert_eq!(middle["scores"], each[1]["scores"]);
+    // In a batch of another size sums are rounded in another order.
+    let similarity = |line: &Value| line["scores"][0]["similarity"].as_f64().expect("a number");
+    assert!((similarity(&middle) - similarity(&each[1])).abs() < 1e-4);
+    assert!(
+        (similarity(&middle) - similarity(&each[0])).abs() > 1e-4,
+        "another frame"
+    );
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl<'a> Worker<'a> {
     }
 
     /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
-    fn outcomes(&self, file: &Opened, results: Vec<FrameResult>) -> Vec<Outcome> {
+    fn outcomes(&self, file: &Opened, mut results: Vec<FrameResult>) -> Vec<Outcome> {
         let set = self.set_of(file);
         let provenance = Provenance {
             card: self.encoder.card(),
@@ -237,6 +237,8 @@ impl<'a> Worker<'a> {
                 &provenance,
             )
         };
+        // Frames that failed do not wait for the model and come before those that did.
+        results.sort_by_key(|(frame, _)| *frame);
         let several = results.len() > 1;
         let verdicts: Vec<Verdict> = results
             .iter()

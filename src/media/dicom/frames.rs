@@ -108,10 +108,10 @@ pub(super) fn starts(
         return Ok((0..parts.len()).collect());
     }
     let offsets = offsets(set, &body.read(table.clone())?);
-    if offsets.len() == frames as usize {
-        if let Some(starts) = starts_by_offset(&offsets, parts) {
-            return Ok(starts);
-        }
+    if offsets.len() == frames as usize
+        && let Some(starts) = starts_by_offset(&offsets, parts)
+    {
+        return Ok(starts);
     }
     let mut starts = Vec::new();
     for (at, part) in parts.iter().enumerate() {
