@@ -220,7 +220,7 @@ impl<'a> Worker<'a> {
     }
 
     /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
-    fn outcomes(&self, file: &Opened, results: Vec<FrameResult>) -> Vec<Outcome> {
+    fn outcomes(&self, file: &Opened, mut results: Vec<FrameResult>) -> Vec<Outcome> {
         let set = self.set_of(file);
         let provenance = Provenance {
             card: self.encoder.card(),
@@ -237,6 +237,8 @@ impl<'a> Worker<'a> {
                 &provenance,
             )
         };
+        // Frames that failed do not wait for the model and come before those that did.
+        results.sort_by_key(|(frame, _)| *frame);
         let several = results.len() > 1;
         let verdicts: Vec<Verdict> = results
             .iter()
@@ -246,6 +248,10 @@ impl<'a> Worker<'a> {
             .into_iter()
             .map(|(frame, result)| result.map(|verdict| record(Some(frame), verdict)))
             .collect();
+        // A file of which nothing can be shown failed once, not once a frame.
+        if verdicts.is_empty() {
+            outcomes.truncate(1);
+        }
         if several && !verdicts.is_empty() {
             let joined = self.fit_for(file, self.scorers[set].aggregate(&verdicts));
             outcomes.push(Ok(record(None, joined)));

@@ -134,14 +134,14 @@ mod tests {
     use super::*;
 
     /// A picture of 2 × 1 grey pixels with one more chunk before its end.
-    fn with(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn with(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = ::png::Encoder::new(&mut bytes, 2, 1);
         encoder.set_color(ColorType::Grayscale);
         let mut writer = encoder.write_header().expect("a header");
         writer.write_image_data(&[1, 200]).expect("pixels");
         writer
-            .write_chunk(::png::chunk::ChunkType(*kind), body)
+            .write_chunk(::png::chunk::ChunkType(kind), body)
             .expect("a chunk");
         writer.finish().expect("an end");
         bytes
@@ -155,7 +155,7 @@ mod tests {
             (b"iTXt", b"Comment\0\0\0\0\0SYNTHETIC", true),
             (b"tEXt", b"Comment\0not SYNTHETIC", false),
         ] {
-            let bytes = with(kind, body);
+            let bytes = with(*kind, body);
             let info = probe(&bytes).expect("a picture");
             assert_eq!(info.synthetic, marked, "{}", String::from_utf8_lossy(body));
             assert_eq!((info.width, info.height), (2, 1));
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_turned_picture_is_probed_as_it_is_shown() {
         let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
-        let bytes = with(b"eXIf", exif);
+        let bytes = with(*b"eXIf", exif);
         let info = probe(&bytes).expect("a picture");
         let picture = decode(&bytes).expect("a picture");
         assert_eq!((info.width, info.height), (1, 2));

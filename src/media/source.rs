@@ -247,3 +247,90 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, MediaError> {
         content: source.content()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dicom_files() -> Vec<std::path::PathBuf> {
+        let mut folders = vec![std::path::PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/media"
+        ))];
+        if let Some(corpus) = std::env::var_os("MEDIVISION_CORPUS") {
+            folders.push(std::path::PathBuf::from(corpus).join("dicom"));
+        }
+        let files = folders.iter().flat_map(|folder| {
+            let entries = std::fs::read_dir(folder).expect("a folder");
+            entries.map(|entry| entry.expect("an entry").path())
+        });
+        files.filter(|path| path.is_file()).collect()
+    }
+
+    /// Whether the pixels are in memory or in the file makes no difference to anything.
+    #[test]
+    fn a_file_left_on_disk_gives_the_same_frames() {
+        let mut partial = 0;
+        for path in dicom_files() {
+            let (whole, lazy) = (open(&path), open_with(&path, 0, 300));
+            let (whole, lazy) = match (whole, lazy) {
+                (Ok(whole), Ok(lazy)) => (whole, lazy),
+                (whole, lazy) => {
+                    assert_eq!(whole.err(), lazy.err(), "{}", path.display());
+                    continue;
+                }
+            };
+            assert_eq!(whole.info(), lazy.info(), "{}", path.display());
+            assert_eq!(whole.content(), lazy.content(), "{}", path.display());
+            if let Format::Dicom(object) = &lazy.format {
+                partial += usize::from(object.is_partial());
+            }
+            for frame in 0..whole.info().frames.min(4) {
+                let options = Options {
+                    frame,
+                    ..Options::default()
+                };
+                assert!(
+                    whole.load(&options) == lazy.load(&options),
+                    "{} frame {frame}",
+                    path.display()
+                );
+            }
+        }
+        assert!(partial > 10, "{partial} files were left on disk");
+    }
+
+    #[test]
+    fn a_file_that_shrinks_meanwhile_is_truncated() {
+        let fixture = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/media/grey_native.dcm"
+        );
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("shrinks.dcm");
+        std::fs::copy(fixture, &path).expect("a copy");
+        let source = open_with(&path, 0, 300).expect("a source");
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .expect("the file");
+        file.set_len(700).expect("a shorter file");
+        let kind = |error: MediaError| error.kind;
+        let truncated = Some(ErrorKind::Truncated);
+        assert_eq!(source.frame(0).err().map(kind), truncated);
+        assert_eq!(source.content().err().map(kind), truncated);
+    }
+
+    #[test]
+    fn a_frame_that_is_not_there_is_refused() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/grey.jpg");
+        let source = open(Path::new(path)).expect("a source");
+        assert!(matches!(source.frame(0), Ok(Frame::Grey(_))));
+        assert_eq!(
+            source.frame(1).err().map(|e| e.kind),
+            Some(ErrorKind::NotFound)
+        );
+        assert_eq!(source.geometry(0), Geometry::default());
+        assert_eq!(source.overlays(0), []);
+    }
+}

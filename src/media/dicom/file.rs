@@ -38,7 +38,8 @@ impl Meta {
             0
         };
         let mut end = meta_end(bytes, start);
-        if end == bytes.len() && body.is_partial() {
+        // An element's header may be cut where the memory ends.
+        if end + 12 > bytes.len() && body.is_partial() {
             body.fill()?;
             end = meta_end(body.file_head(), start);
         }

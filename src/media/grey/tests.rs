@@ -12,6 +12,7 @@ fn transform(own: Vec<Own>) -> Transform {
         own,
         padding: None,
         inverted: false,
+        real: false,
     }
 }
 
@@ -134,8 +135,8 @@ fn windows_are_chosen_by_number_and_a_missing_one_is_the_first() {
     let list = [(40.0, 400.0), (-600.0, 1500.0)]
         .map(|(center, width)| own(center, width, Function::Linear).expect("a window"));
     let grey = row(Samples::I16(vec![40]), transform(list.to_vec()));
-    let center = |voi| grey.render(voi, false).1.center;
-    assert_eq!([0, 1, 2].map(|n| center(Voi::Own(n))), [40.0, -600.0, 40.0]);
+    let center = |n| grey.render(Voi::Own(n), false).1.center;
+    assert_eq!((center(0), center(1), center(2)), (40.0, -600.0, 40.0));
     let range = Voi::Range {
         center: 7.0,
         width: 3.0,
@@ -145,6 +146,21 @@ fn windows_are_chosen_by_number_and_a_missing_one_is_the_first() {
         (window.center, window.source),
         (7.0, WindowSource::Argument)
     );
+}
+
+/// LINEAR of 0–1 would be a step; real numbers are shown by LINEAR_EXACT (C.11.2.1.3.2).
+#[test]
+fn windows_of_real_numbers_are_exact() {
+    let real = Transform {
+        real: true,
+        ..transform(Vec::new())
+    };
+    let grey = row(Samples::F64(vec![0.0, 0.25, 0.5, 1.0]), real);
+    let unit = Voi::Range {
+        center: 0.5,
+        width: 1.0,
+    };
+    assert_eq!(shown(&grey, unit, false), [0, 64, 128, 255]);
 }
 
 #[test]
