@@ -2,6 +2,7 @@
 
 use fast_image_resize as fr;
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
+use ratatui::layout::Size;
 use ratatui_image::FontSize;
 
 use super::{fault, marks};
@@ -13,11 +14,43 @@ use crate::media::{Area, Frame, MediaError, Overlay, Picture, Pixels, Window};
 /// From this magnification on each pixel of the file is seen as what it is, instead of being smoothed into its neighbours.
 const SQUARES: f64 = 8.0;
 
+/// The pixels to draw with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    /// Pixels of a cell.
+    pub cell: FontSize,
+    /// How many of them each pixel drawn stands for, across and down.
+    pub each: u32,
+}
+
+impl Grid {
+    /// Cells that a picture of so many pixels of the screen touches.
+    fn cells(self, (w, h): (u32, u32)) -> Size {
+        Size::new(
+            w.div_ceil(u32::from(self.cell.width.max(1))) as u16,
+            h.div_ceil(u32::from(self.cell.height.max(1))) as u16,
+        )
+    }
+
+    /// Pixels to draw for so many cells.
+    fn pixels(self, cells: Size) -> (u32, u32) {
+        let side =
+            |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell.max(1))).div_ceil(self.each);
+        (
+            side(cells.width, self.cell.width),
+            side(cells.height, self.cell.height),
+        )
+    }
+}
+
 /// A picture as large as on the screen, without marks.
 #[derive(Clone)]
 pub(super) struct Drawn {
     pub image: DynamicImage,
+    /// In pixels drawn.
     pub place: Place,
+    /// Cells that it touches.
+    pub cells: Size,
     /// Columns and rows of the file.
     pub size: (u32, u32),
     /// The window applied; `None` for colour.
@@ -40,13 +73,20 @@ pub(super) fn draw(
     planes: &[Overlay],
     key: &PreviewKey,
     scene: &Scene,
-    cell: FontSize,
+    grid: Grid,
 ) -> Result<Drawn, MediaError> {
     let size = match frame {
         Frame::Grey(grey) => (grey.width, grey.height),
         Frame::Color(picture) => (picture.width, picture.height),
     };
-    let place = facts::placed(size, key, scene, (cell.width, cell.height));
+    let full = facts::placed(size, key, scene, (grid.cell.width, grid.cell.height));
+    // Fewer pixels cover the same place: nothing jumps when the full picture follows.
+    let place = Place {
+        width: full.width.div_ceil(grid.each),
+        height: full.height.div_ceil(grid.each),
+        scale: full.scale / f64::from(grid.each),
+        ..full
+    };
     let area = whole_pixels(&place.part, size);
     let (mut part, window) = match frame {
         Frame::Grey(grey) => {
@@ -62,6 +102,7 @@ pub(super) fn draw(
     Ok(Drawn {
         image: turned(image, &place),
         place,
+        cells: grid.cells((full.width, full.height)),
         size,
         window,
     })
@@ -188,17 +229,13 @@ fn turned(mut image: DynamicImage, place: &Place) -> DynamicImage {
 }
 
 /// The picture with its marks, on a black ground that fills whole cells: so no protocol stretches it.
-pub(super) fn finish(
-    drawn: &Drawn,
-    key: &PreviewKey,
-    scene: &Scene,
-    cell: FontSize,
-) -> DynamicImage {
+pub(super) fn finish(drawn: &Drawn, key: &PreviewKey, scene: &Scene, grid: Grid) -> DynamicImage {
     let mut image = drawn.image.clone();
-    marks::draw(&mut image, drawn, key, scene, (cell.width, cell.height));
-    let (cell_w, cell_h) = (u32::from(cell.width.max(1)), u32::from(cell.height.max(1)));
+    let cell = |pixels: u16| (u32::from(pixels) / grid.each).max(1) as u16;
+    let cell = (cell(grid.cell.width), cell(grid.cell.height));
+    marks::draw(&mut image, drawn, key, scene, cell);
     let (w, h) = (image.width(), image.height());
-    let (full_w, full_h) = (w.div_ceil(cell_w) * cell_w, h.div_ceil(cell_h) * cell_h);
+    let (full_w, full_h) = grid.pixels(drawn.cells);
     if (full_w, full_h) == (w, h) {
         return image;
     }

@@ -9,6 +9,7 @@ use ratatui_image::protocol::Protocol;
 use ratatui_image::protocol::kitty::Kitty;
 use ratatui_image::{FontSize, Resize};
 
+use super::draw::Grid;
 use super::maker::by_half_blocks;
 use super::{fault, sixel};
 use crate::app::{Graphic, Graphics, PreviewKey, Quality};
@@ -38,30 +39,27 @@ impl Encoder {
         }
     }
 
-    /// Pixels of a cell as a picture of this quality is drawn.
-    pub(super) fn cell(&self, graphics: Graphics, quality: Quality) -> FontSize {
+    /// The pixels that a picture of this quality is drawn with.
+    pub(super) fn grid(&self, graphics: Graphics, quality: Quality) -> Grid {
         if by_half_blocks(graphics, quality) {
-            return HALF_BLOCK;
+            return Grid {
+                cell: HALF_BLOCK,
+                each: 1,
+            };
         }
-        let full = self.picker.font_size();
-        match quality {
-            // Sixels are doubled when they are written.
-            Quality::Half => FontSize::new((full.width / 2).max(1), (full.height / 2).max(1)),
-            Quality::Fast | Quality::Full => full,
+        Grid {
+            cell: self.picker.font_size(),
+            each: if quality == Quality::Half { 2 } else { 1 },
         }
     }
 
-    /// Encodes a picture that fills whole cells.
+    /// Encodes a picture that fills so many cells.
     pub(super) fn encode(
         &mut self,
         image: DynamicImage,
+        size: Size,
         key: &PreviewKey,
     ) -> Result<Graphic, MediaError> {
-        let cell = self.cell(key.graphics, key.quality);
-        let size = Size::new(
-            image.width().div_ceil(u32::from(cell.width.max(1))) as u16,
-            image.height().div_ceil(u32::from(cell.height.max(1))) as u16,
-        );
         if by_half_blocks(key.graphics, key.quality) {
             return plain(&self.half_blocks, image, size);
         }

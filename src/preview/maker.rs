@@ -141,7 +141,7 @@ impl Maker {
             for_series: None,
             ..key.clone()
         };
-        let cell = self.encoder.cell(key.graphics, Quality::Full);
+        let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
         let mut scene = scene(key, source, frame, (cell.width, cell.height));
         scene.series = series;
         let drawn = self.drawn(key, source, frame, &scene)?;
@@ -150,9 +150,9 @@ impl Maker {
             &drawn,
             key,
             &scene,
-            self.encoder.cell(key.graphics, key.quality),
+            self.encoder.grid(key.graphics, key.quality),
         );
-        let graphic = self.encoder.encode(image, key)?;
+        let graphic = self.encoder.encode(image, drawn.cells, key)?;
         let preview = Preview {
             graphic,
             info: source.info().clone(),
@@ -187,8 +187,8 @@ impl Maker {
         } else {
             Vec::new()
         };
-        let cell = self.encoder.cell(key.graphics, key.quality);
-        let drawn = draw::draw(frame, &planes, key, scene, cell)?;
+        let grid = self.encoder.grid(key.graphics, key.quality);
+        let drawn = draw::draw(frame, &planes, key, scene, grid)?;
         self.drawn = Some((bare, drawn.clone()));
         Ok(drawn)
     }

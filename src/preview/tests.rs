@@ -186,9 +186,12 @@ fn drawn(path: &Path, change: impl FnOnce(&mut PreviewKey)) -> DynamicImage {
     let source = crate::media::open(path).unwrap();
     let frame = source.frame(key.frame).unwrap();
     let scene = maker::scene(&key, &source, &frame, (10, 20));
-    let cell = ratatui_image::FontSize::new(10, 20);
-    let drawn = draw::draw(&frame, &[], &key, &scene, cell).unwrap();
-    draw::finish(&drawn, &key, &scene, cell)
+    let grid = draw::Grid {
+        cell: ratatui_image::FontSize::new(10, 20),
+        each: 1,
+    };
+    let drawn = draw::draw(&frame, &[], &key, &scene, grid).unwrap();
+    draw::finish(&drawn, &key, &scene, grid)
 }
 
 /// The four corners in reading order.
@@ -383,19 +386,21 @@ fn each_protocol_draws_in_the_cells_it_was_given() {
         let mut picker = Picker::from_fontsize(ratatui_image::FontSize::new(9, 19));
         picker.set_protocol_type(protocol);
         let mut maker = Maker::new(picker);
-        for quality in [Quality::Fast, Quality::Half, Quality::Full] {
-            for (cols, rows) in [(1, 1), (40, 20), (17, 40)] {
+        for (cols, rows) in [(1, 1), (40, 20), (17, 40), (39, 13)] {
+            let sizes = [Quality::Fast, Quality::Half, Quality::Full].map(|quality| {
                 let mut key = key(&path, cols, rows);
                 (key.graphics, key.quality) = (graphics, quality);
                 key.marks.overlays = true;
                 key.marks.histogram = true;
-                let preview = maker.make(&key, &never).unwrap().unwrap();
-                let (w, h) = preview.graphic.size();
-                assert!(
-                    (1..=cols).contains(&w) && (1..=rows).contains(&h),
-                    "{graphics:?} {quality:?}: {w}×{h} of {cols}×{rows}"
-                );
-            }
+                maker.make(&key, &never).unwrap().unwrap().graphic.size()
+            });
+            assert!(
+                sizes
+                    .iter()
+                    .all(|(w, h)| (1..=cols).contains(w) && (1..=rows).contains(h)),
+                "{graphics:?}: {sizes:?} of {cols}×{rows}"
+            );
+            assert_eq!(sizes[1], sizes[2], "{graphics:?}: nothing jumps at rest");
         }
     }
 }
