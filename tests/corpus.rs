@@ -171,18 +171,17 @@ fn what_the_reference_cannot_decode_is_like_its_original() {
         let sum: f64 = pixels.filter_map(|(x, y)| grey.value(x, y)).sum();
         let ours = sum / f64::from(grey.width) / f64::from(grey.height);
         println!("{}: mean {ours:.2}, original {mean:.2}", row["path"]);
-        assert!(
-            (ours - mean).abs() <= 0.02 * mean.abs().max(10.0),
-            "{}",
-            row["path"]
-        );
+        // Of the one file that is left libjpeg's 12-bit decoder makes 14.37 too, whose original has 13.72: what is
+        // dark rings, and what would be negative is cut off.
+        assert!((ours - mean).abs() <= 1.0, "{}", row["path"]);
         seen += 1;
     }
     // The other one has a codestream whose header is overwritten.
     assert!(seen >= 1);
 }
 
-/// One CT slice under twelve transfer syntaxes, some of which the reference does not decode.
+/// One CT slice under many transfer syntaxes, some of which the reference does not decode. The one of 8 bits is another
+/// picture: its values were scaled before they were coded.
 #[test]
 fn one_slice_looks_the_same_under_every_syntax() {
     let Some(corpus) = corpus() else { return };
@@ -197,11 +196,11 @@ fn one_slice_looks_the_same_under_every_syntax() {
     for entry in std::fs::read_dir(&folder).expect("the folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with("CTImage.dcm_") {
+        if !name.starts_with("CTImage.dcm_") || name.contains("JPEGProcess1Transfer") {
             continue;
         }
         let stats = stats(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!((stats.mean - plain.mean).abs() < 2.0, "{name}: {stats:?}");
+        assert!((stats.mean - plain.mean).abs() < 0.5, "{name}: {stats:?}");
         seen += 1;
     }
     assert!(seen >= 12, "{seen} files");

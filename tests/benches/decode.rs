@@ -1,14 +1,15 @@
 //! How fast files are decoded: `cargo bench --bench decode -- FILE...`, or `tests/oracle/decode_speed.py`, which runs
 //! the reference on the same files.
 //!
-//! One JSON object a file on stdout: decoded bytes of a frame, and the best and the median time of a frame in seconds,
-//! opening included and not. `--frames FILE` decodes and renders all frames of one file, as `--frames all` does, and
+//! One JSON object a file on stdout: decoded bytes of the first frame, and the best times of opening, decoding and
+//! rendering in seconds. `--frames FILE` decodes and renders all frames of one file, as `--frames all` does, and
 //! tells the largest amount of memory that the process had.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use medivision_tui::media::{self, Frame, Source, Voi};
+use medivision_tui::media::{self, Frame, MediaError, Source, Voi};
+use serde_json::{Value, json};
 
 /// Time spent on each file.
 const ENOUGH: Duration = Duration::from_millis(700);
@@ -33,44 +34,37 @@ fn main() {
 }
 
 fn measure(path: &Path) {
-    let (opening, source) = match timed(|| media::open(path)) {
-        (_, Err(error)) => {
-            return println!("{{\"path\": {path:?}, \"error\": {:?}}}", error.message);
-        }
-        (_, Ok(source)) => (times(|| media::open(path).map(drop)), source),
+    let answer = match speed(path) {
+        Ok(answer) => answer,
+        Err(error) => json!({"path": path, "error": error.message}),
     };
-    let frame = match source.frame(0) {
-        Err(error) => return println!("{{\"path\": {path:?}, \"error\": {:?}}}", error.message),
-        Ok(frame) => frame,
-    };
-    let decoding = times(|| source.frame(0).map(drop));
-    let rendering = times(|| Ok::<_, media::MediaError>(drop(frame.render(Voi::Own(0), false))));
-    println!(
-        "{{\"path\": {path:?}, \"bytes\": {}, \"open\": {:e}, \"decode\": {:e}, \"render\": {:e}}}",
-        frame.bytes(),
-        opening.as_secs_f64(),
-        decoding.as_secs_f64(),
-        rendering.as_secs_f64(),
-    );
+    println!("{answer}");
+}
+
+fn speed(path: &Path) -> Result<Value, MediaError> {
+    let source = media::open(path)?;
+    let frame = source.frame(0)?;
+    Ok(json!({
+        "path": path,
+        "bytes": frame.bytes(),
+        "open": times(|| media::open(path)).as_secs_f64(),
+        "decode": times(|| source.frame(0)).as_secs_f64(),
+        "render": times(|| frame.render(Voi::Own(0), false)).as_secs_f64(),
+    }))
 }
 
 /// The best of many runs: on a machine that does other things too, the one that was disturbed least.
-fn times<E>(run: impl Fn() -> Result<(), E>) -> Duration {
+fn times<T>(run: impl Fn() -> T) -> Duration {
     let begun = Instant::now();
     let mut best = Duration::MAX;
     let mut count = 0;
     while count < FEWEST || begun.elapsed() < ENOUGH {
-        let (took, _) = timed(&run);
-        best = best.min(took);
+        let start = Instant::now();
+        std::hint::black_box(run());
+        best = best.min(start.elapsed());
         count += 1;
     }
     best
-}
-
-fn timed<T>(run: impl Fn() -> T) -> (Duration, T) {
-    let begun = Instant::now();
-    let result = run();
-    (begun.elapsed(), result)
 }
 
 fn all_frames(path: &Path) {
@@ -90,15 +84,15 @@ fn all_frames(path: &Path) {
         }
         std::hint::black_box(frame.render(Voi::Own(0), false));
     }
-    println!(
-        "{{\"path\": {path:?}, \"frames\": {}, \"seconds\": {:.3}, \"decoded_mb\": {:.1}, \"opened_mb\": {:.1}, \
-         \"peak_mb\": {:.1}}}",
-        source.info().frames,
-        begun.elapsed().as_secs_f64(),
-        decoded as f64 / 1e6,
-        before,
-        peak(),
-    );
+    let answer = json!({
+        "path": path,
+        "frames": source.info().frames,
+        "seconds": begun.elapsed().as_secs_f64(),
+        "decoded_mb": decoded as f64 / 1e6,
+        "opened_mb": before,
+        "peak_mb": peak(),
+    });
+    println!("{answer}");
 }
 
 /// The most memory that this process had so far, in MB (Linux; 0 elsewhere).
