@@ -15,6 +15,7 @@ mod orient;
 mod png;
 mod read;
 mod sniff;
+mod tags;
 mod text;
 pub mod walk;
 
@@ -24,6 +25,7 @@ use std::path::Path;
 pub use contain::{contain, contained_panic};
 pub use error::{ErrorKind, MediaError};
 pub use sniff::{Sniffed, sniff};
+pub use tags::{TagRow, TagTree, tags};
 pub use text::clean;
 
 /// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.

@@ -4,6 +4,7 @@
 //! Colour goes to RGB without window. The object's own first window or LUT is used; without one the full range of the
 //! frame's modality values, padding excluded.
 
+mod charset;
 mod codec;
 mod color;
 mod dataset;
@@ -13,14 +14,18 @@ mod layout;
 mod lut;
 mod native;
 mod palette;
+mod phi;
 mod rle;
 mod samples;
 mod syntax;
 mod tags;
+mod tree;
+mod values;
 mod voi;
 mod what;
 
 use super::error::MediaError;
+use super::tags::TagTree;
 use super::{DicomInfo, Info, Kind, Options, Picture, Pixels, Window, WindowSource, clean, limits};
 use dataset::DataSet;
 use file::DicomFile;
@@ -63,6 +68,13 @@ pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
     let set = DataSet::parse(&file.body, file.encoding)?;
     let layout = describe(&file, &set)?;
     Ok(info(&file, &set, &layout, None))
+}
+
+/// The tags of a file, the meta group first.
+pub(super) fn tags(bytes: &[u8]) -> Result<TagTree, MediaError> {
+    let file = DicomFile::open(bytes)?;
+    let set = DataSet::parse(&file.body, file.encoding)?;
+    Ok(tree::rows(&file.meta, &set))
 }
 
 /// The shape of the object's pixels; an object without pixels is refused with what it is.

@@ -95,6 +95,11 @@ impl<'a> DataSet<'a> {
         self.elements.iter().find(|e| e.tag == tag)
     }
 
+    /// All of them, in the order of the file.
+    pub(crate) fn elements(&self) -> &[Element<'a>] {
+        &self.elements
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.elements.is_empty()
@@ -195,9 +200,12 @@ impl<'a> DataSet<'a> {
 
     /// The items of a sequence, whichever way its length was written.
     pub(crate) fn items(&self, tag: Tag) -> Items<'_, 'a> {
-        let Some(element) = self.get(tag) else {
-            return Items::Parsed(Vec::new());
-        };
+        self.get(tag)
+            .map_or_else(|| Items::Parsed(Vec::new()), |e| self.items_of(e))
+    }
+
+    /// The items of an element of this set.
+    pub(crate) fn items_of<'s>(&'s self, element: &'s Element<'a>) -> Items<'s, 'a> {
         match &element.value {
             Value::Items(items) => Items::Indexed(items),
             Value::Fragments(_) => Items::Parsed(Vec::new()),

@@ -18,6 +18,8 @@ pub(crate) struct DicomFile<'a> {
     pub encoding: Encoding,
     /// Media Storage SOP Class UID, where the meta group names one.
     pub sop_class: Option<String>,
+    /// The meta group.
+    pub meta: DataSet<'a>,
     /// The data set.
     pub body: Cow<'a, [u8]>,
 }
@@ -54,6 +56,7 @@ impl<'a> DicomFile<'a> {
                 syntax,
                 encoding: syntax.encoding,
                 sop_class,
+                meta,
                 body: Cow::Owned(body),
             });
         }
@@ -62,6 +65,7 @@ impl<'a> DicomFile<'a> {
             syntax,
             encoding: as_written(rest, syntax.encoding),
             sop_class,
+            meta,
             body: Cow::Borrowed(rest),
         })
     }

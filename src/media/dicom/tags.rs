@@ -5,6 +5,7 @@ use super::dataset::Tag;
 pub(crate) const TRANSFER_SYNTAX: Tag = 0x0002_0010;
 pub(crate) const MEDIA_SOP_CLASS: Tag = 0x0002_0002;
 pub(crate) const DIRECTORY_RECORDS: Tag = 0x0004_1220;
+pub(crate) const CHARSET: Tag = 0x0008_0005;
 pub(crate) const SOP_CLASS: Tag = 0x0008_0016;
 pub(crate) const SYNTHETIC_DATA: Tag = 0x0008_001c;
 pub(crate) const MODALITY: Tag = 0x0008_0060;
