@@ -9,11 +9,14 @@ pub(crate) mod files;
 pub(crate) mod folder;
 pub mod keys;
 pub mod layout;
+pub(crate) mod menu;
 pub(crate) mod model;
 pub mod msg;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod results;
+pub(crate) mod shelf;
+pub(crate) mod tags;
 pub mod text;
 
 pub use effect::Effect;
@@ -22,6 +25,8 @@ pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
 pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
+
+use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{Event, Lane};
 use model::{EngineState, REST, Rest, WatchState};
@@ -41,10 +46,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
 /// Takes one message in; what is to be done about it comes back, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
-        Msg::Key(key) => match model.keymap.action(key) {
-            Some(action) => act::act(model, action),
-            None => Vec::new(),
-        },
+        Msg::Key(key) => model.pressed(key),
         Msg::Resized { cols, rows } => model.resized(cols, rows),
         Msg::Graphics(graphics) => {
             model.graphics = Some(graphics);
@@ -77,6 +79,28 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.watch = WatchState::Failed(text::safe_str(&message));
             Vec::new()
         }
+        Msg::Tags {
+            generation,
+            outcome,
+        } => {
+            model.tags_read(generation, outcome);
+            Vec::new()
+        }
+        Msg::Headers {
+            generation,
+            read,
+            complete,
+        } => {
+            model.headers_read(generation, read, complete);
+            Vec::new()
+        }
+        Msg::Directory {
+            generation,
+            outcome,
+        } => {
+            model.directory_read(generation, outcome);
+            Vec::new()
+        }
         files => model.files_said(files),
     };
     effects.extend(model.follow());
@@ -84,6 +108,22 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 impl Model {
+    /// Keys go into a search or choose in a menu; otherwise they mean what they are bound to.
+    fn pressed(&mut self, key: KeyEvent) -> Vec<Effect> {
+        if self.type_in_tags(key) {
+            return Vec::new();
+        }
+        if let KeyCode::Char(letter) = key.code
+            && let Some(effects) = self.choose_in_menu(letter)
+        {
+            return effects;
+        }
+        match self.keymap.action(key) {
+            Some(action) => act::act(self, action),
+            None => Vec::new(),
+        }
+    }
+
     fn resized(&mut self, cols: u16, rows: u16) -> Vec<Effect> {
         if (self.cols, self.rows) != (cols, rows) {
             (self.cols, self.rows) = (cols, rows);
@@ -200,6 +240,10 @@ impl Model {
         let panels = self.panels();
         self.folder
             .fit(panels.list.map_or(1, |area| usize::from(area.height)));
+        let page = self.tag_rows();
+        if let Some(tags) = &mut self.tags {
+            tags.fit(page);
+        }
         let current = self.folder.current().map(|row| row.path.clone());
         if self.rest.path != current {
             self.rest = Rest {

@@ -14,6 +14,7 @@ pub mod limits;
 mod orient;
 mod png;
 mod read;
+mod series;
 mod sniff;
 mod tags;
 mod text;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 pub use contain::{contain, contained_panic};
 pub use error::{ErrorKind, MediaError};
+pub use series::{Header, Member, Series, Study, directory, group, header};
 pub use sniff::{Sniffed, sniff};
 pub use tags::{TagRow, TagTree, tags};
 pub use text::clean;

@@ -30,6 +30,16 @@ pub enum Action {
     Watch,
     Hidden,
     NextPanel,
+    FrameNext,
+    FramePrevious,
+    FrameFirst,
+    FrameLast,
+    Tags,
+    Search,
+    Copy,
+    View,
+    Series,
+    Patient,
     Help,
     Back,
     Suspend,
@@ -71,6 +81,16 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
         &[
             (Action::NextPanel, "next panel"),
             (Action::Hidden, "hidden files"),
+            (Action::FrameNext, "next in the series"),
+            (Action::FramePrevious, "previous there"),
+            (Action::FrameFirst, "first there"),
+            (Action::FrameLast, "last there"),
+            (Action::View, "view menu"),
+            (Action::Tags, "tags of the file"),
+            (Action::Search, "search the tags"),
+            (Action::Copy, "copy path or value"),
+            (Action::Series, "by series"),
+            (Action::Patient, "patient values"),
             (Action::Help, "this help"),
             (Action::Back, "back"),
             (Action::Suspend, "to the shell"),
@@ -317,7 +337,7 @@ mod tests {
             Some(Action::Quit)
         );
         assert_eq!(
-            keymap.action(press(KeyCode::Char('y'), KeyModifiers::NONE)),
+            keymap.action(press(KeyCode::Char('&'), KeyModifiers::NONE)),
             None
         );
         let bindings = keymap

@@ -11,6 +11,8 @@ use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
 use super::results::{FileState, Results};
+use super::shelf::{Headers, Shelf};
+use super::tags::Tags;
 use super::text;
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
@@ -33,6 +35,8 @@ pub struct Setup {
     pub theme: Theme,
     /// Which key does what.
     pub keymap: Keymap,
+    /// Values that identify the patient are shown (`--show-phi`).
+    pub show_phi: bool,
 }
 
 /// How much colour the screen may use.
@@ -148,6 +152,15 @@ pub struct Model {
     pub(crate) popup: Option<Popup>,
     pub(crate) popup_scroll: usize,
     pub(crate) report: Option<Report>,
+    /// The tags, while they are open.
+    pub(crate) tags: Option<Tags>,
+    /// The tag that the cursor was on when they were closed.
+    pub(crate) last_tag: Option<String>,
+    pub(crate) show_phi: bool,
+    /// Folders are shown by study and series.
+    pub(crate) by_series: bool,
+    pub(crate) shelf: Option<Shelf>,
+    pub(crate) headers: Headers,
     generation: u64,
 }
 
@@ -182,6 +195,12 @@ impl Model {
             popup: None,
             popup_scroll: 0,
             report: None,
+            tags: None,
+            last_tag: None,
+            show_phi: setup.show_phi,
+            by_series: false,
+            shelf: None,
+            headers: Headers::default(),
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -207,6 +226,9 @@ impl Model {
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
+        if self.headers_awaited().is_some() {
+            return true;
+        }
         match self.engine {
             EngineState::Loading => true,
             EngineState::Ready { .. } => self.queued() > 0,
@@ -246,14 +268,11 @@ impl Model {
             .panels()
             .preview
             .filter(|a| a.width > 0 && a.height > 0)?;
-        let row = self
-            .folder
-            .current()
-            .filter(|row| row.kind == super::EntryKind::File)?;
+        let (path, stamp) = self.file_in_sight()?;
         let at_once = self.rest.rested || graphics == Graphics::Halfblocks;
         Some(PreviewKey {
-            path: row.path.clone(),
-            stamp: row.stamp,
+            path,
+            stamp,
             frame: 0,
             cols: area.width,
             rows: area.height,
@@ -302,7 +321,12 @@ impl Model {
     /// The folder on screen has nothing to show, and why; `None` when it has rows.
     pub(crate) fn nothing_to_list(&self) -> Option<String> {
         if let Reading::Failed(message) = &self.folder.reading {
-            return Some(format!("This folder cannot be read.\n{message}"));
+            let what = if self.shelf_here().is_some() {
+                "DICOMDIR"
+            } else {
+                "folder"
+            };
+            return Some(format!("This {what} cannot be read.\n{message}"));
         }
         if !self.folder.is_empty() {
             return None;

@@ -29,6 +29,17 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, MediaError> {
     Ok(bytes)
 }
 
+/// The first `size` bytes of a regular file, or all of them, and its length.
+pub(super) fn beginning(path: &Path, size: u64) -> Result<(Vec<u8>, u64), MediaError> {
+    let file = open(path)?;
+    let length = file.metadata().map_err(|e| io(&e))?.len();
+    let mut bytes = Vec::new();
+    file.take(size.min(MAX_BYTES))
+        .read_to_end(&mut bytes)
+        .map_err(|e| io(&e))?;
+    Ok((bytes, length))
+}
+
 /// Opens without waiting: a FIFO without a writer would block an ordinary open for ever.
 fn open(path: &Path) -> Result<File, MediaError> {
     let kind = std::fs::metadata(path).map_err(|e| io(&e))?.file_type();

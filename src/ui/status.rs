@@ -48,6 +48,8 @@ type Part = (u8, Span<'static>);
 /// What fits of engine, queue and watch.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
+    all.extend(patient(model, looks));
+    all.extend(headers(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
     let total = |parts: &[Part]| -> usize {
@@ -90,6 +92,18 @@ fn engine(model: &Model, looks: Looks) -> Vec<Part> {
     }
 }
 
+/// As long as values that identify the patient are shown, that is said.
+fn patient(model: &Model, looks: Looks) -> Option<Part> {
+    let said = || Span::styled("patient values shown", looks.doubt());
+    model.show_phi.then(|| (0, said()))
+}
+
+fn headers(model: &Model) -> Option<Part> {
+    let (waiting, all) = model.headers_awaited()?;
+    let text = format!("{} reading headers {}/{all}", spinner(model), all - waiting);
+    Some((1, Span::styled(text, Looks::text())))
+}
+
 fn queue(model: &Model) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
@@ -126,6 +140,13 @@ fn hints(model: &Model, room: usize) -> String {
         || matches!(model.watch, WatchState::Failed(_));
     let hints: &[(Action, &str)] = if model.popup.is_some() {
         &[(Action::Back, "back")]
+    } else if model.tags.is_some() {
+        &[
+            (Action::Back, "back"),
+            (Action::Search, "search"),
+            (Action::Copy, "copy"),
+            (Action::Patient, "patient"),
+        ]
     } else if failed {
         &[(Action::Why, "why"), (Action::Help, "help")]
     } else {

@@ -100,6 +100,23 @@ impl<'a> DataSet<'a> {
         &self.elements
     }
 
+    /// The bytes of its first element.
+    pub(crate) fn first_value(&self) -> Option<&'a [u8]> {
+        match self.elements.first()?.value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A 32-bit offset (UL); zero where there is none.
+    pub(crate) fn offset(&self, tag: Tag) -> u32 {
+        match self.bytes(tag) {
+            Some(&[a, b, c, d]) if self.big_endian() => u32::from_be_bytes([a, b, c, d]),
+            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+            _ => 0,
+        }
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.elements.is_empty()

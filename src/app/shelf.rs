@@ -1,0 +1,583 @@
+//! Files by study and series: those of a folder, by their headers, and those that a DICOMDIR refers to.
+//!
+//! A shelf lies over its base, the folder or the DICOMDIR. Its upper level is the base itself: a row a study, a row a
+//! series below each. The files of a series are a level of their own, whose path is one that no file can have.
+
+pub(crate) mod aggregate;
+mod details;
+mod labels;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::entry::{EntryKind, Found, Stamp};
+use super::folder::{Reading, Row, Stands};
+use super::keys::Action;
+use super::model::Model;
+use super::msg::{Msg, Severity};
+use super::{Effect, text};
+use crate::media::{Header, MediaError, Member, Series, Study, group};
+
+/// Begins the last part of a series' path; no name of a file holds it.
+const MARK: u8 = 0;
+/// Headers kept, at most: about a hundred megabytes.
+const MOST_HEADERS: usize = 200_000;
+
+/// What is grouped.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Base {
+    /// The files of a folder, as far as they are known.
+    Folder(BTreeMap<PathBuf, Stamp>),
+    /// The files that a DICOMDIR refers to.
+    Directory(Vec<Member>),
+}
+
+/// Files in groups.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Shelf {
+    /// The folder, or the DICOMDIR.
+    pub path: PathBuf,
+    base: Base,
+    pub studies: Vec<Study>,
+    /// Studies whose series are hidden, by UID.
+    folded: HashSet<String>,
+    /// Where in each series the user is, by the path that stands for it.
+    positions: HashMap<PathBuf, usize>,
+    /// Of the request that is answered last.
+    generation: u64,
+    /// Headers that are awaited, of how many.
+    pub waiting: (usize, usize),
+}
+
+/// Headers by file, with the stamp of the content they were read from; `None` of what has none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Headers(HashMap<PathBuf, (Stamp, Option<Arc<Header>>)>);
+
+impl Headers {
+    fn get(&self, path: &Path, stamp: Stamp) -> Option<Option<&Arc<Header>>> {
+        let (known, header) = self.0.get(path)?;
+        (*known == stamp).then_some(header.as_ref())
+    }
+
+    fn insert(&mut self, found: Found, header: Option<Arc<Header>>) {
+        if self.0.len() >= MOST_HEADERS {
+            self.0.clear();
+        }
+        self.0.insert(found.path, (found.stamp, header));
+    }
+}
+
+impl Shelf {
+    fn new(path: PathBuf, base: Base, generation: u64) -> Self {
+        Self {
+            path,
+            base,
+            studies: Vec::new(),
+            folded: HashSet::new(),
+            positions: HashMap::new(),
+            generation,
+            waiting: (0, 0),
+        }
+    }
+
+    /// The series at the indices of its study and its own.
+    pub(crate) fn series(&self, study: usize, series: usize) -> Option<&Series> {
+        self.studies.get(study)?.series.get(series)
+    }
+
+    /// The series whose files a path stands for.
+    fn series_at(&self, path: &Path) -> Option<(usize, usize)> {
+        let all = self.studies.iter().enumerate();
+        let mut all = all.flat_map(|(s, study)| (0..study.series.len()).map(move |n| (s, n)));
+        all.find(|(s, n)| self.series_path(*s, *n).as_deref() == Some(path))
+    }
+
+    /// The path that stands for a series.
+    fn series_path(&self, study: usize, series: usize) -> Option<PathBuf> {
+        let uids = (
+            &self.studies.get(study)?.uid,
+            &self.series(study, series)?.uid,
+        );
+        let name = format!("{} {}", uids.0, uids.1).replace('/', "_");
+        let mut bytes = vec![MARK];
+        bytes.extend(name.as_bytes());
+        Some(self.path.join(OsStr::from_bytes(&bytes)))
+    }
+
+    fn study_path(&self, study: usize) -> PathBuf {
+        let uid = self.studies[study].uid.replace('/', "_");
+        let mut bytes = vec![MARK, MARK];
+        bytes.extend(uid.as_bytes());
+        self.path.join(OsStr::from_bytes(&bytes))
+    }
+
+    /// Where the user is in the series of a row: in its middle to begin with.
+    fn position(&self, row: &Row, count: usize) -> usize {
+        let known = self.positions.get(&row.path).copied();
+        known.unwrap_or(count / 2).min(count.saturating_sub(1))
+    }
+}
+
+/// The base of a path that stands for a series.
+pub(super) fn base_of(path: &Path) -> Option<&Path> {
+    let name = path.file_name()?.as_bytes();
+    name.starts_with(&[MARK]).then(|| path.parent())?
+}
+
+impl Model {
+    /// The shelf that lies over what is on screen.
+    pub(crate) fn shelf_here(&self) -> Option<&Shelf> {
+        let dir = &self.folder.dir;
+        let fits =
+            |shelf: &&Shelf| shelf.path == *dir || base_of(dir) == Some(shelf.path.as_path());
+        self.shelf.as_ref().filter(fits)
+    }
+
+    /// Folder view or study and series view.
+    pub(super) fn toggle_series(&mut self) -> Vec<Effect> {
+        if matches!(
+            self.shelf_here(),
+            Some(Shelf {
+                base: Base::Directory(_),
+                ..
+            })
+        ) {
+            self.say(
+                Severity::Info,
+                "a DICOMDIR is always shown by study and series",
+            );
+            return Vec::new();
+        }
+        self.by_series = !self.by_series;
+        if self.by_series {
+            return self.shelve();
+        }
+        let inside = base_of(&self.folder.dir).map(Path::to_owned);
+        self.shelf = None;
+        self.folder.arrange(None);
+        let wish = self.folder.current().map(|row| row.path.clone());
+        inside.map_or_else(Vec::new, |base| self.open(base, wish))
+    }
+
+    /// Begins to group the files of the folder on screen, as far as they are listed.
+    pub(super) fn shelve(&mut self) -> Vec<Effect> {
+        if !self.by_series || base_of(&self.folder.dir).is_some() {
+            return Vec::new();
+        }
+        let files = self
+            .folder
+            .visible_entries()
+            .filter(|row| row.kind == EntryKind::File);
+        let files = files.map(|row| (row.path.clone(), row.stamp)).collect();
+        let dir = self.folder.dir.clone();
+        let old = self.shelf.take().filter(|shelf| shelf.path == dir);
+        let mut shelf = Shelf::new(dir, Base::Folder(files), 0);
+        if let Some(old) = old {
+            // Rows stay as they are until the headers are there.
+            (shelf.folded, shelf.positions, shelf.studies) =
+                (old.folded, old.positions, old.studies);
+        }
+        self.shelf = Some(shelf);
+        self.read_headers()
+    }
+
+    /// Asks for the headers that are not known yet; groups when there are none.
+    fn read_headers(&mut self) -> Vec<Effect> {
+        let generation = self.next_generation();
+        let Some(Shelf {
+            base: Base::Folder(files),
+            ..
+        }) = &self.shelf
+        else {
+            return Vec::new();
+        };
+        let unknown =
+            |(path, stamp): &(&PathBuf, &Stamp)| self.headers.get(path, **stamp).is_none();
+        let unknown: Vec<Found> = files
+            .iter()
+            .filter(unknown)
+            .map(|(path, stamp)| Found {
+                path: path.clone(),
+                stamp: *stamp,
+            })
+            .collect();
+        if let Some(shelf) = &mut self.shelf {
+            shelf.generation = generation;
+            shelf.waiting = (unknown.len(), unknown.len());
+        }
+        if unknown.is_empty() {
+            self.regroup();
+            return Vec::new();
+        }
+        vec![Effect::Headers {
+            files: unknown,
+            generation,
+        }]
+    }
+
+    pub(super) fn headers_read(
+        &mut self,
+        generation: u64,
+        read: Vec<(Found, Option<Header>)>,
+        complete: bool,
+    ) {
+        let count = read.len();
+        for (found, header) in read {
+            self.headers.insert(found, header.map(Arc::new));
+        }
+        let Some(shelf) = self
+            .shelf
+            .as_mut()
+            .filter(|shelf| shelf.generation == generation)
+        else {
+            return;
+        };
+        shelf.waiting.0 = shelf.waiting.0.saturating_sub(count);
+        if complete {
+            shelf.waiting = (0, 0);
+            self.regroup();
+        }
+    }
+
+    /// Listens to what is said of files, for those of the shelf's folder.
+    pub(super) fn shelf_hears(&mut self, msg: &Msg) -> bool {
+        let current = matches!(msg, Msg::Listed { dir, generation, complete: true, .. } if self.folder.generation == *generation && self.folder.dir == *dir);
+        if current {
+            return true;
+        }
+        let Some(Shelf {
+            path: base,
+            base: Base::Folder(files),
+            ..
+        }) = &mut self.shelf
+        else {
+            return false;
+        };
+        let here = |path: &Path| path.parent() == Some(base.as_path());
+        match msg {
+            Msg::Appeared { entry, .. } if entry.kind == EntryKind::File && here(&entry.path) => {
+                files.insert(entry.path.clone(), entry.stamp) != Some(entry.stamp)
+            }
+            Msg::Modified { path, stamp, .. } if here(path) => {
+                files.insert(path.clone(), *stamp) != Some(*stamp)
+            }
+            Msg::Removed { path } => files.remove(path).is_some(),
+            Msg::Renamed { from, to } => {
+                let gone = files.remove(from).is_some();
+                let come = to.kind == EntryKind::File && here(&to.path);
+                if come {
+                    files.insert(to.path.clone(), to.stamp);
+                }
+                gone || come
+            }
+            _ => false,
+        }
+    }
+
+    /// After [`Self::shelf_hears`] said so: the shelf is brought up to date.
+    pub(super) fn shelf_follows(&mut self) -> Vec<Effect> {
+        if self.shelf_here().is_some() && base_of(&self.folder.dir).is_some() {
+            return self.read_headers();
+        }
+        self.shelve()
+    }
+
+    /// Groups anew what the shelf holds.
+    fn regroup(&mut self) {
+        let Some(shelf) = &mut self.shelf else { return };
+        let members = match &shelf.base {
+            Base::Directory(members) => members.clone(),
+            Base::Folder(files) => {
+                let member = |(path, stamp): (&PathBuf, &Stamp)| {
+                    let header = self.headers.get(path, *stamp)??;
+                    (!header.series.is_empty()).then(|| Member {
+                        path: path.clone(),
+                        present: true,
+                        header: Arc::clone(header),
+                    })
+                };
+                files.iter().filter_map(member).collect()
+            }
+        };
+        shelf.studies = group(members);
+        self.arrange();
+    }
+
+    /// Puts the rows of the shelf on screen.
+    pub(super) fn arrange(&mut self) {
+        let Some(shelf) = self.shelf_here() else {
+            return;
+        };
+        let rows = if shelf.path == self.folder.dir {
+            if shelf.waiting.0 > 0 && shelf.studies.is_empty() {
+                return;
+            }
+            self.upper_rows(shelf)
+        } else {
+            let Some((study, series)) = shelf.series_at(&self.folder.dir) else {
+                self.folder.reading = Reading::Failed("Its files are gone.".to_owned());
+                self.folder.arrange(Some(Vec::new()));
+                return;
+            };
+            let series = shelf.series(study, series);
+            series.map_or_else(Vec::new, |series| self.member_rows(shelf, series))
+        };
+        self.folder.arrange(Some(rows));
+    }
+
+    /// Folders, studies with their series, and what belongs to none.
+    fn upper_rows(&self, shelf: &Shelf) -> Vec<Row> {
+        let grouped: HashSet<&Path> = shelf
+            .studies
+            .iter()
+            .flat_map(|study| &study.series)
+            .flat_map(|series| &series.members)
+            .map(|member| member.path.as_path())
+            .collect();
+        let (mut rows, loose): (Vec<Row>, Vec<Row>) = self
+            .folder
+            .visible_entries()
+            .filter(|row| !grouped.contains(row.path.as_path()))
+            .cloned()
+            .partition(|row| row.kind == EntryKind::Folder);
+        for (s, study) in shelf.studies.iter().enumerate() {
+            let folded = shelf.folded.contains(&study.uid);
+            rows.push(Row {
+                path: shelf.study_path(s),
+                shown: labels::study(study, s, folded, self.show_phi),
+                kind: EntryKind::Folder,
+                stamp: Stamp::default(),
+                stands: Stands::Study(s),
+            });
+            if folded {
+                continue;
+            }
+            let series = study.series.iter().enumerate();
+            rows.extend(series.filter_map(|(n, series)| {
+                Some(Row {
+                    path: shelf.series_path(s, n)?,
+                    shown: labels::series(series, self.show_phi),
+                    kind: EntryKind::Folder,
+                    stamp: Stamp::default(),
+                    stands: Stands::Series(s, n),
+                })
+            }));
+        }
+        rows.extend(loose);
+        rows
+    }
+
+    fn member_rows(&self, shelf: &Shelf, series: &Series) -> Vec<Row> {
+        let row = |member: &Member| Row {
+            shown: labels::member(member),
+            kind: EntryKind::File,
+            stamp: self.stamp_of(shelf, &member.path),
+            stands: if member.present {
+                Stands::Itself
+            } else {
+                Stands::Missing
+            },
+            path: member.path.clone(),
+        };
+        series.members.iter().map(row).collect()
+    }
+
+    fn stamp_of(&self, shelf: &Shelf, path: &Path) -> Stamp {
+        match &shelf.base {
+            Base::Folder(files) => files.get(path).copied().unwrap_or_default(),
+            Base::Directory(_) => self.results.stamp(path).unwrap_or_default(),
+        }
+    }
+
+    /// Into a DICOMDIR, a study or a series; `None`: the row is none of these.
+    pub(super) fn enter_shelf(&mut self) -> Option<Vec<Effect>> {
+        let row = self.folder.current()?;
+        let (path, stands) = (row.path.clone(), row.stands);
+        match stands {
+            Stands::Study(study) => {
+                let shelf = self.shelf.as_mut()?;
+                let uid = shelf.studies.get(study)?.uid.clone();
+                if !shelf.folded.remove(&uid) {
+                    shelf.folded.insert(uid);
+                }
+                self.arrange();
+                Some(Vec::new())
+            }
+            Stands::Series(..) => Some(self.open(path, None)),
+            Stands::Itself if row.kind == EntryKind::File && self.is_directory(&path) => {
+                Some(self.open(path, None))
+            }
+            Stands::Itself | Stands::Missing => None,
+        }
+    }
+
+    /// A file that is called as an index is (PS3.10 8.6), or was found to be one.
+    pub(crate) fn is_directory(&self, path: &Path) -> bool {
+        let name = path.file_name().map(OsStr::to_ascii_lowercase);
+        let called = name.is_some_and(|name| name.to_string_lossy().contains("dicomdir"));
+        called || self.results.is_index(path)
+    }
+
+    /// Opens a place that is no folder: a series, or a DICOMDIR. `None`: it is a folder.
+    pub(super) fn open_shelf(&mut self, place: &Path) -> Option<Vec<Effect>> {
+        let base = base_of(place);
+        let known = self.shelf.as_ref().is_some_and(|shelf| {
+            let indexed = matches!(shelf.base, Base::Directory(_));
+            Some(shelf.path.as_path()) == base || (indexed && shelf.path == place)
+        });
+        if known {
+            self.folder.reading = Reading::Complete;
+            self.arrange();
+            return Some(Vec::new());
+        }
+        if base.is_some() || !self.is_directory(place) {
+            return None;
+        }
+        let generation = self.folder.generation;
+        self.shelf = Some(Shelf::new(
+            place.to_owned(),
+            Base::Directory(Vec::new()),
+            generation,
+        ));
+        Some(vec![Effect::Directory {
+            path: place.to_owned(),
+            generation,
+        }])
+    }
+
+    pub(super) fn directory_read(
+        &mut self,
+        generation: u64,
+        outcome: Result<Vec<Member>, MediaError>,
+    ) {
+        let Some(shelf) = self
+            .shelf
+            .as_mut()
+            .filter(|shelf| shelf.generation == generation)
+        else {
+            return;
+        };
+        match outcome {
+            Ok(members) => {
+                shelf.base = Base::Directory(members);
+                self.folder.reading = Reading::Complete;
+                self.regroup();
+            }
+            Err(error) => self.folder.reading = Reading::Failed(text::safe_str(&error.message)),
+        }
+    }
+
+    /// The files that a row of a study or series stands for.
+    pub(crate) fn stack_of(&self, row: &Row) -> Vec<&Member> {
+        let Some(shelf) = self.shelf_here() else {
+            return Vec::new();
+        };
+        let all: &[Series] = match row.stands {
+            Stands::Study(study) => shelf.studies.get(study).map_or(&[], |study| &study.series),
+            Stands::Series(study, series) => shelf
+                .series(study, series)
+                .map_or(&[], std::slice::from_ref),
+            Stands::Itself | Stands::Missing => &[],
+        };
+        all.iter().flat_map(|series| &series.members).collect()
+    }
+
+    /// Where in the stack of the series under the cursor the user is, from 0, and how many files it has.
+    pub(crate) fn place_in_stack(&self) -> Option<(usize, usize)> {
+        let row = self.folder.current()?;
+        let Stands::Series(study, series) = row.stands else {
+            return None;
+        };
+        let shelf = self.shelf_here()?;
+        let count = shelf.series(study, series)?.members.len();
+        Some((shelf.position(row, count), count))
+    }
+
+    /// Scrolls the stack of the series under the cursor; false when there is none.
+    pub(super) fn scroll_stack(&mut self, action: Action) -> bool {
+        let Some((at, count)) = self.place_in_stack() else {
+            return false;
+        };
+        let last = count.saturating_sub(1);
+        let to = match action {
+            Action::FrameNext => (at + 1).min(last),
+            Action::FramePrevious => at.saturating_sub(1),
+            Action::FrameFirst => 0,
+            Action::FrameLast => last,
+            _ => return false,
+        };
+        let path = self.folder.current().map(|row| row.path.clone());
+        if let (Some(shelf), Some(path)) = (&mut self.shelf, path) {
+            shelf.positions.insert(path, to);
+        }
+        true
+    }
+
+    /// The file of the series in `row` that is in sight.
+    pub(super) fn member_in_sight(&self, row: &Row) -> Option<(PathBuf, Stamp)> {
+        let Stands::Series(study, series) = row.stands else {
+            return None;
+        };
+        let shelf = self.shelf_here()?;
+        let series = shelf.series(study, series)?;
+        let at = shelf.position(row, series.members.len());
+        let member = series.members.get(at).filter(|member| member.present)?;
+        Some((member.path.clone(), self.stamp_of(shelf, &member.path)))
+    }
+
+    /// Headers that are awaited, of how many.
+    pub(crate) fn headers_awaited(&self) -> Option<(usize, usize)> {
+        let shelf = self.shelf_here()?;
+        (shelf.waiting.0 > 0).then_some(shelf.waiting)
+    }
+
+    /// The files that a row of a study or series stands for, to be classified.
+    pub(super) fn found_in(&self, row: &Row) -> Vec<Found> {
+        self.as_found(self.stack_of(row))
+    }
+
+    /// All files on screen that no folder holds together: those of a series, or of a DICOMDIR.
+    pub(super) fn found_on_shelf(&self) -> Option<Vec<Found>> {
+        let shelf = self.shelf_here()?;
+        let members = match shelf.series_at(&self.folder.dir) {
+            Some((study, series)) => shelf.series(study, series)?.members.iter().collect(),
+            None => match &shelf.base {
+                Base::Directory(members) => members.iter().collect(),
+                Base::Folder(_) => return None,
+            },
+        };
+        Some(self.as_found(members))
+    }
+
+    fn as_found(&self, members: Vec<&Member>) -> Vec<Found> {
+        let Some(shelf) = self.shelf_here() else {
+            return Vec::new();
+        };
+        let found = |member: &Member| Found {
+            stamp: self.stamp_of(shelf, &member.path),
+            path: member.path.clone(),
+        };
+        members
+            .into_iter()
+            .filter(|member| member.present)
+            .map(found)
+            .collect()
+    }
+
+    /// What is on screen, for its title: the base, and the series.
+    pub(crate) fn show_place(&self) -> String {
+        let dir = &self.folder.dir;
+        let Some(base) = base_of(dir) else {
+            return self.show_path(dir);
+        };
+        let series = self.shelf_here().and_then(|shelf| {
+            let (study, series) = shelf.series_at(dir)?;
+            shelf.series(study, series)
+        });
+        let label = series.map_or_else(String::new, |series| labels::series(series, self.show_phi));
+        format!("{} › {}", self.show_path(base), label.trim())
+    }
+}
