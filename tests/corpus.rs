@@ -9,20 +9,24 @@ use std::process::Command;
 
 use medivision_tui::media::{self, ErrorKind, Loaded, MediaError, Options, Pixels, walk};
 
-/// Files of which the reference makes something else than the object asks for, with the reason.
+/// Files of which the reference makes something else than the object asks for, by what the corpus' README says of
+/// them; what this program makes of them is printed, and judged by tests of its own.
 const DISTRUSTED: &[&str] = &[
+    // Signed in the attributes, unsigned in the stream or the other way round.
     "J2K_pixelrep_mismatch",
     "TOSHIBA_J2K_SIZ",
     "693_J2K",
+    // Says RGB, holds YCbCr.
     "SC_rgb_jpeg_lossy_gdcm",
     "JPEGLossless_1s_1f_i_16_16_bad",
     "GH340",
+    // Enhanced multi-frame: the windows are in functional groups, which the reference does not look into.
     "emri_small",
     "6_1.dcm",
+    // Segmentations, doses and parametric maps.
     "liver",
     "rtdose",
     "parametric_map",
-    "dcmqi_segmentations",
 ];
 
 fn corpus() -> Option<PathBuf> {
@@ -107,19 +111,27 @@ fn dicom_is_shown_as_the_reference_shows_it() {
     let mut table: BTreeMap<String, Tally> = BTreeMap::new();
     let mut regressions = Vec::new();
     for row in rows(&corpus.join("dicom_expected.csv")) {
-        let trusted =
-            !DISTRUSTED.iter().any(|name| row["path"].contains(name)) && row["ts_guess"].is_empty();
-        if row["decode"] != "ok" || !trusted {
+        if row["decode"] != "ok" {
+            continue;
+        }
+        let wrong = match media::load(&corpus.join(&row["path"]), &Options::default()) {
+            Ok(loaded) => complaint(&row, &loaded),
+            Err(error) => Some(format!("{:?}: {error}", error.kind)),
+        };
+        let distrusted =
+            DISTRUSTED.iter().any(|name| row["path"].contains(name)) || !row["ts_guess"].is_empty();
+        if distrusted {
+            println!(
+                "not judged: {}: {}",
+                row["path"],
+                wrong.as_deref().unwrap_or("alike")
+            );
             continue;
         }
         let tally = table
             .entry(format!("{} {}", row["ts_uid"], row["ts_name"]))
             .or_default();
         tally.total += 1;
-        let wrong = match media::load(&corpus.join(&row["path"]), &Options::default()) {
-            Ok(loaded) => complaint(&row, &loaded),
-            Err(error) => Some(format!("{:?}: {error}", error.kind)),
-        };
         match wrong {
             None => tally.passed += 1,
             Some(wrong) => {

@@ -9,7 +9,7 @@ use super::popup::Popup;
 pub(crate) const ENTRIES: [(char, &str, Action); 3] = [
     ('t', "tags of the file", Action::Tags),
     ('s', "by study and series", Action::Series),
-    ('p', "patient values", Action::Patient),
+    ('p', "show patient values", Action::Patient),
 ];
 
 /// Whether what an entry switches is on.

@@ -496,6 +496,21 @@ impl Model {
         Some((shelf.position(row, count), count))
     }
 
+    /// What the picture of a study or series is called; `None` on other rows.
+    pub(crate) fn show_stack(&self) -> Option<String> {
+        let row = self.folder.current()?;
+        let shelf = self.shelf_here()?;
+        match row.stands {
+            Stands::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
+            Stands::Series(study, series) => {
+                let name = labels::series_name(shelf.series(study, series)?, self.show_phi);
+                let (at, count) = self.place_in_stack()?;
+                Some(format!("{name} · {}/{count}", at + 1))
+            }
+            Stands::Itself | Stands::Missing => None,
+        }
+    }
+
     /// Scrolls the stack of the series under the cursor; false when there is none.
     pub(super) fn scroll_stack(&mut self, action: Action) -> bool {
         let Some((at, count)) = self.place_in_stack() else {
@@ -577,7 +592,8 @@ impl Model {
             let (study, series) = shelf.series_at(dir)?;
             shelf.series(study, series)
         });
-        let label = series.map_or_else(String::new, |series| labels::series(series, self.show_phi));
-        format!("{} › {}", self.show_path(base), label.trim())
+        let name = |series| labels::series_name(series, self.show_phi);
+        let name = series.map_or_else(String::new, name);
+        format!("{} › {name}", self.show_path(base))
     }
 }

@@ -80,9 +80,10 @@ pub fn header(path: &Path) -> Option<Header> {
 
 /// The files that a DICOMDIR refers to, those that are missing among them.
 pub fn directory(path: &Path) -> Result<Vec<Member>, MediaError> {
-    let bytes = read::file(path)?;
+    let (file, length) = read::open(path)?;
+    let bytes = read::range(&file, 0..length)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    contain("DICOM", || dicom::members(&bytes, folder))
+    contain("DICOM", || dicom::members(bytes, folder))
 }
 
 /// Groups files by study and series, and puts each series in order: along the normal of its sections, where all have

@@ -3,8 +3,14 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use super::dicom::{self, Body};
 use super::error::{ErrorKind, MediaError};
-use super::{Sniffed, clean, contain, dicom, jpeg, png, read, sniff};
+use super::{Sniffed, clean, contain, jpeg, png, read, sniff};
+
+/// Of a DICOM file larger than this, only what stands before its pixels is read.
+const WHOLE: u64 = 64 << 20;
+/// Bytes read first.
+const HEAD: u64 = 1 << 20;
 
 /// The tags of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +46,17 @@ pub struct TagRow {
 
 /// Reads the tags of a file. What holds no tags, though it is a picture, has an empty tree.
 pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
-    let bytes = read::file(path)?;
-    match sniff(&bytes) {
-        Sniffed::Dicom => contain("DICOM", || dicom::tags(&bytes)),
+    let (file, length) = read::open(path)?;
+    let mut bytes = read::range(&file, 0..HEAD.min(length))?;
+    let kind = sniff(&bytes);
+    if kind == Sniffed::Dicom && length > WHOLE {
+        return contain("DICOM", || dicom::tree(Body::partly(file, length, bytes)));
+    }
+    if length > HEAD {
+        bytes = read::range(&file, 0..length)?;
+    }
+    match kind {
+        Sniffed::Dicom => contain("DICOM", || dicom::tree(Body::whole(bytes))),
         Sniffed::Jpeg => contain("JPEG", || Ok(exif(&bytes, jpeg::comments(&bytes)))),
         Sniffed::Png => contain("PNG", || Ok(exif(&bytes, png::texts(&bytes)))),
         Sniffed::Other(format) => Err(MediaError::new(

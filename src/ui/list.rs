@@ -130,8 +130,14 @@ fn spans(
     };
     let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
     let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
+    let name = if file.stands == Stands::Itself {
+        pad(&shown, name_width)
+    } else {
+        // Numbers and marks stand at the beginning.
+        pad(&cut_end(&shown, name_width), name_width)
+    };
     spans.extend(name_spans(
-        &pad(&shown, name_width),
+        &name,
         name_style(model, file, under_cursor, looks),
     ));
     spans.extend(match (file.kind, state) {
@@ -247,7 +253,7 @@ fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'
         let text = match (sum.queued, sum.rejected) {
             (0, 0) => String::new(),
             (0, _) => "rejected".to_owned(),
-            (queued, _) => format!("{} of {}", sum.files - queued, sum.files),
+            (queued, _) => format!("{} of {}", sum.answered(), sum.answered() + queued),
         };
         return words(&text, columns, looks.dim());
     };

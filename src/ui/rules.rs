@@ -122,10 +122,9 @@ fn list_title(model: &Model) -> (String, String) {
 /// Which picture is on screen; while it is not yet the one under the cursor, it says so.
 fn preview_title(model: &Model) -> (String, String) {
     let current = model.folder.current();
-    let name = match (current, model.place_in_stack()) {
-        (Some(row), Some((at, count))) => format!("{} · {}/{count}", row.shown.trim(), at + 1),
-        (row, _) => row.map_or_else(String::new, |row| row.shown.clone()),
-    };
+    let name = model
+        .show_stack()
+        .unwrap_or_else(|| current.map_or_else(String::new, |row| row.shown.clone()));
     let Some(shown) = &model.shown else {
         let folder = current
             .is_some_and(|row| row.kind == EntryKind::Folder && row.stands == Stands::Itself);

@@ -153,12 +153,17 @@ fn copied(effects: &[Effect]) -> Option<&str> {
     })
 }
 
+/// The row of the list that holds a text.
+fn line_of<'s>(screen: &'s str, text: &str) -> &'s str {
+    let mut lines = screen.lines().skip(1);
+    lines.find(|line| line.contains(text)).expect("its row")
+}
+
 fn hides(program: &Program) {
-    for (cols, rows) in [(80, 24), (200, 60), (30, 8)] {
-        let screen = program.screen(cols, rows);
-        for secret in SECRETS {
-            assert!(!screen.contains(secret), "{secret} is seen:\n{screen}");
-        }
+    // Large enough for whatever the program draws.
+    let screen = program.screen(200, 60);
+    for secret in SECRETS {
+        assert!(!screen.contains(secret), "{secret} is seen:\n{screen}");
     }
 }
 
@@ -241,8 +246,10 @@ fn a_masked_value_is_neither_copied_nor_found() {
     let effects = program.press("Py");
     assert_eq!(copied(&effects), Some("Doe^Jane"));
     assert!(program.screen(80, 24).contains("copied: PatientName"));
-    program.rest();
     assert!(program.screen(200, 60).contains("patient values shown"));
+    program.send(Msg::Resized { cols: 30, rows: 8 });
+    assert!(program.screen(30, 8).contains('⚠'));
+    program.send(Msg::Resized { cols: 80, rows: 24 });
     program.press("P");
     hides(&program);
 }
@@ -466,10 +473,7 @@ fn the_mean_of_a_series_counts_what_the_model_stands_by() {
     // normal: (0.1 + 0.2 + 0.7) / 3, pneumonia: (0.8 + 0.6 + 0.15) / 3.
     let screen = program.screen(120, 40);
     assert!(screen.contains("Means over 3 pictures."), "{screen}");
-    let line = screen
-        .lines()
-        .find(|line| line.contains("CT 2"))
-        .expect("its row");
+    let line = line_of(&screen, "CT 2");
     assert!(
         line.contains("pneumonia") && line.contains("mean  52%"),
         "{line}"
@@ -523,10 +527,7 @@ fn out_of_a_series_the_cursor_is_on_it() {
             .to_vec(),
     );
     let screen = program.screen(80, 24);
-    let line = screen
-        .lines()
-        .find(|line| line.contains("CT 2"))
-        .expect("its row");
+    let line = line_of(&screen, "CT 2");
     assert!(line.starts_with('▌'), "{screen}");
 }
 
@@ -584,18 +585,12 @@ fn in_and_out_of_a_dicomdir() {
     assert_eq!(program.wanted().map(|key| key.path), Some(path("IMAGES/A")));
     program.press("h");
     let screen = program.screen(80, 24);
-    let line = screen
-        .lines()
-        .find(|line| line.contains("CT 1"))
-        .expect("its row");
+    let line = line_of(&screen, "CT 1");
     assert!(line.starts_with('▌'), "{screen}");
     program.press("h");
     program.list(vec![file("DICOMDIR"), folder("IMAGES")]);
     let screen = program.screen(80, 24);
-    let line = screen
-        .lines()
-        .find(|line| line.contains(" DICOMDIR"))
-        .expect("its row");
+    let line = line_of(&screen, " DICOMDIR");
     assert!(line.starts_with('▌'), "{screen}");
 }
 

@@ -37,6 +37,11 @@ impl Aggregate {
         sum
     }
 
+    /// Files about which an answer has come.
+    pub fn answered(&self) -> usize {
+        self.counted + self.rejected + self.failed
+    }
+
     /// The leading condition and its mean probability.
     pub fn leading(&self) -> Option<(&str, f64)> {
         self.means

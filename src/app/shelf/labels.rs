@@ -24,8 +24,14 @@ pub(super) fn study(study: &Study, index: usize, folded: bool, show_phi: bool) -
     text::safe_str(&format!("{mark} {text}"))
 }
 
-/// `  CT 3 lung (120)`: modality, number, description, files.
+/// `  CT 3 lung (120)`: a series below its study, with the number of its files.
 pub(super) fn series(series: &Series, show_phi: bool) -> String {
+    let count = series.members.len();
+    format!("  {} ({count})", series_name(series, show_phi))
+}
+
+/// `CT 3 lung`: modality, number, description.
+pub(super) fn series_name(series: &Series, show_phi: bool) -> String {
     let header = &series.header;
     let number = header
         .series_number
@@ -42,7 +48,7 @@ pub(super) fn series(series: &Series, show_phi: bool) -> String {
     } else {
         named
     };
-    text::safe_str(&format!("  {named} ({})", series.members.len()))
+    text::safe_str(&named)
 }
 
 /// The name of a file.

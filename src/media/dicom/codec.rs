@@ -73,11 +73,14 @@ pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Code
 
 /// A single frame that is encapsulated without compression.
 fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
-    let single = Layout {
-        frames: 1,
-        ..layout.clone()
-    };
-    native::decode(bytes, &single, 0, false, false).map(Coded::from)
+    let there = bytes.len() as u64;
+    let place = native::Place::alone(layout, there).ok_or_else(|| {
+        truncated(format!(
+            "DICOM: the frame is cut off: {there} bytes are there"
+        ))
+    })?;
+    let range = place.range.start as usize..place.range.end as usize;
+    Ok(native::decode(&bytes[range], &place, layout, false).into())
 }
 
 /// A deflated frame (PS3.5 annex A.4.13); padding may follow the stream.

@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use super::super::error::{ErrorKind, MediaError};
 use super::super::series::{Header, Member};
+use super::body::Body;
 use super::charset::Charset;
 use super::dataset::DataSet;
-use super::file::DicomFile;
+use super::file::Meta;
 use super::{header, tags};
 
 /// Most components of a Referenced File ID (PS3.10 8.2).
 const MOST_COMPONENTS: usize = 8;
 
 /// The files that an index in `folder` refers to.
-pub(in crate::media) fn members(bytes: &[u8], folder: &Path) -> Result<Vec<Member>, MediaError> {
-    let file = DicomFile::open(bytes)?;
-    let set = DataSet::parse(&file.body, file.encoding)?;
+pub(in crate::media) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, MediaError> {
+    let (meta, body) = Meta::open(Body::whole(bytes))?;
+    let set = DataSet::parse(body.head(), meta.encoding)?;
     if set.get(tags::DIRECTORY_RECORDS).is_none() {
         return Err(MediaError::no_picture(
             ErrorKind::Unsupported,
@@ -31,10 +32,9 @@ pub(in crate::media) fn members(bytes: &[u8], folder: &Path) -> Result<Vec<Membe
         .iter()
         .map(|item| Record::read(item, charset))
         .collect();
-    let start = position(file.body.as_ref(), bytes);
     let mut walk = Walk {
         records: &records,
-        by_offset: start.map_or_else(HashMap::new, |_| offsets(&items, bytes)),
+        by_offset: offsets(&items, body.file_head()),
         seen: HashSet::new(),
         found: Vec::new(),
     };

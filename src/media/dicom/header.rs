@@ -6,41 +6,37 @@ use super::super::error::{ErrorKind, MediaError};
 use super::super::read;
 use super::super::series::Header;
 use super::super::sniff::{Sniffed, sniff};
+use super::body::Body;
 use super::charset::Charset;
 use super::dataset::{DataSet, Tag};
-use super::file::DicomFile;
+use super::file::Meta;
 use super::{tags, values};
 
 /// Bytes read first; most headers end before, and most disks read as much anyway.
 const FIRST: u64 = 64 << 10;
-/// How much more is read when that was not enough.
-const GROWTH: u64 = 8;
 
 /// Reads the header of a file.
 pub(in crate::media) fn header(path: &Path) -> Result<Header, MediaError> {
-    let mut size = FIRST;
-    loop {
-        let (bytes, length) = read::beginning(path, size)?;
-        if sniff(&bytes) != Sniffed::Dicom {
-            return Err(MediaError::no_picture(ErrorKind::Unsupported, "not DICOM"));
-        }
-        let whole = bytes.len() as u64 >= length;
-        match parse(&bytes) {
-            Ok((header, true)) => return Ok(header),
-            Ok((header, false)) if whole => return Ok(header),
-            Err(error) if whole => return Err(error),
-            Ok(_) | Err(_) => size = size.saturating_mul(GROWTH),
-        }
+    let (file, length) = read::open(path)?;
+    let head = read::range(&file, 0..FIRST.min(length))?;
+    if sniff(&head) != Sniffed::Dicom {
+        return Err(MediaError::no_picture(ErrorKind::Unsupported, "not DICOM"));
     }
-}
-
-/// The header, and whether the bytes reach beyond it.
-fn parse(bytes: &[u8]) -> Result<(Header, bool), MediaError> {
-    let file = DicomFile::open(bytes)?;
-    let set = DataSet::parse(&file.body, file.encoding)?;
-    let beyond = set.elements().last();
-    let reached = beyond.is_some_and(|element| element.tag > tags::ORIENTATION);
-    Ok((of(&set, Charset::default()), reached))
+    let body = if length > FIRST {
+        Body::partly(file, length, head)
+    } else {
+        Body::whole(head)
+    };
+    let (meta, mut body) = Meta::open(body)?;
+    loop {
+        // Not `read`, which would look for the fragments of the pixels.
+        let set = DataSet::parse(body.head(), meta.encoding)?;
+        let last = set.elements().last();
+        if last.is_some_and(|element| element.tag > tags::ORIENTATION) || !body.is_partial() {
+            return Ok(of(&set, Charset::default()));
+        }
+        body.grow()?;
+    }
 }
 
 /// What a data set says, or a record of a DICOMDIR.

@@ -1,9 +1,9 @@
 //! PALETTE COLOR: colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2).
 
 use super::super::error::{MediaError, malformed};
+use super::super::grey::samples::Samples;
 use super::dataset::{DataSet, Tag};
 use super::layout::Layout;
-use super::samples::Samples;
 use super::tags;
 
 /// Longest table: a descriptor has no more.

@@ -13,7 +13,7 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError>
             return Err(malformed("DICOM: RLE of 1 bit in several segments"));
         };
         let packed = unpack(segment, layout.cells().div_ceil(8))?;
-        return native::bits(&packed, layout, 0).map(Cells::U8);
+        return Ok(Cells::U8(native::bits(&packed, 0, layout.cells())));
     }
     let (samples, size) = (
         usize::from(layout.samples),

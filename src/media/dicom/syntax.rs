@@ -1,5 +1,6 @@
 //! Transfer syntaxes by UID (PS3.6 table A-1): how the data set is written, and how its pixels are.
 
+use super::super::error::{MediaError, unsupported};
 use super::dataset::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 
 /// How pixels are coded.
@@ -38,6 +39,16 @@ pub(crate) struct Syntax {
     pub deflated: bool,
     /// How pixels are coded.
     pub codec: Codec,
+}
+
+impl Syntax {
+    /// The error of pixels that nothing here decodes.
+    pub(crate) fn unsupported(&self) -> MediaError {
+        unsupported(format!(
+            "DICOM transfer syntax {} ({}) is not supported",
+            self.name, self.uid
+        ))
+    }
 }
 
 const fn syntax(uid: &'static str, name: &'static str, codec: Codec) -> Syntax {

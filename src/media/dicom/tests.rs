@@ -1,7 +1,20 @@
 //! Objects written byte by byte, for what a picture's attributes do to it.
 
 use super::*;
-use crate::media::{ErrorKind, Sniffed, sniff};
+use crate::media::{
+    ErrorKind, Info, MediaError, Options, Picture, Pixels, Sniffed, Source, Window, sniff,
+};
+
+/// What `load` makes of a file in memory.
+fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
+    let source = Source::from_bytes(bytes.to_vec())?;
+    let shown = source.load(options)?;
+    let mut info = source.info().clone();
+    if let Some(dicom) = &mut info.dicom {
+        dicom.window = shown.window;
+    }
+    Ok((info, shown.picture))
+}
 
 /// An object in Explicit VR Little Endian.
 #[derive(Clone, Default)]

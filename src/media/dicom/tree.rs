@@ -6,9 +6,13 @@ use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_dictionary_std::StandardDataDictionary;
 
+use super::super::error::MediaError;
 use super::super::tags::{TagRow, TagTree};
+use super::body::Body;
 use super::charset::Charset;
 use super::dataset::{DataSet, Element, Tag, Value};
+use super::file::{Meta, meta_group};
+use super::object::parse;
 use super::values::{self, Written};
 use super::{phi, tags};
 
@@ -17,25 +21,28 @@ const MOST_ROWS: usize = 200_000;
 /// Most text kept of all values together, in bytes.
 const MOST_TEXT: usize = 32 << 20;
 
-/// Meta group and data set as rows.
-pub(super) fn rows(meta: &DataSet, set: &DataSet) -> TagTree {
+/// The tags of a file, the meta group first.
+pub(in crate::media) fn tree(body: Body) -> Result<TagTree, MediaError> {
     let mut walk = Walk {
         rows: Vec::new(),
         text: 0,
         left_out: 0,
     };
-    for part in [meta, set] {
-        walk.set(part, Charset::default(), 0, false);
-    }
-    let left_out = match (walk.left_out, set.cut) {
-        (0, false) => None,
-        (0, true) => Some("The file ends before its data set does.".to_owned()),
-        (n, _) => Some(format!("{n} more attributes are not listed.")),
+    walk.set(&meta_group(body.file_head())?, Charset::default(), 0, false);
+    let (meta, body) = Meta::open(body)?;
+    let parsed = parse(body, &meta)?;
+    let set = parsed.borrow_dependent();
+    walk.set(set, Charset::default(), 0, false);
+    let left_out = match (walk.left_out, set.cut, parsed.borrow_owner().is_partial()) {
+        (0, false, false) => None,
+        (0, true, _) => Some("The file ends before its data set does.".to_owned()),
+        (0, false, true) => Some("What stands behind the pixels was not read.".to_owned()),
+        (n, ..) => Some(format!("{n} more attributes are not listed.")),
     };
-    TagTree {
+    Ok(TagTree {
         rows: walk.rows,
         left_out,
-    }
+    })
 }
 
 struct Walk {
@@ -133,9 +140,8 @@ impl Walk {
             Value::Bytes(_) if &vr == b"SQ" => {
                 Written::described(counted(set.items_of(element).len(), "item"))
             }
-            Value::Bytes(_) if element.tag == tags::PIXEL_DATA => {
-                let bytes = set.bytes(tags::PIXEL_DATA).map_or(0, <[u8]>::len);
-                Written::described(values::length(bytes as u64))
+            Value::Pixels(range) => {
+                Written::described(values::length(range.end.saturating_sub(range.start)))
             }
             Value::Bytes(bytes) if self.text < MOST_TEXT => {
                 values::write(bytes, vr, around.charset, around.big_endian)
@@ -143,7 +149,10 @@ impl Walk {
             Value::Bytes(bytes) => Written::described(values::length(bytes.len() as u64)),
             Value::Items(items) => Written::described(counted(items.len(), "item")),
             Value::Fragments(fragments) => {
-                let bytes: u64 = fragments.iter().map(|f| f.len() as u64).sum();
+                let bytes: u64 = fragments
+                    .iter()
+                    .map(|f| f.end.saturating_sub(f.start))
+                    .sum();
                 Written::described(format!(
                     "{}, encapsulated in {}",
                     values::length(bytes),

@@ -3,7 +3,7 @@
 use super::super::clean;
 use super::super::error::{ErrorKind, MediaError, malformed, truncated};
 use super::dataset::DataSet;
-use super::file::DicomFile;
+use super::file::Meta;
 use super::tags;
 
 /// Storage classes that hold no picture, by the beginning of their UIDs (PS3.6 table A-1); a longer one stands before a
@@ -46,13 +46,13 @@ const WITH_PIXELS: &[&str] = &[
 ];
 
 /// Why there are no pixels: the object is not a picture, or it ends before them.
-pub(super) fn without_pixels(file: &DicomFile, set: &DataSet) -> MediaError {
+pub(super) fn without_pixels(meta: &Meta, set: &DataSet) -> MediaError {
     if set.get(tags::DIRECTORY_RECORDS).is_some() {
         return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
     }
     let Some(uid) = set
         .first(tags::SOP_CLASS)
-        .or_else(|| file.sop_class.clone())
+        .or_else(|| meta.sop_class.clone())
     else {
         return match (set.is_empty(), set.cut) {
             (true, _) => malformed("DICOM: there is no data set in the file"),

@@ -99,7 +99,7 @@ fn offsets_lead_from_record_to_record_whatever_their_order() {
         ("STUDY", 0, 3, STUDY),
         ("IMAGE", 0, 0, &two),
     ];
-    let members = members(&index(2, &lines), folder.path()).expect("read");
+    let members = members(index(2, &lines), folder.path()).expect("read");
     assert_eq!(
         shown(&members),
         [("IM1".to_owned(), false), ("im2".to_owned(), true)]
@@ -130,7 +130,7 @@ fn wrong_offsets_are_replaced_by_the_order_of_the_records() {
         ("IMAGE", 0, 0, &two),
     ];
     let bytes = written(1, &lines, |line| line * 7);
-    let members = members(&bytes, Path::new("/nowhere")).expect("read");
+    let members = members(bytes, Path::new("/nowhere")).expect("read");
     assert_eq!(
         shown(&members),
         [("A".to_owned(), false), ("B".to_owned(), false)]
@@ -142,7 +142,7 @@ fn wrong_offsets_are_replaced_by_the_order_of_the_records() {
 fn records_that_lead_back_end_somewhere() {
     let one = image("A");
     let lines: [Line; 2] = [("PATIENT", 1, 2, PATIENT), ("IMAGE", 1, 2, &one)];
-    let members = members(&index(1, &lines), Path::new("/nowhere")).expect("read");
+    let members = members(index(1, &lines), Path::new("/nowhere")).expect("read");
     assert_eq!(members.len(), 1);
 }
 
@@ -154,7 +154,7 @@ fn no_name_leads_out_of_the_folder() {
     fs::write(folder.path().join("secret"), "").expect("a file");
     let (up, slash) = (image("..\\secret"), image("../secret"));
     let lines: [Line; 2] = [("IMAGE", 2, 0, &up), ("IMAGE", 0, 0, &slash)];
-    let members = members(&index(1, &lines), &inside).expect("read");
+    let members = members(index(1, &lines), &inside).expect("read");
     assert!(
         members
             .iter()
@@ -167,7 +167,7 @@ fn no_name_leads_out_of_the_folder() {
 fn what_is_no_index_says_so() {
     let bytes = written(0, &[], |_| 0);
     assert_eq!(
-        members(&bytes, Path::new("/"))
+        members(bytes, Path::new("/"))
             .expect("an empty index")
             .len(),
         0
@@ -180,6 +180,6 @@ fn what_is_no_index_says_so() {
     let mut bytes = Vec::new();
     let object = object.with_meta(meta).expect("a meta group");
     object.write_all(&mut bytes).expect("written");
-    let error = members(&bytes, Path::new("/")).expect_err("refused");
+    let error = members(bytes, Path::new("/")).expect_err("refused");
     assert_eq!(error.kind, ErrorKind::Unsupported);
 }

@@ -3,7 +3,7 @@
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, value::DataSetSequence};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
-use super::super::tags as tags_of;
+use super::super::body::Body;
 use crate::media::{TagRow, TagTree};
 
 fn text(tag: (u16, u16), vr: VR, value: &str) -> DataElement<InMemDicomObject> {
@@ -31,7 +31,7 @@ fn tree(syntax: &str, elements: Vec<DataElement<InMemDicomObject>>) -> TagTree {
     let mut file = Vec::new();
     let object = object(elements).with_meta(meta).expect("a meta group");
     object.write_all(&mut file).expect("written");
-    tags_of(&file).expect("read")
+    super::tree(Body::whole(file)).expect("read")
 }
 
 fn explicit(elements: Vec<DataElement<InMemDicomObject>>) -> TagTree {
