@@ -416,8 +416,9 @@ impl Model {
 
     /// A file that is called as an index is (PS3.10 8.6), or was found to be one.
     pub(crate) fn is_directory(&self, path: &Path) -> bool {
-        let name = path.file_name().map(OsStr::to_ascii_lowercase);
-        let called = name.is_some_and(|name| name.to_string_lossy().contains("dicomdir"));
+        let called = path
+            .file_stem()
+            .is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"));
         called || self.results.is_index(path)
     }
 

@@ -64,3 +64,70 @@ pub(super) fn of(set: &DataSet, charset: Charset) -> Header {
         orientation: set.decimals(tags::ORIENTATION).try_into().ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+
+    use super::*;
+
+    /// A file with `private` bytes before what the header is read for, and pixels behind.
+    fn file(syntax: &str, private: usize) -> tempfile::NamedTempFile {
+        let text = |group, element, vr, value: &str| {
+            let tag = dicom_core::Tag(group, element);
+            DataElement::new(tag, vr, PrimitiveValue::from(value))
+        };
+        let octets = |group, element, count: usize| {
+            let value = PrimitiveValue::U8(vec![1; count].into());
+            DataElement::new(dicom_core::Tag(group, element), VR::OB, value)
+        };
+        let object = InMemDicomObject::from_element_iter([
+            text(0x0008, 0x0005, VR::CS, "ISO_IR 192"),
+            text(0x0008, 0x0020, VR::DA, "20260131"),
+            text(0x0008, 0x0060, VR::CS, "MR"),
+            octets(0x0009, 0x1010, private),
+            text(0x0010, 0x0010, VR::PN, "Müller^Jörg"),
+            text(0x0020, 0x000e, VR::UI, "1.2.3"),
+            text(0x0020, 0x0011, VR::IS, " 7"),
+            text(0x0020, 0x0013, VR::IS, "12"),
+            text(0x0020, 0x0032, VR::DS, "-1.5\\2\\30.25"),
+            text(0x0020, 0x0037, VR::DS, "1\\0\\0\\0\\1\\0"),
+            octets(0x7fe0, 0x0010, 200_000),
+        ]);
+        let meta = FileMetaTableBuilder::new()
+            .transfer_syntax(syntax)
+            .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.4")
+            .media_storage_sop_instance_uid("1.2.3.4");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let object = object.with_meta(meta).expect("a meta group");
+        object.write_to_file(file.path()).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_header_is_read_however_much_stands_before_it() {
+        for syntax in ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"] {
+            for private in [2, 500_000] {
+                let file = file(syntax, private);
+                let header = header(file.path()).expect("read");
+                assert_eq!(header.patient_name, "Müller^Jörg");
+                assert_eq!(
+                    (header.series.as_str(), header.series_number),
+                    ("1.2.3", Some(7))
+                );
+                assert_eq!(header.instance, Some(12));
+                assert_eq!(header.position, Some([-1.5, 2.0, 30.25]));
+                assert_eq!(header.orientation, Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_dicom_has_none() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), b"\x89PNG\r\n\x1a\n").expect("written");
+        assert!(header(file.path()).is_err());
+        assert!(header(Path::new("/no/such/file")).is_err());
+    }
+}

@@ -193,7 +193,13 @@ fn meant(element: &Element, known: Option<VirtualVr>, signed: bool) -> [u8; 2] {
     if !matches!(&element.vr, b"??" | b"UN") {
         return element.vr;
     }
-    if matches!(element.value, Value::Items(_)) {
+    // Of a private sequence nobody says that it is one; but few other values begin with the tag of an item.
+    let begins = |bytes: &[u8]| bytes.len() >= 8 && bytes.starts_with(&[0xfe, 0xff, 0x00, 0xe0]);
+    if match element.value {
+        Value::Items(_) => true,
+        Value::Bytes(bytes) => known.is_none() && begins(bytes),
+        Value::Pixels(_) | Value::Fragments(_) => false,
+    } {
         return *b"SQ";
     }
     let vr = match known {

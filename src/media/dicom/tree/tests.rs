@@ -144,6 +144,28 @@ fn private_attributes_are_named_by_their_creators() {
 }
 
 #[test]
+fn a_private_sequence_is_known_by_its_items() {
+    let item = [
+        &[0xfe, 0xff, 0x00, 0xe0, 10, 0, 0, 0][..],
+        &[0x05, 0x20, 0x10, 0x10, 2, 0, 0, 0],
+        b"AP",
+    ]
+    .concat();
+    let tree = explicit(vec![
+        text((0x2005, 0x0010), VR::LO, "ACME"),
+        bytes((0x2005, 0x1080), VR::UN, &item),
+    ]);
+    let sequence = row(&tree, "(2005,1080)");
+    assert_eq!(
+        (sequence.vr.as_str(), sequence.value.as_str()),
+        ("SQ", "1 item")
+    );
+    let inside = row(&tree, "(2005,1010)");
+    assert_eq!((inside.depth, inside.value.as_str()), (2, "AP"));
+    assert!(inside.identifying);
+}
+
+#[test]
 fn what_identifies_is_marked_also_inside_a_sequence_that_does() {
     let person = object(vec![
         text((0x0040, 0xa123), VR::PN, "Doe^Jane"),
