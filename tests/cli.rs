@@ -509,4 +509,83 @@ fn nothing_of_a_patient_is_printed_logged_or_exported() {
             assert!(!all.contains(secret), "{secret} in {all}");
         }
     }
+
+/// Three frames, each with its own shade: a small object in the default transfer syntax, as old devices write it.
+fn three_frames(path: &Path) {
+    let mut bytes = Vec::new();
+    let mut element = |group: u16, element: u16, value: &[u8]| {
+        bytes.extend(group.to_le_bytes());
+        bytes.extend(element.to_le_bytes());
+        bytes.extend((value.len() as u32).to_le_bytes());
+        bytes.extend(value);
+    };
+    element(0x0008, 0x0016, b"1.2.840.10008.5.1.4.1.1.7\0");
+    element(0x0028, 0x0002, &[1, 0]);
+    element(0x0028, 0x0004, b"MONOCHROME2 ");
+    element(0x0028, 0x0008, b"3 ");
+    element(0x0028, 0x0010, &[16, 0]);
+    element(0x0028, 0x0011, &[16, 0]);
+    element(0x0028, 0x0100, &[8, 0]);
+    element(0x0028, 0x1050, b"128 ");
+    element(0x0028, 0x1051, b"256 ");
+    let shades: Vec<u8> = [30, 120, 220].into_iter().flat_map(|s| [s; 256]).collect();
+    element(0x7fe0, 0x0010, &shades);
+    fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn all_frames_get_a_line_each_and_one_together() {
+    let home = home();
+    three_frames(&home.path().join("three.dcm"));
+    let output = classify(home.path(), &["--frames", "all", "three.dcm"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let lines = lines(&output);
+    let frames: Vec<_> = lines.iter().map(|line| line["frame"].clone()).collect();
+    assert_eq!(frames, [0.into(), 1.into(), 2.into(), Value::Null]);
+    let [each @ .., joined] = &lines[..] else {
+        panic!("no lines")
+    };
+    assert_eq!(joined["aggregate"], "mean");
+    assert!(each.iter().all(|line| line.get("aggregate").is_none()));
+    for score in joined["scores"].as_array().expect("scores") {
+        let of = |line: &Value| {
+            let scores = line["scores"].as_array().expect("scores").iter();
+            let mut same = scores.filter(|s| s["condition"] == score["condition"]);
+            same.next()
+                .and_then(|s| s["probability"].as_f64())
+                .expect("a number")
+        };
+        let all: Vec<f64> = each.iter().map(of).collect();
+        let mean = all.iter().sum::<f64>() / 3.0;
+        let max = all.iter().copied().fold(0.0, f64::max);
+        let told = |key: &str| score[key].as_f64().expect("a number");
+        assert!((told("probability") - mean).abs() < 1e-6);
+        assert!((told("max") - max).abs() < 1e-6);
+    }
+    let middle = classify(home.path(), &["--frames", "middle", "three.dcm"]);
+    let [middle] = self::lines(&middle).try_into().expect("one line");
+    assert_eq!(middle["frame"], 1);
+    assert_eq!(middle["scores"], each[1]["scores"]);
+}
+
+#[test]
+fn a_file_of_many_frames_none_of_which_can_be_shown_fails_once() {
+    let home = home();
+    let path = home.path().join("cut.dcm");
+    three_frames(&path);
+    let whole = fs::read(&path).expect("the file");
+    fs::write(&path, &whole[..whole.len() - 600]).expect("written");
+    let output = classify(home.path(), &["--frames", "all", "cut.dcm"]);
+    let [line] = lines(&output).try_into().expect("one line");
+    assert_eq!(line["error"]["kind"], "truncated");
+    // With one whole frame left, that one is classified, and the others fail.
+    fs::write(&path, &whole[..whole.len() - 500]).expect("written");
+    let output = classify(home.path(), &["--frames", "all", "cut.dcm"]);
+    let kinds: Vec<_> = lines(&output)
+        .iter()
+        .map(|line| line["error"]["kind"].as_str().map(str::to_owned))
+        .collect();
+    let cut = Some("truncated".to_owned());
+    assert_eq!(kinds, [None, cut.clone(), cut, None]);
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -37,10 +37,7 @@ impl Model {
         self.popup_scroll = 0;
         self.popup = Some(Popup::View {
             entry: 0,
-            switches: Switches {
-                by_series: self.by_series,
-                show_phi: self.show_phi,
-            },
+            switches: self.switches,
         });
     }
 

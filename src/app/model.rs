@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::folder::{Folder, Reading, Row};
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
+use super::menu::Switches;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
@@ -156,9 +157,7 @@ pub struct Model {
     pub(crate) tags: Option<Tags>,
     /// The tag that the cursor was on when they were closed.
     pub(crate) last_tag: Option<String>,
-    pub(crate) show_phi: bool,
-    /// Folders are shown by study and series.
-    pub(crate) by_series: bool,
+    pub(crate) switches: Switches,
     pub(crate) shelf: Option<Shelf>,
     pub(crate) headers: Headers,
     generation: u64,
@@ -197,8 +196,10 @@ impl Model {
             report: None,
             tags: None,
             last_tag: None,
-            show_phi: setup.show_phi,
-            by_series: false,
+            switches: Switches {
+                show_phi: setup.show_phi,
+                by_series: false,
+            },
             shelf: None,
             headers: Headers::default(),
             generation: 0,

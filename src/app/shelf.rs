@@ -57,9 +57,14 @@ pub(crate) struct Shelf {
 pub(crate) struct Headers(HashMap<PathBuf, (Stamp, Option<Arc<Header>>)>);
 
 impl Headers {
-    fn get(&self, path: &Path, stamp: Stamp) -> Option<Option<&Arc<Header>>> {
+    /// This very content was read.
+    fn knows(&self, path: &Path, stamp: Stamp) -> bool {
+        self.0.get(path).is_some_and(|(known, _)| *known == stamp)
+    }
+
+    fn get(&self, path: &Path, stamp: Stamp) -> Option<&Arc<Header>> {
         let (known, header) = self.0.get(path)?;
-        (*known == stamp).then_some(header.as_ref())
+        header.as_ref().filter(|_| *known == stamp)
     }
 
     fn insert(&mut self, found: Found, header: Option<Arc<Header>>) {
@@ -151,8 +156,8 @@ impl Model {
             );
             return Vec::new();
         }
-        self.by_series = !self.by_series;
-        if self.by_series {
+        self.switches.by_series = !self.switches.by_series;
+        if self.switches.by_series {
             return self.shelve();
         }
         let inside = base_of(&self.folder.dir).map(Path::to_owned);
@@ -164,7 +169,7 @@ impl Model {
 
     /// Begins to group the files of the folder on screen, as far as they are listed.
     pub(super) fn shelve(&mut self) -> Vec<Effect> {
-        if !self.by_series || base_of(&self.folder.dir).is_some() {
+        if !self.switches.by_series || base_of(&self.folder.dir).is_some() {
             return Vec::new();
         }
         let files = self
@@ -194,8 +199,7 @@ impl Model {
         else {
             return Vec::new();
         };
-        let unknown =
-            |(path, stamp): &(&PathBuf, &Stamp)| self.headers.get(path, **stamp).is_none();
+        let unknown = |(path, stamp): &(&PathBuf, &Stamp)| !self.headers.knows(path, **stamp);
         let unknown: Vec<Found> = files
             .iter()
             .filter(unknown)
@@ -292,7 +296,7 @@ impl Model {
             Base::Directory(members) => members.clone(),
             Base::Folder(files) => {
                 let member = |(path, stamp): (&PathBuf, &Stamp)| {
-                    let header = self.headers.get(path, *stamp)??;
+                    let header = self.headers.get(path, *stamp)?;
                     (!header.series.is_empty()).then(|| Member {
                         path: path.clone(),
                         present: true,
@@ -347,7 +351,7 @@ impl Model {
             let folded = shelf.folded.contains(&study.uid);
             rows.push(Row {
                 path: shelf.study_path(s),
-                shown: labels::study(study, s, folded, self.show_phi),
+                shown: labels::study(study, s, folded, self.switches.show_phi),
                 kind: EntryKind::Folder,
                 stamp: Stamp::default(),
                 stands: Stands::Study(s),
@@ -359,7 +363,7 @@ impl Model {
             rows.extend(series.filter_map(|(n, series)| {
                 Some(Row {
                     path: shelf.series_path(s, n)?,
-                    shown: labels::series(series, self.show_phi),
+                    shown: labels::series(series, self.switches.show_phi),
                     kind: EntryKind::Folder,
                     stamp: Stamp::default(),
                     stands: Stands::Series(s, n),
@@ -504,7 +508,8 @@ impl Model {
         match row.stands {
             Stands::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
             Stands::Series(study, series) => {
-                let name = labels::series_name(shelf.series(study, series)?, self.show_phi);
+                let name =
+                    labels::series_name(shelf.series(study, series)?, self.switches.show_phi);
                 let (at, count) = self.place_in_stack()?;
                 Some(format!("{name} · {}/{count}", at + 1))
             }
@@ -593,7 +598,7 @@ impl Model {
             let (study, series) = shelf.series_at(dir)?;
             shelf.series(study, series)
         });
-        let name = |series| labels::series_name(series, self.show_phi);
+        let name = |series| labels::series_name(series, self.switches.show_phi);
         let name = series.map_or_else(String::new, name);
         format!("{} › {name}", self.show_path(base))
     }

@@ -334,7 +334,7 @@ impl Model {
     }
 
     pub(super) fn tags_read(&mut self, generation: u64, outcome: Result<Arc<TagTree>, MediaError>) {
-        let show_phi = self.show_phi;
+        let show_phi = self.switches.show_phi;
         let Some(tags) = self
             .tags
             .as_mut()
@@ -377,7 +377,7 @@ impl Model {
 
     /// Carries an action out while the tags are on screen.
     pub(super) fn act_in_tags(&mut self, action: Action) -> Vec<Effect> {
-        let show_phi = self.show_phi;
+        let show_phi = self.switches.show_phi;
         let page = self.tag_rows();
         let Some(tags) = &mut self.tags else {
             return Vec::new();
@@ -408,7 +408,7 @@ impl Model {
 
     /// Esc in the tags: the search goes first.
     pub(super) fn back_in_tags(&mut self) -> bool {
-        let show_phi = self.show_phi;
+        let show_phi = self.switches.show_phi;
         match &mut self.tags {
             Some(tags) if !tags.search.is_empty() => {
                 tags.search.clear();
@@ -421,7 +421,7 @@ impl Model {
 
     /// A key that goes into the search; false when it means something else.
     pub(super) fn type_in_tags(&mut self, key: KeyEvent) -> bool {
-        let show_phi = self.show_phi;
+        let show_phi = self.switches.show_phi;
         let popup = self.popup.is_some();
         let Some(tags) = self.tags.as_mut().filter(|tags| tags.typing && !popup) else {
             return false;
@@ -431,7 +431,7 @@ impl Model {
             .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         match key.code {
             KeyCode::Char(c) if plain && tags.search.chars().count() < LONGEST_SEARCH => {
-                tags.search.push(c)
+                tags.search.push(c);
             }
             KeyCode::Char(_) if plain => {}
             KeyCode::Backspace => {
@@ -450,8 +450,8 @@ impl Model {
 
     /// Shows the values that tell who the patient is, or masks them again.
     pub(super) fn toggle_patient(&mut self) {
-        self.show_phi = !self.show_phi;
-        let show_phi = self.show_phi;
+        self.switches.show_phi = !self.switches.show_phi;
+        let show_phi = self.switches.show_phi;
         if let Some(tags) = &mut self.tags {
             tags.choose(show_phi);
         }
@@ -474,7 +474,7 @@ impl Model {
             self.say(Severity::Info, "there is no value to copy");
             return Vec::new();
         };
-        if row.identifying && !self.show_phi {
+        if row.identifying && !self.switches.show_phi {
             let key = self.keymap.key(Action::Patient);
             let how = key.map_or_else(String::new, |key| format!(": {key} shows it"));
             self.say(Severity::Error, &format!("masked, so not copied{how}"));
@@ -500,8 +500,8 @@ impl Model {
         super::popup::Value {
             subject: text::safe_str(&format!("{} {} {}", row.id, row.vr, row.name)),
             meaning: text::safe_str(&row.meaning),
-            text: safe_lines(shown_value(row, self.show_phi)),
-            masked: row.identifying && !self.show_phi,
+            text: safe_lines(shown_value(row, self.switches.show_phi)),
+            masked: row.identifying && !self.switches.show_phi,
         }
     }
 

@@ -246,6 +246,10 @@ impl<'a> Worker<'a> {
             .into_iter()
             .map(|(frame, result)| result.map(|verdict| record(Some(frame), verdict)))
             .collect();
+        // A file of which nothing can be shown failed once, not once a frame.
+        if verdicts.is_empty() {
+            outcomes.truncate(1);
+        }
         if several && !verdicts.is_empty() {
             let joined = self.fit_for(file, self.scorers[set].aggregate(&verdicts));
             outcomes.push(Ok(record(None, joined)));

@@ -18,10 +18,11 @@ use window::{Function, Own};
 /// Which range of values becomes black to white.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Voi {
-    /// The file's n-th window, its LUTs counted after its windows; where it has fewer, the first; where it has none,
-    /// the full range. `Own(0)` is what `inspect` shows and the encoder sees.
+    /// The file's n-th VOI, its LUTs counted before its windows; where it has fewer, the first; where it has none, the
+    /// full range. `Own(0)` is what `inspect` shows and the encoder sees.
     Own(usize),
-    /// A linear window (PS3.3 C.11.2.1.2.1) in modality units; one that has no width is the full range.
+    /// A linear window (PS3.3 C.11.2.1.2.1; of real numbers C.11.2.1.3.2) in modality units; one that has no width is the
+    /// full range.
     Range {
         /// Its middle.
         center: f64,
@@ -94,12 +95,14 @@ pub(crate) struct Transform {
     pub modality: Modality,
     /// What modality values are, where it is known.
     pub unit: Option<String>,
-    /// The file's own windows, then its LUTs.
+    /// The file's own LUTs, then its windows.
     pub own: Vec<Own>,
     /// Stored values that stand for "no value" (C.7.5.1.1.2): from, to.
     pub padding: Option<(f64, f64)>,
     /// MONOCHROME1: the smallest value is white.
     pub inverted: bool,
+    /// Stored values are real numbers, to which windows apply exactly (C.11.2.1.3.2).
+    pub real: bool,
 }
 
 impl Transform {
@@ -167,6 +170,7 @@ impl Grey {
             own: vec![Own::between(0.0, 255.0, WindowSource::Minmax)],
             padding: None,
             inverted: false,
+            real: false,
         };
         Self::new(width, height, Samples::U8(data), transform)
     }
@@ -220,8 +224,8 @@ impl Grey {
                 own.cloned().unwrap_or_else(full)
             }
             Voi::Range { center, width } => {
-                Own::window(center, width, Function::Linear, WindowSource::Argument)
-                    .unwrap_or_else(full)
+                let function = Function::default_of(transform.real);
+                Own::window(center, width, function, WindowSource::Argument).unwrap_or_else(full)
             }
             Voi::Full => full(),
             Voi::Robust => match self.robust() {
@@ -243,7 +247,7 @@ impl Grey {
         *inner.robust.get_or_init(measure)
     }
 
-    /// The file's own windows, then its LUTs; empty where it has none, and the full range is shown.
+    /// The file's own LUTs, then its windows, to be counted by [`Voi::Own`]; empty where it has none, and the full range is shown.
     pub fn windows(&self) -> &[NamedWindow] {
         &self.inner.windows
     }

@@ -99,7 +99,7 @@ fn engine(model: &Model, looks: Looks) -> Vec<Part> {
 
 /// As long as values that identify the patient are shown, that is said, whatever else there is to say.
 fn patient(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    if !model.show_phi {
+    if !model.switches.show_phi {
         return Vec::new();
     }
     let words = if room < 2 * PATIENT.len() {

@@ -190,8 +190,8 @@ fn name_style(tag: &TagRow, current: bool, looks: Looks) -> ratatui::style::Styl
 
 /// The value on one line, and what it names.
 fn value_spans(model: &Model, tag: &TagRow, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    let value = shown_value(tag, model.show_phi);
-    let masked = tag.identifying && !model.show_phi;
+    let value = shown_value(tag, model.switches.show_phi);
+    let masked = tag.identifying && !model.switches.show_phi;
     let value = one_line(value, room);
     let value = cut_end(&value, room);
     let left = room.saturating_sub(width(&value) + 2);
@@ -230,8 +230,8 @@ fn value(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame
         height: area.height,
     };
     title(above, &safe_str(&tag.name), &tag.id, false, looks, frame);
-    let masked = tag.identifying && !model.show_phi;
-    let value = shown_value(tag, model.show_phi);
+    let masked = tag.identifying && !model.switches.show_phi;
+    let value = shown_value(tag, model.switches.show_phi);
     let page = usize::from(area.height);
     let seen: String = value.chars().take(columns * (page + 1)).collect();
     let seen = seen.lines().map(safe_str).collect::<Vec<_>>().join("\n");
@@ -257,7 +257,7 @@ fn value(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame
 }
 
 fn search(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame) {
-    let found = match tags.matches(model.show_phi) {
+    let found = match tags.matches(model.switches.show_phi) {
         _ if tags.search.trim().is_empty() => String::new(),
         1 => "1 match".to_owned(),
         n => format!("{n} matches"),

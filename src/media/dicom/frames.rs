@@ -53,14 +53,13 @@ pub(super) fn decode(object: &Object, frame: u32) -> Result<(Cells, Layout), Med
     Ok((coded.cells, layout))
 }
 
-/// The codec that the transfer syntax names; where it names none although the pixels are encapsulated, the one that
-/// the bytes look like.
+/// The codec that the transfer syntax names. Where the stream is of another one of the JPEG family, or the syntax names
+/// none although the pixels are encapsulated, the one that the stream is of.
 fn codec_of(object: &Object, bytes: &[u8]) -> Result<Codec, MediaError> {
     match object.meta().syntax.codec {
         Codec::Unsupported => Err(object.meta().syntax.unsupported()),
-        Codec::Native if bytes.starts_with(b"\xff\xd8") => Ok(Codec::Jpeg),
-        Codec::Native if bytes.starts_with(b"\xff\x4f\xff\x51") => Ok(Codec::Jpeg2000),
-        codec => Ok(codec),
+        codec @ (Codec::Rle | Codec::Deflated | Codec::Plain) => Ok(codec),
+        codec => Ok(codec::of_stream(bytes).unwrap_or(codec)),
     }
 }
 

@@ -74,6 +74,9 @@ pub(super) fn decode(bytes: &[u8], place: &Place, layout: &Layout, big_endian: b
     if layout.allocated == 1 {
         return Cells::U8(bits(&bytes, place.skip, layout.cells()));
     }
+    if !layout.in_bytes() {
+        return packed(&bytes, place.skip, layout);
+    }
     let start = place.skip / 8;
     let bytes = &bytes[start..start + place.size];
     match numbers(bytes, layout, big_endian) {
@@ -115,6 +118,27 @@ pub(super) fn bits(bytes: &[u8], skip: usize, count: usize) -> Vec<u8> {
     (skip..skip + count)
         .map(|i| bytes[i / 8] >> (i % 8) & 1)
         .collect()
+}
+
+/// Samples of 10, 12 or any other number of bits, without a gap from the lowest bit on, as the pixel cells of older
+/// editions of the standard are (PS3.5-2004 8.1.1 and annex D).
+fn packed(bytes: &[u8], skip: usize, layout: &Layout) -> Cells {
+    let width = usize::from(layout.allocated);
+    let cell = |n: usize| {
+        let first = skip + n * width;
+        let at = first / 8;
+        let raw = bytes[at..bytes.len().min(at + 5)]
+            .iter()
+            .rev()
+            .fold(0_u64, |raw, &byte| raw << 8 | u64::from(byte));
+        (raw >> (first % 8)) as u32 & (u32::MAX >> (32 - width))
+    };
+    let cells = (0..layout.cells()).map(cell);
+    match width {
+        0..=8 => Cells::U8(cells.map(|c| c as u8).collect()),
+        9..=16 => Cells::U16(cells.map(|c| c as u16).collect()),
+        _ => Cells::U32(cells.collect()),
+    }
 }
 
 /// Uncompressed YBR_FULL_422 is written by some with all of its chroma; the length tells.

@@ -40,13 +40,14 @@ impl Object {
         let (meta, body) = Meta::open(body)?;
         let parsed = parse(body, &meta)?;
         let set = parsed.borrow_dependent();
+        // Referenced pixels are elsewhere, and the shape of video need not make sense here.
+        if meta.syntax.codec == Codec::Unsupported && set.get(tags::ROWS).is_some() {
+            return Err(meta.syntax.unsupported());
+        }
         if !has_pixels(set) {
             return Err(what::without_pixels(&meta, set));
         }
         let layout = Layout::read(set)?;
-        if meta.syntax.codec == Codec::Unsupported {
-            return Err(meta.syntax.unsupported());
-        }
         Ok(Self {
             meta,
             parsed,

@@ -54,7 +54,7 @@ impl Channel {
             usize::from(count)
         };
         let mut entries = if let Some(bytes) = set.bytes(tags::RED_TABLE + channel) {
-            if bits == 8 && bytes.len() < 2 * count {
+            if (bits == 8 && bytes.len() < 2 * count) || bytes.len() <= count {
                 // Packed two to a word; in a big-endian file the word is swapped.
                 set.words(bytes).flat_map(|w| [w & 0xff, w >> 8]).collect()
             } else {

@@ -1,6 +1,6 @@
 //! RLE Lossless (PS3.5 annex G): one PackBits segment for each byte of each sample.
 
-use super::super::error::{MediaError, malformed, truncated};
+use super::super::error::{MediaError, malformed, truncated, unsupported};
 use super::layout::Layout;
 use super::native;
 use super::samples::Cells;
@@ -14,6 +14,12 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError>
         };
         let packed = unpack(segment, layout.cells().div_ceil(8))?;
         return Ok(Cells::U8(native::bits(&packed, 0, layout.cells())));
+    }
+    if !layout.in_bytes() {
+        return Err(unsupported(format!(
+            "DICOM: RLE of {} bits a sample is not supported",
+            layout.allocated
+        )));
     }
     let (samples, size) = (
         usize::from(layout.samples),

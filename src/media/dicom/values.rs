@@ -87,7 +87,7 @@ pub(super) fn length(bytes: u64) -> String {
     let digits = bytes.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -171,46 +171,50 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn shows(vr: &[u8; 2], bytes: &[u8], wanted: &str) {
-        assert_eq!(write(bytes, *vr, Charset::default(), false).text, wanted);
+    fn shows(vr: [u8; 2], bytes: &[u8], wanted: &str) {
+        assert_eq!(write(bytes, vr, Charset::default(), false).text, wanted);
     }
 
     #[test]
     fn numbers_by_their_representation() {
-        shows(b"US", &[1, 0, 255, 255], "1\\65535");
-        shows(b"SS", &[1, 0, 255, 255], "1\\-1");
-        shows(b"UL", &[0, 0, 1, 0], "65536");
-        shows(b"SL", &[254, 255, 255, 255], "-2");
-        shows(b"SV", &[255; 8], "-1");
-        shows(b"UV", &[255; 8], "18446744073709551615");
-        shows(b"FL", &0.1_f32.to_le_bytes(), "0.1");
-        shows(b"FD", &(-2.5_f64).to_le_bytes(), "-2.5");
-        shows(b"AT", &[0x10, 0, 0x20, 0], "(0010,0020)");
-        shows(b"US", &[1], "");
+        shows(*b"US", &[1, 0, 255, 255], "1\\65535");
+        shows(*b"SS", &[1, 0, 255, 255], "1\\-1");
+        shows(*b"UL", &[0, 0, 1, 0], "65536");
+        shows(*b"SL", &[254, 255, 255, 255], "-2");
+        shows(*b"SV", &[255; 8], "-1");
+        shows(*b"UV", &[255; 8], "18446744073709551615");
+        shows(*b"FL", &0.1_f32.to_le_bytes(), "0.1");
+        shows(*b"FD", &(-2.5_f64).to_le_bytes(), "-2.5");
+        shows(*b"AT", &[0x10, 0, 0x20, 0], "(0010,0020)");
+        shows(*b"US", &[1], "");
         let big = write(&[1, 2, 3, 4], *b"US", Charset::default(), true);
         assert_eq!(big.text, "258\\772");
     }
 
     #[test]
     fn padding_goes_and_lines_stay() {
-        shows(b"LO", b" a \\b ", "a \\b");
-        shows(b"UI", b"1.2.3\0", "1.2.3");
-        shows(b"LT", b"  two\r\nlines \x1b[2J", "  two\nlines \u{fffd}[2J");
+        shows(*b"LO", b" a \\b ", "a \\b");
+        shows(*b"UI", b"1.2.3\0", "1.2.3");
+        shows(
+            *b"LT",
+            b"  two\r\nlines \x1b[2J",
+            "  two\nlines \u{fffd}[2J",
+        );
     }
 
     #[test]
     fn binary_values_are_told_by_length_unless_short_or_text() {
-        shows(b"OB", &[0, 1], "00 01");
-        shows(b"OW", &[7; 1234], "1,234 bytes");
-        shows(b"UN", b"plain text\0", "plain text");
-        shows(b"UN", &[1; 17], "17 bytes");
-        shows(b"OB", b"text, but it says that it is none", "33 bytes");
+        shows(*b"OB", &[0, 1], "00 01");
+        shows(*b"OW", &[7; 1234], "1,234 bytes");
+        shows(*b"UN", b"plain text\0", "plain text");
+        shows(*b"UN", &[1; 17], "17 bytes");
+        shows(*b"OB", b"text, but it says that it is none", "33 bytes");
         assert!(write(&[7; 99], *b"OW", Charset::default(), false).described);
     }
 
     #[test]
     fn long_values_are_bounded() {
-        let written = write(&[b'x'; 1 << 20], *b"UT", Charset::default(), false);
+        let written = write(&vec![b'x'; 1 << 20], *b"UT", Charset::default(), false);
         assert_eq!(written.text.chars().count(), LONGEST);
         let written = write(&[0; 4096], *b"US", Charset::default(), false);
         assert!(written.text.ends_with("\\0\\… (2048 numbers)"));

@@ -13,22 +13,27 @@ pub(super) fn transform(set: &DataSet, layout: &Layout, frame: u32, inverted: bo
     let modality = groups::find(set, frame, tags::FRAME_MODALITY, linear)
         .or_else(|| table(set, layout))
         .or_else(|| linear(set))
+        .or_else(|| dose(set))
         .unwrap_or(Modality::Linear {
             slope: 1.0,
             intercept: 0.0,
         });
     let signed =
         layout.signed || matches!(modality, Modality::Linear { intercept, .. } if intercept < 0.0);
-    let in_group = |group: &DataSet| some(windows(group, WindowSource::FunctionalGroup));
-    let mut own = groups::find(set, frame, tags::FRAME_VOI, in_group)
-        .unwrap_or_else(|| windows(set, WindowSource::File));
-    own.extend(luts(set, signed));
+    let real = layout.number != Number::Integer;
+    let in_group = |group: &DataSet| some(windows(group, WindowSource::FunctionalGroup, real));
+    let windows = groups::find(set, frame, tags::FRAME_VOI, in_group)
+        .unwrap_or_else(|| windows(set, WindowSource::File, real));
+    // Where there are both, either may be used (C.11.2.1); the table is what its maker took more care of.
+    let mut own = luts(set, signed);
+    own.extend(windows);
     Transform {
         modality,
         unit: unit(set, frame),
         own,
         padding: padding(set, layout),
         inverted,
+        real,
     }
 }
 
@@ -37,11 +42,11 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 /// The windows of a data set or functional group that can be used.
-fn windows(set: &DataSet, source: WindowSource) -> Vec<Own> {
+fn windows(set: &DataSet, source: WindowSource, real: bool) -> Vec<Own> {
     let function = match set.first(tags::VOI_FUNCTION).as_deref() {
         Some("LINEAR_EXACT") => Function::LinearExact,
         Some("SIGMOID") => Function::Sigmoid,
-        _ => Function::Linear,
+        _ => Function::default_of(real),
     };
     let names = set.text(tags::WINDOW_NAMES).unwrap_or_default();
     let mut names = names.split('\\').map(named);
@@ -101,6 +106,15 @@ fn linear(set: &DataSet) -> Option<Modality> {
     })
 }
 
+/// The Dose Grid Scaling of an RT Dose (C.8.8.3).
+fn dose(set: &DataSet) -> Option<Modality> {
+    let slope = set.decimal(tags::DOSE_SCALING).filter(|s| *s != 0.0)?;
+    Some(Modality::Linear {
+        slope,
+        intercept: 0.0,
+    })
+}
+
 fn table(set: &DataSet, layout: &Layout) -> Option<Modality> {
     set.items(tags::MODALITY_LUT)
         .first()
@@ -119,6 +133,7 @@ fn unit(set: &DataSet, frame: u32) -> Option<String> {
     let by_modality = || match set.first(tags::MODALITY).as_deref() {
         Some("CT") if linear(set).is_some() => Some("HU".to_owned()),
         Some("PT") => set.first(tags::PET_UNITS),
+        Some("RTDOSE") => set.first(tags::DOSE_UNITS),
         _ => None,
     };
     let unit = groups::find(set, frame, tags::FRAME_MODALITY, rescale)
@@ -131,22 +146,17 @@ fn unit(set: &DataSet, frame: u32) -> Option<String> {
 
 /// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
 fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
-    let float = |tag| set.real(tag).map(|v| (v, v));
-    match layout.number {
-        Number::Float => return float(tags::FLOAT_PADDING),
-        Number::Double => return float(tags::DOUBLE_PADDING),
-        Number::Integer => {}
-    }
-    let stored = |tag| {
-        set.short(tag).map(|v| {
-            if layout.signed {
-                f64::from(v as i16)
-            } else {
-                f64::from(v)
-            }
-        })
+    let stored = |tag| match (layout.number, set.short(tag)) {
+        (Number::Float | Number::Double, _) => set.real(tag),
+        (Number::Integer, Some(value)) if layout.signed => Some(f64::from(value as i16)),
+        (Number::Integer, value) => value.map(f64::from),
     };
-    let value = stored(tags::PADDING)?;
-    let limit = stored(tags::PADDING_LIMIT).unwrap_or(value);
+    let (value, limit) = match layout.number {
+        Number::Integer => (tags::PADDING, tags::PADDING_LIMIT),
+        Number::Float => (tags::FLOAT_PADDING, tags::FLOAT_PADDING_LIMIT),
+        Number::Double => (tags::DOUBLE_PADDING, tags::DOUBLE_PADDING_LIMIT),
+    };
+    let value = stored(value)?;
+    let limit = stored(limit).unwrap_or(value);
     Some((value.min(limit), value.max(limit)))
 }

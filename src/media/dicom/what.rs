@@ -1,5 +1,8 @@
 //! What an object without pixels is, in words.
 
+use dicom_core::dictionary::UidDictionary;
+use dicom_dictionary_std::StandardSopClassDictionary;
+
 use super::super::clean;
 use super::super::error::{ErrorKind, MediaError, malformed, truncated};
 use super::dataset::DataSet;
@@ -70,10 +73,10 @@ pub(super) fn without_pixels(meta: &Meta, set: &DataSet) -> MediaError {
         }
         _ if set.cut => truncated("DICOM: the file ends before its pixels"),
         Some(what) => no_pixels(format!("{what} that holds no pixels")),
-        None => no_pixels(format!(
-            "this DICOM object of class {} holds no pixels",
-            clean(&uid)
-        )),
+        None => no_pixels(match StandardSopClassDictionary.by_uid(&uid) {
+            Some(class) => format!("this DICOM object ({}) holds no pixels", class.name),
+            None => format!("this DICOM object of class {} holds no pixels", clean(&uid)),
+        }),
     }
 }
 

@@ -12,6 +12,7 @@ fn transform(own: Vec<Own>) -> Transform {
         own,
         padding: None,
         inverted: false,
+        real: false,
     }
 }
 
@@ -145,6 +146,21 @@ fn windows_are_chosen_by_number_and_a_missing_one_is_the_first() {
         (window.center, window.source),
         (7.0, WindowSource::Argument)
     );
+}
+
+/// LINEAR of 0–1 would be a step; real numbers are shown by LINEAR_EXACT (C.11.2.1.3.2).
+#[test]
+fn windows_of_real_numbers_are_exact() {
+    let real = Transform {
+        real: true,
+        ..transform(Vec::new())
+    };
+    let grey = row(Samples::F64(vec![0.0, 0.25, 0.5, 1.0]), real);
+    let unit = Voi::Range {
+        center: 0.5,
+        width: 1.0,
+    };
+    assert_eq!(shown(&grey, unit, false), [0, 64, 128, 255]);
 }
 
 #[test]

@@ -14,6 +14,18 @@ pub(crate) enum Function {
     Sigmoid,
 }
 
+impl Function {
+    /// What is meant where nothing is said. LINEAR counts in whole numbers, which would make a step of the common window
+    /// 0–1 of real ones.
+    pub(crate) fn default_of(real: bool) -> Self {
+        if real {
+            Function::LinearExact
+        } else {
+            Function::Linear
+        }
+    }
+}
+
 /// Modality values to 0–1; never falls where the values rise, unless it is a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Curve {
