@@ -91,10 +91,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             generation,
             read,
             complete,
-        } => {
-            model.headers_read(generation, read, complete);
-            Vec::new()
-        }
+        } => model.headers_read(generation, read, complete),
         Msg::Directory {
             generation,
             outcome,

@@ -509,6 +509,7 @@ fn nothing_of_a_patient_is_printed_logged_or_exported() {
             assert!(!all.contains(secret), "{secret} in {all}");
         }
     }
+}
 
 /// Three frames, each with its own shade: a small object in the default transfer syntax, as old devices write it.
 fn three_frames(path: &Path) {

@@ -12,11 +12,9 @@ use crate::engine::Lane;
 impl Model {
     /// Takes in what concerns files.
     pub(super) fn files_said(&mut self, msg: Msg) -> Vec<Effect> {
-        let regroup = self.shelf_hears(&msg);
+        let heard = self.shelf_hears(&msg);
         let mut effects = self.files_change(msg);
-        if regroup {
-            effects.extend(self.shelf_follows());
-        }
+        effects.extend(self.shelf_follows(heard));
         effects
     }
 

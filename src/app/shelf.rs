@@ -52,6 +52,17 @@ pub(crate) struct Shelf {
     pub waiting: (usize, usize),
 }
 
+/// What a message is to the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// Its files are others now.
+    Files,
+    /// The folder on screen is listed.
+    Listing,
+}
+
 /// Headers by file, with the stamp of the content they were read from; `None` of what has none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Headers(HashMap<PathBuf, (Stamp, Option<Arc<Header>>)>);
@@ -227,66 +238,80 @@ impl Model {
         generation: u64,
         read: Vec<(Found, Option<Header>)>,
         complete: bool,
-    ) {
+    ) -> Vec<Effect> {
         let count = read.len();
         for (found, header) in read {
             self.headers.insert(found, header.map(Arc::new));
         }
-        let Some(shelf) = self
-            .shelf
-            .as_mut()
-            .filter(|shelf| shelf.generation == generation)
-        else {
-            return;
+        let asked = |shelf: &&mut Shelf| shelf.generation == generation;
+        let Some(shelf) = self.shelf.as_mut().filter(asked) else {
+            return Vec::new();
         };
         shelf.waiting.0 = shelf.waiting.0.saturating_sub(count);
-        if complete {
-            shelf.waiting = (0, 0);
-            self.regroup();
+        if !complete {
+            return Vec::new();
         }
+        shelf.waiting = (0, 0);
+        // Files may have come meanwhile.
+        self.read_headers()
     }
 
     /// Listens to what is said of files, for those of the shelf's folder.
-    pub(super) fn shelf_hears(&mut self, msg: &Msg) -> bool {
-        let current = matches!(msg, Msg::Listed { dir, generation, complete: true, .. } if self.folder.generation == *generation && self.folder.dir == *dir);
-        if current {
-            return true;
+    pub(super) fn shelf_hears(&mut self, msg: &Msg) -> Heard {
+        if let Msg::Listed {
+            dir,
+            generation,
+            complete: true,
+            ..
+        } = msg
+            && (self.folder.generation, &self.folder.dir) == (*generation, dir)
+        {
+            return Heard::Listing;
         }
+        let show_hidden = self.show_hidden;
         let Some(Shelf {
             path: base,
             base: Base::Folder(files),
             ..
         }) = &mut self.shelf
         else {
-            return false;
+            return Heard::Nothing;
         };
-        let here = |path: &Path| path.parent() == Some(base.as_path());
-        match msg {
+        let here = |path: &Path| {
+            let hidden = path
+                .file_name()
+                .is_some_and(|n| n.as_bytes().starts_with(b"."));
+            path.parent() == Some(base.as_path()) && (show_hidden || !hidden)
+        };
+        let mut put =
+            |path: &PathBuf, stamp: Stamp| files.insert(path.clone(), stamp) != Some(stamp);
+        let touched = match msg {
             Msg::Appeared { entry, .. } if entry.kind == EntryKind::File && here(&entry.path) => {
-                files.insert(entry.path.clone(), entry.stamp) != Some(entry.stamp)
+                put(&entry.path, entry.stamp)
             }
-            Msg::Modified { path, stamp, .. } if here(path) => {
-                files.insert(path.clone(), *stamp) != Some(*stamp)
-            }
+            Msg::Modified { path, stamp, .. } if here(path) => put(path, *stamp),
             Msg::Removed { path } => files.remove(path).is_some(),
             Msg::Renamed { from, to } => {
-                let gone = files.remove(from).is_some();
-                let come = to.kind == EntryKind::File && here(&to.path);
-                if come {
-                    files.insert(to.path.clone(), to.stamp);
-                }
-                gone || come
+                let come = to.kind == EntryKind::File && here(&to.path) && put(&to.path, to.stamp);
+                files.remove(from).is_some() || come
             }
             _ => false,
+        };
+        if touched {
+            Heard::Files
+        } else {
+            Heard::Nothing
         }
     }
 
-    /// After [`Self::shelf_hears`] said so: the shelf is brought up to date.
-    pub(super) fn shelf_follows(&mut self) -> Vec<Effect> {
-        if self.shelf_here().is_some() && base_of(&self.folder.dir).is_some() {
-            return self.read_headers();
+    /// What was heard is acted on: headers are asked for, unless some are being read, after which it is looked again.
+    pub(super) fn shelf_follows(&mut self, heard: Heard) -> Vec<Effect> {
+        let reading = self.headers_awaited().is_some();
+        match heard {
+            Heard::Listing => self.shelve(),
+            Heard::Files if !reading && self.shelf_here().is_some() => self.read_headers(),
+            Heard::Files | Heard::Nothing => Vec::new(),
         }
-        self.shelve()
     }
 
     /// Groups anew what the shelf holds.

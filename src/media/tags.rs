@@ -15,10 +15,9 @@ const HEAD: u64 = 1 << 20;
 /// The tags of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagTree {
-    /// In the order of the file. What belongs to a row comes after it, one level deeper.
+    /// In the order of the file. What belongs to a row comes after it, one level deeper. A last row without a tag says what
+    /// is not among them.
     pub rows: Vec<TagRow>,
-    /// What is not among the rows, as a sentence.
-    pub left_out: Option<String>,
 }
 
 /// An attribute, or an item of a sequence.
@@ -85,10 +84,7 @@ fn exif(bytes: &[u8], texts: Vec<(String, String)>) -> TagTree {
         value: clean(&text),
         ..TagRow::default()
     }));
-    TagTree {
-        rows,
-        left_out: None,
-    }
+    TagTree { rows }
 }
 
 fn field(field: &exif::Field) -> TagRow {

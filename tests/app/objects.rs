@@ -108,10 +108,7 @@ fn tree() -> TagTree {
         private,
         described(row(0, "(7fe0,0010)", "OW", "PixelData", "524,288 bytes")),
     ];
-    TagTree {
-        rows,
-        left_out: None,
-    }
+    TagTree { rows }
 }
 
 /// The generation of the last request for tags, headers or a DICOMDIR.
@@ -442,6 +439,33 @@ fn headers_are_read_with_progress_and_only_once() {
         path: path("1.dcm"),
     });
     assert!(program.screen(120, 40).contains("CT 2 ••• (3)"));
+}
+
+#[test]
+fn files_that_come_while_headers_are_read_are_read_afterwards() {
+    let mut program = Program::new(80, 24);
+    folder_of_series(&mut program);
+    program.press("vs");
+    let generation = asked(&program);
+    program.send(Msg::Appeared {
+        entry: file("6.dcm"),
+        picture: true,
+    });
+    assert_eq!(asked(&program), generation, "one reading at a time");
+    program.send(Msg::Headers {
+        generation,
+        read: headers(),
+        complete: true,
+    });
+    let after = asked(&program);
+    assert!(after > generation);
+    program.send(Msg::Headers {
+        generation: after,
+        read: vec![(found("6.dcm"), Some(header(1, 2, 4, 15.0)))],
+        complete: true,
+    });
+    assert!(program.screen(80, 24).contains("CT 2 ••• (4)"));
+    assert_eq!(asked(&program), after, "all is known now");
 }
 
 #[test]

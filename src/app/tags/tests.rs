@@ -12,10 +12,7 @@ fn row(depth: u16, id: &str, name: &str, value: &str) -> TagRow {
 
 fn open(rows: Vec<TagRow>) -> Tags {
     let mut tags = Tags::new(PathBuf::from("/a.dcm"), Stamp::default(), 1, None);
-    let tree = TagTree {
-        rows,
-        left_out: None,
-    };
+    let tree = TagTree { rows };
     tags.answer(Arc::new(tree), false);
     tags
 }
@@ -150,10 +147,7 @@ fn the_cursor_begins_where_it_was_in_the_file_before() {
         1,
         Some("(0018,0015)".to_owned()),
     );
-    let tree = TagTree {
-        rows: nested(),
-        left_out: None,
-    };
+    let tree = TagTree { rows: nested() };
     tags.answer(Arc::new(tree), false);
     assert_eq!(tags.current().map(|row| row.value.as_str()), Some("BREAST"));
 }

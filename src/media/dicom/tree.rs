@@ -33,15 +33,24 @@ pub(in crate::media) fn tree(body: Body) -> Result<TagTree, MediaError> {
     let parsed = parse(body, &meta)?;
     let set = parsed.borrow_dependent();
     walk.set(set, Charset::default(), 0, false);
-    let left_out = match (walk.left_out, set.cut, parsed.borrow_owner().is_partial()) {
-        (0, false, false) => None,
-        (0, true, _) => Some("The file ends before its data set does.".to_owned()),
-        (0, false, true) => Some("What stands behind the pixels was not read.".to_owned()),
-        (n, ..) => Some(format!("{n} more attributes are not listed.")),
+    let partial = parsed.borrow_owner().is_partial();
+    walk.rows.extend(left_out(walk.left_out, set.cut, partial));
+    Ok(TagTree { rows: walk.rows })
+}
+
+/// A row that says what is not among the others.
+fn left_out(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
+    let value = match (count, cut, partial) {
+        (0, false, false) => return None,
+        (0, true, _) => "the file ends before its data set does".to_owned(),
+        (0, false, true) => "what stands behind the pixels was not read".to_owned(),
+        (n, ..) => format!("{} not listed", counted(n, "more attribute")),
     };
-    Ok(TagTree {
-        rows: walk.rows,
-        left_out,
+    Some(TagRow {
+        name: "…".to_owned(),
+        value,
+        described: true,
+        ..TagRow::default()
     })
 }
 

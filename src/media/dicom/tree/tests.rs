@@ -210,6 +210,24 @@ fn binary_values_and_pixels_are_told_by_their_lengths() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_says_so_in_its_last_row() {
+    let mut file = Vec::new();
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax("1.2.840.10008.1.2.1")
+        .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.2")
+        .media_storage_sop_instance_uid("1.2.3");
+    let object = object(nested()).with_meta(meta).expect("a meta group");
+    object.write_all(&mut file).expect("written");
+    file.truncate(file.len() - 3);
+    let tree = super::tree(Body::whole(file)).expect("read as far as it goes");
+    let last = tree.rows.last().expect("rows");
+    assert!(
+        last.described && last.value.contains("ends before"),
+        "{last:?}"
+    );
+}
+
+#[test]
 fn control_characters_stay_in_the_file() {
     let tree = explicit(vec![text((0x0018, 0x0015), VR::CS, "A\x1b]0;x\x07B")]);
     assert_eq!(row(&tree, "(0018,0015)").value, "A\u{fffd}]0;x\u{fffd}B");
