@@ -5,7 +5,10 @@
 
 pub(crate) mod aggregate;
 mod details;
+mod enter;
 mod labels;
+mod rows;
+mod stack;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -13,13 +16,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Effect;
 use super::entry::{EntryKind, Found, Stamp};
-use super::folder::{Reading, Row, Stands};
-use super::keys::Action;
+use super::folder::Row;
 use super::model::Model;
 use super::msg::{Msg, Severity};
-use super::{Effect, text};
-use crate::media::{Header, MediaError, Member, Series, Study, group};
+use crate::media::{Header, Member, Series, Study};
 
 /// Begins the last part of a series' path; no name of a file holds it.
 const MARK: u8 = 0;
@@ -314,303 +316,10 @@ impl Model {
         }
     }
 
-    /// Groups anew what the shelf holds.
-    fn regroup(&mut self) {
-        let Some(shelf) = &mut self.shelf else { return };
-        let members = match &shelf.base {
-            Base::Directory(members) => members.clone(),
-            Base::Folder(files) => {
-                let member = |(path, stamp): (&PathBuf, &Stamp)| {
-                    let header = self.headers.get(path, *stamp)?;
-                    (!header.series.is_empty()).then(|| Member {
-                        path: path.clone(),
-                        present: true,
-                        header: Arc::clone(header),
-                    })
-                };
-                files.iter().filter_map(member).collect()
-            }
-        };
-        shelf.studies = group(members);
-        self.arrange();
-    }
-
-    /// Puts the rows of the shelf on screen.
-    pub(super) fn arrange(&mut self) {
-        let Some(shelf) = self.shelf_here() else {
-            return;
-        };
-        let rows = if shelf.path == self.folder.dir {
-            if shelf.waiting.0 > 0 && shelf.studies.is_empty() {
-                return;
-            }
-            self.upper_rows(shelf)
-        } else {
-            let Some((study, series)) = shelf.series_at(&self.folder.dir) else {
-                self.folder.reading = Reading::Failed("Its files are gone.".to_owned());
-                self.folder.arrange(Some(Vec::new()));
-                return;
-            };
-            let series = shelf.series(study, series);
-            series.map_or_else(Vec::new, |series| self.member_rows(shelf, series))
-        };
-        self.folder.arrange(Some(rows));
-    }
-
-    /// Folders, studies with their series, and what belongs to none.
-    fn upper_rows(&self, shelf: &Shelf) -> Vec<Row> {
-        let grouped: HashSet<&Path> = shelf
-            .studies
-            .iter()
-            .flat_map(|study| &study.series)
-            .flat_map(|series| &series.members)
-            .map(|member| member.path.as_path())
-            .collect();
-        let (mut rows, loose): (Vec<Row>, Vec<Row>) = self
-            .folder
-            .visible_entries()
-            .filter(|row| !grouped.contains(row.path.as_path()))
-            .cloned()
-            .partition(|row| row.kind == EntryKind::Folder);
-        for (s, study) in shelf.studies.iter().enumerate() {
-            let folded = shelf.folded.contains(&study.uid);
-            rows.push(Row {
-                path: shelf.study_path(s),
-                shown: labels::study(study, s, folded, self.switches.show_phi),
-                kind: EntryKind::Folder,
-                stamp: Stamp::default(),
-                stands: Stands::Study(s),
-            });
-            if folded {
-                continue;
-            }
-            let series = study.series.iter().enumerate();
-            rows.extend(series.filter_map(|(n, series)| {
-                Some(Row {
-                    path: shelf.series_path(s, n)?,
-                    shown: labels::series(series, self.switches.show_phi),
-                    kind: EntryKind::Folder,
-                    stamp: Stamp::default(),
-                    stands: Stands::Series(s, n),
-                })
-            }));
-        }
-        rows.extend(loose);
-        rows
-    }
-
-    fn member_rows(&self, shelf: &Shelf, series: &Series) -> Vec<Row> {
-        let row = |member: &Member| Row {
-            shown: labels::member(member),
-            kind: EntryKind::File,
-            stamp: self.stamp_of(shelf, &member.path),
-            stands: if member.present {
-                Stands::Itself
-            } else {
-                Stands::Missing
-            },
-            path: member.path.clone(),
-        };
-        series.members.iter().map(row).collect()
-    }
-
-    fn stamp_of(&self, shelf: &Shelf, path: &Path) -> Stamp {
-        match &shelf.base {
-            Base::Folder(files) => files.get(path).copied().unwrap_or_default(),
-            Base::Directory(_) => self.results.stamp(path).unwrap_or_default(),
-        }
-    }
-
-    /// Into a DICOMDIR, a study or a series; `None`: the row is none of these.
-    pub(super) fn enter_shelf(&mut self) -> Option<Vec<Effect>> {
-        let row = self.folder.current()?;
-        let (path, stands) = (row.path.clone(), row.stands);
-        match stands {
-            Stands::Study(study) => {
-                let shelf = self.shelf.as_mut()?;
-                let uid = shelf.studies.get(study)?.uid.clone();
-                if !shelf.folded.remove(&uid) {
-                    shelf.folded.insert(uid);
-                }
-                self.arrange();
-                Some(Vec::new())
-            }
-            Stands::Series(..) => Some(self.open(path, None)),
-            Stands::Itself if row.kind == EntryKind::File && self.is_directory(&path) => {
-                Some(self.open(path, None))
-            }
-            Stands::Itself | Stands::Missing => None,
-        }
-    }
-
-    /// A file that is called as an index is (PS3.10 8.6), or was found to be one.
-    pub(crate) fn is_directory(&self, path: &Path) -> bool {
-        let called = path
-            .file_stem()
-            .is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"));
-        called || self.results.is_index(path)
-    }
-
-    /// Opens a place that is no folder: a series, or a DICOMDIR. `None`: it is a folder.
-    pub(super) fn open_shelf(&mut self, place: &Path) -> Option<Vec<Effect>> {
-        let base = base_of(place);
-        let known = self.shelf.as_ref().is_some_and(|shelf| {
-            let indexed = matches!(shelf.base, Base::Directory(_));
-            Some(shelf.path.as_path()) == base || (indexed && shelf.path == place)
-        });
-        if known {
-            self.folder.reading = Reading::Complete;
-            self.arrange();
-            return Some(Vec::new());
-        }
-        if base.is_some() || !self.is_directory(place) {
-            return None;
-        }
-        let generation = self.folder.generation;
-        self.shelf = Some(Shelf::new(
-            place.to_owned(),
-            Base::Directory(Vec::new()),
-            generation,
-        ));
-        Some(vec![Effect::Directory {
-            path: place.to_owned(),
-            generation,
-        }])
-    }
-
-    pub(super) fn directory_read(
-        &mut self,
-        generation: u64,
-        outcome: Result<Vec<Member>, MediaError>,
-    ) {
-        let Some(shelf) = self
-            .shelf
-            .as_mut()
-            .filter(|shelf| shelf.generation == generation)
-        else {
-            return;
-        };
-        match outcome {
-            Ok(members) => {
-                shelf.base = Base::Directory(members);
-                self.folder.reading = Reading::Complete;
-                self.regroup();
-            }
-            Err(error) => self.folder.reading = Reading::Failed(text::safe_str(&error.message)),
-        }
-    }
-
-    /// The files that a row of a study or series stands for.
-    pub(crate) fn stack_of(&self, row: &Row) -> Vec<&Member> {
-        let Some(shelf) = self.shelf_here() else {
-            return Vec::new();
-        };
-        let all: &[Series] = match row.stands {
-            Stands::Study(study) => shelf.studies.get(study).map_or(&[], |study| &study.series),
-            Stands::Series(study, series) => shelf
-                .series(study, series)
-                .map_or(&[], std::slice::from_ref),
-            Stands::Itself | Stands::Missing => &[],
-        };
-        all.iter().flat_map(|series| &series.members).collect()
-    }
-
-    /// Where in the stack of the series under the cursor the user is, from 0, and how many files it has.
-    pub(crate) fn place_in_stack(&self) -> Option<(usize, usize)> {
-        let row = self.folder.current()?;
-        let Stands::Series(study, series) = row.stands else {
-            return None;
-        };
-        let shelf = self.shelf_here()?;
-        let count = shelf.series(study, series)?.members.len();
-        Some((shelf.position(row, count), count))
-    }
-
-    /// What the picture of a study or series is called; `None` on other rows.
-    pub(crate) fn show_stack(&self) -> Option<String> {
-        let row = self.folder.current()?;
-        let shelf = self.shelf_here()?;
-        match row.stands {
-            Stands::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
-            Stands::Series(study, series) => {
-                let name =
-                    labels::series_name(shelf.series(study, series)?, self.switches.show_phi);
-                let (at, count) = self.place_in_stack()?;
-                Some(format!("{name} · {}/{count}", at + 1))
-            }
-            Stands::Itself | Stands::Missing => None,
-        }
-    }
-
-    /// Scrolls the stack of the series under the cursor; false when there is none.
-    pub(super) fn scroll_stack(&mut self, action: Action) -> bool {
-        let Some((at, count)) = self.place_in_stack() else {
-            return false;
-        };
-        let last = count.saturating_sub(1);
-        let to = match action {
-            Action::FrameNext => (at + 1).min(last),
-            Action::FramePrevious => at.saturating_sub(1),
-            Action::FrameFirst => 0,
-            Action::FrameLast => last,
-            _ => return false,
-        };
-        let path = self.folder.current().map(|row| row.path.clone());
-        if let (Some(shelf), Some(path)) = (&mut self.shelf, path) {
-            shelf.positions.insert(path, to);
-        }
-        true
-    }
-
-    /// The file of the series in `row` that is in sight.
-    pub(super) fn member_in_sight(&self, row: &Row) -> Option<(PathBuf, Stamp)> {
-        let Stands::Series(study, series) = row.stands else {
-            return None;
-        };
-        let shelf = self.shelf_here()?;
-        let series = shelf.series(study, series)?;
-        let at = shelf.position(row, series.members.len());
-        let member = series.members.get(at).filter(|member| member.present)?;
-        Some((member.path.clone(), self.stamp_of(shelf, &member.path)))
-    }
-
     /// Headers that are awaited, of how many.
     pub(crate) fn headers_awaited(&self) -> Option<(usize, usize)> {
         let shelf = self.shelf_here()?;
         (shelf.waiting.0 > 0).then_some(shelf.waiting)
-    }
-
-    /// The files that a row of a study or series stands for, to be classified.
-    pub(super) fn found_in(&self, row: &Row) -> Vec<Found> {
-        self.as_found(self.stack_of(row))
-    }
-
-    /// All files on screen that no folder holds together: those of a series, or of a DICOMDIR.
-    pub(super) fn found_on_shelf(&self) -> Option<Vec<Found>> {
-        let shelf = self.shelf_here()?;
-        let members = match shelf.series_at(&self.folder.dir) {
-            Some((study, series)) => shelf.series(study, series)?.members.iter().collect(),
-            None => match &shelf.base {
-                Base::Directory(members) => members.iter().collect(),
-                Base::Folder(_) => return None,
-            },
-        };
-        Some(self.as_found(members))
-    }
-
-    fn as_found(&self, members: Vec<&Member>) -> Vec<Found> {
-        let Some(shelf) = self.shelf_here() else {
-            return Vec::new();
-        };
-        let found = |member: &Member| Found {
-            stamp: self.stamp_of(shelf, &member.path),
-            path: member.path.clone(),
-        };
-        members
-            .into_iter()
-            .filter(|member| member.present)
-            .map(found)
-            .collect()
     }
 
     /// What is on screen, for its title: the base, and the series.
