@@ -114,3 +114,61 @@ fn field(field: &exif::Field) -> TagRow {
         ..TagRow::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> Vec<(String, String, bool)> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("written");
+        let rows = tags(file.path()).expect("read").rows;
+        rows.into_iter()
+            .map(|row| (row.name, row.value, row.identifying))
+            .collect()
+    }
+
+    /// A JPEG of nothing but EXIF: Orientation, and an Artist.
+    fn jpeg_with_exif() -> Vec<u8> {
+        let tiff = [
+            &b"II*\0\x08\0\0\0\x02\0"[..],
+            b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0",
+            b"\x3b\x01\x02\0\x09\0\0\0\x26\0\0\0",
+            b"\0\0\0\0Jane Doe\0",
+        ]
+        .concat();
+        let length = (2 + 6 + tiff.len() as u16).to_be_bytes();
+        let app1 = [&b"\xff\xd8\xff\xe1"[..], &length, b"Exif\0\0", &tiff].concat();
+        [&app1[..], b"\xff\xd9"].concat()
+    }
+
+    #[test]
+    fn exif_is_listed_and_what_a_person_typed_is_identifying() {
+        let rows = shown(&jpeg_with_exif());
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert_eq!((rows[0].0.as_str(), rows[0].2), ("Orientation", false));
+        assert_eq!((rows[1].0.as_str(), rows[1].2), ("Artist", true));
+        assert!(rows[1].1.contains("Jane Doe"));
+    }
+
+    #[test]
+    fn texts_of_a_png_are_listed_by_their_keywords() {
+        let mut bytes = Vec::new();
+        let mut encoder = ::png::Encoder::new(&mut bytes, 1, 1);
+        let text = encoder.add_text_chunk("Description".to_owned(), "a\u{7}b".to_owned());
+        text.expect("text");
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(&[0]).expect("a pixel");
+        writer.finish().expect("an end");
+        let row = ("Description".to_owned(), "a\u{fffd}b".to_owned(), true);
+        assert_eq!(shown(&bytes), [row]);
+    }
+
+    #[test]
+    fn what_is_no_picture_has_no_tags_and_says_so() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "a note").expect("written");
+        assert!(tags(file.path()).expect_err("refused").not_picture);
+        assert!(tags(Path::new("/no/such/file")).is_err());
+    }
+}
