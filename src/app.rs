@@ -18,13 +18,16 @@ pub(crate) mod results;
 pub(crate) mod shelf;
 pub(crate) mod tags;
 pub mod text;
+pub mod viewer;
 
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
-pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
+pub use picture::{
+    Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
+};
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -106,7 +109,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 impl Model {
-    /// Keys go into a search or choose in a menu; otherwise they mean what they are bound to.
+    /// What is being typed, chosen or pointed at goes before what keys mean otherwise.
     fn pressed(&mut self, key: KeyEvent) -> Vec<Effect> {
         if self.type_in_tags(key) {
             return Vec::new();
@@ -115,6 +118,10 @@ impl Model {
             && let Some(effects) = self.choose_in_menu(letter)
         {
             return effects;
+        }
+        let looking = self.popup.is_none() && self.tags.is_none();
+        if looking && (self.type_jump(key) || self.point(key)) {
+            return Vec::new();
         }
         match self.keymap.action(key) {
             Some(action) => act::act(self, action),
@@ -147,6 +154,8 @@ impl Model {
     fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
         self.now = now;
         self.age_report();
+        self.viewer.calm.tick(now, REST);
+        self.turn_film();
         let Some(path) = self.rest.path.clone().filter(|_| !self.rest.rested) else {
             return Vec::new();
         };
@@ -167,15 +176,35 @@ impl Model {
         }
     }
 
-    fn previewed(&mut self, previewed: Previewed) {
-        let Some(wanted) = &self.wanted else { return };
-        let same = previewed.key.same_but_quality(wanted);
+    /// A picture has come. While another view of the same file is already wanted, it is shown all the same: it is nearer to
+    /// that than the one before, and under a key held down there would be none at all.
+    fn previewed(&mut self, mut previewed: Previewed) {
+        let Some(wanted) = &mut self.wanted else {
+            return;
+        };
+        if !previewed.key.same_file(wanted) {
+            return;
+        }
+        if let Ok(preview) = &previewed.outcome {
+            let settle = |key: &mut PreviewKey| {
+                key.for_series = None;
+                key.view.clone_from(&preview.scene.view);
+            };
+            settle(&mut previewed.key);
+            if wanted.for_series.is_some() {
+                settle(wanted);
+            }
+        }
         let better = self.shown.as_ref().is_some_and(|shown| {
             shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
         });
-        if same && !better {
-            self.shown = Some(previewed);
+        if better {
+            return;
         }
+        if let Ok(preview) = &previewed.outcome {
+            self.viewer.learn(preview);
+        }
+        self.shown = Some(previewed);
     }
 
     fn engine_said(&mut self, event: Event) -> Vec<Effect> {
@@ -258,6 +287,8 @@ impl Model {
             };
             self.result_scroll = 0;
         }
+        let file = self.file_in_sight();
+        self.viewer.follow(file);
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;

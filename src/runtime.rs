@@ -302,7 +302,12 @@ impl Loop {
         screen: &mut S,
         input: &mut (impl Stream<Item = io::Result<Input>> + Unpin),
     ) -> Option<Msg> {
-        let tick = self.model.next_tick();
+        // Counted from the last tick, not from the last message: a film keeps step under a stream of pictures. It waits
+        // for the screen, so that no frame is asked for before the last one is drawn.
+        let due = self.model.next_tick().map(|tick| self.model.now() + tick);
+        let tick = due
+            .filter(|_| !(self.dirty && self.model.is_playing()))
+            .map(|due| due.saturating_sub(services.begun.elapsed()));
         let retry = services.next_retry();
         tokio::select! {
             msg = received.recv() => msg,

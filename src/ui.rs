@@ -1,6 +1,7 @@
 //! The screen: the model in, cells out. No input or output, no clock.
 
 mod bar;
+mod histogram;
 mod list;
 mod popup;
 mod preview;

@@ -93,8 +93,14 @@ struct Session {
 impl Session {
     /// Browses a folder of three pictures.
     fn start(kind: Kind, environment: &[(&str, &str)]) -> Self {
+        Self::start_with(kind, environment, |_| {})
+    }
+
+    /// The same, with more in the folder.
+    fn start_with(kind: Kind, environment: &[(&str, &str)], more: impl FnOnce(&Path)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         fs::create_dir(home.path().join("in")).expect("a folder");
+        more(&home.path().join("in"));
         for (index, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
             let path = home.path().join("in").join(name);
             picture(&path, index as u8 * 60);
@@ -405,4 +411,69 @@ fn without_a_terminal_it_says_what_to_use_instead() {
         text.contains("needs a terminal") && text.contains("classify"),
         "{text}"
     );
+}
+
+/// The demo's stack of nine sections.
+fn stack(folder: &Path) {
+    let demo = tempfile::tempdir().expect("a folder");
+    medivision_tui::phantom::write_studies(demo.path(), 1, 2, |_| {}).expect("written");
+    let frames = |path: &Path| {
+        let source = medivision_tui::media::open(path);
+        source.map_or(0, |source| source.info().frames)
+    };
+    let mut files = fs::read_dir(demo.path()).expect("written");
+    let many = files.find_map(|file| {
+        let path = file.expect("written").path();
+        (frames(&path) == 9).then_some(path)
+    });
+    fs::copy(many.expect("a stack"), folder.join("stack.dcm")).expect("copied");
+}
+
+#[test]
+fn a_file_of_many_frames_is_paged_played_and_seen_from_other_sides() {
+    let session = Session::start_with(Kind::Plain, &[], stack);
+    session.display.shows("stack.dcm");
+    session.press("G");
+    session.display.shows(" 1/9 ");
+    session.press("]");
+    session.display.shows(" 2/9 ");
+    session.press("}");
+    session.display.shows(" 9/9 ");
+    session.press("#5\r");
+    session.display.shows(" 5/9 ");
+    session.press("x");
+    session.display.shows("▶");
+    for frame in ["7/9", "8/9", "9/9", "1/9", "2/9"] {
+        session.display.shows(frame);
+    }
+    session.press("x");
+    session
+        .display
+        .until("a halt", |screen| !screen.contents().contains('▶'));
+    session.press("ri");
+    session.display.shows("inverted");
+    // The whole screen has room for all facts.
+    session.press("Z");
+    session.display.until("the picture alone", |screen| {
+        !screen.contents().contains("Result") && screen.contents().contains("↻ 90°")
+    });
+    session.press("V");
+    session.display.until("a value", |screen| {
+        let contents = screen.contents();
+        let value = contents
+            .split_once(" y ")
+            .and_then(|(_, rest)| rest.split_once("  "));
+        value.is_some_and(|(_, value)| value.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    session.press("\x1b");
+    session
+        .display
+        .until("no pointer", |screen| !screen.contents().contains("x 1"));
+    session.press("u\x1b");
+    session.display.until("as it was", |screen| {
+        let contents = screen.contents();
+        contents.contains("Result") && !contents.contains("inverted")
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
 }

@@ -23,9 +23,6 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         _ if model.popup.is_some() => model.act_in_popup(action),
         Action::Tags => return model.toggle_tags(),
         _ if model.tags.is_some() => return model.act_in_tags(action),
-        Action::FrameNext | Action::FramePrevious | Action::FrameFirst | Action::FrameLast => {
-            model.scroll_stack(action);
-        }
         Action::View => model.open_menu(),
         Action::Series => return model.toggle_series(),
         Action::Copy => return model.copy_path(),
@@ -55,6 +52,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::HalfUp
         | Action::PageDown
         | Action::PageUp => model.go(action),
+        looking => {
+            // On a series these are the keys of its stack.
+            if !model.scroll_stack(looking) {
+                model.look(looking);
+            }
+        }
     }
     Vec::new()
 }
@@ -118,7 +121,12 @@ impl Model {
 
     /// Away with whatever came last.
     fn back(&mut self) {
-        if self.popup.take().is_some() || self.back_in_tags() {
+        if self.popup.take().is_some()
+            || self.back_in_tags()
+            || self.viewer.pointer.take().is_some()
+            || self.viewer.film.take().is_some()
+            || std::mem::take(&mut self.viewer.whole)
+        {
         } else if self.focus != Panel::List {
             self.focus = Panel::List;
         } else if self.report.take().is_none() {

@@ -3,12 +3,13 @@
 use super::Effect;
 use super::keys::Action;
 use super::model::Model;
-use super::popup::Popup;
+use super::popup::{Popup, content_rows};
 
 /// An entry: the key inside the menu, what it does, the action.
-pub(crate) const ENTRIES: [(char, &str, Action); 3] = [
+pub(crate) const ENTRIES: [(char, &str, Action); 4] = [
     ('t', "tags of the file", Action::Tags),
     ('s', "by study and series", Action::Series),
+    ('h', "histogram", Action::Histogram),
     ('p', "show patient values", Action::Patient),
 ];
 
@@ -53,6 +54,7 @@ impl Model {
 
     /// An action while the menu is open: the choice moves, or is made.
     pub(super) fn act_in_menu(&mut self, action: Action) -> Vec<Effect> {
+        let page = usize::from(content_rows(self.rows)).max(1);
         let Some(Popup::View { entry, .. }) = &mut self.popup else {
             return Vec::new();
         };
@@ -68,6 +70,10 @@ impl Model {
             }
             Action::View | Action::Leave => self.popup = None,
             _ => {}
+        }
+        // On a very low screen the entry under the cursor is scrolled into sight.
+        if let Some(Popup::View { entry, .. }) = &self.popup {
+            self.popup_scroll = (entry + 1).saturating_sub(page);
         }
         Vec::new()
     }

@@ -15,6 +15,7 @@ use super::results::{FileState, Results};
 use super::shelf::{Headers, Shelf};
 use super::tags::Tags;
 use super::text;
+use super::viewer::Viewer;
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
 pub(crate) const REST: Duration = Duration::from_millis(80);
@@ -148,6 +149,7 @@ pub struct Model {
     pub(crate) rest: Rest,
     pub(crate) wanted: Option<PreviewKey>,
     pub(crate) shown: Option<Previewed>,
+    pub(crate) viewer: Viewer,
     pub(crate) focus: Panel,
     pub(crate) result_scroll: usize,
     pub(crate) popup: Option<Popup>,
@@ -189,6 +191,7 @@ impl Model {
             rest: Rest::default(),
             wanted: None,
             shown: None,
+            viewer: Viewer::default(),
             focus: Panel::List,
             result_scroll: 0,
             popup: None,
@@ -214,15 +217,35 @@ impl Model {
         self.generation
     }
 
-    /// When the model wants the next [`super::Msg::Tick`]: `None` while nothing on screen depends on time.
+    /// When the model wants the next [`super::Msg::Tick`], counted from the last one: `None` while nothing on screen depends
+    /// on time.
     pub fn next_tick(&self) -> Option<Duration> {
-        if self.rest.path.is_some() && !self.rest.rested {
-            return Some(REST_TICK);
-        }
-        if self.busy() {
-            return Some(SPIN_TICK);
-        }
-        self.report.as_ref().map(|_| REPORT_TICK)
+        let resting = self.rest.path.is_some() && !self.rest.rested;
+        let calming = self.is_slow_to_draw() && !self.viewer.calm.calm;
+        [
+            (resting || calming).then_some(REST_TICK),
+            self.busy().then_some(SPIN_TICK),
+            self.report.as_ref().map(|_| REPORT_TICK),
+            self.film_due().map(|due| due.saturating_sub(self.now)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The time of the last tick, since the start of the program.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// A film runs: the screen takes a frame before the next one is asked for.
+    pub fn is_playing(&self) -> bool {
+        self.viewer.film.is_some()
+    }
+
+    /// The terminal takes long to be sent a picture.
+    fn is_slow_to_draw(&self) -> bool {
+        matches!(self.graphics, Some(Graphics::Sixel | Graphics::Iterm2))
     }
 
     /// Something is under way that the status line shows as turning.
@@ -244,6 +267,9 @@ impl Model {
 
     /// Where everything lies.
     pub(crate) fn panels(&self) -> Panels {
+        if self.viewer.whole && self.graphics != Some(Graphics::None) {
+            return layout::picture_alone(self.cols, self.rows);
+        }
         layout::panels(self.cols, self.rows, self.focus, self.graphics)
     }
 
@@ -270,19 +296,23 @@ impl Model {
             .preview
             .filter(|a| a.width > 0 && a.height > 0)?;
         let (path, stamp) = self.file_in_sight()?;
-        let at_once = self.rest.rested || graphics == Graphics::Halfblocks;
+        let quality = match graphics {
+            Graphics::Halfblocks => Quality::Full,
+            _ if !self.rest.rested => Quality::Fast,
+            _ if self.is_slow_to_draw() && self.viewer.is_moving() => Quality::Half,
+            _ => Quality::Full,
+        };
         Some(PreviewKey {
             path,
             stamp,
-            frame: 0,
+            frame: self.viewer.frame,
+            view: self.viewer.view.clone(),
+            for_series: self.viewer.for_series(),
+            marks: self.viewer.marks(),
             cols: area.width,
             rows: area.height,
             graphics,
-            quality: if at_once {
-                Quality::Full
-            } else {
-                Quality::Fast
-            },
+            quality,
             epoch: self.epoch,
         })
     }

@@ -108,11 +108,10 @@ pub fn content_rows(rows: u16) -> u16 {
 
 fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
     let lines = keymap.help();
-    let Some(split) = lines
-        .iter()
-        .position(|line| *line == HelpLine::Gap)
-        .filter(|_| width >= TWO_COLUMNS)
-    else {
+    // Between two groups, where the columns get most alike.
+    let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
+    let split = gaps.min_by_key(|at| (*at).max(lines.len() - at));
+    let Some(split) = split.filter(|_| width >= TWO_COLUMNS) else {
         return lines
             .into_iter()
             .map(|line| PopupLine::Help(vec![line]))

@@ -37,6 +37,8 @@ impl Model {
         };
         let generation = self.next_generation();
         self.popup = None;
+        // Nothing moves behind the tags.
+        (self.viewer.film, self.viewer.pointer) = (None, None);
         self.tags = Some(Tags::new(
             path.clone(),
             stamp,

@@ -142,11 +142,14 @@ fn preview_title(model: &Model) -> (String, String) {
     }
     (
         name,
-        shown.outcome.as_ref().map_or_else(|_| String::new(), about),
+        shown
+            .outcome
+            .as_ref()
+            .map_or_else(|_| String::new(), |preview| about(preview, shown.key.frame)),
     )
 }
 
-fn about(preview: &Preview) -> String {
+fn about(preview: &Preview, frame: u32) -> String {
     let info = &preview.info;
     let modality = info
         .dicom
@@ -159,7 +162,7 @@ fn about(preview: &Preview) -> String {
         (Kind::Dicom, None) => "DICOM".to_owned(),
     };
     let frames = if info.frames > 1 {
-        format!(" × {}", info.frames)
+        format!(" {}/{}", frame + 1, info.frames)
     } else {
         String::new()
     };

@@ -30,6 +30,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let room = room.saturating_sub(notice_width);
     let mut spans = vec![Span::raw(" ")];
     spans.extend(match &model.report {
+        _ if model.viewer.jump.is_some() => prompt(model, looks),
         Some(report) if report.severity == Severity::Error => {
             vec![Span::styled(
                 cut_end(&format!("✗ {}", report.text), room),
@@ -46,6 +47,16 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     spans.push(Span::raw(" ".repeat(blanks)));
     spans.push(Span::styled(hints, looks.dim()));
     frame.render_widget(Line::from(spans), area);
+}
+
+/// The number of a frame as it is typed.
+fn prompt(model: &Model, looks: Looks) -> Vec<Span<'static>> {
+    let typed = model.viewer.jump.as_ref().map_or("", |jump| jump.text());
+    let frames = model.viewer.frames();
+    vec![
+        Span::styled(format!("frame (1–{frames}): "), looks.accent()),
+        Span::styled(format!("{typed}▏"), Looks::text()),
+    ]
 }
 
 /// A part, and how early it has to go where it gets narrow: the highest first.

@@ -5,3 +5,4 @@ mod orders;
 mod scene;
 mod screens;
 mod updates;
+mod viewer;

@@ -125,6 +125,20 @@ impl Object {
         }))
     }
 
+    /// Series Instance UID.
+    pub(crate) fn series(&self) -> Option<String> {
+        self.set().first(tags::SERIES)
+    }
+
+    /// Recommended Display Frame Rate, Cine Rate, or what follows from Frame Time (PS3.3 C.7.6.5).
+    pub(crate) fn frames_per_second(&self) -> Option<f64> {
+        let set = self.set();
+        let rate = |tag| set.decimal(tag).filter(|rate| *rate > 0.0);
+        rate(tags::DISPLAY_RATE)
+            .or_else(|| rate(tags::CINE_RATE))
+            .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
+    }
+
     /// What the object is, its window left open.
     pub(crate) fn info(&self) -> Info {
         let (set, layout) = (self.set(), &self.layout);

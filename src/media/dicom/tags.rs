@@ -98,3 +98,7 @@ pub(crate) const OVERLAY_FIRST: Tag = 0x0051;
 pub(crate) const OVERLAY_BIT: Tag = 0x0102;
 pub(crate) const OVERLAY_LABEL: Tag = 0x1500;
 pub(crate) const OVERLAY_DATA: Tag = 0x3000;
+pub(crate) const SERIES: Tag = 0x0020_000e;
+pub(crate) const DISPLAY_RATE: Tag = 0x0008_2144;
+pub(crate) const CINE_RATE: Tag = 0x0018_0040;
+pub(crate) const FRAME_TIME: Tag = 0x0018_1063;
