@@ -9,11 +9,14 @@ pub(crate) mod files;
 pub(crate) mod folder;
 pub mod keys;
 pub mod layout;
+pub(crate) mod menu;
 pub(crate) mod model;
 pub mod msg;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod results;
+pub(crate) mod shelf;
+pub(crate) mod tags;
 pub mod text;
 pub mod viewer;
 
@@ -25,6 +28,8 @@ pub use msg::{Msg, Severity};
 pub use picture::{
     Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
 };
+
+use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{Event, Lane};
 use crate::media::ErrorKind;
@@ -45,7 +50,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
 /// Takes one message in; what is to be done about it comes back, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
-        Msg::Key(key) => model.key(key),
+        Msg::Key(key) => model.pressed(key),
         Msg::Resized { cols, rows } => model.resized(cols, rows),
         Msg::Graphics(graphics) => {
             model.graphics = Some(graphics);
@@ -78,6 +83,25 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.watch = WatchState::Failed(text::safe_str(&message));
             Vec::new()
         }
+        Msg::Tags {
+            generation,
+            outcome,
+        } => {
+            model.tags_read(generation, outcome);
+            Vec::new()
+        }
+        Msg::Headers {
+            generation,
+            read,
+            complete,
+        } => model.headers_read(generation, read, complete),
+        Msg::Directory {
+            generation,
+            outcome,
+        } => {
+            model.directory_read(generation, outcome);
+            Vec::new()
+        }
         files => model.files_said(files),
     };
     effects.extend(model.follow());
@@ -85,9 +109,18 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 impl Model {
-    fn key(&mut self, key: crossterm::event::KeyEvent) -> Vec<Effect> {
-        // What is being typed or pointed at goes before what keys mean otherwise.
-        if self.popup.is_none() && (self.type_jump(key) || self.point(key)) {
+    /// What is being typed, chosen or pointed at goes before what keys mean otherwise.
+    fn pressed(&mut self, key: KeyEvent) -> Vec<Effect> {
+        if self.type_in_tags(key) {
+            return Vec::new();
+        }
+        if let KeyCode::Char(letter) = key.code
+            && let Some(effects) = self.choose_in_menu(letter)
+        {
+            return effects;
+        }
+        let looking = self.popup.is_none() && self.tags.is_none();
+        if looking && (self.type_jump(key) || self.point(key)) {
             return Vec::new();
         }
         match self.keymap.action(key) {
@@ -242,6 +275,10 @@ impl Model {
         let panels = self.panels();
         self.folder
             .fit(panels.list.map_or(1, |area| usize::from(area.height)));
+        let page = self.tag_rows();
+        if let Some(tags) = &mut self.tags {
+            tags.fit(page);
+        }
         let current = self.folder.current().map(|row| row.path.clone());
         if self.rest.path != current {
             self.rest = Rest {
@@ -250,9 +287,7 @@ impl Model {
             };
             self.result_scroll = 0;
         }
-        let file = self.folder.current();
-        let file = file.filter(|row| row.kind == EntryKind::File);
-        let file = file.map(|row| (row.path.clone(), row.stamp));
+        let file = self.file_in_sight();
         self.viewer.follow(file);
         let target = self.preview_target();
         if target.is_none() {

@@ -63,6 +63,15 @@ pub struct Global {
     #[arg(long, global = true, env = "MEDIVISION_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Show values that identify the patient (tags, DICOMDIR, series) instead of masking them.
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_SHOW_PHI",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
+    pub show_phi: bool,
+
     /// error, warn, info, debug or trace [default: warn].
     #[arg(
         long,

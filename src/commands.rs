@@ -88,6 +88,8 @@ pub struct Setup {
     pub device: Device,
     /// How pictures reach the terminal.
     pub graphics: Graphics,
+    /// Values that identify the patient are shown.
+    pub show_phi: bool,
     /// Least severe messages in the log.
     pub log_level: tracing::Level,
     /// The user's folders.
@@ -116,6 +118,7 @@ impl Setup {
             prompts: given(&global.prompts, config.prompts, DEFAULT),
             device,
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
+            show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
             log_level: level
                 .parse()
                 .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,

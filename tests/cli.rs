@@ -417,6 +417,100 @@ fn doctor_reports_and_fails_when_the_model_cannot_be_used() {
     assert_eq!(output.status.code(), Some(3));
 }
 
+/// A picture with a secret in every attribute that can hold one.
+fn object_of_a_patient() -> Vec<u8> {
+    use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+    let secrets = [
+        (0x0008, 0x0050, VR::SH),
+        (0x0008, 0x0080, VR::LO),
+        (0x0008, 0x0090, VR::PN),
+        (0x0008, 0x1030, VR::LO),
+        (0x0008, 0x103e, VR::LO),
+        (0x0010, 0x0010, VR::PN),
+        (0x0010, 0x0020, VR::LO),
+        (0x0010, 0x4000, VR::LT),
+        (0x0018, 0x1000, VR::LO),
+        (0x0020, 0x4000, VR::LT),
+        (0x0029, 0x1010, VR::LO),
+    ];
+    let numbers = [
+        (0x0002, 1),
+        (0x0010, 8),
+        (0x0011, 8),
+        (0x0100, 8),
+        (0x0101, 8),
+        (0x0102, 7),
+        (0x0103, 0),
+    ];
+    let text = |group, element, vr, value: &str| {
+        DataElement::new(Tag(group, element), vr, PrimitiveValue::from(value))
+    };
+    let mut object = InMemDicomObject::new_empty();
+    for (group, element, vr) in secrets {
+        object.put(text(group, element, vr, "Secret"));
+    }
+    for (element, value) in numbers {
+        let value = PrimitiveValue::from(value as u16);
+        object.put(DataElement::new(Tag(0x0028, element), VR::US, value));
+    }
+    object.put(text(0x0008, 0x0016, VR::UI, "1.2.840.10008.5.1.4.1.1.7"));
+    object.put(text(0x0008, 0x0018, VR::UI, "1.99.1234567"));
+    object.put(text(0x0008, 0x0060, VR::CS, "OT"));
+    object.put(text(0x0028, 0x0004, VR::CS, "MONOCHROME2"));
+    let pixels = PrimitiveValue::U8((0..64).collect());
+    object.put(DataElement::new(Tag(0x7fe0, 0x0010), VR::OB, pixels));
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax("1.2.840.10008.1.2.1")
+        .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.7")
+        .media_storage_sop_instance_uid("1.99.1234567");
+    let mut bytes = Vec::new();
+    let object = object.with_meta(meta).expect("a meta group");
+    object.write_all(&mut bytes).expect("written");
+    bytes
+}
+
+#[test]
+fn nothing_of_a_patient_is_printed_logged_or_exported() {
+    let home = tempfile::tempdir().expect("a folder");
+    let whole = object_of_a_patient();
+    let path = |name: &str| home.path().join(name);
+    fs::write(path("a.dcm"), &whole).expect("written");
+    fs::write(path("cut.dcm"), &whole[..whole.len() - 40]).expect("written");
+    let mut wrong = whole.clone();
+    let at = wrong
+        .windows(11)
+        .position(|w| w == b"MONOCHROME2")
+        .expect("there");
+    wrong[at..at + 11].copy_from_slice(b"MONOCHROME9");
+    fs::write(path("wrong.dcm"), wrong).expect("written");
+    let mut outputs = Vec::new();
+    for format in ["jsonl", "csv", "table"] {
+        outputs.push(classify(
+            home.path(),
+            &[
+                "--log-level",
+                "trace",
+                "--show-phi",
+                "--format",
+                format,
+                ".",
+            ],
+        ));
+    }
+    for name in ["a.dcm", "cut.dcm", "wrong.dcm"] {
+        outputs.push(run(home.path(), &["inspect", name, "--log-level", "trace"]));
+    }
+    for output in &outputs {
+        let all = [&output.stdout[..], &output.stderr[..]].concat();
+        let all = String::from_utf8_lossy(&all);
+        assert!(all.contains("dcm"), "nothing was printed");
+        for secret in ["Secret", "1.99.1234567"] {
+            assert!(!all.contains(secret), "{secret} in {all}");
+        }
+    }
+}
+
 /// Three frames, each with its own shade: a small object in the default transfer syntax, as old devices write it.
 fn three_frames(path: &Path) {
     let mut bytes = Vec::new();

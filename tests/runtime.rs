@@ -81,6 +81,10 @@ impl Screen for Cells {
         Ok(())
     }
 
+    fn copy(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -194,6 +198,7 @@ fn play<F: Future<Output = ()>>(
         root: root.to_owned(),
         theme: Theme::Plain,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
+        show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     let seen = Seen::default();

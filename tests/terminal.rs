@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use medivision_tui::phantom::write_studies;
 use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Termios, tcgetattr};
@@ -23,6 +24,8 @@ const COLS: u16 = 80;
 struct Display {
     parser: Mutex<Parser>,
     changed: Condvar,
+    /// All that came, commands without cells among it.
+    raw: Mutex<Vec<u8>>,
 }
 
 impl Display {
@@ -128,6 +131,7 @@ impl Session {
         let display = Arc::new(Display {
             parser: Mutex::new(Parser::new(ROWS, COLS, 0)),
             changed: Condvar::new(),
+            raw: Mutex::default(),
         });
         let reader = pair.master.try_clone_reader().expect("output");
         let (shown, answers) = (Arc::clone(&display), Arc::clone(&keys));
@@ -223,6 +227,7 @@ fn show(
     let mut bytes = [0; 4096];
     while let Ok(count @ 1..) = output.read(&mut bytes) {
         let part = &bytes[..count];
+        display.raw.lock().expect("whole").extend_from_slice(part);
         display.parser.lock().expect("whole").process(part);
         display.changed.notify_all();
         let asked = part.windows(3).any(|window| window == b"\x1b[c");
@@ -260,6 +265,56 @@ fn files_are_browsed_classified_and_followed_and_the_terminal_comes_back() {
         row(&screen.contents(), "aa.png").is_none()
     });
 
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn tags_are_opened_with_the_name_masked_until_it_is_asked_for() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a label", |screen| is_classified(screen, "a.png"));
+    let studies = session.home.path().join("studies");
+    write_studies(&studies, 7, 12, |_| {}).expect("phantoms");
+    let dicom = fs::read_dir(&studies)
+        .expect("a folder")
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|e| e == "dcm"))
+        .expect("a DICOM phantom among them");
+    fs::rename(dicom, session.path("0.dcm")).expect("moved in");
+    display.until("the file", |screen| {
+        row(&screen.contents(), "0.dcm").is_some()
+    });
+    session.press("gt");
+    display.shows("Tags · 0.dcm");
+    session.press("/patientname");
+    display.until("the masked name", |screen| {
+        let contents = screen.contents();
+        let line = contents.lines().find(|line| line.contains("PatientName"));
+        line.is_some_and(|line| line.contains("•••"))
+    });
+    let seen = |text: &str| {
+        let raw = display.raw.lock().expect("whole");
+        raw.windows(text.len()).any(|part| part == text.as_bytes())
+    };
+    session.press("\ry");
+    display.shows("masked, so not copied");
+    assert!(!seen("PHANTOM"), "the name was sent to the terminal");
+    session.press("P");
+    display.shows("SYNTHETIC^PHANTOM");
+    session.press("y");
+    display.shows("copied: PatientName");
+    // SYNTHETIC^PHANTOM
+    assert!(seen("\x1b]52;c;U1lOVEhFVElDXlBIQU5UT00=\x07"));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn show_phi_shows_from_the_start() {
+    let session = Session::start(Kind::Plain, &[("MEDIVISION_SHOW_PHI", "1")]);
+    session.display.shows("patient values shown");
     session.press("q");
     assert_eq!(session.ended(), 0);
 }

@@ -83,6 +83,12 @@ pub enum Action {
     Probe,
     Ruler,
     Histogram,
+    Tags,
+    Search,
+    Copy,
+    View,
+    Series,
+    Patient,
     Help,
     Back,
     Suspend,
@@ -163,6 +169,12 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
         &[
             (Action::NextPanel, "next panel"),
             (Action::Hidden, "hidden files"),
+            (Action::View, "view menu"),
+            (Action::Tags, "tags of the file"),
+            (Action::Search, "search the tags"),
+            (Action::Copy, "copy path or value"),
+            (Action::Series, "by series"),
+            (Action::Patient, "patient values"),
             (Action::Help, "this help"),
             (Action::Back, "back"),
             (Action::Suspend, "to the shell"),
@@ -508,7 +520,7 @@ mod tests {
             Some(Action::Quit)
         );
         assert_eq!(
-            keymap.action(press(KeyCode::Char('y'), KeyModifiers::NONE)),
+            keymap.action(press(KeyCode::Char('&'), KeyModifiers::NONE)),
             None
         );
         let told = HELP

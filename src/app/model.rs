@@ -7,10 +7,13 @@ use std::time::Duration;
 use super::folder::{Folder, Reading, Row};
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
+use super::menu::Switches;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
 use super::results::{FileState, Results};
+use super::shelf::{Headers, Shelf};
+use super::tags::Tags;
 use super::text;
 use super::viewer::Viewer;
 
@@ -34,6 +37,8 @@ pub struct Setup {
     pub theme: Theme,
     /// Which key does what.
     pub keymap: Keymap,
+    /// Values that identify the patient are shown (`--show-phi`).
+    pub show_phi: bool,
 }
 
 /// How much colour the screen may use.
@@ -150,6 +155,13 @@ pub struct Model {
     pub(crate) popup: Option<Popup>,
     pub(crate) popup_scroll: usize,
     pub(crate) report: Option<Report>,
+    /// The tags, while they are open.
+    pub(crate) tags: Option<Tags>,
+    /// The tag that the cursor was on when they were closed.
+    pub(crate) last_tag: Option<String>,
+    pub(crate) switches: Switches,
+    pub(crate) shelf: Option<Shelf>,
+    pub(crate) headers: Headers,
     generation: u64,
 }
 
@@ -185,6 +197,14 @@ impl Model {
             popup: None,
             popup_scroll: 0,
             report: None,
+            tags: None,
+            last_tag: None,
+            switches: Switches {
+                show_phi: setup.show_phi,
+                by_series: false,
+            },
+            shelf: None,
+            headers: Headers::default(),
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -230,6 +250,9 @@ impl Model {
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
+        if self.headers_awaited().is_some() {
+            return true;
+        }
         match self.engine {
             EngineState::Loading => true,
             EngineState::Ready { .. } => self.queued() > 0,
@@ -272,10 +295,7 @@ impl Model {
             .panels()
             .preview
             .filter(|a| a.width > 0 && a.height > 0)?;
-        let row = self
-            .folder
-            .current()
-            .filter(|row| row.kind == super::EntryKind::File)?;
+        let (path, stamp) = self.file_in_sight()?;
         let quality = match graphics {
             Graphics::Halfblocks => Quality::Full,
             _ if !self.rest.rested => Quality::Fast,
@@ -283,8 +303,8 @@ impl Model {
             _ => Quality::Full,
         };
         Some(PreviewKey {
-            path: row.path.clone(),
-            stamp: row.stamp,
+            path,
+            stamp,
             frame: self.viewer.frame,
             view: self.viewer.view.clone(),
             for_series: self.viewer.for_series(),
@@ -332,7 +352,12 @@ impl Model {
     /// The folder on screen has nothing to show, and why; `None` when it has rows.
     pub(crate) fn nothing_to_list(&self) -> Option<String> {
         if let Reading::Failed(message) = &self.folder.reading {
-            return Some(format!("This folder cannot be read.\n{message}"));
+            let what = if self.shelf_here().is_some() {
+                "DICOMDIR"
+            } else {
+                "folder"
+            };
+            return Some(format!("This {what} cannot be read.\n{message}"));
         }
         if !self.folder.is_empty() {
             return None;

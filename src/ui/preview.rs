@@ -41,11 +41,12 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 
 /// What is shown is about the file under the cursor.
 fn is_current(model: &Model) -> bool {
-    let current = model.folder.current().map(|row| &row.path);
+    let current = model.file_in_sight();
     model
         .shown
         .as_ref()
-        .is_some_and(|shown| Some(&shown.key.path) == current)
+        .zip(current)
+        .is_some_and(|(shown, (path, _))| shown.key.path == path)
 }
 
 /// A picture with what it was asked for with. Half blocks of another size may stay for a moment after a resize; they are

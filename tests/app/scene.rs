@@ -53,6 +53,7 @@ impl Program {
             root: PathBuf::from(ROOT),
             theme: Theme::Colour,
             keymap,
+            show_phi: false,
         });
         Self {
             model,

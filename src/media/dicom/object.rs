@@ -18,7 +18,7 @@ use super::{color, frames, palette, tags, voi, what};
 
 self_cell!(
     /// The bytes of a data set and the index over them.
-    struct Parsed {
+    pub(super) struct Parsed {
         owner: Body,
         #[covariant]
         dependent: DataSet,
@@ -164,7 +164,7 @@ impl Object {
 }
 
 /// Indexes a data set; of a file that is partly in memory as much is read as stands before its pixels.
-fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
+pub(super) fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
     loop {
         let parsed = Parsed::try_new(body, |body| DataSet::read(body, meta.encoding))?;
         if parsed.borrow_dependent().has_pixels || !parsed.borrow_owner().is_partial() {
