@@ -17,8 +17,7 @@ use std::sync::Arc;
 
 use crate::cli::{Global, Results};
 use crate::config::{Config, DEMO, Folders, Graphics};
-use crate::encoder::checkpoint::Source;
-use crate::encoder::{Device, Fit};
+use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{Factory, Settings};
 use crate::library::export::Format;
 use crate::prompts::{DEFAULT, Prompts};
@@ -132,8 +131,17 @@ impl Setup {
 
     /// Makes the model on the thread that will own it.
     pub fn factory(&self, fit: Option<Fit>) -> Factory {
-        let (source, device) = (self.source.clone(), self.device);
-        Box::new(move || source.open(device, fit))
+        let (source, options) = (self.source.clone(), self.options(fit));
+        Box::new(move || source.open(options))
+    }
+
+    /// How the model is to be opened.
+    pub fn options(&self, fit: Option<Fit>) -> Options {
+        Options {
+            device: self.device,
+            precision: Precision::Auto,
+            fit,
+        }
     }
 }
 

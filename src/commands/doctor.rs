@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::{Fault, Setup, exit};
-use crate::encoder::checkpoint::Source;
+use crate::encoder::Source;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -149,7 +149,7 @@ fn multiplexer() -> Check {
 
 fn model(setup: &Setup) -> Check {
     let name = setup.source.name();
-    match setup.source.open(setup.device, None) {
+    match setup.source.open(setup.options(None)) {
         Ok(encoder) => {
             let card = encoder.card();
             let found = format!(

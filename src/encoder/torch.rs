@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 use super::EncoderError;
 
@@ -20,15 +21,49 @@ pub enum Device {
     Cuda(usize),
 }
 
-impl Device {
-    /// The device to use on this machine. CUDA is not offered by this build, so `auto` is the CPU and a GPU
-    /// asked for by name is an error that says so.
-    pub(super) fn resolve(self) -> Result<tch::Device, EncoderError> {
+/// The device to use on this machine. CUDA is not offered by this build, so `auto` is the CPU and a GPU asked for by
+/// name is an error that says so.
+pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
+    match device {
+        Device::Auto | Device::Cpu => Ok(tch::Device::Cpu),
+        Device::Cuda(index) => Err(EncoderError::Device(format!(
+            "cuda:{index} cannot be used: this version runs on the CPU only; leave out --device or use --device cpu"
+        ))),
+    }
+}
+
+/// As results name it: `cpu`, `cuda:0`.
+pub(super) fn name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+/// In how many bits a model computes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 on the CPU, bf16 on a GPU.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of 32.
+    Bf16,
+    /// 16 bits.
+    F16,
+}
+
+impl Precision {
+    pub(super) fn kind(self, device: tch::Device) -> Kind {
         match self {
-            Self::Auto | Self::Cpu => Ok(tch::Device::Cpu),
-            Self::Cuda(index) => Err(EncoderError::Device(format!(
-                "cuda:{index} cannot be used: this version runs on the CPU only; leave out --device or use --device cpu"
-            ))),
+            Self::Auto if device.is_cuda() => Kind::BFloat16,
+            Self::Auto | Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+            Self::F16 => Kind::Half,
         }
     }
 }
@@ -96,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_gpu_asked_for_is_never_silently_the_cpu() {
-        let error = Device::Cuda(1).resolve().unwrap_err().to_string();
+        let error = resolve(Device::Cuda(1)).unwrap_err().to_string();
         assert!(error.contains("cuda:1"), "{error}");
     }
 }

@@ -93,6 +93,7 @@ fn bench(behaviour: Behaviour, synthetic_only: bool, settings: Settings) -> Benc
             device: "cpu".into(),
             dimension: 2,
             logit_scale: 10.0,
+            logit_bias: None,
             synthetic_only,
         };
         Ok(Box::new(Fake {

@@ -10,7 +10,7 @@ use super::{Event, Factory, Mode, Shared};
 use crate::encoder::{Encoder, EncoderError, Input, limit_threads};
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::ErrorKind;
-use crate::scoring::{Scorer, Verdict};
+use crate::scoring::{Logits, Scorer, Verdict};
 
 /// A bulk batch should take about this long: an interactive file never waits longer.
 const BATCH_TIME: Duration = Duration::from_millis(300);
@@ -55,7 +55,12 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, factory: Factory) -> Result<Self, String> {
         let settings = &shared.settings;
-        if settings.mode == Mode::Multi {
+        let mut encoder = factory().map_err(|error| error.to_string())?;
+        let logits = Logits {
+            scale: encoder.card().logit_scale,
+            bias: encoder.card().logit_bias,
+        };
+        if settings.mode == Mode::Multi && !logits.knows_absence() {
             for set in settings.prompts.sets() {
                 if let Some(condition) = set.without_absent().first() {
                     return Err(format!(
@@ -65,8 +70,6 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        let mut encoder = factory().map_err(|error| error.to_string())?;
-        let scale = encoder.card().logit_scale;
         let mut scorers = Vec::new();
         let mut warnings = Vec::new();
         for set in settings.prompts.sets() {
@@ -82,7 +85,7 @@ impl<'a> Worker<'a> {
                     encoder.card().id
                 ));
             }
-            let scorer = Scorer::new(set, settings.mode, scale, |texts| {
+            let scorer = Scorer::new(set, settings.mode, logits, |texts| {
                 encoder.encode_texts(texts)
             });
             scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);

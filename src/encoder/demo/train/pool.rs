@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use medivision_tui::encoder::clip::Clip;
+use medivision_tui::encoder::Towers;
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::phantom::{Anatomy, Condition, Finding, Plan, draw};
@@ -283,7 +283,7 @@ fn normalised(values: &[f32]) -> Tensor {
 
 /// Accuracy, confidence and calibration on a pool, per shipped set and mode.
 pub fn report(
-    clip: &Clip,
+    clip: &Towers,
     tokenizer: &Tokenizer,
     pool: &Pool,
     sets: &[PromptSet],
