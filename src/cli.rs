@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Graphics;
-use crate::encoder::Fit;
+use crate::encoder::{Fit, Precision};
 use crate::engine::Frames;
 use crate::library::export::Format;
 use crate::scoring::Mode;
@@ -38,8 +39,14 @@ pub struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Global {
-    /// `demo` (built in), or the folder of a checkpoint.
-    #[arg(long, global = true, env = "MEDIVISION_MODEL", value_name = "DIR")]
+    /// `demo` (built in), a model's id or name (see `models list`), or a checkpoint's folder or .pt file [default:
+    /// biomedclip where it was pulled, else demo].
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_MODEL",
+        value_name = "ID|DIR|FILE"
+    )]
     pub model: Option<String>,
 
     /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general].
@@ -54,6 +61,14 @@ pub struct Global {
     /// auto or cpu; this version uses no GPU [default: auto].
     #[arg(long, global = true, env = "MEDIVISION_DEVICE")]
     pub device: Option<String>,
+
+    /// In how many bits the model computes [default: auto, which is f32 on the CPU].
+    #[arg(long, global = true, env = "MEDIVISION_PRECISION")]
+    pub precision: Option<Precision>,
+
+    /// Never use the network (HF_HUB_OFFLINE says the same).
+    #[arg(long, global = true, env = "MEDIVISION_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub offline: bool,
 
     /// How pictures reach the terminal [default: auto].
     #[arg(long, global = true, env = "MEDIVISION_GRAPHICS")]
@@ -82,6 +97,8 @@ pub enum Command {
     Watch(Watch),
     /// What a file is and how it is shown, as JSON.
     Inspect(Inspect),
+    /// Models: which there are, what one is, fetch one, check what was fetched.
+    Models(Models),
     /// Prompt sets: which there are, and whether a file is right.
     Prompts(PromptsArgs),
     /// Write synthetic studies to a folder and browse them.
@@ -164,6 +181,41 @@ pub struct Inspect {
     /// Write the picture, too.
     #[arg(long, value_name = "OUT.png")]
     pub render: Option<PathBuf>,
+}
+
+/// `models`
+#[derive(Debug, Args)]
+pub struct Models {
+    /// What about them.
+    #[command(subcommand)]
+    pub action: ModelsAction,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsAction {
+    /// The catalogue, and what is in the cache.
+    List,
+    /// What a model is: one of the catalogue, of the cache, or a checkpoint's folder or file.
+    Info {
+        /// Id, name, folder or file.
+        #[arg(value_name = "ID|DIR|FILE")]
+        model: String,
+    },
+    /// Fetch a model from the hub into the cache; goes on where an earlier attempt ended.
+    Pull {
+        /// Id or name.
+        id: String,
+        /// Branch, tag or commit.
+        #[arg(long, value_name = "REV")]
+        revision: Option<String>,
+    },
+    /// Hash what is in the cache again.
+    Verify {
+        /// Ids or names; none: all that can be used.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
 }
 
 /// `prompts`

@@ -3,10 +3,12 @@
 //! No tensor leaves: callers see [`Input`], `Vec<f32>` and [`EncoderError`].
 
 mod archive;
+pub mod catalog;
 pub mod checkpoint;
 mod clean;
 pub mod clip;
 pub mod demo;
+pub mod hub;
 mod names;
 mod open_clip;
 mod pickle;

@@ -426,6 +426,30 @@ fn a_row_of_a_batch_is_the_row_alone() {
     }
 }
 
+/// The numbers for a report: `cargo test --test parity lowest -- --nocapture`.
+#[test]
+fn the_lowest_cosines_of_each_checkpoint() {
+    for checkpoint in &checkpoints() {
+        let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
+        let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        let pictures = found
+            .iter()
+            .zip(&golden.pictures)
+            .map(|(f, e)| cosine(f, &e.embedding));
+        let found = encoder.encode_texts(&texts(&golden)).unwrap();
+        let written = found
+            .iter()
+            .zip(&golden.texts)
+            .map(|(f, e)| cosine(f, &e.embedding));
+        let (pictures, written) = (pictures.fold(1.0, f64::min), written.fold(1.0, f64::min));
+        println!(
+            "{}: pictures {pictures:.7}, texts {written:.7}",
+            checkpoint.display()
+        );
+        assert!(pictures >= 0.9999 && written >= 0.9999);
+    }
+}
+
 /// Copies a checkpoint with its tensors changed: `change` gives the new shape, or None to leave the tensor out.
 fn changed(
     change: impl Fn(&str, &[usize]) -> Option<Vec<usize>>,

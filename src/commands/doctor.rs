@@ -160,7 +160,7 @@ fn model(setup: &Setup) -> Check {
                 Check::note(
                     "model",
                     found,
-                    "it knows synthetic phantoms only; give a CLIP checkpoint with --model DIR for real pictures",
+                    "it knows synthetic phantoms only; for real pictures: medivision-tui models pull biomedclip",
                 )
             } else {
                 Check::ok("model", found)

@@ -1,5 +1,6 @@
 //! A folder as the hub serves it, or a file of weights, becomes an [`Encoder`](super::Encoder).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,15 +21,14 @@ const CONFIG: &str = "config.json";
 /// That of open_clip.
 const OPEN_CLIP: &str = "open_clip_config.json";
 /// Files of weights beside [`CONFIG`], the preferred first. Sharded ones have an index.
-pub(super) const WEIGHTS: [&str; 4] = [
+const WEIGHTS: [&str; 4] = [
     "model.safetensors.index.json",
     "model.safetensors",
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
 ];
 /// Files of weights beside [`OPEN_CLIP`].
-pub(super) const OPEN_CLIP_WEIGHTS: [&str; 2] =
-    ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
+const OPEN_CLIP_WEIGHTS: [&str; 2] = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
 
 /// How a checkpoint is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,13 @@ impl Layout {
         if path.is_file() {
             return Ok(Self::StateDict);
         }
-        let has = |names: &[&str]| names.iter().any(|name| path.join(name).is_file());
-        let open_clip = has(&[OPEN_CLIP]);
-        if !has(&[CONFIG]) && open_clip {
+        Self::among(path, &|name| path.join(name).is_file())
+    }
+
+    /// The same where not all files are there yet, but those of settings.
+    fn among(path: &Path, has: &dyn Fn(&str) -> bool) -> Result<Self, EncoderError> {
+        let open_clip = has(OPEN_CLIP);
+        if !has(CONFIG) && open_clip {
             return Ok(Self::OpenClip);
         }
         let json = read(&path.join(CONFIG))?;
@@ -72,8 +76,9 @@ impl Layout {
             Some("siglip") => Some(Self::Siglip),
             Some(_) => None,
         };
+        let weights = WEIGHTS.iter().any(|name| has(name));
         match (found, head.model_type) {
-            (Some(layout), _) if !open_clip || has(&WEIGHTS) => Ok(layout),
+            (Some(layout), _) if !open_clip || weights => Ok(layout),
             (_, _) if open_clip => Ok(Self::OpenClip),
             (_, model_type) => Err(EncoderError::Unsupported(format!(
                 "{}: models of the type `{}` are not supported; use a CLIP or SigLIP checkpoint",
@@ -84,14 +89,86 @@ impl Layout {
     }
 }
 
-#[derive(Deserialize)]
-struct Head {
-    model_type: Option<String>,
+/// Which of a repository's files a model needs.
+pub(super) struct Needs<'a> {
+    names: &'a BTreeSet<String>,
+}
+
+/// Everything but weights.
+const SETTINGS: [&str; 7] = [
+    CONFIG,
+    OPEN_CLIP,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+];
+
+impl<'a> Needs<'a> {
+    /// Looks at the names; an error says why none of the layouts fits.
+    pub(super) fn of(names: &'a BTreeSet<String>) -> Result<Self, String> {
+        if names.contains(CONFIG) || names.contains(OPEN_CLIP) {
+            return Ok(Self { names });
+        }
+        Err(format!("it has neither {CONFIG} nor {OPEN_CLIP}"))
+    }
+
+    /// The small files, and the index of sharded weights.
+    pub(super) fn settings(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let indices = WEIGHTS.into_iter().filter(|name| is_index(name));
+        let all = SETTINGS.into_iter().chain(indices);
+        all.filter(|name| self.names.contains(*name))
+    }
+
+    /// The files of weights, once the settings lie in `folder`.
+    pub(super) fn weights(&self, folder: &Path) -> Result<Vec<String>, String> {
+        let has = |name: &str| self.names.contains(name);
+        let wanted: &[&str] = match Layout::among(folder, &has).map_err(|e| e.to_string())? {
+            Layout::OpenClip => &OPEN_CLIP_WEIGHTS,
+            _ => &WEIGHTS,
+        };
+        let file = wanted.iter().find(|name| has(name));
+        let file = file.ok_or_else(|| format!("it has none of {}", wanted.join(", ")))?;
+        if is_index(file) {
+            return shards(&folder.join(file)).map_err(|e| e.to_string());
+        }
+        Ok(vec![(*file).to_owned()])
+    }
+}
+
+fn is_index(name: &str) -> bool {
+    name.ends_with(".index.json")
+}
+
+/// The files that an index names, each a plain name.
+fn shards(index: &Path) -> Result<Vec<String>, EncoderError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let fault = |reason: String| EncoderError::File {
+        path: index.to_owned(),
+        reason,
+    };
+    let map: Index = parse(&read(index)?, index)?;
+    let shards: BTreeSet<String> = map.weight_map.into_values().collect();
+    for shard in &shards {
+        if Path::new(shard).components().count() != 1 || shard.starts_with('.') {
+            return Err(fault(format!(
+                "the shard `{shard}` is not a plain file name"
+            )));
+        }
+    }
+    if shards.is_empty() {
+        return Err(fault("names no shards".into()));
+    }
+    Ok(shards.into_iter().collect())
 }
 
 #[derive(Deserialize)]
-struct Index {
-    weight_map: std::collections::BTreeMap<String, String>,
+struct Head {
+    model_type: Option<String>,
 }
 
 /// Reads a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
@@ -271,30 +348,19 @@ impl Reader<'_> {
     /// One file, or the shards that an index names.
     fn weights(&mut self) -> Result<Weights, EncoderError> {
         let file = self.first(&WEIGHTS)?;
-        if file.extension().is_none_or(|extension| extension != "json") {
+        if !is_index(&file.to_string_lossy()) {
             return Ok(self.digested(Weights::open(&file, self.place)?));
         }
-        let fault = |reason: String| EncoderError::File {
-            path: file.clone(),
-            reason,
-        };
-        let map: Index = parse(&read(&file)?, &file)?;
-        let shards: std::collections::BTreeSet<_> = map.weight_map.into_values().collect();
         let mut all: Option<Weights> = None;
-        for shard in shards {
-            if Path::new(&shard).components().count() != 1 {
-                return Err(fault(format!(
-                    "the shard `{shard}` is not a plain file name"
-                )));
-            }
+        for shard in shards(&file)? {
             let shard = Weights::open(&self.path.join(shard), self.place)?;
             match &mut all {
                 Some(weights) => weights.merge(shard),
                 None => all = Some(shard),
             }
         }
-        let all = all.ok_or_else(|| fault("names no shards".into()))?;
-        Ok(self.digested(all))
+        let none = || EncoderError::Unsupported("no shards".into());
+        Ok(self.digested(all.ok_or_else(none)?))
     }
 
     fn digested(&mut self, weights: Weights) -> Weights {

@@ -274,6 +274,11 @@ impl Preprocess {
         self.height
     }
 
+    /// How a picture that is not square is made to fit.
+    pub fn fit(&self) -> Fit {
+        self.fit
+    }
+
     /// Mean and standard deviation per channel, of values after [`Self::rescale`].
     pub fn normalisation(&self) -> ([f32; 3], [f32; 3]) {
         (self.mean, self.std)

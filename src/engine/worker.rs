@@ -22,7 +22,7 @@ const FIRST_BATCH: usize = 4;
 const NEWEST: f64 = 0.3;
 
 /// What the rejection of a real picture by a model for phantoms says.
-const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; give a real model with --model DIR to classify this picture";
+const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real pictures";
 
 /// Reads the model, answers until the queue is closed and empty.
 pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
