@@ -58,11 +58,11 @@ pub struct Global {
     )]
     pub prompts: Option<String>,
 
-    /// auto or cpu; this version uses no GPU [default: auto].
+    /// auto, cpu, cuda or cuda:N [default: auto, a GPU where one can be used].
     #[arg(long, global = true, env = "MEDIVISION_DEVICE")]
     pub device: Option<String>,
 
-    /// In how many bits the model computes [default: auto, which is f32 on the CPU].
+    /// In how many bits the model computes [default: auto, f32 on the CPU and bf16 or f16 on a GPU].
     #[arg(long, global = true, env = "MEDIVISION_PRECISION")]
     pub precision: Option<Precision>,
 
@@ -97,6 +97,8 @@ pub enum Command {
     Watch(Watch),
     /// What a file is and how it is shown, as JSON.
     Inspect(Inspect),
+    /// Score predictions against labels.
+    Eval(Eval),
     /// Models: which there are, what one is, fetch one, check what was fetched.
     Models(Models),
     /// Prompt sets: which there are, and whether a file is right.
@@ -183,6 +185,32 @@ pub struct Inspect {
     pub render: Option<PathBuf>,
 }
 
+/// `eval`
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// A folder of folders named by condition, or a table with the columns `path` and `label`.
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: PathBuf,
+    /// One condition of many, or each alone.
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
+    /// Which frames of multi-frame files.
+    #[arg(long, default_value = "first")]
+    pub frames: Frames,
+    /// How a picture is made to fit the model [default: the model's own].
+    #[arg(long)]
+    pub fit: Option<Fit>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Draws of the bootstrap, from which the intervals are taken; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
+    pub draws: usize,
+    /// The same number gives the same intervals.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
 /// `models`
 #[derive(Debug, Args)]
 pub struct Models {
@@ -261,6 +289,11 @@ pub struct Doctor {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn draws(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&n| n <= 100_000);
+    number.ok_or_else(|| format!("`{text}` is no number from 0 to 100000"))
 }
 
 fn window(text: &str) -> Result<(f64, f64), String> {

@@ -5,6 +5,7 @@ pub mod classify;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
 pub mod inspect;
 pub mod models;
 mod progress;
@@ -163,6 +164,10 @@ impl Setup {
             device: self.device,
             precision: self.precision,
             fit,
+            texts: self
+                .folders
+                .as_ref()
+                .map(|folders| folders.cache.join("texts")),
         }
     }
 }

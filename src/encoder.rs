@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod checkpoint;
 mod clean;
 pub mod clip;
+mod cuda;
 pub mod demo;
 pub mod hub;
 mod names;
@@ -17,6 +18,7 @@ mod resample;
 mod siglip;
 mod source;
 mod text;
+mod texts;
 mod tokenize;
 mod torch;
 mod towers;
@@ -28,7 +30,7 @@ mod weights;
 pub use preprocess::{Fit, Input, Preprocess};
 pub use source::Source;
 pub use tokenize::{Tokenized, Tokenizer};
-pub use torch::{Device, Precision, limit_threads};
+pub use torch::{Device, Precision, gpu_note, limit_threads};
 pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 
@@ -97,7 +99,7 @@ impl From<tch::TchError> for EncoderError {
 }
 
 /// How a model is to be opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Where it shall run.
     pub device: Device,
@@ -105,6 +107,8 @@ pub struct Options {
     pub precision: Precision,
     /// How a picture is made to fit; `None`: the model's own way.
     pub fit: Option<Fit>,
+    /// Where embeddings of texts are kept for the next time; `None`: nowhere.
+    pub texts: Option<PathBuf>,
 }
 
 /// What a loaded model says of itself.

@@ -2,6 +2,8 @@
 //! `logit_scale × cosine`), texts being ensembled as there: the mean of unit embeddings, made unit again. SigLIP's are
 //! those of Zhai et al. 2023 (sigmoid of `scale × cosine + bias`).
 
+pub mod metrics;
+
 use serde::{Deserialize, Serialize};
 
 use crate::prompts::PromptSet;

@@ -20,6 +20,7 @@ const CPU: Options = Options {
     device: Device::Cpu,
     precision: Precision::F32,
     fit: None,
+    texts: None,
 };
 
 /// Far from the seeds of the training.

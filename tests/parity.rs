@@ -31,6 +31,7 @@ const EXACT: Options = Options {
     device: Device::Cpu,
     precision: Precision::F32,
     fit: None,
+    texts: None,
 };
 
 /// Folders of all checkpoints: those that ship, and those that the environment names.

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::{Fault, Setup, exit};
-use crate::encoder::Source;
+use crate::encoder::{Source, gpu_note};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -188,12 +188,16 @@ fn prompt_sets(setup: &Setup) -> Check {
     }
 }
 
+/// Comes after the model, whose opening decides.
 fn device() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Check::ok(
-        "device",
-        format!("cpu, {cores} cores; this version uses no GPU"),
-    )
+    match gpu_note() {
+        Some((reason, true)) => Check::note("device", format!("cpu, {cores} cores"), &reason),
+        Some((reason, false)) => {
+            Check::ok("device", format!("cpu, {cores} cores; no GPU: {reason}"))
+        }
+        None => Check::ok("device", format!("cpu, {cores} cores")),
+    }
 }
 
 fn watch_limit() -> Check {

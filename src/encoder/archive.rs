@@ -59,17 +59,14 @@ pub(super) fn read(file: &[u8]) -> Result<Archive, String> {
     let mut places = HashMap::new();
     let mut entries = Vec::with_capacity(views.len());
     for (name, view) in views {
-        let place = match places.get(&view.storage) {
-            Some(place) => Range::clone(place),
-            None => {
-                let place = storage(
-                    &mut zip,
-                    &format!("{root}/data/{}", view.storage),
-                    file.len(),
-                )?;
-                places.insert(view.storage.clone(), place.clone());
-                place
-            }
+        let known: Option<Range<usize>> = places.get(&view.storage).cloned();
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let member = format!("{root}/data/{}", view.storage);
+            let place = storage(&mut zip, &member, file.len())?;
+            places.insert(view.storage.clone(), place.clone());
+            place
         };
         entries.push(entry(name, &view, place)?);
     }
@@ -169,4 +166,61 @@ fn entry(name: String, view: &pickle::View, storage: Range<usize>) -> Result<Ent
         strides,
         bytes: from..to,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(offset: usize, shape: &[usize], strides: &[usize]) -> pickle::View {
+        pickle::View {
+            storage: "0".into(),
+            kind: "Float".into(),
+            offset,
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+        }
+    }
+
+    /// Twelve floats, from byte 64 of the file on.
+    fn placed(view: &pickle::View) -> Result<Range<usize>, String> {
+        entry("w".into(), view, 64..112).map(|entry| entry.bytes)
+    }
+
+    #[test]
+    fn views_inside_their_storage_are_placed() {
+        assert_eq!(placed(&view(0, &[3, 4], &[4, 1])), Ok(64..112));
+        assert_eq!(placed(&view(4, &[4, 2], &[1, 4])), Ok(80..112));
+        assert_eq!(placed(&view(2, &[], &[])), Ok(72..76));
+        assert_eq!(placed(&view(12, &[0], &[1])), Ok(112..112));
+    }
+
+    #[test]
+    fn views_that_reach_beyond_are_refused_whatever_their_numbers() {
+        for (offset, shape, strides) in [
+            (1, &[3, 4][..], &[4, 1][..]),
+            (0, &[13], &[1]),
+            (0, &[2], &[12]),
+            (13, &[0], &[1]),
+            (usize::MAX, &[1], &[1]),
+            (0, &[usize::MAX], &[usize::MAX]),
+            (0, &[usize::MAX, 2], &[0, 0]),
+            // One element, a thousand times: a file of bytes that would take gigabytes.
+            (0, &[1000], &[0]),
+        ] {
+            let error = placed(&view(offset, shape, strides)).unwrap_err();
+            assert!(error.contains("`w`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_zip_that_is_no_checkpoint_is_told_so() {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options =
+            zip::write::FileOptions::default().compression_method(CompressionMethod::Stored);
+        zip.start_file("holiday/photo.txt", options).unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        assert!(is_archive(&bytes));
+        assert!(read(&bytes).unwrap_err().contains("no data.pkl"));
+    }
 }

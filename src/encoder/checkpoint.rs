@@ -193,6 +193,7 @@ pub fn open(path: &Path, options: Options) -> Result<DualEncoder, EncoderError> 
         towers,
         tokenizer,
         preprocess: preprocess.with_fit(options.fit),
+        texts: options.texts,
     })
 }
 
@@ -320,11 +321,20 @@ impl Reader<'_> {
         #[derive(Deserialize)]
         struct Keys {
             pad_token: Option<Token>,
+            tokenizer_class: Option<String>,
         }
         if !self.path.join("tokenizer_config.json").is_file() {
             return Ok(None);
         }
         let keys: Keys = self.parsed("tokenizer_config.json")?;
+        // SigLIP 2 cleans its texts in another way.
+        if let Some(class) = keys
+            .tokenizer_class
+            .filter(|class| class.starts_with("Gemma"))
+        {
+            let text = format!("a SigLIP with a {class} is not supported");
+            return Err(EncoderError::Tokenizer(text));
+        }
         Ok(keys.pad_token.and_then(|token| match token {
             Token::Text(text) | Token::Object { content: text } => tokenizer.id(&text),
         }))
@@ -411,6 +421,8 @@ pub(super) fn embedded(parts: &Embedded, options: Options) -> Result<DualEncoder
         tokenizer: Tokenizer::from_json(parts.tokenizer, config.context_length())?,
         preprocess: Preprocess::from_json(parts.preprocessor, preprocessor)?.with_fit(options.fit),
         towers: config.build(Weights::read(Backing::Static(parts.weights), place)?)?,
+        // Its texts take less time than a file.
+        texts: None,
     })
 }
 

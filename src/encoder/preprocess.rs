@@ -189,8 +189,8 @@ impl Preprocess {
         Self {
             fit: Fit::Pad,
             rescale: 1.0,
-            mean: [101.48761; 3],
-            std: [83.43944; 3],
+            mean: [101.487_61; 3],
+            std: [83.439_44; 3],
             ..Self::open_ai(side)
         }
     }

@@ -1,8 +1,11 @@
 //! Two towers and the scale between them: every model of the CLIP family, whatever its layout was.
 
+use std::path::PathBuf;
+
 use tch::{Device, Kind, Tensor};
 
 use super::text::Text;
+use super::texts::TextCache;
 use super::tokenize::Tokenizer;
 use super::vision::Vision;
 use super::weights::Backing;
@@ -115,6 +118,7 @@ pub struct DualEncoder {
     scale: Tensor,
     offset: Tensor,
     device: Device,
+    texts: Option<TextCache>,
 }
 
 /// The parts that [`DualEncoder::new`] joins.
@@ -126,6 +130,7 @@ pub(super) struct Parts {
     pub(super) towers: Towers,
     pub(super) tokenizer: Tokenizer,
     pub(super) preprocess: Preprocess,
+    pub(super) texts: Option<PathBuf>,
 }
 
 impl DualEncoder {
@@ -139,6 +144,7 @@ impl DualEncoder {
             towers,
             tokenizer,
             preprocess,
+            texts,
         } = parts;
         let _guard = tch::no_grad_guard();
         fits(&towers, &tokenizer, &preprocess)?;
@@ -162,11 +168,16 @@ impl DualEncoder {
         let rescale = preprocess.rescale();
         let scale = per_channel(&|c| rescale / std[c])?;
         let offset = per_channel(&|c| -mean[c] / std[c])?;
+        let name = super::torch::name(device);
+        let texts = texts.map(|folder| {
+            let model = format!("{digest} {name} {:?}", towers.kind);
+            TextCache::new(&folder, model)
+        });
         Ok(Self {
             card: ModelCard {
                 id,
                 digest,
-                device: super::torch::name(device),
+                device: name,
                 dimension: towers.dimension()?,
                 logit_scale,
                 logit_bias,
@@ -178,6 +189,7 @@ impl DualEncoder {
             scale,
             offset,
             device,
+            texts,
         })
     }
 
@@ -260,6 +272,9 @@ impl Encoder for DualEncoder {
     }
 
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        if let Some(rows) = self.texts.as_ref().and_then(|cache| cache.get(texts)) {
+            return Ok(rows);
+        }
         let _guard = tch::no_grad_guard();
         let mut rows = Vec::with_capacity(texts.len());
         for chunk in texts.chunks(TEXT_BATCH) {
@@ -268,6 +283,9 @@ impl Encoder for DualEncoder {
                 .map(|text| self.tokenize(text))
                 .collect::<Result<Vec<_>, _>>()?;
             rows.extend(unit_rows(&self.towers.text_features(&tokens)?)?);
+        }
+        if let Some(cache) = &self.texts {
+            cache.put(texts, &rows);
         }
         Ok(rows)
     }

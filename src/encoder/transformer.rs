@@ -123,6 +123,9 @@ impl Activation {
     }
 }
 
+/// More blocks than any tower has.
+const MOST_LAYERS: usize = 1000;
+
 /// Dimensions of one tower.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
@@ -148,7 +151,7 @@ impl Shape {
         let [hidden, width] = w.shape(&first)?[..] else {
             return Err(EncoderError::Unsupported(format!("`{first}` is no matrix")));
         };
-        let layers = (0..)
+        let layers = (0..MOST_LAYERS)
             .take_while(|layer| {
                 let norm = format!("{name}.{}.{layer}.{}.weight", names.blocks, names.norm1);
                 w.shape(&norm).is_ok()

@@ -352,7 +352,7 @@ fn a_model_for_phantoms_rejects_a_patients_picture() {
     let done = bench.finish();
     let verdict = &done[&0][0].as_ref().unwrap().verdict;
     assert_eq!(verdict.decision, Decision::Rejected);
-    assert!(verdict.reason.as_ref().unwrap().contains("--model"));
+    assert!(verdict.reason.as_ref().unwrap().contains("models pull"));
 }
 
 #[test]

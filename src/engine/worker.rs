@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::pool::{Opened, Prepared};
 use super::{Event, Factory, Mode, Shared};
-use crate::encoder::{Encoder, EncoderError, Input, limit_threads};
+use crate::encoder::{Encoder, EncoderError, Input, gpu_note, limit_threads};
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::ErrorKind;
 use crate::scoring::{Logits, Scorer, Verdict};
@@ -72,6 +72,9 @@ impl<'a> Worker<'a> {
         }
         let mut scorers = Vec::new();
         let mut warnings = Vec::new();
+        if let Some((reason, true)) = gpu_note() {
+            warnings.push(format!("a GPU is not used: {reason}"));
+        }
         for set in settings.prompts.sets() {
             let phrases = set
                 .conditions

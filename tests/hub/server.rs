@@ -18,6 +18,9 @@ pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 /// Who may read it when it is gated.
 pub const TOKEN: &str = "hf_secret";
 
+/// The server's ends of two channels: "it has stopped", "go on".
+pub type Pause = (Sender<()>, Receiver<()>);
+
 /// What the server does out of the ordinary.
 #[derive(Default)]
 pub struct Moods {
@@ -32,7 +35,7 @@ pub struct Moods {
     /// Says that large files have this size.
     pub size: Option<u64>,
     /// Stops in the middle of a large file, says so, and goes on when told.
-    pub pause: Option<(Sender<()>, Receiver<()>)>,
+    pub pause: Option<Pause>,
 }
 
 /// A request as it came.
@@ -102,15 +105,17 @@ impl Server {
     }
 }
 
-/// A channel pair to stop the server in mid-file, and the test's ends of it: "it has stopped", "go on".
-pub fn pause() -> ((Sender<()>, Receiver<()>), Receiver<()>, Sender<()>) {
+/// What stops the server in mid-file, and the test's ends of it.
+pub fn pause() -> (Pause, Receiver<()>, Sender<()>) {
     let ((stopped, seen), (go, wait)) = (channel(), channel());
     ((stopped, wait), seen, go)
 }
 
 /// The hub's rule is by name; size serves as well here.
 fn is_large(name: &str) -> bool {
-    name.ends_with(".safetensors") || name.ends_with(".bin")
+    Path::new(name)
+        .extension()
+        .is_some_and(|e| e == "safetensors" || e == "bin")
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
@@ -149,7 +154,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
             break;
         };
         match name.to_lowercase().as_str() {
-            "host" => request.host = value.to_owned(),
+            "host" => value.clone_into(&mut request.host),
             "range" => request.range = Some(value.to_owned()),
             "authorization" => request.token = value.strip_prefix("Bearer ").map(str::to_owned),
             _ => {}

@@ -15,7 +15,7 @@ const ENDPOINT: &str = "https://huggingface.co";
 /// To connect, and to get the first byte of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// One body, after which a download is resumed: so a connection that went dead without a word ends, too.
-const BODY: Duration = Duration::from_mins(10);
+const BODY: Duration = Duration::from_secs(600);
 /// Redirects in a row.
 const REDIRECTS: usize = 8;
 /// A list of files, or a sentence about an error.
@@ -241,12 +241,11 @@ impl Client {
                 revision: self.revision.clone(),
             },
             (401 | 403, "GatedRepo") if !signed_in => HubError::NoToken(id),
-            (401 | 403, "GatedRepo") => HubError::NotAllowed(id),
             // To whoever may not see it, the hub does not tell a private model from none.
             (404, _) | (401, "RepoNotFound") => HubError::NotFound(id),
-            (401, _) if signed_in => HubError::BadToken,
-            (401, _) => HubError::NoToken(id),
-            (403, _) => HubError::NotAllowed(id),
+            (401, code) if signed_in && code != "GatedRepo" => HubError::BadToken,
+            (401, _) if !signed_in => HubError::NoToken(id),
+            (401 | 403, _) => HubError::NotAllowed(id),
             (status, _) => HubError::Status {
                 url: url.to_owned(),
                 status,

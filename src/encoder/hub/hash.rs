@@ -1,5 +1,6 @@
 //! The two hashes that the hub names its files by.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -75,7 +76,14 @@ impl Hasher {
 
     /// In hexadecimal digits.
     pub(super) fn finish(self) -> String {
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let hex = |bytes: &[u8]| {
+            let mut text = String::with_capacity(2 * bytes.len());
+            for byte in bytes {
+                // Writing to a string does not fail.
+                let _ = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+            }
+            text
+        };
         match self {
             Self::Sha256(hasher) => hex(&hasher.finalize()),
             Self::GitBlob(hasher) => hex(&hasher.finalize()),
