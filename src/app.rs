@@ -24,6 +24,7 @@ pub use msg::{Msg, Severity};
 pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
 
 use crate::engine::{Event, Lane};
+use crate::media::ErrorKind;
 use model::{EngineState, REST, Rest, WatchState};
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
@@ -173,13 +174,21 @@ impl Model {
                 generation,
                 outcomes,
             } => {
-                self.results.answer(&path, generation, outcomes);
+                if self.results.answer(&path, generation, outcomes) && self.has_vanished(&path) {
+                    self.removed(&path);
+                }
             }
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),
         }
         Vec::new()
+    }
+
+    /// The file was not there when it was to be read: it went before the watch could see it go.
+    fn has_vanished(&self, path: &std::path::Path) -> bool {
+        let state = self.results.get(path);
+        matches!(state, Some(results::FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
     }
 
     /// The effect that has files classified, unless there is no model to do it.

@@ -60,7 +60,7 @@ pub enum WatchEvent {
     },
     /// A folder came after the start.
     Folder(PathBuf),
-    /// A file that was reported, or a folder with all in it, is gone.
+    /// A file, or a folder with all in it, is gone, whether it was reported or not.
     Removed(PathBuf),
     /// A file that was reported, or a folder with all in it, has another name; the content is the same. What was called
     /// `to` before is overwritten.

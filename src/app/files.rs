@@ -181,7 +181,7 @@ impl Model {
         self.ask(vec![Found { path, stamp }], Lane::Bulk)
     }
 
-    fn removed(&mut self, path: &Path) {
+    pub(super) fn removed(&mut self, path: &Path) {
         self.results.forget(path);
         self.looked.retain(|file| !file.starts_with(path));
         self.fresh.retain(|file| !file.starts_with(path));

@@ -39,6 +39,11 @@ impl PartialEq for Stamp {
 impl Eq for Stamp {}
 
 impl Stamp {
+    /// The same content with other times, as far as one can tell.
+    fn may_be_touched(&self, now: &Self) -> bool {
+        (self.size, self.inode) == (now.size, now.inode)
+    }
+
     /// The same file under another name, as far as one can tell.
     fn is_same_file(&self, other: &Self) -> bool {
         self.inode != 0 && self.inode == other.inode && self == other
@@ -149,6 +154,8 @@ struct File {
     last: Option<Stamp>,
     /// When it was reported.
     reported: Option<Stamp>,
+    /// `reported` was brought up to date on the word of a touch alone.
+    assumed: bool,
     news: News,
 }
 
@@ -265,6 +272,10 @@ impl Settle {
         while let Some(index) = self.departures.iter().position(|d| d.due <= now) {
             let path = self.departures.remove(index).path;
             self.gone(&path);
+            // Another file has the name by now, and what told of it was lost.
+            if look(&path).is_some() {
+                self.step(now, path, |times| (Phase::Unchanged, times.settle));
+            }
         }
         while self.due.first().is_some_and(|(due, _)| *due <= now) {
             let Some((_, path)) = self.due.pop_first() else {
@@ -312,6 +323,7 @@ impl Settle {
             due: None,
             last: None,
             reported: None,
+            assumed: false,
             news,
         };
         self.files.insert(path.clone(), file);
@@ -362,9 +374,9 @@ impl Settle {
             Phase::Touched
                 if file
                     .reported
-                    .is_some_and(|reported| reported.size == stamp.size) =>
+                    .is_some_and(|reported| reported.may_be_touched(&stamp)) =>
             {
-                file.reported = Some(stamp);
+                file.assumed |= file.reported.replace(stamp) != Some(stamp);
                 self.rest(path);
             }
             Phase::Touched => self.wait(now, path, (Phase::Unchanged, self.times.settle)),
@@ -382,7 +394,9 @@ impl Settle {
         };
         let before = file.reported.replace(stamp);
         file.last = Some(stamp);
-        if before == Some(stamp) {
+        // A write told after a touch may have been seen, and taken for it, before it was told.
+        let assumed = std::mem::take(&mut file.assumed);
+        if before == Some(stamp) && !assumed {
             return;
         }
         let news = if before.is_some() {
@@ -429,6 +443,7 @@ impl Settle {
             self.out.push(WatchEvent::Renamed { from, to });
         } else {
             file.reported = overwritten;
+            self.out.push(WatchEvent::Removed(from.to_owned()));
         }
         self.files.insert(to.clone(), file);
         // Whoever writes to it still does, under the new name; otherwise a rename says that it is complete.

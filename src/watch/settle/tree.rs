@@ -26,6 +26,10 @@ impl Settle {
                 self.folder(folder.clone());
             }
         }
+        // A name that was left and is there now belongs to another file.
+        for (path, _) in &sweep.files {
+            self.depart_at(path);
+        }
         let missing = self.missing(&sweep);
         let mut missing: Vec<PathBuf> = missing
             .into_iter()
@@ -136,22 +140,20 @@ impl Settle {
         self.out.push(WatchEvent::Renamed { from, to });
     }
 
-    /// A file, or a folder with all below it, is gone.
+    /// A file, or a folder with all below it, is gone. Told also of what was never reported: who reads the folder by other
+    /// means may know it.
     pub(super) fn gone(&mut self, path: &Path) {
         let files: Vec<PathBuf> = below(&self.files, path).cloned().collect();
-        let mut reported = false;
-        for file in files {
-            self.rest(&file);
-            reported |= self
-                .files
-                .remove(&file)
-                .is_some_and(|file| file.reported.is_some());
+        for file in &files {
+            self.rest(file);
+            self.files.remove(file);
         }
         let folders: Vec<PathBuf> = at(&self.folders, path).cloned().collect();
         for folder in &folders {
             self.folders.remove(folder);
         }
-        if reported || !folders.is_empty() {
+        let known = !files.is_empty() || !folders.is_empty();
+        if known || path != self.root && !is_passing(&self.root, path) {
             self.out.push(WatchEvent::Removed(path.to_owned()));
         }
     }
