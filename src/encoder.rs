@@ -10,6 +10,7 @@ pub mod clip;
 mod cuda;
 pub mod demo;
 pub mod hub;
+mod layout;
 mod names;
 mod open_clip;
 mod pickle;
@@ -27,6 +28,7 @@ mod vision;
 mod vocabulary;
 mod weights;
 
+pub use layout::Layout;
 pub use preprocess::{Fit, Input, Preprocess};
 pub use source::Source;
 pub use tokenize::{Tokenized, Tokenizer};

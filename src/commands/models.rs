@@ -8,9 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Fault, Setup, exit, shown};
 use crate::cli::ModelsAction;
 use crate::encoder::catalog::{self, Entry};
-use crate::encoder::checkpoint::Layout;
 use crate::encoder::hub::{self, Cache, HubError, Pull, Snapshot, Step};
-use crate::encoder::{Encoder, Source, checkpoint};
+use crate::encoder::{Encoder, Layout, Source, checkpoint};
 
 /// Does what was asked; the exit code.
 pub fn run(action: &ModelsAction, setup: &Setup) -> Result<u8, Fault> {

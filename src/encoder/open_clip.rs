@@ -54,14 +54,25 @@ struct TextConfig {
     heads: Option<i64>,
     hf_model_name: Option<String>,
     hf_tokenizer_name: Option<String>,
-    #[serde(alias = "hf_proj_type")]
-    proj_type: Option<String>,
-    /// The older name of the same.
-    proj: Option<String>,
-    #[serde(alias = "hf_pooler_type")]
-    pooler_type: Option<String>,
+    /// `proj` is its older name.
+    #[serde(alias = "proj", default = "usual_projection")]
+    hf_proj_type: Option<String>,
+    #[serde(alias = "pooler_type", default = "usual_pooler")]
+    hf_pooler_type: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// open_clip's default.
+#[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
+fn usual_projection() -> Option<String> {
+    Some("mlp".into())
+}
+
+/// open_clip's default.
+#[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
+fn usual_pooler() -> Option<String> {
+    Some("mean_pooler".into())
 }
 
 /// Settings that the weights show anyway, or that matter to training only.
@@ -87,7 +98,8 @@ const HARMLESS: [&str; 18] = [
 ];
 
 /// Settings at the value that the code below takes for granted.
-const USUAL: [(&str, &str); 3] = [
+const USUAL: [(&str, &str); 4] = [
+    ("proj_type", "linear"),
     ("pool_type", "tok"),
     ("pool_type", "argmax"),
     ("pos_embed_type", "learnable"),
@@ -323,10 +335,10 @@ impl TextConfig {
             return unsupported("hf_model_name", self.hf_model_name.as_ref());
         }
         w.ignore(&at("embeddings.position_ids"));
-        let reading = match self.pooler_type.as_deref() {
+        let reading = match self.hf_pooler_type.as_deref() {
             Some("cls_last_hidden_state_pooler") => Reading::First,
             Some("mean_pooler") => Reading::Mean,
-            _ => return unsupported("pooler_type", self.pooler_type.as_ref()),
+            _ => return unsupported("hf_pooler_type", self.hf_pooler_type.as_ref()),
         };
         let (vocabulary, width) = matrix(w, &words)?;
         let (context, _) = matrix(w, &at("embeddings.position_embeddings.weight"))?;
@@ -347,8 +359,7 @@ impl TextConfig {
     }
 
     fn head(&self, w: &mut Weights, width: i64) -> Result<Head, EncoderError> {
-        let kind = self.proj_type.as_ref().or(self.proj.as_ref());
-        match kind.map(String::as_str) {
+        match self.hf_proj_type.as_deref() {
             None => Ok(Head::None),
             Some("linear") => {
                 let (output, _) = matrix(w, "text.proj.weight")?;
@@ -362,7 +373,7 @@ impl TextConfig {
                 let down = Linear::named(w, "text.proj.2.weight", None, output, hidden)?;
                 Ok(Head::Mlp(up, down))
             }
-            Some(_) => unsupported("proj_type", kind),
+            Some(_) => unsupported("hf_proj_type", self.hf_proj_type.as_ref()),
         }
     }
 }
@@ -401,6 +412,17 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("pool_type"), "{error}");
+    }
+
+    #[test]
+    fn what_a_bert_tower_leaves_out_is_open_clips_default() {
+        let read = |json: &str| serde_json::from_str::<TextConfig>(json).unwrap();
+        let usual = read(r#"{"hf_model_name": "bert"}"#);
+        assert_eq!(usual.hf_proj_type.as_deref(), Some("mlp"));
+        assert_eq!(usual.hf_pooler_type.as_deref(), Some("mean_pooler"));
+        let older = read(r#"{"proj": "linear", "pooler_type": "cls_last_hidden_state_pooler"}"#);
+        assert_eq!(older.hf_proj_type.as_deref(), Some("linear"));
+        assert_eq!(read(r#"{"hf_proj_type": null}"#).hf_proj_type, None);
     }
 
     #[test]

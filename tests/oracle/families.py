@@ -257,7 +257,7 @@ def biomedclip(folder, full=False):
         embed_dim=dimension,
         vision_cfg=dict(timm_model_name="vit_base_patch16_224", timm_model_pretrained=False, timm_pool="",
                         timm_proj="linear", image_size=side),
-        text_cfg=dict(hf_model_name=name, hf_tokenizer_name=name, proj="mlp", pooler_type=kinds["pooler_type"],
+        text_cfg=dict(hf_model_name=name, hf_tokenizer_name=name, hf_proj_type="mlp", hf_pooler_type=kinds["pooler_type"],
                       context_length=context),
     ), CLIP_STATISTICS)
 

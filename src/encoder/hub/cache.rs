@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::hash::Etag;
 use super::{HubError, MAIN};
-use crate::encoder::checkpoint::Layout;
+use crate::encoder::Layout;
 
 /// A variable that is set to something.
 fn variable(name: &str) -> Option<String> {

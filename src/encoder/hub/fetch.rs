@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::client::{Client, Remote};
 use super::hash::{self, Hasher};
 use super::{Cache, HubError, MAIN, Snapshot};
-use crate::encoder::checkpoint::Needs;
+use crate::encoder::layout::Needs;
 
 /// Attempts that bring nothing, in a row.
 const ATTEMPTS: u32 = 5;
