@@ -45,6 +45,10 @@ pub struct Config {
     pub prompts: Option<String>,
     /// `--device`
     pub device: Option<String>,
+    /// `--precision`
+    pub precision: Option<String>,
+    /// `--offline`
+    pub offline: Option<bool>,
     /// `--graphics`
     pub graphics: Option<Graphics>,
     /// `--show-phi`

@@ -189,6 +189,7 @@ fn play<F: Future<Output = ()>>(
                 device: "cpu".into(),
                 dimension: 2,
                 logit_scale: 10.0,
+                logit_bias: None,
                 synthetic_only: false,
             };
             Ok(Box::new(Fake(card, behaviour)) as Box<dyn Encoder>)
