@@ -1,29 +1,43 @@
 //! A file becomes a [`Picture`]: format by content, limits before decoding, panics contained.
 //!
+//! [`open`] reads a file once and judges it; the [`Source`] it gives decodes one [`Frame`] at a time, and a grey frame
+//! becomes a picture by a window. [`load`] does all of it.
+//!
 //! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
 //! that holds none of them (see [`MediaError::not_picture`]).
 
 mod contain;
 mod dicom;
 mod error;
+mod geometry;
+mod grey;
 mod jpeg;
 mod jpeg2000;
 mod jpegls;
 mod jpegxl;
 pub mod limits;
 mod orient;
+mod overlay;
 mod png;
 mod read;
+mod series;
 mod sniff;
+mod source;
+mod tags;
 mod text;
 pub mod walk;
 
 use serde::Serialize;
-use std::path::Path;
 
 pub use contain::{contain, contained_panic};
 pub use error::{ErrorKind, MediaError};
+pub use geometry::{Geometry, Letters, Spacing};
+pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
+pub use overlay::{Overlay, OverlayKind};
+pub use series::{Header, Member, Series, Study, directory, group, header};
 pub use sniff::{Sniffed, sniff};
+pub use source::{Frame, Shown, Source, load, open};
+pub use tags::{TagRow, TagTree, tags};
 pub use text::clean;
 
 /// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.
@@ -88,6 +102,19 @@ impl Picture {
             min: histogram.iter().position(|&n| n > 0).unwrap_or(0) as u8,
             max: histogram.iter().rposition(|&n| n > 0).unwrap_or(0) as u8,
             mean: sum as f64 / count.max(1) as f64,
+        }
+    }
+
+    /// Black for white: each sample is 255 minus what it was.
+    #[must_use]
+    pub fn negative(&self) -> Picture {
+        let turned = |data: &[u8]| data.iter().map(|v| 255 - v).collect();
+        Picture {
+            pixels: match &self.pixels {
+                Pixels::Luma(data) => Pixels::Luma(turned(data)),
+                Pixels::Rgb(data) => Pixels::Rgb(turned(data)),
+            },
+            ..*self
         }
     }
 
@@ -196,6 +223,8 @@ pub enum WindowSource {
     Argument,
     /// The full range of the frame's modality values, padding excluded.
     Minmax,
+    /// The same without the darkest and the brightest pixels ([`Voi::Robust`]).
+    Robust,
 }
 
 /// What to decode.
@@ -219,64 +248,3 @@ pub struct Loaded {
     /// `blake3:<hex>` of the file's bytes.
     pub content: String,
 }
-
-/// Reads and decodes one file.
-///
-/// A FIFO, socket, device or folder is an error and never waited for. A file that holds no picture is told from a
-/// damaged one by [`MediaError::not_picture`].
-pub fn load(path: &Path, options: &Options) -> Result<Loaded, MediaError> {
-    let bytes = read::file(path)?;
-    let (info, picture) =
-        decode(&bytes, options).map_err(|error| sniff::judge(error, &bytes, path))?;
-    let content = format!("blake3:{}", blake3::hash(&bytes).to_hex());
-    Ok(Loaded {
-        info,
-        frame: options.frame,
-        picture,
-        content,
-    })
-}
-
-/// Decodes a file that is already in memory. Bad input of any kind is an error, never a panic.
-pub fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
-    match sniff(bytes) {
-        Sniffed::Jpeg => contain("JPEG", || jpeg::decode(bytes, options)),
-        Sniffed::Png => contain("PNG", || png::decode(bytes, options)),
-        Sniffed::Dicom => contain("DICOM", || dicom::decode(bytes, options)),
-        Sniffed::Other(format) => Err(MediaError::new(
-            ErrorKind::Unsupported,
-            format!("{format} is not supported; JPEG, PNG and DICOM are"),
-        )),
-        Sniffed::Unknown if bytes.is_empty() => Err(MediaError::no_picture(
-            ErrorKind::Truncated,
-            "the file is empty",
-        )),
-        Sniffed::Unknown => Err(MediaError::no_picture(
-            ErrorKind::Unsupported,
-            "not a picture: neither JPEG nor PNG nor DICOM",
-        )),
-    }
-}
-
-/// What a file is and how large, without decoding its pixels; the window of a DICOM object is left open.
-pub fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
-    match sniff(bytes) {
-        Sniffed::Jpeg => contain("JPEG", || jpeg::probe(bytes)),
-        Sniffed::Png => contain("PNG", || png::probe(bytes)),
-        Sniffed::Dicom => contain("DICOM", || dicom::probe(bytes)),
-        Sniffed::Other(_) | Sniffed::Unknown => Err(decode(bytes, &Options::default())
-            .err()
-            .unwrap_or_else(|| MediaError::no_picture(ErrorKind::Unsupported, "not a picture"))),
-    }
-}
-
-/// Refuses a frame that a single picture does not have.
-fn only_frame(options: &Options) -> Result<(), MediaError> {
-    if options.frame == 0 {
-        return Ok(());
-    }
-    Err(limits::no_such_frame(options.frame, 1))
-}
-
-#[cfg(test)]
-mod tests;

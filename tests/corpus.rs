@@ -7,22 +7,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use medivision_tui::media::{self, ErrorKind, Loaded, MediaError, Options, Pixels, walk};
+use medivision_tui::media::{self, ErrorKind, Frame, Loaded, MediaError, Options, Pixels, walk};
 
-/// Files of which the reference makes something else than the object asks for, with the reason.
+/// Files of which the reference makes something else than the object asks for, by what the corpus' README says of
+/// them; what this program makes of them is printed, and judged by tests of its own.
 const DISTRUSTED: &[&str] = &[
+    // Signed in the attributes, unsigned in the stream or the other way round.
     "J2K_pixelrep_mismatch",
     "TOSHIBA_J2K_SIZ",
     "693_J2K",
+    // Says RGB, holds YCbCr.
     "SC_rgb_jpeg_lossy_gdcm",
     "JPEGLossless_1s_1f_i_16_16_bad",
     "GH340",
+    // Enhanced multi-frame: the windows are in functional groups, which the reference does not look into.
     "emri_small",
     "6_1.dcm",
+    // Segmentations, doses and parametric maps.
     "liver",
     "rtdose",
     "parametric_map",
-    "dcmqi_segmentations",
 ];
 
 fn corpus() -> Option<PathBuf> {
@@ -107,19 +111,27 @@ fn dicom_is_shown_as_the_reference_shows_it() {
     let mut table: BTreeMap<String, Tally> = BTreeMap::new();
     let mut regressions = Vec::new();
     for row in rows(&corpus.join("dicom_expected.csv")) {
-        let trusted =
-            !DISTRUSTED.iter().any(|name| row["path"].contains(name)) && row["ts_guess"].is_empty();
-        if row["decode"] != "ok" || !trusted {
+        if row["decode"] != "ok" {
+            continue;
+        }
+        let wrong = match media::load(&corpus.join(&row["path"]), &Options::default()) {
+            Ok(loaded) => complaint(&row, &loaded),
+            Err(error) => Some(format!("{:?}: {error}", error.kind)),
+        };
+        let distrusted =
+            DISTRUSTED.iter().any(|name| row["path"].contains(name)) || !row["ts_guess"].is_empty();
+        if distrusted {
+            println!(
+                "not judged: {}: {}",
+                row["path"],
+                wrong.as_deref().unwrap_or("alike")
+            );
             continue;
         }
         let tally = table
             .entry(format!("{} {}", row["ts_uid"], row["ts_name"]))
             .or_default();
         tally.total += 1;
-        let wrong = match media::load(&corpus.join(&row["path"]), &Options::default()) {
-            Ok(loaded) => complaint(&row, &loaded),
-            Err(error) => Some(format!("{:?}: {error}", error.kind)),
-        };
         match wrong {
             None => tally.passed += 1,
             Some(wrong) => {
@@ -132,6 +144,66 @@ fn dicom_is_shown_as_the_reference_shows_it() {
         println!("{:>3}/{:<3} {syntax}", tally.passed, tally.total);
     }
     assert!(regressions.is_empty(), "{regressions:#?}");
+}
+
+/// What the reference cannot decode, against the uncompressed original where there is one: coarsely, since the
+/// compression loses something.
+#[test]
+fn what_the_reference_cannot_decode_is_like_its_original() {
+    let Some(corpus) = corpus() else { return };
+    let mut seen = 0;
+    for row in rows(&corpus.join("dicom_expected.csv")) {
+        let Some(mean) = number(&row, "ref_uncompressed_raw_mean") else {
+            continue;
+        };
+        let source = match media::open(&corpus.join(&row["path"])) {
+            Ok(source) => source,
+            Err(error) => {
+                println!("{}: {:?} {error}", row["path"], error.kind);
+                continue;
+            }
+        };
+        let Ok(Frame::Grey(grey)) = source.frame(0) else {
+            println!("{}: no grey frame", row["path"]);
+            continue;
+        };
+        let pixels = (0..grey.height).flat_map(|y| (0..grey.width).map(move |x| (x, y)));
+        let sum: f64 = pixels.filter_map(|(x, y)| grey.value(x, y)).sum();
+        let ours = sum / f64::from(grey.width) / f64::from(grey.height);
+        println!("{}: mean {ours:.2}, original {mean:.2}", row["path"]);
+        // Of the one file that is left libjpeg's 12-bit decoder makes 14.37 too, whose original has 13.72: what is
+        // dark rings, and what would be negative is cut off.
+        assert!((ours - mean).abs() <= 1.0, "{}", row["path"]);
+        seen += 1;
+    }
+    // The other one has a codestream whose header is overwritten.
+    assert!(seen >= 1);
+}
+
+/// One CT slice under many transfer syntaxes, some of which the reference does not decode. The one of 8 bits is another
+/// picture: its values were scaled before they were coded.
+#[test]
+fn one_slice_looks_the_same_under_every_syntax() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("dicom");
+    let stats = |path: &Path| {
+        let loaded = media::load(path, &Options::default());
+        loaded.map(|loaded| loaded.picture.stats())
+    };
+    let plain = "CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm";
+    let plain = stats(&folder.join(plain)).expect("the uncompressed slice");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with("CTImage.dcm_") || name.contains("JPEGProcess1Transfer") {
+            continue;
+        }
+        let stats = stats(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!((stats.mean - plain.mean).abs() < 0.5, "{name}: {stats:?}");
+        seen += 1;
+    }
+    assert!(seen >= 12, "{seen} files");
 }
 
 #[test]
@@ -208,4 +280,34 @@ fn check_hostile(shown: &str, result: &Result<Loaded, MediaError>, expected: Opt
             println!("{shown}: {:?} {error} (reference: {reference})", error.kind);
         }
     }
+}
+
+#[test]
+fn tags_of_all_files_are_listed_without_control_characters() {
+    let Some(corpus) = corpus() else { return };
+    let (mut listed, mut refused, mut headers) = (0, 0, 0);
+    for path in walk::files(&corpus.join("dicom")).filter_map(Result::ok) {
+        match media::tags(&path) {
+            Ok(tree) => {
+                listed += 1;
+                for row in &tree.rows {
+                    let texts = [&row.id, &row.vr, &row.name, &row.value, &row.meaning];
+                    let controls =
+                        |text: &String| text.chars().any(|c| c.is_control() && c != '\n');
+                    assert!(
+                        !texts.into_iter().any(controls),
+                        "{}: {row:?}",
+                        path.display()
+                    );
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert_ne!(error.kind, ErrorKind::Internal, "{}", path.display());
+            }
+        }
+        headers += usize::from(media::header(&path).is_some());
+    }
+    println!("tags: {listed} files listed, {refused} refused; {headers} headers");
+    assert!(listed > 20 * refused, "{refused} of {listed} are refused");
 }

@@ -2,7 +2,7 @@
 
 use super::Effect;
 use super::entry::{EntryKind, Found};
-use super::folder::{Look, Reading};
+use super::folder::{Look, Reading, Stands};
 use super::keys::Action;
 use super::layout::Panel;
 use super::model::{EngineState, Model, WatchState};
@@ -20,14 +20,25 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Back => model.back(),
+        Action::Patient => model.toggle_patient(),
+        _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),
         _ if model.popup.is_some() => model.act_in_popup(action),
+        Action::Tags => return model.toggle_tags(),
+        _ if model.tags.is_some() => return model.act_in_tags(action),
+        Action::View => model.open_menu(),
+        Action::Series => return model.toggle_series(),
+        Action::Copy => return model.copy_path(),
+        Action::Search => model.filter_names(),
         Action::Help => model.open_popup(Popup::Help),
         Action::Why => model.why(),
         Action::NextPanel => model.focus = model.panels().next(model.focus, model.graphics),
         Action::Mark => model.mark(),
         Action::NextNew => model.go_to_new(true),
         Action::PreviousNew => model.go_to_new(false),
-        Action::Hidden => model.look_anew(|look| look.hidden = !look.hidden),
+        Action::Hidden => {
+            model.look_anew(|look| look.hidden = !look.hidden);
+            return model.shelve();
+        }
         Action::Sort => model.sort(|sort| {
             *sort = Sort {
                 by: sort.by.next(),
@@ -35,7 +46,6 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }),
         Action::SortReversed => model.sort(|sort| sort.reversed = !sort.reversed),
-        Action::Filter => model.open_prompt(Purpose::Filter),
         Action::Palette => model.open_prompt(Purpose::Palette),
         Action::Enter => return model.enter(),
         Action::Leave => return model.leave(),
@@ -51,12 +61,18 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::HalfUp
         | Action::PageDown
         | Action::PageUp => model.go(action),
+        looking => {
+            // On a series these are the keys of its stack.
+            if !model.scroll_stack(looking) {
+                model.look(looking);
+            }
+        }
     }
     Vec::new()
 }
 
 /// How far an action moves in a panel of `page` rows; `isize::MIN` and `MAX` stand for the ends.
-fn distance(action: Action, page: usize) -> isize {
+pub(super) fn distance(action: Action, page: usize) -> isize {
     let page = page.max(1) as isize;
     match action {
         Action::Down => 1,
@@ -94,6 +110,10 @@ impl Model {
         let Some(popup) = &self.popup else { return };
         if (action, popup) == (Action::Help, &Popup::Help)
             || matches!((action, popup), (Action::Why, Popup::Why(_)))
+            || matches!(
+                (action, popup),
+                (Action::Enter | Action::Leave, Popup::Value(_))
+            )
         {
             self.popup = None;
             return;
@@ -115,15 +135,31 @@ impl Model {
     }
 
     fn sort(&mut self, change: impl FnOnce(&mut Sort)) {
+        if self.shelf.is_some() {
+            return self.say(Severity::Info, "series stand in an order of their own");
+        }
         self.look_anew(|look| change(&mut look.sort));
         let Sort { by, reversed } = self.folder.look().sort;
         let way = if reversed { ", reversed" } else { "" };
         self.say(Severity::Info, &format!("sorted by {}{way}", by.name()));
     }
 
+    fn filter_names(&mut self) {
+        if self.shelf.is_some() {
+            self.say(Severity::Info, "series cannot be filtered by name");
+        } else {
+            self.open_prompt(Purpose::Filter);
+        }
+    }
+
     /// Away with whatever came last.
     fn back(&mut self) {
-        if self.popup.take().is_some() {
+        if self.popup.take().is_some()
+            || self.back_in_tags()
+            || self.viewer.pointer.take().is_some()
+            || self.viewer.film.take().is_some()
+            || std::mem::take(&mut self.viewer.whole)
+        {
         } else if !self.folder.look().filter.is_empty() {
             self.filter("");
         } else if self.focus != Panel::List {
@@ -134,6 +170,9 @@ impl Model {
     }
 
     fn enter(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.enter_shelf() {
+            return effects;
+        }
         match self.folder.current() {
             Some(row) if row.kind == EntryKind::Folder => {
                 let dir = row.path.clone();
@@ -158,6 +197,18 @@ impl Model {
             Some(parent) => self.open(parent.to_owned(), Some(left.clone())),
             None => Vec::new(),
         }
+    }
+
+    fn copy_path(&mut self) -> Vec<Effect> {
+        let path = match self.folder.current() {
+            Some(row) if row.stands == Stands::Itself => row.path.clone(),
+            _ => match self.file_in_sight() {
+                Some((path, _)) => path,
+                None => return Vec::new(),
+            },
+        };
+        let shown = self.show_path(&path);
+        self.copy(&path.to_string_lossy(), &shown)
     }
 
     fn mark(&mut self) {
@@ -202,6 +253,10 @@ impl Model {
         let Some(row) = self.folder.current() else {
             return Vec::new();
         };
+        if row.stands != Stands::Itself {
+            let files = self.found_in(row);
+            return self.classify_again(files);
+        }
         let found = Found {
             path: row.path.clone(),
             stamp: row.stamp,
@@ -242,6 +297,9 @@ impl Model {
     }
 
     fn classify_all(&mut self) -> Vec<Effect> {
+        if let Some(files) = self.found_on_shelf() {
+            return self.classify_again(files);
+        }
         self.classify_under(self.folder.dir.clone())
     }
 

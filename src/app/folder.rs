@@ -22,8 +22,23 @@ pub struct Row {
     pub kind: EntryKind,
     /// What the file looked like when last heard of.
     pub stamp: Stamp,
+    /// What the row is, where it is not simply what lies at its path.
+    pub stands: Stands,
     /// Where it stands by the folder's order.
-    rank: Rank,
+    pub(super) rank: Rank,
+}
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// The file or folder at its path.
+    Itself,
+    /// A study, by its index; its path is no file's.
+    Study(usize),
+    /// A series, by the indices of its study and its own; its path is no file's.
+    Series(usize, usize),
+    /// A file that a DICOMDIR refers to and that is not there.
+    Missing,
 }
 
 impl Row {
@@ -34,6 +49,7 @@ impl Row {
             shown,
             kind: entry.kind,
             stamp: entry.stamp,
+            stands: Stands::Itself,
             rank,
         }
     }
@@ -79,6 +95,8 @@ pub struct Folder {
     rows: Vec<Arc<Row>>,
     /// Those of `rows` that are shown, in the order shown.
     visible: Vec<u32>,
+    /// Shown instead of them, in this order: the files in groups.
+    arranged: Option<Vec<Row>>,
     look: Look,
     /// Index into `visible`.
     cursor: usize,
@@ -104,6 +122,7 @@ impl Folder {
             reading: Reading::Underway,
             rows: Vec::new(),
             visible: Vec::new(),
+            arranged: None,
             look,
             cursor: 0,
             offset: 0,
@@ -123,7 +142,7 @@ impl Folder {
         fresh.dedup_by(|a, b| a.path == b.path);
         self.keep_cursor(|folder| {
             folder.rows = merge(std::mem::take(&mut folder.rows), fresh);
-            folder.arrange();
+            folder.order_anew();
         });
         if complete {
             self.reading = Reading::Complete;
@@ -152,7 +171,19 @@ impl Folder {
         }
         self.keep_cursor(|folder| {
             folder.take_out(path);
+            if let Some(arranged) = &mut folder.arranged {
+                arranged.retain(|row| row.path != path);
+            }
         });
+    }
+
+    /// Shows other rows instead of those that lie here; `None`: these again. The cursor stays on its row, or goes to the one
+    /// that was wished for.
+    pub fn arrange(&mut self, rows: Option<Vec<Row>>) {
+        self.keep_cursor(|folder| folder.arranged = rows);
+        if let Some(at) = self.wish.as_deref().and_then(|wish| self.find(wish)) {
+            self.go_to(at);
+        }
     }
 
     /// What was `from` is now `to`, here; the cursor goes along.
@@ -221,7 +252,7 @@ impl Folder {
                     Arc::make_mut(row).rank = rank;
                 }
             }
-            folder.arrange();
+            folder.order_anew();
         });
     }
 
@@ -234,7 +265,7 @@ impl Folder {
     }
 
     /// Works out anew which rows are shown, and in which order.
-    fn arrange(&mut self) {
+    fn order_anew(&mut self) {
         let names = self.rows.iter().map(|row| row.shown.as_str());
         let passes = self.look.filter.passes(names);
         let shown = |at: &u32| {
@@ -337,7 +368,7 @@ impl Folder {
                 self.cursor = at;
             }
             None if self.pinned => {
-                self.cursor = self.cursor.min(self.visible.len().saturating_sub(1));
+                self.cursor = self.cursor.min(self.len().saturating_sub(1));
             }
             None => self.cursor = 0,
         }
@@ -345,6 +376,9 @@ impl Folder {
 
     /// Where a file or folder stands on screen.
     fn find(&self, path: &Path) -> Option<usize> {
+        if let Some(rows) = &self.arranged {
+            return rows.iter().position(|row| row.path == path);
+        }
         let kinds = [EntryKind::File, EntryKind::Folder];
         let at = kinds
             .into_iter()
@@ -355,7 +389,8 @@ impl Folder {
     /// Puts the cursor on a row, or on the last.
     pub fn go_to(&mut self, at: usize) {
         self.pinned = true;
-        self.cursor = at.min(self.visible.len().saturating_sub(1));
+        self.wish = None;
+        self.cursor = at.min(self.len().saturating_sub(1));
     }
 
     /// Moves the cursor, as far as there are rows.
@@ -368,14 +403,13 @@ impl Folder {
         let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
         let lowest = (self.cursor + margin + 1).saturating_sub(height);
         let highest = self.cursor.saturating_sub(margin);
-        let end = self.visible.len().saturating_sub(height);
+        let end = self.len().saturating_sub(height);
         self.offset = self.offset.clamp(lowest.min(highest), highest).min(end);
     }
 
     /// The row under the cursor.
     pub fn current(&self) -> Option<&Row> {
-        let at = self.visible.get(self.cursor)?;
-        Some(&self.rows[*at as usize])
+        self.rows_from(self.cursor).next()
     }
 
     /// Where the cursor is, from 0.
@@ -390,12 +424,12 @@ impl Folder {
 
     /// Rows shown.
     pub fn len(&self) -> usize {
-        self.visible.len()
+        self.arranged.as_ref().map_or(self.visible.len(), Vec::len)
     }
 
     /// No rows are shown.
     pub fn is_empty(&self) -> bool {
-        self.visible.is_empty()
+        self.len() == 0
     }
 
     /// All rows, shown or not.
@@ -405,8 +439,20 @@ impl Folder {
 
     /// The rows shown, in order, from the one at `first` on.
     pub fn rows_from(&self, first: usize) -> impl DoubleEndedIterator<Item = &Row> {
-        let shown = self.visible.get(first..).unwrap_or_default();
-        shown.iter().map(|at| &*self.rows[*at as usize])
+        let arranged = self.arranged.as_deref().unwrap_or_default();
+        let own = match self.arranged {
+            Some(_) => &[][..],
+            None => &self.visible,
+        };
+        let own = own.get(first..).unwrap_or_default();
+        let own = own.iter().map(|at| &*self.rows[*at as usize]);
+        arranged.get(first..).unwrap_or_default().iter().chain(own)
+    }
+
+    /// What lies here and is not hidden, by name, whatever the filter.
+    pub fn visible_entries(&self) -> impl Iterator<Item = &Row> {
+        let shown = |row: &&Row| self.look.hidden || !row.hidden();
+        self.rows.iter().map(|row| &**row).filter(shown)
     }
 
     /// The rows shown, in order.

@@ -49,6 +49,7 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
         },
         keymap: Keymap::new(&setup.keys).map_err(Fault::usage)?,
         look: app::Look::default(),
+        show_phi: setup.show_phi,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Frames, Job, Shared};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
-use crate::media::{self, ErrorKind, Info, Loaded, MediaError, Options};
+use crate::media::{self, ErrorKind, Info, MediaError, Options, Picture, Source};
 
 /// A decoded file whose frames are on their way.
 pub(super) struct Opened {
@@ -30,70 +30,75 @@ pub(super) fn run(shared: &Shared) {
             shared.skip();
             continue;
         }
-        // The first decode does not wait for the model, which may still be read; only the preparation does.
-        match media::load(&job.path, &Options::default()) {
-            Ok(first) => prepare(shared, job, first),
+        let opened = media::open(&job.path).and_then(|source| {
+            let content = source.content()?;
+            Ok((source, content))
+        });
+        match opened {
+            Ok((source, content)) => prepare(shared, job, &source, content),
             Err(error) => shared.done(&job, vec![Err(error.into())]),
         }
     }
     shared.leave();
 }
 
-/// Prepares the frames asked for and passes each on.
-fn prepare(shared: &Shared, job: Job, first: Loaded) {
-    let Some(preprocess) = shared.preprocess.wait() else {
-        shared.skip();
-        return;
-    };
-    let count = first.info.frames.max(1);
+/// Prepares the frames asked for and passes each on: a file of many frames is read once, and few of its frames are in
+/// memory at a time.
+fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
+    let count = source.info().frames.max(1);
     let frames = match shared.settings.frames {
         Frames::First => 0..1,
         Frames::Middle => count / 2..count / 2 + 1,
         Frames::All => 0..count,
     };
-    let lane = job.lane;
+    // The first decode does not wait for the model, which may still be read; only the preparation does.
+    let mut first = Some(decode(source, frames.start));
+    let Some(preprocess) = shared.preprocess.wait() else {
+        shared.skip();
+        return;
+    };
     let file = Arc::new(Opened {
-        info: first.info.clone(),
-        content: first.content.clone(),
+        info: source.info().clone(),
+        content,
         frames: frames.len(),
         job,
     });
-    let mut first = Some(first);
     for frame in frames {
-        let loaded = match first.take_if(|_| frame == 0) {
-            Some(first) => Ok(first),
-            None => media::load(
-                &file.job.path,
-                &Options {
-                    frame,
-                    ..Options::default()
-                },
-            ),
+        let picture = match first.take() {
+            Some(first) => first,
+            // Nobody waits for the rest any more; the count of frames must still be full.
+            None if !shared.wanted(&file.job) => {
+                Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))
+            }
+            None => decode(source, frame),
         };
-        let input = loaded
-            .and_then(|loaded| apply(preprocess, &loaded))
+        let input = picture
+            .and_then(|picture| apply(preprocess, &picture))
             .map_err(Failure::from);
-        if shared
-            .prepared
-            .push(
-                lane,
-                Prepared {
-                    file: Arc::clone(&file),
-                    frame,
-                    input,
-                },
-            )
-            .is_err()
-        {
+        let prepared = Prepared {
+            file: Arc::clone(&file),
+            frame,
+            input,
+        };
+        if shared.prepared.push(file.job.lane, prepared).is_err() {
             return; // The engine is stopping.
         }
     }
 }
 
-fn apply(preprocess: &Preprocess, loaded: &Loaded) -> Result<Input, MediaError> {
+/// The frame as `inspect` shows it: whatever the user does with the display's window, the model sees the file's own.
+fn decode(source: &Source, frame: u32) -> Result<Picture, MediaError> {
+    let options = Options {
+        frame,
+        ..Options::default()
+    };
+    source.load(&options).map(|shown| shown.picture)
+}
+
+fn apply(preprocess: &Preprocess, picture: &Picture) -> Result<Input, MediaError> {
     media::contain("preprocessing", || {
         preprocess
-            .apply(&loaded.picture)
+            .apply(picture)
             .map_err(|error| MediaError::new(ErrorKind::Malformed, error.to_string()))
     })
 }

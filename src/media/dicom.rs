@@ -4,95 +4,38 @@
 //! Colour goes to RGB without window. The object's own first window or LUT is used; without one the full range of the
 //! frame's modality values, padding excluded.
 
+mod body;
+mod charset;
 mod codec;
 mod color;
 mod dataset;
+mod directory;
 mod file;
 mod frames;
+mod geometry;
+mod groups;
+mod header;
 mod layout;
-mod lut;
 mod native;
+mod object;
+mod overlays;
 mod palette;
+mod phi;
 mod rle;
 mod samples;
 mod syntax;
 mod tags;
+mod tree;
+mod values;
 mod voi;
 mod what;
 
-use super::error::MediaError;
-use super::{DicomInfo, Info, Kind, Options, Picture, Pixels, Window, WindowSource, clean, limits};
-use dataset::DataSet;
-use file::DicomFile;
-use layout::{Layout, Photometric};
-use samples::Samples;
-
-/// Decodes frame `options.frame` as shown.
-pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
-    let file = DicomFile::open(bytes)?;
-    let set = DataSet::parse(&file.body, file.encoding)?;
-    let layout = describe(&file, &set)?;
-    if options.frame >= layout.frames {
-        return Err(limits::no_such_frame(options.frame, layout.frames));
-    }
-    let (cells, shape) = frames::decode(&file, &set, &layout, options.frame)?;
-    let (pixels, window) = match shape.photometric {
-        Photometric::Mono { inverted } => {
-            let samples = Samples::from_cells(cells, &shape);
-            let transform = voi::Transform::read(&set, &layout, options);
-            let (data, window) = transform.render(&samples, inverted);
-            (Pixels::Luma(data), Some(window))
-        }
-        Photometric::Palette => {
-            let samples = Samples::from_cells(cells, &shape);
-            (Pixels::Rgb(palette::rgb(&set, &samples, &layout)?), None)
-        }
-        _ => (Pixels::Rgb(color::rgb(cells, &shape)?), None),
-    };
-    let picture = Picture {
-        width: layout.columns,
-        height: layout.rows,
-        pixels,
-    };
-    Ok((info(&file, &set, &layout, window), picture))
-}
-
-/// What the object is, without its pixels and without its window.
-pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
-    let file = DicomFile::open(bytes)?;
-    let set = DataSet::parse(&file.body, file.encoding)?;
-    let layout = describe(&file, &set)?;
-    Ok(info(&file, &set, &layout, None))
-}
-
-/// The shape of the object's pixels; an object without pixels is refused with what it is.
-fn describe(file: &DicomFile, set: &DataSet) -> Result<Layout, MediaError> {
-    if !frames::has_pixels(set) {
-        return Err(what::without_pixels(file, set));
-    }
-    Layout::read(set)
-}
-
-fn info(file: &DicomFile, set: &DataSet, layout: &Layout, window: Option<Window>) -> Info {
-    let text = |tag| set.first(tag).map(|text| clean(&text));
-    Info {
-        kind: Kind::Dicom,
-        width: layout.columns,
-        height: layout.rows,
-        frames: layout.frames,
-        synthetic: set.first(tags::SYNTHETIC_DATA).is_some_and(|v| v == "YES"),
-        dicom: Some(DicomInfo {
-            transfer_syntax: file.syntax.uid.to_owned(),
-            photometric: clean(&layout.photometric_name),
-            bits_stored: layout.stored,
-            signed: layout.signed,
-            samples: layout.samples,
-            modality: text(tags::MODALITY),
-            body_part: text(tags::BODY_PART),
-            window,
-        }),
-    }
-}
+use super::{WindowSource, clean};
+pub(super) use body::Body;
+pub(super) use directory::members;
+pub(super) use header::header;
+pub(super) use object::Object;
+pub(super) use tree::tree;
 
 #[cfg(test)]
 mod tests;

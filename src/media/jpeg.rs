@@ -10,7 +10,7 @@ mod progressive;
 mod tables;
 
 use super::error::{MediaError, truncated, unsupported};
-use super::{Info, Kind, Options, Picture, Pixels, only_frame, orient};
+use super::{Info, Kind, Picture, Pixels, orient};
 use headers::{Colors, Headers, Process};
 
 /// Decoded components, interleaved, before any change of colours.
@@ -31,8 +31,8 @@ pub(crate) enum Data {
     U16(Vec<u16>),
 }
 
-pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
-    only_frame(options)?;
+/// The picture of a file, upright.
+pub(super) fn decode(bytes: &[u8]) -> Result<Picture, MediaError> {
     let headers = Headers::read(bytes)?;
     if !headers.complete {
         return Err(truncated("JPEG: the file ends before its picture does"));
@@ -43,17 +43,10 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture),
         height: headers.height,
         pixels,
     };
-    let picture = orient::upright(picture, headers.orientation());
-    Ok((
-        Info {
-            width: picture.width,
-            height: picture.height,
-            ..info(&headers)
-        },
-        picture,
-    ))
+    Ok(orient::upright(picture, headers.orientation()))
 }
 
+/// What the file is, without its pixels.
 pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
     Headers::read(bytes).map(|headers| {
         let info = info(&headers);
@@ -76,6 +69,19 @@ pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, 
         Process::Lossless => lossless::decode(bytes, headers),
         _ => dct::decode(bytes, headers),
     }
+}
+
+/// The comments of a file, with a name for each; none of a file that cannot be read.
+pub(super) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
+    let Ok(headers) = Headers::read(bytes) else {
+        return Vec::new();
+    };
+    let text = |comment: &&[u8]| String::from_utf8_lossy(comment).into_owned();
+    headers
+        .comments
+        .iter()
+        .map(|comment| ("Comment".to_owned(), text(comment)))
+        .collect()
 }
 
 fn info(headers: &Headers) -> Info {

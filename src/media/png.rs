@@ -9,13 +9,13 @@ use std::io::Cursor;
 use ::png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 
 use super::error::{ErrorKind, MediaError, malformed, truncated};
-use super::{Info, Kind, Options, Picture, Pixels, limits, only_frame, orient};
+use super::{Info, Kind, Picture, Pixels, limits, orient};
 
 /// Memory that the decoder may take beside the pixels: rows, text and colour profiles.
 const SIDE_BYTES: usize = 256 << 20;
 
-pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
-    only_frame(options)?;
+/// The picture of a file, upright.
+pub(super) fn decode(bytes: &[u8]) -> Result<Picture, MediaError> {
     let mut reader = open(bytes)?;
     let size = reader
         .output_buffer_size()
@@ -23,9 +23,7 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture),
     let mut data = vec![0; size];
     let frame = reader.next_frame(&mut data).map_err(|e| judge(&e, bytes))?;
     data.truncate(frame.buffer_size());
-    // Text may follow the pixels. What is broken behind the picture does not matter to it.
-    let _ = reader.finish();
-    let (channels, _) = (frame.color_type.samples(), frame.bit_depth);
+    let channels = frame.color_type.samples();
     let pixels = match frame.color_type {
         ColorType::Grayscale => Pixels::Luma(data),
         ColorType::Rgb => Pixels::Rgb(data),
@@ -39,31 +37,70 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture),
         ),
         ColorType::Indexed => return Err(malformed("PNG: a palette picture without a palette")),
     };
-    let orientation = reader
-        .info()
-        .exif_metadata
-        .as_ref()
-        .map_or(1, |exif| orient::orientation(exif));
-    let picture = orient::upright(
-        Picture {
-            width: frame.width,
-            height: frame.height,
-            pixels,
-        },
-        orientation,
-    );
-    Ok((
-        Info {
-            width: picture.width,
-            height: picture.height,
-            ..info(&reader)
-        },
-        picture,
-    ))
+    let picture = Picture {
+        width: frame.width,
+        height: frame.height,
+        pixels,
+    };
+    Ok(orient::upright(picture, orientation(bytes)))
 }
 
+/// What the file is, without its pixels.
 pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
-    open(bytes).map(|reader| info(&reader))
+    let reader = open(bytes)?;
+    let (width, height) = reader.info().size();
+    let turned = orientation(bytes) >= 5;
+    Ok(Info {
+        kind: Kind::Png,
+        width: if turned { height } else { width },
+        height: if turned { width } else { height },
+        frames: 1,
+        synthetic: chunks(bytes).any(|(kind, body)| is_marked(kind, body)),
+        dicom: None,
+    })
+}
+
+/// The EXIF orientation, which may follow the pixels.
+fn orientation(bytes: &[u8]) -> u8 {
+    let exif = chunks(bytes).find(|(kind, _)| kind == b"eXIf");
+    exif.map_or(1, |(_, body)| orient::orientation(body))
+}
+
+/// Whether a chunk is text whose keyword or content begins with the SYNTHETIC mark.
+fn is_marked(kind: [u8; 4], body: &[u8]) -> bool {
+    const MARK: &[u8] = b"SYNTHETIC";
+    if &kind != b"tEXt" && &kind != b"iTXt" {
+        return false;
+    }
+    let mut parts = body.splitn(2, |&b| b == 0);
+    let (keyword, rest) = (parts.next(), parts.next().unwrap_or_default());
+    let text = if &kind == b"tEXt" {
+        Some(rest)
+    } else {
+        // Compression flag and method, language and translated keyword stand before the text (11.3.3.4).
+        match rest {
+            [0, _, rest @ ..] => rest.splitn(3, |&b| b == 0).nth(2),
+            _ => None,
+        }
+    };
+    keyword.is_some_and(|k| k.starts_with(MARK)) || text.is_some_and(|t| t.starts_with(MARK))
+}
+
+/// The texts of a file by their keywords; none of a file that cannot be read.
+pub(super) fn texts(bytes: &[u8]) -> Vec<(String, String)> {
+    let Ok(mut reader) = open(bytes) else {
+        return Vec::new();
+    };
+    // Text may follow the pixels.
+    let _ = reader.finish();
+    let info = reader.info();
+    let plain = info.uncompressed_latin1_text.iter();
+    let plain = plain.map(|t| (t.keyword.clone(), t.text.clone()));
+    let packed = info.compressed_latin1_text.iter();
+    let packed = packed.map(|t| (t.keyword.clone(), t.get_text().unwrap_or_default()));
+    let unicode = info.utf8_text.iter();
+    let unicode = unicode.map(|t| (t.keyword.clone(), t.get_text().unwrap_or_default()));
+    plain.chain(packed).chain(unicode).collect()
 }
 
 fn open(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, MediaError> {
@@ -77,27 +114,6 @@ fn open(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, MediaError> {
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     decoder.set_ignore_iccp_chunk(true);
     decoder.read_info().map_err(|e| judge(&e, bytes))
-}
-
-fn info(reader: &Reader<Cursor<&[u8]>>) -> Info {
-    let info = reader.info();
-    let marks = |text: &str| text.starts_with("SYNTHETIC");
-    let synthetic = info
-        .uncompressed_latin1_text
-        .iter()
-        .any(|t| marks(&t.text) || marks(&t.keyword))
-        || info
-            .utf8_text
-            .iter()
-            .any(|t| marks(&t.keyword) || t.get_text().is_ok_and(|text| marks(&text)));
-    Info {
-        kind: Kind::Png,
-        width: info.width,
-        height: info.height,
-        frames: 1,
-        synthetic,
-        dicom: None,
-    }
 }
 
 /// The decoder calls many things malformed that are only cut off: a file without its end chunk is a truncated one.
@@ -114,14 +130,62 @@ fn judge(error: &DecodingError, bytes: &[u8]) -> MediaError {
 
 /// Whether the chain of chunks reaches IEND.
 fn has_end(bytes: &[u8]) -> bool {
+    chunks(bytes).any(|(kind, _)| &kind == b"IEND")
+}
+
+/// The chunks of a file: their kinds and what is in them, of the last one as much as there is.
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut at = 8_usize;
-    while let Some(header) = bytes.get(at..).and_then(|rest| rest.get(..8)) {
-        if &header[4..] == b"IEND" {
-            return true;
-        }
-        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+    std::iter::from_fn(move || {
+        let rest = bytes.get(at..)?;
+        let (header, body) = rest.split_first_chunk::<8>()?;
+        let [l3, l2, l1, l0, kind @ ..] = *header;
+        let length = u32::from_be_bytes([l3, l2, l1, l0]) as usize;
         at = at.saturating_add(length).saturating_add(12);
+        Some((kind, &body[..length.min(body.len())]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture of 2 × 1 grey pixels with one more chunk before its end.
+    fn with(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = ::png::Encoder::new(&mut bytes, 2, 1);
+        encoder.set_color(ColorType::Grayscale);
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(&[1, 200]).expect("pixels");
+        writer
+            .write_chunk(::png::chunk::ChunkType(kind), body)
+            .expect("a chunk");
+        writer.finish().expect("an end");
+        bytes
     }
-    // A last chunk that ends exactly with the file, or a length that leads beyond it.
-    false
+
+    #[test]
+    fn a_mark_in_text_is_found_behind_the_pixels_too() {
+        for (kind, body, marked) in [
+            (b"tEXt", b"Comment\0SYNTHETIC phantom".as_slice(), true),
+            (b"tEXt", b"SYNTHETIC\0yes", true),
+            (b"iTXt", b"Comment\0\0\0\0\0SYNTHETIC", true),
+            (b"tEXt", b"Comment\0not SYNTHETIC", false),
+        ] {
+            let bytes = with(*kind, body);
+            let info = probe(&bytes).expect("a picture");
+            assert_eq!(info.synthetic, marked, "{}", String::from_utf8_lossy(body));
+            assert_eq!((info.width, info.height), (2, 1));
+        }
+    }
+
+    #[test]
+    fn a_turned_picture_is_probed_as_it_is_shown() {
+        let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
+        let bytes = with(*b"eXIf", exif);
+        let info = probe(&bytes).expect("a picture");
+        let picture = decode(&bytes).expect("a picture");
+        assert_eq!((info.width, info.height), (1, 2));
+        assert_eq!((picture.width, picture.height), (1, 2));
+    }
 }

@@ -166,10 +166,7 @@ fn element_at(head: &[u8], offset: usize, big: bool, explicit: bool) -> Option<(
 
 /// Sharpens the error of a file by its name: content that is nothing known is a damaged picture when the name
 /// promises a format that is decoded, a picture of an unsupported format when it promises that, and else no picture.
-pub(super) fn judge(error: MediaError, bytes: &[u8], path: &Path) -> MediaError {
-    if !error.not_picture || sniff(bytes) != Sniffed::Unknown {
-        return error;
-    }
+pub(super) fn judge(error: MediaError, is_empty: bool, path: &Path) -> MediaError {
     let Some(extension) = path
         .extension()
         .and_then(|e| e.to_str())
@@ -178,7 +175,7 @@ pub(super) fn judge(error: MediaError, bytes: &[u8], path: &Path) -> MediaError 
         return error;
     };
     if OURS.contains(&extension.as_str()) {
-        let (kind, message) = if bytes.is_empty() {
+        let (kind, message) = if is_empty {
             (ErrorKind::Truncated, "the file is empty".to_owned())
         } else {
             (
@@ -234,7 +231,7 @@ mod tests {
     fn the_name_decides_only_what_unknown_content_is_called() {
         let error = || MediaError::no_picture(ErrorKind::Unsupported, "not a picture");
         let judged = |name: &str, bytes: &[u8]| {
-            let error = judge(error(), bytes, Path::new(name));
+            let error = judge(error(), bytes.is_empty(), Path::new(name));
             (error.kind, error.not_picture)
         };
         assert_eq!(judged("a.jpg", b"<html>"), (ErrorKind::Malformed, false));

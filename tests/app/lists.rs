@@ -27,8 +27,14 @@ fn five() -> Program {
 fn names(program: &Program) -> String {
     let screen = program.screen(100, 30);
     let first = |line: &str| {
-        let name = line.split_whitespace().find(|word| word.ends_with(".png") || *word == "more/")?;
-        Some(name.trim_end_matches(".png").trim_end_matches('/').to_owned())
+        let name = line
+            .split_whitespace()
+            .find(|word| word.ends_with(".png") || *word == "more/")?;
+        Some(
+            name.trim_end_matches(".png")
+                .trim_end_matches('/')
+                .to_owned(),
+        )
     };
     let column = screen.lines().skip(1).take(8).filter_map(first);
     column.collect::<Vec<_>>().join(" ")
@@ -42,15 +48,27 @@ fn s_goes_through_the_orders_and_capital_s_turns_them_round() {
     assert_eq!(names(&program), "more e d c b a");
     program.press("ss");
     assert!(program.screen(100, 30).contains("sorted by label"));
-    assert_eq!(names(&program), "more c a b d e", "normal, then tumor; the likelier first");
+    assert_eq!(
+        names(&program),
+        "more c a b d e",
+        "normal, then tumor; the likelier first"
+    );
     program.press("s");
     assert_eq!(names(&program), "more c b a d e", "by probability");
     program.press("s");
     assert_eq!(names(&program), "more b a c d e", "by urgency");
     program.press("S");
-    assert_eq!(names(&program), "more c a b d e", "what has no result stays behind");
+    assert_eq!(
+        names(&program),
+        "more c a b d e",
+        "what has no result stays behind"
+    );
     program.press("s");
-    assert_eq!(names(&program), "more a b c d e", "the closest decision first");
+    assert_eq!(
+        names(&program),
+        "more a b c d e",
+        "the closest decision first"
+    );
     program.press("s");
     assert_eq!(names(&program), "more a b c d e");
 }
@@ -107,10 +125,16 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     let mut program = five();
     program.press(":");
     let screen = program.screen(100, 30);
-    assert!(screen.contains("Commands") && screen.contains("Move: down"), "{screen}");
+    assert!(
+        screen.contains("Commands") && screen.contains("Move: down"),
+        "{screen}"
+    );
     program.press("reverse");
     let screen = program.screen(100, 30);
-    assert!(!screen.contains("Move: down") && screen.contains("reverse order"), "{screen}");
+    assert!(
+        !screen.contains("Move: down") && screen.contains("reverse order"),
+        "{screen}"
+    );
     program.send(key(KeyCode::Enter));
     assert_eq!(names(&program), "more e d c b a");
     program.press(":quit");

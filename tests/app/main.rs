@@ -1,7 +1,9 @@
 //! The application and its screen, driven by messages alone: no files, no threads, no clock.
 
 mod lists;
+mod objects;
 mod orders;
 mod scene;
 mod screens;
 mod updates;
+mod viewer;

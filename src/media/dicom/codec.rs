@@ -40,7 +40,11 @@ pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Code
             let size = (layout.columns, layout.rows);
             let decoded = jpegls::decode(bytes, size)?;
             same_samples("JPEG-LS", decoded.channels, layout)?;
-            Ok(narrowed(decoded.data, decoded.precision).into())
+            Ok(Coded {
+                cells: narrowed(decoded.data, decoded.precision),
+                bits: own_bits(decoded.precision, layout),
+                colors: None,
+            })
         }
         Codec::Jpeg2000 => {
             let decoded = jpeg2000::decode(bytes, (layout.columns, layout.rows))?;
@@ -49,7 +53,9 @@ pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Code
             Ok(Coded {
                 cells: narrowest(decoded.data, decoded.precision),
                 bits: Some(bits).filter(|b| *b <= layout.allocated.max(8)),
-                colors: decoded.transformed.then_some(Photometric::Rgb),
+                // A stream without transformation holds what it was given, and nobody gives it what it would make itself.
+                colors: (decoded.transformed || layout.photometric == Photometric::YbrCoded)
+                    .then_some(Photometric::Rgb),
             })
         }
         Codec::JpegXl => {
@@ -73,11 +79,14 @@ pub(super) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Code
 
 /// A single frame that is encapsulated without compression.
 fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
-    let single = Layout {
-        frames: 1,
-        ..layout.clone()
-    };
-    native::decode(bytes, &single, 0, false, false).map(Coded::from)
+    let there = bytes.len() as u64;
+    let place = native::Place::alone(layout, there).ok_or_else(|| {
+        truncated(format!(
+            "DICOM: the frame is cut off: {there} bytes are there"
+        ))
+    })?;
+    let range = place.range.start as usize..place.range.end as usize;
+    Ok(native::decode(&bytes[range], &place, layout, false).into())
 }
 
 /// A deflated frame (PS3.5 annex A.4.13); padding may follow the stream.
@@ -99,6 +108,38 @@ fn same_samples(codec: &str, channels: usize, layout: &Layout) -> Result<(), Med
         "DICOM: the {codec} stream has {channels} samples a pixel, the attributes say {}",
         layout.samples
     )))
+}
+
+/// The bits of a stream's samples where the attributes cannot be right about them: it has more than they give it, or
+/// so few that the value cannot stand where they place it.
+fn own_bits(precision: u8, layout: &Layout) -> Option<u16> {
+    let precision = u16::from(precision);
+    let shifted = layout.high_bit + 1 > layout.stored;
+    (precision > layout.allocated || (shifted && precision <= layout.high_bit)).then_some(precision)
+}
+
+/// The codec of a stream by its first bytes: some writers name another of the same family.
+pub(super) fn of_stream(bytes: &[u8]) -> Option<Codec> {
+    let begins = |mark: &[u8]| bytes.starts_with(mark);
+    if begins(b"\xff\x4f\xff\x51") || begins(b"\0\0\0\x0cjP  ") {
+        return Some(Codec::Jpeg2000);
+    }
+    if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") {
+        return Some(Codec::JpegXl);
+    }
+    if !begins(b"\xff\xd8") {
+        return None;
+    }
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        match marker {
+            0xff => at += 1,
+            0xf7 => return Some(Codec::JpegLs),
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return Some(Codec::Jpeg),
+            _ => at += 2 + (usize::from(high) << 8 | usize::from(low)),
+        }
+    }
+    None
 }
 
 fn narrowed(data: Vec<u16>, precision: u8) -> Cells {
@@ -136,7 +177,7 @@ fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
             Data::U8(data) => Cells::U8(data),
             Data::U16(data) => Cells::U16(data),
         },
-        bits: None,
+        bits: own_bits(components.precision, layout),
         colors: colors(&headers, layout),
     })
 }
@@ -156,7 +197,9 @@ fn colors(headers: &Headers, layout: &Layout) -> Option<Photometric> {
             (!rgb).then_some(Photometric::YbrFull)
         }
         Photometric::Mono { .. } | Photometric::Palette => None,
+        Photometric::YbrCoded if headers.process == Process::Lossless => Some(Photometric::Rgb),
         _ if headers.adobe == Some(0) || headers.named_rgb() => Some(Photometric::Rgb),
+        Photometric::YbrCoded => Some(Photometric::YbrFull),
         _ => None,
     }
 }

@@ -9,11 +9,12 @@ use super::samples::Cells;
 /// Interleaved RGB of 8 bits a channel; deeper samples give their high bits.
 pub(super) fn rgb(cells: Cells, layout: &Layout) -> Result<Vec<u8>, MediaError> {
     let stored = u32::from(layout.stored);
+    let shift = u32::from(layout.high_bit + 1 - layout.stored);
     let mut data = match cells {
         Cells::U8(data) if stored == 8 => data,
-        Cells::U8(data) => narrowed(&data, stored),
-        Cells::U16(data) => narrowed(&data, stored),
-        Cells::U32(data) => narrowed(&data, stored),
+        Cells::U8(data) => narrowed(&data, shift, stored),
+        Cells::U16(data) => narrowed(&data, shift, stored),
+        Cells::U32(data) => narrowed(&data, shift, stored),
         Cells::F64(_) => return Err(unsupported("DICOM: colour in floats is not supported")),
     };
     match layout.photometric {
@@ -29,8 +30,10 @@ pub(super) fn rgb(cells: Cells, layout: &Layout) -> Result<Vec<u8>, MediaError> 
     Ok(data)
 }
 
-fn narrowed<T: Copy + Into<u32>>(data: &[T], stored: u32) -> Vec<u8> {
-    data.iter().map(|&v| eight(v.into(), stored)).collect()
+fn narrowed<T: Copy + Into<u32>>(data: &[T], shift: u32, stored: u32) -> Vec<u8> {
+    data.iter()
+        .map(|&v| eight(v.into() >> shift, stored))
+        .collect()
 }
 
 /// A sample of `stored` bits as eight.

@@ -3,7 +3,10 @@
 //! Written for files as they are met, not as they should be: a wrong value representation, odd and overlong lengths,
 //! missing delimiters and trailing bytes cost the element they are in, not the picture.
 
+use std::ops::Range;
+
 use super::super::error::{MediaError, malformed};
+use super::body::Body;
 use super::tags;
 
 /// A tag: group and element.
@@ -61,10 +64,12 @@ pub(crate) struct Element<'a> {
 pub(crate) enum Value<'a> {
     /// Bytes as in the file.
     Bytes(&'a [u8]),
-    /// Items of a sequence of undefined length.
+    /// Items of a sequence of undefined length, and of the functional groups.
     Items(Vec<DataSet<'a>>),
-    /// Fragments of encapsulated pixels, the offset table first (PS3.5 A.4).
-    Fragments(Vec<&'a [u8]>),
+    /// Where native pixels are in the data set; they may not be in memory.
+    Pixels(Range<u64>),
+    /// Where the fragments of encapsulated pixels are, the offset table first (PS3.5 A.4).
+    Fragments(Vec<Range<u64>>),
 }
 
 /// Elements in the order of the file.
@@ -74,25 +79,46 @@ pub(crate) struct DataSet<'a> {
     encoding: Option<Encoding>,
     /// A value, or the sequence around it, ended with the file.
     pub cut: bool,
+    /// Pixels were reached.
+    pub has_pixels: bool,
 }
 
 impl<'a> DataSet<'a> {
     /// Indexes `bytes`, which hold a data set from start to end.
     pub(crate) fn parse(bytes: &'a [u8], encoding: Encoding) -> Result<Self, MediaError> {
-        let mut parser = Parser {
-            bytes,
-            at: 0,
-            budget: MOST_ELEMENTS,
-            cut: false,
-        };
-        let mut set = parser.set(encoding, false, 0)?;
-        set.cut = parser.cut;
-        Ok(set)
+        Parser::new(bytes, None).whole(encoding)
+    }
+
+    /// Indexes the data set of `body`; of one that is partly in memory, up to its pixels.
+    pub(crate) fn read(body: &'a Body, encoding: Encoding) -> Result<Self, MediaError> {
+        Parser::new(body.head(), Some(body)).whole(encoding)
     }
 
     /// The element of a tag; of a repeated one the first.
     pub(crate) fn get(&self, tag: Tag) -> Option<&Element<'a>> {
         self.elements.iter().find(|e| e.tag == tag)
+    }
+
+    /// All of them, in the order of the file.
+    pub(crate) fn elements(&self) -> &[Element<'a>] {
+        &self.elements
+    }
+
+    /// The bytes of its first element.
+    pub(crate) fn first_value(&self) -> Option<&'a [u8]> {
+        match self.elements.first()?.value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A 32-bit offset (UL); zero where there is none.
+    pub(crate) fn offset(&self, tag: Tag) -> u32 {
+        match self.bytes(tag) {
+            Some(&[a, b, c, d]) if self.big_endian() => u32::from_be_bytes([a, b, c, d]),
+            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+            _ => 0,
+        }
     }
 
     /// Whether there is nothing in it.
@@ -109,7 +135,7 @@ impl<'a> DataSet<'a> {
     pub(crate) fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
         match self.get(tag)?.value {
             Value::Bytes(bytes) => Some(bytes),
-            Value::Items(_) | Value::Fragments(_) => None,
+            Value::Items(_) | Value::Pixels(_) | Value::Fragments(_) => None,
         }
     }
 
@@ -156,6 +182,14 @@ impl<'a> DataSet<'a> {
         self.decimals(tag).first().copied()
     }
 
+    /// The first number of a binary real (FL or FD), also where its value representation is not written.
+    pub(crate) fn real(&self, tag: Tag) -> Option<f64> {
+        match self.bytes(tag)? {
+            bytes @ ([_, _, _, _] | [_, _, _, _, _, _, _, _]) => Some(self.float(bytes)),
+            _ => self.decimal(tag),
+        }
+    }
+
     /// A 16-bit number (US or SS); also one written as text or in more bytes, as wrong value representations make it.
     pub(crate) fn short(&self, tag: Tag) -> Option<u16> {
         let element = self.get(tag)?;
@@ -195,26 +229,19 @@ impl<'a> DataSet<'a> {
 
     /// The items of a sequence, whichever way its length was written.
     pub(crate) fn items(&self, tag: Tag) -> Items<'_, 'a> {
-        let Some(element) = self.get(tag) else {
-            return Items::Parsed(Vec::new());
-        };
+        self.get(tag)
+            .map_or_else(|| Items::Parsed(Vec::new()), |e| self.items_of(e))
+    }
+
+    /// The items of an element of this set.
+    pub(crate) fn items_of<'s>(&'s self, element: &'s Element<'a>) -> Items<'s, 'a> {
         match &element.value {
             Value::Items(items) => Items::Indexed(items),
-            Value::Fragments(_) => Items::Parsed(Vec::new()),
+            Value::Pixels(_) | Value::Fragments(_) => Items::Parsed(Vec::new()),
             Value::Bytes(bytes) => {
-                // A sequence under VR UN is written in Implicit VR Little Endian (PS3.5 6.2.2 note 2).
-                let encoding = if &element.vr == b"UN" {
-                    IMPLICIT
-                } else {
-                    self.encoding.unwrap_or(IMPLICIT)
-                };
-                let mut parser = Parser {
-                    bytes,
-                    at: 0,
-                    budget: MOST_ELEMENTS,
-                    cut: false,
-                };
-                Items::Parsed(parser.items(encoding, 1).unwrap_or_default())
+                let encoding = inside(element.vr, self.encoding.unwrap_or(IMPLICIT));
+                let items = Parser::new(bytes, None).items(encoding, 1);
+                Items::Parsed(items.unwrap_or_default())
             }
         }
     }
@@ -261,11 +288,19 @@ impl<'a> std::ops::Deref for Items<'_, 'a> {
     }
 }
 
+/// How the items of a sequence are written: one under VR UN in Implicit VR Little Endian (PS3.5 6.2.2 note 2).
+fn inside(vr: [u8; 2], around: Encoding) -> Encoding {
+    if &vr == b"UN" { IMPLICIT } else { around }
+}
+
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     budget: usize,
     cut: bool,
+    /// What the bytes are the beginning of, at the top level of a file.
+    body: Option<&'a Body>,
+    has_pixels: bool,
 }
 
 /// What stands before a value.
@@ -276,6 +311,27 @@ struct Header {
 }
 
 impl<'a> Parser<'a> {
+    fn new(bytes: &'a [u8], body: Option<&'a Body>) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            budget: MOST_ELEMENTS,
+            cut: false,
+            body,
+            has_pixels: false,
+        }
+    }
+
+    /// All elements from here on, with what was noticed on the way.
+    fn whole(mut self, encoding: Encoding) -> Result<DataSet<'a>, MediaError> {
+        let set = self.set(encoding, false, 0)?;
+        Ok(DataSet {
+            cut: self.cut,
+            has_pixels: self.has_pixels,
+            ..set
+        })
+    }
+
     /// Elements up to the end of the bytes, or in an item of undefined length up to its delimiter.
     fn set(
         &mut self,
@@ -284,7 +340,7 @@ impl<'a> Parser<'a> {
         depth: u32,
     ) -> Result<DataSet<'a>, MediaError> {
         let mut elements: Vec<Element<'a>> = Vec::new();
-        while let Some(header) = self.header(encoding) {
+        while let Some(header) = self.next_header(encoding) {
             match header.tag {
                 ITEM_END if delimited => break,
                 SEQUENCE_END if delimited => {
@@ -313,8 +369,14 @@ impl<'a> Parser<'a> {
         Ok(DataSet {
             elements,
             encoding: Some(encoding),
-            cut: false,
+            ..DataSet::default()
         })
+    }
+
+    /// The next element's header; nothing behind the pixels of a body that is partly in memory.
+    fn next_header(&mut self, encoding: Encoding) -> Option<Header> {
+        let done = self.has_pixels && self.body.is_some_and(Body::is_partial);
+        if done { None } else { self.header(encoding) }
     }
 
     /// A value and the step over it.
@@ -324,16 +386,17 @@ impl<'a> Parser<'a> {
         encoding: Encoding,
         depth: u32,
     ) -> Result<Value<'a>, MediaError> {
+        let pixels = depth == 0 && is_pixels(header.tag);
+        self.has_pixels |= pixels;
         if header.length == UNDEFINED {
             if header.tag == tags::PIXEL_DATA {
                 return Ok(Value::Fragments(self.fragments(encoding)));
             }
-            let inner = if &header.vr == b"UN" {
-                IMPLICIT
-            } else {
-                encoding
-            };
+            let inner = inside(header.vr, encoding);
             return self.items(inner, depth + 1).map(Value::Items);
+        }
+        if pixels {
+            return Ok(Value::Pixels(self.native(header.length)));
         }
         let rest = self.bytes.len() - self.at;
         let length = header.length as usize;
@@ -342,7 +405,31 @@ impl<'a> Parser<'a> {
         }
         let start = self.at;
         self.at += length.min(rest);
-        Ok(Value::Bytes(&self.bytes[start..self.at]))
+        let bytes = &self.bytes[start..self.at];
+        // Every frame asks for its group: these are indexed with the file.
+        if depth == 0 && matches!(header.tag, tags::FRAME_GROUPS | tags::SHARED_GROUPS) {
+            let mut inner = Parser::new(bytes, None);
+            inner.budget = self.budget;
+            let items = inner.items(inside(header.vr, encoding), 1)?;
+            self.budget = inner.budget;
+            return Ok(Value::Items(items));
+        }
+        Ok(Value::Bytes(bytes))
+    }
+
+    /// Length of what the bytes are the beginning of.
+    fn total(&self) -> u64 {
+        self.body.map_or(self.bytes.len() as u64, Body::len)
+    }
+
+    /// Where native pixels are, and the step over them.
+    fn native(&mut self, length: u32) -> Range<u64> {
+        let start = self.at as u64;
+        let end = start + u64::from(length);
+        self.cut |= end > self.total();
+        let end = end.min(self.total());
+        self.at = (end as usize).min(self.bytes.len());
+        start..end
     }
 
     /// Items up to the sequence's delimiter or the end of the bytes.
@@ -360,10 +447,9 @@ impl<'a> Parser<'a> {
                         .saturating_add(length as usize)
                         .min(self.bytes.len());
                     let mut inner = Parser {
-                        bytes: &self.bytes[..end],
                         at: self.at,
                         budget: self.budget,
-                        cut: false,
+                        ..Parser::new(&self.bytes[..end], None)
                     };
                     items.push(inner.set(encoding, false, depth)?);
                     self.budget = inner.budget;
@@ -382,24 +468,32 @@ impl<'a> Parser<'a> {
     }
 
     /// Fragments up to their delimiter or the end of the bytes.
-    fn fragments(&mut self, encoding: Encoding) -> Vec<&'a [u8]> {
+    fn fragments(&mut self, encoding: Encoding) -> Vec<Range<u64>> {
         let mut fragments = Vec::new();
-        while let Some((tag, length)) = self.item_header(encoding) {
-            if tag == SEQUENCE_END {
-                return fragments;
-            }
-            if tag != ITEM {
-                self.at -= 8;
+        let (mut at, total) = (self.at as u64, self.total());
+        while let Some((tag, length)) = self.eight(at).map(|b| item_header(b, encoding)) {
+            if tag != ITEM && tag != SEQUENCE_END {
                 break;
             }
-            let end = self.at.saturating_add(length as usize);
-            self.cut |= end > self.bytes.len();
-            let end = end.min(self.bytes.len());
-            fragments.push(&self.bytes[self.at..end]);
-            self.at = end;
+            at += 8;
+            if tag == SEQUENCE_END {
+                break;
+            }
+            let end = at + u64::from(length);
+            self.cut |= end > total;
+            fragments.push(at..end.min(total));
+            at = end.min(total);
         }
         // Objects without the last delimiter are common and complete; the decoder of the last fragment notices a cut.
+        self.at = (at as usize).min(self.bytes.len());
         fragments
+    }
+
+    fn eight(&self, at: u64) -> Option<[u8; 8]> {
+        match self.body {
+            Some(body) => body.eight(at),
+            None => self.bytes.get(at as usize..)?.first_chunk::<8>().copied(),
+        }
     }
 
     fn skip(&mut self, length: u32) {
@@ -412,19 +506,7 @@ impl<'a> Parser<'a> {
     }
 
     fn item_header(&mut self, encoding: Encoding) -> Option<(Tag, u32)> {
-        let bytes = self.take8()?;
-        let (tag, length) = (
-            tag(bytes, encoding.big_endian),
-            [bytes[4], bytes[5], bytes[6], bytes[7]],
-        );
-        Some((
-            tag,
-            if encoding.big_endian {
-                u32::from_be_bytes(length)
-            } else {
-                u32::from_le_bytes(length)
-            },
-        ))
+        self.take8().map(|bytes| item_header(bytes, encoding))
     }
 
     /// The header of an element (PS3.5 7.1).
@@ -475,6 +557,24 @@ impl<'a> Parser<'a> {
         self.at += 8;
         bytes.try_into().ok()
     }
+}
+
+/// The tag and the length of an item or delimiter (PS3.5 7.5).
+fn item_header(bytes: [u8; 8], encoding: Encoding) -> (Tag, u32) {
+    let length = [bytes[4], bytes[5], bytes[6], bytes[7]];
+    let length = if encoding.big_endian {
+        u32::from_be_bytes(length)
+    } else {
+        u32::from_le_bytes(length)
+    };
+    (tag(bytes, encoding.big_endian), length)
+}
+
+fn is_pixels(tag: Tag) -> bool {
+    matches!(
+        tag,
+        tags::PIXEL_DATA | tags::FLOAT_PIXELS | tags::DOUBLE_PIXELS
+    )
 }
 
 fn tag(bytes: [u8; 8], big_endian: bool) -> Tag {

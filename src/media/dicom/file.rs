@@ -1,40 +1,41 @@
 //! From a file's bytes to its data set: preamble, meta group, transfer syntax, deflate (PS3.10 clause 7).
 
-use std::borrow::Cow;
 use std::io::Read;
 
 use super::super::error::{ErrorKind, MediaError, malformed, truncated, unsupported};
 use super::super::sniff::is_bare_dicom;
 use super::super::{clean, limits};
+use super::body::Body;
 use super::dataset::{BIG_ENDIAN, DataSet, EXPLICIT, Encoding, IMPLICIT};
 use super::syntax::{self, Syntax};
 use super::tags;
 
-/// A file taken apart, its data set still as bytes.
-pub(crate) struct DicomFile<'a> {
+/// What stands before the data set.
+#[derive(Debug)]
+pub(crate) struct Meta {
     /// The transfer syntax that the meta group names, or the one that the bytes look like.
     pub syntax: Syntax,
     /// How the data set is in fact written, which a damaged meta group may contradict.
     pub encoding: Encoding,
     /// Media Storage SOP Class UID, where the meta group names one.
     pub sop_class: Option<String>,
-    /// The data set.
-    pub body: Cow<'a, [u8]>,
+    /// `blake3:<hex>` of a file that was inflated and is no longer there as it was.
+    pub content: Option<String>,
 }
 
-impl<'a> DicomFile<'a> {
-    /// Takes a file apart; a transfer syntax that nobody knows is refused by its UID.
-    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        // The four letters may also stand there by chance, in a value of a file without preamble.
-        let preamble = bytes.get(128..132) == Some(b"DICM");
-        let start = if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
-            132
-        } else if bytes.starts_with(b"DICM") {
-            4
-        } else {
-            0
-        };
-        let end = meta_end(bytes, start);
+impl Meta {
+    /// Takes a file apart into what stands before the data set, and the data set; a transfer syntax that nobody knows
+    /// is refused by its UID.
+    pub(crate) fn open(mut body: Body) -> Result<(Self, Body), MediaError> {
+        let bytes = body.file_head();
+        let start = meta_start(bytes);
+        let mut end = meta_end(bytes, start);
+        // An element's header may be cut where the memory ends.
+        if end + 12 > bytes.len() && body.is_partial() {
+            body.fill()?;
+            end = meta_end(body.file_head(), start);
+        }
+        let bytes = body.file_head();
         let meta = DataSet::parse(&bytes[start..end], EXPLICIT)?;
         let rest = &bytes[end..];
         if rest.is_empty() {
@@ -47,23 +48,40 @@ impl<'a> DicomFile<'a> {
             })?),
             None => None,
         };
-        let sop_class = meta.first(tags::MEDIA_SOP_CLASS);
-        if let Some(syntax) = named.filter(|s| s.deflated) {
-            let body = inflate(rest)?;
-            return Ok(Self {
-                syntax,
-                encoding: syntax.encoding,
-                sop_class,
-                body: Cow::Owned(body),
-            });
-        }
         let syntax = named.unwrap_or_else(|| guess(rest));
-        Ok(Self {
+        let mut opened = Self {
             syntax,
             encoding: as_written(rest, syntax.encoding),
-            sop_class,
-            body: Cow::Borrowed(rest),
-        })
+            sop_class: meta.first(tags::MEDIA_SOP_CLASS),
+            content: None,
+        };
+        if !syntax.deflated {
+            return Ok((opened, body.from(end)));
+        }
+        body.fill()?;
+        opened.encoding = syntax.encoding;
+        opened.content = Some(body.content()?);
+        let inflated = inflate(&body.file_head()[end..])?;
+        Ok((opened, Body::whole(inflated)))
+    }
+}
+
+/// The meta group at the beginning of a file, as far as it is in memory.
+pub(crate) fn meta_group(bytes: &[u8]) -> Result<DataSet<'_>, MediaError> {
+    let start = meta_start(bytes);
+    DataSet::parse(&bytes[start..meta_end(bytes, start)], EXPLICIT)
+}
+
+/// Where group 0002 begins, or the data set if there is none.
+fn meta_start(bytes: &[u8]) -> usize {
+    // The four letters may also stand there by chance, in a value of a file without preamble.
+    let preamble = bytes.get(128..132) == Some(b"DICM");
+    if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
+        132
+    } else if bytes.starts_with(b"DICM") {
+        4
+    } else {
+        0
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Photometric {
     YbrFull,
     /// YBR_FULL_422: two pixels share their chroma where the pixels are not compressed.
     YbrFull422,
-    /// YBR_RCT and YBR_ICT: the coding of a JPEG 2000 stream, which its decoder undoes.
+    /// YBR_RCT, YBR_ICT and XYB: the coding of a JPEG 2000 or JPEG XL stream, which its decoder undoes.
     YbrCoded,
     /// PALETTE COLOR: values look up their colour.
     Palette,
@@ -114,6 +114,11 @@ impl Layout {
         })
     }
 
+    /// Whether each sample takes whole bytes of a common width; others follow each other without a gap.
+    pub(crate) fn in_bytes(&self) -> bool {
+        matches!(self.allocated, 8 | 16 | 32 | 64)
+    }
+
     /// Pixels of a frame.
     pub(crate) fn pixels(&self) -> usize {
         self.rows as usize * self.columns as usize
@@ -136,7 +141,7 @@ fn number(set: &DataSet) -> Result<(Number, u16), MediaError> {
     }
     match set.short(tags::BITS_ALLOCATED) {
         None => Err(malformed("DICOM: Bits Allocated (0028,0100) is missing")),
-        Some(allocated @ (1 | 8 | 16 | 32)) => Ok((Number::Integer, allocated)),
+        Some(allocated @ 1..=32) => Ok((Number::Integer, allocated)),
         Some(other) => Err(unsupported(format!(
             "DICOM with {other} bits allocated a sample is not supported"
         ))),
@@ -166,18 +171,18 @@ fn is_color(photometric: &str) -> bool {
 }
 
 fn interpret(name: &str, samples: u16) -> Result<Photometric, MediaError> {
-    let photometric = match name {
+    let photometric = match name.to_ascii_uppercase().as_str() {
         "MONOCHROME1" => Photometric::Mono { inverted: true },
         "MONOCHROME2" => Photometric::Mono { inverted: false },
         "RGB" => Photometric::Rgb,
         "YBR_FULL" => Photometric::YbrFull,
         "YBR_FULL_422" => Photometric::YbrFull422,
-        "YBR_RCT" | "YBR_ICT" => Photometric::YbrCoded,
+        "YBR_RCT" | "YBR_ICT" | "XYB" => Photometric::YbrCoded,
         "PALETTE COLOR" => Photometric::Palette,
-        other => {
+        _ => {
             return Err(unsupported(format!(
                 "DICOM photometric interpretation {} is not supported",
-                clean(other)
+                clean(name)
             )));
         }
     };

@@ -1,51 +1,96 @@
 //! Pixels that are not compressed (PS3.5 8.1 and annex D).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::super::error::{MediaError, malformed, truncated};
+use super::super::error::{MediaError, truncated};
 use super::layout::{Layout, Number, Photometric};
 use super::samples::Cells;
 
-/// Frame `frame` of `bytes`, which hold all frames; `words` tells that they are written as 16-bit words (VR OW).
-pub(super) fn decode(
-    bytes: &[u8],
-    layout: &Layout,
-    frame: u32,
-    big_endian: bool,
-    words: bool,
-) -> Result<Cells, MediaError> {
-    // Words are swapped in a big-endian file also where each holds two samples (annex D).
-    let bytes = if big_endian && words && layout.allocated <= 8 {
+/// Where the bytes of a frame are among those of all frames.
+pub(super) struct Place {
+    /// The bytes to read.
+    pub range: Range<u64>,
+    /// Bits before the frame's first in the first of them: frames of 1 bit follow each other without a gap (8.1.1).
+    skip: usize,
+    /// Bytes of the frame alone.
+    size: usize,
+    /// Each two bytes are to be swapped: in a big-endian file words are, also where each holds two samples (annex D).
+    swap: bool,
+    /// Two pixels share their chroma.
+    halved: bool,
+}
+
+impl Place {
+    /// Of `frame` where all frames take `total` bytes; `big_words` tells that they are written as 16-bit words (VR OW)
+    /// most significant byte first.
+    pub(super) fn of(layout: &Layout, frame: u32, total: u64, big_words: bool) -> Option<Self> {
+        let halved =
+            layout.photometric == Photometric::YbrFull422 && !holds_full_chroma(total, layout);
+        let cells = if halved {
+            halved_size(layout)
+        } else {
+            layout.cells()
+        };
+        let bits = (cells as u64).checked_mul(u64::from(layout.allocated))?;
+        let first = bits.checked_mul(u64::from(frame))?;
+        let (mut start, mut end) = (first / 8, first.checked_add(bits)?.div_ceil(8));
+        let swap = big_words && layout.allocated <= 8;
+        let mut skip = (first % 8) as usize;
+        if end > total {
+            return None;
+        }
+        if swap {
+            skip += (start % 2) as usize * 8;
+            (start, end) = (start & !1, (end + end % 2).min(total));
+        }
+        Some(Self {
+            range: start..end,
+            skip,
+            size: bits.div_ceil(8) as usize,
+            swap,
+            halved,
+        })
+    }
+
+    /// The only frame among its own bytes.
+    pub(super) fn alone(layout: &Layout, total: u64) -> Option<Self> {
+        let single = Layout {
+            frames: 1,
+            ..layout.clone()
+        };
+        Self::of(&single, 0, total, false)
+    }
+}
+
+/// The cells of a frame, interleaved, from the bytes at its place.
+pub(super) fn decode(bytes: &[u8], place: &Place, layout: &Layout, big_endian: bool) -> Cells {
+    let bytes = if place.swap {
         let pairs = bytes.chunks(2);
         Cow::Owned(pairs.flat_map(|pair| pair.iter().rev().copied()).collect())
     } else {
         Cow::Borrowed(bytes)
     };
     if layout.allocated == 1 {
-        return bits(&bytes, layout, frame).map(Cells::U8);
+        return Cells::U8(bits(&bytes, place.skip, layout.cells()));
     }
-    let halved =
-        layout.photometric == Photometric::YbrFull422 && !holds_full_chroma(&bytes, layout);
-    let cells = if halved {
-        halved_size(layout)
-    } else {
-        layout.cells()
-    };
-    let size = cells * usize::from(layout.allocated / 8);
-    let start = size
-        .checked_mul(frame as usize)
-        .ok_or_else(|| malformed("DICOM: impossible frame"))?;
-    let Some(bytes) = bytes.get(start..).and_then(|rest| rest.get(..size)) else {
-        return Err(truncated(format!(
-            "DICOM: frame {frame} is cut off: {} bytes of pixels are there",
-            bytes.len()
-        )));
-    };
+    if !layout.in_bytes() {
+        return packed(&bytes, place.skip, layout);
+    }
+    let start = place.skip / 8;
+    let bytes = &bytes[start..start + place.size];
     match numbers(bytes, layout, big_endian) {
-        Cells::U8(data) if halved => Ok(Cells::U8(full_chroma(&data, layout))),
-        cells if layout.planar && !halved => Ok(interleave(cells, layout)),
-        cells => Ok(cells),
+        Cells::U8(data) if place.halved => Cells::U8(full_chroma(&data, layout)),
+        cells if layout.planar && !place.halved => interleave(cells, layout),
+        cells => cells,
     }
+}
+
+/// The error of a frame that is not whole.
+pub(super) fn cut(frame: u32, there: u64) -> MediaError {
+    truncated(format!(
+        "DICOM: frame {frame} is cut off: {there} bytes of pixels are there"
+    ))
 }
 
 fn numbers(bytes: &[u8], layout: &Layout, big: bool) -> Cells {
@@ -68,20 +113,39 @@ pub(super) fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T)
     chunks.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// One bit a sample, the first in the lowest bit; frames follow each other without a gap (8.1.1).
-pub(super) fn bits(bytes: &[u8], layout: &Layout, frame: u32) -> Result<Vec<u8>, MediaError> {
-    let first = frame as usize * layout.cells();
-    if bytes.len() < (first + layout.cells()).div_ceil(8) {
-        return Err(truncated(format!("DICOM: frame {frame} is cut off")));
-    }
-    Ok((first..first + layout.cells())
+/// `count` samples of one bit, the first in the lowest bit after `skip` (8.1.1).
+pub(super) fn bits(bytes: &[u8], skip: usize, count: usize) -> Vec<u8> {
+    (skip..skip + count)
         .map(|i| bytes[i / 8] >> (i % 8) & 1)
-        .collect())
+        .collect()
+}
+
+/// Samples of 10, 12 or any other number of bits, without a gap from the lowest bit on, as the pixel cells of older
+/// editions of the standard are (PS3.5-2004 8.1.1 and annex D).
+fn packed(bytes: &[u8], skip: usize, layout: &Layout) -> Cells {
+    let width = usize::from(layout.allocated);
+    let cell = |n: usize| {
+        let first = skip + n * width;
+        let at = first / 8;
+        let raw = bytes[at..bytes.len().min(at + 5)]
+            .iter()
+            .rev()
+            .fold(0_u64, |raw, &byte| raw << 8 | u64::from(byte));
+        (raw >> (first % 8)) as u32 & (u32::MAX >> (32 - width))
+    };
+    let cells = (0..layout.cells()).map(cell);
+    match width {
+        0..=8 => Cells::U8(cells.map(|c| c as u8).collect()),
+        9..=16 => Cells::U16(cells.map(|c| c as u16).collect()),
+        _ => Cells::U32(cells.collect()),
+    }
 }
 
 /// Uncompressed YBR_FULL_422 is written by some with all of its chroma; the length tells.
-fn holds_full_chroma(bytes: &[u8], layout: &Layout) -> bool {
-    layout.planar || layout.allocated != 8 || bytes.len() >= layout.cells() * layout.frames as usize
+fn holds_full_chroma(total: u64, layout: &Layout) -> bool {
+    layout.planar
+        || layout.allocated != 8
+        || total >= layout.cells() as u64 * u64::from(layout.frames)
 }
 
 fn halved_size(layout: &Layout) -> usize {

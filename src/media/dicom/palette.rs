@@ -1,9 +1,9 @@
 //! PALETTE COLOR: colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2).
 
 use super::super::error::{MediaError, malformed};
+use super::super::grey::samples::Samples;
 use super::dataset::{DataSet, Tag};
 use super::layout::Layout;
-use super::samples::Samples;
 use super::tags;
 
 /// Longest table: a descriptor has no more.
@@ -54,7 +54,7 @@ impl Channel {
             usize::from(count)
         };
         let mut entries = if let Some(bytes) = set.bytes(tags::RED_TABLE + channel) {
-            if bits == 8 && bytes.len() < 2 * count {
+            if (bits == 8 && bytes.len() < 2 * count) || bytes.len() <= count {
                 // Packed two to a word; in a big-endian file the word is swapped.
                 set.words(bytes).flat_map(|w| [w & 0xff, w >> 8]).collect()
             } else {

@@ -1,6 +1,8 @@
 //! RLE Lossless (PS3.5 annex G): one PackBits segment for each byte of each sample.
 
-use super::super::error::{MediaError, malformed, truncated};
+use std::ops::{BitOrAssign, Shl};
+
+use super::super::error::{MediaError, malformed, truncated, unsupported};
 use super::layout::Layout;
 use super::native;
 use super::samples::Cells;
@@ -13,7 +15,13 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError>
             return Err(malformed("DICOM: RLE of 1 bit in several segments"));
         };
         let packed = unpack(segment, layout.cells().div_ceil(8))?;
-        return native::bits(&packed, layout, 0).map(Cells::U8);
+        return Ok(Cells::U8(native::bits(&packed, 0, layout.cells())));
+    }
+    if !layout.in_bytes() {
+        return Err(unsupported(format!(
+            "DICOM: RLE of {} bits a sample is not supported",
+            layout.allocated
+        )));
     }
     let (samples, size) = (
         usize::from(layout.samples),
@@ -25,19 +33,31 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError>
         .into_iter()
         .map(|s| unpack(s, pixels))
         .collect::<Result<Vec<_>, _>>()?;
-    // The segments of a sample go from its most to its least significant byte (G.2).
-    let cell = |i: usize| {
-        let (pixel, sample) = (i / samples, i % samples);
-        planes[sample * size..(sample + 1) * size]
-            .iter()
-            .fold(0_u32, |cell, plane| cell << 8 | u32::from(plane[pixel]))
-    };
-    let cells = 0..pixels * samples;
     Ok(match size {
-        1 => Cells::U8(cells.map(|i| cell(i) as u8).collect()),
-        2 => Cells::U16(cells.map(|i| cell(i) as u16).collect()),
-        _ => Cells::U32(cells.map(cell).collect()),
+        1 => Cells::U8(woven(&planes, samples, size)),
+        2 => Cells::U16(woven(&planes, samples, size)),
+        _ => Cells::U32(woven(&planes, samples, size)),
     })
+}
+
+/// Cells from the planes of their bytes: those of a sample go from its most to its least significant byte (G.2).
+fn woven<T>(planes: &[Vec<u8>], samples: usize, size: usize) -> Vec<T>
+where
+    T: Copy + Default + From<u8> + BitOrAssign + Shl<usize, Output = T>,
+{
+    let pixels = planes.first().map_or(0, Vec::len);
+    let mut cells = vec![T::default(); pixels * samples];
+    for (n, plane) in planes.iter().enumerate() {
+        let (sample, shift) = (n / size, 8 * (size - 1 - n % size));
+        let put = |(cell, &byte): (&mut T, &u8)| *cell |= T::from(byte) << shift;
+        if samples == 1 {
+            cells.iter_mut().zip(plane).for_each(put);
+        } else {
+            let cells = cells.iter_mut().skip(sample).step_by(samples);
+            cells.zip(plane).for_each(put);
+        }
+    }
+    cells
 }
 
 /// The header's segments (G.5): a count and fifteen offsets.

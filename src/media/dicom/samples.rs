@@ -1,5 +1,6 @@
 //! Sample values, from cells as coded to numbers.
 
+use super::super::grey::samples::Samples;
 use super::layout::Layout;
 
 /// Samples of one frame as coded, interleaved: bits that are not the value still in them.
@@ -26,60 +27,42 @@ impl Cells {
     }
 }
 
-/// Stored values of a monochrome frame, row-major, in the narrowest type that holds them.
-pub(crate) enum Samples {
-    /// Unsigned, to 8 bits.
-    U8(Vec<u8>),
-    /// Unsigned, to 16 bits.
-    U16(Vec<u16>),
-    /// Signed, to 16 bits.
-    I16(Vec<i16>),
-    /// Unsigned, to 32 bits.
-    U32(Vec<u32>),
-    /// Signed, to 32 bits.
-    I32(Vec<i32>),
-    /// Floats of either width.
-    F64(Vec<f64>),
-}
-
-impl Samples {
-    /// Takes Bits Stored bits below High Bit out of each cell, and extends the sign (PS3.5 8.1.1).
-    pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Self {
-        let bits = Bits::of(layout);
-        match (cells, layout.signed) {
-            (Cells::U8(mut data), false) => {
-                if !bits.plain(8) {
-                    for value in &mut data {
-                        *value = bits.unsigned(u32::from(*value)) as u8;
-                    }
+/// Takes Bits Stored bits below High Bit out of each cell, and extends the sign (PS3.5 8.1.1).
+pub(super) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
+    let bits = Bits::of(layout);
+    match (cells, layout.signed) {
+        (Cells::U8(mut data), false) => {
+            if !bits.plain(8) {
+                for value in &mut data {
+                    *value = bits.unsigned(u32::from(*value)) as u8;
                 }
-                Samples::U8(data)
             }
-            (Cells::U8(data), true) => Samples::I16(
-                data.into_iter()
-                    .map(|v| bits.signed(u32::from(v)) as i16)
-                    .collect(),
-            ),
-            (Cells::U16(mut data), false) => {
-                if !bits.plain(16) {
-                    for value in &mut data {
-                        *value = bits.unsigned(u32::from(*value)) as u16;
-                    }
+            Samples::U8(data)
+        }
+        (Cells::U8(data), true) => Samples::I16(
+            data.into_iter()
+                .map(|v| bits.signed(u32::from(v)) as i16)
+                .collect(),
+        ),
+        (Cells::U16(mut data), false) => {
+            if !bits.plain(16) {
+                for value in &mut data {
+                    *value = bits.unsigned(u32::from(*value)) as u16;
                 }
-                Samples::U16(data)
             }
-            (Cells::U16(data), true) => Samples::I16(
-                data.into_iter()
-                    .map(|v| bits.signed(u32::from(v)) as i16)
-                    .collect(),
-            ),
-            (Cells::F64(data), _) => Samples::F64(data),
-            (Cells::U32(data), false) => {
-                Samples::U32(data.into_iter().map(|v| bits.unsigned(v)).collect())
-            }
-            (Cells::U32(data), true) => {
-                Samples::I32(data.into_iter().map(|v| bits.signed(v)).collect())
-            }
+            Samples::U16(data)
+        }
+        (Cells::U16(data), true) => Samples::I16(
+            data.into_iter()
+                .map(|v| bits.signed(u32::from(v)) as i16)
+                .collect(),
+        ),
+        (Cells::F64(data), _) => Samples::F64(data),
+        (Cells::U32(data), false) => {
+            Samples::U32(data.into_iter().map(|v| bits.unsigned(v)).collect())
+        }
+        (Cells::U32(data), true) => {
+            Samples::I32(data.into_iter().map(|v| bits.signed(v)).collect())
         }
     }
 }

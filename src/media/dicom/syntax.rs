@@ -1,5 +1,6 @@
 //! Transfer syntaxes by UID (PS3.6 table A-1): how the data set is written, and how its pixels are.
 
+use super::super::error::{MediaError, unsupported};
 use super::dataset::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 
 /// How pixels are coded.
@@ -38,6 +39,16 @@ pub(crate) struct Syntax {
     pub deflated: bool,
     /// How pixels are coded.
     pub codec: Codec,
+}
+
+impl Syntax {
+    /// The error of pixels that nothing here decodes.
+    pub(crate) fn unsupported(&self) -> MediaError {
+        unsupported(format!(
+            "DICOM transfer syntax {} ({}) is not supported",
+            self.name, self.uid
+        ))
+    }
 }
 
 const fn syntax(uid: &'static str, name: &'static str, codec: Codec) -> Syntax {
@@ -79,6 +90,22 @@ const KNOWN: &[Syntax] = &[
     IMPLICIT_LITTLE,
     EXPLICIT_LITTLE,
     EXPLICIT_BIG,
+    Syntax {
+        deflated: true,
+        ..syntax(
+            "1.2.840.10008.1.2.4.95",
+            "JPIP Referenced Deflate",
+            Codec::Unsupported,
+        )
+    },
+    Syntax {
+        deflated: true,
+        ..syntax(
+            "1.2.840.10008.1.2.4.205",
+            "JPIP HTJ2K Referenced Deflate",
+            Codec::Unsupported,
+        )
+    },
     Syntax {
         deflated: true,
         ..syntax(
@@ -139,11 +166,6 @@ const KNOWN: &[Syntax] = &[
         Codec::Unsupported,
     ),
     syntax(
-        "1.2.840.10008.1.2.4.95",
-        "JPIP Referenced Deflate",
-        Codec::Unsupported,
-    ),
-    syntax(
         "1.2.840.10008.1.2.4.100",
         "MPEG2 Main Profile / Main Level",
         Codec::Unsupported,
@@ -186,6 +208,51 @@ const KNOWN: &[Syntax] = &[
     syntax(
         "1.2.840.10008.1.2.4.108",
         "HEVC/H.265 Main 10 Profile",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.100.1",
+        "Fragmentable MPEG2 Main Profile / Main Level",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.101.1",
+        "Fragmentable MPEG2 Main Profile / High Level",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.102.1",
+        "Fragmentable MPEG-4 AVC/H.264 High Profile",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.103.1",
+        "Fragmentable MPEG-4 AVC/H.264 BD-compatible High Profile",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.104.1",
+        "Fragmentable MPEG-4 AVC/H.264 High Profile For 2D Video",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.105.1",
+        "Fragmentable MPEG-4 AVC/H.264 High Profile For 3D Video",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.106.1",
+        "Fragmentable MPEG-4 AVC/H.264 Stereo High Profile",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.4.204",
+        "JPIP HTJ2K Referenced",
+        Codec::Unsupported,
+    ),
+    syntax(
+        "1.2.840.10008.1.2.7.3",
+        "SMPTE ST 2110-30 PCM Digital Audio",
         Codec::Unsupported,
     ),
     syntax("1.2.840.10008.1.2.4.110", "JPEG XL Lossless", Codec::JpegXl),

@@ -1,7 +1,21 @@
 //! Objects written byte by byte, for what a picture's attributes do to it.
 
 use super::*;
-use crate::media::{ErrorKind, Sniffed, sniff};
+use crate::media::{
+    ErrorKind, Frame, Info, MediaError, Options, Overlay, Picture, Pixels, Sniffed, Source, Window,
+    sniff,
+};
+
+/// What `load` makes of a file in memory.
+fn decode(bytes: &[u8], options: &Options) -> Result<(Info, Picture), MediaError> {
+    let source = Source::from_bytes(bytes.to_vec())?;
+    let shown = source.load(options)?;
+    let mut info = source.info().clone();
+    if let Some(dicom) = &mut info.dicom {
+        dicom.window = shown.window;
+    }
+    Ok((info, shown.picture))
+}
 
 /// An object in Explicit VR Little Endian.
 #[derive(Clone, Default)]
@@ -268,6 +282,42 @@ fn every_compression_gives_the_same_picture() {
     }
 }
 
+/// One object for each rule, with what the oracle (`tests/oracle/dicom_rules.py`) makes of it by the formulas of the
+/// standard.
+#[test]
+fn every_rule_gives_what_the_standard_says() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/rules");
+    let expected = std::fs::read(folder.join("expected.json")).expect("the expectations");
+    let expected: std::collections::BTreeMap<String, Vec<Vec<u8>>> =
+        serde_json::from_slice(&expected).expect("frames by name");
+    let mut wrong = Vec::new();
+    for (name, frames) in &expected {
+        let bytes = std::fs::read(folder.join(format!("{name}.dcm"))).expect("an object");
+        for (frame, expected) in (0..).zip(frames) {
+            let options = Options {
+                frame,
+                window: None,
+            };
+            match decode(&bytes, &options) {
+                Ok((info, picture)) => {
+                    assert_eq!(info.frames as usize, frames.len(), "{name}");
+                    let shown = picture.pixels.bytes();
+                    let pairs = shown.iter().zip(expected);
+                    // A value that lies between two shades may fall to either side; colours may differ in rounding.
+                    let off = pairs.map(|(a, b)| a.abs_diff(*b)).max();
+                    if shown.len() != expected.len() || off > Some(1) {
+                        wrong.push(format!("{name} frame {frame}: {shown:?}, not {expected:?}"));
+                    }
+                }
+                Err(error) => wrong.push(format!("{name} frame {frame}: {error}")),
+            }
+        }
+    }
+    assert!(expected.len() > 40, "{} objects", expected.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn what_is_not_supported_is_named() {
     let hsv = Object::color8(1, 1, "HSV", 0).octets(&[1, 2, 3, 0]).error();
@@ -278,6 +328,105 @@ fn what_is_not_supported_is_named() {
     let unknown = decode(&video.file("1.2.3.4"), &Options::default()).expect_err("unknown");
     assert_eq!(unknown.kind, ErrorKind::Unsupported);
     assert!(unknown.message.contains("1.2.3.4"));
+}
+
+#[test]
+fn video_and_referenced_pixels_are_named_by_their_syntax() {
+    for (uid, name) in [
+        ("1.2.840.10008.1.2.4.102", "H.264"),
+        ("1.2.840.10008.1.2.4.100.1", "MPEG2"),
+        ("1.2.840.10008.1.2.4.94", "JPIP"),
+    ] {
+        let object = Object::color8(1, 1, "YBR_PARTIAL_420", 0);
+        let error = decode(&object.file(uid), &Options::default()).expect_err("no picture");
+        assert_eq!(error.kind, ErrorKind::Unsupported);
+        assert!(!error.not_picture && error.message.contains(name) && error.message.contains(uid));
+    }
+}
+
+#[test]
+fn values_have_their_unit_and_windows_their_names() {
+    let object = Object::grey16(1, 2, "MONOCHROME2", false)
+        .text(CENTER, *b"DS", "40\\300 ")
+        .text(WIDTH, *b"DS", "400\\1500")
+        .text(tags::WINDOW_NAMES, *b"LO", "SOFT\\BONE ")
+        .text(tags::RESCALE_INTERCEPT, *b"DS", "-1024")
+        .text(tags::RESCALE_SLOPE, *b"DS", "1")
+        .words(&[0, 1100]);
+    let source = Source::from_bytes(object.file("1.2.840.10008.1.2.1")).expect("a source");
+    let Frame::Grey(grey) = source.frame(0).expect("a frame") else {
+        panic!("grey")
+    };
+    assert_eq!((grey.unit(), grey.value(1, 0)), (Some("HU"), Some(76.0)));
+    let names: Vec<_> = grey.windows().iter().map(|w| w.name.as_deref()).collect();
+    assert_eq!(names, [Some("SOFT"), Some("BONE")]);
+}
+
+#[test]
+fn pixels_lie_where_the_object_says() {
+    let object = Object::grey16(1, 1, "MONOCHROME2", false)
+        .text(tags::POSITION, *b"DS", "-1\\2.5\\30 ")
+        .text(tags::ORIENTATION, *b"DS", "1\\0\\0\\0\\1\\0")
+        .text(tags::PIXEL_SPACING, *b"DS", "0.8\\0.4 ");
+    let geometry = |object: &Object| {
+        let bytes = object.clone().words(&[1]).file("1.2.840.10008.1.2.1");
+        Source::from_bytes(bytes).expect("a source").geometry(0)
+    };
+    let found = geometry(&object);
+    let spacing = found.spacing.expect("spacing");
+    assert_eq!((spacing.rows_mm, spacing.columns_mm), (0.8, 0.4));
+    assert!(!spacing.at_detector);
+    assert!((found.aspect - 2.0).abs() < 1e-12);
+    assert_eq!(found.position, Some([-1.0, 2.5, 30.0]));
+    let detector = Object::grey16(1, 1, "MONOCHROME2", false)
+        .text(tags::IMAGER_SPACING, *b"DS", "0.1\\0.1 ")
+        .text(tags::ASPECT, *b"IS", "3\\4 ");
+    let found = geometry(&detector);
+    assert!(found.spacing.is_some_and(|s| s.at_detector));
+    assert!((found.aspect - 0.75).abs() < 1e-12);
+}
+
+#[test]
+fn overlays_lie_beside_the_values_or_on_their_own() {
+    let plane = Object::grey16(2, 3, "MONOCHROME2", false)
+        .short(0x6000_0010, 2)
+        .short(0x6000_0011, 3)
+        .text(0x6000_0040, *b"CS", "G ")
+        .element(0x6000_0050, *b"SS", &[1, 0, 1, 0])
+        .text(0x6000_1500, *b"LO", "MARKS ")
+        .element(0x6000_3000, *b"OW", &[0b0010_0001, 0])
+        .words(&[0; 6]);
+    let overlays = |object: &Object| {
+        let source = Source::from_bytes(object.file("1.2.840.10008.1.2.1")).expect("a source");
+        source.overlays(0)
+    };
+    let drawn = |overlay: &Overlay| {
+        (0..2)
+            .flat_map(|y| (0..3).map(move |x| (x, y)))
+            .filter(|(x, y)| overlay.covers(*x, *y))
+            .collect::<Vec<_>>()
+    };
+    let [own] = &overlays(&plane)[..] else {
+        panic!("one overlay")
+    };
+    assert_eq!(drawn(own), [(0, 0), (2, 1)]);
+    assert_eq!((own.label.as_deref(), own.group), (Some("MARKS"), 0x6000));
+    // In bit 15 of 12-bit values, as before 2004; the values do not show it.
+    let mut embedded = Object::grey16(2, 3, "MONOCHROME2", false);
+    let at = embedded.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
+    let at = at.expect("Bits Stored") + 8;
+    (embedded.bytes[at], embedded.bytes[at + 10]) = (12, 11);
+    let embedded = embedded
+        .short(0x6002_0010, 2)
+        .short(0x6002_0011, 3)
+        .short(0x6002_0100, 16)
+        .short(0x6002_0102, 15)
+        .words(&[0, i16::MIN, 5, 5, 5, i16::MIN + 10]);
+    let [inside] = &overlays(&embedded)[..] else {
+        panic!("one overlay")
+    };
+    assert_eq!(drawn(inside), [(1, 0), (2, 1)]);
+    assert_eq!(embedded.shown(), [0, 0, 128, 128, 128, 255]);
 }
 
 #[test]

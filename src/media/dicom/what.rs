@@ -1,9 +1,12 @@
 //! What an object without pixels is, in words.
 
+use dicom_core::dictionary::UidDictionary;
+use dicom_dictionary_std::StandardSopClassDictionary;
+
 use super::super::clean;
 use super::super::error::{ErrorKind, MediaError, malformed, truncated};
 use super::dataset::DataSet;
-use super::file::DicomFile;
+use super::file::Meta;
 use super::tags;
 
 /// Storage classes that hold no picture, by the beginning of their UIDs (PS3.6 table A-1); a longer one stands before a
@@ -46,13 +49,13 @@ const WITH_PIXELS: &[&str] = &[
 ];
 
 /// Why there are no pixels: the object is not a picture, or it ends before them.
-pub(super) fn without_pixels(file: &DicomFile, set: &DataSet) -> MediaError {
+pub(super) fn without_pixels(meta: &Meta, set: &DataSet) -> MediaError {
     if set.get(tags::DIRECTORY_RECORDS).is_some() {
         return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
     }
     let Some(uid) = set
         .first(tags::SOP_CLASS)
-        .or_else(|| file.sop_class.clone())
+        .or_else(|| meta.sop_class.clone())
     else {
         return match (set.is_empty(), set.cut) {
             (true, _) => malformed("DICOM: there is no data set in the file"),
@@ -70,10 +73,10 @@ pub(super) fn without_pixels(file: &DicomFile, set: &DataSet) -> MediaError {
         }
         _ if set.cut => truncated("DICOM: the file ends before its pixels"),
         Some(what) => no_pixels(format!("{what} that holds no pixels")),
-        None => no_pixels(format!(
-            "this DICOM object of class {} holds no pixels",
-            clean(&uid)
-        )),
+        None => no_pixels(match StandardSopClassDictionary.by_uid(&uid) {
+            Some(class) => format!("this DICOM object ({}) holds no pixels", class.name),
+            None => format!("this DICOM object of class {} holds no pixels", clean(&uid)),
+        }),
     }
 }
 

@@ -21,15 +21,8 @@ fn pictures_are_those_of_pillow() {
             continue;
         }
         seen += 1;
-        let ours = decode(&std::fs::read(&path).expect("a file"), &Options::default())
-            .expect("a picture")
-            .1;
-        let pillow = png::decode(
-            &std::fs::read(&expected).expect("a file"),
-            &Options::default(),
-        )
-        .expect("a picture")
-        .1;
+        let ours = decode(&std::fs::read(&path).expect("a file")).expect("a picture");
+        let pillow = png::decode(&std::fs::read(&expected).expect("a file")).expect("a picture");
         let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
         assert_eq!((width, height), (w, h), "{}", path.display());
         let differences: Vec<u32> = ours
@@ -54,7 +47,7 @@ fn pictures_are_those_of_pillow() {
 fn a_cut_file_is_truncated_wherever_it_is_cut() {
     let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
     for length in (2..whole.len()).step_by(7) {
-        let error = decode(&whole[..length], &Options::default()).expect_err("cut");
+        let error = decode(&whole[..length]).expect_err("cut");
         assert_eq!(
             error.kind,
             ErrorKind::Truncated,
@@ -93,7 +86,7 @@ fn damage_is_contained() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;
             // The result does not matter, only that there is one.
-            let _ = decode(&damaged, &Options::default());
+            let _ = decode(&damaged);
         }
     }
 }

@@ -1,8 +1,5 @@
 //! Lookup tables of the Modality and VOI LUT Sequences (PS3.3 C.11.1.1 and C.11.2.1.1).
 
-use super::dataset::DataSet;
-use super::tags;
-
 /// A table from values to values; below its first entry it gives the first, beyond its last the last.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Lut {
@@ -14,20 +11,9 @@ pub(crate) struct Lut {
 }
 
 impl Lut {
-    /// Reads a sequence item; `signed` says whether the values looked up can be negative, which decides how the
-    /// descriptor's first value is meant. `None` where the table is empty or damaged.
-    pub(crate) fn read(item: &DataSet, signed: bool) -> Option<Self> {
-        let descriptor: Vec<u16> = item.words(item.bytes(tags::LUT_DESCRIPTOR)?).collect();
-        let [count, first, bits, ..] = descriptor[..] else {
-            return None;
-        };
-        let bytes = item.bytes(tags::LUT_DATA)?;
-        Self::new(count, first, bits, signed, bytes, |bytes| {
-            item.words(bytes).collect()
-        })
-    }
-
-    fn new<'a>(
+    /// A table from its descriptor and its data; `signed` says whether the values looked up can be negative, which
+    /// decides how the descriptor's first value is meant. `None` where the table is empty.
+    pub(crate) fn new<'a>(
         count: u16,
         first: u16,
         bits: u16,

@@ -1,0 +1,115 @@
+//! Spacing, shape and place of pixels, from the data set or the functional groups.
+
+use super::super::geometry::{Geometry, Spacing};
+use super::dataset::{DataSet, Tag};
+use super::object::Object;
+use super::{clean, groups, tags};
+
+/// Shapes of pixels beyond this are damage, not pixels.
+const LONGEST: f64 = 100.0;
+
+impl Object {
+    /// How the pixels of a frame lie.
+    pub(crate) fn geometry(&self, frame: u32) -> Geometry {
+        let set = self.set();
+        let spacing = spacing(set, frame);
+        let words = set.text(tags::PATIENT_ORIENTATION).unwrap_or_default();
+        let mut words = words.split('\\').map(|word| clean(word.trim()));
+        let towards = [
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        ];
+        let orientation = |set: &DataSet| numbers(set, tags::ORIENTATION);
+        let position = |set: &DataSet| numbers(set, tags::POSITION);
+        Geometry {
+            spacing,
+            aspect: aspect(set).or(spacing.map(ratio)).unwrap_or(1.0),
+            orientation: groups::find(set, frame, tags::FRAME_ORIENTATION, orientation)
+                .or_else(|| orientation(set))
+                .or_else(|| in_item(set, tags::DETECTORS, orientation)),
+            position: groups::find(set, frame, tags::FRAME_POSITION, position)
+                .or_else(|| position(set))
+                .or_else(|| in_item(set, tags::DETECTORS, position)),
+            towards: towards.iter().any(|t| !t.is_empty()).then_some(towards),
+        }
+    }
+}
+
+fn ratio(spacing: Spacing) -> f64 {
+    let aspect = spacing.rows_mm / spacing.columns_mm;
+    if (1.0 / LONGEST..=LONGEST).contains(&aspect) {
+        aspect
+    } else {
+        1.0
+    }
+}
+
+/// Pixel Aspect Ratio (0028,0034): height and width of a pixel (C.7.6.3.1.7).
+fn aspect(set: &DataSet) -> Option<f64> {
+    let [height, width] = numbers(set, tags::ASPECT)?;
+    let aspect = height / width;
+    (1.0 / LONGEST..=LONGEST)
+        .contains(&aspect)
+        .then_some(aspect)
+}
+
+/// The frame's Pixel Measures, Pixel Spacing, the spacing at the detector, of a film scanner, or of the only region of
+/// an ultrasound picture.
+fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
+    let of = |set: &DataSet, tag, at_detector| {
+        let [rows_mm, columns_mm] = numbers(set, tag)?;
+        let sane = rows_mm > 0.0 && columns_mm > 0.0;
+        sane.then_some(Spacing {
+            rows_mm,
+            columns_mm,
+            at_detector,
+        })
+    };
+    let detector = of(set, tags::IMAGER_SPACING, true);
+    let measures = |set: &DataSet| of(set, tags::PIXEL_SPACING, false);
+    groups::find(set, frame, tags::FRAME_MEASURES, measures)
+        .or_else(|| {
+            let patient = measures(set)?;
+            // The same numbers under both names were not calibrated (PS3.3 10.7.1.3).
+            let same = detector.is_some_and(|d| {
+                (d.rows_mm, d.columns_mm) == (patient.rows_mm, patient.columns_mm)
+            });
+            Some(Spacing {
+                at_detector: same && set.first(tags::CALIBRATION).is_none(),
+                ..patient
+            })
+        })
+        .or(detector)
+        .or_else(|| of(set, tags::SCANNED_SPACING, true))
+        .or_else(|| of(set, tags::IMAGE_PLANE_SPACING, true))
+        .or_else(|| ultrasound(set))
+}
+
+/// The Ultrasound Region (C.8.5.5), where there is one only, and it counts centimetres both ways.
+fn ultrasound(set: &DataSet) -> Option<Spacing> {
+    const CENTIMETRES: u16 = 3;
+    let regions = set.items(tags::ULTRASOUND_REGIONS);
+    let [region] = &*regions else { return None };
+    let unit = |tag| region.short(tag) == Some(CENTIMETRES);
+    if !unit(tags::UNITS_ACROSS) || !unit(tags::UNITS_DOWN) {
+        return None;
+    }
+    let (across, down) = (
+        region.real(tags::DELTA_ACROSS)?.abs() * 10.0,
+        region.real(tags::DELTA_DOWN)?.abs() * 10.0,
+    );
+    (across > 0.0 && down > 0.0).then_some(Spacing {
+        rows_mm: down,
+        columns_mm: across,
+        at_detector: false,
+    })
+}
+
+fn in_item<T>(set: &DataSet, tag: Tag, read: impl Fn(&DataSet) -> Option<T>) -> Option<T> {
+    set.items(tag).first().and_then(read)
+}
+
+/// Exactly `N` numbers of a decimal string.
+fn numbers<const N: usize>(set: &DataSet, tag: Tag) -> Option<[f64; N]> {
+    set.decimals(tag).try_into().ok()
+}

@@ -1,0 +1,345 @@
+//! A grey frame before its window: stored values and the way to 8 bits (PS3.4 N.2.1), so that another window costs a
+//! look-up and no decoding.
+
+mod levels;
+pub(crate) mod lut;
+pub(crate) mod samples;
+pub(crate) mod window;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::{Picture, Pixels, Window, WindowSource};
+use levels::Levels;
+use lut::Lut;
+use samples::Samples;
+use window::{Function, Own};
+
+/// Which range of values becomes black to white.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Voi {
+    /// The file's n-th VOI, its LUTs counted before its windows; where it has fewer, the first; where it has none, the
+    /// full range. `Own(0)` is what `inspect` shows and the encoder sees.
+    Own(usize),
+    /// A linear window (PS3.3 C.11.2.1.2.1; of real numbers C.11.2.1.3.2) in modality units; one that has no width is the
+    /// full range.
+    Range {
+        /// Its middle.
+        center: f64,
+        /// Its extent.
+        width: f64,
+    },
+    /// All values of the frame, padding excluded.
+    Full,
+    /// The values of the frame but for the 0.5 % darkest and brightest, padding excluded.
+    Robust,
+}
+
+impl Default for Voi {
+    fn default() -> Self {
+        Voi::Own(0)
+    }
+}
+
+/// A window or LUT that a file brings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedWindow {
+    /// Window Center & Width Explanation (0028,1055) or LUT Explanation (0028,3003).
+    pub name: Option<String>,
+    /// Its range.
+    pub window: Window,
+}
+
+/// How often values occur in a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// The smallest value, in modality units; the first bin begins there.
+    pub low: f64,
+    /// The largest value; the last bin ends there, and includes it.
+    pub high: f64,
+    /// Pixels in each of equally wide bins; padding is not counted.
+    pub counts: Vec<u64>,
+}
+
+/// A part of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// First column.
+    pub x: u32,
+    /// First row.
+    pub y: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+/// Stored to modality values (PS3.3 C.11.1).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Modality {
+    /// Rescale Slope and Intercept.
+    Linear {
+        /// Factor.
+        slope: f64,
+        /// Added.
+        intercept: f64,
+    },
+    /// The Modality LUT Sequence.
+    Table(Lut),
+}
+
+/// The way from a frame's stored values to 8 bits.
+#[derive(Clone, Debug)]
+pub(crate) struct Transform {
+    /// Stored to modality values.
+    pub modality: Modality,
+    /// What modality values are, where it is known.
+    pub unit: Option<String>,
+    /// The file's own LUTs, then its windows.
+    pub own: Vec<Own>,
+    /// Stored values that stand for "no value" (C.7.5.1.1.2): from, to.
+    pub padding: Option<(f64, f64)>,
+    /// MONOCHROME1: the smallest value is white.
+    pub inverted: bool,
+    /// Stored values are real numbers, to which windows apply exactly (C.11.2.1.3.2).
+    pub real: bool,
+}
+
+impl Transform {
+    fn modality(&self, stored: f64) -> f64 {
+        match &self.modality {
+            Modality::Linear { slope, intercept } => stored * slope + intercept,
+            Modality::Table(lut) => lut.at(stored),
+        }
+    }
+
+    fn is_padding(&self, stored: f64) -> bool {
+        self.padding
+            .is_some_and(|(from, to)| (from..=to).contains(&stored))
+    }
+}
+
+/// A decoded grey frame. Copies share their samples.
+#[derive(Clone)]
+pub struct Grey {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    samples: Samples,
+    transform: Transform,
+    windows: Vec<NamedWindow>,
+    /// Counted when first asked for.
+    levels: OnceLock<Levels>,
+    robust: OnceLock<(f64, f64)>,
+}
+
+impl Grey {
+    /// A frame of `width × height` samples, row-major.
+    pub(crate) fn new(width: u32, height: u32, samples: Samples, transform: Transform) -> Self {
+        let named = |own: &Own| NamedWindow {
+            name: own.name.clone(),
+            window: own.window,
+        };
+        let windows = transform.own.iter().map(named).collect();
+        Self {
+            width,
+            height,
+            inner: Arc::new(Inner {
+                samples,
+                transform,
+                windows,
+                levels: OnceLock::new(),
+                robust: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// A picture of 8 bits, whose only window shows it as it is.
+    pub(crate) fn of_bytes(width: u32, height: u32, data: Vec<u8>) -> Self {
+        let transform = Transform {
+            modality: Modality::Linear {
+                slope: 1.0,
+                intercept: 0.0,
+            },
+            unit: None,
+            own: vec![Own::between(0.0, 255.0, WindowSource::Minmax)],
+            padding: None,
+            inverted: false,
+            real: false,
+        };
+        Self::new(width, height, Samples::U8(data), transform)
+    }
+
+    /// The frame in 8 bits, and the window that was applied. `invert` turns black and white round, once more for
+    /// MONOCHROME1.
+    pub fn render(&self, voi: Voi, invert: bool) -> (Picture, Window) {
+        let whole = Area {
+            x: 0,
+            y: 0,
+            width: self.width,
+            height: self.height,
+        };
+        self.render_part(voi, invert, whole)
+    }
+
+    /// A part of the frame in 8 bits; what of `area` lies outside of the frame is left away.
+    pub fn render_part(&self, voi: Voi, invert: bool, area: Area) -> (Picture, Window) {
+        let own = self.own(voi);
+        let invert = invert != self.inner.transform.inverted;
+        let (x, y) = (area.x.min(self.width), area.y.min(self.height));
+        let (width, height) = (
+            area.width.min(self.width - x),
+            area.height.min(self.height - y),
+        );
+        let stride = self.width as usize;
+        let rows = (y..y + height).map(|row| {
+            let start = row as usize * stride + x as usize;
+            start..start + width as usize
+        });
+        let shade = |stored: f64| {
+            let shade = own.curve.shade(self.inner.transform.modality(stored));
+            if invert { 255 - shade } else { shade }
+        };
+        let pixels = shades(&self.inner.samples, rows, (width * height) as usize, shade);
+        let picture = Picture {
+            width,
+            height,
+            pixels: Pixels::Luma(pixels),
+        };
+        (picture, own.window)
+    }
+
+    fn own(&self, voi: Voi) -> Own {
+        let between = |(low, high), source| Own::between(low, high, source);
+        let full = || between(self.levels().range(), WindowSource::Minmax);
+        let transform = &self.inner.transform;
+        match voi {
+            Voi::Own(n) => {
+                let own = transform.own.get(n).or_else(|| transform.own.first());
+                own.cloned().unwrap_or_else(full)
+            }
+            Voi::Range { center, width } => {
+                let function = Function::default_of(transform.real);
+                Own::window(center, width, function, WindowSource::Argument).unwrap_or_else(full)
+            }
+            Voi::Full => full(),
+            Voi::Robust => match self.robust() {
+                (low, high) if low < high => between((low, high), WindowSource::Robust),
+                _ => full(),
+            },
+        }
+    }
+
+    fn levels(&self) -> &Levels {
+        let inner = &self.inner;
+        let count = || Levels::of(&inner.samples, &inner.transform);
+        inner.levels.get_or_init(count)
+    }
+
+    fn robust(&self) -> (f64, f64) {
+        let inner = &self.inner;
+        let measure = || self.levels().robust(&inner.samples, &inner.transform);
+        *inner.robust.get_or_init(measure)
+    }
+
+    /// The file's own LUTs, then its windows, to be counted by [`Voi::Own`]; empty where it has none, and the full range is shown.
+    pub fn windows(&self) -> &[NamedWindow] {
+        &self.inner.windows
+    }
+
+    /// Smallest and largest modality value, padding excluded.
+    pub fn range(&self) -> (f64, f64) {
+        self.levels().range()
+    }
+
+    /// The modality value of a pixel; `None` outside of the frame.
+    pub fn value(&self, x: u32, y: u32) -> Option<f64> {
+        if x >= self.width || y >= self.height {
+            return None;
+        }
+        let at = y as usize * self.width as usize + x as usize;
+        let stored = self.inner.samples.get(at)?;
+        Some(self.inner.transform.modality(stored))
+    }
+
+    /// Whether a pixel stands for "no value" (Pixel Padding Value); false outside of the frame.
+    pub fn is_padding(&self, x: u32, y: u32) -> bool {
+        let at = y as usize * self.width as usize + x as usize;
+        x < self.width
+            && self
+                .inner
+                .samples
+                .get(at)
+                .is_some_and(|stored| self.inner.transform.is_padding(stored))
+    }
+
+    /// What modality values are counted in, such as `HU`; `None` where nothing says it.
+    pub fn unit(&self) -> Option<&str> {
+        self.inner.transform.unit.as_deref()
+    }
+
+    /// How often values occur, in `bins` equally wide parts of their range.
+    pub fn histogram(&self, bins: usize) -> Histogram {
+        let inner = &self.inner;
+        self.levels()
+            .histogram(&inner.samples, &inner.transform, bins)
+    }
+
+    /// Bytes that the samples take.
+    pub fn bytes(&self) -> usize {
+        self.inner.samples.bytes()
+    }
+}
+
+impl fmt::Debug for Grey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grey({} × {})", self.width, self.height)
+    }
+}
+
+/// The shades of rows of samples. To 16 bits every possible value is worked out once, and pixels are looked up; unless
+/// they are fewer.
+fn shades(
+    samples: &Samples,
+    rows: impl Iterator<Item = std::ops::Range<usize>>,
+    count: usize,
+    shade: impl Fn(f64) -> u8,
+) -> Vec<u8> {
+    fn put<T: Copy>(
+        data: &[T],
+        rows: impl Iterator<Item = std::ops::Range<usize>>,
+        count: usize,
+        shade: impl Fn(T) -> u8,
+    ) -> Vec<u8> {
+        let mut out = Vec::with_capacity(count);
+        for row in rows {
+            out.extend(data[row].iter().map(|&v| shade(v)));
+        }
+        out
+    }
+    let table: Option<Vec<u8>> = samples
+        .possible()
+        .filter(|possible| possible.count <= count)
+        .map(|possible| possible.values().map(&shade).collect());
+    match (samples, &table) {
+        (Samples::U8(data), Some(table)) => put(data, rows, count, |v| table[usize::from(v)]),
+        (Samples::U16(data), Some(table)) => put(data, rows, count, |v| table[usize::from(v)]),
+        (Samples::I16(data), Some(table)) => put(data, rows, count, |v| {
+            table[usize::from((v as u16) ^ 0x8000)]
+        }),
+        (Samples::U8(data), None) => put(data, rows, count, |v| shade(v.into())),
+        (Samples::U16(data), None) => put(data, rows, count, |v| shade(v.into())),
+        (Samples::I16(data), None) => put(data, rows, count, |v| shade(v.into())),
+        (Samples::U32(data), _) => put(data, rows, count, |v| shade(v.into())),
+        (Samples::I32(data), _) => put(data, rows, count, |v| shade(v.into())),
+        (Samples::F64(data), _) => put(data, rows, count, shade),
+    }
+}
+
+#[cfg(test)]
+mod tests;

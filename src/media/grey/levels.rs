@@ -1,0 +1,167 @@
+//! How often each value occurs in a frame, padding left out: its range, its percentiles and its histogram.
+
+use super::samples::Samples;
+use super::{Histogram, Transform};
+
+/// Modality values of a frame, counted.
+#[derive(Debug)]
+pub(super) enum Levels {
+    /// Of samples to 16 bits: each value that occurs and how often, ascending.
+    Counted(Vec<(f64, u64)>),
+    /// Of wider ones: smallest and largest value.
+    Measured(f64, f64),
+}
+
+/// The part of the values below and above the robust range.
+const TAIL: f64 = 0.005;
+
+impl Levels {
+    pub(super) fn of(samples: &Samples, transform: &Transform) -> Self {
+        // Padding counts only where there is nothing else.
+        let values = Self::count(samples, transform, false);
+        if values.is_empty() {
+            Self::count(samples, transform, true)
+        } else {
+            values
+        }
+    }
+
+    fn count(samples: &Samples, transform: &Transform, padding: bool) -> Self {
+        let wanted = |stored: &f64| transform.is_padding(*stored) == padding;
+        if let Some(possible) = samples.possible() {
+            let values = possible.values().zip(counts(samples, possible.count));
+            let mut levels: Vec<(f64, u64)> = values
+                .filter(|(stored, count)| *count > 0 && wanted(stored))
+                .map(|(stored, count)| (transform.modality(stored), count))
+                .collect();
+            levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+            return Levels::Counted(levels);
+        }
+        let values = each(samples)
+            .filter(wanted)
+            .map(|stored| transform.modality(stored))
+            .filter(|value| value.is_finite());
+        let start = (f64::INFINITY, f64::NEG_INFINITY);
+        let (low, high) = values.fold(start, |(low, high), v| (low.min(v), high.max(v)));
+        if low <= high {
+            Levels::Measured(low, high)
+        } else {
+            Levels::Counted(Vec::new())
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Levels::Counted(levels) if levels.is_empty())
+    }
+
+    /// Smallest and largest value; zeros of a frame that has none.
+    pub(super) fn range(&self) -> (f64, f64) {
+        match self {
+            Levels::Counted(levels) => match (levels.first(), levels.last()) {
+                (Some(first), Some(last)) => (first.0, last.0),
+                _ => (0.0, 0.0),
+            },
+            Levels::Measured(low, high) => (*low, *high),
+        }
+    }
+
+    /// Between which values 99 % of the pixels are, as many being darker as brighter.
+    pub(super) fn robust(&self, samples: &Samples, transform: &Transform) -> (f64, f64) {
+        let Levels::Counted(levels) = self else {
+            return percentiles(samples, transform).unwrap_or(self.range());
+        };
+        let total: u64 = levels.iter().map(|level| level.1).sum();
+        let tail = (total as f64 * TAIL) as u64;
+        (
+            beyond(tail, levels.iter()),
+            beyond(tail, levels.iter().rev()),
+        )
+    }
+
+    /// Counts in `bins` parts of the range, which are equally wide.
+    pub(super) fn histogram(
+        &self,
+        samples: &Samples,
+        transform: &Transform,
+        bins: usize,
+    ) -> Histogram {
+        let (low, high) = self.range();
+        let mut counts = vec![0; bins];
+        let scale = if high > low {
+            bins as f64 / (high - low)
+        } else {
+            0.0
+        };
+        let mut add = |value: f64, count: u64| {
+            let bin = ((value - low) * scale) as usize;
+            if let Some(bin) = counts.get_mut(bin.min(bins.saturating_sub(1))) {
+                *bin += count;
+            }
+        };
+        match self {
+            Levels::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
+            Levels::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
+        }
+        Histogram { low, high, counts }
+    }
+}
+
+/// The first value that has more than `tail` pixels on its way.
+fn beyond<'a>(tail: u64, mut levels: impl Iterator<Item = &'a (f64, u64)>) -> f64 {
+    let mut seen = 0;
+    let found = levels.find(|level| {
+        seen += level.1;
+        seen > tail
+    });
+    found.map_or(0.0, |level| level.0)
+}
+
+/// The robust range of samples wider than 16 bits.
+fn percentiles(samples: &Samples, transform: &Transform) -> Option<(f64, f64)> {
+    let mut values: Vec<f64> = values(samples, transform).collect();
+    let tail = (values.len() as f64 * TAIL) as usize;
+    let last = values.len().checked_sub(1)?;
+    let mut nth = |at: usize| *values.select_nth_unstable_by(at, f64::total_cmp).1;
+    Some((nth(tail), nth(last - tail)))
+}
+
+/// The modality values of samples wider than 16 bits, without padding.
+fn values<'a>(samples: &'a Samples, transform: &'a Transform) -> impl Iterator<Item = f64> + 'a {
+    each(samples)
+        .filter(|stored| !transform.is_padding(*stored))
+        .map(|stored| transform.modality(stored))
+        .filter(|value| value.is_finite())
+}
+
+/// How often each possible value occurs.
+fn counts(samples: &Samples, size: usize) -> Vec<u64> {
+    // Four tables in turn: neighbours are often alike, and one counter would wait for itself.
+    fn tally<T: Copy>(data: &[T], size: usize, index: impl Fn(T) -> usize) -> Vec<u64> {
+        let mut counts = vec![[0_u32; 4]; size];
+        for four in data.chunks(4) {
+            for (lane, &value) in four.iter().enumerate() {
+                counts[index(value)][lane] += 1;
+            }
+        }
+        counts
+            .into_iter()
+            .map(|lanes| lanes.iter().map(|&n| u64::from(n)).sum())
+            .collect()
+    }
+    match samples {
+        Samples::U8(data) => tally(data, size, usize::from),
+        Samples::U16(data) => tally(data, size, usize::from),
+        Samples::I16(data) => tally(data, size, |v| (i32::from(v) + (1 << 15)) as usize),
+        _ => Vec::new(),
+    }
+}
+
+/// The stored values of samples wider than 16 bits.
+fn each(samples: &Samples) -> Box<dyn Iterator<Item = f64> + '_> {
+    match samples {
+        Samples::U32(data) => Box::new(data.iter().map(|&v| f64::from(v))),
+        Samples::I32(data) => Box::new(data.iter().map(|&v| f64::from(v))),
+        Samples::F64(data) => Box::new(data.iter().copied()),
+        _ => Box::new(std::iter::empty()),
+    }
+}

@@ -1,0 +1,79 @@
+//! Stored values of a frame.
+
+/// Stored values, row-major, in the narrowest type that holds them.
+#[derive(Debug)]
+pub(crate) enum Samples {
+    /// Unsigned, to 8 bits.
+    U8(Vec<u8>),
+    /// Unsigned, to 16 bits.
+    U16(Vec<u16>),
+    /// Signed, to 16 bits.
+    I16(Vec<i16>),
+    /// Unsigned, to 32 bits.
+    U32(Vec<u32>),
+    /// Signed, to 32 bits.
+    I32(Vec<i32>),
+    /// Floats of either width.
+    F64(Vec<f64>),
+}
+
+impl Samples {
+    /// The value at a place.
+    pub(super) fn get(&self, at: usize) -> Option<f64> {
+        match self {
+            Samples::U8(data) => data.get(at).map(|&v| v.into()),
+            Samples::U16(data) => data.get(at).map(|&v| v.into()),
+            Samples::I16(data) => data.get(at).map(|&v| v.into()),
+            Samples::U32(data) => data.get(at).map(|&v| v.into()),
+            Samples::I32(data) => data.get(at).map(|&v| v.into()),
+            Samples::F64(data) => data.get(at).copied(),
+        }
+    }
+
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Samples::U8(data) => data.len(),
+            Samples::U16(data) => 2 * data.len(),
+            Samples::I16(data) => 2 * data.len(),
+            Samples::U32(data) => 4 * data.len(),
+            Samples::I32(data) => 4 * data.len(),
+            Samples::F64(data) => 8 * data.len(),
+        }
+    }
+
+    /// The values that any sample may have, for types of which there are few: a table has an entry for each.
+    pub(super) fn possible(&self) -> Option<Possible> {
+        match self {
+            Samples::U8(_) => Some(Possible {
+                first: 0,
+                count: 1 << 8,
+            }),
+            Samples::U16(_) => Some(Possible {
+                first: 0,
+                count: 1 << 16,
+            }),
+            Samples::I16(_) => Some(Possible {
+                first: -(1 << 15),
+                count: 1 << 16,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A run of whole numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Possible {
+    /// The smallest.
+    pub first: i32,
+    /// How many.
+    pub count: usize,
+}
+
+impl Possible {
+    /// All of them, ascending.
+    pub(super) fn values(self) -> impl Iterator<Item = f64> {
+        (self.first..).take(self.count).map(f64::from)
+    }
+}

@@ -1,0 +1,40 @@
+//! What every target does with a file: all that the program does with one.
+
+use crate::room::media::{Frame, Source, Voi};
+
+/// Pixels of the largest frame that is decoded here; the program's own limit would make runs slow, not thorough.
+const MOST_PIXELS: u64 = 1 << 20;
+
+/// Opens a file and looks at its first, second and last frame. A panic of the program's own code is a finding; the
+/// program itself would contain it.
+pub fn show(bytes: &[u8]) {
+    let Ok(source) = Source::from_bytes(bytes.to_vec()) else {
+        return;
+    };
+    let info = source.info().clone();
+    if u64::from(info.width) * u64::from(info.height) > MOST_PIXELS {
+        return;
+    }
+    let last = info.frames.saturating_sub(1);
+    for frame in [0, 1, last] {
+        let _ = source.geometry(frame).letters();
+        for overlay in source.overlays(frame) {
+            let _ = overlay.covers(0, 0);
+        }
+        let Ok(shown) = source.frame(frame) else {
+            continue;
+        };
+        let (picture, _) = shown.render(Voi::Own(0), false);
+        assert_eq!((picture.width, picture.height), (info.width, info.height));
+        assert_eq!(
+            picture.to_rgb().len(),
+            3 * picture.width as usize * picture.height as usize
+        );
+        if let Frame::Grey(grey) = shown {
+            let _ = grey.render(Voi::Robust, true);
+            let counted: u64 = grey.histogram(64).counts.iter().sum();
+            assert!(counted <= u64::from(info.width) * u64::from(info.height));
+            let _ = grey.value(info.width - 1, info.height - 1);
+        }
+    }
+}
