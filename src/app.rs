@@ -9,19 +9,27 @@ pub(crate) mod files;
 pub(crate) mod folder;
 pub mod keys;
 pub mod layout;
+pub(crate) mod menu;
 pub(crate) mod model;
 pub mod msg;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod results;
+pub(crate) mod shelf;
+pub(crate) mod tags;
 pub mod text;
+pub mod viewer;
 
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
-pub use picture::{Graphic, Graphics, Preview, PreviewKey, Previewed, Quality};
+pub use picture::{
+    Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
+};
+
+use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{Event, Lane};
 use crate::media::ErrorKind;
@@ -42,10 +50,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
 /// Takes one message in; what is to be done about it comes back, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
-        Msg::Key(key) => match model.keymap.action(key) {
-            Some(action) => act::act(model, action),
-            None => Vec::new(),
-        },
+        Msg::Key(key) => model.pressed(key),
         Msg::Resized { cols, rows } => model.resized(cols, rows),
         Msg::Graphics(graphics) => {
             model.graphics = Some(graphics);
@@ -78,6 +83,25 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.watch = WatchState::Failed(text::safe_str(&message));
             Vec::new()
         }
+        Msg::Tags {
+            generation,
+            outcome,
+        } => {
+            model.tags_read(generation, outcome);
+            Vec::new()
+        }
+        Msg::Headers {
+            generation,
+            read,
+            complete,
+        } => model.headers_read(generation, read, complete),
+        Msg::Directory {
+            generation,
+            outcome,
+        } => {
+            model.directory_read(generation, outcome);
+            Vec::new()
+        }
         files => model.files_said(files),
     };
     effects.extend(model.follow());
@@ -85,6 +109,26 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 impl Model {
+    /// What is being typed, chosen or pointed at goes before what keys mean otherwise.
+    fn pressed(&mut self, key: KeyEvent) -> Vec<Effect> {
+        if self.type_in_tags(key) {
+            return Vec::new();
+        }
+        if let KeyCode::Char(letter) = key.code
+            && let Some(effects) = self.choose_in_menu(letter)
+        {
+            return effects;
+        }
+        let looking = self.popup.is_none() && self.tags.is_none();
+        if looking && (self.type_jump(key) || self.point(key)) {
+            return Vec::new();
+        }
+        match self.keymap.action(key) {
+            Some(action) => act::act(self, action),
+            None => Vec::new(),
+        }
+    }
+
     fn resized(&mut self, cols: u16, rows: u16) -> Vec<Effect> {
         if (self.cols, self.rows) != (cols, rows) {
             (self.cols, self.rows) = (cols, rows);
@@ -110,6 +154,8 @@ impl Model {
     fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
         self.now = now;
         self.age_report();
+        self.viewer.calm.tick(now, REST);
+        self.turn_film();
         let Some(path) = self.rest.path.clone().filter(|_| !self.rest.rested) else {
             return Vec::new();
         };
@@ -130,15 +176,35 @@ impl Model {
         }
     }
 
-    fn previewed(&mut self, previewed: Previewed) {
-        let Some(wanted) = &self.wanted else { return };
-        let same = previewed.key.same_but_quality(wanted);
+    /// A picture has come. While another view of the same file is already wanted, it is shown all the same: it is nearer to
+    /// that than the one before, and under a key held down there would be none at all.
+    fn previewed(&mut self, mut previewed: Previewed) {
+        let Some(wanted) = &mut self.wanted else {
+            return;
+        };
+        if !previewed.key.same_file(wanted) {
+            return;
+        }
+        if let Ok(preview) = &previewed.outcome {
+            let settle = |key: &mut PreviewKey| {
+                key.for_series = None;
+                key.view.clone_from(&preview.scene.view);
+            };
+            settle(&mut previewed.key);
+            if wanted.for_series.is_some() {
+                settle(wanted);
+            }
+        }
         let better = self.shown.as_ref().is_some_and(|shown| {
             shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
         });
-        if same && !better {
-            self.shown = Some(previewed);
+        if better {
+            return;
         }
+        if let Ok(preview) = &previewed.outcome {
+            self.viewer.learn(preview);
+        }
+        self.shown = Some(previewed);
     }
 
     fn engine_said(&mut self, event: Event) -> Vec<Effect> {
@@ -209,6 +275,10 @@ impl Model {
         let panels = self.panels();
         self.folder
             .fit(panels.list.map_or(1, |area| usize::from(area.height)));
+        let page = self.tag_rows();
+        if let Some(tags) = &mut self.tags {
+            tags.fit(page);
+        }
         let current = self.folder.current().map(|row| row.path.clone());
         if self.rest.path != current {
             self.rest = Rest {
@@ -217,6 +287,8 @@ impl Model {
             };
             self.result_scroll = 0;
         }
+        let file = self.file_in_sight();
+        self.viewer.follow(file);
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;

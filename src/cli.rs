@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Graphics;
-use crate::encoder::Fit;
+use crate::encoder::{Fit, Precision};
 use crate::engine::Frames;
 use crate::library::export::Format;
 use crate::scoring::Mode;
@@ -38,8 +39,14 @@ pub struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Global {
-    /// `demo` (built in), or the folder of a checkpoint.
-    #[arg(long, global = true, env = "MEDIVISION_MODEL", value_name = "DIR")]
+    /// `demo` (built in), a model's id or name (see `models list`), or a checkpoint's folder or .pt file [default:
+    /// biomedclip where it was pulled, else demo].
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_MODEL",
+        value_name = "ID|DIR|FILE"
+    )]
     pub model: Option<String>,
 
     /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general].
@@ -51,9 +58,17 @@ pub struct Global {
     )]
     pub prompts: Option<String>,
 
-    /// auto or cpu; this version uses no GPU [default: auto].
+    /// auto, cpu, cuda or cuda:N [default: auto, a GPU where one can be used].
     #[arg(long, global = true, env = "MEDIVISION_DEVICE")]
     pub device: Option<String>,
+
+    /// In how many bits the model computes [default: auto, f32 on the CPU and bf16 or f16 on a GPU].
+    #[arg(long, global = true, env = "MEDIVISION_PRECISION")]
+    pub precision: Option<Precision>,
+
+    /// Never use the network (HF_HUB_OFFLINE says the same).
+    #[arg(long, global = true, env = "MEDIVISION_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub offline: bool,
 
     /// How pictures reach the terminal [default: auto].
     #[arg(long, global = true, env = "MEDIVISION_GRAPHICS")]
@@ -62,6 +77,15 @@ pub struct Global {
     /// Settings file, instead of the user's config.toml.
     #[arg(long, global = true, env = "MEDIVISION_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Show values that identify the patient (tags, DICOMDIR, series) instead of masking them.
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_SHOW_PHI",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
+    pub show_phi: bool,
 
     /// error, warn, info, debug or trace [default: warn].
     #[arg(
@@ -82,6 +106,10 @@ pub enum Command {
     Watch(Watch),
     /// What a file is and how it is shown, as JSON.
     Inspect(Inspect),
+    /// Score predictions against labels.
+    Eval(Eval),
+    /// Models: which there are, what one is, fetch one, check what was fetched.
+    Models(Models),
     /// Prompt sets: which there are, and whether a file is right.
     Prompts(PromptsArgs),
     /// Write synthetic studies to a folder and browse them.
@@ -166,6 +194,67 @@ pub struct Inspect {
     pub render: Option<PathBuf>,
 }
 
+/// `eval`
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// A folder of folders named by condition, or a table with the columns `path` and `label`.
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: PathBuf,
+    /// One condition of many, or each alone.
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
+    /// Which frames of multi-frame files.
+    #[arg(long, default_value = "first")]
+    pub frames: Frames,
+    /// How a picture is made to fit the model [default: the model's own].
+    #[arg(long)]
+    pub fit: Option<Fit>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Draws of the bootstrap, from which the intervals are taken; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
+    pub draws: usize,
+    /// The same number gives the same intervals.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// `models`
+#[derive(Debug, Args)]
+pub struct Models {
+    /// What about them.
+    #[command(subcommand)]
+    pub action: ModelsAction,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsAction {
+    /// The catalogue, and what is in the cache.
+    List,
+    /// What a model is: one of the catalogue, of the cache, or a checkpoint's folder or file.
+    Info {
+        /// Id, name, folder or file.
+        #[arg(value_name = "ID|DIR|FILE")]
+        model: String,
+    },
+    /// Fetch a model from the hub into the cache; goes on where an earlier attempt ended.
+    Pull {
+        /// Id or name.
+        id: String,
+        /// Branch, tag or commit.
+        #[arg(long, value_name = "REV")]
+        revision: Option<String>,
+    },
+    /// Hash what is in the cache again.
+    Verify {
+        /// Ids or names; none: all that can be used.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
 /// `prompts`
 #[derive(Debug, Args)]
 pub struct PromptsArgs {
@@ -209,6 +298,11 @@ pub struct Doctor {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn draws(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&n| n <= 100_000);
+    number.ok_or_else(|| format!("`{text}` is no number from 0 to 100000"))
 }
 
 fn window(text: &str) -> Result<(f64, f64), String> {

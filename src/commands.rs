@@ -5,7 +5,9 @@ pub mod classify;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
 pub mod inspect;
+pub mod models;
 mod progress;
 pub mod prompts;
 pub mod watch;
@@ -15,10 +17,12 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::ValueEnum;
+
 use crate::cli::{Global, Results};
-use crate::config::{Config, DEMO, Folders, Graphics};
-use crate::encoder::checkpoint::Source;
-use crate::encoder::{Device, Fit};
+use crate::config::{Config, Folders, Graphics};
+use crate::encoder::hub::offline_by_environment;
+use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{Factory, Settings};
 use crate::library::export::Format;
 use crate::prompts::{DEFAULT, Prompts};
@@ -86,8 +90,14 @@ pub struct Setup {
     pub prompts: String,
     /// The device.
     pub device: Device,
+    /// In how many bits the model computes.
+    pub precision: Precision,
+    /// The network must not be used.
+    pub offline: bool,
     /// How pictures reach the terminal.
     pub graphics: Graphics,
+    /// Values that identify the patient are shown.
+    pub show_phi: bool,
     /// Least severe messages in the log.
     pub log_level: tracing::Level,
     /// The user's folders.
@@ -110,12 +120,27 @@ impl Setup {
         let device = given(&global.device, config.device, "auto")
             .parse()
             .map_err(Fault::usage)?;
+        let precision = match (global.precision, config.precision) {
+            (Some(precision), _) => precision,
+            (None, Some(text)) => Precision::from_str(&text, false).map_err(|_| {
+                Fault::usage(format!(
+                    "`{text}` is no precision; use auto, f32, bf16 or f16"
+                ))
+            })?,
+            (None, None) => Precision::Auto,
+        };
         let level = given(&global.log_level, config.log_level, "warn");
         Ok(Self {
-            source: Source::parse(&given(&global.model, config.model, DEMO)),
+            source: match given(&global.model, config.model, "").as_str() {
+                "" => Source::preferred(),
+                text => Source::parse(text),
+            },
             prompts: given(&global.prompts, config.prompts, DEFAULT),
             device,
+            precision,
+            offline: global.offline || config.offline == Some(true) || offline_by_environment(),
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
+            show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
             log_level: level
                 .parse()
                 .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
@@ -132,8 +157,21 @@ impl Setup {
 
     /// Makes the model on the thread that will own it.
     pub fn factory(&self, fit: Option<Fit>) -> Factory {
-        let (source, device) = (self.source.clone(), self.device);
-        Box::new(move || source.open(device, fit))
+        let (source, options) = (self.source.clone(), self.options(fit));
+        Box::new(move || source.open(options))
+    }
+
+    /// How the model is to be opened.
+    pub fn options(&self, fit: Option<Fit>) -> Options {
+        Options {
+            device: self.device,
+            precision: self.precision,
+            fit,
+            texts: self
+                .folders
+                .as_ref()
+                .map(|folders| folders.cache.join("texts")),
+        }
     }
 }
 

@@ -2,19 +2,38 @@
 //!
 //! No tensor leaves: callers see [`Input`], `Vec<f32>` and [`EncoderError`].
 
+mod archive;
+pub mod catalog;
 pub mod checkpoint;
+mod clean;
 pub mod clip;
+mod cuda;
 pub mod demo;
+pub mod hub;
+mod layout;
+mod names;
+mod open_clip;
+mod pickle;
 mod preprocess;
 mod resample;
+mod siglip;
+mod source;
+mod text;
+mod texts;
 mod tokenize;
 mod torch;
+mod towers;
 mod transformer;
+mod vision;
+mod vocabulary;
 mod weights;
 
+pub use layout::Layout;
 pub use preprocess::{Fit, Input, Preprocess};
+pub use source::Source;
 pub use tokenize::{Tokenized, Tokenizer};
-pub use torch::{Device, limit_threads};
+pub use torch::{Device, Precision, gpu_note, limit_threads};
+pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 
 use std::path::PathBuf;
@@ -81,6 +100,19 @@ impl From<tch::TchError> for EncoderError {
     }
 }
 
+/// How a model is to be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Where it shall run.
+    pub device: Device,
+    /// In how many bits it shall compute.
+    pub precision: Precision,
+    /// How a picture is made to fit; `None`: the model's own way.
+    pub fit: Option<Fit>,
+    /// Where embeddings of texts are kept for the next time; `None`: nowhere.
+    pub texts: Option<PathBuf>,
+}
+
 /// What a loaded model says of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCard {
@@ -94,6 +126,8 @@ pub struct ModelCard {
     pub dimension: usize,
     /// Factor that turns a cosine into a logit, already exponentiated.
     pub logit_scale: f64,
+    /// What is added to a logit before its sigmoid; only models that were trained with a sigmoid have it.
+    pub logit_bias: Option<f64>,
     /// Made for synthetic phantoms only: every other picture is to be rejected.
     pub synthetic_only: bool,
 }

@@ -20,8 +20,10 @@ mod orient;
 mod overlay;
 mod png;
 mod read;
+mod series;
 mod sniff;
 mod source;
+mod tags;
 mod text;
 pub mod walk;
 
@@ -32,8 +34,10 @@ pub use error::{ErrorKind, MediaError};
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
 pub use overlay::{Overlay, OverlayKind};
+pub use series::{Header, Member, Series, Study, directory, group, header};
 pub use sniff::{Sniffed, sniff};
 pub use source::{Frame, Shown, Source, load, open};
+pub use tags::{TagRow, TagTree, tags};
 pub use text::clean;
 
 /// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.

@@ -3,12 +3,13 @@
 
 mod feeder;
 mod folders;
+mod objects;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, KeyEventKind};
@@ -40,6 +41,8 @@ pub trait Screen {
     async fn wait(&mut self);
     /// Draws.
     fn draw(&mut self, model: &Model) -> io::Result<()>;
+    /// Puts text into the clipboard of whoever sits at the terminal; goes out before the next frame at the latest.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
     /// Gives the terminal back, stops the process, and takes the terminal again on return.
     fn suspend(&mut self) -> io::Result<()>;
     /// Columns and rows.
@@ -63,6 +66,7 @@ pub struct Services {
     preview: Option<preview::Worker>,
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
+    headers: Arc<AtomicU64>,
     begun: Instant,
     retry: Retry,
     /// Files whose failure was held back, with the generation whose answer is awaited.
@@ -94,6 +98,7 @@ impl Services {
             preview: None,
             watch: None,
             listing: Arc::default(),
+            headers: Arc::default(),
             begun: Instant::now(),
             retry: Retry::default(),
             held: HashMap::new(),
@@ -126,6 +131,8 @@ impl Services {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::List { dir, generation } => {
+                // Headers of the folder before are of no use any more.
+                self.headers.fetch_max(generation, Ordering::Relaxed);
                 folders::list(
                     dir,
                     generation,
@@ -153,8 +160,18 @@ impl Services {
             } => self.feeder.give(paths, lane, generation),
             Effect::Watch { root } => self.start_watch(&root),
             Effect::Unwatch => self.watch = None,
-            // Both belong to the loop.
-            Effect::Suspend | Effect::Quit => {}
+            Effect::Tags { path, generation } => {
+                objects::tags(path, generation, Arc::clone(&self.send));
+            }
+            Effect::Headers { files, generation } => {
+                let latest = Arc::clone(&self.headers);
+                objects::headers(files, generation, latest, Arc::clone(&self.send));
+            }
+            Effect::Directory { path, generation } => {
+                objects::directory(path, generation, Arc::clone(&self.send));
+            }
+            // These belong to the loop.
+            Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -259,6 +276,7 @@ impl Loop {
                         screen.suspend()?;
                         self.take(services, Msg::Resumed);
                     }
+                    Effect::Copy(text) => screen.copy(&text)?,
                     other => services.perform(other),
                 }
             }
@@ -284,7 +302,12 @@ impl Loop {
         screen: &mut S,
         input: &mut (impl Stream<Item = io::Result<Input>> + Unpin),
     ) -> Option<Msg> {
-        let tick = self.model.next_tick();
+        // Counted from the last tick, not from the last message: a film keeps step under a stream of pictures. It waits
+        // for the screen, so that no frame is asked for before the last one is drawn.
+        let due = self.model.next_tick().map(|tick| self.model.now() + tick);
+        let tick = due
+            .filter(|_| !(self.dirty && self.model.is_playing()))
+            .map(|due| due.saturating_sub(services.begun.elapsed()));
         let retry = services.next_retry();
         tokio::select! {
             msg = received.recv() => msg,

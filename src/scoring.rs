@@ -1,5 +1,8 @@
 //! Embeddings × prompts → probabilities and a decision. Formulas are those of Radford et al. 2021 (softmax over
-//! `logit_scale × cosine`), texts being ensembled as there: the mean of unit embeddings, made unit again.
+//! `logit_scale × cosine`), texts being ensembled as there: the mean of unit embeddings, made unit again. SigLIP's are
+//! those of Zhai et al. 2023 (sigmoid of `scale × cosine + bias`).
+
+pub mod metrics;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,26 @@ pub enum Mode {
     Single,
     /// Each is present or absent on its own.
     Multi,
+}
+
+/// How a model turns a cosine into a logit, and a logit into a probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Logits {
+    /// Factor of the cosine.
+    pub scale: f64,
+    /// What is added; models that have it were trained with a sigmoid (SigLIP), the others with a softmax.
+    pub bias: Option<f64>,
+}
+
+impl Logits {
+    fn of(self, similarity: f64) -> f64 {
+        self.scale * similarity + self.bias.unwrap_or(0.0)
+    }
+
+    /// Whether a condition can be judged alone without phrases for its absence.
+    pub fn knows_absence(self) -> bool {
+        self.bias.is_some()
+    }
 }
 
 /// One condition's score.
@@ -73,7 +96,7 @@ struct Target {
 #[derive(Clone, Debug)]
 pub struct Scorer {
     targets: Vec<Target>,
-    logit_scale: f64,
+    logits: Logits,
     mode: Mode,
     min_probability: f64,
     min_margin: f64,
@@ -84,13 +107,14 @@ impl Scorer {
     pub fn new<E>(
         set: &PromptSet,
         mode: Mode,
-        logit_scale: f64,
+        logits: Logits,
         mut encode: impl FnMut(&[String]) -> Result<Vec<Vec<f32>>, E>,
     ) -> Result<Self, E> {
         let mut targets = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
             let present = mean_direction(&encode(&set.texts(&condition.phrases))?);
             let absent = match mode {
+                Mode::Multi if logits.knows_absence() => None,
                 Mode::Single => None,
                 Mode::Multi => Some(mean_direction(&encode(&set.texts(&condition.absent))?)),
             };
@@ -105,7 +129,7 @@ impl Scorer {
         let (min_probability, min_margin) = (set.min_probability, set.min_margin);
         Ok(Self {
             targets,
-            logit_scale,
+            logits,
             mode,
             min_probability,
             min_margin,
@@ -123,20 +147,14 @@ impl Scorer {
             Mode::Single => softmax(
                 &similarities
                     .iter()
-                    .map(|s| self.logit_scale * s)
+                    .map(|&s| self.logits.of(s))
                     .collect::<Vec<_>>(),
             ),
             Mode::Multi => self
                 .targets
                 .iter()
                 .zip(&similarities)
-                .map(|(target, present)| {
-                    let absent = target
-                        .absent
-                        .as_ref()
-                        .map_or(0.0, |absent| dot(embedding, absent));
-                    softmax(&[self.logit_scale * present, self.logit_scale * absent])[0]
-                })
+                .map(|(target, &present)| self.alone(target, present, embedding))
                 .collect(),
         };
         let rows = probabilities
@@ -145,6 +163,17 @@ impl Scorer {
             .map(|(p, s)| (p, None, s))
             .collect();
         self.decide(rows)
+    }
+
+    /// Probability of one condition whatever the others are: softmax over present and absent, or a sigmoid.
+    fn alone(&self, target: &Target, present: f64, embedding: &[f32]) -> f64 {
+        match &target.absent {
+            Some(absent) => {
+                let absent = dot(embedding, absent);
+                softmax(&[self.logits.of(present), self.logits.of(absent)])[0]
+            }
+            None => 1.0 / (1.0 + (-self.logits.of(present)).exp()),
+        }
     }
 
     /// Joins the frames of one file: mean and highest probability, mean similarity.

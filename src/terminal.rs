@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use base64::Engine as _;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -117,6 +118,12 @@ impl Screen for Terminal {
         Ok(())
     }
 
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        // Ahead of the next frame: what was copied is also told on screen, so there is one.
+        let inside_tmux = std::env::var_os("TMUX").is_some();
+        self.frames.write_all(&clipboard(text, inside_tmux))
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         self.writer.settle();
         restore();
@@ -135,10 +142,37 @@ impl Screen for Terminal {
     }
 }
 
+/// OSC 52, which fills the clipboard of the terminal, however far away it is. tmux by default keeps it from the terminal outside:
+/// there it is also passed through, which the question for graphics has allowed.
+fn clipboard(text: &str, inside_tmux: bool) -> Vec<u8> {
+    let code = base64::engine::general_purpose::STANDARD.encode(text);
+    let plain = format!("\x1b]52;c;{code}\x07");
+    let passed = if inside_tmux {
+        format!("\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b"))
+    } else {
+        String::new()
+    };
+    (plain + &passed).into_bytes()
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.writer.abandon();
         restore();
         let _ = io::stdout().flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clipboard;
+
+    #[test]
+    fn a_clipboard_is_filled_through_tmux_too() {
+        assert_eq!(clipboard("Zürich", false), b"\x1b]52;c;WsO8cmljaA==\x07");
+        assert_eq!(
+            clipboard("a", true),
+            b"\x1b]52;c;YQ==\x07\x1bPtmux;\x1b\x1b]52;c;YQ==\x07\x1b\\"
+        );
     }
 }

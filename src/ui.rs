@@ -1,12 +1,14 @@
 //! The screen: the model in, cells out. No input or output, no clock.
 
 mod bar;
+mod histogram;
 mod list;
 mod popup;
 mod preview;
 mod result;
 mod rules;
 mod status;
+mod tags;
 mod theme;
 
 use ratatui::Frame;
@@ -20,6 +22,17 @@ use theme::Looks;
 pub fn view(model: &Model, frame: &mut Frame) {
     let looks = Looks::new(model.theme);
     let panels = model.panels();
+    if model.tags.is_some() {
+        // Nothing else is drawn below: a terminal's graphics do not yield to text.
+        tags::draw(model, looks, frame);
+        if let Some(area) = panels.status {
+            status::draw(model, looks, rect(area, frame), frame);
+        }
+        if let Some(popup) = &model.popup {
+            popup::draw(model, popup, looks, frame);
+        }
+        return;
+    }
     rules::draw(model, &panels, looks, frame);
     if let Some(area) = panels.list {
         list::draw(model, looks, rect(area, frame), frame);

@@ -417,6 +417,100 @@ fn doctor_reports_and_fails_when_the_model_cannot_be_used() {
     assert_eq!(output.status.code(), Some(3));
 }
 
+/// A picture with a secret in every attribute that can hold one.
+fn object_of_a_patient() -> Vec<u8> {
+    use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+    let secrets = [
+        (0x0008, 0x0050, VR::SH),
+        (0x0008, 0x0080, VR::LO),
+        (0x0008, 0x0090, VR::PN),
+        (0x0008, 0x1030, VR::LO),
+        (0x0008, 0x103e, VR::LO),
+        (0x0010, 0x0010, VR::PN),
+        (0x0010, 0x0020, VR::LO),
+        (0x0010, 0x4000, VR::LT),
+        (0x0018, 0x1000, VR::LO),
+        (0x0020, 0x4000, VR::LT),
+        (0x0029, 0x1010, VR::LO),
+    ];
+    let numbers = [
+        (0x0002, 1),
+        (0x0010, 8),
+        (0x0011, 8),
+        (0x0100, 8),
+        (0x0101, 8),
+        (0x0102, 7),
+        (0x0103, 0),
+    ];
+    let text = |group, element, vr, value: &str| {
+        DataElement::new(Tag(group, element), vr, PrimitiveValue::from(value))
+    };
+    let mut object = InMemDicomObject::new_empty();
+    for (group, element, vr) in secrets {
+        object.put(text(group, element, vr, "Secret"));
+    }
+    for (element, value) in numbers {
+        let value = PrimitiveValue::from(value as u16);
+        object.put(DataElement::new(Tag(0x0028, element), VR::US, value));
+    }
+    object.put(text(0x0008, 0x0016, VR::UI, "1.2.840.10008.5.1.4.1.1.7"));
+    object.put(text(0x0008, 0x0018, VR::UI, "1.99.1234567"));
+    object.put(text(0x0008, 0x0060, VR::CS, "OT"));
+    object.put(text(0x0028, 0x0004, VR::CS, "MONOCHROME2"));
+    let pixels = PrimitiveValue::U8((0..64).collect());
+    object.put(DataElement::new(Tag(0x7fe0, 0x0010), VR::OB, pixels));
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax("1.2.840.10008.1.2.1")
+        .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.7")
+        .media_storage_sop_instance_uid("1.99.1234567");
+    let mut bytes = Vec::new();
+    let object = object.with_meta(meta).expect("a meta group");
+    object.write_all(&mut bytes).expect("written");
+    bytes
+}
+
+#[test]
+fn nothing_of_a_patient_is_printed_logged_or_exported() {
+    let home = tempfile::tempdir().expect("a folder");
+    let whole = object_of_a_patient();
+    let path = |name: &str| home.path().join(name);
+    fs::write(path("a.dcm"), &whole).expect("written");
+    fs::write(path("cut.dcm"), &whole[..whole.len() - 40]).expect("written");
+    let mut wrong = whole.clone();
+    let at = wrong
+        .windows(11)
+        .position(|w| w == b"MONOCHROME2")
+        .expect("there");
+    wrong[at..at + 11].copy_from_slice(b"MONOCHROME9");
+    fs::write(path("wrong.dcm"), wrong).expect("written");
+    let mut outputs = Vec::new();
+    for format in ["jsonl", "csv", "table"] {
+        outputs.push(classify(
+            home.path(),
+            &[
+                "--log-level",
+                "trace",
+                "--show-phi",
+                "--format",
+                format,
+                ".",
+            ],
+        ));
+    }
+    for name in ["a.dcm", "cut.dcm", "wrong.dcm"] {
+        outputs.push(run(home.path(), &["inspect", name, "--log-level", "trace"]));
+    }
+    for output in &outputs {
+        let all = [&output.stdout[..], &output.stderr[..]].concat();
+        let all = String::from_utf8_lossy(&all);
+        assert!(all.contains("dcm"), "nothing was printed");
+        for secret in ["Secret", "1.99.1234567"] {
+            assert!(!all.contains(secret), "{secret} in {all}");
+        }
+    }
+}
+
 /// Three frames, each with its own shade: a small object in the default transfer syntax, as old devices write it.
 fn three_frames(path: &Path) {
     let mut bytes = Vec::new();
@@ -501,4 +595,176 @@ fn a_file_of_many_frames_none_of_which_can_be_shown_fails_once() {
     let cut = Some("truncated".to_owned());
     assert_eq!(kinds, [None, cut.clone(), cut, None]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// The SigLIP of the parity tests, whose prompts need no phrases for absence.
+#[test]
+fn a_model_with_a_bias_judges_each_condition_alone_without_absent_phrases() {
+    let home = tempfile::tempdir().expect("a home");
+    let set = "name = \"t\"\n[[condition]]\nname = \"a\"\nphrases = [\"pneumonia\"]\n[[condition]]\nname = \"b\"\nphrases = [\"a fracture\"]\nnormal = true\n";
+    fs::write(home.path().join("t.toml"), set).expect("written");
+    picture(&home.path().join("p.png"), 90);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+    let ask = |model: &str, mode: &str| {
+        let model = fixtures.join(model);
+        let model = model.to_str().expect("UTF-8");
+        let arguments = [
+            "classify",
+            "--model",
+            model,
+            "--prompts",
+            "t.toml",
+            "--mode",
+            mode,
+            "p.png",
+        ];
+        run(home.path(), &arguments)
+    };
+    let sum = |output: &Output| -> f64 {
+        let lines = lines(output);
+        let scores = lines[0]["scores"].as_array().expect("scores");
+        scores
+            .iter()
+            .map(|s| s["probability"].as_f64().expect("a number"))
+            .sum()
+    };
+    let single = ask("siglip", "single");
+    assert!((sum(&single) - 1.0).abs() < 1e-9, "{}", stderr(&single));
+    let multi = ask("siglip", "multi");
+    // A bias of -7 makes everything unlikely.
+    assert!(sum(&multi) < 0.5, "{}", stderr(&multi));
+    assert_eq!(lines(&multi)[0]["label"], "b");
+    // A softmax knows no absence by itself.
+    assert_eq!(ask("clip-late", "multi").status.code(), Some(3));
+}
+
+#[test]
+fn a_second_run_takes_its_text_embeddings_from_the_cache() {
+    let home = tempfile::tempdir().expect("a home");
+    picture(&home.path().join("p.png"), 90);
+    let probability = || {
+        let output = classify(home.path(), &["p.png"]);
+        lines(&output)[0]["probability"].clone()
+    };
+    let first = probability();
+    let folder = home.path().join(".cache/medivision-tui/texts");
+    let files = || {
+        fs::read_dir(&folder)
+            .expect("the cache")
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    assert!(!files().is_empty());
+    assert_eq!(probability(), first);
+    // It is used: with one condition's vectors turned round the answer is another.
+    let path = files()[0].path();
+    let mut bytes = fs::read(&path).expect("read");
+    bytes.truncate(bytes.len() - blake3::OUT_LEN);
+    bytes[8..]
+        .iter_mut()
+        .skip(3)
+        .step_by(4)
+        .for_each(|high| *high ^= 0x80);
+    let hash = blake3::hash(&bytes);
+    bytes.extend(hash.as_bytes());
+    fs::write(&path, bytes).expect("written");
+    assert_ne!(probability(), first);
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_refused_with_the_reason_and_auto_goes_on() {
+    if Path::new("/dev/nvidia0").exists() {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a home");
+    picture(&home.path().join("p.png"), 90);
+    let output = classify(home.path(), &["p.png", "--device", "cuda"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("cuda:0 cannot be used: "),
+        "{}",
+        stderr(&output)
+    );
+    let output = classify(home.path(), &["p.png", "--device", "auto"]);
+    assert_eq!(lines(&output)[0]["device"], "cpu");
+}
+
+#[test]
+fn sixteen_bits_are_used_when_asked_for() {
+    let home = tempfile::tempdir().expect("a home");
+    picture(&home.path().join("p.png"), 90);
+    let probability = |precision: &str| {
+        let output = classify(home.path(), &["p.png", "--precision", precision]);
+        lines(&output)[0]["probability"].as_f64().expect("a number")
+    };
+    let (exact, half) = (probability("f32"), probability("bf16"));
+    assert!(
+        (exact - half).abs() < 0.1 && exact.to_bits() != half.to_bits(),
+        "{exact} {half}"
+    );
+    assert_eq!(probability("auto").to_bits(), exact.to_bits());
+    let output = classify(home.path(), &["p.png", "--precision", "f8"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// Phantoms with their truth, and the model that knows them.
+#[test]
+fn eval_scores_predictions_against_a_table_of_truth() {
+    let home = tempfile::tempdir().expect("a home");
+    let written = run(
+        home.path(),
+        &["demo", "d", "--write-only", "--count", "14", "--seed", "5"],
+    );
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let output = run(
+        home.path(),
+        &["eval", "d/truth.csv", "--json", "--draws", "50"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["cases"], 14);
+    assert_eq!(answer["model"], "demo");
+    let accuracy = &answer["accuracy"];
+    let value = accuracy["value"].as_f64().expect("a number");
+    assert!(value >= 0.9, "{answer}");
+    assert!(accuracy["low"].as_f64() <= Some(value) && Some(value) <= accuracy["high"].as_f64());
+    let names: Vec<_> = answer["conditions"]
+        .as_array()
+        .expect("conditions")
+        .iter()
+        .map(|c| &c["condition"])
+        .collect();
+    assert_eq!(names, ["pneumonia", "tumor", "fracture", "normal"]);
+    let table = run(home.path(), &["eval", "d/truth.csv", "--draws", "0"]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        text.contains("14 judged, 0 rejected, 0 failed") && text.contains("balanced accuracy"),
+        "{text}"
+    );
+}
+
+#[test]
+fn eval_of_real_pictures_with_the_demo_model_says_that_it_refuses_them() {
+    let home = tempfile::tempdir().expect("a home");
+    for name in ["normal", "pneumonia"] {
+        fs::create_dir_all(home.path().join("in").join(name)).expect("made");
+        picture(&home.path().join("in").join(name).join("p.png"), 90);
+    }
+    let output = run(home.path(), &["eval", "in"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("2 rejected") && stderr(&output).contains("phantoms"),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(home.path(), &["eval", "in", "--prompts", "auto"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    fs::create_dir(home.path().join("in/cold")).expect("made");
+    let output = run(home.path(), &["eval", "in"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("`cold` is no condition"),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -281,3 +281,33 @@ fn check_hostile(shown: &str, result: &Result<Loaded, MediaError>, expected: Opt
         }
     }
 }
+
+#[test]
+fn tags_of_all_files_are_listed_without_control_characters() {
+    let Some(corpus) = corpus() else { return };
+    let (mut listed, mut refused, mut headers) = (0, 0, 0);
+    for path in walk::files(&corpus.join("dicom")).filter_map(Result::ok) {
+        match media::tags(&path) {
+            Ok(tree) => {
+                listed += 1;
+                for row in &tree.rows {
+                    let texts = [&row.id, &row.vr, &row.name, &row.value, &row.meaning];
+                    let controls =
+                        |text: &String| text.chars().any(|c| c.is_control() && c != '\n');
+                    assert!(
+                        !texts.into_iter().any(controls),
+                        "{}: {row:?}",
+                        path.display()
+                    );
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert_ne!(error.kind, ErrorKind::Internal, "{}", path.display());
+            }
+        }
+        headers += usize::from(media::header(&path).is_some());
+    }
+    println!("tags: {listed} files listed, {refused} refused; {headers} headers");
+    assert!(listed > 20 * refused, "{refused} of {listed} are refused");
+}

@@ -1,10 +1,10 @@
 //! The demo model on phantoms that it has not seen: it is right, it is sure, and it reads the phrases.
 
-use medivision_tui::encoder::{Device, Encoder, clip::ClipEncoder, demo};
+use medivision_tui::encoder::{Device, DualEncoder, Encoder, Options, Precision, demo};
 use medivision_tui::media::{self, Picture, Pixels};
 use medivision_tui::phantom::{Anatomy, Condition, Plan, draw, write_studies};
 use medivision_tui::prompts::{self, PromptSet};
-use medivision_tui::scoring::{Mode, Scorer};
+use medivision_tui::scoring::{Logits, Mode, Scorer};
 
 const CELLS: [(Anatomy, Condition); 7] = [
     (Anatomy::Chest, Condition::Normal),
@@ -15,6 +15,13 @@ const CELLS: [(Anatomy, Condition); 7] = [
     (Anatomy::Limb, Condition::Normal),
     (Anatomy::Limb, Condition::Fracture),
 ];
+
+const CPU: Options = Options {
+    device: Device::Cpu,
+    precision: Precision::F32,
+    fit: None,
+    texts: None,
+};
 
 /// Far from the seeds of the training.
 const FIRST_SEED: u64 = 0xFEED_0000;
@@ -27,7 +34,7 @@ struct Sample {
     condition: Condition,
 }
 
-fn samples(model: &mut ClipEncoder) -> Vec<Sample> {
+fn samples(model: &mut DualEncoder) -> Vec<Sample> {
     let preprocess = model.preprocess();
     let mut samples = Vec::new();
     for index in 0..COUNT {
@@ -62,9 +69,12 @@ fn samples(model: &mut ClipEncoder) -> Vec<Sample> {
     samples
 }
 
-fn scorer(model: &mut ClipEncoder, set: &PromptSet, mode: Mode) -> Scorer {
-    let scale = model.card().logit_scale;
-    Scorer::new(set, mode, scale, |texts| model.encode_texts(texts)).unwrap()
+fn scorer(model: &mut DualEncoder, set: &PromptSet, mode: Mode) -> Scorer {
+    let logits = Logits {
+        scale: model.card().logit_scale,
+        bias: None,
+    };
+    Scorer::new(set, mode, logits, |texts| model.encode_texts(texts)).unwrap()
 }
 
 /// Share of right labels, and of those with p ≥ 0.7, over the pictures that the set is for.
@@ -85,7 +95,7 @@ fn accuracy<'a>(scorer: &Scorer, samples: impl Iterator<Item = &'a Sample>) -> (
 
 #[test]
 fn unseen_phantoms_are_recognised_with_every_shipped_set() {
-    let mut model = demo::open(Device::Cpu, None).unwrap();
+    let mut model = demo::open(CPU).unwrap();
     let samples = samples(&mut model);
     for set in prompts::all(None).unwrap() {
         let suits = |sample: &&Sample| match set.name.as_str() {
@@ -105,7 +115,7 @@ fn unseen_phantoms_are_recognised_with_every_shipped_set() {
 
 #[test]
 fn with_phrases_shuffled_between_conditions_accuracy_falls_to_chance() {
-    let mut model = demo::open(Device::Cpu, None).unwrap();
+    let mut model = demo::open(CPU).unwrap();
     let samples = samples(&mut model);
     let set = prompts::all(None)
         .unwrap()
@@ -156,7 +166,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 fn the_files_of_a_demo_are_recognised_as_written() {
     let dir = tempfile::tempdir().unwrap();
     let studies = write_studies(dir.path(), 99, 40, |_| {}).unwrap();
-    let mut model = demo::open(Device::Cpu, None).unwrap();
+    let mut model = demo::open(CPU).unwrap();
     let set = prompts::all(None)
         .unwrap()
         .into_iter()
@@ -183,7 +193,7 @@ fn the_files_of_a_demo_are_recognised_as_written() {
 
 #[test]
 fn words_outside_the_vocabulary_are_named_and_the_shipped_sets_have_none() {
-    let model = demo::open(Device::Cpu, None).unwrap();
+    let model = demo::open(CPU).unwrap();
     for set in prompts::all(None).unwrap() {
         for condition in &set.conditions {
             let mut texts = set.texts(&condition.phrases);
@@ -204,7 +214,7 @@ fn words_outside_the_vocabulary_are_named_and_the_shipped_sets_have_none() {
 
 #[test]
 fn the_model_is_small_and_says_that_it_is_not_for_patients() {
-    let model = demo::open(Device::Cpu, None).unwrap();
+    let model = demo::open(CPU).unwrap();
     assert!(model.card().synthetic_only);
     assert_eq!(model.card().id, "demo");
     let weights =

@@ -1,4 +1,5 @@
-//! The encoder against the reference: golden files that `tests/oracle/clip.py` exports from transformers.
+//! The encoder against the references: golden files that `tests/oracle/clip.py` and `families.py` export from
+//! transformers and open_clip. `MEDIVISION_PARITY` may name more checkpoints with such files, separated by colons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +7,46 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use medivision_tui::encoder::checkpoint;
-use medivision_tui::encoder::clip::ClipEncoder;
-use medivision_tui::encoder::{Device, Encoder, EncoderError, Fit, Input, Preprocess};
+use medivision_tui::encoder::{
+    Device, DualEncoder, Encoder, EncoderError, Fit, Input, Options, Precision, Preprocess,
+    Tokenizer,
+};
 use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
 
-/// Both generations of the hub's layout; the script's head says what sets them apart.
-const CHECKPOINTS: [&str; 2] = ["clip-early", "clip-late"];
+/// The families; the scripts' heads say what sets them apart.
+const CHECKPOINTS: [&str; 8] = [
+    "clip-early",
+    "clip-late",
+    "open-clip",
+    "open-clip-bin",
+    "biomedclip",
+    "siglip",
+    "openai",
+    "chexzero",
+];
+
+/// The precision that the references compute in, on the device that every machine has.
+const EXACT: Options = Options {
+    device: Device::Cpu,
+    precision: Precision::F32,
+    fit: None,
+    texts: None,
+};
+
+/// Folders of all checkpoints: those that ship, and those that the environment names.
+fn checkpoints() -> Vec<PathBuf> {
+    let more = std::env::var_os("MEDIVISION_PARITY");
+    let more = more.iter().flat_map(std::env::split_paths);
+    let ours = CHECKPOINTS.iter().map(|name| fixtures().join(name));
+    ours.chain(more).collect()
+}
 
 #[derive(Deserialize)]
 struct Golden {
     side: usize,
     logit_scale: f64,
+    logit_bias: Option<f64>,
     texts: Vec<GoldenText>,
     pictures: Vec<GoldenPicture>,
     labels: Vec<usize>,
@@ -93,14 +122,17 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
 }
 
-fn golden(checkpoint: &str) -> Golden {
-    let text = fs::read_to_string(fixtures().join(checkpoint).join("golden.json"))
-        .expect("the golden file");
+fn golden(checkpoint: &Path) -> Golden {
+    let text = fs::read_to_string(checkpoint.join("golden.json")).expect("the golden file");
     serde_json::from_str(&text).expect("the golden file's layout")
 }
 
-fn open(checkpoint: &str) -> ClipEncoder {
-    checkpoint::open_clip(&fixtures().join(checkpoint), Device::Cpu, None).expect("the checkpoint")
+/// A folder with a `.pt` in it stands for that file.
+fn open(checkpoint: &Path) -> DualEncoder {
+    let mut files = fs::read_dir(checkpoint).expect("the folder").flatten();
+    let file = files.find(|file| file.path().extension().is_some_and(|e| e == "pt"));
+    let path = file.map_or_else(|| checkpoint.to_owned(), |file| file.path());
+    checkpoint::open(&path, EXACT).expect("the checkpoint")
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
@@ -114,7 +146,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-fn inputs(encoder: &ClipEncoder, golden: &Golden) -> Vec<Input> {
+fn inputs(encoder: &DualEncoder, golden: &Golden) -> Vec<Input> {
     let preprocess = encoder.preprocess();
     golden
         .pictures
@@ -129,16 +161,37 @@ fn texts(golden: &Golden) -> Vec<String> {
 
 #[test]
 fn token_ids_are_the_references() {
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let encoder = open(checkpoint);
         for text in golden(checkpoint).texts {
             assert_eq!(
                 encoder.tokenize(&text.text).unwrap().ids,
                 text.ids,
-                "{checkpoint}: {:?}",
+                "{checkpoint:?}: {:?}",
                 text.text
             );
         }
+    }
+}
+
+#[test]
+fn the_built_in_vocabulary_is_clips() {
+    #[derive(Deserialize)]
+    struct Entry {
+        text: String,
+        ids: Vec<u32>,
+    }
+    #[derive(Deserialize)]
+    struct File {
+        texts: Vec<Entry>,
+    }
+    let file = fs::read(fixtures().join("clip_tokens.json")).unwrap();
+    let file: File = serde_json::from_slice(&file).unwrap();
+    let tokenizer = Tokenizer::clip(77).unwrap();
+    assert!(file.texts.len() > 10);
+    for entry in file.texts {
+        let found = tokenizer.encode(&entry.text).unwrap().ids;
+        assert_eq!(found, entry.ids, "{:?}", entry.text);
     }
 }
 
@@ -169,13 +222,17 @@ fn assert_prepared_alike(preprocess: &Preprocess, pictures: &[GoldenPicture], wh
 
 #[test]
 fn pictures_are_prepared_as_the_reference_does() {
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let (preprocess, golden) = (open(checkpoint).preprocess(), golden(checkpoint));
         assert_eq!(
             (preprocess.width(), preprocess.height()),
             (golden.side, golden.side)
         );
-        assert_prepared_alike(&preprocess, &golden.pictures, checkpoint);
+        assert_prepared_alike(
+            &preprocess,
+            &golden.pictures,
+            &checkpoint.display().to_string(),
+        );
     }
 }
 
@@ -203,7 +260,7 @@ fn settings_of_other_checkpoints_are_followed() {
 
 #[test]
 fn text_embeddings_are_the_references() {
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let golden = golden(checkpoint);
         let found = open(checkpoint).encode_texts(&texts(&golden)).unwrap();
         assert_eq!(found.len(), golden.texts.len());
@@ -211,7 +268,7 @@ fn text_embeddings_are_the_references() {
             let cosine = cosine(found, &expected.embedding);
             assert!(
                 cosine >= 0.9999,
-                "{checkpoint}: {:?}: {cosine}",
+                "{checkpoint:?}: {:?}: {cosine}",
                 expected.text
             );
         }
@@ -220,7 +277,7 @@ fn text_embeddings_are_the_references() {
 
 #[test]
 fn picture_embeddings_are_the_references_from_decoded_pixels_on() {
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
         assert_eq!(found.len(), golden.pictures.len());
@@ -228,7 +285,7 @@ fn picture_embeddings_are_the_references_from_decoded_pixels_on() {
             let cosine = cosine(found, &expected.embedding);
             assert!(
                 cosine >= 0.9999,
-                "{checkpoint}: {}: {cosine}",
+                "{checkpoint:?}: {}: {cosine}",
                 expected.name
             );
         }
@@ -238,7 +295,7 @@ fn picture_embeddings_are_the_references_from_decoded_pixels_on() {
 /// Without the resize's last bit there is no excuse: the towers themselves agree to rounding.
 #[test]
 fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let side = golden.side as u32;
         // A picture that has the model's size already passes the preparation unchanged.
@@ -261,7 +318,7 @@ fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
             assert_eq!(
                 input.bytes(),
                 expected.prepared(),
-                "{checkpoint}: {}",
+                "{checkpoint:?}: {}",
                 expected.name
             );
         }
@@ -274,7 +331,7 @@ fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
             let cosine = cosine(found, &expected.embedding);
             assert!(
                 cosine >= 0.999_999,
-                "{checkpoint}: {}: {cosine}",
+                "{checkpoint:?}: {}: {cosine}",
                 expected.name
             );
         }
@@ -283,13 +340,25 @@ fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
 
 #[test]
 fn probabilities_are_the_references() {
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let scale = encoder.card().logit_scale;
         assert!(
             (scale / golden.logit_scale - 1.0).abs() < 1e-3,
-            "{checkpoint}: logit_scale {scale}"
+            "{checkpoint:?}: logit_scale {scale}"
         );
+        let bias = encoder.card().logit_bias;
+        assert_eq!(
+            bias.is_some(),
+            golden.logit_bias.is_some(),
+            "{checkpoint:?}"
+        );
+        if let (Some(found), Some(expected)) = (bias, golden.logit_bias) {
+            assert!(
+                (found - expected).abs() < 1e-4,
+                "{checkpoint:?}: logit_bias {found}"
+            );
+        }
         let labels: Vec<String> = golden
             .labels
             .iter()
@@ -300,25 +369,26 @@ fn probabilities_are_the_references() {
         for (image, expected) in images.iter().zip(&golden.pictures) {
             let logits: Vec<f64> = labels
                 .iter()
-                .map(|label| scale * cosine(image, label))
+                .map(|label| scale * cosine(image, label) + bias.unwrap_or(0.0))
                 .collect();
             let sum: f64 = logits.iter().map(|l| l.exp()).sum();
+            let probability = |logit: f64| match bias {
+                Some(_) => 1.0 / (1.0 + (-logit).exp()),
+                None => logit.exp() / sum,
+            };
             assert_eq!(logits.len(), expected.probabilities.len());
             for (found, reference) in logits.iter().zip(&expected.logits) {
                 assert!(
                     (found - reference).abs() < 0.05,
-                    "{checkpoint}: {}: {logits:?}",
+                    "{checkpoint:?}: {}: {logits:?}",
                     expected.name
                 );
             }
-            for (found, reference) in logits
-                .iter()
-                .map(|l| l.exp() / sum)
-                .zip(&expected.probabilities)
-            {
+            let found = logits.iter().map(|&logit| probability(logit));
+            for (found, reference) in found.zip(&expected.probabilities) {
                 assert!(
                     (found - reference).abs() <= 1e-3,
-                    "{checkpoint}: {}: {found} {reference}",
+                    "{checkpoint:?}: {}: {found} {reference}",
                     expected.name
                 );
             }
@@ -333,7 +403,7 @@ fn a_row_of_a_batch_is_the_row_alone() {
     let alike = |a: &[f32], b: &[f32]| {
         a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= ROUNDING)
     };
-    for checkpoint in CHECKPOINTS {
+    for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let batch = inputs(&encoder, &golden);
         let together = encoder.encode_images(&batch).unwrap();
@@ -341,7 +411,7 @@ fn a_row_of_a_batch_is_the_row_alone() {
             let alone = encoder.encode_images(&[input]).unwrap();
             assert!(
                 alike(&alone[0], &together[i]),
-                "{checkpoint}: picture {i}: {alone:?} {:?}",
+                "{checkpoint:?}: picture {i}: {alone:?} {:?}",
                 together[i]
             );
         }
@@ -350,10 +420,34 @@ fn a_row_of_a_batch_is_the_row_alone() {
             let alone = encoder.encode_texts(&[text]).unwrap();
             assert!(
                 alike(&alone[0], &together[i]),
-                "{checkpoint}: text {i}: {alone:?} {:?}",
+                "{checkpoint:?}: text {i}: {alone:?} {:?}",
                 together[i]
             );
         }
+    }
+}
+
+/// The numbers for a report: `cargo test --test parity lowest -- --nocapture`.
+#[test]
+fn the_lowest_cosines_of_each_checkpoint() {
+    for checkpoint in &checkpoints() {
+        let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
+        let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        let pictures = found
+            .iter()
+            .zip(&golden.pictures)
+            .map(|(f, e)| cosine(f, &e.embedding));
+        let found = encoder.encode_texts(&texts(&golden)).unwrap();
+        let written = found
+            .iter()
+            .zip(&golden.texts)
+            .map(|(f, e)| cosine(f, &e.embedding));
+        let (pictures, written) = (pictures.fold(1.0, f64::min), written.fold(1.0, f64::min));
+        println!(
+            "{}: pictures {pictures:.7}, texts {written:.7}",
+            checkpoint.display()
+        );
+        assert!(pictures >= 0.9999 && written >= 0.9999);
     }
 }
 
@@ -387,7 +481,7 @@ fn changed(
 }
 
 fn refusal(folder: &tempfile::TempDir) -> EncoderError {
-    match checkpoint::open_clip(folder.path(), Device::Cpu, None) {
+    match checkpoint::open(folder.path(), EXACT) {
         Ok(_) => panic!("the checkpoint was accepted"),
         Err(error) => error,
     }
@@ -396,7 +490,7 @@ fn refusal(folder: &tempfile::TempDir) -> EncoderError {
 #[test]
 fn an_unchanged_copy_is_accepted() {
     let folder = changed(|_, shape| Some(shape.to_vec()), None);
-    assert!(checkpoint::open_clip(folder.path(), Device::Cpu, None).is_ok());
+    assert!(checkpoint::open(folder.path(), EXACT).is_ok());
 }
 
 #[test]
@@ -466,4 +560,60 @@ fn a_missing_shard_is_an_error_that_names_the_file() {
     fs::remove_file(to.path().join(shard)).unwrap();
     let error = refusal(&to).to_string();
     assert!(error.contains(shard), "{error}");
+}
+
+#[test]
+fn a_pickle_that_would_run_something_is_refused_and_nothing_runs() {
+    let trace = Path::new("/tmp/medivision-was-here");
+    let _ = fs::remove_file(trace);
+    let error = match checkpoint::open(&fixtures().join("malicious.pt"), EXACT) {
+        Ok(_) => panic!("the checkpoint was accepted"),
+        Err(error) => error.to_string(),
+    };
+    assert!(
+        error.contains("malicious.pt") && error.contains("posix.system"),
+        "{error}"
+    );
+    assert!(!trace.exists(), "the command ran");
+}
+
+/// Half the bits must not change what is seen; how much of it is lost is not this test's to say.
+#[test]
+fn sixteen_bits_point_the_same_way() {
+    for (precision, least) in [(Precision::Bf16, 0.99), (Precision::F16, 0.9999)] {
+        let folder = fixtures().join("biomedclip");
+        let golden = golden(&folder);
+        let options = Options { precision, ..EXACT };
+        let mut encoder = checkpoint::open(&folder, options).unwrap();
+        let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        for (found, expected) in found.iter().zip(&golden.pictures) {
+            let cosine = cosine(found, &expected.embedding);
+            assert!(
+                cosine >= least,
+                "{precision:?}: {}: {cosine}",
+                expected.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_truncated_or_foreign_file_is_an_error_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(fixtures().join("chexzero/chexzero.pt")).unwrap();
+    let cases: [(&str, &[u8]); 4] = [
+        ("short.pt", &whole[..whole.len() / 2]),
+        ("empty.pt", b""),
+        ("old.pt", b"\x80\x02}q\x00."),
+        ("text.pt", b"not weights at all"),
+    ];
+    for (name, bytes) in cases {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let error = match checkpoint::open(&path, EXACT) {
+            Ok(_) => panic!("{name} was accepted"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(name), "{error}");
+    }
 }

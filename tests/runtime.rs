@@ -81,6 +81,10 @@ impl Screen for Cells {
         Ok(())
     }
 
+    fn copy(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -185,6 +189,7 @@ fn play<F: Future<Output = ()>>(
                 device: "cpu".into(),
                 dimension: 2,
                 logit_scale: 10.0,
+                logit_bias: None,
                 synthetic_only: false,
             };
             Ok(Box::new(Fake(card, behaviour)) as Box<dyn Encoder>)
@@ -194,6 +199,7 @@ fn play<F: Future<Output = ()>>(
         root: root.to_owned(),
         theme: Theme::Plain,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
+        show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     let seen = Seen::default();
@@ -293,7 +299,7 @@ fn a_model_that_cannot_be_read_is_said_and_browsing_goes_on() {
     let folder = folder(2);
     play(folder.path(), None, async |keys, seen| {
         seen.shows("no model").await;
-        // The model may be given up before the folder is listed.
+        // The model may fail before the folder is read.
         seen.shows(" 1/2 ").await;
         keys.letter('j');
         seen.shows(" 2/2 ").await;

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use medivision_tui::phantom::write_studies;
 use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Termios, tcgetattr};
@@ -23,6 +24,8 @@ const COLS: u16 = 80;
 struct Display {
     parser: Mutex<Parser>,
     changed: Condvar,
+    /// All that came, commands without cells among it.
+    raw: Mutex<Vec<u8>>,
 }
 
 impl Display {
@@ -90,8 +93,14 @@ struct Session {
 impl Session {
     /// Browses a folder of three pictures.
     fn start(kind: Kind, environment: &[(&str, &str)]) -> Self {
+        Self::start_with(kind, environment, |_| {})
+    }
+
+    /// The same, with more in the folder.
+    fn start_with(kind: Kind, environment: &[(&str, &str)], more: impl FnOnce(&Path)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         fs::create_dir(home.path().join("in")).expect("a folder");
+        more(&home.path().join("in"));
         for (index, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
             let path = home.path().join("in").join(name);
             picture(&path, index as u8 * 60);
@@ -122,6 +131,7 @@ impl Session {
         let display = Arc::new(Display {
             parser: Mutex::new(Parser::new(ROWS, COLS, 0)),
             changed: Condvar::new(),
+            raw: Mutex::default(),
         });
         let reader = pair.master.try_clone_reader().expect("output");
         let (shown, answers) = (Arc::clone(&display), Arc::clone(&keys));
@@ -217,6 +227,7 @@ fn show(
     let mut bytes = [0; 4096];
     while let Ok(count @ 1..) = output.read(&mut bytes) {
         let part = &bytes[..count];
+        display.raw.lock().expect("whole").extend_from_slice(part);
         display.parser.lock().expect("whole").process(part);
         display.changed.notify_all();
         let asked = part.windows(3).any(|window| window == b"\x1b[c");
@@ -254,6 +265,56 @@ fn files_are_browsed_classified_and_followed_and_the_terminal_comes_back() {
         row(&screen.contents(), "aa.png").is_none()
     });
 
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn tags_are_opened_with_the_name_masked_until_it_is_asked_for() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a label", |screen| is_classified(screen, "a.png"));
+    let studies = session.home.path().join("studies");
+    write_studies(&studies, 7, 12, |_| {}).expect("phantoms");
+    let dicom = fs::read_dir(&studies)
+        .expect("a folder")
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|e| e == "dcm"))
+        .expect("a DICOM phantom among them");
+    fs::rename(dicom, session.path("0.dcm")).expect("moved in");
+    display.until("the file", |screen| {
+        row(&screen.contents(), "0.dcm").is_some()
+    });
+    session.press("gt");
+    display.shows("Tags · 0.dcm");
+    session.press("/patientname");
+    display.until("the masked name", |screen| {
+        let contents = screen.contents();
+        let line = contents.lines().find(|line| line.contains("PatientName"));
+        line.is_some_and(|line| line.contains("•••"))
+    });
+    let seen = |text: &str| {
+        let raw = display.raw.lock().expect("whole");
+        raw.windows(text.len()).any(|part| part == text.as_bytes())
+    };
+    session.press("\ry");
+    display.shows("masked, so not copied");
+    assert!(!seen("PHANTOM"), "the name was sent to the terminal");
+    session.press("P");
+    display.shows("SYNTHETIC^PHANTOM");
+    session.press("y");
+    display.shows("copied: PatientName");
+    // SYNTHETIC^PHANTOM
+    assert!(seen("\x1b]52;c;U1lOVEhFVElDXlBIQU5UT00=\x07"));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn show_phi_shows_from_the_start() {
+    let session = Session::start(Kind::Plain, &[("MEDIVISION_SHOW_PHI", "1")]);
+    session.display.shows("patient values shown");
     session.press("q");
     assert_eq!(session.ended(), 0);
 }
@@ -350,4 +411,69 @@ fn without_a_terminal_it_says_what_to_use_instead() {
         text.contains("needs a terminal") && text.contains("classify"),
         "{text}"
     );
+}
+
+/// The demo's stack of nine sections.
+fn stack(folder: &Path) {
+    let demo = tempfile::tempdir().expect("a folder");
+    medivision_tui::phantom::write_studies(demo.path(), 1, 2, |_| {}).expect("written");
+    let frames = |path: &Path| {
+        let source = medivision_tui::media::open(path);
+        source.map_or(0, |source| source.info().frames)
+    };
+    let mut files = fs::read_dir(demo.path()).expect("written");
+    let many = files.find_map(|file| {
+        let path = file.expect("written").path();
+        (frames(&path) == 9).then_some(path)
+    });
+    fs::copy(many.expect("a stack"), folder.join("stack.dcm")).expect("copied");
+}
+
+#[test]
+fn a_file_of_many_frames_is_paged_played_and_seen_from_other_sides() {
+    let session = Session::start_with(Kind::Plain, &[], stack);
+    session.display.shows("stack.dcm");
+    session.press("G");
+    session.display.shows(" 1/9 ");
+    session.press("]");
+    session.display.shows(" 2/9 ");
+    session.press("}");
+    session.display.shows(" 9/9 ");
+    session.press("#5\r");
+    session.display.shows(" 5/9 ");
+    session.press("x");
+    session.display.shows("▶");
+    for frame in ["7/9", "8/9", "9/9", "1/9", "2/9"] {
+        session.display.shows(frame);
+    }
+    session.press("x");
+    session
+        .display
+        .until("a halt", |screen| !screen.contents().contains('▶'));
+    session.press("ri");
+    session.display.shows("inverted");
+    // The whole screen has room for all facts.
+    session.press("Z");
+    session.display.until("the picture alone", |screen| {
+        !screen.contents().contains("Result") && screen.contents().contains("↻ 90°")
+    });
+    session.press("V");
+    session.display.until("a value", |screen| {
+        let contents = screen.contents();
+        let value = contents
+            .split_once(" y ")
+            .and_then(|(_, rest)| rest.split_once("  "));
+        value.is_some_and(|(_, value)| value.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    session.press("\x1b");
+    session
+        .display
+        .until("no pointer", |screen| !screen.contents().contains("x 1"));
+    session.press("u\x1b");
+    session.display.until("as it was", |screen| {
+        let contents = screen.contents();
+        contents.contains("Result") && !contents.contains("inverted")
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
 }

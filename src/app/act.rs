@@ -2,7 +2,7 @@
 
 use super::Effect;
 use super::entry::{EntryKind, Found};
-use super::folder::Reading;
+use super::folder::{Reading, Stands};
 use super::keys::Action;
 use super::layout::Panel;
 use super::model::{EngineState, Model, WatchState};
@@ -18,7 +18,15 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Back => model.back(),
+        Action::Patient => model.toggle_patient(),
+        _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),
         _ if model.popup.is_some() => model.act_in_popup(action),
+        Action::Tags => return model.toggle_tags(),
+        _ if model.tags.is_some() => return model.act_in_tags(action),
+        Action::View => model.open_menu(),
+        Action::Series => return model.toggle_series(),
+        Action::Copy => return model.copy_path(),
+        Action::Search => model.say(Severity::Info, "there are no tags here to search"),
         Action::Help => model.open_popup(Popup::Help),
         Action::Why => model.why(),
         Action::NextPanel => model.focus = model.panels().next(model.focus, model.graphics),
@@ -28,6 +36,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Hidden => {
             model.show_hidden = !model.show_hidden;
             model.folder.show_hidden(model.show_hidden);
+            return model.shelve();
         }
         Action::Enter => return model.enter(),
         Action::Leave => return model.leave(),
@@ -43,12 +52,18 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::HalfUp
         | Action::PageDown
         | Action::PageUp => model.go(action),
+        looking => {
+            // On a series these are the keys of its stack.
+            if !model.scroll_stack(looking) {
+                model.look(looking);
+            }
+        }
     }
     Vec::new()
 }
 
 /// How far an action moves in a panel of `page` rows; `isize::MIN` and `MAX` stand for the ends.
-fn distance(action: Action, page: usize) -> isize {
+pub(super) fn distance(action: Action, page: usize) -> isize {
     let page = page.max(1) as isize;
     match action {
         Action::Down => 1,
@@ -86,6 +101,10 @@ impl Model {
         let Some(popup) = &self.popup else { return };
         if (action, popup) == (Action::Help, &Popup::Help)
             || matches!((action, popup), (Action::Why, Popup::Why(_)))
+            || matches!(
+                (action, popup),
+                (Action::Enter | Action::Leave, Popup::Value(_))
+            )
         {
             self.popup = None;
             return;
@@ -102,7 +121,12 @@ impl Model {
 
     /// Away with whatever came last.
     fn back(&mut self) {
-        if self.popup.take().is_some() {
+        if self.popup.take().is_some()
+            || self.back_in_tags()
+            || self.viewer.pointer.take().is_some()
+            || self.viewer.film.take().is_some()
+            || std::mem::take(&mut self.viewer.whole)
+        {
         } else if self.focus != Panel::List {
             self.focus = Panel::List;
         } else if self.report.take().is_none() {
@@ -111,6 +135,9 @@ impl Model {
     }
 
     fn enter(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.enter_shelf() {
+            return effects;
+        }
         match self.folder.current() {
             Some(row) if row.kind == EntryKind::Folder => {
                 let dir = row.path.clone();
@@ -135,6 +162,18 @@ impl Model {
             Some(parent) => self.open(parent.to_owned(), Some(left.clone())),
             None => Vec::new(),
         }
+    }
+
+    fn copy_path(&mut self) -> Vec<Effect> {
+        let path = match self.folder.current() {
+            Some(row) if row.stands == Stands::Itself => row.path.clone(),
+            _ => match self.file_in_sight() {
+                Some((path, _)) => path,
+                None => return Vec::new(),
+            },
+        };
+        let shown = self.show_path(&path);
+        self.copy(&path.to_string_lossy(), &shown)
     }
 
     fn mark(&mut self) {
@@ -179,6 +218,10 @@ impl Model {
         let Some(row) = self.folder.current() else {
             return Vec::new();
         };
+        if row.stands != Stands::Itself {
+            let files = self.found_in(row);
+            return self.classify_again(files);
+        }
         let found = Found {
             path: row.path.clone(),
             stamp: row.stamp,
@@ -219,6 +262,9 @@ impl Model {
     }
 
     fn classify_all(&mut self) -> Vec<Effect> {
+        if let Some(files) = self.found_on_shelf() {
+            return self.classify_again(files);
+        }
         self.classify_under(self.folder.dir.clone())
     }
 

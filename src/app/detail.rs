@@ -45,6 +45,9 @@ impl Model {
         let Some(row) = self.folder.current() else {
             return self.engine_details(width);
         };
+        if let Some(lines) = self.shelf_details(row, width) {
+            return lines;
+        }
         match (row.kind, self.results.get(&row.path)) {
             (EntryKind::Folder, _) => {
                 let mut lines = self
@@ -318,7 +321,7 @@ fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
     lines
 }
 
-fn wrapped(
+pub(super) fn wrapped(
     sentence: &str,
     width: usize,
     line: fn(String) -> Detail,

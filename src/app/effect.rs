@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::entry::Found;
 use super::picture::PreviewKey;
 use crate::engine::Lane;
 
@@ -41,6 +42,30 @@ pub enum Effect {
         /// Comes back with each result.
         generation: u64,
     },
+    /// Read the tags of a file. Answered by [`super::Msg::Tags`].
+    Tags {
+        /// The file.
+        path: PathBuf,
+        /// Comes back with the answer.
+        generation: u64,
+    },
+    /// Read the headers of files, to group them. Answered by [`super::Msg::Headers`] parts. A later request makes an unfinished
+    /// one pointless; what was read until then is answered all the same.
+    Headers {
+        /// The files.
+        files: Vec<Found>,
+        /// Comes back with the answer.
+        generation: u64,
+    },
+    /// Read a DICOMDIR. Answered by [`super::Msg::Directory`].
+    Directory {
+        /// The file.
+        path: PathBuf,
+        /// Comes back with the answer.
+        generation: u64,
+    },
+    /// Put text into the clipboard of whoever sits at the terminal (OSC 52). Whether the terminal does so, it does not say.
+    Copy(String),
     /// Begin to watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what
     /// happens there.
     Watch {

@@ -6,12 +6,19 @@ use super::entry::{Entry, EntryKind, Found, Stamp};
 use super::folder::{Folder, Reading};
 use super::model::{Model, Scan, WatchState};
 use super::msg::{Msg, Severity};
-use super::{Effect, text};
+use super::{Effect, shelf, text};
 use crate::engine::Lane;
 
 impl Model {
     /// Takes in what concerns files.
     pub(super) fn files_said(&mut self, msg: Msg) -> Vec<Effect> {
+        let heard = self.shelf_hears(&msg);
+        let mut effects = self.files_change(msg);
+        effects.extend(self.shelf_follows(heard));
+        effects
+    }
+
+    fn files_change(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
             Msg::Listed {
                 dir,
@@ -56,6 +63,13 @@ impl Model {
 
     /// Goes to a folder; the cursor goes to `wish`, or where it was last time.
     pub(super) fn open(&mut self, dir: PathBuf, wish: Option<PathBuf>) -> Vec<Effect> {
+        // A series of a folder that is no longer grouped.
+        let dir = match shelf::base_of(&dir) {
+            Some(base) if self.shelf.as_ref().is_none_or(|shelf| shelf.path != base) => {
+                base.to_owned()
+            }
+            _ => dir,
+        };
         if let Some(row) = self.folder.current() {
             self.places
                 .insert(self.folder.dir.clone(), row.path.clone());
@@ -63,6 +77,9 @@ impl Model {
         let wish = wish.or_else(|| self.places.get(&dir).cloned());
         let generation = self.next_generation();
         self.folder = Folder::new(dir.clone(), generation, wish, self.show_hidden);
+        if let Some(effects) = self.open_shelf(&dir) {
+            return effects;
+        }
         vec![Effect::List { dir, generation }]
     }
 
@@ -165,7 +182,9 @@ impl Model {
         if path.parent() == Some(&self.folder.dir) {
             self.folder.restamp(path, stamp);
         }
-        self.changed(path.to_owned(), stamp, picture)
+        let mut effects = self.tags_changed(path, stamp);
+        effects.extend(self.changed(path.to_owned(), stamp, picture));
+        effects
     }
 
     /// A file has this content now. The same content may be reported more than once, by the scan and by the watch: it is

@@ -18,6 +18,21 @@ pub struct Row {
     pub kind: EntryKind,
     /// What the file looked like when last heard of.
     pub stamp: Stamp,
+    /// What the row is, where it is not simply what lies at its path.
+    pub stands: Stands,
+}
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// The file or folder at its path.
+    Itself,
+    /// A study, by its index; its path is no file's.
+    Study(usize),
+    /// A series, by the indices of its study and its own; its path is no file's.
+    Series(usize, usize),
+    /// A file that a DICOMDIR refers to and that is not there.
+    Missing,
 }
 
 impl Row {
@@ -28,6 +43,7 @@ impl Row {
             shown,
             kind: entry.kind,
             stamp: entry.stamp,
+            stands: Stands::Itself,
         }
     }
 
@@ -61,6 +77,8 @@ pub struct Folder {
     rows: Vec<Row>,
     /// Those of `rows` that are shown.
     visible: Vec<usize>,
+    /// Shown instead of them, in this order: the files in groups.
+    arranged: Option<Vec<Row>>,
     show_hidden: bool,
     /// Index into `visible`.
     cursor: usize,
@@ -86,6 +104,7 @@ impl Folder {
             reading: Reading::Underway,
             rows: Vec::new(),
             visible: Vec::new(),
+            arranged: None,
             show_hidden,
             cursor: 0,
             offset: 0,
@@ -130,7 +149,21 @@ impl Folder {
         if self.reading == Reading::Underway {
             self.gone.insert(path.to_owned());
         }
-        self.change(|folder| folder.rows.retain(|row| row.path != path));
+        self.change(|folder| {
+            folder.rows.retain(|row| row.path != path);
+            if let Some(arranged) = &mut folder.arranged {
+                arranged.retain(|row| row.path != path);
+            }
+        });
+    }
+
+    /// Shows other rows instead of those that lie here; `None`: these again. The cursor stays on its row, or goes to the one
+    /// that was wished for.
+    pub fn arrange(&mut self, rows: Option<Vec<Row>>) {
+        self.change(|folder| folder.arranged = rows);
+        if let Some(at) = self.wish.as_deref().and_then(|wish| self.find(wish)) {
+            self.go_to(at);
+        }
     }
 
     /// What was `from` is now `to`, here; the cursor goes along.
@@ -189,14 +222,14 @@ impl Folder {
                 self.cursor = at;
             }
             None if self.pinned => {
-                self.cursor = self.cursor.min(self.visible.len().saturating_sub(1));
+                self.cursor = self.cursor.min(self.len().saturating_sub(1));
             }
             None => self.cursor = 0,
         }
     }
 
     fn find(&self, path: &Path) -> Option<usize> {
-        self.visible.iter().position(|&i| self.rows[i].path == path)
+        self.rows().position(|row| row.path == path)
     }
 
     fn go_to_path(&mut self, path: &Path) {
@@ -208,7 +241,8 @@ impl Folder {
     /// Puts the cursor on a row, or on the last.
     pub fn go_to(&mut self, at: usize) {
         self.pinned = true;
-        self.cursor = at.min(self.visible.len().saturating_sub(1));
+        self.wish = None;
+        self.cursor = at.min(self.len().saturating_sub(1));
     }
 
     /// Moves the cursor, as far as there are rows.
@@ -221,13 +255,16 @@ impl Folder {
         let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
         let lowest = (self.cursor + margin + 1).saturating_sub(height);
         let highest = self.cursor.saturating_sub(margin);
-        let end = self.visible.len().saturating_sub(height);
+        let end = self.len().saturating_sub(height);
         self.offset = self.offset.clamp(lowest.min(highest), highest).min(end);
     }
 
     /// The row under the cursor.
     pub fn current(&self) -> Option<&Row> {
-        self.visible.get(self.cursor).map(|&i| &self.rows[i])
+        match &self.arranged {
+            Some(rows) => rows.get(self.cursor),
+            None => self.visible.get(self.cursor).map(|&i| &self.rows[i]),
+        }
     }
 
     /// Where the cursor is, from 0.
@@ -242,12 +279,12 @@ impl Folder {
 
     /// Rows shown.
     pub fn len(&self) -> usize {
-        self.visible.len()
+        self.arranged.as_ref().map_or(self.visible.len(), Vec::len)
     }
 
     /// No rows are shown.
     pub fn is_empty(&self) -> bool {
-        self.visible.is_empty()
+        self.len() == 0
     }
 
     /// Rows that are there but hidden.
@@ -257,6 +294,14 @@ impl Folder {
 
     /// The rows shown, in order.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        let arranged = self.arranged.iter().flatten();
+        let own = self.visible_entries();
+        let own = own.filter(|_| self.arranged.is_none());
+        arranged.chain(own)
+    }
+
+    /// What lies here and is not hidden.
+    pub fn visible_entries(&self) -> impl Iterator<Item = &Row> {
         self.visible.iter().map(|&i| &self.rows[i])
     }
 }

@@ -30,6 +30,65 @@ pub enum Action {
     Watch,
     Hidden,
     NextPanel,
+    FrameNext,
+    FramePrevious,
+    FrameFirst,
+    FrameLast,
+    FrameJump,
+    Cine,
+    CineSlower,
+    CineFaster,
+    #[serde(rename = "window-1")]
+    Window1,
+    #[serde(rename = "window-2")]
+    Window2,
+    #[serde(rename = "window-3")]
+    Window3,
+    #[serde(rename = "window-4")]
+    Window4,
+    #[serde(rename = "window-5")]
+    Window5,
+    #[serde(rename = "window-6")]
+    Window6,
+    #[serde(rename = "window-7")]
+    Window7,
+    #[serde(rename = "window-8")]
+    Window8,
+    #[serde(rename = "window-9")]
+    Window9,
+    WindowAuto,
+    WindowNarrower,
+    WindowWider,
+    LevelDown,
+    LevelUp,
+    WindowNarrowerCoarse,
+    WindowWiderCoarse,
+    LevelDownCoarse,
+    LevelUpCoarse,
+    Invert,
+    ZoomIn,
+    ZoomOut,
+    ZoomFit,
+    ZoomActual,
+    PanLeft,
+    PanRight,
+    PanUp,
+    PanDown,
+    RotateRight,
+    RotateLeft,
+    Flip,
+    ResetView,
+    Whole,
+    Overlays,
+    Probe,
+    Ruler,
+    Histogram,
+    Tags,
+    Search,
+    Copy,
+    View,
+    Series,
+    Patient,
     Help,
     Back,
     Suspend,
@@ -37,7 +96,7 @@ pub enum Action {
 }
 
 /// All actions under the headings of the help, in its order, with what the help says of them.
-const HELP: [(&str, &[(Action, &str)]); 3] = [
+const HELP: [(&str, &[(Action, &str)]); 6] = [
     (
         "Move",
         &[
@@ -56,6 +115,45 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
         ],
     ),
     (
+        "Picture",
+        &[
+            (Action::ZoomIn, "larger, smaller"),
+            (Action::ZoomFit, "the whole of it"),
+            (Action::ZoomActual, "pixel for pixel"),
+            (Action::PanLeft, "move about"),
+            (Action::RotateRight, "turn right, left"),
+            (Action::Flip, "mirror"),
+            (Action::ResetView, "as it was"),
+            (Action::Whole, "on the whole screen"),
+            (Action::Overlays, "facts and overlays"),
+            (Action::Probe, "value under a cursor"),
+            (Action::Ruler, "measure, Enter sets"),
+            (Action::Histogram, "histogram"),
+        ],
+    ),
+    (
+        "Window",
+        &[
+            (Action::Window1, "by number"),
+            (Action::WindowAuto, "automatic"),
+            (Action::LevelDown, "level down, up"),
+            (Action::LevelDownCoarse, "the same, coarse"),
+            (Action::WindowNarrower, "narrower, wider"),
+            (Action::WindowNarrowerCoarse, "the same, coarse"),
+            (Action::Invert, "invert"),
+        ],
+    ),
+    (
+        "Frames",
+        &[
+            (Action::FrameNext, "next, previous"),
+            (Action::FrameFirst, "first, last"),
+            (Action::FrameJump, "go to a number"),
+            (Action::Cine, "play, stop"),
+            (Action::CineSlower, "slower, faster"),
+        ],
+    ),
+    (
         "Classify",
         &[
             (Action::Classify, "this, or again"),
@@ -71,6 +169,12 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
         &[
             (Action::NextPanel, "next panel"),
             (Action::Hidden, "hidden files"),
+            (Action::View, "view menu"),
+            (Action::Tags, "tags of the file"),
+            (Action::Search, "search the tags"),
+            (Action::Copy, "copy path or value"),
+            (Action::Series, "by series"),
+            (Action::Patient, "patient values"),
             (Action::Help, "this help"),
             (Action::Back, "back"),
             (Action::Suspend, "to the shell"),
@@ -79,12 +183,69 @@ const HELP: [(&str, &[(Action, &str)]); 3] = [
     ),
 ];
 
-/// What a key is, with Shift folded into the letter it makes.
+/// Actions that the help tells of in one line with another.
+const TOGETHER: [(Action, &[Action]); 11] = [
+    (Action::ZoomIn, &[Action::ZoomOut]),
+    (
+        Action::PanLeft,
+        &[Action::PanRight, Action::PanUp, Action::PanDown],
+    ),
+    (Action::RotateRight, &[Action::RotateLeft]),
+    (Action::Window1, &PRESETS),
+    (Action::LevelDown, &[Action::LevelUp]),
+    (Action::LevelDownCoarse, &[Action::LevelUpCoarse]),
+    (Action::WindowNarrower, &[Action::WindowWider]),
+    (Action::WindowNarrowerCoarse, &[Action::WindowWiderCoarse]),
+    (Action::FrameNext, &[Action::FramePrevious]),
+    (Action::FrameFirst, &[Action::FrameLast]),
+    (Action::CineSlower, &[Action::CineFaster]),
+];
+
+/// Windows by number, from the second on.
+const PRESETS: [Action; 8] = [
+    Action::Window2,
+    Action::Window3,
+    Action::Window4,
+    Action::Window5,
+    Action::Window6,
+    Action::Window7,
+    Action::Window8,
+    Action::Window9,
+];
+
+impl Action {
+    /// The number of a window's preset, from 1.
+    pub fn preset(self) -> Option<usize> {
+        match self {
+            Self::Window1 => Some(1),
+            _ => PRESETS
+                .iter()
+                .position(|preset| *preset == self)
+                .map(|at| at + 2),
+        }
+    }
+
+    /// Those that the help tells of in the same line.
+    fn together(self) -> &'static [Self] {
+        let found = TOGETHER.iter().find(|(first, _)| *first == self);
+        found.map_or(&[], |(_, others)| others)
+    }
+}
+
+/// What a key is, with Shift folded into the letter it makes; only arrows are told apart by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
 struct Key {
     code: KeyCode,
     ctrl: bool,
     alt: bool,
+    shift: bool,
+}
+
+fn is_arrow(code: KeyCode) -> bool {
+    matches!(
+        code,
+        KeyCode::Left | KeyCode::Right | KeyCode::Up | KeyCode::Down
+    )
 }
 
 impl From<KeyEvent> for Key {
@@ -93,6 +254,7 @@ impl From<KeyEvent> for Key {
             code: event.code,
             ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
             alt: event.modifiers.contains(KeyModifiers::ALT),
+            shift: is_arrow(event.code) && event.modifiers.contains(KeyModifiers::SHIFT),
         }
     }
 }
@@ -117,13 +279,16 @@ const NAMED: [(&str, KeyCode, &str); 15] = [
 ];
 
 impl Key {
-    /// Reads `j`, `G`, `Ctrl-d`, `Alt-x`, `PgDn`.
+    /// Reads `j`, `G`, `Ctrl-d`, `Alt-x`, `Shift-Left`, `PgDn`.
     fn parse(text: &str) -> Option<Self> {
         let (rest, ctrl) = text
             .strip_prefix("Ctrl-")
             .map_or((text, false), |rest| (rest, true));
         let (rest, alt) = rest
             .strip_prefix("Alt-")
+            .map_or((rest, false), |rest| (rest, true));
+        let (rest, shift) = rest
+            .strip_prefix("Shift-")
             .map_or((rest, false), |rest| (rest, true));
         let named = NAMED
             .iter()
@@ -135,7 +300,12 @@ impl Key {
             (None, Some(c), None) if !c.is_control() => KeyCode::Char(c),
             _ => return None,
         };
-        Some(Self { code, ctrl, alt })
+        (!shift || is_arrow(code)).then_some(Self {
+            code,
+            ctrl,
+            alt,
+            shift,
+        })
     }
 
     fn show(self) -> String {
@@ -144,9 +314,10 @@ impl Key {
             None => self.code.to_string(),
         };
         format!(
-            "{}{}{name}",
+            "{}{}{}{name}",
             if self.ctrl { "Ctrl-" } else { "" },
-            if self.alt { "Alt-" } else { "" }
+            if self.alt { "Alt-" } else { "" },
+            if self.shift { "Shift-" } else { "" }
         )
     }
 }
@@ -255,6 +426,20 @@ impl Keymap {
             .map(|key| key.show())
     }
 
+    /// The keys of an action and of those told with it: all of one alone, the first of each of several.
+    fn help_keys(&self, action: Action) -> Vec<String> {
+        let others = action.together();
+        if others.is_empty() {
+            let keys = self.keys.get(&action).into_iter().flatten();
+            return keys.map(|key| key.show()).collect();
+        }
+        let keys: Vec<String> = std::iter::once(&action)
+            .chain(others)
+            .filter_map(|action| self.key(*action))
+            .collect();
+        run(&keys).map_or(keys, |run| vec![run])
+    }
+
     /// The help: what is bound, under its headings.
     pub fn help(&self) -> Vec<HelpLine> {
         let mut lines = Vec::new();
@@ -264,14 +449,32 @@ impl Keymap {
             }
             lines.push(HelpLine::Heading(heading));
             for (action, what) in actions {
-                if let Some(keys) = self.keys.get(action) {
-                    let keys: Vec<String> = keys.iter().map(|key| key.show()).collect();
+                let keys = self.help_keys(*action);
+                if !keys.is_empty() {
                     lines.push(HelpLine::Binding(keys, what));
                 }
             }
         }
         lines
     }
+}
+
+/// Digits that follow each other, and arrows of all directions, as one.
+fn run(keys: &[String]) -> Option<String> {
+    let [first, .., last] = keys else { return None };
+    let digits: Option<Vec<u32>> = keys.iter().map(|key| key.parse().ok()).collect();
+    let counts = digits.is_some_and(|digits| digits.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    if counts && keys.len() > 2 {
+        return Some(format!("{first} – {last}"));
+    }
+    let arrows = ["←", "→", "↑", "↓"];
+    let prefix = first.strip_suffix(arrows[0])?;
+    let all = keys.len() == arrows.len()
+        && keys
+            .iter()
+            .zip(arrows)
+            .all(|(key, arrow)| key.strip_prefix(prefix) == Some(arrow));
+    all.then(|| format!("{prefix}{}", arrows.concat()))
 }
 
 fn action_named(name: &str) -> Option<Action> {
@@ -317,19 +520,46 @@ mod tests {
             Some(Action::Quit)
         );
         assert_eq!(
-            keymap.action(press(KeyCode::Char('y'), KeyModifiers::NONE)),
+            keymap.action(press(KeyCode::Char('&'), KeyModifiers::NONE)),
             None
         );
-        let bindings = keymap
-            .help()
-            .into_iter()
-            .filter(|line| matches!(line, HelpLine::Binding(..)))
+        let told = HELP
+            .iter()
+            .flat_map(|(_, actions)| actions.iter())
+            .flat_map(|(action, _)| std::iter::once(action).chain(action.together()))
+            .filter(|action| keymap.keys.contains_key(action))
             .count();
         assert_eq!(
-            bindings,
+            told,
             keymap.keys.len(),
             "an action is bound that the help does not tell of"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn shift_tells_arrows_apart_and_nothing_else() -> Result<(), KeymapError> {
+        let keymap = Keymap::new(&BTreeMap::new())?;
+        let arrow = |modifiers| keymap.action(press(KeyCode::Left, modifiers));
+        assert_eq!(arrow(KeyModifiers::NONE), Some(Action::Leave));
+        assert_eq!(arrow(KeyModifiers::SHIFT), Some(Action::PanLeft));
+        let tab = keymap.action(press(KeyCode::PageDown, KeyModifiers::SHIFT));
+        assert_eq!(tab, Some(Action::PageDown));
+        assert!(Keymap::new(&names(&[("help", &["Shift-x"])])).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn keys_that_belong_together_share_a_line_of_the_help() -> Result<(), KeymapError> {
+        let keymap = Keymap::new(&BTreeMap::new())?;
+        let keys = |action: Action| keymap.help_keys(action).join(" ");
+        assert_eq!(keys(Action::Window1), "1 – 9");
+        assert_eq!(keys(Action::PanLeft), "Shift-←→↑↓");
+        assert_eq!(keys(Action::FrameNext), "] [");
+        let keymap = Keymap::new(&names(&[("window-1", &["b"]), ("pan-up", &[])]))?;
+        let keys = |action: Action| keymap.help_keys(action).join(" ");
+        assert_eq!(keys(Action::Window1), "b 2 3 4 5 6 7 8 9");
+        assert_eq!(keys(Action::PanLeft), "Shift-← Shift-→ Shift-↓");
         Ok(())
     }
 

@@ -53,6 +53,21 @@ const TITLED_ROWS: u16 = 6;
 
 /// Lays out the panels on a screen of `cols` × `rows`.
 pub fn panels(cols: u16, rows: u16, focus: Panel, graphics: Option<Graphics>) -> Panels {
+    around(cols, rows, |body, body_rows| {
+        arrange(body, body_rows, focus, graphics)
+    })
+}
+
+/// The picture on the whole screen, but for its title and the status line.
+pub fn picture_alone(cols: u16, rows: u16) -> Panels {
+    around(cols, rows, |body, _| Panels {
+        preview: Some(body),
+        ..Panels::default()
+    })
+}
+
+/// Title and status line around what is arranged between them.
+fn around(cols: u16, rows: u16, arrange: impl FnOnce(Area, u16) -> Panels) -> Panels {
     if cols == 0 || rows == 0 {
         return Panels::default();
     }
@@ -68,7 +83,7 @@ pub fn panels(cols: u16, rows: u16, focus: Panel, graphics: Option<Graphics>) ->
     };
     let mut panels = Panels {
         titled,
-        ..arrange(body, body_rows, focus, graphics)
+        ..arrange(body, body_rows)
     };
     if with_status {
         panels.status = Some(Area {

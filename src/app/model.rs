@@ -7,11 +7,15 @@ use std::time::Duration;
 use super::folder::{Folder, Reading, Row};
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
+use super::menu::Switches;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
 use super::results::{FileState, Results};
+use super::shelf::{Headers, Shelf};
+use super::tags::Tags;
 use super::text;
+use super::viewer::Viewer;
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
 pub(crate) const REST: Duration = Duration::from_millis(80);
@@ -33,6 +37,8 @@ pub struct Setup {
     pub theme: Theme,
     /// Which key does what.
     pub keymap: Keymap,
+    /// Values that identify the patient are shown (`--show-phi`).
+    pub show_phi: bool,
 }
 
 /// How much colour the screen may use.
@@ -143,11 +149,19 @@ pub struct Model {
     pub(crate) rest: Rest,
     pub(crate) wanted: Option<PreviewKey>,
     pub(crate) shown: Option<Previewed>,
+    pub(crate) viewer: Viewer,
     pub(crate) focus: Panel,
     pub(crate) result_scroll: usize,
     pub(crate) popup: Option<Popup>,
     pub(crate) popup_scroll: usize,
     pub(crate) report: Option<Report>,
+    /// The tags, while they are open.
+    pub(crate) tags: Option<Tags>,
+    /// The tag that the cursor was on when they were closed.
+    pub(crate) last_tag: Option<String>,
+    pub(crate) switches: Switches,
+    pub(crate) shelf: Option<Shelf>,
+    pub(crate) headers: Headers,
     generation: u64,
 }
 
@@ -177,11 +191,20 @@ impl Model {
             rest: Rest::default(),
             wanted: None,
             shown: None,
+            viewer: Viewer::default(),
             focus: Panel::List,
             result_scroll: 0,
             popup: None,
             popup_scroll: 0,
             report: None,
+            tags: None,
+            last_tag: None,
+            switches: Switches {
+                show_phi: setup.show_phi,
+                by_series: false,
+            },
+            shelf: None,
+            headers: Headers::default(),
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -194,19 +217,42 @@ impl Model {
         self.generation
     }
 
-    /// When the model wants the next [`super::Msg::Tick`]: `None` while nothing on screen depends on time.
+    /// When the model wants the next [`super::Msg::Tick`], counted from the last one: `None` while nothing on screen depends
+    /// on time.
     pub fn next_tick(&self) -> Option<Duration> {
-        if self.rest.path.is_some() && !self.rest.rested {
-            return Some(REST_TICK);
-        }
-        if self.busy() {
-            return Some(SPIN_TICK);
-        }
-        self.report.as_ref().map(|_| REPORT_TICK)
+        let resting = self.rest.path.is_some() && !self.rest.rested;
+        let calming = self.is_slow_to_draw() && !self.viewer.calm.calm;
+        [
+            (resting || calming).then_some(REST_TICK),
+            self.busy().then_some(SPIN_TICK),
+            self.report.as_ref().map(|_| REPORT_TICK),
+            self.film_due().map(|due| due.saturating_sub(self.now)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The time of the last tick, since the start of the program.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// A film runs: the screen takes a frame before the next one is asked for.
+    pub fn is_playing(&self) -> bool {
+        self.viewer.film.is_some()
+    }
+
+    /// The terminal takes long to be sent a picture.
+    fn is_slow_to_draw(&self) -> bool {
+        matches!(self.graphics, Some(Graphics::Sixel | Graphics::Iterm2))
     }
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
+        if self.headers_awaited().is_some() {
+            return true;
+        }
         match self.engine {
             EngineState::Loading => true,
             EngineState::Ready { .. } => self.queued() > 0,
@@ -221,6 +267,9 @@ impl Model {
 
     /// Where everything lies.
     pub(crate) fn panels(&self) -> Panels {
+        if self.viewer.whole && self.graphics != Some(Graphics::None) {
+            return layout::picture_alone(self.cols, self.rows);
+        }
         layout::panels(self.cols, self.rows, self.focus, self.graphics)
     }
 
@@ -246,23 +295,24 @@ impl Model {
             .panels()
             .preview
             .filter(|a| a.width > 0 && a.height > 0)?;
-        let row = self
-            .folder
-            .current()
-            .filter(|row| row.kind == super::EntryKind::File)?;
-        let at_once = self.rest.rested || graphics == Graphics::Halfblocks;
+        let (path, stamp) = self.file_in_sight()?;
+        let quality = match graphics {
+            Graphics::Halfblocks => Quality::Full,
+            _ if !self.rest.rested => Quality::Fast,
+            _ if self.is_slow_to_draw() && self.viewer.is_moving() => Quality::Half,
+            _ => Quality::Full,
+        };
         Some(PreviewKey {
-            path: row.path.clone(),
-            stamp: row.stamp,
-            frame: 0,
+            path,
+            stamp,
+            frame: self.viewer.frame,
+            view: self.viewer.view.clone(),
+            for_series: self.viewer.for_series(),
+            marks: self.viewer.marks(),
             cols: area.width,
             rows: area.height,
             graphics,
-            quality: if at_once {
-                Quality::Full
-            } else {
-                Quality::Fast
-            },
+            quality,
             epoch: self.epoch,
         })
     }
@@ -302,7 +352,12 @@ impl Model {
     /// The folder on screen has nothing to show, and why; `None` when it has rows.
     pub(crate) fn nothing_to_list(&self) -> Option<String> {
         if let Reading::Failed(message) = &self.folder.reading {
-            return Some(format!("This folder cannot be read.\n{message}"));
+            let what = if self.shelf_here().is_some() {
+                "DICOMDIR"
+            } else {
+                "folder"
+            };
+            return Some(format!("This {what} cannot be read.\n{message}"));
         }
         if !self.folder.is_empty() {
             return None;

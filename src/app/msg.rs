@@ -1,6 +1,7 @@
 //! Everything that can happen to the program, as data. Each message says when it is sent and by whom.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::KeyEvent;
@@ -8,6 +9,7 @@ use crossterm::event::KeyEvent;
 use super::entry::{Entry, Found, Stamp};
 use super::picture::{Graphics, Previewed};
 use crate::engine;
+use crate::media::{Header, MediaError, Member, TagTree};
 
 /// What happened. Sent into the runtime's queue by whoever saw it; consumed by [`super::update`] alone.
 ///
@@ -114,6 +116,31 @@ pub enum Msg {
     // ── pictures ──────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Preview`]. Requests that were overtaken by a later one may go unanswered.
     Previewed(Box<Previewed>),
+
+    // ── objects ───────────────────────────────────────────────────────────────────────────────────────────────
+    /// The answer to [`super::Effect::Tags`].
+    Tags {
+        /// As asked.
+        generation: u64,
+        /// The tags, or why there are none.
+        outcome: Result<Arc<TagTree>, MediaError>,
+    },
+    /// Part of the answer to [`super::Effect::Headers`]. `complete` comes with the last part, unless the request was superseded.
+    Headers {
+        /// As asked.
+        generation: u64,
+        /// Files and their headers; `None` of what is no DICOM file, or has none that can be read.
+        read: Vec<(Found, Option<Header>)>,
+        /// Nothing more follows.
+        complete: bool,
+    },
+    /// The answer to [`super::Effect::Directory`].
+    Directory {
+        /// As asked.
+        generation: u64,
+        /// The files that it refers to, or why it cannot be read.
+        outcome: Result<Vec<Member>, MediaError>,
+    },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// The engine says something: it loads, is ready, failed, finished a file, measured its rate.

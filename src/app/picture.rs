@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ratatui_image::protocol::Protocol;
 
 use super::entry::Stamp;
-use crate::media::{Info, MediaError};
+use super::viewer::place::Aim;
+use crate::media::{Geometry, Histogram, Info, Letters, MediaError, NamedWindow, Voi, Window};
 
 /// How pictures reach the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,12 +43,39 @@ impl Graphics {
 pub enum Quality {
     /// Half blocks whatever the terminal can: a few kilobytes, for a cursor on the move.
     Fast,
+    /// By the terminal's own protocol, each pixel twice as wide and high: for a picture that changes while it is looked at, on
+    /// a terminal that takes long to be sent one.
+    Half,
     /// By the terminal's own protocol, for a cursor at rest.
     Full,
 }
 
+/// What the user chose to see of a picture. The model never sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// Which values become black and white.
+    pub voi: Voi,
+    /// Black and white change places.
+    pub invert: bool,
+    /// Which part, how large, from which side.
+    pub aim: Aim,
+}
+
+/// What is drawn upon a picture and written around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The scale bar and the file's overlay planes are drawn, facts and letters are written.
+    pub overlays: bool,
+    /// The histogram takes its part of the room.
+    pub histogram: bool,
+    /// A cursor at this column and row of the file, whose value is wanted.
+    pub cursor: Option<(u32, u32)>,
+    /// A line between two pixels of the file.
+    pub line: Option<[(u32, u32); 2]>,
+}
+
 /// Names one preview: whatever changes the cells on screen is part of it, so it also serves as the key of a cache.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PreviewKey {
     /// The file, absolute.
     pub path: PathBuf,
@@ -55,9 +83,16 @@ pub struct PreviewKey {
     pub stamp: Stamp,
     /// Frame, from 0.
     pub frame: u32,
-    /// Columns to fit into.
+    /// What is seen of it.
+    pub view: View,
+    /// The series that the view was chosen for, while it is not known whether the file belongs to it: if it does not, it is
+    /// seen as it asks to be. `None`: the view is for this file.
+    pub for_series: Option<String>,
+    /// What is drawn upon it and written around it.
+    pub marks: Marks,
+    /// Columns to fit into, with what is written around it.
     pub cols: u16,
-    /// Rows to fit into.
+    /// Rows to fit into, with what is written around it.
     pub rows: u16,
     /// How pictures reach the screen (for [`Quality::Fast`] half blocks are made all the same).
     pub graphics: Graphics,
@@ -77,6 +112,12 @@ impl PreviewKey {
                 ..other.clone()
             }
     }
+
+    /// Both are about the same file in the same room: one may stand for the other until that one comes.
+    pub fn same_file(&self, other: &Self) -> bool {
+        let room = |key: &Self| (key.cols, key.rows, key.graphics, key.epoch);
+        self.path == other.path && self.stamp == other.stamp && room(self) == room(other)
+    }
 }
 
 /// An answered preview.
@@ -95,6 +136,51 @@ pub struct Preview {
     pub graphic: Graphic,
     /// What the file is.
     pub info: Info,
+    /// What is seen of it.
+    pub scene: Arc<Scene>,
+}
+
+/// What the worker knows of a picture beside its cells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// As it was drawn.
+    pub view: View,
+    /// Series Instance UID, where there is one. Never shown.
+    pub series: Option<String>,
+    /// The file's own rate as a film.
+    pub frames_per_second: Option<f64>,
+    /// Screen pixels of a cell, across and down; those of half blocks where the terminal draws them.
+    pub cell: (u16, u16),
+    /// Where the frame lies in the patient, and how large its pixels are.
+    pub geometry: Geometry,
+    /// The file's own windows.
+    pub windows: Vec<NamedWindow>,
+    /// The window applied; `None` for colour.
+    pub window: Option<Window>,
+    /// What values are counted in.
+    pub unit: Option<String>,
+    /// What lies under the cursor asked about.
+    pub value: Option<Value>,
+    /// Of the whole frame, if it was asked for.
+    pub histogram: Option<Histogram>,
+}
+
+impl Scene {
+    /// What lies to the left, right, top and bottom of the file's picture, where it is known.
+    pub fn letters(&self) -> Option<Letters> {
+        self.geometry.letters()
+    }
+}
+
+/// What a pixel holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// In the modality's unit.
+    Grey(f64),
+    /// Red, green and blue, 0–255.
+    Color([u8; 3]),
+    /// Padding: no value was measured there.
+    Padding,
 }
 
 /// Terminal graphics as opaque data: made by the preview worker, drawn by the view. Equal only to its own clones.
@@ -110,6 +196,11 @@ impl Graphic {
     /// For the view.
     pub fn protocol(&self) -> &Protocol {
         &self.0
+    }
+
+    /// Tells whether it can still be drawn, without keeping it.
+    pub fn weak(&self) -> Weak<Protocol> {
+        Arc::downgrade(&self.0)
     }
 
     /// Columns and rows it covers.

@@ -1,6 +1,7 @@
 //! What is shown above everything else: the help, and why something failed.
 
 use super::keys::{HelpLine, Keymap};
+use super::menu::{ENTRIES, Switches};
 use super::text;
 use crate::media::ErrorKind;
 
@@ -11,6 +12,28 @@ pub enum Popup {
     Help,
     /// Details of a failure.
     Why(Why),
+    /// Other ways to look at what is there.
+    View {
+        /// The entry under the cursor.
+        entry: usize,
+        /// What is switched on.
+        switches: Switches,
+    },
+    /// The value of a tag in full.
+    Value(Box<Value>),
+}
+
+/// The value of a tag; all of it safe to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Tag and name.
+    pub subject: String,
+    /// What the value names.
+    pub meaning: String,
+    /// The value, or its mask.
+    pub text: String,
+    /// It is the mask.
+    pub masked: bool,
 }
 
 /// What failed and why; all of it safe to show.
@@ -39,6 +62,8 @@ pub enum PopupLine {
     Text(String),
     /// Less important text.
     Aside(String),
+    /// An entry of a menu: under the cursor, its key, what it does, whether that is on.
+    Choice(bool, char, &'static str, Option<bool>),
 }
 
 /// Columns of a popup on a wide screen.
@@ -52,6 +77,8 @@ impl Popup {
         match self {
             Self::Help => "Help",
             Self::Why(_) => "Why it failed",
+            Self::View { .. } => "View",
+            Self::Value(_) => "Value",
         }
     }
 
@@ -61,6 +88,8 @@ impl Popup {
         match self {
             Self::Help => help(keymap, width),
             Self::Why(why) => why.lines(width),
+            Self::View { entry, switches } => menu(*entry, *switches),
+            Self::Value(value) => value.lines(width),
         }
     }
 }
@@ -79,11 +108,10 @@ pub fn content_rows(rows: u16) -> u16 {
 
 fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
     let lines = keymap.help();
-    let Some(split) = lines
-        .iter()
-        .position(|line| *line == HelpLine::Gap)
-        .filter(|_| width >= TWO_COLUMNS)
-    else {
+    // Between two groups, where the columns get most alike.
+    let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
+    let split = gaps.min_by_key(|at| (*at).max(lines.len() - at));
+    let Some(split) = split.filter(|_| width >= TWO_COLUMNS) else {
         return lines
             .into_iter()
             .map(|line| PopupLine::Help(vec![line]))
@@ -98,14 +126,37 @@ fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
         .collect()
 }
 
+fn menu(entry: usize, switches: Switches) -> Vec<PopupLine> {
+    let all = ENTRIES.iter().enumerate();
+    all.map(|(at, (key, what, action))| {
+        PopupLine::Choice(at == entry, *key, what, switches.on(*action))
+    })
+    .collect()
+}
+
+/// Running text in lines of a width.
+fn wrapped(text: &str, width: usize, line: fn(String) -> PopupLine) -> Vec<PopupLine> {
+    text::wrap(text, width).into_iter().map(line).collect()
+}
+
+impl Value {
+    fn lines(&self, width: usize) -> Vec<PopupLine> {
+        let mut lines = wrapped(&self.subject, width, PopupLine::Subject);
+        lines.extend(wrapped(&self.meaning, width, PopupLine::Aside));
+        lines.push(PopupLine::Text(String::new()));
+        lines.extend(wrapped(&self.text, width, PopupLine::Text));
+        if self.masked {
+            lines.push(PopupLine::Text(String::new()));
+            let why = "Masked: it tells, or may tell, who the patient is (PS3.15 table E.1-1).";
+            lines.extend(wrapped(why, width, PopupLine::Aside));
+        }
+        lines
+    }
+}
+
 impl Why {
     fn lines(&self, width: usize) -> Vec<PopupLine> {
-        let wrapped = |text: &str, line: fn(String) -> PopupLine| {
-            text::wrap(text, width)
-                .into_iter()
-                .map(line)
-                .collect::<Vec<_>>()
-        };
+        let wrapped = |text: &str, line| wrapped(text, width, line);
         let mut lines = wrapped(&self.subject, PopupLine::Subject);
         lines.extend(self.kind.map(|kind| PopupLine::Kind(kind.to_owned())));
         lines.push(PopupLine::Text(String::new()));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::Stamp;
 use crate::library::{Failure, Outcome, Record};
+use crate::media::ErrorKind;
 use crate::scoring::Decision;
 
 /// Where a file stands.
@@ -141,6 +142,17 @@ impl Results {
     /// Where a file stands, if it is known to be a picture or was asked about.
     pub fn get(&self, path: &Path) -> Option<&FileState> {
         self.files.get(path).map(|known| &known.state)
+    }
+
+    /// The content that is known of a file.
+    pub fn stamp(&self, path: &Path) -> Option<Stamp> {
+        self.files.get(path).map(|known| known.stamp)
+    }
+
+    /// The file was found to be a DICOMDIR.
+    pub fn is_index(&self, path: &Path) -> bool {
+        matches!(self.get(path), Some(FileState::Failed(failure))
+            if failure.kind == ErrorKind::NoPixels && failure.message.starts_with("a DICOMDIR"))
     }
 
     /// What lies under a folder (at any depth) adds up to this.

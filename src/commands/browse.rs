@@ -48,6 +48,7 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
             Theme::Colour
         },
         keymap: Keymap::new(&setup.keys).map_err(Fault::usage)?,
+        show_phi: setup.show_phi,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::{Fault, Setup, exit};
-use crate::encoder::checkpoint::Source;
+use crate::encoder::{Source, gpu_note};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -149,7 +149,7 @@ fn multiplexer() -> Check {
 
 fn model(setup: &Setup) -> Check {
     let name = setup.source.name();
-    match setup.source.open(setup.device, None) {
+    match setup.source.open(setup.options(None)) {
         Ok(encoder) => {
             let card = encoder.card();
             let found = format!(
@@ -160,7 +160,7 @@ fn model(setup: &Setup) -> Check {
                 Check::note(
                     "model",
                     found,
-                    "it knows synthetic phantoms only; give a CLIP checkpoint with --model DIR for real pictures",
+                    "it knows synthetic phantoms only; for real pictures: medivision-tui models pull biomedclip",
                 )
             } else {
                 Check::ok("model", found)
@@ -188,12 +188,16 @@ fn prompt_sets(setup: &Setup) -> Check {
     }
 }
 
+/// Comes after the model, whose opening decides.
 fn device() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Check::ok(
-        "device",
-        format!("cpu, {cores} cores; this version uses no GPU"),
-    )
+    match gpu_note() {
+        Some((reason, true)) => Check::note("device", format!("cpu, {cores} cores"), &reason),
+        Some((reason, false)) => {
+            Check::ok("device", format!("cpu, {cores} cores; no GPU: {reason}"))
+        }
+        None => Check::ok("device", format!("cpu, {cores} cores")),
+    }
 }
 
 fn watch_limit() -> Check {

@@ -1,78 +1,238 @@
-//! A folder as the hub serves it becomes an [`Encoder`].
+//! A folder as the hub serves it, or a file of weights, becomes an [`Encoder`](super::Encoder).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::clip::{ClipConfig, ClipEncoder, Parts};
-use super::weights::Backing;
-use super::{Device, Encoder, EncoderError, Fit, Preprocess, Tokenizer, Weights};
+use super::clip::ClipConfig;
+use super::layout::{
+    CONFIG, Layout, OPEN_CLIP, OPEN_CLIP_WEIGHTS, WEIGHTS, is_index, parse, read, shards,
+};
+use super::open_clip::{self, OpenClipConfig};
+use super::siglip::SiglipConfig;
+use super::tokenize::Clean;
+use super::towers::{Parts, Towers};
+use super::weights::{Backing, Place};
+use super::{
+    DualEncoder, EncoderError, Options, Preprocess, Tokenizer, Weights, torch, vocabulary,
+};
 
-#[derive(Deserialize)]
-struct Head {
-    model_type: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: std::collections::BTreeMap<String, String>,
-}
-
-/// Reads `config.json`, the weights (one file or a sharded index), `tokenizer.json` and the preprocessing.
-pub fn open(
-    folder: &Path,
-    device: Device,
-    fit: Option<Fit>,
-) -> Result<Box<dyn Encoder>, EncoderError> {
-    Ok(Box::new(open_clip(folder, device, fit)?))
-}
-
-/// The same for a folder known to hold a `CLIPModel`.
-pub fn open_clip(
-    folder: &Path,
-    device: Device,
-    fit: Option<Fit>,
-) -> Result<ClipEncoder, EncoderError> {
-    let device = device.resolve()?;
-    let path = folder.join("config.json");
-    let json = read(&path)?;
-    let fault = |e: serde_json::Error| EncoderError::File {
-        path: path.clone(),
-        reason: e.to_string(),
+/// Reads a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
+pub fn open(path: &Path, options: Options) -> Result<DualEncoder, EncoderError> {
+    let device = torch::resolve(options.device)?;
+    let mut reader = Reader {
+        path,
+        place: (device, options.precision.kind(device)),
+        digest: blake3::Hasher::new(),
     };
-    let head: Head = serde_json::from_slice(&json).map_err(fault)?;
-    match head.model_type.as_deref() {
-        Some("clip") | None => {}
-        Some(other) => {
-            return Err(EncoderError::Unsupported(format!(
-                "{}: models of the type `{other}` are not supported; use a CLIP checkpoint",
-                path.display()
-            )));
-        }
-    }
-    let config: ClipConfig = serde_json::from_slice(&json).map_err(fault)?;
-    let mut digest = blake3::Hasher::new();
-    digest.update(&json);
-    let path = folder.join("tokenizer.json");
-    let json = read(&path)?;
-    digest.update(&json);
-    let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
-    let preprocess = preprocessing(folder, &mut digest)?.with_fit(fit);
-    let weights = weights(folder, device)?;
-    for part in weights.backing() {
-        digest.update(part.bytes());
-    }
-    ClipEncoder::new(Parts {
-        id: name(folder),
-        digest: format!("blake3:{}", digest.finalize().to_hex()),
+    let (towers, tokenizer, preprocess) = match Layout::of(path)? {
+        Layout::Clip => reader.clip()?,
+        Layout::Siglip => reader.siglip()?,
+        Layout::OpenClip => reader.open_clip()?,
+        Layout::StateDict => reader.state_dict()?,
+    };
+    DualEncoder::new(Parts {
+        id: name(path),
+        digest: format!("blake3:{}", reader.digest.finalize().to_hex()),
         synthetic_only: false,
         device,
-        config,
-        weights,
+        towers,
         tokenizer,
-        preprocess,
+        preprocess: preprocess.with_fit(options.fit),
+        texts: options.texts,
     })
+}
+
+type Model = (Towers, Tokenizer, Preprocess);
+
+/// Reads a checkpoint's files and takes all that it reads into the digest.
+struct Reader<'a> {
+    path: &'a Path,
+    place: Place,
+    digest: blake3::Hasher,
+}
+
+impl Reader<'_> {
+    fn clip(&mut self) -> Result<Model, EncoderError> {
+        let config: ClipConfig = self.parsed(CONFIG)?;
+        let tokenizer = self.clip_tokenizer(config.context_length(), config.vocabulary())?;
+        let preprocess = self.preprocessing()?;
+        Ok((config.build(self.weights()?)?, tokenizer, preprocess))
+    }
+
+    fn siglip(&mut self) -> Result<Model, EncoderError> {
+        let config: SiglipConfig = self.parsed(CONFIG)?;
+        let json = self.file("tokenizer.json")?;
+        let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
+        let pad = self.pad(&tokenizer)?.or(config.pad());
+        let preprocess = self.preprocessing()?;
+        let pad = pad.ok_or_else(|| {
+            EncoderError::Tokenizer("tokenizer_config.json names no pad_token that exists".into())
+        })?;
+        let towers = config.build(self.weights()?, pad)?;
+        Ok((towers, tokenizer.cleaning(Clean::Canonical), preprocess))
+    }
+
+    fn open_clip(&mut self) -> Result<Model, EncoderError> {
+        let config: OpenClipConfig = self.parsed(OPEN_CLIP)?;
+        let fault = |reason| EncoderError::File {
+            path: self.path.join(OPEN_CLIP),
+            reason,
+        };
+        let side = config.image_size().max(0) as usize;
+        let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
+        let context = config.context_length();
+        let tokenizer = if config.own_tokenizer() {
+            let json = self.file("tokenizer.json")?;
+            Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
+        } else {
+            let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
+            tokenizer.cleaning(Clean::Lower)
+        };
+        let file = self.first(&OPEN_CLIP_WEIGHTS)?;
+        let weights = self.digested(Weights::open(&file, self.place)?);
+        Ok((config.build(weights)?, tokenizer, preprocess))
+    }
+
+    /// A file of weights says nothing of the preparation of pictures. A `preprocessor_config.json` beside it does;
+    /// without one it is CheXzero's where the path says `chexzero`, and else OpenAI's. Likewise `tokenizer.json`, without
+    /// which it is CLIP's own vocabulary.
+    fn state_dict(&mut self) -> Result<Model, EncoderError> {
+        let weights = self.digested(Weights::open(self.path, self.place)?);
+        let script = weights.is_script();
+        let towers = open_clip::state_dict(weights)?;
+        let side = towers.side();
+        let beside = self.path.with_file_name("preprocessor_config.json");
+        let preprocess = if beside.is_file() {
+            let json = read(&beside)?;
+            self.digest.update(&json);
+            Preprocess::from_json(&json, &beside)?
+        } else if !script && is_chexzero(self.path) {
+            self.digest.update(b"chexzero");
+            Preprocess::chexzero(side)
+        } else {
+            Preprocess::open_ai(side)
+        };
+        let beside = self.path.with_file_name("tokenizer.json");
+        let tokenizer = if beside.is_file() {
+            let json = read(&beside)?;
+            self.digest.update(&json);
+            Tokenizer::from_json(&json, towers.context())?.cleaning(Clean::Lower)
+        } else {
+            self.digest.update(vocabulary::MERGES);
+            Tokenizer::clip(towers.context())?
+        };
+        Ok((towers, tokenizer, preprocess))
+    }
+
+    fn file(&mut self, name: &str) -> Result<Vec<u8>, EncoderError> {
+        let content = read(&self.path.join(name))?;
+        self.digest.update(&content);
+        Ok(content)
+    }
+
+    fn parsed<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<T, EncoderError> {
+        let json = self.file(name)?;
+        parse(&json, &self.path.join(name))
+    }
+
+    /// The first of several names that exists.
+    fn first(&self, names: &[&str]) -> Result<PathBuf, EncoderError> {
+        let mut paths = names.iter().map(|name| self.path.join(name));
+        paths
+            .find(|path| path.is_file())
+            .ok_or_else(|| EncoderError::File {
+                path: self.path.join(names[0]),
+                reason: format!("not found, nor {}", names[1..].join(", ")),
+            })
+    }
+
+    /// `tokenizer.json`, or CLIP's vocabulary where there is none and the model has its size.
+    fn clip_tokenizer(&mut self, context: usize, size: usize) -> Result<Tokenizer, EncoderError> {
+        if size == vocabulary::SIZE && !self.path.join("tokenizer.json").is_file() {
+            self.digest.update(vocabulary::MERGES);
+            return Tokenizer::clip(context);
+        }
+        Tokenizer::from_json(&self.file("tokenizer.json")?, context)
+    }
+
+    /// The id that fills texts up, by `tokenizer_config.json`.
+    fn pad(&mut self, tokenizer: &Tokenizer) -> Result<Option<u32>, EncoderError> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Token {
+            Text(String),
+            Object { content: String },
+        }
+        #[derive(Deserialize)]
+        struct Keys {
+            pad_token: Option<Token>,
+            tokenizer_class: Option<String>,
+        }
+        if !self.path.join("tokenizer_config.json").is_file() {
+            return Ok(None);
+        }
+        let keys: Keys = self.parsed("tokenizer_config.json")?;
+        // SigLIP 2 cleans its texts in another way.
+        if let Some(class) = keys
+            .tokenizer_class
+            .filter(|class| class.starts_with("Gemma"))
+        {
+            let text = format!("a SigLIP with a {class} is not supported");
+            return Err(EncoderError::Tokenizer(text));
+        }
+        Ok(keys.pad_token.and_then(|token| match token {
+            Token::Text(text) | Token::Object { content: text } => tokenizer.id(&text),
+        }))
+    }
+
+    fn preprocessing(&mut self) -> Result<Preprocess, EncoderError> {
+        for file in ["preprocessor_config.json", "processor_config.json"] {
+            let path = self.path.join(file);
+            if path.is_file() {
+                return Preprocess::from_json(&self.file(file)?, &path);
+            }
+        }
+        let reason =
+            "not found, nor processor_config.json; copy it from where the model was published";
+        Err(EncoderError::File {
+            path: self.path.join("preprocessor_config.json"),
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// One file, or the shards that an index names.
+    fn weights(&mut self) -> Result<Weights, EncoderError> {
+        let file = self.first(&WEIGHTS)?;
+        if !is_index(&file.to_string_lossy()) {
+            return Ok(self.digested(Weights::open(&file, self.place)?));
+        }
+        let mut all: Option<Weights> = None;
+        for shard in shards(&file)? {
+            let shard = Weights::open(&self.path.join(shard), self.place)?;
+            match &mut all {
+                Some(weights) => weights.merge(shard),
+                None => all = Some(shard),
+            }
+        }
+        let none = || EncoderError::Unsupported("no shards".into());
+        Ok(self.digested(all.ok_or_else(none)?))
+    }
+
+    fn digested(&mut self, weights: Weights) -> Weights {
+        for part in weights.backing() {
+            self.digest.update(part.bytes());
+        }
+        weights
+    }
+}
+
+/// Whether the name of the file or of its folder says so.
+fn is_chexzero(path: &Path) -> bool {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let named = |part: &std::ffi::OsStr| part.to_string_lossy().to_lowercase().contains("chexzero");
+    path.file_name().is_some_and(named)
+        || path.parent().and_then(Path::file_name).is_some_and(named)
 }
 
 /// A checkpoint built into the binary.
@@ -85,14 +245,10 @@ pub(super) struct Embedded {
 }
 
 /// The same from bytes; such a model knows synthetic pictures only.
-pub(super) fn embedded(
-    parts: &Embedded,
-    device: Device,
-    fit: Option<Fit>,
-) -> Result<ClipEncoder, EncoderError> {
-    let device = device.resolve()?;
-    let config: ClipConfig = serde_json::from_slice(parts.config)
-        .map_err(|e| EncoderError::Unsupported(format!("{}: config.json: {e}", parts.id)))?;
+pub(super) fn embedded(parts: &Embedded, options: Options) -> Result<DualEncoder, EncoderError> {
+    let device = torch::resolve(options.device)?;
+    let place = (device, options.precision.kind(device));
+    let config: ClipConfig = parse(parts.config, Path::new(CONFIG))?;
     let mut digest = blake3::Hasher::new();
     for bytes in [
         parts.config,
@@ -102,77 +258,24 @@ pub(super) fn embedded(
     ] {
         digest.update(bytes);
     }
-    ClipEncoder::new(Parts {
+    let preprocessor = Path::new("preprocessor_config.json");
+    DualEncoder::new(Parts {
         id: parts.id.to_owned(),
         digest: format!("blake3:{}", digest.finalize().to_hex()),
         synthetic_only: true,
         device,
         tokenizer: Tokenizer::from_json(parts.tokenizer, config.context_length())?,
-        preprocess: Preprocess::from_json(
-            parts.preprocessor,
-            Path::new("preprocessor_config.json"),
-        )?
-        .with_fit(fit),
-        weights: Weights::read(Backing::Static(parts.weights), device)?,
-        config,
+        preprocess: Preprocess::from_json(parts.preprocessor, preprocessor)?.with_fit(options.fit),
+        towers: config.build(Weights::read(Backing::Static(parts.weights), place)?)?,
+        // Its texts take less time than a file.
+        texts: None,
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    fs::read(path).map_err(|e| EncoderError::File {
-        path: path.to_owned(),
-        reason: e.to_string(),
-    })
-}
-
-fn preprocessing(folder: &Path, digest: &mut blake3::Hasher) -> Result<Preprocess, EncoderError> {
-    for file in ["preprocessor_config.json", "processor_config.json"] {
-        let path = folder.join(file);
-        if path.is_file() {
-            let json = read(&path)?;
-            digest.update(&json);
-            return Preprocess::from_json(&json, &path);
-        }
-    }
-    let reason = "not found, nor processor_config.json; copy it from where the model was published"
-        .to_owned();
-    Err(EncoderError::File {
-        path: folder.join("preprocessor_config.json"),
-        reason,
-    })
-}
-
-fn weights(folder: &Path, device: tch::Device) -> Result<Weights, EncoderError> {
-    let index = folder.join("model.safetensors.index.json");
-    if !index.is_file() {
-        return Weights::open(&folder.join("model.safetensors"), device);
-    }
-    let fault = |reason: String| EncoderError::File {
-        path: index.clone(),
-        reason,
-    };
-    let map: Index = serde_json::from_slice(&read(&index)?).map_err(|e| fault(e.to_string()))?;
-    let files: std::collections::BTreeSet<_> = map.weight_map.into_values().collect();
-    let mut all: Option<Weights> = None;
-    for file in files {
-        if Path::new(&file).components().count() != 1 {
-            return Err(fault(format!(
-                "the shard `{file}` is not a plain file name"
-            )));
-        }
-        let shard = Weights::open(&folder.join(file), device)?;
-        match &mut all {
-            Some(weights) => weights.merge(shard),
-            None => all = Some(shard),
-        }
-    }
-    all.ok_or_else(|| fault("names no shards".into()))
-}
-
-/// The folder's own name; in the hub's cache (`models--org--name/snapshots/hash`) the model's.
-fn name(folder: &Path) -> String {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let parts: Vec<String> = folder
+/// The folder's or file's own name; in the hub's cache (`models--org--name/snapshots/hash`) the model's.
+pub(super) fn name(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let parts: Vec<String> = path
         .iter()
         .map(|part| part.to_string_lossy().into_owned())
         .collect();
@@ -185,43 +288,25 @@ fn name(folder: &Path) -> String {
     parts.last().cloned().unwrap_or_default()
 }
 
-/// Where a model comes from, as `--model` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The one that is built in.
-    Demo,
-    /// A checkpoint's folder.
-    Folder(PathBuf),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Source {
-    /// `demo`, else a folder.
-    pub fn parse(text: &str) -> Self {
-        if text == crate::config::DEMO {
-            Self::Demo
-        } else {
-            Self::Folder(PathBuf::from(text))
-        }
+    #[test]
+    fn a_folder_of_the_hubs_cache_has_the_models_name() {
+        let path = Path::new("/c/hub/models--microsoft--Biomed-CLIP/snapshots/0abc");
+        assert_eq!(name(path), "microsoft/Biomed-CLIP");
+        assert_eq!(name(Path::new("/models/mine")), "mine");
+        assert_eq!(name(Path::new("/models/ViT-B-32.pt")), "ViT-B-32.pt");
     }
 
-    /// Name while the model is not loaded yet.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Demo => crate::config::DEMO.to_owned(),
-            Self::Folder(folder) => name(folder),
+    #[test]
+    fn chexzero_is_told_by_the_file_or_its_folder() {
+        for path in ["/m/CheXzero/best_64.pt", "/m/chexzero.pt"] {
+            assert!(is_chexzero(Path::new(path)), "{path}");
         }
-    }
-
-    /// Reads the model.
-    pub fn open(&self, device: Device, fit: Option<Fit>) -> Result<Box<dyn Encoder>, EncoderError> {
-        match self {
-            Self::Demo => Ok(Box::new(super::demo::open(device, fit)?)),
-            Self::Folder(folder) if folder.is_dir() => open(folder, device, fit),
-            Self::Folder(folder) => Err(EncoderError::Unsupported(format!(
-                "--model {}: no such folder; give `demo`, or a folder that holds config.json, model.safetensors, \
-                 tokenizer.json and preprocessor_config.json",
-                folder.display()
-            ))),
+        for path in ["/chexzero/m/best.pt", "/m/ViT-B-32.pt"] {
+            assert!(!is_chexzero(Path::new(path)), "{path}");
         }
     }
 }

@@ -2,11 +2,10 @@
 //! download. It is not for patients. `demo/train` trains it anew.
 
 use super::checkpoint::{Embedded, embedded};
-use super::clip::ClipEncoder;
-use super::{Device, EncoderError, Fit};
+use super::{DualEncoder, EncoderError, Options};
 
 /// Reads the model out of the binary.
-pub fn open(device: Device, fit: Option<Fit>) -> Result<ClipEncoder, EncoderError> {
+pub fn open(options: Options) -> Result<DualEncoder, EncoderError> {
     let parts = Embedded {
         id: crate::config::DEMO,
         config: include_bytes!("demo/config.json"),
@@ -14,5 +13,5 @@ pub fn open(device: Device, fit: Option<Fit>) -> Result<ClipEncoder, EncoderErro
         preprocessor: include_bytes!("demo/preprocessor_config.json"),
         weights: include_bytes!("demo/model.safetensors"),
     };
-    embedded(&parts, device, fit)
+    embedded(&parts, options)
 }

@@ -32,7 +32,7 @@ pub enum Fit {
     Squash,
 }
 
-/// A model's preparation of pictures, read from `preprocessor_config.json`.
+/// A model's preparation of pictures, as its files say it.
 #[derive(Clone, Debug)]
 pub struct Preprocess {
     width: usize,
@@ -41,9 +41,28 @@ pub struct Preprocess {
     shortest: usize,
     filter: Filter,
     fit: Fit,
+    centre: Centre,
     rescale: f32,
     mean: [f32; 3],
     std: [f32; 3],
+}
+
+/// Where a crop begins when what is cut off cannot be halved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Centre {
+    /// transformers: the smaller half comes first.
+    Floor,
+    /// torchvision, and so open_clip and OpenAI: halves are rounded to the even number.
+    Even,
+}
+
+impl Centre {
+    fn first(self, over: usize) -> usize {
+        match self {
+            Self::Floor => over / 2,
+            Self::Even => over / 2 + usize::from(over % 4 == 3),
+        }
+    }
 }
 
 /// A number, or an object of sides: both generations of the file.
@@ -76,6 +95,7 @@ struct Config {
     resample: Option<u8>,
     image_mean: Option<[f32; 3]>,
     image_std: Option<[f32; 3]>,
+    image_processor_type: Option<String>,
     /// `processor_config.json` nests the same keys.
     image_processor: Option<Box<Config>>,
 }
@@ -110,11 +130,18 @@ impl Preprocess {
         if !(1..=4096).contains(&width) || !(1..=4096).contains(&height) {
             return Err(format!("a picture of {width}×{height} cannot be used"));
         }
+        let siglip = config.image_processor_type.as_ref();
+        let siglip = siglip.is_some_and(|name| name.starts_with("Siglip"));
+        let (usual_mean, usual_std) = if siglip {
+            ([0.5; 3], [0.5; 3])
+        } else {
+            (CLIP_MEAN, CLIP_STD)
+        };
         let normalise = config.do_normalize.unwrap_or(true);
         let (mean, std) = if normalise {
             (
-                config.image_mean.unwrap_or(CLIP_MEAN),
-                config.image_std.unwrap_or(CLIP_STD),
+                config.image_mean.unwrap_or(usual_mean),
+                config.image_std.unwrap_or(usual_std),
             )
         } else {
             ([0.0; 3], [1.0; 3])
@@ -129,6 +156,7 @@ impl Preprocess {
             shortest: size.sides().0.min(size.sides().1).max(1),
             filter: filter(config.resample.unwrap_or(3))?,
             fit: if crop { Fit::Crop } else { Fit::Squash },
+            centre: Centre::Floor,
             rescale: if config.do_rescale == Some(false) {
                 1.0
             } else {
@@ -136,6 +164,91 @@ impl Preprocess {
             },
             mean,
             std,
+        })
+    }
+
+    /// OpenAI's preparation for pictures of `side`: the shortest side by a bicubic filter, the centre, CLIP's
+    /// normalisation.
+    pub(super) fn open_ai(side: usize) -> Self {
+        Self {
+            width: side,
+            height: side,
+            shortest: side,
+            filter: Filter::Bicubic,
+            fit: Fit::Crop,
+            centre: Centre::Even,
+            rescale: 1.0 / 255.0,
+            mean: CLIP_MEAN,
+            std: CLIP_STD,
+        }
+    }
+
+    /// CheXzero's (Tiu et al. 2022): black borders make the picture square, and bytes are normalised as they are. Its
+    /// authors go by way of a file of 320×320 pictures; here the picture is resized once.
+    pub(super) fn chexzero(side: usize) -> Self {
+        Self {
+            fit: Fit::Pad,
+            rescale: 1.0,
+            mean: [101.487_61; 3],
+            std: [83.439_44; 3],
+            ..Self::open_ai(side)
+        }
+    }
+
+    /// Reads the `preprocess_cfg` of `open_clip_config.json`, for pictures of `side`.
+    pub(super) fn from_open_clip(config: &serde_json::Value, side: usize) -> Result<Self, String> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Keys {
+            size: Option<serde_json::Value>,
+            mean: Option<[f32; 3]>,
+            std: Option<[f32; 3]>,
+            interpolation: Option<String>,
+            resize_mode: Option<String>,
+        }
+        let keys: Option<Keys> =
+            serde_json::from_value(config.clone()).map_err(|e| e.to_string())?;
+        let keys = keys.unwrap_or_default();
+        let side = match &keys.size {
+            None | Some(serde_json::Value::Null) => side,
+            Some(size) => {
+                let number = |value: &serde_json::Value| value.as_u64().map(|n| n as usize);
+                let square = |sides: &Vec<serde_json::Value>| match &sides[..] {
+                    [a, b] if a == b => number(a),
+                    [_, one, other] if one == other => number(one),
+                    _ => None,
+                };
+                let found = number(size).or_else(|| size.as_array().and_then(square));
+                found.ok_or_else(|| format!("a size of {size} is not supported"))?
+            }
+        };
+        if !(1..=4096).contains(&side) {
+            return Err(format!("pictures of {side}×{side} cannot be used"));
+        }
+        let usual = Self::open_ai(side);
+        let filter = match keys.interpolation.as_deref() {
+            None | Some("bicubic" | "random") => Filter::Bicubic,
+            Some("bilinear") => Filter::Bilinear,
+            Some(other) => return Err(format!("interpolation = {other} is not supported")),
+        };
+        let fit = match keys.resize_mode.as_deref() {
+            None | Some("shortest") => Fit::Crop,
+            Some("squash") => Fit::Squash,
+            Some(other) => return Err(format!("resize_mode = {other} is not supported")),
+        };
+        let (mean, std) = (
+            keys.mean.unwrap_or(usual.mean),
+            keys.std.unwrap_or(usual.std),
+        );
+        if std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+            return Err("std must be positive".into());
+        }
+        Ok(Self {
+            filter,
+            fit,
+            mean,
+            std,
+            ..usual
         })
     }
 
@@ -159,6 +272,11 @@ impl Preprocess {
     /// Rows of an [`Input`].
     pub fn height(&self) -> usize {
         self.height
+    }
+
+    /// How a picture that is not square is made to fit.
+    pub fn fit(&self) -> Fit {
+        self.fit
     }
 
     /// Mean and standard deviation per channel, of values after [`Self::rescale`].
@@ -185,7 +303,8 @@ impl Preprocess {
             )));
         }
         let (w, h) = self.scaled(from_w, from_h);
-        let (x, y) = (Place::new(w, self.width), Place::new(h, self.height));
+        let place = |size, target| Place::new(size, target, self.centre);
+        let (x, y) = (place(w, self.width), place(h, self.height));
         let side = |from, to, place: &Place| Side {
             from,
             to,
@@ -233,11 +352,11 @@ struct Place {
 }
 
 impl Place {
-    /// transformers: the crop begins at `(size - target) // 2`; around a picture smaller than the target, the larger
-    /// half of the padding comes first.
-    fn new(size: usize, target: usize) -> Self {
+    /// Around a picture smaller than the target, transformers puts the larger half of the padding first, torchvision
+    /// the smaller.
+    fn new(size: usize, target: usize, centre: Centre) -> Self {
         if size >= target {
-            let first = (size - target) / 2;
+            let first = centre.first(size - target);
             Self {
                 kept: first..first + target,
                 at: 0,
@@ -245,7 +364,10 @@ impl Place {
         } else {
             Self {
                 kept: 0..size,
-                at: (target - size).div_ceil(2),
+                at: match centre {
+                    Centre::Floor => (target - size).div_ceil(2),
+                    Centre::Even => (target - size) / 2,
+                },
             }
         }
     }
@@ -253,4 +375,18 @@ impl Place {
 
 fn filter(number: u8) -> Result<Filter, String> {
     Filter::numbered(number).ok_or_else(|| format!("resample = {number} is not supported"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crops_begin_where_the_two_references_begin_them() {
+        // Python: `n // 2`, and `int(round(n / 2.0))`.
+        let even: Vec<usize> = (0..9).map(|n| Centre::Even.first(n)).collect();
+        assert_eq!(even, [0, 0, 1, 2, 2, 2, 3, 4, 4]);
+        let floor: Vec<usize> = (0..9).map(|n| Centre::Floor.first(n)).collect();
+        assert_eq!(floor, [0, 0, 1, 1, 2, 2, 3, 3, 4]);
+    }
 }

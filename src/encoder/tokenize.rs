@@ -1,8 +1,8 @@
-//! Texts to token ids, through `tokenizer.json`.
+//! Texts to token ids, through `tokenizer.json` or the vocabulary that is built in.
 
 use std::collections::HashSet;
 
-use super::EncoderError;
+use super::{EncoderError, clean, vocabulary};
 
 /// Token ids of one text, with begin and end marks, cut to the model's context length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,17 +11,40 @@ pub struct Tokenized {
     pub ids: Vec<u32>,
 }
 
+/// What is done to a text before the vocabulary's own normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clean {
+    /// Nothing: transformers.
+    No,
+    /// open_clip, for tokenizers of Hugging Face.
+    Whitespace,
+    /// open_clip, for CLIP's own vocabulary.
+    Lower,
+    /// SigLIP.
+    Canonical,
+}
+
 /// A text model's vocabulary.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     unknown: Option<u32>,
+    context: usize,
+    clean: Clean,
 }
 
 impl Tokenizer {
     /// Reads `tokenizer.json`. A text longer than `context` tokens is cut; its end mark stays.
     pub fn from_json(json: &[u8], context: usize) -> Result<Self, EncoderError> {
-        let fault = |error: tokenizers::Error| EncoderError::Tokenizer(error.to_string());
-        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(fault)?;
+        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(fault)?;
+        Self::new(inner, context)
+    }
+
+    /// CLIP's own vocabulary, as open_clip uses it.
+    pub fn clip(context: usize) -> Result<Self, EncoderError> {
+        Ok(Self::new(vocabulary::clip()?, context)?.cleaning(Clean::Lower))
+    }
+
+    fn new(mut inner: tokenizers::Tokenizer, context: usize) -> Result<Self, EncoderError> {
         let cut = tokenizers::TruncationParams {
             max_length: context,
             ..Default::default()
@@ -29,15 +52,38 @@ impl Tokenizer {
         inner.with_truncation(Some(cut)).map_err(fault)?;
         inner.with_padding(None);
         let unknown = inner.token_to_id("[UNK]");
-        Ok(Self { inner, unknown })
+        Ok(Self {
+            inner,
+            unknown,
+            context,
+            clean: Clean::No,
+        })
+    }
+
+    /// The same with texts cleaned before.
+    pub(super) fn cleaning(self, clean: Clean) -> Self {
+        Self { clean, ..self }
+    }
+
+    /// Id of a token.
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The most tokens of a text.
+    pub(super) fn context(&self) -> usize {
+        self.context
     }
 
     /// Ids of `text`.
     pub fn encode(&self, text: &str) -> Result<Tokenized, EncoderError> {
-        let encoding = self
-            .inner
-            .encode(text, true)
-            .map_err(|e| EncoderError::Tokenizer(e.to_string()))?;
+        let encoding = match self.clean {
+            Clean::No => self.inner.encode(text, true),
+            Clean::Whitespace => self.inner.encode(clean::whitespace(text), true),
+            Clean::Lower => self.inner.encode(clean::lower(text), true),
+            Clean::Canonical => self.inner.encode(clean::canonical(text), true),
+        };
+        let encoding = encoding.map_err(fault)?;
         Ok(Tokenized {
             ids: encoding.get_ids().to_vec(),
         })
@@ -72,4 +118,8 @@ impl Tokenizer {
         }
         words
     }
+}
+
+fn fault(error: tokenizers::Error) -> EncoderError {
+    EncoderError::Tokenizer(error.to_string())
 }

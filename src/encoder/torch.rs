@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 use super::EncoderError;
+use super::cuda::{self, Cuda};
 
 /// Where the model runs, as asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,16 +23,71 @@ pub enum Device {
     Cuda(usize),
 }
 
-impl Device {
-    /// The device to use on this machine. CUDA is not offered by this build, so `auto` is the CPU and a GPU
-    /// asked for by name is an error that says so.
-    pub(super) fn resolve(self) -> Result<tch::Device, EncoderError> {
-        match self {
-            Self::Auto | Self::Cpu => Ok(tch::Device::Cpu),
-            Self::Cuda(index) => Err(EncoderError::Device(format!(
-                "cuda:{index} cannot be used: this version runs on the CPU only; leave out --device or use --device cpu"
-            ))),
+/// Threads of one operation, once libtorch may be called.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// The device to use on this machine: a GPU asked for by name is never silently the CPU. Whoever uses libtorch comes by
+/// here first.
+pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
+    let found = cuda::decide(device).device(device)?;
+    let threads = THREADS.load(Ordering::Relaxed);
+    if threads > 0 {
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(1).max(1));
+    }
+    Ok(found)
+}
+
+/// What is to be said of the GPU once a model was opened: a sentence, and whether there is one that should be usable.
+pub fn gpu_note() -> Option<(String, bool)> {
+    match cuda::decision()? {
+        Cuda::Ready(_) | Cuda::NotWanted => None,
+        Cuda::Absent(reason) => Some((reason.clone(), false)),
+        Cuda::Unusable(reason) => Some((reason.clone(), true)),
+    }
+}
+
+/// As results name it: `cpu`, `cuda:0`.
+pub(super) fn name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+/// In how many bits a model computes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 on the CPU; on a GPU bf16, or f16 where bf16 is slow.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of 32.
+    Bf16,
+    /// 16 bits.
+    F16,
+}
+
+impl Precision {
+    pub(super) fn kind(self, device: tch::Device) -> Kind {
+        match (self, device) {
+            (Self::Auto, tch::Device::Cuda(index)) => half(index),
+            (Self::Auto | Self::F32, _) => Kind::Float,
+            (Self::Bf16, _) => Kind::BFloat16,
+            (Self::F16, _) => Kind::Half,
         }
+    }
+}
+
+/// The half that a GPU is fast with.
+fn half(index: usize) -> Kind {
+    if cuda::decision().is_some_and(|cuda| cuda.likes_bf16(index)) {
+        Kind::BFloat16
+    } else {
+        Kind::Half
     }
 }
 
@@ -74,9 +132,10 @@ impl fmt::Display for Device {
     }
 }
 
-/// Sets how many threads one operation may use; to be called on the engine thread before the first model.
+/// Says how many threads one operation may use; to be called on the engine thread before the first model. It takes effect
+/// with that model, as libtorch must not be called before the device is decided.
 pub fn limit_threads(threads: usize) {
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(1).max(1));
+    THREADS.store(threads, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -95,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_asked_for_is_never_silently_the_cpu() {
-        let error = Device::Cuda(1).resolve().unwrap_err().to_string();
-        assert!(error.contains("cuda:1"), "{error}");
+    fn what_is_left_to_the_program_is_exact_on_the_cpu() {
+        assert_eq!(Precision::Auto.kind(tch::Device::Cpu), Kind::Float);
+        assert_eq!(Precision::Bf16.kind(tch::Device::Cpu), Kind::BFloat16);
     }
 }

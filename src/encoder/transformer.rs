@@ -1,24 +1,67 @@
-//! The pre-norm transformer that CLIP's two towers share.
+//! The transformer that all towers share, with the names that each layout gives to its parts.
 
 use tch::Tensor;
 
+use super::names::{Names, Order, Projections};
 use super::{EncoderError, Weights};
 
 /// A linear layer, `[out, in]` and `[out]`.
-struct Linear {
+pub(super) struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
-    fn new(w: &mut Weights, name: &str, output: i64, input: i64) -> Result<Self, EncoderError> {
-        let weight = w.take(&format!("{name}.weight"), &[output, input])?;
-        let bias = w.take(&format!("{name}.bias"), &[output])?;
+    pub(super) fn new(
+        w: &mut Weights,
+        name: &str,
+        output: i64,
+        input: i64,
+    ) -> Result<Self, EncoderError> {
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        Self::named(w, &weight, Some(&bias), output, input)
+    }
+
+    /// Where the layer has no bias, or its parts have names of their own.
+    pub(super) fn named(
+        w: &mut Weights,
+        weight: &str,
+        bias: Option<&str>,
+        output: i64,
+        input: i64,
+    ) -> Result<Self, EncoderError> {
+        let weight = w.take(weight, &[output, input])?;
+        let bias = bias.map(|bias| w.take(bias, &[output])).transpose()?;
         Ok(Self { weight, bias })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
-        Ok(x.f_linear(&self.weight, Some(&self.bias))?)
+    /// A parameter that rows are multiplied with from the right, `[in, out]`; not copied.
+    pub(super) fn turned(
+        w: &mut Weights,
+        name: &str,
+        input: i64,
+        output: i64,
+    ) -> Result<Self, EncoderError> {
+        let weight = w.take(name, &[input, output])?.f_transpose(0, 1)?;
+        Ok(Self { weight, bias: None })
+    }
+
+    /// Rows `from..from + count` of the outputs, as a view.
+    fn part(&self, from: i64, count: i64) -> Result<Self, EncoderError> {
+        let bias = self.bias.as_ref();
+        Ok(Self {
+            weight: self.weight.f_narrow(0, from, count)?,
+            bias: bias.map(|b| b.f_narrow(0, from, count)).transpose()?,
+        })
+    }
+
+    /// Length of a result.
+    pub(super) fn outputs(&self) -> i64 {
+        self.weight.size().first().copied().unwrap_or(0)
+    }
+
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
+        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
     }
 }
 
@@ -54,6 +97,8 @@ pub(super) enum Activation {
     QuickGelu,
     /// The exact Gaussian error linear unit.
     Gelu,
+    /// Its approximation by a hyperbolic tangent.
+    GeluTanh,
 }
 
 impl Activation {
@@ -62,19 +107,24 @@ impl Activation {
         match name {
             "quick_gelu" => Ok(Self::QuickGelu),
             "gelu" => Ok(Self::Gelu),
+            "gelu_pytorch_tanh" => Ok(Self::GeluTanh),
             other => Err(EncoderError::Unsupported(format!(
                 "hidden_act `{other}` is not supported"
             ))),
         }
     }
 
-    fn apply(self, x: &Tensor) -> Result<Tensor, EncoderError> {
+    pub(super) fn apply(self, x: &Tensor) -> Result<Tensor, EncoderError> {
         Ok(match self {
             Self::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
             Self::Gelu => x.f_gelu("none")?,
+            Self::GeluTanh => x.f_gelu("tanh")?,
         })
     }
 }
+
+/// More blocks than any tower has.
+const MOST_LAYERS: usize = 1000;
 
 /// Dimensions of one tower.
 #[derive(Clone, Debug)]
@@ -87,85 +137,261 @@ pub(super) struct Shape {
     pub(super) eps: f64,
 }
 
-struct Block {
-    norm1: LayerNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
-    norm2: LayerNorm,
+impl Shape {
+    /// Width, hidden width and depth out of the weights; the rest cannot be seen in them.
+    pub(super) fn inferred(
+        w: &Weights,
+        name: &str,
+        names: &Names,
+        heads: i64,
+        activation: Activation,
+        eps: f64,
+    ) -> Result<Self, EncoderError> {
+        let first = format!("{name}.{}.0.{}.weight", names.blocks, names.up);
+        let [hidden, width] = w.shape(&first)?[..] else {
+            return Err(EncoderError::Unsupported(format!("`{first}` is no matrix")));
+        };
+        let layers = (0..MOST_LAYERS)
+            .take_while(|layer| {
+                let norm = format!("{name}.{}.{layer}.{}.weight", names.blocks, names.norm1);
+                w.shape(&norm).is_ok()
+            })
+            .count();
+        Ok(Self {
+            width,
+            hidden,
+            heads,
+            layers,
+            activation,
+            eps,
+        })
+    }
+}
+
+/// What a token may look at.
+#[derive(Clone, Copy)]
+pub(super) enum Sight<'a> {
+    /// Every token.
+    All,
+    /// Itself and those before it.
+    Causal,
+    /// Those where the mask, `[batch, 1, 1, tokens]` of truth values, says so.
+    Masked(&'a Tensor),
+}
+
+/// Multi-head attention over `[batch, heads, tokens, width / heads]`, heads side by side again in the result.
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, sight: Sight) -> Result<Tensor, EncoderError> {
+    let (mask, causal) = match sight {
+        Sight::All => (None, false),
+        Sight::Causal => (None, true),
+        Sight::Masked(mask) => (Some(mask), false),
+    };
+    let y = Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None, false)?;
+    Ok(y.f_transpose(1, 2)?.f_flatten(2, 3)?) // [batch, tokens, width]
+}
+
+/// `[batch, tokens, width]` → `[batch, heads, tokens, width / heads]`
+fn split(x: &Tensor, heads: i64) -> Result<Tensor, EncoderError> {
+    let (batch, tokens, width) = x.size3()?;
+    let x = x.f_view([batch, tokens, heads, width / heads])?;
+    Ok(x.f_transpose(1, 2)?)
+}
+
+enum Attention {
+    Apart([Linear; 3]),
+    Joined(Linear),
+}
+
+impl Attention {
+    fn new(w: &mut Weights, name: &str, names: &Names, d: i64) -> Result<Self, EncoderError> {
+        Ok(match names.projections {
+            Projections::Apart([q, k, v]) => {
+                let mut layer = |part: &str| Linear::new(w, &format!("{name}.{part}"), d, d);
+                Self::Apart([layer(q)?, layer(k)?, layer(v)?])
+            }
+            Projections::Joined(weight, bias) => {
+                let (weight, bias) = (format!("{name}.{weight}"), format!("{name}.{bias}"));
+                Self::Joined(Linear::named(w, &weight, Some(&bias), 3 * d, d)?)
+            }
+        })
+    }
+
+    fn forward(&self, x: &Tensor, heads: i64, sight: Sight) -> Result<Tensor, EncoderError> {
+        match self {
+            Self::Apart([q, k, v]) => {
+                let part = |layer: &Linear| split(&layer.forward(x)?, heads);
+                attend(&part(q)?, &part(k)?, &part(v)?, sight)
+            }
+            Self::Joined(layer) => {
+                let (batch, tokens, width) = x.size3()?;
+                let y = layer.forward(x)?; // [batch, tokens, 3 * width]
+                let y = y.f_view([batch, tokens, 3, heads, width / heads])?;
+                let y = y.f_permute([2, 0, 3, 1, 4])?; // [3, batch, heads, tokens, width / heads]
+                attend(
+                    &y.f_select(0, 0)?,
+                    &y.f_select(0, 1)?,
+                    &y.f_select(0, 2)?,
+                    sight,
+                )
+            }
+        }
+    }
+}
+
+/// Refuses a width that the heads cannot share.
+fn shared(name: &str, width: i64, heads: i64) -> Result<(), EncoderError> {
+    if heads >= 1 && width % heads == 0 {
+        return Ok(());
+    }
+    Err(EncoderError::Unsupported(format!(
+        "{name}: a width of {width} cannot be split over {heads} heads"
+    )))
+}
+
+/// Two layers with the nonlinearity between them.
+struct Mlp {
     up: Linear,
     down: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
+        let y = self.activation.apply(&self.up.forward(x)?)?; // [batch, tokens, hidden]
+        self.down.forward(&y)
+    }
+}
+
+struct Block {
+    norm1: LayerNorm,
+    attention: Attention,
+    out: Linear,
+    norm2: LayerNorm,
+    mlp: Mlp,
 }
 
 impl Block {
-    fn new(w: &mut Weights, name: &str, shape: &Shape) -> Result<Self, EncoderError> {
-        let (d, h) = (shape.width, shape.hidden);
-        let mut project =
-            |part: &str| Linear::new(w, &format!("{name}.self_attn.{part}_proj"), d, d);
-        let (query, key, value, out) =
-            (project("q")?, project("k")?, project("v")?, project("out")?);
+    fn new(w: &mut Weights, name: &str, names: &Names, s: &Shape) -> Result<Self, EncoderError> {
+        let (d, h) = (s.width, s.hidden);
+        let at = |part: &str| format!("{name}.{part}");
         Ok(Self {
-            norm1: LayerNorm::new(w, &format!("{name}.layer_norm1"), d, shape.eps)?,
-            query,
-            key,
-            value,
-            out,
-            norm2: LayerNorm::new(w, &format!("{name}.layer_norm2"), d, shape.eps)?,
-            up: Linear::new(w, &format!("{name}.mlp.fc1"), h, d)?,
-            down: Linear::new(w, &format!("{name}.mlp.fc2"), d, h)?,
+            norm1: LayerNorm::new(w, &at(names.norm1), d, s.eps)?,
+            attention: Attention::new(w, name, names, d)?,
+            out: Linear::new(w, &at(names.out), d, d)?,
+            norm2: LayerNorm::new(w, &at(names.norm2), d, s.eps)?,
+            mlp: Mlp {
+                up: Linear::new(w, &at(names.up), h, d)?,
+                down: Linear::new(w, &at(names.down), d, h)?,
+                activation: s.activation,
+            },
         })
     }
 
     /// `x`: `[batch, tokens, width]`; the result has the same shape.
-    fn forward(&self, x: &Tensor, shape: &Shape, causal: bool) -> Result<Tensor, EncoderError> {
-        let (batch, tokens, width) = x.size3()?;
-        let split = |t: &Tensor| {
-            // [batch, tokens, width] -> [batch, heads, tokens, width / heads]
-            t.f_view([batch, tokens, shape.heads, width / shape.heads])?
-                .f_transpose(1, 2)
-        };
-        let y = self.norm1.forward(x)?;
-        let q = split(&self.query.forward(&y)?)?;
-        let k = split(&self.key.forward(&y)?)?;
-        let v = split(&self.value.forward(&y)?)?;
-        let none: Option<&Tensor> = None;
-        let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, causal, None, false)?;
-        let y = y.f_transpose(1, 2)?.f_reshape([batch, tokens, width])?; // heads side by side again
-        let x = x.f_add(&self.out.forward(&y)?)?;
-        let y = shape
-            .activation
-            .apply(&self.up.forward(&self.norm2.forward(&x)?)?)?; // [batch, tokens, hidden]
-        Ok(x.f_add(&self.down.forward(&y)?)?)
+    fn forward(
+        &self,
+        x: &Tensor,
+        heads: i64,
+        order: Order,
+        sight: Sight,
+    ) -> Result<Tensor, EncoderError> {
+        let attended = |x: &Tensor| self.out.forward(&self.attention.forward(x, heads, sight)?);
+        match order {
+            Order::Before => {
+                let x = x.f_add(&attended(&self.norm1.forward(x)?)?)?;
+                Ok(x.f_add(&self.mlp.forward(&self.norm2.forward(&x)?)?)?)
+            }
+            Order::After => {
+                let x = self.norm1.forward(&x.f_add(&attended(x)?)?)?;
+                self.norm2.forward(&x.f_add(&self.mlp.forward(&x)?)?)
+            }
+        }
     }
 }
 
 /// A stack of blocks.
 pub(super) struct Transformer {
-    shape: Shape,
+    heads: i64,
+    order: Order,
     blocks: Vec<Block>,
 }
 
 impl Transformer {
-    /// Takes `{name}.layers.{0..}` out of the weights.
-    pub(super) fn new(w: &mut Weights, name: &str, shape: Shape) -> Result<Self, EncoderError> {
-        if shape.heads < 1 || shape.width % shape.heads != 0 {
-            let text = format!(
-                "{name}: a width of {} cannot be split over {} heads",
-                shape.width, shape.heads
-            );
-            return Err(EncoderError::Unsupported(text));
-        }
+    /// Takes `{name}.{blocks}.{0..}` out of the weights.
+    pub(super) fn new(
+        w: &mut Weights,
+        name: &str,
+        names: &Names,
+        shape: &Shape,
+    ) -> Result<Self, EncoderError> {
+        shared(name, shape.width, shape.heads)?;
         let blocks = (0..shape.layers)
-            .map(|layer| Block::new(w, &format!("{name}.layers.{layer}"), &shape))
+            .map(|layer| Block::new(w, &format!("{name}.{}.{layer}", names.blocks), names, shape))
             .collect::<Result<_, _>>()?;
-        Ok(Self { shape, blocks })
+        let (heads, order) = (shape.heads, names.order);
+        Ok(Self {
+            heads,
+            order,
+            blocks,
+        })
     }
 
-    /// `x`: `[batch, tokens, width]`; with `causal`, a token sees itself and those before it.
-    pub(super) fn forward(&self, x: Tensor, causal: bool) -> Result<Tensor, EncoderError> {
-        self.blocks
-            .iter()
-            .try_fold(x, |x, block| block.forward(&x, &self.shape, causal))
+    /// `x`: `[batch, tokens, width]`
+    pub(super) fn forward(&self, x: Tensor, sight: Sight) -> Result<Tensor, EncoderError> {
+        self.blocks.iter().try_fold(x, |x, block| {
+            block.forward(&x, self.heads, self.order, sight)
+        })
+    }
+}
+
+/// SigLIP's pooling (Zhai et al. 2023, after Lee et al. 2019): a learnt probe attends to all patches.
+pub(super) struct MapHead {
+    probe: Tensor,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    norm: LayerNorm,
+    mlp: Mlp,
+    heads: i64,
+}
+
+impl MapHead {
+    /// Takes `{name}.probe`, `.attention`, `.layernorm` and `.mlp`.
+    pub(super) fn new(w: &mut Weights, name: &str, s: &Shape) -> Result<Self, EncoderError> {
+        let d = s.width;
+        shared(name, d, s.heads)?;
+        let at = |part: &str| format!("{name}.{part}");
+        let (weight, bias) = (at("attention.in_proj_weight"), at("attention.in_proj_bias"));
+        let joined = Linear::named(w, &weight, Some(&bias), 3 * d, d)?;
+        Ok(Self {
+            probe: w.take(&at("probe"), &[1, 1, d])?,
+            query: joined.part(0, d)?,
+            key: joined.part(d, d)?,
+            value: joined.part(2 * d, d)?,
+            out: Linear::new(w, &at("attention.out_proj"), d, d)?,
+            norm: LayerNorm::new(w, &at("layernorm"), d, s.eps)?,
+            mlp: Mlp {
+                up: Linear::new(w, &at("mlp.fc1"), s.hidden, d)?,
+                down: Linear::new(w, &at("mlp.fc2"), d, s.hidden)?,
+                activation: s.activation,
+            },
+            heads: s.heads,
+        })
+    }
+
+    /// `[batch, tokens, width]` → `[batch, width]`
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
+        let (batch, _, width) = x.size3()?;
+        let probe = self.probe.f_expand([batch, 1, width], false)?;
+        let part = |layer: &Linear, x: &Tensor| split(&layer.forward(x)?, self.heads);
+        let (q, k, v) = (
+            part(&self.query, &probe)?,
+            part(&self.key, x)?,
+            part(&self.value, x)?,
+        );
+        let x = self.out.forward(&attend(&q, &k, &v, Sight::All)?)?; // [batch, 1, width]
+        let x = x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?;
+        Ok(x.f_select(1, 0)?)
     }
 }

@@ -9,7 +9,10 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use super::EncoderError;
+use super::{EncoderError, archive};
+
+/// Device and precision of a model.
+pub(super) type Place = (Device, Kind);
 
 /// The bytes that zero-copy tensors point into; lives as long as the model.
 #[derive(Clone)]
@@ -29,10 +32,20 @@ impl Backing {
     }
 }
 
-/// A checkpoint's tensors by name, in f32 on the device.
+/// A checkpoint's tensors by name, on the device and in the precision that the model computes in.
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
     backing: Vec<Backing>,
+    kind: Kind,
+    script: bool,
+}
+
+/// Where a tensor's bytes lie, and what they mean.
+struct Raw<'a> {
+    kind: Kind,
+    shape: &'a [i64],
+    strides: &'a [i64],
+    bytes: &'a [u8],
 }
 
 impl Weights {
@@ -41,12 +54,14 @@ impl Weights {
         Self {
             tensors: tensors.into_iter().collect(),
             backing: Vec::new(),
+            kind: Kind::Float,
+            script: false,
         }
     }
 
-    /// Maps a safetensors file. f32 tensors stay in the mapping when the device is the CPU: loading costs no copy,
-    /// and two processes share the pages.
-    pub(super) fn open(path: &Path, device: Device) -> Result<Self, EncoderError> {
+    /// Maps a file of safetensors, or one that `torch.save` wrote. Tensors that have the precision wanted already stay
+    /// in the mapping when the device is the CPU: loading costs no copy, and two processes share the pages.
+    pub(super) fn open(path: &Path, (device, kind): Place) -> Result<Self, EncoderError> {
         let fault = |error: std::io::Error| EncoderError::File {
             path: path.to_owned(),
             reason: error.to_string(),
@@ -55,7 +70,7 @@ impl Weights {
         // SAFETY: the mapping is read-only and private. A checkpoint that another program truncates while it is in
         // use would fault; hub clients replace files by rename, which leaves the mapped one intact.
         let map = unsafe { Mmap::map(&file) }.map_err(fault)?;
-        Self::read(Backing::Mapped(Arc::new(map)), device).map_err(|error| match error {
+        Self::read(Backing::Mapped(Arc::new(map)), (device, kind)).map_err(|error| match error {
             EncoderError::Unsupported(reason) => EncoderError::File {
                 path: path.to_owned(),
                 reason,
@@ -64,44 +79,78 @@ impl Weights {
         })
     }
 
-    /// Reads safetensors out of `backing`.
-    pub(super) fn read(backing: Backing, device: Device) -> Result<Self, EncoderError> {
-        let mut tensors = BTreeMap::new();
+    /// Reads the tensors out of `backing`, whichever of the two formats it has.
+    pub(super) fn read(backing: Backing, place: Place) -> Result<Self, EncoderError> {
+        let mut weights = Self {
+            tensors: BTreeMap::new(),
+            backing: vec![backing.clone()],
+            kind: place.1,
+            script: false,
+        };
         let bytes = backing.bytes();
+        if archive::is_archive(bytes) {
+            weights.read_archive(bytes, place)?;
+        } else {
+            weights.read_safetensors(bytes, place)?;
+        }
+        Ok(weights)
+    }
+
+    fn read_safetensors(&mut self, bytes: &[u8], place: Place) -> Result<(), EncoderError> {
+        // A pickle of the second protocol or later, or the tar file before that.
+        let old = bytes.starts_with(b"\x80\x02") || bytes.get(257..262) == Some(b"ustar");
         let file = SafeTensors::deserialize(bytes).map_err(|error| {
-            EncoderError::Unsupported(format!("no valid safetensors file: {error}"))
+            EncoderError::Unsupported(if old {
+                archive::OLD.to_owned()
+            } else {
+                format!("no valid safetensors file: {error}")
+            })
         })?;
         for (name, view) in file.tensors() {
             let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
             let kind = kind_of(view.dtype()).ok_or_else(|| {
                 EncoderError::Unsupported(format!("`{name}` has the type {:?}", view.dtype()))
             })?;
-            let data = view.data();
-            let aligned = data.as_ptr().align_offset(align_of::<f32>()) == 0;
-            let tensor = if kind == Kind::Float && aligned && device == Device::Cpu {
-                // SAFETY: `data` lies in `backing`, which `Weights` hands to the model and the model keeps; it is
-                // aligned, exactly `shape` f32 long (checked by safetensors), and never written.
-                unsafe {
-                    Tensor::f_from_blob(
-                        data.as_ptr(),
-                        &shape,
-                        &contiguous(&shape),
-                        kind,
-                        Device::Cpu,
-                    )
-                }?
-            } else {
-                let copy = Tensor::f_from_data_size(data, &shape, kind)?;
-                let whole = matches!(kind, Kind::Int64 | Kind::Int);
-                let wanted = if whole { kind } else { Kind::Float };
-                copy.f_to_device(device)?.f_to_kind(wanted)?
+            let raw = Raw {
+                kind,
+                shape: &shape,
+                strides: &contiguous(&shape),
+                bytes: view.data(),
             };
-            tensors.insert(name, tensor);
+            self.tensors.insert(name, raw.tensor(place)?);
         }
-        Ok(Self {
-            tensors,
-            backing: vec![backing],
-        })
+        Ok(())
+    }
+
+    fn read_archive(&mut self, bytes: &[u8], place: Place) -> Result<(), EncoderError> {
+        let archive = archive::read(bytes).map_err(EncoderError::Unsupported)?;
+        self.script = archive.script;
+        for entry in archive.entries {
+            let raw = Raw {
+                kind: entry.kind,
+                shape: &entry.shape,
+                strides: &entry.strides,
+                bytes: &bytes[entry.bytes],
+            };
+            let tensor = raw.tensor(place)?;
+            self.tensors.insert(entry.name, tensor);
+        }
+        Ok(())
+    }
+
+    /// The precision of the model.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Read from a TorchScript archive, as OpenAI publishes its own models.
+    pub(super) fn is_script(&self) -> bool {
+        self.script
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     /// Adds another shard's tensors.
@@ -154,6 +203,58 @@ impl Weights {
     pub(super) fn backing(&self) -> &[Backing] {
         &self.backing
     }
+}
+
+impl Raw<'_> {
+    /// A view of the bytes where they can be used as they are, else a converted copy.
+    fn tensor(&self, (device, wanted): Place) -> Result<Tensor, EncoderError> {
+        let size = self.kind.elt_size_in_bytes();
+        let aligned = self.bytes.as_ptr().align_offset(size) == 0;
+        let moved;
+        let bytes = if aligned {
+            self.bytes
+        } else {
+            // Room for one element more than the bytes need, to begin at a multiple of the size.
+            moved = shifted(self.bytes, size);
+            &moved.0[moved.1..moved.1 + self.bytes.len()]
+        };
+        // SAFETY: every element lies in `bytes` (checked by safetensors, and by `archive` for strided views), which is
+        // aligned and never written. The view outlives this function only when it is of the backing itself, which
+        // `Weights` hands to the model and the model keeps.
+        let view = unsafe {
+            Tensor::f_from_blob(
+                bytes.as_ptr(),
+                self.shape,
+                self.strides,
+                self.kind,
+                Device::Cpu,
+            )
+        }?;
+        let whole = matches!(self.kind, Kind::Int64 | Kind::Int);
+        // The scale is needed to more digits than a half has.
+        let scalar = self.shape.iter().product::<i64>() == 1;
+        let wanted = match (whole, scalar) {
+            (true, _) => self.kind,
+            (false, true) => Kind::Float,
+            (false, false) => wanted,
+        };
+        let same = wanted == self.kind && device == Device::Cpu;
+        if same && aligned {
+            return Ok(view);
+        }
+        if same {
+            return Ok(view.f_detach_copy()?);
+        }
+        Ok(view.f_to_device(device)?.f_to_kind(wanted)?)
+    }
+}
+
+/// A copy that begins at a multiple of `size`, and where in it that is.
+fn shifted(bytes: &[u8], size: usize) -> (Vec<u8>, usize) {
+    let mut room = vec![0; bytes.len() + size];
+    let at = room.as_ptr().align_offset(size).min(size);
+    room[at..at + bytes.len()].copy_from_slice(bytes);
+    (room, at)
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

@@ -93,6 +93,7 @@ fn bench(behaviour: Behaviour, synthetic_only: bool, settings: Settings) -> Benc
             device: "cpu".into(),
             dimension: 2,
             logit_scale: 10.0,
+            logit_bias: None,
             synthetic_only,
         };
         Ok(Box::new(Fake {
@@ -351,7 +352,7 @@ fn a_model_for_phantoms_rejects_a_patients_picture() {
     let done = bench.finish();
     let verdict = &done[&0][0].as_ref().unwrap().verdict;
     assert_eq!(verdict.decision, Decision::Rejected);
-    assert!(verdict.reason.as_ref().unwrap().contains("--model"));
+    assert!(verdict.reason.as_ref().unwrap().contains("models pull"));
 }
 
 #[test]

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::pool::{Opened, Prepared};
 use super::{Event, Factory, Mode, Shared};
-use crate::encoder::{Encoder, EncoderError, Input, limit_threads};
+use crate::encoder::{Encoder, EncoderError, Input, gpu_note, limit_threads};
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::ErrorKind;
-use crate::scoring::{Scorer, Verdict};
+use crate::scoring::{Logits, Scorer, Verdict};
 
 /// A bulk batch should take about this long: an interactive file never waits longer.
 const BATCH_TIME: Duration = Duration::from_millis(300);
@@ -22,7 +22,7 @@ const FIRST_BATCH: usize = 4;
 const NEWEST: f64 = 0.3;
 
 /// What the rejection of a real picture by a model for phantoms says.
-const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; give a real model with --model DIR to classify this picture";
+const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real pictures";
 
 /// Reads the model, answers until the queue is closed and empty.
 pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
@@ -55,7 +55,12 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, factory: Factory) -> Result<Self, String> {
         let settings = &shared.settings;
-        if settings.mode == Mode::Multi {
+        let mut encoder = factory().map_err(|error| error.to_string())?;
+        let logits = Logits {
+            scale: encoder.card().logit_scale,
+            bias: encoder.card().logit_bias,
+        };
+        if settings.mode == Mode::Multi && !logits.knows_absence() {
             for set in settings.prompts.sets() {
                 if let Some(condition) = set.without_absent().first() {
                     return Err(format!(
@@ -65,10 +70,11 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        let mut encoder = factory().map_err(|error| error.to_string())?;
-        let scale = encoder.card().logit_scale;
         let mut scorers = Vec::new();
         let mut warnings = Vec::new();
+        if let Some((reason, true)) = gpu_note() {
+            warnings.push(format!("a GPU is not used: {reason}"));
+        }
         for set in settings.prompts.sets() {
             let phrases = set
                 .conditions
@@ -82,7 +88,7 @@ impl<'a> Worker<'a> {
                     encoder.card().id
                 ));
             }
-            let scorer = Scorer::new(set, settings.mode, scale, |texts| {
+            let scorer = Scorer::new(set, settings.mode, logits, |texts| {
                 encoder.encode_texts(texts)
             });
             scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);

@@ -5,28 +5,37 @@
 //! frame's modality values, padding excluded.
 
 mod body;
+mod charset;
 mod codec;
 mod color;
 mod dataset;
+mod directory;
 mod file;
 mod frames;
 mod geometry;
 mod groups;
+mod header;
 mod layout;
 mod native;
 mod object;
 mod overlays;
 mod palette;
+mod phi;
 mod rle;
 mod samples;
 mod syntax;
 mod tags;
+mod tree;
+mod values;
 mod voi;
 mod what;
 
 use super::{WindowSource, clean};
 pub(super) use body::Body;
+pub(super) use directory::members;
+pub(super) use header::header;
 pub(super) use object::Object;
+pub(super) use tree::tree;
 
 #[cfg(test)]
 mod tests;

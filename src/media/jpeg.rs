@@ -71,6 +71,19 @@ pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, 
     }
 }
 
+/// The comments of a file, with a name for each; none of a file that cannot be read.
+pub(super) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
+    let Ok(headers) = Headers::read(bytes) else {
+        return Vec::new();
+    };
+    let text = |comment: &&[u8]| String::from_utf8_lossy(comment).into_owned();
+    headers
+        .comments
+        .iter()
+        .map(|comment| ("Comment".to_owned(), text(comment)))
+        .collect()
+}
+
 fn info(headers: &Headers) -> Info {
     let synthetic = headers
         .comments

@@ -86,6 +86,23 @@ fn is_marked(kind: [u8; 4], body: &[u8]) -> bool {
     keyword.is_some_and(|k| k.starts_with(MARK)) || text.is_some_and(|t| t.starts_with(MARK))
 }
 
+/// The texts of a file by their keywords; none of a file that cannot be read.
+pub(super) fn texts(bytes: &[u8]) -> Vec<(String, String)> {
+    let Ok(mut reader) = open(bytes) else {
+        return Vec::new();
+    };
+    // Text may follow the pixels.
+    let _ = reader.finish();
+    let info = reader.info();
+    let plain = info.uncompressed_latin1_text.iter();
+    let plain = plain.map(|t| (t.keyword.clone(), t.text.clone()));
+    let packed = info.compressed_latin1_text.iter();
+    let packed = packed.map(|t| (t.keyword.clone(), t.get_text().unwrap_or_default()));
+    let unicode = info.utf8_text.iter();
+    let unicode = unicode.map(|t| (t.keyword.clone(), t.get_text().unwrap_or_default()));
+    plain.chain(packed).chain(unicode).collect()
+}
+
 fn open(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, MediaError> {
     // The size stands at a fixed place, so that it is judged before anything is read or allocated.
     if let (Some(b"IHDR"), Some(size)) = (bytes.get(12..16), bytes.get(16..24)) {

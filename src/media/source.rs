@@ -155,6 +155,22 @@ impl Source {
         &self.info
     }
 
+    /// Series Instance UID (0020,000E): which files belong together. Not to be shown.
+    pub fn series(&self) -> Option<String> {
+        match &self.format {
+            Format::Jpeg(_) | Format::Png(_) => None,
+            Format::Dicom(object) => object.series(),
+        }
+    }
+
+    /// How many frames a second the file wants to be played with.
+    pub fn frames_per_second(&self) -> Option<f64> {
+        match &self.format {
+            Format::Jpeg(_) | Format::Png(_) => None,
+            Format::Dicom(object) => object.frames_per_second(),
+        }
+    }
+
     /// `blake3:<hex>` of the file's bytes, worked out when first asked for.
     pub fn content(&self) -> Result<String, MediaError> {
         let work_out = || match &self.format {

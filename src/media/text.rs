@@ -6,19 +6,39 @@ const LONGEST: usize = 1000;
 /// Replaces what could steer a terminal or reorder a line: control characters (C0, DEL, C1), and Unicode's
 /// bidirectional controls and line separators. Long text is cut.
 pub fn clean(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars()
         .take(LONGEST)
         .map(|c| if steers(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
+/// [`clean`] of running text of at most `longest` characters: ends of lines (LF, CR, both, FF) are line feeds, tabs blanks.
+pub(crate) fn clean_lines(text: &str, longest: usize) -> String {
+    let mut after_return = false;
+    text.chars()
+        .filter(|&c| {
+            let second = c == '\n' && after_return;
+            after_return = c == '\r';
+            !second
+        })
+        .take(longest)
+        .map(|c| match c {
+            '\n' | '\r' | '\x0c' => '\n',
+            '\t' => ' ',
+            c if steers(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, clean_lines};
 
     #[test]
     fn nothing_that_steers_a_terminal_remains() {
@@ -28,5 +48,14 @@ mod tests {
         );
         assert_eq!(clean("Röntgen 胸部"), "Röntgen 胸部");
         assert_eq!(clean(&"x".repeat(5000)).chars().count(), 1000);
+    }
+
+    #[test]
+    fn the_ends_of_lines_are_all_that_is_left_of_controls() {
+        assert_eq!(
+            clean_lines("a\r\nb\rc\nd\x0ce\tf\u{1b}g\n\nh", 99),
+            "a\nb\nc\nd\ne f\u{fffd}g\n\nh"
+        );
+        assert_eq!(clean_lines("abc", 2), "ab");
     }
 }

@@ -1,22 +1,22 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::*;
+use image::{DynamicImage, GrayImage};
 
-fn grey(width: u32, height: u32) -> Picture {
-    let pixels = Pixels::Luma((0..width * height).map(|n| (n % 251) as u8).collect());
-    Picture {
-        width,
-        height,
-        pixels,
-    }
-}
+use super::*;
+use crate::app::viewer::place::Aim;
+use crate::app::viewer::turn::Turn;
+use crate::app::{Graphics, Marks, Quality, Stamp, Value, View};
+use crate::media::Voi;
 
 fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
     PreviewKey {
         path: path.to_owned(),
         stamp: Stamp::default(),
         frame: 0,
+        view: View::default(),
+        for_series: None,
+        marks: Marks::default(),
         cols,
         rows,
         graphics: Graphics::Halfblocks,
@@ -33,24 +33,8 @@ fn png(folder: &Path, name: &str, grey: u8) -> PathBuf {
     path
 }
 
-#[test]
-fn a_picture_fills_its_room_in_whole_cells_and_keeps_its_proportions() {
-    let cell = FontSize::new(10, 20);
-    let (image, size) = fit(&grey(400, 100), 30, 30, cell).unwrap();
-    assert_eq!(size, Size::new(30, 4), "300×75 pixels of 300×80");
-    assert_eq!((image.width(), image.height()), (300, 80));
-    assert_eq!(
-        image.to_luma8().get_pixel(10, 0).0,
-        [0],
-        "the rest is ground"
-    );
-    for (w, h) in [(1, 1), (1, 5000), (5000, 1), (3, 7)] {
-        let (_, size) = fit(&grey(w, h), 13, 7, cell).unwrap();
-        assert!(
-            (1..=13).contains(&size.width) && (1..=7).contains(&size.height),
-            "{w}×{h}: {size:?}"
-        );
-    }
+fn never() -> bool {
+    false
 }
 
 #[test]
@@ -58,7 +42,7 @@ fn a_damaged_file_has_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(Picker::halfblocks());
     let outcome = maker
-        .make(&key(&folder.path().join("gone.png"), 10, 10), &|| false)
+        .make(&key(&folder.path().join("gone.png"), 10, 10), &never)
         .unwrap();
     assert_eq!(outcome.unwrap_err().kind, ErrorKind::NotFound);
 }
@@ -68,14 +52,15 @@ fn a_second_look_decodes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
     let mut maker = Maker::new(Picker::halfblocks());
-    let first = maker.make(&key(&path, 10, 10), &|| false).unwrap().unwrap();
+    let first = maker.make(&key(&path, 10, 10), &never).unwrap().unwrap();
     std::fs::remove_file(&path).unwrap();
-    let again = maker.make(&key(&path, 10, 10), &|| false).unwrap().unwrap();
+    let again = maker.make(&key(&path, 10, 10), &never).unwrap().unwrap();
     assert_eq!(first, again, "the very same graphic");
-    let larger = maker.make(&key(&path, 20, 20), &|| false).unwrap();
+    let mut other = key(&path, 20, 20);
+    other.view.voi = Voi::Robust;
     assert!(
-        larger.is_ok(),
-        "another size comes from the decoded picture"
+        maker.make(&other, &never).unwrap().is_ok(),
+        "another size and window come from the decoded frame"
     );
 }
 
@@ -85,6 +70,28 @@ fn what_is_overtaken_while_decoding_is_not_encoded() {
     let path = png(folder.path(), "a.png", 7);
     let mut maker = Maker::new(Picker::halfblocks());
     assert!(maker.make(&key(&path, 10, 10), &|| true).is_none());
+}
+
+#[test]
+fn only_another_file_makes_a_request_pointless() {
+    let slot = Slot {
+        wanted: Mutex::new(Wanted::Nothing),
+        changed: Condvar::new(),
+    };
+    let first = key(Path::new("a"), 9, 9);
+    let frame = PreviewKey {
+        frame: 3,
+        ..first.clone()
+    };
+    for (wanted, overtakes) in [
+        (Wanted::Nothing, false),
+        (Wanted::Picture(Box::new(frame)), false),
+        (Wanted::Picture(Box::new(key(Path::new("b"), 9, 9))), true),
+        (Wanted::Stop, true),
+    ] {
+        slot.put(wanted);
+        assert_eq!(slot.overtakes(&first), overtakes);
+    }
 }
 
 #[test]
@@ -122,17 +129,278 @@ fn the_latest_request_wins() {
 fn only_few_graphics_and_bytes_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(Picker::halfblocks());
-    for n in 0..ENCODED as u8 + 5 {
+    for n in 0..20 {
         let path = png(folder.path(), &format!("{n}.png"), n);
-        maker.make(&key(&path, 4, 4), &|| false).unwrap().unwrap();
+        maker.make(&key(&path, 4, 4), &never).unwrap().unwrap();
     }
-    assert_eq!(maker.encoded.len(), ENCODED);
+    let (graphics, bytes) = maker.kept();
     assert!(
-        maker
-            .decoded
-            .iter()
-            .map(|d| bytes(&d.picture))
-            .sum::<usize>()
-            <= DECODED
+        graphics <= 8 && bytes <= 20 * 64 * 48,
+        "{graphics}, {bytes}"
     );
+}
+
+#[test]
+fn frames_kept_stay_within_their_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let each = 64 * 48;
+    let mut store = store::Store::new(3 * each);
+    for n in 0..10 {
+        let id = store::Id {
+            path: png(folder.path(), &format!("{n}.png"), n),
+            stamp: Stamp::default(),
+        };
+        store.frame(&id, 0).unwrap();
+        assert!(store.bytes() <= 3 * each);
+        assert!(store.has(&id, 0), "the last one is kept");
+    }
+    let mut tiny = store::Store::new(1);
+    let id = store::Id {
+        path: png(folder.path(), "x.png", 1),
+        stamp: Stamp::default(),
+    };
+    tiny.frame(&id, 0).unwrap();
+    assert!(tiny.has(&id, 0), "the one looked at is kept, however large");
+}
+
+/// A picture whose four quarters differ, so that every side can be told.
+fn quarters(folder: &Path) -> PathBuf {
+    let path = folder.join("quarters.png");
+    GrayImage::from_fn(80, 80, |x, y| {
+        image::Luma([match (x < 40, y < 40) {
+            (true, true) => 40,
+            (false, true) => 100,
+            (true, false) => 160,
+            (false, false) => 220,
+        }])
+    })
+    .save(&path)
+    .unwrap();
+    path
+}
+
+/// Draws a view of a file, for cells of 10 × 20 pixels.
+fn drawn(path: &Path, change: impl FnOnce(&mut PreviewKey)) -> DynamicImage {
+    let mut key = key(path, 8, 4);
+    change(&mut key);
+    let source = crate::media::open(path).unwrap();
+    let frame = source.frame(key.frame).unwrap();
+    let scene = maker::scene(&key, &source, &frame, (10, 20));
+    let grid = draw::Grid {
+        cell: ratatui_image::FontSize::new(10, 20),
+        each: 1,
+    };
+    let drawn = draw::draw(&frame, &[], &key, &scene, grid).unwrap();
+    draw::finish(&drawn, &key, &scene, grid)
+}
+
+/// The four corners in reading order.
+fn corners(image: &DynamicImage) -> [u8; 4] {
+    let image = image.to_luma8();
+    let (w, h) = (image.width() - 1, image.height() - 1);
+    [(0, 0), (w, 0), (0, h), (w, h)].map(|(x, y)| image.get_pixel(x, y).0[0])
+}
+
+#[test]
+fn the_picture_turns_as_the_letters_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = quarters(folder.path());
+    for turn in Turn::ALL {
+        let image = drawn(&path, |key| key.view.aim.turn = turn);
+        let mut expected = [0; 4];
+        for (value, at) in [
+            (40, (0.0, 0.0)),
+            (100, (1.0, 0.0)),
+            (160, (0.0, 1.0)),
+            (220, (1.0, 1.0)),
+        ] {
+            let (x, y) = turn.seen(at);
+            expected[y as usize * 2 + x as usize] = value;
+        }
+        assert_eq!(corners(&image), expected, "{turn:?}");
+    }
+}
+
+#[test]
+fn a_zoomed_view_is_cut_from_the_full_data() {
+    let folder = tempfile::tempdir().unwrap();
+    // Stripes of one pixel: gone in any thumbnail.
+    let path = folder.path().join("stripes.png");
+    GrayImage::from_fn(2000, 2000, |x, _| image::Luma([(x % 2 * 255) as u8]))
+        .save(&path)
+        .unwrap();
+    let image = drawn(&path, |key| {
+        key.view.aim = Aim {
+            zoom: 200.0,
+            ..Aim::default()
+        };
+    })
+    .to_luma8();
+    let row: Vec<u8> = (0..80).map(|x| image.get_pixel(x, 40).0[0]).collect();
+    assert_eq!((image.width(), image.height()), (80, 80));
+    let changes = row
+        .windows(2)
+        .filter(|pair| pair[0].abs_diff(pair[1]) > 200);
+    assert_eq!(changes.count(), 9, "ten stripes of eight pixels: {row:?}");
+}
+
+#[test]
+fn a_window_and_its_inverse_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = quarters(folder.path());
+    let narrow = drawn(&path, |key| {
+        key.view.voi = Voi::Range {
+            center: 130.5,
+            width: 2.0,
+        };
+    });
+    assert_eq!(corners(&narrow), [0, 0, 255, 255]);
+    let inverse = drawn(&path, |key| {
+        key.view.voi = Voi::Range {
+            center: 130.5,
+            width: 2.0,
+        };
+        key.view.invert = true;
+    });
+    assert_eq!(corners(&inverse), [255, 255, 0, 0]);
+}
+
+#[test]
+fn cursor_and_ruler_are_seen_on_any_ground() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = quarters(folder.path());
+    let marks = Marks {
+        cursor: Some((20, 60)),
+        line: Some([(0, 0), (79, 79)]),
+        ..Marks::default()
+    };
+    let plain = drawn(&path, |key| key.marks = draw::bare(marks)).to_luma8();
+    let marked = drawn(&path, |key| key.marks = marks).to_luma8();
+    let changed = |x: u32, y: u32| marked.get_pixel(x, y).0[0].abs_diff(plain.get_pixel(x, y).0[0]);
+    let count = marked
+        .enumerate_pixels()
+        .filter(|(x, y, _)| changed(*x, *y) > 0)
+        .count();
+    assert!((60..400).contains(&count), "{count} pixels of lines");
+    assert!(
+        marked
+            .enumerate_pixels()
+            .all(|(x, y, _)| changed(x, y) == 0 || changed(x, y) >= 100),
+        "a line is told from its ground"
+    );
+}
+
+#[test]
+fn the_value_under_the_cursor_comes_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = quarters(folder.path());
+    let mut maker = Maker::new(Picker::halfblocks());
+    let mut at = |cursor| {
+        let mut key = key(&path, 20, 10);
+        key.marks.cursor = cursor;
+        let preview = maker.make(&key, &never).unwrap().unwrap();
+        preview.scene.value
+    };
+    assert_eq!(at(None), None);
+    assert_eq!(at(Some((0, 0))), Some(Value::Grey(40.0)));
+    assert_eq!(at(Some((79, 79))), Some(Value::Grey(220.0)));
+    assert_eq!(at(Some((80, 0))), None, "outside");
+}
+
+/// A stack of nine sections, as the demo writes it.
+fn stack(folder: &Path) -> PathBuf {
+    crate::phantom::write_studies(folder, 1, 2, |_| {}).unwrap();
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let frames = |path: &PathBuf| crate::media::open(path).map_or(0, |source| source.info().frames);
+    files.into_iter().find(|path| frames(path) == 9).unwrap()
+}
+
+#[test]
+fn neighbours_are_decoded_ahead_in_the_direction_of_the_last_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = stack(folder.path());
+    let mut maker = Maker::new(Picker::halfblocks());
+    let mut look = |frame| {
+        let key = PreviewKey {
+            frame,
+            ..key(&path, 8, 8)
+        };
+        maker.make(&key, &never).unwrap().unwrap();
+        maker.ahead()
+    };
+    assert_eq!(look(0), [1, 2, 8], "round the end, as a film runs");
+    assert_eq!(look(4), [5, 6, 3]);
+    assert_eq!(look(3), [2, 1, 4]);
+    assert_eq!(look(0), [8, 7, 1]);
+    assert_eq!(look(8), [7, 6, 0]);
+    while maker.decode_ahead() {}
+    std::fs::remove_file(&path).unwrap();
+    let next = PreviewKey {
+        frame: 7,
+        ..key(&path, 8, 8)
+    };
+    assert!(
+        maker.make(&next, &never).unwrap().is_ok(),
+        "it is there already"
+    );
+}
+
+#[test]
+fn a_view_for_one_series_is_not_forced_upon_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = stack(folder.path());
+    let series = crate::media::open(&path).unwrap().series();
+    assert!(series.is_some());
+    let mut maker = Maker::new(Picker::halfblocks());
+    let mut view = |for_series: Option<String>| {
+        let mut key = key(&path, 8, 8);
+        key.view.invert = true;
+        key.for_series = for_series;
+        let preview = maker.make(&key, &never).unwrap().unwrap();
+        preview.scene.view.invert
+    };
+    assert!(!view(Some("another".to_owned())));
+    assert!(view(series));
+    assert!(view(None));
+}
+
+#[test]
+fn each_protocol_draws_in_the_cells_it_was_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = stack(folder.path());
+    for (graphics, protocol) in [
+        (Graphics::Kitty, ratatui_image::picker::ProtocolType::Kitty),
+        (Graphics::Sixel, ratatui_image::picker::ProtocolType::Sixel),
+        (
+            Graphics::Iterm2,
+            ratatui_image::picker::ProtocolType::Iterm2,
+        ),
+        (
+            Graphics::Halfblocks,
+            ratatui_image::picker::ProtocolType::Halfblocks,
+        ),
+    ] {
+        #[allow(deprecated)]
+        let mut picker = Picker::from_fontsize(ratatui_image::FontSize::new(9, 19));
+        picker.set_protocol_type(protocol);
+        let mut maker = Maker::new(picker);
+        for (cols, rows) in [(1, 1), (40, 20), (17, 40), (39, 13)] {
+            let sizes = [Quality::Fast, Quality::Half, Quality::Full].map(|quality| {
+                let mut key = key(&path, cols, rows);
+                (key.graphics, key.quality) = (graphics, quality);
+                key.marks.overlays = true;
+                key.marks.histogram = true;
+                maker.make(&key, &never).unwrap().unwrap().graphic.size()
+            });
+            assert!(
+                sizes
+                    .iter()
+                    .all(|(w, h)| (1..=cols).contains(w) && (1..=rows).contains(h)),
+                "{graphics:?}: {sizes:?} of {cols}×{rows}"
+            );
+            assert_eq!(sizes[1], sizes[2], "{graphics:?}: nothing jumps at rest");
+        }
+    }
 }

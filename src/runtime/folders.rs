@@ -20,7 +20,7 @@ const HEAD: usize = 352;
 pub(super) type Send = Arc<dyn Fn(Msg) -> bool + std::marker::Send + Sync>;
 
 /// Runs `work` on a thread of its own; that none could be started is said like any other failure.
-fn spawn(name: &str, send: &Send, work: impl FnOnce() + std::marker::Send + 'static) {
+pub(super) fn spawn(name: &str, send: &Send, work: impl FnOnce() + std::marker::Send + 'static) {
     if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
         send(Msg::Report {
             severity: Severity::Error,

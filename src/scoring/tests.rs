@@ -46,7 +46,8 @@ fn encode(texts: &[String]) -> Result<Vec<Vec<f32>>, Infallible> {
 
 fn scorer(mode: Mode, scale: f64) -> Scorer {
     let set = PromptSet::parse(SET, "t.toml").unwrap();
-    Scorer::new(&set, mode, scale, encode).unwrap()
+    let logits = Logits { scale, bias: None };
+    Scorer::new(&set, mode, logits, encode).unwrap()
 }
 
 fn at(degrees: f32) -> Vec<f32> {
@@ -165,5 +166,50 @@ proptest! {
     fn multi_probabilities_lie_between_zero_and_one(degrees in 0.0_f32..360.0, scale in 0.0_f64..200.0) {
         let verdict = scorer(Mode::Multi, scale).verdict(&at(degrees));
         prop_assert!(verdict.scores.iter().all(|s| (0.0..=1.0).contains(&s.probability)));
+    }
+}
+
+fn sigmoid_scorer(mode: Mode) -> Scorer {
+    // No phrases for absence: a sigmoid needs none.
+    let bare: String = SET
+        .lines()
+        .filter(|l| !l.starts_with("absent"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let set = PromptSet::parse(&bare, "t.toml").unwrap();
+    let logits = Logits {
+        scale: 4.0,
+        bias: Some(-3.0),
+    };
+    Scorer::new(&set, mode, logits, encode).unwrap()
+}
+
+#[test]
+fn multi_with_a_bias_is_a_sigmoid_of_each_condition() {
+    let verdict = sigmoid_scorer(Mode::Multi).verdict(&at(0.0));
+    // Cosines 1, 0 and -0.7071: logits 1, -3 and -5.8284.
+    let expected = [
+        ("haze", 0.731_059),
+        ("mass", 0.047_426),
+        ("well", 0.002_934),
+    ];
+    for (score, (name, probability)) in verdict.scores.iter().zip(expected) {
+        assert_eq!(score.condition, name);
+        assert!((score.probability - probability).abs() < 1e-6, "{score:?}");
+    }
+    assert_eq!(verdict.label, "haze");
+    // Nothing is likelier than not at the other side of the plane.
+    assert_eq!(
+        sigmoid_scorer(Mode::Multi).verdict(&at(225.0)).label,
+        "well"
+    );
+}
+
+#[test]
+fn single_with_a_bias_is_still_a_softmax() {
+    let with = sigmoid_scorer(Mode::Single).verdict(&at(10.0));
+    let without = scorer(Mode::Single, 4.0).verdict(&at(10.0));
+    for (a, b) in with.scores.iter().zip(&without.scores) {
+        assert!((a.probability - b.probability).abs() < 1e-12);
     }
 }

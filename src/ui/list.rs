@@ -9,11 +9,12 @@ use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::detail::whole_percent;
-use crate::app::folder::Row;
+use crate::app::folder::{Row, Stands};
 use crate::app::layout::Panel;
 use crate::app::model::EngineState;
 use crate::app::popup::kind_word;
 use crate::app::results::{FileState, Standing, Tally};
+use crate::app::shelf::aggregate::Aggregate;
 use crate::app::text::{cut_end, pad, safe_str, width, wrap};
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
@@ -122,18 +123,29 @@ fn spans(
         (false, _) => Span::raw(" "),
     };
     let name_width = width.saturating_sub(LEFT + 1 + columns.total());
-    let shown = if file.kind == EntryKind::Folder {
+    let shown = if file.kind == EntryKind::Folder && file.stands == Stands::Itself {
         format!("{}/", file.shown)
     } else {
         file.shown.clone()
     };
     let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
     let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
+    let name = if file.stands == Stands::Itself {
+        pad(&shown, name_width)
+    } else {
+        // Numbers and marks stand at the beginning.
+        pad(&cut_end(&shown, name_width), name_width)
+    };
     spans.extend(name_spans(
-        &pad(&shown, name_width),
+        &name,
         name_style(model, file, under_cursor, looks),
     ));
     spans.extend(match (file.kind, state) {
+        _ if file.stands == Stands::Missing => words("missing", columns, looks.dim()),
+        (EntryKind::Folder, _) if file.stands != Stands::Itself => {
+            let sum = Aggregate::of(model.stack_of(file), &model.results);
+            group_columns(&sum, columns, looks)
+        }
         (EntryKind::Folder, _) => folder_columns(model.results.tally(&file.path), columns, looks),
         (EntryKind::File, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::File, None) => Vec::new(),
@@ -165,7 +177,10 @@ fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> St
         Looks::cursor()
     } else if file.kind == EntryKind::Folder {
         looks.plain_blue()
-    } else if model.is_other(file) || standing == Some(Standing::NoPicture) {
+    } else if file.stands == Stands::Missing
+        || model.is_other(file)
+        || standing == Some(Standing::NoPicture)
+    {
         looks.dim()
     } else if model.fresh.contains(&file.path) {
         Looks::strong()
@@ -228,6 +243,39 @@ fn record_columns(
             whole_percent(probability)
         };
         spans.push(Span::styled(format!(" {figure:>FIGURE$}"), text));
+    }
+    spans
+}
+
+/// The leading condition of a series, and the mean of its probability; while results are awaited, how many are there.
+fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+    let Some((label, mean)) = sum.leading().filter(|_| sum.queued == 0) else {
+        let text = match (sum.queued, sum.rejected) {
+            (0, 0) => String::new(),
+            (0, _) => "rejected".to_owned(),
+            (queued, _) => format!("{} of {}", sum.answered(), sum.answered() + queued),
+        };
+        return words(&text, columns, looks.dim());
+    };
+    let mut spans = Vec::new();
+    if columns.label > 0 {
+        let label = cut_end(&safe_str(label), columns.label);
+        let blanks = " ".repeat(columns.label - width(&label));
+        spans.push(Span::raw(format!(" {label}{blanks}")));
+    }
+    // The bar of a file is drawn where a series says that its figure is a mean.
+    if columns.bar > 0 {
+        let said = format!(" {:>room$}", "mean", room = columns.bar);
+        spans.push(Span::styled(said, looks.dim()));
+    }
+    if columns.figure > 0 {
+        let figure = whole_percent(mean);
+        let said = if columns.bar == 0 && figure.len() < FIGURE {
+            format!("⌀{figure}")
+        } else {
+            figure
+        };
+        spans.push(Span::raw(format!(" {said:>FIGURE$}")));
     }
     spans
 }

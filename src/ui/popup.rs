@@ -60,6 +60,23 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
         PopupLine::Kind(text) => Line::styled(format!("✗ {text}"), looks.wrong()),
         PopupLine::Text(text) => Line::styled(text.clone(), Looks::text()),
         PopupLine::Aside(text) => Line::styled(text.clone(), looks.dim()),
+        PopupLine::Choice(current, key, what, on) => {
+            let style = if *current {
+                Looks::cursor()
+            } else {
+                Looks::text()
+            };
+            let on = match on {
+                Some(true) => "  ✓ on",
+                Some(false) => "  off",
+                None => "",
+            };
+            Line::from(vec![
+                Span::styled(format!("{key}  "), looks.accent()),
+                Span::styled(*what, style),
+                Span::styled(on, looks.dim()),
+            ])
+        }
         PopupLine::Help(cells) => {
             let room = columns / cells.len().max(1);
             Line::from(

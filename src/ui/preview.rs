@@ -1,4 +1,4 @@
-//! The picture.
+//! The picture, and what is written around it.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,16 +7,26 @@ use ratatui_image::Image;
 
 use super::rules::row;
 use super::theme::Looks;
-use crate::app::text::{safe_str, wrap};
-use crate::app::{Graphic, Model};
+use super::{histogram, rect};
+use crate::app::layout::Area;
+use crate::app::text::{cut_end, safe_str, width, wrap};
+use crate::app::viewer::place::{self, Inset};
+use crate::app::{Graphic, Model, Preview, PreviewKey};
+
+/// Between facts.
+const BETWEEN: &str = "  ";
 
 /// Draws the picture, or says why there is none. Under a popup nothing is drawn: a terminal's graphics do not yield to text
 /// drawn over them, so cells that lie under a popup must belong to no picture.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
-    match model.shown.as_ref().map(|shown| &shown.outcome) {
+    match model
+        .shown
+        .as_ref()
+        .map(|shown| (&shown.key, &shown.outcome))
+    {
         _ if model.popup.is_some() => {}
-        Some(Ok(preview)) => picture(&preview.graphic, area, frame),
-        Some(Err(error)) if is_current(model) => {
+        Some((key, Ok(preview))) => seen(model, key, preview, looks, area, frame),
+        Some((_, Err(error))) if is_current(model) => {
             say(
                 &[("no preview", false), (&safe_str(&error.message), true)],
                 looks,
@@ -25,17 +35,92 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
             );
         }
         None if model.wanted.is_some() => say(&[("loading …", true)], looks, area, frame),
-        Some(Err(_)) | None => {}
+        Some((_, Err(_))) | None => {}
     }
 }
 
 /// What is shown is about the file under the cursor.
 fn is_current(model: &Model) -> bool {
-    let current = model.folder.current().map(|row| &row.path);
+    let current = model.file_in_sight();
     model
         .shown
         .as_ref()
-        .is_some_and(|shown| Some(&shown.key.path) == current)
+        .zip(current)
+        .is_some_and(|(shown, (path, _))| shown.key.path == path)
+}
+
+/// A picture with what it was asked for with. Half blocks of another size may stay for a moment after a resize; they are
+/// drawn where they fit, without the rest.
+fn seen(
+    model: &Model,
+    key: &PreviewKey,
+    preview: &Preview,
+    looks: Looks,
+    area: Rect,
+    frame: &mut Frame,
+) {
+    if (area.width, area.height) != (key.cols, key.rows) {
+        return picture(&preview.graphic, area, frame);
+    }
+    let letters = preview.scene.letters();
+    let area = Area {
+        x: area.x,
+        y: area.y,
+        width: area.width,
+        height: area.height,
+    };
+    let inset = place::inset(area, key.marks.around(letters.is_some()));
+    picture(&preview.graphic, rect(inset.picture, frame), frame);
+    if let Some(letters) = letters {
+        let sides = [letters.left, letters.right, letters.top, letters.bottom];
+        sides_of(key, sides, &inset, looks, frame);
+    }
+    if let Some(area) = inset.facts {
+        let facts = model.facts(key, preview);
+        let line = as_many_as_fit(&facts, usize::from(area.width));
+        frame.render_widget(
+            Line::styled(line, looks.dim()).centered(),
+            rect(area, frame),
+        );
+    }
+    if let (Some(area), Some(counts)) = (inset.histogram, &preview.scene.histogram) {
+        histogram::draw(counts, &preview.scene, looks, rect(area, frame), frame);
+    }
+}
+
+/// The letters at the sides, as seen.
+fn sides_of(key: &PreviewKey, sides: [String; 4], inset: &Inset, looks: Looks, frame: &mut Frame) {
+    let [left, right, top, bottom] = key.view.aim.turn.sides(sides);
+    // Two letters fit beside the picture; they come in the order of their weight.
+    let shown = |text: String| safe_str(&text).chars().take(2).collect::<String>();
+    for (text, area) in [(top, inset.above), (bottom, inset.below)] {
+        if let Some(area) = area {
+            let line = Line::styled(shown(text), looks.accent()).centered();
+            frame.render_widget(line, rect(area, frame));
+        }
+    }
+    let beside = |area: Area| row(rect(area, frame), area.height.saturating_sub(1) / 2);
+    let (left_row, right_row) = (inset.left.map(beside), inset.right.map(beside));
+    if let Some(area) = left_row {
+        frame.render_widget(Line::styled(shown(left), looks.accent()), area);
+    }
+    if let Some(area) = right_row {
+        let line = Line::styled(shown(right), looks.accent()).right_aligned();
+        frame.render_widget(line, area);
+    }
+}
+
+/// The first facts, and each other that there is room for.
+fn as_many_as_fit(facts: &[String], columns: usize) -> String {
+    let mut line = String::new();
+    for fact in facts {
+        if line.is_empty() {
+            line = cut_end(fact, columns);
+        } else if width(&line) + width(BETWEEN) + width(fact) <= columns {
+            line = format!("{line}{BETWEEN}{fact}");
+        }
+    }
+    line
 }
 
 fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {

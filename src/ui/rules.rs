@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::rect;
 use super::theme::Looks;
+use crate::app::folder::Stands;
 use crate::app::layout::{Area, Panel, Panels};
 use crate::app::text::{cut, cut_end, safe, safe_str, width};
 use crate::app::{EntryKind, Model, Preview};
@@ -35,7 +36,14 @@ pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Fra
 }
 
 /// `─ left ─────── right ─` in the row above an area.
-fn title(area: Area, left: &str, right: &str, focused: bool, looks: Looks, frame: &mut Frame) {
+pub(super) fn title(
+    area: Area,
+    left: &str,
+    right: &str,
+    focused: bool,
+    looks: Looks,
+    frame: &mut Frame,
+) {
     let row = rect(
         Area {
             y: area.y - 1,
@@ -108,31 +116,40 @@ fn list_title(model: &Model) -> (String, String) {
     } else {
         format!("{}/{}", folder.cursor() + 1, folder.len())
     };
-    (model.show_path(&folder.dir), place)
+    (model.show_place(), place)
 }
 
 /// Which picture is on screen; while it is not yet the one under the cursor, it says so.
 fn preview_title(model: &Model) -> (String, String) {
     let current = model.folder.current();
-    let name = current.map_or_else(String::new, |row| row.shown.clone());
+    let name = model
+        .show_stack()
+        .unwrap_or_else(|| current.map_or_else(String::new, |row| row.shown.clone()));
     let Some(shown) = &model.shown else {
-        let folder = current.is_some_and(|row| row.kind == EntryKind::Folder);
+        let folder = current
+            .is_some_and(|row| row.kind == EntryKind::Folder && row.stands == Stands::Itself);
         return (
             if folder { format!("{name}/") } else { name },
             String::new(),
         );
     };
-    if current.is_some_and(|row| row.path != shown.key.path) {
+    if model
+        .file_in_sight()
+        .is_some_and(|(path, _)| path != shown.key.path)
+    {
         let old = shown.key.path.file_name().map_or_else(String::new, safe);
         return (format!("{old} → {name} …"), String::new());
     }
     (
         name,
-        shown.outcome.as_ref().map_or_else(|_| String::new(), about),
+        shown
+            .outcome
+            .as_ref()
+            .map_or_else(|_| String::new(), |preview| about(preview, shown.key.frame)),
     )
 }
 
-fn about(preview: &Preview) -> String {
+fn about(preview: &Preview, frame: u32) -> String {
     let info = &preview.info;
     let modality = info
         .dicom
@@ -145,7 +162,7 @@ fn about(preview: &Preview) -> String {
         (Kind::Dicom, None) => "DICOM".to_owned(),
     };
     let frames = if info.frames > 1 {
-        format!(" × {}", info.frames)
+        format!(" {}/{}", frame + 1, info.frames)
     } else {
         String::new()
     };

@@ -15,6 +15,8 @@ use crate::app::{Model, Severity};
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
 /// How long each of them stands.
 const TURN_MS: u128 = 120;
+/// Stands in front while it is so.
+const PATIENT: &str = "patient values shown";
 /// Between parts.
 const BETWEEN: &str = " │ ";
 /// Between the last part and the hints, at least.
@@ -23,8 +25,12 @@ const APART: usize = 2;
 /// Draws it. Where it gets narrow, the hints go first, then the parts that matter less.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let room = usize::from(area.width).saturating_sub(2);
+    let notice = patient(model, room, looks);
+    let notice_width: usize = notice.iter().map(|span| width(&span.content)).sum();
+    let room = room.saturating_sub(notice_width);
     let mut spans = vec![Span::raw(" ")];
     spans.extend(match &model.report {
+        _ if model.viewer.jump.is_some() => prompt(model, looks),
         Some(report) if report.severity == Severity::Error => {
             vec![Span::styled(
                 cut_end(&format!("✗ {}", report.text), room),
@@ -37,9 +43,20 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let used: usize = spans.iter().map(|span| width(&span.content)).sum();
     let hints = hints(model, room.saturating_sub(used + APART));
     let blanks = (room + 1).saturating_sub(used + width(&hints));
+    spans.splice(1..1, notice);
     spans.push(Span::raw(" ".repeat(blanks)));
     spans.push(Span::styled(hints, looks.dim()));
     frame.render_widget(Line::from(spans), area);
+}
+
+/// The number of a frame as it is typed.
+fn prompt(model: &Model, looks: Looks) -> Vec<Span<'static>> {
+    let typed = model.viewer.jump.as_ref().map_or("", |jump| jump.text());
+    let frames = model.viewer.frames();
+    vec![
+        Span::styled(format!("frame (1–{frames}): "), looks.accent()),
+        Span::styled(format!("{typed}▏"), Looks::text()),
+    ]
 }
 
 /// A part, and how early it has to go where it gets narrow: the highest first.
@@ -48,6 +65,7 @@ type Part = (u8, Span<'static>);
 /// What fits of engine, queue and watch.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
+    all.extend(headers(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
     let total = |parts: &[Part]| -> usize {
@@ -90,6 +108,28 @@ fn engine(model: &Model, looks: Looks) -> Vec<Part> {
     }
 }
 
+/// As long as values that identify the patient are shown, that is said, whatever else there is to say.
+fn patient(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
+    if !model.switches.show_phi {
+        return Vec::new();
+    }
+    let words = if room < 2 * PATIENT.len() {
+        "⚠"
+    } else {
+        PATIENT
+    };
+    vec![
+        Span::styled(words, looks.doubt()),
+        Span::styled(BETWEEN, looks.line()),
+    ]
+}
+
+fn headers(model: &Model) -> Option<Part> {
+    let (waiting, all) = model.headers_awaited()?;
+    let text = format!("{} reading headers {}/{all}", spinner(model), all - waiting);
+    Some((1, Span::styled(text, Looks::text())))
+}
+
 fn queue(model: &Model) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
@@ -126,6 +166,13 @@ fn hints(model: &Model, room: usize) -> String {
         || matches!(model.watch, WatchState::Failed(_));
     let hints: &[(Action, &str)] = if model.popup.is_some() {
         &[(Action::Back, "back")]
+    } else if model.tags.is_some() {
+        &[
+            (Action::Back, "back"),
+            (Action::Search, "search"),
+            (Action::Copy, "copy"),
+            (Action::Patient, "patient"),
+        ]
     } else if failed {
         &[(Action::Why, "why"), (Action::Help, "help")]
     } else {

@@ -1,6 +1,8 @@
 //! The application and its screen, driven by messages alone: no files, no threads, no clock.
 
+mod objects;
 mod orders;
 mod scene;
 mod screens;
 mod updates;
+mod viewer;

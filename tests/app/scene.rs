@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
+use medivision_tui::app::viewer::place;
 use medivision_tui::app::{
     self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Keymap, Model, Msg, Preview,
-    PreviewKey, Previewed, Setup, Stamp, Theme,
+    PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::Event;
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
-use medivision_tui::media::{DicomInfo, ErrorKind, Info, Kind};
+use medivision_tui::media::{
+    DicomInfo, ErrorKind, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi, Window,
+    WindowSource,
+};
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
 use ratatui::Terminal;
@@ -48,6 +53,7 @@ impl Program {
             root: PathBuf::from(ROOT),
             theme: Theme::Colour,
             keymap,
+            show_phi: false,
         });
         Self {
             model,
@@ -154,6 +160,12 @@ impl Program {
         }
     }
 
+    /// Answers the preview asked for last with a picture of this file.
+    pub fn show_as(&mut self, film: &Film) -> Vec<Effect> {
+        let key = self.wanted().expect("a preview is wanted");
+        self.send(previewed_as(key, film))
+    }
+
     /// The generation under which a file was handed over last.
     pub fn asked(&self, name: &str) -> Option<u64> {
         self.effects.iter().rev().find_map(|effect| match effect {
@@ -211,6 +223,14 @@ impl Program {
 
 pub fn key(code: KeyCode) -> Msg {
     Msg::Key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+pub fn alt(c: char) -> Msg {
+    Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::ALT))
+}
+
+pub fn shift(code: KeyCode) -> Msg {
+    Msg::Key(KeyEvent::new(code, KeyModifiers::SHIFT))
 }
 
 pub fn ctrl(c: char) -> Msg {
@@ -321,39 +341,166 @@ fn score(condition: &str, probability: f64) -> Score {
     }
 }
 
-/// A round shadow in half blocks, as large as was asked for.
+/// A round shadow in half blocks, as large as was asked for: a digital radiograph of one frame.
 pub fn previewed(key: PreviewKey) -> Msg {
+    previewed_as(key, &Film::default())
+}
+
+/// What a picture in a scene claims to be.
+#[derive(Clone)]
+pub struct Film {
+    pub modality: &'static str,
+    pub series: Option<&'static str>,
+    pub frames: u32,
+    pub size: (u32, u32),
+    pub geometry: Geometry,
+    pub windows: Vec<NamedWindow>,
+    pub unit: Option<&'static str>,
+    pub colour: bool,
+}
+
+impl Default for Film {
+    fn default() -> Self {
+        Self {
+            modality: "DX",
+            series: None,
+            frames: 1,
+            size: (2048, 1536),
+            geometry: Geometry::default(),
+            windows: Vec::new(),
+            unit: None,
+            colour: false,
+        }
+    }
+}
+
+impl Film {
+    /// A CT of 60 sections, lying as they do.
+    pub fn ct() -> Self {
+        let named = |name: &str, center, width| NamedWindow {
+            name: Some(name.to_owned()),
+            window: window(center, width),
+        };
+        Self {
+            modality: "CT",
+            series: Some("2.25.1"),
+            frames: 60,
+            size: (512, 512),
+            geometry: Geometry {
+                spacing: Some(Spacing {
+                    rows_mm: 0.7,
+                    columns_mm: 0.7,
+                    at_detector: false,
+                }),
+                orientation: Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+                ..Geometry::default()
+            },
+            windows: vec![
+                named("MEDIASTINUM", 50.0, 350.0),
+                named("BONE", 300.0, 2000.0),
+            ],
+            unit: Some("HU"),
+            colour: false,
+        }
+    }
+}
+
+fn window(center: f64, width: f64) -> Window {
+    Window {
+        center,
+        width,
+        source: WindowSource::File,
+    }
+}
+
+/// What the worker would make of a request for such a file.
+pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
+    let view = match &key.for_series {
+        Some(wanted) if film.series != Some(wanted) => app::View::default(),
+        _ => key.view.clone(),
+    };
+    let applied = match view.voi {
+        Voi::Own(n) => film
+            .windows
+            .get(n)
+            .map_or(window(2047.5, 4095.0), |own| own.window),
+        Voi::Range { center, width } => window(center, width),
+        Voi::Full => window(1024.0, 4096.0),
+        Voi::Robust => window(500.0, 3000.0),
+    };
+    let scene = Scene {
+        view: view.clone(),
+        series: film.series.map(str::to_owned),
+        frames_per_second: None,
+        cell: (10, 20),
+        geometry: film.geometry.clone(),
+        windows: film.windows.clone(),
+        window: (!film.colour).then_some(applied),
+        unit: film.unit.map(str::to_owned),
+        value: key.marks.cursor.map(|(x, y)| {
+            if film.colour {
+                Value::Color([1, 2, 3])
+            } else {
+                Value::Grey(f64::from(x) - f64::from(y))
+            }
+        }),
+        histogram: key.marks.histogram.then(|| Histogram {
+            low: -1024.0,
+            high: 3071.0,
+            // Air, and what is in it.
+            counts: (0..256_i32)
+                .map(|n| {
+                    90_000 / (1 + n.unsigned_abs().pow(2)) + 20_000 / (1 + (n - 66).unsigned_abs())
+                })
+                .map(u64::from)
+                .collect(),
+        }),
+    };
+    let area = app::layout::Area {
+        x: 0,
+        y: 0,
+        width: key.cols,
+        height: key.rows,
+    };
+    let around = key.marks.around(scene.letters().is_some());
+    let picture = place::inset(area, around).picture;
+    let info = Info {
+        kind: Kind::Dicom,
+        width: film.size.0,
+        height: film.size.1,
+        frames: film.frames,
+        synthetic: true,
+        dicom: Some(DicomInfo {
+            transfer_syntax: "1.2.840.10008.1.2.1".to_owned(),
+            photometric: "MONOCHROME2".to_owned(),
+            bits_stored: 12,
+            signed: false,
+            samples: 1,
+            modality: Some(film.modality.to_owned()),
+            body_part: Some("CHEST".to_owned()),
+            window: None,
+        }),
+    };
+    let preview = Preview {
+        graphic: shadow(picture.width, picture.height),
+        info,
+        scene: Arc::new(scene),
+    };
+    Msg::Previewed(Box::new(Previewed {
+        key,
+        outcome: Ok(preview),
+    }))
+}
+
+/// A round shadow.
+fn shadow(cols: u16, rows: u16) -> Graphic {
     let pixels = GrayImage::from_fn(200, 160, |x, y| {
         let (dx, dy) = (f64::from(x) / 100.0 - 1.0, f64::from(y) / 80.0 - 1.0);
         Luma([((1.0 - dx * dx - dy * dy).max(0.0) * 255.0) as u8])
     });
-    let size = Size::new(key.cols, key.rows);
+    let size = Size::new(cols, rows);
     let protocol = Picker::halfblocks()
         .new_protocol(DynamicImage::ImageLuma8(pixels), size, Resize::Scale(None))
         .expect("half blocks can always be made");
-    let dicom = DicomInfo {
-        transfer_syntax: "1.2.840.10008.1.2.1".to_owned(),
-        photometric: "MONOCHROME2".to_owned(),
-        bits_stored: 12,
-        signed: false,
-        samples: 1,
-        modality: Some("DX".to_owned()),
-        body_part: Some("CHEST".to_owned()),
-        window: None,
-    };
-    let info = Info {
-        kind: Kind::Dicom,
-        width: 2048,
-        height: 1536,
-        frames: 1,
-        synthetic: true,
-        dicom: Some(dicom),
-    };
-    Msg::Previewed(Box::new(Previewed {
-        key,
-        outcome: Ok(Preview {
-            graphic: Graphic::new(protocol),
-            info,
-        }),
-    }))
+    Graphic::new(protocol)
 }

@@ -14,7 +14,7 @@ use crate::scene::{Program, ROOT, failure, file, folder, key, record};
 const SIZES: [(u16, u16); 5] = [(80, 24), (120, 40), (200, 60), (30, 8), (20, 5)];
 
 /// One scene at all sizes, one below the other.
-fn at_all_sizes(scene: impl Fn(&mut Program)) -> String {
+pub fn at_all_sizes(scene: impl Fn(&mut Program)) -> String {
     let screen = |(cols, rows): (u16, u16)| {
         let mut program = Program::new(cols, rows);
         scene(&mut program);

@@ -99,6 +99,28 @@ impl<'a> DataSet<'a> {
         self.elements.iter().find(|e| e.tag == tag)
     }
 
+    /// All of them, in the order of the file.
+    pub(crate) fn elements(&self) -> &[Element<'a>] {
+        &self.elements
+    }
+
+    /// The bytes of its first element.
+    pub(crate) fn first_value(&self) -> Option<&'a [u8]> {
+        match self.elements.first()?.value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A 32-bit offset (UL); zero where there is none.
+    pub(crate) fn offset(&self, tag: Tag) -> u32 {
+        match self.bytes(tag) {
+            Some(&[a, b, c, d]) if self.big_endian() => u32::from_be_bytes([a, b, c, d]),
+            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+            _ => 0,
+        }
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.elements.is_empty()
@@ -207,9 +229,12 @@ impl<'a> DataSet<'a> {
 
     /// The items of a sequence, whichever way its length was written.
     pub(crate) fn items(&self, tag: Tag) -> Items<'_, 'a> {
-        let Some(element) = self.get(tag) else {
-            return Items::Parsed(Vec::new());
-        };
+        self.get(tag)
+            .map_or_else(|| Items::Parsed(Vec::new()), |e| self.items_of(e))
+    }
+
+    /// The items of an element of this set.
+    pub(crate) fn items_of<'s>(&'s self, element: &'s Element<'a>) -> Items<'s, 'a> {
         match &element.value {
             Value::Items(items) => Items::Indexed(items),
             Value::Pixels(_) | Value::Fragments(_) => Items::Parsed(Vec::new()),

@@ -28,15 +28,7 @@ impl Meta {
     /// is refused by its UID.
     pub(crate) fn open(mut body: Body) -> Result<(Self, Body), MediaError> {
         let bytes = body.file_head();
-        // The four letters may also stand there by chance, in a value of a file without preamble.
-        let preamble = bytes.get(128..132) == Some(b"DICM");
-        let start = if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
-            132
-        } else if bytes.starts_with(b"DICM") {
-            4
-        } else {
-            0
-        };
+        let start = meta_start(bytes);
         let mut end = meta_end(bytes, start);
         // An element's header may be cut where the memory ends.
         if end + 12 > bytes.len() && body.is_partial() {
@@ -71,6 +63,25 @@ impl Meta {
         opened.content = Some(body.content()?);
         let inflated = inflate(&body.file_head()[end..])?;
         Ok((opened, Body::whole(inflated)))
+    }
+}
+
+/// The meta group at the beginning of a file, as far as it is in memory.
+pub(crate) fn meta_group(bytes: &[u8]) -> Result<DataSet<'_>, MediaError> {
+    let start = meta_start(bytes);
+    DataSet::parse(&bytes[start..meta_end(bytes, start)], EXPLICIT)
+}
+
+/// Where group 0002 begins, or the data set if there is none.
+fn meta_start(bytes: &[u8]) -> usize {
+    // The four letters may also stand there by chance, in a value of a file without preamble.
+    let preamble = bytes.get(128..132) == Some(b"DICM");
+    if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
+        132
+    } else if bytes.starts_with(b"DICM") {
+        4
+    } else {
+        0
     }
 }
 

@@ -18,7 +18,7 @@ use super::{color, frames, palette, tags, voi, what};
 
 self_cell!(
     /// The bytes of a data set and the index over them.
-    struct Parsed {
+    pub(super) struct Parsed {
         owner: Body,
         #[covariant]
         dependent: DataSet,
@@ -125,6 +125,20 @@ impl Object {
         }))
     }
 
+    /// Series Instance UID.
+    pub(crate) fn series(&self) -> Option<String> {
+        self.set().first(tags::SERIES)
+    }
+
+    /// Recommended Display Frame Rate, Cine Rate, or what follows from Frame Time (PS3.3 C.7.6.5).
+    pub(crate) fn frames_per_second(&self) -> Option<f64> {
+        let set = self.set();
+        let rate = |tag| set.decimal(tag).filter(|rate| *rate > 0.0);
+        rate(tags::DISPLAY_RATE)
+            .or_else(|| rate(tags::CINE_RATE))
+            .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
+    }
+
     /// What the object is, its window left open.
     pub(crate) fn info(&self) -> Info {
         let (set, layout) = (self.set(), &self.layout);
@@ -150,7 +164,7 @@ impl Object {
 }
 
 /// Indexes a data set; of a file that is partly in memory as much is read as stands before its pixels.
-fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
+pub(super) fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
     loop {
         let parsed = Parsed::try_new(body, |body| DataSet::read(body, meta.encoding))?;
         if parsed.borrow_dependent().has_pixels || !parsed.borrow_owner().is_partial() {

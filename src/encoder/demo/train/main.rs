@@ -18,7 +18,7 @@ mod questions;
 use std::error::Error;
 use std::path::PathBuf;
 
-use medivision_tui::encoder::clip::Clip;
+use medivision_tui::encoder::Towers;
 use medivision_tui::encoder::{Preprocess, Tokenizer, limit_threads};
 use medivision_tui::prompts;
 use rand::{Rng, SeedableRng};
@@ -139,7 +139,7 @@ fn schedule(step: usize, steps: usize) -> f64 {
 
 /// Texts of this step against the unit rows `pictures`, which show `cells`.
 fn contrast(
-    clip: &Clip,
+    clip: &Towers,
     tokenizer: &Tokenizer,
     pictures: &tch::Tensor,
     cells: &[captions::Cell],

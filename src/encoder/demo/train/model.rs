@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
+use medivision_tui::encoder::Towers;
 use medivision_tui::encoder::Weights;
-use medivision_tui::encoder::clip::{Clip, ClipConfig};
+use medivision_tui::encoder::clip::ClipConfig;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor, nn};
@@ -108,7 +109,7 @@ pub fn tokenizer_json(vocabulary: &[String]) -> String {
 }
 
 /// A model that lives in the store: random weights as Radford et al. 2021, filters and positions as below.
-pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Error>> {
+pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Towers, Box<dyn Error>> {
     let config: ClipConfig = serde_json::from_str(config_json)?;
     let vocabulary = serde_json::from_str::<Value>(config_json)?["text_config"]["vocab_size"]
         .as_i64()
@@ -149,7 +150,7 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Clip, Box<dyn Er
     maker.norm("text_model.final_layer_norm");
     maker.normal("text_projection.weight", &[PROJECTION, WIDTH], thin);
     maker.variable("logit_scale", &[], nn::Init::Const(FIRST_LOG_SCALE));
-    Ok(Clip::new(&config, Weights::from_tensors(maker.made))?)
+    Ok(config.build(Weights::from_tensors(maker.made))?)
 }
 
 /// The first filters: the slowest waves of the cosine transform, each the stronger the faster it is. Pictures have

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use medivision_tui::encoder::clip::Clip;
+use medivision_tui::encoder::Towers;
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::phantom::{Anatomy, Condition, Finding, Plan, draw};
 use medivision_tui::prompts::PromptSet;
-use medivision_tui::scoring::{Mode, Scorer};
+use medivision_tui::scoring::{Logits, Mode, Scorer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
@@ -283,7 +283,7 @@ fn normalised(values: &[f32]) -> Tensor {
 
 /// Accuracy, confidence and calibration on a pool, per shipped set and mode.
 pub fn report(
-    clip: &Clip,
+    clip: &Towers,
     tokenizer: &Tokenizer,
     pool: &Pool,
     sets: &[PromptSet],
@@ -305,7 +305,8 @@ pub fn report(
     let mut lines = Vec::new();
     for set in sets {
         for mode in [Mode::Single, Mode::Multi] {
-            let scorer = Scorer::new(set, mode, scale, &mut encode)?;
+            let logits = Logits { scale, bias: None };
+            let scorer = Scorer::new(set, mode, logits, &mut encode)?;
             let (mut right, mut sure, mut total) = (0, 0, 0);
             let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
             for (picture, &(anatomy, condition)) in pictures.iter().zip(&pool.cells) {

@@ -1,0 +1,119 @@
+//! The files of a study or series: scrolled as one stack, classified together.
+
+use std::path::PathBuf;
+
+use super::super::entry::{Found, Stamp};
+use super::super::folder::{Row, Stands};
+use super::super::keys::Action;
+use super::super::model::Model;
+use super::{Base, labels};
+use crate::media::{Member, Series};
+
+impl Model {
+    /// The files that a row of a study or series stands for.
+    pub(crate) fn stack_of(&self, row: &Row) -> Vec<&Member> {
+        let Some(shelf) = self.shelf_here() else {
+            return Vec::new();
+        };
+        let all: &[Series] = match row.stands {
+            Stands::Study(study) => shelf.studies.get(study).map_or(&[], |study| &study.series),
+            Stands::Series(study, series) => shelf
+                .series(study, series)
+                .map_or(&[], std::slice::from_ref),
+            Stands::Itself | Stands::Missing => &[],
+        };
+        all.iter().flat_map(|series| &series.members).collect()
+    }
+
+    /// Where in the stack of the series under the cursor the user is, from 0, and how many files it has.
+    pub(crate) fn place_in_stack(&self) -> Option<(usize, usize)> {
+        let row = self.folder.current()?;
+        let Stands::Series(study, series) = row.stands else {
+            return None;
+        };
+        let shelf = self.shelf_here()?;
+        let count = shelf.series(study, series)?.members.len();
+        Some((shelf.position(row, count), count))
+    }
+
+    /// What the picture of a study or series is called; `None` on other rows.
+    pub(crate) fn show_stack(&self) -> Option<String> {
+        let row = self.folder.current()?;
+        let shelf = self.shelf_here()?;
+        match row.stands {
+            Stands::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
+            Stands::Series(study, series) => {
+                let name =
+                    labels::series_name(shelf.series(study, series)?, self.switches.show_phi);
+                let (at, count) = self.place_in_stack()?;
+                Some(format!("{name} · {}/{count}", at + 1))
+            }
+            Stands::Itself | Stands::Missing => None,
+        }
+    }
+
+    /// Scrolls the stack of the series under the cursor; false when there is none.
+    pub(in crate::app) fn scroll_stack(&mut self, action: Action) -> bool {
+        let Some((at, count)) = self.place_in_stack() else {
+            return false;
+        };
+        let last = count.saturating_sub(1);
+        let to = match action {
+            Action::FrameNext => (at + 1).min(last),
+            Action::FramePrevious => at.saturating_sub(1),
+            Action::FrameFirst => 0,
+            Action::FrameLast => last,
+            _ => return false,
+        };
+        let path = self.folder.current().map(|row| row.path.clone());
+        if let (Some(shelf), Some(path)) = (&mut self.shelf, path) {
+            shelf.positions.insert(path, to);
+        }
+        true
+    }
+
+    /// The file of the series in `row` that is in sight.
+    pub(in crate::app) fn member_in_sight(&self, row: &Row) -> Option<(PathBuf, Stamp)> {
+        let Stands::Series(study, series) = row.stands else {
+            return None;
+        };
+        let shelf = self.shelf_here()?;
+        let series = shelf.series(study, series)?;
+        let at = shelf.position(row, series.members.len());
+        let member = series.members.get(at).filter(|member| member.present)?;
+        Some((member.path.clone(), self.stamp_of(shelf, &member.path)))
+    }
+
+    /// The files that a row of a study or series stands for, to be classified.
+    pub(in crate::app) fn found_in(&self, row: &Row) -> Vec<Found> {
+        self.as_found(self.stack_of(row))
+    }
+
+    /// All files on screen that no folder holds together: those of a series, or of a DICOMDIR.
+    pub(in crate::app) fn found_on_shelf(&self) -> Option<Vec<Found>> {
+        let shelf = self.shelf_here()?;
+        let members = match shelf.series_at(&self.folder.dir) {
+            Some((study, series)) => shelf.series(study, series)?.members.iter().collect(),
+            None => match &shelf.base {
+                Base::Directory(members) => members.iter().collect(),
+                Base::Folder(_) => return None,
+            },
+        };
+        Some(self.as_found(members))
+    }
+
+    fn as_found(&self, members: Vec<&Member>) -> Vec<Found> {
+        let Some(shelf) = self.shelf_here() else {
+            return Vec::new();
+        };
+        let found = |member: &Member| Found {
+            stamp: self.stamp_of(shelf, &member.path),
+            path: member.path.clone(),
+        };
+        members
+            .into_iter()
+            .filter(|member| member.present)
+            .map(found)
+            .collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! Frames: paging, jumping, and playing them as a film.
+
+use std::time::Duration;
+
+/// Frames a second that can be chosen.
+const RATES: [f64; 12] = [
+    0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0,
+];
+/// Where the file tells no rate.
+const USUAL: f64 = 10.0;
+/// Digits of the largest frame number that is typed.
+const DIGITS: usize = 6;
+
+/// A film that runs. The next frame is asked for when it is due and the last one is on screen: a slow terminal or decoder
+/// makes it slower, and nothing piles up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Film {
+    /// When the next frame is due, since the start of the program.
+    pub due: Duration,
+}
+
+impl Film {
+    /// Begins: the first frame stays for its time.
+    pub fn start(now: Duration, rate: f64) -> Self {
+        Self {
+            due: now + period(rate),
+        }
+    }
+
+    /// The next frame has been asked for. Time that was lost is not made up for.
+    pub fn go_on(&mut self, now: Duration, rate: f64) {
+        self.due = (self.due + period(rate)).max(now);
+    }
+}
+
+/// How long each frame stays.
+fn period(rate: f64) -> Duration {
+    Duration::from_secs_f64(1.0 / sound(rate))
+}
+
+/// A rate as it can be shown: files claim anything.
+pub fn sound(rate: f64) -> f64 {
+    if rate.is_finite() && rate > 0.0 {
+        rate.clamp(RATES[0], RATES[RATES.len() - 1])
+    } else {
+        USUAL
+    }
+}
+
+/// The next rate that can be chosen.
+pub fn faster(rate: f64) -> f64 {
+    let above = RATES.iter().find(|known| **known > rate + 1e-9);
+    *above.unwrap_or(&RATES[RATES.len() - 1])
+}
+
+/// The one before.
+pub fn slower(rate: f64) -> f64 {
+    let below = RATES.iter().rfind(|known| **known < rate - 1e-9);
+    *below.unwrap_or(&RATES[0])
+}
+
+/// The number of a frame being typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Jump {
+    digits: String,
+}
+
+impl Jump {
+    /// Adds a digit; anything else is no part of a number.
+    pub fn push(&mut self, c: char) {
+        if c.is_ascii_digit() && self.digits.len() < DIGITS {
+            self.digits.push(c);
+        }
+    }
+
+    /// Takes the last digit back; false when there was none.
+    pub fn pop(&mut self) -> bool {
+        self.digits.pop().is_some()
+    }
+
+    /// As typed.
+    pub fn text(&self) -> &str {
+        &self.digits
+    }
+
+    /// The frame meant, from 0, the nearest there is; `None` when nothing was typed.
+    pub fn frame(&self, frames: u32) -> Option<u32> {
+        let number: u32 = self.digits.parse().ok()?;
+        Some(number.clamp(1, frames.max(1)) - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_go_up_and_down_between_their_ends() {
+        assert_eq!((faster(10.0), slower(10.0)), (12.0, 8.0));
+        assert_eq!((faster(30.0), slower(0.5)), (30.0, 0.5));
+        let rates = [faster(sound(29.97)), sound(f64::NAN), sound(1e9)];
+        assert_eq!(rates.map(|rate| rate as u32), [30, 10, 30]);
+    }
+
+    #[test]
+    fn a_film_does_not_make_up_for_lost_time() {
+        let mut film = Film::start(Duration::ZERO, 10.0);
+        assert_eq!(film.due, Duration::from_millis(100));
+        film.go_on(Duration::from_millis(101), 10.0);
+        assert_eq!(
+            film.due,
+            Duration::from_millis(200),
+            "on time it keeps step"
+        );
+        film.go_on(Duration::from_secs(5), 10.0);
+        assert_eq!(film.due, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_typed_number_leads_to_the_nearest_frame() {
+        let typed = |text: &str| {
+            let mut jump = Jump::default();
+            text.chars().for_each(|c| jump.push(c));
+            jump.frame(60)
+        };
+        assert_eq!(typed("12"), Some(11));
+        assert_eq!(typed("1x2"), Some(11), "what is no digit is passed over");
+        assert_eq!((typed("0"), typed("999999999")), (Some(0), Some(59)));
+        assert_eq!(typed(""), None);
+    }
+}

@@ -1,0 +1,177 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn canvas(columns: u32, rows: u32) -> Canvas {
+    Canvas {
+        columns,
+        rows,
+        aspect: 1.0,
+    }
+}
+
+#[test]
+fn a_picture_fills_its_room_and_keeps_its_proportions() {
+    let place = place(canvas(400, 100), &Aim::default(), (300, 600));
+    assert_eq!((place.width, place.height), (300, 75));
+    let Part {
+        x,
+        y,
+        width,
+        height,
+    } = place.part;
+    assert_eq!((x, y, width, height), (0.0, 0.0, 400.0, 100.0));
+}
+
+#[test]
+fn pixels_that_are_not_square_are_drawn_as_high_as_they_are() {
+    let tall = Canvas {
+        aspect: 2.0,
+        ..canvas(100, 100)
+    };
+    let seen = place(tall, &Aim::default(), (300, 300));
+    assert_eq!((seen.width, seen.height), (150, 300));
+    let turned = Aim {
+        turn: Turn::default().right(),
+        ..Aim::default()
+    };
+    let seen = place(tall, &turned, (300, 300));
+    assert_eq!((seen.width, seen.height), (300, 150));
+}
+
+#[test]
+fn true_size_is_a_pixel_for_a_pixel() {
+    let aim = Aim::default().actual(canvas(2048, 1024), (300, 200));
+    let seen = place(canvas(2048, 1024), &aim, (300, 200));
+    assert!((seen.scale - 1.0).abs() < 1e-12);
+    assert!((seen.part.width - 300.0).abs() < 1e-9 && (seen.part.height - 200.0).abs() < 1e-9);
+    let small = Aim::default().actual(canvas(40, 30), (300, 200));
+    let seen = place(canvas(40, 30), &small, (300, 200));
+    assert_eq!((seen.width, seen.height), (40, 30));
+}
+
+#[test]
+fn two_steps_nearer_double_and_back_again_is_where_it_began() {
+    let (canvas, room) = (canvas(1000, 1000), (500, 500));
+    let near = Aim::default()
+        .step(true, canvas, room)
+        .step(true, canvas, room);
+    assert!((near.zoom - 2.0).abs() < 1e-12);
+    let back = near.step(false, canvas, room).step(false, canvas, room);
+    assert_eq!(back, Aim::default());
+    assert_eq!(back.step(false, canvas, room), back, "the whole is the end");
+}
+
+#[test]
+fn panning_goes_where_the_arrow_points_on_every_side() {
+    let (canvas, room) = (canvas(1000, 800), (100, 100));
+    for turn in Turn::ALL {
+        let aim = Aim {
+            zoom: 4.0,
+            turn,
+            ..Aim::default()
+        };
+        let at = |aim: &Aim| place(canvas, aim, room).screen((500, 400));
+        let before = at(&aim);
+        let after = at(&aim.pan(1, 0, canvas, room));
+        assert!(
+            after.0 < before.0 && (after.1 - before.1).abs() < 1e-6,
+            "{turn:?}: what lies to the right comes into view"
+        );
+    }
+}
+
+#[test]
+fn a_scale_bar_is_round_and_true() {
+    assert_eq!(scale_bar(0.5, 600), Some((100.0, 200)));
+    assert_eq!(scale_bar(0.143, 1000), Some((20.0, 140)));
+    assert_eq!(scale_bar(0.0, 600), None);
+    assert_eq!(scale_bar(0.1, 6), None, "too short to read");
+}
+
+/// The pieces lie in the area, apart, and the picture keeps room.
+#[test]
+fn an_area_of_any_size_is_divided_without_overlap() {
+    for (width, height) in (1..80).flat_map(|w| (1..40).map(move |h| (w, h))) {
+        for bits in 0..8 {
+            let around = Around {
+                facts: bits & 1 > 0,
+                letters: bits & 2 > 0,
+                histogram: bits & 4 > 0,
+            };
+            let area = Area {
+                x: 3,
+                y: 2,
+                width,
+                height,
+            };
+            let inset = inset(area, around);
+            assert!(inset.picture.width > 0 && inset.picture.height > 0);
+            let mut taken = std::collections::HashSet::new();
+            let pieces = [
+                Some(inset.picture),
+                inset.above,
+                inset.below,
+                inset.left,
+                inset.right,
+                inset.facts,
+                inset.histogram,
+            ];
+            for piece in pieces.into_iter().flatten() {
+                for y in piece.y..piece.y + piece.height {
+                    for x in piece.x..piece.x + piece.width {
+                        assert!((3..3 + width).contains(&x) && (2..2 + height).contains(&y));
+                        assert!(taken.insert((x, y)), "{width}×{height}, {around:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever the keys, what is seen is a part of the picture and fills what it can of the screen.
+    #[test]
+    fn panning_stays_within_the_picture(
+        columns in 1..5000u32, rows in 1..5000u32, aspect in 0.2..5.0f64,
+        room in (1..2000u32, 1..2000u32),
+        keys in prop::collection::vec(0..8u8, 0..60),
+    ) {
+        let canvas = Canvas { columns, rows, aspect };
+        let mut aim = Aim::default();
+        for key in keys {
+            aim = match key {
+                0 => aim.pan(1, 0, canvas, room),
+                1 => aim.pan(-1, 0, canvas, room),
+                2 => aim.pan(0, 1, canvas, room),
+                3 => aim.pan(0, -1, canvas, room),
+                4 => aim.step(true, canvas, room),
+                5 => aim.step(false, canvas, room),
+                6 => Aim { turn: aim.turn.right(), ..aim }.held(canvas, room),
+                _ => Aim { turn: aim.turn.flip(), ..aim }.held(canvas, room),
+            };
+            let seen = place(canvas, &aim, room);
+            let Part { x, y, width, height } = seen.part;
+            prop_assert!(x >= 0.0 && y >= 0.0 && width > 0.0 && height > 0.0);
+            prop_assert!(x + width <= f64::from(columns) + 1e-6 && y + height <= f64::from(rows) + 1e-6);
+            prop_assert!(seen.width <= room.0 && seen.height <= room.1);
+            let full = |length: u32, room: u32, share: f64, all: f64| length == room || share >= all - 1e-6;
+            let (across, down) = seen.turn.size((width / f64::from(columns), height / f64::from(rows)));
+            prop_assert!(full(seen.width, room.0, across, 1.0) && full(seen.height, room.1, down, 1.0));
+        }
+    }
+
+    /// A pixel asked for is in sight afterwards.
+    #[test]
+    fn what_the_cursor_points_at_is_seen(
+        size in (1..3000u32, 1..3000u32), at in (0.0..1.0f64, 0.0..1.0f64), zoom in 1.0..40.0f64, turn in 0..8usize,
+    ) {
+        let canvas = canvas(size.0, size.1);
+        let room = (200, 150);
+        let pixel = ((at.0 * f64::from(size.0)) as u32, (at.1 * f64::from(size.1)) as u32);
+        let aim = Aim { zoom, turn: Turn::ALL[turn], ..Aim::default() }.showing(pixel, canvas, room);
+        let seen = place(canvas, &aim, room);
+        let (x, y) = seen.screen(pixel);
+        prop_assert!(x >= -1e-6 && y >= -1e-6 && x <= f64::from(seen.width) + 1e-6 && y <= f64::from(seen.height) + 1e-6);
+    }
+}

@@ -1,0 +1,305 @@
+//! `eval`: how right a model is, by labels that are known.
+
+mod labels;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::classify::{closed_pipe, leave_now};
+use super::progress::Progress;
+use super::{Fault, Setup, exit, on_signals, shown, sink};
+use crate::cli;
+use crate::engine::{Engine, Event, Job, Lane, Settings};
+use crate::library::{Outcome, Record};
+use crate::prompts::PromptSet;
+use crate::scoring::Decision;
+use crate::scoring::metrics::{Case, Estimate, Report};
+use labels::Labelled;
+
+/// How long an interrupted command waits for the pass that is running.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+enum Note {
+    Engine(Event),
+    Interrupted,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Answer {
+    model: String,
+    model_digest: String,
+    prompts: String,
+    prompts_digest: String,
+    failed: usize,
+    rejected: usize,
+    interrupted: bool,
+    seed: u64,
+    draws: usize,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// Evaluates; the exit code.
+pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
+    let prompts = setup.load_prompts()?;
+    let [set] = prompts.sets() else {
+        let text =
+            "eval needs one prompt set whose conditions are the labels; name it with --prompts";
+        return Err(Fault::usage(text));
+    };
+    let set = set.clone();
+    let files = labels::read(&arguments.labels, &set)?;
+    let (sender, notes) = unbounded();
+    let settings = Settings {
+        prompts,
+        mode: arguments.mode,
+        frames: arguments.frames,
+        batch_size: None,
+        jobs: None,
+    };
+    let factory = setup.factory(arguments.fit);
+    let engine = Engine::start(factory, settings, sink(sender.clone(), Note::Engine));
+    on_signals(&[SIGINT, SIGTERM], move || {
+        drop(sender.send(Note::Interrupted));
+    })?;
+    let submitter = engine.submitter();
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+    std::thread::spawn(move || {
+        for (generation, path) in (0..).zip(paths) {
+            let lane = Lane::Bulk;
+            if submitter
+                .submit(Job {
+                    path,
+                    lane,
+                    generation,
+                })
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    let (outcomes, interrupted) = collect(&notes, files.len())?;
+    let code = tell(arguments, &set, &files, &outcomes, interrupted);
+    if interrupted {
+        if let Err(fault) = code {
+            eprintln!("interrupted: {}", fault.message);
+        }
+        if !engine.shutdown(PATIENCE) {
+            leave_now(exit::INTERRUPTED);
+        }
+        return Ok(exit::INTERRUPTED);
+    }
+    engine.finish();
+    code
+}
+
+type Outcomes = BTreeMap<u64, Outcome>;
+
+/// Waits for all files, or for Ctrl-C. A file of several frames has its aggregate last.
+fn collect(notes: &Receiver<Note>, count: usize) -> Result<(Outcomes, bool), Fault> {
+    let progress = Progress::new();
+    let mut outcomes = Outcomes::new();
+    let mut ready = false;
+    while !(ready && outcomes.len() == count) {
+        let Ok(note) = notes.recv() else { break };
+        match note {
+            Note::Interrupted => {
+                progress.end();
+                return Ok((outcomes, true));
+            }
+            Note::Engine(Event::Loading) => progress.message("reading the model"),
+            Note::Engine(Event::Ready { warnings, .. }) => {
+                ready = true;
+                progress.message("");
+                progress.around(|| warnings.iter().for_each(|w| eprintln!("warning: {w}")));
+            }
+            Note::Engine(Event::Failed { message }) => {
+                progress.end();
+                return Err(Fault::unusable(message));
+            }
+            Note::Engine(Event::Done {
+                generation,
+                outcomes: mut all,
+                ..
+            }) => {
+                if let Some(last) = all.pop() {
+                    outcomes.insert(generation, last);
+                }
+                progress.set(outcomes.len() as u64, Some(count as u64));
+            }
+            Note::Engine(Event::Rate { .. }) => {}
+        }
+    }
+    progress.end();
+    Ok((outcomes, false))
+}
+
+/// Prints errors and the report.
+fn tell(
+    arguments: &cli::Eval,
+    set: &PromptSet,
+    files: &[Labelled],
+    outcomes: &Outcomes,
+    interrupted: bool,
+) -> Result<u8, Fault> {
+    let names: Vec<String> = set.conditions.iter().map(|c| c.name.clone()).collect();
+    let (mut cases, mut failed, mut rejected) = (Vec::new(), 0, Vec::new());
+    let mut sample: Option<&Record> = None;
+    for (index, outcome) in outcomes {
+        let file = &files[*index as usize];
+        match outcome {
+            // As everywhere: what is no picture counts only where it was named.
+            Err(failure) if failure.not_picture && !file.named => {}
+            Err(failure) => {
+                failed += 1;
+                eprintln!("{}: {}", shown(&file.path), failure.message);
+            }
+            Ok(record) if record.verdict.decision == Decision::Rejected => {
+                rejected.push(record.verdict.reason.clone().unwrap_or_default());
+            }
+            Ok(record) => {
+                sample = Some(record);
+                cases.extend(case(&names, file.label, record));
+            }
+        }
+    }
+    let report = Report::new(&names, &cases, arguments.draws, arguments.seed);
+    let (Some(report), Some(record)) = (report, sample) else {
+        let why = match rejected.first() {
+            Some(reason) => format!("{} rejected, because {reason}", rejected.len()),
+            None => format!("{failed} failed"),
+        };
+        return Err(Fault::unusable(format!(
+            "no picture could be judged: {why}"
+        )));
+    };
+    let answer = Answer {
+        model: record.model.clone(),
+        model_digest: record.model_digest.clone(),
+        prompts: record.prompts.clone(),
+        prompts_digest: record.prompts_digest.clone(),
+        failed,
+        rejected: rejected.len(),
+        interrupted,
+        seed: arguments.seed,
+        draws: arguments.draws,
+        report,
+    };
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&answer).map_err(|e| Fault::output(&e.into()))? + "\n"
+    } else {
+        table(&answer)
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .or_else(closed_pipe)?;
+    Ok(if failed > 0 {
+        exit::SOME_FAILED
+    } else {
+        exit::OK
+    })
+}
+
+fn case(names: &[String], truth: usize, record: &Record) -> Option<Case> {
+    let scores = names.iter().map(|name| {
+        let found = record
+            .verdict
+            .scores
+            .iter()
+            .find(|score| score.condition == *name);
+        found.map_or(0.0, |score| score.probability)
+    });
+    Some(Case {
+        truth,
+        predicted: names
+            .iter()
+            .position(|name| *name == record.verdict.label)?,
+        scores: scores.collect(),
+    })
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0))
+}
+
+fn interval(estimate: &Estimate, show: fn(f64) -> String) -> String {
+    let value = show(estimate.value);
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
+        _ => value,
+    }
+}
+
+fn table(answer: &Answer) -> String {
+    let report = &answer.report;
+    let share = |value: f64| format!("{:.1} %", value * 100.0);
+    let area = |value: f64| format!("{value:.3}");
+    let width = report
+        .conditions
+        .iter()
+        .map(|c| c.condition.chars().count())
+        .max();
+    let width = width.unwrap_or(0).max(9);
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "model {}, prompts {}", answer.model, answer.prompts);
+    let _ = writeln!(
+        out,
+        "{} judged, {} rejected, {} failed{}",
+        report.cases,
+        answer.rejected,
+        answer.failed,
+        if answer.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        }
+    );
+    let _ = writeln!(
+        out,
+        "accuracy           {}",
+        interval(&report.accuracy, share)
+    );
+    let _ = writeln!(
+        out,
+        "balanced accuracy  {}",
+        interval(&report.balanced_accuracy, share)
+    );
+    let _ = writeln!(
+        out,
+        "\n{:width$}  cases   recall  precision  AUROC",
+        "condition"
+    );
+    for class in &report.conditions {
+        let area = class
+            .auroc
+            .as_ref()
+            .map_or("–".into(), |e| interval(e, area));
+        let _ = writeln!(
+            out,
+            "{:width$}  {:5}  {:>7}  {:>9}  {area}",
+            class.condition,
+            class.cases,
+            percent(class.recall),
+            percent(class.precision),
+        );
+    }
+    let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
+    for (class, row) in report.conditions.iter().zip(&report.confusion) {
+        let _ = write!(out, "{:width$}", class.condition);
+        for count in row {
+            let _ = write!(out, "{count:7}");
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,205 @@
+//! `models`: the catalogue, the cache, and the way from the hub into it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Fault, Setup, exit, shown};
+use crate::cli::ModelsAction;
+use crate::encoder::catalog::{self, Entry};
+use crate::encoder::hub::{self, Cache, HubError, Pull, Snapshot, Step};
+use crate::encoder::{Encoder, Layout, Source, checkpoint};
+
+/// Does what was asked; the exit code.
+pub fn run(action: &ModelsAction, setup: &Setup) -> Result<u8, Fault> {
+    match action {
+        ModelsAction::List => list(),
+        ModelsAction::Info { model } => info(model, setup),
+        ModelsAction::Pull { id, revision } => fetch(id, revision.as_deref(), setup),
+        ModelsAction::Verify { ids } => verify(ids),
+    }
+}
+
+fn cache() -> Result<Cache, Fault> {
+    let cache = Cache::of_user();
+    cache.ok_or_else(|| Fault::unusable("there is no home folder; set HOME, or HF_HOME"))
+}
+
+fn list() -> Result<u8, Fault> {
+    let cache = cache()?;
+    let pulled = cache.models();
+    let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
+    println!(
+        "{:<14}built in; synthetic phantoms only, for trying the program",
+        "demo"
+    );
+    for entry in catalog::entries() {
+        println!();
+        describe(entry, is_there(&entry.id));
+    }
+    let others = pulled
+        .iter()
+        .filter(|snapshot| catalog::find(&snapshot.id).is_none());
+    for (index, snapshot) in others.enumerate() {
+        if index == 0 {
+            println!("\nalso in the cache ({}):", shown(cache.root()));
+        }
+        println!("    {}", snapshot.id);
+    }
+    Ok(exit::OK)
+}
+
+fn describe(entry: &Entry, there: bool) {
+    let gated = if entry.gated { ", gated" } else { "" };
+    let there = if there { "   [in the cache]" } else { "" };
+    let size = hub::bytes(entry.megabytes * 1_000_000);
+    println!("{:<14}{size}, {}{gated}{there}", entry.name, entry.licence);
+    println!("    {}", entry.id);
+    println!("    {}", entry.purpose);
+    if let (Some(figure), Some(source)) = (&entry.figure, &entry.source) {
+        println!("    published: {figure} ({source})");
+    }
+}
+
+fn info(model: &str, setup: &Setup) -> Result<u8, Fault> {
+    let source = Source::parse(model);
+    let entry = catalog::find(model);
+    if let Some(entry) = entry {
+        describe(entry, matches!(source, Source::Path(_)));
+    }
+    match (&source, entry) {
+        (Source::Missing(id), Some(_)) => {
+            println!("    not in the cache; `medivision-tui models pull {id}` fetches it");
+            Ok(exit::OK)
+        }
+        (Source::Path(path), _) if path.exists() => inspect(path, setup),
+        _ => {
+            let encoder = source.open(setup.options(None)).map_err(Fault::unusable)?;
+            card(encoder.as_ref());
+            Ok(exit::OK)
+        }
+    }
+}
+
+fn line(key: &str, value: impl std::fmt::Display) {
+    println!("{key:<14}{value}");
+}
+
+/// Reads the model, which also shows that it can be read.
+fn inspect(path: &Path, setup: &Setup) -> Result<u8, Fault> {
+    let layout = Layout::of(path).map_err(Fault::unusable)?;
+    let encoder = checkpoint::open(path, setup.options(None)).map_err(Fault::unusable)?;
+    line("place", shown(path));
+    line("layout", layout.name());
+    card(&encoder);
+    Ok(exit::OK)
+}
+
+fn card(encoder: &dyn Encoder) {
+    let (card, preprocess) = (encoder.card(), encoder.preprocess());
+    line("model", &card.id);
+    line("digest", &card.digest);
+    line("embedding", format!("{} numbers", card.dimension));
+    let scale = format!("{:.4}", card.logit_scale);
+    match card.logit_bias {
+        Some(bias) => line("logits", format!("{scale} × cosine + {bias:.4}, sigmoid")),
+        None => line("logits", format!("{scale} × cosine, softmax")),
+    }
+    let (mean, std) = preprocess.normalisation();
+    let fit = format!("{:?}", preprocess.fit()).to_lowercase();
+    line(
+        "pictures",
+        format!("{}×{}, {fit}", preprocess.width(), preprocess.height()),
+    );
+    line(
+        "pixels",
+        format!(
+            "× {:.6}, mean {mean:?}, deviation {std:?}",
+            preprocess.rescale()
+        ),
+    );
+}
+
+fn fetch(model: &str, revision: Option<&str>, setup: &Setup) -> Result<u8, Fault> {
+    let cache = cache()?;
+    let order = Pull {
+        cache: &cache,
+        id: catalog::id_of(model),
+        revision,
+        offline: setup.offline,
+    };
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg}  {bytes}") {
+        bar.set_style(style);
+    }
+    let result = hub::pull(&order, &mut |step| {
+        show(&bar, step);
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    let snapshot = result.map_err(Fault::unusable)?;
+    println!("{}", shown(&snapshot.folder));
+    Ok(exit::OK)
+}
+
+fn show(bar: &ProgressBar, step: Step) {
+    match step {
+        Step::Sized(bytes) => {
+            bar.set_length(bar.position() + bytes);
+            let template = "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+        }
+        Step::Came(bytes) => bar.inc(bytes),
+        Step::Lost(bytes) => bar.set_position(bar.position().saturating_sub(bytes)),
+        Step::File(name) => bar.set_message(crate::media::clean(name)),
+        Step::Waiting(name) => {
+            let name = crate::media::clean(name);
+            bar.suspend(|| eprintln!("another program fetches {name}; waiting for it"));
+        }
+    }
+}
+
+fn verify(ids: &[String]) -> Result<u8, Fault> {
+    let cache = cache()?;
+    let snapshots = if ids.is_empty() {
+        cache.models()
+    } else {
+        let find = |id: &String| {
+            let id = catalog::id_of(id);
+            let found = cache.find(id, None);
+            let hint =
+                format!("{id} is not in the cache; `medivision-tui models pull {id}` fetches it");
+            found.ok_or_else(|| Fault::unusable(hint))
+        };
+        ids.iter().map(find).collect::<Result<_, _>>()?
+    };
+    let mut damaged = 0;
+    for snapshot in &snapshots {
+        damaged += verified(snapshot).map_err(Fault::unusable)?;
+    }
+    if damaged > 0 {
+        eprintln!("{damaged} damaged; `medivision-tui models pull ID` fetches them again");
+        return Ok(exit::SOME_FAILED);
+    }
+    Ok(exit::OK)
+}
+
+/// Prints a line for each file; how many are damaged.
+fn verified(snapshot: &Snapshot) -> Result<usize, HubError> {
+    let mut damaged = 0;
+    for (name, blob) in snapshot.files()? {
+        let state = match Snapshot::is_whole(&blob)? {
+            Some(true) => "ok",
+            Some(false) => {
+                damaged += 1;
+                "DAMAGED"
+            }
+            None => "no checksum",
+        };
+        println!("{state:<12}{}  {}", snapshot.id, crate::media::clean(&name));
+    }
+    Ok(damaged)
+}

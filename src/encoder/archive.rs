@@ -1,0 +1,226 @@
+//! PyTorch's checkpoint files: a zip of one pickle and the raw numbers, uncompressed, so that they can be mapped.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+use std::ops::Range;
+
+use tch::Kind;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::pickle;
+
+/// A tensor's place in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) shape: Vec<i64>,
+    pub(super) strides: Vec<i64>,
+    /// From its first byte to the end of its last element.
+    pub(super) bytes: Range<usize>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Archive {
+    /// TorchScript, as OpenAI publishes its own, else a plain state dictionary.
+    pub(super) script: bool,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Whether a file begins as these do.
+pub(super) fn is_archive(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04")
+}
+
+/// What to tell who has a file of the time before PyTorch 1.6, or another pickle.
+pub(super) const OLD: &str = "is pickled, but not in the zip format that is read; with PyTorch: \
+    torch.save(torch.load(FILE, weights_only=True), NEW_FILE)";
+
+/// Reads the directory and the pickle; the numbers stay where they are.
+pub(super) fn read(file: &[u8]) -> Result<Archive, String> {
+    let mut zip = ZipArchive::new(Cursor::new(file)).map_err(|e| e.to_string())?;
+    let root = zip
+        .file_names()
+        .find_map(|name| {
+            name.strip_suffix("/data.pkl")
+                .filter(|root| !root.contains('/'))
+        })
+        .ok_or("is a zip file, but no checkpoint: it has no data.pkl")?
+        .to_owned();
+    if text(&mut zip, &format!("{root}/byteorder"))?.is_some_and(|order| order.trim() != "little") {
+        return Err("was written on a big-endian machine".into());
+    }
+    let script = zip
+        .file_names()
+        .any(|name| name.starts_with(&format!("{root}/code/")));
+    let pickle = bytes(&mut zip, &format!("{root}/data.pkl"))?.unwrap_or_default();
+    let views = pickle::tensors(&pickle).map_err(|e| e.to_string())?;
+    let mut places = HashMap::new();
+    let mut entries = Vec::with_capacity(views.len());
+    for (name, view) in views {
+        let known: Option<Range<usize>> = places.get(&view.storage).cloned();
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let member = format!("{root}/data/{}", view.storage);
+            let place = storage(&mut zip, &member, file.len())?;
+            places.insert(view.storage.clone(), place.clone());
+            place
+        };
+        entries.push(entry(name, &view, place)?);
+    }
+    Ok(Archive { script, entries })
+}
+
+type Zip<'a> = ZipArchive<Cursor<&'a [u8]>>;
+
+/// A small member's content; `None` where there is none of that name.
+fn bytes(zip: &mut Zip, name: &str) -> Result<Option<Vec<u8>>, String> {
+    let member = match zip.by_name(name) {
+        Err(zip::result::ZipError::FileNotFound) => return Ok(None),
+        member => member.map_err(|e| format!("{name}: {e}"))?,
+    };
+    let mut content = Vec::new();
+    let mut limited = member.take(pickle::LIMIT + 1);
+    limited
+        .read_to_end(&mut content)
+        .map_err(|e| format!("{name}: {e}"))?;
+    if content.len() as u64 > pickle::LIMIT {
+        return Err(format!("{name} is larger than any checkpoint's"));
+    }
+    Ok(Some(content))
+}
+
+fn text(zip: &mut Zip, name: &str) -> Result<Option<String>, String> {
+    let content = bytes(zip, name)?;
+    Ok(content.map(|content| String::from_utf8_lossy(&content).into_owned()))
+}
+
+/// Where a storage's bytes lie in the file.
+fn storage(zip: &mut Zip, name: &str, length: usize) -> Result<Range<usize>, String> {
+    let member = zip.by_name(name).map_err(|e| format!("{name}: {e}"))?;
+    if member.compression() != CompressionMethod::Stored {
+        return Err(format!("{name} is compressed; checkpoints are not"));
+    }
+    let (start, size) = (member.data_start() as usize, member.size() as usize);
+    let end = start.checked_add(size).filter(|&end| end <= length);
+    Ok(start..end.ok_or_else(|| format!("{name} reaches beyond the end of the file"))?)
+}
+
+fn kind(name: &str) -> Option<(Kind, usize)> {
+    Some(match name {
+        "Double" => (Kind::Double, 8),
+        "Float" => (Kind::Float, 4),
+        "Half" => (Kind::Half, 2),
+        "BFloat16" => (Kind::BFloat16, 2),
+        "Long" => (Kind::Int64, 8),
+        "Int" => (Kind::Int, 4),
+        _ => return None,
+    })
+}
+
+/// A view whose every element lies inside its storage.
+fn entry(name: String, view: &pickle::View, storage: Range<usize>) -> Result<Entry, String> {
+    let (kind, size) =
+        kind(&view.kind).ok_or_else(|| format!("`{name}` has the type {}", view.kind))?;
+    let beyond = || format!("the tensor `{name}` reaches beyond its storage");
+    let empty = view.shape.contains(&0);
+    let mut last = view.offset;
+    for (&count, &stride) in view.shape.iter().zip(&view.strides) {
+        let reach = count.saturating_sub(1).checked_mul(stride);
+        last = reach
+            .and_then(|reach| last.checked_add(reach))
+            .ok_or_else(beyond)?;
+    }
+    let elements = if empty {
+        view.offset
+    } else {
+        last.checked_add(1).ok_or_else(beyond)?
+    };
+    let at = |element: usize| element.checked_mul(size)?.checked_add(storage.start);
+    let (from, to) = (
+        at(view.offset).ok_or_else(beyond)?,
+        at(elements).ok_or_else(beyond)?,
+    );
+    if from > storage.end || to > storage.end {
+        return Err(beyond());
+    }
+    let whole = |numbers: &[usize]| {
+        let all: Result<Vec<i64>, _> = numbers.iter().map(|&n| i64::try_from(n)).collect();
+        all.map_err(|_| beyond())
+    };
+    let (shape, strides) = (whole(&view.shape)?, whole(&view.strides)?);
+    // A stride of 0 repeats an element; a file of a few bytes could then ask for all memory.
+    let count = view
+        .shape
+        .iter()
+        .try_fold(1_usize, |all, &n| all.checked_mul(n));
+    if count.is_none_or(|count| count > storage.len() / size && !empty) {
+        return Err(beyond());
+    }
+    Ok(Entry {
+        name,
+        kind,
+        shape,
+        strides,
+        bytes: from..to,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(offset: usize, shape: &[usize], strides: &[usize]) -> pickle::View {
+        pickle::View {
+            storage: "0".into(),
+            kind: "Float".into(),
+            offset,
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+        }
+    }
+
+    /// Twelve floats, from byte 64 of the file on.
+    fn placed(view: &pickle::View) -> Result<Range<usize>, String> {
+        entry("w".into(), view, 64..112).map(|entry| entry.bytes)
+    }
+
+    #[test]
+    fn views_inside_their_storage_are_placed() {
+        assert_eq!(placed(&view(0, &[3, 4], &[4, 1])), Ok(64..112));
+        assert_eq!(placed(&view(4, &[4, 2], &[1, 4])), Ok(80..112));
+        assert_eq!(placed(&view(2, &[], &[])), Ok(72..76));
+        assert_eq!(placed(&view(12, &[0], &[1])), Ok(112..112));
+    }
+
+    #[test]
+    fn views_that_reach_beyond_are_refused_whatever_their_numbers() {
+        for (offset, shape, strides) in [
+            (1, &[3, 4][..], &[4, 1][..]),
+            (0, &[13], &[1]),
+            (0, &[2], &[12]),
+            (13, &[0], &[1]),
+            (usize::MAX, &[1], &[1]),
+            (0, &[usize::MAX], &[usize::MAX]),
+            (0, &[usize::MAX, 2], &[0, 0]),
+            // One element, a thousand times: a file of bytes that would take gigabytes.
+            (0, &[1000], &[0]),
+        ] {
+            let error = placed(&view(offset, shape, strides)).unwrap_err();
+            assert!(error.contains("`w`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_zip_that_is_no_checkpoint_is_told_so() {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options =
+            zip::write::FileOptions::default().compression_method(CompressionMethod::Stored);
+        zip.start_file("holiday/photo.txt", options).unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        assert!(is_archive(&bytes));
+        assert!(read(&bytes).unwrap_err().contains("no data.pkl"));
+    }
+}

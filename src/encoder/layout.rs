@@ -1,0 +1,185 @@
+//! Which of the layouts a checkpoint has, and which files belong to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::EncoderError;
+
+/// The configuration of a `CLIPModel` or `SiglipModel`.
+pub(super) const CONFIG: &str = "config.json";
+/// That of open_clip.
+pub(super) const OPEN_CLIP: &str = "open_clip_config.json";
+/// Files of weights beside [`CONFIG`], the preferred first. Sharded ones have an index.
+pub(super) const WEIGHTS: [&str; 4] = [
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+];
+/// Files of weights beside [`OPEN_CLIP`].
+pub(super) const OPEN_CLIP_WEIGHTS: [&str; 2] =
+    ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
+
+/// How a checkpoint is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `CLIPModel` of Hugging Face.
+    Clip,
+    /// `SiglipModel` of Hugging Face.
+    Siglip,
+    /// open_clip.
+    OpenClip,
+    /// A state dictionary as OpenAI's, in one file.
+    StateDict,
+}
+
+impl Layout {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clip => "CLIPModel of Hugging Face",
+            Self::Siglip => "SiglipModel of Hugging Face",
+            Self::OpenClip => "open_clip",
+            Self::StateDict => "state dictionary of OpenAI's format",
+        }
+    }
+
+    /// Of a file or folder. Many repositories on the hub hold both layouts: Hugging Face's own is taken where its
+    /// weights are there.
+    pub fn of(path: &Path) -> Result<Self, EncoderError> {
+        if path.is_file() {
+            return Ok(Self::StateDict);
+        }
+        Self::among(path, &|name| path.join(name).is_file())
+    }
+
+    /// The same where not all files are there yet, but those of settings.
+    fn among(path: &Path, has: &dyn Fn(&str) -> bool) -> Result<Self, EncoderError> {
+        let open_clip = has(OPEN_CLIP);
+        if !has(CONFIG) && open_clip {
+            return Ok(Self::OpenClip);
+        }
+        let json = read(&path.join(CONFIG))?;
+        let head: Head = parse(&json, &path.join(CONFIG))?;
+        let found = match head.model_type.as_deref() {
+            Some("clip") | None => Some(Self::Clip),
+            Some("siglip") => Some(Self::Siglip),
+            Some(_) => None,
+        };
+        let weights = WEIGHTS.iter().any(|name| has(name));
+        match (found, head.model_type) {
+            (Some(layout), _) if !open_clip || weights => Ok(layout),
+            (_, _) if open_clip => Ok(Self::OpenClip),
+            (_, model_type) => Err(EncoderError::Unsupported(format!(
+                "{}: models of the type `{}` are not supported; use a CLIP or SigLIP checkpoint",
+                path.join(CONFIG).display(),
+                model_type.unwrap_or_default()
+            ))),
+        }
+    }
+}
+
+/// Which of a repository's files a model needs.
+pub(super) struct Needs<'a> {
+    names: &'a BTreeSet<String>,
+}
+
+/// Everything but weights.
+const SETTINGS: [&str; 7] = [
+    CONFIG,
+    OPEN_CLIP,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+];
+
+impl<'a> Needs<'a> {
+    /// Looks at the names; an error says why none of the layouts fits.
+    pub(super) fn of(names: &'a BTreeSet<String>) -> Result<Self, String> {
+        if names.contains(CONFIG) || names.contains(OPEN_CLIP) {
+            return Ok(Self { names });
+        }
+        Err(format!("it has neither {CONFIG} nor {OPEN_CLIP}"))
+    }
+
+    /// The small files, and the index of sharded weights.
+    pub(super) fn settings(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let indices = WEIGHTS.into_iter().filter(|name| is_index(name));
+        let all = SETTINGS.into_iter().chain(indices);
+        all.filter(|name| self.names.contains(*name))
+    }
+
+    /// The files of weights, once the settings lie in `folder`.
+    pub(super) fn weights(&self, folder: &Path) -> Result<Vec<String>, String> {
+        let has = |name: &str| self.names.contains(name);
+        let wanted: &[&str] = match Layout::among(folder, &has).map_err(|e| e.to_string())? {
+            Layout::OpenClip => &OPEN_CLIP_WEIGHTS,
+            _ => &WEIGHTS,
+        };
+        let file = wanted.iter().find(|name| has(name));
+        let file = file.ok_or_else(|| format!("it has none of {}", wanted.join(", ")))?;
+        if is_index(file) {
+            return shards(&folder.join(file)).map_err(|e| e.to_string());
+        }
+        Ok(vec![(*file).to_owned()])
+    }
+}
+
+/// Whether a file of weights is a list of others.
+pub(super) fn is_index(name: &str) -> bool {
+    name.ends_with(".index.json")
+}
+
+/// The files that an index names, each a plain name.
+pub(super) fn shards(index: &Path) -> Result<Vec<String>, EncoderError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let fault = |reason: String| EncoderError::File {
+        path: index.to_owned(),
+        reason,
+    };
+    let map: Index = parse(&read(index)?, index)?;
+    let shards: BTreeSet<String> = map.weight_map.into_values().collect();
+    for shard in &shards {
+        if Path::new(shard).components().count() != 1 || shard.starts_with('.') {
+            return Err(fault(format!(
+                "the shard `{shard}` is not a plain file name"
+            )));
+        }
+    }
+    if shards.is_empty() {
+        return Err(fault("names no shards".into()));
+    }
+    Ok(shards.into_iter().collect())
+}
+
+#[derive(Deserialize)]
+struct Head {
+    model_type: Option<String>,
+}
+
+/// A file's bytes.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
+    fs::read(path).map_err(|e| EncoderError::File {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
+}
+
+/// JSON; `path` is for the message.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(
+    json: &[u8],
+    path: &Path,
+) -> Result<T, EncoderError> {
+    serde_json::from_slice(json).map_err(|e| EncoderError::File {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
+}

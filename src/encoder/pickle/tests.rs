@@ -1,0 +1,104 @@
+use super::*;
+
+/// `{"w": _rebuild_tensor_v2(storage '0' of floats, 0, (2, 3), (3, 1), False, OrderedDict())}`, as `torch.save` writes it.
+fn honest() -> Vec<u8> {
+    let mut p =
+        b"\x80\x02}q\x00X\x01\x00\x00\x00wq\x01ctorch._utils\n_rebuild_tensor_v2\nq\x02(".to_vec();
+    p.extend(b"(X\x07\x00\x00\x00storageq\x03ctorch\nFloatStorage\nq\x04X\x01\x00\x00\x000q\x05X\x03\x00\x00\x00cpuq\x06K\x06tq\x07Q");
+    p.extend(b"K\x00K\x02K\x03\x86q\x08K\x03K\x01\x86q\x09\x89ccollections\nOrderedDict\nq\x0a)Rq\x0btq\x0cRq\x0ds.");
+    p
+}
+
+#[test]
+fn a_state_dictionary_is_read() {
+    let found = tensors(&honest()).unwrap();
+    let view = View {
+        storage: "0".into(),
+        kind: "Float".into(),
+        offset: 0,
+        shape: vec![2, 3],
+        strides: vec![3, 1],
+    };
+    assert_eq!(found, [("w".to_owned(), view)]);
+}
+
+#[test]
+fn whatever_is_cut_off_is_damage() {
+    let whole = honest();
+    for length in 0..whole.len() {
+        assert!(tensors(&whole[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn every_name_but_those_of_tensors_is_refused() {
+    for name in [
+        "posix\nsystem",
+        "builtins\neval",
+        "torch.storage\n_load_from_bytes",
+        "torch\nload",
+        "collections\nUserDict",
+        "numpy.core.multiarray\nscalar",
+        "__builtin__\ngetattr",
+    ] {
+        let pickle = format!("\u{80}\u{2}c{name}\n)R.");
+        // The first two characters are one byte each in a pickle.
+        let pickle: Vec<u8> = pickle.chars().map(|c| c as u8).collect();
+        let error = tensors(&pickle).unwrap_err();
+        assert_eq!(
+            error,
+            PickleError::Foreign(name.replace('\n', ".")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_protocol_four_and_extensions_would_import_is_unknown() {
+    for code in [0x93, 0x92, 0x82, b'i', b'o', b'I', b'P', 0x97] {
+        assert_eq!(
+            tensors(&[0x80, 2, code]),
+            Err(PickleError::Unknown(2, code))
+        );
+    }
+}
+
+#[test]
+fn other_values_in_the_dictionary_are_named() {
+    let error = tensors(b"\x80\x02}X\x05\x00\x00\x00epochK\x07s.").unwrap_err();
+    assert_eq!(error, PickleError::Foreign("epoch".into()));
+    assert!(tensors(b"\x80\x02K\x07.").is_err());
+}
+
+#[test]
+fn a_dictionary_that_holds_itself_ends() {
+    // d = {}; d["a"] = d
+    let error = tensors(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.").unwrap_err();
+    assert_eq!(error, PickleError::Foreign("a".into()));
+    // A module in itself.
+    let pickle = b"\x80\x02c__torch__\nM\n)\x81q\x00}X\x01\x00\x00\x00ah\x00sb.";
+    assert!(matches!(tensors(pickle), Err(PickleError::Foreign(_))));
+}
+
+#[test]
+fn deep_nesting_does_not_reach_the_programs_stack() {
+    let mut pickle = b"\x80\x02)".to_vec();
+    pickle.extend(std::iter::repeat_n(0x85, 1_000_000));
+    pickle.push(b'.');
+    assert!(tensors(&pickle).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_fall_over(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let _ = tensors(&bytes);
+    }
+
+    #[test]
+    fn no_change_of_a_byte_makes_it_fall_over(at in 0_usize..190, to in proptest::num::u8::ANY) {
+        let mut pickle = honest();
+        let at = at % pickle.len();
+        pickle[at] = to;
+        let _ = tensors(&pickle);
+    }
+}

@@ -1,0 +1,296 @@
+//! Two towers and the scale between them: every model of the CLIP family, whatever its layout was.
+
+use std::path::PathBuf;
+
+use tch::{Device, Kind, Tensor};
+
+use super::text::Text;
+use super::texts::TextCache;
+use super::tokenize::Tokenizer;
+use super::vision::Vision;
+use super::weights::Backing;
+use super::{Encoder, EncoderError, Input, ModelCard, Preprocess, Tokenized, Weights};
+
+/// Both towers as functions of tensors; training differentiates through them, [`DualEncoder`] runs them.
+pub struct Towers {
+    vision: Vision,
+    text: Text,
+    logit_scale: Tensor,
+    logit_bias: Option<Tensor>,
+    kind: Kind,
+    _backing: Vec<Backing>,
+}
+
+/// Names of the two scalars.
+const SCALE: &str = "logit_scale";
+const BIAS: &str = "logit_bias";
+
+impl Towers {
+    /// Joins the towers; takes the scale, a bias if there is one, and leaves no tensor over.
+    pub(super) fn new(
+        mut weights: Weights,
+        vision: Vision,
+        text: Text,
+    ) -> Result<Self, EncoderError> {
+        // A scalar, or one in a row: both are in use.
+        let mut scalar = |name: &str| -> Result<Tensor, EncoderError> {
+            let shape: &[i64] = if weights.shape(name)?.is_empty() {
+                &[]
+            } else {
+                &[1]
+            };
+            Ok(weights.take(name, shape)?.f_reshape([0_i64; 0])?)
+        };
+        let logit_scale = scalar(SCALE)?;
+        let logit_bias = match scalar(BIAS) {
+            Err(EncoderError::MissingTensor(_)) => None,
+            found => Some(found?),
+        };
+        let kind = weights.kind();
+        Ok(Self {
+            vision,
+            text,
+            logit_scale,
+            logit_bias,
+            kind,
+            _backing: weights.finish()?,
+        })
+    }
+
+    /// Side of the pictures that the vision tower takes, in pixels.
+    pub(super) fn side(&self) -> usize {
+        self.vision.side()
+    }
+
+    /// Tokens of the longest text that the text tower has positions for.
+    pub(super) fn context(&self) -> usize {
+        self.text.context()
+    }
+
+    /// Length of an embedding; the towers must agree.
+    fn dimension(&self) -> Result<usize, EncoderError> {
+        let (vision, text) = (self.vision.dimension(), self.text.dimension());
+        if vision == text {
+            return Ok(vision.max(0) as usize);
+        }
+        Err(EncoderError::Unsupported(format!(
+            "the vision tower ends in {vision} dimensions, the text tower in {text}"
+        )))
+    }
+
+    /// Normalised pixels `[batch, 3, side, side]` → `[batch, projection]`, not yet unit vectors.
+    pub fn image_features(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        self.pool(&self.image_states(pixels)?)
+    }
+
+    /// Normalised pixels → `[batch, tokens, width]`, a class token's state first; training also looks at the
+    /// patches.
+    pub fn image_states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        self.vision.states(pixels)
+    }
+
+    /// States → `[batch, projection]`, not yet unit vectors.
+    pub fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
+        self.vision.pool(states)
+    }
+
+    /// Token ids → `[batch, projection]`, not yet unit vectors.
+    pub fn text_features(&self, batch: &[Tokenized]) -> Result<Tensor, EncoderError> {
+        self.text.features(batch)
+    }
+
+    /// Natural logarithm of the factor from cosine to logit, a scalar tensor.
+    pub fn logit_scale(&self) -> &Tensor {
+        &self.logit_scale
+    }
+}
+
+/// The number of texts encoded at a time: enough to keep the cores busy, few enough to stay small in memory.
+const TEXT_BATCH: usize = 64;
+
+/// [`Towers`] with their tokenizer and preprocessing, ready to be asked.
+pub struct DualEncoder {
+    towers: Towers,
+    card: ModelCard,
+    tokenizer: Tokenizer,
+    preprocess: Preprocess,
+    /// Per channel factor and offset from bytes to normalised values, `[1, 3, 1, 1]`.
+    scale: Tensor,
+    offset: Tensor,
+    device: Device,
+    texts: Option<TextCache>,
+}
+
+/// The parts that [`DualEncoder::new`] joins.
+pub(super) struct Parts {
+    pub(super) id: String,
+    pub(super) digest: String,
+    pub(super) synthetic_only: bool,
+    pub(super) device: Device,
+    pub(super) towers: Towers,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) preprocess: Preprocess,
+    pub(super) texts: Option<PathBuf>,
+}
+
+impl DualEncoder {
+    /// Checks that the parts belong together.
+    pub(super) fn new(parts: Parts) -> Result<Self, EncoderError> {
+        let Parts {
+            id,
+            digest,
+            synthetic_only,
+            device,
+            towers,
+            tokenizer,
+            preprocess,
+            texts,
+        } = parts;
+        let _guard = tch::no_grad_guard();
+        fits(&towers, &tokenizer, &preprocess)?;
+        let finite = |tensor: &Tensor, name: &str| -> Result<f64, EncoderError> {
+            let value = tensor.f_double_value(&[])?;
+            let text = || EncoderError::Unsupported(format!("{name} is not a finite number"));
+            value.is_finite().then_some(value).ok_or_else(text)
+        };
+        let logit_scale = finite(&towers.logit_scale.f_exp()?, SCALE)?;
+        let logit_bias = towers
+            .logit_bias
+            .as_ref()
+            .map(|bias| finite(bias, BIAS))
+            .transpose()?;
+        let (mean, std) = preprocess.normalisation();
+        let per_channel = |f: &dyn Fn(usize) -> f32| -> Result<Tensor, EncoderError> {
+            let values: Vec<f32> = (0..3).map(f).collect();
+            let row = Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?;
+            Ok(row.f_to_device(device)?)
+        };
+        let rescale = preprocess.rescale();
+        let scale = per_channel(&|c| rescale / std[c])?;
+        let offset = per_channel(&|c| -mean[c] / std[c])?;
+        let name = super::torch::name(device);
+        let texts = texts.map(|folder| {
+            let model = format!("{digest} {name} {:?}", towers.kind);
+            TextCache::new(&folder, model)
+        });
+        Ok(Self {
+            card: ModelCard {
+                id,
+                digest,
+                device: name,
+                dimension: towers.dimension()?,
+                logit_scale,
+                logit_bias,
+                synthetic_only,
+            },
+            towers,
+            tokenizer,
+            preprocess,
+            scale,
+            offset,
+            device,
+            texts,
+        })
+    }
+
+    /// Ids of a text as the model receives them.
+    pub fn tokenize(&self, text: &str) -> Result<Tokenized, EncoderError> {
+        self.tokenizer.encode(text)
+    }
+
+    /// Bytes `[batch, side, side, 3]` → normalised `[batch, 3, side, side]`.
+    fn pixels(&self, batch: &[Input]) -> Result<Tensor, EncoderError> {
+        let (w, h) = (self.preprocess.width(), self.preprocess.height());
+        let mut bytes = Vec::with_capacity(batch.len() * w * h * 3);
+        for input in batch {
+            bytes.extend_from_slice(input.bytes());
+        }
+        let shape = [batch.len() as i64, h as i64, w as i64, 3];
+        let x = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?.f_to_device(self.device)?;
+        let x = x
+            .f_permute([0, 3, 1, 2])?
+            .f_to_kind(Kind::Float)?
+            .f_contiguous()?;
+        let x = x.f_mul(&self.scale)?.f_add(&self.offset)?;
+        Ok(x.f_to_kind(self.towers.kind)?)
+    }
+}
+
+/// What would show as a fault of libtorch much later, or not at all.
+fn fits(
+    towers: &Towers,
+    tokenizer: &Tokenizer,
+    preprocess: &Preprocess,
+) -> Result<(), EncoderError> {
+    let side = towers.side();
+    if (preprocess.width(), preprocess.height()) != (side, side) {
+        return Err(EncoderError::Unsupported(format!(
+            "the preprocessing makes pictures of {}×{}, the model takes {side}×{side}",
+            preprocess.width(),
+            preprocess.height(),
+        )));
+    }
+    let (rows, longest) = (towers.text.context(), tokenizer.context());
+    if longest > rows {
+        return Err(EncoderError::Unsupported(format!(
+            "texts may be {longest} tokens long, the model knows {rows} positions"
+        )));
+    }
+    Ok(())
+}
+
+/// Rows of `[n, d]` as unit vectors, computed in f32 whatever the towers' precision is.
+fn unit_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
+    let x = x.f_to_kind(Kind::Float)?;
+    let norm = x.f_norm_scalaropt_dim(2.0, [1], true)?;
+    let x = x.f_div(&norm)?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    let (rows, width) = x.size2()?;
+    let mut flat = vec![0.0_f32; (rows * width) as usize];
+    let count = flat.len();
+    x.f_copy_data(&mut flat, count)?;
+    Ok(flat
+        .chunks(width.max(1) as usize)
+        .map(<[f32]>::to_vec)
+        .collect())
+}
+
+impl Encoder for DualEncoder {
+    fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    fn preprocess(&self) -> Preprocess {
+        self.preprocess.clone()
+    }
+
+    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _guard = tch::no_grad_guard();
+        unit_rows(&self.towers.image_features(&self.pixels(batch)?)?)
+    }
+
+    fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        if let Some(rows) = self.texts.as_ref().and_then(|cache| cache.get(texts)) {
+            return Ok(rows);
+        }
+        let _guard = tch::no_grad_guard();
+        let mut rows = Vec::with_capacity(texts.len());
+        for chunk in texts.chunks(TEXT_BATCH) {
+            let tokens = chunk
+                .iter()
+                .map(|text| self.tokenize(text))
+                .collect::<Result<Vec<_>, _>>()?;
+            rows.extend(unit_rows(&self.towers.text_features(&tokens)?)?);
+        }
+        if let Some(cache) = &self.texts {
+            cache.put(texts, &rows);
+        }
+        Ok(rows)
+    }
+
+    fn unknown_words(&self, texts: &[String]) -> Vec<String> {
+        self.tokenizer.unknown_words(texts)
+    }
+}

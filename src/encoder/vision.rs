@@ -1,0 +1,144 @@
+//! The vision tower: a ViT that turns a square of pixels into one vector.
+
+use tch::Tensor;
+
+use super::names::Names;
+use super::transformer::{LayerNorm, Linear, MapHead, Shape, Sight, Transformer};
+use super::{EncoderError, Weights};
+
+/// How the states of the patches become one.
+pub(super) enum Pool {
+    /// The state of the class token, which stands first.
+    Class,
+    /// A probe attends to all of them.
+    Map(MapHead),
+}
+
+/// A vision transformer.
+pub(super) struct Vision {
+    patches: Tensor,
+    patch_bias: Option<Tensor>,
+    class: Option<Tensor>,
+    positions: Tensor,
+    before: Option<LayerNorm>,
+    blocks: Transformer,
+    after: LayerNorm,
+    pool: Pool,
+    projection: Option<Linear>,
+    patch: i64,
+    side: i64,
+    width: i64,
+}
+
+/// What a layout calls the parts around the blocks.
+pub(super) struct Outside<'a> {
+    /// The convolution that makes the patches.
+    pub(super) patches: &'a str,
+    /// Its bias, where it has one.
+    pub(super) patch_bias: Option<&'a str>,
+    /// The class token and its dimensions before the width.
+    pub(super) class: Option<(&'a str, &'a [i64])>,
+    /// The positions and their dimensions before tokens and width.
+    pub(super) positions: (&'a str, &'a [i64]),
+    /// The norm before the blocks, where there is one.
+    pub(super) before: Option<&'a str>,
+    /// What the name of the stack begins with.
+    pub(super) blocks: &'a str,
+    /// The norm after the blocks.
+    pub(super) after: &'a str,
+}
+
+impl Vision {
+    /// Takes the tower out of the weights. `side` is that of the pictures; pooling and projection are the caller's.
+    pub(super) fn new(
+        w: &mut Weights,
+        outside: &Outside,
+        names: &Names,
+        shape: &Shape,
+        side: i64,
+        patch: i64,
+    ) -> Result<Self, EncoderError> {
+        if patch < 1 || side < patch || side > 4096 {
+            return Err(EncoderError::Unsupported(format!(
+                "an image size of {side} with patches of {patch} cannot be used"
+            )));
+        }
+        let d = shape.width;
+        let shaped = |before: &[i64], rest: &[i64]| [before, rest].concat();
+        let class = match outside.class {
+            Some((name, ones)) => Some(w.take(name, &shaped(ones, &[d]))?),
+            None => None,
+        };
+        let tokens = (side / patch).pow(2) + i64::from(class.is_some());
+        let (positions, ones) = outside.positions;
+        let norm = |w: &mut Weights, name: &str| LayerNorm::new(w, name, d, shape.eps);
+        Ok(Self {
+            patches: w.take(outside.patches, &[d, 3, patch, patch])?,
+            patch_bias: outside.patch_bias.map(|b| w.take(b, &[d])).transpose()?,
+            class,
+            positions: w.take(positions, &shaped(ones, &[tokens, d]))?,
+            before: outside.before.map(|name| norm(w, name)).transpose()?,
+            blocks: Transformer::new(w, outside.blocks, names, shape)?,
+            after: norm(w, outside.after)?,
+            pool: Pool::Class,
+            projection: None,
+            patch,
+            side,
+            width: d,
+        })
+    }
+
+    /// The same with another way to pool.
+    pub(super) fn pooled_by(self, pool: Pool) -> Self {
+        Self { pool, ..self }
+    }
+
+    /// The same with a layer into the common space.
+    pub(super) fn projected_by(self, projection: Linear) -> Self {
+        let projection = Some(projection);
+        Self { projection, ..self }
+    }
+
+    /// Side of the pictures, in pixels.
+    pub(super) fn side(&self) -> usize {
+        self.side.max(0) as usize
+    }
+
+    /// Length of the result.
+    pub(super) fn dimension(&self) -> i64 {
+        self.projection.as_ref().map_or(self.width, Linear::outputs)
+    }
+
+    /// Pixels `[b, 3, side, side]` → `[b, tokens, d]`: the states behind the last block, a class token first.
+    pub(super) fn states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        let batch = pixels.size()[0];
+        let stride = [self.patch, self.patch];
+        let bias = self.patch_bias.as_ref();
+        let x = pixels.f_conv2d(&self.patches, bias, stride, [0, 0], [1, 1], 1)?; // [b, d, h/p, w/p]
+        let mut x = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [b, patches, d]
+        if let Some(class) = &self.class {
+            let width = self.width;
+            let class = class.f_reshape([1, 1, width])?;
+            let class = class.f_expand([batch, 1, width], false)?;
+            x = Tensor::f_cat(&[class, x], 1)?; // [b, patches + 1, d]
+        }
+        let mut x = x.f_add(&self.positions)?;
+        if let Some(norm) = &self.before {
+            x = norm.forward(&x)?;
+        }
+        self.blocks.forward(x, Sight::All)
+    }
+
+    /// States → `[b, projection]`
+    pub(super) fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
+        let x = match &self.pool {
+            // The norm is taken token by token, so that it may come after the choice of one.
+            Pool::Class => self.after.forward(&states.f_select(1, 0)?)?,
+            Pool::Map(head) => head.forward(&self.after.forward(states)?)?,
+        }; // [b, d]
+        match &self.projection {
+            Some(projection) => projection.forward(&x),
+            None => Ok(x),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! From a request to what the terminal is sent.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ratatui_image::picker::Picker;
+
+use super::draw::{self, Drawn};
+use super::encode::Encoder;
+use super::store::{Id, Store};
+use crate::app::{Graphics, Preview, PreviewKey, Quality, Scene, Value, View};
+use crate::media::{self, Frame, MediaError, Source, Window};
+
+/// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
+const DECODED: usize = 256 << 20;
+/// Encoded graphics kept. Few: each kitty picture among them also occupies the terminal.
+const ENCODED: usize = 8;
+/// Frames decoded ahead, in the direction of the last step, and the one before.
+const AHEAD: [i64; 3] = [1, 2, -1];
+/// Bins of a histogram: more than any panel has columns.
+const BINS: usize = 256;
+
+/// Makes previews, one after the other.
+pub struct Maker {
+    encoder: Encoder,
+    store: Store,
+    /// Oldest first.
+    encoded: VecDeque<(PreviewKey, Preview)>,
+    /// What was drawn last, for marks that move over it.
+    drawn: Option<(PreviewKey, Drawn)>,
+    /// The file and frame looked at, and the way it came: onward or back.
+    latest: Option<(Id, u32, i64)>,
+    /// Bytes of the last frame decoded.
+    frame_bytes: usize,
+    /// Frames worth decoding while nothing is wanted, the next one last.
+    ahead: Vec<u32>,
+}
+
+impl Maker {
+    /// For a terminal.
+    pub fn new(picker: Picker) -> Self {
+        Self {
+            encoder: Encoder::new(picker),
+            store: Store::new(DECODED),
+            encoded: VecDeque::new(),
+            drawn: None,
+            latest: None,
+            frame_bytes: 0,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Answers a request; `None` when it was overtaken on the way.
+    pub fn make(
+        &mut self,
+        key: &PreviewKey,
+        overtaken: &dyn Fn() -> bool,
+    ) -> Option<Result<Preview, MediaError>> {
+        let id = Id {
+            path: key.path.clone(),
+            stamp: key.stamp,
+        };
+        if let Some(at) = self.encoded.iter().position(|(known, _)| known == key) {
+            let hit = self.encoded.remove(at)?;
+            let preview = hit.1.clone();
+            self.encoded.push_back(hit);
+            self.plan_ahead(id, key.frame, preview.info.frames);
+            return Some(Ok(preview));
+        }
+        let decoded = self
+            .store
+            .source(&id)
+            .and_then(|source| Ok((source, self.store.frame(&id, key.frame)?)));
+        let (source, frame) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return Some(Err(error)),
+        };
+        if overtaken() {
+            return None;
+        }
+        self.frame_bytes = frame.bytes();
+        self.plan_ahead(id, key.frame, source.info().frames);
+        Some(media::contain("preview", || {
+            self.show(key, &source, &frame)
+        }))
+    }
+
+    /// Decodes one frame that may be wanted next; false when there is nothing to be done.
+    pub fn decode_ahead(&mut self) -> bool {
+        let Some((id, ..)) = self.latest.clone() else {
+            return false;
+        };
+        let Some(number) = self.ahead.pop() else {
+            return false;
+        };
+        // What cannot be decoded says so when it is looked at.
+        if !self.store.has(&id, number) && self.store.frame(&id, number).is_err() {
+            self.ahead.clear();
+        }
+        true
+    }
+
+    fn plan_ahead(&mut self, id: Id, number: u32, frames: u32) {
+        let way = match &self.latest {
+            Some((last, before, _)) if *last == id && *before != number => {
+                // From the last frame to the first is a step on.
+                let step = i64::from(number) - i64::from(*before);
+                if step.unsigned_abs() * 2 > u64::from(frames) {
+                    -step.signum()
+                } else {
+                    step.signum()
+                }
+            }
+            Some((last, _, way)) if *last == id => *way,
+            _ => 1,
+        };
+        self.ahead.clear();
+        let room = self.store.has_room_for(AHEAD.len() + 1, self.frame_bytes);
+        if frames > 1 && room {
+            let near =
+                |step: &i64| (i64::from(number) + way * step).rem_euclid(i64::from(frames)) as u32;
+            self.ahead.extend(AHEAD.iter().rev().map(near));
+        }
+        self.latest = Some((id, number, way));
+    }
+
+    fn show(
+        &mut self,
+        key: &PreviewKey,
+        source: &Source,
+        frame: &Frame,
+    ) -> Result<Preview, MediaError> {
+        let series = source.series();
+        let view = match &key.for_series {
+            Some(wanted) if series.as_ref() != Some(wanted) => View::default(),
+            _ => key.view.clone(),
+        };
+        // From here on the view is known to be the file's.
+        let key = &PreviewKey {
+            view: view.clone(),
+            for_series: None,
+            ..key.clone()
+        };
+        let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
+        let mut scene = scene(key, source, frame, (cell.width, cell.height));
+        scene.series = series;
+        let drawn = self.drawn(key, source, frame, &scene)?;
+        scene.window = drawn.window;
+        let image = draw::finish(
+            &drawn,
+            key,
+            &scene,
+            self.encoder.grid(key.graphics, key.quality),
+        );
+        let graphic = self.encoder.encode(image, drawn.cells, key)?;
+        let preview = Preview {
+            graphic,
+            info: source.info().clone(),
+            scene: Arc::new(scene),
+        };
+        self.encoded.push_back((key.clone(), preview.clone()));
+        while self.encoded.len() > ENCODED {
+            self.encoded.pop_front();
+        }
+        Ok(preview)
+    }
+
+    /// The picture without marks: the last one again, if only those have changed.
+    fn drawn(
+        &mut self,
+        key: &PreviewKey,
+        source: &Source,
+        frame: &Frame,
+        scene: &Scene,
+    ) -> Result<Drawn, MediaError> {
+        let bare = PreviewKey {
+            marks: draw::bare(key.marks),
+            ..key.clone()
+        };
+        if let Some((known, drawn)) = &self.drawn
+            && *known == bare
+        {
+            return Ok(drawn.clone());
+        }
+        let planes = if key.marks.overlays {
+            source.overlays(key.frame)
+        } else {
+            Vec::new()
+        };
+        let grid = self.encoder.grid(key.graphics, key.quality);
+        let drawn = draw::draw(frame, &planes, key, scene, grid)?;
+        self.drawn = Some((bare, drawn.clone()));
+        Ok(drawn)
+    }
+
+    /// Frames to be decoded ahead, the next one first.
+    #[cfg(test)]
+    pub(super) fn ahead(&self) -> Vec<u32> {
+        self.ahead.iter().rev().copied().collect()
+    }
+
+    /// Graphics, and bytes of frames, that are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> (usize, usize) {
+        (self.encoded.len(), self.store.bytes())
+    }
+}
+
+/// What is known of a frame before it is drawn.
+pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16, u16)) -> Scene {
+    let grey = match frame {
+        Frame::Grey(grey) => Some(grey),
+        Frame::Color(_) => None,
+    };
+    let histogram = grey
+        .filter(|_| key.marks.histogram)
+        .map(|grey| grey.histogram(BINS));
+    Scene {
+        view: key.view.clone(),
+        series: None,
+        frames_per_second: source.frames_per_second(),
+        cell,
+        geometry: source.geometry(key.frame),
+        windows: grey.map_or_else(Vec::new, |grey| grey.windows().to_vec()),
+        window: None::<Window>,
+        unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),
+        value: key.marks.cursor.and_then(|at| value(frame, at)),
+        histogram,
+    }
+}
+
+fn value(frame: &Frame, (x, y): (u32, u32)) -> Option<Value> {
+    match frame {
+        Frame::Grey(grey) if grey.is_padding(x, y) => Some(Value::Padding),
+        Frame::Grey(grey) => grey.value(x, y).map(Value::Grey),
+        Frame::Color(picture) => {
+            let at = (y as usize * picture.width as usize + x as usize) * 3;
+            let pixel = picture.pixels.bytes().get(at..at + 3)?;
+            (x < picture.width).then(|| Value::Color([pixel[0], pixel[1], pixel[2]]))
+        }
+    }
+}
+
+/// The protocol that draws a request.
+pub(super) fn by_half_blocks(graphics: Graphics, quality: Quality) -> bool {
+    match graphics {
+        Graphics::Halfblocks | Graphics::None => true,
+        Graphics::Kitty | Graphics::Sixel | Graphics::Iterm2 => quality == Quality::Fast,
+    }
+}

@@ -1,0 +1,254 @@
+//! Predictions against labels. Intervals are percentiles of the bootstrap (Efron & Tibshirani 1993, 13): cases are drawn
+//! anew, with replacement, as often as there are.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+/// One case: its true class, the class that was predicted, and the score of each class. Classes are numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// What it is.
+    pub truth: usize,
+    /// What the model says.
+    pub predicted: usize,
+    /// The model's probability of each class.
+    pub scores: Vec<f64>,
+}
+
+/// A number and the interval that holds it in 95 of 100 draws.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The number.
+    pub value: f64,
+    /// The lower end; `None` when nothing was drawn.
+    pub low: Option<f64>,
+    /// The upper end.
+    pub high: Option<f64>,
+}
+
+/// What is known of one class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Class {
+    /// Its name.
+    pub condition: String,
+    /// Cases of it.
+    pub cases: usize,
+    /// Share of its cases that were found; `None` without cases.
+    pub recall: Option<f64>,
+    /// Share of what was taken for it that is it; `None` where nothing was.
+    pub precision: Option<f64>,
+    /// Area under the receiver operating characteristic, this class against all others; `None` where one side is empty.
+    pub auroc: Option<Estimate>,
+}
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Cases that were judged.
+    pub cases: usize,
+    /// Share of right predictions.
+    pub accuracy: Estimate,
+    /// Mean recall of the classes that have cases.
+    pub balanced_accuracy: Estimate,
+    /// Class by class.
+    pub conditions: Vec<Class>,
+    /// Cases by truth (row) and prediction (column), in the order of `conditions`.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl Report {
+    /// Compares; `None` without cases. The same seed gives the same intervals.
+    pub fn new(names: &[String], cases: &[Case], draws: usize, seed: u64) -> Option<Self> {
+        if cases.is_empty() {
+            return None;
+        }
+        let all: Vec<usize> = (0..cases.len()).collect();
+        let classes = names.len();
+        let (mut accuracies, mut balanced) = (Vec::new(), Vec::new());
+        let mut areas = vec![Vec::new(); classes];
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        for _ in 0..draws {
+            let drawn: Vec<usize> = all
+                .iter()
+                .map(|_| dice.random_range(0..cases.len()))
+                .collect();
+            let table = confusion(cases, &drawn, classes);
+            accuracies.push(accuracy(&table));
+            balanced.push(balanced_accuracy(&table));
+            for (class, areas) in areas.iter_mut().enumerate() {
+                areas.extend(auroc(cases, &drawn, class));
+            }
+        }
+        let table = confusion(cases, &all, classes);
+        let conditions = names
+            .iter()
+            .zip(areas)
+            .enumerate()
+            .map(|(class, (name, areas))| Class {
+                condition: name.clone(),
+                cases: table[class].iter().sum(),
+                recall: recall(&table, class),
+                precision: precision(&table, class),
+                auroc: auroc(cases, &all, class).map(|value| estimate(value, areas)),
+            });
+        Some(Self {
+            cases: cases.len(),
+            accuracy: estimate(accuracy(&table), accuracies),
+            balanced_accuracy: estimate(balanced_accuracy(&table), balanced),
+            conditions: conditions.collect(),
+            confusion: table,
+        })
+    }
+}
+
+type Table = Vec<Vec<usize>>;
+
+fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> Table {
+    let mut table = vec![vec![0; classes]; classes];
+    for &index in drawn {
+        table[cases[index].truth][cases[index].predicted] += 1;
+    }
+    table
+}
+
+fn share(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn accuracy(table: &Table) -> f64 {
+    let right = (0..table.len()).map(|class| table[class][class]).sum();
+    share(right, table.iter().flatten().sum()).unwrap_or(0.0)
+}
+
+fn recall(table: &Table, class: usize) -> Option<f64> {
+    share(table[class][class], table[class].iter().sum())
+}
+
+fn precision(table: &Table, class: usize) -> Option<f64> {
+    share(
+        table[class][class],
+        table.iter().map(|row| row[class]).sum(),
+    )
+}
+
+fn balanced_accuracy(table: &Table) -> f64 {
+    let recalls: Vec<f64> = (0..table.len())
+        .filter_map(|class| recall(table, class))
+        .collect();
+    recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
+}
+
+/// The probability that a case of the class scores higher than another one, ties counting half (Mann & Whitney).
+fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
+    let mut rows: Vec<(f64, bool)> = drawn
+        .iter()
+        .map(|&index| (cases[index].scores[class], cases[index].truth == class))
+        .collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let positives = rows.iter().filter(|row| row.1).count();
+    let negatives = rows.len() - positives;
+    if positives == 0 || negatives == 0 {
+        return None;
+    }
+    let (mut below, mut wins) = (0, 0.0);
+    for tied in rows.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+        let positive = tied.iter().filter(|row| row.1).count();
+        let negative = tied.len() - positive;
+        wins += positive as f64 * (below as f64 + negative as f64 / 2.0);
+        below += negative;
+    }
+    Some(wins / (positives as f64 * negatives as f64))
+}
+
+/// The 2.5th and 97.5th percentiles, between the neighbours.
+fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
+    drawn.sort_by(f64::total_cmp);
+    let percentile = |share: f64| {
+        let at = share * drawn.len().checked_sub(1)? as f64;
+        let (low, high) = (drawn[at.floor() as usize], drawn[at.ceil() as usize]);
+        Some(low + (high - low) * at.fract())
+    };
+    Estimate {
+        value,
+        low: percentile(0.025),
+        high: percentile(0.975),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        ["ill", "well"].map(str::to_owned).to_vec()
+    }
+
+    fn case(truth: usize, ill: f64) -> Case {
+        Case {
+            truth,
+            predicted: usize::from(ill < 0.5),
+            scores: vec![ill, 1.0 - ill],
+        }
+    }
+
+    fn near(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_a_sum_by_hand() {
+        // Ill: 0.9, 0.6, 0.3. Well: 0.6, 0.2.
+        let cases = [
+            case(0, 0.9),
+            case(0, 0.6),
+            case(0, 0.3),
+            case(1, 0.6),
+            case(1, 0.2),
+        ];
+        let report = Report::new(&names(), &cases, 0, 0).unwrap();
+        assert_eq!(report.confusion, [[2, 1], [1, 1]]);
+        near(report.accuracy.value, 0.6);
+        near(report.balanced_accuracy.value, 7.0 / 12.0);
+        assert_eq!(report.conditions[0].precision, Some(2.0 / 3.0));
+        // Of six pairs 0.9 wins both, 0.6 wins one and ties one, 0.3 wins one: 4.5.
+        near(report.conditions[0].auroc.unwrap().value, 0.75);
+        near(report.conditions[1].auroc.unwrap().value, 0.75);
+        assert_eq!(report.accuracy.low, None);
+    }
+
+    #[test]
+    fn a_class_without_cases_has_no_recall_and_no_area() {
+        let report = Report::new(&names(), &[case(0, 0.9), case(0, 0.4)], 50, 1).unwrap();
+        let well = &report.conditions[1];
+        assert_eq!(
+            (well.cases, well.recall, well.precision),
+            (0, None, Some(0.0))
+        );
+        assert_eq!(well.auroc, None);
+        near(report.balanced_accuracy.value, 0.5);
+        assert_eq!(Report::new(&names(), &[], 50, 1), None);
+    }
+
+    #[test]
+    fn intervals_hold_the_value_narrow_with_cases_and_follow_the_seed() {
+        let some = |count: usize| -> Vec<Case> {
+            (0..count)
+                .map(|i| case(i % 2, [0.8, 0.3, 0.4, 0.6][i % 4]))
+                .collect()
+        };
+        let width = |count: usize, seed: u64| {
+            let accuracy = Report::new(&names(), &some(count), 400, seed)
+                .unwrap()
+                .accuracy;
+            let (low, high) = (accuracy.low.unwrap(), accuracy.high.unwrap());
+            assert!(
+                low <= accuracy.value && accuracy.value <= high,
+                "{accuracy:?}"
+            );
+            high - low
+        };
+        assert!(width(400, 1) < width(40, 1) / 2.0);
+        near(width(40, 7), width(40, 7));
+    }
+}

@@ -1,0 +1,164 @@
+//! How long the picture takes to follow the keys: `cargo bench --bench viewer`.
+//!
+//! From the cached samples of a radiograph of 2048 × 2048 pixels of 16 bits to what the terminal is sent, on 120 × 50 cells
+//! of 10 × 20 pixels. To be followed by the eye, a window has to move within 33 ms.
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use medivision_tui::app::viewer::place::Aim;
+use medivision_tui::app::{Graphics, Marks, PreviewKey, Quality, Stamp, View};
+use medivision_tui::media::Voi;
+use medivision_tui::preview::Maker;
+use ratatui_image::FontSize;
+use ratatui_image::picker::{Picker, ProtocolType};
+
+const SIDE: u16 = 2048;
+
+/// A shadow with a gradient and grain, as detectors have it.
+fn radiograph(folder: &Path) -> PathBuf {
+    let side = i32::from(SIDE);
+    let mut grain = 1_u32;
+    let mut samples = Vec::with_capacity(usize::from(SIDE) * usize::from(SIDE));
+    for (x, y) in (0..side).flat_map(|y| (0..side).map(move |x| (x, y))) {
+        grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (dx, dy) = (x - side / 2, y - side / 2);
+        let shadow = 30_000 - (dx * dx + dy * dy) / 100;
+        samples.push((shadow + x * 4 + (grain >> 24) as i32).clamp(0, 65_535) as u16);
+    }
+    let mut object = InMemDicomObject::new_empty();
+    let mut put = |tag: Tag, vr, value| drop(object.put(DataElement::new(tag, vr, value)));
+    let class = uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION;
+    for (tag, vr, text) in [
+        (tags::SOP_CLASS_UID, VR::UI, class),
+        (tags::SOP_INSTANCE_UID, VR::UI, "2.25.7"),
+        (tags::MODALITY, VR::CS, "DX"),
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+    ] {
+        put(tag, vr, PrimitiveValue::from(text));
+    }
+    for (tag, number) in [
+        (tags::SAMPLES_PER_PIXEL, 1),
+        (tags::ROWS, SIDE),
+        (tags::COLUMNS, SIDE),
+        (tags::BITS_ALLOCATED, 16),
+        (tags::BITS_STORED, 16),
+        (tags::HIGH_BIT, 15),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        put(tag, VR::US, PrimitiveValue::from(number));
+    }
+    put(
+        tags::PIXEL_DATA,
+        VR::OW,
+        PrimitiveValue::U16(samples.into()),
+    );
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        .media_storage_sop_class_uid(class)
+        .media_storage_sop_instance_uid("2.25.7");
+    let path = folder.join("radiograph.dcm");
+    let file = object.with_meta(meta).expect("it has all it needs");
+    file.write_to_file(&path).expect("the disk has room");
+    path
+}
+
+fn maker(protocol: ProtocolType) -> Maker {
+    #[allow(deprecated, reason = "no other constructor takes a cell size")]
+    let mut picker = Picker::from_fontsize(FontSize::new(10, 20));
+    picker.set_protocol_type(protocol);
+    Maker::new(picker)
+}
+
+fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
+    PreviewKey {
+        path: path.to_owned(),
+        stamp: Stamp::default(),
+        frame: 0,
+        view: View::default(),
+        for_series: None,
+        marks: Marks {
+            overlays: true,
+            ..Marks::default()
+        },
+        cols: 120,
+        rows: 50,
+        graphics,
+        quality,
+        epoch: 0,
+    }
+}
+
+/// Each time another window: nothing but the decoded samples is there already.
+fn windows(bench: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = radiograph(folder.path());
+    let zoomed = Aim {
+        zoom: 4.0,
+        ..Aim::default()
+    };
+    for (name, protocol, graphics, quality, aim) in [
+        (
+            "kitty",
+            ProtocolType::Kitty,
+            Graphics::Kitty,
+            Quality::Full,
+            Aim::default(),
+        ),
+        (
+            "kitty, zoomed",
+            ProtocolType::Kitty,
+            Graphics::Kitty,
+            Quality::Full,
+            zoomed,
+        ),
+        (
+            "half blocks",
+            ProtocolType::Halfblocks,
+            Graphics::Halfblocks,
+            Quality::Full,
+            Aim::default(),
+        ),
+        (
+            "sixel, key held down",
+            ProtocolType::Sixel,
+            Graphics::Sixel,
+            Quality::Half,
+            Aim::default(),
+        ),
+        (
+            "sixel, at rest",
+            ProtocolType::Sixel,
+            Graphics::Sixel,
+            Quality::Full,
+            Aim::default(),
+        ),
+    ] {
+        let mut maker = maker(protocol);
+        let mut key = key(&path, graphics, quality);
+        key.view.aim = aim;
+        let mut center = 20_000.0;
+        bench.bench_function(&format!("another window/{name}"), |bencher| {
+            bencher.iter(|| {
+                center += 1.0;
+                key.view.voi = Voi::Range {
+                    center,
+                    width: 30_000.0,
+                };
+                let preview = maker.make(black_box(&key), &|| false);
+                preview.expect("not overtaken").expect("drawn")
+            });
+        });
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(50);
+    targets = windows
+}
+criterion_main!(benches);

@@ -1,0 +1,375 @@
+//! Models from the hub, against a server that speaks its protocol: what arrives, where it lies, and what happens when
+//! the connection breaks, the token is missing or the file is wrong.
+
+mod server;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use server::{COMMIT, ID, Moods, Server, TOKEN, pause, sha256};
+use tempfile::TempDir;
+
+const WEIGHTS: &str = "model.safetensors";
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/siglip")
+}
+
+fn weights() -> Vec<u8> {
+    fs::read(fixture().join(WEIGHTS)).unwrap()
+}
+
+/// A user with a home folder and a hub.
+struct User {
+    home: TempDir,
+    server: Server,
+}
+
+impl User {
+    fn of(moods: Moods) -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            server: Server::start(&fixture(), moods),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_medivision-tui"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("HF_ENDPOINT", &self.server.endpoint)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn pull(&self) -> Output {
+        self.run(&["models", "pull", ID])
+    }
+
+    fn model(&self) -> PathBuf {
+        self.home
+            .path()
+            .join(".cache/huggingface/hub/models--test--model")
+    }
+
+    fn blob(&self) -> PathBuf {
+        self.model().join("blobs").join(sha256(&weights()))
+    }
+
+    fn partial(&self) -> PathBuf {
+        self.blob().with_extension("incomplete")
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn assert_done(output: &Output) {
+    assert_eq!(output.status.code(), Some(0), "{}", said(output));
+}
+
+/// The command could not be carried out, and says why.
+fn assert_refused(output: &Output, words: &[&str]) {
+    assert_eq!(output.status.code(), Some(3), "{}", said(output));
+    for word in words {
+        assert!(said(output).contains(word), "{word}: {}", said(output));
+    }
+}
+
+#[test]
+fn a_pulled_model_lies_where_other_clients_look_for_it() {
+    let user = User::of(Moods::default());
+    let output = user.pull();
+    assert_done(&output);
+    let model = user.model();
+    assert_eq!(fs::read_to_string(model.join("refs/main")).unwrap(), COMMIT);
+    let snapshot = model.join("snapshots").join(COMMIT);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        snapshot.to_string_lossy()
+    );
+    let link = fs::read_link(snapshot.join(WEIGHTS)).unwrap();
+    assert_eq!(link, Path::new("../../blobs").join(sha256(&weights())));
+    for name in [
+        WEIGHTS,
+        "config.json",
+        "tokenizer.json",
+        "preprocessor_config.json",
+    ] {
+        let (found, given) = (
+            fs::read(snapshot.join(name)),
+            fs::read(fixture().join(name)),
+        );
+        assert_eq!(found.unwrap(), given.unwrap(), "{name}");
+    }
+    // What no model needs is not fetched.
+    assert!(!snapshot.join("golden.json").exists());
+    assert!(
+        fs::read_dir(model.join("blobs"))
+            .unwrap()
+            .flatten()
+            .all(|f| f.path().extension().is_none())
+    );
+}
+
+#[test]
+fn a_pulled_model_is_found_by_its_id_without_a_network() {
+    let user = User::of(Moods::default());
+    assert_done(&user.pull());
+    let asked = user.server.requests().len();
+    let output = user.run(&["models", "info", ID, "--offline"]);
+    assert_done(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("test/model") && text.contains("sigmoid") && text.contains("30×30, squash"),
+        "{text}"
+    );
+    let output = user.run(&["models", "list"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("    test/model"));
+    assert_eq!(user.server.requests().len(), asked);
+}
+
+#[test]
+fn what_is_there_and_whole_is_not_fetched_again() {
+    let user = User::of(Moods::default());
+    assert_done(&user.pull());
+    assert_done(&user.pull());
+    assert_done(&user.run(&["models", "pull", ID, "--revision", "v1"]));
+    assert_eq!(user.server.downloads().len(), 1);
+    assert_eq!(
+        fs::read_to_string(user.model().join("refs/v1")).unwrap(),
+        COMMIT
+    );
+}
+
+#[test]
+fn a_cut_connection_is_taken_up_where_it_broke() {
+    let user = User::of(Moods {
+        cuts: vec![50_000, 1, 60_000],
+        ..Moods::default()
+    });
+    assert_done(&user.pull());
+    assert_eq!(fs::read(user.blob()).unwrap(), weights());
+    let ranges: Vec<_> = user
+        .server
+        .downloads()
+        .into_iter()
+        .map(|r| r.range)
+        .collect();
+    let expected = [
+        None,
+        Some("bytes=50000-"),
+        Some("bytes=50001-"),
+        Some("bytes=110001-"),
+    ];
+    assert_eq!(ranges, expected.map(|range| range.map(str::to_owned)));
+}
+
+#[test]
+fn a_storage_that_knows_no_parts_sends_the_whole_again() {
+    let user = User::of(Moods {
+        cuts: vec![50_000],
+        ignores_ranges: true,
+        ..Moods::default()
+    });
+    assert_done(&user.pull());
+    assert_eq!(fs::read(user.blob()).unwrap(), weights());
+}
+
+#[test]
+fn a_killed_pull_is_gone_on_with_by_the_next() {
+    let (ends, stopped, _go) = pause();
+    let user = User::of(Moods {
+        pause: Some(ends),
+        ..Moods::default()
+    });
+    let mut child = user
+        .command(&["models", "pull", ID])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    stopped.recv().unwrap();
+    let half = weights().len() / 2;
+    let length = || fs::metadata(user.partial()).map_or(0, |data| data.len() as usize);
+    while length() < half {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!user.model().join("refs/main").exists() && !user.blob().exists());
+    assert_done(&user.pull());
+    assert_eq!(fs::read(user.blob()).unwrap(), weights());
+    let last = user.server.downloads().pop().unwrap();
+    assert_eq!(last.range, Some(format!("bytes={half}-")));
+}
+
+#[test]
+fn a_file_that_is_not_what_the_hub_says_gets_no_name() {
+    let user = User::of(Moods {
+        lies: true,
+        ..Moods::default()
+    });
+    assert_refused(&user.pull(), &[WEIGHTS, "checksum", "again"]);
+    assert!(!user.model().join("refs/main").exists());
+    assert!(
+        !user
+            .model()
+            .join("snapshots")
+            .join(COMMIT)
+            .join(WEIGHTS)
+            .exists()
+    );
+    let blobs = fs::read_dir(user.model().join("blobs")).unwrap().flatten();
+    assert!(
+        blobs
+            .into_iter()
+            .all(|blob| blob.metadata().unwrap().len() < 10_000)
+    );
+}
+
+#[test]
+fn a_gated_model_without_a_token_says_how_to_get_one() {
+    let user = User::of(Moods {
+        gated: true,
+        ..Moods::default()
+    });
+    assert_refused(&user.pull(), &["gated", ID, "accept its terms", "HF_TOKEN"]);
+    let output = user
+        .command(&["models", "pull", ID])
+        .env("HF_TOKEN", "hf_other")
+        .output()
+        .unwrap();
+    assert_refused(&output, &["may not read", ID]);
+    assert!(!said(&output).contains("hf_other"));
+}
+
+#[test]
+fn a_token_goes_to_the_hub_and_nowhere_else() {
+    let user = User::of(Moods {
+        gated: true,
+        ..Moods::default()
+    });
+    let file = user.home.path().join(".cache/huggingface/token");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, format!("{TOKEN}\n")).unwrap();
+    assert_done(&user.pull());
+    for request in user.server.requests() {
+        let hub = request.host.starts_with("127.0.0.1");
+        assert_eq!(request.token.is_some(), hub, "{request:?}");
+    }
+    assert_eq!(user.server.downloads().len(), 1);
+}
+
+#[test]
+fn what_the_hub_does_not_have_is_named() {
+    let user = User::of(Moods::default());
+    assert_refused(
+        &user.run(&["models", "pull", "test/other"]),
+        &["no model `test/other`"],
+    );
+    assert_refused(
+        &user.run(&["models", "pull", ID, "--revision", "v9"]),
+        &["no revision `v9`"],
+    );
+    assert_refused(&user.run(&["models", "pull", "nonsense"]), &["no model id"]);
+    let missing = user.run(&["classify", "/dev/null", "--model", "test/other"]);
+    assert_refused(&missing, &["test/other", "models pull"]);
+}
+
+#[test]
+fn offline_nothing_is_asked() {
+    let user = User::of(Moods::default());
+    assert_refused(
+        &user.run(&["models", "pull", ID, "--offline"]),
+        &[ID, "--offline"],
+    );
+    for name in ["HF_HUB_OFFLINE", "MEDIVISION_OFFLINE"] {
+        let output = user
+            .command(&["models", "pull", ID])
+            .env(name, "1")
+            .output()
+            .unwrap();
+        assert_refused(&output, &["HF_HUB_OFFLINE"]);
+    }
+    assert_eq!(user.server.requests(), []);
+}
+
+#[test]
+fn a_hub_that_cannot_be_reached_is_a_sentence() {
+    let user = User::of(Moods::default());
+    // Nothing listens on the port of `discard` here.
+    let output = user
+        .command(&["models", "pull", ID])
+        .env("HF_ENDPOINT", "http://127.0.0.1:9")
+        .output();
+    assert_refused(&output.unwrap(), &["cannot be reached", "HF_ENDPOINT"]);
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_noticed_before() {
+    let user = User::of(Moods {
+        size: Some(1_000_000_000_000_000_000),
+        ..Moods::default()
+    });
+    assert_refused(&user.pull(), &["needs", "free", "HF_HOME"]);
+    assert_eq!(user.server.downloads(), []);
+}
+
+#[test]
+fn damage_in_the_cache_is_found_and_mended() {
+    let user = User::of(Moods::default());
+    assert_done(&user.pull());
+    assert_done(&user.run(&["models", "verify"]));
+    let mut bytes = weights();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(user.blob(), bytes).unwrap();
+    let output = user.run(&["models", "verify", ID]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let damaged: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("DAMAGED"))
+        .collect();
+    assert!(
+        damaged.len() == 1 && damaged[0].ends_with(WEIGHTS),
+        "{text}"
+    );
+    assert_done(&user.pull());
+    assert_done(&user.run(&["models", "verify"]));
+}
+
+#[test]
+fn two_at_once_fetch_once() {
+    let (ends, stopped, go) = pause();
+    let user = User::of(Moods {
+        pause: Some(ends),
+        ..Moods::default()
+    });
+    let spawn = || {
+        user.command(&["models", "pull", ID])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut first = spawn();
+    stopped.recv().unwrap();
+    let mut second = spawn();
+    let mut lines = BufReader::new(second.stderr.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.contains("waiting for it"), "{line}");
+    go.send(()).unwrap();
+    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    assert_eq!(user.server.downloads().len(), 1);
+    assert_eq!(fs::read(user.blob()).unwrap(), weights());
+}

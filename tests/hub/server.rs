@@ -1,0 +1,316 @@
+//! A hub for one repository: its protocol, its redirects to a storage on another host, and its bad days.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use sha1::{Digest, Sha1};
+use sha2::Sha256;
+
+/// The repository's id.
+pub const ID: &str = "test/model";
+/// Its only commit.
+pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// Who may read it when it is gated.
+pub const TOKEN: &str = "hf_secret";
+
+/// The server's ends of two channels: "it has stopped", "go on".
+pub type Pause = (Sender<()>, Receiver<()>);
+
+/// What the server does out of the ordinary.
+#[derive(Default)]
+pub struct Moods {
+    /// Wants [`TOKEN`].
+    pub gated: bool,
+    /// Bodies of large files end after so many bytes, one number for each request; then they are whole.
+    pub cuts: Vec<usize>,
+    /// Names a large file by another hash than its own.
+    pub lies: bool,
+    /// Answers requests for a part with the whole.
+    pub ignores_ranges: bool,
+    /// Says that large files have this size.
+    pub size: Option<u64>,
+    /// Stops in the middle of a large file, says so, and goes on when told.
+    pub pause: Option<Pause>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub host: String,
+    pub range: Option<String>,
+    pub token: Option<String>,
+}
+
+pub struct Server {
+    /// For `HF_ENDPOINT`.
+    pub endpoint: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+struct Hub {
+    files: BTreeMap<String, Vec<u8>>,
+    moods: Mutex<Moods>,
+    requests: Arc<Mutex<Vec<Request>>>,
+    port: u16,
+}
+
+impl Server {
+    /// Serves a folder's files.
+    pub fn start(folder: &Path, moods: Moods) -> Self {
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            files.insert(name, std::fs::read(path).unwrap());
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let hub = Arc::new(Hub {
+            files,
+            moods: Mutex::new(moods),
+            requests: Arc::clone(&requests),
+            port,
+        });
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let hub = Arc::clone(&hub);
+                // A client that hangs up is part of the game.
+                std::thread::spawn(move || drop(hub.answer(stream)));
+            }
+        });
+        Self {
+            endpoint: format!("http://127.0.0.1:{port}"),
+            requests,
+        }
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Requests for the bodies of large files.
+    pub fn downloads(&self) -> Vec<Request> {
+        let all = self.requests().into_iter();
+        all.filter(|r| r.method == "GET" && r.path.starts_with("/storage/"))
+            .collect()
+    }
+}
+
+/// What stops the server in mid-file, and the test's ends of it.
+pub fn pause() -> (Pause, Receiver<()>, Sender<()>) {
+    let ((stopped, seen), (go, wait)) = (channel(), channel());
+    ((stopped, wait), seen, go)
+}
+
+/// The hub's rule is by name; size serves as well here.
+fn is_large(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|e| e == "safetensors" || e == "bin")
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut hex, b| {
+            write!(hex, "{b:02x}").unwrap();
+            hex
+        })
+}
+
+fn git_blob(bytes: &[u8]) -> String {
+    let mut hasher = Sha1::new();
+    hasher.update(format!("blob {}\0", bytes.len()));
+    hasher.update(bytes);
+    hasher.finalize().iter().fold(String::new(), |mut hex, b| {
+        write!(hex, "{b:02x}").unwrap();
+        hex
+    })
+}
+
+fn read(stream: &TcpStream) -> std::io::Result<Request> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+    let mut words = first.split(' ').map(str::to_owned);
+    let mut request = Request {
+        method: words.next().unwrap_or_default(),
+        path: words.next().unwrap_or_default(),
+        host: String::new(),
+        range: None,
+        token: None,
+    };
+    for line in lines {
+        let line = line?;
+        let Some((name, value)) = line.split_once(": ") else {
+            break;
+        };
+        match name.to_lowercase().as_str() {
+            "host" => value.clone_into(&mut request.host),
+            "range" => request.range = Some(value.to_owned()),
+            "authorization" => request.token = value.strip_prefix("Bearer ").map(str::to_owned),
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+impl Hub {
+    fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
+        let request = read(&stream)?;
+        self.requests.lock().unwrap().push(request.clone());
+        let body = request.method != "HEAD";
+        if let Some(name) = request.path.strip_prefix("/storage/") {
+            return self.storage(stream, name, &request);
+        }
+        let gated = self.moods.lock().unwrap().gated;
+        if gated && request.token.as_deref() != Some(TOKEN) {
+            let code = if request.token.is_some() { 403 } else { 401 };
+            return send(
+                stream,
+                code,
+                &["X-Error-Code: GatedRepo".into()],
+                b"{}",
+                body,
+            );
+        }
+        let info = format!("/api/models/{ID}/revision/");
+        if let Some(revision) = request.path.strip_prefix(&info) {
+            return self.info(stream, revision);
+        }
+        let files = format!("/{ID}/resolve/{COMMIT}/");
+        match request
+            .path
+            .strip_prefix(&files)
+            .and_then(|name| self.files.get_key_value(name))
+        {
+            Some((name, content)) => self.file(stream, name, content, body),
+            None => send(
+                stream,
+                404,
+                &["X-Error-Code: RepoNotFound".into()],
+                b"{}",
+                body,
+            ),
+        }
+    }
+
+    fn info(&self, stream: TcpStream, revision: &str) -> std::io::Result<()> {
+        if revision != "main" && revision != "v1" {
+            return send(
+                stream,
+                404,
+                &["X-Error-Code: RevisionNotFound".into()],
+                b"{}",
+                true,
+            );
+        }
+        let names: Vec<_> = self
+            .files
+            .keys()
+            .map(|n| serde_json::json!({"rfilename": n}))
+            .collect();
+        let info =
+            serde_json::json!({"id": ID, "sha": COMMIT, "siblings": names, "private": false});
+        send(stream, 200, &[], info.to_string().as_bytes(), true)
+    }
+
+    /// Small files at once, by way of a second path; large ones lie in the storage.
+    fn file(
+        &self,
+        stream: TcpStream,
+        name: &str,
+        content: &[u8],
+        body: bool,
+    ) -> std::io::Result<()> {
+        let commit = format!("X-Repo-Commit: {COMMIT}");
+        if !is_large(name) {
+            let etag = format!("ETag: W/\"{}\"", git_blob(content));
+            return send(stream, 200, &[commit, etag], content, body);
+        }
+        let moods = self.moods.lock().unwrap();
+        let hash = if moods.lies {
+            sha256(b"else")
+        } else {
+            sha256(content)
+        };
+        let headers = [
+            commit,
+            format!("X-Linked-Etag: \"{hash}\""),
+            format!(
+                "X-Linked-Size: {}",
+                moods.size.unwrap_or(content.len() as u64)
+            ),
+            // Another host, as far as a client can tell.
+            format!("Location: http://localhost:{}/storage/{name}", self.port),
+        ];
+        send(stream, 302, &headers, b"", body)
+    }
+
+    fn storage(&self, mut stream: TcpStream, name: &str, request: &Request) -> std::io::Result<()> {
+        let content = &self.files[name];
+        let (cut, pause, ignores) = {
+            let mut moods = self.moods.lock().unwrap();
+            let cut = if moods.cuts.is_empty() {
+                None
+            } else {
+                Some(moods.cuts.remove(0))
+            };
+            (cut, moods.pause.take(), moods.ignores_ranges)
+        };
+        let from = request.range.as_ref().filter(|_| !ignores);
+        let from = from.and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let rest = &content[from.unwrap_or(0)..];
+        let status = if from.is_some() {
+            "206 Partial Content"
+        } else {
+            "200 OK"
+        };
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            rest.len()
+        )?;
+        if let Some((stopped, go)) = pause {
+            let (half, other) = rest.split_at(rest.len() / 2);
+            stream.write_all(half)?;
+            stream.flush()?;
+            let _ = stopped.send(());
+            // The test ends without a word when it has killed the client.
+            let _ = go.recv();
+            return stream.write_all(other);
+        }
+        stream.write_all(&rest[..cut.unwrap_or(rest.len()).min(rest.len())])
+    }
+}
+
+fn send(
+    mut stream: TcpStream,
+    status: u16,
+    headers: &[String],
+    content: &[u8],
+    body: bool,
+) -> std::io::Result<()> {
+    let mut head = format!(
+        "HTTP/1.1 {status} It\r\nConnection: close\r\nContent-Length: {}\r\n",
+        content.len()
+    );
+    for header in headers {
+        head.push_str(header);
+        head.push_str("\r\n");
+    }
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(b"\r\n")?;
+    if body {
+        stream.write_all(content)?;
+    }
+    Ok(())
+}
