@@ -501,6 +501,22 @@ fn damage_to_coded_frames_is_contained() {
     }
 }
 
+/// What the fuzzer found (`make fuzz`): a picture or an error by now, and none that only containment made one.
+#[test]
+fn what_was_found_is_mended() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/found");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("a file");
+        if let Err(error) = decode(&bytes, &Options::default()) {
+            assert!(!error.message.contains("gave up"), "{}", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
 /// A byte changed anywhere costs a picture or an error, never a panic.
 #[test]
 fn damage_is_contained() {

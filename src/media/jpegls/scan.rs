@@ -349,7 +349,9 @@ impl Coder<'_, '_, '_> {
         let kind = kind as i32;
         let k = order(
             context.n,
-            context.a + if kind == 1 { context.n >> 1 } else { 0 },
+            context
+                .a
+                .saturating_add(if kind == 1 { context.n >> 1 } else { 0 }),
         );
         let mapped = self.golomb(k, self.p.limit - J[self.run_index] - 1);
         let odd = (mapped + kind) & 1 == 1;
@@ -358,7 +360,7 @@ impl Coder<'_, '_, '_> {
         let error = if negative { -size } else { size };
         let context = &mut self.runs[kind as usize];
         context.negative += i32::from(error < 0);
-        context.a += (mapped + 1 - kind) >> 1;
+        context.a = context.a.saturating_add((mapped + 1 - kind) >> 1);
         if context.n == self.p.reset {
             (context.a, context.n, context.negative) =
                 (context.a >> 1, context.n >> 1, context.negative >> 1);
@@ -373,17 +375,21 @@ impl Coder<'_, '_, '_> {
         let escape = limit.saturating_sub(self.p.qbpp + 1);
         let zeros = self.bits.zeros(escape);
         if zeros < escape {
-            return ((zeros << k) + self.bits.take(k)) as i32;
+            let value = (zeros << k) + self.bits.take(k);
+            return value.min(WIDEST) as i32;
         }
         self.bits.take(self.p.qbpp) as i32 + 1
     }
 }
 
+/// No mapped error is larger: twice the range of 16 bits, and some. Damaged streams hold others.
+const WIDEST: u32 = 1 << 18;
+
 /// The order of the Golomb code for a context (A.5.1).
 #[inline]
 fn order(n: i32, a: i32) -> u32 {
     let mut k = 0;
-    while n << k < a && k < 24 {
+    while i64::from(n) << k < i64::from(a) && k < 24 {
         k += 1;
     }
     k
@@ -393,8 +399,9 @@ impl Context {
     /// A.6.
     #[inline]
     fn learn(&mut self, error: i32, p: &Parameters) {
-        self.b += error * (2 * p.near + 1);
-        self.a += error.abs();
+        // Only a damaged stream brings these to their ends.
+        self.b = self.b.saturating_add(error * (2 * p.near + 1));
+        self.a = self.a.saturating_add(error.abs());
         if self.n == p.reset {
             (self.a, self.b, self.n) = (self.a >> 1, self.b >> 1, self.n >> 1);
         }
