@@ -109,7 +109,6 @@ impl Model {
                 self.filter(&text);
             }
             (Purpose::Filter, Step::Move(rows)) => self.folder.go_by(rows),
-            (Purpose::Filter, Step::Accept) => self.prompt = None,
             (Purpose::Filter, Step::Leave) => {
                 self.prompt = None;
                 self.filter("");
@@ -122,7 +121,7 @@ impl Model {
                     prompt.chosen = at.min(last);
                 }
             }
-            (Purpose::Palette, Step::Leave) => self.prompt = None,
+            (Purpose::Filter, Step::Accept) | (Purpose::Palette, Step::Leave) => self.prompt = None,
             (Purpose::Palette, Step::Accept) => {
                 let at = prompt.chosen;
                 let chosen = self.palette().get(at).map(|offer| offer.action);

@@ -23,20 +23,16 @@ fn five() -> Program {
     program
 }
 
+/// The name of a file or folder in a line of the list.
+fn name_in(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    words.find_map(|word| word.strip_suffix(".png").or(word.strip_suffix('/')))
+}
+
 /// The names on screen, in their order.
 fn names(program: &Program) -> String {
     let screen = program.screen(100, 30);
-    let first = |line: &str| {
-        let name = line
-            .split_whitespace()
-            .find(|word| word.ends_with(".png") || *word == "more/")?;
-        Some(
-            name.trim_end_matches(".png")
-                .trim_end_matches('/')
-                .to_owned(),
-        )
-    };
-    let column = screen.lines().skip(1).take(8).filter_map(first);
+    let column = screen.lines().skip(1).take(8).filter_map(name_in);
     column.collect::<Vec<_>>().join(" ")
 }
 
@@ -132,7 +128,7 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     program.press("reverse");
     let screen = program.screen(100, 30);
     assert!(
-        !screen.contains("Move: down") && screen.contains("reverse order"),
+        !screen.contains("Move: down") && screen.contains("reverse the order"),
         "{screen}"
     );
     program.send(key(KeyCode::Enter));
