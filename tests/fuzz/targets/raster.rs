@@ -1,11 +1,6 @@
 //! JPEG and PNG files as they come.
 #![no_main]
-#![allow(dead_code, reason = "the room is compiled without those who use it")]
 
-#[path = "../../../src"]
-mod room {
-    pub mod media;
-}
 #[path = "show.rs"]
 mod show;
 

@@ -1,19 +1,12 @@
 //! Coded frames under every transfer syntax, in an object that is otherwise sound: a few bytes choose the syntax and
 //! the attributes, the rest is the stream. So the decoders are reached without a way through the data set.
 #![no_main]
-#![allow(dead_code, reason = "the room is compiled without those who use it")]
 
-#[path = "../../../src"]
-mod room {
-    pub mod media;
-}
 #[path = "show.rs"]
 mod show;
 
 /// One for each codec.
-const SYNTAXES: [&str; 8] = [
-    "4.50", "4.70", "4.80", "4.90", "4.201", "4.110", "5", "8.1",
-];
+const SYNTAXES: [&str; 8] = ["4.50", "4.70", "4.80", "4.90", "4.201", "4.110", "5", "8.1"];
 const PHOTOMETRIC: [&str; 4] = ["MONOCHROME2 ", "RGB ", "YBR_FULL", "PALETTE COLOR "];
 
 fn element(out: &mut Vec<u8>, tag: u32, vr: &[u8; 2], value: &[u8]) {
@@ -29,13 +22,20 @@ fn object(choice: [u8; 6], stream: &[u8]) -> Vec<u8> {
     let [syntax, photometric, rows, columns, bits, signed] = choice;
     let mut out = vec![0; 128];
     out.extend(b"DICM");
-    let mut uid = format!("1.2.840.10008.1.2.{}", SYNTAXES[usize::from(syntax) % SYNTAXES.len()]);
+    let mut uid = format!(
+        "1.2.840.10008.1.2.{}",
+        SYNTAXES[usize::from(syntax) % SYNTAXES.len()]
+    );
     if uid.len() % 2 == 1 {
         uid.push('\0');
     }
     element(&mut out, 0x0002_0010, b"UI", uid.as_bytes());
     let photometric = PHOTOMETRIC[usize::from(photometric) % PHOTOMETRIC.len()];
-    let samples = if photometric == "RGB " || photometric == "YBR_FULL" { 3 } else { 1 };
+    let samples = if photometric == "RGB " || photometric == "YBR_FULL" {
+        3
+    } else {
+        1
+    };
     let allocated: u16 = if bits % 32 < 8 { 8 } else { 16 };
     let stored = u16::from(bits % 32 % 16) + 1;
     let short = |out: &mut Vec<u8>, tag, value: u16| element(out, tag, b"US", &value.to_le_bytes());
@@ -46,7 +46,9 @@ fn object(choice: [u8; 6], stream: &[u8]) -> Vec<u8> {
     short(&mut out, 0x0028_0100, allocated);
     short(&mut out, 0x0028_0101, stored);
     short(&mut out, 0x0028_0103, u16::from(signed & 1));
-    out.extend([0xe0, 0x7f, 0x10, 0x00, b'O', b'B', 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    out.extend([
+        0xe0, 0x7f, 0x10, 0x00, b'O', b'B', 0, 0, 0xff, 0xff, 0xff, 0xff,
+    ]);
     for part in [&[], stream] {
         out.extend([0xfe, 0xff, 0x00, 0xe0]);
         out.extend((part.len() as u32).to_le_bytes());
