@@ -149,6 +149,10 @@ pub struct Results {
     /// Threads that decode [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+
+    /// Decode large JPEGs whole, not at reduced scale.
+    #[arg(long)]
+    pub exact: bool,
 }
 
 /// `classify`
@@ -209,6 +213,9 @@ pub struct Eval {
     /// How a picture is made to fit the model [default: the model's own].
     #[arg(long)]
     pub fit: Option<Fit>,
+    /// Decode large JPEGs whole, not at reduced scale.
+    #[arg(long)]
+    pub exact: bool,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

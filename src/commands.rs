@@ -184,6 +184,7 @@ impl Results {
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),
             jobs: self.jobs.map(usize::from),
+            exact: self.exact,
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Settings {
     pub batch_size: Option<usize>,
     /// Threads that decode; `None`: one per core.
     pub jobs: Option<usize>,
+    /// Decode large JPEGs whole, not at reduced scale.
+    pub exact: bool,
 }
 
 /// What the engine says; delivered to the sink from its threads.

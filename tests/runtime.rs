@@ -179,6 +179,7 @@ fn play<F: Future<Output = ()>>(
         frames: Frames::First,
         batch_size: None,
         jobs: Some(1),
+        exact: false,
     };
     let factory = Box::new(move || match behaviour {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),

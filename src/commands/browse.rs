@@ -38,6 +38,7 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
         frames: Frames::First,
         batch_size: None,
         jobs: None,
+        exact: false,
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let start = app::Setup {

@@ -64,6 +64,7 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         frames: arguments.frames,
         batch_size: None,
         jobs: None,
+        exact: arguments.exact,
     };
     let factory = setup.factory(arguments.fit);
     let engine = Engine::start(factory, settings, sink(sender.clone(), Note::Engine));

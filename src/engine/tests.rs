@@ -80,6 +80,7 @@ fn settings() -> Settings {
         frames: Frames::First,
         batch_size: None,
         jobs: Some(2),
+        exact: false,
     }
 }
 
@@ -247,6 +248,7 @@ fn the_file_under_the_cursor_goes_ahead_of_bulk() {
         Settings {
             batch_size: Some(2),
             jobs: Some(1),
+            exact: false,
             ..settings()
         },
     );
