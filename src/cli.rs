@@ -108,6 +108,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Score predictions against labels.
     Eval(Eval),
+    /// How fast the model and its stages are on this machine, and how near the whole comes to what they allow.
+    Bench(Bench),
     /// Models: which there are, what one is, fetch one, check what was fetched.
     Models(Models),
     /// Prompt sets: which there are, and whether a file is right.
@@ -225,6 +227,23 @@ pub struct Eval {
     /// The same number gives the same intervals.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+/// `bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Files and folders to measure with [default: phantoms, drawn for the purpose].
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Take at most so many files.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub limit: usize,
+    /// Decode large JPEGs whole, not at reduced scale.
+    #[arg(long)]
+    pub exact: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `models`

@@ -1,5 +1,6 @@
 //! What runs without a screen: one file per command.
 
+pub mod bench;
 pub mod browse;
 pub mod classify;
 pub mod completions;
