@@ -1,6 +1,7 @@
 //! The loop: messages in, effects out, at most one draw. Input and screen are given to it, so that tests drive the
 //! real one.
 
+mod choices;
 mod feeder;
 mod folders;
 mod objects;
@@ -24,6 +25,7 @@ use crate::library::Failure;
 use crate::preview;
 use crate::watch::retry::Retry;
 use crate::watch::{self, Watch};
+pub use choices::Offer;
 use feeder::Feeder;
 
 /// How long the engine is waited for at the end; a pass that takes longer is left behind.
@@ -63,6 +65,7 @@ pub struct Services {
     messages: UnboundedSender<Msg>,
     engine: Engine,
     feeder: Feeder,
+    offer: Offer,
     preview: Option<preview::Worker>,
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
@@ -95,6 +98,7 @@ impl Services {
             messages,
             engine,
             feeder,
+            offer: Offer::default(),
             preview: None,
             watch: None,
             listing: Arc::default(),
@@ -105,6 +109,11 @@ impl Services {
             arrived: HashSet::new(),
         };
         Ok((services, received))
+    }
+
+    /// What can be chosen while the program runs.
+    pub fn offer(&mut self, offer: Offer) {
+        self.offer = offer;
     }
 
     /// Where messages from elsewhere (signals) go in.
@@ -170,6 +179,9 @@ impl Services {
             Effect::Directory { path, generation } => {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
+            Effect::PromptSets => choices::prompt_sets(&self.offer, Arc::clone(&self.send)),
+            Effect::UsePrompts(prompts) => self.engine.use_prompts(prompts),
+            Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }

@@ -3,6 +3,7 @@
 mod lists;
 mod objects;
 mod orders;
+mod pickers;
 mod scene;
 mod screens;
 mod updates;
