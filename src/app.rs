@@ -8,6 +8,7 @@ pub mod entry;
 pub(crate) mod files;
 pub(crate) mod filter;
 pub(crate) mod folder;
+pub(crate) mod grid;
 pub mod keys;
 pub mod layout;
 pub(crate) mod menu;
@@ -21,8 +22,10 @@ pub(crate) mod results;
 pub(crate) mod sets;
 pub(crate) mod shelf;
 pub mod sort;
+pub(crate) mod stage;
 pub(crate) mod tags;
 pub mod text;
+pub(crate) mod tiles;
 pub mod viewer;
 
 pub use effect::Effect;
@@ -77,6 +80,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Previewed(previewed) => {
             model.previewed(*previewed);
+            Vec::new()
+        }
+        Msg::Tile(tile) => {
+            model.tile_came(*tile);
             Vec::new()
         }
         Msg::Engine(event) => model.engine_said(event),
@@ -136,6 +143,9 @@ impl Model {
         if looking && (self.type_jump(key) || self.point(key)) {
             return Vec::new();
         }
+        if looking && let Some(effects) = self.press_on_stage(key) {
+            return effects;
+        }
         match self.keymap.action(key) {
             Some(action) => act::act(self, action),
             None => Vec::new(),
@@ -150,15 +160,13 @@ impl Model {
         Vec::new()
     }
 
-    /// What the terminal was sent is gone. Half blocks are plain cells, drawn anew with every frame.
+    /// What the terminal was sent is gone.
     fn lose_pictures(&mut self) {
         self.epoch += 1;
-        let cells =
-            |key: &PreviewKey| key.quality == Quality::Fast || key.graphics == Graphics::Halfblocks;
         if self
             .shown
             .as_ref()
-            .is_some_and(|shown| shown.outcome.is_ok() && !cells(&shown.key))
+            .is_some_and(|shown| shown.outcome.is_ok() && !shown.key.is_cells())
         {
             self.shown = None;
         }
@@ -309,17 +317,18 @@ impl Model {
             };
             self.result_scroll = 0;
         }
+        let mut effects = Vec::from_iter(self.follow_tiles());
         let file = self.file_in_sight();
         self.viewer.follow(file);
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;
         }
-        if target == self.wanted {
-            return Vec::new();
+        if target != self.wanted {
+            self.wanted.clone_from(&target);
+            effects.push(target.map_or(Effect::Unpreview, Effect::Preview));
         }
-        self.wanted.clone_from(&target);
-        vec![target.map_or(Effect::Unpreview, Effect::Preview)]
+        effects
     }
 
     /// Rows of the result panel that scroll, and how many lines there are to scroll through.

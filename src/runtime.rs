@@ -67,6 +67,7 @@ pub struct Services {
     feeder: Feeder,
     offer: Offer,
     preview: Option<preview::Worker>,
+    tiles: Option<preview::Tiles>,
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
     headers: Arc<AtomicU64>,
@@ -100,6 +101,7 @@ impl Services {
             feeder,
             offer: Offer::default(),
             preview: None,
+            tiles: None,
             watch: None,
             listing: Arc::default(),
             headers: Arc::default(),
@@ -125,6 +127,9 @@ impl Services {
     pub fn draw_with(&mut self, drawing: Drawing) -> io::Result<()> {
         let messages = self.messages.clone();
         let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
+        let tiles = self.messages.clone();
+        let tile_sink = move |tile| drop(tiles.send(Msg::Tile(Box::new(tile))));
+        self.tiles = Some(preview::Tiles::start(&drawing.picker, tile_sink)?);
         self.preview = Some(preview::Worker::start(drawing.picker, sink)?);
         let _ = self.messages.send(Msg::Graphics(drawing.graphics));
         Ok(())
@@ -132,7 +137,7 @@ impl Services {
 
     /// Ends everything. False when a pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
-        drop((self.watch, self.preview, self.feeder));
+        drop((self.watch, self.preview, self.tiles, self.feeder));
         self.engine.shutdown(PATIENCE)
     }
 
@@ -160,6 +165,11 @@ impl Services {
             Effect::Unpreview => {
                 if let Some(worker) = &self.preview {
                     worker.forget();
+                }
+            }
+            Effect::Tiles(keys) => {
+                if let Some(tiles) = &self.tiles {
+                    tiles.request(keys);
                 }
             }
             Effect::Classify {

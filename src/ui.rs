@@ -1,6 +1,7 @@
 //! The screen: the model in, cells out. No input or output, no clock.
 
 mod bar;
+mod grid;
 mod histogram;
 mod list;
 mod popup;
@@ -35,7 +36,9 @@ pub fn view(model: &Model, frame: &mut Frame) {
         return;
     }
     rules::draw(model, &panels, looks, frame);
-    if let Some(area) = panels.list {
+    if model.shows_grid() {
+        grid::draw(model, looks, frame);
+    } else if let Some(area) = panels.list {
         list::draw(model, looks, rect(area, frame), frame);
     }
     if let Some(area) = panels.preview {

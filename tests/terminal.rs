@@ -312,6 +312,36 @@ fn tags_are_opened_with_the_name_masked_until_it_is_asked_for() {
 }
 
 #[test]
+fn the_grid_shows_the_pictures_of_all_files_and_opens_one() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    for name in ["a.png", "b.png", "c.png"] {
+        display.until("a label", |screen| is_classified(screen, name));
+    }
+    session.press("vg");
+    // The greys of files that the cursor is not on.
+    let grey = |screen: &Screen, level| {
+        let grey = vt100::Color::Rgb(level, level, level);
+        let cells = (0..ROWS).flat_map(|y| (0..COLS).map(move |x| (y, x)));
+        let mut cells = cells.filter_map(|(y, x)| screen.cell(y, x));
+        cells.any(|cell| cell.fgcolor() == grey || cell.bgcolor() == grey)
+    };
+    display.until("the other pictures", |screen| {
+        grey(screen, 60) && grey(screen, 120)
+    });
+    session.press("l\r");
+    display.until("one of them", |screen| {
+        screen.contents().starts_with("─ b.png") && grey(screen, 60) && !grey(screen, 120)
+    });
+    session.press("\x1b");
+    display.until("all of them", |screen| {
+        grey(screen, 60) && grey(screen, 120)
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
 fn show_phi_shows_from_the_start() {
     let session = Session::start(Kind::Plain, &[("MEDIVISION_SHOW_PHI", "1")]);
     session.display.shows("patient values shown");

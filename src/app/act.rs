@@ -11,11 +11,15 @@ use super::popup::{self, Popup, Why};
 use super::prompt::Purpose;
 use super::results::FileState;
 use super::sort::Sort;
+use super::stage::Stage;
 use super::text;
 use crate::engine::Lane;
 
 /// Carries an action out.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(effects) = model.act_on_stage(action) {
+        return effects;
+    }
     match action {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
@@ -29,6 +33,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tags => return model.toggle_tags(),
         _ if model.tags.is_some() => return model.act_in_tags(action),
         Action::View => model.open_menu(),
+        Action::Grid => model.toggle_stage(Stage::Grid),
         Action::Series => return model.toggle_series(),
         Action::Copy => return model.copy_path(),
         Action::Search => model.filter_names(),
@@ -67,7 +72,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::PageUp => model.go(action),
         looking => {
             // On a series these are the keys of its stack.
-            if !model.scroll_stack(looking) {
+            if !model.scroll_stack(looking) && !model.shows_grid() {
                 model.look(looking);
             }
         }
@@ -166,6 +171,7 @@ impl Model {
         {
         } else if !self.folder.look().filter.is_empty() {
             self.filter("");
+        } else if self.leave_stage() {
         } else if self.focus != Panel::List {
             self.focus = Panel::List;
         } else if self.report.take().is_none() {

@@ -32,6 +32,9 @@ pub enum Effect {
     Preview(PreviewKey),
     /// Nothing is to be previewed: a waiting request may be forgotten.
     Unpreview,
+    /// Decode files and make small pictures of them, of frame 0 as it asks to be seen, without marks; instead of those that still
+    /// wait. Answered by a [`super::Msg::Tile`] each, about in this order.
+    Tiles(Vec<PreviewKey>),
     /// Classify files. Handed to a feeder that may block on the engine's bounded lanes. A file given again replaces the
     /// request that still waits in the feeder: so a file goes ahead by being given again on the interactive lane, and is not
     /// classified twice. Answered by `Event::Done` of the same generation, a file each.

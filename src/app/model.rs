@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::folder::{Folder, Look, Reading, Row};
+use super::grid::Grid;
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
@@ -15,8 +16,10 @@ use super::prompt::{Prompt, Purpose};
 use super::results::{FileState, Results};
 use super::sets::{Named, Rescoring};
 use super::shelf::{Headers, Shelf};
+use super::stage::Stage;
 use super::tags::Tags;
 use super::text;
+use super::tiles::Tiles;
 use super::viewer::Viewer;
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
@@ -153,6 +156,9 @@ pub struct Model {
     pub(crate) wanted: Option<PreviewKey>,
     pub(crate) shown: Option<Previewed>,
     pub(crate) viewer: Viewer,
+    pub(crate) stage: Stage,
+    pub(crate) grid: Grid,
+    pub(crate) tiles: Tiles,
     pub(crate) focus: Panel,
     pub(crate) result_scroll: usize,
     pub(crate) popup: Option<Popup>,
@@ -199,6 +205,9 @@ impl Model {
             wanted: None,
             shown: None,
             viewer: Viewer::default(),
+            stage: Stage::default(),
+            grid: Grid::default(),
+            tiles: Tiles::default(),
             focus: Panel::List,
             result_scroll: 0,
             popup: None,
@@ -283,10 +292,13 @@ impl Model {
 
     /// Where everything lies.
     pub(crate) fn panels(&self) -> Panels {
-        if self.viewer.whole && self.graphics != Some(Graphics::None) {
+        if self.is_whole() {
             return layout::picture_alone(self.cols, self.rows);
         }
-        layout::panels(self.cols, self.rows, self.focus, self.graphics)
+        match self.stage {
+            Stage::Panels => layout::panels(self.cols, self.rows, self.focus, self.graphics),
+            Stage::Grid => layout::list_alone(self.cols, self.rows),
+        }
     }
 
     /// Where the file under the cursor stands.

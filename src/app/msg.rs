@@ -116,6 +116,8 @@ pub enum Msg {
     // ── pictures ──────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Preview`]. Requests that were overtaken by a later one may go unanswered.
     Previewed(Box<Previewed>),
+    /// Part of the answer to [`super::Effect::Tiles`], in any order. What was overtaken by a later request goes unanswered.
+    Tile(Box<Previewed>),
 
     // ── objects ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Tags`].

@@ -1,7 +1,7 @@
 //! What is shown above everything else: the help, and why something failed.
 
 use super::keys::{HelpLine, Keymap};
-use super::menu::{ENTRIES, Switches};
+use super::menu::ENTRIES;
 use super::picker::What;
 use super::text;
 use crate::media::ErrorKind;
@@ -17,8 +17,8 @@ pub enum Popup {
     View {
         /// The entry under the cursor.
         entry: usize,
-        /// What is switched on.
-        switches: Switches,
+        /// Which of the entries are in force; `None` of one that switches nothing.
+        on: [Option<bool>; ENTRIES.len()],
     },
     /// A list to choose from.
     Pick {
@@ -111,7 +111,7 @@ impl Popup {
         match self {
             Self::Help => help(keymap, width),
             Self::Why(why) => why.lines(width),
-            Self::View { entry, switches } => menu(*entry, *switches),
+            Self::View { entry, on } => menu(*entry, on),
             Self::Value(value) => value.lines(width),
             // They need the model: `Model::popup_lines`.
             Self::Pick { .. } => Vec::new(),
@@ -151,12 +151,10 @@ fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
         .collect()
 }
 
-fn menu(entry: usize, switches: Switches) -> Vec<PopupLine> {
-    let all = ENTRIES.iter().enumerate();
-    all.map(|(at, (key, what, action))| {
-        PopupLine::Choice(at == entry, *key, what, switches.on(*action))
-    })
-    .collect()
+fn menu(entry: usize, on: &[Option<bool>]) -> Vec<PopupLine> {
+    let all = ENTRIES.iter().zip(on).enumerate();
+    all.map(|(at, ((key, what, _), on))| PopupLine::Choice(at == entry, *key, what, *on))
+        .collect()
 }
 
 /// Running text in lines of a width.

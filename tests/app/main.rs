@@ -1,5 +1,6 @@
 //! The application and its screen, driven by messages alone: no files, no threads, no clock.
 
+mod grid;
 mod lists;
 mod objects;
 mod orders;
