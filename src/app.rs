@@ -14,10 +14,12 @@ pub mod layout;
 pub(crate) mod menu;
 pub(crate) mod model;
 pub mod msg;
+pub(crate) mod picker;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod prompt;
 pub(crate) mod results;
+pub(crate) mod sets;
 pub(crate) mod shelf;
 pub mod sort;
 pub(crate) mod stage;
@@ -32,9 +34,11 @@ pub use folder::Look;
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
+pub use picker::What;
 pub use picture::{
     Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
 };
+pub use sets::Named;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -112,6 +116,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             outcome,
         } => {
             model.directory_read(generation, outcome);
+            Vec::new()
+        }
+        Msg::PromptSets(sets) => {
+            model.sets_read(sets);
             Vec::new()
         }
         files => model.files_said(files),
@@ -261,6 +269,11 @@ impl Model {
                     }
                 }
             }
+            Event::Prompts { prompts, warnings } => {
+                return self.prompts_changed(&prompts, &warnings);
+            }
+            Event::PromptsFailed { message } => self.say(Severity::Error, &message),
+            Event::Rescored { files, left } => self.rescored(files, left),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),

@@ -4,6 +4,7 @@ mod grid;
 mod lists;
 mod objects;
 mod orders;
+mod pickers;
 mod scene;
 mod screens;
 mod updates;
