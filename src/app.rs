@@ -16,10 +16,12 @@ pub mod layout;
 pub(crate) mod menu;
 pub(crate) mod model;
 pub mod msg;
+pub(crate) mod picker;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod prompt;
 pub(crate) mod results;
+pub(crate) mod sets;
 pub(crate) mod shelf;
 pub mod sort;
 pub(crate) mod stage;
@@ -34,9 +36,11 @@ pub use folder::Look;
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
+pub use picker::What;
 pub use picture::{
     Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
 };
+pub use sets::Named;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -119,6 +123,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             outcome,
         } => {
             model.directory_read(generation, outcome);
+            Vec::new()
+        }
+        Msg::PromptSets(sets) => {
+            model.sets_read(sets);
             Vec::new()
         }
         files => model.files_said(files),
@@ -274,6 +282,11 @@ impl Model {
                     }
                 }
             }
+            Event::Prompts { prompts, warnings } => {
+                return self.prompts_changed(&prompts, &warnings);
+            }
+            Event::PromptsFailed { message } => self.say(Severity::Error, &message),
+            Event::Rescored { files, left } => self.rescored(files, left),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),

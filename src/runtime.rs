@@ -1,6 +1,7 @@
 //! The loop: messages in, effects out, at most one draw. Input and screen are given to it, so that tests drive the
 //! real one.
 
+mod choices;
 mod feeder;
 mod folders;
 mod objects;
@@ -24,6 +25,7 @@ use crate::library::Failure;
 use crate::preview;
 use crate::watch::retry::Retry;
 use crate::watch::{self, Watch};
+pub use choices::Offer;
 use feeder::Feeder;
 
 /// How long the engine is waited for at the end; a pass that takes longer is left behind.
@@ -63,6 +65,7 @@ pub struct Services {
     messages: UnboundedSender<Msg>,
     engine: Engine,
     feeder: Feeder,
+    offer: Offer,
     preview: Option<preview::Worker>,
     tiles: Option<preview::Tiles>,
     watch: Option<Watch>,
@@ -96,6 +99,7 @@ impl Services {
             messages,
             engine,
             feeder,
+            offer: Offer::default(),
             preview: None,
             tiles: None,
             watch: None,
@@ -107,6 +111,11 @@ impl Services {
             arrived: HashSet::new(),
         };
         Ok((services, received))
+    }
+
+    /// What can be chosen while the program runs.
+    pub fn offer(&mut self, offer: Offer) {
+        self.offer = offer;
     }
 
     /// Where messages from elsewhere (signals) go in.
@@ -180,6 +189,9 @@ impl Services {
             Effect::Directory { path, generation } => {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
+            Effect::PromptSets => choices::prompt_sets(&self.offer, Arc::clone(&self.send)),
+            Effect::UsePrompts(prompts) => self.engine.use_prompts(prompts),
+            Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }

@@ -25,6 +25,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Back => model.back(),
         Action::Patient => model.toggle_patient(),
         _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),
+        _ if matches!(model.popup, Some(Popup::Pick { .. })) => {
+            return model.act_in_picker(action).unwrap_or_default();
+        }
         _ if model.popup.is_some() => model.act_in_popup(action),
         Action::Tags => return model.toggle_tags(),
         _ if model.tags.is_some() => return model.act_in_tags(action),
@@ -59,6 +62,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ClassifyMarked => return model.classify_marked(),
         Action::ClassifyAll => return model.classify_all(),
         Action::Watch => return model.toggle_watch(),
+        Action::PromptSet => return model.choose_prompts(),
         Action::Down
         | Action::Up
         | Action::First

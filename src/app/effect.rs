@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::entry::Found;
 use super::picture::PreviewKey;
-use crate::engine::Lane;
+use crate::engine::{Known, Lane};
+use crate::prompts::Prompts;
 
 /// What [`super::update`] asks the shell to do. None of it blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,12 @@ pub enum Effect {
         /// Comes back with the answer.
         generation: u64,
     },
+    /// Read the prompt sets that can be chosen. Answered by [`super::Msg::PromptSets`].
+    PromptSets,
+    /// Score by these from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
+    UsePrompts(Prompts),
+    /// Score anew what is classified, by the prompts in force. Answered by `Event::Rescored` parts.
+    Rescore(Vec<Known>),
     /// Put text into the clipboard of whoever sits at the terminal (OSC 52). Whether the terminal does so, it does not say.
     Copy(String),
     /// Begin to watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what

@@ -236,6 +236,31 @@ impl Folder {
         });
     }
 
+    /// Something else is known of many files.
+    pub fn rerank_all(&mut self, results: &Results) {
+        if !self.look.sort.by.needs_results() {
+            return;
+        }
+        self.keep_cursor(|folder| {
+            folder.rank_rows(results);
+            folder.order_anew();
+        });
+    }
+
+    fn rank_rows(&mut self, results: &Results) {
+        let by = self.look.sort.by;
+        for row in self
+            .rows
+            .iter_mut()
+            .filter(|row| row.kind == EntryKind::File)
+        {
+            let rank = Rank::of(by, &row.path, row.stamp, results);
+            if rank != row.rank {
+                Arc::make_mut(row).rank = rank;
+            }
+        }
+    }
+
     /// How the folder is looked at.
     pub fn look(&self) -> &Look {
         &self.look
@@ -247,10 +272,7 @@ impl Folder {
         self.keep_cursor(|folder| {
             folder.look = look;
             if sorted {
-                for row in &mut folder.rows {
-                    let rank = Rank::of(folder.look.sort.by, &row.path, row.stamp, results);
-                    Arc::make_mut(row).rank = rank;
-                }
+                folder.rank_rows(results);
             }
             folder.order_anew();
         });

@@ -15,6 +15,7 @@ use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
 use super::prompt::{Prompt, Purpose};
 use super::results::{FileState, Results};
+use super::sets::{Named, Rescoring};
 use super::shelf::{Headers, Shelf};
 use super::stage::{Over, Stage};
 use super::tags::Tags;
@@ -176,6 +177,9 @@ pub struct Model {
     pub(crate) switches: Switches,
     pub(crate) shelf: Option<Shelf>,
     pub(crate) headers: Headers,
+    /// The prompt sets, once they were read.
+    pub(crate) sets: Option<Vec<Named>>,
+    pub(crate) rescoring: Option<Rescoring>,
     generation: u64,
 }
 
@@ -223,6 +227,8 @@ impl Model {
             },
             shelf: None,
             headers: Headers::default(),
+            sets: None,
+            rescoring: None,
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -270,7 +276,7 @@ impl Model {
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
-        if self.headers_awaited().is_some() {
+        if self.headers_awaited().is_some() || self.rescoring.is_some() {
             return true;
         }
         match self.engine {

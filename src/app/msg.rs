@@ -144,6 +144,10 @@ pub enum Msg {
         outcome: Result<Vec<Member>, MediaError>,
     },
 
+    // ── choices ───────────────────────────────────────────────────────────────────────────────────────────────
+    /// The answer to [`super::Effect::PromptSets`].
+    PromptSets(Vec<super::Named>),
+
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// The engine says something: it loads, is ready, failed, finished a file, measured its rate.
     Engine(engine::Event),

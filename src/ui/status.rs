@@ -1,5 +1,6 @@
 //! The last row: what the program is doing, or what it has to say.
 
+use crossterm::event::KeyCode;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -7,7 +8,9 @@ use ratatui::text::{Line, Span};
 use super::theme::Looks;
 use crate::app::keys::Action;
 use crate::app::model::{EngineState, WatchState};
+use crate::app::popup::Popup;
 use crate::app::results::{FileState, Standing};
+use crate::app::sets::Rescoring;
 use crate::app::text::{cut_end, width};
 use crate::app::{Model, Severity};
 
@@ -66,6 +69,7 @@ type Part = (u8, Span<'static>);
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
     all.extend(headers(model));
+    all.extend(rescoring(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
     joined(all, room, looks)
@@ -142,6 +146,12 @@ fn headers(model: &Model) -> Option<Part> {
     Some((1, Span::styled(text, Looks::text())))
 }
 
+fn rescoring(model: &Model) -> Option<Part> {
+    let Rescoring { done, all } = model.rescoring?;
+    let text = format!("{} scoring anew {done}/{all}", spinner(model));
+    Some((1, Span::styled(text, Looks::text())))
+}
+
 fn queue(model: &Model) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
@@ -176,7 +186,9 @@ fn hints(model: &Model, room: usize) -> String {
     let failed = model.current_state().map(FileState::standing) == Some(Standing::Failed)
         || matches!(model.engine, EngineState::Failed(_))
         || matches!(model.watch, WatchState::Failed(_));
-    let hints: &[(Action, &str)] = if model.popup.is_some() {
+    let hints: &[(Action, &str)] = if matches!(model.popup, Some(Popup::Pick { .. })) {
+        &[(Action::Enter, "choose"), (Action::Back, "back")]
+    } else if model.popup.is_some() {
         &[(Action::Back, "back")]
     } else if model.tags.is_some() {
         &[
@@ -192,7 +204,7 @@ fn hints(model: &Model, room: usize) -> String {
     };
     let mut text = String::new();
     for (action, what) in hints {
-        let Some(key) = model.keymap.key(*action) else {
+        let Some(key) = model.keymap.key_like(*action, KeyCode::Enter) else {
             continue;
         };
         let more = format!("{}{key} {what}", if text.is_empty() { "" } else { "  " });

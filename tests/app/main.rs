@@ -6,6 +6,7 @@ mod grid;
 mod lists;
 mod objects;
 mod orders;
+mod pickers;
 mod scene;
 mod screens;
 mod updates;

@@ -351,6 +351,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         device: "cpu".to_owned(),
         at: "2026-03-01T10:00:00Z".to_owned(),
         notice: NOTICE,
+        embedding: Some(vec![1.0, 0.0].into()),
     })
 }
 
