@@ -46,7 +46,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{Event, Lane};
 use crate::media::ErrorKind;
-use activity::What;
+use activity::News;
 use model::{EngineState, REST, Rest, WatchState};
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
@@ -95,7 +95,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if model.watch != WatchState::Off {
                 model.watch = WatchState::On { polling };
                 let words = "new files are watched for".to_owned();
-                model.activity.note(What::Said(Severity::Info, words));
+                model.activity.note(News::Said(Severity::Info, words));
             }
             Vec::new()
         }
@@ -103,7 +103,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.say(Severity::Error, &message);
             let words = text::safe_str(&message);
             model.watch = WatchState::Failed(words.clone());
-            model.activity.note(What::Said(Severity::Error, words));
+            model.activity.note(News::Said(Severity::Error, words));
             Vec::new()
         }
         Msg::Tags {
@@ -249,7 +249,7 @@ impl Model {
                 let [model, device, prompts] =
                     [model, device, prompts].map(|name| text::safe_str(&name));
                 let words = format!("{model} is ready on {device}, with the prompts {prompts}");
-                self.activity.note(What::Said(Severity::Info, words));
+                self.activity.note(News::Said(Severity::Info, words));
                 self.engine = EngineState::Ready {
                     model,
                     device,
@@ -263,7 +263,7 @@ impl Model {
             Event::Failed { message } => {
                 self.rate = None;
                 let words = text::safe_str(&message);
-                self.activity.note(What::Said(Severity::Error, words));
+                self.activity.note(News::Said(Severity::Error, words));
                 self.engine = EngineState::Failed(message);
             }
             // Without a model every file fails for the same reason, which is told once, not on each file.

@@ -1,4 +1,4 @@
-//! What happened: what came in, what was decided, what failed and why, and how fast it goes.
+//! News happened: what came in, what was decided, what failed and why, and how fast it goes.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::stage::Over;
 use super::text;
 use crate::media::ErrorKind;
 
-/// What is remembered, at most.
+/// News is remembered, at most.
 const MOST: usize = 2000;
 /// How long results are counted together.
 pub(crate) const SPAN: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ const SPANS: usize = 400;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum What {
+pub(crate) enum News {
     /// A picture came in.
     Arrived(PathBuf),
     /// A picture has another content.
@@ -51,7 +51,7 @@ pub(crate) enum What {
     Said(Severity, String),
 }
 
-impl What {
+impl News {
     /// The file that it is about.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
@@ -65,10 +65,10 @@ impl What {
     }
 }
 
-/// What happened, and when.
+/// News happened, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Happening {
-    pub what: What,
+    pub what: News,
     /// The first tick after it; `None` until then.
     pub at: Option<Duration>,
 }
@@ -111,14 +111,14 @@ pub(crate) struct Place {
 /// Where the parts of the activity lie. Above the log, where it is titled, and above the throughput is a row for a title.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Areas {
-    /// What the engine does, and how many of each there were.
+    /// News the engine does, and how many of each there were.
     pub head: Area,
     pub throughput: Option<Area>,
     pub log: Area,
     pub titled: bool,
-    /// What the happening under the cursor says, in full.
+    /// News the happening under the cursor says, in full.
     pub message: Option<Area>,
-    /// What results are not for.
+    /// News results are not for.
     pub notice: Option<Area>,
 }
 
@@ -153,14 +153,14 @@ pub(crate) fn areas(area: Area) -> Areas {
 
 impl Activity {
     /// Takes note.
-    pub(super) fn note(&mut self, what: What) {
+    pub(super) fn note(&mut self, what: News) {
         match what {
-            What::Arrived(_) => self.counts.arrived += 1,
-            What::Decided { .. } => self.counts.decided += 1,
-            What::Failed { .. } => self.counts.failed += 1,
-            What::Changed(_) | What::Removed(_) | What::Said(..) => {}
+            News::Arrived(_) => self.counts.arrived += 1,
+            News::Decided { .. } => self.counts.decided += 1,
+            News::Failed { .. } => self.counts.failed += 1,
+            News::Changed(_) | News::Removed(_) | News::Said(..) => {}
         }
-        self.uncounted += u64::from(matches!(what, What::Decided { .. } | What::Failed { .. }));
+        self.uncounted += u64::from(matches!(what, News::Decided { .. } | News::Failed { .. }));
         self.log.push_back(Happening { what, at: None });
         self.count += 1;
         self.untimed += 1;
@@ -204,7 +204,7 @@ impl Activity {
         self.log.len()
     }
 
-    /// What happened, the newest first.
+    /// News happened, the newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Happening> {
         self.log.iter().rev()
     }
@@ -223,7 +223,7 @@ impl Activity {
 }
 
 impl Model {
-    /// What happened, or what lay under it.
+    /// News happened, or what lay under it.
     pub(super) fn toggle_activity(&mut self) {
         if matches!(self.stage.over, Some(Over::Activity(_))) {
             self.stage.over = None;
@@ -237,7 +237,7 @@ impl Model {
         let path = path.to_owned();
         let what = match self.results.get(&path) {
             Some(state @ FileState::Done(_)) => match state.record() {
-                Some(record) => What::Decided {
+                Some(record) => News::Decided {
                     label: text::safe_str(&record.verdict.label),
                     probability: record.verdict.probability,
                     standing: state.standing(),
@@ -245,7 +245,7 @@ impl Model {
                 },
                 None => return,
             },
-            Some(FileState::Failed(failure)) if !failure.not_picture => What::Failed {
+            Some(FileState::Failed(failure)) if !failure.not_picture => News::Failed {
                 kind: failure.kind,
                 message: text::safe_str(&failure.message),
                 path,
@@ -283,7 +283,7 @@ impl Model {
             }
             (
                 Action::Why,
-                Some(What::Failed {
+                Some(News::Failed {
                     path,
                     kind,
                     message,

@@ -1,8 +1,8 @@
-//! What is heard of files: listings, scans, the watch.
+//! News is heard of files: listings, scans, the watch.
 
 use std::path::{Path, PathBuf};
 
-use super::activity::What;
+use super::activity::News;
 use super::entry::{Entry, EntryKind, Found, Stamp};
 use super::filter::Filter;
 use super::folder::{Folder, Look, Reading};
@@ -176,7 +176,7 @@ impl Model {
         if file && picture {
             self.looked.remove(&entry.path);
             self.fresh.insert(entry.path.clone());
-            self.activity.note(What::Arrived(entry.path.clone()));
+            self.activity.note(News::Arrived(entry.path.clone()));
         }
         if entry.path.parent() == Some(&self.folder.dir) {
             self.folder.insert(entry.clone(), &self.results);
@@ -193,7 +193,7 @@ impl Model {
             self.folder.restamp(path, stamp, &self.results);
         }
         if picture && self.results.get(path).is_some() && !self.results.knows(path, stamp) {
-            self.activity.note(What::Changed(path.to_owned()));
+            self.activity.note(News::Changed(path.to_owned()));
         }
         let mut effects = self.tags_changed(path, stamp);
         effects.extend(self.changed(path.to_owned(), stamp, picture));
@@ -215,7 +215,7 @@ impl Model {
 
     pub(super) fn removed(&mut self, path: &Path) {
         if self.results.get(path).is_some() {
-            self.activity.note(What::Removed(path.to_owned()));
+            self.activity.note(News::Removed(path.to_owned()));
         }
         self.results.forget(path);
         self.looked.retain(|file| !file.starts_with(path));

@@ -1,4 +1,4 @@
-//! What happened: engine, throughput, and the log with the newest first.
+//! News happened: engine, throughput, and the log with the newest first.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::rect;
 use super::rules::{row, title};
 use super::status::engine_words;
 use super::theme::Looks;
-use crate::app::activity::{Happening, Place, SPAN, What, areas};
+use crate::app::activity::{Happening, News, Place, SPAN, areas};
 use crate::app::detail::{notice, percent, sentence};
 use crate::app::popup::kind_word;
 use crate::app::results::Standing;
@@ -102,8 +102,8 @@ fn counts(model: &Model, columns: usize) -> Line<'static> {
 /// Why it failed, or what was said, in full.
 fn in_full(happening: Option<&Happening>, area: Rect) -> Vec<String> {
     let words = match happening.map(|happening| &happening.what) {
-        Some(What::Failed { message, .. }) => sentence(message),
-        Some(What::Said(_, words)) => sentence(words),
+        Some(News::Failed { message, .. }) => sentence(message),
+        Some(News::Said(_, words)) => sentence(words),
         _ => String::new(),
     };
     let mut lines = wrap(&words, usize::from(area.width));
@@ -154,7 +154,7 @@ fn entry(
 }
 
 /// Its symbol, its looks, and in words what happened.
-fn about(what: &What, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
+fn about(what: &News, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
     let stands = |standing| {
         (
             Looks::symbol(Some(standing)),
@@ -162,10 +162,10 @@ fn about(what: &What, looks: Looks) -> (&'static str, ratatui::style::Style, Str
         )
     };
     match what {
-        What::Arrived(_) => ("+", looks.accent(), "new".to_owned()),
-        What::Changed(_) => ("+", looks.accent(), "changed".to_owned()),
-        What::Removed(_) => ("–", looks.dim(), "removed".to_owned()),
-        What::Decided {
+        News::Arrived(_) => ("+", looks.accent(), "new".to_owned()),
+        News::Changed(_) => ("+", looks.accent(), "changed".to_owned()),
+        News::Removed(_) => ("–", looks.dim(), "removed".to_owned()),
+        News::Decided {
             label,
             probability,
             standing,
@@ -179,12 +179,12 @@ fn about(what: &What, looks: Looks) -> (&'static str, ratatui::style::Style, Str
             };
             (symbol, style, words)
         }
-        What::Failed { kind, message, .. } => {
+        News::Failed { kind, message, .. } => {
             let (symbol, style) = stands(Standing::Failed);
             (symbol, style, format!("{}: {message}", kind_word(*kind)))
         }
-        What::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),
-        What::Said(Severity::Info, words) => (" ", looks.dim(), words.clone()),
+        News::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),
+        News::Said(Severity::Info, words) => (" ", looks.dim(), words.clone()),
     }
 }
 
