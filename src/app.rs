@@ -2,25 +2,32 @@
 //! results come in as [`Msg`], and everything it wants done goes out as [`Effect`].
 
 pub(crate) mod act;
+pub(crate) mod activity;
+pub(crate) mod compare;
 pub(crate) mod detail;
 pub mod effect;
 pub mod entry;
 pub(crate) mod files;
 pub(crate) mod filter;
 pub(crate) mod folder;
+pub(crate) mod grid;
 pub mod keys;
 pub mod layout;
 pub(crate) mod menu;
 pub(crate) mod model;
 pub mod msg;
+pub(crate) mod picker;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod prompt;
 pub(crate) mod results;
+pub(crate) mod sets;
 pub(crate) mod shelf;
 pub mod sort;
+pub(crate) mod stage;
 pub(crate) mod tags;
 pub mod text;
+pub(crate) mod tiles;
 pub mod viewer;
 
 pub use effect::Effect;
@@ -29,14 +36,17 @@ pub use folder::Look;
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use msg::{Msg, Severity};
+pub use picker::What;
 pub use picture::{
     Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
 };
+pub use sets::Named;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{Event, Lane};
 use crate::media::ErrorKind;
+use activity::News;
 use model::{EngineState, REST, Rest, WatchState};
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
@@ -75,17 +85,25 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.previewed(*previewed);
             Vec::new()
         }
+        Msg::Tile(tile) => {
+            model.tile_came(*tile);
+            Vec::new()
+        }
         Msg::Engine(event) => model.engine_said(event),
         Msg::Watching { polling } => {
             // An answer to a watch that was switched off again changes nothing.
             if model.watch != WatchState::Off {
                 model.watch = WatchState::On { polling };
+                let words = "new files are watched for".to_owned();
+                model.activity.note(News::Said(Severity::Info, words));
             }
             Vec::new()
         }
         Msg::WatchFailed { message } => {
             model.say(Severity::Error, &message);
-            model.watch = WatchState::Failed(text::safe_str(&message));
+            let words = text::safe_str(&message);
+            model.watch = WatchState::Failed(words.clone());
+            model.activity.note(News::Said(Severity::Error, words));
             Vec::new()
         }
         Msg::Tags {
@@ -105,6 +123,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             outcome,
         } => {
             model.directory_read(generation, outcome);
+            Vec::new()
+        }
+        Msg::PromptSets(sets) => {
+            model.sets_read(sets);
             Vec::new()
         }
         files => model.files_said(files),
@@ -128,6 +150,9 @@ impl Model {
         if looking && (self.type_jump(key) || self.point(key)) {
             return Vec::new();
         }
+        if looking && let Some(effects) = self.press_on_stage(key) {
+            return effects;
+        }
         match self.keymap.action(key) {
             Some(action) => act::act(self, action),
             None => Vec::new(),
@@ -142,15 +167,13 @@ impl Model {
         Vec::new()
     }
 
-    /// What the terminal was sent is gone. Half blocks are plain cells, drawn anew with every frame.
+    /// What the terminal was sent is gone.
     fn lose_pictures(&mut self) {
         self.epoch += 1;
-        let cells =
-            |key: &PreviewKey| key.quality == Quality::Fast || key.graphics == Graphics::Halfblocks;
         if self
             .shown
             .as_ref()
-            .is_some_and(|shown| shown.outcome.is_ok() && !cells(&shown.key))
+            .is_some_and(|shown| shown.outcome.is_ok() && !shown.key.is_cells())
         {
             self.shown = None;
         }
@@ -158,6 +181,7 @@ impl Model {
 
     fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
         self.now = now;
+        self.activity.tick(now);
         self.age_report();
         self.viewer.calm.tick(now, REST);
         self.turn_film();
@@ -224,6 +248,8 @@ impl Model {
             } => {
                 let [model, device, prompts] =
                     [model, device, prompts].map(|name| text::safe_str(&name));
+                let words = format!("{model} is ready on {device}, with the prompts {prompts}");
+                self.activity.note(News::Said(Severity::Info, words));
                 self.engine = EngineState::Ready {
                     model,
                     device,
@@ -236,6 +262,8 @@ impl Model {
             }
             Event::Failed { message } => {
                 self.rate = None;
+                let words = text::safe_str(&message);
+                self.activity.note(News::Said(Severity::Error, words));
                 self.engine = EngineState::Failed(message);
             }
             // Without a model every file fails for the same reason, which is told once, not on each file.
@@ -246,6 +274,7 @@ impl Model {
                 outcomes,
             } => {
                 if self.results.answer(&path, generation, outcomes) {
+                    self.note_answer(&path);
                     if self.has_vanished(&path) {
                         self.removed(&path);
                     } else {
@@ -253,6 +282,11 @@ impl Model {
                     }
                 }
             }
+            Event::Prompts { prompts, warnings } => {
+                return self.prompts_changed(&prompts, &warnings);
+            }
+            Event::PromptsFailed { message } => self.say(Severity::Error, &message),
+            Event::Rescored { files, left } => self.rescored(files, left),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),
@@ -296,17 +330,19 @@ impl Model {
             };
             self.result_scroll = 0;
         }
+        self.fit_activity();
+        let mut effects = Vec::from_iter(self.follow_tiles());
         let file = self.file_in_sight();
         self.viewer.follow(file);
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;
         }
-        if target == self.wanted {
-            return Vec::new();
+        if target != self.wanted {
+            self.wanted.clone_from(&target);
+            effects.push(target.map_or(Effect::Unpreview, Effect::Preview));
         }
-        self.wanted.clone_from(&target);
-        vec![target.map_or(Effect::Unpreview, Effect::Preview)]
+        effects
     }
 
     /// Rows of the result panel that scroll, and how many lines there are to scroll through.

@@ -7,11 +7,13 @@
 
 mod lanes;
 mod pool;
+mod rescore;
 mod worker;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
+pub use rescore::Known;
+use rescore::Order;
 
 /// Jobs that may wait per lane before `submit` blocks: paths are small, and the producer should run ahead.
 const JOBS: usize = 1024;
@@ -105,6 +109,25 @@ pub enum Event {
         /// At least one.
         outcomes: Vec<Outcome>,
     },
+    /// The answer to [`Engine::use_prompts`]: what is answered from now on is scored by these.
+    Prompts {
+        /// Name of the prompt set.
+        prompts: String,
+        /// What the user should know, one sentence each.
+        warnings: Vec<String>,
+    },
+    /// The same, when they cannot be used; those before stay.
+    PromptsFailed {
+        /// What, why, and what to do.
+        message: String,
+    },
+    /// Part of the answer to [`Engine::rescore`].
+    Rescored {
+        /// Files with their new results.
+        files: Vec<Known>,
+        /// How many are still to come.
+        left: usize,
+    },
     /// After each batch.
     Rate {
         /// Pictures a second through the model, a running mean.
@@ -135,6 +158,8 @@ struct Shared {
     wanted_from: AtomicU64,
     /// Drop what is queued.
     stopped: AtomicBool,
+    /// What the engine's thread is to do between two batches.
+    orders: Mutex<VecDeque<Order>>,
 }
 
 impl Shared {
@@ -161,6 +186,13 @@ impl Shared {
     fn submit(&self, job: Job) -> Result<(), Closed> {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.jobs.push(job.lane, job).inspect_err(|_| self.skip())
+    }
+
+    fn order(&self, order: Order) {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.push_back(order);
+        drop(orders);
+        self.prepared.stir();
     }
 
     /// Says that a decoding thread has ended; after the last one nothing more is prepared.
@@ -201,6 +233,7 @@ impl Engine {
             open: AtomicUsize::new(0),
             wanted_from: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            orders: Mutex::default(),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -260,6 +293,18 @@ impl Engine {
         self.shared
             .wanted_from
             .fetch_max(generation, Ordering::Relaxed);
+    }
+
+    /// Scores by other prompts from now on. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`]; every result of before
+    /// has been delivered by then.
+    pub fn use_prompts(&self, prompts: Prompts) {
+        self.shared.order(Order::Prompts(prompts));
+    }
+
+    /// Scores files anew from the embeddings in their records, among the batches. Answered by [`Event::Rescored`] parts; other
+    /// prompts make an unfinished request pointless. Records of another model are left out.
+    pub fn rescore(&self, files: Vec<Known>) {
+        self.shared.order(Order::Rescore(files));
     }
 
     /// Takes no more jobs, finishes those it has, and joins the threads.

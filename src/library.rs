@@ -4,6 +4,7 @@ pub mod export;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use serde::Serialize;
@@ -62,6 +63,31 @@ pub struct Record {
     pub at: String,
     /// [`NOTICE`].
     pub notice: &'static str,
+    /// The picture's unit embedding, by which other prompts score it without the picture; an aggregate has none.
+    #[serde(skip)]
+    pub embedding: Option<Arc<[f32]>>,
+}
+
+impl Record {
+    /// The same picture scored by other prompts, now.
+    #[must_use]
+    pub fn rescored(&self, verdict: Verdict, provenance: &Provenance) -> Self {
+        Self {
+            verdict,
+            prompts: provenance.prompts.name.clone(),
+            prompts_digest: provenance.prompts.digest.clone(),
+            mode: provenance.mode,
+            at: now(),
+            ..self.clone()
+        }
+    }
+}
+
+/// RFC 3339, UTC, whole seconds.
+fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// Why a file has no result.
@@ -106,6 +132,7 @@ pub fn record(
     content: &str,
     frame: Option<u32>,
     verdict: Verdict,
+    embedding: Option<Arc<[f32]>>,
     provenance: &Provenance,
 ) -> Record {
     let (path, path_bytes) = name(path);
@@ -129,10 +156,9 @@ pub fn record(
         prompts_digest: provenance.prompts.digest.clone(),
         mode: provenance.mode,
         device: provenance.card.device.clone(),
-        at: jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
+        at: now(),
         notice: NOTICE,
+        embedding,
     }
 }
 

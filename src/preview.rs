@@ -7,6 +7,7 @@ mod maker;
 mod marks;
 mod sixel;
 mod store;
+mod tiles;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,6 +17,7 @@ use ratatui_image::picker::Picker;
 use crate::app::{PreviewKey, Previewed};
 use crate::media::{ErrorKind, MediaError};
 pub use maker::Maker;
+pub use tiles::Tiles;
 
 /// What is wanted now.
 enum Wanted {

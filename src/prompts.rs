@@ -308,10 +308,7 @@ impl Prompts {
     /// `NAME`, a file, or `auto`. A user's `NAME.toml` in `folder` goes before the built-in one.
     pub fn select(name: &str, folder: Option<&Path>) -> Result<Self, PromptError> {
         if name == "auto" {
-            let mut sets = all(folder)?;
-            // The fallback goes last: `choose` takes the first that suits.
-            sets.sort_by_key(|set| set.name == DEFAULT);
-            return Ok(Self { sets });
+            return Ok(Self::auto(all(folder)?));
         }
         let path = Path::new(name);
         if path.extension().is_some() || path.components().count() > 1 {
@@ -340,6 +337,18 @@ impl Prompts {
         Ok(Self {
             sets: vec![set.ok_or_else(missing)?],
         })
+    }
+
+    /// One set for every picture.
+    pub fn only(set: PromptSet) -> Self {
+        Self { sets: vec![set] }
+    }
+
+    /// Sets of which each picture gets the one that suits.
+    pub fn auto(mut sets: Vec<PromptSet>) -> Self {
+        // The fallback goes last: `choose` takes the first that suits.
+        sets.sort_by_key(|set| set.name == DEFAULT);
+        Self { sets }
     }
 
     /// The sets, in order of preference.
@@ -380,6 +389,11 @@ fn shipped() -> impl Iterator<Item = Result<PromptSet, PromptError>> {
 
 /// Every set that can be named: the shipped ones, replaced by the user's of the same file name, then the user's others.
 pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
+    each(folder).into_iter().map(|(_, set)| set).collect()
+}
+
+/// The same, with the name that [`Prompts::select`] knows each by; what is wrong with one does not hide the others.
+pub fn each(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, PromptError>)> {
     let mut own: Vec<PathBuf> = folder
         .and_then(|folder| fs::read_dir(folder).ok())
         .into_iter()
@@ -394,18 +408,20 @@ pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
     own.sort();
     let mut sets = Vec::new();
     for (name, text) in SHIPPED {
-        match own
+        let replaced = own
             .iter()
-            .position(|path| path.file_stem().is_some_and(|stem| stem == name))
-        {
-            Some(index) => sets.push(PromptSet::read(&own.remove(index))?),
-            None => sets.push(PromptSet::parse(text, &format!("{name}.toml (built in)"))?),
-        }
+            .position(|path| path.file_stem().is_some_and(|stem| stem == name));
+        let set = match replaced {
+            Some(index) => PromptSet::read(&own.remove(index)),
+            None => PromptSet::parse(text, &format!("{name}.toml (built in)")),
+        };
+        sets.push((name.to_owned(), set));
     }
     for path in own {
-        sets.push(PromptSet::read(&path)?);
+        let stem = path.file_stem().unwrap_or_default();
+        sets.push((stem.to_string_lossy().into_owned(), PromptSet::read(&path)));
     }
-    Ok(sets)
+    sets
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The loop: messages in, effects out, at most one draw. Input and screen are given to it, so that tests drive the
 //! real one.
 
+mod choices;
 mod feeder;
 mod folders;
 mod objects;
@@ -24,6 +25,7 @@ use crate::library::Failure;
 use crate::preview;
 use crate::watch::retry::Retry;
 use crate::watch::{self, Watch};
+pub use choices::Offer;
 use feeder::Feeder;
 
 /// How long the engine is waited for at the end; a pass that takes longer is left behind.
@@ -63,7 +65,9 @@ pub struct Services {
     messages: UnboundedSender<Msg>,
     engine: Engine,
     feeder: Feeder,
+    offer: Offer,
     preview: Option<preview::Worker>,
+    tiles: Option<preview::Tiles>,
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
     headers: Arc<AtomicU64>,
@@ -95,7 +99,9 @@ impl Services {
             messages,
             engine,
             feeder,
+            offer: Offer::default(),
             preview: None,
+            tiles: None,
             watch: None,
             listing: Arc::default(),
             headers: Arc::default(),
@@ -107,6 +113,11 @@ impl Services {
         Ok((services, received))
     }
 
+    /// What can be chosen while the program runs.
+    pub fn offer(&mut self, offer: Offer) {
+        self.offer = offer;
+    }
+
     /// Where messages from elsewhere (signals) go in.
     pub fn messages(&self) -> UnboundedSender<Msg> {
         self.messages.clone()
@@ -116,6 +127,9 @@ impl Services {
     pub fn draw_with(&mut self, drawing: Drawing) -> io::Result<()> {
         let messages = self.messages.clone();
         let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
+        let tiles = self.messages.clone();
+        let tile_sink = move |tile| drop(tiles.send(Msg::Tile(Box::new(tile))));
+        self.tiles = Some(preview::Tiles::start(&drawing.picker, tile_sink)?);
         self.preview = Some(preview::Worker::start(drawing.picker, sink)?);
         let _ = self.messages.send(Msg::Graphics(drawing.graphics));
         Ok(())
@@ -123,7 +137,7 @@ impl Services {
 
     /// Ends everything. False when a pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
-        drop((self.watch, self.preview, self.feeder));
+        drop((self.watch, self.preview, self.tiles, self.feeder));
         self.engine.shutdown(PATIENCE)
     }
 
@@ -153,6 +167,11 @@ impl Services {
                     worker.forget();
                 }
             }
+            Effect::Tiles(keys) => {
+                if let Some(tiles) = &self.tiles {
+                    tiles.request(keys);
+                }
+            }
             Effect::Classify {
                 paths,
                 lane,
@@ -170,6 +189,9 @@ impl Services {
             Effect::Directory { path, generation } => {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
+            Effect::PromptSets => choices::prompt_sets(&self.offer, Arc::clone(&self.send)),
+            Effect::UsePrompts(prompts) => self.engine.use_prompts(prompts),
+            Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }

@@ -11,7 +11,7 @@ use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
 use medivision_tui::engine::{Frames, Settings};
 use medivision_tui::prompts::Prompts;
-use medivision_tui::runtime::{Drawing, Loop, Screen, Services};
+use medivision_tui::runtime::{Drawing, Loop, Offer, Screen, Services};
 use medivision_tui::scoring::Mode;
 use medivision_tui::ui;
 use ratatui::Terminal;
@@ -204,6 +204,10 @@ fn play<F: Future<Output = ()>>(
         show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
+    services.offer(Offer {
+        prompts: Some(root.join(".prompts")),
+        ..Offer::default()
+    });
     let seen = Seen::default();
     let Ok(terminal) = Terminal::new(TestBackend::new(100, 30));
     let mut screen = Cells {
@@ -369,6 +373,38 @@ fn the_end_of_the_input_is_the_end_of_the_program() {
         async |keys, seen| {
             seen.shows("0.png").await;
             drop(keys);
+        },
+    );
+}
+
+#[test]
+fn other_prompts_change_every_result_at_once() {
+    let folder = folder(3);
+    let own = folder.path().join(".prompts");
+    std::fs::create_dir(&own).expect("made");
+    let ward = "name = \"ward\"\n[[condition]]\nname = \"haze\"\nphrases = [\"a hazy lung\"]\n\
+                [[condition]]\nname = \"clear\"\nphrases = [\"all is clear\"]\n";
+    std::fs::write(own.join("ward.toml"), ward).expect("written");
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.until("three results", |screen| {
+                screen.matches(" pneumonia").count() >= 4
+            })
+            .await;
+            keys.letter('p');
+            seen.shows("ward").await;
+            keys.letter('G');
+            keys.press(KeyCode::Enter);
+            seen.until("results of the other prompts", |screen| {
+                screen.matches(" haze").count() >= 4 && !screen.contains("pneumonia")
+            })
+            .await;
+            // What comes later is scored by them too.
+            keys.letter('c');
+            seen.shows("haze").await;
+            keys.letter('q');
         },
     );
 }

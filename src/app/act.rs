@@ -16,16 +16,25 @@ use crate::engine::Lane;
 
 /// Carries an action out.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(effects) = model.act_on_stage(action) {
+        return effects;
+    }
     match action {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Back => model.back(),
         Action::Patient => model.toggle_patient(),
         _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),
+        _ if matches!(model.popup, Some(Popup::Pick { .. })) => {
+            return model.act_in_picker(action).unwrap_or_default();
+        }
         _ if model.popup.is_some() => model.act_in_popup(action),
         Action::Tags => return model.toggle_tags(),
         _ if model.tags.is_some() => return model.act_in_tags(action),
         Action::View => model.open_menu(),
+        Action::Grid => model.toggle_grid(),
+        Action::Compare => model.compare(),
+        Action::Activity => model.toggle_activity(),
         Action::Series => return model.toggle_series(),
         Action::Copy => return model.copy_path(),
         Action::Search => model.filter_names(),
@@ -53,6 +62,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ClassifyMarked => return model.classify_marked(),
         Action::ClassifyAll => return model.classify_all(),
         Action::Watch => return model.toggle_watch(),
+        Action::PromptSet => return model.choose_prompts(),
         Action::Down
         | Action::Up
         | Action::First
@@ -63,7 +73,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::PageUp => model.go(action),
         looking => {
             // On a series these are the keys of its stack.
-            if !model.scroll_stack(looking) {
+            if !model.scroll_stack(looking) && !model.shows_grid() {
                 model.look(looking);
             }
         }
@@ -162,6 +172,7 @@ impl Model {
         {
         } else if !self.folder.look().filter.is_empty() {
             self.filter("");
+        } else if self.leave_stage() {
         } else if self.focus != Panel::List {
             self.focus = Panel::List;
         } else if self.report.take().is_none() {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::entry::Found;
 use super::picture::PreviewKey;
-use crate::engine::Lane;
+use crate::engine::{Known, Lane};
+use crate::prompts::Prompts;
 
 /// What [`super::update`] asks the shell to do. None of it blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,9 @@ pub enum Effect {
     Preview(PreviewKey),
     /// Nothing is to be previewed: a waiting request may be forgotten.
     Unpreview,
+    /// Decode files and make small pictures of them, of frame 0 as it asks to be seen, without marks; instead of those that still
+    /// wait. Answered by a [`super::Msg::Tile`] each, about in this order.
+    Tiles(Vec<PreviewKey>),
     /// Classify files. Handed to a feeder that may block on the engine's bounded lanes. A file given again replaces the
     /// request that still waits in the feeder: so a file goes ahead by being given again on the interactive lane, and is not
     /// classified twice. Answered by `Event::Done` of the same generation, a file each.
@@ -64,6 +68,12 @@ pub enum Effect {
         /// Comes back with the answer.
         generation: u64,
     },
+    /// Read the prompt sets that can be chosen. Answered by [`super::Msg::PromptSets`].
+    PromptSets,
+    /// Score by these from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
+    UsePrompts(Prompts),
+    /// Score anew what is classified, by the prompts in force. Answered by `Event::Rescored` parts.
+    Rescore(Vec<Known>),
     /// Put text into the clipboard of whoever sits at the terminal (OSC 52). Whether the terminal does so, it does not say.
     Copy(String),
     /// Begin to watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what

@@ -28,6 +28,7 @@ pub enum Action {
     Mark,
     Why,
     Watch,
+    PromptSet,
     Hidden,
     Sort,
     SortReversed,
@@ -90,6 +91,9 @@ pub enum Action {
     Search,
     Copy,
     View,
+    Grid,
+    Compare,
+    Activity,
     Series,
     Patient,
     Help,
@@ -168,6 +172,7 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::ClassifyMarked, "what is marked"),
             (Action::Why, "why it failed"),
             (Action::Watch, "watch on or off"),
+            (Action::PromptSet, "prompt set"),
         ],
     ),
     (
@@ -178,6 +183,9 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::View, "view menu"),
             (Action::Tags, "tags of the file"),
             (Action::Copy, "copy path or value"),
+            (Action::Grid, "grid of pictures"),
+            (Action::Compare, "compare two files"),
+            (Action::Activity, "activity"),
             (Action::Series, "by series"),
             (Action::Patient, "patient values"),
             (Action::Palette, "all commands"),
@@ -434,6 +442,13 @@ impl Keymap {
             .get(&action)
             .and_then(|keys| keys.first())
             .map(|key| key.show())
+    }
+
+    /// The key of an action that its user most likely thinks of: this one where it is bound to that, else the first.
+    pub fn key_like(&self, action: Action, usual: KeyCode) -> Option<String> {
+        let mut keys = self.keys.get(&action).into_iter().flatten();
+        let found = keys.find(|key| key.code == usual && !key.ctrl && !key.alt);
+        found.map_or_else(|| self.key(action), |key| Some(key.show()))
     }
 
     /// The keys of an action and of those told with it: all of one alone, the first of each of several.

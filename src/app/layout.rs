@@ -66,6 +66,14 @@ pub fn picture_alone(cols: u16, rows: u16) -> Panels {
     })
 }
 
+/// The list on the whole screen, but for its title and the status line.
+pub fn list_alone(cols: u16, rows: u16) -> Panels {
+    around(cols, rows, |body, _| Panels {
+        list: Some(body),
+        ..Panels::default()
+    })
+}
+
 /// Title and status line around what is arranged between them.
 fn around(cols: u16, rows: u16, arrange: impl FnOnce(Area, u16) -> Panels) -> Panels {
     if cols == 0 || rows == 0 {

@@ -4,12 +4,22 @@ use super::Effect;
 use super::keys::Action;
 use super::model::Model;
 use super::popup::{Popup, content_rows};
+use super::stage::Over;
+use super::viewer::measure::Tool;
 
 /// An entry: the key inside the menu, what it does, the action.
-pub(crate) const ENTRIES: [(char, &str, Action); 4] = [
-    ('t', "tags of the file", Action::Tags),
+pub(crate) const ENTRIES: [(char, &str, Action); 12] = [
+    ('g', "grid of small pictures", Action::Grid),
+    ('c', "compare two files", Action::Compare),
+    ('a', "activity", Action::Activity),
     ('s', "by study and series", Action::Series),
+    ('t', "tags of the file", Action::Tags),
+    ('z', "picture on the whole screen", Action::Whole),
     ('h', "histogram", Action::Histogram),
+    ('o', "facts, letters, overlay planes", Action::Overlays),
+    ('b', "value under a cursor", Action::Probe),
+    ('m', "measure a distance", Action::Ruler),
+    ('x', "play the frames", Action::Cine),
     ('p', "show patient values", Action::Patient),
 ];
 
@@ -22,24 +32,35 @@ pub struct Switches {
     pub show_phi: bool,
 }
 
-impl Switches {
-    /// Whether the entry's action is in force; `None` of one that switches nothing.
-    pub(crate) fn on(self, action: Action) -> Option<bool> {
-        match action {
-            Action::Series => Some(self.by_series),
-            Action::Patient => Some(self.show_phi),
-            _ => None,
-        }
-    }
-}
-
 impl Model {
     pub(super) fn open_menu(&mut self) {
         self.popup_scroll = 0;
         self.popup = Some(Popup::View {
             entry: 0,
-            switches: self.switches,
+            on: ENTRIES.map(|(.., action)| self.is_on(action)),
         });
+    }
+
+    /// Whether an entry's action is in force; `None` of one that switches nothing.
+    fn is_on(&self, action: Action) -> Option<bool> {
+        let holds = |tool: fn(&Tool) -> bool| {
+            let pointer = self.viewer.pointer.as_ref();
+            pointer.is_some_and(|pointer| tool(&pointer.tool))
+        };
+        Some(match action {
+            Action::Grid => self.shows_grid(),
+            Action::Compare => matches!(self.over(), Some(Over::Compare(_))),
+            Action::Activity => matches!(self.over(), Some(Over::Activity(_))),
+            Action::Series => self.switches.by_series,
+            Action::Patient => self.switches.show_phi,
+            Action::Whole => self.viewer.whole,
+            Action::Histogram => self.viewer.histogram,
+            Action::Overlays => self.viewer.overlays,
+            Action::Probe => holds(|tool| matches!(tool, Tool::Probe)),
+            Action::Ruler => holds(|tool| matches!(tool, Tool::Ruler(_))),
+            Action::Cine => self.viewer.film.is_some(),
+            _ => return None,
+        })
     }
 
     /// A letter while the menu is open; `None` when it is not, or the letter means nothing there.

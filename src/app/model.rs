@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::activity::Activity;
 use super::folder::{Folder, Look, Reading, Row};
+use super::grid::Grid;
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
@@ -13,9 +15,12 @@ use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
 use super::prompt::{Prompt, Purpose};
 use super::results::{FileState, Results};
+use super::sets::{Named, Rescoring};
 use super::shelf::{Headers, Shelf};
+use super::stage::{Over, Stage};
 use super::tags::Tags;
 use super::text;
+use super::tiles::Tiles;
 use super::viewer::Viewer;
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
@@ -26,6 +31,8 @@ const REPORT: Duration = Duration::from_secs(5);
 const REST_TICK: Duration = Duration::from_millis(40);
 /// Ticks while something on screen turns.
 const SPIN_TICK: Duration = Duration::from_millis(120);
+/// Ticks while ages are shown.
+const AGE_TICK: Duration = Duration::from_secs(1);
 /// Ticks while a report waits to go.
 const REPORT_TICK: Duration = Duration::from_millis(500);
 
@@ -152,6 +159,10 @@ pub struct Model {
     pub(crate) wanted: Option<PreviewKey>,
     pub(crate) shown: Option<Previewed>,
     pub(crate) viewer: Viewer,
+    pub(crate) stage: Stage,
+    pub(crate) grid: Grid,
+    pub(crate) activity: Activity,
+    pub(crate) tiles: Tiles,
     pub(crate) focus: Panel,
     pub(crate) result_scroll: usize,
     pub(crate) popup: Option<Popup>,
@@ -166,6 +177,9 @@ pub struct Model {
     pub(crate) switches: Switches,
     pub(crate) shelf: Option<Shelf>,
     pub(crate) headers: Headers,
+    /// The prompt sets, once they were read.
+    pub(crate) sets: Option<Vec<Named>>,
+    pub(crate) rescoring: Option<Rescoring>,
     generation: u64,
 }
 
@@ -195,6 +209,10 @@ impl Model {
             wanted: None,
             shown: None,
             viewer: Viewer::default(),
+            stage: Stage::default(),
+            grid: Grid::default(),
+            activity: Activity::default(),
+            tiles: Tiles::default(),
             focus: Panel::List,
             result_scroll: 0,
             popup: None,
@@ -209,6 +227,8 @@ impl Model {
             },
             shelf: None,
             headers: Headers::default(),
+            sets: None,
+            rescoring: None,
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -230,6 +250,8 @@ impl Model {
             (resting || calming).then_some(REST_TICK),
             self.busy().then_some(SPIN_TICK),
             self.report.as_ref().map(|_| REPORT_TICK),
+            self.activity.is_untimed().then_some(REST_TICK),
+            matches!(self.over(), Some(Over::Activity(_))).then_some(AGE_TICK),
             self.film_due().map(|due| due.saturating_sub(self.now)),
         ]
         .into_iter()
@@ -254,7 +276,7 @@ impl Model {
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
-        if self.headers_awaited().is_some() {
+        if self.headers_awaited().is_some() || self.rescoring.is_some() {
             return true;
         }
         match self.engine {
@@ -277,10 +299,13 @@ impl Model {
 
     /// Where everything lies.
     pub(crate) fn panels(&self) -> Panels {
-        if self.viewer.whole && self.graphics != Some(Graphics::None) {
+        if self.is_whole() {
             return layout::picture_alone(self.cols, self.rows);
         }
-        layout::panels(self.cols, self.rows, self.focus, self.graphics)
+        if self.shows_panels() {
+            return layout::panels(self.cols, self.rows, self.focus, self.graphics);
+        }
+        layout::list_alone(self.cols, self.rows)
     }
 
     /// Where the file under the cursor stands.

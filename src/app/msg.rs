@@ -116,6 +116,8 @@ pub enum Msg {
     // ── pictures ──────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Preview`]. Requests that were overtaken by a later one may go unanswered.
     Previewed(Box<Previewed>),
+    /// Part of the answer to [`super::Effect::Tiles`], in any order. What was overtaken by a later request goes unanswered.
+    Tile(Box<Previewed>),
 
     // ── objects ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Tags`].
@@ -141,6 +143,10 @@ pub enum Msg {
         /// The files that it refers to, or why it cannot be read.
         outcome: Result<Vec<Member>, MediaError>,
     },
+
+    // ── choices ───────────────────────────────────────────────────────────────────────────────────────────────
+    /// The answer to [`super::Effect::PromptSets`].
+    PromptSets(Vec<super::Named>),
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// The engine says something: it loads, is ready, failed, finished a file, measured its rate.

@@ -104,6 +104,11 @@ pub struct PreviewKey {
 }
 
 impl PreviewKey {
+    /// It is made of plain cells, drawn anew with every frame: a terminal cannot lose it.
+    pub fn is_cells(&self) -> bool {
+        self.quality == Quality::Fast || self.graphics == Graphics::Halfblocks
+    }
+
     /// Both name the same preview, one perhaps better than the other.
     pub fn same_but_quality(&self, other: &Self) -> bool {
         *self

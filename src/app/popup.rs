@@ -1,7 +1,8 @@
 //! What is shown above everything else: the help, and why something failed.
 
 use super::keys::{HelpLine, Keymap};
-use super::menu::{ENTRIES, Switches};
+use super::menu::ENTRIES;
+use super::picker::What;
 use super::text;
 use crate::media::ErrorKind;
 
@@ -16,8 +17,15 @@ pub enum Popup {
     View {
         /// The entry under the cursor.
         entry: usize,
-        /// What is switched on.
-        switches: Switches,
+        /// Which of the entries are in force; `None` of one that switches nothing.
+        on: [Option<bool>; ENTRIES.len()],
+    },
+    /// A list to choose from.
+    Pick {
+        /// Of what.
+        what: What,
+        /// The row under the cursor.
+        chosen: usize,
     },
     /// The value of a tag in full.
     Value(Box<Value>),
@@ -64,6 +72,17 @@ pub enum PopupLine {
     Aside(String),
     /// An entry of a menu: under the cursor, its key, what it does, whether that is on.
     Choice(bool, char, &'static str, Option<bool>),
+    /// A row of a list to choose from.
+    Pick {
+        /// It is under the cursor.
+        chosen: bool,
+        /// It is in force.
+        current: bool,
+        /// What it is called.
+        name: String,
+        /// In a word or two, at the right end.
+        beside: String,
+    },
 }
 
 /// Columns of a popup on a wide screen.
@@ -79,6 +98,10 @@ impl Popup {
             Self::Why(_) => "Why it failed",
             Self::View { .. } => "View",
             Self::Value(_) => "Value",
+            Self::Pick {
+                what: What::Prompts,
+                ..
+            } => "Prompt set",
         }
     }
 
@@ -88,8 +111,10 @@ impl Popup {
         match self {
             Self::Help => help(keymap, width),
             Self::Why(why) => why.lines(width),
-            Self::View { entry, switches } => menu(*entry, *switches),
+            Self::View { entry, on } => menu(*entry, on),
             Self::Value(value) => value.lines(width),
+            // They need the model: `Model::popup_lines`.
+            Self::Pick { .. } => Vec::new(),
         }
     }
 }
@@ -126,12 +151,10 @@ fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
         .collect()
 }
 
-fn menu(entry: usize, switches: Switches) -> Vec<PopupLine> {
-    let all = ENTRIES.iter().enumerate();
-    all.map(|(at, (key, what, action))| {
-        PopupLine::Choice(at == entry, *key, what, switches.on(*action))
-    })
-    .collect()
+fn menu(entry: usize, on: &[Option<bool>]) -> Vec<PopupLine> {
+    let all = ENTRIES.iter().zip(on).enumerate();
+    all.map(|(at, ((key, what, _), on))| PopupLine::Choice(at == entry, *key, what, *on))
+        .collect()
 }
 
 /// Running text in lines of a width.

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::entry::Stamp;
+use super::entry::{Found, Stamp};
+use crate::engine;
 use crate::library::{Failure, Outcome, Record};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
@@ -14,7 +16,7 @@ pub enum FileState {
     /// Handed over; the answer is awaited.
     Queued,
     /// Classified. More than one record when more than one frame was looked at.
-    Done(Vec<Record>),
+    Done(Arc<[Record]>),
     /// No result, and why.
     Failed(Failure),
 }
@@ -219,6 +221,56 @@ impl Results {
         true
     }
 
+    /// All that is classified, to be scored anew.
+    pub fn classified(&self) -> Vec<engine::Known> {
+        let files = self.files.iter().filter_map(|(path, known)| {
+            let FileState::Done(records) = &known.state else {
+                return None;
+            };
+            Some(engine::Known {
+                path: path.clone(),
+                generation: known.answered,
+                records: Arc::clone(records),
+            })
+        });
+        files.collect()
+    }
+
+    /// Takes in that a file was scored anew; what was answered since stays.
+    pub fn rescored(&mut self, file: engine::Known) {
+        let Some(known) = self.files.get_mut(&file.path) else {
+            return;
+        };
+        if known.answered != file.generation || !matches!(known.state, FileState::Done(_)) {
+            return;
+        }
+        let before = std::mem::replace(&mut known.state, FileState::Done(file.records));
+        let now = known.state.clone();
+        for dir in file.path.ancestors().skip(1) {
+            if let Some(tally) = self.tallies.get_mut(dir) {
+                tally.subtract(&before);
+                tally.add(&now);
+            }
+        }
+    }
+
+    /// What the model is to answer for: all pictures but those that cannot be read.
+    pub fn answerable(&self) -> Vec<Found> {
+        let files = self.files.iter().filter_map(|(path, known)| {
+            let depends = match &known.state {
+                FileState::Queued | FileState::Done(_) => true,
+                FileState::Failed(failure) => failure.kind == ErrorKind::Internal,
+            };
+            depends.then(|| Found {
+                path: path.clone(),
+                stamp: known.stamp,
+            })
+        });
+        let mut files: Vec<Found> = files.collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
     /// The file, or all files under the folder, are gone.
     pub fn forget(&mut self, path: &Path) {
         for path in self.under(path) {
@@ -307,7 +359,7 @@ fn settle(outcomes: Vec<Outcome>) -> Option<FileState> {
         }
     }
     match failure {
-        _ if !records.is_empty() => Some(FileState::Done(records)),
+        _ if !records.is_empty() => Some(FileState::Done(records.into())),
         Some(failure) => Some(FileState::Failed(failure)),
         None => None,
     }

@@ -11,7 +11,7 @@ use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Keymap, Msg, Theme};
 use crate::config::Folders;
 use crate::engine::{Frames, Settings};
-use crate::runtime::{Loop, Services};
+use crate::runtime::{Loop, Offer, Services};
 use crate::scoring::Mode;
 use crate::terminal::{self, Terminal};
 
@@ -77,6 +77,10 @@ async fn interface(
     mut screen: Terminal,
 ) -> io::Result<u8> {
     let (mut services, received) = Services::start(setup.factory(None), settings)?;
+    services.offer(Offer {
+        prompts: setup.folders.as_ref().map(Folders::prompts),
+        given: setup.prompts.clone(),
+    });
     on_signals(&services)?;
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.

@@ -212,7 +212,8 @@ impl<W: Write> Printer<W> {
                         pending.outcomes = Some(outcomes);
                     }
                 }
-                Note::Engine(Event::Rate { .. }) => {}
+                // Prompts stay what they are.
+                Note::Engine(_) => {}
             }
             self.print(false)?;
             self.progress.set(self.next, self.total);

@@ -137,7 +137,8 @@ fn collect(notes: &Receiver<Note>, count: usize) -> Result<(Outcomes, bool), Fau
                 }
                 progress.set(outcomes.len() as u64, Some(count as u64));
             }
-            Note::Engine(Event::Rate { .. }) => {}
+            // Prompts stay what they are.
+            Note::Engine(_) => {}
         }
     }
     progress.end();

@@ -239,7 +239,8 @@ impl<W: Write> Follower<W> {
                 Ok(())
             }
             Event::Failed { message } => Err(Fault::unusable(message)),
-            Event::Loading | Event::Rate { .. } => Ok(()),
+            // Prompts stay what they are.
+            _ => Ok(()),
         }
     }
 

@@ -21,6 +21,8 @@ struct State<T> {
     interactive: VecDeque<T>,
     bulk: VecDeque<T>,
     closed: bool,
+    /// Whoever waits for items has something else to do.
+    stirred: bool,
 }
 
 impl<T> State<T> {
@@ -47,6 +49,7 @@ impl<T> Lanes<T> {
             interactive: VecDeque::new(),
             bulk: VecDeque::new(),
             closed: false,
+            stirred: false,
         };
         Self {
             state: Mutex::new(state),
@@ -81,18 +84,23 @@ impl<T> Lanes<T> {
 
     /// Waits for an item; `None` once the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<T> {
-        self.pop_batch(1).pop()
+        self.pop_batch(1)?.pop()
     }
 
     /// Waits for at least one item, then takes what is there, at most `limit`, from one lane only: an interactive
-    /// item never waits for a batch's bulk. Empty once the queue is closed and drained.
-    pub(super) fn pop_batch(&self, limit: usize) -> Vec<T> {
+    /// item never waits for a batch's bulk. `None` once the queue is closed and drained; nothing when it was stirred.
+    pub(super) fn pop_batch(&self, limit: usize) -> Option<Vec<T>> {
         let mut state = self.state();
-        while !state.closed && state.interactive.is_empty() && state.bulk.is_empty() {
+        let empty = |state: &State<T>| state.interactive.is_empty() && state.bulk.is_empty();
+        while !state.closed && !state.stirred && empty(&state) {
             state = self
                 .filled
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.stirred = false;
+        if state.closed && empty(&state) {
+            return None;
         }
         let lane = if state.interactive.is_empty() {
             Lane::Bulk
@@ -102,13 +110,19 @@ impl<T> Lanes<T> {
         let queue = state.lane(lane);
         let count = queue.len().min(limit.max(1));
         let items = queue.drain(..count).collect();
-        let more = !state.interactive.is_empty() || !state.bulk.is_empty();
+        let more = !empty(&state);
         drop(state);
         self.drained.notify_all();
         if more {
             self.filled.notify_one();
         }
-        items
+        Some(items)
+    }
+
+    /// Wakes one taker, whether there is something to take or not.
+    pub(super) fn stir(&self) {
+        self.state().stirred = true;
+        self.filled.notify_one();
     }
 
     /// Refuses new items; those inside can still be taken.
@@ -135,9 +149,9 @@ mod tests {
             lanes.push(Lane::Bulk, n).unwrap();
         }
         lanes.push(Lane::Interactive, 9).unwrap();
-        assert_eq!(lanes.pop_batch(8), [9]);
-        assert_eq!(lanes.pop_batch(2), [0, 1]);
-        assert_eq!(lanes.pop_batch(8), [2]);
+        assert_eq!(lanes.pop_batch(8).unwrap(), [9]);
+        assert_eq!(lanes.pop_batch(2).unwrap(), [0, 1]);
+        assert_eq!(lanes.pop_batch(8).unwrap(), [2]);
     }
 
     #[test]
@@ -163,6 +177,18 @@ mod tests {
         assert_eq!(lanes.pop(), Some(1));
         assert_eq!(lanes.pop(), Some(2), "comes once there is room");
         assert_eq!(producer.join().unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn a_stir_wakes_the_taker_once_and_closing_ends_it() {
+        let lanes = Lanes::<u8>::new(1);
+        lanes.stir();
+        assert_eq!(lanes.pop_batch(8), Some(Vec::new()));
+        lanes.stir();
+        lanes.push(Lane::Bulk, 1).unwrap();
+        assert_eq!(lanes.pop_batch(8), Some(vec![1]));
+        lanes.close();
+        assert_eq!(lanes.pop_batch(8), None);
     }
 
     #[test]
@@ -196,9 +222,8 @@ mod tests {
                 })
             };
             let mut taken = Vec::new();
-            loop {
-                let batch = lanes.pop_batch(limit);
-                if batch.is_empty() { break }
+            while let Some(batch) = lanes.pop_batch(limit) {
+                prop_assert!(!batch.is_empty());
                 prop_assert!(batch.len() <= limit);
                 prop_assert!(batch.windows(2).all(|w| w[0].0 == w[1].0), "one lane a batch");
                 taken.extend(batch);

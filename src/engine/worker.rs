@@ -1,16 +1,17 @@
 //! The thread that owns the model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pool::{Opened, Prepared};
-use super::{Event, Factory, Mode, Shared};
+use super::rescore::{Known, Scorers};
+use super::{Event, Factory, Shared};
 use crate::encoder::{Encoder, EncoderError, Input, gpu_note, limit_threads};
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::ErrorKind;
-use crate::scoring::{Logits, Scorer, Verdict};
+use crate::scoring::Verdict;
 
 /// A bulk batch should take about this long: an interactive file never waits longer.
 const BATCH_TIME: Duration = Duration::from_millis(300);
@@ -36,14 +37,15 @@ pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
     }
 }
 
-/// A frame and what is known of it.
-type FrameResult = (u32, Result<Verdict, Failure>);
+/// A frame and its unit embedding.
+type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
 
-struct Worker<'a> {
-    shared: &'a Shared,
-    encoder: Box<dyn Encoder>,
-    /// One per prompt set, in their order.
-    scorers: Vec<Scorer>,
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) encoder: Box<dyn Encoder>,
+    pub(super) scorers: Scorers,
+    /// Files to be scored anew.
+    pub(super) again: VecDeque<Known>,
     /// Results of files with several frames, of which more are to come.
     partial: HashMap<*const Opened, Vec<FrameResult>>,
     /// Pictures a second; `None` before the first batch.
@@ -56,43 +58,13 @@ impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, factory: Factory) -> Result<Self, String> {
         let settings = &shared.settings;
         let mut encoder = factory().map_err(|error| error.to_string())?;
-        let logits = Logits {
-            scale: encoder.card().logit_scale,
-            bias: encoder.card().logit_bias,
-        };
-        if settings.mode == Mode::Multi && !logits.knows_absence() {
-            for set in settings.prompts.sets() {
-                if let Some(condition) = set.without_absent().first() {
-                    return Err(format!(
-                        "prompt set `{}`: `{condition}` has no `absent` phrases, which --mode multi needs",
-                        set.name
-                    ));
-                }
-            }
-        }
-        let mut scorers = Vec::new();
         let mut warnings = Vec::new();
         if let Some((reason, true)) = gpu_note() {
             warnings.push(format!("a GPU is not used: {reason}"));
         }
-        for set in settings.prompts.sets() {
-            let phrases = set
-                .conditions
-                .iter()
-                .flat_map(|c| c.phrases.iter().chain(&c.absent));
-            let unknown = encoder.unknown_words(&set.texts(&phrases.cloned().collect::<Vec<_>>()));
-            if !unknown.is_empty() {
-                let (name, words) = (&set.name, unknown.join(", "));
-                warnings.push(format!(
-                    "prompt set `{name}`: the {} model does not know: {words}",
-                    encoder.card().id
-                ));
-            }
-            let scorer = Scorer::new(set, settings.mode, logits, |texts| {
-                encoder.encode_texts(texts)
-            });
-            scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);
-        }
+        let prompts = settings.prompts.clone();
+        let (scorers, notes) = Scorers::new(prompts, settings.mode, encoder.as_mut())?;
+        warnings.extend(notes);
         let _ = shared.preprocess.set(Some(encoder.preprocess()));
         let card = encoder.card();
         (shared.sink)(Event::Ready {
@@ -107,6 +79,7 @@ impl<'a> Worker<'a> {
             shared,
             encoder,
             scorers,
+            again: VecDeque::new(),
             partial: HashMap::new(),
             rate: None,
             batch_limit,
@@ -114,10 +87,10 @@ impl<'a> Worker<'a> {
     }
 
     fn serve(&mut self) {
-        loop {
-            let batch = self.shared.prepared.pop_batch(self.batch_size());
+        while let Some(batch) = self.shared.prepared.pop_batch(self.batch_size()) {
+            self.follow_orders();
             if batch.is_empty() {
-                return;
+                continue;
             }
             self.answer(batch);
             let queued = self.shared.open.load(std::sync::atomic::Ordering::Relaxed);
@@ -159,8 +132,7 @@ impl<'a> Worker<'a> {
             let embeddings = self.encode(&inputs);
             self.measure(inputs.len(), started.elapsed());
             for ((file, frame), embedding) in wanted.iter().zip(embeddings) {
-                let result = embedding.map(|embedding| self.judge(file, &embedding));
-                self.frame(file, *frame, result);
+                self.frame(file, *frame, embedding.map(Into::into));
             }
         }
     }
@@ -187,11 +159,6 @@ impl<'a> Worker<'a> {
         rows
     }
 
-    fn judge(&self, file: &Opened, embedding: &[f32]) -> Verdict {
-        let verdict = self.scorers[self.set_of(file)].verdict(embedding);
-        self.fit_for(file, verdict)
-    }
-
     /// A model for phantoms rejects every other picture.
     fn fit_for(&self, file: &Opened, verdict: Verdict) -> Verdict {
         if self.encoder.card().synthetic_only && !file.info.synthetic {
@@ -201,15 +168,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn set_of(&self, file: &Opened) -> usize {
-        let dicom = file.info.dicom.as_ref();
-        let modality = dicom.and_then(|d| d.modality.as_deref());
-        let body_part = dicom.and_then(|d| d.body_part.as_deref());
-        self.shared.settings.prompts.choose(modality, body_part)
-    }
-
     /// Notes a frame's result; reports the file with its last one.
-    fn frame(&mut self, file: &Arc<Opened>, frame: u32, result: Result<Verdict, Failure>) {
+    fn frame(&mut self, file: &Arc<Opened>, frame: u32, result: Result<Arc<[f32]>, Failure>) {
         let key = Arc::as_ptr(file);
         let results = self.partial.entry(key).or_default();
         results.push((frame, result));
@@ -227,40 +187,45 @@ impl<'a> Worker<'a> {
 
     /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
     fn outcomes(&self, file: &Opened, mut results: Vec<FrameResult>) -> Vec<Outcome> {
-        let set = self.set_of(file);
+        let dicom = file.info.dicom.as_ref();
+        let (set, scorer) = self.scorers.choose(
+            dicom.and_then(|d| d.modality.as_deref()),
+            dicom.and_then(|d| d.body_part.as_deref()),
+        );
         let provenance = Provenance {
             card: self.encoder.card(),
-            prompts: &self.shared.settings.prompts.sets()[set],
-            mode: self.shared.settings.mode,
+            prompts: &self.scorers.prompts.sets()[set],
+            mode: self.scorers.mode,
         };
-        let record = |frame, verdict| {
+        let record = |frame, verdict, embedding| {
             library::record(
                 &file.job.path,
                 &file.info,
                 &file.content,
                 frame,
-                verdict,
+                self.fit_for(file, verdict),
+                embedding,
                 &provenance,
             )
         };
         // Frames that failed do not wait for the model and come before those that did.
         results.sort_by_key(|(frame, _)| *frame);
         let several = results.len() > 1;
-        let verdicts: Vec<Verdict> = results
-            .iter()
-            .filter_map(|(_, result)| result.clone().ok())
-            .collect();
-        let mut outcomes: Vec<Outcome> = results
-            .into_iter()
-            .map(|(frame, result)| result.map(|verdict| record(Some(frame), verdict)))
-            .collect();
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for (frame, result) in results {
+            outcomes.push(result.map(|embedding| {
+                let verdict = scorer.verdict(&embedding);
+                verdicts.push(verdict.clone());
+                record(Some(frame), verdict, Some(embedding))
+            }));
+        }
         // A file of which nothing can be shown failed once, not once a frame.
         if verdicts.is_empty() {
             outcomes.truncate(1);
         }
         if several && !verdicts.is_empty() {
-            let joined = self.fit_for(file, self.scorers[set].aggregate(&verdicts));
-            outcomes.push(Ok(record(None, joined)));
+            outcomes.push(Ok(record(None, scorer.aggregate(&verdicts), None)));
         }
         outcomes
     }

@@ -83,7 +83,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 }
 
 /// Words in the middle of an empty list.
-fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
+pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(2);
     let lines: Vec<String> = words.lines().flat_map(|line| wrap(line, columns)).collect();
     let top = usize::from(area.height).saturating_sub(lines.len()) / 2;
@@ -152,7 +152,7 @@ fn spans(
 }
 
 /// Marked, or new.
-fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
+pub(super) fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
     if model.marked.contains(&file.path) {
         Span::styled("*", looks.accent())
     } else if model.fresh.contains(&file.path) {
@@ -169,7 +169,7 @@ fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
     [Span::styled(text, style), Span::raw(blanks)]
 }
 
-fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
+pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
     let standing = model.results.get(&file.path).map(FileState::standing);
     if under_cursor {
         Looks::cursor()

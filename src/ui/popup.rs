@@ -18,7 +18,7 @@ const KEYS: usize = 13;
 /// Draws the popup in the middle.
 pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame) {
     let screen = frame.area();
-    let lines = popup.lines(&model.keymap, screen.width);
+    let lines = model.popup_lines(popup);
     let rows = (lines.len() as u16).min(content_rows(screen.height));
     let page = usize::from(rows);
     let first = model.popup_scroll.min(lines.len().saturating_sub(page));
@@ -87,6 +87,35 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
                 Span::styled(format!("{key}  "), looks.accent()),
                 Span::styled(*what, style),
                 Span::styled(on, looks.dim()),
+            ])
+        }
+        PopupLine::Pick {
+            chosen,
+            current,
+            name,
+            beside,
+        } => {
+            let cursor = if *chosen { "▌" } else { " " };
+            let mark = if *current { "● " } else { "  " };
+            // The name before all else.
+            let beside = if columns < width(beside) + width(name) + 4 {
+                ""
+            } else {
+                beside
+            };
+            let name = cut_end(name, columns.saturating_sub(width(beside) + 3));
+            let blanks = columns.saturating_sub(3 + width(&name) + width(beside));
+            let style = if *chosen {
+                Looks::cursor()
+            } else {
+                Looks::text()
+            };
+            Line::from(vec![
+                Span::styled(cursor, looks.accent()),
+                Span::styled(mark, looks.accent()),
+                Span::styled(name, style),
+                Span::raw(" ".repeat(blanks)),
+                Span::styled(beside.to_owned(), looks.dim()),
             ])
         }
         PopupLine::Help(cells) => {

@@ -123,7 +123,8 @@ fn as_many_as_fit(facts: &[String], columns: usize) -> String {
     line
 }
 
-fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
+/// A picture in the middle of its area, if it fits.
+pub(super) fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
     let (cols, rows) = graphic.size();
     if cols > area.width || rows > area.height {
         return;

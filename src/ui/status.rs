@@ -1,5 +1,6 @@
 //! The last row: what the program is doing, or what it has to say.
 
+use crossterm::event::KeyCode;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -7,7 +8,9 @@ use ratatui::text::{Line, Span};
 use super::theme::Looks;
 use crate::app::keys::Action;
 use crate::app::model::{EngineState, WatchState};
+use crate::app::popup::Popup;
 use crate::app::results::{FileState, Standing};
+use crate::app::sets::Rescoring;
 use crate::app::text::{cut_end, width};
 use crate::app::{Model, Severity};
 
@@ -66,8 +69,14 @@ type Part = (u8, Span<'static>);
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
     all.extend(headers(model));
+    all.extend(rescoring(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
+    joined(all, room, looks)
+}
+
+/// Parts with a line between; where there is no room for all, some go.
+fn joined(mut all: Vec<Part>, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let total = |parts: &[Part]| -> usize {
         let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
         widths + width(BETWEEN) * parts.len().saturating_sub(1)
@@ -86,6 +95,13 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
         spans.push(span);
     }
     spans
+}
+
+/// What the engine is and does, as far as it fits.
+pub(super) fn engine_words(model: &Model, room: usize, looks: Looks) -> Line<'static> {
+    let mut all = engine(model, looks);
+    all.extend(queue(model));
+    Line::from(joined(all, room, looks))
 }
 
 fn engine(model: &Model, looks: Looks) -> Vec<Part> {
@@ -130,6 +146,12 @@ fn headers(model: &Model) -> Option<Part> {
     Some((1, Span::styled(text, Looks::text())))
 }
 
+fn rescoring(model: &Model) -> Option<Part> {
+    let Rescoring { done, all } = model.rescoring?;
+    let text = format!("{} scoring anew {done}/{all}", spinner(model));
+    Some((1, Span::styled(text, Looks::text())))
+}
+
 fn queue(model: &Model) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
@@ -164,7 +186,9 @@ fn hints(model: &Model, room: usize) -> String {
     let failed = model.current_state().map(FileState::standing) == Some(Standing::Failed)
         || matches!(model.engine, EngineState::Failed(_))
         || matches!(model.watch, WatchState::Failed(_));
-    let hints: &[(Action, &str)] = if model.popup.is_some() {
+    let hints: &[(Action, &str)] = if matches!(model.popup, Some(Popup::Pick { .. })) {
+        &[(Action::Enter, "choose"), (Action::Back, "back")]
+    } else if model.popup.is_some() {
         &[(Action::Back, "back")]
     } else if model.tags.is_some() {
         &[
@@ -180,7 +204,7 @@ fn hints(model: &Model, room: usize) -> String {
     };
     let mut text = String::new();
     for (action, what) in hints {
-        let Some(key) = model.keymap.key(*action) else {
+        let Some(key) = model.keymap.key_like(*action, KeyCode::Enter) else {
             continue;
         };
         let more = format!("{}{key} {what}", if text.is_empty() { "" } else { "  " });

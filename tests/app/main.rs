@@ -1,8 +1,12 @@
 //! The application and its screen, driven by messages alone: no files, no threads, no clock.
 
+mod activity;
+mod compare;
+mod grid;
 mod lists;
 mod objects;
 mod orders;
+mod pickers;
 mod scene;
 mod screens;
 mod updates;

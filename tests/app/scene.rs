@@ -167,6 +167,22 @@ impl Program {
         self.send(previewed_as(key, film))
     }
 
+    /// The small pictures asked for last.
+    pub fn tiles(&self) -> Vec<PreviewKey> {
+        let find = |effect: &Effect| match effect {
+            Effect::Tiles(keys) => Some(keys.clone()),
+            _ => None,
+        };
+        self.effects.iter().rev().find_map(find).unwrap_or_default()
+    }
+
+    /// Answers the small pictures asked for last.
+    pub fn show_tiles(&mut self) {
+        for key in self.tiles() {
+            self.send(tile(key));
+        }
+    }
+
     /// The generation under which a file was handed over last.
     pub fn asked(&self, name: &str) -> Option<u64> {
         self.effects.iter().rev().find_map(|effect| match effect {
@@ -335,6 +351,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         device: "cpu".to_owned(),
         at: "2026-03-01T10:00:00Z".to_owned(),
         notice: NOTICE,
+        embedding: Some(vec![1.0, 0.0].into()),
     })
 }
 
@@ -350,6 +367,14 @@ fn score(condition: &str, probability: f64) -> Score {
 /// A round shadow in half blocks, as large as was asked for: a digital radiograph of one frame.
 pub fn previewed(key: PreviewKey) -> Msg {
     previewed_as(key, &Film::default())
+}
+
+/// A small picture.
+pub fn tile(key: PreviewKey) -> Msg {
+    match previewed(key) {
+        Msg::Previewed(previewed) => Msg::Tile(previewed),
+        other => other,
+    }
 }
 
 /// What a picture in a scene claims to be.

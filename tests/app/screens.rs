@@ -37,7 +37,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// A folder with something of everything.
-fn browsing(program: &mut Program) {
+pub fn browsing(program: &mut Program) {
     let mut entries: Vec<Entry> = NAMES.map(file).to_vec();
     entries.push(folder("series-7"));
     program.list(entries);

@@ -73,7 +73,7 @@ impl Model {
     }
 
     /// The file of the series in `row` that is in sight.
-    pub(in crate::app) fn member_in_sight(&self, row: &Row) -> Option<(PathBuf, Stamp)> {
+    pub(crate) fn member_in_sight(&self, row: &Row) -> Option<(PathBuf, Stamp)> {
         let Stands::Series(study, series) = row.stands else {
             return None;
         };

@@ -38,6 +38,7 @@ fn record(decision: Decision) -> Record {
         device: "cpu".into(),
         at: "2026-01-31T10:00:00Z".into(),
         notice: super::super::NOTICE,
+        embedding: None,
     }
 }
 

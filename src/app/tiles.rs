@@ -1,0 +1,162 @@
+//! Small pictures that are kept, beside the large one.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use super::Effect;
+use super::model::Model;
+use super::picture::{PreviewKey, Previewed};
+use super::stage::Over;
+
+/// Files whose pictures are kept, at most, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
+const MOST: usize = 600;
+
+/// Pictures that came, and those that are wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tiles {
+    /// Of each file one a quality.
+    kept: HashMap<PathBuf, Vec<Previewed>>,
+    wanted: Vec<PreviewKey>,
+}
+
+impl Tiles {
+    /// The best picture of the file in the room of `key`; unless `full`, one of plain cells.
+    pub(crate) fn best(&self, key: &PreviewKey, full: bool) -> Option<&Previewed> {
+        let about = |key: &PreviewKey| (key.stamp, key.frame, key.cols, key.rows, key.graphics);
+        let fits = |tile: &&Previewed| {
+            let alive = tile.key.is_cells() || (full && tile.key.epoch == key.epoch);
+            alive && about(&tile.key) == about(key)
+        };
+        let kept = self.kept.get(&key.path)?.iter().filter(fits);
+        kept.max_by_key(|tile| tile.key.quality)
+    }
+
+    /// Takes a picture in, if it is still wanted.
+    fn take(&mut self, tile: Previewed) {
+        if !self.wanted.contains(&tile.key) {
+            return;
+        }
+        let kept = self.kept.entry(tile.key.path.clone()).or_default();
+        kept.retain(|known| known.key.quality != tile.key.quality);
+        kept.push(tile);
+    }
+
+    /// These are wanted from now on; those that are not there yet come back.
+    fn want(&mut self, keys: Vec<PreviewKey>) -> Vec<PreviewKey> {
+        self.wanted = keys;
+        let wanted: HashSet<_> = self
+            .wanted
+            .iter()
+            .map(|key| (&key.path, key.quality))
+            .collect();
+        let crowded = self.kept.len() > MOST;
+        for (path, tiles) in &mut self.kept {
+            // What was sent to the terminal occupies it: of that only what is on screen is kept.
+            tiles.retain(|tile| {
+                let wanted = wanted.contains(&(path, tile.key.quality));
+                wanted || (tile.key.is_cells() && !crowded)
+            });
+        }
+        self.kept.retain(|_, tiles| !tiles.is_empty());
+        let missing = |key: &&PreviewKey| {
+            let kept = self.kept.get(&key.path);
+            !kept.is_some_and(|tiles| tiles.iter().any(|tile| tile.key == **key))
+        };
+        self.wanted.iter().filter(missing).cloned().collect()
+    }
+}
+
+impl Model {
+    pub(super) fn tile_came(&mut self, tile: Previewed) {
+        self.tiles.take(tile);
+    }
+
+    /// The effect that asks for small pictures, when others are wanted than before.
+    pub(super) fn follow_tiles(&mut self) -> Option<Effect> {
+        let targets = match self.over() {
+            Some(Over::Compare(_)) => self.comparison_targets(),
+            None if self.shows_grid() => {
+                self.fit_grid();
+                self.grid_targets()
+            }
+            _ => Vec::new(),
+        };
+        if targets == self.tiles.wanted {
+            return None;
+        }
+        Some(Effect::Tiles(self.tiles.want(targets)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::app::picture::{Graphics, Marks, Quality, View};
+    use crate::media::{ErrorKind, MediaError};
+
+    fn key(n: usize, quality: Quality) -> PreviewKey {
+        PreviewKey {
+            path: Path::new("/d").join(n.to_string()),
+            stamp: crate::app::Stamp::default(),
+            frame: 0,
+            view: View::default(),
+            for_series: None,
+            marks: Marks::default(),
+            cols: 10,
+            rows: 5,
+            graphics: Graphics::Sixel,
+            quality,
+            epoch: 0,
+        }
+    }
+
+    fn answer(key: PreviewKey) -> Previewed {
+        let outcome = Err(MediaError::new(ErrorKind::NotFound, "gone"));
+        Previewed { key, outcome }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_pictures_in_the_terminal_leave_with_the_screen() {
+        let mut tiles = Tiles::default();
+        for page in 0..100 {
+            let shown = || page * 20..page * 20 + 20;
+            let mut keys: Vec<_> = shown().map(|n| key(n, Quality::Fast)).collect();
+            keys.extend(shown().map(|n| key(n, Quality::Half)));
+            assert_eq!(tiles.want(keys.clone()), keys, "nothing is there yet");
+            for key in keys {
+                tiles.take(answer(key));
+            }
+            assert!(tiles.kept.len() <= MOST + 20);
+            let half = tiles.kept.values().flatten();
+            let half = half.filter(|tile| tile.key.quality == Quality::Half);
+            assert_eq!(half.count(), 20);
+        }
+        let back: Vec<_> = (1980..2000).map(|n| key(n, Quality::Fast)).collect();
+        assert_eq!(tiles.want(back), [], "the last page is still there");
+    }
+
+    #[test]
+    fn a_picture_nobody_waits_for_is_dropped_and_the_best_is_shown() {
+        let mut tiles = Tiles::default();
+        tiles.take(answer(key(1, Quality::Fast)));
+        assert_eq!(tiles.best(&key(1, Quality::Half), true), None);
+        tiles.want(vec![key(1, Quality::Fast), key(1, Quality::Half)]);
+        tiles.take(answer(key(1, Quality::Half)));
+        tiles.take(answer(key(1, Quality::Fast)));
+        let quality = |key: &PreviewKey, full| tiles.best(key, full).map(|tile| tile.key.quality);
+        assert_eq!(quality(&key(1, Quality::Half), true), Some(Quality::Half));
+        assert_eq!(quality(&key(1, Quality::Half), false), Some(Quality::Fast));
+        let later = PreviewKey {
+            epoch: 1,
+            ..key(1, Quality::Half)
+        };
+        assert_eq!(quality(&later, true), Some(Quality::Fast));
+        let larger = PreviewKey {
+            cols: 20,
+            ..key(1, Quality::Half)
+        };
+        assert_eq!(quality(&larger, true), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! The files as small pictures, each with its state, label and probability.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::list::{flag, name_style, nothing};
+use super::rules::row;
+use super::theme::Looks;
+use super::{preview, rect};
+use crate::app::detail::{notice, whole_percent};
+use crate::app::folder::{Row, Stands};
+use crate::app::layout::Area;
+use crate::app::popup::kind_word;
+use crate::app::results::{FileState, Standing};
+use crate::app::shelf::aggregate::Aggregate;
+use crate::app::text::{cut, cut_end, safe_str, width};
+use crate::app::{EntryKind, Model};
+
+/// Draws the tiles.
+pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
+    if let Some(words) = model.nothing_to_list() {
+        return nothing(&words, looks, rect(model.stage_area(), frame), frame);
+    }
+    let sheet = model.sheet();
+    let first = model.first_tile();
+    let files = model.folder.rows_from(first).take(sheet.count());
+    for (slot, file) in files.enumerate() {
+        let current = first + slot == model.folder.cursor();
+        let picture = sheet.picture(slot);
+        inside(model, file, looks, picture, frame);
+        caption(model, file, current, looks, sheet.tile(slot), frame);
+    }
+    if let Some(area) = sheet.notice {
+        let area = rect(area, frame);
+        let words = notice(usize::from(area.width), 3).into_iter().next();
+        frame.render_widget(
+            Line::styled(words.unwrap_or_default(), looks.dim()).centered(),
+            area,
+        );
+    }
+}
+
+/// The picture, or what there is instead.
+fn inside(model: &Model, file: &Row, looks: Looks, area: Area, frame: &mut Frame) {
+    let area = rect(area, frame);
+    let words = match model.tile_of(file).map(|tile| &tile.outcome) {
+        Some(Ok(tile)) => return preview::picture(&tile.graphic, area, frame),
+        Some(Err(error)) if error.not_picture => String::new(),
+        Some(Err(error)) => kind_word(error.kind).to_owned(),
+        None if model.awaits_tile(file) => "…".to_owned(),
+        None => about(model, file),
+    };
+    let middle = row(area, area.height.saturating_sub(1) / 2);
+    let words = cut_end(&words, usize::from(area.width));
+    frame.render_widget(Line::styled(words, looks.dim()).centered(), middle);
+}
+
+/// What a tile without a picture stands for.
+fn about(model: &Model, file: &Row) -> String {
+    match (file.kind, file.stands) {
+        (_, Stands::Missing) => "missing".to_owned(),
+        (EntryKind::Folder, Stands::Itself) => match model.results.tally(&file.path) {
+            Some(tally) if tally.pictures == 1 => "1 picture".to_owned(),
+            Some(tally) => format!("{} pictures", tally.pictures),
+            None => "folder".to_owned(),
+        },
+        (EntryKind::Folder, _) => match model.stack_of(file).len() {
+            1 => "1 file".to_owned(),
+            files => format!("{files} files"),
+        },
+        (EntryKind::File, _) => String::new(),
+    }
+}
+
+/// Name, state, label and probability; the cursor stands at the left of the whole tile.
+fn caption(model: &Model, file: &Row, current: bool, looks: Looks, tile: Area, frame: &mut Frame) {
+    let area = rect(tile, frame);
+    if current {
+        for y in 0..area.height {
+            let edge = Rect { width: 1, ..area };
+            frame.render_widget(Span::styled("▌", looks.accent()), row(edge, y));
+        }
+    }
+    let text = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    }
+    .intersection(area);
+    let columns = usize::from(text.width);
+    let lines = [
+        name(model, file, current, columns, looks),
+        said(model, file, columns, looks),
+    ];
+    let below = area.height.min(lines.len() as u16);
+    for (i, line) in lines.into_iter().take(usize::from(below)).enumerate() {
+        let at = area.height - below + i as u16;
+        frame.render_widget(line, row(text, at));
+    }
+}
+
+fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) -> Line<'static> {
+    let mark = flag(model, file, looks);
+    let marked = !mark.content.trim().is_empty();
+    let shown = match (file.kind, file.stands) {
+        (EntryKind::Folder, Stands::Itself) => format!("{}/", file.shown),
+        (_, Stands::Itself) => file.shown.clone(),
+        _ => file.shown.trim_start_matches(['▾', '▸', ' ']).to_owned(),
+    };
+    let shown = cut(&shown, columns.saturating_sub(usize::from(marked)));
+    let name = Span::styled(shown, name_style(model, file, current, looks));
+    if marked {
+        Line::from(vec![mark, name])
+    } else {
+        Line::from(name)
+    }
+}
+
+/// The symbol, then in words and figures what it means.
+fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static> {
+    let state = model.results.get(&file.path);
+    let standing = state.map(FileState::standing);
+    let (words, figure) = match (state, state.and_then(FileState::record)) {
+        _ if file.stands != Stands::Itself && file.kind == EntryKind::Folder => {
+            let sum = Aggregate::of(model.stack_of(file), &model.results);
+            match sum.leading().filter(|_| sum.queued == 0) {
+                Some((label, mean)) => (safe_str(label), format!("⌀{}", whole_percent(mean))),
+                None => (String::new(), String::new()),
+            }
+        }
+        (Some(_), Some(_)) if standing == Some(Standing::Rejected) => {
+            ("rejected".to_owned(), "–".to_owned())
+        }
+        (Some(_), Some(record)) => (
+            safe_str(&record.verdict.label),
+            whole_percent(record.verdict.probability),
+        ),
+        (Some(FileState::Failed(failure)), _) if !failure.not_picture => {
+            (kind_word(failure.kind).to_owned(), String::new())
+        }
+        (Some(FileState::Queued), _) => ("queued".to_owned(), String::new()),
+        _ => (String::new(), String::new()),
+    };
+    let symbol = Looks::symbol(standing);
+    let left = if standing.is_some() { 2 } else { 0 };
+    let room = columns.saturating_sub(left + width(&figure) + usize::from(!figure.is_empty()));
+    let words = cut_end(&words, room);
+    let blanks = columns.saturating_sub(left + width(&words) + width(&figure));
+    let mark = if left > 0 {
+        format!("{symbol} ")
+    } else {
+        String::new()
+    };
+    let style = match standing {
+        Some(Standing::Confident | Standing::Uncertain) | None => Looks::text(),
+        _ => looks.standing(standing),
+    };
+    Line::from(vec![
+        Span::styled(mark, looks.standing(standing)),
+        Span::styled(words, style),
+        Span::raw(" ".repeat(blanks)),
+        Span::styled(figure, style),
+    ])
+}
