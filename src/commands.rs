@@ -24,7 +24,7 @@ use crate::cli::{Global, Results};
 use crate::config::{Config, Folders, Graphics};
 use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
-use crate::engine::{Factory, Settings};
+use crate::engine::{self, Factory, Settings};
 use crate::library::export::Format;
 use crate::prompts::{DEFAULT, Prompts};
 
@@ -186,6 +186,7 @@ impl Results {
             batch_size: self.batch_size.map(usize::from),
             jobs: self.jobs.map(usize::from),
             exact: self.exact,
+            pass: engine::BULK,
         }
     }
 

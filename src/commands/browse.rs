@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Keymap, Msg, Theme};
 use crate::config::Folders;
-use crate::engine::{Frames, Settings};
+use crate::engine::{self, Frames, Settings};
 use crate::runtime::{Loop, Offer, Services};
 use crate::scoring::Mode;
 use crate::terminal::{self, Terminal};
@@ -39,6 +39,7 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
         batch_size: None,
         jobs: None,
         exact: false,
+        pass: engine::PROMPT,
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let start = app::Setup {

@@ -81,6 +81,7 @@ fn settings() -> Settings {
         batch_size: None,
         jobs: Some(2),
         exact: false,
+        pass: PROMPT,
     }
 }
 
@@ -249,6 +250,7 @@ fn the_file_under_the_cursor_goes_ahead_of_bulk() {
             batch_size: Some(2),
             jobs: Some(1),
             exact: false,
+            pass: PROMPT,
             ..settings()
         },
     );
