@@ -2,6 +2,8 @@
 //! results come in as [`Msg`], and everything it wants done goes out as [`Effect`].
 
 pub(crate) mod act;
+pub(crate) mod activity;
+pub(crate) mod compare;
 pub(crate) mod detail;
 pub mod effect;
 pub mod entry;
@@ -46,6 +48,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{Event, Lane};
 use crate::media::ErrorKind;
+use activity::News;
 use model::{EngineState, REST, Rest, WatchState};
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
@@ -109,12 +112,16 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             // An answer to a watch that was switched off again changes nothing.
             if model.watch != WatchState::Off {
                 model.watch = WatchState::On { polling };
+                let words = "new files are watched for".to_owned();
+                model.activity.note(News::Said(Severity::Info, words));
             }
             Vec::new()
         }
         Msg::WatchFailed { message } => {
             model.say(Severity::Error, &message);
-            model.watch = WatchState::Failed(text::safe_str(&message));
+            let words = text::safe_str(&message);
+            model.watch = WatchState::Failed(words.clone());
+            model.activity.note(News::Said(Severity::Error, words));
             Vec::new()
         }
         Msg::Tags {
@@ -192,6 +199,7 @@ impl Model {
 
     fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
         self.now = now;
+        self.activity.tick(now);
         self.age_report();
         self.viewer.calm.tick(now, REST);
         self.turn_film();
@@ -258,6 +266,8 @@ impl Model {
             } => {
                 let [model, device, prompts] =
                     [model, device, prompts].map(|name| text::safe_str(&name));
+                let words = format!("{model} is ready on {device}, with the prompts {prompts}");
+                self.activity.note(News::Said(Severity::Info, words));
                 self.engine = EngineState::Ready {
                     model,
                     device,
@@ -270,6 +280,8 @@ impl Model {
             }
             Event::Failed { message } => {
                 self.rate = None;
+                let words = text::safe_str(&message);
+                self.activity.note(News::Said(Severity::Error, words));
                 self.engine = EngineState::Failed(message);
             }
             // Without a model every file fails for the same reason, which is told once, not on each file.
@@ -280,6 +292,7 @@ impl Model {
                 outcomes,
             } => {
                 if self.results.answer(&path, generation, outcomes) {
+                    self.note_answer(&path);
                     if self.has_vanished(&path) {
                         self.removed(&path);
                     } else {
@@ -335,6 +348,7 @@ impl Model {
             };
             self.result_scroll = 0;
         }
+        self.fit_activity();
         let mut effects = Vec::from_iter(self.follow_tiles());
         let file = self.file_in_sight();
         self.viewer.follow(file);

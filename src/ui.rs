@@ -1,6 +1,8 @@
 //! The screen: the model in, cells out. No input or output, no clock.
 
+mod activity;
 mod bar;
+mod compare;
 mod grid;
 mod histogram;
 mod list;
@@ -17,7 +19,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use crate::app::Model;
-use crate::app::layout::Area;
+use crate::app::layout::{Area, Panels};
+use crate::app::stage::Over;
 use theme::Looks;
 
 /// Draws the model.
@@ -35,7 +38,23 @@ pub fn view(model: &Model, frame: &mut Frame) {
         }
         return;
     }
-    rules::draw(model, &panels, looks, frame);
+    match model.over() {
+        Some(Over::Compare(compare)) => compare::draw(model, compare, looks, frame),
+        Some(Over::Activity(place)) => activity::draw(model, *place, looks, frame),
+        None => draw_panels(model, &panels, looks, frame),
+    }
+    if let Some(area) = panels.status {
+        status::draw(model, looks, rect(area, frame), frame);
+    }
+    if let Some(popup) = &model.popup {
+        popup::draw(model, popup, looks, frame);
+    }
+    prompt::draw(model, looks, frame);
+}
+
+/// List or grid, picture, result.
+fn draw_panels(model: &Model, panels: &Panels, looks: Looks, frame: &mut Frame) {
+    rules::draw(model, panels, looks, frame);
     if model.shows_grid() {
         grid::draw(model, looks, frame);
     } else if let Some(area) = panels.list {
@@ -47,13 +66,6 @@ pub fn view(model: &Model, frame: &mut Frame) {
     if let Some(area) = panels.result {
         result::draw(model, looks, rect(area, frame), frame);
     }
-    if let Some(area) = panels.status {
-        status::draw(model, looks, rect(area, frame), frame);
-    }
-    if let Some(popup) = &model.popup {
-        popup::draw(model, popup, looks, frame);
-    }
-    prompt::draw(model, looks, frame);
 }
 
 /// The cells of an area that are there: a resize may reach the terminal before it reaches the model.

@@ -342,6 +342,43 @@ fn the_grid_shows_the_pictures_of_all_files_and_opens_one() {
 }
 
 #[test]
+fn two_files_are_compared_and_what_happened_leads_to_a_file() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    for name in ["a.png", "b.png", "c.png"] {
+        display.until("a label", |screen| is_classified(screen, name));
+    }
+    session.press("g jvc");
+    display.until("both", |screen| {
+        let contents = screen.contents();
+        contents.starts_with("─ a.png") && contents.contains("┬─ c.png")
+    });
+    session.press("\x1b");
+    display.until("the list", |screen| is_current(screen, "c.png"));
+    session.press("va");
+    display.shows("3 decided, 0 failed");
+    display.until("the times", |screen| {
+        !screen.contents().contains("        ●")
+    });
+    let damaged = session.home.path().join("damaged.png");
+    picture(&damaged, 9);
+    let whole = fs::read(&damaged).expect("read");
+    fs::write(&damaged, &whole[..whole.len() / 2]).expect("cut");
+    fs::rename(damaged, session.path("damaged.png")).expect("moved in");
+    display.shows("1 failed");
+    session.press("e");
+    display.shows("Why it failed");
+    session.press("\x1b");
+    display.until("the log", |screen| {
+        !screen.contents().contains("Why it failed")
+    });
+    session.press("\r");
+    display.until("the file", |screen| is_current(screen, "damaged.png"));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
 fn show_phi_shows_from_the_start() {
     let session = Session::start(Kind::Plain, &[("MEDIVISION_SHOW_PHI", "1")]);
     session.display.shows("patient values shown");

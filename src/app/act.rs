@@ -11,7 +11,6 @@ use super::popup::{self, Popup, Why};
 use super::prompt::Purpose;
 use super::results::FileState;
 use super::sort::Sort;
-use super::stage::Stage;
 use super::text;
 use crate::engine::Lane;
 
@@ -33,7 +32,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tags => return model.toggle_tags(),
         _ if model.tags.is_some() => return model.act_in_tags(action),
         Action::View => model.open_menu(),
-        Action::Grid => model.toggle_stage(Stage::Grid),
+        Action::Grid => model.toggle_grid(),
+        Action::Compare => model.compare(),
+        Action::Activity => model.toggle_activity(),
         Action::Series => return model.toggle_series(),
         Action::Copy => return model.copy_path(),
         Action::Search => model.filter_names(),

@@ -1,12 +1,14 @@
-//! What is heard of files: listings, scans, the watch.
+//! News is heard of files: listings, scans, the watch.
 
 use std::path::{Path, PathBuf};
 
+use super::activity::News;
 use super::entry::{Entry, EntryKind, Found, Stamp};
 use super::filter::Filter;
 use super::folder::{Folder, Look, Reading};
 use super::model::{Model, Scan, WatchState};
 use super::msg::{Msg, Severity};
+use super::stage::Over;
 use super::{Effect, shelf, text};
 use crate::engine::Lane;
 
@@ -174,6 +176,7 @@ impl Model {
         if file && picture {
             self.looked.remove(&entry.path);
             self.fresh.insert(entry.path.clone());
+            self.activity.note(News::Arrived(entry.path.clone()));
         }
         if entry.path.parent() == Some(&self.folder.dir) {
             self.folder.insert(entry.clone(), &self.results);
@@ -188,6 +191,9 @@ impl Model {
     fn modified(&mut self, path: &Path, stamp: Stamp, picture: bool) -> Vec<Effect> {
         if path.parent() == Some(&self.folder.dir) {
             self.folder.restamp(path, stamp, &self.results);
+        }
+        if picture && self.results.get(path).is_some() && !self.results.knows(path, stamp) {
+            self.activity.note(News::Changed(path.to_owned()));
         }
         let mut effects = self.tags_changed(path, stamp);
         effects.extend(self.changed(path.to_owned(), stamp, picture));
@@ -208,6 +214,9 @@ impl Model {
     }
 
     pub(super) fn removed(&mut self, path: &Path) {
+        if self.results.get(path).is_some() {
+            self.activity.note(News::Removed(path.to_owned()));
+        }
         self.results.forget(path);
         self.looked.retain(|file| !file.starts_with(path));
         self.fresh.retain(|file| !file.starts_with(path));
@@ -228,6 +237,9 @@ impl Model {
         self.looked = self.looked.iter().map(moved).collect();
         self.fresh = self.fresh.iter().map(moved).collect();
         self.marked = self.marked.iter().map(moved).collect();
+        if let Some(Over::Compare(compare)) = &mut self.stage.over {
+            compare.files = compare.files.each_ref().map(moved);
+        }
         let mut effects = Vec::new();
         if self.folder.dir.starts_with(from) {
             let wish = self.folder.current().map(|row| moved(&row.path));

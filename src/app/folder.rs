@@ -137,7 +137,7 @@ impl Folder {
         let fresh = entries
             .into_iter()
             .filter(|e| self.row_at(&e.path, e.kind).is_err() && !self.gone.contains(&e.path));
-        let mut fresh: Vec<Arc<Row>> = fresh.map(|e| Arc::new(self.row(e, results))).collect();
+        let mut fresh: Vec<Arc<Row>> = fresh.map(|e| Arc::new(self.new_row(e, results))).collect();
         fresh.sort_by(|a, b| by_name(a, b));
         fresh.dedup_by(|a, b| a.path == b.path);
         self.keep_cursor(|folder| {
@@ -154,7 +154,7 @@ impl Folder {
     /// A file or folder is here now; known already, it may have another stamp.
     pub fn insert(&mut self, entry: Entry, results: &Results) {
         self.gone.remove(&entry.path);
-        let row = Arc::new(self.row(entry, results));
+        let row = Arc::new(self.new_row(entry, results));
         self.keep_cursor(|folder| {
             folder.take_out(&row.path);
             folder.put_in(row);
@@ -278,7 +278,7 @@ impl Folder {
         });
     }
 
-    fn row(&self, entry: Entry, results: &Results) -> Row {
+    fn new_row(&self, entry: Entry, results: &Results) -> Row {
         let rank = match entry.kind {
             EntryKind::File => Rank::of(self.look.sort.by, &entry.path, entry.stamp, results),
             EntryKind::Folder => Rank::default(),
@@ -413,6 +413,27 @@ impl Folder {
         self.pinned = true;
         self.wish = None;
         self.cursor = at.min(self.len().saturating_sub(1));
+    }
+
+    /// Puts the cursor on a file or folder; false when it is not shown.
+    pub fn go_to_path(&mut self, path: &Path) -> bool {
+        let found = self.find(path);
+        if let Some(at) = found {
+            self.go_to(at);
+        }
+        found.is_some()
+    }
+
+    /// The row of a file or folder, shown or not.
+    pub fn row(&self, path: &Path) -> Option<&Row> {
+        if let Some(rows) = &self.arranged {
+            return rows.iter().find(|row| row.path == path);
+        }
+        let kinds = [EntryKind::File, EntryKind::Folder];
+        let at = kinds
+            .into_iter()
+            .find_map(|kind| self.row_at(path, kind).ok())?;
+        self.rows.get(at).map(|row| &**row)
     }
 
     /// Moves the cursor, as far as there are rows.

@@ -11,7 +11,6 @@ use super::layout::Area;
 use super::model::Model;
 use super::picture::{Graphics, Marks, PreviewKey, Quality, View};
 use super::results::{FileState, Standing};
-use super::stage::Stage;
 
 /// Columns of a tile at least, by size.
 const WIDTHS: [u16; 5] = [12, 18, 26, 38, 58];
@@ -282,7 +281,7 @@ impl Model {
                 self.open(dir, None)
             }
             Some(_) if self.graphics == Some(Graphics::None) => {
-                self.stage = Stage::Panels;
+                self.stage.grid = false;
                 Vec::new()
             }
             Some(_) => {

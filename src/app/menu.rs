@@ -4,12 +4,14 @@ use super::Effect;
 use super::keys::Action;
 use super::model::Model;
 use super::popup::{Popup, content_rows};
-use super::stage::Stage;
+use super::stage::Over;
 use super::viewer::measure::Tool;
 
 /// An entry: the key inside the menu, what it does, the action.
-pub(crate) const ENTRIES: [(char, &str, Action); 10] = [
+pub(crate) const ENTRIES: [(char, &str, Action); 12] = [
     ('g', "grid of small pictures", Action::Grid),
+    ('c', "compare two files", Action::Compare),
+    ('a', "activity", Action::Activity),
     ('s', "by study and series", Action::Series),
     ('t', "tags of the file", Action::Tags),
     ('z', "picture on the whole screen", Action::Whole),
@@ -46,7 +48,9 @@ impl Model {
             pointer.is_some_and(|pointer| tool(&pointer.tool))
         };
         Some(match action {
-            Action::Grid => self.stage == Stage::Grid,
+            Action::Grid => self.shows_grid(),
+            Action::Compare => matches!(self.over(), Some(Over::Compare(_))),
+            Action::Activity => matches!(self.over(), Some(Over::Activity(_))),
             Action::Series => self.switches.by_series,
             Action::Patient => self.switches.show_phi,
             Action::Whole => self.viewer.whole,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::activity::Activity;
 use super::folder::{Folder, Look, Reading, Row};
 use super::grid::Grid;
 use super::keys::Keymap;
@@ -17,7 +18,7 @@ use super::prompt::{Prompt, Purpose};
 use super::results::{FileState, Results};
 use super::sets::{Named, Rescoring};
 use super::shelf::{Headers, Shelf};
-use super::stage::Stage;
+use super::stage::{Over, Stage};
 use super::tags::Tags;
 use super::text;
 use super::tiles::Tiles;
@@ -31,6 +32,8 @@ const REPORT: Duration = Duration::from_secs(5);
 const REST_TICK: Duration = Duration::from_millis(40);
 /// Ticks while something on screen turns.
 const SPIN_TICK: Duration = Duration::from_millis(120);
+/// Ticks while ages are shown.
+const AGE_TICK: Duration = Duration::from_secs(1);
 /// Ticks while a report waits to go.
 const REPORT_TICK: Duration = Duration::from_millis(500);
 
@@ -159,6 +162,7 @@ pub struct Model {
     pub(crate) viewer: Viewer,
     pub(crate) stage: Stage,
     pub(crate) grid: Grid,
+    pub(crate) activity: Activity,
     pub(crate) tiles: Tiles,
     pub(crate) focus: Panel,
     pub(crate) result_scroll: usize,
@@ -209,6 +213,7 @@ impl Model {
             viewer: Viewer::default(),
             stage: Stage::default(),
             grid: Grid::default(),
+            activity: Activity::default(),
             tiles: Tiles::default(),
             focus: Panel::List,
             result_scroll: 0,
@@ -248,6 +253,8 @@ impl Model {
             (resting || calming).then_some(REST_TICK),
             self.busy().then_some(SPIN_TICK),
             self.report.as_ref().map(|_| REPORT_TICK),
+            self.activity.is_untimed().then_some(REST_TICK),
+            matches!(self.over(), Some(Over::Activity(_))).then_some(AGE_TICK),
             self.film_due().map(|due| due.saturating_sub(self.now)),
         ]
         .into_iter()
@@ -299,10 +306,10 @@ impl Model {
         if self.is_whole() {
             return layout::picture_alone(self.cols, self.rows);
         }
-        match self.stage {
-            Stage::Panels => layout::panels(self.cols, self.rows, self.focus, self.graphics),
-            Stage::Grid => layout::list_alone(self.cols, self.rows),
+        if self.shows_panels() {
+            return layout::panels(self.cols, self.rows, self.focus, self.graphics);
         }
+        layout::list_alone(self.cols, self.rows)
     }
 
     /// Where the file under the cursor stands.

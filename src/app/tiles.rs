@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Effect;
 use super::model::Model;
 use super::picture::{PreviewKey, Previewed};
-use super::stage::Stage;
+use super::stage::Over;
 
 /// Files whose pictures are kept, at most, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
 const MOST: usize = 600;
@@ -73,8 +73,9 @@ impl Model {
 
     /// The effect that asks for small pictures, when others are wanted than before.
     pub(super) fn follow_tiles(&mut self) -> Option<Effect> {
-        let targets = match self.stage {
-            Stage::Grid if !self.is_whole() => {
+        let targets = match self.over() {
+            Some(Over::Compare(_)) => self.comparison_targets(),
+            None if self.shows_grid() => {
                 self.fit_grid();
                 self.grid_targets()
             }

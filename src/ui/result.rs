@@ -57,7 +57,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 }
 
 /// Columns for the names beside bars: those of the longest, as far as bars keep some room.
-fn name_width(details: &[Detail], columns: usize) -> usize {
+pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
     let names = details.iter().filter_map(|detail| match detail {
         Detail::Bar { name, .. } => Some(width(name)),
         _ => None,
@@ -65,7 +65,7 @@ fn name_width(details: &[Detail], columns: usize) -> usize {
     names.max().unwrap_or(0).min(NAME).min(columns / 2)
 }
 
-fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
+pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
     match detail {
         Detail::Headline(standing, text, word) => {
             let style = looks.standing(*standing);

@@ -73,6 +73,11 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     all.extend(coming(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
+    joined(all, room, looks)
+}
+
+/// Parts with a line between; where there is no room for all, some go.
+fn joined(mut all: Vec<Part>, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let total = |parts: &[Part]| -> usize {
         let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
         widths + width(BETWEEN) * parts.len().saturating_sub(1)
@@ -91,6 +96,13 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
         spans.push(span);
     }
     spans
+}
+
+/// What the engine is and does, as far as it fits.
+pub(super) fn engine_words(model: &Model, room: usize, looks: Looks) -> Line<'static> {
+    let mut all = engine(model, looks);
+    all.extend(queue(model));
+    Line::from(joined(all, room, looks))
 }
 
 fn engine(model: &Model, looks: Looks) -> Vec<Part> {

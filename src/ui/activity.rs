@@ -1,0 +1,199 @@
+//! News happened: engine, throughput, and the log with the newest first.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Sparkline;
+
+use super::rect;
+use super::rules::{row, title};
+use super::status::engine_words;
+use super::theme::Looks;
+use crate::app::activity::{Happening, News, Place, SPAN, areas};
+use crate::app::detail::{notice, percent, sentence};
+use crate::app::popup::kind_word;
+use crate::app::results::Standing;
+use crate::app::text::{cut, cut_end, pad, safe, wrap};
+use crate::app::{Model, Severity};
+
+/// Columns of an age.
+const AGE: usize = 6;
+
+/// Draws it.
+pub(super) fn draw(model: &Model, place: Place, looks: Looks, frame: &mut Frame) {
+    let places = areas(model.stage_area());
+    let log = &model.activity;
+    let head = rect(places.head, frame);
+    if places.head.y > 0 && places.head.height > 0 {
+        title(places.head, "Activity", "", true, looks, frame);
+    }
+    let columns = usize::from(inner(head).width);
+    let lines = [engine_words(model, columns, looks), counts(model, columns)];
+    for (i, line) in lines.into_iter().enumerate() {
+        frame.render_widget(line, row(inner(head), i as u16));
+    }
+    if let Some(area) = places.throughput {
+        let counts = log.throughput(usize::from(area.width));
+        let most = counts.iter().max().copied().unwrap_or_default();
+        let seconds = SPAN.as_secs();
+        let right = format!("most in {seconds} s: {most}");
+        title(area, "Throughput", &right, false, looks, frame);
+        let mut bars = vec![0; usize::from(area.width) - counts.len()];
+        bars.extend(counts);
+        let sparkline = Sparkline::default().data(bars).style(looks.plain_blue());
+        frame.render_widget(sparkline, rect(area, frame));
+    }
+    let at = log.cursor(place);
+    if places.titled {
+        let right = if log.len() == 0 {
+            String::new()
+        } else {
+            format!("{}/{}", at + 1, log.len())
+        };
+        title(places.log, "Newest first", &right, false, looks, frame);
+    }
+    let area = rect(places.log, frame);
+    let rows = log.newest_first().enumerate().skip(place.top);
+    for (i, (n, happening)) in rows.take(usize::from(area.height)).enumerate() {
+        let columns = usize::from(area.width);
+        frame.render_widget(
+            entry(model, happening, n == at, columns, looks),
+            row(area, i as u16),
+        );
+    }
+    if let Some(area) = places.message {
+        let area = inner(rect(area, frame));
+        for (i, words) in in_full(log.current(place), area).into_iter().enumerate() {
+            frame.render_widget(Line::styled(words, looks.dim()), row(area, i as u16));
+        }
+    }
+    if let Some(area) = places.notice {
+        let area = rect(area, frame);
+        let words = notice(usize::from(area.width), 3).into_iter().next();
+        let words = Line::styled(words.unwrap_or_default(), looks.dim());
+        frame.render_widget(words.centered(), area);
+    }
+}
+
+/// Without its first and last column.
+fn inner(area: Rect) -> Rect {
+    Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    }
+    .intersection(area)
+}
+
+fn counts(model: &Model, columns: usize) -> Line<'static> {
+    let counts = model.activity.counts;
+    let words = format!(
+        "{} arrived, {} decided, {} failed, {} queued",
+        counts.arrived,
+        counts.decided,
+        counts.failed,
+        model.queued()
+    );
+    Line::raw(cut_end(&words, columns))
+}
+
+/// Why it failed, or what was said, in full.
+fn in_full(happening: Option<&Happening>, area: Rect) -> Vec<String> {
+    let words = match happening.map(|happening| &happening.what) {
+        Some(News::Failed { message, .. }) => sentence(message),
+        Some(News::Said(_, words)) => sentence(words),
+        _ => String::new(),
+    };
+    let mut lines = wrap(&words, usize::from(area.width));
+    lines.truncate(usize::from(area.height));
+    lines
+}
+
+/// How long ago, which file, what.
+fn entry(
+    model: &Model,
+    happening: &Happening,
+    current: bool,
+    columns: usize,
+    looks: Looks,
+) -> Line<'static> {
+    let cursor = if current {
+        Span::styled("▌", looks.accent())
+    } else {
+        Span::raw(" ")
+    };
+    let age = happening
+        .at
+        .map_or_else(String::new, |at| age(model.now().saturating_sub(at)));
+    let age = Span::styled(format!("{age:>AGE$} "), looks.dim());
+    let (symbol, style, words) = about(&happening.what, looks);
+    let mut spans = vec![cursor, age, Span::styled(format!("{symbol} "), style)];
+    let room = columns.saturating_sub(AGE + 4);
+    let name = happening.what.path().map(|path| {
+        let relative = path.strip_prefix(&model.root).unwrap_or(path);
+        safe(relative.as_os_str())
+    });
+    let name_style = if current {
+        Looks::cursor()
+    } else {
+        Looks::text()
+    };
+    let Some(name) = name else {
+        spans.push(Span::styled(cut_end(&words, room), name_style));
+        return Line::from(spans);
+    };
+    let width = room / 2;
+    let shown = cut(&name, width.saturating_sub(1));
+    let blanks = pad("", width - crate::app::text::width(&shown));
+    spans.push(Span::styled(shown, name_style));
+    spans.push(Span::raw(blanks));
+    spans.push(Span::styled(cut_end(&words, room - width), style));
+    Line::from(spans)
+}
+
+/// Its symbol, its looks, and in words what happened.
+fn about(what: &News, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
+    let stands = |standing| {
+        (
+            Looks::symbol(Some(standing)),
+            looks.standing(Some(standing)),
+        )
+    };
+    match what {
+        News::Arrived(_) => ("+", looks.accent(), "new".to_owned()),
+        News::Changed(_) => ("+", looks.accent(), "changed".to_owned()),
+        News::Removed(_) => ("–", looks.dim(), "removed".to_owned()),
+        News::Decided {
+            label,
+            probability,
+            standing,
+            ..
+        } => {
+            let (symbol, style) = stands(*standing);
+            let words = match standing {
+                Standing::Rejected => "rejected".to_owned(),
+                Standing::Uncertain => format!("{label}? {}", percent(*probability)),
+                _ => format!("{label} {}", percent(*probability)),
+            };
+            (symbol, style, words)
+        }
+        News::Failed { kind, message, .. } => {
+            let (symbol, style) = stands(Standing::Failed);
+            (symbol, style, format!("{}: {message}", kind_word(*kind)))
+        }
+        News::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),
+        News::Said(Severity::Info, words) => (" ", looks.dim(), words.clone()),
+    }
+}
+
+/// In the largest unit of which there is one.
+fn age(age: Duration) -> String {
+    match age.as_secs() {
+        0 => "now".to_owned(),
+        s @ 1..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3600),
+    }
+}
