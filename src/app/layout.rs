@@ -130,7 +130,7 @@ fn arrange(
             (body.width * 21 / 40).clamp(32, 64)
         };
         let result = (body.width / 4).clamp(42, 60);
-        let taken = if wide { result + 1 } else { 0 };
+        let taken = if wide { result } else { 0 };
         let list = split.map_or(list, |split| {
             split.clamp(NARROWEST, body.width - taken - 1 - NARROWEST)
         });
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(list(80, Some(3)), Some(NARROWEST));
         assert_eq!(list(80, Some(79)), Some(80 - 1 - NARROWEST));
         assert_eq!(list(200, Some(100)), Some(100));
-        assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - 1 - NARROWEST));
+        assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - NARROWEST));
         assert_eq!(list(40, Some(10)), Some(40), "it stands alone");
     }
 
