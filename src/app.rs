@@ -16,6 +16,7 @@ pub mod layout;
 pub(crate) mod menu;
 pub(crate) mod model;
 pub(crate) mod models;
+pub(crate) mod mouse;
 pub mod msg;
 pub(crate) mod picker;
 pub mod picture;
@@ -68,6 +69,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
         Msg::Key(key) if model.prompt.is_some() => model.type_key(key),
         Msg::Key(key) => model.pressed(key),
+        Msg::Mouse { event, at } => model.moused(event, at),
         Msg::Resized { cols, rows } => model.resized(cols, rows),
         Msg::Graphics(graphics) => {
             model.graphics = Some(graphics);

@@ -411,7 +411,7 @@ impl Loop {
         tokio::select! {
             msg = received.recv() => msg,
             event = input.next() => match event {
-                Some(Ok(event)) => translate(&event),
+                Some(Ok(event)) => translate(&event, services.begun.elapsed()),
                 // The terminal is gone.
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
@@ -433,9 +433,10 @@ impl Loop {
 }
 
 /// What a terminal event means; `None`: nothing.
-fn translate(event: &Input) -> Option<Msg> {
+fn translate(event: &Input, at: Duration) -> Option<Msg> {
     match *event {
         Input::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+        Input::Mouse(event) => Some(Msg::Mouse { event, at }),
         Input::Resize(cols, rows) => Some(Msg::Resized { cols, rows }),
         _ => None,
     }

@@ -11,6 +11,7 @@ use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
 use super::models::Models;
+use super::mouse::Mouse;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
@@ -161,6 +162,9 @@ pub struct Model {
     pub(crate) shown: Option<Previewed>,
     pub(crate) viewer: Viewer,
     pub(crate) stage: Stage,
+    pub(crate) mouse: Mouse,
+    /// Columns that the list is wished to have.
+    pub(crate) split: Option<u16>,
     pub(crate) grid: Grid,
     pub(crate) activity: Activity,
     pub(crate) tiles: Tiles,
@@ -212,6 +216,8 @@ impl Model {
             shown: None,
             viewer: Viewer::default(),
             stage: Stage::default(),
+            mouse: Mouse::default(),
+            split: None,
             grid: Grid::default(),
             activity: Activity::default(),
             tiles: Tiles::default(),
@@ -307,9 +313,14 @@ impl Model {
             return layout::picture_alone(self.cols, self.rows);
         }
         if self.shows_panels() {
-            return layout::panels(self.cols, self.rows, self.focus, self.graphics);
+            return self.panels_with(self.focus);
         }
         layout::list_alone(self.cols, self.rows)
+    }
+
+    /// Where the panels lie with the focus on one of them.
+    pub(crate) fn panels_with(&self, focus: Panel) -> Panels {
+        layout::panels(self.cols, self.rows, focus, self.graphics, self.split)
     }
 
     /// Where the file under the cursor stands.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::entry::{Entry, Found, Stamp};
 use super::picture::{Graphics, Previewed};
@@ -20,6 +20,13 @@ pub enum Msg {
     // ── the terminal ──────────────────────────────────────────────────────────────────────────────────────────
     /// A key went down (repeats are sent again; releases are not sent).
     Key(KeyEvent),
+    /// Something happened to the mouse: a button, the wheel, or it moved while a button was down. `at`: as in a tick.
+    Mouse {
+        /// What and where.
+        event: MouseEvent,
+        /// When.
+        at: Duration,
+    },
     /// The terminal has this size: once before the first frame, then at every change. In cells.
     Resized {
         /// Columns.

@@ -88,6 +88,9 @@ async fn interface(
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();
     let asked = terminal::ask(setup.graphics)?;
+    if setup.mouse {
+        screen.follow_mouse()?;
+    }
     services.draw_with(asked.drawing)?;
     // For the test that a panic gives the terminal back.
     assert!(
