@@ -87,6 +87,15 @@ pub struct Global {
     )]
     pub show_phi: bool,
 
+    /// Leave the mouse to the terminal, which then selects text with it.
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_NO_MOUSE",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
+    pub no_mouse: bool,
+
     /// error, warn, info, debug or trace [default: warn].
     #[arg(
         long,

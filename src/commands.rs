@@ -99,6 +99,8 @@ pub struct Setup {
     pub graphics: Graphics,
     /// Values that identify the patient are shown.
     pub show_phi: bool,
+    /// The interface follows the mouse.
+    pub mouse: bool,
     /// Least severe messages in the log.
     pub log_level: tracing::Level,
     /// The user's folders.
@@ -142,6 +144,7 @@ impl Setup {
             offline: global.offline || config.offline == Some(true) || offline_by_environment(),
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
             show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
+            mouse: !(global.no_mouse || config.no_mouse.unwrap_or_default()),
             log_level: level
                 .parse()
                 .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,

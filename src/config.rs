@@ -53,6 +53,8 @@ pub struct Config {
     pub graphics: Option<Graphics>,
     /// `--show-phi`
     pub show_phi: Option<bool>,
+    /// `--no-mouse`
+    pub no_mouse: Option<bool>,
     /// `--log-level`
     pub log_level: Option<String>,
     /// Actions and the keys they are bound to instead of their own.
@@ -164,10 +166,11 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_options() {
-        let text = "model = \"m\"\nprompts = \"p\"\ndevice = \"cpu\"\ngraphics = \"sixel\"\nlog_level = \"info\"\nshow_phi = true\n";
+        let text = "model = \"m\"\nprompts = \"p\"\ndevice = \"cpu\"\ngraphics = \"sixel\"\nlog_level = \"info\"\nshow_phi = true\nno_mouse = true\n";
         let config = Config::parse(text, Path::new("c.toml")).unwrap();
         assert_eq!(config.graphics, Some(Graphics::Sixel));
         assert_eq!(config.model.as_deref(), Some("m"));
         assert_eq!(config.show_phi, Some(true));
+        assert_eq!(config.no_mouse, Some(true));
     }
 }

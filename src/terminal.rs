@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
+use crossterm::style::Print;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -27,6 +28,12 @@ use writer::{Frames, Writer};
 
 /// Whether the terminal is in the program's hands; makes [`restore`] idempotent.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal tells of the mouse.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+/// Buttons, the wheel, and movement while a button is down, in decimal numbers. Not every movement: that would fill a slow
+/// link.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 /// stderr as it was, while it leads to the log.
 static STDERR: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
@@ -38,6 +45,9 @@ pub fn restore() {
     }
     let mut out = io::stdout();
     // Nothing can be done about a terminal that is gone.
+    if MOUSE.swap(false, Ordering::SeqCst) {
+        let _ = execute!(out, Print(MOUSE_OFF));
+    }
     let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
     let saved = STDERR.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -51,6 +61,12 @@ fn take() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
+}
+
+/// From now on the terminal tells of the mouse.
+fn take_mouse() -> io::Result<()> {
+    MOUSE.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), Print(MOUSE_ON))
 }
 
 /// Libraries that write to stderr write to the log while the screen is up.
@@ -71,6 +87,8 @@ pub struct Terminal {
     frames: Frames,
     writer: Writer,
     log: Option<std::path::PathBuf>,
+    /// It is to tell of the mouse.
+    mouse: bool,
 }
 
 impl Terminal {
@@ -94,7 +112,14 @@ impl Terminal {
             frames,
             writer,
             log: log.map(Path::to_owned),
+            mouse: false,
         })
+    }
+
+    /// From now on it tells of the mouse, until it is given back. Nothing may be on its way to it.
+    pub fn follow_mouse(&mut self) -> io::Result<()> {
+        self.mouse = true;
+        take_mouse()
     }
 
     /// Waits until everything drawn so far has been written: before the terminal is asked something.
@@ -130,6 +155,9 @@ impl Screen for Terminal {
         // Returns when the shell sends SIGCONT.
         rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
         take()?;
+        if self.mouse {
+            take_mouse()?;
+        }
         redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))?;
         // Not `clear`, which asks the terminal where the cursor is: the answer would have to come past the thread that
         // reads the keys.

@@ -13,7 +13,7 @@ use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_sy
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Termios, tcgetattr};
 use tempfile::TempDir;
-use vt100::{Parser, Screen};
+use vt100::{MouseProtocolMode, Parser, Screen};
 
 /// A condition that has not come true by then never will.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -170,7 +170,9 @@ impl Session {
 
     fn assert_given_back(&self) {
         self.display.until("the main screen", |screen| {
-            !screen.alternate_screen() && !screen.hide_cursor()
+            !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && screen.mouse_protocol_mode() == MouseProtocolMode::None
         });
         let after = tcgetattr(&self.terminal).expect("settings");
         assert_eq!(settings(&after), settings(&self.before));
@@ -378,6 +380,56 @@ fn two_files_are_compared_and_what_happened_leads_to_a_file() {
     assert_eq!(session.ended(), 0);
 }
 
+/// A button or the wheel, as the terminal tells of it: the code, then column and row from 1.
+fn mouse(code: u16, x: usize, y: usize, up: bool) -> String {
+    let end = if up { 'm' } else { 'M' };
+    format!("\x1b[<{code};{x};{y}{end}")
+}
+
+#[test]
+fn the_mouse_selects_opens_and_drags_the_line() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("the files", |screen| is_classified(screen, "c.png"));
+    display.until("the mouse", |screen| {
+        screen.mouse_protocol_mode() == MouseProtocolMode::ButtonMotion
+    });
+    // Below the title a.png, b.png, c.png.
+    session.press(&mouse(0, 8, 3, false));
+    session.press(&mouse(0, 8, 3, true));
+    display.until("a click", |screen| is_current(screen, "b.png"));
+    let line = |screen: &Screen| {
+        let contents = screen.contents();
+        let title = contents.lines().next().unwrap_or_default().to_owned();
+        title.chars().position(|c| c == '┬')
+    };
+    let at = line(display.parser.lock().expect("whole").screen()).expect("a line");
+    session.press(&mouse(0, at + 1, 9, false));
+    session.press(&mouse(32, at - 9, 9, false));
+    session.press(&mouse(0, at - 9, 9, true));
+    display.until("the line moved", |screen| line(screen) == Some(at - 10));
+    for _ in 0..2 {
+        session.press(&mouse(0, 8, 4, false));
+        session.press(&mouse(0, 8, 4, true));
+    }
+    display.until("the picture alone", |screen| {
+        screen.contents().starts_with("─ c.png") && line(screen).is_none()
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn without_the_mouse_the_terminal_keeps_it() {
+    let session = Session::start(Kind::Plain, &[("MEDIVISION_NO_MOUSE", "1")]);
+    let display = &session.display;
+    display.until("a label", |screen| is_classified(screen, "c.png"));
+    let raw = display.raw.lock().expect("whole").clone();
+    assert!(!raw.windows(8).any(|part| part == b"\x1b[?1000h"));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
 #[test]
 fn show_phi_shows_from_the_start() {
     let session = Session::start(Kind::Plain, &[("MEDIVISION_SHOW_PHI", "1")]);
@@ -459,7 +511,9 @@ fn ctrl_z_gives_the_terminal_back_until_the_program_goes_on() {
     session.assert_given_back();
     session.signal(Signal::CONT);
     session.display.until("the screen", |screen| {
-        screen.alternate_screen() && is_classified(screen, "b.png")
+        screen.alternate_screen()
+            && is_classified(screen, "b.png")
+            && screen.mouse_protocol_mode() == MouseProtocolMode::ButtonMotion
     });
     session.press("q");
     assert_eq!(session.ended(), 0);

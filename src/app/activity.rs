@@ -269,6 +269,23 @@ impl Model {
         }
     }
 
+    /// Puts the cursor on the entry at a cell; false when there is none.
+    pub(super) fn choose_entry(&mut self, (_, y): (u16, u16)) -> bool {
+        let log = areas(self.stage_area()).log;
+        let Some(Over::Activity(place)) = &mut self.stage.over else {
+            return false;
+        };
+        let Some(row) = y.checked_sub(log.y).filter(|row| *row < log.height) else {
+            return false;
+        };
+        let at = place.top + usize::from(row);
+        let there = at < self.activity.len();
+        if there {
+            place.cursor = (at > 0).then(|| self.activity.count - 1 - at);
+        }
+        there
+    }
+
     pub(super) fn act_in_activity(&mut self, action: Action) -> Vec<Effect> {
         let page = self.log_rows();
         let Some(Over::Activity(place)) = &mut self.stage.over else {

@@ -441,6 +441,18 @@ impl Folder {
         self.go_to(self.cursor.saturating_add_signed(rows));
     }
 
+    /// Scrolls by rows; the cursor goes along where it would be out of sight.
+    pub fn scroll_by(&mut self, rows: isize, height: usize) {
+        let last = self.len().saturating_sub(1);
+        let end = self.len().saturating_sub(height);
+        self.offset = self.offset.saturating_add_signed(rows).min(end);
+        let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
+        let above = if self.offset == 0 { 0 } else { margin };
+        let below = if self.offset == end { 0 } else { margin };
+        let lowest = (self.offset + height).saturating_sub(1 + below).min(last);
+        self.go_to(self.cursor.clamp((self.offset + above).min(lowest), lowest));
+    }
+
     /// Scrolls so that the cursor is in sight with rows around it, as little as possible.
     pub fn fit(&mut self, height: usize) {
         let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);

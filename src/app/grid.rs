@@ -7,7 +7,7 @@ use super::act;
 use super::entry::{EntryKind, Stamp};
 use super::folder::{Row, Stands};
 use super::keys::Action;
-use super::layout::Area;
+use super::layout::{Area, Panel};
 use super::model::Model;
 use super::picture::{Graphics, Marks, PreviewKey, Quality, View};
 use super::results::{FileState, Standing};
@@ -271,7 +271,7 @@ impl Model {
     }
 
     /// Into a folder or a series; the picture of a file gets the whole screen.
-    fn enter_tile(&mut self) -> Vec<Effect> {
+    pub(super) fn enter_tile(&mut self) -> Vec<Effect> {
         if let Some(effects) = self.enter_shelf() {
             return effects;
         }
@@ -282,6 +282,7 @@ impl Model {
             }
             Some(_) if self.graphics == Some(Graphics::None) => {
                 self.stage.grid = false;
+                self.focus = self.panels().next(Panel::List, self.graphics);
                 Vec::new()
             }
             Some(_) => {

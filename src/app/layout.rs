@@ -48,13 +48,22 @@ pub struct Panels {
 const WIDE: (u16, u16) = (150, 24);
 /// From here on list and picture stand side by side, with the result below the picture.
 const STACKED: (u16, u16) = (64, 16);
+/// Columns that list and picture keep, wherever the line between them is dragged.
+const NARROWEST: u16 = 20;
 /// A body lower than this has no rows to spare for titles.
 const TITLED_ROWS: u16 = 6;
 
-/// Lays out the panels on a screen of `cols` × `rows`.
-pub fn panels(cols: u16, rows: u16, focus: Panel, graphics: Option<Graphics>) -> Panels {
+/// Lays out the panels on a screen of `cols` × `rows`. `split`: columns that the list is wished to have where something
+/// stands beside it.
+pub fn panels(
+    cols: u16,
+    rows: u16,
+    focus: Panel,
+    graphics: Option<Graphics>,
+    split: Option<u16>,
+) -> Panels {
     around(cols, rows, |body, body_rows| {
-        arrange(body, body_rows, focus, graphics)
+        arrange(body, body_rows, focus, graphics, split)
     })
 }
 
@@ -105,7 +114,13 @@ fn around(cols: u16, rows: u16, arrange: impl FnOnce(Area, u16) -> Panels) -> Pa
 }
 
 /// The panels of a body; `body` is without its first title row.
-fn arrange(body: Area, body_rows: u16, focus: Panel, graphics: Option<Graphics>) -> Panels {
+fn arrange(
+    body: Area,
+    body_rows: u16,
+    focus: Panel,
+    graphics: Option<Graphics>,
+    split: Option<u16>,
+) -> Panels {
     let pictures = graphics != Some(Graphics::None);
     if (body.width, body_rows) >= (STACKED.0, 0) && body.width >= STACKED.0 {
         let wide = pictures && body.width >= WIDE.0 && body_rows >= WIDE.1;
@@ -114,11 +129,15 @@ fn arrange(body: Area, body_rows: u16, focus: Panel, graphics: Option<Graphics>)
         } else {
             (body.width * 21 / 40).clamp(32, 64)
         };
+        let result = (body.width / 4).clamp(42, 60);
+        let taken = if wide { result } else { 0 };
+        let list = split.map_or(list, |split| {
+            split.clamp(NARROWEST, body.width - taken - 1 - NARROWEST)
+        });
         let (list, rest) = split_columns(body, list);
         let list = Some(list);
         if wide {
-            let (preview, result) =
-                split_columns(rest, rest.width - (body.width / 4).clamp(42, 60));
+            let (preview, result) = split_columns(rest, rest.width - taken);
             return Panels {
                 list,
                 preview: Some(preview),
@@ -228,8 +247,13 @@ mod tests {
             .step_by(7)
             .flat_map(|c| (0..70).step_by(3).map(move |r| (c, r)))
         {
-            for focus in [Panel::List, Panel::Preview, Panel::Result] {
-                let panels = panels(cols, rows, focus, Some(Graphics::Kitty));
+            let focuses = [Panel::List, Panel::Preview, Panel::Result];
+            let splits = [None, Some(0), Some(70), Some(500)];
+            for (focus, split) in focuses
+                .into_iter()
+                .flat_map(|focus| splits.map(|split| (focus, split)))
+            {
+                let panels = panels(cols, rows, focus, Some(Graphics::Kitty), split);
                 let mut taken = std::collections::HashSet::new();
                 for area in [panels.list, panels.preview, panels.result]
                     .into_iter()
@@ -247,19 +271,35 @@ mod tests {
 
     #[test]
     fn a_small_terminal_shows_the_panel_in_focus_and_a_large_one_all() {
-        let small = panels(30, 8, Panel::Result, None);
+        let small = panels(30, 8, Panel::Result, None, None);
         assert!(small.list.is_none() && small.result.is_some());
         for (cols, rows) in [(80, 24), (120, 40), (200, 60)] {
-            let large = panels(cols, rows, Panel::List, None);
+            let large = panels(cols, rows, Panel::List, None, None);
             assert!(
                 large.list.is_some() && large.preview.is_some() && large.result.is_some(),
                 "{cols}×{rows}"
             );
         }
         assert_eq!(
-            panels(20, 5, Panel::List, None).list.map(|a| a.height),
+            panels(20, 5, Panel::List, None, None)
+                .list
+                .map(|a| a.height),
             Some(4)
         );
+    }
+
+    #[test]
+    fn the_line_beside_the_list_lies_where_it_is_wished_as_far_as_there_is_room() {
+        let list = |cols, split| {
+            let panels = panels(cols, 40, Panel::List, None, split);
+            panels.list.map(|area| area.width)
+        };
+        assert_eq!(list(80, Some(30)), Some(30));
+        assert_eq!(list(80, Some(3)), Some(NARROWEST));
+        assert_eq!(list(80, Some(79)), Some(80 - 1 - NARROWEST));
+        assert_eq!(list(200, Some(100)), Some(100));
+        assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - NARROWEST));
+        assert_eq!(list(40, Some(10)), Some(40), "it stands alone");
     }
 
     #[test]
@@ -267,7 +307,7 @@ mod tests {
         for (cols, rows) in [(20, 5), (80, 10), (80, 24), (200, 60)] {
             let mut focus = Panel::List;
             for _ in 0..3 {
-                focus = panels(cols, rows, focus, None).next(focus, None);
+                focus = panels(cols, rows, focus, None, None).next(focus, None);
                 if focus == Panel::List {
                     break;
                 }

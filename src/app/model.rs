@@ -10,6 +10,8 @@ use super::grid::Grid;
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
+use super::models::Models;
+use super::mouse::Mouse;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
@@ -160,6 +162,9 @@ pub struct Model {
     pub(crate) shown: Option<Previewed>,
     pub(crate) viewer: Viewer,
     pub(crate) stage: Stage,
+    pub(crate) mouse: Mouse,
+    /// Columns that the list is wished to have.
+    pub(crate) split: Option<u16>,
     pub(crate) grid: Grid,
     pub(crate) activity: Activity,
     pub(crate) tiles: Tiles,
@@ -180,6 +185,7 @@ pub struct Model {
     /// The prompt sets, once they were read.
     pub(crate) sets: Option<Vec<Named>>,
     pub(crate) rescoring: Option<Rescoring>,
+    pub(crate) models: Models,
     generation: u64,
 }
 
@@ -210,6 +216,8 @@ impl Model {
             shown: None,
             viewer: Viewer::default(),
             stage: Stage::default(),
+            mouse: Mouse::default(),
+            split: None,
             grid: Grid::default(),
             activity: Activity::default(),
             tiles: Tiles::default(),
@@ -229,6 +237,7 @@ impl Model {
             headers: Headers::default(),
             sets: None,
             rescoring: None,
+            models: Models::default(),
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -276,7 +285,8 @@ impl Model {
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
-        if self.headers_awaited().is_some() || self.rescoring.is_some() {
+        let choosing = self.models.pull.is_some() || self.models.coming.is_some();
+        if self.headers_awaited().is_some() || self.rescoring.is_some() || choosing {
             return true;
         }
         match self.engine {
@@ -303,9 +313,14 @@ impl Model {
             return layout::picture_alone(self.cols, self.rows);
         }
         if self.shows_panels() {
-            return layout::panels(self.cols, self.rows, self.focus, self.graphics);
+            return self.panels_with(self.focus);
         }
         layout::list_alone(self.cols, self.rows)
+    }
+
+    /// Where the panels lie with the focus on one of them.
+    pub(crate) fn panels_with(&self, focus: Panel) -> Panels {
+        layout::panels(self.cols, self.rows, focus, self.graphics, self.split)
     }
 
     /// Where the file under the cursor stands.

@@ -81,12 +81,18 @@ async fn interface(
     services.offer(Offer {
         prompts: setup.folders.as_ref().map(Folders::prompts),
         given: setup.prompts.clone(),
+        model: Some(setup.source.clone()),
+        options: setup.options(None),
+        offline: setup.offline,
     });
     on_signals(&services)?;
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();
     let asked = terminal::ask(setup.graphics)?;
+    if setup.mouse {
+        screen.follow_mouse()?;
+    }
     services.draw_with(asked.drawing)?;
     // For the test that a panic gives the terminal back.
     assert!(

@@ -4,6 +4,7 @@ mod activity;
 mod compare;
 mod grid;
 mod lists;
+mod mouse;
 mod objects;
 mod orders;
 mod pickers;

@@ -1,0 +1,184 @@
+//! The mouse.
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use medivision_tui::app::{Effect, Msg};
+use medivision_tui::scoring::Decision;
+
+use crate::scene::{Film, Program, file, folder, key, path, record};
+
+fn mouse(program: &mut Program, kind: MouseEventKind, at: (u16, u16), ms: u64) -> Vec<Effect> {
+    let event = MouseEvent {
+        kind,
+        column: at.0,
+        row: at.1,
+        modifiers: KeyModifiers::NONE,
+    };
+    program.send(Msg::Mouse {
+        event,
+        at: Duration::from_millis(ms),
+    })
+}
+
+const PRESS: MouseEventKind = MouseEventKind::Down(MouseButton::Left);
+const DRAG: MouseEventKind = MouseEventKind::Drag(MouseButton::Left);
+const RELEASE: MouseEventKind = MouseEventKind::Up(MouseButton::Left);
+const DOWN: MouseEventKind = MouseEventKind::ScrollDown;
+const UP: MouseEventKind = MouseEventKind::ScrollUp;
+
+/// A folder of this many files, on 80 × 24: the list in columns 0 to 41, rows 1 to 22.
+fn files(count: usize) -> Program {
+    let mut program = Program::new(80, 24);
+    let entries = (0..count).map(|n| file(&format!("{n:03}.dcm")));
+    program.list(entries.collect());
+    program
+}
+
+/// The file whose picture is wanted.
+fn current(program: &Program) -> String {
+    let key = program.wanted().expect("a picture is wanted");
+    let name = key.path.file_stem().expect("a name");
+    name.to_string_lossy().into_owned()
+}
+
+/// The column of the line beside the list.
+fn line(program: &Program) -> Option<usize> {
+    let screen = program.screen(80, 24);
+    let title = screen.lines().next().expect("a title").to_owned();
+    title.chars().position(|c| c == '┬')
+}
+
+#[test]
+fn a_click_selects_and_two_open() {
+    let mut program = files(10);
+    mouse(&mut program, PRESS, (5, 4), 1000);
+    assert_eq!(current(&program), "003");
+    mouse(&mut program, PRESS, (5, 4), 1900);
+    assert!(line(&program).is_some(), "too late for a second click");
+    mouse(&mut program, PRESS, (5, 4), 2100);
+    assert_eq!(
+        (line(&program), current(&program)),
+        (None, "003".to_owned())
+    );
+    program.send(key(KeyCode::Esc));
+    mouse(&mut program, PRESS, (5, 20), 9000);
+    assert_eq!(current(&program), "003", "no file there");
+}
+
+#[test]
+fn two_clicks_enter_a_folder() {
+    let mut program = Program::new(80, 24);
+    program.list(vec![folder("sub"), file("a")]);
+    program.press("j");
+    mouse(&mut program, PRESS, (9, 1), 10);
+    mouse(&mut program, PRESS, (9, 1), 200);
+    assert_eq!(program.listing().0, path("sub"));
+}
+
+#[test]
+fn the_wheel_scrolls_the_list_and_the_cursor_stays_in_sight() {
+    let mut program = files(100);
+    mouse(&mut program, DOWN, (5, 9), 0);
+    assert_eq!(current(&program), "005", "three rows and those kept above");
+    program.press("jjjjj");
+    mouse(&mut program, DOWN, (5, 9), 0);
+    assert_eq!(current(&program), "010", "it is in sight already");
+    let first = |program: &Program| program.screen(80, 24).lines().nth(1).map(str::to_owned);
+    assert!(first(&program).is_some_and(|row| row.contains("006.dcm")));
+    for _ in 0..60 {
+        mouse(&mut program, DOWN, (5, 9), 0);
+    }
+    assert!(
+        first(&program).is_some_and(|row| row.contains("078.dcm")),
+        "the last page"
+    );
+    for _ in 0..60 {
+        mouse(&mut program, UP, (5, 9), 0);
+    }
+    assert!(first(&program).is_some_and(|row| row.contains("000.dcm")));
+    let mut few = files(3);
+    mouse(&mut few, DOWN, (5, 9), 0);
+    assert_eq!(current(&few), "000");
+    let mut none = files(0);
+    mouse(&mut none, DOWN, (5, 9), 0);
+    mouse(&mut none, PRESS, (5, 1), 0);
+}
+
+#[test]
+fn the_wheel_over_a_picture_pages_or_zooms() {
+    let mut program = files(1);
+    program.show_as(&Film::ct());
+    mouse(&mut program, DOWN, (60, 5), 0);
+    assert_eq!(program.wanted().map(|key| key.frame), Some(1));
+    mouse(&mut program, UP, (60, 5), 0);
+    assert_eq!(program.wanted().map(|key| key.frame), Some(0));
+    let mut program = files(1);
+    program.show();
+    mouse(&mut program, UP, (60, 5), 0);
+    let zoom = program.wanted().map(|key| key.view.aim.zoom);
+    assert!(zoom.is_some_and(|zoom| zoom > 1.0), "{zoom:?}");
+}
+
+#[test]
+fn the_line_is_dragged_within_bounds_and_the_picture_follows() {
+    let mut program = files(5);
+    let at = line(&program).expect("a line") as u16;
+    let before = program.wanted().expect("a picture").cols;
+    mouse(&mut program, DRAG, (20, 5), 0);
+    assert_eq!(line(&program), Some(usize::from(at)), "it was not taken");
+    mouse(&mut program, PRESS, (at, 5), 0);
+    mouse(&mut program, DRAG, (at - 8, 7), 10);
+    assert_eq!(line(&program), Some(usize::from(at) - 8));
+    assert_eq!(program.wanted().expect("a picture").cols, before + 8);
+    for (x, line_at) in [(0, 20), (79, 59), (at - 8, usize::from(at) - 8)] {
+        mouse(&mut program, DRAG, (x, 7), 20);
+        assert_eq!(line(&program), Some(line_at));
+    }
+    mouse(&mut program, RELEASE, (at - 8, 7), 30);
+    mouse(&mut program, DRAG, (30, 7), 40);
+    assert_eq!(line(&program), Some(usize::from(at) - 8), "let go");
+}
+
+#[test]
+fn tiles_sides_and_entries_answer_too() {
+    let mut program = files(40);
+    program.press("vg");
+    mouse(&mut program, PRESS, (30, 14), 1000);
+    mouse(&mut program, PRESS, (30, 14), 1100);
+    assert_eq!(current(&program), "005", "second row, second column");
+    program.send(key(KeyCode::Esc));
+    mouse(&mut program, DOWN, (30, 14), 0);
+    program.send(key(KeyCode::Enter));
+    assert_eq!(current(&program), "009", "a row of tiles further");
+    program.send(key(KeyCode::Esc));
+    program.press("vgg jjvc");
+    mouse(&mut program, DOWN, (10, 5), 0);
+    assert!(
+        program.screen(80, 24).starts_with("─ 001.dcm"),
+        "the left side"
+    );
+    mouse(&mut program, PRESS, (60, 5), 3000);
+    mouse(&mut program, PRESS, (60, 5), 3100);
+    assert_eq!(current(&program), "003", "the file on the right");
+    program.ready(false);
+    program.scan(&["007.dcm"]);
+    program.answer("007.dcm", record("tumor", 0.9, Decision::Confident));
+    program.press("va");
+    mouse(&mut program, PRESS, (30, 8), 5000);
+    mouse(&mut program, PRESS, (30, 8), 5100);
+    assert_eq!(current(&program), "007");
+}
+
+#[test]
+fn a_popup_and_a_line_being_typed_keep_what_lies_behind() {
+    let mut program = files(10);
+    program.press("?");
+    mouse(&mut program, PRESS, (5, 4), 0);
+    mouse(&mut program, DOWN, (5, 4), 0);
+    program.send(key(KeyCode::Esc));
+    assert_eq!(current(&program), "000");
+    program.press("/0");
+    mouse(&mut program, PRESS, (5, 4), 0);
+    assert_eq!(current(&program), "000");
+}
