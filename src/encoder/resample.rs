@@ -3,6 +3,11 @@
 //! Other resizers take the passes in another order or the weights with fewer bits. Both show in embeddings, as bytes are
 //! clamped between the passes. Follows `src/libImaging/Resample.c` of Pillow.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+)]
+
 use std::f64::consts::PI;
 use std::ops::Range;
 

@@ -2,6 +2,9 @@
 
 use super::super::error::{MediaError, malformed};
 
+/// Every byte 1.
+const ONES: u64 = u64::from_be_bytes([1; 8]);
+
 /// Reads bits from the highest down, drops stuffed zeros, stops at markers. Past a marker zeros are fed, as libjpeg
 /// does: a damaged stream yields a picture with a damaged end.
 pub(super) struct Bits<'a> {
@@ -41,7 +44,6 @@ impl<'a> Bits<'a> {
         if let Some(next) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
             let word = u64::from_be_bytes(*next);
             // Most words hold no 0xff, and so neither stuffing nor a marker.
-            const ONES: u64 = u64::from_be_bytes([1; 8]);
             if (!word).wrapping_sub(ONES) & word & (ONES << 7) == 0 {
                 let bytes = (64 - self.count) / 8;
                 let taken = 8 * bytes;
@@ -221,7 +223,7 @@ impl Huffman {
     }
 
     /// The next code with its number, taken if both are short.
-    #[inline(always)]
+    #[inline]
     pub(super) fn short(&self, bits: &mut Bits) -> Option<Short> {
         bits.fill();
         let short = self.short[bits.peek(QUICK) as usize];

@@ -1,5 +1,10 @@
 //! Full-range luma and chroma to RGB, in the fixed-point arithmetic of libjpeg (ITU-R T.871).
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+)]
+
 use multiversion::multiversion;
 
 #[inline(always)]

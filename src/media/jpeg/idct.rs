@@ -1,6 +1,11 @@
 //! The inverse DCT in the integer arithmetic of libjpeg's "islow" (Loeffler, Ligtenberg and Moschytz 1989), so that
 //! pictures come out as they do in the reference, bit by bit; and its reductions to 4×4, 2×2 and 1×1 samples (jidctred.c).
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+)]
+
 use std::num::Wrapping;
 
 use multiversion::multiversion;

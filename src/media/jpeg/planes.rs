@@ -1,5 +1,10 @@
 //! Component planes, and their way to full resolution: libjpeg's "fancy" upsampling.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+)]
+
 use multiversion::multiversion;
 
 use super::super::Scale;
