@@ -15,6 +15,7 @@ pub mod keys;
 pub mod layout;
 pub(crate) mod menu;
 pub(crate) mod model;
+pub(crate) mod models;
 pub(crate) mod mouse;
 pub mod msg;
 pub(crate) mod picker;
@@ -36,6 +37,7 @@ pub use entry::{Entry, EntryKind, Found, Stamp};
 pub use folder::Look;
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
+pub use models::Offered;
 pub use msg::{Msg, Severity};
 pub use picker::What;
 pub use picture::{
@@ -91,7 +93,23 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.tile_came(*tile);
             Vec::new()
         }
-        Msg::Engine(event) => model.engine_said(event),
+        // The engine of the start has no say once another model is in use.
+        Msg::Engine(event) => model.other_engine(0, event),
+        Msg::OtherEngine { serial, event } => model.other_engine(serial, event),
+        Msg::Models(offered) => {
+            model.models_read(offered);
+            Vec::new()
+        }
+        Msg::Pulling {
+            serial,
+            came,
+            size,
+            waits,
+        } => {
+            model.pulling(serial, came, size, waits);
+            Vec::new()
+        }
+        Msg::Pulled { serial, outcome } => model.pulled(serial, outcome),
         Msg::Watching { polling } => {
             // An answer to a watch that was switched off again changes nothing.
             if model.watch != WatchState::Off {

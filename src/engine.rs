@@ -327,7 +327,8 @@ impl Engine {
         ended
     }
 
-    fn stop(&self) {
+    /// Takes no more jobs and drops what is queued, without waiting.
+    pub fn stop(&self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
         self.shared.jobs.close();
         self.shared.prepared.close();

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use crate::app::{self, Effect, Graphics, Model, Msg};
+use crate::encoder::Source;
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
 use crate::library::Failure;
 use crate::preview;
@@ -66,6 +67,14 @@ pub struct Services {
     engine: Engine,
     feeder: Feeder,
     offer: Offer,
+    /// For engines to come: the prompts in force among it.
+    settings: Settings,
+    /// An engine that reads its model.
+    candidate: Option<(u64, Engine)>,
+    /// Engines that another has taken over from.
+    retired: Vec<Engine>,
+    /// Ends the pull that is under way.
+    pull: choices::Stop,
     preview: Option<preview::Worker>,
     tiles: Option<preview::Tiles>,
     watch: Option<Watch>,
@@ -89,7 +98,7 @@ impl Services {
         let events = messages.clone();
         let engine = Engine::start(
             factory,
-            settings,
+            settings.clone(),
             Arc::new(move |event| drop(events.send(Msg::Engine(event)))),
         );
         let feeder = Feeder::start(&engine.submitter())?;
@@ -100,6 +109,10 @@ impl Services {
             engine,
             feeder,
             offer: Offer::default(),
+            settings,
+            candidate: None,
+            retired: Vec::new(),
+            pull: choices::Stop::default(),
             preview: None,
             tiles: None,
             watch: None,
@@ -138,7 +151,14 @@ impl Services {
     /// Ends everything. False when a pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
         drop((self.watch, self.preview, self.tiles, self.feeder));
-        self.engine.shutdown(PATIENCE)
+        let others = self.retired.into_iter();
+        let others = others.chain(self.candidate.map(|(_, engine)| engine));
+        // All are told to end before any is waited for.
+        let others: Vec<Engine> = others.inspect(Engine::stop).collect();
+        let ended = self.engine.shutdown(PATIENCE);
+        others
+            .into_iter()
+            .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all)
     }
 
     /// Begins what an effect asks for; the answers come as messages.
@@ -190,7 +210,19 @@ impl Services {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
             Effect::PromptSets => choices::prompt_sets(&self.offer, Arc::clone(&self.send)),
-            Effect::UsePrompts(prompts) => self.engine.use_prompts(prompts),
+            Effect::UsePrompts(prompts) => {
+                self.settings.prompts = prompts.clone();
+                if let Some((_, engine)) = &self.candidate {
+                    engine.use_prompts(prompts.clone());
+                }
+                self.engine.use_prompts(prompts);
+            }
+            Effect::Models => choices::models(&self.offer, Arc::clone(&self.send)),
+            Effect::Pull { id, serial } => {
+                self.pull = choices::pull(id, serial, self.offer.offline, Arc::clone(&self.send));
+            }
+            Effect::StopPull => self.pull.stop(),
+            Effect::UseModel { id, serial } => self.use_model(id, serial),
             Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
@@ -213,6 +245,30 @@ impl Services {
         }
     }
 
+    /// Reads another model while the one in use goes on answering.
+    fn use_model(&mut self, id: String, serial: u64) {
+        let options = self.offer.options.clone();
+        let factory = Box::new(move || Source::parse(&id).open(options));
+        let events = self.messages.clone();
+        let sink = move |event| drop(events.send(Msg::OtherEngine { serial, event }));
+        let engine = Engine::start(factory, self.settings.clone(), Arc::new(sink));
+        if let Some((_, overtaken)) = self.candidate.replace((serial, engine)) {
+            overtaken.stop();
+            self.retired.push(overtaken);
+        }
+    }
+
+    /// The model that was being read answers from now on.
+    fn promote(&mut self, engine: Engine) {
+        match Feeder::start(&engine.submitter()) {
+            Ok(feeder) => self.feeder = feeder,
+            Err(error) => tracing::error!("no thread could be started: {error}"),
+        }
+        let before = std::mem::replace(&mut self.engine, engine);
+        before.stop();
+        self.retired.push(before);
+    }
+
     /// Looks at a message before `update` does. A file that came in and cannot be read yet may still be in transfer:
     /// it is tried again before anything is said. True: the message is held back.
     fn hold(&mut self, msg: &Msg) -> bool {
@@ -222,11 +278,32 @@ impl Services {
                 self.arrived.remove(path);
                 self.retry.forget(path);
             }
+            Msg::OtherEngine {
+                serial,
+                event: Event::Ready { .. },
+            } => {
+                if let Some((_, engine)) = self.candidate.take_if(|(own, _)| own == serial) {
+                    self.promote(engine);
+                }
+            }
+            Msg::OtherEngine {
+                serial,
+                event: Event::Failed { .. },
+            } => drop(self.candidate.take_if(|(own, _)| own == serial)),
             Msg::Engine(Event::Done {
                 path,
                 generation,
                 outcomes,
-            }) if self.arrived.contains(path) => {
+            })
+            | Msg::OtherEngine {
+                event:
+                    Event::Done {
+                        path,
+                        generation,
+                        outcomes,
+                    },
+                ..
+            } if self.arrived.contains(path) => {
                 let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
                 if let Some(Failure { kind, .. }) = failure
                     && self.retry.failed(self.begun.elapsed(), path, *kind)

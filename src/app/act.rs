@@ -63,6 +63,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ClassifyAll => return model.classify_all(),
         Action::Watch => return model.toggle_watch(),
         Action::PromptSet => return model.choose_prompts(),
+        Action::Model => return model.choose_model(),
         Action::Down
         | Action::Up
         | Action::First

@@ -37,7 +37,7 @@ pub enum Detail {
 
 /// What to do about a model that knows phantoms only.
 const REAL_MODEL: &str =
-    "The demo model knows synthetic studies only. For real pictures start with --model DIR.";
+    "The demo model knows synthetic studies only. For real pictures choose biomedclip";
 
 impl Model {
     /// What the result panel says, for a panel `width` columns wide.
@@ -192,7 +192,11 @@ impl Model {
                 }
             )
         {
-            lines.extend(wrapped(REAL_MODEL, width, Detail::Aside));
+            let key = self.keymap.key(super::keys::Action::Model);
+            let key = key.map_or_else(String::new, |key| format!(" (key {key})"));
+            let words =
+                format!("{REAL_MODEL}{key}, or run `medivision-tui models pull biomedclip`.");
+            lines.extend(wrapped(&words, width, Detail::Aside));
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));

@@ -74,6 +74,25 @@ pub enum Effect {
     UsePrompts(Prompts),
     /// Score anew what is classified, by the prompts in force. Answered by `Event::Rescored` parts.
     Rescore(Vec<Known>),
+    /// Look which models can be chosen. Answered by [`super::Msg::Models`].
+    Models,
+    /// Fetch a model from the hub. Answered by [`super::Msg::Pulling`] and at the end [`super::Msg::Pulled`].
+    Pull {
+        /// The model.
+        id: String,
+        /// Comes back with the answers.
+        serial: u64,
+    },
+    /// Stop fetching; nothing more need be answered. What has come is kept.
+    StopPull,
+    /// Start an engine for another model, which takes over from the one in use with its `Event::Ready`. Answered by
+    /// [`super::Msg::OtherEngine`]; a later request makes an unfinished one pointless.
+    UseModel {
+        /// What `--model` would be.
+        id: String,
+        /// Comes back with all that the engine says.
+        serial: u64,
+    },
     /// Put text into the clipboard of whoever sits at the terminal (OSC 52). Whether the terminal does so, it does not say.
     Copy(String),
     /// Begin to watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what

@@ -29,6 +29,7 @@ pub enum Action {
     Why,
     Watch,
     PromptSet,
+    Model,
     Hidden,
     Sort,
     SortReversed,
@@ -173,6 +174,7 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Why, "why it failed"),
             (Action::Watch, "watch on or off"),
             (Action::PromptSet, "prompt set"),
+            (Action::Model, "model"),
         ],
     ),
     (

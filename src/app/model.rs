@@ -10,6 +10,7 @@ use super::grid::Grid;
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
+use super::models::Models;
 use super::mouse::Mouse;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
@@ -184,6 +185,7 @@ pub struct Model {
     /// The prompt sets, once they were read.
     pub(crate) sets: Option<Vec<Named>>,
     pub(crate) rescoring: Option<Rescoring>,
+    pub(crate) models: Models,
     generation: u64,
 }
 
@@ -235,6 +237,7 @@ impl Model {
             headers: Headers::default(),
             sets: None,
             rescoring: None,
+            models: Models::default(),
             generation: 0,
         };
         model.folder.generation = model.next_generation();
@@ -282,7 +285,8 @@ impl Model {
 
     /// Something is under way that the status line shows as turning.
     pub(crate) fn busy(&self) -> bool {
-        if self.headers_awaited().is_some() || self.rescoring.is_some() {
+        let choosing = self.models.pull.is_some() || self.models.coming.is_some();
+        if self.headers_awaited().is_some() || self.rescoring.is_some() || choosing {
             return true;
         }
         match self.engine {

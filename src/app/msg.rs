@@ -155,9 +155,37 @@ pub enum Msg {
     /// The answer to [`super::Effect::PromptSets`].
     PromptSets(Vec<super::Named>),
 
+    /// The answer to [`super::Effect::Models`].
+    Models(Vec<super::Offered>),
+    /// How far [`super::Effect::Pull`] has come.
+    Pulling {
+        /// As asked.
+        serial: u64,
+        /// Bytes that are there.
+        came: u64,
+        /// Bytes in all, once that is known.
+        size: Option<u64>,
+        /// Another program fetches the same; that is waited for.
+        waits: bool,
+    },
+    /// The end of [`super::Effect::Pull`].
+    Pulled {
+        /// As asked.
+        serial: u64,
+        /// Or why not, and what to do.
+        outcome: Result<(), String>,
+    },
+
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// The engine says something: it loads, is ready, failed, finished a file, measured its rate.
     Engine(engine::Event),
+    /// The same of an engine that [`super::Effect::UseModel`] started.
+    OtherEngine {
+        /// As asked.
+        serial: u64,
+        /// What it says.
+        event: engine::Event,
+    },
 
     // ── anything else ─────────────────────────────────────────────────────────────────────────────────────────
     /// The shell has something to tell the user; it is shown in the status line for a while.

@@ -14,6 +14,8 @@ const LIST_ROWS: usize = 4;
 pub enum What {
     /// The prompt set in force.
     Prompts,
+    /// The model in use.
+    Model,
 }
 
 /// One of the things; all of it safe to show.
@@ -35,6 +37,7 @@ impl Model {
     fn choices(&self, what: What) -> Option<Vec<Choice>> {
         match what {
             What::Prompts => self.prompt_choices(),
+            What::Model => self.model_choices(),
         }
     }
 
@@ -95,6 +98,7 @@ impl Model {
         let distance = super::act::distance(action, page);
         let opener = match what {
             What::Prompts => Action::PromptSet,
+            What::Model => Action::Model,
         };
         match action {
             Action::Enter => return Some(self.pick(what, chosen)),
@@ -111,6 +115,7 @@ impl Model {
     fn pick(&mut self, what: What, chosen: usize) -> Vec<Effect> {
         match what {
             What::Prompts => self.pick_prompts(chosen),
+            What::Model => self.pick_model(chosen),
         }
     }
 }

@@ -103,6 +103,9 @@ impl Popup {
                 what: What::Prompts,
                 ..
             } => "Prompt set",
+            Self::Pick {
+                what: What::Model, ..
+            } => "Model",
         }
     }
 

@@ -79,6 +79,9 @@ async fn interface(
     services.offer(Offer {
         prompts: setup.folders.as_ref().map(Folders::prompts),
         given: setup.prompts.clone(),
+        model: Some(setup.source.clone()),
+        options: setup.options(None),
+        offline: setup.offline,
     });
     on_signals(&services)?;
     let mut interface = Loop::start(start, &mut screen)?;

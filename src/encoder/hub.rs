@@ -79,9 +79,7 @@ pub enum HubError {
         free: u64,
     },
     /// The connection broke again and again.
-    #[error(
-        "the download of {file} broke off: {reason}; run the same command again, it goes on where it ended"
-    )]
+    #[error("the download of {file} broke off: {reason}; try again, it goes on where it ended")]
     Broken {
         /// The file.
         file: String,
@@ -90,7 +88,7 @@ pub enum HubError {
     },
     /// What came is not what the hub says it is.
     #[error(
-        "{file} arrived damaged (its checksum is {found}, the hub's is {expected}) and was removed; run the same command again"
+        "{file} arrived damaged (its checksum is {found}, the hub's is {expected}) and was removed; try again"
     )]
     Damaged {
         /// The file.
@@ -137,7 +135,7 @@ pub enum HubError {
         reason: String,
     },
     /// The user has enough.
-    #[error("interrupted; run the same command again, it goes on where it ended")]
+    #[error("interrupted; try again, it goes on where it ended")]
     Interrupted,
 }
 

@@ -1,10 +1,16 @@
 //! What the user can choose while the program runs, read from threads of its own.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::folders::{Send, spawn};
-use crate::app::Msg;
+use crate::app::{Msg, Offered};
+use crate::config::DEMO;
+use crate::encoder::hub::{self, Cache, HubError, Pull, Step};
+use crate::encoder::{Options, Source, catalog};
 use crate::prompts::{self, PromptSet};
 
 /// Where the choices come from.
@@ -14,6 +20,12 @@ pub struct Offer {
     pub prompts: Option<PathBuf>,
     /// The prompt set that the program was started with, by name or file.
     pub given: String,
+    /// The model that it was started with.
+    pub model: Option<Source>,
+    /// How models are opened.
+    pub options: Options,
+    /// The network must not be used.
+    pub offline: bool,
 }
 
 /// Reads the prompt sets.
@@ -37,4 +49,153 @@ pub(super) fn prompt_sets(offer: &Offer, send: Send) {
         }
         send(Msg::PromptSets(sets));
     });
+}
+
+/// Looks into the cache.
+pub(super) fn models(offer: &Offer, send: Send) {
+    let given = offer.model.clone();
+    let answer = Arc::clone(&send);
+    spawn("models", &answer, move || {
+        send(Msg::Models(offered(given, Cache::of_user().as_ref())));
+    });
+}
+
+/// The built-in model, those of the catalogue, others in the cache, and that of the start.
+fn offered(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
+    let pulled = cache.map_or_else(Vec::new, Cache::models);
+    let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
+    let of_hub = |id: &str| Offered {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        entry: catalog::find(id),
+        there: is_there(id),
+    };
+    let mut all = vec![Offered {
+        there: true,
+        ..of_hub(DEMO)
+    }];
+    all.extend(catalog::entries().iter().map(|entry| of_hub(&entry.id)));
+    let others = pulled.iter().map(|snapshot| of_hub(&snapshot.id));
+    all.extend(others.filter(|other| other.entry.is_none()));
+    if let Some(source @ Source::Path(path)) = &given
+        && path.exists()
+        && !all.iter().any(|other| other.name == source.name())
+    {
+        all.push(Offered {
+            id: path.to_string_lossy().into_owned(),
+            name: source.name(),
+            entry: None,
+            there: true,
+        });
+    }
+    all
+}
+
+/// Ends a pull.
+#[derive(Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(super) fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(100);
+
+/// How far a pull has come.
+struct Progress {
+    came: u64,
+    size: Option<u64>,
+    waits: bool,
+    told: Instant,
+}
+
+impl Progress {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Sized(bytes) => self.size = Some(self.came + bytes),
+            Step::Came(bytes) => self.came += bytes,
+            Step::Lost(bytes) => self.came = self.came.saturating_sub(bytes),
+            Step::Waiting(_) | Step::File(_) => {}
+        }
+        self.waits = matches!(step, Step::Waiting(_));
+    }
+
+    /// Not each of thousands of steps reaches the screen; those after which nothing may come for long do.
+    fn is_due(&self, step: Step) -> bool {
+        self.told.elapsed() >= TELL || matches!(step, Step::Sized(_) | Step::Waiting(_))
+    }
+}
+
+/// Fetches a model.
+pub(super) fn pull(id: String, serial: u64, offline: bool, send: Send) -> Stop {
+    let stop = Stop::default();
+    let asked = stop.clone();
+    let answer = Arc::clone(&send);
+    spawn("pull", &answer, move || {
+        let mut progress = Progress {
+            came: 0,
+            size: None,
+            waits: false,
+            told: Instant::now(),
+        };
+        let mut report = |step: Step| {
+            progress.step(step);
+            if progress.is_due(step) {
+                progress.told = Instant::now();
+                send(Msg::Pulling {
+                    serial,
+                    came: progress.came,
+                    size: progress.size,
+                    waits: progress.waits,
+                });
+            }
+            if asked.asked() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let outcome = match Cache::of_user() {
+            None => Err("there is no home folder; set HOME, or HF_HOME".to_owned()),
+            Some(cache) => {
+                let order = Pull {
+                    cache: &cache,
+                    id: &id,
+                    revision: None,
+                    offline,
+                };
+                match hub::pull(&order, &mut report) {
+                    Err(HubError::Interrupted) => return,
+                    Err(error) => Err(error.to_string()),
+                    Ok(_) => Ok(()),
+                }
+            }
+        };
+        send(Msg::Pulled { serial, outcome });
+    });
+    stop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_model_comes_first_and_that_of_the_start_is_there_to_go_back_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = Some(Source::Path(folder.path().to_owned()));
+        let cache = Cache::at(folder.path());
+        let all = offered(given, Some(&cache));
+        assert!(all[0].id == DEMO && all[0].there);
+        assert!(all[1].entry.is_some() && !all[1].there);
+        let last = all.last().unwrap();
+        assert!(last.there && Path::new(&last.id) == folder.path());
+    }
 }

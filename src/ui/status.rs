@@ -11,7 +11,7 @@ use crate::app::model::{EngineState, WatchState};
 use crate::app::popup::Popup;
 use crate::app::results::{FileState, Standing};
 use crate::app::sets::Rescoring;
-use crate::app::text::{cut_end, width};
+use crate::app::text::{cut_end, safe_str, width};
 use crate::app::{Model, Severity};
 
 /// Turns while something is under way.
@@ -70,6 +70,7 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
     all.extend(headers(model));
     all.extend(rescoring(model));
+    all.extend(coming(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
     joined(all, room, looks)
@@ -152,6 +153,22 @@ fn rescoring(model: &Model) -> Option<Part> {
     Some((1, Span::styled(text, Looks::text())))
 }
 
+/// A model on its way.
+fn coming(model: &Model) -> Vec<Part> {
+    let pull = model.models.pull.as_ref().map(|pull| {
+        let (name, progress) = (pull.name(), pull.progress());
+        format!("{} fetching {name}: {progress}", spinner(model))
+    });
+    let coming = model.models.coming.as_ref().map(|(_, offered)| {
+        let name = cut_end(&safe_str(&offered.name), 24);
+        format!("{} reading {name}", spinner(model))
+    });
+    let words = pull.into_iter().chain(coming);
+    words
+        .map(|text| (1, Span::styled(text, Looks::text())))
+        .collect()
+}
+
 fn queue(model: &Model) -> Vec<Part> {
     let queued = model.queued();
     if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
@@ -186,6 +203,13 @@ fn hints(model: &Model, room: usize) -> String {
     let failed = model.current_state().map(FileState::standing) == Some(Standing::Failed)
         || matches!(model.engine, EngineState::Failed(_))
         || matches!(model.watch, WatchState::Failed(_));
+    let phantoms_only = matches!(
+        model.engine,
+        EngineState::Ready {
+            synthetic_only: true,
+            ..
+        }
+    );
     let hints: &[(Action, &str)] = if matches!(model.popup, Some(Popup::Pick { .. })) {
         &[(Action::Enter, "choose"), (Action::Back, "back")]
     } else if model.popup.is_some() {
@@ -199,6 +223,12 @@ fn hints(model: &Model, room: usize) -> String {
         ]
     } else if failed {
         &[(Action::Why, "why"), (Action::Help, "help")]
+    } else if phantoms_only {
+        &[
+            (Action::Model, "real model"),
+            (Action::Help, "help"),
+            (Action::Quit, "quit"),
+        ]
     } else {
         &[(Action::Help, "help"), (Action::Quit, "quit")]
     };

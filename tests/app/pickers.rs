@@ -1,8 +1,9 @@
-//! Choosing prompts: what is listed, what is asked for, and how results follow.
+//! Choosing prompts and models: what is listed, what is asked for, and how results follow.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Msg, Named};
-use medivision_tui::engine::{Event, Known};
+use medivision_tui::app::{Effect, Msg, Named, Offered};
+use medivision_tui::encoder::catalog;
+use medivision_tui::engine::{Event, Known, Lane};
 use medivision_tui::prompts::{self, PromptSet};
 use medivision_tui::scoring::Decision;
 
@@ -210,4 +211,263 @@ fn how_far_it_is_stands_in_the_last_row() {
     }
     let screen = program.screen(120, 24);
     assert!(screen.contains("scoring anew 1/2"), "{screen}");
+}
+
+// ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn offered(id: &str, there: bool) -> Offered {
+    Offered {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        entry: catalog::find(id),
+        there,
+    }
+}
+
+const BIOMEDCLIP: &str = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224";
+const PLIP: &str = "vinid/plip";
+
+/// The demo model has rejected two pictures, and the list of models is open.
+fn choosing_a_model(program: &mut Program) {
+    program.list(["a.png", "b.png", "c.png"].map(file).to_vec());
+    program.ready(true);
+    program.scan(&["a.png", "b.png", "c.png"]);
+    program.answer("a.png", record("normal", 0.9, Decision::Rejected));
+    program.answer("b.png", record("tumor", 0.4, Decision::Rejected));
+    program.rest();
+    assert!(program.press("m").contains(&Effect::Models));
+    let gated = "google/medsiglip-448";
+    let own = Offered {
+        name: "ours".to_owned(),
+        ..offered("/models/ours", true)
+    };
+    program.send(Msg::Models(vec![
+        offered("demo", true),
+        offered(BIOMEDCLIP, false),
+        offered(gated, false),
+        offered(PLIP, true),
+        own,
+    ]));
+}
+
+fn with_models() -> Program {
+    let mut program = Program::new(80, 24);
+    choosing_a_model(&mut program);
+    program
+}
+
+fn pulled(effects: &[Effect]) -> Option<(String, u64)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Pull { id, serial } => Some((id.clone(), *serial)),
+        _ => None,
+    })
+}
+
+fn used(effects: &[Effect]) -> Option<(String, u64)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::UseModel { id, serial } => Some((id.clone(), *serial)),
+        _ => None,
+    })
+}
+
+fn enter(program: &mut Program) -> Vec<Effect> {
+    program.send(key(KeyCode::Enter))
+}
+
+fn ready(name: &str) -> Event {
+    Event::Ready {
+        model: name.to_owned(),
+        device: "cpu".to_owned(),
+        prompts: "general".to_owned(),
+        synthetic_only: false,
+        warnings: Vec::new(),
+    }
+}
+
+#[test]
+fn the_list_of_models() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        choosing_a_model(program);
+        program.press("j");
+    }));
+}
+
+#[test]
+fn a_model_on_its_way() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        choosing_a_model(program);
+        program.press("j");
+        let (_, serial) = pulled(&enter(program)).expect("it is fetched");
+        program.send(Msg::Pulling {
+            serial,
+            came: 196_000_000,
+            size: Some(784_000_000),
+            waits: false,
+        });
+    }));
+}
+
+#[test]
+fn a_model_that_cannot_be_had() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        choosing_a_model(program);
+        program.press("j");
+        let (_, serial) = pulled(&enter(program)).expect("it is fetched");
+        program.send(key(KeyCode::Esc));
+        program.send(Msg::Pulled {
+            serial,
+            outcome: Err("/home/u/.cache/huggingface/hub needs 784 MB more, and 12 MB are free; free some, or set \
+                          HF_HOME to a folder on a larger disk".to_owned()),
+        });
+    }));
+}
+
+#[test]
+fn what_is_missing_is_fetched_and_then_taken_into_use() {
+    let mut program = with_models();
+    program.press("j");
+    let (id, serial) = pulled(&enter(&mut program)).expect("it is fetched");
+    assert_eq!(id, BIOMEDCLIP);
+    program.send(Msg::Pulling {
+        serial,
+        came: 50,
+        size: Some(200),
+        waits: false,
+    });
+    assert!(program.screen(80, 24).contains("25 % of 200 bytes"));
+    program.send(key(KeyCode::Esc));
+    assert!(
+        program
+            .screen(120, 24)
+            .contains("fetching biomedclip: 25 %")
+    );
+    let effects = program.send(Msg::Pulled {
+        serial,
+        outcome: Ok(()),
+    });
+    let (id, _) = used(&effects).expect("it is taken into use");
+    assert_eq!(id, BIOMEDCLIP);
+}
+
+#[test]
+fn enter_again_stops_and_what_comes_later_changes_nothing() {
+    let mut program = with_models();
+    program.press("j");
+    let (_, serial) = pulled(&enter(&mut program)).expect("it is fetched");
+    assert!(enter(&mut program).contains(&Effect::StopPull));
+    let late = program.send(Msg::Pulled {
+        serial,
+        outcome: Ok(()),
+    });
+    assert_eq!(used(&late), None);
+    let (_, again) = pulled(&enter(&mut program)).expect("it is fetched again");
+    assert_ne!(again, serial);
+}
+
+#[test]
+fn one_model_is_fetched_at_a_time() {
+    let mut program = with_models();
+    program.press("j");
+    enter(&mut program);
+    program.press("j");
+    assert_eq!(pulled(&enter(&mut program)), None);
+    assert!(program.screen(80, 24).contains("one model at a time"));
+    // One that is there can be used meanwhile.
+    program.press("j");
+    assert_eq!(
+        used(&enter(&mut program)).map(|(id, _)| id).as_deref(),
+        Some(PLIP)
+    );
+}
+
+/// PLIP is being read; the number of its engine.
+fn reading_plip(program: &mut Program) -> u64 {
+    program.press("jjj");
+    let (id, serial) = used(&enter(program)).expect("it is taken into use");
+    assert_eq!(id, PLIP);
+    serial
+}
+
+#[test]
+fn the_model_before_answers_until_the_next_is_ready() {
+    let mut program = with_models();
+    let serial = reading_plip(&mut program);
+    let event = Event::Loading;
+    program.send(Msg::OtherEngine { serial, event });
+    let screen = program.screen(120, 24);
+    assert!(
+        screen.contains("demo") && screen.contains("reading vinid/plip"),
+        "{screen}"
+    );
+    program.answer("c.png", record("fracture", 0.9, Decision::Rejected));
+    let event = ready(PLIP);
+    let effects = program.send(Msg::OtherEngine { serial, event });
+    let asked = |lane: Lane| -> Vec<_> {
+        let paths = effects.iter().filter_map(|effect| match effect {
+            Effect::Classify { paths, lane: l, .. } if *l == lane => Some(paths.clone()),
+            _ => None,
+        });
+        paths.flatten().collect()
+    };
+    assert_eq!(asked(Lane::Interactive), [path("a.png")]);
+    assert_eq!(asked(Lane::Bulk), [path("b.png"), path("c.png")]);
+    assert!(program.screen(120, 24).contains("vinid/plip"));
+    // The engine of the start has no say any more.
+    program.send(Msg::Engine(ready("demo")));
+    program.send(Msg::Engine(Event::Failed {
+        message: "gone".to_owned(),
+    }));
+    assert!(program.screen(120, 24).contains("vinid/plip"));
+}
+
+#[test]
+fn a_model_that_cannot_be_read_leaves_the_one_before() {
+    let mut program = with_models();
+    let serial = reading_plip(&mut program);
+    let event = Event::Failed {
+        message: "model.safetensors: the weights lack the tensor `logit_scale`".to_owned(),
+    };
+    program.send(Msg::OtherEngine { serial, event });
+    let screen = program.screen(80, 24);
+    for words in ["not usable", "logit_scale", "demo goes on answering"] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    program.send(key(KeyCode::Esc));
+    assert!(!program.press("c").is_empty(), "it still classifies");
+}
+
+#[test]
+fn of_two_models_chosen_in_a_row_the_later_counts() {
+    let mut program = with_models();
+    let first = reading_plip(&mut program);
+    program.press("m");
+    program.press("G");
+    let (id, second) = used(&enter(&mut program)).expect("it is taken into use");
+    assert_eq!(id, "/models/ours");
+    for (serial, name) in [(first, PLIP), (second, "ours")] {
+        let event = ready(name);
+        program.send(Msg::OtherEngine { serial, event });
+    }
+    let screen = program.screen(120, 24);
+    assert!(
+        screen.contains(" ours") && !screen.contains("vinid/plip"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn where_no_model_could_be_read_another_can_be_chosen() {
+    let mut program = Program::new(80, 24);
+    program.list(vec![file("a.png")]);
+    program.send(Msg::Engine(Event::Failed {
+        message: "no".to_owned(),
+    }));
+    program.scan(&["a.png"]);
+    program.press("m");
+    program.send(Msg::Models(vec![offered("demo", true)]));
+    let (_, serial) = used(&enter(&mut program)).expect("it is taken into use");
+    let event = ready("demo");
+    program.send(Msg::OtherEngine { serial, event });
+    assert!(program.asked("a.png").is_some());
+    assert!(!program.screen(80, 24).contains("no model"));
 }

@@ -1,7 +1,9 @@
 //! Models from the hub, against a server that speaks its protocol: what arrives, where it lies, and what happens when
 //! the connection breaks, the token is missing or the file is wrong.
 
+mod picker;
 mod server;
+mod session;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -24,6 +24,8 @@ pub type Pause = (Sender<()>, Receiver<()>);
 /// What the server does out of the ordinary.
 #[derive(Default)]
 pub struct Moods {
+    /// Serves the model under this id instead of [`ID`].
+    pub id: Option<&'static str>,
     /// Wants [`TOKEN`].
     pub gated: bool,
     /// Bodies of large files end after so many bytes, one number for each request; then they are whole.
@@ -182,11 +184,12 @@ impl Hub {
                 body,
             );
         }
-        let info = format!("/api/models/{ID}/revision/");
+        let id = self.moods.lock().unwrap().id.unwrap_or(ID);
+        let info = format!("/api/models/{id}/revision/");
         if let Some(revision) = request.path.strip_prefix(&info) {
             return self.info(stream, revision);
         }
-        let files = format!("/{ID}/resolve/{COMMIT}/");
+        let files = format!("/{id}/resolve/{COMMIT}/");
         match request
             .path
             .strip_prefix(&files)
