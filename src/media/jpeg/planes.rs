@@ -168,7 +168,7 @@ impl<T: Sample> Plane<T> {
         match (across, down) {
             (2, 1) if self.blends && self.width > 2 => T::doubled(here, here, [4, 8], out),
             (2, 2) if self.blends && self.width > 2 => {
-                T::doubled(here, self.next_nearest(y), [8, 7], out)
+                T::doubled(here, self.next_nearest(y), [8, 7], out);
             }
             (1, 2) if self.blends => {
                 let bias = 1 + (y as u32 & 1);
