@@ -1,7 +1,8 @@
 //! Two files side by side, with their scores. One side is chosen: the cursor of the list is on its file, and moving it puts
-//! the next file there.
+//! the next file there. Or one file: as it was scored when the comparison began, and as it is by the prompts in force.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -25,13 +26,15 @@ use crate::scoring::Decision;
 /// From so many rows on one is kept for the notice.
 const NOTICE_ROWS: u16 = 12;
 
-/// Two files.
+/// Two files, or one twice.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Compare {
     /// Left and right.
     pub files: [PathBuf; 2],
     /// Index of the side whose file the cursor is on.
     pub chosen: usize,
+    /// What stands on the left instead of the file's present result, which stands on the right.
+    pub kept: Option<Arc<[Record]>>,
 }
 
 /// Where a side lies.
@@ -91,7 +94,8 @@ impl Sides {
 }
 
 impl Model {
-    /// Lays the two files that are marked side by side, or the one marked and the one under the cursor.
+    /// Lays the two files that are marked side by side, or the one marked and the one under the cursor; with none marked, the
+    /// results of that one.
     pub(super) fn compare(&mut self) {
         if matches!(self.stage.over, Some(Over::Compare(_))) {
             self.stage.over = None;
@@ -103,9 +107,15 @@ impl Model {
             .filter(|row| row.kind == EntryKind::File && row.stands != Stands::Missing)
             .map(|row| row.path.clone());
         let marked: Vec<PathBuf> = self.marked.iter().take(3).cloned().collect();
+        let current_state = current.as_ref().and_then(|path| self.results.get(path));
+        let kept = match current_state {
+            Some(FileState::Done(records)) if marked.is_empty() => Some(Arc::clone(records)),
+            _ => None,
+        };
         let files = match (marked.as_slice(), current) {
             ([one, other], _) => [one.clone(), other.clone()],
             ([one], Some(current)) if *one != current => [one.clone(), current],
+            ([], Some(current)) if kept.is_some() => [current.clone(), current],
             ([_, _, ..], _) => return self.say(Severity::Info, "more than two files are marked"),
             _ => {
                 let key = self.keymap.key(Action::Mark).unwrap_or_default();
@@ -113,7 +123,11 @@ impl Model {
                 return self.say(Severity::Info, &how);
             }
         };
-        self.lay_over(Over::Compare(Compare { files, chosen: 1 }));
+        self.lay_over(Over::Compare(Compare {
+            files,
+            chosen: 1,
+            kept,
+        }));
         self.choose_side(1);
     }
 
@@ -146,6 +160,8 @@ impl Model {
         match (key.code, self.keymap.action(key)) {
             (KeyCode::Enter, Some(Action::Enter)) => return None,
             (KeyCode::Backspace, Some(Action::Leave)) => self.stage.over = None,
+            // With one file on both, there is nothing to choose.
+            (_, Some(Action::Enter | Action::Leave)) if self.compared_prompts().is_some() => {}
             (_, Some(Action::Enter)) => self.choose_side(1),
             (_, Some(Action::Leave)) => self.choose_side(0),
             _ => return None,
@@ -160,6 +176,10 @@ impl Model {
         let (chosen, path) = (compare.chosen, compare.files[compare.chosen].clone());
         let here = self.folder.current().is_some_and(|row| row.path == path);
         match action {
+            _ if compare.kept.is_some() && moves(action) => {
+                let key = self.keymap.key(Action::PromptSet).unwrap_or_default();
+                self.say(Severity::Info, &format!("{key} chooses other prompts"));
+            }
             Action::NextPanel => self.choose_side(1 - chosen),
             Action::Enter => return Some(self.go_to_file(&path)),
             Action::Leave => self.stage.over = None,
@@ -215,9 +235,11 @@ impl Model {
     /// What the picture of a side is asked for with.
     fn side_key(&self, side: usize, quality: Quality) -> Option<PreviewKey> {
         let path = self.compared()?.files[side].clone();
-        let room = self.sides().sides[side].picture;
+        // As wide on either side: one file on both is one picture.
+        let [left, right] = self.sides().sides.map(|side| side.picture);
+        let room = (left.width.min(right.width), left.height);
         let stamp = self.known_stamp(&path);
-        self.small_key(path, stamp, (room.width, room.height), quality)
+        self.small_key(path, stamp, room, quality)
     }
 
     /// What both pictures are asked for with: half blocks, then the terminal's own once the cursor rests.
@@ -229,7 +251,9 @@ impl Model {
             _ => &[Quality::Fast],
         };
         let both = |quality: &Quality| [0, 1].map(|side| self.side_key(side, *quality));
-        qualities.iter().flat_map(both).flatten().collect()
+        let mut keys: Vec<PreviewKey> = qualities.iter().flat_map(both).flatten().collect();
+        keys.dedup();
+        keys
     }
 
     /// The picture of a side, as good as it is there.
@@ -240,11 +264,10 @@ impl Model {
 
     /// What the model says of both files; the conditions in the same order on either side.
     pub(crate) fn comparison(&self) -> Option<[Vec<Detail>; 2]> {
-        let states = self
-            .compared()?
-            .files
-            .each_ref()
-            .map(|path| self.results.get(path));
+        let compare = self.compared()?;
+        let kept = compare.kept.clone().map(FileState::Done);
+        let [left, right] = compare.files.each_ref().map(|path| self.results.get(path));
+        let states = [kept.as_ref().or(left), right];
         let mut conditions: Vec<&str> = Vec::new();
         for record in states.iter().filter_map(|state| claims((*state)?)) {
             for score in &record.verdict.scores {
@@ -255,6 +278,21 @@ impl Model {
         }
         Some(states.map(|state| side_lines(state, &conditions)))
     }
+
+    /// The prompt sets by which one file is scored on either side; `None`: two files are compared.
+    pub(crate) fn compared_prompts(&self) -> Option<[String; 2]> {
+        let compare = self.compared()?;
+        let kept = compare.kept.as_ref()?.first()?;
+        let now = self.results.get(&compare.files[1]);
+        let now = now.and_then(FileState::record);
+        let names = [Some(kept), now].map(|record| record.map_or("", |record| &record.prompts));
+        Some(names.map(text::safe_str))
+    }
+}
+
+/// It goes to another file, or to the other side.
+fn moves(action: Action) -> bool {
+    action == Action::NextPanel || act::distance(action, 1) != 0
 }
 
 /// The record, unless the model makes no claim.

@@ -10,6 +10,7 @@ use super::act;
 use super::keys::Action;
 use super::layout::{Area, Panel};
 use super::model::Model;
+use super::popup::{self, Popup};
 use super::stage::Over;
 
 /// A second click on the same cell within this opens.
@@ -49,7 +50,12 @@ impl Model {
                     .is_some_and(|(last, then)| last == at && now.saturating_sub(then) <= DOUBLE);
                 // A third click is a first one again.
                 self.mouse.last = (!again).then_some((at, now));
-                if self.popup.is_some() || self.tags.is_some() {
+                if let Some(popup) = &self.popup {
+                    let lines = self.popup_lines(popup).len();
+                    let inside = popup::inside(self.cols, self.rows, lines);
+                    return self.click_popup(inside, at);
+                }
+                if self.tags.is_some() {
                     return Vec::new();
                 }
                 self.click(at, again)
@@ -81,6 +87,25 @@ impl Model {
         } else {
             Vec::new()
         }
+    }
+
+    /// Beside a popup a click takes it away; an entry of the menu is chosen by one.
+    fn click_popup(&mut self, inside: Area, at: (u16, u16)) -> Vec<Effect> {
+        let frame = Area {
+            x: inside.x.saturating_sub(1),
+            y: inside.y.saturating_sub(1),
+            width: inside.width + 2,
+            height: inside.height + 2,
+        };
+        if !frame.holds(at) {
+            self.popup = None;
+        } else if inside.holds(at)
+            && let Some(Popup::View { entry, .. }) = &mut self.popup
+        {
+            *entry = self.popup_scroll + usize::from(at.1 - inside.y);
+            return act::act(self, Action::Enter);
+        }
+        Vec::new()
     }
 
     fn click_panel(&mut self, at: (u16, u16), again: bool) -> Vec<Effect> {

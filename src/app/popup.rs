@@ -1,6 +1,7 @@
 //! What is shown above everything else: the help, and why something failed.
 
 use super::keys::{HelpLine, Keymap};
+use super::layout::Area;
 use super::menu::ENTRIES;
 use super::picker::What;
 use super::text;
@@ -127,6 +128,18 @@ pub fn content_width(cols: u16) -> u16 {
     // Stripes of what lies behind would only be in the way.
     let outer = if cols < WIDEST + 12 { cols } else { WIDEST };
     outer.saturating_sub(4)
+}
+
+/// The cells within the frame of a popup of so many lines, in the middle of the screen.
+pub fn inside(cols: u16, rows: u16, lines: usize) -> Area {
+    let width = (content_width(cols) + 2).min(cols);
+    let height = lines.min(usize::from(content_rows(rows))) as u16;
+    Area {
+        x: cols.saturating_sub(width + 2) / 2 + 1,
+        y: rows.saturating_sub(height + 2) / 2 + 1,
+        width,
+        height,
+    }
 }
 
 /// Rows for text in a popup on a screen of `rows` rows.

@@ -115,6 +115,7 @@ fn is_global(action: Action) -> bool {
             | Action::Help
             | Action::Palette
             | Action::Watch
+            | Action::PromptSet
             | Action::Grid
             | Action::Compare
             | Action::Activity

@@ -22,18 +22,18 @@ pub(super) fn draw(model: &Model, compare: &Compare, looks: Looks, frame: &mut F
     for (side, (place, lines)) in places.sides.iter().zip(&lines).enumerate() {
         if place.picture.y > 0 {
             let [this, other] = [side, 1 - side].map(|side| &compare.files[side]);
+            let prompts = model.compared_prompts();
             let name = match this.file_name() {
-                Some(name) if other.file_name() != Some(name) => safe(name),
+                Some(name) if prompts.is_some() || other.file_name() != Some(name) => safe(name),
                 _ => model.show_path(this),
             };
-            title(
-                place.picture,
-                &name,
-                "",
-                compare.chosen == side,
-                looks,
-                frame,
-            );
+            // What tells the sides apart comes first.
+            let (left, right) = match &prompts {
+                Some(prompts) => (&prompts[side], name.as_str()),
+                None => (&name, ""),
+            };
+            let chosen = prompts.is_none() && compare.chosen == side;
+            title(place.picture, left, right, chosen, looks, frame);
         }
         picture(model, side, looks, place.picture, frame);
         let area = rect(place.scores, frame);

@@ -2,6 +2,7 @@
 
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Graphics, Msg, Quality};
+use medivision_tui::engine::{Event, Known};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
@@ -68,6 +69,63 @@ fn the_marked_file_stands_beside_the_one_under_the_cursor() {
     program.send(key(KeyCode::Esc));
     program.press("k vc");
     assert!(program.screen(80, 24).contains("more than two"));
+}
+
+/// The results of a file scored by other prompts.
+fn rescored(program: &mut Program, name: &str) {
+    let Ok(mut other) = record("effusion", 0.62, Decision::Uncertain) else {
+        return;
+    };
+    "chest-xray".clone_into(&mut other.prompts);
+    let generation = program.asked(name).expect("it was classified");
+    let file = Known {
+        path: path(name),
+        generation,
+        records: vec![other].into(),
+    };
+    program.send(Msg::Engine(Event::Rescored {
+        files: vec![file],
+        left: 0,
+    }));
+}
+
+#[test]
+fn one_file_under_two_prompt_sets() {
+    insta::assert_snapshot!(at_four_sizes(|program| {
+        browsing(program);
+        program.press("vc");
+        program.rest();
+        rescored(program, "chest-001.dcm");
+        program.show_tiles();
+    }));
+}
+
+#[test]
+fn one_file_keeps_its_result_on_the_left() {
+    let mut program = compared();
+    program.send(key(KeyCode::Esc));
+    program.press("gj ");
+    program.press("kvc");
+    let title = |program: &Program| {
+        let screen = program.screen(80, 24);
+        let words = screen
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .replace(['─', '┬'], " ");
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(title(&program), "general a general a");
+    rescored(&mut program, "a");
+    assert_eq!(title(&program), "general a chest-xray a");
+    let screen = program.screen(80, 24);
+    let scores = screen.lines().find(|line| line.contains(" effusion  ╌"));
+    let scores = scores.expect("a condition of the other set").to_owned();
+    let (left, right) = scores.split_once('│').expect("two sides");
+    assert!(left.contains('–') && right.contains("62.0%"), "{scores}");
+    program.press("j");
+    assert!(program.screen(80, 24).contains("p chooses other prompts"));
+    assert_eq!(program.press("p"), [Effect::PromptSets]);
 }
 
 #[test]

@@ -178,6 +178,20 @@ fn a_popup_and_a_line_being_typed_keep_what_lies_behind() {
     mouse(&mut program, DOWN, (5, 4), 0);
     program.send(key(KeyCode::Esc));
     assert_eq!(current(&program), "000");
+    program.press("v");
+    let screen = program.screen(80, 24);
+    let row = screen
+        .lines()
+        .position(|line| line.contains("grid of small"));
+    mouse(&mut program, PRESS, (40, row.expect("an entry") as u16), 0);
+    assert_eq!(program.tiles().len(), 10, "an entry of the menu is chosen");
+    program.press("vgv");
+    mouse(&mut program, PRESS, (40, 1), 5000);
+    assert!(
+        !program.screen(80, 24).contains("grid of small"),
+        "beside it"
+    );
+    assert_eq!(current(&program), "000");
     program.press("/0");
     mouse(&mut program, PRESS, (5, 4), 0);
     assert_eq!(current(&program), "000");
