@@ -397,7 +397,7 @@ impl Folder {
     }
 
     /// Where a file or folder stands on screen.
-    fn find(&self, path: &Path) -> Option<usize> {
+    pub(crate) fn find(&self, path: &Path) -> Option<usize> {
         if let Some(rows) = &self.arranged {
             return rows.iter().position(|row| row.path == path);
         }

@@ -8,8 +8,8 @@ use futures::{StreamExt, stream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Fault, Setup, exit, shown};
-use crate::app::{self, Keymap, Msg, Theme};
-use crate::config::Folders;
+use crate::app::{self, Msg, Theme};
+use crate::config::{self, Folders};
 use crate::engine::{Frames, Settings};
 use crate::runtime::{Loop, Offer, Services};
 use crate::scoring::Mode;
@@ -45,9 +45,13 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
         theme: if no_color {
             Theme::Plain
         } else {
-            Theme::Colour
+            match setup.theme {
+                config::Theme::Dark => Theme::Colour,
+                config::Theme::Light => Theme::Light,
+                config::Theme::None => Theme::Plain,
+            }
         },
-        keymap: Keymap::new(&setup.keys).map_err(Fault::usage)?,
+        keymap: setup.keymap.clone(),
         look: app::Look::default(),
         show_phi: setup.show_phi,
     };

@@ -57,9 +57,11 @@ impl Check {
     }
 }
 
-/// Prints the report; 3 when the model or the prompts cannot be used.
-pub fn run(json: bool, setup: &Setup) -> Result<u8, Fault> {
+/// Prints the report; 3 when the settings, the model or the prompts cannot be used. `wrong` is why the settings cannot;
+/// then `setup` is without them.
+pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault> {
     let checks = [
+        settings(setup, wrong),
         terminal(),
         colour(),
         multiplexer(),
@@ -94,6 +96,18 @@ fn variable(name: &str) -> Option<String> {
         .ok()
         .filter(|value| !value.is_empty())
         .map(|value| crate::media::clean(&value))
+}
+
+fn settings(setup: &Setup, wrong: Option<&Fault>) -> Check {
+    match (wrong, &setup.settings) {
+        (Some(fault), _) => Check::fault(
+            "settings",
+            crate::media::clean(&fault.message),
+            "correct that line, or take it out; the rest of this report is without the file",
+        ),
+        (None, Some(path)) => Check::ok("settings", super::shown(path)),
+        (None, None) => Check::ok("settings", "no file, so the defaults"),
+    }
 }
 
 fn terminal() -> Check {
