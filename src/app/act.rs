@@ -22,6 +22,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
         Action::Back => model.back(),
         Action::Patient => model.toggle_patient(),
         _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),

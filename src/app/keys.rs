@@ -101,6 +101,7 @@ pub enum Action {
     Help,
     Back,
     Suspend,
+    Redraw,
     Quit,
 }
 
@@ -196,6 +197,7 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Help, "this help"),
             (Action::Back, "back"),
             (Action::Suspend, "to the shell"),
+            (Action::Redraw, "draw the screen anew"),
             (Action::Quit, "quit"),
         ],
     ),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use crossterm::event::{Event, EventStream};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Fault, Setup, exit, shown};
@@ -92,6 +92,7 @@ async fn interface(
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();
     let asked = terminal::ask(setup.graphics)?;
+    screen.draw_from(&asked.drawing.album);
     if setup.mouse {
         screen.follow_mouse()?;
     }
@@ -102,7 +103,12 @@ async fn interface(
         "asked for"
     );
     let early = stream::iter(asked.keys.into_iter().map(|key| Ok(Event::Key(key))));
-    let input = early.chain(EventStream::new());
+    let mut late = asked.late.then(terminal::Late::default);
+    let typed = EventStream::new().filter(move |event| {
+        let answer = |event| late.as_mut().is_some_and(|late| late.takes(event));
+        future::ready(!event.as_ref().is_ok_and(answer))
+    });
+    let input = early.chain(typed);
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;

@@ -1,5 +1,7 @@
 //! `doctor`: what works here, what does not, and what to do.
 
+mod graphics;
+
 use std::io::IsTerminal;
 
 use serde::Serialize;
@@ -65,6 +67,7 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
         terminal(),
         colour(),
         multiplexer(),
+        graphics::check(setup.graphics),
         model(setup),
         prompt_sets(setup),
         device(),
@@ -154,7 +157,7 @@ fn multiplexer() -> Check {
         Check::note(
             "connection",
             format!("{ssh}, inside tmux"),
-            "for kitty and iTerm2 pictures `allow-passthrough` is switched on for the pane while the program asks for graphics",
+            "for pictures `allow-passthrough` is switched on for the pane; tmux before 3.3 has no such option",
         )
     } else {
         Check::ok("connection", ssh)
