@@ -13,6 +13,7 @@ pub(crate) mod folder;
 pub(crate) mod grid;
 pub mod keys;
 pub mod layout;
+pub(crate) mod marks;
 pub(crate) mod menu;
 pub(crate) mod model;
 pub(crate) mod models;

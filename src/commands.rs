@@ -15,13 +15,14 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
+use crate::app::Keymap;
 use crate::cli::{Global, Results};
-use crate::config::{Config, Folders, Graphics};
+use crate::config::{Config, Folders, Graphics, Theme};
 use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{self, Factory, Settings};
@@ -105,14 +106,34 @@ pub struct Setup {
     pub log_level: tracing::Level,
     /// The user's folders.
     pub folders: Option<Folders>,
-    /// Keys that were bound anew.
-    pub keys: BTreeMap<String, Vec<String>>,
+    /// The keys in force.
+    pub keymap: Keymap,
+    /// Colours of the screen.
+    pub theme: Theme,
+    /// The settings file that was read.
+    pub settings: Option<PathBuf>,
 }
 
 impl Setup {
     /// Joins arguments and environment (which clap has joined already) with config.toml.
     pub fn new(global: &Global) -> Result<Self, Fault> {
         let config = Config::load(global.config.as_deref()).map_err(Fault::usage)?;
+        Self::join(global, config)
+    }
+
+    /// The same as if there were no settings file.
+    pub fn without_file(global: &Global) -> Result<Self, Fault> {
+        Self::join(global, Config::default())
+    }
+
+    fn join(global: &Global, config: Config) -> Result<Self, Fault> {
+        let keys = config.keys.iter();
+        let keys: BTreeMap<_, _> = keys
+            .map(|(action, keys)| (action.clone(), keys.get_ref().clone()))
+            .collect();
+        let keymap = Keymap::new(&keys).map_err(|error| {
+            Fault::usage(config.fault_of_keys(&error.actions(), error.to_string()))
+        })?;
         let given = |argument: &Option<String>, key: Option<String>, default: &str| {
             argument
                 .clone()
@@ -149,7 +170,9 @@ impl Setup {
                 .parse()
                 .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
             folders: Folders::new(),
-            keys: config.keys,
+            keymap,
+            theme: config.theme.unwrap_or_default(),
+            settings: config.source.map(|(path, _)| path),
         })
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, base_strategy::Xdg};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 /// The program's name, as its folders are called.
 pub const NAME: &str = "medivision-tui";
@@ -35,6 +36,19 @@ pub enum Graphics {
     None,
 }
 
+/// Colours of the screen. They are told apart by the colour-blind; each also has its symbol and its word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// For a dark ground; readable on a light one.
+    #[default]
+    Dark,
+    /// For a light ground.
+    Light,
+    /// No colour, as with `NO_COLOR`.
+    None,
+}
+
 /// What config.toml may hold: options by their names, and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,9 +71,14 @@ pub struct Config {
     pub no_mouse: Option<bool>,
     /// `--log-level`
     pub log_level: Option<String>,
+    /// Colours of the screen.
+    pub theme: Option<Theme>,
     /// Actions and the keys they are bound to instead of their own.
     #[serde(default)]
-    pub keys: BTreeMap<String, Vec<String>>,
+    pub keys: BTreeMap<String, Spanned<Vec<String>>>,
+    /// The file and its text; `None`: there is none.
+    #[serde(skip)]
+    pub source: Option<(PathBuf, String)>,
 }
 
 /// Why the settings cannot be used.
@@ -98,17 +117,32 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error
-                .span()
-                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            ConfigError {
-                path: path.to_owned(),
-                line,
-                reason: error.message().to_owned(),
-            }
+        let parsed = toml::from_str(text).map_err(|error: toml::de::Error| ConfigError {
+            path: path.to_owned(),
+            line: error.span().map(|span| line_at(text, span.start)),
+            reason: error.message().to_owned(),
+        });
+        Ok(Self {
+            source: Some((path.to_owned(), text.to_owned())),
+            ..parsed?
         })
     }
+
+    /// What is wrong with the keys of the first of these actions that the file binds.
+    pub fn fault_of_keys(&self, actions: &[&str], reason: String) -> ConfigError {
+        let (path, text) = self.source.clone().unwrap_or_default();
+        let bound = actions.iter().rev().find_map(|name| self.keys.get(*name));
+        ConfigError {
+            path,
+            line: bound.map(|keys| line_at(&text, keys.span().start)),
+            reason,
+        }
+    }
+}
+
+/// The line of a byte, from 1.
+fn line_at(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
 }
 
 /// The user's folders of this program, by the XDG rules. They need not exist.

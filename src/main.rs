@@ -55,7 +55,15 @@ fn start_logging(setup: &Setup) {
 }
 
 fn run(cli: &Cli) -> Result<u8, Fault> {
-    let setup = Setup::new(&cli.global)?;
+    let mut wrong = None;
+    let setup = match Setup::new(&cli.global) {
+        Err(fault) if matches!(cli.command, Some(Command::Doctor(_))) => {
+            // It looks at the rest all the same.
+            wrong = Some(fault);
+            Setup::without_file(&cli.global)?
+        }
+        setup => setup?,
+    };
     start_logging(&setup);
     match &cli.command {
         None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup),
@@ -74,7 +82,9 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
                 commands::browse::run(&dir, &setup)
             }
         }
-        Some(Command::Doctor(arguments)) => commands::doctor::run(arguments.json, &setup),
+        Some(Command::Doctor(arguments)) => {
+            commands::doctor::run(arguments.json, &setup, wrong.as_ref())
+        }
         Some(Command::Completions { shell }) => Ok(commands::completions::run(*shell)),
     }
 }

@@ -3,6 +3,7 @@
 
 mod draw;
 mod encode;
+mod kitty;
 mod maker;
 mod marks;
 mod sixel;
@@ -17,6 +18,7 @@ use ratatui_image::picker::Picker;
 
 use crate::app::{PreviewKey, Previewed, Stamp};
 use crate::media::{ErrorKind, MediaError};
+pub use kitty::Album;
 pub use maker::Maker;
 pub use tiles::Tiles;
 
@@ -94,6 +96,7 @@ impl Worker {
     /// Starts the thread; `sink` gets each finished preview there.
     pub fn start(
         picker: Picker,
+        album: Arc<Album>,
         sink: impl Fn(Previewed) + Send + 'static,
     ) -> std::io::Result<Self> {
         let slot = Arc::new(Slot {
@@ -105,7 +108,7 @@ impl Worker {
         thread::Builder::new()
             .name("preview".into())
             .spawn(move || {
-                let mut maker = Maker::new(picker);
+                let mut maker = Maker::new(picker, album);
                 while let Some(key) = worker.take() {
                     if let Some(outcome) = maker.make(&key, &|| worker.overtakes(&key)) {
                         sink(Previewed { key, outcome });

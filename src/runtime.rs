@@ -31,8 +31,8 @@ use feeder::Feeder;
 
 /// How long the engine is waited for at the end; a pass that takes longer is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Messages taken in before the next draw: the screen stays alive while thousands come in.
-const DRAIN: usize = 512;
+/// How long messages are taken in before the next draw: the screen stays alive while thousands come in.
+const DRAIN: Duration = Duration::from_millis(4);
 
 /// Where the model is drawn. A screen takes one frame at a time: while it is busy the loop goes on, and draws the
 /// newest state afterwards.
@@ -42,12 +42,15 @@ pub trait Screen {
     fn idle(&self) -> bool;
     /// Returns once a frame would be taken.
     async fn wait(&mut self);
-    /// Draws.
-    fn draw(&mut self, model: &Model) -> io::Result<()>;
+    /// Draws as much as goes out at once: all text, and of pictures what the link takes. True when something is left
+    /// over, to be drawn again.
+    fn draw(&mut self, model: &Model) -> io::Result<bool>;
     /// Puts text into the clipboard of whoever sits at the terminal; goes out before the next frame at the latest.
     fn copy(&mut self, text: &str) -> io::Result<()>;
     /// Gives the terminal back, stops the process, and takes the terminal again on return.
     fn suspend(&mut self) -> io::Result<()>;
+    /// Clears it; all is drawn again.
+    fn clear(&mut self) -> io::Result<()>;
     /// Columns and rows.
     fn size(&self) -> io::Result<(u16, u16)>;
 }
@@ -58,6 +61,8 @@ pub struct Drawing {
     pub graphics: Graphics,
     /// What encodes.
     pub picker: Picker,
+    /// The terminal's kitty pictures; the screen sends them.
+    pub album: Arc<preview::Album>,
 }
 
 /// Everything behind the effects.
@@ -142,8 +147,12 @@ impl Services {
         let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
         let tiles = self.messages.clone();
         let tile_sink = move |tile| drop(tiles.send(Msg::Tile(Box::new(tile))));
-        self.tiles = Some(preview::Tiles::start(&drawing.picker, tile_sink)?);
-        self.preview = Some(preview::Worker::start(drawing.picker, sink)?);
+        self.tiles = Some(preview::Tiles::start(
+            &drawing.picker,
+            &drawing.album,
+            tile_sink,
+        )?);
+        self.preview = Some(preview::Worker::start(drawing.picker, drawing.album, sink)?);
         let _ = self.messages.send(Msg::Graphics(drawing.graphics));
         Ok(())
     }
@@ -230,7 +239,7 @@ impl Services {
             Effect::UseModel { id, serial } => self.use_model(id, serial),
             Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
-            Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
+            Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
         }
     }
 
@@ -356,11 +365,11 @@ impl Loop {
         let (mut model, mut pending) = app::init(setup);
         let (cols, rows) = screen.size()?;
         pending.extend(app::update(&mut model, Msg::Resized { cols, rows }));
-        screen.draw(&model)?;
+        let dirty = screen.draw(&model)?;
         Ok(Self {
             model,
             pending,
-            dirty: false,
+            dirty,
         })
     }
 
@@ -380,19 +389,34 @@ impl Loop {
                         screen.suspend()?;
                         self.take(services, Msg::Resumed);
                     }
+                    Effect::Redraw => {
+                        screen.clear()?;
+                        self.take(services, Msg::Resumed);
+                    }
                     Effect::Copy(text) => screen.copy(&text)?,
                     other => services.perform(other),
                 }
             }
+            // The signal of another size is lost while nobody listens for it yet.
+            let (cols, rows) = screen.size()?;
+            if self.dirty && (cols, rows) != (self.model.cols, self.model.rows) {
+                self.take(services, Msg::Resized { cols, rows });
+            }
+            // What that, a suspend or a clear brought up.
+            if !self.pending.is_empty() {
+                continue;
+            }
             if self.dirty && screen.idle() {
-                screen.draw(&self.model)?;
-                self.dirty = false;
+                self.dirty = screen.draw(&self.model)?;
             }
             let Some(first) = self.next(services, &mut received, screen, &mut input).await else {
                 continue;
             };
             self.take(services, first);
-            for msg in std::iter::from_fn(|| received.try_recv().ok()).take(DRAIN) {
+            let begun = Instant::now();
+            while begun.elapsed() < DRAIN
+                && let Ok(msg) = received.try_recv()
+            {
                 self.take(services, msg);
             }
         }
@@ -414,12 +438,14 @@ impl Loop {
             .map(|due| due.saturating_sub(services.begun.elapsed()));
         let retry = services.next_retry();
         tokio::select! {
-            msg = received.recv() => msg,
+            // A key goes before whatever else has come.
+            biased;
             event = input.next() => match event {
                 Some(Ok(event)) => translate(&event, services.begun.elapsed()),
                 // The terminal is gone.
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
+            msg = received.recv() => msg,
             () = screen.wait(), if self.dirty => None,
             () = sleep(tick.unwrap_or_default()), if tick.is_some() => Some(Msg::Tick(services.begun.elapsed())),
             () = sleep(retry.unwrap_or_default()), if retry.is_some() => {

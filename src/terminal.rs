@@ -1,6 +1,8 @@
 //! The terminal as a resource: taken, asked what it can, given back whatever happens.
 
 mod answers;
+mod late;
+mod portion;
 mod query;
 mod writer;
 
@@ -9,7 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use crossterm::style::Print;
@@ -21,9 +23,12 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 
 use crate::app::Model;
+use crate::preview::Album;
 use crate::runtime::Screen;
 use crate::ui;
-pub use query::{Asked, ask};
+pub use late::Late;
+use portion::Portions;
+pub use query::{Asked, Findings, ask, examine};
 use writer::{Frames, Writer};
 
 /// Whether the terminal is in the program's hands; makes [`restore`] idempotent.
@@ -86,6 +91,9 @@ pub struct Terminal {
     inner: ratatui::Terminal<CrosstermBackend<Frames>>,
     frames: Frames,
     writer: Writer,
+    portions: Portions,
+    /// The kitty pictures that it has.
+    album: Arc<Album>,
     log: Option<std::path::PathBuf>,
     /// It is to tell of the mouse.
     mouse: bool,
@@ -111,9 +119,32 @@ impl Terminal {
             inner,
             frames,
             writer,
+            portions: Portions::default(),
+            album: Arc::default(),
             log: log.map(Path::to_owned),
             mouse: false,
         })
+    }
+
+    /// From now on pictures of this album are sent.
+    pub fn draw_from(&mut self, album: &Arc<Album>) {
+        self.album = Arc::clone(album);
+    }
+
+    /// Pictures sent before are gone, and so is what was on screen.
+    fn forget(&mut self) {
+        let mut told = String::new();
+        self.album.clear(&mut told);
+        let _ = self.frames.write_all(told.as_bytes());
+        self.portions = Portions::default();
+    }
+
+    /// An empty screen.
+    fn blank(&mut self) -> io::Result<()> {
+        // Not `clear`, which asks the terminal where the cursor is: the answer would have to come past the thread that
+        // reads the keys.
+        let (cols, rows) = self.size()?;
+        self.inner.resize(Rect::new(0, 0, cols, rows))
     }
 
     /// From now on it tells of the mouse, until it is given back. Nothing may be on its way to it.
@@ -137,10 +168,18 @@ impl Screen for Terminal {
         self.writer.wait().await;
     }
 
-    fn draw(&mut self, model: &Model) -> io::Result<()> {
-        self.inner.draw(|frame| ui::view(model, frame))?;
+    fn draw(&mut self, model: &Model) -> io::Result<bool> {
+        let budget = self.writer.budget();
+        let (portions, album) = (&mut self.portions, &self.album);
+        let (mut ahead, mut whole) = (String::new(), true);
+        let mut frames = self.frames.clone();
+        self.inner.try_draw(|frame| {
+            ui::view(model, frame);
+            whole = portions.take(frame.buffer_mut(), album, budget, &mut ahead);
+            frames.write_all(ahead.as_bytes())
+        })?;
         self.frames.send();
-        Ok(())
+        Ok(!whole)
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
@@ -151,6 +190,9 @@ impl Screen for Terminal {
 
     fn suspend(&mut self) -> io::Result<()> {
         self.writer.settle();
+        self.forget();
+        self.frames.send();
+        self.writer.settle();
         restore();
         // Returns when the shell sends SIGCONT.
         rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
@@ -159,10 +201,12 @@ impl Screen for Terminal {
             take_mouse()?;
         }
         redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))?;
-        // Not `clear`, which asks the terminal where the cursor is: the answer would have to come past the thread that
-        // reads the keys.
-        let (cols, rows) = self.size()?;
-        self.inner.resize(Rect::new(0, 0, cols, rows))
+        self.blank()
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.forget();
+        self.blank()
     }
 
     fn size(&self) -> io::Result<(u16, u16)> {
@@ -185,7 +229,15 @@ fn clipboard(text: &str, inside_tmux: bool) -> Vec<u8> {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.writer.abandon();
+        if !self.writer.idle() {
+            self.writer.abandon();
+            // Ends what was being written.
+            let _ = io::stdout().write_all(b"\x1b\\");
+        }
+        // Pictures that the terminal keeps are of no use to anyone.
+        let mut told = String::new();
+        self.album.clear(&mut told);
+        let _ = io::stdout().write_all(told.as_bytes());
         restore();
         let _ = io::stdout().flush();
     }

@@ -819,3 +819,56 @@ fn bench_without_any_picture_says_so() {
         stderr(&output)
     );
 }
+
+/// Settings that are wrong, and what is said of them after the file's name.
+const WRONG_SETTINGS: [(&str, &str); 6] = [
+    (
+        "model = \"demo\"\nmodle = \"x\"\n",
+        ":2: unknown field `modle`",
+    ),
+    ("theme = \"pink\"\n", ":1: unknown variant `pink`"),
+    (
+        "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
+        ":3: keys: j is given to both down and help",
+    ),
+    (
+        "\n[keys]\nfly = [\"x\"]\n",
+        ":3: keys: there is no action \"fly\"",
+    ),
+    (
+        "[keys]\nhelp = [\"Hyper-x\"]\n",
+        ":2: keys: help: there is no key \"Hyper-x\"",
+    ),
+    (
+        "[keys]\nhelp = [\"x\"]\nhelp = [\"y\"]\n",
+        ":3: duplicate key",
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_the_settings_is_said_with_its_line() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join(".config/medivision-tui");
+    fs::create_dir_all(&folder).expect("a folder");
+    for (text, words) in WRONG_SETTINGS {
+        fs::write(folder.join("config.toml"), text).expect("written");
+        let output = run(home.path(), &["prompts", "list"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let said = stderr(&output);
+        assert!(said.contains(&format!("config.toml{words}")), "{said}");
+        // The doctor says it too, and goes on without the file.
+        let output = run(home.path(), &["doctor"]);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            report.contains(&format!("config.toml{words}")) && report.contains("demo on cpu"),
+            "{report}"
+        );
+    }
+    let right = "theme = \"light\"\n[keys]\nquit = [\"Q\"]\n";
+    fs::write(folder.join("config.toml"), right).expect("written");
+    let output = run(home.path(), &["doctor"]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("config.toml"), "{report}");
+    assert!(!report.contains("FAULT"), "{report}");
+}

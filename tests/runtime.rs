@@ -65,7 +65,7 @@ impl Screen for Cells {
 
     async fn wait(&mut self) {}
 
-    fn draw(&mut self, model: &Model) -> io::Result<()> {
+    fn draw(&mut self, model: &Model) -> io::Result<bool> {
         let Ok(_) = self.terminal.draw(|frame| ui::view(model, frame));
         let buffer = self.terminal.backend().buffer();
         let width = usize::from(buffer.area.width);
@@ -78,7 +78,7 @@ impl Screen for Cells {
         });
         *self.seen.text.lock().expect("whole") = text.collect();
         self.seen.drawn.notify_waiters();
-        Ok(())
+        Ok(false)
     }
 
     fn copy(&mut self, _: &str) -> io::Result<()> {
@@ -86,6 +86,10 @@ impl Screen for Cells {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
         Ok(())
     }
 
@@ -220,6 +224,7 @@ fn play<F: Future<Output = ()>>(
         let drawing = Drawing {
             graphics: Graphics::Halfblocks,
             picker: Picker::halfblocks(),
+            album: Arc::default(),
         };
         services.draw_with(drawing).expect("starts");
         let (sender, input) = unbounded();

@@ -1,244 +1,20 @@
 //! The real binary in a real (pseudo) terminal: what the user sees, and that the terminal comes back whole.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+#[path = "terminal/graphics.rs"]
+mod graphics;
+#[path = "terminal/session.rs"]
+mod session;
+#[path = "terminal/weather.rs"]
+mod weather;
+
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant, SystemTime};
 
 use medivision_tui::phantom::write_studies;
-use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::termios::{Termios, tcgetattr};
-use tempfile::TempDir;
-use vt100::{MouseProtocolMode, Parser, Screen};
-
-/// A condition that has not come true by then never will.
-const DEADLINE: Duration = Duration::from_secs(60);
-const ROWS: u16 = 24;
-const COLS: u16 = 80;
-
-/// What the terminal shows, and a bell for when that changes.
-struct Display {
-    parser: Mutex<Parser>,
-    changed: Condvar,
-    /// All that came, commands without cells among it.
-    raw: Mutex<Vec<u8>>,
-}
-
-impl Display {
-    /// Waits until the screen satisfies `wanted`.
-    fn until(&self, what: &str, wanted: impl Fn(&Screen) -> bool) {
-        let parser = self.parser.lock().expect("whole");
-        let (parser, waited) = self
-            .changed
-            .wait_timeout_while(parser, DEADLINE, |parser| !wanted(parser.screen()))
-            .expect("whole");
-        assert!(
-            !waited.timed_out(),
-            "{what} never came:\n{}",
-            parser.screen().contents()
-        );
-    }
-
-    fn shows(&self, text: &str) {
-        self.until(text, |screen| screen.contents().contains(text));
-    }
-}
-
-/// The file's row in the list. The first line of the screen is a title, and may hold the name too.
-fn row<'a>(contents: &'a str, name: &str) -> Option<&'a str> {
-    let word = format!(" {name}");
-    let list = |line: &'a str| line.split('│').next().unwrap_or_default();
-    contents
-        .lines()
-        .skip(1)
-        .map(list)
-        .find(|line| line.contains(&word))
-}
-
-/// The file has its label and probability.
-fn is_classified(screen: &Screen, name: &str) -> bool {
-    row(&screen.contents(), name).is_some_and(|row| row.contains('%'))
-}
-
-/// The cursor bar stands before the file.
-fn is_current(screen: &Screen, name: &str) -> bool {
-    row(&screen.contents(), name).is_some_and(|row| row.starts_with('▌'))
-}
-
-/// How the terminal behaves.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    /// It answers the last of the questions, as every terminal should.
-    Plain,
-    /// It answers nothing at all.
-    Silent,
-}
-
-struct Session {
-    home: TempDir,
-    display: Arc<Display>,
-    keys: Arc<Mutex<Box<dyn Write + Send>>>,
-    master: Box<dyn MasterPty + Send>,
-    /// Keeps the terminal's settings readable after the program has ended.
-    terminal: File,
-    before: Termios,
-    pid: Pid,
-    exit: Receiver<ExitStatus>,
-}
-
-impl Session {
-    /// Browses a folder of three pictures.
-    fn start(kind: Kind, environment: &[(&str, &str)]) -> Self {
-        Self::start_with(kind, environment, |_| {})
-    }
-
-    /// The same, with more in the folder.
-    fn start_with(kind: Kind, environment: &[(&str, &str)], more: impl FnOnce(&Path)) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
-        fs::create_dir(home.path().join("in")).expect("a folder");
-        more(&home.path().join("in"));
-        for (index, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
-            let path = home.path().join("in").join(name);
-            picture(&path, index as u8 * 60);
-            let file = File::options().append(true).open(&path).expect("opened");
-            let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-            file.set_modified(long_ago).expect("dated");
-        }
-        let size = PtySize {
-            rows: ROWS,
-            cols: COLS,
-            ..PtySize::default()
-        };
-        let pair = native_pty_system().openpty(size).expect("a terminal");
-        let name = pair.master.tty_name().expect("a name");
-        let terminal = File::options().read(true).write(true).open(name);
-        let terminal = terminal.expect("opened");
-        let before = tcgetattr(&terminal).expect("settings");
-        let mut child = pair
-            .slave
-            .spawn_command(command(home.path(), environment))
-            .expect("the binary starts");
-        drop(pair.slave);
-        let pid = child.process_id().expect("it runs").cast_signed();
-        let (ended, exit) = channel();
-        std::thread::spawn(move || child.wait().map(|status| ended.send(status)));
-        let keys = pair.master.take_writer().expect("keys");
-        let keys = Arc::new(Mutex::new(keys));
-        let display = Arc::new(Display {
-            parser: Mutex::new(Parser::new(ROWS, COLS, 0)),
-            changed: Condvar::new(),
-            raw: Mutex::default(),
-        });
-        let reader = pair.master.try_clone_reader().expect("output");
-        let (shown, answers) = (Arc::clone(&display), Arc::clone(&keys));
-        std::thread::spawn(move || show(reader, &shown, &answers, kind));
-        Self {
-            home,
-            display,
-            keys,
-            master: pair.master,
-            terminal,
-            before,
-            pid: Pid::from_raw(pid).expect("a number"),
-            exit,
-        }
-    }
-
-    fn press(&self, keys: &str) {
-        let mut writer = self.keys.lock().expect("whole");
-        writer.write_all(keys.as_bytes()).expect("pressed");
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal).expect("it runs");
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join("in").join(name)
-    }
-
-    /// The exit code, once the terminal is as it was.
-    fn ended(&self) -> u32 {
-        let status = self.exit.recv_timeout(DEADLINE).expect("it ends");
-        self.assert_given_back();
-        status.exit_code()
-    }
-
-    fn assert_given_back(&self) {
-        self.display.until("the main screen", |screen| {
-            !screen.alternate_screen()
-                && !screen.hide_cursor()
-                && screen.mouse_protocol_mode() == MouseProtocolMode::None
-        });
-        let after = tcgetattr(&self.terminal).expect("settings");
-        assert_eq!(settings(&after), settings(&self.before));
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Gone already, unless the test failed.
-        let _ = kill_process(self.pid, Signal::KILL);
-    }
-}
-
-fn settings(termios: &Termios) -> [u64; 4] {
-    [
-        u64::from(termios.input_modes.bits()),
-        u64::from(termios.output_modes.bits()),
-        u64::from(termios.control_modes.bits()),
-        u64::from(termios.local_modes.bits()),
-    ]
-}
-
-/// The binary in a home of its own, without the user's settings.
-fn command(home: &Path, environment: &[(&str, &str)]) -> CommandBuilder {
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_medivision-tui"));
-    command.cwd(home);
-    command.env_clear();
-    command.env("HOME", home);
-    command.env("TERM", "xterm-256color");
-    for (name, value) in environment {
-        command.env(name, value);
-    }
-    // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
-    command.arg("--model");
-    command.arg(model);
-    command.arg("in");
-    command
-}
-
-fn picture(path: &Path, grey: u8) {
-    image::GrayImage::from_pixel(40, 30, image::Luma([grey]))
-        .save(path)
-        .expect("written");
-}
-
-/// The terminal's side: shows what comes, answers what is asked.
-fn show(
-    mut output: impl Read,
-    display: &Display,
-    answers: &Mutex<Box<dyn Write + Send>>,
-    kind: Kind,
-) {
-    let mut bytes = [0; 4096];
-    while let Ok(count @ 1..) = output.read(&mut bytes) {
-        let part = &bytes[..count];
-        display.raw.lock().expect("whole").extend_from_slice(part);
-        display.parser.lock().expect("whole").process(part);
-        display.changed.notify_all();
-        let asked = part.windows(3).any(|window| window == b"\x1b[c");
-        if asked && kind == Kind::Plain {
-            let mut writer = answers.lock().expect("whole");
-            writer.write_all(b"\x1b[?62;22c").expect("answered");
-        }
-    }
-}
+use rustix::process::Signal;
+use session::{COLS, Kind, ROWS, Session, is_classified, is_current, picture, row};
+use vt100::{MouseProtocolMode, Screen};
 
 #[test]
 fn files_are_browsed_classified_and_followed_and_the_terminal_comes_back() {
@@ -471,19 +247,7 @@ fn a_silent_terminal_loses_no_key() {
 fn the_screen_follows_the_size_of_the_terminal() {
     let session = Session::start(Kind::Plain, &[]);
     session.display.shows("b.png");
-    let size = PtySize {
-        rows: 40,
-        cols: 120,
-        ..PtySize::default()
-    };
-    session
-        .display
-        .parser
-        .lock()
-        .expect("whole")
-        .screen_mut()
-        .set_size(40, 120);
-    session.master.resize(size).expect("resized");
+    session.resize(120, 40);
     // The status line moves to the new bottom.
     session.display.until("the new size", |screen| {
         screen
@@ -501,15 +265,7 @@ fn ctrl_z_gives_the_terminal_back_until_the_program_goes_on() {
     session
         .display
         .until("a label", |screen| is_classified(screen, "b.png"));
-    session.press("\x1a");
-    let stat = PathBuf::from(format!("/proc/{}/stat", session.pid.as_raw_nonzero()));
-    let end = Instant::now() + DEADLINE;
-    while !fs::read_to_string(&stat).is_ok_and(|text| text.contains(") T ")) {
-        assert!(Instant::now() < end, "it never stopped");
-        std::thread::yield_now();
-    }
-    session.assert_given_back();
-    session.signal(Signal::CONT);
+    session.stop_and_go_on();
     session.display.until("the screen", |screen| {
         screen.alternate_screen()
             && is_classified(screen, "b.png")

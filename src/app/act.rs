@@ -22,6 +22,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
         Action::Back => model.back(),
         Action::Patient => model.toggle_patient(),
         _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),
@@ -42,6 +43,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Why => model.why(),
         Action::NextPanel => model.focus = model.panels().next(model.focus, model.graphics),
         Action::Mark => model.mark(),
+        Action::MarkRange => model.mark_range(),
         Action::NextNew => model.go_to_new(true),
         Action::PreviousNew => model.go_to_new(false),
         Action::Hidden => {
@@ -223,20 +225,6 @@ impl Model {
         self.copy(&path.to_string_lossy(), &shown)
     }
 
-    fn mark(&mut self) {
-        let Some(row) = self
-            .folder
-            .current()
-            .filter(|row| row.kind == EntryKind::File)
-        else {
-            return;
-        };
-        if !self.marked.remove(&row.path) {
-            self.marked.insert(row.path.clone());
-        }
-        self.folder.go_by(1);
-    }
-
     /// The cursor to the nearest file in a direction that it has not rested on, coming round at the end.
     fn go_to_new(&mut self, forward: bool) {
         let cursor = self.folder.cursor();
@@ -279,29 +267,8 @@ impl Model {
         }
     }
 
-    fn classify_marked(&mut self) -> Vec<Effect> {
-        if self.marked.is_empty() {
-            self.say(Severity::Info, "nothing is marked");
-            return Vec::new();
-        }
-        let rows = self
-            .folder
-            .rows()
-            .filter(|row| self.marked.contains(&row.path));
-        let found: Vec<Found> = rows
-            .map(|row| Found {
-                path: row.path.clone(),
-                stamp: row.stamp,
-            })
-            .collect();
-        for found in &found {
-            self.marked.remove(&found.path);
-        }
-        self.classify_again(found)
-    }
-
     /// Classifies files whatever is known of them.
-    fn classify_again(&mut self, files: Vec<Found>) -> Vec<Effect> {
+    pub(super) fn classify_again(&mut self, files: Vec<Found>) -> Vec<Effect> {
         if self.without_model() {
             return Vec::new();
         }

@@ -10,8 +10,8 @@ use crate::prompts::Prompts;
 /// What [`super::update`] asks the shell to do. None of it blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Read one folder, not those below. Answered by [`super::Msg::Listed`] parts (at most about a thousand entries each, so
-    /// that the first rows of a huge folder are seen at once) or [`super::Msg::Unlisted`]. A later request makes an
+    /// Read one folder, not those below. Answered by [`super::Msg::Listed`] parts (a few entries at first, so that the first
+    /// rows of a huge folder are seen at once, then ever more) or [`super::Msg::Unlisted`]. A later request makes an
     /// unfinished one pointless.
     List {
         /// The folder.
@@ -108,6 +108,8 @@ pub enum Effect {
     Unwatch,
     /// Give the terminal back and stop the process, as Ctrl-Z does; [`super::Msg::Resumed`] follows on return.
     Suspend,
+    /// Clear the screen, which someone else may have written to; [`super::Msg::Resumed`] follows.
+    Redraw,
     /// Leave: cancel, restore the terminal, close the queues, join the engine.
     Quit,
 }

@@ -134,10 +134,9 @@ impl Folder {
 
     /// Takes a part of the listing in.
     pub fn extend(&mut self, entries: Vec<Entry>, complete: bool, results: &Results) {
-        let fresh = entries
-            .into_iter()
-            .filter(|e| self.row_at(&e.path, e.kind).is_err() && !self.gone.contains(&e.path));
+        let fresh = entries.into_iter().filter(|e| !self.gone.contains(&e.path));
         let mut fresh: Vec<Arc<Row>> = fresh.map(|e| Arc::new(self.new_row(e, results))).collect();
+        // Parts come sorted, as a rule: then this is but a look.
         fresh.sort_by(|a, b| by_name(a, b));
         fresh.dedup_by(|a, b| a.path == b.path);
         self.keep_cursor(|folder| {
@@ -397,7 +396,7 @@ impl Folder {
     }
 
     /// Where a file or folder stands on screen.
-    fn find(&self, path: &Path) -> Option<usize> {
+    pub(crate) fn find(&self, path: &Path) -> Option<usize> {
         if let Some(rows) = &self.arranged {
             return rows.iter().position(|row| row.path == path);
         }
@@ -516,7 +515,7 @@ impl Folder {
     }
 }
 
-/// Two sorted lists as one.
+/// Two sorted lists as one; of what is in both, the left one's.
 fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
     let mut merged = Vec::with_capacity(left.len() + right.len());
     let mut right = right.into_iter().peekable();
@@ -524,6 +523,7 @@ fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
         while let Some(first) = right.next_if(|next| by_name(next, &row) == Ordering::Less) {
             merged.push(first);
         }
+        right.next_if(|next| by_name(next, &row) == Ordering::Equal);
         merged.push(row);
     }
     merged.extend(right);

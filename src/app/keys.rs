@@ -26,6 +26,7 @@ pub enum Action {
     ClassifyMarked,
     ClassifyAll,
     Mark,
+    MarkRange,
     Why,
     Watch,
     PromptSet,
@@ -100,6 +101,7 @@ pub enum Action {
     Help,
     Back,
     Suspend,
+    Redraw,
     Quit,
 }
 
@@ -170,6 +172,7 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Classify, "this, or again"),
             (Action::ClassifyAll, "all, recursively"),
             (Action::Mark, "mark or unmark"),
+            (Action::MarkRange, "mark up to here"),
             (Action::ClassifyMarked, "what is marked"),
             (Action::Why, "why it failed"),
             (Action::Watch, "watch on or off"),
@@ -194,6 +197,7 @@ const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Help, "this help"),
             (Action::Back, "back"),
             (Action::Suspend, "to the shell"),
+            (Action::Redraw, "draw the screen anew"),
             (Action::Quit, "quit"),
         ],
     ),
@@ -365,6 +369,17 @@ pub enum KeymapError {
         /// The other.
         second: String,
     },
+}
+
+impl KeymapError {
+    /// The actions that it is about, by name.
+    pub fn actions(&self) -> Vec<&str> {
+        match self {
+            Self::Syntax(_) => Vec::new(),
+            Self::UnknownAction(action) | Self::UnknownKey { action, .. } => vec![action],
+            Self::Twice { first, second, .. } => vec![first, second],
+        }
+    }
 }
 
 /// The bindings in force.

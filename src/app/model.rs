@@ -59,6 +59,8 @@ pub enum Theme {
     /// Colours that the colour-blind can tell apart; each also has its own symbol and word.
     #[default]
     Colour,
+    /// The same, darker: for a light ground.
+    Light,
     /// None (`NO_COLOR`): weight and symbols alone.
     Plain,
 }
@@ -154,6 +156,8 @@ pub struct Model {
     /// Files that came after the start and have not been looked at.
     pub(crate) fresh: HashSet<PathBuf>,
     pub(crate) marked: BTreeSet<PathBuf>,
+    /// Where a range of marks begins.
+    pub(crate) mark_end: Option<PathBuf>,
     pub(crate) scans: HashMap<u64, Scan>,
     /// The root has been scanned once: a file there without a state is no picture.
     pub(crate) root_scanned: bool,
@@ -209,6 +213,7 @@ impl Model {
             looked: HashSet::new(),
             fresh: HashSet::new(),
             marked: BTreeSet::new(),
+            mark_end: None,
             scans: HashMap::new(),
             root_scanned: false,
             rest: Rest::default(),

@@ -37,8 +37,8 @@ pub enum Msg {
     /// How pictures reach the screen has been settled: once, after the terminal answered or kept silent. No picture is
     /// asked for before.
     Graphics(Graphics),
-    /// The program is in the foreground again after [`super::Effect::Suspend`], or the screen was cleared by someone
-    /// else: pictures sent before are gone from the terminal.
+    /// The program is in the foreground again after [`super::Effect::Suspend`], or the screen was cleared:
+    /// pictures sent before are gone from the terminal.
     Resumed,
     /// Someone outside wants an orderly end: SIGTERM, SIGHUP, SIGINT.
     Terminated,

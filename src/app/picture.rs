@@ -190,28 +190,34 @@ pub enum Value {
 
 /// Terminal graphics as opaque data: made by the preview worker, drawn by the view. Equal only to its own clones.
 #[derive(Clone)]
-pub struct Graphic(Arc<Protocol>);
+pub struct Graphic(Arc<Vec<Protocol>>);
 
 impl Graphic {
     /// Wraps what the worker made.
     pub fn new(protocol: Protocol) -> Self {
-        Self(Arc::new(protocol))
+        Self::of_strips(vec![protocol])
     }
 
-    /// For the view.
-    pub fn protocol(&self) -> &Protocol {
+    /// Strips, one below the other: each can be sent for itself.
+    pub fn of_strips(strips: Vec<Protocol>) -> Self {
+        Self(Arc::new(strips))
+    }
+
+    /// For the view: one below the other.
+    pub fn strips(&self) -> &[Protocol] {
         &self.0
     }
 
     /// Tells whether it can still be drawn, without keeping it.
-    pub fn weak(&self) -> Weak<Protocol> {
+    pub fn weak(&self) -> Weak<Vec<Protocol>> {
         Arc::downgrade(&self.0)
     }
 
     /// Columns and rows it covers.
     pub fn size(&self) -> (u16, u16) {
-        let size = self.0.size();
-        (size.width, size.height)
+        let sizes = || self.0.iter().map(Protocol::size);
+        let width = sizes().map(|size| size.width).max();
+        (width.unwrap_or(0), sizes().map(|size| size.height).sum())
     }
 }
 

@@ -148,7 +148,7 @@ fn lead(scores: &[Score]) -> f64 {
 }
 
 /// Names as people number them: `IM2` before `IM10`; case counts only between names that are otherwise the same.
-pub(super) fn natural(a: &[u8], b: &[u8]) -> Ordering {
+pub(crate) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     let (mut left, mut right) = (a, b);
     while let (Some(x), Some(y)) = (left.first(), right.first()) {
         let step = if x.is_ascii_digit() && y.is_ascii_digit() {

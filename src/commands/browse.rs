@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use crossterm::event::{Event, EventStream};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Fault, Setup, exit, shown};
-use crate::app::{self, Keymap, Msg, Theme};
-use crate::config::Folders;
+use crate::app::{self, Msg, Theme};
+use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
 use crate::runtime::{Loop, Offer, Services};
 use crate::scoring::Mode;
@@ -47,9 +47,13 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
         theme: if no_color {
             Theme::Plain
         } else {
-            Theme::Colour
+            match setup.theme {
+                config::Theme::Dark => Theme::Colour,
+                config::Theme::Light => Theme::Light,
+                config::Theme::None => Theme::Plain,
+            }
         },
-        keymap: Keymap::new(&setup.keys).map_err(Fault::usage)?,
+        keymap: setup.keymap.clone(),
         look: app::Look::default(),
         show_phi: setup.show_phi,
     };
@@ -90,6 +94,7 @@ async fn interface(
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();
     let asked = terminal::ask(setup.graphics)?;
+    screen.draw_from(&asked.drawing.album);
     if setup.mouse {
         screen.follow_mouse()?;
     }
@@ -100,7 +105,12 @@ async fn interface(
         "asked for"
     );
     let early = stream::iter(asked.keys.into_iter().map(|key| Ok(Event::Key(key))));
-    let input = early.chain(EventStream::new());
+    let mut late = asked.late.then(terminal::Late::default);
+    let typed = EventStream::new().filter(move |event| {
+        let answer = |event| late.as_mut().is_some_and(|late| late.takes(event));
+        future::ready(!event.as_ref().is_ok_and(answer))
+    });
+    let input = early.chain(typed);
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;

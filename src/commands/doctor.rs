@@ -1,5 +1,7 @@
 //! `doctor`: what works here, what does not, and what to do.
 
+mod graphics;
+
 use std::io::IsTerminal;
 
 use serde::Serialize;
@@ -57,12 +59,15 @@ impl Check {
     }
 }
 
-/// Prints the report; 3 when the model or the prompts cannot be used.
-pub fn run(json: bool, setup: &Setup) -> Result<u8, Fault> {
+/// Prints the report; 3 when the settings, the model or the prompts cannot be used. `wrong` is why the settings cannot;
+/// then `setup` is without them.
+pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault> {
     let checks = [
+        settings(setup, wrong),
         terminal(),
         colour(),
         multiplexer(),
+        graphics::check(setup.graphics),
         model(setup),
         prompt_sets(setup),
         device(),
@@ -94,6 +99,18 @@ fn variable(name: &str) -> Option<String> {
         .ok()
         .filter(|value| !value.is_empty())
         .map(|value| crate::media::clean(&value))
+}
+
+fn settings(setup: &Setup, wrong: Option<&Fault>) -> Check {
+    match (wrong, &setup.settings) {
+        (Some(fault), _) => Check::fault(
+            "settings",
+            crate::media::clean(&fault.message),
+            "correct that line, or take it out; the rest of this report is without the file",
+        ),
+        (None, Some(path)) => Check::ok("settings", super::shown(path)),
+        (None, None) => Check::ok("settings", "no file, so the defaults"),
+    }
 }
 
 fn terminal() -> Check {
@@ -140,7 +157,7 @@ fn multiplexer() -> Check {
         Check::note(
             "connection",
             format!("{ssh}, inside tmux"),
-            "for kitty and iTerm2 pictures `allow-passthrough` is switched on for the pane while the program asks for graphics",
+            "for pictures `allow-passthrough` is switched on for the pane; tmux before 3.3 has no such option",
         )
     } else {
         Check::ok("connection", ssh)

@@ -1,15 +1,19 @@
 //! From pixels to what a terminal is sent.
 
-use std::sync::Weak;
+use std::io::Cursor;
+use std::sync::Arc;
 
-use image::{DynamicImage, imageops};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::{DynamicImage, ImageFormat, imageops};
 use ratatui::layout::Size;
 use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::protocol::Protocol;
-use ratatui_image::protocol::kitty::Kitty;
+use ratatui_image::protocol::iterm2::Iterm2;
 use ratatui_image::{FontSize, Resize};
 
 use super::draw::Grid;
+use super::kitty::Album;
 use super::maker::by_half_blocks;
 use super::{fault, sixel};
 use crate::app::{Graphic, Graphics, PreviewKey, Quality};
@@ -23,11 +27,11 @@ pub(super) struct Encoder {
     /// The terminal's own protocol.
     picker: Picker,
     half_blocks: Picker,
-    names: Names,
+    album: Arc<Album>,
 }
 
 impl Encoder {
-    pub(super) fn new(picker: Picker) -> Self {
+    pub(super) fn new(picker: Picker, album: Arc<Album>) -> Self {
         // The cell size of the public constructor is a guess at a font; half blocks need their own.
         #[allow(deprecated, reason = "no other constructor takes a cell size")]
         let mut half_blocks = Picker::from_fontsize(HALF_BLOCK);
@@ -35,7 +39,7 @@ impl Encoder {
         Self {
             picker,
             half_blocks,
-            names: Names::new(),
+            album,
         }
     }
 
@@ -61,25 +65,17 @@ impl Encoder {
         key: &PreviewKey,
     ) -> Result<Graphic, MediaError> {
         if by_half_blocks(key.graphics, key.quality) {
-            return plain(&self.half_blocks, image, size);
+            return protocol(&self.half_blocks, image, size).map(Graphic::new);
         }
-        let tmux = self.picker.tmux_detected();
         match (key.graphics, image) {
-            (Graphics::Kitty, image) => {
-                let kitty = Kitty::new(image, size, self.names.free(), tmux, false);
-                let graphic = Graphic::new(Protocol::Kitty(kitty.map_err(|e| fault(&e))?));
-                self.names.give(&graphic);
-                Ok(graphic)
-            }
+            (Graphics::Kitty, image) => self.album.add(&image, size),
             (Graphics::Sixel, DynamicImage::ImageLuma8(image)) => {
-                let sixel = sixel::grey(&image, key.quality, self.target(size));
-                Ok(Graphic::new(Protocol::Sixel(sixel)))
+                Ok(sixel::grey(&image, key.quality, self.target(size)))
             }
             (Graphics::Sixel, DynamicImage::ImageRgb8(image)) if key.quality == Quality::Half => {
-                let sixel = sixel::quick_colour(&image, self.target(size));
-                Ok(Graphic::new(Protocol::Sixel(sixel)))
+                Ok(sixel::quick_colour(&image, self.target(size)))
             }
-            (_, image) => {
+            (graphics, image) => {
                 let full = self.picker.font_size();
                 let (w, h) = (
                     u32::from(size.width) * u32::from(full.width),
@@ -90,13 +86,18 @@ impl Encoder {
                 } else {
                     image.resize_exact(w, h, imageops::FilterType::Nearest)
                 };
-                plain(&self.picker, image, size)
+                let strip = |image: DynamicImage, size: Size| {
+                    if graphics == Graphics::Iterm2 {
+                        inline(&image, size, self.picker.tmux_detected())
+                    } else {
+                        protocol(&self.picker, image, size)
+                    }
+                };
+                in_strips(&image, size, full.height, strip)
             }
         }
     }
-}
 
-impl Encoder {
     fn target(&self, size: Size) -> sixel::Target {
         sixel::Target {
             size,
@@ -106,51 +107,49 @@ impl Encoder {
     }
 }
 
-fn plain(picker: &Picker, image: DynamicImage, size: Size) -> Result<Graphic, MediaError> {
+fn protocol(picker: &Picker, image: DynamicImage, size: Size) -> Result<Protocol, MediaError> {
     let protocol = picker.new_protocol(image, size, Resize::Fit(None));
-    protocol.map(Graphic::new).map_err(|error| fault(&error))
+    protocol.map_err(|error| fault(&error))
 }
 
-/// The names under which a kitty terminal keeps its pictures. A name is given again once nobody can draw its picture any
-/// more, which replaces that picture in the terminal: a film does not fill its memory.
-struct Names {
-    /// Other programs in the same window name their pictures too.
-    base: u32,
-    /// Who has each name.
-    given: Vec<Weak<Protocol>>,
-    next: usize,
+/// Makes a protocol of each strip of a picture that fills its cells.
+fn in_strips(
+    image: &DynamicImage,
+    size: Size,
+    cell_height: u16,
+    strip: impl Fn(DynamicImage, Size) -> Result<Protocol, MediaError>,
+) -> Result<Graphic, MediaError> {
+    let rows = sixel::strip_rows(cell_height);
+    let mut strips = Vec::new();
+    for top in (0..size.height).step_by(usize::from(rows)) {
+        let size = Size::new(size.width, rows.min(size.height - top));
+        let [y, height] = [top, size.height].map(|r| u32::from(r) * u32::from(cell_height));
+        strips.push(strip(image.crop_imm(0, y, image.width(), height), size)?);
+    }
+    Ok(Graphic::of_strips(strips))
 }
 
-impl Names {
-    fn new() -> Self {
-        Self {
-            base: rand::random::<u32>() & 0x00ff_ff00 | 1,
-            given: Vec::new(),
-            next: 0,
-        }
-    }
-
-    /// A name that nobody has.
-    fn free(&mut self) -> u32 {
-        let unused = |owner: &Weak<Protocol>| owner.strong_count() == 0;
-        self.next = self.given.iter().position(unused).unwrap_or_else(|| {
-            self.given.push(Weak::new());
-            self.given.len() - 1
-        });
-        self.base + self.next as u32
-    }
-
-    /// The last free name belongs to this picture.
-    fn give(&mut self, graphic: &Graphic) {
-        if let Some(owner) = self.given.get_mut(self.next) {
-            *owner = graphic.weak();
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        self.given.len()
-    }
+/// A picture as iTerm2 takes it. Its size is given in cells: on screens that count pixels double nothing comes apart.
+fn inline(image: &DynamicImage, size: Size, tmux: bool) -> Result<Protocol, MediaError> {
+    let mut png = Vec::new();
+    image
+        .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
+        .map_err(|error| fault(&error))?;
+    let (start, escape, end) = if tmux {
+        ("\x1bPtmux;", "\x1b\x1b", "\x1b\\")
+    } else {
+        ("", "\x1b", "")
+    };
+    let (bytes, cols, rows) = (png.len(), size.width, size.height);
+    let content = STANDARD.encode(png);
+    Ok(Protocol::ITerm2(Iterm2 {
+        data: format!(
+            "{start}{escape}]1337;File=inline=1;size={bytes};width={cols};height={rows};\
+             preserveAspectRatio=0;doNotMoveCursor=1:{content}\x07{end}"
+        ),
+        size,
+        is_tmux: tmux,
+    }))
 }
 
 #[cfg(test)]
@@ -158,23 +157,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_film_reuses_the_names_of_pictures_that_are_gone() {
-        let mut names = Names::new();
-        let mut alive = std::collections::VecDeque::new();
-        let mut in_use = std::collections::HashMap::new();
-        for n in 0..100 {
-            let name = names.free();
-            let image = DynamicImage::new_luma8(2, 2);
-            let kitty = Kitty::new(image, Size::new(1, 1), name, false, false).unwrap();
-            let graphic = Graphic::new(Protocol::Kitty(kitty));
-            names.give(&graphic);
-            alive.push_back((name, graphic));
-            assert!(in_use.insert(name, n).is_none(), "{name} is still in use");
-            if alive.len() > 5 {
-                let (name, _) = alive.pop_front().unwrap();
-                in_use.remove(&name);
-            }
+    fn strips_are_the_picture_again() {
+        let image = image::GrayImage::from_fn(30, 140, |x, y| image::Luma([(x * y) as u8]));
+        let image = DynamicImage::ImageLuma8(image);
+        let size = Size::new(3, 7);
+        let graphic = in_strips(&image, size, 20, |part, size| inline(&part, size, false));
+        let graphic = graphic.unwrap();
+        assert_eq!(graphic.size(), (3, 7));
+        let mut rows = Vec::new();
+        for (strip, height) in graphic.strips().iter().zip([2, 2, 2, 1]) {
+            let Protocol::ITerm2(strip) = strip else {
+                panic!("another protocol");
+            };
+            assert!(strip.data.contains(&format!("width=3;height={height};")));
+            let (_, content) = strip.data.split_once(':').unwrap();
+            let png = STANDARD.decode(content.trim_end_matches('\x07')).unwrap();
+            rows.extend(
+                image::load_from_memory(&png)
+                    .unwrap()
+                    .into_luma8()
+                    .into_raw(),
+            );
         }
-        assert!(names.count() <= 6, "{} names", names.count());
+        assert_eq!(rows, image.into_luma8().into_raw());
     }
 }

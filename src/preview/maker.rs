@@ -8,6 +8,7 @@ use ratatui_image::picker::Picker;
 
 use super::draw::{self, Drawn};
 use super::encode::Encoder;
+use super::kitty::Album;
 use super::store::{Id, Store};
 use crate::app::{Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::media::{self, Frame, MediaError, Source, Window};
@@ -40,10 +41,10 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// For a terminal.
-    pub fn new(picker: Picker) -> Self {
+    /// For a terminal, with its album of kitty pictures.
+    pub fn new(picker: Picker, album: Arc<Album>) -> Self {
         Self {
-            encoder: Encoder::new(picker),
+            encoder: Encoder::new(picker, album),
             store: Store::new(DECODED),
             encoded: VecDeque::new(),
             drawn: None,

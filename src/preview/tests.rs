@@ -40,7 +40,7 @@ fn never() -> bool {
 #[test]
 fn a_damaged_file_has_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     let outcome = maker
         .make(&key(&folder.path().join("gone.png"), 10, 10), &never)
         .unwrap();
@@ -51,7 +51,7 @@ fn a_damaged_file_has_its_reason() {
 fn a_second_look_decodes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     let first = maker.make(&key(&path, 10, 10), &never).unwrap().unwrap();
     std::fs::remove_file(&path).unwrap();
     let again = maker.make(&key(&path, 10, 10), &never).unwrap().unwrap();
@@ -68,7 +68,7 @@ fn a_second_look_decodes_nothing() {
 fn what_is_overtaken_while_decoding_is_not_encoded() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     assert!(maker.make(&key(&path, 10, 10), &|| true).is_none());
 }
 
@@ -102,7 +102,7 @@ fn the_latest_request_wins() {
         .map(|n| png(folder.path(), &format!("{n}.png"), n))
         .collect();
     let (sender, previews) = crossbeam_channel::unbounded();
-    let worker = Worker::start(Picker::halfblocks(), move |previewed| {
+    let worker = Worker::start(Picker::halfblocks(), Arc::default(), move |previewed| {
         drop(sender.send(previewed));
     })
     .unwrap();
@@ -129,7 +129,7 @@ fn the_latest_request_wins() {
 #[test]
 fn only_few_graphics_and_bytes_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     for n in 0..20 {
         let path = png(folder.path(), &format!("{n}.png"), n);
         maker.make(&key(&path, 4, 4), &never).unwrap().unwrap();
@@ -295,7 +295,7 @@ fn cursor_and_ruler_are_seen_on_any_ground() {
 fn the_value_under_the_cursor_comes_along() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     let mut at = |cursor| {
         let mut key = key(&path, 20, 10);
         key.marks.cursor = cursor;
@@ -346,7 +346,7 @@ fn files_nearby_are_decoded_while_nothing_is_wanted() {
 fn neighbours_are_decoded_ahead_in_the_direction_of_the_last_step() {
     let folder = tempfile::tempdir().unwrap();
     let path = stack(folder.path());
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     let mut look = |frame| {
         let key = PreviewKey {
             frame,
@@ -378,7 +378,7 @@ fn a_view_for_one_series_is_not_forced_upon_another() {
     let path = stack(folder.path());
     let series = crate::media::open(&path).unwrap().series();
     assert!(series.is_some());
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     let mut view = |for_series: Option<String>| {
         let mut key = key(&path, 8, 8);
         key.view.invert = true;
@@ -410,7 +410,7 @@ fn each_protocol_draws_in_the_cells_it_was_given() {
         #[allow(deprecated)]
         let mut picker = Picker::from_fontsize(ratatui_image::FontSize::new(9, 19));
         picker.set_protocol_type(protocol);
-        let mut maker = Maker::new(picker);
+        let mut maker = Maker::new(picker, Arc::default());
         for (cols, rows) in [(1, 1), (40, 20), (17, 40), (39, 13)] {
             let sizes = [Quality::Fast, Quality::Half, Quality::Full].map(|quality| {
                 let mut key = key(&path, cols, rows);

@@ -10,6 +10,7 @@ use fast_image_resize as fr;
 use ratatui_image::picker::Picker;
 
 use super::encode::Encoder;
+use super::kitty::Album;
 use super::store::Id;
 use super::{draw, fault, maker};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
@@ -62,6 +63,7 @@ impl Tiles {
     /// Starts the threads; `sink` gets each picture there.
     pub fn start(
         picker: &Picker,
+        album: &Arc<Album>,
         sink: impl Fn(Previewed) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -72,8 +74,9 @@ impl Tiles {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         for _ in 0..cores.div_ceil(2).min(THREADS) {
             let (shared, picker, sink) = (Arc::clone(&shared), picker.clone(), sink.clone());
+            let album = Arc::clone(album);
             thread::Builder::new().name("tiles".into()).spawn(move || {
-                let mut encoder = Encoder::new(picker);
+                let mut encoder = Encoder::new(picker, album);
                 while let Some(key) = shared.next() {
                     let outcome = shared.make(&mut encoder, &key);
                     sink(Previewed { key, outcome });
@@ -253,7 +256,7 @@ mod tests {
         let paths: Vec<PathBuf> = (0..12).map(|n| png(folder.path(), n)).collect();
         let (sender, made) = crossbeam_channel::unbounded();
         let sink = move |tile: Previewed| drop(sender.send(tile));
-        let tiles = Tiles::start(&Picker::halfblocks(), sink).unwrap();
+        let tiles = Tiles::start(&Picker::halfblocks(), &Arc::default(), sink).unwrap();
         let all = |cols| paths.iter().map(|path| key(path, cols)).collect::<Vec<_>>();
         let come = || {
             let mut come: Vec<Previewed> = (0..12).map(|_| made.recv().unwrap()).collect();

@@ -7,14 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use crate::app::sort::natural;
 use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
 use crate::media::{Sniffed, clean, sniff, walk};
 use crate::watch::{News, WatchEvent};
 
-/// Entries in one message: the first rows of a huge folder are seen while the rest is read.
-const PART: usize = 1000;
+/// Entries in the first message: the first rows of a huge folder are seen while the rest is read.
+const FIRST: usize = 256;
+/// Entries in any message. Each costs time in proportion to all that is there, so that they grow; while one is taken in no key
+/// is.
+const PART: usize = 8000;
 /// Bytes by which a format is told; NIfTI's mark, the furthest of those known, ends at 348.
 const HEAD: usize = 352;
+
+/// How much below the interface a long search runs (`nice`).
+const NICENESS: i32 = 5;
 
 /// Where messages go; false when the loop has ended.
 pub(super) type Send = Arc<dyn Fn(Msg) -> bool + std::marker::Send + Sync>;
@@ -60,6 +67,10 @@ fn is_picture(path: &Path) -> bool {
         && !matches!(sniff(&head), Sniffed::Unknown)
 }
 
+fn name(path: &Path) -> &[u8] {
+    path.file_name().map_or(b"", |name| name.as_encoded_bytes())
+}
+
 /// Reads one folder. `latest` holds the newest generation asked for: an older reading ends early.
 pub(super) fn list(dir: PathBuf, generation: u64, latest: Arc<AtomicU64>, send: Send) {
     latest.fetch_max(generation, Ordering::Relaxed);
@@ -85,10 +96,20 @@ pub(super) fn list(dir: PathBuf, generation: u64, latest: Arc<AtomicU64>, send: 
                 complete,
             })
         };
+        let part = |mut entries: Vec<Entry>, complete| {
+            // Sorted here, not by the one who draws.
+            entries.sort_by(|a, b| {
+                let names = || natural(name(&a.path), name(&b.path));
+                a.kind.cmp(&b.kind).then_with(names)
+            });
+            part(entries, complete)
+        };
+        let mut size = FIRST;
         let mut entries = Vec::new();
         for found in reading.flatten().filter_map(|found| entry(found.path())) {
             entries.push(found);
-            if entries.len() == PART {
+            if entries.len() == size {
+                size = (size * 2).min(PART);
                 let superseded = latest.load(Ordering::Relaxed) > generation;
                 if superseded || !part(std::mem::take(&mut entries), false) {
                     return;
@@ -103,6 +124,7 @@ pub(super) fn list(dir: PathBuf, generation: u64, latest: Arc<AtomicU64>, send: 
 pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
     let answer = Arc::clone(&send);
     spawn("scan", &answer, move || {
+        let _ = rustix::process::nice(NICENESS);
         let part = |files, complete| {
             send(Msg::Scanned {
                 generation,

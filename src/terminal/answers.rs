@@ -3,10 +3,13 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What the bytes hold.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answers {
     /// The kitty graphics protocol is there.
     pub(super) kitty: bool,
+    /// It takes deflated pictures.
+    pub(super) deflate: bool,
     /// Sixel is there (attribute 4 of the primary device attributes).
     pub(super) sixel: bool,
     /// Width and height of a cell, in pixels.
@@ -58,7 +61,9 @@ fn text_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
     };
     let body = &bytes[2..at];
     if bytes[1] == b'_' && body.starts_with(b"G") && body.ends_with(b";OK") {
-        answers.kitty = true;
+        let deflated = body.starts_with(b"Gi=32");
+        answers.deflate |= deflated;
+        answers.kitty |= !deflated;
     }
     at + length
 }

@@ -3,15 +3,18 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyEvent;
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use ratatui_image::picker::{Picker, ProtocolType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::answers::{Answers, parse};
 use crate::app::Graphics;
 use crate::config;
+use crate::preview::Album;
 use crate::runtime::Drawing;
 
 /// How long a local terminal may take to answer.
@@ -21,8 +24,11 @@ const REMOTE: Duration = Duration::from_secs(1);
 /// The cell of a terminal that does not tell: a common one.
 const CELL: (u16, u16) = (10, 20);
 
-/// Is the kitty protocol there? A query with a picture of one pixel, which is not shown.
-const KITTY: &str = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\";
+/// Is the kitty protocol there? A query with a picture of one pixel, which is not shown. `U` asks for placeholders: a kitty that is
+/// too old for them (before 0.28) does not understand the question.
+const KITTY: &str = "\x1b_Gi=31,s=1,v=1,a=q,U=1,t=d,f=24;AAAA\x1b\\";
+/// The same, deflated.
+const DEFLATED: &str = "\x1b_Gi=32,s=1,v=1,a=q,U=1,t=d,f=24,o=z;eJxjYGAAAAADAAE=\x1b\\";
 /// How large is a cell?
 const CELL_SIZE: &str = "\x1b[16t";
 /// Primary device attributes: every terminal answers, so it comes last.
@@ -34,6 +40,47 @@ pub struct Asked {
     pub drawing: Drawing,
     /// Keys pressed meanwhile.
     pub keys: Vec<KeyEvent>,
+    /// Not all answers came in time: they may come among the keys.
+    pub late: bool,
+}
+
+/// What is known of the terminal, for whoever wants to know why pictures come as they do.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
+#[derive(Clone, Debug)]
+pub struct Findings {
+    /// It was asked; not so when the protocol was chosen by hand.
+    pub asked: bool,
+    /// How long it may take.
+    pub limit: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// It answered the last question.
+    pub complete: bool,
+    /// It has kitty's protocol with placeholders.
+    pub kitty: bool,
+    /// It takes deflated pictures.
+    pub deflate: bool,
+    /// It has sixel.
+    pub sixel: bool,
+    /// Its cell in pixels, as it says.
+    pub cell: Option<(u16, u16)>,
+    /// The same by the size of its window.
+    pub cell_of_window: Option<(u16, u16)>,
+    /// There is tmux in between.
+    pub tmux: bool,
+    /// There is a network in between.
+    pub remote: bool,
+    /// The variables name a terminal that has iTerm2's protocol.
+    pub iterm2: bool,
+    /// What was chosen.
+    pub graphics: Graphics,
+}
+
+impl Findings {
+    /// The size of a cell to draw with.
+    pub fn cell(&self) -> (u16, u16) {
+        self.cell.or(self.cell_of_window).unwrap_or(CELL)
+    }
 }
 
 /// What the surroundings say of the terminal.
@@ -41,7 +88,6 @@ pub struct Asked {
 #[derive(Clone, Copy, Debug, Default)]
 struct Surroundings {
     remote: bool,
-    tmux: bool,
     /// Known to take iTerm2's protocol, and to do kitty's without the placeholders that are needed here.
     iterm2: bool,
     /// Answers for kitty, but without those placeholders.
@@ -59,7 +105,6 @@ impl Surroundings {
         ];
         Self {
             remote: set("SSH_CONNECTION") || set("SSH_TTY"),
-            tmux: set("TMUX"),
             iterm2: known
                 .iter()
                 .any(|name| program.contains(name) || lc_terminal.contains(name)),
@@ -71,56 +116,106 @@ impl Surroundings {
 
 /// Settles how pictures are drawn: as chosen, else as the terminal answers. Raw mode must be on.
 pub fn ask(choice: config::Graphics) -> io::Result<Asked> {
-    let surroundings = Surroundings::look();
-    let answers = match choice {
-        config::Graphics::Auto => {
-            let mut out = io::stdout().lock();
-            out.write_all(question(surroundings.tmux).as_bytes())?;
-            out.flush()?;
-            listen(
-                io::stdin().lock(),
-                if surroundings.remote { REMOTE } else { LOCAL },
-            )?
-        }
-        _ => Answers::default(),
-    };
-    let graphics = decide(choice, &answers, surroundings);
-    // No other constructor takes the cell size; it also finds tmux and lets pictures pass through it.
-    #[allow(
-        deprecated,
-        reason = "the alternatives read stdin themselves and lose keys"
-    )]
-    let mut picker =
-        Picker::from_fontsize(answers.cell.or_else(cell_of_window).unwrap_or(CELL).into());
-    picker.set_protocol_type(match graphics {
+    let (found, keys) = inquire(choice)?;
+    let mut picker = picker(found.cell());
+    picker.set_protocol_type(match found.graphics {
         Graphics::Kitty => ProtocolType::Kitty,
         Graphics::Sixel => ProtocolType::Sixel,
         Graphics::Iterm2 => ProtocolType::Iterm2,
         Graphics::Halfblocks | Graphics::None => ProtocolType::Halfblocks,
     });
+    // Without an answer, as when the protocol was chosen by hand, what every terminal known to have it can do.
+    let deflate = found.remote && (found.deflate || !found.kitty);
+    let album = Arc::new(Album::new(deflate, found.tmux));
     Ok(Asked {
-        drawing: Drawing { graphics, picker },
-        keys: answers.keys,
+        drawing: Drawing {
+            graphics: found.graphics,
+            picker,
+            album,
+        },
+        keys,
+        late: found.asked && !found.complete,
     })
 }
 
-fn question(tmux: bool) -> String {
-    let kitty = if tmux {
-        format!("\x1bPtmux;{}\x1b\\", KITTY.replace('\x1b', "\x1b\x1b"))
-    } else {
-        KITTY.to_owned()
-    };
-    format!("{kitty}{CELL_SIZE}{ATTRIBUTES}")
+/// Asks, for the record. Keys pressed meanwhile are lost.
+pub fn examine(choice: config::Graphics) -> io::Result<Findings> {
+    enable_raw_mode()?;
+    let found = inquire(choice);
+    disable_raw_mode()?;
+    Ok(found?.0)
 }
 
-/// Reads until the last question is answered or the time is over.
-fn listen(mut input: impl Read + AsFd, limit: Duration) -> io::Result<Answers> {
+/// It also finds tmux, and lets pictures pass through it.
+fn picker(cell: (u16, u16)) -> Picker {
+    #[allow(
+        deprecated,
+        reason = "the alternatives read stdin themselves and lose keys"
+    )]
+    Picker::from_fontsize(cell.into())
+}
+
+/// Raw mode must be on.
+fn inquire(choice: config::Graphics) -> io::Result<(Findings, Vec<KeyEvent>)> {
+    let surroundings = Surroundings::look();
+    // Before the question, which has to pass through it too.
+    let tmux = picker(CELL).tmux_detected();
+    let limit = if surroundings.remote { REMOTE } else { LOCAL };
+    let asked = choice == config::Graphics::Auto;
+    let begun = Instant::now();
+    let answers = if asked {
+        let mut out = io::stdout().lock();
+        out.write_all(question(tmux).as_bytes())?;
+        out.flush()?;
+        // tmux answers for itself at once; the terminal behind it takes longer.
+        let least = if tmux { limit / 2 } else { Duration::ZERO };
+        listen(io::stdin().lock(), least, limit)?
+    } else {
+        Answers::default()
+    };
+    let found = Findings {
+        asked,
+        limit,
+        took: begun.elapsed(),
+        complete: answers.complete,
+        kitty: answers.kitty,
+        deflate: answers.deflate,
+        sixel: answers.sixel,
+        cell: answers.cell,
+        cell_of_window: cell_of_window(),
+        tmux,
+        remote: surroundings.remote,
+        iterm2: surroundings.iterm2,
+        graphics: decide(choice, &answers, surroundings),
+    };
+    Ok((found, answers.keys))
+}
+
+fn question(tmux: bool) -> String {
+    let passed = |question: &str| {
+        if tmux {
+            format!("\x1bPtmux;{}\x1b\\", question.replace('\x1b', "\x1b\x1b"))
+        } else {
+            question.to_owned()
+        }
+    };
+    let (kitty, deflated) = (passed(KITTY), passed(DEFLATED));
+    format!("{kitty}{deflated}{CELL_SIZE}{ATTRIBUTES}")
+}
+
+/// Reads until the last question is answered, and that for kitty too or `least` is over; at most until `limit`.
+fn listen(mut input: impl Read + AsFd, least: Duration, limit: Duration) -> io::Result<Answers> {
     let begun = Instant::now();
     let mut bytes = Vec::new();
     loop {
         let answers = parse(&bytes);
-        let left = limit.saturating_sub(begun.elapsed());
-        if answers.complete || left.is_zero() {
+        let end = match (answers.complete, answers.kitty) {
+            (true, true) => Duration::ZERO,
+            (true, false) => least,
+            (false, _) => limit,
+        };
+        let left = end.saturating_sub(begun.elapsed());
+        if left.is_zero() {
             return Ok(answers);
         }
         let timeout = Timespec::try_from(left).unwrap_or(Timespec {
@@ -229,7 +324,7 @@ mod tests {
         let (mut terminal, program) = UnixStream::pair().unwrap();
         terminal.write_all(b"q\x1b[6;18;9t\x1b[?62;4c").unwrap();
         let begun = Instant::now();
-        let answers = listen(program, Duration::from_secs(30)).unwrap();
+        let answers = listen(program, Duration::ZERO, Duration::from_secs(30)).unwrap();
         assert!(
             begun.elapsed() < Duration::from_secs(20),
             "it does not wait for the limit"
@@ -244,9 +339,24 @@ mod tests {
     fn a_silent_terminal_is_waited_for_no_longer_than_the_limit() {
         let (mut terminal, program) = UnixStream::pair().unwrap();
         terminal.write_all(b"jk").unwrap();
-        let answers = listen(program, Duration::from_millis(50)).unwrap();
+        let answers = listen(program, Duration::ZERO, Duration::from_millis(50)).unwrap();
         assert!(!answers.complete);
         assert_eq!(answers.keys.len(), 2);
+    }
+
+    #[test]
+    fn behind_tmux_the_terminal_is_given_time_to_answer() {
+        let (mut terminal, program) = UnixStream::pair().unwrap();
+        terminal.write_all(b"\x1b[?1;2c").unwrap();
+        let later = std::thread::spawn(move || {
+            let answer = b"\x1b_Gi=31;OK\x1b\\";
+            terminal.write_all(answer).unwrap();
+            terminal
+        });
+        let minute = Duration::from_secs(60);
+        let answers = listen(program, minute, minute).unwrap();
+        assert!(answers.kitty && answers.complete);
+        later.join().unwrap();
     }
 
     #[test]

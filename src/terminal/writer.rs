@@ -2,9 +2,9 @@
 //! hands over its newest state once the frame before is through.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use tokio::sync::Notify;
@@ -13,11 +13,19 @@ use tokio::sync::Notify;
 const STALLED: Duration = Duration::from_secs(2);
 /// Bytes written at a time, so that leaving does not wait for a whole picture.
 const PIECE: usize = 16 << 10;
+/// How long a frame with a picture may take to be written: a key that is pressed meanwhile waits that long.
+const MOMENT: Duration = Duration::from_millis(6);
+/// Bytes of a frame that take no longer on a slow link, and what to begin with.
+const LEAST: usize = 8 << 10;
+/// More at once helps no link.
+const MOST: usize = 4 << 20;
 
 struct State {
     busy: AtomicBool,
     /// What is not written yet is dropped.
     abandoned: AtomicBool,
+    /// Bytes that the link takes in a moment.
+    budget: AtomicUsize,
     free: Notify,
 }
 
@@ -73,6 +81,7 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
     let state = Arc::new(State {
         busy: AtomicBool::new(false),
         abandoned: AtomicBool::new(false),
+        budget: AtomicUsize::new(LEAST),
         free: Notify::new(),
     });
     let (frames, received) = bounded::<Vec<u8>>(1);
@@ -81,12 +90,16 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
         .name("terminal".into())
         .spawn(move || {
             for frame in received {
+                let begun = Instant::now();
                 for piece in frame.chunks(PIECE) {
                     if writing.abandoned.load(Ordering::SeqCst) || out.write_all(piece).is_err() {
                         break;
                     }
                 }
                 let _ = out.flush();
+                let budget = writing.budget.load(Ordering::Relaxed);
+                let budget = adapted(budget, frame.len(), begun.elapsed());
+                writing.budget.store(budget, Ordering::Relaxed);
                 writing.busy.store(false, Ordering::SeqCst);
                 writing.free.notify_one();
             }
@@ -101,7 +114,23 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
     ))
 }
 
+/// What the link takes in a moment, by how long so many bytes took. The system takes some thousand bytes at once, whatever
+/// the link: small frames tell nothing, and the budget grows step by step.
+fn adapted(budget: usize, bytes: usize, took: Duration) -> usize {
+    if bytes < budget / 2 {
+        return budget;
+    }
+    let rate = bytes as f64 / took.as_secs_f64().max(1e-6);
+    let taken = (rate * MOMENT.as_secs_f64()) as usize;
+    taken.clamp(LEAST, budget.saturating_mul(2).min(MOST))
+}
+
 impl Writer {
+    /// Bytes of pictures that the next frame may have.
+    pub(super) fn budget(&self) -> usize {
+        self.state.budget.load(Ordering::Relaxed)
+    }
+
     /// A frame would be taken now.
     pub(super) fn idle(&self) -> bool {
         !self.state.busy.load(Ordering::SeqCst)
@@ -116,7 +145,7 @@ impl Writer {
 
     /// Blocks until what was handed over is written, or the link is stalled.
     pub(super) fn settle(&self) {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while !self.idle() && begun.elapsed() < STALLED {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -125,7 +154,7 @@ impl Writer {
     /// Drops what is not written yet, and waits for the piece that is being written.
     pub(super) fn abandon(&self) {
         self.state.abandoned.store(true, Ordering::SeqCst);
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while !self.idle() && begun.elapsed() < Duration::from_millis(100) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -190,6 +219,29 @@ mod tests {
         drop(go); // every piece would be taken from now on
         writer.settle();
         assert!(written.lock().unwrap().len() < 10 * PIECE);
+    }
+
+    #[test]
+    fn the_budget_follows_the_link() {
+        let mut budget = LEAST;
+        for _ in 0..12 {
+            budget = adapted(budget, budget, Duration::from_micros(50));
+        }
+        assert_eq!(budget, MOST, "a fast one");
+        // A megabyte a second.
+        for _ in 0..12 {
+            let took = Duration::from_secs_f64(budget as f64 / 1e6);
+            budget = adapted(budget, budget, took);
+        }
+        assert_eq!(budget, LEAST);
+        // Ten of them.
+        for _ in 0..12 {
+            let took = Duration::from_secs_f64(budget as f64 / 1e7);
+            budget = adapted(budget, budget, took);
+        }
+        assert_eq!(budget, 60_000);
+        assert_eq!(adapted(budget, 100, Duration::from_secs(1)), budget);
+        assert_eq!(adapted(budget, budget, Duration::from_secs(9)), LEAST);
     }
 
     #[test]

@@ -129,13 +129,14 @@ pub(super) fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
     if cols > area.width || rows > area.height {
         return;
     }
-    let centred = Rect {
-        x: area.x + (area.width - cols) / 2,
-        y: area.y + (area.height - rows) / 2,
-        width: cols,
-        height: rows,
-    };
-    frame.render_widget(Image::new(graphic.protocol()), centred);
+    let x = area.x + (area.width - cols) / 2;
+    let mut y = area.y + (area.height - rows) / 2;
+    for strip in graphic.strips() {
+        let size = strip.size();
+        let place = Rect::new(x, y, size.width, size.height);
+        frame.render_widget(Image::new(strip), place);
+        y += size.height;
+    }
 }
 
 /// Paragraphs in the middle, each dim or not.

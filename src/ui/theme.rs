@@ -12,24 +12,34 @@ const MAGENTA: Color = Color::Indexed(162);
 const GREY: Color = Color::Indexed(245);
 const LINE: Color = Color::Indexed(240);
 
+/// The same for a light ground, where the others are too pale for fine strokes.
+const ON_LIGHT: [(Color, Color); 5] = [
+    (BLUE, Color::Indexed(25)),
+    (ORANGE, Color::Indexed(130)),
+    (MAGENTA, Color::Indexed(125)),
+    (GREY, Color::Indexed(241)),
+    (LINE, Color::Indexed(248)),
+];
+
 /// How things look under a theme.
 #[derive(Clone, Copy)]
 pub(super) struct Looks {
-    colour: bool,
+    theme: Theme,
 }
 
 impl Looks {
     pub(super) fn new(theme: Theme) -> Self {
-        Self {
-            colour: theme == Theme::Colour,
-        }
+        Self { theme }
     }
 
     fn coloured(self, colour: Color) -> Style {
-        if self.colour {
-            Style::new().fg(colour)
-        } else {
-            Style::new()
+        match self.theme {
+            Theme::Colour => Style::new().fg(colour),
+            Theme::Light => {
+                let darker = ON_LIGHT.iter().find(|(usual, _)| *usual == colour);
+                Style::new().fg(darker.map_or(colour, |(_, darker)| *darker))
+            }
+            Theme::Plain => Style::new(),
         }
     }
 
@@ -45,19 +55,17 @@ impl Looks {
 
     /// What matters less.
     pub(super) fn dim(self) -> Style {
-        if self.colour {
-            Style::new().fg(GREY)
-        } else {
-            Style::new().add_modifier(Modifier::DIM)
+        match self.theme {
+            Theme::Plain => Style::new().add_modifier(Modifier::DIM),
+            _ => self.coloured(GREY),
         }
     }
 
     /// Lines between panels.
     pub(super) fn line(self) -> Style {
-        if self.colour {
-            Style::new().fg(LINE)
-        } else {
-            Style::new().add_modifier(Modifier::DIM)
+        match self.theme {
+            Theme::Plain => Style::new().add_modifier(Modifier::DIM),
+            _ => self.coloured(LINE),
         }
     }
 

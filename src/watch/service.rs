@@ -13,6 +13,8 @@ use super::settle::{Settle, Sign, Stamp, Times};
 use super::signs::{Meaning, Signal, meaning};
 use super::{Options, Sink, WatchEvent, names, scan, signs};
 
+/// How much below the interface the thread runs (`nice`).
+const NICENESS: i32 = 5;
 /// How often a tree is read again that the kernel tells too little about.
 const POLL_REMOTE: Duration = Duration::from_secs(5);
 /// The same for a local disk, when the kernel grants no more watches.
@@ -78,6 +80,8 @@ impl Service {
 
     /// Runs until stopped.
     pub(super) fn run(mut self, signals: &Receiver<Signal>) {
+        // Looking through a large tree takes long; whoever waits for a key does not.
+        let _ = rustix::process::nice(NICENESS);
         self.set_up();
         self.read_all(true);
         self.tell();

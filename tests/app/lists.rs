@@ -138,3 +138,57 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     program.press(":zzzz");
     assert_eq!(program.send(key(KeyCode::Enter)), []);
 }
+
+/// The files handed over.
+fn asked(effects: &[Effect]) -> Vec<std::path::PathBuf> {
+    let paths = effects.iter().filter_map(|effect| match effect {
+        Effect::Classify { paths, .. } => Some(paths.clone()),
+        _ => None,
+    });
+    paths.flatten().collect()
+}
+
+#[test]
+fn a_range_of_marks_goes_from_the_last_mark_to_the_cursor_either_way() {
+    // Row 0 is a folder, which takes no mark; a mark moves the cursor on by one.
+    let cases: [(&str, &[&str]); 4] = [
+        ("gj jj*", &["a.png", "b.png", "c.png", "d.png"]),
+        ("G kkk*", &["b.png", "c.png", "d.png", "e.png"]),
+        ("gj jj*gjjj*", &["a.png", "b.png", "c.png", "d.png"]),
+        ("Gk g*", &["a.png", "b.png", "c.png", "d.png"]),
+    ];
+    for (keys, names) in cases {
+        let mut program = five();
+        program.press(keys);
+        let names: Vec<_> = names.iter().map(|name| crate::scene::path(name)).collect();
+        assert_eq!(asked(&program.press("C")), names, "{keys}");
+    }
+    let mut program = five();
+    program.press("gjj*");
+    assert!(asked(&program.press("C")).is_empty());
+}
+
+#[test]
+fn marks_are_classified_whichever_folder_is_on_screen() {
+    let mut program = five();
+    program.press("gj ");
+    program.press("g");
+    program.send(key(KeyCode::Enter));
+    program.list(vec![file("more/x.png")]);
+    program.press(" ");
+    let marked = ["a.png", "more/x.png"].map(crate::scene::path);
+    assert_eq!(asked(&program.press("C")), marked);
+    assert!(asked(&program.press("C")).is_empty(), "the marks are gone");
+}
+
+#[test]
+fn marks_stay_where_there_is_no_model() {
+    let mut program = five();
+    program.press("gj ");
+    program.send(Msg::Engine(medivision_tui::engine::Event::Failed {
+        message: "no".to_owned(),
+    }));
+    assert!(asked(&program.press("C")).is_empty());
+    program.ready(false);
+    assert_eq!(asked(&program.press("C")).len(), 1);
+}

@@ -5,6 +5,7 @@
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -71,7 +72,7 @@ fn maker(protocol: ProtocolType) -> Maker {
     #[allow(deprecated, reason = "no other constructor takes a cell size")]
     let mut picker = Picker::from_fontsize(FontSize::new(10, 20));
     picker.set_protocol_type(protocol);
-    Maker::new(picker)
+    Maker::new(picker, Arc::default())
 }
 
 fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {

@@ -1,0 +1,259 @@
+//! What the terminal is sent of pictures, byte by byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::{GrayImage, Luma};
+use vt100::{Color, Screen};
+
+use crate::session::{Kind, PIXELS, ROWS, Session};
+
+const OVER_SSH: (&str, &str) = ("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22");
+const PLACEHOLDER: char = '\u{10eeee}';
+
+/// A command of kitty's protocol.
+struct Command {
+    keys: BTreeMap<String, String>,
+    content: String,
+}
+
+impl Command {
+    fn key(&self, name: &str) -> Option<&str> {
+        self.keys.get(name).map(String::as_str)
+    }
+}
+
+/// What the program sent so far, without its questions.
+fn commands(session: &Session) -> Vec<Command> {
+    let raw = session.display.raw.lock().expect("whole");
+    let text = String::from_utf8_lossy(&raw);
+    text.split("\x1b_G")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\x1b\\"))
+        .map(|(command, _)| {
+            let (keys, content) = command.split_once(';').unwrap_or((command, ""));
+            let keys = keys.split(',').filter_map(|pair| pair.split_once('='));
+            Command {
+                keys: keys.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+                content: content.to_owned(),
+            }
+        })
+        .filter(|command| command.key("a") != Some("q"))
+        .collect()
+}
+
+/// A picture that has been sent to its end.
+struct Sent {
+    id: String,
+    keys: BTreeMap<String, String>,
+    pixels: Vec<u8>,
+}
+
+fn sent(session: &Session) -> Vec<Sent> {
+    let mut all = Vec::new();
+    let mut open: Option<(BTreeMap<String, String>, Vec<u8>)> = None;
+    for command in commands(session) {
+        if command.key("a") == Some("d") {
+            continue;
+        }
+        if command.key("a") == Some("T") {
+            assert!(open.is_none(), "one in the middle of another");
+            open = Some((command.keys.clone(), Vec::new()));
+        }
+        assert!(command.content.len() <= 4096);
+        let Some((_, content)) = &mut open else {
+            panic!("a piece of nothing");
+        };
+        content.extend(STANDARD.decode(&command.content).expect("base64"));
+        if command.key("m") == Some("0") {
+            let (keys, content) = open.take().expect("begun");
+            let mut pixels = Vec::new();
+            if keys.get("o").is_some_and(|how| how == "z") {
+                let mut decoder = flate2::read::ZlibDecoder::new(content.as_slice());
+                if decoder.read_to_end(&mut pixels).is_err() {
+                    continue; // broken off
+                }
+            } else {
+                pixels = content;
+            }
+            all.push(Sent {
+                id: keys["i"].clone(),
+                keys,
+                pixels,
+            });
+        }
+    }
+    all
+}
+
+fn deleted(session: &Session) -> Vec<String> {
+    let all = commands(session).into_iter();
+    let all = all.filter(|c| c.key("a") == Some("d"));
+    all.map(|c| c.key("i").expect("by name").to_owned())
+        .collect()
+}
+
+/// The picture whose placeholders are on screen.
+fn shown(screen: &Screen) -> Option<String> {
+    let (rows, cols) = screen.size();
+    let cells = (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x)));
+    let mut cells = cells.filter_map(|(y, x)| screen.cell(y, x));
+    let cell = cells.find(|cell| cell.contents().starts_with(PLACEHOLDER))?;
+    match cell.fgcolor() {
+        Color::Rgb(r, g, b) => Some(u32::from_be_bytes([0, r, g, b]).to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits for a picture that is not one of `before`; its name.
+fn another(session: &Session, before: &[String]) -> String {
+    session.display.until("another picture", |screen| {
+        shown(screen).is_some_and(|id| !before.contains(&id))
+    });
+    shown(session.display.parser.lock().expect("whole").screen()).expect("shown")
+}
+
+/// Numbered pictures, each with its own pixels.
+fn many(folder: &Path) {
+    for n in 0..14_u32 {
+        let picture = GrayImage::from_fn(64, 48, |x, y| Luma([(x * 3 + y * n) as u8]));
+        picture
+            .save(folder.join(format!("0{n:02}.png")))
+            .expect("written");
+    }
+}
+
+#[test]
+fn kitty_pictures_are_deflated_over_ssh_and_shown_when_they_are_whole() {
+    for (environment, how) in [(&[OVER_SSH][..], Some("z")), (&[], None)] {
+        let session = Session::start_with(Kind::Kitty, environment, many);
+        let id = another(&session, &[]);
+        let all = sent(&session);
+        let picture = all.iter().find(|sent| sent.id == id);
+        let picture = picture.expect("all of it was sent before it was shown");
+        assert_eq!(picture.keys.get("o").map(String::as_str), how);
+        let number = |key: &str| picture.keys[key].parse::<usize>().expect("a number");
+        assert_eq!(picture.pixels.len(), number("s") * number("v") * 3);
+        assert_eq!(
+            (number("s"), number("v")),
+            (number("c") * 10, number("r") * 20)
+        );
+        session.press("q");
+        assert_eq!(session.ended(), 0);
+    }
+}
+
+#[test]
+fn kitty_pictures_are_deleted_when_nothing_can_draw_them_and_at_the_end() {
+    let session = Session::start_with(Kind::Kitty, &[OVER_SSH], many);
+    let mut seen = vec![another(&session, &[])];
+    for _ in 0..12 {
+        session.press("j");
+        let last = seen.last().cloned();
+        seen.push(another(&session, last.as_slice()));
+    }
+    assert!(
+        seen.iter().collect::<BTreeSet<_>>().len() < 12,
+        "names are used again: {seen:?}"
+    );
+    assert!(deleted(&session).contains(&seen[0]));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+    // Each was deleted as often as it was sent: none stays in the terminal.
+    let mut balance = BTreeMap::new();
+    for sent in sent(&session) {
+        *balance.entry(sent.id).or_insert(0) += 1;
+    }
+    for id in deleted(&session) {
+        *balance.entry(id).or_insert(0) -= 1;
+    }
+    assert!(balance.values().all(|left| *left <= 0), "{balance:?}");
+}
+
+#[test]
+fn kitty_pictures_are_sent_again_to_a_terminal_that_lost_them() {
+    let session = Session::start(Kind::Kitty, &[]);
+    another(&session, &[]);
+    let again = |what: &str, act: &dyn Fn(&Session)| {
+        let before = sent(&session).len();
+        act(&session);
+        session.display.until(what, |screen| {
+            let all = sent(&session);
+            let id = shown(screen);
+            all.len() > before
+                && all[before..]
+                    .iter()
+                    .any(|sent| Some(&sent.id) == id.as_ref())
+        });
+    };
+    again("after a clear", &|session| session.press("\x0c"));
+    again("after another size", &|session| session.resize(90, 30));
+    again("after a stop", &Session::stop_and_go_on);
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+/// Cells covered by sixel pictures: rows and columns, first and behind the last; `None` while it is no full rectangle, or half
+/// blocks are left.
+fn rectangle(screen: &Screen) -> Option<[u16; 4]> {
+    let (rows, cols) = screen.size();
+    let mut cells = Vec::new();
+    for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
+        let text = screen
+            .cell(y, x)
+            .map(vt100::Cell::contents)
+            .unwrap_or_default();
+        if text.starts_with(PIXELS) {
+            cells.push((y, x));
+        } else if text == "▀" {
+            return None;
+        }
+    }
+    let top = cells.iter().map(|cell| cell.0).min()?;
+    let bottom = cells.iter().map(|cell| cell.0).max()? + 1;
+    let left = cells.iter().map(|cell| cell.1).min()?;
+    let right = cells.iter().map(|cell| cell.1).max()? + 1;
+    let full = usize::from(bottom - top) * usize::from(right - left) == cells.len();
+    full.then_some([top, bottom, left, right])
+}
+
+fn has_pixels(screen: &Screen) -> bool {
+    screen.contents().contains(PIXELS)
+}
+
+#[test]
+fn sixel_pictures_leave_nothing_behind_and_stay_off_the_last_line() {
+    let tall = |folder: &Path| {
+        let picture = GrayImage::from_fn(20, 200, |x, y| Luma([(x * 9 + y) as u8]));
+        picture.save(folder.join("0.png")).expect("written");
+    };
+    let session = Session::start_with(Kind::Sixel, &[], tall);
+    let display = &session.display;
+    let width = |screen: &Screen| rectangle(screen).map(|[_, _, left, right]| right - left);
+    session.press("g");
+    display.until("the tall picture", |s| width(s).is_some_and(|w| w < 10));
+    session.press("j");
+    display.until("the wide one", |s| width(s).is_some_and(|w| w > 12));
+    session.press("k");
+    display.until("the tall one alone", |s| width(s).is_some_and(|w| w < 10));
+    for (keys, words) in [("?", "Help"), (":", "quit"), ("t", "Tags"), ("v", "grid")] {
+        session.press(keys);
+        display.until(words, |screen| {
+            screen.contents().contains(words) && !has_pixels(screen)
+        });
+        session.press("\x1b");
+        display.until("the picture again", |s| width(s).is_some_and(|w| w < 10));
+    }
+    // The whole screen, where the picture comes nearest to the last line.
+    session.press("Z");
+    display.until("the picture alone", |screen| {
+        rectangle(screen).is_some_and(|[top, bottom, ..]| bottom - top > 15)
+    });
+    let sixels = display.sixels.lock().expect("whole").clone();
+    assert!(sixels.iter().all(|(row, rows)| row + rows < ROWS));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
