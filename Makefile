@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-check build run test check fuzz
+.PHONY: help setup setup-check build run test check bench fuzz
 .NOTPARALLEL:
 
 CACHE = "$${XDG_CACHE_HOME:-$$HOME/.cache}/medivision-tui"
@@ -43,6 +43,10 @@ check: setup-check  ## format, lints, documentation, tests, licences and sources
 	else \
 	    echo 'advisories: skipped, their database cannot be reached'; \
 	fi
+
+bench: build  ## how fast the parts are (criterion), and the whole (ARGS="…" for `medivision-tui bench`)
+	cargo bench
+	cargo run --release -- bench $(ARGS)
 
 fuzz:  ## look for files that break the decoders, FUZZ_SECONDS=600 for each target (TARGETS="dicom raster stream")
 	@tests/fuzz/run $(TARGETS)

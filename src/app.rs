@@ -360,6 +360,10 @@ impl Model {
             self.shown = None;
         }
         if target != self.wanted {
+            let path = |key: &Option<PreviewKey>| key.as_ref().map(|key| key.path.clone());
+            if path(&target) != path(&self.wanted) && target.is_some() {
+                effects.push(Effect::Nearby(self.nearby()));
+            }
             self.wanted.clone_from(&target);
             effects.push(target.map_or(Effect::Unpreview, Effect::Preview));
         }

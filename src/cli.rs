@@ -117,6 +117,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Score predictions against labels.
     Eval(Eval),
+    /// How fast the model and its stages are on this machine, and how near the whole comes to what they allow.
+    Bench(Bench),
     /// Models: which there are, what one is, fetch one, check what was fetched.
     Models(Models),
     /// Prompt sets: which there are, and whether a file is right.
@@ -158,6 +160,10 @@ pub struct Results {
     /// Threads that decode [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+
+    /// Decode large JPEGs whole, not at reduced scale.
+    #[arg(long)]
+    pub exact: bool,
 }
 
 /// `classify`
@@ -218,6 +224,9 @@ pub struct Eval {
     /// How a picture is made to fit the model [default: the model's own].
     #[arg(long)]
     pub fit: Option<Fit>,
+    /// Decode large JPEGs whole, not at reduced scale.
+    #[arg(long)]
+    pub exact: bool,
     /// As JSON.
     #[arg(long)]
     pub json: bool,
@@ -227,6 +236,23 @@ pub struct Eval {
     /// The same number gives the same intervals.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+/// `bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Files and folders to measure with [default: phantoms, drawn for the purpose].
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Take at most so many files.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub limit: usize,
+    /// Decode large JPEGs whole, not at reduced scale.
+    #[arg(long)]
+    pub exact: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `models`

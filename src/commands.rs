@@ -1,5 +1,6 @@
 //! What runs without a screen: one file per command.
 
+pub mod bench;
 pub mod browse;
 pub mod classify;
 pub mod completions;
@@ -24,7 +25,7 @@ use crate::cli::{Global, Results};
 use crate::config::{Config, Folders, Graphics, Theme};
 use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
-use crate::engine::{Factory, Settings};
+use crate::engine::{self, Factory, Settings};
 use crate::library::export::Format;
 use crate::prompts::{DEFAULT, Prompts};
 
@@ -210,6 +211,8 @@ impl Results {
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),
             jobs: self.jobs.map(usize::from),
+            exact: self.exact,
+            pass: engine::BULK,
         }
     }
 

@@ -143,6 +143,12 @@ pub trait Encoder {
     /// Unit embeddings of prepared pictures, in their order.
     fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError>;
 
+    /// Only brings prepared pictures to the device and normalises them there: what a pass spends before its first layer.
+    fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+        let _ = batch;
+        Ok(())
+    }
+
     /// Unit embeddings of texts, in their order.
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
 

@@ -73,7 +73,16 @@ pub struct Settings {
     pub batch_size: Option<usize>,
     /// Threads that decode; `None`: one per core.
     pub jobs: Option<usize>,
+    /// Decode large JPEGs whole, not at reduced scale.
+    pub exact: bool,
+    /// How long a pass over files in bulk may take; an interactive one never waits longer.
+    pub pass: Duration,
 }
+
+/// A pass where someone waits for the file under the cursor.
+pub const PROMPT: Duration = Duration::from_millis(300);
+/// A pass where nobody does: large ones cost less a picture.
+pub const BULK: Duration = Duration::from_secs(2);
 
 /// What the engine says; delivered to the sink from its threads.
 #[derive(Clone, Debug, PartialEq)]

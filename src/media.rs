@@ -234,6 +234,33 @@ pub struct Options {
     pub frame: u32,
     /// Window to use instead of the file's: (center, width).
     pub window: Option<(f64, f64)>,
+    /// How much of a JPEG file's resolution is wanted.
+    pub scale: Scale,
+}
+
+/// At which part of its resolution a JPEG file is decoded, which costs far less than decoding all of it and resizing.
+/// Other files are always decoded whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scale {
+    /// Every pixel.
+    #[default]
+    Full,
+    /// Half as many columns and rows, rounded up.
+    Half,
+    /// A quarter.
+    Quarter,
+    /// An eighth.
+    Eighth,
+}
+
+impl Scale {
+    /// All, the finest first.
+    pub const ALL: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
+
+    /// Pixels in a row that become one.
+    pub fn divisor(self) -> u32 {
+        1 << self as u32
+    }
 }
 
 /// A decoded file: what it is, and frame `frame` as shown.

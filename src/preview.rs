@@ -10,12 +10,13 @@ mod sixel;
 mod store;
 mod tiles;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use ratatui_image::picker::Picker;
 
-use crate::app::{PreviewKey, Previewed};
+use crate::app::{PreviewKey, Previewed, Stamp};
 use crate::media::{ErrorKind, MediaError};
 pub use kitty::Album;
 pub use maker::Maker;
@@ -30,6 +31,8 @@ enum Wanted {
 
 struct Slot {
     wanted: Mutex<Wanted>,
+    /// Files that may be wanted next, not yet handed to the maker.
+    nearby: Mutex<Option<Vec<(PathBuf, Stamp)>>>,
     changed: Condvar,
 }
 
@@ -37,6 +40,10 @@ impl Slot {
     /// The lock; a panic elsewhere leaves the slot whole.
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nearby(&self) -> MutexGuard<'_, Option<Vec<(PathBuf, Stamp)>>> {
+        self.nearby.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, wanted: Wanted) {
@@ -94,6 +101,7 @@ impl Worker {
     ) -> std::io::Result<Self> {
         let slot = Arc::new(Slot {
             wanted: Mutex::new(Wanted::Nothing),
+            nearby: Mutex::new(None),
             changed: Condvar::new(),
         });
         let worker = Arc::clone(&slot);
@@ -105,6 +113,9 @@ impl Worker {
                     if let Some(outcome) = maker.make(&key, &|| worker.overtakes(&key)) {
                         sink(Previewed { key, outcome });
                     }
+                    if let Some(files) = worker.nearby().take() {
+                        maker.near(files);
+                    }
                     while !worker.is_busy() && maker.decode_ahead() {}
                 }
             })?;
@@ -114,6 +125,11 @@ impl Worker {
     /// Asks for a picture, instead of the one that waits.
     pub fn request(&self, key: PreviewKey) {
         self.slot.put(Wanted::Picture(Box::new(key)));
+    }
+
+    /// Names the files that may be asked for next, the likeliest first; before the request for the file between them.
+    pub fn near(&self, files: Vec<(PathBuf, Stamp)>) {
+        *self.slot.nearby() = Some(files);
     }
 
     /// Forgets the request that waits.

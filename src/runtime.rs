@@ -191,6 +191,11 @@ impl Services {
                     worker.request(key);
                 }
             }
+            Effect::Nearby(files) => {
+                if let Some(worker) = &self.preview {
+                    worker.near(files);
+                }
+            }
             Effect::Unpreview => {
                 if let Some(worker) = &self.preview {
                     worker.forget();

@@ -769,6 +769,57 @@ fn eval_of_real_pictures_with_the_demo_model_says_that_it_refuses_them() {
     );
 }
 
+#[test]
+fn bench_tells_each_stage_and_how_near_the_whole_comes_to_their_limit() {
+    let home = tempfile::tempdir().expect("a home");
+    let model = checkpoint();
+    let output = run(
+        home.path(),
+        &[
+            "bench",
+            "--json",
+            "--limit",
+            "12",
+            "--model",
+            model.to_str().expect("UTF-8"),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let names: Vec<&str> = report["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .map(|stage| stage["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names, ["decode", "preprocess", "transfer", "forward"]);
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let limit = number(&report["limit"]);
+    for stage in report["stages"].as_array().expect("stages") {
+        assert!(
+            number(&stage["images_per_second"]) >= limit,
+            "{stage} sets the limit {limit}"
+        );
+    }
+    let ratio = number(&report["end_to_end"]) / limit;
+    assert!((number(&report["ratio"]) - ratio).abs() < 1e-9);
+    assert!(number(&report["single"]["p99_ms"]) >= number(&report["single"]["p50_ms"]));
+    assert!(number(&report["peak_memory"]) > 1e6);
+    assert_eq!(report["pictures"], 12);
+}
+
+#[test]
+fn bench_without_any_picture_says_so() {
+    let home = tempfile::tempdir().expect("a home");
+    let output = run(home.path(), &["bench", "."]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("no picture"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 /// Settings that are wrong, and what is said of them after the file's name.
 const WRONG_SETTINGS: [(&str, &str); 6] = [
     (

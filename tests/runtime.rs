@@ -9,7 +9,7 @@ use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
-use medivision_tui::engine::{Frames, Settings};
+use medivision_tui::engine::{self, Frames, Settings};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::runtime::{Drawing, Loop, Offer, Screen, Services};
 use medivision_tui::scoring::Mode;
@@ -183,6 +183,8 @@ fn play<F: Future<Output = ()>>(
         frames: Frames::First,
         batch_size: None,
         jobs: Some(1),
+        exact: false,
+        pass: engine::PROMPT,
     };
     let factory = Box::new(move || match behaviour {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::entry::Found;
+use super::entry::{Found, Stamp};
 use super::picture::PreviewKey;
 use crate::engine::{Known, Lane};
 use crate::prompts::Prompts;
@@ -30,6 +30,9 @@ pub enum Effect {
     /// Decode a file and make it ready for the terminal. Only the latest request matters: a worker that is still busy
     /// forgets the one that waits when the next comes. Answered by [`super::Msg::Previewed`].
     Preview(PreviewKey),
+    /// Files that may be looked at next, the likeliest first: their first frames are decoded while no preview is wanted.
+    /// Takes the place of those told before. Not answered.
+    Nearby(Vec<(PathBuf, Stamp)>),
     /// Nothing is to be previewed: a waiting request may be forgotten.
     Unpreview,
     /// Decode files and make small pictures of them, of frame 0 as it asks to be seen, without marks; instead of those that still

@@ -102,6 +102,22 @@ impl Model {
         self.member_in_sight(row)
     }
 
+    /// The files that are one step away: the next and the one before, in the stack of a series or in the list.
+    pub(crate) fn nearby(&self) -> Vec<(PathBuf, Stamp)> {
+        if self.place_in_stack().is_some() {
+            return self.members_nearby();
+        }
+        let at = self.folder.cursor();
+        let steps = [at.checked_add(1), at.checked_sub(1)];
+        let rows = steps
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.folder.rows_from(at).next());
+        rows.filter(|row| row.kind == EntryKind::File)
+            .map(|row| (row.path.clone(), row.stamp))
+            .collect()
+    }
+
     /// Carries an action out while the tags are on screen.
     pub(super) fn act_in_tags(&mut self, action: Action) -> Vec<Effect> {
         let show_phi = self.switches.show_phi;

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Msg, Theme};
 use crate::config::{self, Folders};
-use crate::engine::{Frames, Settings};
+use crate::engine::{self, Frames, Settings};
 use crate::runtime::{Loop, Offer, Services};
 use crate::scoring::Mode;
 use crate::terminal::{self, Terminal};
@@ -38,6 +38,8 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
         frames: Frames::First,
         batch_size: None,
         jobs: None,
+        exact: false,
+        pass: engine::PROMPT,
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let start = app::Setup {

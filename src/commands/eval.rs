@@ -16,7 +16,7 @@ use super::classify::{closed_pipe, leave_now};
 use super::progress::Progress;
 use super::{Fault, Setup, exit, on_signals, shown, sink};
 use crate::cli;
-use crate::engine::{Engine, Event, Job, Lane, Settings};
+use crate::engine::{self, Engine, Event, Job, Lane, Settings};
 use crate::library::{Outcome, Record};
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
@@ -64,6 +64,8 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         frames: arguments.frames,
         batch_size: None,
         jobs: None,
+        exact: arguments.exact,
+        pass: engine::BULK,
     };
     let factory = setup.factory(arguments.fit);
     let engine = Engine::start(factory, settings, sink(sender.clone(), Note::Engine));

@@ -55,7 +55,14 @@ pub fn report(
     frame: u32,
     window: Option<(f64, f64)>,
 ) -> Result<(Value, Picture), MediaError> {
-    let loaded = media::load(path, &Options { frame, window })?;
+    let loaded = media::load(
+        path,
+        &Options {
+            frame,
+            window,
+            ..Options::default()
+        },
+    )?;
     let info = &loaded.info;
     let mut report = Map::new();
     let (text, bytes) = name(path);

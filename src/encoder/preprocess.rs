@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EncoderError;
 use super::resample::{Filter, Side, resample};
-use crate::media::{Picture, Pixels};
+use crate::media::{Picture, Pixels, Scale};
 
 /// A prepared picture: RGB bytes, `height × width × 3`, before normalisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -289,8 +289,29 @@ impl Preprocess {
         self.rescale
     }
 
+    /// The coarsest scale at which a JPEG file of that size may be decoded: both sides keep twice the pixels that the
+    /// resize leaves, so that its filter still averages over several.
+    pub fn scale(&self, width: u32, height: u32) -> Scale {
+        let (w, h) = self.scaled(width as usize, height as usize);
+        let enough = |scale: &Scale| {
+            let left = |side: u32| (side / scale.divisor()) as usize;
+            left(width) >= 2 * w && left(height) >= 2 * h
+        };
+        let coarsest = Scale::ALL.into_iter().rev().find(enough);
+        coarsest.unwrap_or_default()
+    }
+
     /// Resizes as Pillow does (antialiased, bytes between the passes), then crops, pads or neither.
     pub fn apply(&self, picture: &Picture) -> Result<Input, EncoderError> {
+        self.apply_scaled(picture, (picture.width, picture.height))
+    }
+
+    /// The same of a picture that was decoded at a [`Scale`], of a file whose columns and rows are `whole`.
+    pub fn apply_scaled(
+        &self,
+        picture: &Picture,
+        whole: (u32, u32),
+    ) -> Result<Input, EncoderError> {
         let (from_w, from_h) = (picture.width as usize, picture.height as usize);
         let (channels, bytes) = match &picture.pixels {
             Pixels::Luma(bytes) => (1, bytes),
@@ -302,7 +323,7 @@ impl Preprocess {
                 bytes.len()
             )));
         }
-        let (w, h) = self.scaled(from_w, from_h);
+        let (w, h) = self.scaled(whole.0 as usize, whole.1 as usize);
         let place = |size, target| Place::new(size, target, self.centre);
         let (x, y) = (place(w, self.width), place(h, self.height));
         let side = |from, to, place: &Place| Side {

@@ -3,8 +3,15 @@
 //! Other resizers take the passes in another order or the weights with fewer bits. Both show in embeddings, as bytes are
 //! clamped between the passes. Follows `src/libImaging/Resample.c` of Pillow.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+)]
+
 use std::f64::consts::PI;
 use std::ops::Range;
+
+use multiversion::multiversion;
 
 /// Fractional bits of a weight: 32 less 8 for the sample and 2 for sums that overshoot.
 const BITS: u32 = 22;
@@ -150,30 +157,49 @@ pub(super) fn resample(
         .max()
         .unwrap_or(0);
     let mut wide = Vec::with_capacity((end - first) * columns.len() * channels);
+    let mut planes = vec![0; x.from * channels];
     for row in bytes.chunks_exact(x.from * channels).take(end).skip(first) {
-        if channels == 1 {
-            across::<1>(row, &columns, &mut wide);
-        } else {
-            across::<3>(row, &columns, &mut wide);
-        }
+        across(row, channels, &columns, &mut planes, &mut wide);
     }
     down(&wide, columns.len() * channels, first, &rows)
 }
 
-/// One row through the horizontal pass.
-fn across<const C: usize>(row: &[u8], columns: &[Taps], out: &mut Vec<u8>) {
-    for taps in columns {
-        let mut sums = [1_i32 << (BITS - 1); C];
-        for (pixel, &weight) in row[taps.first * C..].chunks_exact(C).zip(&taps.weights) {
-            for (sum, &sample) in sums.iter_mut().zip(pixel) {
-                *sum += i32::from(sample) * weight;
-            }
+/// One row through the horizontal pass. `planes` is room for the row, which is sorted by channel first: sums over
+/// neighbours are then over neighbours in memory.
+#[multiversion(targets("x86_64+avx2"))]
+fn across(row: &[u8], channels: usize, columns: &[Taps], planes: &mut [i32], out: &mut Vec<u8>) {
+    let length = row.len() / channels;
+    if channels == 1 {
+        for (plane, &sample) in planes.iter_mut().zip(row) {
+            *plane = i32::from(sample);
         }
-        out.extend(sums.map(byte));
+    } else {
+        let (red, rest) = planes.split_at_mut(length);
+        let (green, blue) = rest.split_at_mut(length);
+        for (((r, g), b), pixel) in red
+            .iter_mut()
+            .zip(green)
+            .zip(blue)
+            .zip(row.as_chunks::<3>().0)
+        {
+            (*r, *g, *b) = (
+                i32::from(pixel[0]),
+                i32::from(pixel[1]),
+                i32::from(pixel[2]),
+            );
+        }
+    }
+    for taps in columns {
+        for plane in planes.chunks_exact(length) {
+            let samples = &plane[taps.first..taps.first + taps.weights.len()];
+            let products = samples.iter().zip(&taps.weights).map(|(&s, &w)| s * w);
+            out.push(byte((1 << (BITS - 1)) + products.sum::<i32>()));
+        }
     }
 }
 
 /// The vertical pass over rows of `width` bytes, of which the first has the index `offset`.
+#[multiversion(targets("x86_64+avx2"))]
 fn down(wide: &[u8], width: usize, offset: usize, rows: &[Taps]) -> Vec<u8> {
     let mut out = Vec::with_capacity(rows.len() * width);
     let mut sums = vec![0_i32; width];
@@ -193,6 +219,7 @@ fn down(wide: &[u8], width: usize, offset: usize, rows: &[Taps]) -> Vec<u8> {
 }
 
 /// From fixed point, clamped.
+#[inline(always)]
 fn byte(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }

@@ -271,6 +271,15 @@ impl Encoder for DualEncoder {
         unit_rows(&self.towers.image_features(&self.pixels(batch)?)?)
     }
 
+    fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+        let _guard = tch::no_grad_guard();
+        let _pixels = self.pixels(batch)?;
+        if let Device::Cuda(index) = self.device {
+            tch::Cuda::synchronize(index as i64);
+        }
+        Ok(())
+    }
+
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
         if let Some(rows) = self.texts.as_ref().and_then(|cache| cache.get(texts)) {
             return Ok(rows);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Frames, Job, Shared};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
-use crate::media::{self, ErrorKind, Info, MediaError, Options, Picture, Source};
+use crate::media::{self, ErrorKind, Info, MediaError, Options, Scale, Source};
 
 /// A decoded file whose frames are on their way.
 pub(super) struct Opened {
@@ -51,8 +51,6 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
         Frames::Middle => count / 2..count / 2 + 1,
         Frames::All => 0..count,
     };
-    // The first decode does not wait for the model, which may still be read; only the preparation does.
-    let mut first = Some(decode(source, frames.start));
     let Some(preprocess) = shared.preprocess.wait() else {
         shared.skip();
         return;
@@ -64,21 +62,16 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
         job,
     });
     for frame in frames {
-        let picture = match first.take() {
-            Some(first) => first,
+        let input = if shared.wanted(&file.job) {
+            input(source, frame, preprocess, shared.settings.exact)
+        } else {
             // Nobody waits for the rest any more; the count of frames must still be full.
-            None if !shared.wanted(&file.job) => {
-                Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))
-            }
-            None => decode(source, frame),
+            Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))
         };
-        let input = picture
-            .and_then(|picture| apply(preprocess, &picture))
-            .map_err(Failure::from);
         let prepared = Prepared {
             file: Arc::clone(&file),
             frame,
-            input,
+            input: input.map_err(Failure::from),
         };
         if shared.prepared.push(file.job.lane, prepared).is_err() {
             return; // The engine is stopping.
@@ -86,19 +79,29 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     }
 }
 
-/// The frame as `inspect` shows it: whatever the user does with the display's window, the model sees the file's own.
-fn decode(source: &Source, frame: u32) -> Result<Picture, MediaError> {
+/// The frame as `inspect` shows it, prepared: whatever the user does with the display's window, the model sees the
+/// file's own. Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale.
+pub(super) fn input(
+    source: &Source,
+    frame: u32,
+    preprocess: &Preprocess,
+    exact: bool,
+) -> Result<Input, MediaError> {
+    let (width, height) = (source.info().width, source.info().height);
+    let scale = if exact {
+        Scale::Full
+    } else {
+        preprocess.scale(width, height)
+    };
     let options = Options {
         frame,
+        scale,
         ..Options::default()
     };
-    source.load(&options).map(|shown| shown.picture)
-}
-
-fn apply(preprocess: &Preprocess, picture: &Picture) -> Result<Input, MediaError> {
+    let picture = source.load(&options)?.picture;
     media::contain("preprocessing", || {
         preprocess
-            .apply(picture)
+            .apply_scaled(&picture, (width, height))
             .map_err(|error| MediaError::new(ErrorKind::Malformed, error.to_string()))
     })
 }

@@ -80,6 +80,8 @@ fn settings() -> Settings {
         frames: Frames::First,
         batch_size: None,
         jobs: Some(2),
+        exact: false,
+        pass: PROMPT,
     }
 }
 
@@ -247,6 +249,8 @@ fn the_file_under_the_cursor_goes_ahead_of_bulk() {
         Settings {
             batch_size: Some(2),
             jobs: Some(1),
+            exact: false,
+            pass: PROMPT,
             ..settings()
         },
     );

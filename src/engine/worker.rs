@@ -13,8 +13,6 @@ use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::ErrorKind;
 use crate::scoring::Verdict;
 
-/// A bulk batch should take about this long: an interactive file never waits longer.
-const BATCH_TIME: Duration = Duration::from_millis(300);
 /// Batches beyond this gain nothing on any device tried, and cost memory.
 const BATCH_LIMIT: usize = 64;
 /// The first batches, before anything is measured.
@@ -102,10 +100,10 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// As many pictures as fit into [`BATCH_TIME`].
+    /// As many pictures as fit into the time that a pass may take.
     fn batch_size(&self) -> usize {
         let by_time = self.rate.map_or(FIRST_BATCH, |rate| {
-            (rate * BATCH_TIME.as_secs_f64()) as usize
+            (rate * self.shared.settings.pass.as_secs_f64()) as usize
         });
         by_time.clamp(1, self.batch_limit)
     }

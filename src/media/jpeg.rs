@@ -1,6 +1,7 @@
 //! JPEG files, as Pillow shows them: `convert("RGB")` after the EXIF orientation.
 
 mod bits;
+mod color;
 mod dct;
 pub mod headers;
 mod idct;
@@ -10,7 +11,8 @@ mod progressive;
 mod tables;
 
 use super::error::{MediaError, truncated, unsupported};
-use super::{Info, Kind, Picture, Pixels, orient};
+use super::{Info, Kind, Picture, Pixels, Scale, orient};
+pub(crate) use color::ycbcr_to_rgb;
 use headers::{Colors, Headers, Process};
 
 /// Decoded components, interleaved, before any change of colours.
@@ -31,16 +33,27 @@ pub(crate) enum Data {
     U16(Vec<u16>),
 }
 
-/// The picture of a file, upright.
-pub(super) fn decode(bytes: &[u8]) -> Result<Picture, MediaError> {
+/// The picture of a file, upright, at the part `scale` of its resolution.
+///
+/// A reduced picture is what libjpeg's `scale_denom` gives: the high frequencies are left out of the transform.
+/// Lossless streams have no frequencies and come whole.
+pub(super) fn decode(bytes: &[u8], scale: Scale) -> Result<Picture, MediaError> {
     let headers = Headers::read(bytes)?;
     if !headers.complete {
         return Err(truncated("JPEG: the file ends before its picture does"));
     }
-    let pixels = shown(&headers, components(bytes, &headers)?)?;
+    let scale = match headers.process {
+        Process::Lossless => Scale::Full,
+        _ => scale,
+    };
+    let pixels = match (headers.process, headers.precision, headers.colors()) {
+        (Process::Lossless, ..) => shown(&headers, lossless::decode(bytes, &headers)?)?,
+        (_, 8, Colors::YCbCr) => Pixels::Rgb(dct::rgb(bytes, &headers, scale)?),
+        _ => shown(&headers, dct::decode(bytes, &headers, scale)?)?,
+    };
     let picture = Picture {
-        width: headers.width,
-        height: headers.height,
+        width: headers.width.div_ceil(scale.divisor()),
+        height: headers.height.div_ceil(scale.divisor()),
         pixels,
     };
     Ok(orient::upright(picture, headers.orientation()))
@@ -67,7 +80,7 @@ pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
 pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
     match headers.process {
         Process::Lossless => lossless::decode(bytes, headers),
-        _ => dct::decode(bytes, headers),
+        _ => dct::decode(bytes, headers, Scale::Full),
     }
 }
 
@@ -154,21 +167,6 @@ fn scaled(value: u16, precision: u8) -> u8 {
     } else {
         let largest = (1_u32 << precision) - 1;
         ((u32::from(value).min(largest) * 255 + largest / 2) / largest) as u8
-    }
-}
-
-/// Converts interleaved full-range YCbCr to RGB in place, in the fixed-point arithmetic of libjpeg (ITU-R T.871).
-pub(crate) fn ycbcr_to_rgb(data: &mut [u8]) {
-    const HALF: i32 = 1 << 15;
-    for pixel in data.chunks_exact_mut(3) {
-        let (y, cb, cr) = (
-            i32::from(pixel[0]),
-            i32::from(pixel[1]) - 128,
-            i32::from(pixel[2]) - 128,
-        );
-        pixel[0] = (y + ((91_881 * cr + HALF) >> 16)).clamp(0, 255) as u8;
-        pixel[1] = (y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16)).clamp(0, 255) as u8;
-        pixel[2] = (y + ((116_130 * cb + HALF) >> 16)).clamp(0, 255) as u8;
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a request to what the terminal is sent.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui_image::picker::Picker;
@@ -9,7 +10,7 @@ use super::draw::{self, Drawn};
 use super::encode::Encoder;
 use super::kitty::Album;
 use super::store::{Id, Store};
-use crate::app::{Graphics, Preview, PreviewKey, Quality, Scene, Value, View};
+use crate::app::{Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::media::{self, Frame, MediaError, Source, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
@@ -35,6 +36,8 @@ pub struct Maker {
     frame_bytes: usize,
     /// Frames worth decoding while nothing is wanted, the next one last.
     ahead: Vec<u32>,
+    /// Files worth decoding after those, the next one last.
+    nearby: Vec<Id>,
 }
 
 impl Maker {
@@ -48,6 +51,7 @@ impl Maker {
             latest: None,
             frame_bytes: 0,
             ahead: Vec::new(),
+            nearby: Vec::new(),
         }
     }
 
@@ -86,16 +90,24 @@ impl Maker {
         }))
     }
 
+    /// Names the files that may be asked for next, the likeliest first.
+    pub fn near(&mut self, files: Vec<(PathBuf, Stamp)>) {
+        let id = |(path, stamp)| Id { path, stamp };
+        self.nearby = files.into_iter().rev().map(id).collect();
+    }
+
     /// Decodes one frame that may be wanted next; false when there is nothing to be done.
     pub fn decode_ahead(&mut self) -> bool {
-        let Some((id, ..)) = self.latest.clone() else {
+        let next = match (&self.latest, self.ahead.pop()) {
+            (Some((id, ..)), Some(number)) => Some((id.clone(), number)),
+            _ => self.nearby.pop().map(|id| (id, 0)),
+        };
+        let Some((id, number)) = next else {
             return false;
         };
-        let Some(number) = self.ahead.pop() else {
-            return false;
-        };
+        let room = self.store.has_room_for(AHEAD.len() + 3, self.frame_bytes);
         // What cannot be decoded says so when it is looked at.
-        if !self.store.has(&id, number) && self.store.frame(&id, number).is_err() {
+        if room && !self.store.has(&id, number) && self.store.frame(&id, number).is_err() {
             self.ahead.clear();
         }
         true

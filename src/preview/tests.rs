@@ -76,6 +76,7 @@ fn what_is_overtaken_while_decoding_is_not_encoded() {
 fn only_another_file_makes_a_request_pointless() {
     let slot = Slot {
         wanted: Mutex::new(Wanted::Nothing),
+        nearby: Mutex::new(None),
         changed: Condvar::new(),
     };
     let first = key(Path::new("a"), 9, 9);
@@ -315,6 +316,30 @@ fn stack(folder: &Path) -> PathBuf {
         .map(|file| file.unwrap().path());
     let frames = |path: &PathBuf| crate::media::open(path).map_or(0, |source| source.info().frames);
     files.into_iter().find(|path| frames(path) == 9).unwrap()
+}
+
+#[test]
+fn files_nearby_are_decoded_while_nothing_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::phantom::write_studies(folder.path(), 3, 4, |_| {}).unwrap();
+    let files: Vec<PathBuf> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| crate::media::open(path).is_ok())
+        .collect();
+    let mut maker = Maker::new(Picker::halfblocks());
+    maker.make(&key(&files[0], 8, 8), &never).unwrap().unwrap();
+    let near = key(&files[1], 8, 8);
+    maker.near(vec![
+        (files[1].clone(), near.stamp),
+        (folder.path().join("gone"), near.stamp),
+    ]);
+    while maker.decode_ahead() {}
+    std::fs::remove_file(&files[1]).unwrap();
+    assert!(
+        maker.make(&near, &never).unwrap().is_ok(),
+        "it was decoded before it was asked for"
+    );
 }
 
 #[test]

@@ -512,8 +512,23 @@ fn frame_keys_scroll_the_stack_of_a_series() {
     let shown = |program: &Program| program.wanted().map(|key| key.path);
     // By place: 2 at 10 mm, 3 at 20 mm, 1 at 30 mm; the middle first.
     assert_eq!(shown(&program), Some(path("3.dcm")));
+    // What lies on both sides is decoded while the user looks.
+    let nearby = |program: &Program| {
+        let told = program
+            .effects
+            .iter()
+            .rev()
+            .find_map(|effect| match effect {
+                Effect::Nearby(files) => Some(files.clone()),
+                _ => None,
+            });
+        let paths = told.expect("told").into_iter().map(|(path, _)| path);
+        paths.collect::<Vec<_>>()
+    };
+    assert_eq!(nearby(&program), [path("1.dcm"), path("2.dcm")]);
     program.press("]");
     assert_eq!(shown(&program), Some(path("1.dcm")));
+    assert_eq!(nearby(&program), [path("3.dcm")]);
     program.press("]");
     assert_eq!(shown(&program), Some(path("1.dcm")));
     program.press("{");

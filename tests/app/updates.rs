@@ -442,7 +442,7 @@ fn without_a_model_browsing_goes_on_and_nothing_is_classified() {
         program
             .effects
             .iter()
-            .all(|effect| matches!(effect, Effect::Preview(_))),
+            .all(|effect| matches!(effect, Effect::Preview(_) | Effect::Nearby(_))),
         "{:?}",
         program.effects
     );

@@ -123,6 +123,23 @@ def lossless_objects():
     dicom("rgb_planar", "1.2.840.10008.1.2.1", color, planes, False, planar=1)
 
 
+# Of these, what libjpeg makes at a half, a quarter and an eighth.
+SCALED = ["rgb_420_q75", "rgb_422_q75", "rgb_444_q95", "progressive_420", "grey", "cmyk", "size_17x9", "orientation_6"]
+
+
+def scaled(name):
+    for divisor in (2, 4, 8):
+        with Image.open(OUT / f"{name}.jpg") as image:
+            width, height = (-(-side // divisor) for side in image.size)
+            decoder = image.tile[0]
+            # What `Image.draft` does, which takes no such small pictures.
+            image.tile = [decoder._replace(extents=(0, 0, width, height))]
+            image._size = (width, height)
+            image.decoderconfig = (divisor, 0)
+            picture = ImageOps.exif_transpose(image)
+        picture.convert("RGB").save(OUT / f"{name}.scale{divisor}.png", optimize=True)
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     lossless_objects()
@@ -143,6 +160,8 @@ def main():
         exif = Image.Exif()
         exif[0x0112] = orientation
         jpeg(f"orientation_{orientation}", scene(20, 12), quality=95, exif=exif)
+    for name in SCALED:
+        scaled(name)
     (OUT / "truncated.jpg").write_bytes((OUT / "rgb_420_q75.jpg").read_bytes()[:-200])
     commented = jpeg("synthetic", scene(16, 16), quality=75, comment=b"SYNTHETIC phantom")
     assert b"SYNTHETIC" in commented

@@ -84,6 +84,24 @@ impl Model {
         Some((member.path.clone(), self.stamp_of(shelf, &member.path)))
     }
 
+    /// The files next to the one in sight, in the series under the cursor.
+    pub(crate) fn members_nearby(&self) -> Vec<(PathBuf, Stamp)> {
+        let (Some(row), Some(shelf), Some((at, _))) = (
+            self.folder.current(),
+            self.shelf_here(),
+            self.place_in_stack(),
+        ) else {
+            return Vec::new();
+        };
+        let members = self.stack_of(row);
+        let steps = [at.checked_add(1), at.checked_sub(1)].into_iter().flatten();
+        steps
+            .filter_map(|at| members.get(at))
+            .filter(|member| member.present)
+            .map(|member| (member.path.clone(), self.stamp_of(shelf, &member.path)))
+            .collect()
+    }
+
     /// The files that a row of a study or series stands for, to be classified.
     pub(in crate::app) fn found_in(&self, row: &Row) -> Vec<Found> {
         self.as_found(self.stack_of(row))

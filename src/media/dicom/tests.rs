@@ -198,6 +198,7 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
             .decode(&Options {
                 frame,
                 window: None,
+                ..Options::default()
             })
             .expect("a picture");
         assert_eq!(picture.pixels.bytes(), [0, 129]);
@@ -207,6 +208,7 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
     let beyond = object.decode(&Options {
         frame: 2,
         window: None,
+        ..Options::default()
     });
     assert_eq!(beyond.expect_err("no such frame").kind, ErrorKind::NotFound);
 }
@@ -298,6 +300,7 @@ fn every_rule_gives_what_the_standard_says() {
             let options = Options {
                 frame,
                 window: None,
+                ..Options::default()
             };
             match decode(&bytes, &options) {
                 Ok((info, picture)) => {

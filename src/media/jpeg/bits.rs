@@ -2,6 +2,9 @@
 
 use super::super::error::{MediaError, malformed};
 
+/// Every byte 1.
+const ONES: u64 = u64::from_be_bytes([1; 8]);
+
 /// Reads bits from the highest down, drops stuffed zeros, stops at markers. Past a marker zeros are fed, as libjpeg
 /// does: a damaged stream yields a picture with a damaged end.
 pub(super) struct Bits<'a> {
@@ -38,6 +41,23 @@ impl<'a> Bits<'a> {
     }
 
     fn refill(&mut self) {
+        if let Some(next) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_be_bytes(*next);
+            // Most words hold no 0xff, and so neither stuffing nor a marker.
+            if (!word).wrapping_sub(ONES) & word & (ONES << 7) == 0 {
+                let bytes = (64 - self.count) / 8;
+                let taken = 8 * bytes;
+                self.buffer |= word >> (64 - taken) << (64 - taken - self.count);
+                self.at += bytes as usize;
+                self.count += taken;
+                return;
+            }
+        }
+        self.refill_carefully();
+    }
+
+    #[cold]
+    fn refill_carefully(&mut self) {
         while self.count <= 56 {
             let byte = match self.data.get(self.at..) {
                 Some([0xff, 0x00, ..]) => {
@@ -91,12 +111,7 @@ impl<'a> Bits<'a> {
     /// A number of `bits` bits whose highest tells the sign (F.2.2.1, EXTEND).
     #[inline]
     pub(super) fn signed(&mut self, bits: u32) -> i32 {
-        let value = self.take(bits) as i32;
-        if bits > 0 && value < 1 << (bits - 1) {
-            value - (1 << bits) + 1
-        } else {
-            value
-        }
+        extended(self.take(bits), bits)
     }
 
     /// Drops what is left of the last byte and steps over a restart marker, where one stands here or further on.
@@ -121,14 +136,38 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// A number of `bits` bits whose highest tells the sign (F.2.2.1, EXTEND).
+#[inline]
+fn extended(value: u32, bits: u32) -> i32 {
+    let value = value as i32;
+    if bits > 0 && value < 1 << (bits - 1) {
+        value - (1 << bits) + 1
+    } else {
+        value
+    }
+}
+
 /// Codes of up to this length are looked up at once.
-const QUICK: u32 = 9;
+const QUICK: u32 = 10;
+
+/// A code together with the number behind it, where both are in the next `QUICK` bits; `length` is 0 where they are not.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Short {
+    /// Bits of both.
+    pub length: u8,
+    /// The high half of the symbol: zeros before the number.
+    pub zeros: u8,
+    /// The number, its sign extended.
+    pub value: i16,
+}
 
 /// A Huffman table.
 #[derive(Clone)]
 pub(super) struct Huffman {
     /// By the next `QUICK` bits: length and symbol, or length 0 for longer codes.
     quick: [(u8, u8); 1 << QUICK],
+    /// By the next `QUICK` bits: codes of AC coefficients with their coefficient.
+    short: [Short; 1 << QUICK],
     /// By length: the first code beyond that length, aligned to 16 bits.
     limit: [u32; 17],
     /// By length: index of its first symbol minus its first code.
@@ -141,6 +180,7 @@ impl Huffman {
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, MediaError> {
         let mut table = Self {
             quick: [(0, 0); 1 << QUICK],
+            short: [Short::default(); 1 << QUICK],
             limit: [0; 17],
             offset: [0; 17],
             symbols: symbols.to_vec(),
@@ -162,7 +202,36 @@ impl Huffman {
             table.limit[length as usize] = code << (16 - length);
             code <<= 1;
         }
+        table.shorten();
         Ok(table)
+    }
+
+    /// Finds the numbers that lie behind short codes.
+    fn shorten(&mut self) {
+        for (next, short) in (0_u32..).zip(&mut self.short) {
+            let (length, symbol) = self.quick[next as usize];
+            let (length, size) = (u32::from(length), u32::from(symbol & 15));
+            if length > 0 && size > 0 && length + size <= QUICK {
+                let value = next >> (QUICK - length - size) & ((1 << size) - 1);
+                *short = Short {
+                    length: (length + size) as u8,
+                    zeros: symbol >> 4,
+                    value: extended(value, size) as i16,
+                };
+            }
+        }
+    }
+
+    /// The next code with its number, taken if both are short.
+    #[inline]
+    pub(super) fn short(&self, bits: &mut Bits) -> Option<Short> {
+        bits.fill();
+        let short = self.short[bits.peek(QUICK) as usize];
+        if short.length == 0 {
+            return None;
+        }
+        bits.skip(u32::from(short.length));
+        Some(short)
     }
 
     /// The next symbol; an impossible code counts as 0, as in libjpeg.

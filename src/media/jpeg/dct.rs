@@ -1,7 +1,9 @@
 //! The DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
 
+use super::super::Scale;
 use super::super::error::{MediaError, malformed, truncated, unsupported};
 use super::bits::Bits;
+use super::color;
 use super::headers::{Headers, Process, Walk};
 use super::idct;
 use super::planes::{Plane, Sample, mcus};
@@ -14,15 +16,19 @@ const MOST_SCANS: usize = 500;
 /// Most blocks visited in all scans together, for the same reason.
 const MOST_BLOCKS: usize = 1 << 30;
 
-/// The components as coded, at full resolution.
-pub(super) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+/// The components as coded, all at the resolution that the picture has at `scale`.
+pub(super) fn decode(
+    bytes: &[u8],
+    headers: &Headers,
+    scale: Scale,
+) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4 {
         return Err(unsupported(format!("JPEG with {channels} components")));
     }
     let data = match headers.precision {
-        8 => Data::U8(interleaved(&planes(bytes, headers)?, headers)?),
-        12 => Data::U16(interleaved(&planes(bytes, headers)?, headers)?),
+        8 => Data::U8(interleaved(bytes, headers, scale)?),
+        12 => Data::U16(interleaved(bytes, headers, scale)?),
         bits => return Err(unsupported(format!("JPEG of {bits} bits a sample"))),
     };
     Ok(Components {
@@ -32,35 +38,64 @@ pub(super) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
     })
 }
 
-/// All components at full resolution, pixel by pixel.
-fn interleaved<T: Sample>(planes: &[Plane<T>], headers: &Headers) -> Result<Vec<T>, MediaError> {
+/// Luma and chroma of 8 bits as interleaved RGB.
+pub(super) fn rgb(bytes: &[u8], headers: &Headers, scale: Scale) -> Result<Vec<u8>, MediaError> {
+    rows(bytes, headers, scale, |rows, out| match rows {
+        &[y, cb, cr] => color::rgb(y, cb, cr, out),
+        _ => out.fill(0),
+    })
+}
+
+/// All components pixel by pixel.
+fn interleaved<T: Sample>(
+    bytes: &[u8],
+    headers: &Headers,
+    scale: Scale,
+) -> Result<Vec<T>, MediaError> {
+    rows(bytes, headers, scale, |rows, out| match rows {
+        [alone] => out.copy_from_slice(alone),
+        _ => {
+            for (channel, row) in rows.iter().enumerate() {
+                for (pixel, &sample) in out.chunks_exact_mut(rows.len()).zip(*row) {
+                    pixel[channel] = sample;
+                }
+            }
+        }
+    })
+}
+
+/// Rows of the picture: `join` makes one of the components' rows.
+fn rows<T: Sample>(
+    bytes: &[u8],
+    headers: &Headers,
+    scale: Scale,
+    join: impl Fn(&[&[T]], &mut [T]),
+) -> Result<Vec<T>, MediaError> {
+    let planes = planes(bytes, headers, scale)?;
     if !planes.iter().all(Plane::divides) {
         return Err(unsupported("JPEG with fractional sampling factors"));
     }
-    let (width, height, channels) = (
-        headers.width as usize,
-        headers.height as usize,
-        planes.len(),
-    );
-    let mut out = vec![T::default(); width * height * channels];
-    let (mut row, mut sums) = (vec![T::default(); width], Vec::new());
-    for (y, line) in out.chunks_exact_mut(width * channels).enumerate() {
-        for (channel, plane) in planes.iter().enumerate() {
-            if channels == 1 {
-                plane.full(y, line, &mut sums);
-                continue;
-            }
-            plane.full(y, &mut row, &mut sums);
-            for (pixel, &sample) in line.chunks_exact_mut(channels).zip(&row) {
-                pixel[channel] = sample;
-            }
-        }
+    let width = headers.width.div_ceil(scale.divisor()) as usize;
+    let height = headers.height.div_ceil(scale.divisor()) as usize;
+    let mut out = vec![T::default(); width * height * planes.len()];
+    let mut room = vec![Vec::new(); planes.len()];
+    for (y, line) in out.chunks_exact_mut(width * planes.len()).enumerate() {
+        let rows: Vec<&[T]> = planes
+            .iter()
+            .zip(&mut room)
+            .map(|(plane, room)| plane.full(y, room, width))
+            .collect();
+        join(&rows, line);
     }
     Ok(out)
 }
 
-fn planes<T: Sample>(bytes: &[u8], headers: &Headers) -> Result<Vec<Plane<T>>, MediaError> {
-    let mut frame = Frame::<T>::new(headers);
+fn planes<T: Sample>(
+    bytes: &[u8],
+    headers: &Headers,
+    scale: Scale,
+) -> Result<Vec<Plane<T>>, MediaError> {
+    let mut frame = Frame::<T>::new(headers, scale);
     let mut tables = Tables::default();
     let (mut scans, mut visited) = (0, 0);
     let mut walk = Walk::new(bytes);
@@ -96,14 +131,14 @@ struct Frame<'h, 'b, T> {
     coefficients: Vec<Vec<[i16; 64]>>,
     /// Quantisation tables as they stood at each component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
+    samples: idct::Samples,
 }
 
 impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
-    fn new(headers: &'h Headers<'b>) -> Self {
-        let planes = Plane::of_frame(headers);
-        let blocks = |plane: &Plane<T>| plane.data.len() / 64;
+    fn new(headers: &'h Headers<'b>, scale: Scale) -> Self {
+        let planes = Plane::<T>::of_frame(headers, scale);
         let coefficients = match headers.process {
-            Process::Progressive => planes.iter().map(|p| vec![[0; 64]; blocks(p)]).collect(),
+            Process::Progressive => planes.iter().map(|p| vec![[0; 64]; p.blocks()]).collect(),
             _ => Vec::new(),
         };
         Self {
@@ -111,6 +146,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             quantisation: vec![None; planes.len()],
             planes,
             coefficients,
+            samples: idct::Samples::of(headers.precision),
         }
     }
 
@@ -118,7 +154,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
     fn blocks(&self, scan: &Scan) -> usize {
         scan.components
             .iter()
-            .map(|c| self.planes[c.0].data.len() / 64)
+            .map(|c| self.planes[c.0].blocks())
             .sum()
     }
 
@@ -176,7 +212,10 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
     /// Blocks of a component that is alone in its scan: its own, without the padding to whole MCUs (A.2.3).
     fn own_blocks(&self, place: usize) -> (usize, usize) {
         let plane = &self.planes[place];
-        (plane.width.div_ceil(8), plane.height.div_ceil(8))
+        (
+            plane.width.div_ceil(plane.side),
+            plane.height.div_ceil(plane.side),
+        )
     }
 
     fn block(
@@ -187,7 +226,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
         place: usize,
         (x, y): (usize, usize),
     ) -> Result<(), MediaError> {
-        let across = self.planes[place].stride / 8;
+        let across = self.planes[place].across();
         if let Some(blocks) = self.coefficients.get_mut(place) {
             coder.progressive(bits, slot, &mut blocks[y * across + x]);
             return Ok(());
@@ -208,27 +247,25 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             .as_ref()
             .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))?;
         let plane = &mut self.planes[place];
-        let precision = u32::from(self.headers.precision);
-        let (center, largest) = (1 << (precision - 1), (1 << precision) - 1);
-        let first = y * 8 * plane.stride + x * 8;
-        let put = |value: i32| T::of((value.saturating_add(center)).clamp(0, largest) as u32);
-        if block[1..].iter().all(|&c| c == 0) {
-            // A flat block, of which a picture has many: what the transform gives for it.
-            let value = put((i32::from(block[0]) * i32::from(table[0]) + 4) >> 3);
-            for row in 0..8 {
-                plane.data[first + row * plane.stride..][..8].fill(value);
-            }
+        let to = self.samples;
+        let side = plane.side;
+        if side == 1 || block[1..].iter().all(|&c| c == 0) {
+            // A flat block, of which a picture has many.
+            let value = T::of(idct::one(block[0], table, to) as u32);
+            plane.block(x, y).for_each(|row| row.fill(value));
             return Ok(());
         }
-        let dequantised = std::array::from_fn(|i| i32::from(block[i]) * i32::from(table[i]));
-        let samples = idct::inverse(&dequantised, if precision == 8 { 2 } else { 1 });
-        for (row, samples) in samples.as_chunks::<8>().0.iter().enumerate() {
-            for (out, &sample) in plane.data[first + row * plane.stride..][..8]
-                .iter_mut()
-                .zip(samples)
-            {
-                *out = put(sample);
+        let mut put = |samples: &[i32]| {
+            for (row, samples) in plane.block(x, y).zip(samples.chunks_exact(side)) {
+                for (out, &sample) in row.iter_mut().zip(samples) {
+                    *out = T::of(sample as u32);
+                }
             }
+        };
+        match side {
+            8 => put(&idct::eight(block, table, to)),
+            4 => put(&idct::four(block, table, to)),
+            _ => put(&idct::two(block, table, to)),
         }
         Ok(())
     }
@@ -238,7 +275,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             .into_iter()
             .enumerate()
         {
-            let across = self.planes[place].stride / 8;
+            let across = self.planes[place].across();
             for (i, block) in blocks.iter().enumerate() {
                 self.show(place, (i % across, i / across), block)?;
             }

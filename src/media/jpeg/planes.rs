@@ -1,22 +1,73 @@
 //! Component planes, and their way to full resolution: libjpeg's "fancy" upsampling.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+)]
+
+use multiversion::multiversion;
+
+use super::super::Scale;
 use super::headers::Headers;
 
 /// A sample of a plane: `u8` up to 8 bits, else `u16`.
 pub(super) trait Sample: Copy + Default + Into<u32> {
     /// The sample of a value that is in range.
     fn of(value: u32) -> Self;
+
+    /// Twice as many columns of a row that is three parts of `here` and one of `near`; each is three parts of the
+    /// nearest and one of the next nearest. `bias`, in sixteenths, rounds left and right halves against each other, as
+    /// the reference does.
+    fn doubled(here: &[Self], near: &[Self], bias: [u32; 2], out: &mut [Self]);
 }
 
 impl Sample for u8 {
+    #[inline(always)]
     fn of(value: u32) -> Self {
         value as u8
+    }
+
+    fn doubled(here: &[u8], near: &[u8], bias: [u32; 2], out: &mut [u8]) {
+        doubled_u8(here, near, bias, out);
     }
 }
 
 impl Sample for u16 {
+    #[inline(always)]
     fn of(value: u32) -> Self {
         value as u16
+    }
+
+    fn doubled(here: &[u16], near: &[u16], bias: [u32; 2], out: &mut [u16]) {
+        doubled(here, near, bias, out);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn doubled_u8(here: &[u8], near: &[u8], bias: [u32; 2], out: &mut [u8]) {
+    doubled(here, near, bias, out);
+}
+
+#[inline(always)]
+fn doubled<T: Sample>(here: &[T], near: &[T], bias: [u32; 2], out: &mut [T]) {
+    let sum = |at: usize| 3 * here[at].into() + near[at].into();
+    let pair = |before: u32, here: u32, after: u32| {
+        [
+            T::of((3 * here + before + bias[0]) >> 4),
+            T::of((3 * here + after + bias[1]) >> 4),
+        ]
+    };
+    let last = here.len() - 1;
+    // At the edges the reference repeats the sample.
+    let edge = |at: usize| pair(sum(at.saturating_sub(1)), sum(at), sum((at + 1).min(last)));
+    out[..2].copy_from_slice(&edge(0));
+    let inner = here.windows(3).zip(near.windows(3));
+    for (out, (here, near)) in out[2..].as_chunks_mut::<2>().0.iter_mut().zip(inner) {
+        let sum = |at: usize| 3 * here[at].into() + near[at].into();
+        *out = pair(sum(0), sum(1), sum(2));
+    }
+    for (out, value) in out.iter_mut().skip(2 * last).zip(edge(last)) {
+        *out = value;
     }
 }
 
@@ -30,26 +81,45 @@ pub(super) struct Plane<T> {
     pub width: usize,
     /// See `width`.
     pub height: usize,
-    /// How much coarser than the picture, horizontally and vertically, as (factor of the frame, own factor).
-    horizontal: (usize, usize),
-    vertical: (usize, usize),
+    /// Columns and rows of samples that a block gives: 8, or fewer where the picture is scaled.
+    pub side: usize,
+    /// How much coarser than the picture, horizontally and vertically; none where it is no whole number.
+    coarser: (Option<usize>, Option<usize>),
+    /// Whether missing samples are blended from their neighbours, which libjpeg leaves out at an eighth.
+    blends: bool,
 }
 
 impl<T: Sample> Plane<T> {
-    /// Planes of a frame, black.
-    pub(super) fn of_frame(headers: &Headers) -> Vec<Self> {
+    /// Planes of a frame, black. What has a lower resolution already is scaled less, if at all, as in libjpeg.
+    pub(super) fn of_frame(headers: &Headers, scale: Scale) -> Vec<Self> {
         let (most_h, most_v) = most(headers);
+        let least = 8 / scale.divisor() as usize;
         let (across, down) = mcus(headers);
         let plane = |(h, v): (u8, u8)| {
             let (h, v) = (usize::from(h), usize::from(v));
-            let stride = across * h * 8;
+            let mut side = least;
+            let finer = |own: usize, most: usize, side: usize| {
+                (most * least).is_multiple_of(own * side * 2)
+            };
+            while side < 8 && finer(h, most_h, side) && finer(v, most_v, side) {
+                side *= 2;
+            }
+            let stride = across * h * side;
+            let length = |picture: u32, own: usize, most: usize| {
+                (picture as usize * own * side).div_ceil(8 * most)
+            };
+            let coarser = |own: usize, most: usize| {
+                let (full, here) = (most * least, own * side);
+                full.is_multiple_of(here).then_some(full / here)
+            };
             Self {
                 stride,
-                data: vec![T::default(); stride * down * v * 8],
-                width: (headers.width as usize * h).div_ceil(most_h),
-                height: (headers.height as usize * v).div_ceil(most_v),
-                horizontal: (most_h, h),
-                vertical: (most_v, v),
+                data: vec![T::default(); stride * down * v * side],
+                width: length(headers.width, h, most_h),
+                height: length(headers.height, v, most_v),
+                side,
+                coarser: (coarser(h, most_h), coarser(v, most_v)),
+                blends: least > 1,
             }
         };
         headers
@@ -59,79 +129,68 @@ impl<T: Sample> Plane<T> {
             .collect()
     }
 
+    /// Blocks, those beyond the picture's edge included.
+    pub(super) fn blocks(&self) -> usize {
+        self.data.len() / (self.side * self.side)
+    }
+
+    /// Blocks in a row.
+    pub(super) fn across(&self) -> usize {
+        self.stride / self.side
+    }
+
+    /// The rows of a block.
+    pub(super) fn block(&mut self, x: usize, y: usize) -> impl Iterator<Item = &mut [T]> {
+        let (side, first) = (self.side, x * self.side);
+        self.data[y * side * self.stride..]
+            .chunks_exact_mut(self.stride)
+            .take(side)
+            .map(move |row| &mut row[first..first + side])
+    }
+
     fn row(&self, y: usize) -> &[T] {
         &self.data[y * self.stride..y * self.stride + self.width]
     }
 
     /// Whether its resolution divides the picture's evenly; other ratios are not decoded, as in libjpeg.
     pub(super) fn divides(&self) -> bool {
-        self.horizontal.0.is_multiple_of(self.horizontal.1)
-            && self.vertical.0.is_multiple_of(self.vertical.1)
+        self.coarser.0.is_some() && self.coarser.1.is_some()
     }
 
-    /// Row `y` of the picture at full resolution. `sums` is room for a row of the plane.
-    pub(super) fn full(&self, y: usize, out: &mut [T], sums: &mut Vec<u32>) {
-        let (across, down) = (
-            self.horizontal.0 / self.horizontal.1,
-            self.vertical.0 / self.vertical.1,
-        );
+    /// Row `y` of the picture at full resolution: of the plane itself where it has that, else in `out`.
+    pub(super) fn full<'a>(&'a self, y: usize, out: &'a mut Vec<T>, width: usize) -> &'a [T] {
+        let (across, down) = (self.coarser.0.unwrap_or(1), self.coarser.1.unwrap_or(1));
         let here = self.row((y / down).min(self.height - 1));
+        if (across, down) == (1, 1) {
+            return &here[..width];
+        }
+        out.resize(width, T::default());
         match (across, down) {
-            (1, 1) => out.copy_from_slice(&here[..out.len()]),
-            (2, 1) if self.width > 2 => {
-                sums.clear();
-                sums.extend(here.iter().map(|&v| v.into()));
-                doubled(sums, [1, 2], 2, out);
+            (2, 1) if self.blends && self.width > 2 => T::doubled(here, here, [4, 8], out),
+            (2, 2) if self.blends && self.width > 2 => {
+                T::doubled(here, self.next_nearest(y), [8, 7], out);
             }
-            (2, 2) if self.width > 2 => {
-                self.blended(y, sums);
-                doubled(sums, [8, 7], 4, out);
-            }
-            (1, 2) => {
-                self.blended(y, sums);
+            (1, 2) if self.blends => {
                 let bias = 1 + (y as u32 & 1);
-                out.iter_mut()
-                    .zip(sums.iter())
-                    .for_each(|(out, sum)| *out = T::of((sum + bias) >> 2));
+                for ((out, &a), &b) in out.iter_mut().zip(here).zip(self.next_nearest(y)) {
+                    *out = T::of((3 * a.into() + b.into() + bias) >> 2);
+                }
             }
             _ => out
                 .iter_mut()
                 .enumerate()
                 .for_each(|(x, out)| *out = here[(x / across).min(self.width - 1)]),
         }
+        out
     }
 
-    /// Three parts of the nearest row and one of the next nearest.
-    fn blended(&self, y: usize, sums: &mut Vec<u32>) {
-        let here = y / 2;
-        let near = if y.is_multiple_of(2) {
-            here.saturating_sub(1)
+    /// Of a plane of half the rows: the one next to the nearest to row `y` of the picture.
+    fn next_nearest(&self, y: usize) -> &[T] {
+        self.row(if y.is_multiple_of(2) {
+            (y / 2).saturating_sub(1)
         } else {
-            (here + 1).min(self.height - 1)
-        };
-        let (here, near) = (self.row(here.min(self.height - 1)), self.row(near));
-        sums.clear();
-        sums.extend(
-            here.iter()
-                .zip(near)
-                .map(|(&a, &b)| 3 * a.into() + b.into()),
-        );
-    }
-}
-
-/// Twice as many columns, each three parts of the nearest and one of the next nearest. `bias` rounds left and right
-/// halves against each other, as the reference does; `shift` takes all factors out of the values again.
-fn doubled<T: Sample>(values: &[u32], bias: [u32; 2], shift: u32, out: &mut [T]) {
-    let last = values.len() - 1;
-    // At the edges the reference repeats the sample.
-    let left = |at: usize| values[at.saturating_sub(1)];
-    let right = |at: usize| values[(at + 1).min(last)];
-    for (at, pair) in out.chunks_mut(2).enumerate() {
-        let here = 3 * values[at];
-        pair[0] = T::of((here + left(at) + bias[0]) >> shift);
-        if let Some(second) = pair.get_mut(1) {
-            *second = T::of((here + right(at) + bias[1]) >> shift);
-        }
+            (y / 2 + 1).min(self.height - 1)
+        })
     }
 }
 

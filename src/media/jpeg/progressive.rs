@@ -81,6 +81,14 @@ impl<'t> Coder<'t> {
         let Some(ac) = self.ac[slot] else { return };
         let mut k = 1;
         while k < 64 {
+            if let Some(short) = ac.short(bits) {
+                k += usize::from(short.zeros);
+                if k < 64 {
+                    block[usize::from(ZIGZAG[k])] = short.value;
+                }
+                k += 1;
+                continue;
+            }
             let symbol = ac.decode(bits);
             let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::media::{ErrorKind, png};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media")
@@ -8,6 +8,23 @@ fn fixtures() -> PathBuf {
 
 fn rgb(picture: &Picture) -> (u32, u32, Vec<u8>) {
     (picture.width, picture.height, picture.to_rgb())
+}
+
+/// Colour conversion may round differently in vectorised builds of the reference; nothing else may differ.
+fn near(ours: &[u8], pillow: &[u8], path: &Path) {
+    let differences: Vec<u32> = ours
+        .iter()
+        .zip(pillow)
+        .map(|(&a, &b)| u32::from(a.abs_diff(b)))
+        .collect();
+    let largest = differences.iter().max().copied().unwrap_or(0);
+    let mean = f64::from(differences.iter().sum::<u32>()) / differences.len() as f64;
+    println!("{}: mean {mean:.4}, largest {largest}", path.display());
+    assert!(
+        largest <= 2 && mean <= 0.1,
+        "{}: mean {mean}, largest {largest}",
+        path.display()
+    );
 }
 
 /// Every JPEG that the oracle exported, against Pillow's own pixels.
@@ -21,33 +38,52 @@ fn pictures_are_those_of_pillow() {
             continue;
         }
         seen += 1;
-        let ours = decode(&std::fs::read(&path).expect("a file")).expect("a picture");
+        let ours = decode(&std::fs::read(&path).expect("a file"), Scale::Full).expect("a picture");
         let pillow = png::decode(&std::fs::read(&expected).expect("a file")).expect("a picture");
         let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
         assert_eq!((width, height), (w, h), "{}", path.display());
-        let differences: Vec<u32> = ours
-            .iter()
-            .zip(&pillow)
-            .map(|(&a, &b)| u32::from(a.abs_diff(b)))
-            .collect();
-        let largest = differences.iter().max().copied().unwrap_or(0);
-        let mean = f64::from(differences.iter().sum::<u32>()) / differences.len() as f64;
-        println!("{}: mean {mean:.4}, largest {largest}", path.display());
-        // Colour conversion may round differently in vectorised builds of the reference; nothing else may differ.
-        assert!(
-            largest <= 2 && mean <= 0.1,
-            "{}: mean {mean}, largest {largest}",
-            path.display()
-        );
+        near(&ours, &pillow, &path);
     }
     assert!(seen > 25, "{seen} fixtures");
+}
+
+/// At reduced scale, too, against what libjpeg gives at that scale.
+#[test]
+fn reduced_pictures_are_those_of_libjpeg() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let Some((stem, scale)) = name
+            .strip_suffix(".png")
+            .and_then(|name| name.split_once(".scale"))
+        else {
+            continue;
+        };
+        seen += 1;
+        let scale = Scale::ALL
+            .into_iter()
+            .find(|s| s.divisor().to_string() == scale)
+            .expect("a scale");
+        let file = std::fs::read(fixtures().join(format!("{stem}.jpg"))).expect("a file");
+        let ours = decode(&file, scale).expect("a picture");
+        let pillow = png::decode(&std::fs::read(&path).expect("a file")).expect("a picture");
+        let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
+        assert_eq!((width, height), (w, h), "{}", path.display());
+        near(&ours, &pillow, &path);
+    }
+    assert_eq!(seen, 24, "scaled pictures");
 }
 
 #[test]
 fn a_cut_file_is_truncated_wherever_it_is_cut() {
     let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
     for length in (2..whole.len()).step_by(7) {
-        let error = decode(&whole[..length]).expect_err("cut");
+        let error = decode(&whole[..length], Scale::Full).expect_err("cut");
         assert_eq!(
             error.kind,
             ErrorKind::Truncated,
@@ -86,7 +122,7 @@ fn damage_is_contained() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;
             // The result does not matter, only that there is one.
-            let _ = decode(&damaged);
+            let _ = decode(&damaged, Scale::Full);
         }
     }
 }

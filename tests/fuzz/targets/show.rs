@@ -1,6 +1,6 @@
 //! What every target does with a file: all that the program does with one.
 
-use medivision_room::media::{Frame, Source, Voi};
+use medivision_room::media::{Frame, Options, Scale, Source, Voi};
 
 /// Pixels of the largest frame that is decoded here; the program's own limit would make runs slow, not thorough.
 const MOST_PIXELS: u64 = 1 << 20;
@@ -14,6 +14,17 @@ pub fn show(bytes: &[u8]) {
     let info = source.info().clone();
     if u64::from(info.width) * u64::from(info.height) > MOST_PIXELS {
         return;
+    }
+    for scale in Scale::ALL {
+        let options = Options {
+            scale,
+            ..Options::default()
+        };
+        if let Ok(shown) = source.load(&options) {
+            let scaled = |side: u32| [side, side.div_ceil(scale.divisor())];
+            assert!(scaled(info.width).contains(&shown.picture.width));
+            assert!(scaled(info.height).contains(&shown.picture.height));
+        }
     }
     let last = info.frames.saturating_sub(1);
     for frame in [0, 1, last] {

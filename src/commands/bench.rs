@@ -1,0 +1,516 @@
+//! `bench`: what this machine makes of the model and of some pictures, stage by stage, and how near the whole comes to
+//! what its stages allow.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, unbounded};
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::classify::{closed_pipe, leave_now};
+use super::progress::Progress;
+use super::{Fault, Setup, exit, on_signals, shown, sink};
+use crate::cli;
+use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
+use crate::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
+use crate::media::{self, MediaError, Options, Scale, walk};
+use crate::phantom;
+use crate::prompts::Prompts;
+use crate::scoring::Mode;
+
+/// Passes of the model that are measured at each size of batch, after one that is not.
+const PASSES: usize = 9;
+/// Pictures asked for one at a time.
+const SINGLES: usize = 50;
+/// Phantoms drawn where no pictures are given, and their seed.
+const PHANTOMS: usize = 60;
+const SEED: u64 = 7;
+/// How long an interrupted engine is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What one stage does alone.
+#[derive(Debug, Serialize)]
+struct Stage {
+    name: &'static str,
+    /// Milliseconds a picture takes: of one core where several work side by side, of the device otherwise.
+    milliseconds: f64,
+    /// Pictures a second if the machine did nothing else; which is the limit that this stage sets.
+    images_per_second: f64,
+}
+
+/// Latency of one picture at a time.
+#[derive(Debug, Serialize)]
+struct Single {
+    /// Median over [`SINGLES`], from the file's path to the scores, milliseconds.
+    p50_ms: f64,
+    /// The slowest in a hundred.
+    p99_ms: f64,
+    /// The model's pass alone, median.
+    forward_ms: f64,
+    /// `p50_ms` / `forward_ms`
+    ratio: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    model: String,
+    device: String,
+    cores: usize,
+    pictures: usize,
+    /// Files that could not be decoded; they are left out.
+    failed: usize,
+    /// Pictures in one pass of the model, while stages were measured.
+    batch: usize,
+    stages: Vec<Stage>,
+    /// Pictures a second that the stages allow together: on a GPU the slowest one's, on the CPU what is left when
+    /// they share the cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<f64>,
+    /// Pictures a second through all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_to_end: Option<f64>,
+    /// `end_to_end` / `limit`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    single: Option<Single>,
+    /// Most memory the process ever held, bytes.
+    peak_memory: u64,
+    interrupted: bool,
+}
+
+/// Measures; the exit code.
+pub fn run(arguments: &cli::Bench, setup: &Setup) -> Result<u8, Fault> {
+    let prompts = setup.load_prompts()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    on_signals(&[SIGINT, SIGTERM], {
+        let stop = Arc::clone(&stop);
+        move || stop.store(true, Ordering::Relaxed)
+    })?;
+    let progress = Progress::new();
+    let drawn = if arguments.paths.is_empty() {
+        progress.message("drawing phantoms");
+        Some(phantoms()?)
+    } else {
+        None
+    };
+    let roots = match &drawn {
+        Some(dir) => vec![dir.path().to_owned()],
+        None => arguments.paths.clone(),
+    };
+    let files: Vec<PathBuf> = roots
+        .iter()
+        .flat_map(|root| walk::files(root).filter_map(Result::ok))
+        .take(arguments.limit)
+        .collect();
+    let mut bench = Bench {
+        report: Report {
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            ..Report::default()
+        },
+        exact: arguments.exact,
+        stop: &stop,
+        progress: &progress,
+    };
+    let files = bench.stages(setup, files)?;
+    bench.whole(setup, prompts, &files)?;
+    let mut report = bench.report;
+    progress.end();
+    report.peak_memory = peak_memory();
+    report.interrupted = stop.load(Ordering::Relaxed);
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&report).map_err(|e| Fault::output(&e.into()))? + "\n"
+    } else {
+        table(&report)
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .or_else(closed_pipe)?;
+    if report.interrupted {
+        drop(drawn);
+        // A pass cannot be stopped; what was measured is told.
+        leave_now(exit::INTERRUPTED);
+    }
+    Ok(exit::OK)
+}
+
+fn phantoms() -> Result<tempfile::TempDir, Fault> {
+    let failed = |error: String| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("phantoms cannot be drawn: {error}; name pictures of yours"),
+    };
+    let dir = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
+    let studies = dir.path().join("studies");
+    phantom::write_studies(&studies, SEED, PHANTOMS, |_| ())
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(dir)
+}
+
+struct Bench<'a> {
+    report: Report,
+    exact: bool,
+    stop: &'a AtomicBool,
+    progress: &'a Progress,
+}
+
+/// A prepared picture, and the seconds that its two stages took.
+struct Prepared {
+    file: PathBuf,
+    input: Input,
+    decode: f64,
+    preprocess: f64,
+}
+
+impl Bench<'_> {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Each stage alone; the files that can be decoded.
+    fn stages(&mut self, setup: &Setup, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, Fault> {
+        self.progress.message("reading the model");
+        limit_threads(self.report.cores);
+        let mut encoder = setup.factory(None)().map_err(Fault::unusable)?;
+        self.report.model.clone_from(&encoder.card().id);
+        self.report.device.clone_from(&encoder.card().device);
+        self.progress.message("decoding");
+        let asked = files.len();
+        // Decoding is measured, not the disk: what does not open says so below.
+        for file in files.iter().take_while(|_| !self.stopped()) {
+            let _ = std::fs::read(file);
+        }
+        let prepared = self.prepare(files, &encoder.preprocess());
+        if !self.stopped() {
+            self.report.failed = asked - prepared.len();
+        }
+        self.report.pictures = prepared.len();
+        if prepared.is_empty() {
+            if self.stopped() {
+                return Ok(Vec::new());
+            }
+            return Err(Fault::unusable(
+                "there is no picture to measure with; name files or folders that hold some",
+            ));
+        }
+        let mean =
+            |of: fn(&Prepared) -> f64| prepared.iter().map(of).sum::<f64>() / prepared.len() as f64;
+        let (decode, preprocess) = (mean(|p| p.decode), mean(|p| p.preprocess));
+        let cores = self.report.cores as f64;
+        self.stage("decode", decode, cores / decode);
+        self.stage("preprocess", preprocess, cores / preprocess);
+        let inputs: Vec<Input> = prepared.iter().map(|p| p.input.clone()).collect();
+        self.progress.message("the model alone");
+        let Some((transfer, forward)) = self.model(encoder.as_mut(), &inputs)? else {
+            return Ok(Vec::new());
+        };
+        self.stage("transfer", transfer, 1.0 / transfer);
+        self.stage("forward", forward, 1.0 / forward);
+        let (host, device) = ((decode + preprocess) / cores, transfer + forward);
+        self.report.limit = Some(if self.report.device.starts_with("cuda") {
+            1.0 / host.max(device)
+        } else {
+            1.0 / (host + device)
+        });
+        let one = self.passes(encoder.as_mut(), &inputs[..1])?;
+        self.report.single = one.map(|(transfer, forward)| Single {
+            p50_ms: f64::NAN,
+            p99_ms: f64::NAN,
+            forward_ms: (transfer + forward) * 1e3,
+            ratio: f64::NAN,
+        });
+        Ok(prepared.into_iter().map(|p| p.file).collect())
+    }
+
+    fn stage(&mut self, name: &'static str, seconds: f64, images_per_second: f64) {
+        self.report.stages.push(Stage {
+            name,
+            milliseconds: seconds * 1e3,
+            images_per_second,
+        });
+    }
+
+    /// Decodes and prepares on all cores, as the engine does; in the order of the files.
+    fn prepare(&self, files: Vec<PathBuf>, preprocess: &Preprocess) -> Vec<Prepared> {
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let total = files.len() as u64;
+        let work = || {
+            while !self.stopped() {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(file) = files.get(index) else { break };
+                let prepared = prepare(file, preprocess, self.exact);
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                done.push((index, prepared));
+                self.progress.set(done.len() as u64, Some(total));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.report.cores {
+                scope.spawn(work);
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, _)| *index);
+        let mut all = Vec::with_capacity(done.len());
+        for (index, prepared) in done {
+            match prepared {
+                Ok(prepared) => all.push(prepared),
+                Err(error) => self.progress.around(|| {
+                    eprintln!("{}: {error}", shown(&files[index]));
+                }),
+            }
+        }
+        all
+    }
+
+    /// Seconds a picture for transfer and forward pass, at the size of batch that is quickest; the size goes into the
+    /// report. `None` when interrupted.
+    fn model(
+        &mut self,
+        encoder: &mut dyn Encoder,
+        inputs: &[Input],
+    ) -> Result<Option<(f64, f64)>, Fault> {
+        let mut best: Option<(f64, f64)> = None;
+        for batch in [1, 4, 16, 64] {
+            if batch > inputs.len() {
+                break;
+            }
+            let Some(now) = self.passes(encoder, &inputs[..batch])? else {
+                return Ok(None);
+            };
+            if best.is_none_or(|best| now.0 + now.1 < best.0 + best.1) {
+                best = Some(now);
+                self.report.batch = batch;
+            } else if self.report.device == "cpu" {
+                // Larger ones only take longer to try.
+                break;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Seconds a picture for transfer and forward pass: medians over [`PASSES`].
+    fn passes(
+        &self,
+        encoder: &mut dyn Encoder,
+        batch: &[Input],
+    ) -> Result<Option<(f64, f64)>, Fault> {
+        let (mut transfers, mut passes) = (Vec::new(), Vec::new());
+        for pass in 0..=PASSES {
+            if self.stopped() {
+                return Ok(None);
+            }
+            let begun = Instant::now();
+            encoder.transfer(batch).map_err(Fault::unusable)?;
+            let transfer = begun.elapsed().as_secs_f64();
+            let begun = Instant::now();
+            encoder.encode_images(batch).map_err(Fault::unusable)?;
+            let both = begun.elapsed().as_secs_f64();
+            if pass > 0 {
+                transfers.push(transfer / batch.len() as f64);
+                passes.push(both / batch.len() as f64);
+            }
+        }
+        let transfer = quantile(&mut transfers, 0.5);
+        Ok(Some((
+            transfer,
+            (quantile(&mut passes, 0.5) - transfer).max(1e-9),
+        )))
+    }
+
+    /// The engine over all files, then one file at a time.
+    fn whole(&mut self, setup: &Setup, prompts: Prompts, files: &[PathBuf]) -> Result<(), Fault> {
+        if self.stopped() || files.is_empty() {
+            self.report.single = None;
+            return Ok(());
+        }
+        let settings = Settings {
+            prompts,
+            mode: Mode::Single,
+            frames: Frames::First,
+            batch_size: None,
+            jobs: None,
+            exact: self.exact,
+            pass: engine::BULK,
+        };
+        let (sender, events) = unbounded();
+        let engine = Engine::start(setup.factory(None), settings, sink(sender, |event| event));
+        let submit = |path: &Path, lane, generation| {
+            let job = Job {
+                path: path.to_owned(),
+                lane,
+                generation,
+            };
+            engine.submit(job).map_err(Fault::unusable)
+        };
+        // Warm: the model is there, and the first batches have found their size.
+        let warm = files.len().min(8);
+        for file in &files[..warm] {
+            submit(file, Lane::Bulk, 0)?;
+        }
+        self.wait(&events, warm)?;
+        self.progress.message("all of it");
+        let begun = Instant::now();
+        let feeder = engine.submitter();
+        let mut done = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for file in files {
+                    let job = Job {
+                        path: file.clone(),
+                        lane: Lane::Bulk,
+                        generation: 1,
+                    };
+                    if self.stopped() || feeder.submit(job).is_err() {
+                        break;
+                    }
+                }
+            });
+            done = self.wait(&events, files.len())?;
+            Ok::<(), Fault>(())
+        })?;
+        if done == files.len() {
+            let rate = files.len() as f64 / begun.elapsed().as_secs_f64();
+            self.report.end_to_end = Some(rate);
+            self.report.ratio = self.report.limit.map(|limit| rate / limit);
+        }
+        self.progress.message("one at a time");
+        let mut took = Vec::new();
+        for file in files.iter().cycle().take(SINGLES) {
+            let begun = Instant::now();
+            submit(file, Lane::Interactive, 2)?;
+            if self.wait(&events, 1)? == 0 {
+                break;
+            }
+            took.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        self.report.single = self.report.single.take().filter(|_| !took.is_empty());
+        if let Some(single) = &mut self.report.single {
+            single.p50_ms = quantile(&mut took, 0.5);
+            single.p99_ms = quantile(&mut took, 0.99);
+            single.ratio = single.p50_ms / single.forward_ms;
+        }
+        engine.shutdown(PATIENCE);
+        Ok(())
+    }
+
+    /// Waits until so many files are through; how many were when the user interrupted.
+    fn wait(&self, events: &Receiver<Event>, count: usize) -> Result<usize, Fault> {
+        let mut done = 0;
+        while done < count && !self.stopped() {
+            match events.recv_timeout(Duration::from_millis(100)) {
+                Ok(Event::Done { .. }) => {
+                    done += 1;
+                    self.progress.set(done as u64, Some(count as u64));
+                }
+                Ok(Event::Failed { message }) => return Err(Fault::unusable(message)),
+                Ok(_) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
+                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// A file's first frame as the engine prepares it, with the time that decoding (reading included) and preparing took.
+fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared, MediaError> {
+    let begun = Instant::now();
+    let source = media::open(file)?;
+    source.content()?;
+    let whole = (source.info().width, source.info().height);
+    let scale = if exact {
+        Scale::Full
+    } else {
+        preprocess.scale(whole.0, whole.1)
+    };
+    let options = Options {
+        scale,
+        ..Options::default()
+    };
+    let picture = source.load(&options)?.picture;
+    let decode = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    let input = media::contain("preprocessing", || {
+        preprocess
+            .apply_scaled(&picture, whole)
+            .map_err(|error| MediaError::new(media::ErrorKind::Malformed, error.to_string()))
+    })?;
+    Ok(Prepared {
+        file: file.to_owned(),
+        input,
+        decode,
+        preprocess: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// The value below which a part `q` of the values lies.
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values
+        .get((last as f64 * q).round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+/// The kernel's high-water mark of this process; 0 where it tells none.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok());
+    kilobytes.unwrap_or(0_u64) * 1024
+}
+
+fn table(report: &Report) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!(
+        "{} on {}, {} cores, {} pictures, passes of {}\n\n",
+        report.model, report.device, report.cores, report.pictures, report.batch
+    );
+    let _ = writeln!(
+        text,
+        "{:<12}{:>12}{:>14}",
+        "stage", "ms/picture", "pictures/s"
+    );
+    for stage in &report.stages {
+        let (name, ms, rate) = (stage.name, stage.milliseconds, stage.images_per_second);
+        let _ = writeln!(text, "{name:<12}{ms:>12.2}{rate:>14.1}");
+    }
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<24}{value:>14}");
+    };
+    if let Some(limit) = report.limit {
+        line("limit of all stages", format!("{limit:.1}"));
+    }
+    if let Some(rate) = report.end_to_end {
+        line("end to end", format!("{rate:.1}"));
+    }
+    if let Some(ratio) = report.ratio {
+        line("of the limit", format!("{:.1} %", ratio * 100.0));
+    }
+    if let Some(single) = &report.single {
+        line("one picture, p50", format!("{:.1} ms", single.p50_ms));
+        line("one picture, p99", format!("{:.1} ms", single.p99_ms));
+        line(
+            "the model's pass alone",
+            format!("{:.1} ms", single.forward_ms),
+        );
+        line("one picture / pass", format!("{:.2}", single.ratio));
+    }
+    line(
+        "peak memory",
+        format!("{:.0} MB", report.peak_memory as f64 / 1e6),
+    );
+    if report.failed > 0 {
+        line("could not be decoded", report.failed.to_string());
+    }
+    if report.interrupted {
+        text.push_str("\ninterrupted: what is missing was not measured\n");
+    }
+    text
+}
