@@ -327,7 +327,7 @@ fn files_nearby_are_decoded_while_nothing_is_wanted() {
         .map(|file| file.unwrap().path())
         .filter(|path| crate::media::open(path).is_ok())
         .collect();
-    let mut maker = Maker::new(Picker::halfblocks());
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
     maker.make(&key(&files[0], 8, 8), &never).unwrap().unwrap();
     let near = key(&files[1], 8, 8);
     maker.near(vec![
