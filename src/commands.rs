@@ -245,6 +245,16 @@ pub fn on_signals(signals: &[i32], handle: impl Fn() + Send + 'static) -> Result
         .map_err(fault)
 }
 
+/// Ends the process at once. libtorch's destructors take longer than many a command, and where its thread still works
+/// while they run, it ends in a fault of its own.
+pub fn leave(code: u8) -> ! {
+    use std::io::Write as _;
+    // Nobody is left to be told that it cannot be written.
+    let _ = (io::stdout().flush(), io::stderr().flush());
+    // SAFETY: ends the process; nothing is left to be written.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
 /// A path on stderr: whatever it holds, it does not steer the terminal.
 pub(crate) fn shown(path: &Path) -> String {
     crate::media::clean(&path.to_string_lossy())

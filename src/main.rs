@@ -2,7 +2,6 @@
 
 use std::panic::PanicHookInfo;
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::Parser;
 use medivision_tui::cli::{Cli, Command};
@@ -21,15 +20,20 @@ static WAIT_PASSIVELY: extern "C" fn() = {
     set
 };
 
-fn main() -> ExitCode {
+/// What Rust ends a process with that panics.
+const PANICKED: u8 = 101;
+
+fn main() {
     std::panic::set_hook(Box::new(on_panic));
-    match run(&Cli::parse()) {
-        Ok(code) => ExitCode::from(code),
-        Err(fault) => {
+    let cli = Cli::parse();
+    commands::leave(match std::panic::catch_unwind(|| run(&cli)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(fault)) => {
             eprintln!("medivision-tui: {}", fault.message);
-            ExitCode::from(fault.code)
+            fault.code
         }
-    }
+        Err(_) => PANICKED,
+    })
 }
 
 /// A decoder that gives up on a damaged file, or a model that fails, is contained and becomes a line of its own; only

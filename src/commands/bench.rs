@@ -13,9 +13,9 @@ use crossbeam_channel::{Receiver, unbounded};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::classify::{closed_pipe, leave_now};
+use super::classify::closed_pipe;
 use super::progress::Progress;
-use super::{Fault, Setup, exit, on_signals, shown, sink};
+use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
 use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
 use crate::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
@@ -135,7 +135,7 @@ pub fn run(arguments: &cli::Bench, setup: &Setup) -> Result<u8, Fault> {
     if report.interrupted {
         drop(drawn);
         // A pass cannot be stopped; what was measured is told.
-        leave_now(exit::INTERRUPTED);
+        leave(exit::INTERRUPTED);
     }
     Ok(exit::OK)
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::progress::Progress;
-use super::{Fault, Setup, exit, on_signals, sink};
+use super::{Fault, Setup, exit, leave, on_signals, sink};
 use crate::cli;
 use crate::engine::{Engine, Event, Job, Lane, Submitter};
 use crate::library::export::Writer;
@@ -64,7 +64,7 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
         printer.leave(true)?;
         if !joined {
             // A forward pass cannot be stopped; everything finished is written.
-            leave_now(exit::INTERRUPTED);
+            leave(exit::INTERRUPTED);
         }
         return Ok(exit::INTERRUPTED);
     }
@@ -75,12 +75,6 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     } else {
         exit::OK
     })
-}
-
-/// Ends the process without running destructors that would wait for the running pass.
-pub(super) fn leave_now(code: u8) -> ! {
-    // SAFETY: ends the process; nothing is left to be written.
-    unsafe { libc::_exit(i32::from(code)) }
 }
 
 /// Walks the inputs and hands the files to the engine, as fast as it takes them.
@@ -326,7 +320,7 @@ impl<W: Write> Printer<W> {
 )]
 pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     if error.kind() == ErrorKind::BrokenPipe {
-        leave_now(exit::OK);
+        leave(exit::OK);
     }
     Err(Fault::output(&error))
 }

@@ -12,9 +12,9 @@ use crossbeam_channel::{Receiver, unbounded};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::classify::{closed_pipe, leave_now};
+use super::classify::closed_pipe;
 use super::progress::Progress;
-use super::{Fault, Setup, exit, on_signals, shown, sink};
+use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
 use crate::engine::{self, Engine, Event, Job, Lane, Settings};
 use crate::library::{Outcome, Record};
@@ -96,7 +96,7 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
             eprintln!("interrupted: {}", fault.message);
         }
         if !engine.shutdown(PATIENCE) {
-            leave_now(exit::INTERRUPTED);
+            leave(exit::INTERRUPTED);
         }
         return Ok(exit::INTERRUPTED);
     }

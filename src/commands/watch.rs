@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::classify::{closed_pipe, leave_now};
-use super::{Fault, Setup, exit, on_signals, shown, sink};
+use super::classify::closed_pipe;
+use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
 use crate::engine::{Engine, Event, Job, Lane, Submitter};
 use crate::library::Outcome;
@@ -76,7 +76,7 @@ pub fn run(arguments: &cli::Watch, setup: &Setup) -> Result<u8, Fault> {
         engine.finish();
     } else if !engine.shutdown(PATIENCE) {
         // A forward pass cannot be stopped; everything finished is written.
-        leave_now(exit::OK);
+        leave(exit::OK);
     }
     Ok(exit::OK)
 }

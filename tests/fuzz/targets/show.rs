@@ -15,7 +15,8 @@ pub fn show(bytes: &[u8]) {
     if u64::from(info.width) * u64::from(info.height) > MOST_PIXELS {
         return;
     }
-    for scale in Scale::ALL {
+    let small = u64::from(info.width) * u64::from(info.height) <= MOST_PIXELS / 16;
+    for scale in Scale::ALL.into_iter().filter(|_| small) {
         let options = Options {
             scale,
             ..Options::default()
