@@ -81,8 +81,8 @@ pub struct Settings {
 
 /// A pass where someone waits for the file under the cursor.
 pub const PROMPT: Duration = Duration::from_millis(300);
-/// A pass where nobody does: large ones cost less a picture.
-pub const BULK: Duration = Duration::from_secs(2);
+/// A pass where nobody does: large ones cost less a picture, and memory.
+pub const BULK: Duration = Duration::from_millis(800);
 
 /// What the engine says; delivered to the sink from its threads.
 #[derive(Clone, Debug, PartialEq)]
