@@ -26,6 +26,7 @@ use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
+pub(crate) use pool::{apply, decode};
 pub use rescore::Known;
 use rescore::Order;
 

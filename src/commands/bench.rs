@@ -19,7 +19,7 @@ use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
 use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
 use crate::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
-use crate::media::{self, MediaError, Options, Scale, walk};
+use crate::media::{self, MediaError, walk};
 use crate::phantom;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -422,24 +422,10 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
     let begun = Instant::now();
     let source = media::open(file)?;
     source.content()?;
-    let whole = (source.info().width, source.info().height);
-    let scale = if exact {
-        Scale::Full
-    } else {
-        preprocess.scale(whole.0, whole.1)
-    };
-    let options = Options {
-        scale,
-        ..Options::default()
-    };
-    let picture = source.load(&options)?.picture;
+    let picture = engine::decode(&source, 0, preprocess, exact)?;
     let decode = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    let input = media::contain("preprocessing", || {
-        preprocess
-            .apply_scaled(&picture, whole)
-            .map_err(|error| MediaError::new(media::ErrorKind::Malformed, error.to_string()))
-    })?;
+    let input = engine::apply(preprocess, &picture, &source)?;
     Ok(Prepared {
         file: file.to_owned(),
         input,

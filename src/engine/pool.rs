@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Frames, Job, Shared};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
-use crate::media::{self, ErrorKind, Info, MediaError, Options, Scale, Source};
+use crate::media::{self, ErrorKind, Info, MediaError, Options, Picture, Scale, Source};
 
 /// A decoded file whose frames are on their way.
 pub(super) struct Opened {
@@ -63,7 +63,8 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     });
     for frame in frames {
         let input = if shared.wanted(&file.job) {
-            input(source, frame, preprocess, shared.settings.exact)
+            decode(source, frame, preprocess, shared.settings.exact)
+                .and_then(|picture| apply(preprocess, &picture, source))
         } else {
             // Nobody waits for the rest any more; the count of frames must still be full.
             Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))
@@ -79,29 +80,37 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     }
 }
 
-/// The frame as `inspect` shows it, prepared: whatever the user does with the display's window, the model sees the
-/// file's own. Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale.
-pub(super) fn input(
+/// The frame as `inspect` shows it: whatever the user does with the display's window, the model sees the file's own.
+/// Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale.
+pub(crate) fn decode(
     source: &Source,
     frame: u32,
     preprocess: &Preprocess,
     exact: bool,
-) -> Result<Input, MediaError> {
-    let (width, height) = (source.info().width, source.info().height);
+) -> Result<Picture, MediaError> {
     let scale = if exact {
         Scale::Full
     } else {
-        preprocess.scale(width, height)
+        preprocess.scale(source.info().width, source.info().height)
     };
     let options = Options {
         frame,
         scale,
         ..Options::default()
     };
-    let picture = source.load(&options)?.picture;
+    source.load(&options).map(|shown| shown.picture)
+}
+
+/// A picture that [`decode`] gave, ready for the model.
+pub(crate) fn apply(
+    preprocess: &Preprocess,
+    picture: &Picture,
+    source: &Source,
+) -> Result<Input, MediaError> {
+    let whole = (source.info().width, source.info().height);
     media::contain("preprocessing", || {
         preprocess
-            .apply_scaled(&picture, (width, height))
+            .apply_scaled(picture, whole)
             .map_err(|error| MediaError::new(ErrorKind::Malformed, error.to_string()))
     })
 }
