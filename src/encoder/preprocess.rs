@@ -410,4 +410,19 @@ mod tests {
         let floor: Vec<usize> = (0..9).map(|n| Centre::Floor.first(n)).collect();
         assert_eq!(floor, [0, 0, 1, 1, 2, 2, 3, 3, 4]);
     }
+
+    #[test]
+    fn a_reduced_picture_keeps_twice_what_the_model_takes() {
+        let preprocess = Preprocess::open_ai(224);
+        for (width, height, scale) in [
+            (895, 4000, Scale::Full),
+            (896, 896, Scale::Half),
+            (4000, 900, Scale::Half),
+            (1792, 2400, Scale::Quarter),
+            (9000, 9000, Scale::Eighth),
+            (10, 10, Scale::Full),
+        ] {
+            assert_eq!(preprocess.scale(width, height), scale, "{width}×{height}");
+        }
+    }
 }
