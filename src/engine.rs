@@ -192,8 +192,17 @@ impl Shared {
     }
 
     fn submit(&self, job: Job) -> Result<(), Closed> {
+        let lane = job.lane;
         self.open.fetch_add(1, Ordering::Relaxed);
-        self.jobs.push(job.lane, job).inspect_err(|_| self.skip())
+        if lane == Lane::Bulk {
+            self.prepared.announce();
+        }
+        self.jobs.push(lane, job).inspect_err(|_| {
+            self.skip();
+            if lane == Lane::Bulk {
+                self.prepared.settle();
+            }
+        })
     }
 
     fn order(&self, order: Order) {

@@ -80,7 +80,7 @@ impl Towers {
 
     /// Normalised pixels `[batch, 3, side, side]` → `[batch, projection]`, not yet unit vectors.
     pub fn image_features(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
-        self.pool(&self.image_states(pixels)?)
+        self.vision.features(pixels)
     }
 
     /// Normalised pixels → `[batch, tokens, width]`, a class token's state first; training also looks at the

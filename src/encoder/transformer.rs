@@ -216,13 +216,22 @@ impl Attention {
         })
     }
 
-    fn forward(&self, x: &Tensor, heads: i64, sight: Sight) -> Result<Tensor, EncoderError> {
+    /// `x`: `[batch, tokens, width]`; the result has the first `asked` tokens of it.
+    fn forward(
+        &self,
+        x: &Tensor,
+        asked: i64,
+        heads: i64,
+        sight: Sight,
+    ) -> Result<Tensor, EncoderError> {
+        let part = |layer: &Linear, x: &Tensor| split(&layer.forward(x)?, heads);
+        let all = asked == x.size3()?.1;
         match self {
             Self::Apart([q, k, v]) => {
-                let part = |layer: &Linear| split(&layer.forward(x)?, heads);
-                attend(&part(q)?, &part(k)?, &part(v)?, sight)
+                let queries = x.f_narrow(1, 0, asked)?;
+                attend(&part(q, &queries)?, &part(k, x)?, &part(v, x)?, sight)
             }
-            Self::Joined(layer) => {
+            Self::Joined(layer) if all => {
                 let (batch, tokens, width) = x.size3()?;
                 let y = layer.forward(x)?; // [batch, tokens, 3 * width]
                 let y = y.f_view([batch, tokens, 3, heads, width / heads])?;
@@ -231,6 +240,16 @@ impl Attention {
                     &y.f_select(0, 0)?,
                     &y.f_select(0, 1)?,
                     &y.f_select(0, 2)?,
+                    sight,
+                )
+            }
+            Self::Joined(layer) => {
+                let (_, _, d) = x.size3()?;
+                let queries = x.f_narrow(1, 0, asked)?;
+                attend(
+                    &part(&layer.part(0, d)?, &queries)?,
+                    &part(&layer.part(d, d)?, x)?,
+                    &part(&layer.part(2 * d, d)?, x)?,
                     sight,
                 )
             }
@@ -287,22 +306,27 @@ impl Block {
         })
     }
 
-    /// `x`: `[batch, tokens, width]`; the result has the same shape.
+    /// `x`: `[batch, tokens, width]`; the result has the first `asked` tokens of it.
     fn forward(
         &self,
         x: &Tensor,
+        asked: i64,
         heads: i64,
         order: Order,
         sight: Sight,
     ) -> Result<Tensor, EncoderError> {
-        let attended = |x: &Tensor| self.out.forward(&self.attention.forward(x, heads, sight)?);
+        let attended = |x: &Tensor| {
+            let attended = self.attention.forward(x, asked, heads, sight)?;
+            self.out.forward(&attended)
+        };
+        let kept = x.f_narrow(1, 0, asked)?;
         match order {
             Order::Before => {
-                let x = x.f_add(&attended(&self.norm1.forward(x)?)?)?;
+                let x = kept.f_add(&attended(&self.norm1.forward(x)?)?)?;
                 Ok(x.f_add(&self.mlp.forward(&self.norm2.forward(&x)?)?)?)
             }
             Order::After => {
-                let x = self.norm1.forward(&x.f_add(&attended(x)?)?)?;
+                let x = self.norm1.forward(&kept.f_add(&attended(x)?)?)?;
                 self.norm2.forward(&x.f_add(&self.mlp.forward(&x)?)?)
             }
         }
@@ -336,10 +360,25 @@ impl Transformer {
         })
     }
 
-    /// `x`: `[batch, tokens, width]`
+    /// `x`: `[batch, tokens, width]`; so is the result.
     pub(super) fn forward(&self, x: Tensor, sight: Sight) -> Result<Tensor, EncoderError> {
-        self.blocks.iter().try_fold(x, |x, block| {
-            block.forward(&x, self.heads, self.order, sight)
+        self.run(x, sight, None)
+    }
+
+    /// As [`Self::forward`], but the first token's state only, `[batch, 1, width]`: the last block does for no other token
+    /// what only its own state would need.
+    pub(super) fn first(&self, x: Tensor, sight: Sight) -> Result<Tensor, EncoderError> {
+        let x = self.run(x, sight, Some(1))?;
+        Ok(x.f_narrow(1, 0, 1)?)
+    }
+
+    /// `last`: of how many tokens the last block is to give the state; `None`: of all.
+    fn run(&self, x: Tensor, sight: Sight, last: Option<i64>) -> Result<Tensor, EncoderError> {
+        let (tokens, end) = (x.size3()?.1, self.blocks.len());
+        let blocks = self.blocks.iter().zip(1..);
+        blocks.into_iter().try_fold(x, |x, (block, number)| {
+            let asked = last.filter(|_| number == end).unwrap_or(tokens);
+            block.forward(&x, asked, self.heads, self.order, sight)
         })
     }
 }

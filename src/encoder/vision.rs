@@ -109,8 +109,22 @@ impl Vision {
         self.projection.as_ref().map_or(self.width, Linear::outputs)
     }
 
-    /// Pixels `[b, 3, side, side]` → `[b, tokens, d]`: the states behind the last block, a class token first.
+    /// Pixels `[b, 3, side, side]` → `[b, projection]`
+    pub(super) fn features(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        let x = self.embed(pixels)?;
+        self.pool(&match &self.pool {
+            Pool::Class => self.blocks.first(x, Sight::All)?,
+            Pool::Map(_) => self.blocks.forward(x, Sight::All)?,
+        })
+    }
+
+    /// Pixels → `[b, tokens, d]`: the states behind the last block, a class token first.
     pub(super) fn states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        self.blocks.forward(self.embed(pixels)?, Sight::All)
+    }
+
+    /// Pixels → `[b, tokens, d]`: what the first block receives.
+    fn embed(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let batch = pixels.size()[0];
         let stride = [self.patch, self.patch];
         let bias = self.patch_bias.as_ref();
@@ -122,11 +136,11 @@ impl Vision {
             let class = class.f_expand([batch, 1, width], false)?;
             x = Tensor::f_cat(&[class, x], 1)?; // [b, patches + 1, d]
         }
-        let mut x = x.f_add(&self.positions)?;
-        if let Some(norm) = &self.before {
-            x = norm.forward(&x)?;
+        let x = x.f_add(&self.positions)?;
+        match &self.before {
+            Some(norm) => norm.forward(&x),
+            None => Ok(x),
         }
-        self.blocks.forward(x, Sight::All)
     }
 
     /// States → `[b, projection]`

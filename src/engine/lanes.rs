@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ struct State<T> {
     closed: bool,
     /// Whoever waits for items has something else to do.
     stirred: bool,
+    /// Nothing is taken from the bulk lane.
+    held: bool,
+    /// Bulk items that are announced.
+    due: usize,
 }
 
 impl<T> State<T> {
@@ -31,6 +36,21 @@ impl<T> State<T> {
             Lane::Interactive => &mut self.interactive,
             Lane::Bulk => &mut self.bulk,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.interactive.is_empty() && self.bulk.is_empty()
+    }
+
+    /// There is bulk that may be taken.
+    fn has_bulk(&self) -> bool {
+        !self.held && !self.bulk.is_empty()
+    }
+
+    /// There is something to take, and no reason to wait until there is more.
+    fn is_ready(&self, limit: usize) -> bool {
+        let no_more = self.closed || self.due == 0 || self.bulk.len() >= limit;
+        !self.interactive.is_empty() || (self.has_bulk() && no_more)
     }
 }
 
@@ -50,6 +70,8 @@ impl<T> Lanes<T> {
             bulk: VecDeque::new(),
             closed: false,
             stirred: false,
+            held: false,
+            due: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -84,39 +106,72 @@ impl<T> Lanes<T> {
 
     /// Waits for an item; `None` once the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<T> {
-        self.pop_batch(1)?.pop()
+        self.pop_batch(1, Duration::ZERO)?.pop()
     }
 
     /// Waits for at least one item, then takes what is there, at most `limit`, from one lane only: an interactive
-    /// item never waits for a batch's bulk. `None` once the queue is closed and drained; nothing when it was stirred.
-    pub(super) fn pop_batch(&self, limit: usize) -> Option<Vec<T>> {
+    /// item never waits for a batch's bulk. While more is announced, bulk that does not fill the batch waits for it, at most
+    /// `patience`. `None` once the queue is closed and drained; nothing when it was stirred.
+    pub(super) fn pop_batch(&self, limit: usize, patience: Duration) -> Option<Vec<T>> {
+        let limit = limit.clamp(1, self.capacity);
         let mut state = self.state();
-        let empty = |state: &State<T>| state.interactive.is_empty() && state.bulk.is_empty();
-        while !state.closed && !state.stirred && empty(&state) {
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting_since = None;
+        while !(state.stirred || state.is_ready(limit) || state.closed && state.is_empty()) {
+            state = if state.has_bulk() {
+                let since: Instant = *waiting_since.get_or_insert_with(Instant::now);
+                let left = patience.saturating_sub(since.elapsed());
+                if left.is_zero() {
+                    break;
+                }
+                let waited = self.filled.wait_timeout(state, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                let waited = self.filled.wait(state);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            };
         }
         state.stirred = false;
-        if state.closed && empty(&state) {
+        if state.closed && state.is_empty() {
             return None;
         }
-        let lane = if state.interactive.is_empty() {
-            Lane::Bulk
+        let queue = if !state.interactive.is_empty() {
+            &mut state.interactive
+        } else if state.held {
+            return Some(Vec::new());
         } else {
-            Lane::Interactive
+            &mut state.bulk
         };
-        let queue = state.lane(lane);
-        let count = queue.len().min(limit.max(1));
+        let count = queue.len().min(limit);
         let items = queue.drain(..count).collect();
-        let more = !empty(&state);
+        let more = !state.is_empty();
         drop(state);
         self.drained.notify_all();
         if more {
             self.filled.notify_one();
         }
         Some(items)
+    }
+
+    /// Says that a bulk item will be pushed some time.
+    pub(super) fn announce(&self) {
+        self.state().due += 1;
+    }
+
+    /// Takes an announcement back: its items are pushed, or will not come.
+    pub(super) fn settle(&self) {
+        let mut state = self.state();
+        state.due = state.due.saturating_sub(1);
+        if state.due == 0 {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Keeps the bulk lane as it is, for takers, until told otherwise.
+    pub(super) fn hold(&self, held: bool) {
+        self.state().held = held;
+        if !held {
+            self.filled.notify_all();
+        }
     }
 
     /// Wakes one taker, whether there is something to take or not.
@@ -149,9 +204,9 @@ mod tests {
             lanes.push(Lane::Bulk, n).unwrap();
         }
         lanes.push(Lane::Interactive, 9).unwrap();
-        assert_eq!(lanes.pop_batch(8).unwrap(), [9]);
-        assert_eq!(lanes.pop_batch(2).unwrap(), [0, 1]);
-        assert_eq!(lanes.pop_batch(8).unwrap(), [2]);
+        assert_eq!(lanes.pop_batch(8, Duration::ZERO).unwrap(), [9]);
+        assert_eq!(lanes.pop_batch(2, Duration::ZERO).unwrap(), [0, 1]);
+        assert_eq!(lanes.pop_batch(8, Duration::ZERO).unwrap(), [2]);
     }
 
     #[test]
@@ -183,12 +238,68 @@ mod tests {
     fn a_stir_wakes_the_taker_once_and_closing_ends_it() {
         let lanes = Lanes::<u8>::new(1);
         lanes.stir();
-        assert_eq!(lanes.pop_batch(8), Some(Vec::new()));
+        assert_eq!(lanes.pop_batch(8, Duration::ZERO), Some(Vec::new()));
         lanes.stir();
         lanes.push(Lane::Bulk, 1).unwrap();
-        assert_eq!(lanes.pop_batch(8), Some(vec![1]));
+        assert_eq!(lanes.pop_batch(8, Duration::ZERO), Some(vec![1]));
         lanes.close();
-        assert_eq!(lanes.pop_batch(8), None);
+        assert_eq!(lanes.pop_batch(8, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn bulk_waits_for_what_is_announced_but_no_longer_than_it_must() {
+        let long = Duration::from_secs(3600);
+        let lanes = Arc::new(Lanes::new(8));
+        let taker = |limit, patience| {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || lanes.pop_batch(limit, patience))
+        };
+        for _ in 0..4 {
+            lanes.announce();
+        }
+        lanes.push(Lane::Bulk, 1).unwrap();
+        assert_eq!(
+            lanes.pop_batch(2, Duration::ZERO),
+            Some(vec![1]),
+            "no patience"
+        );
+        lanes.push(Lane::Bulk, 2).unwrap();
+        let full = taker(2, long);
+        lanes.push(Lane::Bulk, 3).unwrap();
+        assert_eq!(full.join().unwrap(), Some(vec![2, 3]));
+        lanes.push(Lane::Bulk, 4).unwrap();
+        let last = taker(2, long);
+        for _ in 0..4 {
+            lanes.settle();
+        }
+        assert_eq!(last.join().unwrap(), Some(vec![4]), "nothing more is due");
+        lanes.announce();
+        lanes.push(Lane::Bulk, 5).unwrap();
+        lanes.push(Lane::Interactive, 6).unwrap();
+        assert_eq!(lanes.pop_batch(2, long), Some(vec![6]));
+        lanes.close();
+        assert_eq!(lanes.pop_batch(2, long), Some(vec![5]));
+    }
+
+    #[test]
+    fn held_bulk_stays_while_the_other_lane_goes_on() {
+        let lanes = Arc::new(Lanes::new(8));
+        lanes.hold(true);
+        lanes.push(Lane::Bulk, 1).unwrap();
+        lanes.push(Lane::Interactive, 2).unwrap();
+        assert_eq!(lanes.pop(), Some(2));
+        let taker = {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || lanes.pop())
+        };
+        lanes.close();
+        lanes.hold(false);
+        assert_eq!(
+            taker.join().unwrap(),
+            Some(1),
+            "closing loses nothing that is held"
+        );
+        assert_eq!(lanes.pop(), None);
     }
 
     #[test]
@@ -222,7 +333,7 @@ mod tests {
                 })
             };
             let mut taken = Vec::new();
-            while let Some(batch) = lanes.pop_batch(limit) {
+            while let Some(batch) = lanes.pop_batch(limit, Duration::ZERO) {
                 prop_assert!(!batch.is_empty());
                 prop_assert!(batch.len() <= limit);
                 prop_assert!(batch.windows(2).all(|w| w[0].0 == w[1].0), "one lane a batch");

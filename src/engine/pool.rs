@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Frames, Job, Shared};
+use super::{Frames, Job, Lane, Shared};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
 use crate::media::{self, ErrorKind, Info, MediaError, Options, Picture, Scale, Source};
@@ -26,20 +26,29 @@ pub(super) struct Prepared {
 /// Takes jobs until there are none.
 pub(super) fn run(shared: &Shared) {
     while let Some(job) = shared.jobs.pop() {
-        if !shared.wanted(&job) {
-            shared.skip();
-            continue;
-        }
-        let opened = media::open(&job.path).and_then(|source| {
-            let content = source.content()?;
-            Ok((source, content))
-        });
-        match opened {
-            Ok((source, content)) => prepare(shared, job, &source, content),
-            Err(error) => shared.done(&job, vec![Err(error.into())]),
+        let lane = job.lane;
+        open(shared, job);
+        if lane == Lane::Bulk {
+            shared.prepared.settle();
         }
     }
     shared.leave();
+}
+
+/// Prepares a file, or says why not.
+fn open(shared: &Shared, job: Job) {
+    if !shared.wanted(&job) {
+        shared.skip();
+        return;
+    }
+    let opened = media::open(&job.path).and_then(|source| {
+        let content = source.content()?;
+        Ok((source, content))
+    });
+    match opened {
+        Ok((source, content)) => prepare(shared, job, &source, content),
+        Err(error) => shared.done(&job, vec![Err(error.into())]),
+    }
 }
 
 /// Prepares the frames asked for and passes each on: a file of many frames is read once, and few of its frames are in

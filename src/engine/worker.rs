@@ -50,6 +50,9 @@ pub(super) struct Worker<'a> {
     rate: Option<f64>,
     /// Lowered when memory runs out.
     batch_limit: usize,
+    /// Model and pool share the cores, and take turns: threads of one pass wait for each other at every layer, so that a
+    /// core which also decodes holds up all of them.
+    turns: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -72,6 +75,7 @@ impl<'a> Worker<'a> {
             synthetic_only: card.synthetic_only,
             warnings,
         });
+        let turns = card.device == "cpu";
         let batch_limit = settings.batch_size.unwrap_or(BATCH_LIMIT).max(1);
         Ok(Self {
             shared,
@@ -81,11 +85,12 @@ impl<'a> Worker<'a> {
             partial: HashMap::new(),
             rate: None,
             batch_limit,
+            turns,
         })
     }
 
     fn serve(&mut self) {
-        while let Some(batch) = self.shared.prepared.pop_batch(self.batch_size()) {
+        while let Some(batch) = self.next() {
             self.follow_orders();
             if batch.is_empty() {
                 continue;
@@ -98,6 +103,17 @@ impl<'a> Worker<'a> {
                 queued,
             });
         }
+    }
+
+    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile; a GPU takes what is there.
+    fn next(&self) -> Option<Vec<Prepared>> {
+        let patience = if self.turns {
+            self.shared.settings.pass
+        } else {
+            Duration::ZERO
+        };
+        let limit = self.batch_size();
+        self.shared.prepared.pop_batch(limit, patience)
     }
 
     /// As many pictures as fit into the time that a pass may take.
@@ -126,9 +142,11 @@ impl<'a> Worker<'a> {
             .load(std::sync::atomic::Ordering::Relaxed)
             && !inputs.is_empty()
         {
+            self.shared.jobs.hold(self.turns);
             let started = Instant::now();
             let embeddings = self.encode(&inputs);
             self.measure(inputs.len(), started.elapsed());
+            self.shared.jobs.hold(false);
             for ((file, frame), embedding) in wanted.iter().zip(embeddings) {
                 self.frame(file, *frame, embedding.map(Into::into));
             }
@@ -151,7 +169,7 @@ impl<'a> Worker<'a> {
                     self.batch_limit = part.len() / 2;
                     tracing::warn!("{reason}; going on with batches of {}", self.batch_limit);
                 }
-                answer => rows.extend(settle(answer, part.len())),
+                answer => rows.extend(one_each(answer, part.len())),
             }
         }
         rows
@@ -230,7 +248,7 @@ impl<'a> Worker<'a> {
 }
 
 /// What a pass over `count` pictures brought: as many embeddings, or as many failures.
-fn settle(
+fn one_each(
     answer: std::thread::Result<Result<Vec<Vec<f32>>, EncoderError>>,
     count: usize,
 ) -> Vec<Result<Vec<f32>, Failure>> {
