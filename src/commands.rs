@@ -185,7 +185,7 @@ impl Setup {
     /// Makes the model on the thread that will own it.
     pub fn factory(&self, fit: Option<Fit>) -> Factory {
         let (source, options) = (self.source.clone(), self.options(fit));
-        Box::new(move || source.open(options))
+        Box::new(move || source.open(options.clone()))
     }
 
     /// How the model is to be opened.

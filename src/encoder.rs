@@ -32,7 +32,7 @@ pub use layout::Layout;
 pub use preprocess::{Fit, Input, Preprocess};
 pub use source::Source;
 pub use tokenize::{Tokenized, Tokenizer};
-pub use torch::{Device, Precision, gpu_note, limit_threads};
+pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads};
 pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 
@@ -82,6 +82,9 @@ pub enum EncoderError {
     /// The device has no memory left for this batch; a smaller one may fit.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
+    /// The GPU failed, and with it all that this process had on it.
+    #[error("the GPU was lost: {0}")]
+    DeviceLost(String),
     /// libtorch failed otherwise.
     #[error("libtorch: {0}")]
     Torch(String),
@@ -92,13 +95,31 @@ impl From<tch::TchError> for EncoderError {
         // libtorch appends a C++ stack trace after the first line; the user needs the sentence.
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default().to_owned();
-        if text.contains("out of memory") || text.contains("can't allocate memory") {
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if says(&NO_MEMORY) {
             Self::OutOfMemory(line)
+        } else if says(&DEVICE_FAULTS) {
+            Self::DeviceLost(line)
         } else {
             Self::Torch(line)
         }
     }
 }
+
+/// What libtorch says when memory runs out, on the CPU and on a GPU.
+const NO_MEMORY: [&str; 4] = [
+    "out of memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+];
+/// What it says when a GPU fails. No later call of the process succeeds on that GPU.
+const DEVICE_FAULTS: [&str; 4] = [
+    "CUDA error",
+    "CUDA driver error",
+    "cuDNN error",
+    "No CUDA GPUs are available",
+];
 
 /// How a model is to be opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,6 +164,19 @@ pub trait Encoder {
     /// Unit embeddings of prepared pictures, in their order.
     fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError>;
 
+    /// Begins a pass and gives the answer of the one begun before, if there is one: pictures are brought to the device
+    /// while it computes that one. After an error neither has an answer. For models on a GPU; others have nothing to gain.
+    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        let _ = batch;
+        let text = "this model computes one pass after the other";
+        Err(EncoderError::Unsupported(text.to_owned()))
+    }
+
+    /// The answer of the pass that was begun last, if there is one.
+    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        Ok(None)
+    }
+
     /// Only brings prepared pictures to the device and normalises them there: what a pass spends before its first layer.
     fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
         let _ = batch;
@@ -154,4 +188,34 @@ pub trait Encoder {
 
     /// Words that the model's vocabulary does not have, each once, in the order met.
     fn unknown_words(&self, texts: &[String]) -> Vec<String>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_libtorch_says_tells_a_full_device_from_a_lost_one() {
+        let said = |text: &str| EncoderError::from(tch::TchError::Torch(text.to_owned()));
+        for text in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc",
+            "CUDA error: out of memory",
+            "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        ] {
+            assert!(matches!(said(text), EncoderError::OutOfMemory(_)), "{text}");
+        }
+        for text in [
+            "CUDA error: an illegal memory access was encountered\nCompile with",
+            "CUDA error: unspecified launch failure",
+            "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+        ] {
+            let EncoderError::DeviceLost(line) = said(text) else {
+                panic!("{text}")
+            };
+            assert!(line.ends_with(text.lines().next().unwrap()), "{line}");
+        }
+        let other = said("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)");
+        assert!(matches!(other, EncoderError::Torch(_)));
+    }
 }

@@ -90,7 +90,8 @@ pub const BULK: Duration = Duration::from_millis(800);
 pub enum Event {
     /// The model is being read.
     Loading,
-    /// The model answers from now on.
+    /// The model answers from now on. Said a second time, with the reason among the warnings, when its device was lost and
+    /// another goes on.
     Ready {
         /// Its name.
         model: String,
@@ -145,8 +146,8 @@ pub enum Event {
     },
 }
 
-/// Makes the model, on the engine thread.
-pub type Factory = Box<dyn FnOnce() -> Result<Box<dyn Encoder>, EncoderError> + Send>;
+/// Makes the model, on the engine thread; once more if its device is lost.
+pub type Factory = Box<dyn FnMut() -> Result<Box<dyn Encoder>, EncoderError> + Send>;
 /// Receives the events.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 

@@ -262,7 +262,7 @@ impl Services {
     /// Reads another model while the one in use goes on answering.
     fn use_model(&mut self, id: String, serial: u64) {
         let options = self.offer.options.clone();
-        let factory = Box::new(move || Source::parse(&id).open(options));
+        let factory = Box::new(move || Source::parse(&id).open(options.clone()));
         let events = self.messages.clone();
         let sink = move |event| drop(events.send(Msg::OtherEngine { serial, event }));
         let engine = Engine::start(factory, self.settings.clone(), Arc::new(sink));

@@ -1,7 +1,7 @@
 //! The demo model on phantoms that it has not seen: it is right, it is sure, and it reads the phrases.
 
 use medivision_tui::encoder::{Device, DualEncoder, Encoder, Options, Precision, demo};
-use medivision_tui::media::{self, Picture, Pixels};
+use medivision_tui::media::{self, Picture, Pixels, Scale};
 use medivision_tui::phantom::{Anatomy, Condition, Plan, draw, write_studies};
 use medivision_tui::prompts::{self, PromptSet};
 use medivision_tui::scoring::{Logits, Mode, Scorer};
@@ -189,6 +189,84 @@ fn the_files_of_a_demo_are_recognised_as_written() {
         }
     }
     assert!(wrong.len() <= 2, "{wrong:?}");
+}
+
+#[test]
+fn a_jpeg_decoded_at_reduced_scale_means_the_same_to_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.jpg");
+    let mut model = demo::open(CPU).unwrap();
+    let preprocess = model.preprocess();
+    let mut scales = Vec::new();
+    for (index, (anatomy, condition)) in CELLS.into_iter().enumerate() {
+        let width = 300 + 280 * index as u32;
+        let height = width + 90;
+        let seed = FIRST_SEED + index as u64;
+        let plan = Plan {
+            anatomy,
+            condition,
+            seed,
+            width,
+            height,
+            level: 0.0,
+        };
+        let pixels = draw(&plan).to_luma8();
+        image::GrayImage::from_raw(width, height, pixels)
+            .unwrap()
+            .save(&path)
+            .unwrap();
+        let source = media::open(&path).unwrap();
+        let scale = preprocess.scale(width, height);
+        let inputs = [Scale::Full, scale].map(|scale| {
+            let options = media::Options {
+                scale,
+                ..media::Options::default()
+            };
+            let picture = source.load(&options).unwrap().picture;
+            preprocess.apply_scaled(&picture, (width, height)).unwrap()
+        });
+        let rows = model.encode_images(&inputs).unwrap();
+        let cosine: f32 = rows[0].iter().zip(&rows[1]).map(|(a, b)| a * b).sum();
+        assert!(
+            cosine >= 0.999,
+            "{anatomy:?} {condition:?}, {width}×{height} at {scale:?}: {cosine}"
+        );
+        scales.push(scale);
+    }
+    scales.sort();
+    scales.dedup();
+    assert!(scales.len() >= 3, "every reduction is tried: {scales:?}");
+}
+
+#[test]
+fn passes_that_overlap_give_the_answers_of_single_ones_in_their_order() {
+    let mut model = demo::open(CPU).unwrap();
+    let preprocess = model.preprocess();
+    let input = |level: u8| {
+        let picture = Picture {
+            width: 64,
+            height: 64,
+            pixels: Pixels::Luma((0..64 * 64).map(|n| (n % 251) as u8 ^ level).collect()),
+        };
+        preprocess.apply(&picture).unwrap()
+    };
+    let batches = [
+        vec![input(0), input(9)],
+        vec![input(60)],
+        vec![input(200); 3],
+    ];
+    let alone: Vec<_> = batches
+        .iter()
+        .map(|batch| Some(model.encode_images(batch).unwrap()))
+        .collect();
+    let mut answers: Vec<_> = batches
+        .iter()
+        .map(|batch| model.begin(batch).unwrap())
+        .collect();
+    answers.push(model.finish().unwrap());
+    assert_eq!(answers[0], None);
+    assert_eq!(answers[1..], alone);
+    assert_eq!(model.finish().unwrap(), None, "nothing is left");
 }
 
 #[test]

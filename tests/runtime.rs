@@ -186,7 +186,7 @@ fn play<F: Future<Output = ()>>(
         exact: false,
         pass: engine::PROMPT,
     };
-    let factory = Box::new(move || match behaviour {
+    let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),
         Some(behaviour) => {
             let card = ModelCard {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,10 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// The device to use on this machine: a GPU asked for by name is never silently the CPU. Whoever uses libtorch comes by
 /// here first.
 pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
-    let found = cuda::decide(device).device(device)?;
+    let found = match LOST.get() {
+        None => cuda::decide(device).device(device)?,
+        Some(_) => tch::Device::Cpu,
+    };
     let threads = THREADS.load(Ordering::Relaxed);
     if threads > 0 {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(1).max(1));
@@ -37,8 +41,22 @@ pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
     Ok(found)
 }
 
+/// Why the GPU was given up.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// From now on every model is opened on the CPU, whatever was asked for: a process that has had a fault of its GPU can use
+/// none any more.
+pub fn give_up_gpu(reason: &str) {
+    let _ = LOST.set(format!(
+        "it was lost ({reason}); the CPU goes on, and a new start tries the GPU again"
+    ));
+}
+
 /// What is to be said of the GPU once a model was opened: a sentence, and whether there is one that should be usable.
 pub fn gpu_note() -> Option<(String, bool)> {
+    if let Some(reason) = LOST.get() {
+        return Some((reason.clone(), true));
+    }
     match cuda::decision()? {
         Cuda::Ready(_) | Cuda::NotWanted => None,
         Cuda::Absent(reason) => Some((reason.clone(), false)),

@@ -119,6 +119,8 @@ pub struct DualEncoder {
     offset: Tensor,
     device: Device,
     texts: Option<TextCache>,
+    /// Unit rows of the pass that was begun, on the device.
+    under_way: Option<Tensor>,
 }
 
 /// The parts that [`DualEncoder::new`] joins.
@@ -190,6 +192,7 @@ impl DualEncoder {
             offset,
             device,
             texts,
+            under_way: None,
         })
     }
 
@@ -198,7 +201,8 @@ impl DualEncoder {
         self.tokenizer.encode(text)
     }
 
-    /// Bytes `[batch, side, side, 3]` → normalised `[batch, 3, side, side]`.
+    /// Bytes `[batch, side, side, 3]` → normalised `[batch, 3, side, side]`. A GPU is given them from pinned memory, which it
+    /// reads when it comes to it: nothing here waits for it.
     fn pixels(&self, batch: &[Input]) -> Result<Tensor, EncoderError> {
         let (w, h) = (self.preprocess.width(), self.preprocess.height());
         let mut bytes = Vec::with_capacity(batch.len() * w * h * 3);
@@ -206,7 +210,11 @@ impl DualEncoder {
             bytes.extend_from_slice(input.bytes());
         }
         let shape = [batch.len() as i64, h as i64, w as i64, 3];
-        let x = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?.f_to_device(self.device)?;
+        let mut x = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
+        if self.device.is_cuda() {
+            x = x.f_pin_memory(self.device)?;
+            x = x.f_to_device_(self.device, Kind::Uint8, true, false)?;
+        }
         let x = x
             .f_permute([0, 3, 1, 2])?
             .f_to_kind(Kind::Float)?
@@ -240,10 +248,15 @@ fn fits(
 }
 
 /// Rows of `[n, d]` as unit vectors, computed in f32 whatever the towers' precision is.
-fn unit_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
+fn unit(x: &Tensor) -> Result<Tensor, EncoderError> {
     let x = x.f_to_kind(Kind::Float)?;
     let norm = x.f_norm_scalaropt_dim(2.0, [1], true)?;
-    let x = x.f_div(&norm)?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    Ok(x.f_div(&norm)?)
+}
+
+/// Rows of `[n, d]`; waits for the device that computes them.
+fn rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
+    let x = x.f_to_device(Device::Cpu)?.f_contiguous()?;
     let (rows, width) = x.size2()?;
     let mut flat = vec![0.0_f32; (rows * width) as usize];
     let count = flat.len();
@@ -268,7 +281,22 @@ impl Encoder for DualEncoder {
             return Ok(Vec::new());
         }
         let _guard = tch::no_grad_guard();
-        unit_rows(&self.towers.image_features(&self.pixels(batch)?)?)
+        rows(&unit(&self.towers.image_features(&self.pixels(batch)?)?)?)
+    }
+
+    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        let _guard = tch::no_grad_guard();
+        // Whatever fails from here on, nothing is left under way.
+        let before = self.under_way.take();
+        let pixels = self.pixels(batch)?;
+        // A device does one thing after the other: read later, the answer of the pass before would wait for this one.
+        let answer = before.as_ref().map(rows).transpose()?;
+        self.under_way = Some(unit(&self.towers.image_features(&pixels)?)?);
+        Ok(answer)
+    }
+
+    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        self.under_way.take().as_ref().map(rows).transpose()
     }
 
     fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
@@ -285,18 +313,18 @@ impl Encoder for DualEncoder {
             return Ok(rows);
         }
         let _guard = tch::no_grad_guard();
-        let mut rows = Vec::with_capacity(texts.len());
+        let mut vectors = Vec::with_capacity(texts.len());
         for chunk in texts.chunks(TEXT_BATCH) {
             let tokens = chunk
                 .iter()
                 .map(|text| self.tokenize(text))
                 .collect::<Result<Vec<_>, _>>()?;
-            rows.extend(unit_rows(&self.towers.text_features(&tokens)?)?);
+            vectors.extend(rows(&unit(&self.towers.text_features(&tokens)?)?)?);
         }
         if let Some(cache) = &self.texts {
-            cache.put(texts, &rows);
+            cache.put(texts, &vectors);
         }
-        Ok(rows)
+        Ok(vectors)
     }
 
     fn unknown_words(&self, texts: &[String]) -> Vec<String> {

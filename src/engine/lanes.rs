@@ -134,10 +134,19 @@ impl<T> Lanes<T> {
         if state.closed && state.is_empty() {
             return None;
         }
+        Some(self.take(state, limit))
+    }
+
+    /// As [`Self::pop_batch`], but of what is there at once: nothing, when there is nothing.
+    pub(super) fn poll_batch(&self, limit: usize) -> Vec<T> {
+        self.take(self.state(), limit.clamp(1, self.capacity))
+    }
+
+    fn take(&self, mut state: MutexGuard<'_, State<T>>, limit: usize) -> Vec<T> {
         let queue = if !state.interactive.is_empty() {
             &mut state.interactive
         } else if state.held {
-            return Some(Vec::new());
+            return Vec::new();
         } else {
             &mut state.bulk
         };
@@ -149,7 +158,7 @@ impl<T> Lanes<T> {
         if more {
             self.filled.notify_one();
         }
-        Some(items)
+        items
     }
 
     /// Says that a bulk item will be pushed some time.
@@ -206,7 +215,8 @@ mod tests {
         lanes.push(Lane::Interactive, 9).unwrap();
         assert_eq!(lanes.pop_batch(8, Duration::ZERO).unwrap(), [9]);
         assert_eq!(lanes.pop_batch(2, Duration::ZERO).unwrap(), [0, 1]);
-        assert_eq!(lanes.pop_batch(8, Duration::ZERO).unwrap(), [2]);
+        assert_eq!(lanes.poll_batch(8), [2]);
+        assert!(lanes.poll_batch(8).is_empty(), "without waiting");
     }
 
     #[test]

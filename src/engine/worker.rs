@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use super::pool::{Opened, Prepared};
 use super::rescore::{Known, Scorers};
 use super::{Event, Factory, Shared};
-use crate::encoder::{Encoder, EncoderError, Input, gpu_note, limit_threads};
+use crate::encoder::{Encoder, EncoderError, Input, give_up_gpu, gpu_note, limit_threads};
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::ErrorKind;
-use crate::scoring::Verdict;
+use crate::prompts::Prompts;
+use crate::scoring::{Mode, Verdict};
 
 /// Batches beyond this gain nothing on any device tried, and cost memory.
 const BATCH_LIMIT: usize = 64;
@@ -38,8 +39,17 @@ pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
 /// A frame and its unit embedding.
 type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
 
+/// Pictures that go through the model together.
+struct Pass {
+    /// Where each comes from.
+    frames: Vec<(Arc<Opened>, u32)>,
+    inputs: Vec<Input>,
+    begun: Instant,
+}
+
 pub(super) struct Worker<'a> {
     pub(super) shared: &'a Shared,
+    factory: Factory,
     pub(super) encoder: Box<dyn Encoder>,
     pub(super) scorers: Scorers,
     /// Files to be scored anew.
@@ -53,49 +63,62 @@ pub(super) struct Worker<'a> {
     /// Model and pool share the cores, and take turns: threads of one pass wait for each other at every layer, so that a
     /// core which also decodes holds up all of them.
     turns: bool,
+    /// What a GPU computes meanwhile.
+    under_way: Option<Pass>,
 }
 
 impl<'a> Worker<'a> {
-    fn new(shared: &'a Shared, factory: Factory) -> Result<Self, String> {
+    fn new(shared: &'a Shared, mut factory: Factory) -> Result<Self, String> {
         let settings = &shared.settings;
-        let mut encoder = factory().map_err(|error| error.to_string())?;
-        let mut warnings = Vec::new();
-        if let Some((reason, true)) = gpu_note() {
-            warnings.push(format!("a GPU is not used: {reason}"));
-        }
         let prompts = settings.prompts.clone();
-        let (scorers, notes) = Scorers::new(prompts, settings.mode, encoder.as_mut())?;
-        warnings.extend(notes);
+        let Model {
+            encoder,
+            scorers,
+            notes,
+        } = Model::open(&mut factory, prompts, settings.mode)?;
         let _ = shared.preprocess.set(Some(encoder.preprocess()));
-        let card = encoder.card();
-        (shared.sink)(Event::Ready {
-            model: card.id.clone(),
-            device: card.device.clone(),
-            prompts: settings.prompts.name().to_owned(),
-            synthetic_only: card.synthetic_only,
-            warnings,
-        });
-        let turns = card.device == "cpu";
-        let batch_limit = settings.batch_size.unwrap_or(BATCH_LIMIT).max(1);
-        Ok(Self {
+        let worker = Self {
             shared,
+            factory,
+            turns: encoder.card().device == "cpu",
             encoder,
             scorers,
             again: VecDeque::new(),
             partial: HashMap::new(),
             rate: None,
-            batch_limit,
-            turns,
-        })
+            batch_limit: settings.batch_size.unwrap_or(BATCH_LIMIT).max(1),
+            under_way: None,
+        };
+        worker.ready(notes);
+        Ok(worker)
+    }
+
+    /// Says that the model answers; `notes` after what there is to say of its device.
+    fn ready(&self, notes: Vec<String>) {
+        let mut warnings = notes;
+        if let Some((reason, true)) = gpu_note() {
+            warnings.insert(0, format!("a GPU is not used: {reason}"));
+        }
+        let card = self.encoder.card();
+        (self.shared.sink)(Event::Ready {
+            model: card.id.clone(),
+            device: card.device.clone(),
+            prompts: self.scorers.prompts.name().to_owned(),
+            synthetic_only: card.synthetic_only,
+            warnings,
+        });
     }
 
     fn serve(&mut self) {
         while let Some(batch) = self.next() {
             self.follow_orders();
-            if batch.is_empty() {
-                continue;
+            let waiting = self.under_way.is_some();
+            match self.sort_out(batch) {
+                Some(pass) if self.turns => self.compute(pass),
+                Some(pass) => self.begin(pass),
+                None if waiting => self.finish(),
+                None => continue,
             }
-            self.answer(batch);
             let queued = self.shared.open.load(std::sync::atomic::Ordering::Relaxed);
             let images_per_second = self.rate.unwrap_or(0.0);
             (self.shared.sink)(Event::Rate {
@@ -105,14 +128,18 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile; a GPU takes what is there.
+    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile; a GPU takes what is there, and
+    /// nothing waits while it computes.
     fn next(&self) -> Option<Vec<Prepared>> {
+        let limit = self.batch_size();
+        if self.under_way.is_some() {
+            return Some(self.shared.prepared.poll_batch(limit));
+        }
         let patience = if self.turns {
             self.shared.settings.pass
         } else {
             Duration::ZERO
         };
-        let limit = self.batch_size();
         self.shared.prepared.pop_batch(limit, patience)
     }
 
@@ -124,41 +151,80 @@ impl<'a> Worker<'a> {
         by_time.clamp(1, self.batch_limit)
     }
 
-    fn answer(&mut self, batch: Vec<Prepared>) {
-        let mut wanted: Vec<(Arc<Opened>, u32)> = Vec::new();
-        let mut inputs: Vec<Input> = Vec::new();
+    /// Reports what could not be prepared; the rest makes a pass, if there is any and somebody waits for it.
+    fn sort_out(&mut self, batch: Vec<Prepared>) -> Option<Pass> {
+        let mut pass = Pass {
+            frames: Vec::with_capacity(batch.len()),
+            inputs: Vec::with_capacity(batch.len()),
+            begun: Instant::now(),
+        };
         for Prepared { file, frame, input } in batch {
             match input {
                 Ok(input) => {
-                    wanted.push((file, frame));
-                    inputs.push(input);
+                    pass.frames.push((file, frame));
+                    pass.inputs.push(input);
                 }
                 Err(failure) => self.frame(&file, frame, Err(failure)),
             }
         }
-        if !self
-            .shared
-            .stopped
-            .load(std::sync::atomic::Ordering::Relaxed)
-            && !inputs.is_empty()
-        {
-            self.shared.jobs.hold(self.turns);
-            let started = Instant::now();
-            let embeddings = self.encode(&inputs);
-            self.measure(inputs.len(), started.elapsed());
-            self.shared.jobs.hold(false);
-            for ((file, frame), embedding) in wanted.iter().zip(embeddings) {
-                self.frame(file, *frame, embedding.map(Into::into));
+        let stopped = &self.shared.stopped;
+        let stopped = stopped.load(std::sync::atomic::Ordering::Relaxed);
+        (!stopped && !pass.inputs.is_empty()).then_some(pass)
+    }
+
+    /// A whole pass.
+    fn compute(&mut self, pass: Pass) {
+        self.shared.jobs.hold(self.turns);
+        let rows = self.encode(&pass.inputs);
+        self.shared.jobs.hold(false);
+        self.deliver(pass, rows);
+    }
+
+    /// Begins a pass on a GPU, and delivers the one before while that one runs.
+    fn begin(&mut self, mut pass: Pass) {
+        let before = self.under_way.take();
+        let answer = catch_unwind(AssertUnwindSafe(|| self.encoder.begin(&pass.inputs)));
+        let count = before.as_ref().map(|before| before.inputs.len());
+        match answer {
+            Ok(Ok(rows)) if rows.as_ref().map(Vec::len) == count => {
+                pass.begun = Instant::now();
+                self.under_way = Some(pass);
+                if let (Some(before), Some(rows)) = (before, rows) {
+                    self.deliver(before, rows.into_iter().map(Ok).collect());
+                }
+            }
+            // Which of the two it was does not matter: each is computed by itself, where a fault has its remedy.
+            _ => {
+                for pass in before.into_iter().chain([pass]) {
+                    self.compute(pass);
+                }
             }
         }
     }
 
-    fn measure(&mut self, pictures: usize, took: Duration) {
-        let now = pictures as f64 / took.as_secs_f64().max(1e-6);
-        self.rate = Some(self.rate.map_or(now, |mean| mean + NEWEST * (now - mean)));
+    /// Waits for the pass that a GPU computes.
+    fn finish(&mut self) {
+        let Some(pass) = self.under_way.take() else {
+            return;
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.encoder.finish())) {
+            Ok(Ok(Some(rows))) if rows.len() == pass.inputs.len() => {
+                self.deliver(pass, rows.into_iter().map(Ok).collect());
+            }
+            _ => self.compute(pass),
+        }
     }
 
-    /// One embedding or failure per input. Out of memory halves the batch and goes on.
+    fn deliver(&mut self, pass: Pass, rows: Vec<Result<Vec<f32>, Failure>>) {
+        let took = pass.begun.elapsed().as_secs_f64();
+        let now = pass.inputs.len() as f64 / took.max(1e-6);
+        self.rate = Some(self.rate.map_or(now, |mean| mean + NEWEST * (now - mean)));
+        for ((file, frame), row) in pass.frames.iter().zip(rows) {
+            self.frame(file, *frame, row.map(Into::into));
+        }
+    }
+
+    /// One embedding or failure per input. Out of memory halves the batch and goes on; a lost GPU makes way for the CPU.
     fn encode(&mut self, inputs: &[Input]) -> Vec<Result<Vec<f32>, Failure>> {
         let mut rows = Vec::with_capacity(inputs.len());
         while rows.len() < inputs.len() {
@@ -169,10 +235,38 @@ impl<'a> Worker<'a> {
                     self.batch_limit = part.len() / 2;
                     tracing::warn!("{reason}; going on with batches of {}", self.batch_limit);
                 }
+                Ok(Err(EncoderError::DeviceLost(reason))) if self.fail_over(&reason) => {}
                 answer => rows.extend(one_each(answer, part.len())),
             }
         }
         rows
+    }
+
+    /// Opens the model anew, on the CPU. False: that is where it was, or it cannot be opened.
+    fn fail_over(&mut self, reason: &str) -> bool {
+        if self.turns {
+            return false;
+        }
+        tracing::warn!("the GPU was lost: {reason}");
+        give_up_gpu(reason);
+        let prompts = self.scorers.prompts.clone();
+        match Model::open(&mut self.factory, prompts, self.scorers.mode) {
+            Ok(model) => {
+                // Freeing what lies on a GPU that is gone can end the process.
+                std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
+                self.scorers = model.scorers;
+                (self.turns, self.rate) = (true, None);
+                self.ready(Vec::new());
+                true
+            }
+            Err(message) => {
+                self.turns = true;
+                self.shared.fail(format!(
+                    "the GPU was lost ({reason}), and the CPU cannot take over: {message}"
+                ));
+                false
+            }
+        }
     }
 
     /// A model for phantoms rejects every other picture.
@@ -244,6 +338,26 @@ impl<'a> Worker<'a> {
             outcomes.push(Ok(record(None, scorer.aggregate(&verdicts), None)));
         }
         outcomes
+    }
+}
+
+/// A model that was read, and the prompts in its space.
+struct Model {
+    encoder: Box<dyn Encoder>,
+    scorers: Scorers,
+    /// What the user should know of the prompts, one sentence each.
+    notes: Vec<String>,
+}
+
+impl Model {
+    fn open(factory: &mut Factory, prompts: Prompts, mode: Mode) -> Result<Self, String> {
+        let mut encoder = factory().map_err(|error| error.to_string())?;
+        let (scorers, notes) = Scorers::new(prompts, mode, encoder.as_mut())?;
+        Ok(Self {
+            encoder,
+            scorers,
+            notes,
+        })
     }
 }
 
