@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use crate::app::Keymap;
+use crate::app::{Keymap, Kept};
 use crate::cli::{Global, Results};
 use crate::config::{Config, Folders, Graphics, Theme};
 use crate::encoder::hub::offline_by_environment;
@@ -110,6 +110,8 @@ pub struct Setup {
     pub keymap: Keymap,
     /// Colours of the screen.
     pub theme: Theme,
+    /// How folders are shown that were not shown before.
+    pub kept: Kept,
     /// The settings file that was read.
     pub settings: Option<PathBuf>,
 }
@@ -172,6 +174,7 @@ impl Setup {
             folders: Folders::new(),
             keymap,
             theme: config.theme.unwrap_or_default(),
+            kept: Kept::default(),
             settings: config.source.map(|(path, _)| path),
         })
     }

@@ -152,7 +152,7 @@ pub struct Folders {
     pub config: PathBuf,
     /// What can be made again.
     pub cache: PathBuf,
-    /// The log.
+    /// The log, folders/.
     pub state: PathBuf,
 }
 
@@ -170,6 +170,11 @@ impl Folders {
     /// The user's own prompt sets.
     pub fn prompts(&self) -> PathBuf {
         self.config.join("prompts")
+    }
+
+    /// How folders were left.
+    pub fn places(&self) -> PathBuf {
+        self.state.join("folders")
     }
 
     /// The log file.

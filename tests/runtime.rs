@@ -205,7 +205,7 @@ fn play<F: Future<Output = ()>>(
         root: root.to_owned(),
         theme: Theme::Plain,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
-        look: medivision_tui::app::Look::default(),
+        kept: medivision_tui::app::Kept::default(),
         show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");

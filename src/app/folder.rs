@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::entry::{Entry, EntryKind, Stamp};
 use super::filter::Filter;
 use super::results::Results;
@@ -72,7 +74,8 @@ pub enum Reading {
 }
 
 /// How a folder is looked at.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Look {
     /// Names with a dot in front are shown.
     pub hidden: bool,
@@ -98,6 +101,8 @@ pub struct Folder {
     /// Shown instead of them, in this order: the files in groups.
     arranged: Option<Vec<Row>>,
     look: Look,
+    /// It is looked at as a key has asked.
+    chosen: bool,
     /// Index into `visible`.
     cursor: usize,
     /// First row on screen, index into `visible`.
@@ -124,6 +129,7 @@ impl Folder {
             visible: Vec::new(),
             arranged: None,
             look,
+            chosen: false,
             cursor: 0,
             offset: 0,
             pinned: false,
@@ -267,6 +273,22 @@ impl Folder {
 
     /// Looks at the folder in another way.
     pub fn set_look(&mut self, look: Look, results: &Results) {
+        self.chosen = true;
+        self.look_as(look, results);
+    }
+
+    /// Learns while it is being listed how it was left. What keys have asked for meanwhile goes before.
+    pub fn restore(&mut self, cursor: Option<PathBuf>, look: Look, results: &Results) {
+        if !self.chosen {
+            self.look_as(look, results);
+        }
+        if !self.pinned && self.wish.is_none() {
+            self.wish = cursor;
+            self.keep_cursor(|_| {});
+        }
+    }
+
+    fn look_as(&mut self, look: Look, results: &Results) {
         let sorted = look.sort.by != self.look.sort.by;
         self.keep_cursor(|folder| {
             folder.look = look;
@@ -464,6 +486,12 @@ impl Folder {
     /// The row under the cursor.
     pub fn current(&self) -> Option<&Row> {
         self.rows_from(self.cursor).next()
+    }
+
+    /// What the cursor is on, or waits for.
+    pub fn anchor(&self) -> Option<&Path> {
+        let wish = self.wish.as_deref().filter(|_| !self.pinned);
+        wish.or_else(|| self.current().map(|row| row.path.as_path()))
     }
 
     /// Where the cursor is, from 0.
