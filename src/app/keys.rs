@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 pub use help::{HelpLine, Offer};
 
+use crate::config::similar;
+
 /// What a key can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -231,15 +233,22 @@ pub enum KeymapError {
     #[error("keys: {0}")]
     Syntax(String),
     /// Nothing has this name.
-    #[error("keys: there is no action {0:?}")]
-    UnknownAction(String),
+    #[error("keys: there is no action {name:?}{}", meant(similar))]
+    UnknownAction {
+        /// As written.
+        name: String,
+        /// The one that may have been meant.
+        similar: Option<String>,
+    },
     /// No key has this name.
-    #[error("keys: {action}: there is no key {key:?}")]
+    #[error("keys: {action}: there is no key {key:?}{}", meant(similar))]
     UnknownKey {
         /// Whose key.
         action: String,
         /// As written.
         key: String,
+        /// The one that may have been meant.
+        similar: Option<String>,
     },
     /// Two actions want the same key.
     #[error("keys: {key} is given to both {first} and {second}")]
@@ -253,12 +262,18 @@ pub enum KeymapError {
     },
 }
 
+fn meant(similar: &Option<String>) -> String {
+    let meant = similar.as_ref();
+    meant.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+}
+
 impl KeymapError {
     /// The actions that it is about, by name.
     pub fn actions(&self) -> Vec<&str> {
         match self {
             Self::Syntax(_) => Vec::new(),
-            Self::UnknownAction(action) | Self::UnknownKey { action, .. } => vec![action],
+            Self::UnknownAction { name, .. } => vec![name],
+            Self::UnknownKey { action, .. } => vec![action],
             Self::Twice { first, second, .. } => vec![first, second],
         }
     }
@@ -294,14 +309,20 @@ impl Keymap {
             keys: BTreeMap::new(),
             names: BTreeMap::new(),
         };
+        let known = names.keys().map(String::as_str);
+        let known: Vec<&str> = known.filter(|name| action_named(name).is_some()).collect();
         for (name, keys) in names {
-            let action =
-                action_named(name).ok_or_else(|| KeymapError::UnknownAction(name.clone()))?;
+            let unknown = || KeymapError::UnknownAction {
+                name: name.clone(),
+                similar: similar(name, known.iter().copied()).map(str::to_owned),
+            };
+            let action = action_named(name).ok_or_else(unknown)?;
             keymap.names.insert(action, name.clone());
             for text in keys {
                 let unknown = || KeymapError::UnknownKey {
                     action: name.clone(),
                     key: text.clone(),
+                    similar: similar(text, NAMED.map(|(name, ..)| name)).map(str::to_owned),
                 };
                 let key = Key::parse(text).ok_or_else(unknown)?;
                 if let Some(first) = owners.insert(key, name) {
