@@ -145,16 +145,14 @@ impl Setup {
                 .unwrap_or_else(|| default.to_owned())
         };
         // What the file says must be right, even where something else is in force.
-        let device = value(&config, "device", &config.device, |text| {
-            text.parse::<Device>().map_err(|error| error.to_string())
-        })?;
-        let precision = value(&config, "precision", &config.precision, |text| {
+        let device = value(&config, "device", config.device.as_ref(), str::parse)?;
+        let precision = value(&config, "precision", config.precision.as_ref(), |text| {
             Precision::from_str(text, false).map_err(|_| {
                 let known = ["auto", "f32", "bf16", "f16"];
                 format!("`{text}` is no precision; {}", advice(text, known))
             })
         })?;
-        let level = value(&config, "log_level", &config.log_level, level)?;
+        let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
         let kept = kept(&config.layout);
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
@@ -213,7 +211,7 @@ impl Setup {
 fn value<T>(
     config: &Config,
     key: &str,
-    text: &Option<Spanned<String>>,
+    text: Option<&Spanned<String>>,
     read: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<Option<T>, Fault> {
     let Some(text) = text else { return Ok(None) };

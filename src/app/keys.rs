@@ -233,7 +233,7 @@ pub enum KeymapError {
     #[error("keys: {0}")]
     Syntax(String),
     /// Nothing has this name.
-    #[error("keys: there is no action {name:?}{}", meant(similar))]
+    #[error("keys: there is no action {name:?}{}", meant(similar.as_deref()))]
     UnknownAction {
         /// As written.
         name: String,
@@ -241,7 +241,7 @@ pub enum KeymapError {
         similar: Option<String>,
     },
     /// No key has this name.
-    #[error("keys: {action}: there is no key {key:?}{}", meant(similar))]
+    #[error("keys: {action}: there is no key {key:?}{}", meant(similar.as_deref()))]
     UnknownKey {
         /// Whose key.
         action: String,
@@ -262,9 +262,8 @@ pub enum KeymapError {
     },
 }
 
-fn meant(similar: &Option<String>) -> String {
-    let meant = similar.as_ref();
-    meant.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+fn meant(similar: Option<&str>) -> String {
+    similar.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
 impl KeymapError {

@@ -158,7 +158,9 @@ mod tests {
     fn place() -> (tempfile::TempDir, Store, [PathBuf; 2]) {
         let home = tempfile::tempdir().unwrap();
         let folders = ["a", "b"].map(|name| home.path().join(name));
-        folders.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+        for folder in &folders {
+            fs::create_dir(folder).unwrap();
+        }
         let store = Store::at(home.path().join("state/folders"));
         (home, store, folders)
     }

@@ -86,7 +86,7 @@ fn names(program: &Program) -> String {
     let screen = program.screen(80, 24);
     let list = screen.lines().skip(1).filter_map(|line| {
         let mut words = line.split('│').next()?.split_whitespace();
-        words.find(|word| word.ends_with(".png") || word.ends_with('/'))
+        words.find(|word| word.contains(".png") || word.ends_with('/'))
     });
     list.collect::<Vec<_>>().join(" ")
 }

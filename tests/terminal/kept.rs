@@ -14,7 +14,7 @@ fn names(screen: &Screen) -> Vec<String> {
     let list = contents.lines().skip(1).filter_map(|line| {
         let list = line.split('│').next().unwrap_or_default();
         let mut words = list.split_whitespace();
-        words.find(|word| word.ends_with(".png") || *word == "sub/" || *word == ".hidden")
+        words.find(|word| word.contains(".png") || ["sub/", ".hidden"].contains(word))
     });
     list.map(str::to_owned).collect()
 }
