@@ -856,7 +856,7 @@ const WRONG_SETTINGS: [(&str, &str); 11] = [
         ":2: keys: help: there is no key \"Hyper-x\"",
     ),
     (
-        "[keys]\nhelp = [\"x\"]\nmark-rang = [\"y\"]\n",
+        "[keys]\nhelp = [\"X\"]\nmark-rang = [\"Y\"]\n",
         ":3: keys: there is no action \"mark-rang\"; did you mean \"mark-range\"?",
     ),
     (

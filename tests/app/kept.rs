@@ -93,11 +93,13 @@ fn names(program: &Program) -> String {
 
 /// What was kept of each folder, in order.
 fn keeps(effects: &[Effect]) -> Vec<(&std::path::Path, &Kept)> {
-    let keep = |effect| match effect {
-        &Effect::Keep { ref dir, ref kept } => Some((dir.as_path(), kept)),
-        _ => None,
-    };
-    effects.iter().filter_map(keep).collect()
+    let mut keeps = Vec::new();
+    for effect in effects {
+        if let Effect::Keep { dir, kept } = effect {
+            keeps.push((dir.as_path(), kept));
+        }
+    }
+    keeps
 }
 
 fn abc() -> Vec<Entry> {
