@@ -11,6 +11,7 @@ pub(crate) mod files;
 pub(crate) mod filter;
 pub(crate) mod folder;
 pub(crate) mod grid;
+pub(crate) mod kept;
 pub mod keys;
 pub mod layout;
 pub(crate) mod marks;
@@ -35,7 +36,9 @@ pub mod viewer;
 
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
+pub use filter::Filter;
 pub use folder::Look;
+pub use kept::{Kept, Layout, Name};
 pub use keys::{Action, Keymap, KeymapError};
 pub use model::{Model, Setup, Theme};
 pub use models::Offered;
@@ -80,7 +83,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.lose_pictures();
             Vec::new()
         }
-        Msg::Terminated => vec![Effect::Quit],
+        Msg::Terminated => model.quit(),
         Msg::Tick(now) => model.tick(now),
         Msg::Report { severity, text } => {
             model.say(severity, &text);
@@ -125,6 +128,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             let words = text::safe_str(&message);
             model.watch = WatchState::Failed(words.clone());
             model.activity.note(News::Said(Severity::Error, words));
+            Vec::new()
+        }
+        Msg::Kept {
+            dir,
+            generation,
+            kept,
+        } => {
+            model.recalled(&dir, generation, *kept);
             Vec::new()
         }
         Msg::Tags {

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use toml::Spanned;
 
-use crate::app::Keymap;
+use crate::app::{self, Kept, Keymap};
 use crate::cli::{Global, Results};
-use crate::config::{Config, Folders, Graphics, Theme};
+use crate::config::{self, Config, Folders, Graphics, Theme, View, advice};
 use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{self, Factory, Settings};
@@ -110,6 +111,8 @@ pub struct Setup {
     pub keymap: Keymap,
     /// Colours of the screen.
     pub theme: Theme,
+    /// How folders are shown that were not shown before.
+    pub kept: Kept,
     /// The settings file that was read.
     pub settings: Option<PathBuf>,
 }
@@ -141,37 +144,39 @@ impl Setup {
                 .or(key)
                 .unwrap_or_else(|| default.to_owned())
         };
-        let device = given(&global.device, config.device, "auto")
-            .parse()
-            .map_err(Fault::usage)?;
-        let precision = match (global.precision, config.precision) {
-            (Some(precision), _) => precision,
-            (None, Some(text)) => Precision::from_str(&text, false).map_err(|_| {
-                Fault::usage(format!(
-                    "`{text}` is no precision; use auto, f32, bf16 or f16"
-                ))
-            })?,
-            (None, None) => Precision::Auto,
-        };
-        let level = given(&global.log_level, config.log_level, "warn");
+        // What the file says must be right, even where something else is in force.
+        let device = value(&config, "device", config.device.as_ref(), str::parse)?;
+        let precision = value(&config, "precision", config.precision.as_ref(), |text| {
+            Precision::from_str(text, false).map_err(|_| {
+                let known = ["auto", "f32", "bf16", "f16"];
+                format!("`{text}` is no precision; {}", advice(text, known))
+            })
+        })?;
+        let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
+        let kept = kept(&config.layout);
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
                 "" => Source::preferred(),
                 text => Source::parse(text),
             },
             prompts: given(&global.prompts, config.prompts, DEFAULT),
-            device,
-            precision,
+            device: match global.device.as_deref() {
+                None | Some("") => device.unwrap_or_default(),
+                Some(text) => text.parse().map_err(Fault::usage)?,
+            },
+            precision: global.precision.or(precision).unwrap_or_default(),
             offline: global.offline || config.offline == Some(true) || offline_by_environment(),
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
             show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
             mouse: !(global.no_mouse || config.no_mouse.unwrap_or_default()),
-            log_level: level
-                .parse()
-                .map_err(|_| Fault::usage(format!("`{level}` is no log level")))?,
+            log_level: match global.log_level.as_deref() {
+                None | Some("") => level.unwrap_or(tracing::Level::WARN),
+                Some(text) => self::level(text).map_err(Fault::usage)?,
+            },
             folders: Folders::new(),
             keymap,
             theme: config.theme.unwrap_or_default(),
+            kept,
             settings: config.source.map(|(path, _)| path),
         })
     }
@@ -199,6 +204,48 @@ impl Setup {
                 .as_ref()
                 .map(|folders| folders.cache.join("texts")),
         }
+    }
+}
+
+/// Reads a value of the settings file.
+fn value<T>(
+    config: &Config,
+    key: &str,
+    text: Option<&Spanned<String>>,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Fault> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = |reason| config.fault(Some(text.span()), format!("{key}: {reason}"));
+    read(text.get_ref())
+        .map(Some)
+        .map_err(|reason| Fault::usage(wrong(reason)))
+}
+
+fn level(text: &str) -> Result<tracing::Level, String> {
+    let known = ["error", "warn", "info", "debug", "trace"];
+    text.parse()
+        .map_err(|_| format!("`{text}` is no log level; {}", advice(text, known)))
+}
+
+/// How folders are shown that were not shown before.
+fn kept(layout: &config::Layout) -> Kept {
+    let usual = app::Layout::default();
+    Kept {
+        cursor: None,
+        look: app::Look {
+            hidden: layout.hidden,
+            sort: app::sort::Sort {
+                by: layout.sort,
+                reversed: layout.reverse,
+            },
+            ..app::Look::default()
+        },
+        layout: app::Layout {
+            list: layout.list.map(f64::from),
+            grid: layout.view == View::Grid,
+            tiles: layout.tiles.unwrap_or(usual.tiles),
+            series: layout.series,
+        },
     }
 }
 

@@ -1,13 +1,18 @@
 //! Typed settings: defaults ← config.toml ← environment ← arguments (clap joins the last two).
 
+mod fault;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, base_strategy::Xdg};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
+
+pub use fault::{ConfigError, advice, similar};
 
 /// The program's name, as its folders are called.
 pub const NAME: &str = "medivision-tui";
@@ -49,7 +54,72 @@ pub enum Theme {
     None,
 }
 
-/// What config.toml may hold: options by their names, and `[keys]`.
+/// How files are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// By name, one a line, beside picture and result.
+    #[default]
+    List,
+    /// As small pictures.
+    Grid,
+}
+
+/// What decides the order of files. Each begins with what one most likely looks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SortKey {
+    /// The name, numbers by value.
+    #[default]
+    Name,
+    /// When the file changed, newest first.
+    Time,
+    /// The label, then the highest probability first.
+    Label,
+    /// The highest probability first.
+    Probability,
+    /// The likeliest not to be healthy first ([`crate::scoring::Verdict::urgency`]).
+    Urgency,
+    /// The smallest lead of the first condition over the second first.
+    Uncertainty,
+}
+
+/// `[layout]`: how a folder is shown that was not shown before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Layout {
+    /// List or grid.
+    pub view: View,
+    /// Width of the list in percent of the screen's; `None`: as it fits best.
+    #[serde(deserialize_with = "within::<_, 10, 90>")]
+    pub list: Option<u8>,
+    /// How large the small pictures of the grid are.
+    #[serde(deserialize_with = "within::<_, 1, 5>")]
+    pub tiles: Option<u8>,
+    /// Files are grouped by study and series.
+    pub series: bool,
+    /// What decides the order.
+    pub sort: SortKey,
+    /// The other way round.
+    pub reverse: bool,
+    /// Names with a dot in front are shown.
+    pub hidden: bool,
+}
+
+/// Reads a number that may not be less or more.
+fn within<'de, D: Deserializer<'de>, const LEAST: u8, const MOST: u8>(
+    from: D,
+) -> Result<Option<u8>, D::Error> {
+    let number = i64::deserialize(from)?;
+    let inside = u8::try_from(number).ok();
+    let inside = inside.filter(|number| (LEAST..=MOST).contains(number));
+    let wrong = || format!("{number} is not between {LEAST} and {MOST}");
+    inside
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom(wrong()))
+}
+
+/// What config.toml may hold: options by their names, `[layout]` and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -58,9 +128,9 @@ pub struct Config {
     /// `--prompts`
     pub prompts: Option<String>,
     /// `--device`
-    pub device: Option<String>,
+    pub device: Option<Spanned<String>>,
     /// `--precision`
-    pub precision: Option<String>,
+    pub precision: Option<Spanned<String>>,
     /// `--offline`
     pub offline: Option<bool>,
     /// `--graphics`
@@ -70,27 +140,18 @@ pub struct Config {
     /// `--no-mouse`
     pub no_mouse: Option<bool>,
     /// `--log-level`
-    pub log_level: Option<String>,
+    pub log_level: Option<Spanned<String>>,
     /// Colours of the screen.
     pub theme: Option<Theme>,
+    /// How folders are shown.
+    #[serde(default)]
+    pub layout: Layout,
     /// Actions and the keys they are bound to instead of their own.
     #[serde(default)]
     pub keys: BTreeMap<String, Spanned<Vec<String>>>,
     /// The file and its text; `None`: there is none.
     #[serde(skip)]
     pub source: Option<(PathBuf, String)>,
-}
-
-/// Why the settings cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {reason}", path.display(), line.map(|n| format!(":{n}")).unwrap_or_default())]
-pub struct ConfigError {
-    /// The file.
-    pub path: PathBuf,
-    /// Line, from 1.
-    pub line: Option<usize>,
-    /// What is wrong.
-    pub reason: String,
 }
 
 impl Config {
@@ -117,11 +178,7 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let parsed = toml::from_str(text).map_err(|error: toml::de::Error| ConfigError {
-            path: path.to_owned(),
-            line: error.span().map(|span| line_at(text, span.start)),
-            reason: error.message().to_owned(),
-        });
+        let parsed = toml::from_str(text).map_err(|error| ConfigError::of(error, text, path));
         Ok(Self {
             source: Some((path.to_owned(), text.to_owned())),
             ..parsed?
@@ -130,19 +187,19 @@ impl Config {
 
     /// What is wrong with the keys of the first of these actions that the file binds.
     pub fn fault_of_keys(&self, actions: &[&str], reason: String) -> ConfigError {
-        let (path, text) = self.source.clone().unwrap_or_default();
         let bound = actions.iter().rev().find_map(|name| self.keys.get(*name));
+        self.fault(bound.map(Spanned::span), reason)
+    }
+
+    /// What is wrong with the value at this place of the file.
+    pub fn fault(&self, place: Option<Range<usize>>, reason: String) -> ConfigError {
+        let (path, text) = self.source.clone().unwrap_or_default();
         ConfigError {
             path,
-            line: bound.map(|keys| line_at(&text, keys.span().start)),
+            line: place.map(|place| fault::line_at(&text, place.start)),
             reason,
         }
     }
-}
-
-/// The line of a byte, from 1.
-fn line_at(text: &str, byte: usize) -> usize {
-    text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
 }
 
 /// The user's folders of this program, by the XDG rules. They need not exist.
@@ -152,7 +209,7 @@ pub struct Folders {
     pub config: PathBuf,
     /// What can be made again.
     pub cache: PathBuf,
-    /// The log.
+    /// The log, folders/.
     pub state: PathBuf,
 }
 
@@ -172,6 +229,11 @@ impl Folders {
         self.config.join("prompts")
     }
 
+    /// How folders were left.
+    pub fn places(&self) -> PathBuf {
+        self.state.join("folders")
+    }
+
     /// The log file.
     pub fn log(&self) -> PathBuf {
         self.state.join("log.txt")
@@ -183,14 +245,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_names_file_line_and_key() {
-        let error =
-            Config::parse("model = \"demo\"\nmodle = \"x\"\n", Path::new("c.toml")).unwrap_err();
-        assert_eq!(error.line, Some(2));
-        assert!(
-            error.to_string().starts_with("c.toml:2: ") && error.reason.contains("modle"),
-            "{error}"
-        );
+    fn a_fault_names_file_line_and_key_and_what_may_have_been_meant() {
+        for (text, said) in [
+            (
+                "model = \"demo\"\nmodle = \"x\"\n",
+                "c.toml:2: unknown key `modle`; did you mean `model`?",
+            ),
+            (
+                "[layout]\nhiden = true\n",
+                "c.toml:2: unknown key `hiden` in `layout`; did you mean `hidden`?",
+            ),
+            (
+                "[layout]\nzzz = true\n",
+                "c.toml:2: unknown key `zzz` in `layout`; known are `view`, `list`, `tiles`, `series`, `sort`, `reverse`, `hidden`",
+            ),
+            (
+                "layout.view = \"gird\"\n",
+                "c.toml:1: unknown value `gird` in `layout.view`; did you mean `grid`?",
+            ),
+            (
+                "theme = \"pink\"\n",
+                "c.toml:1: unknown value `pink` in `theme`; known are `dark`, `light`, `none`",
+            ),
+            (
+                "[layout]\nsort = \"date\"\n",
+                "c.toml:2: unknown value `date` in `layout.sort`; known are `name`, `time`, `label`, `probability`, `urgency`, `uncertainty`",
+            ),
+            (
+                "\n[layout]\nlist = 95\n",
+                "c.toml:3: 95 is not between 10 and 90 in `layout.list`",
+            ),
+            (
+                "[layout]\n\ntiles = 0\n",
+                "c.toml:3: 0 is not between 1 and 5 in `layout.tiles`",
+            ),
+            (
+                "offline = \"yes\"\n",
+                "c.toml:1: invalid type: string \"yes\", expected a boolean in `offline`",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("c.toml")).unwrap_err();
+            assert_eq!(error.to_string(), said);
+        }
+    }
+
+    #[test]
+    fn the_layout_is_read_and_what_is_left_out_stays_as_it_is() {
+        let text = "[layout]\nview = \"grid\"\nlist = 40\ntiles = 3\nsort = \"urgency\"\n";
+        let config = Config::parse(text, Path::new("c.toml")).unwrap();
+        let layout = Layout {
+            view: View::Grid,
+            list: Some(40),
+            tiles: Some(3),
+            sort: SortKey::Urgency,
+            ..Layout::default()
+        };
+        assert_eq!(config.layout, layout);
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
     };
     start_logging(&setup);
     match &cli.command {
-        None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup),
+        None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup, true),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
         Some(Command::Watch(arguments)) => commands::watch::run(arguments, &setup),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
@@ -83,7 +83,8 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
             if arguments.write_only {
                 Ok(exit::OK)
             } else {
-                commands::browse::run(&dir, &setup)
+                // Another demo is written to another folder.
+                commands::browse::run(&dir, &setup, false)
             }
         }
         Some(Command::Doctor(arguments)) => {

@@ -4,6 +4,7 @@
 mod choices;
 mod feeder;
 mod folders;
+mod keep;
 mod objects;
 
 use std::collections::{HashMap, HashSet};
@@ -28,8 +29,10 @@ use crate::watch::retry::Retry;
 use crate::watch::{self, Watch};
 pub use choices::Offer;
 use feeder::Feeder;
+use keep::Keeper;
+pub use keep::Store;
 
-/// How long the engine is waited for at the end; a pass that takes longer is left behind.
+/// How long the engine is waited for at the end, and after it the disk; a pass that takes longer is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long messages are taken in before the next draw: the screen stays alive while thousands come in.
 const DRAIN: Duration = Duration::from_millis(4);
@@ -78,6 +81,8 @@ pub struct Services {
     candidate: Option<(u64, Engine)>,
     /// Engines that another has taken over from.
     retired: Vec<Engine>,
+    /// Keeps how folders are left.
+    keeper: Option<Keeper>,
     /// Ends the pull that is under way.
     pull: choices::Stop,
     preview: Option<preview::Worker>,
@@ -117,6 +122,7 @@ impl Services {
             settings,
             candidate: None,
             retired: Vec::new(),
+            keeper: None,
             pull: choices::Stop::default(),
             preview: None,
             tiles: None,
@@ -134,6 +140,12 @@ impl Services {
     /// What can be chosen while the program runs.
     pub fn offer(&mut self, offer: Offer) {
         self.offer = offer;
+    }
+
+    /// From now on it is kept how folders are left; without a store nothing is.
+    pub fn keep_in(&mut self, store: Option<Store>) -> io::Result<()> {
+        self.keeper = store.map(Keeper::start).transpose()?;
+        Ok(())
     }
 
     /// Where messages from elsewhere (signals) go in.
@@ -165,9 +177,13 @@ impl Services {
         // All are told to end before any is waited for.
         let others: Vec<Engine> = others.inspect(Engine::stop).collect();
         let ended = self.engine.shutdown(PATIENCE);
-        others
+        let ended = others
             .into_iter()
-            .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all)
+            .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all);
+        if let Some(keeper) = self.keeper {
+            keeper.finish(PATIENCE);
+        }
+        ended
     }
 
     /// Begins what an effect asks for; the answers come as messages.
@@ -179,9 +195,15 @@ impl Services {
                 folders::list(
                     dir,
                     generation,
+                    self.keeper.as_ref().map(Keeper::store),
                     Arc::clone(&self.listing),
                     Arc::clone(&self.send),
                 );
+            }
+            Effect::Keep { dir, kept } => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.keep(dir, kept);
+                }
             }
             Effect::Scan { root, generation } => {
                 folders::scan(root, generation, Arc::clone(&self.send));
@@ -375,6 +397,23 @@ impl Loop {
 
     /// Runs until it is left.
     pub async fn run<S: Screen>(
+        &mut self,
+        services: &mut Services,
+        received: UnboundedReceiver<Msg>,
+        screen: &mut S,
+        input: impl Stream<Item = io::Result<Input>> + Unpin,
+    ) -> io::Result<()> {
+        let result = self.turn(services, received, screen, input).await;
+        if result.is_err() {
+            // The terminal went before anyone said so: this is an end like any other.
+            for effect in app::update(&mut self.model, Msg::Terminated) {
+                services.perform(effect);
+            }
+        }
+        result
+    }
+
+    async fn turn<S: Screen>(
         &mut self,
         services: &mut Services,
         mut received: UnboundedReceiver<Msg>,

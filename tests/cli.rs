@@ -821,12 +821,28 @@ fn bench_without_any_picture_says_so() {
 }
 
 /// Settings that are wrong, and what is said of them after the file's name.
-const WRONG_SETTINGS: [(&str, &str); 6] = [
+const WRONG_SETTINGS: [(&str, &str); 11] = [
     (
         "model = \"demo\"\nmodle = \"x\"\n",
-        ":2: unknown field `modle`",
+        ":2: unknown key `modle`; did you mean `model`?",
     ),
-    ("theme = \"pink\"\n", ":1: unknown variant `pink`"),
+    (
+        "theme = \"pink\"\n",
+        ":1: unknown value `pink` in `theme`; known are `dark`, `light`, `none`",
+    ),
+    (
+        "[layout]\ntiles = 6\n",
+        ":2: 6 is not between 1 and 5 in `layout.tiles`",
+    ),
+    ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is no device"),
+    (
+        "precision = \"b16\"\n",
+        ":1: precision: `b16` is no precision; did you mean `bf16`?",
+    ),
+    (
+        "log_level = \"warning\"\n",
+        ":1: log_level: `warning` is no log level; did you mean `warn`?",
+    ),
     (
         "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
         ":3: keys: j is given to both down and help",
@@ -838,6 +854,10 @@ const WRONG_SETTINGS: [(&str, &str); 6] = [
     (
         "[keys]\nhelp = [\"Hyper-x\"]\n",
         ":2: keys: help: there is no key \"Hyper-x\"",
+    ),
+    (
+        "[keys]\nhelp = [\"X\"]\nmark-rang = [\"Y\"]\n",
+        ":3: keys: there is no action \"mark-rang\"; did you mean \"mark-range\"?",
     ),
     (
         "[keys]\nhelp = [\"x\"]\nhelp = [\"y\"]\n",
@@ -865,10 +885,23 @@ fn what_is_wrong_with_the_settings_is_said_with_its_line() {
             "{report}"
         );
     }
-    let right = "theme = \"light\"\n[keys]\nquit = [\"Q\"]\n";
+    let right = "theme = \"light\"\n[layout]\nview = \"grid\"\n[keys]\nquit = [\"Q\"]\n";
     fs::write(folder.join("config.toml"), right).expect("written");
     let output = run(home.path(), &["doctor"]);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(report.contains("config.toml"), "{report}");
     assert!(!report.contains("FAULT"), "{report}");
+}
+
+#[test]
+fn the_settings_that_the_readme_shows_are_right() {
+    let home = tempfile::tempdir().expect("a folder");
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```toml\nmodel").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let file = home.path().join("example.toml");
+    fs::write(&file, format!("model{example}")).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let output = run(home.path(), &["prompts", "list", "--config", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
 use medivision_tui::engine::{self, Frames, Settings};
 use medivision_tui::prompts::Prompts;
-use medivision_tui::runtime::{Drawing, Loop, Offer, Screen, Services};
+use medivision_tui::runtime::{Drawing, Loop, Offer, Screen, Services, Store};
 use medivision_tui::scoring::Mode;
 use medivision_tui::ui;
 use ratatui::Terminal;
@@ -27,6 +28,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 struct Seen {
     text: Arc<Mutex<String>>,
     drawn: Arc<Notify>,
+    /// The terminal is gone: nothing more can be drawn.
+    broken: Arc<AtomicBool>,
 }
 
 impl Seen {
@@ -66,6 +69,9 @@ impl Screen for Cells {
     async fn wait(&mut self) {}
 
     fn draw(&mut self, model: &Model) -> io::Result<bool> {
+        if self.seen.broken.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let Ok(_) = self.terminal.draw(|frame| ui::view(model, frame));
         let buffer = self.terminal.backend().buffer();
         let width = usize::from(buffer.area.width);
@@ -173,6 +179,18 @@ fn play<F: Future<Output = ()>>(
     behaviour: Option<Behaviour>,
     script: impl FnOnce(Keys, Seen) -> F,
 ) -> bool {
+    let (result, joined) = play_to_the_end(root, behaviour, None, script);
+    result.expect("an orderly end");
+    joined
+}
+
+/// The same, however it ends, with a store for how folders are left.
+fn play_to_the_end<F: Future<Output = ()>>(
+    root: &Path,
+    behaviour: Option<Behaviour>,
+    store: Option<Store>,
+    script: impl FnOnce(Keys, Seen) -> F,
+) -> (io::Result<()>, bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -205,7 +223,7 @@ fn play<F: Future<Output = ()>>(
         root: root.to_owned(),
         theme: Theme::Plain,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
-        look: medivision_tui::app::Look::default(),
+        kept: medivision_tui::app::Kept::default(),
         show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
@@ -219,7 +237,8 @@ fn play<F: Future<Output = ()>>(
         terminal,
         seen: seen.clone(),
     };
-    runtime.block_on(async {
+    services.keep_in(store).expect("starts");
+    let result = runtime.block_on(async {
         let mut interface = Loop::start(setup, &mut screen).expect("drawn");
         let drawing = Drawing {
             graphics: Graphics::Halfblocks,
@@ -230,9 +249,9 @@ fn play<F: Future<Output = ()>>(
         let (sender, input) = unbounded();
         let running = interface.run(&mut services, received, &mut screen, input);
         let (result, ()) = tokio::join!(running, script(Keys(sender), seen));
-        result.expect("an orderly end");
+        result
     });
-    services.shutdown()
+    (result, services.shutdown())
 }
 
 fn picture(folder: &Path, name: &str) -> PathBuf {
@@ -304,6 +323,34 @@ fn a_file_that_arrives_is_classified_without_moving_the_cursor() {
             keys.letter('q');
         },
     );
+}
+
+#[test]
+fn folders_are_found_as_they_were_left_even_by_a_terminal_that_failed() {
+    let (folder, home) = (folder(3), tempfile::tempdir().expect("made"));
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).expect("made");
+    picture(&below, "x.png");
+    picture(&below, "y.png");
+    let store = Store::at(home.path().join("folders"));
+    let kept = || Some(store.clone());
+    let (result, _) = play_to_the_end(folder.path(), None, kept(), async |keys, seen| {
+        seen.shows(" 1/4 ").await;
+        keys.press(KeyCode::Enter);
+        seen.shows(" 1/2 ").await;
+        keys.letter('S');
+        seen.shows("↑ name").await;
+        seen.broken.store(true, Ordering::Relaxed);
+        keys.letter('j');
+    });
+    assert!(result.is_err(), "nothing could be drawn");
+    let (result, _) = play_to_the_end(folder.path(), None, kept(), async |keys, seen| {
+        seen.shows(" 1/4 ").await;
+        keys.press(KeyCode::Enter);
+        seen.shows("↑ name  2/2 ").await;
+        keys.letter('q');
+    });
+    assert!(result.is_ok());
 }
 
 #[test]

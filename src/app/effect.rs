@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::entry::{Found, Stamp};
+use super::kept::Kept;
 use super::picture::PreviewKey;
 use crate::engine::{Known, Lane};
 use crate::prompts::Prompts;
@@ -10,7 +11,8 @@ use crate::prompts::Prompts;
 /// What [`super::update`] asks the shell to do. None of it blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Read one folder, not those below. Answered by [`super::Msg::Listed`] parts (a few entries at first, so that the first
+    /// Read one folder, not those below. Answered by [`super::Msg::Kept`] where it was left in an earlier run, then by
+    /// [`super::Msg::Listed`] parts (a few entries at first, so that the first
     /// rows of a huge folder are seen at once, then ever more) or [`super::Msg::Unlisted`]. A later request makes an
     /// unfinished one pointless.
     List {
@@ -18,6 +20,13 @@ pub enum Effect {
         dir: PathBuf,
         /// Comes back with the answer.
         generation: u64,
+    },
+    /// Keep how a folder was left. Not answered.
+    Keep {
+        /// The folder.
+        dir: PathBuf,
+        /// How it was left.
+        kept: Kept,
     },
     /// Find all pictures under a folder, recursively, as `classify` would: dotfiles skipped, links to folders not
     /// followed. Answered by [`super::Msg::Scanned`]; several may be under way at once.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::activity::News;
 use super::entry::{Entry, EntryKind, Found, Stamp};
-use super::filter::Filter;
-use super::folder::{Folder, Look, Reading};
+use super::folder::{Folder, Reading};
+use super::kept::Left;
 use super::model::{Model, Scan, WatchState};
 use super::msg::{Msg, Severity};
 use super::stage::Over;
@@ -60,7 +60,7 @@ impl Model {
         }
     }
 
-    fn is_current_listing(&self, dir: &Path, generation: u64) -> bool {
+    pub(super) fn is_current_listing(&self, dir: &Path, generation: u64) -> bool {
         self.folder.generation == generation && self.folder.dir == dir
     }
 
@@ -73,22 +73,15 @@ impl Model {
             }
             _ => dir,
         };
-        if let Some(row) = self.folder.current() {
-            self.places
-                .insert(self.folder.dir.clone(), row.path.clone());
-        }
-        let wish = wish.or_else(|| self.places.get(&dir).cloned());
+        let mut effects = Vec::from_iter(self.leave_behind());
+        let (cursor, look) = self.find_again(&dir);
         let generation = self.next_generation();
-        // A filter is about the files of one folder.
-        let look = Look {
-            filter: Filter::default(),
-            ..self.folder.look().clone()
-        };
-        self.folder = Folder::new(dir.clone(), generation, wish, look);
-        if let Some(effects) = self.open_shelf(&dir) {
-            return effects;
+        self.folder = Folder::new(dir.clone(), generation, wish.or(cursor), look);
+        match self.open_shelf(&dir) {
+            Some(opened) => effects.extend(opened),
+            None => effects.push(Effect::List { dir, generation }),
         }
-        vec![Effect::List { dir, generation }]
+        effects
     }
 
     /// Watches the root, and looks for what came while nobody did.
@@ -244,6 +237,11 @@ impl Model {
         if self.folder.dir.starts_with(from) {
             let wish = self.folder.current().map(|row| moved(&row.path));
             let dir = moved(&self.folder.dir);
+            let left = Left {
+                cursor: wish.clone(),
+                look: self.folder.look().clone(),
+            };
+            self.places.insert(dir.clone(), left);
             effects = self.open(dir, wish);
         } else if to.path.parent() == Some(&self.folder.dir) {
             self.folder.rename(from, to, &self.results);

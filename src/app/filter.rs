@@ -1,11 +1,13 @@
 //! Which files are shown, by a text that is typed.
 
 use frizbee::{Config, Matcher};
+use serde::{Deserialize, Serialize};
 
 /// A pattern for names, fuzzy: its letters in their order, anything between them. Of several words each must match;
 /// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A small letter stands
 /// for a capital too.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Filter(String);
 
 impl Filter {

@@ -44,6 +44,21 @@ impl Default for Grid {
     }
 }
 
+impl Grid {
+    /// With tiles of a size, from 1.
+    pub(super) fn of(tiles: u8) -> Self {
+        Self {
+            size: usize::from(tiles).clamp(1, WIDTHS.len()) - 1,
+            ..Self::default()
+        }
+    }
+
+    /// The size of the tiles, from 1.
+    pub(super) fn tiles(&self) -> u8 {
+        self.size as u8 + 1
+    }
+}
+
 /// How tiles lie on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sheet {

@@ -1,9 +1,15 @@
 //! Which key does what. The defaults lie in `keys.toml`; the help is made from the bindings that are in force.
 
+mod help;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde::Deserialize;
+
+pub use help::{HelpLine, Offer};
+
+use crate::config::similar;
 
 /// What a key can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -105,122 +111,6 @@ pub enum Action {
     Quit,
 }
 
-/// All actions under the headings of the help, in its order, with what the help says of them.
-const HELP: [(&str, &[(Action, &str)]); 6] = [
-    (
-        "Move",
-        &[
-            (Action::Down, "down"),
-            (Action::Up, "up"),
-            (Action::First, "first"),
-            (Action::Last, "last"),
-            (Action::HalfDown, "half a page down"),
-            (Action::HalfUp, "half a page up"),
-            (Action::PageDown, "a page down"),
-            (Action::PageUp, "a page up"),
-            (Action::Enter, "into the folder"),
-            (Action::Leave, "out of folder"),
-            (Action::NextNew, "next unseen"),
-            (Action::PreviousNew, "previous unseen"),
-            (Action::Search, "filter, search tags"),
-            (Action::Sort, "sort otherwise"),
-            (Action::SortReversed, "reverse the order"),
-        ],
-    ),
-    (
-        "Picture",
-        &[
-            (Action::ZoomIn, "larger, smaller"),
-            (Action::ZoomFit, "the whole of it"),
-            (Action::ZoomActual, "pixel for pixel"),
-            (Action::PanLeft, "move about"),
-            (Action::RotateRight, "turn right, left"),
-            (Action::Flip, "mirror"),
-            (Action::ResetView, "as it was"),
-            (Action::Whole, "on the whole screen"),
-            (Action::Overlays, "facts and overlays"),
-            (Action::Probe, "value under a cursor"),
-            (Action::Ruler, "measure, Enter sets"),
-            (Action::Histogram, "histogram"),
-        ],
-    ),
-    (
-        "Window",
-        &[
-            (Action::Window1, "by number"),
-            (Action::WindowAuto, "automatic"),
-            (Action::LevelDown, "level down, up"),
-            (Action::LevelDownCoarse, "the same, coarse"),
-            (Action::WindowNarrower, "narrower, wider"),
-            (Action::WindowNarrowerCoarse, "the same, coarse"),
-            (Action::Invert, "invert"),
-        ],
-    ),
-    (
-        "Frames",
-        &[
-            (Action::FrameNext, "next, previous"),
-            (Action::FrameFirst, "first, last"),
-            (Action::FrameJump, "go to a number"),
-            (Action::Cine, "play, stop"),
-            (Action::CineSlower, "slower, faster"),
-        ],
-    ),
-    (
-        "Classify",
-        &[
-            (Action::Classify, "this, or again"),
-            (Action::ClassifyAll, "all, recursively"),
-            (Action::Mark, "mark or unmark"),
-            (Action::MarkRange, "mark up to here"),
-            (Action::ClassifyMarked, "what is marked"),
-            (Action::Why, "why it failed"),
-            (Action::Watch, "watch on or off"),
-            (Action::PromptSet, "prompt set"),
-            (Action::Model, "model"),
-        ],
-    ),
-    (
-        "Screen",
-        &[
-            (Action::NextPanel, "next panel"),
-            (Action::Hidden, "hidden files"),
-            (Action::View, "view menu"),
-            (Action::Tags, "tags of the file"),
-            (Action::Copy, "copy path or value"),
-            (Action::Grid, "grid of pictures"),
-            (Action::Compare, "compare two files"),
-            (Action::Activity, "activity"),
-            (Action::Series, "by series"),
-            (Action::Patient, "patient values"),
-            (Action::Palette, "all commands"),
-            (Action::Help, "this help"),
-            (Action::Back, "back"),
-            (Action::Suspend, "to the shell"),
-            (Action::Redraw, "draw the screen anew"),
-            (Action::Quit, "quit"),
-        ],
-    ),
-];
-
-/// Actions that the help tells of in one line with another.
-const TOGETHER: [(Action, &[Action]); 11] = [
-    (Action::ZoomIn, &[Action::ZoomOut]),
-    (
-        Action::PanLeft,
-        &[Action::PanRight, Action::PanUp, Action::PanDown],
-    ),
-    (Action::RotateRight, &[Action::RotateLeft]),
-    (Action::Window1, &PRESETS),
-    (Action::LevelDown, &[Action::LevelUp]),
-    (Action::LevelDownCoarse, &[Action::LevelUpCoarse]),
-    (Action::WindowNarrower, &[Action::WindowWider]),
-    (Action::WindowNarrowerCoarse, &[Action::WindowWiderCoarse]),
-    (Action::FrameNext, &[Action::FramePrevious]),
-    (Action::FrameFirst, &[Action::FrameLast]),
-    (Action::CineSlower, &[Action::CineFaster]),
-];
-
 /// Windows by number, from the second on.
 const PRESETS: [Action; 8] = [
     Action::Window2,
@@ -243,12 +133,6 @@ impl Action {
                 .position(|preset| *preset == self)
                 .map(|at| at + 2),
         }
-    }
-
-    /// Those that the help tells of in the same line.
-    fn together(self) -> &'static [Self] {
-        let found = TOGETHER.iter().find(|(first, _)| *first == self);
-        found.map_or(&[], |(_, others)| others)
     }
 }
 
@@ -349,15 +233,22 @@ pub enum KeymapError {
     #[error("keys: {0}")]
     Syntax(String),
     /// Nothing has this name.
-    #[error("keys: there is no action {0:?}")]
-    UnknownAction(String),
+    #[error("keys: there is no action {name:?}{}", meant(similar.as_deref()))]
+    UnknownAction {
+        /// As written.
+        name: String,
+        /// The one that may have been meant.
+        similar: Option<String>,
+    },
     /// No key has this name.
-    #[error("keys: {action}: there is no key {key:?}")]
+    #[error("keys: {action}: there is no key {key:?}{}", meant(similar.as_deref()))]
     UnknownKey {
         /// Whose key.
         action: String,
         /// As written.
         key: String,
+        /// The one that may have been meant.
+        similar: Option<String>,
     },
     /// Two actions want the same key.
     #[error("keys: {key} is given to both {first} and {second}")]
@@ -371,12 +262,17 @@ pub enum KeymapError {
     },
 }
 
+fn meant(similar: Option<&str>) -> String {
+    similar.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+}
+
 impl KeymapError {
     /// The actions that it is about, by name.
     pub fn actions(&self) -> Vec<&str> {
         match self {
             Self::Syntax(_) => Vec::new(),
-            Self::UnknownAction(action) | Self::UnknownKey { action, .. } => vec![action],
+            Self::UnknownAction { name, .. } => vec![name],
+            Self::UnknownKey { action, .. } => vec![action],
             Self::Twice { first, second, .. } => vec![first, second],
         }
     }
@@ -390,17 +286,6 @@ pub struct Keymap {
     keys: BTreeMap<Action, Vec<Key>>,
     /// As the file names them.
     names: BTreeMap<Action, String>,
-}
-
-/// One line of the help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HelpLine {
-    /// Begins a group.
-    Heading(&'static str),
-    /// Keys, the most important first, and what they do.
-    Binding(Vec<String>, &'static str),
-    /// Nothing.
-    Gap,
 }
 
 impl Keymap {
@@ -423,14 +308,20 @@ impl Keymap {
             keys: BTreeMap::new(),
             names: BTreeMap::new(),
         };
+        let known = names.keys().map(String::as_str);
+        let known: Vec<&str> = known.filter(|name| action_named(name).is_some()).collect();
         for (name, keys) in names {
-            let action =
-                action_named(name).ok_or_else(|| KeymapError::UnknownAction(name.clone()))?;
+            let unknown = || KeymapError::UnknownAction {
+                name: name.clone(),
+                similar: similar(name, known.iter().copied()).map(str::to_owned),
+            };
+            let action = action_named(name).ok_or_else(unknown)?;
             keymap.names.insert(action, name.clone());
             for text in keys {
                 let unknown = || KeymapError::UnknownKey {
                     action: name.clone(),
                     key: text.clone(),
+                    similar: similar(text, NAMED.map(|(name, ..)| name)).map(str::to_owned),
                 };
                 let key = Key::parse(text).ok_or_else(unknown)?;
                 if let Some(first) = owners.insert(key, name) {
@@ -467,94 +358,6 @@ impl Keymap {
         let found = keys.find(|key| key.code == usual && !key.ctrl && !key.alt);
         found.map_or_else(|| self.key(action), |key| Some(key.show()))
     }
-
-    /// The keys of an action and of those told with it: all of one alone, the first of each of several.
-    fn help_keys(&self, action: Action) -> Vec<String> {
-        let others = action.together();
-        if others.is_empty() {
-            let keys = self.keys.get(&action).into_iter().flatten();
-            return keys.map(|key| key.show()).collect();
-        }
-        let keys: Vec<String> = std::iter::once(&action)
-            .chain(others)
-            .filter_map(|action| self.key(*action))
-            .collect();
-        run(&keys).map_or(keys, |run| vec![run])
-    }
-
-    /// The help: what is bound, under its headings.
-    pub fn help(&self) -> Vec<HelpLine> {
-        let mut lines = Vec::new();
-        for (heading, actions) in HELP {
-            if !lines.is_empty() {
-                lines.push(HelpLine::Gap);
-            }
-            lines.push(HelpLine::Heading(heading));
-            for (action, what) in actions {
-                let keys = self.help_keys(*action);
-                if !keys.is_empty() {
-                    lines.push(HelpLine::Binding(keys, what));
-                }
-            }
-        }
-        lines
-    }
-}
-
-/// Digits that follow each other, and arrows of all directions, as one.
-fn run(keys: &[String]) -> Option<String> {
-    let [first, .., last] = keys else { return None };
-    let digits: Option<Vec<u32>> = keys.iter().map(|key| key.parse().ok()).collect();
-    let counts = digits.is_some_and(|digits| digits.windows(2).all(|pair| pair[1] == pair[0] + 1));
-    if counts && keys.len() > 2 {
-        return Some(format!("{first} – {last}"));
-    }
-    let arrows = ["←", "→", "↑", "↓"];
-    let prefix = first.strip_suffix(arrows[0])?;
-    let all = keys.len() == arrows.len()
-        && keys
-            .iter()
-            .zip(arrows)
-            .all(|(key, arrow)| key.strip_prefix(prefix) == Some(arrow));
-    all.then(|| format!("{prefix}{}", arrows.concat()))
-}
-
-/// An action that can be asked for by its words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
-    /// The action.
-    pub action: Action,
-    /// What it does, under its heading.
-    pub words: String,
-    /// Its first key.
-    pub key: Option<String>,
-}
-
-impl Keymap {
-    /// Every action, bound or not, in the order of the help. Those that the help tells of together are told apart by their
-    /// names.
-    pub fn offers(&self) -> Vec<Offer> {
-        let mut offers = Vec::new();
-        for (heading, actions) in HELP {
-            for (first, what) in actions {
-                let others = first.together();
-                for action in std::iter::once(first).chain(others) {
-                    let name = self.names.get(action).map(|name| name.replace('-', " "));
-                    let words = match name {
-                        Some(name) if !others.is_empty() => format!("{heading}: {name}"),
-                        _ => format!("{heading}: {what}"),
-                    };
-                    offers.push(Offer {
-                        action: *action,
-                        words,
-                        key: self.key(*action),
-                    });
-                }
-            }
-        }
-        offers.retain(|offer| offer.action != Action::Palette);
-        offers
-    }
 }
 
 fn action_named(name: &str) -> Option<Action> {
@@ -565,121 +368,4 @@ fn action_named(name: &str) -> Option<Action> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(pairs: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
-        pairs
-            .iter()
-            .map(|(name, keys)| {
-                (
-                    (*name).to_owned(),
-                    keys.iter().map(|k| (*k).to_owned()).collect(),
-                )
-            })
-            .collect()
-    }
-
-    fn press(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
-        KeyEvent::new(code, modifiers)
-    }
-
-    #[test]
-    fn the_defaults_hold_and_the_help_names_every_action() -> Result<(), KeymapError> {
-        let keymap = Keymap::new(&BTreeMap::new())?;
-        assert_eq!(
-            keymap.action(press(KeyCode::Char('j'), KeyModifiers::NONE)),
-            Some(Action::Down)
-        );
-        assert_eq!(
-            keymap.action(press(KeyCode::Char('G'), KeyModifiers::SHIFT)),
-            Some(Action::Last)
-        );
-        assert_eq!(
-            keymap.action(press(KeyCode::Char('c'), KeyModifiers::CONTROL)),
-            Some(Action::Quit)
-        );
-        assert_eq!(
-            keymap.action(press(KeyCode::Char('&'), KeyModifiers::NONE)),
-            None
-        );
-        let told = HELP
-            .iter()
-            .flat_map(|(_, actions)| actions.iter())
-            .flat_map(|(action, _)| std::iter::once(action).chain(action.together()))
-            .filter(|action| keymap.keys.contains_key(action))
-            .count();
-        assert_eq!(
-            told,
-            keymap.keys.len(),
-            "an action is bound that the help does not tell of"
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn shift_tells_arrows_apart_and_nothing_else() -> Result<(), KeymapError> {
-        let keymap = Keymap::new(&BTreeMap::new())?;
-        let arrow = |modifiers| keymap.action(press(KeyCode::Left, modifiers));
-        assert_eq!(arrow(KeyModifiers::NONE), Some(Action::Leave));
-        assert_eq!(arrow(KeyModifiers::SHIFT), Some(Action::PanLeft));
-        let tab = keymap.action(press(KeyCode::PageDown, KeyModifiers::SHIFT));
-        assert_eq!(tab, Some(Action::PageDown));
-        assert!(Keymap::new(&names(&[("help", &["Shift-x"])])).is_err());
-        Ok(())
-    }
-
-    #[test]
-    fn keys_that_belong_together_share_a_line_of_the_help() -> Result<(), KeymapError> {
-        let keymap = Keymap::new(&BTreeMap::new())?;
-        let keys = |action: Action| keymap.help_keys(action).join(" ");
-        assert_eq!(keys(Action::Window1), "1 – 9");
-        assert_eq!(keys(Action::PanLeft), "Shift-←→↑↓");
-        assert_eq!(keys(Action::FrameNext), "] [");
-        let keymap = Keymap::new(&names(&[("window-1", &["b"]), ("pan-up", &[])]))?;
-        let keys = |action: Action| keymap.help_keys(action).join(" ");
-        assert_eq!(keys(Action::Window1), "b 2 3 4 5 6 7 8 9");
-        assert_eq!(keys(Action::PanLeft), "Shift-← Shift-→ Shift-↓");
-        Ok(())
-    }
-
-    #[test]
-    fn a_key_given_twice_is_an_error_that_names_both() {
-        let error = Keymap::new(&names(&[("help", &["j"])]));
-        assert_eq!(
-            error.map_err(|e| e.to_string()),
-            Err("keys: j is given to both down and help".to_owned())
-        );
-    }
-
-    #[test]
-    fn a_wrong_name_is_said_as_written() {
-        let error = |pairs| Keymap::new(&names(pairs)).err().map(|e| e.to_string());
-        assert_eq!(
-            error(&[("fly", &["x"])]).as_deref(),
-            Some("keys: there is no action \"fly\"")
-        );
-        assert_eq!(
-            error(&[("help", &["Hyper-x"])]).as_deref(),
-            Some("keys: help: there is no key \"Hyper-x\"")
-        );
-    }
-
-    #[test]
-    fn the_help_follows_what_is_bound() -> Result<(), KeymapError> {
-        let keymap = Keymap::new(&names(&[("quit", &["Ctrl-q"]), ("hidden", &[])]))?;
-        assert_eq!(keymap.key(Action::Quit).as_deref(), Some("Ctrl-q"));
-        assert!(
-            keymap
-                .help()
-                .contains(&HelpLine::Binding(vec!["Ctrl-q".to_owned()], "quit"))
-        );
-        assert!(
-            !keymap
-                .help()
-                .iter()
-                .any(|line| matches!(line, HelpLine::Binding(_, what) if what.contains("hidden")))
-        );
-        Ok(())
-    }
-}
+mod tests;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::activity::Activity;
-use super::folder::{Folder, Look, Reading, Row};
+use super::folder::{Folder, Reading, Row};
 use super::grid::Grid;
+use super::kept::{Kept, Left};
 use super::keys::Keymap;
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
@@ -47,8 +48,8 @@ pub struct Setup {
     pub theme: Theme,
     /// Which key does what.
     pub keymap: Keymap,
-    /// How folders are looked at to begin with.
-    pub look: Look,
+    /// How the root was left, or how a folder is shown that was not shown before.
+    pub kept: Kept,
     /// Values that identify the patient are shown (`--show-phi`).
     pub show_phi: bool,
 }
@@ -148,8 +149,8 @@ pub struct Model {
     pub(crate) rate: Option<f64>,
     pub(crate) watch: WatchState,
     pub(crate) folder: Folder,
-    /// Where the cursor was in folders seen before.
-    pub(crate) places: HashMap<PathBuf, PathBuf>,
+    /// How folders seen before were left.
+    pub(crate) places: HashMap<PathBuf, Left>,
     pub(crate) results: Results,
     /// Files on which the cursor has rested.
     pub(crate) looked: HashSet<PathBuf>,
@@ -167,8 +168,8 @@ pub struct Model {
     pub(crate) viewer: Viewer,
     pub(crate) stage: Stage,
     pub(crate) mouse: Mouse,
-    /// Columns that the list is wished to have.
-    pub(crate) split: Option<u16>,
+    /// Percent of the columns that the list is wished to have.
+    pub(crate) split: Option<f64>,
     pub(crate) grid: Grid,
     pub(crate) activity: Activity,
     pub(crate) tiles: Tiles,
@@ -195,8 +196,12 @@ pub struct Model {
 
 impl Model {
     pub(crate) fn new(setup: Setup) -> Self {
+        let layout = setup.kept.layout.clone();
+        let left = Left::of(&setup.root, setup.kept);
+        let (cursor, look) = (left.cursor.clone(), left.look.clone());
         let mut model = Self {
-            folder: Folder::new(setup.root.clone(), 0, None, setup.look),
+            folder: Folder::new(setup.root.clone(), 0, cursor, look),
+            places: HashMap::from([(setup.root.clone(), left)]),
             root: setup.root,
             theme: setup.theme,
             keymap: setup.keymap,
@@ -208,7 +213,6 @@ impl Model {
             engine: EngineState::Loading,
             rate: None,
             watch: WatchState::Off,
-            places: HashMap::new(),
             results: Results::default(),
             looked: HashSet::new(),
             fresh: HashSet::new(),
@@ -220,10 +224,13 @@ impl Model {
             wanted: None,
             shown: None,
             viewer: Viewer::default(),
-            stage: Stage::default(),
+            stage: Stage {
+                grid: layout.grid,
+                over: None,
+            },
             mouse: Mouse::default(),
-            split: None,
-            grid: Grid::default(),
+            split: layout.list,
+            grid: Grid::of(layout.tiles),
             activity: Activity::default(),
             tiles: Tiles::default(),
             focus: Panel::List,
@@ -236,7 +243,7 @@ impl Model {
             last_tag: None,
             switches: Switches {
                 show_phi: setup.show_phi,
-                by_series: false,
+                by_series: layout.series,
             },
             shelf: None,
             headers: Headers::default(),
@@ -325,7 +332,9 @@ impl Model {
 
     /// Where the panels lie with the focus on one of them.
     pub(crate) fn panels_with(&self, focus: Panel) -> Panels {
-        layout::panels(self.cols, self.rows, focus, self.graphics, self.split)
+        let columns = |percent: f64| (percent / 100.0 * f64::from(self.cols)).round() as u16;
+        let split = self.split.map(columns);
+        layout::panels(self.cols, self.rows, focus, self.graphics, split)
     }
 
     /// Where the file under the cursor stands.

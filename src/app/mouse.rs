@@ -61,7 +61,7 @@ impl Model {
                 self.click(at, again)
             }
             MouseEventKind::Drag(MouseButton::Left) if self.mouse.dragging => {
-                self.split = Some(at.0);
+                self.split = Some(f64::from(at.0) * 100.0 / f64::from(self.cols.max(1)));
                 Vec::new()
             }
             MouseEventKind::Up(_) => {

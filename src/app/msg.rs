@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::entry::{Entry, Found, Stamp};
+use super::kept::Kept;
 use super::picture::{Graphics, Previewed};
 use crate::engine;
 use crate::media::{Header, MediaError, Member, TagTree};
@@ -49,6 +50,16 @@ pub enum Msg {
     Tick(Duration),
 
     // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
+    /// How the folder of a [`super::Effect::List`] was left in an earlier run, before any part of the listing. Not sent of a
+    /// folder of which nothing is kept.
+    Kept {
+        /// The folder that will be read.
+        dir: PathBuf,
+        /// As asked.
+        generation: u64,
+        /// How it was left.
+        kept: Box<Kept>,
+    },
     /// Part of the answer to [`super::Effect::List`], in any order; `complete` comes with the last part, which may be empty.
     Listed {
         /// The folder that was read.

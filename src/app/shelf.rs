@@ -154,6 +154,13 @@ impl Model {
         self.shelf.as_ref().filter(fits)
     }
 
+    /// What is on screen lies in a folder of the file system, not in a series or a DICOMDIR.
+    pub(super) fn shows_real_folder(&self) -> bool {
+        let shelf = self.shelf_here();
+        let indexed = shelf.is_some_and(|shelf| matches!(shelf.base, Base::Directory(_)));
+        base_of(&self.folder.dir).is_none() && !indexed
+    }
+
     /// Folder view or study and series view.
     pub(super) fn toggle_series(&mut self) -> Vec<Effect> {
         if matches!(

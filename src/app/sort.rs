@@ -11,24 +11,7 @@ use super::results::{FileState, Results};
 use crate::library::Record;
 use crate::scoring::{Decision, Score};
 
-/// What decides the order. Each begins with what one most likely looks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Key {
-    /// The name, numbers by value.
-    #[default]
-    Name,
-    /// When the file changed, newest first.
-    Time,
-    /// The label, then the highest probability first.
-    Label,
-    /// The highest probability first.
-    Probability,
-    /// The likeliest not to be healthy first ([`crate::scoring::Verdict::urgency`]).
-    Urgency,
-    /// The smallest lead of the first condition over the second first.
-    Uncertainty,
-}
+pub use crate::config::SortKey as Key;
 
 /// All keys, in the order in which they come round.
 pub const KEYS: [Key; 6] = [

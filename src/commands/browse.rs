@@ -11,12 +11,12 @@ use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Msg, Theme};
 use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
-use crate::runtime::{Loop, Offer, Services};
+use crate::runtime::{Loop, Offer, Services, Store};
 use crate::scoring::Mode;
 use crate::terminal::{self, Terminal};
 
-/// Browses `dir` until the user leaves; the exit code.
-pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
+/// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time.
+pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
             "browsing needs a terminal on stdin and stdout (over ssh: ssh -t); \
@@ -54,17 +54,19 @@ pub fn run(dir: &Path, setup: &Setup) -> Result<u8, Fault> {
             }
         },
         keymap: setup.keymap.clone(),
-        look: app::Look::default(),
+        kept: setup.kept.clone(),
         show_phi: setup.show_phi,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| failed(&error))?;
+    let places = setup.folders.as_ref().map(Folders::places);
+    let store = places.filter(|_| keep).map(Store::at);
     let log = setup.folders.as_ref().map(Folders::log);
     let screen = Terminal::enter(log.as_deref()).map_err(|error| failed(&error))?;
     runtime
-        .block_on(interface(start, settings, setup, screen))
+        .block_on(interface(start, settings, setup, store, screen))
         .map_err(|error| failed(&error))
 }
 
@@ -76,9 +78,10 @@ fn failed(error: &io::Error) -> Fault {
 }
 
 async fn interface(
-    start: app::Setup,
+    mut start: app::Setup,
     settings: Settings,
     setup: &Setup,
+    store: Option<Store>,
     mut screen: Terminal,
 ) -> io::Result<u8> {
     let (mut services, received) = Services::start(setup.factory(None), settings)?;
@@ -90,6 +93,11 @@ async fn interface(
         offline: setup.offline,
     });
     on_signals(&services)?;
+    // The first frame is as the last one was. From here on what cannot be read is told to the log.
+    if let Some(kept) = store.as_ref().and_then(|store| store.load(&start.root)) {
+        start.kept = kept;
+    }
+    services.keep_in(store)?;
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();

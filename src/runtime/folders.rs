@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use super::keep::Store;
 use crate::app::sort::natural;
 use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
 use crate::media::{Sniffed, clean, sniff, walk};
@@ -71,11 +72,24 @@ fn name(path: &Path) -> &[u8] {
     path.file_name().map_or(b"", |name| name.as_encoded_bytes())
 }
 
-/// Reads one folder. `latest` holds the newest generation asked for: an older reading ends early.
-pub(super) fn list(dir: PathBuf, generation: u64, latest: Arc<AtomicU64>, send: Send) {
+/// Reads one folder, after how it was left. `latest` holds the newest generation asked for: an older reading ends early.
+pub(super) fn list(
+    dir: PathBuf,
+    generation: u64,
+    store: Option<Store>,
+    latest: Arc<AtomicU64>,
+    send: Send,
+) {
     latest.fetch_max(generation, Ordering::Relaxed);
     let answer = Arc::clone(&send);
     spawn("list", &answer, move || {
+        if let Some(kept) = store.and_then(|store| store.load(&dir)) {
+            send(Msg::Kept {
+                dir: dir.clone(),
+                generation,
+                kept: Box::new(kept),
+            });
+        }
         let reading = match fs::read_dir(&dir) {
             Ok(reading) => reading,
             Err(error) => {

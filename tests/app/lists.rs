@@ -134,7 +134,7 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     program.send(key(KeyCode::Enter));
     assert_eq!(names(&program), "more e d c b a");
     program.press(":quit");
-    assert_eq!(program.send(key(KeyCode::Enter)), [Effect::Quit]);
+    assert!(program.send(key(KeyCode::Enter)).contains(&Effect::Quit));
     program.press(":zzzz");
     assert_eq!(program.send(key(KeyCode::Enter)), []);
 }

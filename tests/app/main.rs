@@ -3,6 +3,7 @@
 mod activity;
 mod compare;
 mod grid;
+mod kept;
 mod lists;
 mod mouse;
 mod objects;

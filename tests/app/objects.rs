@@ -271,7 +271,7 @@ fn letters_go_into_the_search_and_commands_do_not() {
     assert!(!effects.contains(&Effect::Quit));
     assert!(program.screen(80, 24).contains("/qqq"));
     program.send(key(KeyCode::Esc));
-    assert_eq!(program.press("q"), [Effect::Quit]);
+    assert!(program.press("q").contains(&Effect::Quit));
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn headers() -> Vec<(Found, Option<Header>)> {
 }
 
 /// The same in series view.
-fn by_series(program: &mut Program) {
+pub fn by_series(program: &mut Program) {
     folder_of_series(program);
     program.press("vs");
     let generation = asked(program);
@@ -579,7 +579,7 @@ fn member(name: &str, present: bool, header: Header) -> Member {
 }
 
 /// Inside a DICOMDIR of two studies.
-fn directory(program: &mut Program) {
+pub fn directory(program: &mut Program) {
     program.list(vec![file("DICOMDIR"), folder("IMAGES")]);
     program.ready(true);
     program.scan(&["IMAGES/A", "IMAGES/B"]);

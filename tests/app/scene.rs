@@ -10,7 +10,7 @@ use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
 use medivision_tui::app::viewer::place;
 use medivision_tui::app::{
-    self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Keymap, Model, Msg, Preview,
+    self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Kept, Keymap, Model, Msg, Preview,
     PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::Event;
@@ -48,12 +48,17 @@ impl Program {
 
     /// Started; nothing is known yet, not even the terminal.
     pub fn bare() -> Self {
+        Self::left(Kept::default())
+    }
+
+    /// Started where the root was left so; nothing else is known yet.
+    pub fn left(kept: Kept) -> Self {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
             theme: Theme::Colour,
             keymap,
-            look: medivision_tui::app::Look::default(),
+            kept,
             show_phi: false,
         });
         Self {

@@ -84,7 +84,7 @@ fn list(bench: &mut Criterion) {
             root: root.clone(),
             keymap,
             theme: app::Theme::default(),
-            look: app::Look::default(),
+            kept: app::Kept::default(),
             show_phi: false,
         });
         let listing = effects.iter().find_map(|effect| match effect {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -141,7 +142,8 @@ pub const PIXELS: char = '\u{e000}';
 const CELL: (usize, usize) = (10, 20);
 
 pub struct Session {
-    pub home: TempDir,
+    /// Shared with those that are started in it again.
+    pub home: Rc<TempDir>,
     pub display: Arc<Display>,
     keys: Arc<Mutex<Box<dyn Write + Send>>>,
     pub master: Box<dyn MasterPty + Send>,
@@ -170,7 +172,7 @@ impl Session {
         (cols, rows): (u16, u16),
         more: impl FnOnce(&Path),
     ) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
+        let home = Rc::new(tempfile::tempdir().expect("a folder"));
         fs::create_dir(home.path().join("in")).expect("a folder");
         more(&home.path().join("in"));
         for (index, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
@@ -180,6 +182,20 @@ impl Session {
             let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
             file.set_modified(long_ago).expect("dated");
         }
+        Self::start_in(home, kind, environment, (cols, rows))
+    }
+
+    /// Once it has ended: starts it again in the same home.
+    pub fn again(self, kind: Kind) -> Self {
+        Self::start_in(Rc::clone(&self.home), kind, &[], (COLS, ROWS))
+    }
+
+    fn start_in(
+        home: Rc<TempDir>,
+        kind: Kind,
+        environment: &[(&str, &str)],
+        (cols, rows): (u16, u16),
+    ) -> Self {
         let size = PtySize {
             rows,
             cols,

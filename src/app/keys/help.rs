@@ -1,0 +1,228 @@
+//! What is told of the bindings: the help, and the commands of the palette. Made from those in force.
+
+use super::{Action, Keymap, PRESETS};
+
+/// All actions under the headings of the help, in its order, with what the help says of them.
+pub(super) const HELP: [(&str, &[(Action, &str)]); 6] = [
+    (
+        "Move",
+        &[
+            (Action::Down, "down"),
+            (Action::Up, "up"),
+            (Action::First, "first"),
+            (Action::Last, "last"),
+            (Action::HalfDown, "half a page down"),
+            (Action::HalfUp, "half a page up"),
+            (Action::PageDown, "a page down"),
+            (Action::PageUp, "a page up"),
+            (Action::Enter, "into the folder"),
+            (Action::Leave, "out of folder"),
+            (Action::NextNew, "next unseen"),
+            (Action::PreviousNew, "previous unseen"),
+            (Action::Search, "filter, search tags"),
+            (Action::Sort, "sort otherwise"),
+            (Action::SortReversed, "reverse the order"),
+        ],
+    ),
+    (
+        "Picture",
+        &[
+            (Action::ZoomIn, "larger, smaller"),
+            (Action::ZoomFit, "the whole of it"),
+            (Action::ZoomActual, "pixel for pixel"),
+            (Action::PanLeft, "move about"),
+            (Action::RotateRight, "turn right, left"),
+            (Action::Flip, "mirror"),
+            (Action::ResetView, "as it was"),
+            (Action::Whole, "on the whole screen"),
+            (Action::Overlays, "facts and overlays"),
+            (Action::Probe, "value under a cursor"),
+            (Action::Ruler, "measure, Enter sets"),
+            (Action::Histogram, "histogram"),
+        ],
+    ),
+    (
+        "Window",
+        &[
+            (Action::Window1, "by number"),
+            (Action::WindowAuto, "automatic"),
+            (Action::LevelDown, "level down, up"),
+            (Action::LevelDownCoarse, "the same, coarse"),
+            (Action::WindowNarrower, "narrower, wider"),
+            (Action::WindowNarrowerCoarse, "the same, coarse"),
+            (Action::Invert, "invert"),
+        ],
+    ),
+    (
+        "Frames",
+        &[
+            (Action::FrameNext, "next, previous"),
+            (Action::FrameFirst, "first, last"),
+            (Action::FrameJump, "go to a number"),
+            (Action::Cine, "play, stop"),
+            (Action::CineSlower, "slower, faster"),
+        ],
+    ),
+    (
+        "Classify",
+        &[
+            (Action::Classify, "this, or again"),
+            (Action::ClassifyAll, "all, recursively"),
+            (Action::Mark, "mark or unmark"),
+            (Action::MarkRange, "mark up to here"),
+            (Action::ClassifyMarked, "what is marked"),
+            (Action::Why, "why it failed"),
+            (Action::Watch, "watch on or off"),
+            (Action::PromptSet, "prompt set"),
+            (Action::Model, "model"),
+        ],
+    ),
+    (
+        "Screen",
+        &[
+            (Action::NextPanel, "next panel"),
+            (Action::Hidden, "hidden files"),
+            (Action::View, "view menu"),
+            (Action::Tags, "tags of the file"),
+            (Action::Copy, "copy path or value"),
+            (Action::Grid, "grid of pictures"),
+            (Action::Compare, "compare two files"),
+            (Action::Activity, "activity"),
+            (Action::Series, "by series"),
+            (Action::Patient, "patient values"),
+            (Action::Palette, "all commands"),
+            (Action::Help, "this help"),
+            (Action::Back, "back"),
+            (Action::Suspend, "to the shell"),
+            (Action::Redraw, "draw the screen anew"),
+            (Action::Quit, "quit"),
+        ],
+    ),
+];
+
+/// Actions that the help tells of in one line with another.
+const TOGETHER: [(Action, &[Action]); 11] = [
+    (Action::ZoomIn, &[Action::ZoomOut]),
+    (
+        Action::PanLeft,
+        &[Action::PanRight, Action::PanUp, Action::PanDown],
+    ),
+    (Action::RotateRight, &[Action::RotateLeft]),
+    (Action::Window1, &PRESETS),
+    (Action::LevelDown, &[Action::LevelUp]),
+    (Action::LevelDownCoarse, &[Action::LevelUpCoarse]),
+    (Action::WindowNarrower, &[Action::WindowWider]),
+    (Action::WindowNarrowerCoarse, &[Action::WindowWiderCoarse]),
+    (Action::FrameNext, &[Action::FramePrevious]),
+    (Action::FrameFirst, &[Action::FrameLast]),
+    (Action::CineSlower, &[Action::CineFaster]),
+];
+
+impl Action {
+    /// Those that the help tells of in the same line.
+    pub(super) fn together(self) -> &'static [Self] {
+        let found = TOGETHER.iter().find(|(first, _)| *first == self);
+        found.map_or(&[], |(_, others)| others)
+    }
+}
+
+/// One line of the help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HelpLine {
+    /// Begins a group.
+    Heading(&'static str),
+    /// Keys, the most important first, and what they do.
+    Binding(Vec<String>, &'static str),
+    /// Nothing.
+    Gap,
+}
+
+impl Keymap {
+    /// The keys of an action and of those told with it: all of one alone, the first of each of several.
+    pub(super) fn help_keys(&self, action: Action) -> Vec<String> {
+        let others = action.together();
+        if others.is_empty() {
+            let keys = self.keys.get(&action).into_iter().flatten();
+            return keys.map(|key| key.show()).collect();
+        }
+        let keys: Vec<String> = std::iter::once(&action)
+            .chain(others)
+            .filter_map(|action| self.key(*action))
+            .collect();
+        run(&keys).map_or(keys, |run| vec![run])
+    }
+
+    /// The help: what is bound, under its headings.
+    pub fn help(&self) -> Vec<HelpLine> {
+        let mut lines = Vec::new();
+        for (heading, actions) in HELP {
+            if !lines.is_empty() {
+                lines.push(HelpLine::Gap);
+            }
+            lines.push(HelpLine::Heading(heading));
+            for (action, what) in actions {
+                let keys = self.help_keys(*action);
+                if !keys.is_empty() {
+                    lines.push(HelpLine::Binding(keys, what));
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// Digits that follow each other, and arrows of all directions, as one.
+fn run(keys: &[String]) -> Option<String> {
+    let [first, .., last] = keys else { return None };
+    let digits: Option<Vec<u32>> = keys.iter().map(|key| key.parse().ok()).collect();
+    let counts = digits.is_some_and(|digits| digits.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    if counts && keys.len() > 2 {
+        return Some(format!("{first} – {last}"));
+    }
+    let arrows = ["←", "→", "↑", "↓"];
+    let prefix = first.strip_suffix(arrows[0])?;
+    let all = keys.len() == arrows.len()
+        && keys
+            .iter()
+            .zip(arrows)
+            .all(|(key, arrow)| key.strip_prefix(prefix) == Some(arrow));
+    all.then(|| format!("{prefix}{}", arrows.concat()))
+}
+
+/// An action that can be asked for by its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The action.
+    pub action: Action,
+    /// What it does, under its heading.
+    pub words: String,
+    /// Its first key.
+    pub key: Option<String>,
+}
+
+impl Keymap {
+    /// Every action, bound or not, in the order of the help. Those that the help tells of together are told apart by their
+    /// names.
+    pub fn offers(&self) -> Vec<Offer> {
+        let mut offers = Vec::new();
+        for (heading, actions) in HELP {
+            for (first, what) in actions {
+                let others = first.together();
+                for action in std::iter::once(first).chain(others) {
+                    let name = self.names.get(action).map(|name| name.replace('-', " "));
+                    let words = match name {
+                        Some(name) if !others.is_empty() => format!("{heading}: {name}"),
+                        _ => format!("{heading}: {what}"),
+                    };
+                    offers.push(Offer {
+                        action: *action,
+                        words,
+                        key: self.key(*action),
+                    });
+                }
+            }
+        }
+        offers.retain(|offer| offer.action != Action::Palette);
+        offers
+    }
+}
