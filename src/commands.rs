@@ -22,7 +22,7 @@ use clap::ValueEnum;
 
 use crate::app::Keymap;
 use crate::cli::{Global, Results};
-use crate::config::{Config, Folders, Graphics, Theme};
+use crate::config::{Colours, Config, Folders, Graphics, Theme};
 use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{self, Factory, Settings};
@@ -110,6 +110,10 @@ pub struct Setup {
     pub keymap: Keymap,
     /// Colours of the screen.
     pub theme: Theme,
+    /// Colours of the terminal.
+    pub colours: Colours,
+    /// Whether it has ASCII only; `None`: as the environment says.
+    pub ascii: Option<bool>,
     /// The settings file that was read.
     pub settings: Option<PathBuf>,
 }
@@ -172,6 +176,8 @@ impl Setup {
             folders: Folders::new(),
             keymap,
             theme: config.theme.unwrap_or_default(),
+            colours: config.colours.unwrap_or_default(),
+            ascii: config.ascii,
             settings: config.source.map(|(path, _)| path),
         })
     }

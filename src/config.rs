@@ -49,6 +49,24 @@ pub enum Theme {
     None,
 }
 
+/// How many colours the terminal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Colours {
+    /// By what the environment says of it.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// The sixteen with names.
+    #[serde(rename = "16")]
+    Named,
+    /// The 256 of xterm.
+    #[serde(rename = "256")]
+    Indexed,
+    /// Red, green and blue of eight bits each.
+    #[serde(rename = "full")]
+    Full,
+}
+
 /// What config.toml may hold: options by their names, and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +91,10 @@ pub struct Config {
     pub log_level: Option<String>,
     /// Colours of the screen.
     pub theme: Option<Theme>,
+    /// Colours of the terminal.
+    pub colours: Option<Colours>,
+    /// The terminal has ASCII only, or has Unicode.
+    pub ascii: Option<bool>,
     /// Actions and the keys they are bound to instead of their own.
     #[serde(default)]
     pub keys: BTreeMap<String, Spanned<Vec<String>>>,

@@ -2,6 +2,8 @@
 
 #[path = "terminal/graphics.rs"]
 mod graphics;
+#[path = "terminal/poor.rs"]
+mod poor;
 #[path = "terminal/session.rs"]
 mod session;
 #[path = "terminal/weather.rs"]
