@@ -106,7 +106,7 @@ pub enum Action {
 }
 
 /// All actions under the headings of the help, in its order, with what the help says of them.
-const HELP: [(&str, &[(Action, &str)]); 6] = [
+pub(super) const HELP: [(&str, &[(Action, &str)]); 6] = [
     (
         "Move",
         &[
@@ -469,7 +469,7 @@ impl Keymap {
     }
 
     /// The keys of an action and of those told with it: all of one alone, the first of each of several.
-    fn help_keys(&self, action: Action) -> Vec<String> {
+    pub(super) fn help_keys(&self, action: Action) -> Vec<String> {
         let others = action.together();
         if others.is_empty() {
             let keys = self.keys.get(&action).into_iter().flatten();
@@ -480,24 +480,6 @@ impl Keymap {
             .filter_map(|action| self.key(*action))
             .collect();
         run(&keys).map_or(keys, |run| vec![run])
-    }
-
-    /// The help: what is bound, under its headings.
-    pub fn help(&self) -> Vec<HelpLine> {
-        let mut lines = Vec::new();
-        for (heading, actions) in HELP {
-            if !lines.is_empty() {
-                lines.push(HelpLine::Gap);
-            }
-            lines.push(HelpLine::Heading(heading));
-            for (action, what) in actions {
-                let keys = self.help_keys(*action);
-                if !keys.is_empty() {
-                    lines.push(HelpLine::Binding(keys, what));
-                }
-            }
-        }
-        lines
     }
 }
 
@@ -663,23 +645,5 @@ mod tests {
             error(&[("help", &["Hyper-x"])]).as_deref(),
             Some("keys: help: there is no key \"Hyper-x\"")
         );
-    }
-
-    #[test]
-    fn the_help_follows_what_is_bound() -> Result<(), KeymapError> {
-        let keymap = Keymap::new(&names(&[("quit", &["Ctrl-q"]), ("hidden", &[])]))?;
-        assert_eq!(keymap.key(Action::Quit).as_deref(), Some("Ctrl-q"));
-        assert!(
-            keymap
-                .help()
-                .contains(&HelpLine::Binding(vec!["Ctrl-q".to_owned()], "quit"))
-        );
-        assert!(
-            !keymap
-                .help()
-                .iter()
-                .any(|line| matches!(line, HelpLine::Binding(_, what) if what.contains("hidden")))
-        );
-        Ok(())
     }
 }
