@@ -98,13 +98,12 @@ fn mean(a: Color, b: Color) -> [u8; 3] {
 /// A colour that the terminal has, for the pixel at this place.
 fn coloured(colour: Color, at: (usize, usize), colours: Colours) -> Color {
     match (colours, colour) {
-        (Colours::Full, _) => colour,
         (Colours::None, _) => Color::Reset,
         (Colours::Indexed, Color::Rgb(r, g, b)) => Color::Indexed(nearest_index([r, g, b])),
         (Colours::Named, Color::Rgb(r, g, b)) => nearest_name([r, g, b], at),
         // Only the themes use these; what they have no name for is read as plain text.
         (Colours::Named, Color::Indexed(_)) => ui::name_of(colour).unwrap_or_default(),
-        (Colours::Indexed | Colours::Named, _) => colour,
+        _ => colour,
     }
 }
 
@@ -154,6 +153,7 @@ fn spelled(symbol: &str) -> String {
 }
 
 /// What stands for a symbol of the interface.
+#[allow(clippy::match_same_arms, reason = "they are grouped by what they mean")]
 fn stand_in(symbol: char) -> Option<char> {
     Some(match symbol {
         // How a file stands. What is uncertain is a question.
