@@ -11,6 +11,7 @@ pub(crate) mod files;
 pub(crate) mod filter;
 pub(crate) mod folder;
 pub(crate) mod grid;
+pub(crate) mod help;
 pub(crate) mod kept;
 pub mod keys;
 pub mod layout;

@@ -23,7 +23,7 @@ use toml::Spanned;
 
 use crate::app::{self, Kept, Keymap};
 use crate::cli::{Global, Results};
-use crate::config::{self, Config, Folders, Graphics, Theme, View, advice};
+use crate::config::{self, Colours, Config, Folders, Graphics, Theme, View, advice};
 use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{self, Factory, Settings};
@@ -113,6 +113,10 @@ pub struct Setup {
     pub theme: Theme,
     /// How folders are shown that were not shown before.
     pub kept: Kept,
+    /// Colours of the terminal.
+    pub colours: Colours,
+    /// Whether it has ASCII only; `None`: as the environment says.
+    pub ascii: Option<bool>,
     /// The settings file that was read.
     pub settings: Option<PathBuf>,
 }
@@ -177,6 +181,8 @@ impl Setup {
             keymap,
             theme: config.theme.unwrap_or_default(),
             kept,
+            colours: config.colours.unwrap_or_default(),
+            ascii: config.ascii,
             settings: config.source.map(|(path, _)| path),
         })
     }

@@ -119,6 +119,24 @@ fn within<'de, D: Deserializer<'de>, const LEAST: u8, const MOST: u8>(
         .ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
+/// How many colours the terminal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Colours {
+    /// By what the environment says of it.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// The sixteen with names.
+    #[serde(rename = "16")]
+    Named,
+    /// The 256 of xterm.
+    #[serde(rename = "256")]
+    Indexed,
+    /// Red, green and blue of eight bits each.
+    #[serde(rename = "full")]
+    Full,
+}
+
 /// What config.toml may hold: options by their names, `[layout]` and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +161,10 @@ pub struct Config {
     pub log_level: Option<Spanned<String>>,
     /// Colours of the screen.
     pub theme: Option<Theme>,
+    /// Colours of the terminal.
+    pub colours: Option<Colours>,
+    /// The terminal has ASCII only, or has Unicode.
+    pub ascii: Option<bool>,
     /// How folders are shown.
     #[serde(default)]
     pub layout: Layout,

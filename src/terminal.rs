@@ -2,8 +2,10 @@
 
 mod answers;
 mod late;
+mod limits;
 mod portion;
 mod query;
+mod reduce;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -27,6 +29,7 @@ use crate::preview::Album;
 use crate::runtime::Screen;
 use crate::ui;
 pub use late::Late;
+pub use limits::{Colours, Decided, Limits};
 use portion::Portions;
 pub use query::{Asked, Findings, ask, examine};
 use writer::{Frames, Writer};
@@ -94,23 +97,26 @@ pub struct Terminal {
     portions: Portions,
     /// The kitty pictures that it has.
     album: Arc<Album>,
+    /// What it has of colours and letters.
+    colours: Colours,
+    ascii: bool,
     log: Option<std::path::PathBuf>,
     /// It is to tell of the mouse.
     mouse: bool,
 }
 
 impl Terminal {
-    /// Takes the terminal; from now on stderr leads to `log`.
-    pub fn enter(log: Option<&Path>) -> io::Result<Self> {
+    /// Takes the terminal, and stays within its limits; from now on stderr leads to `log`.
+    pub fn enter(limits: &Limits, log: Option<&Path>) -> io::Result<Self> {
         take()?;
-        let this = Self::on_stdout(log);
+        let this = Self::on_stdout(limits, log);
         if this.is_err() {
             restore();
         }
         this
     }
 
-    fn on_stdout(log: Option<&Path>) -> io::Result<Self> {
+    fn on_stdout(limits: &Limits, log: Option<&Path>) -> io::Result<Self> {
         // Without a log, messages would tear the screen apart; they are lost instead.
         redirect_stderr(log.unwrap_or(Path::new("/dev/null")))?;
         let (frames, writer) = writer::start()?;
@@ -121,6 +127,8 @@ impl Terminal {
             writer,
             portions: Portions::default(),
             album: Arc::default(),
+            colours: limits.colours.value,
+            ascii: limits.ascii.value,
             log: log.map(Path::to_owned),
             mouse: false,
         })
@@ -171,13 +179,18 @@ impl Screen for Terminal {
     fn draw(&mut self, model: &Model) -> io::Result<bool> {
         let budget = self.writer.budget();
         let (portions, album) = (&mut self.portions, &self.album);
+        let (colours, ascii) = (self.colours, self.ascii);
         let (mut ahead, mut whole) = (String::new(), true);
         let mut frames = self.frames.clone();
         self.inner.try_draw(|frame| {
             ui::view(model, frame);
             whole = portions.take(frame.buffer_mut(), album, budget, &mut ahead);
+            reduce::reduce(frame.buffer_mut(), colours, ascii);
             frames.write_all(ahead.as_bytes())
         })?;
+        if colours == Colours::Named {
+            self.frames.change(reduce::by_name);
+        }
         self.frames.send();
         Ok(!whole)
     }

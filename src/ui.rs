@@ -22,6 +22,7 @@ use crate::app::Model;
 use crate::app::layout::{Area, Panels};
 use crate::app::stage::Over;
 use theme::Looks;
+pub use theme::name_of;
 
 /// Draws the model.
 pub fn view(model: &Model, frame: &mut Frame) {

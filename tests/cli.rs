@@ -885,11 +885,16 @@ fn what_is_wrong_with_the_settings_is_said_with_its_line() {
             "{report}"
         );
     }
-    let right = "theme = \"light\"\n[layout]\nview = \"grid\"\n[keys]\nquit = [\"Q\"]\n";
+    let right = "theme = \"light\"\ncolours = \"16\"\nascii = true\n[layout]\nview = \"grid\"\n[keys]\nquit = [\"Q\"]\n";
     fs::write(folder.join("config.toml"), right).expect("written");
     let output = run(home.path(), &["doctor"]);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(report.contains("config.toml"), "{report}");
+    assert!(
+        report.contains("16 colours (by the settings)")
+            && report.contains("ASCII (by the settings)"),
+        "{report}"
+    );
     assert!(!report.contains("FAULT"), "{report}");
 }
 

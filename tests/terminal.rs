@@ -4,6 +4,8 @@
 mod graphics;
 #[path = "terminal/kept.rs"]
 mod kept;
+#[path = "terminal/poor.rs"]
+mod poor;
 #[path = "terminal/session.rs"]
 mod session;
 #[path = "terminal/weather.rs"]

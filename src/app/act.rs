@@ -25,6 +25,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Redraw => return vec![Effect::Redraw],
         Action::Back => model.back(),
         Action::Patient => model.toggle_patient(),
+        Action::Help if !model.reads_popup() => model.open_help(),
         _ if matches!(model.popup, Some(Popup::View { .. })) => return model.act_in_menu(action),
         _ if matches!(model.popup, Some(Popup::Pick { .. })) => {
             return model.act_in_picker(action).unwrap_or_default();
@@ -39,7 +40,6 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Series => return model.toggle_series(),
         Action::Copy => return model.copy_path(),
         Action::Search => model.filter_names(),
-        Action::Help => model.open_popup(Popup::Help),
         Action::Why => model.why(),
         Action::NextPanel => model.focus = model.panels().next(model.focus, model.graphics),
         Action::Mark => model.mark(),
@@ -121,14 +121,14 @@ impl Model {
 
     fn act_in_popup(&mut self, action: Action) {
         let Some(popup) = &self.popup else { return };
-        if (action, popup) == (Action::Help, &Popup::Help)
+        if matches!((action, popup), (Action::Help, Popup::Help { .. }))
             || matches!((action, popup), (Action::Why, Popup::Why(_)))
             || matches!(
                 (action, popup),
                 (Action::Enter | Action::Leave, Popup::Value(_))
             )
         {
-            self.popup = None;
+            self.close_popup();
             return;
         }
         let page = usize::from(popup::content_rows(self.rows));
@@ -167,7 +167,7 @@ impl Model {
 
     /// Away with whatever came last.
     fn back(&mut self) {
-        if self.popup.take().is_some()
+        if self.close_popup()
             || self.back_in_tags()
             || self.viewer.pointer.take().is_some()
             || self.viewer.film.take().is_some()

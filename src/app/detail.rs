@@ -1,6 +1,9 @@
 //! What the result panel says of the file or folder under the cursor, line by line; the view gives it its looks.
 
+use std::path::Path;
+
 use super::entry::EntryKind;
+use super::keys::Action;
 use super::model::{EngineState, Model};
 use super::popup::kind_word;
 use super::results::{FileState, Standing, Tally};
@@ -78,11 +81,13 @@ impl Model {
                 lines
             }
             (EntryKind::File, Some(FileState::Queued)) => match &self.engine {
-                EngineState::Ready { .. } => vec![Detail::Headline(
-                    Some(Standing::Queued),
-                    "queued".to_owned(),
-                    String::new(),
-                )],
+                EngineState::Ready { .. } => {
+                    let queued = "queued".to_owned();
+                    let headline = Detail::Headline(Some(Standing::Queued), queued, String::new());
+                    let mut lines = vec![headline];
+                    lines.extend(self.first_steps(width));
+                    lines
+                }
                 EngineState::Loading | EngineState::Failed(_) => self.engine_details(width),
             },
             (EntryKind::File, None) if self.is_other(row) => {
@@ -105,14 +110,38 @@ impl Model {
             "not classified".to_owned(),
             String::new(),
         )];
-        if let Some(key) = self.keymap.key(super::keys::Action::Classify) {
-            lines.extend(wrapped(
-                &format!("{key} classifies it."),
-                width,
-                Detail::Aside,
-            ));
+        let this = self.advice(Action::Classify, "classifies it");
+        let all = self.advice(Action::ClassifyAll, "classifies all files, in folders too");
+        for words in this.into_iter().chain(all) {
+            lines.extend(wrapped(&words, width, Detail::Aside));
         }
         lines
+    }
+
+    /// What there is to know before the first result.
+    fn first_steps(&self, width: usize) -> Vec<Detail> {
+        let EngineState::Ready { synthetic_only, .. } = self.engine else {
+            return Vec::new();
+        };
+        let answered = |tally: &Tally| {
+            let standings = [Standing::Confident, Standing::Uncertain, Standing::Rejected];
+            standings.iter().any(|standing| tally.count(*standing) > 0)
+        };
+        if self.results.tally(Path::new("/")).is_some_and(answered) {
+            return Vec::new();
+        }
+        let model = synthetic_only.then(|| self.real_model());
+        let help = self.advice(Action::Help, "shows the keys");
+        let words = model.into_iter().chain(help);
+        let paragraphs: Vec<String> = words.collect();
+        wrapped(&paragraphs.join("\n"), width, Detail::Aside).collect()
+    }
+
+    /// How to get a model that knows more than phantoms.
+    fn real_model(&self) -> String {
+        let key = self.keymap.key(Action::Model);
+        let key = key.map_or_else(String::new, |key| format!(" (key {key})"));
+        format!("{REAL_MODEL}{key}, or run `medivision-tui models pull biomedclip`.")
     }
 
     /// While there is no model, that is the news.
@@ -129,6 +158,8 @@ impl Model {
                     width,
                     Detail::Aside,
                 ));
+                let help = self.advice(Action::Help, "shows the keys");
+                lines.extend(help.map(Detail::Aside));
                 lines
             }
             EngineState::Failed(message) => {
@@ -144,9 +175,11 @@ impl Model {
                     width,
                     Detail::Aside,
                 ));
+                let other = self.advice(Action::Model, "chooses another model");
+                lines.extend(other.map(Detail::Aside));
                 lines
             }
-            EngineState::Ready { .. } => Vec::new(),
+            EngineState::Ready { .. } => self.first_steps(width),
         }
     }
 
@@ -192,11 +225,7 @@ impl Model {
                 }
             )
         {
-            let key = self.keymap.key(super::keys::Action::Model);
-            let key = key.map_or_else(String::new, |key| format!(" (key {key})"));
-            let words =
-                format!("{REAL_MODEL}{key}, or run `medivision-tui models pull biomedclip`.");
-            lines.extend(wrapped(&words, width, Detail::Aside));
+            lines.extend(wrapped(&self.real_model(), width, Detail::Aside));
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));
@@ -284,11 +313,10 @@ fn facts(record: &Record) -> Vec<Detail> {
 
 fn no_pictures(model: &Model, width: usize) -> Vec<Detail> {
     if model.root_scanned {
-        vec![Detail::Headline(
-            None,
-            "no pictures here".to_owned(),
-            String::new(),
-        )]
+        let nothing = "no pictures here".to_owned();
+        let mut lines = vec![Detail::Headline(None, nothing, String::new())];
+        lines.extend(model.first_steps(width));
+        lines
     } else {
         model.engine_details(width)
     }

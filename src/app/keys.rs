@@ -1,13 +1,14 @@
 //! Which key does what. The defaults lie in `keys.toml`; the help is made from the bindings that are in force.
 
-mod help;
+mod words;
 
 use std::collections::{BTreeMap, HashMap};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde::Deserialize;
 
-pub use help::{HelpLine, Offer};
+pub(super) use words::HELP;
+pub use words::{HelpLine, Offer};
 
 use crate::config::similar;
 

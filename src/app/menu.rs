@@ -75,7 +75,6 @@ impl Model {
 
     /// An action while the menu is open: the choice moves, or is made.
     pub(super) fn act_in_menu(&mut self, action: Action) -> Vec<Effect> {
-        let page = usize::from(content_rows(self.rows)).max(1);
         let Some(Popup::View { entry, .. }) = &mut self.popup else {
             return Vec::new();
         };
@@ -92,10 +91,15 @@ impl Model {
             Action::View | Action::Leave => self.popup = None,
             _ => {}
         }
-        // On a very low screen the entry under the cursor is scrolled into sight.
+        self.scroll_menu();
+        Vec::new()
+    }
+
+    /// On a very low screen the entry under the cursor is scrolled into sight.
+    pub(super) fn scroll_menu(&mut self) {
+        let page = usize::from(content_rows(self.rows)).max(1);
         if let Some(Popup::View { entry, .. }) = &self.popup {
             self.popup_scroll = (entry + 1).saturating_sub(page);
         }
-        Vec::new()
     }
 }

@@ -8,7 +8,7 @@ use super::activity::Activity;
 use super::folder::{Folder, Reading, Row};
 use super::grid::Grid;
 use super::kept::{Kept, Left};
-use super::keys::Keymap;
+use super::keys::{Action, Keymap};
 use super::layout::{self, Panel, Panels};
 use super::menu::Switches;
 use super::models::Models;
@@ -413,15 +413,27 @@ impl Model {
         text::safe(shown.as_os_str())
     }
 
-    /// The folder on screen has nothing to show, and why; `None` when it has rows.
+    /// What a key does, in a sentence; `None` when nothing is bound.
+    pub(crate) fn advice(&self, action: Action, does: &str) -> Option<String> {
+        let key = self.keymap.key(action)?;
+        Some(format!("{key} {does}."))
+    }
+
+    /// The folder on screen has nothing to show: why, and what to do next; `None` when it has rows.
     pub(crate) fn nothing_to_list(&self) -> Option<String> {
+        let leave = || self.advice(Action::Leave, "leaves it");
+        let said = |words: &str, advice: Option<String>| {
+            let lines = std::iter::once(words.to_owned()).chain(advice);
+            Some(lines.collect::<Vec<_>>().join("\n"))
+        };
         if let Reading::Failed(message) = &self.folder.reading {
             let what = if self.shelf_here().is_some() {
                 "DICOMDIR"
             } else {
                 "folder"
             };
-            return Some(format!("This {what} cannot be read.\n{message}"));
+            let words = format!("This {what} cannot be read.\n{message}");
+            return said(&words, leave());
         }
         if !self.folder.is_empty() {
             return None;
@@ -429,22 +441,29 @@ impl Model {
         let filter = &self.folder.look().filter;
         if !filter.is_empty() && self.folder.count() > 0 {
             let typed = text::safe_str(filter.text());
-            return Some(format!("No name here matches “{typed}”."));
+            let away = self.advice(Action::Back, "takes the filter away");
+            return said(&format!("No name here matches “{typed}”."), away);
         }
-        Some(
-            match (
-                &self.folder.reading,
-                self.folder.count() - self.folder.len(),
-                &self.watch,
-            ) {
-                (Reading::Underway, ..) => "Reading …".to_owned(),
-                (_, 1, _) => "Only a hidden file here.".to_owned(),
-                (_, 2.., _) => "Only hidden files here.".to_owned(),
-                (_, _, WatchState::On { .. }) => {
-                    "This folder is empty.\nNew pictures appear as they arrive.".to_owned()
-                }
-                _ => "This folder is empty.".to_owned(),
-            },
-        )
+        let hidden = self.folder.count() - self.folder.len();
+        match (&self.folder.reading, hidden, &self.watch) {
+            (Reading::Underway, ..) => said("Reading …", None),
+            (_, 1, _) => {
+                let show = self.advice(Action::Hidden, "shows it");
+                said("Only a hidden file here.", show)
+            }
+            (_, 2.., _) => {
+                let show = self.advice(Action::Hidden, "shows them");
+                said("Only hidden files here.", show)
+            }
+            (_, _, WatchState::On { .. }) => said(
+                "This folder is empty.\nNew pictures appear as they arrive.",
+                leave(),
+            ),
+            (_, _, WatchState::Starting) => said("This folder is empty.", leave()),
+            (_, _, WatchState::Off | WatchState::Failed(_)) => {
+                let watch = self.advice(Action::Watch, "watches it for new pictures");
+                said("This folder is empty.", watch.or_else(leave))
+            }
+        }
     }
 }

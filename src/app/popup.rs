@@ -1,5 +1,6 @@
 //! What is shown above everything else: the help, and why something failed.
 
+use super::help::Context;
 use super::keys::{HelpLine, Keymap};
 use super::layout::Area;
 use super::menu::ENTRIES;
@@ -11,7 +12,12 @@ use crate::media::ErrorKind;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Popup {
     /// The bindings in force.
-    Help,
+    Help {
+        /// Where they were asked for.
+        context: Context,
+        /// What comes back afterwards.
+        behind: Option<Box<Popup>>,
+    },
     /// Details of a failure.
     Why(Why),
     /// Other ways to look at what is there.
@@ -95,7 +101,7 @@ impl Popup {
     /// What stands in its frame.
     pub fn title(&self) -> &'static str {
         match self {
-            Self::Help => "Help",
+            Self::Help { .. } => "Help",
             Self::Why(_) => "Why it failed",
             Self::View { .. } => "View",
             Self::Value(_) => "Value",
@@ -113,7 +119,7 @@ impl Popup {
     pub fn lines(&self, keymap: &Keymap, cols: u16) -> Vec<PopupLine> {
         let width = usize::from(content_width(cols));
         match self {
-            Self::Help => help(keymap, width),
+            Self::Help { context, .. } => help(keymap, *context, width),
             Self::Why(why) => why.lines(width),
             Self::View { entry, on } => menu(*entry, on),
             Self::Value(value) => value.lines(width),
@@ -147,8 +153,8 @@ pub fn content_rows(rows: u16) -> u16 {
     rows.saturating_sub(2)
 }
 
-fn help(keymap: &Keymap, width: usize) -> Vec<PopupLine> {
-    let lines = keymap.help();
+fn help(keymap: &Keymap, context: Context, width: usize) -> Vec<PopupLine> {
+    let lines = keymap.help(context);
     // Between two groups, where the columns get most alike.
     let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
     let split = gaps.min_by_key(|at| (*at).max(lines.len() - at));

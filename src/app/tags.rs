@@ -143,7 +143,6 @@ impl Model {
             }
             Action::Search => tags.typing = true,
             Action::Copy => return self.copy_tag(),
-            Action::Help => self.popup = Some(Popup::Help),
             _ => tags.move_by(act::distance(action, page)),
         }
         Vec::new()

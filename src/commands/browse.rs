@@ -13,7 +13,7 @@ use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
 use crate::runtime::{Loop, Offer, Services, Store};
 use crate::scoring::Mode;
-use crate::terminal::{self, Terminal};
+use crate::terminal::{self, Colours, Limits, Terminal};
 
 /// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time.
 pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
@@ -42,9 +42,10 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
         pass: engine::PROMPT,
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let limits = Limits::new(setup.colours, setup.ascii);
     let start = app::Setup {
         root: std::path::absolute(dir).map_err(|error| failed(&error))?,
-        theme: if no_color {
+        theme: if no_color || limits.colours.value == Colours::None {
             Theme::Plain
         } else {
             match setup.theme {
@@ -64,7 +65,7 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     let places = setup.folders.as_ref().map(Folders::places);
     let store = places.filter(|_| keep).map(Store::at);
     let log = setup.folders.as_ref().map(Folders::log);
-    let screen = Terminal::enter(log.as_deref()).map_err(|error| failed(&error))?;
+    let screen = Terminal::enter(&limits, log.as_deref()).map_err(|error| failed(&error))?;
     runtime
         .block_on(interface(start, settings, setup, store, screen))
         .map_err(|error| failed(&error))

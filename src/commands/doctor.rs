@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Fault, Setup, exit};
 use crate::encoder::{Source, gpu_note};
+use crate::terminal::{Colours, Decided, Limits};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,10 +63,12 @@ impl Check {
 /// Prints the report; 3 when the settings, the model or the prompts cannot be used. `wrong` is why the settings cannot;
 /// then `setup` is without them.
 pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault> {
+    let limits = Limits::new(setup.colours, setup.ascii);
     let checks = [
         settings(setup, wrong),
         terminal(),
-        colour(),
+        colour(&limits),
+        letters(&limits),
         multiplexer(),
         graphics::check(setup.graphics),
         model(setup),
@@ -128,22 +131,42 @@ fn terminal() -> Check {
     }
 }
 
-fn colour() -> Check {
-    let depth = variable("COLORTERM").unwrap_or_else(|| "not set".into());
+fn colour(limits: &Limits) -> Check {
+    let Decided { value, by } = &limits.colours;
+    let found = format!("{} (by {by})", value.name());
     if variable("NO_COLOR").is_some() {
-        Check::note(
+        return Check::note(
             "colour",
-            "NO_COLOR is set",
+            format!("NO_COLOR is set; {found}"),
             "the screen is drawn without colour, pictures as half blocks need it",
-        )
-    } else if matches!(depth.as_str(), "truecolor" | "24bit") {
-        Check::ok("colour", format!("COLORTERM={depth}"))
-    } else {
+        );
+    }
+    let advice = match value {
+        Colours::Full => return Check::ok("colour", found),
+        Colours::Indexed => {
+            "if the terminal has more, set COLORTERM=truecolor (and let sshd accept it), or `colours = \"full\"` in the settings"
+        }
+        Colours::Named => {
+            "if the terminal has more, set TERM to its name, or `colours = \"256\"` or `\"full\"` in the settings"
+        }
+        Colours::None => {
+            "pictures are drawn with letters; if the terminal has colours, set TERM to its name, or `colours = \"16\"` in the settings"
+        }
+    };
+    Check::note("colour", found, advice)
+}
+
+fn letters(limits: &Limits) -> Check {
+    let Decided { value, by } = &limits.ascii;
+    if *value {
         Check::note(
-            "colour",
-            format!("COLORTERM={depth}"),
-            "if half-block pictures look coarse, set COLORTERM=truecolor (and let sshd accept it)",
+            "letters",
+            format!("ASCII (by {by})"),
+            "symbols are spelled in ASCII, other letters of names are shown as `?`; where the terminal has Unicode, set \
+             LANG=C.UTF-8, or `ascii = false` in the settings",
         )
+    } else {
+        Check::ok("letters", format!("Unicode (by {by})"))
     }
 }
 

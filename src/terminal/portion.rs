@@ -103,7 +103,7 @@ fn cost(cell: &Cell) -> usize {
 }
 
 /// The picture that belongs here.
-fn placeholder(cell: &Cell) -> Option<u32> {
+pub(super) fn placeholder(cell: &Cell) -> Option<u32> {
     match cell.fg {
         Color::Rgb(r, g, b) if cell.symbol().starts_with(PLACEHOLDER) => {
             Some(u32::from_be_bytes([0, r, g, b]))

@@ -50,6 +50,12 @@ impl Frames {
         }
     }
 
+    /// Puts what was collected into other words.
+    pub(super) fn change(&self, by: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let mut buffer = self.buffer();
+        *buffer = by(&buffer);
+    }
+
     fn buffer(&self) -> MutexGuard<'_, Vec<u8>> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }

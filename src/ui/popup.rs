@@ -83,9 +83,16 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
                 Some(false) => "  off",
                 None => "",
             };
+            // What it does before all else; half a word would say nothing.
+            let room = columns.saturating_sub(3);
+            let on = if width(what) + width(on) > room {
+                ""
+            } else {
+                on
+            };
             Line::from(vec![
                 Span::styled(format!("{key}  "), looks.accent()),
-                Span::styled(*what, style),
+                Span::styled(cut_end(what, room), style),
                 Span::styled(on, looks.dim()),
             ])
         }

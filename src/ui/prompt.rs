@@ -13,6 +13,8 @@ use crate::app::popup::content_rows;
 use crate::app::prompt::{Prompt, Purpose};
 use crate::app::text::{cut_end, safe_str, width};
 
+/// Columns that what is typed keeps; a hint that leaves fewer is not shown.
+const TYPED: usize = 12;
 /// Rows of the palette, its line included.
 const PALETTE_ROWS: u16 = 16;
 
@@ -66,8 +68,13 @@ fn offered(offer: &Offer, chosen: bool, columns: usize, looks: Looks) -> Line<'s
 
 /// The text with what stands before it, and a hint at the right end.
 fn input(prompt: &Prompt, before: &str, hint: &str, looks: Looks, area: Rect, frame: &mut Frame) {
-    let taken = width(before) + width(hint) + 1;
-    let room = usize::from(area.width).saturating_sub(taken).max(1);
+    let columns = usize::from(area.width).saturating_sub(width(before) + 1);
+    let hint = if columns < width(hint) + TYPED {
+        ""
+    } else {
+        hint
+    };
+    let room = columns.saturating_sub(width(hint)).max(1);
     let scroll = prompt.input.visual_scroll(room);
     let text: String = safe_str(prompt.input.value())
         .chars()

@@ -15,6 +15,8 @@ use crate::app::text::{cut, cut_end, pad, width};
 const NAME: usize = 24;
 /// `100.0%`.
 const FIGURE: usize = 6;
+/// Columns that the name in a headline keeps; a word that leaves fewer is not said: the symbol says it too.
+const HEAD: usize = 6;
 
 /// Draws the panel: what there is to say, and below it, always in sight, what results are not for.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
@@ -56,13 +58,14 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// Columns for the names beside bars: those of the longest, as far as bars keep some room.
+/// Columns for the names beside bars: those of the longest, as far as bars keep some room, and figures theirs.
 pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
     let names = details.iter().filter_map(|detail| match detail {
         Detail::Bar { name, .. } => Some(width(name)),
         _ => None,
     });
-    names.max().unwrap_or(0).min(NAME).min(columns / 2)
+    let longest = names.max().unwrap_or(0).min(NAME).min(columns / 2);
+    longest.min(columns.saturating_sub(FIGURE + 2))
 }
 
 pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
@@ -74,7 +77,8 @@ pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) 
             } else {
                 String::new()
             };
-            let word = if word.is_empty() {
+            let room = columns.saturating_sub(width(&symbol) + width(word) + 2);
+            let word = if word.is_empty() || room < HEAD.min(width(text)) {
                 String::new()
             } else {
                 format!("  {word}")

@@ -21,6 +21,28 @@ const ON_LIGHT: [(Color, Color); 5] = [
     (LINE, Color::Indexed(248)),
 ];
 
+/// What a colour of these is called where there are sixteen: how they look is up to the user's palette.
+pub fn name_of(colour: Color) -> Option<Color> {
+    let [blue, orange, magenta, grey, line] = ON_LIGHT.map(|(usual, _)| usual);
+    let [dark_blue, dark_orange, dark_magenta, dark_grey, pale_line] =
+        ON_LIGHT.map(|(_, dark)| dark);
+    let names = [
+        (blue, Color::LightBlue),
+        (orange, Color::Yellow),
+        (magenta, Color::LightMagenta),
+        (grey, Color::DarkGray),
+        (line, Color::DarkGray),
+        (dark_blue, Color::Blue),
+        (dark_orange, Color::Yellow),
+        (dark_magenta, Color::Magenta),
+        (dark_grey, Color::DarkGray),
+        (pale_line, Color::Gray),
+    ];
+    names
+        .into_iter()
+        .find_map(|(own, name)| (own == colour).then_some(name))
+}
+
 /// How things look under a theme.
 #[derive(Clone, Copy)]
 pub(super) struct Looks {
@@ -116,5 +138,18 @@ impl Looks {
             Some(Standing::Rejected | Standing::Queued | Standing::NoPicture) => self.dim(),
             None => Self::text(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_colour_has_a_name_where_there_are_sixteen() {
+        for (dark, light) in ON_LIGHT {
+            assert!(name_of(dark).is_some() && name_of(light).is_some());
+        }
+        assert_eq!(name_of(Color::Indexed(1)), None);
     }
 }

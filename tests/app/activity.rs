@@ -5,9 +5,8 @@ use medivision_tui::app::{Entry, Msg};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
-use crate::grid::at_four_sizes;
 use crate::scene::{Program, failure, file, folder, key, path, record, stamp};
-use crate::screens::browsing;
+use crate::screens::{at_all_sizes, browsing};
 
 /// The row with the cursor bar.
 fn current(program: &Program) -> String {
@@ -40,7 +39,7 @@ fn busy() -> Program {
 
 #[test]
 fn what_came_in_was_decided_and_failed() {
-    insta::assert_snapshot!(at_four_sizes(|program| {
+    insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         program.rest();
         program.send(Msg::Removed {

@@ -6,9 +6,8 @@ use medivision_tui::engine::{Event, Known};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
-use crate::grid::at_four_sizes;
 use crate::scene::{Program, failure, file, folder, key, path, record};
-use crate::screens::browsing;
+use crate::screens::{at_all_sizes, browsing};
 
 /// Four files with results; the first and the third are compared.
 fn compared() -> Program {
@@ -43,7 +42,7 @@ fn titles(program: &Program) -> [String; 2] {
 
 #[test]
 fn two_files_with_their_scores() {
-    insta::assert_snapshot!(at_four_sizes(|program| {
+    insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         program.press("gj vc");
         program.rest();
@@ -91,7 +90,7 @@ fn rescored(program: &mut Program, name: &str) {
 
 #[test]
 fn one_file_under_two_prompt_sets() {
-    insta::assert_snapshot!(at_four_sizes(|program| {
+    insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         program.press("vc");
         program.rest();

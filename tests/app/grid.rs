@@ -6,21 +6,9 @@ use medivision_tui::media::{ErrorKind, MediaError};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Program, failure, file, folder, key, path, record, stamp};
-use crate::screens::browsing;
+use crate::screens::{at_all_sizes, browsing};
 
 /// A screen that most terminals have, others that fewer have.
-const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
-
-/// One scene at four sizes, one below the other.
-pub fn at_four_sizes(scene: impl Fn(&mut Program)) -> String {
-    let screen = |(cols, rows): (u16, u16)| {
-        let mut program = Program::new(cols, rows);
-        scene(&mut program);
-        format!("── {cols}×{rows} ──\n{}\n", program.screen(cols, rows))
-    };
-    SIZES.map(screen).join("\n")
-}
-
 /// A grid of this many files, `000.dcm` and so on, on 80 × 24: four columns, two rows.
 fn grid(files: usize) -> Program {
     let mut program = Program::new(80, 24);
@@ -50,7 +38,7 @@ fn current(program: &Program) -> String {
 
 #[test]
 fn small_pictures_with_what_the_model_says() {
-    insta::assert_snapshot!(at_four_sizes(|program| {
+    insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         program.press(" vg");
         program.show_tiles();
@@ -59,7 +47,7 @@ fn small_pictures_with_what_the_model_says() {
 
 #[test]
 fn larger_tiles_and_what_cannot_be_seen() {
-    insta::assert_snapshot!(at_four_sizes(|program| {
+    insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         program.press("vg+");
         let keys = program.tiles();

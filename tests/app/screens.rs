@@ -167,6 +167,92 @@ fn empty_folder() {
 }
 
 #[test]
+fn no_name_matches_the_filter() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        browsing(program);
+        program.press("/zebra");
+        program.send(key(KeyCode::Enter));
+        program.rest();
+    }));
+}
+
+#[test]
+fn a_filter_as_it_is_typed() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        browsing(program);
+        program.press("/chest 00");
+    }));
+}
+
+#[test]
+fn the_palette() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        browsing(program);
+        program.press(":window");
+    }));
+}
+
+/// The demo model is in use, and has answered nothing yet.
+#[test]
+fn first_start() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        program.list(vec![file("a.dcm"), file("b.dcm")]);
+        program.scan(&["a.dcm", "b.dcm"]);
+        program.ready(true);
+        program.rest();
+        program.show();
+    }));
+}
+
+#[test]
+fn nothing_classified_yet() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        program.list(vec![file("a.dcm"), file("b.dcm")]);
+        program.ready(false);
+        program.rest();
+        program.show();
+    }));
+}
+
+/// The first heading of the help, wherever it lies.
+fn first_heading(program: &Program) -> Option<String> {
+    let screen = program.screen(80, 24);
+    let mut lines = screen.lines().skip_while(|line| !line.contains("╭ Help"));
+    let words = lines.nth(1)?.split_whitespace().nth(1)?;
+    Some(words.to_owned())
+}
+
+#[test]
+fn help_begins_with_the_place_and_gives_back_what_it_lay_upon() {
+    for (keys, heading, beneath) in [
+        ("", "Move", "─ Result"),
+        ("Z", "Picture", "─ chest-001.dcm"),
+        ("vg", "Grid", "3 pictures"),
+        ("jvc", "Compare", ""),
+        ("va", "Activity", "Throughput"),
+        ("t", "Tags", "Tags · chest-001.dcm"),
+        ("p", "Choose", "╭ Prompt set"),
+        ("m", "Choose", "╭ Model"),
+        ("v", "View", "╭ View"),
+    ] {
+        let mut program = Program::new(80, 24);
+        browsing(&mut program);
+        if heading == "Compare" {
+            program.press(" ");
+        }
+        program.press(keys);
+        let before = program.screen(80, 24);
+        assert!(before.contains(beneath), "{keys}:\n{before}");
+        for away in [KeyCode::Char('?'), KeyCode::Esc] {
+            program.press("?");
+            assert_eq!(first_heading(&program).as_deref(), Some(heading), "{keys}");
+            program.send(key(away));
+            assert_eq!(program.screen(80, 24), before, "{keys}");
+        }
+    }
+}
+
+#[test]
 fn unreadable_folder() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         let (dir, generation) = program.listing();

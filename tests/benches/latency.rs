@@ -156,6 +156,7 @@ impl Session {
         command.env_clear();
         command.env("HOME", home.path());
         command.env("TERM", "xterm-256color");
+        command.env("COLORTERM", "truecolor");
         if matches!(protocol, Protocol::Iterm2) {
             command.env("TERM_PROGRAM", "iTerm.app");
         }

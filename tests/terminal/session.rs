@@ -316,6 +316,8 @@ pub fn command(home: &Path, environment: &[(&str, &str)]) -> CommandBuilder {
     command.env_clear();
     command.env("HOME", home);
     command.env("TERM", "xterm-256color");
+    command.env("COLORTERM", "truecolor");
+    command.env("LANG", "C.UTF-8");
     for (name, value) in environment {
         command.env(name, value);
     }

@@ -1,4 +1,4 @@
-use super::help::HELP;
+use super::words::HELP;
 use super::*;
 
 fn names(pairs: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
@@ -96,22 +96,4 @@ fn a_wrong_name_is_said_as_written() {
         error(&[("help", &["Hyper-x"])]).as_deref(),
         Some("keys: help: there is no key \"Hyper-x\"")
     );
-}
-
-#[test]
-fn the_help_follows_what_is_bound() -> Result<(), KeymapError> {
-    let keymap = Keymap::new(&names(&[("quit", &["Ctrl-q"]), ("hidden", &[])]))?;
-    assert_eq!(keymap.key(Action::Quit).as_deref(), Some("Ctrl-q"));
-    assert!(
-        keymap
-            .help()
-            .contains(&HelpLine::Binding(vec!["Ctrl-q".to_owned()], "quit"))
-    );
-    assert!(
-        !keymap
-            .help()
-            .iter()
-            .any(|line| matches!(line, HelpLine::Binding(_, what) if what.contains("hidden")))
-    );
-    Ok(())
 }

@@ -1,9 +1,9 @@
-//! What is told of the bindings: the help, and the commands of the palette. Made from those in force.
+//! The words for each action, as help and palette use them, with the keys that are in force.
 
 use super::{Action, Keymap, PRESETS};
 
 /// All actions under the headings of the help, in its order, with what the help says of them.
-pub(super) const HELP: [(&str, &[(Action, &str)]); 6] = [
+pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
     (
         "Move",
         &[
@@ -120,7 +120,7 @@ const TOGETHER: [(Action, &[Action]); 11] = [
 
 impl Action {
     /// Those that the help tells of in the same line.
-    pub(super) fn together(self) -> &'static [Self] {
+    pub(in crate::app) fn together(self) -> &'static [Self] {
         let found = TOGETHER.iter().find(|(first, _)| *first == self);
         found.map_or(&[], |(_, others)| others)
     }
@@ -139,7 +139,7 @@ pub enum HelpLine {
 
 impl Keymap {
     /// The keys of an action and of those told with it: all of one alone, the first of each of several.
-    pub(super) fn help_keys(&self, action: Action) -> Vec<String> {
+    pub(in crate::app) fn help_keys(&self, action: Action) -> Vec<String> {
         let others = action.together();
         if others.is_empty() {
             let keys = self.keys.get(&action).into_iter().flatten();
@@ -150,24 +150,6 @@ impl Keymap {
             .filter_map(|action| self.key(*action))
             .collect();
         run(&keys).map_or(keys, |run| vec![run])
-    }
-
-    /// The help: what is bound, under its headings.
-    pub fn help(&self) -> Vec<HelpLine> {
-        let mut lines = Vec::new();
-        for (heading, actions) in HELP {
-            if !lines.is_empty() {
-                lines.push(HelpLine::Gap);
-            }
-            lines.push(HelpLine::Heading(heading));
-            for (action, what) in actions {
-                let keys = self.help_keys(*action);
-                if !keys.is_empty() {
-                    lines.push(HelpLine::Binding(keys, what));
-                }
-            }
-        }
-        lines
     }
 }
 

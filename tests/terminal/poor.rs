@@ -1,0 +1,190 @@
+//! Terminals with few colours, or without Unicode: what they are sent, byte by byte.
+
+use std::fs;
+
+use medivision_tui::phantom::write_studies;
+use vt100::{Color, Screen};
+
+use crate::session::{COLS, Kind, ROWS, Session, row};
+
+/// Columns of the list.
+const LIST: u16 = 42;
+
+/// The file has its label and probability. Lines and bars may be spelled: the list is what stands in its columns.
+fn is_classified(screen: &Screen, name: &str) -> bool {
+    let mut rows = screen.rows(0, LIST).skip(1);
+    rows.any(|row| row.contains(&format!(" {name}")) && row.contains('%'))
+}
+
+/// Everything that the program sent.
+fn raw(session: &Session) -> Vec<u8> {
+    session.display.raw.lock().expect("whole").clone()
+}
+
+fn sent(raw: &[u8], what: &str) -> bool {
+    raw.windows(what.len()).any(|part| part == what.as_bytes())
+}
+
+/// Numbers of all commands that set colours and weights.
+fn numbers(raw: &[u8]) -> Vec<Vec<u16>> {
+    let text = String::from_utf8_lossy(raw);
+    text.split("\x1b[")
+        .skip(1)
+        .filter_map(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+            let numbers = rest[..end].split(';').map(|n| n.parse().unwrap_or(0));
+            rest[end..].starts_with('m').then(|| numbers.collect())
+        })
+        .collect()
+}
+
+/// Looks at everything that has lines, symbols, pictures and popups in it, then leaves.
+fn look_around(session: &Session) {
+    let display = &session.display;
+    for name in ["a.png", "b.png", "c.png"] {
+        display.until("a label", |screen| is_classified(screen, name));
+    }
+    // No Esc: with the next key at its heels it would be read as Alt.
+    for (key, shown) in [
+        ("?", "Help"),
+        ("?", "Result"),
+        ("va", "decided"),
+        ("va", "Result"),
+        ("vg", "c.png"),
+        ("vg", "Result"),
+        ("D", "255"),
+        ("/zz", "No name here matches"),
+        ("\x7f\x7f\r", "b.png"),
+    ] {
+        session.press(key);
+        display.shows(shown);
+    }
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+/// Colours of the ground in the right half, where the picture is.
+fn grounds(screen: &Screen) -> Vec<Color> {
+    let cells = (1..ROWS - 1).flat_map(|y| (COLS / 2..COLS).map(move |x| (y, x)));
+    let cells = cells.filter_map(|(y, x)| screen.cell(y, x));
+    cells.map(vt100::Cell::bgcolor).collect()
+}
+
+#[test]
+fn the_console_of_linux_gets_ascii_and_sixteen_colours() {
+    let session = Session::start(Kind::Plain, &[("TERM", "linux"), ("COLORTERM", "")]);
+    session.display.shows("c.png");
+    session.press("G");
+    // c.png is a grey of 120: mixed of two of the four.
+    session.display.until("the picture", |screen| {
+        let grounds = grounds(screen);
+        grounds.contains(&Color::Idx(7)) && grounds.contains(&Color::Idx(8))
+    });
+    session.press("g");
+    look_around(&session);
+    let raw = raw(&session);
+    assert!(raw.is_ascii(), "{}", String::from_utf8_lossy(&raw));
+    let numbers = numbers(&raw);
+    assert!(numbers.iter().flatten().any(|n| (90..=97).contains(n)));
+    for numbers in numbers {
+        assert!(
+            numbers.iter().all(|n| ![38, 48].contains(n)),
+            "{numbers:?} needs more than sixteen colours"
+        );
+    }
+}
+
+#[test]
+fn a_locale_without_unicode_gets_ascii_in_all_colours() {
+    let session = Session::start_with(Kind::Plain, &[("LANG", "C")], |folder| {
+        crate::session::picture(&folder.join("Jörg-胸.png"), 200);
+    });
+    session.display.shows("J?rg-??.png");
+    session.press("G");
+    session.display.until("the picture", |screen| {
+        grounds(screen).contains(&Color::Rgb(200, 200, 200))
+    });
+    look_around(&session);
+    let raw = raw(&session);
+    assert!(raw.is_ascii(), "{}", String::from_utf8_lossy(&raw));
+    assert!(sent(&raw, "48;2;200;200;200"));
+}
+
+#[test]
+fn a_terminal_of_256_colours_is_sent_no_others() {
+    let session = Session::start(Kind::Plain, &[("COLORTERM", "")]);
+    session.display.shows("c.png");
+    session.press("G");
+    session.display.until("the picture", |screen| {
+        // 120 is nearest to the grey of 118.
+        grounds(screen).contains(&Color::Idx(243))
+    });
+    look_around(&session);
+    let raw = raw(&session);
+    assert!(!sent(&raw, "38;2;") && !sent(&raw, "48;2;"));
+    assert!(sent(&raw, "▌"), "it has Unicode");
+}
+
+#[test]
+fn without_colours_a_picture_is_drawn_with_letters() {
+    let session = Session::start_with(Kind::Plain, &[("TERM", "vt100")], |folder| {
+        let studies = folder.parent().expect("a home").join("studies");
+        write_studies(&studies, 7, 3, |_| {}).expect("phantoms");
+        let mut files = fs::read_dir(&studies).expect("a folder");
+        let dicom = files.find_map(|file| {
+            let path = file.expect("a file").path();
+            path.extension().is_some_and(|e| e == "dcm").then_some(path)
+        });
+        let dicom = dicom.expect("one among them");
+        fs::rename(dicom, folder.join("0.dcm")).expect("moved");
+    });
+    session.display.until("the picture", |screen| {
+        let contents = screen.contents();
+        [":-", "=+", "*#"]
+            .iter()
+            .any(|part| contents.contains(part))
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+    let raw = raw(&session);
+    assert!(raw.is_ascii());
+    // Back to the terminal's own colours, and nothing else.
+    let colours: Vec<u16> = numbers(&raw).concat();
+    assert!(
+        colours.iter().all(|n| matches!(n, 0..30 | 39 | 49 | 59)),
+        "{colours:?}"
+    );
+}
+
+#[test]
+fn the_settings_go_before_the_environment() {
+    let start = |environment: &[(&str, &str)], text: &'static str| {
+        Session::start_with(Kind::Plain, environment, move |folder| {
+            let home = folder
+                .parent()
+                .expect("a home")
+                .join(".config/medivision-tui");
+            fs::create_dir_all(&home).expect("a folder");
+            fs::write(home.join("config.toml"), text).expect("written");
+        })
+    };
+    let session = start(&[], "colours = \"16\"\nascii = true");
+    look_around(&session);
+    let poor = raw(&session);
+    assert!(poor.is_ascii() && !sent(&poor, "8;2;") && !sent(&poor, "8;5;"));
+
+    let session = start(
+        &[("TERM", "linux"), ("LANG", "C")],
+        "colours = \"full\"\nascii = false",
+    );
+    session.display.until("the cursor", |screen| {
+        row(&screen.contents(), "a.png").is_some_and(|row| row.starts_with('▌'))
+    });
+    session.display.shows("c.png");
+    session.press("G");
+    session.display.until("the picture", |screen| {
+        grounds(screen).contains(&Color::Rgb(120, 120, 120))
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
