@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 
 use tempfile::TempDir;
 
@@ -47,14 +48,16 @@ fn choosing(session: &mut Session) {
     session.shows("Enter fetches 784 MB");
 }
 
-/// The picture has a label and a probability.
-fn is_classified(screen: &str) -> bool {
-    let row = screen.lines().find(|line| line.contains("a.png  "));
-    row.is_some_and(|row| row.contains('%'))
+/// A download that the hub has stopped giving in the middle.
+struct Half {
+    session: Session,
+    home: TempDir,
+    server: Server,
+    /// Has it go on.
+    go: Sender<()>,
 }
 
-#[test]
-fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
+fn half() -> Half {
     let (ends, stopped, go) = pause();
     let server = hub(Moods {
         pause: Some(ends),
@@ -67,6 +70,28 @@ fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
     session.press("\r");
     stopped.recv().unwrap();
     session.shows(" % of ");
+    Half {
+        session,
+        home,
+        server,
+        go,
+    }
+}
+
+/// The picture has a label and a probability.
+fn is_classified(screen: &str) -> bool {
+    let row = screen.lines().find(|line| line.contains("a.png  "));
+    row.is_some_and(|row| row.contains('%'))
+}
+
+#[test]
+fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
+    let Half {
+        mut session,
+        home,
+        server: _server,
+        go,
+    } = half();
     session.press("\x1b");
     session.until("the list closes and the download goes on", |screen| {
         !screen.contains("licence") && screen.contains("fetching biomedclip")
@@ -94,18 +119,12 @@ fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
 
 #[test]
 fn a_stopped_download_is_gone_on_with() {
-    let (ends, stopped, go) = pause();
-    let server = hub(Moods {
-        pause: Some(ends),
-        ..Moods::default()
-    });
-    let home = home();
-    let environment = [("HF_ENDPOINT", server.endpoint.as_str())];
-    let mut session = Session::start(home.path(), &environment);
-    choosing(&mut session);
-    session.press("\r");
-    stopped.recv().unwrap();
-    session.shows(" % of ");
+    let Half {
+        mut session,
+        server,
+        go,
+        home: _home,
+    } = half();
     session.press("\r");
     session.shows("stopped fetching biomedclip");
     go.send(()).unwrap();

@@ -1,0 +1,116 @@
+//! `eval` and `bench`.
+
+use super::*;
+
+/// Phantoms with their truth, and the model that knows them.
+#[test]
+fn eval_scores_predictions_against_a_table_of_truth() {
+    let home = tempfile::tempdir().expect("a home");
+    let written = run(
+        home.path(),
+        &["demo", "d", "--write-only", "--count", "14", "--seed", "5"],
+    );
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let output = run(
+        home.path(),
+        &["eval", "d/truth.csv", "--json", "--draws", "50"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["cases"], 14);
+    assert_eq!(answer["model"], "demo");
+    let accuracy = &answer["accuracy"];
+    let value = accuracy["value"].as_f64().expect("a number");
+    assert!(value >= 0.9, "{answer}");
+    assert!(accuracy["low"].as_f64() <= Some(value) && Some(value) <= accuracy["high"].as_f64());
+    let names: Vec<_> = answer["conditions"]
+        .as_array()
+        .expect("conditions")
+        .iter()
+        .map(|c| &c["condition"])
+        .collect();
+    assert_eq!(names, ["pneumonia", "tumor", "fracture", "normal"]);
+    let table = run(home.path(), &["eval", "d/truth.csv", "--draws", "0"]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        text.contains("14 judged, 0 rejected, 0 failed") && text.contains("balanced accuracy"),
+        "{text}"
+    );
+}
+
+#[test]
+fn eval_of_real_pictures_with_the_demo_model_says_that_it_refuses_them() {
+    let home = tempfile::tempdir().expect("a home");
+    for name in ["normal", "pneumonia"] {
+        fs::create_dir_all(home.path().join("in").join(name)).expect("made");
+        picture(&home.path().join("in").join(name).join("p.png"), 90);
+    }
+    let output = run(home.path(), &["eval", "in"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("2 rejected") && stderr(&output).contains("phantoms"),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(home.path(), &["eval", "in", "--prompts", "auto"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    fs::create_dir(home.path().join("in/cold")).expect("made");
+    let output = run(home.path(), &["eval", "in"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("`cold` is no condition"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn bench_tells_each_stage_and_how_near_the_whole_comes_to_their_limit() {
+    let home = tempfile::tempdir().expect("a home");
+    let model = checkpoint();
+    let output = run(
+        home.path(),
+        &[
+            "bench",
+            "--json",
+            "--limit",
+            "12",
+            "--model",
+            model.to_str().expect("UTF-8"),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let names: Vec<&str> = report["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .map(|stage| stage["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names, ["decode", "preprocess", "transfer", "forward"]);
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let limit = number(&report["limit"]);
+    for stage in report["stages"].as_array().expect("stages") {
+        assert!(
+            number(&stage["images_per_second"]) >= limit,
+            "{stage} sets the limit {limit}"
+        );
+    }
+    let ratio = number(&report["end_to_end"]) / limit;
+    assert!((number(&report["ratio"]) - ratio).abs() < 1e-9);
+    assert!(number(&report["single"]["p99_ms"]) >= number(&report["single"]["p50_ms"]));
+    assert!(number(&report["peak_memory"]) > 1e6);
+    assert_eq!(report["pictures"], 12);
+}
+
+#[test]
+fn bench_without_any_picture_says_so() {
+    let home = tempfile::tempdir().expect("a home");
+    let output = run(home.path(), &["bench", "."]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("no picture"),
+        "{}",
+        stderr(&output)
+    );
+}

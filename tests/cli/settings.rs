@@ -1,0 +1,119 @@
+//! Settings, and what is wrong with them.
+
+use super::*;
+
+#[test]
+fn settings_come_from_file_then_environment_then_arguments() {
+    let home = home();
+    let config = home.path().join(".config/medivision-tui");
+    fs::create_dir_all(&config).expect("made");
+    fs::write(config.join("config.toml"), "prompts = \"chest-xray\"\n").expect("written");
+    let model = checkpoint();
+    let prompts = |environment: Option<&str>, argument: Option<&str>| {
+        let mut command = program(home.path());
+        command
+            .args(["classify", "in/a.png", "--model"])
+            .arg(&model);
+        if let Some(name) = environment {
+            command.env("MEDIVISION_PROMPTS", name);
+        }
+        if let Some(name) = argument {
+            command.args(["--prompts", name]);
+        }
+        lines(&command.output().expect("the binary starts"))[0]["prompts"].clone()
+    };
+    assert_eq!(prompts(None, None), "chest-xray");
+    assert_eq!(prompts(Some("brain-mri"), None), "brain-mri");
+    assert_eq!(prompts(Some("brain-mri"), Some("bone-xray")), "bone-xray");
+}
+
+/// Settings that are wrong, and what is said of them after the file's name.
+const WRONG_SETTINGS: [(&str, &str); 11] = [
+    (
+        "model = \"demo\"\nmodle = \"x\"\n",
+        ":2: unknown key `modle`; did you mean `model`?",
+    ),
+    (
+        "theme = \"pink\"\n",
+        ":1: unknown value `pink` in `theme`; known are `dark`, `light`, `none`",
+    ),
+    (
+        "[layout]\ntiles = 6\n",
+        ":2: 6 is not between 1 and 5 in `layout.tiles`",
+    ),
+    ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is no device"),
+    (
+        "precision = \"b16\"\n",
+        ":1: precision: `b16` is no precision; did you mean `bf16`?",
+    ),
+    (
+        "log_level = \"warning\"\n",
+        ":1: log_level: `warning` is no log level; did you mean `warn`?",
+    ),
+    (
+        "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
+        ":3: keys: j is given to both down and help",
+    ),
+    (
+        "\n[keys]\nfly = [\"x\"]\n",
+        ":3: keys: there is no action \"fly\"",
+    ),
+    (
+        "[keys]\nhelp = [\"Hyper-x\"]\n",
+        ":2: keys: help: there is no key \"Hyper-x\"",
+    ),
+    (
+        "[keys]\nhelp = [\"X\"]\nmark-rang = [\"Y\"]\n",
+        ":3: keys: there is no action \"mark-rang\"; did you mean \"mark-range\"?",
+    ),
+    (
+        "[keys]\nhelp = [\"x\"]\nhelp = [\"y\"]\n",
+        ":3: duplicate key",
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_the_settings_is_said_with_its_line() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join(".config/medivision-tui");
+    fs::create_dir_all(&folder).expect("a folder");
+    for (text, words) in WRONG_SETTINGS {
+        fs::write(folder.join("config.toml"), text).expect("written");
+        let output = run(home.path(), &["prompts", "list"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let said = stderr(&output);
+        assert!(said.contains(&format!("config.toml{words}")), "{said}");
+        // The doctor says it too, and goes on without the file.
+        let output = run(home.path(), &["doctor"]);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            report.contains(&format!("config.toml{words}")) && report.contains("demo on cpu"),
+            "{report}"
+        );
+    }
+    let right = "theme = \"light\"\ncolours = \"16\"\nascii = true\n[layout]\nview = \"grid\"\n[keys]\nquit = [\"Q\"]\n";
+    fs::write(folder.join("config.toml"), right).expect("written");
+    let output = run(home.path(), &["doctor"]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("config.toml"), "{report}");
+    assert!(
+        report.contains("16 colours (by the settings)")
+            && report.contains("ASCII (by the settings)"),
+        "{report}"
+    );
+    assert!(!report.contains("FAULT"), "{report}");
+}
+
+#[test]
+fn the_settings_that_the_readme_shows_are_right() {
+    let home = tempfile::tempdir().expect("a folder");
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\nmodel").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let file = home.path().join("example.toml");
+    fs::write(&file, format!("model{example}")).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let output = run(home.path(), &["prompts", "list", "--config", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
