@@ -129,7 +129,7 @@ impl Viewer {
             self.known = None;
             self.frame = 0;
             self.pointer = None;
-            self.film = None;
+            self.film.take_if(|film| film.series.is_none());
             self.jump = None;
             if self.series.is_none() {
                 self.view = View::default();

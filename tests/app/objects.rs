@@ -539,6 +539,39 @@ fn frame_keys_scroll_the_stack_of_a_series() {
 }
 
 #[test]
+fn a_series_is_played_round_its_end_until_the_cursor_leaves() {
+    let mut program = Program::new(80, 24);
+    by_series(&mut program);
+    program.press("gjj");
+    program.rest();
+    program.show();
+    program.effects.clear();
+    let next = |program: &mut Program| {
+        program.effects.clear();
+        for _ in 0..100 {
+            let tick = program.model.next_tick()?;
+            let now = program.model.now() + tick;
+            program.send(Msg::Tick(now));
+            if let Some(key) = program.wanted() {
+                program.show();
+                return Some(key.path);
+            }
+        }
+        None
+    };
+    program.press("x");
+    let seen: Vec<_> = (0..4).filter_map(|_| next(&mut program)).collect();
+    let files = ["1.dcm", "2.dcm", "3.dcm", "1.dcm"];
+    assert_eq!(seen, files.map(path), "in the order of the sections");
+    program.press(">");
+    assert!(program.screen(80, 24).contains("12 frames a second"));
+    program.press("k");
+    assert!(!program.model.is_playing(), "another row");
+    program.press("jx]");
+    assert!(!program.model.is_playing(), "scrolled by hand");
+}
+
+#[test]
 fn classifying_a_series_classifies_its_files() {
     let mut program = Program::new(80, 24);
     by_series(&mut program);

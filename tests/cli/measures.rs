@@ -1,5 +1,9 @@
 //! `eval` and `bench`.
 
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::*;
 
 /// Phantoms with their truth, and the model that knows them.
@@ -113,4 +117,54 @@ fn bench_without_any_picture_says_so() {
         "{}",
         stderr(&output)
     );
+}
+
+/// More pictures than can be through before anybody is interrupted.
+fn plenty(home: &Path) {
+    let folder = home.join("in/normal");
+    fs::create_dir_all(&folder).expect("made");
+    picture(&folder.join("0.png"), 90);
+    for n in 1..5000 {
+        fs::hard_link(folder.join("0.png"), folder.join(format!("{n}.png"))).expect("linked");
+    }
+}
+
+/// Presses Ctrl-C as soon as the command listens for it.
+fn interrupted(home: &Path, arguments: &[&str]) -> Output {
+    let mut child = program(home)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let tasks = format!("/proc/{}/task", child.id());
+    let listens = || {
+        let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+        tasks
+            .map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default())
+            .any(|name| name.trim() == "signals")
+    };
+    let begun = Instant::now();
+    while !listens() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never does");
+        assert_eq!(child.try_wait().expect("asked"), None, "it runs");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn eval_and_bench_that_are_interrupted_say_so() {
+    let home = tempfile::tempdir().expect("a home");
+    plenty(home.path());
+    let model = checkpoint();
+    let model = model.to_str().expect("UTF-8");
+    for command in ["eval", "bench"] {
+        let output = interrupted(home.path(), &[command, "in", "--model", model]);
+        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = out + &stderr(&output);
+        assert!(said.contains("interrupted"), "{command}: {said}");
+    }
 }

@@ -65,11 +65,37 @@ impl Model {
             Action::FrameLast => last,
             _ => return false,
         };
+        self.viewer.film = None;
+        self.scroll_to(to);
+        true
+    }
+
+    fn scroll_to(&mut self, place: usize) {
         let path = self.folder.current().map(|row| row.path.clone());
         if let (Some(shelf), Some(path)) = (&mut self.shelf, path) {
-            shelf.positions.insert(path, to);
+            shelf.positions.insert(path, place);
         }
-        true
+    }
+
+    /// The row of the series under the cursor, if it has files to play one after the other.
+    pub(in crate::app) fn series_to_play(&self) -> Option<PathBuf> {
+        let row = self.folder.current()?;
+        self.place_in_stack()?;
+        let members = self.stack_of(row).into_iter();
+        let several = members.filter(|member| member.present).nth(1).is_some();
+        several.then(|| row.path.clone())
+    }
+
+    /// The next file of the series, the first one after the last.
+    pub(in crate::app) fn turn_stack(&mut self) {
+        let next = self.place_in_stack().and_then(|(at, count)| {
+            let members = self.stack_of(self.folder.current()?);
+            let mut places = (at + 1..count).chain(0..at);
+            places.find(|place| members[*place].present)
+        });
+        if let Some(next) = next {
+            self.scroll_to(next);
+        }
     }
 
     /// The file of the series in `row` that is in sight.

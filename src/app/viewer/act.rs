@@ -147,20 +147,22 @@ impl Model {
 
     fn film(&mut self, action: Action) {
         let frames = self.viewer.frames();
-        if frames < 2 {
+        let series = self.series_to_play();
+        if action == Action::Cine && self.viewer.film.take().is_some() {
+        } else if action == Action::Cine && (frames > 1 || series.is_some()) {
+            self.viewer.film = Some(Film::start(self.now, self.viewer.rate(), series));
+        } else if frames < 2 {
             if self.viewer.known.is_some() {
                 self.say(Severity::Info, "there is only one frame");
             }
-        } else if action == Action::FrameJump {
+        } else {
             self.viewer.film = None;
             self.viewer.jump = Some(Jump::default());
-        } else if self.viewer.film.take().is_none() {
-            self.viewer.film = Some(Film::start(self.now, self.viewer.rate()));
         }
     }
 
     fn change_rate(&mut self, next: fn(f64) -> f64) {
-        if self.viewer.frames() > 1 {
+        if self.viewer.frames() > 1 || self.series_to_play().is_some() {
             let rate = next(self.viewer.rate());
             self.viewer.rate = Some(rate);
             self.say(Severity::Info, &format!("{rate} frames a second"));
@@ -173,15 +175,20 @@ impl Model {
         if !self.frame_is_there() {
             return;
         }
-        if let Some(film) = self.viewer.film.as_mut().filter(|film| film.due <= now) {
-            film.go_on(now, rate);
+        let Some(film) = self.viewer.film.as_mut().filter(|film| film.due <= now) else {
+            return;
+        };
+        film.go_on(now, rate);
+        if film.series.is_some() {
+            self.turn_stack();
+        } else {
             self.viewer.frame = (self.viewer.frame + 1) % frames.max(1);
         }
     }
 
     /// When the film wants to go on; `None` while it waits for a frame, or none runs.
     pub(crate) fn film_due(&self) -> Option<std::time::Duration> {
-        let film = self.viewer.film?;
+        let film = self.viewer.film.as_ref()?;
         self.frame_is_there().then_some(film.due)
     }
 

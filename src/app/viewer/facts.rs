@@ -57,7 +57,7 @@ impl Model {
         }
         let (info, scene) = (&preview.info, &*preview.scene);
         if info.frames > 1 {
-            let film = match self.viewer.film {
+            let film = match &self.viewer.film {
                 Some(_) => format!(" ▶ {}/s", self.viewer.rate()),
                 None => String::new(),
             };

@@ -1,5 +1,6 @@
 //! Frames: paging, jumping, and playing them as a film.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Frames a second that can be chosen.
@@ -11,19 +12,22 @@ const USUAL: f64 = 10.0;
 /// Digits of the largest frame number that is typed.
 const DIGITS: usize = 6;
 
-/// A film that runs. The next frame is asked for when it is due and the last one is on screen: a slow terminal or decoder
+/// A film of frames, or of the files of a series. The next frame is asked for when it is due and the last one is on screen: a slow terminal or decoder
 /// makes it slower, and nothing piles up.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Film {
     /// When the next frame is due, since the start of the program.
     pub due: Duration,
+    /// The row of the series whose files are played; `None`: the frames of one file.
+    pub series: Option<PathBuf>,
 }
 
 impl Film {
     /// Begins: the first frame stays for its time.
-    pub fn start(now: Duration, rate: f64) -> Self {
+    pub fn start(now: Duration, rate: f64, series: Option<PathBuf>) -> Self {
         Self {
             due: now + period(rate),
+            series,
         }
     }
 
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_film_does_not_make_up_for_lost_time() {
-        let mut film = Film::start(Duration::ZERO, 10.0);
+        let mut film = Film::start(Duration::ZERO, 10.0, None);
         assert_eq!(film.due, Duration::from_millis(100));
         film.go_on(Duration::from_millis(101), 10.0);
         assert_eq!(
