@@ -32,6 +32,7 @@ pub use late::Late;
 pub use limits::{Colours, Decided, Limits};
 use portion::Portions;
 pub use query::{Asked, Findings, ask, examine};
+pub use reduce::in_ascii;
 use writer::{Frames, Writer};
 
 /// Whether the terminal is in the program's hands; makes [`restore`] idempotent.
@@ -98,8 +99,7 @@ pub struct Terminal {
     /// The kitty pictures that it has.
     album: Arc<Album>,
     /// What it has of colours and letters.
-    colours: Colours,
-    ascii: bool,
+    limits: Limits,
     log: Option<std::path::PathBuf>,
     /// It is to tell of the mouse.
     mouse: bool,
@@ -127,8 +127,7 @@ impl Terminal {
             writer,
             portions: Portions::default(),
             album: Arc::default(),
-            colours: limits.colours.value,
-            ascii: limits.ascii.value,
+            limits: limits.clone(),
             log: log.map(Path::to_owned),
             mouse: false,
         })
@@ -137,6 +136,11 @@ impl Terminal {
     /// From now on pictures of this album are sent.
     pub fn draw_from(&mut self, album: &Arc<Album>) {
         self.album = Arc::clone(album);
+    }
+
+    /// From now on what is drawn stays within these limits.
+    pub fn stay_within(&mut self, limits: &Limits) {
+        self.limits = limits.clone();
     }
 
     /// Pictures sent before are gone, and so is what was on screen.
@@ -179,7 +183,7 @@ impl Screen for Terminal {
     fn draw(&mut self, model: &Model) -> io::Result<bool> {
         let budget = self.writer.budget();
         let (portions, album) = (&mut self.portions, &self.album);
-        let (colours, ascii) = (self.colours, self.ascii);
+        let (colours, ascii) = (self.limits.colours.value, self.limits.ascii.value);
         let (mut ahead, mut whole) = (String::new(), true);
         let mut frames = self.frames.clone();
         self.inner.try_draw(|frame| {

@@ -67,7 +67,7 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     let log = setup.folders.as_ref().map(Folders::log);
     let screen = Terminal::enter(&limits, log.as_deref()).map_err(|error| failed(&error))?;
     runtime
-        .block_on(interface(start, settings, setup, store, screen))
+        .block_on(interface(start, settings, setup, store, screen, limits))
         .map_err(|error| failed(&error))
 }
 
@@ -84,6 +84,7 @@ async fn interface(
     setup: &Setup,
     store: Option<Store>,
     mut screen: Terminal,
+    mut limits: Limits,
 ) -> io::Result<u8> {
     let (mut services, received) = Services::start(setup.factory(None), settings)?;
     services.offer(Offer {
@@ -102,7 +103,8 @@ async fn interface(
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();
-    let asked = terminal::ask(setup.graphics)?;
+    let asked = terminal::ask(setup.graphics, &mut limits)?;
+    screen.stay_within(&limits);
     screen.draw_from(&asked.drawing.album);
     if setup.mouse {
         screen.follow_mouse()?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Fault, Setup, exit};
 use crate::encoder::{Source, gpu_note};
-use crate::terminal::{Colours, Decided, Limits};
+use crate::terminal::{Colours, Decided, Limits, in_ascii};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -63,14 +63,16 @@ impl Check {
 /// Prints the report; 3 when the settings, the model or the prompts cannot be used. `wrong` is why the settings cannot;
 /// then `setup` is without them.
 pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault> {
-    let limits = Limits::new(setup.colours, setup.ascii);
+    let mut limits = Limits::new(setup.colours, setup.ascii);
+    // First: the answers may raise the limits.
+    let graphics = graphics::check(setup.graphics, &mut limits);
     let checks = [
         settings(setup, wrong),
         terminal(),
         colour(&limits),
         letters(&limits),
         multiplexer(),
-        graphics::check(setup.graphics),
+        graphics,
         model(setup),
         prompt_sets(setup),
         device(),
@@ -81,15 +83,19 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
         let text = serde_json::to_string_pretty(&checks).map_err(|e| Fault::output(&e.into()))?;
         println!("{text}");
     } else {
+        let line = |text: String| {
+            let spelled = limits.ascii.value.then(|| in_ascii(&text));
+            println!("{}", spelled.unwrap_or(text));
+        };
         for check in &checks {
             let mark = match check.state {
                 State::Ok => "ok   ",
                 State::Note => "note ",
                 State::Fault => "FAULT",
             };
-            println!("{mark}  {:<12} {}", check.name, check.found);
+            line(format!("{mark}  {:<12} {}", check.name, check.found));
             if let Some(advice) = &check.advice {
-                println!("{:20}→ {advice}", "");
+                line(format!("{:20}→ {advice}", ""));
             }
         }
     }

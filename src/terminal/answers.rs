@@ -2,6 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+/// Red, green and blue of the ground that the terminal is told to take, then asked for. It is none of the 256.
+pub(super) const PROBE: [u8; 3] = [1, 2, 3];
+
 /// What the bytes hold.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub(super) struct Answers {
     pub(super) deflate: bool,
     /// Sixel is there (attribute 4 of the primary device attributes).
     pub(super) sixel: bool,
+    /// It has the colour that it was told to take, out of all.
+    pub(super) full_colours: bool,
     /// Width and height of a cell, in pixels.
     pub(super) cell: Option<(u16, u16)>,
     /// The primary device attributes have come: the last question is answered.
@@ -65,7 +70,27 @@ fn text_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
         answers.deflate |= deflated;
         answers.kitty |= !deflated;
     }
+    if bytes[1] == b'P'
+        && let Some(settings) = body.strip_prefix(b"1$r")
+        && let Some(settings) = settings.strip_suffix(b"m")
+    {
+        answers.full_colours |= has_probe(settings);
+    }
     at + length
+}
+
+/// The ground is [`PROBE`], in SGR's parameters as terminals report them: apart by colons or semicolons, with or without a colour
+/// space, which may be empty. A terminal of fewer colours reports the nearest that it has, or none.
+fn has_probe(settings: &[u8]) -> bool {
+    let text = std::str::from_utf8(settings).unwrap_or_default();
+    let parameters: Vec<&str> = text.split([';', ':']).collect();
+    let [red, green, blue] = PROBE.map(|part| part.to_string());
+    let wanted = [&red, &green, &blue];
+    let short = parameters.windows(5);
+    let mut short = short.filter_map(|window| window.strip_prefix(&["48", "2"]));
+    let long = parameters.windows(6);
+    let mut long = long.filter(|window| window.starts_with(&["48", "2"]));
+    short.any(|parts| parts == wanted) || long.any(|window| window[3..] == wanted)
 }
 
 /// CSI; its length, 0 when it is unfinished.
@@ -187,6 +212,38 @@ mod tests {
     #[test]
     fn a_refusal_is_no_kitty() {
         assert!(!parse(b"\x1b_Gi=31;ENOSYS:no\x1b\\\x1b[?1;2c").kitty);
+    }
+
+    #[test]
+    fn a_terminal_that_has_the_ground_it_was_told_to_take_has_all_colours() {
+        for (report, wanted) in [
+            ("1$r0;48:2::1:2:3m", true),   // xterm, VTE
+            ("1$r0;48:2:1:2:3m", true),    // kitty
+            ("1$r0;48;2;1;2;3m", true),    // Windows Terminal
+            ("1$r48:2:1:1:2:3m", true),    // in colour space 1
+            ("1$r48:2::1:2:3;1m", true),   // with more after it
+            ("1$r0;1;48:2::1:2:3m", true), // and before it
+            ("1$r0;48:5:16m", false),      // the nearest of 256
+            ("1$r0;48;5;16m", false),      // the same
+            ("1$r0;40m", false),           // of sixteen
+            ("1$r0;38:2::1:2:3m", false),  // not the ground
+            ("1$r0;48:2::10:2:3m", false), // not this one
+            ("1$r0;48:2::0:0:0m", false),  // nor this
+            ("1$r0m", false),              // none
+            ("0$r", false),                // refused
+            ("0$r48:2::1:2:3m", false),    // refused, and repeated
+            ("1$r48:2::1:2:3 q", false),   // an answer to something else
+        ] {
+            let bytes = format!("\x1bP{report}\x1b\\\x1b[?62;22c");
+            let expected = Answers {
+                full_colours: wanted,
+                complete: true,
+                ..Answers::default()
+            };
+            assert_eq!(parse(bytes.as_bytes()), expected, "{report}");
+        }
+        let unfinished = b"\x1bP1$r0;48:2::1:2:3m";
+        assert_eq!(parse(unfinished), Answers::default());
     }
 
     #[test]

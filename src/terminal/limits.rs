@@ -1,5 +1,5 @@
-//! What the terminal has of colours and letters, by what the environment says of it. There is no question that would bring it
-//! out: terminals without Unicode answer none.
+//! What the terminal has of colours and letters, by what the environment says of it. Whether it has more than 256 colours is
+//! also asked, along with its graphics. There is no question that would bring out the rest: terminals without Unicode answer none.
 
 use crate::config;
 
@@ -44,21 +44,71 @@ pub struct Limits {
     pub colours: Decided<Colours>,
     /// It has the letters of ASCII only.
     pub ascii: Decided<bool>,
+    /// It has 256 colours by the environment, which knows no more of a terminal at the other end of SSH.
+    may_have_more: bool,
 }
 
 impl Limits {
     /// As chosen in the settings, else by the environment.
     pub fn new(colours: config::Colours, ascii: Option<bool>) -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
+        Self::by(colours, ascii, |name| std::env::var(name).ok())
+    }
+
+    fn by(
+        colours: config::Colours,
+        ascii: Option<bool>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let found = match colours {
+            config::Colours::Auto => colours_by(&variable),
+            config::Colours::Named => chosen(Colours::Named),
+            config::Colours::Indexed => chosen(Colours::Indexed),
+            config::Colours::Full => chosen(Colours::Full),
+        };
         Self {
-            colours: match colours {
-                config::Colours::Auto => colours_by(variable),
-                config::Colours::Named => chosen(Colours::Named),
-                config::Colours::Indexed => chosen(Colours::Indexed),
-                config::Colours::Full => chosen(Colours::Full),
-            },
-            ascii: ascii.map_or_else(|| ascii_by(variable), chosen),
+            may_have_more: colours == config::Colours::Auto && found.value == Colours::Indexed,
+            colours: found,
+            ascii: ascii.map_or_else(|| ascii_by(&variable), chosen),
         }
+    }
+
+    /// Its answer could raise them.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    /// The terminal has answered that it has all colours.
+    pub(super) fn raise(&mut self) {
+        if self.may_have_more {
+            self.may_have_more = false;
+            self.colours = Decided {
+                value: Colours::Full,
+                by: "the terminal's answer".to_owned(),
+            };
+        }
+    }
+}
+
+/// What the terminal takes in without printing it, in ECMA-48's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Hardly anything.
+    Text,
+    /// CSI and what follows.
+    ControlSequences,
+    /// Those, and APC, DCS and OSC with their text.
+    ControlStrings,
+}
+
+/// The same by `TERM`: what is too old for control strings prints them.
+pub(super) fn reads_by(variable: impl Fn(&str) -> Option<String>) -> Reads {
+    let term = variable("TERM").unwrap_or_default();
+    if term.starts_with("vt") || term.starts_with("linux") {
+        Reads::ControlSequences
+    } else if is_bare(&term) {
+        Reads::Text
+    } else {
+        Reads::ControlStrings
     }
 }
 
@@ -257,6 +307,63 @@ mod tests {
                 (wanted, by),
                 "{variables}"
             );
+        }
+    }
+
+    #[test]
+    fn an_answer_raises_what_the_environment_alone_made_256() {
+        let auto = config::Colours::Auto;
+        for (colours, variables, wanted, by) in [
+            (
+                auto,
+                "TERM=xterm-256color",
+                Colours::Full,
+                "the terminal's answer",
+            ),
+            (auto, "TERM=xterm", Colours::Full, "the terminal's answer"),
+            (
+                auto,
+                "TERM=xterm-16color",
+                Colours::Named,
+                "TERM=xterm-16color",
+            ),
+            (auto, "TERM=linux", Colours::Named, "TERM=linux"),
+            (auto, "TERM=vt100", Colours::None, "TERM=vt100"),
+            (auto, "TERM=xterm-kitty", Colours::Full, "TERM=xterm-kitty"),
+            (
+                config::Colours::Indexed,
+                "TERM=xterm-256color",
+                Colours::Indexed,
+                "the settings",
+            ),
+        ] {
+            let mut limits = Limits::by(colours, None, given(variables));
+            let before = limits.clone();
+            let raised = wanted != before.colours.value;
+            assert_eq!(limits.may_have_more(), raised, "{variables}");
+            limits.raise();
+            assert_eq!(
+                (limits.colours.value, limits.colours.by.as_str()),
+                (wanted, by),
+                "{variables}"
+            );
+            assert_eq!(limits.ascii, before.ascii);
+        }
+    }
+
+    #[test]
+    fn old_terminals_are_sent_no_control_strings() {
+        for (variables, wanted) in [
+            ("", Reads::Text),
+            ("TERM=dumb", Reads::Text),
+            ("TERM=linux", Reads::ControlSequences),
+            ("TERM=linux-16color", Reads::ControlSequences),
+            ("TERM=vt340", Reads::ControlSequences),
+            ("TERM=xterm-256color", Reads::ControlStrings),
+            ("TERM=screen", Reads::ControlStrings),
+            ("TERM=rxvt", Reads::ControlStrings),
+        ] {
+            assert_eq!(reads_by(given(variables)), wanted, "{variables}");
         }
     }
 

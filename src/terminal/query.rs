@@ -1,5 +1,5 @@
-//! Asks the terminal how it takes pictures. Reads stdin itself, for a limited time, and gives back the keys that came
-//! in between: a silent terminal loses none.
+//! Asks the terminal how it takes pictures, and whether it has all colours. Reads stdin itself, for a limited time, and gives
+//! back the keys that came in between: a silent terminal loses none.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -11,7 +11,8 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use ratatui_image::picker::{Picker, ProtocolType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::answers::{Answers, parse};
+use super::answers::{Answers, PROBE, parse};
+use super::limits::{Limits, Reads, reads_by};
 use crate::app::Graphics;
 use crate::config;
 use crate::preview::Album;
@@ -31,6 +32,8 @@ const KITTY: &str = "\x1b_Gi=31,s=1,v=1,a=q,U=1,t=d,f=24;AAAA\x1b\\";
 const DEFLATED: &str = "\x1b_Gi=32,s=1,v=1,a=q,U=1,t=d,f=24,o=z;eJxjYGAAAAADAAE=\x1b\\";
 /// How large is a cell?
 const CELL_SIZE: &str = "\x1b[16t";
+/// Which colours and weights does it write with (DECRQSS)?
+const SETTINGS: &str = "\x1bP$qm\x1b\\";
 /// Primary device attributes: every terminal answers, so it comes last.
 const ATTRIBUTES: &str = "\x1b[c";
 
@@ -48,7 +51,9 @@ pub struct Asked {
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// It was asked; not so when the protocol was chosen by hand.
+    /// The protocol was chosen by hand: nothing is asked.
+    pub chosen: bool,
+    /// It was asked. One that would print the questions is not.
     pub asked: bool,
     /// How long it may take.
     pub limit: Duration,
@@ -114,9 +119,10 @@ impl Surroundings {
     }
 }
 
-/// Settles how pictures are drawn: as chosen, else as the terminal answers. Raw mode must be on.
-pub fn ask(choice: config::Graphics) -> io::Result<Asked> {
-    let (found, keys) = inquire(choice)?;
+/// Settles how pictures are drawn: as chosen, else as the terminal answers, which may also raise the limits. Raw mode must be on,
+/// and the colours the terminal's own.
+pub fn ask(choice: config::Graphics, limits: &mut Limits) -> io::Result<Asked> {
+    let (found, keys) = inquire(choice, limits)?;
     let mut picker = picker(found.cell());
     picker.set_protocol_type(match found.graphics {
         Graphics::Kitty => ProtocolType::Kitty,
@@ -139,9 +145,9 @@ pub fn ask(choice: config::Graphics) -> io::Result<Asked> {
 }
 
 /// Asks, for the record. Keys pressed meanwhile are lost.
-pub fn examine(choice: config::Graphics) -> io::Result<Findings> {
+pub fn examine(choice: config::Graphics, limits: &mut Limits) -> io::Result<Findings> {
     enable_raw_mode()?;
-    let found = inquire(choice);
+    let found = inquire(choice, limits);
     disable_raw_mode()?;
     Ok(found?.0)
 }
@@ -156,16 +162,18 @@ fn picker(cell: (u16, u16)) -> Picker {
 }
 
 /// Raw mode must be on.
-fn inquire(choice: config::Graphics) -> io::Result<(Findings, Vec<KeyEvent>)> {
+fn inquire(choice: config::Graphics, limits: &mut Limits) -> io::Result<(Findings, Vec<KeyEvent>)> {
     let surroundings = Surroundings::look();
     // Before the question, which has to pass through it too.
     let tmux = picker(CELL).tmux_detected();
     let limit = if surroundings.remote { REMOTE } else { LOCAL };
-    let asked = choice == config::Graphics::Auto;
+    let chosen = choice != config::Graphics::Auto;
+    let reads = reads_by(|name| std::env::var(name).ok());
+    let asked = !chosen && reads != Reads::Text;
     let begun = Instant::now();
     let answers = if asked {
         let mut out = io::stdout().lock();
-        out.write_all(question(tmux).as_bytes())?;
+        out.write_all(question(tmux, reads, limits.may_have_more()).as_bytes())?;
         out.flush()?;
         // tmux answers for itself at once; the terminal behind it takes longer.
         let least = if tmux { limit / 2 } else { Duration::ZERO };
@@ -173,7 +181,11 @@ fn inquire(choice: config::Graphics) -> io::Result<(Findings, Vec<KeyEvent>)> {
     } else {
         Answers::default()
     };
+    if answers.full_colours {
+        limits.raise();
+    }
     let found = Findings {
+        chosen,
         asked,
         limit,
         took: begun.elapsed(),
@@ -191,7 +203,11 @@ fn inquire(choice: config::Graphics) -> io::Result<(Findings, Vec<KeyEvent>)> {
     Ok((found, answers.keys))
 }
 
-fn question(tmux: bool) -> String {
+/// What is asked of a terminal that reads control sequences at least.
+fn question(tmux: bool, reads: Reads, colours: bool) -> String {
+    if reads != Reads::ControlStrings {
+        return format!("{CELL_SIZE}{ATTRIBUTES}");
+    }
     let passed = |question: &str| {
         if tmux {
             format!("\x1bPtmux;{}\x1b\\", question.replace('\x1b', "\x1b\x1b"))
@@ -200,7 +216,14 @@ fn question(tmux: bool) -> String {
         }
     };
     let (kitty, deflated) = (passed(KITTY), passed(DEFLATED));
-    format!("{kitty}{deflated}{CELL_SIZE}{ATTRIBUTES}")
+    // tmux writes with colours of its own: what the terminal behind it would answer is of no use.
+    let colours = if colours {
+        let [red, green, blue] = PROBE;
+        format!("\x1b[48;2;{red};{green};{blue}m{SETTINGS}\x1b[m")
+    } else {
+        String::new()
+    };
+    format!("{kitty}{deflated}{CELL_SIZE}{colours}{ATTRIBUTES}")
 }
 
 /// Reads until the last question is answered, and that for kitty too or `least` is over; at most until `limit`.
@@ -361,7 +384,19 @@ mod tests {
 
     #[test]
     fn tmux_gets_the_graphics_question_wrapped() {
-        assert!(question(true).starts_with("\x1bPtmux;\x1b\x1b_G"));
-        assert!(question(false).starts_with("\x1b_G"));
+        let asked = |tmux| question(tmux, Reads::ControlStrings, true);
+        assert!(asked(true).starts_with("\x1bPtmux;\x1b\x1b_G"));
+        assert!(asked(false).starts_with("\x1b_G"));
+        let plain = "t\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1b[c";
+        assert!(asked(true).ends_with(plain) && asked(false).ends_with(plain));
+    }
+
+    #[test]
+    fn only_what_it_reads_and_what_is_open_is_asked() {
+        assert!(!question(false, Reads::ControlStrings, false).contains("\x1bP"));
+        for (tmux, colours) in [(false, true), (true, true), (false, false)] {
+            let asked = question(tmux, Reads::ControlSequences, colours);
+            assert_eq!(asked, "\x1b[16t\x1b[c");
+        }
     }
 }

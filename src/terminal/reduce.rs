@@ -152,6 +152,20 @@ fn spelled(symbol: &str) -> String {
     letter.to_string().repeat(symbol.width().max(1))
 }
 
+/// A line of text for a terminal that has ASCII only.
+pub fn in_ascii(text: &str) -> String {
+    let mut letter = [0; 4];
+    text.chars()
+        .map(|c| {
+            if c.is_ascii() {
+                c.to_string()
+            } else {
+                spelled(c.encode_utf8(&mut letter))
+            }
+        })
+        .collect()
+}
+
 /// What stands for a symbol of the interface.
 #[allow(clippy::match_same_arms, reason = "they are grouped by what they mean")]
 fn stand_in(symbol: char) -> Option<char> {

@@ -394,6 +394,14 @@ fn doctor_reports_and_fails_when_the_model_cannot_be_used() {
     );
     let output = run(home.path(), &["doctor", "--model", "nowhere"]);
     assert_eq!(output.status.code(), Some(3));
+    for (locale, arrow) in [("C", "> check --model"), ("C.UTF-8", "→ check --model")] {
+        let mut program = program(home.path());
+        let program = program.env("TERM", "xterm").env("LC_ALL", locale);
+        let output = program.args(["doctor", "--model", "nowhere"]).output();
+        let text = String::from_utf8(output.expect("it runs").stdout).expect("UTF-8");
+        assert!(text.contains(arrow), "{text}");
+        assert_eq!(text.is_ascii(), locale == "C", "{text}");
+    }
 }
 
 /// The SigLIP of the parity tests, whose prompts need no phrases for absence.

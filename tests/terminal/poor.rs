@@ -16,9 +16,19 @@ fn is_classified(screen: &Screen, name: &str) -> bool {
     rows.any(|row| row.contains(&format!(" {name}")) && row.contains('%'))
 }
 
+/// Asks which colours the terminal has.
+const QUESTION: &str = "\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m";
+
 /// Everything that the program sent.
 fn raw(session: &Session) -> Vec<u8> {
     session.display.raw.lock().expect("whole").clone()
+}
+
+/// The same, but for that question, which has to be there.
+fn raw_but_question(session: &Session) -> Vec<u8> {
+    let text = String::from_utf8(raw(session)).expect("UTF-8");
+    let (before, after) = text.split_once(QUESTION).expect("asked");
+    [before, after].concat().into_bytes()
 }
 
 fn sent(raw: &[u8], what: &str) -> bool {
@@ -120,9 +130,74 @@ fn a_terminal_of_256_colours_is_sent_no_others() {
         grounds(screen).contains(&Color::Idx(243))
     });
     look_around(&session);
-    let raw = raw(&session);
+    let raw = raw_but_question(&session);
     assert!(!sent(&raw, "38;2;") && !sent(&raw, "48;2;"));
     assert!(sent(&raw, "▌"), "it has Unicode");
+}
+
+#[test]
+fn a_terminal_that_answers_for_all_colours_is_sent_them() {
+    let session = Session::start(Kind::FullColours, &[("COLORTERM", "")]);
+    session.display.shows("c.png");
+    session.press("G");
+    session.display.until("the picture", |screen| {
+        grounds(screen).contains(&Color::Rgb(120, 120, 120))
+    });
+    look_around(&session);
+    let raw = raw_but_question(&session);
+    assert!(sent(&raw, "38;2;") && sent(&raw, "48;2;120;120;120"));
+}
+
+#[test]
+fn what_is_known_of_the_colours_is_not_asked() {
+    for (environment, text) in [
+        (("COLORTERM", "truecolor"), ""),
+        (("COLORTERM", ""), "colours = \"256\""),
+        (("COLORTERM", ""), "graphics = \"halfblocks\""),
+        (("TERM", "linux"), ""),
+        (("TERM", "dumb"), ""),
+    ] {
+        let session = with_settings(&[environment], text);
+        for name in ["a.png", "b.png", "c.png"] {
+            let classified = |screen: &Screen| is_classified(screen, name);
+            session.display.until("a label", classified);
+        }
+        session.press("q");
+        assert_eq!(session.ended(), 0);
+        let raw = raw(&session);
+        assert!(!sent(&raw, "\x1bP"), "{environment:?} {text}");
+        let is_old = environment.0 == "TERM";
+        let asked = !is_old && !text.starts_with("graphics");
+        assert_eq!(sent(&raw, "\x1b_G"), asked, "{environment:?} {text}");
+    }
+}
+
+#[test]
+fn an_answer_for_colours_that_comes_late_presses_no_keys() {
+    let session = Session::start(Kind::Silent, &[("COLORTERM", "")]);
+    session.display.shows("c.png");
+    // Once the first picture is there, the time for answers is over.
+    session.display.until("a picture", |screen| {
+        grounds(screen)
+            .iter()
+            .any(|ground| matches!(ground, Color::Idx(16..)))
+    });
+    session.press("\x1bP1$r0;48:2::1:2:3m\x1b\\");
+    session.press("G");
+    session.display.until("the last file", |screen| {
+        crate::session::is_current(screen, "c.png")
+    });
+    // Of these `m` marks, `:` and `P` open something.
+    let contents = session
+        .display
+        .parser
+        .lock()
+        .expect("whole")
+        .screen()
+        .contents();
+    assert!(contents.contains("Result"), "{contents}");
+    session.press("q");
+    assert_eq!(session.ended(), 0);
 }
 
 #[test]
@@ -156,24 +231,26 @@ fn without_colours_a_picture_is_drawn_with_letters() {
     );
 }
 
+/// Browses with these settings.
+fn with_settings(environment: &[(&str, &str)], text: &str) -> Session {
+    Session::start_with(Kind::Plain, environment, |folder| {
+        let home = folder
+            .parent()
+            .expect("a home")
+            .join(".config/medivision-tui");
+        fs::create_dir_all(&home).expect("a folder");
+        fs::write(home.join("config.toml"), text).expect("written");
+    })
+}
+
 #[test]
 fn the_settings_go_before_the_environment() {
-    let start = |environment: &[(&str, &str)], text: &'static str| {
-        Session::start_with(Kind::Plain, environment, move |folder| {
-            let home = folder
-                .parent()
-                .expect("a home")
-                .join(".config/medivision-tui");
-            fs::create_dir_all(&home).expect("a folder");
-            fs::write(home.join("config.toml"), text).expect("written");
-        })
-    };
-    let session = start(&[], "colours = \"16\"\nascii = true");
+    let session = with_settings(&[], "colours = \"16\"\nascii = true");
     look_around(&session);
     let poor = raw(&session);
     assert!(poor.is_ascii() && !sent(&poor, "8;2;") && !sent(&poor, "8;5;"));
 
-    let session = start(
+    let session = with_settings(
         &[("TERM", "linux"), ("LANG", "C")],
         "colours = \"full\"\nascii = false",
     );

@@ -53,6 +53,11 @@ impl Display {
                 break;
             };
             parser.process(&waiting[..start]);
+            if waiting[start..].starts_with(b"\x1bP$q") {
+                // A question, which is no picture.
+                waiting.drain(..start + end + 2);
+                continue;
+            }
             let picture = String::from_utf8_lossy(&waiting[start..start + end]).into_owned();
             let rows = pixels(&mut parser, &picture);
             self.sixels.lock().expect("whole").push(rows);
@@ -122,6 +127,8 @@ pub enum Kind {
     Kitty,
     /// It has sixel.
     Sixel,
+    /// It reports the colours that it was told to take.
+    FullColours,
 }
 
 impl Kind {
@@ -132,6 +139,7 @@ impl Kind {
             Self::Silent => b"",
             Self::Kitty => b"\x1b_Gi=31;OK\x1b\\\x1b_Gi=32;OK\x1b\\\x1b[6;20;10t\x1b[?62;22c",
             Self::Sixel => b"\x1b[6;20;10t\x1b[?62;4;22c",
+            Self::FullColours => b"\x1bP1$r0;48:2::1:2:3m\x1b\\\x1b[?62;22c",
         }
     }
 }

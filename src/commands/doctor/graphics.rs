@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use super::Check;
 use crate::app::Graphics;
 use crate::config;
-use crate::terminal::{Findings, examine};
+use crate::terminal::{Findings, Limits, examine};
 
 /// Asks the terminal.
-pub(super) fn check(choice: config::Graphics) -> Check {
+pub(super) fn check(choice: config::Graphics, limits: &mut Limits) -> Check {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Check::note(
             "graphics",
@@ -16,7 +16,7 @@ pub(super) fn check(choice: config::Graphics) -> Check {
             "to see how pictures will be drawn, run it where you want to browse",
         );
     }
-    match examine(choice) {
+    match examine(choice, limits) {
         Ok(found) => report(&found),
         Err(error) => Check::note(
             "graphics",
@@ -33,7 +33,7 @@ fn report(found: &Findings) -> Check {
         (None, Some(_)) => "by the window",
         (None, None) => "guessed",
     };
-    let by = if found.asked && found.iterm2 {
+    let by = if !found.chosen && found.iterm2 {
         " (by TERM_PROGRAM or LC_TERMINAL)"
     } else {
         ""
@@ -54,8 +54,12 @@ fn report(found: &Findings) -> Check {
             found.took.as_millis(),
             found.limit.as_millis(),
         )
-    } else {
+    } else if found.chosen {
         format!("{chosen}, as chosen; nothing was asked; cell {width}×{height} ({source})")
+    } else {
+        format!(
+            "{chosen}; nothing was asked, as TERM names no terminal that reads questions; cell {width}×{height} ({source})"
+        )
     };
     match advice(found) {
         Some(advice) => Check::note("graphics", text, advice),
@@ -95,6 +99,7 @@ mod tests {
 
     fn findings(graphics: Graphics) -> Findings {
         Findings {
+            chosen: false,
             asked: true,
             limit: Duration::from_millis(300),
             took: Duration::from_millis(4),
@@ -142,11 +147,19 @@ mod tests {
         };
         assert!(told(guessed).contains("guess"));
         let chosen = Findings {
+            chosen: true,
             asked: false,
-            ..plain
+            ..plain.clone()
         };
         let check = report(&chosen);
         assert_eq!((check.state, check.advice), (State::Ok, None));
-        assert!(check.found.contains("nothing was asked"));
+        assert!(check.found.contains("as chosen; nothing was asked"));
+        let dumb = Findings {
+            asked: false,
+            ..plain
+        };
+        let check = report(&dumb);
+        assert_eq!((check.state, check.advice), (State::Ok, None));
+        assert!(check.found.contains("TERM"), "{}", check.found);
     }
 }
