@@ -307,8 +307,12 @@ impl Model {
                 generation,
                 outcomes,
             } => {
+                // A file that was asked for ahead of the others is answered twice.
+                let first = self.results.get(&path) == Some(&results::FileState::Queued);
                 if self.results.answer(&path, generation, outcomes) {
-                    self.note_answer(&path);
+                    if first {
+                        self.note_answer(&path);
+                    }
                     if self.has_vanished(&path) {
                         self.removed(&path);
                     } else {

@@ -63,6 +63,22 @@ fn what_came_in_was_decided_and_failed() {
 }
 
 #[test]
+fn a_file_that_was_asked_for_twice_is_decided_once() {
+    let mut program = Program::new(80, 24);
+    program.list(vec![file("a")]);
+    program.ready(false);
+    program.scan(&["a"]);
+    // The cursor has it go ahead of the others; both askings are answered.
+    program.rest();
+    for _ in 0..2 {
+        program.answer("a", record("tumor", 0.8, Decision::Confident));
+    }
+    program.press("va");
+    let screen = program.screen(80, 24);
+    assert!(screen.contains("1 decided"), "{screen}");
+}
+
+#[test]
 fn entries_lead_to_their_file_and_tell_why() {
     let mut program = busy();
     assert!(
