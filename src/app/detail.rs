@@ -225,7 +225,12 @@ impl Model {
                 }
             )
         {
-            lines.extend(wrapped(&self.real_model(), width, Detail::Aside));
+            if let Some(advice) = self.advice(
+                Action::Model,
+                "fetches and chooses a model for real pictures",
+            ) {
+                lines.extend(wrapped(&advice, width, Detail::Aside));
+            }
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));

@@ -190,40 +190,53 @@ pub enum Value {
 
 /// Terminal graphics as opaque data: made by the preview worker, drawn by the view. Equal only to its own clones.
 #[derive(Clone)]
-pub struct Graphic(Arc<Vec<Protocol>>);
+pub struct Graphic {
+    /// Columns of the whole.
+    cols: u16,
+    /// Row by row, each from the left.
+    pieces: Arc<Vec<Protocol>>,
+}
 
 impl Graphic {
     /// Wraps what the worker made.
     pub fn new(protocol: Protocol) -> Self {
-        Self::of_strips(vec![protocol])
+        Self::of_pieces(protocol.size().width, vec![protocol])
     }
 
-    /// Strips, one below the other: each can be sent for itself.
-    pub fn of_strips(strips: Vec<Protocol>) -> Self {
-        Self(Arc::new(strips))
+    /// Pieces that fill `cols` columns, row by row, each from the left: each can be sent for itself.
+    pub fn of_pieces(cols: u16, pieces: Vec<Protocol>) -> Self {
+        let pieces = Arc::new(pieces);
+        Self { cols, pieces }
     }
 
-    /// For the view: one below the other.
-    pub fn strips(&self) -> &[Protocol] {
-        &self.0
+    /// For the view: each piece, with the column and row that it begins at.
+    pub fn pieces(&self) -> impl Iterator<Item = ((u16, u16), &Protocol)> {
+        let (mut x, mut y) = (0, 0);
+        self.pieces.iter().map(move |piece| {
+            let (at, size) = ((x, y), piece.size());
+            x += size.width;
+            if x >= self.cols {
+                (x, y) = (0, y + size.height);
+            }
+            (at, piece)
+        })
     }
 
     /// Tells whether it can still be drawn, without keeping it.
     pub fn weak(&self) -> Weak<Vec<Protocol>> {
-        Arc::downgrade(&self.0)
+        Arc::downgrade(&self.pieces)
     }
 
     /// Columns and rows it covers.
     pub fn size(&self) -> (u16, u16) {
-        let sizes = || self.0.iter().map(Protocol::size);
-        let width = sizes().map(|size| size.width).max();
-        (width.unwrap_or(0), sizes().map(|size| size.height).sum())
+        let ends = self.pieces().map(|((_, y), piece)| y + piece.size().height);
+        (self.cols, ends.max().unwrap_or(0))
     }
 }
 
 impl PartialEq for Graphic {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.pieces, &other.pieces)
     }
 }
 

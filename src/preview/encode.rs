@@ -86,14 +86,14 @@ impl Encoder {
                 } else {
                     image.resize_exact(w, h, imageops::FilterType::Nearest)
                 };
-                let strip = |image: DynamicImage, size: Size| {
+                let piece = |image: DynamicImage, size: Size| {
                     if graphics == Graphics::Iterm2 {
                         inline(&image, size, self.picker.tmux_detected())
                     } else {
                         protocol(&self.picker, image, size)
                     }
                 };
-                in_strips(&image, size, full.height, strip)
+                in_pieces(&image, size, full, piece)
             }
         }
     }
@@ -112,21 +112,23 @@ fn protocol(picker: &Picker, image: DynamicImage, size: Size) -> Result<Protocol
     protocol.map_err(|error| fault(&error))
 }
 
-/// Makes a protocol of each strip of a picture that fills its cells.
-fn in_strips(
+/// Makes a protocol of each piece of a picture that fills its cells.
+fn in_pieces(
     image: &DynamicImage,
     size: Size,
-    cell_height: u16,
-    strip: impl Fn(DynamicImage, Size) -> Result<Protocol, MediaError>,
+    font: FontSize,
+    piece: impl Fn(DynamicImage, Size) -> Result<Protocol, MediaError>,
 ) -> Result<Graphic, MediaError> {
-    let rows = sixel::strip_rows(cell_height);
-    let mut strips = Vec::new();
-    for top in (0..size.height).step_by(usize::from(rows)) {
-        let size = Size::new(size.width, rows.min(size.height - top));
-        let [y, height] = [top, size.height].map(|r| u32::from(r) * u32::from(cell_height));
-        strips.push(strip(image.crop_imm(0, y, image.width(), height), size)?);
-    }
-    Ok(Graphic::of_strips(strips))
+    let pieces = sixel::pieces(size, font).map(|part| {
+        let [x, width] = [part.x, part.width].map(|cols| u32::from(cols) * u32::from(font.width));
+        let [y, height] =
+            [part.y, part.height].map(|rows| u32::from(rows) * u32::from(font.height));
+        piece(image.crop_imm(x, y, width, height), part.as_size())
+    });
+    Ok(Graphic::of_pieces(
+        size.width,
+        pieces.collect::<Result<_, _>>()?,
+    ))
 }
 
 /// A picture as iTerm2 takes it. Its size is given in cells: on screens that count pixels double nothing comes apart.
@@ -157,15 +159,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strips_are_the_picture_again() {
+    fn pieces_are_the_picture_again() {
         let image = image::GrayImage::from_fn(30, 140, |x, y| image::Luma([(x * y) as u8]));
         let image = DynamicImage::ImageLuma8(image);
         let size = Size::new(3, 7);
-        let graphic = in_strips(&image, size, 20, |part, size| inline(&part, size, false));
+        let font = FontSize::new(10, 20);
+        let graphic = in_pieces(&image, size, font, |part, size| inline(&part, size, false));
         let graphic = graphic.unwrap();
         assert_eq!(graphic.size(), (3, 7));
         let mut rows = Vec::new();
-        for (strip, height) in graphic.strips().iter().zip([2, 2, 2, 1]) {
+        for ((_, strip), height) in graphic.pieces().zip([2, 2, 2, 1]) {
             let Protocol::ITerm2(strip) = strip else {
                 panic!("another protocol");
             };

@@ -268,7 +268,8 @@ mod tests {
     fn id(graphic: &Graphic) -> u32 {
         let area = Rect::new(0, 0, 6, 3);
         let mut cells = Buffer::empty(area);
-        Image::new(&graphic.strips()[0]).render(area, &mut cells);
+        let (_, picture) = graphic.pieces().next().unwrap();
+        Image::new(picture).render(area, &mut cells);
         assert!(
             cells.content.iter().all(|cell| cell.symbol().len() < 16),
             "only placeholders are drawn"

@@ -2,6 +2,7 @@
 //! any.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use image::{DynamicImage, Luma, Rgb};
 
@@ -18,6 +19,8 @@ struct Paper<'a> {
     thickness: i64,
     /// Pixels that are drawn already: where lines cross, the second must not be set off against the first.
     inked: HashSet<(u32, u32)>,
+    /// The shade of all that follows; `None`: of each pixel what is set off against it.
+    shade: Option<u8>,
 }
 
 /// Draws all marks of a request upon a picture for cells of `cell` pixels.
@@ -33,6 +36,7 @@ pub(super) fn draw(
         image,
         thickness: (i64::from(cell.0) / 8).max(1),
         inked: HashSet::new(),
+        shade: None,
     };
     if key.marks.overlays {
         paper.bar(drawn, key, scene, (cell_w, cell_h));
@@ -66,12 +70,27 @@ impl Paper<'_> {
             cell.0 / 2.0,
             f64::from(self.image.height()) - cell.1 / 4.0 - 1.0,
         );
-        let right = left + length / mm;
+        self.bracket((left, left + length / mm), bottom, cell.1 / 5.0);
+    }
+
+    /// A level line with its ends turned up.
+    fn bracket(&mut self, (left, right): (f64, f64), bottom: f64, tick: f64) {
+        // On noise about the middle grey each pixel by itself would make dashes of it.
+        self.shade = Some(self.against_all(left as u32..right as u32, bottom as u32));
         self.line((left, bottom), (right, bottom));
-        let tick = cell.1 / 5.0;
         for x in [left, right] {
             self.line((x, bottom - tick), (x, bottom));
         }
+        self.shade = None;
+    }
+
+    /// What is set off against a row of pixels on the whole.
+    fn against_all(&self, columns: Range<u32>, y: u32) -> u8 {
+        let lights = columns.filter_map(|x| self.light(x, y));
+        let (sum, count) = lights.fold((0, 0), |(sum, count), light| {
+            (sum + u32::from(light), count + 1)
+        });
+        against((sum / count.max(1)) as u16)
     }
 
     /// Four arms around a place that is left free.
@@ -142,21 +161,62 @@ impl Paper<'_> {
     }
 
     fn ink(&mut self, x: u32, y: u32) {
-        let outside = x >= self.image.width() || y >= self.image.height();
-        if outside || !self.inked.insert((x, y)) {
+        let Some(light) = self.light(x, y) else {
+            return;
+        };
+        if !self.inked.insert((x, y)) {
             return;
         }
-        let against = |light: u16| if light < BRIGHT { 255 } else { 0 };
+        let shade = self.shade.unwrap_or_else(|| against(light));
         match self.image {
+            DynamicImage::ImageLuma8(image) => image.put_pixel(x, y, Luma([shade])),
+            DynamicImage::ImageRgb8(image) => image.put_pixel(x, y, Rgb([shade; 3])),
+            _ => {}
+        }
+    }
+
+    /// How bright a pixel is, of 255; `None` beyond the picture.
+    fn light(&self, x: u32, y: u32) -> Option<u16> {
+        match &*self.image {
             DynamicImage::ImageLuma8(image) => {
-                let light = u16::from(image.get_pixel(x, y).0[0]);
-                image.put_pixel(x, y, Luma([against(light)]));
+                let pixel = image.get_pixel_checked(x, y)?;
+                Some(u16::from(pixel.0[0]))
             }
             DynamicImage::ImageRgb8(image) => {
-                let [r, g, b] = image.get_pixel(x, y).0.map(u16::from);
-                image.put_pixel(x, y, Rgb([against((2 * r + 5 * g + b) / 8); 3]));
+                let [r, g, b] = image.get_pixel_checked(x, y)?.0.map(u16::from);
+                Some((2 * r + 5 * g + b) / 8)
             }
-            _ => {}
+            _ => None,
+        }
+    }
+}
+
+/// What is seen best on ground of such a brightness.
+fn against(light: u16) -> u8 {
+    if light < BRIGHT { 255 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_bar_is_of_one_shade_on_noise() {
+        for (dark, bright, shade) in [(60, 190, 255), (70, 200, 0)] {
+            let noise = |x: u32, y: u32| Luma([if (x + y) % 2 == 0 { dark } else { bright }]);
+            let mut image = DynamicImage::ImageLuma8(image::GrayImage::from_fn(40, 20, noise));
+            let mut paper = Paper {
+                image: &mut image,
+                thickness: 1,
+                inked: HashSet::new(),
+                shade: None,
+            };
+            paper.bracket((4.0, 30.0), 15.0, 3.0);
+            assert_eq!(paper.shade, None, "the next mark is as it was");
+            let image = image.to_luma8();
+            assert!((4..=30).all(|x| image.get_pixel(x, 15).0 == [shade]));
+            assert!((12..=15).all(|y| image.get_pixel(4, y).0 == [shade]));
+            assert_eq!(image.get_pixel(31, 15).0, noise(31, 15).0);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use image::{GrayImage, RgbImage};
-use ratatui::layout::Size;
+use ratatui::layout::{Rect, Size};
 use ratatui_image::FontSize;
 use ratatui_image::protocol::Protocol;
 use ratatui_image::protocol::sixel::Sixel;
@@ -21,8 +21,11 @@ const STEPS: u32 = 6;
 const SPREAD: [[u32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
 /// Rows of a band.
 const BAND: usize = 6;
-/// Pixels that a strip is high, at least: each names its colours anew.
-const STRIP: u16 = 36;
+/// Pixels that a piece is high, at least: each names its colours anew.
+const HIGH: u16 = 36;
+/// Pixels that a piece is wide, at most: what is wider xterm leaves out, without a word, and what was there before stays (its
+/// resource `maxGraphicSize`).
+const WIDE: u16 = 1000;
 /// From here on a run is shorter when it is counted.
 const RUN: usize = 4;
 
@@ -67,7 +70,7 @@ pub(super) fn grey(image: &GrayImage, quality: Quality, target: Target) -> Graph
         indices: indices.collect(),
         palette: (0..greys).map(|grey| [percent(grey); 3]).collect(),
     };
-    strips(&picture, target)
+    drawn(&picture, target)
 }
 
 /// A colour picture in a palette that suits any.
@@ -90,50 +93,59 @@ pub(super) fn quick_colour(image: &RgbImage, target: Target) -> Graphic {
         indices: image.enumerate_pixels().map(index).collect(),
         palette: (0..STEPS * STEPS * STEPS).map(colour).collect(),
     };
-    strips(&picture, target)
+    drawn(&picture, target)
 }
 
-/// Rows of cells of a strip.
-pub(super) fn strip_rows(cell_height: u16) -> u16 {
-    STRIP.div_ceil(cell_height.max(1))
+/// The cells of each piece of a picture, row by row, each from the left. They are low, because so long as one is being sent
+/// nothing else can be.
+pub(super) fn pieces(size: Size, font: FontSize) -> impl Iterator<Item = Rect> {
+    let rows = HIGH.div_ceil(font.height.max(1));
+    let most = (WIDE / font.width.max(1)).max(1);
+    // As wide as each other, rather than a sliver at the end.
+    let cols = size.width.div_ceil(size.width.div_ceil(most).max(1)).max(1);
+    let lefts = move || (0..size.width).step_by(usize::from(cols));
+    let tops = (0..size.height).step_by(usize::from(rows));
+    tops.flat_map(move |y| {
+        lefts().map(move |x| {
+            let (width, height) = (cols.min(size.width - x), rows.min(size.height - y));
+            Rect::new(x, y, width, height)
+        })
+    })
 }
 
-/// The picture in strips: so long as one is being sent, nothing else can be.
-fn strips(picture: &Indexed, target: Target) -> Graphic {
-    let Size { width, height } = target.size;
-    let rows = strip_rows(target.font.height);
-    let strip = |top: u16| {
-        let size = Size::new(width, rows.min(height - top));
-        let from = usize::from(top) * usize::from(target.font.height);
-        let sixel = sixel(picture, from, Target { size, ..target }, height);
-        Protocol::Sixel(sixel)
-    };
-    Graphic::of_strips((0..height).step_by(usize::from(rows)).map(strip).collect())
+fn drawn(picture: &Indexed, target: Target) -> Graphic {
+    let pieces = pieces(target.size, target.font);
+    let sixels = pieces.map(|part| Protocol::Sixel(sixel(picture, part, target)));
+    Graphic::of_pieces(target.size.width, sixels.collect())
 }
 
-/// The strip `target` from pixel row `from` on, of a picture `all_rows` of cells high.
-fn sixel(picture: &Indexed, from: usize, target: Target, all_rows: u16) -> Sixel {
+/// One piece of what is to be covered.
+fn sixel(picture: &Indexed, part: Rect, target: Target) -> Sixel {
     let Target { size, font, tmux } = target;
-    let pixels = |cells: u16, pixels: u16| usize::from(cells) * usize::from(pixels);
-    let (width, height) = (
-        pixels(size.width, font.width),
-        pixels(size.height, font.height),
-    );
-    let all = pixels(all_rows, font.height).max(1);
+    let [left, width, all_width] =
+        [part.x, part.width, size.width].map(|cols| usize::from(cols) * usize::from(font.width));
+    let [top, height, all_height] =
+        [part.y, part.height, size.height].map(|rows| usize::from(rows) * usize::from(font.height));
     let (start, escape, end) = if tmux {
         ("\x1bPtmux;", "\x1b\x1b", "\x1b\\")
     } else {
         ("", "\x1b", "")
     };
-    let rows: Vec<&[u8]> = (from..from + height)
+    let rows: Vec<&[u8]> = (top..top + height)
         .filter_map(|y| {
-            let first = y * picture.height / all * picture.width;
+            let first = y * picture.height / all_height * picture.width;
             picture.indices.get(first..first + picture.width)
         })
         .collect();
+    // Which column of the picture each pixel shows.
+    let columns: Vec<usize> = (left..left + width)
+        .map(|x| x * picture.width / all_width)
+        .collect();
     let mut present = vec![false; picture.palette.len()];
-    for index in rows.iter().copied().flatten() {
-        present[usize::from(*index)] = true;
+    for row in &rows {
+        for column in &columns {
+            present[usize::from(row[*column])] = true;
+        }
     }
     let mut data = String::with_capacity(width * height);
     // The cells are not cleared first, as they would be for a picture with holes: this one covers them wholly, and a film
@@ -144,11 +156,11 @@ fn sixel(picture: &Indexed, from: usize, target: Target, all_rows: u16) -> Sixel
             let _ = write!(data, "#{n};2;{r};{g};{b}");
         }
     }
-    bands(&mut data, &rows, picture, width);
+    bands(&mut data, &rows, &columns, picture.palette.len());
     let _ = write!(data, "{escape}\\{end}");
     Sixel {
         data,
-        size,
+        size: part.as_size(),
         is_tmux: tmux,
     }
 }
@@ -156,14 +168,9 @@ fn sixel(picture: &Indexed, from: usize, target: Target, all_rows: u16) -> Sixel
 /// Columns with pixels of one colour in a band: where, and which of the six rows.
 type Columns = Vec<(usize, u8)>;
 
-/// Rows of pixels, as wide as the screen wants them.
-fn bands(data: &mut String, rows: &[&[u8]], picture: &Indexed, width: usize) {
-    if picture.width == 0 {
-        return;
-    }
-    // Which column of the picture each pixel shows.
-    let columns: Vec<usize> = (0..width).map(|x| x * picture.width / width).collect();
-    let mut of_colour: Vec<Columns> = vec![Vec::new(); picture.palette.len()];
+/// Rows of pixels, as wide as the screen wants them, in so many colours.
+fn bands(data: &mut String, rows: &[&[u8]], columns: &[usize], colours: usize) {
+    let mut of_colour: Vec<Columns> = vec![Vec::new(); colours];
     for (n, band) in rows.chunks(BAND).enumerate() {
         if n > 0 {
             data.push('-');
@@ -218,19 +225,27 @@ mod tests {
     use super::*;
 
     /// Another program's reading of what is written: width, and RGBA of all rows.
-    fn decoded(graphic: &Graphic, cell_height: usize) -> (usize, Vec<u8>) {
-        let (mut width, mut pixels) = (0, Vec::new());
-        for strip in graphic.strips() {
-            let Protocol::Sixel(strip) = strip else {
+    fn decoded(graphic: &Graphic, font: FontSize) -> (usize, Vec<u8>) {
+        let [cell_width, cell_height] = [font.width, font.height].map(usize::from);
+        let (cols, rows) = graphic.size();
+        let width = usize::from(cols) * cell_width;
+        let mut pixels = vec![0; width * usize::from(rows) * cell_height * 4];
+        for ((x, y), piece) in graphic.pieces() {
+            let Protocol::Sixel(piece) = piece else {
                 panic!("another protocol");
             };
-            let start = strip.data.find("\x1bP").unwrap();
-            let read = icy_sixel::SixelImage::decode(&strip.data.as_bytes()[start..]).unwrap();
+            let start = piece.data.find("\x1bP").unwrap();
+            let read = icy_sixel::SixelImage::decode(&piece.data.as_bytes()[start..]).unwrap();
             // The last band is filled up to six rows.
-            let height = usize::from(strip.size.height) * cell_height;
+            let height = usize::from(piece.size.height) * cell_height;
             assert!((height..height + BAND).contains(&read.height));
-            width = read.width;
-            pixels.extend_from_slice(&read.pixels[..width * height * 4]);
+            assert!(read.width <= usize::from(WIDE));
+            let (left, top) = (usize::from(x) * cell_width, usize::from(y) * cell_height);
+            let rows = read.pixels.chunks_exact(read.width * 4).take(height);
+            for (row, pixel_row) in (top..).zip(rows) {
+                let at = (row * width + left) * 4;
+                pixels[at..at + pixel_row.len()].copy_from_slice(pixel_row);
+            }
         }
         (width, pixels)
     }
@@ -254,8 +269,8 @@ mod tests {
         let image = picture(50, 140);
         let font = FontSize::new(10, 20);
         let sixel = grey(&image, Quality::Full, target(5, 7, font, false));
-        assert_eq!(sixel.strips().len(), 4, "two rows a strip");
-        let (width, pixels) = decoded(&sixel, 20);
+        assert_eq!(sixel.pieces().count(), 4, "two rows a piece");
+        let (width, pixels) = decoded(&sixel, font);
         assert_eq!((width, pixels.len()), (50, 50 * 140 * 4));
         for (pixel, expected) in pixels.chunks_exact(4).zip(image.as_raw()) {
             assert!(
@@ -267,11 +282,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_wide_for_xterm_lies_in_pieces_side_by_side() {
+        let image = picture(1230, 60);
+        let font = FontSize::new(10, 20);
+        let sixel = grey(&image, Quality::Full, target(123, 3, font, false));
+        let places: Vec<_> = sixel
+            .pieces()
+            .map(|(at, piece)| (at, piece.size().width))
+            .collect();
+        assert_eq!(
+            places,
+            [((0, 0), 62), ((62, 0), 61), ((0, 2), 62), ((62, 2), 61)]
+        );
+        assert_eq!(sixel.size(), (123, 3));
+        let (width, pixels) = decoded(&sixel, font);
+        assert_eq!((width, pixels.len()), (1230, 1230 * 60 * 4));
+        for (pixel, expected) in pixels.chunks_exact(4).zip(image.as_raw()) {
+            assert!(pixel[0].abs_diff(*expected) <= 3);
+        }
+    }
+
+    #[test]
     fn half_the_pixels_fill_the_same_cells_also_where_they_do_not_go_up() {
         let image = picture(4 * 5, 9 * 2);
         let font = FontSize::new(9, 19);
         let sixel = grey(&image, Quality::Half, target(5, 2, font, false));
-        let (width, pixels) = decoded(&sixel, 19);
+        let (width, pixels) = decoded(&sixel, font);
         assert_eq!(width, 45);
         let at = |x: usize, y: usize| pixels[(y * 45 + x) * 4];
         let (first, last) = (image.as_raw()[0], image.as_raw()[4 * 5 * 9 * 2 - 1]);
@@ -283,8 +319,9 @@ mod tests {
         let colours = [[200, 30, 90], [0, 0, 0], [255, 255, 255], [10, 120, 250]];
         for colour in colours {
             let image = RgbImage::from_pixel(40, 40, image::Rgb(colour));
-            let sixel = quick_colour(&image, target(4, 2, FontSize::new(10, 20), false));
-            let (_, pixels) = decoded(&sixel, 20);
+            let font = FontSize::new(10, 20);
+            let sixel = quick_colour(&image, target(4, 2, font, false));
+            let (_, pixels) = decoded(&sixel, font);
             for (channel, expected) in colour.iter().enumerate() {
                 let shown = pixels.chunks_exact(4).take(1600);
                 let sum: u32 = shown.map(|pixel| u32::from(pixel[channel])).sum();
@@ -299,7 +336,7 @@ mod tests {
         let image = picture(10, 20);
         let font = FontSize::new(10, 20);
         let sixel = grey(&image, Quality::Full, target(1, 1, font, true));
-        let Protocol::Sixel(sixel) = &sixel.strips()[0] else {
+        let (_, Protocol::Sixel(sixel)) = sixel.pieces().next().unwrap() else {
             panic!("another protocol");
         };
         let inner = sixel.data.strip_prefix("\x1bPtmux;").unwrap();

@@ -145,7 +145,11 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
     let symbol = Looks::symbol(standing);
     let left = if standing.is_some() { 2 } else { 0 };
     let room = columns.saturating_sub(left + width(&figure) + usize::from(!figure.is_empty()));
-    let words = cut_end(&words, room);
+    let words = match standing {
+        // As in the list.
+        Some(Standing::Uncertain) if width(&words) < room => format!("{words}?"),
+        _ => cut_end(&words, room),
+    };
     let blanks = columns.saturating_sub(left + width(&words) + width(&figure));
     let mark = if left > 0 {
         format!("{symbol} ")

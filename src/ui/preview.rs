@@ -129,13 +129,12 @@ pub(super) fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
     if cols > area.width || rows > area.height {
         return;
     }
-    let x = area.x + (area.width - cols) / 2;
-    let mut y = area.y + (area.height - rows) / 2;
-    for strip in graphic.strips() {
-        let size = strip.size();
-        let place = Rect::new(x, y, size.width, size.height);
-        frame.render_widget(Image::new(strip), place);
-        y += size.height;
+    let left = area.x + (area.width - cols) / 2;
+    let top = area.y + (area.height - rows) / 2;
+    for ((x, y), piece) in graphic.pieces() {
+        let size = piece.size();
+        let place = Rect::new(left + x, top + y, size.width, size.height);
+        frame.render_widget(Image::new(piece), place);
     }
 }
 

@@ -133,7 +133,7 @@ impl Model {
     fn page(&mut self, action: Action) {
         let last = self.viewer.frames() - 1;
         if self.viewer.known.is_some() && last == 0 {
-            return self.say(Severity::Info, "there is only one frame");
+            return self.say_one_frame();
         }
         self.viewer.film = None;
         let frame = self.viewer.frame;
@@ -145,6 +145,13 @@ impl Model {
         };
     }
 
+    /// By the file's name: the cursor may be on another one before the sentence goes.
+    fn say_one_frame(&mut self) {
+        let name = self.folder.current().map(|row| row.shown.trim_start());
+        let sentence = format!("{} has only one frame", name.unwrap_or_default());
+        self.say(Severity::Info, &sentence);
+    }
+
     fn film(&mut self, action: Action) {
         let frames = self.viewer.frames();
         let series = self.series_to_play();
@@ -153,7 +160,7 @@ impl Model {
             self.viewer.film = Some(Film::start(self.now, self.viewer.rate(), series));
         } else if frames < 2 {
             if self.viewer.known.is_some() {
-                self.say(Severity::Info, "there is only one frame");
+                self.say_one_frame();
             }
         } else {
             self.viewer.film = None;
