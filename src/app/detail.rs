@@ -224,13 +224,12 @@ impl Model {
                     ..
                 }
             )
-        {
-            if let Some(advice) = self.advice(
+            && let Some(advice) = self.advice(
                 Action::Model,
                 "fetches and chooses a model for real pictures",
-            ) {
-                lines.extend(wrapped(&advice, width, Detail::Aside));
-            }
+            )
+        {
+            lines.extend(wrapped(&advice, width, Detail::Aside));
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));

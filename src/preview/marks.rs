@@ -2,7 +2,6 @@
 //! any.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
 use image::{DynamicImage, Luma, Rgb};
 
@@ -73,24 +72,19 @@ impl Paper<'_> {
         self.bracket((left, left + length / mm), bottom, cell.1 / 5.0);
     }
 
-    /// A level line with its ends turned up.
+    /// A level line with its ends turned up, white within black: whole upon whatever lies behind it.
     fn bracket(&mut self, (left, right): (f64, f64), bottom: f64, tick: f64) {
-        // On noise about the middle grey each pixel by itself would make dashes of it.
-        self.shade = Some(self.against_all(left as u32..right as u32, bottom as u32));
-        self.line((left, bottom), (right, bottom));
-        for x in [left, right] {
-            self.line((x, bottom - tick), (x, bottom));
+        let thickness = self.thickness;
+        for (shade, around) in [(255, 0.0), (0, 1.0)] {
+            // What is inked stays: the wider line is seen around the first one only.
+            (self.shade, self.thickness) = (Some(shade), thickness + 2 * around as i64);
+            let at = |x: f64, y: f64| (x - around, y - around);
+            self.line(at(left, bottom), at(right, bottom));
+            for x in [left, right] {
+                self.line(at(x, bottom - tick), at(x, bottom));
+            }
         }
-        self.shade = None;
-    }
-
-    /// What is set off against a row of pixels on the whole.
-    fn against_all(&self, columns: Range<u32>, y: u32) -> u8 {
-        let lights = columns.filter_map(|x| self.light(x, y));
-        let (sum, count) = lights.fold((0, 0), |(sum, count), light| {
-            (sum + u32::from(light), count + 1)
-        });
-        against((sum / count.max(1)) as u16)
+        (self.shade, self.thickness) = (None, thickness);
     }
 
     /// Four arms around a place that is left free.
@@ -201,9 +195,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scale_bar_is_of_one_shade_on_noise() {
-        for (dark, bright, shade) in [(60, 190, 255), (70, 200, 0)] {
-            let noise = |x: u32, y: u32| Luma([if (x + y) % 2 == 0 { dark } else { bright }]);
+    fn a_scale_bar_is_whole_upon_anything() {
+        for (dark, bright) in [(60, 190), (0, 0), (255, 255)] {
+            let noise = |x: u32, y: u32| {
+                let even = (x + y).is_multiple_of(2);
+                Luma([if even { dark } else { bright }])
+            };
             let mut image = DynamicImage::ImageLuma8(image::GrayImage::from_fn(40, 20, noise));
             let mut paper = Paper {
                 image: &mut image,
@@ -212,11 +209,13 @@ mod tests {
                 shade: None,
             };
             paper.bracket((4.0, 30.0), 15.0, 3.0);
-            assert_eq!(paper.shade, None, "the next mark is as it was");
+            assert_eq!((paper.shade, paper.thickness), (None, 1), "as before");
             let image = image.to_luma8();
-            assert!((4..=30).all(|x| image.get_pixel(x, 15).0 == [shade]));
-            assert!((12..=15).all(|y| image.get_pixel(4, y).0 == [shade]));
-            assert_eq!(image.get_pixel(31, 15).0, noise(31, 15).0);
+            let shade = |x, y| image.get_pixel(x, y).0[0];
+            assert!((4..=30).all(|x| shade(x, 15) == 255 && shade(x, 16) == 0));
+            assert!((5..=29).all(|x| shade(x, 14) == 0), "above the line");
+            assert!((12..=14).all(|y| (shade(3, y), shade(4, y), shade(5, y)) == (0, 255, 0)));
+            assert_eq!(shade(32, 15), noise(32, 15).0[0]);
         }
     }
 }
