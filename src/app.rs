@@ -56,7 +56,6 @@ use crate::engine::{Event, Lane};
 use crate::media::ErrorKind;
 use activity::News;
 use model::{EngineState, REST, Rest, WatchState};
-use viewer::film::Film;
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
 pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
@@ -370,11 +369,9 @@ impl Model {
         }
         self.fit_activity();
         let mut effects = Vec::from_iter(self.follow_tiles());
-        let row = self.folder.current().map(|row| &row.path);
-        let elsewhere = |film: &mut Film| film.series.is_some() && film.series.as_ref() != row;
-        self.viewer.film.take_if(elsewhere);
         let file = self.file_in_sight();
-        self.viewer.follow(file);
+        let row = self.folder.current().map(|row| row.path.as_path());
+        self.viewer.follow(file, row);
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;

@@ -34,6 +34,25 @@ struct Sample {
     condition: Condition,
 }
 
+/// Bytes of `width × height`.
+fn phantom(
+    (anatomy, condition): (Anatomy, Condition),
+    seed: u64,
+    width: u32,
+    height: u32,
+) -> Vec<u8> {
+    let level = 0.0;
+    let plan = Plan {
+        anatomy,
+        condition,
+        seed,
+        width,
+        height,
+        level,
+    };
+    draw(&plan).to_luma8()
+}
+
 fn samples(model: &mut DualEncoder) -> Vec<Sample> {
     let preprocess = model.preprocess();
     let mut samples = Vec::new();
@@ -45,18 +64,10 @@ fn samples(model: &mut DualEncoder) -> Vec<Sample> {
             176 + (index % 10) as u32 * 16,
         );
         let seed = FIRST_SEED + index as u64;
-        let drawing = draw(&Plan {
-            anatomy,
-            condition,
-            seed,
-            width,
-            height,
-            level: 0.0,
-        });
         let picture = Picture {
             width,
             height,
-            pixels: Pixels::Luma(drawing.to_luma8()),
+            pixels: Pixels::Luma(phantom((anatomy, condition), seed, width, height)),
         };
         let input = preprocess.apply(&picture).unwrap();
         let embedding = model.encode_images(&[input]).unwrap().remove(0);
@@ -202,15 +213,7 @@ fn a_jpeg_decoded_at_reduced_scale_means_the_same_to_the_model() {
         let width = 300 + 280 * index as u32;
         let height = width + 90;
         let seed = FIRST_SEED + index as u64;
-        let plan = Plan {
-            anatomy,
-            condition,
-            seed,
-            width,
-            height,
-            level: 0.0,
-        };
-        let pixels = draw(&plan).to_luma8();
+        let pixels = phantom((anatomy, condition), seed, width, height);
         image::GrayImage::from_raw(width, height, pixels)
             .unwrap()
             .save(&path)

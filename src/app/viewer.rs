@@ -8,7 +8,7 @@ pub mod place;
 pub mod turn;
 pub mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,16 +120,19 @@ impl Calm {
 }
 
 impl Viewer {
-    /// Follows the cursor to a file. Within a series the view stays; to what series a file belongs is known only when its
+    /// Follows the cursor to a row, and to the file that is in sight there. Within a series the view stays; to what series a file belongs is known only when its
     /// first picture is there (see [`Self::learn`]).
-    pub(crate) fn follow(&mut self, file: Option<(PathBuf, Stamp)>) {
+    pub(crate) fn follow(&mut self, file: Option<(PathBuf, Stamp)>, row: Option<&Path>) {
         let new_file = self.file != file;
+        self.film.take_if(|film| match &film.series {
+            Some(series) => row != Some(series),
+            None => new_file,
+        });
         if new_file {
             self.file = file;
             self.known = None;
             self.frame = 0;
             self.pointer = None;
-            self.film.take_if(|film| film.series.is_none());
             self.jump = None;
             if self.series.is_none() {
                 self.view = View::default();

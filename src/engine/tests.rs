@@ -8,6 +8,11 @@ use crate::encoder::{Input, ModelCard};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
 
+#[path = "tests/devices.rs"]
+mod devices;
+#[path = "tests/rescore.rs"]
+mod rescore;
+
 /// What the fake model does with a batch.
 enum Behaviour {
     Answer,
@@ -276,88 +281,6 @@ fn a_model_that_panics_or_fails_yields_failures_and_stays_alive() {
 }
 
 #[test]
-fn a_gpu_loses_nothing_while_it_computes_ahead() {
-    for behaviour in [Behaviour::Answer, Behaviour::Memory(1), Behaviour::Panic] {
-        let fails = matches!(behaviour, Behaviour::Panic);
-        let (_folder, paths) = pictures(40);
-        let bench = on_devices([("cuda:0", behaviour)], false, settings());
-        for (n, path) in paths.iter().enumerate() {
-            let lane = if n % 7 == 0 {
-                Lane::Interactive
-            } else {
-                Lane::Bulk
-            };
-            bench.submit(path, lane, n as u64);
-        }
-        let done = bench.finish();
-        assert_eq!(done.len(), 40);
-        for outcomes in done.values() {
-            assert_eq!(outcomes[0].is_err(), fails, "{outcomes:?}");
-        }
-    }
-}
-
-/// Devices that were ready, and the devices of the results.
-fn devices(events: &[Event]) -> (Vec<&str>, Vec<&str>) {
-    let (mut ready, mut answered) = (Vec::new(), Vec::new());
-    for event in events {
-        match event {
-            Event::Ready { device, .. } => ready.push(device.as_str()),
-            Event::Done { outcomes, .. } => {
-                let record = outcomes[0].as_ref().ok();
-                answered.extend(record.map(|record| record.device.as_str()));
-            }
-            _ => {}
-        }
-    }
-    (ready, answered)
-}
-
-#[test]
-fn a_lost_gpu_makes_way_for_the_cpu_and_no_file_is_lost() {
-    let (_folder, paths) = pictures(40);
-    let settings = Settings {
-        batch_size: Some(3),
-        ..settings()
-    };
-    let models = [("cuda:0", Behaviour::Lost(2)), ("cpu", Behaviour::Answer)];
-    let bench = on_devices(models, false, settings);
-    for (n, path) in paths.iter().enumerate() {
-        bench.submit(path, Lane::Bulk, n as u64);
-    }
-    bench.engine.finish();
-    let events: Vec<Event> = bench.events.iter().collect();
-    let (ready, answered) = devices(&events);
-    assert_eq!(ready, ["cuda:0", "cpu"]);
-    assert_eq!(answered.len(), 40);
-    assert_eq!(answered.last(), Some(&"cpu"));
-    let warned = events.iter().rev().find_map(|event| match event {
-        Event::Ready { warnings, .. } => warnings.first(),
-        _ => None,
-    });
-    assert!(warned.unwrap().contains("lost (gone)"), "{warned:?}");
-}
-
-#[test]
-fn a_lost_gpu_that_nothing_replaces_is_said_once() {
-    let (_folder, paths) = pictures(10);
-    let bench = on_devices([("cuda:0", Behaviour::Lost(0))], false, settings());
-    for (n, path) in paths.iter().enumerate() {
-        // Refused from the failure on.
-        let _ = bench.engine.submit(Job {
-            path: path.clone(),
-            lane: Lane::Bulk,
-            generation: n as u64,
-        });
-    }
-    bench.engine.finish();
-    let events: Vec<Event> = bench.events.iter().collect();
-    let failed = |event: &&Event| matches!(event, Event::Failed { message } if message.contains("there is no other"));
-    assert_eq!(events.iter().filter(failed).count(), 1);
-    assert!(devices(&events).1.is_empty());
-}
-
-#[test]
 fn the_file_under_the_cursor_goes_ahead_of_bulk() {
     let (_folder, paths) = pictures(40);
     let (go, wait) = unbounded();
@@ -520,127 +443,4 @@ fn multi_needs_absent_phrases() {
         "{message}"
     );
     bench.finish();
-}
-
-const WARD: &str = r#"
-name = "ward"
-[[condition]]
-name = "clear"
-phrases = ["clear lungs"]
-[[condition]]
-name = "haze"
-phrases = ["haze"]
-"#;
-
-impl Bench {
-    /// The first event that is wanted.
-    fn until<T>(&self, wanted: impl Fn(Event) -> Option<T>) -> T {
-        let found = self.events.iter().find_map(wanted);
-        found.expect("the engine says so")
-    }
-
-    /// Classifies files under other prompts; all results, before and after.
-    fn switched(&self, paths: &[PathBuf]) -> (Vec<Known>, Vec<Known>) {
-        for path in paths {
-            self.submit(path, Lane::Bulk, 7);
-        }
-        let mut before = Vec::new();
-        while before.len() < paths.len() {
-            before.push(self.until(|event| match event {
-                Event::Done {
-                    path,
-                    generation,
-                    outcomes,
-                } => Some(Known {
-                    path,
-                    generation,
-                    records: outcomes.into_iter().map(Result::unwrap).collect(),
-                }),
-                _ => None,
-            }));
-        }
-        let set = crate::prompts::PromptSet::parse(WARD, "ward.toml").unwrap();
-        self.engine.use_prompts(Prompts::only(set));
-        let name = self.until(|event| match event {
-            Event::Prompts { prompts, .. } => Some(prompts),
-            _ => None,
-        });
-        assert_eq!(name, "ward");
-        self.engine.rescore(before.clone());
-        let mut after = Vec::new();
-        loop {
-            let (files, left) = self.until(|event| match event {
-                Event::Rescored { files, left } => Some((files, left)),
-                _ => None,
-            });
-            after.extend(files);
-            if left == 0 {
-                return (before, after);
-            }
-        }
-    }
-}
-
-#[test]
-fn other_prompts_score_what_is_known_without_the_pictures() {
-    let (folder, paths) = pictures(300);
-    let running = bench(Behaviour::Answer, false, settings());
-    let (before, after) = running.switched(&paths);
-    assert_eq!(after.len(), 300);
-    let encoded: usize = running.batches.try_iter().sum();
-    assert_eq!(encoded, 300, "each picture was encoded once");
-    // The very result that a fresh start with these prompts gives, but for its time.
-    drop(running);
-    let set = crate::prompts::PromptSet::parse(WARD, "ward.toml").unwrap();
-    let fresh = bench(
-        Behaviour::Answer,
-        false,
-        Settings {
-            prompts: Prompts::only(set),
-            ..settings()
-        },
-    );
-    fresh.submit(&paths[0], Lane::Bulk, 0);
-    let fresh = fresh.finish()[&0][0].clone().unwrap();
-    let mut anew = after
-        .iter()
-        .find(|known| known.path == paths[0])
-        .map(|known| known.records[0].clone())
-        .unwrap();
-    anew.at.clone_from(&fresh.at);
-    assert_eq!(anew, fresh);
-    assert_ne!(before[0].records[0].prompts, anew.prompts);
-    drop(folder);
-}
-
-#[test]
-fn what_the_model_is_not_meant_for_stays_rejected() {
-    let (_folder, paths) = pictures(2);
-    let running = bench(Behaviour::Answer, true, settings());
-    let (before, after) = running.switched(&paths);
-    for (before, after) in before.iter().zip(&after) {
-        assert_eq!(before.records[0].verdict.decision, Decision::Rejected);
-        assert_eq!(after.records[0].verdict.decision, Decision::Rejected);
-        assert_eq!(
-            after.records[0].verdict.reason,
-            before.records[0].verdict.reason
-        );
-        assert_eq!(after.records[0].verdict.scores.len(), 2);
-    }
-}
-
-#[test]
-fn results_of_another_model_are_left_as_they_are() {
-    let (_folder, paths) = pictures(1);
-    let running = bench(Behaviour::Answer, false, settings());
-    let (mut before, _) = running.switched(&paths);
-    let mut records = before[0].records.to_vec();
-    records[0].model_digest = "blake3:another".into();
-    before[0].records = records.into();
-    running.engine.rescore(before);
-    let files = running.until(|event| match event {
-        Event::Rescored { files, .. } => Some(files),
-        _ => None,
-    });
-    assert!(files.is_empty());
 }

@@ -11,5 +11,6 @@ mod orders;
 mod pickers;
 mod scene;
 mod screens;
+mod tags;
 mod updates;
 mod viewer;

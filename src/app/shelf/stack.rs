@@ -52,9 +52,10 @@ impl Model {
         }
     }
 
-    /// Scrolls the stack of the series under the cursor; false when there is none.
+    /// Scrolls the stack of the series under the cursor; false when there is none. A single file is no stack: it may have
+    /// frames.
     pub(in crate::app) fn scroll_stack(&mut self, action: Action) -> bool {
-        let Some((at, count)) = self.place_in_stack() else {
+        let Some((at, count)) = self.place_in_stack().filter(|(_, count)| *count > 1) else {
             return false;
         };
         let last = count.saturating_sub(1);

@@ -154,17 +154,18 @@ impl Model {
 
     fn film(&mut self, action: Action) {
         let frames = self.viewer.frames();
-        let series = self.series_to_play();
-        if action == Action::Cine && self.viewer.film.take().is_some() {
-        } else if action == Action::Cine && (frames > 1 || series.is_some()) {
-            self.viewer.film = Some(Film::start(self.now, self.viewer.rate(), series));
-        } else if frames < 2 {
+        let series = self.series_to_play().filter(|_| action == Action::Cine);
+        if frames < 2 && series.is_none() {
             if self.viewer.known.is_some() {
                 self.say_one_frame();
             }
-        } else {
-            self.viewer.film = None;
+            return;
+        }
+        let played = self.viewer.film.take().is_some();
+        if action == Action::FrameJump {
             self.viewer.jump = Some(Jump::default());
+        } else if !played {
+            self.viewer.film = Some(Film::start(self.now, self.viewer.rate(), series));
         }
     }
 

@@ -56,13 +56,11 @@ impl Model {
             return facts;
         }
         let (info, scene) = (&preview.info, &*preview.scene);
-        if info.frames > 1 {
-            let film = match &self.viewer.film {
-                Some(_) => format!(" ▶ {}/s", self.viewer.rate()),
-                None => String::new(),
-            };
-            facts.push(format!("{}/{}{film}", key.frame + 1, info.frames));
-        }
+        let frame = (info.frames > 1).then(|| format!("{}/{}", key.frame + 1, info.frames));
+        let film = self.viewer.film.as_ref();
+        let film = film.map(|_| format!("▶ {}/s", self.viewer.rate()));
+        let playing: Vec<String> = frame.into_iter().chain(film).collect();
+        facts.extend((!playing.is_empty()).then(|| playing.join(" ")));
         let modality = info.dicom.as_ref().and_then(|d| d.modality.as_deref());
         facts.extend(scene.window.map(|applied| {
             let name = window::name(&key.view.voi, modality, &scene.windows);

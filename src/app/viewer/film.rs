@@ -12,8 +12,8 @@ const USUAL: f64 = 10.0;
 /// Digits of the largest frame number that is typed.
 const DIGITS: usize = 6;
 
-/// A film of frames, or of the files of a series. The next frame is asked for when it is due and the last one is on screen: a slow terminal or decoder
-/// makes it slower, and nothing piles up.
+/// A film of frames, or of the files of a series. The next one is asked for when it is due and the last one is on screen: a
+/// slow terminal or decoder makes it slower, and nothing piles up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Film {
     /// When the next frame is due, since the start of the program.
