@@ -304,6 +304,8 @@ fn a_file_that_arrives_is_classified_without_moving_the_cursor() {
         Some(Behaviour::Answer),
         async |keys, seen| {
             seen.shows("watching").await;
+            // Watching may begin before the folder is read.
+            seen.shows(" 1/2 ").await;
             keys.letter('j');
             seen.shows(" 2/2 ").await;
             let whole = picture(&path, ".0a.png");
@@ -386,6 +388,8 @@ fn a_slow_model_holds_neither_the_keys_nor_the_end() {
     let slow = Behaviour::Wait(begun, until);
     let joined = play(folder.path(), Some(slow), async |keys, seen| {
         passes.recv().await.expect("a pass begins");
+        // It may begin before the folder is read.
+        seen.shows(" 1/3 ").await;
         keys.letter('j');
         seen.shows(" 2/3 ").await;
         keys.letter('q');

@@ -149,6 +149,7 @@ fn kitty_pictures_are_deflated_over_ssh_and_shown_when_they_are_whole() {
 #[test]
 fn kitty_pictures_are_deleted_when_nothing_can_draw_them_and_at_the_end() {
     let session = Session::start_with(Kind::Kitty, &[OVER_SSH], many);
+    session.display.shows(" 1/17 ");
     let mut seen = vec![another(&session, &[])];
     for _ in 0..12 {
         session.press("j");
