@@ -18,6 +18,7 @@ mod preprocess;
 mod resample;
 mod siglip;
 mod source;
+mod staging;
 mod text;
 mod texts;
 mod tokenize;

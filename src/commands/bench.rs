@@ -24,6 +24,8 @@ use crate::phantom;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 
+/// Pictures of the largest batch that is tried.
+const INPUTS: usize = 256;
 /// Passes of the model that are measured at each size of batch, after one that is not.
 const PASSES: usize = 9;
 /// Pictures asked for one at a time.
@@ -162,7 +164,8 @@ struct Bench<'a> {
 /// A prepared picture, and the seconds that its two stages took.
 struct Prepared {
     file: PathBuf,
-    input: Input,
+    /// Of the first [`INPUTS`] files only: more pictures at a time the model is not given.
+    input: Option<Input>,
     decode: f64,
     preprocess: f64,
 }
@@ -204,18 +207,18 @@ impl Bench<'_> {
         let cores = self.report.cores as f64;
         self.stage("decode", decode, cores / decode);
         self.stage("preprocess", preprocess, cores / preprocess);
-        let inputs: Vec<Input> = prepared.iter().map(|p| p.input.clone()).collect();
+        let inputs: Vec<Input> = prepared.iter().filter_map(|p| p.input.clone()).collect();
         self.progress.message("the model alone");
         let Some((transfer, forward)) = self.model(encoder.as_mut(), &inputs)? else {
             return Ok(Vec::new());
         };
         self.stage("transfer", transfer, 1.0 / transfer);
         self.stage("forward", forward, 1.0 / forward);
-        let (host, device) = ((decode + preprocess) / cores, transfer + forward);
+        let host = (decode + preprocess) / cores;
         self.report.limit = Some(if self.report.device.starts_with("cuda") {
-            1.0 / host.max(device)
+            1.0 / host.max(transfer).max(forward)
         } else {
-            1.0 / (host + device)
+            1.0 / (host + transfer + forward)
         });
         let one = self.passes(encoder.as_mut(), &inputs[..1])?;
         self.report.single = one.map(|(transfer, forward)| Single {
@@ -243,7 +246,10 @@ impl Bench<'_> {
             while !self.stopped() {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(file) = files.get(index) else { break };
-                let prepared = prepare(file, preprocess, self.exact);
+                let mut prepared = prepare(file, preprocess, self.exact);
+                if let Ok(prepared) = &mut prepared {
+                    prepared.input.take_if(|_| index >= INPUTS);
+                }
                 let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                 done.push((index, prepared));
                 self.progress.set(done.len() as u64, Some(total));
@@ -276,7 +282,7 @@ impl Bench<'_> {
         inputs: &[Input],
     ) -> Result<Option<(f64, f64)>, Fault> {
         let mut best: Option<(f64, f64)> = None;
-        for batch in [1, 4, 16, 64] {
+        for batch in [1, 4, 16, 64, INPUTS] {
             if batch > inputs.len() {
                 break;
             }
@@ -428,7 +434,7 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
     let input = engine::apply(preprocess, &picture, &source)?;
     Ok(Prepared {
         file: file.to_owned(),
-        input,
+        input: Some(input),
         decode,
         preprocess: begun.elapsed().as_secs_f64(),
     })

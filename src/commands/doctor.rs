@@ -66,6 +66,7 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
     let mut limits = Limits::new(setup.colours, setup.ascii);
     // First: the answers may raise the limits.
     let graphics = graphics::check(setup.graphics, &mut limits);
+    let (model, device) = model(setup);
     let checks = [
         settings(setup, wrong),
         terminal(),
@@ -73,9 +74,9 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
         letters(&limits),
         multiplexer(),
         graphics,
-        model(setup),
+        model,
         prompt_sets(setup),
-        device(),
+        device,
         watch_limit(),
         log(setup),
     ];
@@ -193,9 +194,12 @@ fn multiplexer() -> Check {
     }
 }
 
-fn model(setup: &Setup) -> Check {
+/// The model, and the device that it computes on.
+fn model(setup: &Setup) -> (Check, Check) {
     let name = setup.source.name();
-    match setup.source.open(setup.options(None)) {
+    let opened = setup.source.open(setup.options(None));
+    let device = device(opened.as_ref().ok().map(|encoder| &*encoder.card().device));
+    let model = match opened {
         Ok(encoder) => {
             let card = encoder.card();
             let found = format!(
@@ -217,7 +221,8 @@ fn model(setup: &Setup) -> Check {
             format!("{name}: {error}"),
             "check --model and --device",
         ),
-    }
+    };
+    (model, device)
 }
 
 fn prompt_sets(setup: &Setup) -> Check {
@@ -234,15 +239,14 @@ fn prompt_sets(setup: &Setup) -> Check {
     }
 }
 
-/// Comes after the model, whose opening decides.
-fn device() -> Check {
+/// What was decided when the model was opened; `used`: what it computes on, if it could be.
+fn device(used: Option<&str>) -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = format!("{}, {cores} cores", used.unwrap_or("cpu"));
     match gpu_note() {
-        Some((reason, true)) => Check::note("device", format!("cpu, {cores} cores"), &reason),
-        Some((reason, false)) => {
-            Check::ok("device", format!("cpu, {cores} cores; no GPU: {reason}"))
-        }
-        None => Check::ok("device", format!("cpu, {cores} cores")),
+        Some((reason, true)) => Check::note("device", found, &reason),
+        Some((reason, false)) => Check::ok("device", format!("{found}; no GPU: {reason}")),
+        None => Check::ok("device", found),
     }
 }
 

@@ -4,7 +4,7 @@
 //! it once, on its first use, and a process that has called it before has no CUDA for good. Therefore the driver is asked
 //! and not libtorch, and who wants another device starts another process.
 //!
-//! Tried without a GPU only: what comes after the driver says that there is one is untested.
+//! What only the GPU's own driver gives, [`Mark`]s in its stream of work, is here too.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
@@ -107,23 +107,29 @@ fn torch_cuda() -> Result<(), String> {
     })
 }
 
+/// What the driver answers its calls with: 0, or what went wrong.
+type Status = c_int;
+
+fn good(status: Status) -> Result<(), String> {
+    match status {
+        0 => Ok(()),
+        code => Err(format!("the NVIDIA driver answers with its error {code}")),
+    }
+}
+
 /// Asks the driver for its GPUs.
 fn driver() -> Result<Gpus, String> {
     let library = open(DRIVER, libc::RTLD_NOW | libc::RTLD_LOCAL)
         .map_err(|error| format!("there is no NVIDIA driver ({error})"))?;
     // SAFETY: the four functions have these signatures since CUDA 2 (cuda.h), and are called as it says: `cuInit` first.
     unsafe {
-        let init: unsafe extern "C" fn(c_uint) -> c_int = symbol(library, c"cuInit")?;
-        let count: unsafe extern "C" fn(*mut c_int) -> c_int =
+        let init: unsafe extern "C" fn(c_uint) -> Status = symbol(library, c"cuInit")?;
+        let count: unsafe extern "C" fn(*mut c_int) -> Status =
             symbol(library, c"cuDeviceGetCount")?;
-        let get: unsafe extern "C" fn(*mut c_int, c_int) -> c_int =
+        let get: unsafe extern "C" fn(*mut c_int, c_int) -> Status =
             symbol(library, c"cuDeviceGet")?;
-        let attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int =
+        let attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> Status =
             symbol(library, c"cuDeviceGetAttribute")?;
-        let good = |status: c_int| match status {
-            0 => Ok(()),
-            code => Err(format!("the NVIDIA driver answers with its error {code}")),
-        };
         good(init(0))?;
         let mut number = 0;
         good(count(&raw mut number))?;
@@ -135,6 +141,87 @@ fn driver() -> Result<Gpus, String> {
             gpus.push(major);
         }
         Ok(Gpus(gpus))
+    }
+}
+
+/// Calls of the driver that libtorch's C interface lacks.
+struct Calls {
+    retain: unsafe extern "C" fn(*mut *mut c_void, c_int) -> Status,
+    push: unsafe extern "C" fn(*mut c_void) -> Status,
+    pop: unsafe extern "C" fn(*mut *mut c_void) -> Status,
+    create: unsafe extern "C" fn(*mut *mut c_void, c_uint) -> Status,
+    record: unsafe extern "C" fn(*mut c_void, *mut c_void) -> Status,
+    synchronize: unsafe extern "C" fn(*mut c_void) -> Status,
+    destroy: unsafe extern "C" fn(*mut c_void) -> Status,
+}
+
+impl Calls {
+    fn get() -> Result<&'static Self, String> {
+        static CALLS: OnceLock<Result<Calls, String>> = OnceLock::new();
+        CALLS.get_or_init(Self::find).as_ref().map_err(Clone::clone)
+    }
+
+    fn find() -> Result<Self, String> {
+        let library = open(DRIVER, libc::RTLD_NOW | libc::RTLD_LOCAL)?;
+        // SAFETY: the functions have these signatures since CUDA 7 (cuda.h).
+        unsafe {
+            Ok(Self {
+                retain: symbol(library, c"cuDevicePrimaryCtxRetain")?,
+                push: symbol(library, c"cuCtxPushCurrent_v2")?,
+                pop: symbol(library, c"cuCtxPopCurrent_v2")?,
+                create: symbol(library, c"cuEventCreate")?,
+                record: symbol(library, c"cuEventRecord")?,
+                synchronize: symbol(library, c"cuEventSynchronize")?,
+                destroy: symbol(library, c"cuEventDestroy_v2")?,
+            })
+        }
+    }
+}
+
+/// A mark in what a GPU has been given to do: whoever waits for it waits for all before it, and not for what came after;
+/// and sleeps meanwhile, where libtorch's own waiting keeps a core busy.
+pub(super) struct Mark {
+    calls: &'static Calls,
+    event: *mut c_void,
+}
+
+/// `CU_EVENT_BLOCKING_SYNC` and `CU_EVENT_DISABLE_TIMING` of cuda.h.
+const SLEEPING: c_uint = 1 | 2;
+
+impl Mark {
+    /// Marks the place that the GPU of this number has been given work up to.
+    pub(super) fn set(index: usize) -> Result<Self, EncoderError> {
+        let lost = |reason| EncoderError::DeviceLost(reason);
+        let calls = Calls::get().map_err(lost)?;
+        // SAFETY: as cuda.h says. The context is the one that libtorch uses; it is retained for good, and no longer the
+        // current one after this. A null stream is the default one, which libtorch uses.
+        unsafe {
+            let mut context = std::ptr::null_mut();
+            let mut event = std::ptr::null_mut();
+            let index = c_int::try_from(index).unwrap_or(c_int::MAX);
+            good((calls.retain)(&raw mut context, index)).map_err(lost)?;
+            good((calls.push)(context)).map_err(lost)?;
+            let created = good((calls.create)(&raw mut event, SLEEPING));
+            let mark = created.map(|()| Self { calls, event });
+            let set = mark.and_then(|mark| {
+                good((calls.record)(mark.event, std::ptr::null_mut())).map(|()| mark)
+            });
+            let _ = (calls.pop)(&raw mut context);
+            set.map_err(lost)
+        }
+    }
+
+    /// Sleeps until the GPU has come by.
+    pub(super) fn wait(self) -> Result<(), EncoderError> {
+        // SAFETY: the event lives as long as this.
+        good(unsafe { (self.calls.synchronize)(self.event) }).map_err(EncoderError::DeviceLost)
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // SAFETY: the event is destroyed once.
+        let _ = unsafe { (self.calls.destroy)(self.event) };
     }
 }
 

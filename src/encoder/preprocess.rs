@@ -14,6 +14,11 @@ use crate::media::{Picture, Pixels, Scale};
 pub struct Input(Vec<u8>);
 
 impl Input {
+    #[cfg(test)]
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use tch::{Device, Kind, Tensor};
 
+use super::cuda::Mark;
+use super::staging::Staging;
 use super::text::Text;
 use super::texts::TextCache;
 use super::tokenize::Tokenizer;
@@ -117,10 +119,28 @@ pub struct DualEncoder {
     /// Per channel factor and offset from bytes to normalised values, `[1, 3, 1, 1]`.
     scale: Tensor,
     offset: Tensor,
+    staging: Staging,
     device: Device,
     texts: Option<TextCache>,
-    /// Unit rows of the pass that was begun, on the device.
-    under_way: Option<Tensor>,
+    under_way: Option<Pass>,
+}
+
+/// A pass that the device was given.
+struct Pass {
+    /// Unit rows `[n, d]` on the host, to be read once the mark is reached.
+    rows: Tensor,
+    /// `None` where the rows are there already.
+    mark: Option<Mark>,
+}
+
+impl Pass {
+    /// Waits for the device.
+    fn rows(self) -> Result<Vec<Vec<f32>>, EncoderError> {
+        if let Some(mark) = self.mark {
+            mark.wait()?;
+        }
+        rows(&self.rows)
+    }
 }
 
 /// The parts that [`DualEncoder::new`] joins.
@@ -190,6 +210,7 @@ impl DualEncoder {
             preprocess,
             scale,
             offset,
+            staging: Staging::new(device),
             device,
             texts,
             under_way: None,
@@ -201,26 +222,30 @@ impl DualEncoder {
         self.tokenizer.encode(text)
     }
 
-    /// Bytes `[batch, side, side, 3]` → normalised `[batch, 3, side, side]`. A GPU is given them from pinned memory, which it
-    /// reads when it comes to it: nothing here waits for it.
-    fn pixels(&self, batch: &[Input]) -> Result<Tensor, EncoderError> {
-        let (w, h) = (self.preprocess.width(), self.preprocess.height());
-        let mut bytes = Vec::with_capacity(batch.len() * w * h * 3);
-        for input in batch {
-            bytes.extend_from_slice(input.bytes());
-        }
-        let shape = [batch.len() as i64, h as i64, w as i64, 3];
-        let mut x = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
-        if self.device.is_cuda() {
-            x = x.f_pin_memory(self.device)?;
-            x = x.f_to_device_(self.device, Kind::Uint8, true, false)?;
-        }
-        let x = x
+    /// Bytes `[batch, side, side, 3]` → normalised `[batch, 3, side, side]`, on the device.
+    fn pixels(&mut self, batch: &[Input]) -> Result<Tensor, EncoderError> {
+        let size = (self.preprocess.height(), self.preprocess.width());
+        let x = self
+            .staging
+            .stage(batch, size)?
             .f_permute([0, 3, 1, 2])?
             .f_to_kind(Kind::Float)?
             .f_contiguous()?;
         let x = x.f_mul(&self.scale)?.f_add(&self.offset)?;
         Ok(x.f_to_kind(self.towers.kind)?)
+    }
+
+    /// Gives the device a pass to compute, and its answer to bring back, into pinned memory.
+    fn launch(&mut self, batch: &[Input]) -> Result<Pass, EncoderError> {
+        let pixels = self.pixels(batch)?;
+        let rows = unit(&self.towers.image_features(&pixels)?)?;
+        Ok(match self.device {
+            Device::Cuda(index) => Pass {
+                rows: rows.f_to_device_(Device::Cpu, Kind::Float, true, false)?,
+                mark: Some(Mark::set(index)?),
+            },
+            _ => Pass { rows, mark: None },
+        })
     }
 }
 
@@ -254,7 +279,7 @@ fn unit(x: &Tensor) -> Result<Tensor, EncoderError> {
     Ok(x.f_div(&norm)?)
 }
 
-/// Rows of `[n, d]`; waits for the device that computes them.
+/// Rows of `[n, d]`.
 fn rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
     let x = x.f_to_device(Device::Cpu)?.f_contiguous()?;
     let (rows, width) = x.size2()?;
@@ -281,22 +306,21 @@ impl Encoder for DualEncoder {
             return Ok(Vec::new());
         }
         let _guard = tch::no_grad_guard();
-        rows(&unit(&self.towers.image_features(&self.pixels(batch)?)?)?)
+        self.launch(batch)?.rows()
     }
 
     fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
         let _guard = tch::no_grad_guard();
         // Whatever fails from here on, nothing is left under way.
         let before = self.under_way.take();
-        let pixels = self.pixels(batch)?;
-        // A device does one thing after the other: read later, the answer of the pass before would wait for this one.
-        let answer = before.as_ref().map(rows).transpose()?;
-        self.under_way = Some(unit(&self.towers.image_features(&pixels)?)?);
+        let pass = self.launch(batch)?;
+        let answer = before.map(Pass::rows).transpose()?;
+        self.under_way = Some(pass);
         Ok(answer)
     }
 
     fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        self.under_way.take().as_ref().map(rows).transpose()
+        self.under_way.take().map(Pass::rows).transpose()
     }
 
     fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {

@@ -22,6 +22,20 @@ impl Linear {
         Self::named(w, &weight, Some(&bias), output, input)
     }
 
+    /// As [`Self::new`], with weights and bias times a factor each.
+    fn times(
+        w: &mut Weights,
+        name: &str,
+        output: i64,
+        input: i64,
+        (weight, bias): (f64, f64),
+    ) -> Result<Self, EncoderError> {
+        Ok(Self {
+            weight: w.take_times(&format!("{name}.weight"), &[output, input], weight)?,
+            bias: Some(w.take_times(&format!("{name}.bias"), &[output], bias)?),
+        })
+    }
+
     /// Where the layer has no bias, or its parts have names of their own.
     pub(super) fn named(
         w: &mut Weights,
@@ -95,6 +109,8 @@ impl LayerNorm {
 pub(super) enum Activation {
     /// `x · σ(1.702 x)`, OpenAI's approximation.
     QuickGelu,
+    /// `x · σ(x)`, of which QuickGELU is made: see [`Mlp::folded`].
+    Silu,
     /// The exact Gaussian error linear unit.
     Gelu,
     /// Its approximation by a hyperbolic tangent.
@@ -116,12 +132,16 @@ impl Activation {
 
     pub(super) fn apply(self, x: &Tensor) -> Result<Tensor, EncoderError> {
         Ok(match self {
-            Self::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+            Self::QuickGelu => x.f_mul(&x.f_mul_scalar(QUICK)?.f_sigmoid_()?)?,
+            Self::Silu => x.f_silu()?,
             Self::Gelu => x.f_gelu("none")?,
             Self::GeluTanh => x.f_gelu("tanh")?,
         })
     }
 }
+
+/// QuickGELU's factor.
+const QUICK: f64 = 1.702;
 
 /// More blocks than any tower has.
 const MOST_LAYERS: usize = 1000;
@@ -275,6 +295,30 @@ struct Mlp {
 }
 
 impl Mlp {
+    fn new(w: &mut Weights, up: &str, down: &str, s: &Shape) -> Result<Self, EncoderError> {
+        let (d, h) = (s.width, s.hidden);
+        if s.activation == Activation::QuickGelu && w.device().is_cuda() {
+            return Self::folded(w, up, down, s);
+        }
+        Ok(Self {
+            up: Linear::new(w, up, h, d)?,
+            down: Linear::new(w, down, d, h)?,
+            activation: s.activation,
+        })
+    }
+
+    /// QuickGELU as one pass over the hidden states, not three: `x · σ(c x) = silu(c x) / c`, and the two factors go into the
+    /// layers. A GPU spends more time on reading and writing these states than on computing them; on the CPU it would cost the
+    /// copies of the layers.
+    fn folded(w: &mut Weights, up: &str, down: &str, s: &Shape) -> Result<Self, EncoderError> {
+        let (d, h) = (s.width, s.hidden);
+        Ok(Self {
+            up: Linear::times(w, up, h, d, (QUICK, QUICK))?,
+            down: Linear::times(w, down, d, h, (1.0 / QUICK, 1.0))?,
+            activation: Activation::Silu,
+        })
+    }
+
     fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
         let y = self.activation.apply(&self.up.forward(x)?)?; // [batch, tokens, hidden]
         self.down.forward(&y)
@@ -291,18 +335,14 @@ struct Block {
 
 impl Block {
     fn new(w: &mut Weights, name: &str, names: &Names, s: &Shape) -> Result<Self, EncoderError> {
-        let (d, h) = (s.width, s.hidden);
+        let d = s.width;
         let at = |part: &str| format!("{name}.{part}");
         Ok(Self {
             norm1: LayerNorm::new(w, &at(names.norm1), d, s.eps)?,
             attention: Attention::new(w, name, names, d)?,
             out: Linear::new(w, &at(names.out), d, d)?,
             norm2: LayerNorm::new(w, &at(names.norm2), d, s.eps)?,
-            mlp: Mlp {
-                up: Linear::new(w, &at(names.up), h, d)?,
-                down: Linear::new(w, &at(names.down), d, h)?,
-                activation: s.activation,
-            },
+            mlp: Mlp::new(w, &at(names.up), &at(names.down), s)?,
         })
     }
 
@@ -410,11 +450,7 @@ impl MapHead {
             value: joined.part(2 * d, d)?,
             out: Linear::new(w, &at("attention.out_proj"), d, d)?,
             norm: LayerNorm::new(w, &at("layernorm"), d, s.eps)?,
-            mlp: Mlp {
-                up: Linear::new(w, &at("mlp.fc1"), s.hidden, d)?,
-                down: Linear::new(w, &at("mlp.fc2"), d, s.hidden)?,
-                activation: s.activation,
-            },
+            mlp: Mlp::new(w, &at("mlp.fc1"), &at("mlp.fc2"), s)?,
             heads: s.heads,
         })
     }
@@ -432,5 +468,43 @@ impl MapHead {
         let x = self.out.forward(&attend(&q, &k, &v, Sight::All)?)?; // [batch, 1, width]
         let x = x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?;
         Ok(x.f_select(1, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    #[test]
+    fn quick_gelu_is_the_same_when_its_factors_lie_in_the_layers() {
+        tch::manual_seed(5);
+        let shape = Shape {
+            width: 8,
+            hidden: 32,
+            heads: 1,
+            layers: 1,
+            activation: Activation::QuickGelu,
+            eps: 1e-5,
+        };
+        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let tensors: Vec<(&str, Tensor)> = vec![
+            ("up.weight", random(&[32, 8])),
+            ("up.bias", random(&[32])),
+            ("down.weight", random(&[8, 32])),
+            ("down.bias", random(&[8])),
+        ];
+        let weights = || {
+            let named = |(name, tensor): &(&str, Tensor)| ((*name).to_owned(), tensor.copy());
+            Weights::from_tensors(tensors.iter().map(named))
+        };
+        let plain = Mlp::new(&mut weights(), "up", "down", &shape).unwrap();
+        let folded = Mlp::folded(&mut weights(), "up", "down", &shape).unwrap();
+        assert!(folded.activation == Activation::Silu && plain.activation != Activation::Silu);
+        let x = random(&[3, 5, 8]);
+        let (plain, folded) = (plain.forward(&x).unwrap(), folded.forward(&x).unwrap());
+        assert!(plain.allclose(&folded, 1e-5, 1e-5, false));
+        assert!(!plain.allclose(&random(&[3, 5, 8]), 1e-5, 1e-5, false));
     }
 }

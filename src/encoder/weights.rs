@@ -32,11 +32,12 @@ impl Backing {
     }
 }
 
-/// A checkpoint's tensors by name, on the device and in the precision that the model computes in.
+/// A checkpoint's tensors by name, on the device that the model computes on; who takes one gets it in the precision that
+/// the model computes in.
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
     backing: Vec<Backing>,
-    kind: Kind,
+    place: Place,
     script: bool,
 }
 
@@ -54,14 +55,14 @@ impl Weights {
         Self {
             tensors: tensors.into_iter().collect(),
             backing: Vec::new(),
-            kind: Kind::Float,
+            place: (Device::Cpu, Kind::Float),
             script: false,
         }
     }
 
     /// Maps a file of safetensors, or one that `torch.save` wrote. Tensors that have the precision wanted already stay
     /// in the mapping when the device is the CPU: loading costs no copy, and two processes share the pages.
-    pub(super) fn open(path: &Path, (device, kind): Place) -> Result<Self, EncoderError> {
+    pub(super) fn open(path: &Path, place: Place) -> Result<Self, EncoderError> {
         let fault = |error: std::io::Error| EncoderError::File {
             path: path.to_owned(),
             reason: error.to_string(),
@@ -70,7 +71,7 @@ impl Weights {
         // SAFETY: the mapping is read-only and private. A checkpoint that another program truncates while it is in
         // use would fault; hub clients replace files by rename, which leaves the mapped one intact.
         let map = unsafe { Mmap::map(&file) }.map_err(fault)?;
-        Self::read(Backing::Mapped(Arc::new(map)), (device, kind)).map_err(|error| match error {
+        Self::read(Backing::Mapped(Arc::new(map)), place).map_err(|error| match error {
             EncoderError::Unsupported(reason) => EncoderError::File {
                 path: path.to_owned(),
                 reason,
@@ -84,19 +85,19 @@ impl Weights {
         let mut weights = Self {
             tensors: BTreeMap::new(),
             backing: vec![backing.clone()],
-            kind: place.1,
+            place,
             script: false,
         };
         let bytes = backing.bytes();
         if archive::is_archive(bytes) {
-            weights.read_archive(bytes, place)?;
+            weights.read_archive(bytes)?;
         } else {
-            weights.read_safetensors(bytes, place)?;
+            weights.read_safetensors(bytes)?;
         }
         Ok(weights)
     }
 
-    fn read_safetensors(&mut self, bytes: &[u8], place: Place) -> Result<(), EncoderError> {
+    fn read_safetensors(&mut self, bytes: &[u8]) -> Result<(), EncoderError> {
         // A pickle of the second protocol or later, or the tar file before that.
         let old = bytes.starts_with(b"\x80\x02") || bytes.get(257..262) == Some(b"ustar");
         let file = SafeTensors::deserialize(bytes).map_err(|error| {
@@ -117,12 +118,12 @@ impl Weights {
                 strides: &contiguous(&shape),
                 bytes: view.data(),
             };
-            self.tensors.insert(name, raw.tensor(place)?);
+            self.tensors.insert(name, raw.tensor(self.place.0)?);
         }
         Ok(())
     }
 
-    fn read_archive(&mut self, bytes: &[u8], place: Place) -> Result<(), EncoderError> {
+    fn read_archive(&mut self, bytes: &[u8]) -> Result<(), EncoderError> {
         let archive = archive::read(bytes).map_err(EncoderError::Unsupported)?;
         self.script = archive.script;
         for entry in archive.entries {
@@ -132,7 +133,7 @@ impl Weights {
                 strides: &entry.strides,
                 bytes: &bytes[entry.bytes],
             };
-            let tensor = raw.tensor(place)?;
+            let tensor = raw.tensor(self.place.0)?;
             self.tensors.insert(entry.name, tensor);
         }
         Ok(())
@@ -140,7 +141,12 @@ impl Weights {
 
     /// The precision of the model.
     pub(super) fn kind(&self) -> Kind {
-        self.kind
+        self.place.1
+    }
+
+    /// The device of the model.
+    pub(super) fn device(&self) -> Device {
+        self.place.0
     }
 
     /// Read from a TorchScript archive, as OpenAI publishes its own models.
@@ -169,6 +175,23 @@ impl Weights {
 
     /// Takes a tensor out, which must have `expected` dimensions.
     pub fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, EncoderError> {
+        let tensor = self.remove(name, expected)?;
+        Ok(tensor.f_to_kind(self.wanted(&tensor))?)
+    }
+
+    /// As [`Self::take`], times a factor, and rounded once.
+    pub(super) fn take_times(
+        &mut self,
+        name: &str,
+        expected: &[i64],
+        factor: f64,
+    ) -> Result<Tensor, EncoderError> {
+        let tensor = self.remove(name, expected)?;
+        let product = tensor.f_to_kind(Kind::Float)?.f_mul_scalar(factor)?;
+        Ok(product.f_to_kind(self.wanted(&tensor))?)
+    }
+
+    fn remove(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, EncoderError> {
         let found = self.shape(name)?;
         if found != expected {
             let (name, expected) = (name.to_owned(), expected.to_vec());
@@ -181,6 +204,17 @@ impl Weights {
         self.tensors
             .remove(name)
             .ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
+    }
+
+    /// The precision that a tensor is used in.
+    fn wanted(&self, tensor: &Tensor) -> Kind {
+        let whole = matches!(tensor.kind(), Kind::Int64 | Kind::Int);
+        // The scale is needed to more digits than a half has.
+        match (whole, tensor.numel() == 1) {
+            (true, _) => tensor.kind(),
+            (false, true) => Kind::Float,
+            (false, false) => self.place.1,
+        }
     }
 
     /// Drops a tensor that some exports carry and no model needs (position indices, which are 0, 1, 2, …).
@@ -206,8 +240,8 @@ impl Weights {
 }
 
 impl Raw<'_> {
-    /// A view of the bytes where they can be used as they are, else a converted copy.
-    fn tensor(&self, (device, wanted): Place) -> Result<Tensor, EncoderError> {
+    /// A view of the bytes where they can be used as they lie, else a copy.
+    fn tensor(&self, device: Device) -> Result<Tensor, EncoderError> {
         let size = self.kind.elt_size_in_bytes();
         let aligned = self.bytes.as_ptr().align_offset(size) == 0;
         let moved;
@@ -230,22 +264,11 @@ impl Raw<'_> {
                 Device::Cpu,
             )
         }?;
-        let whole = matches!(self.kind, Kind::Int64 | Kind::Int);
-        // The scale is needed to more digits than a half has.
-        let scalar = self.shape.iter().product::<i64>() == 1;
-        let wanted = match (whole, scalar) {
-            (true, _) => self.kind,
-            (false, true) => Kind::Float,
-            (false, false) => wanted,
-        };
-        let same = wanted == self.kind && device == Device::Cpu;
-        if same && aligned {
-            return Ok(view);
+        match (device, aligned) {
+            (Device::Cpu, true) => Ok(view),
+            (Device::Cpu, false) => Ok(view.f_detach_copy()?),
+            _ => Ok(view.f_to_device(device)?),
         }
-        if same {
-            return Ok(view.f_detach_copy()?);
-        }
-        Ok(view.f_to_device(device)?.f_to_kind(wanted)?)
     }
 }
 

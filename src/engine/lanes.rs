@@ -28,6 +28,8 @@ struct State<T> {
     held: bool,
     /// Bulk items that are announced.
     due: usize,
+    /// Items that each lane holds.
+    capacity: usize,
 }
 
 impl<T> State<T> {
@@ -57,7 +59,6 @@ impl<T> State<T> {
 /// Two bounded first-in-first-out lanes; takers empty the interactive one first.
 pub(super) struct Lanes<T> {
     state: Mutex<State<T>>,
-    capacity: usize,
     filled: Condvar,
     drained: Condvar,
 }
@@ -72,10 +73,10 @@ impl<T> Lanes<T> {
             stirred: false,
             held: false,
             due: 0,
+            capacity,
         };
         Self {
             state: Mutex::new(state),
-            capacity,
             filled: Condvar::new(),
             drained: Condvar::new(),
         }
@@ -89,7 +90,7 @@ impl<T> Lanes<T> {
     /// Waits for room; fails once the queue is closed.
     pub(super) fn push(&self, lane: Lane, item: T) -> Result<(), Closed> {
         let mut state = self.state();
-        while !state.closed && state.lane(lane).len() >= self.capacity {
+        while !state.closed && state.lane(lane).len() >= state.capacity {
             state = self
                 .drained
                 .wait(state)
@@ -113,8 +114,8 @@ impl<T> Lanes<T> {
     /// item never waits for a batch's bulk. While more is announced, bulk that does not fill the batch waits for it, at most
     /// `patience`. `None` once the queue is closed and drained; nothing when it was stirred.
     pub(super) fn pop_batch(&self, limit: usize, patience: Duration) -> Option<Vec<T>> {
-        let limit = limit.clamp(1, self.capacity);
         let mut state = self.state();
+        let limit = limit.clamp(1, state.capacity);
         let mut waiting_since = None;
         while !(state.stirred || state.is_ready(limit) || state.closed && state.is_empty()) {
             state = if state.has_bulk() {
@@ -137,9 +138,15 @@ impl<T> Lanes<T> {
         Some(self.take(state, limit))
     }
 
-    /// As [`Self::pop_batch`], but of what is there at once: nothing, when there is nothing.
+    /// As [`Self::pop_batch`], but without waiting: nothing, where that would.
     pub(super) fn poll_batch(&self, limit: usize) -> Vec<T> {
-        self.take(self.state(), limit.clamp(1, self.capacity))
+        let state = self.state();
+        let limit = limit.clamp(1, state.capacity);
+        if state.is_ready(limit) {
+            self.take(state, limit)
+        } else {
+            Vec::new()
+        }
     }
 
     fn take(&self, mut state: MutexGuard<'_, State<T>>, limit: usize) -> Vec<T> {
@@ -173,6 +180,14 @@ impl<T> Lanes<T> {
         if state.due == 0 {
             self.filled.notify_one();
         }
+    }
+
+    /// From now on each lane holds so many, if that is more than before.
+    pub(super) fn widen(&self, capacity: usize) {
+        let mut state = self.state();
+        state.capacity = state.capacity.max(capacity);
+        drop(state);
+        self.drained.notify_all();
     }
 
     /// Keeps the bulk lane as it is, for takers, until told otherwise.

@@ -14,8 +14,11 @@ use crate::media::ErrorKind;
 use crate::prompts::Prompts;
 use crate::scoring::{Mode, Verdict};
 
-/// Batches beyond this gain nothing on any device tried, and cost memory.
-const BATCH_LIMIT: usize = 64;
+/// Batches beyond these gain nothing on any device tried, and cost memory.
+const CPU_BATCH: usize = 64;
+const GPU_BATCH: usize = 256;
+/// How long a GPU that has nothing to do waits for a fuller batch: it takes as long for one picture as for ten.
+const GATHER: Duration = Duration::from_millis(20);
 /// The first batches, before anything is measured.
 const FIRST_BATCH: usize = 4;
 /// Weight of the newest measurement in the running mean.
@@ -77,16 +80,21 @@ impl<'a> Worker<'a> {
             notes,
         } = Model::open(&mut factory, prompts, settings.mode)?;
         let _ = shared.preprocess.set(Some(encoder.preprocess()));
+        let turns = encoder.card().device == "cpu";
+        if !turns {
+            shared.prepared.widen(2 * GPU_BATCH);
+        }
+        let limit = if turns { CPU_BATCH } else { GPU_BATCH };
         let worker = Self {
             shared,
             factory,
-            turns: encoder.card().device == "cpu",
+            turns,
             encoder,
             scorers,
             again: VecDeque::new(),
             partial: HashMap::new(),
             rate: None,
-            batch_limit: settings.batch_size.unwrap_or(BATCH_LIMIT).max(1),
+            batch_limit: settings.batch_size.unwrap_or(limit).max(1),
             under_way: None,
         };
         worker.ready(notes);
@@ -128,8 +136,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile; a GPU takes what is there, and
-    /// nothing waits while it computes.
+    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile. While a GPU computes, only what it
+    /// could not do more of at a time is brought to it; else nothing, and it is first asked for its answer.
     fn next(&self) -> Option<Vec<Prepared>> {
         let limit = self.batch_size();
         if self.under_way.is_some() {
@@ -138,7 +146,7 @@ impl<'a> Worker<'a> {
         let patience = if self.turns {
             self.shared.settings.pass
         } else {
-            Duration::ZERO
+            GATHER
         };
         self.shared.prepared.pop_batch(limit, patience)
     }
@@ -256,6 +264,7 @@ impl<'a> Worker<'a> {
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
                 self.scorers = model.scorers;
                 (self.turns, self.rate) = (true, None);
+                self.batch_limit = self.batch_limit.min(CPU_BATCH);
                 self.ready(Vec::new());
                 true
             }

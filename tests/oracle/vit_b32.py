@@ -1,7 +1,8 @@
-"""Writes a random CLIP checkpoint of ViT-B/32's size, for measuring; no test reads it.
+"""Writes a random CLIP checkpoint of ViT-B/32's size, or ViT-B/16's, for measuring; no test reads it.
 
     oracle/bin/python tests/oracle/vit_b32.py OUT           # 605 MB of f32
     oracle/bin/python tests/oracle/vit_b32.py OUT-tiny --tiny
+    oracle/bin/python tests/oracle/vit_b32.py OUT-b16 --patch 16      # ViT-B/16's
 
 Same files as on the hub: `config.json`, `model.safetensors`, `preprocessor_config.json`, `tokenizer.json`. The sizes
 are `CLIPConfig`'s defaults, which are ViT-B/32's, with transformers' own initialisation. `--tiny` keeps what pictures
@@ -29,9 +30,9 @@ PREPROCESSING = {
 }
 
 
-def shape(tiny):
+def shape(tiny, patch):
     if not tiny:
-        return CLIPConfig()
+        return CLIPConfig(vision_config=dict(patch_size=patch))
     tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
     return CLIPConfig(text_config=tower, vision_config=tower, projection_dim=16)
 
@@ -48,10 +49,11 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("out", type=pathlib.Path)
     arguments.add_argument("--tiny", action="store_true", help="one narrow layer a tower, same preprocessing")
+    arguments.add_argument("--patch", type=int, default=32, help="side of a patch (default: %(default)s)")
     chosen = arguments.parse_args()
     transformers.logging.set_verbosity_error()
     torch.manual_seed(32)
-    config = shape(chosen.tiny)
+    config = shape(chosen.tiny, chosen.patch)
     chosen.out.mkdir(parents=True, exist_ok=True)
     # In one file whatever its size, as ViT-B/32 is published.
     CLIPModel(config).save_pretrained(chosen.out, max_shard_size="2GB")
