@@ -34,8 +34,13 @@ use rescore::Order;
 const JOBS: usize = 1024;
 /// Prepared pictures that may wait per lane: two full batches, so that the model never waits for a slow decode.
 const PREPARED: usize = 64;
-/// How much below the interface the working threads run (`nice`).
+/// How much below the interface the threads run that keep a core busy (`nice`).
 const NICENESS: i32 = 5;
+
+/// Lets the interface, on the same cores, go before this thread.
+fn step_back() {
+    let _ = rustix::process::nice(NICENESS);
+}
 
 /// One file to classify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,7 +263,6 @@ impl Engine {
             let alive = alive.clone();
             thread::Builder::new().name(name).spawn(move || {
                 let _alive = alive;
-                let _ = rustix::process::nice(NICENESS);
                 body();
             })
         };
@@ -275,7 +279,10 @@ impl Engine {
             let pool = Arc::clone(&shared);
             match spawn(
                 format!("decode-{index}"),
-                Box::new(move || pool::run(&pool)),
+                Box::new(move || {
+                    step_back();
+                    pool::run(&pool);
+                }),
             ) {
                 Ok(handle) => threads.push(handle),
                 // One fewer is slower, not wrong.

@@ -355,7 +355,12 @@ impl Bench<'_> {
             engine.submit(job).map_err(Fault::unusable)
         };
         // Warm: the model is there, and the first batches have found their size.
-        let warm = files.len().min(8);
+        let enough = if self.report.device == "cpu" {
+            8
+        } else {
+            2 * INPUTS
+        };
+        let warm = files.len().min(enough);
         for file in &files[..warm] {
             submit(file, Lane::Bulk, 0)?;
         }

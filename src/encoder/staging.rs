@@ -25,14 +25,19 @@ impl Staging {
         }
     }
 
-    /// Copies pictures of `height × width` together: bytes `[batch, height, width, 3]`, on the device or on their way there.
+    /// Copies pictures of `height × width` together: bytes `[batch, height, width, 3]`, on the device or on their way there. For a
+    /// GPU there are more rows, with whatever was there: see [`filled_up`].
     pub(super) fn stage(
         &mut self,
         batch: &[Input],
         (height, width): (usize, usize),
     ) -> Result<Tensor, EncoderError> {
         self.turn = 1 - self.turn;
-        let count = batch.len() as i64;
+        let count = if self.device.is_cuda() {
+            filled_up(batch.len()) as i64
+        } else {
+            batch.len() as i64
+        };
         let shape = [count, height as i64, width as i64, 3];
         let kept = self.halves[self.turn].take().filter(|kept| {
             let size = kept.size();
@@ -69,6 +74,18 @@ impl Staging {
     }
 }
 
+/// Batches beyond this size are not filled up.
+const LARGEST: usize = 256;
+
+/// A GPU is given batches of few sizes only: for each that is new, its libraries spend about 50 ms (H100) on finding out how to
+/// compute it, and half a batch takes it no less than half the time of the whole.
+fn filled_up(count: usize) -> usize {
+    if count > LARGEST {
+        return count;
+    }
+    count.next_power_of_two()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +116,13 @@ mod tests {
             }
             before = Some((staged, expected));
         }
+    }
+
+    #[test]
+    fn a_gpu_sees_few_sizes_and_no_picture_is_left_out() {
+        let sizes: std::collections::BTreeSet<_> = (1..=LARGEST).map(filled_up).collect();
+        assert!(sizes.len() <= 9, "{sizes:?}");
+        assert!((1..2000).all(|count| filled_up(count) >= count && filled_up(count) < 2 * count));
     }
 
     #[test]

@@ -222,23 +222,24 @@ impl DualEncoder {
         self.tokenizer.encode(text)
     }
 
-    /// Bytes `[batch, side, side, 3]` → normalised `[batch, 3, side, side]`, on the device.
+    /// Bytes → normalised `[batch, 3, side, side]`, on the device; behind the batch there may be more, see [`Staging::stage`].
     fn pixels(&mut self, batch: &[Input]) -> Result<Tensor, EncoderError> {
         let size = (self.preprocess.height(), self.preprocess.width());
         let x = self
             .staging
             .stage(batch, size)?
             .f_permute([0, 3, 1, 2])?
-            .f_to_kind(Kind::Float)?
-            .f_contiguous()?;
-        let x = x.f_mul(&self.scale)?.f_add(&self.offset)?;
-        Ok(x.f_to_kind(self.towers.kind)?)
+            .f_mul(&self.scale)? // in f32, as the factors are
+            .f_add_(&self.offset)?
+            .f_to_kind(self.towers.kind)?;
+        Ok(x.f_contiguous()?)
     }
 
     /// Gives the device a pass to compute, and its answer to bring back, into pinned memory.
     fn launch(&mut self, batch: &[Input]) -> Result<Pass, EncoderError> {
         let pixels = self.pixels(batch)?;
         let rows = unit(&self.towers.image_features(&pixels)?)?;
+        let rows = rows.f_narrow(0, 0, batch.len() as i64)?;
         Ok(match self.device {
             Device::Cuda(index) => Pass {
                 rows: rows.f_to_device_(Device::Cpu, Kind::Float, true, false)?,

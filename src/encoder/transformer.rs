@@ -49,6 +49,11 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// Of a weight `[out, in]` and a bias `[out]` that were taken already.
+    pub(super) fn from_parts(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
     /// A parameter that rows are multiplied with from the right, `[in, out]`; not copied.
     pub(super) fn turned(
         w: &mut Weights,

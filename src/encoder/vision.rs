@@ -16,8 +16,8 @@ pub(super) enum Pool {
 
 /// A vision transformer.
 pub(super) struct Vision {
-    patches: Tensor,
-    patch_bias: Option<Tensor>,
+    /// From the pixels of a patch, `[d, 3 · patch · patch]`.
+    patches: Linear,
     class: Option<Tensor>,
     positions: Tensor,
     before: Option<LayerNorm>,
@@ -72,9 +72,12 @@ impl Vision {
         let tokens = (side / patch).pow(2) + i64::from(class.is_some());
         let (positions, ones) = outside.positions;
         let norm = |w: &mut Weights, name: &str| LayerNorm::new(w, name, d, shape.eps);
+        let filters = w.take(outside.patches, &[d, 3, patch, patch])?;
         Ok(Self {
-            patches: w.take(outside.patches, &[d, 3, patch, patch])?,
-            patch_bias: outside.patch_bias.map(|b| w.take(b, &[d])).transpose()?,
+            patches: Linear::from_parts(
+                filters.f_flatten(1, 3)?,
+                outside.patch_bias.map(|b| w.take(b, &[d])).transpose()?,
+            ),
             class,
             positions: w.take(positions, &shaped(ones, &[tokens, d]))?,
             before: outside.before.map(|name| norm(w, name)).transpose()?,
@@ -123,13 +126,21 @@ impl Vision {
         self.blocks.forward(self.embed(pixels)?, Sight::All)
     }
 
+    /// Pixels → `[b, patches, 3 · patch · patch]`. The convolution that the layouts speak of moves by whole patches, so that
+    /// each pixel is in one of them (at most), and it is a matrix product: for which a GPU has nothing to find out first, as it
+    /// has for the convolution at every new size of batch.
+    fn cut(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        let (batch, p, n) = (pixels.size()[0], self.patch, self.side / self.patch);
+        let whole = pixels.f_narrow(2, 0, n * p)?.f_narrow(3, 0, n * p)?;
+        let whole = whole.f_reshape([batch, 3, n, p, n, p])?;
+        let patches = whole.f_permute([0, 2, 4, 1, 3, 5])?; // [b, n, n, 3, p, p]
+        Ok(patches.f_reshape([batch, n * n, 3 * p * p])?)
+    }
+
     /// Pixels → `[b, tokens, d]`: what the first block receives.
     fn embed(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let batch = pixels.size()[0];
-        let stride = [self.patch, self.patch];
-        let bias = self.patch_bias.as_ref();
-        let x = pixels.f_conv2d(&self.patches, bias, stride, [0, 0], [1, 1], 1)?; // [b, d, h/p, w/p]
-        let mut x = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [b, patches, d]
+        let mut x = self.patches.forward(&self.cut(pixels)?)?; // [b, patches, d]
         if let Some(class) = &self.class {
             let width = self.width;
             let class = class.f_reshape([1, 1, width])?;

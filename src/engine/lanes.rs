@@ -138,11 +138,11 @@ impl<T> Lanes<T> {
         Some(self.take(state, limit))
     }
 
-    /// As [`Self::pop_batch`], but without waiting: nothing, where that would.
+    /// As [`Self::pop_batch`], but without waiting: nothing, where that would wait for half a batch.
     pub(super) fn poll_batch(&self, limit: usize) -> Vec<T> {
         let state = self.state();
         let limit = limit.clamp(1, state.capacity);
-        if state.is_ready(limit) {
+        if state.is_ready(limit.div_ceil(2)) {
             self.take(state, limit)
         } else {
             Vec::new()

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::pool::{Opened, Prepared};
 use super::rescore::{Known, Scorers};
-use super::{Event, Factory, Shared};
+use super::{Event, Factory, Shared, step_back};
 use crate::encoder::{Encoder, EncoderError, Input, give_up_gpu, gpu_note, limit_threads};
 use crate::library::{self, Failure, Outcome, Provenance};
-use crate::media::ErrorKind;
+use crate::media::{ErrorKind, Picture, Pixels};
 use crate::prompts::Prompts;
 use crate::scoring::{Mode, Verdict};
 
@@ -80,7 +80,7 @@ impl<'a> Worker<'a> {
             notes,
         } = Model::open(&mut factory, prompts, settings.mode)?;
         let _ = shared.preprocess.set(Some(encoder.preprocess()));
-        let turns = encoder.card().device == "cpu";
+        let turns = on_cpu(encoder.as_ref());
         if !turns {
             shared.prepared.widen(2 * GPU_BATCH);
         }
@@ -117,7 +117,23 @@ impl<'a> Worker<'a> {
         });
     }
 
+    /// A GPU's first picture takes a fifth of a second: that is spent before somebody waits for it.
+    fn warm_up(&mut self) {
+        let blank = Picture {
+            width: 1,
+            height: 1,
+            pixels: Pixels::Luma(vec![0]),
+        };
+        if let Ok(input) = self.encoder.preprocess().apply(&blank) {
+            // What is wrong shows with the first picture, where it has its remedy.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(&[input])));
+        }
+    }
+
     fn serve(&mut self) {
+        if !self.turns {
+            self.warm_up();
+        }
         while let Some(batch) = self.next() {
             self.follow_orders();
             let waiting = self.under_way.is_some();
@@ -136,8 +152,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile. While a GPU computes, only what it
-    /// could not do more of at a time is brought to it; else nothing, and it is first asked for its answer.
+    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile. While a GPU computes, only a batch
+    /// that is worth its while is brought to it; else it is first asked for its answer.
     fn next(&self) -> Option<Vec<Prepared>> {
         let limit = self.batch_size();
         if self.under_way.is_some() {
@@ -350,6 +366,10 @@ impl<'a> Worker<'a> {
     }
 }
 
+fn on_cpu(encoder: &dyn Encoder) -> bool {
+    encoder.card().device == "cpu"
+}
+
 /// A model that was read, and the prompts in its space.
 struct Model {
     encoder: Box<dyn Encoder>,
@@ -361,6 +381,10 @@ struct Model {
 impl Model {
     fn open(factory: &mut Factory, prompts: Prompts, mode: Mode) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
+        // Before its first operation, whose threads are as patient as this one. Who feeds a GPU goes before those who decode.
+        if on_cpu(encoder.as_ref()) {
+            step_back();
+        }
         let (scorers, notes) = Scorers::new(prompts, mode, encoder.as_mut())?;
         Ok(Self {
             encoder,

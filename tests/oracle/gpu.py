@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--pictures", type=pathlib.Path)
-    parser.add_argument("--small", type=int, default=20_000, help="how many small pictures (default: %(default)s)")
+    parser.add_argument("--small", type=int, default=40_000, help="how many small pictures (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def main():
             forward = tell("small", ours(chosen.binary, "--model", chosen.model, "--limit", str(chosen.small), folder))
             ratios.append(forward / max(rates.values()))
             if chosen.pictures:
-                tell("large", ours(chosen.binary, "--model", chosen.model, str(chosen.pictures)))
+                tell("large", ours(chosen.binary, "--model", chosen.model, "--limit", str(chosen.small), str(chosen.pictures)))
     print(f"our pass / eager, each at its best size of batch: {statistics.median(ratios):.3f}")
 
 
