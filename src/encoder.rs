@@ -33,7 +33,7 @@ pub use layout::Layout;
 pub use preprocess::{Fit, Input, Preprocess};
 pub use source::Source;
 pub use tokenize::{Tokenized, Tokenizer};
-pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads};
+pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads, step_back_on_cpu};
 pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 

@@ -34,13 +34,10 @@ use rescore::Order;
 const JOBS: usize = 1024;
 /// Prepared pictures that may wait per lane: two full batches, so that the model never waits for a slow decode.
 const PREPARED: usize = 64;
-/// How much below the interface the threads run that keep a core busy (`nice`).
+/// How much below other programs the threads run that keep a core busy (`nice`).
 const NICENESS: i32 = 5;
-
-/// Lets the interface, on the same cores, go before this thread.
-fn step_back() {
-    let _ = rustix::process::nice(NICENESS);
-}
+/// The same where someone waits: below the interface, and the pictures that it shows, on the same cores.
+const NICENESS_BEHIND_INTERFACE: i32 = 10;
 
 /// One file to classify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +80,16 @@ pub struct Settings {
     pub exact: bool,
     /// How long a pass over files in bulk may take; an interactive one never waits longer.
     pub pass: Duration,
+}
+
+impl Settings {
+    fn niceness(&self) -> i32 {
+        if self.pass > PROMPT {
+            NICENESS
+        } else {
+            NICENESS_BEHIND_INTERFACE
+        }
+    }
 }
 
 /// A pass where someone waits for the file under the cursor.
@@ -280,7 +287,7 @@ impl Engine {
             match spawn(
                 format!("decode-{index}"),
                 Box::new(move || {
-                    step_back();
+                    let _ = rustix::process::nice(pool.settings.niceness());
                     pool::run(&pool);
                 }),
             ) {

@@ -92,6 +92,9 @@ pub struct Worker {
     slot: Arc<Slot>,
 }
 
+/// How much below the interface pictures are made (`nice`): a key is seen before what it asks for.
+const NICENESS: i32 = 5;
+
 impl Worker {
     /// Starts the thread; `sink` gets each finished preview there.
     pub fn start(
@@ -108,6 +111,7 @@ impl Worker {
         thread::Builder::new()
             .name("preview".into())
             .spawn(move || {
+                let _ = rustix::process::nice(NICENESS);
                 let mut maker = Maker::new(picker, album);
                 while let Some(key) = worker.take() {
                     if let Some(outcome) = maker.make(&key, &|| worker.overtakes(&key)) {

@@ -1,5 +1,6 @@
 //! The few process-wide decisions of libtorch: device and threads.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -27,6 +28,11 @@ pub enum Device {
 /// Threads of one operation, once libtorch may be called.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// How far this thread is still to step back on the CPU.
+    static NICENESS: Cell<i32> = const { Cell::new(0) };
+}
+
 /// The device to use on this machine: a GPU asked for by name is never silently the CPU. Whoever uses libtorch comes by
 /// here first.
 pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
@@ -34,6 +40,10 @@ pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
         None => cuda::decide(device).device(device)?,
         Some(_) => tch::Device::Cpu,
     };
+    if found == tch::Device::Cpu {
+        // Before the first operation, whose threads are as patient as this one.
+        let _ = rustix::process::nice(NICENESS.take());
+    }
     let threads = THREADS.load(Ordering::Relaxed);
     if threads > 0 {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(1).max(1));
@@ -154,6 +164,12 @@ impl fmt::Display for Device {
 /// with that model, as libtorch must not be called before the device is decided.
 pub fn limit_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
+}
+
+/// Lets others on the same cores go before this thread (`nice`), as soon as a model is opened here whose device is the CPU: who
+/// only feeds a GPU keeps few cores busy, and holds it up when it comes late.
+pub fn step_back_on_cpu(niceness: i32) {
+    NICENESS.set(niceness);
 }
 
 #[cfg(test)]

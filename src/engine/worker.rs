@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::pool::{Opened, Prepared};
 use super::rescore::{Known, Scorers};
-use super::{Event, Factory, Shared, step_back};
-use crate::encoder::{Encoder, EncoderError, Input, give_up_gpu, gpu_note, limit_threads};
+use super::{Event, Factory, Shared};
+use crate::encoder::{
+    Encoder, EncoderError, Input, give_up_gpu, gpu_note, limit_threads, step_back_on_cpu,
+};
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::{ErrorKind, Picture, Pixels};
 use crate::prompts::Prompts;
@@ -30,6 +32,7 @@ const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `m
 /// Reads the model, answers until the queue is closed and empty.
 pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
     limit_threads(cores);
+    step_back_on_cpu(shared.settings.niceness());
     (shared.sink)(Event::Loading);
     let made = catch_unwind(AssertUnwindSafe(|| Worker::new(shared, factory)));
     match made {
@@ -80,7 +83,7 @@ impl<'a> Worker<'a> {
             notes,
         } = Model::open(&mut factory, prompts, settings.mode)?;
         let _ = shared.preprocess.set(Some(encoder.preprocess()));
-        let turns = on_cpu(encoder.as_ref());
+        let turns = encoder.card().device == "cpu";
         if !turns {
             shared.prepared.widen(2 * GPU_BATCH);
         }
@@ -366,10 +369,6 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn on_cpu(encoder: &dyn Encoder) -> bool {
-    encoder.card().device == "cpu"
-}
-
 /// A model that was read, and the prompts in its space.
 struct Model {
     encoder: Box<dyn Encoder>,
@@ -381,10 +380,6 @@ struct Model {
 impl Model {
     fn open(factory: &mut Factory, prompts: Prompts, mode: Mode) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
-        // Before its first operation, whose threads are as patient as this one. Who feeds a GPU goes before those who decode.
-        if on_cpu(encoder.as_ref()) {
-            step_back();
-        }
         let (scorers, notes) = Scorers::new(prompts, mode, encoder.as_mut())?;
         Ok(Self {
             encoder,

@@ -76,6 +76,7 @@ impl Tiles {
             let (shared, picker, sink) = (Arc::clone(&shared), picker.clone(), sink.clone());
             let album = Arc::clone(album);
             thread::Builder::new().name("tiles".into()).spawn(move || {
+                let _ = rustix::process::nice(super::NICENESS);
                 let mut encoder = Encoder::new(picker, album);
                 while let Some(key) = shared.next() {
                     let outcome = shared.make(&mut encoder, &key);

@@ -22,7 +22,7 @@ const PART: usize = 8000;
 const HEAD: usize = 352;
 
 /// How much below the interface a long search runs (`nice`).
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Where messages go; false when the loop has ended.
 pub(super) type Send = Arc<dyn Fn(Msg) -> bool + std::marker::Send + Sync>;

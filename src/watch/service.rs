@@ -14,7 +14,7 @@ use super::signs::{Meaning, Signal, meaning};
 use super::{Options, Sink, WatchEvent, names, scan, signs};
 
 /// How much below the interface the thread runs (`nice`).
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 /// How often a tree is read again that the kernel tells too little about.
 const POLL_REMOTE: Duration = Duration::from_secs(5);
 /// The same for a local disk, when the kernel grants no more watches.
