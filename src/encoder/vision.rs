@@ -126,9 +126,8 @@ impl Vision {
         self.blocks.forward(self.embed(pixels)?, Sight::All)
     }
 
-    /// Pixels → `[b, patches, 3 · patch · patch]`. The convolution that the layouts speak of moves by whole patches, so that
-    /// each pixel is in one of them (at most), and it is a matrix product: for which a GPU has nothing to find out first, as it
-    /// has for the convolution at every new size of batch.
+    /// Pixels → `[b, patches, 3 · patch · patch]`. The convolution that the layouts speak of moves by whole patches: each pixel
+    /// is in one of them at most, and it is a matrix product, which a GPU is quicker with.
     fn cut(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let (batch, p, n) = (pixels.size()[0], self.patch, self.side / self.patch);
         let whole = pixels.f_narrow(2, 0, n * p)?.f_narrow(3, 0, n * p)?;
