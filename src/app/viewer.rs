@@ -120,8 +120,8 @@ impl Calm {
 }
 
 impl Viewer {
-    /// Follows the cursor to a row, and to the file that is in sight there. Within a series the view stays; to what series a file belongs is known only when its
-    /// first picture is there (see [`Self::learn`]).
+    /// Follows the cursor to a row, and to the file that is in sight there. Within a series the view stays; to what series a
+    /// file belongs is known only when its first picture is there (see [`Self::learn`]).
     pub(crate) fn follow(&mut self, file: Option<(PathBuf, Stamp)>, row: Option<&Path>) {
         let new_file = self.file != file;
         self.film.take_if(|film| match &film.series {
