@@ -236,6 +236,10 @@ pub struct Options {
     pub window: Option<(f64, f64)>,
     /// How much of a JPEG file's resolution is wanted.
     pub scale: Scale,
+    /// The part of the picture, as shown and at its full resolution, that will be looked at: what lies outside may stay black.
+    pub used: Option<Area>,
+    /// Someone waits for this picture: more than one core may be busy with it.
+    pub spread: bool,
 }
 
 /// At which part of its resolution a JPEG file is decoded, which costs far less than decoding all of it and resizing.

@@ -226,7 +226,9 @@ fn a_jpeg_decoded_at_reduced_scale_means_the_same_to_the_model() {
                 ..media::Options::default()
             };
             let picture = source.load(&options).unwrap().picture;
-            preprocess.apply_scaled(&picture, (width, height)).unwrap()
+            preprocess
+                .apply_scaled(&picture, (width, height), 1)
+                .unwrap()
         });
         let rows = model.encode_images(&inputs).unwrap();
         let cosine: f32 = rows[0].iter().zip(&rows[1]).map(|(a, b)| a * b).sum();

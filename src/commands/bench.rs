@@ -433,10 +433,10 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
     let begun = Instant::now();
     let source = media::open(file)?;
     source.content()?;
-    let picture = engine::decode(&source, 0, preprocess, exact)?;
+    let picture = engine::decode(&source, 0, preprocess, exact, Lane::Bulk)?;
     let decode = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    let input = engine::apply(preprocess, &picture, &source)?;
+    let input = engine::apply(preprocess, &picture, &source, Lane::Bulk)?;
     Ok(Prepared {
         file: file.to_owned(),
         input: Some(input),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EncoderError;
 use super::resample::{Filter, Side, resample};
-use crate::media::{Picture, Pixels, Scale};
+use crate::media::{Area, Picture, Pixels, Scale};
 
 /// A prepared picture: RGB bytes, `height × width × 3`, before normalisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -306,16 +306,44 @@ impl Preprocess {
         coarsest.unwrap_or_default()
     }
 
-    /// Resizes as Pillow does (antialiased, bytes between the passes), then crops, pads or neither.
-    pub fn apply(&self, picture: &Picture) -> Result<Input, EncoderError> {
-        self.apply_scaled(picture, (picture.width, picture.height))
+    /// The part of a picture that is looked at, when it is decoded at `scale`: what a crop keeps, and as far around as the
+    /// filter reaches. In pixels of the whole picture.
+    pub fn used(&self, width: u32, height: u32, scale: Scale) -> Area {
+        let (w, h) = self.scaled(width as usize, height as usize);
+        let side = |whole: u32, to: usize, target: usize| {
+            let side = Side {
+                from: whole.div_ceil(scale.divisor()) as usize,
+                to,
+                kept: Place::new(to, target, self.centre).kept,
+            };
+            let used = side.used(self.filter);
+            let first = used.start as u32 * scale.divisor();
+            (
+                first,
+                (used.end as u32 * scale.divisor()).min(whole) - first,
+            )
+        };
+        let ((x, width), (y, height)) = (side(width, w, self.width), side(height, h, self.height));
+        Area {
+            x,
+            y,
+            width,
+            height,
+        }
     }
 
-    /// The same of a picture that was decoded at a [`Scale`], of a file whose columns and rows are `whole`.
+    /// Resizes as Pillow does (antialiased, bytes between the passes), then crops, pads or neither.
+    pub fn apply(&self, picture: &Picture) -> Result<Input, EncoderError> {
+        self.apply_scaled(picture, (picture.width, picture.height), 1)
+    }
+
+    /// The same of a picture that was decoded at a [`Scale`], of a file whose columns and rows are `whole`, by so many
+    /// `threads`.
     pub fn apply_scaled(
         &self,
         picture: &Picture,
         whole: (u32, u32),
+        threads: usize,
     ) -> Result<Input, EncoderError> {
         let (from_w, from_h) = (picture.width as usize, picture.height as usize);
         let (channels, bytes) = match &picture.pixels {
@@ -337,7 +365,7 @@ impl Preprocess {
             kept: place.kept.clone(),
         };
         let (columns, rows) = (side(from_w, w, &x), side(from_h, h, &y));
-        let part = resample(bytes, channels, &columns, &rows, self.filter);
+        let part = resample(bytes, channels, &columns, &rows, self.filter, threads);
         let mut out = vec![0_u8; self.width * self.height * 3];
         for (row, samples) in part.chunks_exact(x.kept.len() * channels).enumerate() {
             let at = ((y.at + row) * self.width + x.at) * 3;

@@ -10,6 +10,7 @@
 
 use std::f64::consts::PI;
 use std::ops::Range;
+use std::thread;
 
 use multiversion::multiversion;
 
@@ -90,7 +91,19 @@ struct Taps {
     weights: Vec<i32>,
 }
 
+/// The samples that any of the results is summed from.
+fn used(taps: &[Taps]) -> Range<usize> {
+    let first = taps.iter().map(|t| t.first).min().unwrap_or(0);
+    let ends = taps.iter().map(|t| t.first + t.weights.len());
+    first..ends.max().unwrap_or(first)
+}
+
 impl Side {
+    /// The samples that what is kept is made of.
+    pub(super) fn used(&self, filter: Filter) -> Range<usize> {
+        used(&self.taps(filter))
+    }
+
     fn taps(&self, filter: Filter) -> Vec<Taps> {
         if self.from == self.to {
             // Pillow leaves the pass out.
@@ -141,59 +154,99 @@ fn taps(length: usize, centre: f64, support: f64, stretch: f64, filter: Filter) 
 }
 
 /// Resizes interleaved bytes of `channels` (1 or 3) and returns the kept part, row by row. Only what the kept part
-/// depends on is computed: the size before a crop costs no memory, however long the picture.
+/// depends on is computed: the size before a crop costs no memory, however long the picture. `threads` share the work.
 pub(super) fn resample(
     bytes: &[u8],
     channels: usize,
     x: &Side,
     y: &Side,
     filter: Filter,
+    threads: usize,
 ) -> Vec<u8> {
     let (columns, rows) = (x.taps(filter), y.taps(filter));
-    let first = rows.iter().map(|t| t.first).min().unwrap_or(0);
-    let end = rows
-        .iter()
-        .map(|t| t.first + t.weights.len())
-        .max()
-        .unwrap_or(0);
-    let mut wide = Vec::with_capacity((end - first) * columns.len() * channels);
-    let mut planes = vec![0; x.from * channels];
-    for row in bytes.chunks_exact(x.from * channels).take(end).skip(first) {
-        across(row, channels, &columns, &mut planes, &mut wide);
-    }
-    down(&wide, columns.len() * channels, first, &rows)
+    let (used_x, used_y) = (used(&columns), used(&rows));
+    let width = columns.len() * channels;
+    let lines: Vec<&[u8]> = bytes
+        .chunks_exact(x.from * channels)
+        .take(used_y.end)
+        .skip(used_y.start)
+        .map(|line| &line[used_x.start * channels..used_x.end * channels])
+        .collect();
+    let mut wide = vec![0; lines.len() * width];
+    let share = lines
+        .len()
+        .div_ceil(threads.max(1))
+        .next_multiple_of(ABREAST);
+    thread::scope(|scope| {
+        let mut shares = lines.chunks(share).zip(wide.chunks_mut(share * width));
+        let own = shares.next();
+        let columns = &columns;
+        for (lines, out) in shares {
+            scope.spawn(move || all_across(lines, channels, columns, used_x.start, out));
+        }
+        if let Some((lines, out)) = own {
+            all_across(lines, channels, columns, used_x.start, out);
+        }
+    });
+    down(&wide, width, used_y.start, &rows)
 }
 
-/// One row through the horizontal pass. `planes` is room for the row, which is sorted by channel first: sums over
-/// neighbours are then over neighbours in memory.
+/// Lines through the horizontal pass.
+fn all_across(lines: &[&[u8]], channels: usize, columns: &[Taps], offset: usize, out: &mut [u8]) {
+    let width = columns.len() * channels;
+    let length = lines.first().map_or(0, |line| line.len());
+    let mut samples = vec![[0; ABREAST]; length];
+    let mut results = vec![[0; ABREAST]; width];
+    for (lines, out) in lines.chunks(ABREAST).zip(out.chunks_mut(ABREAST * width)) {
+        // The last ones are fewer: what fills the places is left away.
+        let abreast = std::array::from_fn(|i| lines[i.min(lines.len() - 1)]);
+        across(
+            &abreast,
+            channels,
+            columns,
+            offset,
+            &mut samples,
+            &mut results,
+            out,
+        );
+    }
+}
+
+/// Rows that go through the horizontal pass together, one in each lane: their weights are the same.
+const ABREAST: usize = 8;
+
+/// Rows through the horizontal pass, into `out`; their first sample belongs to the column `offset`. `samples` is room for them,
+/// and `results` for what they give.
 #[multiversion(targets("x86_64+avx2"))]
-fn across(row: &[u8], channels: usize, columns: &[Taps], planes: &mut [i32], out: &mut Vec<u8>) {
-    let length = row.len() / channels;
-    if channels == 1 {
-        for (plane, &sample) in planes.iter_mut().zip(row) {
-            *plane = i32::from(sample);
-        }
-    } else {
-        let (red, rest) = planes.split_at_mut(length);
-        let (green, blue) = rest.split_at_mut(length);
-        for (((r, g), b), pixel) in red
-            .iter_mut()
-            .zip(green)
-            .zip(blue)
-            .zip(row.as_chunks::<3>().0)
-        {
-            (*r, *g, *b) = (
-                i32::from(pixel[0]),
-                i32::from(pixel[1]),
-                i32::from(pixel[2]),
-            );
+fn across(
+    lines: &[&[u8]; ABREAST],
+    channels: usize,
+    columns: &[Taps],
+    offset: usize,
+    samples: &mut [[i32; ABREAST]],
+    results: &mut [[u8; ABREAST]],
+    out: &mut [u8],
+) {
+    let lines = lines.map(|line| &line[..samples.len()]);
+    for (i, abreast) in samples.iter_mut().enumerate() {
+        *abreast = lines.map(|line| i32::from(line[i]));
+    }
+    for (taps, results) in columns.iter().zip(results.chunks_exact_mut(channels)) {
+        let first = (taps.first - offset) * channels;
+        for (channel, result) in results.iter_mut().enumerate() {
+            let mut sums = [1 << (BITS - 1); ABREAST];
+            let samples = samples[first + channel..].iter().step_by(channels);
+            for (abreast, &weight) in samples.zip(&taps.weights) {
+                for (sum, &sample) in sums.iter_mut().zip(abreast) {
+                    *sum += sample * weight;
+                }
+            }
+            *result = sums.map(byte);
         }
     }
-    for taps in columns {
-        for plane in planes.chunks_exact(length) {
-            let samples = &plane[taps.first..taps.first + taps.weights.len()];
-            let products = samples.iter().zip(&taps.weights).map(|(&s, &w)| s * w);
-            out.push(byte((1 << (BITS - 1)) + products.sum::<i32>()));
+    for (row, out) in out.chunks_exact_mut(results.len()).enumerate() {
+        for (byte, result) in out.iter_mut().zip(&*results) {
+            *byte = result[row];
         }
     }
 }
@@ -252,6 +305,7 @@ mod tests {
                     &side(from, to),
                     &side(from, to),
                     filter,
+                    3,
                 );
                 assert_eq!(out, [77].repeat(to * to * 3), "{filter:?} {from} {to}");
             }
@@ -262,9 +316,9 @@ mod tests {
     fn the_kept_part_is_cut_from_the_whole() {
         let bytes: Vec<u8> = (0..40 * 30).map(|i: u32| (i * i / 7 % 256) as u8).collect();
         let (x, y) = (side(40, 25), side(30, 50));
-        let whole = resample(&bytes, 1, &x, &y, Filter::Bicubic);
+        let whole = resample(&bytes, 1, &x, &y, Filter::Bicubic, 1);
         let (kept_x, kept_y) = (Side { kept: 3..20, ..x }, Side { kept: 11..13, ..y });
-        let part = resample(&bytes, 1, &kept_x, &kept_y, Filter::Bicubic);
+        let part = resample(&bytes, 1, &kept_x, &kept_y, Filter::Bicubic, 2);
         let cut: Vec<u8> = (11..13)
             .flat_map(|row| whole[row * 25 + 3..row * 25 + 20].to_vec())
             .collect();
@@ -280,7 +334,14 @@ mod tests {
             to,
             kept: to / 2 - 112..to / 2 + 112,
         };
-        let out = resample(&[9].repeat(65_535), 1, &side(1, 224), &y, Filter::Bicubic);
+        let out = resample(
+            &[9].repeat(65_535),
+            1,
+            &side(1, 224),
+            &y,
+            Filter::Bicubic,
+            2,
+        );
         assert_eq!(out, [9].repeat(224 * 224));
     }
 }

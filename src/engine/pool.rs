@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Frames, Job, Lane, Shared};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
-use crate::media::{self, ErrorKind, Info, MediaError, Options, Picture, Scale, Source};
+use crate::media::{self, ErrorKind, Info, Kind, MediaError, Options, Picture, Scale, Source};
 
 /// A decoded file whose frames are on their way.
 pub(super) struct Opened {
@@ -70,10 +70,11 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
         frames: frames.len(),
         job,
     });
+    let lane = file.job.lane;
     for frame in frames {
         let input = if shared.wanted(&file.job) {
-            decode(source, frame, preprocess, shared.settings.exact)
-                .and_then(|picture| apply(preprocess, &picture, source))
+            decode(source, frame, preprocess, shared.settings.exact, lane)
+                .and_then(|picture| apply(preprocess, &picture, source, lane))
         } else {
             // Nobody waits for the rest any more; the count of frames must still be full.
             Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))
@@ -83,28 +84,33 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
             frame,
             input: input.map_err(Failure::from),
         };
-        if shared.prepared.push(file.job.lane, prepared).is_err() {
+        if shared.prepared.push(lane, prepared).is_err() {
             return; // The engine is stopping.
         }
     }
 }
 
 /// The frame as `inspect` shows it: whatever the user does with the display's window, the model sees the file's own.
-/// Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale.
+/// Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale. What the model does not
+/// look at stays black.
 pub(crate) fn decode(
     source: &Source,
     frame: u32,
     preprocess: &Preprocess,
     exact: bool,
+    lane: Lane,
 ) -> Result<Picture, MediaError> {
-    let scale = if exact {
+    let info = source.info();
+    let scale = if exact || info.kind != Kind::Jpeg {
         Scale::Full
     } else {
-        preprocess.scale(source.info().width, source.info().height)
+        preprocess.scale(info.width, info.height)
     };
     let options = Options {
         frame,
         scale,
+        used: Some(preprocess.used(info.width, info.height, scale)),
+        spread: lane == Lane::Interactive,
         ..Options::default()
     };
     source.load(&options).map(|shown| shown.picture)
@@ -115,11 +121,59 @@ pub(crate) fn apply(
     preprocess: &Preprocess,
     picture: &Picture,
     source: &Source,
+    lane: Lane,
 ) -> Result<Input, MediaError> {
     let whole = (source.info().width, source.info().height);
+    let threads = if lane == Lane::Interactive { 2 } else { 1 };
     media::contain("preprocessing", || {
         preprocess
-            .apply_scaled(picture, whole)
+            .apply_scaled(picture, whole, threads)
             .map_err(|error| MediaError::new(ErrorKind::Malformed, error.to_string()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a crop cuts away need not be decoded; the model's input is the same to the byte.
+    #[test]
+    fn the_model_sees_the_same_of_a_picture_decoded_in_part() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media");
+        let mut cropped = 0;
+        for entry in std::fs::read_dir(folder).expect("the fixtures") {
+            let Ok(source) = media::open(&entry.expect("an entry").path()) else {
+                continue;
+            };
+            let (width, height) = (source.info().width, source.info().height);
+            for size in [2, 5, 13] {
+                for crop in ["true", "false"] {
+                    let json = format!(r#"{{"size": {size}, "do_center_crop": {crop}}}"#);
+                    let preprocess = Preprocess::from_json(json.as_bytes(), "p".as_ref()).unwrap();
+                    let scale = match source.info().kind {
+                        Kind::Jpeg => preprocess.scale(width, height),
+                        _ => Scale::Full,
+                    };
+                    let options = Options {
+                        scale,
+                        ..Options::default()
+                    };
+                    let whole = source.load(&options).map(|shown| shown.picture);
+                    let part = decode(&source, 0, &preprocess, false, Lane::Interactive);
+                    let (Ok(whole), Ok(part)) = (whole, part) else {
+                        continue;
+                    };
+                    cropped += usize::from(whole != part);
+                    let input = |picture| {
+                        apply(&preprocess, picture, &source, Lane::Interactive).expect("an input")
+                    };
+                    assert!(
+                        input(&whole) == input(&part),
+                        "{width}×{height} to {size}, {crop}"
+                    );
+                }
+            }
+        }
+        assert!(cropped > 10, "{cropped} pictures were decoded in part");
+    }
 }

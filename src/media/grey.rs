@@ -178,37 +178,59 @@ impl Grey {
     /// The frame in 8 bits, and the window that was applied. `invert` turns black and white round, once more for
     /// MONOCHROME1.
     pub fn render(&self, voi: Voi, invert: bool) -> (Picture, Window) {
-        let whole = Area {
-            x: 0,
-            y: 0,
-            width: self.width,
-            height: self.height,
-        };
-        self.render_part(voi, invert, whole)
+        self.render_part(voi, invert, self.whole())
+    }
+
+    /// The frame in 8 bits, of which what lies outside of `used` stays black; and the window that was applied.
+    pub(crate) fn render_used(&self, voi: Voi, used: Option<Area>) -> (Picture, Window) {
+        let area = self.inside(used.unwrap_or(self.whole()));
+        self.shaded(voi, false, area, self.whole())
     }
 
     /// A part of the frame in 8 bits; what of `area` lies outside of the frame is left away.
     pub fn render_part(&self, voi: Voi, invert: bool, area: Area) -> (Picture, Window) {
+        let area = self.inside(area);
+        self.shaded(voi, invert, area, area)
+    }
+
+    fn whole(&self) -> Area {
+        Area {
+            x: 0,
+            y: 0,
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    fn inside(&self, area: Area) -> Area {
+        let (x, y) = (area.x.min(self.width), area.y.min(self.height));
+        Area {
+            x,
+            y,
+            width: area.width.min(self.width - x),
+            height: area.height.min(self.height - y),
+        }
+    }
+
+    /// A picture of `canvas`, on which `area`, a part of it, is drawn.
+    fn shaded(&self, voi: Voi, invert: bool, area: Area, canvas: Area) -> (Picture, Window) {
         let own = self.own(voi);
         let invert = invert != self.inner.transform.inverted;
-        let (x, y) = (area.x.min(self.width), area.y.min(self.height));
-        let (width, height) = (
-            area.width.min(self.width - x),
-            area.height.min(self.height - y),
-        );
-        let stride = self.width as usize;
-        let rows = (y..y + height).map(|row| {
-            let start = row as usize * stride + x as usize;
-            start..start + width as usize
+        let index = |x: u32, y: u32, stride: u32| y as usize * stride as usize + x as usize;
+        let rows = (area.y..area.y + area.height).map(|y| {
+            let to = index(area.x - canvas.x, y - canvas.y, canvas.width);
+            (index(area.x, y, self.width), to)
         });
         let shade = |stored: f64| {
             let shade = own.curve.shade(self.inner.transform.modality(stored));
             if invert { 255 - shade } else { shade }
         };
-        let pixels = shades(&self.inner.samples, rows, (width * height) as usize, shade);
+        let mut pixels = vec![0; canvas.width as usize * canvas.height as usize];
+        let samples = &self.inner.samples;
+        shades(samples, rows, area.width as usize, &mut pixels, shade);
         let picture = Picture {
-            width,
-            height,
+            width: canvas.width,
+            height: canvas.height,
             pixels: Pixels::Luma(pixels),
         };
         (picture, own.window)
@@ -302,42 +324,46 @@ impl fmt::Debug for Grey {
     }
 }
 
-/// The shades of rows of samples. To 16 bits every possible value is worked out once, and pixels are looked up; unless
-/// they are fewer.
+/// Puts the shades of rows of `width` samples, each given by where it begins among the samples and in `out`. To 16 bits every
+/// possible value is worked out once, and pixels are looked up; unless they are fewer.
 fn shades(
     samples: &Samples,
-    rows: impl Iterator<Item = std::ops::Range<usize>>,
-    count: usize,
+    rows: impl ExactSizeIterator<Item = (usize, usize)>,
+    width: usize,
+    out: &mut [u8],
     shade: impl Fn(f64) -> u8,
-) -> Vec<u8> {
+) {
     fn put<T: Copy>(
         data: &[T],
-        rows: impl Iterator<Item = std::ops::Range<usize>>,
-        count: usize,
+        rows: impl Iterator<Item = (usize, usize)>,
+        width: usize,
+        out: &mut [u8],
         shade: impl Fn(T) -> u8,
-    ) -> Vec<u8> {
-        let mut out = Vec::with_capacity(count);
-        for row in rows {
-            out.extend(data[row].iter().map(|&v| shade(v)));
+    ) {
+        for (from, to) in rows {
+            let row = out[to..to + width].iter_mut();
+            for (out, &value) in row.zip(&data[from..from + width]) {
+                *out = shade(value);
+            }
         }
-        out
     }
+    let count = rows.len() * width;
     let table: Option<Vec<u8>> = samples
         .possible()
         .filter(|possible| possible.count <= count)
         .map(|possible| possible.values().map(&shade).collect());
     match (samples, &table) {
-        (Samples::U8(data), Some(table)) => put(data, rows, count, |v| table[usize::from(v)]),
-        (Samples::U16(data), Some(table)) => put(data, rows, count, |v| table[usize::from(v)]),
-        (Samples::I16(data), Some(table)) => put(data, rows, count, |v| {
+        (Samples::U8(data), Some(table)) => put(data, rows, width, out, |v| table[usize::from(v)]),
+        (Samples::U16(data), Some(table)) => put(data, rows, width, out, |v| table[usize::from(v)]),
+        (Samples::I16(data), Some(table)) => put(data, rows, width, out, |v| {
             table[usize::from((v as u16) ^ 0x8000)]
         }),
-        (Samples::U8(data), None) => put(data, rows, count, |v| shade(v.into())),
-        (Samples::U16(data), None) => put(data, rows, count, |v| shade(v.into())),
-        (Samples::I16(data), None) => put(data, rows, count, |v| shade(v.into())),
-        (Samples::U32(data), _) => put(data, rows, count, |v| shade(v.into())),
-        (Samples::I32(data), _) => put(data, rows, count, |v| shade(v.into())),
-        (Samples::F64(data), _) => put(data, rows, count, shade),
+        (Samples::U8(data), None) => put(data, rows, width, out, |v| shade(v.into())),
+        (Samples::U16(data), None) => put(data, rows, width, out, |v| shade(v.into())),
+        (Samples::I16(data), None) => put(data, rows, width, out, |v| shade(v.into())),
+        (Samples::U32(data), _) => put(data, rows, width, out, |v| shade(v.into())),
+        (Samples::I32(data), _) => put(data, rows, width, out, |v| shade(v.into())),
+        (Samples::F64(data), _) => put(data, rows, width, out, shade),
     }
 }
 

@@ -11,8 +11,9 @@ mod progressive;
 mod tables;
 
 use super::error::{MediaError, truncated, unsupported};
-use super::{Info, Kind, Picture, Pixels, Scale, orient};
+use super::{Info, Kind, Options, Picture, Pixels, Scale, orient};
 pub(crate) use color::ycbcr_to_rgb;
+use dct::Part;
 use headers::{Colors, Headers, Process};
 
 /// Decoded components, interleaved, before any change of colours.
@@ -33,23 +34,24 @@ pub(crate) enum Data {
     U16(Vec<u16>),
 }
 
-/// The picture of a file, upright, at the part `scale` of its resolution.
+/// The picture of a file, upright.
 ///
 /// A reduced picture is what libjpeg's `scale_denom` gives: the high frequencies are left out of the transform.
 /// Lossless streams have no frequencies and come whole.
-pub(super) fn decode(bytes: &[u8], scale: Scale) -> Result<Picture, MediaError> {
+pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaError> {
     let headers = Headers::read(bytes)?;
     if !headers.complete {
         return Err(truncated("JPEG: the file ends before its picture does"));
     }
     let scale = match headers.process {
         Process::Lossless => Scale::Full,
-        _ => scale,
+        _ => options.scale,
     };
+    let part = part(&headers, scale, options);
     let pixels = match (headers.process, headers.precision, headers.colors()) {
         (Process::Lossless, ..) => shown(&headers, lossless::decode(bytes, &headers)?)?,
-        (_, 8, Colors::YCbCr) => Pixels::Rgb(dct::rgb(bytes, &headers, scale)?),
-        _ => shown(&headers, dct::decode(bytes, &headers, scale)?)?,
+        (_, 8, Colors::YCbCr) => Pixels::Rgb(dct::rgb(bytes, &headers, &part)?),
+        _ => shown(&headers, dct::decode(bytes, &headers, &part)?)?,
     };
     let picture = Picture {
         width: headers.width.div_ceil(scale.divisor()),
@@ -57,6 +59,25 @@ pub(super) fn decode(bytes: &[u8], scale: Scale) -> Result<Picture, MediaError> 
         pixels,
     };
     Ok(orient::upright(picture, headers.orientation()))
+}
+
+/// What is to be decoded, of the picture as it is stored. One that is stored in another position than it is shown in is
+/// decoded whole: it is rare.
+fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
+    let mut part = Part::whole(headers, scale);
+    part.spread = options.spread;
+    if let Some(used) = options.used
+        && headers.orientation() == 1
+    {
+        let range = |first: u32, length: u32, whole: usize| {
+            let (first, end) = (first / scale.divisor(), first.saturating_add(length));
+            let end = (end.div_ceil(scale.divisor()) as usize).min(whole);
+            (first as usize).min(end)..end
+        };
+        part.columns = range(used.x, used.width, part.columns.end);
+        part.rows = range(used.y, used.height, part.rows.end);
+    }
+    part
 }
 
 /// What the file is, without its pixels.
@@ -80,7 +101,7 @@ pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
 pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
     match headers.process {
         Process::Lossless => lossless::decode(bytes, headers),
-        _ => dct::decode(bytes, headers, Scale::Full),
+        _ => dct::decode(bytes, headers, &Part::whole(headers, Scale::Full)),
     }
 }
 

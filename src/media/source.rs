@@ -8,7 +8,7 @@ use super::error::{ErrorKind, MediaError};
 use super::geometry::Geometry;
 use super::grey::{Grey, Voi};
 use super::overlay::Overlay;
-use super::{Info, Loaded, Options, Picture, Pixels, Scale, Sniffed, Window};
+use super::{Info, Loaded, Options, Picture, Pixels, Sniffed, Window};
 use super::{contain, jpeg, limits, png, read, sniff};
 
 /// Largest DICOM file that is taken into memory as a whole. Of a larger one only what stands before its pixels is,
@@ -182,15 +182,22 @@ impl Source {
 
     /// Decodes a frame, from 0. Bad input of any kind is an error, never a panic.
     pub fn frame(&self, frame: u32) -> Result<Frame, MediaError> {
-        self.scaled_frame(frame, Scale::Full)
+        self.decode(&Options {
+            frame,
+            ..Options::default()
+        })
     }
 
-    fn scaled_frame(&self, frame: u32, scale: Scale) -> Result<Frame, MediaError> {
+    /// The same with all options but the window.
+    pub fn decode(&self, options: &Options) -> Result<Frame, MediaError> {
+        let frame = options.frame;
         if frame >= self.info.frames {
             return Err(limits::no_such_frame(frame, self.info.frames));
         }
         match &self.format {
-            Format::Jpeg(bytes) => contain("JPEG", || jpeg::decode(bytes, scale).map(Frame::from)),
+            Format::Jpeg(bytes) => {
+                contain("JPEG", || jpeg::decode(bytes, options).map(Frame::from))
+            }
             Format::Png(bytes) => contain("PNG", || png::decode(bytes).map(Frame::from)),
             Format::Dicom(object) => contain("DICOM", || object.frame(frame)),
         }
@@ -218,11 +225,17 @@ impl Source {
 
     /// Decodes and renders a frame: what `inspect` shows and the encoder sees.
     pub fn load(&self, options: &Options) -> Result<Shown, MediaError> {
-        let frame = self.scaled_frame(options.frame, options.scale)?;
+        let frame = self.decode(options)?;
         let voi = options
             .window
             .map_or(Voi::Own(0), |(center, width)| Voi::Range { center, width });
-        let (picture, window) = frame.render(voi, false);
+        let (picture, window) = match frame {
+            Frame::Grey(grey) => {
+                let (picture, window) = grey.render_used(voi, options.used);
+                (picture, Some(window))
+            }
+            Frame::Color(picture) => (picture, None),
+        };
         Ok(Shown { picture, window })
     }
 }

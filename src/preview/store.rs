@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::Stamp;
-use crate::media::{self, Frame, MediaError, Source};
+use crate::media::{self, Frame, MediaError, Options, Source};
 
 /// Files kept open: the one looked at and those just before it.
 const OPEN: usize = 3;
@@ -60,7 +60,11 @@ impl Store {
             self.frames.push_back(hit);
             return Ok(frame);
         }
-        let frame = self.source(id)?.frame(number)?;
+        let frame = self.source(id)?.decode(&Options {
+            frame: number,
+            spread: true,
+            ..Options::default()
+        })?;
         self.frames.push_back((id.clone(), number, frame.clone()));
         while self.frames.len() > 1 && self.bytes() > self.limit {
             self.frames.pop_front();

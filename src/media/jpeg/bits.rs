@@ -10,14 +10,41 @@ const ONES: u64 = u64::from_be_bytes([1; 8]);
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, the first one highest.
-    buffer: u64,
-    /// Valid bits of `buffer`.
-    count: u32,
-    /// How many of these were fed, not read.
+    /// What was read and not taken.
+    pub next: Next,
+    /// How many of these bits were fed, not read.
     fed: u32,
     /// The data ended without a marker.
     ended: bool,
+}
+
+/// The next bits. A loop over many codes has them in registers, and gives them back for more.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Next {
+    /// The first one highest.
+    buffer: u64,
+    /// How many are valid.
+    count: u32,
+}
+
+impl Next {
+    /// Enough for the longest code and the longest number behind it.
+    #[inline]
+    pub(super) fn is_enough(self) -> bool {
+        self.count >= 32
+    }
+
+    /// So many, at most 16, without taking them.
+    #[inline]
+    fn peek(self, bits: u32) -> u32 {
+        (self.buffer >> 48) as u32 >> (16 - bits)
+    }
+
+    #[inline]
+    fn skip(&mut self, bits: u32) {
+        self.buffer <<= bits;
+        self.count -= bits;
+    }
 }
 
 impl<'a> Bits<'a> {
@@ -25,8 +52,7 @@ impl<'a> Bits<'a> {
         Self {
             data,
             at,
-            buffer: 0,
-            count: 0,
+            next: Next::default(),
             fed: 0,
             ended: false,
         }
@@ -35,30 +61,32 @@ impl<'a> Bits<'a> {
     /// At least 32 bits are there afterwards: the longest code and the longest number behind it.
     #[inline]
     pub(super) fn fill(&mut self) {
-        if self.count < 32 {
-            self.refill();
+        if !self.next.is_enough() {
+            self.next = self.refilled(self.next);
         }
     }
 
-    fn refill(&mut self) {
-        if let Some(next) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_be_bytes(*next);
+    /// More bits behind the `next` ones.
+    #[inline]
+    pub(super) fn refilled(&mut self, mut next: Next) -> Next {
+        if let Some(word) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_be_bytes(*word);
             // Most words hold no 0xff, and so neither stuffing nor a marker.
             if (!word).wrapping_sub(ONES) & word & (ONES << 7) == 0 {
-                let bytes = (64 - self.count) / 8;
+                let bytes = (64 - next.count) / 8;
                 let taken = 8 * bytes;
-                self.buffer |= word >> (64 - taken) << (64 - taken - self.count);
+                next.buffer |= word >> (64 - taken) << (64 - taken - next.count);
                 self.at += bytes as usize;
-                self.count += taken;
-                return;
+                next.count += taken;
+                return next;
             }
         }
-        self.refill_carefully();
+        self.refilled_carefully(next)
     }
 
     #[cold]
-    fn refill_carefully(&mut self) {
-        while self.count <= 56 {
+    fn refilled_carefully(&mut self, mut next: Next) -> Next {
+        while next.count <= 56 {
             let byte = match self.data.get(self.at..) {
                 Some([0xff, 0x00, ..]) => {
                     self.at += 2;
@@ -79,21 +107,10 @@ impl<'a> Bits<'a> {
                     0
                 }
             };
-            self.buffer |= u64::from(byte) << (56 - self.count);
-            self.count += 8;
+            next.buffer |= u64::from(byte) << (56 - next.count);
+            next.count += 8;
         }
-    }
-
-    /// The next bits, at most 16, without taking them.
-    #[inline]
-    fn peek(&self, bits: u32) -> u32 {
-        (self.buffer >> 48) as u32 >> (16 - bits)
-    }
-
-    #[inline]
-    fn skip(&mut self, bits: u32) {
-        self.buffer <<= bits;
-        self.count = self.count.saturating_sub(bits);
+        next
     }
 
     /// The next bits, at most 16, as a number.
@@ -103,8 +120,8 @@ impl<'a> Bits<'a> {
             return 0;
         }
         self.fill();
-        let value = self.peek(bits);
-        self.skip(bits);
+        let value = self.next.peek(bits);
+        self.next.skip(bits);
         value
     }
 
@@ -116,7 +133,7 @@ impl<'a> Bits<'a> {
 
     /// Drops what is left of the last byte and steps over a restart marker, where one stands here or further on.
     pub(super) fn restart(&mut self) {
-        (self.buffer, self.count, self.fed) = (0, 0, 0);
+        (self.next, self.fed) = (Next::default(), 0);
         let marker = self
             .data
             .get(self.at..)
@@ -132,7 +149,7 @@ impl<'a> Bits<'a> {
 
     /// Whether the data ended, not at a marker, and more was asked for than was there.
     pub(super) fn exhausted(&self) -> bool {
-        self.ended && self.fed > self.count
+        self.ended && self.fed > self.next.count
     }
 }
 
@@ -150,23 +167,27 @@ fn extended(value: u32, bits: u32) -> i32 {
 /// Codes of up to this length are looked up at once.
 const QUICK: u32 = 10;
 
-/// A code together with the number behind it, where both are in the next `QUICK` bits; `length` is 0 where they are not.
+/// A code together with the number behind it: their length in the lowest byte, then the zeros before
+/// the number, then the number. Codes without a number have the number 0: a run of 16 zeros as 15 before it, the end of a
+/// block as [`TO_THE_END`]. It is 0 where code and number are not both in the next `QUICK` bits.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Short {
-    /// Bits of both.
-    pub length: u8,
-    /// The high half of the symbol: zeros before the number.
-    pub zeros: u8,
-    /// The number, its sign extended.
-    pub value: i16,
+struct Short(u32);
+
+impl Short {
+    fn new(length: u32, zeros: u8, value: i32) -> Self {
+        Self((value as u32) << 16 | u32::from(zeros) << 8 | length)
+    }
 }
+
+/// Zeros beyond the end of any block.
+const TO_THE_END: u8 = 64;
 
 /// A Huffman table.
 #[derive(Clone)]
 pub(super) struct Huffman {
     /// By the next `QUICK` bits: length and symbol, or length 0 for longer codes.
     quick: [(u8, u8); 1 << QUICK],
-    /// By the next `QUICK` bits: codes of AC coefficients with their coefficient.
+    /// By the next `QUICK` bits: codes with their number, of sequential coding.
     short: [Short; 1 << QUICK],
     /// By length: the first code beyond that length, aligned to 16 bits.
     limit: [u32; 17],
@@ -211,52 +232,54 @@ impl Huffman {
         for (next, short) in (0_u32..).zip(&mut self.short) {
             let (length, symbol) = self.quick[next as usize];
             let (length, size) = (u32::from(length), u32::from(symbol & 15));
-            if length > 0 && size > 0 && length + size <= QUICK {
-                let value = next >> (QUICK - length - size) & ((1 << size) - 1);
-                *short = Short {
-                    length: (length + size) as u8,
-                    zeros: symbol >> 4,
-                    value: extended(value, size) as i16,
-                };
+            if length == 0 || length + size > QUICK {
+                continue;
             }
+            let value = next >> (QUICK - length - size) & ((1 << size) - 1);
+            let zeros = match symbol {
+                0x00..0xf0 if size == 0 => TO_THE_END,
+                _ => symbol >> 4,
+            };
+            *short = Short::new(length + size, zeros, extended(value, size));
         }
     }
 
-    /// The next code with its number, taken if both are short.
+    /// Zeros and number of the next code, taken if it is short. There must be enough bits.
     #[inline]
-    pub(super) fn short(&self, bits: &mut Bits) -> Option<Short> {
-        bits.fill();
-        let short = self.short[bits.peek(QUICK) as usize];
-        if short.length == 0 {
+    pub(super) fn short(&self, next: &mut Next) -> Option<(usize, i16)> {
+        let Short(packed) = self.short[next.peek(QUICK) as usize];
+        if packed == 0 {
             return None;
         }
-        bits.skip(u32::from(short.length));
-        Some(short)
+        next.skip(packed & 0xff);
+        Some(((packed >> 8 & 0xff) as usize, (packed >> 16) as i16))
     }
 
     /// The next symbol; an impossible code counts as 0, as in libjpeg.
     #[inline]
     pub(super) fn decode(&self, bits: &mut Bits) -> u8 {
         bits.fill();
-        let (length, symbol) = self.quick[bits.peek(QUICK) as usize];
-        if length > 0 {
-            bits.skip(u32::from(length));
-            return symbol;
-        }
-        self.long(bits)
+        let (length, symbol) = self.quick[bits.next.peek(QUICK) as usize];
+        let (length, symbol) = if length > 0 {
+            (u32::from(length), symbol)
+        } else {
+            self.long(bits.next.peek(16))
+        };
+        bits.next.skip(length);
+        symbol
     }
 
-    fn long(&self, bits: &mut Bits) -> u8 {
-        let next = bits.peek(16);
+    /// Length and symbol of a code beyond `QUICK` bits.
+    #[inline(never)]
+    fn long(&self, next: u32) -> (u32, u8) {
         for length in QUICK + 1..=16 {
             if next < self.limit[length as usize] {
-                bits.skip(length);
                 let index = (next >> (16 - length)) as i32 + self.offset[length as usize];
-                return self.symbols.get(index as usize).copied().unwrap_or(0);
+                let symbol = self.symbols.get(index as usize).copied();
+                return (length, symbol.unwrap_or(0));
             }
         }
-        bits.skip(16);
-        0
+        (16, 0)
     }
 }
 

@@ -1,5 +1,10 @@
 //! The DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
 
+use std::ops::Range;
+use std::thread;
+
+use crossbeam_channel::bounded;
+
 use super::super::Scale;
 use super::super::error::{MediaError, malformed, truncated, unsupported};
 use super::bits::Bits;
@@ -16,19 +21,52 @@ const MOST_SCANS: usize = 500;
 /// Most blocks visited in all scans together, for the same reason.
 const MOST_BLOCKS: usize = 1 << 30;
 
-/// The components as coded, all at the resolution that the picture has at `scale`.
+/// What of a picture is decoded, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// The resolution.
+    pub scale: Scale,
+    /// Columns, at that resolution; the others stay black.
+    pub columns: Range<usize>,
+    /// Rows, likewise.
+    pub rows: Range<usize>,
+    /// On two cores, as someone waits for this picture: one reads the codes, which can only be done in their order, the other
+    /// transforms what was read.
+    pub spread: bool,
+}
+
+impl Part {
+    /// All of a picture.
+    pub(super) fn whole(headers: &Headers, scale: Scale) -> Self {
+        let (width, height) = size(headers, scale);
+        Self {
+            scale,
+            columns: 0..width,
+            rows: 0..height,
+            spread: false,
+        }
+    }
+}
+
+/// Columns and rows of the picture at a resolution.
+fn size(headers: &Headers, scale: Scale) -> (usize, usize) {
+    let side = |side: u32| side.div_ceil(scale.divisor()) as usize;
+    (side(headers.width), side(headers.height))
+}
+
+/// The components as coded, all at the picture's resolution.
 pub(super) fn decode(
     bytes: &[u8],
     headers: &Headers,
-    scale: Scale,
+    part: &Part,
 ) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4 {
         return Err(unsupported(format!("JPEG with {channels} components")));
     }
     let data = match headers.precision {
-        8 => Data::U8(interleaved(bytes, headers, scale)?),
-        12 => Data::U16(interleaved(bytes, headers, scale)?),
+        8 => Data::U8(interleaved(bytes, headers, part)?),
+        12 => Data::U16(interleaved(bytes, headers, part)?),
         bits => return Err(unsupported(format!("JPEG of {bits} bits a sample"))),
     };
     Ok(Components {
@@ -39,8 +77,8 @@ pub(super) fn decode(
 }
 
 /// Luma and chroma of 8 bits as interleaved RGB.
-pub(super) fn rgb(bytes: &[u8], headers: &Headers, scale: Scale) -> Result<Vec<u8>, MediaError> {
-    rows(bytes, headers, scale, |rows, out| match rows {
+pub(super) fn rgb(bytes: &[u8], headers: &Headers, part: &Part) -> Result<Vec<u8>, MediaError> {
+    rows(bytes, headers, part, |rows, out| match rows {
         &[y, cb, cr] => color::rgb(y, cb, cr, out),
         _ => out.fill(0),
     })
@@ -50,9 +88,9 @@ pub(super) fn rgb(bytes: &[u8], headers: &Headers, scale: Scale) -> Result<Vec<u
 fn interleaved<T: Sample>(
     bytes: &[u8],
     headers: &Headers,
-    scale: Scale,
+    part: &Part,
 ) -> Result<Vec<T>, MediaError> {
-    rows(bytes, headers, scale, |rows, out| match rows {
+    rows(bytes, headers, part, |rows, out| match rows {
         [alone] => out.copy_from_slice(alone),
         _ => {
             for (channel, row) in rows.iter().enumerate() {
@@ -68,24 +106,38 @@ fn interleaved<T: Sample>(
 fn rows<T: Sample>(
     bytes: &[u8],
     headers: &Headers,
-    scale: Scale,
-    join: impl Fn(&[&[T]], &mut [T]),
+    part: &Part,
+    join: impl Fn(&[&[T]], &mut [T]) + Sync,
 ) -> Result<Vec<T>, MediaError> {
-    let planes = planes(bytes, headers, scale)?;
+    let planes = planes(bytes, headers, part)?;
     if !planes.iter().all(Plane::divides) {
         return Err(unsupported("JPEG with fractional sampling factors"));
     }
-    let width = headers.width.div_ceil(scale.divisor()) as usize;
-    let height = headers.height.div_ceil(scale.divisor()) as usize;
-    let mut out = vec![T::default(); width * height * planes.len()];
-    let mut room = vec![Vec::new(); planes.len()];
-    for (y, line) in out.chunks_exact_mut(width * planes.len()).enumerate() {
-        let rows: Vec<&[T]> = planes
-            .iter()
-            .zip(&mut room)
-            .map(|(plane, room)| plane.full(y, room, width))
-            .collect();
-        join(&rows, line);
+    let (width, height) = size(headers, part.scale);
+    let channels = planes.len();
+    let mut out = vec![T::default(); width * height * channels];
+    let fill = |first: usize, lines: &mut [T]| {
+        let mut room = vec![Vec::new(); channels];
+        for (y, line) in (first..).zip(lines.chunks_exact_mut(width * channels)) {
+            let rows: Vec<&[T]> = planes
+                .iter()
+                .zip(&mut room)
+                .map(|(plane, room)| plane.full(y, room, &part.columns))
+                .collect();
+            let wanted = part.columns.start * channels..part.columns.end * channels;
+            join(&rows, &mut line[wanted]);
+        }
+    };
+    let wanted = &mut out[part.rows.start * width * channels..part.rows.end * width * channels];
+    if part.spread {
+        let half = part.rows.len() / 2;
+        let (upper, lower) = wanted.split_at_mut(half * width * channels);
+        thread::scope(|scope| {
+            scope.spawn(|| fill(part.rows.start, upper));
+            fill(part.rows.start + half, lower);
+        });
+    } else {
+        fill(part.rows.start, wanted);
     }
     Ok(out)
 }
@@ -93,9 +145,9 @@ fn rows<T: Sample>(
 fn planes<T: Sample>(
     bytes: &[u8],
     headers: &Headers,
-    scale: Scale,
+    part: &Part,
 ) -> Result<Vec<Plane<T>>, MediaError> {
-    let mut frame = Frame::<T>::new(headers, scale);
+    let mut frame = Frame::<T>::new(headers, part);
     let mut tables = Tables::default();
     let (mut scans, mut visited) = (0, 0);
     let mut walk = Walk::new(bytes);
@@ -123,6 +175,20 @@ fn planes<T: Sample>(
     frame.finish()
 }
 
+/// A block on its way from the codes to the samples.
+struct Block {
+    /// Index of its component.
+    place: usize,
+    /// Column and row among the component's blocks.
+    at: (usize, usize),
+    coefficients: [i16; 64],
+}
+
+/// Blocks that are handed over at a time.
+const HANDED: usize = 512;
+/// How often that, at most, while they wait.
+const WAITING: usize = 16;
+
 /// The picture while its scans are read.
 struct Frame<'h, 'b, T> {
     headers: &'h Headers<'b>,
@@ -132,11 +198,12 @@ struct Frame<'h, 'b, T> {
     /// Quantisation tables as they stood at each component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
     samples: idct::Samples,
+    spread: bool,
 }
 
 impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
-    fn new(headers: &'h Headers<'b>, scale: Scale) -> Self {
-        let planes = Plane::<T>::of_frame(headers, scale);
+    fn new(headers: &'h Headers<'b>, part: &Part) -> Self {
+        let planes = Plane::<T>::of_frame(headers, part);
         let coefficients = match headers.process {
             Process::Progressive => planes.iter().map(|p| vec![[0; 64]; p.blocks()]).collect(),
             _ => Vec::new(),
@@ -147,6 +214,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             planes,
             coefficients,
             samples: idct::Samples::of(headers.precision),
+            spread: part.spread,
         }
     }
 
@@ -168,106 +236,81 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             self.quantisation[place] = self.quantisation[place].or(table);
         }
         let mut coder = progressive::Coder::new(scan, tables, self.headers.process)?;
-        let alone = scan.components.len() == 1;
-        let (across, down) = if alone {
-            self.own_blocks(scan.components[0].0)
+        let order = Order::of(self, scan, tables.restart);
+        if self.headers.process == Process::Progressive {
+            let (planes, coefficients) = (&self.planes, &mut self.coefficients);
+            order.walk(&mut coder, bits, |coder, bits, slot, place, (x, y)| {
+                let across = planes[place].across();
+                coder.progressive(bits, slot, &mut coefficients[place][y * across + x]);
+            });
+            return Ok(());
+        }
+        let tables = scan.components.iter().map(|c| self.table(c.0).map(drop));
+        tables.collect::<Result<(), _>>()?;
+        if self.spread {
+            self.sequential_spread(&order, &mut coder, bits);
         } else {
-            mcus(self.headers)
-        };
-        let mut left = tables.restart;
-        for mcu in 0..across * down {
-            if tables.restart > 0 {
-                if left == 0 {
-                    bits.restart();
-                    coder.restart();
-                    left = tables.restart;
+            order.walk(&mut coder, bits, |coder, bits, slot, place, at| {
+                let mut block = [0; 64];
+                coder.sequential(bits, slot, &mut block);
+                if let Some(table) = &self.quantisation[place] {
+                    self.planes[place].show(at, &block, table, self.samples);
                 }
-                left -= 1;
-            }
-            let (x, y) = (mcu % across, mcu / across);
-            for (slot, &(place, ..)) in scan.components.iter().enumerate() {
-                let (h, v) = self.headers.components[place].sampling;
-                let (h, v) = if alone {
-                    (1, 1)
-                } else {
-                    (usize::from(h), usize::from(v))
-                };
-                for block in 0..h * v {
-                    self.block(
-                        &mut coder,
-                        bits,
-                        slot,
-                        place,
-                        (x * h + block % h, y * v + block / h),
-                    )?;
-                }
-            }
-            if bits.exhausted() {
-                return Ok(());
-            }
+            });
         }
         Ok(())
     }
 
-    /// Blocks of a component that is alone in its scan: its own, without the padding to whole MCUs (A.2.3).
-    fn own_blocks(&self, place: usize) -> (usize, usize) {
-        let plane = &self.planes[place];
-        (
-            plane.width.div_ceil(plane.side),
-            plane.height.div_ceil(plane.side),
-        )
-    }
-
-    fn block(
+    /// A scan whose blocks another thread transforms.
+    fn sequential_spread(
         &mut self,
+        order: &Order,
         coder: &mut progressive::Coder,
         bits: &mut Bits,
-        slot: usize,
-        place: usize,
-        (x, y): (usize, usize),
-    ) -> Result<(), MediaError> {
-        let across = self.planes[place].across();
-        if let Some(blocks) = self.coefficients.get_mut(place) {
-            coder.progressive(bits, slot, &mut blocks[y * across + x]);
-            return Ok(());
-        }
-        let mut block = [0; 64];
-        coder.sequential(bits, slot, &mut block);
-        self.show(place, (x, y), &block)
+    ) {
+        let (planes, quantisation, to) = (&mut self.planes, &self.quantisation, self.samples);
+        let wanted: Vec<_> = planes.iter().map(Plane::wanted).collect();
+        let (sender, receiver) = bounded::<Vec<Block>>(WAITING);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for Block {
+                    place,
+                    at,
+                    coefficients,
+                } in receiver.into_iter().flatten()
+                {
+                    if let Some(table) = &quantisation[place] {
+                        planes[place].show(at, &coefficients, table, to);
+                    }
+                }
+            });
+            let mut blocks = Vec::with_capacity(HANDED);
+            order.walk(coder, bits, |coder, bits, slot, place, at| {
+                if blocks.len() == HANDED {
+                    // If the other has failed, the scope tells.
+                    let _ = sender.send(std::mem::replace(&mut blocks, Vec::with_capacity(HANDED)));
+                }
+                let read = blocks.len();
+                blocks.push(Block {
+                    place,
+                    at,
+                    coefficients: [0; 64],
+                });
+                coder.sequential(bits, slot, &mut blocks[read].coefficients);
+                if !wanted[place].contains(at) {
+                    blocks.pop();
+                }
+            });
+            let _ = sender.send(blocks);
+            drop(sender);
+        });
     }
 
-    /// A block's coefficients become samples of its plane.
-    fn show(
-        &mut self,
-        place: usize,
-        (x, y): (usize, usize),
-        block: &[i16; 64],
-    ) -> Result<(), MediaError> {
-        let table = self.quantisation[place]
+    /// The quantisation table of a component.
+    fn table(&self, place: usize) -> Result<&[u16; 64], MediaError> {
+        self.quantisation[place]
             .as_ref()
-            .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))?;
-        let plane = &mut self.planes[place];
-        let to = self.samples;
-        let side = plane.side;
-        if side == 1 || block[1..].iter().all(|&c| c == 0) {
-            // A flat block, of which a picture has many.
-            let value = T::of(idct::one(block[0], table, to) as u32);
-            plane.block(x, y).for_each(|row| row.fill(value));
-            return Ok(());
-        }
-        let mut put = |samples: &[i32]| {
-            for (row, samples) in plane.block(x, y).zip(samples.chunks_exact(side)) {
-                for (out, &sample) in row.iter_mut().zip(samples) {
-                    *out = T::of(sample as u32);
-                }
-            }
-        };
-        match side {
-            8 => put(&idct::eight(block, table, to)),
-            4 => put(&idct::four(block, table, to)),
-            _ => put(&idct::two(block, table, to)),
-        }
-        Ok(())
+            .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))
     }
 
     fn finish(mut self) -> Result<Vec<Plane<T>>, MediaError> {
@@ -275,11 +318,86 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             .into_iter()
             .enumerate()
         {
+            let table = *self.table(place)?;
             let across = self.planes[place].across();
             for (i, block) in blocks.iter().enumerate() {
-                self.show(place, (i % across, i / across), block)?;
+                self.planes[place].show((i % across, i / across), block, &table, self.samples);
             }
         }
         Ok(self.planes)
+    }
+}
+
+/// The order in which a scan's blocks come.
+struct Order {
+    /// MCUs across.
+    across: usize,
+    /// MCUs down, as far as there is something to be decoded.
+    down: usize,
+    /// Index of each component in the frame, and its blocks in an MCU, across and down.
+    components: Vec<(usize, usize, usize)>,
+    /// MCUs between restart markers; 0 for none.
+    restart: usize,
+}
+
+impl Order {
+    fn of<T: Sample>(frame: &Frame<T>, scan: &Scan, restart: usize) -> Self {
+        let alone = scan.components.len() == 1;
+        let component = |&(place, ..): &(usize, usize, usize)| {
+            let (h, v) = frame.headers.components[place].sampling;
+            if alone {
+                (place, 1, 1)
+            } else {
+                (place, usize::from(h), usize::from(v))
+            }
+        };
+        let components: Vec<_> = scan.components.iter().map(component).collect();
+        // Blocks of a component that is alone in its scan are its own, without the padding to whole MCUs (A.2.3).
+        let (across, down) = if alone {
+            frame.planes[components[0].0].own_blocks()
+        } else {
+            mcus(frame.headers)
+        };
+        let needed = |&(place, _, v): &(usize, usize, usize)| {
+            frame.planes[place].wanted().rows.end.div_ceil(v)
+        };
+        let last = components.iter().map(needed).max().unwrap_or(down);
+        Self {
+            across,
+            down: down.min(last),
+            components,
+            restart,
+        }
+    }
+
+    /// Visits one block after the other: with its component's index in the scan and in the frame, and its place among
+    /// the component's blocks.
+    fn walk(
+        &self,
+        coder: &mut progressive::Coder,
+        bits: &mut Bits,
+        mut visit: impl FnMut(&mut progressive::Coder, &mut Bits, usize, usize, (usize, usize)),
+    ) {
+        let mut left = self.restart;
+        for mcu in 0..self.across * self.down {
+            if self.restart > 0 {
+                if left == 0 {
+                    bits.restart();
+                    coder.restart();
+                    left = self.restart;
+                }
+                left -= 1;
+            }
+            let (x, y) = (mcu % self.across, mcu / self.across);
+            for (slot, &(place, h, v)) in self.components.iter().enumerate() {
+                for block in 0..h * v {
+                    let at = (x * h + block % h, y * v + block / h);
+                    visit(coder, bits, slot, place, at);
+                }
+            }
+            if bits.exhausted() {
+                return;
+            }
+        }
     }
 }

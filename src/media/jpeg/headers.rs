@@ -232,7 +232,7 @@ impl<'a> Iterator for Walk<'a> {
         loop {
             // Between segments decoders tolerate stray bytes; in coded data FF 00 and the restart markers belong to it.
             let rest = self.bytes.get(self.at..)?;
-            let Some(offset) = rest.iter().position(|&b| b == 0xff) else {
+            let Some(offset) = memchr::memchr(0xff, rest) else {
                 self.at = self.bytes.len();
                 return None;
             };

@@ -5,13 +5,16 @@
     reason = "what is not inlined is not compiled for the wider instructions of its callers"
 )]
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
-use super::super::Scale;
+use super::dct::Part;
 use super::headers::Headers;
+use super::idct;
 
 /// A sample of a plane: `u8` up to 8 bits, else `u16`.
-pub(super) trait Sample: Copy + Default + Into<u32> {
+pub(super) trait Sample: Copy + Default + Into<u32> + Send + Sync {
     /// The sample of a value that is in range.
     fn of(value: u32) -> Self;
 
@@ -87,13 +90,30 @@ pub(super) struct Plane<T> {
     coarser: (Option<usize>, Option<usize>),
     /// Whether missing samples are blended from their neighbours, which libjpeg leaves out at an eighth.
     blends: bool,
+    /// The blocks that are transformed.
+    wanted: Wanted,
+}
+
+/// Blocks of a plane: those that a part of the picture is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Their columns.
+    pub columns: Range<usize>,
+    /// Their rows.
+    pub rows: Range<usize>,
+}
+
+impl Wanted {
+    pub(super) fn contains(&self, (x, y): (usize, usize)) -> bool {
+        self.columns.contains(&x) && self.rows.contains(&y)
+    }
 }
 
 impl<T: Sample> Plane<T> {
     /// Planes of a frame, black. What has a lower resolution already is scaled less, if at all, as in libjpeg.
-    pub(super) fn of_frame(headers: &Headers, scale: Scale) -> Vec<Self> {
+    pub(super) fn of_frame(headers: &Headers, part: &Part) -> Vec<Self> {
         let (most_h, most_v) = most(headers);
-        let least = 8 / scale.divisor() as usize;
+        let least = 8 / part.scale.divisor() as usize;
         let (across, down) = mcus(headers);
         let plane = |(h, v): (u8, u8)| {
             let (h, v) = (usize::from(h), usize::from(v));
@@ -105,6 +125,12 @@ impl<T: Sample> Plane<T> {
                 side *= 2;
             }
             let stride = across * h * side;
+            // Of a coarser plane also the samples beside, for blending.
+            let blocks = |wanted: &Range<usize>, own: usize, most: usize| {
+                let first = (wanted.start * own * side / (most * least)).saturating_sub(1);
+                let end = (wanted.end * own * side).div_ceil(most * least) + 1;
+                first / side..end.div_ceil(side)
+            };
             let length = |picture: u32, own: usize, most: usize| {
                 (picture as usize * own * side).div_ceil(8 * most)
             };
@@ -120,6 +146,10 @@ impl<T: Sample> Plane<T> {
                 side,
                 coarser: (coarser(h, most_h), coarser(v, most_v)),
                 blends: least > 1,
+                wanted: Wanted {
+                    columns: blocks(&part.columns, h, most_h),
+                    rows: blocks(&part.rows, v, most_v),
+                },
             }
         };
         headers
@@ -139,8 +169,53 @@ impl<T: Sample> Plane<T> {
         self.stride / self.side
     }
 
+    /// Blocks across and down that belong to the picture.
+    pub(super) fn own_blocks(&self) -> (usize, usize) {
+        (
+            self.width.div_ceil(self.side),
+            self.height.div_ceil(self.side),
+        )
+    }
+
+    /// The blocks that are transformed.
+    pub(super) fn wanted(&self) -> Wanted {
+        self.wanted.clone()
+    }
+
+    /// A block's coefficients become samples, if they are wanted.
+    pub(super) fn show(
+        &mut self,
+        at: (usize, usize),
+        block: &[i16; 64],
+        table: &[u16; 64],
+        to: idct::Samples,
+    ) {
+        if !self.wanted.contains(at) {
+            return;
+        }
+        let side = self.side;
+        if side == 1 || block[1..].iter().all(|&c| c == 0) {
+            // A flat block, of which a picture has many.
+            let value = T::of(idct::one(block[0], table, to) as u32);
+            self.block(at).for_each(|row| row.fill(value));
+            return;
+        }
+        let mut put = |samples: &[i32]| {
+            for (row, samples) in self.block(at).zip(samples.chunks_exact(side)) {
+                for (out, &sample) in row.iter_mut().zip(samples) {
+                    *out = T::of(sample as u32);
+                }
+            }
+        };
+        match side {
+            8 => put(&idct::eight(block, table, to)),
+            4 => put(&idct::four(block, table, to)),
+            _ => put(&idct::two(block, table, to)),
+        }
+    }
+
     /// The rows of a block.
-    pub(super) fn block(&mut self, x: usize, y: usize) -> impl Iterator<Item = &mut [T]> {
+    fn block(&mut self, (x, y): (usize, usize)) -> impl Iterator<Item = &mut [T]> {
         let (side, first) = (self.side, x * self.side);
         self.data[y * side * self.stride..]
             .chunks_exact_mut(self.stride)
@@ -157,31 +232,58 @@ impl<T: Sample> Plane<T> {
         self.coarser.0.is_some() && self.coarser.1.is_some()
     }
 
-    /// Row `y` of the picture at full resolution: of the plane itself where it has that, else in `out`.
-    pub(super) fn full<'a>(&'a self, y: usize, out: &'a mut Vec<T>, width: usize) -> &'a [T] {
+    /// Columns of row `y` of the picture at full resolution: of the plane itself where it has that, else in `out`.
+    pub(super) fn full<'a>(
+        &'a self,
+        y: usize,
+        out: &'a mut Vec<T>,
+        columns: &Range<usize>,
+    ) -> &'a [T] {
         let (across, down) = (self.coarser.0.unwrap_or(1), self.coarser.1.unwrap_or(1));
         let here = self.row((y / down).min(self.height - 1));
         if (across, down) == (1, 1) {
-            return &here[..width];
+            return &here[columns.clone()];
         }
-        out.resize(width, T::default());
+        out.resize(columns.len(), T::default());
         match (across, down) {
-            (2, 1) if self.blends && self.width > 2 => T::doubled(here, here, [4, 8], out),
+            (2, 1) if self.blends && self.width > 2 => {
+                self.blended(here, here, [4, 8], out, columns)
+            }
             (2, 2) if self.blends && self.width > 2 => {
-                T::doubled(here, self.next_nearest(y), [8, 7], out);
+                self.blended(here, self.next_nearest(y), [8, 7], out, columns)
             }
             (1, 2) if self.blends => {
                 let bias = 1 + (y as u32 & 1);
-                for ((out, &a), &b) in out.iter_mut().zip(here).zip(self.next_nearest(y)) {
+                let near = &self.next_nearest(y)[columns.clone()];
+                for ((out, &a), &b) in out.iter_mut().zip(&here[columns.clone()]).zip(near) {
                     *out = T::of((3 * a.into() + b.into() + bias) >> 2);
                 }
+                out
             }
-            _ => out
-                .iter_mut()
-                .enumerate()
-                .for_each(|(x, out)| *out = here[(x / across).min(self.width - 1)]),
+            _ => {
+                for (x, out) in columns.clone().zip(out.iter_mut()) {
+                    *out = here[(x / across).min(self.width - 1)];
+                }
+                out
+            }
         }
-        out
+    }
+
+    /// Columns of the picture from a plane of half as many. A sample more on either side is doubled with them, unless
+    /// there is none: what comes of the outermost is right at the plane's edge only.
+    fn blended<'a>(
+        &self,
+        here: &[T],
+        near: &[T],
+        bias: [u32; 2],
+        out: &'a mut Vec<T>,
+        columns: &Range<usize>,
+    ) -> &'a [T] {
+        let first = (columns.start / 2).saturating_sub(1);
+        let end = (columns.end.div_ceil(2) + 1).min(self.width);
+        out.resize(2 * (end - first), T::default());
+        T::doubled(&here[first..end], &near[first..end], bias, out);
+        &out[columns.start - 2 * first..columns.end - 2 * first]
     }
 
     /// Of a plane of half the rows: the one next to the nearest to row `y` of the picture.

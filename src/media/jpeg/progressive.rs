@@ -75,37 +75,50 @@ impl<'t> Coder<'t> {
         self.run = 0;
     }
 
-    /// A whole block.
+    /// A whole block, all zeros before.
     pub(super) fn sequential(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
-        block[0] = self.next_dc(bits, slot) as i16;
-        let Some(ac) = self.ac[slot] else { return };
+        let (Some(dc), Some(ac)) = (self.dc[slot], self.ac[slot]) else {
+            return;
+        };
+        bits.fill();
+        let mut next = bits.next;
+        let difference = if let Some((_, value)) = dc.short(&mut next) {
+            i32::from(value)
+        } else {
+            let difference = Self::difference(dc, bits);
+            next = bits.next;
+            difference
+        };
+        block[0] = self.predicted(slot, difference) as i16;
         let mut k = 1;
         while k < 64 {
-            if let Some(short) = ac.short(bits) {
-                k += usize::from(short.zeros);
+            if !next.is_enough() {
+                next = bits.refilled(next);
+            }
+            if let Some((zeros, value)) = ac.short(&mut next) {
+                k += zeros;
                 if k < 64 {
-                    block[usize::from(ZIGZAG[k])] = short.value;
+                    block[usize::from(ZIGZAG[k])] = value;
                 }
                 k += 1;
                 continue;
             }
+            bits.next = next;
             let symbol = ac.decode(bits);
             let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-            if size == 0 {
-                if zeros != 15 {
-                    break;
-                }
-                k += 16;
-                continue;
+            if size == 0 && zeros < 15 {
+                return;
             }
-            k += zeros;
             let value = bits.signed(size);
+            next = bits.next;
+            k += zeros;
             // A run beyond the block's end is damage; libjpeg drops the value too.
             if k < 64 {
                 block[usize::from(ZIGZAG[k])] = value as i16;
             }
             k += 1;
         }
+        bits.next = next;
     }
 
     /// One pass over a block.
@@ -120,8 +133,17 @@ impl<'t> Coder<'t> {
 
     fn next_dc(&mut self, bits: &mut Bits, slot: usize) -> i32 {
         let Some(dc) = self.dc[slot] else { return 0 };
+        let difference = Self::difference(dc, bits);
+        self.predicted(slot, difference)
+    }
+
+    fn difference(dc: &Huffman, bits: &mut Bits) -> i32 {
         let size = u32::from(dc.decode(bits)).min(16);
-        let difference = bits.signed(size);
+        bits.signed(size)
+    }
+
+    /// The DC that is by `difference` more than the last one.
+    fn predicted(&mut self, slot: usize, difference: i32) -> i32 {
         self.predictions[slot] = self.predictions[slot].wrapping_add(difference);
         self.predictions[slot]
     }
