@@ -2,9 +2,10 @@
 //! what its stages allow.
 
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use super::classify::closed_pipe;
 use super::progress::Progress;
 use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
-use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
+use crate::encoder::{Encoder, EncoderError, Input, ModelCard, Preprocess, limit_threads};
 use crate::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
 use crate::media::{self, MediaError, walk};
 use crate::phantom;
@@ -53,7 +54,7 @@ struct Single {
     p50_ms: f64,
     /// The slowest in a hundred.
     p99_ms: f64,
-    /// The model's pass alone, median.
+    /// The model's pass alone, median; each is measured right after the answer it belongs to.
     forward_ms: f64,
     /// `p50_ms` / `forward_ms`
     ratio: f64,
@@ -120,7 +121,12 @@ pub fn run(arguments: &cli::Bench, setup: &Setup) -> Result<u8, Fault> {
         stop: &stop,
         progress: &progress,
     };
-    let files = bench.stages(setup, files)?;
+    // On a thread of its own, with which the model's computing threads end: beside the engine's they would be more than there
+    // are cores, and OpenMP then lets all of them sleep at every barrier.
+    let files = thread::scope(|scope| {
+        let stages = scope.spawn(|| bench.stages(setup, files));
+        stages.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     bench.whole(setup, prompts, &files)?;
     let mut report = bench.report;
     progress.end();
@@ -219,13 +225,6 @@ impl Bench<'_> {
             1.0 / host.max(transfer).max(forward)
         } else {
             1.0 / (host + transfer + forward)
-        });
-        let one = self.passes(encoder.as_mut(), &inputs[..1])?;
-        self.report.single = one.map(|(transfer, forward)| Single {
-            p50_ms: f64::NAN,
-            p99_ms: f64::NAN,
-            forward_ms: (transfer + forward) * 1e3,
-            ratio: f64::NAN,
         });
         Ok(prepared.into_iter().map(|p| p.file).collect())
     }
@@ -332,7 +331,6 @@ impl Bench<'_> {
     /// The engine over all files, then one file at a time.
     fn whole(&mut self, setup: &Setup, prompts: Prompts, files: &[PathBuf]) -> Result<(), Fault> {
         if self.stopped() || files.is_empty() {
-            self.report.single = None;
             return Ok(());
         }
         let settings = Settings {
@@ -345,7 +343,9 @@ impl Bench<'_> {
             pass: engine::BULK,
         };
         let (sender, events) = unbounded();
-        let engine = Engine::start(setup.factory(None), settings, sink(sender, |event| event));
+        let bare = Arc::new(Bare::default());
+        let factory = bare.beside(setup.factory(None));
+        let engine = Engine::start(factory, settings, sink(sender, |event| event));
         let submit = |path: &Path, lane, generation| {
             let job = Job {
                 path: path.to_owned(),
@@ -391,20 +391,26 @@ impl Bench<'_> {
             self.report.ratio = self.report.limit.map(|limit| rate / limit);
         }
         self.progress.message("one at a time");
-        let mut took = Vec::new();
+        bare.wanted.store(true, Ordering::Relaxed);
+        let (mut took, mut passes) = (Vec::new(), Vec::new());
         for file in files.iter().cycle().take(SINGLES) {
             let begun = Instant::now();
             submit(file, Lane::Interactive, 2)?;
             if self.wait(&events, 1)? == 0 {
                 break;
             }
-            took.push(begun.elapsed().as_secs_f64() * 1e3);
+            let pass = Duration::from_nanos(bare.took.load(Ordering::Relaxed));
+            took.push(begun.elapsed().saturating_sub(pass).as_secs_f64() * 1e3);
+            passes.push(pass.as_secs_f64() * 1e3);
         }
-        self.report.single = self.report.single.take().filter(|_| !took.is_empty());
-        if let Some(single) = &mut self.report.single {
-            single.p50_ms = quantile(&mut took, 0.5);
-            single.p99_ms = quantile(&mut took, 0.99);
-            single.ratio = single.p50_ms / single.forward_ms;
+        if !took.is_empty() {
+            let (p50_ms, forward_ms) = (quantile(&mut took, 0.5), quantile(&mut passes, 0.5));
+            self.report.single = Some(Single {
+                p50_ms,
+                p99_ms: quantile(&mut took, 0.99),
+                forward_ms,
+                ratio: p50_ms / forward_ms,
+            });
         }
         engine.shutdown(PATIENCE);
         Ok(())
@@ -425,6 +431,87 @@ impl Bench<'_> {
             }
         }
         Ok(done)
+    }
+}
+
+/// The model's pass over one picture, measured inside of the engine: what a machine makes of it changes within seconds, and
+/// passes measured at another time are not comparable with the answers.
+#[derive(Default)]
+struct Bare {
+    /// From now on pictures that come alone go through the model twice.
+    wanted: AtomicBool,
+    /// Nanoseconds of the last second pass.
+    took: AtomicU64,
+}
+
+impl Bare {
+    /// Makes models that measure.
+    fn beside(self: &Arc<Self>, mut factory: engine::Factory) -> engine::Factory {
+        let bare = Arc::clone(self);
+        Box::new(move || {
+            Ok(Box::new(Measured {
+                encoder: factory()?,
+                bare: Arc::clone(&bare),
+                alone: None,
+            }))
+        })
+    }
+}
+
+/// A model that measures its pass after each picture that comes alone.
+struct Measured {
+    encoder: Box<dyn Encoder>,
+    bare: Arc<Bare>,
+    /// The picture of the pass that was begun last, if it is alone.
+    alone: Option<Input>,
+}
+
+impl Measured {
+    fn again(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+        if batch.len() == 1 && self.bare.wanted.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            self.encoder.encode_images(batch)?;
+            let took = begun.elapsed().as_nanos() as u64;
+            self.bare.took.store(took, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl Encoder for Measured {
+    fn card(&self) -> &ModelCard {
+        self.encoder.card()
+    }
+
+    fn preprocess(&self) -> Preprocess {
+        self.encoder.preprocess()
+    }
+
+    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        let rows = self.encoder.encode_images(batch)?;
+        self.again(batch)?;
+        Ok(rows)
+    }
+
+    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        self.alone = batch.first().filter(|_| batch.len() == 1).cloned();
+        self.encoder.begin(batch)
+    }
+
+    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        let rows = self.encoder.finish()?;
+        if let Some(input) = self.alone.take() {
+            self.again(&[input])?;
+        }
+        Ok(rows)
+    }
+
+    fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        self.encoder.encode_texts(texts)
+    }
+
+    fn unknown_words(&self, texts: &[String]) -> Vec<String> {
+        self.encoder.unknown_words(texts)
     }
 }
 
