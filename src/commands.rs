@@ -266,6 +266,7 @@ impl Results {
             jobs: self.jobs.map(usize::from),
             exact: self.exact,
             pass: engine::BULK,
+            kept: None,
         }
     }
 

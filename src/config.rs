@@ -231,7 +231,7 @@ pub struct Folders {
     pub config: PathBuf,
     /// What can be made again.
     pub cache: PathBuf,
-    /// The log, folders/.
+    /// The log, folders/, embeddings.sqlite3.
     pub state: PathBuf,
 }
 
@@ -254,6 +254,11 @@ impl Folders {
     /// How folders were left.
     pub fn places(&self) -> PathBuf {
         self.state.join("folders")
+    }
+
+    /// Embeddings of pictures.
+    pub fn embeddings(&self) -> PathBuf {
+        self.state.join("embeddings.sqlite3")
     }
 
     /// The log file.

@@ -162,6 +162,12 @@ pub trait Encoder {
     /// The model's own preparation of pictures; cheap to clone, used on other threads.
     fn preprocess(&self) -> Preprocess;
 
+    /// All that an embedding of a picture depends on but the picture: model, device, precision, preparation.
+    fn space(&self) -> String {
+        let card = self.card();
+        format!("{} {} {:?}", card.digest, card.device, self.preprocess())
+    }
+
     /// Unit embeddings of prepared pictures, in their order.
     fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError>;
 

@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError, Preprocess};
-use crate::library::Outcome;
+use crate::library::{Embeddings, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
@@ -80,6 +80,8 @@ pub struct Settings {
     pub exact: bool,
     /// How long a pass over files in bulk may take; an interactive one never waits longer.
     pub pass: Duration,
+    /// Where embeddings are kept, and looked for before a picture is decoded; not those of phantoms.
+    pub kept: Option<Arc<Embeddings>>,
 }
 
 impl Settings {
@@ -163,14 +165,21 @@ pub type Factory = Box<dyn FnMut() -> Result<Box<dyn Encoder>, EncoderError> + S
 /// Receives the events.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// What a picture is prepared for.
+struct Wants {
+    preprocess: Preprocess,
+    /// What kept embeddings must belong to; `None`: none are kept.
+    space: Option<String>,
+}
+
 /// What all threads of one engine share.
 struct Shared {
     settings: Settings,
     sink: Sink,
     jobs: Lanes<Job>,
     prepared: Lanes<pool::Prepared>,
-    /// The model's preparation, as soon as it is known.
-    preprocess: OnceLock<Option<Preprocess>>,
+    /// What the model wants, as soon as it is known.
+    wants: OnceLock<Option<Wants>>,
     /// Decoding threads still running.
     workers: AtomicUsize,
     /// Files accepted and not yet through.
@@ -234,7 +243,7 @@ impl Shared {
 
     /// The model cannot be used: nothing more is taken, and whoever waits for it is freed.
     fn fail(&self, message: String) {
-        let _ = self.preprocess.set(None);
+        let _ = self.wants.set(None);
         self.jobs.close();
         (self.sink)(Event::Failed { message });
     }
@@ -258,7 +267,7 @@ impl Engine {
             sink,
             jobs: Lanes::new(JOBS),
             prepared: Lanes::new(PREPARED),
-            preprocess: OnceLock::new(),
+            wants: OnceLock::new(),
             workers: AtomicUsize::new(workers),
             open: AtomicUsize::new(0),
             wanted_from: AtomicU64::new(0),

@@ -1,5 +1,6 @@
 //! What was found out about each file: a [`Record`] or a [`Failure`], and how they are written out.
 
+mod embeddings;
 pub mod export;
 
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +14,7 @@ use crate::encoder::ModelCard;
 use crate::media::{ErrorKind, Info, Kind, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
+pub use embeddings::Embeddings;
 
 /// The notice that every result carries.
 pub const NOTICE: &str = "Research use only; not a diagnosis.";

@@ -183,6 +183,9 @@ impl Services {
         if let Some(keeper) = self.keeper {
             keeper.finish(PATIENCE);
         }
+        if let Some(kept) = self.settings.kept {
+            kept.flush(PATIENCE);
+        }
         ended
     }
 

@@ -172,6 +172,7 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
         jobs: None,
         exact: false,
         pass: engine::BULK,
+        kept: None,
     };
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

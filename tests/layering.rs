@@ -17,10 +17,11 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Where a crate may be named; it stays out of every other room.
-const CONFINED: [(&str, &[&str]); 5] = [
+const CONFINED: [(&str, &[&str]); 6] = [
     ("tch", &["encoder"]),
     ("tokenizers", &["encoder"]),
     ("notify", &["watch"]),
+    ("rusqlite", &["library"]),
     (
         "ratatui_image",
         &["app", "ui", "preview", "terminal", "runtime"],

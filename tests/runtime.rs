@@ -203,6 +203,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         jobs: Some(1),
         exact: false,
         pass: engine::PROMPT,
+        kept: None,
     };
     let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),

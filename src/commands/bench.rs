@@ -341,6 +341,7 @@ impl Bench<'_> {
             jobs: None,
             exact: self.exact,
             pass: engine::BULK,
+            kept: None,
         };
         let (sender, events) = unbounded();
         let bare = Arc::new(Bare::default());

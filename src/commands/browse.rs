@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 
 use crossterm::event::{Event, EventStream};
 use futures::{StreamExt, future, stream};
@@ -11,11 +12,13 @@ use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Msg, Theme};
 use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
+use crate::library::Embeddings;
 use crate::runtime::{Loop, Offer, Services, Store};
 use crate::scoring::Mode;
 use crate::terminal::{self, Colours, Limits, Terminal};
 
-/// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time.
+/// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time, as
+/// is what the model made of the pictures.
 pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
@@ -40,6 +43,8 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
         jobs: None,
         exact: false,
         pass: engine::PROMPT,
+        kept: (setup.folders.as_ref().filter(|_| keep))
+            .map(|folders| Arc::new(Embeddings::at(folders.embeddings()))),
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limits = Limits::new(setup.colours, setup.ascii);

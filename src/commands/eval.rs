@@ -66,6 +66,7 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         jobs: None,
         exact: arguments.exact,
         pass: engine::BULK,
+        kept: None,
     };
     let factory = setup.factory(arguments.fit);
     let engine = Engine::start(factory, settings, sink(sender.clone(), Note::Engine));

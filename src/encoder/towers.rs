@@ -302,6 +302,14 @@ impl Encoder for DualEncoder {
         self.preprocess.clone()
     }
 
+    fn space(&self) -> String {
+        let (card, kind) = (&self.card, self.towers.kind);
+        format!(
+            "{} {} {kind:?} {:?}",
+            card.digest, card.device, self.preprocess
+        )
+    }
+
     fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
         if batch.is_empty() {
             return Ok(Vec::new());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Frames, Job, Lane, Shared};
+use super::{Frames, Job, Lane, Shared, Wants};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
 use crate::media::{self, ErrorKind, Info, Kind, MediaError, Options, Picture, Scale, Source};
@@ -20,7 +20,15 @@ pub(super) struct Opened {
 pub(super) struct Prepared {
     pub(super) file: Arc<Opened>,
     pub(super) frame: u32,
-    pub(super) input: Result<Input, Failure>,
+    pub(super) input: Result<Ready, Failure>,
+}
+
+/// A frame that can be answered for.
+pub(super) enum Ready {
+    /// Prepared for the model.
+    Input(Input),
+    /// Known from an earlier time.
+    Embedding(Arc<[f32]>),
 }
 
 /// Takes jobs until there are none.
@@ -60,7 +68,7 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
         Frames::Middle => count / 2..count / 2 + 1,
         Frames::All => 0..count,
     };
-    let Some(preprocess) = shared.preprocess.wait() else {
+    let Some(Wants { preprocess, space }) = shared.wants.wait() else {
         shared.skip();
         return;
     };
@@ -73,8 +81,16 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     let lane = file.job.lane;
     for frame in frames {
         let input = if shared.wanted(&file.job) {
-            decode(source, frame, preprocess, shared.settings.exact, lane)
-                .and_then(|picture| apply(preprocess, &picture, source, lane))
+            let kept = shared.settings.kept.as_ref().zip(space.as_ref());
+            if let Some(known) =
+                kept.and_then(|(kept, space)| kept.get(&file.content, frame, space))
+            {
+                Ok(Ready::Embedding(known.into()))
+            } else {
+                decode(source, frame, preprocess, shared.settings.exact, lane)
+                    .and_then(|picture| apply(preprocess, &picture, source, lane))
+                    .map(Ready::Input)
+            }
         } else {
             // Nobody waits for the rest any more; the count of frames must still be full.
             Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))

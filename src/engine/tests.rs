@@ -10,6 +10,8 @@ use crate::scoring::Decision;
 
 #[path = "tests/devices.rs"]
 mod devices;
+#[path = "tests/kept.rs"]
+mod kept;
 #[path = "tests/rescore.rs"]
 mod rescore;
 
@@ -110,6 +112,7 @@ fn settings() -> Settings {
         jobs: Some(2),
         exact: false,
         pass: PROMPT,
+        kept: None,
     }
 }
 

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pool::{Opened, Prepared};
+use super::pool::{Opened, Prepared, Ready};
 use super::rescore::{Known, Scorers};
-use super::{Event, Factory, Shared};
+use super::{Event, Factory, Settings, Shared, Wants};
 use crate::encoder::{
     Encoder, EncoderError, Input, give_up_gpu, gpu_note, limit_threads, step_back_on_cpu,
 };
@@ -57,6 +57,8 @@ pub(super) struct Worker<'a> {
     pub(super) shared: &'a Shared,
     factory: Factory,
     pub(super) encoder: Box<dyn Encoder>,
+    /// What the model's embeddings belong to; `None`: they are not kept.
+    space: Option<String>,
     pub(super) scorers: Scorers,
     /// Files to be scored anew.
     pub(super) again: VecDeque<Known>,
@@ -82,7 +84,11 @@ impl<'a> Worker<'a> {
             scorers,
             notes,
         } = Model::open(&mut factory, prompts, settings.mode)?;
-        let _ = shared.preprocess.set(Some(encoder.preprocess()));
+        let space = space(shared, encoder.as_ref());
+        let _ = shared.wants.set(Some(Wants {
+            preprocess: encoder.preprocess(),
+            space: space.clone(),
+        }));
         let turns = encoder.card().device == "cpu";
         if !turns {
             shared.prepared.widen(2 * GPU_BATCH);
@@ -93,6 +99,7 @@ impl<'a> Worker<'a> {
             factory,
             turns,
             encoder,
+            space,
             scorers,
             again: VecDeque::new(),
             partial: HashMap::new(),
@@ -178,7 +185,7 @@ impl<'a> Worker<'a> {
         by_time.clamp(1, self.batch_limit)
     }
 
-    /// Reports what could not be prepared; the rest makes a pass, if there is any and somebody waits for it.
+    /// Answers for what is known, and reports what could not be prepared; the rest makes a pass, if there is any and somebody waits for it.
     fn sort_out(&mut self, batch: Vec<Prepared>) -> Option<Pass> {
         let mut pass = Pass {
             frames: Vec::with_capacity(batch.len()),
@@ -187,10 +194,11 @@ impl<'a> Worker<'a> {
         };
         for Prepared { file, frame, input } in batch {
             match input {
-                Ok(input) => {
+                Ok(Ready::Input(input)) => {
                     pass.frames.push((file, frame));
                     pass.inputs.push(input);
                 }
+                Ok(Ready::Embedding(known)) => self.frame(&file, frame, Ok(known)),
                 Err(failure) => self.frame(&file, frame, Err(failure)),
             }
         }
@@ -247,7 +255,13 @@ impl<'a> Worker<'a> {
         let now = pass.inputs.len() as f64 / took.max(1e-6);
         self.rate = Some(self.rate.map_or(now, |mean| mean + NEWEST * (now - mean)));
         for ((file, frame), row) in pass.frames.iter().zip(rows) {
-            self.frame(file, *frame, row.map(Into::into));
+            let row: Result<Arc<[f32]>, Failure> = row.map(Into::into);
+            if let (Some(kept), Some(space), Ok(row)) =
+                (&self.shared.settings.kept, &self.space, &row)
+            {
+                kept.put(&file.content, *frame, space, Arc::clone(row));
+            }
+            self.frame(file, *frame, row);
         }
     }
 
@@ -281,6 +295,7 @@ impl<'a> Worker<'a> {
             Ok(model) => {
                 // Freeing what lies on a GPU that is gone can end the process.
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
+                self.space = space(self.shared, self.encoder.as_ref());
                 self.scorers = model.scorers;
                 (self.turns, self.rate) = (true, None);
                 self.batch_limit = self.batch_limit.min(CPU_BATCH);
@@ -367,6 +382,13 @@ impl<'a> Worker<'a> {
         }
         outcomes
     }
+}
+
+/// What the embeddings belong to that are kept of a model; `None`: none are.
+fn space(shared: &Shared, encoder: &dyn Encoder) -> Option<String> {
+    let Settings { exact, kept, .. } = &shared.settings;
+    let keeps = kept.is_some() && !encoder.card().synthetic_only;
+    keeps.then(|| format!("{} {exact}", encoder.space()))
 }
 
 /// A model that was read, and the prompts in its space.

@@ -74,6 +74,26 @@ fn a_folder_is_found_as_it_was_left() {
 }
 
 #[test]
+fn what_a_model_made_of_pictures_outlives_a_lost_connection() {
+    let model = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/parity/clip-late"
+    );
+    let session = Session::start(Kind::Plain, &[("MEDIVISION_MODEL", model)]);
+    session.display.until("all labels", |screen| {
+        ["a.png", "b.png", "c.png"]
+            .iter()
+            .all(|name| is_classified(screen, name))
+    });
+    session.signal(Signal::HUP);
+    assert_eq!(session.ended(), 0);
+    let state = session.home.path().join(".local/state/medivision-tui");
+    let kept = rusqlite::Connection::open(state.join("embeddings.sqlite3")).expect("it is there");
+    let count = kept.query_row("SELECT count(*) FROM embeddings", [], |row| row.get(0));
+    assert_eq!(count, Ok(3));
+}
+
+#[test]
 fn it_is_kept_however_the_program_ends_and_damage_is_only_logged() {
     for signal in [Signal::TERM, Signal::HUP] {
         let session = Session::start(Kind::Plain, &[]);
