@@ -82,10 +82,16 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// Words in the middle of an empty list.
+/// Words in the middle of an empty list: the first line, and of the others those for which there is room as a whole.
 pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(2);
-    let lines: Vec<String> = words.lines().flat_map(|line| wrap(line, columns)).collect();
+    let mut lines: Vec<String> = Vec::new();
+    for wrapped in words.lines().map(|line| wrap(line, columns)) {
+        if !lines.is_empty() && lines.len() + wrapped.len() > usize::from(area.height) {
+            break;
+        }
+        lines.extend(wrapped);
+    }
     let top = usize::from(area.height).saturating_sub(lines.len()) / 2;
     for (i, line) in lines.into_iter().enumerate() {
         frame.render_widget(
