@@ -185,7 +185,8 @@ impl<'a> Worker<'a> {
         by_time.clamp(1, self.batch_limit)
     }
 
-    /// Answers for what is known, and reports what could not be prepared; the rest makes a pass, if there is any and somebody waits for it.
+    /// Answers for what is known, and reports what could not be prepared; the rest makes a pass, if there is any and somebody
+    /// waits for it.
     fn sort_out(&mut self, batch: Vec<Prepared>) -> Option<Pass> {
         let mut pass = Pass {
             frames: Vec::with_capacity(batch.len()),

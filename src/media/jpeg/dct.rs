@@ -187,7 +187,7 @@ struct Block {
 /// Blocks that are handed over at a time.
 const HANDED: usize = 512;
 /// How often that, at most, while they wait.
-const WAITING: usize = 16;
+const WAITING: usize = 64;
 
 /// The picture while its scans are read.
 struct Frame<'h, 'b, T> {
