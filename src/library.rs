@@ -1,4 +1,5 @@
-//! What was found out about each file: a [`Record`] or a [`Failure`], and how they are written out.
+//! What was found out about each file: a [`Record`] or a [`Failure`], how they are written out, and the embeddings that
+//! outlive the program.
 
 mod embeddings;
 pub mod export;
