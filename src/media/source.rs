@@ -231,7 +231,10 @@ impl Source {
             .map_or(Voi::Own(0), |(center, width)| Voi::Range { center, width });
         let (picture, window) = match frame {
             Frame::Grey(grey) => {
-                let (picture, window) = grey.render_used(voi, options.used);
+                // A reduced JPEG has other columns and rows than its file.
+                let whole_size = matches!(self.format, Format::Dicom(_));
+                let used = options.used.filter(|_| whole_size);
+                let (picture, window) = grey.render_used(voi, used);
                 (picture, Some(window))
             }
             Frame::Color(picture) => (picture, None),
