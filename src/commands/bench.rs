@@ -1,11 +1,13 @@
 //! `bench`: what this machine makes of the model and of some pictures, stage by stage, and how near the whole comes to
 //! what its stages allow.
 
+mod bare;
+
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,11 +16,13 @@ use crossbeam_channel::{Receiver, unbounded};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use bare::Bare;
+
 use super::classify::closed_pipe;
 use super::progress::Progress;
 use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
-use crate::encoder::{Encoder, EncoderError, Input, ModelCard, Preprocess, limit_threads};
+use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
 use crate::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
 use crate::media::{self, MediaError, walk};
 use crate::phantom;
@@ -449,87 +453,6 @@ impl Bench<'_> {
             }
         }
         Ok(done)
-    }
-}
-
-/// The model's pass over one picture, measured inside of the engine: what a machine makes of it changes within seconds, and
-/// passes measured at another time are not comparable with the answers.
-#[derive(Default)]
-struct Bare {
-    /// From now on pictures that come alone go through the model twice.
-    wanted: AtomicBool,
-    /// Nanoseconds of the last second pass.
-    took: AtomicU64,
-}
-
-impl Bare {
-    /// Makes models that measure.
-    fn beside(self: &Arc<Self>, mut factory: engine::Factory) -> engine::Factory {
-        let bare = Arc::clone(self);
-        Box::new(move || {
-            Ok(Box::new(Measured {
-                encoder: factory()?,
-                bare: Arc::clone(&bare),
-                alone: None,
-            }))
-        })
-    }
-}
-
-/// A model that measures its pass after each picture that comes alone.
-struct Measured {
-    encoder: Box<dyn Encoder>,
-    bare: Arc<Bare>,
-    /// The picture of the pass that was begun last, if it is alone.
-    alone: Option<Input>,
-}
-
-impl Measured {
-    fn again(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
-        if batch.len() == 1 && self.bare.wanted.load(Ordering::Relaxed) {
-            let begun = Instant::now();
-            self.encoder.encode_images(batch)?;
-            let took = begun.elapsed().as_nanos() as u64;
-            self.bare.took.store(took, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-}
-
-impl Encoder for Measured {
-    fn card(&self) -> &ModelCard {
-        self.encoder.card()
-    }
-
-    fn preprocess(&self) -> Preprocess {
-        self.encoder.preprocess()
-    }
-
-    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
-        let rows = self.encoder.encode_images(batch)?;
-        self.again(batch)?;
-        Ok(rows)
-    }
-
-    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        self.alone = batch.first().filter(|_| batch.len() == 1).cloned();
-        self.encoder.begin(batch)
-    }
-
-    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        let rows = self.encoder.finish()?;
-        if let Some(input) = self.alone.take() {
-            self.again(&[input])?;
-        }
-        Ok(rows)
-    }
-
-    fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
-        self.encoder.encode_texts(texts)
-    }
-
-    fn unknown_words(&self, texts: &[String]) -> Vec<String> {
-        self.encoder.unknown_words(texts)
     }
 }
 
