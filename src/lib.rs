@@ -10,6 +10,8 @@
 //! * services: [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+//!
+//! [`media`] is a crate of its own (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
 pub mod app;
 pub mod cli;
@@ -18,7 +20,6 @@ pub mod config;
 pub mod encoder;
 pub mod engine;
 pub mod library;
-pub mod media;
 pub mod phantom;
 pub mod preview;
 pub mod prompts;
@@ -27,3 +28,5 @@ pub mod scoring;
 pub mod terminal;
 pub mod ui;
 pub mod watch;
+
+pub use medivision_media as media;

@@ -17,7 +17,8 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Where a crate may be named; it stays out of every other room.
-const CONFINED: [(&str, &[&str]); 6] = [
+const CONFINED: [(&str, &[&str]); 7] = [
+    ("dicom_object", &["media", "phantom"]),
     ("tch", &["encoder"]),
     ("tokenizers", &["encoder"]),
     ("notify", &["watch"]),

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::error::{MediaError, malformed};
+use crate::error::{MediaError, malformed};
 
 thread_local! {
     /// How many containments the current thread is inside of.
@@ -52,7 +52,7 @@ pub fn contained_panic() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::ErrorKind;
+    use crate::ErrorKind;
 
     #[test]
     fn a_panic_becomes_a_damaged_file_and_the_thread_goes_on() {

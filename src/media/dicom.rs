@@ -4,38 +4,19 @@
 //! Colour goes to RGB without window. The object's own first window or LUT is used; without one the full range of the
 //! frame's modality values, padding excluded.
 
-mod body;
-mod charset;
-mod codec;
-mod color;
-mod dataset;
-mod directory;
-mod file;
-mod frames;
+pub(crate) mod attributes;
 mod geometry;
-mod groups;
-mod header;
-mod layout;
-mod native;
 mod object;
-mod overlays;
-mod palette;
-mod phi;
-mod rle;
-mod samples;
-mod syntax;
-mod tags;
-mod tree;
-mod values;
-mod voi;
-mod what;
+pub(crate) mod parsing;
+pub(crate) mod pixels;
+pub(crate) mod studies;
+pub(crate) mod tags;
 
-use super::{WindowSource, clean};
-pub(super) use body::Body;
-pub(super) use directory::members;
-pub(super) use header::header;
 pub(super) use object::Object;
-pub(super) use tree::tree;
+pub(super) use parsing::body::Body;
+pub(super) use studies::directory::members;
+pub(super) use studies::header::header;
+pub(super) use tags::tree::tree;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ pub enum ErrorKind {
     Malformed,
     /// The file ends before its picture does.
     Truncated,
-    /// The file is beyond a limit of [`crate::media::limits`].
+    /// The file is beyond a limit of [`crate::limits`].
     TooLarge,
     /// A valid DICOM object that holds no pixels; the message says what it is.
     NoPixels,
@@ -44,7 +44,7 @@ impl MediaError {
     pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
             kind,
-            message: super::clean(message.as_ref()),
+            message: crate::clean(message.as_ref()),
             not_picture: false,
         }
     }

@@ -9,7 +9,7 @@ pub(crate) mod window;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::{Picture, Pixels, Window, WindowSource};
+use crate::{Picture, Pixels, Window, WindowSource};
 use levels::Levels;
 use lut::Lut;
 use samples::Samples;

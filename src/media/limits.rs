@@ -1,6 +1,6 @@
 //! Limits that hold before anything is decoded or allocated for it.
 
-use super::error::{ErrorKind, MediaError, malformed};
+use crate::error::{ErrorKind, MediaError, malformed};
 
 /// Largest file read, in bytes.
 pub const MAX_BYTES: u64 = 2 << 30;

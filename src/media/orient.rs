@@ -1,6 +1,6 @@
 //! The EXIF orientation: cameras and some viewers store a turned picture with a note of how to hold it.
 
-use super::{Picture, Pixels};
+use crate::{Picture, Pixels};
 
 /// EXIF tag 0x0112.
 const ORIENTATION: u16 = 0x0112;

@@ -8,8 +8,8 @@ use std::io::Cursor;
 
 use ::png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 
-use super::error::{ErrorKind, MediaError, malformed, truncated};
-use super::{Info, Kind, Picture, Pixels, limits, orient};
+use crate::error::{ErrorKind, MediaError, malformed, truncated};
+use crate::{Info, Kind, Picture, Pixels, limits, orient};
 
 /// Memory that the decoder may take beside the pixels: rows, text and colour profiles.
 const SIDE_BYTES: usize = 256 << 20;

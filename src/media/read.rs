@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::error::{ErrorKind, MediaError, truncated, unsupported};
-use super::limits::MAX_BYTES;
+use crate::error::{ErrorKind, MediaError, truncated, unsupported};
+use crate::limits::MAX_BYTES;
 
 /// Bytes hashed at a time.
 const PORTION: u64 = 1 << 20;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::{ErrorKind, MediaError};
+use crate::error::{ErrorKind, MediaError};
 
 /// What the first bytes of a file say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::dicom::{Body, Object};
-use super::error::{ErrorKind, MediaError};
-use super::geometry::Geometry;
-use super::grey::{Grey, Voi};
-use super::overlay::Overlay;
-use super::{Info, Loaded, Options, Picture, Pixels, Sniffed, Window};
-use super::{contain, jpeg, limits, png, read, sniff};
+use crate::codecs::jpeg;
+use crate::dicom::{Body, Object};
+use crate::error::{ErrorKind, MediaError};
+use crate::geometry::Geometry;
+use crate::grey::{Grey, Voi};
+use crate::overlay::Overlay;
+use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Window};
+use crate::{contain, limits, png, read, sniff};
 
 /// Largest DICOM file that is taken into memory as a whole. Of a larger one only what stands before its pixels is,
 /// and each frame when it is asked for: a CT of 2,000 frames is a gigabyte.
@@ -275,7 +276,7 @@ mod tests {
     fn dicom_files() -> Vec<std::path::PathBuf> {
         let mut folders = vec![std::path::PathBuf::from(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/media"
+            "/../../tests/fixtures/media"
         ))];
         if let Some(corpus) = std::env::var_os("MEDIVISION_CORPUS") {
             folders.push(std::path::PathBuf::from(corpus).join("dicom"));
@@ -324,7 +325,7 @@ mod tests {
     fn a_file_that_shrinks_meanwhile_is_truncated() {
         let fixture = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/media/grey_native.dcm"
+            "/../../tests/fixtures/media/grey_native.dcm"
         );
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("shrinks.dcm");
@@ -343,7 +344,10 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_not_there_is_refused() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/grey.jpg");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/media/grey.jpg"
+        );
         let source = open(Path::new(path)).expect("a source");
         assert!(matches!(source.frame(0), Ok(Frame::Grey(_))));
         assert_eq!(

@@ -4,8 +4,8 @@ use std::fs::{DirEntry, FileType};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::error::MediaError;
-use super::read;
+use crate::error::MediaError;
+use crate::read;
 
 /// A folder that could not be listed; the walk goes on beside it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Unreadable {
 ///
 /// Dotfiles are skipped, links to folders are not followed (so a walk always ends), and a folder that cannot be read
 /// is one error, not the end. FIFOs, sockets and devices are no files and are skipped. Folders are listed as the walk
-/// reaches them. Whether a file holds a picture is for [`super::load`] to say.
+/// reaches them. Whether a file holds a picture is for [`crate::load`] to say.
 pub fn files(root: &Path) -> Files {
     Files {
         waiting: vec![Found {

@@ -1,9 +1,11 @@
 //! Spacing, shape and place of pixels, from the data set or the functional groups.
 
-use super::super::geometry::{Geometry, Spacing};
-use super::dataset::{DataSet, Tag};
-use super::object::Object;
-use super::{clean, groups, tags};
+use crate::clean;
+use crate::dicom::attributes;
+use crate::dicom::object::Object;
+use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::pixels::groups;
+use crate::geometry::{Geometry, Spacing};
 
 /// Shapes of pixels beyond this are damage, not pixels.
 const LONGEST: f64 = 100.0;
@@ -13,23 +15,25 @@ impl Object {
     pub(crate) fn geometry(&self, frame: u32) -> Geometry {
         let set = self.set();
         let spacing = spacing(set, frame);
-        let words = set.text(tags::PATIENT_ORIENTATION).unwrap_or_default();
+        let words = set
+            .text(attributes::PATIENT_ORIENTATION)
+            .unwrap_or_default();
         let mut words = words.split('\\').map(|word| clean(word.trim()));
         let towards = [
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),
         ];
-        let orientation = |set: &DataSet| numbers(set, tags::ORIENTATION);
-        let position = |set: &DataSet| numbers(set, tags::POSITION);
+        let orientation = |set: &DataSet| numbers(set, attributes::ORIENTATION);
+        let position = |set: &DataSet| numbers(set, attributes::POSITION);
         Geometry {
             spacing,
             aspect: aspect(set).or(spacing.map(ratio)).unwrap_or(1.0),
-            orientation: groups::find(set, frame, tags::FRAME_ORIENTATION, orientation)
+            orientation: groups::find(set, frame, attributes::FRAME_ORIENTATION, orientation)
                 .or_else(|| orientation(set))
-                .or_else(|| in_item(set, tags::DETECTORS, orientation)),
-            position: groups::find(set, frame, tags::FRAME_POSITION, position)
+                .or_else(|| in_item(set, attributes::DETECTORS, orientation)),
+            position: groups::find(set, frame, attributes::FRAME_POSITION, position)
                 .or_else(|| position(set))
-                .or_else(|| in_item(set, tags::DETECTORS, position)),
+                .or_else(|| in_item(set, attributes::DETECTORS, position)),
             towards: towards.iter().any(|t| !t.is_empty()).then_some(towards),
         }
     }
@@ -46,7 +50,7 @@ fn ratio(spacing: Spacing) -> f64 {
 
 /// Pixel Aspect Ratio (0028,0034): height and width of a pixel (C.7.6.3.1.7).
 fn aspect(set: &DataSet) -> Option<f64> {
-    let [height, width] = numbers(set, tags::ASPECT)?;
+    let [height, width] = numbers(set, attributes::ASPECT)?;
     let aspect = height / width;
     (1.0 / LONGEST..=LONGEST)
         .contains(&aspect)
@@ -65,9 +69,9 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
             at_detector,
         })
     };
-    let detector = of(set, tags::IMAGER_SPACING, true);
-    let measures = |set: &DataSet| of(set, tags::PIXEL_SPACING, false);
-    groups::find(set, frame, tags::FRAME_MEASURES, measures)
+    let detector = of(set, attributes::IMAGER_SPACING, true);
+    let measures = |set: &DataSet| of(set, attributes::PIXEL_SPACING, false);
+    groups::find(set, frame, attributes::FRAME_MEASURES, measures)
         .or_else(|| {
             let patient = measures(set)?;
             // The same numbers under both names were not calibrated (PS3.3 10.7.1.3).
@@ -75,28 +79,28 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
                 (d.rows_mm, d.columns_mm) == (patient.rows_mm, patient.columns_mm)
             });
             Some(Spacing {
-                at_detector: same && set.first(tags::CALIBRATION).is_none(),
+                at_detector: same && set.first(attributes::CALIBRATION).is_none(),
                 ..patient
             })
         })
         .or(detector)
-        .or_else(|| of(set, tags::SCANNED_SPACING, true))
-        .or_else(|| of(set, tags::IMAGE_PLANE_SPACING, true))
+        .or_else(|| of(set, attributes::SCANNED_SPACING, true))
+        .or_else(|| of(set, attributes::IMAGE_PLANE_SPACING, true))
         .or_else(|| ultrasound(set))
 }
 
 /// The Ultrasound Region (C.8.5.5), where there is one only, and it counts centimetres both ways.
 fn ultrasound(set: &DataSet) -> Option<Spacing> {
     const CENTIMETRES: u16 = 3;
-    let regions = set.items(tags::ULTRASOUND_REGIONS);
+    let regions = set.items(attributes::ULTRASOUND_REGIONS);
     let [region] = &*regions else { return None };
     let unit = |tag| region.short(tag) == Some(CENTIMETRES);
-    if !unit(tags::UNITS_ACROSS) || !unit(tags::UNITS_DOWN) {
+    if !unit(attributes::UNITS_ACROSS) || !unit(attributes::UNITS_DOWN) {
         return None;
     }
     let (across, down) = (
-        region.real(tags::DELTA_ACROSS)?.abs() * 10.0,
-        region.real(tags::DELTA_DOWN)?.abs() * 10.0,
+        region.real(attributes::DELTA_ACROSS)?.abs() * 10.0,
+        region.real(attributes::DELTA_DOWN)?.abs() * 10.0,
     );
     (across > 0.0 && down > 0.0).then_some(Spacing {
         rows_mm: down,

@@ -5,20 +5,25 @@ use std::sync::OnceLock;
 
 use self_cell::self_cell;
 
-use super::super::error::MediaError;
-use super::super::grey::Grey;
-use super::super::{DicomInfo, Frame, Info, Kind, Picture, Pixels, clean, limits};
-use super::body::Body;
-use super::dataset::{DataSet, Value};
-use super::file::Meta;
-use super::layout::{Layout, Photometric};
-use super::samples::from_cells;
-use super::syntax::Codec;
-use super::{color, frames, palette, tags, voi, what};
+use crate::dicom::attributes;
+use crate::dicom::parsing::body::Body;
+use crate::dicom::parsing::dataset::{DataSet, Value};
+use crate::dicom::parsing::file::Meta;
+use crate::dicom::parsing::syntax::Codec;
+use crate::dicom::parsing::what;
+use crate::dicom::pixels::color;
+use crate::dicom::pixels::frames;
+use crate::dicom::pixels::layout::{Layout, Photometric};
+use crate::dicom::pixels::palette;
+use crate::dicom::pixels::samples::from_cells;
+use crate::dicom::pixels::voi;
+use crate::error::MediaError;
+use crate::grey::Grey;
+use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, clean, limits};
 
 self_cell!(
     /// The bytes of a data set and the index over them.
-    pub(super) struct Parsed {
+    pub(crate) struct Parsed {
         owner: Body,
         #[covariant]
         dependent: DataSet,
@@ -41,7 +46,7 @@ impl Object {
         let parsed = parse(body, &meta)?;
         let set = parsed.borrow_dependent();
         // Referenced pixels are elsewhere, and the shape of video need not make sense here.
-        if meta.syntax.codec == Codec::Unsupported && set.get(tags::ROWS).is_some() {
+        if meta.syntax.codec == Codec::Unsupported && set.get(attributes::ROWS).is_some() {
             return Err(meta.syntax.unsupported());
         }
         if !has_pixels(set) {
@@ -56,11 +61,11 @@ impl Object {
         })
     }
 
-    pub(super) fn meta(&self) -> &Meta {
+    pub(crate) fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    pub(super) fn body(&self) -> &Body {
+    pub(crate) fn body(&self) -> &Body {
         self.parsed.borrow_owner()
     }
 
@@ -69,7 +74,7 @@ impl Object {
         self.parsed.borrow_dependent()
     }
 
-    pub(super) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
@@ -88,8 +93,9 @@ impl Object {
     }
 
     /// Which fragments, the offset table not counted, are a frame's.
-    pub(super) fn fragments_of(&self, frame: usize) -> Result<Range<usize>, MediaError> {
-        let Some(Value::Fragments(fragments)) = self.set().get(tags::PIXEL_DATA).map(|e| &e.value)
+    pub(crate) fn fragments_of(&self, frame: usize) -> Result<Range<usize>, MediaError> {
+        let Some(Value::Fragments(fragments)) =
+            self.set().get(attributes::PIXEL_DATA).map(|e| &e.value)
         else {
             return Ok(0..0);
         };
@@ -127,16 +133,16 @@ impl Object {
 
     /// Series Instance UID.
     pub(crate) fn series(&self) -> Option<String> {
-        self.set().first(tags::SERIES)
+        self.set().first(attributes::SERIES)
     }
 
     /// Recommended Display Frame Rate, Cine Rate, or what follows from Frame Time (PS3.3 C.7.6.5).
     pub(crate) fn frames_per_second(&self) -> Option<f64> {
         let set = self.set();
         let rate = |tag| set.decimal(tag).filter(|rate| *rate > 0.0);
-        rate(tags::DISPLAY_RATE)
-            .or_else(|| rate(tags::CINE_RATE))
-            .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
+        rate(attributes::DISPLAY_RATE)
+            .or_else(|| rate(attributes::CINE_RATE))
+            .or_else(|| rate(attributes::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
     }
 
     /// What the object is, its window left open.
@@ -148,15 +154,17 @@ impl Object {
             width: layout.columns,
             height: layout.rows,
             frames: layout.frames,
-            synthetic: set.first(tags::SYNTHETIC_DATA).is_some_and(|v| v == "YES"),
+            synthetic: set
+                .first(attributes::SYNTHETIC_DATA)
+                .is_some_and(|v| v == "YES"),
             dicom: Some(DicomInfo {
                 transfer_syntax: self.meta.syntax.uid.to_owned(),
                 photometric: clean(&layout.photometric_name),
                 bits_stored: layout.stored,
                 signed: layout.signed,
                 samples: layout.samples,
-                modality: text(tags::MODALITY),
-                body_part: text(tags::BODY_PART),
+                modality: text(attributes::MODALITY),
+                body_part: text(attributes::BODY_PART),
                 window: None,
             }),
         }
@@ -164,7 +172,7 @@ impl Object {
 }
 
 /// Indexes a data set; of a file that is partly in memory as much is read as stands before its pixels.
-pub(super) fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
+pub(crate) fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
     loop {
         let parsed = Parsed::try_new(body, |body| DataSet::read(body, meta.encoding))?;
         if parsed.borrow_dependent().has_pixels || !parsed.borrow_owner().is_partial() {
@@ -177,12 +185,16 @@ pub(super) fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
 
 /// Whether the object has pixels of any kind.
 fn has_pixels(set: &DataSet) -> bool {
-    [tags::PIXEL_DATA, tags::FLOAT_PIXELS, tags::DOUBLE_PIXELS]
-        .into_iter()
-        .filter_map(|tag| set.get(tag))
-        .any(|element| match &element.value {
-            Value::Pixels(range) => !range.is_empty(),
-            Value::Bytes(_) => false,
-            Value::Items(_) | Value::Fragments(_) => true,
-        })
+    [
+        attributes::PIXEL_DATA,
+        attributes::FLOAT_PIXELS,
+        attributes::DOUBLE_PIXELS,
+    ]
+    .into_iter()
+    .filter_map(|tag| set.get(tag))
+    .any(|element| match &element.value {
+        Value::Pixels(range) => !range.is_empty(),
+        Value::Bytes(_) => false,
+        Value::Items(_) | Value::Fragments(_) => true,
+    })
 }

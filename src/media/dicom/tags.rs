@@ -1,104 +1,179 @@
-//! The attributes that a picture needs, by their names in PS3.6.
+//! What a file says about itself, as rows: the data set of a DICOM file; EXIF and text of a JPEG or PNG.
 
-use super::dataset::Tag;
+pub(crate) mod phi;
+pub(crate) mod tree;
+pub(crate) mod values;
 
-pub(crate) const MEDIA_SOP_CLASS: Tag = 0x0002_0002;
-pub(crate) const TRANSFER_SYNTAX: Tag = 0x0002_0010;
-pub(crate) const FIRST_RECORD: Tag = 0x0004_1200;
-pub(crate) const DIRECTORY_RECORDS: Tag = 0x0004_1220;
-pub(crate) const NEXT_RECORD: Tag = 0x0004_1400;
-pub(crate) const RECORD_IN_USE: Tag = 0x0004_1410;
-pub(crate) const LOWER_RECORD: Tag = 0x0004_1420;
-pub(crate) const RECORD_TYPE: Tag = 0x0004_1430;
-pub(crate) const REFERENCED_FILE: Tag = 0x0004_1500;
-pub(crate) const CHARSET: Tag = 0x0008_0005;
-pub(crate) const SOP_CLASS: Tag = 0x0008_0016;
-pub(crate) const SYNTHETIC_DATA: Tag = 0x0008_001c;
-pub(crate) const STUDY_DATE: Tag = 0x0008_0020;
-pub(crate) const MODALITY: Tag = 0x0008_0060;
-pub(crate) const STUDY_DESCRIPTION: Tag = 0x0008_1030;
-pub(crate) const SERIES_DESCRIPTION: Tag = 0x0008_103e;
-pub(crate) const PATIENT_NAME: Tag = 0x0010_0010;
-pub(crate) const PATIENT_ID: Tag = 0x0010_0020;
-pub(crate) const BODY_PART: Tag = 0x0018_0015;
-pub(crate) const IMAGER_SPACING: Tag = 0x0018_1164;
-pub(crate) const SCANNED_SPACING: Tag = 0x0018_2010;
-pub(crate) const ULTRASOUND_REGIONS: Tag = 0x0018_6011;
-pub(crate) const UNITS_ACROSS: Tag = 0x0018_6024;
-pub(crate) const UNITS_DOWN: Tag = 0x0018_6026;
-pub(crate) const DELTA_ACROSS: Tag = 0x0018_602c;
-pub(crate) const DELTA_DOWN: Tag = 0x0018_602e;
-pub(crate) const STUDY_UID: Tag = 0x0020_000d;
-pub(crate) const SERIES_UID: Tag = 0x0020_000e;
-pub(crate) const SERIES_NUMBER: Tag = 0x0020_0011;
-pub(crate) const INSTANCE_NUMBER: Tag = 0x0020_0013;
-pub(crate) const PATIENT_ORIENTATION: Tag = 0x0020_0020;
-pub(crate) const POSITION: Tag = 0x0020_0032;
-pub(crate) const ORIENTATION: Tag = 0x0020_0037;
-pub(crate) const FRAME_POSITION: Tag = 0x0020_9113;
-pub(crate) const FRAME_ORIENTATION: Tag = 0x0020_9116;
-pub(crate) const SAMPLES: Tag = 0x0028_0002;
-pub(crate) const PHOTOMETRIC: Tag = 0x0028_0004;
-pub(crate) const PLANAR: Tag = 0x0028_0006;
-pub(crate) const FRAMES: Tag = 0x0028_0008;
-pub(crate) const ROWS: Tag = 0x0028_0010;
-pub(crate) const COLUMNS: Tag = 0x0028_0011;
-pub(crate) const PIXEL_SPACING: Tag = 0x0028_0030;
-pub(crate) const ASPECT: Tag = 0x0028_0034;
-pub(crate) const BITS_ALLOCATED: Tag = 0x0028_0100;
-pub(crate) const BITS_STORED: Tag = 0x0028_0101;
-pub(crate) const HIGH_BIT: Tag = 0x0028_0102;
-pub(crate) const SIGNED: Tag = 0x0028_0103;
-pub(crate) const PADDING: Tag = 0x0028_0120;
-pub(crate) const PADDING_LIMIT: Tag = 0x0028_0121;
-pub(crate) const FLOAT_PADDING: Tag = 0x0028_0122;
-pub(crate) const DOUBLE_PADDING: Tag = 0x0028_0123;
-pub(crate) const FLOAT_PADDING_LIMIT: Tag = 0x0028_0124;
-pub(crate) const DOUBLE_PADDING_LIMIT: Tag = 0x0028_0125;
-pub(crate) const CALIBRATION: Tag = 0x0028_0a02;
-pub(crate) const WINDOW_CENTER: Tag = 0x0028_1050;
-pub(crate) const WINDOW_WIDTH: Tag = 0x0028_1051;
-pub(crate) const RESCALE_INTERCEPT: Tag = 0x0028_1052;
-pub(crate) const RESCALE_SLOPE: Tag = 0x0028_1053;
-pub(crate) const RESCALE_TYPE: Tag = 0x0028_1054;
-pub(crate) const WINDOW_NAMES: Tag = 0x0028_1055;
-pub(crate) const VOI_FUNCTION: Tag = 0x0028_1056;
-pub(crate) const RED_DESCRIPTOR: Tag = 0x0028_1101;
-pub(crate) const RED_TABLE: Tag = 0x0028_1201;
-pub(crate) const RED_SEGMENTS: Tag = 0x0028_1221;
-pub(crate) const MODALITY_LUT: Tag = 0x0028_3000;
-pub(crate) const LUT_DESCRIPTOR: Tag = 0x0028_3002;
-pub(crate) const LUT_NAME: Tag = 0x0028_3003;
-pub(crate) const LUT_TYPE: Tag = 0x0028_3004;
-pub(crate) const LUT_DATA: Tag = 0x0028_3006;
-pub(crate) const VOI_LUT: Tag = 0x0028_3010;
-pub(crate) const FRAME_MEASURES: Tag = 0x0028_9110;
-pub(crate) const FRAME_VOI: Tag = 0x0028_9132;
-pub(crate) const FRAME_MODALITY: Tag = 0x0028_9145;
-pub(crate) const DETECTORS: Tag = 0x0054_0022;
-pub(crate) const PET_UNITS: Tag = 0x0054_1001;
-pub(crate) const IMAGE_PLANE_SPACING: Tag = 0x3002_0011;
-pub(crate) const DOSE_UNITS: Tag = 0x3004_0002;
-pub(crate) const DOSE_SCALING: Tag = 0x3004_000e;
-pub(crate) const SHARED_GROUPS: Tag = 0x5200_9229;
-pub(crate) const FRAME_GROUPS: Tag = 0x5200_9230;
-pub(crate) const EXTENDED_OFFSETS: Tag = 0x7fe0_0001;
-pub(crate) const FLOAT_PIXELS: Tag = 0x7fe0_0008;
-pub(crate) const DOUBLE_PIXELS: Tag = 0x7fe0_0009;
-pub(crate) const PIXEL_DATA: Tag = 0x7fe0_0010;
+use std::io::Cursor;
+use std::path::Path;
 
-/// Elements of the overlay groups, to be joined with a group from 6000 on.
-pub(crate) const OVERLAY_ROWS: Tag = 0x0010;
-pub(crate) const OVERLAY_COLUMNS: Tag = 0x0011;
-pub(crate) const OVERLAY_FRAMES: Tag = 0x0015;
-pub(crate) const OVERLAY_DESCRIPTION: Tag = 0x0022;
-pub(crate) const OVERLAY_TYPE: Tag = 0x0040;
-pub(crate) const OVERLAY_ORIGIN: Tag = 0x0050;
-pub(crate) const OVERLAY_FIRST: Tag = 0x0051;
-pub(crate) const OVERLAY_BIT: Tag = 0x0102;
-pub(crate) const OVERLAY_LABEL: Tag = 0x1500;
-pub(crate) const OVERLAY_DATA: Tag = 0x3000;
-pub(crate) const SERIES: Tag = 0x0020_000e;
-pub(crate) const DISPLAY_RATE: Tag = 0x0008_2144;
-pub(crate) const CINE_RATE: Tag = 0x0018_0040;
-pub(crate) const FRAME_TIME: Tag = 0x0018_1063;
+use crate::codecs::jpeg;
+use crate::dicom::{self, Body};
+use crate::error::{ErrorKind, MediaError};
+use crate::{Sniffed, clean, contain, png, read, sniff};
+
+/// Of a DICOM file larger than this, only what stands before its pixels is read.
+const WHOLE: u64 = 64 << 20;
+/// Bytes read first.
+const HEAD: u64 = 1 << 20;
+
+/// The tags of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagTree {
+    /// In the order of the file. What belongs to a row comes after it, one level deeper. A last row without a tag says what
+    /// is not among them.
+    pub rows: Vec<TagRow>,
+}
+
+/// An attribute, or an item of a sequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagRow {
+    /// Levels of sequences and items around it.
+    pub depth: u16,
+    /// The tag, `(0010,0010)` or `0x010f`; empty for an item.
+    pub id: String,
+    /// The value representation of DICOM, or EXIF's type; empty for an item.
+    pub vr: String,
+    /// The keyword by the dictionary; of a private attribute its creator; `Item 1`.
+    pub name: String,
+    /// The attribute is a vendor's own.
+    pub private: bool,
+    /// The value as text, free of control characters except line feeds, and bounded; or what it is, in words.
+    pub value: String,
+    /// What the value names, where it is a UID that everybody knows.
+    pub meaning: String,
+    /// The value tells who the patient is, or may.
+    pub identifying: bool,
+    /// `value` describes the value (its length, its items) and is not the value.
+    pub described: bool,
+}
+
+/// Reads the tags of a file. What holds no tags, though it is a picture, has an empty tree.
+pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
+    let (file, length) = read::open(path)?;
+    let mut bytes = read::range(&file, 0..HEAD.min(length))?;
+    let kind = sniff(&bytes);
+    if kind == Sniffed::Dicom && length > WHOLE {
+        return contain("DICOM", || dicom::tree(Body::partly(file, length, bytes)));
+    }
+    if length > HEAD {
+        bytes = read::range(&file, 0..length)?;
+    }
+    match kind {
+        Sniffed::Dicom => contain("DICOM", || dicom::tree(Body::whole(bytes))),
+        Sniffed::Jpeg => contain("JPEG", || Ok(exif(&bytes, jpeg::comments(&bytes)))),
+        Sniffed::Png => contain("PNG", || Ok(exif(&bytes, png::texts(&bytes)))),
+        Sniffed::Other(format) => Err(MediaError::new(
+            ErrorKind::Unsupported,
+            format!("the tags of {format} are not read; those of DICOM, JPEG and PNG are"),
+        )),
+        Sniffed::Unknown => Err(MediaError::no_picture(
+            ErrorKind::Unsupported,
+            "not a picture: there are no tags",
+        )),
+    }
+}
+
+/// EXIF, then texts by their names.
+///
+/// No profile says what identifies a patient in these. Whatever a person may have typed is taken as identifying, as are
+/// places, times and serial numbers; measures and switches are not.
+fn exif(bytes: &[u8], texts: Vec<(String, String)>) -> TagTree {
+    let read = exif::Reader::new().read_from_container(&mut Cursor::new(bytes));
+    let mut rows: Vec<TagRow> =
+        read.map_or_else(|_| Vec::new(), |exif| exif.fields().map(field).collect());
+    rows.extend(texts.into_iter().map(|(name, text)| TagRow {
+        vr: "text".to_owned(),
+        name: clean(&name),
+        identifying: !text.is_empty(),
+        value: clean(&text),
+        ..TagRow::default()
+    }));
+    TagTree { rows }
+}
+
+fn field(field: &exif::Field) -> TagRow {
+    use exif::{Context, Value};
+    let (vr, free) = match field.value {
+        Value::Ascii(_) => ("ASCII", true),
+        Value::Undefined(..) => ("UNDEF", true),
+        Value::Unknown(..) => ("?", true),
+        Value::Byte(_) | Value::SByte(_) => ("BYTE", true),
+        Value::Short(_) | Value::SShort(_) => ("SHORT", false),
+        Value::Long(_) | Value::SLong(_) => ("LONG", false),
+        Value::Rational(_) | Value::SRational(_) => ("RATIO", false),
+        Value::Float(_) | Value::Double(_) => ("FLOAT", false),
+    };
+    let place = field.tag.context() == Context::Gps;
+    let known = field.tag.description().is_some();
+    TagRow {
+        id: format!("0x{:04x}", field.tag.number()),
+        vr: vr.to_owned(),
+        name: if known {
+            field.tag.to_string()
+        } else {
+            "unknown".to_owned()
+        },
+        value: clean(&field.display_value().to_string()),
+        identifying: free || place || !known,
+        ..TagRow::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> Vec<(String, String, bool)> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("written");
+        let rows = tags(file.path()).expect("read").rows;
+        rows.into_iter()
+            .map(|row| (row.name, row.value, row.identifying))
+            .collect()
+    }
+
+    /// A JPEG of nothing but EXIF: Orientation, and an Artist.
+    fn jpeg_with_exif() -> Vec<u8> {
+        let tiff = [
+            &b"II*\0\x08\0\0\0\x02\0"[..],
+            b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0",
+            b"\x3b\x01\x02\0\x09\0\0\0\x26\0\0\0",
+            b"\0\0\0\0Jane Doe\0",
+        ]
+        .concat();
+        let length = (2 + 6 + tiff.len() as u16).to_be_bytes();
+        let app1 = [&b"\xff\xd8\xff\xe1"[..], &length, b"Exif\0\0", &tiff].concat();
+        [&app1[..], b"\xff\xd9"].concat()
+    }
+
+    #[test]
+    fn exif_is_listed_and_what_a_person_typed_is_identifying() {
+        let rows = shown(&jpeg_with_exif());
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert_eq!((rows[0].0.as_str(), rows[0].2), ("Orientation", false));
+        assert_eq!((rows[1].0.as_str(), rows[1].2), ("Artist", true));
+        assert!(rows[1].1.contains("Jane Doe"));
+    }
+
+    #[test]
+    fn texts_of_a_png_are_listed_by_their_keywords() {
+        let mut bytes = Vec::new();
+        let mut encoder = ::png::Encoder::new(&mut bytes, 1, 1);
+        let text = encoder.add_text_chunk("Description".to_owned(), "a\u{7}b".to_owned());
+        text.expect("text");
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(&[0]).expect("a pixel");
+        writer.finish().expect("an end");
+        let row = ("Description".to_owned(), "a\u{fffd}b".to_owned(), true);
+        assert_eq!(shown(&bytes), [row]);
+    }
+
+    #[test]
+    fn what_is_no_picture_has_no_tags_and_says_so() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "a note").expect("written");
+        assert!(tags(file.path()).expect_err("refused").not_picture);
+        assert!(tags(Path::new("/no/such/file")).is_err());
+    }
+}

@@ -1,9 +1,9 @@
 //! Objects written byte by byte, for what a picture's attributes do to it.
 
-use super::*;
-use crate::media::{
+use crate::dicom::*;
+use crate::{
     ErrorKind, Frame, Info, MediaError, Options, Overlay, Picture, Pixels, Sniffed, Source, Window,
-    sniff,
+    WindowSource, sniff,
 };
 
 /// What `load` makes of a file in memory.
@@ -57,37 +57,37 @@ impl Object {
     /// The pixel module of 16-bit samples.
     fn grey16(rows: u16, columns: u16, photometric: &str, signed: bool) -> Self {
         Self::default()
-            .text(tags::MODALITY, *b"CS", "CT")
-            .short(tags::SAMPLES, 1)
-            .text(tags::PHOTOMETRIC, *b"CS", photometric)
-            .short(tags::ROWS, rows)
-            .short(tags::COLUMNS, columns)
-            .short(tags::BITS_ALLOCATED, 16)
-            .short(tags::BITS_STORED, 16)
-            .short(tags::HIGH_BIT, 15)
-            .short(tags::SIGNED, u16::from(signed))
+            .text(attributes::MODALITY, *b"CS", "CT")
+            .short(attributes::SAMPLES, 1)
+            .text(attributes::PHOTOMETRIC, *b"CS", photometric)
+            .short(attributes::ROWS, rows)
+            .short(attributes::COLUMNS, columns)
+            .short(attributes::BITS_ALLOCATED, 16)
+            .short(attributes::BITS_STORED, 16)
+            .short(attributes::HIGH_BIT, 15)
+            .short(attributes::SIGNED, u16::from(signed))
     }
 
     fn color8(rows: u16, columns: u16, photometric: &str, planar: u16) -> Self {
         Self::default()
-            .short(tags::SAMPLES, 3)
-            .text(tags::PHOTOMETRIC, *b"CS", photometric)
-            .short(tags::PLANAR, planar)
-            .short(tags::ROWS, rows)
-            .short(tags::COLUMNS, columns)
-            .short(tags::BITS_ALLOCATED, 8)
-            .short(tags::BITS_STORED, 8)
-            .short(tags::HIGH_BIT, 7)
-            .short(tags::SIGNED, 0)
+            .short(attributes::SAMPLES, 3)
+            .text(attributes::PHOTOMETRIC, *b"CS", photometric)
+            .short(attributes::PLANAR, planar)
+            .short(attributes::ROWS, rows)
+            .short(attributes::COLUMNS, columns)
+            .short(attributes::BITS_ALLOCATED, 8)
+            .short(attributes::BITS_STORED, 8)
+            .short(attributes::HIGH_BIT, 7)
+            .short(attributes::SIGNED, 0)
     }
 
     fn words(self, values: &[i16]) -> Self {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.element(tags::PIXEL_DATA, *b"OW", &bytes)
+        self.element(attributes::PIXEL_DATA, *b"OW", &bytes)
     }
 
     fn octets(self, values: &[u8]) -> Self {
-        self.element(tags::PIXEL_DATA, *b"OB", values)
+        self.element(attributes::PIXEL_DATA, *b"OB", values)
     }
 
     /// With preamble and meta group.
@@ -96,7 +96,7 @@ impl Object {
         bytes.extend(b"DICM");
         bytes.extend(
             Object::default()
-                .text(tags::TRANSFER_SYNTAX, *b"UI", syntax)
+                .text(attributes::TRANSFER_SYNTAX, *b"UI", syntax)
                 .bytes,
         );
         bytes.extend(&self.bytes);
@@ -128,8 +128,8 @@ impl Object {
     }
 }
 
-const CENTER: u32 = tags::WINDOW_CENTER;
-const WIDTH: u32 = tags::WINDOW_WIDTH;
+const CENTER: u32 = attributes::WINDOW_CENTER;
+const WIDTH: u32 = attributes::WINDOW_WIDTH;
 
 #[test]
 fn the_full_range_is_shown_without_a_window_and_monochrome1_is_turned_over() {
@@ -145,8 +145,8 @@ fn the_first_window_is_applied_to_rescaled_values() {
     let object = Object::grey16(1, 4, "MONOCHROME2", false)
         .text(CENTER, *b"DS", "40\\300 ")
         .text(WIDTH, *b"DS", "400\\1500")
-        .text(tags::RESCALE_INTERCEPT, *b"DS", "-1024")
-        .text(tags::RESCALE_SLOPE, *b"DS", "1")
+        .text(attributes::RESCALE_INTERCEPT, *b"DS", "-1024")
+        .text(attributes::RESCALE_SLOPE, *b"DS", "1")
         .words(&[0, 864, 1064, 2000]);
     assert_eq!(object.shown(), [0, 0, 128, 255]);
     let expected = Window {
@@ -166,9 +166,9 @@ fn the_first_window_is_applied_to_rescaled_values() {
 #[test]
 fn a_lut_is_used_where_there_is_no_window() {
     let lut = Object::default()
-        .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
-        .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
-    let object = Object::grey16(1, 4, "MONOCHROME2", false).item(tags::VOI_LUT, &lut);
+        .element(attributes::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
+        .element(attributes::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
+    let object = Object::grey16(1, 4, "MONOCHROME2", false).item(attributes::VOI_LUT, &lut);
     let object = object.words(&[0, 11, 12, 99]);
     assert_eq!(object.shown(), [0, 50, 100, 255]);
     assert_eq!(object.window().source, WindowSource::Lut);
@@ -180,7 +180,7 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
         let macro_item = Object::default()
             .text(CENTER, *b"DS", center)
             .text(WIDTH, *b"DS", "100 ");
-        Object::default().item(tags::FRAME_VOI, &macro_item)
+        Object::default().item(attributes::FRAME_VOI, &macro_item)
     };
     let mut groups = Vec::new();
     for center in ["50", "1050"] {
@@ -190,8 +190,8 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
         groups.extend(item);
     }
     let object = Object::grey16(1, 2, "MONOCHROME2", false)
-        .text(tags::FRAMES, *b"IS", "2 ")
-        .element(tags::FRAME_GROUPS, *b"SQ", &groups)
+        .text(attributes::FRAMES, *b"IS", "2 ")
+        .element(attributes::FRAME_GROUPS, *b"SQ", &groups)
         .words(&[0, 50, 1000, 1050]);
     for frame in [0, 1] {
         let (info, picture) = object
@@ -236,8 +236,12 @@ fn a_palette_is_looked_up() {
     let mut object = Object::grey16(1, 3, "PALETTE COLOR", false);
     for (channel, values) in (0..).zip([[0xff00, 0x0000], [0x8000, 0x4000], [0x0000, 0xff00]]) {
         object = object
-            .element(tags::RED_DESCRIPTOR + channel, *b"US", &[2, 0, 5, 0, 16, 0])
-            .element(tags::RED_TABLE + channel, *b"OW", &table(values));
+            .element(
+                attributes::RED_DESCRIPTOR + channel,
+                *b"US",
+                &[2, 0, 5, 0, 16, 0],
+            )
+            .element(attributes::RED_TABLE + channel, *b"OW", &table(values));
     }
     assert_eq!(
         object.words(&[0, 5, 6]).shown(),
@@ -248,7 +252,7 @@ fn a_palette_is_looked_up() {
 /// One grey and one colour picture that the oracle wrote under every lossless transfer syntax.
 #[test]
 fn every_compression_gives_the_same_picture() {
-    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/");
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/media/");
     let load = |name: &str| {
         let bytes = std::fs::read(format!("{fixtures}{name}.dcm")).expect("a fixture");
         decode(&bytes, &Options::default()).map_err(|error| format!("{name}: {error}"))
@@ -289,7 +293,7 @@ fn every_compression_gives_the_same_picture() {
 #[test]
 fn every_rule_gives_what_the_standard_says() {
     let folder =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/rules");
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/media/rules");
     let expected = std::fs::read(folder.join("expected.json")).expect("the expectations");
     let expected: std::collections::BTreeMap<String, Vec<Vec<u8>>> =
         serde_json::from_slice(&expected).expect("frames by name");
@@ -352,9 +356,9 @@ fn values_have_their_unit_and_windows_their_names() {
     let object = Object::grey16(1, 2, "MONOCHROME2", false)
         .text(CENTER, *b"DS", "40\\300 ")
         .text(WIDTH, *b"DS", "400\\1500")
-        .text(tags::WINDOW_NAMES, *b"LO", "SOFT\\BONE ")
-        .text(tags::RESCALE_INTERCEPT, *b"DS", "-1024")
-        .text(tags::RESCALE_SLOPE, *b"DS", "1")
+        .text(attributes::WINDOW_NAMES, *b"LO", "SOFT\\BONE ")
+        .text(attributes::RESCALE_INTERCEPT, *b"DS", "-1024")
+        .text(attributes::RESCALE_SLOPE, *b"DS", "1")
         .words(&[0, 1100]);
     let source = Source::from_bytes(object.file("1.2.840.10008.1.2.1")).expect("a source");
     let Frame::Grey(grey) = source.frame(0).expect("a frame") else {
@@ -368,9 +372,9 @@ fn values_have_their_unit_and_windows_their_names() {
 #[test]
 fn pixels_lie_where_the_object_says() {
     let object = Object::grey16(1, 1, "MONOCHROME2", false)
-        .text(tags::POSITION, *b"DS", "-1\\2.5\\30 ")
-        .text(tags::ORIENTATION, *b"DS", "1\\0\\0\\0\\1\\0")
-        .text(tags::PIXEL_SPACING, *b"DS", "0.8\\0.4 ");
+        .text(attributes::POSITION, *b"DS", "-1\\2.5\\30 ")
+        .text(attributes::ORIENTATION, *b"DS", "1\\0\\0\\0\\1\\0")
+        .text(attributes::PIXEL_SPACING, *b"DS", "0.8\\0.4 ");
     let geometry = |object: &Object| {
         let bytes = object.clone().words(&[1]).file("1.2.840.10008.1.2.1");
         Source::from_bytes(bytes).expect("a source").geometry(0)
@@ -382,8 +386,8 @@ fn pixels_lie_where_the_object_says() {
     assert!((found.aspect - 2.0).abs() < 1e-12);
     assert_eq!(found.position, Some([-1.0, 2.5, 30.0]));
     let detector = Object::grey16(1, 1, "MONOCHROME2", false)
-        .text(tags::IMAGER_SPACING, *b"DS", "0.1\\0.1 ")
-        .text(tags::ASPECT, *b"IS", "3\\4 ");
+        .text(attributes::IMAGER_SPACING, *b"DS", "0.1\\0.1 ")
+        .text(attributes::ASPECT, *b"IS", "3\\4 ");
     let found = geometry(&detector);
     assert!(found.spacing.is_some_and(|s| s.at_detector));
     assert!((found.aspect - 0.75).abs() < 1e-12);
@@ -434,18 +438,22 @@ fn overlays_lie_beside_the_values_or_on_their_own() {
 
 #[test]
 fn objects_without_pixels_say_what_they_are() {
-    let report = Object::default().text(tags::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.88.11\0");
+    let report = Object::default().text(
+        attributes::SOP_CLASS,
+        *b"UI",
+        "1.2.840.10008.5.1.4.1.1.88.11\0",
+    );
     assert_eq!(report.error().kind, ErrorKind::NoPixels);
     assert!(report.error().not_picture);
     assert!(report.error().message.contains("structured report"));
-    let image = Object::default().text(tags::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.2");
+    let image = Object::default().text(attributes::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.2");
     assert_eq!(image.error().kind, ErrorKind::NoPixels);
 }
 
 #[test]
 fn a_cut_object_is_truncated_wherever_it_is_cut() {
     let object = Object::grey16(4, 4, "MONOCHROME2", false).text(
-        tags::SOP_CLASS,
+        attributes::SOP_CLASS,
         *b"UI",
         "1.2.840.10008.5.1.4.1.1.2",
     );
@@ -473,7 +481,7 @@ fn neither_preamble_nor_meta_group_is_needed() {
 
 #[test]
 fn the_synthetic_mark_is_read() {
-    let object = Object::default().text(tags::SYNTHETIC_DATA, *b"CS", "YES ");
+    let object = Object::default().text(attributes::SYNTHETIC_DATA, *b"CS", "YES ");
     let mut bytes = object.bytes;
     bytes.extend(Object::grey16(1, 1, "MONOCHROME2", false).words(&[1]).bytes);
     let info = Object { bytes }
@@ -486,7 +494,7 @@ fn the_synthetic_mark_is_read() {
 /// Coded frames with a byte changed anywhere: pictures or errors, never a panic.
 #[test]
 fn damage_to_coded_frames_is_contained() {
-    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/");
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/media/");
     for name in [
         "grey_jpegls",
         "rgb_jpegls",
@@ -507,7 +515,10 @@ fn damage_to_coded_frames_is_contained() {
 /// What the fuzzer found (`make fuzz`): a picture or an error by now, and none that only containment made one.
 #[test]
 fn what_was_found_is_mended() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/found");
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/media/found"
+    );
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
@@ -524,10 +535,10 @@ fn what_was_found_is_mended() {
 #[test]
 fn damage_is_contained() {
     let lut = Object::default()
-        .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
-        .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
+        .element(attributes::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
+        .element(attributes::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
     let object = Object::grey16(2, 2, "MONOCHROME1", true)
-        .item(tags::VOI_LUT, &lut)
+        .item(attributes::VOI_LUT, &lut)
         .text(CENTER, *b"DS", "1 ")
         .words(&[1, 2, 3, 4]);
     let whole = object.file("1.2.840.10008.1.2.1");

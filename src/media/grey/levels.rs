@@ -1,7 +1,7 @@
 //! How often each value occurs in a frame, padding left out: its range, its percentiles and its histogram.
 
-use super::samples::Samples;
-use super::{Histogram, Transform};
+use crate::grey::samples::Samples;
+use crate::grey::{Histogram, Transform};
 
 /// Modality values of a frame, counted.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::grey::*;
 
 fn transform(own: Vec<Own>) -> Transform {
     Transform {

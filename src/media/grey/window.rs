@@ -1,7 +1,7 @@
 //! Windows and VOI LUTs: from modality values to black and white (PS3.3 C.11.2).
 
-use super::super::{Window, WindowSource};
-use super::lut::Lut;
+use crate::grey::lut::Lut;
+use crate::{Window, WindowSource};
 
 /// Window functions (PS3.3 C.11.2.1.2 and C.11.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

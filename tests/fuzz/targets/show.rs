@@ -1,6 +1,6 @@
 //! What every target does with a file: all that the program does with one.
 
-use medivision_room::media::{Frame, Options, Scale, Source, Voi};
+use medivision_media::{Frame, Options, Scale, Source, Voi};
 
 /// Pixels of the largest frame that is decoded here; the program's own limit would make runs slow, not thorough.
 const MOST_PIXELS: u64 = 1 << 20;

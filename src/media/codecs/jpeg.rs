@@ -1,0 +1,208 @@
+//! JPEG files, as Pillow shows them: `convert("RGB")` after the EXIF orientation.
+
+mod bits;
+mod color;
+mod dct;
+pub mod headers;
+mod idct;
+mod lossless;
+mod planes;
+mod progressive;
+mod tables;
+
+use crate::error::{MediaError, truncated, unsupported};
+use crate::{Info, Kind, Options, Picture, Pixels, Scale, orient};
+pub(crate) use color::ycbcr_to_rgb;
+use dct::Part;
+use headers::{Colors, Headers, Process};
+
+/// Decoded components, interleaved, before any change of colours.
+pub(crate) struct Components {
+    /// Components per pixel.
+    pub channels: usize,
+    /// Bits per sample.
+    pub precision: u8,
+    /// `height × width × channels` samples.
+    pub data: Data,
+}
+
+/// Samples in the narrowest type that holds them.
+pub(crate) enum Data {
+    /// Up to 8 bits.
+    U8(Vec<u8>),
+    /// Up to 16 bits.
+    U16(Vec<u16>),
+}
+
+/// The picture of a file, upright.
+///
+/// A reduced picture is what libjpeg's `scale_denom` gives: the high frequencies are left out of the transform.
+/// Lossless streams have no frequencies and come whole.
+pub(crate) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaError> {
+    let headers = Headers::read(bytes)?;
+    if !headers.complete {
+        return Err(truncated("JPEG: the file ends before its picture does"));
+    }
+    let scale = match headers.process {
+        Process::Lossless => Scale::Full,
+        _ => options.scale,
+    };
+    let part = part(&headers, scale, options);
+    let pixels = match (headers.process, headers.precision, headers.colors()) {
+        (Process::Lossless, ..) => shown(&headers, lossless::decode(bytes, &headers)?)?,
+        (_, 8, Colors::YCbCr) => Pixels::Rgb(dct::rgb(bytes, &headers, &part)?),
+        _ => shown(&headers, dct::decode(bytes, &headers, &part)?)?,
+    };
+    let picture = Picture {
+        width: headers.width.div_ceil(scale.divisor()),
+        height: headers.height.div_ceil(scale.divisor()),
+        pixels,
+    };
+    Ok(orient::upright(picture, headers.orientation()))
+}
+
+/// What is to be decoded, of the picture as it is stored. One that is stored in another position than it is shown in is
+/// decoded whole: it is rare.
+fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
+    let mut part = Part::whole(headers, scale);
+    part.spread = options.spread;
+    if let Some(used) = options.used
+        && headers.orientation() == 1
+    {
+        let range = |first: u32, length: u32, whole: usize| {
+            let (first, end) = (first / scale.divisor(), first.saturating_add(length));
+            let end = (end.div_ceil(scale.divisor()) as usize).min(whole);
+            (first as usize).min(end)..end
+        };
+        part.columns = range(used.x, used.width, part.columns.end);
+        part.rows = range(used.y, used.height, part.rows.end);
+    }
+    part
+}
+
+/// What the file is, without its pixels.
+pub(crate) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+    Headers::read(bytes).map(|headers| {
+        let info = info(&headers);
+        if headers.orientation() >= 5 {
+            Info {
+                width: info.height,
+                height: info.width,
+                ..info
+            }
+        } else {
+            info
+        }
+    })
+}
+
+/// The components of a JPEG stream as coded, without any change of colours; for DICOM, whose attributes say what the
+/// components mean.
+pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+    match headers.process {
+        Process::Lossless => lossless::decode(bytes, headers),
+        _ => dct::decode(bytes, headers, &Part::whole(headers, Scale::Full)),
+    }
+}
+
+/// The comments of a file, with a name for each; none of a file that cannot be read.
+pub(crate) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
+    let Ok(headers) = Headers::read(bytes) else {
+        return Vec::new();
+    };
+    let text = |comment: &&[u8]| String::from_utf8_lossy(comment).into_owned();
+    headers
+        .comments
+        .iter()
+        .map(|comment| ("Comment".to_owned(), text(comment)))
+        .collect()
+}
+
+fn info(headers: &Headers) -> Info {
+    let synthetic = headers
+        .comments
+        .iter()
+        .any(|comment| comment.starts_with(b"SYNTHETIC"));
+    Info {
+        kind: Kind::Jpeg,
+        width: headers.width,
+        height: headers.height,
+        frames: 1,
+        synthetic,
+        dicom: None,
+    }
+}
+
+/// Components of a file as shown: what they are by the rules of libjpeg, of more than 8 bits the highest.
+fn shown(headers: &Headers, components: Components) -> Result<Pixels, MediaError> {
+    let mut data: Vec<u8> = match components.data {
+        Data::U8(data) if components.precision == 8 => data,
+        Data::U8(data) => data
+            .into_iter()
+            .map(|v| scaled(u16::from(v), components.precision))
+            .collect(),
+        Data::U16(data) => data
+            .into_iter()
+            .map(|v| scaled(v, components.precision))
+            .collect(),
+    };
+    match headers.colors() {
+        Colors::Grey => Ok(Pixels::Luma(data)),
+        Colors::Rgb => Ok(Pixels::Rgb(data)),
+        Colors::YCbCr if headers.process == Process::Lossless => Ok(Pixels::Rgb(data)),
+        Colors::YCbCr => {
+            ycbcr_to_rgb(&mut data);
+            Ok(Pixels::Rgb(data))
+        }
+        Colors::Cmyk => {
+            // Adobe stores inks inverted, and Pillow takes every such file to be Adobe's.
+            for ink in &mut data {
+                *ink = 255 - *ink;
+            }
+            Ok(Pixels::Rgb(cmyk_to_rgb(&data)))
+        }
+        Colors::Ycck => Ok(Pixels::Rgb(cmyk_to_rgb(&ycck_to_cmyk(&data)))),
+        Colors::Unknown => Err(unsupported(format!(
+            "JPEG with {} components",
+            components.channels
+        ))),
+    }
+}
+
+/// Inverted inks whose first three are stored as luma and chroma, to inks of which 255 is full.
+fn ycck_to_cmyk(data: &[u8]) -> Vec<u8> {
+    let mut inks = Vec::with_capacity(data.len());
+    for pixel in data.chunks_exact(4) {
+        let mut rgb = [pixel[0], pixel[1], pixel[2]];
+        ycbcr_to_rgb(&mut rgb);
+        inks.extend(rgb);
+        inks.push(255 - pixel[3]);
+    }
+    inks
+}
+
+/// The high eight of `precision` bits.
+fn scaled(value: u16, precision: u8) -> u8 {
+    if precision >= 8 {
+        (value >> (precision - 8)).min(255) as u8
+    } else {
+        let largest = (1_u32 << precision) - 1;
+        ((u32::from(value).min(largest) * 255 + largest / 2) / largest) as u8
+    }
+}
+
+/// CMYK as Pillow turns it to RGB; 255 is full ink.
+fn cmyk_to_rgb(data: &[u8]) -> Vec<u8> {
+    let mut rgb = Vec::with_capacity(data.len() / 4 * 3);
+    for ink in data.chunks_exact(4) {
+        let light = 255 - i32::from(ink[3]);
+        rgb.extend(ink[..3].iter().map(|&c| {
+            let product = i32::from(c) * light + 128;
+            (light - ((product + (product >> 8)) >> 8)).clamp(0, 255) as u8
+        }));
+    }
+    rgb
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,403 @@
+//! The DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
+
+use std::ops::Range;
+use std::thread;
+
+use crossbeam_channel::bounded;
+
+use crate::Scale;
+use crate::codecs::jpeg::bits::Bits;
+use crate::codecs::jpeg::color;
+use crate::codecs::jpeg::headers::{Headers, Process, Walk};
+use crate::codecs::jpeg::idct;
+use crate::codecs::jpeg::planes::{Plane, Sample, mcus};
+use crate::codecs::jpeg::progressive;
+use crate::codecs::jpeg::tables::{Scan, Tables};
+use crate::codecs::jpeg::{Components, Data};
+use crate::error::{MediaError, malformed, truncated, unsupported};
+
+/// Most scans of one picture: an ordinary progressive one has ten; crafted ones cost minutes.
+const MOST_SCANS: usize = 500;
+/// Most blocks visited in all scans together, for the same reason.
+const MOST_BLOCKS: usize = 1 << 30;
+
+/// What of a picture is decoded, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// The resolution.
+    pub scale: Scale,
+    /// Columns, at that resolution; the others stay black.
+    pub columns: Range<usize>,
+    /// Rows, likewise.
+    pub rows: Range<usize>,
+    /// On two cores, as someone waits for this picture: one reads the codes, which can only be done in their order, the other
+    /// transforms what was read.
+    pub spread: bool,
+}
+
+impl Part {
+    /// All of a picture.
+    pub(crate) fn whole(headers: &Headers, scale: Scale) -> Self {
+        let (width, height) = size(headers, scale);
+        Self {
+            scale,
+            columns: 0..width,
+            rows: 0..height,
+            spread: false,
+        }
+    }
+}
+
+/// Columns and rows of the picture at a resolution.
+fn size(headers: &Headers, scale: Scale) -> (usize, usize) {
+    let side = |side: u32| side.div_ceil(scale.divisor()) as usize;
+    (side(headers.width), side(headers.height))
+}
+
+/// The components as coded, all at the picture's resolution.
+pub(crate) fn decode(
+    bytes: &[u8],
+    headers: &Headers,
+    part: &Part,
+) -> Result<Components, MediaError> {
+    let channels = headers.components.len();
+    if channels > 4 {
+        return Err(unsupported(format!("JPEG with {channels} components")));
+    }
+    let data = match headers.precision {
+        8 => Data::U8(interleaved(bytes, headers, part)?),
+        12 => Data::U16(interleaved(bytes, headers, part)?),
+        bits => return Err(unsupported(format!("JPEG of {bits} bits a sample"))),
+    };
+    Ok(Components {
+        channels,
+        precision: headers.precision,
+        data,
+    })
+}
+
+/// Luma and chroma of 8 bits as interleaved RGB.
+pub(crate) fn rgb(bytes: &[u8], headers: &Headers, part: &Part) -> Result<Vec<u8>, MediaError> {
+    rows(bytes, headers, part, |rows, out| match rows {
+        &[y, cb, cr] => color::rgb(y, cb, cr, out),
+        _ => out.fill(0),
+    })
+}
+
+/// All components pixel by pixel.
+fn interleaved<T: Sample>(
+    bytes: &[u8],
+    headers: &Headers,
+    part: &Part,
+) -> Result<Vec<T>, MediaError> {
+    rows(bytes, headers, part, |rows, out| match rows {
+        [alone] => out.copy_from_slice(alone),
+        _ => {
+            for (channel, row) in rows.iter().enumerate() {
+                for (pixel, &sample) in out.chunks_exact_mut(rows.len()).zip(*row) {
+                    pixel[channel] = sample;
+                }
+            }
+        }
+    })
+}
+
+/// Rows of the picture: `join` makes one of the components' rows.
+fn rows<T: Sample>(
+    bytes: &[u8],
+    headers: &Headers,
+    part: &Part,
+    join: impl Fn(&[&[T]], &mut [T]) + Sync,
+) -> Result<Vec<T>, MediaError> {
+    let planes = planes(bytes, headers, part)?;
+    if !planes.iter().all(Plane::divides) {
+        return Err(unsupported("JPEG with fractional sampling factors"));
+    }
+    let (width, height) = size(headers, part.scale);
+    let channels = planes.len();
+    let mut out = vec![T::default(); width * height * channels];
+    let fill = |first: usize, lines: &mut [T]| {
+        let mut room = vec![Vec::new(); channels];
+        for (y, line) in (first..).zip(lines.chunks_exact_mut(width * channels)) {
+            let rows: Vec<&[T]> = planes
+                .iter()
+                .zip(&mut room)
+                .map(|(plane, room)| plane.full(y, room, &part.columns))
+                .collect();
+            let wanted = part.columns.start * channels..part.columns.end * channels;
+            join(&rows, &mut line[wanted]);
+        }
+    };
+    let wanted = &mut out[part.rows.start * width * channels..part.rows.end * width * channels];
+    if part.spread {
+        let half = part.rows.len() / 2;
+        let (upper, lower) = wanted.split_at_mut(half * width * channels);
+        thread::scope(|scope| {
+            scope.spawn(|| fill(part.rows.start, upper));
+            fill(part.rows.start + half, lower);
+        });
+    } else {
+        fill(part.rows.start, wanted);
+    }
+    Ok(out)
+}
+
+fn planes<T: Sample>(
+    bytes: &[u8],
+    headers: &Headers,
+    part: &Part,
+) -> Result<Vec<Plane<T>>, MediaError> {
+    let mut frame = Frame::<T>::new(headers, part);
+    let mut tables = Tables::default();
+    let (mut scans, mut visited) = (0, 0);
+    let mut walk = Walk::new(bytes);
+    while let Some((marker, body)) = walk.next() {
+        match marker {
+            0xd9 => break,
+            0xda => {
+                let scan = Scan::read(body, &headers.components)?;
+                (scans, visited) = (scans + 1, visited + frame.blocks(&scan));
+                if scans > MOST_SCANS || visited > MOST_BLOCKS {
+                    return Err(malformed("JPEG: more scans than a picture has use for"));
+                }
+                let mut bits = Bits::new(bytes, walk.at);
+                frame.scan(&scan, &tables, &mut bits)?;
+                if bits.exhausted() {
+                    return Err(truncated("JPEG: the file ends before its picture does"));
+                }
+            }
+            _ => tables.define(marker, body)?,
+        }
+    }
+    if scans == 0 {
+        return Err(malformed("JPEG: no scan"));
+    }
+    frame.finish()
+}
+
+/// A block on its way from the codes to the samples.
+struct Block {
+    /// Index of its component.
+    place: usize,
+    /// Column and row among the component's blocks.
+    at: (usize, usize),
+    coefficients: [i16; 64],
+}
+
+/// Blocks that are handed over at a time.
+const HANDED: usize = 512;
+/// How often that, at most, while they wait.
+const WAITING: usize = 64;
+
+/// The picture while its scans are read.
+struct Frame<'h, 'b, T> {
+    headers: &'h Headers<'b>,
+    planes: Vec<Plane<T>>,
+    /// Of progressive pictures: the coefficients of all blocks, in natural order.
+    coefficients: Vec<Vec<[i16; 64]>>,
+    /// Quantisation tables as they stood at each component's first scan.
+    quantisation: Vec<Option<[u16; 64]>>,
+    samples: idct::Samples,
+    spread: bool,
+}
+
+impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
+    fn new(headers: &'h Headers<'b>, part: &Part) -> Self {
+        let planes = Plane::<T>::of_frame(headers, part);
+        let coefficients = match headers.process {
+            Process::Progressive => planes.iter().map(|p| vec![[0; 64]; p.blocks()]).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            headers,
+            quantisation: vec![None; planes.len()],
+            planes,
+            coefficients,
+            samples: idct::Samples::of(headers.precision),
+            spread: part.spread,
+        }
+    }
+
+    /// Blocks that a scan visits, restart padding not counted.
+    fn blocks(&self, scan: &Scan) -> usize {
+        scan.components
+            .iter()
+            .map(|c| self.planes[c.0].blocks())
+            .sum()
+    }
+
+    /// Reads the entropy-coded data of a scan.
+    fn scan(&mut self, scan: &Scan, tables: &Tables, bits: &mut Bits) -> Result<(), MediaError> {
+        for &(place, ..) in &scan.components {
+            let table = tables
+                .quantisation
+                .get(usize::from(self.headers.components[place].quantisation));
+            let table = table.and_then(|t| *t);
+            self.quantisation[place] = self.quantisation[place].or(table);
+        }
+        let mut coder = progressive::Coder::new(scan, tables, self.headers.process)?;
+        let order = Order::of(self, scan, tables.restart);
+        if self.headers.process == Process::Progressive {
+            let (planes, coefficients) = (&self.planes, &mut self.coefficients);
+            order.walk(&mut coder, bits, |coder, bits, slot, place, (x, y)| {
+                let across = planes[place].across();
+                coder.progressive(bits, slot, &mut coefficients[place][y * across + x]);
+            });
+            return Ok(());
+        }
+        let tables = scan.components.iter().map(|c| self.table(c.0).map(drop));
+        tables.collect::<Result<(), _>>()?;
+        if self.spread {
+            self.sequential_spread(&order, &mut coder, bits);
+        } else {
+            order.walk(&mut coder, bits, |coder, bits, slot, place, at| {
+                let mut block = [0; 64];
+                coder.sequential(bits, slot, &mut block);
+                if let Some(table) = &self.quantisation[place] {
+                    self.planes[place].show(at, &block, table, self.samples);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// A scan whose blocks another thread transforms.
+    fn sequential_spread(
+        &mut self,
+        order: &Order,
+        coder: &mut progressive::Coder,
+        bits: &mut Bits,
+    ) {
+        let (planes, quantisation, to) = (&mut self.planes, &self.quantisation, self.samples);
+        let wanted: Vec<_> = planes.iter().map(Plane::wanted).collect();
+        let (sender, receiver) = bounded::<Vec<Block>>(WAITING);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for Block {
+                    place,
+                    at,
+                    coefficients,
+                } in receiver.into_iter().flatten()
+                {
+                    if let Some(table) = &quantisation[place] {
+                        planes[place].show(at, &coefficients, table, to);
+                    }
+                }
+            });
+            let mut blocks = Vec::with_capacity(HANDED);
+            order.walk(coder, bits, |coder, bits, slot, place, at| {
+                if blocks.len() == HANDED {
+                    // If the other has failed, the scope tells.
+                    let _ = sender.send(std::mem::replace(&mut blocks, Vec::with_capacity(HANDED)));
+                }
+                let read = blocks.len();
+                blocks.push(Block {
+                    place,
+                    at,
+                    coefficients: [0; 64],
+                });
+                coder.sequential(bits, slot, &mut blocks[read].coefficients);
+                if !wanted[place].contains(at) {
+                    blocks.pop();
+                }
+            });
+            let _ = sender.send(blocks);
+            drop(sender);
+        });
+    }
+
+    /// The quantisation table of a component.
+    fn table(&self, place: usize) -> Result<&[u16; 64], MediaError> {
+        self.quantisation[place]
+            .as_ref()
+            .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))
+    }
+
+    fn finish(mut self) -> Result<Vec<Plane<T>>, MediaError> {
+        for (place, blocks) in std::mem::take(&mut self.coefficients)
+            .into_iter()
+            .enumerate()
+        {
+            let table = *self.table(place)?;
+            let across = self.planes[place].across();
+            for (i, block) in blocks.iter().enumerate() {
+                self.planes[place].show((i % across, i / across), block, &table, self.samples);
+            }
+        }
+        Ok(self.planes)
+    }
+}
+
+/// The order in which a scan's blocks come.
+struct Order {
+    /// MCUs across.
+    across: usize,
+    /// MCUs down, as far as there is something to be decoded.
+    down: usize,
+    /// Index of each component in the frame, and its blocks in an MCU, across and down.
+    components: Vec<(usize, usize, usize)>,
+    /// MCUs between restart markers; 0 for none.
+    restart: usize,
+}
+
+impl Order {
+    fn of<T: Sample>(frame: &Frame<T>, scan: &Scan, restart: usize) -> Self {
+        let alone = scan.components.len() == 1;
+        let component = |&(place, ..): &(usize, usize, usize)| {
+            let (h, v) = frame.headers.components[place].sampling;
+            if alone {
+                (place, 1, 1)
+            } else {
+                (place, usize::from(h), usize::from(v))
+            }
+        };
+        let components: Vec<_> = scan.components.iter().map(component).collect();
+        // Blocks of a component that is alone in its scan are its own, without the padding to whole MCUs (A.2.3).
+        let (across, down) = if alone {
+            frame.planes[components[0].0].own_blocks()
+        } else {
+            mcus(frame.headers)
+        };
+        let needed = |&(place, _, v): &(usize, usize, usize)| {
+            frame.planes[place].wanted().rows.end.div_ceil(v)
+        };
+        let last = components.iter().map(needed).max().unwrap_or(down);
+        Self {
+            across,
+            down: down.min(last),
+            components,
+            restart,
+        }
+    }
+
+    /// Visits one block after the other: with its component's index in the scan and in the frame, and its place among
+    /// the component's blocks.
+    fn walk(
+        &self,
+        coder: &mut progressive::Coder,
+        bits: &mut Bits,
+        mut visit: impl FnMut(&mut progressive::Coder, &mut Bits, usize, usize, (usize, usize)),
+    ) {
+        let mut left = self.restart;
+        for mcu in 0..self.across * self.down {
+            if self.restart > 0 {
+                if left == 0 {
+                    bits.restart();
+                    coder.restart();
+                    left = self.restart;
+                }
+                left -= 1;
+            }
+            let (x, y) = (mcu % self.across, mcu / self.across);
+            for (slot, &(place, h, v)) in self.components.iter().enumerate() {
+                for block in 0..h * v {
+                    let at = (x * h + block % h, y * v + block / h);
+                    visit(coder, bits, slot, place, at);
+                }
+            }
+            if bits.exhausted() {
+                return;
+            }
+        }
+    }
+}

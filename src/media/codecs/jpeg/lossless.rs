@@ -1,0 +1,169 @@
+//! The lossless process, 2 to 16 bits (ITU-T T.81 annex H).
+
+use crate::codecs::jpeg::bits::{Bits, Huffman};
+use crate::codecs::jpeg::headers::{Headers, Walk};
+use crate::codecs::jpeg::tables::{Scan, Tables};
+use crate::codecs::jpeg::{Components, Data};
+use crate::error::{MediaError, malformed, truncated, unsupported};
+
+/// The components as coded.
+pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+    let channels = headers.components.len();
+    if channels > 4
+        || headers
+            .components
+            .iter()
+            .any(|c| c.sampling != headers.components[0].sampling)
+    {
+        return Err(unsupported(format!(
+            "JPEG lossless with {channels} components, or of several resolutions"
+        )));
+    }
+    if !(2..=16).contains(&headers.precision) {
+        return Err(malformed(format!(
+            "JPEG lossless of {} bits a sample",
+            headers.precision
+        )));
+    }
+    let mut frame = Frame::new(headers);
+    let mut tables = Tables::default();
+    let mut walk = Walk::new(bytes);
+    while let Some((marker, body)) = walk.next() {
+        match marker {
+            0xd9 => break,
+            0xda => frame.scan(
+                &Scan::read(body, &headers.components)?,
+                &tables,
+                &mut Bits::new(bytes, walk.at),
+            )?,
+            _ => tables.define(marker, body)?,
+        }
+    }
+    if frame.missing.contains(&true) {
+        return Err(truncated(
+            "JPEG lossless: the file ends before its picture does",
+        ));
+    }
+    let data = if headers.precision <= 8 {
+        Data::U8(frame.samples.iter().map(|&v| v as u8).collect())
+    } else {
+        Data::U16(frame.samples)
+    };
+    Ok(Components {
+        channels,
+        precision: headers.precision,
+        data,
+    })
+}
+
+/// The picture while its scans are read: `height × width × channels` samples.
+struct Frame {
+    width: usize,
+    height: usize,
+    channels: usize,
+    precision: u32,
+    samples: Vec<u16>,
+    /// Components that no scan has held yet.
+    missing: Vec<bool>,
+}
+
+impl Frame {
+    fn new(headers: &Headers) -> Self {
+        let (width, height, channels) = (
+            headers.width as usize,
+            headers.height as usize,
+            headers.components.len(),
+        );
+        let precision = u32::from(headers.precision);
+        Self {
+            width,
+            height,
+            channels,
+            precision,
+            samples: vec![0; width * height * channels],
+            missing: vec![true; channels],
+        }
+    }
+
+    fn scan(&mut self, scan: &Scan, tables: &Tables, bits: &mut Bits) -> Result<(), MediaError> {
+        let shift = u32::from(scan.low);
+        if shift >= self.precision || !(1..=7).contains(&scan.start) {
+            return Err(malformed("JPEG lossless: impossible scan header"));
+        }
+        let huffman: Vec<(usize, &Huffman)> = scan
+            .components
+            .iter()
+            .map(|&(place, table, _)| Some((place, tables.dc.get(table)?.as_ref()?)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| malformed("JPEG lossless: a Huffman table is missing"))?;
+        let mut left = tables.restart;
+        // The first line after the start or a restart is predicted from the left alone (H.1.2.1).
+        let mut fresh = true;
+        for y in 0..self.height {
+            for x in 0..self.width {
+                if tables.restart > 0 {
+                    if left == 0 {
+                        bits.restart();
+                        (left, fresh) = (tables.restart, true);
+                    }
+                    left -= 1;
+                }
+                for &(place, table) in &huffman {
+                    let difference = difference(table, bits);
+                    let prediction = self.predict(place, (x, y), scan.start, shift, fresh);
+                    let value = (prediction + difference) as u16;
+                    self.samples[(y * self.width + x) * self.channels + place] = value << shift;
+                }
+            }
+            if bits.exhausted() {
+                return Err(truncated(
+                    "JPEG lossless: the file ends before its picture does",
+                ));
+            }
+            fresh = false;
+        }
+        scan.components
+            .iter()
+            .for_each(|c| self.missing[c.0] = false);
+        Ok(())
+    }
+
+    /// The prediction of a sample (table H.1), before the point transform is undone.
+    fn predict(
+        &self,
+        place: usize,
+        (x, y): (usize, usize),
+        predictor: u8,
+        shift: u32,
+        fresh: bool,
+    ) -> i32 {
+        let at = |x: usize, y: usize| {
+            i32::from(self.samples[(y * self.width + x) * self.channels + place] >> shift)
+        };
+        match (x, fresh || y == 0) {
+            (0, true) => 1 << (self.precision - shift - 1),
+            (0, false) => at(0, y - 1),
+            (_, true) => at(x - 1, y),
+            (_, false) => {
+                let (a, b, c) = (at(x - 1, y), at(x, y - 1), at(x - 1, y - 1));
+                match predictor {
+                    1 => a,
+                    2 => b,
+                    3 => c,
+                    4 => a + b - c,
+                    5 => a + ((b - c) >> 1),
+                    6 => b + ((a - c) >> 1),
+                    _ => (a + b) >> 1,
+                }
+            }
+        }
+    }
+}
+
+/// A difference modulo 2¹⁶ (H.1.2.2): category 16 is 32768, without further bits.
+fn difference(table: &Huffman, bits: &mut Bits) -> i32 {
+    match table.decode(bits) {
+        16.. => 32768,
+        size => bits.signed(u32::from(size)),
+    }
+}

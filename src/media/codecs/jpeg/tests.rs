@@ -1,0 +1,218 @@
+use crate::codecs::jpeg::*;
+use crate::{Area, ErrorKind, png};
+use std::path::{Path, PathBuf};
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/media")
+}
+
+fn rgb(picture: &Picture) -> (u32, u32, Vec<u8>) {
+    (picture.width, picture.height, picture.to_rgb())
+}
+
+fn at(scale: Scale) -> Options {
+    Options {
+        scale,
+        ..Options::default()
+    }
+}
+
+/// Colour conversion may round differently in vectorised builds of the reference; nothing else may differ.
+fn near(ours: &[u8], pillow: &[u8], path: &Path) {
+    let differences: Vec<u32> = ours
+        .iter()
+        .zip(pillow)
+        .map(|(&a, &b)| u32::from(a.abs_diff(b)))
+        .collect();
+    let largest = differences.iter().max().copied().unwrap_or(0);
+    let mean = f64::from(differences.iter().sum::<u32>()) / differences.len() as f64;
+    println!("{}: mean {mean:.4}, largest {largest}", path.display());
+    assert!(
+        largest <= 2 && mean <= 0.1,
+        "{}: mean {mean}, largest {largest}",
+        path.display()
+    );
+}
+
+/// Every JPEG that the oracle exported, against Pillow's own pixels.
+#[test]
+fn pictures_are_those_of_pillow() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
+        let path = entry.expect("an entry").path();
+        let expected = path.with_extension("expected.png");
+        if path.extension().is_none_or(|e| e != "jpg") || !expected.exists() {
+            continue;
+        }
+        seen += 1;
+        let ours =
+            decode(&std::fs::read(&path).expect("a file"), &Options::default()).expect("a picture");
+        let pillow = png::decode(&std::fs::read(&expected).expect("a file")).expect("a picture");
+        let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
+        assert_eq!((width, height), (w, h), "{}", path.display());
+        near(&ours, &pillow, &path);
+    }
+    assert!(seen > 25, "{seen} fixtures");
+}
+
+/// At reduced scale, too, against what libjpeg gives at that scale.
+#[test]
+fn reduced_pictures_are_those_of_libjpeg() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let Some((stem, scale)) = name
+            .strip_suffix(".png")
+            .and_then(|name| name.split_once(".scale"))
+        else {
+            continue;
+        };
+        seen += 1;
+        let scale = Scale::ALL
+            .into_iter()
+            .find(|s| s.divisor().to_string() == scale)
+            .expect("a scale");
+        let file = std::fs::read(fixtures().join(format!("{stem}.jpg"))).expect("a file");
+        let ours = decode(&file, &at(scale)).expect("a picture");
+        let pillow = png::decode(&std::fs::read(&path).expect("a file")).expect("a picture");
+        let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
+        assert_eq!((width, height), (w, h), "{}", path.display());
+        near(&ours, &pillow, &path);
+    }
+    assert_eq!(seen, 24, "scaled pictures");
+}
+
+#[test]
+fn a_cut_file_is_truncated_wherever_it_is_cut() {
+    let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
+    for length in (2..whole.len()).step_by(7) {
+        let error = decode(&whole[..length], &Options::default()).expect_err("cut");
+        assert_eq!(
+            error.kind,
+            ErrorKind::Truncated,
+            "{length} of {} bytes: {error}",
+            whole.len()
+        );
+    }
+}
+
+#[test]
+fn a_comment_can_mark_a_phantom() {
+    let marked = std::fs::read(fixtures().join("synthetic.jpg")).expect("a file");
+    assert!(probe(&marked).expect("a picture").synthetic);
+    let unmarked = std::fs::read(fixtures().join("grey.jpg")).expect("a file");
+    assert!(!probe(&unmarked).expect("a picture").synthetic);
+}
+
+#[test]
+fn a_turned_picture_is_probed_as_it_is_shown() {
+    let turned = std::fs::read(fixtures().join("orientation_6.jpg")).expect("a file");
+    let info = probe(&turned).expect("a picture");
+    assert_eq!((info.width, info.height), (12, 20));
+}
+
+/// Bytes changed anywhere cost a picture or an error, never a panic.
+#[test]
+fn damage_is_contained() {
+    for name in [
+        "rgb_420_q75.jpg",
+        "progressive_422.jpg",
+        "cmyk.jpg",
+        "restart.jpg",
+    ] {
+        let whole = std::fs::read(fixtures().join(name)).expect("a file");
+        for at in 2..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x55;
+            // The result does not matter, only that there is one.
+            let _ = decode(&damaged, &Options::default());
+        }
+    }
+}
+
+/// What will not be looked at may be left out, and two threads may share the work: neither changes a pixel that is used.
+#[test]
+fn a_part_is_the_same_as_in_the_whole_picture() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|e| e != "jpg") {
+            continue;
+        }
+        let file = std::fs::read(&path).expect("a file");
+        for scale in Scale::ALL {
+            let Ok(whole) = decode(&file, &at(scale)) else {
+                continue;
+            };
+            let info = probe(&file).expect("a picture");
+            let spread = Options {
+                spread: true,
+                ..at(scale)
+            };
+            assert!(
+                decode(&file, &spread) == Ok(whole.clone()),
+                "{path:?} {scale:?}"
+            );
+            for (x, y, width, height) in
+                [(0, 0, 9, 3), (5, 7, 11, 2), (9, 2, 1, 30), (13, 11, 99, 99)]
+            {
+                let used = Area {
+                    x,
+                    y,
+                    width,
+                    height,
+                };
+                let part = decode(
+                    &file,
+                    &Options {
+                        used: Some(used),
+                        ..spread
+                    },
+                )
+                .expect("a part");
+                assert_eq!((part.width, part.height), (whole.width, whole.height));
+                let d = scale.divisor();
+                let (right, bottom) = ((x + width).min(info.width), (y + height).min(info.height));
+                let (part, whole, w) = (part.to_rgb(), whole.to_rgb(), whole.width);
+                for y in y / d..bottom.div_ceil(d) {
+                    let row =
+                        3 * (y * w + x / d) as usize..3 * (y * w + right.div_ceil(d)) as usize;
+                    if row.end > row.start {
+                        assert!(
+                            part[row.clone()] == whole[row],
+                            "{path:?} {scale:?} {used:?} {y}"
+                        );
+                        seen += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 1000, "{seen} rows compared");
+}
+
+/// More blocks than are handed over at a time.
+#[test]
+fn a_large_picture_is_the_same_from_two_threads() {
+    let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let pixels: Vec<u8> = (0..400 * 300 * 3).map(noise).collect();
+    let mut file = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, 60)
+        .encode(&pixels, 400, 300, image::ExtendedColorType::Rgb8)
+        .expect("a file");
+    for scale in Scale::ALL {
+        let spread = Options {
+            spread: true,
+            ..at(scale)
+        };
+        assert!(
+            decode(&file, &spread) == decode(&file, &at(scale)),
+            "{scale:?}"
+        );
+    }
+}

@@ -1,0 +1,42 @@
+use crate::ErrorKind;
+use crate::codecs::jpegls::*;
+
+/// The example of T.87 annex H.3: a picture of 4 × 4 samples.
+const EXAMPLE: &[u8] = &[
+    0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00, 0xff,
+    0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xc0, 0x00, 0x00, 0x6c, 0x80, 0x20, 0x8e,
+    0x01, 0xc0, 0x00, 0x00, 0x57, 0x40, 0x00, 0x00, 0x6e, 0xe6, 0x00, 0x00, 0x01, 0xbc, 0x18, 0x00,
+    0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60, 0xff, 0xd9,
+];
+
+#[test]
+fn the_example_of_the_standard_is_decoded() {
+    let decoded = decode(EXAMPLE, (4, 4)).expect("a picture");
+    assert_eq!((decoded.channels, decoded.precision), (1, 8));
+    let expected = [
+        0, 0, 90, 74, 68, 50, 43, 205, 64, 145, 145, 145, 100, 145, 145, 145,
+    ];
+    assert_eq!(decoded.data, expected);
+}
+
+#[test]
+fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
+    for length in 2..EXAMPLE.len() - 6 {
+        let error = decode(&EXAMPLE[..length], (4, 4)).err().expect("cut");
+        assert_eq!(error.kind, ErrorKind::Truncated, "{length}: {error}");
+    }
+    for at in 0..EXAMPLE.len() {
+        for flip in 1..=255 {
+            let mut damaged = EXAMPLE.to_vec();
+            damaged[at] ^= flip;
+            // The result does not matter, only that there is one.
+            let _ = decode(&damaged, (4, 4));
+        }
+    }
+}
+
+#[test]
+fn a_size_other_than_the_objects_is_refused() {
+    let error = decode(EXAMPLE, (512, 512)).err().expect("another size");
+    assert_eq!(error.kind, ErrorKind::Malformed);
+}

@@ -1,0 +1,171 @@
+//! From a file's bytes to its data set: preamble, meta group, transfer syntax, deflate (PS3.10 clause 7).
+
+use std::io::Read;
+
+use crate::dicom::attributes;
+use crate::dicom::parsing::body::Body;
+use crate::dicom::parsing::dataset::{BIG_ENDIAN, DataSet, EXPLICIT, Encoding, IMPLICIT};
+use crate::dicom::parsing::syntax::{self, Syntax};
+use crate::error::{ErrorKind, MediaError, malformed, truncated, unsupported};
+use crate::sniff::is_bare_dicom;
+use crate::{clean, limits};
+
+/// What stands before the data set.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    /// The transfer syntax that the meta group names, or the one that the bytes look like.
+    pub syntax: Syntax,
+    /// How the data set is in fact written, which a damaged meta group may contradict.
+    pub encoding: Encoding,
+    /// Media Storage SOP Class UID, where the meta group names one.
+    pub sop_class: Option<String>,
+    /// `blake3:<hex>` of a file that was inflated and is no longer there as it was.
+    pub content: Option<String>,
+}
+
+impl Meta {
+    /// Takes a file apart into what stands before the data set, and the data set; a transfer syntax that nobody knows
+    /// is refused by its UID.
+    pub(crate) fn open(mut body: Body) -> Result<(Self, Body), MediaError> {
+        let bytes = body.file_head();
+        let start = meta_start(bytes);
+        let mut end = meta_end(bytes, start);
+        // An element's header may be cut where the memory ends.
+        if end + 12 > bytes.len() && body.is_partial() {
+            body.fill()?;
+            end = meta_end(body.file_head(), start);
+        }
+        let bytes = body.file_head();
+        let meta = DataSet::parse(&bytes[start..end], EXPLICIT)?;
+        let rest = &bytes[end..];
+        if rest.is_empty() {
+            return Err(truncated("DICOM: the file ends before its data set begins"));
+        }
+        let uid = meta.first(attributes::TRANSFER_SYNTAX);
+        let named = match uid.as_deref() {
+            Some(uid) => Some(syntax::find(uid).ok_or_else(|| {
+                unsupported(format!("DICOM transfer syntax {} is not known", clean(uid)))
+            })?),
+            None => None,
+        };
+        let syntax = named.unwrap_or_else(|| guess(rest));
+        let mut opened = Self {
+            syntax,
+            encoding: as_written(rest, syntax.encoding),
+            sop_class: meta.first(attributes::MEDIA_SOP_CLASS),
+            content: None,
+        };
+        if !syntax.deflated {
+            return Ok((opened, body.from(end)));
+        }
+        body.fill()?;
+        opened.encoding = syntax.encoding;
+        opened.content = Some(body.content()?);
+        let inflated = inflate(&body.file_head()[end..])?;
+        Ok((opened, Body::whole(inflated)))
+    }
+}
+
+/// The meta group at the beginning of a file, as far as it is in memory.
+pub(crate) fn meta_group(bytes: &[u8]) -> Result<DataSet<'_>, MediaError> {
+    let start = meta_start(bytes);
+    DataSet::parse(&bytes[start..meta_end(bytes, start)], EXPLICIT)
+}
+
+/// Where group 0002 begins, or the data set if there is none.
+fn meta_start(bytes: &[u8]) -> usize {
+    // The four letters may also stand there by chance, in a value of a file without preamble.
+    let preamble = bytes.get(128..132) == Some(b"DICM");
+    if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
+        132
+    } else if bytes.starts_with(b"DICM") {
+        4
+    } else {
+        0
+    }
+}
+
+/// Where group 0002 ends: found by walking it, because its group length is often missing or wrong.
+fn meta_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(header) = bytes.get(at..at.saturating_add(8)) {
+        if header[..2] != [2, 0] {
+            break;
+        }
+        let vr = [header[4], header[5]];
+        let long = matches!(&vr, b"OB" | b"UN" | b"UT" | b"OW" | b"SQ");
+        let explicit = vr.iter().all(u8::is_ascii_uppercase);
+        let length = match (explicit, long) {
+            (true, true) => match bytes.get(at + 8..at + 12) {
+                Some(l) => 12 + u32::from_le_bytes([l[0], l[1], l[2], l[3]]) as usize,
+                None => break,
+            },
+            (true, false) => 8 + usize::from(u16::from_le_bytes([header[6], header[7]])),
+            (false, _) => {
+                8 + u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize
+            }
+        };
+        at = at.saturating_add(length);
+    }
+    at.min(bytes.len())
+}
+
+/// The syntax of a data set whose meta group is missing or does not say.
+fn guess(body: &[u8]) -> Syntax {
+    let big = body.first() == Some(&0) && body.get(1).is_some_and(|&g| g != 0);
+    match body.get(4..6) {
+        Some(vr) if vr.iter().all(u8::is_ascii_uppercase) && big => syntax::EXPLICIT_BIG,
+        Some(vr) if vr.iter().all(u8::is_ascii_uppercase) => syntax::EXPLICIT_LITTLE,
+        _ => syntax::IMPLICIT_LITTLE,
+    }
+}
+
+/// The encoding of the first element: some writers name one syntax and write another.
+fn as_written(body: &[u8], named: Encoding) -> Encoding {
+    let Some(header) = body.get(..8) else {
+        return named;
+    };
+    let explicit = header[4..6].iter().all(u8::is_ascii_uppercase);
+    let group = |big: bool| {
+        if big {
+            u16::from_be_bytes([header[0], header[1]])
+        } else {
+            u16::from_le_bytes([header[0], header[1]])
+        }
+    };
+    let plausible = |group: u16| (0x0004..=0x0028).contains(&group);
+    match (named.explicit, explicit) {
+        (true, false) if !named.big_endian => IMPLICIT,
+        (false, true) => EXPLICIT,
+        (_, true) if named.big_endian && !plausible(group(true)) && plausible(group(false)) => {
+            EXPLICIT
+        }
+        (_, true) if !named.big_endian && !plausible(group(false)) && plausible(group(true)) => {
+            BIG_ENDIAN
+        }
+        _ => named,
+    }
+}
+
+/// Inflates a deflated data set (PS3.5 A.5), within the limit on files.
+fn inflate(bytes: &[u8]) -> Result<Vec<u8>, MediaError> {
+    let mut body = Vec::new();
+    let read = flate2::read::DeflateDecoder::new(bytes)
+        .take(limits::MAX_BYTES + 1)
+        .read_to_end(&mut body);
+    if body.len() as u64 > limits::MAX_BYTES {
+        return Err(MediaError::new(
+            ErrorKind::TooLarge,
+            "DICOM: the deflated data set is over the limit on files",
+        ));
+    }
+    match read {
+        Ok(_) => Ok(body),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(truncated("DICOM: the deflated data set is cut off"))
+        }
+        Err(error) => Err(malformed(format!(
+            "DICOM: the data set cannot be inflated: {error}"
+        ))),
+    }
+}

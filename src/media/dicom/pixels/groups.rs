@@ -1,0 +1,18 @@
+//! Functional groups: what holds for one frame of an enhanced object, and what for all (PS3.3 C.7.6.16).
+
+use crate::dicom::attributes;
+use crate::dicom::parsing::dataset::{DataSet, Tag};
+
+/// Reads from a functional group of a frame: its own, then the shared one.
+pub(crate) fn find<T>(
+    set: &DataSet,
+    frame: u32,
+    group: Tag,
+    read: impl Fn(&DataSet) -> Option<T>,
+) -> Option<T> {
+    let own = set.items(attributes::FRAME_GROUPS);
+    let of = |groups: &DataSet| groups.items(group).first().and_then(&read);
+    own.get(frame as usize)
+        .and_then(of)
+        .or_else(|| set.items(attributes::SHARED_GROUPS).first().and_then(of))
+}

@@ -1,0 +1,136 @@
+//! Overlay planes (PS3.3 C.9.2, C.9.3): of their own bits, or in bits of the pixels that the values leave free, as old
+//! objects have them.
+
+use crate::clean;
+use crate::dicom::attributes;
+use crate::dicom::object::Object;
+use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::pixels::frames;
+use crate::dicom::pixels::native;
+use crate::dicom::pixels::samples::Cells;
+use crate::error::{MediaError, malformed};
+use crate::overlay::{Overlay, OverlayKind};
+
+impl Object {
+    /// The overlays of a frame; damaged ones are left out.
+    pub(crate) fn overlays(&self, frame: u32) -> Vec<Overlay> {
+        (0..16)
+            .map(|n| 0x6000_0000 + n * 0x2_0000)
+            .filter_map(|group| self.overlay(group, frame).ok().flatten())
+            .collect()
+    }
+
+    fn overlay(&self, group: Tag, frame: u32) -> Result<Option<Overlay>, MediaError> {
+        let set = self.set();
+        let (Some(height), Some(width)) = (
+            set.short(group | attributes::OVERLAY_ROWS),
+            set.short(group | attributes::OVERLAY_COLUMNS),
+        ) else {
+            return Ok(None);
+        };
+        let count = usize::from(height) * usize::from(width);
+        let bits = match set.bytes(group | attributes::OVERLAY_DATA) {
+            Some(bytes) => match plane_of(set, group, frame) {
+                Some(plane) => plane_bits(bytes, plane, count)?,
+                None => return Ok(None),
+            },
+            None => self.embedded(group, frame, count)?,
+        };
+        let text = |tag| set.text(group | tag).map(|text| clean(&text));
+        let [top, left] = origin(set, group);
+        Ok(Some(Overlay {
+            group: (group >> 16) as u16,
+            kind: match set.first(group | attributes::OVERLAY_TYPE).as_deref() {
+                Some("R") => OverlayKind::Region,
+                _ => OverlayKind::Graphics,
+            },
+            label: text(attributes::OVERLAY_LABEL),
+            description: text(attributes::OVERLAY_DESCRIPTION),
+            width: u32::from(width),
+            height: u32::from(height),
+            // The first row and column of the frame are counted as 1.
+            left: i32::from(left) - 1,
+            top: i32::from(top) - 1,
+            bits,
+        }))
+    }
+
+    /// The bits of an overlay that lies in the pixels' cells, beside their values.
+    fn embedded(&self, group: Tag, frame: u32, count: usize) -> Result<Vec<u8>, MediaError> {
+        let (set, layout) = (self.set(), self.layout());
+        let bit = set
+            .short(group | attributes::OVERLAY_BIT)
+            .filter(|bit| *bit < layout.allocated)
+            .ok_or_else(|| malformed("DICOM: an overlay without data"))?;
+        let value = layout.high_bit + 1 - layout.stored..layout.high_bit + 1;
+        if value.contains(&bit) || layout.samples != 1 || count != layout.pixels() {
+            return Err(malformed("DICOM: an overlay within the values"));
+        }
+        let (cells, _) = frames::decode(self, frame)?;
+        let drawn: Vec<bool> = match cells {
+            Cells::U8(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),
+            Cells::U16(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),
+            Cells::U32(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),
+            Cells::F64(_) => return Err(malformed("DICOM: an overlay in floats")),
+        };
+        Ok(packed(drawn.into_iter()))
+    }
+}
+
+/// Which plane of the overlay's lies on a frame: of several those from Image Frame Origin on (C.9.3), a single one on
+/// all frames unless it names its own.
+fn plane_of(set: &DataSet, group: Tag, frame: u32) -> Option<usize> {
+    let origin = set
+        .short(group | attributes::OVERLAY_FIRST)
+        .map(|f| u32::from(f.max(1)) - 1);
+    let planes = set
+        .decimal(group | attributes::OVERLAY_FRAMES)
+        .map(|n| n as u32);
+    match (planes, origin) {
+        (None | Some(0 | 1), None) => Some(0),
+        (planes, origin) => {
+            let plane = frame.checked_sub(origin.unwrap_or(0))?;
+            (plane < planes.unwrap_or(1).max(1)).then_some(plane as usize)
+        }
+    }
+}
+
+/// The bits of one plane of several, which follow each other without a gap.
+fn plane_bits(bytes: &[u8], plane: usize, count: usize) -> Result<Vec<u8>, MediaError> {
+    let cut = || malformed("DICOM: an overlay is cut off");
+    let first = plane.checked_mul(count).ok_or_else(cut)?;
+    let end = first.checked_add(count).ok_or_else(cut)?;
+    if end.div_ceil(8) > bytes.len() {
+        return Err(cut());
+    }
+    if first.is_multiple_of(8) {
+        return Ok(bytes[first / 8..end.div_ceil(8)].to_vec());
+    }
+    let drawn = native::bits(bytes, first, count);
+    Ok(packed(drawn.into_iter().map(|bit| bit == 1)))
+}
+
+/// Eight pixels a byte, the first in the lowest bit.
+fn packed(drawn: impl Iterator<Item = bool>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (at, on) in drawn.enumerate() {
+        if at % 8 == 0 {
+            bytes.push(0);
+        }
+        if let Some(byte) = bytes.last_mut() {
+            *byte |= u8::from(on) << (at % 8);
+        }
+    }
+    bytes
+}
+
+/// Overlay Origin (60xx,0050): row and column.
+fn origin(set: &DataSet, group: Tag) -> [i16; 2] {
+    let words: Option<Vec<i16>> = set
+        .bytes(group | attributes::OVERLAY_ORIGIN)
+        .map(|bytes| set.words(bytes).map(|word| word as i16).collect());
+    match words.as_deref() {
+        Some([row, column, ..]) => [*row, *column],
+        _ => [1, 1],
+    }
+}

@@ -1,0 +1,137 @@
+//! Sample values, from cells as coded to numbers.
+
+use crate::dicom::pixels::layout::Layout;
+use crate::grey::samples::Samples;
+
+/// Samples of one frame as coded, interleaved: bits that are not the value still in them.
+pub(crate) enum Cells {
+    /// Up to 8 bits a cell.
+    U8(Vec<u8>),
+    /// Up to 16 bits a cell.
+    U16(Vec<u16>),
+    /// Up to 32 bits a cell.
+    U32(Vec<u32>),
+    /// Floats of either width.
+    F64(Vec<f64>),
+}
+
+impl Cells {
+    /// Number of cells.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Cells::U8(data) => data.len(),
+            Cells::U16(data) => data.len(),
+            Cells::U32(data) => data.len(),
+            Cells::F64(data) => data.len(),
+        }
+    }
+}
+
+/// Takes Bits Stored bits below High Bit out of each cell, and extends the sign (PS3.5 8.1.1).
+pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
+    let bits = Bits::of(layout);
+    match (cells, layout.signed) {
+        (Cells::U8(mut data), false) => {
+            if !bits.plain(8) {
+                for value in &mut data {
+                    *value = bits.unsigned(u32::from(*value)) as u8;
+                }
+            }
+            Samples::U8(data)
+        }
+        (Cells::U8(data), true) => Samples::I16(
+            data.into_iter()
+                .map(|v| bits.signed(u32::from(v)) as i16)
+                .collect(),
+        ),
+        (Cells::U16(mut data), false) => {
+            if !bits.plain(16) {
+                for value in &mut data {
+                    *value = bits.unsigned(u32::from(*value)) as u16;
+                }
+            }
+            Samples::U16(data)
+        }
+        (Cells::U16(data), true) => Samples::I16(
+            data.into_iter()
+                .map(|v| bits.signed(u32::from(v)) as i16)
+                .collect(),
+        ),
+        (Cells::F64(data), _) => Samples::F64(data),
+        (Cells::U32(data), false) => {
+            Samples::U32(data.into_iter().map(|v| bits.unsigned(v)).collect())
+        }
+        (Cells::U32(data), true) => {
+            Samples::I32(data.into_iter().map(|v| bits.signed(v)).collect())
+        }
+    }
+}
+
+/// Where in a cell the value sits.
+#[derive(Clone, Copy)]
+struct Bits {
+    stored: u32,
+    shift: u32,
+}
+
+impl Bits {
+    fn of(layout: &Layout) -> Self {
+        Self {
+            stored: u32::from(layout.stored),
+            shift: u32::from(layout.high_bit + 1 - layout.stored),
+        }
+    }
+
+    /// The value fills a cell of `width` bits.
+    fn plain(self, width: u32) -> bool {
+        self.shift == 0 && self.stored >= width
+    }
+
+    fn unsigned(self, cell: u32) -> u32 {
+        (cell >> self.shift) & (u32::MAX >> (32 - self.stored.min(32)))
+    }
+
+    fn signed(self, cell: u32) -> i32 {
+        let up = 32 - self.stored.min(32);
+        (self.unsigned(cell) << up) as i32 >> up
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cut_out_of_their_cells() {
+        // 12 bits at the top of 16, as PS3.5 annex D draws them.
+        let high = Bits {
+            stored: 12,
+            shift: 4,
+        };
+        assert_eq!(high.unsigned(0xabcd), 0xabc);
+        assert_eq!(high.signed(0x8001), -2048);
+        // Overlay bits above the value do not count.
+        let low = Bits {
+            stored: 12,
+            shift: 0,
+        };
+        assert_eq!(low.unsigned(0xf123), 0x123);
+        assert_eq!(low.signed(0x0fff), -1);
+        assert_eq!(
+            Bits {
+                stored: 32,
+                shift: 0
+            }
+            .signed(u32::MAX),
+            -1
+        );
+        assert_eq!(
+            Bits {
+                stored: 1,
+                shift: 0
+            }
+            .unsigned(3),
+            1
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! DICOMDIR: the records of a medium's index as the files they refer to (PS3.3 annex F, PS3.10 clause 8.6).
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::dicom::attributes;
+use crate::dicom::parsing::body::Body;
+use crate::dicom::parsing::charset::Charset;
+use crate::dicom::parsing::dataset::DataSet;
+use crate::dicom::parsing::file::Meta;
+use crate::dicom::studies::header;
+use crate::dicom::studies::series::{Header, Member};
+use crate::error::{ErrorKind, MediaError};
+
+/// Most components of a Referenced File ID (PS3.10 8.2).
+const MOST_COMPONENTS: usize = 8;
+
+/// The files that an index in `folder` refers to.
+pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, MediaError> {
+    let (meta, body) = Meta::open(Body::whole(bytes))?;
+    let set = DataSet::parse(body.head(), meta.encoding)?;
+    if set.get(attributes::DIRECTORY_RECORDS).is_none() {
+        return Err(MediaError::no_picture(
+            ErrorKind::Unsupported,
+            "this DICOM file is no DICOMDIR: it holds no directory records",
+        ));
+    }
+    let items = set.items(attributes::DIRECTORY_RECORDS);
+    let named = set.bytes(attributes::CHARSET).map(String::from_utf8_lossy);
+    let charset = named.map_or_else(Charset::default, |name| Charset::parse(&name));
+    let records: Vec<Record> = items
+        .iter()
+        .map(|item| Record::read(item, charset))
+        .collect();
+    let mut walk = Walk {
+        records: &records,
+        by_offset: offsets(&items, body.file_head()),
+        seen: HashSet::new(),
+        found: Vec::new(),
+    };
+    walk.follow(set.offset(attributes::FIRST_RECORD), &Header::default());
+    let mut found = walk.found;
+    // Offsets are wrong where a file was rewritten by software that did not know of them. Records then still stand in
+    // the order of a walk through the tree, as all writers put them.
+    if found.len() < records.iter().filter(|r| r.file.is_some()).count() {
+        found = in_order(&records);
+    }
+    let mut folders = Folders::default();
+    let member = |(record, header): (&Record, Header)| {
+        let components = record.file.as_deref().unwrap_or_default();
+        let (path, present) = folders.resolve(folder, components);
+        Member {
+            path,
+            present,
+            header: Arc::new(header),
+        }
+    };
+    Ok(found.into_iter().map(member).collect())
+}
+
+/// A directory record.
+struct Record {
+    /// `PATIENT`, `STUDY`, `SERIES`, `IMAGE`, …
+    kind: String,
+    /// Offset of the next record on this level.
+    next: u32,
+    /// Offset of the first record below.
+    below: u32,
+    /// It was not taken out of use.
+    active: bool,
+    /// Components of the file it refers to.
+    file: Option<Vec<String>>,
+    header: Header,
+}
+
+impl Record {
+    fn read(item: &DataSet, charset: Charset) -> Self {
+        let file = item.text(attributes::REFERENCED_FILE);
+        Self {
+            kind: item.first(attributes::RECORD_TYPE).unwrap_or_default(),
+            next: item.offset(attributes::NEXT_RECORD),
+            below: item.offset(attributes::LOWER_RECORD),
+            active: item.short(attributes::RECORD_IN_USE) != Some(0),
+            file: file.map(|id| id.split('\\').map(|c| c.trim().to_owned()).collect()),
+            header: header::of(item, charset),
+        }
+    }
+
+    /// What is known of a file under this record: what the records around it say, and its own.
+    fn under(&self, around: &Header) -> Header {
+        let own = self.header.clone();
+        let text = |own: String, around: &String| if own.is_empty() { around.clone() } else { own };
+        Header {
+            patient_name: text(own.patient_name, &around.patient_name),
+            patient_id: text(own.patient_id, &around.patient_id),
+            study: text(own.study, &around.study),
+            study_date: text(own.study_date, &around.study_date),
+            study_description: text(own.study_description, &around.study_description),
+            series: text(own.series, &around.series),
+            series_number: own.series_number.or(around.series_number),
+            series_description: text(own.series_description, &around.series_description),
+            modality: text(own.modality, &around.modality),
+            ..own
+        }
+    }
+}
+
+/// Follows the offsets from record to record.
+struct Walk<'r> {
+    records: &'r [Record],
+    by_offset: HashMap<u32, usize>,
+    /// Offsets that lead back make no loop.
+    seen: HashSet<u32>,
+    found: Vec<(&'r Record, Header)>,
+}
+
+impl Walk<'_> {
+    fn follow(&mut self, first: u32, around: &Header) {
+        let mut offset = first;
+        while offset != 0 && self.seen.insert(offset) {
+            let Some(&at) = self.by_offset.get(&offset) else {
+                return;
+            };
+            let record = &self.records[at];
+            if record.active {
+                let header = record.under(around);
+                self.follow(record.below, &header);
+                if record.file.is_some() {
+                    self.found.push((record, header));
+                }
+            }
+            offset = record.next;
+        }
+    }
+}
+
+/// Files in the order of the records, each under the last patient, study and series before it.
+fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
+    let mut around: [Header; 3] = Default::default();
+    let mut found = Vec::new();
+    for record in records.iter().filter(|record| record.active) {
+        let level = match record.kind.as_str() {
+            "PATIENT" => 0,
+            "STUDY" => 1,
+            "SERIES" => 2,
+            _ => 3,
+        };
+        let above = match level {
+            0 => Header::default(),
+            level => around[level - 1].clone(),
+        };
+        let header = record.under(&above);
+        for below in around.iter_mut().skip(level) {
+            below.clone_from(&header);
+        }
+        if record.file.is_some() {
+            found.push((record, header));
+        }
+    }
+    found
+}
+
+/// Where records begin, counted from the start of the file as the offsets are.
+fn offsets(items: &[DataSet], bytes: &[u8]) -> HashMap<u32, usize> {
+    let begin = |item: &DataSet| position(item.first_value()?, bytes);
+    items
+        .iter()
+        .enumerate()
+        // Before the first value stand its header and that of the item, of eight bytes each.
+        .filter_map(|(at, item)| Some((begin(item)?.checked_sub(16)? as u32, at)))
+        .collect()
+}
+
+/// Where a part of `whole` begins in it.
+fn position(part: &[u8], whole: &[u8]) -> Option<usize> {
+    let at = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    (at <= whole.len()).then_some(at)
+}
+
+/// What lies in folders, each read once.
+#[derive(Default)]
+struct Folders(HashMap<PathBuf, Vec<String>>);
+
+impl Folders {
+    /// The file that components name, and whether it is there. Media are written in capitals, and mounted or copied in
+    /// either case. Components that would lead out of the folder lead nowhere.
+    fn resolve(&mut self, folder: &Path, components: &[String]) -> (PathBuf, bool) {
+        let plain = |c: &String| {
+            !c.is_empty() && c != "." && c != ".." && !c.contains('/') && !c.contains('\0')
+        };
+        let named: PathBuf = components
+            .iter()
+            .map(|c| c.replace(['/', '\0'], "_"))
+            .collect();
+        if components.is_empty()
+            || components.len() > MOST_COMPONENTS
+            || !components.iter().all(plain)
+        {
+            return (folder.join(named.file_name().unwrap_or_default()), false);
+        }
+        let mut path = folder.to_owned();
+        for component in components {
+            let found = self.find(&path, component);
+            path.push(found.as_deref().unwrap_or(component));
+        }
+        let present = path.is_file();
+        (path, present)
+    }
+
+    /// The name as it is in a folder.
+    fn find(&mut self, folder: &Path, name: &str) -> Option<String> {
+        let names = self.0.entry(folder.to_owned()).or_insert_with(|| {
+            let read = std::fs::read_dir(folder);
+            let names = read.map(|entries| {
+                let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
+                entries.flatten().filter_map(name).collect()
+            });
+            names.unwrap_or_default()
+        });
+        let same = |other: &&String| other.eq_ignore_ascii_case(name);
+        let exact = names.iter().find(|other| *other == name);
+        exact.or_else(|| names.iter().find(same)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What a header says about where the object belongs, read without the pixels.
+
+use std::path::Path;
+
+use crate::dicom::attributes;
+use crate::dicom::parsing::body::Body;
+use crate::dicom::parsing::charset::Charset;
+use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::parsing::file::Meta;
+use crate::dicom::studies::series::Header;
+use crate::dicom::tags::values;
+use crate::error::{ErrorKind, MediaError};
+use crate::read;
+use crate::sniff::{Sniffed, sniff};
+
+/// Bytes read first; most headers end before, and most disks read as much anyway.
+const FIRST: u64 = 64 << 10;
+
+/// Reads the header of a file.
+pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
+    let (file, length) = read::open(path)?;
+    let head = read::range(&file, 0..FIRST.min(length))?;
+    if sniff(&head) != Sniffed::Dicom {
+        return Err(MediaError::no_picture(ErrorKind::Unsupported, "not DICOM"));
+    }
+    let body = if length > FIRST {
+        Body::partly(file, length, head)
+    } else {
+        Body::whole(head)
+    };
+    let (meta, mut body) = Meta::open(body)?;
+    loop {
+        // Not `read`, which would look for the fragments of the pixels.
+        let set = DataSet::parse(body.head(), meta.encoding)?;
+        let last = set.elements().last();
+        if last.is_some_and(|element| element.tag > attributes::ORIENTATION) || !body.is_partial() {
+            return Ok(of(&set, Charset::default()));
+        }
+        body.grow()?;
+    }
+}
+
+/// What a data set says, or a record of a DICOMDIR.
+pub(crate) fn of(set: &DataSet, charset: Charset) -> Header {
+    let named = set.bytes(attributes::CHARSET).map(String::from_utf8_lossy);
+    let charset = named.map_or(charset, |name| Charset::parse(&name));
+    let text = |tag: Tag, vr: &[u8; 2]| {
+        let bytes = set.bytes(tag).unwrap_or_default();
+        values::write(bytes, *vr, charset, set.big_endian()).text
+    };
+    Header {
+        patient_name: text(attributes::PATIENT_NAME, b"PN"),
+        patient_id: text(attributes::PATIENT_ID, b"LO"),
+        study: text(attributes::STUDY_UID, b"UI"),
+        study_date: text(attributes::STUDY_DATE, b"DA"),
+        study_description: text(attributes::STUDY_DESCRIPTION, b"LO"),
+        series: text(attributes::SERIES_UID, b"UI"),
+        series_number: set
+            .first(attributes::SERIES_NUMBER)
+            .and_then(|n| n.parse().ok()),
+        series_description: text(attributes::SERIES_DESCRIPTION, b"LO"),
+        modality: text(attributes::MODALITY, b"CS"),
+        instance: set
+            .first(attributes::INSTANCE_NUMBER)
+            .and_then(|n| n.parse().ok()),
+        position: set.decimals(attributes::POSITION).try_into().ok(),
+        orientation: set.decimals(attributes::ORIENTATION).try_into().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+
+    use super::*;
+
+    /// A file with `private` bytes before what the header is read for, and pixels behind.
+    fn file(syntax: &str, private: usize) -> tempfile::NamedTempFile {
+        let text = |group, element, vr, value: &str| {
+            let tag = dicom_core::Tag(group, element);
+            DataElement::new(tag, vr, PrimitiveValue::from(value))
+        };
+        let octets = |group, element, count: usize| {
+            let value = PrimitiveValue::U8(vec![1; count].into());
+            DataElement::new(dicom_core::Tag(group, element), VR::OB, value)
+        };
+        let object = InMemDicomObject::from_element_iter([
+            text(0x0008, 0x0005, VR::CS, "ISO_IR 192"),
+            text(0x0008, 0x0020, VR::DA, "20260131"),
+            text(0x0008, 0x0060, VR::CS, "MR"),
+            octets(0x0009, 0x1010, private),
+            text(0x0010, 0x0010, VR::PN, "Müller^Jörg"),
+            text(0x0020, 0x000e, VR::UI, "1.2.3"),
+            text(0x0020, 0x0011, VR::IS, " 7"),
+            text(0x0020, 0x0013, VR::IS, "12"),
+            text(0x0020, 0x0032, VR::DS, "-1.5\\2\\30.25"),
+            text(0x0020, 0x0037, VR::DS, "1\\0\\0\\0\\1\\0"),
+            octets(0x7fe0, 0x0010, 200_000),
+        ]);
+        let meta = FileMetaTableBuilder::new()
+            .transfer_syntax(syntax)
+            .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.4")
+            .media_storage_sop_instance_uid("1.2.3.4");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let object = object.with_meta(meta).expect("a meta group");
+        object.write_to_file(file.path()).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_header_is_read_however_much_stands_before_it() {
+        for syntax in ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"] {
+            for private in [2, 500_000] {
+                let file = file(syntax, private);
+                let header = header(file.path()).expect("read");
+                assert_eq!(header.patient_name, "Müller^Jörg");
+                assert_eq!(
+                    (header.series.as_str(), header.series_number),
+                    ("1.2.3", Some(7))
+                );
+                assert_eq!(header.instance, Some(12));
+                assert_eq!(header.position, Some([-1.5, 2.0, 30.25]));
+                assert_eq!(header.orientation, Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_dicom_has_none() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), b"\x89PNG\r\n\x1a\n").expect("written");
+        assert!(header(file.path()).is_err());
+        assert!(header(Path::new("/no/such/file")).is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! Values as text, by their representation (PS3.5 clause 6.2).
+
+use std::fmt::Write;
+
+use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
+use dicom_dictionary_std::StandardSopClassDictionary;
+
+use crate::dicom::parsing::charset::{Charset, Kind};
+use crate::dicom::parsing::syntax;
+use crate::text::clean_lines;
+
+/// Longest text of one value, in characters.
+const LONGEST: usize = 16 << 10;
+/// Most numbers of one value.
+const MOST_NUMBERS: usize = 256;
+/// Binary values up to this long are shown in hexadecimal.
+const SHORT: usize = 16;
+
+/// A value as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub text: String,
+    /// The text says what the value is, it is not the value.
+    pub described: bool,
+}
+
+impl Written {
+    pub(crate) fn described(text: String) -> Self {
+        Self {
+            text,
+            described: true,
+        }
+    }
+
+    fn plain(text: String) -> Self {
+        Self {
+            text,
+            described: false,
+        }
+    }
+}
+
+/// Writes a value down. Binary ones are told by their length.
+pub(crate) fn write(bytes: &[u8], vr: [u8; 2], charset: Charset, big_endian: bool) -> Written {
+    let swap = |raw: &[u8]| {
+        let mut raw = raw.to_vec();
+        if big_endian {
+            raw.reverse();
+        }
+        raw
+    };
+    let numbers = |size: usize, write: fn(&[u8]) -> String| {
+        Written::plain(list(bytes, size, |raw| write(&swap(raw))))
+    };
+    match &vr {
+        b"LO" | b"SH" | b"UC" => text(bytes, charset, Kind::Values),
+        b"PN" => text(bytes, charset, Kind::Names),
+        b"LT" | b"ST" | b"UT" => text(bytes, charset, Kind::Prose),
+        b"AE" | b"AS" | b"CS" | b"DA" | b"DS" | b"DT" | b"IS" | b"TM" | b"UI" => {
+            text(bytes, Charset::default(), Kind::Values)
+        }
+        b"UR" => text(bytes, Charset::default(), Kind::Prose),
+        b"AT" => Written::plain(list(bytes, 4, |raw| attribute(raw, big_endian))),
+        b"US" => numbers(2, |b| unsigned(b).to_string()),
+        b"SS" => numbers(2, |b| signed(b).to_string()),
+        b"UL" => numbers(4, |b| unsigned(b).to_string()),
+        b"SL" => numbers(4, |b| signed(b).to_string()),
+        b"UV" => numbers(8, |b| unsigned(b).to_string()),
+        b"SV" => numbers(8, |b| signed(b).to_string()),
+        b"FL" => numbers(4, |b| float(b).to_string()),
+        b"FD" => numbers(8, |b| double(b).to_string()),
+        _ => binary(bytes, &vr == b"UN"),
+    }
+}
+
+/// What a UID stands for, where the standard says: a storage class or a transfer syntax.
+pub(crate) fn meaning(uid: &str) -> String {
+    match (StandardSopClassDictionary.by_uid(uid), syntax::find(uid)) {
+        (Some(class), _) => class.name().to_owned(),
+        (None, Some(syntax)) => syntax.name.to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+/// A number of bytes in words, its digits in groups.
+pub(crate) fn length(bytes: u64) -> String {
+    let digits = bytes.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let plural = if bytes == 1 { "" } else { "s" };
+    format!("{grouped} byte{plural}")
+}
+
+fn text(bytes: &[u8], charset: Charset, kind: Kind) -> Written {
+    // A character takes at most eight bytes, a change of sets on either side included.
+    let bytes = &bytes[..bytes.len().min(8 * LONGEST)];
+    let padding = |c: char| c == '\0' || c == ' ';
+    let decoded = charset.decode(bytes, kind);
+    let trimmed = match kind {
+        // Leading blanks of a paragraph count.
+        Kind::Prose => decoded.trim_end_matches(padding),
+        Kind::Values | Kind::Names => decoded.trim_matches(padding),
+    };
+    Written::plain(clean_lines(trimmed, LONGEST))
+}
+
+/// Short values in hexadecimal; text where it is nothing else, though nobody says so; else the length.
+fn binary(bytes: &[u8], untold: bool) -> Written {
+    let printable = |b: &u8| (0x20..0x7f).contains(b) || matches!(b, b'\r' | b'\n' | b'\t');
+    let padded = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    if untold && !padded.is_empty() && padded.iter().all(printable) {
+        return text(padded, Charset::default(), Kind::Prose);
+    }
+    if bytes.len() > SHORT {
+        return Written::described(length(bytes.len() as u64));
+    }
+    let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    Written::plain(hex.join(" "))
+}
+
+/// Numbers of `size` bytes each, separated as the values of a text are.
+fn list(bytes: &[u8], size: usize, write: impl Fn(&[u8]) -> String) -> String {
+    let count = bytes.len() / size;
+    let numbers = bytes.chunks_exact(size).take(MOST_NUMBERS).map(write);
+    let mut text = numbers.collect::<Vec<_>>().join("\\");
+    if count > MOST_NUMBERS {
+        let _ = write!(text, "\\… ({count} numbers)");
+    }
+    text
+}
+
+fn attribute(raw: &[u8], big_endian: bool) -> String {
+    let half = |pair: &[u8]| {
+        let pair = [pair[0], pair[1]];
+        if big_endian {
+            u16::from_be_bytes(pair)
+        } else {
+            u16::from_le_bytes(pair)
+        }
+    };
+    format!("({:04x},{:04x})", half(&raw[..2]), half(&raw[2..]))
+}
+
+/// Little endian, up to eight bytes.
+fn unsigned(raw: &[u8]) -> u64 {
+    raw.iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn signed(raw: &[u8]) -> i64 {
+    let unused = 64 - 8 * raw.len().min(8) as u32;
+    ((unsigned(raw) << unused) as i64) >> unused
+}
+
+fn float(raw: &[u8]) -> f32 {
+    f32::from_bits(unsigned(raw) as u32)
+}
+
+fn double(raw: &[u8]) -> f64 {
+    f64::from_bits(unsigned(raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn shows(vr: [u8; 2], bytes: &[u8], wanted: &str) {
+        assert_eq!(write(bytes, vr, Charset::default(), false).text, wanted);
+    }
+
+    #[test]
+    fn numbers_by_their_representation() {
+        shows(*b"US", &[1, 0, 255, 255], "1\\65535");
+        shows(*b"SS", &[1, 0, 255, 255], "1\\-1");
+        shows(*b"UL", &[0, 0, 1, 0], "65536");
+        shows(*b"SL", &[254, 255, 255, 255], "-2");
+        shows(*b"SV", &[255; 8], "-1");
+        shows(*b"UV", &[255; 8], "18446744073709551615");
+        shows(*b"FL", &0.1_f32.to_le_bytes(), "0.1");
+        shows(*b"FD", &(-2.5_f64).to_le_bytes(), "-2.5");
+        shows(*b"AT", &[0x10, 0, 0x20, 0], "(0010,0020)");
+        shows(*b"US", &[1], "");
+        let big = write(&[1, 2, 3, 4], *b"US", Charset::default(), true);
+        assert_eq!(big.text, "258\\772");
+    }
+
+    #[test]
+    fn padding_goes_and_lines_stay() {
+        shows(*b"LO", b" a \\b ", "a \\b");
+        shows(*b"UI", b"1.2.3\0", "1.2.3");
+        shows(
+            *b"LT",
+            b"  two\r\nlines \x1b[2J",
+            "  two\nlines \u{fffd}[2J",
+        );
+    }
+
+    #[test]
+    fn binary_values_are_told_by_length_unless_short_or_text() {
+        shows(*b"OB", &[0, 1], "00 01");
+        shows(*b"OW", &[7; 1234], "1,234 bytes");
+        shows(*b"UN", b"plain text\0", "plain text");
+        shows(*b"UN", &[1; 17], "17 bytes");
+        shows(*b"OB", b"text, but it says that it is none", "33 bytes");
+        assert!(write(&[7; 99], *b"OW", Charset::default(), false).described);
+    }
+
+    #[test]
+    fn long_values_are_bounded() {
+        let written = write(&vec![b'x'; 1 << 20], *b"UT", Charset::default(), false);
+        assert_eq!(written.text.chars().count(), LONGEST);
+        let written = write(&[0; 4096], *b"US", Charset::default(), false);
+        assert!(written.text.ends_with("\\0\\… (2048 numbers)"));
+    }
+
+    #[test]
+    fn known_uids_have_a_meaning() {
+        assert_eq!(meaning("1.2.840.10008.5.1.4.1.1.2"), "CT Image Storage");
+        assert_eq!(meaning("1.2.840.10008.1.2.1"), "Explicit VR Little Endian");
+        assert_eq!(meaning("1.2.3"), "");
+    }
+}

@@ -1,0 +1,276 @@
+//! A file becomes a [`Picture`]: format by content, limits before decoding, panics contained.
+//!
+//! [`open`] reads a file once and judges it; the [`Source`] it gives decodes one [`Frame`] at a time, and a grey frame
+//! becomes a picture by a window. [`load`] does all of it.
+//!
+//! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
+//! that holds none of them (see [`MediaError::not_picture`]).
+
+mod codecs;
+mod contain;
+mod dicom;
+mod error;
+mod geometry;
+mod grey;
+pub mod limits;
+mod orient;
+mod overlay;
+mod png;
+mod read;
+mod sniff;
+mod source;
+mod text;
+pub mod walk;
+
+use serde::Serialize;
+
+pub use contain::{contain, contained_panic};
+pub use dicom::studies::series::{Header, Member, Series, Study, directory, group, header};
+pub use dicom::tags::{TagRow, TagTree, tags};
+pub use error::{ErrorKind, MediaError};
+pub use geometry::{Geometry, Letters, Spacing};
+pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
+pub use overlay::{Overlay, OverlayKind};
+pub use sniff::{Sniffed, sniff};
+pub use source::{Frame, Shown, Source, load, open};
+pub use text::clean;
+
+/// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Grey or RGB.
+    pub pixels: Pixels,
+}
+
+/// The samples of a [`Picture`], row-major.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Pixels {
+    /// One byte a pixel: `height × width`.
+    Luma(Vec<u8>),
+    /// Three bytes a pixel, interleaved: `height × width × 3`.
+    Rgb(Vec<u8>),
+}
+
+impl Pixels {
+    /// The samples, grey or interleaved.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Pixels::Luma(data) | Pixels::Rgb(data) => data,
+        }
+    }
+}
+
+/// Smallest, largest and mean 8-bit value of a picture; of colour the Rec. 601 luma.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    /// Smallest value, 0–255.
+    pub min: u8,
+    /// Largest value, 0–255.
+    pub max: u8,
+    /// Mean of all pixels.
+    pub mean: f64,
+}
+
+impl Picture {
+    /// Smallest, largest and mean value; colour counts as its Rec. 601 luma `0.299 R + 0.587 G + 0.114 B`.
+    pub fn stats(&self) -> Stats {
+        let mut histogram = [0_u64; 256];
+        match &self.pixels {
+            Pixels::Luma(data) => {
+                for &value in data {
+                    histogram[usize::from(value)] += 1;
+                }
+            }
+            Pixels::Rgb(data) => {
+                for pixel in data.chunks_exact(3) {
+                    histogram[usize::from(luma(pixel))] += 1;
+                }
+            }
+        }
+        let count: u64 = histogram.iter().sum();
+        let sum: u64 = (0_u64..).zip(&histogram).map(|(value, n)| value * n).sum();
+        Stats {
+            min: histogram.iter().position(|&n| n > 0).unwrap_or(0) as u8,
+            max: histogram.iter().rposition(|&n| n > 0).unwrap_or(0) as u8,
+            mean: sum as f64 / count.max(1) as f64,
+        }
+    }
+
+    /// Black for white: each sample is 255 minus what it was.
+    #[must_use]
+    pub fn negative(&self) -> Picture {
+        let turned = |data: &[u8]| data.iter().map(|v| 255 - v).collect();
+        Picture {
+            pixels: match &self.pixels {
+                Pixels::Luma(data) => Pixels::Luma(turned(data)),
+                Pixels::Rgb(data) => Pixels::Rgb(turned(data)),
+            },
+            ..*self
+        }
+    }
+
+    /// The picture as interleaved RGB bytes, grey repeated in the three channels: `height × width × 3`.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        match &self.pixels {
+            Pixels::Luma(data) => data.iter().flat_map(|&v| [v, v, v]).collect(),
+            Pixels::Rgb(data) => data.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mode = match self.pixels {
+            Pixels::Luma(_) => "grey",
+            Pixels::Rgb(_) => "RGB",
+        };
+        write!(f, "Picture({} × {}, {mode})", self.width, self.height)
+    }
+}
+
+/// Rec. 601 luma of an RGB pixel, rounded, in the fixed-point weights that libjpeg and Pillow use.
+fn luma(pixel: &[u8]) -> u8 {
+    let (r, g, b) = (
+        u32::from(pixel[0]),
+        u32::from(pixel[1]),
+        u32::from(pixel[2]),
+    );
+    ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
+}
+
+/// What the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// JPEG, any process.
+    Jpeg,
+    /// PNG; of an animated one the default picture.
+    Png,
+    /// A DICOM object with pixels.
+    Dicom,
+}
+
+/// What is known of a file beside its pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Info {
+    /// What the file is.
+    pub kind: Kind,
+    /// Columns of the picture as shown (after the EXIF orientation).
+    pub width: u32,
+    /// Rows of the picture as shown.
+    pub height: u32,
+    /// Number of frames, 1 for JPEG and PNG.
+    pub frames: u32,
+    /// The file carries the SYNTHETIC mark (it is a phantom, not a patient): a JPEG comment or PNG text that begins
+    /// with `SYNTHETIC`, or DICOM's Synthetic Data (0008,001C) = YES.
+    pub synthetic: bool,
+    /// What only DICOM knows.
+    pub dicom: Option<DicomInfo>,
+}
+
+/// What a DICOM object says about its pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DicomInfo {
+    /// Transfer syntax UID; where the file names none, the one its bytes were read with.
+    pub transfer_syntax: String,
+    /// Photometric Interpretation (0028,0004).
+    pub photometric: String,
+    /// Bits Stored (0028,0101).
+    pub bits_stored: u16,
+    /// Pixel Representation (0028,0103) is two's complement.
+    pub signed: bool,
+    /// Samples per Pixel (0028,0002).
+    pub samples: u16,
+    /// Modality (0008,0060).
+    pub modality: Option<String>,
+    /// Body Part Examined (0018,0015).
+    pub body_part: Option<String>,
+    /// The window applied; `None` for colour.
+    pub window: Option<Window>,
+}
+
+/// The range of modality values that is spread over black to white (PS3.3 C.11.2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Window {
+    /// Middle of the range, in modality units.
+    pub center: f64,
+    /// Extent of the range, in modality units.
+    pub width: f64,
+    /// Where it came from.
+    pub source: WindowSource,
+}
+
+/// Where a [`Window`] came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowSource {
+    /// Window Center and Width of the data set.
+    File,
+    /// The first item of the VOI LUT Sequence.
+    Lut,
+    /// The frame's or the shared functional group of an enhanced object.
+    FunctionalGroup,
+    /// The caller's [`Options::window`].
+    Argument,
+    /// The full range of the frame's modality values, padding excluded.
+    Minmax,
+    /// The same without the darkest and the brightest pixels ([`Voi::Robust`]).
+    Robust,
+}
+
+/// What to decode.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Frame, from 0.
+    pub frame: u32,
+    /// Window to use instead of the file's: (center, width).
+    pub window: Option<(f64, f64)>,
+    /// How much of a JPEG file's resolution is wanted.
+    pub scale: Scale,
+    /// The part of the picture, as shown and at its full resolution, that will be looked at: what lies outside may stay black.
+    pub used: Option<Area>,
+    /// Someone waits for this picture: more than one core may be busy with it.
+    pub spread: bool,
+}
+
+/// At which part of its resolution a JPEG file is decoded, which costs far less than decoding all of it and resizing.
+/// Other files are always decoded whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scale {
+    /// Every pixel.
+    #[default]
+    Full,
+    /// Half as many columns and rows, rounded up.
+    Half,
+    /// A quarter.
+    Quarter,
+    /// An eighth.
+    Eighth,
+}
+
+impl Scale {
+    /// All, the finest first.
+    pub const ALL: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
+
+    /// Pixels in a row that become one.
+    pub fn divisor(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// A decoded file: what it is, and frame `frame` as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What the file is.
+    pub info: Info,
+    /// The frame decoded, from 0.
+    pub frame: u32,
+    /// That frame as shown.
+    pub picture: Picture,
+    /// `blake3:<hex>` of the file's bytes.
+    pub content: String,
+}
