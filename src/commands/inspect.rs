@@ -79,6 +79,7 @@ pub fn report(
     if let Some(dicom) = &info.dicom {
         describe(dicom, &mut report);
     }
+    report.insert("warnings".into(), json!(info.warnings));
     Ok((Value::Object(report), loaded.picture))
 }
 

@@ -21,6 +21,7 @@ mod sniff;
 mod source;
 mod text;
 pub mod walk;
+mod warnings;
 
 use serde::Serialize;
 
@@ -34,6 +35,7 @@ pub use overlay::{Overlay, OverlayKind};
 pub use sniff::{Sniffed, sniff};
 pub use source::{Frame, Shown, Source, load, open};
 pub use text::clean;
+pub use warnings::Warnings;
 
 /// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.
 #[derive(Clone, PartialEq, Eq)]
@@ -168,6 +170,8 @@ pub struct Info {
     /// The file carries the SYNTHETIC mark (it is a phantom, not a patient): a JPEG comment or PNG text that begins
     /// with `SYNTHETIC`, or DICOM's Synthetic Data (0008,001C) = YES.
     pub synthetic: bool,
+    /// What was repaired or assumed to open it; in a [`Loaded`] also what was to decode its frame.
+    pub warnings: Warnings,
     /// What only DICOM knows.
     pub dicom: Option<DicomInfo>,
 }

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use ::png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
-use crate::{Info, Kind, Picture, Pixels, limits, orient};
+use crate::{Info, Kind, Picture, Pixels, Warnings, limits, orient};
 
 /// Memory that the decoder may take beside the pixels: rows, text and colour profiles.
 const SIDE_BYTES: usize = 256 << 20;
@@ -56,6 +56,7 @@ pub(super) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
         height: if turned { width } else { height },
         frames: 1,
         synthetic: chunks(bytes).any(|(kind, body)| is_marked(kind, body)),
+        warnings: Warnings::default(),
         dicom: None,
     })
 }

@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, MediaError};
 use crate::geometry::Geometry;
 use crate::grey::{Grey, Voi};
 use crate::overlay::Overlay;
-use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Window};
+use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Warnings, Window};
 use crate::{contain, limits, png, read, sniff};
 
 /// Largest DICOM file that is taken into memory as a whole. Of a larger one only what stands before its pixels is,
@@ -191,6 +191,15 @@ impl Source {
 
     /// The same with all options but the window.
     pub fn decode(&self, options: &Options) -> Result<Frame, MediaError> {
+        self.decode_warning(options, &mut Warnings::default())
+    }
+
+    /// Decodes a frame and adds what was repaired or assumed for it to `warnings`.
+    pub fn decode_warning(
+        &self,
+        options: &Options,
+        warnings: &mut Warnings,
+    ) -> Result<Frame, MediaError> {
         let frame = options.frame;
         if frame >= self.info.frames {
             return Err(limits::no_such_frame(frame, self.info.frames));
@@ -200,7 +209,7 @@ impl Source {
                 contain("JPEG", || jpeg::decode(bytes, options).map(Frame::from))
             }
             Format::Png(bytes) => contain("PNG", || png::decode(bytes).map(Frame::from)),
-            Format::Dicom(object) => contain("DICOM", || object.frame(frame)),
+            Format::Dicom(object) => contain("DICOM", || object.frame(frame, warnings)),
         }
     }
 
@@ -226,7 +235,8 @@ impl Source {
 
     /// Decodes and renders a frame: what `inspect` shows and the encoder sees.
     pub fn load(&self, options: &Options) -> Result<Shown, MediaError> {
-        let frame = self.decode(options)?;
+        let mut warnings = Warnings::default();
+        let frame = self.decode_warning(options, &mut warnings)?;
         let voi = options
             .window
             .map_or(Voi::Own(0), |(center, width)| Voi::Range { center, width });
@@ -240,7 +250,11 @@ impl Source {
             }
             Frame::Color(picture) => (picture, None),
         };
-        Ok(Shown { picture, window })
+        Ok(Shown {
+            picture,
+            window,
+            warnings,
+        })
     }
 }
 
@@ -251,6 +265,8 @@ pub struct Shown {
     pub picture: Picture,
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
+    /// What was repaired or assumed for this frame, beside [`Info::warnings`].
+    pub warnings: Warnings,
 }
 
 /// Reads a file and renders one of its frames. See [`open`].
@@ -258,6 +274,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, MediaError> {
     let source = open(path)?;
     let shown = source.load(options)?;
     let mut info = source.info().clone();
+    info.warnings.append(&shown.warnings);
     if let Some(dicom) = &mut info.dicom {
         dicom.window = shown.window;
     }

@@ -16,8 +16,8 @@ use medivision_tui::app::{
 use medivision_tui::engine::Event;
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
-    DicomInfo, ErrorKind, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi, Window,
-    WindowSource,
+    DicomInfo, ErrorKind, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi, Warnings,
+    Window, WindowSource,
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
@@ -506,6 +506,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         height: film.size.1,
         frames: film.frames,
         synthetic: true,
+        warnings: Warnings::default(),
         dicom: Some(DicomInfo {
             transfer_syntax: "1.2.840.10008.1.2.1".to_owned(),
             photometric: "MONOCHROME2".to_owned(),

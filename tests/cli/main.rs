@@ -333,6 +333,7 @@ fn inspect_tells_what_a_file_is_and_writes_it() {
         (&report["kind"], &report["width"], &report["frame"]),
         (&"png".into(), &40.into(), &0.into())
     );
+    assert_eq!(report["warnings"], serde_json::json!([]));
     let stats = &report["stats"];
     assert_eq!(
         (

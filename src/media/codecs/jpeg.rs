@@ -11,7 +11,7 @@ mod progressive;
 mod tables;
 
 use crate::error::{MediaError, truncated, unsupported};
-use crate::{Info, Kind, Options, Picture, Pixels, Scale, orient};
+use crate::{Info, Kind, Options, Picture, Pixels, Scale, Warnings, orient};
 pub(crate) use color::ycbcr_to_rgb;
 use dct::Part;
 use headers::{Colors, Headers, Process};
@@ -129,6 +129,7 @@ fn info(headers: &Headers) -> Info {
         height: headers.height,
         frames: 1,
         synthetic,
+        warnings: Warnings::default(),
         dicom: None,
     }
 }

@@ -19,7 +19,7 @@ use crate::dicom::pixels::samples::from_cells;
 use crate::dicom::pixels::voi;
 use crate::error::MediaError;
 use crate::grey::Grey;
-use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, clean, limits};
+use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, Warnings, clean, limits};
 
 self_cell!(
     /// The bytes of a data set and the index over them.
@@ -35,6 +35,8 @@ pub(crate) struct Object {
     meta: Meta,
     parsed: Parsed,
     layout: Layout,
+    /// What was repaired or assumed to open it.
+    warnings: Warnings,
     /// The first fragment of each frame, found when the first frame is asked for.
     starts: OnceLock<Result<Vec<usize>, MediaError>>,
 }
@@ -57,6 +59,7 @@ impl Object {
             meta,
             parsed,
             layout,
+            warnings: Warnings::default(),
             starts: OnceLock::new(),
         })
     }
@@ -108,12 +111,12 @@ impl Object {
     }
 
     /// Decodes a frame, from 0.
-    pub(crate) fn frame(&self, frame: u32) -> Result<Frame, MediaError> {
+    pub(crate) fn frame(&self, frame: u32, warnings: &mut Warnings) -> Result<Frame, MediaError> {
         let layout = &self.layout;
         if frame >= layout.frames {
             return Err(limits::no_such_frame(frame, layout.frames));
         }
-        let (cells, shape) = frames::decode(self, frame)?;
+        let (cells, shape) = frames::decode(self, frame, warnings)?;
         let rgb = match shape.photometric {
             Photometric::Mono { inverted } => {
                 let transform = voi::transform(self.set(), layout, frame, inverted);
@@ -157,6 +160,7 @@ impl Object {
             synthetic: set
                 .first(attributes::SYNTHETIC_DATA)
                 .is_some_and(|v| v == "YES"),
+            warnings: self.warnings.clone(),
             dicom: Some(DicomInfo {
                 transfer_syntax: self.meta.syntax.uid.to_owned(),
                 photometric: clean(&layout.photometric_name),

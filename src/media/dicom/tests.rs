@@ -288,6 +288,30 @@ fn every_compression_gives_the_same_picture() {
     }
 }
 
+/// What a file says wrongly of itself is told, not only put right.
+#[test]
+fn a_stream_of_another_codec_is_shown_with_a_warning() {
+    let fixture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/media/grey_jpegls.dcm"
+    );
+    let mut bytes = std::fs::read(fixture).expect("a fixture");
+    let warnings = |bytes: &[u8]| {
+        let source = Source::from_bytes(bytes.to_vec()).expect("a source");
+        let shown = source.load(&Options::default()).expect("a picture");
+        shown.warnings.to_vec()
+    };
+    assert_eq!(warnings(&bytes), Vec::<String>::new());
+    let (jpeg_ls, jpeg_2000) = (b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.1.2.4.90");
+    let at = bytes.windows(jpeg_ls.len()).position(|w| w == jpeg_ls);
+    let at = at.expect("the transfer syntax");
+    bytes[at..at + jpeg_ls.len()].copy_from_slice(jpeg_2000);
+    let [warning] = &warnings(&bytes)[..] else {
+        panic!("one warning")
+    };
+    assert!(warning.contains("transfer syntax"), "{warning}");
+}
+
 /// One object for each rule, with what the oracle (`tests/oracle/dicom_rules.py`) makes of it by the formulas of the
 /// standard.
 #[test]

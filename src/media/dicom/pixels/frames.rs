@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::Warnings;
 use crate::dicom::attributes;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::body::Body;
@@ -16,7 +17,11 @@ use crate::error::{MediaError, malformed, truncated};
 
 /// One frame's cells, interleaved, and the layout that they have: a coded stream may know its depth and its colours
 /// better than the attributes do.
-pub(crate) fn decode(object: &Object, frame: u32) -> Result<(Cells, Layout), MediaError> {
+pub(crate) fn decode(
+    object: &Object,
+    frame: u32,
+    warnings: &mut Warnings,
+) -> Result<(Cells, Layout), MediaError> {
     let (set, layout, body) = (object.set(), object.layout(), object.body());
     let tag = match layout.number {
         Number::Integer => attributes::PIXEL_DATA,
@@ -38,7 +43,7 @@ pub(crate) fn decode(object: &Object, frame: u32) -> Result<(Cells, Layout), Med
         Value::Bytes(_) | Value::Items(_) => return Err(missing()),
         Value::Fragments(fragments) => {
             let bytes = gather(object, fragments, frame)?;
-            codec::decode(codec_of(object, &bytes)?, &bytes, layout)?
+            codec::decode(codec_of(object, &bytes, warnings)?, &bytes, layout)?
         }
     };
     if coded.cells.len() != layout.cells() {
@@ -56,11 +61,19 @@ pub(crate) fn decode(object: &Object, frame: u32) -> Result<(Cells, Layout), Med
 
 /// The codec that the transfer syntax names. Where the stream is of another one of the JPEG family, or the syntax names
 /// none although the pixels are encapsulated, the one that the stream is of.
-fn codec_of(object: &Object, bytes: &[u8]) -> Result<Codec, MediaError> {
+fn codec_of(object: &Object, bytes: &[u8], warnings: &mut Warnings) -> Result<Codec, MediaError> {
     match object.meta().syntax.codec {
         Codec::Unsupported => Err(object.meta().syntax.unsupported()),
         codec @ (Codec::Rle | Codec::Deflated | Codec::Plain) => Ok(codec),
-        codec => Ok(codec::of_stream(bytes).unwrap_or(codec)),
+        named => {
+            let codec = codec::of_stream(bytes).unwrap_or(named);
+            if codec != named {
+                warnings.add(
+                    "The pixels are compressed in another way than the transfer syntax names.",
+                );
+            }
+            Ok(codec)
+        }
     }
 }
 

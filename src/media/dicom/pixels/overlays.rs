@@ -1,7 +1,6 @@
 //! Overlay planes (PS3.3 C.9.2, C.9.3): of their own bits, or in bits of the pixels that the values leave free, as old
 //! objects have them.
 
-use crate::clean;
 use crate::dicom::attributes;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Tag};
@@ -10,6 +9,7 @@ use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
 use crate::overlay::{Overlay, OverlayKind};
+use crate::{Warnings, clean};
 
 impl Object {
     /// The overlays of a frame; damaged ones are left out.
@@ -66,7 +66,7 @@ impl Object {
         if value.contains(&bit) || layout.samples != 1 || count != layout.pixels() {
             return Err(malformed("DICOM: an overlay within the values"));
         }
-        let (cells, _) = frames::decode(self, frame)?;
+        let (cells, _) = frames::decode(self, frame, &mut Warnings::default())?;
         let drawn: Vec<bool> = match cells {
             Cells::U8(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),
             Cells::U16(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),
