@@ -1,70 +1,79 @@
-//! How fast files are decoded: `cargo bench --bench decode -- FILE...`, or `tests/oracle/decode_speed.py`, which runs
-//! the reference on the same files.
+//! How fast files are decoded: `cargo bench -p medivision-media --bench decode -- FILE...`, or
+//! `tests/oracle/decode_speed.py`, which runs the reference and another build of this bench on the same files.
 //!
-//! One JSON object a file on stdout: decoded bytes of the first frame, and the best times of opening, decoding and
-//! rendering in seconds. `--frames FILE` decodes and renders all frames of one file, as `--frames all` does, and
-//! tells the largest amount of memory that the process had.
+//! One JSON object a file on stdout: decoded bytes of the first frame, and the best times in seconds of opening, decoding
+//! and rendering, and of copying as many bytes between two places in memory, which no decoder can beat. `--seconds S
+//! FILE...` spends S on each of these. `--frames FILE` decodes and renders all frames of one file, as `--frames all` does,
+//! and tells the largest amount of memory that the process had.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use medivision_tui::media::{self, Frame, MediaError, Source, Voi};
+use medivision_media::{self as media, Frame, MediaError, Source, Voi};
 use serde_json::{Value, json};
 
-/// Time spent on each file.
-const ENOUGH: Duration = Duration::from_millis(700);
-/// Fewest times that a file is decoded.
-const FEWEST: usize = 3;
+/// Time spent on each measurement, unless told otherwise.
+const DURATION: Duration = Duration::from_millis(700);
+/// Runs of each measurement, however long one takes.
+const MIN_RUNS: usize = 3;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
-    let Some(first) = arguments.next() else {
-        println!("no files named");
-        return;
-    };
-    if first == "--frames" {
-        for path in arguments {
-            all_frames(Path::new(&path));
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => println!("no files named"),
+        ["--frames", ref paths @ ..] => paths.iter().for_each(|path| all_frames(Path::new(path))),
+        ["--seconds", seconds, ref paths @ ..] => {
+            let duration = seconds.parse().map(Duration::from_secs_f64);
+            measure(paths, duration.expect("--seconds takes a number"));
         }
-        return;
-    }
-    for path in std::iter::once(first).chain(arguments) {
-        measure(Path::new(&path));
+        ref paths => measure(paths, DURATION),
     }
 }
 
-fn measure(path: &Path) {
-    let answer = match speed(path) {
-        Ok(answer) => answer,
-        Err(error) => json!({"path": path, "error": error.message}),
-    };
-    println!("{answer}");
+fn measure(paths: &[&str], duration: Duration) {
+    for path in paths {
+        let answer = match speed(Path::new(path), duration) {
+            Ok(answer) => answer,
+            Err(error) => json!({"path": path, "error": error.message}),
+        };
+        println!("{answer}");
+    }
 }
 
-fn speed(path: &Path) -> Result<Value, MediaError> {
+fn speed(path: &Path, duration: Duration) -> Result<Value, MediaError> {
     let source = media::open(path)?;
     let frame = source.frame(0)?;
+    let bytes = vec![0x5a_u8; frame.bytes()];
+    let mut copy = bytes.clone();
     Ok(json!({
         "path": path,
-        "bytes": frame.bytes(),
-        "open": times(|| media::open(path)).as_secs_f64(),
-        "decode": times(|| source.frame(0)).as_secs_f64(),
-        "render": times(|| frame.render(Voi::Own(0), false)).as_secs_f64(),
+        "bytes": bytes.len(),
+        "open": best_time(duration, || media::open(path)),
+        "decode": best_time(duration, || source.frame(0)),
+        "render": best_time(duration, || frame.render(Voi::Own(0), false)),
+        "copy": best_time(duration, || {
+            copy.copy_from_slice(&bytes);
+            std::hint::black_box(copy.as_ptr())
+        }),
     }))
 }
 
-/// The best of many runs: on a machine that does other things too, the one that was disturbed least.
-fn times<T>(run: impl Fn() -> T) -> Duration {
+/// Seconds of the fastest of many runs: on a machine that does other things too, the one that was disturbed least.
+fn best_time<T>(duration: Duration, mut run: impl FnMut() -> T) -> f64 {
     let begun = Instant::now();
     let mut best = Duration::MAX;
     let mut count = 0;
-    while count < FEWEST || begun.elapsed() < ENOUGH {
+    while count < MIN_RUNS || begun.elapsed() < duration {
         let start = Instant::now();
-        std::hint::black_box(run());
+        drop(std::hint::black_box(run()));
         best = best.min(start.elapsed());
         count += 1;
     }
-    best
+    best.as_secs_f64()
 }
 
 fn all_frames(path: &Path) {

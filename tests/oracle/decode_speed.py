@@ -1,31 +1,48 @@
 """Decode speed of the main transfer syntaxes, beside pydicom's on the same files in the same run.
 
-    python tests/oracle/decode_speed.py [BENCH]     (needs numpy, pydicom, pylibjpeg with its parts, gdcm, imagecodecs)
+    python tests/oracle/decode_speed.py [--rounds N] [OLD] [BENCH]
+                                (needs numpy, pydicom, pylibjpeg with its parts, gdcm, imagecodecs)
 
-BENCH is the built tests/benches/decode.rs; without it `cargo bench --bench decode` builds and runs it. A CT-like
-picture of 1024 × 1024 × 16 bit and a photograph-like one of 1024 × 1024 × RGB are written under each syntax to a folder
-of their own. Speed is decoded bytes by the best time of many runs, the file being open and parsed on both sides.
+BENCH is the built tests/benches/decode.rs; without it `cargo` builds it. OLD is the same bench built from an earlier
+commit (`cargo build --release -p medivision-media --bench decode`; cargo names the executable). A CT-like picture of 1024 ×
+1024 × 16 bit and a photograph-like one of 1024 × 1024 × RGB are written under each syntax to a folder of their own. Speed
+is decoded bytes by the best time of many runs, the file being open and parsed on both sides.
+
+In each round, each file is given to OLD, BENCH and the reference in turn, so that what else the machine does touches all
+of them. Printed are medians over the rounds: speeds in MB/s, and, of each round's own speeds, BENCH ÷ OLD, BENCH ÷
+reference and, where nothing is compressed, BENCH ÷ copying as many bytes between two places in memory. The large picture
+is larger than a processor's caches, so that for it this is the share of memory bandwidth.
 """
 
+import argparse
 import io
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 import imagecodecs
 import numpy as np
 from PIL import Image
 from pydicom import dcmread
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import pixel_array
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from media import deflated, scene  # noqa: E402
 
 SIDE = 1024
+# What decodes for pydicom; "pydicom" is its own choice.
+PLUGINS = ["pydicom", "pylibjpeg", "gdcm", "pyjpegls", "alone"]
+# What pydicom cannot decode: the codec without it.
+ALONE = {
+    "1.2.840.10008.1.2.8.1": lambda stream: zlib.decompress(stream, wbits=-15),
+    "1.2.840.10008.1.2.4.110": imagecodecs.jpegxl_decode,
+}
 
 
 def dicom(path, syntax, array, coded):
@@ -54,6 +71,10 @@ def dicom(path, syntax, array, coded):
 
 def pictures(folder):
     rng = np.random.default_rng(5)
+    # 34 MB.
+    large = rng.integers(0, 4096, (4 * SIDE, 4 * SIDE), np.uint16)
+    dicom(folder / "large16_1.dcm", "1", large, large.tobytes())
+    dicom(folder / "large16_2.dcm", "2", large, large.astype(">u2").tobytes())
     smooth = np.asarray(scene(SIDE, SIDE).convert("L")).astype(np.float64)
     grey = (smooth * 12 + rng.normal(0, 8, smooth.shape) + 200).clip(0, 4095).astype(np.uint16)
     color = np.asarray(scene(SIDE, SIDE))
@@ -93,43 +114,96 @@ def imagecodecs_rle(array):
         encoding_plugin="pylibjpeg")
 
 
-def reference(path):
-    """The best of pydicom's decoders that can."""
+def decoder(data, plugin):
+    if plugin == "pydicom":
+        return lambda: pixel_array(data, raw=True, index=0)
+    if plugin != "alone":
+        return lambda: pixel_array(data, raw=True, index=0, decoding_plugin=plugin)
+    codec = ALONE.get(data.file_meta.TransferSyntaxUID)
+    stream = get_frame(data.PixelData, 0, number_of_frames=1) if codec else b""
+    return lambda: codec(stream)
+
+
+def reference(path, plugins, duration):
+    """Seconds that each of pydicom's decoders takes, those that can."""
     best = {}
     data = dcmread(path)
-    for plugin in ("", "pylibjpeg", "gdcm", "pyjpegls"):
-        options = {"decoding_plugin": plugin} if plugin else {}
+    for plugin in plugins:
+        decode = decoder(data, plugin)
         taken, begun = [], time.perf_counter()
         try:
-            while len(taken) < 3 or time.perf_counter() - begun < 0.7:
+            while len(taken) < 3 or time.perf_counter() - begun < duration:
                 start = time.perf_counter()
-                pixel_array(data, raw=True, index=0, **options)
+                decode()
                 taken.append(time.perf_counter() - start)
         except Exception:  # noqa: BLE001  a plugin that cannot is no result
             continue
-        best[plugin or "pydicom"] = min(taken)
-    return min(((seconds, name) for name, seconds in best.items()), default=(None, "none"))
+        best[plugin] = min(taken)
+    return best
+
+
+def built():
+    """The bench of this checkout."""
+    command = ["cargo", "build", "--release", "-p", "medivision-media", "--bench", "decode", "--message-format", "json"]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    executables = [json.loads(line).get("executable") for line in output.splitlines()]
+    return next(path for path in reversed(executables) if path)
+
+
+def ours(bench, path, duration):
+    command = [bench, "--seconds", str(duration), str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def measure(path, old, bench, rounds, duration):
+    """One line of the table."""
+    plugins, answers = PLUGINS, []
+    for _ in range(rounds):
+        before = ours(old, path, duration) if old else None
+        after = ours(bench, path, duration)
+        theirs = reference(path, plugins, duration)
+        plugins = list(theirs)
+        answers.append((before, after, theirs))
+    median = lambda values: statistics.median(values)  # noqa: E731
+    errors = [answer["error"] for before, after, _ in answers for answer in (before, after) if answer and "error" in answer]
+    if errors:
+        return errors[0]
+    size = answers[0][1]["bytes"] / 1e6
+    cells = []
+    if old:
+        cells += [f"{median([size / before['decode'] for before, _, _ in answers]):>8.0f}"]
+    cells += [f"{median([size / after['decode'] for _, after, _ in answers]):>8.0f}"]
+    if old:
+        cells += [f"{median([before['decode'] / after['decode'] for before, after, _ in answers]):>7.2f}"]
+    share = median([after["copy"] / after["decode"] for _, after, _ in answers])
+    cells += [f"{share:>7.2f}" if path.stem.endswith(("_1", "_2")) else f"{'':>7}"]
+    if plugins:
+        name = min(plugins, key=lambda plugin: median([theirs[plugin] for _, _, theirs in answers]))
+        cells += [f"{median([size / theirs[name] for _, _, theirs in answers]):>10.0f}"]
+        cells += [f"{median([theirs[name] / after['decode'] for _, after, theirs in answers]):>7.2f}  {name}"]
+    return "".join(cells)
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2, help="for each measurement of a round")
+    parser.add_argument("benches", nargs="*", metavar="BENCH")
+    options = parser.parse_args()
+    if len(options.benches) > 2:
+        parser.error("two builds are compared, no more")
+    bench = options.benches[-1] if options.benches else built()
+    old = options.benches[0] if len(options.benches) == 2 else None
+    titles = ["old", "new", "÷ old", "÷ copy"] if old else ["MB/s", "÷ copy"]
+    widths = [8, 8, 7, 7] if old else [8, 7]
+    titled = "".join(f"{title:>{width}}" for title, width in zip(titles, widths))
+    print(f"{'file':<14}{titled}{'reference':>10}{'÷ ref':>7}  by")
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
         pictures(folder)
-        paths = sorted(folder.glob("*.dcm"))
-        bench = sys.argv[1:] or ["cargo", "bench", "--quiet", "--bench", "decode", "--"]
-        answer = subprocess.run([*bench, *map(str, paths)], capture_output=True, text=True, check=True).stdout
-        print(f"{'file':<16}{'MB/s':>8}{'reference':>11}  by         times")
-        for line in answer.splitlines():
-            ours = json.loads(line)
-            path = pathlib.Path(ours["path"])
-            if "error" in ours:
-                print(f"{path.stem:<16} {ours['error']}")
-                continue
-            size, (seconds, name) = ours["bytes"] / 1e6, reference(path)
-            speed = size / ours["decode"]
-            theirs = f"{size / seconds:>11.0f}" if seconds else f"{'-':>11}"
-            times = f"{speed / (size / seconds):.2f}" if seconds else ""
-            print(f"{path.stem:<16}{speed:>8.0f}{theirs}  {name:<10} {times}")
+        for path in sorted(folder.glob("*.dcm")):
+            line = measure(path, old, bench, options.rounds, options.seconds)
+            print(f"{path.stem:<14}{line}", flush=True)
 
 
 if __name__ == "__main__":
