@@ -4,6 +4,9 @@
 //! few instructions that `torch.save` and TorchScript write, builds dictionaries, and calls nothing: the only "functions"
 //! it accepts are the handful of names that stand for a tensor. Everything else ends the reading with its name. Opcodes
 //! are those of Python's `pickletools`.
+//!
+//! `pytorch-reader` 0.23.0-pre.1 does not replace this: it refuses the TorchScript archives that OpenAI publishes, and takes a
+//! pickle that calls `posix.system` for a model without tensors.
 
 use std::collections::HashMap;
 

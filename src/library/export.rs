@@ -1,4 +1,5 @@
-//! Results as lines: JSON, CSV (RFC 4180) or a table for people.
+//! Results as lines: JSON, CSV (RFC 4180) or a table for people, whose lines are printed as results come. A table library
+//! (`comfy-table`) wants all rows first.
 
 use std::io::{self, Write};
 use std::path::Path;

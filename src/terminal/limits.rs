@@ -1,5 +1,8 @@
 //! What the terminal has of colours and letters, by what the environment says of it. Whether it has more than 256 colours is
 //! also asked, along with its graphics. There is no question that would bring out the rest: terminals without Unicode answer none.
+//!
+//! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, believes a `COLORTERM` that the
+//! console of Linux was handed down, and takes any terminal for one of sixteen colours where `CI` is set.
 
 use crate::config;
 

@@ -1,5 +1,8 @@
 //! A frame made fit for a terminal with few colours or letters, cell by cell, and each as wide as before. What the terminal gets
 //! by a graphics protocol is left alone: who has that has asked for it.
+//!
+//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor a picture without colours, and in sixteen colours, which it
+//! does not dither, greys turn cyan and yellow.
 
 use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::style::Color;
