@@ -1,104 +1,56 @@
-//! The attributes that a picture needs, by their names in PS3.6.
+//! The attributes that a picture needs: the dictionary's tags, under shorter names where those of PS3.6 are long.
 
-use crate::dicom::parsing::dataset::Tag;
+pub(crate) use dicom_dictionary_std::tags::{
+    BITS_ALLOCATED, BITS_STORED, BODY_PART_EXAMINED as BODY_PART, CINE_RATE, COLUMNS,
+    DETECTOR_INFORMATION_SEQUENCE as DETECTORS, DIRECTORY_RECORD_SEQUENCE as DIRECTORY_RECORDS,
+    DIRECTORY_RECORD_TYPE as RECORD_TYPE, DOSE_GRID_SCALING as DOSE_SCALING, DOSE_UNITS,
+    DOUBLE_FLOAT_PIXEL_DATA as DOUBLE_PIXELS,
+    DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT as DOUBLE_PADDING_LIMIT,
+    DOUBLE_FLOAT_PIXEL_PADDING_VALUE as DOUBLE_PADDING, EXTENDED_OFFSET_TABLE as EXTENDED_OFFSETS,
+    FLOAT_PIXEL_DATA as FLOAT_PIXELS, FLOAT_PIXEL_PADDING_RANGE_LIMIT as FLOAT_PADDING_LIMIT,
+    FLOAT_PIXEL_PADDING_VALUE as FLOAT_PADDING, FRAME_TIME, FRAME_VOILUT_SEQUENCE as FRAME_VOI,
+    HIGH_BIT, IMAGE_ORIENTATION_PATIENT as ORIENTATION,
+    IMAGE_PLANE_PIXEL_SPACING as IMAGE_PLANE_SPACING, IMAGE_POSITION_PATIENT as POSITION,
+    IMAGER_PIXEL_SPACING as IMAGER_SPACING, INSTANCE_NUMBER, LUT_DATA, LUT_DESCRIPTOR,
+    LUT_EXPLANATION as LUT_NAME, MEDIA_STORAGE_SOP_CLASS_UID as MEDIA_SOP_CLASS, MODALITY,
+    MODALITY_LUT_SEQUENCE as MODALITY_LUT, MODALITY_LUT_TYPE as LUT_TYPE,
+    NOMINAL_SCANNED_PIXEL_SPACING as SCANNED_SPACING, NUMBER_OF_FRAMES as FRAMES,
+    OFFSET_OF_REFERENCED_LOWER_LEVEL_DIRECTORY_ENTITY as LOWER_RECORD,
+    OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY as FIRST_RECORD,
+    OFFSET_OF_THE_NEXT_DIRECTORY_RECORD as NEXT_RECORD, PATIENT_ID, PATIENT_NAME,
+    PATIENT_ORIENTATION, PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE as FRAME_GROUPS,
+    PHOTOMETRIC_INTERPRETATION as PHOTOMETRIC, PHYSICAL_DELTA_X as DELTA_ACROSS,
+    PHYSICAL_DELTA_Y as DELTA_DOWN, PHYSICAL_UNITS_X_DIRECTION as UNITS_ACROSS,
+    PHYSICAL_UNITS_Y_DIRECTION as UNITS_DOWN, PIXEL_ASPECT_RATIO as ASPECT, PIXEL_DATA,
+    PIXEL_MEASURES_SEQUENCE as FRAME_MEASURES, PIXEL_PADDING_RANGE_LIMIT as PADDING_LIMIT,
+    PIXEL_PADDING_VALUE as PADDING, PIXEL_REPRESENTATION as SIGNED, PIXEL_SPACING,
+    PIXEL_SPACING_CALIBRATION_TYPE as CALIBRATION,
+    PIXEL_VALUE_TRANSFORMATION_SEQUENCE as FRAME_MODALITY, PLANAR_CONFIGURATION as PLANAR,
+    PLANE_ORIENTATION_SEQUENCE as FRAME_ORIENTATION, PLANE_POSITION_SEQUENCE as FRAME_POSITION,
+    RECOMMENDED_DISPLAY_FRAME_RATE as DISPLAY_RATE, RECORD_IN_USE_FLAG as RECORD_IN_USE,
+    RED_PALETTE_COLOR_LOOKUP_TABLE_DATA as RED_TABLE,
+    RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR as RED_DESCRIPTOR,
+    REFERENCED_FILE_ID as REFERENCED_FILE, RESCALE_INTERCEPT, RESCALE_SLOPE, RESCALE_TYPE, ROWS,
+    SAMPLES_PER_PIXEL as SAMPLES, SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA as RED_SEGMENTS,
+    SEQUENCE_OF_ULTRASOUND_REGIONS as ULTRASOUND_REGIONS, SERIES_DESCRIPTION,
+    SERIES_INSTANCE_UID as SERIES_UID, SERIES_INSTANCE_UID as SERIES, SERIES_NUMBER,
+    SHARED_FUNCTIONAL_GROUPS_SEQUENCE as SHARED_GROUPS, SOP_CLASS_UID as SOP_CLASS,
+    SPECIFIC_CHARACTER_SET as CHARSET, STUDY_DATE, STUDY_DESCRIPTION,
+    STUDY_INSTANCE_UID as STUDY_UID, SYNTHETIC_DATA, TRANSFER_SYNTAX_UID as TRANSFER_SYNTAX,
+    UNITS as PET_UNITS, VOILUT_FUNCTION as VOI_FUNCTION, VOILUT_SEQUENCE as VOI_LUT, WINDOW_CENTER,
+    WINDOW_CENTER_WIDTH_EXPLANATION as WINDOW_NAMES, WINDOW_WIDTH,
+};
 
-pub(crate) const MEDIA_SOP_CLASS: Tag = 0x0002_0002;
-pub(crate) const TRANSFER_SYNTAX: Tag = 0x0002_0010;
-pub(crate) const FIRST_RECORD: Tag = 0x0004_1200;
-pub(crate) const DIRECTORY_RECORDS: Tag = 0x0004_1220;
-pub(crate) const NEXT_RECORD: Tag = 0x0004_1400;
-pub(crate) const RECORD_IN_USE: Tag = 0x0004_1410;
-pub(crate) const LOWER_RECORD: Tag = 0x0004_1420;
-pub(crate) const RECORD_TYPE: Tag = 0x0004_1430;
-pub(crate) const REFERENCED_FILE: Tag = 0x0004_1500;
-pub(crate) const CHARSET: Tag = 0x0008_0005;
-pub(crate) const SOP_CLASS: Tag = 0x0008_0016;
-pub(crate) const SYNTHETIC_DATA: Tag = 0x0008_001c;
-pub(crate) const STUDY_DATE: Tag = 0x0008_0020;
-pub(crate) const MODALITY: Tag = 0x0008_0060;
-pub(crate) const STUDY_DESCRIPTION: Tag = 0x0008_1030;
-pub(crate) const SERIES_DESCRIPTION: Tag = 0x0008_103e;
-pub(crate) const PATIENT_NAME: Tag = 0x0010_0010;
-pub(crate) const PATIENT_ID: Tag = 0x0010_0020;
-pub(crate) const BODY_PART: Tag = 0x0018_0015;
-pub(crate) const IMAGER_SPACING: Tag = 0x0018_1164;
-pub(crate) const SCANNED_SPACING: Tag = 0x0018_2010;
-pub(crate) const ULTRASOUND_REGIONS: Tag = 0x0018_6011;
-pub(crate) const UNITS_ACROSS: Tag = 0x0018_6024;
-pub(crate) const UNITS_DOWN: Tag = 0x0018_6026;
-pub(crate) const DELTA_ACROSS: Tag = 0x0018_602c;
-pub(crate) const DELTA_DOWN: Tag = 0x0018_602e;
-pub(crate) const STUDY_UID: Tag = 0x0020_000d;
-pub(crate) const SERIES_UID: Tag = 0x0020_000e;
-pub(crate) const SERIES_NUMBER: Tag = 0x0020_0011;
-pub(crate) const INSTANCE_NUMBER: Tag = 0x0020_0013;
-pub(crate) const PATIENT_ORIENTATION: Tag = 0x0020_0020;
-pub(crate) const POSITION: Tag = 0x0020_0032;
-pub(crate) const ORIENTATION: Tag = 0x0020_0037;
-pub(crate) const FRAME_POSITION: Tag = 0x0020_9113;
-pub(crate) const FRAME_ORIENTATION: Tag = 0x0020_9116;
-pub(crate) const SAMPLES: Tag = 0x0028_0002;
-pub(crate) const PHOTOMETRIC: Tag = 0x0028_0004;
-pub(crate) const PLANAR: Tag = 0x0028_0006;
-pub(crate) const FRAMES: Tag = 0x0028_0008;
-pub(crate) const ROWS: Tag = 0x0028_0010;
-pub(crate) const COLUMNS: Tag = 0x0028_0011;
-pub(crate) const PIXEL_SPACING: Tag = 0x0028_0030;
-pub(crate) const ASPECT: Tag = 0x0028_0034;
-pub(crate) const BITS_ALLOCATED: Tag = 0x0028_0100;
-pub(crate) const BITS_STORED: Tag = 0x0028_0101;
-pub(crate) const HIGH_BIT: Tag = 0x0028_0102;
-pub(crate) const SIGNED: Tag = 0x0028_0103;
-pub(crate) const PADDING: Tag = 0x0028_0120;
-pub(crate) const PADDING_LIMIT: Tag = 0x0028_0121;
-pub(crate) const FLOAT_PADDING: Tag = 0x0028_0122;
-pub(crate) const DOUBLE_PADDING: Tag = 0x0028_0123;
-pub(crate) const FLOAT_PADDING_LIMIT: Tag = 0x0028_0124;
-pub(crate) const DOUBLE_PADDING_LIMIT: Tag = 0x0028_0125;
-pub(crate) const CALIBRATION: Tag = 0x0028_0a02;
-pub(crate) const WINDOW_CENTER: Tag = 0x0028_1050;
-pub(crate) const WINDOW_WIDTH: Tag = 0x0028_1051;
-pub(crate) const RESCALE_INTERCEPT: Tag = 0x0028_1052;
-pub(crate) const RESCALE_SLOPE: Tag = 0x0028_1053;
-pub(crate) const RESCALE_TYPE: Tag = 0x0028_1054;
-pub(crate) const WINDOW_NAMES: Tag = 0x0028_1055;
-pub(crate) const VOI_FUNCTION: Tag = 0x0028_1056;
-pub(crate) const RED_DESCRIPTOR: Tag = 0x0028_1101;
-pub(crate) const RED_TABLE: Tag = 0x0028_1201;
-pub(crate) const RED_SEGMENTS: Tag = 0x0028_1221;
-pub(crate) const MODALITY_LUT: Tag = 0x0028_3000;
-pub(crate) const LUT_DESCRIPTOR: Tag = 0x0028_3002;
-pub(crate) const LUT_NAME: Tag = 0x0028_3003;
-pub(crate) const LUT_TYPE: Tag = 0x0028_3004;
-pub(crate) const LUT_DATA: Tag = 0x0028_3006;
-pub(crate) const VOI_LUT: Tag = 0x0028_3010;
-pub(crate) const FRAME_MEASURES: Tag = 0x0028_9110;
-pub(crate) const FRAME_VOI: Tag = 0x0028_9132;
-pub(crate) const FRAME_MODALITY: Tag = 0x0028_9145;
-pub(crate) const DETECTORS: Tag = 0x0054_0022;
-pub(crate) const PET_UNITS: Tag = 0x0054_1001;
-pub(crate) const IMAGE_PLANE_SPACING: Tag = 0x3002_0011;
-pub(crate) const DOSE_UNITS: Tag = 0x3004_0002;
-pub(crate) const DOSE_SCALING: Tag = 0x3004_000e;
-pub(crate) const SHARED_GROUPS: Tag = 0x5200_9229;
-pub(crate) const FRAME_GROUPS: Tag = 0x5200_9230;
-pub(crate) const EXTENDED_OFFSETS: Tag = 0x7fe0_0001;
-pub(crate) const FLOAT_PIXELS: Tag = 0x7fe0_0008;
-pub(crate) const DOUBLE_PIXELS: Tag = 0x7fe0_0009;
-pub(crate) const PIXEL_DATA: Tag = 0x7fe0_0010;
-
-/// Elements of the overlay groups, to be joined with a group from 6000 on.
-pub(crate) const OVERLAY_ROWS: Tag = 0x0010;
-pub(crate) const OVERLAY_COLUMNS: Tag = 0x0011;
-pub(crate) const OVERLAY_FRAMES: Tag = 0x0015;
-pub(crate) const OVERLAY_DESCRIPTION: Tag = 0x0022;
-pub(crate) const OVERLAY_TYPE: Tag = 0x0040;
-pub(crate) const OVERLAY_ORIGIN: Tag = 0x0050;
-pub(crate) const OVERLAY_FIRST: Tag = 0x0051;
-pub(crate) const OVERLAY_BIT: Tag = 0x0102;
-pub(crate) const OVERLAY_LABEL: Tag = 0x1500;
-pub(crate) const OVERLAY_DATA: Tag = 0x3000;
-pub(crate) const SERIES: Tag = 0x0020_000e;
-pub(crate) const DISPLAY_RATE: Tag = 0x0008_2144;
-pub(crate) const CINE_RATE: Tag = 0x0018_0040;
-pub(crate) const FRAME_TIME: Tag = 0x0018_1063;
+/// Elements of the overlay groups 6000, 6002, … (PS3.3 C.9.2).
+pub(crate) mod overlay {
+    pub(crate) const ROWS: u16 = 0x0010;
+    pub(crate) const COLUMNS: u16 = 0x0011;
+    pub(crate) const FRAMES: u16 = 0x0015;
+    pub(crate) const DESCRIPTION: u16 = 0x0022;
+    pub(crate) const TYPE: u16 = 0x0040;
+    pub(crate) const ORIGIN: u16 = 0x0050;
+    pub(crate) const FIRST: u16 = 0x0051;
+    pub(crate) const BIT: u16 = 0x0102;
+    pub(crate) const LABEL: u16 = 0x1500;
+    pub(crate) const DATA: u16 = 0x3000;
+}

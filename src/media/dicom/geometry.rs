@@ -1,9 +1,11 @@
 //! Spacing, shape and place of pixels, from the data set or the functional groups.
 
+use dicom_core::Tag;
+
 use crate::clean;
 use crate::dicom::attributes;
 use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::groups;
 use crate::geometry::{Geometry, Spacing};
 
@@ -93,7 +95,7 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
 fn ultrasound(set: &DataSet) -> Option<Spacing> {
     const CENTIMETRES: u16 = 3;
     let regions = set.items(attributes::ULTRASOUND_REGIONS);
-    let [region] = &*regions else { return None };
+    let [region] = regions else { return None };
     let unit = |tag| region.short(tag) == Some(CENTIMETRES);
     if !unit(attributes::UNITS_ACROSS) || !unit(attributes::UNITS_DOWN) {
         return None;

@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use self_cell::self_cell;
-
 use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Value};
+use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::file::Meta;
+use crate::dicom::parsing::parsed::ParsedFile;
+use crate::dicom::parsing::repair::{PixelData, Pixels as Stored};
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::parsing::what;
 use crate::dicom::pixels::color;
@@ -21,19 +21,10 @@ use crate::error::MediaError;
 use crate::grey::Grey;
 use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, Warnings, clean, limits};
 
-self_cell!(
-    /// The bytes of a data set and the index over them.
-    pub(crate) struct Parsed {
-        owner: Body,
-        #[covariant]
-        dependent: DataSet,
-    }
-);
-
 /// An object with pixels.
 pub(crate) struct Object {
-    meta: Meta,
-    parsed: Parsed,
+    file: ParsedFile,
+    pixels: Stored,
     layout: Layout,
     /// What was repaired or assumed to open it.
     warnings: Warnings,
@@ -44,37 +35,42 @@ pub(crate) struct Object {
 impl Object {
     /// Parses a file; one without pixels is refused with what it is, and so is one whose pixels nothing here decodes.
     pub(crate) fn open(body: Body) -> Result<Self, MediaError> {
-        let (meta, body) = Meta::open(body)?;
-        let parsed = parse(body, &meta)?;
-        let set = parsed.borrow_dependent();
+        let mut file = ParsedFile::read(body)?;
         // Referenced pixels are elsewhere, and the shape of video need not make sense here.
-        if meta.syntax.codec == Codec::Unsupported && set.get(attributes::ROWS).is_some() {
-            return Err(meta.syntax.unsupported());
+        if file.meta.syntax.codec == Codec::Unsupported && file.set.get(attributes::ROWS).is_some()
+        {
+            return Err(file.meta.syntax.unsupported());
         }
-        if !has_pixels(set) {
-            return Err(what::without_pixels(&meta, set));
-        }
-        let layout = Layout::read(set)?;
+        let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
+            return Err(what::without_pixels(&file));
+        };
+        let layout = Layout::read(&file.set, pixels.tag)?;
+        let warnings = std::mem::take(&mut file.notes.repairs);
         Ok(Self {
-            meta,
-            parsed,
+            file,
+            pixels,
             layout,
-            warnings: Warnings::default(),
+            warnings,
             starts: OnceLock::new(),
         })
     }
 
     pub(crate) fn meta(&self) -> &Meta {
-        &self.meta
+        &self.file.meta
     }
 
     pub(crate) fn body(&self) -> &Body {
-        self.parsed.borrow_owner()
+        &self.file.body
     }
 
-    /// The data set.
-    pub(crate) fn set(&self) -> &DataSet<'_> {
-        self.parsed.borrow_dependent()
+    /// The data set, without its pixels.
+    pub(crate) fn set(&self) -> &DataSet {
+        &self.file.set
+    }
+
+    /// Where the pixels are.
+    pub(crate) fn pixels(&self) -> &Stored {
+        &self.pixels
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -83,7 +79,7 @@ impl Object {
 
     /// `blake3:<hex>` of the file.
     pub(crate) fn content(&self) -> Result<String, MediaError> {
-        match &self.meta.content {
+        match &self.file.meta.content {
             Some(content) => Ok(content.clone()),
             None => self.body().content(),
         }
@@ -97,9 +93,7 @@ impl Object {
 
     /// Which fragments, the offset table not counted, are a frame's.
     pub(crate) fn fragments_of(&self, frame: usize) -> Result<Range<usize>, MediaError> {
-        let Some(Value::Fragments(fragments)) =
-            self.set().get(attributes::PIXEL_DATA).map(|e| &e.value)
-        else {
+        let PixelData::Fragments(fragments) = &self.pixels.data else {
             return Ok(0..0);
         };
         let frames = self.layout.frames;
@@ -162,7 +156,7 @@ impl Object {
                 .is_some_and(|v| v == "YES"),
             warnings: self.warnings.clone(),
             dicom: Some(DicomInfo {
-                transfer_syntax: self.meta.syntax.uid.to_owned(),
+                transfer_syntax: self.file.meta.syntax.uid.to_owned(),
                 photometric: clean(&layout.photometric_name),
                 bits_stored: layout.stored,
                 signed: layout.signed,
@@ -173,32 +167,4 @@ impl Object {
             }),
         }
     }
-}
-
-/// Indexes a data set; of a file that is partly in memory as much is read as stands before its pixels.
-pub(crate) fn parse(mut body: Body, meta: &Meta) -> Result<Parsed, MediaError> {
-    loop {
-        let parsed = Parsed::try_new(body, |body| DataSet::read(body, meta.encoding))?;
-        if parsed.borrow_dependent().has_pixels || !parsed.borrow_owner().is_partial() {
-            return Ok(parsed);
-        }
-        body = parsed.into_owner();
-        body.grow()?;
-    }
-}
-
-/// Whether the object has pixels of any kind.
-fn has_pixels(set: &DataSet) -> bool {
-    [
-        attributes::PIXEL_DATA,
-        attributes::FLOAT_PIXELS,
-        attributes::DOUBLE_PIXELS,
-    ]
-    .into_iter()
-    .filter_map(|tag| set.get(tag))
-    .any(|element| match &element.value {
-        Value::Pixels(range) => !range.is_empty(),
-        Value::Bytes(_) => false,
-        Value::Items(_) | Value::Fragments(_) => true,
-    })
 }

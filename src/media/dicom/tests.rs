@@ -1,5 +1,7 @@
 //! Objects written byte by byte, for what a picture's attributes do to it.
 
+use dicom_core::Tag;
+
 use crate::dicom::*;
 use crate::{
     ErrorKind, Frame, Info, MediaError, Options, Overlay, Picture, Pixels, Sniffed, Source, Window,
@@ -24,9 +26,9 @@ struct Object {
 }
 
 impl Object {
-    fn element(mut self, tag: u32, vr: [u8; 2], value: &[u8]) -> Self {
-        self.bytes.extend(((tag >> 16) as u16).to_le_bytes());
-        self.bytes.extend((tag as u16).to_le_bytes());
+    fn element(mut self, tag: Tag, vr: [u8; 2], value: &[u8]) -> Self {
+        self.bytes.extend(tag.0.to_le_bytes());
+        self.bytes.extend(tag.1.to_le_bytes());
         self.bytes.extend(vr);
         if matches!(&vr, b"OB" | b"OW" | b"SQ" | b"OF" | b"OD" | b"UN") {
             self.bytes.extend([0, 0]);
@@ -38,16 +40,16 @@ impl Object {
         self
     }
 
-    fn text(self, tag: u32, vr: [u8; 2], text: &str) -> Self {
+    fn text(self, tag: Tag, vr: [u8; 2], text: &str) -> Self {
         self.element(tag, vr, text.as_bytes())
     }
 
-    fn short(self, tag: u32, value: u16) -> Self {
+    fn short(self, tag: Tag, value: u16) -> Self {
         self.element(tag, *b"US", &value.to_le_bytes())
     }
 
     /// A sequence of one item.
-    fn item(self, tag: u32, item: &Object) -> Self {
+    fn item(self, tag: Tag, item: &Object) -> Self {
         let mut value = vec![0xfe, 0xff, 0x00, 0xe0];
         value.extend((item.bytes.len() as u32).to_le_bytes());
         value.extend(&item.bytes);
@@ -128,8 +130,8 @@ impl Object {
     }
 }
 
-const CENTER: u32 = attributes::WINDOW_CENTER;
-const WIDTH: u32 = attributes::WINDOW_WIDTH;
+const CENTER: Tag = attributes::WINDOW_CENTER;
+const WIDTH: Tag = attributes::WINDOW_WIDTH;
 
 #[test]
 fn the_full_range_is_shown_without_a_window_and_monochrome1_is_turned_over() {
@@ -237,11 +239,15 @@ fn a_palette_is_looked_up() {
     for (channel, values) in (0..).zip([[0xff00, 0x0000], [0x8000, 0x4000], [0x0000, 0xff00]]) {
         object = object
             .element(
-                attributes::RED_DESCRIPTOR + channel,
+                Tag(0x0028, attributes::RED_DESCRIPTOR.1 + channel),
                 *b"US",
                 &[2, 0, 5, 0, 16, 0],
             )
-            .element(attributes::RED_TABLE + channel, *b"OW", &table(values));
+            .element(
+                Tag(0x0028, attributes::RED_TABLE.1 + channel),
+                *b"OW",
+                &table(values),
+            );
     }
     assert_eq!(
         object.words(&[0, 5, 6]).shown(),
@@ -420,12 +426,12 @@ fn pixels_lie_where_the_object_says() {
 #[test]
 fn overlays_lie_beside_the_values_or_on_their_own() {
     let plane = Object::grey16(2, 3, "MONOCHROME2", false)
-        .short(0x6000_0010, 2)
-        .short(0x6000_0011, 3)
-        .text(0x6000_0040, *b"CS", "G ")
-        .element(0x6000_0050, *b"SS", &[1, 0, 1, 0])
-        .text(0x6000_1500, *b"LO", "MARKS ")
-        .element(0x6000_3000, *b"OW", &[0b0010_0001, 0])
+        .short(Tag(0x6000, 0x0010), 2)
+        .short(Tag(0x6000, 0x0011), 3)
+        .text(Tag(0x6000, 0x0040), *b"CS", "G ")
+        .element(Tag(0x6000, 0x0050), *b"SS", &[1, 0, 1, 0])
+        .text(Tag(0x6000, 0x1500), *b"LO", "MARKS ")
+        .element(Tag(0x6000, 0x3000), *b"OW", &[0b0010_0001, 0])
         .words(&[0; 6]);
     let overlays = |object: &Object| {
         let source = Source::from_bytes(object.file("1.2.840.10008.1.2.1")).expect("a source");
@@ -448,10 +454,10 @@ fn overlays_lie_beside_the_values_or_on_their_own() {
     let at = at.expect("Bits Stored") + 8;
     (embedded.bytes[at], embedded.bytes[at + 10]) = (12, 11);
     let embedded = embedded
-        .short(0x6002_0010, 2)
-        .short(0x6002_0011, 3)
-        .short(0x6002_0100, 16)
-        .short(0x6002_0102, 15)
+        .short(Tag(0x6002, 0x0010), 2)
+        .short(Tag(0x6002, 0x0011), 3)
+        .short(Tag(0x6002, 0x0100), 16)
+        .short(Tag(0x6002, 0x0102), 15)
         .words(&[0, i16::MIN, 5, 5, 5, i16::MIN + 10]);
     let [inside] = &overlays(&embedded)[..] else {
         panic!("one overlay")
@@ -491,7 +497,7 @@ fn a_cut_object_is_truncated_wherever_it_is_cut() {
 #[test]
 fn neither_preamble_nor_meta_group_is_needed() {
     let object = Object::grey16(1, 2, "MONOCHROME2", false).words(&[1, 2]);
-    let mut bare = Object::default().text(0x0008_0005, *b"CS", "ISO_IR 100");
+    let mut bare = Object::default().text(Tag(0x0008, 0x0005), *b"CS", "ISO_IR 100");
     bare.bytes.extend(&object.bytes);
     assert_eq!(sniff(&bare.bytes), Sniffed::Dicom);
     let picture = decode(&bare.bytes, &Options::default())

@@ -72,6 +72,11 @@ impl Body {
         Self { start, ..self }
     }
 
+    /// Where in the file the data set begins.
+    pub(crate) fn start(&self) -> u64 {
+        self.start as u64
+    }
+
     /// Whether a part of it is not in memory.
     pub(crate) fn is_partial(&self) -> bool {
         self.rest.is_some()

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{BIG_ENDIAN, DataSet, EXPLICIT, Encoding, IMPLICIT};
+use crate::dicom::parsing::dataset::{self, DataSet, Values};
+use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::dicom::parsing::syntax::{self, Syntax};
 use crate::error::{ErrorKind, MediaError, malformed, truncated, unsupported};
 use crate::sniff::is_bare_dicom;
@@ -36,7 +37,7 @@ impl Meta {
             end = meta_end(body.file_head(), start);
         }
         let bytes = body.file_head();
-        let meta = DataSet::parse(&bytes[start..end], EXPLICIT)?;
+        let (meta, _) = dataset::parse(&bytes[start..end], EXPLICIT)?;
         let rest = &bytes[end..];
         if rest.is_empty() {
             return Err(truncated("DICOM: the file ends before its data set begins"));
@@ -67,9 +68,10 @@ impl Meta {
 }
 
 /// The meta group at the beginning of a file, as far as it is in memory.
-pub(crate) fn meta_group(bytes: &[u8]) -> Result<DataSet<'_>, MediaError> {
+pub(crate) fn meta_group(bytes: &[u8]) -> Result<DataSet, MediaError> {
     let start = meta_start(bytes);
-    DataSet::parse(&bytes[start..meta_end(bytes, start)], EXPLICIT)
+    let (set, _) = dataset::parse(&bytes[start..meta_end(bytes, start)], EXPLICIT)?;
+    Ok(set)
 }
 
 /// Where group 0002 begins, or the data set if there is none.

@@ -1,6 +1,6 @@
 //! Transfer syntaxes by UID (PS3.6 table A-1): how the data set is written, and how its pixels are.
 
-use crate::dicom::parsing::dataset::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
+use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::error::{MediaError, unsupported};
 
 /// How pixels are coded.

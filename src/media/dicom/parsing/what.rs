@@ -5,8 +5,8 @@ use dicom_dictionary_std::StandardSopClassDictionary;
 
 use crate::clean;
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::DataSet;
-use crate::dicom::parsing::file::Meta;
+use crate::dicom::parsing::dataset::Values;
+use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 
 /// Storage classes that hold no picture, by the beginning of their UIDs (PS3.6 table A-1); a longer one stands before a
@@ -49,15 +49,16 @@ const WITH_PIXELS: &[&str] = &[
 ];
 
 /// Why there are no pixels: the object is not a picture, or it ends before them.
-pub(crate) fn without_pixels(meta: &Meta, set: &DataSet) -> MediaError {
+pub(crate) fn without_pixels(file: &ParsedFile) -> MediaError {
+    let (set, cut) = (&file.set, file.notes.cut);
     if set.get(attributes::DIRECTORY_RECORDS).is_some() {
         return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
     }
     let Some(uid) = set
         .first(attributes::SOP_CLASS)
-        .or_else(|| meta.sop_class.clone())
+        .or_else(|| file.meta.sop_class.clone())
     else {
-        return match (set.is_empty(), set.cut) {
+        return match (set.is_empty(), cut) {
             (true, _) => malformed("DICOM: there is no data set in the file"),
             (_, true) => truncated("DICOM: the file ends before its pixels"),
             _ => no_pixels("this DICOM object holds no pixels and does not say what it is"),
@@ -71,7 +72,7 @@ pub(crate) fn without_pixels(meta: &Meta, set: &DataSet) -> MediaError {
         Some(what) if !WITH_PIXELS.contains(&uid.as_str()) => {
             no_pixels(format!("{what} holds no pixels"))
         }
-        _ if set.cut => truncated("DICOM: the file ends before its pixels"),
+        _ if cut => truncated("DICOM: the file ends before its pixels"),
         Some(what) => no_pixels(format!("{what} that holds no pixels")),
         None => no_pixels(match StandardSopClassDictionary.by_uid(&uid) {
             Some(class) => format!("this DICOM object ({}) holds no pixels", class.name),

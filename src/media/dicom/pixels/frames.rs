@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use dicom_core::VR;
+
 use crate::Warnings;
 use crate::dicom::attributes;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Value};
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::repair::PixelData;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::codec;
-use crate::dicom::pixels::layout::{Layout, Number};
+use crate::dicom::pixels::layout::Layout;
 use crate::dicom::pixels::native::{self, Place, each};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, truncated};
@@ -22,26 +25,19 @@ pub(crate) fn decode(
     frame: u32,
     warnings: &mut Warnings,
 ) -> Result<(Cells, Layout), MediaError> {
-    let (set, layout, body) = (object.set(), object.layout(), object.body());
-    let tag = match layout.number {
-        Number::Integer => attributes::PIXEL_DATA,
-        Number::Float => attributes::FLOAT_PIXELS,
-        Number::Double => attributes::DOUBLE_PIXELS,
-    };
-    let missing = || malformed("DICOM: the pixels are not of the kind that the attributes say");
-    let element = set.get(tag).ok_or_else(missing)?;
-    let coded = match &element.value {
-        Value::Pixels(range) => {
+    let (layout, body) = (object.layout(), object.body());
+    let coded = match &object.pixels().data {
+        PixelData::Native(range) => {
             let there = range.end - range.start;
-            let big = set.big_endian();
-            let place = Place::of(layout, frame, there, big && element.vr == *b"OW")
+            let big = object.meta().encoding.big_endian;
+            let words = object.pixels().vr == Some(VR::OW);
+            let place = Place::of(layout, frame, there, big && words)
                 .ok_or_else(|| native::cut(frame, there))?;
             let bytes =
                 body.read(range.start + place.range.start..range.start + place.range.end)?;
             native::decode(&bytes, &place, layout, big).into()
         }
-        Value::Bytes(_) | Value::Items(_) => return Err(missing()),
-        Value::Fragments(fragments) => {
+        PixelData::Fragments(fragments) => {
             let bytes = gather(object, fragments, frame)?;
             codec::decode(codec_of(object, &bytes, warnings)?, &bytes, layout)?
         }
@@ -179,7 +175,7 @@ pub(crate) fn range_of(
 /// The Extended Offset Table (7FE0,0001), else the basic one.
 fn offsets(set: &DataSet, table: &[u8]) -> Vec<u64> {
     match set.bytes(attributes::EXTENDED_OFFSETS) {
-        Some(bytes) if bytes.len() >= 8 => each(bytes, u64::from_le_bytes),
+        Some(bytes) if bytes.len() >= 8 => each(&bytes, u64::from_le_bytes),
         _ => each(table, u32::from_le_bytes)
             .into_iter()
             .map(u64::from)
@@ -226,7 +222,7 @@ mod tests {
     fn found(table: &[u8], parts: &[&[u8]], frames: u32) -> Result<Vec<usize>, MediaError> {
         let all: Vec<&[u8]> = [table].into_iter().chain(parts.iter().copied()).collect();
         let (body, ranges) = encapsulated(&all);
-        starts(&DataSet::default(), &body, &ranges, frames)
+        starts(&DataSet::new_empty(), &body, &ranges, frames)
     }
 
     #[test]

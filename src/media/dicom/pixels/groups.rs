@@ -1,7 +1,9 @@
 //! Functional groups: what holds for one frame of an enhanced object, and what for all (PS3.3 C.7.6.16).
 
+use dicom_core::Tag;
+
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::parsing::dataset::{DataSet, Values};
 
 /// Reads from a functional group of a frame: its own, then the shared one.
 pub(crate) fn find<T>(

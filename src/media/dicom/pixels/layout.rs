@@ -1,7 +1,9 @@
 //! The shape and meaning of an object's pixels: the Image Pixel module (PS3.3 C.7.6.3).
 
+use dicom_core::Tag;
+
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::DataSet;
+use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
 use crate::{clean, limits};
 
@@ -67,7 +69,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Reads the module; the frame's size is held to the limits.
-    pub(crate) fn read(set: &DataSet) -> Result<Self, MediaError> {
+    pub(crate) fn read(set: &DataSet, pixels: Tag) -> Result<Self, MediaError> {
         let side = |tag, name: &str| {
             set.short(tag)
                 .map(u32::from)
@@ -78,7 +80,7 @@ impl Layout {
             side(attributes::COLUMNS, "Columns (0028,0011)")?,
         );
         limits::check_size(columns, rows)?;
-        let (number, allocated) = number(set)?;
+        let (number, allocated) = number(set, pixels)?;
         let stored = set
             .short(attributes::BITS_STORED)
             .filter(|s| (1..=allocated).contains(s))
@@ -131,13 +133,11 @@ impl Layout {
 }
 
 /// The kind of pixels and the bits that each sample takes.
-fn number(set: &DataSet) -> Result<(Number, u16), MediaError> {
-    if set.get(attributes::PIXEL_DATA).is_none() {
-        return Ok(if set.get(attributes::FLOAT_PIXELS).is_some() {
-            (Number::Float, 32)
-        } else {
-            (Number::Double, 64)
-        });
+fn number(set: &DataSet, pixels: Tag) -> Result<(Number, u16), MediaError> {
+    match pixels {
+        attributes::FLOAT_PIXELS => return Ok((Number::Float, 32)),
+        attributes::DOUBLE_PIXELS => return Ok((Number::Double, 64)),
+        _ => {}
     }
     match set.short(attributes::BITS_ALLOCATED) {
         None => Err(malformed("DICOM: Bits Allocated (0028,0100) is missing")),

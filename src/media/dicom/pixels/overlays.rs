@@ -1,9 +1,11 @@
 //! Overlay planes (PS3.3 C.9.2, C.9.3): of their own bits, or in bits of the pixels that the values leave free, as old
 //! objects have them.
 
-use crate::dicom::attributes;
+use dicom_core::Tag;
+
+use crate::dicom::attributes::overlay;
 use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::frames;
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
@@ -15,37 +17,37 @@ impl Object {
     /// The overlays of a frame; damaged ones are left out.
     pub(crate) fn overlays(&self, frame: u32) -> Vec<Overlay> {
         (0..16)
-            .map(|n| 0x6000_0000 + n * 0x2_0000)
+            .map(|n| 0x6000 + 2 * n)
             .filter_map(|group| self.overlay(group, frame).ok().flatten())
             .collect()
     }
 
-    fn overlay(&self, group: Tag, frame: u32) -> Result<Option<Overlay>, MediaError> {
+    fn overlay(&self, group: u16, frame: u32) -> Result<Option<Overlay>, MediaError> {
         let set = self.set();
         let (Some(height), Some(width)) = (
-            set.short(group | attributes::OVERLAY_ROWS),
-            set.short(group | attributes::OVERLAY_COLUMNS),
+            set.short(Tag(group, overlay::ROWS)),
+            set.short(Tag(group, overlay::COLUMNS)),
         ) else {
             return Ok(None);
         };
         let count = usize::from(height) * usize::from(width);
-        let bits = match set.bytes(group | attributes::OVERLAY_DATA) {
+        let bits = match set.bytes(Tag(group, overlay::DATA)) {
             Some(bytes) => match plane_of(set, group, frame) {
-                Some(plane) => plane_bits(bytes, plane, count)?,
+                Some(plane) => plane_bits(&bytes, plane, count)?,
                 None => return Ok(None),
             },
             None => self.embedded(group, frame, count)?,
         };
-        let text = |tag| set.text(group | tag).map(|text| clean(&text));
+        let text = |tag| set.text(Tag(group, tag)).map(|text| clean(&text));
         let [top, left] = origin(set, group);
         Ok(Some(Overlay {
-            group: (group >> 16) as u16,
-            kind: match set.first(group | attributes::OVERLAY_TYPE).as_deref() {
+            group,
+            kind: match set.first(Tag(group, overlay::TYPE)).as_deref() {
                 Some("R") => OverlayKind::Region,
                 _ => OverlayKind::Graphics,
             },
-            label: text(attributes::OVERLAY_LABEL),
-            description: text(attributes::OVERLAY_DESCRIPTION),
+            label: text(overlay::LABEL),
+            description: text(overlay::DESCRIPTION),
             width: u32::from(width),
             height: u32::from(height),
             // The first row and column of the frame are counted as 1.
@@ -56,10 +58,10 @@ impl Object {
     }
 
     /// The bits of an overlay that lies in the pixels' cells, beside their values.
-    fn embedded(&self, group: Tag, frame: u32, count: usize) -> Result<Vec<u8>, MediaError> {
+    fn embedded(&self, group: u16, frame: u32, count: usize) -> Result<Vec<u8>, MediaError> {
         let (set, layout) = (self.set(), self.layout());
         let bit = set
-            .short(group | attributes::OVERLAY_BIT)
+            .short(Tag(group, overlay::BIT))
             .filter(|bit| *bit < layout.allocated)
             .ok_or_else(|| malformed("DICOM: an overlay without data"))?;
         let value = layout.high_bit + 1 - layout.stored..layout.high_bit + 1;
@@ -79,13 +81,11 @@ impl Object {
 
 /// Which plane of the overlay's lies on a frame: of several those from Image Frame Origin on (C.9.3), a single one on
 /// all frames unless it names its own.
-fn plane_of(set: &DataSet, group: Tag, frame: u32) -> Option<usize> {
+fn plane_of(set: &DataSet, group: u16, frame: u32) -> Option<usize> {
     let origin = set
-        .short(group | attributes::OVERLAY_FIRST)
+        .short(Tag(group, overlay::FIRST))
         .map(|f| u32::from(f.max(1)) - 1);
-    let planes = set
-        .decimal(group | attributes::OVERLAY_FRAMES)
-        .map(|n| n as u32);
+    let planes = set.decimal(Tag(group, overlay::FRAMES)).map(|n| n as u32);
     match (planes, origin) {
         (None | Some(0 | 1), None) => Some(0),
         (planes, origin) => {
@@ -125,12 +125,10 @@ fn packed(drawn: impl Iterator<Item = bool>) -> Vec<u8> {
 }
 
 /// Overlay Origin (60xx,0050): row and column.
-fn origin(set: &DataSet, group: Tag) -> [i16; 2] {
-    let words: Option<Vec<i16>> = set
-        .bytes(group | attributes::OVERLAY_ORIGIN)
-        .map(|bytes| set.words(bytes).map(|word| word as i16).collect());
+fn origin(set: &DataSet, group: u16) -> [i16; 2] {
+    let words = set.words(Tag(group, overlay::ORIGIN));
     match words.as_deref() {
-        Some([row, column, ..]) => [*row, *column],
+        Some([row, column, ..]) => [*row as i16, *column as i16],
         _ => [1, 1],
     }
 }

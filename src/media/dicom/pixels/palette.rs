@@ -1,7 +1,9 @@
 //! PALETTE COLOR: colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2).
 
+use dicom_core::Tag;
+
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::{DataSet, Tag};
+use crate::dicom::parsing::dataset::{DataSet, Values, words};
 use crate::dicom::pixels::layout::Layout;
 use crate::error::{MediaError, malformed};
 use crate::grey::samples::Samples;
@@ -38,13 +40,13 @@ pub(crate) fn rgb(
 
 impl Channel {
     /// The table of red (0), green (1) or blue (2).
-    fn read(set: &DataSet, channel: Tag, signed: bool) -> Result<Self, MediaError> {
+    fn read(set: &DataSet, channel: u16, signed: bool) -> Result<Self, MediaError> {
         let missing =
             || malformed("DICOM: a table of the PALETTE COLOR picture is missing or damaged");
+        let tag = |Tag(group, element): Tag| Tag(group, element + channel);
         let descriptor = set
-            .bytes(attributes::RED_DESCRIPTOR + channel)
+            .words(tag(attributes::RED_DESCRIPTOR))
             .ok_or_else(missing)?;
-        let descriptor: Vec<u16> = set.words(descriptor).collect();
         let [count, first, bits, ..] = descriptor[..] else {
             return Err(missing());
         };
@@ -53,18 +55,18 @@ impl Channel {
         } else {
             usize::from(count)
         };
-        let mut entries = if let Some(bytes) = set.bytes(attributes::RED_TABLE + channel) {
+        let mut entries = if let Some(bytes) = set.bytes(tag(attributes::RED_TABLE)) {
             if (bits == 8 && bytes.len() < 2 * count) || bytes.len() <= count {
-                // Packed two to a word; in a big-endian file the word is swapped.
-                set.words(bytes).flat_map(|w| [w & 0xff, w >> 8]).collect()
+                // Packed two to a word.
+                bytes.iter().map(|&b| u16::from(b)).collect()
             } else {
-                set.words(bytes).collect()
+                words(&bytes)
             }
         } else {
             let bytes = set
-                .bytes(attributes::RED_SEGMENTS + channel)
+                .bytes(tag(attributes::RED_SEGMENTS))
                 .ok_or_else(missing)?;
-            expand(bytes, bits == 8, &set.words(bytes).collect::<Vec<u16>>()).ok_or_else(missing)?
+            expand(&bytes, bits == 8, &words(&bytes)).ok_or_else(missing)?
         };
         entries.truncate(count);
         if entries.is_empty() {

@@ -2,7 +2,7 @@
 //! C.7.5.1.1.2).
 
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::DataSet;
+use crate::dicom::parsing::dataset::{DataSet, Values, words};
 use crate::dicom::pixels::groups;
 use crate::dicom::pixels::layout::{Layout, Number};
 use crate::grey::lut::Lut;
@@ -83,15 +83,12 @@ fn luts(set: &DataSet, signed: bool) -> Vec<Own> {
 
 /// Reads a LUT; `None` where it is empty or damaged.
 fn lut(item: &DataSet, signed: bool) -> Option<Lut> {
-    let descriptor: Vec<u16> = item
-        .words(item.bytes(attributes::LUT_DESCRIPTOR)?)
-        .collect();
+    let descriptor = item.words(attributes::LUT_DESCRIPTOR)?;
     let [count, first, bits, ..] = descriptor[..] else {
         return None;
     };
     let bytes = item.bytes(attributes::LUT_DATA)?;
-    let words = |bytes| item.words(bytes).collect();
-    Lut::new(count, first, bits, signed, bytes, words)
+    Lut::new(count, first, bits, signed, &bytes, words)
 }
 
 fn linear(set: &DataSet) -> Option<Modality> {

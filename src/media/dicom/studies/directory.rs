@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::DataSet;
-use crate::dicom::parsing::file::Meta;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::studies::header;
 use crate::dicom::studies::series::{Header, Member};
 use crate::error::{ErrorKind, MediaError};
@@ -18,8 +18,8 @@ const MOST_COMPONENTS: usize = 8;
 
 /// The files that an index in `folder` refers to.
 pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, MediaError> {
-    let (meta, body) = Meta::open(Body::whole(bytes))?;
-    let set = DataSet::parse(body.head(), meta.encoding)?;
+    let file = ParsedFile::read(Body::whole(bytes))?;
+    let set = &file.set;
     if set.get(attributes::DIRECTORY_RECORDS).is_none() {
         return Err(MediaError::no_picture(
             ErrorKind::Unsupported,
@@ -27,7 +27,7 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
         ));
     }
     let items = set.items(attributes::DIRECTORY_RECORDS);
-    let named = set.bytes(attributes::CHARSET).map(String::from_utf8_lossy);
+    let named = set.text(attributes::CHARSET);
     let charset = named.map_or_else(Charset::default, |name| Charset::parse(&name));
     let records: Vec<Record> = items
         .iter()
@@ -35,7 +35,7 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
         .collect();
     let mut walk = Walk {
         records: &records,
-        by_offset: offsets(&items, body.file_head()),
+        by_offset: offsets(&file),
         seen: HashSet::new(),
         found: Vec::new(),
     };
@@ -162,20 +162,11 @@ fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
 }
 
 /// Where records begin, counted from the start of the file as the offsets are.
-fn offsets(items: &[DataSet], bytes: &[u8]) -> HashMap<u32, usize> {
-    let begin = |item: &DataSet| position(item.first_value()?, bytes);
-    items
-        .iter()
-        .enumerate()
-        // Before the first value stand its header and that of the item, of eight bytes each.
-        .filter_map(|(at, item)| Some((begin(item)?.checked_sub(16)? as u32, at)))
+fn offsets(file: &ParsedFile) -> HashMap<u32, usize> {
+    let begins = file.notes.record_offsets.iter().enumerate();
+    begins
+        .map(|(at, offset)| ((file.body.start() + offset) as u32, at))
         .collect()
-}
-
-/// Where a part of `whole` begins in it.
-fn position(part: &[u8], whole: &[u8]) -> Option<usize> {
-    let at = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
-    (at <= whole.len()).then_some(at)
 }
 
 /// What lies in folders, each read once.

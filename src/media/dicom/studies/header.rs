@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use dicom_core::{Tag, VR};
+
 use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Tag};
-use crate::dicom::parsing::file::Meta;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::studies::series::Header;
 use crate::dicom::tags::values;
 use crate::error::{ErrorKind, MediaError};
@@ -28,38 +30,30 @@ pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
     } else {
         Body::whole(head)
     };
-    let (meta, mut body) = Meta::open(body)?;
-    loop {
-        // Not `read`, which would look for the fragments of the pixels.
-        let set = DataSet::parse(body.head(), meta.encoding)?;
-        let last = set.elements().last();
-        if last.is_some_and(|element| element.tag > attributes::ORIENTATION) || !body.is_partial() {
-            return Ok(of(&set, Charset::default()));
-        }
-        body.grow()?;
-    }
+    let file = ParsedFile::read_to(body, attributes::ORIENTATION)?;
+    Ok(of(&file.set, Charset::default()))
 }
 
 /// What a data set says, or a record of a DICOMDIR.
 pub(crate) fn of(set: &DataSet, charset: Charset) -> Header {
-    let named = set.bytes(attributes::CHARSET).map(String::from_utf8_lossy);
+    let named = set.text(attributes::CHARSET);
     let charset = named.map_or(charset, |name| Charset::parse(&name));
-    let text = |tag: Tag, vr: &[u8; 2]| {
+    let text = |tag: Tag, vr: VR| {
         let bytes = set.bytes(tag).unwrap_or_default();
-        values::write(bytes, *vr, charset, set.big_endian()).text
+        values::write(&bytes, vr, charset).text
     };
     Header {
-        patient_name: text(attributes::PATIENT_NAME, b"PN"),
-        patient_id: text(attributes::PATIENT_ID, b"LO"),
-        study: text(attributes::STUDY_UID, b"UI"),
-        study_date: text(attributes::STUDY_DATE, b"DA"),
-        study_description: text(attributes::STUDY_DESCRIPTION, b"LO"),
-        series: text(attributes::SERIES_UID, b"UI"),
+        patient_name: text(attributes::PATIENT_NAME, VR::PN),
+        patient_id: text(attributes::PATIENT_ID, VR::LO),
+        study: text(attributes::STUDY_UID, VR::UI),
+        study_date: text(attributes::STUDY_DATE, VR::DA),
+        study_description: text(attributes::STUDY_DESCRIPTION, VR::LO),
+        series: text(attributes::SERIES_UID, VR::UI),
         series_number: set
             .first(attributes::SERIES_NUMBER)
             .and_then(|n| n.parse().ok()),
-        series_description: text(attributes::SERIES_DESCRIPTION, b"LO"),
-        modality: text(attributes::MODALITY, b"CS"),
+        series_description: text(attributes::SERIES_DESCRIPTION, VR::LO),
+        modality: text(attributes::MODALITY, VR::CS),
         instance: set
             .first(attributes::INSTANCE_NUMBER)
             .and_then(|n| n.parse().ok()),

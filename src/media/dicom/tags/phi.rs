@@ -4,7 +4,7 @@
 //! the profile removes, empties or replaces is taken as identifying, dates, UIDs and free text among them. The
 //! profile's options, which retain some of it, are not offered.
 
-use crate::dicom::parsing::dataset::Tag;
+use dicom_core::{Tag, VR};
 
 /// The attributes of table E.1-1, by group.
 #[rustfmt::skip]
@@ -130,16 +130,16 @@ const LISTED: [(u16, &[u16]); 43] = [
 /// Beside what is listed that is: curves, overlay data and overlay comments, which the table names by their repeating
 /// groups (50xx, 60xx); private attributes, whose content nobody else knows (E.3.10); and names of persons, which are
 /// names wherever they stand. What the dictionary does not know, the caller has to judge.
-pub(crate) fn identifies(tag: Tag, vr: [u8; 2]) -> bool {
-    let (group, element) = ((tag >> 16) as u16, tag as u16);
+pub(crate) fn identifies(tag: Tag, vr: VR) -> bool {
+    let Tag(group, element) = tag;
     let curve = group & 0xff00 == 0x5000;
     let overlay = group & 0xff00 == 0x6000 && matches!(element, 0x3000 | 0x4000);
-    is_private(tag) || curve || overlay || &vr == b"PN" || is_listed(group, element)
+    is_private(tag) || curve || overlay || vr == VR::PN || is_listed(group, element)
 }
 
 /// Whether an attribute belongs to a vendor: its group is odd (PS3.5 7.8).
 pub(crate) fn is_private(tag: Tag) -> bool {
-    (tag >> 16) & 1 == 1
+    tag.0 & 1 == 1
 }
 
 fn is_listed(group: u16, element: u16) -> bool {
@@ -165,52 +165,52 @@ mod tests {
 
     #[test]
     fn who_when_and_where_is_identifying_and_what_is_not() {
-        let identifying: [(Tag, &[u8; 2]); 21] = [
-            (0x0010_0010, b"PN"), // Patient's Name
-            (0x0010_0020, b"LO"), // Patient ID
-            (0x0010_0030, b"DA"), // Patient's Birth Date
-            (0x0010_0040, b"CS"), // Patient's Sex
-            (0x0010_1010, b"AS"), // Patient's Age
-            (0x0010_4000, b"LT"), // Patient Comments
-            (0x0008_0020, b"DA"), // Study Date
-            (0x0008_0050, b"SH"), // Accession Number
-            (0x0008_0080, b"LO"), // Institution Name
-            (0x0008_0090, b"PN"), // Referring Physician's Name
-            (0x0008_1030, b"LO"), // Study Description
-            (0x0008_103e, b"LO"), // Series Description
-            (0x0008_0018, b"UI"), // SOP Instance UID
-            (0x0020_000d, b"UI"), // Study Instance UID
-            (0x0020_000e, b"UI"), // Series Instance UID
-            (0x0020_4000, b"LT"), // Image Comments
-            (0x0040_a730, b"SQ"), // Content Sequence
-            (0x5004_3000, b"OW"), // a curve
-            (0x6002_3000, b"OW"), // Overlay Data
-            (0x6002_4000, b"LT"), // Overlay Comments
-            (0x0029_1010, b"OB"), // private
+        let identifying: [(Tag, VR); 21] = [
+            (Tag(0x0010, 0x0010), VR::PN), // Patient's Name
+            (Tag(0x0010, 0x0020), VR::LO), // Patient ID
+            (Tag(0x0010, 0x0030), VR::DA), // Patient's Birth Date
+            (Tag(0x0010, 0x0040), VR::CS), // Patient's Sex
+            (Tag(0x0010, 0x1010), VR::AS), // Patient's Age
+            (Tag(0x0010, 0x4000), VR::LT), // Patient Comments
+            (Tag(0x0008, 0x0020), VR::DA), // Study Date
+            (Tag(0x0008, 0x0050), VR::SH), // Accession Number
+            (Tag(0x0008, 0x0080), VR::LO), // Institution Name
+            (Tag(0x0008, 0x0090), VR::PN), // Referring Physician's Name
+            (Tag(0x0008, 0x1030), VR::LO), // Study Description
+            (Tag(0x0008, 0x103e), VR::LO), // Series Description
+            (Tag(0x0008, 0x0018), VR::UI), // SOP Instance UID
+            (Tag(0x0020, 0x000d), VR::UI), // Study Instance UID
+            (Tag(0x0020, 0x000e), VR::UI), // Series Instance UID
+            (Tag(0x0020, 0x4000), VR::LT), // Image Comments
+            (Tag(0x0040, 0xa730), VR::SQ), // Content Sequence
+            (Tag(0x5004, 0x3000), VR::OW), // a curve
+            (Tag(0x6002, 0x3000), VR::OW), // Overlay Data
+            (Tag(0x6002, 0x4000), VR::LT), // Overlay Comments
+            (Tag(0x0029, 0x1010), VR::OB), // private
         ];
         for (tag, vr) in identifying {
-            assert!(identifies(tag, *vr), "{tag:08x}");
+            assert!(identifies(tag, vr), "{tag}");
         }
-        let others: [(Tag, &[u8; 2]); 11] = [
-            (0x0008_0005, b"CS"), // Specific Character Set
-            (0x0008_0008, b"CS"), // Image Type
-            (0x0008_0016, b"UI"), // SOP Class UID
-            (0x0008_0060, b"CS"), // Modality
-            (0x0018_0015, b"CS"), // Body Part Examined
-            (0x0018_0050, b"DS"), // Slice Thickness
-            (0x0020_0011, b"IS"), // Series Number
-            (0x0020_0032, b"DS"), // Image Position (Patient)
-            (0x0028_0030, b"DS"), // Pixel Spacing
-            (0x6002_0010, b"US"), // Overlay Rows
-            (0x7fe0_0010, b"OW"), // Pixel Data
+        let others: [(Tag, VR); 11] = [
+            (Tag(0x0008, 0x0005), VR::CS), // Specific Character Set
+            (Tag(0x0008, 0x0008), VR::CS), // Image Type
+            (Tag(0x0008, 0x0016), VR::UI), // SOP Class UID
+            (Tag(0x0008, 0x0060), VR::CS), // Modality
+            (Tag(0x0018, 0x0015), VR::CS), // Body Part Examined
+            (Tag(0x0018, 0x0050), VR::DS), // Slice Thickness
+            (Tag(0x0020, 0x0011), VR::IS), // Series Number
+            (Tag(0x0020, 0x0032), VR::DS), // Image Position (Patient)
+            (Tag(0x0028, 0x0030), VR::DS), // Pixel Spacing
+            (Tag(0x6002, 0x0010), VR::US), // Overlay Rows
+            (Tag(0x7fe0, 0x0010), VR::OW), // Pixel Data
         ];
         for (tag, vr) in others {
-            assert!(!identifies(tag, *vr), "{tag:08x}");
+            assert!(!identifies(tag, vr), "{tag}");
         }
     }
 
     #[test]
     fn a_name_is_a_name_wherever_it_stands() {
-        assert!(identifies(0x0018_9999, *b"PN"));
+        assert!(identifies(Tag(0x0018, 0x9999), VR::PN));
     }
 }

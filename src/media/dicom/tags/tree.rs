@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
+use dicom_core::header::Header;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
 
 use crate::dicom::attributes;
-use crate::dicom::object::parse;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Element, Tag, Value};
-use crate::dicom::parsing::file::{Meta, meta_group};
+use crate::dicom::parsing::dataset::{DataSet, Element, Values, value_bytes};
+use crate::dicom::parsing::file::meta_group;
+use crate::dicom::parsing::parsed::ParsedFile;
+use crate::dicom::parsing::repair::{PixelData, Pixels};
 use crate::dicom::tags::phi;
 use crate::dicom::tags::values::{self, Written};
 use crate::dicom::tags::{TagRow, TagTree};
@@ -29,13 +31,18 @@ pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
         text: 0,
         left_out: 0,
     };
-    walk.set(&meta_group(body.file_head())?, Charset::default(), 0, false);
-    let (meta, body) = Meta::open(body)?;
-    let parsed = parse(body, &meta)?;
-    let set = parsed.borrow_dependent();
-    walk.set(set, Charset::default(), 0, false);
-    let partial = parsed.borrow_owner().is_partial();
-    walk.rows.extend(left_out(walk.left_out, set.cut, partial));
+    walk.set(
+        &meta_group(body.file_head())?,
+        Charset::default(),
+        0,
+        false,
+        None,
+    );
+    let file = ParsedFile::read(body)?;
+    let pixels = file.notes.pixels.as_ref();
+    walk.set(&file.set, Charset::default(), 0, false, pixels);
+    let (cut, partial) = (file.notes.cut, file.body.is_partial());
+    walk.rows.extend(left_out(walk.left_out, cut, partial));
     Ok(TagTree { rows: walk.rows })
 }
 
@@ -64,58 +71,102 @@ struct Walk {
 /// What holds for all elements of a set.
 struct Around {
     charset: Charset,
-    big_endian: bool,
     /// Pixels are two's complement, and with them the attributes that say US or SS.
     signed: bool,
     depth: u16,
     /// The sequence around it is identifying as a whole.
     identifying: bool,
     /// By group and block, the high byte of an element (PS3.5 7.8.1).
-    creators: HashMap<u32, String>,
+    creators: HashMap<Tag, String>,
 }
 
 impl Walk {
-    fn set(&mut self, set: &DataSet, charset: Charset, depth: u16, identifying: bool) {
-        let named = set.bytes(attributes::CHARSET).map(String::from_utf8_lossy);
+    fn set(
+        &mut self,
+        set: &DataSet,
+        charset: Charset,
+        depth: u16,
+        identifying: bool,
+        mut pixels: Option<&Pixels>,
+    ) {
+        let named = set.text(attributes::CHARSET);
         let charset = named.map_or(charset, |name| Charset::parse(&name));
         let around = Around {
             charset,
-            big_endian: set.big_endian(),
             signed: set.short(attributes::SIGNED) == Some(1),
             depth,
             identifying,
             creators: creators(set, charset),
         };
-        for element in set.elements() {
-            self.element(set, element, &around);
+        for element in set {
+            if let Some(before) = pixels.take_if(|pixels| pixels.tag < element.tag()) {
+                self.pixels(before, &around);
+            }
+            self.element(element, &around);
+        }
+        if let Some(last) = pixels {
+            self.pixels(last, &around);
         }
     }
 
-    fn element(&mut self, set: &DataSet, element: &Element, around: &Around) {
-        if self.rows.len() >= MOST_ROWS {
-            self.left_out += 1;
+    /// The row of the pixels, which are not in the data set.
+    fn pixels(&mut self, pixels: &Pixels, around: &Around) {
+        let written = match &pixels.data {
+            PixelData::Native(range) => values::length(range.end.saturating_sub(range.start)),
+            PixelData::Fragments(fragments) => {
+                let lengths = fragments.iter().map(|f| f.end.saturating_sub(f.start));
+                format!(
+                    "{}, encapsulated in {}",
+                    values::length(lengths.sum()),
+                    counted(fragments.len().saturating_sub(1), "fragment")
+                )
+            }
+        };
+        let vr = pixels
+            .vr
+            .unwrap_or_else(|| meant(pixels.tag, VR::UN, false));
+        self.row(pixels.tag, vr, Written::described(written), around);
+    }
+
+    fn element(&mut self, element: &Element, around: &Around) {
+        let tag = element.tag();
+        let vr = meant(tag, element.vr(), around.signed);
+        let written = self.value(element, vr, around);
+        if !self.row(tag, vr, written, around) {
             return;
         }
-        let entry = StandardDataDictionary.by_tag(dicom_tag(element.tag));
-        let vr = meant(element, entry.map(DataDictionaryEntry::vr), around.signed);
-        let private = phi::is_private(element.tag);
-        let creates = private && (0x10..=0xff).contains(&(element.tag & 0xffff));
-        let identifying =
-            !creates && (around.identifying || entry.is_none() || phi::identifies(element.tag, vr));
-        let name = match around.creators.get(&block(element.tag)) {
-            Some(creator) if private && !creates => creator.clone(),
+        let identifying = self
+            .rows
+            .last()
+            .is_some_and(|_| identifies(tag, vr, around));
+        for (number, item) in element.items().unwrap_or_default().iter().enumerate() {
+            self.item(number + 1, item, around, identifying);
+        }
+    }
+
+    /// Adds the row of an attribute; false where there are enough.
+    fn row(&mut self, tag: Tag, vr: VR, written: Written, around: &Around) -> bool {
+        if self.rows.len() >= MOST_ROWS {
+            self.left_out += 1;
+            return false;
+        }
+        let private = phi::is_private(tag);
+        let entry = StandardDataDictionary.by_tag(tag);
+        let name = match around.creators.get(&block(tag)) {
+            Some(creator) if private && !creates(tag) => creator.clone(),
             _ => entry.map_or_else(|| "unknown".to_owned(), |entry| entry.alias().to_owned()),
         };
-        let written = self.value(set, element, vr, around);
         self.text += written.text.len();
         self.rows.push(TagRow {
             depth: around.depth,
-            id: id(element.tag),
-            vr: String::from_utf8_lossy(&vr).into_owned(),
+            id: format!("({:04x},{:04x})", tag.0, tag.1),
+            vr: vr.to_string().to_owned(),
             name,
             private,
-            identifying: identifying && !written.described && !written.text.is_empty(),
-            meaning: if &vr == b"UI" {
+            identifying: identifies(tag, vr, around)
+                && !written.described
+                && !written.text.is_empty(),
+            meaning: if vr == VR::UI {
                 values::meaning(&written.text)
             } else {
                 String::new()
@@ -123,110 +174,77 @@ impl Walk {
             value: written.text,
             described: written.described,
         });
-        if matches!(element.value, Value::Items(_)) || &vr == b"SQ" {
-            for (number, item) in set.items_of(element).iter().enumerate() {
-                self.item(number + 1, item, around, identifying);
-            }
-        }
+        true
     }
 
     fn item(&mut self, number: usize, item: &DataSet, around: &Around, identifying: bool) {
+        let count = item.iter().count();
         if self.rows.len() >= MOST_ROWS {
-            self.left_out += item.elements().len();
+            self.left_out += count;
             return;
         }
         self.rows.push(TagRow {
             depth: around.depth + 1,
             name: format!("Item {number}"),
-            value: counted(item.elements().len(), "attribute"),
+            value: counted(count, "attribute"),
             described: true,
             ..TagRow::default()
         });
-        self.set(item, around.charset, around.depth + 2, identifying);
+        self.set(item, around.charset, around.depth + 2, identifying, None);
     }
 
-    fn value(&self, set: &DataSet, element: &Element, vr: [u8; 2], around: &Around) -> Written {
-        match &element.value {
-            Value::Bytes(_) if &vr == b"SQ" => {
-                Written::described(counted(set.items_of(element).len(), "item"))
+    fn value(&self, element: &Element, vr: VR, around: &Around) -> Written {
+        match (element.items(), value_bytes(element)) {
+            (Some(items), _) => Written::described(counted(items.len(), "item")),
+            (None, Some(bytes)) if self.text < MOST_TEXT => {
+                values::write(&bytes, vr, around.charset)
             }
-            Value::Pixels(range) => {
-                Written::described(values::length(range.end.saturating_sub(range.start)))
-            }
-            Value::Bytes(bytes) if self.text < MOST_TEXT => {
-                values::write(bytes, vr, around.charset, around.big_endian)
-            }
-            Value::Bytes(bytes) => Written::described(values::length(bytes.len() as u64)),
-            Value::Items(items) => Written::described(counted(items.len(), "item")),
-            Value::Fragments(fragments) => {
-                let bytes: u64 = fragments
-                    .iter()
-                    .map(|f| f.end.saturating_sub(f.start))
-                    .sum();
-                Written::described(format!(
-                    "{}, encapsulated in {}",
-                    values::length(bytes),
-                    counted(fragments.len().saturating_sub(1), "fragment")
-                ))
+            (None, bytes) => {
+                let length = bytes.map_or(0, |bytes| bytes.len());
+                Written::described(values::length(length as u64))
             }
         }
     }
 }
 
+/// Whether a value tells who the patient is, or may.
+fn identifies(tag: Tag, vr: VR, around: &Around) -> bool {
+    let known = StandardDataDictionary.by_tag(tag).is_some();
+    let private_creator = phi::is_private(tag) && creates(tag);
+    !private_creator && (around.identifying || !known || phi::identifies(tag, vr))
+}
+
+/// Whether a private element names the creator of a block.
+fn creates(tag: Tag) -> bool {
+    (0x10..=0xff).contains(&tag.1)
+}
+
 /// The creators of private blocks: an element (gggg,00bb) names that of (gggg,bb00) to (gggg,bbff).
-fn creators(set: &DataSet, charset: Charset) -> HashMap<u32, String> {
-    let creates = |element: &&Element| {
-        phi::is_private(element.tag) && (0x10..=0xff).contains(&(element.tag & 0xffff))
+fn creators(set: &DataSet, charset: Charset) -> HashMap<Tag, String> {
+    let named = |element: &Element| {
+        let Tag(group, number) = element.tag();
+        if !phi::is_private(element.tag()) || !creates(element.tag()) {
+            return None;
+        }
+        let name = values::write(&value_bytes(element)?, VR::LO, charset).text;
+        (!name.is_empty()).then_some((Tag(group, number << 8), name))
     };
-    let name = |element: &Element| match element.value {
-        Value::Bytes(bytes) => values::write(bytes, *b"LO", charset, false).text,
-        _ => String::new(),
-    };
-    set.elements()
-        .iter()
-        .filter(creates)
-        .map(|element| {
-            let block = element.tag & 0xffff_0000 | (element.tag & 0xff) << 8;
-            (block, name(element))
-        })
-        .filter(|(_, name)| !name.is_empty())
-        .collect()
+    set.iter().filter_map(named).collect()
 }
 
 /// The block that a private element lies in.
-fn block(tag: Tag) -> u32 {
-    tag & 0xffff_ff00
+fn block(tag: Tag) -> Tag {
+    Tag(tag.0, tag.1 & 0xff00)
 }
 
-/// The value representation that is written; where none is, or UN, that of the dictionary.
-fn meant(element: &Element, known: Option<VirtualVr>, signed: bool) -> [u8; 2] {
-    if !matches!(&element.vr, b"??" | b"UN") {
-        return element.vr;
+/// The value representation that is written; where it is UN, that of the dictionary.
+fn meant(tag: Tag, written: VR, signed: bool) -> VR {
+    let entry = StandardDataDictionary.by_tag(tag);
+    match (written, entry.map(DataDictionaryEntry::vr)) {
+        (VR::UN | VR::US, Some(VirtualVr::Xs)) if signed => VR::SS,
+        (VR::UN, Some(known)) => known.relaxed(),
+        _ => written,
     }
-    // Of a private sequence nobody says that it is one; but few other values begin with the tag of an item.
-    let begins = |bytes: &[u8]| bytes.len() >= 8 && bytes.starts_with(&[0xfe, 0xff, 0x00, 0xe0]);
-    if match element.value {
-        Value::Items(_) => true,
-        Value::Bytes(bytes) => known.is_none() && begins(bytes),
-        Value::Pixels(_) | Value::Fragments(_) => false,
-    } {
-        return *b"SQ";
-    }
-    let vr = match known {
-        Some(VirtualVr::Xs) if signed => VR::SS,
-        Some(known) => known.relaxed(),
-        None => VR::UN,
-    };
-    vr.to_bytes()
-}
-
-fn dicom_tag(tag: Tag) -> dicom_core::Tag {
-    dicom_core::Tag((tag >> 16) as u16, tag as u16)
-}
-
-/// As the standard writes it.
-fn id(tag: Tag) -> String {
-    format!("({:04x},{:04x})", tag >> 16, tag & 0xffff)
 }
 
 fn counted(count: usize, what: &str) -> String {

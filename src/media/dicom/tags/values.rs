@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use dicom_core::VR;
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::StandardSopClassDictionary;
 
@@ -41,35 +42,27 @@ impl Written {
 }
 
 /// Writes a value down. Binary ones are told by their length.
-pub(crate) fn write(bytes: &[u8], vr: [u8; 2], charset: Charset, big_endian: bool) -> Written {
-    let swap = |raw: &[u8]| {
-        let mut raw = raw.to_vec();
-        if big_endian {
-            raw.reverse();
-        }
-        raw
-    };
-    let numbers = |size: usize, write: fn(&[u8]) -> String| {
-        Written::plain(list(bytes, size, |raw| write(&swap(raw))))
-    };
-    match &vr {
-        b"LO" | b"SH" | b"UC" => text(bytes, charset, Kind::Values),
-        b"PN" => text(bytes, charset, Kind::Names),
-        b"LT" | b"ST" | b"UT" => text(bytes, charset, Kind::Prose),
-        b"AE" | b"AS" | b"CS" | b"DA" | b"DS" | b"DT" | b"IS" | b"TM" | b"UI" => {
+pub(crate) fn write(bytes: &[u8], vr: VR, charset: Charset) -> Written {
+    let numbers =
+        |size: usize, write: fn(&[u8]) -> String| Written::plain(list(bytes, size, write));
+    match vr {
+        VR::LO | VR::SH | VR::UC => text(bytes, charset, Kind::Values),
+        VR::PN => text(bytes, charset, Kind::Names),
+        VR::LT | VR::ST | VR::UT => text(bytes, charset, Kind::Prose),
+        VR::AE | VR::AS | VR::CS | VR::DA | VR::DS | VR::DT | VR::IS | VR::TM | VR::UI => {
             text(bytes, Charset::default(), Kind::Values)
         }
-        b"UR" => text(bytes, Charset::default(), Kind::Prose),
-        b"AT" => Written::plain(list(bytes, 4, |raw| attribute(raw, big_endian))),
-        b"US" => numbers(2, |b| unsigned(b).to_string()),
-        b"SS" => numbers(2, |b| signed(b).to_string()),
-        b"UL" => numbers(4, |b| unsigned(b).to_string()),
-        b"SL" => numbers(4, |b| signed(b).to_string()),
-        b"UV" => numbers(8, |b| unsigned(b).to_string()),
-        b"SV" => numbers(8, |b| signed(b).to_string()),
-        b"FL" => numbers(4, |b| float(b).to_string()),
-        b"FD" => numbers(8, |b| double(b).to_string()),
-        _ => binary(bytes, &vr == b"UN"),
+        VR::UR => text(bytes, Charset::default(), Kind::Prose),
+        VR::AT => numbers(4, attribute),
+        VR::US => numbers(2, |b| unsigned(b).to_string()),
+        VR::SS => numbers(2, |b| signed(b).to_string()),
+        VR::UL => numbers(4, |b| unsigned(b).to_string()),
+        VR::SL => numbers(4, |b| signed(b).to_string()),
+        VR::UV => numbers(8, |b| unsigned(b).to_string()),
+        VR::SV => numbers(8, |b| signed(b).to_string()),
+        VR::FL => numbers(4, |b| float(b).to_string()),
+        VR::FD => numbers(8, |b| double(b).to_string()),
+        _ => binary(bytes, vr == VR::UN),
     }
 }
 
@@ -134,16 +127,8 @@ fn list(bytes: &[u8], size: usize, write: impl Fn(&[u8]) -> String) -> String {
     text
 }
 
-fn attribute(raw: &[u8], big_endian: bool) -> String {
-    let half = |pair: &[u8]| {
-        let pair = [pair[0], pair[1]];
-        if big_endian {
-            u16::from_be_bytes(pair)
-        } else {
-            u16::from_le_bytes(pair)
-        }
-    };
-    format!("({:04x},{:04x})", half(&raw[..2]), half(&raw[2..]))
+fn attribute(raw: &[u8]) -> String {
+    format!("({:04x},{:04x})", unsigned(&raw[..2]), unsigned(&raw[2..]))
 }
 
 /// Little endian, up to eight bytes.
@@ -171,32 +156,30 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn shows(vr: [u8; 2], bytes: &[u8], wanted: &str) {
-        assert_eq!(write(bytes, vr, Charset::default(), false).text, wanted);
+    fn shows(vr: VR, bytes: &[u8], wanted: &str) {
+        assert_eq!(write(bytes, vr, Charset::default()).text, wanted);
     }
 
     #[test]
     fn numbers_by_their_representation() {
-        shows(*b"US", &[1, 0, 255, 255], "1\\65535");
-        shows(*b"SS", &[1, 0, 255, 255], "1\\-1");
-        shows(*b"UL", &[0, 0, 1, 0], "65536");
-        shows(*b"SL", &[254, 255, 255, 255], "-2");
-        shows(*b"SV", &[255; 8], "-1");
-        shows(*b"UV", &[255; 8], "18446744073709551615");
-        shows(*b"FL", &0.1_f32.to_le_bytes(), "0.1");
-        shows(*b"FD", &(-2.5_f64).to_le_bytes(), "-2.5");
-        shows(*b"AT", &[0x10, 0, 0x20, 0], "(0010,0020)");
-        shows(*b"US", &[1], "");
-        let big = write(&[1, 2, 3, 4], *b"US", Charset::default(), true);
-        assert_eq!(big.text, "258\\772");
+        shows(VR::US, &[1, 0, 255, 255], "1\\65535");
+        shows(VR::SS, &[1, 0, 255, 255], "1\\-1");
+        shows(VR::UL, &[0, 0, 1, 0], "65536");
+        shows(VR::SL, &[254, 255, 255, 255], "-2");
+        shows(VR::SV, &[255; 8], "-1");
+        shows(VR::UV, &[255; 8], "18446744073709551615");
+        shows(VR::FL, &0.1_f32.to_le_bytes(), "0.1");
+        shows(VR::FD, &(-2.5_f64).to_le_bytes(), "-2.5");
+        shows(VR::AT, &[0x10, 0, 0x20, 0], "(0010,0020)");
+        shows(VR::US, &[1], "");
     }
 
     #[test]
     fn padding_goes_and_lines_stay() {
-        shows(*b"LO", b" a \\b ", "a \\b");
-        shows(*b"UI", b"1.2.3\0", "1.2.3");
+        shows(VR::LO, b" a \\b ", "a \\b");
+        shows(VR::UI, b"1.2.3\0", "1.2.3");
         shows(
-            *b"LT",
+            VR::LT,
             b"  two\r\nlines \x1b[2J",
             "  two\nlines \u{fffd}[2J",
         );
@@ -204,19 +187,19 @@ mod tests {
 
     #[test]
     fn binary_values_are_told_by_length_unless_short_or_text() {
-        shows(*b"OB", &[0, 1], "00 01");
-        shows(*b"OW", &[7; 1234], "1,234 bytes");
-        shows(*b"UN", b"plain text\0", "plain text");
-        shows(*b"UN", &[1; 17], "17 bytes");
-        shows(*b"OB", b"text, but it says that it is none", "33 bytes");
-        assert!(write(&[7; 99], *b"OW", Charset::default(), false).described);
+        shows(VR::OB, &[0, 1], "00 01");
+        shows(VR::OW, &[7; 1234], "1,234 bytes");
+        shows(VR::UN, b"plain text\0", "plain text");
+        shows(VR::UN, &[1; 17], "17 bytes");
+        shows(VR::OB, b"text, but it says that it is none", "33 bytes");
+        assert!(write(&[7; 99], VR::OW, Charset::default()).described);
     }
 
     #[test]
     fn long_values_are_bounded() {
-        let written = write(&vec![b'x'; 1 << 20], *b"UT", Charset::default(), false);
+        let written = write(&vec![b'x'; 1 << 20], VR::UT, Charset::default());
         assert_eq!(written.text.chars().count(), LONGEST);
-        let written = write(&[0; 4096], *b"US", Charset::default(), false);
+        let written = write(&[0; 4096], VR::US, Charset::default());
         assert!(written.text.ends_with("\\0\\… (2048 numbers)"));
     }
 
