@@ -14,10 +14,11 @@ use crate::dicom::parsing::what;
 use crate::dicom::pixels::color;
 use crate::dicom::pixels::frames;
 use crate::dicom::pixels::layout::{Layout, Photometric};
+use crate::dicom::pixels::native;
 use crate::dicom::pixels::palette;
 use crate::dicom::pixels::samples::from_cells;
 use crate::dicom::pixels::voi;
-use crate::error::MediaError;
+use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
 use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, Warnings, clean, limits};
 
@@ -44,8 +45,22 @@ impl Object {
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
             return Err(what::without_pixels(&file));
         };
-        let layout = Layout::read(&file.set, pixels.tag)?;
-        let warnings = std::mem::take(&mut file.notes.repairs);
+        let layout = Layout::read(&file.set, pixels.tag);
+        let mut warnings = std::mem::take(&mut file.notes.repairs);
+        if file.meta.syntax.codec == Codec::Unknown {
+            let native = |layout: &Layout| native::is_native_length(&pixels.data, layout);
+            let uid = &file.meta.transfer_syntax;
+            if !layout.as_ref().is_ok_and(native) {
+                return Err(unsupported(format!(
+                    "DICOM transfer syntax {uid} is not known"
+                )));
+            }
+            warnings.add(format!(
+                "The transfer syntax {uid} is not known; the pixels have the length of uncompressed ones and were read \
+                 as such."
+            ));
+        }
+        let layout = layout?;
         Ok(Self {
             file,
             pixels,
@@ -156,7 +171,7 @@ impl Object {
                 .is_some_and(|v| v == "YES"),
             warnings: self.warnings.clone(),
             dicom: Some(DicomInfo {
-                transfer_syntax: self.file.meta.syntax.uid.to_owned(),
+                transfer_syntax: self.file.meta.transfer_syntax.clone(),
                 photometric: clean(&layout.photometric_name),
                 bits_stored: layout.stored,
                 signed: layout.signed,

@@ -368,6 +368,30 @@ fn what_is_not_supported_is_named() {
 }
 
 #[test]
+fn private_syntaxes_without_compression_are_read() {
+    let object = Object::grey16(1, 3, "MONOCHROME2", false).words(&[0x0100, 0x0200, 0x0300]);
+    let known = decode(&object.file("1.3.46.670589.33.1.4.1"), &Options::default());
+    let (info, picture) = known.expect("Philips' explicit syntax");
+    assert_eq!(picture.pixels.bytes(), [0, 128, 255]);
+    assert!(info.warnings.is_empty());
+    // A syntax that nobody knows is believed to be plain where the length of the pixels says so, and only there.
+    let (info, picture) = decode(&object.file("1.2.3.4"), &Options::default()).expect("plain");
+    assert_eq!(picture.pixels.bytes(), [0, 128, 255]);
+    assert_eq!(info.warnings.len(), 1);
+    let longer = Object::grey16(1, 3, "MONOCHROME2", false).words(&[1, 2, 3, 4, 5]);
+    let error = decode(&longer.file("1.2.3.4"), &Options::default()).expect_err("unknown");
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_damaged_transfer_syntax_is_not_quoted() {
+    let object = Object::grey16(1, 1, "MONOCHROME2", false).words(&[1]);
+    let error = decode(&object.file("1.2.840 SECRET^NAME"), &Options::default()).expect_err("no");
+    assert_eq!(error.kind, ErrorKind::Malformed);
+    assert!(!error.message.contains("SECRET"));
+}
+
+#[test]
 fn video_and_referenced_pixels_are_named_by_their_syntax() {
     for (uid, name) in [
         ("1.2.840.10008.1.2.4.102", "H.264"),

@@ -7,15 +7,17 @@ use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{self, DataSet, Values};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::dicom::parsing::syntax::{self, Syntax};
-use crate::error::{ErrorKind, MediaError, malformed, truncated, unsupported};
+use crate::error::{ErrorKind, MediaError, malformed, truncated};
+use crate::limits;
 use crate::sniff::is_bare_dicom;
-use crate::{clean, limits};
 
 /// What stands before the data set.
 #[derive(Debug)]
 pub(crate) struct Meta {
     /// The transfer syntax that the meta group names, or the one that the bytes look like.
     pub syntax: Syntax,
+    /// Its UID as the file has it.
+    pub transfer_syntax: String,
     /// How the data set is in fact written, which a damaged meta group may contradict.
     pub encoding: Encoding,
     /// Media Storage SOP Class UID, where the meta group names one.
@@ -25,8 +27,12 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    /// Takes a file apart into what stands before the data set, and the data set; a transfer syntax that nobody knows
-    /// is refused by its UID.
+    /// Whether samples are written most significant byte first.
+    pub(crate) fn has_big_pixels(&self) -> bool {
+        self.encoding.big_endian || self.syntax.big_pixels
+    }
+
+    /// Takes a file apart into what stands before the data set, and the data set.
     pub(crate) fn open(mut body: Body) -> Result<(Self, Body), MediaError> {
         let bytes = body.file_head();
         let start = meta_start(bytes);
@@ -42,16 +48,19 @@ impl Meta {
         if rest.is_empty() {
             return Err(truncated("DICOM: the file ends before its data set begins"));
         }
-        let uid = meta.first(attributes::TRANSFER_SYNTAX);
-        let named = match uid.as_deref() {
-            Some(uid) => Some(syntax::find(uid).ok_or_else(|| {
-                unsupported(format!("DICOM transfer syntax {} is not known", clean(uid)))
-            })?),
-            None => None,
+        let (syntax, transfer_syntax) = match meta.first(attributes::TRANSFER_SYNTAX) {
+            Some(uid) if !is_uid(&uid) => {
+                return Err(malformed("DICOM: the transfer syntax UID is damaged"));
+            }
+            Some(uid) => (syntax::find(&uid).unwrap_or_else(|| unknown(rest)), uid),
+            None => {
+                let guessed = guess(rest);
+                (guessed, guessed.uid.to_owned())
+            }
         };
-        let syntax = named.unwrap_or_else(|| guess(rest));
         let mut opened = Self {
             syntax,
+            transfer_syntax,
             encoding: as_written(rest, syntax.encoding),
             sop_class: meta.first(attributes::MEDIA_SOP_CLASS),
             content: None,
@@ -120,6 +129,19 @@ fn guess(body: &[u8]) -> Syntax {
         Some(vr) if vr.iter().all(u8::is_ascii_uppercase) => syntax::EXPLICIT_LITTLE,
         _ => syntax::IMPLICIT_LITTLE,
     }
+}
+
+/// A syntax that nobody knows, whose data set is written as its first element is.
+fn unknown(body: &[u8]) -> Syntax {
+    Syntax {
+        encoding: guess(body).encoding,
+        ..syntax::UNKNOWN
+    }
+}
+
+/// Whether a text is a UID (PS3.5 clause 9), which may be quoted: what stands in its place in a damaged file may be a name.
+fn is_uid(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
 /// The encoding of the first element: some writers name one syntax and write another.

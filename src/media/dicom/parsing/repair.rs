@@ -46,7 +46,7 @@ pub(crate) struct Pixels {
 /// The bytes of pixels, as ranges of the data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PixelData {
-    /// A value of defined length; it may reach beyond the end of a file that was cut.
+    /// A value of defined length, as far as the file goes.
     Native(Range<u64>),
     /// Encapsulated (PS3.5 A.4): the offset table, then the fragments.
     Fragments(Vec<Range<u64>>),
@@ -515,7 +515,8 @@ impl<'a> Walk<'a> {
         } else {
             let end = from + u64::from(header.length);
             self.notes.cut |= end > total;
-            (PixelData::Native(from..end), end.min(total))
+            let end = end.min(total);
+            (PixelData::Native(from..end), end)
         };
         self.at = (behind as usize).min(self.bytes.len());
         if self.notes.pixels.is_some() {

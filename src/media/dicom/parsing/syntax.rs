@@ -1,6 +1,13 @@
 //! Transfer syntaxes by UID (PS3.6 table A-1): how the data set is written, and how its pixels are.
+//!
+//! Names and encodings are those of dicom-rs' registry. Beside it stand what it does not know: retired processes of
+//! JPEG, and private syntaxes without compression.
 
-use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
+use dicom_encoding::Endianness;
+use dicom_encoding::transfer_syntax::{Codec as Coding, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+
+use super::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::error::{MediaError, unsupported};
 
 /// How pixels are coded.
@@ -24,12 +31,14 @@ pub(crate) enum Codec {
     Plain,
     /// Known by name, not decoded.
     Unsupported,
+    /// Not known at all: shown where the pixels have just the length of native ones.
+    Unknown,
 }
 
 /// A transfer syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Syntax {
-    /// Its UID.
+    /// Its UID; empty where nobody knows it.
     pub uid: &'static str,
     /// Its name, without the parentheses of the standard.
     pub name: &'static str,
@@ -37,6 +46,8 @@ pub(crate) struct Syntax {
     pub encoding: Encoding,
     /// The data set is one deflated stream.
     pub deflated: bool,
+    /// Pixels are written most significant byte first, though the data set is not.
+    pub big_pixels: bool,
     /// How pixels are coded.
     pub codec: Codec,
 }
@@ -57,6 +68,7 @@ const fn syntax(uid: &'static str, name: &'static str, codec: Codec) -> Syntax {
         name,
         encoding: EXPLICIT,
         deflated: false,
+        big_pixels: false,
         codec,
     }
 }
@@ -85,42 +97,11 @@ pub(crate) const EXPLICIT_BIG: Syntax = Syntax {
         Codec::Native,
     )
 };
+/// What a UID that nobody knows is read as.
+pub(crate) const UNKNOWN: Syntax = syntax("", "unknown", Codec::Unknown);
 
-const KNOWN: &[Syntax] = &[
-    IMPLICIT_LITTLE,
-    EXPLICIT_LITTLE,
-    EXPLICIT_BIG,
-    Syntax {
-        deflated: true,
-        ..syntax(
-            "1.2.840.10008.1.2.4.95",
-            "JPIP Referenced Deflate",
-            Codec::Unsupported,
-        )
-    },
-    Syntax {
-        deflated: true,
-        ..syntax(
-            "1.2.840.10008.1.2.4.205",
-            "JPIP HTJ2K Referenced Deflate",
-            Codec::Unsupported,
-        )
-    },
-    Syntax {
-        deflated: true,
-        ..syntax(
-            "1.2.840.10008.1.2.1.99",
-            "Deflated Explicit VR Little Endian",
-            Codec::Native,
-        )
-    },
-    syntax(
-        "1.2.840.10008.1.2.1.98",
-        "Encapsulated Uncompressed Explicit VR Little Endian",
-        Codec::Plain,
-    ),
-    syntax("1.2.840.10008.1.2.4.50", "JPEG Baseline", Codec::Jpeg),
-    syntax("1.2.840.10008.1.2.4.51", "JPEG Extended", Codec::Jpeg),
+/// Syntaxes that the registry lacks.
+const OTHERS: &[Syntax] = &[
     syntax(
         "1.2.840.10008.1.2.4.53",
         "JPEG Spectral Selection, Non-Hierarchical",
@@ -131,172 +112,68 @@ const KNOWN: &[Syntax] = &[
         "JPEG Full Progression, Non-Hierarchical",
         Codec::Jpeg,
     ),
-    syntax("1.2.840.10008.1.2.4.57", "JPEG Lossless", Codec::Jpeg),
+    Syntax {
+        encoding: IMPLICIT,
+        ..syntax(
+            "1.2.840.10008.1.20",
+            "Papyrus 3 Implicit VR Little Endian",
+            Codec::Native,
+        )
+    },
     syntax(
-        "1.2.840.10008.1.2.4.70",
-        "JPEG Lossless, First-Order Prediction",
-        Codec::Jpeg,
+        "1.3.46.670589.33.1.4.1",
+        "Philips private Explicit VR Little Endian",
+        Codec::Native,
     ),
-    syntax("1.2.840.10008.1.2.5", "RLE Lossless", Codec::Rle),
-    syntax("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless", Codec::JpegLs),
-    syntax(
-        "1.2.840.10008.1.2.4.81",
-        "JPEG-LS Near-Lossless",
-        Codec::JpegLs,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.90",
-        "JPEG 2000 Lossless Only",
-        Codec::Jpeg2000,
-    ),
-    syntax("1.2.840.10008.1.2.4.91", "JPEG 2000", Codec::Jpeg2000),
-    syntax(
-        "1.2.840.10008.1.2.4.92",
-        "JPEG 2000 Part 2 Multi-component Lossless Only",
-        Codec::Jpeg2000,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.93",
-        "JPEG 2000 Part 2 Multi-component",
-        Codec::Jpeg2000,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.94",
-        "JPIP Referenced",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.100",
-        "MPEG2 Main Profile / Main Level",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.101",
-        "MPEG2 Main Profile / High Level",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.102",
-        "MPEG-4 AVC/H.264 High Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.103",
-        "MPEG-4 AVC/H.264 BD-compatible High Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.104",
-        "MPEG-4 AVC/H.264 High Profile For 2D Video",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.105",
-        "MPEG-4 AVC/H.264 High Profile For 3D Video",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.106",
-        "MPEG-4 AVC/H.264 Stereo High Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.107",
-        "HEVC/H.265 Main Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.108",
-        "HEVC/H.265 Main 10 Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.100.1",
-        "Fragmentable MPEG2 Main Profile / Main Level",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.101.1",
-        "Fragmentable MPEG2 Main Profile / High Level",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.102.1",
-        "Fragmentable MPEG-4 AVC/H.264 High Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.103.1",
-        "Fragmentable MPEG-4 AVC/H.264 BD-compatible High Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.104.1",
-        "Fragmentable MPEG-4 AVC/H.264 High Profile For 2D Video",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.105.1",
-        "Fragmentable MPEG-4 AVC/H.264 High Profile For 3D Video",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.106.1",
-        "Fragmentable MPEG-4 AVC/H.264 Stereo High Profile",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.204",
-        "JPIP HTJ2K Referenced",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.7.3",
-        "SMPTE ST 2110-30 PCM Digital Audio",
-        Codec::Unsupported,
-    ),
-    syntax("1.2.840.10008.1.2.4.110", "JPEG XL Lossless", Codec::JpegXl),
-    syntax(
-        "1.2.840.10008.1.2.4.111",
-        "JPEG XL JPEG Recompression",
-        Codec::JpegXl,
-    ),
-    syntax("1.2.840.10008.1.2.4.112", "JPEG XL", Codec::JpegXl),
-    syntax(
-        "1.2.840.10008.1.2.4.201",
-        "High-Throughput JPEG 2000 Lossless Only",
-        Codec::Jpeg2000,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.202",
-        "High-Throughput JPEG 2000 with RPCL Options Lossless Only",
-        Codec::Jpeg2000,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.4.203",
-        "High-Throughput JPEG 2000",
-        Codec::Jpeg2000,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.7.1",
-        "SMPTE ST 2110-20 Uncompressed Progressive Active Video",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.7.2",
-        "SMPTE ST 2110-20 Uncompressed Interlaced Active Video",
-        Codec::Unsupported,
-    ),
-    syntax(
-        "1.2.840.10008.1.2.8.1",
-        "Deflated Image Frame Compression",
-        Codec::Deflated,
-    ),
+    Syntax {
+        encoding: IMPLICIT,
+        big_pixels: true,
+        ..syntax(
+            "1.2.840.113619.5.2",
+            "GE private Implicit VR with big-endian pixels",
+            Codec::Native,
+        )
+    },
 ];
 
 /// The syntax of a UID.
 pub(crate) fn find(uid: &str) -> Option<Syntax> {
-    KNOWN.iter().find(|s| s.uid == uid).copied()
+    let other = OTHERS.iter().find(|syntax| syntax.uid == uid).copied();
+    other.or_else(|| registered(uid))
+}
+
+/// A syntax of dicom-rs' registry.
+fn registered(uid: &str) -> Option<Syntax> {
+    let known = TransferSyntaxRegistry.get(uid)?;
+    Some(Syntax {
+        uid: known.uid(),
+        name: known.name().split(" (").next().unwrap_or_default(),
+        encoding: Encoding {
+            big_endian: known.endianness() == Endianness::Big,
+            // The only one of the standard in which elements do not name their value representation.
+            explicit: known.uid() != IMPLICIT_LITTLE.uid,
+        },
+        deflated: matches!(known.codec(), Coding::Dataset(_)),
+        big_pixels: false,
+        codec: codec(known.uid()),
+    })
+}
+
+/// How the pixels of a syntax of the standard are coded.
+fn codec(uid: &str) -> Codec {
+    match uid.strip_prefix("1.2.840.10008.1.2") {
+        Some("" | ".1" | ".2" | ".1.99") => Codec::Native,
+        Some(".1.98") => Codec::Plain,
+        Some(".4.50" | ".4.51" | ".4.53" | ".4.55" | ".4.57" | ".4.70") => Codec::Jpeg,
+        Some(".4.80" | ".4.81") => Codec::JpegLs,
+        Some(".4.90" | ".4.91" | ".4.92" | ".4.93" | ".4.201" | ".4.202" | ".4.203") => {
+            Codec::Jpeg2000
+        }
+        Some(".4.110" | ".4.111" | ".4.112") => Codec::JpegXl,
+        Some(".5") => Codec::Rle,
+        Some(".8.1") => Codec::Deflated,
+        _ => Codec::Unsupported,
+    }
 }
 
 #[cfg(test)]
@@ -304,15 +181,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_uid_stands_once() {
-        let mut uids: Vec<_> = KNOWN.iter().map(|s| s.uid).collect();
-        uids.sort_unstable();
-        uids.dedup();
-        assert_eq!(uids.len(), KNOWN.len());
+    fn the_registry_and_what_it_lacks_are_found() {
+        for known in [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG] {
+            assert_eq!(find(known.uid), Some(known));
+        }
+        let codec_of = |uid| find(uid).map(|s| s.codec);
+        assert_eq!(codec_of("1.2.840.10008.1.2.5"), Some(Codec::Rle));
+        assert_eq!(codec_of("1.2.840.10008.1.2.4.53"), Some(Codec::Jpeg));
         assert_eq!(
-            find("1.2.840.10008.1.2.5").map(|s| s.codec),
-            Some(Codec::Rle)
+            codec_of("1.2.840.10008.1.2.4.102"),
+            Some(Codec::Unsupported)
         );
+        let deflated = find("1.2.840.10008.1.2.1.99");
+        assert!(deflated.is_some_and(|s| s.deflated && s.codec == Codec::Native));
         assert_eq!(find("1.2.3"), None);
     }
 }

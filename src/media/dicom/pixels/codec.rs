@@ -76,7 +76,9 @@ pub(crate) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Code
         Codec::Native => Err(unsupported(
             "DICOM: encapsulated pixels under a transfer syntax without compression",
         )),
-        Codec::Unsupported => Err(unsupported("DICOM: the transfer syntax is not supported")),
+        Codec::Unsupported | Codec::Unknown => {
+            Err(unsupported("DICOM: the transfer syntax is not supported"))
+        }
     }
 }
 

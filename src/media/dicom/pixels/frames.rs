@@ -29,7 +29,7 @@ pub(crate) fn decode(
     let coded = match &object.pixels().data {
         PixelData::Native(range) => {
             let there = range.end - range.start;
-            let big = object.meta().encoding.big_endian;
+            let big = object.meta().has_big_pixels();
             let words = object.pixels().vr == Some(VR::OW);
             let place = Place::of(layout, frame, there, big && words)
                 .ok_or_else(|| native::cut(frame, there))?;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::dicom::parsing::repair::PixelData;
 use crate::dicom::pixels::layout::{Layout, Number, Photometric};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, truncated};
@@ -61,6 +62,16 @@ impl Place {
         };
         Self::of(&single, 0, total, false)
     }
+}
+
+/// Whether pixels have the length of all frames without compression, but for a byte that makes it even.
+pub(crate) fn is_native_length(data: &PixelData, layout: &Layout) -> bool {
+    let PixelData::Native(range) = data else {
+        return false;
+    };
+    let bits = layout.cells() as u64 * u64::from(layout.allocated) * u64::from(layout.frames);
+    let bytes = bits.div_ceil(8);
+    (bytes..=bytes + 1).contains(&(range.end - range.start))
 }
 
 /// The cells of a frame, interleaved, from the bytes at its place.
