@@ -113,6 +113,23 @@ impl Transform {
         }
     }
 
+    /// Modality values that stored values of so many bits can have.
+    pub(crate) fn range(&self, bits: u16, signed: bool) -> (f64, f64) {
+        let count = f64::from(bits.min(32)).exp2();
+        let (low, high) = if signed {
+            (-count / 2.0, count / 2.0 - 1.0)
+        } else {
+            (0.0, count - 1.0)
+        };
+        match &self.modality {
+            Modality::Table(lut) => (0.0, lut.largest()),
+            Modality::Linear { .. } => {
+                let (a, b) = (self.modality(low), self.modality(high));
+                (a.min(b), a.max(b))
+            }
+        }
+    }
+
     fn is_padding(&self, stored: f64) -> bool {
         self.padding
             .is_some_and(|(from, to)| (from..=to).contains(&stored))
@@ -130,7 +147,7 @@ pub struct Grey {
 }
 
 struct Inner {
-    samples: Samples,
+    samples: Arc<Samples>,
     transform: Transform,
     windows: Vec<NamedWindow>,
     /// Counted when first asked for.
@@ -141,6 +158,21 @@ struct Inner {
 impl Grey {
     /// A frame of `width × height` samples, row-major.
     pub(crate) fn new(width: u32, height: u32, samples: Samples, transform: Transform) -> Self {
+        Self::shared(width, height, Arc::new(samples), transform)
+    }
+
+    /// The same samples on another way to 8 bits.
+    pub(crate) fn with(&self, transform: Transform) -> Self {
+        let samples = Arc::clone(&self.inner.samples);
+        Self::shared(self.width, self.height, samples, transform)
+    }
+
+    /// The way to 8 bits.
+    pub(crate) fn transform(&self) -> &Transform {
+        &self.inner.transform
+    }
+
+    fn shared(width: u32, height: u32, samples: Arc<Samples>, transform: Transform) -> Self {
         let named = |own: &Own| NamedWindow {
             name: own.name.clone(),
             window: own.window,

@@ -17,6 +17,7 @@ mod orient;
 mod overlay;
 mod png;
 mod read;
+mod related;
 mod sniff;
 mod source;
 mod text;
@@ -32,6 +33,10 @@ pub use error::{ErrorKind, MediaError};
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
 pub use overlay::{Overlay, OverlayKind};
+pub use related::{
+    Annotation, Arrangement, Layers, Legend, Palette, Related, RelatedKind, RelatedObject, Shape,
+    Shutter, Target, Tint, Wording, related,
+};
 pub use sniff::{Sniffed, sniff};
 pub use source::{Frame, Shown, Source, load, open};
 pub use text::clean;

@@ -9,6 +9,7 @@ use crate::error::{ErrorKind, MediaError};
 use crate::geometry::Geometry;
 use crate::grey::{Grey, Voi};
 use crate::overlay::Overlay;
+use crate::related::Target;
 use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Warnings, Window};
 use crate::{contain, limits, png, read, sniff};
 
@@ -220,6 +221,14 @@ impl Source {
             Format::Dicom(object) => {
                 contain("DICOM", || Ok(object.geometry(frame))).unwrap_or_default()
             }
+        }
+    }
+
+    /// The frame as objects about it refer to it; `None` of a file that is no DICOM object.
+    pub fn target(&self, frame: u32) -> Option<Target> {
+        match &self.format {
+            Format::Jpeg(_) | Format::Png(_) => None,
+            Format::Dicom(object) => contain("DICOM", || Ok(object.target(frame))).ok(),
         }
     }
 

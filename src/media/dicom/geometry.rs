@@ -91,6 +91,15 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
         .or_else(|| ultrasound(set))
 }
 
+/// How far a frame reaches across its plane, in millimetres: Slice Thickness, else Spacing Between Slices.
+pub(crate) fn thickness(set: &DataSet, frame: u32) -> Option<f64> {
+    let read = |set: &DataSet| {
+        let number = |tag| set.decimal(tag).filter(|v| *v > 0.0);
+        number(attributes::SLICE_THICKNESS).or_else(|| number(attributes::SLICE_SPACING))
+    };
+    groups::find(set, frame, attributes::FRAME_MEASURES, read).or_else(|| read(set))
+}
+
 /// The Ultrasound Region (C.8.5.5), where there is one only, and it counts centimetres both ways.
 fn ultrasound(set: &DataSet) -> Option<Spacing> {
     const CENTIMETRES: u16 = 3;

@@ -36,7 +36,11 @@ pub(crate) struct Object {
 impl Object {
     /// Parses a file; one without pixels is refused with what it is, and so is one whose pixels nothing here decodes.
     pub(crate) fn open(body: Body) -> Result<Self, MediaError> {
-        let mut file = ParsedFile::read(body)?;
+        Self::of(ParsedFile::read(body)?)
+    }
+
+    /// The same of a file that was parsed.
+    pub(crate) fn of(mut file: ParsedFile) -> Result<Self, MediaError> {
         // Referenced pixels are elsewhere, and the shape of video need not make sense here.
         if file.meta.syntax.codec == Codec::Unsupported && file.set.get(attributes::ROWS).is_some()
         {

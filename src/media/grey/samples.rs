@@ -19,7 +19,7 @@ pub(crate) enum Samples {
 
 impl Samples {
     /// The value at a place.
-    pub(super) fn get(&self, at: usize) -> Option<f64> {
+    pub(crate) fn get(&self, at: usize) -> Option<f64> {
         match self {
             Samples::U8(data) => data.get(at).map(|&v| v.into()),
             Samples::U16(data) => data.get(at).map(|&v| v.into()),

@@ -45,6 +45,8 @@ pub(crate) enum Curve {
     },
     /// The VOI LUT.
     Table(Lut),
+    /// A Presentation LUT behind another curve, whose range it is spread over (C.11.4).
+    Behind(Box<Curve>, Lut),
 }
 
 impl Curve {
@@ -56,6 +58,10 @@ impl Curve {
             Curve::Line { center, width } => (x - center) / width + 0.5,
             Curve::Sigmoid { center, width } => 1.0 / (1.0 + (-4.0 * (x - center) / width).exp()),
             Curve::Table(lut) => lut.at(x) / lut.largest(),
+            Curve::Behind(curve, lut) => {
+                let (first, count) = lut.domain();
+                lut.at(first + (curve.at(x) * (count - 1.0)).round()) / lut.largest()
+            }
         }
     }
 

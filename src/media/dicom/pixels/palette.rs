@@ -38,6 +38,20 @@ pub(crate) fn rgb(
     })
 }
 
+/// The tables as the colours of black (0) to white (255), each spread over all of them.
+pub(crate) fn spread(set: &DataSet) -> Result<Box<[[u8; 3]; 256]>, MediaError> {
+    let [red, green, blue] = [0, 1, 2].map(|i| Channel::read(set, i, false));
+    let channels = [red?, green?, blue?];
+    let mut colors = Box::new([[0; 3]; 256]);
+    for (shade, color) in (0..).zip(colors.iter_mut()) {
+        *color = channels.each_ref().map(|channel| {
+            let last = channel.entries.len() as i32 - 1;
+            channel.at(channel.first + (shade * last + 127) / 255)
+        });
+    }
+    Ok(colors)
+}
+
 impl Channel {
     /// The table of red (0), green (1) or blue (2).
     fn read(set: &DataSet, channel: u16, signed: bool) -> Result<Self, MediaError> {

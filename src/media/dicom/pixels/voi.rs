@@ -13,7 +13,7 @@ use crate::{WindowSource, clean};
 /// The way of a frame's values.
 pub(crate) fn transform(set: &DataSet, layout: &Layout, frame: u32, inverted: bool) -> Transform {
     let modality = groups::find(set, frame, attributes::FRAME_MODALITY, linear)
-        .or_else(|| table(set, layout))
+        .or_else(|| table(set, layout.signed))
         .or_else(|| linear(set))
         .or_else(|| dose(set))
         .unwrap_or(Modality::Linear {
@@ -44,7 +44,7 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 /// The windows of a data set or functional group that can be used.
-fn windows(set: &DataSet, source: WindowSource, real: bool) -> Vec<Own> {
+pub(crate) fn windows(set: &DataSet, source: WindowSource, real: bool) -> Vec<Own> {
     let function = match set.first(attributes::VOI_FUNCTION).as_deref() {
         Some("LINEAR_EXACT") => Function::LinearExact,
         Some("SIGMOID") => Function::Sigmoid,
@@ -72,7 +72,7 @@ fn named(text: &str) -> Option<String> {
 }
 
 /// The items of the VOI LUT Sequence.
-fn luts(set: &DataSet, signed: bool) -> Vec<Own> {
+pub(crate) fn luts(set: &DataSet, signed: bool) -> Vec<Own> {
     let items = set.items(attributes::VOI_LUT);
     let own = |item: &DataSet| {
         let name = item.text(attributes::LUT_NAME).as_deref().and_then(named);
@@ -82,7 +82,7 @@ fn luts(set: &DataSet, signed: bool) -> Vec<Own> {
 }
 
 /// Reads a LUT; `None` where it is empty or damaged.
-fn lut(item: &DataSet, signed: bool) -> Option<Lut> {
+pub(crate) fn lut(item: &DataSet, signed: bool) -> Option<Lut> {
     let descriptor = item.words(attributes::LUT_DESCRIPTOR)?;
     let [count, first, bits, ..] = descriptor[..] else {
         return None;
@@ -91,7 +91,8 @@ fn lut(item: &DataSet, signed: bool) -> Option<Lut> {
     Lut::new(count, first, bits, signed, &bytes, words)
 }
 
-fn linear(set: &DataSet) -> Option<Modality> {
+/// Rescale Slope and Intercept.
+pub(crate) fn linear(set: &DataSet) -> Option<Modality> {
     let (slope, intercept) = (
         set.decimal(attributes::RESCALE_SLOPE),
         set.decimal(attributes::RESCALE_INTERCEPT),
@@ -118,10 +119,11 @@ fn dose(set: &DataSet) -> Option<Modality> {
     })
 }
 
-fn table(set: &DataSet, layout: &Layout) -> Option<Modality> {
+/// The table of a Modality LUT Sequence; `signed` says whether stored values can be negative.
+pub(crate) fn table(set: &DataSet, signed: bool) -> Option<Modality> {
     set.items(attributes::MODALITY_LUT)
         .first()
-        .and_then(|item| lut(item, layout.signed))
+        .and_then(|item| lut(item, signed))
         .map(Modality::Table)
 }
 

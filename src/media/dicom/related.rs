@@ -1,0 +1,152 @@
+//! Objects that say something about images of a study: presentation states (PS3.3 A.33), segmentations (A.51, A.90) and
+//! RT structure sets (A.19).
+
+mod annotation;
+mod attributes;
+mod index;
+mod plane;
+mod presentation;
+mod segmentation;
+mod shutter;
+mod structures;
+mod values;
+
+use std::fs::File;
+
+use crate::dicom::attributes::SOP_CLASS;
+use crate::dicom::geometry;
+use crate::dicom::object::Object;
+use crate::dicom::parsing::body::Body;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::parsed::ParsedFile;
+use crate::error::{MediaError, unsupported};
+use crate::grey::Grey;
+use crate::read;
+use crate::related::{Layers, Palette, RelatedKind, RelatedObject, Target};
+pub(crate) use index::{References, index};
+use segmentation::Segmentation;
+use structures::Structures;
+
+/// Storage classes (PS3.4 table B.5-1), by kind. Of presentation states those for grey, colour and pseudo-colour pictures, and
+/// for XA and XRF, which are the first with more modules.
+const CLASSES: [(&str, RelatedKind); 7] = [
+    ("1.2.840.10008.5.1.4.1.1.11.1", RelatedKind::Presentation),
+    ("1.2.840.10008.5.1.4.1.1.11.2", RelatedKind::Presentation),
+    (PSEUDO_COLOR, RelatedKind::Presentation),
+    ("1.2.840.10008.5.1.4.1.1.11.5", RelatedKind::Presentation),
+    ("1.2.840.10008.5.1.4.1.1.66.4", RelatedKind::Segmentation),
+    ("1.2.840.10008.5.1.4.1.1.66.7", RelatedKind::Segmentation),
+    ("1.2.840.10008.5.1.4.1.1.481.3", RelatedKind::Structures),
+];
+const COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.2";
+const PSEUDO_COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.3";
+
+/// Largest file that is taken into memory as a whole; of a larger segmentation the pixels stay in the file.
+const WHOLE: u64 = 64 << 20;
+/// Bytes of such a file that are read first.
+const HEAD: u64 = 1 << 20;
+
+/// The kind of object that a storage class is for.
+fn kind(class: &str) -> Option<RelatedKind> {
+    let found = CLASSES.iter().find(|(uid, _)| *uid == class);
+    found.map(|(_, kind)| *kind)
+}
+
+/// The storage class that a file names.
+fn class(file: &ParsedFile) -> String {
+    file.set
+        .first(SOP_CLASS)
+        .or_else(|| file.meta.sop_class.clone())
+        .unwrap_or_default()
+}
+
+/// The content of an object.
+pub(crate) enum Content {
+    Presentation { class: String, set: Box<DataSet> },
+    Segmentation(Box<Segmentation>),
+    Structures(Structures),
+}
+
+impl Content {
+    /// Reads a file of `length` bytes, and what it is about.
+    pub(crate) fn open(file: File, length: u64) -> Result<(RelatedObject, Self), MediaError> {
+        let head = read::range(&file, 0..if length > WHOLE { HEAD } else { length })?;
+        let body = if length > WHOLE {
+            Body::partly(file, length, head)
+        } else {
+            Body::whole(head)
+        };
+        let file = ParsedFile::read(body)?;
+        let class = class(&file);
+        let kind = kind(&class).ok_or_else(|| {
+            unsupported(
+                "DICOM: neither a presentation state nor a segmentation nor a structure set",
+            )
+        })?;
+        let about = index::of(&file.set, kind);
+        let content = match kind {
+            RelatedKind::Segmentation => {
+                Self::Segmentation(Box::new(Segmentation::read(Object::of(file)?)?))
+            }
+            RelatedKind::Structures => Self::Structures(Structures::read(&file.set)),
+            RelatedKind::Presentation => Self::Presentation {
+                class,
+                set: Box::new(file.set),
+            },
+        };
+        Ok((about, content))
+    }
+
+    /// What is drawn on a frame.
+    pub(crate) fn layers(&self, target: &Target) -> Layers {
+        match self {
+            Self::Presentation { set, .. } => presentation::layers(set, target),
+            Self::Segmentation(segmentation) => segmentation.layers(target),
+            Self::Structures(structures) => structures.layers(target),
+        }
+    }
+
+    /// A grey frame as a presentation state wants it.
+    pub(crate) fn present(&self, grey: &Grey, target: &Target) -> Option<Grey> {
+        match self {
+            Self::Presentation { class, set } if class != COLOR => {
+                Some(presentation::grey(set, grey, target))
+            }
+            _ => None,
+        }
+    }
+
+    /// The colours of a pseudo-colour presentation state.
+    pub(crate) fn palette(&self) -> Result<Option<Palette>, MediaError> {
+        match self {
+            Self::Presentation { class, set } if class == PSEUDO_COLOR => {
+                presentation::palette(set).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Object {
+    /// The frame as other objects refer to it.
+    pub(crate) fn target(&self, frame: u32) -> Target {
+        let (set, layout) = (self.set(), self.layout());
+        let uid = |tag| values::uid(set, tag);
+        Target {
+            instance: uid(attributes::INSTANCE_UID),
+            series: uid(crate::dicom::attributes::SERIES_UID),
+            frame_of_reference: uid(attributes::FRAME_OF_REFERENCE),
+            frame,
+            frames: layout.frames,
+            width: layout.columns,
+            height: layout.rows,
+            geometry: self.geometry(frame),
+            thickness: geometry::thickness(set, frame),
+            bits_stored: layout.stored,
+            signed: layout.signed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

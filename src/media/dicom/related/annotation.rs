@@ -1,0 +1,196 @@
+//! Texts and drawings of presentation states (PS3.3 C.10.5), with the colours of their layers (C.10.7).
+
+use std::collections::HashMap;
+
+use dicom_core::{Tag, VR};
+
+use super::attributes;
+use super::values::{Images, charset, floats, lab, pair, text};
+use crate::dicom::parsing::charset::Charset;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::related::{Annotation, Arrangement, Shape, Target};
+
+/// Corners of a drawn ellipse: from outside no line is further than a sixth of a pixel from it, up to 500 pixels across.
+const ELLIPSE: u32 = 128;
+/// Straight pieces between two points of an INTERPOLATED line.
+const PIECES: u32 = 8;
+/// Most points of all drawings on a frame, and of a single one: the bytes of a file may hold far more than anything sensible
+/// has, and those of a circle become many.
+const MAX_POINTS: usize = 1 << 20;
+const MAX_POINTS_OF_ONE: usize = 1 << 16;
+
+/// The annotations of a frame.
+pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) -> Vec<Annotation> {
+    let colors = layer_colors(set);
+    let places = Places {
+        target,
+        arrangement,
+    };
+    let charset = charset(set);
+    let (mut all, mut room) = (Vec::new(), MAX_POINTS);
+    for item in set.items(attributes::ANNOTATIONS) {
+        if !Images::read(item, attributes::REFERENCED_IMAGES).cover(target) {
+            continue;
+        }
+        let layer = item.first(attributes::LAYER).unwrap_or_default();
+        let color = colors.get(&layer).copied().flatten();
+        let graphics = item.items(attributes::GRAPHIC_OBJECTS);
+        let texts = item.items(attributes::TEXT_OBJECTS);
+        let shapes = graphics.iter().flat_map(|object| places.graphic(object));
+        let texts = texts.iter().flat_map(|object| places.text(object, charset));
+        for shape in shapes.chain(texts) {
+            room = room.saturating_sub(match &shape {
+                Shape::Line(points) => points.len(),
+                _ => 1,
+            });
+            if room == 0 {
+                return all;
+            }
+            all.push(Annotation { shape, color });
+        }
+    }
+    all
+}
+
+/// Recommended display colours of the layers, by name.
+fn layer_colors(set: &DataSet) -> HashMap<String, Option<[u8; 3]>> {
+    let items = set.items(attributes::LAYERS);
+    let named = |item: &DataSet| {
+        let grey = || {
+            let value = item.short(attributes::LAYER_GREY)?;
+            Some([(value >> 8) as u8; 3])
+        };
+        let color = lab(item, attributes::LAYER_COLOR).or_else(grey);
+        Some((item.first(attributes::LAYER)?, color))
+    };
+    items.iter().filter_map(named).collect()
+}
+
+/// From the units of annotations to columns and rows.
+struct Places<'a> {
+    target: &'a Target,
+    arrangement: &'a Arrangement,
+}
+
+impl Places<'_> {
+    /// PIXEL counts from the outer corner of the first pixel, as shapes do; DISPLAY is a share of the displayed area as seen,
+    /// behind its turn (C.10.5.1.1). `None` of other units.
+    fn place(&self, units: &str, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
+        match units {
+            "PIXEL" => Some([x, y]),
+            "DISPLAY" => {
+                let x = if self.arrangement.mirrored {
+                    1.0 - x
+                } else {
+                    x
+                };
+                let (x, y) = (0..self.arrangement.quarters).fold((x, y), |(x, y), _| (y, 1.0 - x));
+                let [left, top, right, bottom] = self.area();
+                Some([left + x * (right - left), top + y * (bottom - top)])
+            }
+            _ => None,
+        }
+    }
+
+    fn area(&self) -> [f64; 4] {
+        let (width, height) = (self.target.width, self.target.height);
+        let whole = [0.0, 0.0, f64::from(width), f64::from(height)];
+        self.arrangement.area.unwrap_or(whole)
+    }
+
+    fn graphic(&self, object: &DataSet) -> Vec<Shape> {
+        let units = object.first(attributes::GRAPHIC_UNITS).unwrap_or_default();
+        let numbers = floats(object, attributes::GRAPHIC_DATA);
+        let points = numbers.as_chunks::<2>().0.iter().take(MAX_POINTS_OF_ONE);
+        let points: Option<Vec<[f64; 2]>> =
+            points.map(|point| self.place(&units, *point)).collect();
+        let points = points.unwrap_or_default();
+        let kind = object.first(attributes::GRAPHIC_TYPE).unwrap_or_default();
+        let aspect = self.target.geometry.aspect;
+        match (kind.as_str(), &points[..]) {
+            (_, []) => Vec::new(),
+            ("POINT", points) => points.iter().map(|point| Shape::Point(*point)).collect(),
+            ("POLYLINE", _) => vec![Shape::Line(points)],
+            ("INTERPOLATED", points) => vec![Shape::Line(interpolated(points))],
+            ("CIRCLE", [center, rim]) => {
+                let radius = (rim[0] - center[0]).hypot((rim[1] - center[1]) * aspect);
+                vec![ellipse(*center, [radius, 0.0], [0.0, radius / aspect])]
+            }
+            ("ELLIPSE", [first, last, third, fourth]) => {
+                let center = [0, 1].map(|i| f64::midpoint(first[i], last[i]));
+                let major = [0, 1].map(|i| (last[i] - first[i]) / 2.0);
+                let minor = [0, 1].map(|i| (fourth[i] - third[i]) / 2.0);
+                vec![ellipse(center, major, minor)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The text in its box or at its anchor, and the line between the two where the anchor is to be seen.
+    fn text(&self, object: &DataSet, charset: Charset) -> Vec<Shape> {
+        let words = text(object, attributes::ANNOTATION_TEXT, VR::ST, charset);
+        if words.trim().is_empty() {
+            return Vec::new();
+        }
+        let corner = |units: Tag, tag: Tag| self.place(&object.first(units)?, pair(object, tag)?);
+        let anchor = corner(attributes::ANCHOR_UNITS, attributes::ANCHOR);
+        let first = corner(attributes::BOX_UNITS, attributes::BOX_FIRST);
+        let last = corner(attributes::BOX_UNITS, attributes::BOX_LAST);
+        // The first corner of a box is its upper left as seen (C.10.5.1.2).
+        let Some(at) = first.or(anchor) else {
+            return Vec::new();
+        };
+        let visible = object.first(attributes::ANCHOR_VISIBLE).as_deref() == Some("Y");
+        let line = match (anchor.filter(|_| visible), first, last) {
+            (Some(anchor), Some(first), Some(last)) => {
+                let near = [0, 1].map(|i| {
+                    let (low, high) = (first[i].min(last[i]), first[i].max(last[i]));
+                    anchor[i].clamp(low, high)
+                });
+                Some(Shape::Line(vec![anchor, near]))
+            }
+            (Some(anchor), ..) => Some(Shape::Point(anchor)),
+            _ => None,
+        };
+        line.into_iter()
+            .chain([Shape::Text { text: words, at }])
+            .collect()
+    }
+}
+
+/// An ellipse by its middle and its half axes.
+fn ellipse(center: [f64; 2], major: [f64; 2], minor: [f64; 2]) -> Shape {
+    let corner = |n: u32| {
+        let angle = f64::from(n) * std::f64::consts::TAU / f64::from(ELLIPSE);
+        [0, 1].map(|i| center[i] + major[i] * angle.cos() + minor[i] * angle.sin())
+    };
+    Shape::Line((0..=ELLIPSE).map(corner).collect())
+}
+
+/// A smooth line through points (Catmull and Rom 1974), as INTERPOLATED asks for; through which curve the standard leaves open.
+fn interpolated(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let closed = points.len() > 2 && points.first() == points.last();
+    let last = points.len() - 1;
+    let at = |i: i64| {
+        let i = match i {
+            i if i < 0 && closed => last as i64 - 1,
+            i if i > last as i64 && closed => 1,
+            i => i.clamp(0, last as i64),
+        };
+        points[i as usize]
+    };
+    let mut line = vec![points[0]];
+    for i in 0..last as i64 {
+        let [a, b, c, d] = [at(i - 1), at(i), at(i + 1), at(i + 2)];
+        line.extend((1..=PIECES).map(|step| {
+            let t = f64::from(step) / f64::from(PIECES);
+            [0, 1].map(|k| {
+                let slope = (c[k] - a[k]) * t;
+                let bend = (2.0 * a[k] - 5.0 * b[k] + 4.0 * c[k] - d[k]) * t * t;
+                let twist = (3.0 * b[k] - a[k] - 3.0 * c[k] + d[k]) * t * t * t;
+                b[k] + (slope + bend + twist) / 2.0
+            })
+        }));
+    }
+    line
+}

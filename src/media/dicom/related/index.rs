@@ -1,0 +1,200 @@
+//! What an object is about, read without its content: a folder of thousands of images is gone through for the few objects
+//! that belong to them.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use dicom_core::{Tag, VR};
+
+use super::attributes;
+use super::kind;
+use super::presentation;
+use super::values::{Images, charset, text, uid};
+use crate::dicom::attributes::{
+    FRAME_GROUPS, MEDIA_SOP_CLASS, SERIES_DESCRIPTION, SERIES_UID, SOP_CLASS,
+};
+use crate::dicom::parsing::body::Body;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::file::meta_group;
+use crate::dicom::parsing::parsed::ParsedFile;
+use crate::dicom::tags::phi;
+use crate::error::MediaError;
+use crate::read;
+use crate::related::{Arrangement, RelatedKind, RelatedObject, Target, Wording};
+use crate::sniff::{Sniffed, sniff};
+
+/// Bytes by which an image is told from the objects sought here: the meta group names its class.
+const FIRST: u64 = 4 << 10;
+/// Bytes that are read first of an object that is sought.
+const HEAD: u64 = 64 << 10;
+
+/// The images that an object is about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct References {
+    images: Images,
+    /// Series that are meant as a whole.
+    series: HashSet<String>,
+    /// Frames of Reference that its places are counted in.
+    spaces: HashSet<String>,
+    arrangements: presentation::Arrangements,
+}
+
+impl References {
+    pub(crate) fn concern(&self, target: &Target) -> bool {
+        let space = &target.frame_of_reference;
+        self.images.name(target)
+            || self.series.contains(&target.series)
+            || (!space.is_empty() && self.spaces.contains(space))
+    }
+
+    pub(crate) fn arrangement(&self, target: &Target) -> Arrangement {
+        self.arrangements.of(target)
+    }
+}
+
+/// Reads what a file is about; `None` of one that is no such object.
+pub(crate) fn index(path: &Path) -> Result<Option<RelatedObject>, MediaError> {
+    let (file, length) = read::open(path)?;
+    let head = read::range(&file, 0..FIRST.min(length))?;
+    if sniff(&head) != Sniffed::Dicom {
+        return Ok(None);
+    }
+    let class = match meta_group(&head)?.first(MEDIA_SOP_CLASS) {
+        Some(class) => class,
+        None => uid(&parsed(path, Some(SOP_CLASS))?.set, SOP_CLASS),
+    };
+    let Some(kind) = kind(&class) else {
+        return Ok(None);
+    };
+    // The last attribute that is needed stands before the bulk of each.
+    let mut file = match kind {
+        RelatedKind::Presentation => parsed(path, None)?,
+        RelatedKind::Segmentation => parsed(path, Some(attributes::CONTENT_DESCRIPTION))?,
+        RelatedKind::Structures => parsed(path, Some(attributes::ROIS))?,
+    };
+    let named = !file.set.items(attributes::REFERENCED_SERIES).is_empty();
+    if kind == RelatedKind::Segmentation && !named {
+        file = parsed(path, Some(FRAME_GROUPS))?;
+    }
+    Ok(Some(of(&file.set, kind)))
+}
+
+/// A file up to its `last` attribute.
+fn parsed(path: &Path, last: Option<Tag>) -> Result<ParsedFile, MediaError> {
+    let (file, length) = read::open(path)?;
+    let head = read::range(&file, 0..HEAD.min(length))?;
+    let body = if length > HEAD {
+        Body::partly(file, length, head)
+    } else {
+        Body::whole(head)
+    };
+    match last {
+        Some(last) => ParsedFile::read_to(body, last),
+        None => ParsedFile::read(body),
+    }
+}
+
+/// What a data set of a kind is about.
+pub(super) fn of(set: &DataSet, kind: RelatedKind) -> RelatedObject {
+    let charset = charset(set);
+    let wording = |tags: &[(Tag, VR)]| {
+        let all = tags.iter().map(|(tag, vr)| Wording {
+            text: text(set, *tag, *vr, charset),
+            identifying: phi::identifies(*tag, *vr),
+        });
+        all.into_iter()
+            .find(|wording| !wording.text.is_empty())
+            .unwrap_or_default()
+    };
+    let first = |tags: &[Tag]| {
+        tags.iter()
+            .find_map(|tag| set.first(*tag))
+            .unwrap_or_default()
+    };
+    let series = (SERIES_DESCRIPTION, VR::LO);
+    let (label, description, date) = match kind {
+        RelatedKind::Structures => (
+            wording(&[(attributes::STRUCTURES_LABEL, VR::SH)]),
+            wording(&[(attributes::STRUCTURES_NAME, VR::LO), series]),
+            first(&[attributes::STRUCTURES_DATE]),
+        ),
+        _ => (
+            wording(&[(attributes::CONTENT_LABEL, VR::CS)]),
+            wording(&[(attributes::CONTENT_DESCRIPTION, VR::LO), series]),
+            first(&[attributes::CREATION_DATE, attributes::CONTENT_DATE]),
+        ),
+    };
+    let count = |tag| Some(set.items(tag).len() as u32);
+    RelatedObject {
+        kind,
+        label,
+        description,
+        date: crate::clean(&date),
+        parts: match kind {
+            RelatedKind::Presentation => None,
+            RelatedKind::Segmentation => count(attributes::SEGMENTS),
+            RelatedKind::Structures => count(attributes::ROIS),
+        },
+        references: match kind {
+            RelatedKind::Presentation => presented(set),
+            RelatedKind::Segmentation => segmented(set),
+            RelatedKind::Structures => contoured(set),
+        },
+    }
+}
+
+/// Presentation State Relationship (PS3.3 C.11.11): images of series, or, where none are named, all of a series.
+fn presented(set: &DataSet) -> References {
+    let mut references = References {
+        arrangements: presentation::Arrangements::read(set),
+        ..References::default()
+    };
+    for series in set.items(attributes::REFERENCED_SERIES) {
+        if series.items(attributes::REFERENCED_IMAGES).is_empty() {
+            references.series.insert(uid(series, SERIES_UID));
+        }
+        references.images.add(series, attributes::REFERENCED_IMAGES);
+    }
+    references
+}
+
+/// Common Instance Reference (C.12.2), the source images of the frames, and the Frame of Reference.
+fn segmented(set: &DataSet) -> References {
+    let mut references = References::default();
+    references
+        .spaces
+        .extend(set.first(attributes::FRAME_OF_REFERENCE));
+    for series in set.items(attributes::REFERENCED_SERIES) {
+        references
+            .images
+            .add(series, attributes::REFERENCED_INSTANCES);
+    }
+    for group in set.items(FRAME_GROUPS) {
+        for derivation in group.items(attributes::DERIVATION_IMAGES) {
+            references.images.add(derivation, attributes::SOURCE_IMAGES);
+        }
+    }
+    references
+}
+
+/// Structure Set (C.8.8.5): images and Frames of Reference that contours are drawn in.
+fn contoured(set: &DataSet) -> References {
+    let mut references = References::default();
+    let spaces = set.items(attributes::REFERENCED_SPACES);
+    for space in spaces {
+        references
+            .spaces
+            .extend(space.first(attributes::FRAME_OF_REFERENCE));
+        for study in space.items(attributes::RT_STUDIES) {
+            for series in study.items(attributes::RT_SERIES) {
+                references.images.add(series, attributes::CONTOUR_IMAGES);
+            }
+        }
+    }
+    let rois = set.items(attributes::ROIS);
+    let named = rois.iter().map(|roi| uid(roi, attributes::ROI_SPACE));
+    references
+        .spaces
+        .extend(named.filter(|uid| !uid.is_empty()));
+    references
+}

@@ -1,0 +1,176 @@
+//! Softcopy presentation states (PS3.3 A.33): how an image is to be seen.
+
+use dicom_core::Tag;
+
+use super::annotation;
+use super::attributes;
+use super::shutter;
+use super::values::{Images, floats, integers};
+use crate::dicom::attributes::overlay;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::pixels::{palette, voi};
+use crate::error::MediaError;
+use crate::grey::lut::Lut;
+use crate::grey::window::{Curve, Own};
+use crate::grey::{Grey, Modality, Transform};
+use crate::related::{Arrangement, Layers, Palette, Target};
+use crate::{Overlay, OverlayKind, WindowSource};
+
+/// What a state may ask for that is not done.
+const UNHEEDED: [(Tag, &str); 2] = [
+    (attributes::MASKS, "its mask is not subtracted"),
+    (
+        attributes::COMPOUND_GRAPHICS,
+        "its compound graphics are not drawn",
+    ),
+];
+
+/// Turn and displayed areas of a presentation state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Arrangements {
+    quarters: u8,
+    mirrored: bool,
+    areas: Vec<(Images, [f64; 4], Option<f64>)>,
+}
+
+impl Arrangements {
+    /// Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
+    pub(super) fn read(set: &DataSet) -> Self {
+        let degrees = set.short(attributes::ROTATION).unwrap_or(0);
+        let items = set.items(attributes::DISPLAYED_AREAS);
+        Self {
+            quarters: (degrees / 90 % 4) as u8,
+            mirrored: set.first(attributes::FLIP).as_deref() == Some("Y"),
+            areas: items.iter().filter_map(area).collect(),
+        }
+    }
+
+    pub(super) fn of(&self, target: &Target) -> Arrangement {
+        let area = self.areas.iter().find(|(images, ..)| images.cover(target));
+        let (width, height) = (f64::from(target.width), f64::from(target.height));
+        let is_part = |[left, top, right, bottom]: &[f64; 4]| {
+            *left > 0.0 || *top > 0.0 || *right < width || *bottom < height
+        };
+        Arrangement {
+            quarters: self.quarters,
+            mirrored: self.mirrored,
+            area: area.map(|(_, area, _)| *area).filter(is_part),
+            magnification: area.and_then(|(.., ratio)| *ratio),
+        }
+    }
+}
+
+/// An item of the Displayed Area Selection Sequence. Its corners are named as they are seen: behind a turn the upper left one
+/// may have the larger column.
+fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
+    let corner = |tag| match integers(item, tag)[..] {
+        [x, y] => Some([f64::from(x), f64::from(y)]),
+        _ => None,
+    };
+    let (first, last) = (
+        corner(attributes::AREA_FIRST)?,
+        corner(attributes::AREA_LAST)?,
+    );
+    let images = Images::read(item, attributes::REFERENCED_IMAGES);
+    let magnify = item.first(attributes::SIZE_MODE).as_deref() == Some("MAGNIFY");
+    let ratio = floats(item, attributes::MAGNIFICATION).first().copied();
+    let area = [
+        first[0].min(last[0]) - 1.0,
+        first[1].min(last[1]) - 1.0,
+        first[0].max(last[0]),
+        first[1].max(last[1]),
+    ];
+    Some((images, area, ratio.filter(|ratio| magnify && *ratio > 0.0)))
+}
+
+/// Shutters and annotations of a frame.
+pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
+    let mut layers = Layers::default();
+    match shutter::read(set, target) {
+        Ok(shutter) => layers.shutter = shutter,
+        Err(remark) => layers.remarks.push(remark),
+    }
+    for (sequence, remark) in UNHEEDED {
+        if !set.items(sequence).is_empty() {
+            layers.remarks.push(remark.to_owned());
+        }
+    }
+    layers.annotations = annotation::read(set, target, &Arrangements::read(set).of(target));
+    layers
+}
+
+/// A frame with the grey transformations of the state. They take the place of the image's own, MONOCHROME1 included; what the
+/// state leaves out changes nothing (PS3.4 N.2.1).
+pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
+    let before = grey.transform();
+    let modality = voi::table(set, target.signed)
+        .or_else(|| voi::linear(set))
+        .unwrap_or(Modality::Linear {
+            slope: 1.0,
+            intercept: 0.0,
+        });
+    let transform = Transform {
+        unit: before.unit.clone().filter(|_| modality == before.modality),
+        modality,
+        own: Vec::new(),
+        padding: before.padding,
+        inverted: set.first(attributes::PRESENTATION_SHAPE).as_deref() == Some("INVERSE"),
+        real: before.real,
+    };
+    let range = transform.range(target.bits_stored, target.signed);
+    let items = set.items(attributes::SOFTCOPY_VOI);
+    let covers = |item: &&DataSet| Images::read(item, attributes::REFERENCED_IMAGES).cover(target);
+    let item = items.iter().find(covers);
+    let signed = range.0 < 0.0;
+    let own = item.and_then(|item| {
+        let tables = voi::luts(item, signed);
+        let windows = voi::windows(item, WindowSource::File, before.real);
+        tables.into_iter().chain(windows).next()
+    });
+    let own = own.unwrap_or_else(|| Own::between(range.0, range.1, WindowSource::File));
+    let own = match presentation_lut(set) {
+        Some(lut) => Own {
+            curve: Curve::Behind(Box::new(own.curve), lut),
+            ..own
+        },
+        None => own,
+    };
+    grey.with(Transform {
+        own: vec![own],
+        ..transform
+    })
+}
+
+/// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
+fn presentation_lut(set: &DataSet) -> Option<Lut> {
+    let items = set.items(attributes::PRESENTATION_LUT);
+    voi::lut(items.first()?, false)
+}
+
+/// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
+pub(super) fn palette(set: &DataSet) -> Result<Palette, MediaError> {
+    palette::spread(set)
+}
+
+/// An overlay plane that a state brings itself.
+pub(super) fn plane(set: &DataSet, group: u16) -> Option<Overlay> {
+    let short = |element| set.short(Tag(group, element));
+    let (height, width) = (short(overlay::ROWS)?, short(overlay::COLUMNS)?);
+    let count = usize::from(height) * usize::from(width);
+    let bits = set.bytes(Tag(group, overlay::DATA))?;
+    let bits = bits.get(..count.div_ceil(8))?.to_vec();
+    let origin = set.words(Tag(group, overlay::ORIGIN)).unwrap_or_default();
+    let [top, left] = origin.try_into().unwrap_or([1, 1]);
+    Some(Overlay {
+        group,
+        kind: OverlayKind::Graphics,
+        label: None,
+        description: None,
+        width: u32::from(width),
+        height: u32::from(height),
+        // The first row and column of the frame are counted as 1; before them lie negative ones.
+        left: i32::from(left as i16) - 1,
+        top: i32::from(top as i16) - 1,
+        bits,
+    })
+}

@@ -1,0 +1,409 @@
+//! Segmentations (PS3.3 A.51 and A.90): which pixels belong to which segment.
+
+use dicom_core::{Tag, VR};
+
+use super::attributes;
+use super::plane::Plane;
+use super::values::{Images, charset, lab, palette, text};
+use crate::Warnings;
+use crate::dicom::attributes::{FRAME_GROUPS, SHARED_GROUPS};
+use crate::dicom::geometry;
+use crate::dicom::object::Object;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::pixels::frames;
+use crate::dicom::pixels::samples::from_cells;
+use crate::error::{MediaError, malformed};
+use crate::related::{Layers, Legend, Target, Tint, Wording};
+
+/// Frames drawn on one image, at most.
+const MAX_FRAMES: usize = 1024;
+/// Pixels decoded for one image, at most: a few seconds' work.
+const MAX_PIXELS: usize = 1 << 29;
+/// Half a slice where a frame tells no thickness, in millimetres.
+const THIN: f64 = 0.05;
+/// Grids are the same when their pixels lie no further apart than this part of one.
+const SAME_GRID: f64 = 0.05;
+
+/// What the values of pixels mean (Segmentation Type (0062,0001)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Coding {
+    /// One segment a frame, 1 where it is.
+    Binary,
+    /// One segment a frame; this value is all of it.
+    Fractional(f64),
+    /// All segments in each frame, by their numbers; 0 is none.
+    Labels,
+}
+
+/// A segment.
+struct Segment {
+    number: u32,
+    name: Wording,
+    color: [u8; 3],
+}
+
+/// Where a frame belongs.
+struct Place {
+    segment: u32,
+    sources: Images,
+    plane: Option<Plane>,
+    thickness: Option<f64>,
+}
+
+/// A frame that is drawn on an image.
+struct Match {
+    frame: u32,
+    segment: u32,
+    distance: f64,
+    /// Its own plane and that of the image where their grids differ.
+    planes: Option<(Plane, Plane)>,
+}
+
+/// Why frames of an image are not drawn.
+#[derive(Default)]
+struct Misfits {
+    across: bool,
+    grid: bool,
+    off: bool,
+}
+
+/// A segmentation object.
+pub(crate) struct Segmentation {
+    object: Object,
+    coding: Coding,
+    segments: Vec<Segment>,
+    places: Vec<Place>,
+    frame_of_reference: String,
+}
+
+impl Segmentation {
+    pub(super) fn read(object: Object) -> Result<Self, MediaError> {
+        let set = object.set();
+        let coding = match set.first(attributes::SEGMENTATION_TYPE).as_deref() {
+            Some("BINARY") => Coding::Binary,
+            Some("LABELMAP") => Coding::Labels,
+            Some("FRACTIONAL") => {
+                let largest = set.short(attributes::LARGEST_FRACTION);
+                Coding::Fractional(f64::from(largest.unwrap_or(255).max(1)))
+            }
+            _ => {
+                return Err(malformed(
+                    "DICOM: a segmentation that does not say its type",
+                ));
+            }
+        };
+        let (segments, places) = (segments(set), places(&object));
+        let frame_of_reference = super::values::uid(set, attributes::FRAME_OF_REFERENCE);
+        Ok(Self {
+            object,
+            coding,
+            segments,
+            places,
+            frame_of_reference,
+        })
+    }
+
+    /// The segments on a frame of an image.
+    pub(super) fn layers(&self, target: &Target) -> Layers {
+        let mut misfits = Misfits::default();
+        let mut matches = self.matches(target, &mut misfits);
+        let mut layers = Layers::default();
+        if matches.is_empty() {
+            layers.remarks.extend(misfits.remark());
+            return layers;
+        }
+        let pixels = self.object.layout().pixels().max(1);
+        let most = MAX_FRAMES.min(MAX_PIXELS / pixels).max(1);
+        if matches.len() > most {
+            matches.truncate(most);
+            let remark = format!("more than {most} frames lie on this image: the first are drawn");
+            layers.remarks.push(remark);
+        }
+        let (mut canvas, mut warnings) = (Canvas::new(target), Warnings::default());
+        for found in &matches {
+            if self.paint(found, &mut canvas, &mut warnings).is_err() {
+                layers
+                    .remarks
+                    .push("a frame of it cannot be decoded".to_owned());
+            }
+        }
+        layers.remarks.extend(warnings.iter().cloned());
+        layers.legend = self.legend(&canvas);
+        layers.tint = Some(canvas.tint);
+        layers
+    }
+
+    fn legend(&self, canvas: &Canvas) -> Vec<Legend> {
+        let entry = |number: &u32| {
+            let named = self.segments.iter().find(|s| s.number == *number);
+            Legend {
+                color: self.color(*number),
+                number: *number,
+                name: named.map_or_else(Wording::default, |s| s.name.clone()),
+            }
+        };
+        canvas.seen.iter().map(entry).collect()
+    }
+
+    fn color(&self, number: u32) -> [u8; 3] {
+        let known = self.segments.iter().find(|s| s.number == number);
+        known.map_or_else(|| palette(number), |s| s.color)
+    }
+
+    /// The frames that lie on an image: named by their source images, else by where they are. Of each segment those nearest.
+    fn matches(&self, target: &Target, misfits: &mut Misfits) -> Vec<Match> {
+        let space = &target.frame_of_reference;
+        let same_space = !space.is_empty() && *space == self.frame_of_reference;
+        // Places are compared within one Frame of Reference only; where one of both tells none, a reference is enough.
+        let differ = !same_space && !space.is_empty() && !self.frame_of_reference.is_empty();
+        let plane = Plane::of(&target.geometry).filter(|_| !differ);
+        let number = |(place, frame): (&Place, u32)| {
+            let named = place.sources.name(target);
+            (named || same_space)
+                .then(|| self.fit(place, frame, named, plane, target, misfits))
+                .flatten()
+        };
+        let mut found: Vec<Match> = self.places.iter().zip(0..).filter_map(number).collect();
+        found.sort_by(|a, b| {
+            (a.segment.cmp(&b.segment)).then_with(|| a.distance.total_cmp(&b.distance))
+        });
+        let mut nearest = (0, f64::NAN);
+        found.retain(|m| {
+            if nearest.0 != m.segment || nearest.1.is_nan() {
+                nearest = (m.segment, m.distance);
+            }
+            m.distance - nearest.1 < 1e-3
+        });
+        found
+    }
+
+    /// How a frame lies on an image; `None` if it does not.
+    fn fit(
+        &self,
+        place: &Place,
+        frame: u32,
+        named: bool,
+        plane: Option<Plane>,
+        target: &Target,
+        misfits: &mut Misfits,
+    ) -> Option<Match> {
+        let found = |distance, planes| {
+            Some(Match {
+                frame,
+                segment: place.segment,
+                distance,
+                planes,
+            })
+        };
+        let layout = self.object.layout();
+        let same_size = (layout.columns, layout.rows) == (target.width, target.height);
+        let Some((own, image)) = place.plane.zip(plane) else {
+            // Nothing tells where one of both is: pixel upon pixel, where there are as many.
+            misfits.grid |= named && !same_size;
+            return (named && same_size).then(|| found(0.0, None)).flatten();
+        };
+        if !own.is_parallel(&image) {
+            misfits.across |= named;
+            return None;
+        }
+        let distance = own.distance_of(&image).abs();
+        let thickness = if named {
+            [place.thickness, target.thickness]
+                .into_iter()
+                .flatten()
+                .reduce(f64::max)
+        } else {
+            place.thickness
+        };
+        let half = thickness.map_or(THIN, |thickness| thickness / 2.0) + 1e-3;
+        if distance > half {
+            misfits.off |= named;
+            return None;
+        }
+        let same = same_size && is_same_grid(&own, &image, target);
+        found(distance, (!same).then_some((own, image)))
+    }
+
+    /// Draws a frame.
+    fn paint(
+        &self,
+        found: &Match,
+        canvas: &mut Canvas,
+        warnings: &mut Warnings,
+    ) -> Result<(), MediaError> {
+        let (cells, layout) = frames::decode(&self.object, found.frame, warnings)?;
+        let samples = from_cells(cells, &layout);
+        let (columns, rows) = (layout.columns as usize, layout.rows as usize);
+        let value = |x: usize, y: usize| samples.get(y * columns + x).unwrap_or(0.0);
+        let covered = |value: f64| match self.coding {
+            Coding::Binary | Coding::Labels => (value != 0.0).then_some(255),
+            Coding::Fractional(most) => {
+                let share = (value / most * 255.0).round().clamp(0.0, 255.0) as u8;
+                (share > 0).then_some(share)
+            }
+        };
+        // Neighbours mostly belong to the same segment.
+        let mut last = None;
+        let mut put = |canvas: &mut Canvas, at: usize, value: f64| {
+            if let Some(share) = covered(value) {
+                let number = match self.coding {
+                    Coding::Labels => value as u32,
+                    _ => found.segment,
+                };
+                let color = match last {
+                    Some((known, color)) if known == number => color,
+                    _ => self.color(number),
+                };
+                if last
+                    .replace((number, color))
+                    .is_none_or(|(known, _)| known != number)
+                {
+                    canvas.seen.insert(number);
+                }
+                canvas.put(at, color, share);
+            }
+        };
+        let (width, height) = (canvas.tint.width as usize, canvas.tint.height as usize);
+        let Some((own, image)) = &found.planes else {
+            for at in 0..width * height {
+                put(canvas, at, value(at % width, at / width));
+            }
+            return Ok(());
+        };
+        // The nearest pixel of the frame, for each of the image.
+        for at in 0..width * height {
+            let middle = [(at % width) as f64 + 0.5, (at / width) as f64 + 0.5];
+            let [x, y] = own.pixel(image.point(middle));
+            let inside = x >= 0.0 && y >= 0.0 && x < columns as f64 && y < rows as f64;
+            if inside {
+                put(canvas, at, value(x as usize, y as usize));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Misfits {
+    fn remark(&self) -> Option<String> {
+        let remark = if self.across {
+            "it lies across the plane of this image, and is not drawn"
+        } else if self.grid {
+            "it has another number of pixels than this image, and does not say where they are"
+        } else if self.off {
+            "its frames for this image lie off the plane of it, and are not drawn"
+        } else {
+            return None;
+        };
+        Some(remark.to_owned())
+    }
+}
+
+/// Whether the pixels of two planes lie upon each other, seen along the normal.
+fn is_same_grid(own: &Plane, image: &Plane, target: &Target) -> bool {
+    let (right, bottom) = (
+        f64::from(target.width) - 0.5,
+        f64::from(target.height) - 0.5,
+    );
+    [[0.5, 0.5], [right, 0.5], [0.5, bottom]]
+        .iter()
+        .all(|corner| {
+            let [x, y] = own.pixel(image.point(*corner));
+            (x - corner[0]).abs() <= SAME_GRID && (y - corner[1]).abs() <= SAME_GRID
+        })
+}
+
+/// The colours that were drawn so far.
+struct Canvas {
+    tint: Tint,
+    /// Numbers of the segments drawn, in order.
+    seen: std::collections::BTreeSet<u32>,
+}
+
+impl Canvas {
+    fn new(target: &Target) -> Self {
+        Self {
+            tint: Tint {
+                width: target.width,
+                height: target.height,
+                rgba: vec![0; target.width as usize * target.height as usize * 4],
+            },
+            seen: std::collections::BTreeSet::new(),
+        }
+    }
+
+    /// Lays a colour on a pixel. Where several segments are, their colours are mixed by how much of it each covers.
+    fn put(&mut self, at: usize, color: [u8; 3], share: u8) {
+        let Some(pixel) = self.tint.rgba.get_mut(at * 4..at * 4 + 4) else {
+            return;
+        };
+        let (before, new) = (u32::from(pixel[3]), u32::from(share));
+        for (old, color) in pixel.iter_mut().zip(color) {
+            let mixed = u32::from(*old) * before + u32::from(color) * new;
+            *old = (mixed / (before + new)) as u8;
+        }
+        pixel[3] = pixel[3].max(share);
+    }
+}
+
+/// The Segment Sequence (C.8.20.4).
+fn segments(set: &DataSet) -> Vec<Segment> {
+    let charset = charset(set);
+    let items = set.items(attributes::SEGMENTS);
+    let read = |item: &DataSet| {
+        let number = u32::from(item.short(attributes::SEGMENT_NUMBER)?);
+        Some(Segment {
+            number,
+            name: Wording {
+                text: text(item, attributes::SEGMENT_LABEL, VR::LO, charset),
+                identifying: false,
+            },
+            color: lab(item, attributes::SEGMENT_COLOR).unwrap_or_else(|| palette(number)),
+        })
+    };
+    items.iter().filter_map(read).collect()
+}
+
+/// Where each frame belongs, by its functional groups (C.8.20.3).
+fn places(object: &Object) -> Vec<Place> {
+    let set = object.set();
+    let (own, shared) = (set.items(FRAME_GROUPS), set.items(SHARED_GROUPS));
+    let frames = object.layout().frames;
+    // A frame without a group of its own has what all share.
+    let none = DataSet::new_empty();
+    let count = own.len().max(1).min(frames as usize);
+    (0..count as u32)
+        .map(|frame| {
+            let groups = [
+                own.get(frame as usize).unwrap_or(&none),
+                shared.first().unwrap_or(&none),
+            ];
+            let segment = in_groups(groups, attributes::SEGMENT_IDENTIFICATION, |item| {
+                item.short(attributes::REFERENCED_SEGMENT).map(u32::from)
+            });
+            let mut sources = Images::default();
+            for group in groups {
+                for derivation in group.items(attributes::DERIVATION_IMAGES) {
+                    sources.add(derivation, attributes::SOURCE_IMAGES);
+                }
+            }
+            Place {
+                segment: segment.unwrap_or(0),
+                sources,
+                plane: Plane::of(&object.geometry(frame)),
+                thickness: geometry::thickness(set, frame),
+            }
+        })
+        .collect()
+}
+
+/// Reads from the first group that has a sequence.
+fn in_groups<T>(
+    groups: [&DataSet; 2],
+    sequence: Tag,
+    read: impl Fn(&DataSet) -> Option<T>,
+) -> Option<T> {
+    let mut found = groups
+        .iter()
+        .filter_map(|group| read(group.items(sequence).first()?));
+    found.next()
+}

@@ -1,0 +1,77 @@
+//! Display shutters (PS3.3 C.7.6.11) and bitmap display shutters (C.7.6.15).
+
+use super::attributes;
+use super::presentation;
+use super::values::lab;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::related::{Opening, Shutter, Target};
+
+/// Most corners of a polygonal shutter: each row of a picture goes through all of them.
+const MAX_CORNERS: usize = 4096;
+
+/// The shutters of a presentation state, or why there are none although it asks for some.
+pub(super) fn read(set: &DataSet, target: &Target) -> Result<Option<Shutter>, String> {
+    let Some(shapes) = set.text(attributes::SHUTTER_SHAPE) else {
+        return Ok(None);
+    };
+    let mut openings = Vec::new();
+    for shape in shapes.split('\\').map(str::trim) {
+        let opening = match shape {
+            "RECTANGULAR" => rectangle(set),
+            "CIRCULAR" => circle(set, target.geometry.aspect),
+            "POLYGONAL" => polygon(set),
+            "BITMAP" => bitmap(set),
+            _ => None,
+        };
+        // Half a shutter would show what is to be hidden, or hide all.
+        openings.push(opening.ok_or("its shutter is damaged, and not applied")?);
+    }
+    Ok(Some(Shutter {
+        color: color(set),
+        openings,
+    }))
+}
+
+fn rectangle(set: &DataSet) -> Option<Opening> {
+    let edges = |first, last| Some([set.decimal(first)?, set.decimal(last)?]);
+    Some(Opening::Rectangle {
+        columns: edges(attributes::SHUTTER_LEFT, attributes::SHUTTER_RIGHT)?,
+        rows: edges(attributes::SHUTTER_UPPER, attributes::SHUTTER_LOWER)?,
+    })
+}
+
+fn circle(set: &DataSet, aspect: f64) -> Option<Opening> {
+    let [row, column] = set.decimals(attributes::SHUTTER_CENTER).try_into().ok()?;
+    Some(Opening::Circle {
+        center: [column, row],
+        radius: set.decimal(attributes::SHUTTER_RADIUS)?,
+        aspect,
+    })
+}
+
+fn polygon(set: &DataSet) -> Option<Opening> {
+    let numbers = set.decimals(attributes::SHUTTER_VERTICES);
+    let corners: Vec<[f64; 2]> = numbers
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|[row, column]| [*column, *row])
+        .collect();
+    (3..=MAX_CORNERS)
+        .contains(&corners.len())
+        .then_some(Opening::Polygon(corners))
+}
+
+/// The plane that Shutter Overlay Group names: its ones are hidden.
+fn bitmap(set: &DataSet) -> Option<Opening> {
+    let group = set.short(attributes::SHUTTER_GROUP)?;
+    presentation::plane(set, group).map(Opening::Bitmap)
+}
+
+/// Shutter Presentation Color, else Value: a P-Value, 0 is black, FFFF white.
+fn color(set: &DataSet) -> [u8; 3] {
+    lab(set, attributes::SHUTTER_COLOR).unwrap_or_else(|| {
+        let value = set.short(attributes::SHUTTER_VALUE).unwrap_or(0);
+        [(value >> 8) as u8; 3]
+    })
+}

@@ -1,0 +1,187 @@
+//! RT structure sets (PS3.3 A.19): contours of regions of interest, in millimetres in the patient.
+
+use std::collections::HashMap;
+
+use dicom_core::VR;
+
+use super::attributes;
+use super::plane::Plane;
+use super::values::{Images, charset, palette, text, uid};
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::tags::phi;
+use crate::related::{Annotation, Layers, Legend, Shape, Target, Wording};
+
+/// Half a slice where the image tells no thickness, in millimetres.
+const HALF_SLICE: f64 = 0.5;
+
+/// The regions of interest of a structure set.
+pub(crate) struct Structures {
+    regions: Vec<Region>,
+}
+
+/// A region of interest.
+struct Region {
+    number: u32,
+    name: Wording,
+    color: [u8; 3],
+    /// Frame of Reference of its points.
+    space: String,
+    contours: Vec<Contour>,
+}
+
+/// A contour, or points.
+struct Contour {
+    images: Images,
+    kind: Kind,
+    points: Vec<[f32; 3]>,
+}
+
+/// Contour Geometric Type (3006,0042).
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Places alone.
+    Points,
+    /// A line with two ends.
+    Open,
+    /// A line round an area.
+    Closed,
+}
+
+impl Structures {
+    pub(super) fn read(set: &DataSet) -> Self {
+        let charset = charset(set);
+        let mut named: HashMap<u32, (String, Wording)> = HashMap::new();
+        for roi in set.items(attributes::ROIS) {
+            let Some(number) = roi.decimal(attributes::ROI_NUMBER) else {
+                continue;
+            };
+            let name = Wording {
+                text: text(roi, attributes::ROI_NAME, VR::LO, charset),
+                identifying: phi::identifies(attributes::ROI_NAME, VR::LO),
+            };
+            named.insert(number as u32, (uid(roi, attributes::ROI_SPACE), name));
+        }
+        let items = set.items(attributes::ROI_CONTOURS);
+        let region = |item: &DataSet| {
+            let number = item.decimal(attributes::REFERENCED_ROI)? as u32;
+            let (space, name) = named.get(&number).cloned().unwrap_or_default();
+            let contours = item.items(attributes::CONTOURS);
+            Some(Region {
+                number,
+                name,
+                color: color(item).unwrap_or_else(|| palette(number)),
+                space,
+                contours: contours.iter().filter_map(contour).collect(),
+            })
+        };
+        Self {
+            regions: items.iter().filter_map(region).collect(),
+        }
+    }
+
+    /// The contours on a frame of an image: those that name it, and those of no image that lie within half a slice of it.
+    pub(super) fn layers(&self, target: &Target) -> Layers {
+        let mut layers = Layers::default();
+        let Some(plane) = Plane::of(&target.geometry) else {
+            let remark =
+                "where this image lies in the patient is not known: contours are not drawn";
+            layers.remarks.push(remark.to_owned());
+            return layers;
+        };
+        let named = self.contours().any(|contour| contour.images.name(target));
+        let half = target.thickness.map_or(HALF_SLICE, |t| t / 2.0) + 1e-3;
+        let mut across = false;
+        for region in &self.regions {
+            let here = region.space.is_empty() || region.space == target.frame_of_reference;
+            let before = layers.annotations.len();
+            for contour in &region.contours {
+                let belongs = match (contour.images.is_empty(), named) {
+                    (false, true) => contour.images.name(target),
+                    _ => here && contour.is_near(&plane, half, &mut across),
+                };
+                if belongs {
+                    layers
+                        .annotations
+                        .extend(contour.shapes(&plane, region.color));
+                }
+            }
+            if layers.annotations.len() > before {
+                layers.legend.push(Legend {
+                    color: region.color,
+                    number: region.number,
+                    name: region.name.clone(),
+                });
+            }
+        }
+        if across && layers.annotations.is_empty() {
+            let remark = "its contours lie across the plane of this image, and are not drawn";
+            layers.remarks.push(remark.to_owned());
+        }
+        layers
+    }
+
+    fn contours(&self) -> impl Iterator<Item = &Contour> {
+        self.regions.iter().flat_map(|region| &region.contours)
+    }
+}
+
+impl Contour {
+    /// Whether all of it lies within `half` millimetres of a plane; notes one that goes through it.
+    fn is_near(&self, plane: &Plane, half: f64, across: &mut bool) -> bool {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for point in &self.points {
+            let distance = plane.distance(point.map(f64::from));
+            (low, high) = (low.min(distance), high.max(distance));
+        }
+        let near = low >= -half && high <= half;
+        *across |= !near && low <= half && high >= -half;
+        near
+    }
+
+    fn shapes(&self, plane: &Plane, color: [u8; 3]) -> Vec<Annotation> {
+        let mut places: Vec<[f64; 2]> = self
+            .points
+            .iter()
+            .map(|point| plane.pixel(point.map(f64::from)))
+            .collect();
+        let annotation = |shape| Annotation {
+            shape,
+            color: Some(color),
+        };
+        match self.kind {
+            Kind::Points => {
+                let all = places.into_iter();
+                all.map(|place| annotation(Shape::Point(place))).collect()
+            }
+            Kind::Open => vec![annotation(Shape::Line(places))],
+            Kind::Closed => {
+                places.extend(places.first().copied());
+                vec![annotation(Shape::Line(places))]
+            }
+        }
+    }
+}
+
+fn contour(item: &DataSet) -> Option<Contour> {
+    let kind = match item.first(attributes::CONTOUR_TYPE).as_deref() {
+        Some("POINT") => Kind::Points,
+        Some("OPEN_PLANAR" | "OPEN_NONPLANAR") => Kind::Open,
+        Some("CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") => Kind::Closed,
+        _ => return None,
+    };
+    let numbers = item.decimals(attributes::CONTOUR_DATA);
+    let points = numbers.as_chunks::<3>().0.iter();
+    let points: Vec<[f32; 3]> = points.map(|point| point.map(|v| v as f32)).collect();
+    let images = Images::read(item, attributes::CONTOUR_IMAGES);
+    (!points.is_empty()).then_some(Contour {
+        images,
+        kind,
+        points,
+    })
+}
+
+/// ROI Display Color (3006,002A): red, green, blue.
+fn color(item: &DataSet) -> Option<[u8; 3]> {
+    let parts: [f64; 3] = item.decimals(attributes::ROI_COLOR).try_into().ok()?;
+    Some(parts.map(|part| part.clamp(0.0, 255.0) as u8))
+}

@@ -1,0 +1,395 @@
+//! Objects about a small study against what `tests/oracle/related.py` computed with numpy.
+
+use std::path::PathBuf;
+
+use super::index;
+use crate::related::{
+    Annotation, Layers, Legend, Related, RelatedKind, Shape, Shutter, Target, related,
+};
+use crate::{ErrorKind, Frame, Grey, MediaError, Picture, Pixels, Source, Voi, contain, open};
+
+const OBJECTS: [&str; 8] = [
+    "gsps",
+    "turned",
+    "pseudo",
+    "color",
+    "seg_binary",
+    "seg_fractional",
+    "seg_labels",
+    "rtstruct",
+];
+
+fn file(name: &str) -> PathBuf {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/media/related"
+    );
+    PathBuf::from(folder).join(name)
+}
+
+fn source(name: &str) -> Source {
+    open(&file(&format!("{name}.dcm"))).expect("an image")
+}
+
+fn target(image: &str) -> Target {
+    source(image).target(0).expect("a DICOM object")
+}
+
+fn object(name: &str) -> Related {
+    Related::open(&file(&format!("{name}.dcm"))).expect("an object")
+}
+
+fn layers(name: &str, image: &str) -> Layers {
+    object(name).layers(&target(image)).expect("layers")
+}
+
+fn grey(image: &str) -> Grey {
+    match source(image).frame(0).expect("a frame") {
+        Frame::Grey(grey) => grey,
+        Frame::Color(_) => panic!("{image} is grey"),
+    }
+}
+
+fn expected(name: &str) -> image::DynamicImage {
+    image::open(file(&format!("{name}.png"))).expect("a picture")
+}
+
+/// What a presentation state makes of an image: grey or colour, then the shutter.
+fn presented(name: &str, image: &str) -> Picture {
+    let (object, target) = (object(name), target(image));
+    let own = grey(image);
+    let shown = object.present(&own, &target).expect("presented");
+    let (picture, _) = shown.unwrap_or(own).render(Voi::default(), false);
+    let mut rgb = picture.to_rgb();
+    if let Some(palette) = object.palette(&target).expect("a palette, or none") {
+        for pixel in rgb.chunks_exact_mut(3) {
+            pixel.copy_from_slice(&palette[usize::from(pixel[0])]);
+        }
+    }
+    if let Some(shutter) = object.layers(&target).expect("layers").shutter {
+        close(&shutter, &mut rgb, picture.width);
+    }
+    Picture {
+        pixels: Pixels::Rgb(rgb),
+        ..picture
+    }
+}
+
+fn close(shutter: &Shutter, rgb: &mut [u8], width: u32) {
+    let rows = rgb.chunks_exact_mut(width as usize * 3);
+    for (y, row) in (0..).zip(rows) {
+        for x in shutter.hidden(y, 0..width) {
+            row[x as usize * 3..][..3].copy_from_slice(&shutter.color);
+        }
+    }
+}
+
+/// Pixels further than one from what they should be.
+fn differing(a: &[u8], b: &[u8]) -> usize {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).filter(|(a, b)| a.abs_diff(**b) > 1).count()
+}
+
+#[test]
+fn presentation_states_show_what_the_standard_asks_for() {
+    for (name, image) in [
+        ("gsps", "ct2"),
+        ("turned", "ct1"),
+        ("pseudo", "ct1"),
+        ("color", "ct3"),
+    ] {
+        let picture = presented(name, image);
+        let wanted = expected(name).to_rgb8();
+        assert_eq!(
+            differing(picture.pixels.bytes(), wanted.as_raw()),
+            0,
+            "{name}"
+        );
+        let own = grey(image).render(Voi::default(), false).0.to_rgb();
+        assert!(
+            differing(&own, wanted.as_raw()) > 50,
+            "{name} changes the picture"
+        );
+    }
+}
+
+#[test]
+fn segments_lie_where_they_belong() {
+    for (name, image, numbers) in [
+        ("seg_binary", "ct1", &[1, 2][..]),
+        ("seg_binary", "ct2", &[1, 2]),
+        ("seg_binary", "ct3", &[1, 2]),
+        ("seg_fractional", "ct2", &[1]),
+        ("seg_labels", "ct3", &[1, 2]),
+    ] {
+        let layers = layers(name, image);
+        let tint = layers.tint.expect("something is drawn");
+        let wanted = expected(&format!("{name}.{image}")).to_rgba8();
+        let mut rgba = wanted.into_raw();
+        // Where nothing is, colours mean nothing.
+        for pixel in rgba.chunks_exact_mut(4).filter(|pixel| pixel[3] == 0) {
+            pixel.fill(0);
+        }
+        assert_eq!(differing(&tint.rgba, &rgba), 0, "{name} on {image}");
+        let told: Vec<u32> = layers.legend.iter().map(|entry| entry.number).collect();
+        assert_eq!(
+            (told.as_slice(), layers.remarks),
+            (numbers, vec![]),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_segment_is_called_and_coloured_as_the_object_says() {
+    let legend = layers("seg_binary", "ct1").legend;
+    let told = |entry: &Legend| (entry.name.text.clone(), entry.name.identifying, entry.color);
+    let told: Vec<_> = legend.iter().map(told).collect();
+    let orange_of_the_palette = [230, 159, 0];
+    assert_eq!(told[0], ("disc".to_owned(), false, orange_of_the_palette));
+    let (name, _, color) = &told[1];
+    assert_eq!(name, "stripe");
+    assert!(differing(color, &[0, 255, 0]) == 0, "{color:?}");
+}
+
+#[test]
+fn segments_of_other_places_are_not_drawn() {
+    let elsewhere = layers("seg_fractional", "ct1");
+    assert_eq!((elsewhere.tint, elsewhere.remarks), (None, vec![]));
+    let mut other = target("ct2");
+    other.frame_of_reference = "1.2.3".to_owned();
+    let object = object("seg_fractional");
+    assert_eq!(
+        object.layers(&other).expect("layers").tint,
+        None,
+        "another Frame of Reference"
+    );
+}
+
+#[test]
+fn what_cannot_be_drawn_faithfully_says_why() {
+    let remark = |change: fn(&mut Target)| {
+        let mut target = target("ct2");
+        change(&mut target);
+        let layers = object("seg_binary").layers(&target).expect("layers");
+        assert_eq!(layers.tint, None);
+        layers.remarks.join("; ")
+    };
+    let across = remark(|t| t.geometry.orientation = Some([0.0, 1.0, 0.0, 0.0, 0.0, -1.0]));
+    assert!(across.contains("across the plane"), "{across}");
+    let off = remark(|t| t.geometry.position = Some([-8.0, 12.0, 90.0]));
+    assert!(off.contains("off the plane"), "{off}");
+    let grid = remark(|t| (t.geometry.position, t.width) = (None, 31));
+    assert!(grid.contains("another number of pixels"), "{grid}");
+}
+
+/// Whether the middle of a pixel is within a closed line.
+fn encloses(line: &[[f64; 2]], x: u32, y: u32) -> bool {
+    let (x, y) = (f64::from(x) + 0.5, f64::from(y) + 0.5);
+    let near = |a: f64, b: f64, v: f64| a.min(b) - 1e-3 <= v && v <= a.max(b) + 1e-3;
+    let on_edge = line
+        .windows(2)
+        .any(|edge| near(edge[0][0], edge[1][0], x) && near(edge[0][1], edge[1][1], y));
+    let crossings = line.windows(2).filter(|edge| {
+        let ([ax, ay], [bx, by]) = (edge[0], edge[1]);
+        (ay > y) != (by > y) && x < (bx - ax) * (y - ay) / (by - ay) + ax
+    });
+    on_edge || crossings.count() % 2 == 1
+}
+
+#[test]
+fn contours_lie_where_they_belong() {
+    let layers = layers("rtstruct", "ct2");
+    let Some(Annotation {
+        shape: Shape::Line(line),
+        color: Some([255, 0, 0]),
+    }) = layers.annotations.first()
+    else {
+        panic!("{:?}", layers.annotations)
+    };
+    assert_eq!(line.first(), line.last(), "closed");
+    let wanted = expected("rtstruct.ct2").to_luma8();
+    for (x, y, pixel) in wanted.enumerate_pixels() {
+        assert_eq!(encloses(line, x, y), pixel.0[0] == 255, "{x} {y}");
+    }
+    let points: Vec<[f64; 2]> = layers.annotations[1..]
+        .iter()
+        .filter_map(|annotation| match annotation.shape {
+            Shape::Point(place) => Some(place.map(|v| (v * 100.0).round() / 100.0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(points, [[25.5, 25.5], [27.5, 28.5]]);
+    let told = |entry: &Legend| {
+        (
+            entry.number,
+            entry.name.text.clone(),
+            entry.name.identifying,
+        )
+    };
+    let told: Vec<_> = layers.legend.iter().map(told).collect();
+    let named = [
+        (1, "Bladder".to_owned(), true),
+        (7, "Prostata Ärztin".to_owned(), true),
+    ];
+    assert_eq!(told, named);
+}
+
+#[test]
+fn contours_that_name_no_image_are_found_by_their_place() {
+    // A millimetre off the third section, of 2.5 mm.
+    let here = layers("rtstruct", "ct3");
+    assert_eq!((here.annotations.len(), here.legend.len()), (1, 1));
+    assert_eq!(layers("rtstruct", "ct1"), Layers::default());
+    let mut other = target("ct3");
+    other.frame_of_reference = "1.2.3".to_owned();
+    assert_eq!(
+        object("rtstruct")
+            .layers(&other)
+            .expect("layers")
+            .annotations,
+        []
+    );
+    let mut nowhere = target("ct3");
+    nowhere.geometry.position = None;
+    let remarks = object("rtstruct").layers(&nowhere).expect("layers").remarks;
+    assert!(remarks[0].contains("not known"), "{remarks:?}");
+}
+
+#[test]
+fn drawings_and_texts_are_in_columns_and_rows_of_the_image() {
+    let all = layers("gsps", "ct2").annotations;
+    let shapes: Vec<&Shape> = all.iter().map(|annotation| &annotation.shape).collect();
+    let line = |points: &[[f64; 2]]| Shape::Line(points.to_vec());
+    assert_eq!(*shapes[0], line(&[[2.0, 2.0], [10.0, 2.0], [10.0, 6.5]]));
+    assert_eq!(
+        *shapes[1],
+        line(&[[8.0, 16.0], [24.0, 16.0]]),
+        "shares of what is displayed"
+    );
+    let extent = |shape: &Shape| {
+        let Shape::Line(points) = shape else {
+            panic!("{shape:?}")
+        };
+        let ends = |i: usize| {
+            let low = points.iter().map(|p| p[i]).fold(f64::INFINITY, f64::min);
+            let high = points
+                .iter()
+                .map(|p| p[i])
+                .fold(f64::NEG_INFINITY, f64::max);
+            [low, high].map(|v| (v * 100.0).round() / 100.0)
+        };
+        [ends(0), ends(1)]
+    };
+    // Round on the screen: pixels are 1.5 times as high as wide.
+    assert_eq!(extent(shapes[2]), [[12.0, 20.0], [13.33, 18.67]]);
+    assert_eq!(extent(shapes[3]), [[8.0, 24.0], [12.0, 20.0]]);
+    assert_eq!(*shapes[4], Shape::Point([5.5, 25.5]));
+    assert_eq!(
+        *shapes[5],
+        line(&[[16.0, 16.0], [20.0, 8.0]]),
+        "from the anchor to the box"
+    );
+    let text = Shape::Text {
+        text: "Nodule?\n5 mm".to_owned(),
+        at: [20.0, 4.0],
+    };
+    assert_eq!(*shapes[6], text);
+    let red = |color: Option<[u8; 3]>| differing(&color.expect("a colour"), &[255, 0, 0]) == 0;
+    assert!(all.iter().all(|annotation| red(annotation.color)));
+    assert_eq!(layers("gsps", "ct1").annotations, [], "of another image");
+    // Of the area as it is seen: turned, then mirrored.
+    let turned = layers("turned", "ct3").annotations;
+    assert_eq!(turned[0].shape, line(&[[4.0, 7.0], [16.0, 25.0]]));
+    assert_eq!(turned[0].color, Some([128; 3]));
+}
+
+#[test]
+fn an_object_tells_what_it_is_about_without_its_content() {
+    let target_of = |image: &str| target(image);
+    for (name, kind, about) in [
+        ("gsps", RelatedKind::Presentation, [false, true, false]),
+        ("turned", RelatedKind::Presentation, [true, true, true]),
+        ("pseudo", RelatedKind::Presentation, [true, false, false]),
+        ("color", RelatedKind::Presentation, [false, false, true]),
+        ("seg_binary", RelatedKind::Segmentation, [true; 3]),
+        ("seg_fractional", RelatedKind::Segmentation, [true; 3]),
+        ("rtstruct", RelatedKind::Structures, [true; 3]),
+    ] {
+        let object = related(&file(&format!("{name}.dcm"))).expect("an object");
+        let concerns = ["ct1", "ct2", "ct3"].map(|image| object.concerns(&target_of(image)));
+        assert_eq!((object.kind, concerns), (kind, about), "{name}");
+        assert_eq!(object.date, "20260131", "{name}");
+    }
+    for name in ["ct1.dcm", "gsps.png", "missing.dcm"] {
+        assert_eq!(related(&file(name)), None, "{name}");
+    }
+    let plan = related(&file("rtstruct.dcm")).expect("a structure set");
+    assert_eq!(
+        (plan.label.text.as_str(), plan.label.identifying),
+        ("PLAN A", true)
+    );
+    assert_eq!(plan.parts, Some(2));
+    let organs = related(&file("seg_binary.dcm")).expect("a segmentation");
+    assert_eq!(
+        (organs.label.text.as_str(), organs.label.identifying),
+        ("ORGANS", false)
+    );
+}
+
+#[test]
+fn the_turn_and_the_area_of_a_state_are_told_ahead() {
+    let state = related(&file("turned.dcm")).expect("a state");
+    let arrangement = state.arrangement(&target("ct1")).expect("of a state");
+    assert_eq!((arrangement.quarters, arrangement.mirrored), (1, true));
+    assert_eq!(arrangement.area, Some([4.0, 7.0, 28.0, 25.0]));
+    assert_eq!(arrangement.magnification, Some(2.0));
+    let whole = related(&file("gsps.dcm")).expect("a state");
+    let arrangement = whole.arrangement(&target("ct2")).expect("of a state");
+    assert_eq!((arrangement.quarters, arrangement.area), (0, None));
+}
+
+/// Every cut, and every byte changed, of every object: an answer or an error, never a panic.
+#[test]
+fn damaged_objects_are_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("damaged.dcm");
+    let targets = ["ct1", "ct2", "ct3"].map(target);
+    let own = grey("ct2");
+    // What `contain` makes of a panic.
+    let panicked = |error: Option<MediaError>| error.is_some_and(|e| e.message.contains("gave up"));
+    let try_all = |bytes: &[u8], what: &str| {
+        std::fs::write(&path, bytes).expect("written");
+        let indexed = contain("DICOM", || index(&path));
+        assert!(!panicked(indexed.err()), "{what}: index");
+        let object = match Related::open(&path) {
+            Ok(object) => object,
+            Err(error) => return assert!(!panicked(Some(error)), "{what}: open"),
+        };
+        for target in &targets {
+            assert!(!panicked(object.layers(target).err()), "{what}: layers");
+            assert!(
+                !panicked(object.present(&own, target).err()),
+                "{what}: grey"
+            );
+            assert!(!panicked(object.palette(target).err()), "{what}: palette");
+        }
+    };
+    for name in OBJECTS {
+        let whole = std::fs::read(file(&format!("{name}.dcm"))).expect("a file");
+        for cut in (0..whole.len()).step_by(5) {
+            try_all(&whole[..cut], &format!("{name} cut at {cut}"));
+        }
+        for at in (132..whole.len()).step_by(2) {
+            let mut damaged = whole.clone();
+            damaged[at] = damaged[at].wrapping_mul(31).wrapping_add(0xb5);
+            try_all(&damaged, &format!("{name} damaged at {at}"));
+        }
+    }
+}
+
+#[test]
+fn an_image_is_none_of_these() {
+    let error = Related::open(&file("ct1.dcm")).err().expect("an image");
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+}
