@@ -29,7 +29,7 @@ use crate::error::{MediaError, malformed};
 
 /// Deepest nesting of sequences followed; real objects have a handful.
 const MAX_DEPTH: u32 = 32;
-/// Most elements of a data set, nested ones included: bounds the memory that a crafted file costs.
+/// Most elements and items of a data set, nested ones included: bounds the memory that a crafted file costs.
 const MAX_ELEMENTS: usize = 1_000_000;
 
 /// Where the pixels of an object are.
@@ -175,6 +175,13 @@ impl<'a> Walk<'a> {
         self.notes.repairs.add(format!("{tag} {what}."));
     }
 
+    /// Counts an element or item.
+    fn count(&mut self) -> Result<(), MediaError> {
+        let left = self.budget.checked_sub(1);
+        self.budget = left.ok_or_else(|| malformed("DICOM: too many elements"))?;
+        Ok(())
+    }
+
     fn write(&mut self, write: impl FnOnce(&mut Writer)) {
         if let Some(out) = &mut self.out {
             write(out);
@@ -224,10 +231,7 @@ impl<'a> Walk<'a> {
                     return Ok(());
                 }
                 _ => {
-                    self.budget = self
-                        .budget
-                        .checked_sub(1)
-                        .ok_or_else(|| malformed("DICOM: too many elements"))?;
+                    self.count()?;
                     let again = !seen.insert(header.tag);
                     self.element(&header, encoding, end, depth, again)?;
                 }
@@ -465,6 +469,7 @@ impl<'a> Walk<'a> {
         end: usize,
         depth: u32,
     ) -> Result<(), MediaError> {
+        self.count()?;
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
         let encoding = encoding.unwrap_or_else(|| elements::inside_unknown(rest));
         self.write(Writer::begin_item);
