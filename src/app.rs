@@ -25,6 +25,7 @@ pub(crate) mod picker;
 pub mod picture;
 pub(crate) mod popup;
 pub(crate) mod prompt;
+pub(crate) mod related;
 pub(crate) mod results;
 pub(crate) mod sets;
 pub(crate) mod shelf;
@@ -46,7 +47,8 @@ pub use models::Offered;
 pub use msg::{Msg, Severity};
 pub use picker::What;
 pub use picture::{
-    Graphic, Graphics, Marks, Preview, PreviewKey, Previewed, Quality, Scene, Value, View,
+    About, Graphic, Graphics, Label, Marks, Overlaid, Preview, PreviewKey, Previewed, Quality,
+    Scene, Value, View,
 };
 pub use sets::Named;
 
@@ -158,6 +160,11 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.directory_read(generation, outcome);
             Vec::new()
         }
+        Msg::Related {
+            generation,
+            read,
+            complete,
+        } => model.related_read(generation, read, complete),
         Msg::PromptSets(sets) => {
             model.sets_read(sets);
             Vec::new()
@@ -372,6 +379,8 @@ impl Model {
         let file = self.file_in_sight();
         let row = self.folder.current().map(|row| row.path.as_path());
         self.viewer.follow(file, row);
+        self.follow_presentation();
+        effects.extend(self.search_unasked());
         let target = self.preview_target();
         if target.is_none() {
             self.shown = None;

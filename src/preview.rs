@@ -4,8 +4,10 @@
 mod draw;
 mod encode;
 mod kitty;
+mod letters;
 mod maker;
 mod marks;
+mod related;
 mod sixel;
 mod store;
 mod tiles;

@@ -90,6 +90,7 @@ pub struct Services {
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
     headers: Arc<AtomicU64>,
+    related: Arc<AtomicU64>,
     begun: Instant,
     retry: Retry,
     /// Files whose failure was held back, with the generation whose answer is awaited.
@@ -129,6 +130,7 @@ impl Services {
             watch: None,
             listing: Arc::default(),
             headers: Arc::default(),
+            related: Arc::default(),
             begun: Instant::now(),
             retry: Retry::default(),
             held: HashMap::new(),
@@ -244,6 +246,10 @@ impl Services {
             Effect::Headers { files, generation } => {
                 let latest = Arc::clone(&self.headers);
                 objects::headers(files, generation, latest, Arc::clone(&self.send));
+            }
+            Effect::Related { files, generation } => {
+                let latest = Arc::clone(&self.related);
+                objects::related(files, generation, latest, Arc::clone(&self.send));
             }
             Effect::Directory { path, generation } => {
                 objects::directory(path, generation, Arc::clone(&self.send));

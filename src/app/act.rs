@@ -66,6 +66,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Watch => return model.toggle_watch(),
         Action::PromptSet => return model.choose_prompts(),
         Action::Model => return model.choose_model(),
+        Action::Related => return model.choose_related(),
         Action::Down
         | Action::Up
         | Action::First

@@ -73,6 +73,14 @@ pub enum Effect {
         /// Comes back with the answer.
         generation: u64,
     },
+    /// Find the objects among files that are about images: presentation states, segmentations, structure sets. Answered by
+    /// [`super::Msg::Related`] parts. A later request makes an unfinished one pointless.
+    Related {
+        /// The files.
+        files: Vec<Found>,
+        /// Comes back with the answer.
+        generation: u64,
+    },
     /// Read a DICOMDIR. Answered by [`super::Msg::Directory`].
     Directory {
         /// The file.

@@ -22,6 +22,14 @@ impl Model {
     }
 
     fn files_change(&mut self, msg: Msg) -> Vec<Effect> {
+        match &msg {
+            Msg::Removed { path } => self.related_changed(path),
+            Msg::Modified { path, stamp, .. } if self.is_other_content(path, *stamp) => {
+                self.related_changed(path);
+            }
+            Msg::Renamed { from, .. } => self.related_changed(from),
+            _ => {}
+        }
         match msg {
             Msg::Listed {
                 dir,

@@ -9,7 +9,7 @@ use super::folder::{Row, Stands};
 use super::keys::Action;
 use super::layout::{Area, Panel};
 use super::model::Model;
-use super::picture::{Graphics, Marks, PreviewKey, Quality, View};
+use super::picture::{Graphics, Marks, Overlaid, PreviewKey, Quality, View};
 use super::results::{FileState, Standing};
 
 /// Columns of a tile at least, by size.
@@ -200,6 +200,7 @@ impl Model {
             view: View::default(),
             for_series: None,
             marks: Marks::default(),
+            related: Overlaid::default(),
             cols,
             rows,
             graphics,

@@ -93,6 +93,7 @@ pub enum Action {
     ResetView,
     Whole,
     Overlays,
+    Related,
     Probe,
     Ruler,
     Histogram,

@@ -8,7 +8,7 @@ use super::stage::Over;
 use super::viewer::measure::Tool;
 
 /// An entry: the key inside the menu, what it does, the action.
-pub(crate) const ENTRIES: [(char, &str, Action); 12] = [
+pub(crate) const ENTRIES: [(char, &str, Action); 13] = [
     ('g', "grid of small pictures", Action::Grid),
     ('c', "compare two files", Action::Compare),
     ('a', "activity", Action::Activity),
@@ -17,6 +17,7 @@ pub(crate) const ENTRIES: [(char, &str, Action); 12] = [
     ('z', "picture on the whole screen", Action::Whole),
     ('h', "histogram", Action::Histogram),
     ('o', "facts, letters, overlay planes", Action::Overlays),
+    ('r', "objects about the picture", Action::Related),
     ('b', "value under a cursor", Action::Probe),
     ('m', "measure a distance", Action::Ruler),
     ('x', "play the frames", Action::Cine),

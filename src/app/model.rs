@@ -17,6 +17,7 @@ use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
 use super::prompt::{Prompt, Purpose};
+use super::related::RelatedObjects;
 use super::results::{FileState, Results};
 use super::sets::{Named, Rescoring};
 use super::shelf::{Headers, Shelf};
@@ -166,6 +167,8 @@ pub struct Model {
     pub(crate) wanted: Option<PreviewKey>,
     pub(crate) shown: Option<Previewed>,
     pub(crate) viewer: Viewer,
+    /// Objects about the picture.
+    pub(crate) related: RelatedObjects,
     pub(crate) stage: Stage,
     pub(crate) mouse: Mouse,
     /// Percent of the columns that the list is wished to have.
@@ -224,6 +227,7 @@ impl Model {
             wanted: None,
             shown: None,
             viewer: Viewer::default(),
+            related: RelatedObjects::default(),
             stage: Stage {
                 grid: layout.grid,
                 over: None,
@@ -373,6 +377,7 @@ impl Model {
             view: self.viewer.view.clone(),
             for_series: self.viewer.for_series(),
             marks: self.viewer.marks(),
+            related: self.overlaid(),
             cols: area.width,
             rows: area.height,
             graphics,

@@ -10,7 +10,7 @@ use super::entry::{Entry, Found, Stamp};
 use super::kept::Kept;
 use super::picture::{Graphics, Previewed};
 use crate::engine;
-use crate::media::{Header, MediaError, Member, TagTree};
+use crate::media::{Header, MediaError, Member, RelatedObject, TagTree};
 
 /// What happened. Sent into the runtime's queue by whoever saw it; consumed by [`super::update`] alone.
 ///
@@ -151,6 +151,15 @@ pub enum Msg {
         generation: u64,
         /// Files and their headers; `None` of what is no DICOM file, or has none that can be read.
         read: Vec<(Found, Option<Header>)>,
+        /// Nothing more follows.
+        complete: bool,
+    },
+    /// Part of the answer to [`super::Effect::Related`]. `complete` comes with the last part, unless the request was superseded.
+    Related {
+        /// As asked.
+        generation: u64,
+        /// Files, and what they are about; `None` of those that are no such objects.
+        read: Vec<(Found, Option<RelatedObject>)>,
         /// Nothing more follows.
         complete: bool,
     },

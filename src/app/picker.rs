@@ -16,6 +16,8 @@ pub enum What {
     Prompts,
     /// The model in use.
     Model,
+    /// Objects about the picture, each of which can be switched on.
+    Related,
 }
 
 /// One of the things; all of it safe to show.
@@ -38,6 +40,7 @@ impl Model {
         match what {
             What::Prompts => self.prompt_choices(),
             What::Model => self.model_choices(),
+            What::Related => self.related_choices(),
         }
     }
 
@@ -61,6 +64,9 @@ impl Model {
         let Some(choices) = self.choices(what) else {
             return vec![PopupLine::Aside("Reading …".to_owned())];
         };
+        if choices.is_empty() {
+            return vec![PopupLine::Aside("Nothing here.".to_owned())];
+        }
         let width = usize::from(content_width(self.cols));
         let page = usize::from(content_rows(self.rows));
         let mut about = choices
@@ -99,9 +105,13 @@ impl Model {
         let opener = match what {
             What::Prompts => Action::PromptSet,
             What::Model => Action::Model,
+            What::Related => Action::Related,
         };
         match action {
             Action::Enter => return Some(self.pick(what, chosen)),
+            Action::ZoomIn | Action::ZoomOut if what == What::Related => {
+                self.change_opacity(action);
+            }
             Action::Leave => self.popup = None,
             _ if action == opener => self.popup = None,
             _ => {
@@ -116,6 +126,10 @@ impl Model {
         match what {
             What::Prompts => self.pick_prompts(chosen),
             What::Model => self.pick_model(chosen),
+            What::Related => {
+                self.pick_related(chosen);
+                Vec::new()
+            }
         }
     }
 }

@@ -8,7 +8,9 @@ use ratatui_image::protocol::Protocol;
 
 use super::entry::Stamp;
 use super::viewer::place::Aim;
-use crate::media::{Geometry, Histogram, Info, Letters, MediaError, NamedWindow, Voi, Window};
+use crate::media::{
+    Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi, Window,
+};
 
 /// How pictures reach the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +76,17 @@ pub struct Marks {
     pub line: Option<[(u32, u32); 2]>,
 }
 
+/// Objects that are drawn over a picture, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overlaid {
+    /// Their files; those that the picture does not concern change nothing.
+    pub objects: Vec<(PathBuf, Stamp)>,
+    /// How much of the picture the colours of segmentations hide, in percent.
+    pub opacity: u8,
+    /// Texts that may tell who the patient is are drawn.
+    pub show_phi: bool,
+}
+
 /// Names one preview: whatever changes the cells on screen is part of it, so it also serves as the key of a cache.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreviewKey {
@@ -90,6 +103,8 @@ pub struct PreviewKey {
     pub for_series: Option<String>,
     /// What is drawn upon it and written around it.
     pub marks: Marks,
+    /// What other objects draw over it.
+    pub related: Overlaid,
     /// Columns to fit into, with what is written around it.
     pub cols: u16,
     /// Rows to fit into, with what is written around it.
@@ -168,6 +183,30 @@ pub struct Scene {
     pub value: Option<Value>,
     /// Of the whole frame, if it was asked for.
     pub histogram: Option<Histogram>,
+    /// What other objects say of it.
+    pub about: About,
+}
+
+/// What other objects say of a picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    /// By what they refer to it; `None` of a file that is no DICOM object. Never shown.
+    pub target: Option<Target>,
+    /// What the colours drawn over it stand for.
+    pub legend: Vec<Legend>,
+    /// Texts drawn over it.
+    pub labels: Vec<Label>,
+    /// Files of objects that are on and not drawn, or not in full, and why.
+    pub remarks: Vec<(PathBuf, String)>,
+}
+
+/// A text over a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// Lines, safe to show.
+    pub lines: Vec<String>,
+    /// Its upper left corner, in shares of the picture's width and height on the screen.
+    pub at: (f64, f64),
 }
 
 impl Scene {

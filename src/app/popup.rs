@@ -112,6 +112,10 @@ impl Popup {
             Self::Pick {
                 what: What::Model, ..
             } => "Model",
+            Self::Pick {
+                what: What::Related,
+                ..
+            } => "About this picture",
         }
     }
 

@@ -21,6 +21,8 @@ use super::entry::{EntryKind, Found, Stamp};
 use super::folder::Row;
 use super::model::Model;
 use super::msg::{Msg, Severity};
+pub(super) use labels::date;
+
 use crate::media::{Header, Member, Series, Study};
 
 /// Begins the last part of a series' path; no name of a file holds it.

@@ -93,7 +93,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::app::picture::{Graphics, Marks, Quality, View};
+    use crate::app::picture::{Graphics, Marks, Overlaid, Quality, View};
     use crate::media::{ErrorKind, MediaError};
 
     fn key(n: usize, quality: Quality) -> PreviewKey {
@@ -104,6 +104,7 @@ mod tests {
             view: View::default(),
             for_series: None,
             marks: Marks::default(),
+            related: Overlaid::default(),
             cols: 10,
             rows: 5,
             graphics: Graphics::Sixel,

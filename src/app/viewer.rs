@@ -189,11 +189,14 @@ impl Viewer {
 }
 
 impl Marks {
-    /// What is written around a picture with these marks, whose sides have letters or not.
-    pub fn around(&self, letters: bool) -> Around {
+    /// What is written around a picture with these marks.
+    pub fn around(&self, scene: &Scene) -> Around {
+        let about = &scene.about;
+        let told = !about.legend.is_empty() || !about.remarks.is_empty();
         Around {
             facts: self.overlays || self.cursor.is_some(),
-            letters: self.overlays && letters,
+            letters: self.overlays && scene.letters().is_some(),
+            legend: self.overlays && told,
             histogram: self.histogram,
         }
     }

@@ -5,10 +5,11 @@ use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use ratatui::layout::Size;
 use ratatui_image::FontSize;
 
+use super::related::Composed;
 use super::{fault, marks};
 use crate::app::viewer::facts;
 use crate::app::viewer::place::{Part, Place};
-use crate::app::{Marks, PreviewKey, Scene};
+use crate::app::{Label, Marks, PreviewKey, Scene};
 use crate::media::{Area, Frame, MediaError, Overlay, Picture, Pixels, Window};
 
 /// From this magnification on each pixel of the file is seen as what it is, instead of being smoothed into its neighbours.
@@ -30,6 +31,12 @@ impl Grid {
             w.div_ceil(u32::from(self.cell.width.max(1))) as u16,
             h.div_ceil(u32::from(self.cell.height.max(1))) as u16,
         )
+    }
+
+    /// Pixels drawn for a cell, across and down.
+    fn drawn_cell(self) -> (u16, u16) {
+        let side = |pixels: u16| (u32::from(pixels) / self.each).max(1) as u16;
+        (side(self.cell.width), side(self.cell.height))
     }
 
     /// Pixels to draw for so many cells.
@@ -55,6 +62,8 @@ pub(super) struct Drawn {
     pub size: (u32, u32),
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
+    /// Texts over it.
+    pub labels: Vec<Label>,
 }
 
 /// What of the marks changes more than lines drawn upon the picture.
@@ -71,6 +80,7 @@ pub(super) fn bare(marks: Marks) -> Marks {
 pub(super) fn draw(
     frame: &Frame,
     planes: &[Overlay],
+    over: &Composed,
     key: &PreviewKey,
     scene: &Scene,
     grid: Grid,
@@ -98,10 +108,16 @@ pub(super) fn draw(
     for plane in planes {
         lay_over(&mut part, plane, area);
     }
-    let image = resized(&part, area, &place)?;
+    over.lay_over(&mut part, area);
+    let image = turned(resized(&part, area, &place)?, &place);
+    let labels = over.labels(&place);
+    let cell = grid.drawn_cell();
+    // Where pictures are cells, texts are letters upon them.
+    let written = if key.is_cells() { &[][..] } else { &labels[..] };
     Ok(Drawn {
-        image: turned(image, &place),
+        image: marks::annotate(image, &place, over.annotations(), written, cell),
         place,
+        labels,
         cells: grid.cells((full.width, full.height)),
         size,
         window,
@@ -231,9 +247,7 @@ fn turned(mut image: DynamicImage, place: &Place) -> DynamicImage {
 /// The picture with its marks, on a black ground that fills whole cells: so no protocol stretches it.
 pub(super) fn finish(drawn: &Drawn, key: &PreviewKey, scene: &Scene, grid: Grid) -> DynamicImage {
     let mut image = drawn.image.clone();
-    let cell = |pixels: u16| (u32::from(pixels) / grid.each).max(1) as u16;
-    let cell = (cell(grid.cell.width), cell(grid.cell.height));
-    marks::draw(&mut image, drawn, key, scene, cell);
+    marks::draw(&mut image, drawn, key, scene, grid.drawn_cell());
     let (w, h) = (image.width(), image.height());
     let (full_w, full_h) = grid.pixels(drawn.cells);
     if (full_w, full_h) == (w, h) {

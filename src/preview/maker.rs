@@ -9,8 +9,9 @@ use ratatui_image::picker::Picker;
 use super::draw::{self, Drawn};
 use super::encode::Encoder;
 use super::kitty::Album;
+use super::related::{Composed, Objects};
 use super::store::{Id, Store};
-use crate::app::{Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
+use crate::app::{About, Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::media::{self, Frame, MediaError, Source, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
@@ -26,6 +27,7 @@ const BINS: usize = 256;
 pub struct Maker {
     encoder: Encoder,
     store: Store,
+    objects: Objects,
     /// Oldest first.
     encoded: VecDeque<(PreviewKey, Preview)>,
     /// What was drawn last, for marks that move over it.
@@ -46,6 +48,7 @@ impl Maker {
         Self {
             encoder: Encoder::new(picker, album),
             store: Store::new(DECODED),
+            objects: Objects::default(),
             encoded: VecDeque::new(),
             drawn: None,
             latest: None,
@@ -155,10 +158,14 @@ impl Maker {
             ..key.clone()
         };
         let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
-        let mut scene = scene(key, source, frame, (cell.width, cell.height));
+        let target = source.target(key.frame);
+        let (frame, over) = self.objects.compose(&key.related, frame, target.as_ref());
+        let mut scene = scene(key, source, &frame, (cell.width, cell.height));
         scene.series = series;
-        let drawn = self.drawn(key, source, frame, &scene)?;
+        scene.about = over.about(target);
+        let drawn = self.drawn(key, source, &frame, &over, &scene)?;
         scene.window = drawn.window;
+        scene.about.labels.clone_from(&drawn.labels);
         let image = draw::finish(
             &drawn,
             key,
@@ -184,6 +191,7 @@ impl Maker {
         key: &PreviewKey,
         source: &Source,
         frame: &Frame,
+        over: &Composed,
         scene: &Scene,
     ) -> Result<Drawn, MediaError> {
         let bare = PreviewKey {
@@ -201,7 +209,7 @@ impl Maker {
             Vec::new()
         };
         let grid = self.encoder.grid(key.graphics, key.quality);
-        let drawn = draw::draw(frame, &planes, key, scene, grid)?;
+        let drawn = draw::draw(frame, &planes, over, key, scene, grid)?;
         self.drawn = Some((bare, drawn.clone()));
         Ok(drawn)
     }
@@ -239,6 +247,7 @@ pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16
         unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),
         value: key.marks.cursor.and_then(|at| value(frame, at)),
         histogram,
+        about: About::default(),
     }
 }
 

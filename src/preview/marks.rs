@@ -6,8 +6,11 @@ use std::collections::HashSet;
 use image::{DynamicImage, Luma, Rgb};
 
 use super::draw::Drawn;
+use super::letters;
 use crate::app::viewer::facts;
-use crate::app::{PreviewKey, Scene};
+use crate::app::viewer::place::Place;
+use crate::app::{Label, PreviewKey, Scene};
+use crate::media::{Annotation, Shape};
 
 /// From here on black is seen better than white.
 const BRIGHT: u16 = 128;
@@ -18,8 +21,8 @@ struct Paper<'a> {
     thickness: i64,
     /// Pixels that are drawn already: where lines cross, the second must not be set off against the first.
     inked: HashSet<(u32, u32)>,
-    /// The shade of all that follows; `None`: of each pixel what is set off against it.
-    shade: Option<u8>,
+    /// The colour of all that follows; `None`: of each pixel what is set off against it.
+    color: Option<[u8; 3]>,
 }
 
 /// Draws all marks of a request upon a picture for cells of `cell` pixels.
@@ -31,12 +34,7 @@ pub(super) fn draw(
     cell: (u16, u16),
 ) {
     let (cell_w, cell_h) = (f64::from(cell.0), f64::from(cell.1));
-    let mut paper = Paper {
-        image,
-        thickness: (i64::from(cell.0) / 8).max(1),
-        inked: HashSet::new(),
-        shade: None,
-    };
+    let mut paper = Paper::new(image, cell);
     if key.marks.overlays {
         paper.bar(drawn, key, scene, (cell_w, cell_h));
     }
@@ -58,7 +56,98 @@ pub(super) fn draw(
     }
 }
 
+/// Draws what other objects say of a picture: lines as thin as on the screen, whatever the magnification, and texts in letters
+/// of its own where those of the terminal cannot be laid over it.
+pub(super) fn annotate<'a>(
+    image: DynamicImage,
+    place: &Place,
+    annotations: impl Iterator<Item = &'a Annotation>,
+    labels: &[Label],
+    cell: (u16, u16),
+) -> DynamicImage {
+    let all: Vec<&Annotation> = annotations.collect();
+    let colored = |annotation: &&Annotation| {
+        let grey = |[r, g, b]: [u8; 3]| r == g && g == b;
+        annotation.color.is_some_and(|color| !grey(color))
+    };
+    let mut image = if all.iter().any(colored) {
+        DynamicImage::ImageRgb8(image.into_rgb8())
+    } else {
+        image
+    };
+    let arm = (f64::from(cell.0) / 3.0).max(1.0);
+    for Annotation { shape, color } in all {
+        let mut paper = Paper::new(&mut image, cell);
+        paper.color = *color;
+        let at = |point: &[f64; 2]| place.screen_at((point[0], point[1]));
+        match shape {
+            Shape::Line(points) => {
+                for (from, to) in points.iter().zip(points.iter().skip(1)) {
+                    paper.line(at(from), at(to));
+                }
+            }
+            Shape::Point(point) => {
+                let (x, y) = at(point);
+                paper.line((x - arm, y - arm), (x + arm, y + arm));
+                paper.line((x - arm, y + arm), (x + arm, y - arm));
+            }
+            // Below, so that no line runs through them.
+            Shape::Text { .. } => {}
+        }
+    }
+    for label in labels {
+        let mut paper = Paper::new(&mut image, cell);
+        paper.write(label, cell);
+    }
+    image
+}
+
+impl<'a> Paper<'a> {
+    /// A picture for cells of `cell` pixels.
+    fn new(image: &'a mut DynamicImage, cell: (u16, u16)) -> Self {
+        Self {
+            image,
+            thickness: (i64::from(cell.0) / 8).max(1),
+            inked: HashSet::new(),
+            color: None,
+        }
+    }
+}
+
 impl Paper<'_> {
+    /// Lines of a text, white upon black, in letters as high as half a cell or more.
+    fn write(&mut self, label: &Label, cell: (u16, u16)) {
+        let size = i64::from((cell.1 / 10).max(1));
+        let (width, height) = (
+            f64::from(self.image.width()),
+            f64::from(self.image.height()),
+        );
+        let (left, top) = ((label.at.0 * width) as i64, (label.at.1 * height) as i64);
+        let letter = letters::SIDE * size;
+        for (row, line) in (0..).zip(&label.lines) {
+            for (column, drawn) in (0..).zip(letters::of(line)) {
+                let (x, y) = (left + column * letter, top + row * letter);
+                if x >= i64::from(self.image.width()) {
+                    break;
+                }
+                self.letter(drawn, (x, y), size);
+            }
+        }
+    }
+
+    /// A letter whose dots are `size` pixels wide and high.
+    fn letter(&mut self, dots: [u8; 8], (left, top): (i64, i64), size: i64) {
+        self.thickness = size;
+        for (ink, shade) in [(true, 255), (false, 0)] {
+            self.color = Some([shade; 3]);
+            for (row, bits) in (0..).zip(dots) {
+                for column in (0..letters::SIDE).filter(|column| (bits >> column & 1 == 1) == ink) {
+                    self.dot((left + column * size, top + row * size));
+                }
+            }
+        }
+    }
+
     /// The scale bar, above the lower left corner.
     fn bar(&mut self, drawn: &Drawn, key: &PreviewKey, scene: &Scene, cell: (f64, f64)) {
         let length = facts::bar(drawn.size, key, scene);
@@ -77,14 +166,14 @@ impl Paper<'_> {
         let thickness = self.thickness;
         for (shade, around) in [(255, 0.0), (0, 1.0)] {
             // What is inked stays: the wider line is seen around the first one only.
-            (self.shade, self.thickness) = (Some(shade), thickness + 2 * around as i64);
+            (self.color, self.thickness) = (Some([shade; 3]), thickness + 2 * around as i64);
             let at = |x: f64, y: f64| (x - around, y - around);
             self.line(at(left, bottom), at(right, bottom));
             for x in [left, right] {
                 self.line(at(x, bottom - tick), at(x, bottom));
             }
         }
-        (self.shade, self.thickness) = (None, thickness);
+        (self.color, self.thickness) = (None, thickness);
     }
 
     /// Four arms around a place that is left free.
@@ -161,10 +250,11 @@ impl Paper<'_> {
         if !self.inked.insert((x, y)) {
             return;
         }
-        let shade = self.shade.unwrap_or_else(|| against(light));
+        let color = self.color.unwrap_or_else(|| [against(light); 3]);
         match self.image {
-            DynamicImage::ImageLuma8(image) => image.put_pixel(x, y, Luma([shade])),
-            DynamicImage::ImageRgb8(image) => image.put_pixel(x, y, Rgb([shade; 3])),
+            // Colours are drawn on colour pictures only: see `annotate`.
+            DynamicImage::ImageLuma8(image) => image.put_pixel(x, y, Luma([color[0]])),
+            DynamicImage::ImageRgb8(image) => image.put_pixel(x, y, Rgb(color)),
             _ => {}
         }
     }
@@ -202,14 +292,9 @@ mod tests {
                 Luma([if even { dark } else { bright }])
             };
             let mut image = DynamicImage::ImageLuma8(image::GrayImage::from_fn(40, 20, noise));
-            let mut paper = Paper {
-                image: &mut image,
-                thickness: 1,
-                inked: HashSet::new(),
-                shade: None,
-            };
+            let mut paper = Paper::new(&mut image, (8, 16));
             paper.bracket((4.0, 30.0), 15.0, 3.0);
-            assert_eq!((paper.shade, paper.thickness), (None, 1), "as before");
+            assert_eq!((paper.color, paper.thickness), (None, 1), "as before");
             let image = image.to_luma8();
             let shade = |x, y| image.get_pixel(x, y).0[0];
             assert!((4..=30).all(|x| shade(x, 15) == 255 && shade(x, 16) == 0));

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use image::{DynamicImage, GrayImage};
 
+use super::related::Composed;
 use super::*;
 use crate::app::viewer::place::Aim;
 use crate::app::viewer::turn::Turn;
-use crate::app::{Graphics, Marks, Quality, Stamp, Value, View};
+use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
 use crate::media::Voi;
 
 fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
@@ -17,6 +18,7 @@ fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
         view: View::default(),
         for_series: None,
         marks: Marks::default(),
+        related: Overlaid::default(),
         cols,
         rows,
         graphics: Graphics::Halfblocks,
@@ -191,7 +193,7 @@ fn drawn(path: &Path, change: impl FnOnce(&mut PreviewKey)) -> DynamicImage {
         cell: ratatui_image::FontSize::new(10, 20),
         each: 1,
     };
-    let drawn = draw::draw(&frame, &[], &key, &scene, grid).unwrap();
+    let drawn = draw::draw(&frame, &[], &Composed::default(), &key, &scene, grid).unwrap();
     draw::finish(&drawn, &key, &scene, grid)
 }
 

@@ -11,6 +11,7 @@ use ratatui_image::picker::Picker;
 
 use super::encode::Encoder;
 use super::kitty::Album;
+use super::related::Composed;
 use super::store::Id;
 use super::{draw, fault, maker};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
@@ -123,7 +124,14 @@ impl Shared {
         let small = self.small(encoder, key)?;
         media::contain("preview", || {
             let grid = encoder.grid(key.graphics, key.quality);
-            let drawn = draw::draw(&small.frame, &[], key, &small.scene, grid)?;
+            let drawn = draw::draw(
+                &small.frame,
+                &[],
+                &Composed::default(),
+                key,
+                &small.scene,
+                grid,
+            )?;
             let image = draw::finish(&drawn, key, &small.scene, grid);
             Ok(Preview {
                 graphic: encoder.encode(image, drawn.cells, key)?,
@@ -226,7 +234,7 @@ mod tests {
     use image::GrayImage;
 
     use super::*;
-    use crate::app::{Graphics, Marks, Stamp, View};
+    use crate::app::{Graphics, Marks, Overlaid, Stamp, View};
 
     fn key(path: &Path, cols: u16) -> PreviewKey {
         PreviewKey {
@@ -236,6 +244,7 @@ mod tests {
             view: View::default(),
             for_series: None,
             marks: Marks::default(),
+            related: Overlaid::default(),
             cols,
             rows: cols / 2,
             graphics: Graphics::Halfblocks,

@@ -2,16 +2,17 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
 use ratatui_image::Image;
 
 use super::rules::row;
 use super::theme::Looks;
 use super::{histogram, rect};
 use crate::app::layout::Area;
-use crate::app::text::{cut_end, safe_str, width, wrap};
+use crate::app::text::{cut_end, safe, safe_str, width, wrap};
 use crate::app::viewer::place::{self, Inset};
-use crate::app::{Graphic, Model, Preview, PreviewKey};
+use crate::app::{About, Graphic, Model, Preview, PreviewKey};
 
 /// Between facts.
 const BETWEEN: &str = "  ";
@@ -69,8 +70,14 @@ fn seen(
         width: area.width,
         height: area.height,
     };
-    let inset = place::inset(area, key.marks.around(letters.is_some()));
+    let inset = place::inset(area, key.marks.around(&preview.scene));
     picture(&preview.graphic, rect(inset.picture, frame), frame);
+    if key.is_cells() {
+        labels(preview, rect(inset.picture, frame), frame);
+    }
+    if let Some(area) = inset.legend {
+        legend(model, &preview.scene.about, looks, rect(area, frame), frame);
+    }
     if let Some(letters) = letters {
         let sides = [letters.left, letters.right, letters.top, letters.bottom];
         sides_of(key, sides, &inset, looks, frame);
@@ -86,6 +93,59 @@ fn seen(
     if let (Some(area), Some(counts)) = (inset.histogram, &preview.scene.histogram) {
         histogram::draw(counts, &preview.scene, looks, rect(area, frame), frame);
     }
+}
+
+/// Texts of other objects, upon a picture that is made of cells.
+fn labels(preview: &Preview, area: Rect, frame: &mut Frame) {
+    let (cols, rows) = preview.graphic.size();
+    let picture = centered(area, cols, rows);
+    for label in &preview.scene.about.labels {
+        let share = |share: f64, length: u16| (share * f64::from(length)) as u16;
+        let left = picture.x + share(label.at.0, cols);
+        let top = picture.y + share(label.at.1, rows);
+        for (y, line) in (top..picture.bottom()).zip(&label.lines) {
+            let room = picture.right().saturating_sub(left);
+            let text = cut_end(&safe_str(line), usize::from(room));
+            let place = Rect::new(left, y, room.min(width(&text) as u16), 1);
+            frame.render_widget(Clear, place.intersection(frame.area()));
+            frame.render_widget(
+                Line::styled(text, Looks::strong()),
+                place.intersection(frame.area()),
+            );
+        }
+    }
+}
+
+/// What the colours over a picture stand for, as many as there is room for; without any, why nothing is drawn.
+fn legend(model: &Model, about: &About, looks: Looks, area: Rect, frame: &mut Frame) {
+    let columns = usize::from(area.width);
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for (at, entry) in about.legend.iter().enumerate() {
+        let words = model.legend_words(entry);
+        let more = format!("+{}", about.legend.len() - at);
+        let last = at + 1 == about.legend.len();
+        let reserve = if last {
+            0
+        } else {
+            width(BETWEEN) + width(&more)
+        };
+        if used + width(&words) + 2 + reserve > columns && at > 0 {
+            spans.push(Span::styled(more, looks.dim()));
+            break;
+        }
+        spans.push(Span::styled("■ ", looks.of_picture(entry.color)));
+        let words = cut_end(&words, columns.saturating_sub(2));
+        used += width(&words) + 2 + width(BETWEEN);
+        spans.push(Span::raw(words));
+        spans.extend((!last).then(|| Span::raw(BETWEEN)));
+    }
+    if let (true, Some((path, remark))) = (spans.is_empty(), about.remarks.first()) {
+        let name = path.file_name().map_or_else(String::new, safe);
+        let text = format!("{name}: {}", safe_str(remark));
+        spans.push(Span::styled(cut_end(&text, columns), looks.doubt()));
+    }
+    frame.render_widget(Line::from(spans).centered(), area);
 }
 
 /// The letters at the sides, as seen.
@@ -129,12 +189,21 @@ pub(super) fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
     if cols > area.width || rows > area.height {
         return;
     }
-    let left = area.x + (area.width - cols) / 2;
-    let top = area.y + (area.height - rows) / 2;
+    let whole = centered(area, cols, rows);
     for ((x, y), piece) in graphic.pieces() {
         let size = piece.size();
-        let place = Rect::new(left + x, top + y, size.width, size.height);
+        let place = Rect::new(whole.x + x, whole.y + y, size.width, size.height);
         frame.render_widget(Image::new(piece), place);
+    }
+}
+
+/// So many cells in the middle of an area.
+fn centered(area: Rect, cols: u16, rows: u16) -> Rect {
+    Rect {
+        x: area.x + area.width.saturating_sub(cols) / 2,
+        y: area.y + area.height.saturating_sub(rows) / 2,
+        width: cols.min(area.width),
+        height: rows.min(area.height),
     }
 }
 

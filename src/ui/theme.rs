@@ -65,6 +65,14 @@ impl Looks {
         }
     }
 
+    /// A colour that stands in the picture, wherever there are colours.
+    pub(super) fn of_picture(self, [r, g, b]: [u8; 3]) -> Style {
+        match self.theme {
+            Theme::Plain => Style::new(),
+            _ => Style::new().fg(Color::Rgb(r, g, b)),
+        }
+    }
+
     /// Running text.
     pub(super) fn text() -> Style {
         Style::new()

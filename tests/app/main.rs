@@ -9,6 +9,7 @@ mod mouse;
 mod objects;
 mod orders;
 mod pickers;
+mod related;
 mod scene;
 mod screens;
 mod tags;

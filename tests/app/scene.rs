@@ -10,8 +10,8 @@ use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
 use medivision_tui::app::viewer::place;
 use medivision_tui::app::{
-    self, Effect, Entry, EntryKind, Found, Graphic, Graphics, Kept, Keymap, Model, Msg, Preview,
-    PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
+    self, About, Effect, Entry, EntryKind, Found, Graphic, Graphics, Kept, Keymap, Model, Msg,
+    Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::Event;
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
@@ -393,6 +393,8 @@ pub struct Film {
     pub windows: Vec<NamedWindow>,
     pub unit: Option<&'static str>,
     pub colour: bool,
+    /// What objects that are on say of it.
+    pub about: About,
 }
 
 impl Default for Film {
@@ -406,6 +408,7 @@ impl Default for Film {
             windows: Vec::new(),
             unit: None,
             colour: false,
+            about: About::default(),
         }
     }
 }
@@ -437,6 +440,7 @@ impl Film {
             ],
             unit: Some("HU"),
             colour: false,
+            about: About::default(),
         }
     }
 }
@@ -491,6 +495,14 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
                 .map(u64::from)
                 .collect(),
         }),
+        about: if key.related.objects.is_empty() {
+            About {
+                target: film.about.target.clone(),
+                ..About::default()
+            }
+        } else {
+            film.about.clone()
+        },
     };
     let area = app::layout::Area {
         x: 0,
@@ -498,7 +510,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         width: key.cols,
         height: key.rows,
     };
-    let around = key.marks.around(scene.letters().is_some());
+    let around = key.marks.around(&scene);
     let picture = place::inset(area, around).picture;
     let info = Info {
         kind: Kind::Dicom,

@@ -12,7 +12,7 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use medivision_tui::app::viewer::place::Aim;
-use medivision_tui::app::{Graphics, Marks, PreviewKey, Quality, Stamp, View};
+use medivision_tui::app::{Graphics, Marks, Overlaid, PreviewKey, Quality, Stamp, View};
 use medivision_tui::media::Voi;
 use medivision_tui::preview::Maker;
 use ratatui_image::FontSize;
@@ -86,6 +86,7 @@ fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
             overlays: true,
             ..Marks::default()
         },
+        related: Overlaid::default(),
         cols: 120,
         rows: 50,
         graphics,

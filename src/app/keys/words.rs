@@ -36,6 +36,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::ResetView, "as it was"),
             (Action::Whole, "on the whole screen"),
             (Action::Overlays, "facts and overlays"),
+            (Action::Related, "what belongs to it"),
             (Action::Probe, "value under a cursor"),
             (Action::Ruler, "measure, Enter sets"),
             (Action::Histogram, "histogram"),

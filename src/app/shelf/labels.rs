@@ -70,7 +70,7 @@ fn joined<T: AsRef<str>>(parts: &[T]) -> String {
 }
 
 /// `20260131` as `2026-01-31`; what is no such date as it is.
-fn date(written: &str) -> String {
+pub(in crate::app) fn date(written: &str) -> String {
     match (written.get(..4), written.get(4..6), written.get(6..8)) {
         (Some(year), Some(month), Some(day))
             if written.len() == 8 && written.bytes().all(|b| b.is_ascii_digit()) =>

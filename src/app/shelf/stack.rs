@@ -7,7 +7,7 @@ use super::super::folder::{Row, Stands};
 use super::super::keys::Action;
 use super::super::model::Model;
 use super::{Base, labels};
-use crate::media::{Member, Series};
+use crate::media::{Member, Series, Study};
 
 impl Model {
     /// The files that a row of a study or series stands for.
@@ -23,6 +23,27 @@ impl Model {
             Stands::Itself | Stands::Missing => &[],
         };
         all.iter().flat_map(|series| &series.members).collect()
+    }
+
+    /// The files of the DICOMDIR's study that the file in sight belongs to, or of the folder that is grouped; `None` where
+    /// nothing is.
+    pub(in crate::app) fn files_of_study(&self) -> Option<Vec<Found>> {
+        let shelf = self.shelf_here()?;
+        let (path, _) = self.file_in_sight()?;
+        let found = |member: &Member| Found {
+            path: member.path.clone(),
+            stamp: self.stamp_of(shelf, &member.path),
+        };
+        let members = |study: &Study| {
+            let all = study
+                .series
+                .iter()
+                .flat_map(|series| series.members.clone());
+            all.filter(|member| member.present).collect::<Vec<_>>()
+        };
+        let mut studies = shelf.studies.iter().map(members);
+        let study = studies.find(|members| members.iter().any(|member| member.path == path))?;
+        Some(study.iter().map(found).collect())
     }
 
     /// Where in the stack of the series under the cursor the user is, from 0, and how many files it has.

@@ -60,7 +60,10 @@ impl Model {
 
     fn look_otherwise(&mut self, action: Action, known: &Known) {
         match action {
-            Action::ResetView => self.viewer.view = View::default(),
+            Action::ResetView => {
+                self.viewer.view = View::default();
+                self.arrange_anew();
+            }
             Action::Invert => self.viewer.view.invert = !self.viewer.view.invert,
             Action::Probe => self.take(Tool::Probe, known),
             Action::Ruler => self.take(Tool::Ruler(Ruler::Open), known),
@@ -71,7 +74,7 @@ impl Model {
     /// Screen pixels that the picture may cover.
     pub(crate) fn room(&self, known: &Known) -> (u32, u32) {
         let area = self.panels().preview.unwrap_or_default();
-        let around = self.viewer.marks().around(known.scene.letters().is_some());
+        let around = self.viewer.marks().around(&known.scene);
         let picture = place::inset(area, around).picture;
         let cell = known.scene.cell;
         (

@@ -3,6 +3,7 @@
 use super::measure::{Distance, Tool, distance};
 use super::place::{self, Canvas, Place, scale_bar};
 use super::window;
+use crate::app::keys::Action;
 use crate::app::layout::Area;
 use crate::app::model::Model;
 use crate::app::picture::{Preview, PreviewKey, Scene, Value};
@@ -17,7 +18,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
         width: key.cols,
         height: key.rows,
     };
-    let around = key.marks.around(scene.letters().is_some());
+    let around = key.marks.around(scene);
     let picture = place::inset(area, around).picture;
     let room = (
         u32::from(picture.width) * u32::from(cell.0.max(1)),
@@ -75,7 +76,16 @@ impl Model {
             format!("├ {}{place}", rounded_length(length))
         }));
         facts.extend(turn_fact(key));
+        facts.extend(self.related_fact());
         facts
+    }
+
+    /// How many objects there are about the picture, and how to see them.
+    fn related_fact(&self) -> Option<String> {
+        let count = self.related_here().len();
+        let key = self.keymap.key(Action::Related).filter(|_| count > 0)?;
+        let what = if count == 1 { "object" } else { "objects" };
+        Some(format!("{key}: {count} {what}"))
     }
 
     /// What the pointer tells; the place follows the key at once, the value comes with the picture.

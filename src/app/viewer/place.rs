@@ -143,7 +143,12 @@ fn inside(center: (f64, f64), shares: (f64, f64)) -> (f64, f64) {
 impl Place {
     /// Where the middle of a pixel of the file is seen: screen pixels from the top left of the picture.
     pub fn screen(&self, (x, y): (u32, u32)) -> (f64, f64) {
-        let share = |at: u32, from: f64, length: f64| (f64::from(at) + 0.5 - from) / length;
+        self.screen_at((f64::from(x) + 0.5, f64::from(y) + 0.5))
+    }
+
+    /// Where a place of the file is seen, given as columns and rows from the outer corner of its first pixel.
+    pub fn screen_at(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        let share = |at: f64, from: f64, length: f64| (at - from) / length;
         let (u, v) = self.turn.seen((
             share(x, self.part.x, self.part.width),
             share(y, self.part.y, self.part.height),
@@ -165,16 +170,10 @@ impl Aim {
     /// (or its true size, where that is smaller).
     #[must_use]
     pub fn step(&self, nearer: bool, canvas: Canvas, room: (u32, u32)) -> Self {
-        let fit = canvas.fit(self.turn, room);
         let octaves = (sound(self.zoom).log2() * STEPS_PER_OCTAVE).round();
         let next = if nearer { octaves + 1.0 } else { octaves - 1.0 };
         let zoom = (next / STEPS_PER_OCTAVE).exp2();
-        let (least, most) = ((1.0 / fit).min(1.0), (LARGEST / fit).max(1.0));
-        Self {
-            zoom: zoom.clamp(least, most),
-            ..*self
-        }
-        .held(canvas, room)
+        Self { zoom, ..*self }.within_limits(canvas, room)
     }
 
     /// One column of the file to a pixel of the screen.
@@ -194,6 +193,18 @@ impl Aim {
             turn: self.turn,
             ..Self::default()
         }
+    }
+
+    /// With a magnification that steps could reach, and its middle where nothing beyond the edges is seen.
+    #[must_use]
+    pub fn within_limits(&self, canvas: Canvas, room: (u32, u32)) -> Self {
+        let fit = canvas.fit(self.turn, room);
+        let (least, most) = ((1.0 / fit).min(1.0), (LARGEST / fit).max(1.0));
+        Self {
+            zoom: sound(self.zoom).clamp(least, most),
+            ..*self
+        }
+        .held(canvas, room)
     }
 
     /// A step across and down, as seen, of an eighth of what is seen.
@@ -277,6 +288,8 @@ pub struct Inset {
     pub left: Option<Area>,
     /// Columns to the right, for a letter.
     pub right: Option<Area>,
+    /// One row of what colours stand for.
+    pub legend: Option<Area>,
     /// One row of facts.
     pub facts: Option<Area>,
     /// Bars, an axis and its figures.
@@ -285,11 +298,14 @@ pub struct Inset {
 
 /// What is to be written around a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "independent pieces")]
 pub struct Around {
     /// A row of facts.
     pub facts: bool,
     /// Letters at the four sides.
     pub letters: bool,
+    /// A row of what colours stand for.
+    pub legend: bool,
     /// The histogram.
     pub histogram: bool,
 }
@@ -310,6 +326,9 @@ pub fn inset(area: Area, around: Around) -> Inset {
     let wide = area.width >= LEAST.0;
     if around.facts && wide && area.height > LEAST.1 {
         inset.facts = Some(take_rows(&mut inset.picture, 1));
+    }
+    if around.legend && wide && inset.picture.height > LEAST.1 {
+        inset.legend = Some(take_rows(&mut inset.picture, 1));
     }
     if around.histogram && wide && inset.picture.height >= LEAST.1 + HISTOGRAM {
         inset.histogram = Some(take_rows(&mut inset.picture, HISTOGRAM));

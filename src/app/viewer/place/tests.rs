@@ -93,11 +93,12 @@ fn a_scale_bar_is_round_and_true() {
 #[test]
 fn an_area_of_any_size_is_divided_without_overlap() {
     for (width, height) in (1..80).flat_map(|w| (1..40).map(move |h| (w, h))) {
-        for bits in 0..8 {
+        for bits in 0..16 {
             let around = Around {
                 facts: bits & 1 > 0,
                 letters: bits & 2 > 0,
                 histogram: bits & 4 > 0,
+                legend: bits & 8 > 0,
             };
             let area = Area {
                 x: 3,
@@ -115,6 +116,7 @@ fn an_area_of_any_size_is_divided_without_overlap() {
                 inset.left,
                 inset.right,
                 inset.facts,
+                inset.legend,
                 inset.histogram,
             ];
             for piece in pieces.into_iter().flatten() {
