@@ -2,19 +2,9 @@
 
 use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
+use crate::codecs::shape::Shape;
+use crate::codecs::stream::{Coding, Header};
 use crate::error::{MediaError, malformed, truncated, unsupported};
-
-/// A decoded stream: `height × width × channels` samples, interleaved.
-pub(crate) struct Decoded {
-    /// Components per pixel.
-    pub channels: usize,
-    /// Bits per sample.
-    pub precision: u8,
-    /// The components were transformed for coding (RCT or ICT), and are red, green and blue again now.
-    pub transformed: bool,
-    /// The samples' low `precision` bits; signed ones in two's complement.
-    pub data: Vec<u32>,
-}
 
 /// What must be known of a codestream before it is decoded (ITU-T T.800 A.5.1, A.6.1).
 #[derive(Debug, PartialEq, Eq)]
@@ -22,25 +12,35 @@ struct Size {
     width: u32,
     height: u32,
     channels: u16,
+    precision: u16,
     transformed: bool,
 }
 
-/// Decodes a codestream or JP2 file of the size `expected` (columns, rows), which is checked before anything is
-/// allocated.
-pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, MediaError> {
-    let start = bytes.windows(4).position(|w| w == b"\xff\x4f\xff\x51");
-    let size = start.and_then(|at| Size::read(&bytes[at..]));
-    let size = size.ok_or_else(|| malformed("JPEG 2000: no codestream header"))?;
-    if (size.width, size.height) != expected {
-        return Err(malformed(format!(
-            "JPEG 2000: the stream is {} × {}, the object says {} × {}",
-            size.width, size.height, expected.0, expected.1
-        )));
-    }
-    if !(1..=4).contains(&size.channels) {
+/// What the main header says, of a codestream or JP2 file.
+pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
+    let size = Size::find(bytes)?;
+    Some(Header {
+        coding: Coding::Jpeg2000,
+        size: (size.width, size.height),
+        samples: size.channels,
+        precision: size.precision,
+    })
+}
+
+/// Decodes a codestream or JP2 file. Signed samples are two's complement in their precision. True where the components
+/// were transformed for coding (RCT or ICT), and are red, green and blue again.
+pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<bool, MediaError> {
+    let size = Size::find(bytes).ok_or_else(|| malformed("JPEG 2000: no codestream header"))?;
+    shape.check(
+        "JPEG 2000",
+        (size.width, size.height),
+        usize::from(size.channels),
+        size.precision,
+    )?;
+    if size.channels > 4 || size.precision > 32 {
         return Err(unsupported(format!(
-            "JPEG 2000 with {} components",
-            size.channels
+            "JPEG 2000 with {} components of {} bits",
+            size.channels, size.precision
         )));
     }
     let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
@@ -52,39 +52,52 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
             truncated("JPEG 2000: the stream is cut off")
         }
     })?;
-    interleaved(&image, &size)
+    interleave(&image, &size, shape, out)?;
+    Ok(size.transformed)
 }
 
-fn interleaved(image: &Image, size: &Size) -> Result<Decoded, MediaError> {
+/// Appends the components pixel by pixel.
+fn interleave(
+    image: &Image,
+    size: &Size,
+    shape: &Shape,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
     let components = image.components();
-    let (width, height) = (size.width as usize, size.height as usize);
-    let precision = components.first().map_or(0, ImageComponent::precision);
     let alike = components.iter().all(|c| {
-        (c.width(), c.height()) == (size.width, size.height) && c.precision() == precision
+        (c.width(), c.height()) == (size.width, size.height)
+            && c.precision() == u32::from(size.precision)
     });
-    if components.len() != usize::from(size.channels) || !alike || !(1..=32).contains(&precision) {
+    if components.len() != shape.samples || !alike {
         return Err(unsupported(
             "JPEG 2000 with components of several resolutions or depths",
         ));
     }
-    let mask = u32::MAX >> (32 - precision);
-    let mut data = vec![0; width * height * components.len()];
-    for (channel, component) in components.iter().enumerate() {
-        let pixels = data.chunks_exact_mut(components.len());
-        for (pixel, &value) in pixels.zip(component.data()) {
-            pixel[channel] = value as u32 & mask;
+    let mask = u32::MAX >> (32 - size.precision);
+    let planes: Vec<&[i32]> = components.iter().map(ImageComponent::data).collect();
+    out.reserve(shape.bytes());
+    let row = shape.columns as usize;
+    let mut written = vec![0_u32; row * planes.len()];
+    for y in 0..shape.rows as usize {
+        for (channel, plane) in planes.iter().enumerate() {
+            let places = written.iter_mut().skip(channel).step_by(planes.len());
+            for (place, &value) in places.zip(&plane[y * row..]) {
+                *place = value as u32 & mask;
+            }
         }
+        shape.append(&written, out);
     }
-    Ok(Decoded {
-        channels: components.len(),
-        precision: precision as u8,
-        transformed: size.transformed,
-        data,
-    })
+    Ok(())
 }
 
 impl Size {
-    /// From the codestream's main header.
+    /// From the main header of the codestream among `bytes`.
+    fn find(bytes: &[u8]) -> Option<Self> {
+        let start = memchr::memmem::find(bytes, b"\xff\x4f\xff\x51")?;
+        Self::read(&bytes[start..])
+    }
+
+    /// From the main header.
     fn read(stream: &[u8]) -> Option<Self> {
         let long = |at: usize| Some(u32::from_be_bytes(stream.get(at..at + 4)?.try_into().ok()?));
         let (right, bottom, left, top) = (long(8)?, long(12)?, long(16)?, long(20)?);
@@ -93,6 +106,7 @@ impl Size {
             width: right.checked_sub(left)?,
             height: bottom.checked_sub(top)?,
             channels,
+            precision: u16::from(stream.get(42)? & 0x7f) + 1,
             transformed: transformed(stream),
         })
     }
@@ -123,9 +137,16 @@ mod tests {
             stream.extend(value.to_be_bytes());
         }
         stream.extend(b"\x00\x01\x07\x01\x01");
-        let error = decode(&stream, (512, 512)).err().expect("another size");
+        let shape = Shape {
+            columns: 512,
+            rows: 512,
+            samples: 1,
+            allocated: 8,
+        };
+        let decode = |bytes: &[u8]| decode(bytes, &shape, &mut Vec::new());
+        let error = decode(&stream).expect_err("another size");
         assert_eq!(error.kind, ErrorKind::Malformed);
         assert!(error.message.contains("70000 × 60000"));
-        assert!(decode(b"no stream at all", (1, 1)).is_err());
+        assert!(decode(b"no stream at all").is_err());
     }
 }

@@ -5,19 +5,10 @@
 mod bits;
 mod scan;
 
+use crate::codecs::shape::Shape;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 use bits::Bits;
 use scan::{Interleave, Parameters, Presets};
-
-/// A decoded stream: `height × width × channels` samples, interleaved.
-pub(crate) struct Decoded {
-    /// Components per pixel.
-    pub channels: usize,
-    /// Bits per sample.
-    pub precision: u8,
-    /// The samples.
-    pub data: Vec<u16>,
-}
 
 /// The frame header (C.2.2).
 struct Frame {
@@ -28,8 +19,8 @@ struct Frame {
     ids: Vec<u8>,
 }
 
-/// Decodes a stream of the size `expected` (columns, rows), which is checked before anything is allocated.
-pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, MediaError> {
+/// Decodes a stream.
+pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
     if !bytes.starts_with(b"\xff\xd8") {
         return Err(malformed(
             "JPEG-LS: the stream does not begin with its marker",
@@ -56,7 +47,7 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
                     "JPEG-LS: the stream ends before its picture does",
                 ));
             }
-            0xf7 => missing = decoder.frame(body, expected)?,
+            0xf7 => missing = decoder.frame(body, shape)?,
             0xf8 => decoder.preset(body)?,
             0xda => missing = missing.saturating_sub(decoder.scan(body)?),
             0xdd => decoder.restart = body.iter().fold(0, |n, &b| n << 8 | u32::from(b)),
@@ -66,14 +57,8 @@ pub(crate) fn decode(bytes: &[u8], expected: (u32, u32)) -> Result<Decoded, Medi
             _ => {}
         }
     }
-    let frame = decoder
-        .frame
-        .ok_or_else(|| malformed("JPEG-LS: no frame header"))?;
-    Ok(Decoded {
-        channels: frame.ids.len(),
-        precision: frame.precision,
-        data: decoder.data,
-    })
+    shape.append(&decoder.data, out);
+    Ok(())
 }
 
 struct Decoder<'a> {
@@ -105,18 +90,14 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads the frame header and makes room; gives the number of components.
-    fn frame(&mut self, body: &[u8], expected: (u32, u32)) -> Result<usize, MediaError> {
+    fn frame(&mut self, body: &[u8], shape: &Shape) -> Result<usize, MediaError> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
             return Err(malformed("JPEG-LS: the frame header is too short"));
         };
-        let side = |high: u8, low: u8| usize::from(high) << 8 | usize::from(low);
-        let (width, height) = (side(*w1, *w0), side(*h1, *h0));
-        if (width, height) != (expected.0 as usize, expected.1 as usize) {
-            return Err(malformed(format!(
-                "JPEG-LS: the stream is {width} × {height}, the object says {} × {}",
-                expected.0, expected.1
-            )));
-        }
+        let side = |high: u8, low: u8| u32::from(u16::from_be_bytes([high, low]));
+        let size = (side(*w1, *w0), side(*h1, *h0));
+        shape.check("JPEG-LS", size, usize::from(*count), u16::from(*precision))?;
+        let (width, height) = (size.0 as usize, size.1 as usize);
         let components: Vec<&[u8]> = rest.chunks_exact(3).take(usize::from(*count)).collect();
         if self.frame.is_some()
             || components.is_empty()

@@ -1,143 +1,206 @@
 //! RLE Lossless (PS3.5 annex G): one PackBits segment for each byte of each sample.
 
-use std::ops::{BitOrAssign, Shl};
-
-use crate::dicom::pixels::layout::Layout;
-use crate::dicom::pixels::native;
-use crate::dicom::pixels::samples::Cells;
+use crate::codecs::shape::Shape;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
-/// Decodes one frame to interleaved cells.
-pub(crate) fn decode(bytes: &[u8], layout: &Layout) -> Result<Cells, MediaError> {
-    if layout.allocated == 1 {
-        // Each frame begins with a byte of its own; the standard has no such coding, writers do.
-        let [segment] = segments(bytes, 1)?[..] else {
-            return Err(malformed("DICOM: RLE of 1 bit in several segments"));
-        };
-        let packed = unpack(segment, layout.cells().div_ceil(8))?;
-        return Ok(Cells::U8(native::bits(&packed, 0, layout.cells())));
+/// Bytes of each segment that are unpacked before they are woven together: what stays in the first cache.
+const BAND: usize = 4096;
+/// No run is longer (G.3.1).
+const MAX_RUN: usize = 128;
+/// A header: the number of segments and the offsets of fifteen (G.5).
+const HEADER: usize = 64;
+
+/// Decodes one frame.
+pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+    match shape.allocated {
+        1 => bits(bytes, shape, out),
+        8 | 16 | 32 => planes(bytes, shape, out),
+        other => Err(unsupported(format!(
+            "RLE of {other} bits a sample is not supported"
+        ))),
     }
-    if !layout.in_bytes() {
-        return Err(unsupported(format!(
-            "DICOM: RLE of {} bits a sample is not supported",
-            layout.allocated
-        )));
-    }
-    let (samples, size) = (
-        usize::from(layout.samples),
-        usize::from(layout.allocated / 8),
-    );
-    let segments = segments(bytes, samples * size)?;
-    let pixels = layout.pixels();
-    let planes = segments
-        .into_iter()
-        .map(|s| unpack(s, pixels))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(match size {
-        1 => Cells::U8(woven(&planes, samples, size)),
-        2 => Cells::U16(woven(&planes, samples, size)),
-        _ => Cells::U32(woven(&planes, samples, size)),
-    })
 }
 
-/// Cells from the planes of their bytes: those of a sample go from its most to its least significant byte (G.2).
-fn woven<T>(planes: &[Vec<u8>], samples: usize, size: usize) -> Vec<T>
-where
-    T: Copy + Default + From<u8> + BitOrAssign + Shl<usize, Output = T>,
-{
-    let pixels = planes.first().map_or(0, Vec::len);
-    let mut cells = vec![T::default(); pixels * samples];
-    for (n, plane) in planes.iter().enumerate() {
-        let (sample, shift) = (n / size, 8 * (size - 1 - n % size));
-        let put = |(cell, &byte): (&mut T, &u8)| *cell |= T::from(byte) << shift;
-        if samples == 1 {
-            cells.iter_mut().zip(plane).for_each(put);
-        } else {
-            let cells = cells.iter_mut().skip(sample).step_by(samples);
-            cells.zip(plane).for_each(put);
+/// Bits packed into one segment; the standard has no such coding, writers do.
+fn bits(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+    let cells = shape.pixels() * shape.samples;
+    let mut segment = Segment::new(segments(bytes, 1)?[0], cells.div_ceil(8))?;
+    let end = out.len() + cells;
+    out.reserve(cells);
+    while out.len() < end {
+        let packed = segment.band(BAND.min((end - out.len()).div_ceil(8)))?;
+        for byte in packed {
+            out.extend((0..8).map(|bit| byte >> bit & 1));
         }
     }
-    cells
+    out.truncate(end);
+    Ok(())
 }
 
-/// The header's segments (G.5): a count and fifteen offsets.
+/// One segment for each byte of each sample, from the most to the least significant (G.2).
+fn planes(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+    let (pixels, width) = (shape.pixels(), shape.sample_bytes());
+    let step = shape.samples * width;
+    let mut segments = segments(bytes, step)?
+        .into_iter()
+        .map(|segment| Segment::new(segment, pixels))
+        .collect::<Result<Vec<_>, _>>()?;
+    out.reserve(pixels * step);
+    if let [only] = &mut segments[..] {
+        return only.copy(pixels, out);
+    }
+    let mut done = 0;
+    while done < pixels {
+        let size = BAND.min(pixels - done);
+        let at = out.len();
+        out.resize(at + size * step, 0);
+        let band = &mut out[at..];
+        let mut bands = Vec::with_capacity(step);
+        for segment in &mut segments {
+            bands.push(segment.band(size)?);
+        }
+        // Little endian: the bytes of a sample are reversed.
+        let order = |n: usize| bands[n / width * width + width - 1 - n % width];
+        match step {
+            2 => weave::<2>(std::array::from_fn(order), band),
+            3 => weave::<3>(std::array::from_fn(order), band),
+            4 => weave::<4>(std::array::from_fn(order), band),
+            6 => weave::<6>(std::array::from_fn(order), band),
+            _ => (0..step).for_each(|n| {
+                let places = band.iter_mut().skip(n).step_by(step);
+                places
+                    .zip(order(n))
+                    .for_each(|(place, &byte)| *place = byte);
+            }),
+        }
+        done += size;
+    }
+    Ok(())
+}
+
+/// Writes the bytes of `N` planes in turn.
+#[inline]
+fn weave<const N: usize>(planes: [&[u8]; N], out: &mut [u8]) {
+    let pixels = out.as_chunks_mut::<N>().0;
+    let planes = planes.map(|plane| &plane[..pixels.len()]);
+    for (at, pixel) in pixels.iter_mut().enumerate() {
+        *pixel = std::array::from_fn(|n| planes[n][at]);
+    }
+}
+
+/// The segments that the header names (G.5).
 fn segments(bytes: &[u8], expected: usize) -> Result<Vec<&[u8]>, MediaError> {
     let header: Vec<usize> = bytes
-        .get(..64)
+        .get(..HEADER)
         .ok_or_else(cut)?
         .as_chunks::<4>()
         .0
         .iter()
-        .map(|w| u32::from_le_bytes(*w) as usize)
+        .map(|word| u32::from_le_bytes(*word) as usize)
         .collect();
     if header[0] != expected || expected > 15 {
         return Err(malformed(format!(
-            "DICOM: {} RLE segments where {expected} belong",
+            "RLE: {} segments where {expected} belong",
             header[0]
         )));
     }
     (1..=expected)
-        .map(|i| {
-            let end = if i == expected {
+        .map(|n| {
+            let end = if n == expected {
                 bytes.len()
             } else {
-                header[i + 1].min(bytes.len())
+                header[n + 1].min(bytes.len())
             };
+            if header[n] >= bytes.len() {
+                return Err(cut());
+            }
             bytes
-                .get(header[i]..end)
-                .ok_or_else(|| malformed("DICOM: an RLE segment lies outside of the frame"))
+                .get(header[n]..end)
+                .ok_or_else(|| malformed("RLE: a segment lies outside of the frame"))
         })
         .collect()
 }
 
-/// PackBits (G.3.2).
-fn unpack(mut bytes: &[u8], size: usize) -> Result<Vec<u8>, MediaError> {
-    let mut out = Vec::with_capacity(size);
-    while out.len() < size {
-        let (&control, rest) = bytes.split_first().ok_or_else(cut)?;
-        bytes = rest;
-        match control as i8 {
-            -128 => {}
-            run @ -127..=-1 => {
-                let (&value, rest) = bytes.split_first().ok_or_else(cut)?;
-                bytes = rest;
-                out.resize(out.len() + (1 - isize::from(run)) as usize, value);
-            }
-            literal => {
-                let count = literal as usize + 1;
-                // A last literal may be cut where the segment's padding was left out.
-                let count = count.min(bytes.len().max(count.min(size - out.len())));
-                out.extend_from_slice(bytes.get(..count).ok_or_else(cut)?);
-                bytes = &bytes[count..];
+/// A segment that is unpacked band by band (G.3.2).
+struct Segment<'a> {
+    packed: &'a [u8],
+    /// Unpacked bytes, those of the band first, then the rest of a run that reached over its end.
+    buffer: [u8; BAND + 2 * MAX_RUN],
+    /// Bytes of the last band, which are spent.
+    spent: usize,
+    /// Bytes in the buffer.
+    filled: usize,
+}
+
+impl<'a> Segment<'a> {
+    /// A segment of `size` bytes. One that cannot hold as many is cut: two bytes give at most 128.
+    fn new(packed: &'a [u8], size: usize) -> Result<Self, MediaError> {
+        if packed.len().saturating_mul(MAX_RUN / 2) < size {
+            return Err(cut());
+        }
+        Ok(Self {
+            packed,
+            buffer: [0; BAND + 2 * MAX_RUN],
+            spent: 0,
+            filled: 0,
+        })
+    }
+
+    /// The next `size` bytes, at most [`BAND`].
+    fn band(&mut self, size: usize) -> Result<&[u8], MediaError> {
+        self.buffer.copy_within(self.spent..self.filled, 0);
+        self.filled -= self.spent;
+        self.spent = size;
+        while self.filled < size {
+            let [control, rest @ ..] = self.packed else {
+                return Err(cut());
+            };
+            let place = &mut self.buffer[self.filled..];
+            match *control {
+                128 => self.packed = rest,
+                control @ 129.. => {
+                    let [value, rest @ ..] = rest else {
+                        return Err(cut());
+                    };
+                    // Filled to its possible end: a size known to the compiler costs less than a loop.
+                    place[..MAX_RUN].fill(*value);
+                    self.filled += 257 - usize::from(control);
+                    self.packed = rest;
+                }
+                control => {
+                    let count = usize::from(control) + 1;
+                    if let Some(long) = rest.first_chunk::<MAX_RUN>() {
+                        place[..MAX_RUN].copy_from_slice(long);
+                        self.packed = &rest[count..];
+                        self.filled += count;
+                        continue;
+                    }
+                    // A last literal may be cut where the segment's padding was left out.
+                    let needed = size - self.filled;
+                    let count = count.min(rest.len().max(count.min(needed)));
+                    let (literal, rest) = rest.split_at_checked(count).ok_or_else(cut)?;
+                    place[..count].copy_from_slice(literal);
+                    self.filled += count;
+                    self.packed = rest;
+                }
             }
         }
+        Ok(&self.buffer[..size])
     }
-    out.truncate(size);
-    Ok(out)
+
+    /// Appends `size` bytes.
+    fn copy(&mut self, size: usize, out: &mut Vec<u8>) -> Result<(), MediaError> {
+        let end = out.len() + size;
+        while out.len() < end {
+            out.extend_from_slice(self.band(BAND.min(end - out.len()))?);
+        }
+        Ok(())
+    }
 }
 
 fn cut() -> MediaError {
-    truncated("DICOM: the RLE frame is cut off")
+    truncated("RLE: the frame is cut off")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packbits_is_read_as_annex_g_writes_it() {
-        let packed = [
-            0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x80, 0x03, 0x80, 0x00, 0x2a, 0x22,
-            0xf7, 0xaa,
-        ];
-        let plain = [
-            0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0x22,
-            0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
-        ];
-        assert_eq!(
-            unpack(&packed, plain.len()).as_deref(),
-            Ok(plain.as_slice())
-        );
-        assert!(unpack(&packed, plain.len() + 1).is_err());
-    }
-}
+mod tests;

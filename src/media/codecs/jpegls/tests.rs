@@ -9,20 +9,27 @@ const EXAMPLE: &[u8] = &[
     0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60, 0xff, 0xd9,
 ];
 
+const SHAPE: Shape = Shape {
+    columns: 4,
+    rows: 4,
+    samples: 1,
+    allocated: 8,
+};
+
 #[test]
 fn the_example_of_the_standard_is_decoded() {
-    let decoded = decode(EXAMPLE, (4, 4)).expect("a picture");
-    assert_eq!((decoded.channels, decoded.precision), (1, 8));
+    let mut decoded = Vec::new();
+    decode(EXAMPLE, &SHAPE, &mut decoded).expect("a picture");
     let expected = [
         0, 0, 90, 74, 68, 50, 43, 205, 64, 145, 145, 145, 100, 145, 145, 145,
     ];
-    assert_eq!(decoded.data, expected);
+    assert_eq!(decoded, expected);
 }
 
 #[test]
 fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
     for length in 2..EXAMPLE.len() - 6 {
-        let error = decode(&EXAMPLE[..length], (4, 4)).err().expect("cut");
+        let error = decode(&EXAMPLE[..length], &SHAPE, &mut Vec::new()).expect_err("cut");
         assert_eq!(error.kind, ErrorKind::Truncated, "{length}: {error}");
     }
     for at in 0..EXAMPLE.len() {
@@ -30,13 +37,17 @@ fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
             let mut damaged = EXAMPLE.to_vec();
             damaged[at] ^= flip;
             // The result does not matter, only that there is one.
-            let _ = decode(&damaged, (4, 4));
+            let _ = decode(&damaged, &SHAPE, &mut Vec::new());
         }
     }
 }
 
 #[test]
 fn a_size_other_than_the_objects_is_refused() {
-    let error = decode(EXAMPLE, (512, 512)).err().expect("another size");
+    let shape = Shape {
+        columns: 512,
+        ..SHAPE
+    };
+    let error = decode(EXAMPLE, &shape, &mut Vec::new()).expect_err("another size");
     assert_eq!(error.kind, ErrorKind::Malformed);
 }

@@ -1,85 +1,162 @@
-//! Coded frames to cells.
+//! Coded frames to cells: by dicom-pixeldata where a codec is registered, as native pixels where they are only wrapped.
 
+use std::error::Error;
 use std::io::Read;
 
-use crate::codecs::jpeg::headers::{Headers, Process};
-use crate::codecs::jpeg::{self, Data};
-use crate::codecs::jpeg2000;
-use crate::codecs::jpegls;
-use crate::codecs::jpegxl;
-use crate::codecs::rle;
+use dicom_core::value::PixelFragmentSequence;
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
+use dicom_pixeldata::PixelDecoder;
+
+use crate::Warnings;
+use crate::codecs::stream::{Coding, Header};
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::{Layout, Photometric};
-use crate::dicom::pixels::native;
+use crate::dicom::pixels::native::{self, each};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
-/// A decoded frame, and what its stream knows better than the attributes.
+/// A decoded frame, and the layout that it has: its stream may know depth and colours better than the attributes do.
 pub(crate) struct Coded {
     /// Samples, interleaved.
     pub cells: Cells,
-    /// Bits of a sample, counted from the lowest.
-    pub bits: Option<u16>,
-    /// What the samples mean.
-    pub colors: Option<Photometric>,
+    /// The layout of these samples.
+    pub layout: Layout,
 }
 
-impl From<Cells> for Coded {
-    fn from(cells: Cells) -> Self {
-        Self {
-            cells,
-            bits: None,
-            colors: None,
-        }
-    }
-}
-
-/// Decodes one frame.
-pub(crate) fn decode(codec: Codec, bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
-    match codec {
-        Codec::Jpeg => jpeg(bytes, layout),
-        Codec::Rle => rle::decode(bytes, layout).map(Coded::from),
-        Codec::JpegLs => {
-            let size = (layout.columns, layout.rows);
-            let decoded = jpegls::decode(bytes, size)?;
-            same_samples("JPEG-LS", decoded.channels, layout)?;
-            Ok(Coded {
-                cells: narrowed(decoded.data, decoded.precision),
-                bits: own_bits(decoded.precision, layout),
-                colors: None,
-            })
-        }
-        Codec::Jpeg2000 => {
-            let decoded = jpeg2000::decode(bytes, (layout.columns, layout.rows))?;
-            same_samples("JPEG 2000", decoded.channels, layout)?;
-            let bits = u16::from(decoded.precision);
-            Ok(Coded {
-                cells: narrowest(decoded.data, decoded.precision),
-                bits: Some(bits).filter(|b| *b <= layout.allocated.max(8)),
-                // A stream without transformation holds what it was given, and nobody gives it what it would make itself.
-                colors: (decoded.transformed || layout.photometric == Photometric::YbrCoded)
-                    .then_some(Photometric::Rgb),
-            })
-        }
-        Codec::JpegXl => {
-            let decoded = jpegxl::decode(bytes, (layout.columns, layout.rows))?;
-            same_samples("JPEG XL", decoded.channels, layout)?;
-            let is_color = layout.samples == 3;
-            Ok(Coded {
-                cells: narrowed(decoded.data, decoded.precision),
-                bits: Some(u16::from(decoded.precision)),
-                colors: is_color.then_some(Photometric::Rgb),
-            })
-        }
-        Codec::Deflated => plain(&inflate(bytes, layout)?, layout),
-        Codec::Plain => plain(bytes, layout),
-        Codec::Native => Err(unsupported(
-            "DICOM: encapsulated pixels under a transfer syntax without compression",
-        )),
+/// Decodes one frame. Where the stream is of another codec of the JPEG family than the syntax names, or the syntax names
+/// none although the pixels are encapsulated, the stream is believed.
+pub(crate) fn decode(
+    codec: Codec,
+    bytes: &[u8],
+    layout: &Layout,
+    warnings: &mut Warnings,
+) -> Result<Coded, MediaError> {
+    let named = match codec {
+        Codec::Deflated => return plain(&inflate(bytes, layout)?, layout),
+        Codec::Plain => return plain(bytes, layout),
         Codec::Unsupported | Codec::Unknown => {
-            Err(unsupported("DICOM: the transfer syntax is not supported"))
+            return Err(unsupported("DICOM: the transfer syntax is not supported"));
         }
+        Codec::Rle => return coded(Coding::Rle, None, bytes, layout),
+        Codec::Jpeg => Some(Coding::Jpeg),
+        Codec::JpegLs => Some(Coding::JpegLs),
+        Codec::Jpeg2000 => Some(Coding::Jpeg2000),
+        Codec::JpegXl => Some(Coding::JpegXl),
+        Codec::Native => None,
+    };
+    let header = Header::read(bytes);
+    let coding = header
+        .map(|header| header.coding)
+        .or(named)
+        .ok_or_else(|| {
+            unsupported("DICOM: encapsulated pixels under a transfer syntax without compression")
+        })?;
+    if named != Some(coding) {
+        warnings.add("The pixels are compressed in another way than the transfer syntax names.");
     }
+    coded(coding, header, bytes, layout)
+}
+
+/// A frame whose codec dicom-pixeldata finds in its registry, in an object of its own.
+fn coded(
+    coding: Coding,
+    header: Option<Header>,
+    bytes: &[u8],
+    layout: &Layout,
+) -> Result<Coded, MediaError> {
+    let mut layout = layout.clone();
+    let allocated = match header {
+        Some(header) => {
+            believe(&header, &mut layout);
+            header.precision.div_ceil(8).next_power_of_two() * 8
+        }
+        None => layout.allocated,
+    };
+    let data = object(coding, bytes, &layout, allocated)?
+        .decode_pixel_data_frame(0)
+        .map_err(|error| cause(&error))?
+        .into_data();
+    let cells = match allocated {
+        0..=8 => Cells::U8(data),
+        9..=16 => Cells::U16(each(&data, u16::from_le_bytes)),
+        _ => Cells::U32(each(&data, u32::from_le_bytes)),
+    };
+    if layout.samples == 3 {
+        layout.photometric = Photometric::Rgb;
+    }
+    Ok(Coded { cells, layout })
+}
+
+/// The bits of the samples where the attributes cannot be right about them: a stream of JPEG 2000 or JPEG XL is of one
+/// depth; another has more bits than the attributes give it, or so few that the value cannot stand where they place it.
+fn believe(header: &Header, layout: &mut Layout) {
+    let precision = header.precision;
+    let is_own = match header.coding {
+        Coding::Jpeg2000 | Coding::JpegXl => true,
+        Coding::Jpeg | Coding::JpegLs | Coding::Rle => {
+            let shifted = layout.high_bit + 1 > layout.stored;
+            precision > layout.allocated || (shifted && precision <= layout.high_bit)
+        }
+    };
+    if is_own && precision > 0 {
+        (layout.stored, layout.high_bit) = (precision, precision - 1);
+    }
+}
+
+/// An object of the frame alone.
+fn object(
+    coding: Coding,
+    bytes: &[u8],
+    layout: &Layout,
+    allocated: u16,
+) -> Result<FileDicomObject<InMemDicomObject>, MediaError> {
+    let short = |tag: Tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
+    let stored = layout.stored.min(allocated);
+    let frame = PixelFragmentSequence::new_fragments(vec![bytes.to_vec()]);
+    let attributes = InMemDicomObject::from_element_iter([
+        short(tags::SAMPLES_PER_PIXEL, layout.samples),
+        DataElement::new(
+            tags::PHOTOMETRIC_INTERPRETATION,
+            VR::CS,
+            dicom_value!(Str, layout.photometric_name.as_str()),
+        ),
+        short(tags::PLANAR_CONFIGURATION, 0),
+        short(tags::ROWS, side(layout.rows)?),
+        short(tags::COLUMNS, side(layout.columns)?),
+        short(tags::BITS_ALLOCATED, allocated),
+        short(tags::BITS_STORED, stored),
+        short(tags::HIGH_BIT, stored - 1),
+        short(tags::PIXEL_REPRESENTATION, u16::from(layout.signed)),
+        DataElement::new(tags::PIXEL_DATA, VR::OB, frame),
+    ]);
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax(coding.syntax())
+        .media_storage_sop_class_uid(uids::SECONDARY_CAPTURE_IMAGE_STORAGE)
+        .media_storage_sop_instance_uid("2.25.0")
+        .build()
+        .map_err(|error| malformed(format!("DICOM: {error}")))?;
+    Ok(attributes.with_exact_meta(meta))
+}
+
+/// Rows and Columns have 16 bits.
+fn side(pixels: u32) -> Result<u16, MediaError> {
+    u16::try_from(pixels).map_err(|_| malformed("DICOM: the frame has too many rows or columns"))
+}
+
+/// The error of an adapter of this crate, which dicom-pixeldata hands through; else what dicom-pixeldata says.
+fn cause(error: &dicom_pixeldata::Error) -> MediaError {
+    let mut message = format!("DICOM: {error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<MediaError>() {
+            return error.clone();
+        }
+        message = format!("{message}: {error}");
+        source = error.source();
+    }
+    malformed(message)
 }
 
 /// A single frame that is encapsulated without compression.
@@ -91,120 +168,24 @@ fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
         ))
     })?;
     let range = place.range.start as usize..place.range.end as usize;
-    Ok(native::decode(&bytes[range], &place, layout, false).into())
+    Ok(Coded {
+        cells: native::decode(&bytes[range], &place, layout, false),
+        layout: layout.clone(),
+    })
 }
 
 /// A deflated frame (PS3.5 annex A.4.13); padding may follow the stream.
 fn inflate(bytes: &[u8], layout: &Layout) -> Result<Vec<u8>, MediaError> {
+    /// Deflate repeats at most 258 bytes by two bits.
+    const MAX_RATIO: usize = 1032;
     let most = (layout.cells() * usize::from(layout.allocated)).div_ceil(8) + 16;
-    let mut frame = Vec::with_capacity(most);
+    let mut frame = Vec::with_capacity(most.min(bytes.len().saturating_mul(MAX_RATIO)));
     flate2::read::DeflateDecoder::new(bytes)
         .take(most as u64)
         .read_to_end(&mut frame)
-        .map_err(|error| malformed(format!("DICOM: the frame cannot be inflated: {error}")))?;
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => truncated("DICOM: the deflated frame is cut off"),
+            _ => malformed(format!("DICOM: the frame cannot be inflated: {error}")),
+        })?;
     Ok(frame)
-}
-
-fn same_samples(codec: &str, channels: usize, layout: &Layout) -> Result<(), MediaError> {
-    if channels == usize::from(layout.samples) {
-        return Ok(());
-    }
-    Err(malformed(format!(
-        "DICOM: the {codec} stream has {channels} samples a pixel, the attributes say {}",
-        layout.samples
-    )))
-}
-
-/// The bits of a stream's samples where the attributes cannot be right about them: it has more than they give it, or
-/// so few that the value cannot stand where they place it.
-fn own_bits(precision: u8, layout: &Layout) -> Option<u16> {
-    let precision = u16::from(precision);
-    let shifted = layout.high_bit + 1 > layout.stored;
-    (precision > layout.allocated || (shifted && precision <= layout.high_bit)).then_some(precision)
-}
-
-/// The codec of a stream by its first bytes: some writers name another of the same family.
-pub(crate) fn of_stream(bytes: &[u8]) -> Option<Codec> {
-    let begins = |mark: &[u8]| bytes.starts_with(mark);
-    if begins(b"\xff\x4f\xff\x51") || begins(b"\0\0\0\x0cjP  ") {
-        return Some(Codec::Jpeg2000);
-    }
-    if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") {
-        return Some(Codec::JpegXl);
-    }
-    if !begins(b"\xff\xd8") {
-        return None;
-    }
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        match marker {
-            0xff => at += 1,
-            0xf7 => return Some(Codec::JpegLs),
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return Some(Codec::Jpeg),
-            _ => at += 2 + (usize::from(high) << 8 | usize::from(low)),
-        }
-    }
-    None
-}
-
-fn narrowed(data: Vec<u16>, precision: u8) -> Cells {
-    if precision <= 8 {
-        Cells::U8(data.into_iter().map(|v| v as u8).collect())
-    } else {
-        Cells::U16(data)
-    }
-}
-
-fn narrowest(data: Vec<u32>, precision: u8) -> Cells {
-    match precision {
-        0..=8 => Cells::U8(data.into_iter().map(|v| v as u8).collect()),
-        9..=16 => Cells::U16(data.into_iter().map(|v| v as u16).collect()),
-        _ => Cells::U32(data),
-    }
-}
-
-/// Any process of ITU-T T.81.
-fn jpeg(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
-    let headers = Headers::read(bytes)?;
-    // A sequential stream without its end marker may still be whole, which its decoder finds out.
-    if !headers.complete && headers.process == Process::Progressive {
-        return Err(truncated("DICOM: the JPEG stream of the frame is cut off"));
-    }
-    if (headers.width, headers.height) != (layout.columns, layout.rows) {
-        return Err(malformed(
-            "DICOM: the JPEG stream has another size than the attributes say",
-        ));
-    }
-    same_samples("JPEG", headers.components.len(), layout)?;
-    let components = jpeg::components(bytes, &headers)?;
-    Ok(Coded {
-        cells: match components.data {
-            Data::U8(data) => Cells::U8(data),
-            Data::U16(data) => Cells::U16(data),
-        },
-        bits: own_bits(components.precision, layout),
-        colors: colors(&headers, layout),
-    })
-}
-
-/// What the components of a stream are, where the photometric interpretation says something else: writers forget the
-/// attribute. An Adobe or JFIF segment, components named R G B, or chroma at lower resolution (which nobody does to
-/// RGB) tell the truth.
-fn colors(headers: &Headers, layout: &Layout) -> Option<Photometric> {
-    match layout.photometric {
-        Photometric::Rgb => {
-            let rgb = headers.process == Process::Lossless
-                || match headers.adobe {
-                    Some(0) => true,
-                    Some(1) => false,
-                    _ => headers.named_rgb() || !(headers.jfif || headers.subsampled()),
-                };
-            (!rgb).then_some(Photometric::YbrFull)
-        }
-        Photometric::Mono { .. } | Photometric::Palette => None,
-        Photometric::YbrCoded if headers.process == Process::Lossless => Some(Photometric::Rgb),
-        _ if headers.adobe == Some(0) || headers.named_rgb() => Some(Photometric::Rgb),
-        Photometric::YbrCoded => Some(Photometric::YbrFull),
-        _ => None,
-    }
 }

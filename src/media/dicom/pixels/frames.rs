@@ -11,8 +11,7 @@ use crate::dicom::object::Object;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::repair::PixelData;
-use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::codec;
+use crate::dicom::pixels::codec::{self, Coded};
 use crate::dicom::pixels::layout::Layout;
 use crate::dicom::pixels::native::{self, Place, each};
 use crate::dicom::pixels::samples::Cells;
@@ -35,11 +34,14 @@ pub(crate) fn decode(
                 .ok_or_else(|| native::cut(frame, there))?;
             let bytes =
                 body.read(range.start + place.range.start..range.start + place.range.end)?;
-            native::decode(&bytes, &place, layout, big).into()
+            Coded {
+                cells: native::decode(&bytes, &place, layout, big),
+                layout: layout.clone(),
+            }
         }
         PixelData::Fragments(fragments) => {
             let bytes = gather(object, fragments, frame)?;
-            codec::decode(codec_of(object, &bytes, warnings)?, &bytes, layout)?
+            codec::decode(object.meta().syntax.codec, &bytes, layout, warnings)?
         }
     };
     if coded.cells.len() != layout.cells() {
@@ -47,30 +49,7 @@ pub(crate) fn decode(
             "DICOM: the frame has another size than the attributes say",
         ));
     }
-    let mut layout = layout.clone();
-    if let Some(bits) = coded.bits {
-        (layout.stored, layout.high_bit) = (bits, bits - 1);
-    }
-    layout.photometric = coded.colors.unwrap_or(layout.photometric);
-    Ok((coded.cells, layout))
-}
-
-/// The codec that the transfer syntax names. Where the stream is of another one of the JPEG family, or the syntax names
-/// none although the pixels are encapsulated, the one that the stream is of.
-fn codec_of(object: &Object, bytes: &[u8], warnings: &mut Warnings) -> Result<Codec, MediaError> {
-    match object.meta().syntax.codec {
-        Codec::Unsupported => Err(object.meta().syntax.unsupported()),
-        codec @ (Codec::Rle | Codec::Deflated | Codec::Plain) => Ok(codec),
-        named => {
-            let codec = codec::of_stream(bytes).unwrap_or(named);
-            if codec != named {
-                warnings.add(
-                    "The pixels are compressed in another way than the transfer syntax names.",
-                );
-            }
-            Ok(codec)
-        }
-    }
+    Ok((coded.cells, coded.layout))
 }
 
 /// The coded bytes of a frame, its fragments joined.

@@ -1,0 +1,202 @@
+//! The codecs as adapters of dicom-rs: whoever links this crate decodes with them, through any program's
+//! `decode_pixel_data`.
+//!
+//! dicom-rs takes an adapter only for a syntax that has none, so the features of its own registry that bring one stay
+//! off: `jpeg` (12 bits and arithmetic of libjpeg are missing, colour is guessed), `rle` (panics on cut frames, 8 and 16
+//! bits only), `openjpeg-sys` (fills what is missing, panics on surplus components), `jpegxl` (widens 12 bits to 16)
+//! and `charls` (a C++ library, built by CMake).
+//!
+//! As dicom-rs asks, samples follow the object's attributes, but colour is red, green and blue, pixel by pixel. A
+//! [`MediaError`] is the `source` of each [`DecodeError::Custom`].
+
+mod color;
+
+use dicom_encoding::adapters::{DecodeError, DecodeResult, PixelDataObject, PixelDataReader};
+use dicom_encoding::transfer_syntax::{Codec, NeverAdapter};
+use dicom_encoding::{NeverPixelAdapter, TransferSyntax, submit_transfer_syntax};
+use dicom_transfer_syntax_registry::entries;
+
+use crate::codecs::jpeg::headers::{Headers, Process};
+use crate::codecs::jpeg::{self, Data};
+use crate::codecs::shape::Shape;
+use crate::codecs::stream::Coding;
+use crate::codecs::{jpeg2000, jpegls, jpegxl, rle};
+use crate::error::{MediaError, truncated};
+use color::{Declared, ycbcr_to_rgb};
+
+/// Decodes the frames of objects whose transfer syntax names a codec of this crate.
+struct Adapter(Coding);
+
+/// A transfer syntax read by an [`Adapter`].
+type Readable = TransferSyntax<NeverAdapter, Adapter, NeverPixelAdapter>;
+
+const fn readable(uid: &'static str, name: &'static str, coding: Coding) -> Readable {
+    let codec = Codec::EncapsulatedPixelData(Some(Adapter(coding)), None);
+    TransferSyntax::new_ele(uid, name, codec)
+}
+
+/// Registers syntaxes that dicom-rs knows, by its names for them.
+macro_rules! submit {
+    ($($entry:ident: $coding:ident,)*) => {
+        $(submit_transfer_syntax!(readable(
+            entries::$entry.uid(),
+            entries::$entry.name(),
+            Coding::$coding,
+        ));)*
+    };
+}
+
+submit! {
+    JPEG_BASELINE: Jpeg,
+    JPEG_EXTENDED: Jpeg,
+    JPEG_LOSSLESS_NON_HIERARCHICAL: Jpeg,
+    JPEG_LOSSLESS_NON_HIERARCHICAL_FIRST_ORDER_PREDICTION: Jpeg,
+    JPEG_LS_LOSSLESS_IMAGE_COMPRESSION: JpegLs,
+    JPEG_LS_LOSSY_IMAGE_COMPRESSION: JpegLs,
+    JPEG_2000_IMAGE_COMPRESSION_LOSSLESS_ONLY: Jpeg2000,
+    JPEG_2000_IMAGE_COMPRESSION: Jpeg2000,
+    JPEG_2000_PART2_MULTI_COMPONENT_IMAGE_COMPRESSION_LOSSLESS_ONLY: Jpeg2000,
+    JPEG_2000_PART2_MULTI_COMPONENT_IMAGE_COMPRESSION: Jpeg2000,
+    HIGH_THROUGHPUT_JPEG_2000_IMAGE_COMPRESSION_LOSSLESS_ONLY: Jpeg2000,
+    HIGH_THROUGHPUT_JPEG_2000_WITH_RPCL_OPTIONS_IMAGE_COMPRESSION_LOSSLESS_ONLY: Jpeg2000,
+    HIGH_THROUGHPUT_JPEG_2000_IMAGE_COMPRESSION: Jpeg2000,
+    JPEG_XL_LOSSLESS: JpegXl,
+    JPEG_XL_RECOMPRESSION: JpegXl,
+    JPEG_XL: JpegXl,
+    RLE_LOSSLESS: Rle,
+}
+// Retired with the 2006 edition of the standard, and unknown to dicom-rs.
+submit_transfer_syntax!(readable(
+    "1.2.840.10008.1.2.4.53",
+    "JPEG Spectral Selection, Non-Hierarchical (Processes 6 & 8)",
+    Coding::Jpeg,
+));
+submit_transfer_syntax!(readable(
+    "1.2.840.10008.1.2.4.55",
+    "JPEG Full Progression, Non-Hierarchical (Processes 10 & 12)",
+    Coding::Jpeg,
+));
+
+impl Coding {
+    /// A transfer syntax whose frames an adapter here decodes by this codec.
+    pub(crate) fn syntax(self) -> &'static str {
+        match self {
+            Self::Jpeg => entries::JPEG_EXTENDED.uid(),
+            Self::JpegLs => entries::JPEG_LS_LOSSY_IMAGE_COMPRESSION.uid(),
+            Self::Jpeg2000 => entries::JPEG_2000_IMAGE_COMPRESSION.uid(),
+            Self::JpegXl => entries::JPEG_XL.uid(),
+            Self::Rle => entries::RLE_LOSSLESS.uid(),
+        }
+    }
+}
+
+impl PixelDataReader for Adapter {
+    fn decode_frame(
+        &self,
+        src: &dyn PixelDataObject,
+        frame: u32,
+        dst: &mut Vec<u8>,
+    ) -> DecodeResult<()> {
+        let shape = shape(src)?;
+        let bytes = src
+            .frame_pixel_data(frame)
+            .ok_or(DecodeError::FrameRangeOutOfBounds)?;
+        let declared = Declared::by_name(src.photometric_interpretation().unwrap_or_default());
+        // Some writers name another codec of the same family.
+        let coding = match self.0 {
+            Coding::Rle => Coding::Rle,
+            named => Coding::of(&bytes).unwrap_or(named),
+        };
+        let begin = dst.len();
+        let stored = src.bits_stored().unwrap_or(shape.allocated);
+        decode(coding, &bytes, &shape, declared, stored, dst).map_err(|error| {
+            dst.truncate(begin);
+            DecodeError::Custom {
+                message: error.to_string(),
+                source: Some(Box::new(error)),
+            }
+        })
+    }
+}
+
+fn shape(src: &dyn PixelDataObject) -> DecodeResult<Shape> {
+    let missing = |name| DecodeError::MissingAttribute { name };
+    Ok(Shape {
+        columns: u32::from(src.cols().ok_or_else(|| missing("Columns"))?),
+        rows: u32::from(src.rows().ok_or_else(|| missing("Rows"))?),
+        samples: usize::from(
+            src.samples_per_pixel()
+                .ok_or_else(|| missing("SamplesPerPixel"))?,
+        ),
+        allocated: src
+            .bits_allocated()
+            .ok_or_else(|| missing("BitsAllocated"))?,
+    })
+}
+
+/// Appends the samples of a frame, those of colour as red, green and blue.
+fn decode(
+    coding: Coding,
+    bytes: &[u8],
+    shape: &Shape,
+    declared: Declared,
+    stored: u16,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
+    let begin = out.len();
+    let (is_ybr, precision) = match coding {
+        Coding::Jpeg => jpeg(bytes, shape, declared, out)?,
+        Coding::JpegLs => {
+            jpegls::decode(bytes, shape, out)?;
+            (declared.is_ybr()?, stored)
+        }
+        Coding::Jpeg2000 => {
+            // A stream without transformation holds what it was given, and nobody gives it what it would make itself.
+            let transformed = jpeg2000::decode(bytes, shape, out)?;
+            (!transformed && declared == Declared::Ybr, stored)
+        }
+        Coding::JpegXl => {
+            jpegxl::decode(bytes, shape, out)?;
+            (false, stored)
+        }
+        Coding::Rle => {
+            rle::decode(bytes, shape, out)?;
+            (declared.is_ybr()?, stored)
+        }
+    };
+    if is_ybr && shape.samples == 3 {
+        ycbcr_to_rgb(&mut out[begin..], shape.sample_bytes(), precision)?;
+    }
+    if shape.allocated == 1 {
+        // As dicom-pixeldata has bits.
+        out[begin..].iter_mut().for_each(|bit| *bit *= 255);
+    }
+    Ok(())
+}
+
+/// Any process of ITU-T T.81. Whether it holds luma and chroma, and the bits of its samples.
+fn jpeg(
+    bytes: &[u8],
+    shape: &Shape,
+    declared: Declared,
+    out: &mut Vec<u8>,
+) -> Result<(bool, u16), MediaError> {
+    let headers = Headers::read(bytes)?;
+    // A sequential stream without its end marker may still be whole, which its decoder finds out.
+    if !headers.complete && headers.process == Process::Progressive {
+        return Err(truncated("JPEG: the stream is cut off"));
+    }
+    let precision = u16::from(headers.precision);
+    let mut size = (headers.width, headers.height);
+    // An archive hands out lossless streams with their sides exchanged; samples are in the order of Rows and Columns.
+    if headers.process == Process::Lossless && (size.1, size.0) == (shape.columns, shape.rows) {
+        size = (size.1, size.0);
+    }
+    shape.check("JPEG", size, headers.components.len(), precision)?;
+    match jpeg::components(bytes, &headers)?.data {
+        Data::U8(data) if shape.sample_bytes() == 1 && out.is_empty() => *out = data,
+        Data::U8(data) => shape.append(&data, out),
+        Data::U16(data) => shape.append(&data, out),
+    }
+    Ok((color::is_ybr(&headers, declared), precision))
+}
