@@ -1,11 +1,13 @@
 //! JPEG files, as Pillow shows them: `convert("RGB")` after the EXIF orientation.
 
 mod bits;
+mod claims;
 mod color;
 mod dct;
 pub mod headers;
 mod idct;
 mod lossless;
+mod pad;
 mod planes;
 mod progressive;
 mod tables;
@@ -15,6 +17,7 @@ use crate::{Info, Kind, Options, Picture, Pixels, Scale, Warnings, orient};
 pub(crate) use color::ycbcr_to_rgb;
 use dct::Part;
 use headers::{Colors, Headers, Process};
+pub(crate) use pad::{can_pad, padded};
 
 /// Decoded components, interleaved, before any change of colours.
 pub(crate) struct Components {
@@ -40,9 +43,7 @@ pub(crate) enum Data {
 /// Lossless streams have no frequencies and come whole.
 pub(crate) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaError> {
     let headers = Headers::read(bytes)?;
-    if !headers.complete {
-        return Err(truncated("JPEG: the file ends before its picture does"));
-    }
+    claims::check(&headers)?;
     let scale = match headers.process {
         Process::Lossless => Scale::Full,
         _ => options.scale,
@@ -97,12 +98,21 @@ pub(crate) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
 }
 
 /// The components of a JPEG stream as coded, without any change of colours; for DICOM, whose attributes say what the
-/// components mean.
+/// components mean. Passes of a progressive stream may not be missing: toolkits write all of them.
 pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+    claims::check(headers)?;
+    if !claims::is_finished(headers) {
+        return Err(ends_early());
+    }
     match headers.process {
         Process::Lossless => lossless::decode(bytes, headers),
         _ => dct::decode(bytes, headers, &Part::whole(headers, Scale::Full)),
     }
+}
+
+/// The failure of a stream that is not all there, whether it has an end marker or not.
+fn ends_early() -> MediaError {
+    truncated("JPEG: the stream ends before its picture does")
 }
 
 /// The comments of a file, with a name for each; none of a file that cannot be read.
@@ -129,9 +139,21 @@ fn info(headers: &Headers) -> Info {
         height: headers.height,
         frames: 1,
         synthetic,
-        warnings: Warnings::default(),
+        warnings: warnings(headers),
         dicom: None,
     }
+}
+
+/// What is faulty about a stream although it can be shown, unless its decoding fails.
+fn warnings(headers: &Headers) -> Warnings {
+    let mut warnings = Warnings::default();
+    if !headers.complete {
+        warnings.add("The JPEG stream has no end marker.");
+    } else if !claims::is_finished(headers) {
+        warnings
+            .add("The progressive JPEG has not all of its passes: it may be coarser than it was.");
+    }
+    warnings
 }
 
 /// Components of a file as shown: what they are by the rules of libjpeg, of more than 8 bits the highest.

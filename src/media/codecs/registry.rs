@@ -21,7 +21,7 @@ use crate::codecs::jpeg::{self, Data};
 use crate::codecs::shape::Shape;
 use crate::codecs::stream::Coding;
 use crate::codecs::{jpeg2000, jpegls, jpegxl, rle};
-use crate::error::{MediaError, truncated};
+use crate::error::MediaError;
 use color::{Declared, ycbcr_to_rgb};
 
 /// Decodes the frames of objects whose transfer syntax names a codec of this crate.
@@ -182,18 +182,18 @@ fn jpeg(
     out: &mut Vec<u8>,
 ) -> Result<(bool, u16), MediaError> {
     let headers = Headers::read(bytes)?;
-    // A sequential stream without its end marker may still be whole, which its decoder finds out.
-    if !headers.complete && headers.process == Process::Progressive {
-        return Err(truncated("JPEG: the stream is cut off"));
-    }
     let precision = u16::from(headers.precision);
-    let mut size = (headers.width, headers.height);
+    let (stream, object) = ((headers.width, headers.height), (shape.columns, shape.rows));
     // An archive hands out lossless streams with their sides exchanged; samples are in the order of Rows and Columns.
-    if headers.process == Process::Lossless && (size.1, size.0) == (shape.columns, shape.rows) {
-        size = (size.1, size.0);
-    }
+    let exchanged = headers.process == Process::Lossless && (stream.1, stream.0) == object;
+    let padded = jpeg::can_pad(stream, object);
+    let size = if exchanged || padded { object } else { stream };
     shape.check("JPEG", size, headers.components.len(), precision)?;
-    match jpeg::components(bytes, &headers)?.data {
+    let mut components = jpeg::components(bytes, &headers)?;
+    if padded {
+        components = jpeg::padded(components, stream, object);
+    }
+    match components.data {
         Data::U8(data) if shape.sample_bytes() == 1 && out.is_empty() => *out = data,
         Data::U8(data) => shape.append(&data, out),
         Data::U16(data) => shape.append(&data, out),

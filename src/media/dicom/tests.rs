@@ -318,6 +318,43 @@ fn a_stream_of_another_codec_is_shown_with_a_warning() {
     assert!(warning.contains("transfer syntax"), "{warning}");
 }
 
+/// Frames whose stream has another size than the object says: its sides exchanged, as an archive hands out lossless ones, or
+/// smaller, at the edge of a slide.
+#[test]
+fn a_stream_of_another_size_is_fitted_with_a_warning() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/media/");
+    let with_size = |name: &str, change: fn((u16, u16)) -> (u16, u16)| {
+        let mut bytes = std::fs::read(format!("{folder}{name}")).expect("a fixture");
+        let whole = Source::from_bytes(bytes.clone()).expect("a source");
+        let whole = whole.load(&Options::default()).expect("a picture").picture;
+        let at = |tag: [u8; 4]| {
+            let head = [&tag[..], b"US\x02\x00"].concat();
+            let at = bytes.windows(8).position(|w| w == head);
+            at.expect("an attribute") + 8
+        };
+        let (rows_at, columns_at) = (at([0x28, 0, 0x10, 0]), at([0x28, 0, 0x11, 0]));
+        let (rows, columns) = change((whole.height as u16, whole.width as u16));
+        bytes[rows_at..rows_at + 2].copy_from_slice(&rows.to_le_bytes());
+        bytes[columns_at..columns_at + 2].copy_from_slice(&columns.to_le_bytes());
+        let source = Source::from_bytes(bytes).expect("a source");
+        (whole, source.load(&Options::default()))
+    };
+    let (whole, turned) = with_size("grey_jpeg_lossless.dcm", |(rows, columns)| (columns, rows));
+    let turned = turned.expect("a picture");
+    assert!(turned.picture.pixels == whole.pixels);
+    assert_eq!(turned.warnings.len(), 1);
+    let (whole, padded) = with_size("grey_jpeg_lossless.dcm", |(rows, columns)| {
+        (rows + 3, columns + 5)
+    });
+    let padded = padded.expect("a picture");
+    assert_eq!(padded.warnings.len(), 1);
+    assert_eq!(padded.picture.stats().max, whole.stats().max);
+    let (_, cropped) = with_size("grey_jpeg_lossless.dcm", |(rows, columns)| {
+        (rows, columns - 1)
+    });
+    assert_eq!(cropped.err().map(|e| e.kind), Some(ErrorKind::Malformed));
+}
+
 /// One object for each rule, with what the oracle (`tests/oracle/dicom_rules.py`) makes of it by the formulas of the
 /// standard.
 #[test]

@@ -5,8 +5,8 @@ use crate::error::{MediaError, malformed};
 /// Every byte 1.
 const ONES: u64 = u64::from_be_bytes([1; 8]);
 
-/// Reads bits from the highest down, drops stuffed zeros, stops at markers. Past a marker zeros are fed, as libjpeg
-/// does: a damaged stream yields a picture with a damaged end.
+/// Reads bits from the highest down, drops stuffed zeros, stops at markers. Past a marker, and past the end, zeros are
+/// fed, and [`Bits::starved`] tells when they were used.
 pub(crate) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -14,8 +14,6 @@ pub(crate) struct Bits<'a> {
     pub next: Next,
     /// How many of these bits were fed, not read.
     fed: u32,
-    /// The data ended without a marker.
-    ended: bool,
 }
 
 /// The next bits. A loop over many codes has them in registers, and gives them back for more.
@@ -54,7 +52,6 @@ impl<'a> Bits<'a> {
             at,
             next: Next::default(),
             fed: 0,
-            ended: false,
         }
     }
 
@@ -101,9 +98,8 @@ impl<'a> Bits<'a> {
                     self.at += 1;
                     *byte
                 }
-                other => {
-                    self.ended |= !matches!(other, Some([0xff, _, ..]));
-                    self.fed += 8;
+                _ => {
+                    self.fed = self.fed.saturating_add(8);
                     0
                 }
             };
@@ -131,25 +127,26 @@ impl<'a> Bits<'a> {
         extended(self.take(bits), bits)
     }
 
-    /// Drops what is left of the last byte and steps over a restart marker, where one stands here or further on.
+    /// Drops what is left before the next marker, and steps over it if it is a restart. At any other marker, and at the
+    /// end, there is nothing left to read: the intervals that follow are missing.
     pub(crate) fn restart(&mut self) {
         (self.next, self.fed) = (Next::default(), 0);
-        let marker = self
-            .data
-            .get(self.at..)
-            .unwrap_or_default()
-            .windows(2)
-            .position(|w| w[0] == 0xff && !matches!(w[1], 0 | 0xff));
-        if let Some(offset) = marker
-            && matches!(self.data[self.at + offset + 1], 0xd0..=0xd7)
-        {
-            self.at += offset + 2;
-        }
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        let marker = memchr::memchr_iter(0xff, rest).find(|&at| {
+            rest.get(at + 1)
+                .is_some_and(|&next| !matches!(next, 0 | 0xff))
+        });
+        self.at += match marker {
+            Some(at) if matches!(rest[at + 1], 0xd0..=0xd7) => at + 2,
+            Some(at) => at,
+            None => rest.len(),
+        };
     }
 
-    /// Whether the data ended, not at a marker, and more was asked for than was there.
-    pub(crate) fn exhausted(&self) -> bool {
-        self.ended && self.fed > self.next.count
+    /// Whether more was taken than there was: a marker, or the end, came too early.
+    #[inline]
+    pub(crate) fn starved(&self) -> bool {
+        self.fed > self.next.count
     }
 }
 
@@ -309,14 +306,20 @@ mod tests {
     #[test]
     fn stuffed_zeros_are_dropped_and_markers_are_not_crossed() {
         let mut bits = Bits::new(&[0xff, 0x00, 0x12, 0xff, 0xd0, 0x34, 0xff, 0xd9], 0);
-        assert_eq!((bits.take(8), bits.take(8), bits.take(8)), (0xff, 0x12, 0));
-        assert!(!bits.exhausted());
+        assert_eq!((bits.take(8), bits.take(8)), (0xff, 0x12));
+        assert!(!bits.starved());
+        assert_eq!(bits.take(1), 0);
+        assert!(bits.starved(), "a marker came first");
         bits.restart();
         assert_eq!(bits.take(8), 0x34);
+        assert!(!bits.starved());
+        bits.restart();
+        bits.take(1);
+        assert!(bits.starved(), "there is no other interval");
         let mut cut = Bits::new(&[0x12], 0);
         assert_eq!(cut.take(8), 0x12);
-        assert!(!cut.exhausted());
+        assert!(!cut.starved());
         cut.take(8);
-        assert!(cut.exhausted());
+        assert!(cut.starved());
     }
 }

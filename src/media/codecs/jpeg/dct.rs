@@ -10,16 +10,11 @@ use crate::codecs::jpeg::bits::Bits;
 use crate::codecs::jpeg::color;
 use crate::codecs::jpeg::headers::{Headers, Process, Walk};
 use crate::codecs::jpeg::idct;
-use crate::codecs::jpeg::planes::{Plane, Sample, mcus};
+use crate::codecs::jpeg::planes::{Plane, Sample, mcus, own_blocks};
 use crate::codecs::jpeg::progressive;
 use crate::codecs::jpeg::tables::{Scan, Tables};
-use crate::codecs::jpeg::{Components, Data};
-use crate::error::{MediaError, malformed, truncated, unsupported};
-
-/// Most scans of one picture: an ordinary progressive one has ten; crafted ones cost minutes.
-const MOST_SCANS: usize = 500;
-/// Most blocks visited in all scans together, for the same reason.
-const MOST_BLOCKS: usize = 1 << 30;
+use crate::codecs::jpeg::{Components, Data, ends_early};
+use crate::error::{MediaError, malformed, unsupported};
 
 /// What of a picture is decoded, and how.
 #[derive(Clone, Debug)]
@@ -149,28 +144,20 @@ fn planes<T: Sample>(
 ) -> Result<Vec<Plane<T>>, MediaError> {
     let mut frame = Frame::<T>::new(headers, part);
     let mut tables = Tables::default();
-    let (mut scans, mut visited) = (0, 0);
     let mut walk = Walk::new(bytes);
     while let Some((marker, body)) = walk.next() {
         match marker {
             0xd9 => break,
             0xda => {
                 let scan = Scan::read(body, &headers.components)?;
-                (scans, visited) = (scans + 1, visited + frame.blocks(&scan));
-                if scans > MOST_SCANS || visited > MOST_BLOCKS {
-                    return Err(malformed("JPEG: more scans than a picture has use for"));
-                }
                 let mut bits = Bits::new(bytes, walk.at);
                 frame.scan(&scan, &tables, &mut bits)?;
-                if bits.exhausted() {
-                    return Err(truncated("JPEG: the file ends before its picture does"));
+                if bits.starved() {
+                    return Err(ends_early());
                 }
             }
             _ => tables.define(marker, body)?,
         }
-    }
-    if scans == 0 {
-        return Err(malformed("JPEG: no scan"));
     }
     frame.finish()
 }
@@ -216,14 +203,6 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             samples: idct::Samples::of(headers.precision),
             spread: part.spread,
         }
-    }
-
-    /// Blocks that a scan visits, restart padding not counted.
-    fn blocks(&self, scan: &Scan) -> usize {
-        scan.components
-            .iter()
-            .map(|c| self.planes[c.0].blocks())
-            .sum()
     }
 
     /// Reads the entropy-coded data of a scan.
@@ -354,7 +333,7 @@ impl Order {
         let components: Vec<_> = scan.components.iter().map(component).collect();
         // Blocks of a component that is alone in its scan are its own, without the padding to whole MCUs (A.2.3).
         let (across, down) = if alone {
-            frame.planes[components[0].0].own_blocks()
+            own_blocks(frame.headers, components[0].0)
         } else {
             mcus(frame.headers)
         };
@@ -395,7 +374,7 @@ impl Order {
                     visit(coder, bits, slot, place, at);
                 }
             }
-            if bits.exhausted() {
+            if bits.starved() {
                 return;
             }
         }

@@ -1,10 +1,14 @@
 //! The marker segments of a JPEG stream (ITU-T T.81 annex B): enough to judge it before it is decoded.
 
+use crate::codecs::jpeg::ends_early;
+use crate::codecs::jpeg::tables::Scan;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 use crate::{limits, orient};
 
-/// Longest metadata kept of one file, in segments; a stream of endless comments costs no memory.
-const MOST_SEGMENTS: usize = 64;
+/// Comments kept of one file; a stream of endless comments costs no memory.
+const MAX_COMMENTS: usize = 64;
+/// Scans of one picture: an ordinary progressive one has ten.
+const MAX_SCANS: usize = 500;
 
 /// The coding process, from the start-of-frame marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,17 @@ pub(crate) struct Component {
     pub quantisation: u8,
 }
 
+/// A scan, and how much of the stream it has.
+#[derive(Debug)]
+pub(crate) struct CodedScan {
+    /// What it codes.
+    pub scan: Scan,
+    /// MCUs between its restart markers; 0 for none.
+    pub restart: usize,
+    /// Bytes up to the next marker that is no restart.
+    pub length: usize,
+}
+
 /// What the segments of a stream say.
 #[derive(Debug)]
 pub(crate) struct Headers<'a> {
@@ -66,6 +81,8 @@ pub(crate) struct Headers<'a> {
     pub exif: Option<&'a [u8]>,
     /// Comment segments.
     pub comments: Vec<&'a [u8]>,
+    /// The scans in their order.
+    pub scans: Vec<CodedScan>,
     /// The end-of-image marker was reached.
     pub complete: bool,
 }
@@ -75,7 +92,9 @@ impl<'a> Headers<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, MediaError> {
         let mut walk = Walk::new(bytes);
         let mut found = Found::default();
-        for (marker, body) in walk.by_ref() {
+        let mut coded_from = None;
+        while let Some((marker, body)) = walk.next() {
+            found.close_scan(coded_from.take(), walk.marker_at);
             match marker {
                 0xd9 => {
                     found.complete = true;
@@ -86,9 +105,14 @@ impl<'a> Headers<'a> {
                     return Err(malformed("JPEG: more than one frame header"));
                 }
                 0xc0..=0xcf => found.frame = Some(frame(marker, body)?),
+                0xda => {
+                    found.open_scan(body)?;
+                    coded_from = Some(walk.at);
+                }
                 _ => found.note(marker, body),
             }
         }
+        found.close_scan(coded_from, bytes.len());
         let Some((process, precision, width, height, components)) = found.frame else {
             let message = "JPEG: there is no picture in the file";
             return Err(if walk.at >= bytes.len() {
@@ -97,12 +121,17 @@ impl<'a> Headers<'a> {
                 malformed(message)
             });
         };
+        if height == 0 && !found.complete {
+            // The height stands behind the first scan, or should.
+            return Err(ends_early());
+        }
         limits::check_size(width, height)?;
         let Found {
             jfif,
             adobe,
             exif,
             comments,
+            scans,
             complete,
             ..
         } = found;
@@ -116,6 +145,7 @@ impl<'a> Headers<'a> {
             adobe,
             exif,
             comments,
+            scans,
             complete,
         })
     }
@@ -160,17 +190,56 @@ struct Found<'a> {
     adobe: Option<u8>,
     exif: Option<&'a [u8]>,
     comments: Vec<&'a [u8]>,
+    scans: Vec<CodedScan>,
+    /// The restart interval of the next scan.
+    restart: usize,
     complete: bool,
 }
 
 impl<'a> Found<'a> {
+    fn open_scan(&mut self, body: &[u8]) -> Result<(), MediaError> {
+        let Some((.., components)) = &self.frame else {
+            return Err(malformed("JPEG: a scan before the frame header"));
+        };
+        if self.scans.len() == MAX_SCANS {
+            return Err(malformed("JPEG: more scans than a picture has use for"));
+        }
+        self.scans.push(CodedScan {
+            scan: Scan::read(body, components)?,
+            restart: self.restart,
+            length: 0,
+        });
+        Ok(())
+    }
+
+    /// Notes how far the scan that began at `from` reaches.
+    fn close_scan(&mut self, from: Option<usize>, end: usize) {
+        if let (Some(from), Some(scan)) = (from, self.scans.last_mut()) {
+            scan.length = end.saturating_sub(from);
+        }
+    }
+
     fn note(&mut self, marker: u8, body: &'a [u8]) {
         match marker {
             0xe0 if body.starts_with(b"JFIF\0") => self.jfif = true,
             0xe1 if body.starts_with(b"Exif\0\0") => self.exif = self.exif.or(body.get(6..)),
             0xee if body.starts_with(b"Adobe") => self.adobe = body.get(11).copied().or(self.adobe),
-            0xfe if self.comments.len() < MOST_SEGMENTS => self.comments.push(body),
+            0xfe if self.comments.len() < MAX_COMMENTS => self.comments.push(body),
+            0xdd => {
+                let interval = body.first_chunk().map(|&b| u16::from_be_bytes(b).into());
+                self.restart = interval.unwrap_or(0);
+            }
+            0xdc => self.define_height(body),
             _ => {}
+        }
+    }
+
+    /// DNL (B.2.5): the height that the frame header has left open.
+    fn define_height(&mut self, body: &[u8]) {
+        if let (Some((_, _, _, height @ 0, _)), Some(&lines)) =
+            (&mut self.frame, body.first_chunk())
+        {
+            *height = u16::from_be_bytes(lines).into();
         }
     }
 }
@@ -217,11 +286,17 @@ pub(crate) struct Walk<'a> {
     bytes: &'a [u8],
     /// Where the next segment is looked for; after a start of scan, where its coded data begin.
     pub at: usize,
+    /// Where the last marker stands.
+    pub marker_at: usize,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 2 }
+        Self {
+            bytes,
+            at: 2,
+            marker_at: 2,
+        }
     }
 }
 
@@ -237,6 +312,7 @@ impl<'a> Iterator for Walk<'a> {
                 return None;
             };
             self.at += offset + 1;
+            self.marker_at = self.at - 1;
             let marker = *self.bytes.get(self.at)?;
             match marker {
                 0xff => continue,

@@ -3,8 +3,8 @@
 use crate::codecs::jpeg::bits::{Bits, Huffman};
 use crate::codecs::jpeg::headers::{Headers, Walk};
 use crate::codecs::jpeg::tables::{Scan, Tables};
-use crate::codecs::jpeg::{Components, Data};
-use crate::error::{MediaError, malformed, truncated, unsupported};
+use crate::codecs::jpeg::{Components, Data, ends_early};
+use crate::error::{MediaError, malformed, unsupported};
 
 /// The components as coded.
 pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
@@ -39,11 +39,6 @@ pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
             _ => tables.define(marker, body)?,
         }
     }
-    if frame.missing.contains(&true) {
-        return Err(truncated(
-            "JPEG lossless: the file ends before its picture does",
-        ));
-    }
     let data = if headers.precision <= 8 {
         Data::U8(frame.samples.iter().map(|&v| v as u8).collect())
     } else {
@@ -63,8 +58,6 @@ struct Frame {
     channels: usize,
     precision: u32,
     samples: Vec<u16>,
-    /// Components that no scan has held yet.
-    missing: Vec<bool>,
 }
 
 impl Frame {
@@ -81,7 +74,6 @@ impl Frame {
             channels,
             precision,
             samples: vec![0; width * height * channels],
-            missing: vec![true; channels],
         }
     }
 
@@ -103,6 +95,9 @@ impl Frame {
             for x in 0..self.width {
                 if tables.restart > 0 {
                     if left == 0 {
+                        if bits.starved() {
+                            return Err(ends_early());
+                        }
                         bits.restart();
                         (left, fresh) = (tables.restart, true);
                     }
@@ -115,16 +110,11 @@ impl Frame {
                     self.samples[(y * self.width + x) * self.channels + place] = value << shift;
                 }
             }
-            if bits.exhausted() {
-                return Err(truncated(
-                    "JPEG lossless: the file ends before its picture does",
-                ));
+            if bits.starved() {
+                return Err(ends_early());
             }
             fresh = false;
         }
-        scan.components
-            .iter()
-            .for_each(|c| self.missing[c.0] = false);
         Ok(())
     }
 

@@ -169,14 +169,6 @@ impl<T: Sample> Plane<T> {
         self.stride / self.side
     }
 
-    /// Blocks across and down that belong to the picture.
-    pub(crate) fn own_blocks(&self) -> (usize, usize) {
-        (
-            self.width.div_ceil(self.side),
-            self.height.div_ceil(self.side),
-        )
-    }
-
     /// The blocks that are transformed.
     pub(crate) fn wanted(&self) -> Wanted {
         self.wanted.clone()
@@ -307,6 +299,18 @@ pub(crate) fn most(headers: &Headers) -> (usize, usize) {
             .unwrap_or(1)
     };
     (largest(|s| s.0), largest(|s| s.1))
+}
+
+/// Blocks of a component that belong to the picture, across and down, at any scale.
+pub(crate) fn own_blocks(headers: &Headers, place: usize) -> (usize, usize) {
+    let ((most_h, most_v), (h, v)) = (most(headers), headers.components[place].sampling);
+    let blocks = |picture: u32, own: u8, most: usize| {
+        (picture as usize * usize::from(own)).div_ceil(8 * most)
+    };
+    (
+        blocks(headers.width, h, most_h),
+        blocks(headers.height, v, most_v),
+    )
 }
 
 /// MCUs of the frame, across and down.

@@ -91,6 +91,7 @@ impl Tables {
 }
 
 /// A scan header (B.2.3).
+#[derive(Debug)]
 pub(crate) struct Scan {
     /// Of each component in the scan: its place in the frame, its DC and its AC table.
     pub components: Vec<(usize, usize, usize)>,

@@ -1,3 +1,5 @@
+mod damage;
+
 use crate::codecs::jpeg::*;
 use crate::{Area, ErrorKind, png};
 use std::path::{Path, PathBuf};
@@ -90,7 +92,7 @@ fn reduced_pictures_are_those_of_libjpeg() {
 #[test]
 fn a_cut_file_is_truncated_wherever_it_is_cut() {
     let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
-    for length in (2..whole.len()).step_by(7) {
+    for length in (2..whole.len() - 2).step_by(7) {
         let error = decode(&whole[..length], &Options::default()).expect_err("cut");
         assert_eq!(
             error.kind,

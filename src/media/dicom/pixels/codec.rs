@@ -10,6 +10,7 @@ use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_pixeldata::PixelDecoder;
 
 use crate::Warnings;
+use crate::codecs::jpeg;
 use crate::codecs::stream::{Coding, Header};
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::{Layout, Photometric};
@@ -56,7 +57,18 @@ pub(crate) fn decode(
     if named != Some(coding) {
         warnings.add("The pixels are compressed in another way than the transfer syntax names.");
     }
-    coded(coding, header, bytes, layout)
+    let coded = coded(coding, header, bytes, layout)?;
+    let of_object = (layout.columns, layout.rows);
+    match header.map(|header| header.size) {
+        Some((columns, rows)) if (rows, columns) == of_object && columns != rows => {
+            warnings.add("The sides of the JPEG stream are exchanged: its samples are shown by Rows and Columns.");
+        }
+        Some(size) if jpeg::can_pad(size, of_object) => {
+            warnings.add("The JPEG stream is smaller than Rows and Columns: its edge is repeated.");
+        }
+        _ => {}
+    }
+    Ok(coded)
 }
 
 /// A frame whose codec dicom-pixeldata finds in its registry, in an object of its own.
