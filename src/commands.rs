@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod eval;
 pub mod inspect;
 pub mod models;
+mod output;
 mod progress;
 pub mod prompts;
 pub mod watch;

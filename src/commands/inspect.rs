@@ -1,10 +1,15 @@
 //! `inspect`: what a file is and how it is shown.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::Path;
 
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageError};
 use serde_json::{Map, Value, json};
 
-use super::{Fault, exit};
+use super::classify::closed_pipe;
+use super::{Fault, exit, output};
 use crate::cli;
 use crate::library::{Failure, export, name};
 use crate::media::{self, DicomInfo, MediaError, Options, Picture, Pixels};
@@ -12,38 +17,50 @@ use crate::media::{self, DicomInfo, MediaError, Options, Picture, Pixels};
 /// Prints the report, or the error object of a file that has none; the exit code.
 pub fn run(arguments: &cli::Inspect) -> Result<u8, Fault> {
     let path = &arguments.file;
+    if let Some(out) = &arguments.render
+        && output::is_same_file(path, out)
+    {
+        return Err(Fault::usage(format!(
+            "{}: the picture would overwrite the file it is made from",
+            super::shown(out)
+        )));
+    }
     match report(path, arguments.frame, arguments.window) {
         Ok((report, picture)) => {
             if let Some(out) = &arguments.render {
-                write_png(&picture, out)?;
+                output::replace(out, |to| write_png(&picture, to)).map_err(|error| Fault {
+                    code: exit::SOME_FAILED,
+                    message: format!("{}: {error}", super::shown(out)),
+                })?;
             }
-            println!("{report}");
+            print(&report)?;
             Ok(exit::OK)
         }
         Err(error) => {
-            println!("{}", export::error_object(path, &Failure::from(error)));
+            print(&export::error_object(path, &Failure::from(error)))?;
             Ok(exit::SOME_FAILED)
         }
     }
 }
 
-fn write_png(picture: &Picture, out: &Path) -> Result<(), Fault> {
+fn print(report: &impl Display) -> Result<(), Fault> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{report}")
+        .and_then(|()| out.flush())
+        .or_else(closed_pipe)
+}
+
+fn write_png(picture: &Picture, to: &mut dyn Write) -> io::Result<()> {
     let (bytes, color) = match &picture.pixels {
-        Pixels::Luma(bytes) => (bytes, image::ExtendedColorType::L8),
-        Pixels::Rgb(bytes) => (bytes, image::ExtendedColorType::Rgb8),
+        Pixels::Luma(bytes) => (bytes, ExtendedColorType::L8),
+        Pixels::Rgb(bytes) => (bytes, ExtendedColorType::Rgb8),
     };
-    image::save_buffer_with_format(
-        out,
-        bytes,
-        picture.width,
-        picture.height,
-        color,
-        image::ImageFormat::Png,
-    )
-    .map_err(|error| Fault {
-        code: exit::SOME_FAILED,
-        message: format!("{}: {error}", super::shown(out)),
-    })
+    PngEncoder::new(to)
+        .write_image(bytes, picture.width, picture.height, color)
+        .map_err(|error| match error {
+            ImageError::IoError(error) => error,
+            other => io::Error::other(other),
+        })
 }
 
 /// What `inspect` prints of one frame, and the picture that the encoder would see of it.

@@ -40,6 +40,7 @@ pub use related::{
 pub use sniff::{Sniffed, sniff};
 pub use source::{Frame, Shown, Source, load, open};
 pub use text::clean;
+pub(crate) use text::{code, uid};
 pub use warnings::Warnings;
 
 /// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.

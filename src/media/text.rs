@@ -31,6 +31,21 @@ pub(crate) fn clean_lines(text: &str, longest: usize) -> String {
         .collect()
 }
 
+/// A coded value that may stand in a message: a code string (CS, PS3.5 6.2) of at most 16 letters, digits, blanks and
+/// underscores, in lower case too, as many write it. `None` for anything else, which may be what a damaged file has in
+/// its place: the patient's name.
+pub(crate) fn code(text: &str) -> Option<&str> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b' ');
+    (!text.is_empty() && text.len() <= 16 && text.bytes().all(allowed)).then_some(text)
+}
+
+/// A unique identifier (UI, PS3.5 clause 9) that may stand in a message: at most 64 digits and points. `None` for
+/// anything else, as with [`code`].
+pub(crate) fn uid(text: &str) -> Option<&str> {
+    let allowed = |b: u8| b.is_ascii_digit() || b == b'.';
+    (!text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)).then_some(text)
+}
+
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -38,7 +53,7 @@ fn steers(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, clean_lines};
+    use super::{clean, clean_lines, code, uid};
 
     #[test]
     fn nothing_that_steers_a_terminal_remains() {
@@ -57,5 +72,25 @@ mod tests {
             "a\nb\nc\nd\ne f\u{fffd}g\n\nh"
         );
         assert_eq!(clean_lines("abc", 2), "ab");
+    }
+
+    #[test]
+    fn what_is_no_code_is_not_quoted() {
+        assert_eq!(code("MONOCHROME2"), Some("MONOCHROME2"));
+        assert_eq!(code("Palette color_8"), Some("Palette color_8"));
+        for text in [
+            "",
+            "DOE^JANE",
+            "AAAAAAAAAAAAAAAAA",
+            "a\u{1b}",
+            "1950-12-31",
+            "Jörg",
+        ] {
+            assert_eq!(code(text), None, "{text}");
+        }
+        assert_eq!(uid("1.2.840.10008.1.2"), Some("1.2.840.10008.1.2"));
+        for text in ["", "1.2.DOE", "1.2 3", &"1.".repeat(33)] {
+            assert_eq!(uid(text), None, "{text}");
+        }
     }
 }

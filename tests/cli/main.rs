@@ -355,6 +355,54 @@ fn inspect_tells_what_a_file_is_and_writes_it() {
     assert_eq!(lines(&output)[0]["error"]["kind"], "not_found");
 }
 
+/// Whatever name leads to the file that is read.
+#[test]
+fn inspect_never_writes_over_the_file_it_reads() {
+    let home = home();
+    let at = |name: &str| home.path().join(name);
+    let before = fs::read(at("in/a.png")).expect("the file");
+    fs::hard_link(at("in/a.png"), at("hard.png")).expect("a link");
+    std::os::unix::fs::symlink("in/a.png", at("soft.png")).expect("a link");
+    for out in ["in/a.png", "in/../in/a.png", "hard.png", "soft.png"] {
+        let output = run(home.path(), &["inspect", "in/a.png", "--render", out]);
+        assert_eq!(output.status.code(), Some(2), "{out}");
+        let said = "the picture would overwrite the file it is made from";
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    assert_eq!(fs::read(at("in/a.png")).expect("the file"), before);
+}
+
+#[test]
+fn inspect_writes_a_picture_whole_or_not_at_all() {
+    let home = home();
+    let noise = image::GrayImage::from_fn(400, 300, |x, y| {
+        image::Luma([((x * 7919 + y * 104_729).wrapping_mul(2_654_435_761) >> 24) as u8])
+    });
+    noise.save(home.path().join("noise.png")).expect("written");
+    fs::create_dir(home.path().join("out")).expect("a folder");
+    // Files may not grow beyond 8 kB, as on a disk that is full.
+    let limited = |arguments: &str| {
+        let binary = env!("CARGO_BIN_EXE_medivision-tui");
+        let script = format!("trap '' XFSZ; ulimit -f 8; exec {binary} inspect {arguments}");
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", &script]).current_dir(home.path());
+        shell.env("HOME", home.path()).output().expect("a shell")
+    };
+    for (arguments, said) in [
+        ("noise.png --render out/a.png", "out/a.png: "),
+        ("noise.png --render /dev/full", "/dev/full: "),
+        ("noise.png --render none/a.png", "none/a.png: "),
+        ("noise.png > /dev/full", "the output cannot be written"),
+    ] {
+        let output = limited(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert_eq!(lines(&output), Vec::<Value>::new());
+    }
+    let left = fs::read_dir(home.path().join("out")).expect("a folder");
+    assert_eq!(left.count(), 0);
+}
+
 #[test]
 fn completions_are_scripts() {
     let home = home();

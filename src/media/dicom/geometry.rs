@@ -2,7 +2,7 @@
 
 use dicom_core::Tag;
 
-use crate::clean;
+use crate::code;
 use crate::dicom::attributes;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -20,7 +20,9 @@ impl Object {
         let words = set
             .text(attributes::PATIENT_ORIENTATION)
             .unwrap_or_default();
-        let mut words = words.split('\\').map(|word| clean(word.trim()));
+        let mut words = words
+            .split('\\')
+            .map(|word| code(word.trim()).unwrap_or_default().to_owned());
         let towards = [
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),

@@ -20,7 +20,7 @@ use crate::dicom::pixels::samples::from_cells;
 use crate::dicom::pixels::voi;
 use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
-use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, Warnings, clean, limits};
+use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, Warnings, code, limits};
 
 /// An object with pixels.
 pub(crate) struct Object {
@@ -164,7 +164,7 @@ impl Object {
     /// What the object is, its window left open.
     pub(crate) fn info(&self) -> Info {
         let (set, layout) = (self.set(), &self.layout);
-        let text = |tag| set.first(tag).map(|text| clean(&text));
+        let coded = |tag| set.first(tag).filter(|text| code(text).is_some());
         Info {
             kind: Kind::Dicom,
             width: layout.columns,
@@ -176,12 +176,12 @@ impl Object {
             warnings: self.warnings.clone(),
             dicom: Some(DicomInfo {
                 transfer_syntax: self.file.meta.transfer_syntax.clone(),
-                photometric: clean(&layout.photometric_name),
+                photometric: layout.photometric_name.clone(),
                 bits_stored: layout.stored,
                 signed: layout.signed,
                 samples: layout.samples,
-                modality: text(attributes::MODALITY),
-                body_part: text(attributes::BODY_PART),
+                modality: coded(attributes::MODALITY),
+                body_part: coded(attributes::BODY_PART),
                 window: None,
             }),
         }

@@ -644,3 +644,36 @@ fn damage_is_contained() {
         }
     }
 }
+
+/// A length that is damaged makes the patient's name a part of another value, which is not told then.
+#[test]
+fn no_flipped_bit_puts_the_patient_into_a_message() {
+    let secret = "SECRET^NAME";
+    let image = Object::default()
+        .text(attributes::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.7")
+        .text(attributes::MODALITY, *b"CS", "CT")
+        .text(attributes::PATIENT_NAME, *b"PN", secret)
+        .text(attributes::BODY_PART, *b"CS", "CHEST")
+        .text(Tag(0x0018, 0x1030), *b"LO", secret)
+        .short(attributes::SAMPLES, 1)
+        .text(attributes::PHOTOMETRIC, *b"CS", "MONOCHROME2")
+        .text(Tag(0x0028, 0x1055), *b"LO", secret);
+    let pixels = image
+        .clone()
+        .short(attributes::ROWS, 1)
+        .short(attributes::COLUMNS, 2)
+        .short(attributes::BITS_ALLOCATED, 8)
+        .octets(&[1, 2]);
+    for whole in [image, pixels] {
+        let whole = whole.file("1.2.840.10008.1.2.1");
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let said = match Source::from_bytes(bytes) {
+                Ok(source) => format!("{:?} {:?}", source.info(), source.frame(0).err()),
+                Err(error) => error.message,
+            };
+            assert!(!said.contains("SECRE"), "bit {bit}: {said}");
+        }
+    }
+}

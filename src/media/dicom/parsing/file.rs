@@ -49,7 +49,7 @@ impl Meta {
             return Err(truncated("DICOM: the file ends before its data set begins"));
         }
         let (syntax, transfer_syntax) = match meta.first(attributes::TRANSFER_SYNTAX) {
-            Some(uid) if !is_uid(&uid) => {
+            Some(uid) if crate::uid(&uid).is_none() => {
                 return Err(malformed("DICOM: the transfer syntax UID is damaged"));
             }
             Some(uid) => (syntax::find(&uid).unwrap_or_else(|| unknown(rest)), uid),
@@ -137,11 +137,6 @@ fn unknown(body: &[u8]) -> Syntax {
         encoding: guess(body).encoding,
         ..syntax::UNKNOWN
     }
-}
-
-/// Whether a text is a UID (PS3.5 clause 9), which may be quoted: what stands in its place in a damaged file may be a name.
-fn is_uid(text: &str) -> bool {
-    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
 /// The encoding of the first element: some writers name one syntax and write another.

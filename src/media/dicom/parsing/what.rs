@@ -3,7 +3,6 @@
 use dicom_core::dictionary::UidDictionary;
 use dicom_dictionary_std::StandardSopClassDictionary;
 
-use crate::clean;
 use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::Values;
 use crate::dicom::parsing::parsed::ParsedFile;
@@ -76,7 +75,12 @@ pub(crate) fn without_pixels(file: &ParsedFile) -> MediaError {
         Some(what) => no_pixels(format!("{what} that holds no pixels")),
         None => no_pixels(match StandardSopClassDictionary.by_uid(&uid) {
             Some(class) => format!("this DICOM object ({}) holds no pixels", class.name),
-            None => format!("this DICOM object of class {} holds no pixels", clean(&uid)),
+            None => match crate::uid(&uid) {
+                Some(uid) => format!("this DICOM object of class {uid} holds no pixels"),
+                None => {
+                    "this DICOM object holds no pixels, and its SOP class UID is damaged".into()
+                }
+            },
         }),
     }
 }

@@ -1,6 +1,5 @@
 //! Colour frames to 8-bit RGB (PS3.3 C.7.6.3.1.2).
 
-use crate::clean;
 use crate::codecs::jpeg::ycbcr_to_rgb;
 use crate::dicom::pixels::layout::{Layout, Photometric};
 use crate::dicom::pixels::samples::Cells;
@@ -23,7 +22,7 @@ pub(crate) fn rgb(cells: Cells, layout: &Layout) -> Result<Vec<u8>, MediaError> 
         _ => {
             return Err(unsupported(format!(
                 "DICOM photometric interpretation {} is not supported here",
-                clean(&layout.photometric_name)
+                layout.photometric_name
             )));
         }
     }

@@ -5,7 +5,7 @@ use dicom_core::Tag;
 use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
-use crate::{clean, limits};
+use crate::{code, limits};
 
 /// What samples mean (PS3.3 C.7.6.3.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,10 +180,12 @@ fn interpret(name: &str, samples: u16) -> Result<Photometric, MediaError> {
         "YBR_RCT" | "YBR_ICT" | "XYB" => Photometric::YbrCoded,
         "PALETTE COLOR" => Photometric::Palette,
         _ => {
-            return Err(unsupported(format!(
-                "DICOM photometric interpretation {} is not supported",
-                clean(name)
-            )));
+            return Err(match code(name) {
+                Some(name) => unsupported(format!(
+                    "DICOM photometric interpretation {name} is not supported"
+                )),
+                None => malformed("DICOM: the photometric interpretation is damaged"),
+            });
         }
     };
     let expected = if matches!(photometric, Photometric::Mono { .. } | Photometric::Palette) {

@@ -12,8 +12,8 @@ use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::studies::series::Header;
 use crate::dicom::tags::values;
 use crate::error::{ErrorKind, MediaError};
-use crate::read;
 use crate::sniff::{Sniffed, sniff};
+use crate::{code, read};
 
 /// Bytes read first; most headers end before, and most disks read as much anyway.
 const FIRST: u64 = 64 << 10;
@@ -53,7 +53,9 @@ pub(crate) fn of(set: &DataSet, charset: Charset) -> Header {
             .first(attributes::SERIES_NUMBER)
             .and_then(|n| n.parse().ok()),
         series_description: text(attributes::SERIES_DESCRIPTION, VR::LO),
-        modality: text(attributes::MODALITY, VR::CS),
+        modality: Some(text(attributes::MODALITY, VR::CS))
+            .filter(|modality| code(modality).is_some())
+            .unwrap_or_default(),
         instance: set
             .first(attributes::INSTANCE_NUMBER)
             .and_then(|n| n.parse().ok()),

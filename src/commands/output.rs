@@ -1,0 +1,125 @@
+//! Files written by name: whole, or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Mode of a new file, less the umask.
+const NEW_FILE: u32 = 0o666;
+
+/// Whether two paths lead to one file, by links of either kind too; false where one of them leads nowhere.
+pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Writes a file beside `path` and renames it, so that at no time half of it stands there. A failure leaves an older
+/// file as it was and nothing else behind.
+///
+/// A link stays, and what it leads to is replaced. A device or a pipe cannot be replaced: it is written to.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let older = fs::metadata(path).ok();
+    if older.as_ref().is_some_and(|older| !older.is_file()) {
+        let mut file = File::options().write(true).open(path)?;
+        return buffered(&mut file, write);
+    }
+    let mode = older.map_or(NEW_FILE, |older| older.mode() & 0o777);
+    let mut beside = tempfile::Builder::new()
+        .prefix(".medivision-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder_of(path))
+        .map_err(|error| io::Error::from(error.kind()))?;
+    buffered(beside.as_file_mut(), write)?;
+    // Some file systems tell only now that the disk is full.
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    Ok(())
+}
+
+fn buffered(
+    file: &mut File,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffer = BufWriter::new(file);
+    write(&mut buffer)?;
+    buffer.flush()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_failure_leaves_the_older_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.png");
+        fs::write(&path, "older").unwrap();
+        let result = replace(&path, |to| {
+            to.write_all(&vec![0; 100_000])?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "older");
+        assert_eq!(names(folder.path()), ["out.png"]);
+    }
+
+    #[test]
+    fn links_and_permissions_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("out.png"), folder.path().join("link"));
+        fs::write(&path, "older").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        symlink("out.png", &link).unwrap();
+        replace(&link, |to| to.write_all(b"newer")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "newer");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert_eq!(names(folder.path()), ["link", "out.png"]);
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_says_when_it_is_full() {
+        let full = Path::new("/dev/full");
+        let error = replace(full, |to| to.write_all(b"x")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        replace(Path::new("/dev/null"), |to| to.write_all(b"x")).unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn one_file_has_many_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name| folder.path().join(name);
+        fs::write(at("a"), "").unwrap();
+        fs::write(at("b"), "").unwrap();
+        fs::hard_link(at("a"), at("hard")).unwrap();
+        symlink("hard", at("soft")).unwrap();
+        assert!(is_same_file(&at("a"), &at("soft")));
+        assert!(!is_same_file(&at("a"), &at("b")));
+        assert!(!is_same_file(&at("none"), &at("none")));
+    }
+}
