@@ -74,6 +74,11 @@ pub struct Global {
     #[arg(long, global = true, env = "MEDIVISION_GRAPHICS")]
     pub graphics: Option<Graphics>,
 
+    /// Memory for all decoding together, as a number of bytes or with K, M, G (of 1000) or Ki, Mi, Gi (of 1024)
+    /// [default: 1Gi].
+    #[arg(long, global = true, env = "MEDIVISION_MEMORY", value_name = "BYTES")]
+    pub memory: Option<String>,
+
     /// Settings file, instead of the user's config.toml.
     #[arg(long, global = true, env = "MEDIVISION_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -29,6 +29,7 @@ use crate::encoder::hub::offline_by_environment;
 use crate::encoder::{Device, Fit, Options, Precision, Source};
 use crate::engine::{self, Factory, Settings};
 use crate::library::export::Format;
+use crate::media::budget;
 use crate::prompts::{DEFAULT, Prompts};
 
 /// Exit codes, a contract with scripts.
@@ -100,6 +101,8 @@ pub struct Setup {
     pub offline: bool,
     /// How pictures reach the terminal.
     pub graphics: Graphics,
+    /// Bytes of memory for all decoding together.
+    pub memory: u64,
     /// Values that identify the patient are shown.
     pub show_phi: bool,
     /// The interface follows the mouse.
@@ -157,6 +160,7 @@ impl Setup {
                 format!("`{text}` is no precision; {}", advice(text, known))
             })
         })?;
+        let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
         let kept = kept(&config.layout);
         Ok(Self {
@@ -172,6 +176,11 @@ impl Setup {
             precision: global.precision.or(precision).unwrap_or_default(),
             offline: global.offline || config.offline == Some(true) || offline_by_environment(),
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
+            memory: match global.memory.as_deref() {
+                None | Some("") => memory.unwrap_or(budget::DEFAULT_BYTES),
+                Some(text) => config::bytes(text)
+                    .map_err(|reason| Fault::usage(format!("--memory: {reason}")))?,
+            },
             show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
             mouse: !(global.no_mouse || config.no_mouse.unwrap_or_default()),
             log_level: match global.log_level.as_deref() {

@@ -153,6 +153,8 @@ pub struct Config {
     pub offline: Option<bool>,
     /// `--graphics`
     pub graphics: Option<Graphics>,
+    /// `--memory`
+    pub memory: Option<Spanned<String>>,
     /// `--show-phi`
     pub show_phi: Option<bool>,
     /// `--no-mouse`
@@ -222,6 +224,40 @@ impl Config {
             reason,
         }
     }
+}
+
+/// Least memory that something can be decoded in.
+const MIN_MEMORY: u64 = 1 << 20;
+
+/// A number of bytes, such as `500000000`, `500M` or `2Gi`.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let factor = match unit.trim().trim_end_matches(['B', 'b']) {
+        "" => Some(1),
+        "K" | "k" => Some(1000),
+        "M" => Some(1_000_000),
+        "G" => Some(1_000_000_000),
+        "Ki" => Some(1 << 10),
+        "Mi" => Some(1 << 20),
+        "Gi" => Some(1 << 30),
+        _ => None,
+    };
+    let number = number.parse::<u64>().ok();
+    let bytes = number
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .ok_or_else(|| format!("`{text}` is no number of bytes, such as 500M or 2Gi"))?;
+    if bytes < MIN_MEMORY {
+        return Err(format!(
+            "`{text}` is less than 1Mi, in which nothing can be decoded"
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The user's folders of this program, by the XDG rules. They need not exist.
@@ -328,6 +364,25 @@ mod tests {
             ..Layout::default()
         };
         assert_eq!(config.layout, layout);
+    }
+
+    #[test]
+    fn bytes_are_numbers_with_units_of_thousand_or_1024() {
+        for (text, number) in [
+            ("1048576", 1 << 20),
+            ("1500K", 1_500_000),
+            ("2000 k", 2_000_000),
+            ("500M", 500_000_000),
+            ("3G", 3_000_000_000),
+            ("2048Ki", 2 << 20),
+            ("512MiB", 512 << 20),
+            ("2Gi", 2 << 30),
+        ] {
+            assert_eq!(bytes(text), Ok(number), "{text}");
+        }
+        for text in ["", "G", "1.5G", "-1", "1T", "0", "1000K", "99999999999Gi"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
     }
 
     #[test]

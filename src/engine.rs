@@ -26,7 +26,7 @@ use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
-pub(crate) use pool::{apply, decode};
+pub(crate) use pool::{Decoding, apply, decode};
 pub use rescore::Known;
 use rescore::Order;
 

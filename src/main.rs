@@ -69,6 +69,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         setup => setup?,
     };
     start_logging(&setup);
+    medivision_tui::media::budget::decoding().set_total(setup.memory);
     match &cli.command {
         None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup, true),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),

@@ -461,10 +461,16 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
     let begun = Instant::now();
     let source = media::open(file)?;
     source.content()?;
-    let picture = engine::decode(&source, 0, preprocess, exact, Lane::Bulk)?;
+    let decoding = engine::Decoding {
+        preprocess,
+        exact,
+        lane: Lane::Bulk,
+        cancelled: &|| false,
+    };
+    let shown = engine::decode(&source, 0, &decoding)?;
     let decode = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    let input = engine::apply(preprocess, &picture, &source, Lane::Bulk)?;
+    let input = engine::apply(preprocess, &shown.picture, &source, Lane::Bulk)?;
     Ok(Prepared {
         file: file.to_owned(),
         input: Some(input),

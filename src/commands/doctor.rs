@@ -77,6 +77,7 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
         model,
         prompt_sets(setup),
         device,
+        memory(setup),
         watch_limit(),
         log(setup),
     ];
@@ -248,6 +249,11 @@ fn device(used: Option<&str>) -> Check {
         Some((reason, false)) => Check::ok("device", format!("{found}; no GPU: {reason}")),
         None => Check::ok("device", found),
     }
+}
+
+fn memory(setup: &Setup) -> Check {
+    let megabytes = setup.memory >> 20;
+    Check::ok("memory", format!("{megabytes} MiB for decoding (--memory)"))
 }
 
 fn watch_limit() -> Check {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::{Frames, Job, Lane, Shared, Wants};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
-use crate::media::{self, ErrorKind, Info, Kind, MediaError, Options, Picture, Scale, Source};
+use crate::media::budget::{Held, Patience};
+use crate::media::{
+    self, ErrorKind, Info, Kind, MediaError, Options, Picture, Scale, Shown, Source,
+};
 
 /// A decoded file whose frames are on their way.
 pub(super) struct Opened {
@@ -87,8 +90,15 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
             {
                 Ok(Ready::Embedding(known.into()))
             } else {
-                decode(source, frame, preprocess, shared.settings.exact, lane)
-                    .and_then(|picture| apply(preprocess, &picture, source, lane))
+                let cancelled = || !shared.wanted(&file.job);
+                let decoding = Decoding {
+                    preprocess,
+                    exact: shared.settings.exact,
+                    lane,
+                    cancelled: &cancelled,
+                };
+                decode(source, frame, &decoding)
+                    .and_then(|shown| apply(preprocess, &shown.picture, source, lane))
                     .map(Ready::Input)
             }
         } else {
@@ -106,18 +116,28 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     }
 }
 
+/// How a frame is decoded for the model.
+pub(crate) struct Decoding<'a> {
+    /// What the model is given.
+    pub(crate) preprocess: &'a Preprocess,
+    /// Never at reduced scale.
+    pub(crate) exact: bool,
+    /// Whether somebody waits for it.
+    pub(crate) lane: Lane,
+    /// Nobody wants it any more.
+    pub(crate) cancelled: &'a dyn Fn() -> bool,
+}
+
 /// The frame as `inspect` shows it: whatever the user does with the display's window, the model sees the file's own.
 /// Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale. What the model does not
 /// look at stays black.
 pub(crate) fn decode(
     source: &Source,
     frame: u32,
-    preprocess: &Preprocess,
-    exact: bool,
-    lane: Lane,
-) -> Result<Picture, MediaError> {
-    let info = source.info();
-    let scale = if exact || info.kind != Kind::Jpeg {
+    decoding: &Decoding,
+) -> Result<Held<Shown>, MediaError> {
+    let (info, preprocess) = (source.info(), decoding.preprocess);
+    let scale = if decoding.exact || info.kind != Kind::Jpeg {
         Scale::Full
     } else {
         preprocess.scale(info.width, info.height)
@@ -126,10 +146,14 @@ pub(crate) fn decode(
         frame,
         scale,
         used: Some(preprocess.used(info.width, info.height, scale)),
-        spread: lane == Lane::Interactive,
+        spread: decoding.lane == Lane::Interactive,
         ..Options::default()
     };
-    source.load(&options).map(|shown| shown.picture)
+    let patience = Patience {
+        urgent: options.spread,
+        cancelled: decoding.cancelled,
+    };
+    source.hold(&options, patience)
 }
 
 /// A picture that [`decode`] gave, ready for the model.
@@ -211,10 +235,17 @@ mod tests {
                     };
                     let whole = source.load(&options).map(|shown| shown.picture);
                     for lane in [Lane::Interactive, Lane::Bulk] {
-                        let part = decode(&source, 0, &preprocess, false, lane);
+                        let decoding = Decoding {
+                            preprocess: &preprocess,
+                            exact: false,
+                            lane,
+                            cancelled: &|| false,
+                        };
+                        let part = decode(&source, 0, &decoding);
                         let (Ok(whole), Ok(part)) = (&whole, part) else {
                             continue;
                         };
+                        let part = part.release().picture;
                         cropped += usize::from(*whole != part);
                         let input = |picture, lane| {
                             apply(&preprocess, picture, &source, lane).expect("an input")

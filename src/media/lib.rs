@@ -6,6 +6,7 @@
 //! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
 //! that holds none of them (see [`MediaError::not_picture`]).
 
+pub mod budget;
 mod codecs;
 mod contain;
 mod dicom;

@@ -1,25 +1,35 @@
 //! A regular file's bytes, and nothing else: never a FIFO's, a device's or a folder's.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind as Io;
-use std::ops::Range;
+use std::io::{BufRead, BufReader, Cursor, ErrorKind as Io, Read, Seek, SeekFrom};
+use std::ops::{Deref, Range};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{ErrorKind, MediaError, truncated, unsupported};
 use crate::limits::MAX_BYTES;
 
+/// Bytes read of any file, to tell what it is.
+pub(crate) const SNIFFED: u64 = 64 << 10;
+/// Largest file that is kept in memory while it is open.
+pub(crate) const KEPT_WHOLE: u64 = 16 << 20;
 /// Bytes hashed at a time.
 const PORTION: u64 = 1 << 20;
 
-/// Opens a regular file of at most [`MAX_BYTES`]; with its length. A file that grows is read as long as it was then.
+/// Opens a regular file; with its length. A file that grows is read as long as it was then.
 pub(super) fn open(path: &Path) -> Result<(File, u64), MediaError> {
     let file = regular(path)?;
     let length = file.metadata().map_err(|e| io(&e))?.len();
+    Ok((file, length))
+}
+
+/// Accepts the length of a file that will be read.
+pub(crate) fn check_length(length: u64) -> Result<(), MediaError> {
     if length > MAX_BYTES {
         return Err(too_large(length));
     }
-    Ok((file, length))
+    Ok(())
 }
 
 /// Bytes of a file; it is `truncated` when they are no longer there.
@@ -47,6 +57,117 @@ pub(crate) fn content_of(file: &File, length: u64) -> Result<String, MediaError>
         hasher.update(&range(file, start..(start + PORTION).min(length))?);
     }
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))
+}
+
+/// A file's bytes: in memory if they are few, else read from the file each time they are needed.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    /// All of them.
+    Memory(Vec<u8>),
+    /// The file and its length.
+    File(File, u64),
+}
+
+/// Bytes read one after the other.
+pub(crate) trait Stream: BufRead + Seek {}
+
+impl<T: BufRead + Seek> Stream for T {}
+
+impl Stored {
+    /// The bytes of an open file.
+    pub(crate) fn open(file: File, length: u64) -> Result<Self, MediaError> {
+        check_length(length)?;
+        if length > KEPT_WHOLE {
+            return Ok(Self::File(file, length));
+        }
+        range(&file, 0..length).map(Self::Memory)
+    }
+
+    /// How many bytes.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(_, length) => *length,
+        }
+    }
+
+    /// All bytes.
+    pub(crate) fn all(&self) -> Result<Cow<'_, [u8]>, MediaError> {
+        match self {
+            Self::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::File(file, length) => range(file, 0..*length).map(Cow::Owned),
+        }
+    }
+
+    /// Bytes that [`Self::all`] takes in memory beside those that are there.
+    pub(crate) fn cost(&self) -> u64 {
+        match self {
+            Self::Memory(_) => 0,
+            Self::File(_, length) => *length,
+        }
+    }
+
+    /// The bytes one after the other, few of them in memory at a time.
+    pub(crate) fn stream(&self) -> Box<dyn Stream + '_> {
+        match self {
+            Self::Memory(bytes) => Box::new(Cursor::new(bytes.as_slice())),
+            Self::File(..) => Box::new(At::new(self, 0).buffered()),
+        }
+    }
+
+    /// `blake3:<hex>` of all bytes.
+    pub(crate) fn content(&self) -> Result<String, MediaError> {
+        match self {
+            Self::Memory(bytes) => Ok(content(bytes)),
+            Self::File(file, length) => content_of(file, *length),
+        }
+    }
+}
+
+/// A place among stored bytes, from which several may read at once.
+pub(crate) struct At<S> {
+    stored: S,
+    at: u64,
+}
+
+impl<S: Deref<Target = Stored>> At<S> {
+    pub(crate) fn new(stored: S, at: u64) -> Self {
+        Self { stored, at }
+    }
+
+    /// In portions.
+    pub(crate) fn buffered(self) -> BufReader<Self> {
+        BufReader::with_capacity(SNIFFED as usize, self)
+    }
+}
+
+impl<S: Deref<Target = Stored>> Read for At<S> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.stored.len().saturating_sub(self.at);
+        let size = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = match &*self.stored {
+            Stored::Memory(bytes) => {
+                let from = bytes.get(self.at as usize..).unwrap_or_default();
+                into[..size].copy_from_slice(&from[..size]);
+                size
+            }
+            Stored::File(file, _) => file.read_at(&mut into[..size], self.at)?,
+        };
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl<S: Deref<Target = Stored>> Seek for At<S> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::Current(step) => self.at.checked_add_signed(step),
+            SeekFrom::End(step) => self.stored.len().checked_add_signed(step),
+        };
+        self.at = place.ok_or(Io::InvalidInput)?;
+        Ok(self.at)
+    }
 }
 
 /// Opens without waiting: a FIFO without a writer would block an ordinary open for ever.
@@ -129,5 +250,25 @@ mod tests {
         assert_eq!(kind(Path::new("/dev/zero")), ErrorKind::Unsupported);
         assert_eq!(kind(&looped), ErrorKind::NotFound);
         assert_eq!(kind(&dir.path().join("absent")), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn bytes_in_memory_and_in_a_file_read_alike() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(path.path(), &bytes).expect("written");
+        let (file, length) = open(path.path()).expect("open");
+        let [memory, file] = [Stored::Memory(bytes.clone()), Stored::File(file, length)];
+        for stored in [&memory, &file] {
+            assert_eq!(stored.all().as_deref(), Ok(bytes.as_slice()));
+            assert_eq!(stored.content(), memory.content());
+            let mut stream = stored.stream();
+            stream.seek(SeekFrom::End(-3)).expect("a place");
+            stream.seek(SeekFrom::Current(-100_000)).expect("a place");
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).expect("read");
+            assert!(rest == bytes[99_997..]);
+        }
+        assert_eq!((memory.cost(), file.cost()), (0, length));
     }
 }

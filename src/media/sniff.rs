@@ -186,12 +186,17 @@ pub(super) fn judge(error: MediaError, is_empty: bool, path: &Path) -> MediaErro
         return MediaError::new(kind, message);
     }
     match OTHERS.iter().find(|(name, _)| *name == extension) {
-        Some((_, format)) => MediaError::new(
-            ErrorKind::Unsupported,
-            format!("{format} is not supported; JPEG, PNG and DICOM are"),
-        ),
+        Some((_, format)) => not_decoded(format),
         None => error,
     }
+}
+
+/// The error of a picture of a format that is not decoded.
+pub(super) fn not_decoded(format: &str) -> MediaError {
+    MediaError::new(
+        ErrorKind::Unsupported,
+        format!("{format} is not supported; JPEG, PNG and DICOM are"),
+    )
 }
 
 #[cfg(test)]

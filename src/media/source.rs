@@ -1,31 +1,33 @@
 //! A file read and parsed once, of which frames are decoded one at a time.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use crate::budget::{self, Held, Patience};
 use crate::codecs::jpeg;
 use crate::dicom::{Body, Object};
 use crate::error::{ErrorKind, MediaError};
 use crate::geometry::Geometry;
 use crate::grey::{Grey, Voi};
 use crate::overlay::Overlay;
+use crate::png::Png;
+use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
 use crate::related::Target;
 use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Warnings, Window};
-use crate::{contain, limits, png, read, sniff};
+use crate::{contain, limits, read, sniff};
 
-/// Largest DICOM file that is taken into memory as a whole. Of a larger one only what stands before its pixels is,
-/// and each frame when it is asked for: a CT of 2,000 frames is a gigabyte.
-const WHOLE: u64 = 64 << 20;
-/// Bytes of such a file that are read first.
+/// Bytes that are read first of a DICOM file that is not taken into memory as a whole: of a file larger than
+/// [`KEPT_WHOLE`] only what stands before its pixels is, and each frame when it is asked for. A CT of 2,000 frames is a
+/// gigabyte.
 const HEAD: u64 = 1 << 20;
 
-/// A decoded frame before its window is applied. Copies of a grey one share their samples.
+/// A decoded frame before its window is applied. Copies share their samples.
 #[derive(Clone, Debug)]
 pub enum Frame {
     /// Grey values, of which a window chooses what is shown.
     Grey(Grey),
     /// Colour, which has no window.
-    Color(Picture),
+    Color(Arc<Picture>),
 }
 
 impl Frame {
@@ -37,7 +39,7 @@ impl Frame {
                 (picture, Some(window))
             }
             Frame::Color(picture) if invert => (picture.negative(), None),
-            Frame::Color(picture) => (picture.clone(), None),
+            Frame::Color(picture) => (Picture::clone(picture), None),
         }
     }
 
@@ -55,7 +57,7 @@ impl From<Picture> for Frame {
     fn from(picture: Picture) -> Self {
         match picture.pixels {
             Pixels::Luma(data) => Frame::Grey(Grey::of_bytes(picture.width, picture.height, data)),
-            Pixels::Rgb(_) => Frame::Color(picture),
+            Pixels::Rgb(_) => Frame::Color(Arc::new(picture)),
         }
     }
 }
@@ -68,75 +70,75 @@ pub struct Source {
 }
 
 enum Format {
-    Jpeg(Vec<u8>),
-    Png(Vec<u8>),
+    Jpeg(Stored, jpeg::Cost),
+    Png(Png),
     Dicom(Box<Object>),
 }
 
-/// Opens a file: reads and judges what stands before its pixels.
+/// Opens a file: reads and judges what stands before its pixels. Of a file of another kind no more is read than it
+/// takes to tell.
 ///
 /// A FIFO, socket, device or folder is an error and never waited for. A file that holds no picture is told from a
 /// damaged one by [`MediaError::not_picture`].
 pub fn open(path: &Path) -> Result<Source, MediaError> {
-    open_with(path, WHOLE, HEAD)
+    open_with(path, KEPT_WHOLE, HEAD)
 }
 
 /// Opens a file, of which more than `whole` bytes are not taken into memory at once if it is DICOM.
 pub(super) fn open_with(path: &Path, whole: u64, head: u64) -> Result<Source, MediaError> {
     let (file, length) = read::open(path)?;
-    let size = if length > whole {
-        head.min(length)
-    } else {
-        length
-    };
-    let bytes = read::range(&file, 0..size)?;
-    if size < length && sniff(&bytes) == Sniffed::Dicom {
-        let body = Body::partly(file, length, bytes);
-        return contain("DICOM", || Source::dicom(body));
-    }
-    let bytes = if size < length {
-        read::range(&file, 0..length)?
-    } else {
-        bytes
-    };
-    // Content that is nothing known is judged by its name.
-    let known = sniff(&bytes) != Sniffed::Unknown;
-    let is_empty = bytes.is_empty();
-    Source::from_bytes(bytes).map_err(|error| {
-        if known {
-            error
-        } else {
-            sniff::judge(error, is_empty, path)
+    let first = read::range(&file, 0..SNIFFED.min(length))?;
+    match sniff(&first) {
+        Sniffed::Jpeg => Source::jpeg(Stored::open(file, length)?),
+        Sniffed::Png => Source::png(Stored::open(file, length)?),
+        Sniffed::Dicom => {
+            read::check_length(length)?;
+            if length <= whole {
+                let bytes = read::range(&file, 0..length)?;
+                return contain("DICOM", || Source::dicom(Body::whole(bytes)));
+            }
+            let head = read::range(&file, 0..head.min(length))?;
+            contain("DICOM", || Source::dicom(Body::partly(file, length, head)))
         }
-    })
+        Sniffed::Other(format) => Err(sniff::not_decoded(format)),
+        // Content that is nothing known is judged by its name.
+        Sniffed::Unknown => Err(sniff::judge(unknown(&first), first.is_empty(), path)),
+    }
+}
+
+fn unknown(bytes: &[u8]) -> MediaError {
+    if bytes.is_empty() {
+        return MediaError::no_picture(ErrorKind::Truncated, "the file is empty");
+    }
+    MediaError::no_picture(
+        ErrorKind::Unsupported,
+        "not a picture: neither JPEG nor PNG nor DICOM",
+    )
 }
 
 impl Source {
     /// Opens a file that is already in memory. Bad input of any kind is an error, never a panic.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, MediaError> {
         match sniff(&bytes) {
-            Sniffed::Jpeg => {
-                let info = contain("JPEG", || jpeg::probe(&bytes))?;
-                Ok(Self::new(info, Format::Jpeg(bytes)))
-            }
-            Sniffed::Png => {
-                let info = contain("PNG", || png::probe(&bytes))?;
-                Ok(Self::new(info, Format::Png(bytes)))
-            }
+            Sniffed::Jpeg => Self::jpeg(Stored::Memory(bytes)),
+            Sniffed::Png => Self::png(Stored::Memory(bytes)),
             Sniffed::Dicom => contain("DICOM", || Self::dicom(Body::whole(bytes))),
-            Sniffed::Other(format) => Err(MediaError::new(
-                ErrorKind::Unsupported,
-                format!("{format} is not supported; JPEG, PNG and DICOM are"),
-            )),
-            Sniffed::Unknown if bytes.is_empty() => Err(MediaError::no_picture(
-                ErrorKind::Truncated,
-                "the file is empty",
-            )),
-            Sniffed::Unknown => Err(MediaError::no_picture(
-                ErrorKind::Unsupported,
-                "not a picture: neither JPEG nor PNG nor DICOM",
-            )),
+            Sniffed::Other(format) => Err(sniff::not_decoded(format)),
+            Sniffed::Unknown => Err(unknown(&bytes)),
         }
+    }
+
+    fn jpeg(stored: Stored) -> Result<Self, MediaError> {
+        let (info, cost) = contain("JPEG", || {
+            let _reserved = budget::decoding().reserve(stored.cost(), Patience::default())?;
+            jpeg::probe(&stored.all()?)
+        })?;
+        Ok(Self::new(info, Format::Jpeg(stored, cost)))
+    }
+
+    fn png(stored: Stored) -> Result<Self, MediaError> {
+        let png = contain("PNG", || Png::open(stored))?;
+        Ok(Self::new(png.info(), Format::Png(png)))
     }
 
     fn new(info: Info, format: Format) -> Self {
@@ -160,7 +162,7 @@ impl Source {
     /// Series Instance UID (0020,000E): which files belong together. Not to be shown.
     pub fn series(&self) -> Option<String> {
         match &self.format {
-            Format::Jpeg(_) | Format::Png(_) => None,
+            Format::Jpeg(..) | Format::Png(_) => None,
             Format::Dicom(object) => object.series(),
         }
     }
@@ -168,7 +170,7 @@ impl Source {
     /// How many frames a second the file wants to be played with.
     pub fn frames_per_second(&self) -> Option<f64> {
         match &self.format {
-            Format::Jpeg(_) | Format::Png(_) => None,
+            Format::Jpeg(..) | Format::Png(_) => None,
             Format::Dicom(object) => object.frames_per_second(),
         }
     }
@@ -176,13 +178,17 @@ impl Source {
     /// `blake3:<hex>` of the file's bytes, worked out when first asked for.
     pub fn content(&self) -> Result<String, MediaError> {
         let work_out = || match &self.format {
-            Format::Jpeg(bytes) | Format::Png(bytes) => Ok(read::content(bytes)),
+            Format::Jpeg(stored, _) => stored.content(),
+            Format::Png(png) => png.content(),
             Format::Dicom(object) => object.content(),
         };
         self.content.get_or_init(work_out).clone()
     }
 
     /// Decodes a frame, from 0. Bad input of any kind is an error, never a panic.
+    ///
+    /// Like all that decodes, it first waits for its part of the [`budget`]; the memory of what it gives is no longer
+    /// counted. Who keeps frames [holds](Self::hold_frame) them.
     pub fn frame(&self, frame: u32) -> Result<Frame, MediaError> {
         self.decode(&Options {
             frame,
@@ -201,23 +207,67 @@ impl Source {
         options: &Options,
         warnings: &mut Warnings,
     ) -> Result<Frame, MediaError> {
+        self.reserved(options, Patience::default(), || {
+            self.decode_reserved(options, warnings)
+        })
+        .map(Held::release)
+    }
+
+    /// Decodes a frame, whose memory, and that of one rendering, stays reserved until it is dropped.
+    pub fn hold_frame(
+        &self,
+        options: &Options,
+        patience: Patience,
+    ) -> Result<Held<Frame>, MediaError> {
+        let held = self.reserved(options, patience, || {
+            self.decode_reserved(options, &mut Warnings::default())
+        })?;
+        let rendered = match &*held {
+            Frame::Grey(grey) => u64::from(grey.width) * u64::from(grey.height),
+            Frame::Color(_) => 0,
+        };
+        let bytes = held.bytes() as u64 + rendered;
+        Ok(held.shrunk(bytes))
+    }
+
+    /// Does what takes as much memory as decoding and rendering a frame, once that is free.
+    fn reserved<T>(
+        &self,
+        options: &Options,
+        patience: Patience,
+        work: impl FnOnce() -> Result<T, MediaError>,
+    ) -> Result<Held<T>, MediaError> {
         let frame = options.frame;
         if frame >= self.info.frames {
             return Err(limits::no_such_frame(frame, self.info.frames));
         }
+        let cost = match &self.format {
+            Format::Jpeg(stored, cost) => stored.cost() + cost.bytes(options.scale),
+            Format::Png(png) => png.cost(),
+            Format::Dicom(object) => contain("DICOM", || object.cost(frame))?,
+        };
+        let reservation = budget::decoding().reserve(cost, patience)?;
+        Ok(Held::new(work()?, reservation))
+    }
+
+    fn decode_reserved(
+        &self,
+        options: &Options,
+        warnings: &mut Warnings,
+    ) -> Result<Frame, MediaError> {
         match &self.format {
-            Format::Jpeg(bytes) => {
-                contain("JPEG", || jpeg::decode(bytes, options).map(Frame::from))
-            }
-            Format::Png(bytes) => contain("PNG", || png::decode(bytes).map(Frame::from)),
-            Format::Dicom(object) => contain("DICOM", || object.frame(frame, warnings)),
+            Format::Jpeg(stored, _) => contain("JPEG", || {
+                jpeg::decode(&stored.all()?, options).map(Frame::from)
+            }),
+            Format::Png(png) => contain("PNG", || png.decode().map(Frame::from)),
+            Format::Dicom(object) => contain("DICOM", || object.frame(options.frame, warnings)),
         }
     }
 
     /// How the pixels of a frame lie in space; of a file that does not say it, square ones.
     pub fn geometry(&self, frame: u32) -> Geometry {
         match &self.format {
-            Format::Jpeg(_) | Format::Png(_) => Geometry::default(),
+            Format::Jpeg(..) | Format::Png(_) => Geometry::default(),
             Format::Dicom(object) => {
                 contain("DICOM", || Ok(object.geometry(frame))).unwrap_or_default()
             }
@@ -227,7 +277,7 @@ impl Source {
     /// The frame as objects about it refer to it; `None` of a file that is no DICOM object.
     pub fn target(&self, frame: u32) -> Option<Target> {
         match &self.format {
-            Format::Jpeg(_) | Format::Png(_) => None,
+            Format::Jpeg(..) | Format::Png(_) => None,
             Format::Dicom(object) => contain("DICOM", || Ok(object.target(frame))).ok(),
         }
     }
@@ -235,7 +285,7 @@ impl Source {
     /// The overlay planes of a frame; damaged ones are left out.
     pub fn overlays(&self, frame: u32) -> Vec<Overlay> {
         match &self.format {
-            Format::Jpeg(_) | Format::Png(_) => Vec::new(),
+            Format::Jpeg(..) | Format::Png(_) => Vec::new(),
             Format::Dicom(object) => {
                 contain("DICOM", || Ok(object.overlays(frame))).unwrap_or_default()
             }
@@ -244,8 +294,19 @@ impl Source {
 
     /// Decodes and renders a frame: what `inspect` shows and the encoder sees.
     pub fn load(&self, options: &Options) -> Result<Shown, MediaError> {
+        self.hold(options, Patience::default()).map(Held::release)
+    }
+
+    /// The same, whose memory stays reserved until it is dropped.
+    pub fn hold(&self, options: &Options, patience: Patience) -> Result<Held<Shown>, MediaError> {
+        let held = self.reserved(options, patience, || self.load_reserved(options))?;
+        let bytes = held.picture.pixels.bytes().len() as u64;
+        Ok(held.shrunk(bytes))
+    }
+
+    fn load_reserved(&self, options: &Options) -> Result<Shown, MediaError> {
         let mut warnings = Warnings::default();
-        let frame = self.decode_warning(options, &mut warnings)?;
+        let frame = self.decode_reserved(options, &mut warnings)?;
         let voi = options
             .window
             .map_or(Voi::Own(0), |(center, width)| Voi::Range { center, width });
@@ -257,7 +318,7 @@ impl Source {
                 let (picture, window) = grey.render_used(voi, used);
                 (picture, Some(window))
             }
-            Frame::Color(picture) => (picture, None),
+            Frame::Color(picture) => (Arc::unwrap_or_clone(picture), None),
         };
         Ok(Shown {
             picture,
@@ -382,5 +443,28 @@ mod tests {
         );
         assert_eq!(source.geometry(0), Geometry::default());
         assert_eq!(source.overlays(0), []);
+    }
+
+    /// Of a file that is no picture a part is read, however large it is: this one takes no room on the disk.
+    #[test]
+    fn a_large_file_of_another_kind_is_not_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("notes.txt");
+        let file = std::fs::File::create(&path).expect("a file");
+        file.set_len(1 << 40).expect("a hole");
+        assert!(open(&path).err().is_some_and(|error| error.not_picture));
+        let begins = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).expect("a file");
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            file.expect("the file").set_len(1 << 40).expect("a hole");
+            open(&path).err().map(|error| error.kind)
+        };
+        let too_large = Some(ErrorKind::TooLarge);
+        assert_eq!(begins("a.png", b"\x89PNG\r\n\x1a\n"), too_large);
+        assert_eq!(begins("a.jpg", b"\xff\xd8\xff\xe0"), too_large);
+        let mut dicom = vec![0; 132];
+        dicom[128..].copy_from_slice(b"DICM");
+        assert_eq!(begins("a.dcm", &dicom), too_large);
     }
 }

@@ -1,5 +1,7 @@
 //! From a decoded frame to the pixels of the screen: only what is seen is windowed and resized.
 
+use std::borrow::Cow;
+
 use fast_image_resize as fr;
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use ratatui::layout::Size;
@@ -101,14 +103,20 @@ pub(super) fn draw(
     let (mut part, window) = match frame {
         Frame::Grey(grey) => {
             let (part, window) = grey.render_part(key.view.voi, key.view.invert, area);
-            (part, Some(window))
+            (Cow::Owned(part), Some(window))
         }
-        Frame::Color(picture) => (cut(picture, area, key.view.invert), None),
+        // A large one would take as much memory again.
+        Frame::Color(picture) if !key.view.invert && (area.width, area.height) == size => {
+            (Cow::Borrowed(&**picture), None)
+        }
+        Frame::Color(picture) => (Cow::Owned(cut(picture, area, key.view.invert)), None),
     };
     for plane in planes {
-        lay_over(&mut part, plane, area);
+        lay_over(part.to_mut(), plane, area);
     }
-    over.lay_over(&mut part, area);
+    if over.is_visible() {
+        over.lay_over(part.to_mut(), area);
+    }
     let image = turned(resized(&part, area, &place)?, &place);
     let labels = over.labels(&place);
     let cell = grid.drawn_cell();

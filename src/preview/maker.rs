@@ -12,6 +12,7 @@ use super::kitty::Album;
 use super::related::{Composed, Objects};
 use super::store::{Id, Store};
 use crate::app::{About, Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
+use crate::media::budget::Patience;
 use crate::media::{self, Frame, MediaError, Source, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
@@ -75,12 +76,17 @@ impl Maker {
             self.plan_ahead(id, key.frame, preview.info.frames);
             return Some(Ok(preview));
         }
+        let patience = Patience {
+            urgent: true,
+            cancelled: overtaken,
+        };
         let decoded = self
             .store
             .source(&id)
-            .and_then(|source| Ok((source, self.store.frame(&id, key.frame)?)));
+            .and_then(|source| Ok((source, self.store.frame(&id, key.frame, patience)?)));
         let (source, frame) = match decoded {
             Ok(decoded) => decoded,
+            Err(_) if overtaken() => return None,
             Err(error) => return Some(Err(error)),
         };
         if overtaken() {
@@ -109,8 +115,14 @@ impl Maker {
             return false;
         };
         let room = self.store.has_room_for(AHEAD.len() + 3, self.frame_bytes);
+        // Nobody waits for it: where memory is short it is left.
+        let patience = Patience {
+            urgent: false,
+            cancelled: &|| true,
+        };
         // What cannot be decoded says so when it is looked at.
-        if room && !self.store.has(&id, number) && self.store.frame(&id, number).is_err() {
+        if room && !self.store.has(&id, number) && self.store.frame(&id, number, patience).is_err()
+        {
             self.ahead.clear();
         }
         true

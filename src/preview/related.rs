@@ -140,6 +140,12 @@ impl Objects {
 }
 
 impl Composed {
+    /// Whether there is anything to lay over the picture.
+    pub(super) fn is_visible(&self) -> bool {
+        let of_layer = |layers: &Layers| layers.tint.is_some() || layers.shutter.is_some();
+        self.palette.is_some() || self.layers.iter().any(of_layer)
+    }
+
     /// Colours and shutters, on the part of the picture at `area`. What a pseudo-colour state colours is grey before.
     pub(super) fn lay_over(&self, part: &mut Picture, area: Area) {
         let tints = self.layers.iter().filter_map(|layers| layers.tint.as_ref());
@@ -149,9 +155,6 @@ impl Composed {
             .iter()
             .filter_map(|layers| layers.shutter.as_ref());
         let shutters: Vec<_> = shutters.collect();
-        if tints.is_empty() && shutters.is_empty() && self.palette.is_none() {
-            return;
-        }
         let colored = self
             .palette
             .as_ref()

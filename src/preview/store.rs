@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::app::Stamp;
+use crate::media::budget::{self, Evict, Held, Patience};
 use crate::media::{self, Frame, MediaError, Options, Source};
 
 /// Files kept open: the one looked at and those just before it.
@@ -20,16 +21,39 @@ pub(super) struct Id {
 /// Open files and decoded frames, the oldest first.
 pub(super) struct Store {
     sources: VecDeque<(Id, Arc<Source>)>,
-    frames: VecDeque<(Id, u32, Frame)>,
+    frames: Arc<Frames>,
     /// Bytes of decoded frames kept, at most, unless a single one is larger.
     limit: usize,
 }
 
+/// Frames of files by their numbers, the oldest first.
+type Decoded = VecDeque<(Id, u32, Arc<Held<Frame>>)>;
+
+/// Decoded frames, given up when a decode needs their memory.
+#[derive(Default)]
+struct Frames(Mutex<Decoded>);
+
+impl Frames {
+    fn lock(&self) -> MutexGuard<'_, Decoded> {
+        // A panic elsewhere leaves the list whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Evict for Frames {
+    fn evict(&self) {
+        self.lock().clear();
+    }
+}
+
 impl Store {
     pub(super) fn new(limit: usize) -> Self {
+        let frames = Arc::new(Frames::default());
+        let weak: Weak<Frames> = Arc::downgrade(&frames);
+        budget::decoding().register(weak);
         Self {
             sources: VecDeque::new(),
-            frames: VecDeque::new(),
+            frames,
             limit,
         }
     }
@@ -52,28 +76,43 @@ impl Store {
     }
 
     /// The frame, decoded if it is not kept; it is then the last to be dropped.
-    pub(super) fn frame(&mut self, id: &Id, number: u32) -> Result<Frame, MediaError> {
-        if let Some(at) = self.position(id, number)
-            && let Some(hit) = self.frames.remove(at)
-        {
-            let frame = hit.2.clone();
-            self.frames.push_back(hit);
+    pub(super) fn frame(
+        &mut self,
+        id: &Id,
+        number: u32,
+        patience: Patience,
+    ) -> Result<Arc<Held<Frame>>, MediaError> {
+        if let Some(frame) = self.known(id, number) {
             return Ok(frame);
         }
-        let frame = self.source(id)?.decode(&Options {
+        let options = Options {
             frame: number,
             spread: true,
             ..Options::default()
-        })?;
-        self.frames.push_back((id.clone(), number, frame.clone()));
-        while self.frames.len() > 1 && self.bytes() > self.limit {
-            self.frames.pop_front();
+        };
+        let frame = self.source(id)?.hold_frame(&options, patience)?;
+        let bytes = frame.bytes() as u64;
+        let frame = Arc::new(frame.keep(bytes));
+        let mut frames = self.frames.lock();
+        frames.push_back((id.clone(), number, Arc::clone(&frame)));
+        while frames.len() > 1 && bytes_of(&frames) > self.limit {
+            frames.pop_front();
         }
         Ok(frame)
     }
 
+    /// The frame if it is kept; it is then the last to be dropped.
+    fn known(&self, id: &Id, number: u32) -> Option<Arc<Held<Frame>>> {
+        let mut frames = self.frames.lock();
+        let at = position(&frames, id, number)?;
+        let hit = frames.remove(at)?;
+        let frame = Arc::clone(&hit.2);
+        frames.push_back(hit);
+        Some(frame)
+    }
+
     pub(super) fn has(&self, id: &Id, number: u32) -> bool {
-        self.position(id, number).is_some()
+        position(&self.frames.lock(), id, number).is_some()
     }
 
     /// That many frames of this size can be kept together.
@@ -82,15 +121,20 @@ impl Store {
     }
 
     /// Bytes of the frames kept.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.frames.iter().map(|(_, _, frame)| frame.bytes()).sum()
+        bytes_of(&self.frames.lock())
     }
+}
 
-    fn position(&self, id: &Id, number: u32) -> Option<usize> {
-        self.frames
-            .iter()
-            .position(|(known, at, _)| known == id && *at == number)
-    }
+fn position(frames: &Decoded, id: &Id, number: u32) -> Option<usize> {
+    frames
+        .iter()
+        .position(|(known, at, _)| known == id && *at == number)
+}
+
+fn bytes_of(frames: &Decoded) -> usize {
+    frames.iter().map(|(_, _, frame)| frame.bytes()).sum()
 }
 
 fn open(path: &Path) -> Result<Source, MediaError> {

@@ -9,6 +9,7 @@ use crate::app::viewer::place::Aim;
 use crate::app::viewer::turn::Turn;
 use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
 use crate::media::Voi;
+use crate::media::budget::Patience;
 
 fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
     PreviewKey {
@@ -153,7 +154,7 @@ fn frames_kept_stay_within_their_bytes() {
             path: png(folder.path(), &format!("{n}.png"), n),
             stamp: Stamp::default(),
         };
-        store.frame(&id, 0).unwrap();
+        store.frame(&id, 0, Patience::default()).unwrap();
         assert!(store.bytes() <= 3 * each);
         assert!(store.has(&id, 0), "the last one is kept");
     }
@@ -162,7 +163,7 @@ fn frames_kept_stay_within_their_bytes() {
         path: png(folder.path(), "x.png", 1),
         stamp: Stamp::default(),
     };
-    tiny.frame(&id, 0).unwrap();
+    tiny.frame(&id, 0, Patience::default()).unwrap();
     assert!(tiny.has(&id, 0), "the one looked at is kept, however large");
 }
 

@@ -15,7 +15,8 @@ use super::related::Composed;
 use super::store::Id;
 use super::{draw, fault, maker};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
-use crate::media::{self, Frame, Info, MediaError, Picture, Pixels};
+use crate::media::budget::Patience;
+use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
 
 /// Bytes of small pictures kept: about a thousand.
 const KEPT: usize = 48 << 20;
@@ -154,12 +155,28 @@ impl Shared {
             return Ok(known);
         }
         let source = media::open(&key.path)?;
-        let frame = source.frame(key.frame)?;
+        let stopped = || lock(&self.queue).stopped;
+        let options = Options {
+            frame: key.frame,
+            ..Options::default()
+        };
+        let patience = Patience {
+            cancelled: &stopped,
+            ..Patience::default()
+        };
+        let frame = source.hold_frame(&options, patience)?;
         let small = media::contain("preview", || {
             let scene = maker::scene(key, &source, &frame, (cell.width, cell.height));
-            let (picture, _) = frame.render(key.view.voi, key.view.invert);
+            let rendered;
+            let picture = match &*frame {
+                Frame::Color(picture) if !key.view.invert => picture.as_ref(),
+                frame => {
+                    rendered = frame.render(key.view.voi, key.view.invert).0;
+                    &rendered
+                }
+            };
             Ok(Arc::new(Small {
-                frame: Frame::Color(smaller(picture, side)?),
+                frame: Frame::Color(Arc::new(smaller(picture, side)?)),
                 info: source.info().clone(),
                 scene,
                 side,
@@ -193,10 +210,10 @@ impl Store {
 }
 
 /// A picture whose longer side has at most so many pixels.
-fn smaller(picture: Picture, side: u32) -> Result<Picture, MediaError> {
+fn smaller(picture: &Picture, side: u32) -> Result<Picture, MediaError> {
     let longer = picture.width.max(picture.height);
     if longer <= side {
-        return Ok(picture);
+        return Ok(picture.clone());
     }
     let scaled = |length: u32| {
         let share = f64::from(length) * f64::from(side) / f64::from(longer);
@@ -321,7 +338,7 @@ mod tests {
             let path = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
             GrayImage::new(1, 1).save(path.path()).unwrap();
             let source = media::open(path.path()).unwrap();
-            let frame = Frame::Color(picture);
+            let frame = Frame::Color(Arc::new(picture));
             let scene = maker::scene(&key, &source, &frame, (1, 2));
             Arc::new(Small {
                 frame,

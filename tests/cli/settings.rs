@@ -28,7 +28,7 @@ fn settings_come_from_file_then_environment_then_arguments() {
 }
 
 /// Settings that are wrong, and what is said of them after the file's name.
-const WRONG_SETTINGS: [(&str, &str); 11] = [
+const WRONG_SETTINGS: [(&str, &str); 12] = [
     (
         "model = \"demo\"\nmodle = \"x\"\n",
         ":2: unknown key `modle`; did you mean `model`?",
@@ -45,6 +45,10 @@ const WRONG_SETTINGS: [(&str, &str); 11] = [
     (
         "precision = \"b16\"\n",
         ":1: precision: `b16` is no precision; did you mean `bf16`?",
+    ),
+    (
+        "memory = \"2T\"\n",
+        ":1: memory: `2T` is no number of bytes, such as 500M or 2Gi",
     ),
     (
         "log_level = \"warning\"\n",
@@ -116,4 +120,25 @@ fn the_settings_that_the_readme_shows_are_right() {
     let file = file.to_str().expect("UTF-8");
     let output = run(home.path(), &["prompts", "list", "--config", file]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_picture_that_needs_more_memory_than_allowed_says_so() {
+    let home = home();
+    image::GrayImage::new(2000, 2000)
+        .save(home.path().join("large.png"))
+        .expect("written");
+    let inspect = |memory: &str| {
+        let mut command = program(home.path());
+        command.env("MEDIVISION_MEMORY", memory);
+        command.args(["inspect", "large.png"]);
+        command.output().expect("the binary starts")
+    };
+    assert_eq!(inspect("20M").status.code(), Some(0));
+    let refused = inspect("2M");
+    assert_eq!(refused.status.code(), Some(1));
+    let error = &lines(&refused)[0]["error"];
+    assert_eq!(error["kind"], "too_large");
+    assert!(error["message"].to_string().contains("--memory"), "{error}");
+    assert_eq!(inspect("much").status.code(), Some(2));
 }

@@ -3,6 +3,7 @@
 mod bits;
 mod claims;
 mod color;
+mod cost;
 mod dct;
 pub mod headers;
 mod idct;
@@ -15,6 +16,7 @@ mod tables;
 use crate::error::{MediaError, truncated, unsupported};
 use crate::{Info, Kind, Options, Picture, Pixels, Scale, Warnings, orient};
 pub(crate) use color::ycbcr_to_rgb;
+pub(crate) use cost::Cost;
 use dct::Part;
 use headers::{Colors, Headers, Process};
 pub(crate) use pad::{can_pad, padded};
@@ -81,20 +83,20 @@ fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
     part
 }
 
-/// What the file is, without its pixels.
-pub(crate) fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
-    Headers::read(bytes).map(|headers| {
-        let info = info(&headers);
-        if headers.orientation() >= 5 {
-            Info {
-                width: info.height,
-                height: info.width,
-                ..info
-            }
-        } else {
-            info
+/// What the file is, without its pixels, and what they will cost.
+pub(crate) fn probe(bytes: &[u8]) -> Result<(Info, Cost), MediaError> {
+    let headers = Headers::read(bytes)?;
+    let info = info(&headers);
+    let info = if headers.orientation() >= 5 {
+        Info {
+            width: info.height,
+            height: info.width,
+            ..info
         }
-    })
+    } else {
+        info
+    };
+    Ok((info, Cost::of_file(&headers)))
 }
 
 /// The components of a JPEG stream as coded, without any change of colours; for DICOM, whose attributes say what the

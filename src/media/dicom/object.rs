@@ -140,7 +140,7 @@ impl Object {
             Photometric::Palette => palette::rgb(self.set(), &from_cells(cells, &shape), layout)?,
             _ => color::rgb(cells, &shape)?,
         };
-        Ok(Frame::Color(Picture {
+        Ok(Frame::from(Picture {
             width: layout.columns,
             height: layout.rows,
             pixels: Pixels::Rgb(rgb),

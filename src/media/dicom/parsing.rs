@@ -7,6 +7,7 @@
 pub(crate) mod body;
 pub(crate) mod charset;
 pub(crate) mod dataset;
+mod deflated;
 pub(crate) mod elements;
 pub(crate) mod file;
 pub(crate) mod parsed;

@@ -2,6 +2,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod color;
+mod cost;
 pub(crate) mod frames;
 pub(crate) mod groups;
 pub(crate) mod layout;

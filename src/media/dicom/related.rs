@@ -21,7 +21,7 @@ use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
-use crate::read;
+use crate::read::{self, KEPT_WHOLE};
 use crate::related::{Layers, Palette, RelatedKind, RelatedObject, Target};
 pub(crate) use index::{References, index};
 use segmentation::Segmentation;
@@ -42,7 +42,7 @@ const COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.2";
 const PSEUDO_COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.3";
 
 /// Largest file that is taken into memory as a whole; of a larger segmentation the pixels stay in the file.
-const WHOLE: u64 = 64 << 20;
+const WHOLE: u64 = KEPT_WHOLE;
 /// Bytes of such a file that are read first.
 const HEAD: u64 = 1 << 20;
 

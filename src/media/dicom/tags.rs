@@ -4,17 +4,16 @@ pub(crate) mod phi;
 pub(crate) mod tree;
 pub(crate) mod values;
 
-use std::io::Cursor;
 use std::path::Path;
 
+use crate::budget::{self, Patience};
 use crate::codecs::jpeg;
 use crate::dicom::{self, Body};
 use crate::error::{ErrorKind, MediaError};
+use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
 use crate::{Sniffed, clean, contain, png, read, sniff};
 
-/// Of a DICOM file larger than this, only what stands before its pixels is read.
-const WHOLE: u64 = 64 << 20;
-/// Bytes read first.
+/// Bytes read first of a large DICOM file.
 const HEAD: u64 = 1 << 20;
 
 /// The tags of one file.
@@ -51,18 +50,28 @@ pub struct TagRow {
 /// Reads the tags of a file. What holds no tags, though it is a picture, has an empty tree.
 pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
     let (file, length) = read::open(path)?;
-    let mut bytes = read::range(&file, 0..HEAD.min(length))?;
-    let kind = sniff(&bytes);
-    if kind == Sniffed::Dicom && length > WHOLE {
-        return contain("DICOM", || dicom::tree(Body::partly(file, length, bytes)));
-    }
-    if length > HEAD {
-        bytes = read::range(&file, 0..length)?;
-    }
-    match kind {
-        Sniffed::Dicom => contain("DICOM", || dicom::tree(Body::whole(bytes))),
-        Sniffed::Jpeg => contain("JPEG", || Ok(exif(&bytes, jpeg::comments(&bytes)))),
-        Sniffed::Png => contain("PNG", || Ok(exif(&bytes, png::texts(&bytes)))),
+    let first = read::range(&file, 0..SNIFFED.min(length))?;
+    match sniff(&first) {
+        Sniffed::Dicom => {
+            read::check_length(length)?;
+            let body = if length > KEPT_WHOLE {
+                let head = read::range(&file, 0..HEAD.min(length))?;
+                Body::partly(file, length, head)
+            } else {
+                Body::whole(read::range(&file, 0..length)?)
+            };
+            contain("DICOM", || dicom::tree(body))
+        }
+        Sniffed::Jpeg => {
+            let stored = Stored::open(file, length)?;
+            let _reserved = budget::decoding().reserve(stored.cost(), Patience::default())?;
+            let bytes = stored.all()?;
+            contain("JPEG", || Ok(exif(&stored, jpeg::comments(&bytes))))
+        }
+        Sniffed::Png => {
+            let stored = Stored::open(file, length)?;
+            contain("PNG", || Ok(exif(&stored, png::texts(&stored))))
+        }
         Sniffed::Other(format) => Err(MediaError::new(
             ErrorKind::Unsupported,
             format!("the tags of {format} are not read; those of DICOM, JPEG and PNG are"),
@@ -78,8 +87,8 @@ pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
 ///
 /// No profile says what identifies a patient in these. Whatever a person may have typed is taken as identifying, as are
 /// places, times and serial numbers; measures and switches are not.
-fn exif(bytes: &[u8], texts: Vec<(String, String)>) -> TagTree {
-    let read = exif::Reader::new().read_from_container(&mut Cursor::new(bytes));
+fn exif(stored: &Stored, texts: Vec<(String, String)>) -> TagTree {
+    let read = exif::Reader::new().read_from_container(&mut stored.stream());
     let mut rows: Vec<TagRow> =
         read.map_or_else(|_| Vec::new(), |exif| exif.fields().map(field).collect());
     rows.extend(texts.into_iter().map(|(name, text)| TagRow {

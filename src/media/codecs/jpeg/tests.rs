@@ -1,11 +1,25 @@
 mod damage;
 
 use crate::codecs::jpeg::*;
-use crate::{Area, ErrorKind, png};
+use crate::png::Png;
+use crate::read::Stored;
+use crate::{Area, ErrorKind};
 use std::path::{Path, PathBuf};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/media")
+}
+
+/// The picture of a PNG file.
+fn png(path: &Path) -> Picture {
+    let stored = Stored::Memory(std::fs::read(path).expect("a file"));
+    let picture = Png::open(stored).and_then(|png| png.decode());
+    picture.expect("a picture")
+}
+
+/// What a JPEG file is.
+fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+    crate::codecs::jpeg::probe(bytes).map(|(info, _)| info)
 }
 
 fn rgb(picture: &Picture) -> (u32, u32, Vec<u8>) {
@@ -49,7 +63,7 @@ fn pictures_are_those_of_pillow() {
         seen += 1;
         let ours =
             decode(&std::fs::read(&path).expect("a file"), &Options::default()).expect("a picture");
-        let pillow = png::decode(&std::fs::read(&expected).expect("a file")).expect("a picture");
+        let pillow = png(&expected);
         let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
         assert_eq!((width, height), (w, h), "{}", path.display());
         near(&ours, &pillow, &path);
@@ -81,7 +95,7 @@ fn reduced_pictures_are_those_of_libjpeg() {
             .expect("a scale");
         let file = std::fs::read(fixtures().join(format!("{stem}.jpg"))).expect("a file");
         let ours = decode(&file, &at(scale)).expect("a picture");
-        let pillow = png::decode(&std::fs::read(&path).expect("a file")).expect("a picture");
+        let pillow = png(&path);
         let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
         assert_eq!((width, height), (w, h), "{}", path.display());
         near(&ours, &pillow, &path);

@@ -1,14 +1,18 @@
-//! The bytes of a data set: all of them in memory, or their beginning, with the pixels left in the file.
+//! The bytes of a data set: all of them in memory, or their beginning, with the pixels left in the file or deflated.
 //!
 //! A file is not mapped: one that shrinks under a map would end the program, and files in a watched folder do.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
+use crate::dicom::parsing::deflated::Deflated;
 use crate::error::{MediaError, truncated};
-use crate::read;
+use crate::read::{self, KEPT_WHOLE, Stored};
+
+/// Most bytes taken into memory of what stands before the pixels. Each frame of an enhanced object or of a slide may have a
+/// kilobyte there.
+const MAX_HEAD: usize = 64 << 20;
 
 /// The bytes of a data set.
 #[derive(Debug)]
@@ -17,10 +21,25 @@ pub(crate) struct Body {
     head: Vec<u8>,
     /// Where in them the data set begins.
     start: usize,
-    /// The file, where there is more of it than `head`.
-    rest: Option<File>,
-    /// Length of the file.
+    /// Where the bytes are, if there are more than `head`.
+    rest: Option<Rest>,
+    /// Length of the file, or of what it is inflated to.
     length: u64,
+}
+
+#[derive(Debug)]
+enum Rest {
+    File(File),
+    Deflated(Deflated),
+}
+
+impl Rest {
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>, MediaError> {
+        match self {
+            Self::File(file) => read::range(file, range),
+            Self::Deflated(deflated) => deflated.read(range),
+        }
+    }
 }
 
 impl Body {
@@ -40,15 +59,30 @@ impl Body {
         Self {
             head,
             start: 0,
-            rest: Some(file),
+            rest: Some(Rest::File(file)),
             length,
         }
     }
 
+    /// The data set that a file holds deflated from `start` on.
+    pub(crate) fn inflated(self, start: usize) -> Result<Self, MediaError> {
+        let file = match self.rest {
+            Some(Rest::File(file)) => Stored::File(file, self.length),
+            _ => Stored::Memory(self.head),
+        };
+        let (head, rest) = Deflated::open(file, start as u64, KEPT_WHOLE)?;
+        Ok(Self {
+            start: 0,
+            length: rest.as_ref().map_or(head.len() as u64, Deflated::len),
+            rest: rest.map(Rest::Deflated),
+            head,
+        })
+    }
+
     fn read_head(&mut self, size: u64) -> Result<(), MediaError> {
         let size = size.min(self.length);
-        if let Some(file) = &self.rest {
-            self.head = read::range(file, 0..size)?;
+        if let Some(rest) = &self.rest {
+            self.head = rest.read(0..size)?;
         }
         if size == self.length {
             self.rest = None;
@@ -58,12 +92,8 @@ impl Body {
 
     /// Takes four times as much into memory.
     pub(crate) fn grow(&mut self) -> Result<(), MediaError> {
-        self.read_head((self.head.len() as u64).saturating_mul(4).max(1))
-    }
-
-    /// Takes all into memory.
-    pub(crate) fn fill(&mut self) -> Result<(), MediaError> {
-        self.read_head(self.length)
+        let size = self.head.len().saturating_mul(4).clamp(1, MAX_HEAD);
+        self.read_head(size as u64)
     }
 
     /// Says where the data set begins.
@@ -80,6 +110,11 @@ impl Body {
     /// Whether a part of it is not in memory.
     pub(crate) fn is_partial(&self) -> bool {
         self.rest.is_some()
+    }
+
+    /// Whether more may be taken into memory.
+    pub(crate) fn can_grow(&self) -> bool {
+        self.is_partial() && self.head.len() < MAX_HEAD
     }
 
     /// What is in memory of the file.
@@ -105,9 +140,10 @@ impl Body {
             return Ok(Cow::Borrowed(&head[range]));
         }
         let gone = || truncated("the file has become shorter while it was read");
-        let file = self.rest.as_ref().ok_or_else(gone)?;
+        let rest = self.rest.as_ref().ok_or_else(gone)?;
         let start = self.start as u64;
-        read::range(file, start + range.start..start + range.end).map(Cow::Owned)
+        rest.read(start + range.start..start + range.end)
+            .map(Cow::Owned)
     }
 
     /// Eight bytes of the data set, where there are as many.
@@ -116,20 +152,16 @@ impl Body {
         if end <= self.head().len() as u64 {
             return self.head()[at as usize..end as usize].try_into().ok();
         }
-        let mut bytes = [0; 8];
-        let place = self.start as u64 + at;
-        self.rest
-            .as_ref()?
-            .read_exact_at(&mut bytes, place)
-            .ok()
-            .map(|()| bytes)
+        let bytes = self.read(at..end).ok()?;
+        (*bytes).try_into().ok()
     }
 
     /// `blake3:<hex>` of the whole file.
     pub(crate) fn content(&self) -> Result<String, MediaError> {
         match &self.rest {
             None => Ok(read::content(&self.head)),
-            Some(file) => read::content_of(file, self.length),
+            Some(Rest::File(file)) => read::content_of(file, self.length),
+            Some(Rest::Deflated(deflated)) => deflated.content(),
         }
     }
 }

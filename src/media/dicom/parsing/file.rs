@@ -1,14 +1,11 @@
 //! From a file's bytes to its data set: preamble, meta group, transfer syntax, deflate (PS3.10 clause 7).
 
-use std::io::Read;
-
 use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{self, DataSet, Values};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::dicom::parsing::syntax::{self, Syntax};
-use crate::error::{ErrorKind, MediaError, malformed, truncated};
-use crate::limits;
+use crate::error::{MediaError, malformed, truncated};
 use crate::sniff::is_bare_dicom;
 
 /// What stands before the data set.
@@ -38,8 +35,8 @@ impl Meta {
         let start = meta_start(bytes);
         let mut end = meta_end(bytes, start);
         // An element's header may be cut where the memory ends.
-        if end + 12 > bytes.len() && body.is_partial() {
-            body.fill()?;
+        while end + 12 > body.file_head().len() && body.can_grow() {
+            body.grow()?;
             end = meta_end(body.file_head(), start);
         }
         let bytes = body.file_head();
@@ -68,11 +65,9 @@ impl Meta {
         if !syntax.deflated {
             return Ok((opened, body.from(end)));
         }
-        body.fill()?;
         opened.encoding = syntax.encoding;
         opened.content = Some(body.content()?);
-        let inflated = inflate(&body.file_head()[end..])?;
-        Ok((opened, Body::whole(inflated)))
+        Ok((opened, body.inflated(end)?))
     }
 }
 
@@ -163,28 +158,5 @@ fn as_written(body: &[u8], named: Encoding) -> Encoding {
             BIG_ENDIAN
         }
         _ => named,
-    }
-}
-
-/// Inflates a deflated data set (PS3.5 A.5), within the limit on files.
-fn inflate(bytes: &[u8]) -> Result<Vec<u8>, MediaError> {
-    let mut body = Vec::new();
-    let read = flate2::read::DeflateDecoder::new(bytes)
-        .take(limits::MAX_BYTES + 1)
-        .read_to_end(&mut body);
-    if body.len() as u64 > limits::MAX_BYTES {
-        return Err(MediaError::new(
-            ErrorKind::TooLarge,
-            "DICOM: the deflated data set is over the limit on files",
-        ));
-    }
-    match read {
-        Ok(_) => Ok(body),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(truncated("DICOM: the deflated data set is cut off"))
-        }
-        Err(error) => Err(malformed(format!(
-            "DICOM: the data set cannot be inflated: {error}"
-        ))),
     }
 }

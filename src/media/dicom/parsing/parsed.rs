@@ -36,7 +36,7 @@ impl ParsedFile {
         let (meta, mut body) = Meta::open(body)?;
         loop {
             let sound = repair(body.head(), meta.encoding, Some(&body), last)?;
-            if !sound.notes.complete && body.is_partial() {
+            if !sound.notes.complete && body.can_grow() {
                 body.grow()?;
                 continue;
             }

@@ -6,6 +6,7 @@ use super::attributes;
 use super::plane::Plane;
 use super::values::{Images, charset, lab, palette, text};
 use crate::Warnings;
+use crate::budget::{self, Patience};
 use crate::dicom::attributes::{FRAME_GROUPS, SHARED_GROUPS};
 use crate::dicom::geometry;
 use crate::dicom::object::Object;
@@ -231,6 +232,8 @@ impl Segmentation {
         canvas: &mut Canvas,
         warnings: &mut Warnings,
     ) -> Result<(), MediaError> {
+        let cost = self.object.cost(found.frame)?;
+        let _reserved = budget::decoding().reserve(cost, Patience::default())?;
         let (cells, layout) = frames::decode(&self.object, found.frame, warnings)?;
         let samples = from_cells(cells, &layout);
         let (columns, rows) = (layout.columns as usize, layout.rows as usize);

@@ -25,6 +25,7 @@ pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
     if sniff(&head) != Sniffed::Dicom {
         return Err(MediaError::no_picture(ErrorKind::Unsupported, "not DICOM"));
     }
+    read::check_length(length)?;
     let body = if length > FIRST {
         Body::partly(file, length, head)
     } else {

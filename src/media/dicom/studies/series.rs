@@ -4,12 +4,14 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{MediaError, contain, dicom, read};
+use crate::{ErrorKind, MediaError, contain, dicom, read};
 
 /// Two orientations are one when the cosine of the angle between their normals is at least this: a quarter of a degree.
 const PARALLEL: f64 = 0.999_99;
 /// Places closer than this are one place, in millimetres.
 const SAME_PLACE: f64 = 1e-3;
+/// Largest DICOMDIR read, in bytes: a million records and more.
+const MAX_DIRECTORY: u64 = 256 << 20;
 
 /// What the header of an object says about where it belongs. Texts are free of control characters; empty is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,6 +83,12 @@ pub fn header(path: &Path) -> Option<Header> {
 /// The files that a DICOMDIR refers to, those that are missing among them.
 pub fn directory(path: &Path) -> Result<Vec<Member>, MediaError> {
     let (file, length) = read::open(path)?;
+    if length > MAX_DIRECTORY {
+        return Err(MediaError::new(
+            ErrorKind::TooLarge,
+            format!("{length} bytes is over the limit of {MAX_DIRECTORY} bytes for a DICOMDIR"),
+        ));
+    }
     let bytes = read::range(&file, 0..length)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     contain("DICOM", || dicom::members(bytes, folder))

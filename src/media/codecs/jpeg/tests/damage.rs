@@ -2,7 +2,7 @@
 //! memory or time. Streams that are only untidy are shown.
 
 use crate::codecs::jpeg::headers::Walk;
-use crate::codecs::jpeg::tests::fixtures;
+use crate::codecs::jpeg::tests::{fixtures, probe};
 use crate::codecs::jpeg::*;
 use crate::error::ErrorKind;
 

@@ -1,0 +1,76 @@
+//! The memory that decoding takes, told from the headers before it is taken.
+
+use crate::Scale;
+use crate::codecs::jpeg::headers::{Headers, Process};
+use crate::codecs::jpeg::planes::mcus;
+
+/// Bytes of a coefficient, and of a sample that is coded without loss.
+const WIDE: u64 = 2;
+/// Samples of a block.
+const BLOCK: u64 = 64;
+
+/// What decoding a stream takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// At full resolution, whatever that of the picture is.
+    full: u64,
+    /// In proportion to the pixels of the picture.
+    scaled: u64,
+    process: Process,
+}
+
+impl Cost {
+    /// The cost of a picture from a file.
+    pub(crate) fn of_file(headers: &Headers) -> Self {
+        let pixels = pixels(headers);
+        let channels = if headers.components.len() == 1 { 1 } else { 3 };
+        // Grey is rendered once more, and inks and deep samples become RGB of 8 bits.
+        let shown = match (headers.components.len(), headers.precision) {
+            (3, ..=8) => 0,
+            (1, 9..) => 2,
+            _ => channels,
+        };
+        let turned = if headers.orientation() > 1 {
+            channels
+        } else {
+            0
+        };
+        let components = Self::of_components(headers);
+        Self {
+            scaled: components.scaled + pixels * (shown + turned),
+            ..components
+        }
+    }
+
+    /// The cost of interleaved components.
+    pub(crate) fn of_components(headers: &Headers) -> Self {
+        let sample = if headers.precision > 8 { 2 } else { 1 };
+        let interleaved = pixels(headers) * headers.components.len() as u64 * sample;
+        let (across, down) = mcus(headers);
+        let blocks = |c: (u8, u8)| u64::from(c.0) * u64::from(c.1);
+        let blocks: u64 = headers.components.iter().map(|c| blocks(c.sampling)).sum();
+        let planes = across as u64 * down as u64 * blocks * BLOCK;
+        let (full, scaled) = match headers.process {
+            Process::Sequential => (0, planes * sample + interleaved),
+            Process::Progressive => (planes * WIDE, planes * sample + interleaved),
+            Process::Lossless => (interleaved / sample * WIDE, interleaved),
+        };
+        Self {
+            full,
+            scaled,
+            process: headers.process,
+        }
+    }
+
+    /// Bytes, of a picture at a part of its resolution.
+    pub(crate) fn bytes(&self, scale: Scale) -> u64 {
+        match self.process {
+            Process::Lossless => self.full + self.scaled,
+            _ => self.full + self.scaled / u64::from(scale.divisor()).pow(2),
+        }
+    }
+}
+
+fn pixels(headers: &Headers) -> u64 {
+    u64::from(headers.width) * u64::from(headers.height)
+}

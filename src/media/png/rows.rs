@@ -1,0 +1,133 @@
+//! PNG row by row: little more than the picture that is kept is in memory, and faults around the pixels do not matter.
+
+use ::png::{
+    ColorType, DecodeOptions, Decoder, DecodingError, InterlaceInfo, Limits, Reader,
+    Transformations, expand_interlaced_row,
+};
+
+use super::chunks::Chunks;
+use super::{ROWS, SIDE_BYTES, cut};
+use crate::Pixels;
+use crate::error::{ErrorKind, MediaError, malformed};
+use crate::read::{Stored, Stream};
+
+/// What the decoder says of a picture whose coded pixels end early; it has no kind of error for that.
+pub(super) const NOT_ENOUGH: &str = "not have enough data";
+
+/// First column and row, and steps across and down, of the seven passes of Adam7 (8.2).
+const PASSES: [[u32; 4]; 7] = [
+    [0, 0, 8, 8],
+    [4, 0, 8, 8],
+    [0, 4, 4, 8],
+    [2, 0, 4, 4],
+    [0, 2, 2, 4],
+    [1, 0, 2, 2],
+    [0, 1, 1, 2],
+];
+
+/// All pixels as they are stored, in 8 bits and without alpha.
+pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_checksums(true);
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
+    let mut decoder = Decoder::new_with_options(stored.stream(), options);
+    let row = ROWS * u64::from(chunks.width) * chunks.decoded_bytes();
+    decoder.set_limits(Limits {
+        bytes: (SIDE_BYTES + row) as usize,
+    });
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let judge = |error: &DecodingError| judge(error, chunks);
+    let mut reader = decoder.read_info().map_err(|e| judge(&e))?;
+    let samples = match reader.output_color_type().0 {
+        ColorType::Indexed => return Err(malformed("PNG: a palette picture without a palette")),
+        color => color.samples(),
+    };
+    let channels = if samples < 3 { 1 } else { 3 };
+    let stride = chunks.width as usize * channels;
+    let mut data = vec![0; stride * chunks.height as usize];
+    for line in 0..lines(chunks) {
+        let Some(row) = reader.next_interlaced_row().map_err(|e| judge(&e))? else {
+            return Err(cut());
+        };
+        let kept;
+        let pixels = if samples == channels {
+            row.data()
+        } else {
+            kept = without_alpha(row.data(), samples);
+            &kept
+        };
+        match row.interlace() {
+            InterlaceInfo::Adam7(pass) => {
+                expand_interlaced_row(&mut data, stride, pixels, pass, 8 * channels as u8);
+            }
+            InterlaceInfo::Null(_) => {
+                if let Some(place) = data.chunks_exact_mut(stride).nth(line as usize) {
+                    place.copy_from_slice(pixels);
+                }
+            }
+        }
+    }
+    Ok(if channels == 1 {
+        Pixels::Luma(data)
+    } else {
+        Pixels::Rgb(data)
+    })
+}
+
+/// Rows of all passes. Those that have no columns have no rows either.
+fn lines(chunks: &Chunks) -> u32 {
+    if !chunks.interlaced {
+        return chunks.height;
+    }
+    let pass = |[x, y, _, down]: [u32; 4]| {
+        if chunks.width > x {
+            chunks.height.saturating_sub(y).div_ceil(down)
+        } else {
+            0
+        }
+    };
+    PASSES.map(pass).iter().sum()
+}
+
+/// The first samples of each pixel, of `samples` of which the last is alpha.
+pub(super) fn without_alpha(data: &[u8], samples: usize) -> Vec<u8> {
+    if samples == 2 {
+        return data.as_chunks::<2>().0.iter().map(|p| p[0]).collect();
+    }
+    let pixels = data.as_chunks::<4>().0.iter();
+    pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect()
+}
+
+fn judge(error: &DecodingError, chunks: &Chunks) -> MediaError {
+    match error {
+        DecodingError::LimitsExceeded => {
+            MediaError::new(ErrorKind::TooLarge, "PNG: needs more memory than the limit")
+        }
+        DecodingError::IoError(_) => cut(),
+        // Many things are called malformed that are only cut off.
+        _ if !chunks.ended => cut(),
+        other if other.to_string().contains(NOT_ENOUGH) => cut(),
+        other => malformed(format!("PNG: {other}")),
+    }
+}
+
+/// The texts of a file by their keywords, as far as they can be read.
+pub(super) fn texts(stored: &Stored) -> Result<Vec<(String, String)>, DecodingError> {
+    let limits = Limits {
+        bytes: SIDE_BYTES as usize,
+    };
+    let mut decoder = Decoder::new_with_limits(stored.stream(), limits);
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader: Reader<Box<dyn Stream + '_>> = decoder.read_info()?;
+    // Text may follow the pixels.
+    let _ = reader.finish();
+    let info = reader.info();
+    let plain = info.uncompressed_latin1_text.iter();
+    let plain = plain.map(|t| (t.keyword.clone(), t.text.clone()));
+    let packed = info.compressed_latin1_text.iter();
+    let packed = packed.map(|t| (t.keyword.clone(), t.get_text().unwrap_or_default()));
+    let unicode = info.utf8_text.iter();
+    let unicode = unicode.map(|t| (t.keyword.clone(), t.get_text().unwrap_or_default()));
+    Ok(plain.chain(packed).chain(unicode).collect())
+}
