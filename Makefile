@@ -48,5 +48,5 @@ bench: build  ## how fast the parts are (criterion), and the whole (ARGS="…" f
 	cargo bench
 	cargo run --release -- bench $(ARGS)
 
-fuzz:  ## look for files that break the decoders, FUZZ_SECONDS=600 for each target (TARGETS="dicom raster stream")
+fuzz:  ## look for files that break the decoders, FUZZ_SECONDS=600 for each target (TARGETS="dicom raster related stream")
 	@tests/fuzz/run $(TARGETS)

@@ -105,8 +105,11 @@ impl Model {
         let Some(target) = known.and_then(|known| known.scene.about.target.as_ref()) else {
             return Vec::new();
         };
+        // A segmentation is itself a picture, and shares its own place in the patient.
+        let itself = self.viewer.file.as_ref().map(|(path, _)| path);
         let all = self.related.items.iter();
-        all.filter(|item| item.object.concerns(target)).collect()
+        all.filter(|item| item.object.concerns(target) && Some(&item.file.path) != itself)
+            .collect()
     }
 
     /// What is drawn over pictures, as far as it is switched on.

@@ -285,10 +285,14 @@ impl Related {
     /// Opens a file that [`related`] knows.
     pub fn open(path: &Path) -> Result<Self, MediaError> {
         let (file, length) = read::open(path)?;
-        contain("DICOM", || {
-            let (about, content) = Content::open(file, length)?;
-            Ok(Self { about, content })
-        })
+        let read = || Content::open(file, length);
+        contain("DICOM", read).map(|(about, content)| Self { about, content })
+    }
+
+    /// The same of a file that is in memory. Bad input of any kind is an error, never a panic.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, MediaError> {
+        let read = || Content::read(dicom::Body::whole(bytes));
+        contain("DICOM", read).map(|(about, content)| Self { about, content })
     }
 
     /// What is drawn on a frame.

@@ -47,6 +47,16 @@ impl Objects {
         let Some(target) = target.filter(|_| !wanted.objects.is_empty()) else {
             return (frame.clone(), Arc::default());
         };
+        if size(frame) != (target.width, target.height) {
+            // An assembled level of a slide is no frame that objects refer to.
+            let remark = "this picture is put together from many frames: nothing is drawn over it";
+            let paths = wanted.objects.iter().map(|(path, _)| path.clone());
+            let composed = Composed {
+                remarks: paths.map(|path| (path, remark.to_owned())).collect(),
+                ..Composed::default()
+            };
+            return (frame.clone(), Arc::new(composed));
+        }
         let (frame, faults) = self.presented(wanted, frame, target);
         if let Some((known, on, composed)) = &self.latest
             && (known, on) == (wanted, target)
@@ -169,7 +179,9 @@ impl Composed {
                 }
                 for tint in &tints {
                     let start = (y as usize * tint.width as usize + x as usize) * 4;
-                    if let Some([color @ .., share]) = tint.rgba.get(start..start + 4) {
+                    if let Some([color @ .., share]) = tint.rgba.get(start..start + 4)
+                        && *share > 0
+                    {
                         blend(pixel, color, f64::from(*share) / 255.0 * self.opacity);
                     }
                 }
@@ -218,6 +230,14 @@ impl Composed {
             labels: Vec::new(),
             remarks: self.remarks.clone(),
         }
+    }
+}
+
+/// Columns and rows.
+fn size(frame: &Frame) -> (u32, u32) {
+    match frame {
+        Frame::Grey(grey) => (grey.width, grey.height),
+        Frame::Color(picture) => (picture.width, picture.height),
     }
 }
 

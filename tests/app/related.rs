@@ -311,6 +311,21 @@ fn what_is_not_drawn_says_why() {
 }
 
 #[test]
+fn a_segmentation_looked_at_does_not_belong_to_itself() {
+    let mut program = program();
+    program.press("gjjjj");
+    let mut film = section("ct2");
+    film.about.target = Some(target("seg_binary"));
+    program.show_as(&film);
+    program.press("O");
+    let screen = program.screen(120, 40);
+    assert!(
+        screen.contains("structure set") && !screen.contains("ORGANS"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn nothing_is_sought_for_what_is_no_dicom_object() {
     let mut program = Program::new(120, 40);
     program.list(vec![file("a.png")]);

@@ -143,7 +143,7 @@ def annotated():
     data.ShutterShape = ["RECTANGULAR", "CIRCULAR"]
     data.ShutterLeftVerticalEdge, data.ShutterRightVerticalEdge = 3, 30
     data.ShutterUpperHorizontalEdge, data.ShutterLowerHorizontalEdge = 2, 29
-    data.CenterOfCircularShutter, data.RadiusOfCircularShutter = [16, 16], 15
+    data.CenterOfCircularShutter, data.RadiusOfCircularShutter = [15, 18], 14
     data.ShutterPresentationValue = 0x4000
     data.GraphicLayerSequence = Sequence([item(GraphicLayer="MARKS", GraphicLayerOrder=1, GraphicLayerRecommendedDisplayCIELabValue=lab(54.29, 80.81, 69.89))])
     data.GraphicAnnotationSequence = Sequence([item(ReferencedImageSequence=refer("ct2"), GraphicLayer="MARKS", TextObjectSequence=[text], GraphicObjectSequence=graphics)])
@@ -151,7 +151,7 @@ def annotated():
     write("gsps", data, implicit=True)
     grey = eight(window(stored(1) - 1024.0, 300, 1200))
     # The height of a pixel is 1.5 times its width.
-    circle = np.hypot(COLUMNS + 1 - 16, (ROWS + 1 - 16) * SPACING[0] / SPACING[1]) <= 15
+    circle = np.hypot(COLUMNS + 1 - 18, (ROWS + 1 - 15) * SPACING[0] / SPACING[1]) <= 14
     rectangle = (COLUMNS + 1 >= 3) & (COLUMNS + 1 <= 30) & (ROWS + 1 >= 2) & (ROWS + 1 <= 29)
     png("gsps", np.where(circle & rectangle, grey, 0x40))
 

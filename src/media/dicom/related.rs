@@ -71,11 +71,15 @@ impl Content {
     /// Reads a file of `length` bytes, and what it is about.
     pub(crate) fn open(file: File, length: u64) -> Result<(RelatedObject, Self), MediaError> {
         let head = read::range(&file, 0..if length > WHOLE { HEAD } else { length })?;
-        let body = if length > WHOLE {
+        Self::read(if length > WHOLE {
             Body::partly(file, length, head)
         } else {
             Body::whole(head)
-        };
+        })
+    }
+
+    /// Reads a file that may be in memory.
+    pub(crate) fn read(body: Body) -> Result<(RelatedObject, Self), MediaError> {
         let file = ParsedFile::read(body)?;
         let class = class(&file);
         let kind = kind(&class).ok_or_else(|| {

@@ -106,6 +106,12 @@ impl Segmentation {
 
     /// The segments on a frame of an image.
     pub(super) fn layers(&self, target: &Target) -> Layers {
+        if self.object.set().get(attributes::TILES).is_some() {
+            return Layers {
+                remarks: vec!["it is of a whole-slide image, and is not drawn".to_owned()],
+                ..Layers::default()
+            };
+        }
         let mut misfits = Misfits::default();
         let mut matches = self.matches(target, &mut misfits);
         let mut layers = Layers::default();
@@ -199,9 +205,10 @@ impl Segmentation {
         let layout = self.object.layout();
         let same_size = (layout.columns, layout.rows) == (target.width, target.height);
         let Some((own, image)) = place.plane.zip(plane) else {
-            // Nothing tells where one of both is: pixel upon pixel, where there are as many.
-            misfits.grid |= named && !same_size;
-            return (named && same_size).then(|| found(0.0, None)).flatten();
+            // Nothing tells where one of both is: pixel upon pixel, where there are as many and the frame is known.
+            let fits = same_size && place.sources.name_frame(target);
+            misfits.grid |= named && !fits;
+            return (named && fits).then(|| found(0.0, None)).flatten();
         };
         if !own.is_parallel(&image) {
             misfits.across |= named;
@@ -291,7 +298,7 @@ impl Misfits {
         let remark = if self.across {
             "it lies across the plane of this image, and is not drawn"
         } else if self.grid {
-            "it has another number of pixels than this image, and does not say where they are"
+            "it does not say where its pixels lie on this image, or which are its own, and is not drawn"
         } else if self.off {
             "its frames for this image lie off the plane of it, and are not drawn"
         } else {

@@ -154,8 +154,11 @@ fn a_segment_is_called_and_coloured_as_the_object_says() {
 
 #[test]
 fn segments_of_other_places_are_not_drawn() {
-    let elsewhere = layers("seg_fractional", "ct1");
-    assert_eq!((elsewhere.tint, elsewhere.remarks), (None, vec![]));
+    // It lies 0.8 mm above the second section, and is 2.5 mm thick.
+    for image in ["ct1", "ct3"] {
+        let elsewhere = layers("seg_fractional", image);
+        assert_eq!((elsewhere.tint, elsewhere.remarks), (None, vec![]));
+    }
     let mut other = target("ct2");
     other.frame_of_reference = "1.2.3".to_owned();
     let object = object("seg_fractional");
@@ -180,7 +183,32 @@ fn what_cannot_be_drawn_faithfully_says_why() {
     let off = remark(|t| t.geometry.position = Some([-8.0, 12.0, 90.0]));
     assert!(off.contains("off the plane"), "{off}");
     let grid = remark(|t| (t.geometry.position, t.width) = (None, 31));
-    assert!(grid.contains("another number of pixels"), "{grid}");
+    assert!(grid.contains("does not say where"), "{grid}");
+    // All frames are named together, and nothing tells which is which.
+    let frame = remark(|t| (t.geometry.position, t.frames) = (None, 3));
+    assert!(frame.contains("does not say where"), "{frame}");
+}
+
+#[test]
+fn a_segmentation_of_tiles_is_not_drawn_as_if_it_had_none() {
+    let mut tiled = dicom_object::open_file(file("seg_binary.dcm")).expect("a file");
+    let columns = dicom_core::PrimitiveValue::from(64_u32);
+    tiled.put_element(dicom_core::DataElement::new(
+        super::attributes::TILES,
+        dicom_core::VR::UL,
+        columns,
+    ));
+    let mut bytes = Vec::new();
+    tiled.write_all(&mut bytes).expect("written");
+    let layers = Related::from_bytes(bytes)
+        .and_then(|related| related.layers(&target("ct2")))
+        .expect("layers");
+    assert_eq!(layers.tint, None);
+    assert!(
+        layers.remarks[0].contains("whole-slide"),
+        "{:?}",
+        layers.remarks
+    );
 }
 
 /// Whether the middle of a pixel is within a closed line.

@@ -148,7 +148,15 @@ impl Images {
         })
     }
 
-    /// The same of a list that may be left out, which then stands for all images.
+    /// Whether the frame of an image is named itself, not only the image.
+    pub(super) fn name_frame(&self, target: &Target) -> bool {
+        let exact = |(uid, frames): &(String, Vec<u32>)| {
+            *uid == target.instance && (target.frames == 1 || frames.contains(&(target.frame + 1)))
+        };
+        self.0.iter().any(exact)
+    }
+
+    /// [`Self::name`] of a list that may be left out, which then stands for all images.
     pub(super) fn cover(&self, target: &Target) -> bool {
         self.is_empty() || self.name(target)
     }
