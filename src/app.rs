@@ -48,7 +48,7 @@ pub use msg::{Msg, Severity};
 pub use picker::What;
 pub use picture::{
     About, Graphic, Graphics, Label, Marks, Overlaid, Preview, PreviewKey, Previewed, Quality,
-    Scene, Value, View,
+    Scene, Stack, Value, View,
 };
 pub use sets::Named;
 

@@ -54,12 +54,12 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Frames {
-    /// The first.
+    /// The first by position (of those that have none, as stored).
     #[default]
     First,
-    /// The one in the middle.
+    /// The one in the middle, by position.
     Middle,
-    /// Each, then their aggregate.
+    /// Each, by position, then their aggregate.
     All,
 }
 

@@ -7,6 +7,7 @@ mod kitty;
 mod letters;
 mod maker;
 mod marks;
+mod ranges;
 mod related;
 mod sixel;
 mod store;
@@ -122,7 +123,13 @@ impl Worker {
                     if let Some(files) = worker.nearby().take() {
                         maker.near(files);
                     }
-                    while !worker.is_busy() && maker.decode_ahead() {}
+                    while !worker.is_busy() && maker.decode_ahead() {
+                        if let Some(key) = maker.outdated()
+                            && let Some(outcome) = maker.make(&key, &|| worker.overtakes(&key))
+                        {
+                            sink(Previewed { key, outcome });
+                        }
+                    }
                 }
             })?;
         Ok(Self { slot })

@@ -199,6 +199,7 @@ impl Model {
             frame: 0,
             view: View::default(),
             for_series: None,
+            stack: None,
             marks: Marks::default(),
             related: Overlaid::default(),
             cols,

@@ -376,6 +376,7 @@ impl Model {
             frame: self.viewer.frame,
             view: self.viewer.view.clone(),
             for_series: self.viewer.for_series(),
+            stack: self.stack_looked_at(),
             marks: self.viewer.marks(),
             related: self.overlaid(),
             cols: area.width,

@@ -9,7 +9,8 @@ use ratatui_image::protocol::Protocol;
 use super::entry::Stamp;
 use super::viewer::place::Aim;
 use crate::media::{
-    Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi, Window,
+    FrameOrder, Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi,
+    Window,
 };
 
 /// How pictures reach the screen.
@@ -87,6 +88,22 @@ pub struct Overlaid {
     pub show_phi: bool,
 }
 
+/// A series whose files share one automatic window on screen.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// The path that stands for it.
+    pub path: PathBuf,
+    /// Some of its files, evenly spread: those that the window is chosen by.
+    pub sample: Arc<[(PathBuf, Stamp)]>,
+}
+
+impl PartialEq for Stack {
+    /// The window stays while files come to a series.
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
 /// Names one preview: whatever changes the cells on screen is part of it, so it also serves as the key of a cache.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreviewKey {
@@ -94,13 +111,15 @@ pub struct PreviewKey {
     pub path: PathBuf,
     /// What the file looked like: another content is another preview.
     pub stamp: Stamp,
-    /// Frame, from 0.
+    /// Which frame, from 0 in the order of their positions ([`Scene::order`]).
     pub frame: u32,
     /// What is seen of it.
     pub view: View,
     /// The series that the view was chosen for, while it is not known whether the file belongs to it: if it does not, it is
     /// seen as it asks to be. `None`: the view is for this file.
     pub for_series: Option<String>,
+    /// The series as part of which it is looked at, if it is.
+    pub stack: Option<Stack>,
     /// What is drawn upon it and written around it.
     pub marks: Marks,
     /// What other objects draw over it.
@@ -167,6 +186,8 @@ pub struct Scene {
     pub view: View,
     /// Series Instance UID, where there is one. Never shown.
     pub series: Option<String>,
+    /// Which frame lies where.
+    pub order: FrameOrder,
     /// The file's own rate as a film.
     pub frames_per_second: Option<f64>,
     /// Screen pixels of a cell, across and down; those of half blocks where the terminal draws them.

@@ -103,6 +103,7 @@ mod tests {
             frame: 0,
             view: View::default(),
             for_series: None,
+            stack: None,
             marks: Marks::default(),
             related: Overlaid::default(),
             cols: 10,

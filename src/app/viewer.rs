@@ -51,7 +51,7 @@ pub(crate) struct Viewer {
     /// The series that the view was chosen for: it is kept from file to file of it.
     pub series: Option<String>,
     pub view: View,
-    /// From 0.
+    /// From 0, in the order of positions.
     pub frame: u32,
     /// Facts, letters, scale bar and the file's overlay planes are shown.
     pub overlays: bool,

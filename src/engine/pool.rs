@@ -7,7 +7,7 @@ use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
 use crate::media::budget::{Held, Patience};
 use crate::media::{
-    self, ErrorKind, Info, Kind, MediaError, Options, Picture, Scale, Shown, Source,
+    self, ErrorKind, FrameOrder, Info, Kind, MediaError, Options, Picture, Scale, Shown, Source,
 };
 
 /// A decoded file whose frames are on their way.
@@ -15,13 +15,16 @@ pub(super) struct Opened {
     pub(super) job: Job,
     pub(super) info: Info,
     pub(super) content: String,
-    /// Frames that will come; in their order, because one worker sends them down one lane.
+    /// Frames by position: the order in which they are asked for and answered.
+    pub(super) order: FrameOrder,
+    /// Frames that will come; in that order, because one worker sends them down one lane.
     pub(super) frames: usize,
 }
 
 /// One frame, ready for the model or known to be damaged.
 pub(super) struct Prepared {
     pub(super) file: Arc<Opened>,
+    /// Its number in the file.
     pub(super) frame: u32,
     pub(super) input: Result<Ready, Failure>,
 }
@@ -66,7 +69,7 @@ fn open(shared: &Shared, job: Job) {
 /// memory at a time.
 fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     let count = source.info().frames.max(1);
-    let frames = match shared.settings.frames {
+    let positions = match shared.settings.frames {
         Frames::First => 0..1,
         Frames::Middle => count / 2..count / 2 + 1,
         Frames::All => 0..count,
@@ -78,11 +81,13 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
     let file = Arc::new(Opened {
         info: source.info().clone(),
         content,
-        frames: frames.len(),
+        frames: positions.len(),
+        order: source.frame_order().clone(),
         job,
     });
     let lane = file.job.lane;
-    for frame in frames {
+    for position in positions {
+        let frame = file.order.number(position);
         let input = if shared.wanted(&file.job) {
             let kept = shared.settings.kept.as_ref().zip(space.as_ref());
             if let Some(known) =

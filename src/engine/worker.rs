@@ -363,7 +363,7 @@ impl<'a> Worker<'a> {
             )
         };
         // Frames that failed do not wait for the model and come before those that did.
-        results.sort_by_key(|(frame, _)| *frame);
+        results.sort_by_key(|(frame, _)| file.order.position(*frame));
         let several = results.len() > 1;
         let mut verdicts: Vec<Verdict> = Vec::new();
         let mut outcomes: Vec<Outcome> = Vec::new();

@@ -9,6 +9,7 @@ mod geometry;
 mod object;
 pub(crate) mod parsing;
 pub(crate) mod pixels;
+mod regions;
 pub(crate) mod related;
 pub(crate) mod studies;
 pub(crate) mod tags;

@@ -1,5 +1,7 @@
 //! How the pixels of a frame lie in the patient.
 
+use crate::grey::Area;
+
 /// Distance between the middles of neighbouring pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spacing {
@@ -9,6 +11,9 @@ pub struct Spacing {
     pub columns_mm: f64,
     /// Measured at the detector or on the film, not in the patient, who is magnified there (PS3.3 10.7.1.3).
     pub at_detector: bool,
+    /// The part of the picture in which it holds, such as the one region of an ultrasound picture that is no curve;
+    /// `None`: everywhere.
+    pub within: Option<Area>,
 }
 
 /// How the pixels of a frame lie in space (PS3.3 C.7.6.2).

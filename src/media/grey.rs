@@ -33,6 +33,15 @@ pub enum Voi {
     Full,
     /// The values of the frame but for the 0.5 % darkest and brightest, padding excluded.
     Robust,
+    /// All values between two, both included: a range found over several frames. One without extent is the full range.
+    Between {
+        /// Becomes black.
+        low: f64,
+        /// Becomes white.
+        high: f64,
+        /// How it was found.
+        source: WindowSource,
+    },
 }
 
 impl Default for Voi {
@@ -72,6 +81,14 @@ pub struct Area {
     pub width: u32,
     /// Rows.
     pub height: u32,
+}
+
+impl Area {
+    /// A pixel lies in it.
+    pub fn covers(&self, (x, y): (u32, u32)) -> bool {
+        let inside = |at: u32, from: u32, length: u32| at >= from && at - from < length;
+        inside(x, self.x, self.width) && inside(y, self.y, self.height)
+    }
 }
 
 /// Stored to modality values (PS3.3 C.11.1).
@@ -281,8 +298,9 @@ impl Grey {
                 let function = Function::default_of(transform.real);
                 Own::window(center, width, function, WindowSource::Argument).unwrap_or_else(full)
             }
-            Voi::Full => full(),
-            Voi::Robust => match self.robust() {
+            Voi::Between { low, high, source } if low < high => between((low, high), source),
+            Voi::Full | Voi::Between { .. } => full(),
+            Voi::Robust => match self.robust_range() {
                 (low, high) if low < high => between((low, high), WindowSource::Robust),
                 _ => full(),
             },
@@ -295,7 +313,8 @@ impl Grey {
         inner.levels.get_or_init(count)
     }
 
-    fn robust(&self) -> (f64, f64) {
+    /// Smallest and largest modality value but for the 0.5 % darkest and brightest pixels, padding excluded.
+    pub fn robust_range(&self) -> (f64, f64) {
         let inner = &self.inner;
         let measure = || self.levels().robust(&inner.samples, &inner.transform);
         *inner.robust.get_or_init(measure)

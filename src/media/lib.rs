@@ -28,6 +28,7 @@ mod warnings;
 use serde::Serialize;
 
 pub use contain::{contain, contained_panic};
+pub use dicom::studies::frame_order::FrameOrder;
 pub use dicom::studies::series::{Header, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::budget::{self, Held, Patience};
 use crate::codecs::jpeg;
+use crate::dicom::studies::frame_order::FrameOrder;
 use crate::dicom::{Body, Object};
 use crate::error::{ErrorKind, MediaError};
 use crate::geometry::Geometry;
@@ -67,6 +68,7 @@ pub struct Source {
     info: Info,
     format: Format,
     content: OnceLock<Result<String, MediaError>>,
+    order: OnceLock<FrameOrder>,
 }
 
 enum Format {
@@ -146,6 +148,7 @@ impl Source {
             info,
             format,
             content: OnceLock::new(),
+            order: OnceLock::new(),
         }
     }
 
@@ -173,6 +176,16 @@ impl Source {
             Format::Jpeg(..) | Format::Png(_) => None,
             Format::Dicom(object) => object.frames_per_second(),
         }
+    }
+
+    /// The frames in the order of their positions, worked out when first asked for.
+    pub fn frame_order(&self) -> &FrameOrder {
+        self.order.get_or_init(|| match &self.format {
+            Format::Jpeg(..) | Format::Png(_) => FrameOrder::default(),
+            Format::Dicom(object) => {
+                contain("DICOM", || Ok(object.frame_order())).unwrap_or_default()
+            }
+        })
     }
 
     /// `blake3:<hex>` of the file's bytes, worked out when first asked for.

@@ -3,17 +3,19 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ratatui_image::picker::Picker;
 
 use super::draw::{self, Drawn};
 use super::encode::Encoder;
 use super::kitty::Album;
+use super::ranges::{Ranges, Step};
 use super::related::{Composed, Objects};
 use super::store::{Id, Store};
 use crate::app::{About, Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::media::budget::Patience;
-use crate::media::{self, Frame, MediaError, Source, Window};
+use crate::media::{self, Frame, MediaError, Source, Voi, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
 const DECODED: usize = 256 << 20;
@@ -21,6 +23,8 @@ const DECODED: usize = 256 << 20;
 const ENCODED: usize = 8;
 /// Frames decoded ahead, in the direction of the last step, and the one before.
 const AHEAD: [i64; 3] = [1, 2, -1];
+/// How long a first picture waits for the window that it will keep.
+const SAMPLE_TIME: Duration = Duration::from_millis(60);
 /// Bins of a histogram: more than any panel has columns.
 const BINS: usize = 256;
 
@@ -33,8 +37,14 @@ pub struct Maker {
     encoded: VecDeque<(PreviewKey, Preview)>,
     /// What was drawn last, for marks that move over it.
     drawn: Option<(PreviewKey, Drawn)>,
-    /// The file and frame looked at, and the way it came: onward or back.
+    /// The file and the position of the frame looked at, and the way it came: onward or back.
     latest: Option<(Id, u32, i64)>,
+    /// Windows that stacks share.
+    ranges: Ranges,
+    /// The request answered last.
+    answered: Option<PreviewKey>,
+    /// The same, where its window has changed since.
+    outdated: Option<PreviewKey>,
     /// Bytes of the last frame decoded.
     frame_bytes: usize,
     /// Frames worth decoding while nothing is wanted, the next one last.
@@ -53,6 +63,9 @@ impl Maker {
             encoded: VecDeque::new(),
             drawn: None,
             latest: None,
+            ranges: Ranges::default(),
+            answered: None,
+            outdated: None,
             frame_bytes: 0,
             ahead: Vec::new(),
             nearby: Vec::new(),
@@ -69,6 +82,8 @@ impl Maker {
             path: key.path.clone(),
             stamp: key.stamp,
         };
+        self.answered = Some(key.clone());
+        self.outdated = None;
         if let Some(at) = self.encoded.iter().position(|(known, _)| known == key) {
             let hit = self.encoded.remove(at)?;
             let preview = hit.1.clone();
@@ -80,10 +95,10 @@ impl Maker {
             urgent: true,
             cancelled: overtaken,
         };
-        let decoded = self
-            .store
-            .source(&id)
-            .and_then(|source| Ok((source, self.store.frame(&id, key.frame, patience)?)));
+        let decoded = self.store.source(&id).and_then(|source| {
+            let number = source.frame_order().number(key.frame);
+            Ok((source, self.store.frame(&id, number, patience)?))
+        });
         let (source, frame) = match decoded {
             Ok(decoded) => decoded,
             Err(_) if overtaken() => return None,
@@ -105,15 +120,30 @@ impl Maker {
         self.nearby = files.into_iter().rev().map(id).collect();
     }
 
-    /// Decodes one frame that may be wanted next; false when there is nothing to be done.
+    /// The request answered last, if its window has changed since: it is to be made once more.
+    pub fn outdated(&mut self) -> Option<PreviewKey> {
+        self.outdated.take()
+    }
+
+    /// Decodes one frame that may be wanted next, or by which a window is chosen; false when there is nothing to be done.
     pub fn decode_ahead(&mut self) -> bool {
+        match self.sample() {
+            Step::Idle => {}
+            Step::Going => return true,
+            Step::Changed => {
+                self.outdated = self.answered.clone();
+                return true;
+            }
+        }
         let next = match (&self.latest, self.ahead.pop()) {
-            (Some((id, ..)), Some(number)) => Some((id.clone(), number)),
+            (Some((id, ..)), Some(position)) => Some((id.clone(), position)),
             _ => self.nearby.pop().map(|id| (id, 0)),
         };
-        let Some((id, number)) = next else {
+        let Some((id, position)) = next else {
             return false;
         };
+        let source = self.store.source(&id);
+        let number = source.map_or(position, |source| source.frame_order().number(position));
         let room = self.store.has_room_for(AHEAD.len() + 3, self.frame_bytes);
         // Nobody waits for it: where memory is short it is left.
         let patience = Patience {
@@ -128,11 +158,11 @@ impl Maker {
         true
     }
 
-    fn plan_ahead(&mut self, id: Id, number: u32, frames: u32) {
+    fn plan_ahead(&mut self, id: Id, position: u32, frames: u32) {
         let way = match &self.latest {
-            Some((last, before, _)) if *last == id && *before != number => {
+            Some((last, before, _)) if *last == id && *before != position => {
                 // From the last frame to the first is a step on.
-                let step = i64::from(number) - i64::from(*before);
+                let step = i64::from(position) - i64::from(*before);
                 if step.unsigned_abs() * 2 > u64::from(frames) {
                     -step.signum()
                 } else {
@@ -145,11 +175,12 @@ impl Maker {
         self.ahead.clear();
         let room = self.store.has_room_for(AHEAD.len() + 1, self.frame_bytes);
         if frames > 1 && room {
-            let near =
-                |step: &i64| (i64::from(number) + way * step).rem_euclid(i64::from(frames)) as u32;
+            let near = |step: &i64| {
+                (i64::from(position) + way * step).rem_euclid(i64::from(frames)) as u32
+            };
             self.ahead.extend(AHEAD.iter().rev().map(near));
         }
-        self.latest = Some((id, number, way));
+        self.latest = Some((id, position, way));
     }
 
     fn show(
@@ -170,12 +201,13 @@ impl Maker {
             ..key.clone()
         };
         let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
-        let target = source.target(key.frame);
+        let target = source.target(source.frame_order().number(key.frame));
         let (frame, over) = self.objects.compose(&key.related, frame, target.as_ref());
         let mut scene = scene(key, source, &frame, (cell.width, cell.height));
         scene.series = series;
         scene.about = over.about(target);
-        let drawn = self.drawn(key, source, &frame, &over, &scene)?;
+        let voi = self.held_window(key, source, &frame);
+        let drawn = self.drawn(key, voi, source, &frame, &over, &scene)?;
         scene.window = drawn.window;
         scene.about.labels.clone_from(&drawn.labels);
         let image = draw::finish(
@@ -197,10 +229,33 @@ impl Maker {
         Ok(preview)
     }
 
+    /// The window that the image shares with the others of its stack; its own where it is alone.
+    fn held_window(&mut self, key: &PreviewKey, source: &Source, frame: &Frame) -> Voi {
+        let begun = Instant::now();
+        loop {
+            let voi = self.ranges.hold(key, source, frame, key.view.voi);
+            if voi == key.view.voi || begun.elapsed() >= SAMPLE_TIME {
+                return voi;
+            }
+            if self.sample() == Step::Idle {
+                return voi;
+            }
+        }
+    }
+
+    fn sample(&mut self) -> Step {
+        let step = self.ranges.step(&self.store);
+        if step == Step::Changed {
+            self.encoded.clear();
+        }
+        step
+    }
+
     /// The picture without marks: the last one again, if only those have changed.
     fn drawn(
         &mut self,
         key: &PreviewKey,
+        voi: Voi,
         source: &Source,
         frame: &Frame,
         over: &Composed,
@@ -208,6 +263,10 @@ impl Maker {
     ) -> Result<Drawn, MediaError> {
         let bare = PreviewKey {
             marks: draw::bare(key.marks),
+            view: View {
+                voi,
+                ..key.view.clone()
+            },
             ..key.clone()
         };
         if let Some((known, drawn)) = &self.drawn
@@ -216,12 +275,12 @@ impl Maker {
             return Ok(drawn.clone());
         }
         let planes = if key.marks.overlays {
-            source.overlays(key.frame)
+            source.overlays(source.frame_order().number(key.frame))
         } else {
             Vec::new()
         };
         let grid = self.encoder.grid(key.graphics, key.quality);
-        let drawn = draw::draw(frame, &planes, over, key, scene, grid)?;
+        let drawn = draw::draw(frame, &planes, over, &bare, scene, grid)?;
         self.drawn = Some((bare, drawn.clone()));
         Ok(drawn)
     }
@@ -248,12 +307,14 @@ pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16
     let histogram = grey
         .filter(|_| key.marks.histogram)
         .map(|grey| grey.histogram(BINS));
+    let order = source.frame_order().clone();
     Scene {
         view: key.view.clone(),
         series: None,
         frames_per_second: source.frames_per_second(),
         cell,
-        geometry: source.geometry(key.frame),
+        geometry: source.geometry(order.number(key.frame)),
+        order,
         windows: grey.map_or_else(Vec::new, |grey| grey.windows().to_vec()),
         window: None::<Window>,
         unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),

@@ -101,6 +101,28 @@ impl Store {
         Ok(frame)
     }
 
+    /// The frame at a position, of which nothing is kept that was not before. Where memory is short it is an error.
+    pub(super) fn peek(&self, id: &Id, position: u32) -> Result<Arc<Held<Frame>>, MediaError> {
+        let known = self.sources.iter().find(|(known, _)| known == id);
+        let source = match known {
+            Some((_, source)) => Arc::clone(source),
+            None => Arc::new(open(&id.path)?),
+        };
+        let number = source.frame_order().number(position);
+        if let Some(frame) = self.known(id, number) {
+            return Ok(frame);
+        }
+        let options = Options {
+            frame: number,
+            ..Options::default()
+        };
+        let patience = Patience {
+            urgent: false,
+            cancelled: &|| true,
+        };
+        source.hold_frame(&options, patience).map(Arc::new)
+    }
+
     /// The frame if it is kept; it is then the last to be dropped.
     fn known(&self, id: &Id, number: u32) -> Option<Arc<Held<Frame>>> {
         let mut frames = self.frames.lock();

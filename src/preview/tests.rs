@@ -18,6 +18,7 @@ fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
         frame: 0,
         view: View::default(),
         for_series: None,
+        stack: None,
         marks: Marks::default(),
         related: Overlaid::default(),
         cols,
@@ -431,4 +432,124 @@ fn each_protocol_draws_in_the_cells_it_was_given() {
             assert_eq!(sizes[1], sizes[2], "{graphics:?}: nothing jumps at rest");
         }
     }
+}
+
+/// An uncompressed object without a window: frames of 16 bits, each of one darker and one brighter half.
+fn object(path: &Path, frames: &[(u16, u16)]) {
+    let mut bytes = Vec::new();
+    let mut element = |group: u16, element: u16, value: &[u8]| {
+        bytes.extend(group.to_le_bytes());
+        bytes.extend(element.to_le_bytes());
+        bytes.extend((value.len() as u32).to_le_bytes());
+        bytes.extend(value);
+    };
+    element(0x0008, 0x0016, b"1.2.840.10008.5.1.4.1.1.7\0");
+    element(0x0028, 0x0002, &[1, 0]);
+    element(0x0028, 0x0004, b"MONOCHROME2 ");
+    element(0x0028, 0x0008, format!("{:4}", frames.len()).as_bytes());
+    element(0x0028, 0x0010, &[8, 0]);
+    element(0x0028, 0x0011, &[8, 0]);
+    element(0x0028, 0x0100, &[16, 0]);
+    let halves = |(low, high): &(u16, u16)| [[*low; 32], [*high; 32]].concat();
+    let samples = frames.iter().flat_map(halves);
+    let pixels: Vec<u8> = samples.flat_map(u16::to_le_bytes).collect();
+    element(0x7fe0, 0x0010, &pixels);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// What black and white are of a request, once nothing is left to be decoded.
+fn shown_between(maker: &mut Maker, key: &PreviewKey) -> (f64, f64) {
+    maker.make(key, &never).unwrap().unwrap();
+    while maker.decode_ahead() {}
+    let preview = maker.make(key, &never).unwrap().unwrap();
+    let window = preview.scene.window.unwrap();
+    (
+        window.center - window.width / 2.0,
+        window.center + window.width / 2.0,
+    )
+}
+
+#[test]
+fn the_frames_of_a_film_without_windows_share_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cine.dcm");
+    object(&path, &[(100, 200), (0, 0), (150, 900), (40, 300)]);
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut between = |frame, voi| {
+        let mut key = key(&path, 10, 10);
+        key.frame = frame;
+        key.view.voi = voi;
+        shown_between(&mut maker, &key)
+    };
+    for frame in 0..4 {
+        for voi in [Voi::default(), Voi::Full, Voi::Robust] {
+            assert_eq!(between(frame, voi), (40.0, 900.0), "frame {frame}, {voi:?}");
+        }
+    }
+    let chosen = Voi::Range {
+        center: 50.0,
+        width: 20.0,
+    };
+    assert_eq!(between(2, chosen), (40.0, 60.0));
+}
+
+#[test]
+fn the_files_of_a_series_share_a_window_where_they_are_a_stack() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<(PathBuf, Stamp)> = [(5, 50), (10, 90), (7, 20)]
+        .iter()
+        .enumerate()
+        .map(|(n, values)| {
+            let path = folder.path().join(format!("{n}.dcm"));
+            object(&path, &[*values]);
+            (path, Stamp::default())
+        })
+        .collect();
+    let stack = crate::app::Stack {
+        path: folder.path().join("\0series"),
+        sample: files.clone().into(),
+    };
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    for (path, _) in &files {
+        let mut key = key(path, 10, 10);
+        key.stack = Some(stack.clone());
+        assert_eq!(shown_between(&mut maker, &key), (5.0, 90.0));
+    }
+    let alone = key(&files[2].0, 10, 10);
+    assert_eq!(shown_between(&mut maker, &alone), (7.0, 20.0));
+}
+
+#[test]
+fn a_picture_is_made_once_more_when_its_window_is_found_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cine.dcm");
+    let frames: Vec<(u16, u16)> = (1..=16).map(|n| (n, n * 10)).collect();
+    object(&path, &frames);
+    let mut ranges = ranges::Ranges::default();
+    let mut store = store::Store::new(1 << 20);
+    let key = key(&path, 10, 10);
+    let id = store::Id {
+        path: path.clone(),
+        stamp: key.stamp,
+    };
+    let source = store.source(&id).unwrap();
+    let frame = store.frame(&id, 0, Patience::default()).unwrap();
+    let between = |low, high| Voi::Between {
+        low,
+        high,
+        source: crate::media::WindowSource::Minmax,
+    };
+    let hold = |ranges: &mut ranges::Ranges| ranges.hold(&key, &source, &frame, Voi::Full);
+    assert_eq!(
+        hold(&mut ranges),
+        between(1.0, 10.0),
+        "at once: its own range"
+    );
+    for _ in 0..15 {
+        assert_eq!(ranges.step(&store), ranges::Step::Going);
+        assert_eq!(hold(&mut ranges), between(1.0, 10.0), "nothing flickers");
+    }
+    assert_eq!(ranges.step(&store), ranges::Step::Changed);
+    assert_eq!(hold(&mut ranges), between(1.0, 160.0));
+    assert_eq!(ranges.step(&store), ranges::Step::Idle);
 }

@@ -157,7 +157,7 @@ impl Shared {
         let source = media::open(&key.path)?;
         let stopped = || lock(&self.queue).stopped;
         let options = Options {
-            frame: key.frame,
+            frame: source.frame_order().number(key.frame),
             ..Options::default()
         };
         let patience = Patience {
@@ -260,6 +260,7 @@ mod tests {
             frame: 0,
             view: View::default(),
             for_series: None,
+            stack: None,
             marks: Marks::default(),
             related: Overlaid::default(),
             cols,

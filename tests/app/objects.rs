@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use medivision_tui::app::{Effect, Found, Msg};
+use medivision_tui::app::{Effect, Found, Msg, Stack};
 use medivision_tui::media::{ErrorKind, Header, MediaError, Member};
 use medivision_tui::scoring::Decision;
 
@@ -202,6 +202,28 @@ fn another_folder_makes_the_reading_pointless() {
         screen.contains("x.dcm") && !screen.contains("CT 2"),
         "{screen}"
     );
+}
+
+#[test]
+fn the_files_of_a_series_are_asked_for_as_one_stack() {
+    let mut program = Program::new(120, 40);
+    by_series(&mut program);
+    let mut stack = |keys: &str| {
+        program.press(keys);
+        program.rest();
+        program.wanted().expect("a preview is wanted").stack
+    };
+    let names = |stack: &Stack| {
+        let files = stack.sample.iter();
+        files.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+    };
+    let first = stack("gjj").expect("a stack");
+    assert_eq!(names(&first), ["2.dcm", "3.dcm", "1.dcm"].map(path));
+    assert_eq!(stack("]"), Some(first.clone()), "its files share it");
+    let second = stack("j").expect("a stack");
+    assert_eq!(names(&second), ["4.dcm", "5.dcm"].map(path));
+    assert_ne!(first, second);
+    assert_eq!(stack("kl"), Some(first), "among its files, too");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use medivision_tui::app::{
 use medivision_tui::engine::Event;
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
-    DicomInfo, ErrorKind, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi, Warnings,
-    Window, WindowSource,
+    DicomInfo, ErrorKind, FrameOrder, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi,
+    Warnings, Window, WindowSource,
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
@@ -388,6 +388,7 @@ pub struct Film {
     pub modality: &'static str,
     pub series: Option<&'static str>,
     pub frames: u32,
+    pub order: FrameOrder,
     pub size: (u32, u32),
     pub geometry: Geometry,
     pub windows: Vec<NamedWindow>,
@@ -403,6 +404,7 @@ impl Default for Film {
             modality: "DX",
             series: None,
             frames: 1,
+            order: FrameOrder::default(),
             size: (2048, 1536),
             geometry: Geometry::default(),
             windows: Vec::new(),
@@ -424,12 +426,14 @@ impl Film {
             modality: "CT",
             series: Some("2.25.1"),
             frames: 60,
+            order: FrameOrder::default(),
             size: (512, 512),
             geometry: Geometry {
                 spacing: Some(Spacing {
                     rows_mm: 0.7,
                     columns_mm: 0.7,
                     at_detector: false,
+                    within: None,
                 }),
                 orientation: Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
                 ..Geometry::default()
@@ -467,10 +471,12 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         Voi::Range { center, width } => window(center, width),
         Voi::Full => window(1024.0, 4096.0),
         Voi::Robust => window(500.0, 3000.0),
+        Voi::Between { low, high, .. } => window(f64::midpoint(low, high), high - low),
     };
     let scene = Scene {
         view: view.clone(),
         series: film.series.map(str::to_owned),
+        order: film.order.clone(),
         frames_per_second: None,
         cell: (10, 20),
         geometry: film.geometry.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossterm::event::KeyCode;
 use medivision_tui::app::viewer::turn::Turn;
 use medivision_tui::app::{Effect, Graphics, Msg, PreviewKey, Quality, View};
-use medivision_tui::media::{Geometry, Spacing, Voi};
+use medivision_tui::media::{Area, FrameOrder, Geometry, Spacing, Voi};
 
 use crate::scene::{Film, Program, alt, file, folder, key, path, previewed_as, shift};
 use crate::screens::at_all_sizes;
@@ -176,6 +176,37 @@ fn frames_are_paged_and_jumped_to() {
     program.send(key(KeyCode::Esc));
     assert_eq!(program.wanted().map(|key| key.frame), Some(8));
     assert!(!program.screen(120, 40).contains("frame (1"));
+}
+
+#[test]
+fn frames_are_paged_by_position_and_jumped_to_by_their_number_in_the_file() {
+    let film = Film {
+        frames: 5,
+        order: FrameOrder::new(vec![1, 4, 3, 0, 2]),
+        ..Film::ct()
+    };
+    let mut program = ct();
+    program.press("j");
+    program.rest();
+    program.show_as(&film);
+    assert!(program.screen(120, 40).contains("1/5 (frame 2)"));
+    program.press("]");
+    program.show_as(&film);
+    assert_eq!(
+        program.wanted().map(|key| key.frame),
+        Some(1),
+        "the next position"
+    );
+    assert!(program.screen(120, 40).contains("2/5 (frame 5)"));
+    program.press("#1");
+    program.send(key(KeyCode::Enter));
+    assert_eq!(
+        program.wanted().map(|key| key.frame),
+        Some(3),
+        "where frame 1 lies"
+    );
+    program.show_as(&film);
+    assert!(program.screen(120, 40).contains("4/5 (frame 1)"));
 }
 
 #[test]
@@ -401,6 +432,7 @@ fn the_ruler_measures_in_the_best_unit_there_is() {
                 rows_mm: 2.0,
                 columns_mm: 2.0,
                 at_detector,
+                within: None,
             }),
             ..Geometry::default()
         },
@@ -410,6 +442,46 @@ fn the_ruler_measures_in_the_best_unit_there_is() {
     assert!(screen.contains("10.0 mm  x"), "{screen}");
     assert!(measured(&at(true)).contains("10.0 mm at the detector"));
     assert!(measured(&Film::default()).contains("5.0 px"));
+}
+
+#[test]
+fn a_scale_that_holds_in_one_region_says_so_and_measures_there_only() {
+    let scan = Film {
+        modality: "US",
+        size: (200, 200),
+        geometry: Geometry {
+            spacing: Some(Spacing {
+                rows_mm: 0.5,
+                columns_mm: 0.5,
+                at_detector: false,
+                within: Some(Area {
+                    x: 0,
+                    y: 0,
+                    width: 200,
+                    height: 102,
+                }),
+            }),
+            ..Geometry::default()
+        },
+        ..Film::default()
+    };
+    let mut program = ct();
+    program.press("jj");
+    program.rest();
+    program.show_as(&scan);
+    let screen = program.screen(120, 40);
+    assert!(screen.contains("2 cm in the 2D region"), "{screen}");
+    program.press("M");
+    program.send(key(KeyCode::Enter));
+    program.press("j");
+    program.show_as(&scan);
+    assert!(program.screen(120, 40).contains("0.5 mm"));
+    program.press("j");
+    program.show_as(&scan);
+    assert!(
+        program.screen(120, 40).contains("2.0 px"),
+        "beyond its last row"
+    );
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
         frame: 0,
         view: View::default(),
         for_series: None,
+        stack: None,
         marks: Marks {
             overlays: true,
             ..Marks::default()

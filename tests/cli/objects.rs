@@ -160,6 +160,26 @@ fn all_frames_get_a_line_each_and_one_together() {
     );
 }
 
+/// Stored in the order 1 4 3 0 2 along the patient.
+#[test]
+fn frames_stored_out_of_order_are_taken_by_position_and_keep_their_numbers() {
+    let home = home();
+    let fixture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/media/objects/enhanced_out_of_order.dcm"
+    );
+    for (which, expected) in [
+        ("first", vec![1]),
+        ("middle", vec![3]),
+        ("all", vec![1, 4, 3, 0, 2]),
+    ] {
+        let output = classify(home.path(), &["--frames", which, fixture]);
+        let lines = lines(&output);
+        let numbers = lines.iter().filter_map(|line| line["frame"].as_u64());
+        assert_eq!(numbers.collect::<Vec<_>>(), expected, "{which}");
+    }
+}
+
 #[test]
 fn a_file_of_many_frames_none_of_which_can_be_shown_fails_once() {
     let home = home();

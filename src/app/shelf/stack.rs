@@ -6,8 +6,12 @@ use super::super::entry::{Found, Stamp};
 use super::super::folder::{Row, Stands};
 use super::super::keys::Action;
 use super::super::model::Model;
-use super::{Base, labels};
+use super::super::picture::Stack;
+use super::{Base, base_of, labels};
 use crate::media::{Member, Series, Study};
+
+/// Files of a series by which its window is chosen, at most.
+const SAMPLE: usize = 16;
 
 impl Model {
     /// The files that a row of a study or series stands for.
@@ -130,6 +134,32 @@ impl Model {
         let at = shelf.position(row, series.members.len());
         let member = series.members.get(at).filter(|member| member.present)?;
         Some((member.path.clone(), self.stamp_of(shelf, &member.path)))
+    }
+
+    /// The series under the cursor, or on screen, with a sample of its files.
+    pub(crate) fn stack_looked_at(&self) -> Option<Stack> {
+        let shelf = self.shelf_here()?;
+        let row = self.folder.current()?;
+        let (path, (study, series)) = match row.stands {
+            Stands::Series(study, series) => (&row.path, (study, series)),
+            _ if base_of(&self.folder.dir).is_some() => {
+                (&self.folder.dir, shelf.series_at(&self.folder.dir)?)
+            }
+            _ => return None,
+        };
+        let members = &shelf.series(study, series)?.members;
+        let (last, count) = (members.len().checked_sub(1)?, members.len().min(SAMPLE));
+        if last == 0 {
+            return None;
+        }
+        let sample = (0..count).filter_map(|n| members.get(n * last / (count - 1)));
+        let sample = sample.filter(|member| member.present);
+        Some(Stack {
+            path: path.clone(),
+            sample: sample
+                .map(|member| (member.path.clone(), self.stamp_of(shelf, &member.path)))
+                .collect(),
+        })
     }
 
     /// The files next to the one in sight, in the series under the cursor.

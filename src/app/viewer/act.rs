@@ -216,6 +216,11 @@ impl Model {
     /// A key while the number of a frame is typed. False: it is for others.
     pub(crate) fn type_jump(&mut self, key: KeyEvent) -> bool {
         let frames = self.viewer.frames();
+        let order = self
+            .viewer
+            .known
+            .as_ref()
+            .map(|known| known.scene.order.clone());
         let Some(jump) = self.viewer.jump.as_mut() else {
             return false;
         };
@@ -223,7 +228,9 @@ impl Model {
             KeyCode::Char(c) if c.is_ascii_digit() => jump.push(c),
             KeyCode::Backspace if jump.pop() => {}
             KeyCode::Enter => {
-                let frame = jump.frame(frames);
+                // Typed is the number in the file, as results and tables tell it.
+                let number = jump.frame(frames);
+                let frame = number.map(|number| order.unwrap_or_default().position(number));
                 self.viewer.jump = None;
                 self.viewer.frame = frame.unwrap_or(self.viewer.frame);
             }

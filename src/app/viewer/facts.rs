@@ -8,7 +8,7 @@ use crate::app::layout::Area;
 use crate::app::model::Model;
 use crate::app::picture::{Preview, PreviewKey, Scene, Value};
 use crate::app::text::{cut_end, safe_str};
-use crate::media::Window;
+use crate::media::{FrameOrder, Window};
 
 /// Where a picture of `size` columns and rows lies when a cell has `cell` pixels.
 pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Place {
@@ -57,7 +57,7 @@ impl Model {
             return facts;
         }
         let (info, scene) = (&preview.info, &*preview.scene);
-        let frame = (info.frames > 1).then(|| format!("{}/{}", key.frame + 1, info.frames));
+        let frame = (info.frames > 1).then(|| frame_fact(key.frame, info.frames, &scene.order));
         let film = self.viewer.film.as_ref();
         let film = film.map(|_| format!("▶ {}/s", self.viewer.rate()));
         let playing: Vec<String> = frame.into_iter().chain(film).collect();
@@ -71,8 +71,11 @@ impl Model {
         let size = (info.width, info.height);
         facts.push(zoom_fact(&placed(size, key, scene, scene.cell)));
         facts.extend(bar(size, key, scene).map(|length| {
-            let at_detector = scene.geometry.spacing.is_some_and(|s| s.at_detector);
-            let place = if at_detector { " at the detector" } else { "" };
+            let place = match scene.geometry.spacing {
+                Some(spacing) if spacing.at_detector => " at the detector",
+                Some(spacing) if spacing.within.is_some() => " in the 2D region",
+                _ => "",
+            };
             format!("├ {}{place}", rounded_length(length))
         }));
         facts.extend(turn_fact(key));
@@ -148,6 +151,15 @@ fn zoom_fact(place: &Place) -> String {
     } else {
         format!("{percent:.0} %")
     }
+}
+
+/// Where the frame is among all; its number in the file as well, where frames are stored in another order.
+fn frame_fact(position: u32, frames: u32, order: &FrameOrder) -> String {
+    let place = format!("{}/{frames}", position + 1);
+    if order.is_stored() {
+        return place;
+    }
+    format!("{place} (frame {})", order.number(position) + 1)
 }
 
 fn turn_fact(key: &PreviewKey) -> Option<String> {

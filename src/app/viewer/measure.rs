@@ -1,6 +1,6 @@
 //! The pointer: a cursor on the picture, and a ruler between two of its places.
 
-use crate::media::Spacing;
+use crate::media::{Area, Spacing};
 
 /// What the pointer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub enum Distance {
     Millimetres(f64),
     /// At the detector, where the picture of what lies before it is larger.
     AtDetector(f64),
-    /// No spacing is known: in widths of a pixel.
+    /// No spacing is known there: in widths of a pixel.
     Pixels(f64),
 }
 
@@ -81,7 +81,11 @@ pub fn distance(
 ) -> Distance {
     let dx = f64::from(from.0) - f64::from(to.0);
     let dy = f64::from(from.1) - f64::from(to.1);
-    match spacing {
+    let holds = |spacing: &Spacing| {
+        let inside = |area: Area| area.covers(from) && area.covers(to);
+        spacing.within.is_none_or(inside)
+    };
+    match spacing.filter(holds) {
         Some(spacing) => {
             let length = (dx * spacing.columns_mm).hypot(dy * spacing.rows_mm);
             if spacing.at_detector {
@@ -105,12 +109,28 @@ mod tests {
                 rows_mm: 0.5,
                 columns_mm: 0.25,
                 at_detector,
+                within: None,
             })
         };
         let between = |spacing, aspect| distance((10, 20), (26, 26), spacing, aspect);
         assert_eq!(between(spacing(false), 2.0), Distance::Millimetres(5.0));
         assert_eq!(between(spacing(true), 2.0), Distance::AtDetector(5.0));
         assert_eq!(between(None, 2.0), Distance::Pixels(20.0));
+        let region = |width| Spacing {
+            within: Some(Area {
+                x: 0,
+                y: 0,
+                width,
+                height: 100,
+            }),
+            rows_mm: 0.5,
+            columns_mm: 0.25,
+            at_detector: false,
+        };
+        let inside = between(Some(region(27)), 2.0);
+        assert_eq!(inside, Distance::Millimetres(5.0));
+        let across_its_edge = between(Some(region(26)), 2.0);
+        assert_eq!(across_its_edge, Distance::Pixels(20.0));
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub fn name(voi: &Voi, modality: Option<&str>, own: &[NamedWindow]) -> Option<St
             .get(*n)
             .filter(|window| own.len() > 1 || window.name.is_some())
             .map(|window| own_name(window, *n, own.len())),
+        Voi::Between { .. } => None,
         Voi::Range { .. } => presets(modality, &[])
             .into_iter()
             .find(|preset| preset.voi == *voi)

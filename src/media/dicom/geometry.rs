@@ -7,6 +7,7 @@ use crate::dicom::attributes;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::groups;
+use crate::dicom::regions;
 use crate::geometry::{Geometry, Spacing};
 
 /// Shapes of pixels beyond this are damage, not pixels.
@@ -16,7 +17,8 @@ impl Object {
     /// How the pixels of a frame lie.
     pub(crate) fn geometry(&self, frame: u32) -> Geometry {
         let set = self.set();
-        let spacing = spacing(set, frame);
+        let size = (self.layout().columns, self.layout().rows);
+        let spacing = spacing(set, frame).or_else(|| regions::spacing(set, size));
         let words = set
             .text(attributes::PATIENT_ORIENTATION)
             .unwrap_or_default();
@@ -31,7 +33,7 @@ impl Object {
         let position = |set: &DataSet| numbers(set, attributes::POSITION);
         Geometry {
             spacing,
-            aspect: aspect(set).or(spacing.map(ratio)).unwrap_or(1.0),
+            aspect: aspect(set).or(spacing.and_then(ratio)).unwrap_or(1.0),
             orientation: groups::find(set, frame, attributes::FRAME_ORIENTATION, orientation)
                 .or_else(|| orientation(set))
                 .or_else(|| in_item(set, attributes::DETECTORS, orientation)),
@@ -43,13 +45,11 @@ impl Object {
     }
 }
 
-fn ratio(spacing: Spacing) -> f64 {
+/// The shape of pixels where the spacing holds for all of them.
+fn ratio(spacing: Spacing) -> Option<f64> {
     let aspect = spacing.rows_mm / spacing.columns_mm;
-    if (1.0 / LONGEST..=LONGEST).contains(&aspect) {
-        aspect
-    } else {
-        1.0
-    }
+    let sane = spacing.within.is_none() && (1.0 / LONGEST..=LONGEST).contains(&aspect);
+    sane.then_some(aspect)
 }
 
 /// Pixel Aspect Ratio (0028,0034): height and width of a pixel (C.7.6.3.1.7).
@@ -61,8 +61,7 @@ fn aspect(set: &DataSet) -> Option<f64> {
         .then_some(aspect)
 }
 
-/// The frame's Pixel Measures, Pixel Spacing, the spacing at the detector, of a film scanner, or of the only region of
-/// an ultrasound picture.
+/// The frame's Pixel Measures, Pixel Spacing, the spacing at the detector, or of a film scanner.
 fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
     let of = |set: &DataSet, tag, at_detector| {
         let [rows_mm, columns_mm] = numbers(set, tag)?;
@@ -71,6 +70,7 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
             rows_mm,
             columns_mm,
             at_detector,
+            within: None,
         })
     };
     let detector = of(set, attributes::IMAGER_SPACING, true);
@@ -90,7 +90,6 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
         .or(detector)
         .or_else(|| of(set, attributes::SCANNED_SPACING, true))
         .or_else(|| of(set, attributes::IMAGE_PLANE_SPACING, true))
-        .or_else(|| ultrasound(set))
 }
 
 /// How far a frame reaches across its plane, in millimetres: Slice Thickness, else Spacing Between Slices.
@@ -100,26 +99,6 @@ pub(crate) fn thickness(set: &DataSet, frame: u32) -> Option<f64> {
         number(attributes::SLICE_THICKNESS).or_else(|| number(attributes::SLICE_SPACING))
     };
     groups::find(set, frame, attributes::FRAME_MEASURES, read).or_else(|| read(set))
-}
-
-/// The Ultrasound Region (C.8.5.5), where there is one only, and it counts centimetres both ways.
-fn ultrasound(set: &DataSet) -> Option<Spacing> {
-    const CENTIMETRES: u16 = 3;
-    let regions = set.items(attributes::ULTRASOUND_REGIONS);
-    let [region] = regions else { return None };
-    let unit = |tag| region.short(tag) == Some(CENTIMETRES);
-    if !unit(attributes::UNITS_ACROSS) || !unit(attributes::UNITS_DOWN) {
-        return None;
-    }
-    let (across, down) = (
-        region.real(attributes::DELTA_ACROSS)?.abs() * 10.0,
-        region.real(attributes::DELTA_DOWN)?.abs() * 10.0,
-    );
-    (across > 0.0 && down > 0.0).then_some(Spacing {
-        rows_mm: down,
-        columns_mm: across,
-        at_detector: false,
-    })
 }
 
 fn in_item<T>(set: &DataSet, tag: Tag, read: impl Fn(&DataSet) -> Option<T>) -> Option<T> {

@@ -1,5 +1,6 @@
-//! Which files belong together: headers, series and studies, and the index of a medium (DICOMDIR).
+//! Which files belong together: headers, series and studies, the order of frames, and the index of a medium (DICOMDIR).
 
 pub(crate) mod directory;
+pub(crate) mod frame_order;
 pub(crate) mod header;
 pub(crate) mod series;

@@ -26,6 +26,7 @@ fn key(image: &str, objects: &[&str]) -> PreviewKey {
         frame: 0,
         view: View::default(),
         for_series: None,
+        stack: None,
         marks: Marks::default(),
         related: Overlaid {
             objects: objects.iter().map(object).collect(),
@@ -248,4 +249,17 @@ fn colours_of_a_pseudo_colour_state_take_the_place_of_grey() {
             .enumerate_pixels()
             .all(|(x, y, pixel)| near(seen.at(x, y), pixel.0))
     );
+}
+
+#[test]
+fn nothing_is_drawn_over_a_picture_of_another_size_than_the_frame() {
+    let key = key("ct2", &["seg_binary", "gsps"]);
+    let source: Source = open(&key.path).unwrap();
+    let (frame, target) = (source.frame(0).unwrap(), source.target(0));
+    let assembled = target.map(|target| crate::media::Target {
+        width: 16,
+        ..target
+    });
+    let (_, composed) = Objects::default().compose(&key.related, &frame, assembled.as_ref());
+    assert_eq!((composed.layers.len(), composed.remarks.len()), (0, 2));
 }

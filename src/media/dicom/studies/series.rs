@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::{ErrorKind, MediaError, contain, dicom, read};
 
 /// Two orientations are one when the cosine of the angle between their normals is at least this: a quarter of a degree.
-const PARALLEL: f64 = 0.999_99;
+pub(super) const PARALLEL: f64 = 0.999_99;
 /// Places closer than this are one place, in millimetres.
-const SAME_PLACE: f64 = 1e-3;
+pub(super) const SAME_PLACE: f64 = 1e-3;
 /// Largest DICOMDIR read, in bytes: a million records and more.
 const MAX_DIRECTORY: u64 = 256 << 20;
 
@@ -193,7 +193,7 @@ fn places(members: &[Member]) -> Option<Vec<i64>> {
 }
 
 /// The unit vector across a section: rows × columns.
-fn normal(o: [f64; 6]) -> Option<[f64; 3]> {
+pub(super) fn normal(o: [f64; 6]) -> Option<[f64; 3]> {
     let across = [
         o[1] * o[5] - o[2] * o[4],
         o[2] * o[3] - o[0] * o[5],
@@ -203,7 +203,7 @@ fn normal(o: [f64; 6]) -> Option<[f64; 3]> {
     (length.is_finite() && length > 1e-6).then(|| across.map(|v| v / length))
 }
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(super) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 

@@ -1,0 +1,170 @@
+//! The regions of an ultrasound picture (PS3.3 C.8.5.5): a screen of an ultrasound machine shows several at once, each with
+//! a scale of its own, and what stands around them has none.
+
+use dicom_dictionary_std::tags;
+
+use crate::Area;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::geometry::Spacing;
+
+/// Physical Units X and Y Direction (0018,6024; 0018,6026): centimetres.
+const CENTIMETRES: u16 = 3;
+/// Region Spatial Format (0018,6012): none, and 2D; others count time or speed.
+const FLAT: [u16; 2] = [0, 1];
+/// Pixels of two regions are of one size when they differ by less than this part of it.
+const SAME: f64 = 0.01;
+
+/// A region in which both directions are lengths in the patient.
+struct Region {
+    area: Area,
+    rows_mm: f64,
+    columns_mm: f64,
+}
+
+/// The distance of pixels in the region around the middle of a picture of `size` columns and rows, else in the largest one,
+/// where that counts centimetres both ways. Where other regions lie beside it, [`Spacing::within`] says where it holds.
+pub(super) fn spacing(set: &DataSet, size: (u32, u32)) -> Option<Spacing> {
+    let items = set.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS);
+    let regions: Vec<Region> = items.iter().filter_map(|item| read(item, size)).collect();
+    choose(&regions, items.len(), size)
+}
+
+/// The same of the regions that count centimetres, among `count` of all kinds.
+fn choose(regions: &[Region], count: usize, size: (u32, u32)) -> Option<Spacing> {
+    let middle = (size.0 / 2, size.1 / 2);
+    let pixels = |region: &&Region| u64::from(region.area.width) * u64::from(region.area.height);
+    let in_middle = regions.iter().filter(|region| region.area.covers(middle));
+    let chosen = in_middle
+        .max_by_key(pixels)
+        .or_else(|| regions.iter().max_by_key(pixels))?;
+    let same = regions.iter().filter(|region| region.is_scaled_as(chosen));
+    let areas: Vec<Area> = same.map(|region| region.area).collect();
+    let alone = areas.len() == count;
+    Some(Spacing {
+        rows_mm: chosen.rows_mm,
+        columns_mm: chosen.columns_mm,
+        at_detector: false,
+        within: (!alone).then(|| around(chosen.area, &areas)),
+    })
+}
+
+impl Region {
+    fn is_scaled_as(&self, other: &Region) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() <= SAME * b;
+        near(self.rows_mm, other.rows_mm) && near(self.columns_mm, other.columns_mm)
+    }
+}
+
+/// A region of the sequence; `None` where one of its directions is no length.
+fn read(item: &DataSet, size: (u32, u32)) -> Option<Region> {
+    let unit = |tag| item.short(tag) == Some(CENTIMETRES);
+    let flat = item
+        .short(tags::REGION_SPATIAL_FORMAT)
+        .is_none_or(|format| FLAT.contains(&format));
+    if !flat || !unit(tags::PHYSICAL_UNITS_X_DIRECTION) || !unit(tags::PHYSICAL_UNITS_Y_DIRECTION) {
+        return None;
+    }
+    let millimetres = |tag| {
+        let delta = item.real(tag)?.abs() * 10.0;
+        (delta > 0.0 && delta.is_finite()).then_some(delta)
+    };
+    Some(Region {
+        area: area(item, size),
+        rows_mm: millimetres(tags::PHYSICAL_DELTA_Y)?,
+        columns_mm: millimetres(tags::PHYSICAL_DELTA_X)?,
+    })
+}
+
+/// Where a region lies, its last column and row included; the whole picture where that is not said.
+fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
+    let edge = |tag| item.short(tag).map(u32::from);
+    let side = |first, last, count: u32| {
+        let from = edge(first).unwrap_or(0).min(count);
+        let end = edge(last).map_or(count, |last| last.saturating_add(1).min(count));
+        (from, end.saturating_sub(from))
+    };
+    let (x, width) = side(
+        tags::REGION_LOCATION_MIN_X0,
+        tags::REGION_LOCATION_MAX_X1,
+        columns,
+    );
+    let (y, height) = side(
+        tags::REGION_LOCATION_MIN_Y0,
+        tags::REGION_LOCATION_MAX_Y1,
+        rows,
+    );
+    Area {
+        x,
+        y,
+        width,
+        height,
+    }
+}
+
+/// The smallest area that holds `first` and all others.
+fn around(first: Area, others: &[Area]) -> Area {
+    others.iter().fold(first, |all, area| {
+        let (x, y) = (all.x.min(area.x), all.y.min(area.y));
+        Area {
+            x,
+            y,
+            width: (all.x + all.width).max(area.x + area.width) - x,
+            height: (all.y + all.height).max(area.y + area.height) - y,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_beside_it_leaves_the_2d_region_its_scale() {
+        let fixture = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/media/objects/ultrasound_doppler.dcm"
+        );
+        let source = crate::open(fixture.as_ref()).expect("a source");
+        let geometry = source.geometry(0);
+        let spacing = geometry.spacing.expect("a spacing");
+        assert!((spacing.rows_mm - 0.5).abs() < 1e-9 && (spacing.columns_mm - 0.5).abs() < 1e-9);
+        let area = Area {
+            x: 4,
+            y: 0,
+            width: 32,
+            height: 12,
+        };
+        assert_eq!(spacing.within, Some(area));
+    }
+
+    /// The spacing among `count` regions, of which these count centimetres: millimetres of a pixel, first and last column.
+    fn of(regions: &[(f64, u32, u32)], count: usize) -> Option<(f64, Option<(u32, u32)>)> {
+        let region = |&(millimetres, first, last): &(f64, u32, u32)| Region {
+            area: Area {
+                x: first,
+                y: 0,
+                width: last - first + 1,
+                height: 50,
+            },
+            rows_mm: millimetres,
+            columns_mm: millimetres,
+        };
+        let regions: Vec<Region> = regions.iter().map(region).collect();
+        let spacing = choose(&regions, count, (100, 50))?;
+        let within = spacing.within.map(|area| (area.x, area.x + area.width - 1));
+        Some((spacing.columns_mm, within))
+    }
+
+    #[test]
+    fn the_region_around_the_middle_decides_else_the_largest() {
+        assert_eq!(of(&[(0.5, 10, 90)], 1), Some((0.5, None)));
+        let twins = [(0.5, 0, 49), (0.2, 50, 99)];
+        assert_eq!(of(&twins, 2), Some((0.2, Some((50, 99)))));
+        let alike = [(0.5, 0, 30), (0.5, 70, 99)];
+        assert_eq!(of(&alike, 2), Some((0.5, None)), "one scale holds in both");
+        assert_eq!(of(&alike, 3), Some((0.5, Some((0, 99)))));
+        let beside_a_curve = [(0.5, 0, 30), (0.4, 0, 9)];
+        assert_eq!(of(&beside_a_curve, 3), Some((0.5, Some((0, 30)))));
+        assert_eq!(of(&[], 1), None);
+    }
+}

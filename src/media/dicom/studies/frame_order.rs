@@ -1,0 +1,412 @@
+//! The order of an object's frames by position. The order in which an enhanced object stores them means nothing
+//! (PS3.3 C.7.6.16): where each belongs is said in its functional groups.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use dicom_core::{PrimitiveValue, Tag};
+use dicom_dictionary_std::tags;
+
+use crate::dicom::object::Object;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::studies::series::{PARALLEL, SAME_PLACE, dot, normal};
+
+/// Directions told apart in an object without Stack IDs; frames in more directions than that (a radial acquisition) are in
+/// their order as stored.
+const MAX_DIRECTIONS: usize = 32;
+
+/// The frames of a file in the order of their positions. Copies share it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FrameOrder(Option<Arc<Order>>);
+
+#[derive(Debug, PartialEq)]
+struct Order {
+    /// Stored numbers by position.
+    numbers: Vec<u32>,
+    /// Positions by stored number.
+    positions: Vec<u32>,
+}
+
+impl FrameOrder {
+    /// `numbers`: a permutation of `0..numbers.len()`, stored numbers by position.
+    pub fn new(numbers: Vec<u32>) -> Self {
+        if numbers.is_sorted() {
+            return Self::default();
+        }
+        let mut positions = vec![0; numbers.len()];
+        for (position, number) in (0..).zip(&numbers) {
+            if let Some(slot) = positions.get_mut(*number as usize) {
+                *slot = position;
+            }
+        }
+        Self(Some(Arc::new(Order { numbers, positions })))
+    }
+
+    /// The frames are stored in the order of their positions, or nothing is known of those.
+    pub fn is_stored(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The stored number of the frame at a position; both count from 0.
+    pub fn number(&self, position: u32) -> u32 {
+        let order = self.0.as_deref();
+        let known = order.and_then(|order| order.numbers.get(position as usize));
+        known.copied().unwrap_or(position)
+    }
+
+    /// The position of the frame with a stored number; both count from 0.
+    pub fn position(&self, number: u32) -> u32 {
+        let order = self.0.as_deref();
+        let known = order.and_then(|order| order.positions.get(number as usize));
+        known.copied().unwrap_or(number)
+    }
+}
+
+/// What a frame says about where it belongs.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Place {
+    /// Stack ID (0020,9056).
+    stack: Option<String>,
+    /// Image Position (Patient).
+    position: Option<[f64; 3]>,
+    /// Image Orientation (Patient).
+    orientation: Option<[f64; 6]>,
+    /// In-Stack Position Number (0020,9057).
+    in_stack: Option<u32>,
+    /// Temporal Position Index (0020,9128).
+    time: Option<u32>,
+    /// Dimension Index Values (0020,9157) of dimensions other than place and stack, in the order of their declaration.
+    indices: Vec<u32>,
+}
+
+impl Object {
+    /// The order of the frames by position: stack by stack, within one by what else the frames differ in (time, segment,
+    /// b-value), then along the normal, as the files of a series are.
+    pub(crate) fn frame_order(&self) -> FrameOrder {
+        let (set, frames) = (self.set(), self.layout().frames as usize);
+        let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        if frames < 2 || groups.len() < frames {
+            return FrameOrder::default();
+        }
+        let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+        let beside_place = dimensions_beside_place(set);
+        let common = shared.first().map_or_else(Place::default, |group| {
+            read(group, &beside_place, &Place::default())
+        });
+        let places: Vec<Place> = groups
+            .iter()
+            .take(frames)
+            .map(|group| read(group, &beside_place, &common))
+            .collect();
+        arrange(&places).map_or_else(FrameOrder::default, FrameOrder::new)
+    }
+}
+
+/// What a functional group says; `common` is what it does not say itself.
+fn read(group: &DataSet, dimensions: &[usize], common: &Place) -> Place {
+    let position = group.items(tags::PLANE_POSITION_SEQUENCE);
+    let orientation = group.items(tags::PLANE_ORIENTATION_SEQUENCE);
+    let content = group.items(tags::FRAME_CONTENT_SEQUENCE);
+    let content = content.first();
+    let number = |tag| content.and_then(|set| longs(set, tag).first().copied());
+    let indices = content.map_or_else(Vec::new, |set| longs(set, tags::DIMENSION_INDEX_VALUES));
+    Place {
+        stack: content
+            .and_then(|set| set.first(tags::STACK_ID))
+            .or_else(|| common.stack.clone()),
+        position: position
+            .first()
+            .and_then(|set| set.decimals(tags::IMAGE_POSITION_PATIENT).try_into().ok())
+            .or(common.position),
+        orientation: orientation
+            .first()
+            .and_then(|set| {
+                set.decimals(tags::IMAGE_ORIENTATION_PATIENT)
+                    .try_into()
+                    .ok()
+            })
+            .or(common.orientation),
+        in_stack: number(tags::IN_STACK_POSITION_NUMBER).or(common.in_stack),
+        time: number(tags::TEMPORAL_POSITION_INDEX).or(common.time),
+        indices: dimensions
+            .iter()
+            .filter_map(|at| indices.get(*at).copied())
+            .collect(),
+    }
+}
+
+/// The dimensions of the Dimension Index Sequence (0020,9222) that say neither where a frame lies nor to which stack it
+/// belongs.
+fn dimensions_beside_place(set: &DataSet) -> Vec<usize> {
+    const PLACE: [Tag; 13] = [
+        tags::STACK_ID,
+        tags::IN_STACK_POSITION_NUMBER,
+        tags::IMAGE_POSITION_PATIENT,
+        tags::IMAGE_ORIENTATION_PATIENT,
+        tags::PLANE_POSITION_SEQUENCE,
+        tags::PLANE_ORIENTATION_SEQUENCE,
+        tags::SLICE_LOCATION,
+        tags::IMAGE_POSITION_VOLUME,
+        tags::COLUMN_POSITION_IN_TOTAL_IMAGE_PIXEL_MATRIX,
+        tags::ROW_POSITION_IN_TOTAL_IMAGE_PIXEL_MATRIX,
+        tags::X_OFFSET_IN_SLIDE_COORDINATE_SYSTEM,
+        tags::Y_OFFSET_IN_SLIDE_COORDINATE_SYSTEM,
+        tags::Z_OFFSET_IN_SLIDE_COORDINATE_SYSTEM,
+    ];
+    let pointer = |item: &DataSet| {
+        let value = item.get(tags::DIMENSION_INDEX_POINTER)?.value();
+        match value.primitive()? {
+            PrimitiveValue::Tags(all) => all.first().copied(),
+            _ => None,
+        }
+    };
+    let sequence = set.items(tags::DIMENSION_INDEX_SEQUENCE);
+    let all = sequence.iter().map(pointer).enumerate();
+    all.filter(|(_, pointer)| pointer.is_some_and(|tag| !PLACE.contains(&tag)))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// 32-bit numbers (UL).
+fn longs(set: &DataSet, tag: Tag) -> Vec<u32> {
+    let bytes = set.bytes(tag).unwrap_or_default();
+    let numbers = bytes.chunks_exact(4).map(<[u8; 4]>::try_from);
+    numbers.flatten().map(u32::from_le_bytes).collect()
+}
+
+/// Stored numbers by position; `None` where the frames say nothing of it.
+fn arrange(places: &[Place]) -> Option<Vec<u32>> {
+    let mut stacks: BTreeMap<(u64, usize, &str), Vec<usize>> = BTreeMap::new();
+    let directions = directions(places)?;
+    for (at, (place, direction)) in places.iter().zip(directions).enumerate() {
+        let id = place.stack.as_deref().unwrap_or_default();
+        // Numbered stacks by number, others by name; the direction tells those without either apart.
+        let direction = if id.is_empty() { direction } else { 0 };
+        let key = (id.parse().unwrap_or(u64::MAX), direction, id);
+        stacks.entry(key).or_default().push(at);
+    }
+    let mut any_known = false;
+    let mut order = Vec::with_capacity(places.len());
+    for members in stacks.into_values() {
+        let stack: Vec<&Place> = members.iter().filter_map(|at| places.get(*at)).collect();
+        let (keys, known) = keys(&stack);
+        any_known |= known;
+        let mut keyed: Vec<_> = keys.into_iter().zip(members).collect();
+        keyed.sort();
+        order.extend(keyed.into_iter().map(|(_, at)| at as u32));
+    }
+    any_known.then_some(order)
+}
+
+/// For each frame which direction of all it lies in, the first one's first; `None` where there are too many.
+fn directions(places: &[Place]) -> Option<Vec<usize>> {
+    let mut normals: Vec<Option<[f64; 3]>> = Vec::new();
+    let mut found = Vec::with_capacity(places.len());
+    for place in places {
+        let own = place.orientation.and_then(normal);
+        let same = |known: &Option<[f64; 3]>| match (known, own) {
+            (Some(a), Some(b)) => dot(*a, b) >= PARALLEL,
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let at = normals.iter().position(same).unwrap_or_else(|| {
+            normals.push(own);
+            normals.len() - 1
+        });
+        if normals.len() > MAX_DIRECTIONS {
+            return None;
+        }
+        found.push(at);
+    }
+    Some(found)
+}
+
+/// What the frames of a stack are sorted by, and whether they say anything of it.
+fn keys(stack: &[&Place]) -> (Vec<(Vec<u32>, i64)>, bool) {
+    let places = depths(stack).or_else(|| {
+        let numbers = stack.iter().map(|place| place.in_stack.map(i64::from));
+        numbers.collect()
+    });
+    let distinct = |values: &[i64]| values.iter().collect::<HashSet<_>>().len();
+    // Each frame at a place of its own: nothing else matters, such as the time that a scanner took to come there.
+    if let Some(places) = &places
+        && distinct(places) == stack.len()
+    {
+        let keys = places.iter().map(|place| (Vec::new(), *place));
+        return (keys.collect(), true);
+    }
+    let times: Option<Vec<u32>> = stack.iter().map(|place| place.time).collect();
+    let known = places.is_some() || times.is_some();
+    let mut columns: Vec<Vec<u32>> = Vec::new();
+    let dimensions = stack.iter().map(|place| place.indices.len()).min();
+    for dimension in 0..dimensions.unwrap_or(0) {
+        let column = stack
+            .iter()
+            .filter_map(|place| place.indices.get(dimension));
+        columns.push(column.copied().collect());
+    }
+    columns.extend(times);
+    // A number that each frame has for itself tells no groups apart.
+    if places.is_some() {
+        columns.retain(|column| {
+            let values: HashSet<u32> = column.iter().copied().collect();
+            values.len() < stack.len()
+        });
+    }
+    let places = places.unwrap_or_else(|| vec![0; stack.len()]);
+    let key = |(at, place): (usize, i64)| {
+        let indices = columns.iter().filter_map(|column| column.get(at).copied());
+        (indices.collect(), place)
+    };
+    (places.into_iter().enumerate().map(key).collect(), known)
+}
+
+/// How far along the normal each frame is, in units of [`SAME_PLACE`]; `None` unless all tell it and are parallel.
+fn depths(stack: &[&Place]) -> Option<Vec<i64>> {
+    let across = normal(stack.first()?.orientation?)?;
+    stack
+        .iter()
+        .map(|place| {
+            let parallel = dot(across, normal(place.orientation?)?) >= PARALLEL;
+            parallel.then(|| Some((dot(across, place.position?) / SAME_PLACE).round() as i64))?
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+    const CORONAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+
+    fn at(z: f64) -> Place {
+        Place {
+            position: Some([-100.0, 4.0, z]),
+            orientation: Some(AXIAL),
+            ..Place::default()
+        }
+    }
+
+    /// The numbers of a fixture's frames by position.
+    fn of(name: &str) -> Vec<u32> {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/media/objects/"
+        );
+        let source = crate::open(format!("{folder}{name}.dcm").as_ref()).expect("a source");
+        let order = source.frame_order();
+        (0..source.info().frames)
+            .map(|at| order.number(at))
+            .collect()
+    }
+
+    #[test]
+    fn places_are_read_from_the_functional_groups() {
+        assert_eq!(of("enhanced_out_of_order"), [1, 4, 3, 0, 2]);
+        assert_eq!(of("enhanced_time_points"), [5, 1, 3, 4, 0, 2]);
+        assert_eq!(of("ultrasound_doppler"), [0]);
+    }
+
+    #[test]
+    fn frames_are_ordered_along_their_normal() {
+        let depths = [30.0, 0.0, 40.0, 20.0, 10.0];
+        assert_eq!(arrange(&depths.map(at)), Some(vec![1, 4, 3, 0, 2]));
+        let order = FrameOrder::new(vec![1, 4, 3, 0, 2]);
+        let back: Vec<u32> = (0..5).map(|n| order.position(order.number(n))).collect();
+        assert_eq!(back, [0, 1, 2, 3, 4]);
+        assert!(FrameOrder::new(vec![0, 1, 2]).is_stored());
+    }
+
+    #[test]
+    fn stacks_follow_each_other_by_number_then_by_direction() {
+        let stack = |id: &str, z| Place {
+            stack: Some(id.to_owned()),
+            ..at(z)
+        };
+        let mixed = [
+            stack("10", 5.0),
+            stack("2", 9.0),
+            stack("10", 1.0),
+            stack("2", 7.0),
+        ];
+        assert_eq!(arrange(&mixed), Some(vec![3, 1, 2, 0]));
+        let coronal = |y| Place {
+            position: Some([0.0, y, 0.0]),
+            orientation: Some(CORONAL),
+            ..Place::default()
+        };
+        let scouts = [at(2.0), coronal(8.0), at(1.0), coronal(3.0)];
+        // The normal of a coronal plane leads to the back.
+        assert_eq!(arrange(&scouts), Some(vec![2, 0, 3, 1]));
+    }
+
+    #[test]
+    fn time_points_follow_each_other_each_a_stack() {
+        let phase = |z, time| Place {
+            time: Some(time),
+            ..at(z)
+        };
+        let four = [phase(1.0, 2), phase(1.0, 1), phase(0.0, 2), phase(0.0, 1)];
+        assert_eq!(arrange(&four), Some(vec![3, 1, 2, 0]));
+        let segment = |z, index| Place {
+            indices: vec![index],
+            ..at(z)
+        };
+        let parts = [
+            segment(4.0, 2),
+            segment(2.0, 1),
+            segment(1.0, 2),
+            segment(1.0, 1),
+        ];
+        assert_eq!(arrange(&parts), Some(vec![3, 1, 2, 0]));
+    }
+
+    #[test]
+    fn a_number_that_each_frame_has_for_itself_does_not_matter() {
+        let timed = |z, index| Place {
+            indices: vec![index],
+            ..at(z)
+        };
+        let swept = [timed(3.0, 1), timed(1.0, 2), timed(2.0, 3)];
+        assert_eq!(arrange(&swept), Some(vec![1, 2, 0]));
+        let twice = [timed(3.0, 1), timed(1.0, 2), timed(3.0, 3), timed(1.0, 4)];
+        assert_eq!(arrange(&twice), Some(vec![1, 3, 0, 2]));
+    }
+
+    #[test]
+    fn without_positions_numbers_in_the_stack_count_and_then_times() {
+        let numbered = |n| Place {
+            in_stack: Some(n),
+            ..Place::default()
+        };
+        assert_eq!(
+            arrange(&[4, 1, 5, 3, 2].map(numbered)),
+            Some(vec![1, 4, 3, 0, 2])
+        );
+        let timed = |n| Place {
+            time: Some(n),
+            ..Place::default()
+        };
+        assert_eq!(arrange(&[3, 1, 2].map(timed)), Some(vec![1, 2, 0]));
+        assert_eq!(arrange(&[Place::default(), Place::default()]), None);
+        let lost = [at(3.0), Place::default(), at(1.0)];
+        assert_eq!(
+            arrange(&lost),
+            Some(vec![2, 0, 1]),
+            "what says nothing comes last"
+        );
+    }
+
+    #[test]
+    fn a_radial_acquisition_keeps_its_order() {
+        let turned = |n: u32| {
+            let (sin, cos) = (f64::from(n) * 0.02).sin_cos();
+            Place {
+                position: Some([0.0, 0.0, -f64::from(n)]),
+                orientation: Some([cos, sin, 0.0, 0.0, 0.0, -1.0]),
+                ..Place::default()
+            }
+        };
+        assert_eq!(arrange(&(0..100).map(turned).collect::<Vec<_>>()), None);
+    }
+}
