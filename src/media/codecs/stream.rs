@@ -19,6 +19,32 @@ pub(crate) enum Coding {
     Rle,
 }
 
+/// Bytes by which [`begins`] knows a stream.
+pub(crate) const MAX_MARK: usize = 64;
+
+/// Whether bytes begin as a stream does.
+pub(crate) fn begins(bytes: &[u8]) -> bool {
+    let marks: [&[u8]; 5] = [
+        b"\xff\xd8\xff",
+        b"\xff\x4f\xff\x51",
+        b"\0\0\0\x0cjP  \r\n\x87\n",
+        b"\0\0\0\x0cJXL \r\n\x87\n",
+        b"\xff\x0a",
+    ];
+    marks.iter().any(|mark| bytes.starts_with(mark)) || begins_run_lengths(bytes)
+}
+
+/// A header of run lengths (PS3.5 G.5): up to fifteen offsets in ascending order, the first right behind it, and zeros.
+fn begins_run_lengths(bytes: &[u8]) -> bool {
+    let words = bytes.as_chunks::<4>().0.iter().copied();
+    let words: Vec<u32> = words.map(u32::from_le_bytes).take(16).collect();
+    let [count @ 1..=15, 64, ..] = words[..] else {
+        return false;
+    };
+    let (offsets, rest) = words[1..].split_at((count as usize).min(words.len() - 1));
+    words.len() == 16 && offsets.is_sorted() && rest.iter().all(|word| *word == 0)
+}
+
 /// What the header of a stream says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -134,5 +160,10 @@ mod tests {
         assert_eq!(Coding::of(&jpeg[..12]), None);
         assert_eq!(Coding::of(b"\xff\x0a\x00"), Some(Coding::JpegXl));
         assert_eq!(Coding::of(b"\x01\0\0\0\x40\0\0\0"), None);
+        let mut rle = [0; 64];
+        (rle[0], rle[4], rle[8]) = (2, 64, 90);
+        assert!(begins(&rle) && begins(jpeg) && !begins(&rle[..60]));
+        rle[12] = 1;
+        assert!(!begins(&rle));
     }
 }

@@ -1,22 +1,24 @@
 //! An object that was read and parsed once, of which frames are decoded one at a time.
 
-use std::ops::Range;
 use std::sync::OnceLock;
+
+use dicom_core::VR;
 
 use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::file::Meta;
 use crate::dicom::parsing::parsed::ParsedFile;
-use crate::dicom::parsing::repair::{PixelData, Pixels as Stored};
+use crate::dicom::parsing::repair::Pixels as Stored;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::parsing::what;
 use crate::dicom::pixels::color;
-use crate::dicom::pixels::frames;
+use crate::dicom::pixels::frames::Frames;
+use crate::dicom::pixels::index::FrameIndex;
 use crate::dicom::pixels::layout::{Layout, Photometric};
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::palette;
-use crate::dicom::pixels::samples::from_cells;
+use crate::dicom::pixels::samples::{Cells, from_cells};
 use crate::dicom::pixels::voi;
 use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
@@ -29,8 +31,8 @@ pub(crate) struct Object {
     layout: Layout,
     /// What was repaired or assumed to open it.
     warnings: Warnings,
-    /// The first fragment of each frame, found when the first frame is asked for.
-    starts: OnceLock<Result<Vec<usize>, MediaError>>,
+    /// Where each frame is, found when the first is asked for.
+    index: OnceLock<Result<FrameIndex, MediaError>>,
 }
 
 impl Object {
@@ -70,7 +72,7 @@ impl Object {
             pixels,
             layout,
             warnings,
-            starts: OnceLock::new(),
+            index: OnceLock::new(),
         })
     }
 
@@ -85,11 +87,6 @@ impl Object {
     /// The data set, without its pixels.
     pub(crate) fn set(&self) -> &DataSet {
         &self.file.set
-    }
-
-    /// Where the pixels are.
-    pub(crate) fn pixels(&self) -> &Stored {
-        &self.pixels
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -110,17 +107,37 @@ impl Object {
         self.body().is_partial()
     }
 
-    /// Which fragments, the offset table not counted, are a frame's.
-    pub(crate) fn fragments_of(&self, frame: usize) -> Result<Range<usize>, MediaError> {
-        let PixelData::Fragments(fragments) = &self.pixels.data else {
-            return Ok(0..0);
+    /// Where each frame is.
+    pub(crate) fn index(&self) -> Result<&FrameIndex, MediaError> {
+        let index = self.index.get_or_init(|| {
+            let extended = self.set().bytes(attributes::EXTENDED_OFFSETS);
+            let (body, codec) = (self.body(), self.meta().syntax.codec);
+            FrameIndex::build(
+                &self.pixels.data,
+                extended.as_deref(),
+                body,
+                &self.layout,
+                codec,
+            )
+        });
+        index.as_ref().map_err(Clone::clone)
+    }
+
+    /// A frame's samples as they are stored, and the layout that they have.
+    pub(crate) fn cells(
+        &self,
+        frame: u32,
+        warnings: &mut Warnings,
+    ) -> Result<(Cells, Layout), MediaError> {
+        let frames = Frames {
+            body: self.body(),
+            index: self.index()?,
+            layout: &self.layout,
+            codec: self.meta().syntax.codec,
+            big_endian: self.meta().has_big_pixels(),
+            words: self.pixels.vr == Some(VR::OW),
         };
-        let frames = self.layout.frames;
-        let starts = self
-            .starts
-            .get_or_init(|| frames::starts(self.set(), self.body(), fragments, frames));
-        let starts = starts.as_ref().map_err(Clone::clone)?;
-        frames::range_of(starts, frame, frames, fragments.len().saturating_sub(1))
+        frames.decode(frame, warnings)
     }
 
     /// Decodes a frame, from 0.
@@ -129,7 +146,7 @@ impl Object {
         if frame >= layout.frames {
             return Err(limits::no_such_frame(frame, layout.frames));
         }
-        let (cells, shape) = frames::decode(self, frame, warnings)?;
+        let (cells, shape) = self.cells(frame, warnings)?;
         let rgb = match shape.photometric {
             Photometric::Mono { inverted } => {
                 let transform = voi::transform(self.set(), layout, frame, inverted);

@@ -1,8 +1,8 @@
 //! The memory that decoding a frame takes, told from the attributes before it is taken.
 
 use crate::dicom::object::Object;
-use crate::dicom::parsing::repair::PixelData;
 use crate::dicom::parsing::syntax::Codec;
+use crate::dicom::pixels::index::FrameIndex;
 use crate::dicom::pixels::layout::{Layout, Number, Photometric};
 use crate::error::MediaError;
 
@@ -15,13 +15,11 @@ impl Object {
 
     /// Bytes of the fragments of a frame, or of its pixels as they are stored.
     fn coded_bytes(&self, frame: u32) -> Result<u64, MediaError> {
-        let layout = self.layout();
-        let PixelData::Fragments(fragments) = &self.pixels().data else {
+        let (layout, index) = (self.layout(), self.index()?);
+        if let FrameIndex::Native(_) = index {
             return Ok((layout.cells() as u64 * u64::from(layout.allocated)).div_ceil(8));
-        };
-        let range = self.fragments_of(frame as usize)?;
-        let parts = fragments.get(1..).and_then(|parts| parts.get(range));
-        let parts = parts.unwrap_or_default().iter();
+        }
+        let parts = index.fragments(frame)?.iter();
         let coded: u64 = parts.map(|part| part.end - part.start).sum();
         // As read, and as handed to the codec.
         Ok(2 * coded)
@@ -43,11 +41,9 @@ fn decoded(layout: &Layout, codec: Codec) -> u64 {
     let before = match codec {
         Codec::Native | Codec::Plain | Codec::Unsupported | Codec::Unknown => woven,
         Codec::Deflated => u64::from(layout.allocated.div_ceil(8)) + woven,
-        Codec::Rle => words,
+        Codec::Rle | Codec::JpegLs => words,
         // The planes of the components.
         Codec::Jpeg => cell + words,
-        // Samples of 16 bits.
-        Codec::JpegLs => 2 + words,
         // 32-bit integers or floats, of the tile and of the picture.
         Codec::Jpeg2000 | Codec::JpegXl => 8 + words,
     };

@@ -6,7 +6,6 @@ use dicom_core::Tag;
 use crate::dicom::attributes::overlay;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::frames;
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
@@ -68,7 +67,7 @@ impl Object {
         if value.contains(&bit) || layout.samples != 1 || count != layout.pixels() {
             return Err(malformed("DICOM: an overlay within the values"));
         }
-        let (cells, _) = frames::decode(self, frame, &mut Warnings::default())?;
+        let (cells, _) = self.cells(frame, &mut Warnings::default())?;
         let drawn: Vec<bool> = match cells {
             Cells::U8(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),
             Cells::U16(cells) => cells.iter().map(|c| c >> bit & 1 == 1).collect(),

@@ -11,7 +11,6 @@ use crate::dicom::attributes::{FRAME_GROUPS, SHARED_GROUPS};
 use crate::dicom::geometry;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::frames;
 use crate::dicom::pixels::samples::from_cells;
 use crate::error::{MediaError, malformed};
 use crate::related::{Layers, Legend, Target, Tint, Wording};
@@ -241,7 +240,7 @@ impl Segmentation {
     ) -> Result<(), MediaError> {
         let cost = self.object.cost(found.frame)?;
         let _reserved = budget::decoding().reserve(cost, Patience::default())?;
-        let (cells, layout) = frames::decode(&self.object, found.frame, warnings)?;
+        let (cells, layout) = self.object.cells(found.frame, warnings)?;
         let samples = from_cells(cells, &layout);
         let (columns, rows) = (layout.columns as usize, layout.rows as usize);
         let value = |x: usize, y: usize| samples.get(y * columns + x).unwrap_or(0.0);

@@ -1,0 +1,86 @@
+use super::*;
+use crate::ErrorKind;
+
+/// Fragments as they lie in a data set, an item header before each.
+fn encapsulated(parts: &[&[u8]]) -> (Body, Vec<Range<u64>>) {
+    let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
+    for part in parts {
+        bytes.extend([0; 8]);
+        let start = bytes.len() as u64;
+        bytes.extend_from_slice(part);
+        ranges.push(start..bytes.len() as u64);
+    }
+    (Body::whole(bytes), ranges)
+}
+
+fn found(offsets: &[u64], parts: &[&[u8]], frames: usize) -> Result<Vec<usize>, ErrorKind> {
+    let (body, ranges) = encapsulated(parts);
+    starts(offsets, &ranges, &body, frames).map_err(|error| error.kind)
+}
+
+const SOI: &[u8] = b"\xff\xd8\xff\xe0";
+const EOI: &[u8] = b"..\xff\xd9\0\0";
+const BOTH: &[u8] = b"\xff\xd8\xff\xe0..\xff\xd9";
+
+#[test]
+fn a_table_is_believed_where_it_points_at_fragments() {
+    let parts = [SOI, b"more", SOI, SOI, b"more", b"most"];
+    assert_eq!(found(&[0, 24, 36], &parts, 3), Ok(vec![0, 2, 3]));
+    // A lying one is not, and streams tell.
+    assert_eq!(found(&[0, 5, 36], &parts, 3), Ok(vec![0, 2, 3]));
+    assert_eq!(found(&[0, 0, 0], &parts, 3), Ok(vec![0, 2, 3]));
+    assert_eq!(found(&[], &parts, 1), Ok(vec![0]));
+}
+
+#[test]
+fn a_table_that_disagrees_with_the_number_of_frames_shows_what_is_there() {
+    let parts = [BOTH, BOTH, BOTH];
+    assert_eq!(found(&[0, 16, 32], &parts, 5), Ok(vec![0, 1, 2]));
+    assert_eq!(found(&[0, 16, 32], &parts, 2), Ok(vec![0, 1]));
+    assert_eq!(found(&[0, 16, 32, 48, 64], &parts, 5), Ok(vec![0, 1, 2]));
+    // As many fragments as frames, and a table that stops early: one each.
+    assert_eq!(found(&[0, 16], &parts, 3), Ok(vec![0, 1, 2]));
+}
+
+#[test]
+fn a_cut_file_has_its_first_frames() {
+    assert_eq!(found(&[], &[BOTH, BOTH, SOI], 5), Ok(vec![0, 1, 2]));
+    let parts = [SOI, EOI, SOI, EOI, SOI];
+    assert_eq!(found(&[], &parts, 9), Ok(vec![0, 2, 4]));
+    assert_eq!(found(&[], &parts, 4), Ok(vec![0, 2, 4]));
+    assert_eq!(found(&[], &[BOTH, BOTH, b"\xff"], 5), Ok(vec![0, 1, 2]));
+    assert_eq!(found(&[], &[b"a", b"b"], 3), Ok(vec![0, 1]));
+    // Run lengths have a beginning, but no end.
+    let mut rle = [0; 70];
+    (rle[0], rle[4]) = (1, 64);
+    assert_eq!(found(&[], &[&rle, &rle], 3), Ok(vec![0, 1]));
+    assert_eq!(
+        found(&[], &[&rle, b"more", &rle, b"more"], 3),
+        Ok(vec![0, 2])
+    );
+}
+
+#[test]
+fn the_first_frame_begins_with_the_first_fragment() {
+    let parts: [&[u8]; 4] = [b"\xff\xd8", b"\xff\xe0.\xff\xd9", BOTH, BOTH];
+    assert_eq!(found(&[], &parts, 3), Ok(vec![0, 2, 3]));
+    // Beginnings and ends contradict each other, and neither are as many as the frames.
+    let parts: [&[u8]; 5] = [b"x", SOI, EOI, b"y", EOI];
+    assert_eq!(found(&[], &parts, 4), Err(ErrorKind::Malformed));
+    assert_eq!(
+        found(&[], &[b"x", b"y", b"z"], 2),
+        Err(ErrorKind::Malformed)
+    );
+}
+
+#[test]
+fn a_frame_that_is_not_there_is_missing() {
+    let index = FrameIndex::Coded {
+        parts: vec![8..16, 24..32, 40..48],
+        starts: vec![0, 2],
+    };
+    assert_eq!(index.fragments(0), Ok(&[8..16, 24..32][..]));
+    assert_eq!(index.fragments(1).map(<[_]>::len), Ok(1));
+    let missing = index.fragments(2).map_err(|error| error.kind);
+    assert_eq!(missing, Err(ErrorKind::Truncated));
+}
