@@ -1,0 +1,176 @@
+//! The markers of a JPEG 2000 codestream (ITU-T T.800 annex A): what it claims to be, and whether all of it is there.
+
+use memchr::memmem;
+
+/// Start of codestream, and of the size that follows it.
+const START: &[u8] = b"\xff\x4f\xff\x51";
+/// End of codestream.
+pub(super) const END: &[u8] = b"\xff\xd9";
+/// A tile-part header up to its length (A.4.2).
+const TILE_PART: usize = 12;
+
+/// A component (A.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Component {
+    /// Bits of a sample.
+    pub precision: u16,
+    /// Steps of the reference grid from one sample to the next, across and down.
+    pub step: (u32, u32),
+}
+
+/// What a main header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Codestream<'a> {
+    /// The stream from its first marker on.
+    pub bytes: &'a [u8],
+    /// The picture's first and last column on the reference grid, the last excluded.
+    columns: (u32, u32),
+    /// The same of its rows.
+    rows: (u32, u32),
+    /// Tiles of the picture.
+    tiles: usize,
+    pub components: Vec<Component>,
+    /// The components are transformed together (RCT or ICT).
+    pub transformed: bool,
+    /// Where the tile-parts begin.
+    body: usize,
+}
+
+/// Whether the tile-parts that a stream needs are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of them, up to this byte.
+    Whole(usize),
+    /// One ends behind the last byte, or is missing.
+    Cut,
+    /// Their lengths say nothing.
+    Unknown,
+}
+
+impl<'a> Codestream<'a> {
+    /// The stream among `bytes`, which may be a JP2 file.
+    pub(super) fn find(bytes: &'a [u8]) -> Option<Self> {
+        let bytes = &bytes[memmem::find(bytes, START)?..];
+        let long = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+        let (columns, rows) = ((long(16)?, long(8)?), (long(20)?, long(12)?));
+        let (width, height) = (long(24)?, long(28)?);
+        let (left, top) = (long(32)?, long(36)?);
+        let count = usize::from(u16::from_be_bytes(*bytes.get(40..)?.first_chunk()?));
+        let components = bytes.get(42..42 + 3 * count)?.as_chunks::<3>().0;
+        let across = columns.1.checked_sub(left)?.div_ceil(width.max(1)) as usize;
+        let down = rows.1.checked_sub(top)?.div_ceil(height.max(1)) as usize;
+        let (transformed, body) = main_header(bytes);
+        let size_is_sound = columns.0 < columns.1 && rows.0 < rows.1;
+        size_is_sound.then_some(())?;
+        Some(Self {
+            bytes,
+            columns,
+            rows,
+            tiles: across.checked_mul(down)?,
+            components: components
+                .iter()
+                .map(|&[depth, x, y]| Component {
+                    precision: u16::from(depth & 0x7f) + 1,
+                    step: (u32::from(x.max(1)), u32::from(y.max(1))),
+                })
+                .collect(),
+            transformed,
+            body,
+        })
+    }
+
+    /// Columns and rows of a component (B-2).
+    pub(super) fn size(&self, component: Component) -> (u32, u32) {
+        let length =
+            |(start, end): (u32, u32), step: u32| end.div_ceil(step) - start.div_ceil(step);
+        (
+            length(self.columns, component.step.0),
+            length(self.rows, component.step.1),
+        )
+    }
+
+    /// The sample of `component` at each column of the first component, and at each row.
+    pub(super) fn places(&self, component: Component) -> (Vec<usize>, Vec<usize>) {
+        let first = self.components[0];
+        let (size, own) = (self.size(first), self.size(component));
+        let along = |count: u32, start: u32, first: u32, step: u32, own: u32| {
+            let origin = start.div_ceil(step);
+            (0..count)
+                .map(|n| {
+                    let place = (start.div_ceil(first) + n) * first / step;
+                    place.saturating_sub(origin).min(own.saturating_sub(1)) as usize
+                })
+                .collect()
+        };
+        (
+            along(
+                size.0,
+                self.columns.0,
+                first.step.0,
+                component.step.0,
+                own.0,
+            ),
+            along(size.1, self.rows.0, first.step.1, component.step.1, own.1),
+        )
+    }
+
+    /// Follows the tile-parts by their lengths (A.4.2).
+    pub(super) fn extent(&self) -> Extent {
+        let mut at = self.body;
+        // A tile-part that names none of a later one ends its tile, as far as that is known.
+        let mut parts: Vec<(u8, u8)> = vec![(0, 0); self.tiles.min(self.bytes.len())];
+        while let Some(part) = self.bytes.get(at..at + TILE_PART)
+            && part.starts_with(b"\xff\x90")
+        {
+            let tile = usize::from(u16::from_be_bytes([part[4], part[5]]));
+            let length = u32::from_be_bytes([part[6], part[7], part[8], part[9]]) as usize;
+            let Some((seen, of)) = parts.get_mut(tile) else {
+                return Extent::Unknown;
+            };
+            *seen = seen.saturating_add(1);
+            *of = (*of).max(part[11]);
+            // Up to the end of the codestream, wherever that is.
+            if length == 0 {
+                return match self.bytes[at..].windows(2).rposition(|w| w == END) {
+                    Some(end) => whole(&parts, self.tiles, at + end),
+                    None => Extent::Unknown,
+                };
+            }
+            if length < TILE_PART {
+                return Extent::Unknown;
+            }
+            let Some(end) = at
+                .checked_add(length)
+                .filter(|end| *end <= self.bytes.len())
+            else {
+                return Extent::Cut;
+            };
+            at = end;
+        }
+        match whole(&parts, self.tiles, at) {
+            // Lengths that lie, or a tile that nobody wrote: nothing was cut off.
+            Extent::Cut if self.bytes[at..].starts_with(END) => Extent::Unknown,
+            extent => extent,
+        }
+    }
+}
+
+/// Whether each tile has had as many tile-parts as it names, at least one.
+fn whole(parts: &[(u8, u8)], tiles: usize, end: usize) -> Extent {
+    let all = parts.len() == tiles && parts.iter().all(|&(seen, of)| seen > 0 && seen >= of);
+    if all { Extent::Whole(end) } else { Extent::Cut }
+}
+
+/// The multiple component transformation of the main header's coding style (A.6.1), and where the tile-parts begin.
+fn main_header(stream: &[u8]) -> (bool, usize) {
+    let (mut at, mut transformed) = (2, false);
+    while let Some(&[0xff, marker, high, low]) = stream.get(at..at + 4) {
+        match marker {
+            0x90 | 0xd9 => break,
+            0x52 => transformed = stream.get(at + 8) == Some(&1),
+            _ => {}
+        }
+        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+    }
+    (transformed, at)
+}

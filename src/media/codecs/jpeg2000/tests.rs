@@ -1,0 +1,79 @@
+use super::codestream::Component;
+use super::*;
+use crate::ErrorKind;
+
+/// A main header of one tile: start, size, and a coding style.
+fn main_header(width: u32, height: u32, components: &[[u8; 3]], transform: u8) -> Vec<u8> {
+    let mut stream = b"\xff\x4f\xff\x51".to_vec();
+    stream.extend((38 + 3 * components.len() as u16).to_be_bytes());
+    stream.extend([0, 0]);
+    for value in [width, height, 0, 0, width, height, 0, 0] {
+        stream.extend(value.to_be_bytes());
+    }
+    stream.extend((components.len() as u16).to_be_bytes());
+    stream.extend(components.concat());
+    stream.extend([0xff, 0x52, 0, 12, 0, 0, 0, 1, transform, 0, 4, 4, 0, 1]);
+    stream
+}
+
+fn tile_part(length: u32, data: &[u8]) -> Vec<u8> {
+    let mut part = b"\xff\x90\x00\x0a\x00\x00".to_vec();
+    part.extend(length.to_be_bytes());
+    part.extend([0, 1]);
+    part.extend(data);
+    part
+}
+
+#[test]
+fn a_size_is_judged_before_the_stream_is_decoded() {
+    let stream = main_header(70_000, 60_000, &[[7, 1, 1]], 0);
+    let shape = Shape {
+        columns: 512,
+        rows: 512,
+        samples: 1,
+        allocated: 8,
+    };
+    let decode = |bytes: &[u8]| decode(bytes, &shape, &mut Vec::new());
+    let error = decode(&stream).expect_err("another size");
+    assert_eq!(error.kind, ErrorKind::Malformed);
+    assert!(error.message.contains("70000 × 60000"));
+    assert!(decode(b"no stream at all").is_err());
+}
+
+#[test]
+fn a_stream_is_whole_where_its_last_tile_part_is() {
+    let extent = |stream: &[u8]| Codestream::find(stream).expect("a header").extent();
+    let header = main_header(8, 8, &[[7, 1, 1]], 0);
+    let part = tile_part(16, b"\xff\x93ab");
+    let end = header.len() + part.len();
+    for tail in [END, &[], b"\xff\x64\x00\x04hi\xff\xd9", &[0, 0]] {
+        let stream = [&header, &part[..], tail].concat();
+        assert_eq!(extent(&stream), Extent::Whole(end), "{tail:?}");
+    }
+    let stream = [&header, &part[..]].concat();
+    assert_eq!(extent(&stream[..end - 1]), Extent::Cut);
+    assert_eq!(extent(&header), Extent::Cut);
+    let open = [&header, &tile_part(0, b"\xff\x93ab")[..]].concat();
+    assert_eq!(extent(&open), Extent::Unknown);
+    assert_eq!(extent(&[&open[..], END].concat()), Extent::Whole(end));
+}
+
+#[test]
+fn components_may_have_a_coarser_grid_than_the_picture() {
+    let stream = main_header(191, 159, &[[7, 2, 2]], 0);
+    let header = header(&stream).expect("a header");
+    assert_eq!(header.size, (96, 80));
+    let stream = main_header(5, 3, &[[7, 1, 1], [7, 2, 1], [7, 2, 2]], 1);
+    let stream = Codestream::find(&stream).expect("a header");
+    assert!(stream.transformed);
+    let step = |x, y| Component {
+        precision: 8,
+        step: (x, y),
+    };
+    assert_eq!(stream.components, [step(1, 1), step(2, 1), step(2, 2)]);
+    assert_eq!(stream.size(step(2, 2)), (3, 2));
+    assert_eq!(
+        stream.places(step(2, 2)),
+        (vec![0, 0, 1, 1, 2], vec![0, 0, 1])
+    );
+}
