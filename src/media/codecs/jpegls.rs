@@ -4,11 +4,13 @@
 
 mod bits;
 mod scan;
+mod transform;
 
 use crate::codecs::shape::Shape;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 use bits::Bits;
 use scan::{Interleave, Parameters, Presets};
+use transform::Transform;
 
 /// The frame header (C.2.2).
 struct Frame {
@@ -19,6 +21,16 @@ struct Frame {
     ids: Vec<u8>,
 }
 
+/// The scan header (C.2.3).
+struct Scan {
+    /// The places of its components in a pixel.
+    places: Vec<usize>,
+    interleave: Interleave,
+    parameters: Parameters,
+    /// Bits that were taken off the samples.
+    point: u8,
+}
+
 /// Decodes a stream.
 pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
     if !bytes.starts_with(b"\xff\xd8") {
@@ -26,39 +38,53 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(
             "JPEG-LS: the stream does not begin with its marker",
         ));
     }
+    let begin = out.len();
     let mut decoder = Decoder {
         bytes,
         at: 2,
         frame: None,
         presets: Presets::default(),
         restart: 0,
-        data: Vec::new(),
+        transform: None,
     };
     let mut missing = usize::MAX;
     while missing > 0 {
-        let Some((marker, body)) = decoder.segment() else {
-            return Err(truncated(
-                "JPEG-LS: the stream ends before its picture does",
-            ));
-        };
+        let (marker, body) = decoder.segment().ok_or_else(ends)?;
         match marker {
-            0xd9 => {
-                return Err(truncated(
-                    "JPEG-LS: the stream ends before its picture does",
-                ));
+            0xd9 => return Err(ends()),
+            0xf7 => {
+                missing = decoder.frame(body, shape)?;
+                make_room(out, shape.bytes());
             }
-            0xf7 => missing = decoder.frame(body, shape)?,
             0xf8 => decoder.preset(body)?,
-            0xda => missing = missing.saturating_sub(decoder.scan(body)?),
-            0xdd => decoder.restart = body.iter().fold(0, |n, &b| n << 8 | u32::from(b)),
-            0xe8 if body.starts_with(b"mrfx") && body.get(4).is_some_and(|&t| t != 0) => {
-                return Err(unsupported("JPEG-LS with a colour transform"));
+            0xda => {
+                let scanned = decoder.scan(body, shape, &mut out[begin..])?;
+                missing = missing.saturating_sub(scanned);
             }
+            0xdd => decoder.restart = body.iter().fold(0, |n, &b| n << 8 | usize::from(b)),
+            0xe8 => decoder.transform = Transform::read(body)?.or(decoder.transform),
             _ => {}
         }
     }
-    shape.append(&decoder.data, out);
-    Ok(())
+    match (decoder.transform, decoder.frame) {
+        (Some(transform), Some(frame)) => {
+            transform.undo(&mut out[begin..], frame.ids.len(), frame.precision)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ends() -> MediaError {
+    truncated("JPEG-LS: the stream ends before its picture does")
+}
+
+/// Appends zeros. Those of a new vector cost no memory until they are written over.
+fn make_room(out: &mut Vec<u8>, size: usize) {
+    if out.is_empty() {
+        *out = vec![0; size];
+    } else {
+        out.resize(out.len() + size, 0);
+    }
 }
 
 struct Decoder<'a> {
@@ -66,8 +92,9 @@ struct Decoder<'a> {
     at: usize,
     frame: Option<Frame>,
     presets: Presets,
-    restart: u32,
-    data: Vec<u16>,
+    /// Lines between restart markers; 0 where there are none.
+    restart: usize,
+    transform: Option<Transform>,
 }
 
 impl<'a> Decoder<'a> {
@@ -89,20 +116,17 @@ impl<'a> Decoder<'a> {
         Some((marker, body))
     }
 
-    /// Reads the frame header and makes room; gives the number of components.
+    /// Reads the frame header; gives the number of components.
     fn frame(&mut self, body: &[u8], shape: &Shape) -> Result<usize, MediaError> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
             return Err(malformed("JPEG-LS: the frame header is too short"));
         };
         let side = |high: u8, low: u8| u32::from(u16::from_be_bytes([high, low]));
         let size = (side(*w1, *w0), side(*h1, *h0));
-        shape.check("JPEG-LS", size, usize::from(*count), u16::from(*precision))?;
-        let (width, height) = (size.0 as usize, size.1 as usize);
-        let components: Vec<&[u8]> = rest.chunks_exact(3).take(usize::from(*count)).collect();
-        if self.frame.is_some()
-            || components.is_empty()
-            || components.len() != usize::from(*count)
-            || components.len() > 4
+        let count = usize::from(*count);
+        shape.check("JPEG-LS", size, count, u16::from(*precision))?;
+        let components: Vec<&[u8]> = rest.chunks_exact(3).take(count).collect();
+        if self.frame.is_some() || !(1..=4).contains(&components.len()) || components.len() != count
         {
             return Err(malformed("JPEG-LS: impossible frame header"));
         }
@@ -111,14 +135,17 @@ impl<'a> Decoder<'a> {
                 "JPEG-LS of this depth or with components of several resolutions",
             ));
         }
-        self.data = vec![0; width * height * components.len()];
+        // A line takes a bit at least.
+        if self.bytes.len().saturating_mul(8) < size.1 as usize {
+            return Err(ends());
+        }
         self.frame = Some(Frame {
-            width,
-            height,
+            width: size.0 as usize,
+            height: size.1 as usize,
             precision: *precision,
             ids: components.iter().map(|c| c[0]).collect(),
         });
-        Ok(components.len())
+        Ok(count)
     }
 
     /// Preset parameters (C.2.4.1); mapping tables are not for medical pictures.
@@ -143,53 +170,96 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Decodes a scan; gives the number of components that it held.
-    fn scan(&mut self, body: &[u8]) -> Result<usize, MediaError> {
-        let wrong = || malformed("JPEG-LS: impossible scan header");
-        let frame = self.frame.as_ref().ok_or_else(wrong)?;
-        let (&count, rest) = body.split_first().ok_or_else(wrong)?;
-        let (pairs, tail) = rest
-            .split_at_checked(2 * usize::from(count))
-            .ok_or_else(wrong)?;
-        let &[near, interleave, transform, ..] = tail else {
-            return Err(wrong());
+    /// Reads a scan header.
+    fn scan_header(&self, frame: &Frame, body: &[u8]) -> Option<Scan> {
+        let (&count, rest) = body.split_first()?;
+        let (pairs, tail) = rest.split_at_checked(2 * usize::from(count))?;
+        let &[near, interleave, point, ..] = tail else {
+            return None;
         };
         let places: Option<Vec<usize>> = pairs
             .chunks_exact(2)
             .map(|pair| frame.ids.iter().position(|id| *id == pair[0]))
             .collect();
-        let places = places.filter(|p| !p.is_empty()).ok_or_else(wrong)?;
+        let places = places.filter(|places| !places.is_empty())?;
         let interleave = match (places.len(), interleave) {
             (1, _) => Interleave::None,
             (_, 1) => Interleave::Line,
             (_, 2) => Interleave::Sample,
-            _ => return Err(wrong()),
+            _ => return None,
         };
-        if self.restart != 0 || transform != 0 {
-            return Err(unsupported(
-                "JPEG-LS with restart markers or a point transform",
-            ));
-        }
-        let parameters =
-            Parameters::new(self.presets, frame.precision, i32::from(near)).ok_or_else(wrong)?;
-        let mut bits = Bits::new(self.bytes, self.at);
-        let channels = frame.ids.len();
-        let mut put = |y: usize, place: usize, line: &[i32]| {
-            let row = &mut self.data[y * frame.width * channels..][..frame.width * channels];
-            for (pixel, &value) in row.chunks_exact_mut(channels).zip(line) {
-                pixel[places[place]] = value as u16;
-            }
-        };
-        scan::decode(
-            &mut bits,
-            &parameters,
-            (frame.width, frame.height),
-            places.len(),
+        Some(Scan {
+            places,
             interleave,
-            &mut put,
-        )?;
-        self.at = bits.position();
-        Ok(places.len())
+            parameters: Parameters::new(self.presets, frame.precision, i32::from(near))?,
+            point: Some(point).filter(|point| *point < frame.precision)?,
+        })
+    }
+
+    /// Decodes a scan into the frame; gives the number of components that it held.
+    fn scan(&mut self, body: &[u8], shape: &Shape, out: &mut [u8]) -> Result<usize, MediaError> {
+        let wrong = || malformed("JPEG-LS: impossible scan header");
+        let frame = self.frame.as_ref().ok_or_else(wrong)?;
+        let scan = self.scan_header(frame, body).ok_or_else(wrong)?;
+        let (width, height) = (frame.width, frame.height);
+        let (step, bytes) = (frame.ids.len(), shape.sample_bytes());
+        let mut first = 0;
+        // After a restart marker all begins anew (C.2.5).
+        for restart in 0.. {
+            let rows = match self.restart {
+                0 => height,
+                interval => interval.min(height - first),
+            };
+            let mut put = |y: usize, place: usize, line: &[i32]| {
+                let length = width * step * bytes;
+                let row = &mut out[(first + y) * length..][..length];
+                write(line, scan.point, row, scan.places[place], step, bytes);
+            };
+            let mut bits = Bits::new(self.bytes, self.at);
+            scan::decode(
+                &mut bits,
+                &scan.parameters,
+                (width, rows),
+                scan.places.len(),
+                scan.interleave,
+                &mut put,
+            )?;
+            self.at = bits.position();
+            first += rows;
+            if first >= height {
+                break;
+            }
+            match self.segment() {
+                Some((marker, _)) if marker == 0xd0 + restart % 8 => {}
+                Some((0xd9, _)) | None => return Err(ends()),
+                Some(_) => return Err(malformed("JPEG-LS: a restart marker is missing")),
+            }
+        }
+        Ok(scan.places.len())
+    }
+}
+
+/// Writes a line of one component, of `step` in a pixel, in `bytes` bytes a sample.
+fn write(line: &[i32], point: u8, row: &mut [u8], place: usize, step: usize, bytes: usize) {
+    let values = line.iter().map(|value| value << point);
+    match (bytes, step) {
+        (1, 1) => row.iter_mut().zip(values).for_each(|(to, v)| *to = v as u8),
+        (1, _) => {
+            let places = row.iter_mut().skip(place).step_by(step);
+            places.zip(values).for_each(|(to, v)| *to = v as u8);
+        }
+        (2, _) => {
+            let places = row.as_chunks_mut().0.iter_mut().skip(place).step_by(step);
+            places
+                .zip(values)
+                .for_each(|(to, v)| *to = (v as u16).to_le_bytes());
+        }
+        _ => {
+            let places = row.chunks_exact_mut(bytes).skip(place).step_by(step);
+            places.zip(values).for_each(|(to, v)| {
+                to.copy_from_slice(&v.to_le_bytes()[..bytes]);
+            });
+        }
     }
 }
 

@@ -1,5 +1,10 @@
 //! The coding procedure of T.87 annex A, and of annex B for several components. Names are the standard's.
 
+#![allow(
+    clippy::inline_always,
+    reason = "the reader stays in registers only where all that reads is inlined"
+)]
+
 use crate::codecs::jpegls::Bits;
 use crate::error::MediaError;
 
@@ -24,12 +29,13 @@ pub(crate) struct Presets {
 
 /// What the coding of a scan depends on (A.2.1, C.2.4.1.1).
 pub(crate) struct Parameters {
+    /// The region of each gradient from `-maxval` to `maxval` (A.3.3).
+    regions: Vec<i8>,
     maxval: i32,
     near: i32,
     range: i32,
     qbpp: u32,
     limit: u32,
-    thresholds: [i32; 3],
     reset: i32,
 }
 
@@ -60,39 +66,39 @@ impl Parameters {
         } else {
             presets.reset
         };
-        (ordered && reset >= 3).then_some(Self {
+        (ordered && reset >= 3).then(|| Self {
+            regions: regions(maxval, near, thresholds),
             maxval,
             near,
             range,
             qbpp: bits(range),
             limit: 2 * (bpp + bpp.max(8)),
-            thresholds,
             reset,
         })
     }
 
-    /// A gradient's region (A.3.3).
-    #[inline]
-    fn region(&self, gradient: i32) -> i32 {
-        let [t1, t2, t3] = self.thresholds;
-        let size = gradient.abs();
-        let region = if size <= self.near {
-            0
-        } else if size < t1 {
-            1
-        } else if size < t2 {
-            2
-        } else if size < t3 {
-            3
-        } else {
-            4
+    /// The context of a sample with its sign (A.3); 0 where all gradients are flat.
+    #[inline(always)]
+    fn context(&self, [ra, rb, rc, rd]: [i32; 4]) -> i32 {
+        // Samples are from 0 to `maxval`, so that each gradient has its place.
+        let region = |gradient: i32| {
+            let place = (gradient + self.maxval) as usize;
+            self.regions
+                .get(place)
+                .map_or(0, |&region| i32::from(region))
         };
-        if gradient < 0 { -region } else { region }
+        81 * region(rd - rb) + 9 * region(rb - rc) + region(rc - ra)
     }
 
     /// The sample of a prediction and its error (A.4.4, A.4.5).
-    #[inline]
-    fn reconstruct(&self, prediction: i32, error: i32) -> i32 {
+    #[inline(always)]
+    fn reconstruct<const LOSSLESS: bool>(&self, prediction: i32, error: i32) -> i32 {
+        if LOSSLESS {
+            let value = prediction + error;
+            let value = value + if value < 0 { self.range } else { 0 };
+            let value = value - if value > self.maxval { self.range } else { 0 };
+            return value.clamp(0, self.maxval);
+        }
         let step = 2 * self.near + 1;
         let mut value = prediction + error * step;
         if value < -self.near {
@@ -102,6 +108,19 @@ impl Parameters {
         }
         value.clamp(0, self.maxval)
     }
+}
+
+/// The region of each gradient from `-maxval` on (A.3.3).
+fn regions(maxval: i32, near: i32, [t1, t2, t3]: [i32; 3]) -> Vec<i8> {
+    let zero = maxval as usize;
+    let mut regions = vec![4; 2 * zero + 1];
+    regions[..zero].fill(-4);
+    for (bound, region) in [(t3, 3), (t2, 2), (t1, 1), (near + 1, 0)] {
+        let width = ((bound - 1).max(0) as usize).min(zero);
+        regions[zero - width..zero].fill(-region);
+        regions[zero..=zero + width].fill(region);
+    }
+    regions
 }
 
 /// C.2.4.1.1.1.
@@ -146,16 +165,20 @@ struct RunContext {
     negative: i32,
 }
 
+/// Contexts of regular mode: 9 regions for each of three gradients, of which those of one sign are one.
+const CONTEXTS: usize = 365;
+/// No mapped error is larger: twice the range of 16 bits, and some. Damaged streams hold others.
+const WIDEST: u32 = 1 << 18;
 /// Orders of run lengths (A.7.1.1).
 const J: [u32; 32] = [
     0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13,
     14, 15,
 ];
 
-struct Coder<'p, 'b, 'd> {
+struct Coder<'p, 'd, const LOSSLESS: bool> {
     p: &'p Parameters,
-    bits: &'b mut Bits<'d>,
-    contexts: [Context; 365],
+    bits: Bits<'d>,
+    contexts: [Context; CONTEXTS],
     runs: [RunContext; 2],
     run_index: usize,
 }
@@ -166,8 +189,24 @@ struct Lines {
     here: Vec<i32>,
 }
 
-/// Decodes a scan of `components` components; `put` takes each line (row, component of the scan, samples).
+/// Decodes a scan of `components` components, or what of it stands before a restart marker; `put` takes each line (row,
+/// component of the scan, samples).
 pub(crate) fn decode(
+    bits: &mut Bits,
+    parameters: &Parameters,
+    size: (usize, usize),
+    components: usize,
+    interleave: Interleave,
+    put: &mut impl FnMut(usize, usize, &[i32]),
+) -> Result<(), MediaError> {
+    if parameters.near == 0 {
+        lines::<true>(bits, parameters, size, components, interleave, put)
+    } else {
+        lines::<false>(bits, parameters, size, components, interleave, put)
+    }
+}
+
+fn lines<const LOSSLESS: bool>(
     bits: &mut Bits,
     parameters: &Parameters,
     (width, height): (usize, usize),
@@ -175,23 +214,7 @@ pub(crate) fn decode(
     interleave: Interleave,
     put: &mut impl FnMut(usize, usize, &[i32]),
 ) -> Result<(), MediaError> {
-    let first = ((parameters.range + 32) / 64).max(2);
-    let mut coder = Coder {
-        p: parameters,
-        bits,
-        contexts: [Context {
-            a: first,
-            b: 0,
-            c: 0,
-            n: 1,
-        }; 365],
-        runs: [RunContext {
-            a: first,
-            n: 1,
-            negative: 0,
-        }; 2],
-        run_index: 0,
-    };
+    let mut coder = Coder::<LOSSLESS>::new(parameters, *bits);
     let mut lines: Vec<Lines> = (0..components)
         .map(|_| Lines {
             above: vec![0; width + 2],
@@ -206,7 +229,7 @@ pub(crate) fn decode(
             line.here[0] = line.above[1];
         }
         if interleave == Interleave::Sample {
-            coder.pixels(&mut lines, width);
+            coder.line_of_pixels(&mut lines, width);
         } else {
             for (line, run_index) in lines.iter_mut().zip(&mut run_indices) {
                 coder.run_index = *run_index;
@@ -219,108 +242,139 @@ pub(crate) fn decode(
             put(y, component, &line.here[1..=width]);
         }
     }
+    *bits = coder.bits;
     Ok(())
 }
 
-impl Coder<'_, '_, '_> {
+impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
+    fn new(p: &'p Parameters, bits: Bits<'d>) -> Self {
+        let a = ((p.range + 32) / 64).max(2);
+        Self {
+            p,
+            bits,
+            contexts: [Context {
+                a,
+                b: 0,
+                c: 0,
+                n: 1,
+            }; CONTEXTS],
+            runs: [RunContext {
+                a,
+                n: 1,
+                negative: 0,
+            }; 2],
+            run_index: 0,
+        }
+    }
+
     /// A line of one component.
     fn line(&mut self, lines: &mut Lines, width: usize) {
+        let (above, here) = (&lines.above[..width + 2], &mut lines.here[..width + 2]);
+        // The reader stays in registers while the line lasts.
+        let mut bits = self.bits;
         let mut x = 1;
+        let (mut ra, mut rc, mut rb) = (here[0], above[0], above[1]);
         while x <= width {
-            let q = self.context(lines, x);
+            let rd = above[x + 1];
+            let q = self.p.context([ra, rb, rc, rd]);
             if q != 0 {
-                lines.here[x] = self.regular(lines, x, q);
+                ra = self.regular(&mut bits, [ra, rb, rc], q);
+                here[x] = ra;
+                (rc, rb) = (rb, rd);
                 x += 1;
                 continue;
             }
-            let run = self.run(width + 1 - x);
-            let value = lines.here[x - 1];
-            lines.here[x..x + run].fill(value);
+            let run = self.run(&mut bits, width + 1 - x);
+            here[x..x + run].fill(ra);
             x += run;
             if x <= width {
-                lines.here[x] = self.interruption(lines.here[x - 1], lines.above[x]);
+                ra = self.interruption(&mut bits, ra, above[x]);
+                here[x] = ra;
                 self.run_index = self.run_index.saturating_sub(1);
+                (rc, rb) = (above[x], above[x + 1]);
                 x += 1;
             }
+        }
+        self.bits = bits;
+    }
+
+    /// A line of as many components as there are: one header allows no more than four.
+    fn line_of_pixels(&mut self, lines: &mut [Lines], width: usize) {
+        match lines.len() {
+            2 => self.pixels::<2>(lines.first_chunk_mut(), width),
+            3 => self.pixels::<3>(lines.first_chunk_mut(), width),
+            _ => self.pixels::<4>(lines.first_chunk_mut(), width),
         }
     }
 
     /// A line of pixels of several components (B.2.3): runs are of whole pixels.
-    fn pixels(&mut self, lines: &mut [Lines], width: usize) {
+    fn pixels<const N: usize>(&mut self, lines: Option<&mut [Lines; N]>, width: usize) {
+        let Some(lines) = lines else { return };
+        let mut bits = self.bits;
+        let halves = lines
+            .each_mut()
+            .map(|line| (&line.above[..width + 2], &mut line.here[..width + 2]));
+        let above = halves.each_ref().map(|(above, _)| *above);
+        let here = halves.map(|(_, here)| here);
         let mut x = 1;
+        let mut ra = here.each_ref().map(|here| here[0]);
+        let (mut rc, mut rb) = (above.map(|above| above[0]), above.map(|above| above[1]));
         while x <= width {
-            let contexts: Vec<i32> = lines.iter().map(|line| self.context(line, x)).collect();
+            let rd = above.map(|above| above[x + 1]);
+            let contexts: [i32; N] =
+                std::array::from_fn(|c| self.p.context([ra[c], rb[c], rc[c], rd[c]]));
             if contexts.iter().any(|&q| q != 0) {
-                for (line, &q) in lines.iter_mut().zip(&contexts) {
-                    line.here[x] = self.regular(line, x, q);
+                for c in 0..N {
+                    ra[c] = self.regular(&mut bits, [ra[c], rb[c], rc[c]], contexts[c]);
+                    here[c][x] = ra[c];
                 }
+                (rc, rb) = (rb, rd);
                 x += 1;
                 continue;
             }
-            let run = self.run(width + 1 - x);
-            for line in lines.iter_mut() {
-                let value = line.here[x - 1];
-                line.here[x..x + run].fill(value);
+            let run = self.run(&mut bits, width + 1 - x);
+            for c in 0..N {
+                here[c][x..x + run].fill(ra[c]);
             }
             x += run;
             if x <= width {
-                for line in lines.iter_mut() {
-                    let (ra, rb) = (line.here[x - 1], line.above[x]);
-                    let error = self.interruption_error(0);
-                    line.here[x] = self.p.reconstruct(rb, if ra > rb { -error } else { error });
+                for c in 0..N {
+                    let rb = above[c][x];
+                    let error = self.interruption_error(&mut bits, 0);
+                    let error = if ra[c] > rb { -error } else { error };
+                    ra[c] = self.p.reconstruct::<LOSSLESS>(rb, error);
+                    here[c][x] = ra[c];
                 }
                 self.run_index = self.run_index.saturating_sub(1);
+                (rc, rb) = (above.map(|above| above[x]), above.map(|above| above[x + 1]));
                 x += 1;
             }
         }
-    }
-
-    /// The context of a sample with its sign (A.3); 0 where all gradients are flat.
-    #[inline]
-    fn context(&self, lines: &Lines, x: usize) -> i32 {
-        let (ra, rb, rc, rd) = (
-            lines.here[x - 1],
-            lines.above[x],
-            lines.above[x - 1],
-            lines.above[x + 1],
-        );
-        81 * self.p.region(rd - rb) + 9 * self.p.region(rb - rc) + self.p.region(rc - ra)
+        self.bits = bits;
     }
 
     /// A sample of regular mode (A.4 to A.6).
-    #[inline]
-    fn regular(&mut self, lines: &Lines, x: usize, signed: i32) -> i32 {
-        let (ra, rb, rc) = (lines.here[x - 1], lines.above[x], lines.above[x - 1]);
-        let (q, sign) = (
-            signed.unsigned_abs() as usize,
-            if signed < 0 { -1 } else { 1 },
-        );
-        let context = self.contexts[q];
-        let edge = if rc >= ra.max(rb) {
-            ra.min(rb)
-        } else if rc <= ra.min(rb) {
-            ra.max(rb)
-        } else {
-            ra + rb - rc
-        };
-        let prediction = (edge + sign * context.c).clamp(0, self.p.maxval);
+    #[inline(always)]
+    fn regular(&mut self, bits: &mut Bits, [ra, rb, rc]: [i32; 3], signed: i32) -> i32 {
+        let p = self.p;
+        // All ones where the context is turned over.
+        let sign = signed >> 31;
+        let context = &mut self.contexts[((signed ^ sign) - sign) as usize % CONTEXTS];
+        let (least, most) = (ra.min(rb), ra.max(rb));
+        let edge = (ra + rb - rc).clamp(least, most);
+        let prediction = (edge + ((context.c ^ sign) - sign)).clamp(0, p.maxval);
         let k = order(context.n, context.a);
-        let mapped = self.golomb(k, self.p.limit);
-        let flipped = self.p.near == 0 && k == 0 && 2 * context.b <= -context.n;
-        let error = match (mapped & 1 == 1, flipped) {
-            (false, false) => mapped / 2,
-            (true, false) => -(mapped + 1) / 2,
-            (true, true) => (mapped - 1) / 2,
-            (false, true) => -(mapped / 2) - 1,
-        };
-        self.contexts[q].learn(error, self.p);
-        self.p.reconstruct(prediction, sign * error)
+        let mapped = golomb(bits, k, p.limit, p.qbpp);
+        let flipped = LOSSLESS && k == 0 && 2 * context.b <= -context.n;
+        let error = (mapped >> 1) ^ -((mapped & 1) ^ i32::from(flipped));
+        context.learn::<LOSSLESS>(error, p);
+        p.reconstruct::<LOSSLESS>(prediction, (error ^ sign) - sign)
     }
 
     /// The length of a run, at most `left` (A.7.1).
-    fn run(&mut self, left: usize) -> usize {
+    fn run(&mut self, bits: &mut Bits, left: usize) -> usize {
         let mut length = 0;
-        while self.bits.take(1) == 1 {
+        while bits.take(1) == 1 {
             let step = 1_usize << J[self.run_index];
             if length + step > left {
                 return left;
@@ -331,34 +385,31 @@ impl Coder<'_, '_, '_> {
                 return left;
             }
         }
-        (length + self.bits.take(J[self.run_index]) as usize).min(left)
+        (length + bits.take(J[self.run_index]) as usize).min(left)
     }
 
     /// The sample that ends a run (A.7.2).
-    fn interruption(&mut self, ra: i32, rb: i32) -> i32 {
+    fn interruption(&mut self, bits: &mut Bits, ra: i32, rb: i32) -> i32 {
         if (ra - rb).abs() <= self.p.near {
-            let error = self.interruption_error(1);
-            return self.p.reconstruct(ra, error);
+            let error = self.interruption_error(bits, 1);
+            return self.p.reconstruct::<LOSSLESS>(ra, error);
         }
-        let error = self.interruption_error(0);
-        self.p.reconstruct(rb, if ra > rb { -error } else { error })
+        let error = self.interruption_error(bits, 0);
+        let error = if ra > rb { -error } else { error };
+        self.p.reconstruct::<LOSSLESS>(rb, error)
     }
 
-    fn interruption_error(&mut self, kind: usize) -> i32 {
-        let context = self.runs[kind];
+    fn interruption_error(&mut self, bits: &mut Bits, kind: usize) -> i32 {
+        let context = &mut self.runs[kind];
+        let half = if kind == 1 { context.n >> 1 } else { 0 };
+        let k = order(context.n, context.a.saturating_add(half));
+        let limit = self.p.limit - J[self.run_index] - 1;
+        let mapped = golomb(bits, k, limit, self.p.qbpp);
         let kind = kind as i32;
-        let k = order(
-            context.n,
-            context
-                .a
-                .saturating_add(if kind == 1 { context.n >> 1 } else { 0 }),
-        );
-        let mapped = self.golomb(k, self.p.limit - J[self.run_index] - 1);
         let odd = (mapped + kind) & 1 == 1;
         let size = (mapped + kind + 1) / 2;
         let negative = (k != 0 || 2 * context.negative >= context.n) == odd;
         let error = if negative { -size } else { size };
-        let context = &mut self.runs[kind as usize];
         context.negative += i32::from(error < 0);
         context.a = context.a.saturating_add((mapped + 1 - kind) >> 1);
         if context.n == self.p.reset {
@@ -368,50 +419,42 @@ impl Coder<'_, '_, '_> {
         context.n += 1;
         error
     }
-
-    /// A limited Golomb code (A.5.3).
-    #[inline]
-    fn golomb(&mut self, k: u32, limit: u32) -> i32 {
-        let escape = limit.saturating_sub(self.p.qbpp + 1);
-        let zeros = self.bits.zeros(escape);
-        if zeros < escape {
-            let value = (zeros << k) + self.bits.take(k);
-            return value.min(WIDEST) as i32;
-        }
-        self.bits.take(self.p.qbpp) as i32 + 1
-    }
 }
 
-/// No mapped error is larger: twice the range of 16 bits, and some. Damaged streams hold others.
-const WIDEST: u32 = 1 << 18;
+/// A limited Golomb code (A.5.3).
+#[inline(always)]
+fn golomb(bits: &mut Bits, k: u32, limit: u32, qbpp: u32) -> i32 {
+    let escape = limit.saturating_sub(qbpp + 1);
+    bits.golomb(k, escape, qbpp).min(WIDEST) as i32
+}
 
-/// The order of the Golomb code for a context (A.5.1).
-#[inline]
+/// The order of the Golomb code for a context (A.5.1): the least `k` of which `n << k` is not below `a`.
+#[inline(always)]
 fn order(n: i32, a: i32) -> u32 {
-    let mut k = 0;
-    while i64::from(n) << k < i64::from(a) && k < 24 {
-        k += 1;
-    }
-    k
+    let k = n.leading_zeros().saturating_sub(a.leading_zeros());
+    let k = k + u32::from(i64::from(n) << k < i64::from(a));
+    // Only a damaged stream asks for more.
+    k.min(24)
 }
 
 impl Context {
     /// A.6.
-    #[inline]
-    fn learn(&mut self, error: i32, p: &Parameters) {
+    #[inline(always)]
+    fn learn<const LOSSLESS: bool>(&mut self, error: i32, p: &Parameters) {
+        let step = if LOSSLESS { 1 } else { 2 * p.near + 1 };
         // Only a damaged stream brings these to their ends.
-        self.b = self.b.saturating_add(error * (2 * p.near + 1));
+        self.b = self.b.saturating_add(error * step);
         self.a = self.a.saturating_add(error.abs());
         if self.n == p.reset {
             (self.a, self.b, self.n) = (self.a >> 1, self.b >> 1, self.n >> 1);
         }
         self.n += 1;
-        if self.b <= -self.n {
-            self.b = (self.b + self.n).max(1 - self.n);
-            self.c = (self.c - 1).max(-128);
-        } else if self.b > 0 {
-            self.b = (self.b - self.n).min(0);
-            self.c = (self.c + 1).min(127);
-        }
+        // Written without branches, which nobody could foresee.
+        let (low, high) = (self.b <= -self.n, self.b > 0);
+        let lifted = (self.b + self.n).max(1 - self.n);
+        let lowered = (self.b - self.n).min(0);
+        self.b = if low { lifted } else { self.b };
+        self.b = if high { lowered } else { self.b };
+        self.c = (self.c + i32::from(high) - i32::from(low)).clamp(-128, 127);
     }
 }

@@ -51,3 +51,42 @@ fn a_size_other_than_the_objects_is_refused() {
     let error = decode(EXAMPLE, &shape, &mut Vec::new()).expect_err("another size");
     assert_eq!(error.kind, ErrorKind::Malformed);
 }
+
+#[test]
+fn after_a_restart_marker_all_begins_anew() {
+    // The example's scan twice, with a marker between: a picture of eight lines, the second half like the first.
+    let (header, rest) = EXAMPLE.split_at(15);
+    let (scan_header, coded) = rest[..rest.len() - 2].split_at(10);
+    let mut stream = header.to_vec();
+    stream[8] = 8;
+    stream.extend([0xff, 0xdd, 0x00, 0x04, 0x00, 0x04]);
+    stream.extend([scan_header, coded, &[0xff, 0xd0], coded, &[0xff, 0xd9]].concat());
+    let shape = Shape { rows: 8, ..SHAPE };
+    let mut decoded = Vec::new();
+    decode(&stream, &shape, &mut decoded).expect("a picture");
+    let (first, second) = decoded.split_at(16);
+    assert_eq!(first, second);
+    assert_eq!(&first[..4], [0, 0, 90, 74]);
+    let end = stream.len() - coded.len() - 4;
+    for (cut, kind) in [(end, ErrorKind::Truncated), (end + 4, ErrorKind::Truncated)] {
+        let error = decode(&stream[..cut], &shape, &mut Vec::new()).expect_err("cut");
+        assert_eq!(error.kind, kind);
+    }
+    let marker = stream.len() - coded.len() - 3;
+    stream[marker] = 0xd3;
+    let error = decode(&stream, &shape, &mut Vec::new()).expect_err("another marker");
+    assert_eq!(error.kind, ErrorKind::Malformed);
+}
+
+#[test]
+fn a_point_transform_is_undone() {
+    let mut stream = EXAMPLE.to_vec();
+    stream[24] = 1;
+    let mut decoded = Vec::new();
+    let shape = Shape {
+        allocated: 16,
+        ..SHAPE
+    };
+    decode(&stream, &shape, &mut decoded).expect("a picture");
+    assert_eq!(decoded[..8], [0, 0, 0, 0, 180, 0, 148, 0]);
+}
