@@ -6,6 +6,10 @@ use std::path::Path;
 use clap::Parser;
 use medivision_tui::cli::{Cli, Command};
 use medivision_tui::commands::{self, Fault, Setup, exit};
+use medivision_tui::media::LargePages;
+
+#[global_allocator]
+static ALLOCATOR: LargePages = LargePages;
 
 /// libtorch's threads would spin while they wait for each other, and so take the cores from the decoders. libgomp
 /// reads how to wait when it is loaded, which is before `main`; this runs before that. A user's own setting stays.

@@ -13,6 +13,7 @@ mod dicom;
 mod error;
 mod geometry;
 mod grey;
+mod large_pages;
 pub mod limits;
 mod orient;
 mod overlay;
@@ -34,6 +35,7 @@ pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
+pub use large_pages::LargePages;
 pub use overlay::{Overlay, OverlayKind};
 pub use related::{
     Annotation, Arrangement, Layers, Legend, Palette, Related, RelatedKind, RelatedObject, Shape,

@@ -9,8 +9,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use medivision_media::{self as media, Frame, MediaError, Source, Voi};
+use medivision_media::{self as media, Frame, LargePages, MediaError, Source, Voi};
 use serde_json::{Value, json};
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: LargePages = LargePages;
 
 /// Time spent on each measurement, unless told otherwise.
 const DURATION: Duration = Duration::from_millis(700);
