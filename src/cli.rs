@@ -356,8 +356,9 @@ fn window(text: &str) -> Result<(f64, f64), String> {
             .ok_or_else(wrong)
     };
     let (center, width) = (number(center)?, number(width)?);
-    if width < 1.0 {
-        return Err("the width must be at least 1 (PS3.3 C.11.2.1.2)".into());
+    // Below 1 it is LINEAR_EXACT, the function of real numbers (PS3.3 C.11.2.1.3.2).
+    if width <= 0.0 {
+        return Err("the width must be above 0".into());
     }
     Ok((center, width))
 }
@@ -386,7 +387,8 @@ mod tests {
     #[test]
     fn windows_are_two_finite_numbers() {
         assert_eq!(window("-600,1500"), Ok((-600.0, 1500.0)));
-        for text in ["", "40", "40,", "a,b", "40,0", "nan,1"] {
+        assert_eq!(window("0.5,0.25"), Ok((0.5, 0.25)));
+        for text in ["", "40", "40,", "a,b", "40,0", "40,-0.5", "nan,1", "1,inf"] {
             assert!(window(text).is_err(), "{text}");
         }
     }

@@ -55,7 +55,9 @@ fn number(row: &Row, key: &str) -> Option<f64> {
 fn complaint(row: &Row, loaded: &Loaded) -> Option<String> {
     let dicom = loaded.info.dicom.as_ref()?;
     let stats = loaded.picture.stats();
-    if let Pixels::Rgb(_) = loaded.picture.pixels {
+    // Colour may turn out to be grey (R = G = B), which has the same luma.
+    let is_color = matches!(loaded.picture.pixels, Pixels::Rgb(_));
+    if is_color || dicom.samples == 3 || dicom.photometric == "PALETTE COLOR" {
         let column = if row["rgb_mean"].is_empty() {
             "ch_mean"
         } else {

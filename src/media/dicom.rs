@@ -1,10 +1,11 @@
 //! DICOM objects: from bytes to the picture that the object asks for.
 //!
-//! The way of a pixel (PS3.4 N.2): stored value → modality LUT → VOI LUT or window → 8 bits → inverted for MONOCHROME1.
+//! The way of a pixel stands at the head of [`pixels::display`], and where each step of it is.
 //! Colour goes to RGB without window. The object's own first window or LUT is used; without one the full range of the
 //! frame's modality values, padding excluded.
 
 pub(crate) mod attributes;
+pub(crate) mod checked;
 mod geometry;
 mod object;
 pub(crate) mod parsing;

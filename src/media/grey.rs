@@ -13,7 +13,7 @@ use crate::{Picture, Pixels, Window, WindowSource};
 use levels::Levels;
 use lut::Lut;
 use samples::Samples;
-use window::{Function, Own};
+use window::{Curve, Function, Own};
 
 /// Which range of values becomes black to white.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,15 +21,16 @@ pub enum Voi {
     /// The file's n-th VOI, its LUTs counted before its windows; where it has fewer, the first; where it has none, the
     /// full range. `Own(0)` is what `inspect` shows and the encoder sees.
     Own(usize),
-    /// A linear window (PS3.3 C.11.2.1.2.1; of real numbers C.11.2.1.3.2) in modality units; one that has no width is the
-    /// full range.
+    /// A linear window (PS3.3 C.11.2.1.2.1; of real numbers C.11.2.1.3.2) in modality units; one that has no width is
+    /// the full range.
     Range {
         /// Its middle.
         center: f64,
         /// Its extent.
         width: f64,
     },
-    /// All values of the frame, padding excluded.
+    /// All values of the frame, padding excluded unless all others are equal; mid-grey where padding is equal to them
+    /// too. Of a segmentation the values that it may have.
     Full,
     /// The values of the frame but for the 0.5 % darkest and brightest, padding excluded.
     Robust,
@@ -116,6 +117,8 @@ pub(crate) struct Transform {
     pub own: Vec<Own>,
     /// Stored values that stand for "no value" (C.7.5.1.1.2): from, to.
     pub padding: Option<(f64, f64)>,
+    /// The range shown where nothing else is said, of objects whose values have a range whatever a frame holds of it.
+    pub nominal: Option<(f64, f64)>,
     /// MONOCHROME1: the smallest value is white.
     pub inverted: bool,
     /// Stored values are real numbers, to which windows apply exactly (C.11.2.1.3.2).
@@ -217,6 +220,7 @@ impl Grey {
             },
             unit: None,
             own: vec![Own::between(0.0, 255.0, WindowSource::Minmax)],
+            nominal: None,
             padding: None,
             inverted: false,
             real: false,
@@ -264,7 +268,8 @@ impl Grey {
     /// A picture of `canvas`, on which `area`, a part of it, is drawn.
     fn shaded(&self, voi: Voi, invert: bool, area: Area, canvas: Area) -> (Picture, Window) {
         let own = self.own(voi);
-        let invert = invert != self.inner.transform.inverted;
+        // The middle of grey has no opposite.
+        let invert = invert != self.inner.transform.inverted && own.curve != Curve::Middle;
         let index = |x: u32, y: u32, stride: u32| y as usize * stride as usize + x as usize;
         let rows = (area.y..area.y + area.height).map(|y| {
             let to = index(area.x - canvas.x, y - canvas.y, canvas.width);
@@ -287,8 +292,11 @@ impl Grey {
 
     fn own(&self, voi: Voi) -> Own {
         let between = |(low, high), source| Own::between(low, high, source);
-        let full = || between(self.levels().range(), WindowSource::Minmax);
         let transform = &self.inner.transform;
+        let full = || {
+            let range = transform.nominal.unwrap_or_else(|| self.levels().range());
+            between(range, WindowSource::Minmax)
+        };
         match voi {
             Voi::Own(n) => {
                 let own = transform.own.get(n).or_else(|| transform.own.first());
@@ -320,12 +328,13 @@ impl Grey {
         *inner.robust.get_or_init(measure)
     }
 
-    /// The file's own LUTs, then its windows, to be counted by [`Voi::Own`]; empty where it has none, and the full range is shown.
+    /// The file's own LUTs, then its windows, to be counted by [`Voi::Own`]; empty where it has none, and the full
+    /// range is shown.
     pub fn windows(&self) -> &[NamedWindow] {
         &self.inner.windows
     }
 
-    /// Smallest and largest modality value, padding excluded.
+    /// Smallest and largest modality value, padding excluded unless all others are equal.
     pub fn range(&self) -> (f64, f64) {
         self.levels().range()
     }
@@ -338,6 +347,11 @@ impl Grey {
         let at = y as usize * self.width as usize + x as usize;
         let stored = self.inner.samples.get(at)?;
         Some(self.inner.transform.modality(stored))
+    }
+
+    /// The stored value at a place of the row-major samples.
+    pub(crate) fn stored(&self, at: usize) -> Option<f64> {
+        self.inner.samples.get(at)
     }
 
     /// Whether a pixel stands for "no value" (Pixel Padding Value); false outside of the frame.
@@ -375,8 +389,8 @@ impl fmt::Debug for Grey {
     }
 }
 
-/// Puts the shades of rows of `width` samples, each given by where it begins among the samples and in `out`. To 16 bits every
-/// possible value is worked out once, and pixels are looked up; unless they are fewer.
+/// Puts the shades of rows of `width` samples, each given by where it begins among the samples and in `out`. To 16
+/// bits every possible value is worked out once, and pixels are looked up; unless they are fewer.
 fn shades(
     samples: &Samples,
     rows: impl ExactSizeIterator<Item = (usize, usize)>,

@@ -8,6 +8,7 @@
 
 pub mod budget;
 mod codecs;
+mod colorless;
 mod contain;
 mod dicom;
 mod error;
@@ -224,13 +225,14 @@ pub struct Window {
 pub enum WindowSource {
     /// Window Center and Width of the data set.
     File,
-    /// The first item of the VOI LUT Sequence.
+    /// The first item of the VOI LUT Sequence, of the data set or of the frame's functional group.
     Lut,
     /// The frame's or the shared functional group of an enhanced object.
     FunctionalGroup,
     /// The caller's [`Options::window`].
     Argument,
-    /// The full range of the frame's modality values, padding excluded.
+    /// The full range of the frame's modality values, padding excluded unless they are all equal; of a segmentation
+    /// the range that its values can have.
     Minmax,
     /// The same without the darkest and the brightest pixels ([`Voi::Robust`]).
     Robust,
@@ -245,7 +247,8 @@ pub struct Options {
     pub window: Option<(f64, f64)>,
     /// How much of a JPEG file's resolution is wanted.
     pub scale: Scale,
-    /// The part of the picture, as shown and at its full resolution, that will be looked at: what lies outside may stay black.
+    /// The part of the picture, as shown and at its full resolution, that will be looked at: what lies outside may
+    /// stay black.
     pub used: Option<Area>,
     /// Someone waits for this picture: more than one core may be busy with it.
     pub spread: bool,

@@ -15,7 +15,7 @@ use crate::png::Png;
 use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
 use crate::related::Target;
 use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Warnings, Window};
-use crate::{contain, limits, read, sniff};
+use crate::{colorless, contain, limits, read, sniff};
 
 /// Bytes that are read first of a DICOM file that is not taken into memory as a whole: of a file larger than
 /// [`KEPT_WHOLE`] only what stands before its pixels is, and each frame when it is asked for. A CT of 2,000 frames is a
@@ -54,12 +54,16 @@ impl Frame {
 }
 
 impl From<Picture> for Frame {
-    /// Grey of 8 bits gets a window that shows it as it is.
+    /// Grey of 8 bits, also where it is stored as RGB, gets a window that shows it as it is.
     fn from(picture: Picture) -> Self {
-        match picture.pixels {
-            Pixels::Luma(data) => Frame::Grey(Grey::of_bytes(picture.width, picture.height, data)),
-            Pixels::Rgb(_) => Frame::Color(Arc::new(picture)),
-        }
+        let grey = match picture.pixels {
+            Pixels::Luma(data) => data,
+            Pixels::Rgb(ref data) => match colorless::grey_of(data) {
+                Some(data) => data,
+                None => return Frame::Color(Arc::new(picture)),
+            },
+        };
+        Frame::Grey(Grey::of_bytes(picture.width, picture.height, grey))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use dicom_core::Tag;
 
-use crate::code;
 use crate::dicom::attributes;
+use crate::dicom::checked;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::groups;
 use crate::dicom::regions;
 use crate::geometry::{Geometry, Spacing};
+use crate::{Warnings, code};
 
 /// Shapes of pixels beyond this are damage, not pixels.
 const LONGEST: f64 = 100.0;
@@ -41,6 +42,37 @@ impl Object {
                 .or_else(|| position(set))
                 .or_else(|| in_item(set, attributes::DETECTORS, position)),
             towards: towards.iter().any(|t| !t.is_empty()).then_some(towards),
+        }
+    }
+}
+
+/// Warns of distances and places that cannot be read, and of which nothing is known then.
+pub(crate) fn check(set: &DataSet, warnings: &mut Warnings) {
+    check_lengths(set, warnings);
+    let measures = |group: &DataSet| {
+        check_lengths(group, warnings);
+        Some(())
+    };
+    groups::find(set, 0, attributes::FRAME_MEASURES, measures);
+}
+
+fn check_lengths(set: &DataSet, warnings: &mut Warnings) {
+    for (tag, count) in [
+        (attributes::PIXEL_SPACING, 2),
+        (attributes::IMAGER_SPACING, 2),
+        (attributes::SCANNED_SPACING, 2),
+        (attributes::IMAGE_PLANE_SPACING, 2),
+        (attributes::ASPECT, 2),
+        (attributes::POSITION, 3),
+        (attributes::ORIENTATION, 6),
+    ] {
+        let values = checked::several(set, tag, warnings);
+        let is_place = matches!(tag, attributes::POSITION | attributes::ORIENTATION);
+        let is_right = |value: &Option<f64>| value.is_some_and(|v| is_place || v > 0.0);
+        let is_whole = values.len() == count && values.iter().all(is_right);
+        // An unreadable value was warned of.
+        if !values.is_empty() && !values.contains(&None) && !is_whole {
+            warnings.add(format!("{} is wrong and left out.", attributes::named(tag)));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use dicom_core::VR;
 
 use crate::dicom::attributes;
+use crate::dicom::geometry;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::file::Meta;
@@ -12,17 +13,13 @@ use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::parsing::repair::Pixels as Stored;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::parsing::what;
-use crate::dicom::pixels::color;
 use crate::dicom::pixels::frames::Frames;
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::{Layout, Photometric};
-use crate::dicom::pixels::native;
-use crate::dicom::pixels::palette;
-use crate::dicom::pixels::samples::{Cells, from_cells};
-use crate::dicom::pixels::voi;
+use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::samples::Cells;
+use crate::dicom::pixels::{display, native, overlays};
 use crate::error::{MediaError, unsupported};
-use crate::grey::Grey;
-use crate::{DicomInfo, Frame, Info, Kind, Picture, Pixels, Warnings, code, limits};
+use crate::{DicomInfo, Frame, Info, Kind, Warnings, code, limits};
 
 /// An object with pixels.
 pub(crate) struct Object {
@@ -51,8 +48,8 @@ impl Object {
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
             return Err(what::without_pixels(&file));
         };
-        let layout = Layout::read(&file.set, pixels.tag);
         let mut warnings = std::mem::take(&mut file.notes.repairs);
+        let layout = Layout::read(&file.set, &pixels, &mut warnings);
         if file.meta.syntax.codec == Codec::Unknown {
             let native = |layout: &Layout| native::is_native_length(&pixels.data, layout);
             let uid = &file.meta.transfer_syntax;
@@ -67,6 +64,8 @@ impl Object {
             ));
         }
         let layout = layout?;
+        geometry::check(&file.set, &mut warnings);
+        overlays::check(&file.set, &layout, &mut warnings);
         Ok(Self {
             file,
             pixels,
@@ -147,21 +146,7 @@ impl Object {
             return Err(limits::no_such_frame(frame, layout.frames));
         }
         let (cells, shape) = self.cells(frame, warnings)?;
-        let rgb = match shape.photometric {
-            Photometric::Mono { inverted } => {
-                let transform = voi::transform(self.set(), layout, frame, inverted);
-                let samples = from_cells(cells, &shape);
-                let grey = Grey::new(layout.columns, layout.rows, samples, transform);
-                return Ok(Frame::Grey(grey));
-            }
-            Photometric::Palette => palette::rgb(self.set(), &from_cells(cells, &shape), layout)?,
-            _ => color::rgb(cells, &shape)?,
-        };
-        Ok(Frame::from(Picture {
-            width: layout.columns,
-            height: layout.rows,
-            pixels: Pixels::Rgb(rgb),
-        }))
+        display::frame(self.set(), layout, &shape, cells, frame, warnings)
     }
 
     /// Series Instance UID.

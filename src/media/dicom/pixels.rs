@@ -22,10 +22,13 @@
 pub(crate) mod codec;
 pub(crate) mod color;
 mod cost;
+pub(crate) mod display;
 pub(crate) mod frames;
 pub(crate) mod groups;
 pub(crate) mod index;
 pub(crate) mod layout;
+pub(crate) mod lut;
+pub(crate) mod modality;
 pub(crate) mod native;
 pub(crate) mod overlays;
 pub(crate) mod palette;

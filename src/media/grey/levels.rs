@@ -5,7 +5,13 @@ use crate::grey::{Histogram, Transform};
 
 /// Modality values of a frame, counted.
 #[derive(Debug)]
-pub(super) enum Levels {
+pub(super) struct Levels {
+    values: Values,
+    range: (f64, f64),
+}
+
+#[derive(Debug)]
+enum Values {
     /// Of samples to 16 bits: each value that occurs and how often, ascending.
     Counted(Vec<(f64, u64)>),
     /// Of wider ones: smallest and largest value.
@@ -16,58 +22,32 @@ pub(super) enum Levels {
 const TAIL: f64 = 0.005;
 
 impl Levels {
+    /// Counts the values of a frame without its padding. Where they are all equal the range takes padding in, which a
+    /// label is to be told from; where there are none, padding is counted.
     pub(super) fn of(samples: &Samples, transform: &Transform) -> Self {
-        // Padding counts only where there is nothing else.
-        let values = Self::count(samples, transform, false);
-        if values.is_empty() {
-            Self::count(samples, transform, true)
-        } else {
-            values
+        let values = Values::count(samples, transform, |stored| !transform.is_padding(stored));
+        let range = values.range();
+        if range.is_some_and(|(low, high)| low < high) {
+            return Self {
+                values,
+                range: range.unwrap_or_default(),
+            };
         }
-    }
-
-    fn count(samples: &Samples, transform: &Transform, padding: bool) -> Self {
-        let wanted = |stored: &f64| transform.is_padding(*stored) == padding;
-        if let Some(possible) = samples.possible() {
-            let values = possible.values().zip(counts(samples, possible.count));
-            let mut levels: Vec<(f64, u64)> = values
-                .filter(|(stored, count)| *count > 0 && wanted(stored))
-                .map(|(stored, count)| (transform.modality(stored), count))
-                .collect();
-            levels.sort_by(|a, b| a.0.total_cmp(&b.0));
-            return Levels::Counted(levels);
+        let all = Values::count(samples, transform, |_| true);
+        Self {
+            range: all.range().unwrap_or_default(),
+            values: if range.is_some() { values } else { all },
         }
-        let values = each(samples)
-            .filter(wanted)
-            .map(|stored| transform.modality(stored))
-            .filter(|value| value.is_finite());
-        let start = (f64::INFINITY, f64::NEG_INFINITY);
-        let (low, high) = values.fold(start, |(low, high), v| (low.min(v), high.max(v)));
-        if low <= high {
-            Levels::Measured(low, high)
-        } else {
-            Levels::Counted(Vec::new())
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        matches!(self, Levels::Counted(levels) if levels.is_empty())
     }
 
     /// Smallest and largest value; zeros of a frame that has none.
     pub(super) fn range(&self) -> (f64, f64) {
-        match self {
-            Levels::Counted(levels) => match (levels.first(), levels.last()) {
-                (Some(first), Some(last)) => (first.0, last.0),
-                _ => (0.0, 0.0),
-            },
-            Levels::Measured(low, high) => (*low, *high),
-        }
+        self.range
     }
 
     /// Between which values 99 % of the pixels are, as many being darker as brighter.
     pub(super) fn robust(&self, samples: &Samples, transform: &Transform) -> (f64, f64) {
-        let Levels::Counted(levels) = self else {
+        let Values::Counted(levels) = &self.values else {
             return percentiles(samples, transform).unwrap_or(self.range());
         };
         let total: u64 = levels.iter().map(|level| level.1).sum();
@@ -98,11 +78,41 @@ impl Levels {
                 *bin += count;
             }
         };
-        match self {
-            Levels::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
-            Levels::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
+        match &self.values {
+            Values::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
+            Values::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
         }
         Histogram { low, high, counts }
+    }
+}
+
+impl Values {
+    /// Those whose stored value is wanted.
+    fn count(samples: &Samples, transform: &Transform, wanted: impl Fn(f64) -> bool) -> Self {
+        if let Some(possible) = samples.possible() {
+            let values = possible.values().zip(counts(samples, possible.count));
+            let mut levels: Vec<(f64, u64)> = values
+                .filter(|(stored, count)| *count > 0 && wanted(*stored))
+                .map(|(stored, count)| (transform.modality(stored), count))
+                .collect();
+            levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+            return Values::Counted(levels);
+        }
+        let values = each(samples)
+            .filter(|stored| wanted(*stored))
+            .map(|stored| transform.modality(stored))
+            .filter(|value| value.is_finite());
+        let start = (f64::INFINITY, f64::NEG_INFINITY);
+        let (low, high) = values.fold(start, |(low, high), v| (low.min(v), high.max(v)));
+        Values::Measured(low, high)
+    }
+
+    /// Smallest and largest; `None` where there are none.
+    fn range(&self) -> Option<(f64, f64)> {
+        match self {
+            Values::Counted(levels) => Some((levels.first()?.0, levels.last()?.0)),
+            Values::Measured(low, high) => (low <= high).then_some((*low, *high)),
+        }
     }
 }
 

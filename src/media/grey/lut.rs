@@ -5,49 +5,21 @@
 pub(crate) struct Lut {
     /// The value that maps to the first entry.
     first: i32,
+    /// Bits of an entry by the descriptor.
+    declared: u16,
     /// Bits of an entry, 8 to 16.
     bits: u16,
     entries: Vec<u16>,
 }
 
 impl Lut {
-    /// A table from its descriptor and its data; `signed` says whether the values looked up can be negative, which
-    /// decides how the descriptor's first value is meant. `None` where the table is empty.
-    pub(crate) fn new<'a>(
-        count: u16,
-        first: u16,
-        bits: u16,
-        signed: bool,
-        bytes: &'a [u8],
-        words: impl Fn(&'a [u8]) -> Vec<u16>,
-    ) -> Option<Self> {
-        // Zero stands for 65536 (C.11.1.1).
-        let count = if count == 0 {
-            1 << 16
-        } else {
-            usize::from(count)
-        };
-        // Entries of 8 bits may be packed two to a word.
-        let mut entries: Vec<u16> = if bits <= 8 && bytes.len() < 2 * count {
-            bytes.iter().map(|&b| u16::from(b)).collect()
-        } else {
-            words(bytes)
-        };
-        entries.truncate(count);
-        if entries.is_empty() {
-            return None;
-        }
-        // Some tables use more bits than they own up to; their entries would leave the range.
-        let largest = entries.iter().copied().max().unwrap_or(0);
-        let bits = bits.clamp(8, 16).max(16 - largest.leading_zeros() as u16);
-        let first = if signed {
-            i32::from(first as i16)
-        } else {
-            i32::from(first)
-        };
+    /// A table of entries that have `declared` bits by its descriptor; `None` where there are none.
+    pub(crate) fn new(first: i32, declared: u16, entries: Vec<u16>) -> Option<Self> {
+        let largest = entries.iter().copied().max()?;
         Some(Self {
             first,
-            bits,
+            declared,
+            bits: bits_of(declared, largest),
             entries,
         })
     }
@@ -58,14 +30,42 @@ impl Lut {
         f64::from(self.entries[index as usize])
     }
 
-    /// The largest value that an entry can have.
-    pub(crate) fn largest(&self) -> f64 {
+    /// The value of an entry that is white, where entries are shades (a VOI LUT's).
+    pub(crate) fn white(&self) -> f64 {
         f64::from((1_u32 << self.bits) - 1)
+    }
+
+    /// The largest value that an entry can have by the descriptor, where entries are values (a modality LUT's).
+    pub(crate) fn largest(&self) -> f64 {
+        let bits = self.declared.clamp(8, 16).max(self.bits);
+        f64::from((1_u32 << bits) - 1)
+    }
+
+    /// The bits that the descriptor says and those that the entries have, where they differ.
+    pub(crate) fn corrected_bits(&self) -> Option<(u16, u16)> {
+        let stated = self.declared.clamp(8, 16);
+        (stated != self.bits).then_some((self.declared, self.bits))
     }
 
     /// The range of values looked up: (first, number of entries).
     pub(crate) fn domain(&self) -> (f64, f64) {
         (f64::from(self.first), self.entries.len() as f64)
+    }
+}
+
+/// The bits of entries of which the largest is `largest`, where the descriptor says `declared`.
+///
+/// Some descriptors say too few: their entries would leave the range. Some say 16, the width of the word that an entry
+/// is written in, of entries that have 10, 12 or 14: white would be out of reach. A table that reaches half of 16 bits
+/// is taken at its word, it may end in grey on purpose; unless it ends where a signed word does.
+pub(crate) fn bits_of(declared: u16, largest: u16) -> u16 {
+    const WORD: u16 = 16;
+    let needed = ((u16::BITS - largest.leading_zeros()) as u16).max(8);
+    let says_word_width = declared >= WORD && (needed <= 14 || largest == 0x7fff);
+    if largest > 0 && says_word_width {
+        needed
+    } else {
+        declared.clamp(8, WORD).max(needed)
     }
 }
 
@@ -75,42 +75,42 @@ mod tests {
 
     #[test]
     fn outside_the_table_its_ends_go_on() {
-        let lut = Lut {
-            first: -2,
-            bits: 12,
-            entries: vec![10, 20, 4000],
-        };
+        let lut = Lut::new(-2, 12, vec![10, 20, 4000]).expect("a table");
         let looked_up: Vec<f64> = [-100.0, -2.0, -1.0, 0.0, 7.0].map(|v| lut.at(v)).to_vec();
         assert_eq!(looked_up, [10.0, 10.0, 20.0, 4000.0, 4000.0]);
-        assert!((lut.largest() - 4095.0).abs() < f64::EPSILON);
+        assert!((lut.white() - 4095.0).abs() < f64::EPSILON);
+        let wide = Lut::new(0, 16, vec![4000]).expect("a table");
+        assert_eq!((wide.white(), wide.largest()), (4095.0, 65535.0));
+        assert_eq!(lut.domain(), (-2.0, 3.0));
+        assert_eq!(Lut::new(0, 16, Vec::new()), None);
     }
 
     #[test]
-    fn descriptors_are_read_as_the_standard_means_them() {
-        let words = |b: &[u8]| {
-            b.chunks_exact(2)
-                .map(|p| u16::from_le_bytes([p[0], p[1]]))
-                .collect::<Vec<u16>>()
-        };
-        let bytes = [0; 4];
-        assert_eq!(
-            Lut::new(2, 0xfffe, 16, true, &bytes, words).map(|l| l.domain()),
-            Some((-2.0, 2.0))
-        );
-        assert_eq!(
-            Lut::new(2, 0xfffe, 16, false, &bytes, words).map(|l| l.domain()),
-            Some((65534.0, 2.0))
-        );
-        // 8-bit entries, packed.
-        assert_eq!(
-            Lut::new(4, 0, 8, false, &[1, 2, 3, 4], words).map(|l| l.at(2.0)),
-            Some(3.0)
-        );
-        // 65536 entries, of which four bytes are there.
-        assert_eq!(
-            Lut::new(0, 0, 16, false, &bytes, words).map(|l| l.domain().1),
-            Some(2.0)
-        );
-        assert_eq!(Lut::new(2, 0, 16, false, &[], words), None);
+    fn white_is_what_the_entries_reach_where_the_descriptor_cannot_be_right() {
+        for (declared, largest, bits) in [
+            // The width of the word for that of the entry.
+            (16, 255, 8),
+            (16, 1023, 10),
+            (16, 4095, 12),
+            (16, 3500, 12),
+            (16, 16_383, 14),
+            (16, 0x7fff, 15),
+            // Entries beyond their bits.
+            (8, 4095, 12),
+            (12, 0xffff, 16),
+            (0, 255, 8),
+            // Tables that stay low on purpose, and an empty one.
+            (16, 40_000, 16),
+            (16, 20_000, 16),
+            (12, 900, 12),
+            (8, 100, 8),
+            (16, 0, 16),
+        ] {
+            assert_eq!(
+                bits_of(declared, largest),
+                bits,
+                "{declared} bits, {largest}"
+            );
+        }
     }
 }

@@ -15,8 +15,8 @@ pub(crate) enum Function {
 }
 
 impl Function {
-    /// What is meant where nothing is said. LINEAR counts in whole numbers, which would make a step of the common window
-    /// 0–1 of real ones.
+    /// What is meant where nothing is said. LINEAR counts in whole numbers, which would make a step of the common
+    /// window 0–1 of real ones.
     pub(crate) fn default_of(real: bool) -> Self {
         if real {
             Function::LinearExact
@@ -45,6 +45,8 @@ pub(crate) enum Curve {
     },
     /// The VOI LUT.
     Table(Lut),
+    /// Half way up, of a frame in which nothing can be told from anything else.
+    Middle,
     /// A Presentation LUT behind another curve, whose range it is spread over (C.11.4).
     Behind(Box<Curve>, Lut),
 }
@@ -57,10 +59,11 @@ impl Curve {
             Curve::Line { center, width } if x > center + width / 2.0 => 1.0,
             Curve::Line { center, width } => (x - center) / width + 0.5,
             Curve::Sigmoid { center, width } => 1.0 / (1.0 + (-4.0 * (x - center) / width).exp()),
-            Curve::Table(lut) => lut.at(x) / lut.largest(),
+            Curve::Table(lut) => lut.at(x) / lut.white(),
+            Curve::Middle => 0.5,
             Curve::Behind(curve, lut) => {
                 let (first, count) = lut.domain();
-                lut.at(first + (curve.at(x) * (count - 1.0)).round()) / lut.largest()
+                lut.at(first + (curve.at(x) * (count - 1.0)).round()) / lut.white()
             }
         }
     }
@@ -127,12 +130,16 @@ impl Own {
         }
     }
 
-    /// All values between two, both included.
+    /// All values between two, both included; where they are one, mid-grey.
     pub(crate) fn between(low: f64, high: f64, source: WindowSource) -> Self {
         let (center, width) = (f64::midpoint(low, high), high - low);
         Self {
             name: None,
-            curve: Curve::Line { center, width },
+            curve: if width > 0.0 {
+                Curve::Line { center, width }
+            } else {
+                Curve::Middle
+            },
             window: Window {
                 center,
                 width,

@@ -8,6 +8,7 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::elements::Encoding;
+use super::numbers::Numbers;
 use super::reader;
 use super::repair::{Notes, repair};
 use crate::error::MediaError;
@@ -33,8 +34,8 @@ pub(crate) trait Values {
     /// The items of a sequence; none where it is absent.
     fn items(&self, tag: Tag) -> &[DataSet];
 
-    /// The numbers of a decimal or integer string, as far as they are numbers; also of a value written in binary.
-    fn decimals(&self, tag: Tag) -> Vec<f64>;
+    /// The numbers of a decimal or integer string; also of a value written in binary.
+    fn numbers(&self, tag: Tag) -> Numbers;
 
     /// A 16-bit number (US or SS); also one written as text or in more bytes, as wrong value representations make it.
     fn short(&self, tag: Tag) -> Option<u16>;
@@ -58,6 +59,12 @@ pub(crate) trait Values {
         let text = self.text(tag)?;
         let first = text.split('\\').next().unwrap_or_default().trim();
         (!first.is_empty()).then(|| first.to_owned())
+    }
+
+    /// The same as far as they are numbers.
+    fn decimals(&self, tag: Tag) -> Vec<f64> {
+        let values = self.numbers(tag).values;
+        values.into_iter().map_while(|value| value).collect()
     }
 
     /// The first number of a decimal or integer string.
@@ -91,16 +98,20 @@ impl Values for DataSet {
             .unwrap_or_default()
     }
 
-    fn decimals(&self, tag: Tag) -> Vec<f64> {
+    fn numbers(&self, tag: Tag) -> Numbers {
         let Some(Value::Primitive(value)) = self.get(tag).map(InMemElement::value) else {
-            return Vec::new();
+            return Numbers::default();
         };
         match value {
             PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) | PrimitiveValue::U8(_) => {
                 let bytes = primitive_bytes(value);
-                numbers(&String::from_utf8_lossy(&bytes))
+                Numbers::of_text(&String::from_utf8_lossy(&bytes))
             }
-            _ => value.to_multi_float64().unwrap_or_default(),
+            _ => value
+                .to_multi_float64()
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -162,14 +173,6 @@ fn latin(text: &str) -> Vec<u8> {
 pub(crate) fn words(bytes: &[u8]) -> Vec<u16> {
     let pairs = bytes.chunks_exact(2);
     pairs.map(|b| u16::from_le_bytes([b[0], b[1]])).collect()
-}
-
-fn numbers(text: &str) -> Vec<f64> {
-    text.split('\\')
-        .map(|part| part.trim_matches(is_padding).parse())
-        .map_while(Result::ok)
-        .filter(|number: &f64| number.is_finite())
-        .collect()
 }
 
 fn is_padding(c: char) -> bool {

@@ -10,11 +10,11 @@ pub(crate) fn find<T>(
     set: &DataSet,
     frame: u32,
     group: Tag,
-    read: impl Fn(&DataSet) -> Option<T>,
+    mut read: impl FnMut(&DataSet) -> Option<T>,
 ) -> Option<T> {
     let own = set.items(attributes::FRAME_GROUPS);
-    let of = |groups: &DataSet| groups.items(group).first().and_then(&read);
+    let mut of = |groups: &DataSet| groups.items(group).first().and_then(&mut read);
     own.get(frame as usize)
-        .and_then(of)
+        .and_then(&mut of)
         .or_else(|| set.items(attributes::SHARED_GROUPS).first().and_then(of))
 }

@@ -1,11 +1,15 @@
 //! The shape and meaning of an object's pixels: the Image Pixel module (PS3.3 C.7.6.3).
 
+use std::ops::Range;
+
 use dicom_core::Tag;
 
 use crate::dicom::attributes;
+use crate::dicom::checked::{self, Reading};
 use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::repair::{PixelData, Pixels};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
-use crate::{code, limits};
+use crate::{Warnings, clean, code, limits};
 
 /// What samples mean (PS3.3 C.7.6.3.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +25,16 @@ pub(crate) enum Photometric {
     YbrFull,
     /// YBR_FULL_422: two pixels share their chroma where the pixels are not compressed.
     YbrFull422,
+    /// YBR_PARTIAL_422: the same in the range of video (retired).
+    YbrPartial422,
     /// YBR_RCT, YBR_ICT and XYB: the coding of a JPEG 2000 or JPEG XL stream, which its decoder undoes.
     YbrCoded,
     /// PALETTE COLOR: values look up their colour.
     Palette,
+    /// ARGB: colour behind an alpha plane, which looks up its own (retired).
+    Argb,
+    /// CMYK: inks and black (retired).
+    Cmyk,
 }
 
 /// How samples are stored.
@@ -69,7 +79,11 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Reads the module; the frame's size is held to the limits.
-    pub(crate) fn read(set: &DataSet, pixels: Tag) -> Result<Self, MediaError> {
+    pub(crate) fn read(
+        set: &DataSet,
+        pixels: &Pixels,
+        warnings: &mut Warnings,
+    ) -> Result<Self, MediaError> {
         let side = |tag, name: &str| {
             set.short(tag)
                 .map(u32::from)
@@ -80,30 +94,31 @@ impl Layout {
             side(attributes::COLUMNS, "Columns (0028,0011)")?,
         );
         limits::check_size(columns, rows)?;
-        let (number, allocated) = number(set, pixels)?;
-        let stored = set
-            .short(attributes::BITS_STORED)
-            .filter(|s| (1..=allocated).contains(s))
-            .unwrap_or(allocated);
-        let high_bit = set
-            .short(attributes::HIGH_BIT)
-            .filter(|h| (stored - 1..allocated).contains(h))
-            .unwrap_or(stored - 1);
-        let written = set.first(attributes::PHOTOMETRIC);
-        let samples = set.short(attributes::SAMPLES).unwrap_or_else(|| {
-            if written.as_deref().is_some_and(is_color) {
-                3
-            } else {
-                1
-            }
-        });
-        let photometric_name =
-            written.unwrap_or_else(|| if samples == 1 { "MONOCHROME2" } else { "RGB" }.to_owned());
-        let photometric = interpret(&photometric_name, samples)?;
+        let (number, allocated) = number(set, pixels.tag)?;
+        let mut or_assumed = |tag, possible: Range<u16>, assumed: u16| {
+            let stated = set.short(tag).filter(|bits| possible.contains(bits));
+            stated.unwrap_or_else(|| {
+                // Floats do not have these attributes.
+                if number != Number::Integer {
+                    return assumed;
+                }
+                let name = attributes::named(tag);
+                warnings.add(format!(
+                    "{name} is missing or impossible; {assumed} is assumed."
+                ));
+                assumed
+            })
+        };
+        let stored = or_assumed(attributes::BITS_STORED, 1..allocated + 1, allocated);
+        let high_bit = or_assumed(attributes::HIGH_BIT, stored - 1..allocated, stored - 1);
+        let frames = frames(set, warnings)?;
+        let per_sample = u64::from(rows) * u64::from(columns) * u64::from(frames);
+        let room = room(&pixels.data, per_sample * u64::from(allocated));
+        let (photometric_name, photometric, samples) = colors(set, room, warnings)?;
         Ok(Self {
             rows,
             columns,
-            frames: frames(set)?,
+            frames,
             samples,
             photometric,
             photometric_name,
@@ -149,11 +164,16 @@ fn number(set: &DataSet, pixels: Tag) -> Result<(Number, u16), MediaError> {
 }
 
 /// Number of Frames (0028,0008), 1 where it is absent or nonsense.
-fn frames(set: &DataSet) -> Result<u32, MediaError> {
-    let frames = set
-        .decimal(attributes::FRAMES)
-        .filter(|f| *f >= 1.0)
-        .map_or(1, |f| f as u64);
+fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
+    let frames = match checked::one(set, attributes::FRAMES, warnings) {
+        Reading::Value(frames) if frames >= 1.0 => frames as u64,
+        Reading::Missing => 1,
+        Reading::Value(_) | Reading::Unreadable => {
+            let name = attributes::named(attributes::FRAMES);
+            warnings.add(format!("{name} is no number of frames; 1 is assumed."));
+            1
+        }
+    };
     if frames > u64::from(limits::MAX_FRAMES) {
         return Err(MediaError::new(
             ErrorKind::TooLarge,
@@ -166,19 +186,87 @@ fn frames(set: &DataSet) -> Result<u32, MediaError> {
     Ok(frames as u32)
 }
 
-fn is_color(photometric: &str) -> bool {
-    photometric == "RGB" || photometric.starts_with("YBR_")
+/// How many samples a pixel there are bytes for, but for one that makes their number even, where the pixels are not
+/// compressed; `bits` is what one sample takes in all frames.
+fn room(pixels: &PixelData, bits: u64) -> Option<u64> {
+    match pixels {
+        PixelData::Native(range) => {
+            let there = (range.end - range.start) * 8;
+            let rest = there.checked_rem(bits)?;
+            (rest < 16).then(|| there / bits)
+        }
+        PixelData::Fragments(_) => None,
+    }
 }
 
-fn interpret(name: &str, samples: u16) -> Result<Photometric, MediaError> {
-    let photometric = match name.to_ascii_uppercase().as_str() {
+/// Photometric Interpretation as written or assumed, what it means, and Samples per Pixel. Where the two contradict
+/// each other, the length of the pixels tells which is right (`room`); else the number of samples, without which
+/// nothing can be read.
+fn colors(
+    set: &DataSet,
+    room: Option<u64>,
+    warnings: &mut Warnings,
+) -> Result<(String, Photometric, u16), MediaError> {
+    let stated = set.short(attributes::SAMPLES);
+    let name = set.first(attributes::PHOTOMETRIC).unwrap_or_else(|| {
+        let name = if stated.is_none_or(|samples| samples == 1) {
+            "MONOCHROME2"
+        } else {
+            "RGB"
+        };
+        let attribute = attributes::named(attributes::PHOTOMETRIC);
+        warnings.add(format!("{attribute} is missing; {name} is assumed."));
+        name.to_owned()
+    });
+    let photometric = interpret(&name)?;
+    let expected = photometric.samples();
+    let Some(stated) = stated.filter(|stated| *stated != expected) else {
+        return Ok((name, photometric, expected));
+    };
+    let contradiction = format!("{} with {stated} samples a pixel", clean(&name));
+    if room == Some(u64::from(expected)) {
+        warnings.add(format!(
+            "{contradiction}: the pixels have {expected}, by their length."
+        ));
+        return Ok((name, photometric, expected));
+    }
+    let (shown, called) = match (photometric, stated) {
+        (_, 1) => (Photometric::Mono { inverted: false }, "MONOCHROME2"),
+        (_, 3) => (Photometric::Rgb, "RGB"),
+        (Photometric::Rgb, 4) => (Photometric::Rgb, "RGB, the fourth left out"),
+        _ => return Err(malformed(format!("DICOM: {contradiction}"))),
+    };
+    warnings.add(format!("{contradiction} is shown as {called}."));
+    Ok((name, shown, stated))
+}
+
+impl Photometric {
+    /// Samples per Pixel that go with it.
+    fn samples(self) -> u16 {
+        match self {
+            Photometric::Mono { .. } | Photometric::Palette => 1,
+            Photometric::Rgb
+            | Photometric::YbrFull
+            | Photometric::YbrFull422
+            | Photometric::YbrPartial422
+            | Photometric::YbrCoded => 3,
+            Photometric::Argb | Photometric::Cmyk => 4,
+        }
+    }
+}
+
+fn interpret(name: &str) -> Result<Photometric, MediaError> {
+    Ok(match name.to_ascii_uppercase().as_str() {
         "MONOCHROME1" => Photometric::Mono { inverted: true },
         "MONOCHROME2" => Photometric::Mono { inverted: false },
         "RGB" => Photometric::Rgb,
         "YBR_FULL" => Photometric::YbrFull,
         "YBR_FULL_422" => Photometric::YbrFull422,
+        "YBR_PARTIAL_422" => Photometric::YbrPartial422,
         "YBR_RCT" | "YBR_ICT" | "XYB" => Photometric::YbrCoded,
         "PALETTE COLOR" => Photometric::Palette,
+        "ARGB" => Photometric::Argb,
+        "CMYK" => Photometric::Cmyk,
         _ => {
             return Err(match code(name) {
                 Some(name) => unsupported(format!(
@@ -187,16 +275,5 @@ fn interpret(name: &str, samples: u16) -> Result<Photometric, MediaError> {
                 None => malformed("DICOM: the photometric interpretation is damaged"),
             });
         }
-    };
-    let expected = if matches!(photometric, Photometric::Mono { .. } | Photometric::Palette) {
-        1
-    } else {
-        3
-    };
-    if samples != expected {
-        return Err(malformed(format!(
-            "DICOM: {name} with {samples} samples a pixel"
-        )));
-    }
-    Ok(photometric)
+    })
 }

@@ -26,8 +26,10 @@ impl Place {
     /// Of `frame` where all frames take `total` bytes; `big_words` tells that they are written as 16-bit words (VR OW)
     /// most significant byte first.
     pub(crate) fn of(layout: &Layout, frame: u32, total: u64, big_words: bool) -> Option<Self> {
-        let halved =
-            layout.photometric == Photometric::YbrFull422 && !holds_full_chroma(total, layout);
+        let halved = matches!(
+            layout.photometric,
+            Photometric::YbrFull422 | Photometric::YbrPartial422
+        ) && !holds_full_chroma(total, layout);
         let cells = if halved {
             halved_size(layout)
         } else {

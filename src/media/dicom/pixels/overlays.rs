@@ -6,6 +6,7 @@ use dicom_core::Tag;
 use crate::dicom::attributes::overlay;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::pixels::layout::Layout;
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
@@ -15,8 +16,7 @@ use crate::{Warnings, clean};
 impl Object {
     /// The overlays of a frame; damaged ones are left out.
     pub(crate) fn overlays(&self, frame: u32) -> Vec<Overlay> {
-        (0..16)
-            .map(|n| 0x6000 + 2 * n)
+        groups()
             .filter_map(|group| self.overlay(group, frame).ok().flatten())
             .collect()
     }
@@ -56,16 +56,21 @@ impl Object {
         }))
     }
 
-    /// The bits of an overlay that lies in the pixels' cells, beside their values.
+    /// The bits of an overlay that lies in the pixels' cells: beside their values, or where it says so in a bit of
+    /// them.
     fn embedded(&self, group: u16, frame: u32, count: usize) -> Result<Vec<u8>, MediaError> {
         let (set, layout) = (self.set(), self.layout());
         let bit = set
             .short(Tag(group, overlay::BIT))
             .filter(|bit| *bit < layout.allocated)
             .ok_or_else(|| malformed("DICOM: an overlay without data"))?;
-        let value = layout.high_bit + 1 - layout.stored..layout.high_bit + 1;
-        if value.contains(&bit) || layout.samples != 1 || count != layout.pixels() {
-            return Err(malformed("DICOM: an overlay within the values"));
+        if layout.samples != 1 || count != layout.pixels() {
+            return Err(malformed(
+                "DICOM: an overlay of another size than the pixels it lies in",
+            ));
+        }
+        if is_in_values(bit, layout) && !is_in_cells(set, group, layout) {
+            return Err(malformed("DICOM: an overlay without data"));
         }
         let (cells, _) = self.cells(frame, &mut Warnings::default())?;
         let drawn: Vec<bool> = match cells {
@@ -76,6 +81,49 @@ impl Object {
         };
         Ok(packed(drawn.into_iter()))
     }
+}
+
+/// Warns of overlays that are not drawn, and of those that are and show in the values too.
+pub(crate) fn check(set: &DataSet, layout: &Layout, warnings: &mut Warnings) {
+    for group in groups() {
+        let (Some(rows), Some(columns)) = (
+            set.short(Tag(group, overlay::ROWS)),
+            set.short(Tag(group, overlay::COLUMNS)),
+        ) else {
+            continue;
+        };
+        if let Some(bytes) = set.bytes(Tag(group, overlay::DATA)) {
+            if bytes.len() * 8 < usize::from(rows) * usize::from(columns) {
+                warnings.add(format!("Overlay {group:04x} is cut off and not drawn."));
+            }
+            continue;
+        }
+        match set.short(Tag(group, overlay::BIT)) {
+            Some(bit) if is_in_values(bit, layout) && is_in_cells(set, group, layout) => {
+                warnings.add(format!(
+                    "Overlay {group:04x} lies in bit {bit}, which is a bit of the values too."
+                ));
+            }
+            Some(bit) if bit < layout.allocated && !is_in_values(bit, layout) => {}
+            _ => warnings.add(format!("Overlay {group:04x} has no data and is not drawn.")),
+        }
+    }
+}
+
+/// The groups that overlays may have.
+fn groups() -> impl Iterator<Item = u16> {
+    (0..16).map(|n| 0x6000 + 2 * n)
+}
+
+fn is_in_values(bit: u16, layout: &Layout) -> bool {
+    (layout.high_bit + 1 - layout.stored..=layout.high_bit).contains(&bit)
+}
+
+/// Whether an overlay says that it shares the pixels' cells, which one with data of its own, or lost data, does not:
+/// its Overlay Bits Allocated (60xx,0100) is 1 (C.9.2).
+fn is_in_cells(set: &DataSet, group: u16, layout: &Layout) -> bool {
+    set.short(Tag(group, overlay::CELL))
+        .is_some_and(|bits| bits > 1 && bits == layout.allocated)
 }
 
 /// Which plane of the overlay's lies on a frame: of several those from Image Frame Origin on (C.9.3), a single one on

@@ -1,15 +1,21 @@
-//! PALETTE COLOR: colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2).
+//! Colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2): of PALETTE COLOR pixels, of the
+//! alpha plane of ARGB, and the supplemental ones of grey frames.
 
 use dicom_core::Tag;
 
+use crate::Warnings;
 use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{DataSet, Values, words};
 use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::lut::{Descriptor, MAX_ENTRIES};
 use crate::error::{MediaError, malformed};
+use crate::grey::lut::bits_of;
 use crate::grey::samples::Samples;
 
-/// Longest table: a descriptor has no more.
-const MOST_ENTRIES: usize = 1 << 16;
+/// The tables of red, green and blue.
+pub(crate) struct Palette {
+    channels: [Channel; 3],
+}
 
 /// One channel's table.
 struct Channel {
@@ -22,10 +28,10 @@ pub(crate) fn rgb(
     set: &DataSet,
     samples: &Samples,
     layout: &Layout,
+    warnings: &mut Warnings,
 ) -> Result<Vec<u8>, MediaError> {
-    let [red, green, blue] = [0, 1, 2].map(|i| Channel::read(set, i, layout.signed));
-    let channels = [red?, green?, blue?];
-    let color = |value: i32| channels.each_ref().map(|channel| channel.at(value));
+    let palette = Palette::read(set, layout.signed, warnings)?;
+    let color = |value: i32| palette.at(value);
     Ok(match samples {
         Samples::U8(data) => data.iter().flat_map(|&v| color(i32::from(v))).collect(),
         Samples::U16(data) => data.iter().flat_map(|&v| color(i32::from(v))).collect(),
@@ -38,91 +44,151 @@ pub(crate) fn rgb(
     })
 }
 
-/// The tables as the colours of black (0) to white (255), each spread over all of them.
-pub(crate) fn spread(set: &DataSet) -> Result<Box<[[u8; 3]; 256]>, MediaError> {
-    let [red, green, blue] = [0, 1, 2].map(|i| Channel::read(set, i, false));
-    let channels = [red?, green?, blue?];
-    let mut colors = Box::new([[0; 3]; 256]);
-    for (shade, color) in (0..).zip(colors.iter_mut()) {
-        *color = channels.each_ref().map(|channel| {
-            let last = channel.entries.len() as i32 - 1;
-            channel.at(channel.first + (shade * last + 127) / 255)
-        });
+impl Palette {
+    /// Reads the tables; `signed` says whether the values looked up can be negative.
+    pub(crate) fn read(
+        set: &DataSet,
+        signed: bool,
+        warnings: &mut Warnings,
+    ) -> Result<Self, MediaError> {
+        let [red, green, blue] = [0, 1, 2].map(|channel| Table::read(set, channel, signed));
+        let tables = [red?, green?, blue?];
+        if tables
+            .iter()
+            .any(|table| table.entries.len() < table.descriptor.count)
+        {
+            warnings.add("A table of the palette has fewer entries than its descriptor says; the last one goes on.");
+        }
+        let shift = shift(&tables, warnings);
+        Ok(Self {
+            channels: tables.map(|table| {
+                let shift = if table.packed { 0 } else { shift };
+                let entries = table.entries.iter().map(|&e| (e >> shift) as u8);
+                Channel {
+                    first: table.descriptor.first,
+                    entries: entries.collect(),
+                }
+            }),
+        })
     }
-    Ok(colors)
+
+    /// The colours of black (0) to white (255), each table spread over all of them.
+    pub(crate) fn spread(&self) -> Box<[[u8; 3]; 256]> {
+        let mut colors = Box::new([[0; 3]; 256]);
+        for (shade, color) in (0..).zip(colors.iter_mut()) {
+            *color = self.channels.each_ref().map(|channel| {
+                let last = channel.entries.len() as i32 - 1;
+                channel.at(channel.first + (shade * last + 127) / 255)
+            });
+        }
+        colors
+    }
+
+    /// The colour of a stored value; beyond a table its ends go on.
+    pub(crate) fn at(&self, value: i32) -> [u8; 3] {
+        self.channels.each_ref().map(|channel| channel.at(value))
+    }
+
+    /// The colour of a stored value; `None` before the first that is mapped, which a supplemental palette leaves grey.
+    pub(crate) fn mapped(&self, stored: f64) -> Option<[u8; 3]> {
+        let first = self.channels.iter().map(|channel| channel.first).min()?;
+        (stored >= f64::from(first)).then(|| self.at(stored as i32))
+    }
 }
 
-impl Channel {
+/// How far entries that take a word lie above their 8 bits: for the three tables together, as one may be all dark.
+fn shift(tables: &[Table; 3], warnings: &mut Warnings) -> u16 {
+    let words = || tables.iter().filter(|table| !table.packed);
+    let entries = words().flat_map(|table| &table.entries);
+    let largest = entries.copied().max().unwrap_or(0);
+    let declared = words()
+        .map(|table| table.descriptor.bits)
+        .max()
+        .unwrap_or(8);
+    let bits = match declared {
+        // Some say 16 bits and hold 8.
+        _ if largest <= 0xff => 8,
+        // And some say 8, but hold words.
+        0..=8 => 16,
+        declared => bits_of(declared, largest),
+    };
+    if bits != declared && !words().any(|table| table.descriptor.bits == bits) {
+        warnings.add(format!(
+            "The palette says that its entries have {declared} bits; they are taken for {bits}, as they stand."
+        ));
+    }
+    bits - 8
+}
+
+/// A table as the data set has it.
+struct Table {
+    descriptor: Descriptor,
+    entries: Vec<u16>,
+    /// Entries were bytes, which have 8 bits whatever the others have.
+    packed: bool,
+}
+
+impl Table {
     /// The table of red (0), green (1) or blue (2).
     fn read(set: &DataSet, channel: u16, signed: bool) -> Result<Self, MediaError> {
         let missing =
             || malformed("DICOM: a table of the PALETTE COLOR picture is missing or damaged");
         let tag = |Tag(group, element): Tag| Tag(group, element + channel);
-        let descriptor = set
-            .words(tag(attributes::RED_DESCRIPTOR))
-            .ok_or_else(missing)?;
-        let [count, first, bits, ..] = descriptor[..] else {
-            return Err(missing());
-        };
-        let count = if count == 0 {
-            MOST_ENTRIES
+        let descriptor =
+            Descriptor::read(set, tag(attributes::RED_DESCRIPTOR), signed).ok_or_else(missing)?;
+        let (entries, packed) = if let Some(bytes) = set.bytes(tag(attributes::RED_TABLE)) {
+            descriptor.entries(&bytes)
         } else {
-            usize::from(count)
+            let bytes = set.bytes(tag(attributes::RED_SEGMENTS));
+            segmented(descriptor, &bytes.ok_or_else(missing)?).ok_or_else(missing)?
         };
-        let mut entries = if let Some(bytes) = set.bytes(tag(attributes::RED_TABLE)) {
-            if (bits == 8 && bytes.len() < 2 * count) || bytes.len() <= count {
-                // Packed two to a word.
-                bytes.iter().map(|&b| u16::from(b)).collect()
-            } else {
-                words(&bytes)
-            }
-        } else {
-            let bytes = set
-                .bytes(tag(attributes::RED_SEGMENTS))
-                .ok_or_else(missing)?;
-            expand(&bytes, bits == 8, &words(&bytes)).ok_or_else(missing)?
-        };
-        entries.truncate(count);
         if entries.is_empty() {
             return Err(missing());
         }
-        // Some tables say 16 bits and hold 8.
-        let wide = bits > 8 && entries.iter().any(|&e| e > 0xff);
-        let entries = entries
-            .into_iter()
-            .map(|e| if wide { (e >> 8) as u8 } else { e as u8 });
-        let first = if signed {
-            i32::from(first as i16)
-        } else {
-            i32::from(first)
-        };
         Ok(Self {
-            first,
-            entries: entries.collect(),
+            descriptor,
+            entries,
+            packed,
         })
     }
+}
 
+impl Channel {
     /// The entry of a stored value; beyond the table its ends go on.
     fn at(&self, value: i32) -> u8 {
         let last = self.entries.len() as i32 - 1;
-        self.entries[(value - self.first).clamp(0, last) as usize]
+        self.entries[value.saturating_sub(self.first).clamp(0, last) as usize]
     }
+}
+
+/// The entries of a segmented table, and whether it was written in bytes: as its descriptor says, unless that gives
+/// another number of entries than it says and the other way gives it.
+fn segmented(descriptor: Descriptor, bytes: &[u8]) -> Option<(Vec<u16>, bool)> {
+    let single: Vec<u16> = bytes.iter().map(|&b| u16::from(b)).collect();
+    let double = words(bytes);
+    let read = |narrow: bool| expand(narrow, if narrow { &single } else { &double });
+    let is_whole = |table: &Vec<u16>| table.len() == descriptor.count;
+    let narrow = descriptor.bits <= 8;
+    let (table, narrow) = match read(narrow).filter(is_whole) {
+        Some(table) => (table, narrow),
+        None => match read(!narrow).filter(is_whole) {
+            Some(table) => (table, !narrow),
+            None => (read(narrow)?, narrow),
+        },
+    };
+    let entries = table.into_iter().take(descriptor.count).collect();
+    Some((entries, narrow))
 }
 
 /// A segmented table (C.7.9.2): runs of values, of straight lines, and of segments seen before. `None` where it is
 /// damaged.
-fn expand(bytes: &[u8], narrow: bool, words: &[u16]) -> Option<Vec<u16>> {
-    let units: Vec<u16> = if narrow {
-        bytes.iter().map(|&b| u16::from(b)).collect()
-    } else {
-        words.to_vec()
-    };
+fn expand(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
     let mut table = Vec::new();
     let mut at = 0;
     // A last unit alone is padding.
-    while at + 1 < units.len() && table.len() < MOST_ENTRIES {
+    while at + 1 < units.len() && table.len() < MAX_ENTRIES {
         if units[at] != 2 {
-            at = direct(&units, at, &mut table)?;
+            at = direct(units, at, &mut table)?;
             continue;
         }
         // Offsets count bytes: four bytes, the lowest first, or two words.
@@ -132,8 +198,8 @@ fn expand(bytes: &[u8], narrow: bool, words: &[u16]) -> Option<Vec<u16>> {
         }
         let mut source = if narrow { from } else { from / 2 };
         for _ in 0..units[at + 1] {
-            source = direct(&units, source, &mut table)?;
-            if table.len() > MOST_ENTRIES {
+            source = direct(units, source, &mut table)?;
+            if table.len() > MAX_ENTRIES {
                 break;
             }
         }
@@ -170,15 +236,9 @@ mod tests {
         // Two values, a line of four to 60, and both again.
         let words = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0];
         let expected = [10, 20, 30, 40, 50, 60, 10, 20, 30, 40, 50, 60];
-        assert_eq!(
-            expand(&[], false, &words).as_deref(),
-            Some(expected.as_slice())
-        );
+        assert_eq!(expand(false, &words).as_deref(), Some(expected.as_slice()));
         let bytes = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0, 0, 0, 0];
-        assert_eq!(
-            expand(&bytes, true, &[]).as_deref(),
-            Some(expected.as_slice())
-        );
+        assert_eq!(expand(true, &bytes).as_deref(), Some(expected.as_slice()));
     }
 
     #[test]
@@ -190,7 +250,7 @@ mod tests {
             &[2, 1, 0, 0],
             &[0, 1, 9, 2, 1, 0xffff, 0xffff],
         ] {
-            assert_eq!(expand(&[], false, words), None, "{words:?}");
+            assert_eq!(expand(false, words), None, "{words:?}");
         }
     }
 }

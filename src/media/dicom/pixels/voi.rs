@@ -1,169 +1,122 @@
-//! What an object says about its grey values: modality LUT, windows, VOI LUTs and padding (PS3.3 C.11.1, C.11.2,
-//! C.7.5.1.1.2).
+//! The windows and VOI LUTs that a file brings (PS3.3 C.11.2), read but not applied: that does
+//! [`Grey::render`](crate::Grey::render), by the formulas of [`Curve`](crate::grey::window::Curve).
 
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::{DataSet, Values, words};
-use crate::dicom::pixels::groups;
-use crate::dicom::pixels::layout::{Layout, Number};
-use crate::grey::lut::Lut;
+use crate::dicom::checked;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::pixels::{groups, lut};
 use crate::grey::window::{Function, Own};
-use crate::grey::{Modality, Transform};
-use crate::{WindowSource, clean};
+use crate::{Warnings, WindowSource, clean};
 
-/// The way of a frame's values.
-pub(crate) fn transform(set: &DataSet, layout: &Layout, frame: u32, inverted: bool) -> Transform {
-    let modality = groups::find(set, frame, attributes::FRAME_MODALITY, linear)
-        .or_else(|| table(set, layout.signed))
-        .or_else(|| linear(set))
-        .or_else(|| dose(set))
-        .unwrap_or(Modality::Linear {
-            slope: 1.0,
-            intercept: 0.0,
-        });
-    let signed =
-        layout.signed || matches!(modality, Modality::Linear { intercept, .. } if intercept < 0.0);
-    let real = layout.number != Number::Integer;
-    let in_group = |group: &DataSet| some(windows(group, WindowSource::FunctionalGroup, real));
-    let windows = groups::find(set, frame, attributes::FRAME_VOI, in_group)
-        .unwrap_or_else(|| windows(set, WindowSource::File, real));
-    // Where there are both, either may be used (C.11.2.1); the table is what its maker took more care of.
-    let mut own = luts(set, signed);
-    own.extend(windows);
-    Transform {
-        modality,
-        unit: unit(set, frame),
-        own,
-        padding: padding(set, layout),
-        inverted,
-        real,
-    }
+/// What decides how windows and LUTs are read.
+#[derive(Clone, Copy)]
+pub(crate) struct ValueKind {
+    /// Modality values can be negative.
+    pub signed: bool,
+    /// Stored values are real numbers.
+    pub real: bool,
 }
 
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
-    (!list.is_empty()).then_some(list)
+/// The VOI LUTs of a frame, then its windows: those of its functional group, its own or the shared one, where it has
+/// any (C.7.6.16.2.10 and C.7.6.16.2.10b), else those of the data set.
+///
+/// Where there are both, either may be used (C.11.2.1); the table is what its maker took more care of.
+pub(crate) fn read(
+    set: &DataSet,
+    frame: u32,
+    values: ValueKind,
+    warnings: &mut Warnings,
+) -> Vec<Own> {
+    let in_group = |group: &DataSet| {
+        let own = all(group, WindowSource::FunctionalGroup, values, warnings);
+        (!own.is_empty()).then_some(own)
+    };
+    groups::find(set, frame, attributes::FRAME_VOI, in_group)
+        .unwrap_or_else(|| all(set, WindowSource::File, values, warnings))
+}
+
+fn all(
+    set: &DataSet,
+    source: WindowSource,
+    values: ValueKind,
+    warnings: &mut Warnings,
+) -> Vec<Own> {
+    let mut own = luts(set, values.signed, warnings);
+    own.extend(windows(set, source, values.real, warnings));
+    own
 }
 
 /// The windows of a data set or functional group that can be used.
-pub(crate) fn windows(set: &DataSet, source: WindowSource, real: bool) -> Vec<Own> {
-    let function = match set.first(attributes::VOI_FUNCTION).as_deref() {
-        Some("LINEAR_EXACT") => Function::LinearExact,
-        Some("SIGMOID") => Function::Sigmoid,
-        _ => Function::default_of(real),
-    };
+pub(crate) fn windows(
+    set: &DataSet,
+    source: WindowSource,
+    real: bool,
+    warnings: &mut Warnings,
+) -> Vec<Own> {
+    let (centers, widths) = (
+        checked::several(set, attributes::WINDOW_CENTER, warnings),
+        checked::several(set, attributes::WINDOW_WIDTH, warnings),
+    );
+    if centers.len() != widths.len() {
+        warnings.add(
+            "Window Center (0028,1050) and Window Width (0028,1051) differ in number; what has no partner is left out.",
+        );
+    }
+    if centers.is_empty() || widths.is_empty() {
+        return Vec::new();
+    }
+    let function = function(set, real, warnings);
     let names = set.text(attributes::WINDOW_NAMES).unwrap_or_default();
     let mut names = names.split('\\').map(named);
-    let (centers, widths) = (
-        set.decimals(attributes::WINDOW_CENTER),
-        set.decimals(attributes::WINDOW_WIDTH),
-    );
-    centers
-        .into_iter()
-        .zip(widths)
-        .filter_map(|(center, width)| {
-            let name = names.next().flatten();
-            Own::window(center, width, function, source).map(|own| own.named(name))
-        })
-        .collect()
+    let mut own = Vec::new();
+    for (center, width) in centers.into_iter().zip(widths) {
+        let name = names.next().flatten();
+        let (Some(center), Some(width)) = (center, width) else {
+            continue;
+        };
+        if width <= 0.0 {
+            warnings.add("A Window Width (0028,1051) is not above 0; its window is left out.");
+        } else if width < 1.0 && function == Function::Linear {
+            warnings.add("A Window Width (0028,1051) is below 1, which LINEAR does not allow; it is applied as LINEAR_EXACT.");
+        }
+        own.extend(Own::window(center, width, function, source).map(|own| own.named(name)));
+    }
+    own
+}
+
+/// The VOI LUT Function (C.11.2.1.3).
+fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> Function {
+    match set.first(attributes::VOI_FUNCTION).as_deref() {
+        Some("LINEAR_EXACT") => Function::LinearExact,
+        Some("SIGMOID") => Function::Sigmoid,
+        stated => {
+            if stated.is_some_and(|stated| stated != "LINEAR") {
+                warnings.add("VOI LUT Function (0028,1056) is none that the standard has; windows are applied as LINEAR.");
+            }
+            Function::default_of(real)
+        }
+    }
+}
+
+/// The items of the VOI LUT Sequence that can be used.
+pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<Own> {
+    let mut own = Vec::new();
+    for item in set.items(attributes::VOI_LUT) {
+        let Some(lut) = lut::read(item, signed, "VOI LUT", warnings) else {
+            continue;
+        };
+        if let Some((declared, used)) = lut.corrected_bits() {
+            warnings.add(format!(
+                "The VOI LUT says that its entries have {declared} bits; they are taken for {used}, which they reach."
+            ));
+        }
+        let name = item.text(attributes::LUT_NAME).as_deref().and_then(named);
+        own.push(Own::table(lut).named(name));
+    }
+    own
 }
 
 fn named(text: &str) -> Option<String> {
     let name = clean(text.trim());
     (!name.is_empty()).then_some(name)
-}
-
-/// The items of the VOI LUT Sequence.
-pub(crate) fn luts(set: &DataSet, signed: bool) -> Vec<Own> {
-    let items = set.items(attributes::VOI_LUT);
-    let own = |item: &DataSet| {
-        let name = item.text(attributes::LUT_NAME).as_deref().and_then(named);
-        lut(item, signed).map(|lut| Own::table(lut).named(name))
-    };
-    items.iter().filter_map(own).collect()
-}
-
-/// Reads a LUT; `None` where it is empty or damaged.
-pub(crate) fn lut(item: &DataSet, signed: bool) -> Option<Lut> {
-    let descriptor = item.words(attributes::LUT_DESCRIPTOR)?;
-    let [count, first, bits, ..] = descriptor[..] else {
-        return None;
-    };
-    let bytes = item.bytes(attributes::LUT_DATA)?;
-    Lut::new(count, first, bits, signed, &bytes, words)
-}
-
-/// Rescale Slope and Intercept.
-pub(crate) fn linear(set: &DataSet) -> Option<Modality> {
-    let (slope, intercept) = (
-        set.decimal(attributes::RESCALE_SLOPE),
-        set.decimal(attributes::RESCALE_INTERCEPT),
-    );
-    if slope.is_none() && intercept.is_none() {
-        return None;
-    }
-    // A slope of zero would wipe the picture out; it stands in objects that mean "none".
-    let slope = slope.filter(|s| *s != 0.0).unwrap_or(1.0);
-    Some(Modality::Linear {
-        slope,
-        intercept: intercept.unwrap_or(0.0),
-    })
-}
-
-/// The Dose Grid Scaling of an RT Dose (C.8.8.3).
-fn dose(set: &DataSet) -> Option<Modality> {
-    let slope = set
-        .decimal(attributes::DOSE_SCALING)
-        .filter(|s| *s != 0.0)?;
-    Some(Modality::Linear {
-        slope,
-        intercept: 0.0,
-    })
-}
-
-/// The table of a Modality LUT Sequence; `signed` says whether stored values can be negative.
-pub(crate) fn table(set: &DataSet, signed: bool) -> Option<Modality> {
-    set.items(attributes::MODALITY_LUT)
-        .first()
-        .and_then(|item| lut(item, signed))
-        .map(Modality::Table)
-}
-
-/// What modality values are: Rescale Type or Modality LUT Type (C.11.1.1.2), the Units of PET, and Hounsfield units of
-/// CT, whose Rescale Type may only be left out where it is HU (C.8.2.1.1.5).
-fn unit(set: &DataSet, frame: u32) -> Option<String> {
-    let rescale = |set: &DataSet| set.first(attributes::RESCALE_TYPE);
-    let lut = || {
-        let items = set.items(attributes::MODALITY_LUT);
-        items
-            .first()
-            .and_then(|item| item.first(attributes::LUT_TYPE))
-    };
-    let by_modality = || match set.first(attributes::MODALITY).as_deref() {
-        Some("CT") if linear(set).is_some() => Some("HU".to_owned()),
-        Some("PT") => set.first(attributes::PET_UNITS),
-        Some("RTDOSE") => set.first(attributes::DOSE_UNITS),
-        _ => None,
-    };
-    let unit = groups::find(set, frame, attributes::FRAME_MODALITY, rescale)
-        .or_else(lut)
-        .or_else(|| rescale(set))
-        .filter(|unit| unit != "US")
-        .or_else(by_modality)?;
-    named(&unit)
-}
-
-/// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
-fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
-    let stored = |tag| match (layout.number, set.short(tag)) {
-        (Number::Float | Number::Double, _) => set.real(tag),
-        (Number::Integer, Some(value)) if layout.signed => Some(f64::from(value as i16)),
-        (Number::Integer, value) => value.map(f64::from),
-    };
-    let (value, limit) = match layout.number {
-        Number::Integer => (attributes::PADDING, attributes::PADDING_LIMIT),
-        Number::Float => (attributes::FLOAT_PADDING, attributes::FLOAT_PADDING_LIMIT),
-        Number::Double => (attributes::DOUBLE_PADDING, attributes::DOUBLE_PADDING_LIMIT),
-    };
-    let value = stored(value)?;
-    let limit = stored(limit).unwrap_or(value);
-    Some((value.min(limit), value.max(limit)))
 }

@@ -8,13 +8,13 @@ use super::shutter;
 use super::values::{Images, floats, integers};
 use crate::dicom::attributes::overlay;
 use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::{palette, voi};
+use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
 use crate::grey::lut::Lut;
 use crate::grey::window::{Curve, Own};
-use crate::grey::{Grey, Modality, Transform};
+use crate::grey::{Grey, Transform};
 use crate::related::{Arrangement, Layers, Palette, Target};
-use crate::{Overlay, OverlayKind, WindowSource};
+use crate::{Overlay, OverlayKind, Warnings, WindowSource};
 
 /// What a state may ask for that is not done.
 const UNHEEDED: [(Tag, &str); 2] = [
@@ -103,16 +103,13 @@ pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
 /// state leaves out changes nothing (PS3.4 N.2.1).
 pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
     let before = grey.transform();
-    let modality = voi::table(set, target.signed)
-        .or_else(|| voi::linear(set))
-        .unwrap_or(Modality::Linear {
-            slope: 1.0,
-            intercept: 0.0,
-        });
+    let mut unheard = Warnings::default();
+    let modality = modality::stated(set, target.signed, &mut unheard).unwrap_or(modality::STORED);
     let transform = Transform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
         own: Vec::new(),
+        nominal: before.nominal,
         padding: before.padding,
         inverted: set.first(attributes::PRESENTATION_SHAPE).as_deref() == Some("INVERSE"),
         real: before.real,
@@ -123,8 +120,8 @@ pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
-        let tables = voi::luts(item, signed);
-        let windows = voi::windows(item, WindowSource::File, before.real);
+        let tables = voi::luts(item, signed, &mut unheard);
+        let windows = voi::windows(item, WindowSource::File, before.real, &mut unheard);
         tables.into_iter().chain(windows).next()
     });
     let own = own.unwrap_or_else(|| Own::between(range.0, range.1, WindowSource::File));
@@ -144,12 +141,18 @@ pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
 /// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
 fn presentation_lut(set: &DataSet) -> Option<Lut> {
     let items = set.items(attributes::PRESENTATION_LUT);
-    voi::lut(items.first()?, false)
+    lut::read(
+        items.first()?,
+        false,
+        "presentation LUT",
+        &mut Warnings::default(),
+    )
 }
 
 /// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
 pub(super) fn palette(set: &DataSet) -> Result<Palette, MediaError> {
-    palette::spread(set)
+    let palette = palette::Palette::read(set, false, &mut Warnings::default())?;
+    Ok(palette.spread())
 }
 
 /// An overlay plane that a state brings itself.

@@ -191,15 +191,11 @@ fn what_cannot_be_drawn_faithfully_says_why() {
 
 #[test]
 fn a_segmentation_of_tiles_is_not_drawn_as_if_it_had_none() {
-    let mut tiled = dicom_object::open_file(file("seg_binary.dcm")).expect("a file");
-    let columns = dicom_core::PrimitiveValue::from(64_u32);
-    tiled.put_element(dicom_core::DataElement::new(
-        super::attributes::TILES,
-        dicom_core::VR::UL,
-        columns,
-    ));
-    let mut bytes = Vec::new();
-    tiled.write_all(&mut bytes).expect("written");
+    let mut bytes = std::fs::read(file("seg_binary.dcm")).expect("a file");
+    let kind = bytes.windows(6).position(|at| at == b"\x62\0\x01\0CS");
+    let kind = kind.expect("a segmentation type");
+    // Total Pixel Matrix Columns (0048,0006).
+    bytes.splice(kind..kind, *b"\x48\0\x06\0UL\x04\0\x40\0\0\0");
     let layers = Related::from_bytes(bytes)
         .and_then(|related| related.layers(&target("ct2")))
         .expect("layers");

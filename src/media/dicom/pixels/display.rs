@@ -1,0 +1,202 @@
+//! From the cells of a frame to what is shown: the way of a pixel (PS3.4 N.2.1).
+//!
+//! | step | where |
+//! |---|---|
+//! | bytes of the frame → cells | [`frames::decode`](super::frames::decode) |
+//! | cell → stored value | [`from_cells`] |
+//! | stored → modality value | [`modality::read`], applied by `Transform::modality` |
+//! | **window or VOI LUT** → 0–1 | [`voi::read`], **applied by [`Grey::render`]**, formulas in `grey::window::Curve` |
+//! | without either the full range | [`nominal_range`], else counted by `grey::levels`, without [`padding`] |
+//! | black for white | [`is_inverted`] |
+//! | colour → RGB | [`color::rgb`], [`palette::rgb`], [`supplemental`] |
+//! | RGB of which R = G = B everywhere → grey | [`Frame::from`] |
+
+use std::sync::Arc;
+
+use crate::dicom::attributes;
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::pixels::palette::{self, Palette};
+use crate::dicom::pixels::samples::{Cells, from_cells};
+use crate::dicom::pixels::{color, groups, modality, voi};
+use crate::error::MediaError;
+use crate::grey::samples::Samples;
+use crate::grey::{Grey, Modality, Transform};
+use crate::{Frame, Picture, Pixels, Voi, Warnings};
+
+/// A frame as grey values or colours. `layout` is what the attributes say, `shape` what the decoded cells are.
+pub(crate) fn frame(
+    set: &DataSet,
+    layout: &Layout,
+    shape: &Layout,
+    cells: Cells,
+    frame: u32,
+    warnings: &mut Warnings,
+) -> Result<Frame, MediaError> {
+    let (width, height) = (layout.columns, layout.rows);
+    let rgb = match shape.photometric {
+        Photometric::Mono { inverted } => {
+            let inverted = is_inverted(set, inverted, warnings);
+            let transform = transform(set, layout, frame, inverted, warnings);
+            let samples = from_cells(cells, shape);
+            return Ok(match supplemental(set, layout, frame, warnings) {
+                Some(palette) => colored(&palette, width, height, samples, transform),
+                None => Frame::Grey(Grey::new(width, height, samples, transform)),
+            });
+        }
+        Photometric::Palette => palette::rgb(set, &from_cells(cells, shape), layout, warnings)?,
+        _ => color::rgb(set, cells, shape, warnings)?,
+    };
+    Ok(Frame::from(Picture {
+        width,
+        height,
+        pixels: Pixels::Rgb(rgb),
+    }))
+}
+
+/// The way of a frame's grey values.
+fn transform(
+    set: &DataSet,
+    layout: &Layout,
+    frame: u32,
+    inverted: bool,
+    warnings: &mut Warnings,
+) -> Transform {
+    let rescale = modality::read(set, layout, frame, warnings);
+    let real = layout.number != Number::Integer;
+    let values = voi::ValueKind {
+        signed: layout.signed
+            || matches!(rescale.modality, Modality::Linear { intercept, .. } if intercept < 0.0),
+        real,
+    };
+    let own = if rescale.is_known {
+        voi::read(set, frame, values, warnings)
+    } else {
+        Vec::new()
+    };
+    Transform {
+        modality: rescale.modality,
+        unit: rescale.unit,
+        own,
+        nominal: nominal_range(set, layout, warnings),
+        padding: padding(set, layout),
+        inverted,
+        real,
+    }
+}
+
+/// Whether the smallest value is white: MONOCHROME1, or Presentation LUT Shape INVERSE of an object that says
+/// MONOCHROME2 against C.8.11.3.1.2, where INVERSE goes with MONOCHROME1 and means that one inversion.
+fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> bool {
+    let shape = set.first(attributes::PRESENTATION_SHAPE);
+    match (monochrome1, shape.as_deref()) {
+        (false, Some("INVERSE")) => {
+            warnings.add(
+                "MONOCHROME2 with Presentation LUT Shape (2050,0020) INVERSE is shown inverted.",
+            );
+            true
+        }
+        (true, Some("IDENTITY")) => {
+            warnings.add("MONOCHROME1 with Presentation LUT Shape (2050,0020) IDENTITY is shown as MONOCHROME1.");
+            true
+        }
+        (monochrome1, _) => monochrome1,
+    }
+}
+
+/// The range of values that a segmentation can have, whatever a frame holds of it: 0–1 of a binary one, 0 to Maximum
+/// Fractional Value of a fractional one (C.8.20.2).
+fn nominal_range(set: &DataSet, layout: &Layout, warnings: &mut Warnings) -> Option<(f64, f64)> {
+    match set.first(attributes::SEGMENTATION_TYPE)?.as_str() {
+        "BINARY" => Some((0.0, 1.0)),
+        "FRACTIONAL" => {
+            let stated = set.short(attributes::MAX_FRACTION).filter(|max| *max > 0);
+            let largest =
+                stated.map_or_else(|| f64::from(layout.stored.min(32)).exp2() - 1.0, f64::from);
+            if stated.is_none() {
+                let name = attributes::named(attributes::MAX_FRACTION);
+                warnings.add(format!("{name} is missing; {largest} is assumed."));
+            }
+            Some((0.0, largest))
+        }
+        _ => None,
+    }
+}
+
+/// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
+fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
+    let stored = |tag| match (layout.number, set.short(tag)) {
+        (Number::Float | Number::Double, _) => set.real(tag),
+        (Number::Integer, Some(value)) if layout.signed => Some(f64::from(signed(value, layout))),
+        (Number::Integer, value) => value.map(f64::from),
+    };
+    let (value, limit) = match layout.number {
+        Number::Integer => (attributes::PADDING, attributes::PADDING_LIMIT),
+        Number::Float => (attributes::FLOAT_PADDING, attributes::FLOAT_PADDING_LIMIT),
+        Number::Double => (attributes::DOUBLE_PADDING, attributes::DOUBLE_PADDING_LIMIT),
+    };
+    let value = stored(value)?;
+    let limit = stored(limit).unwrap_or(value);
+    Some((value.min(limit), value.max(limit)))
+}
+
+/// A padding value of signed pixels; some write it as the cell has it, its sign in the highest stored bit.
+fn signed(value: u16, layout: &Layout) -> i16 {
+    match 16_u16.checked_sub(layout.stored) {
+        Some(free) if value.leading_zeros() >= u32::from(free) => ((value << free) as i16) >> free,
+        _ => value as i16,
+    }
+}
+
+/// The palette of a grey frame some of whose values are colours: Pixel Presentation (0008,9205) COLOR or MIXED, of the
+/// object or of the frame (C.8.16.2.1.1.1, C.7.6.23).
+fn supplemental(
+    set: &DataSet,
+    layout: &Layout,
+    frame: u32,
+    warnings: &mut Warnings,
+) -> Option<Palette> {
+    set.get(attributes::RED_DESCRIPTOR)?;
+    let presentation = |set: &DataSet| set.first(attributes::PIXEL_PRESENTATION);
+    let in_frame = attributes::FRAME_TYPES
+        .into_iter()
+        .find_map(|group| groups::find(set, frame, group, presentation));
+    let stated = in_frame.or_else(|| presentation(set))?;
+    if stated != "COLOR" && stated != "MIXED" {
+        return None;
+    }
+    let palette = Palette::read(set, layout.signed, warnings);
+    if palette.is_err() {
+        warnings.add("The supplemental palette is damaged; the frame is shown in grey.");
+    }
+    palette.ok()
+}
+
+/// A frame whose values from the palette's first on are colours (PS3.4 N.2.6); the others are grey by the file's first
+/// window. One without such values stays grey.
+fn colored(
+    palette: &Palette,
+    width: u32,
+    height: u32,
+    samples: Samples,
+    transform: Transform,
+) -> Frame {
+    let grey = Grey::new(width, height, samples, transform);
+    let (picture, _) = grey.render(Voi::Own(0), false);
+    let mut is_colored = false;
+    let shades = picture.pixels.bytes().iter().enumerate();
+    let pixels = shades.flat_map(|(at, &shade)| {
+        let color = grey.stored(at).and_then(|stored| palette.mapped(stored));
+        is_colored |= color.is_some();
+        color.unwrap_or([shade; 3])
+    });
+    let pixels = Pixels::Rgb(pixels.collect());
+    if !is_colored {
+        return Frame::Grey(grey);
+    }
+    Frame::Color(Arc::new(Picture {
+        width,
+        height,
+        pixels,
+    }))
+}

@@ -1,0 +1,83 @@
+//! Lookup tables as data sets hold them: descriptor and entries (PS3.3 C.11.1.1, C.11.2.1.1 and C.7.6.3.1.5).
+
+use dicom_core::Tag;
+
+use crate::Warnings;
+use crate::dicom::attributes;
+use crate::dicom::parsing::dataset::{DataSet, Values, words};
+use crate::grey::lut::Lut;
+
+/// Most entries of a table, which its descriptor writes as zero.
+pub(crate) const MAX_ENTRIES: usize = 1 << 16;
+
+/// The three numbers that describe a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descriptor {
+    /// Entries.
+    pub count: usize,
+    /// The value that maps to the first.
+    pub first: i32,
+    /// Bits of an entry.
+    pub bits: u16,
+}
+
+impl Descriptor {
+    /// Reads a descriptor; `signed` says whether the values looked up can be negative. `None` where it is missing or
+    /// damaged.
+    pub(crate) fn read(set: &DataSet, tag: Tag, signed: bool) -> Option<Self> {
+        let words = set.words(tag)?;
+        let [count, first, bits, ..] = words[..] else {
+            return None;
+        };
+        Some(Self {
+            count: match count {
+                0 => MAX_ENTRIES,
+                count => usize::from(count),
+            },
+            first: if signed {
+                i32::from(first as i16)
+            } else {
+                i32::from(first)
+            },
+            bits,
+        })
+    }
+
+    /// The entries that `bytes` hold, one a word or two; whether it is two. The length tells, where the bits do not
+    /// fit it.
+    pub(crate) fn entries(self, bytes: &[u8]) -> (Vec<u16>, bool) {
+        let packed = bytes.len() < 2 * self.count
+            && (self.bits <= 8 || bytes.len() == self.count.next_multiple_of(2));
+        let mut entries: Vec<u16> = if packed {
+            bytes.iter().map(|&b| u16::from(b)).collect()
+        } else {
+            words(bytes)
+        };
+        entries.truncate(self.count);
+        (entries, packed)
+    }
+}
+
+/// The table of an item of the sequence called `name`; `None`, with a warning, where it is empty or damaged.
+pub(crate) fn read(
+    item: &DataSet,
+    signed: bool,
+    name: &str,
+    warnings: &mut Warnings,
+) -> Option<Lut> {
+    let parts = || {
+        let descriptor = Descriptor::read(item, attributes::LUT_DESCRIPTOR, signed)?;
+        let (entries, _) = descriptor.entries(&item.bytes(attributes::LUT_DATA)?);
+        Some((descriptor, entries))
+    };
+    let Some((descriptor, entries)) = parts().filter(|(_, entries)| !entries.is_empty()) else {
+        warnings.add(format!("The {name} is damaged and left out."));
+        return None;
+    };
+    if entries.len() < descriptor.count {
+        warnings.add(format!(
+            "The {name} has fewer entries than its descriptor says; the last one goes on."
+        ));
+    }
+    Lut::new(descriptor.first, descriptor.bits, entries)
+}

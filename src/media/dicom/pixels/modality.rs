@@ -1,0 +1,186 @@
+//! Stored values to modality values (PS3.3 C.11.1): rescale slope and intercept, the modality LUT, or a dose's scaling.
+
+use crate::dicom::attributes;
+use crate::dicom::checked::{self, Reading};
+use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::{groups, lut};
+use crate::grey::Modality;
+use crate::{Warnings, clean};
+
+/// What modality values of a frame are.
+pub(crate) struct Rescale {
+    /// Stored to modality values.
+    pub modality: Modality,
+    /// What modality values are counted in, where it is known.
+    pub unit: Option<String>,
+    /// Whether windows apply: they are in modality units, which nobody knows where a slope, intercept or LUT is
+    /// unreadable.
+    pub is_known: bool,
+}
+
+/// What an object says of its modality values.
+enum Stated {
+    Clear(Modality),
+    Unreadable,
+}
+
+/// Modality values that are the stored ones.
+pub(crate) const STORED: Modality = Modality::Linear {
+    slope: 1.0,
+    intercept: 0.0,
+};
+
+/// The first statement of these: the frame's functional group, the modality LUT, slope and intercept, dose scaling.
+pub(crate) fn read(set: &DataSet, layout: &Layout, frame: u32, warnings: &mut Warnings) -> Rescale {
+    if is_back_to_beam(set, frame) {
+        return Rescale {
+            modality: STORED,
+            unit: None,
+            is_known: true,
+        };
+    }
+    let stated = groups::find(set, frame, attributes::FRAME_MODALITY, |group| {
+        linear(group, warnings)
+    })
+    .or_else(|| table_or_linear(set, layout.signed, warnings))
+    .or_else(|| dose(set, warnings));
+    match stated {
+        Some(Stated::Unreadable) => {
+            warnings.add("The scale of the values is unknown; stored values are shown over their full range.");
+            Rescale {
+                modality: STORED,
+                unit: None,
+                is_known: false,
+            }
+        }
+        stated => Rescale {
+            modality: match stated {
+                Some(Stated::Clear(modality)) => modality,
+                _ => STORED,
+            },
+            unit: unit(set, frame),
+            is_known: true,
+        },
+    }
+}
+
+/// The modality LUT of a data set, else its slope and intercept; `signed` says whether stored values can be negative.
+pub(crate) fn stated(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Modality> {
+    match table_or_linear(set, signed, warnings)? {
+        Stated::Clear(modality) => Some(modality),
+        Stated::Unreadable => None,
+    }
+}
+
+/// Whether the modality transformation of an X-ray angiographic or fluoroscopic object brings logarithmic or otherwise
+/// processed values *back* to beam intensity. That is for measurements: windows apply to stored values (PS3.3
+/// C.8.7.1.1.2, PS3.4 N.2.1.2; of the enhanced objects PS3.17 FFF.2.3.1.3.4).
+fn is_back_to_beam(set: &DataSet, frame: u32) -> bool {
+    const CLASSES: [&str; 5] = [
+        "1.2.840.10008.5.1.4.1.1.12.1",
+        "1.2.840.10008.5.1.4.1.1.12.1.1",
+        "1.2.840.10008.5.1.4.1.1.12.2",
+        "1.2.840.10008.5.1.4.1.1.12.2.1",
+        "1.2.840.10008.5.1.4.1.1.12.3",
+    ];
+    let class = set.first(attributes::SOP_CLASS);
+    if !class.is_some_and(|class| CLASSES.contains(&class.as_str())) {
+        return false;
+    }
+    let relationship = |set: &DataSet| set.first(attributes::INTENSITY_RELATIONSHIP);
+    groups::find(set, frame, attributes::FRAME_PIXEL_DATA, relationship)
+        .or_else(|| relationship(set))
+        .is_some_and(|relationship| matches!(&*relationship.to_ascii_uppercase(), "LOG" | "DISP"))
+}
+
+/// The modality LUT; where it is damaged or absent, slope and intercept.
+fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Stated> {
+    let items = set.items(attributes::MODALITY_LUT);
+    let Some(item) = items.first() else {
+        return linear(set, warnings);
+    };
+    match lut::read(item, signed, "modality LUT", warnings) {
+        Some(lut) => Some(Stated::Clear(Modality::Table(lut))),
+        None => linear(set, warnings).or(Some(Stated::Unreadable)),
+    }
+}
+
+fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
+    let (slope, intercept) = (
+        checked::one(set, attributes::RESCALE_SLOPE, warnings),
+        checked::one(set, attributes::RESCALE_INTERCEPT, warnings),
+    );
+    if (slope, intercept) == (Reading::Missing, Reading::Missing) {
+        return None;
+    }
+    if slope == Reading::Unreadable || intercept == Reading::Unreadable {
+        return Some(Stated::Unreadable);
+    }
+    let mut or_default = |reading: Reading, tag, default: f64| {
+        reading.value().unwrap_or_else(|| {
+            let name = attributes::named(tag);
+            warnings.add(format!("{name} is missing; {default} is assumed."));
+            default
+        })
+    };
+    let mut slope = or_default(slope, attributes::RESCALE_SLOPE, 1.0);
+    let intercept = or_default(intercept, attributes::RESCALE_INTERCEPT, 0.0);
+    if slope == 0.0 {
+        // It would wipe the picture out, and stands in objects that mean "none".
+        warnings.add(format!(
+            "{} is 0; 1 is assumed.",
+            attributes::named(attributes::RESCALE_SLOPE)
+        ));
+        slope = 1.0;
+    }
+    Some(Stated::Clear(Modality::Linear { slope, intercept }))
+}
+
+/// The Dose Grid Scaling of an RT Dose (C.8.8.3).
+fn dose(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
+    match checked::one(set, attributes::DOSE_SCALING, warnings) {
+        Reading::Missing => None,
+        Reading::Unreadable => Some(Stated::Unreadable),
+        Reading::Value(0.0) => {
+            warnings.add(format!(
+                "{} is 0; stored values are shown.",
+                attributes::named(attributes::DOSE_SCALING)
+            ));
+            None
+        }
+        Reading::Value(slope) => Some(Stated::Clear(Modality::Linear {
+            slope,
+            intercept: 0.0,
+        })),
+    }
+}
+
+/// What modality values are: Rescale Type or Modality LUT Type (C.11.1.1.2), the Units of PET, and Hounsfield units of
+/// CT, whose Rescale Type may only be left out where it is HU (C.8.2.1.1.5).
+fn unit(set: &DataSet, frame: u32) -> Option<String> {
+    let rescale = |set: &DataSet| set.first(attributes::RESCALE_TYPE);
+    let lut = || {
+        let items = set.items(attributes::MODALITY_LUT);
+        items
+            .first()
+            .and_then(|item| item.first(attributes::LUT_TYPE))
+    };
+    let is_rescaled = || {
+        let stated = |tag| set.decimal(tag).is_some();
+        stated(attributes::RESCALE_SLOPE) || stated(attributes::RESCALE_INTERCEPT)
+    };
+    let by_modality = || match set.first(attributes::MODALITY).as_deref() {
+        Some("CT") if is_rescaled() => Some("HU".to_owned()),
+        Some("PT") => set.first(attributes::PET_UNITS),
+        Some("RTDOSE") => set.first(attributes::DOSE_UNITS),
+        _ => None,
+    };
+    let unit = groups::find(set, frame, attributes::FRAME_MODALITY, rescale)
+        .or_else(lut)
+        .or_else(|| rescale(set))
+        .filter(|unit| unit != "US")
+        .or_else(by_modality)?;
+    let unit = clean(unit.trim());
+    (!unit.is_empty()).then_some(unit)
+}

@@ -1,0 +1,459 @@
+//! The rules by which values become grey or colour, where files are not as they should be.
+
+use super::*;
+use crate::Warnings;
+
+impl Object {
+    fn ds(self, tag: Tag, text: &str) -> Self {
+        let padded = if text.len().is_multiple_of(2) {
+            text.to_owned()
+        } else {
+            format!("{text} ")
+        };
+        self.text(tag, *b"DS", &padded)
+    }
+
+    fn cs(self, tag: Tag, text: &str) -> Self {
+        self.text(tag, *b"CS", text)
+    }
+
+    fn shorts(self, tag: Tag, vr: [u8; 2], values: &[u16]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.element(tag, vr, &bytes)
+    }
+
+    fn lut(descriptor: [u16; 3], entries: &[u16]) -> Self {
+        Self::default()
+            .shorts(attributes::LUT_DESCRIPTOR, *b"US", &descriptor)
+            .shorts(attributes::LUT_DATA, *b"OW", entries)
+    }
+
+    fn palette(mut self, descriptors: [[u16; 3]; 3], tables: [&[u16]; 3]) -> Self {
+        for (channel, (descriptor, table)) in (0..).zip(descriptors.iter().zip(tables)) {
+            self = self
+                .shorts(
+                    Tag(0x0028, attributes::RED_DESCRIPTOR.1 + channel),
+                    *b"US",
+                    descriptor,
+                )
+                .shorts(
+                    Tag(0x0028, attributes::RED_TABLE.1 + channel),
+                    *b"OW",
+                    table,
+                );
+        }
+        self
+    }
+
+    /// What is shown and every warning.
+    fn told(&self) -> (Vec<u8>, Option<Window>, Warnings) {
+        let bytes = self.file("1.2.840.10008.1.2.1");
+        let source = Source::from_bytes(bytes).expect("a source");
+        let shown = source.load(&Options::default()).expect("a picture");
+        let mut warnings = source.info().warnings.clone();
+        warnings.append(&shown.warnings);
+        let pixels = shown.picture.pixels.bytes().to_vec();
+        (pixels, shown.window, warnings)
+    }
+
+    fn warns_of(&self, what: &str) -> bool {
+        self.told().2.iter().any(|warning| warning.contains(what))
+    }
+}
+
+fn ramp() -> Object {
+    Object::grey16(1, 3, "MONOCHROME2", false)
+}
+
+fn range(window: Option<Window>) -> (f64, f64, WindowSource) {
+    let window = window.expect("a window");
+    (window.center, window.width, window.source)
+}
+
+#[test]
+fn a_decimal_comma_is_a_point_and_told() {
+    let object = ramp()
+        .ds(CENTER, "20,5")
+        .ds(WIDTH, "11,0")
+        .ds(attributes::RESCALE_INTERCEPT, "-10")
+        .ds(attributes::RESCALE_SLOPE, "0,5")
+        .words(&[50, 60, 70]);
+    let (shown, window, warnings) = object.told();
+    assert_eq!(range(window), (20.5, 11.0, WindowSource::File));
+    assert_eq!(shown, [0, 128, 255]);
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(warnings.iter().all(|w| w.contains("decimal comma")));
+}
+
+/// Windows are in modality units, which nobody knows then.
+#[test]
+fn values_of_unknown_scale_are_shown_over_their_full_range() {
+    for (slope, intercept) in [("a", "0"), ("0.5", "1,000.0"), ("1", "--5"), ("nan", "0")] {
+        let object = ramp()
+            .ds(CENTER, "20")
+            .ds(WIDTH, "4")
+            .ds(attributes::RESCALE_INTERCEPT, intercept)
+            .ds(attributes::RESCALE_SLOPE, slope)
+            .words(&[50, 60, 70]);
+        let (shown, window, warnings) = object.told();
+        assert_eq!(shown, [0, 128, 255]);
+        assert_eq!(range(window), (60.0, 20.0, WindowSource::Minmax));
+        assert!(warnings[0].contains("(0028,105") && warnings.len() == 2);
+        assert!(!warnings.iter().any(|w| w.contains(slope) && slope == "--5"));
+    }
+}
+
+#[test]
+fn what_is_assumed_of_a_slope_is_told() {
+    let scaled = |slope: &str, intercept: &str| {
+        let object = ramp().ds(attributes::RESCALE_SLOPE, slope);
+        object
+            .ds(attributes::RESCALE_INTERCEPT, intercept)
+            .words(&[1, 2, 3])
+    };
+    assert!(scaled("0", "7").warns_of("Rescale Slope (0028,1053) is 0"));
+    assert!(scaled("", "7").warns_of("Rescale Slope (0028,1053) is missing"));
+    assert!(scaled("2", "").warns_of("Rescale Intercept (0028,1052) is missing"));
+    assert!(scaled("2\\3", "0").warns_of("several values"));
+    assert!(scaled("2", "0").told().2.is_empty());
+    assert!(scaled("", "").told().2.is_empty());
+}
+
+#[test]
+fn windows_that_cannot_be_used_are_told() {
+    let windowed = |center: &str, width: &str| {
+        ramp()
+            .ds(CENTER, center)
+            .ds(WIDTH, width)
+            .words(&[0, 50, 100])
+    };
+    for (center, width, warning, shown) in [
+        (
+            "x",
+            "100",
+            "Window Center (0028,1050)",
+            WindowSource::Minmax,
+        ),
+        ("50", "0", "is not above 0", WindowSource::Minmax),
+        ("50", "-3", "is not above 0", WindowSource::Minmax),
+        ("50\\60", "100", "differ in number", WindowSource::File),
+        ("50", "", "differ in number", WindowSource::Minmax),
+        ("50", "0.5", "LINEAR_EXACT", WindowSource::File),
+        ("50\\x", "100\\200", "cannot be read", WindowSource::File),
+    ] {
+        let object = windowed(center, width);
+        assert!(object.warns_of(warning), "{center} {width}");
+        assert_eq!(object.window().source, shown, "{center} {width}");
+    }
+    assert!(windowed("50", "100").told().2.is_empty());
+    let function = |name| {
+        ramp()
+            .cs(attributes::VOI_FUNCTION, name)
+            .ds(CENTER, "50")
+            .ds(WIDTH, "0")
+    };
+    assert!(
+        function("SIGMOID ")
+            .words(&[0, 50, 100])
+            .warns_of("is not above 0")
+    );
+    let odd = function("LOG ").words(&[0, 50, 100]);
+    assert!(odd.warns_of("VOI LUT Function (0028,1056)"));
+}
+
+#[test]
+fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
+    let shown = |photometric: &str, declared: u16| {
+        let lut = Object::lut([3, 0, declared], &[0, 2048, 4095]);
+        let object = Object::grey16(1, 3, photometric, false).item(attributes::VOI_LUT, &lut);
+        object.words(&[0, 1, 2])
+    };
+    for declared in [12, 16] {
+        assert_eq!(shown("MONOCHROME2", declared).shown(), [0, 128, 255]);
+        assert_eq!(shown("MONOCHROME1", declared).shown(), [255, 127, 0]);
+        let told = shown("MONOCHROME2", declared).warns_of("16 bits; they are taken for 12");
+        assert_eq!(told, declared == 16);
+    }
+    // A modality LUT gives values, not shades.
+    let lut = Object::lut([3, 0, 16], &[0, 2048, 4095]);
+    let object = ramp().item(attributes::MODALITY_LUT, &lut);
+    let object = object
+        .ds(CENTER, "4096")
+        .ds(WIDTH, "8192")
+        .words(&[0, 1, 2]);
+    assert_eq!(object.shown(), [0, 64, 127]);
+    let damaged = ramp().item(attributes::VOI_LUT, &Object::lut([3, 0, 16], &[]));
+    assert!(damaged.words(&[0, 1, 2]).warns_of("VOI LUT is damaged"));
+}
+
+/// PS3.3 C.8.7.1.1.2: the way back to beam intensity is for measurements.
+#[test]
+fn angiography_is_windowed_before_its_modality_lut() {
+    let shown = |class: &str, relationship: &str| {
+        let lut = Object::lut([3, 0, 16], &[4000, 4000, 4000]);
+        let object = ramp()
+            .text(attributes::SOP_CLASS, *b"UI", class)
+            .cs(attributes::INTENSITY_RELATIONSHIP, relationship)
+            .item(attributes::MODALITY_LUT, &lut)
+            .ds(CENTER, "1.5")
+            .ds(WIDTH, "3");
+        object.words(&[0, 1, 2]).shown()
+    };
+    let (xa, xrf, ct) = (
+        "1.2.840.10008.5.1.4.1.1.12.1",
+        "1.2.840.10008.5.1.4.1.1.12.2\0",
+        "1.2.840.10008.5.1.4.1.1.2\0",
+    );
+    for (class, relationship) in [(xa, "LOG "), (xa, "DISP"), (xrf, "LOG ")] {
+        assert_eq!(shown(class, relationship), [0, 128, 255]);
+    }
+    for (class, relationship) in [(xa, "LIN "), (ct, "LOG ")] {
+        assert_eq!(shown(class, relationship), [255, 255, 255]);
+    }
+}
+
+#[test]
+fn a_voi_lut_of_a_functional_group_is_applied() {
+    let lut = Object::lut([3, 10, 8], &[0, 50, 255]);
+    let voi = Object::default().item(attributes::VOI_LUT, &lut);
+    let group = Object::default().item(attributes::FRAME_VOI, &voi);
+    for place in [attributes::SHARED_GROUPS, attributes::FRAME_GROUPS] {
+        let object = ramp().item(place, &group).words(&[10, 11, 12]);
+        assert_eq!(object.shown(), [0, 50, 255]);
+        assert_eq!(object.window().source, WindowSource::Lut);
+    }
+}
+
+#[test]
+fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
+    let padded = |values: &[i16]| {
+        let object = ramp().shorts(attributes::PADDING, *b"US", &[0]);
+        object.words(values).shown()
+    };
+    assert_eq!(padded(&[0, 7, 7]), [0, 255, 255]);
+    assert_eq!(padded(&[0, 7, 9]), [0, 0, 255]);
+    assert_eq!(padded(&[0, 0, 0]), [128; 3]);
+    assert_eq!(padded(&[7, 7, 7]), [128; 3]);
+    let inverted = Object::grey16(1, 3, "MONOCHROME1", false).words(&[7, 7, 7]);
+    assert_eq!(inverted.shown(), [128; 3]);
+    // Range limits the wrong way round.
+    let object = ramp().shorts(attributes::PADDING, *b"US", &[9]);
+    let object = object.shorts(attributes::PADDING_LIMIT, *b"US", &[5]);
+    assert_eq!(object.words(&[6, 10, 20]).shown(), [0, 0, 255]);
+    // Twelve bits, the sign where the cell has it.
+    let mut object = Object::grey16(1, 3, "MONOCHROME2", true);
+    let at = object.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
+    let at = at.expect("Bits Stored") + 8;
+    (object.bytes[at], object.bytes[at + 10]) = (12, 11);
+    let object = object.shorts(attributes::PADDING, *b"US", &[0x0800]);
+    assert_eq!(object.words(&[-2048, 0, 100]).shown(), [0, 0, 255]);
+}
+
+#[test]
+fn segmentations_have_the_range_of_their_kind() {
+    let segments = |kind: &str, values: &[i16]| {
+        let object = ramp().cs(attributes::SEGMENTATION_TYPE, kind);
+        object
+            .short(attributes::MAX_FRACTION, 200)
+            .words(values)
+            .shown()
+    };
+    assert_eq!(segments("BINARY", &[1, 1, 1]), [255; 3]);
+    assert_eq!(segments("BINARY", &[0, 0, 0]), [0; 3]);
+    assert_eq!(segments("FRACTIONAL", &[0, 100, 100]), [0, 128, 128]);
+    assert_eq!(segments("LABELMAP", &[3, 3, 3]), [128; 3]);
+}
+
+#[test]
+fn grey_stored_as_colour_is_grey() {
+    let frame = |object: &Object| {
+        let bytes = object.file("1.2.840.10008.1.2.1");
+        Source::from_bytes(bytes)
+            .expect("a source")
+            .frame(0)
+            .expect("a frame")
+    };
+    let grey = Object::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 200]);
+    assert!(matches!(frame(&grey), Frame::Grey(_)));
+    assert_eq!(grey.shown(), [9, 200]);
+    let ybr = Object::color8(1, 2, "YBR_FULL", 0).octets(&[9, 128, 128, 200, 128, 128]);
+    assert_eq!(ybr.shown(), [9, 200]);
+    let nearly = Object::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 201]);
+    assert!(matches!(frame(&nearly), Frame::Color(_)));
+    let table: &[u16] = &[0x1000, 0xff00];
+    let palette = Object::grey16(1, 3, "PALETTE COLOR", false).palette([[2, 0, 16]; 3], [table; 3]);
+    assert_eq!(palette.words(&[0, 1, 0]).shown(), [0x10, 0xff, 0x10]);
+}
+
+#[test]
+fn the_depth_of_a_palette_is_that_of_its_three_tables() {
+    let shown = |bits: u16, tables: [&[u16]; 3]| {
+        let object = Object::grey16(1, 2, "PALETTE COLOR", false);
+        object.palette([[2, 0, bits]; 3], tables).words(&[0, 1])
+    };
+    let dark = shown(16, [&[0, 0xff00], &[0, 0x8000], &[0, 1]]);
+    assert_eq!(dark.shown(), [0, 0, 0, 255, 128, 0]);
+    assert!(dark.told().2.is_empty());
+    let words = shown(8, [&[0, 0x7f00], &[0xff00, 0], &[0, 0x0300]]);
+    assert_eq!(words.shown(), [0, 255, 0, 127, 0, 3]);
+    assert!(words.warns_of("8 bits; they are taken for 16"));
+    let bytes = shown(16, [&[0, 255], &[0, 128], &[0, 1]]);
+    assert_eq!(bytes.shown(), [0, 0, 0, 255, 128, 1]);
+    assert!(bytes.warns_of("16 bits; they are taken for 8"));
+    let tables: [&[u16]; 3] = [&[0xff00], &[0, 0x8000, 0], &[0, 0, 0]];
+    let short = Object::grey16(1, 2, "PALETTE COLOR", false).palette([[3, 0, 16]; 3], tables);
+    let short = short.words(&[0, 1]);
+    assert_eq!(short.shown(), [255, 0, 0, 255, 128, 0]);
+    assert!(short.warns_of("fewer entries"));
+}
+
+/// PS3.3 C.8.16.2.1.1.1: values from the palette's first on are coloured, the others stay grey.
+#[test]
+fn a_supplemental_palette_colours_its_values_only() {
+    let object = |presentation: &str| {
+        let tables: [&[u16]; 3] = [&[0xff00, 0], &[0, 0xff00], &[0, 0]];
+        ramp()
+            .cs(attributes::PIXEL_PRESENTATION, presentation)
+            .ds(CENTER, "50")
+            .ds(WIDTH, "101")
+            .palette([[2, 1000, 16]; 3], tables)
+            .words(&[50, 1000, 1001])
+    };
+    assert_eq!(
+        object("COLOR ").shown(),
+        [129, 129, 129, 255, 0, 0, 0, 255, 0]
+    );
+    let uncolored = object("COLOR ").bytes;
+    let uncolored = uncolored[..uncolored.len() - 6].to_vec();
+    let uncolored = [&uncolored[..], &[50, 0, 0, 0, 100, 0]].concat();
+    assert_eq!(Object { bytes: uncolored }.shown(), [129, 1, 255]);
+    assert_eq!(object("MONOCHROME").shown(), [129, 255, 255]);
+}
+
+#[test]
+fn inverse_is_one_inversion_and_a_contradiction_is_told() {
+    let shaped = |photometric: &str, shape: &str| {
+        let object = Object::grey16(1, 3, photometric, false);
+        object
+            .cs(attributes::PRESENTATION_SHAPE, shape)
+            .words(&[0, 50, 100])
+    };
+    for (photometric, shape, shown, is_told) in [
+        ("MONOCHROME1", "INVERSE ", [255, 127, 0], false),
+        ("MONOCHROME2", "IDENTITY", [0, 128, 255], false),
+        ("MONOCHROME2", "INVERSE ", [255, 127, 0], true),
+        ("MONOCHROME1", "IDENTITY", [255, 127, 0], true),
+    ] {
+        let object = shaped(photometric, shape);
+        assert_eq!(object.shown(), shown, "{photometric} {shape}");
+        assert_eq!(object.warns_of("Presentation LUT Shape"), is_told);
+    }
+}
+
+#[test]
+fn retired_and_contradictory_colours_are_shown() {
+    let fours = |photometric: &str| {
+        let mut object = Object::color8(1, 1, photometric, 0);
+        object.bytes[8] = 4;
+        object
+    };
+    let cmyk = fours("CMYK").octets(&[255, 204, 51, 0]);
+    assert_eq!(cmyk.shown(), [0, 51, 204]);
+    let argb = |alpha| fours("ARGB").octets(&[alpha, 1, 2, 3]);
+    assert_eq!(argb(0).shown(), [1, 2, 3]);
+    assert!(argb(1).warns_of("no palette"));
+    let tables: [&[u16]; 3] = [&[0xff00], &[0], &[0x8000]];
+    let looked_up = fours("ARGB").palette([[1, 1, 16]; 3], tables);
+    assert_eq!(looked_up.octets(&[1, 1, 2, 3]).shown(), [255, 0, 128]);
+    let four = fours("RGB ").octets(&[1, 2, 3, 255]);
+    assert_eq!(four.shown(), [1, 2, 3]);
+    let partial = Object::color8(1, 2, "YBR_PARTIAL_422", 0).octets(&[81, 81, 90, 240]);
+    assert_eq!(partial.shown(), [254, 0, 0, 254, 0, 0]);
+    let unpacked = Object::color8(1, 1, "YBR_RCT", 0).octets(&[1, 2, 3, 0]);
+    assert_eq!(unpacked.shown(), [1, 2, 3]);
+    assert!(unpacked.warns_of("taken for RGB"));
+}
+
+#[test]
+fn the_length_of_the_pixels_tells_how_many_samples_they_have() {
+    let three = Object::color8(1, 2, "MONOCHROME2", 0).octets(&[1, 2, 3, 4, 5, 6]);
+    assert_eq!(three.shown(), [1, 2, 3, 4, 5, 6]);
+    assert!(three.warns_of("shown as RGB"));
+    let one = Object::color8(1, 2, "MONOCHROME2", 0).octets(&[0, 200]);
+    assert_eq!(one.shown(), [0, 255]);
+    assert!(one.warns_of("by their length"));
+    let grey = |values: &[u8]| {
+        let mut object = Object::color8(1, 2, "RGB ", 0);
+        object.bytes[8] = 1;
+        object.octets(values)
+    };
+    assert_eq!(grey(&[0, 200]).shown(), [0, 255]);
+    assert!(grey(&[0, 200]).warns_of("shown as MONOCHROME2"));
+    assert_eq!(grey(&[1, 2, 3, 4, 5, 6]).shown(), [1, 2, 3, 4, 5, 6]);
+    let mut two = Object::color8(1, 2, "RGB ", 0);
+    two.bytes[8] = 2;
+    assert_eq!(two.octets(&[0; 4]).error().kind, ErrorKind::Malformed);
+}
+
+#[test]
+fn missing_and_wrong_numbers_of_the_pixel_module_are_told() {
+    let frames = ramp()
+        .text(attributes::FRAMES, *b"IS", "x ")
+        .words(&[1, 2, 3]);
+    assert!(frames.warns_of("Number of Frames (0028,0008)"));
+    let mut bits = ramp();
+    let at = bits.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
+    bits.bytes[at.expect("Bits Stored") + 8] = 17;
+    assert!(bits.words(&[1, 2, 3]).warns_of("Bits Stored (0028,0101)"));
+    let mut wide = ramp();
+    let at = wide.bytes.windows(4).position(|w| w == [0x28, 0, 0, 1]);
+    wide.bytes[at.expect("Bits Allocated") + 8] = 64;
+    assert_eq!(wide.words(&[0; 12]).error().kind, ErrorKind::Unsupported);
+}
+
+#[test]
+fn spacing_that_cannot_be_read_is_told() {
+    let spaced = |text: &str| ramp().ds(attributes::PIXEL_SPACING, text).words(&[1, 2, 3]);
+    for wrong in ["0.5", "0\\0", "a\\b", "0.5\\0.5\\0.5"] {
+        let object = spaced(wrong);
+        assert!(object.warns_of("Pixel Spacing (0028,0030)"), "{wrong}");
+        let bytes = object.file("1.2.840.10008.1.2.1");
+        let source = Source::from_bytes(bytes).expect("a source");
+        assert_eq!(source.geometry(0).spacing, None, "{wrong}");
+    }
+    assert!(spaced("0.5\\0.4").told().2.is_empty());
+    let comma = spaced("0,5\\0,4").file("1.2.840.10008.1.2.1");
+    let spacing = Source::from_bytes(comma)
+        .expect("a source")
+        .geometry(0)
+        .spacing;
+    assert_eq!(spacing.map(|s| (s.rows_mm, s.columns_mm)), Some((0.5, 0.4)));
+}
+
+#[test]
+fn an_overlay_in_a_bit_of_the_values_is_drawn_and_told() {
+    let overlaid = |allocated: u16| {
+        ramp()
+            .short(Tag(0x6000, 0x0010), 1)
+            .short(Tag(0x6000, 0x0011), 3)
+            .short(Tag(0x6000, 0x0100), allocated)
+            .short(Tag(0x6000, 0x0102), 0)
+            .words(&[1, 2, 3])
+    };
+    let count = |object: &Object| {
+        let bytes = object.file("1.2.840.10008.1.2.1");
+        Source::from_bytes(bytes)
+            .expect("a source")
+            .overlays(0)
+            .len()
+    };
+    assert!(overlaid(16).warns_of("lies in bit 0") && count(&overlaid(16)) == 1);
+    assert!(overlaid(1).warns_of("has no data") && count(&overlaid(1)) == 0);
+    let cut = ramp()
+        .short(Tag(0x6000, 0x0010), 40)
+        .short(Tag(0x6000, 0x0011), 40);
+    let cut = cut
+        .element(Tag(0x6000, 0x3000), *b"OW", &[0, 0])
+        .words(&[1, 2, 3]);
+    assert!(cut.warns_of("cut off") && count(&cut) == 0);
+}
