@@ -10,6 +10,7 @@ mod marks;
 mod ranges;
 mod related;
 mod sixel;
+mod slide;
 mod store;
 mod tiles;
 
@@ -117,17 +118,13 @@ impl Worker {
                 let _ = rustix::process::nice(NICENESS);
                 let mut maker = Maker::new(picker, album);
                 while let Some(key) = worker.take() {
-                    if let Some(outcome) = maker.make(&key, &|| worker.overtakes(&key)) {
-                        sink(Previewed { key, outcome });
-                    }
+                    make(&mut maker, key, &worker, &sink);
                     if let Some(files) = worker.nearby().take() {
                         maker.near(files);
                     }
                     while !worker.is_busy() && maker.decode_ahead() {
-                        if let Some(key) = maker.outdated()
-                            && let Some(outcome) = maker.make(&key, &|| worker.overtakes(&key))
-                        {
-                            sink(Previewed { key, outcome });
+                        if let Some(key) = maker.outdated() {
+                            make(&mut maker, key, &worker, &sink);
                         }
                     }
                 }
@@ -154,6 +151,20 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.slot.put(Wanted::Stop);
+    }
+}
+
+/// Answers a request; one that takes long in parts.
+fn make(maker: &mut Maker, key: PreviewKey, slot: &Slot, sink: &impl Fn(Previewed)) {
+    let overtaken = || slot.overtakes(&key);
+    let outcome = maker.make_in_parts(&key, &overtaken, &mut |preview| {
+        sink(Previewed {
+            key: key.clone(),
+            outcome: Ok(preview),
+        });
+    });
+    if let Some(outcome) = outcome {
+        sink(Previewed { key, outcome });
     }
 }
 

@@ -186,6 +186,8 @@ pub struct Scene {
     pub view: View,
     /// Series Instance UID, where there is one. Never shown.
     pub series: Option<String>,
+    /// What the user should know of it: that it is a part, or stands for something larger.
+    pub note: Option<String>,
     /// Which frame lies where.
     pub order: FrameOrder,
     /// The file's own rate as a film.

@@ -14,6 +14,7 @@ mod regions;
 pub(crate) mod related;
 pub(crate) mod studies;
 pub(crate) mod tags;
+mod tiled;
 
 pub(super) use object::Object;
 pub(super) use parsing::body::Body;

@@ -1,6 +1,7 @@
 //! A grey frame before its window: stored values and the way to 8 bits (PS3.4 N.2.1), so that another window costs a
 //! look-up and no decoding.
 
+pub(crate) mod canvas;
 mod levels;
 pub(crate) mod lut;
 pub(crate) mod samples;

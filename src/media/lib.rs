@@ -16,6 +16,7 @@ mod geometry;
 mod grey;
 mod large_pages;
 pub mod limits;
+mod mosaic;
 mod orient;
 mod overlay;
 mod png;
@@ -37,6 +38,7 @@ pub use error::{ErrorKind, MediaError};
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
 pub use large_pages::LargePages;
+pub use mosaic::{Assembled, Mosaic, Progress};
 pub use overlay::{Overlay, OverlayKind};
 pub use related::{
     Annotation, Arrangement, Layers, Legend, Palette, Related, RelatedKind, RelatedObject, Shape,

@@ -10,6 +10,7 @@ use crate::dicom::{Body, Object};
 use crate::error::{ErrorKind, MediaError};
 use crate::geometry::Geometry;
 use crate::grey::{Grey, Voi};
+use crate::mosaic::{Assembled, Mosaic, Progress};
 use crate::overlay::Overlay;
 use crate::png::Png;
 use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
@@ -73,7 +74,11 @@ pub struct Source {
     format: Format,
     content: OnceLock<Result<String, MediaError>>,
     order: OnceLock<FrameOrder>,
+    mosaic: OnceLock<Option<Mosaic>>,
 }
+
+/// Bytes of a pixel of an assembled picture, of which an unfinished copy is shown meanwhile.
+const MOSAIC_BYTES: u64 = 2 * 3;
 
 enum Format {
     Jpeg(Stored, jpeg::Cost),
@@ -153,6 +158,7 @@ impl Source {
             format,
             content: OnceLock::new(),
             order: OnceLock::new(),
+            mosaic: OnceLock::new(),
         }
     }
 
@@ -190,6 +196,34 @@ impl Source {
                 contain("DICOM", || Ok(object.frame_order())).unwrap_or_default()
             }
         })
+    }
+
+    /// The larger picture that the frames are tiles of; `None` where they are whole pictures. Worked out when first asked for.
+    pub fn mosaic(&self) -> Option<&Mosaic> {
+        let mosaic = self.mosaic.get_or_init(|| match &self.format {
+            Format::Jpeg(..) | Format::Png(_) => None,
+            Format::Dicom(object) => contain("DICOM", || Ok(object.mosaic())).unwrap_or_default(),
+        });
+        mosaic.as_ref()
+    }
+
+    /// Assembles a plane of the mosaic, `divisor` pixels in a row becoming one; several threads decode. `watch` is asked
+    /// again and again, and ends the work by `false`: then, and where there is no mosaic, there is no picture.
+    pub fn assemble(
+        &self,
+        plane: u32,
+        divisor: u32,
+        patience: Patience,
+        watch: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<Option<Held<Assembled>>, MediaError> {
+        let Some(mosaic) = self.mosaic() else {
+            return Ok(None);
+        };
+        let (width, height) = mosaic.reduced(divisor);
+        let bytes = u64::from(width) * u64::from(height) * MOSAIC_BYTES;
+        let reservation = budget::decoding().reserve(bytes, patience)?;
+        let made = mosaic.assemble(plane, divisor, |frame| self.frame(frame), watch)?;
+        Ok(made.map(|made| Held::new(made, reservation)))
     }
 
     /// `blake3:<hex>` of the file's bytes, worked out when first asked for.

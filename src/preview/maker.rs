@@ -1,5 +1,6 @@
 //! From a request to what the terminal is sent.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use super::encode::Encoder;
 use super::kitty::Album;
 use super::ranges::{Ranges, Step};
 use super::related::{Composed, Objects};
+use super::slide::{Seen, Slide, Slides, Watch};
 use super::store::{Id, Store};
 use crate::app::{About, Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::media::budget::Patience;
-use crate::media::{self, Frame, MediaError, Source, Voi, Window};
+use crate::media::{self, Frame, Info, MediaError, Source, Voi, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
 const DECODED: usize = 256 << 20;
@@ -41,6 +43,7 @@ pub struct Maker {
     latest: Option<(Id, u32, i64)>,
     /// Windows that stacks share.
     ranges: Ranges,
+    slides: Slides,
     /// The request answered last.
     answered: Option<PreviewKey>,
     /// The same, where its window has changed since.
@@ -64,6 +67,7 @@ impl Maker {
             drawn: None,
             latest: None,
             ranges: Ranges::default(),
+            slides: Slides::default(),
             answered: None,
             outdated: None,
             frame_bytes: 0,
@@ -78,6 +82,16 @@ impl Maker {
         key: &PreviewKey,
         overtaken: &dyn Fn() -> bool,
     ) -> Option<Result<Preview, MediaError>> {
+        self.make_in_parts(key, overtaken, &mut |_| {})
+    }
+
+    /// The same; of a picture that takes long `partly` is given what is there meanwhile.
+    pub fn make_in_parts(
+        &mut self,
+        key: &PreviewKey,
+        overtaken: &dyn Fn() -> bool,
+        partly: &mut dyn FnMut(Preview),
+    ) -> Option<Result<Preview, MediaError>> {
         let id = Id {
             path: key.path.clone(),
             stamp: key.stamp,
@@ -91,16 +105,30 @@ impl Maker {
             self.plan_ahead(id, key.frame, preview.info.frames);
             return Some(Ok(preview));
         }
+        let source = match self.store.source(&id) {
+            Ok(source) => source,
+            Err(error) => return Some(Err(error)),
+        };
+        let seen = self.look_at_slide(key, &id, &source, overtaken, partly);
+        let note = match seen {
+            Ok(Seen::Overtaken) => return None,
+            Ok(Seen::Whole(slide, note)) => {
+                let notes: Vec<String> = note.into_iter().chain(slide.note.clone()).collect();
+                let note = (!notes.is_empty()).then(|| notes.join(", "));
+                return Some(self.show_slide(key, &source, &slide, note, true));
+            }
+            Ok(Seen::Tile(note)) => Some(note),
+            Ok(Seen::Frame) => None,
+            Err(_) if overtaken() => return None,
+            Err(error) => return Some(Err(error)),
+        };
+        let number = source.frame_order().number(key.frame);
         let patience = Patience {
             urgent: true,
             cancelled: overtaken,
         };
-        let decoded = self.store.source(&id).and_then(|source| {
-            let number = source.frame_order().number(key.frame);
-            Ok((source, self.store.frame(&id, number, patience)?))
-        });
-        let (source, frame) = match decoded {
-            Ok(decoded) => decoded,
+        let frame = match self.store.frame(&id, number, patience) {
+            Ok(frame) => frame,
             Err(_) if overtaken() => return None,
             Err(error) => return Some(Err(error)),
         };
@@ -110,8 +138,60 @@ impl Maker {
         self.frame_bytes = frame.bytes();
         self.plan_ahead(id, key.frame, source.info().frames);
         Some(media::contain("preview", || {
-            self.show(key, &source, &frame)
+            let subject = Subject {
+                source: &source,
+                frame: &frame,
+                slide: None,
+                note,
+                is_complete: true,
+            };
+            self.show(key, &subject)
         }))
+    }
+
+    /// What a file is seen as: itself, or the slide that it is part of.
+    fn look_at_slide(
+        &mut self,
+        key: &PreviewKey,
+        id: &Id,
+        source: &Arc<Source>,
+        overtaken: &dyn Fn() -> bool,
+        partly: &mut dyn FnMut(Preview),
+    ) -> Result<Seen, MediaError> {
+        let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
+        let side = |cells: u16, cell: u16| u32::from(cells) * u32::from(cell);
+        let room = (side(key.cols, cell.width), side(key.rows, cell.height));
+        let mut slides = std::mem::take(&mut self.slides);
+        let mut watch = Watch {
+            overtaken,
+            partly: &mut |slide: &Slide| {
+                if let Ok(preview) = self.show_slide(key, source, slide, slide.note.clone(), false)
+                {
+                    partly(preview);
+                }
+            },
+        };
+        let seen = slides.look(id, source, (key.frame, room), &mut watch);
+        self.slides = slides;
+        seen
+    }
+
+    fn show_slide(
+        &mut self,
+        key: &PreviewKey,
+        source: &Source,
+        slide: &Slide,
+        note: Option<String>,
+        is_complete: bool,
+    ) -> Result<Preview, MediaError> {
+        let subject = Subject {
+            source,
+            frame: &slide.frame,
+            slide: Some(slide),
+            note,
+            is_complete,
+        };
+        media::contain("preview", || self.show(key, &subject))
     }
 
     /// Names the files that may be asked for next, the likeliest first.
@@ -143,6 +223,13 @@ impl Maker {
             return false;
         };
         let source = self.store.source(&id);
+        // A tile is not what will be seen.
+        if source
+            .as_ref()
+            .is_ok_and(|source| source.mosaic().is_some())
+        {
+            return true;
+        }
         let number = source.map_or(position, |source| source.frame_order().number(position));
         let room = self.store.has_room_for(AHEAD.len() + 3, self.frame_bytes);
         // Nobody waits for it: where memory is short it is left.
@@ -183,12 +270,8 @@ impl Maker {
         self.latest = Some((id, position, way));
     }
 
-    fn show(
-        &mut self,
-        key: &PreviewKey,
-        source: &Source,
-        frame: &Frame,
-    ) -> Result<Preview, MediaError> {
+    fn show(&mut self, key: &PreviewKey, subject: &Subject) -> Result<Preview, MediaError> {
+        let Subject { source, frame, .. } = *subject;
         let series = source.series();
         let view = match &key.for_series {
             Some(wanted) if series.as_ref() != Some(wanted) => View::default(),
@@ -201,13 +284,29 @@ impl Maker {
             ..key.clone()
         };
         let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
-        let target = source.target(source.frame_order().number(key.frame));
-        let (frame, over) = self.objects.compose(&key.related, frame, target.as_ref());
+        let (frame, over, target) = if subject.slide.is_some() {
+            (Cow::Borrowed(frame), Arc::default(), None)
+        } else {
+            let target = source.target(source.frame_order().number(key.frame));
+            let (frame, over) = self.objects.compose(&key.related, frame, target.as_ref());
+            (Cow::Owned(frame), over, target)
+        };
         let mut scene = scene(key, source, &frame, (cell.width, cell.height));
-        scene.series = series;
+        (scene.series, scene.note) = (series, subject.note.clone());
         scene.about = over.about(target);
-        let voi = self.held_window(key, source, &frame);
-        let drawn = self.drawn(key, voi, source, &frame, &over, &scene)?;
+        let voi = match subject.slide {
+            Some(slide) => {
+                scene.geometry = slide.geometry.clone();
+                key.view.voi
+            }
+            None => self.held_window(key, source, &frame),
+        };
+        let subject = &Subject {
+            frame: &frame,
+            note: None,
+            ..*subject
+        };
+        let drawn = self.drawn(key, voi, subject, &over, &scene)?;
         scene.window = drawn.window;
         scene.about.labels.clone_from(&drawn.labels);
         let image = draw::finish(
@@ -219,9 +318,12 @@ impl Maker {
         let graphic = self.encoder.encode(image, drawn.cells, key)?;
         let preview = Preview {
             graphic,
-            info: source.info().clone(),
+            info: subject.info().clone(),
             scene: Arc::new(scene),
         };
+        if !subject.is_complete {
+            return Ok(preview);
+        }
         self.encoded.push_back((key.clone(), preview.clone()));
         while self.encoded.len() > ENCODED {
             self.encoded.pop_front();
@@ -256,8 +358,7 @@ impl Maker {
         &mut self,
         key: &PreviewKey,
         voi: Voi,
-        source: &Source,
-        frame: &Frame,
+        subject: &Subject,
         over: &Composed,
         scene: &Scene,
     ) -> Result<Drawn, MediaError> {
@@ -274,14 +375,17 @@ impl Maker {
         {
             return Ok(drawn.clone());
         }
-        let planes = if key.marks.overlays {
+        let source = subject.source;
+        let planes = if key.marks.overlays && subject.slide.is_none() {
             source.overlays(source.frame_order().number(key.frame))
         } else {
             Vec::new()
         };
         let grid = self.encoder.grid(key.graphics, key.quality);
-        let drawn = draw::draw(frame, &planes, over, &bare, scene, grid)?;
-        self.drawn = Some((bare, drawn.clone()));
+        let drawn = draw::draw(subject.frame, &planes, over, &bare, scene, grid)?;
+        if subject.is_complete {
+            self.drawn = Some((bare, drawn.clone()));
+        }
         Ok(drawn)
     }
 
@@ -298,6 +402,23 @@ impl Maker {
     }
 }
 
+/// What is drawn: a frame of a file, or a slide.
+struct Subject<'a> {
+    source: &'a Source,
+    frame: &'a Frame,
+    slide: Option<&'a Slide>,
+    /// What the user should know of it.
+    note: Option<String>,
+    /// It is what stays, and worth keeping.
+    is_complete: bool,
+}
+
+impl Subject<'_> {
+    fn info(&self) -> &Info {
+        self.slide.map_or(self.source.info(), |slide| &slide.info)
+    }
+}
+
 /// What is known of a frame before it is drawn.
 pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16, u16)) -> Scene {
     let grey = match frame {
@@ -311,6 +432,7 @@ pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16
     Scene {
         view: key.view.clone(),
         series: None,
+        note: None,
         frames_per_second: source.frames_per_second(),
         cell,
         geometry: source.geometry(order.number(key.frame)),

@@ -553,3 +553,33 @@ fn a_picture_is_made_once_more_when_its_window_is_found_later() {
     assert_eq!(hold(&mut ranges), between(1.0, 160.0));
     assert_eq!(ranges.step(&store), ranges::Step::Idle);
 }
+
+fn slide(name: &str) -> PathBuf {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/objects");
+    Path::new(fixtures).join(name)
+}
+
+#[test]
+fn a_slide_is_seen_whole_and_its_planes_are_its_frames() {
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut at = |frame, cursor| {
+        let mut key = key(&slide("slide_full.dcm"), 40, 20);
+        (key.frame, key.marks.cursor) = (frame, Some(cursor));
+        let preview = maker.make(&key, &never).unwrap().unwrap();
+        let size = (preview.info.width, preview.info.height, preview.info.frames);
+        assert_eq!(size, (20, 13, 2));
+        preview.scene.value
+    };
+    assert_eq!(at(0, (19, 12)), Some(Value::Color([152, 96, 0])));
+    assert_eq!(at(1, (3, 9)), Some(Value::Color([24, 72, 50])));
+    while maker.decode_ahead() {}
+    assert_eq!(maker.kept().1, 0, "no tile is decoded for itself");
+}
+
+#[test]
+fn a_slide_that_was_overtaken_is_given_up() {
+    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let key = key(&slide("slide_full.dcm"), 40, 20);
+    assert!(maker.make(&key, &|| true).is_none());
+    assert!(maker.make(&key, &never).is_some_and(|made| made.is_ok()));
+}

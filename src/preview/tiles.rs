@@ -13,7 +13,7 @@ use super::encode::Encoder;
 use super::kitty::Album;
 use super::related::Composed;
 use super::store::Id;
-use super::{draw, fault, maker};
+use super::{draw, fault, maker, slide};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
 use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
@@ -155,6 +155,7 @@ impl Shared {
             return Ok(known);
         }
         let source = media::open(&key.path)?;
+        let slide = slide::small(&source, side);
         let stopped = || lock(&self.queue).stopped;
         let options = Options {
             frame: source.frame_order().number(key.frame),
@@ -164,11 +165,17 @@ impl Shared {
             cancelled: &stopped,
             ..Patience::default()
         };
-        let frame = source.hold_frame(&options, patience)?;
+        let held;
+        let (frame, info) = if let Some(slide) = &slide {
+            (&slide.frame, &slide.info)
+        } else {
+            held = source.hold_frame(&options, patience)?;
+            (&*held, source.info())
+        };
         let small = media::contain("preview", || {
-            let scene = maker::scene(key, &source, &frame, (cell.width, cell.height));
+            let scene = maker::scene(key, &source, frame, (cell.width, cell.height));
             let rendered;
-            let picture = match &*frame {
+            let picture = match frame {
                 Frame::Color(picture) if !key.view.invert => picture.as_ref(),
                 frame => {
                     rendered = frame.render(key.view.voi, key.view.invert).0;
@@ -177,7 +184,7 @@ impl Shared {
             };
             Ok(Arc::new(Small {
                 frame: Frame::Color(Arc::new(smaller(picture, side)?)),
-                info: source.info().clone(),
+                info: info.clone(),
                 scene,
                 side,
             }))

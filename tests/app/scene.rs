@@ -389,6 +389,7 @@ pub struct Film {
     pub series: Option<&'static str>,
     pub frames: u32,
     pub order: FrameOrder,
+    pub note: Option<&'static str>,
     pub size: (u32, u32),
     pub geometry: Geometry,
     pub windows: Vec<NamedWindow>,
@@ -405,6 +406,7 @@ impl Default for Film {
             series: None,
             frames: 1,
             order: FrameOrder::default(),
+            note: None,
             size: (2048, 1536),
             geometry: Geometry::default(),
             windows: Vec::new(),
@@ -427,6 +429,7 @@ impl Film {
             series: Some("2.25.1"),
             frames: 60,
             order: FrameOrder::default(),
+            note: None,
             size: (512, 512),
             geometry: Geometry {
                 spacing: Some(Spacing {
@@ -476,6 +479,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
     let scene = Scene {
         view: view.clone(),
         series: film.series.map(str::to_owned),
+        note: film.note.map(str::to_owned),
         order: film.order.clone(),
         frames_per_second: None,
         cell: (10, 20),

@@ -485,6 +485,22 @@ fn a_scale_that_holds_in_one_region_says_so_and_measures_there_only() {
 }
 
 #[test]
+fn a_picture_that_stands_for_a_slide_says_so() {
+    let slide = Film {
+        modality: "SM",
+        size: (1562, 1250),
+        note: Some("1:64 of 100000 × 80000"),
+        colour: true,
+        ..Film::default()
+    };
+    let mut program = ct();
+    program.press("jj");
+    program.rest();
+    program.show_as(&slide);
+    assert!(program.screen(120, 40).contains("1:64 of 100000 × 80000"));
+}
+
+#[test]
 fn colour_has_no_window_but_can_be_inverted() {
     let colour = Film {
         colour: true,

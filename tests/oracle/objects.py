@@ -8,7 +8,7 @@ Writes tests/fixtures/media/objects/NAME.dcm. What is right is said beside each 
 import pathlib
 
 import numpy as np
-from dicom_rules import grey
+from dicom_rules import color, grey
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian
@@ -91,12 +91,88 @@ def doppler():
     return data
 
 
+def tiles(pixel, size, side, planes):
+    """RGB tiles row by row and plane by plane; what lies beyond the edge of the picture is black."""
+    columns, rows = (-(-length // side) for length in size)
+    for plane in range(planes):
+        for row in range(rows):
+            for column in range(columns):
+                tile = np.zeros((side, side, 3), "u1")
+                for y in range(min(side, size[1] - row * side)):
+                    for x in range(min(side, size[0] - column * side)):
+                        tile[y, x] = pixel(column * side + x, row * side + y, plane)
+                yield plane, column * side, row * side, tile
+
+
+def slide(frames, size, organization):
+    frames = np.stack(frames)
+    data = color(frames[0])
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+    data.Modality = "SM"
+    data.SeriesInstanceUID = "1.2.826.0.1.3680043.8.498.3"
+    data.ImageType = ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
+    data.NumberOfFrames = len(frames)
+    data.DimensionOrganizationType = organization
+    data.TotalPixelMatrixColumns, data.TotalPixelMatrixRows = size
+    data.SharedFunctionalGroupsSequence = [
+        item(PixelMeasuresSequence=[item(PixelSpacing=[0.001, 0.001], SliceThickness=0.004)])
+    ]
+    data.PixelData = frames.tobytes()
+    return data
+
+
+def place(plane, x, y):
+    """Red tells the column, green the row, blue the plane."""
+    return x * 8, y * 8, plane * 50
+
+
+def slide_full():
+    """20 × 13 pixels of two focal planes, in tiles of 8 × 8."""
+    frames = [tile for *_, tile in tiles(lambda x, y, plane: place(plane, x, y), (20, 13), 8, 2)]
+    return slide(frames, (20, 13), "TILED_FULL")
+
+
+def slide_sparse():
+    """The same by two optical paths, out of order and without the last tile, on a ground of middle grey."""
+    all_tiles = list(tiles(lambda x, y, plane: place(plane, x, y), (20, 13), 8, 2))
+    kept = [tile for tile in all_tiles if tile[1:3] != (16, 8)]
+    # The first optical path comes first, whatever else is shuffled.
+    kept = [kept[at] for at in (4, 0, 9, 2, 7, 1, 5, 3, 8, 6)]
+    data = slide([tile for *_, tile in kept], (20, 13), "TILED_SPARSE")
+    data.RecommendedAbsentPixelCIELabValue = [32768, 32896, 32896]
+    data.PerFrameFunctionalGroupsSequence = [
+        item(
+            PlanePositionSlideSequence=[
+                item(
+                    ColumnPositionInTotalImagePixelMatrix=x + 1,
+                    RowPositionInTotalImagePixelMatrix=y + 1,
+                    ZOffsetInSlideCoordinateSystem=0.0,
+                )
+            ],
+            OpticalPathIdentificationSequence=[item(OpticalPathIdentifier=str(plane + 1))],
+        )
+        for plane, x, y, _ in kept
+    ]
+    return data
+
+
+def slide_grey():
+    """Fluorescence: a tile of 1000 beside one of 3000."""
+    data = grey(np.stack([np.full((4, 4), value, "<u2") for value in (1000, 3000)]), frames=2)
+    data.DimensionOrganizationType = "TILED_FULL"
+    data.TotalPixelMatrixColumns, data.TotalPixelMatrixRows = 8, 4
+    return data
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     objects = {
         "enhanced_out_of_order": out_of_order(),
         "enhanced_time_points": time_points(),
         "ultrasound_doppler": doppler(),
+        "slide_full": slide_full(),
+        "slide_sparse": slide_sparse(),
+        "slide_grey": slide_grey(),
     }
     for name, data in objects.items():
         data.save_as(OUT / f"{name}.dcm", enforce_file_format=False)

@@ -57,6 +57,7 @@ impl Model {
             return facts;
         }
         let (info, scene) = (&preview.info, &*preview.scene);
+        facts.extend(scene.note.clone());
         let frame = (info.frames > 1).then(|| frame_fact(key.frame, info.frames, &scene.order));
         let film = self.viewer.film.as_ref();
         let film = film.map(|_| format!("▶ {}/s", self.viewer.rate()));

@@ -26,6 +26,7 @@ use crate::related::{Layers, Palette, RelatedKind, RelatedObject, Target};
 pub(crate) use index::{References, index};
 use segmentation::Segmentation;
 use structures::Structures;
+pub(super) use values::{integers, lab};
 
 /// Storage classes (PS3.4 table B.5-1), by kind. Of presentation states those for grey, colour and pseudo-colour pictures, and
 /// for XA and XRF, which are the first with more modules.

@@ -1,7 +1,7 @@
 //! Stored values of a frame.
 
 /// Stored values, row-major, in the narrowest type that holds them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Samples {
     /// Unsigned, to 8 bits.
     U8(Vec<u8>),
@@ -27,6 +27,37 @@ impl Samples {
             Samples::U32(data) => data.get(at).map(|&v| v.into()),
             Samples::I32(data) => data.get(at).map(|&v| v.into()),
             Samples::F64(data) => data.get(at).copied(),
+        }
+    }
+
+    /// As many zeros of the same type.
+    pub(super) fn zeros(&self, count: usize) -> Self {
+        match self {
+            Samples::U8(_) => Samples::U8(vec![0; count]),
+            Samples::U16(_) => Samples::U16(vec![0; count]),
+            Samples::I16(_) => Samples::I16(vec![0; count]),
+            Samples::U32(_) => Samples::U32(vec![0; count]),
+            Samples::I32(_) => Samples::I32(vec![0; count]),
+            Samples::F64(_) => Samples::F64(vec![0.0; count]),
+        }
+    }
+
+    /// Puts values from `start` on, rounded where the type is whole; nothing where they do not fit.
+    pub(super) fn put(&mut self, start: usize, values: &[f64]) {
+        fn copy<T>(data: &mut [T], start: usize, values: &[f64], cast: impl Fn(f64) -> T) {
+            if let Some(place) = data.get_mut(start..start + values.len()) {
+                for (to, from) in place.iter_mut().zip(values) {
+                    *to = cast(*from);
+                }
+            }
+        }
+        match self {
+            Samples::U8(data) => copy(data, start, values, |v| v.round() as u8),
+            Samples::U16(data) => copy(data, start, values, |v| v.round() as u16),
+            Samples::I16(data) => copy(data, start, values, |v| v.round() as i16),
+            Samples::U32(data) => copy(data, start, values, |v| v.round() as u32),
+            Samples::I32(data) => copy(data, start, values, |v| v.round() as i32),
+            Samples::F64(data) => copy(data, start, values, |v| v),
         }
     }
 

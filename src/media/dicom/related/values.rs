@@ -35,7 +35,7 @@ pub(super) fn floats(set: &DataSet, tag: Tag) -> Vec<f64> {
 }
 
 /// The numbers of a 32-bit integer (SL).
-pub(super) fn integers(set: &DataSet, tag: Tag) -> Vec<i32> {
+pub(in crate::dicom) fn integers(set: &DataSet, tag: Tag) -> Vec<i32> {
     let bytes = set.bytes(tag).unwrap_or_default();
     let all = bytes.as_chunks::<4>().0.iter();
     all.map(|b| i32::from_le_bytes(*b)).collect()
@@ -50,7 +50,7 @@ pub(super) fn pair(set: &DataSet, tag: Tag) -> Option<[f64; 2]> {
 }
 
 /// A colour given as CIELab Value (PS3.3 C.10.7.1.1); `None` where it is absent, or outside of what CIELab encodes.
-pub(super) fn lab(set: &DataSet, tag: Tag) -> Option<[u8; 3]> {
+pub(in crate::dicom) fn lab(set: &DataSet, tag: Tag) -> Option<[u8; 3]> {
     match set.words(tag)?[..] {
         // Zeros stand in objects that mean "none": a* and b* of −128 are no colour of any display.
         [0, 0, 0] => None,
