@@ -3,12 +3,14 @@
 //! A decode reserves once, before it takes memory, all that it will take, and waits while others hold the budget. What it
 //! leaves behind stays reserved as long as it is [`Held`]. Nobody waits while they hold something in work, so all of that
 //! is given back some time. Frames in a cache are [kept](Held::keep) without end: caches [drop](Evict) theirs when a decode needs
-//! the room, and what is in use even then (the frame that is being drawn) keeps nobody waiting. So there is no deadlock.
+//! the room. One that is in use even then (the frame that is being drawn) is waited for, but never by the thread that keeps
+//! it. So there is no deadlock, as long as one thread keeps frames: the viewer's.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::error::{ErrorKind, MediaError};
@@ -67,6 +69,8 @@ struct State {
     active: u64,
     /// Bytes of what is kept.
     kept: u64,
+    /// The thread that keeps it.
+    keeper: Option<ThreadId>,
     /// Those that wait, the next first.
     queue: VecDeque<Waiting>,
     tickets: u64,
@@ -86,6 +90,7 @@ impl Budget {
                 total,
                 active: 0,
                 kept: 0,
+                keeper: None,
                 queue: VecDeque::new(),
                 tickets: 0,
                 caches: Vec::new(),
@@ -181,18 +186,29 @@ impl Budget {
 }
 
 impl State {
-    /// Whether it is this one's turn and there is room; for one before which the caches were emptied, also where what is kept is
-    /// all that stands in its way.
+    /// Whether it is this one's turn and there is room; to the thread that keeps frames, once its cache was emptied, also where
+    /// those that it uses are all that stands in its way.
     fn admits(&self, ticket: u64, charge: u64, is_evicted: bool) -> bool {
         let free = self.total.saturating_sub(self.active + self.kept);
-        self.is_next(ticket) && (charge <= free || (is_evicted && self.active == 0))
+        let alone = is_evicted && self.is_keeper() && self.active == 0;
+        self.is_next(ticket) && (charge <= free || alone)
+    }
+
+    /// Whether this is the thread that keeps frames.
+    fn is_keeper(&self) -> bool {
+        self.keeper == Some(thread::current().id())
     }
 
     fn enqueue(&mut self, urgent: bool) -> u64 {
         let ticket = self.tickets;
         self.tickets += 1;
         let ahead = self.queue.iter().take_while(|other| other.urgent).count();
-        let at = if urgent { ahead } else { self.queue.len() };
+        // Others may wait for what the keeper draws, so it never stands behind them.
+        let at = match (self.is_keeper(), urgent) {
+            (true, _) => 0,
+            (_, true) => ahead,
+            _ => self.queue.len(),
+        };
         self.queue.insert(at, Waiting { ticket, urgent });
         ticket
     }
@@ -252,6 +268,7 @@ impl Reservation {
         self.budget.change(|state| {
             *state.part(self.is_kept) -= self.charge;
             state.kept += self.charge;
+            state.keeper = Some(thread::current().id());
         });
         self.is_kept = true;
     }
@@ -315,7 +332,6 @@ impl<T> Deref for Held<T> {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::sync::{Arc, mpsc};
-    use std::thread;
 
     use super::*;
 
@@ -439,15 +455,20 @@ mod tests {
         assert_eq!(cache.0.lock().expect("no panic").len(), 0);
     }
 
-    /// A thread that draws one frame may decode another.
+    /// A thread that draws one frame may decode another; others wait until it is drawn.
     #[test]
-    fn what_is_kept_and_in_use_keeps_nobody_waiting() {
+    fn what_is_kept_and_in_use_keeps_others_waiting_but_not_its_own_thread() {
         let budget = budget(100);
         let drawn = budget.reserve(60, Patience::default()).expect("granted");
         let drawn = Held::new("frame", drawn).keep(60);
+        let other = thread::spawn(move || {
+            let reserved = budget.reserve(80, Patience::default());
+            (reserved.is_ok(), budget.lock().kept)
+        });
+        until_waiting(budget, 1);
         assert!(budget.reserve(80, Patience::default()).is_ok());
         assert_eq!(budget.lock().kept, charged(60));
         drop(drawn);
-        assert_eq!(budget.lock().kept, 0);
+        assert_eq!(other.join().expect("no panic"), (true, 0));
     }
 }

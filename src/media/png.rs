@@ -49,7 +49,7 @@ impl Png {
             warnings.add("A checksum of the PNG file is wrong: the picture may be damaged.");
         }
         if !chunks.ended {
-            warnings.add("The PNG file has no end chunk; the picture before it is whole.");
+            warnings.add("The PNG file ends without its end chunk.");
         }
         Info {
             kind: Kind::Png,
