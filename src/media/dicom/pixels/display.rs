@@ -2,7 +2,7 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | bytes of the frame → cells | [`frames::decode`](super::frames::decode) |
+//! | bytes of the frame → cells | `Frames::decode` ([`frames`](super::frames)) |
 //! | cell → stored value | [`from_cells`] |
 //! | stored → modality value | [`modality::read`], applied by `Transform::modality` |
 //! | **window or VOI LUT** → 0–1 | [`voi::read`], **applied by [`Grey::render`]**, formulas in `grey::window::Curve` |
