@@ -411,7 +411,7 @@ fn a_damaged_file_says_why() {
             seen.until("the failure", |screen| {
                 screen
                     .lines()
-                    .any(|line| line.contains("bad.png") && line.contains("truncated"))
+                    .any(|line| line.contains("bad.png") && line.contains("malformed"))
             })
             .await;
             keys.letter('e');
