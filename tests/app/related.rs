@@ -138,7 +138,7 @@ fn over(program: &Program) -> Vec<String> {
 
 /// Opens the list, goes down and presses Enter.
 fn switch(program: &mut Program, down: usize) {
-    program.press("Og");
+    program.press("Bg");
     program.press(&"j".repeat(down));
     program.send(key(KeyCode::Enter));
     program.send(key(KeyCode::Esc));
@@ -148,7 +148,7 @@ fn switch(program: &mut Program, down: usize) {
 fn the_list_of_what_belongs_to_a_picture() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         looking(program);
-        program.press("Ojj");
+        program.press("Bjj");
         program.send(key(KeyCode::Enter));
         hides(program);
     }));
@@ -172,7 +172,7 @@ fn a_folder_is_searched_once_and_what_is_new_when_it_is_asked_for() {
     program.press("gj");
     program.rest();
     program.show_as(&section("ct2"));
-    program.press("O");
+    program.press("B");
     assert_eq!(search(&program), Some((files, first)), "all is known");
     program.send(key(KeyCode::Esc));
     program.send(Msg::Modified {
@@ -180,7 +180,7 @@ fn a_folder_is_searched_once_and_what_is_new_when_it_is_asked_for() {
         stamp: stamp(2),
         picture: false,
     });
-    program.press("O");
+    program.press("B");
     let (files, second) = search(&program).expect("sought");
     assert_eq!((files, second > first), (vec!["gsps.dcm".to_owned()], true));
 }
@@ -244,7 +244,7 @@ fn a_state_of_another_picture_does_not_turn_this_one() {
     program.press("H");
     program.press("k");
     program.show_as(&section("ct1"));
-    program.press("O");
+    program.press("B");
     // The state of the other section is not listed here.
     let screen = program.screen(120, 40);
     assert!(
@@ -259,7 +259,7 @@ fn opacity_has_its_bounds() {
     switch(&mut program, 2);
     let opacity = |program: &Program| program.wanted().expect("wanted").related.opacity;
     assert_eq!(opacity(&program), 50);
-    program.press("O++");
+    program.press("B++");
     assert_eq!(opacity(&program), 70);
     program.press("+++++++");
     assert_eq!(opacity(&program), 100);
@@ -285,7 +285,7 @@ fn names_that_identify_are_masked_until_they_are_asked_for() {
     );
     program.show_as(&section("ct2"));
     assert!(program.screen(120, 40).contains("7 Doe Prostate"));
-    program.press("O");
+    program.press("B");
     let screen = program.screen(120, 40);
     assert!(
         screen.contains("PLAN A") && screen.contains("2026-01-31"),
@@ -306,7 +306,7 @@ fn what_is_not_drawn_says_why() {
             .screen(120, 40)
             .contains("seg_binary.dcm: it lies across")
     );
-    program.press("Ogjj");
+    program.press("Bgjj");
     assert!(program.screen(120, 40).contains("✗ it lies across"));
 }
 
@@ -317,7 +317,7 @@ fn a_segmentation_looked_at_does_not_belong_to_itself() {
     let mut film = section("ct2");
     film.about.target = Some(target("seg_binary"));
     program.show_as(&film);
-    program.press("O");
+    program.press("B");
     let screen = program.screen(120, 40);
     assert!(
         screen.contains("structure set") && !screen.contains("ORGANS"),
@@ -335,7 +335,7 @@ fn nothing_is_sought_for_what_is_no_dicom_object() {
     program.rest();
     program.show();
     assert_eq!(search(&program), None);
-    program.press("O");
+    program.press("B");
     let (_, generation) = search(&program).expect("asked for");
     assert!(program.screen(120, 40).contains("Reading"));
     program.send(Msg::Related {
