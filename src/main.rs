@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Parser;
 use medivision_tui::cli::{Cli, Command};
 use medivision_tui::commands::{self, Fault, Setup, exit};
-use medivision_tui::media::LargePages;
+use medivision_tui::media::{LargePages, keep_freed_buffers};
 
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
@@ -29,6 +29,7 @@ const PANICKED: u8 = 101;
 
 fn main() {
     std::panic::set_hook(Box::new(on_panic));
+    keep_freed_buffers();
     let cli = Cli::parse();
     commands::leave(match std::panic::catch_unwind(|| run(&cli)) {
         Ok(Ok(code)) => code,

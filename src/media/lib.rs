@@ -37,7 +37,7 @@ pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
-pub use large_pages::LargePages;
+pub use large_pages::{LargePages, keep_freed_buffers};
 pub use mosaic::{Assembled, Mosaic, Progress};
 pub use overlay::{Overlay, OverlayKind};
 pub use related::{

@@ -9,7 +9,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use medivision_media::{self as media, Frame, LargePages, MediaError, Source, Voi};
+use medivision_media::{
+    self as media, Frame, LargePages, MediaError, Source, Voi, keep_freed_buffers,
+};
 use serde_json::{Value, json};
 
 /// As the program has it.
@@ -22,6 +24,7 @@ const DURATION: Duration = Duration::from_millis(700);
 const MIN_RUNS: usize = 3;
 
 fn main() {
+    keep_freed_buffers();
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench")
