@@ -9,8 +9,8 @@ use crate::dicom::geometry;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::file::Meta;
+use crate::dicom::parsing::notes::PixelElement;
 use crate::dicom::parsing::parsed::ParsedFile;
-use crate::dicom::parsing::repair::Pixels as Stored;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::parsing::what;
 use crate::dicom::pixels::frames::Frames;
@@ -24,7 +24,7 @@ use crate::{DicomInfo, Frame, Info, Kind, Warnings, code, limits};
 /// An object with pixels.
 pub(crate) struct Object {
     file: ParsedFile,
-    pixels: Stored,
+    pixels: PixelElement,
     layout: Layout,
     /// What was repaired or assumed to open it.
     warnings: Warnings,

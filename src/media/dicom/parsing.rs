@@ -10,6 +10,7 @@ pub(crate) mod dataset;
 mod deflated;
 pub(crate) mod elements;
 pub(crate) mod file;
+pub(crate) mod notes;
 pub(crate) mod numbers;
 pub(crate) mod parsed;
 mod reader;

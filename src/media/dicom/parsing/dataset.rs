@@ -8,9 +8,10 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::elements::Encoding;
+use super::notes::Notes;
 use super::numbers::Numbers;
 use super::reader;
-use super::repair::{Notes, repair};
+use super::repair::repair;
 use crate::error::MediaError;
 
 /// Elements by their tags, as dicom-object read them. Text is kept byte for byte as ISO 8859-1: see [`reader`].

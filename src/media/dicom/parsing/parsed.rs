@@ -5,8 +5,9 @@ use dicom_core::Tag;
 use super::body::Body;
 use super::dataset::DataSet;
 use super::file::Meta;
+use super::notes::Notes;
 use super::reader;
-use super::repair::{Notes, repair};
+use super::repair::repair;
 use crate::error::MediaError;
 
 /// A file that was read up to its pixels, or whole where it is in memory.

@@ -22,8 +22,8 @@ use super::body::Body;
 use super::elements::{
     self, EXPLICIT, Encoding, Header, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, by_dictionary, unit,
 };
+use super::notes::{Notes, PixelData, PixelElement};
 use super::writer::Writer;
-use crate::Warnings;
 use crate::dicom::attributes;
 use crate::error::{MediaError, malformed};
 
@@ -31,33 +31,6 @@ use crate::error::{MediaError, malformed};
 const MAX_DEPTH: u32 = 32;
 /// Most elements and items of a data set, nested ones included: bounds the memory that a crafted file costs.
 const MAX_ELEMENTS: usize = 1_000_000;
-
-/// Where the pixels of an object are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pixels {
-    /// Pixel Data, Float Pixel Data or Double Float Pixel Data.
-    pub tag: Tag,
-    /// The value representation that is written, if one is.
-    pub vr: Option<VR>,
-    /// Their bytes.
-    pub data: PixelData,
-}
-
-/// The bytes of pixels, as ranges of the data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PixelData {
-    /// A value of defined length, as far as the file goes.
-    Native(Range<u64>),
-    /// Encapsulated (PS3.5 A.4): the offset table, then the fragments.
-    Fragments(Vec<Range<u64>>),
-}
-
-impl PixelData {
-    /// Whether there is nothing.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, PixelData::Native(range) if range.is_empty())
-    }
-}
 
 /// A data set that dicom-object can read.
 #[derive(Debug)]
@@ -76,21 +49,6 @@ impl Sound<'_> {
         let [before, behind] = &self.parts;
         before.chain(&**behind)
     }
-}
-
-/// What was noticed on the way through a data set.
-#[derive(Debug, Default)]
-pub(crate) struct Notes {
-    /// Where the pixels are.
-    pub pixels: Option<Pixels>,
-    /// The pixels, or the element to read to, were reached.
-    pub complete: bool,
-    /// The last value, or the sequence around it, ended with the file.
-    pub cut: bool,
-    /// Where the items of a Directory Record Sequence begin, from the start of the data set.
-    pub record_offsets: Vec<u64>,
-    /// What was put right, a sentence each.
-    pub repairs: Warnings,
 }
 
 /// Makes a data set sound. `body` is what `bytes` are the beginning of, at the top level of a file: fragments are
@@ -336,9 +294,21 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.sound &= vr == VR::SQ;
-        self.write(|out| out.begin_sequence(header.tag));
         let inner = (!unknown).then_some(encoding);
-        self.items(header.tag, inner, end, false, depth + 1)?;
+        self.sequence(header.tag, inner, end, false, depth)
+    }
+
+    /// A sequence whose items are written as `inner` says, or each as it tells itself.
+    fn sequence(
+        &mut self,
+        tag: Tag,
+        inner: Option<Encoding>,
+        end: usize,
+        defined: bool,
+        depth: u32,
+    ) -> Result<(), MediaError> {
+        self.write(|out| out.begin_sequence(tag));
+        self.items(tag, inner, end, defined, depth + 1)?;
         self.write(Writer::end_sequence);
         Ok(())
     }
@@ -378,10 +348,8 @@ impl<'a> Walk<'a> {
                 self.opaque(header.tag, start..value_end);
                 return Ok(());
             }
-            self.write(|out| out.begin_sequence(header.tag));
             let inner = (!hidden || !encoding.explicit).then_some(encoding);
-            self.items(header.tag, inner, value_end, true, depth + 1)?;
-            self.write(Writer::end_sequence);
+            self.sequence(header.tag, inner, value_end, true, depth)?;
             self.at = value_end;
             return Ok(());
         }
@@ -530,7 +498,7 @@ impl<'a> Walk<'a> {
         }
         self.notes.complete = true;
         self.gap = Some(start..self.at);
-        self.notes.pixels = Some(Pixels {
+        self.notes.pixels = Some(PixelElement {
             tag: header.tag,
             vr: header.vr,
             data,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::codecs::stream::{self, Header};
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::repair::PixelData;
+use crate::dicom::parsing::notes::PixelData;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::Layout;
 use crate::dicom::pixels::native::{self, each};

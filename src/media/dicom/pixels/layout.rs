@@ -7,7 +7,7 @@ use dicom_core::Tag;
 use crate::dicom::attributes;
 use crate::dicom::checked::{self, Reading};
 use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::parsing::repair::{PixelData, Pixels};
+use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
 use crate::{Warnings, clean, code, limits};
 
@@ -81,7 +81,7 @@ impl Layout {
     /// Reads the module; the frame's size is held to the limits.
     pub(crate) fn read(
         set: &DataSet,
-        pixels: &Pixels,
+        pixels: &PixelElement,
         warnings: &mut Warnings,
     ) -> Result<Self, MediaError> {
         let side = |tag, name: &str| {

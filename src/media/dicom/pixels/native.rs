@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::dicom::parsing::repair::PixelData;
+use crate::dicom::parsing::notes::PixelData;
 use crate::dicom::pixels::layout::{Layout, Number, Photometric};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, truncated};

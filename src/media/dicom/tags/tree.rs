@@ -12,8 +12,8 @@ use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, Element, Values, value_bytes};
 use crate::dicom::parsing::file::meta_group;
+use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::dicom::parsing::parsed::ParsedFile;
-use crate::dicom::parsing::repair::{PixelData, Pixels};
 use crate::dicom::tags::phi;
 use crate::dicom::tags::values::{self, Written};
 use crate::dicom::tags::{TagRow, TagTree};
@@ -87,7 +87,7 @@ impl Walk {
         charset: Charset,
         depth: u16,
         identifying: bool,
-        mut pixels: Option<&Pixels>,
+        mut pixels: Option<&PixelElement>,
     ) {
         let named = set.text(attributes::CHARSET);
         let charset = named.map_or(charset, |name| Charset::parse(&name));
@@ -110,7 +110,7 @@ impl Walk {
     }
 
     /// The row of the pixels, which are not in the data set.
-    fn pixels(&mut self, pixels: &Pixels, around: &Around) {
+    fn pixels(&mut self, pixels: &PixelElement, around: &Around) {
         let written = match &pixels.data {
             PixelData::Native(range) => values::length(range.end.saturating_sub(range.start)),
             PixelData::Fragments(fragments) => {

@@ -4,6 +4,7 @@ use dicom_core::VR;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Warnings;
 use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{self, DataSet, Values};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, IMPLICIT};
