@@ -225,6 +225,11 @@ impl Drop for Mark {
     }
 }
 
+/// Whether the GPU of this number still takes work: after a fault, every call in its context fails.
+pub(super) fn is_alive(index: usize) -> bool {
+    Mark::set(index).is_ok()
+}
+
 /// Opens a library, which stays open.
 fn open(name: &str, flags: c_int) -> Result<*mut c_void, String> {
     let name = CString::new(name).map_err(|error| error.to_string())?;

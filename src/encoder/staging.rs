@@ -1,8 +1,50 @@
-//! Where pictures wait on their way to the model.
+//! Memory of the host between images and the model.
+
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 
 use tch::{Device, Kind, Tensor};
 
+use super::cuda::is_alive;
 use super::{EncoderError, Input};
+
+/// A tensor in memory of the host that the device reads or writes on its own: page-locked where the device is a GPU.
+///
+/// Freeing page-locked memory makes libtorch record an event; after a fault of the GPU that fails, the exception leaves a
+/// destructor, and the process ends. So it is leaked then: a few images' worth, once, before the CPU takes over.
+pub(super) struct HostTensor {
+    tensor: ManuallyDrop<Tensor>,
+    device: Device,
+}
+
+impl HostTensor {
+    pub(super) fn new(tensor: Tensor, device: Device) -> Self {
+        Self {
+            tensor: ManuallyDrop::new(tensor),
+            device,
+        }
+    }
+}
+
+impl Deref for HostTensor {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.tensor
+    }
+}
+
+impl Drop for HostTensor {
+    fn drop(&mut self) {
+        if let Device::Cuda(index) = self.device
+            && !is_alive(index)
+        {
+            return;
+        }
+        // SAFETY: nothing uses the tensor after this.
+        unsafe { ManuallyDrop::drop(&mut self.tensor) }
+    }
+}
 
 /// Memory of the host for two batches, taken in turn: what a GPU is still reading is not written to. It is kept, as fresh
 /// memory costs more than the copy, and pinned where the device is a GPU, which then reads it when it comes to it.
@@ -11,7 +53,7 @@ use super::{EncoderError, Input};
 pub(super) struct Staging {
     device: Device,
     /// Bytes `[capacity, height, width, 3]` each.
-    halves: [Option<Tensor>; 2],
+    halves: [Option<HostTensor>; 2],
     turn: usize,
 }
 
@@ -64,13 +106,13 @@ impl Staging {
         Ok(staged)
     }
 
-    fn room(&self, shape: &[i64]) -> Result<Tensor, EncoderError> {
-        let room = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))?;
+    fn room(&self, shape: &[i64]) -> Result<HostTensor, EncoderError> {
+        let mut room = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))?;
         if self.device.is_cuda() {
             // `pin_memory` warns on stderr of the argument that it cannot be called without here.
-            return Ok(room.f_internal_pin_memory(self.device)?);
+            room = room.f_internal_pin_memory(self.device)?;
         }
-        Ok(room)
+        Ok(HostTensor::new(room, self.device))
     }
 }
 

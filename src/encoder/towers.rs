@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 
 use super::cuda::Mark;
-use super::staging::Staging;
+use super::staging::{HostTensor, Staging};
 use super::text::Text;
 use super::texts::TextCache;
 use super::tokenize::Tokenizer;
@@ -127,8 +127,8 @@ pub struct DualEncoder {
 
 /// A pass that the device was given.
 struct Pass {
-    /// Unit rows `[n, d]` on the host, to be read once the mark is reached.
-    rows: Tensor,
+    /// Unit rows `[n, d]`, to be read once the mark is reached.
+    rows: HostTensor,
     /// `None` where the rows are there already.
     mark: Option<Mark>,
 }
@@ -240,12 +240,14 @@ impl DualEncoder {
         let pixels = self.pixels(batch)?;
         let rows = unit(&self.towers.image_features(&pixels)?)?;
         let rows = rows.f_narrow(0, 0, batch.len() as i64)?;
-        Ok(match self.device {
-            Device::Cuda(index) => Pass {
-                rows: rows.f_to_device_(Device::Cpu, Kind::Float, true, false)?,
-                mark: Some(Mark::set(index)?),
-            },
-            _ => Pass { rows, mark: None },
+        let Device::Cuda(index) = self.device else {
+            let rows = HostTensor::new(rows, self.device);
+            return Ok(Pass { rows, mark: None });
+        };
+        let rows = rows.f_to_device_(Device::Cpu, Kind::Float, true, false)?;
+        Ok(Pass {
+            rows: HostTensor::new(rows, self.device),
+            mark: Some(Mark::set(index)?),
         })
     }
 }
