@@ -172,5 +172,6 @@ fn main_header(stream: &[u8]) -> (bool, usize) {
         }
         at += 2 + usize::from(u16::from_be_bytes([high, low]));
     }
-    (transformed, at)
+    // A segment may name more bytes than there are.
+    (transformed, at.min(stream.len()))
 }
