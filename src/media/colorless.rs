@@ -16,16 +16,25 @@ const NOT_LAST: [u8; BLOCK] = {
     mask
 };
 
-/// The grey values of interleaved RGB in which R = G = B for every pixel; `None` from the first coloured block on.
-/// Equal means equal: a shade of chroma that rounding left is colour.
-pub(crate) fn grey_of(rgb: &[u8]) -> Option<Vec<u8>> {
-    is_grey(rgb).then(|| {
-        rgb.as_chunks::<3>()
-            .0
-            .iter()
-            .map(|pixel| pixel[0])
-            .collect()
-    })
+/// The grey values of interleaved RGB in which R = G = B for every pixel, in the buffer that held the colours; the buffer
+/// as it was where a pixel has a colour. Equal means equal: a shade of chroma that rounding left is colour.
+pub(crate) fn into_grey(mut rgb: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+    if !is_grey(&rgb) {
+        return Err(rgb);
+    }
+    let pixels = rgb.len() / 3;
+    let mut block = [0; BLOCK / 3];
+    for start in (0..pixels).step_by(block.len()) {
+        let count = block.len().min(pixels - start);
+        let (colors, _) = rgb[3 * start..].as_chunks::<3>();
+        for (grey, color) in block.iter_mut().zip(colors) {
+            *grey = color[0];
+        }
+        rgb[start..start + count].copy_from_slice(&block[..count]);
+    }
+    rgb.truncate(pixels);
+    rgb.shrink_to_fit();
+    Ok(rgb)
 }
 
 #[multiversion(targets("x86_64+avx2"))]
@@ -52,10 +61,10 @@ mod tests {
         for pixels in [0, 1, 64, 65, 200] {
             let grey: Vec<u8> = (0..pixels).map(|n| n as u8).collect();
             let mut rgb: Vec<u8> = grey.iter().flat_map(|&v| [v; 3]).collect();
-            assert_eq!(grey_of(&rgb), Some(grey));
+            assert_eq!(into_grey(rgb.clone()), Ok(grey));
             for at in 0..rgb.len() {
                 rgb[at] ^= 1;
-                assert_eq!(grey_of(&rgb), None, "{at} of {pixels}");
+                assert_eq!(into_grey(rgb.clone()), Err(rgb.clone()), "{at} of {pixels}");
                 rgb[at] ^= 1;
             }
         }

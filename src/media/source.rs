@@ -57,14 +57,22 @@ impl Frame {
 impl From<Picture> for Frame {
     /// Grey of 8 bits, also where it is stored as RGB, gets a window that shows it as it is.
     fn from(picture: Picture) -> Self {
+        let Picture { width, height, .. } = picture;
         let grey = match picture.pixels {
-            Pixels::Luma(data) => data,
-            Pixels::Rgb(ref data) => match colorless::grey_of(data) {
-                Some(data) => data,
-                None => return Frame::Color(Arc::new(picture)),
-            },
+            Pixels::Luma(data) => Ok(data),
+            Pixels::Rgb(data) => colorless::into_grey(data),
         };
-        Frame::Grey(Grey::of_bytes(picture.width, picture.height, grey))
+        match grey {
+            Ok(data) => Frame::Grey(Grey::of_bytes(width, height, data)),
+            Err(data) => {
+                let pixels = Pixels::Rgb(data);
+                Frame::Color(Arc::new(Picture {
+                    width,
+                    height,
+                    pixels,
+                }))
+            }
+        }
     }
 }
 
