@@ -23,8 +23,8 @@ use tokio::time::sleep;
 use crate::app::{self, Effect, Graphics, Model, Msg};
 use crate::encoder::Source;
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
+use crate::graphics::{Album, preview};
 use crate::library::Failure;
-use crate::preview;
 use crate::watch::retry::Retry;
 use crate::watch::{self, Watch};
 pub use choices::Offer;
@@ -65,7 +65,7 @@ pub struct Drawing {
     /// What encodes.
     pub picker: Picker,
     /// The terminal's kitty pictures; the screen sends them.
-    pub album: Arc<preview::Album>,
+    pub album: Arc<Album>,
 }
 
 /// Everything behind the effects.

@@ -19,8 +19,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use crate::app::Model;
-use crate::app::layout::{Area, Panels};
+use crate::app::layout::Panels;
 use crate::app::stage::Over;
+use crate::view::Area;
 use theme::Looks;
 pub use theme::name_of;
 

@@ -7,10 +7,11 @@ use super::act;
 use super::entry::{EntryKind, Stamp};
 use super::folder::{Row, Stands};
 use super::keys::Action;
-use super::layout::{Area, Panel};
+use super::layout::Panel;
 use super::model::Model;
 use super::picture::{Graphics, Marks, Overlaid, PreviewKey, Quality, View};
 use super::results::{FileState, Standing};
+use crate::view::Area;
 
 /// Columns of a tile at least, by size.
 const WIDTHS: [u16; 5] = [12, 18, 26, 38, 58];

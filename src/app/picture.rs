@@ -7,11 +7,11 @@ use std::sync::{Arc, Weak};
 use ratatui_image::protocol::Protocol;
 
 use super::entry::Stamp;
-use super::viewer::place::Aim;
 use crate::media::{
     FrameOrder, Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi,
     Window,
 };
+use crate::view::placement::Aim;
 
 /// How pictures reach the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

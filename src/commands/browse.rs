@@ -12,10 +12,10 @@ use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Msg, Theme};
 use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
+use crate::graphics::{self, Colours, Limits, Terminal};
 use crate::library::Embeddings;
 use crate::runtime::{Loop, Offer, Services, Store};
 use crate::scoring::Mode;
-use crate::terminal::{self, Colours, Limits, Terminal};
 
 /// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time, as
 /// is what the model made of the pictures.
@@ -108,7 +108,7 @@ async fn interface(
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.
     screen.settle();
-    let asked = terminal::ask(setup.graphics, &mut limits)?;
+    let asked = graphics::ask(setup.graphics, &mut limits)?;
     screen.stay_within(&limits);
     screen.draw_from(&asked.drawing.album);
     if setup.mouse {
@@ -121,7 +121,7 @@ async fn interface(
         "asked for"
     );
     let early = stream::iter(asked.keys.into_iter().map(|key| Ok(Event::Key(key))));
-    let mut late = asked.late.then(terminal::Late::default);
+    let mut late = asked.late.then(graphics::Late::default);
     let typed = EventStream::new().filter(move |event| {
         let answer = |event| late.as_mut().is_some_and(|late| late.takes(event));
         future::ready(!event.as_ref().is_ok_and(answer))

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Fault, Setup, exit};
 use crate::encoder::{Source, gpu_note};
-use crate::terminal::{Colours, Decided, Limits, in_ascii};
+use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -10,8 +10,8 @@ use super::{preview, rect};
 use crate::app::Model;
 use crate::app::compare::Compare;
 use crate::app::detail::notice;
-use crate::app::layout::Area;
 use crate::app::text::{safe, safe_str, wrap};
+use crate::view::Area;
 
 /// Draws both sides.
 pub(super) fn draw(model: &Model, compare: &Compare, looks: Looks, frame: &mut Frame) {

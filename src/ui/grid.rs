@@ -10,12 +10,12 @@ use super::theme::Looks;
 use super::{preview, rect};
 use crate::app::detail::{notice, whole_percent};
 use crate::app::folder::{Row, Stands};
-use crate::app::layout::Area;
 use crate::app::popup::kind_word;
 use crate::app::results::{FileState, Standing};
 use crate::app::shelf::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model};
+use crate::view::Area;
 
 /// Draws the tiles.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {

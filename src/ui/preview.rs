@@ -9,10 +9,10 @@ use ratatui_image::Image;
 use super::rules::row;
 use super::theme::Looks;
 use super::{histogram, rect};
-use crate::app::layout::Area;
 use crate::app::text::{cut_end, safe, safe_str, width, wrap};
-use crate::app::viewer::place::{self, Inset};
 use crate::app::{About, Graphic, Model, Preview, PreviewKey};
+use crate::view::Area;
+use crate::view::placement::{self, Inset};
 
 /// Between facts.
 const BETWEEN: &str = "  ";
@@ -70,7 +70,7 @@ fn seen(
         width: area.width,
         height: area.height,
     };
-    let inset = place::inset(area, key.marks.around(&preview.scene));
+    let inset = placement::inset(area, key.marks.around(&preview.scene));
     picture(&preview.graphic, rect(inset.picture, frame), frame);
     if key.is_cells() {
         labels(preview, rect(inset.picture, frame), frame);

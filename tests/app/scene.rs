@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
-use medivision_tui::app::viewer::place;
 use medivision_tui::app::{
     self, About, Effect, Entry, EntryKind, Found, Graphic, Graphics, Kept, Keymap, Model, Msg,
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
@@ -21,6 +20,7 @@ use medivision_tui::media::{
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
+use medivision_tui::view::placement;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
@@ -514,14 +514,14 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
             film.about.clone()
         },
     };
-    let area = app::layout::Area {
+    let area = medivision_tui::view::Area {
         x: 0,
         y: 0,
         width: key.cols,
         height: key.rows,
     };
     let around = key.marks.around(&scene);
-    let picture = place::inset(area, around).picture;
+    let picture = placement::inset(area, around).picture;
     let info = Info {
         kind: Kind::Dicom,
         width: film.size.0,

@@ -11,10 +11,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use medivision_tui::app::viewer::place::Aim;
 use medivision_tui::app::{Graphics, Marks, Overlaid, PreviewKey, Quality, Stamp, View};
+use medivision_tui::graphics::preview::Maker;
 use medivision_tui::media::Voi;
-use medivision_tui::preview::Maker;
+use medivision_tui::view::placement::Aim;
 use ratatui_image::FontSize;
 use ratatui_image::picker::{Picker, ProtocolType};
 

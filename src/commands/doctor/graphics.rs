@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use super::Check;
 use crate::app::Graphics;
 use crate::config;
-use crate::terminal::{Findings, Limits, examine};
+use crate::graphics::{Findings, Limits, examine};
 
 /// Asks the terminal.
 pub(super) fn check(choice: config::Graphics, limits: &mut Limits) -> Check {

@@ -8,9 +8,9 @@ use image::{DynamicImage, Luma, Rgb};
 use super::draw::Drawn;
 use super::letters;
 use crate::app::viewer::facts;
-use crate::app::viewer::place::Place;
 use crate::app::{Label, PreviewKey, Scene};
 use crate::media::{Annotation, Shape};
+use crate::view::placement::Place;
 
 /// From here on black is seen better than white.
 const BRIGHT: u16 = 128;

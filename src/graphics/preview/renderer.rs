@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use ratatui_image::picker::Picker;
 
 use super::draw::{self, Drawn};
-use super::encode::Encoder;
-use super::kitty::Album;
 use super::ranges::{Ranges, Step};
 use super::related::{Composed, Objects};
 use super::slide::{Seen, Slide, Slides, Watch};
 use super::store::{Id, Store};
-use crate::app::{About, Graphics, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
+use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
+use crate::graphics::Album;
+use crate::graphics::drivers::Encoder;
 use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Source, Voi, Window};
 
@@ -455,13 +455,5 @@ fn value(frame: &Frame, (x, y): (u32, u32)) -> Option<Value> {
             let pixel = picture.pixels.bytes().get(at..at + 3)?;
             (x < picture.width).then(|| Value::Color([pixel[0], pixel[1], pixel[2]]))
         }
-    }
-}
-
-/// The protocol that draws a request.
-pub(super) fn by_half_blocks(graphics: Graphics, quality: Quality) -> bool {
-    match graphics {
-        Graphics::Halfblocks | Graphics::None => true,
-        Graphics::Kitty | Graphics::Sixel | Graphics::Iterm2 => quality == Quality::Fast,
     }
 }

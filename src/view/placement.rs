@@ -1,8 +1,8 @@
 //! Where a picture lies on its screen, and which part of it is seen. Arithmetic that `update` needs as much as the worker
 //! that cuts the picture and the view that writes around it.
 
+use super::Area;
 use super::turn::Turn;
-use crate::app::layout::Area;
 
 /// Screen pixels of one column of the file, at most: a pixel of the file is then as large as a thumbnail.
 const LARGEST: f64 = 64.0;
@@ -376,5 +376,4 @@ fn letters(inset: &mut Inset) {
 }
 
 #[cfg(test)]
-#[path = "place/tests.rs"]
 mod tests;

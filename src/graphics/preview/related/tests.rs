@@ -6,10 +6,11 @@ use image::RgbImage;
 use ratatui_image::FontSize;
 
 use super::*;
-use crate::app::viewer::place::Aim;
 use crate::app::{Graphics, Marks, PreviewKey, Quality, Stamp, View};
+use crate::graphics::drivers::Grid;
+use crate::graphics::preview::{draw, renderer};
 use crate::media::{Source, open};
-use crate::preview::{draw, maker};
+use crate::view::placement::Aim;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,8 +54,8 @@ fn seen(key: &PreviewKey) -> Seen {
     let (frame, target) = (source.frame(0).unwrap(), source.target(0));
     let mut objects = Objects::default();
     let (frame, composed) = objects.compose(&key.related, &frame, target.as_ref());
-    let scene = maker::scene(key, &source, &frame, (10, 20));
-    let grid = draw::Grid {
+    let scene = renderer::scene(key, &source, &frame, (10, 20));
+    let grid = Grid {
         cell: FontSize::new(10, 20),
         each: 1,
     };

@@ -1,13 +1,5 @@
 //! The terminal as a resource: taken, asked what it can, given back whatever happens.
 
-mod answers;
-mod late;
-mod limits;
-mod portion;
-mod query;
-mod reduce;
-mod writer;
-
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -24,16 +16,14 @@ use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 
+use super::Album;
+use super::limits::{Colours, Limits};
+use super::pacing::Portions;
+use super::writer::{Frames, Writer};
+use super::{reduce, writer};
 use crate::app::Model;
-use crate::preview::Album;
 use crate::runtime::Screen;
 use crate::ui;
-pub use late::Late;
-pub use limits::{Colours, Decided, Limits};
-use portion::Portions;
-pub use query::{Asked, Findings, ask, examine};
-pub use reduce::in_ascii;
-use writer::{Frames, Writer};
 
 /// Whether the terminal is in the program's hands; makes [`restore`] idempotent.
 static TAKEN: AtomicBool = AtomicBool::new(false);

@@ -2,14 +2,11 @@
 //! another file that is overtaken while it waits is forgotten. Between requests it decodes ahead.
 
 mod draw;
-mod encode;
-mod kitty;
 mod letters;
-mod maker;
 mod marks;
 mod ranges;
 mod related;
-mod sixel;
+mod renderer;
 mod slide;
 mod store;
 mod tiles;
@@ -20,10 +17,9 @@ use std::thread;
 
 use ratatui_image::picker::Picker;
 
+use super::Album;
 use crate::app::{PreviewKey, Previewed, Stamp};
-use crate::media::{ErrorKind, MediaError};
-pub use kitty::Album;
-pub use maker::Maker;
+pub use renderer::Maker;
 pub use tiles::Tiles;
 
 /// What is wanted now.
@@ -166,13 +162,6 @@ fn make(maker: &mut Maker, key: PreviewKey, slot: &Slot, sink: &impl Fn(Previewe
     if let Some(outcome) = outcome {
         sink(Previewed { key, outcome });
     }
-}
-
-fn fault(error: &dyn std::fmt::Display) -> MediaError {
-    MediaError::new(
-        ErrorKind::Internal,
-        format!("the picture cannot be drawn: {error}"),
-    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::app::viewer::place::{self, Aim, Canvas};
+use crate::view::placement::{self, Aim, Canvas};
 
 fn part(x: f64, y: f64, width: f64, height: f64) -> Part {
     Part {
@@ -27,7 +27,7 @@ fn the_pixels_that_a_part_touches_lie_within_the_picture() {
             center: (f64::from(step % 11) / 10.0, f64::from(step % 7) / 6.0),
             ..Aim::default()
         };
-        let place = place::place(canvas, &aim, (90, 70));
+        let place = placement::place(canvas, &aim, (90, 70));
         let area = whole_pixels(&place.part, (7, 3));
         assert!(area.width > 0 && area.height > 0);
         assert!(area.x + area.width <= 7 && area.y + area.height <= 3);

@@ -5,11 +5,12 @@ use image::{DynamicImage, GrayImage};
 
 use super::related::Composed;
 use super::*;
-use crate::app::viewer::place::Aim;
-use crate::app::viewer::turn::Turn;
 use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
-use crate::media::Voi;
+use crate::graphics::drivers::Grid;
 use crate::media::budget::Patience;
+use crate::media::{ErrorKind, Voi};
+use crate::view::placement::Aim;
+use crate::view::turn::Turn;
 
 fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
     PreviewKey {
@@ -190,8 +191,8 @@ fn drawn(path: &Path, change: impl FnOnce(&mut PreviewKey)) -> DynamicImage {
     change(&mut key);
     let source = crate::media::open(path).unwrap();
     let frame = source.frame(key.frame).unwrap();
-    let scene = maker::scene(&key, &source, &frame, (10, 20));
-    let grid = draw::Grid {
+    let scene = renderer::scene(&key, &source, &frame, (10, 20));
+    let grid = Grid {
         cell: ratatui_image::FontSize::new(10, 20),
         each: 1,
     };

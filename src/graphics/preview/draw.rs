@@ -5,52 +5,17 @@ use std::borrow::Cow;
 use fast_image_resize as fr;
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use ratatui::layout::Size;
-use ratatui_image::FontSize;
 
+use super::marks;
 use super::related::Composed;
-use super::{fault, marks};
 use crate::app::viewer::facts;
-use crate::app::viewer::place::{Part, Place};
 use crate::app::{Label, Marks, PreviewKey, Scene};
+use crate::graphics::drivers::{Grid, fault};
 use crate::media::{Area, Frame, MediaError, Overlay, Picture, Pixels, Window};
+use crate::view::placement::{Part, Place};
 
 /// From this magnification on each pixel of the file is seen as what it is, instead of being smoothed into its neighbours.
 const SQUARES: f64 = 8.0;
-
-/// The pixels to draw with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grid {
-    /// Pixels of a cell.
-    pub cell: FontSize,
-    /// How many of them each pixel drawn stands for, across and down.
-    pub each: u32,
-}
-
-impl Grid {
-    /// Cells that a picture of so many pixels of the screen touches.
-    fn cells(self, (w, h): (u32, u32)) -> Size {
-        Size::new(
-            w.div_ceil(u32::from(self.cell.width.max(1))) as u16,
-            h.div_ceil(u32::from(self.cell.height.max(1))) as u16,
-        )
-    }
-
-    /// Pixels drawn for a cell, across and down.
-    fn drawn_cell(self) -> (u16, u16) {
-        let side = |pixels: u16| (u32::from(pixels) / self.each).max(1) as u16;
-        (side(self.cell.width), side(self.cell.height))
-    }
-
-    /// Pixels to draw for so many cells.
-    fn pixels(self, cells: Size) -> (u32, u32) {
-        let side =
-            |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell.max(1))).div_ceil(self.each);
-        (
-            side(cells.width, self.cell.width),
-            side(cells.height, self.cell.height),
-        )
-    }
-}
 
 /// A picture as large as on the screen, without marks.
 #[derive(Clone)]
@@ -239,7 +204,7 @@ fn resized(part: &Picture, area: Area, place: &Place) -> Result<DynamicImage, Me
     image.ok_or_else(|| fault(&"its size changed on the way"))
 }
 
-/// First mirrored, then turned: as [`crate::app::viewer::turn::Turn`] has it.
+/// First mirrored, then turned: as [`crate::view::turn::Turn`] has it.
 fn turned(mut image: DynamicImage, place: &Place) -> DynamicImage {
     if place.turn.is_mirrored() {
         imageops::flip_horizontal_in_place(&mut image);

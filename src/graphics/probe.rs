@@ -1,6 +1,9 @@
 //! Asks the terminal how it takes pictures, and whether it has all colours. Reads stdin itself, for a limited time, and gives
 //! back the keys that came in between: a silent terminal loses none.
 
+mod answers;
+mod late;
+
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -11,12 +14,13 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use ratatui_image::picker::{Picker, ProtocolType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::answers::{Answers, PROBE, parse};
+use super::Album;
 use super::limits::{Limits, Reads, reads_by};
 use crate::app::Graphics;
 use crate::config;
-use crate::preview::Album;
 use crate::runtime::Drawing;
+use answers::{Answers, PROBE, parse};
+pub use late::Late;
 
 /// How long a local terminal may take to answer.
 const LOCAL: Duration = Duration::from_millis(300);

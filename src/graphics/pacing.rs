@@ -4,7 +4,7 @@
 use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::style::Color;
 
-use crate::preview::Album;
+use super::Album;
 
 /// What kitty terminals replace by a part of a picture; the colour names it.
 const PLACEHOLDER: char = '\u{10eeee}';

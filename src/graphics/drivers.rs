@@ -1,5 +1,8 @@
 //! From pixels to what a terminal is sent.
 
+mod kitty;
+mod sixel;
+
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -12,12 +15,44 @@ use ratatui_image::protocol::Protocol;
 use ratatui_image::protocol::iterm2::Iterm2;
 use ratatui_image::{FontSize, Resize};
 
-use super::draw::Grid;
-use super::kitty::Album;
-use super::maker::by_half_blocks;
-use super::{fault, sixel};
 use crate::app::{Graphic, Graphics, PreviewKey, Quality};
-use crate::media::MediaError;
+use crate::media::{ErrorKind, MediaError};
+pub use kitty::Album;
+
+/// The pixels to draw with.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::graphics) struct Grid {
+    /// Pixels of a cell.
+    pub cell: FontSize,
+    /// How many of them each pixel drawn stands for, across and down.
+    pub each: u32,
+}
+
+impl Grid {
+    /// Cells that a picture of so many pixels of the screen touches.
+    pub(in crate::graphics) fn cells(self, (w, h): (u32, u32)) -> Size {
+        Size::new(
+            w.div_ceil(u32::from(self.cell.width.max(1))) as u16,
+            h.div_ceil(u32::from(self.cell.height.max(1))) as u16,
+        )
+    }
+
+    /// Pixels drawn for a cell, across and down.
+    pub(in crate::graphics) fn drawn_cell(self) -> (u16, u16) {
+        let side = |pixels: u16| (u32::from(pixels) / self.each).max(1) as u16;
+        (side(self.cell.width), side(self.cell.height))
+    }
+
+    /// Pixels to draw for so many cells.
+    pub(in crate::graphics) fn pixels(self, cells: Size) -> (u32, u32) {
+        let side =
+            |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell.max(1))).div_ceil(self.each);
+        (
+            side(cells.width, self.cell.width),
+            side(cells.height, self.cell.height),
+        )
+    }
+}
 
 /// A half block is one column wide and two pixels high.
 const HALF_BLOCK: FontSize = FontSize::new(1, 2);
@@ -152,6 +187,21 @@ fn inline(image: &DynamicImage, size: Size, tmux: bool) -> Result<Protocol, Medi
         size,
         is_tmux: tmux,
     }))
+}
+
+pub(super) fn fault(error: &dyn std::fmt::Display) -> MediaError {
+    MediaError::new(
+        ErrorKind::Internal,
+        format!("the picture cannot be drawn: {error}"),
+    )
+}
+
+/// The protocol that draws a request.
+fn by_half_blocks(graphics: Graphics, quality: Quality) -> bool {
+    match graphics {
+        Graphics::Halfblocks | Graphics::None => true,
+        Graphics::Kitty | Graphics::Sixel | Graphics::Iterm2 => quality == Quality::Fast,
+    }
 }
 
 #[cfg(test)]

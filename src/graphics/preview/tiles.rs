@@ -9,12 +9,12 @@ use std::thread;
 use fast_image_resize as fr;
 use ratatui_image::picker::Picker;
 
-use super::encode::Encoder;
-use super::kitty::Album;
 use super::related::Composed;
 use super::store::Id;
-use super::{draw, fault, maker, slide};
+use super::{draw, renderer, slide};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
+use crate::graphics::Album;
+use crate::graphics::drivers::{Encoder, fault};
 use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
 
@@ -173,7 +173,7 @@ impl Shared {
             (&*held, source.info())
         };
         let small = media::contain("preview", || {
-            let scene = maker::scene(key, &source, frame, (cell.width, cell.height));
+            let scene = renderer::scene(key, &source, frame, (cell.width, cell.height));
             let rendered;
             let picture = match frame {
                 Frame::Color(picture) if !key.view.invert => picture.as_ref(),
@@ -347,7 +347,7 @@ mod tests {
             GrayImage::new(1, 1).save(path.path()).unwrap();
             let source = media::open(path.path()).unwrap();
             let frame = Frame::Color(Arc::new(picture));
-            let scene = maker::scene(&key, &source, &frame, (1, 2));
+            let scene = renderer::scene(&key, &source, &frame, (1, 2));
             Arc::new(Small {
                 frame,
                 info: source.info().clone(),

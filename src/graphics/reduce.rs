@@ -9,7 +9,7 @@ use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
 use super::limits::Colours;
-use super::portion::placeholder;
+use super::pacing::placeholder;
 use crate::ui;
 
 /// Stands for letters that have no other.

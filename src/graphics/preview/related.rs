@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::store::Id;
-use crate::app::viewer::place::Place;
 use crate::app::{About, Label, Overlaid};
 use crate::media::{
     Annotation, Area, Frame, Layers, Legend, MediaError, Palette, Picture, Pixels, Related, Shape,
     Target, clean,
 };
+use crate::view::placement::Place;
 
 /// Objects kept open: those of one study.
 const OPEN: usize = 8;
