@@ -21,8 +21,8 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("tokenizers", &["encoder"]),
     ("notify", &["watch"]),
     ("rusqlite", &["library"]),
-    ("ratatui_image", &["app", "ui", "graphics", "runtime"]),
-    ("ratatui", &["ui", "graphics", "runtime"]),
+    ("ratatui_image", &["graphics"]),
+    ("ratatui", &["ui", "graphics"]),
 ];
 
 struct Source {

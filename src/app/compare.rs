@@ -259,7 +259,7 @@ impl Model {
     /// The picture of a side, as good as it is there.
     pub(crate) fn side_picture(&self, side: usize) -> Option<&Previewed> {
         let key = self.side_key(side, Quality::Full)?;
-        self.tiles.best(&key, !self.is_covered())
+        self.tiles.best(&key, true)
     }
 
     /// What the model says of both files; the conditions in the same order on either side.

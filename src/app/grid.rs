@@ -232,8 +232,8 @@ impl Model {
     /// there is none to wait for.
     pub(crate) fn tile_of(&self, row: &Row) -> Option<&super::picture::Previewed> {
         let key = self.tile_key(row, Quality::Half)?;
-        // On the move, and under a popup, only cells are drawn.
-        let still = self.grid.settled.is_some() && !self.is_covered();
+        // On the move only cells are drawn.
+        let still = self.grid.settled.is_some();
         self.tiles.best(&key, still)
     }
 

@@ -1,74 +1,140 @@
-//! How much of a frame is sent at once. Text goes whole; of pictures only as much as the link takes within a moment, so that
+//! How much of a frame is sent at once. Text goes whole; of images only as much as the link takes within a moment, so that
 //! the next key never waits behind one. What is left over stays as it was on screen, and follows with the next frame.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::{Buffer, Cell, CellDiffOption};
+use ratatui::layout::Position;
 use ratatui::style::Color;
 
-use super::Album;
+use super::drivers::{ImageStore, Piece};
 
-/// What kitty terminals replace by a part of a picture; the colour names it.
+/// What kitty terminals replace by a part of an image; the colour names it.
 const PLACEHOLDER: char = '\u{10eeee}';
 /// Half blocks, whose two colours are pixels.
 const HALF_BLOCKS: [&str; 2] = ["▀", "▄"];
 /// Bytes of a half block with both its colours.
-const HALF_BLOCK: usize = 40;
-/// Longer than any text in a cell: a picture, or a strip of one.
-const LONG: usize = 64;
+const HALF_BLOCK_BYTES: usize = 40;
 
 /// What of the frames has been sent.
 #[derive(Default)]
-pub(super) struct Portions {
-    /// What the terminal shows.
+pub(super) struct Pacing {
+    /// What the terminal shows; cells that hold pixels are skipped.
     shown: Buffer,
-    /// The last frame was of text only, so that it went out at once: now it is the picture's turn.
+    /// The pieces of images that those pixels are of, at their places on the screen.
+    pieces: Vec<Piece>,
+    /// The last frame was of text only, so that it went out at once: now it is the image's turn.
     text_went: bool,
 }
 
-impl Portions {
-    /// Cuts a frame down to what is sent now; `out` gets what has to be sent ahead of its cells. False when something is left
-    /// over.
-    pub(super) fn take(
+impl Pacing {
+    /// Cuts a frame down to what is sent now; `out` gets what has to be sent ahead of its cells. `pieces` are all those
+    /// in the frame. False when something is left over.
+    pub(super) fn cut(
         &mut self,
         next: &mut Buffer,
-        album: &Album,
+        pieces: &[Piece],
+        store: &ImageStore,
         mut budget: usize,
         out: &mut String,
     ) -> bool {
         if self.shown.area != next.area {
             // The terminal was cleared for its new size.
             self.shown = Buffer::empty(next.area);
+            self.pieces.clear();
         }
-        let changed = || next.content.iter().zip(&self.shown.content);
-        let text = changed().any(|(cell, old)| cell != old && is_text(cell));
+        let mut changed = next.content.iter().zip(&self.shown.content);
+        let text = changed.any(|(cell, old)| cell != old && is_text(cell));
         self.text_went = text && !self.text_went;
         if self.text_went {
             budget = 0;
         }
-        let mut seen: Vec<u32> = Vec::new();
+        let mut coming: Vec<u32> = Vec::new();
         for id in next.content.iter().filter_map(placeholder) {
-            if !seen.contains(&id) {
-                seen.push(id);
+            if !coming.contains(&id) {
+                coming.push(id);
             }
         }
         if budget > 0 {
-            album.send(&seen, budget, out);
+            store.send(&coming, budget, out);
         }
-        seen.retain(|id| !album.has(*id));
-        self.cut(next, &seen, budget, out.len())
+        coming.retain(|id| !store.has(*id));
+        let covered = self.send_pieces(next, pieces, budget, out);
+        let whole = self.cut_cells(next, &coming, budget, out.len());
+        for position in covered.iter().flatten() {
+            // The piece has been drawn over this text.
+            next[*position].set_diff_option(CellDiffOption::AlwaysUpdate);
+        }
+        whole && covered.is_some()
     }
 
-    /// Puts what is not sent now back to what it was; pictures that are still `coming` are.
-    fn cut(&mut self, next: &mut Buffer, coming: &[u32], budget: usize, mut spent: usize) -> bool {
+    /// Sends the pieces that the terminal does not show as they are, from the top; the cells of text that lie upon them, or
+    /// `None` when pieces are left over.
+    fn send_pieces(
+        &mut self,
+        next: &mut Buffer,
+        pieces: &[Piece],
+        budget: usize,
+        out: &mut String,
+    ) -> Option<Vec<Position>> {
+        let mut covered = Vec::new();
+        let (mut full, mut whole) = (budget == 0, true);
+        for piece in pieces {
+            if self.shows(piece, next) {
+                continue;
+            }
+            // One piece always goes, however large it is: there is always some progress.
+            full |= !out.is_empty() && out.len() + piece.data.len() > budget;
+            whole &= !full;
+            if !full {
+                let _ = write!(
+                    out,
+                    "\x1b[{};{}H{}",
+                    piece.area.y + 1,
+                    piece.area.x + 1,
+                    piece.data
+                );
+                self.pieces
+                    .retain(|other| !other.area.intersects(piece.area));
+                self.pieces.push(piece.clone());
+            }
+            for position in piece.area.positions() {
+                let (cell, old) = (&mut next[position], &mut self.shown[position]);
+                match (is_pixels(cell), full) {
+                    (true, true) => cell.clone_from(old),
+                    (true, false) => old.clone_from(cell),
+                    (false, false) => covered.push(position),
+                    (false, true) => {}
+                }
+            }
+        }
+        whole.then_some(covered)
+    }
+
+    /// The terminal shows this piece, but for what lies upon it.
+    fn shows(&self, piece: &Piece, next: &Buffer) -> bool {
+        let mut positions = piece.area.positions();
+        self.pieces.contains(piece)
+            && positions.all(|at| !is_pixels(&next[at]) || is_pixels(&self.shown[at]))
+    }
+
+    /// Puts cells that are not sent now back to what they were; images that are still `coming` are not.
+    fn cut_cells(
+        &mut self,
+        next: &mut Buffer,
+        coming: &[u32],
+        budget: usize,
+        mut spent: usize,
+    ) -> bool {
         let mut whole = true;
         for (cell, old) in next.content.iter_mut().zip(&mut self.shown.content) {
             if cell == old {
                 continue;
             }
             let cost = cost(cell);
-            // One part always goes, however large it is: there is always some progress.
             let too_much = cost > 0 && (budget == 0 || (spent > 0 && spent + cost > budget));
             if too_much {
-                // Nothing behind it either: a picture is drawn from its top.
+                // Nothing behind it either: an image is drawn from its top.
                 spent = spent.max(budget);
             }
             if too_much || placeholder(cell).is_some_and(|id| coming.contains(&id)) {
@@ -85,24 +151,21 @@ impl Portions {
 
 /// It goes whole, and first.
 fn is_text(cell: &Cell) -> bool {
-    cell.diff_option != CellDiffOption::Skip && cost(cell) == 0 && placeholder(cell).is_none()
+    !is_pixels(cell) && cost(cell) == 0 && placeholder(cell).is_none()
 }
 
-/// Bytes of a cell that belongs to a picture.
+/// It is a part of a piece that was sent ahead of the cells.
+pub(super) fn is_pixels(cell: &Cell) -> bool {
+    cell.diff_option == CellDiffOption::Skip
+}
+
+/// Bytes of a cell that belongs to an image.
 fn cost(cell: &Cell) -> usize {
-    let symbol = cell.symbol();
-    if cell.diff_option == CellDiffOption::Skip {
-        0
-    } else if symbol.len() > LONG {
-        symbol.len()
-    } else if HALF_BLOCKS.contains(&symbol) && cell.bg != Color::Reset {
-        HALF_BLOCK
-    } else {
-        0
-    }
+    let is_image = HALF_BLOCKS.contains(&cell.symbol()) && cell.bg != Color::Reset;
+    if is_image { HALF_BLOCK_BYTES } else { 0 }
 }
 
-/// The picture that belongs here.
+/// The image that belongs here.
 pub(super) fn placeholder(cell: &Cell) -> Option<u32> {
     match cell.fg {
         Color::Rgb(r, g, b) if cell.symbol().starts_with(PLACEHOLDER) => {
@@ -113,85 +176,4 @@ pub(super) fn placeholder(cell: &Cell) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use ratatui::layout::Rect;
-    use ratatui::style::Style;
-
-    use super::*;
-
-    const AREA: Rect = Rect::new(0, 0, 10, 4);
-
-    /// Text in the first column, half blocks in the others.
-    fn half_blocks(letter: &str, grey: u8) -> Buffer {
-        let mut buffer = Buffer::empty(AREA);
-        let style = Style::new()
-            .fg(Color::Rgb(grey, grey, grey))
-            .bg(Color::Rgb(grey, 0, grey));
-        for y in 0..AREA.height {
-            buffer.set_string(0, y, letter, Style::new());
-            buffer.set_string(1, y, "▀".repeat(9), style);
-        }
-        buffer
-    }
-
-    fn take(portions: &mut Portions, next: &mut Buffer, budget: usize) -> bool {
-        portions.take(next, &Album::default(), budget, &mut String::new())
-    }
-
-    #[test]
-    fn text_goes_at_once_and_the_picture_from_its_top() {
-        let mut portions = Portions::default();
-        let all = half_blocks("b", 2);
-        let mut pixels = Vec::new();
-        loop {
-            let mut next = all.clone();
-            let whole = take(&mut portions, &mut next, 400);
-            let shown = &portions.shown;
-            assert_eq!(&next, shown);
-            assert!((0..4).all(|y| shown[(0, y)].symbol() == "b"));
-            let new = |cell: &Cell| cell.bg == Color::Rgb(2, 0, 2);
-            assert!((1..4).all(|y| !new(&shown[(9, y)]) || new(&shown[(9, y - 1)])));
-            pixels.push(shown.content.iter().filter(|cell| new(cell)).count());
-            if whole {
-                break;
-            }
-        }
-        assert_eq!(pixels, [0, 10, 20, 30, 36]);
-        assert_eq!(portions.shown, all);
-    }
-
-    #[test]
-    fn under_text_that_changes_all_the_time_the_picture_comes_too() {
-        let mut portions = Portions::default();
-        let mut frames = 0;
-        while !take(
-            &mut portions,
-            &mut half_blocks(&frames.to_string()[..1], 2),
-            400,
-        ) {
-            frames += 1;
-        }
-        assert_eq!(frames, 7, "every other one");
-    }
-
-    #[test]
-    fn one_part_goes_however_large_it_is() {
-        let mut all = Buffer::empty(AREA);
-        all[(0, 0)].set_symbol(&"x".repeat(1000));
-        all[(0, 2)].set_symbol(&"y".repeat(1000));
-        let mut portions = Portions::default();
-        assert!(!take(&mut portions, &mut all.clone(), 10));
-        assert_eq!(portions.shown[(0, 0)].symbol().len(), 1000);
-        assert!(take(&mut portions, &mut all.clone(), 10));
-        assert_eq!(portions.shown, all);
-    }
-
-    #[test]
-    fn another_size_is_another_screen() {
-        let mut portions = Portions::default();
-        take(&mut portions, &mut half_blocks("a", 1), 1000);
-        let mut next = Buffer::empty(Rect::new(0, 0, 3, 3));
-        assert!(take(&mut portions, &mut next, 10));
-        assert_eq!(portions.shown, next);
-    }
-}
+mod tests;

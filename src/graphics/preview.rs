@@ -15,11 +15,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use ratatui_image::picker::Picker;
-
-use super::Album;
+use super::drivers::Output;
 use crate::app::{PreviewKey, Previewed, Stamp};
-pub use renderer::Maker;
+pub use renderer::Renderer;
 pub use tiles::Tiles;
 
 /// What is wanted now.
@@ -31,7 +29,7 @@ enum Wanted {
 
 struct Slot {
     wanted: Mutex<Wanted>,
-    /// Files that may be wanted next, not yet handed to the maker.
+    /// Files that may be wanted next, not yet handed to the renderer.
     nearby: Mutex<Option<Vec<(PathBuf, Stamp)>>>,
     changed: Condvar,
 }
@@ -52,7 +50,7 @@ impl Slot {
     }
 
     /// Waits for a request; `None` at the end.
-    fn take(&self) -> Option<PreviewKey> {
+    fn next_request(&self) -> Option<PreviewKey> {
         let mut wanted = self.wanted();
         loop {
             match std::mem::replace(&mut *wanted, Wanted::Nothing) {
@@ -98,8 +96,7 @@ const NICENESS: i32 = 5;
 impl Worker {
     /// Starts the thread; `sink` gets each finished preview there.
     pub fn start(
-        picker: Picker,
-        album: Arc<Album>,
+        output: Output,
         sink: impl Fn(Previewed) + Send + 'static,
     ) -> std::io::Result<Self> {
         let slot = Arc::new(Slot {
@@ -112,15 +109,15 @@ impl Worker {
             .name("preview".into())
             .spawn(move || {
                 let _ = rustix::process::nice(NICENESS);
-                let mut maker = Maker::new(picker, album);
-                while let Some(key) = worker.take() {
-                    make(&mut maker, key, &worker, &sink);
+                let mut renderer = Renderer::new(output);
+                while let Some(key) = worker.next_request() {
+                    render(&mut renderer, key, &worker, &sink);
                     if let Some(files) = worker.nearby().take() {
-                        maker.near(files);
+                        renderer.near(files);
                     }
-                    while !worker.is_busy() && maker.decode_ahead() {
-                        if let Some(key) = maker.outdated() {
-                            make(&mut maker, key, &worker, &sink);
+                    while !worker.is_busy() && renderer.decode_ahead() {
+                        if let Some(key) = renderer.outdated() {
+                            render(&mut renderer, key, &worker, &sink);
                         }
                     }
                 }
@@ -151,9 +148,9 @@ impl Drop for Worker {
 }
 
 /// Answers a request; one that takes long in parts.
-fn make(maker: &mut Maker, key: PreviewKey, slot: &Slot, sink: &impl Fn(Previewed)) {
+fn render(renderer: &mut Renderer, key: PreviewKey, slot: &Slot, sink: &impl Fn(Previewed)) {
     let overtaken = || slot.overtakes(&key);
-    let outcome = maker.make_in_parts(&key, &overtaken, &mut |preview| {
+    let outcome = renderer.render_in_parts(&key, &overtaken, &mut |preview| {
         sink(Previewed {
             key: key.clone(),
             outcome: Ok(preview),

@@ -1,35 +1,34 @@
-//! Asks the terminal how it takes pictures, and whether it has all colours. Reads stdin itself, for a limited time, and gives
-//! back the keys that came in between: a silent terminal loses none.
+//! What the terminal can show: asks it how it takes images, and whether it has all colours. Reads stdin itself, for a limited
+//! time, and gives back the keys that came in between: a silent terminal loses none.
+//!
+//! ratatui-image's `Picker` is bypassed: it reads stdin itself and loses keys, and leaves tmux's `allow-passthrough` on.
 
 mod answers;
-mod late;
+mod stray;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyEvent;
-use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use ratatui_image::picker::{Picker, ProtocolType};
+use ratatui_image::FontSize;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::Album;
+use super::drivers::{ImageStore, Output, USUAL_CELL};
 use super::limits::{Limits, Reads, reads_by};
+use super::{Route, restore, tmux};
 use crate::app::Graphics;
 use crate::config;
-use crate::runtime::Drawing;
 use answers::{Answers, PROBE, parse};
-pub use late::Late;
+pub use stray::StrayReplies;
 
 /// How long a local terminal may take to answer.
-const LOCAL: Duration = Duration::from_millis(300);
+const LOCAL_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long one behind SSH may take.
-const REMOTE: Duration = Duration::from_secs(1);
-/// The cell of a terminal that does not tell: a common one.
-const CELL: (u16, u16) = (10, 20);
+const REMOTE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Is the kitty protocol there? A query with a picture of one pixel, which is not shown. `U` asks for placeholders: a kitty that is
+/// Is the kitty protocol there? A query with an image of one pixel, which is not shown. `U` asks for placeholders: a kitty that is
 /// too old for them (before 0.28) does not understand the question.
 const KITTY: &str = "\x1b_Gi=31,s=1,v=1,a=q,U=1,t=d,f=24;AAAA\x1b\\";
 /// The same, deflated.
@@ -41,33 +40,39 @@ const SETTINGS: &str = "\x1bP$qm\x1b\\";
 /// Primary device attributes: every terminal answers, so it comes last.
 const ATTRIBUTES: &str = "\x1b[c";
 
-/// What the question brought.
-pub struct Asked {
-    /// How pictures get to the terminal.
-    pub drawing: Drawing,
+/// What probing the terminal brought.
+pub struct Probed {
+    /// What it can show.
+    pub capabilities: Capabilities,
     /// Keys pressed meanwhile.
     pub keys: Vec<KeyEvent>,
-    /// Not all answers came in time: they may come among the keys.
-    pub late: bool,
 }
 
-/// What is known of the terminal, for whoever wants to know why pictures come as they do.
+/// How images get to the terminal.
+pub struct Drawing {
+    /// What `update` is told.
+    pub graphics: Graphics,
+    /// What the drivers need.
+    pub output: Output,
+}
+
+/// What the terminal can show, and how that is known.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug)]
-pub struct Findings {
+pub struct Capabilities {
     /// The protocol was chosen by hand: nothing is asked.
     pub chosen: bool,
     /// It was asked. One that would print the questions is not.
     pub asked: bool,
-    /// How long it may take.
-    pub limit: Duration,
+    /// How long it may take to answer.
+    pub timeout: Duration,
     /// How long it took.
     pub took: Duration,
     /// It answered the last question.
     pub complete: bool,
     /// It has kitty's protocol with placeholders.
     pub kitty: bool,
-    /// It takes deflated pictures.
+    /// It takes deflated images.
     pub deflate: bool,
     /// It has sixel.
     pub sixel: bool,
@@ -75,8 +80,8 @@ pub struct Findings {
     pub cell: Option<(u16, u16)>,
     /// The same by the size of its window.
     pub cell_of_window: Option<(u16, u16)>,
-    /// There is tmux in between.
-    pub tmux: bool,
+    /// Whether tmux is in between.
+    pub route: Route,
     /// There is a network in between.
     pub remote: bool,
     /// The variables name a terminal that has iTerm2's protocol.
@@ -85,17 +90,33 @@ pub struct Findings {
     pub graphics: Graphics,
 }
 
-impl Findings {
-    /// The size of a cell to draw with.
+impl Capabilities {
+    /// Width and height of a cell to draw with.
     pub fn cell(&self) -> (u16, u16) {
-        self.cell.or(self.cell_of_window).unwrap_or(CELL)
+        let usual = (USUAL_CELL.width, USUAL_CELL.height);
+        self.cell.or(self.cell_of_window).unwrap_or(usual)
+    }
+
+    /// How images get to such a terminal.
+    pub fn drawing(&self) -> Drawing {
+        // Without an answer, as when the protocol was chosen by hand, what every terminal known to have it can do.
+        let deflate = self.remote && (self.deflate || !self.kitty);
+        let (width, height) = self.cell();
+        Drawing {
+            graphics: self.graphics,
+            output: Output {
+                cell: FontSize::new(width, height),
+                route: self.route,
+                store: Arc::new(ImageStore::new(deflate, self.route)),
+            },
+        }
     }
 }
 
-/// What the surroundings say of the terminal.
+/// What the environment says of the terminal.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Copy, Debug, Default)]
-struct Surroundings {
+struct Environment {
     remote: bool,
     /// Known to take iTerm2's protocol, and to do kitty's without the placeholders that are needed here.
     iterm2: bool,
@@ -104,8 +125,8 @@ struct Surroundings {
     no_color: bool,
 }
 
-impl Surroundings {
-    fn look() -> Self {
+impl Environment {
+    fn read() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let program = std::env::var("TERM_PROGRAM").unwrap_or_default();
         let lc_terminal = std::env::var("LC_TERMINAL").unwrap_or_default();
@@ -123,75 +144,49 @@ impl Surroundings {
     }
 }
 
-/// Settles how pictures are drawn: as chosen, else as the terminal answers, which may also raise the limits. Raw mode must be on,
-/// and the colours the terminal's own.
-pub fn ask(choice: config::Graphics, limits: &mut Limits) -> io::Result<Asked> {
-    let (found, keys) = inquire(choice, limits)?;
-    let mut picker = picker(found.cell());
-    picker.set_protocol_type(match found.graphics {
-        Graphics::Kitty => ProtocolType::Kitty,
-        Graphics::Sixel => ProtocolType::Sixel,
-        Graphics::Iterm2 => ProtocolType::Iterm2,
-        Graphics::Halfblocks | Graphics::None => ProtocolType::Halfblocks,
-    });
-    // Without an answer, as when the protocol was chosen by hand, what every terminal known to have it can do.
-    let deflate = found.remote && (found.deflate || !found.kitty);
-    let album = Arc::new(Album::new(deflate, found.tmux));
-    Ok(Asked {
-        drawing: Drawing {
-            graphics: found.graphics,
-            picker,
-            album,
-        },
-        keys,
-        late: found.asked && !found.complete,
-    })
+/// Probes the terminal as [`probe`] does, in raw mode for as long as that takes. Keys pressed meanwhile are lost.
+pub fn probe_cooked(choice: config::Graphics, limits: &mut Limits) -> io::Result<Capabilities> {
+    let probed = restore::in_raw_mode(|| probe(choice, limits));
+    tmux::forbid_passthrough();
+    Ok(probed?.capabilities)
 }
 
-/// Asks, for the record. Keys pressed meanwhile are lost.
-pub fn examine(choice: config::Graphics, limits: &mut Limits) -> io::Result<Findings> {
-    enable_raw_mode()?;
-    let found = inquire(choice, limits);
-    disable_raw_mode()?;
-    Ok(found?.0)
-}
-
-/// It also finds tmux, and lets pictures pass through it.
-fn picker(cell: (u16, u16)) -> Picker {
-    #[allow(
-        deprecated,
-        reason = "the alternatives read stdin themselves and lose keys"
-    )]
-    Picker::from_fontsize(cell.into())
-}
-
-/// Raw mode must be on.
-fn inquire(choice: config::Graphics, limits: &mut Limits) -> io::Result<(Findings, Vec<KeyEvent>)> {
-    let surroundings = Surroundings::look();
-    // Before the question, which has to pass through it too.
-    let tmux = picker(CELL).tmux_detected();
-    let limit = if surroundings.remote { REMOTE } else { LOCAL };
+/// Finds out how images are drawn: as chosen, else as the terminal answers, which may also raise the limits. Raw mode must be
+/// on, and the colours the terminal's own. Inside tmux passthrough is on from now on, until the terminal is restored.
+pub fn probe(choice: config::Graphics, limits: &mut Limits) -> io::Result<Probed> {
+    let environment = Environment::read();
+    let route = Route::detect();
+    if route == Route::Tmux {
+        // Before the question, which has to pass through it too.
+        tmux::allow_passthrough();
+    }
+    let timeout = if environment.remote {
+        REMOTE_TIMEOUT
+    } else {
+        LOCAL_TIMEOUT
+    };
     let chosen = choice != config::Graphics::Auto;
     let reads = reads_by(|name| std::env::var(name).ok());
     let asked = !chosen && reads != Reads::Text;
     let begun = Instant::now();
     let answers = if asked {
-        let mut out = io::stdout().lock();
-        out.write_all(question(tmux, reads, limits.may_have_more()).as_bytes())?;
-        out.flush()?;
+        restore::write(question(route, reads, limits.may_have_more()).as_bytes())?;
         // tmux answers for itself at once; the terminal behind it takes longer.
-        let least = if tmux { limit / 2 } else { Duration::ZERO };
-        listen(io::stdin().lock(), least, limit)?
+        let least = match route {
+            Route::Tmux => timeout / 2,
+            Route::Direct => Duration::ZERO,
+        };
+        listen(io::stdin().lock(), least, timeout)?
     } else {
         Answers::default()
     };
     if answers.full_colours {
         limits.raise();
     }
-    let found = Findings {
+    let capabilities = Capabilities {
         chosen,
         asked,
-        limit,
+        timeout,
         took: begun.elapsed(),
         complete: answers.complete,
         kitty: answers.kitty,
@@ -199,27 +194,23 @@ fn inquire(choice: config::Graphics, limits: &mut Limits) -> io::Result<(Finding
         sixel: answers.sixel,
         cell: answers.cell,
         cell_of_window: cell_of_window(),
-        tmux,
-        remote: surroundings.remote,
-        iterm2: surroundings.iterm2,
-        graphics: decide(choice, &answers, surroundings),
+        route,
+        remote: environment.remote,
+        iterm2: environment.iterm2,
+        graphics: decide(choice, &answers, environment),
     };
-    Ok((found, answers.keys))
+    Ok(Probed {
+        capabilities,
+        keys: answers.keys,
+    })
 }
 
 /// What is asked of a terminal that reads control sequences at least.
-fn question(tmux: bool, reads: Reads, colours: bool) -> String {
+fn question(route: Route, reads: Reads, colours: bool) -> String {
     if reads != Reads::ControlStrings {
         return format!("{CELL_SIZE}{ATTRIBUTES}");
     }
-    let passed = |question: &str| {
-        if tmux {
-            format!("\x1bPtmux;{}\x1b\\", question.replace('\x1b', "\x1b\x1b"))
-        } else {
-            question.to_owned()
-        }
-    };
-    let (kitty, deflated) = (passed(KITTY), passed(DEFLATED));
+    let (kitty, deflated) = (route.wrap(KITTY), route.wrap(DEFLATED));
     // tmux writes with colours of its own: what the terminal behind it would answer is of no use.
     let colours = if colours {
         let [red, green, blue] = PROBE;
@@ -230,8 +221,8 @@ fn question(tmux: bool, reads: Reads, colours: bool) -> String {
     format!("{kitty}{deflated}{CELL_SIZE}{colours}{ATTRIBUTES}")
 }
 
-/// Reads until the last question is answered, and that for kitty too or `least` is over; at most until `limit`.
-fn listen(mut input: impl Read + AsFd, least: Duration, limit: Duration) -> io::Result<Answers> {
+/// Reads until the last question is answered, and that for kitty too or `least` is over; at most until `timeout`.
+fn listen(mut input: impl Read + AsFd, least: Duration, timeout: Duration) -> io::Result<Answers> {
     let begun = Instant::now();
     let mut bytes = Vec::new();
     loop {
@@ -239,17 +230,17 @@ fn listen(mut input: impl Read + AsFd, least: Duration, limit: Duration) -> io::
         let end = match (answers.complete, answers.kitty) {
             (true, true) => Duration::ZERO,
             (true, false) => least,
-            (false, _) => limit,
+            (false, _) => timeout,
         };
         let left = end.saturating_sub(begun.elapsed());
         if left.is_zero() {
             return Ok(answers);
         }
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec {
+        let wait = Timespec::try_from(left).unwrap_or(Timespec {
             tv_sec: 1,
             tv_nsec: 0,
         });
-        let ready = match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&timeout)) {
+        let ready = match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&wait)) {
             Err(rustix::io::Errno::INTR) => continue,
             other => other?,
         };
@@ -266,29 +257,30 @@ fn listen(mut input: impl Read + AsFd, least: Duration, limit: Duration) -> io::
 
 /// From the window's size in pixels, where the terminal tells it.
 fn cell_of_window() -> Option<(u16, u16)> {
-    let window = crossterm::terminal::window_size().ok()?;
-    let width = window.width.checked_div(window.columns)?;
-    let height = window.height.checked_div(window.rows)?;
+    let window = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    let width = window.ws_xpixel.checked_div(window.ws_col)?;
+    let height = window.ws_ypixel.checked_div(window.ws_row)?;
     (width > 0 && height > 0).then_some((width, height))
 }
 
-fn decide(choice: config::Graphics, answers: &Answers, surroundings: Surroundings) -> Graphics {
+fn decide(choice: config::Graphics, answers: &Answers, environment: Environment) -> Graphics {
     match choice {
         config::Graphics::Kitty => Graphics::Kitty,
         config::Graphics::Sixel => Graphics::Sixel,
         config::Graphics::Iterm2 => Graphics::Iterm2,
         config::Graphics::None => Graphics::None,
-        config::Graphics::Auto if surroundings.iterm2 => Graphics::Iterm2,
-        config::Graphics::Auto if answers.kitty && !surroundings.konsole => Graphics::Kitty,
+        config::Graphics::Auto if environment.iterm2 => Graphics::Iterm2,
+        config::Graphics::Auto if answers.kitty && !environment.konsole => Graphics::Kitty,
         config::Graphics::Auto if answers.sixel => Graphics::Sixel,
         // Half blocks are nothing but colour.
-        config::Graphics::Auto if surroundings.no_color => Graphics::None,
+        config::Graphics::Auto if environment.no_color => Graphics::None,
         config::Graphics::Halfblocks | config::Graphics::Auto => Graphics::Halfblocks,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -305,15 +297,15 @@ mod tests {
             ..Answers::default()
         };
         let silent = Answers::default();
-        let plain = Surroundings::default();
-        let auto = |answers, surroundings| decide(config::Graphics::Auto, answers, surroundings);
+        let plain = Environment::default();
+        let auto = |answers, environment| decide(config::Graphics::Auto, answers, environment);
         assert_eq!(auto(&kitty, plain), Graphics::Kitty);
         assert_eq!(auto(&sixel, plain), Graphics::Sixel);
         assert_eq!(auto(&silent, plain), Graphics::Halfblocks);
         assert_eq!(
             auto(
                 &silent,
-                Surroundings {
+                Environment {
                     no_color: true,
                     ..plain
                 }
@@ -323,7 +315,7 @@ mod tests {
         assert_eq!(
             auto(
                 &kitty,
-                Surroundings {
+                Environment {
                     konsole: true,
                     ..plain
                 }
@@ -333,7 +325,7 @@ mod tests {
         assert_eq!(
             auto(
                 &kitty,
-                Surroundings {
+                Environment {
                     iterm2: true,
                     ..plain
                 }
@@ -388,18 +380,22 @@ mod tests {
 
     #[test]
     fn tmux_gets_the_graphics_question_wrapped() {
-        let asked = |tmux| question(tmux, Reads::ControlStrings, true);
-        assert!(asked(true).starts_with("\x1bPtmux;\x1b\x1b_G"));
-        assert!(asked(false).starts_with("\x1b_G"));
+        let asked = |route| question(route, Reads::ControlStrings, true);
+        assert!(asked(Route::Tmux).starts_with("\x1bPtmux;\x1b\x1b_G"));
+        assert!(asked(Route::Direct).starts_with("\x1b_G"));
         let plain = "t\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1b[c";
-        assert!(asked(true).ends_with(plain) && asked(false).ends_with(plain));
+        assert!(asked(Route::Tmux).ends_with(plain) && asked(Route::Direct).ends_with(plain));
     }
 
     #[test]
     fn only_what_it_reads_and_what_is_open_is_asked() {
-        assert!(!question(false, Reads::ControlStrings, false).contains("\x1bP"));
-        for (tmux, colours) in [(false, true), (true, true), (false, false)] {
-            let asked = question(tmux, Reads::ControlSequences, colours);
+        assert!(!question(Route::Direct, Reads::ControlStrings, false).contains("\x1bP"));
+        for (route, colours) in [
+            (Route::Direct, true),
+            (Route::Tmux, true),
+            (Route::Direct, false),
+        ] {
+            let asked = question(route, Reads::ControlSequences, colours);
             assert_eq!(asked, "\x1b[16t\x1b[c");
         }
     }

@@ -4,12 +4,12 @@
 //! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor a picture without colours, and in sixteen colours, which it
 //! does not dither, greys turn cyan and yellow.
 
-use ratatui::buffer::{Buffer, Cell, CellDiffOption};
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
 use super::limits::Colours;
-use super::pacing::placeholder;
+use super::pacing::{is_pixels, placeholder};
 use crate::ui;
 
 /// Stands for letters that have no other.
@@ -62,11 +62,9 @@ pub(super) fn reduce(frame: &mut Buffer, colours: Colours, ascii: bool) {
     }
 }
 
-/// It belongs to a picture of a graphics protocol. Text has no commands in it.
+/// It belongs to an image of a graphics protocol.
 fn is_graphics(cell: &Cell) -> bool {
-    cell.diff_option == CellDiffOption::Skip
-        || placeholder(cell).is_some()
-        || cell.symbol().contains('\x1b')
+    is_pixels(cell) || placeholder(cell).is_some()
 }
 
 /// Two pixels of a picture, one above the other.

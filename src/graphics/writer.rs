@@ -1,6 +1,7 @@
-//! A thread that writes frames to the terminal. A picture is megabytes and a slow link blocks: the loop goes on, and
-//! hands over its newest state once the frame before is through.
+//! A thread that writes frames to the terminal. An image is megabytes and a slow link blocks: the loop goes on, and hands over
+//! its newest state once the frame before is through.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,22 +10,24 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use tokio::sync::Notify;
 
-/// How long anything waits for the link; a terminal that does not read by then is as good as gone.
-const STALLED: Duration = Duration::from_secs(2);
-/// Bytes written at a time, so that leaving does not wait for a whole picture.
-const PIECE: usize = 16 << 10;
-/// How long a frame with a picture may take to be written: a key that is pressed meanwhile waits that long.
-const MOMENT: Duration = Duration::from_millis(6);
+/// How long a flush waits for the link; a terminal that does not read by then is as good as gone.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the chunk that is being written may still take when the rest is dropped.
+const ABANDON_TIMEOUT: Duration = Duration::from_millis(100);
+/// Bytes written at a time, so that leaving does not wait for a whole image.
+const CHUNK_BYTES: usize = 16 << 10;
+/// How long a frame with an image may take to be written: a key that is pressed meanwhile waits that long.
+const FRAME_TIME: Duration = Duration::from_millis(6);
 /// Bytes of a frame that take no longer on a slow link, and what to begin with.
-const LEAST: usize = 8 << 10;
-/// More at once helps no link.
-const MOST: usize = 4 << 20;
+const MIN_BUDGET: usize = 8 << 10;
+/// Bytes of a frame at most: more at once helps no link.
+const MAX_BUDGET: usize = 4 << 20;
 
 struct State {
     busy: AtomicBool,
     /// What is not written yet is dropped.
     abandoned: AtomicBool,
-    /// Bytes that the link takes in a moment.
+    /// Bytes that the link takes in a frame's time.
     budget: AtomicUsize,
     free: Notify,
 }
@@ -80,14 +83,15 @@ pub(super) struct Writer {
 
 /// Starts the thread; it ends when [`Frames`] is dropped.
 pub(super) fn start() -> io::Result<(Frames, Writer)> {
-    start_on(io::stdout())
+    // Not std's stdout: a write that never ends would keep its lock from everyone else.
+    start_on(File::from(rustix::io::dup(rustix::stdio::stdout())?))
 }
 
 fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)> {
     let state = Arc::new(State {
         busy: AtomicBool::new(false),
         abandoned: AtomicBool::new(false),
-        budget: AtomicUsize::new(LEAST),
+        budget: AtomicUsize::new(MIN_BUDGET),
         free: Notify::new(),
     });
     let (frames, received) = bounded::<Vec<u8>>(1);
@@ -97,8 +101,8 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
         .spawn(move || {
             for frame in received {
                 let begun = Instant::now();
-                for piece in frame.chunks(PIECE) {
-                    if writing.abandoned.load(Ordering::SeqCst) || out.write_all(piece).is_err() {
+                for chunk in frame.chunks(CHUNK_BYTES) {
+                    if writing.abandoned.load(Ordering::SeqCst) || out.write_all(chunk).is_err() {
                         break;
                     }
                 }
@@ -120,19 +124,19 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
     ))
 }
 
-/// What the link takes in a moment, by how long so many bytes took. The system takes some thousand bytes at once, whatever
+/// What the link takes in a frame's time, by how long so many bytes took. The system takes some thousand bytes at once, whatever
 /// the link: small frames tell nothing, and the budget grows step by step.
 fn adapted(budget: usize, bytes: usize, took: Duration) -> usize {
     if bytes < budget / 2 {
         return budget;
     }
     let rate = bytes as f64 / took.as_secs_f64().max(1e-6);
-    let taken = (rate * MOMENT.as_secs_f64()) as usize;
-    taken.clamp(LEAST, budget.saturating_mul(2).min(MOST))
+    let taken = (rate * FRAME_TIME.as_secs_f64()) as usize;
+    taken.clamp(MIN_BUDGET, budget.saturating_mul(2).min(MAX_BUDGET))
 }
 
 impl Writer {
-    /// Bytes of pictures that the next frame may have.
+    /// Bytes of images that the next frame may have.
     pub(super) fn budget(&self) -> usize {
         self.state.budget.load(Ordering::Relaxed)
     }
@@ -150,18 +154,18 @@ impl Writer {
     }
 
     /// Blocks until what was handed over is written, or the link is stalled.
-    pub(super) fn settle(&self) {
+    pub(super) fn flush(&self) {
         let begun = Instant::now();
-        while !self.idle() && begun.elapsed() < STALLED {
+        while !self.idle() && begun.elapsed() < FLUSH_TIMEOUT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Drops what is not written yet, and waits for the piece that is being written.
+    /// Drops what is not written yet, and waits for the chunk that is being written.
     pub(super) fn abandon(&self) {
         self.state.abandoned.store(true, Ordering::SeqCst);
         let begun = Instant::now();
-        while !self.idle() && begun.elapsed() < Duration::from_millis(100) {
+        while !self.idle() && begun.elapsed() < ABANDON_TIMEOUT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -171,7 +175,7 @@ impl Writer {
 mod tests {
     use super::*;
 
-    /// Takes a piece only when told to.
+    /// Takes a chunk only when told to.
     struct Slow {
         go: crossbeam_channel::Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,
@@ -218,28 +222,28 @@ mod tests {
             written: Arc::clone(&written),
         })
         .unwrap();
-        frames.write_all(&vec![b'x'; 10 * PIECE]).unwrap();
+        frames.write_all(&vec![b'x'; 10 * CHUNK_BYTES]).unwrap();
         frames.send();
         go.send(()).unwrap();
         writer.state.abandoned.store(true, Ordering::SeqCst);
-        drop(go); // every piece would be taken from now on
-        writer.settle();
-        assert!(written.lock().unwrap().len() < 10 * PIECE);
+        drop(go); // every chunk would be taken from now on
+        writer.flush();
+        assert!(written.lock().unwrap().len() < 10 * CHUNK_BYTES);
     }
 
     #[test]
     fn the_budget_follows_the_link() {
-        let mut budget = LEAST;
+        let mut budget = MIN_BUDGET;
         for _ in 0..12 {
             budget = adapted(budget, budget, Duration::from_micros(50));
         }
-        assert_eq!(budget, MOST, "a fast one");
+        assert_eq!(budget, MAX_BUDGET, "a fast one");
         // A megabyte a second.
         for _ in 0..12 {
             let took = Duration::from_secs_f64(budget as f64 / 1e6);
             budget = adapted(budget, budget, took);
         }
-        assert_eq!(budget, LEAST);
+        assert_eq!(budget, MIN_BUDGET);
         // Ten of them.
         for _ in 0..12 {
             let took = Duration::from_secs_f64(budget as f64 / 1e7);
@@ -247,7 +251,7 @@ mod tests {
         }
         assert_eq!(budget, 60_000);
         assert_eq!(adapted(budget, 100, Duration::from_secs(1)), budget);
-        assert_eq!(adapted(budget, budget, Duration::from_secs(9)), LEAST);
+        assert_eq!(adapted(budget, budget, Duration::from_secs(9)), MIN_BUDGET);
     }
 
     #[test]

@@ -1,46 +1,53 @@
-//! Pictures as sixels, where the palette is known beforehand: grey ones, and colour while it moves. The general encoder first
-//! searches a palette, and takes so long that a window could not be seen to move.
+//! Sixel.
+//!
+//! ratatui-image's encoder searches a palette first, which takes so long that a window could not be seen to move. It is used
+//! where a palette has to be searched: for images in colour, at rest. Where the palette is known beforehand (grey, and colour
+//! while it moves) it is bypassed.
 
 use std::fmt::Write;
 
-use image::{GrayImage, RgbImage};
-use ratatui::layout::{Rect, Size};
-use ratatui_image::FontSize;
-use ratatui_image::protocol::Protocol;
+use image::{DynamicImage, GrayImage, RgbImage};
+use ratatui::layout::Rect;
 use ratatui_image::protocol::sixel::Sixel;
 
-use crate::app::{Graphic, Quality};
+use super::{Encoded, Piece, Target, fault, pieces};
+use crate::app::{EncodedImage, Quality};
+use crate::graphics::Route;
+use crate::graphics::tmux::Wrapper;
+use crate::media::MediaError;
 
 /// Sixel colours are given in percent: more greys there are not.
 const FINE: u32 = 101;
-/// Greys while the picture moves: a third of the bytes.
+/// Greys while the image moves: a third of the bytes.
 const COARSE: u32 = 26;
-/// Steps of red, green and blue while a colour picture moves.
+/// Steps of red, green and blue while an image in colour moves.
 const STEPS: u32 = 6;
 /// Thresholds that spread what lies between two steps over neighbouring pixels (Bayer, 4 × 4).
 const SPREAD: [[u32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
 /// Rows of a band.
 const BAND: usize = 6;
-/// Pixels that a piece is high, at least: each names its colours anew.
-const HIGH: u16 = 36;
-/// Pixels that a piece is wide, at most: what is wider xterm leaves out, without a word, and what was there before stays (its
-/// resource `maxGraphicSize`).
-const WIDE: u16 = 1000;
 /// From here on a run is shorter when it is counted.
 const RUN: usize = 4;
 
-/// What is to be covered, and through what.
-#[derive(Clone, Copy)]
-pub(super) struct Target {
-    /// Cells.
-    pub size: Size,
-    /// Pixels of each.
-    pub font: FontSize,
-    /// Inside tmux, which passes on what is wrapped.
-    pub tmux: bool,
+/// Encodes an image that fills its cells.
+pub(super) fn encode(
+    image: DynamicImage,
+    quality: Quality,
+    target: Target,
+) -> Result<EncodedImage, MediaError> {
+    let pieces = match image {
+        DynamicImage::ImageLuma8(image) => grey(&image, quality, target),
+        DynamicImage::ImageRgb8(image) if quality == Quality::Half => quick_colour(&image, target),
+        image => pieces::encode(&image, target, |piece, size| {
+            let is_tmux = target.route == Route::Tmux;
+            let sixel = Sixel::new(piece, size, is_tmux).map_err(|error| fault(&error))?;
+            Ok(sixel.data)
+        })?,
+    };
+    Ok(Encoded::Pieces(pieces).into_image(target.size))
 }
 
-/// A picture by the numbers of its colours.
+/// An image by the numbers of its colours.
 struct Indexed {
     width: usize,
     height: usize,
@@ -50,8 +57,8 @@ struct Indexed {
     palette: Vec<[u32; 3]>,
 }
 
-/// A grey picture, each of its pixels as large as needed to fill its cells.
-pub(super) fn grey(image: &GrayImage, quality: Quality, target: Target) -> Graphic {
+/// A grey image, each of its pixels as large as needed to fill its cells.
+fn grey(image: &GrayImage, quality: Quality, target: Target) -> Vec<Piece> {
     let greys = if quality == Quality::Full {
         FINE
     } else {
@@ -64,17 +71,17 @@ pub(super) fn grey(image: &GrayImage, quality: Quality, target: Target) -> Graph
         .as_raw()
         .iter()
         .map(|value| steps[usize::from(*value)]);
-    let picture = Indexed {
+    let indexed = Indexed {
         width: image.width() as usize,
         height: image.height() as usize,
         indices: indices.collect(),
         palette: (0..greys).map(|grey| [percent(grey); 3]).collect(),
     };
-    drawn(&picture, target)
+    drawn(&indexed, target)
 }
 
-/// A colour picture in a palette that suits any.
-pub(super) fn quick_colour(image: &RgbImage, target: Target) -> Graphic {
+/// An image in colour, by a palette that suits any.
+fn quick_colour(image: &RgbImage, target: Target) -> Vec<Piece> {
     let step = |value: u8, threshold: u32| {
         // From 0 to STEPS − 1, in sixteenths.
         let sixteenths = u32::from(value) * (STEPS - 1) * 16 / 255;
@@ -87,82 +94,60 @@ pub(super) fn quick_colour(image: &RgbImage, target: Target) -> Graphic {
     };
     let percent = |step: u32| step * 100 / (STEPS - 1);
     let colour = |n: u32| [n / (STEPS * STEPS), n / STEPS % STEPS, n % STEPS].map(percent);
-    let picture = Indexed {
+    let indexed = Indexed {
         width: image.width() as usize,
         height: image.height() as usize,
         indices: image.enumerate_pixels().map(index).collect(),
         palette: (0..STEPS * STEPS * STEPS).map(colour).collect(),
     };
-    drawn(&picture, target)
+    drawn(&indexed, target)
 }
 
-/// The cells of each piece of a picture, row by row, each from the left. They are low, because so long as one is being sent
-/// nothing else can be.
-pub(super) fn pieces(size: Size, font: FontSize) -> impl Iterator<Item = Rect> {
-    let rows = HIGH.div_ceil(font.height.max(1));
-    let most = (WIDE / font.width.max(1)).max(1);
-    // As wide as each other, rather than a sliver at the end.
-    let cols = size.width.div_ceil(size.width.div_ceil(most).max(1)).max(1);
-    let lefts = move || (0..size.width).step_by(usize::from(cols));
-    let tops = (0..size.height).step_by(usize::from(rows));
-    tops.flat_map(move |y| {
-        lefts().map(move |x| {
-            let (width, height) = (cols.min(size.width - x), rows.min(size.height - y));
-            Rect::new(x, y, width, height)
-        })
-    })
-}
-
-fn drawn(picture: &Indexed, target: Target) -> Graphic {
-    let pieces = pieces(target.size, target.font);
-    let sixels = pieces.map(|part| Protocol::Sixel(sixel(picture, part, target)));
-    Graphic::of_pieces(target.size.width, sixels.collect())
-}
-
-/// One piece of what is to be covered.
-fn sixel(picture: &Indexed, part: Rect, target: Target) -> Sixel {
-    let Target { size, font, tmux } = target;
-    let [left, width, all_width] =
-        [part.x, part.width, size.width].map(|cols| usize::from(cols) * usize::from(font.width));
-    let [top, height, all_height] =
-        [part.y, part.height, size.height].map(|rows| usize::from(rows) * usize::from(font.height));
-    let (start, escape, end) = if tmux {
-        ("\x1bPtmux;", "\x1b\x1b", "\x1b\\")
-    } else {
-        ("", "\x1b", "")
+fn drawn(image: &Indexed, target: Target) -> Vec<Piece> {
+    let areas = pieces::areas(target.size, target.cell);
+    let piece = |area| Piece {
+        area,
+        data: sequence(image, area, target).into(),
     };
+    areas.map(piece).collect()
+}
+
+/// The control sequence of one piece.
+fn sequence(image: &Indexed, part: Rect, target: Target) -> String {
+    let Target { size, cell, route } = target;
+    let [left, width, all_width] =
+        [part.x, part.width, size.width].map(|cols| usize::from(cols) * usize::from(cell.width));
+    let [top, height, all_height] =
+        [part.y, part.height, size.height].map(|rows| usize::from(rows) * usize::from(cell.height));
+    let Wrapper { start, escape, end } = route.wrapper();
     let rows: Vec<&[u8]> = (top..top + height)
         .filter_map(|y| {
-            let first = y * picture.height / all_height * picture.width;
-            picture.indices.get(first..first + picture.width)
+            let first = y * image.height / all_height * image.width;
+            image.indices.get(first..first + image.width)
         })
         .collect();
-    // Which column of the picture each pixel shows.
+    // Which column of the image each pixel shows.
     let columns: Vec<usize> = (left..left + width)
-        .map(|x| x * picture.width / all_width)
+        .map(|x| x * image.width / all_width)
         .collect();
-    let mut present = vec![false; picture.palette.len()];
+    let mut present = vec![false; image.palette.len()];
     for row in &rows {
         for column in &columns {
             present[usize::from(row[*column])] = true;
         }
     }
     let mut data = String::with_capacity(width * height);
-    // The cells are not cleared first, as they would be for a picture with holes: this one covers them wholly, and a film
+    // The cells are not cleared first, as they would be for an image with holes: this one covers them wholly, and a film
     // would flicker.
     let _ = write!(data, "{start}{escape}P0;1;0q\"1;1;{width};{height}");
-    for (n, [r, g, b]) in picture.palette.iter().enumerate() {
+    for (n, [r, g, b]) in image.palette.iter().enumerate() {
         if present[n] {
             let _ = write!(data, "#{n};2;{r};{g};{b}");
         }
     }
-    bands(&mut data, &rows, &columns, picture.palette.len());
+    bands(&mut data, &rows, &columns, image.palette.len());
     let _ = write!(data, "{escape}\\{end}");
-    Sixel {
-        data,
-        size: part.as_size(),
-        is_tmux: tmux,
-    }
+    data
 }
 
 /// Columns with pixels of one colour in a band: where, and which of the six rows.
@@ -222,24 +207,25 @@ fn put(data: &mut String, bits: u8, count: usize) {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::layout::Size;
+    use ratatui_image::FontSize;
+
     use super::*;
 
     /// Another program's reading of what is written: width, and RGBA of all rows.
-    fn decoded(graphic: &Graphic, font: FontSize) -> (usize, Vec<u8>) {
-        let [cell_width, cell_height] = [font.width, font.height].map(usize::from);
-        let (cols, rows) = graphic.size();
+    fn decoded(pieces: &[Piece], target: Target) -> (usize, Vec<u8>) {
+        let [cell_width, cell_height] = [target.cell.width, target.cell.height].map(usize::from);
+        let (cols, rows) = (target.size.width, target.size.height);
         let width = usize::from(cols) * cell_width;
         let mut pixels = vec![0; width * usize::from(rows) * cell_height * 4];
-        for ((x, y), piece) in graphic.pieces() {
-            let Protocol::Sixel(piece) = piece else {
-                panic!("another protocol");
-            };
-            let start = piece.data.find("\x1bP").unwrap();
-            let read = icy_sixel::SixelImage::decode(&piece.data.as_bytes()[start..]).unwrap();
+        for Piece { area, data } in pieces {
+            let (x, y) = (area.x, area.y);
+            let start = data.find("\x1bP").unwrap();
+            let read = icy_sixel::SixelImage::decode(&data.as_bytes()[start..]).unwrap();
             // The last band is filled up to six rows.
-            let height = usize::from(piece.size.height) * cell_height;
+            let height = usize::from(area.height) * cell_height;
             assert!((height..height + BAND).contains(&read.height));
-            assert!(read.width <= usize::from(WIDE));
+            assert!(read.width <= usize::from(pieces::MAX_WIDTH));
             let (left, top) = (usize::from(x) * cell_width, usize::from(y) * cell_height);
             let rows = read.pixels.chunks_exact(read.width * 4).take(height);
             for (row, pixel_row) in (top..).zip(rows) {
@@ -256,21 +242,21 @@ mod tests {
         })
     }
 
-    fn target(width: u16, height: u16, font: FontSize, tmux: bool) -> Target {
+    fn target(width: u16, height: u16, cell: (u16, u16)) -> Target {
         Target {
             size: Size::new(width, height),
-            font,
-            tmux,
+            cell: FontSize::new(cell.0, cell.1),
+            route: Route::Direct,
         }
     }
 
     #[test]
     fn what_is_written_is_read_back_within_a_percent() {
         let image = picture(50, 140);
-        let font = FontSize::new(10, 20);
-        let sixel = grey(&image, Quality::Full, target(5, 7, font, false));
-        assert_eq!(sixel.pieces().count(), 4, "two rows a piece");
-        let (width, pixels) = decoded(&sixel, font);
+        let target = target(5, 7, (10, 20));
+        let sixel = grey(&image, Quality::Full, target);
+        assert_eq!(sixel.len(), 4, "two rows a piece");
+        let (width, pixels) = decoded(&sixel, target);
         assert_eq!((width, pixels.len()), (50, 50 * 140 * 4));
         for (pixel, expected) in pixels.chunks_exact(4).zip(image.as_raw()) {
             assert!(
@@ -284,18 +270,15 @@ mod tests {
     #[test]
     fn what_is_too_wide_for_xterm_lies_in_pieces_side_by_side() {
         let image = picture(1230, 60);
-        let font = FontSize::new(10, 20);
-        let sixel = grey(&image, Quality::Full, target(123, 3, font, false));
-        let places: Vec<_> = sixel
-            .pieces()
-            .map(|(at, piece)| (at, piece.size().width))
-            .collect();
+        let target = target(123, 3, (10, 20));
+        let sixel = grey(&image, Quality::Full, target);
+        let place = |piece: &Piece| ((piece.area.x, piece.area.y), piece.area.width);
+        let places: Vec<_> = sixel.iter().map(place).collect();
         assert_eq!(
             places,
             [((0, 0), 62), ((62, 0), 61), ((0, 2), 62), ((62, 2), 61)]
         );
-        assert_eq!(sixel.size(), (123, 3));
-        let (width, pixels) = decoded(&sixel, font);
+        let (width, pixels) = decoded(&sixel, target);
         assert_eq!((width, pixels.len()), (1230, 1230 * 60 * 4));
         for (pixel, expected) in pixels.chunks_exact(4).zip(image.as_raw()) {
             assert!(pixel[0].abs_diff(*expected) <= 3);
@@ -305,9 +288,9 @@ mod tests {
     #[test]
     fn half_the_pixels_fill_the_same_cells_also_where_they_do_not_go_up() {
         let image = picture(4 * 5, 9 * 2);
-        let font = FontSize::new(9, 19);
-        let sixel = grey(&image, Quality::Half, target(5, 2, font, false));
-        let (width, pixels) = decoded(&sixel, font);
+        let target = target(5, 2, (9, 19));
+        let sixel = grey(&image, Quality::Half, target);
+        let (width, pixels) = decoded(&sixel, target);
         assert_eq!(width, 45);
         let at = |x: usize, y: usize| pixels[(y * 45 + x) * 4];
         let (first, last) = (image.as_raw()[0], image.as_raw()[4 * 5 * 9 * 2 - 1]);
@@ -319,9 +302,9 @@ mod tests {
         let colours = [[200, 30, 90], [0, 0, 0], [255, 255, 255], [10, 120, 250]];
         for colour in colours {
             let image = RgbImage::from_pixel(40, 40, image::Rgb(colour));
-            let font = FontSize::new(10, 20);
-            let sixel = quick_colour(&image, target(4, 2, font, false));
-            let (_, pixels) = decoded(&sixel, font);
+            let target = target(4, 2, (10, 20));
+            let sixel = quick_colour(&image, target);
+            let (_, pixels) = decoded(&sixel, target);
             for (channel, expected) in colour.iter().enumerate() {
                 let shown = pixels.chunks_exact(4).take(1600);
                 let sum: u32 = shown.map(|pixel| u32::from(pixel[channel])).sum();
@@ -334,12 +317,12 @@ mod tests {
     #[test]
     fn inside_tmux_every_escape_is_passed_on() {
         let image = picture(10, 20);
-        let font = FontSize::new(10, 20);
-        let sixel = grey(&image, Quality::Full, target(1, 1, font, true));
-        let (_, Protocol::Sixel(sixel)) = sixel.pieces().next().unwrap() else {
-            panic!("another protocol");
+        let target = Target {
+            route: Route::Tmux,
+            ..target(1, 1, (10, 20))
         };
-        let inner = sixel.data.strip_prefix("\x1bPtmux;").unwrap();
+        let sixel = grey(&image, Quality::Full, target);
+        let inner = sixel[0].data.strip_prefix("\x1bPtmux;").unwrap();
         let inner = inner.strip_suffix("\x1b\\").unwrap();
         assert!(!inner.replace("\x1b\x1b", "").contains('\x1b'));
     }

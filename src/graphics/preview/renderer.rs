@@ -6,16 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ratatui_image::picker::Picker;
-
 use super::draw::{self, Drawn};
 use super::ranges::{Ranges, Step};
 use super::related::{Composed, Objects};
 use super::slide::{Seen, Slide, Slides, Watch};
 use super::store::{Id, Store};
 use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
-use crate::graphics::Album;
-use crate::graphics::drivers::Encoder;
+use crate::graphics::drivers::{Drivers, Output};
 use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Source, Voi, Window};
 
@@ -31,8 +28,8 @@ const SAMPLE_TIME: Duration = Duration::from_millis(60);
 const BINS: usize = 256;
 
 /// Makes previews, one after the other.
-pub struct Maker {
-    encoder: Encoder,
+pub struct Renderer {
+    drivers: Drivers,
     store: Store,
     objects: Objects,
     /// Oldest first.
@@ -56,11 +53,11 @@ pub struct Maker {
     nearby: Vec<Id>,
 }
 
-impl Maker {
-    /// For a terminal, with its album of kitty pictures.
-    pub fn new(picker: Picker, album: Arc<Album>) -> Self {
+impl Renderer {
+    /// For a terminal.
+    pub fn new(output: Output) -> Self {
         Self {
-            encoder: Encoder::new(picker, album),
+            drivers: Drivers::new(output),
             store: Store::new(DECODED),
             objects: Objects::default(),
             encoded: VecDeque::new(),
@@ -77,16 +74,16 @@ impl Maker {
     }
 
     /// Answers a request; `None` when it was overtaken on the way.
-    pub fn make(
+    pub fn render(
         &mut self,
         key: &PreviewKey,
         overtaken: &dyn Fn() -> bool,
     ) -> Option<Result<Preview, MediaError>> {
-        self.make_in_parts(key, overtaken, &mut |_| {})
+        self.render_in_parts(key, overtaken, &mut |_| {})
     }
 
     /// The same; of a picture that takes long `partly` is given what is there meanwhile.
-    pub fn make_in_parts(
+    pub fn render_in_parts(
         &mut self,
         key: &PreviewKey,
         overtaken: &dyn Fn() -> bool,
@@ -158,7 +155,7 @@ impl Maker {
         overtaken: &dyn Fn() -> bool,
         partly: &mut dyn FnMut(Preview),
     ) -> Result<Seen, MediaError> {
-        let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
+        let cell = self.drivers.grid(key.graphics, Quality::Full).cell;
         let side = |cells: u16, cell: u16| u32::from(cells) * u32::from(cell);
         let room = (side(key.cols, cell.width), side(key.rows, cell.height));
         let mut slides = std::mem::take(&mut self.slides);
@@ -283,7 +280,7 @@ impl Maker {
             for_series: None,
             ..key.clone()
         };
-        let cell = self.encoder.grid(key.graphics, Quality::Full).cell;
+        let cell = self.drivers.grid(key.graphics, Quality::Full).cell;
         let (frame, over, target) = if subject.slide.is_some() {
             (Cow::Borrowed(frame), Arc::default(), None)
         } else {
@@ -313,11 +310,11 @@ impl Maker {
             &drawn,
             key,
             &scene,
-            self.encoder.grid(key.graphics, key.quality),
+            self.drivers.grid(key.graphics, key.quality),
         );
-        let graphic = self.encoder.encode(image, drawn.cells, key)?;
+        let image = self.drivers.encode(image, drawn.cells, key)?;
         let preview = Preview {
-            graphic,
+            image,
             info: subject.info().clone(),
             scene: Arc::new(scene),
         };
@@ -381,7 +378,7 @@ impl Maker {
         } else {
             Vec::new()
         };
-        let grid = self.encoder.grid(key.graphics, key.quality);
+        let grid = self.drivers.grid(key.graphics, key.quality);
         let drawn = draw::draw(subject.frame, &planes, over, &bare, scene, grid)?;
         if subject.is_complete {
             self.drawn = Some((bare, drawn.clone()));

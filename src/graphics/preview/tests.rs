@@ -45,9 +45,9 @@ fn never() -> bool {
 #[test]
 fn a_damaged_file_has_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
-    let outcome = maker
-        .make(&key(&folder.path().join("gone.png"), 10, 10), &never)
+    let mut renderer = Renderer::new(Output::default());
+    let outcome = renderer
+        .render(&key(&folder.path().join("gone.png"), 10, 10), &never)
         .unwrap();
     assert_eq!(outcome.unwrap_err().kind, ErrorKind::NotFound);
 }
@@ -56,15 +56,21 @@ fn a_damaged_file_has_its_reason() {
 fn a_second_look_decodes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
-    let first = maker.make(&key(&path, 10, 10), &never).unwrap().unwrap();
+    let mut renderer = Renderer::new(Output::default());
+    let first = renderer
+        .render(&key(&path, 10, 10), &never)
+        .unwrap()
+        .unwrap();
     std::fs::remove_file(&path).unwrap();
-    let again = maker.make(&key(&path, 10, 10), &never).unwrap().unwrap();
-    assert_eq!(first, again, "the very same graphic");
+    let again = renderer
+        .render(&key(&path, 10, 10), &never)
+        .unwrap()
+        .unwrap();
+    assert_eq!(first, again, "the very same image");
     let mut other = key(&path, 20, 20);
     other.view.voi = Voi::Robust;
     assert!(
-        maker.make(&other, &never).unwrap().is_ok(),
+        renderer.render(&other, &never).unwrap().is_ok(),
         "another size and window come from the decoded frame"
     );
 }
@@ -73,8 +79,8 @@ fn a_second_look_decodes_nothing() {
 fn what_is_overtaken_while_decoding_is_not_encoded() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
-    assert!(maker.make(&key(&path, 10, 10), &|| true).is_none());
+    let mut renderer = Renderer::new(Output::default());
+    assert!(renderer.render(&key(&path, 10, 10), &|| true).is_none());
 }
 
 #[test]
@@ -107,7 +113,7 @@ fn the_latest_request_wins() {
         .map(|n| png(folder.path(), &format!("{n}.png"), n))
         .collect();
     let (sender, previews) = crossbeam_channel::unbounded();
-    let worker = Worker::start(Picker::halfblocks(), Arc::default(), move |previewed| {
+    let worker = Worker::start(Output::default(), move |previewed| {
         drop(sender.send(previewed));
     })
     .unwrap();
@@ -134,12 +140,12 @@ fn the_latest_request_wins() {
 #[test]
 fn only_few_graphics_and_bytes_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     for n in 0..20 {
         let path = png(folder.path(), &format!("{n}.png"), n);
-        maker.make(&key(&path, 4, 4), &never).unwrap().unwrap();
+        renderer.render(&key(&path, 4, 4), &never).unwrap().unwrap();
     }
-    let (graphics, bytes) = maker.kept();
+    let (graphics, bytes) = renderer.kept();
     assert!(
         graphics <= 8 && bytes <= 20 * 64 * 48,
         "{graphics}, {bytes}"
@@ -300,11 +306,11 @@ fn cursor_and_ruler_are_seen_on_any_ground() {
 fn the_value_under_the_cursor_comes_along() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     let mut at = |cursor| {
         let mut key = key(&path, 20, 10);
         key.marks.cursor = cursor;
-        let preview = maker.make(&key, &never).unwrap().unwrap();
+        let preview = renderer.render(&key, &never).unwrap().unwrap();
         preview.scene.value
     };
     assert_eq!(at(None), None);
@@ -332,17 +338,20 @@ fn files_nearby_are_decoded_while_nothing_is_wanted() {
         .map(|file| file.unwrap().path())
         .filter(|path| crate::media::open(path).is_ok())
         .collect();
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
-    maker.make(&key(&files[0], 8, 8), &never).unwrap().unwrap();
+    let mut renderer = Renderer::new(Output::default());
+    renderer
+        .render(&key(&files[0], 8, 8), &never)
+        .unwrap()
+        .unwrap();
     let near = key(&files[1], 8, 8);
-    maker.near(vec![
+    renderer.near(vec![
         (files[1].clone(), near.stamp),
         (folder.path().join("gone"), near.stamp),
     ]);
-    while maker.decode_ahead() {}
+    while renderer.decode_ahead() {}
     std::fs::remove_file(&files[1]).unwrap();
     assert!(
-        maker.make(&near, &never).unwrap().is_ok(),
+        renderer.render(&near, &never).unwrap().is_ok(),
         "it was decoded before it was asked for"
     );
 }
@@ -351,28 +360,28 @@ fn files_nearby_are_decoded_while_nothing_is_wanted() {
 fn neighbours_are_decoded_ahead_in_the_direction_of_the_last_step() {
     let folder = tempfile::tempdir().unwrap();
     let path = stack(folder.path());
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     let mut look = |frame| {
         let key = PreviewKey {
             frame,
             ..key(&path, 8, 8)
         };
-        maker.make(&key, &never).unwrap().unwrap();
-        maker.ahead()
+        renderer.render(&key, &never).unwrap().unwrap();
+        renderer.ahead()
     };
     assert_eq!(look(0), [1, 2, 8], "round the end, as a film runs");
     assert_eq!(look(4), [5, 6, 3]);
     assert_eq!(look(3), [2, 1, 4]);
     assert_eq!(look(0), [8, 7, 1]);
     assert_eq!(look(8), [7, 6, 0]);
-    while maker.decode_ahead() {}
+    while renderer.decode_ahead() {}
     std::fs::remove_file(&path).unwrap();
     let next = PreviewKey {
         frame: 7,
         ..key(&path, 8, 8)
     };
     assert!(
-        maker.make(&next, &never).unwrap().is_ok(),
+        renderer.render(&next, &never).unwrap().is_ok(),
         "it is there already"
     );
 }
@@ -383,12 +392,12 @@ fn a_view_for_one_series_is_not_forced_upon_another() {
     let path = stack(folder.path());
     let series = crate::media::open(&path).unwrap().series();
     assert!(series.is_some());
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     let mut view = |for_series: Option<String>| {
         let mut key = key(&path, 8, 8);
         key.view.invert = true;
         key.for_series = for_series;
-        let preview = maker.make(&key, &never).unwrap().unwrap();
+        let preview = renderer.render(&key, &never).unwrap().unwrap();
         preview.scene.view.invert
     };
     assert!(!view(Some("another".to_owned())));
@@ -400,29 +409,23 @@ fn a_view_for_one_series_is_not_forced_upon_another() {
 fn each_protocol_draws_in_the_cells_it_was_given() {
     let folder = tempfile::tempdir().unwrap();
     let path = stack(folder.path());
-    for (graphics, protocol) in [
-        (Graphics::Kitty, ratatui_image::picker::ProtocolType::Kitty),
-        (Graphics::Sixel, ratatui_image::picker::ProtocolType::Sixel),
-        (
-            Graphics::Iterm2,
-            ratatui_image::picker::ProtocolType::Iterm2,
-        ),
-        (
-            Graphics::Halfblocks,
-            ratatui_image::picker::ProtocolType::Halfblocks,
-        ),
+    for graphics in [
+        Graphics::Kitty,
+        Graphics::Sixel,
+        Graphics::Iterm2,
+        Graphics::Halfblocks,
     ] {
-        #[allow(deprecated)]
-        let mut picker = Picker::from_fontsize(ratatui_image::FontSize::new(9, 19));
-        picker.set_protocol_type(protocol);
-        let mut maker = Maker::new(picker, Arc::default());
+        let mut renderer = Renderer::new(Output {
+            cell: ratatui_image::FontSize::new(9, 19),
+            ..Output::default()
+        });
         for (cols, rows) in [(1, 1), (40, 20), (17, 40), (39, 13)] {
             let sizes = [Quality::Fast, Quality::Half, Quality::Full].map(|quality| {
                 let mut key = key(&path, cols, rows);
                 (key.graphics, key.quality) = (graphics, quality);
                 key.marks.overlays = true;
                 key.marks.histogram = true;
-                maker.make(&key, &never).unwrap().unwrap().graphic.size()
+                renderer.render(&key, &never).unwrap().unwrap().image.size()
             });
             assert!(
                 sizes
@@ -459,10 +462,10 @@ fn object(path: &Path, frames: &[(u16, u16)]) {
 }
 
 /// What black and white are of a request, once nothing is left to be decoded.
-fn shown_between(maker: &mut Maker, key: &PreviewKey) -> (f64, f64) {
-    maker.make(key, &never).unwrap().unwrap();
-    while maker.decode_ahead() {}
-    let preview = maker.make(key, &never).unwrap().unwrap();
+fn shown_between(renderer: &mut Renderer, key: &PreviewKey) -> (f64, f64) {
+    renderer.render(key, &never).unwrap().unwrap();
+    while renderer.decode_ahead() {}
+    let preview = renderer.render(key, &never).unwrap().unwrap();
     let window = preview.scene.window.unwrap();
     (
         window.center - window.width / 2.0,
@@ -475,12 +478,12 @@ fn the_frames_of_a_film_without_windows_share_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cine.dcm");
     object(&path, &[(100, 200), (0, 0), (150, 900), (40, 300)]);
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     let mut between = |frame, voi| {
         let mut key = key(&path, 10, 10);
         key.frame = frame;
         key.view.voi = voi;
-        shown_between(&mut maker, &key)
+        shown_between(&mut renderer, &key)
     };
     for frame in 0..4 {
         for voi in [Voi::default(), Voi::Full, Voi::Robust] {
@@ -510,14 +513,14 @@ fn the_files_of_a_series_share_a_window_where_they_are_a_stack() {
         path: folder.path().join("\0series"),
         sample: files.clone().into(),
     };
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     for (path, _) in &files {
         let mut key = key(path, 10, 10);
         key.stack = Some(stack.clone());
-        assert_eq!(shown_between(&mut maker, &key), (5.0, 90.0));
+        assert_eq!(shown_between(&mut renderer, &key), (5.0, 90.0));
     }
     let alone = key(&files[2].0, 10, 10);
-    assert_eq!(shown_between(&mut maker, &alone), (7.0, 20.0));
+    assert_eq!(shown_between(&mut renderer, &alone), (7.0, 20.0));
 }
 
 #[test]
@@ -562,25 +565,29 @@ fn slide(name: &str) -> PathBuf {
 
 #[test]
 fn a_slide_is_seen_whole_and_its_planes_are_its_frames() {
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     let mut at = |frame, cursor| {
         let mut key = key(&slide("slide_full.dcm"), 40, 20);
         (key.frame, key.marks.cursor) = (frame, Some(cursor));
-        let preview = maker.make(&key, &never).unwrap().unwrap();
+        let preview = renderer.render(&key, &never).unwrap().unwrap();
         let size = (preview.info.width, preview.info.height, preview.info.frames);
         assert_eq!(size, (20, 13, 2));
         preview.scene.value
     };
     assert_eq!(at(0, (19, 12)), Some(Value::Color([152, 96, 0])));
     assert_eq!(at(1, (3, 9)), Some(Value::Color([24, 72, 50])));
-    while maker.decode_ahead() {}
-    assert_eq!(maker.kept().1, 0, "no tile is decoded for itself");
+    while renderer.decode_ahead() {}
+    assert_eq!(renderer.kept().1, 0, "no tile is decoded for itself");
 }
 
 #[test]
 fn a_slide_that_was_overtaken_is_given_up() {
-    let mut maker = Maker::new(Picker::halfblocks(), Arc::default());
+    let mut renderer = Renderer::new(Output::default());
     let key = key(&slide("slide_full.dcm"), 40, 20);
-    assert!(maker.make(&key, &|| true).is_none());
-    assert!(maker.make(&key, &never).is_some_and(|made| made.is_ok()));
+    assert!(renderer.render(&key, &|| true).is_none());
+    assert!(
+        renderer
+            .render(&key, &never)
+            .is_some_and(|made| made.is_ok())
+    );
 }

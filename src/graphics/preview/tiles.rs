@@ -7,14 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use fast_image_resize as fr;
-use ratatui_image::picker::Picker;
 
 use super::related::Composed;
 use super::store::Id;
 use super::{draw, renderer, slide};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
-use crate::graphics::Album;
-use crate::graphics::drivers::{Encoder, fault};
+use crate::graphics::drivers::{Drivers, Output, fault};
 use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
 
@@ -64,8 +62,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tiles {
     /// Starts the threads; `sink` gets each picture there.
     pub fn start(
-        picker: &Picker,
-        album: &Arc<Album>,
+        output: &Output,
         sink: impl Fn(Previewed) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -75,13 +72,12 @@ impl Tiles {
         });
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         for _ in 0..cores.div_ceil(2).min(THREADS) {
-            let (shared, picker, sink) = (Arc::clone(&shared), picker.clone(), sink.clone());
-            let album = Arc::clone(album);
+            let (shared, output, sink) = (Arc::clone(&shared), output.clone(), sink.clone());
             thread::Builder::new().name("tiles".into()).spawn(move || {
                 let _ = rustix::process::nice(super::NICENESS);
-                let mut encoder = Encoder::new(picker, album);
+                let drivers = Drivers::new(output);
                 while let Some(key) = shared.next() {
-                    let outcome = shared.make(&mut encoder, &key);
+                    let outcome = shared.make(&drivers, &key);
                     sink(Previewed { key, outcome });
                 }
             })?;
@@ -121,10 +117,10 @@ impl Shared {
         }
     }
 
-    fn make(&self, encoder: &mut Encoder, key: &PreviewKey) -> Result<Preview, MediaError> {
-        let small = self.small(encoder, key)?;
+    fn make(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Preview, MediaError> {
+        let small = self.small(drivers, key)?;
         media::contain("preview", || {
-            let grid = encoder.grid(key.graphics, key.quality);
+            let grid = drivers.grid(key.graphics, key.quality);
             let drawn = draw::draw(
                 &small.frame,
                 &[],
@@ -135,7 +131,7 @@ impl Shared {
             )?;
             let image = draw::finish(&drawn, key, &small.scene, grid);
             Ok(Preview {
-                graphic: encoder.encode(image, drawn.cells, key)?,
+                image: drivers.encode(image, drawn.cells, key)?,
                 info: small.info.clone(),
                 scene: Arc::new(small.scene.clone()),
             })
@@ -143,12 +139,12 @@ impl Shared {
     }
 
     /// The small picture of a file, made if it is not kept.
-    fn small(&self, encoder: &Encoder, key: &PreviewKey) -> Result<Arc<Small>, MediaError> {
+    fn small(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Arc<Small>, MediaError> {
         let id = Id {
             path: key.path.clone(),
             stamp: key.stamp,
         };
-        let cell = encoder.grid(key.graphics, Quality::Full).cell;
+        let cell = drivers.grid(key.graphics, Quality::Full).cell;
         let pixels = |cells: u16, cell: u16| u32::from(cells) * u32::from(cell);
         let side = pixels(key.cols, cell.width).max(pixels(key.rows, cell.height));
         if let Some(known) = lock(&self.small).get(&id, side) {
@@ -291,7 +287,7 @@ mod tests {
         let paths: Vec<PathBuf> = (0..12).map(|n| png(folder.path(), n)).collect();
         let (sender, made) = crossbeam_channel::unbounded();
         let sink = move |tile: Previewed| drop(sender.send(tile));
-        let tiles = Tiles::start(&Picker::halfblocks(), &Arc::default(), sink).unwrap();
+        let tiles = Tiles::start(&Output::default(), sink).unwrap();
         let all = |cols| paths.iter().map(|path| key(path, cols)).collect::<Vec<_>>();
         let come = || {
             let mut come: Vec<Previewed> = (0..12).map(|_| made.recv().unwrap()).collect();

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use ratatui::buffer::CellDiffOption;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -167,12 +168,11 @@ fn greys_between_the_four_are_mixed_of_them() {
 
 #[test]
 fn pictures_of_a_protocol_are_left_alone() {
-    let mut before = Buffer::empty(Rect::new(0, 0, 3, 1));
-    before[(0, 0)].set_symbol("\x1bPq\x1b\\");
-    before[(1, 0)]
+    let mut before = Buffer::empty(Rect::new(0, 0, 2, 1));
+    before[(0, 0)]
         .set_symbol("\u{10eeee}\u{305}")
         .set_fg(Color::Rgb(0, 0, 7));
-    before[(2, 0)]
+    before[(1, 0)]
         .set_symbol("…")
         .set_diff_option(CellDiffOption::Skip);
     let mut after = before.clone();

@@ -1,22 +1,24 @@
-//! Answers of the terminal that come after the time for them: nobody pressed these keys.
+//! Replies of the terminal among the keys: to questions of ours that it was slow to answer, or to those of another program.
+//! Nobody pressed these keys.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
-/// More keys than an answer has.
-const LONGEST: usize = 64;
-/// How answers begin: for kitty's protocol, and of the colours, refused or not. The first letter comes as pressed with Alt.
-const BEGINNINGS: [&str; 3] = ["_G", "P0$r", "P1$r"];
+/// Keys of a reply, at most.
+const MAX_LENGTH: usize = 64;
+/// How replies begin: of kitty's protocol, of settings, capabilities and versions (DCS). The first letter comes as pressed with
+/// Alt, as does the one that ends them.
+const BEGINNINGS: [&str; 7] = ["_G", "P0$r", "P1$r", "P0+r", "P1+r", "P>|", "P!|"];
 
-/// Finds these answers among the keys; all others are no keys to begin with.
+/// Finds these replies among the keys; all others are no keys to begin with.
 #[derive(Default)]
-pub struct Late {
+pub struct StrayReplies {
     /// What has come of one; empty outside.
     begun: String,
 }
 
-impl Late {
-    /// This is part of an answer.
-    pub fn takes(&mut self, event: &Event) -> bool {
+impl StrayReplies {
+    /// Whether this is part of a reply.
+    pub fn contains(&mut self, event: &Event) -> bool {
         let Event::Key(KeyEvent {
             code: KeyCode::Char(letter),
             modifiers,
@@ -27,8 +29,13 @@ impl Late {
             return false;
         };
         let alt = modifiers.contains(KeyModifiers::ALT);
-        let has_beginning = |text: &str| BEGINNINGS.iter().any(|b| text.starts_with(b));
-        if alt && *letter == '\\' && has_beginning(&self.begun) {
+        // ST, or BEL, which comes as Ctrl-g.
+        let ends = match letter {
+            '\\' => alt,
+            'g' => modifiers.contains(KeyModifiers::CONTROL),
+            _ => false,
+        };
+        if ends && is_reply(&self.begun) {
             self.begun.clear();
             return true;
         }
@@ -40,12 +47,27 @@ impl Late {
             self.begun.push(*letter);
         }
         let text = self.begun.as_str();
-        let may_be_one = has_beginning(text) || BEGINNINGS.iter().any(|b| b.starts_with(text));
-        if !may_be_one || text.len() > LONGEST {
+        if !(is_reply(text) || may_become_reply(text)) || text.len() > MAX_LENGTH {
             self.begun.clear();
         }
         !self.begun.is_empty()
     }
+}
+
+/// The keys so far begin a reply, and nothing else.
+fn is_reply(text: &str) -> bool {
+    // OSC: a number and a semicolon, as in `]11;rgb:1e1e/1e1e/2e2e`.
+    let operating_system_command = text.strip_prefix(']').is_some_and(|rest| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && rest[digits..].starts_with(';')
+    });
+    operating_system_command || BEGINNINGS.iter().any(|b| text.starts_with(b))
+}
+
+fn may_become_reply(text: &str) -> bool {
+    let number = text.strip_prefix(']');
+    number.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+        || BEGINNINGS.iter().any(|b| b.starts_with(text))
 }
 
 #[cfg(test)]
@@ -62,12 +84,15 @@ mod tests {
     }
 
     fn left(events: Vec<Event>) -> usize {
-        let mut late = Late::default();
-        events.iter().filter(|event| !late.takes(event)).count()
+        let mut replies = StrayReplies::default();
+        events
+            .iter()
+            .filter(|event| !replies.contains(event))
+            .count()
     }
 
     #[test]
-    fn an_answer_is_taken_out_and_keys_around_it_stay() {
+    fn a_reply_is_taken_out_and_keys_around_it_stay() {
         let mut events = vec![key('j', false), key('_', true)];
         events.extend("Gi=31;OK".chars().map(|letter| key(letter, false)));
         events.extend([key('\\', true), key('k', false)]);
@@ -75,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_the_colours_is_taken_out_too() {
+    fn a_reply_about_the_colours_is_taken_out_too() {
         for report in ["1$r0;48:2::1:2:3m", "0$r"] {
             for shifted in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
                 let modifiers = KeyModifiers::ALT | shifted;
@@ -88,6 +113,29 @@ mod tests {
                 assert_eq!(left(events), 2, "{report}");
             }
         }
+    }
+
+    #[test]
+    fn replies_that_nobody_asked_for_are_no_keys() {
+        let bell = Event::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::CONTROL));
+        for report in [
+            "10;rgb:d0d0/d0d0/d0d0",
+            "11;rgb:1e1e/1e1e/2e2e",
+            "4;1;rgb:0/0/0",
+        ] {
+            for end in [key('\\', true), bell.clone()] {
+                let mut events = vec![key('j', false), key(']', true)];
+                events.extend(report.chars().map(|letter| key(letter, false)));
+                events.extend([end, key('k', false)]);
+                assert_eq!(left(events), 2, "{report}");
+            }
+        }
+        let mut version = vec![key('P', true)];
+        version.extend(">|kitty(0.35.2)".chars().map(|letter| key(letter, false)));
+        version.push(key('\\', true));
+        assert_eq!(left(version), 0);
+        // Alt-] and a letter are keys.
+        assert_eq!(left(vec![key(']', true), key('j', false), bell]), 2);
     }
 
     #[test]
