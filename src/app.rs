@@ -47,7 +47,7 @@ pub use models::Offered;
 pub use msg::{Msg, Severity};
 pub use picker::What;
 pub use picture::{
-    About, Graphic, Graphics, Label, Marks, Overlaid, Preview, PreviewKey, Previewed, Quality,
+    About, EncodedImage, Graphics, Label, Marks, Overlaid, Preview, PreviewKey, Previewed, Quality,
     Scene, Stack, Value, View,
 };
 pub use sets::Named;
@@ -86,6 +86,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.lose_pictures();
             Vec::new()
         }
+        Msg::Stopping => vec![Effect::Suspend],
+        Msg::Continued => vec![Effect::Resume],
         Msg::Terminated => model.quit(),
         Msg::Tick(now) => model.tick(now),
         Msg::Report { severity, text } => {

@@ -4,12 +4,12 @@
 //! [`app::Effect`] and comes back as an [`app::Msg`]. The rooms, from the top; an arrow never points upwards, and
 //! `tests/layering.rs` reads the `use` lines to see that:
 //!
-//! * shell: [`runtime`], [`terminal`], [`preview`], [`commands`] (and `main`, [`cli`])
+//! * shell: [`runtime`], [`commands`], [`graphics`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only room that knows libtorch
-//! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+//! * domain: [`config`], [`media`], [`view`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
 //! [`media`] is a crate of its own (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -19,14 +19,14 @@ pub mod commands;
 pub mod config;
 pub mod encoder;
 pub mod engine;
+pub mod graphics;
 pub mod library;
 pub mod phantom;
-pub mod preview;
 pub mod prompts;
 pub mod runtime;
 pub mod scoring;
-pub mod terminal;
 pub mod ui;
+pub mod view;
 pub mod watch;
 
 pub use medivision_media as media;

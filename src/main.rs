@@ -48,7 +48,7 @@ fn on_panic(info: &PanicHookInfo) {
         return;
     }
     if std::thread::current().name() == Some("main") {
-        medivision_tui::terminal::restore();
+        medivision_tui::graphics::restore();
         eprintln!("medivision-tui: a fault inside the program, please report it: {info}");
     } else {
         tracing::error!("{info}");

@@ -16,15 +16,14 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, KeyEventKind};
 use futures::{Stream, StreamExt};
-use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
-use crate::app::{self, Effect, Graphics, Model, Msg};
+use crate::app::{self, Effect, Model, Msg};
 use crate::encoder::Source;
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
+use crate::graphics::{Drawing, Screen, preview};
 use crate::library::Failure;
-use crate::preview;
 use crate::watch::retry::Retry;
 use crate::watch::{self, Watch};
 pub use choices::Offer;
@@ -36,37 +35,6 @@ pub use keep::Store;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long messages are taken in before the next draw: the screen stays alive while thousands come in.
 const DRAIN: Duration = Duration::from_millis(4);
-
-/// Where the model is drawn. A screen takes one frame at a time: while it is busy the loop goes on, and draws the
-/// newest state afterwards.
-#[allow(async_fn_in_trait, reason = "the loop runs on one thread")]
-pub trait Screen {
-    /// A frame would be taken now.
-    fn idle(&self) -> bool;
-    /// Returns once a frame would be taken.
-    async fn wait(&mut self);
-    /// Draws as much as goes out at once: all text, and of pictures what the link takes. True when something is left
-    /// over, to be drawn again.
-    fn draw(&mut self, model: &Model) -> io::Result<bool>;
-    /// Puts text into the clipboard of whoever sits at the terminal; goes out before the next frame at the latest.
-    fn copy(&mut self, text: &str) -> io::Result<()>;
-    /// Gives the terminal back, stops the process, and takes the terminal again on return.
-    fn suspend(&mut self) -> io::Result<()>;
-    /// Clears it; all is drawn again.
-    fn clear(&mut self) -> io::Result<()>;
-    /// Columns and rows.
-    fn size(&self) -> io::Result<(u16, u16)>;
-}
-
-/// How the pictures get to the terminal.
-pub struct Drawing {
-    /// What `update` is told.
-    pub graphics: Graphics,
-    /// What encodes.
-    pub picker: Picker,
-    /// The terminal's kitty pictures; the screen sends them.
-    pub album: Arc<preview::Album>,
-}
 
 /// Everything behind the effects.
 pub struct Services {
@@ -155,18 +123,14 @@ impl Services {
         self.messages.clone()
     }
 
-    /// From now on pictures can be asked for.
+    /// From now on images can be asked for.
     pub fn draw_with(&mut self, drawing: Drawing) -> io::Result<()> {
         let messages = self.messages.clone();
         let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
         let tiles = self.messages.clone();
         let tile_sink = move |tile| drop(tiles.send(Msg::Tile(Box::new(tile))));
-        self.tiles = Some(preview::Tiles::start(
-            &drawing.picker,
-            &drawing.album,
-            tile_sink,
-        )?);
-        self.preview = Some(preview::Worker::start(drawing.picker, drawing.album, sink)?);
+        self.tiles = Some(preview::Tiles::start(&drawing.output, tile_sink)?);
+        self.preview = Some(preview::Worker::start(drawing.output, sink)?);
         let _ = self.messages.send(Msg::Graphics(drawing.graphics));
         Ok(())
     }
@@ -270,7 +234,7 @@ impl Services {
             Effect::UseModel { id, serial } => self.use_model(id, serial),
             Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
-            Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
+            Effect::Copy(_) | Effect::Suspend | Effect::Resume | Effect::Redraw | Effect::Quit => {}
         }
     }
 
@@ -436,6 +400,11 @@ impl Loop {
                     Effect::Suspend => {
                         screen.suspend()?;
                         self.take(services, Msg::Resumed);
+                    }
+                    Effect::Resume => {
+                        if screen.resume()? {
+                            self.take(services, Msg::Resumed);
+                        }
                     }
                     Effect::Redraw => {
                         screen.clear()?;

@@ -16,20 +16,27 @@ mod tags;
 mod theme;
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::Model;
-use crate::app::layout::{Area, Panels};
+use crate::app::layout::Panels;
 use crate::app::stage::Over;
+use crate::app::{EncodedImage, Model};
+use crate::view::Area;
 use theme::Looks;
 pub use theme::name_of;
 
+/// Puts encoded images into a frame: only who encoded them knows how.
+pub trait Painter {
+    /// Draws an image upon the cells of an area of its size.
+    fn paint(&self, image: &EncodedImage, area: Rect, buffer: &mut Buffer);
+}
+
 /// Draws the model.
-pub fn view(model: &Model, frame: &mut Frame) {
+pub fn view(model: &Model, frame: &mut Frame, painter: &dyn Painter) {
     let looks = Looks::new(model.theme);
     let panels = model.panels();
     if model.tags.is_some() {
-        // Nothing else is drawn below: a terminal's graphics do not yield to text.
         tags::draw(model, looks, frame);
         if let Some(area) = panels.status {
             status::draw(model, looks, rect(area, frame), frame);
@@ -40,9 +47,9 @@ pub fn view(model: &Model, frame: &mut Frame) {
         return;
     }
     match model.over() {
-        Some(Over::Compare(compare)) => compare::draw(model, compare, looks, frame),
+        Some(Over::Compare(compare)) => compare::draw(model, compare, looks, frame, painter),
         Some(Over::Activity(place)) => activity::draw(model, *place, looks, frame),
-        None => draw_panels(model, &panels, looks, frame),
+        None => draw_panels(model, &panels, looks, frame, painter),
     }
     if let Some(area) = panels.status {
         status::draw(model, looks, rect(area, frame), frame);
@@ -53,16 +60,22 @@ pub fn view(model: &Model, frame: &mut Frame) {
     prompt::draw(model, looks, frame);
 }
 
-/// List or grid, picture, result.
-fn draw_panels(model: &Model, panels: &Panels, looks: Looks, frame: &mut Frame) {
+/// List or grid, image, result.
+fn draw_panels(
+    model: &Model,
+    panels: &Panels,
+    looks: Looks,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
     rules::draw(model, panels, looks, frame);
     if model.shows_grid() {
-        grid::draw(model, looks, frame);
+        grid::draw(model, looks, frame, painter);
     } else if let Some(area) = panels.list {
         list::draw(model, looks, rect(area, frame), frame);
     }
     if let Some(area) = panels.preview {
-        preview::draw(model, looks, rect(area, frame), frame);
+        preview::draw(model, looks, rect(area, frame), frame, painter);
     }
     if let Some(area) = panels.result {
         result::draw(model, looks, rect(area, frame), frame);

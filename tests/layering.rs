@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the bottom; a room may use its own layer and those below.
 const LAYERS: [&[&str]; 6] = [
-    &["config", "media", "prompts", "scoring", "phantom"],
+    &["config", "media", "view", "prompts", "scoring", "phantom"],
     &["encoder"],
     &["engine", "library", "watch"],
     &["app"],
     &["ui"],
-    &[
-        "cli", "commands", "preview", "runtime", "terminal", "main", "lib",
-    ],
+    &["cli", "commands", "graphics", "runtime", "main", "lib"],
 ];
 
 /// Where a crate may be named; it stays out of every other room.
@@ -23,11 +21,8 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("tokenizers", &["encoder"]),
     ("notify", &["watch"]),
     ("rusqlite", &["library"]),
-    (
-        "ratatui_image",
-        &["app", "ui", "preview", "terminal", "runtime"],
-    ),
-    ("ratatui", &["ui", "preview", "terminal", "runtime"]),
+    ("ratatui_image", &["graphics"]),
+    ("ratatui", &["ui", "graphics"]),
 ];
 
 struct Source {

@@ -11,13 +11,13 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
 use medivision_tui::engine::{self, Frames, Settings};
+use medivision_tui::graphics::{Drawing, Output, Painter, Screen};
 use medivision_tui::prompts::Prompts;
-use medivision_tui::runtime::{Drawing, Loop, Offer, Screen, Services, Store};
+use medivision_tui::runtime::{Loop, Offer, Services, Store};
 use medivision_tui::scoring::Mode;
 use medivision_tui::ui;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui_image::picker::Picker;
 use tokio::sync::Notify;
 
 /// A condition that has not come true by then never will.
@@ -72,7 +72,9 @@ impl Screen for Cells {
         if self.seen.broken.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let Ok(_) = self.terminal.draw(|frame| ui::view(model, frame));
+        let Ok(_) = self
+            .terminal
+            .draw(|frame| ui::view(model, frame, &Painter::default()));
         let buffer = self.terminal.backend().buffer();
         let width = usize::from(buffer.area.width);
         let rows = buffer.content.chunks(width);
@@ -93,6 +95,10 @@ impl Screen for Cells {
 
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn resume(&mut self) -> io::Result<bool> {
+        Ok(true)
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -243,8 +249,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         let mut interface = Loop::start(setup, &mut screen).expect("drawn");
         let drawing = Drawing {
             graphics: Graphics::Halfblocks,
-            picker: Picker::halfblocks(),
-            album: Arc::default(),
+            output: Output::default(),
         };
         services.draw_with(drawing).expect("starts");
         let (sender, input) = unbounded();

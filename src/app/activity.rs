@@ -9,7 +9,6 @@ use super::act;
 use super::filter::Filter;
 use super::folder::Look;
 use super::keys::Action;
-use super::layout::Area;
 use super::model::Model;
 use super::msg::Severity;
 use super::popup::{self, Popup, Why};
@@ -17,6 +16,7 @@ use super::results::{FileState, Standing};
 use super::stage::Over;
 use super::text;
 use crate::media::ErrorKind;
+use crate::view::Area;
 
 /// News is remembered, at most.
 const MOST: usize = 2000;

@@ -12,7 +12,6 @@ use super::detail::{Detail, percent};
 use super::entry::{EntryKind, Stamp};
 use super::folder::Stands;
 use super::keys::Action;
-use super::layout::Area;
 use super::model::Model;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
@@ -22,6 +21,7 @@ use super::stage::Over;
 use super::text;
 use crate::library::Record;
 use crate::scoring::Decision;
+use crate::view::Area;
 
 /// From so many rows on one is kept for the notice.
 const NOTICE_ROWS: u16 = 12;
@@ -259,7 +259,7 @@ impl Model {
     /// The picture of a side, as good as it is there.
     pub(crate) fn side_picture(&self, side: usize) -> Option<&Previewed> {
         let key = self.side_key(side, Quality::Full)?;
-        self.tiles.best(&key, !self.is_covered())
+        self.tiles.best(&key, true)
     }
 
     /// What the model says of both files; the conditions in the same order on either side.

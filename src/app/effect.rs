@@ -125,6 +125,8 @@ pub enum Effect {
     Unwatch,
     /// Give the terminal back and stop the process, as Ctrl-Z does; [`super::Msg::Resumed`] follows on return.
     Suspend,
+    /// Take the terminal again, which someone else has had while the process was stopped; [`super::Msg::Resumed`] follows.
+    Resume,
     /// Clear the screen, which someone else may have written to; [`super::Msg::Resumed`] follows.
     Redraw,
     /// Leave: cancel, restore the terminal, close the queues, join the engine.

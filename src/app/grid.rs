@@ -7,10 +7,11 @@ use super::act;
 use super::entry::{EntryKind, Stamp};
 use super::folder::{Row, Stands};
 use super::keys::Action;
-use super::layout::{Area, Panel};
+use super::layout::Panel;
 use super::model::Model;
 use super::picture::{Graphics, Marks, Overlaid, PreviewKey, Quality, View};
 use super::results::{FileState, Standing};
+use crate::view::Area;
 
 /// Columns of a tile at least, by size.
 const WIDTHS: [u16; 5] = [12, 18, 26, 38, 58];
@@ -231,8 +232,8 @@ impl Model {
     /// there is none to wait for.
     pub(crate) fn tile_of(&self, row: &Row) -> Option<&super::picture::Previewed> {
         let key = self.tile_key(row, Quality::Half)?;
-        // On the move, and under a popup, only cells are drawn.
-        let still = self.grid.settled.is_some() && !self.is_covered();
+        // On the move only cells are drawn.
+        let still = self.grid.settled.is_some();
         self.tiles.best(&key, still)
     }
 

@@ -2,19 +2,7 @@
 //! size it will be drawn in, and scrolls by the rows there are.
 
 use super::picture::Graphics;
-
-/// A rectangle of cells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Area {
-    /// First column.
-    pub x: u16,
-    /// First row.
-    pub y: u16,
-    /// Columns.
-    pub width: u16,
-    /// Rows.
-    pub height: u16,
-}
+use crate::view::Area;
 
 /// A panel that can have the focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use super::mouse::Mouse;
 use super::msg::Severity;
 use super::picture::{Graphics, PreviewKey, Previewed, Quality};
 use super::popup::Popup;
-use super::prompt::{Prompt, Purpose};
+use super::prompt::Prompt;
 use super::related::RelatedObjects;
 use super::results::{FileState, Results};
 use super::sets::{Named, Rescoring};
@@ -315,12 +315,6 @@ impl Model {
     /// Pictures whose result is awaited.
     pub(crate) fn queued(&self) -> usize {
         self.results.queued_count()
-    }
-
-    /// Something lies over the panels.
-    pub(crate) fn is_covered(&self) -> bool {
-        let palette = |prompt: &Prompt| prompt.purpose == Purpose::Palette;
-        self.popup.is_some() || self.prompt.as_ref().is_some_and(palette)
     }
 
     /// Where everything lies.

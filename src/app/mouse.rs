@@ -8,10 +8,11 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use super::Effect;
 use super::act;
 use super::keys::Action;
-use super::layout::{Area, Panel};
+use super::layout::Panel;
 use super::model::Model;
 use super::popup::{self, Popup};
 use super::stage::Over;
+use crate::view::Area;
 
 /// A second click on the same cell within this opens.
 const DOUBLE: Duration = Duration::from_millis(400);

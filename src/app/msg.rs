@@ -41,7 +41,11 @@ pub enum Msg {
     /// The program is in the foreground again after [`super::Effect::Suspend`], or the screen was cleared:
     /// pictures sent before are gone from the terminal.
     Resumed,
-    /// Someone outside wants an orderly end: SIGTERM, SIGHUP, SIGINT.
+    /// Someone outside wants the process to stop for a while: SIGTSTP.
+    Stopping,
+    /// The process goes on after it was stopped, by whomever: SIGCONT.
+    Continued,
+    /// Someone outside wants an orderly end (SIGTERM, SIGHUP, SIGINT), or the terminal is gone.
     Terminated,
 
     // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,17 +1,16 @@
 //! What a preview is asked for with, and what comes back.
 
+use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use ratatui_image::protocol::Protocol;
-
 use super::entry::Stamp;
-use super::viewer::place::Aim;
 use crate::media::{
     FrameOrder, Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi,
     Window,
 };
+use crate::view::placement::Aim;
 
 /// How pictures reach the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,8 +170,8 @@ pub struct Previewed {
 /// A picture ready for the terminal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
-    /// The cells.
-    pub graphic: Graphic,
+    /// What is drawn.
+    pub image: EncodedImage,
     /// What the file is.
     pub info: Info,
     /// What is seen of it.
@@ -250,61 +249,47 @@ pub enum Value {
     Padding,
 }
 
-/// Terminal graphics as opaque data: made by the preview worker, drawn by the view. Equal only to its own clones.
+/// An image encoded for the terminal. What it holds is the graphics' own affair; it is equal only to its own clones.
 #[derive(Clone)]
-pub struct Graphic {
-    /// Columns of the whole.
-    cols: u16,
-    /// Row by row, each from the left.
-    pieces: Arc<Vec<Protocol>>,
+pub struct EncodedImage {
+    size: (u16, u16),
+    content: Arc<dyn Any + Send + Sync>,
 }
 
-impl Graphic {
-    /// Wraps what the worker made.
-    pub fn new(protocol: Protocol) -> Self {
-        Self::of_pieces(protocol.size().width, vec![protocol])
-    }
-
-    /// Pieces that fill `cols` columns, row by row, each from the left: each can be sent for itself.
-    pub fn of_pieces(cols: u16, pieces: Vec<Protocol>) -> Self {
-        let pieces = Arc::new(pieces);
-        Self { cols, pieces }
-    }
-
-    /// For the view: each piece, with the column and row that it begins at.
-    pub fn pieces(&self) -> impl Iterator<Item = ((u16, u16), &Protocol)> {
-        let (mut x, mut y) = (0, 0);
-        self.pieces.iter().map(move |piece| {
-            let (at, size) = ((x, y), piece.size());
-            x += size.width;
-            if x >= self.cols {
-                (x, y) = (0, y + size.height);
-            }
-            (at, piece)
-        })
-    }
-
-    /// Tells whether it can still be drawn, without keeping it.
-    pub fn weak(&self) -> Weak<Vec<Protocol>> {
-        Arc::downgrade(&self.pieces)
+impl EncodedImage {
+    /// An image that covers so many columns and rows.
+    pub fn new(size: (u16, u16), content: impl Any + Send + Sync) -> Self {
+        Self {
+            size,
+            content: Arc::new(content),
+        }
     }
 
     /// Columns and rows it covers.
     pub fn size(&self) -> (u16, u16) {
-        let ends = self.pieces().map(|((_, y), piece)| y + piece.size().height);
-        (self.cols, ends.max().unwrap_or(0))
+        self.size
+    }
+
+    /// What it was made of, for those who made it; `None` for anyone else.
+    pub fn content<T: Any>(&self) -> Option<&T> {
+        self.content.downcast_ref()
+    }
+
+    /// Tells whether it can still be drawn, without keeping it.
+    pub fn downgrade(&self) -> Weak<dyn Any + Send + Sync> {
+        Arc::downgrade(&self.content)
     }
 }
 
-impl PartialEq for Graphic {
+impl PartialEq for EncodedImage {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.pieces, &other.pieces)
+        Arc::ptr_eq(&self.content, &other.content)
     }
 }
 
-impl fmt::Debug for Graphic {
+impl fmt::Debug for EncodedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (cols, rows) = self.size();
-        write!(f, "Graphic({cols}×{rows})")
+        let (cols, rows) = self.size;
+        write!(f, "EncodedImage({cols}×{rows})")
     }
 }

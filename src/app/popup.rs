@@ -2,11 +2,11 @@
 
 use super::help::Context;
 use super::keys::{HelpLine, Keymap};
-use super::layout::Area;
 use super::menu::ENTRIES;
 use super::picker::What;
 use super::text;
 use crate::media::ErrorKind;
+use crate::view::Area;
 
 /// A popup.
 #[derive(Clone, Debug, PartialEq, Eq)]

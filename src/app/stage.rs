@@ -6,9 +6,10 @@ use super::Effect;
 use super::activity::Place;
 use super::compare::Compare;
 use super::keys::Action;
-use super::layout::{self, Area};
+use super::layout;
 use super::model::Model;
 use super::picture::Graphics;
+use crate::view::Area;
 
 /// What fills the screen. A picture on the whole screen lies over it.
 #[derive(Clone, Debug, Default, PartialEq)]

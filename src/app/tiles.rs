@@ -20,7 +20,7 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// The best picture of the file in the room of `key`; unless `full`, one of plain cells.
+    /// The best image of the file in the room of `key`; unless `full`, one of plain cells.
     pub(crate) fn best(&self, key: &PreviewKey, full: bool) -> Option<&Previewed> {
         let about = |key: &PreviewKey| (key.stamp, key.frame, key.cols, key.rows, key.graphics);
         let fits = |tile: &&Previewed| {

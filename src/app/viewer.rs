@@ -4,8 +4,6 @@ pub(crate) mod act;
 pub mod facts;
 pub mod film;
 pub mod measure;
-pub mod place;
-pub mod turn;
 pub mod window;
 
 use std::path::{Path, PathBuf};
@@ -15,9 +13,9 @@ use std::time::Duration;
 use super::entry::Stamp;
 use super::picture::{Marks, Preview, Scene, View};
 use crate::media::Info;
+use crate::view::placement::{Around, Canvas};
 use film::{Film, Jump};
 use measure::Pointer;
-use place::{Around, Canvas};
 
 /// What is known of the file under the cursor, from its last frame that was drawn.
 #[derive(Clone, Debug, PartialEq)]

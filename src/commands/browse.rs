@@ -3,19 +3,25 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
-use futures::{StreamExt, future, stream};
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Msg, Theme};
 use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
+use crate::graphics::{self, Colours, Limits, Probed, Terminal};
 use crate::library::Embeddings;
 use crate::runtime::{Loop, Offer, Services, Store};
 use crate::scoring::Mode;
-use crate::terminal::{self, Colours, Limits, Terminal};
+
+/// How long an end may take from its cause on; then the process goes as it is.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time, as
 /// is what the model made of the pictures.
@@ -99,7 +105,7 @@ async fn interface(
         options: setup.options(None),
         offline: setup.offline,
     });
-    on_signals(&services)?;
+    on_signals(services.messages())?;
     // The first frame is as the last one was. From here on what cannot be read is told to the log.
     if let Some(kept) = store.as_ref().and_then(|store| store.load(&start.root)) {
         start.kept = kept;
@@ -107,29 +113,24 @@ async fn interface(
     services.keep_in(store)?;
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.
-    screen.settle();
-    let asked = terminal::ask(setup.graphics, &mut limits)?;
-    screen.stay_within(&limits);
-    screen.draw_from(&asked.drawing.album);
+    screen.flush();
+    let Probed { capabilities, keys } = graphics::probe(setup.graphics, &mut limits)?;
+    let drawing = capabilities.drawing();
+    screen.draw_with(&drawing, &limits);
     if setup.mouse {
         screen.follow_mouse()?;
     }
-    services.draw_with(asked.drawing)?;
+    services.draw_with(drawing)?;
     // For the test that a panic gives the terminal back.
     assert!(
         !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
         "asked for"
     );
-    let early = stream::iter(asked.keys.into_iter().map(|key| Ok(Event::Key(key))));
-    let mut late = asked.late.then(terminal::Late::default);
-    let typed = EventStream::new().filter(move |event| {
-        let answer = |event| late.as_mut().is_some_and(|late| late.takes(event));
-        future::ready(!event.as_ref().is_ok_and(answer))
-    });
-    let input = early.chain(typed);
+    let input = graphics::input(keys, || end_within(EXIT_TIMEOUT))?;
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;
+    end_within(EXIT_TIMEOUT);
     // The terminal first: whatever takes longer is not seen.
     drop(screen);
     if !services.shutdown() {
@@ -140,20 +141,48 @@ async fn interface(
     result.map(|()| exit::OK)
 }
 
-/// Signals that ask for an orderly end.
-fn on_signals(services: &Services) -> io::Result<()> {
-    for kind in [
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-        SignalKind::interrupt(),
-    ] {
-        let mut signal = signal(kind)?;
-        let messages = services.messages();
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() {
-                let _ = messages.send(Msg::Terminated);
-            }
-        });
+/// Signals that concern the interface become messages. Those that ask for an end also see to it that there is one, whatever the
+/// loop is stuck in; the second ends the process at once.
+fn on_signals(messages: UnboundedSender<Msg>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
+    let body = move || {
+        let mut ending = false;
+        for signal in signals.forever() {
+            let msg = match signal {
+                SIGTSTP => Msg::Stopping,
+                SIGCONT => Msg::Continued,
+                _ if ending => end_at_once(),
+                _ => {
+                    ending = true;
+                    end_within(EXIT_TIMEOUT);
+                    Msg::Terminated
+                }
+            };
+            let _ = messages.send(msg);
+        }
+    };
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(body)
+        .map(drop)
+}
+
+/// Ends the process if it has not ended by then. Told more than once, the first time counts.
+fn end_within(timeout: Duration) {
+    static ENDING: AtomicBool = AtomicBool::new(false);
+    if ENDING.swap(true, Ordering::SeqCst) {
+        return;
     }
-    Ok(())
+    let body = move || {
+        thread::sleep(timeout);
+        end_at_once();
+    };
+    // Without a thread the orderly end is all there is.
+    let _ = thread::Builder::new().name("end".into()).spawn(body);
+}
+
+fn end_at_once() -> ! {
+    graphics::restore();
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(i32::from(exit::OK)) }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Fault, Setup, exit};
 use crate::encoder::{Source, gpu_note};
-use crate::terminal::{Colours, Decided, Limits, in_ascii};
+use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -188,7 +188,7 @@ fn multiplexer() -> Check {
         Check::note(
             "connection",
             format!("{ssh}, inside tmux"),
-            "for pictures `allow-passthrough` is switched on for the pane; tmux before 3.3 has no such option",
+            "for images `allow-passthrough` is switched on for the pane while the program runs; tmux before 3.3 has no such option",
         )
     } else {
         Check::ok("connection", ssh)

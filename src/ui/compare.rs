@@ -6,15 +6,21 @@ use ratatui::text::{Line, Span};
 use super::result::{line, name_width};
 use super::rules::{row, title};
 use super::theme::Looks;
-use super::{preview, rect};
+use super::{Painter, preview, rect};
 use crate::app::Model;
 use crate::app::compare::Compare;
 use crate::app::detail::notice;
-use crate::app::layout::Area;
 use crate::app::text::{safe, safe_str, wrap};
+use crate::view::Area;
 
 /// Draws both sides.
-pub(super) fn draw(model: &Model, compare: &Compare, looks: Looks, frame: &mut Frame) {
+pub(super) fn draw(
+    model: &Model,
+    compare: &Compare,
+    looks: Looks,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
     let places = model.sides();
     let Some(lines) = model.comparison() else {
         return;
@@ -35,7 +41,7 @@ pub(super) fn draw(model: &Model, compare: &Compare, looks: Looks, frame: &mut F
             let chosen = prompts.is_none() && compare.chosen == side;
             title(place.picture, left, right, chosen, looks, frame);
         }
-        picture(model, side, looks, place.picture, frame);
+        image(model, side, looks, place.picture, frame, painter);
         let area = rect(place.scores, frame);
         let inner = ratatui::layout::Rect {
             x: area.x + 1,
@@ -75,10 +81,17 @@ fn between(model: &Model, looks: Looks, frame: &mut Frame) {
     }
 }
 
-fn picture(model: &Model, side: usize, looks: Looks, area: Area, frame: &mut Frame) {
+fn image(
+    model: &Model,
+    side: usize,
+    looks: Looks,
+    area: Area,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
     let area = rect(area, frame);
     let words = match model.side_picture(side).map(|shown| &shown.outcome) {
-        Some(Ok(shown)) => return preview::picture(&shown.graphic, area, frame),
+        Some(Ok(shown)) => return preview::paint(&shown.image, area, frame, painter),
         Some(Err(error)) => safe_str(&error.message),
         None => "loading …".to_owned(),
     };

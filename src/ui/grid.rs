@@ -7,18 +7,18 @@ use ratatui::text::{Line, Span};
 use super::list::{flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
-use super::{preview, rect};
+use super::{Painter, preview, rect};
 use crate::app::detail::{notice, whole_percent};
 use crate::app::folder::{Row, Stands};
-use crate::app::layout::Area;
 use crate::app::popup::kind_word;
 use crate::app::results::{FileState, Standing};
 use crate::app::shelf::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model};
+use crate::view::Area;
 
 /// Draws the tiles.
-pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
+pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn Painter) {
     if let Some(words) = model.nothing_to_list() {
         return nothing(&words, looks, rect(model.stage_area(), frame), frame);
     }
@@ -28,7 +28,7 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     for (slot, file) in files.enumerate() {
         let current = first + slot == model.folder.cursor();
         let picture = sheet.picture(slot);
-        inside(model, file, looks, picture, frame);
+        inside(model, file, looks, picture, frame, painter);
         caption(model, file, current, looks, sheet.tile(slot), frame);
     }
     if let Some(area) = sheet.notice {
@@ -42,10 +42,17 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
 }
 
 /// The picture, or what there is instead.
-fn inside(model: &Model, file: &Row, looks: Looks, area: Area, frame: &mut Frame) {
+fn inside(
+    model: &Model,
+    file: &Row,
+    looks: Looks,
+    area: Area,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
     let area = rect(area, frame);
     let words = match model.tile_of(file).map(|tile| &tile.outcome) {
-        Some(Ok(tile)) => return preview::picture(&tile.graphic, area, frame),
+        Some(Ok(tile)) => return preview::paint(&tile.image, area, frame, painter),
         Some(Err(error)) if error.not_picture => String::new(),
         Some(Err(error)) => kind_word(error.kind).to_owned(),
         None if model.awaits_tile(file) => "…".to_owned(),

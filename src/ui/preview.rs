@@ -4,29 +4,32 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
-use ratatui_image::Image;
 
 use super::rules::row;
 use super::theme::Looks;
-use super::{histogram, rect};
-use crate::app::layout::Area;
+use super::{Painter, histogram, rect};
 use crate::app::text::{cut_end, safe, safe_str, width, wrap};
-use crate::app::viewer::place::{self, Inset};
-use crate::app::{About, Graphic, Model, Preview, PreviewKey};
+use crate::app::{About, EncodedImage, Model, Preview, PreviewKey};
+use crate::view::Area;
+use crate::view::placement::{self, Inset};
 
 /// Between facts.
 const BETWEEN: &str = "  ";
 
-/// Draws the picture, or says why there is none. Under a popup nothing is drawn: a terminal's graphics do not yield to text
-/// drawn over them, so cells that lie under a popup must belong to no picture.
-pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
+/// Draws the image, or says why there is none.
+pub(super) fn draw(
+    model: &Model,
+    looks: Looks,
+    area: Rect,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
     match model
         .shown
         .as_ref()
         .map(|shown| (&shown.key, &shown.outcome))
     {
-        _ if model.is_covered() => {}
-        Some((key, Ok(preview))) => seen(model, key, preview, looks, area, frame),
+        Some((key, Ok(preview))) => seen(model, key, preview, looks, area, frame, painter),
         Some((_, Err(error))) if is_current(model) => {
             say(
                 &[("no preview", false), (&safe_str(&error.message), true)],
@@ -59,9 +62,10 @@ fn seen(
     looks: Looks,
     area: Rect,
     frame: &mut Frame,
+    painter: &dyn Painter,
 ) {
     if (area.width, area.height) != (key.cols, key.rows) {
-        return picture(&preview.graphic, area, frame);
+        return paint(&preview.image, area, frame, painter);
     }
     let letters = preview.scene.letters();
     let area = Area {
@@ -70,8 +74,8 @@ fn seen(
         width: area.width,
         height: area.height,
     };
-    let inset = place::inset(area, key.marks.around(&preview.scene));
-    picture(&preview.graphic, rect(inset.picture, frame), frame);
+    let inset = placement::inset(area, key.marks.around(&preview.scene));
+    paint(&preview.image, rect(inset.picture, frame), frame, painter);
     if key.is_cells() {
         labels(preview, rect(inset.picture, frame), frame);
     }
@@ -97,7 +101,7 @@ fn seen(
 
 /// Texts of other objects, upon a picture that is made of cells.
 fn labels(preview: &Preview, area: Rect, frame: &mut Frame) {
-    let (cols, rows) = preview.graphic.size();
+    let (cols, rows) = preview.image.size();
     let picture = centered(area, cols, rows);
     for label in &preview.scene.about.labels {
         let share = |share: f64, length: u16| (share * f64::from(length)) as u16;
@@ -183,17 +187,11 @@ fn as_many_as_fit(facts: &[String], columns: usize) -> String {
     line
 }
 
-/// A picture in the middle of its area, if it fits.
-pub(super) fn picture(graphic: &Graphic, area: Rect, frame: &mut Frame) {
-    let (cols, rows) = graphic.size();
-    if cols > area.width || rows > area.height {
-        return;
-    }
-    let whole = centered(area, cols, rows);
-    for ((x, y), piece) in graphic.pieces() {
-        let size = piece.size();
-        let place = Rect::new(whole.x + x, whole.y + y, size.width, size.height);
-        frame.render_widget(Image::new(piece), place);
+/// Draws an image in the middle of its area, if it fits.
+pub(super) fn paint(image: &EncodedImage, area: Rect, frame: &mut Frame, painter: &dyn Painter) {
+    let (cols, rows) = image.size();
+    if cols <= area.width && rows <= area.height {
+        painter.paint(image, centered(area, cols, rows), frame.buffer_mut());
     }
 }
 

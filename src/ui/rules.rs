@@ -7,11 +7,12 @@ use ratatui::text::{Line, Span};
 use super::rect;
 use super::theme::Looks;
 use crate::app::folder::Stands;
-use crate::app::layout::{Area, Panel, Panels};
+use crate::app::layout::{Panel, Panels};
 use crate::app::sort::Sort;
 use crate::app::text::{cut, cut_end, safe, safe_str, width};
 use crate::app::{EntryKind, Model, Preview};
 use crate::media::Kind;
+use crate::view::Area;
 
 /// Draws them all.
 pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Frame) {

@@ -51,7 +51,7 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     if let Some(area) = areas.title {
         let (left, right) = titles(tags);
         title(
-            crate::app::layout::Area {
+            crate::view::Area {
                 y: area.y + 1,
                 ..area
             },
@@ -223,7 +223,7 @@ fn value(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame
     let Some(tag) = tags.current() else {
         return;
     };
-    let above = crate::app::layout::Area {
+    let above = crate::view::Area {
         x: area.x,
         y: area.y,
         width: area.width,

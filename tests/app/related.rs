@@ -1,10 +1,10 @@
 //! Objects about the picture: which are listed, what switching them on asks for, and what is seen of it.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::viewer::place::Aim;
-use medivision_tui::app::viewer::turn::Turn;
 use medivision_tui::app::{About, Effect, Found, Label, Msg};
 use medivision_tui::media::{Legend, RelatedObject, Target, Wording, open, related};
+use medivision_tui::view::placement::Aim;
+use medivision_tui::view::turn::Turn;
 
 use crate::scene::{Film, Program, file, key, path, stamp};
 use crate::screens::at_all_sizes;

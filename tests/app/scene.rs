@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
-use medivision_tui::app::viewer::place;
 use medivision_tui::app::{
-    self, About, Effect, Entry, EntryKind, Found, Graphic, Graphics, Kept, Keymap, Model, Msg,
+    self, About, Effect, EncodedImage, Entry, EntryKind, Found, Graphics, Kept, Keymap, Model, Msg,
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::Event;
+use medivision_tui::graphics::{Painter, half_blocks};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
     DicomInfo, ErrorKind, FrameOrder, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi,
@@ -21,11 +21,9 @@ use medivision_tui::media::{
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
+use medivision_tui::view::placement;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::layout::Size;
-use ratatui_image::Resize;
-use ratatui_image::picker::Picker;
 
 /// The folder of all scenes.
 pub const ROOT: &str = "/studies/march";
@@ -227,7 +225,7 @@ impl Program {
         let mut terminal =
             Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
         terminal
-            .draw(|frame| ui::view(&self.model, frame))
+            .draw(|frame| ui::view(&self.model, frame, &Painter::default()))
             .expect("the test terminal never fails");
         let buffer = terminal.backend().buffer();
         let line = |y| {
@@ -514,14 +512,14 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
             film.about.clone()
         },
     };
-    let area = app::layout::Area {
+    let area = medivision_tui::view::Area {
         x: 0,
         y: 0,
         width: key.cols,
         height: key.rows,
     };
     let around = key.marks.around(&scene);
-    let picture = place::inset(area, around).picture;
+    let picture = placement::inset(area, around).picture;
     let info = Info {
         kind: Kind::Dicom,
         width: film.size.0,
@@ -541,7 +539,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         }),
     };
     let preview = Preview {
-        graphic: shadow(picture.width, picture.height),
+        image: shadow(picture.width, picture.height),
         info,
         scene: Arc::new(scene),
     };
@@ -552,14 +550,11 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
 }
 
 /// A round shadow.
-fn shadow(cols: u16, rows: u16) -> Graphic {
+fn shadow(cols: u16, rows: u16) -> EncodedImage {
     let pixels = GrayImage::from_fn(200, 160, |x, y| {
         let (dx, dy) = (f64::from(x) / 100.0 - 1.0, f64::from(y) / 80.0 - 1.0);
         Luma([((1.0 - dx * dx - dy * dy).max(0.0) * 255.0) as u8])
     });
-    let size = Size::new(cols, rows);
-    let protocol = Picker::halfblocks()
-        .new_protocol(DynamicImage::ImageLuma8(pixels), size, Resize::Scale(None))
-        .expect("half blocks can always be made");
-    Graphic::new(protocol)
+    half_blocks(DynamicImage::ImageLuma8(pixels), (cols, rows))
+        .expect("half blocks can always be made")
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::viewer::turn::Turn;
 use medivision_tui::app::{Effect, Graphics, Msg, PreviewKey, Quality, View};
 use medivision_tui::media::{Area, FrameOrder, Geometry, Spacing, Voi};
+use medivision_tui::view::turn::Turn;
 
 use crate::scene::{Film, Program, alt, file, folder, key, path, previewed_as, shift};
 use crate::screens::at_all_sizes;

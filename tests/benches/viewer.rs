@@ -5,18 +5,16 @@
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use medivision_tui::app::viewer::place::Aim;
 use medivision_tui::app::{Graphics, Marks, Overlaid, PreviewKey, Quality, Stamp, View};
+use medivision_tui::graphics::Output;
+use medivision_tui::graphics::preview::Renderer;
 use medivision_tui::media::Voi;
-use medivision_tui::preview::Maker;
-use ratatui_image::FontSize;
-use ratatui_image::picker::{Picker, ProtocolType};
+use medivision_tui::view::placement::Aim;
 
 const SIDE: u16 = 2048;
 
@@ -68,13 +66,6 @@ fn radiograph(folder: &Path) -> PathBuf {
     path
 }
 
-fn maker(protocol: ProtocolType) -> Maker {
-    #[allow(deprecated, reason = "no other constructor takes a cell size")]
-    let mut picker = Picker::from_fontsize(FontSize::new(10, 20));
-    picker.set_protocol_type(protocol);
-    Maker::new(picker, Arc::default())
-}
-
 fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
     PreviewKey {
         path: path.to_owned(),
@@ -104,44 +95,29 @@ fn windows(bench: &mut Criterion) {
         zoom: 4.0,
         ..Aim::default()
     };
-    for (name, protocol, graphics, quality, aim) in [
-        (
-            "kitty",
-            ProtocolType::Kitty,
-            Graphics::Kitty,
-            Quality::Full,
-            Aim::default(),
-        ),
-        (
-            "kitty, zoomed",
-            ProtocolType::Kitty,
-            Graphics::Kitty,
-            Quality::Full,
-            zoomed,
-        ),
+    for (name, graphics, quality, aim) in [
+        ("kitty", Graphics::Kitty, Quality::Full, Aim::default()),
+        ("kitty, zoomed", Graphics::Kitty, Quality::Full, zoomed),
         (
             "half blocks",
-            ProtocolType::Halfblocks,
             Graphics::Halfblocks,
             Quality::Full,
             Aim::default(),
         ),
         (
             "sixel, key held down",
-            ProtocolType::Sixel,
             Graphics::Sixel,
             Quality::Half,
             Aim::default(),
         ),
         (
             "sixel, at rest",
-            ProtocolType::Sixel,
             Graphics::Sixel,
             Quality::Full,
             Aim::default(),
         ),
     ] {
-        let mut maker = maker(protocol);
+        let mut renderer = Renderer::new(Output::default());
         let mut key = key(&path, graphics, quality);
         key.view.aim = aim;
         let mut center = 20_000.0;
@@ -152,7 +128,7 @@ fn windows(bench: &mut Criterion) {
                     center,
                     width: 30_000.0,
                 };
-                let preview = maker.make(black_box(&key), &|| false);
+                let preview = renderer.render(black_box(&key), &|| false);
                 preview.expect("not overtaken").expect("drawn")
             });
         });

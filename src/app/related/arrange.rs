@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::app::model::Model;
 use crate::app::picture::View;
 use crate::app::viewer::Known;
-use crate::app::viewer::place::{Aim, Canvas};
-use crate::app::viewer::turn::Turn;
 use crate::media::Arrangement;
+use crate::view::placement::{Aim, Canvas};
+use crate::view::turn::Turn;
 
 /// A presentation state that has laid out the view.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Where the parts of the tags lie.
 
-use super::super::layout::Area;
 use super::super::model::Model;
+use crate::view::Area;
 
 /// From this many rows on, the value under the cursor has rows of its own.
 const ROWS_WITH_VALUE: u16 = 16;

@@ -5,13 +5,14 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::Known;
 use super::film::{self, Film, Jump};
 use super::measure::{Pointer, Ruler, Tool};
-use super::place::{self, Aim, Canvas, Place};
+
 use super::window::{self, Step};
 use crate::app::keys::Action;
 use crate::app::model::Model;
 use crate::app::msg::Severity;
 use crate::app::picture::{Previewed, View};
 use crate::media::{Voi, Window};
+use crate::view::placement::{self, Aim, Canvas, Place};
 
 /// A coarse step of the pointer, as a part of what is seen.
 const COARSE: f64 = 0.05;
@@ -75,7 +76,7 @@ impl Model {
     pub(crate) fn room(&self, known: &Known) -> (u32, u32) {
         let area = self.panels().preview.unwrap_or_default();
         let around = self.viewer.marks().around(&known.scene);
-        let picture = place::inset(area, around).picture;
+        let picture = placement::inset(area, around).picture;
         let cell = known.scene.cell;
         (
             u32::from(picture.width) * u32::from(cell.0),
@@ -263,7 +264,7 @@ impl Model {
 
     /// The picture as it lies on the screen.
     fn placed(&self, known: &Known) -> Place {
-        place::place(known.canvas(), &self.viewer.view.aim, self.room(known))
+        placement::place(known.canvas(), &self.viewer.view.aim, self.room(known))
     }
 
     /// The aim, with the pointer in its middle if there is one: what is pointed at is what one wants to see larger.

@@ -1,14 +1,14 @@
 //! What is written below a picture: frame, window, zoom, scale; under the pointer its place, value and distance.
 
 use super::measure::{Distance, Tool, distance};
-use super::place::{self, Canvas, Place, scale_bar};
 use super::window;
 use crate::app::keys::Action;
-use crate::app::layout::Area;
 use crate::app::model::Model;
 use crate::app::picture::{Preview, PreviewKey, Scene, Value};
 use crate::app::text::{cut_end, safe_str};
 use crate::media::{FrameOrder, Window};
+use crate::view::Area;
+use crate::view::placement::{self, Canvas, Place, scale_bar};
 
 /// Where a picture of `size` columns and rows lies when a cell has `cell` pixels.
 pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Place {
@@ -19,7 +19,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
         height: key.rows,
     };
     let around = key.marks.around(scene);
-    let picture = place::inset(area, around).picture;
+    let picture = placement::inset(area, around).picture;
     let room = (
         u32::from(picture.width) * u32::from(cell.0.max(1)),
         u32::from(picture.height) * u32::from(cell.1.max(1)),
@@ -29,7 +29,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
         rows: size.1,
         aspect: scene.geometry.aspect,
     };
-    place::place(canvas, &key.view.aim, room)
+    placement::place(canvas, &key.view.aim, room)
 }
 
 /// Millimetres of a screen pixel across, as seen.

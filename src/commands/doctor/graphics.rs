@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use super::Check;
 use crate::app::Graphics;
 use crate::config;
-use crate::terminal::{Findings, Limits, examine};
+use crate::graphics::{Capabilities, Limits, Route, probe_cooked};
 
 /// Asks the terminal.
 pub(super) fn check(choice: config::Graphics, limits: &mut Limits) -> Check {
@@ -16,7 +16,7 @@ pub(super) fn check(choice: config::Graphics, limits: &mut Limits) -> Check {
             "to see how pictures will be drawn, run it where you want to browse",
         );
     }
-    match examine(choice, limits) {
+    match probe_cooked(choice, limits) {
         Ok(found) => report(&found),
         Err(error) => Check::note(
             "graphics",
@@ -26,7 +26,7 @@ pub(super) fn check(choice: config::Graphics, limits: &mut Limits) -> Check {
     }
 }
 
-fn report(found: &Findings) -> Check {
+fn report(found: &Capabilities) -> Check {
     let (width, height) = found.cell();
     let source = match (found.cell, found.cell_of_window) {
         (Some(_), _) => "told",
@@ -52,7 +52,7 @@ fn report(found: &Findings) -> Check {
                 "no end of the answers in"
             },
             found.took.as_millis(),
-            found.limit.as_millis(),
+            found.timeout.as_millis(),
         )
     } else if found.chosen {
         format!("{chosen}, as chosen; nothing was asked; cell {width}×{height} ({source})")
@@ -68,14 +68,14 @@ fn report(found: &Findings) -> Check {
 }
 
 /// What would make pictures better.
-fn advice(found: &Findings) -> Option<&'static str> {
+fn advice(found: &Capabilities) -> Option<&'static str> {
     let guessed = found.cell.is_none() && found.cell_of_window.is_none();
     match found.graphics {
         Graphics::None => Some("no pictures are drawn; --graphics halfblocks draws them anywhere"),
         Graphics::Halfblocks if found.asked && !found.complete => Some(
             "the terminal did not answer in time: if it has kitty's protocol or sixel, choose it with --graphics",
         ),
-        Graphics::Halfblocks if found.asked && found.tmux => Some(
+        Graphics::Halfblocks if found.asked && found.route == Route::Tmux => Some(
             "tmux lets pictures through to kitty and Ghostty: `set -g allow-passthrough on` in tmux.conf (3.3 or newer), then \
              start again; other terminals show half blocks inside tmux",
         ),
@@ -97,11 +97,11 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    fn findings(graphics: Graphics) -> Findings {
-        Findings {
+    fn capabilities(graphics: Graphics) -> Capabilities {
+        Capabilities {
             chosen: false,
             asked: true,
-            limit: Duration::from_millis(300),
+            timeout: Duration::from_millis(300),
             took: Duration::from_millis(4),
             complete: true,
             kitty: graphics == Graphics::Kitty,
@@ -109,7 +109,7 @@ mod tests {
             sixel: false,
             cell: Some((9, 18)),
             cell_of_window: None,
-            tmux: false,
+            route: Route::Direct,
             remote: false,
             iterm2: false,
             graphics,
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn it_tells_what_was_asked_what_came_back_and_what_was_chosen() {
-        let check = report(&findings(Graphics::Kitty));
+        let check = report(&capabilities(Graphics::Kitty));
         assert_eq!(check.state, State::Ok);
         assert_eq!(
             check.found,
@@ -128,25 +128,25 @@ mod tests {
 
     #[test]
     fn it_tells_what_to_change() {
-        let told = |found: Findings| report(&found).advice.unwrap_or_default();
-        let plain = findings(Graphics::Halfblocks);
+        let told = |found: Capabilities| report(&found).advice.unwrap_or_default();
+        let plain = capabilities(Graphics::Halfblocks);
         assert!(told(plain.clone()).contains("kitty 0.28"));
-        let silent = Findings {
+        let silent = Capabilities {
             complete: false,
             ..plain.clone()
         };
         assert!(told(silent).contains("--graphics"));
-        let tmux = Findings {
-            tmux: true,
+        let tmux = Capabilities {
+            route: Route::Tmux,
             ..plain.clone()
         };
         assert!(told(tmux).contains("allow-passthrough"));
-        let guessed = Findings {
+        let guessed = Capabilities {
             cell: None,
-            ..findings(Graphics::Kitty)
+            ..capabilities(Graphics::Kitty)
         };
         assert!(told(guessed).contains("guess"));
-        let chosen = Findings {
+        let chosen = Capabilities {
             chosen: true,
             asked: false,
             ..plain.clone()
@@ -154,7 +154,7 @@ mod tests {
         let check = report(&chosen);
         assert_eq!((check.state, check.advice), (State::Ok, None));
         assert!(check.found.contains("as chosen; nothing was asked"));
-        let dumb = Findings {
+        let dumb = Capabilities {
             asked: false,
             ..plain
         };

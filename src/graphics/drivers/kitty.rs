@@ -1,0 +1,389 @@
+//! Images by the kitty protocol, shown by placeholders: cells of text that the terminal replaces by the image's.
+//!
+//! ratatui-image makes the placeholders. Its transmission is bypassed: it sends an image in one go, with the first cell that is
+//! drawn, so that keys wait behind it, and never deletes one. Here images are sent in chunks, between frames of text, shown when
+//! they are complete, and deleted in the terminal when nobody can draw them any more.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use image::DynamicImage;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use ratatui::widgets::Widget;
+use ratatui_image::Image;
+use ratatui_image::protocol::Protocol;
+use ratatui_image::protocol::kitty::Kitty;
+
+use super::{Encoded, fault};
+use crate::app::EncodedImage;
+use crate::graphics::Route;
+use crate::graphics::tmux::Wrapper;
+use crate::media::MediaError;
+
+/// Bytes of an escape sequence's content, before base64; the protocol allows 4096 characters.
+const CHUNK_BYTES: usize = 3072;
+
+/// The kitty images of one terminal: made by the preview workers, sent by the screen.
+pub struct ImageStore {
+    /// Images are deflated: over a slow link that is quicker than sending them as they are.
+    deflate: bool,
+    route: Route,
+    /// The first id: other programs in the same window have ids of their own.
+    first_id: u32,
+    images: Mutex<Images>,
+}
+
+#[derive(Default)]
+struct Images {
+    encoded: BTreeMap<u32, Transmission>,
+    /// Ids of images that are being encoded.
+    reserved: BTreeSet<u32>,
+    /// The image of which the terminal has a part: no other may be sent before its end.
+    open: Option<u32>,
+}
+
+struct Transmission {
+    /// Whoever may still draw the image.
+    owner: Weak<dyn Any + Send + Sync>,
+    data: String,
+    /// Where each escape sequence ends.
+    ends: Vec<usize>,
+    /// How many of them the terminal has.
+    sent: usize,
+}
+
+impl Default for ImageStore {
+    fn default() -> Self {
+        Self::new(false, Route::Direct)
+    }
+}
+
+impl ImageStore {
+    /// Of a terminal that has no images yet.
+    pub fn new(deflate: bool, route: Route) -> Self {
+        Self {
+            deflate,
+            route,
+            first_id: rand::random::<u32>() & 0x00ff_ff00 | 1,
+            images: Mutex::default(),
+        }
+    }
+
+    /// Encodes an image that fills so many cells.
+    pub(super) fn add(&self, image: &DynamicImage, size: Size) -> Result<EncodedImage, MediaError> {
+        let id = self.reserve_id();
+        let made = self.make(image, size, id);
+        let mut images = self.images();
+        images.reserved.remove(&id);
+        let (encoded, transmission) = made?;
+        images.encoded.insert(id, transmission);
+        Ok(encoded)
+    }
+
+    /// An id that no image has. Those of images that are gone are used again once the terminal has deleted them.
+    fn reserve_id(&self) -> u32 {
+        let mut images = self.images();
+        let taken = images.encoded.len() + images.reserved.len();
+        let free = |id: &u32| !images.encoded.contains_key(id) && !images.reserved.contains(id);
+        let id = (self.first_id..=self.first_id + taken as u32).find(free);
+        let id = id.unwrap_or(self.first_id);
+        images.reserved.insert(id);
+        id
+    }
+
+    fn make(
+        &self,
+        image: &DynamicImage,
+        size: Size,
+        id: u32,
+    ) -> Result<(EncodedImage, Transmission), MediaError> {
+        let (data, ends) = self.transmission(image, size, id)?;
+        // The placeholders only: what would be sent with them is sent here.
+        let dot = DynamicImage::new_luma8(1, 1);
+        let kitty = Kitty::new(dot, size, id, false, false).map_err(|e| fault(&e))?;
+        let kitty = Protocol::Kitty(kitty);
+        let area = Rect::new(0, 0, size.width, size.height);
+        Image::new(&kitty).render(area, &mut Buffer::empty(area));
+        let encoded = Encoded::Cells(kitty).into_image(size);
+        let transmission = Transmission {
+            owner: encoded.downgrade(),
+            data,
+            ends,
+            sent: 0,
+        };
+        Ok((encoded, transmission))
+    }
+
+    /// Writes what has to be sent before the next frame: which images are gone, and of those to be seen now the next
+    /// chunks, in all about `budget` bytes.
+    pub fn send(&self, seen: &[u32], budget: usize, out: &mut String) {
+        let mut images = self.images();
+        self.forget(&mut images, out);
+        if let Some(open) = images.open.filter(|open| !seen.contains(open)) {
+            self.break_off(&mut images, open, out);
+        }
+        let first = images.open;
+        let rest = seen.iter().copied().filter(|id| Some(*id) != first);
+        let end = out.len().saturating_add(budget);
+        let Images { encoded, open, .. } = &mut *images;
+        for id in first.into_iter().chain(rest) {
+            let Some(image) = encoded.get_mut(&id) else {
+                continue;
+            };
+            while let Some(&to) = image.ends.get(image.sent) {
+                let from = image.sent.checked_sub(1).map_or(0, |last| image.ends[last]);
+                out.push_str(&image.data[from..to]);
+                image.sent += 1;
+                let more = image.sent < image.ends.len();
+                *open = more.then_some(id);
+                if out.len() >= end {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The terminal has all of it, so that it can be shown. An image of another store is none of ours.
+    pub fn has(&self, id: u32) -> bool {
+        let images = self.images();
+        let image = images.encoded.get(&id);
+        image.is_none_or(|image| image.sent == image.ends.len())
+    }
+
+    /// Deletes all images in the terminal; what is seen again is sent again.
+    pub fn clear(&self, out: &mut String) {
+        let mut images = self.images();
+        if let Some(open) = images.open {
+            self.break_off(&mut images, open, out);
+        }
+        for (id, image) in &mut images.encoded {
+            if std::mem::take(&mut image.sent) > 0 {
+                self.delete(*id, out);
+            }
+        }
+    }
+
+    /// Forgets the images that nobody can draw any more.
+    fn forget(&self, images: &mut Images, out: &mut String) {
+        let gone = |image: &Transmission| image.owner.strong_count() == 0;
+        if let Some(open) = images.open
+            && images.encoded.get(&open).is_none_or(gone)
+        {
+            self.break_off(images, open, out);
+        }
+        images.encoded.retain(|id, image| {
+            let gone = gone(image);
+            if gone && image.sent > 0 {
+                self.delete(*id, out);
+            }
+            !gone
+        });
+    }
+
+    /// Ends an image too early. The terminal finds it incomplete, says nothing as it was told to, and keeps nothing.
+    fn break_off(&self, images: &mut Images, id: u32, out: &mut String) {
+        images.open = None;
+        self.command("m=0", "", out);
+        self.delete(id, out);
+        if let Some(image) = images.encoded.get_mut(&id) {
+            image.sent = 0;
+        }
+    }
+
+    fn delete(&self, id: u32, out: &mut String) {
+        self.command(&format!("a=d,d=I,i={id}"), "", out);
+    }
+
+    /// One escape sequence; the terminal is not to answer.
+    fn command(&self, keys: &str, content: &str, out: &mut String) {
+        let Wrapper { start, escape, end } = self.route.wrapper();
+        let _ = write!(out, "{start}{escape}_Gq=2,{keys};{content}{escape}\\{end}");
+    }
+
+    /// All escape sequences that bring an image to the terminal, and where each ends. It is scaled into its cells.
+    fn transmission(
+        &self,
+        image: &DynamicImage,
+        size: Size,
+        id: u32,
+    ) -> Result<(String, Vec<usize>), MediaError> {
+        let (width, height) = (image.width(), image.height());
+        let raw = image.to_rgb8().into_raw();
+        let content = if self.deflate {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+            let done = encoder.write_all(&raw).and_then(|()| encoder.finish());
+            done.map_err(|e| fault(&e))?
+        } else {
+            raw
+        };
+        let (cols, rows) = (size.width, size.height);
+        let mut data = String::with_capacity(content.len() * 4 / 3 + content.len() / 64 + 128);
+        let mut ends = Vec::new();
+        let mut left = content.len();
+        for (n, chunk) in content.chunks(CHUNK_BYTES).enumerate() {
+            left -= chunk.len();
+            let more = u8::from(left > 0);
+            let keys = if n == 0 {
+                let how = if self.deflate { "o=z," } else { "" };
+                format!(
+                    "i={id},a=T,U=1,f=24,{how}t=d,s={width},v={height},c={cols},r={rows},m={more}"
+                )
+            } else {
+                format!("m={more}")
+            };
+            self.command(&keys, &STANDARD.encode(chunk), &mut data);
+            ends.push(data.len());
+        }
+        Ok((data, ends))
+    }
+
+    /// The lock; a panic elsewhere leaves the images whole.
+    fn images(&self) -> MutexGuard<'_, Images> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn image(store: &ImageStore, grey: u8) -> EncodedImage {
+        let pixels = image::GrayImage::from_fn(60, 60, |x, y| image::Luma([(x * y) as u8 ^ grey]));
+        store.add(&pixels.into(), Size::new(6, 3)).unwrap()
+    }
+
+    /// The name, as the placeholders have it.
+    fn id(image: &EncodedImage) -> u32 {
+        let area = Rect::new(0, 0, 6, 3);
+        let mut cells = Buffer::empty(area);
+        let Some(Encoded::Cells(placeholders)) = image.content() else {
+            panic!("no placeholders");
+        };
+        Image::new(placeholders).render(area, &mut cells);
+        assert!(
+            cells.content.iter().all(|cell| cell.symbol().len() < 16),
+            "only placeholders are drawn"
+        );
+        match cells.content[0].fg {
+            ratatui::style::Color::Rgb(r, g, b) => u32::from_be_bytes([0, r, g, b]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn sent(store: &ImageStore, seen: &[u32], budget: usize) -> String {
+        let mut out = String::new();
+        store.send(seen, budget, &mut out);
+        out
+    }
+
+    /// The pixels of a transmission.
+    fn pixels(text: &str) -> Vec<u8> {
+        let mut content = Vec::new();
+        for part in text.split("\x1b\\").filter(|part| !part.is_empty()) {
+            let (keys, chunk) = part.split_once(';').unwrap();
+            assert!(keys.starts_with("\x1b_Gq=2,"), "{keys}");
+            content.extend(STANDARD.decode(chunk).unwrap());
+        }
+        if text.contains("o=z") {
+            let mut plain = Vec::new();
+            let mut decoder = flate2::read::ZlibDecoder::new(content.as_slice());
+            decoder.read_to_end(&mut plain).unwrap();
+            return plain;
+        }
+        content
+    }
+
+    #[test]
+    fn what_is_sent_is_the_image_once_deflated_or_not() {
+        for deflate in [false, true] {
+            let store = ImageStore::new(deflate, Route::Direct);
+            let image = image(&store, 0);
+            let name = id(&image);
+            assert!(!store.has(name));
+            let text = sent(&store, &[name], usize::MAX / 2);
+            let expected = (0..3600_u32).flat_map(|n| [(n % 60 * (n / 60)) as u8; 3]);
+            assert_eq!(pixels(&text), expected.collect::<Vec<_>>());
+            assert!(text.contains(&format!("i={name},a=T,U=1,f=24,")));
+            assert!(text.contains("s=60,v=60,c=6,r=3,"));
+            assert!(store.has(name));
+            assert_eq!(sent(&store, &[name], 1 << 20), "");
+        }
+    }
+
+    #[test]
+    fn an_image_comes_in_chunks_and_is_there_after_the_last() {
+        let store = ImageStore::default();
+        let image = image(&store, 0);
+        let name = id(&image);
+        let mut chunks = Vec::new();
+        while !store.has(name) {
+            chunks.push(sent(&store, &[name], 1));
+        }
+        assert!(chunks.len() > 2, "{}", chunks.len());
+        assert_eq!(pixels(&chunks.concat()).len(), 3 * 3600);
+    }
+
+    #[test]
+    fn what_is_gone_is_deleted_and_its_name_used_again() {
+        let store = ImageStore::default();
+        let (first, second) = (image(&store, 0), image(&store, 1));
+        let names = [id(&first), id(&second)];
+        assert_ne!(names[0], names[1]);
+        sent(&store, &names, 1 << 20);
+        drop(first);
+        let told = sent(&store, &names[1..], 1 << 20);
+        assert_eq!(told, format!("\x1b_Gq=2,a=d,d=I,i={};\x1b\\", names[0]));
+        assert_eq!(id(&image(&store, 2)), names[0]);
+    }
+
+    #[test]
+    fn an_image_no_longer_looked_at_is_broken_off_and_sent_from_its_beginning_later() {
+        let store = ImageStore::default();
+        let (first, second) = (image(&store, 0), image(&store, 1));
+        let names = [id(&first), id(&second)];
+        sent(&store, &names[..1], 1);
+        let told = sent(&store, &names[1..], 1 << 20);
+        let end = format!(
+            "\x1b_Gq=2,m=0;\x1b\\\x1b_Gq=2,a=d,d=I,i={};\x1b\\",
+            names[0]
+        );
+        let rest = told.strip_prefix(&end).unwrap();
+        assert_eq!(pixels(rest).len(), 3 * 3600);
+        assert!(store.has(names[1]) && !store.has(names[0]));
+        assert_eq!(pixels(&sent(&store, &names[..1], 1 << 20)).len(), 3 * 3600);
+    }
+
+    #[test]
+    fn a_cleared_terminal_gets_everything_again() {
+        let store = ImageStore::default();
+        let image = image(&store, 0);
+        let name = id(&image);
+        sent(&store, &[name], 1 << 20);
+        let mut told = String::new();
+        store.clear(&mut told);
+        assert_eq!(told, format!("\x1b_Gq=2,a=d,d=I,i={name};\x1b\\"));
+        assert!(!store.has(name));
+        assert_eq!(pixels(&sent(&store, &[name], 1 << 20)).len(), 3 * 3600);
+    }
+
+    #[test]
+    fn inside_tmux_every_sequence_is_passed_on() {
+        let store = ImageStore::new(true, Route::Tmux);
+        let image = image(&store, 0);
+        let text = sent(&store, &[id(&image)], 1 << 20);
+        for part in text.split("\x1bPtmux;").skip(1) {
+            let inner = part.strip_suffix("\x1b\\").unwrap();
+            assert!(!inner.replace("\x1b\x1b", "").contains('\x1b'));
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What related objects draw over a picture: opened once, and composed anew only for another image.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::store::Id;
+use crate::app::{About, Label, Overlaid};
+use crate::media::{
+    Annotation, Area, Frame, Layers, Legend, MediaError, Palette, Picture, Pixels, Related, Shape,
+    Target, clean,
+};
+use crate::view::placement::Place;
+
+/// Objects kept open: those of one study.
+const OPEN: usize = 8;
+/// Stands for a text that may tell who the patient is.
+const MASK: &str = "•••";
+
+/// Objects that were opened, and what they drew last.
+#[derive(Default)]
+pub(super) struct Objects {
+    open: VecDeque<(Id, Result<Arc<Related>, MediaError>)>,
+    latest: Option<(Overlaid, Target, Arc<Composed>)>,
+}
+
+/// What is drawn over one frame.
+#[derive(Default)]
+pub(super) struct Composed {
+    /// How much of the picture colours hide, of 1.
+    opacity: f64,
+    layers: Vec<Layers>,
+    palette: Option<Palette>,
+    show_phi: bool,
+    pub legend: Vec<Legend>,
+    pub remarks: Vec<(PathBuf, String)>,
+}
+
+impl Objects {
+    /// The frame as presented, and what is drawn over it.
+    pub(super) fn compose(
+        &mut self,
+        wanted: &Overlaid,
+        frame: &Frame,
+        target: Option<&Target>,
+    ) -> (Frame, Arc<Composed>) {
+        let Some(target) = target.filter(|_| !wanted.objects.is_empty()) else {
+            return (frame.clone(), Arc::default());
+        };
+        if size(frame) != (target.width, target.height) {
+            // An assembled level of a slide is no frame that objects refer to.
+            let remark = "this picture is put together from many frames: nothing is drawn over it";
+            let paths = wanted.objects.iter().map(|(path, _)| path.clone());
+            let composed = Composed {
+                remarks: paths.map(|path| (path, remark.to_owned())).collect(),
+                ..Composed::default()
+            };
+            return (frame.clone(), Arc::new(composed));
+        }
+        let (frame, faults) = self.presented(wanted, frame, target);
+        if let Some((known, on, composed)) = &self.latest
+            && (known, on) == (wanted, target)
+        {
+            return (frame, Arc::clone(composed));
+        }
+        let composed = Arc::new(self.layers(wanted, target, faults));
+        self.latest = Some((wanted.clone(), target.clone(), Arc::clone(&composed)));
+        (frame, composed)
+    }
+
+    /// The frame with the grey values that a presentation state asks for.
+    fn presented(
+        &mut self,
+        wanted: &Overlaid,
+        frame: &Frame,
+        target: &Target,
+    ) -> (Frame, Vec<(PathBuf, String)>) {
+        let (mut shown, mut faults) = (frame.clone(), Vec::new());
+        for (path, stamp) in &wanted.objects {
+            let id = Id {
+                path: path.clone(),
+                stamp: *stamp,
+            };
+            let object = self.object(&id);
+            let presented = match (&shown, object) {
+                (Frame::Grey(grey), Ok(object)) => object.present(grey, target),
+                (_, Ok(_)) => Ok(None),
+                (_, Err(error)) => Err(error),
+            };
+            match presented {
+                Ok(Some(grey)) => shown = Frame::Grey(grey),
+                Ok(None) => {}
+                Err(error) => faults.push((path.clone(), error.message)),
+            }
+        }
+        (shown, faults)
+    }
+
+    fn layers(
+        &mut self,
+        wanted: &Overlaid,
+        target: &Target,
+        remarks: Vec<(PathBuf, String)>,
+    ) -> Composed {
+        let mut composed = Composed {
+            opacity: f64::from(wanted.opacity.min(100)) / 100.0,
+            show_phi: wanted.show_phi,
+            remarks,
+            ..Composed::default()
+        };
+        for (path, stamp) in &wanted.objects {
+            let id = Id {
+                path: path.clone(),
+                stamp: *stamp,
+            };
+            let Ok(object) = self.object(&id) else {
+                continue;
+            };
+            let drawn = object
+                .layers(target)
+                .and_then(|layers| Ok((layers, object.palette(target)?)));
+            match drawn {
+                Ok((mut layers, palette)) => {
+                    composed.palette = palette.or(composed.palette.take());
+                    composed.legend.append(&mut layers.legend);
+                    let remarks = layers.remarks.drain(..);
+                    composed
+                        .remarks
+                        .extend(remarks.map(|remark| (path.clone(), remark)));
+                    composed.layers.push(layers);
+                }
+                Err(error) => composed.remarks.push((path.clone(), error.message)),
+            }
+        }
+        composed
+    }
+
+    /// The object, opened if it is not.
+    fn object(&mut self, id: &Id) -> Result<Arc<Related>, MediaError> {
+        if let Some((_, object)) = self.open.iter().find(|(known, _)| known == id) {
+            return object.clone();
+        }
+        let object = Related::open(&id.path).map(Arc::new);
+        self.open.push_back((id.clone(), object.clone()));
+        while self.open.len() > OPEN {
+            self.open.pop_front();
+        }
+        object
+    }
+}
+
+impl Composed {
+    /// Whether there is anything to lay over the picture.
+    pub(super) fn is_visible(&self) -> bool {
+        let of_layer = |layers: &Layers| layers.tint.is_some() || layers.shutter.is_some();
+        self.palette.is_some() || self.layers.iter().any(of_layer)
+    }
+
+    /// Colours and shutters, on the part of the picture at `area`. What a pseudo-colour state colours is grey before.
+    pub(super) fn lay_over(&self, part: &mut Picture, area: Area) {
+        let tints = self.layers.iter().filter_map(|layers| layers.tint.as_ref());
+        let tints: Vec<_> = tints.collect();
+        let shutters = self
+            .layers
+            .iter()
+            .filter_map(|layers| layers.shutter.as_ref());
+        let shutters: Vec<_> = shutters.collect();
+        let colored = self
+            .palette
+            .as_ref()
+            .filter(|_| matches!(part.pixels, Pixels::Luma(_)));
+        let mut rgb = part.to_rgb();
+        let rows = rgb.chunks_exact_mut((part.width as usize * 3).max(1));
+        for (y, row) in (area.y..).zip(rows) {
+            let pixels = row.as_chunks_mut::<3>().0;
+            for (x, pixel) in (area.x..).zip(pixels.iter_mut()) {
+                if let Some(palette) = colored {
+                    *pixel = palette[usize::from(pixel[0])];
+                }
+                for tint in &tints {
+                    let start = (y as usize * tint.width as usize + x as usize) * 4;
+                    if let Some([color @ .., share]) = tint.rgba.get(start..start + 4)
+                        && *share > 0
+                    {
+                        blend(pixel, color, f64::from(*share) / 255.0 * self.opacity);
+                    }
+                }
+            }
+            for shutter in &shutters {
+                for x in shutter.hidden(y, area.x..area.x + part.width) {
+                    pixels[(x - area.x) as usize] = shutter.color;
+                }
+            }
+        }
+        part.pixels = Pixels::Rgb(rgb);
+    }
+
+    /// Lines and points, the lowest first.
+    pub(super) fn annotations(&self) -> impl Iterator<Item = &Annotation> {
+        self.layers.iter().flat_map(|layers| &layers.annotations)
+    }
+
+    /// Texts, where they are seen.
+    pub(super) fn labels(&self, place: &Place) -> Vec<Label> {
+        let label = |annotation: &Annotation| {
+            let Shape::Text { text, at } = &annotation.shape else {
+                return None;
+            };
+            let (x, y) = place.screen_at((at[0], at[1]));
+            let at = (
+                x / f64::from(place.width.max(1)),
+                y / f64::from(place.height.max(1)),
+            );
+            let inside = (0.0..1.0).contains(&at.0) && (0.0..1.0).contains(&at.1);
+            let lines = if self.show_phi {
+                text.lines().map(clean).collect()
+            } else {
+                vec![MASK.to_owned()]
+            };
+            inside.then_some(Label { lines, at })
+        };
+        self.annotations().filter_map(label).collect()
+    }
+
+    /// What is told of it beside the picture.
+    pub(super) fn about(&self, target: Option<Target>) -> About {
+        About {
+            target,
+            legend: self.legend.clone(),
+            labels: Vec::new(),
+            remarks: self.remarks.clone(),
+        }
+    }
+}
+
+/// Columns and rows.
+fn size(frame: &Frame) -> (u32, u32) {
+    match frame {
+        Frame::Grey(grey) => (grey.width, grey.height),
+        Frame::Color(picture) => (picture.width, picture.height),
+    }
+}
+
+/// Lays a colour over a pixel, which shows through.
+fn blend(pixel: &mut [u8; 3], color: &[u8], share: f64) {
+    for (own, over) in pixel.iter_mut().zip(color) {
+        let mixed = f64::from(*own) * (1.0 - share) + f64::from(*over) * share;
+        *own = (mixed + 0.5) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests;
