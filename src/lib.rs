@@ -7,7 +7,7 @@
 //! * shell: [`runtime`], [`terminal`], [`preview`], [`commands`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
-//! * services: [`watch`], [`library`], [`engine`]
+//! * services: [`jobs`], which drives the engine; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
@@ -19,6 +19,7 @@ pub mod commands;
 pub mod config;
 pub mod encoder;
 pub mod engine;
+pub mod jobs;
 pub mod library;
 pub mod phantom;
 pub mod preview;

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use settle::Stamp;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 /// How long a stop is waited for: only a file system that does not answer takes longer, and is left behind.
@@ -57,6 +59,15 @@ pub enum WatchEvent {
         path: PathBuf,
         /// Why it is reported.
         news: News,
+        /// What it looked like then.
+        stamp: Stamp,
+    },
+    /// Rights or times of a file that was reported changed, and its content did not.
+    Touched {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like now.
+        stamp: Stamp,
     },
     /// A folder came after the start.
     Folder(PathBuf),

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layers from the bottom; a room may use its own layer and those below.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["config", "media", "prompts", "scoring", "phantom"],
     &["encoder"],
     &["engine", "library", "watch"],
+    &["jobs"],
     &["app"],
     &["ui"],
     &[

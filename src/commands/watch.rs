@@ -195,7 +195,7 @@ impl<W: Write> Follower<W> {
 
     fn seen(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Ready { path, news } => {
+            WatchEvent::Ready { path, news, .. } => {
                 self.files.ready(&path, news);
                 self.submit(path);
             }
@@ -215,7 +215,7 @@ impl<W: Write> Follower<W> {
                 eprintln!("watching {}{how}; Ctrl-C ends it", self.shown);
             }
             WatchEvent::Problem(text) => eprintln!("warning: {text}"),
-            WatchEvent::Folder(_) | WatchEvent::Scanned => {}
+            WatchEvent::Folder(_) | WatchEvent::Scanned | WatchEvent::Touched { .. } => {}
         }
     }
 

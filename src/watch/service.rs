@@ -314,9 +314,14 @@ impl Service {
     fn tell(&mut self) {
         for event in self.machine.take() {
             let event = match event {
-                WatchEvent::Ready { path, news } => WatchEvent::Ready {
+                WatchEvent::Ready { path, news, stamp } => WatchEvent::Ready {
                     path: self.given(path),
                     news,
+                    stamp,
+                },
+                WatchEvent::Touched { path, stamp } => WatchEvent::Touched {
+                    path: self.given(path),
+                    stamp,
                 },
                 WatchEvent::Folder(path) => WatchEvent::Folder(self.given(path)),
                 WatchEvent::Removed(path) => WatchEvent::Removed(self.given(path)),

@@ -378,6 +378,8 @@ impl Settle {
             {
                 file.assumed |= file.reported.replace(stamp) != Some(stamp);
                 self.rest(path);
+                let path = path.to_owned();
+                self.out.push(WatchEvent::Touched { path, stamp });
             }
             Phase::Touched => self.wait(now, path, (Phase::Unchanged, self.times.settle)),
             Phase::Unchanged | Phase::Written | Phase::Complete | Phase::Resting => {
@@ -405,7 +407,7 @@ impl Settle {
             file.news
         };
         let path = path.to_owned();
-        self.out.push(WatchEvent::Ready { path, news });
+        self.out.push(WatchEvent::Ready { path, news, stamp });
     }
 
     /// A name has come by a rename from outside the tree, or from a name in passing.

@@ -141,11 +141,8 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
 
 /// The files handed over.
 fn asked(effects: &[Effect]) -> Vec<std::path::PathBuf> {
-    let paths = effects.iter().filter_map(|effect| match effect {
-        Effect::Classify { paths, .. } => Some(paths.clone()),
-        _ => None,
-    });
-    paths.flatten().collect()
+    let jobs = crate::scene::started(effects);
+    jobs.into_iter().map(|job| job.path).collect()
 }
 
 #[test]

@@ -13,7 +13,8 @@ use medivision_tui::app::{
     self, About, Effect, Entry, EntryKind, Found, Graphic, Graphics, Kept, Keymap, Model, Msg,
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
-use medivision_tui::engine::Event;
+use medivision_tui::engine::{Event, Job};
+use medivision_tui::jobs::Command;
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
     DicomInfo, ErrorKind, FrameOrder, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi,
@@ -190,12 +191,19 @@ impl Program {
 
     /// The generation under which a file was handed over last.
     pub fn asked(&self, name: &str) -> Option<u64> {
-        self.effects.iter().rev().find_map(|effect| match effect {
-            Effect::Classify {
-                paths, generation, ..
-            } if paths.contains(&path(name)) => Some(*generation),
+        let jobs = started(&self.effects);
+        let job = jobs.iter().rev().find(|job| job.path == path(name))?;
+        Some(job.generation)
+    }
+
+    /// The files among those handed over that these effects let go ahead.
+    pub fn promoted(&self, effects: &[Effect]) -> Vec<PathBuf> {
+        let jobs = started(&self.effects);
+        let promoted = commands(effects).filter_map(|command| match command {
+            Command::Promote(generation) => jobs.iter().find(|job| job.generation == *generation),
             _ => None,
-        })
+        });
+        promoted.map(|job| job.path.clone()).collect()
     }
 
     /// The engine answers for a file.
@@ -241,6 +249,23 @@ impl Program {
         };
         (0..rows).map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn commands(effects: &[Effect]) -> impl Iterator<Item = &Command> {
+    let jobs = effects.iter().filter_map(|effect| match effect {
+        Effect::Jobs(commands) => Some(commands),
+        _ => None,
+    });
+    jobs.flatten()
+}
+
+/// What is handed to the engine.
+pub fn started(effects: &[Effect]) -> Vec<Job> {
+    let jobs = commands(effects).filter_map(|command| match command {
+        Command::Start(job) => Some(job.clone()),
+        _ => None,
+    });
+    jobs.collect()
 }
 
 pub fn key(code: KeyCode) -> Msg {
