@@ -6,7 +6,7 @@ use medivision_tui::engine::{Event, Known};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, failure, file, folder, key, path, record};
+use crate::scene::{Program, failure, file, folder, key, path, record, stamp};
 use crate::screens::{at_all_sizes, browsing};
 
 /// Four files with results; the first and the third are compared.
@@ -184,6 +184,11 @@ fn both_pictures_come_in_half_blocks_and_in_full_at_rest() {
 #[test]
 fn what_changes_meanwhile_is_seen() {
     let mut program = compared();
+    program.send(Msg::Modified {
+        path: path("c"),
+        stamp: stamp(2),
+        picture: true,
+    });
     program.answer("c", record("pneumonia", 0.95, Decision::Confident));
     assert!(program.screen(80, 24).contains("pneumonia  confident"));
     program.send(Msg::Renamed {

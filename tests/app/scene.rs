@@ -14,7 +14,7 @@ use medivision_tui::app::{
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::{Event, Job};
-use medivision_tui::jobs::Command;
+use medivision_tui::jobs::{Command, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
     DicomInfo, ErrorKind, FrameOrder, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi,
@@ -212,6 +212,16 @@ impl Program {
             .asked(name)
             .unwrap_or_else(|| panic!("{name} was never handed over"));
         self.send(done(name, generation, outcome));
+    }
+
+    /// The engine fails with a file that came, until it is given up.
+    pub fn give_up(&mut self, name: &str, outcome: &Outcome) {
+        for _ in 0..=retry::WAITS.len() {
+            self.answer(name, outcome.clone());
+            for _ in 0..5 {
+                self.rest();
+            }
+        }
     }
 
     /// The model is ready: the demo, on the CPU.
