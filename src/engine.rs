@@ -355,11 +355,6 @@ impl Engine {
         self.shared.submit(job)
     }
 
-    /// A handle for other threads that submit.
-    pub fn submitter(&self) -> Submitter {
-        Submitter(Arc::clone(&self.shared))
-    }
-
     /// Lets a job that is not through go ahead of those in bulk, as far as it has come.
     pub fn promote(&self, generation: u64) {
         let shared = &self.shared;
@@ -424,17 +419,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Submits jobs from another thread.
-#[derive(Clone)]
-pub struct Submitter(Arc<Shared>);
-
-impl Submitter {
-    /// As [`Engine::submit`].
-    pub fn submit(&self, job: Job) -> Result<(), Closed> {
-        self.0.submit(job)
     }
 }
 

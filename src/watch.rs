@@ -6,7 +6,6 @@
 
 mod names;
 mod place;
-pub mod retry;
 mod scan;
 mod service;
 pub mod settle;
@@ -69,6 +68,8 @@ pub enum WatchEvent {
         /// What it looks like now.
         stamp: Stamp,
     },
+    /// A folder may not be read. Nothing in it is seen until its rights change.
+    Refused(PathBuf),
     /// A folder came after the start.
     Folder(PathBuf),
     /// A file, or a folder with all in it, is gone, whether it was reported or not.
@@ -83,6 +84,12 @@ pub enum WatchEvent {
     },
     /// Something does not work as it should; a sentence for the user. The watch goes on as well as it can.
     Problem(String),
+}
+
+/// A sentence for the user on [`WatchEvent::Refused`].
+pub fn refusal(path: &Path) -> String {
+    let name = names::shown(path);
+    format!("{name}: no permission to read this folder; nothing in it is seen until that changes.")
 }
 
 /// Why a folder cannot be watched.

@@ -191,6 +191,25 @@ fn rights_that_change_bring_a_refused_file_back() {
 }
 
 #[test]
+fn no_more_is_started_than_is_taken_in() {
+    let mut jobs = Jobs::default();
+    for n in 0..MAX_RUNNING + 10 {
+        jobs.request(Path::new(&n.to_string()), Lane::Bulk, Reason::Wanted, n);
+    }
+    let starts = started(&mut jobs);
+    assert_eq!((starts.len(), jobs.queued_count()), (MAX_RUNNING, 10));
+    assert_eq!(started(&mut jobs), []);
+    jobs.request(Path::new("1030"), Lane::Interactive, Reason::Wanted, 0);
+    assert_eq!(
+        started(&mut jobs)[0].1,
+        Lane::Interactive,
+        "there is room in its lane"
+    );
+    jobs.answered(starts[0].2, Vec::new());
+    assert_eq!(started(&mut jobs).len(), 1);
+}
+
+#[test]
 fn another_engine_is_given_what_the_last_one_had() {
     let mut jobs = Jobs::default();
     let old = arrived(&mut jobs, "a");

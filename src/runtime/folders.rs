@@ -202,6 +202,10 @@ pub(super) fn on_watch(event: WatchEvent) -> Option<Msg> {
             entry: entry(path)?,
             picture: false,
         },
+        WatchEvent::Refused(path) => Msg::Report {
+            severity: Severity::Error,
+            text: watch::refusal(&path),
+        },
         WatchEvent::Removed(path) => Msg::Removed { path },
         WatchEvent::Renamed { from, to } => Msg::Renamed {
             from,

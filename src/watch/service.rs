@@ -197,6 +197,8 @@ impl Service {
             Sign::Gone(path) if *path == self.roots.absolute => self.rescan_soon(),
             // A folder's own word on its end may come after another one took its name.
             Sign::Gone(path) if scan::is_folder(path) => self.read_folder(&path.clone()),
+            // Its rights may be what changed.
+            Sign::Touched(path) if self.machine.is_refused(path) => self.read_folder(&path.clone()),
             Sign::Folder(path) => {
                 let path = path.clone();
                 self.machine.sign(now, sign);
@@ -323,6 +325,7 @@ impl Service {
                     path: self.given(path),
                     stamp,
                 },
+                WatchEvent::Refused(path) => WatchEvent::Refused(self.given(path)),
                 WatchEvent::Folder(path) => WatchEvent::Folder(self.given(path)),
                 WatchEvent::Removed(path) => WatchEvent::Removed(self.given(path)),
                 WatchEvent::Renamed { from, to } => WatchEvent::Renamed {

@@ -45,6 +45,7 @@ impl World {
             size,
             modified,
             inode,
+            status_changed: 0,
         };
         self.files.insert(path.into(), Content { stamp, version });
         self.signs.push(Sign::Written(path.into()));
@@ -298,6 +299,7 @@ const SOME: Stamp = Stamp {
     size: 0,
     modified: None,
     inode: 0,
+    status_changed: 0,
 };
 
 fn ready(name: &str, news: News) -> WatchEvent {
@@ -327,6 +329,7 @@ fn stamp(size: u64, second: u64) -> Stamp {
         size,
         modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second)),
         inode: second,
+        status_changed: 0,
     }
 }
 
@@ -562,4 +565,47 @@ fn a_folder_moved_in_from_outside_is_not_taken_for_a_file() {
             ready("p/x.png", News::New)
         ]
     );
+}
+
+#[test]
+fn rights_that_change_are_told_of_files_and_bring_folders_back() {
+    let mut machine = Settle::new("/in".into(), Times::default());
+    let file = |status_changed| {
+        let path = PathBuf::from("/in/a.png");
+        let stamp = Stamp {
+            status_changed,
+            ..stamp(1, 1)
+        };
+        (path, stamp)
+    };
+    let sweep = |status_changed, refused: &[&str]| {
+        let paths: Vec<PathBuf> = refused.iter().map(PathBuf::from).collect();
+        Sweep {
+            files: vec![file(status_changed)],
+            folders: vec!["/in/t".into()],
+            unreadable: paths.clone(),
+            refused: paths,
+            ..Sweep::new("/in".into())
+        }
+    };
+    let mut none = |_: &Path| None;
+    machine.swept(1000 * MS, sweep(1, &["/in/t"]), true, &|_| true, &mut none);
+    let refused = WatchEvent::Refused("/in/t".into());
+    assert!(taken(&mut machine).contains(&refused));
+    assert!(machine.is_refused(Path::new("/in/t")));
+    machine.swept(
+        1000 * MS,
+        sweep(1, &["/in/t"]),
+        false,
+        &|_| false,
+        &mut none,
+    );
+    assert_eq!(machine.take(), [], "told once");
+    machine.swept(1000 * MS, sweep(2, &[]), false, &|_| false, &mut none);
+    let touched = |event: &WatchEvent| matches!(event, WatchEvent::Touched { path, .. } if path.ends_with("a.png"));
+    assert!(machine.take().iter().any(touched), "by polling");
+    assert!(!machine.is_refused(Path::new("/in/t")));
+    machine.sign(1000 * MS, Sign::Touched("/in/a.png".into()));
+    machine.tick(2000 * MS, &mut |_| Some(file(3).1));
+    assert!(machine.take().iter().any(touched), "by the kernel's signs");
 }
