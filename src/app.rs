@@ -54,10 +54,11 @@ pub use sets::Named;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use crate::engine::{Event, Lane};
+use crate::engine::Event;
 use crate::media::ErrorKind;
 use activity::News;
 use model::{EngineState, REST, Rest, WatchState};
+use results::Answer;
 
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
 pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
@@ -89,7 +90,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Stopping => vec![Effect::Suspend],
         Msg::Continued => vec![Effect::Resume],
         Msg::Terminated => model.quit(),
-        Msg::Tick(now) => model.tick(now),
+        Msg::Tick(now) => {
+            model.tick(now);
+            Vec::new()
+        }
         Msg::Report { severity, text } => {
             model.say(severity, &text);
             Vec::new()
@@ -173,6 +177,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         files => model.files_said(files),
     };
+    let commands = model.results.jobs_mut().commands();
+    if !commands.is_empty() {
+        effects.push(Effect::Jobs(commands));
+    }
     effects.extend(model.follow());
     effects
 }
@@ -221,30 +229,24 @@ impl Model {
         }
     }
 
-    fn tick(&mut self, now: std::time::Duration) -> Vec<Effect> {
+    fn tick(&mut self, now: std::time::Duration) {
         self.now = now;
+        self.results.jobs_mut().tick(now);
         self.activity.tick(now);
         self.age_report();
         self.viewer.calm.tick(now, REST);
         self.turn_film();
         let Some(path) = self.rest.path.clone().filter(|_| !self.rest.rested) else {
-            return Vec::new();
+            return;
         };
         let since = *self.rest.since.get_or_insert(now);
         if now.saturating_sub(since) < REST {
-            return Vec::new();
+            return;
         }
         self.rest.rested = true;
         self.fresh.remove(&path);
-        let ahead = self.results.promote(&path);
-        self.looked.insert(path.clone());
-        if ahead {
-            self.classify(vec![path], Lane::Interactive)
-                .into_iter()
-                .collect()
-        } else {
-            Vec::new()
-        }
+        self.results.promote(&path);
+        self.looked.insert(path);
     }
 
     /// A picture has come. While another view of the same file is already wanted, it is shown all the same: it is nearer to
@@ -292,6 +294,7 @@ impl Model {
                     [model, device, prompts].map(|name| text::safe_str(&name));
                 let words = format!("{model} is ready on {device}, with the prompts {prompts}");
                 self.activity.note(News::Said(Severity::Info, words));
+                self.results.jobs_mut().engine_found();
                 self.engine = EngineState::Ready {
                     model,
                     device,
@@ -304,30 +307,32 @@ impl Model {
             }
             Event::Failed { message } => {
                 self.rate = None;
+                self.results.jobs_mut().engine_lost();
                 let words = text::safe_str(&message);
                 self.activity.note(News::Said(Severity::Error, words));
                 self.engine = EngineState::Failed(message);
             }
-            // Without a model every file fails for the same reason, which is told once, not on each file.
-            Event::Done { .. } if matches!(self.engine, EngineState::Failed(_)) => {}
             Event::Done {
-                path,
                 generation,
                 outcomes,
-            } => {
-                // A file that was asked for ahead of the others is answered twice.
-                let first = self.results.get(&path) == Some(&results::FileState::Queued);
-                if self.results.answer(&path, generation, outcomes) {
-                    if first {
-                        self.note_answer(&path);
-                    }
+                ..
+            } => match self.results.answer(generation, outcomes) {
+                Some(Answer::State(path)) => {
+                    self.note_answer(&path);
                     if self.has_vanished(&path) {
                         self.removed(&path);
                     } else {
                         self.folder.rerank(&path, &self.results);
                     }
                 }
-            }
+                Some(Answer::NoImage(path)) => {
+                    self.fresh.remove(&path);
+                    self.withdraw_arrival(&path);
+                    self.folder.rerank(&path, &self.results);
+                }
+                None => {}
+            },
+            Event::Dropped { generation } => drop(self.results.jobs_mut().dropped(generation)),
             Event::Prompts { prompts, warnings } => {
                 return self.prompts_changed(&prompts, &warnings);
             }
@@ -344,19 +349,6 @@ impl Model {
     fn has_vanished(&self, path: &std::path::Path) -> bool {
         let state = self.results.get(path);
         matches!(state, Some(results::FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
-    }
-
-    /// The effect that has files classified, unless there is no model to do it.
-    fn classify(&mut self, paths: Vec<std::path::PathBuf>, lane: Lane) -> Option<Effect> {
-        if paths.is_empty() || matches!(self.engine, EngineState::Failed(_)) {
-            return None;
-        }
-        let generation = self.next_generation();
-        Some(Effect::Classify {
-            paths,
-            lane,
-            generation,
-        })
     }
 
     /// What every message may have changed: scroll, rest, and which picture is wanted.

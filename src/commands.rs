@@ -12,6 +12,8 @@ pub mod models;
 mod output;
 mod progress;
 pub mod prompts;
+mod run;
+mod summary;
 pub mod watch;
 
 use std::collections::BTreeMap;

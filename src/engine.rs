@@ -4,16 +4,18 @@
 //! ```text
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
 //! ```
+//!
+//! [`crate::jobs`] decides what is submitted, and bounds how much.
 
 mod lanes;
 mod pool;
 mod rescore;
 mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -30,8 +32,6 @@ pub(crate) use pool::{Decoding, apply, decode};
 pub use rescore::Known;
 use rescore::Order;
 
-/// Jobs that may wait per lane before `submit` blocks: paths are small, and the producer should run ahead.
-const JOBS: usize = 1024;
 /// Prepared pictures that may wait per lane: two full batches, so that the model never waits for a slow decode.
 const PREPARED: usize = 64;
 /// How much below other programs the threads run that keep a core busy (`nice`).
@@ -46,7 +46,7 @@ pub struct Job {
     pub path: PathBuf,
     /// Who goes first.
     pub lane: Lane,
-    /// What asked for it; see [`Engine::cancel`].
+    /// Names the job, and comes back with its answer. No other job of the engine has it.
     pub generation: u64,
 }
 
@@ -123,7 +123,7 @@ pub enum Event {
         /// What, why, and what to do.
         message: String,
     },
-    /// A file is through: one outcome, or one per frame and their aggregate.
+    /// A file is through: one outcome, or one per frame and their aggregate. Each job ends by this or by `Dropped`, once.
     Done {
         /// The job's file.
         path: PathBuf,
@@ -131,6 +131,11 @@ pub enum Event {
         generation: u64,
         /// At least one.
         outcomes: Vec<Outcome>,
+    },
+    /// A file was let go without an answer: it was cancelled, or there is no model.
+    Dropped {
+        /// The job's generation.
+        generation: u64,
     },
     /// The answer to [`Engine::use_prompts`]: what is answered from now on is scored by these.
     Prompts {
@@ -172,6 +177,13 @@ struct Wants {
     space: Option<String>,
 }
 
+/// What is wanted of a job that is not through.
+#[derive(Clone, Copy)]
+struct Wish {
+    lane: Lane,
+    is_cancelled: bool,
+}
+
 /// What all threads of one engine share.
 struct Shared {
     settings: Settings,
@@ -182,10 +194,8 @@ struct Shared {
     wants: OnceLock<Option<Wants>>,
     /// Decoding threads still running.
     workers: AtomicUsize,
-    /// Files accepted and not yet through.
-    open: AtomicUsize,
-    /// Generations below this one are no longer wanted.
-    wanted_from: AtomicU64,
+    /// Jobs accepted and not yet through, by generation.
+    open: Mutex<HashMap<u64, Wish>>,
     /// Drop what is queued.
     stopped: AtomicBool,
     /// What the engine's thread is to do between two batches.
@@ -193,14 +203,28 @@ struct Shared {
 }
 
 impl Shared {
-    fn wanted(&self, job: &Job) -> bool {
-        !self.stopped.load(Ordering::Relaxed)
-            && job.generation >= self.wanted_from.load(Ordering::Relaxed)
+    /// Only whole entries are added, changed and removed: a panic elsewhere leaves the map whole.
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Wish>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_wanted(&self, job: &Job) -> bool {
+        let is_cancelled = || {
+            let open = self.open();
+            open.get(&job.generation).is_some_and(|w| w.is_cancelled)
+        };
+        !self.stopped.load(Ordering::Relaxed) && !is_cancelled()
+    }
+
+    /// The lane that a job is in now.
+    fn lane(&self, job: &Job) -> Lane {
+        let open = self.open();
+        open.get(&job.generation).map_or(job.lane, |wish| wish.lane)
     }
 
     /// Reports a file and forgets it.
     fn done(&self, job: &Job, outcomes: Vec<Outcome>) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.open().remove(&job.generation);
         (self.sink)(Event::Done {
             path: job.path.clone(),
             generation: job.generation,
@@ -209,18 +233,24 @@ impl Shared {
     }
 
     /// Forgets a file that nobody waits for.
-    fn skip(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+    fn skip(&self, job: &Job) {
+        self.open().remove(&job.generation);
+        let generation = job.generation;
+        (self.sink)(Event::Dropped { generation });
     }
 
     fn submit(&self, job: Job) -> Result<(), Closed> {
-        let lane = job.lane;
-        self.open.fetch_add(1, Ordering::Relaxed);
+        let (lane, generation) = (job.lane, job.generation);
+        let wish = Wish {
+            lane,
+            is_cancelled: false,
+        };
+        self.open().insert(generation, wish);
         if lane == Lane::Bulk {
             self.prepared.announce();
         }
         self.jobs.push(lane, job).inspect_err(|_| {
-            self.skip();
+            self.open().remove(&generation);
             if lane == Lane::Bulk {
                 self.prepared.settle();
             }
@@ -243,9 +273,10 @@ impl Shared {
 
     /// The model cannot be used: nothing more is taken, and whoever waits for it is freed.
     fn fail(&self, message: String) {
+        // Before files are dropped for it.
+        (self.sink)(Event::Failed { message });
         let _ = self.wants.set(None);
         self.jobs.close();
-        (self.sink)(Event::Failed { message });
     }
 }
 
@@ -265,12 +296,12 @@ impl Engine {
         let shared = Arc::new(Shared {
             settings,
             sink,
-            jobs: Lanes::new(JOBS),
+            // The producer bounds it.
+            jobs: Lanes::new(usize::MAX),
             prepared: Lanes::new(PREPARED),
             wants: OnceLock::new(),
             workers: AtomicUsize::new(workers),
-            open: AtomicUsize::new(0),
-            wanted_from: AtomicU64::new(0),
+            open: Mutex::default(),
             stopped: AtomicBool::new(false),
             orders: Mutex::default(),
         });
@@ -319,21 +350,28 @@ impl Engine {
         }
     }
 
-    /// Hands a file over; blocks while the lane is full, so it is not for the interface's thread.
+    /// Hands a file over, without waiting. Fails when the engine takes nothing more.
     pub fn submit(&self, job: Job) -> Result<(), Closed> {
         self.shared.submit(job)
     }
 
-    /// A handle for other threads that submit.
-    pub fn submitter(&self) -> Submitter {
-        Submitter(Arc::clone(&self.shared))
+    /// Lets a job that is not through go ahead of those in bulk, as far as it has come.
+    pub fn promote(&self, generation: u64) {
+        let shared = &self.shared;
+        match shared.open().get_mut(&generation) {
+            Some(wish) => wish.lane = Lane::Interactive,
+            None => return,
+        }
+        shared.jobs.promote(|job| job.generation == generation);
+        let of_job = |prepared: &pool::Prepared| prepared.file.job.generation == generation;
+        shared.prepared.promote(of_job);
     }
 
-    /// Drops jobs of generations before `generation`, as far as they have not begun.
+    /// Lets a job go, unless it is through.
     pub fn cancel(&self, generation: u64) {
-        self.shared
-            .wanted_from
-            .fetch_max(generation, Ordering::Relaxed);
+        if let Some(wish) = self.shared.open().get_mut(&generation) {
+            wish.is_cancelled = true;
+        }
     }
 
     /// Scores by other prompts from now on. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`]; every result of before
@@ -381,17 +419,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Submits jobs from another thread.
-#[derive(Clone)]
-pub struct Submitter(Arc<Shared>);
-
-impl Submitter {
-    /// As [`Engine::submit`].
-    pub fn submit(&self, job: Job) -> Result<(), Closed> {
-        self.0.submit(job)
     }
 }
 

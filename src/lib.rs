@@ -7,7 +7,7 @@
 //! * shell: [`runtime`], [`commands`], [`graphics`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
-//! * services: [`watch`], [`library`], [`engine`]
+//! * services: [`jobs`], which drives the engine; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only room that knows libtorch
 //! * domain: [`config`], [`media`], [`view`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
@@ -20,6 +20,7 @@ pub mod config;
 pub mod encoder;
 pub mod engine;
 pub mod graphics;
+pub mod jobs;
 pub mod library;
 pub mod phantom;
 pub mod prompts;

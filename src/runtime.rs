@@ -2,14 +2,12 @@
 //! real one.
 
 mod choices;
-mod feeder;
 mod folders;
 mod keep;
 mod objects;
 
-use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,13 +19,11 @@ use tokio::time::sleep;
 
 use crate::app::{self, Effect, Model, Msg};
 use crate::encoder::Source;
-use crate::engine::{Engine, Event, Factory, Lane, Settings};
+use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{Drawing, Screen, preview};
-use crate::library::Failure;
-use crate::watch::retry::Retry;
+use crate::jobs::Command;
 use crate::watch::{self, Watch};
 pub use choices::Offer;
-use feeder::Feeder;
 use keep::Keeper;
 pub use keep::Store;
 
@@ -41,7 +37,6 @@ pub struct Services {
     send: folders::Send,
     messages: UnboundedSender<Msg>,
     engine: Engine,
-    feeder: Feeder,
     offer: Offer,
     /// For engines to come: the prompts in force among it.
     settings: Settings,
@@ -60,11 +55,6 @@ pub struct Services {
     headers: Arc<AtomicU64>,
     related: Arc<AtomicU64>,
     begun: Instant,
-    retry: Retry,
-    /// Files whose failure was held back, with the generation whose answer is awaited.
-    held: HashMap<PathBuf, u64>,
-    /// Files that came while the program ran: these may be incomplete still, whatever the signs said.
-    arrived: HashSet<PathBuf>,
 }
 
 impl Services {
@@ -80,13 +70,11 @@ impl Services {
             settings.clone(),
             Arc::new(move |event| drop(events.send(Msg::Engine(event)))),
         );
-        let feeder = Feeder::start(&engine.submitter())?;
         let sender = messages.clone();
         let services = Self {
             send: Arc::new(move |msg| sender.send(msg).is_ok()),
             messages,
             engine,
-            feeder,
             offer: Offer::default(),
             settings,
             candidate: None,
@@ -100,9 +88,6 @@ impl Services {
             headers: Arc::default(),
             related: Arc::default(),
             begun: Instant::now(),
-            retry: Retry::default(),
-            held: HashMap::new(),
-            arrived: HashSet::new(),
         };
         Ok((services, received))
     }
@@ -137,7 +122,7 @@ impl Services {
 
     /// Ends everything. False when a pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
-        drop((self.watch, self.preview, self.tiles, self.feeder));
+        drop((self.watch, self.preview, self.tiles));
         let others = self.retired.into_iter();
         let others = others.chain(self.candidate.map(|(_, engine)| engine));
         // All are told to end before any is waited for.
@@ -197,11 +182,9 @@ impl Services {
                     tiles.request(keys);
                 }
             }
-            Effect::Classify {
-                paths,
-                lane,
-                generation,
-            } => self.feeder.give(paths, lane, generation),
+            Effect::Jobs(commands) => commands
+                .into_iter()
+                .for_each(|command| self.carry_out(command)),
             Effect::Watch { root } => self.start_watch(&root),
             Effect::Unwatch => self.watch = None,
             Effect::Tags { path, generation } => {
@@ -232,6 +215,16 @@ impl Services {
             }
             Effect::StopPull => self.pull.stop(),
             Effect::UseModel { id, serial } => self.use_model(id, serial),
+            Effect::AdoptEngine { serial } => {
+                if let Some((_, engine)) = self.candidate.take_if(|(own, _)| *own == serial) {
+                    let before = std::mem::replace(&mut self.engine, engine);
+                    before.stop();
+                    self.retired.push(before);
+                }
+            }
+            Effect::DropEngine { serial } => {
+                drop(self.candidate.take_if(|(own, _)| *own == serial))
+            }
             Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.
             Effect::Copy(_) | Effect::Suspend | Effect::Resume | Effect::Redraw | Effect::Quit => {}
@@ -267,81 +260,13 @@ impl Services {
         }
     }
 
-    /// The model that was being read answers from now on.
-    fn promote(&mut self, engine: Engine) {
-        match Feeder::start(&engine.submitter()) {
-            Ok(feeder) => self.feeder = feeder,
-            Err(error) => tracing::error!("no thread could be started: {error}"),
+    /// A refusal needs no answer: an engine that takes nothing more says so itself.
+    fn carry_out(&self, command: Command) {
+        match command {
+            Command::Start(job) => drop(self.engine.submit(job)),
+            Command::Promote(generation) => self.engine.promote(generation),
+            Command::Cancel(generation) => self.engine.cancel(generation),
         }
-        let before = std::mem::replace(&mut self.engine, engine);
-        before.stop();
-        self.retired.push(before);
-    }
-
-    /// Looks at a message before `update` does. A file that came in and cannot be read yet may still be in transfer:
-    /// it is tried again before anything is said. True: the message is held back.
-    fn hold(&mut self, msg: &Msg) -> bool {
-        match msg {
-            Msg::Appeared { entry, .. } => drop(self.arrived.insert(entry.path.clone())),
-            Msg::Removed { path } => {
-                self.arrived.remove(path);
-                self.retry.forget(path);
-            }
-            Msg::OtherEngine {
-                serial,
-                event: Event::Ready { .. },
-            } => {
-                if let Some((_, engine)) = self.candidate.take_if(|(own, _)| own == serial) {
-                    self.promote(engine);
-                }
-            }
-            Msg::OtherEngine {
-                serial,
-                event: Event::Failed { .. },
-            } => drop(self.candidate.take_if(|(own, _)| own == serial)),
-            Msg::Engine(Event::Done {
-                path,
-                generation,
-                outcomes,
-            })
-            | Msg::OtherEngine {
-                event:
-                    Event::Done {
-                        path,
-                        generation,
-                        outcomes,
-                    },
-                ..
-            } if self.arrived.contains(path) => {
-                let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-                if let Some(Failure { kind, .. }) = failure
-                    && self.retry.failed(self.begun.elapsed(), path, *kind)
-                {
-                    self.held.insert(path.clone(), *generation);
-                    return true;
-                }
-                self.arrived.remove(path);
-                self.retry.forget(path);
-            }
-            _ => {}
-        }
-        false
-    }
-
-    /// Hands over again what is due.
-    fn try_again(&mut self) {
-        for path in self.retry.due(self.begun.elapsed()) {
-            if let Some(generation) = self.held.remove(&path) {
-                self.feeder.give(vec![path], Lane::Bulk, generation);
-            }
-        }
-    }
-
-    /// When [`Self::try_again`] has something to do.
-    fn next_retry(&self) -> Option<Duration> {
-        self.retry
-            .next()
-            .map(|due| due.saturating_sub(self.begun.elapsed()))
     }
 }
 
@@ -426,7 +351,10 @@ impl Loop {
             if self.dirty && screen.idle() {
                 self.dirty = screen.draw(&self.model)?;
             }
-            let Some(first) = self.next(services, &mut received, screen, &mut input).await else {
+            let Some(first) = self
+                .next(services.begun, &mut received, screen, &mut input)
+                .await
+            else {
                 continue;
             };
             self.take(services, first);
@@ -442,7 +370,7 @@ impl Loop {
     /// The next message; `None` when something else is to be done first.
     async fn next<S: Screen>(
         &self,
-        services: &mut Services,
+        begun: Instant,
         received: &mut UnboundedReceiver<Msg>,
         screen: &mut S,
         input: &mut (impl Stream<Item = io::Result<Input>> + Unpin),
@@ -452,31 +380,32 @@ impl Loop {
         let due = self.model.next_tick().map(|tick| self.model.now() + tick);
         let tick = due
             .filter(|_| !(self.dirty && self.model.is_playing()))
-            .map(|due| due.saturating_sub(services.begun.elapsed()));
-        let retry = services.next_retry();
+            .map(|due| due.saturating_sub(begun.elapsed()));
         tokio::select! {
             // A key goes before whatever else has come.
             biased;
             event = input.next() => match event {
-                Some(Ok(event)) => translate(&event, services.begun.elapsed()),
+                Some(Ok(event)) => translate(&event, begun.elapsed()),
                 // The terminal is gone.
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
             msg = received.recv() => msg,
             () = screen.wait(), if self.dirty => None,
-            () = sleep(tick.unwrap_or_default()), if tick.is_some() => Some(Msg::Tick(services.begun.elapsed())),
-            () = sleep(retry.unwrap_or_default()), if retry.is_some() => {
-                services.try_again();
-                None
-            }
+            () = sleep(tick.unwrap_or_default()), if tick.is_some() => Some(Msg::Tick(begun.elapsed())),
         }
     }
 
+    /// Carries out what comes of a message; what needs the screen is done before the next one.
     fn take(&mut self, services: &mut Services, msg: Msg) {
-        if !services.hold(&msg) {
-            self.pending.extend(app::update(&mut self.model, msg));
-            self.dirty = true;
+        for effect in app::update(&mut self.model, msg) {
+            match effect {
+                Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {
+                    self.pending.push(effect);
+                }
+                other => services.perform(other),
+            }
         }
+        self.dirty = true;
     }
 }
 

@@ -4,7 +4,7 @@
 
 pub mod metrics;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::prompts::PromptSet;
 
@@ -65,8 +65,9 @@ pub enum Decision {
     Rejected,
 }
 
-/// What the model says of one picture.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What the model says of one picture. Serialised, a rejected one claims nothing: label, description and probability are
+/// null, and the scores stay for the record.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// The condition that won.
     pub label: String,
@@ -82,8 +83,32 @@ pub struct Verdict {
     pub scores: Vec<Score>,
     /// How likely anything but health is: where one of all holds, what the normal conditions leave; where each stands alone,
     /// the highest of the abnormal ones. Orders files; not part of a result.
-    #[serde(skip)]
     pub urgency: f64,
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// The contract's fields, in its order.
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            label: Option<&'a str>,
+            description: Option<&'a str>,
+            probability: Option<f64>,
+            decision: Decision,
+            reason: &'a Option<String>,
+            scores: &'a [Score],
+        }
+        let is_claimed = self.decision != Decision::Rejected;
+        let fields = Fields {
+            label: is_claimed.then_some(&self.label),
+            description: is_claimed.then_some(&self.description),
+            probability: is_claimed.then_some(self.probability),
+            decision: self.decision,
+            reason: &self.reason,
+            scores: &self.scores,
+        };
+        fields.serialize(serializer)
+    }
 }
 
 /// One condition, ready to be compared with pictures.

@@ -6,7 +6,6 @@
 
 mod names;
 mod place;
-pub mod retry;
 mod scan;
 mod service;
 pub mod settle;
@@ -17,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+pub use settle::Stamp;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
@@ -57,7 +58,18 @@ pub enum WatchEvent {
         path: PathBuf,
         /// Why it is reported.
         news: News,
+        /// What it looked like then.
+        stamp: Stamp,
     },
+    /// Rights or times of a file that was reported changed, and its content did not.
+    Touched {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like now.
+        stamp: Stamp,
+    },
+    /// A folder may not be read. Nothing in it is seen until its rights change.
+    Refused(PathBuf),
     /// A folder came after the start.
     Folder(PathBuf),
     /// A file, or a folder with all in it, is gone, whether it was reported or not.
@@ -72,6 +84,12 @@ pub enum WatchEvent {
     },
     /// Something does not work as it should; a sentence for the user. The watch goes on as well as it can.
     Problem(String),
+}
+
+/// A sentence for the user on [`WatchEvent::Refused`].
+pub fn refusal(path: &Path) -> String {
+    let name = names::shown(path);
+    format!("{name}: no permission to read this folder; nothing in it is seen until that changes.")
 }
 
 /// Why a folder cannot be watched.

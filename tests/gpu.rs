@@ -193,11 +193,11 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
         }
     }
     spoil();
-    for path in &files {
+    for (generation, path) in (0..).zip(&files) {
         let job = Job {
             path: path.clone(),
             lane: Lane::Bulk,
-            generation: 1,
+            generation,
         };
         engine.submit(job).expect("taken");
     }

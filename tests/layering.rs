@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layers from the bottom; a room may use its own layer and those below.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["config", "media", "view", "prompts", "scoring", "phantom"],
     &["encoder"],
     &["engine", "library", "watch"],
+    &["jobs"],
     &["app"],
     &["ui"],
     &["cli", "commands", "graphics", "runtime", "main", "lib"],
@@ -23,6 +24,23 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("rusqlite", &["library"]),
     ("ratatui_image", &["graphics"]),
     ("ratatui", &["ui", "graphics"]),
+];
+
+/// Rooms without I/O, clock, threads or channels, and what would bring these in.
+const PURE: [&str; 1] = ["jobs"];
+const IMPURE: [&str; 12] = [
+    "std::fs",
+    "std::io",
+    "std::env",
+    "std::net",
+    "std::sync",
+    "std::thread",
+    "std::process",
+    "Instant",
+    "SystemTime",
+    "crossbeam_channel::",
+    "tokio::",
+    "tracing::",
 ];
 
 struct Source {
@@ -142,6 +160,26 @@ fn crates_stay_in_their_rooms() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn pure_rooms_stay_pure() {
+    let sources = sources();
+    for room in PURE {
+        let of_room: Vec<&Source> = sources.iter().filter(|s| s.room == room).collect();
+        assert!(!of_room.is_empty(), "{room} was found");
+        for source in of_room {
+            let found: Vec<&&str> = IMPURE
+                .iter()
+                .filter(|n| source.code.contains(**n))
+                .collect();
+            assert!(
+                found.is_empty(),
+                "{} names {found:?}",
+                source.path.display()
+            );
+        }
+    }
 }
 
 #[test]

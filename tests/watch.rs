@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -69,15 +70,13 @@ impl Bench {
         std::iter::from_fn(|| self.events.recv_timeout(QUIET).ok()).collect()
     }
 
-    fn ready(&self, name: &str, news: News) -> WatchEvent {
-        let path = self.path(name);
-        WatchEvent::Ready { path, news }
-    }
-
     fn wait_ready(&self, name: &str, news: News) {
-        let awaited = self.ready(name, news);
-        self.until(|event| *event == awaited);
+        self.until(|event| is_ready(event, &self.path(name), news));
     }
+}
+
+fn is_ready(event: &WatchEvent, file: &Path, why: News) -> bool {
+    matches!(event, WatchEvent::Ready { path, news, .. } if path == file && *news == why)
 }
 
 /// How often each file was reported.
@@ -167,8 +166,9 @@ fn what_was_there_is_told_first() {
             file.set_modified(long_ago).expect("dated");
         }
     });
-    let there = ["a.png", "b.png", "sub/c.png"].map(|name| bench.ready(name, News::There));
-    assert_eq!(first[1..4], there);
+    for (event, name) in first[1..4].iter().zip(["a.png", "b.png", "sub/c.png"]) {
+        assert!(is_ready(event, &bench.path(name), News::There), "{event:?}");
+    }
     assert_eq!(first.len(), 5);
     assert_eq!(bench.rest(), []);
 }
@@ -191,6 +191,18 @@ fn changes_renames_and_deletions_are_followed() {
         let removed = WatchEvent::Removed(bench.path("b.png"));
         bench.until(|event| *event == removed);
         assert_eq!(bench.rest(), []);
+    }
+}
+
+#[test]
+fn rights_that_change_are_told() {
+    use std::os::unix::fs::PermissionsExt;
+    for options in [BY_SIGNS, BY_POLLING] {
+        let (bench, _) = Bench::new(options, |_| {});
+        fs::write(bench.path("a.png"), "one").expect("written");
+        bench.wait_ready("a.png", News::New);
+        fs::set_permissions(bench.path("a.png"), fs::Permissions::from_mode(0o600)).expect("set");
+        bench.until(|event| matches!(event, WatchEvent::Touched { path, .. } if *path == bench.path("a.png")));
     }
 }
 
@@ -263,25 +275,37 @@ struct Session {
     errors: Option<std::thread::JoinHandle<String>>,
 }
 
+/// Starts the command on the folder `in`.
+fn spawn(home: &Path, arguments: &[&str]) -> Child {
+    // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medivision-tui"));
+    command
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home)
+        .args(["watch", "in", "--model"])
+        .arg(model)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // SAFETY: signal(2) may be called there. Whoever runs the tests may have the signal ignored.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    command.spawn().expect("the binary starts")
+}
+
 impl Session {
     fn new(arguments: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         fs::create_dir(home.path().join("in")).expect("a folder");
         prepare(&home.path().join("in"));
-        // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_medivision-tui"))
-            .current_dir(home.path())
-            .env_clear()
-            .env("HOME", home.path())
-            .args(["watch", "in", "--model"])
-            .arg(model)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child = spawn(home.path(), arguments);
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().expect("piped"));
         std::thread::spawn(move || {
@@ -366,23 +390,60 @@ fn a_thousand_files_yield_a_thousand_lines_and_sigterm_is_a_good_end() {
     assert_eq!(seen.len(), 1000, "none twice");
 }
 
+/// Writes pictures that nobody can still be writing.
+fn old_pictures(dir: &Path, count: usize) {
+    for index in 0..count {
+        let file = dir.join(format!("{index}.png"));
+        fs::write(&file, picture(index)).expect("written");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        File::options()
+            .append(true)
+            .open(&file)
+            .and_then(|f| f.set_modified(long_ago))
+            .expect("dated");
+    }
+}
+
 #[test]
 fn what_was_accepted_is_finished_before_the_end() {
-    let session = Session::new(&[], |dir| {
-        for index in 0..50 {
-            let file = dir.join(format!("{index}.png"));
-            fs::write(&file, picture(index)).expect("written");
-            let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-            File::options()
-                .append(true)
-                .open(&file)
-                .and_then(|f| f.set_modified(long_ago))
-                .expect("dated");
+    for signal in [Signal::INT, Signal::HUP] {
+        let session = Session::new(&[], |dir| old_pictures(dir, 50));
+        session.line();
+        let (code, rest, _) = session.end(signal);
+        assert_eq!((code, rest.len()), (Some(0), 49), "{signal:?}");
+    }
+}
+
+/// Bytes that a pipe holds on Linux, unless told otherwise.
+const PIPE_BYTES: u64 = 65536;
+
+#[test]
+fn a_second_signal_ends_it_even_while_nobody_reads_its_output() {
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir(home.path().join("in")).expect("a folder");
+    old_pictures(&home.path().join("in"), 200);
+    let mut child = spawn(home.path(), &[]);
+    let (output, id) = (child.stdout.take().expect("piped"), Pid::from_child(&child));
+    while rustix::io::ioctl_fionread(&output).expect("a pipe") < PIPE_BYTES {
+        assert_eq!(
+            child.try_wait().expect("a child"),
+            None,
+            "it waits for its reader"
+        );
+        std::thread::yield_now();
+    }
+    let (sender, ended) = channel();
+    std::thread::spawn(move || sender.send(child.wait()));
+    for _ in 0..100 {
+        let _ = kill_process(id, Signal::TERM);
+        // One signal only would let it drain for ever.
+        if let Ok(status) = ended.recv_timeout(Duration::from_millis(200)) {
+            assert_eq!(status.expect("it ended").code(), Some(0));
+            return;
         }
-    });
-    session.line();
-    let (code, rest, _) = session.end(Signal::INT);
-    assert_eq!((code, rest.len()), (Some(0), 49));
+    }
+    let _ = kill_process(id, Signal::KILL);
+    panic!("it goes on");
 }
 
 #[test]
@@ -399,7 +460,7 @@ fn a_damaged_file_gets_its_line_and_what_is_no_picture_none() {
     assert!(session.line()["label"].is_string());
     let (code, rest, errors) = session.end(Signal::TERM);
     assert_eq!((code, rest), (Some(0), vec![]));
-    assert!(errors.contains("1 passed over"), "{errors}");
+    assert!(errors.contains("1 skipped"), "{errors}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Enter => return model.enter(),
         Action::Leave => return model.leave(),
         Action::Classify => return model.classify_current(),
-        Action::ClassifyMarked => return model.classify_marked(),
+        Action::ClassifyMarked => model.classify_marked(),
         Action::ClassifyAll => return model.classify_all(),
         Action::Watch => return model.toggle_watch(),
         Action::PromptSet => return model.choose_prompts(),
@@ -256,7 +256,8 @@ impl Model {
         };
         if row.stands != Stands::Itself {
             let files = self.found_in(row);
-            return self.classify_again(files);
+            self.classify_again(files);
+            return Vec::new();
         }
         let found = Found {
             path: row.path.clone(),
@@ -264,21 +265,24 @@ impl Model {
         };
         match row.kind {
             EntryKind::Folder => self.classify_under(found.path),
-            EntryKind::File => self.classify_again(vec![found]),
+            EntryKind::File => {
+                self.classify_again(vec![found]);
+                Vec::new()
+            }
         }
     }
 
     /// Classifies files whatever is known of them.
-    pub(super) fn classify_again(&mut self, files: Vec<Found>) -> Vec<Effect> {
-        if self.without_model() {
-            return Vec::new();
+    fn classify_again(&mut self, files: Vec<Found>) {
+        if !self.without_model() {
+            self.ask(files, Lane::Interactive);
         }
-        self.ask(files, Lane::Interactive)
     }
 
     fn classify_all(&mut self) -> Vec<Effect> {
         if let Some(files) = self.found_on_shelf() {
-            return self.classify_again(files);
+            self.classify_again(files);
+            return Vec::new();
         }
         self.classify_under(self.folder.dir.clone())
     }
@@ -291,7 +295,7 @@ impl Model {
     }
 
     /// There is no model; says so.
-    fn without_model(&mut self) -> bool {
+    pub(super) fn without_model(&mut self) -> bool {
         let failed = matches!(self.engine, EngineState::Failed(_));
         if failed {
             self.say(Severity::Error, "there is no model to classify with");

@@ -170,6 +170,22 @@ impl Activity {
         self.untimed = self.untimed.min(self.log.len());
     }
 
+    /// Takes back that a file arrived: it is no picture. The number of that happening.
+    fn withdraw_arrival(&mut self, path: &Path) -> Option<usize> {
+        let arrived =
+            |happening: &Happening| matches!(&happening.what, News::Arrived(p) if p == path);
+        let at = self.log.iter().rposition(arrived)?;
+        let from_newest = self.log.len() - 1 - at;
+        let number = self.count - 1 - from_newest;
+        self.log.remove(at);
+        self.count -= 1;
+        self.counts.arrived -= 1;
+        if from_newest < self.untimed {
+            self.untimed -= 1;
+        }
+        Some(number)
+    }
+
     /// Something waits for its time.
     pub(super) fn is_untimed(&self) -> bool {
         self.untimed > 0
@@ -253,6 +269,17 @@ impl Model {
             _ => return,
         };
         self.activity.note(what);
+    }
+
+    /// Takes back that a file arrived; the cursor stays where it is in the log.
+    pub(super) fn withdraw_arrival(&mut self, path: &Path) {
+        let withdrawn = self.activity.withdraw_arrival(path);
+        if let (Some(number), Some(Over::Activity(place))) = (withdrawn, &mut self.stage.over)
+            && let Some(cursor) = &mut place.cursor
+            && *cursor > number
+        {
+            *cursor -= 1;
+        }
     }
 
     /// Rows of the log on screen.

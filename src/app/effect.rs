@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::entry::{Found, Stamp};
 use super::kept::Kept;
 use super::picture::PreviewKey;
-use crate::engine::{Known, Lane};
+use crate::engine::Known;
+use crate::jobs::Command;
 use crate::prompts::Prompts;
 
 /// What [`super::update`] asks the shell to do. None of it blocks the loop.
@@ -47,17 +48,9 @@ pub enum Effect {
     /// Decode files and make small pictures of them, of frame 0 as it asks to be seen, without marks; instead of those that still
     /// wait. Answered by a [`super::Msg::Tile`] each, about in this order.
     Tiles(Vec<PreviewKey>),
-    /// Classify files. Handed to a feeder that may block on the engine's bounded lanes. A file given again replaces the
-    /// request that still waits in the feeder: so a file goes ahead by being given again on the interactive lane, and is not
-    /// classified twice. Answered by `Event::Done` of the same generation, a file each.
-    Classify {
-        /// The files, in the order wanted.
-        paths: Vec<PathBuf>,
-        /// Ahead of others or among them.
-        lane: Lane,
-        /// Comes back with each result.
-        generation: u64,
-    },
+    /// Hand files to the engine, or change what it does with those that it has. Each that is started is answered by
+    /// `Event::Done` or `Event::Dropped` of its generation.
+    Jobs(Vec<Command>),
     /// Read the tags of a file. Answered by [`super::Msg::Tags`].
     Tags {
         /// The file.
@@ -105,12 +98,22 @@ pub enum Effect {
     },
     /// Stop fetching; nothing more need be answered. What has come is kept.
     StopPull,
-    /// Start an engine for another model, which takes over from the one in use with its `Event::Ready`. Answered by
-    /// [`super::Msg::OtherEngine`]; a later request makes an unfinished one pointless.
+    /// Start an engine for another model beside the one in use. Answered by [`super::Msg::OtherEngine`]; a later request
+    /// makes an unfinished one pointless.
     UseModel {
         /// What `--model` would be.
         id: String,
         /// Comes back with all that the engine says.
+        serial: u64,
+    },
+    /// Let the engine that was started for another model take over from the one in use, which ends.
+    AdoptEngine {
+        /// As it was started.
+        serial: u64,
+    },
+    /// Let go of the engine that was started for another model: it failed.
+    DropEngine {
+        /// As it was started.
         serial: u64,
     },
     /// Put text into the clipboard of whoever sits at the terminal (OSC 52). Whether the terminal does so, it does not say.

@@ -8,9 +8,11 @@ use super::folder::{Folder, Reading};
 use super::kept::Left;
 use super::model::{Model, Scan, WatchState};
 use super::msg::{Msg, Severity};
+use super::results::{Certainty, FileState, Standing};
 use super::stage::Over;
 use super::{Effect, shelf, text};
 use crate::engine::Lane;
+use crate::jobs::Reason;
 
 impl Model {
     /// Takes in what concerns files.
@@ -53,7 +55,17 @@ impl Model {
                 files,
                 complete,
             } => self.scanned(generation, files, complete),
-            Msg::Appeared { entry, picture } => self.appeared(entry, picture),
+            Msg::Appeared { entry, picture } => {
+                self.appeared(entry, picture);
+                Vec::new()
+            }
+            Msg::Touched { path, stamp } => {
+                let found = Found { path, stamp };
+                if self.results.touched(found.clone()) {
+                    self.folder.rerank(&found.path, &self.results);
+                }
+                Vec::new()
+            }
             Msg::Modified {
                 path,
                 stamp,
@@ -121,7 +133,7 @@ impl Model {
         };
         let by_key = scan.by_key;
         let wanted = |model: &Self, found: &Found| match model.results.get(&found.path) {
-            Some(super::results::FileState::Failed(_)) if by_key => true,
+            Some(FileState::Failed(_)) if by_key => true,
             _ => !model.results.knows(&found.path, found.stamp),
         };
         let files: Vec<Found> = files
@@ -134,7 +146,8 @@ impl Model {
         if complete {
             self.scan_ends(generation);
         }
-        self.ask(files, Lane::Bulk)
+        self.ask(files, Lane::Bulk);
+        Vec::new()
     }
 
     fn scan_ends(&mut self, generation: u64) {
@@ -143,36 +156,39 @@ impl Model {
         };
         self.root_scanned |= scan.root == self.root;
         if scan.by_key {
-            let text = match scan.asked {
-                0 => "everything here has been classified".to_owned(),
-                1 => "1 picture to classify".to_owned(),
-                n => format!("{n} pictures to classify"),
+            // Those asked for by this scan are queued only after it.
+            let tally = self.results.tally(&scan.root);
+            let queued = tally.map_or(0, |tally| tally.count(Standing::Queued));
+            let text = match (scan.asked, queued) {
+                (0, 0) => "everything here has been classified".to_owned(),
+                (0, 1) => "1 image here is queued already".to_owned(),
+                (0, n) => format!("{n} images here are queued already"),
+                (1, _) => "1 picture to classify".to_owned(),
+                (n, _) => format!("{n} pictures to classify"),
             };
             self.say(Severity::Info, &text);
         }
     }
 
-    /// Marks files as asked about; the effect asks.
-    pub(super) fn ask(&mut self, files: Vec<Found>, lane: Lane) -> Vec<Effect> {
-        let paths = files.iter().map(|found| found.path.clone()).collect();
-        let effect = self.classify(paths, lane);
-        let generation = match &effect {
-            Some(Effect::Classify { generation, .. }) => *generation,
-            _ => 0,
-        };
+    /// Asks about files that are, or are to be taken for, images.
+    pub(super) fn ask(&mut self, files: Vec<Found>, lane: Lane) {
         for found in files {
-            self.results.ask(
-                &found.path,
-                found.stamp,
-                generation,
-                lane == Lane::Interactive,
-            );
-            self.folder.rerank(&found.path, &self.results);
+            // Of another content than is known, an answer that is on its way says nothing.
+            let reason = match self.results.stamp(&found.path) {
+                Some(stamp) if stamp != found.stamp => Reason::Arrived,
+                _ => Reason::Wanted,
+            };
+            self.ask_about(found, lane, reason, Certainty::Told);
         }
-        effect.into_iter().collect()
     }
 
-    fn appeared(&mut self, entry: Entry, picture: bool) -> Vec<Effect> {
+    fn ask_about(&mut self, found: Found, lane: Lane, reason: Reason, certainty: Certainty) {
+        let path = found.path.clone();
+        self.results.ask(found, lane, reason, certainty);
+        self.folder.rerank(&path, &self.results);
+    }
+
+    fn appeared(&mut self, entry: Entry, picture: bool) {
         let file = entry.kind == EntryKind::File;
         if file && picture {
             self.looked.remove(&entry.path);
@@ -183,9 +199,8 @@ impl Model {
             self.folder.insert(entry.clone(), &self.results);
         }
         if file {
-            self.changed(entry.path, entry.stamp, picture)
-        } else {
-            Vec::new()
+            let certainty = Certainty::Assumed;
+            self.changed(entry.path, entry.stamp, picture, certainty, Reason::Arrived);
         }
     }
 
@@ -196,29 +211,44 @@ impl Model {
         if picture && self.results.get(path).is_some() && !self.results.knows(path, stamp) {
             self.activity.note(News::Changed(path.to_owned()));
         }
-        let mut effects = self.tags_changed(path, stamp);
-        effects.extend(self.changed(path.to_owned(), stamp, picture));
+        let effects = self.tags_changed(path, stamp);
+        let (certainty, reason) = match self.results.get(path) {
+            Some(_) => (Certainty::Told, Reason::Arrived),
+            // The scan did not call it an image.
+            None if self.root_scanned => (Certainty::Doubted, Reason::Arrived),
+            // It was there when the watch began.
+            None => (Certainty::Assumed, Reason::Wanted),
+        };
+        self.changed(path.to_owned(), stamp, picture, certainty, reason);
         effects
     }
 
     /// A file has this content now. The same content may be reported more than once, by the scan and by the watch: it is
     /// asked about once.
-    fn changed(&mut self, path: PathBuf, stamp: Stamp, picture: bool) -> Vec<Effect> {
+    fn changed(
+        &mut self,
+        path: PathBuf,
+        stamp: Stamp,
+        picture: bool,
+        certainty: Certainty,
+        reason: Reason,
+    ) {
         if self.results.knows(&path, stamp) {
-            return Vec::new();
+            return;
         }
         if !picture {
             self.results.forget(&path);
-            return Vec::new();
+            return;
         }
-        self.ask(vec![Found { path, stamp }], Lane::Bulk)
+        let found = Found { path, stamp };
+        self.ask_about(found, Lane::Bulk, reason, certainty);
     }
 
     pub(super) fn removed(&mut self, path: &Path) {
         if self.results.get(path).is_some() {
             self.activity.note(News::Removed(path.to_owned()));
         }
-        self.results.forget(path);
+        self.results.removed(path);
         self.looked.retain(|file| !file.starts_with(path));
         self.fresh.retain(|file| !file.starts_with(path));
         self.marked.retain(|file| !file.starts_with(path));
@@ -229,7 +259,7 @@ impl Model {
     }
 
     fn renamed(&mut self, from: &Path, to: Entry) -> Vec<Effect> {
-        let again = self.results.rename(from, &to.path);
+        self.results.rename(from, &to.path);
         let moved = |path: &PathBuf| match path.strip_prefix(from) {
             Ok(rest) if rest.as_os_str().is_empty() => to.path.clone(),
             Ok(rest) => to.path.join(rest),
@@ -256,11 +286,6 @@ impl Model {
         } else {
             self.folder.remove(from);
         }
-        let again = again
-            .into_iter()
-            .map(|(path, stamp)| Found { path, stamp })
-            .collect();
-        effects.extend(self.ask(again, Lane::Bulk));
         effects
     }
 }

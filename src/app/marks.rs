@@ -1,9 +1,9 @@
 //! Marks on files: one by one, from one to another, and classifying what is marked.
 
-use super::Effect;
 use super::entry::{EntryKind, Found};
 use super::model::Model;
 use super::msg::Severity;
+use crate::engine::Lane;
 
 impl Model {
     /// Marks the file under the cursor, or takes its mark away; the cursor goes on.
@@ -42,10 +42,9 @@ impl Model {
     }
 
     /// Classifies what is marked, in whichever folder, and takes the marks away.
-    pub(super) fn classify_marked(&mut self) -> Vec<Effect> {
+    pub(super) fn classify_marked(&mut self) {
         if self.marked.is_empty() {
-            self.say(Severity::Info, "nothing is marked");
-            return Vec::new();
+            return self.say(Severity::Info, "nothing is marked");
         }
         let here = self.folder.rows().map(|row| (&row.path, row.stamp));
         let here: std::collections::HashMap<_, _> = here.collect();
@@ -60,10 +59,9 @@ impl Model {
                 stamp: stamp(path).unwrap_or_default(),
             })
             .collect();
-        let effects = self.classify_again(found);
-        if !effects.is_empty() {
+        if !self.without_model() {
             self.marked.clear();
+            self.ask(found, Lane::Interactive);
         }
-        effects
     }
 }

@@ -276,6 +276,7 @@ impl Model {
             self.busy().then_some(SPIN_TICK),
             self.report.as_ref().map(|_| REPORT_TICK),
             self.activity.is_untimed().then_some(REST_TICK),
+            self.results.jobs().next_tick(self.now),
             matches!(self.over(), Some(Over::Activity(_))).then_some(AGE_TICK),
             self.film_due().map(|due| due.saturating_sub(self.now)),
         ]

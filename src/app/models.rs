@@ -276,13 +276,14 @@ impl Model {
             event @ Event::Ready { .. } => {
                 self.models.engine = serial;
                 (self.rate, self.rescoring) = (None, None);
-                let mut effects = self.engine_said(event);
-                effects.extend(self.ask_everything());
+                let mut effects = vec![Effect::AdoptEngine { serial }];
+                effects.extend(self.engine_said(event));
+                self.ask_everything();
                 effects
             }
             Event::Failed { message } => {
                 self.model_fault(&offered, "not usable", &message);
-                Vec::new()
+                vec![Effect::DropEngine { serial }]
             }
             _ => {
                 self.models.coming = Some((serial, offered));
@@ -292,14 +293,18 @@ impl Model {
     }
 
     /// Every picture is asked about, the one under the cursor first.
-    fn ask_everything(&mut self) -> Vec<Effect> {
+    fn ask_everything(&mut self) {
+        self.results.jobs_mut().engine_lost();
+        self.results.jobs_mut().engine_found();
         let current = self.folder.current().map(|row| row.path.clone());
         let all = self.results.answerable();
         let (first, rest) = all
             .into_iter()
             .partition(|found| Some(&found.path) == current.as_ref());
-        let mut effects = self.ask(first, Lane::Interactive);
-        effects.extend(self.ask(rest, Lane::Bulk));
-        effects
+        if let Some(path) = &current {
+            self.results.promote(path);
+        }
+        self.ask(first, Lane::Interactive);
+        self.ask(rest, Lane::Bulk);
     }
 }

@@ -110,7 +110,7 @@ pub enum Msg {
     Appeared {
         /// The file or folder.
         entry: Entry,
-        /// Its first bytes are those of a picture: it is worth classifying.
+        /// It may be an image: nobody has looked into it.
         picture: bool,
     },
     /// A file has this content and is complete: it changed, or it was there when the watch began.
@@ -119,8 +119,15 @@ pub enum Msg {
         path: PathBuf,
         /// What it looks like now.
         stamp: Stamp,
-        /// Its first bytes are those of a picture.
+        /// It may be an image: its first bytes are an image's, or nobody has looked into it.
         picture: bool,
+    },
+    /// Rights or times of a file changed, and its content did not.
+    Touched {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like now.
+        stamp: Stamp,
     },
     /// A file or folder is gone (deleted, or moved out of the watched tree); all under it with it.
     Removed {

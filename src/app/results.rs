@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::{Found, Stamp};
-use crate::engine;
+use crate::engine::{self, Lane};
+use crate::jobs::{End, Jobs, Reason, moved};
 use crate::library::{Failure, Outcome, Record};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
@@ -121,29 +122,48 @@ fn claim(state: &FileState) -> Option<&str> {
     Some(&record.verdict.label)
 }
 
+/// How sure it is that a file is an image at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// Its first bytes, or the user, say so.
+    Told,
+    /// It came, and nobody has looked at it. If it is none, it is forgotten.
+    Assumed,
+    /// It was none before it changed: it shows no state until it proves to be one.
+    Doubted,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
     stamp: Stamp,
-    state: FileState,
-    /// Answers of older generations are about another content.
-    since: u64,
-    /// Generation of the answer in `state`, so that answers in any order end with the same.
+    /// `None` while it is doubted that it is an image.
+    state: Option<FileState>,
+    certainty: Certainty,
+    /// Generation of the answer in `state`.
     answered: u64,
-    /// It has been given to the interactive lane.
-    ahead: bool,
 }
 
-/// The states of all files heard of.
+/// The states of all files heard of, and the jobs that bring them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
+    jobs: Jobs,
     files: HashMap<PathBuf, Known>,
     tallies: HashMap<PathBuf, Tally>,
+}
+
+/// What an answer of the engine came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The file has another state.
+    State(PathBuf),
+    /// The file came, and is no image.
+    NoImage(PathBuf),
 }
 
 impl Results {
     /// Where a file stands, if it is known to be a picture or was asked about.
     pub fn get(&self, path: &Path) -> Option<&FileState> {
-        self.files.get(path).map(|known| &known.state)
+        self.files.get(path).and_then(|known| known.state.as_ref())
     }
 
     /// The content that is known of a file.
@@ -169,62 +189,70 @@ impl Results {
             .is_some_and(|known| known.stamp == stamp)
     }
 
+    /// The jobs that bring the results.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// The same, for what concerns no single file.
+    pub fn jobs_mut(&mut self) -> &mut Jobs {
+        &mut self.jobs
+    }
+
     /// The file is asked about: whatever was known of it makes way.
-    pub fn ask(&mut self, path: &Path, stamp: Stamp, generation: u64, ahead: bool) {
-        self.forget_one(path);
+    pub fn ask(&mut self, found: Found, lane: Lane, reason: Reason, certainty: Certainty) {
+        self.jobs.request(&found.path, lane, reason, ());
+        self.await_answer(found, certainty);
+    }
+
+    fn await_answer(&mut self, found: Found, certainty: Certainty) {
+        self.forget_one(&found.path);
         let known = Known {
-            stamp,
-            state: FileState::Queued,
-            since: generation,
+            stamp: found.stamp,
+            state: (certainty != Certainty::Doubted).then_some(FileState::Queued),
+            certainty,
             answered: 0,
-            ahead,
         };
-        self.count(path, &known.state);
-        self.files.insert(path.to_owned(), known);
+        self.insert(found.path, known);
     }
 
-    /// Says whether the file waits among others; from then on it counts as going ahead.
-    pub fn promote(&mut self, path: &Path) -> bool {
-        match self.files.get_mut(path) {
-            Some(known) if known.state == FileState::Queued && !known.ahead => {
-                known.ahead = true;
-                true
-            }
-            _ => false,
+    /// Rights or times of a file changed. True if it is asked about again for that.
+    pub fn touched(&mut self, found: Found) -> bool {
+        let again = self.jobs.touched(&found.path, ());
+        if again {
+            self.await_answer(found, Certainty::Told);
         }
+        again
     }
 
-    /// Takes an answer in; `false` when nobody waits for it any more.
-    pub fn answer(&mut self, path: &Path, generation: u64, outcomes: Vec<Outcome>) -> bool {
-        let Some(known) = self.files.get(path) else {
-            return false;
+    /// Moves a file that waits in bulk to the interactive lane.
+    pub fn promote(&mut self, path: &Path) {
+        self.jobs.promote(path);
+    }
+
+    /// Takes an answer of the engine in; `None` when it changes nothing.
+    pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<Answer> {
+        let ended = self.jobs.answered(generation, outcomes)?;
+        let (path, true, End::Answered(outcomes)) = (ended.path, ended.is_there, ended.end) else {
+            return None;
         };
-        if generation < known.since || generation < known.answered {
-            return false;
+        let state = settle(outcomes)?;
+        let mut known = self.forget_one(&path)?;
+        if known.certainty != Certainty::Told && is_no_image(&state) {
+            self.jobs.forget(&path);
+            return Some(Answer::NoImage(path));
         }
-        let Some(state) = settle(outcomes) else {
-            return false;
-        };
-        let (stamp, since, ahead) = (known.stamp, known.since, known.ahead);
-        self.forget_one(path);
-        self.count(path, &state);
-        self.files.insert(
-            path.to_owned(),
-            Known {
-                stamp,
-                state,
-                since,
-                answered: generation,
-                ahead,
-            },
-        );
-        true
+        known.certainty = Certainty::Told;
+        known.state = Some(state);
+        known.answered = generation;
+        self.insert(path.clone(), known);
+        Some(Answer::State(path))
     }
 
     /// All that is classified, to be scored anew.
     pub fn classified(&self) -> Vec<engine::Known> {
         let files = self.files.iter().filter_map(|(path, known)| {
-            let FileState::Done(records) = &known.state else {
+            let Some(FileState::Done(records)) = &known.state else {
                 return None;
             };
             Some(engine::Known {
@@ -241,25 +269,29 @@ impl Results {
         let Some(known) = self.files.get_mut(&file.path) else {
             return;
         };
-        if known.answered != file.generation || !matches!(known.state, FileState::Done(_)) {
+        if known.answered != file.generation {
             return;
         }
-        let before = std::mem::replace(&mut known.state, FileState::Done(file.records));
-        let now = known.state.clone();
+        let Some(state @ FileState::Done(_)) = &mut known.state else {
+            return;
+        };
+        let before = std::mem::replace(state, FileState::Done(file.records));
         for dir in file.path.ancestors().skip(1) {
             if let Some(tally) = self.tallies.get_mut(dir) {
                 tally.subtract(&before);
-                tally.add(&now);
+                tally.add(state);
             }
         }
     }
 
-    /// What the model is to answer for: all pictures but those that cannot be read.
+    /// What another model is to answer for: all pictures but those that cannot be read, and those that wait for an
+    /// answer already.
     pub fn answerable(&self) -> Vec<Found> {
         let files = self.files.iter().filter_map(|(path, known)| {
-            let depends = match &known.state {
-                FileState::Queued | FileState::Done(_) => true,
+            let depends = match known.state.as_ref()? {
+                FileState::Done(_) => true,
                 FileState::Failed(failure) => failure.kind == ErrorKind::Internal,
+                FileState::Queued => false,
             };
             depends.then(|| Found {
                 path: path.clone(),
@@ -272,39 +304,35 @@ impl Results {
     }
 
     /// The file, or all files under the folder, are gone.
-    pub fn forget(&mut self, path: &Path) {
+    pub fn removed(&mut self, path: &Path) {
+        self.jobs.removed(path);
         for path in self.under(path) {
             self.forget_one(&path);
         }
     }
 
-    /// The file, or all under the folder, lie elsewhere now. What is returned was still awaited under its old name: it has to be
-    /// asked about again.
-    pub fn rename(&mut self, from: &Path, to: &Path) -> Vec<(PathBuf, Stamp)> {
+    /// Nobody wants to know anything of the file.
+    pub fn forget(&mut self, path: &Path) {
+        self.jobs.forget(path);
+        self.forget_one(path);
+    }
+
+    /// The file, or all under the folder, lie elsewhere now.
+    pub fn rename(&mut self, from: &Path, to: &Path) {
+        self.jobs.renamed(from, to);
         // What lay there is overwritten.
         if !to.starts_with(from) && !from.starts_with(to) {
-            self.forget(to);
-        }
-        let mut again = Vec::new();
-        for old in self.under(from) {
-            let Some(known) = self.forget_one(&old) else {
-                continue;
-            };
-            let new = match old.strip_prefix(from) {
-                Ok(rest) if rest.as_os_str().is_empty() => to.to_owned(),
-                Ok(rest) => to.join(rest),
-                Err(_) => continue,
-            };
-            self.forget_one(&new);
-            if known.state == FileState::Queued {
-                again.push((new, known.stamp));
-            } else {
-                self.count(&new, &known.state);
-                self.files.insert(new, known);
+            for path in self.under(to) {
+                self.forget_one(&path);
             }
         }
-        again.sort();
-        again
+        for old in self.under(from) {
+            let (Some(known), Some(new)) = (self.forget_one(&old), moved(&old, from, to)) else {
+                continue;
+            };
+            self.forget_one(&new);
+            self.insert(new, known);
+        }
     }
 
     /// How many files wait for an answer.
@@ -314,38 +342,50 @@ impl Results {
             .map_or(0, |tally| tally.count(Standing::Queued))
     }
 
+    /// The file, or the files under the folder, in the order of their names.
     fn under(&self, path: &Path) -> Vec<PathBuf> {
         if self.files.contains_key(path) {
             return vec![path.to_owned()];
         }
-        self.files
-            .keys()
-            .filter(|file| file.starts_with(path))
-            .cloned()
-            .collect()
+        let files = self.files.keys().filter(|file| file.starts_with(path));
+        let mut files: Vec<PathBuf> = files.cloned().collect();
+        files.sort();
+        files
     }
 
     fn forget_one(&mut self, path: &Path) -> Option<Known> {
         let known = self.files.remove(path)?;
-        for dir in path.ancestors().skip(1) {
-            if let Some(tally) = self.tallies.get_mut(dir) {
-                tally.subtract(&known.state);
-                if tally.pictures == 0 {
-                    self.tallies.remove(dir);
-                }
+        let dirs = path.ancestors().skip(1);
+        for (dir, state) in dirs.zip(std::iter::repeat(known.state.as_ref())) {
+            let (Some(tally), Some(state)) = (self.tallies.get_mut(dir), state) else {
+                continue;
+            };
+            tally.subtract(state);
+            if tally.pictures == 0 {
+                self.tallies.remove(dir);
             }
         }
         Some(known)
     }
 
-    fn count(&mut self, path: &Path, state: &FileState) {
-        for dir in path.ancestors().skip(1) {
-            match self.tallies.get_mut(dir) {
-                Some(tally) => tally.add(state),
-                None => self.tallies.entry(dir.to_owned()).or_default().add(state),
+    /// Adds a file of which nothing is known.
+    fn insert(&mut self, path: PathBuf, known: Known) {
+        if let Some(state) = &known.state {
+            for dir in path.ancestors().skip(1) {
+                match self.tallies.get_mut(dir) {
+                    Some(tally) => tally.add(state),
+                    None => self.tallies.entry(dir.to_owned()).or_default().add(state),
+                }
             }
         }
+        self.files.insert(path, known);
     }
+}
+
+/// There is nothing of an image in the file: not even a DICOM object without pixels, of which there is more to say.
+fn is_no_image(state: &FileState) -> bool {
+    matches!(state, FileState::Failed(failure)
+        if failure.not_picture && failure.kind != ErrorKind::NoPixels)
 }
 
 /// One state from the outcomes of all frames: the records if there are any, else the first failure.
@@ -368,16 +408,9 @@ fn settle(outcomes: Vec<Outcome>) -> Option<FileState> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::Command;
     use crate::media::ErrorKind;
     use proptest::prelude::*;
-
-    fn failure(message: &str) -> Vec<Outcome> {
-        vec![Err(Failure {
-            kind: ErrorKind::Truncated,
-            message: message.to_owned(),
-            not_picture: false,
-        })]
-    }
 
     fn stamp(size: u64) -> Stamp {
         Stamp {
@@ -386,60 +419,96 @@ mod tests {
         }
     }
 
+    fn ask(results: &mut Results, path: &str, size: u64, certainty: Certainty) -> u64 {
+        let path = PathBuf::from(path);
+        let stamp = stamp(size);
+        results.ask(
+            Found { path, stamp },
+            Lane::Bulk,
+            Reason::Arrived,
+            certainty,
+        );
+        let commands = results.jobs_mut().commands();
+        let started = commands
+            .into_iter()
+            .rev()
+            .find_map(|command| match command {
+                Command::Start(job) => Some(job.generation),
+                _ => None,
+            });
+        started.expect("it is started")
+    }
+
+    fn unsupported(not_picture: bool) -> Vec<Outcome> {
+        vec![Err(Failure {
+            kind: ErrorKind::Unsupported,
+            message: "x".to_owned(),
+            not_picture,
+        })]
+    }
+
     #[test]
     fn an_answer_about_an_older_content_is_dropped() {
         let mut results = Results::default();
-        let path = Path::new("/d/a");
-        results.ask(path, stamp(1), 5, false);
-        results.ask(path, stamp(2), 8, false);
-        assert!(!results.answer(path, 5, failure("old")));
-        assert_eq!(results.get(path), Some(&FileState::Queued));
-        assert!(results.answer(path, 8, failure("new")));
-        assert!(!results.answer(Path::new("/d/never-asked"), 9, failure("x")));
+        let old = ask(&mut results, "/d/a", 1, Certainty::Told);
+        let new = ask(&mut results, "/d/a", 2, Certainty::Told);
+        assert_eq!(results.answer(old, unsupported(false)), None);
+        assert_eq!(results.get(Path::new("/d/a")), Some(&FileState::Queued));
+        assert!(results.answer(new, unsupported(false)).is_some());
+        assert_eq!(results.answer(99, unsupported(false)), None, "never asked");
     }
 
     #[test]
-    fn a_renamed_folder_takes_its_results_along_and_asks_again_for_what_was_awaited() {
+    fn a_renamed_folder_takes_its_results_along_and_what_was_awaited() {
         let mut results = Results::default();
-        results.ask(Path::new("/r/a/1"), stamp(1), 1, false);
-        results.ask(Path::new("/r/a/2"), stamp(2), 1, false);
-        results.answer(Path::new("/r/a/1"), 1, failure("cut"));
-        let again = results.rename(Path::new("/r/a"), Path::new("/r/b/c"));
-        assert_eq!(again, [(PathBuf::from("/r/b/c/2"), stamp(2))]);
-        assert!(
-            results.get(Path::new("/r/b/c/1")).is_some()
-                && results.get(Path::new("/r/a/1")).is_none()
-        );
+        let first = ask(&mut results, "/r/a/1", 1, Certainty::Told);
+        ask(&mut results, "/r/a/2", 2, Certainty::Told);
+        results.answer(first, unsupported(false));
+        results.rename(Path::new("/r/a"), Path::new("/r/b/c"));
+        let state = |path: &str| results.get(Path::new(path)).map(FileState::standing);
+        assert_eq!(state("/r/b/c/1"), Some(Standing::Failed));
+        assert_eq!(state("/r/b/c/2"), Some(Standing::Queued));
+        assert_eq!(state("/r/a/1"), None);
         assert_eq!(results.tally(Path::new("/r/a")), None);
-        assert_eq!(
-            results
-                .tally(Path::new("/r/b"))
-                .map(|t| t.count(Standing::Failed)),
-            Some(1)
-        );
+        let tally = results.tally(Path::new("/r/b"));
+        assert_eq!(tally.map(|t| t.count(Standing::Failed)), Some(1));
     }
 
     #[test]
-    fn a_file_goes_ahead_once() {
+    fn what_came_and_is_no_image_leaves_no_trace_unless_it_was_asked_for() {
+        for (certainty, shown, kept) in [
+            (Certainty::Told, true, true),
+            (Certainty::Assumed, true, false),
+            (Certainty::Doubted, false, false),
+        ] {
+            let mut results = Results::default();
+            let generation = ask(&mut results, "/d/notes.txt", 1, certainty);
+            let path = Path::new("/d/notes.txt");
+            assert_eq!(results.queued_count(), usize::from(shown), "{certainty:?}");
+            assert!(results.knows(path, stamp(1)), "it is not asked twice");
+            results.answer(generation, unsupported(true));
+            assert_eq!(results.get(path).is_some(), kept, "{certainty:?}");
+            assert_eq!(results.tally(Path::new("/d")).is_some(), kept);
+        }
         let mut results = Results::default();
-        results.ask(Path::new("/a"), stamp(1), 1, false);
-        assert!(results.promote(Path::new("/a")) && !results.promote(Path::new("/a")));
-        assert!(!results.promote(Path::new("/unknown")));
+        let generation = ask(&mut results, "/d/a", 1, Certainty::Doubted);
+        results.answer(generation, unsupported(false));
+        assert!(results.get(Path::new("/d/a")).is_some(), "it became one");
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Ask(u8, u64),
-        Answer(u8, u64),
-        Forget(u8),
+        Ask(u8, bool),
+        Answer(u64, bool),
+        Remove(u8),
         Rename(u8, u8),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            (0..6u8, 0..9u64).prop_map(|(f, g)| Step::Ask(f, g)),
-            (0..6u8, 0..9u64).prop_map(|(f, g)| Step::Answer(f, g)),
-            (0..8u8).prop_map(Step::Forget),
+            (0..6u8, any::<bool>()).prop_map(|(f, d)| Step::Ask(f, d)),
+            (0..30u64, any::<bool>()).prop_map(|(g, n)| Step::Answer(g, n)),
+            (0..8u8).prop_map(Step::Remove),
             (0..8u8, 0..8u8).prop_map(|(f, t)| Step::Rename(f, t)),
         ];
         prop::collection::vec(step, 0..60)
@@ -459,17 +528,26 @@ mod tests {
             let mut results = Results::default();
             for step in steps {
                 match step {
-                    Step::Ask(f, g) => results.ask(&path(f), stamp(g), g, false),
-                    Step::Answer(f, g) => { results.answer(&path(f), g, failure("x")); }
-                    Step::Forget(f) => results.forget(&path(f)),
+                    Step::Ask(f, doubted) => {
+                        let certainty = if doubted { Certainty::Doubted } else { Certainty::Assumed };
+                        let found = Found { path: path(f), stamp: stamp(1) };
+                        results.ask(found, Lane::Bulk, Reason::Wanted, certainty);
+                    }
+                    Step::Answer(g, not_picture) => {
+                        results.jobs_mut().commands();
+                        results.answer(g, unsupported(not_picture));
+                    }
+                    Step::Remove(f) => results.removed(&path(f)),
                     Step::Rename(f, t) if (f < 6) == (t < 6) && f != t => { results.rename(&path(f), &path(t)); }
                     Step::Rename(..) => {}
                 }
             }
             let mut expected = HashMap::new();
             for (file, known) in &results.files {
-                for dir in file.ancestors().skip(1) {
-                    expected.entry(dir.to_owned()).or_insert_with(Tally::default).add(&known.state);
+                for (dir, state) in file.ancestors().skip(1).zip(std::iter::repeat(&known.state)) {
+                    if let Some(state) = state {
+                        expected.entry(dir.to_owned()).or_insert_with(Tally::default).add(state);
+                    }
                 }
             }
             prop_assert_eq!(&results.tallies, &expected);

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, Sender};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -20,10 +20,12 @@ use bare::Bare;
 
 use super::classify::closed_pipe;
 use super::progress::Progress;
-use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
+use super::run::{self, Batch, Note, Run, RunEnd};
+use super::{Fault, Setup, exit, leave, on_signals, shown};
 use crate::cli;
 use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
-use crate::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
+use crate::engine::{self, Frames, Lane, Settings};
+use crate::jobs::Ended;
 use crate::media::{self, MediaError, walk};
 use crate::phantom;
 use crate::prompts::Prompts;
@@ -42,8 +44,6 @@ const REST: Duration = Duration::from_millis(20);
 /// Phantoms drawn where no pictures are given, and their seed.
 const PHANTOMS: usize = 60;
 const SEED: u64 = 7;
-/// How long an interrupted engine is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What one stage does alone.
 #[derive(Debug, Serialize)]
@@ -100,9 +100,13 @@ struct Report {
 pub fn run(arguments: &cli::Bench, setup: &Setup) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
     let stop = Arc::new(AtomicBool::new(false));
+    let notes = run::notes();
     on_signals(&[SIGINT, SIGTERM], {
-        let stop = Arc::clone(&stop);
-        move || stop.store(true, Ordering::Relaxed)
+        let (stop, sender) = (Arc::clone(&stop), notes.0.clone());
+        move || {
+            stop.store(true, Ordering::Relaxed);
+            let _ = sender.send(Note::Stop);
+        }
     })?;
     let progress = Progress::new();
     let drawn = if arguments.paths.is_empty() {
@@ -127,6 +131,7 @@ pub fn run(arguments: &cli::Bench, setup: &Setup) -> Result<u8, Fault> {
         },
         exact: arguments.exact,
         stop: &stop,
+        notes,
         progress: &progress,
     };
     // On a thread of its own, with which the model's computing threads end: beside the engine's they would be more than there
@@ -178,6 +183,8 @@ struct Bench<'a> {
     report: Report,
     exact: bool,
     stop: &'a AtomicBool,
+    /// Those of the engine to come; a signal goes there too.
+    notes: (Sender<Note>, Receiver<Note>),
     progress: &'a Progress,
 }
 
@@ -363,17 +370,17 @@ impl Bench<'_> {
             pass: engine::BULK,
             kept: None,
         };
-        let (sender, events) = unbounded();
         let bare = Arc::new(Bare::default());
         let factory = bare.beside(setup.factory(None));
-        let engine = Engine::start(factory, settings, sink(sender, |event| event));
-        let submit = |path: &Path, lane, generation| {
-            let job = Job {
-                path: path.to_owned(),
-                lane,
-                generation,
+        let notes = self.notes.clone();
+        let mut run = Run::start(factory, settings, notes, self.progress);
+        let mut through = |lane, files: &[PathBuf]| -> Result<bool, Fault> {
+            let mut count = Count {
+                done: 0,
+                all: files.len(),
             };
-            engine.submit(job).map_err(Fault::unusable)
+            let end = run.through(lane, &run::inputs(files.iter().cloned()), &mut count)?;
+            Ok(end == RunEnd::All)
         };
         // Warm: the model is there, and the first batches have found their size.
         let enough = if self.report.device == "cpu" {
@@ -382,43 +389,24 @@ impl Bench<'_> {
             2 * INPUTS
         };
         let warm = files.len().min(enough);
-        for file in &files[..warm] {
-            submit(file, Lane::Bulk, 0)?;
+        if !through(Lane::Bulk, &files[..warm])? {
+            return Ok(());
         }
-        self.wait(&events, warm)?;
         self.progress.message("all of it");
         let begun = Instant::now();
-        let feeder = engine.submitter();
-        let mut done = 0;
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for file in files {
-                    let job = Job {
-                        path: file.clone(),
-                        lane: Lane::Bulk,
-                        generation: 1,
-                    };
-                    if self.stopped() || feeder.submit(job).is_err() {
-                        break;
-                    }
-                }
-            });
-            done = self.wait(&events, files.len())?;
-            Ok::<(), Fault>(())
-        })?;
-        if done == files.len() {
-            let rate = files.len() as f64 / begun.elapsed().as_secs_f64();
-            self.report.end_to_end = Some(rate);
-            self.report.ratio = self.report.limit.map(|limit| rate / limit);
+        if !through(Lane::Bulk, files)? {
+            return Ok(());
         }
+        let rate = files.len() as f64 / begun.elapsed().as_secs_f64();
+        self.report.end_to_end = Some(rate);
+        self.report.ratio = self.report.limit.map(|limit| rate / limit);
         self.progress.message("one at a time");
         bare.wanted.store(true, Ordering::Relaxed);
         let (mut took, mut passes) = (Vec::new(), Vec::new());
         for file in files.iter().cycle().take(SINGLES) {
             thread::sleep(REST);
             let begun = Instant::now();
-            submit(file, Lane::Interactive, 2)?;
-            if self.wait(&events, 1)? == 0 {
+            if !through(Lane::Interactive, std::slice::from_ref(file))? {
                 break;
             }
             let pass = Duration::from_nanos(bare.took.load(Ordering::Relaxed));
@@ -434,25 +422,28 @@ impl Bench<'_> {
                 ratio: p50_ms / forward_ms,
             });
         }
-        engine.shutdown(PATIENCE);
+        run.shutdown();
         Ok(())
     }
+}
 
-    /// Waits until so many files are through; how many were when the user interrupted.
-    fn wait(&self, events: &Receiver<Event>, count: usize) -> Result<usize, Fault> {
-        let mut done = 0;
-        while done < count && !self.stopped() {
-            match events.recv_timeout(Duration::from_millis(100)) {
-                Ok(Event::Done { .. }) => {
-                    done += 1;
-                    self.progress.set(done as u64, Some(count as u64));
-                }
-                Ok(Event::Failed { message }) => return Err(Fault::unusable(message)),
-                Ok(_) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
-                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        Ok(done)
+/// Counts the files that are through.
+struct Count {
+    done: usize,
+    all: usize,
+}
+
+impl Batch<()> for Count {
+    type Input = PathBuf;
+
+    fn begin(&mut self, path: PathBuf) -> Option<(PathBuf, ())> {
+        Some((path, ()))
+    }
+
+    fn end(&mut self, ended: Ended<()>, progress: &Progress) -> Result<(), Fault> {
+        self.done += ended.waiters.len();
+        progress.set(self.done as u64, Some(self.all as u64));
+        Ok(())
     }
 }
 

@@ -2,127 +2,107 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::progress::Progress;
-use super::{Fault, Setup, exit, leave, on_signals, sink};
+use super::run::{self, Batch, Note, Run, RunEnd};
+use super::summary::{Summary, is_no_image};
+use super::{Fault, Setup, exit, leave, on_signals};
 use crate::cli;
-use crate::engine::{Engine, Event, Job, Lane, Submitter};
+use crate::engine::Lane;
+use crate::jobs::{End, Ended, MAX_RUNNING};
 use crate::library::export::Writer;
 use crate::library::{Failure, Outcome};
 use crate::media::walk;
 
-/// How long an interrupted command waits for the pass that is running.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Files that are found ahead of those that are handed over.
+const FOUND_AHEAD: usize = 256;
+/// Results that may wait for an earlier one, so that they are written in order.
+const MAX_PENDING: usize = 2 * MAX_RUNNING;
 
-/// What the parts of the command tell its main loop.
-enum Note {
-    /// A file was handed over; `seq` counts the files from 0.
-    Fed {
-        seq: u64,
-        path: PathBuf,
-        named: bool,
-    },
-    /// A part of the walk failed.
-    Lost {
-        seq: u64,
-        path: PathBuf,
-        failure: Failure,
-    },
-    /// There are no more files than this.
-    FedAll(u64),
-    /// The engine says something; a job's generation is its `seq`.
-    Engine(Event),
-    /// Ctrl-C.
-    Interrupted,
+/// What the walk met; `seq` counts the lines from 0.
+struct Input {
+    seq: u64,
+    path: PathBuf,
+    /// It is an argument, not something met in a folder.
+    named: bool,
+    /// Why it cannot be looked into.
+    lost: Option<Failure>,
 }
 
 /// Classifies; the exit code.
 pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
-    let (sender, notes) = unbounded();
-    let engine = Engine::start(
-        setup.factory(arguments.results.fit),
-        arguments.results.settings(prompts.clone()),
-        sink(sender.clone(), Note::Engine),
-    );
+    let notes = run::notes();
     on_signals(&[SIGINT, SIGTERM], {
-        let sender = sender.clone();
-        move || drop(sender.send(Note::Interrupted))
+        let sender = notes.0.clone();
+        move || drop(sender.send(Note::Stop))
     })?;
-    let (paths, submitter) = (arguments.paths.clone(), engine.submitter());
-    std::thread::spawn(move || feed(&paths, &submitter, &sender));
+    let factory = setup.factory(arguments.results.fit);
+    let settings = arguments.results.settings(prompts.clone());
+    let progress = Progress::new();
+    let mut run = Run::start(factory, settings, notes, &progress);
+    let (sender, inputs) = bounded(FOUND_AHEAD);
+    let paths = arguments.paths.clone();
+    std::thread::spawn(move || find(&paths, &sender));
     let out = BufWriter::new(io::stdout().lock());
     let mut printer = Printer::new(Writer::new(out, arguments.results.format(), &prompts));
-    let ended = printer.follow(&notes)?;
-    if ended == Ended::Interrupted {
-        let joined = engine.shutdown(PATIENCE);
-        printer.leave(true)?;
-        if !joined {
-            // A forward pass cannot be stopped; everything finished is written.
-            leave(exit::INTERRUPTED);
+    match run.through(Lane::Bulk, &inputs, &mut printer)? {
+        RunEnd::Interrupted => {
+            let joined = run.shutdown();
+            printer.leave(true)?;
+            if !joined {
+                // A forward pass cannot be stopped; everything finished is written.
+                leave(exit::INTERRUPTED);
+            }
+            Ok(exit::INTERRUPTED)
         }
-        return Ok(exit::INTERRUPTED);
+        RunEnd::All => {
+            run.finish();
+            printer.leave(false)?;
+            Ok(if printer.summary.has_failures() {
+                exit::SOME_FAILED
+            } else {
+                exit::OK
+            })
+        }
     }
-    engine.finish();
-    printer.leave(false)?;
-    Ok(if printer.failed > 0 {
-        exit::SOME_FAILED
-    } else {
-        exit::OK
-    })
 }
 
-/// Walks the inputs and hands the files to the engine, as fast as it takes them.
-fn feed(paths: &[PathBuf], submitter: &Submitter, notes: &Sender<Note>) {
+/// Walks the inputs, as fast as they are taken.
+fn find(paths: &[PathBuf], inputs: &Sender<Input>) {
     let mut seq = 0;
     for root in paths {
-        let named = !root.is_dir();
+        let is_folder = root.is_dir();
         for found in walk::files(root) {
-            let note = match &found {
-                Ok(path) => Note::Fed {
+            let input = match found {
+                Ok(path) => Input {
                     seq,
-                    path: path.clone(),
-                    named,
+                    path,
+                    named: !is_folder,
+                    lost: None,
                 },
-                Err(lost) => Note::Lost {
+                Err(lost) => Input {
                     seq,
-                    path: lost.path.clone(),
-                    failure: lost.error.clone().into(),
+                    path: lost.path,
+                    named: true,
+                    lost: Some(lost.error.into()),
                 },
             };
-            // Both channels close only when the command is ending.
-            if notes.send(note).is_err() {
-                return;
-            }
-            if let Ok(path) = found
-                && submitter
-                    .submit(Job {
-                        path,
-                        lane: Lane::Bulk,
-                        generation: seq,
-                    })
-                    .is_err()
-            {
+            // The channel closes only when the command is ending.
+            if inputs.send(input).is_err() {
                 return;
             }
             seq += 1;
         }
     }
-    let _ = notes.send(Note::FedAll(seq));
 }
 
-#[derive(PartialEq, Eq)]
-enum Ended {
-    All,
-    Interrupted,
-}
-
-/// A file from its hand-over until its line is written.
+/// A file from its beginning until its line is written.
 struct Pending {
     path: PathBuf,
     named: bool,
@@ -134,12 +114,55 @@ struct Printer<W: Write> {
     writer: Writer<W>,
     pending: BTreeMap<u64, Pending>,
     next: u64,
+    /// How many lines there will be, once that is known.
     total: Option<u64>,
-    classified: u64,
-    failed: u64,
-    passed_over: u64,
-    progress: Progress,
+    summary: Summary,
     begun: Instant,
+}
+
+impl<W: Write> Batch<u64> for Printer<W> {
+    type Input = Input;
+
+    fn begin(&mut self, input: Input) -> Option<(PathBuf, u64)> {
+        let is_file = input.lost.is_none();
+        let pending = Pending {
+            path: input.path.clone(),
+            named: input.named,
+            outcomes: input.lost.map(|failure| vec![Err(failure)]),
+        };
+        self.pending.insert(input.seq, pending);
+        is_file.then_some((input.path, input.seq))
+    }
+
+    fn end(&mut self, ended: Ended<u64>, progress: &Progress) -> Result<(), Fault> {
+        if let End::Answered(outcomes) = ended.end {
+            for seq in ended.waiters {
+                if let Some(pending) = self.pending.get_mut(&seq) {
+                    pending.outcomes = Some(outcomes.clone());
+                }
+            }
+        }
+        progress.around(|| self.print(false))?;
+        progress.set(self.next, self.total);
+        Ok(())
+    }
+
+    fn all_begun(&mut self) {
+        self.total = self.pending.keys().next_back().map(|last| last + 1);
+    }
+
+    fn has_room(&self) -> bool {
+        self.pending.len() < MAX_PENDING
+    }
+
+    fn pause(&mut self, progress: &Progress) -> Result<(), Fault> {
+        // What cannot be looked into has no end to wait for.
+        let is_next = |pending: &Pending| pending.outcomes.is_some();
+        if self.pending.get(&self.next).is_some_and(is_next) {
+            progress.around(|| self.print(false))?;
+        }
+        self.writer.flush().or_else(closed_pipe)
+    }
 }
 
 impl<W: Write> Printer<W> {
@@ -149,81 +172,9 @@ impl<W: Write> Printer<W> {
             pending: BTreeMap::new(),
             next: 0,
             total: None,
-            classified: 0,
-            failed: 0,
-            passed_over: 0,
-            progress: Progress::new(),
+            summary: Summary::default(),
             begun: Instant::now(),
         }
-    }
-
-    /// Takes notes until all files are through.
-    fn follow(&mut self, notes: &Receiver<Note>) -> Result<Ended, Fault> {
-        let mut ready = false;
-        while !(ready && self.total == Some(self.next)) {
-            // The engine keeps a sender, so the channel lives as long as this loop.
-            let Ok(note) = notes.recv() else { break };
-            match note {
-                Note::Fed { seq, path, named } => {
-                    self.pending.insert(
-                        seq,
-                        Pending {
-                            path,
-                            named,
-                            outcomes: None,
-                        },
-                    );
-                }
-                Note::Lost { seq, path, failure } => {
-                    let outcomes = Some(vec![Err(failure)]);
-                    self.pending.insert(
-                        seq,
-                        Pending {
-                            path,
-                            named: true,
-                            outcomes,
-                        },
-                    );
-                }
-                Note::FedAll(total) => self.total = Some(total),
-                Note::Interrupted => return Ok(Ended::Interrupted),
-                Note::Engine(Event::Loading) => self.progress.message("reading the model"),
-                Note::Engine(Event::Ready { warnings, .. }) => {
-                    ready = true;
-                    self.progress.message("");
-                    self.warn(&warnings);
-                }
-                Note::Engine(Event::Failed { message }) => {
-                    self.progress.end();
-                    return Err(Fault::unusable(message));
-                }
-                Note::Engine(Event::Done {
-                    generation,
-                    outcomes,
-                    ..
-                }) => {
-                    if let Some(pending) = self.pending.get_mut(&generation) {
-                        pending.outcomes = Some(outcomes);
-                    }
-                }
-                // Prompts stay what they are.
-                Note::Engine(_) => {}
-            }
-            self.print(false)?;
-            self.progress.set(self.next, self.total);
-            if notes.is_empty() {
-                self.flush()?;
-            }
-        }
-        Ok(Ended::All)
-    }
-
-    fn warn(&self, warnings: &[String]) {
-        self.progress.around(|| {
-            for warning in warnings {
-                eprintln!("warning: {warning}");
-            }
-        });
     }
 
     /// Writes what is next in order; with `gaps`, everything that is finished.
@@ -257,55 +208,29 @@ impl<W: Write> Printer<W> {
         Ok(())
     }
 
-    fn line(
-        &mut self,
-        path: &std::path::Path,
-        named: bool,
-        outcomes: &[Outcome],
-    ) -> Result<(), Fault> {
-        let passed_over =
-            |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
-        if !named && outcomes.iter().all(passed_over) {
-            self.passed_over += 1;
+    fn line(&mut self, path: &Path, named: bool, outcomes: &[Outcome]) -> Result<(), Fault> {
+        if !named && is_no_image(outcomes) {
+            self.summary.skip();
             return Ok(());
         }
-        if outcomes.iter().any(Result::is_err) {
-            self.failed += 1;
-        } else {
-            self.classified += 1;
-        }
+        self.summary.add(outcomes);
         let writer = &mut self.writer;
-        self.progress
-            .around(|| {
-                outcomes
-                    .iter()
-                    .try_for_each(|outcome| writer.write(path, outcome))
-            })
+        outcomes
+            .iter()
+            .try_for_each(|outcome| writer.write(path, outcome))
             .or_else(closed_pipe)
-    }
-
-    fn flush(&mut self) -> Result<(), Fault> {
-        self.writer.flush().or_else(closed_pipe)
     }
 
     /// Writes what is left and says on stderr how it went.
     fn leave(&mut self, interrupted: bool) -> Result<(), Fault> {
-        self.progress.end();
         self.print(interrupted)?;
         self.writer.finish().or_else(closed_pipe)?;
         let seconds = self.begun.elapsed().as_secs_f64();
-        let mut parts = vec![format!("{} classified", self.classified)];
-        if self.failed > 0 {
-            parts.push(format!("{} failed", self.failed));
-        }
-        if self.passed_over > 0 {
-            parts.push(format!("{} passed over (no pictures)", self.passed_over));
-        }
+        let mut parts = self.summary.parts();
         if interrupted {
             parts.push("interrupted".into());
         }
-        let worth_telling =
-            self.failed + self.passed_over > 0 || interrupted || io::stderr().is_terminal();
+        let worth_telling = self.summary.is_notable() || interrupted || io::stderr().is_terminal();
         if worth_telling {
             eprintln!("{} in {seconds:.1} s", parts.join(", "));
         }

@@ -6,30 +6,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, unbounded};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::classify::closed_pipe;
 use super::progress::Progress;
-use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
+use super::run::{self, Batch, Note, Run, RunEnd};
+use super::{Fault, Setup, exit, leave, on_signals, shown};
 use crate::cli;
-use crate::engine::{self, Engine, Event, Job, Lane, Settings};
+use crate::engine::{self, Lane, Settings};
+use crate::jobs::{End, Ended};
 use crate::library::{Outcome, Record};
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
 use crate::scoring::metrics::{Case, Estimate, Report};
 use labels::Labelled;
-
-/// How long an interrupted command waits for the pass that is running.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-enum Note {
-    Engine(Event),
-    Interrupted,
-}
 
 /// What is printed.
 #[derive(Debug, Serialize)]
@@ -57,7 +49,6 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
     };
     let set = set.clone();
     let files = labels::read(&arguments.labels, &set)?;
-    let (sender, notes) = unbounded();
     let settings = Settings {
         prompts,
         mode: arguments.mode,
@@ -68,83 +59,63 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         pass: engine::BULK,
         kept: None,
     };
-    let factory = setup.factory(arguments.fit);
-    let engine = Engine::start(factory, settings, sink(sender.clone(), Note::Engine));
-    on_signals(&[SIGINT, SIGTERM], move || {
-        drop(sender.send(Note::Interrupted));
+    let notes = run::notes();
+    on_signals(&[SIGINT, SIGTERM], {
+        let sender = notes.0.clone();
+        move || drop(sender.send(Note::Stop))
     })?;
-    let submitter = engine.submitter();
-    let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
-    std::thread::spawn(move || {
-        for (generation, path) in (0..).zip(paths) {
-            let lane = Lane::Bulk;
-            if submitter
-                .submit(Job {
-                    path,
-                    lane,
-                    generation,
-                })
-                .is_err()
-            {
-                return;
-            }
-        }
-    });
-    let (outcomes, interrupted) = collect(&notes, files.len())?;
-    let code = tell(arguments, &set, &files, &outcomes, interrupted);
+    let progress = Progress::new();
+    let mut run = Run::start(setup.factory(arguments.fit), settings, notes, &progress);
+    let inputs = run::inputs(files.iter().map(|file| file.path.clone()).enumerate());
+    let mut collected = Collected {
+        count: files.len(),
+        outcomes: Outcomes::new(),
+    };
+    let ended = run.through(Lane::Bulk, &inputs, &mut collected)?;
+    progress.end();
+    let interrupted = ended == RunEnd::Interrupted;
+    let code = tell(arguments, &set, &files, &collected.outcomes, interrupted);
     if interrupted {
         if let Err(fault) = code {
             eprintln!("interrupted: {}", fault.message);
         }
-        if !engine.shutdown(PATIENCE) {
+        if !run.shutdown() {
             leave(exit::INTERRUPTED);
         }
         return Ok(exit::INTERRUPTED);
     }
-    engine.finish();
+    run.finish();
     code
 }
 
-type Outcomes = BTreeMap<u64, Outcome>;
+/// What became of each file, by its place among the files.
+type Outcomes = BTreeMap<usize, Outcome>;
 
-/// Waits for all files, or for Ctrl-C. A file of several frames has its aggregate last.
-fn collect(notes: &Receiver<Note>, count: usize) -> Result<(Outcomes, bool), Fault> {
-    let progress = Progress::new();
-    let mut outcomes = Outcomes::new();
-    let mut ready = false;
-    while !(ready && outcomes.len() == count) {
-        let Ok(note) = notes.recv() else { break };
-        match note {
-            Note::Interrupted => {
-                progress.end();
-                return Ok((outcomes, true));
-            }
-            Note::Engine(Event::Loading) => progress.message("reading the model"),
-            Note::Engine(Event::Ready { warnings, .. }) => {
-                ready = true;
-                progress.message("");
-                progress.around(|| warnings.iter().for_each(|w| eprintln!("warning: {w}")));
-            }
-            Note::Engine(Event::Failed { message }) => {
-                progress.end();
-                return Err(Fault::unusable(message));
-            }
-            Note::Engine(Event::Done {
-                generation,
-                outcomes: mut all,
-                ..
-            }) => {
-                if let Some(last) = all.pop() {
-                    outcomes.insert(generation, last);
-                }
-                progress.set(outcomes.len() as u64, Some(count as u64));
-            }
-            // Prompts stay what they are.
-            Note::Engine(_) => {}
-        }
+struct Collected {
+    /// All files.
+    count: usize,
+    outcomes: Outcomes,
+}
+
+impl Batch<usize> for Collected {
+    type Input = (usize, PathBuf);
+
+    fn begin(&mut self, (index, path): Self::Input) -> Option<(PathBuf, usize)> {
+        Some((path, index))
     }
-    progress.end();
-    Ok((outcomes, false))
+
+    /// A file of several frames has its aggregate last.
+    fn end(&mut self, ended: Ended<usize>, progress: &Progress) -> Result<(), Fault> {
+        if let End::Answered(mut all) = ended.end
+            && let Some(last) = all.pop()
+        {
+            let index = ended.waiters.into_iter();
+            self.outcomes
+                .extend(index.map(|index| (index, last.clone())));
+        }
+        progress.set(self.outcomes.len() as u64, Some(self.count as u64));
+        Ok(())
+    }
 }
 
 /// Prints errors and the report.
@@ -159,7 +130,7 @@ fn tell(
     let (mut cases, mut failed, mut rejected) = (Vec::new(), 0, Vec::new());
     let mut sample: Option<&Record> = None;
     for (index, outcome) in outcomes {
-        let file = &files[*index as usize];
+        let file = &files[*index];
         match outcome {
             // As everywhere: what is no picture counts only where it was named.
             Err(failure) if failure.not_picture && !file.named => {}

@@ -22,6 +22,14 @@ impl Progress {
         }
     }
 
+    /// Shows nothing.
+    pub(super) fn none() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            begun: std::time::Instant::now(),
+        }
+    }
+
     /// What is being waited for before the first file is through.
     pub(super) fn message(&self, text: &str) {
         self.bar.set_message(text.to_owned());

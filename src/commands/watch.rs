@@ -1,80 +1,62 @@
 //! `watch`: what is in a folder and what arrives there, a line each as results come, until a signal.
 
-mod files;
+mod signals;
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use crossbeam_channel::{Receiver, never, select, unbounded};
 
 use super::classify::closed_pipe;
-use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
+use super::progress::Progress;
+use super::run::{self, Note, Run};
+use super::summary::{Summary, is_no_image};
+use super::{Fault, Setup, exit, leave, shown};
 use crate::cli;
-use crate::engine::{Engine, Event, Job, Lane, Submitter};
+use crate::engine::Lane;
+use crate::jobs::{End, Ended, Reason};
 use crate::library::Outcome;
 use crate::library::export::{Format, Writer};
 use crate::prompts::Prompts;
-use crate::watch::{Options, Watch, WatchEvent};
-use files::Files;
+use crate::watch::{self, News, Options, Watch, WatchEvent};
 
-/// How long the second signal waits for the pass that is running.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Reading a tree more often than this only heats the disk.
 const SHORTEST_POLL: f64 = 0.05;
-
-/// What the parts of the command tell its main loop.
-enum Note {
-    /// The folder.
-    Watch(WatchEvent),
-    /// The engine; a job's generation tells it from others of the same file.
-    Engine(Event),
-    /// SIGINT or SIGTERM.
-    Stop,
-}
+/// How long nothing is waited for when no file is due.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Watches until it is told to stop; the exit code.
 pub fn run(arguments: &cli::Watch, setup: &Setup) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
     let prompts = setup.load_prompts()?;
     let writer = open(arguments, &prompts)?;
-    let (sender, notes) = unbounded();
-    on_signals(&[SIGINT, SIGTERM], {
-        let sender = sender.clone();
-        move || drop(sender.send(Note::Stop))
-    })?;
-    let events = sender.clone();
+    let notes = run::notes();
+    signals::forward(notes.0.clone())?;
+    let (sender, events) = unbounded();
     let watch = Watch::start(
         &arguments.dir,
         Options { poll },
-        Box::new(move |event| drop(events.send(Note::Watch(event)))),
+        Box::new(move |event| drop(sender.send(event))),
     )
     .map_err(Fault::usage)?;
-    let engine = Engine::start(
-        setup.factory(arguments.results.fit),
-        arguments.results.settings(prompts),
-        sink(sender, Note::Engine),
-    );
-    let jobs = feed(engine.submitter()).map_err(|error| Fault::unusable(&error))?;
+    let factory = setup.factory(arguments.results.fit);
+    let settings = arguments.results.settings(prompts);
+    let progress = Progress::none();
     let mut follower = Follower {
+        run: Run::start(factory, settings, notes, &progress),
         writer,
-        jobs,
-        files: Files::default(),
         watch: Some(watch),
         shown: shown(&arguments.dir),
         begun: Instant::now(),
-        classified: 0,
-        failed: 0,
-        passed_over: 0,
+        summary: Summary::default(),
     };
-    let ended = follower.follow(&notes)?;
+    let ended = follower.follow(&events)?;
     follower.leave()?;
-    if ended == Ended::Drained {
-        drop(follower);
-        engine.finish();
-    } else if !engine.shutdown(PATIENCE) {
+    if ended == FollowEnd::Drained {
+        follower.run.finish();
+    } else if !follower.run.shutdown() {
         // A forward pass cannot be stopped; everything finished is written.
         leave(exit::OK);
     }
@@ -116,96 +98,78 @@ fn open(
     })
 }
 
-/// Hands files to the engine, whose bounded lanes may hold whoever does that, from a thread of its own.
-fn feed(submitter: Submitter) -> io::Result<Sender<Job>> {
-    let (jobs, waiting) = unbounded::<Job>();
-    let body = move || {
-        for job in waiting {
-            if submitter.submit(job).is_err() {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new()
-        .name("feed".into())
-        .spawn(body)?;
-    Ok(jobs)
-}
-
 #[derive(PartialEq, Eq)]
-enum Ended {
+enum FollowEnd {
     /// Everything accepted is through.
     Drained,
     /// A second signal came before that.
     AtOnce,
 }
 
-struct Follower<W: Write> {
+struct Follower<'a, W: Write> {
+    run: Run<'a, ()>,
     writer: Writer<W>,
-    jobs: Sender<Job>,
-    files: Files,
     /// `None` while what was accepted is being finished.
     watch: Option<Watch>,
     /// The folder, for messages.
     shown: String,
     begun: Instant,
-    classified: u64,
-    failed: u64,
-    passed_over: u64,
+    summary: Summary,
 }
 
-impl<W: Write> Follower<W> {
-    fn follow(&mut self, notes: &Receiver<Note>) -> Result<Ended, Fault> {
-        while self.watch.is_some() || !self.files.are_through() {
-            match self.next(notes) {
-                Ok(Note::Watch(event)) => self.seen(event),
-                Ok(Note::Engine(event)) => self.heard(event)?,
-                Ok(Note::Stop) if self.watch.is_none() => return Ok(Ended::AtOnce),
-                Ok(Note::Stop) => self.stop(notes)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            let due = self.files.due(self.begun.elapsed());
-            for path in due {
-                self.submit(path);
-            }
-            if notes.is_empty() {
+impl<W: Write> Follower<'_, W> {
+    fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
+        while self.watch.is_some() || !self.run.jobs.is_idle() {
+            let now = self.begun.elapsed();
+            self.run.jobs.tick(now);
+            self.run.carry_out();
+            if self.run.notes().is_empty() && events.is_empty() {
                 self.writer.flush().or_else(closed_pipe)?;
             }
+            let due = self.run.jobs.next_tick(now).unwrap_or(LONG);
+            let closed = never();
+            let events = if self.watch.is_some() {
+                events
+            } else {
+                &closed
+            };
+            select! {
+                recv(self.run.notes()) -> note => match note {
+                    Ok(Note::Engine(event)) => {
+                        if let Some(ended) = self.run.heard(event)? {
+                            self.end(ended)?;
+                        }
+                    }
+                    Ok(Note::Stop) if self.watch.is_none() => return Ok(FollowEnd::AtOnce),
+                    Ok(Note::Stop) => self.stop(events)?,
+                    Err(_) => break,
+                },
+                recv(events) -> event => match event {
+                    Ok(event) => self.seen(event),
+                    Err(_) => {
+                        eprintln!("warning: the watch ended by a fault inside; see the log");
+                        self.stop(events)?;
+                    }
+                },
+                default(due) => {}
+            }
         }
-        Ok(Ended::Drained)
-    }
-
-    fn next(&self, notes: &Receiver<Note>) -> Result<Note, RecvTimeoutError> {
-        match self.files.next_due() {
-            Some(due) => notes.recv_timeout(due.saturating_sub(self.begun.elapsed())),
-            None => notes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
-    }
-
-    fn submit(&mut self, path: PathBuf) {
-        let generation = self.files.submitted(&path);
-        // The feeder ends only with the engine, which says so itself.
-        let _ = self.jobs.send(Job {
-            path,
-            lane: Lane::Bulk,
-            generation,
-        });
+        Ok(FollowEnd::Drained)
     }
 
     fn seen(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Ready { path, news } => {
-                self.files.ready(&path, news);
-                self.submit(path);
+            WatchEvent::Ready { path, news, .. } => {
+                let reason = match news {
+                    News::There => Reason::Wanted,
+                    News::New | News::Changed => Reason::Arrived,
+                };
+                self.run.jobs.request(&path, Lane::Bulk, reason, ());
             }
-            WatchEvent::Removed(path) => self.files.removed(&path),
-            WatchEvent::Renamed { from, to } => {
-                let again = self.files.renamed(&from, &to);
-                for path in again {
-                    self.submit(path);
-                }
-            }
+            WatchEvent::Touched { path, .. } => drop(self.run.jobs.touched(&path, ())),
+            // Nobody is told of a file that went unread.
+            WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
+            WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
             WatchEvent::Standing { polling } => {
                 let how = if polling {
                     ", reading it repeatedly"
@@ -214,67 +178,39 @@ impl<W: Write> Follower<W> {
                 };
                 eprintln!("watching {}{how}; Ctrl-C ends it", self.shown);
             }
+            WatchEvent::Refused(path) => eprintln!("warning: {}", watch::refusal(&path)),
             WatchEvent::Problem(text) => eprintln!("warning: {text}"),
             WatchEvent::Folder(_) | WatchEvent::Scanned => {}
         }
     }
 
-    fn heard(&mut self, event: Event) -> Result<(), Fault> {
-        match event {
-            Event::Done {
-                path,
-                generation,
-                outcomes,
-            } => {
-                let now = self.watch.is_some().then(|| self.begun.elapsed());
-                match self.files.done(now, &path, generation, outcomes) {
-                    Some(outcomes) => self.line(&path, &outcomes),
-                    None => Ok(()),
-                }
-            }
-            Event::Ready { warnings, .. } => {
-                for warning in warnings {
-                    eprintln!("warning: {warning}");
-                }
-                Ok(())
-            }
-            Event::Failed { message } => Err(Fault::unusable(message)),
-            // Prompts stay what they are.
-            _ => Ok(()),
-        }
-    }
-
     /// Accepts nothing more. What would be tried again counts as it is.
-    fn stop(&mut self, notes: &Receiver<Note>) -> Result<(), Fault> {
+    fn stop(&mut self, events: &Receiver<WatchEvent>) -> Result<(), Fault> {
         self.watch = None;
         // Files that the watch reported before it ended are accepted.
-        for note in notes.try_iter().collect::<Vec<_>>() {
-            match note {
-                Note::Watch(event) => self.seen(event),
-                Note::Engine(event) => self.heard(event)?,
-                // The same signal sent to the whole process group more than once.
-                Note::Stop => {}
-            }
+        for event in events.try_iter() {
+            self.seen(event);
         }
-        for (path, outcomes) in self.files.give_up() {
-            self.line(&path, &outcomes)?;
+        for ended in self.run.jobs.drain() {
+            self.end(ended)?;
         }
         Ok(())
     }
 
-    fn line(&mut self, path: &std::path::Path, outcomes: &[Outcome]) -> Result<(), Fault> {
-        if outcomes
-            .iter()
-            .all(|outcome| matches!(outcome, Err(failure) if failure.not_picture))
-        {
-            self.passed_over += 1;
+    /// Writes what became of a file, unless this content has its line.
+    fn end(&mut self, ended: Ended<()>) -> Result<(), Fault> {
+        match ended.end {
+            End::Answered(outcomes) if !ended.is_repeated => self.line(&ended.path, &outcomes),
+            End::Answered(_) | End::Gone => Ok(()),
+        }
+    }
+
+    fn line(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
+        if is_no_image(outcomes) {
+            self.summary.skip();
             return Ok(());
         }
-        if outcomes.iter().any(Result::is_err) {
-            self.failed += 1;
-        } else {
-            self.classified += 1;
-        }
+        self.summary.add(outcomes);
         let writer = &mut self.writer;
         outcomes
             .iter()
@@ -285,15 +221,8 @@ impl<W: Write> Follower<W> {
     /// Writes what is left and says on stderr how it went.
     fn leave(&mut self) -> Result<(), Fault> {
         self.writer.finish().or_else(closed_pipe)?;
-        let mut parts = vec![format!("{} classified", self.classified)];
-        if self.failed > 0 {
-            parts.push(format!("{} failed", self.failed));
-        }
-        if self.passed_over > 0 {
-            parts.push(format!("{} passed over (no pictures)", self.passed_over));
-        }
-        if parts.len() > 1 || io::stderr().is_terminal() {
-            eprintln!("{}", parts.join(", "));
+        if self.summary.is_notable() || io::stderr().is_terminal() {
+            eprintln!("{}", self.summary.parts().join(", "));
         }
         Ok(())
     }

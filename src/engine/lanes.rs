@@ -168,6 +168,27 @@ impl<T> Lanes<T> {
         items
     }
 
+    #[cfg(test)]
+    pub(super) fn has_interactive(&self) -> bool {
+        !self.state().interactive.is_empty()
+    }
+
+    /// Moves items from the bulk lane to the end of the other, which may hold more than its capacity by that.
+    pub(super) fn promote(&self, is_meant: impl Fn(&T) -> bool) {
+        let mut state = self.state();
+        let (meant, rest): (VecDeque<T>, VecDeque<T>) = std::mem::take(&mut state.bulk)
+            .into_iter()
+            .partition(is_meant);
+        state.bulk = rest;
+        let has_moved = !meant.is_empty();
+        state.interactive.extend(meant);
+        drop(state);
+        if has_moved {
+            self.drained.notify_all();
+            self.filled.notify_all();
+        }
+    }
+
     /// Says that a bulk item will be pushed some time.
     pub(super) fn announce(&self) {
         self.state().due += 1;
@@ -232,6 +253,19 @@ mod tests {
         assert_eq!(lanes.pop_batch(2, Duration::ZERO).unwrap(), [0, 1]);
         assert_eq!(lanes.poll_batch(8), [2]);
         assert!(lanes.poll_batch(8).is_empty(), "without waiting");
+    }
+
+    #[test]
+    fn what_is_promoted_leaves_the_bulk_and_makes_room_there() {
+        let lanes = Lanes::new(2);
+        lanes.push(Lane::Bulk, 1).unwrap();
+        lanes.push(Lane::Bulk, 2).unwrap();
+        lanes.promote(|n| *n == 2);
+        lanes.push(Lane::Bulk, 3).unwrap();
+        assert_eq!(
+            [lanes.pop(), lanes.pop(), lanes.pop()],
+            [Some(2), Some(1), Some(3)]
+        );
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(super) fn run(shared: &Shared) {
 
 /// Prepares a file, or says why not.
 fn open(shared: &Shared, job: Job) {
-    if !shared.wanted(&job) {
-        shared.skip();
+    if !shared.is_wanted(&job) {
+        shared.skip(&job);
         return;
     }
     let opened = media::open(&job.path).and_then(|source| {
@@ -75,7 +75,7 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
         Frames::All => 0..count,
     };
     let Some(Wants { preprocess, space }) = shared.wants.wait() else {
-        shared.skip();
+        shared.skip(&job);
         return;
     };
     let file = Arc::new(Opened {
@@ -85,17 +85,17 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
         order: source.frame_order().clone(),
         job,
     });
-    let lane = file.job.lane;
     for position in positions {
         let frame = file.order.number(position);
-        let input = if shared.wanted(&file.job) {
+        let lane = shared.lane(&file.job);
+        let input = if shared.is_wanted(&file.job) {
             let kept = shared.settings.kept.as_ref().zip(space.as_ref());
             if let Some(known) =
                 kept.and_then(|(kept, space)| kept.get(&file.content, frame, space))
             {
                 Ok(Ready::Embedding(known.into()))
             } else {
-                let cancelled = || !shared.wanted(&file.job);
+                let cancelled = || !shared.is_wanted(&file.job);
                 let decoding = Decoding {
                     preprocess,
                     exact: shared.settings.exact,
@@ -115,6 +115,8 @@ fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
             frame,
             input: input.map_err(Failure::from),
         };
+        // It may have been promoted while it was decoded.
+        let lane = shared.lane(&file.job);
         if shared.prepared.push(lane, prepared).is_err() {
             return; // The engine is stopping.
         }

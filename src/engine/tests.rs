@@ -12,6 +12,8 @@ use crate::scoring::Decision;
 mod devices;
 #[path = "tests/kept.rs"]
 mod kept;
+#[path = "tests/promote.rs"]
+mod promote;
 #[path = "tests/rescore.rs"]
 mod rescore;
 
@@ -326,26 +328,31 @@ fn what_nobody_waits_for_is_skipped() {
             ..settings()
         },
     );
-    for path in &paths {
-        bench.submit(path, Lane::Bulk, 1);
+    for (n, path) in (0..).zip(&paths) {
+        bench.submit(path, Lane::Bulk, n);
     }
-    bench.engine.cancel(2);
-    bench.submit(&paths[0], Lane::Bulk, 2);
+    for n in 0..19 {
+        bench.engine.cancel(n);
+    }
+    // Those that are through, and those never heard of, are no matter.
+    bench.engine.cancel(99);
     drop(go);
     bench.engine.finish();
-    let generations: Vec<u64> = bench
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Done { generation, .. } => Some(generation),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(generations, [2]);
+    let (mut done, mut dropped) = (Vec::new(), Vec::new());
+    for event in bench.events {
+        match event {
+            Event::Done { generation, .. } => done.push(generation),
+            Event::Dropped { generation } => dropped.push(generation),
+            _ => {}
+        }
+    }
+    dropped.sort_unstable();
+    assert_eq!(done, [19]);
+    assert_eq!(dropped, Vec::from_iter(0..19), "each job ends once");
 }
 
 #[test]
-fn a_model_that_cannot_be_read_is_said_once_and_frees_the_producer() {
+fn a_model_that_cannot_be_read_is_said_once_and_lets_all_go() {
     let (sender, events) = unbounded();
     let factory: Factory = Box::new(|| Err(EncoderError::MissingTensor("logit_scale".into())));
     let engine = Engine::start(
@@ -354,12 +361,11 @@ fn a_model_that_cannot_be_read_is_said_once_and_frees_the_producer() {
         Arc::new(move |event| drop(sender.send(event))),
     );
     let (_folder, paths) = pictures(1);
-    // More than the lane holds: this would hang if a failed engine kept its queue open.
-    for _ in 0..2 * JOBS {
+    for generation in 0..2000 {
         let _ = engine.submit(Job {
             path: paths[0].clone(),
             lane: Lane::Bulk,
-            generation: 0,
+            generation,
         });
     }
     engine.finish();

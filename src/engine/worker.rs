@@ -153,7 +153,7 @@ impl<'a> Worker<'a> {
                 None if waiting => self.finish(),
                 None => continue,
             }
-            let queued = self.shared.open.load(std::sync::atomic::Ordering::Relaxed);
+            let queued = self.shared.open().len();
             let images_per_second = self.rate.unwrap_or(0.0);
             (self.shared.sink)(Event::Rate {
                 images_per_second,
@@ -331,11 +331,11 @@ impl<'a> Worker<'a> {
             return;
         }
         let results = self.partial.remove(&key).unwrap_or_default();
-        if self.shared.wanted(&file.job) {
+        if self.shared.is_wanted(&file.job) {
             let outcomes = self.outcomes(file, results);
             self.shared.done(&file.job, outcomes);
         } else {
-            self.shared.skip();
+            self.shared.skip(&file.job);
         }
     }
 

@@ -11,7 +11,7 @@ use super::keep::Store;
 use crate::app::sort::natural;
 use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
 use crate::media::{Sniffed, clean, sniff, walk};
-use crate::watch::{News, WatchEvent};
+use crate::watch::{self, News, WatchEvent};
 
 /// Entries in the first message: the first rows of a huge folder are seen while the rest is read.
 const FIRST: usize = 256;
@@ -41,6 +41,13 @@ fn stamp(metadata: &Metadata) -> Stamp {
     Stamp {
         modified: metadata.modified().ok(),
         size: metadata.len(),
+    }
+}
+
+fn watched(stamp: watch::Stamp) -> Stamp {
+    Stamp {
+        modified: stamp.modified,
+        size: stamp.size,
     }
 }
 
@@ -168,27 +175,36 @@ pub(super) fn on_watch(event: WatchEvent) -> Option<Msg> {
     Some(match event {
         WatchEvent::Standing { polling } => Msg::Watching { polling },
         WatchEvent::Scanned => return None,
+        // The engine looks into it.
         WatchEvent::Ready {
             path,
             news: News::New,
-        } => {
-            let picture = is_picture(&path);
-            Msg::Appeared {
-                entry: entry(path)?,
-                picture,
-            }
-        }
-        WatchEvent::Ready { path, .. } => {
-            let stamp = stamp(&fs::metadata(&path).ok()?);
-            Msg::Modified {
-                picture: is_picture(&path),
-                stamp,
+            stamp,
+        } => Msg::Appeared {
+            entry: Entry {
                 path,
-            }
-        }
+                kind: EntryKind::File,
+                stamp: watched(stamp),
+            },
+            picture: true,
+        },
+        // Of what was there, all files of the tree, most may be none.
+        WatchEvent::Ready { path, news, stamp } => Msg::Modified {
+            picture: news == News::Changed || is_picture(&path),
+            stamp: watched(stamp),
+            path,
+        },
+        WatchEvent::Touched { path, stamp } => Msg::Touched {
+            path,
+            stamp: watched(stamp),
+        },
         WatchEvent::Folder(path) => Msg::Appeared {
             entry: entry(path)?,
             picture: false,
+        },
+        WatchEvent::Refused(path) => Msg::Report {
+            severity: Severity::Error,
+            text: watch::refusal(&path),
         },
         WatchEvent::Removed(path) => Msg::Removed { path },
         WatchEvent::Renamed { from, to } => Msg::Renamed {

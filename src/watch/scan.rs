@@ -1,6 +1,7 @@
 //! Reads a folder tree: what is in it now.
 
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,9 +26,15 @@ pub(super) fn sweep(
         if stopped.load(Ordering::Relaxed) || !enter(&folder) {
             return None;
         }
-        let Ok(listing) = list(root, &folder, inodes) else {
-            sweep.unreadable.push(folder);
-            continue;
+        let listing = match list(root, &folder, inodes) {
+            Ok(listing) => listing,
+            Err(error) => {
+                if error.kind() == ErrorKind::PermissionDenied {
+                    sweep.refused.push(folder.clone());
+                }
+                sweep.unreadable.push(folder);
+                continue;
+            }
         };
         waiting.extend(listing.folders.iter().rev().cloned());
         sweep.folders.extend(listing.folders);
@@ -70,6 +77,7 @@ pub(super) fn stamp(path: &Path, inodes: bool) -> Option<Stamp> {
         size: data.len(),
         modified: data.modified().ok(),
         inode: if inodes { data.ino() } else { 0 },
+        status_changed: i128::from(data.ctime()) * 1_000_000_000 + i128::from(data.ctime_nsec()),
     })
 }
 

@@ -197,6 +197,8 @@ impl Service {
             Sign::Gone(path) if *path == self.roots.absolute => self.rescan_soon(),
             // A folder's own word on its end may come after another one took its name.
             Sign::Gone(path) if scan::is_folder(path) => self.read_folder(&path.clone()),
+            // Its rights may be what changed.
+            Sign::Touched(path) if self.machine.is_refused(path) => self.read_folder(&path.clone()),
             Sign::Folder(path) => {
                 let path = path.clone();
                 self.machine.sign(now, sign);
@@ -314,10 +316,16 @@ impl Service {
     fn tell(&mut self) {
         for event in self.machine.take() {
             let event = match event {
-                WatchEvent::Ready { path, news } => WatchEvent::Ready {
+                WatchEvent::Ready { path, news, stamp } => WatchEvent::Ready {
                     path: self.given(path),
                     news,
+                    stamp,
                 },
+                WatchEvent::Touched { path, stamp } => WatchEvent::Touched {
+                    path: self.given(path),
+                    stamp,
+                },
+                WatchEvent::Refused(path) => WatchEvent::Refused(self.given(path)),
                 WatchEvent::Folder(path) => WatchEvent::Folder(self.given(path)),
                 WatchEvent::Removed(path) => WatchEvent::Removed(self.given(path)),
                 WatchEvent::Renamed { from, to } => WatchEvent::Renamed {

@@ -28,6 +28,8 @@ pub struct Stamp {
     pub modified: Option<SystemTime>,
     /// The file's number on its disk, 0 where there are none. Not part of what makes two stamps equal.
     pub inode: u64,
+    /// Time of the last change of its rights, times or content, in nanoseconds. Not part of that either.
+    pub status_changed: i128,
 }
 
 impl PartialEq for Stamp {
@@ -96,6 +98,8 @@ pub struct Sweep {
     pub folders: Vec<PathBuf>,
     /// Folders of which nothing is known because they could not be read.
     pub unreadable: Vec<PathBuf>,
+    /// Those among them that may not be read.
+    pub refused: Vec<PathBuf>,
 }
 
 impl Sweep {
@@ -106,6 +110,7 @@ impl Sweep {
             files: Vec::new(),
             folders: Vec::new(),
             unreadable: Vec::new(),
+            refused: Vec::new(),
         }
     }
 }
@@ -177,6 +182,8 @@ pub struct Settle {
     times: Times,
     files: BTreeMap<PathBuf, File>,
     folders: BTreeSet<PathBuf>,
+    /// Folders that may not be read.
+    refused: BTreeSet<PathBuf>,
     due: BTreeSet<(Duration, PathBuf)>,
     departures: Vec<Departure>,
     out: Vec<WatchEvent>,
@@ -190,6 +197,7 @@ impl Settle {
             times,
             files: BTreeMap::new(),
             folders: BTreeSet::new(),
+            refused: BTreeSet::new(),
             due: BTreeSet::new(),
             departures: Vec::new(),
             out: Vec::new(),
@@ -204,6 +212,11 @@ impl Settle {
     /// What has been found out since the last call.
     pub fn take(&mut self) -> Vec<WatchEvent> {
         std::mem::take(&mut self.out)
+    }
+
+    /// Whether a folder might not be read when it was last tried.
+    pub fn is_refused(&self, path: &Path) -> bool {
+        self.refused.contains(path)
     }
 
     /// When [`tick`](Self::tick) has something to do.
@@ -378,6 +391,8 @@ impl Settle {
             {
                 file.assumed |= file.reported.replace(stamp) != Some(stamp);
                 self.rest(path);
+                let path = path.to_owned();
+                self.out.push(WatchEvent::Touched { path, stamp });
             }
             Phase::Touched => self.wait(now, path, (Phase::Unchanged, self.times.settle)),
             Phase::Unchanged | Phase::Written | Phase::Complete | Phase::Resting => {
@@ -405,7 +420,7 @@ impl Settle {
             file.news
         };
         let path = path.to_owned();
-        self.out.push(WatchEvent::Ready { path, news });
+        self.out.push(WatchEvent::Ready { path, news, stamp });
     }
 
     /// A name has come by a rename from outside the tree, or from a name in passing.

@@ -31,7 +31,10 @@ fn busy() -> Program {
     program.answer("a", record("tumor", 0.8, Decision::Confident));
     program.rest();
     arrive(&mut program, "b");
-    program.answer("b", failure(ErrorKind::Truncated, "it ends after 12 bytes"));
+    program.give_up(
+        "b",
+        &failure(ErrorKind::Truncated, "it ends after 12 bytes"),
+    );
     program.rest();
     program.press("va");
     program

@@ -1,6 +1,7 @@
 //! The application and its screen, driven by messages alone: no files, no threads, no clock.
 
 mod activity;
+mod arrivals;
 mod compare;
 mod grid;
 mod kept;

@@ -337,14 +337,9 @@ fn classifying_a_series_classifies_its_files() {
     let mut program = Program::new(80, 24);
     by_series(&mut program);
     let effects = program.press("gjjc");
-    let classified = effects.iter().find_map(|effect| match effect {
-        Effect::Classify { paths, .. } => Some(paths.clone()),
-        _ => None,
-    });
-    assert_eq!(
-        classified,
-        Some(["2.dcm", "3.dcm", "1.dcm"].map(path).to_vec())
-    );
+    let jobs = crate::scene::started(&effects);
+    let classified: Vec<_> = jobs.into_iter().map(|job| job.path).collect();
+    assert_eq!(classified, ["2.dcm", "3.dcm", "1.dcm"].map(path));
 }
 
 #[test]

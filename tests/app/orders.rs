@@ -55,7 +55,8 @@ fn end(order: &[Arrival]) -> Program {
     });
     program.send(Msg::Graphics(Graphics::Sixel));
     program.scan(&NAMES);
-    let first = program.asked("a.png").unwrap_or_default();
+    let asked = |program: &Program, name: &str| program.asked(name).unwrap_or_default();
+    let generations = NAMES.map(|name| asked(&program, name));
     let (dir, generation) = program.listing();
     let listed = |i: usize| match NAMES[i] {
         name if name.starts_with("sub/") => folder("sub"),
@@ -86,11 +87,11 @@ fn end(order: &[Arrival]) -> Program {
                 });
             }
             Arrival::Result(i) => {
-                program.send(done(NAMES[i], first, outcome(i)));
+                program.send(done(NAMES[i], generations[i], outcome(i)));
             }
-            // The file under the cursor was asked about twice: an older and a newer answer.
+            // What was not asked for changes nothing.
             Arrival::Again(i) => {
-                program.send(done("IM9.dcm", first + 1 + i as u64, outcome(i)));
+                program.send(done("IM9.dcm", 1000 + i as u64, outcome(i)));
             }
             Arrival::Ready => program.ready(true),
             Arrival::Watching => {

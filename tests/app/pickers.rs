@@ -403,12 +403,11 @@ fn the_model_before_answers_until_the_next_is_ready() {
     let event = ready(PLIP);
     let effects = program.send(Msg::OtherEngine { serial, event });
     let asked = |lane: Lane| -> Vec<_> {
-        let paths = effects.iter().filter_map(|effect| match effect {
-            Effect::Classify { paths, lane: l, .. } if *l == lane => Some(paths.clone()),
-            _ => None,
-        });
-        paths.flatten().collect()
+        let jobs = crate::scene::started(&effects).into_iter();
+        let jobs = jobs.filter(|job| job.lane == lane);
+        jobs.map(|job| job.path).collect()
     };
+    assert_eq!(effects[0], Effect::AdoptEngine { serial });
     assert_eq!(asked(Lane::Interactive), [path("a.png")]);
     assert_eq!(asked(Lane::Bulk), [path("b.png"), path("c.png")]);
     assert!(program.screen(120, 24).contains("vinid/plip"));
@@ -427,7 +426,8 @@ fn a_model_that_cannot_be_read_leaves_the_one_before() {
     let event = Event::Failed {
         message: "model.safetensors: the weights lack the tensor `logit_scale`".to_owned(),
     };
-    program.send(Msg::OtherEngine { serial, event });
+    let effects = program.send(Msg::OtherEngine { serial, event });
+    assert_eq!(effects[0], Effect::DropEngine { serial });
     let screen = program.screen(80, 24);
     for words in ["not usable", "logit_scale", "demo goes on answering"] {
         assert!(screen.contains(words), "{words}:\n{screen}");

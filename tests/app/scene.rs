@@ -12,8 +12,9 @@ use medivision_tui::app::{
     self, About, Effect, EncodedImage, Entry, EntryKind, Found, Graphics, Kept, Keymap, Model, Msg,
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
-use medivision_tui::engine::Event;
+use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{Painter, half_blocks};
+use medivision_tui::jobs::{Command, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
     DicomInfo, ErrorKind, FrameOrder, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi,
@@ -188,12 +189,19 @@ impl Program {
 
     /// The generation under which a file was handed over last.
     pub fn asked(&self, name: &str) -> Option<u64> {
-        self.effects.iter().rev().find_map(|effect| match effect {
-            Effect::Classify {
-                paths, generation, ..
-            } if paths.contains(&path(name)) => Some(*generation),
+        let jobs = started(&self.effects);
+        let job = jobs.iter().rev().find(|job| job.path == path(name))?;
+        Some(job.generation)
+    }
+
+    /// The files among those handed over that these effects let go ahead.
+    pub fn promoted(&self, effects: &[Effect]) -> Vec<PathBuf> {
+        let jobs = started(&self.effects);
+        let promoted = commands(effects).filter_map(|command| match command {
+            Command::Promote(generation) => jobs.iter().find(|job| job.generation == *generation),
             _ => None,
-        })
+        });
+        promoted.map(|job| job.path.clone()).collect()
     }
 
     /// The engine answers for a file.
@@ -202,6 +210,16 @@ impl Program {
             .asked(name)
             .unwrap_or_else(|| panic!("{name} was never handed over"));
         self.send(done(name, generation, outcome));
+    }
+
+    /// The engine fails with a file that came, until it is given up.
+    pub fn give_up(&mut self, name: &str, outcome: &Outcome) {
+        for _ in 0..=retry::WAITS.len() {
+            self.answer(name, outcome.clone());
+            for _ in 0..5 {
+                self.rest();
+            }
+        }
     }
 
     /// The model is ready: the demo, on the CPU.
@@ -239,6 +257,23 @@ impl Program {
         };
         (0..rows).map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn commands(effects: &[Effect]) -> impl Iterator<Item = &Command> {
+    let jobs = effects.iter().filter_map(|effect| match effect {
+        Effect::Jobs(commands) => Some(commands),
+        _ => None,
+    });
+    jobs.flatten()
+}
+
+/// What is handed to the engine.
+pub fn started(effects: &[Effect]) -> Vec<Job> {
+    let jobs = commands(effects).filter_map(|command| match command {
+        Command::Start(job) => Some(job.clone()),
+        _ => None,
+    });
+    jobs.collect()
 }
 
 pub fn key(code: KeyCode) -> Msg {

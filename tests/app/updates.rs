@@ -9,7 +9,7 @@ use medivision_tui::media::{ErrorKind, MediaError};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{
-    Program, ROOT, ctrl, done, failure, file, folder, key, path, previewed, record, stamp,
+    Program, ROOT, ctrl, done, failure, file, folder, key, path, previewed, record, stamp, started,
 };
 
 /// Three pictures, listed and scanned, on a terminal with a graphics protocol.
@@ -23,13 +23,8 @@ fn three() -> Program {
 }
 
 fn classified(effects: &[Effect], lane: Lane) -> Vec<String> {
-    let paths = effects.iter().filter_map(|effect| match effect {
-        Effect::Classify { paths, lane: l, .. } if *l == lane => Some(paths),
-        _ => None,
-    });
-    paths
-        .flatten()
-        .filter_map(|path| Some(path.strip_prefix(ROOT).ok()?.to_str()?.to_owned()))
+    let jobs = started(effects).into_iter().filter(|job| job.lane == lane);
+    jobs.filter_map(|job| Some(job.path.strip_prefix(ROOT).ok()?.to_str()?.to_owned()))
         .collect()
 }
 
@@ -118,21 +113,15 @@ fn a_thousand_files_that_arrive_are_a_thousand_questions() {
 fn the_file_under_the_cursor_goes_ahead_once_the_cursor_rests() {
     let mut program = three();
     program.rest();
-    program.effects.clear();
-    program.press("jj");
-    assert_eq!(
-        classified(&program.effects, Lane::Interactive),
-        [""; 0],
-        "not while it moves"
-    );
+    let effects = program.press("jj");
+    let promoted = program.promoted(&effects);
+    assert!(promoted.is_empty(), "not while it moves");
     let effects = program.rest();
-    assert_eq!(classified(&effects, Lane::Interactive), ["c.png"]);
+    assert_eq!(program.promoted(&effects), [path("c.png")]);
+    assert_eq!(started(&effects), [], "it is with the engine");
     program.press("kj");
-    assert_eq!(
-        classified(&program.rest(), Lane::Interactive),
-        [""; 0],
-        "not a second time"
-    );
+    let effects = program.rest();
+    assert!(program.promoted(&effects).is_empty(), "not a second time");
 }
 
 #[test]
@@ -289,8 +278,8 @@ fn keys_that_classify() {
     program.press("g  ");
     assert_eq!(
         classified(&program.press("C"), Lane::Interactive),
-        ["a.png", "b.png"],
-        "what was marked"
+        ["b.png"],
+        "what was marked; the other is on its way already"
     );
     assert_eq!(
         classified(&program.press("C"), Lane::Interactive),

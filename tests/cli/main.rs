@@ -88,11 +88,47 @@ fn a_folder_yields_one_line_per_picture_in_bytewise_order() {
     assert_eq!(paths, ["in/a.png", "in/b/d.png", "in/c.png", "in/z.png"]);
     assert_eq!(output.status.code(), Some(1), "one is damaged");
     assert!(lines[3]["error"]["kind"].is_string() && lines[3]["error"]["message"].is_string());
+    assert!(stderr(&output).contains("1 skipped"), "{}", stderr(&output));
+}
+
+#[test]
+fn rejected_pictures_are_counted_as_such_and_claim_nothing() {
+    let home = home();
+    let in_format = |format| {
+        run(
+            home.path(),
+            &[
+                "classify", "--model", "demo", "--format", format, "in/a.png", "in/c.png",
+            ],
+        )
+    };
+    let output = in_format("jsonl");
+    assert_eq!(output.status.code(), Some(0));
+    let told = stderr(&output);
     assert!(
-        stderr(&output).contains("1 passed over"),
-        "{}",
-        stderr(&output)
+        told.starts_with("0 classified, 2 rejected (the demo model knows only synthetic phantoms"),
+        "{told}"
     );
+    for line in lines(&output) {
+        for key in ["label", "description", "probability"] {
+            assert_eq!(line.get(key), Some(&Value::Null), "{key}");
+        }
+        assert!(line["reason"].is_string() && line["scores"][0]["probability"].is_f64());
+    }
+    let output = in_format("csv");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("in/a.png,0,,,,rejected,"), "{text}");
+}
+
+#[test]
+fn a_file_named_twice_yields_two_lines() {
+    let home = home();
+    let output = classify(home.path(), &["in/a.png", "in/c.png", "in/a.png"]);
+    let paths: Vec<_> = lines(&output)
+        .iter()
+        .map(|line| line["path"].clone())
+        .collect();
+    assert_eq!(paths, ["in/a.png", "in/c.png", "in/a.png"]);
 }
 
 #[test]

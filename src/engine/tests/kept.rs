@@ -22,11 +22,11 @@ fn run(
         events,
         batches,
     } = bench(Behaviour::Answer, synthetic_only, settings);
-    for entry in std::fs::read_dir(folder()).unwrap() {
+    for (generation, entry) in (0..).zip(std::fs::read_dir(folder()).unwrap()) {
         let job = Job {
             path: entry.unwrap().path(),
             lane: Lane::Bulk,
-            generation: 1,
+            generation,
         };
         engine.submit(job).unwrap();
     }

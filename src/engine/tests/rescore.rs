@@ -21,8 +21,8 @@ impl Bench {
 
     /// Classifies files under other prompts; all results, before and after.
     fn switched(&self, paths: &[PathBuf]) -> (Vec<Known>, Vec<Known>) {
-        for path in paths {
-            self.submit(path, Lane::Bulk, 7);
+        for (generation, path) in (7..).zip(paths) {
+            self.submit(path, Lane::Bulk, generation);
         }
         let mut before = Vec::new();
         while before.len() < paths.len() {

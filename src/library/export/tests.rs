@@ -145,6 +145,23 @@ fn an_empty_csv_still_has_its_header() {
 }
 
 #[test]
+fn a_rejected_picture_has_scores_and_no_label() {
+    let text = written(
+        Format::Jsonl,
+        &[("in/a.dcm", Ok(record(Decision::Rejected)))],
+    );
+    let value: Value = serde_json::from_str(&text).unwrap();
+    for key in ["label", "description", "probability"] {
+        assert_eq!(value.get(key), Some(&Value::Null), "{key}");
+    }
+    assert_eq!(value["decision"], "rejected");
+    assert_eq!(value["scores"][0]["condition"], "pneumonia");
+    let text = written(Format::Csv, &[("in/a.dcm", Ok(record(Decision::Rejected)))]);
+    assert!(text.contains("\r\nin/a.dcm,0,,,,rejected,,"), "{text}");
+    assert!(text.contains(",0.75,,,0.25"), "the scores stay: {text}");
+}
+
+#[test]
 fn the_table_claims_no_label_for_a_rejected_picture() {
     let sure = written(Format::Table, &[("a", Ok(record(Decision::Confident)))]);
     assert!(sure.contains("pneumonia") && sure.contains("75.0%"));

@@ -45,6 +45,7 @@ impl World {
             size,
             modified,
             inode,
+            status_changed: 0,
         };
         self.files.insert(path.into(), Content { stamp, version });
         self.signs.push(Sign::Written(path.into()));
@@ -164,8 +165,9 @@ impl Bench {
     }
 
     fn hear(&mut self) {
-        for event in self.machine.take() {
+        for event in taken(&mut self.machine) {
             match &event {
+                WatchEvent::Touched { .. } => continue,
                 WatchEvent::Ready { path, .. } => {
                     let now = self.world.files[path];
                     // Other times of change alone can mean another content, if the signs were lost.
@@ -292,11 +294,34 @@ proptest! {
     }
 }
 
+/// What no test here is about: how a file looked.
+const SOME: Stamp = Stamp {
+    size: 0,
+    modified: None,
+    inode: 0,
+    status_changed: 0,
+};
+
 fn ready(name: &str, news: News) -> WatchEvent {
     WatchEvent::Ready {
         path: Path::new("/in").join(name),
         news,
+        stamp: SOME,
     }
+}
+
+/// What the machine found out, without how files looked.
+fn taken(machine: &mut Settle) -> Vec<WatchEvent> {
+    let events = machine.take().into_iter();
+    let plain = events.map(|event| match event {
+        WatchEvent::Ready { path, news, .. } => WatchEvent::Ready {
+            path,
+            news,
+            stamp: SOME,
+        },
+        other => other,
+    });
+    plain.collect()
 }
 
 fn stamp(size: u64, second: u64) -> Stamp {
@@ -304,6 +329,7 @@ fn stamp(size: u64, second: u64) -> Stamp {
         size,
         modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second)),
         inode: second,
+        status_changed: 0,
     }
 }
 
@@ -313,9 +339,9 @@ fn a_name_without_a_writer_is_ready_when_it_does_not_change() {
     let mut machine = Settle::new("/in".into(), Times::default());
     machine.sign(Duration::ZERO, Sign::Created("/in/a.png".into()));
     machine.tick(MS * 500, &mut |_| Some(stamp(9, 1)));
-    assert_eq!(machine.take(), []);
+    assert_eq!(taken(&mut machine), []);
     machine.tick(MS * 1000, &mut |_| Some(stamp(9, 1)));
-    assert_eq!(machine.take(), [ready("a.png", News::New)]);
+    assert_eq!(taken(&mut machine), [ready("a.png", News::New)]);
 }
 
 #[test]
@@ -396,11 +422,11 @@ fn the_end_of_a_file_is_told_though_it_was_never_reported() {
         .machine
         .sign(Duration::ZERO, Sign::Gone("/in/x.png".into()));
     assert_eq!(
-        bench.machine.take(),
+        taken(&mut bench.machine),
         [WatchEvent::Removed("/in/x.png".into())]
     );
     bench.machine.sign(Duration::ZERO, Sign::Gone(name(2)));
-    assert_eq!(bench.machine.take(), [], "a name in passing");
+    assert_eq!(taken(&mut bench.machine), [], "a name in passing");
 }
 
 #[test]
@@ -436,9 +462,9 @@ fn what_is_old_at_the_start_is_ready_at_once_and_the_rest_settles() {
         &|stamp| stamp.inode == 1,
         &mut |_| None,
     );
-    assert_eq!(machine.take(), [ready("old", News::There)]);
+    assert_eq!(taken(&mut machine), [ready("old", News::There)]);
     machine.tick(MS * 500, &mut |_| Some(stamp(1, 2)));
-    assert_eq!(machine.take(), [ready("new", News::There)]);
+    assert_eq!(taken(&mut machine), [ready("new", News::There)]);
 }
 
 #[test]
@@ -456,7 +482,7 @@ fn a_folder_that_moves_takes_its_files_along() {
         });
     };
     swept(&mut machine, "/in/p", true);
-    assert_eq!(machine.take(), [ready("p/sub/x.png", News::There)]);
+    assert_eq!(taken(&mut machine), [ready("p/sub/x.png", News::There)]);
     let tracker = Some(5);
     machine.sign(
         MS,
@@ -479,9 +505,9 @@ fn a_folder_that_moves_takes_its_files_along() {
         from: "/in/p".into(),
         to: "/in/q".into(),
     };
-    assert_eq!(machine.take(), [renamed]);
+    assert_eq!(taken(&mut machine), [renamed]);
     machine.sign(MS, Sign::Gone("/in/q".into()));
-    assert_eq!(machine.take(), [WatchEvent::Removed("/in/q".into())]);
+    assert_eq!(taken(&mut machine), [WatchEvent::Removed("/in/q".into())]);
 }
 
 #[test]
@@ -493,19 +519,19 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_empty() {
         ..Sweep::new("/in".into())
     };
     machine.swept(MS, full, true, &|_| true, &mut |_| None);
-    machine.take();
+    taken(&mut machine);
     let blind = Sweep {
         folders: vec!["/in/p".into()],
         unreadable: vec!["/in/p".into()],
         ..Sweep::new("/in".into())
     };
     machine.swept(MS, blind, false, &|_| true, &mut |_| None);
-    assert_eq!(machine.take(), []);
+    assert_eq!(taken(&mut machine), []);
     machine.swept(MS, Sweep::new("/in".into()), false, &|_| true, &mut |_| {
         None
     });
     assert_eq!(
-        machine.take(),
+        taken(&mut machine),
         [
             WatchEvent::Removed("/in/p/a".into()),
             WatchEvent::Removed("/in/p".into())
@@ -533,10 +559,53 @@ fn a_folder_moved_in_from_outside_is_not_taken_for_a_file() {
         path.ends_with("x.png").then(|| stamp(1, 1))
     });
     assert_eq!(
-        machine.take(),
+        taken(&mut machine),
         [
             WatchEvent::Folder("/in/p".into()),
             ready("p/x.png", News::New)
         ]
     );
+}
+
+#[test]
+fn rights_that_change_are_told_of_files_and_bring_folders_back() {
+    let mut machine = Settle::new("/in".into(), Times::default());
+    let file = |status_changed| {
+        let path = PathBuf::from("/in/a.png");
+        let stamp = Stamp {
+            status_changed,
+            ..stamp(1, 1)
+        };
+        (path, stamp)
+    };
+    let sweep = |status_changed, refused: &[&str]| {
+        let paths: Vec<PathBuf> = refused.iter().map(PathBuf::from).collect();
+        Sweep {
+            files: vec![file(status_changed)],
+            folders: vec!["/in/t".into()],
+            unreadable: paths.clone(),
+            refused: paths,
+            ..Sweep::new("/in".into())
+        }
+    };
+    let mut none = |_: &Path| None;
+    machine.swept(1000 * MS, sweep(1, &["/in/t"]), true, &|_| true, &mut none);
+    let refused = WatchEvent::Refused("/in/t".into());
+    assert!(taken(&mut machine).contains(&refused));
+    assert!(machine.is_refused(Path::new("/in/t")));
+    machine.swept(
+        1000 * MS,
+        sweep(1, &["/in/t"]),
+        false,
+        &|_| false,
+        &mut none,
+    );
+    assert_eq!(machine.take(), [], "told once");
+    machine.swept(1000 * MS, sweep(2, &[]), false, &|_| false, &mut none);
+    let touched = |event: &WatchEvent| matches!(event, WatchEvent::Touched { path, .. } if path.ends_with("a.png"));
+    assert!(machine.take().iter().any(touched), "by polling");
+    assert!(!machine.is_refused(Path::new("/in/t")));
+    machine.sign(1000 * MS, Sign::Touched("/in/a.png".into()));
+    machine.tick(2000 * MS, &mut |_| Some(file(3).1));
+    assert!(machine.take().iter().any(touched), "by the kernel's signs");
 }

@@ -65,6 +65,20 @@ impl Settle {
             self.gone(&path);
         }
         self.drop_folders(&sweep.under, &sweep.folders, &sweep.unreadable);
+        self.note_refused(&sweep.under, sweep.refused);
+    }
+
+    /// Tells once of each folder that may not be read.
+    fn note_refused(&mut self, under: &Path, refused: Vec<PathBuf>) {
+        let before: Vec<PathBuf> = at(&self.refused, under).cloned().collect();
+        for path in before.iter().filter(|path| !refused.contains(path)) {
+            self.refused.remove(path);
+        }
+        for path in refused {
+            if self.refused.insert(path.clone()) {
+                self.out.push(WatchEvent::Refused(path));
+            }
+        }
     }
 
     /// Known files under the sweep's folder that it did not find.
@@ -97,9 +111,21 @@ impl Settle {
         let Some(file) = self.files.get_mut(path) else {
             return;
         };
-        if file.phase == Phase::Resting && file.reported != Some(stamp) {
-            file.last = Some(stamp);
-            self.wait(now, path, (Phase::Unchanged, self.times.settle));
+        if file.phase != Phase::Resting {
+            return;
+        }
+        match &mut file.reported {
+            Some(reported) if *reported == stamp => {
+                let before = std::mem::replace(reported, stamp);
+                if before.status_changed != stamp.status_changed {
+                    let path = path.to_owned();
+                    self.out.push(WatchEvent::Touched { path, stamp });
+                }
+            }
+            _ => {
+                file.last = Some(stamp);
+                self.wait(now, path, (Phase::Unchanged, self.times.settle));
+            }
         }
     }
 
@@ -151,6 +177,7 @@ impl Settle {
         let folders: Vec<PathBuf> = at(&self.folders, path).cloned().collect();
         for folder in &folders {
             self.folders.remove(folder);
+            self.refused.remove(folder);
         }
         let known = !files.is_empty() || !folders.is_empty();
         if known || path != self.root && !is_passing(&self.root, path) {

@@ -1,0 +1,70 @@
+//! How many files came to what, for the last line on stderr.
+
+use std::collections::BTreeMap;
+
+use crate::library::Outcome;
+use crate::scoring::Decision;
+
+/// Counts files by what became of them.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    classified: u64,
+    /// By the reason of the rejection.
+    rejected: BTreeMap<String, u64>,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Summary {
+    /// Counts a file.
+    pub(super) fn add(&mut self, outcomes: &[Outcome]) {
+        if outcomes.iter().any(Result::is_err) {
+            self.failed += 1;
+            return;
+        }
+        // Of several frames the last is their aggregate, and stands for the file.
+        match outcomes.last() {
+            Some(Ok(record)) if record.verdict.decision == Decision::Rejected => {
+                let reason = record.verdict.reason.clone().unwrap_or_default();
+                *self.rejected.entry(reason).or_default() += 1;
+            }
+            _ => self.classified += 1,
+        }
+    }
+
+    /// Counts a file that holds no image and yields no line.
+    pub(super) fn skip(&mut self) {
+        self.skipped += 1;
+    }
+
+    /// Some files failed.
+    pub(super) fn has_failures(&self) -> bool {
+        self.failed > 0
+    }
+
+    /// Not every file was classified.
+    pub(super) fn is_notable(&self) -> bool {
+        self.failed + self.skipped > 0 || !self.rejected.is_empty()
+    }
+
+    /// The counts in words.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let mut parts = vec![format!("{} classified", self.classified)];
+        for (reason, count) in &self.rejected {
+            parts.push(format!("{count} rejected ({reason})"));
+        }
+        if self.failed > 0 {
+            parts.push(format!("{} failed", self.failed));
+        }
+        if self.skipped > 0 {
+            parts.push(format!("{} skipped (not images)", self.skipped));
+        }
+        parts
+    }
+}
+
+/// There is no image in the file at all.
+pub(super) fn is_no_image(outcomes: &[Outcome]) -> bool {
+    let none = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
+    outcomes.iter().all(none)
+}

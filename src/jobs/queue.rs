@@ -1,0 +1,159 @@
+//! Files that wait to be started, and those that are with the engine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use super::MAX_RUNNING;
+use crate::engine::Lane;
+
+/// Two lanes of waiting files, each in the order of their generations: that of the requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Queue {
+    interactive: BTreeMap<u64, PathBuf>,
+    bulk: BTreeMap<u64, PathBuf>,
+}
+
+impl Queue {
+    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<u64, PathBuf> {
+        match lane {
+            Lane::Interactive => &mut self.interactive,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+
+    /// Adds a file, or gives the one of this generation another name.
+    pub(super) fn push(&mut self, lane: Lane, generation: u64, path: PathBuf) {
+        self.lane(lane).insert(generation, path);
+    }
+
+    pub(super) fn remove(&mut self, lane: Lane, generation: u64) {
+        self.lane(lane).remove(&generation);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.interactive.len() + self.bulk.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn interactive_is_empty(&self) -> bool {
+        self.interactive.is_empty()
+    }
+
+    /// Takes the file that starts next; none in bulk while an interactive one waits.
+    pub(super) fn next(&mut self, has_room: impl Fn(Lane) -> bool) -> Option<(Lane, u64, PathBuf)> {
+        let lane = if self.interactive.is_empty() {
+            Lane::Bulk
+        } else {
+            Lane::Interactive
+        };
+        if !has_room(lane) {
+            return None;
+        }
+        let (generation, path) = self.lane(lane).pop_first()?;
+        Some((lane, generation, path))
+    }
+}
+
+/// Whose result a file with the engine is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Claim<W> {
+    /// It is the wanted generation of this file.
+    Wanted(PathBuf),
+    /// The file is gone; what was read of it before counts for those who waited.
+    Orphan { path: PathBuf, waiters: Vec<W> },
+    /// Nobody's: it only takes up room.
+    Disowned,
+}
+
+/// Files that are with the engine, by generation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Running<W> {
+    files: HashMap<u64, (Lane, Claim<W>)>,
+    interactive: usize,
+    bulk: usize,
+    /// Files a lane, at most.
+    limit: usize,
+}
+
+impl<W> Default for Running<W> {
+    fn default() -> Self {
+        Self {
+            files: HashMap::new(),
+            interactive: 0,
+            bulk: 0,
+            limit: MAX_RUNNING,
+        }
+    }
+}
+
+impl<W> Running<W> {
+    #[cfg(test)]
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    fn count(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Interactive => &mut self.interactive,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+
+    pub(super) fn has_room(&self, lane: Lane) -> bool {
+        let count = match lane {
+            Lane::Interactive => self.interactive,
+            Lane::Bulk => self.bulk,
+        };
+        count < self.limit
+    }
+
+    pub(super) fn has_wanted(&self) -> bool {
+        let mut claims = self.files.values();
+        claims.any(|(_, claim)| !matches!(claim, Claim::Disowned))
+    }
+
+    pub(super) fn start(&mut self, generation: u64, lane: Lane, path: PathBuf) {
+        self.files.insert(generation, (lane, Claim::Wanted(path)));
+        *self.count(lane) += 1;
+    }
+
+    /// Takes out a file that the engine is through with; `None` for one that it was not given.
+    pub(super) fn finish(&mut self, generation: u64) -> Option<Claim<W>> {
+        let (lane, claim) = self.files.remove(&generation)?;
+        *self.count(lane) -= 1;
+        Some(claim)
+    }
+
+    /// Takes out all, in the order of their generations.
+    pub(super) fn take(&mut self) -> BTreeMap<u64, Claim<W>> {
+        (self.interactive, self.bulk) = (0, 0);
+        let files = self.files.drain();
+        files
+            .map(|(generation, (_, claim))| (generation, claim))
+            .collect()
+    }
+
+    pub(super) fn promote(&mut self, generation: u64) {
+        if let Some((lane, _)) = self.files.get_mut(&generation)
+            && *lane == Lane::Bulk
+        {
+            *lane = Lane::Interactive;
+            self.bulk -= 1;
+            self.interactive += 1;
+        }
+    }
+
+    /// Nobody waits for a file any more.
+    pub(super) fn disown(&mut self, generation: u64) {
+        if let Some((_, claim)) = self.files.get_mut(&generation) {
+            *claim = Claim::Disowned;
+        }
+    }
+
+    /// A file that is being read is gone.
+    pub(super) fn orphan(&mut self, generation: u64, path: PathBuf, waiters: Vec<W>) {
+        if let Some((_, claim)) = self.files.get_mut(&generation) {
+            *claim = Claim::Orphan { path, waiters };
+        }
+    }
+}

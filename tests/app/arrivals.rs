@@ -1,0 +1,129 @@
+//! Files that come while the program runs: they may be half written, no images at all, or not to be read yet.
+
+use medivision_tui::app::Msg;
+use medivision_tui::jobs::retry;
+use medivision_tui::library::{Failure, Outcome};
+use medivision_tui::media::ErrorKind;
+use medivision_tui::scoring::Decision;
+
+use crate::scene::{Program, failure, file, key, path, record, stamp, started};
+
+fn program() -> Program {
+    let mut program = Program::new(100, 24);
+    program.list(vec![file("a.png")]);
+    program.ready(false);
+    program.scan(&["a.png"]);
+    program.answer("a.png", record("normal", 0.9, Decision::Confident));
+    program
+}
+
+fn arrive(program: &mut Program, name: &str) {
+    program.send(Msg::Appeared {
+        entry: file(name),
+        picture: true,
+    });
+}
+
+fn row(program: &Program, name: &str) -> String {
+    let screen = program.screen(100, 24);
+    let row = screen.lines().skip(1).find(|line| line.contains(name));
+    row.unwrap_or_default().to_owned()
+}
+
+fn no_image() -> Outcome {
+    Err(Failure {
+        kind: ErrorKind::Unsupported,
+        message: "not a picture".to_owned(),
+        not_picture: true,
+    })
+}
+
+#[test]
+fn a_file_that_came_half_written_is_tried_again_before_it_is_called_damaged() {
+    let mut program = program();
+    arrive(&mut program, "new.png");
+    let cut = failure(ErrorKind::Truncated, "cut");
+    program.answer("new.png", cut.clone());
+    assert!(row(&program, "new.png").contains("queued"));
+    let again = started(&program.rest());
+    assert_eq!(again.len(), 1, "half a second later");
+    program.answer("new.png", record("fracture", 0.9, Decision::Confident));
+    assert!(row(&program, "new.png").contains("fracture"));
+
+    arrive(&mut program, "cut.png");
+    program.effects.clear();
+    arrive(&mut program, "damaged.png");
+    program.give_up("damaged.png", &cut);
+    assert_eq!(started(&program.effects).len(), 1 + retry::WAITS.len());
+    assert!(row(&program, "damaged.png").contains("truncated"));
+    // What was there is damaged, and nobody is writing it.
+    program.press("gc");
+    program.answer("a.png", cut);
+    assert!(row(&program, "a.png").contains("truncated"));
+}
+
+#[test]
+fn what_came_and_is_no_image_leaves_no_trace() {
+    let mut program = program();
+    let before = program.screen(100, 24);
+    arrive(&mut program, "sub/notes.txt");
+    program.answer("sub/notes.txt", no_image());
+    program.rest();
+    assert_eq!(program.screen(100, 24), before);
+    program.press("va");
+    let screen = program.screen(100, 24);
+    assert!(
+        screen.contains("0 arrived") && !screen.contains("notes"),
+        "{screen}"
+    );
+    program.send(key(crossterm::event::KeyCode::Esc));
+    // It is written to again and again; that is not seen either, until it is an image.
+    for version in 2..4 {
+        program.send(Msg::Modified {
+            path: path("sub/notes.txt"),
+            stamp: stamp(version),
+            picture: true,
+        });
+        assert!(!program.screen(100, 24).contains("queued"));
+        program.answer("sub/notes.txt", no_image());
+    }
+}
+
+#[test]
+fn rights_that_change_bring_a_refused_file_back() {
+    let mut program = program();
+    arrive(&mut program, "new.png");
+    program.give_up("new.png", &failure(ErrorKind::Permission, "no permission"));
+    assert!(row(&program, "new.png").contains("permission"));
+    let touch = |program: &mut Program, name: &str| {
+        let (path, stamp) = (path(name), stamp(1));
+        started(&program.send(Msg::Touched { path, stamp })).len()
+    };
+    assert_eq!(touch(&mut program, "a.png"), 0, "its content is known");
+    assert_eq!(touch(&mut program, "new.png"), 1);
+    program.answer("new.png", record("tumor", 0.9, Decision::Confident));
+    assert!(row(&program, "new.png").contains("tumor"));
+}
+
+#[test]
+fn classifying_all_tells_what_is_queued_from_what_is_done() {
+    let mut program = program();
+    arrive(&mut program, "b.png");
+    arrive(&mut program, "c.png");
+    for (name, words) in [
+        ("b.png", "2 images here are queued already"),
+        ("c.png", "1 image here is queued already"),
+    ] {
+        program.press("A");
+        program.scan(&["a.png", "b.png", "c.png"]);
+        assert!(program.screen(100, 24).contains(words), "{words}");
+        program.answer(name, record("normal", 0.9, Decision::Confident));
+    }
+    program.press("A");
+    program.scan(&["a.png", "b.png", "c.png"]);
+    assert!(
+        program
+            .screen(100, 24)
+            .contains("everything here has been classified")
+    );
+}
