@@ -6,6 +6,7 @@
 //! ```
 
 mod lanes;
+pub mod phrases;
 mod pool;
 mod rescore;
 mod worker;
