@@ -1,13 +1,14 @@
 //! `classify`: files and folders in, one line each out, in the order of the inputs.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::print::{self, closed_pipe};
 use super::progress::Progress;
 use super::{Fault, Setup, exit, leave, on_signals, sink};
 use crate::cli;
@@ -56,7 +57,7 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     })?;
     let (paths, submitter) = (arguments.paths.clone(), engine.submitter());
     std::thread::spawn(move || feed(&paths, &submitter, &sender));
-    let out = BufWriter::new(io::stdout().lock());
+    let out = BufWriter::new(print::stdout());
     let mut printer = Printer::new(Writer::new(out, arguments.results.format(), &prompts));
     let ended = printer.follow(&notes)?;
     if ended == Ended::Interrupted {
@@ -221,7 +222,7 @@ impl<W: Write> Printer<W> {
     fn warn(&self, warnings: &[String]) {
         self.progress.around(|| {
             for warning in warnings {
-                eprintln!("warning: {warning}");
+                print::message(format_args!("warning: {warning}"));
             }
         });
     }
@@ -307,20 +308,8 @@ impl<W: Write> Printer<W> {
         let worth_telling =
             self.failed + self.passed_over > 0 || interrupted || io::stderr().is_terminal();
         if worth_telling {
-            eprintln!("{} in {seconds:.1} s", parts.join(", "));
+            print::message(format_args!("{} in {seconds:.1} s", parts.join(", ")));
         }
         Ok(())
     }
-}
-
-/// A reader that has seen enough (`| head`) is no failure; the command ends.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `or_else` calls"
-)]
-pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
-    if error.kind() == ErrorKind::BrokenPipe {
-        leave(exit::OK);
-    }
-    Err(Fault::output(&error))
 }

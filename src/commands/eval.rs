@@ -4,24 +4,24 @@ mod labels;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use unicode_width::UnicodeWidthStr;
 
-use super::classify::closed_pipe;
 use super::progress::Progress;
-use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
+use super::{Fault, Setup, exit, leave, on_signals, print, shown, sink};
 use crate::cli;
 use crate::engine::{self, Engine, Event, Job, Lane, Settings};
 use crate::library::{Outcome, Record};
+use crate::media::padded;
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
 use crate::scoring::metrics::{Case, Estimate, Report};
-use labels::Labelled;
+use labels::{Labelled, Names};
 
 /// How long an interrupted command waits for the pass that is running.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -56,7 +56,8 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         return Err(Fault::usage(text));
     };
     let set = set.clone();
-    let files = labels::read(&arguments.labels, &set)?;
+    let names = Names::new(&set, &arguments.map)?;
+    let files = labels::read(&arguments.labels, &names)?;
     let (sender, notes) = unbounded();
     let settings = Settings {
         prompts,
@@ -94,7 +95,7 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
     let code = tell(arguments, &set, &files, &outcomes, interrupted);
     if interrupted {
         if let Err(fault) = code {
-            eprintln!("interrupted: {}", fault.message);
+            print::message(format_args!("interrupted: {}", fault.message));
         }
         if !engine.shutdown(PATIENCE) {
             leave(exit::INTERRUPTED);
@@ -123,7 +124,8 @@ fn collect(notes: &Receiver<Note>, count: usize) -> Result<(Outcomes, bool), Fau
             Note::Engine(Event::Ready { warnings, .. }) => {
                 ready = true;
                 progress.message("");
-                progress.around(|| warnings.iter().for_each(|w| eprintln!("warning: {w}")));
+                let warn = |text: &String| print::message(format_args!("warning: {text}"));
+                progress.around(|| warnings.iter().for_each(warn));
             }
             Note::Engine(Event::Failed { message }) => {
                 progress.end();
@@ -165,7 +167,8 @@ fn tell(
             Err(failure) if failure.not_picture && !file.named => {}
             Err(failure) => {
                 failed += 1;
-                eprintln!("{}: {}", shown(&file.path), failure.message);
+                let (path, reason) = (shown(&file.path), &failure.message);
+                print::message(format_args!("{path}: {reason}"));
             }
             Ok(record) if record.verdict.decision == Decision::Rejected => {
                 rejected.push(record.verdict.reason.clone().unwrap_or_default());
@@ -198,14 +201,11 @@ fn tell(
         draws: arguments.draws,
         report,
     };
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&answer).map_err(|e| Fault::output(&e.into()))? + "\n"
+    if arguments.json {
+        print::json(&answer)?;
     } else {
-        table(&answer)
-    };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .or_else(closed_pipe)?;
+        print::lines(&table(&answer))?;
+    }
     Ok(if failed > 0 {
         exit::SOME_FAILED
     } else {
@@ -247,11 +247,7 @@ fn table(answer: &Answer) -> String {
     let report = &answer.report;
     let share = |value: f64| format!("{:.1} %", value * 100.0);
     let area = |value: f64| format!("{value:.3}");
-    let width = report
-        .conditions
-        .iter()
-        .map(|c| c.condition.chars().count())
-        .max();
+    let width = report.conditions.iter().map(|c| c.condition.width()).max();
     let width = width.unwrap_or(0).max(9);
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -280,8 +276,8 @@ fn table(answer: &Answer) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{:width$}  cases   recall  precision  AUROC",
-        "condition"
+        "\n{}  cases   recall  precision  AUROC",
+        padded("condition", width)
     );
     for class in &report.conditions {
         let area = class
@@ -290,8 +286,8 @@ fn table(answer: &Answer) -> String {
             .map_or("–".into(), |e| interval(e, area));
         let _ = writeln!(
             out,
-            "{:width$}  {:5}  {:>7}  {:>9}  {area}",
-            class.condition,
+            "{}  {:5}  {:>7}  {:>9}  {area}",
+            padded(&class.condition, width),
             class.cases,
             percent(class.recall),
             percent(class.precision),
@@ -299,7 +295,7 @@ fn table(answer: &Answer) -> String {
     }
     let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
     for (class, row) in report.conditions.iter().zip(&report.confusion) {
-        let _ = write!(out, "{:width$}", class.condition);
+        out.push_str(&padded(&class.condition, width));
         for count in row {
             let _ = write!(out, "{count:7}");
         }

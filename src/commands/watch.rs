@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::classify::closed_pipe;
+use super::print::{self, closed_pipe};
 use super::{Fault, Setup, exit, leave, on_signals, shown, sink};
 use crate::cli;
 use crate::engine::{Engine, Event, Job, Lane, Submitter};
@@ -97,9 +97,9 @@ fn open(
     prompts: &Prompts,
 ) -> Result<Writer<BufWriter<Box<dyn Write>>>, Fault> {
     let Some(path) = &arguments.output else {
-        let out: Box<dyn Write> = Box::new(io::stdout());
         let format = arguments.results.format();
-        return Ok(Writer::new(BufWriter::new(out), format, prompts));
+        let out = BufWriter::new(print::stdout());
+        return Ok(Writer::new(out, format, prompts));
     };
     let unwritable = |error: io::Error| Fault::usage(format!("{}: {error}", shown(path)));
     let mut options = OpenOptions::new();
@@ -212,9 +212,10 @@ impl<W: Write> Follower<W> {
                 } else {
                     ""
                 };
-                eprintln!("watching {}{how}; Ctrl-C ends it", self.shown);
+                let folder = &self.shown;
+                print::message(format_args!("watching {folder}{how}; Ctrl-C ends it"));
             }
-            WatchEvent::Problem(text) => eprintln!("warning: {text}"),
+            WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
             WatchEvent::Folder(_) | WatchEvent::Scanned => {}
         }
     }
@@ -234,7 +235,7 @@ impl<W: Write> Follower<W> {
             }
             Event::Ready { warnings, .. } => {
                 for warning in warnings {
-                    eprintln!("warning: {warning}");
+                    print::message(format_args!("warning: {warning}"));
                 }
                 Ok(())
             }
@@ -293,7 +294,7 @@ impl<W: Write> Follower<W> {
             parts.push(format!("{} passed over (no pictures)", self.passed_over));
         }
         if parts.len() > 1 || io::stderr().is_terminal() {
-            eprintln!("{}", parts.join(", "));
+            print::message(parts.join(", "));
         }
         Ok(())
     }
