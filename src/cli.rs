@@ -1,11 +1,11 @@
 //! What was asked for on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::Graphics;
+use crate::config::{Graphics, similar};
 use crate::encoder::{Fit, Precision};
 use crate::engine::Frames;
 use crate::library::export::Format;
@@ -19,93 +19,137 @@ use crate::scoring::Mode;
     name = "medivision-tui",
     version,
     args_conflicts_with_subcommands = false,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    override_usage = "medivision-tui [OPTIONS] [DIR]\n       medivision-tui [OPTIONS] <COMMAND>",
+    after_help = "Examples:
+  medivision-tui ./incoming                  browse a folder, classify it, watch for new files
+  medivision-tui demo                        try it on synthetic studies
+  medivision-tui classify scans > out.jsonl  classify a folder without a screen
+  medivision-tui models pull biomedclip      get a model for real images
+
+`medivision-tui COMMAND --help` tells more about a command."
 )]
 pub struct Cli {
-    /// Options that every command knows.
-    #[command(flatten)]
-    pub global: Global,
-
-    /// Folder to browse, classify and watch.
+    /// Folder to browse, classify and watch [default: the current one]
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// Another thing to do.
+    /// What to do other than browse
     #[command(subcommand)]
     pub command: Option<Command>,
+
+    /// Options that every command knows.
+    #[command(flatten)]
+    pub global: Global,
 }
 
 /// Options that every command knows; each has an environment variable of the same meaning.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Options of all commands")]
+#[command(next_help_heading = "Global options (as variables: MEDIVISION_MODEL, …)")]
 pub struct Global {
-    /// `demo` (built in), a model's id or name (see `models list`), or a checkpoint's folder or .pt file [default:
-    /// biomedclip where it was pulled, else demo].
+    /// Name or id (see `models list`), folder or .pt file of the model; `demo` is built in [default: biomedclip if
+    /// pulled, else demo]
     #[arg(
         long,
         global = true,
         env = "MEDIVISION_MODEL",
+        hide_env = true,
         value_name = "ID|DIR|FILE"
     )]
     pub model: Option<String>,
 
-    /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general].
+    /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general]
     #[arg(
         long,
         global = true,
         env = "MEDIVISION_PROMPTS",
+        hide_env = true,
         value_name = "NAME|FILE"
     )]
     pub prompts: Option<String>,
 
-    /// auto, cpu, cuda or cuda:N [default: auto, a GPU where one can be used].
-    #[arg(long, global = true, env = "MEDIVISION_DEVICE")]
+    /// Where to compute: auto, cpu, cuda or cuda:N [default: auto, a GPU if available]
+    #[arg(long, global = true, env = "MEDIVISION_DEVICE", hide_env = true)]
     pub device: Option<String>,
 
-    /// In how many bits the model computes [default: auto, f32 on the CPU and bf16 or f16 on a GPU].
-    #[arg(long, global = true, env = "MEDIVISION_PRECISION")]
+    /// Numeric precision [default: auto, f32 on the CPU and bf16 or f16 on a GPU]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_PRECISION",
+        hide_env = true,
+        hide_possible_values = true,
+        value_name = "auto|f32|bf16|f16"
+    )]
     pub precision: Option<Precision>,
 
-    /// Never use the network (HF_HUB_OFFLINE says the same).
-    #[arg(long, global = true, env = "MEDIVISION_OFFLINE", value_parser = FalseyValueParser::new())]
+    /// Never use the network, as with HF_HUB_OFFLINE
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_OFFLINE",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
     pub offline: bool,
 
-    /// How pictures reach the terminal [default: auto].
-    #[arg(long, global = true, env = "MEDIVISION_GRAPHICS")]
+    /// Graphics protocol: auto, kitty, sixel, iterm2, halfblocks or none [default: auto]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_GRAPHICS",
+        hide_env = true,
+        hide_possible_values = true,
+        value_name = "PROTOCOL"
+    )]
     pub graphics: Option<Graphics>,
 
-    /// Memory for all decoding together, as a number of bytes or with K, M, G (of 1000) or Ki, Mi, Gi (of 1024)
-    /// [default: 1Gi].
-    #[arg(long, global = true, env = "MEDIVISION_MEMORY", value_name = "BYTES")]
+    /// Memory for all decoding together, such as 500M or 2Gi [default: 1Gi]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_MEMORY",
+        hide_env = true,
+        value_name = "BYTES"
+    )]
     pub memory: Option<String>,
 
-    /// Settings file, instead of the user's config.toml.
-    #[arg(long, global = true, env = "MEDIVISION_CONFIG", value_name = "FILE")]
+    /// Settings file [default: config.toml in the user's configuration folder]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_CONFIG",
+        hide_env = true,
+        value_name = "FILE"
+    )]
     pub config: Option<PathBuf>,
 
-    /// Show values that identify the patient (tags, DICOMDIR, series) instead of masking them.
+    /// Show values that identify the patient instead of masking them
     #[arg(
         long,
         global = true,
         env = "MEDIVISION_SHOW_PHI",
-        value_parser = clap::builder::FalseyValueParser::new()
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
     )]
     pub show_phi: bool,
 
-    /// Leave the mouse to the terminal, which then selects text with it.
+    /// Leave the mouse to the terminal, so that it selects text
     #[arg(
         long,
         global = true,
         env = "MEDIVISION_NO_MOUSE",
-        value_parser = clap::builder::FalseyValueParser::new()
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
     )]
     pub no_mouse: bool,
 
-    /// error, warn, info, debug or trace [default: warn].
+    /// Least severe messages to log: error, warn, info, debug or trace [default: warn]
     #[arg(
         long,
         global = true,
         env = "MEDIVISION_LOG_LEVEL",
+        hide_env = true,
         value_name = "LEVEL"
     )]
     pub log_level: Option<String>,
@@ -114,59 +158,80 @@ pub struct Global {
 /// What to do other than browse.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Classify files and folders (recursively), print results.
+    /// Classify files and folders, and print a result for each image
+    #[command(after_help = "Examples:
+  medivision-tui classify scan.dcm
+  medivision-tui classify scans --format csv > results.csv
+  medivision-tui classify scans --prompts chest-xray --mode multi")]
     Classify(Classify),
-    /// Classify what is in a folder and what arrives there, without a screen, until SIGINT or SIGTERM.
+    /// Classify a folder and every file that arrives there, without a screen
+    ///
+    /// Ends on SIGINT or SIGTERM, once the files that it has accepted are classified; a second signal ends it at once.
+    #[command(after_help = "Example:
+  medivision-tui watch incoming --output results.jsonl")]
     Watch(Watch),
-    /// What a file is and how it is shown, as JSON.
+    /// Describe a file as JSON: format, size, statistics, window
+    #[command(after_help = "Example:
+  medivision-tui inspect ct.dcm --window 40,400 --render ct.png")]
     Inspect(Inspect),
-    /// Score predictions against labels.
+    /// Compare predictions with known labels
+    #[command(after_help = "Examples:
+  medivision-tui eval truth.csv
+  medivision-tui eval chest --prompts chest-xray --map healthy=normal")]
     Eval(Eval),
-    /// How fast the model and its stages are on this machine, and how near the whole comes to what they allow.
+    /// Measure how fast each stage is on this machine
     Bench(Bench),
-    /// Models: which there are, what one is, fetch one, check what was fetched.
+    /// List, describe, fetch and verify models
     Models(Models),
-    /// Prompt sets: which there are, and whether a file is right.
+    /// List and check prompt sets
     Prompts(PromptsArgs),
-    /// Write synthetic studies to a folder and browse them.
+    /// Write synthetic studies to a folder and browse them
     Demo(Demo),
-    /// Terminal, model, prompts, watch limits: what works, what to do.
+    /// Report what works on this machine, and what to do about the rest
     Doctor(Doctor),
-    /// A completion script for a shell.
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:
+  medivision-tui completions bash > ~/.local/share/bash-completion/completions/medivision-tui")]
     Completions {
-        /// The shell.
+        /// Shell to complete for
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages to a folder
+    #[command(hide = true)]
+    Man {
+        /// Folder, which must exist
+        dir: PathBuf,
     },
 }
 
 /// How results are made and written.
 #[derive(Clone, Debug, Args)]
 pub struct Results {
-    /// How results are written [default: table on a terminal, else jsonl].
+    /// Format of the results [default: table on a terminal, else jsonl]
     #[arg(long)]
     pub format: Option<Format>,
 
-    /// One condition of many, or each alone.
+    /// Whether one of the conditions holds, or each on its own
     #[arg(long, default_value = "single")]
     pub mode: Mode,
 
-    /// Which frames of multi-frame files.
+    /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
     pub frames: Frames,
 
-    /// How a picture is made to fit the model [default: the model's own].
+    /// How an image is made to fit the model [default: the model's own way]
     #[arg(long)]
     pub fit: Option<Fit>,
 
-    /// Upper limit of pictures in one pass [default: by measurement].
+    /// Most images in one pass of the model [default: measured]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch_size: Option<u16>,
 
-    /// Threads that decode [default: one per core].
+    /// Number of decoding threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 
-    /// Decode large JPEGs whole, not at reduced scale.
+    /// Decode large JPEG files in full, not at reduced scale
     #[arg(long)]
     pub exact: bool,
 }
@@ -174,10 +239,10 @@ pub struct Results {
 /// `classify`
 #[derive(Debug, Args)]
 pub struct Classify {
-    /// Files and folders.
+    /// Files, and folders with all below them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// How.
+    /// How results are made and written.
     #[command(flatten)]
     pub results: Results,
 }
@@ -185,15 +250,15 @@ pub struct Classify {
 /// `watch`
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// The folder, with those below it.
+    /// Folder to watch, with all below it
     pub dir: PathBuf,
-    /// How.
+    /// How results are made and written.
     #[command(flatten)]
     pub results: Results,
-    /// Look every so many seconds instead of being told by the file system.
+    /// Read the folder every so many seconds instead of relying on the file system to report changes
     #[arg(long, value_name = "SECONDS")]
     pub poll: Option<f64>,
-    /// Append the results to a file instead of stdout.
+    /// Append the results to a file instead of printing them
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -201,15 +266,15 @@ pub struct Watch {
 /// `inspect`
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The file.
+    /// File to describe
     pub file: PathBuf,
-    /// Frame, from 0.
+    /// Frame, counted from 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub frame: u32,
-    /// Window to use instead of the file's.
+    /// Window to use instead of the file's
     #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true, value_parser = window)]
     pub window: Option<(f64, f64)>,
-    /// Write the picture, too.
+    /// Write the image that the model sees
     #[arg(long, value_name = "OUT.png")]
     pub render: Option<PathBuf>,
 }
@@ -217,28 +282,31 @@ pub struct Inspect {
 /// `eval`
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A folder of folders named by condition, or a table with the columns `path` and `label`.
+    /// Folder with a truth.csv or with a folder for each condition, or a table with the columns `path` and `label`
     #[arg(value_name = "DIR|CSV")]
     pub labels: PathBuf,
-    /// One condition of many, or each alone.
+    /// Take a label of the data for a condition of the prompt set; may be given several times
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
+    pub map: Vec<(String, String)>,
+    /// Whether one of the conditions holds, or each on its own
     #[arg(long, default_value = "single")]
     pub mode: Mode,
-    /// Which frames of multi-frame files.
+    /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
     pub frames: Frames,
-    /// How a picture is made to fit the model [default: the model's own].
+    /// How an image is made to fit the model [default: the model's own way]
     #[arg(long)]
     pub fit: Option<Fit>,
-    /// Decode large JPEGs whole, not at reduced scale.
+    /// Decode large JPEG files in full, not at reduced scale
     #[arg(long)]
     pub exact: bool,
-    /// As JSON.
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Draws of the bootstrap, from which the intervals are taken; 0: none.
+    /// Bootstrap draws that the intervals are taken from; 0 for none
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
     pub draws: usize,
-    /// The same number gives the same intervals.
+    /// Seed of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
@@ -246,16 +314,16 @@ pub struct Eval {
 /// `bench`
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Files and folders to measure with [default: phantoms, drawn for the purpose].
+    /// Files and folders to measure with [default: phantoms, drawn for the purpose]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Take at most so many files.
+    /// Most files to use
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub limit: usize,
-    /// Decode large JPEGs whole, not at reduced scale.
+    /// Decode large JPEG files in full, not at reduced scale
     #[arg(long)]
     pub exact: bool,
-    /// As JSON.
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -263,7 +331,7 @@ pub struct Bench {
 /// `models`
 #[derive(Debug, Args)]
 pub struct Models {
-    /// What about them.
+    /// What to do with models
     #[command(subcommand)]
     pub action: ModelsAction,
 }
@@ -271,25 +339,25 @@ pub struct Models {
 /// What to do with models.
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// The catalogue, and what is in the cache.
+    /// List the catalogue and what is in the cache
     List,
-    /// What a model is: one of the catalogue, of the cache, or a checkpoint's folder or file.
+    /// Describe a model
     Info {
-        /// Id, name, folder or file.
+        /// Name or id, or a checkpoint's folder or file
         #[arg(value_name = "ID|DIR|FILE")]
-        model: String,
+        subject: String,
     },
-    /// Fetch a model from the hub into the cache; goes on where an earlier attempt ended.
+    /// Fetch a model from the hub into the cache, from where an earlier attempt ended
     Pull {
-        /// Id or name.
+        /// Name or id
         id: String,
-        /// Branch, tag or commit.
+        /// Branch, tag or commit
         #[arg(long, value_name = "REV")]
         revision: Option<String>,
     },
-    /// Hash what is in the cache again.
+    /// Hash the files in the cache again
     Verify {
-        /// Ids or names; none: all that can be used.
+        /// Names or ids [default: all models that can be used]
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
@@ -298,7 +366,7 @@ pub enum ModelsAction {
 /// `prompts`
 #[derive(Debug, Args)]
 pub struct PromptsArgs {
-    /// What about them.
+    /// What to do with prompt sets
     #[command(subcommand)]
     pub action: PromptsAction,
 }
@@ -306,11 +374,11 @@ pub struct PromptsArgs {
 /// What to do with prompt sets.
 #[derive(Debug, Subcommand)]
 pub enum PromptsAction {
-    /// The sets that can be named.
+    /// List the prompt sets that can be named
     List,
-    /// Look for faults, in files or in all sets that can be named.
+    /// Look for faults; with --model also for phrases that the model does not read in full
     Check {
-        /// Names or .toml files; none: all.
+        /// Names or .toml files [default: all that can be named]
         #[arg(value_name = "NAME|FILE")]
         sets: Vec<String>,
     },
@@ -319,15 +387,15 @@ pub enum PromptsAction {
 /// `demo`
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where to [default: a fresh folder in the cache].
+    /// Folder to write to [default: a fresh one in the cache]
     pub dir: Option<PathBuf>,
-    /// The same number gives the same studies.
-    #[arg(long, default_value_t = 0)]
+    /// Seed of the studies
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// How many.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Number of studies
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: u32,
-    /// Write, do not open.
+    /// Write the studies and do not open them
     #[arg(long)]
     pub write_only: bool,
 }
@@ -335,18 +403,97 @@ pub struct Demo {
 /// `doctor`
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// As JSON.
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
+/// The command line as it is parsed and described. A command's help lists the global options that matter to it and names
+/// the others, which the program's own help describes.
+pub fn command() -> clap::Command {
+    // A line for each option; only those of commands have values that need explaining.
+    let help = Arg::new("help").short('h').long("help").help("Print help");
+    let mut root = Cli::command()
+        .disable_help_flag(true)
+        .arg(help.action(ArgAction::HelpShort));
+    let globals: Vec<Arg> = root
+        .get_arguments()
+        .filter(|arg| arg.is_global_set())
+        .cloned()
+        .collect();
+    let names: Vec<String> = root
+        .get_subcommands()
+        .map(|c| c.get_name().into())
+        .collect();
+    for name in names {
+        root = root.mut_subcommand(&name, |command| with_globals(command, &globals, &name));
+    }
+    root
+}
+
+/// The global options that the help of a command lists.
+fn listed(command: &str) -> &'static [&'static str] {
+    match command {
+        "classify" | "watch" | "eval" | "bench" => &["model", "prompts", "device"],
+        "models" => &["offline"],
+        "prompts" => &["model"],
+        "demo" => &["model", "prompts", "graphics"],
+        "doctor" => &["model", "prompts", "device", "graphics"],
+        _ => &[],
+    }
+}
+
+/// Gives a command, and those below it, its own copies of the global options.
+fn with_globals(command: clap::Command, globals: &[Arg], name: &str) -> clap::Command {
+    let listed = listed(name);
+    let own = globals.iter().map(|arg| {
+        let shown = listed.contains(&arg.get_id().as_str());
+        arg.clone().hide(!shown).help_heading("Global options")
+    });
+    let hint = "The other global options: medivision-tui --help";
+    let help = match command.get_after_help() {
+        Some(examples) => format!("{examples}\n\n{hint}"),
+        None => hint.to_owned(),
+    };
+    let below: Vec<String> = command
+        .get_subcommands()
+        .map(|below| below.get_name().to_owned())
+        .collect();
+    let mut command = command.args(own).after_help(help);
+    for one in below {
+        command = command.mut_subcommand(&one, |below| with_globals(below, globals, name));
+    }
+    command
+}
+
+/// The command that was meant by a first argument which is neither one nor a path.
+pub fn meant(first: &str) -> Option<String> {
+    if first.starts_with('-') || Path::new(first).exists() {
+        return None;
+    }
+    let root = Cli::command();
+    let mut names = root.get_subcommands().map(clap::Command::get_name);
+    if names.any(|name| name == first) {
+        return None;
+    }
+    let known = root.get_subcommands().filter(|c| !c.is_hide_set());
+    similar(first, known.map(clap::Command::get_name)).map(str::to_owned)
+}
+
 fn draws(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&n| n <= 100_000);
-    number.ok_or_else(|| format!("`{text}` is no number from 0 to 100000"))
+    number.ok_or_else(|| format!("`{text}` is not a number from 0 to 100000"))
+}
+
+fn mapping(text: &str) -> Result<(String, String), String> {
+    let (label, condition) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not LABEL=CONDITION, such as no_tumor=normal"))?;
+    Ok((label.trim().to_owned(), condition.trim().to_owned()))
 }
 
 fn window(text: &str) -> Result<(f64, f64), String> {
-    let wrong = || format!("`{text}` is no CENTER,WIDTH, such as 40,400 or -600,1500");
+    let wrong = || format!("`{text}` is not CENTER,WIDTH, such as 40,400 or -600,1500");
     let (center, width) = text.split_once(',').ok_or_else(wrong)?;
     let number = |part: &str| {
         part.trim()
@@ -365,13 +512,47 @@ fn window(text: &str) -> Result<(f64, f64), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::FromArgMatches;
 
     use super::*;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_command_is_about_that_command() {
+        let mut root = command();
+        root.build();
+        for command in root.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let mut helps = vec![command.render_long_help().to_string()];
+            for below in command.get_subcommands_mut() {
+                helps.push(below.render_long_help().to_string());
+            }
+            for help in helps {
+                assert!(!help.contains("--log-level"), "{help}");
+                let shown = help.contains("--model <");
+                assert_eq!(shown, listed(&name).contains(&"model"), "{help}");
+            }
+        }
+        let help = root.render_help().to_string();
+        let order = ["Commands:", "Arguments:", "--help", "--model", "Examples:"];
+        let places: Vec<_> = order.iter().map(|part| help.find(part)).collect();
+        assert!(places.is_sorted() && places[0].is_some(), "{help}");
+    }
+
+    #[test]
+    fn a_command_takes_all_global_options_and_a_typo_is_pointed_out() {
+        let line = ["medivision-tui", "models", "list", "--log-level", "info"];
+        let matches = command().try_get_matches_from(line).unwrap();
+        let cli = Cli::from_arg_matches(&matches).unwrap();
+        assert_eq!(cli.global.log_level.as_deref(), Some("info"));
+        assert_eq!(meant("clasify").as_deref(), Some("classify"));
+        for other in ["classify", "--clasify", "/", "incoming", "mann"] {
+            assert_eq!(meant(other), None, "{other}");
+        }
     }
 
     #[test]

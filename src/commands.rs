@@ -10,6 +10,7 @@ pub mod eval;
 pub mod inspect;
 pub mod models;
 mod output;
+pub mod print;
 mod progress;
 pub mod prompts;
 mod run;

@@ -3,7 +3,6 @@
 mod fault;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,10 +11,14 @@ use etcetera::{BaseStrategy, base_strategy::Xdg};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
+use crate::media::read_text;
 pub use fault::{ConfigError, advice, similar};
 
 /// The program's name, as its folders are called.
 pub const NAME: &str = "medivision-tui";
+
+/// Size of the largest settings file.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The model that is built in.
 pub const DEMO: &str = "demo";
@@ -188,7 +191,7 @@ impl Config {
         let Some(path) = given.map(Path::to_owned).or(usual) else {
             return Ok(Self::default());
         };
-        match fs::read_to_string(&path) {
+        match read_text(&path, MAX_BYTES) {
             Ok(text) => Self::parse(&text, &path),
             Err(error) if error.kind() == ErrorKind::NotFound && given.is_none() => {
                 Ok(Self::default())
@@ -388,6 +391,8 @@ mod tests {
     #[test]
     fn a_named_file_must_exist() {
         assert!(Config::load(Some(Path::new("nowhere.toml"))).is_err());
+        let error = Config::load(Some(Path::new("/dev/zero"))).unwrap_err();
+        assert_eq!(error.to_string(), "/dev/zero: a device, not a file");
     }
 
     #[test]

@@ -74,6 +74,12 @@ pub enum EncoderError {
         /// Dimensions expected.
         expected: Vec<i64>,
     },
+    /// A tensor holds NaN or infinity.
+    #[error("the tensor `{0}` holds numbers that are not finite; the file is damaged")]
+    NotFinite(String),
+    /// Whatever the model is asked, its answer says nothing.
+    #[error("the model cannot be used: {0}; its weights are damaged")]
+    Senseless(&'static str),
     /// The tokenizer refused a text.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
@@ -154,6 +160,22 @@ pub struct ModelCard {
     pub synthetic_only: bool,
 }
 
+/// What a model does not read of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Tokens that it reads, with its marks.
+    pub context: usize,
+    /// The end of the text, cleaned as the model's tokenizer cleans it.
+    pub rest: String,
+}
+
+/// Whether an embedding is a direction that can be compared with others: numbers, and not all zero. Arithmetic in 16 bits
+/// may overflow, and a damaged model may answer anything.
+pub fn is_direction(embedding: &[f32]) -> bool {
+    let length: f32 = embedding.iter().map(|x| x * x).sum();
+    length.is_finite() && length > 0.0
+}
+
 /// A CLIP-family model. It is owned by one thread and never crosses to another.
 pub trait Encoder {
     /// What the model says of itself.
@@ -195,6 +217,13 @@ pub trait Encoder {
 
     /// Words that the model's vocabulary does not have, each once, in the order met.
     fn unknown_words(&self, texts: &[String]) -> Vec<String>;
+
+    /// The end of a text that the model does not read, because the text has more tokens than its context. `None` where it
+    /// reads all of it.
+    fn cut_off(&self, text: &str) -> Option<CutOff> {
+        let _ = text;
+        None
+    }
 }
 
 #[cfg(test)]

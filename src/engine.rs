@@ -8,6 +8,7 @@
 //! [`crate::jobs`] decides what is submitted, and bounds how much.
 
 mod lanes;
+pub mod phrases;
 mod pool;
 mod rescore;
 mod worker;

@@ -13,6 +13,9 @@
 //!
 //! [`media`] is a crate of its own (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
+// Everything is printed by `commands::print`.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod app;
 pub mod cli;
 pub mod commands;

@@ -3,6 +3,7 @@
 
 mod embeddings;
 pub mod export;
+pub mod json;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

@@ -1,11 +1,13 @@
 //! Chooses what to run.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::panic::PanicHookInfo;
 use std::path::Path;
 
-use clap::Parser;
-use medivision_tui::cli::{Cli, Command};
-use medivision_tui::commands::{self, Fault, Setup, exit};
+use clap::FromArgMatches;
+use medivision_tui::cli::{self, Cli, Command};
+use medivision_tui::commands::{self, Fault, Setup, exit, print};
 use medivision_tui::media::{LargePages, keep_freed_buffers};
 
 #[global_allocator]
@@ -30,15 +32,31 @@ const PANICKED: u8 = 101;
 fn main() {
     std::panic::set_hook(Box::new(on_panic));
     keep_freed_buffers();
-    let cli = Cli::parse();
-    commands::leave(match std::panic::catch_unwind(|| run(&cli)) {
+    let outcome = std::panic::catch_unwind(|| run(&parse()?));
+    commands::leave(match outcome {
         Ok(Ok(code)) => code,
         Ok(Err(fault)) => {
-            eprintln!("medivision-tui: {}", fault.message);
+            print::message(format_args!("medivision-tui: {}", fault.message));
             fault.code
         }
         Err(_) => PANICKED,
     })
+}
+
+/// Reads the command line. Where it asks for help, or is wrong, the program ends here.
+fn parse() -> Result<Cli, Fault> {
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    if let Some(meant) = first.to_str().and_then(cli::meant) {
+        let reason = "neither a command nor a folder";
+        return Err(Fault::usage(format!(
+            "{}: {reason}; did you mean `{meant}`?",
+            first.display()
+        )));
+    }
+    let parsed = cli::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.or_else(|error| print::usage(&error))
 }
 
 /// A decoder that gives up on a damaged file, or a model that fails, is contained and becomes a line of its own; only
@@ -49,7 +67,9 @@ fn on_panic(info: &PanicHookInfo) {
     }
     if std::thread::current().name() == Some("main") {
         medivision_tui::graphics::restore();
-        eprintln!("medivision-tui: a fault inside the program, please report it: {info}");
+        print::message(format_args!(
+            "medivision-tui: a fault inside the program, please report it: {info}"
+        ));
     } else {
         tracing::error!("{info}");
     }
@@ -58,7 +78,7 @@ fn on_panic(info: &PanicHookInfo) {
 /// Messages go to stderr, which leads to the log while the screen is up.
 fn start_logging(setup: &Setup) {
     let to = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| print::Harmless::new(std::io::stderr()))
         .with_max_level(setup.log_level);
     to.with_ansi(false).init();
 }
@@ -83,7 +103,10 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),
         Some(Command::Bench(arguments)) => commands::bench::run(arguments, &setup),
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),
-        Some(Command::Prompts(arguments)) => commands::prompts::run(&arguments.action, &setup),
+        Some(Command::Prompts(arguments)) => {
+            let with_model = cli.global.model.is_some();
+            commands::prompts::run(&arguments.action, &setup, with_model)
+        }
         Some(Command::Demo(arguments)) => {
             let dir = commands::demo::write(arguments, &setup)?;
             if arguments.write_only {
@@ -96,6 +119,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Doctor(arguments)) => {
             commands::doctor::run(arguments.json, &setup, wrong.as_ref())
         }
-        Some(Command::Completions { shell }) => Ok(commands::completions::run(*shell)),
+        Some(Command::Man { dir }) => commands::completions::write_manual(dir),
+        Some(Command::Completions { shell }) => commands::completions::run(*shell),
     }
 }

@@ -1,10 +1,11 @@
 //! Prompt sets: TOML files of conditions × phrases, built in or the user's.
 
+mod parse;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::Spanned;
+use crate::media::read_text;
 
 /// The sets that ship, by name; the order is that of `prompts list`.
 const SHIPPED: [(&str, &str); 4] = [
@@ -17,6 +18,8 @@ const SHIPPED: [(&str, &str); 4] = [
 /// The set used when none is named, and where none matches.
 pub const DEFAULT: &str = "general";
 
+/// Size of the largest file of a prompt set.
+const MAX_BYTES: u64 = 1 << 20;
 /// Least probability of a confident decision, unless the set says otherwise.
 const MIN_PROBABILITY: f64 = 0.7;
 /// Least lead over the next condition of a confident decision, unless the set says otherwise.
@@ -32,6 +35,15 @@ pub struct PromptError {
     pub line: Option<usize>,
     /// What is wrong, and what to do.
     pub reason: String,
+    /// What else is wrong with the file, further down.
+    pub more: Vec<PromptError>,
+}
+
+impl PromptError {
+    /// All that is wrong with the file, from the top.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
 }
 
 /// What may be found, and the texts that say so.
@@ -74,189 +86,20 @@ pub struct PromptSet {
     pub file: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSet {
-    name: Spanned<String>,
-    title: Option<String>,
-    #[serde(default)]
-    modalities: Vec<String>,
-    #[serde(default)]
-    body_parts: Vec<String>,
-    templates: Option<Vec<Spanned<String>>>,
-    min_probability: Option<Spanned<f64>>,
-    min_margin: Option<Spanned<f64>>,
-    #[serde(default)]
-    condition: Vec<Spanned<RawCondition>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCondition {
-    name: Spanned<String>,
-    #[serde(default)]
-    description: String,
-    phrases: Spanned<Vec<Spanned<String>>>,
-    #[serde(default)]
-    absent: Vec<Spanned<String>>,
-    #[serde(default)]
-    normal: bool,
-}
-
-/// Turns byte offsets of one file into errors with lines.
-struct Source<'a> {
-    file: &'a str,
-    text: &'a str,
-}
-
-impl Source<'_> {
-    fn fault(
-        &self,
-        span: Option<std::ops::Range<usize>>,
-        reason: impl Into<String>,
-    ) -> PromptError {
-        let line = span.map(|span| {
-            let before = self.text.get(..span.start).unwrap_or(self.text);
-            before.matches('\n').count() + 1
-        });
-        PromptError {
-            file: self.file.to_owned(),
-            line,
-            reason: reason.into(),
-        }
-    }
-
-    /// The text without outer spaces, which must not be empty.
-    fn filled(&self, text: &Spanned<String>, what: &str) -> Result<String, PromptError> {
-        let trimmed = text.get_ref().trim();
-        if trimmed.is_empty() {
-            return Err(self.fault(Some(text.span()), format!("{what} is empty")));
-        }
-        if trimmed.chars().any(char::is_control) {
-            return Err(self.fault(
-                Some(text.span()),
-                format!("{what} holds a control character"),
-            ));
-        }
-        Ok(trimmed.to_owned())
-    }
-
-    fn share(
-        &self,
-        value: Option<&Spanned<f64>>,
-        key: &str,
-        default: f64,
-    ) -> Result<f64, PromptError> {
-        let Some(value) = value else {
-            return Ok(default);
-        };
-        if (0.0..=1.0).contains(value.get_ref()) {
-            Ok(*value.get_ref())
-        } else {
-            Err(self.fault(
-                Some(value.span()),
-                format!("{key} must lie between 0 and 1"),
-            ))
-        }
-    }
-
-    fn templates(&self, raw: Option<&Vec<Spanned<String>>>) -> Result<Vec<String>, PromptError> {
-        let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
-            return Ok(vec!["{}".to_owned()]);
-        };
-        raw.iter()
-            .map(|template| {
-                let text = self.filled(template, "a template")?;
-                if text.matches("{}").count() == 1 {
-                    return Ok(text);
-                }
-                let reason =
-                    format!("the template `{text}` must hold `{{}}` once, where the phrase goes");
-                Err(self.fault(Some(template.span()), reason))
-            })
-            .collect()
-    }
-
-    fn condition(&self, raw: &RawCondition) -> Result<Condition, PromptError> {
-        let name = self.filled(&raw.name, "a condition's name")?;
-        let texts = |list: &[Spanned<String>], what: &str| {
-            list.iter()
-                .map(|text| self.filled(text, what))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        if raw.phrases.get_ref().is_empty() {
-            let reason = format!("the condition `{name}` needs at least one phrase");
-            return Err(self.fault(Some(raw.phrases.span()), reason));
-        }
-        Ok(Condition {
-            phrases: texts(raw.phrases.get_ref(), "a phrase")?,
-            absent: texts(&raw.absent, "an absent phrase")?,
-            description: raw.description.trim().to_owned(),
-            normal: raw.normal,
-            name,
-        })
-    }
-}
-
 impl PromptSet {
     /// Reads a set; `file` stands in the errors.
     pub fn parse(text: &str, file: &str) -> Result<Self, PromptError> {
-        let source = Source { file, text };
-        let raw: RawSet = toml::from_str(text).map_err(|e| source.fault(e.span(), e.message()))?;
-        let name = source.filled(&raw.name, "the name")?;
-        let mut conditions: Vec<Condition> = Vec::new();
-        for spanned in &raw.condition {
-            let (span, condition) = (
-                spanned.get_ref().name.span(),
-                source.condition(spanned.get_ref())?,
-            );
-            if conditions.iter().any(|other| other.name == condition.name) {
-                let reason = format!("the condition `{}` is given twice", condition.name);
-                return Err(source.fault(Some(span), reason));
-            }
-            if condition.normal && conditions.iter().any(|other| other.normal) {
-                return Err(
-                    source.fault(Some(span), "a second condition is marked `normal = true`")
-                );
-            }
-            conditions.push(condition);
-        }
-        if conditions.len() < 2 {
-            return Err(source.fault(
-                None,
-                "at least two [[condition]] tables are needed, to choose between",
-            ));
-        }
-        let upper = |list: Vec<String>| {
-            list.into_iter()
-                .map(|text| text.trim().to_uppercase())
-                .collect()
-        };
-        Ok(Self {
-            title: raw.title.unwrap_or_else(|| name.clone()),
-            name,
-            modalities: upper(raw.modalities),
-            body_parts: upper(raw.body_parts),
-            templates: source.templates(raw.templates.as_ref())?,
-            min_probability: source.share(
-                raw.min_probability.as_ref(),
-                "min_probability",
-                MIN_PROBABILITY,
-            )?,
-            min_margin: source.share(raw.min_margin.as_ref(), "min_margin", MIN_MARGIN)?,
-            conditions,
-            digest: format!("blake3:{}", blake3::hash(text.as_bytes()).to_hex()),
-            file: None,
-        })
+        parse::read(text, file)
     }
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, PromptError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| PromptError {
+        let text = read_text(path, MAX_BYTES).map_err(|error| PromptError {
             file: file.clone(),
             line: None,
             reason: error.to_string(),
+            more: Vec::new(),
         })?;
         Ok(Self {
             file: Some(path.to_owned()),
@@ -331,7 +174,8 @@ impl Prompts {
             PromptError {
             file: name.to_owned(),
             line: None,
-            reason: "no prompt set has this name, and it is no .toml file; see `medivision-tui prompts list`".into(),
+            reason: "no prompt set has this name, and it is not a .toml file; see `medivision-tui prompts list`".into(),
+            more: Vec::new(),
         }
         };
         Ok(Self {

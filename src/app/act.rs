@@ -223,7 +223,10 @@ impl Model {
             },
         };
         let shown = self.show_path(&path);
-        self.copy(&path.to_string_lossy(), &shown)
+        match text::quoted(&path) {
+            Some(quoted) => self.copy(&quoted, &format!("{shown}, quoted for a shell")),
+            None => self.copy(&path.to_string_lossy(), &shown),
+        }
     }
 
     /// The cursor to the nearest file in a direction that it has not rested on, coming round at the end.

@@ -222,7 +222,8 @@ impl Model {
             self.say(Severity::Error, &format!("masked, so not copied{how}"));
             return Vec::new();
         }
-        self.copy(&row.value, &row.name)
+        let title = row.title(self.switches.show_phi).to_owned();
+        self.copy(&row.value, &title)
     }
 
     /// The effect that copies, and the word that it was done.
@@ -240,7 +241,12 @@ impl Model {
 
     fn value_in_full(&self, row: &TagRow) -> super::popup::Value {
         super::popup::Value {
-            subject: text::safe_str(&format!("{} {} {}", row.id, row.vr, row.name)),
+            subject: text::safe_str(&format!(
+                "{} {} {}",
+                row.id,
+                row.vr,
+                row.title(self.switches.show_phi)
+            )),
             meaning: text::safe_str(&row.meaning),
             text: safe_lines(shown_value(row, self.switches.show_phi)),
             masked: row.identifying && !self.switches.show_phi,

@@ -1,6 +1,8 @@
 //! Text made fit for cells: names that may hold anything, cut and wrapped by display width.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -20,6 +22,39 @@ pub fn safe(name: &OsStr) -> String {
 /// [`safe`] for text that is UTF-8 already.
 pub fn safe_str(text: &str) -> String {
     safe(OsStr::new(text))
+}
+
+/// A path in a shell's `$'…'`, where it holds what would act when it is pasted: a line feed ends a command. `None` where it
+/// can be pasted as it is.
+pub fn quoted(path: &Path) -> Option<String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let mut acts = false;
+    let mut out = "$'".to_owned();
+    for part in bytes.utf8_chunks() {
+        for c in part.valid().chars() {
+            if unsafe_to_show(c) {
+                acts = true;
+                let mut code = [0; 4];
+                push_escaped(&mut out, c.encode_utf8(&mut code).as_bytes());
+            } else {
+                if matches!(c, '\'' | '\\') {
+                    out.push('\\');
+                }
+                out.push(c);
+            }
+        }
+        acts |= !part.invalid().is_empty();
+        push_escaped(&mut out, part.invalid());
+    }
+    out.push('\'');
+    acts.then_some(out)
+}
+
+fn push_escaped(out: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(out, "\\x{byte:02x}");
+    }
 }
 
 fn unsafe_to_show(c: char) -> bool {
@@ -155,6 +190,23 @@ mod tests {
             use std::os::unix::ffi::OsStrExt;
             assert_eq!(safe(OsStr::from_bytes(b"x\xff.png")), "x\u{fffd}.png");
         }
+    }
+
+    #[test]
+    fn a_path_that_would_act_when_it_is_pasted_is_quoted() {
+        use std::os::unix::ffi::OsStrExt;
+        let quoted = |bytes: &[u8]| quoted(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(quoted("it's a 胸部.png".as_bytes()), None);
+        assert_eq!(
+            quoted(b"x\nid\n.png").as_deref(),
+            Some(r"$'x\x0aid\x0a.png'")
+        );
+        let bytes = "'\\\u{1b}]0;x\u{7}\u{9b}\u{202e}".as_bytes();
+        let expected = r"$'\'\\\x1b]0;x\x07\xc2\x9b\xe2\x80\xae\xff'";
+        assert_eq!(
+            quoted(&[bytes, b"\xff"].concat()).as_deref(),
+            Some(expected)
+        );
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 mod bare;
 
-use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,10 +17,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use bare::Bare;
 
-use super::classify::closed_pipe;
 use super::progress::Progress;
 use super::run::{self, Batch, Note, Run, RunEnd};
-use super::{Fault, Setup, exit, leave, on_signals, shown};
+use super::{Fault, Setup, exit, leave, on_signals, print, shown};
 use crate::cli;
 use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
 use crate::engine::{self, Frames, Lane, Settings};
@@ -151,14 +149,11 @@ pub fn run(arguments: &cli::Bench, setup: &Setup) -> Result<u8, Fault> {
     progress.end();
     report.peak_memory = peak_memory();
     report.interrupted = stop.load(Ordering::Relaxed);
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&report).map_err(|e| Fault::output(&e.into()))? + "\n"
+    if arguments.json {
+        print::json(&report)?;
     } else {
-        table(&report)
-    };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .or_else(closed_pipe)?;
+        print::lines(&table(&report))?;
+    }
     if report.interrupted {
         drop(drawn);
         // A pass cannot be stopped; what was measured is told.
@@ -213,7 +208,7 @@ impl Bench<'_> {
         let asked = files.len();
         // Decoding is measured, not the disk: what does not open says so below.
         for file in files.iter().take_while(|_| !self.stopped()) {
-            let _ = std::fs::read(file);
+            let _ = media::read_file(file, media::limits::MAX_BYTES);
         }
         let prepared = self.prepare(files, &encoder.preprocess());
         if !self.stopped() {
@@ -287,7 +282,8 @@ impl Bench<'_> {
             match prepared {
                 Ok(prepared) => all.push(prepared),
                 Err(error) => self.progress.around(|| {
-                    eprintln!("{}: {error}", shown(&files[index]));
+                    let path = shown(&files[index]);
+                    print::message(format_args!("{path}: {error}"));
                 }),
             }
         }

@@ -1,7 +1,9 @@
 //! The interface: `medivision-tui DIR`, and what `demo` opens.
 
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +14,7 @@ use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Fault, Setup, exit, shown};
-use crate::app::{self, Msg, Theme};
+use crate::app::{self, Msg, Severity, Theme};
 use crate::config::{self, Folders};
 use crate::engine::{self, Frames, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
@@ -75,11 +77,35 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
         .map_err(|error| failed(&error))?;
     let places = setup.folders.as_ref().map(Folders::places);
     let store = places.filter(|_| keep).map(Store::at);
-    let log = setup.folders.as_ref().map(Folders::log);
+    let log = setup.folders.as_ref().map(Folders::log).map(open_log);
+    let (log, warning) = match log.transpose() {
+        Ok(log) => (log, None),
+        Err(warning) => (None, Some(warning)),
+    };
     let screen = Terminal::enter(&limits, log.as_deref()).map_err(|error| failed(&error))?;
-    runtime
-        .block_on(interface(start, settings, setup, store, screen, limits))
-        .map_err(|error| failed(&error))
+    let interface = interface(start, settings, setup, store, screen, limits, warning);
+    runtime.block_on(interface).map_err(|error| failed(&error))
+}
+
+/// Makes the log, readable by the user alone: its messages name files. What stands in the way is a sentence; the interface
+/// does without.
+fn open_log(log: PathBuf) -> Result<PathBuf, String> {
+    let folder = log.parent().unwrap_or(&log).to_owned();
+    let open = || -> io::Result<()> {
+        std::fs::create_dir_all(&folder)?;
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).mode(0o600).open(&log)?;
+        file.set_permissions(Permissions::from_mode(0o600))
+    };
+    match open() {
+        Ok(()) => Ok(log),
+        Err(error) => {
+            let folder = shown(&folder);
+            Err(format!(
+                "{folder}: {error}; there is no log, and nothing is kept for the next time"
+            ))
+        }
+    }
 }
 
 fn failed(error: &io::Error) -> Fault {
@@ -96,8 +122,13 @@ async fn interface(
     store: Option<Store>,
     mut screen: Terminal,
     mut limits: Limits,
+    warning: Option<String>,
 ) -> io::Result<u8> {
     let (mut services, received) = Services::start(setup.factory(None), settings)?;
+    if let Some(text) = warning {
+        let severity = Severity::Error;
+        let _ = services.messages().send(Msg::Report { severity, text });
+    }
     services.offer(Offer {
         prompts: setup.folders.as_ref().map(Folders::prompts),
         given: setup.prompts.clone(),

@@ -1,13 +1,14 @@
 //! `classify`: files and folders in, one line each out, in the order of the inputs.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::print::{self, closed_pipe};
 use super::progress::Progress;
 use super::run::{self, Batch, Note, Run, RunEnd};
 use super::summary::{Summary, is_no_image};
@@ -49,7 +50,7 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     let (sender, inputs) = bounded(FOUND_AHEAD);
     let paths = arguments.paths.clone();
     std::thread::spawn(move || find(&paths, &sender));
-    let out = BufWriter::new(io::stdout().lock());
+    let out = BufWriter::new(print::stdout());
     let mut printer = Printer::new(Writer::new(out, arguments.results.format(), &prompts));
     match run.through(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {
@@ -232,20 +233,8 @@ impl<W: Write> Printer<W> {
         }
         let worth_telling = self.summary.is_notable() || interrupted || io::stderr().is_terminal();
         if worth_telling {
-            eprintln!("{} in {seconds:.1} s", parts.join(", "));
+            print::message(format_args!("{} in {seconds:.1} s", parts.join(", ")));
         }
         Ok(())
     }
-}
-
-/// A reader that has seen enough (`| head`) is no failure; the command ends.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `or_else` calls"
-)]
-pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
-    if error.kind() == ErrorKind::BrokenPipe {
-        leave(exit::OK);
-    }
-    Err(Fault::output(&error))
 }

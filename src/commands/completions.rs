@@ -1,13 +1,24 @@
-//! `completions`: a script for the user's shell.
+//! What describes the command line to others: completion scripts for shells, and manual pages.
 
-use clap::CommandFactory;
+use std::path::Path;
 
-use super::exit;
-use crate::cli::Cli;
+use super::{Fault, exit, print, shown};
+use crate::cli;
 use crate::config::NAME;
 
 /// Writes the script to stdout.
-pub fn run(shell: clap_complete::Shell) -> u8 {
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut std::io::stdout());
-    exit::OK
+pub fn run(shell: clap_complete::Shell) -> Result<u8, Fault> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), NAME, &mut script);
+    print::write(&script)?;
+    Ok(exit::OK)
+}
+
+/// Writes a manual page for the program and one for each command.
+pub fn write_manual(dir: &Path) -> Result<u8, Fault> {
+    clap_mangen::generate_to(cli::command(), dir).map_err(|error| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("{}: {error}", shown(dir)),
+    })?;
+    Ok(exit::OK)
 }

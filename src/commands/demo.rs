@@ -35,10 +35,7 @@ pub fn write(arguments: &cli::Demo, setup: &Setup) -> Result<PathBuf, Fault> {
             message: error.to_string(),
         },
     })?;
-    eprintln!(
-        "{} synthetic studies in {}",
-        studies.len(),
-        super::shown(&dir)
-    );
+    let (count, place) = (studies.len(), super::shown(&dir));
+    super::print::message(format_args!("{count} synthetic studies in {place}"));
     Ok(dir)
 }

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
-use super::{Fault, Setup, exit};
+use super::{Fault, Setup, exit, print};
 use crate::encoder::{Source, gpu_note};
 use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
@@ -58,6 +58,19 @@ impl Check {
             advice: Some(advice.into()),
         }
     }
+
+    /// For people: what was found, and below it what to do.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let mark = match self.state {
+            State::Ok => "ok   ",
+            State::Note => "note ",
+            State::Fault => "FAULT",
+        };
+        let found = format!("{mark}  {:<12} {}", self.name, self.found);
+        let advice = self.advice.as_ref();
+        let advice = advice.map(|advice| format!("{:20}→ {advice}", ""));
+        std::iter::once(found).chain(advice)
+    }
 }
 
 /// Prints the report; 3 when the settings, the model or the prompts cannot be used. `wrong` is why the settings cannot;
@@ -82,23 +95,11 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
         log(setup),
     ];
     if json {
-        let text = serde_json::to_string_pretty(&checks).map_err(|e| Fault::output(&e.into()))?;
-        println!("{text}");
+        print::json(&checks)?;
     } else {
-        let line = |text: String| {
-            let spelled = limits.ascii.value.then(|| in_ascii(&text));
-            println!("{}", spelled.unwrap_or(text));
-        };
-        for check in &checks {
-            let mark = match check.state {
-                State::Ok => "ok   ",
-                State::Note => "note ",
-                State::Fault => "FAULT",
-            };
-            line(format!("{mark}  {:<12} {}", check.name, check.found));
-            if let Some(advice) = &check.advice {
-                line(format!("{:20}→ {advice}", ""));
-            }
+        for line in checks.iter().flat_map(Check::lines) {
+            let spelled = limits.ascii.value.then(|| in_ascii(&line));
+            print::line(spelled.unwrap_or(line))?;
         }
     }
     let broken = checks.iter().any(|check| check.state == State::Fault);

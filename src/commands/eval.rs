@@ -4,24 +4,24 @@ mod labels;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use unicode_width::UnicodeWidthStr;
 
-use super::classify::closed_pipe;
 use super::progress::Progress;
 use super::run::{self, Batch, Note, Run, RunEnd};
-use super::{Fault, Setup, exit, leave, on_signals, shown};
+use super::{Fault, Setup, exit, leave, on_signals, print, shown};
 use crate::cli;
 use crate::engine::{self, Lane, Settings};
 use crate::jobs::{End, Ended};
 use crate::library::{Outcome, Record};
+use crate::media::padded;
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
 use crate::scoring::metrics::{Case, Estimate, Report};
-use labels::Labelled;
+use labels::{Labelled, Names};
 
 /// What is printed.
 #[derive(Debug, Serialize)]
@@ -48,7 +48,8 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         return Err(Fault::usage(text));
     };
     let set = set.clone();
-    let files = labels::read(&arguments.labels, &set)?;
+    let names = Names::new(&set, &arguments.map)?;
+    let files = labels::read(&arguments.labels, &names)?;
     let settings = Settings {
         prompts,
         mode: arguments.mode,
@@ -77,7 +78,7 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
     let code = tell(arguments, &set, &files, &collected.outcomes, interrupted);
     if interrupted {
         if let Err(fault) = code {
-            eprintln!("interrupted: {}", fault.message);
+            print::message(format_args!("interrupted: {}", fault.message));
         }
         if !run.shutdown() {
             leave(exit::INTERRUPTED);
@@ -136,7 +137,8 @@ fn tell(
             Err(failure) if failure.not_picture && !file.named => {}
             Err(failure) => {
                 failed += 1;
-                eprintln!("{}: {}", shown(&file.path), failure.message);
+                let (path, reason) = (shown(&file.path), &failure.message);
+                print::message(format_args!("{path}: {reason}"));
             }
             Ok(record) if record.verdict.decision == Decision::Rejected => {
                 rejected.push(record.verdict.reason.clone().unwrap_or_default());
@@ -169,14 +171,11 @@ fn tell(
         draws: arguments.draws,
         report,
     };
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&answer).map_err(|e| Fault::output(&e.into()))? + "\n"
+    if arguments.json {
+        print::json(&answer)?;
     } else {
-        table(&answer)
-    };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .or_else(closed_pipe)?;
+        print::lines(&table(&answer))?;
+    }
     Ok(if failed > 0 {
         exit::SOME_FAILED
     } else {
@@ -218,11 +217,7 @@ fn table(answer: &Answer) -> String {
     let report = &answer.report;
     let share = |value: f64| format!("{:.1} %", value * 100.0);
     let area = |value: f64| format!("{value:.3}");
-    let width = report
-        .conditions
-        .iter()
-        .map(|c| c.condition.chars().count())
-        .max();
+    let width = report.conditions.iter().map(|c| c.condition.width()).max();
     let width = width.unwrap_or(0).max(9);
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -251,8 +246,8 @@ fn table(answer: &Answer) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{:width$}  cases   recall  precision  AUROC",
-        "condition"
+        "\n{}  cases   recall  precision  AUROC",
+        padded("condition", width)
     );
     for class in &report.conditions {
         let area = class
@@ -261,8 +256,8 @@ fn table(answer: &Answer) -> String {
             .map_or("–".into(), |e| interval(e, area));
         let _ = writeln!(
             out,
-            "{:width$}  {:5}  {:>7}  {:>9}  {area}",
-            class.condition,
+            "{}  {:5}  {:>7}  {:>9}  {area}",
+            padded(&class.condition, width),
             class.cases,
             percent(class.recall),
             percent(class.precision),
@@ -270,7 +265,7 @@ fn table(answer: &Answer) -> String {
     }
     let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
     for (class, row) in report.conditions.iter().zip(&report.confusion) {
-        let _ = write!(out, "{:width$}", class.condition);
+        out.push_str(&padded(&class.condition, width));
         for count in row {
             let _ = write!(out, "{count:7}");
         }

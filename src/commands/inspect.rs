@@ -1,6 +1,5 @@
 //! `inspect`: what a file is and how it is shown.
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,8 +7,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 use serde_json::{Map, Value, json};
 
-use super::classify::closed_pipe;
-use super::{Fault, exit, output};
+use super::{Fault, exit, output, print};
 use crate::cli;
 use crate::library::{Failure, export, name};
 use crate::media::{self, DicomInfo, MediaError, Options, Picture, Pixels};
@@ -33,21 +31,14 @@ pub fn run(arguments: &cli::Inspect) -> Result<u8, Fault> {
                     message: format!("{}: {error}", super::shown(out)),
                 })?;
             }
-            print(&report)?;
+            print::json_line(&report)?;
             Ok(exit::OK)
         }
         Err(error) => {
-            print(&export::error_object(path, &Failure::from(error)))?;
+            print::json_line(&export::error_object(path, &Failure::from(error)))?;
             Ok(exit::SOME_FAILED)
         }
     }
-}
-
-fn print(report: &impl Display) -> Result<(), Fault> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{report}")
-        .and_then(|()| out.flush())
-        .or_else(closed_pipe)
 }
 
 fn write_png(picture: &Picture, to: &mut dyn Write) -> io::Result<()> {

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Fault, Setup, exit, shown};
+use super::{Fault, Setup, exit, print, shown};
 use crate::cli::ModelsAction;
 use crate::encoder::catalog::{self, Entry};
-use crate::encoder::hub::{self, Cache, HubError, Pull, Snapshot, Step};
+use crate::encoder::hub::{self, Cache, Pull, Snapshot, Step};
 use crate::encoder::{Encoder, Layout, Source, checkpoint};
 
 /// Does what was asked; the exit code.
 pub fn run(action: &ModelsAction, setup: &Setup) -> Result<u8, Fault> {
     match action {
         ModelsAction::List => list(),
-        ModelsAction::Info { model } => info(model, setup),
+        ModelsAction::Info { subject } => info(subject, setup),
         ModelsAction::Pull { id, revision } => fetch(id, revision.as_deref(), setup),
         ModelsAction::Verify { ids } => verify(ids),
     }
@@ -30,95 +30,100 @@ fn list() -> Result<u8, Fault> {
     let cache = cache()?;
     let pulled = cache.models();
     let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
-    println!(
-        "{:<14}built in; synthetic phantoms only, for trying the program",
-        "demo"
-    );
+    line(
+        "demo",
+        "built in; synthetic phantoms only, for trying the program",
+    )?;
     for entry in catalog::entries() {
-        println!();
-        describe(entry, is_there(&entry.id));
+        print::line("")?;
+        describe(entry, is_there(&entry.id))?;
     }
     let others = pulled
         .iter()
         .filter(|snapshot| catalog::find(&snapshot.id).is_none());
     for (index, snapshot) in others.enumerate() {
         if index == 0 {
-            println!("\nalso in the cache ({}):", shown(cache.root()));
+            print::line("")?;
+            print::line(format_args!("also in the cache ({}):", shown(cache.root())))?;
         }
-        println!("    {}", snapshot.id);
+        print::line(format_args!("    {}", snapshot.id))?;
     }
     Ok(exit::OK)
 }
 
-fn describe(entry: &Entry, there: bool) {
+fn describe(entry: &Entry, there: bool) -> Result<(), Fault> {
     let gated = if entry.gated { ", gated" } else { "" };
     let there = if there { "   [in the cache]" } else { "" };
     let size = hub::bytes(entry.megabytes * 1_000_000);
-    println!("{:<14}{size}, {}{gated}{there}", entry.name, entry.licence);
-    println!("    {}", entry.id);
-    println!("    {}", entry.purpose);
+    let licence = &entry.licence;
+    line(&entry.name, format!("{size}, {licence}{gated}{there}"))?;
+    print::line(format_args!("    {}", entry.id))?;
+    print::line(format_args!("    {}", entry.purpose))?;
     if let (Some(figure), Some(source)) = (&entry.figure, &entry.source) {
-        println!("    published: {figure} ({source})");
+        print::line(format_args!("    published: {figure} ({source})"))?;
     }
+    Ok(())
 }
 
 fn info(model: &str, setup: &Setup) -> Result<u8, Fault> {
     let source = Source::parse(model);
     let entry = catalog::find(model);
     if let Some(entry) = entry {
-        describe(entry, matches!(source, Source::Path(_)));
+        describe(entry, matches!(source, Source::Path(_)))?;
     }
     match (&source, entry) {
         (Source::Missing(id), Some(_)) => {
-            println!("    not in the cache; `medivision-tui models pull {id}` fetches it");
+            print::line(format_args!(
+                "    not in the cache; `medivision-tui models pull {id}` fetches it"
+            ))?;
             Ok(exit::OK)
         }
         (Source::Path(path), _) if path.exists() => inspect(path, setup),
         _ => {
             let encoder = source.open(setup.options(None)).map_err(Fault::unusable)?;
-            card(encoder.as_ref());
+            card(encoder.as_ref())?;
             Ok(exit::OK)
         }
     }
 }
 
-fn line(key: &str, value: impl std::fmt::Display) {
-    println!("{key:<14}{value}");
+fn line(key: &str, value: impl std::fmt::Display) -> Result<(), Fault> {
+    print::line(format_args!("{key:<14}{value}"))
 }
 
 /// Reads the model, which also shows that it can be read.
 fn inspect(path: &Path, setup: &Setup) -> Result<u8, Fault> {
     let layout = Layout::of(path).map_err(Fault::unusable)?;
     let encoder = checkpoint::open(path, setup.options(None)).map_err(Fault::unusable)?;
-    line("place", shown(path));
-    line("layout", layout.name());
-    card(&encoder);
+    line("place", shown(path))?;
+    line("layout", layout.name())?;
+    card(&encoder)?;
     Ok(exit::OK)
 }
 
-fn card(encoder: &dyn Encoder) {
+fn card(encoder: &dyn Encoder) -> Result<(), Fault> {
     let (card, preprocess) = (encoder.card(), encoder.preprocess());
-    line("model", &card.id);
-    line("digest", &card.digest);
-    line("embedding", format!("{} numbers", card.dimension));
+    line("model", &card.id)?;
+    line("digest", &card.digest)?;
+    line("embedding", format!("{} numbers", card.dimension))?;
     let scale = format!("{:.4}", card.logit_scale);
     match card.logit_bias {
-        Some(bias) => line("logits", format!("{scale} × cosine + {bias:.4}, sigmoid")),
-        None => line("logits", format!("{scale} × cosine, softmax")),
+        Some(bias) => line("logits", format!("{scale} × cosine + {bias:.4}, sigmoid"))?,
+        None => line("logits", format!("{scale} × cosine, softmax"))?,
     }
     let (mean, std) = preprocess.normalisation();
     let fit = format!("{:?}", preprocess.fit()).to_lowercase();
     line(
         "pictures",
         format!("{}×{}, {fit}", preprocess.width(), preprocess.height()),
-    );
+    )?;
     line(
         "pixels",
         format!(
             "× {:.6}, mean {mean:?}, deviation {std:?}",
             preprocess.rescale()
         ),
-    );
+    )
 }
 
 fn fetch(model: &str, revision: Option<&str>, setup: &Setup) -> Result<u8, Fault> {
@@ -139,7 +144,7 @@ fn fetch(model: &str, revision: Option<&str>, setup: &Setup) -> Result<u8, Fault
     });
     bar.finish_and_clear();
     let snapshot = result.map_err(Fault::unusable)?;
-    println!("{}", shown(&snapshot.folder));
+    print::line(shown(&snapshot.folder))?;
     Ok(exit::OK)
 }
 
@@ -157,7 +162,8 @@ fn show(bar: &ProgressBar, step: Step) {
         Step::File(name) => bar.set_message(crate::media::clean(name)),
         Step::Waiting(name) => {
             let name = crate::media::clean(name);
-            bar.suspend(|| eprintln!("another program fetches {name}; waiting for it"));
+            let text = format!("another program fetches {name}; waiting for it");
+            bar.suspend(|| print::message(text));
         }
     }
 }
@@ -178,20 +184,22 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
     };
     let mut damaged = 0;
     for snapshot in &snapshots {
-        damaged += verified(snapshot).map_err(Fault::unusable)?;
+        damaged += verified(snapshot)?;
     }
     if damaged > 0 {
-        eprintln!("{damaged} damaged; `medivision-tui models pull ID` fetches them again");
+        print::message(format_args!(
+            "{damaged} damaged; `medivision-tui models pull ID` fetches them again"
+        ));
         return Ok(exit::SOME_FAILED);
     }
     Ok(exit::OK)
 }
 
 /// Prints a line for each file; how many are damaged.
-fn verified(snapshot: &Snapshot) -> Result<usize, HubError> {
+fn verified(snapshot: &Snapshot) -> Result<usize, Fault> {
     let mut damaged = 0;
-    for (name, blob) in snapshot.files()? {
-        let state = match Snapshot::is_whole(&blob)? {
+    for (name, blob) in snapshot.files().map_err(Fault::unusable)? {
+        let state = match Snapshot::is_whole(&blob).map_err(Fault::unusable)? {
             Some(true) => "ok",
             Some(false) => {
                 damaged += 1;
@@ -199,7 +207,7 @@ fn verified(snapshot: &Snapshot) -> Result<usize, HubError> {
             }
             None => "no checksum",
         };
-        println!("{state:<12}{}  {}", snapshot.id, crate::media::clean(&name));
+        print::line(format_args!("{state:<12}{}  {name}", snapshot.id))?;
     }
     Ok(damaged)
 }

@@ -1,55 +1,86 @@
 //! `prompts`: which sets there are, and whether they are right.
 
-use super::{Fault, Setup, exit};
+use super::{Fault, Setup, exit, print};
 use crate::cli::PromptsAction;
 use crate::config::Folders;
-use crate::prompts::{self, PromptSet, Prompts};
+use crate::encoder::Encoder;
+use crate::engine::phrases;
+use crate::media::padded;
+use crate::prompts::{self, PromptError, PromptSet, Prompts};
 
-/// Lists or checks; the exit code.
-pub fn run(action: &PromptsAction, setup: &Setup) -> Result<u8, Fault> {
+/// Width of a list's names, in terminal cells.
+const NAME_CELLS: usize = 14;
+
+/// Lists or checks; the exit code. `with_model`: sets are also checked against the model.
+pub fn run(action: &PromptsAction, setup: &Setup, with_model: bool) -> Result<u8, Fault> {
     let folder = setup.folders.as_ref().map(Folders::prompts);
     match action {
-        PromptsAction::List => {
-            for set in prompts::all(folder.as_deref()).map_err(Fault::unusable)? {
-                println!("{:<14} {}", set.name, describe(&set));
-            }
-            Ok(exit::OK)
-        }
+        PromptsAction::List => list(prompts::each(folder.as_deref())),
         PromptsAction::Check { sets } => {
+            let encoder = with_model
+                .then(|| setup.source.open(setup.options(None)))
+                .transpose()
+                .map_err(Fault::unusable)?;
             let results: Vec<_> = if sets.is_empty() {
-                let all = prompts::all(folder.as_deref());
-                all.map_or_else(
-                    |error| vec![Err(error)],
-                    |sets| sets.into_iter().map(Ok).collect(),
-                )
+                let each = prompts::each(folder.as_deref()).into_iter();
+                each.map(|(_, set)| set).collect()
             } else {
                 let one = |name: &String| Prompts::select(name, folder.as_deref());
                 sets.iter()
                     .map(|name| one(name).map(|prompts| prompts.sets()[0].clone()))
                     .collect()
             };
-            let mut code = exit::OK;
-            for result in results {
-                match result {
-                    Ok(set) => {
-                        println!("{}: ok, {}", origin(&set), describe(&set));
-                        let lacking = set.without_absent();
-                        if !lacking.is_empty() {
-                            println!(
-                                "  not for --mode multi: no `absent` phrases for {}",
-                                lacking.join(", ")
-                            );
-                        }
-                    }
-                    Err(error) => {
-                        eprintln!("{error}");
-                        code = exit::UNUSABLE;
-                    }
-                }
-            }
-            Ok(code)
+            check(&results, encoder.as_deref())
         }
     }
+}
+
+fn list(sets: Vec<(String, Result<PromptSet, PromptError>)>) -> Result<u8, Fault> {
+    let mut code = exit::OK;
+    for (name, set) in sets {
+        match set {
+            Ok(set) => {
+                let name = padded(&set.name, NAME_CELLS);
+                print::line(format_args!("{name} {}", describe(&set)))?;
+            }
+            Err(error) => {
+                let name = padded(&name, NAME_CELLS);
+                print::line(format_args!("{name} cannot be used"))?;
+                print::message(error);
+                code = exit::SOME_FAILED;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn check(
+    results: &[Result<PromptSet, PromptError>],
+    encoder: Option<&dyn Encoder>,
+) -> Result<u8, Fault> {
+    let mut code = exit::OK;
+    for result in results {
+        match result {
+            Ok(set) => {
+                print::line(format_args!("{}: ok, {}", origin(set), describe(set)))?;
+                let lacking = set.without_absent();
+                if !lacking.is_empty() {
+                    print::line(format_args!(
+                        "  not for --mode multi: no `absent` phrases for {}",
+                        lacking.join(", ")
+                    ))?;
+                }
+                for warning in encoder.iter().flat_map(|e| phrases::warnings(set, *e)) {
+                    print::message(format_args!("warning: {warning}"));
+                }
+            }
+            Err(error) => {
+                error.all().for_each(print::message);
+                code = exit::UNUSABLE;
+            }
+        }
+    }
+    Ok(code)
 }
 
 fn origin(set: &PromptSet) -> String {

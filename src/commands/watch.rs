@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, unbounded};
 
-use super::classify::closed_pipe;
+use super::print::{self, closed_pipe};
 use super::progress::Progress;
 use super::run::{self, Note, Run};
 use super::summary::{Summary, is_no_image};
@@ -79,9 +79,9 @@ fn open(
     prompts: &Prompts,
 ) -> Result<Writer<BufWriter<Box<dyn Write>>>, Fault> {
     let Some(path) = &arguments.output else {
-        let out: Box<dyn Write> = Box::new(io::stdout());
         let format = arguments.results.format();
-        return Ok(Writer::new(BufWriter::new(out), format, prompts));
+        let out = BufWriter::new(print::stdout());
+        return Ok(Writer::new(out, format, prompts));
     };
     let unwritable = |error: io::Error| Fault::usage(format!("{}: {error}", shown(path)));
     let mut options = OpenOptions::new();
@@ -176,10 +176,13 @@ impl<W: Write> Follower<'_, W> {
                 } else {
                     ""
                 };
-                eprintln!("watching {}{how}; Ctrl-C ends it", self.shown);
+                let folder = &self.shown;
+                print::message(format_args!("watching {folder}{how}; Ctrl-C ends it"));
             }
-            WatchEvent::Refused(path) => eprintln!("warning: {}", watch::refusal(&path)),
-            WatchEvent::Problem(text) => eprintln!("warning: {text}"),
+            WatchEvent::Refused(path) => {
+                print::message(format_args!("warning: {}", watch::refusal(&path)));
+            }
+            WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
             WatchEvent::Folder(_) | WatchEvent::Scanned => {}
         }
     }
@@ -222,7 +225,7 @@ impl<W: Write> Follower<'_, W> {
     fn leave(&mut self) -> Result<(), Fault> {
         self.writer.finish().or_else(closed_pipe)?;
         if self.summary.is_notable() || io::stderr().is_terminal() {
-            eprintln!("{}", self.summary.parts().join(", "));
+            print::message(self.summary.parts().join(", "));
         }
         Ok(())
     }

@@ -31,7 +31,9 @@ impl ConfigError {
             } else {
                 &format!(" {place}")
             };
-            format!("{}{place}", error.message())
+            // The parser says on a second line what it expected.
+            let lines: Vec<&str> = error.message().lines().collect();
+            format!("{}{place}", lines.join("; "))
         });
         Self {
             path: path.to_owned(),

@@ -27,7 +27,7 @@ pub enum HubError {
     Offline(String),
     /// No id has this form.
     #[error(
-        "`{0}` is no model id; ids look like `microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, see `medivision-tui models list`"
+        "`{0}` is not a model id; ids look like `microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, see `medivision-tui models list`"
     )]
     NoId(String),
     /// Gated, and nobody asks.

@@ -1,12 +1,12 @@
 //! Which of the layouts a checkpoint has, and which files belong to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::EncoderError;
+use crate::media::{open_file, read_file};
 
 /// The configuration of a `CLIPModel` or `SiglipModel`.
 pub(super) const CONFIG: &str = "config.json";
@@ -50,7 +50,11 @@ impl Layout {
     /// Of a file or folder. Many repositories on the hub hold both layouts: Hugging Face's own is taken where its
     /// weights are there.
     pub fn of(path: &Path) -> Result<Self, EncoderError> {
-        if path.is_file() {
+        if !path.is_dir() {
+            open_file(path).map_err(|e| EncoderError::File {
+                path: path.to_owned(),
+                reason: e.to_string(),
+            })?;
             return Ok(Self::StateDict);
         }
         Self::among(path, &|name| path.join(name).is_file())
@@ -165,9 +169,12 @@ struct Head {
     model_type: Option<String>,
 }
 
-/// A file's bytes.
+/// Size of the largest file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.
+pub(super) const MAX_SETTINGS: u64 = 128 << 20;
+
+/// The bytes of a file beside the weights.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    fs::read(path).map_err(|e| EncoderError::File {
+    read_file(path, MAX_SETTINGS).map_err(|e| EncoderError::File {
         path: path.to_owned(),
         reason: e.to_string(),
     })

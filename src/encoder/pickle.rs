@@ -11,11 +11,22 @@
 use std::collections::HashMap;
 
 /// A checkpoint's pickle is small, as the numbers lie elsewhere; the largest seen has 0.3 MB.
-pub(super) const LIMIT: u64 = 16 << 20;
+pub(super) const MAX_BYTES: u64 = 4 << 20;
 /// Tensors of the largest model that could be meant.
-const TENSORS: usize = 100_000;
+const MAX_TENSORS: usize = 100_000;
 /// Modules inside modules.
-const DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
+/// Objects that a pickle may make: some ten for each tensor.
+const MAX_NODES: usize = 1_000_000;
+/// Entries of dictionaries and modules that are copied or visited. A module that is part of many others is visited in each,
+/// and three kilobytes can nest 8^30 of them.
+const MAX_ENTRIES: usize = 1_000_000;
+/// Bytes of all names together.
+const MAX_NAME_BYTES: usize = 16 << 20;
+/// Bytes of the name of a storage or of its type.
+const MAX_STORAGE_NAME: usize = 256;
+/// Dimensions of a tensor.
+const MAX_DIMENSIONS: usize = 16;
 
 /// A view into one of the archive's storages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +55,9 @@ pub(super) enum PickleError {
     /// An instruction that checkpoints do not have.
     #[error("has the pickle instruction {1:#04x} at byte {0}, which no checkpoint needs")]
     Unknown(usize, u8),
+    /// It takes more memory or time than any checkpoint.
+    #[error("unfolds to more {0} than any checkpoint has")]
+    Excessive(&'static str),
 }
 
 /// What lies on the stack. Composites live in an arena and are named by their place: nothing is cloned, and nothing
@@ -111,11 +125,29 @@ pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, PickleError>
         stack: Vec::new(),
         memo: HashMap::new(),
         nodes: Vec::new(),
+        copied: 0,
     };
     let top = machine.run()?;
-    let mut found = Vec::new();
+    let mut found = Found::default();
     machine.collect(top, "", 0, &mut found)?;
-    Ok(found)
+    Ok(found.tensors)
+}
+
+/// The tensors met so far, and what that took.
+#[derive(Default)]
+struct Found {
+    tensors: Vec<(String, View)>,
+    entries: usize,
+    name_bytes: usize,
+}
+
+/// Adds to a count, which must stay within its limit.
+fn spend(count: &mut usize, more: usize, limit: usize, what: &'static str) -> Step<()> {
+    *count = count.saturating_add(more);
+    if *count > limit {
+        return Err(PickleError::Excessive(what));
+    }
+    Ok(())
 }
 
 struct Machine<'a> {
@@ -124,6 +156,8 @@ struct Machine<'a> {
     stack: Vec<Value>,
     memo: HashMap<u32, Value>,
     nodes: Vec<Node>,
+    /// Entries given to modules.
+    copied: usize,
 }
 
 type Step<T> = Result<T, PickleError>;
@@ -167,8 +201,7 @@ impl<'a> Machine<'a> {
     fn text(&mut self, length: usize) -> Step<()> {
         let bytes = self.take(length)?;
         let text = std::str::from_utf8(bytes).map_err(|_| self.damaged())?;
-        self.node(Node::Text(text.to_owned()));
-        Ok(())
+        self.node(Node::Text(text.to_owned()))
     }
 
     fn pop(&mut self) -> Step<Value> {
@@ -194,9 +227,13 @@ impl<'a> Machine<'a> {
         Ok(values)
     }
 
-    fn node(&mut self, node: Node) {
+    fn node(&mut self, node: Node) -> Step<()> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(PickleError::Excessive("objects"));
+        }
         self.stack.push(Value::Node(self.nodes.len()));
         self.nodes.push(node);
+        Ok(())
     }
 
     fn of(&self, value: Value) -> Option<&Node> {
@@ -296,7 +333,7 @@ impl<'a> Machine<'a> {
             }
             _ => return Ok(false),
         };
-        self.node(node);
+        self.node(node)?;
         Ok(true)
     }
 
@@ -305,8 +342,7 @@ impl<'a> Machine<'a> {
         let global = Global::parse(module, name).ok_or_else(|| {
             PickleError::Foreign(crate::media::clean(&format!("{module}.{name}")))
         })?;
-        self.node(Node::Global(global));
-        Ok(())
+        self.node(Node::Global(global))
     }
 
     fn remember(&mut self, short: bool) -> Step<()> {
@@ -341,8 +377,7 @@ impl<'a> Machine<'a> {
         let Some(Node::Tuple(parts)) = self.of(id) else {
             return Err(self.damaged());
         };
-        let parts = parts.clone();
-        let [tag, class, name, _place, Value::Int(_)] = parts[..] else {
+        let &[tag, class, name, _place, Value::Int(_)] = parts.as_slice() else {
             return Err(self.damaged());
         };
         let storage = match (self.of(tag), self.of(class), self.of(name)) {
@@ -350,14 +385,15 @@ impl<'a> Machine<'a> {
                 Some(Node::Text(tag)),
                 Some(Node::Global(Global::Storage(kind))),
                 Some(Node::Text(name)),
-            ) if tag == "storage" => Node::Storage {
-                kind: kind.clone(),
-                name: name.clone(),
-            },
+            ) if tag == "storage" && kind.len().max(name.len()) <= MAX_STORAGE_NAME => {
+                Node::Storage {
+                    kind: kind.clone(),
+                    name: name.clone(),
+                }
+            }
             _ => return Err(self.damaged()),
         };
-        self.node(storage);
-        Ok(())
+        self.node(storage)
     }
 
     /// The two calls that make a tensor, and the one that makes a dictionary. None is made.
@@ -370,18 +406,14 @@ impl<'a> Machine<'a> {
             return Err(self.damaged());
         };
         match (global, &arguments[..]) {
-            (Global::OrderedDict, []) => {
-                self.node(Node::Dict {
-                    ordered: true,
-                    entries: Vec::new(),
-                });
-                Ok(())
-            }
+            (Global::OrderedDict, []) => self.node(Node::Dict {
+                ordered: true,
+                entries: Vec::new(),
+            }),
             (Global::RebuildTensor, &[storage, Value::Int(offset), shape, strides, ..]) => {
                 let view = self.view(storage, offset, shape, strides);
                 let view = view.ok_or_else(|| self.damaged())?;
-                self.node(Node::Tensor(view));
-                Ok(())
+                self.node(Node::Tensor(view))
             }
             (Global::RebuildParameter, &[tensor, ..]) => match self.of(tensor) {
                 Some(Node::Tensor(_)) => {
@@ -404,7 +436,9 @@ impl<'a> Machine<'a> {
                 Value::Int(n) => usize::try_from(*n).ok(),
                 _ => None,
             };
-            values.iter().map(number).collect()
+            (values.len() <= MAX_DIMENSIONS)
+                .then(|| values.iter().map(number).collect())
+                .flatten()
         };
         let Node::Storage { kind, name } = self.of(storage)? else {
             return None;
@@ -423,10 +457,7 @@ impl<'a> Machine<'a> {
     fn new_object(&mut self) -> Step<()> {
         let (_arguments, class) = (self.pop()?, self.pop()?);
         match self.of(class) {
-            Some(Node::Global(Global::Module)) => {
-                self.node(Node::Module(Vec::new()));
-                Ok(())
-            }
+            Some(Node::Global(Global::Module)) => self.node(Node::Module(Vec::new())),
             _ => Err(self.damaged()),
         }
     }
@@ -437,16 +468,22 @@ impl<'a> Machine<'a> {
         let Some(Node::Dict { entries, .. }) = self.of(state) else {
             return Err(self.damaged());
         };
-        let entries = entries.clone();
-        let Value::Node(at) = object else {
-            return Err(self.damaged());
-        };
-        match self.nodes.get_mut(at) {
-            Some(Node::Module(attributes)) => attributes.extend(entries),
-            Some(Node::Dict { ordered: true, .. }) => {}
-            _ => return Err(self.damaged()),
+        match self.of(object) {
+            Some(Node::Module(_)) => {
+                let mut copied = self.copied;
+                spend(&mut copied, entries.len(), MAX_ENTRIES, "entries")?;
+                let entries = entries.clone();
+                self.copied = copied;
+                if let Value::Node(at) = object
+                    && let Some(Node::Module(attributes)) = self.nodes.get_mut(at)
+                {
+                    attributes.extend(entries);
+                }
+                Ok(())
+            }
+            Some(Node::Dict { ordered: true, .. }) => Ok(()),
+            _ => Err(self.damaged()),
         }
-        Ok(())
     }
 
     fn set_items(&mut self, several: bool) -> Step<()> {
@@ -483,20 +520,19 @@ impl<'a> Machine<'a> {
     }
 
     /// Tensors below `value`, each by the path to it.
-    fn collect(
-        &self,
-        value: Value,
-        path: &str,
-        depth: usize,
-        found: &mut Vec<(String, View)>,
-    ) -> Step<()> {
-        if found.len() >= TENSORS || depth > DEPTH {
-            return Err(PickleError::Foreign(format!("{path}, and so on")));
+    fn collect(&self, value: Value, path: &str, depth: usize, found: &mut Found) -> Step<()> {
+        if found.tensors.len() >= MAX_TENSORS {
+            return Err(PickleError::Excessive("tensors"));
         }
+        if depth > MAX_DEPTH {
+            return Err(PickleError::Excessive("modules inside modules"));
+        }
+        spend(&mut found.name_bytes, path.len(), MAX_NAME_BYTES, "names")?;
         let foreign = || PickleError::Foreign(crate::media::clean(path));
         match self.of(value) {
-            Some(Node::Tensor(view)) => found.push((path.to_owned(), view.clone())),
+            Some(Node::Tensor(view)) => found.tensors.push((path.to_owned(), view.clone())),
             Some(Node::Module(entries)) => {
+                spend(&mut found.entries, entries.len(), MAX_ENTRIES, "entries")?;
                 for &(key, value) in entries {
                     // A module's other attributes (`training`, sizes) say nothing that its tensors do not.
                     if matches!(self.of(value), Some(Node::Tensor(_) | Node::Module(_))) {

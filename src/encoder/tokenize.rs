@@ -1,8 +1,11 @@
 //! Texts to token ids, through `tokenizer.json` or the vocabulary that is built in.
 
+mod growth;
+
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::{EncoderError, clean, vocabulary};
+use super::{CutOff, EncoderError, clean, vocabulary};
 
 /// Token ids of one text, with begin and end marks, cut to the model's context length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads `tokenizer.json`. A text longer than `context` tokens is cut; its end mark stays.
     pub fn from_json(json: &[u8], context: usize) -> Result<Self, EncoderError> {
+        if growth::of(json) > growth::MAX {
+            let reason = "lengthens texts without measure, which no vocabulary needs";
+            return Err(EncoderError::Tokenizer(reason.to_owned()));
+        }
         let inner = tokenizers::Tokenizer::from_bytes(json).map_err(fault)?;
         Self::new(inner, context)
     }
@@ -75,17 +82,36 @@ impl Tokenizer {
         self.context
     }
 
+    /// A text as the vocabulary's own normalisation gets it.
+    fn cleaned<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.clean {
+            Clean::No => text.into(),
+            Clean::Whitespace => clean::whitespace(text).into(),
+            Clean::Lower => clean::lower(text).into(),
+            Clean::Canonical => clean::canonical(text).into(),
+        }
+    }
+
     /// Ids of `text`.
     pub fn encode(&self, text: &str) -> Result<Tokenized, EncoderError> {
-        let encoding = match self.clean {
-            Clean::No => self.inner.encode(text, true),
-            Clean::Whitespace => self.inner.encode(clean::whitespace(text), true),
-            Clean::Lower => self.inner.encode(clean::lower(text), true),
-            Clean::Canonical => self.inner.encode(clean::canonical(text), true),
-        };
+        let encoding = self.inner.encode(self.cleaned(text), true);
         let encoding = encoding.map_err(fault)?;
         Ok(Tokenized {
             ids: encoding.get_ids().to_vec(),
+        })
+    }
+
+    /// What of a text lies beyond the context.
+    pub(super) fn cut_off(&self, text: &str) -> Option<CutOff> {
+        let text = self.cleaned(text);
+        let encoding = self.inner.encode(text.as_ref(), true).ok()?;
+        let beyond = encoding.get_overflowing().first()?;
+        // The marks have no place in the text.
+        let mut places = beyond.get_offsets().iter();
+        let (start, _) = places.find(|(start, end)| start < end)?;
+        Some(CutOff {
+            context: self.context,
+            rest: text.get(*start..).unwrap_or_default().trim().to_owned(),
         })
     }
 

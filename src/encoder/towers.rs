@@ -11,7 +11,10 @@ use super::texts::TextCache;
 use super::tokenize::Tokenizer;
 use super::vision::Vision;
 use super::weights::Backing;
-use super::{Encoder, EncoderError, Input, ModelCard, Preprocess, Tokenized, Weights};
+use super::{
+    CutOff, Encoder, EncoderError, Input, ModelCard, Preprocess, Tokenized, Weights, is_direction,
+};
+use crate::media::{Picture, Pixels};
 
 /// Both towers as functions of tensors; training differentiates through them, [`DualEncoder`] runs them.
 pub struct Towers {
@@ -20,6 +23,8 @@ pub struct Towers {
     logit_scale: Tensor,
     logit_bias: Option<Tensor>,
     kind: Kind,
+    /// A matrix of zeros is among the weights.
+    doubtful: bool,
     _backing: Vec<Backing>,
 }
 
@@ -48,13 +53,14 @@ impl Towers {
             Err(EncoderError::MissingTensor(_)) => None,
             found => Some(found?),
         };
-        let kind = weights.kind();
+        let (kind, doubtful) = (weights.kind(), weights.is_doubtful());
         Ok(Self {
             vision,
             text,
             logit_scale,
             logit_bias,
             kind,
+            doubtful,
             _backing: weights.finish()?,
         })
     }
@@ -107,6 +113,8 @@ impl Towers {
     }
 }
 
+/// Between numbers of two embeddings that mean different things.
+const MIN_DIFFERENCE: f32 = 1e-3;
 /// The number of texts encoded at a time: enough to keep the cores busy, few enough to stay small in memory.
 const TEXT_BATCH: usize = 64;
 
@@ -195,7 +203,8 @@ impl DualEncoder {
             let model = format!("{digest} {name} {:?}", towers.kind);
             TextCache::new(&folder, model)
         });
-        Ok(Self {
+        let doubtful = towers.doubtful;
+        let mut encoder = Self {
             card: ModelCard {
                 id,
                 digest,
@@ -214,7 +223,39 @@ impl DualEncoder {
             device,
             texts,
             under_way: None,
-        })
+        };
+        if doubtful {
+            encoder.probe()?;
+        }
+        Ok(encoder)
+    }
+
+    /// Asks for two images and two texts, and refuses a model that does not tell them apart: it would answer every
+    /// question with the first condition.
+    fn probe(&mut self) -> Result<(), EncoderError> {
+        let senseless = |what| Err(EncoderError::Senseless(what));
+        let texts = ["a chest X-ray", "bone"].map(|text| self.tokenize(text));
+        let [one, other] = texts;
+        let features = self.towers.text_features(&[one?, other?])?;
+        if !tells_apart(&rows(&unit(&features)?)?) {
+            return senseless("every text means the same to it");
+        }
+        let images = [32_u32, 5].map(|step| {
+            let bytes = (0..64 * 64_u32)
+                .map(|n| (n * step / 4 % 251) as u8)
+                .collect();
+            let picture = Picture {
+                width: 64,
+                height: 64,
+                pixels: Pixels::Luma(bytes),
+            };
+            self.preprocess.apply(&picture)
+        });
+        let [one, other] = images;
+        if !tells_apart(&self.encode_images(&[one?, other?])?) {
+            return senseless("every image looks the same to it");
+        }
+        Ok(())
     }
 
     /// Ids of a text as the model receives them.
@@ -273,6 +314,13 @@ fn fits(
         )));
     }
     Ok(())
+}
+
+/// Whether two rows are directions that differ, by more than the order of the arithmetic makes.
+fn tells_apart(rows: &[Vec<f32>]) -> bool {
+    let [one, other] = rows else { return false };
+    let differ = |(a, b): (&f32, &f32)| (a - b).abs() > MIN_DIFFERENCE;
+    is_direction(one) && is_direction(other) && one.iter().zip(other).any(differ)
 }
 
 /// Rows of `[n, d]` as unit vectors, computed in f32 whatever the towers' precision is.
@@ -356,6 +404,9 @@ impl Encoder for DualEncoder {
                 .collect::<Result<Vec<_>, _>>()?;
             vectors.extend(rows(&unit(&self.towers.text_features(&tokens)?)?)?);
         }
+        if !vectors.iter().all(|row| is_direction(row)) {
+            return Err(EncoderError::Senseless("it has no embedding for a text"));
+        }
         if let Some(cache) = &self.texts {
             cache.put(texts, &vectors);
         }
@@ -364,5 +415,9 @@ impl Encoder for DualEncoder {
 
     fn unknown_words(&self, texts: &[String]) -> Vec<String> {
         self.tokenizer.unknown_words(texts)
+    }
+
+    fn cut_off(&self, text: &str) -> Option<CutOff> {
+        self.tokenizer.cut_off(text)
     }
 }

@@ -1,7 +1,6 @@
 //! Named tensors of a checkpoint: memory-mapped, taken one by one with their shape checked, none left over.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use super::{EncoderError, archive};
+use crate::media::open_file;
 
 /// Device and precision of a model.
 pub(super) type Place = (Device, Kind);
@@ -39,6 +39,8 @@ pub struct Weights {
     backing: Vec<Backing>,
     place: Place,
     script: bool,
+    /// A matrix of zeros was taken.
+    doubtful: bool,
 }
 
 /// Where a tensor's bytes lie, and what they mean.
@@ -57,6 +59,7 @@ impl Weights {
             backing: Vec::new(),
             place: (Device::Cpu, Kind::Float),
             script: false,
+            doubtful: false,
         }
     }
 
@@ -67,7 +70,7 @@ impl Weights {
             path: path.to_owned(),
             reason: error.to_string(),
         };
-        let file = File::open(path).map_err(fault)?;
+        let file = open_file(path).map_err(fault)?;
         // SAFETY: the mapping is read-only and private. A checkpoint that another program truncates while it is in
         // use would fault; hub clients replace files by rename, which leaves the mapped one intact.
         let map = unsafe { Mmap::map(&file) }.map_err(fault)?;
@@ -87,6 +90,7 @@ impl Weights {
             backing: vec![backing.clone()],
             place,
             script: false,
+            doubtful: false,
         };
         let bytes = backing.bytes();
         if archive::is_archive(bytes) {
@@ -163,6 +167,7 @@ impl Weights {
     pub(super) fn merge(&mut self, other: Self) {
         self.tensors.extend(other.tensors);
         self.backing.extend(other.backing);
+        self.doubtful |= other.doubtful;
     }
 
     /// Dimensions of a tensor.
@@ -176,6 +181,7 @@ impl Weights {
     /// Takes a tensor out, which must have `expected` dimensions.
     pub fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, EncoderError> {
         let tensor = self.remove(name, expected)?;
+        self.judge(name, &tensor)?;
         Ok(tensor.f_to_kind(self.wanted(&tensor))?)
     }
 
@@ -187,8 +193,37 @@ impl Weights {
         factor: f64,
     ) -> Result<Tensor, EncoderError> {
         let tensor = self.remove(name, expected)?;
+        self.judge(name, &tensor)?;
         let product = tensor.f_to_kind(Kind::Float)?.f_mul_scalar(factor)?;
         Ok(product.f_to_kind(self.wanted(&tensor))?)
+    }
+
+    /// Refuses a tensor that holds NaN or infinity, and notes a matrix of zeros. Its sum shows both, and takes the time
+    /// that the memory takes to deliver it.
+    fn judge(&mut self, name: &str, tensor: &Tensor) -> Result<(), EncoderError> {
+        if !matches!(
+            tensor.kind(),
+            Kind::Float | Kind::Half | Kind::BFloat16 | Kind::Double
+        ) {
+            return Ok(());
+        }
+        let _guard = tch::no_grad_guard();
+        let wide = if tensor.kind() == Kind::Double {
+            Kind::Double
+        } else {
+            Kind::Float
+        };
+        let sum = tensor.f_sum(wide)?.f_double_value(&[])?;
+        if !sum.is_finite() {
+            return Err(EncoderError::NotFinite(name.to_owned()));
+        }
+        self.doubtful |= sum == 0.0 && tensor.dim() > 1;
+        Ok(())
+    }
+
+    /// Whether a matrix that was taken may hold nothing but zeros. Some do by design; a damaged file's do, too.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     fn remove(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, EncoderError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use super::worker::Worker;
-use super::{Event, Mode};
+use super::{Event, Mode, phrases};
 use crate::encoder::Encoder;
 use crate::library::{Provenance, Record};
 use crate::prompts::Prompts;
@@ -62,18 +62,7 @@ impl Scorers {
             }
         }
         for set in prompts.sets() {
-            let phrases = set
-                .conditions
-                .iter()
-                .flat_map(|c| c.phrases.iter().chain(&c.absent));
-            let unknown = encoder.unknown_words(&set.texts(&phrases.cloned().collect::<Vec<_>>()));
-            if !unknown.is_empty() {
-                let (name, words) = (&set.name, unknown.join(", "));
-                warnings.push(format!(
-                    "prompt set `{name}`: the {} model does not know: {words}",
-                    encoder.card().id
-                ));
-            }
+            warnings.extend(phrases::warnings(set, encoder));
             let scorer = Scorer::new(set, mode, logits, |texts| encoder.encode_texts(texts));
             scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);
         }

@@ -9,7 +9,8 @@ use super::pool::{Opened, Prepared, Ready};
 use super::rescore::{Known, Scorers};
 use super::{Event, Factory, Settings, Shared, Wants};
 use crate::encoder::{
-    Encoder, EncoderError, Input, give_up_gpu, gpu_note, limit_threads, step_back_on_cpu,
+    Encoder, EncoderError, Input, give_up_gpu, gpu_note, is_direction, limit_threads,
+    step_back_on_cpu,
 };
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::{ErrorKind, Picture, Pixels};
@@ -256,7 +257,7 @@ impl<'a> Worker<'a> {
         let now = pass.inputs.len() as f64 / took.max(1e-6);
         self.rate = Some(self.rate.map_or(now, |mean| mean + NEWEST * (now - mean)));
         for ((file, frame), row) in pass.frames.iter().zip(rows) {
-            let row: Result<Arc<[f32]>, Failure> = row.map(Into::into);
+            let row: Result<Arc<[f32]>, Failure> = row.and_then(usable).map(Into::into);
             if let (Some(kept), Some(space), Ok(row)) =
                 (&self.shared.settings.kept, &self.space, &row)
             {
@@ -410,6 +411,18 @@ impl Model {
             notes,
         })
     }
+}
+
+/// Refuses an embedding that would make the first condition of any set the likeliest.
+fn usable(embedding: Vec<f32>) -> Result<Vec<f32>, Failure> {
+    if is_direction(&embedding) {
+        return Ok(embedding);
+    }
+    Err(Failure {
+        kind: ErrorKind::Internal,
+        message: "the model's embedding of this image is not finite, or zero".to_owned(),
+        not_picture: false,
+    })
 }
 
 /// What a pass over `count` pictures brought: as many embeddings, or as many failures.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, Outcome, Record, name};
-use crate::media::clean;
+use crate::library::json;
+use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::Decision;
 
@@ -53,6 +54,9 @@ const LAST_COLUMNS: [&str; 4] = ["at", "notice", "error_kind", "error_message"];
 /// Columns that hold text, whose first character a spreadsheet could take for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
+/// Width of a table's labels, in terminal cells.
+const LABEL_CELLS: usize = 16;
+
 /// Writes outcomes to `out`, one line each.
 pub struct Writer<W: Write> {
     out: W,
@@ -90,11 +94,11 @@ impl<W: Write> Writer<W> {
     pub fn write(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
         match self.format {
             Format::Jsonl => {
-                let value = match outcome {
-                    Ok(record) => serde_json::to_string(record),
-                    Err(failure) => serde_json::to_string(&error_object(path, failure)),
+                let line = match outcome {
+                    Ok(record) => json::line(record),
+                    Err(failure) => json::line(&error_object(path, failure)),
                 };
-                writeln!(self.out, "{}", value.map_err(io::Error::other)?)
+                writeln!(self.out, "{}", line?)
             }
             Format::Csv => self.csv(path, outcome),
             Format::Table => self.table(path, outcome),
@@ -168,7 +172,7 @@ impl<W: Write> Writer<W> {
         let mut writer = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .from_writer(&mut self.out);
-        writer.write_record(cells).map_err(io::Error::other)?;
+        writer.write_record(cells).map_err(io_error)?;
         writer.flush()
     }
 
@@ -176,8 +180,10 @@ impl<W: Write> Writer<W> {
         if !std::mem::replace(&mut self.started, true) {
             writeln!(
                 self.out,
-                "{:<12}{:<16}{:>6}  FILE",
-                "DECISION", "LABEL", "P"
+                "{:<12}{}{:>6}  FILE",
+                "DECISION",
+                padded("LABEL", LABEL_CELLS),
+                "P"
             )?;
         }
         let path = clean(&path.to_string_lossy());
@@ -197,14 +203,14 @@ impl<W: Write> Writer<W> {
                 };
                 writeln!(
                     self.out,
-                    "{decision:<12}{:<16}{probability:>6}  {path}{frame}",
-                    clean(&label)
+                    "{decision:<12}{}{probability:>6}  {path}{frame}",
+                    padded(&clean(&label), LABEL_CELLS)
                 )
             }
             Err(failure) => {
                 writeln!(
                     self.out,
-                    "{:<12}{:<16}{:>6}  {path}: {}",
+                    "{:<12}{:LABEL_CELLS$}{:>6}  {path}: {}",
                     "failed",
                     "",
                     "",
@@ -256,6 +262,14 @@ pub fn error_object(path: &Path, failure: &Failure) -> Value {
     }
     object.insert("error".into(), json!(failure));
     Value::Object(object)
+}
+
+/// Keeps what kind of failure it was: a closed pipe is none.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// A JSON scalar as a CSV cell; text that a spreadsheet could run is disarmed.

@@ -6,12 +6,15 @@
 //! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
 //! that holds none of them (see [`MediaError::not_picture`]).
 
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod budget;
 mod codecs;
 mod colorless;
 mod contain;
 mod dicom;
 mod error;
+mod files;
 mod geometry;
 mod grey;
 mod large_pages;
@@ -35,6 +38,7 @@ pub use dicom::studies::frame_order::FrameOrder;
 pub use dicom::studies::series::{Header, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};
+pub use files::{open_file, read_file, read_text};
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
 pub use large_pages::{LargePages, keep_freed_buffers};
@@ -46,7 +50,7 @@ pub use related::{
 };
 pub use sniff::{Sniffed, sniff};
 pub use source::{Frame, Shown, Source, load, open};
-pub use text::clean;
+pub use text::{clean, padded, printable, steers};
 pub(crate) use text::{code, uid};
 pub use warnings::Warnings;
 

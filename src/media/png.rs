@@ -152,7 +152,7 @@ fn judge(error: &ImageError) -> MediaError {
         }
         ImageError::IoError(_) => cut(),
         other if other.to_string().contains(rows::NOT_ENOUGH) => cut(),
-        other => malformed(format!("PNG: {other}")),
+        other => malformed(format!("PNG: {}", rows::reason(&other.to_string()))),
     }
 }
 

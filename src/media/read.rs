@@ -1,13 +1,14 @@
 //! A regular file's bytes, and nothing else: never a FIFO's, a device's or a folder's.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind as Io, Read, Seek, SeekFrom};
 use std::ops::{Deref, Range};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::{ErrorKind, MediaError, truncated, unsupported};
+use crate::files::{self, OpenError};
 use crate::limits::MAX_BYTES;
 
 /// Bytes read of any file, to tell what it is.
@@ -19,7 +20,7 @@ const PORTION: u64 = 1 << 20;
 
 /// Opens a regular file; with its length. A file that grows is read as long as it was then.
 pub(super) fn open(path: &Path) -> Result<(File, u64), MediaError> {
-    let file = regular(path)?;
+    let file = files::open(path).map_err(opened)?;
     let length = file.metadata().map_err(|e| io(&e))?.len();
     Ok((file, length))
 }
@@ -170,34 +171,15 @@ impl<S: Deref<Target = Stored>> Seek for At<S> {
     }
 }
 
-/// Opens without waiting: a FIFO without a writer would block an ordinary open for ever.
-fn regular(path: &Path) -> Result<File, MediaError> {
-    let kind = std::fs::metadata(path).map_err(|e| io(&e))?.file_type();
-    if !kind.is_file() {
-        let what = if kind.is_dir() {
-            "a folder"
-        } else if kind.is_fifo() {
-            "a FIFO"
-        } else if kind.is_socket() {
-            "a socket"
-        } else {
-            "a device"
-        };
-        return Err(MediaError {
+/// An error of opening in the contract's words.
+fn opened(error: OpenError) -> MediaError {
+    match error {
+        OpenError::Io(error) => io(&error),
+        other => MediaError {
             not_picture: true,
-            ..unsupported(format!("{what}, not a file"))
-        });
+            ..unsupported(other.to_string())
+        },
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
-        .map_err(|e| io(&e))?;
-    // What was a file a moment ago may have been replaced.
-    if !file.metadata().map_err(|e| io(&e))?.is_file() {
-        return Err(unsupported("no longer a file"));
-    }
-    Ok(file)
 }
 
 fn too_large(length: u64) -> MediaError {

@@ -1,15 +1,25 @@
 //! Text from files, made safe for a terminal.
 
-/// Longest text taken from a file, in characters; a DICOM value or a decoder's message beyond it is cut.
-const LONGEST: usize = 1000;
+use unicode_width::UnicodeWidthStr;
 
-/// Replaces what could steer a terminal or reorder a line: control characters (C0, DEL, C1), and Unicode's
-/// bidirectional controls and line separators. Long text is cut.
+/// Longest text taken from a file, in characters; a DICOM value or a decoder's message beyond it is cut.
+const MAX_TEXT: usize = 1000;
+
+/// Replaces what [`steers`] a terminal by U+FFFD, and cuts text after 1000 characters.
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .take(LONGEST)
-        .map(|c| if steers(c) { '\u{fffd}' } else { c })
-        .collect()
+    printable(text.chars().take(MAX_TEXT))
+}
+
+/// Replaces what [`steers`] a terminal by U+FFFD, in text of any length.
+pub fn printable(text: impl IntoIterator<Item = char>) -> String {
+    let safe = |c| if steers(c) { '\u{fffd}' } else { c };
+    text.into_iter().map(safe).collect()
+}
+
+/// Fills a text up with blanks to a width in terminal cells, of which a letter takes none, one or two.
+pub fn padded(text: &str, cells: usize) -> String {
+    let gap = cells.saturating_sub(text.width());
+    format!("{text}{:gap$}", "")
 }
 
 /// [`clean`] of running text of at most `longest` characters: ends of lines (LF, CR, both, FF) are line feeds, tabs blanks.
@@ -46,14 +56,16 @@ pub(crate) fn uid(text: &str) -> Option<&str> {
     (!text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)).then_some(text)
 }
 
-fn steers(c: char) -> bool {
+/// Whether a character could steer a terminal or reorder a line: control characters (C0 with the line feed, DEL, C1),
+/// Unicode's bidirectional controls, its line and paragraph separators.
+pub fn steers(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, clean_lines, code, uid};
+    use super::{clean, clean_lines, code, padded, printable, uid};
 
     #[test]
     fn nothing_that_steers_a_terminal_remains() {
@@ -63,6 +75,19 @@ mod tests {
         );
         assert_eq!(clean("Röntgen 胸部"), "Röntgen 胸部");
         assert_eq!(clean(&"x".repeat(5000)).chars().count(), 1000);
+        assert_eq!(printable("x\u{61c}".repeat(999).chars()).len(), 999 * 4);
+    }
+
+    #[test]
+    fn columns_are_measured_in_cells() {
+        for (text, column) in [
+            ("lung", "lung  |"),
+            ("胸部", "胸部  |"),
+            ("e\u{301}", "e\u{301}     |"),
+            ("longer than that", "longer than that|"),
+        ] {
+            assert_eq!(padded(text, 6) + "|", column);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::{
     dicom::{self, Header, Storage},
     draw, files,
 };
+use crate::media::read_text;
 
 /// The table of what is shown: `path,condition,modality,body_part`.
 pub const TRUTH: &str = "truth.csv";
@@ -19,6 +20,8 @@ pub const TRUTH: &str = "truth.csv";
 pub const MARKER: &str = ".medivision-demo";
 
 const MARKER_HEAD: &str = "medivision-tui demo: SYNTHETIC studies; the files below may be replaced";
+/// Size of the largest such file: a name for each of 100,000 studies.
+const MAX_MARKER: u64 = 32 << 20;
 
 /// Why a folder of phantoms was not written.
 #[derive(Debug, thiserror::Error)]
@@ -286,7 +289,7 @@ impl StudyPlan {
 fn make_room(dir: &Path, names: &[String]) -> Result<(), PhantomError> {
     fs::create_dir_all(dir).map_err(|source| io_error(dir, source))?;
     let marker = dir.join(MARKER);
-    let earlier = match fs::read_to_string(&marker) {
+    let earlier = match read_text(&marker, MAX_MARKER) {
         Ok(text) if text.starts_with(MARKER_HEAD) => {
             text.lines().skip(1).map(str::to_owned).collect()
         }

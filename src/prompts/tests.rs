@@ -59,6 +59,40 @@ fn faults_name_file_line_and_reason() {
 }
 
 #[test]
+fn all_that_is_wrong_is_told_from_the_top() {
+    let text = "nam = \"x\"\nname = \"t\"\nmin_margin = 2\ntemplates = [\"x\", 3]\n\
+                [[condition]]\nname = \"a\"\nphrase = [\"p\"]\nnormal = 1\n\
+                [[condition]]\nname = \"a\"\nphrases = \"p\"\nabsent = [\"\\u001b[2J\"]\n";
+    let error = PromptSet::parse(text, "t.toml").unwrap_err();
+    let told: Vec<_> = error.all().map(ToString::to_string).collect();
+    let expected = [
+        "t.toml:1: unknown key `nam`; did you mean `name`?",
+        "t.toml:3: min_margin must lie between 0 and 1",
+        "t.toml:4: the template `x` must hold `{}` once, where the phrase goes",
+        "t.toml:4: a template must be a text",
+        "t.toml:5: the condition `a` needs at least one phrase",
+        "t.toml:7: unknown key `phrase`; did you mean `phrases`?",
+        "t.toml:8: normal must be true or false",
+        "t.toml:10: the condition `a` is given twice",
+        "t.toml:11: phrases must be a list",
+        "t.toml:12: an absent phrase holds a control character",
+    ];
+    assert_eq!(told, expected);
+    // Of a file whose syntax is wrong, that is told, and nothing that follows from it.
+    let error = PromptSet::parse("name = \"a\nx = ?\n", "t.toml").unwrap_err();
+    assert!(error.all().count() >= 2, "{error:?}");
+    assert!(error.all().all(|fault| fault.line.is_some()), "{error:?}");
+}
+
+#[test]
+fn only_regular_files_of_sensible_size_are_read() {
+    for path in ["/dev/zero", "/dev/tty", "/"] {
+        let error = PromptSet::read(std::path::Path::new(path)).unwrap_err();
+        assert!(error.reason.contains("not a file"), "{error}");
+    }
+}
+
+#[test]
 fn the_shipped_sets_are_complete() {
     let sets = all(None).unwrap();
     let names: Vec<_> = sets.iter().map(|set| set.name.as_str()).collect();

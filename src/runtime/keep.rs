@@ -3,8 +3,8 @@
 //! A file is written beside its place and then renamed, so that whoever reads it meanwhile, another process too, finds it
 //! whole; of two that write the same folder the last one stays. The newest [`MOST`] are kept.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::app::Kept;
+use crate::media::read_file;
 
 /// Folders kept, at most.
 const MOST: usize = 1000;
@@ -88,9 +89,7 @@ impl Store {
 }
 
 fn read(file: &Path) -> io::Result<Kept> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(LARGEST).read_to_end(&mut bytes)?;
-    Ok(serde_json::from_slice(&bytes)?)
+    Ok(serde_json::from_slice(&read_file(file, LARGEST)?)?)
 }
 
 /// The thread that writes.
@@ -223,7 +222,7 @@ mod tests {
         store.save(&a, &kept("x")).unwrap();
         let old = files(&store).remove(0);
         for n in 0..MOST {
-            let file = File::create(store.0.join(format!("{n}.json"))).unwrap();
+            let file = fs::File::create(store.0.join(format!("{n}.json"))).unwrap();
             let second = if n == 7 { 1 } else { 2 };
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
             file.set_modified(time).unwrap();

@@ -160,10 +160,11 @@ fn spans(
     }
     let used: usize = left.iter().map(|span| self::width(&span.content)).sum();
     let room = columns.left.saturating_sub(used + 1);
+    let name = tag.title(model.switches.show_phi);
     let name = if tag.private {
-        format!("⟨{}⟩", tag.name)
+        format!("⟨{name}⟩")
     } else {
-        tag.name.clone()
+        name.to_owned()
     };
     let name = cut_end(&safe_str(&name), room);
     let blanks = " ".repeat((room + 1).saturating_sub(self::width(&name)));

@@ -50,13 +50,8 @@ fn tree() -> TagTree {
     };
     let private = TagRow {
         private: true,
-        ..identifying(row(
-            0,
-            "(0029,1008)",
-            "CS",
-            "SIEMENS CSA HEADER",
-            "IMAGE NUM 4",
-        ))
+        creator: "SIEMENS CSA HEADER".to_owned(),
+        ..identifying(row(0, "(0029,1008)", "CS", "private", "IMAGE NUM 4"))
     };
     let rows = vec![
         row(

@@ -535,6 +535,17 @@ fn the_help_scrolls_as_far_as_it_goes_and_no_further() {
     assert!(!program.screen(30, 8).contains("Help"));
 }
 
+/// A name that would run a command when it is pasted.
+#[test]
+fn a_path_is_copied_so_that_it_can_be_pasted() {
+    let mut program = Program::new(80, 24);
+    program.list(vec![file("x\nid\n.png")]);
+    let effects = program.press("y");
+    let quoted = format!("$'{}/x\\x0aid\\x0a.png'", path("").display()).replace("//", "/");
+    assert_eq!(effects, [Effect::Copy(quoted)]);
+    assert!(program.screen(80, 24).contains("quoted for a shell"));
+}
+
 #[test]
 fn a_report_goes_by_itself_and_then_nothing_ticks() {
     let mut program = three();

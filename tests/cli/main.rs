@@ -1,7 +1,9 @@
 //! The commands without a screen, as a script sees them: the real binary, its output and its exit code.
 
+mod hostile;
 mod measures;
 mod objects;
+mod printing;
 mod settings;
 
 use std::ffi::OsStr;

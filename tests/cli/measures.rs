@@ -62,7 +62,7 @@ fn eval_of_real_pictures_with_the_demo_model_says_that_it_refuses_them() {
     let output = run(home.path(), &["eval", "in"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains("`cold` is no condition"),
+        stderr(&output).contains("`cold` is not a condition"),
         "{}",
         stderr(&output)
     );

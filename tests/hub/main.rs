@@ -188,6 +188,46 @@ fn a_storage_that_knows_no_parts_sends_the_whole_again() {
     assert_eq!(fs::read(user.blob()).unwrap(), weights());
 }
 
+/// Five attempts that bring nothing new, and no more.
+#[test]
+fn a_storage_that_brings_nothing_is_not_asked_for_ever() {
+    let refusing = User::of(Moods {
+        refuses_ranges: true,
+        ..Moods::default()
+    });
+    let size = weights().len() as u64 + 1000;
+    let starting_anew = User::of(Moods {
+        ignores_ranges: true,
+        size: Some(size),
+        ..Moods::default()
+    });
+    let (refused, endless) = std::thread::scope(|scope| {
+        let refused = scope.spawn(|| refusing.pull());
+        let endless = starting_anew.pull();
+        (refused.join().unwrap(), endless)
+    });
+    assert_refused(&refused, &[WEIGHTS, "broke off", "416"]);
+    assert_eq!(refusing.server.downloads().len(), 5);
+    assert_refused(&endless, &[WEIGHTS, "broke off"]);
+    // The first brought the file, though not all that was promised.
+    assert_eq!(starting_anew.server.downloads().len(), 6);
+}
+
+#[test]
+fn settings_that_claim_to_be_large_are_not_fetched() {
+    let user = User::of(Moods {
+        settings_size: Some(50_000_000_000_000),
+        ..Moods::default()
+    });
+    assert_refused(&user.pull(), &["config.json", "50000.0 GB"]);
+    let gets = user.server.requests().into_iter();
+    assert_eq!(
+        gets.filter(|r| r.path.ends_with(".json") && r.method == "GET")
+            .count(),
+        0
+    );
+}
+
 #[test]
 fn a_killed_pull_is_gone_on_with_by_the_next() {
     let (ends, stopped, _go) = pause();
@@ -284,7 +324,10 @@ fn what_the_hub_does_not_have_is_named() {
         &user.run(&["models", "pull", ID, "--revision", "v9"]),
         &["no revision `v9`"],
     );
-    assert_refused(&user.run(&["models", "pull", "nonsense"]), &["no model id"]);
+    assert_refused(
+        &user.run(&["models", "pull", "nonsense"]),
+        &["not a model id"],
+    );
     let missing = user.run(&["classify", "/dev/null", "--model", "test/other"]);
     assert_refused(&missing, &["test/other", "models pull"]);
 }

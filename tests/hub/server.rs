@@ -34,8 +34,12 @@ pub struct Moods {
     pub lies: bool,
     /// Answers requests for a part with the whole.
     pub ignores_ranges: bool,
+    /// Answers every request for a large file with 416.
+    pub refuses_ranges: bool,
     /// Says that large files have this size.
     pub size: Option<u64>,
+    /// Says that small files have this size.
+    pub settings_size: Option<u64>,
     /// Stops in the middle of a large file, says so, and goes on when told.
     pub pause: Option<Pause>,
 }
@@ -237,7 +241,10 @@ impl Hub {
         let commit = format!("X-Repo-Commit: {COMMIT}");
         if !is_large(name) {
             let etag = format!("ETag: W/\"{}\"", git_blob(content));
-            return send(stream, 200, &[commit, etag], content, body);
+            let mut headers = vec![commit, etag];
+            let size = self.moods.lock().unwrap().settings_size;
+            headers.extend(size.map(|size| format!("X-Linked-Size: {size}")));
+            return send(stream, 200, &headers, content, body);
         }
         let moods = self.moods.lock().unwrap();
         let hash = if moods.lies {
@@ -260,6 +267,9 @@ impl Hub {
 
     fn storage(&self, mut stream: TcpStream, name: &str, request: &Request) -> std::io::Result<()> {
         let content = &self.files[name];
+        if self.moods.lock().unwrap().refuses_ranges {
+            return send(stream, 416, &[], b"", true);
+        }
         let (cut, pause, ignores) = {
             let mut moods = self.moods.lock().unwrap();
             let cut = if moods.cuts.is_empty() {

@@ -1,6 +1,7 @@
 //! What the program finds again when it is started once more.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -94,6 +95,16 @@ fn what_a_model_made_of_pictures_outlives_a_lost_connection() {
 }
 
 #[test]
+fn without_a_place_for_its_state_it_goes_on_and_says_so() {
+    let session = Session::start(Kind::Plain, &[("XDG_STATE_HOME", "/dev/null")]);
+    session.display.shows("/dev/null/medivision-tui: ");
+    let all = |screen: &Screen| is_classified(screen, "c.png");
+    session.display.until("a label", all);
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
 fn it_is_kept_however_the_program_ends_and_damage_is_only_logged() {
     for signal in [Signal::TERM, Signal::HUP] {
         let session = Session::start(Kind::Plain, &[]);
@@ -124,6 +135,8 @@ fn it_is_kept_however_the_program_ends_and_damage_is_only_logged() {
             .home
             .path()
             .join(".local/state/medivision-tui/log.txt");
+        let mode = fs::metadata(&log).expect("a log").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         let log = fs::read_to_string(log).expect("a log");
         assert!(
             log.contains("how a folder was left cannot be read"),

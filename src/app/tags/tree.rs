@@ -279,7 +279,15 @@ fn matches(row: &TagRow, words: &[String], show_phi: bool) -> bool {
         &row.value
     };
     let digits: String = row.id.chars().filter(char::is_ascii_alphanumeric).collect();
-    let all = [&row.id, &digits, &row.vr, &row.name, value, &row.meaning].join("\n");
+    let all = [
+        &row.id,
+        &digits,
+        &row.vr,
+        row.title(show_phi),
+        value,
+        &row.meaning,
+    ]
+    .join("\n");
     let all = all.to_lowercase();
     !words.is_empty() && words.iter().all(|word| all.contains(word.as_str()))
 }

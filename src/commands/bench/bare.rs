@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::encoder::{Encoder, EncoderError, Input, ModelCard, Preprocess};
+use crate::encoder::{CutOff, Encoder, EncoderError, Input, ModelCard, Preprocess};
 use crate::engine;
 
 /// The model's pass over one picture, measured inside of the engine: what a machine makes of it changes within seconds, and
@@ -85,5 +85,9 @@ impl Encoder for Measured {
 
     fn unknown_words(&self, texts: &[String]) -> Vec<String> {
         self.encoder.unknown_words(texts)
+    }
+
+    fn cut_off(&self, text: &str) -> Option<CutOff> {
+        self.encoder.cut_off(text)
     }
 }

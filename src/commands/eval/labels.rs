@@ -1,9 +1,11 @@
 //! Which file shows what: folders named by condition, or a table.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::super::{Fault, shown};
-use crate::media::walk;
+use crate::media::{clean, read_file, walk};
+use crate::phantom::TRUTH;
 use crate::prompts::PromptSet;
 
 /// A file and the number of its condition in the prompt set.
@@ -15,12 +17,72 @@ pub(super) struct Labelled {
     pub(super) named: bool,
 }
 
-/// Reads the labels of a folder or of a CSV file.
-pub(super) fn read(path: &Path, set: &PromptSet) -> Result<Vec<Labelled>, Fault> {
-    let files = if path.is_dir() {
-        folders(path, set)?
+/// Size of the largest table: a million rows.
+const MAX_TABLE: u64 = 256 << 20;
+/// What may stand between two columns, the usual one first.
+const SEPARATORS: [u8; 4] = *b",;\t|";
+
+/// The names that labels have: those of the conditions, and what the user says means one of them.
+pub(super) struct Names<'a> {
+    set: &'a PromptSet,
+    /// A label and the number of its condition.
+    others: Vec<(String, usize)>,
+}
+
+impl<'a> Names<'a> {
+    /// `map` holds labels and the conditions that they mean.
+    pub(super) fn new(set: &'a PromptSet, map: &[(String, String)]) -> Result<Self, Fault> {
+        let mut names = Self {
+            set,
+            others: Vec::new(),
+        };
+        for (label, condition) in map {
+            let condition = names.condition(condition);
+            let condition = condition.map_err(|e| Fault::usage(format!("--map: {e}")))?;
+            names.others.push((label.clone(), condition));
+        }
+        Ok(names)
+    }
+
+    /// The condition that a label means: letter by letter, else whatever its capitals are.
+    fn condition(&self, label: &str) -> Result<usize, String> {
+        let conditions = self.set.conditions.iter().map(|c| c.name.as_str());
+        let others = self.others.iter().map(|(name, to)| (name.as_str(), *to));
+        let all: Vec<(&str, usize)> = others.chain(conditions.zip(0..)).collect();
+        let exact = all.iter().find(|(name, _)| *name == label);
+        let lower = label.to_lowercase();
+        let alike = || all.iter().find(|(name, _)| name.to_lowercase() == lower);
+        if let Some((_, condition)) = exact.or_else(alike) {
+            return Ok(*condition);
+        }
+        let names: Vec<_> = self.set.conditions.iter().map(|c| &*c.name).collect();
+        Err(format!(
+            "`{}` is not a condition of the prompt set `{}` ({})",
+            clean(label),
+            self.set.name,
+            names.join(", "),
+        ))
+    }
+
+    /// The condition that a label in the user's data means.
+    fn label(&self, label: &str) -> Result<usize, String> {
+        let hint = format!(
+            "; `--map {}=CONDITION` says which one it means",
+            clean(label)
+        );
+        self.condition(label).map_err(|reason| reason + &hint)
+    }
+}
+
+/// Reads the labels of a table, of the `truth.csv` in a folder, or of a folder of folders.
+pub(super) fn read(path: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
+    let truth = path.join(TRUTH);
+    let files = if truth.is_file() {
+        table(&truth, names)?
+    } else if path.is_dir() {
+        folders(path, names)?
     } else {
-        table(path, set)?
+        table(path, names)?
     };
     if files.is_empty() {
         return Err(Fault::usage(format!("{}: no labelled files", shown(path))));
@@ -28,34 +90,22 @@ pub(super) fn read(path: &Path, set: &PromptSet) -> Result<Vec<Labelled>, Fault>
     Ok(files)
 }
 
-fn label(text: &str, set: &PromptSet) -> Result<usize, String> {
-    let found = set.conditions.iter().position(|c| c.name == text);
-    found.ok_or_else(|| {
-        let names: Vec<_> = set.conditions.iter().map(|c| c.name.as_str()).collect();
-        format!(
-            "`{}` is no condition of the prompt set `{}` ({})",
-            crate::media::clean(text),
-            set.name,
-            names.join(", ")
-        )
-    })
-}
-
 /// `DIR/CONDITION/…`; files beside the folders have no label and are passed over.
-fn folders(root: &Path, set: &PromptSet) -> Result<Vec<Labelled>, Fault> {
+fn folders(root: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
     let fault = |e: std::io::Error| Fault::usage(format!("{}: {e}", shown(root)));
-    let mut names = Vec::new();
+    let mut folders = Vec::new();
     for entry in std::fs::read_dir(root).map_err(fault)? {
         let name = entry.map_err(fault)?.file_name();
         let hidden = name.to_string_lossy().starts_with('.');
         if !hidden && root.join(&name).is_dir() {
-            names.push(name);
+            folders.push(name);
         }
     }
-    names.sort();
+    folders.sort();
     let mut files = Vec::new();
-    for name in names {
-        let label = label(&name.to_string_lossy(), set).map_err(Fault::usage)?;
+    for name in folders {
+        let label = names.label(&name.to_string_lossy());
+        let label = label.map_err(|e| Fault::usage(format!("{}: {e}", shown(root))))?;
         for found in walk::files(&root.join(&name)) {
             let path = found
                 .map_err(|e| Fault::usage(format!("{}: {}", shown(&e.path), e.error.message)))?;
@@ -66,29 +116,93 @@ fn folders(root: &Path, set: &PromptSet) -> Result<Vec<Labelled>, Fault> {
     Ok(files)
 }
 
-/// Columns `path` (relative to the table) and `label`, or `condition` as `demo` writes it; others are passed over.
-fn table(path: &Path, set: &PromptSet) -> Result<Vec<Labelled>, Fault> {
-    let fault = |reason: &dyn std::fmt::Display| Fault::usage(format!("{}: {reason}", shown(path)));
-    let mut reader = csv::Reader::from_path(path).map_err(|e| fault(&e))?;
-    let headers = reader.headers().map_err(|e| fault(&e))?.clone();
-    let column = |names: &[&str]| {
-        headers
-            .iter()
-            .position(|header| names.contains(&header.trim()))
+/// A table of labels, not yet taken apart.
+struct Table {
+    text: String,
+    separator: u8,
+    /// A first line `sep=;`, which Excel reads and writes.
+    declared: bool,
+}
+
+impl Table {
+    /// Reads a file; which separator it uses is said by its first line.
+    fn read(path: &Path) -> std::io::Result<Self> {
+        let text = decoded(read_file(path, MAX_TABLE)?)?;
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        if let Some(&[separator]) = first.trim_end().strip_prefix("sep=").map(str::as_bytes) {
+            let text = rest.to_owned();
+            return Ok(Self {
+                text,
+                separator,
+                declared: true,
+            });
+        }
+        let fits = |separator: &u8| {
+            let mut reader = reader(first, *separator);
+            reader.headers().is_ok_and(|names| columns(names).is_some())
+        };
+        let separator = SEPARATORS.into_iter().find(fits).unwrap_or(SEPARATORS[0]);
+        Ok(Self {
+            text,
+            separator,
+            declared: false,
+        })
+    }
+
+    /// The number of a row's line in the file.
+    fn line(&self, row: &csv::StringRecord) -> u64 {
+        row.position().map_or(0, csv::Position::line) + u64::from(self.declared)
+    }
+}
+
+/// Excel's "Unicode text" is UTF-16 with a byte order mark.
+fn decoded(bytes: Vec<u8>) -> std::io::Result<String> {
+    let wrong = || std::io::Error::new(ErrorKind::InvalidData, "not UTF-8 text");
+    let wide = |read: fn([u8; 2]) -> u16| {
+        let units = bytes[2..].as_chunks::<2>().0.iter().map(|&unit| read(unit));
+        String::from_utf16(&units.collect::<Vec<_>>()).map_err(|_| wrong())
     };
-    let (Some(file), Some(truth)) = (column(&["path"]), column(&["label", "condition"])) else {
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).map_err(|_| wrong()),
+        _ => String::from_utf8(bytes).map_err(|_| wrong()),
+    }
+}
+
+fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.delimiter(separator).from_reader(text.as_bytes())
+}
+
+/// Where path and label stand.
+fn columns(names: &csv::StringRecord) -> Option<(usize, usize)> {
+    let column = |known: &[&str]| {
+        let mut names = names.iter().map(|name| name.trim().to_lowercase());
+        names.position(|name| known.contains(&name.as_str()))
+    };
+    Some((column(&["path"])?, column(&["label", "condition"])?))
+}
+
+/// Columns `path` (relative to the table) and `label`, or `condition` as `demo` writes it; others are passed over.
+fn table(path: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
+    let fault = |reason: &dyn std::fmt::Display| Fault::usage(format!("{}: {reason}", shown(path)));
+    let table = Table::read(path).map_err(|e| fault(&e))?;
+    let mut reader = reader(&table.text, table.separator);
+    let headers = reader.headers().map_err(|e| fault(&e))?.clone();
+    let Some((file, truth)) = columns(&headers) else {
         return Err(fault(
-            &"the first line must name the columns `path` and `label`",
+            &"the first line must name the columns `path` and `label`, separated by commas, semicolons, tabs or `|`",
         ));
     };
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut files = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|e| fault(&e))?;
-        let line = row.position().map_or(0, csv::Position::line);
-        let label = label(row.get(truth).unwrap_or_default().trim(), set);
-        let label =
-            label.map_err(|reason| Fault::usage(format!("{}:{line}: {reason}", shown(path))))?;
+        let label = names.label(row.get(truth).unwrap_or_default().trim());
+        let label = label.map_err(|reason| {
+            Fault::usage(format!("{}:{}: {reason}", shown(path), table.line(&row)))
+        })?;
         let path = folder.join(row.get(file).unwrap_or_default());
         let named = true;
         files.push(Labelled { path, label, named });
@@ -106,56 +220,106 @@ mod tests {
         PromptSet::parse(SET, "t.toml").unwrap()
     }
 
+    fn read(path: &Path, map: &[(&str, &str)]) -> Result<Vec<Labelled>, Fault> {
+        let own = |&(label, condition): &(&str, &str)| (label.to_owned(), condition.to_owned());
+        let map: Vec<_> = map.iter().map(own).collect();
+        let set = set();
+        super::read(path, &Names::new(&set, &map)?)
+    }
+
+    fn places(files: Vec<Labelled>) -> Vec<(PathBuf, usize)> {
+        files.into_iter().map(|f| (f.path, f.label)).collect()
+    }
+
     #[test]
     fn folders_and_tables_say_the_same() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["ill/a.png", "well/deep/b.png", ".git/c.png", "notes.txt"] {
+        for name in ["Ill/a.png", "well/deep/b.png", ".git/c.png", "notes.txt"] {
             let path = root.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
         let table = root.path().join("t.csv");
-        std::fs::write(
-            &table,
-            "path,modality,condition\nill/a.png,DX,ill\nwell/deep/b.png,CR,well\n",
-        )
-        .unwrap();
-        let found = read(root.path(), &set()).unwrap();
+        let found = places(read(root.path(), &[]).unwrap());
         assert_eq!(found.len(), 2);
-        let places = |files: Vec<Labelled>| -> Vec<_> {
-            files
-                .into_iter()
-                .map(|file| (file.path, file.label))
-                .collect()
-        };
-        assert_eq!(places(read(&table, &set()).unwrap()), places(found));
+        let rows = "path,modality,condition\nIll/a.png,DX,ill\nwell/deep/b.png,CR,well\n";
+        std::fs::write(&table, rows).unwrap();
+        assert_eq!(places(read(&table, &[]).unwrap()), found);
+        // A folder that brings its table is labelled by it.
+        std::fs::rename(&table, root.path().join("truth.csv")).unwrap();
+        std::fs::create_dir(root.path().join("sick")).unwrap();
+        assert_eq!(places(read(root.path(), &[]).unwrap()), found);
+    }
+
+    #[test]
+    fn tables_are_read_as_spreadsheets_write_them() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("t.csv");
+        let expected = [
+            (root.path().join("a.png"), 0),
+            (root.path().join("b.png"), 1),
+        ];
+        let wide: Vec<u8> = "\u{feff}path\tlabel\r\na.png\till\r\nb.png\twell\r\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let tables: [&[u8]; 7] = [
+            b"path,label\na.png,ill\nb.png,well\n",
+            b"\xef\xbb\xbfpath;label\r\na.png;ill\r\nb.png;well\r\n",
+            b"label\tpath\nill\ta.png\nwell\tb.png\n",
+            b"sep=;\npath;label\na.png;ill\nb.png;well\n",
+            b"sep=,\r\nPath,Label\r\na.png,ILL\r\nb.png, Well\r\n",
+            b"path|note|label\na.png|1,5|ill\nb.png||well\n",
+            &wide,
+        ];
+        for table in tables {
+            std::fs::write(&path, table).unwrap();
+            let found = places(read(&path, &[]).unwrap());
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(table));
+        }
+    }
+
+    #[test]
+    fn other_labels_mean_what_the_user_says() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("t.csv");
+        std::fs::write(&path, "path,label\na.png,no_tumor\nb.png,Tumor\n").unwrap();
+        let map = [("no_tumor", "well"), ("tumor", "ILL")];
+        let labels: Vec<_> = read(&path, &map).unwrap().iter().map(|f| f.label).collect();
+        assert_eq!(labels, [1, 0]);
+        let error = read(&path, &[("x", "cold")]).unwrap_err().message;
+        assert!(
+            error.starts_with("--map: `cold` is not a condition"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_label_that_the_set_does_not_have_is_named_with_its_line() {
         let root = tempfile::tempdir().unwrap();
         let table = root.path().join("t.csv");
-        std::fs::write(&table, "path,label\na.png,ill\nb.png,wel\n").unwrap();
-        let message = read(&table, &set()).unwrap_err().message;
-        assert!(
-            message.contains("t.csv:3")
-                && message.contains("`wel`")
-                && message.contains("ill, well"),
-            "{message}"
-        );
+        let message = || read(&table, &[]).unwrap_err().message;
+        for (rows, line) in [
+            ("path,label\na.png,ill\nb.png,wel\n", 3),
+            ("sep=;\npath;label\na.png;ill\nb.png;wel\n", 4),
+        ] {
+            std::fs::write(&table, rows).unwrap();
+            let said = message();
+            assert!(
+                said.contains(&format!("t.csv:{line}: `wel` is not a")),
+                "{said}"
+            );
+            assert!(
+                said.contains("(ill, well); `--map wel=CONDITION`"),
+                "{said}"
+            );
+        }
         std::fs::write(&table, "file,label\n").unwrap();
-        assert!(
-            read(&table, &set())
-                .unwrap_err()
-                .message
-                .contains("`path` and `label`")
-        );
+        assert!(message().contains("`path` and `label`"));
         std::fs::create_dir(root.path().join("sick")).unwrap();
-        assert!(
-            read(root.path(), &set())
-                .unwrap_err()
-                .message
-                .contains("`sick`")
-        );
+        let message = read(root.path(), &[]).unwrap_err().message;
+        assert!(message.contains("`sick`"), "{message}");
+        let message = read(Path::new("/dev/zero"), &[]).unwrap_err().message;
+        assert_eq!(message, "/dev/zero: a device, not a file");
     }
 }

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use super::hash::Etag;
 use super::{HubError, MAIN};
 use crate::encoder::Layout;
+use crate::media::read_text;
+
+/// Size of the largest file that holds a token or a commit.
+const MAX_NOTE: u64 = 64 << 10;
 
 /// A variable that is set to something.
 fn variable(name: &str) -> Option<String> {
@@ -74,7 +78,7 @@ impl Cache {
     /// The user's token: `HF_TOKEN`, else what `hf auth login` wrote.
     pub(super) fn token(&self) -> Option<String> {
         let given = variable("HF_TOKEN").or_else(|| variable("HUGGING_FACE_HUB_TOKEN"));
-        let token = given.or_else(|| fs::read_to_string(&self.token_file).ok());
+        let token = given.or_else(|| read_text(&self.token_file, MAX_NOTE).ok());
         token
             .map(|token| token.trim().to_owned())
             .filter(|token| !token.is_empty())
@@ -105,7 +109,7 @@ impl Cache {
             return None;
         }
         let model = self.model(id);
-        let commit = fs::read_to_string(model.join("refs").join(revision));
+        let commit = read_text(&model.join("refs").join(revision), MAX_NOTE);
         let commit = commit.map_or_else(|_| revision.to_owned(), |text| text.trim().to_owned());
         let folder = model.join("snapshots").join(&commit);
         folder.is_dir().then(|| Snapshot {

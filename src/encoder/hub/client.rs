@@ -156,11 +156,13 @@ impl Client {
             Err(other) => return Err(other),
         };
         match answer.status().as_u16() {
-            206 => Ok(Ok((answer, true))),
+            206 if from > 0 => Ok(Ok((answer, true))),
             200 => Ok(Ok((answer, false))),
-            // The part that is there is not part of this file.
-            416 => self.get(commit, name, 0),
-            408 | 429 | 500.. => Ok(Err(format!("the hub answered {}", answer.status()))),
+            // The part that is there is not part of this file. Without one, nothing was asked that could be refused so.
+            416 if from > 0 => self.get(commit, name, 0),
+            206 | 408 | 416 | 429 | 500.. => {
+                Ok(Err(format!("the hub answered {}", answer.status())))
+            }
             _ => match self.good(&url, &mut answer) {
                 Ok(_) => Ok(Err(format!("the hub answered {}", answer.status()))),
                 Err(error) => Err(error),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::client::{Client, Remote};
 use super::hash::{self, Hasher};
 use super::{Cache, HubError, MAIN, Snapshot};
-use crate::encoder::layout::Needs;
+use crate::encoder::layout::{MAX_SETTINGS, Needs};
 
 /// Attempts that bring nothing, in a row.
 const ATTEMPTS: u32 = 5;
@@ -124,6 +124,13 @@ impl Job<'_> {
         let needs = Needs::of(names).map_err(layout)?;
         for name in needs.settings() {
             let remote = self.client.head(self.commit, name)?;
+            if remote.size > MAX_SETTINGS {
+                let size = super::bytes(remote.size);
+                return Err(layout(format!(
+                    "its {name} is to have {size}; such files are small"
+                )));
+            }
+            self.room(std::slice::from_ref(&remote))?;
             self.file(&remote)?;
         }
         let snapshot = self.snapshot();
@@ -224,7 +231,7 @@ impl Job<'_> {
     /// Brings the partial file to its full length and checks it.
     fn fetch(&mut self, remote: &Remote) -> Result<(), HubError> {
         let path = self.partial(remote);
-        let mut idle = 0;
+        let (mut idle, mut longest) = (0, fs::metadata(&path).map_or(0, |data| data.len()));
         loop {
             let (mut part, reason) = match self.attempt(remote, &path)? {
                 (part, None) => (part, String::new()),
@@ -245,7 +252,9 @@ impl Job<'_> {
                     expected: remote.etag.name().to_owned(),
                 });
             }
-            idle = if part.grew { 0 } else { idle + 1 };
+            // What comes again after a new start from 0 is nothing new.
+            idle = if part.length > longest { 0 } else { idle + 1 };
+            longest = longest.max(part.length);
             if idle >= ATTEMPTS {
                 let file = remote.name.clone();
                 return Err(HubError::Broken { file, reason });
@@ -304,8 +313,6 @@ struct Part {
     file: File,
     length: u64,
     hasher: Hasher,
-    /// This attempt brought something.
-    grew: bool,
 }
 
 impl Part {
@@ -323,7 +330,6 @@ impl Part {
             file,
             length: 0,
             hasher: remote.etag.hasher(remote.size),
-            grew: false,
         };
         let length = part.file.metadata().map_err(fault)?.len();
         if length > remote.size {
@@ -354,7 +360,6 @@ impl Part {
             })?;
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
-        self.grew = true;
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! The two hashes that the hub names its files by.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
+
+use crate::media::open_file;
 
 /// A file's name in the hub's storage, which is its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Etag {
 
     /// Hash of a file, in the manner of this name.
     pub(super) fn of_file(&self, path: &Path) -> io::Result<String> {
-        let file = File::open(path)?;
+        let file = open_file(path)?;
         let mut hasher = self.hasher(file.metadata()?.len());
         copy(file, &mut hasher)?;
         Ok(hasher.finish())

@@ -77,7 +77,7 @@ fn a_dictionary_that_holds_itself_ends() {
     assert_eq!(error, PickleError::Foreign("a".into()));
     // A module in itself.
     let pickle = b"\x80\x02c__torch__\nM\n)\x81q\x00}X\x01\x00\x00\x00ah\x00sb.";
-    assert!(matches!(tensors(pickle), Err(PickleError::Foreign(_))));
+    assert!(matches!(tensors(pickle), Err(PickleError::Excessive(_))));
 }
 
 #[test]
@@ -86,6 +86,55 @@ fn deep_nesting_does_not_reach_the_programs_stack() {
     pickle.extend(std::iter::repeat_n(0x85, 1_000_000));
     pickle.push(b'.');
     assert!(tensors(&pickle).is_err());
+}
+
+/// `module.__setstate__({key: child, …})` of a new module; the child lies in the memo's place `child`.
+fn module(pickle: &mut Vec<u8>, children: u8, child: u8, place: u8) {
+    pickle.extend(b"c__torch__\nM\n)\x81}");
+    for key in 0..children {
+        pickle.extend([b'X', 1, 0, 0, 0, b'a' + key, b'h', child, b's']);
+    }
+    pickle.extend([b'b', b'q', place]);
+}
+
+#[test]
+fn what_unfolds_without_end_is_refused_at_once() {
+    let mut nested = b"\x80\x02c__torch__\nM\n)\x81q\x00".to_vec();
+    for level in 1..=30 {
+        module(&mut nested, 8, level - 1, level);
+    }
+    nested.push(b'.');
+    assert!(nested.len() < 3000);
+
+    // A module is given the same dictionary again and again.
+    let mut repeated = b"\x80\x02}q\x00".to_vec();
+    for key in 0..200 {
+        repeated.extend([b'X', 1, 0, 0, 0, key & 0x7f, b'N', b's']);
+    }
+    repeated.extend(b"c__torch__\nM\n)\x81");
+    repeated.extend(b"h\x00b".repeat(20_000));
+    repeated.push(b'.');
+
+    // One long name for a thousand tensors.
+    let honest = honest();
+    let tensor = &honest[16..honest.len() - 2];
+    let mut named = b"\x80\x02}X\x40\x9c\x00\x00".to_vec();
+    named.extend([b'n'; 40_000]);
+    named.extend(b"q\x20");
+    named.extend(tensor);
+    named.extend(b"q\x21s");
+    named.extend(b"h\x20h\x21s".repeat(1000));
+    named.push(b'.');
+
+    let many = [b"\x80\x02".as_slice(), &b"}".repeat(2_000_000), b"."].concat();
+    for (pickle, what) in [
+        (nested, "names"),
+        (repeated, "entries"),
+        (named, "names"),
+        (many, "objects"),
+    ] {
+        assert_eq!(tensors(&pickle), Err(PickleError::Excessive(what)));
+    }
 }
 
 proptest::proptest! {

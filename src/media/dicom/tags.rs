@@ -33,8 +33,10 @@ pub struct TagRow {
     pub id: String,
     /// The value representation of DICOM, or EXIF's type; empty for an item.
     pub vr: String,
-    /// The keyword by the dictionary; of a private attribute its creator; `Item 1`.
+    /// The keyword by the dictionary; `Item 1`; `private` where only a creator names the attribute.
     pub name: String,
+    /// The creator of a private attribute, which is free text of the file and may tell who the patient is.
+    pub creator: String,
     /// The attribute is a vendor's own.
     pub private: bool,
     /// The value as text, free of control characters except line feeds, and bounded; or what it is, in words.
@@ -45,6 +47,17 @@ pub struct TagRow {
     pub identifying: bool,
     /// `value` describes the value (its length, its items) and is not the value.
     pub described: bool,
+}
+
+impl TagRow {
+    /// What the attribute is called: its creator's name counts as a patient's value.
+    pub fn title(&self, show_phi: bool) -> &str {
+        if show_phi && !self.creator.is_empty() {
+            &self.creator
+        } else {
+            &self.name
+        }
+    }
 }
 
 /// Reads the tags of a file. What holds no tags, though it is a picture, has an empty tree.

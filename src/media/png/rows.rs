@@ -108,8 +108,32 @@ fn judge(error: &DecodingError, chunks: &Chunks) -> MediaError {
         // Many things are called malformed that are only cut off.
         _ if !chunks.ended => cut(),
         other if other.to_string().contains(NOT_ENOUGH) => cut(),
-        other => malformed(format!("PNG: {other}")),
+        other => malformed(format!("PNG: {}", reason(&other.to_string()))),
     }
+}
+
+/// What the decoder says, in words: its own show how Rust writes types (`ChunkType { type: IHDR, … }`).
+pub(super) fn reason(said: &str) -> &'static str {
+    let reasons = [
+        ("deflate", "the compressed pixels are damaged"),
+        (
+            "PLTE",
+            "the palette is missing, or stands in the wrong place",
+        ),
+        ("palette", "the palette is missing, or has the wrong size"),
+        ("olor type", "the colour type is not one of PNG's"),
+        ("bit depth", "the bit depth is not one of PNG's"),
+        ("dimensions", "the size is not possible"),
+        ("filter", "a row has a filter that PNG does not have"),
+        ("compression method", "the compression is not PNG's"),
+        ("interlace", "the interlacing is not PNG's"),
+        (
+            "Unrecognized critical chunk",
+            "a chunk that is needed is not known",
+        ),
+    ];
+    let found = reasons.iter().find(|(word, _)| said.contains(word));
+    found.map_or("the chunks contradict each other", |(_, reason)| reason)
 }
 
 /// The texts of a file by their keywords, as far as they can be read.

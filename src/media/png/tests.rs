@@ -344,3 +344,29 @@ fn a_turned_picture_is_probed_as_it_is_shown() {
     assert_eq!((info.width, info.height), (3, 5));
     assert_eq!((picture.width, picture.height), (3, 5));
 }
+
+/// The decoder's own words show how Rust writes types.
+#[test]
+fn damage_is_told_in_words() {
+    let header = chunk(*b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
+    let pixels = chunk(*b"IDAT", &deflated(&[0, 7]));
+    let end = chunk(*b"IEND", &[]);
+    let file = |chunks: &[&[u8]]| [b"\x89PNG\r\n\x1a\n", &chunks.concat()[..]].concat();
+    for (bytes, said) in [
+        (
+            file(&[&header, &chunk(*b"IDAT", b"garbage"), &end]),
+            "PNG: the compressed pixels are damaged",
+        ),
+        (
+            file(&[&header, &chunk(*b"ABCD", b"x"), &pixels, &end]),
+            "PNG: a chunk that is needed is not known",
+        ),
+        (
+            file(&[&header, &header, &pixels, &end]),
+            "PNG: the chunks contradict each other",
+        ),
+    ] {
+        let frame = Source::from_bytes(bytes).and_then(|source| source.frame(0));
+        assert_eq!(frame.expect_err("damaged").message, said);
+    }
+}

@@ -152,16 +152,20 @@ impl Walk {
         }
         let private = phi::is_private(tag);
         let entry = StandardDataDictionary.by_tag(tag);
-        let name = match around.creators.get(&block(tag)) {
-            Some(creator) if private && !creates(tag) => creator.clone(),
-            _ => entry.map_or_else(|| "unknown".to_owned(), |entry| entry.alias().to_owned()),
+        let creator = around.creators.get(&block(tag));
+        let creator = creator.filter(|_| private && !creates(tag)).cloned();
+        let name = match (entry, &creator) {
+            (_, Some(_)) => "private",
+            (Some(entry), None) => entry.alias(),
+            (None, None) => "unknown",
         };
         self.text += written.text.len();
         self.rows.push(TagRow {
             depth: around.depth,
             id: format!("({:04x},{:04x})", tag.0, tag.1),
             vr: vr.to_string().to_owned(),
-            name,
+            name: name.to_owned(),
+            creator: creator.unwrap_or_default(),
             private,
             identifying: identifies(tag, vr, around)
                 && !written.described
@@ -207,11 +211,11 @@ impl Walk {
     }
 }
 
-/// Whether a value tells who the patient is, or may.
+/// Whether a value tells who the patient is, or may. The creator of private attributes is one: it should name a vendor,
+/// and is whatever a program wrote there.
 fn identifies(tag: Tag, vr: VR, around: &Around) -> bool {
     let known = StandardDataDictionary.by_tag(tag).is_some();
-    let private_creator = phi::is_private(tag) && creates(tag);
-    !private_creator && (around.identifying || !known || phi::identifies(tag, vr))
+    around.identifying || !known || phi::identifies(tag, vr)
 }
 
 /// Whether a private element names the creator of a block.

@@ -133,13 +133,16 @@ fn private_attributes_are_named_by_their_creators() {
         text((0x0029, 0x1108), VR::LO, "also hidden"),
         text((0x0029, 0x1208), VR::LO, "of nobody"),
     ]);
-    let named = |id| row(&tree, id).name.as_str();
-    assert_eq!(named("(0029,1008)"), "ACME 1.0");
-    assert_eq!(named("(0029,1108)"), "OTHER");
-    assert_eq!(named("(0029,1208)"), "unknown");
-    assert_eq!(named("(0029,0010)"), "PrivateCreator");
-    let hidden = |id| row(&tree, id).identifying;
-    assert!(hidden("(0029,1008)") && hidden("(0029,1208)") && !hidden("(0029,0010)"));
+    for (id, masked, shown) in [
+        ("(0029,1008)", "private", "ACME 1.0"),
+        ("(0029,1108)", "private", "OTHER"),
+        ("(0029,1208)", "unknown", "unknown"),
+        ("(0029,0010)", "PrivateCreator", "PrivateCreator"),
+    ] {
+        let row = row(&tree, id);
+        assert_eq!((row.title(false), row.title(true)), (masked, shown), "{id}");
+        assert!(row.identifying, "{id}");
+    }
     assert!(row(&tree, "(0029,1008)").private);
 }
 

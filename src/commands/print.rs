@@ -1,0 +1,167 @@
+//! What commands print: data on stdout, messages on stderr. Nothing is printed elsewhere, so this is where text loses
+//! what could steer a terminal, and where a closed pipe and a full disk are noticed.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::{Fault, exit, leave};
+use crate::library::json;
+use crate::media::{printable, steers};
+
+/// Characters of the longest message: some quote what stands in a file.
+const MAX_MESSAGE: usize = 8000;
+
+/// Prints a line of data.
+pub(super) fn line(text: impl Display) -> Result<(), Fault> {
+    write(format!("{}\n", printable(text.to_string().chars())).as_bytes())
+}
+
+/// Prints text whose lines end with line feeds.
+pub(super) fn lines(text: &str) -> Result<(), Fault> {
+    let mut safe = Harmless::new(Vec::with_capacity(text.len()));
+    safe.write_all(text.as_bytes())
+        .and_then(|()| io::stdout().lock().write_all(&safe.to))
+        .and_then(|()| io::stdout().lock().flush())
+        .or_else(closed_pipe)
+}
+
+/// Prints a value as JSON on several lines.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Fault> {
+    let text = json::pretty(value).map_err(|e| Fault::output(&e))? + "\n";
+    write(text.as_bytes())
+}
+
+/// Prints a value as one line of JSON.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), Fault> {
+    let text = json::line(value).map_err(|e| Fault::output(&e))? + "\n";
+    write(text.as_bytes())
+}
+
+/// Prints what the program made itself, byte by byte.
+pub(super) fn write(bytes: &[u8]) -> Result<(), Fault> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .or_else(closed_pipe)
+}
+
+/// Prints a message on stderr, on one line.
+pub fn message(text: impl Display) {
+    let text = printable(text.to_string().chars().take(MAX_MESSAGE));
+    // Nobody is left to be told that it cannot be written.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints the help or version that was asked for, or what is wrong with the command line, and ends the program.
+pub fn usage<T>(error: &clap::Error) -> Result<T, Fault> {
+    let plain = error.render().to_string();
+    if error.use_stderr() {
+        // An argument is quoted as it was typed.
+        if plain.chars().any(|c| c != '\n' && steers(c)) {
+            plain.lines().for_each(message);
+        } else {
+            let _ = error.print();
+        }
+        leave(exit::USAGE);
+    }
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    printed.or_else(closed_pipe)?;
+    leave(exit::OK)
+}
+
+/// stdout for data that is written piece by piece. A terminal gets no CSV cell that could steer it; a file gets each as
+/// it is.
+pub(super) fn stdout() -> Box<dyn Write> {
+    let out = io::stdout();
+    if out.is_terminal() {
+        Box::new(Harmless::new(out))
+    } else {
+        Box::new(out)
+    }
+}
+
+/// What remains of an error of the output: a reader that has seen enough (`| head`) ends the command, silently.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `or_else` calls"
+)]
+pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
+    if error.kind() == ErrorKind::BrokenPipe {
+        leave(exit::OK);
+    }
+    Err(Fault::output(&error))
+}
+
+/// Passes UTF-8 text on without what [`steers`] a terminal, but for line feeds and tabs.
+pub struct Harmless<W> {
+    to: W,
+    /// The beginning of a character that is not whole yet.
+    rest: Vec<u8>,
+}
+
+impl<W> Harmless<W> {
+    /// Writes to `to`.
+    pub fn new(to: W) -> Self {
+        Self {
+            to,
+            rest: Vec::new(),
+        }
+    }
+}
+
+impl<W: Write> Write for Harmless<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rest.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.rest) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => self.rest.len(),
+        };
+        let safe: String = String::from_utf8_lossy(&self.rest[..whole])
+            .chars()
+            // A line of CSV ends with both.
+            .filter(|&c| c != '\r')
+            .map(|c| match c {
+                '\n' | '\t' => c,
+                c if steers(c) => '\u{fffd}',
+                c => c,
+            })
+            .collect();
+        self.rest.drain(..whole);
+        self.to.write_all(safe.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_harmless_however_it_is_cut_up() {
+        let text = "a\u{1b}[2J\u{9b}1m\t胸部\u{202e}\r\nb\u{7}\u{7f}";
+        for size in 1..text.len() {
+            let mut writer = Harmless::new(Vec::new());
+            for part in text.as_bytes().chunks(size) {
+                writer.write_all(part).unwrap();
+            }
+            let written = String::from_utf8(writer.to).unwrap();
+            assert_eq!(
+                written,
+                "a\u{fffd}[2J\u{fffd}1m\t胸部\u{fffd}\nb\u{fffd}\u{fffd}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_replaced() {
+        let mut writer = Harmless::new(Vec::new());
+        writer.write_all(b"a\xff\x9bb").unwrap();
+        assert_eq!(writer.to, "a\u{fffd}\u{fffd}b".as_bytes());
+    }
+}

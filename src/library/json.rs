@@ -1,0 +1,47 @@
+//! JSON that may be printed anywhere: what steers a terminal is escaped, and means the same to every reader.
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::media::steers;
+
+/// A value on one line.
+pub fn line(value: &impl Serialize) -> io::Result<String> {
+    Ok(escaped(&serde_json::to_string(value)?))
+}
+
+/// A value on several lines, for people.
+pub fn pretty(value: &impl Serialize) -> io::Result<String> {
+    Ok(escaped(&serde_json::to_string_pretty(value)?))
+}
+
+/// serde_json escapes C0 in texts and leaves DEL, C1 and Unicode's controls as they are. They occur in texts only, and
+/// each is one UTF-16 unit.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && steers(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_reads_back_the_same() {
+        let text = "a\u{1b}]0;x\u{7}\u{7f}\u{9b}\u{202e}\u{2028}\n胸";
+        for json in [line(&[text]).unwrap(), pretty(&[text]).unwrap()] {
+            assert!(json.contains(r"\u009b\u202e\u2028\n胸"), "{json}");
+            assert!(json.chars().all(|c| c == '\n' || !steers(c)), "{json}");
+            let back: Vec<String> = serde_json::from_str(&json).unwrap();
+            assert_eq!(back, [text]);
+        }
+    }
+}
