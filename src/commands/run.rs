@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use super::progress::Progress;
-use super::{Fault, sink};
+use super::{Fault, print, sink};
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
 use crate::jobs::{Command, Ended, Jobs, Reason};
 
@@ -122,7 +122,7 @@ impl<'a, W> Run<'a, W> {
                 self.is_ready = true;
                 self.progress.message("");
                 self.progress
-                    .around(|| warnings.iter().for_each(|w| eprintln!("warning: {w}")));
+                    .around(|| warnings.iter().for_each(|w| print::message(format_args!("warning: {w}"))));
             }
             Event::Failed { message } => {
                 self.progress.end();

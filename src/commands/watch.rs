@@ -147,7 +147,7 @@ impl<W: Write> Follower<'_, W> {
                 recv(events) -> event => match event {
                     Ok(event) => self.seen(event),
                     Err(_) => {
-                        eprintln!("warning: the watch ended by a fault inside; see the log");
+                        print::message("warning: the watch ended by a fault inside; see the log");
                         self.stop(events)?;
                     }
                 },
