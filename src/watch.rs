@@ -4,12 +4,14 @@
 //! A created file is not a complete file. [`settle`] decides when it is; this room feeds it. Folders are watched one by
 //! one, and a new folder is read after its watch stands, so that nothing is missed between the two.
 
+mod mounts;
 mod names;
 mod place;
 mod scan;
 mod service;
 pub mod settle;
 mod signs;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

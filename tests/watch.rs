@@ -518,3 +518,61 @@ fn a_wrong_interval_is_a_usage_error() {
         );
     }
 }
+
+/// A file system mounted for as long as this lives.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(path: &Path) -> Self {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "none"])
+            .arg(path)
+            .status();
+        assert!(status.expect("mount(8)").success(), "may not mount");
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+#[ignore = "mounts file systems: needs root"]
+fn files_on_what_is_mounted_later_are_found() {
+    let (bench, _) = Bench::new(BY_SIGNS, |dir| {
+        fs::create_dir(dir.join("sub")).expect("made")
+    });
+    let below = Mounted::new(&bench.path("sub"));
+    fs::write(bench.path("sub/a.png"), b"1").expect("written");
+    bench.wait_ready("sub/a.png", News::New);
+    drop(below);
+    bench.until(|event| *event == WatchEvent::Removed(bench.path("sub/a.png")));
+    for name in ["b.png", "c.png"] {
+        let over = Mounted::new(bench.dir.path());
+        fs::write(bench.path(name), b"1").expect("written");
+        bench.wait_ready(name, News::New);
+        fs::write(bench.path(&format!("later {name}")), b"1").expect("written");
+        bench.wait_ready(&format!("later {name}"), News::New);
+        drop(over);
+        bench.until(|event| *event == WatchEvent::Removed(bench.path(name)));
+    }
+    fs::write(bench.path("d.png"), b"1").expect("written");
+    bench.wait_ready("d.png", News::New);
+}
+
+#[test]
+fn a_writer_that_pauses_is_waited_for() {
+    let (bench, _) = Bench::new(BY_SIGNS, |_| {});
+    let mut file = File::create(bench.path("a.dcm")).expect("created");
+    // The full size first, as some copiers do.
+    file.set_len(100).expect("grown");
+    file.write_all(&[1; 50]).expect("written");
+    let told = bench.rest();
+    assert_eq!(counts(&told), BTreeMap::new());
+    file.write_all(&[2; 50]).expect("written");
+    drop(file);
+    bench.wait_ready("a.dcm", News::New);
+}

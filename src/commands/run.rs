@@ -121,8 +121,11 @@ impl<'a, W> Run<'a, W> {
             Event::Ready { warnings, .. } => {
                 self.is_ready = true;
                 self.progress.message("");
-                self.progress
-                    .around(|| warnings.iter().for_each(|w| print::message(format_args!("warning: {w}"))));
+                self.progress.around(|| {
+                    warnings
+                        .iter()
+                        .for_each(|w| print::message(format_args!("warning: {w}")))
+                });
             }
             Event::Failed { message } => {
                 self.progress.end();

@@ -9,9 +9,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::place::{Place, place};
-use super::settle::{Settle, Sign, Stamp, Times};
+use super::settle::{Settle, Sign, Stamp, Times, Writer};
 use super::signs::{Meaning, Signal, meaning};
-use super::{Options, Sink, WatchEvent, names, scan, signs};
+use super::writer::{ignore_lease_breaks, writer};
+use super::{Options, Sink, WatchEvent, mounts, names, scan, signs};
 
 /// How much below the interface the thread runs (`nice`).
 const NICENESS: i32 = 10;
@@ -21,8 +22,13 @@ const POLL_REMOTE: Duration = Duration::from_secs(5);
 const POLL_LOCAL: Duration = Duration::from_secs(2);
 /// Lost signs are made up for by reading the tree, at most this often.
 const RESCAN: Duration = Duration::from_secs(1);
-/// Files that did not change for this long when the watch begins are nobody's work in progress.
+/// A tree that the kernel tells about is read again this often all the same, and no more than a hundredth of the time:
+/// some changes it does not tell (a file system that came back, a share below a folder).
+const SAFETY_RESCAN: Duration = Duration::from_secs(300);
+/// Files that did not change for this long when the watch begins need not settle.
 const OLD: Duration = Duration::from_secs(3);
+/// Those that did not change for this long are nobody's work in progress.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// The watched folder.
 pub(super) struct Roots {
@@ -46,8 +52,9 @@ pub(super) struct Service {
     /// When to read the tree again, and how often.
     rescan: Option<Duration>,
     every: Option<Duration>,
-    /// When the tree was read last.
+    /// When the tree was read last, and how long that took.
     read: Duration,
+    read_took: Duration,
     /// The folder itself is gone; it may come back.
     lost: bool,
 }
@@ -74,6 +81,7 @@ impl Service {
             rescan: None,
             every: None,
             read: Duration::ZERO,
+            read_took: Duration::ZERO,
             lost: false,
         }
     }
@@ -82,14 +90,19 @@ impl Service {
     pub(super) fn run(mut self, signals: &Receiver<Signal>) {
         // Looking through a large tree takes long; whoever waits for a key does not.
         let _ = rustix::process::nice(NICENESS);
+        ignore_lease_breaks();
+        let root = self.roots.absolute.clone();
+        mounts::follow(root, self.wake.clone(), Arc::clone(&self.stopped));
         self.set_up();
         self.read_all(true);
+        self.plan_rescan();
         self.tell();
         self.say(WatchEvent::Scanned);
         while !self.stopped.load(Ordering::Relaxed) {
             match self.next(signals) {
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Signal::Event(event)) => self.take_in(event),
+                Ok(Signal::Mounts) => self.mounted(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // All that is known before anything is concluded: a look must not be ahead of signs that wait.
@@ -97,6 +110,7 @@ impl Service {
                 match signal {
                     Signal::Stop => return,
                     Signal::Event(event) => self.take_in(event),
+                    Signal::Mounts => self.mounted(),
                 }
             }
             self.work();
@@ -185,6 +199,16 @@ impl Service {
         }
     }
 
+    /// Other file systems may be there now: all is read again, and watched where it lies now.
+    fn mounted(&mut self) {
+        self.place = place(&self.roots.absolute);
+        if self.place.remote && self.every.is_none() {
+            self.poll(POLL_REMOTE);
+            self.say(WatchEvent::Standing { polling: true });
+        }
+        self.rescan_soon();
+    }
+
     fn exhausted(&mut self) {
         let error = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
         self.give_up(&error);
@@ -236,15 +260,35 @@ impl Service {
         if self.rescan.is_some_and(|due| due <= now) {
             self.rescan = None;
             self.read_all(false);
-            if let Some(every) = self.every {
-                self.rescan = Some(self.start.elapsed() + every);
-            }
+            self.plan_rescan();
         }
         let inodes = self.place.inodes;
         let now = self.start.elapsed();
         self.machine
             .tick(now, &mut |path| scan::stamp(path, inodes));
+        for path in self.machine.questions() {
+            let answer = self.writer(&path);
+            self.machine.answer(now, &path, answer);
+        }
         self.tell();
+    }
+
+    fn writer(&self, path: &Path) -> Writer {
+        // What other machines do with a file is not known here.
+        if self.place.remote {
+            Writer::Unknown
+        } else {
+            writer(path)
+        }
+    }
+
+    /// When the tree is to be read again, unless something happens before.
+    fn plan_rescan(&mut self) {
+        let wait = self
+            .every
+            .unwrap_or_else(|| SAFETY_RESCAN.max(self.read_took * 100));
+        let due = self.start.elapsed() + wait;
+        self.rescan = Some(self.rescan.map_or(due, |planned| planned.min(due)));
     }
 
     fn read_all(&mut self, at_start: bool) {
@@ -278,6 +322,7 @@ impl Service {
     /// Reads `under`, watching each folder before it is read, and hands what was found to the machine.
     fn read(&mut self, under: &Path, at_start: bool) {
         let (root, inodes) = (self.roots.absolute.clone(), self.place.inodes);
+        let begun = Instant::now();
         let stopped = Arc::clone(&self.stopped);
         let sweep = scan::sweep(&root, under, inodes, &stopped, &mut |folder| {
             self.put_watch(folder);
@@ -285,11 +330,14 @@ impl Service {
         });
         let Some(sweep) = sweep else { return };
         let wall = SystemTime::now();
-        let is_old = |stamp: &Stamp| {
+        let is_remote = self.place.remote;
+        let is_old = |path: &Path, stamp: &Stamp| {
             let age = stamp
                 .modified
                 .and_then(|modified| wall.duration_since(modified).ok());
-            age.is_some_and(|age| age >= OLD)
+            // One that pauses may still have it open.
+            let is_written = || !is_remote && writer(path) == Writer::Present;
+            age.is_some_and(|age| age >= ABANDONED || age >= OLD && !is_written())
         };
         let now = self.start.elapsed();
         self.machine
@@ -297,7 +345,7 @@ impl Service {
                 scan::stamp(path, inodes)
             });
         if under == root {
-            self.read = self.start.elapsed();
+            (self.read, self.read_took) = (self.start.elapsed(), begun.elapsed());
         }
     }
 

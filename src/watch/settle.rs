@@ -5,8 +5,13 @@
 //!            created            opened, written              closed, renamed into
 //!  (unknown) ───────► Unchanged ──────────────► Written ──────────────────────► Complete
 //!                         │  same twice            │  same twice, much later        │  looked at
-//!                         └───────────────► Ready ◄┴────────────────────────────────┘
+//!                         └────────► Asked ◄───────┘                                │
+//!                                      │  nobody has it open for writing            │
+//!                                      └───────────────► Ready ◄────────────────────┘
 //! ```
+//!
+//! That a file does not change proves little: its writer may pause. Who uses the machine is therefore
+//! [asked](Settle::questions) whether somebody has it open.
 //!
 //! A file is reported once for each content; contents are told apart by size and time of change ([`Stamp`]).
 
@@ -115,6 +120,17 @@ impl Sweep {
     }
 }
 
+/// Whether a process has a file open for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// One has.
+    Present,
+    /// None has.
+    Absent,
+    /// It cannot be found out: the file is another user's, or lies on another machine.
+    Unknown,
+}
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
@@ -124,6 +140,8 @@ pub struct Times {
     pub settle: Duration,
     /// As `settle`, while a writer was seen that has not closed, and for files that are still empty.
     pub held: Duration,
+    /// As `held`, where it cannot be found out whether the writer that was seen still has the file open.
+    pub unsure: Duration,
 }
 
 impl Default for Times {
@@ -132,6 +150,7 @@ impl Default for Times {
             grace: Duration::from_millis(60),
             settle: Duration::from_millis(500),
             held: Duration::from_secs(3),
+            unsure: Duration::from_secs(60),
         }
     }
 }
@@ -143,8 +162,15 @@ enum Phase {
     Resting,
     /// That it does not change.
     Unchanged,
-    /// That its writer closes it.
+    /// That its writer, who was seen, closes it.
     Written,
+    /// That it gets a content.
+    Empty,
+    /// The answer to whether somebody has it open.
+    Asked {
+        /// A writer was seen that has not closed it.
+        seen: bool,
+    },
     /// Only the look.
     Complete,
     /// The look after a change of rights or times.
@@ -157,6 +183,8 @@ struct File {
     due: Option<Duration>,
     /// At the last look.
     last: Option<Stamp>,
+    /// The first look at which it was like that.
+    since: Duration,
     /// When it was reported.
     reported: Option<Stamp>,
     /// `reported` was brought up to date on the word of a touch alone.
@@ -186,6 +214,7 @@ pub struct Settle {
     refused: BTreeSet<PathBuf>,
     due: BTreeSet<(Duration, PathBuf)>,
     departures: Vec<Departure>,
+    questions: Vec<PathBuf>,
     out: Vec<WatchEvent>,
 }
 
@@ -200,6 +229,7 @@ impl Settle {
             refused: BTreeSet::new(),
             due: BTreeSet::new(),
             departures: Vec::new(),
+            questions: Vec::new(),
             out: Vec::new(),
         }
     }
@@ -299,6 +329,32 @@ impl Settle {
         }
     }
 
+    /// Files that seem to be complete, if nobody has them open for writing. Each is to be [answered](Self::answer)
+    /// at once.
+    pub fn questions(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// Answers a question: the file is complete, or looked at again later.
+    pub fn answer(&mut self, now: Duration, path: &Path, writer: Writer) {
+        let Some(file) = self.files.get(path) else {
+            return;
+        };
+        let (Phase::Asked { seen }, Some(stamp)) = (file.phase, file.last) else {
+            return;
+        };
+        let is_written = match writer {
+            Writer::Present => true,
+            Writer::Absent => false,
+            Writer::Unknown => seen && now < file.since + self.times.unsure,
+        };
+        if is_written {
+            self.wait(now, path, (Phase::Written, self.times.held));
+        } else {
+            self.report(path, stamp);
+        }
+    }
+
     /// A name that has a pending departure is being used again: the departure is final.
     fn depart_at(&mut self, path: &Path) {
         while let Some(index) = self
@@ -335,6 +391,7 @@ impl Settle {
             phase: Phase::Resting,
             due: None,
             last: None,
+            since: now,
             reported: None,
             assumed: false,
             news,
@@ -376,14 +433,22 @@ impl Settle {
             return;
         };
         let unchanged = file.last.replace(stamp) == Some(stamp);
+        if !unchanged {
+            file.since = now;
+        }
         match file.phase {
             Phase::Unchanged if stamp.size == 0 && unchanged => {
-                self.wait(now, path, (Phase::Written, self.times.held));
+                self.wait(now, path, (Phase::Empty, self.times.held));
             }
-            Phase::Unchanged if !unchanged => {
+            Phase::Unchanged | Phase::Empty if !unchanged => {
                 self.wait(now, path, (Phase::Unchanged, self.times.settle));
             }
             Phase::Written if !unchanged => self.wait(now, path, (Phase::Written, self.times.held)),
+            Phase::Unchanged | Phase::Empty | Phase::Written => {
+                let seen = file.phase == Phase::Written;
+                file.phase = Phase::Asked { seen };
+                self.questions.push(path.to_owned());
+            }
             Phase::Touched
                 if file
                     .reported
@@ -395,9 +460,7 @@ impl Settle {
                 self.out.push(WatchEvent::Touched { path, stamp });
             }
             Phase::Touched => self.wait(now, path, (Phase::Unchanged, self.times.settle)),
-            Phase::Unchanged | Phase::Written | Phase::Complete | Phase::Resting => {
-                self.report(path, stamp);
-            }
+            Phase::Complete | Phase::Resting | Phase::Asked { .. } => self.report(path, stamp),
         }
     }
 

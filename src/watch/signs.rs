@@ -10,6 +10,8 @@ use super::settle::Sign;
 pub(super) enum Signal {
     /// From the kernel.
     Event(Result<Event, notify::Error>),
+    /// File systems were mounted or unmounted in the tree.
+    Mounts,
     /// Time to end.
     Stop,
 }

@@ -115,11 +115,21 @@ impl World {
     }
 }
 
+/// Passes time; nobody has a file open.
+fn tick(machine: &mut Settle, now: Duration, look: &mut Look) {
+    machine.tick(now, look);
+    for path in machine.questions() {
+        machine.answer(now, &path, Writer::Absent);
+    }
+}
+
 /// A user of the machine: believes what it is told, and complains when it is told something twice.
 struct Bench {
     world: World,
     machine: Settle,
     now: Duration,
+    /// It cannot find out who has a file open.
+    is_blind: bool,
     /// What each file held when it was reported.
     believed: HashMap<PathBuf, Content>,
     told: Vec<WatchEvent>,
@@ -131,6 +141,7 @@ impl Bench {
             world: World::default(),
             machine: Settle::new("/in".into(), Times::default()),
             now: Duration::ZERO,
+            is_blind: false,
             believed: HashMap::new(),
             told: Vec::new(),
         }
@@ -150,6 +161,14 @@ impl Bench {
             self.now = self.now.max(due);
             let world = &self.world;
             self.machine.tick(self.now, &mut |path| world.look(path));
+            for path in self.machine.questions() {
+                let writer = match (self.is_blind, world.open.contains(&path)) {
+                    (true, _) => Writer::Unknown,
+                    (_, true) => Writer::Present,
+                    (_, false) => Writer::Absent,
+                };
+                self.machine.answer(self.now, &path, writer);
+            }
             self.hear();
         }
         self.now = end;
@@ -158,7 +177,7 @@ impl Bench {
     fn sweep(&mut self) {
         let world = &self.world;
         self.machine
-            .swept(self.now, world.sweep(), false, &|_| false, &mut |path| {
+            .swept(self.now, world.sweep(), false, &|_, _| false, &mut |path| {
                 world.look(path)
             });
         self.hear();
@@ -276,14 +295,18 @@ proptest! {
         bench.conclude();
     }
 
-    /// With signs in time, a file is not told while its writer pauses for less than the longest wait.
+    /// With signs in time, a file is not told while its writer pauses: ever, or, where nobody can tell whether it still
+    /// has the file open, for less than the longest wait.
     #[test]
-    fn a_slow_writer_is_waited_for(pauses in proptest::collection::vec(1_u64..2900, 1..20)) {
-        let mut bench = Bench::new();
+    fn a_slow_writer_is_waited_for(
+        is_blind in any::<bool>(),
+        pauses in proptest::collection::vec(1_u64..300_000, 1..20),
+    ) {
+        let mut bench = Bench { is_blind, ..Bench::new() };
         for pause in pauses {
             bench.world.write(&name(0));
             bench.deliver(usize::MAX);
-            bench.pass(MS * pause as u32);
+            bench.pass(MS * if is_blind { pause / 6 } else { pause } as u32);
             prop_assert_eq!(&bench.told, &[]);
         }
         bench.world.close(&name(0));
@@ -338,18 +361,47 @@ fn a_name_without_a_writer_is_ready_when_it_does_not_change() {
     // A hard link: created, never opened, never closed.
     let mut machine = Settle::new("/in".into(), Times::default());
     machine.sign(Duration::ZERO, Sign::Created("/in/a.png".into()));
-    machine.tick(MS * 500, &mut |_| Some(stamp(9, 1)));
+    tick(&mut machine, MS * 500, &mut |_| Some(stamp(9, 1)));
     assert_eq!(taken(&mut machine), []);
-    machine.tick(MS * 1000, &mut |_| Some(stamp(9, 1)));
+    tick(&mut machine, MS * 1000, &mut |_| Some(stamp(9, 1)));
     assert_eq!(taken(&mut machine), [ready("a.png", News::New)]);
 }
 
 #[test]
-fn a_writer_that_never_closes_is_not_waited_for_forever() {
+fn a_close_that_is_not_told_is_not_waited_for_forever() {
+    for is_blind in [false, true] {
+        let mut bench = Bench {
+            is_blind,
+            ..Bench::new()
+        };
+        bench.world.write(&name(0));
+        bench.deliver(usize::MAX);
+        bench.world.close(&name(0));
+        bench.world.signs.clear();
+        let times = Times::default();
+        bench.pass(
+            times.held * 2
+                + if is_blind {
+                    times.unsure
+                } else {
+                    Duration::ZERO
+                },
+        );
+        assert_eq!(bench.told, [ready("a.png", News::New)]);
+    }
+}
+
+#[test]
+fn a_file_that_grows_unseen_waits_for_its_writer() {
     let mut bench = Bench::new();
     bench.world.write(&name(0));
-    bench.deliver(usize::MAX);
-    bench.pass(Times::default().held * 2);
+    bench.world.signs.clear();
+    bench.sweep();
+    bench.pass(Duration::from_secs(600));
+    assert_eq!(bench.told, []);
+    bench.world.close(&name(0));
+    bench.world.signs.clear();
+    bench.pass(Times::default().held);
     assert_eq!(bench.told, [ready("a.png", News::New)]);
 }
 
@@ -459,11 +511,11 @@ fn what_is_old_at_the_start_is_ready_at_once_and_the_rest_settles() {
         Duration::ZERO,
         sweep,
         true,
-        &|stamp| stamp.inode == 1,
+        &|_, stamp| stamp.inode == 1,
         &mut |_| None,
     );
     assert_eq!(taken(&mut machine), [ready("old", News::There)]);
-    machine.tick(MS * 500, &mut |_| Some(stamp(1, 2)));
+    tick(&mut machine, MS * 500, &mut |_| Some(stamp(1, 2)));
     assert_eq!(taken(&mut machine), [ready("new", News::There)]);
 }
 
@@ -477,7 +529,7 @@ fn a_folder_that_moves_takes_its_files_along() {
             folders: vec![dir.into(), Path::new(dir).join("sub")],
             ..Sweep::new("/in".into())
         };
-        machine.swept(Duration::ZERO, sweep, at_start, &|_| true, &mut |path| {
+        machine.swept(Duration::ZERO, sweep, at_start, &|_, _| true, &mut |path| {
             world(path)
         });
     };
@@ -500,7 +552,9 @@ fn a_folder_that_moves_takes_its_files_along() {
         },
     );
     swept(&mut machine, "/in/q", false);
-    machine.tick(Duration::from_secs(9), &mut |path| world(path));
+    tick(&mut machine, Duration::from_secs(9), &mut |path| {
+        world(path)
+    });
     let renamed = WatchEvent::Renamed {
         from: "/in/p".into(),
         to: "/in/q".into(),
@@ -518,18 +572,22 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_empty() {
         folders: vec!["/in/p".into()],
         ..Sweep::new("/in".into())
     };
-    machine.swept(MS, full, true, &|_| true, &mut |_| None);
+    machine.swept(MS, full, true, &|_, _| true, &mut |_| None);
     taken(&mut machine);
     let blind = Sweep {
         folders: vec!["/in/p".into()],
         unreadable: vec!["/in/p".into()],
         ..Sweep::new("/in".into())
     };
-    machine.swept(MS, blind, false, &|_| true, &mut |_| None);
+    machine.swept(MS, blind, false, &|_, _| true, &mut |_| None);
     assert_eq!(taken(&mut machine), []);
-    machine.swept(MS, Sweep::new("/in".into()), false, &|_| true, &mut |_| {
-        None
-    });
+    machine.swept(
+        MS,
+        Sweep::new("/in".into()),
+        false,
+        &|_, _| true,
+        &mut |_| None,
+    );
     assert_eq!(
         taken(&mut machine),
         [
@@ -554,8 +612,8 @@ fn a_folder_moved_in_from_outside_is_not_taken_for_a_file() {
         files: vec![("/in/p/x.png".into(), stamp(1, 1))],
         ..Sweep::new("/in/p".into())
     };
-    machine.swept(MS, sweep, false, &|_| false, &mut |_| None);
-    machine.tick(Duration::from_secs(9), &mut |path| {
+    machine.swept(MS, sweep, false, &|_, _| false, &mut |_| None);
+    tick(&mut machine, Duration::from_secs(9), &mut |path| {
         path.ends_with("x.png").then(|| stamp(1, 1))
     });
     assert_eq!(
@@ -589,7 +647,13 @@ fn rights_that_change_are_told_of_files_and_bring_folders_back() {
         }
     };
     let mut none = |_: &Path| None;
-    machine.swept(1000 * MS, sweep(1, &["/in/t"]), true, &|_| true, &mut none);
+    machine.swept(
+        1000 * MS,
+        sweep(1, &["/in/t"]),
+        true,
+        &|_, _| true,
+        &mut none,
+    );
     let refused = WatchEvent::Refused("/in/t".into());
     assert!(taken(&mut machine).contains(&refused));
     assert!(machine.is_refused(Path::new("/in/t")));
@@ -597,15 +661,15 @@ fn rights_that_change_are_told_of_files_and_bring_folders_back() {
         1000 * MS,
         sweep(1, &["/in/t"]),
         false,
-        &|_| false,
+        &|_, _| false,
         &mut none,
     );
     assert_eq!(machine.take(), [], "told once");
-    machine.swept(1000 * MS, sweep(2, &[]), false, &|_| false, &mut none);
+    machine.swept(1000 * MS, sweep(2, &[]), false, &|_, _| false, &mut none);
     let touched = |event: &WatchEvent| matches!(event, WatchEvent::Touched { path, .. } if path.ends_with("a.png"));
     assert!(machine.take().iter().any(touched), "by polling");
     assert!(!machine.is_refused(Path::new("/in/t")));
     machine.sign(1000 * MS, Sign::Touched("/in/a.png".into()));
-    machine.tick(2000 * MS, &mut |_| Some(file(3).1));
+    tick(&mut machine, 2000 * MS, &mut |_| Some(file(3).1));
     assert!(machine.take().iter().any(touched), "by the kernel's signs");
 }

@@ -16,7 +16,7 @@ impl Settle {
         now: Duration,
         sweep: Sweep,
         at_start: bool,
-        is_old: &dyn Fn(&Stamp) -> bool,
+        is_old: &dyn Fn(&Path, &Stamp) -> bool,
         look: &mut Look,
     ) {
         for folder in &sweep.folders {
@@ -55,7 +55,7 @@ impl Settle {
                 news,
                 (Phase::Unchanged, self.times.settle),
             );
-            if at_start && is_old(&stamp) {
+            if at_start && is_old(&path, &stamp) {
                 self.report(&path, stamp);
             } else if let Some(file) = self.files.get_mut(&path) {
                 file.last = Some(stamp);

@@ -54,7 +54,11 @@ fn a_stream_is_whole_where_its_last_tile_part_is() {
     assert_eq!(extent(&stream[..end - 1]), Extent::Cut);
     assert_eq!(extent(&header), Extent::Cut);
     let comment = [&header, &b"\xff\x64\xff\xff more"[..]].concat();
-    assert_eq!(extent(&comment), Extent::Cut, "a segment longer than the stream");
+    assert_eq!(
+        extent(&comment),
+        Extent::Cut,
+        "a segment longer than the stream"
+    );
     let open = [&header, &tile_part(0, b"\xff\x93ab")[..]].concat();
     assert_eq!(extent(&open), Extent::Unknown);
     assert_eq!(extent(&[&open[..], END].concat()), Extent::Whole(end));
