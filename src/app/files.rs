@@ -11,6 +11,8 @@ use super::msg::{Msg, Severity};
 use super::stage::Over;
 use super::{Effect, shelf, text};
 use crate::engine::Lane;
+use crate::library::Failure;
+use crate::media::MediaError;
 
 impl Model {
     /// Takes in what concerns files.
@@ -37,6 +39,10 @@ impl Model {
                 entries,
                 complete,
             } if self.is_current_listing(&dir, generation) => {
+                if self.results.is_unreadable(&dir) {
+                    // It can be read now.
+                    self.results.forget(&dir);
+                }
                 self.folder.extend(entries, complete, &self.results);
                 Vec::new()
             }
@@ -53,6 +59,10 @@ impl Model {
                 files,
                 complete,
             } => self.scanned(generation, files, complete),
+            Msg::Unreadable { path, error } => {
+                self.unreadable(&path, error);
+                Vec::new()
+            }
             Msg::Appeared { entry, picture } => self.appeared(entry, picture),
             Msg::Modified {
                 path,
@@ -135,6 +145,16 @@ impl Model {
             self.scan_ends(generation);
         }
         self.ask(files, Lane::Bulk)
+    }
+
+    /// What cannot be looked into counts as `classify` counts it.
+    fn unreadable(&mut self, path: &Path, error: MediaError) {
+        let news = self.results.get(path).is_none();
+        self.results.fail(path, Failure::from(error));
+        if news {
+            self.note_answer(path);
+        }
+        self.folder.rerank(path, &self.results);
     }
 
     fn scan_ends(&mut self, generation: u64) {

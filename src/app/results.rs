@@ -183,6 +183,28 @@ impl Results {
         self.files.insert(path.to_owned(), known);
     }
 
+    /// What lies there cannot be looked into, and is not asked about.
+    pub fn fail(&mut self, path: &Path, failure: Failure) {
+        self.forget_one(path);
+        let known = Known {
+            stamp: Stamp::default(),
+            state: FileState::Failed(failure),
+            since: 0,
+            answered: 0,
+            ahead: false,
+        };
+        self.count(path, &known.state);
+        self.files.insert(path.to_owned(), known);
+    }
+
+    /// It failed without having been looked into.
+    pub fn is_unreadable(&self, path: &Path) -> bool {
+        let known = self.files.get(path);
+        known.is_some_and(|known| {
+            known.stamp == Stamp::default() && matches!(known.state, FileState::Failed(_))
+        })
+    }
+
     /// Says whether the file waits among others; from then on it counts as going ahead.
     pub fn promote(&mut self, path: &Path) -> bool {
         match self.files.get_mut(path) {
