@@ -36,13 +36,14 @@ pub mod text;
 pub(crate) mod tiles;
 pub mod viewer;
 
+pub use crate::config::Theme;
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, Found, Stamp};
 pub use filter::Filter;
 pub use folder::Look;
 pub use kept::{Kept, Layout, Name};
 pub use keys::{Action, Keymap, KeymapError};
-pub use model::{Model, Setup, Theme};
+pub use model::{Model, Setup};
 pub use models::Offered;
 pub use msg::{Msg, Severity};
 pub use picker::What;
@@ -63,6 +64,7 @@ use results::Answer;
 /// The first model and the first effects: the folder is read, searched for pictures and watched.
 pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
     let mut model = Model::new(setup);
+    model.announce_filter();
     let list = Effect::List {
         dir: model.root.clone(),
         generation: model.folder.generation,
@@ -347,7 +349,11 @@ impl Model {
 
     /// The file was not there when it was to be read: it went before the watch could see it go.
     fn has_vanished(&self, path: &std::path::Path) -> bool {
-        let state = self.results.get(path);
+        // A link that leads nowhere is there all the same.
+        let state = self
+            .results
+            .get(path)
+            .filter(|_| !self.results.is_unreadable(path));
         matches!(state, Some(results::FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
     }
 

@@ -18,7 +18,9 @@ mod theme;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::Line;
 
+use crate::app::detail;
 use crate::app::layout::Panels;
 use crate::app::stage::Over;
 use crate::app::{EncodedImage, Model};
@@ -80,6 +82,19 @@ fn draw_panels(
     if let Some(area) = panels.result {
         result::draw(model, looks, rect(area, frame), frame);
     }
+    if let Some(area) = panels.notice {
+        notice(area, looks, frame);
+    }
+}
+
+/// What results are not for, in a row of its own.
+fn notice(area: Area, looks: Looks, frame: &mut Frame) {
+    let area = rect(area, frame);
+    let words = detail::notice(usize::from(area.width), 3)
+        .into_iter()
+        .next();
+    let words = Line::styled(words.unwrap_or_default(), looks.dim());
+    frame.render_widget(words.centered(), area);
 }
 
 /// The cells of an area that are there: a resize may reach the terminal before it reaches the model.

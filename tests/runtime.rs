@@ -228,7 +228,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
     });
     let setup = Setup {
         root: root.to_owned(),
-        theme: Theme::Plain,
+        theme: Theme::None,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
         kept: medivision_tui::app::Kept::default(),
         show_phi: false,

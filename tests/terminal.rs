@@ -1,5 +1,7 @@
 //! The real binary in a real (pseudo) terminal: what the user sees, and that the terminal comes back whole.
 
+#[path = "terminal/endings.rs"]
+mod endings;
 #[path = "terminal/graphics.rs"]
 mod graphics;
 #[path = "terminal/kept.rs"]

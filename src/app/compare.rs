@@ -123,12 +123,21 @@ impl Model {
                 return self.say(Severity::Info, &how);
             }
         };
+        let is_one = kept.is_some();
         self.lay_over(Over::Compare(Compare {
             files,
             chosen: 1,
             kept,
         }));
         self.choose_side(1);
+        if is_one {
+            let [prompts, mark] = [Action::PromptSet, Action::Mark]
+                .map(|action| self.keymap.key(action).unwrap_or_default());
+            let hint = format!(
+                "the same file twice: {prompts} changes the prompts on the right, {mark} marks two files to compare"
+            );
+            self.say(Severity::Info, &hint);
+        }
     }
 
     fn compared(&self) -> Option<&Compare> {

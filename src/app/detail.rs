@@ -52,7 +52,7 @@ impl Model {
             return lines;
         }
         match (row.kind, self.results.get(&row.path)) {
-            (EntryKind::Folder, _) => {
+            (EntryKind::Folder, state) if !matches!(state, Some(FileState::Failed(_))) => {
                 let mut lines = self
                     .results
                     .tally(&row.path)
@@ -62,12 +62,12 @@ impl Model {
                 }
                 lines
             }
-            (EntryKind::File, Some(state @ FileState::Done(_))) => {
+            (_, Some(state @ FileState::Done(_))) => {
                 state.record().map_or_else(Vec::new, |record| {
                     self.record_details(record, state.standing(), width)
                 })
             }
-            (EntryKind::File, Some(state @ FileState::Failed(failure))) => {
+            (_, Some(state @ FileState::Failed(failure))) => {
                 let mut lines = vec![Detail::Headline(
                     Some(state.standing()),
                     if failure.not_picture {
@@ -80,7 +80,7 @@ impl Model {
                 lines.extend(wrapped(&sentence(&failure.message), width, Detail::Text));
                 lines
             }
-            (EntryKind::File, Some(FileState::Queued)) => match &self.engine {
+            (_, Some(FileState::Queued)) => match &self.engine {
                 EngineState::Ready { .. } => {
                     let queued = "queued".to_owned();
                     let headline = Detail::Headline(Some(Standing::Queued), queued, String::new());
@@ -90,14 +90,14 @@ impl Model {
                 }
                 EngineState::Loading | EngineState::Failed(_) => self.engine_details(width),
             },
-            (EntryKind::File, None) if self.is_other(row) => {
+            (_, None) if self.is_other(row) => {
                 vec![Detail::Headline(
                     Some(Standing::NoPicture),
                     "not a picture".to_owned(),
                     String::new(),
                 )]
             }
-            (EntryKind::File, None) => self.unasked(width),
+            (_, None) => self.unasked(width),
         }
     }
 

@@ -13,6 +13,8 @@ use super::stage::Over;
 use super::{Effect, shelf, text};
 use crate::engine::Lane;
 use crate::jobs::Reason;
+use crate::library::Failure;
+use crate::media::MediaError;
 
 impl Model {
     /// Takes in what concerns files.
@@ -39,6 +41,10 @@ impl Model {
                 entries,
                 complete,
             } if self.is_current_listing(&dir, generation) => {
+                if self.results.is_unreadable(&dir) {
+                    // It can be read now.
+                    self.results.forget(&dir);
+                }
                 self.folder.extend(entries, complete, &self.results);
                 Vec::new()
             }
@@ -55,15 +61,19 @@ impl Model {
                 files,
                 complete,
             } => self.scanned(generation, files, complete),
-            Msg::Appeared { entry, picture } => {
-                self.appeared(entry, picture);
-                Vec::new()
-            }
             Msg::Touched { path, stamp } => {
                 let found = Found { path, stamp };
                 if self.results.touched(found.clone()) {
                     self.folder.rerank(&found.path, &self.results);
                 }
+                Vec::new()
+            }
+            Msg::Unreadable { path, error } => {
+                self.unreadable(&path, error);
+                Vec::new()
+            }
+            Msg::Appeared { entry, picture } => {
+                self.appeared(entry, picture);
                 Vec::new()
             }
             Msg::Modified {
@@ -148,6 +158,16 @@ impl Model {
         }
         self.ask(files, Lane::Bulk);
         Vec::new()
+    }
+
+    /// What cannot be looked into counts as `classify` counts it.
+    fn unreadable(&mut self, path: &Path, error: MediaError) {
+        let news = self.results.get(path).is_none();
+        self.results.fail(path, Failure::from(error));
+        if news {
+            self.note_answer(path);
+        }
+        self.folder.rerank(path, &self.results);
     }
 
     fn scan_ends(&mut self, generation: u64) {

@@ -13,8 +13,10 @@ use super::Effect;
 use super::filter::Filter;
 use super::folder::{Look, Reading};
 use super::grid::Grid;
+use super::keys::Action;
 use super::model::Model;
-use super::shelf;
+use super::msg::Severity;
+use super::{shelf, text};
 
 /// How a folder was left. Of its files it holds one name, and nothing that is known of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -166,6 +168,21 @@ impl Model {
         }
         let left = Left::of(dir, kept);
         self.folder.restore(left.cursor, left.look, &self.results);
+        self.announce_filter();
+    }
+
+    /// Says that a filter of an earlier run hides files: nobody has typed it in this one.
+    pub(super) fn announce_filter(&mut self) {
+        let filter = &self.folder.look().filter;
+        if filter.is_empty() {
+            return;
+        }
+        let key = self.keymap.key(Action::Back).unwrap_or_default();
+        let words = format!(
+            "filtered by “{}”, as last time; {key} clears it",
+            text::safe_str(filter.text())
+        );
+        self.say(Severity::Info, &words);
     }
 
     /// Leaves the program. It begins again in its root, and with the layout of now.

@@ -26,6 +26,8 @@ pub struct Panels {
     pub preview: Option<Area>,
     /// What the model says.
     pub result: Option<Area>,
+    /// What results are not for, where the list has results and no panel tells them.
+    pub notice: Option<Area>,
     /// The last row.
     pub status: Option<Area>,
     /// Panels have a row for their title.
@@ -38,6 +40,8 @@ const WIDE: (u16, u16) = (150, 24);
 const STACKED: (u16, u16) = (64, 16);
 /// Columns that list and picture keep, wherever the line between them is dragged.
 const NARROWEST: u16 = 20;
+/// A list lower than this has no row to spare for the notice.
+const NOTICE_ROWS: u16 = 8;
 /// A body lower than this has no rows to spare for titles.
 const TITLED_ROWS: u16 = 6;
 
@@ -164,10 +168,22 @@ fn arrange(
             result: Some(body),
             ..Panels::default()
         },
-        Panel::List | Panel::Preview => Panels {
-            list: Some(body),
-            ..Panels::default()
-        },
+        Panel::List | Panel::Preview => {
+            let noticed = u16::from(body.height >= NOTICE_ROWS);
+            let list = Area {
+                height: body.height - noticed,
+                ..body
+            };
+            Panels {
+                list: Some(list),
+                notice: (noticed > 0).then_some(Area {
+                    y: list.y + list.height,
+                    height: noticed,
+                    ..list
+                }),
+                ..Panels::default()
+            }
+        }
     }
 }
 
@@ -243,12 +259,12 @@ mod tests {
             {
                 let panels = panels(cols, rows, focus, Some(Graphics::Kitty), split);
                 let mut taken = std::collections::HashSet::new();
-                for area in [panels.list, panels.preview, panels.result]
-                    .into_iter()
-                    .flatten()
-                {
+                let titled = [panels.list, panels.preview, panels.result]
+                    .map(|area| area.map(|area| (area, panels.titled)));
+                let notice = panels.notice.map(|area| (area, false));
+                for (area, titled) in titled.into_iter().flatten().chain(notice) {
                     assert!(area.width > 0 && area.height > 0, "{cols}×{rows}: {area:?}");
-                    for cell in cells(area, panels.titled) {
+                    for cell in cells(area, titled) {
                         assert!(cell.0 < cols && cell.1 < rows, "{cols}×{rows}: {area:?}");
                         assert!(taken.insert(cell), "{cols}×{rows}: {cell:?} twice");
                     }
@@ -288,6 +304,17 @@ mod tests {
         assert_eq!(list(200, Some(100)), Some(100));
         assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - NARROWEST));
         assert_eq!(list(40, Some(10)), Some(40), "it stands alone");
+    }
+
+    #[test]
+    fn wherever_there_are_results_the_notice_has_room() {
+        for (cols, rows) in [(60, 20), (30, 12), (63, 40), (80, 24), (200, 60)] {
+            let panels = panels(cols, rows, Panel::List, None, None);
+            assert!(
+                panels.result.is_some() || panels.notice.is_some(),
+                "{cols}×{rows}"
+            );
+        }
     }
 
     #[test]

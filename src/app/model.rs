@@ -26,6 +26,7 @@ use super::tags::Tags;
 use super::text;
 use super::tiles::Tiles;
 use super::viewer::Viewer;
+use crate::config::Theme;
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
 pub(crate) const REST: Duration = Duration::from_millis(80);
@@ -53,18 +54,6 @@ pub struct Setup {
     pub kept: Kept,
     /// Values that identify the patient are shown (`--show-phi`).
     pub show_phi: bool,
-}
-
-/// How much colour the screen may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Theme {
-    /// Colours that the colour-blind can tell apart; each also has its own symbol and word.
-    #[default]
-    Colour,
-    /// The same, darker: for a light ground.
-    Light,
-    /// None (`NO_COLOR`): weight and symbols alone.
-    Plain,
 }
 
 /// How far the engine has come.

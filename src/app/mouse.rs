@@ -1,4 +1,4 @@
-//! What the mouse does: a click selects, a second one opens, the wheel scrolls what lies under it, and the line between list and
+//! What the mouse does: a click selects, or places the pointer on the picture, a second one opens, the wheel scrolls what lies under it, and the line between list and
 //! picture is dragged.
 
 use std::time::Duration;
@@ -113,6 +113,9 @@ impl Model {
         let panels = self.panels();
         if self.on_divider(at) {
             self.mouse.dragging = true;
+            return Vec::new();
+        }
+        if self.point_with_mouse(at) {
             return Vec::new();
         }
         for (panel, area) in [

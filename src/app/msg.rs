@@ -93,6 +93,13 @@ pub enum Msg {
         /// Nothing more follows.
         complete: bool,
     },
+    /// What a scan met and cannot look into: a folder that may not be read, or a link that leads nowhere.
+    Unreadable {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: MediaError,
+    },
 
     // ── the watch ─────────────────────────────────────────────────────────────────────────────────────────────
     /// The watch asked for by [`super::Effect::Watch`] stands.

@@ -225,6 +225,27 @@ impl Results {
         again
     }
 
+    /// What lies there cannot be looked into, and is not asked about.
+    pub fn fail(&mut self, path: &Path, failure: Failure) {
+        self.jobs.forget(path);
+        self.forget_one(path);
+        let known = Known {
+            stamp: Stamp::default(),
+            state: Some(FileState::Failed(failure)),
+            certainty: Certainty::Told,
+            answered: 0,
+        };
+        self.insert(path.to_owned(), known);
+    }
+
+    /// It failed without having been looked into.
+    pub fn is_unreadable(&self, path: &Path) -> bool {
+        let known = self.files.get(path);
+        known.is_some_and(|known| {
+            known.stamp == Stamp::default() && matches!(known.state, Some(FileState::Failed(_)))
+        })
+    }
+
     /// Moves a file that waits in bulk to the interactive lane.
     pub fn promote(&mut self, path: &Path) {
         self.jobs.promote(path);

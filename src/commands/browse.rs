@@ -14,8 +14,8 @@ use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Fault, Setup, exit, shown};
-use crate::app::{self, Msg, Severity, Theme};
-use crate::config::{self, Folders};
+use crate::app::{self, Msg, Severity};
+use crate::config::{self, Folders, Theme};
 use crate::engine::{self, Frames, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
 use crate::library::Embeddings;
@@ -59,13 +59,9 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     let start = app::Setup {
         root: std::path::absolute(dir).map_err(|error| failed(&error))?,
         theme: if no_color || limits.colours.value == Colours::None {
-            Theme::Plain
+            Theme::None
         } else {
-            match setup.theme {
-                config::Theme::Dark => Theme::Colour,
-                config::Theme::Light => Theme::Light,
-                config::Theme::None => Theme::Plain,
-            }
+            setup.theme
         },
         keymap: setup.keymap.clone(),
         kept: setup.kept.clone(),

@@ -1,7 +1,7 @@
 //! From pixels to what a terminal is sent: one driver a protocol.
 //!
-//! ratatui-image encodes half blocks, kitty's placeholders and sixels in many colours. Where a driver bypasses it, its head says
-//! why.
+//! ratatui-image encodes half blocks and sixels in many colours, and names kitty's cells. Where a driver bypasses it, its head
+//! says why.
 
 mod grid;
 mod half_blocks;
@@ -9,11 +9,13 @@ mod iterm2;
 mod kitty;
 mod painter;
 mod pieces;
+mod placeholders;
 mod sixel;
 
 use std::sync::Arc;
 
 use image::DynamicImage;
+use placeholders::Placeholders;
 use ratatui::layout::Size;
 use ratatui_image::FontSize;
 use ratatui_image::protocol::Protocol;
@@ -26,14 +28,17 @@ pub use half_blocks::encode as half_blocks;
 pub use kitty::ImageStore;
 pub use painter::Painter;
 pub(super) use pieces::Piece;
+pub(super) use placeholders::PLACEHOLDER;
 
 /// The cell of a terminal that does not tell: a common one.
 pub(super) const USUAL_CELL: FontSize = FontSize::new(10, 20);
 
 /// An image as its driver made it; the content of an [`EncodedImage`].
 enum Encoded {
-    /// Cells that hold the image, or placeholders for one that the terminal is sent beside them.
+    /// Cells that hold the image.
     Cells(Protocol),
+    /// Cells that stand for an image that the terminal is sent beside them.
+    Placeholders(Placeholders),
     /// Control sequences that draw it, each upon its own cells.
     Pieces(Vec<Piece>),
 }

@@ -7,10 +7,8 @@ use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::Position;
 use ratatui::style::Color;
 
-use super::drivers::{ImageStore, Piece};
+use super::drivers::{ImageStore, PLACEHOLDER, Piece};
 
-/// What kitty terminals replace by a part of an image; the colour names it.
-const PLACEHOLDER: char = '\u{10eeee}';
 /// Half blocks, whose two colours are pixels.
 const HALF_BLOCKS: [&str; 2] = ["▀", "▄"];
 /// Bytes of a half block with both its colours.

@@ -298,16 +298,17 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut siginfo_t, _: *mut c_voi
     let before = at.zip(ACTIONS.get()).map(|(at, actions)| &actions[at]);
     // SAFETY: `sigaction` and `raise` are safe in a handler, and the kernel gives the information.
     unsafe {
-        if let Some(before) = before {
-            libc::sigaction(signal, before, std::ptr::null_mut());
-        } else {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        // A fault comes again when the handler returns, with its address, by which std tells an overflow of the stack. What
-        // another process has sent does not.
+        // A fault comes again when the handler returns, to whoever was there before: std tells an overflow of the stack by its
+        // address. What a process has sent does not come again.
         let is_fault = !info.is_null() && (*info).si_code > 0;
-        if !is_fault {
-            libc::raise(signal);
+        match before.filter(|_| is_fault) {
+            Some(before) => {
+                libc::sigaction(signal, before, std::ptr::null_mut());
+            }
+            None => {
+                libc::signal(signal, libc::SIG_DFL);
+                libc::raise(signal);
+            }
         }
     }
 }

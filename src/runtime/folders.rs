@@ -1,7 +1,7 @@
 //! What the application asks of the file system, answered from threads of its own.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::fs::{self, DirEntry, File, Metadata};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::thread;
 use super::keep::Store;
 use crate::app::sort::natural;
 use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
-use crate::media::{Sniffed, clean, sniff, walk};
+use crate::media::{self, Sniffed, clean, sniff, walk};
 use crate::watch::{self, News, WatchEvent};
 
 /// Entries in the first message: the first rows of a huge folder are seen while the rest is read.
@@ -51,28 +51,57 @@ fn watched(stamp: watch::Stamp) -> Stamp {
     }
 }
 
-/// What lies at a path; `None` when it has gone meanwhile, or is a broken link.
+/// What lies at a path; `None` when it has gone meanwhile. A link that leads nowhere is a file of which nothing is known.
 fn entry(path: PathBuf) -> Option<Entry> {
-    let metadata = fs::metadata(&path).ok()?;
-    let kind = if metadata.is_dir() {
+    match fs::metadata(&path) {
+        Ok(metadata) => Some(Entry {
+            kind: kind(metadata.is_dir()),
+            stamp: stamp(&metadata),
+            path,
+        }),
+        Err(_) => {
+            let metadata = fs::symlink_metadata(&path).ok()?;
+            Some(unknown(path, metadata.is_dir()))
+        }
+    }
+}
+
+/// The same of a part of a folder, which may tell no more than what it holds.
+fn listed(found: &DirEntry) -> Option<Entry> {
+    let kind = found.file_type().ok()?;
+    match fs::metadata(found.path()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !kind.is_symlink() => None,
+        Err(_) => Some(unknown(found.path(), kind.is_dir())),
+        Ok(_) => entry(found.path()),
+    }
+}
+
+/// Something that is there, and cannot be looked at.
+fn unknown(path: PathBuf, is_folder: bool) -> Entry {
+    Entry {
+        kind: kind(is_folder),
+        stamp: Stamp::default(),
+        path,
+    }
+}
+
+fn kind(is_folder: bool) -> EntryKind {
+    if is_folder {
         EntryKind::Folder
     } else {
         EntryKind::File
-    };
-    Some(Entry {
-        kind,
-        stamp: stamp(&metadata),
-        path,
-    })
+    }
 }
 
-/// Whether the first bytes are a picture's, of a format that is decoded or not: what is not decoded gets its error.
+/// Whether the first bytes are an image's, of a format that is decoded or not: what is not decoded gets its error, and so does
+/// a file that cannot be read.
 fn is_picture(path: &Path) -> bool {
-    let plain = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return false;
+    }
     let mut head = Vec::with_capacity(HEAD);
-    plain
-        && File::open(path).is_ok_and(|file| file.take(HEAD as u64).read_to_end(&mut head).is_ok())
-        && !matches!(sniff(&head), Sniffed::Unknown)
+    let read = File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    read.is_err() || !matches!(sniff(&head), Sniffed::Unknown)
 }
 
 fn name(path: &Path) -> &[u8] {
@@ -127,7 +156,7 @@ pub(super) fn list(
         };
         let mut size = FIRST;
         let mut entries = Vec::new();
-        for found in reading.flatten().filter_map(|found| entry(found.path())) {
+        for found in reading.flatten().filter_map(|found| listed(&found)) {
             entries.push(found);
             if entries.len() == size {
                 size = (size * 2).min(PART);
@@ -141,7 +170,7 @@ pub(super) fn list(
     });
 }
 
-/// Finds the pictures below a folder.
+/// Finds the images below a folder, and what cannot be looked into.
 pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
     let answer = Arc::clone(&send);
     spawn("scan", &answer, move || {
@@ -154,14 +183,25 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
             })
         };
         let mut files = Vec::new();
-        for path in walk::files(&root).flatten().filter(|path| is_picture(path)) {
-            let Ok(metadata) = fs::metadata(&path) else {
-                continue;
+        for found in walk::files(&root) {
+            let path = match found {
+                Ok(path) if is_picture(&path) => path,
+                Ok(_) => continue,
+                Err(walk::Unreadable { path, error }) => {
+                    send(Msg::Unreadable { path, error });
+                    continue;
+                }
             };
-            files.push(Found {
-                stamp: stamp(&metadata),
-                path,
-            });
+            let stamp = match fs::metadata(&path) {
+                Ok(metadata) => stamp(&metadata),
+                Err(_) => {
+                    if let Err(error) = media::open(&path) {
+                        send(Msg::Unreadable { path, error });
+                    }
+                    continue;
+                }
+            };
+            files.push(Found { stamp, path });
             if files.len() == PART && !part(std::mem::take(&mut files), false) {
                 return;
             }

@@ -6,10 +6,9 @@ use ratatui::text::{Line, Span};
 use super::result::{line, name_width};
 use super::rules::{row, title};
 use super::theme::Looks;
-use super::{Painter, preview, rect};
+use super::{Painter, notice, preview, rect};
 use crate::app::Model;
 use crate::app::compare::Compare;
-use crate::app::detail::notice;
 use crate::app::text::{safe, safe_str, wrap};
 use crate::view::Area;
 
@@ -58,10 +57,7 @@ pub(super) fn draw(
     }
     between(model, looks, frame);
     if let Some(area) = places.notice {
-        let area = rect(area, frame);
-        let words = notice(usize::from(area.width), 3).into_iter().next();
-        let words = Line::styled(words.unwrap_or_default(), looks.dim());
-        frame.render_widget(words.centered(), area);
+        notice(area, looks, frame);
     }
 }
 
@@ -90,6 +86,7 @@ fn image(
     painter: &dyn Painter,
 ) {
     let area = rect(area, frame);
+    let looks = preview::darken(area, looks, frame);
     let words = match model.side_picture(side).map(|shown| &shown.outcome) {
         Some(Ok(shown)) => return preview::paint(&shown.image, area, frame, painter),
         Some(Err(error)) => safe_str(&error.message),

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use super::list::{flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
-use super::{Painter, preview, rect};
-use crate::app::detail::{notice, whole_percent};
+use super::{Painter, notice, preview, rect};
+use crate::app::detail::whole_percent;
 use crate::app::folder::{Row, Stands};
 use crate::app::popup::kind_word;
 use crate::app::results::{FileState, Standing};
@@ -32,12 +32,7 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn
         caption(model, file, current, looks, sheet.tile(slot), frame);
     }
     if let Some(area) = sheet.notice {
-        let area = rect(area, frame);
-        let words = notice(usize::from(area.width), 3).into_iter().next();
-        frame.render_widget(
-            Line::styled(words.unwrap_or_default(), looks.dim()).centered(),
-            area,
-        );
+        notice(area, looks, frame);
     }
 }
 
@@ -52,7 +47,10 @@ fn inside(
 ) {
     let area = rect(area, frame);
     let words = match model.tile_of(file).map(|tile| &tile.outcome) {
-        Some(Ok(tile)) => return preview::paint(&tile.image, area, frame, painter),
+        Some(Ok(tile)) => {
+            preview::darken(area, looks, frame);
+            return preview::paint(&tile.image, area, frame, painter);
+        }
         Some(Err(error)) if error.not_picture => String::new(),
         Some(Err(error)) => kind_word(error.kind).to_owned(),
         None if model.awaits_tile(file) => "…".to_owned(),
@@ -67,6 +65,9 @@ fn inside(
 fn about(model: &Model, file: &Row) -> String {
     match (file.kind, file.stands) {
         (_, Stands::Missing) => "missing".to_owned(),
+        (EntryKind::Folder, Stands::Itself) if model.results.get(&file.path).is_some() => {
+            String::new()
+        }
         (EntryKind::Folder, Stands::Itself) => match model.results.tally(&file.path) {
             Some(tally) if tally.pictures == 1 => "1 picture".to_owned(),
             Some(tally) => format!("{} pictures", tally.pictures),

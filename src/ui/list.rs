@@ -150,7 +150,10 @@ fn spans(
             let sum = Aggregate::of(model.stack_of(file), &model.results);
             group_columns(&sum, columns, looks)
         }
-        (EntryKind::Folder, _) => folder_columns(model.results.tally(&file.path), columns, looks),
+        (EntryKind::Folder, Some(state)) => file_columns(model, state, columns, looks),
+        (EntryKind::Folder, None) => {
+            folder_columns(model.results.tally(&file.path), columns, looks)
+        }
         (EntryKind::File, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::File, None) => Vec::new(),
     });

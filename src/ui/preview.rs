@@ -24,6 +24,15 @@ pub(super) fn draw(
     frame: &mut Frame,
     painter: &dyn Painter,
 ) {
+    let has_image = model
+        .shown
+        .as_ref()
+        .is_some_and(|shown| shown.outcome.is_ok());
+    let looks = if has_image || model.wanted.is_some() {
+        darken(area, looks, frame)
+    } else {
+        looks
+    };
     match model
         .shown
         .as_ref()
@@ -185,6 +194,15 @@ fn as_many_as_fit(facts: &[String], columns: usize) -> String {
         }
     }
     line
+}
+
+/// Puts a dark ground under images, where the terminal's own is light; how things look upon it.
+pub(super) fn darken(area: Rect, looks: Looks, frame: &mut Frame) -> Looks {
+    let (looks, ground) = looks.around_images();
+    if let Some(ground) = ground {
+        frame.buffer_mut().set_style(area, ground);
+    }
+    looks
 }
 
 /// Draws an image in the middle of its area, if it fits.

@@ -52,12 +52,12 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     frame.render_widget(Line::from(spans), area);
 }
 
-/// The number of a frame as it is typed.
+/// The number of a frame or image as it is typed.
 fn prompt(model: &Model, looks: Looks) -> Vec<Span<'static>> {
     let typed = model.viewer.jump.as_ref().map_or("", |jump| jump.text());
-    let frames = model.viewer.frames();
+    let (counted, count) = model.jump_range();
     vec![
-        Span::styled(format!("frame (1–{frames}): "), looks.accent()),
+        Span::styled(format!("{counted} (1–{count}): "), looks.accent()),
         Span::styled(format!("{typed}▏"), Looks::text()),
     ]
 }

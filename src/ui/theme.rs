@@ -11,6 +11,9 @@ const ORANGE: Color = Color::Indexed(172);
 const MAGENTA: Color = Color::Indexed(162);
 const GREY: Color = Color::Indexed(245);
 const LINE: Color = Color::Indexed(240);
+/// The ground around images, and text upon it, where the terminal's own ground is light: white would glare beside a radiograph.
+const GROUND: Color = Color::Indexed(16);
+const ON_GROUND: Color = Color::Indexed(252);
 
 /// The same for a light ground, where the others are too pale for fine strokes.
 const ON_LIGHT: [(Color, Color); 5] = [
@@ -37,6 +40,8 @@ pub fn name_of(colour: Color) -> Option<Color> {
         (dark_magenta, Color::Magenta),
         (dark_grey, Color::DarkGray),
         (pale_line, Color::Gray),
+        (GROUND, Color::Black),
+        (ON_GROUND, Color::Gray),
     ];
     names
         .into_iter()
@@ -56,19 +61,30 @@ impl Looks {
 
     fn coloured(self, colour: Color) -> Style {
         match self.theme {
-            Theme::Colour => Style::new().fg(colour),
+            Theme::Dark => Style::new().fg(colour),
             Theme::Light => {
                 let darker = ON_LIGHT.iter().find(|(usual, _)| *usual == colour);
                 Style::new().fg(darker.map_or(colour, |(_, darker)| *darker))
             }
-            Theme::Plain => Style::new(),
+            Theme::None => Style::new(),
+        }
+    }
+
+    /// The ground around an image, and how things look upon it; `None`: as elsewhere.
+    pub(super) fn around_images(self) -> (Self, Option<Style>) {
+        match self.theme {
+            Theme::Light => {
+                let dark = Self { theme: Theme::Dark };
+                (dark, Some(Style::new().fg(ON_GROUND).bg(GROUND)))
+            }
+            Theme::Dark | Theme::None => (self, None),
         }
     }
 
     /// A colour that stands in the picture, wherever there are colours.
     pub(super) fn of_picture(self, [r, g, b]: [u8; 3]) -> Style {
         match self.theme {
-            Theme::Plain => Style::new(),
+            Theme::None => Style::new(),
             _ => Style::new().fg(Color::Rgb(r, g, b)),
         }
     }
@@ -86,7 +102,7 @@ impl Looks {
     /// What matters less.
     pub(super) fn dim(self) -> Style {
         match self.theme {
-            Theme::Plain => Style::new().add_modifier(Modifier::DIM),
+            Theme::None => Style::new().add_modifier(Modifier::DIM),
             _ => self.coloured(GREY),
         }
     }
@@ -94,7 +110,7 @@ impl Looks {
     /// Lines between panels.
     pub(super) fn line(self) -> Style {
         match self.theme {
-            Theme::Plain => Style::new().add_modifier(Modifier::DIM),
+            Theme::None => Style::new().add_modifier(Modifier::DIM),
             _ => self.coloured(LINE),
         }
     }
@@ -158,6 +174,7 @@ mod tests {
         for (dark, light) in ON_LIGHT {
             assert!(name_of(dark).is_some() && name_of(light).is_some());
         }
+        assert!(name_of(GROUND).is_some() && name_of(ON_GROUND).is_some());
         assert_eq!(name_of(Color::Indexed(1)), None);
     }
 }

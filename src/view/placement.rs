@@ -156,6 +156,41 @@ impl Place {
         (u * f64::from(self.width), v * f64::from(self.height))
     }
 
+    /// The pixel of the file that is seen at a place: screen pixels from the top left of the picture. `None` beyond its edges.
+    pub fn pixel_at(&self, (x, y): (f64, f64)) -> Option<(u32, u32)> {
+        let share = (x / f64::from(self.width), y / f64::from(self.height));
+        let inside = |share: f64| (0.0..1.0).contains(&share);
+        if !inside(share.0) || !inside(share.1) {
+            return None;
+        }
+        let (u, v) = self.turn.unseen(share);
+        Some((
+            (self.part.x + u * self.part.width) as u32,
+            (self.part.y + v * self.part.height) as u32,
+        ))
+    }
+
+    /// The same at the middle of a cell, when the picture lies in the middle of `area` and cells have `cell` pixels.
+    pub fn pixel_in_cell(
+        &self,
+        at: (u16, u16),
+        area: Area,
+        cell: (u16, u16),
+    ) -> Option<(u32, u32)> {
+        // The picture lies in the middle of the cells that it touches, and these in the middle of the area.
+        let side = |at: u16, first: u16, length: u16, pixels: u32, cell: u16| {
+            let cell = u32::from(cell.max(1));
+            let cells = pixels.div_ceil(cell);
+            let left = u32::from(first) + u32::from(length).saturating_sub(cells) / 2;
+            let margin = (cells * cell - pixels) / 2;
+            (f64::from(at) - f64::from(left) + 0.5) * f64::from(cell) - f64::from(margin)
+        };
+        self.pixel_at((
+            side(at.0, area.x, area.width, self.width, cell.0),
+            side(at.1, area.y, area.height, self.height, cell.1),
+        ))
+    }
+
     /// The pixel of the file in the middle of what is seen.
     pub fn middle(&self) -> (u32, u32) {
         (

@@ -81,6 +81,12 @@ impl Turn {
         (0..self.quarters).fold((x, y), |(x, y), _| (1.0 - y, x))
     }
 
+    /// The point of the file that is seen at a place: both as shares of width and height, from the top left.
+    pub fn unseen(self, (x, y): (f64, f64)) -> (f64, f64) {
+        let (x, y) = (0..self.quarters).fold((x, y), |(x, y), _| (y, 1.0 - x));
+        (if self.mirrored { 1.0 - x } else { x }, y)
+    }
+
     /// A step as seen, as a step in the file.
     pub fn step_in_file(self, (dx, dy): (f64, f64)) -> (f64, f64) {
         let (dx, dy) = (0..self.quarters).fold((dx, dy), |(dx, dy), _| (dy, -dx));

@@ -197,3 +197,35 @@ fn what_changes_meanwhile_is_seen() {
     });
     assert_eq!(titles(&program), ["z", "c"]);
 }
+
+#[test]
+fn one_file_on_both_sides_is_said_to_be_one() {
+    let mut program = compared();
+    program.send(key(KeyCode::Esc));
+    program.send(key(KeyCode::Esc));
+    program.press("vc");
+    let screen = program.screen(120, 24);
+    assert!(screen.contains("the same file twice: p"), "{screen}");
+}
+
+#[test]
+fn a_popup_leaves_both_images_as_they_are() {
+    let mut program = compared();
+    program.send(Msg::Graphics(Graphics::Sixel));
+    program.rest();
+    program.show_tiles();
+    let before = program.screen(80, 24);
+    program.press("p");
+    let after = program.screen(80, 24);
+    // In the rows above the popup nothing has changed.
+    let rows = |screen: &str| {
+        screen
+            .lines()
+            .skip(1)
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert!(after.contains('╭'), "{after}");
+    assert_eq!(rows(&after), rows(&before));
+}

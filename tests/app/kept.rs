@@ -369,3 +369,27 @@ fn of_studies_series_and_a_dicomdir_no_name_is_kept() {
     let dirs: Vec<_> = keeps(&effects).iter().map(|(dir, _)| *dir).collect();
     assert_eq!(dirs, [path("").as_path()]);
 }
+
+#[test]
+fn a_filter_of_an_earlier_run_is_announced() {
+    let mut program = started(filtered("chest"));
+    let said = |program: &Program| {
+        program
+            .screen(80, 24)
+            .contains("filtered by “chest”, as last time")
+    };
+    assert!(said(&program), "at the start");
+    program.send(key(KeyCode::Esc));
+    assert!(!program.screen(80, 24).contains("“chest”  "));
+    // In a folder that is entered, too; but not where it was typed in this run.
+    let mut program = started(Kept::default());
+    program.list(vec![folder("sub"), file("chest.png")]);
+    program.send(key(KeyCode::Enter));
+    let (dir, generation) = program.listing();
+    program.send(Msg::Kept {
+        dir,
+        generation,
+        kept: Box::new(filtered("chest")),
+    });
+    assert!(said(&program), "{}", program.screen(80, 24));
+}

@@ -1,11 +1,11 @@
 //! Order, filter and palette: what is typed, and what the list makes of it.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Msg};
-use medivision_tui::media::ErrorKind;
+use medivision_tui::app::{Effect, Entry, Msg, Stamp};
+use medivision_tui::media::{ErrorKind, MediaError};
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, ctrl, failure, file, folder, key, record};
+use crate::scene::{Program, ctrl, failure, file, folder, key, path, record};
 
 /// Five files: three with a result, one that failed, one that waits.
 fn five() -> Program {
@@ -192,4 +192,45 @@ fn marks_stay_where_there_is_no_model() {
     assert!(asked(&mut program).is_empty());
     program.ready(false);
     assert_eq!(asked(&mut program).len(), 1);
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_marked_and_counted_as_classify_counts_it() {
+    let mut program = Program::new(100, 30);
+    let link = Entry {
+        stamp: Stamp::default(),
+        ..file("link.png")
+    };
+    program.list(vec![folder("locked"), link, file("a.png")]);
+    program.ready(false);
+    for (name, kind, message) in [
+        ("locked", ErrorKind::Permission, "permission denied"),
+        ("link.png", ErrorKind::NotFound, "no such file"),
+    ] {
+        program.send(Msg::Unreadable {
+            path: path(name),
+            error: MediaError::new(kind, message),
+        });
+    }
+    program.scan(&["a.png"]);
+    let marked = |program: &Program, name: &str| {
+        let screen = program.screen(100, 30);
+        screen
+            .lines()
+            .any(|line| line.contains(name) && line.contains('✗'))
+    };
+    assert!(marked(&program, "locked/") && marked(&program, "link.png"));
+    program.press("va");
+    assert!(program.screen(100, 30).contains("2 failed"));
+    program.press("va");
+    // Classified by key, the link is still there.
+    program.press("Gc");
+    program.answer("link.png", failure(ErrorKind::NotFound, "no such file"));
+    assert!(marked(&program, "link.png"), "{}", program.screen(100, 30));
+    // A folder that can be read again is no failure any more.
+    program.press("g");
+    program.send(key(KeyCode::Enter));
+    program.list(Vec::new());
+    program.send(key(KeyCode::Backspace));
+    assert!(!marked(&program, "locked/"));
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use medivision_tui::app::{Effect, Msg};
+use medivision_tui::app::{Effect, Graphics, Msg};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Film, Program, file, folder, key, path, record};
+use crate::viewer::looking;
 
 fn mouse(program: &mut Program, kind: MouseEventKind, at: (u16, u16), ms: u64) -> Vec<Effect> {
     let event = MouseEvent {
@@ -195,4 +196,25 @@ fn a_popup_and_a_line_being_typed_keep_what_lies_behind() {
     program.press("/0");
     mouse(&mut program, PRESS, (5, 4), 0);
     assert_eq!(current(&program), "000");
+}
+
+#[test]
+fn a_click_places_the_probe_and_the_points_of_the_ruler() {
+    let mut program = looking(Graphics::Kitty, 120, 40);
+    let marks = |program: &Program| program.wanted().expect("a picture is wanted").marks;
+    program.press("V");
+    let middle = marks(&program).cursor;
+    mouse(&mut program, PRESS, (85, 8), 10);
+    let first = marks(&program).cursor;
+    assert!(first.is_some() && first != middle);
+    mouse(&mut program, PRESS, (5, 8), 1000);
+    assert_eq!(marks(&program).cursor, first, "not beside the picture");
+    program.press("M");
+    mouse(&mut program, PRESS, (85, 8), 2000);
+    mouse(&mut program, PRESS, (95, 12), 3000);
+    let second = marks(&program).cursor;
+    let line = first.zip(second).map(|(first, second)| [first, second]);
+    assert_eq!(marks(&program).line, line);
+    let [from, to] = line.expect("both are set");
+    assert!(from.0 < to.0 && from.1 < to.1, "{from:?} {to:?}");
 }

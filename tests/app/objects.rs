@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Found, Msg, Stack};
 use medivision_tui::media::{ErrorKind, Header, MediaError, Member};
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Film, Program, failure, file, folder, path, record, stamp};
+use crate::scene::{Film, Program, failure, file, folder, key, path, record, stamp};
 use crate::screens::at_all_sizes;
 use crate::tags::{asked, hides, line_of};
 
@@ -273,6 +274,23 @@ fn frame_keys_scroll_the_stack_of_a_series() {
     assert!(program.press("t").iter().any(
         |effect| matches!(effect, Effect::Tags { path: asked, .. } if *asked == path("2.dcm"))
     ));
+}
+
+#[test]
+fn a_number_leads_to_an_image_of_the_series() {
+    let mut program = Program::new(100, 30);
+    by_series(&mut program);
+    program.press("gjj#");
+    let screen = program.screen(100, 30);
+    assert!(screen.contains("image (1–3)"), "{screen}");
+    program.press("1");
+    program.send(key(KeyCode::Enter));
+    // By place: 2 at 10 mm, 3 at 20 mm, 1 at 30 mm.
+    assert_eq!(program.wanted().map(|key| key.path), Some(path("2.dcm")));
+    program.press("#9");
+    program.send(key(KeyCode::Enter));
+    let last = program.wanted().map(|key| key.path);
+    assert_eq!(last, Some(path("1.dcm")), "the nearest there is");
 }
 
 #[test]

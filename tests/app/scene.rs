@@ -25,6 +25,9 @@ use medivision_tui::ui;
 use medivision_tui::view::placement;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
+use ratatui_image::{FontSize, Resize};
 
 /// The folder of all scenes.
 pub const ROOT: &str = "/studies/march";
@@ -52,10 +55,19 @@ impl Program {
 
     /// Started where the root was left so; nothing else is known yet.
     pub fn left(kept: Kept) -> Self {
+        Self::start(kept, Theme::Dark)
+    }
+
+    /// Started with other colours; nothing is known yet.
+    pub fn themed(theme: Theme) -> Self {
+        Self::start(Kept::default(), theme)
+    }
+
+    fn start(kept: Kept, theme: Theme) -> Self {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
-            theme: Theme::Colour,
+            theme,
             keymap,
             kept,
             show_phi: false,
@@ -238,14 +250,19 @@ impl Program {
         }));
     }
 
-    /// The cells on screen as text, blanks at the ends of lines taken off.
-    pub fn screen(&self, cols: u16, rows: u16) -> String {
+    /// The cells on screen.
+    pub fn buffer(&self, cols: u16, rows: u16) -> Buffer {
         let mut terminal =
             Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
         terminal
             .draw(|frame| ui::view(&self.model, frame, &Painter::default()))
             .expect("the test terminal never fails");
-        let buffer = terminal.backend().buffer();
+        terminal.backend().buffer().clone()
+    }
+
+    /// The cells on screen as text, blanks at the ends of lines taken off.
+    pub fn screen(&self, cols: u16, rows: u16) -> String {
+        let buffer = self.buffer(cols, rows);
         let line = |y| {
             let (mut line, mut x) = (String::new(), 0);
             while let Some(cell) = buffer.cell((x, y)).filter(|_| x < cols) {
@@ -590,6 +607,9 @@ fn shadow(cols: u16, rows: u16) -> EncodedImage {
         let (dx, dy) = (f64::from(x) / 100.0 - 1.0, f64::from(y) / 80.0 - 1.0);
         Luma([((1.0 - dx * dx - dy * dy).max(0.0) * 255.0) as u8])
     });
-    half_blocks(DynamicImage::ImageLuma8(pixels), (cols, rows))
-        .expect("half blocks can always be made")
+    let image = DynamicImage::ImageLuma8(pixels);
+    let (resize, cell) = (Resize::Scale(None), FontSize::new(10, 20));
+    let size = resize.size_for(&image, cell, Size::new(cols, rows));
+    let image = resize.resize(&image, cell, size, None);
+    half_blocks(image, (size.width, size.height)).expect("half blocks can always be made")
 }

@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Entry, Msg, Severity};
+use medivision_tui::app::{Entry, Graphics, Msg, Severity, Theme};
 use medivision_tui::engine::Event;
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
+use ratatui::style::Color;
 
 use crate::scene::{Program, ROOT, failure, file, folder, key, record};
 
@@ -366,4 +367,35 @@ fn standing_is_told_without_colour() {
             .any(|line| line.contains("head-001.png") && line.contains("31%")),
         "a rejected label is no claim"
     );
+}
+
+#[test]
+fn the_notice_is_in_sight_wherever_results_are() {
+    for (cols, rows) in [(60, 20), (40, 15), (80, 24), (200, 60)] {
+        let mut program = Program::new(cols, rows);
+        browsing(&mut program);
+        let screen = program.screen(cols, rows);
+        assert!(
+            screen.to_lowercase().contains("not a diagnosis"),
+            "{screen}"
+        );
+    }
+}
+
+#[test]
+fn on_a_light_terminal_images_lie_on_a_dark_ground() {
+    let ground = |theme| {
+        let mut program = Program::themed(theme);
+        program.send(Msg::Resized { cols: 80, rows: 24 });
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program.list(vec![file("a.png")]);
+        program.ready(false);
+        program.rest();
+        program.show();
+        // The corners of the preview, beside the image, and of the list.
+        let buffer = program.buffer(80, 24);
+        [(79, 1), (0, 20)].map(|at| buffer[at].bg)
+    };
+    assert_eq!(ground(Theme::Light), [Color::Indexed(16), Color::Reset]);
+    assert_eq!(ground(Theme::Dark), [Color::Reset; 2]);
 }

@@ -11,7 +11,7 @@ use crate::scene::{Film, Program, alt, file, folder, key, path, previewed_as, sh
 use crate::screens::at_all_sizes;
 
 /// A CT under a cursor at rest, and a radiograph below it.
-fn looking(graphics: Graphics, cols: u16, rows: u16) -> Program {
+pub fn looking(graphics: Graphics, cols: u16, rows: u16) -> Program {
     let mut program = Program::bare();
     program.send(Msg::Resized { cols, rows });
     program.send(Msg::Graphics(graphics));

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::{GrayImage, Luma};
 use vt100::{Color, Screen};
 
-use crate::session::{Kind, PIXELS, ROWS, Session};
+use crate::session::{Kind, PIXELS, ROWS, Session, is_classified};
 
 const OVER_SSH: (&str, &str) = ("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22");
 const PLACEHOLDER: char = '\u{10eeee}';
@@ -221,8 +221,74 @@ fn rectangle(screen: &Screen) -> Option<[u16; 4]> {
     full.then_some([top, bottom, left, right])
 }
 
-fn has_pixels(screen: &Screen) -> bool {
-    screen.contents().contains(PIXELS)
+/// The cells that show an image, by whatever protocol.
+fn image_cells(screen: &Screen) -> BTreeSet<(u16, u16)> {
+    let (rows, cols) = screen.size();
+    let all = (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x)));
+    let is_image = |(y, x): &(u16, u16)| {
+        let cell = screen.cell(*y, *x).map(vt100::Cell::contents);
+        cell.is_some_and(|text| text.starts_with([PIXELS, PLACEHOLDER]))
+    };
+    all.filter(is_image).collect()
+}
+
+/// The cells of the popup on screen, its frame among them.
+fn popup(screen: &Screen) -> Option<BTreeSet<(u16, u16)>> {
+    let (rows, cols) = screen.size();
+    let find = |corner: &str| {
+        let mut all = (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x)));
+        all.find(|(y, x)| {
+            screen
+                .cell(*y, *x)
+                .is_some_and(|cell| cell.contents() == corner)
+        })
+    };
+    let ((top, left), (bottom, right)) = find("╭").zip(find("╯"))?;
+    let cells = (top..=bottom).flat_map(|y| (left..=right).map(move |x| (y, x)));
+    Some(cells.collect())
+}
+
+#[test]
+fn a_popup_covers_only_the_cells_under_it() {
+    for kind in [Kind::Kitty, Kind::Sixel] {
+        let session = Session::start_sized(kind, &[], (120, 40), |_| {});
+        let display = &session.display;
+        display.until("a label", |screen| is_classified(screen, "b.png"));
+        session.press("Z");
+        display.until("the image alone", |screen| image_cells(screen).len() > 2500);
+        let screen = display.parser.lock().expect("whole").screen().clone();
+        let before = image_cells(&screen);
+        session.press("v");
+        display.until("the image around the popup", |screen| {
+            popup(screen).is_some_and(|popup| {
+                let around: BTreeSet<_> = before.difference(&popup).copied().collect();
+                around.len() < before.len() && image_cells(screen) == around
+            })
+        });
+        session.press("\x1b");
+        display.until("all of it again", |screen| image_cells(screen) == before);
+        session.press("q");
+        assert_eq!(session.ended(), 0);
+    }
+}
+
+#[test]
+fn images_have_their_colours_where_text_has_none() {
+    let session = Session::start(Kind::Kitty, &[("NO_COLOR", "1")]);
+    another(&session, &[]);
+    let display = &session.display;
+    display.until("no other colours", |screen| {
+        let (rows, cols) = screen.size();
+        let mut cells = (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x)));
+        is_classified(screen, "b.png")
+            && cells.all(|(y, x)| {
+                let cell = screen.cell(y, x).expect("on screen");
+                let image = cell.contents().starts_with(PLACEHOLDER);
+                image || (cell.fgcolor(), cell.bgcolor()) == (Color::Default, Color::Default)
+            })
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
 }
 
 #[test]
@@ -244,9 +310,7 @@ fn sixel_pictures_leave_nothing_behind_and_stay_off_the_last_line() {
     display.until("the tall one alone", |s| width(s).is_some_and(|w| w < 10));
     for (keys, words) in [("?", "Help"), (":", "quit"), ("t", "Tags"), ("v", "grid")] {
         session.press(keys);
-        display.until(words, |screen| {
-            screen.contents().contains(words) && !has_pixels(screen)
-        });
+        display.shows(words);
         session.press("\x1b");
         display.until("the picture again", |s| width(s).is_some_and(|w| w < 10));
     }

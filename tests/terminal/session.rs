@@ -53,7 +53,8 @@ impl Display {
                 break;
             };
             parser.process(&waiting[..start]);
-            if waiting[start..].starts_with(b"\x1bP$q") {
+            let is = |introducer: &[u8]| waiting[start..].starts_with(introducer);
+            if is(b"\x1bP$q") || is(b"\x1bPtmux;") {
                 // A question, which is no picture.
                 waiting.drain(..start + end + 2);
                 continue;
@@ -155,8 +156,8 @@ pub struct Session {
     pub display: Arc<Display>,
     keys: Arc<Mutex<Box<dyn Write + Send>>>,
     pub master: Box<dyn MasterPty + Send>,
-    /// Keeps the terminal's settings readable after the program has ended.
-    terminal: File,
+    /// The side of the program; keeps the settings readable after it has ended.
+    pub terminal: File,
     before: Termios,
     pub pid: Pid,
     exit: Receiver<ExitStatus>,
@@ -180,17 +181,15 @@ impl Session {
         (cols, rows): (u16, u16),
         more: impl FnOnce(&Path),
     ) -> Self {
-        let home = Rc::new(tempfile::tempdir().expect("a folder"));
-        fs::create_dir(home.path().join("in")).expect("a folder");
-        more(&home.path().join("in"));
-        for (index, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
-            let path = home.path().join("in").join(name);
-            picture(&path, index as u8 * 60);
-            let file = File::options().append(true).open(&path).expect("opened");
-            let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-            file.set_modified(long_ago).expect("dated");
-        }
-        Self::start_in(home, kind, environment, (cols, rows))
+        let home = tempfile::tempdir().expect("a folder");
+        fill(&home, more);
+        Self::start_in(Rc::new(home), kind, environment, (cols, rows))
+    }
+
+    /// Browses such a folder in this home.
+    pub fn start_at(home: TempDir, kind: Kind, environment: &[(&str, &str)]) -> Self {
+        fill(&home, |_| {});
+        Self::start_in(Rc::new(home), kind, environment, (COLS, ROWS))
     }
 
     /// Once it has ended: starts it again in the same home.
@@ -265,14 +264,19 @@ impl Session {
     /// Stops the program as Ctrl-Z does, and lets it go on.
     pub fn stop_and_go_on(&self) {
         self.press("\x1a");
+        self.until_stopped();
+        self.assert_given_back();
+        self.signal(Signal::CONT);
+    }
+
+    /// Waits until the process is stopped.
+    pub fn until_stopped(&self) {
         let stat = PathBuf::from(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));
         let end = Instant::now() + DEADLINE;
         while !fs::read_to_string(&stat).is_ok_and(|text| text.contains(") T ")) {
             assert!(Instant::now() < end, "it never stopped");
             std::thread::yield_now();
         }
-        self.assert_given_back();
-        self.signal(Signal::CONT);
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -298,6 +302,20 @@ impl Session {
         });
         let after = tcgetattr(&self.terminal).expect("settings");
         assert_eq!(settings(&after), settings(&self.before));
+    }
+}
+
+/// Three images in the folder that is browsed, and more.
+fn fill(home: &TempDir, more: impl FnOnce(&Path)) {
+    let folder = home.path().join("in");
+    fs::create_dir(&folder).expect("a folder");
+    more(&folder);
+    for (index, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
+        let path = folder.join(name);
+        picture(&path, index as u8 * 60);
+        let file = File::options().append(true).open(&path).expect("opened");
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        file.set_modified(long_ago).expect("dated");
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::folder::{Row, Stands};
 use super::super::keys::Action;
 use super::super::model::Model;
 use super::super::picture::Stack;
+use super::super::viewer::film::Jump;
 use super::{Base, base_of, labels};
 use crate::media::{Member, Series, Study};
 
@@ -84,6 +85,11 @@ impl Model {
             return false;
         };
         let last = count.saturating_sub(1);
+        if action == Action::FrameJump {
+            self.viewer.film = None;
+            self.viewer.jump = Some(Jump::default());
+            return true;
+        }
         let to = match action {
             Action::FrameNext => (at + 1).min(last),
             Action::FramePrevious => at.saturating_sub(1),
@@ -96,7 +102,8 @@ impl Model {
         true
     }
 
-    fn scroll_to(&mut self, place: usize) {
+    /// Shows another file of the series under the cursor.
+    pub(in crate::app) fn scroll_to(&mut self, place: usize) {
         let path = self.folder.current().map(|row| row.path.clone());
         if let (Some(shelf), Some(path)) = (&mut self.shelf, path) {
             shelf.positions.insert(path, place);

@@ -12,6 +12,7 @@ use crate::app::model::Model;
 use crate::app::msg::Severity;
 use crate::app::picture::{Previewed, View};
 use crate::media::{Voi, Window};
+use crate::view::Area;
 use crate::view::placement::{self, Aim, Canvas, Place};
 
 /// A coarse step of the pointer, as a part of what is seen.
@@ -72,12 +73,16 @@ impl Model {
         }
     }
 
-    /// Screen pixels that the picture may cover.
-    pub(crate) fn room(&self, known: &Known) -> (u32, u32) {
+    /// Cells that the picture may cover.
+    fn picture_area(&self, known: &Known) -> Area {
         let area = self.panels().preview.unwrap_or_default();
         let around = self.viewer.marks().around(&known.scene);
-        let picture = placement::inset(area, around).picture;
-        let cell = known.scene.cell;
+        placement::inset(area, around).picture
+    }
+
+    /// Screen pixels that the picture may cover.
+    pub(crate) fn room(&self, known: &Known) -> (u32, u32) {
+        let (picture, cell) = (self.picture_area(known), known.scene.cell);
         (
             u32::from(picture.width) * u32::from(cell.0),
             u32::from(picture.height) * u32::from(cell.1),
@@ -214,9 +219,17 @@ impl Model {
         self.shown.as_ref().is_some_and(there)
     }
 
+    /// What a number that is typed counts, and how many of them there are: the images of a series, or the frames of a file.
+    pub(crate) fn jump_range(&self) -> (&'static str, u32) {
+        match self.place_in_stack() {
+            Some((_, count)) if count > 1 => ("image", u32::try_from(count).unwrap_or(u32::MAX)),
+            _ => ("frame", self.viewer.frames()),
+        }
+    }
+
     /// A key while the number of a frame is typed. False: it is for others.
     pub(crate) fn type_jump(&mut self, key: KeyEvent) -> bool {
-        let frames = self.viewer.frames();
+        let (counted, count) = self.jump_range();
         let order = self
             .viewer
             .known
@@ -229,11 +242,14 @@ impl Model {
             KeyCode::Char(c) if c.is_ascii_digit() => jump.push(c),
             KeyCode::Backspace if jump.pop() => {}
             KeyCode::Enter => {
-                // Typed is the number in the file, as results and tables tell it.
-                let number = jump.frame(frames);
-                let frame = number.map(|number| order.unwrap_or_default().position(number));
+                let number = jump.frame(count);
                 self.viewer.jump = None;
-                self.viewer.frame = frame.unwrap_or(self.viewer.frame);
+                match number {
+                    Some(number) if counted == "image" => self.scroll_to(number as usize),
+                    // Typed is the number in the file, as results and tables tell it.
+                    Some(number) => self.viewer.frame = order.unwrap_or_default().position(number),
+                    None => {}
+                }
             }
             KeyCode::Esc | KeyCode::Backspace => self.viewer.jump = None,
             _ => {
@@ -265,6 +281,24 @@ impl Model {
     /// The picture as it lies on the screen.
     fn placed(&self, known: &Known) -> Place {
         placement::place(known.canvas(), &self.viewer.view.aim, self.room(known))
+    }
+
+    /// A click on the picture while there is a pointer: that goes there, and a ruler gets a point. False: it is for others.
+    pub(crate) fn point_with_mouse(&mut self, at: (u16, u16)) -> bool {
+        let Some((mut pointer, known)) = self.viewer.pointer.zip(self.viewer.known.clone()) else {
+            return false;
+        };
+        let (picture, cell) = (self.picture_area(&known), known.scene.cell);
+        let Some((x, y)) = self.placed(&known).pixel_in_cell(at, picture, cell) else {
+            return false;
+        };
+        pointer.at = (
+            x.min(known.info.width.saturating_sub(1)),
+            y.min(known.info.height.saturating_sub(1)),
+        );
+        pointer.set();
+        self.viewer.pointer = Some(pointer);
+        true
     }
 
     /// The aim, with the pointer in its middle if there is one: what is pointed at is what one wants to see larger.

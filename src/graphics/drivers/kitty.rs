@@ -1,6 +1,6 @@
 //! Images by the kitty protocol, shown by placeholders: cells of text that the terminal replaces by the image's.
 //!
-//! ratatui-image makes the placeholders. Its transmission is bypassed: it sends an image in one go, with the first cell that is
+//! ratatui-image's transmission is bypassed: it sends an image in one go, with the first cell that is
 //! drawn, so that keys wait behind it, and never deletes one. Here images are sent in chunks, between frames of text, shown when
 //! they are complete, and deleted in the terminal when nobody can draw them any more.
 
@@ -15,13 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use image::DynamicImage;
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Rect, Size};
-use ratatui::widgets::Widget;
-use ratatui_image::Image;
-use ratatui_image::protocol::Protocol;
-use ratatui_image::protocol::kitty::Kitty;
+use ratatui::layout::Size;
 
+use super::placeholders::Placeholders;
 use super::{Encoded, fault};
 use crate::app::EncodedImage;
 use crate::graphics::Route;
@@ -106,13 +102,7 @@ impl ImageStore {
         id: u32,
     ) -> Result<(EncodedImage, Transmission), MediaError> {
         let (data, ends) = self.transmission(image, size, id)?;
-        // The placeholders only: what would be sent with them is sent here.
-        let dot = DynamicImage::new_luma8(1, 1);
-        let kitty = Kitty::new(dot, size, id, false, false).map_err(|e| fault(&e))?;
-        let kitty = Protocol::Kitty(kitty);
-        let area = Rect::new(0, 0, size.width, size.height);
-        Image::new(&kitty).render(area, &mut Buffer::empty(area));
-        let encoded = Encoded::Cells(kitty).into_image(size);
+        let encoded = Encoded::Placeholders(Placeholders { id, size }).into_image(size);
         let transmission = Transmission {
             owner: encoded.downgrade(),
             data,
@@ -262,21 +252,11 @@ mod tests {
         store.add(&pixels.into(), Size::new(6, 3)).unwrap()
     }
 
-    /// The name, as the placeholders have it.
+    /// The image's number, as the placeholders have it.
     fn id(image: &EncodedImage) -> u32 {
-        let area = Rect::new(0, 0, 6, 3);
-        let mut cells = Buffer::empty(area);
-        let Some(Encoded::Cells(placeholders)) = image.content() else {
-            panic!("no placeholders");
-        };
-        Image::new(placeholders).render(area, &mut cells);
-        assert!(
-            cells.content.iter().all(|cell| cell.symbol().len() < 16),
-            "only placeholders are drawn"
-        );
-        match cells.content[0].fg {
-            ratatui::style::Color::Rgb(r, g, b) => u32::from_be_bytes([0, r, g, b]),
-            other => panic!("{other:?}"),
+        match image.content() {
+            Some(Encoded::Placeholders(placeholders)) => placeholders.id,
+            _ => panic!("no placeholders"),
         }
     }
 

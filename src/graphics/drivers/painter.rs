@@ -48,6 +48,7 @@ impl ui::Painter for Painter {
     fn paint(&self, image: &EncodedImage, area: Rect, buffer: &mut Buffer) {
         match image.content() {
             Some(Encoded::Cells(cells)) => Image::new(cells).render(area, buffer),
+            Some(Encoded::Placeholders(placeholders)) => placeholders.paint(area, buffer),
             Some(Encoded::Pieces(pieces)) => self.keep_free(pieces, area, buffer),
             // Another graphics' image: there is none.
             None => {}

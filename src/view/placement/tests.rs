@@ -82,6 +82,24 @@ fn panning_goes_where_the_arrow_points_on_every_side() {
 }
 
 #[test]
+fn a_click_beside_the_picture_hits_nothing() {
+    let area = Area {
+        x: 10,
+        y: 3,
+        width: 20,
+        height: 10,
+    };
+    // 100 × 100 pixels of the screen, on 10 × 5 of 20 × 10 cells.
+    let seen = place(canvas(50, 50), &Aim::default(), (200, 100));
+    let at = |cell| seen.pixel_in_cell(cell, area, (10, 20));
+    assert_eq!(at((15, 3)), Some((2, 5)));
+    assert_eq!(at((24, 7)), Some((47, 45)));
+    for beside in [(14, 5), (25, 5), (15, 2), (15, 8)] {
+        assert_eq!(at(beside), None, "{beside:?}");
+    }
+}
+
+#[test]
 fn a_scale_bar_is_round_and_true() {
     assert_eq!(scale_bar(0.5, 600), Some((100.0, 200)));
     assert_eq!(scale_bar(0.143, 1000), Some((20.0, 140)));
@@ -161,6 +179,21 @@ proptest! {
             let (across, down) = seen.turn.size((width / f64::from(columns), height / f64::from(rows)));
             prop_assert!(full(seen.width, room.0, across, 1.0) && full(seen.height, room.1, down, 1.0));
         }
+    }
+
+    /// Where a pixel is seen, that pixel is found.
+    #[test]
+    fn a_place_on_the_screen_leads_back_to_its_pixel(
+        size in (1..400u32, 1..400u32), at in (0.0..1.0f64, 0.0..1.0f64), zoom in 1.0..40.0f64, turn in 0..8usize,
+    ) {
+        let canvas = canvas(size.0, size.1);
+        let pixel = ((at.0 * f64::from(size.0)) as u32, (at.1 * f64::from(size.1)) as u32);
+        let aim = Aim { zoom, turn: Turn::ALL[turn], ..Aim::default() }.showing(pixel, canvas, (200, 150));
+        let seen = place(canvas, &aim, (200, 150));
+        let place = seen.screen(pixel);
+        // Half of a pixel at the edge may be cut off.
+        prop_assume!((0.0..f64::from(seen.width)).contains(&place.0) && (0.0..f64::from(seen.height)).contains(&place.1));
+        prop_assert_eq!(seen.pixel_at(place), Some(pixel));
     }
 
     /// A pixel asked for is in sight afterwards.
