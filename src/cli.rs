@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, Resettable};
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Graphics, similar};
@@ -412,10 +412,9 @@ pub struct Doctor {
 /// the others, which the program's own help describes.
 pub fn command() -> clap::Command {
     // A line for each option; only those of commands have values that need explaining.
-    let help = Arg::new("help").short('h').long("help").help("Print help");
     let mut root = Cli::command()
         .disable_help_flag(true)
-        .arg(help.action(ArgAction::HelpShort));
+        .arg(help(ArgAction::HelpShort));
     let globals: Vec<Arg> = root
         .get_arguments()
         .filter(|arg| arg.is_global_set())
@@ -429,6 +428,11 @@ pub fn command() -> clap::Command {
         root = root.mut_subcommand(&name, |command| with_globals(command, &globals, &name));
     }
     root
+}
+
+fn help(action: ArgAction) -> Arg {
+    let arg = Arg::new("help").short('h').long("help").action(action);
+    arg.help("Print help").help_heading(Resettable::Reset)
 }
 
 /// The global options that the help of a command lists.
@@ -451,7 +455,7 @@ fn with_globals(command: clap::Command, globals: &[Arg], name: &str) -> clap::Co
         arg.clone().hide(!shown).help_heading("Global options")
     });
     let hint = "The other global options: medivision-tui --help";
-    let help = match command.get_after_help() {
+    let after = match command.get_after_help() {
         Some(examples) => format!("{examples}\n\n{hint}"),
         None => hint.to_owned(),
     };
@@ -459,7 +463,10 @@ fn with_globals(command: clap::Command, globals: &[Arg], name: &str) -> clap::Co
         .get_subcommands()
         .map(|below| below.get_name().to_owned())
         .collect();
-    let mut command = command.args(own).after_help(help);
+    let mut command = command
+        .args(own)
+        .arg(self::help(ArgAction::Help))
+        .after_help(after);
     for one in below {
         command = command.mut_subcommand(&one, |below| with_globals(below, globals, name));
     }

@@ -6,7 +6,7 @@ use super::annotation;
 use super::attributes;
 use super::shutter;
 use super::values::{Images, floats, integers};
-use crate::dicom::attributes::overlay;
+use crate::dicom::attributes::{RED_DESCRIPTOR, overlay};
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
@@ -95,16 +95,48 @@ pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
             layers.remarks.push(remark.to_owned());
         }
     }
+    let warnings = warnings(set, target);
+    layers.remarks.extend(warnings.iter().cloned());
     layers.annotations = annotation::read(set, target, &Arrangements::read(set).of(target));
     layers
 }
 
-/// A frame with the grey transformations of the state. They take the place of the image's own, MONOCHROME1 included; what the
-/// state leaves out changes nothing (PS3.4 N.2.1).
+/// What had to be repaired or assumed of the state's tables and windows.
+fn warnings(set: &DataSet, target: &Target) -> Warnings {
+    let mut warnings = Warnings::default();
+    let before = Transform {
+        modality: modality::STORED,
+        unit: None,
+        own: Vec::new(),
+        padding: None,
+        nominal: None,
+        inverted: false,
+        real: false,
+    };
+    transform(set, &before, target, &mut warnings);
+    if set.get(RED_DESCRIPTOR).is_some() {
+        // One that cannot be read has its error where it is asked for.
+        let _ = palette::Palette::read(set, false, &mut warnings);
+    }
+    warnings
+}
+
+/// A frame with the grey transformations of the state.
 pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
-    let before = grey.transform();
-    let mut unheard = Warnings::default();
-    let modality = modality::stated(set, target.signed, &mut unheard).unwrap_or(modality::STORED);
+    // What is wrong with them is told among the layers.
+    let mut told = Warnings::default();
+    grey.with(transform(set, grey.transform(), target, &mut told))
+}
+
+/// The grey transformations of a state. They take the place of the image's own, MONOCHROME1 included; what the state
+/// leaves out changes nothing (PS3.4 N.2.1).
+fn transform(
+    set: &DataSet,
+    before: &Transform,
+    target: &Target,
+    warnings: &mut Warnings,
+) -> Transform {
+    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::STORED);
     let transform = Transform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
@@ -120,33 +152,28 @@ pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
-        let tables = voi::luts(item, signed, &mut unheard);
-        let windows = voi::windows(item, WindowSource::File, before.real, &mut unheard);
+        let tables = voi::luts(item, signed, warnings);
+        let windows = voi::windows(item, WindowSource::File, before.real, warnings);
         tables.into_iter().chain(windows).next()
     });
     let own = own.unwrap_or_else(|| Own::between(range.0, range.1, WindowSource::File));
-    let own = match presentation_lut(set) {
+    let own = match presentation_lut(set, warnings) {
         Some(lut) => Own {
             curve: Curve::Behind(Box::new(own.curve), lut),
             ..own
         },
         None => own,
     };
-    grey.with(Transform {
+    Transform {
         own: vec![own],
         ..transform
-    })
+    }
 }
 
 /// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
-fn presentation_lut(set: &DataSet) -> Option<Lut> {
+fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
     let items = set.items(attributes::PRESENTATION_LUT);
-    lut::read(
-        items.first()?,
-        false,
-        "presentation LUT",
-        &mut Warnings::default(),
-    )
+    lut::read(items.first()?, false, "presentation LUT", warnings)
 }
 
 /// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
