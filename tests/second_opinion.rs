@@ -66,8 +66,15 @@ fn shown(object: &DefaultDicomObject) -> Vec<u8> {
     values.into_iter().map(eight_bits).collect()
 }
 
-/// Files of which it makes other values, and why those are wrong.
-const WRONG_THERE: [&str; 0] = [];
+/// Files of which it makes other values. Those that pydicom makes are this program's, as `tests/corpus.rs` shows.
+const WRONG_THERE: [&str; 4] = [
+    // Signed samples of JPEG 2000 are taken for unsigned ones.
+    "693_J2KR.dcm",
+    "explicit_VR-UN.dcm",
+    // The table of a Modality LUT Sequence is left out.
+    "CR-ModalitySequenceLUT.dcm",
+    "mlut_18.dcm",
+];
 
 /// Of every file of the corpus that it can decode: the values of the first frame, before any window.
 #[test]
@@ -76,6 +83,7 @@ fn real_files_have_the_same_values_to_another_reader() {
     let corpus = std::env::var_os("MEDIVISION_CORPUS").expect("MEDIVISION_CORPUS names the folder");
     let mut compared = 0;
     let mut unlike = Vec::new();
+    let mut known = Vec::new();
     for path in walk::files(&Path::new(&corpus).join("dicom")).flatten() {
         let name = path
             .file_name()
@@ -103,10 +111,18 @@ fn real_files_have_the_same_values_to_another_reader() {
         let range = theirs
             .iter()
             .fold(0.0, |range: f64, value| range.max(value.abs()));
-        if worst > 1e-6 * range && !WRONG_THERE.contains(&name.as_str()) {
-            unlike.push(format!("{name}: off by {worst}, of {range}"));
+        if worst > 1e-6 * range {
+            match WRONG_THERE.contains(&name.as_str()) {
+                true => known.push(name),
+                false => unlike.push(format!("{name}: off by {worst}, of {range}")),
+            }
         }
     }
+    // A file that it reads rightly by now is to be taken off the list.
+    known.sort();
+    let mut expected = WRONG_THERE;
+    expected.sort_unstable();
+    assert_eq!(known, expected);
     assert_eq!(unlike, Vec::<String>::new());
     assert!(compared >= 40, "{compared} files");
 }

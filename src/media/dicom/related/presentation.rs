@@ -1,12 +1,12 @@
 //! Softcopy presentation states (PS3.3 A.33): how an image is to be seen.
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use super::annotation;
-use super::attributes;
 use super::shutter;
 use super::values::{Images, floats, integers};
-use crate::dicom::attributes::{RED_DESCRIPTOR, overlay};
+use crate::dicom::attributes::overlay;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
@@ -18,9 +18,12 @@ use crate::{Overlay, OverlayKind, Warnings, WindowSource};
 
 /// What a state may ask for that is not done.
 const UNHEEDED: [(Tag, &str); 2] = [
-    (attributes::MASKS, "its mask is not subtracted"),
     (
-        attributes::COMPOUND_GRAPHICS,
+        tags::MASK_SUBTRACTION_SEQUENCE,
+        "its mask is not subtracted",
+    ),
+    (
+        tags::COMPOUND_GRAPHIC_SEQUENCE,
         "its compound graphics are not drawn",
     ),
 ];
@@ -36,11 +39,11 @@ pub(super) struct Arrangements {
 impl Arrangements {
     /// Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
     pub(super) fn read(set: &DataSet) -> Self {
-        let degrees = set.short(attributes::ROTATION).unwrap_or(0);
-        let items = set.items(attributes::DISPLAYED_AREAS);
+        let degrees = set.short(tags::IMAGE_ROTATION).unwrap_or(0);
+        let items = set.items(tags::DISPLAYED_AREA_SELECTION_SEQUENCE);
         Self {
             quarters: (degrees / 90 % 4) as u8,
-            mirrored: set.first(attributes::FLIP).as_deref() == Some("Y"),
+            mirrored: set.first(tags::IMAGE_HORIZONTAL_FLIP).as_deref() == Some("Y"),
             areas: items.iter().filter_map(area).collect(),
         }
     }
@@ -68,12 +71,14 @@ fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
         _ => None,
     };
     let (first, last) = (
-        corner(attributes::AREA_FIRST)?,
-        corner(attributes::AREA_LAST)?,
+        corner(tags::DISPLAYED_AREA_TOP_LEFT_HAND_CORNER)?,
+        corner(tags::DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER)?,
     );
-    let images = Images::read(item, attributes::REFERENCED_IMAGES);
-    let magnify = item.first(attributes::SIZE_MODE).as_deref() == Some("MAGNIFY");
-    let ratio = floats(item, attributes::MAGNIFICATION).first().copied();
+    let images = Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE);
+    let magnify = item.first(tags::PRESENTATION_SIZE_MODE).as_deref() == Some("MAGNIFY");
+    let ratio = floats(item, tags::PRESENTATION_PIXEL_MAGNIFICATION_RATIO)
+        .first()
+        .copied();
     let area = [
         first[0].min(last[0]) - 1.0,
         first[1].min(last[1]) - 1.0,
@@ -114,7 +119,10 @@ fn warnings(set: &DataSet, target: &Target) -> Warnings {
         real: false,
     };
     transform(set, &before, target, &mut warnings);
-    if set.get(RED_DESCRIPTOR).is_some() {
+    if set
+        .get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR)
+        .is_some()
+    {
         // One that cannot be read has its error where it is asked for.
         let _ = palette::Palette::read(set, false, &mut warnings);
     }
@@ -143,12 +151,13 @@ fn transform(
         own: Vec::new(),
         nominal: before.nominal,
         padding: before.padding,
-        inverted: set.first(attributes::PRESENTATION_SHAPE).as_deref() == Some("INVERSE"),
+        inverted: set.first(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE"),
         real: before.real,
     };
     let range = transform.range(target.bits_stored, target.signed);
-    let items = set.items(attributes::SOFTCOPY_VOI);
-    let covers = |item: &&DataSet| Images::read(item, attributes::REFERENCED_IMAGES).cover(target);
+    let items = set.items(tags::SOFTCOPY_VOILUT_SEQUENCE);
+    let covers =
+        |item: &&DataSet| Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target);
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
@@ -172,7 +181,7 @@ fn transform(
 
 /// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
 fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
-    let items = set.items(attributes::PRESENTATION_LUT);
+    let items = set.items(tags::PRESENTATION_LUT_SEQUENCE);
     lut::read(items.first()?, false, "presentation LUT", warnings)
 }
 
