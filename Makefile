@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-check build run test check bench fuzz
+.PHONY: help setup setup-check build run install test check bench fuzz
 .NOTPARALLEL:
 
 CACHE = "$${XDG_CACHE_HOME:-$$HOME/.cache}/medivision-tui"
 DENY = $(CACHE)/cargo-deny/bin/cargo-deny --config .cargo/deny.toml
 
-export GPU
+export GPU PREFIX DESTDIR
 # Set and empty would win over `.cargo/config.toml`, and lead nowhere.
 ifeq ($(LIBTORCH),)
 unexport LIBTORCH
@@ -28,6 +28,10 @@ build: setup  ## the program, optimised: target/release/medivision-tui
 
 run: setup  ## open the demo (ARGS="…" runs the program with other arguments)
 	cargo run --release -- $(or $(ARGS),demo)
+
+# What `sudo make install` puts in place was built before, by the user who has a Rust.
+install: $(if $(SUDO_USER),,build)  ## into ~/.local, or below PREFIX="…" (/usr/local serves all users)
+	@.ci/install "$${CARGO_TARGET_DIR:-target}/release/medivision-tui"
 
 test: setup  ## all tests
 	cargo test

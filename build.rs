@@ -5,6 +5,8 @@ use std::path::Path;
 fn main() {
     // Set by torch-sys (`links = "tch"`): the folder that holds libtorch_cpu.so.
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
+        // Of an installed binary: libtorch lies beside it (see .ci/install), whoever runs it.
+        rpath(Path::new("$ORIGIN/../lib/medivision-tui/torch/lib"));
         // By way of `.libtorch`, which may come to lead to another set, and the set of today, so that a copied
         // binary outlives the checkout.
         rpath(Path::new(&lib));

@@ -1,15 +1,18 @@
 //! What was asked for on the command line.
 
-use std::path::{Path, PathBuf};
+mod help;
+
+use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Graphics, similar};
+use crate::config::Graphics;
 use crate::encoder::{Fit, Precision};
 use crate::engine::Frames;
 use crate::library::export::Format;
 use crate::scoring::Mode;
+pub use help::{command, meant};
 
 /// Browse medical images in the terminal and let a CLIP model say what they show.
 ///
@@ -408,78 +411,6 @@ pub struct Doctor {
     pub json: bool,
 }
 
-/// The command line as it is parsed and described. A command's help lists the global options that matter to it and names
-/// the others, which the program's own help describes.
-pub fn command() -> clap::Command {
-    // A line for each option; only those of commands have values that need explaining.
-    let help = Arg::new("help").short('h').long("help").help("Print help");
-    let mut root = Cli::command()
-        .disable_help_flag(true)
-        .arg(help.action(ArgAction::HelpShort));
-    let globals: Vec<Arg> = root
-        .get_arguments()
-        .filter(|arg| arg.is_global_set())
-        .cloned()
-        .collect();
-    let names: Vec<String> = root
-        .get_subcommands()
-        .map(|c| c.get_name().into())
-        .collect();
-    for name in names {
-        root = root.mut_subcommand(&name, |command| with_globals(command, &globals, &name));
-    }
-    root
-}
-
-/// The global options that the help of a command lists.
-fn listed(command: &str) -> &'static [&'static str] {
-    match command {
-        "classify" | "watch" | "eval" | "bench" => &["model", "prompts", "device"],
-        "models" => &["offline"],
-        "prompts" => &["model"],
-        "demo" => &["model", "prompts", "graphics"],
-        "doctor" => &["model", "prompts", "device", "graphics"],
-        _ => &[],
-    }
-}
-
-/// Gives a command, and those below it, its own copies of the global options.
-fn with_globals(command: clap::Command, globals: &[Arg], name: &str) -> clap::Command {
-    let listed = listed(name);
-    let own = globals.iter().map(|arg| {
-        let shown = listed.contains(&arg.get_id().as_str());
-        arg.clone().hide(!shown).help_heading("Global options")
-    });
-    let hint = "The other global options: medivision-tui --help";
-    let help = match command.get_after_help() {
-        Some(examples) => format!("{examples}\n\n{hint}"),
-        None => hint.to_owned(),
-    };
-    let below: Vec<String> = command
-        .get_subcommands()
-        .map(|below| below.get_name().to_owned())
-        .collect();
-    let mut command = command.args(own).after_help(help);
-    for one in below {
-        command = command.mut_subcommand(&one, |below| with_globals(below, globals, name));
-    }
-    command
-}
-
-/// The command that was meant by a first argument which is neither one nor a path.
-pub fn meant(first: &str) -> Option<String> {
-    if first.starts_with('-') || Path::new(first).exists() {
-        return None;
-    }
-    let root = Cli::command();
-    let mut names = root.get_subcommands().map(clap::Command::get_name);
-    if names.any(|name| name == first) {
-        return None;
-    }
-    let known = root.get_subcommands().filter(|c| !c.is_hide_set());
-    similar(first, known.map(clap::Command::get_name)).map(str::to_owned)
-}
-
 fn draws(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&n| n <= 100_000);
     number.ok_or_else(|| format!("`{text}` is not a number from 0 to 100000"))
@@ -512,48 +443,7 @@ fn window(text: &str) -> Result<(f64, f64), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::FromArgMatches;
-
     use super::*;
-
-    #[test]
-    fn the_definition_is_sound() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn the_help_of_a_command_is_about_that_command() {
-        let mut root = command();
-        root.build();
-        for command in root.get_subcommands_mut() {
-            let name = command.get_name().to_owned();
-            let mut helps = vec![command.render_long_help().to_string()];
-            for below in command.get_subcommands_mut() {
-                helps.push(below.render_long_help().to_string());
-            }
-            for help in helps {
-                assert!(!help.contains("--log-level"), "{help}");
-                let shown = help.contains("--model <");
-                assert_eq!(shown, listed(&name).contains(&"model"), "{help}");
-            }
-        }
-        let help = root.render_help().to_string();
-        let order = ["Commands:", "Arguments:", "--help", "--model", "Examples:"];
-        let places: Vec<_> = order.iter().map(|part| help.find(part)).collect();
-        assert!(places.is_sorted() && places[0].is_some(), "{help}");
-    }
-
-    #[test]
-    fn a_command_takes_all_global_options_and_a_typo_is_pointed_out() {
-        let line = ["medivision-tui", "models", "list", "--log-level", "info"];
-        let matches = command().try_get_matches_from(line).unwrap();
-        let cli = Cli::from_arg_matches(&matches).unwrap();
-        assert_eq!(cli.global.log_level.as_deref(), Some("info"));
-        assert_eq!(meant("clasify").as_deref(), Some("classify"));
-        for other in ["classify", "--clasify", "/", "incoming", "mann"] {
-            assert_eq!(meant(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn a_folder_alone_is_browsed_and_options_may_stand_anywhere() {

@@ -427,6 +427,12 @@ fn a_row_of_a_batch_is_the_row_alone() {
     }
 }
 
+/// The lowest of some numbers, of which there must be one; NaN where one is NaN, which `f64::min` passes over.
+fn lowest(numbers: impl Iterator<Item = f64>) -> f64 {
+    let lower = |a: f64, b: f64| if a.is_nan() || a <= b { a } else { b };
+    numbers.reduce(lower).expect("a number")
+}
+
 /// The numbers for a report: `cargo test --test parity lowest -- --nocapture`.
 #[test]
 fn the_lowest_cosines_of_each_checkpoint() {
@@ -442,7 +448,7 @@ fn the_lowest_cosines_of_each_checkpoint() {
             .iter()
             .zip(&golden.texts)
             .map(|(f, e)| cosine(f, &e.embedding));
-        let (pictures, written) = (pictures.fold(1.0, f64::min), written.fold(1.0, f64::min));
+        let (pictures, written) = (lowest(pictures), lowest(written));
         println!(
             "{}: pictures {pictures:.7}, texts {written:.7}",
             checkpoint.display()

@@ -1,5 +1,7 @@
 //! Two towers and the scale between them: every model of the CLIP family, whatever its layout was.
 
+mod probe;
+
 use std::path::PathBuf;
 
 use tch::{Device, Kind, Tensor};
@@ -14,7 +16,6 @@ use super::weights::Backing;
 use super::{
     CutOff, Encoder, EncoderError, Input, ModelCard, Preprocess, Tokenized, Weights, is_direction,
 };
-use crate::media::{Picture, Pixels};
 
 /// Both towers as functions of tensors; training differentiates through them, [`DualEncoder`] runs them.
 pub struct Towers {
@@ -113,8 +114,6 @@ impl Towers {
     }
 }
 
-/// Between numbers of two embeddings that mean different things.
-const MIN_DIFFERENCE: f32 = 1e-3;
 /// The number of texts encoded at a time: enough to keep the cores busy, few enough to stay small in memory.
 const TEXT_BATCH: usize = 64;
 
@@ -230,34 +229,6 @@ impl DualEncoder {
         Ok(encoder)
     }
 
-    /// Asks for two images and two texts, and refuses a model that does not tell them apart: it would answer every
-    /// question with the first condition.
-    fn probe(&mut self) -> Result<(), EncoderError> {
-        let senseless = |what| Err(EncoderError::Senseless(what));
-        let texts = ["a chest X-ray", "bone"].map(|text| self.tokenize(text));
-        let [one, other] = texts;
-        let features = self.towers.text_features(&[one?, other?])?;
-        if !tells_apart(&rows(&unit(&features)?)?) {
-            return senseless("every text means the same to it");
-        }
-        let images = [32_u32, 5].map(|step| {
-            let bytes = (0..64 * 64_u32)
-                .map(|n| (n * step / 4 % 251) as u8)
-                .collect();
-            let picture = Picture {
-                width: 64,
-                height: 64,
-                pixels: Pixels::Luma(bytes),
-            };
-            self.preprocess.apply(&picture)
-        });
-        let [one, other] = images;
-        if !tells_apart(&self.encode_images(&[one?, other?])?) {
-            return senseless("every image looks the same to it");
-        }
-        Ok(())
-    }
-
     /// Ids of a text as the model receives them.
     pub fn tokenize(&self, text: &str) -> Result<Tokenized, EncoderError> {
         self.tokenizer.encode(text)
@@ -314,13 +285,6 @@ fn fits(
         )));
     }
     Ok(())
-}
-
-/// Whether two rows are directions that differ, by more than the order of the arithmetic makes.
-fn tells_apart(rows: &[Vec<f32>]) -> bool {
-    let [one, other] = rows else { return false };
-    let differ = |(a, b): (&f32, &f32)| (a - b).abs() > MIN_DIFFERENCE;
-    is_direction(one) && is_direction(other) && one.iter().zip(other).any(differ)
 }
 
 /// Rows of `[n, d]` as unit vectors, computed in f32 whatever the towers' precision is.

@@ -87,6 +87,12 @@ impl<T> Lanes<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Items that wait in a lane.
+    #[cfg(test)]
+    pub(super) fn waiting(&self, lane: Lane) -> usize {
+        self.state().lane(lane).len()
+    }
+
     /// Waits for room; fails once the queue is closed.
     pub(super) fn push(&self, lane: Lane, item: T) -> Result<(), Closed> {
         let mut state = self.state();

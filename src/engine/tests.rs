@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -20,8 +21,8 @@ mod rescore;
 /// What the fake model does with a batch.
 enum Behaviour {
     Answer,
-    /// Takes at most so many pictures before memory runs out.
-    Memory(usize),
+    /// Takes at most so many pictures before memory runs out; waits for a go before each batch.
+    Memory(usize, Receiver<()>),
     Panic,
     Fail,
     /// Answers so many batches, then loses its device.
@@ -58,10 +59,13 @@ impl Encoder for Fake {
         match &mut self.behaviour {
             Behaviour::Lost(0) => return Err(EncoderError::DeviceLost("gone".into())),
             Behaviour::Lost(left) => *left -= 1,
-            Behaviour::Memory(most) if batch.len() > *most => {
-                return Err(EncoderError::OutOfMemory("full".into()));
+            Behaviour::Memory(most, go) => {
+                let _ = go.recv();
+                if batch.len() > *most {
+                    return Err(EncoderError::OutOfMemory("full".into()));
+                }
             }
-            Behaviour::Answer | Behaviour::Memory(_) => {}
+            Behaviour::Answer => {}
             Behaviour::Panic => panic!("a fault in the model"),
             Behaviour::Fail => return Err(EncoderError::Torch("no".into())),
             Behaviour::Wait(go) => drop(go.recv()),
@@ -173,6 +177,15 @@ impl Bench {
             .unwrap();
     }
 
+    /// Waits until so many pictures of a lane are decoded and not yet encoded.
+    fn until_prepared(&self, lane: Lane, count: usize) {
+        let begun = Instant::now();
+        while self.engine.shared.prepared.waiting(lane) < count {
+            assert!(begun.elapsed() < Duration::from_secs(60), "never decoded");
+            std::thread::yield_now();
+        }
+    }
+
     /// Finishes the work; the outcomes by generation.
     fn finish(self) -> BTreeMap<u64, Vec<Outcome>> {
         self.engine.finish();
@@ -253,18 +266,25 @@ fn a_damaged_file_fails_and_the_others_go_on() {
 #[test]
 fn memory_that_runs_out_halves_the_batch_and_loses_nothing() {
     let (_folder, paths) = pictures(30);
-    let bench = bench(Behaviour::Memory(1), false, settings());
-    for (n, path) in paths.iter().enumerate() {
-        bench.submit(path, Lane::Bulk, n as u64);
+    let (go, wait) = unbounded();
+    let bench = bench(Behaviour::Memory(1, wait), false, settings());
+    bench.submit(&paths[0], Lane::Bulk, 0);
+    bench.batches.recv().unwrap();
+    // While the model is at it, bulk is not decoded.
+    for (n, path) in paths.iter().enumerate().skip(1) {
+        bench.submit(path, Lane::Interactive, n as u64);
     }
+    bench.until_prepared(Lane::Interactive, 8);
+    drop(go);
     let batches = bench.batches.clone();
     let done = bench.finish();
     assert!(done.values().all(|outcomes| outcomes[0].is_ok()) && done.len() == 30);
     let sizes: Vec<_> = batches.try_iter().collect();
-    let too_large = sizes.iter().position(|&n| n > 1).unwrap_or(sizes.len());
-    let small_again = sizes[too_large..].iter().skip_while(|&&n| n > 1);
+    let too_large = sizes.iter().position(|&n| n > 1).expect("several at once");
+    let rest = sizes[too_large..].iter().skip_while(|&&n| n > 1);
+    let rest: Vec<_> = rest.collect();
     assert!(
-        small_again.clone().all(|&n| n == 1),
+        rest.len() > 1 && rest.iter().all(|n| **n == 1),
         "the limit is remembered: {sizes:?}"
     );
 }
@@ -303,7 +323,10 @@ fn the_file_under_the_cursor_goes_ahead_of_bulk() {
     for (n, path) in paths[1..].iter().enumerate() {
         bench.submit(path, Lane::Bulk, n as u64 + 1);
     }
+    let first = bench.batches.recv().unwrap();
     bench.submit(&paths[0], Lane::Interactive, 0);
+    // The model is still at its first batch.
+    bench.until_prepared(Lane::Interactive, 1);
     drop(go); // every wait returns from now on
     let mut order = Vec::new();
     while order.len() < 40 {
@@ -312,7 +335,7 @@ fn the_file_under_the_cursor_goes_ahead_of_bulk() {
         }
     }
     let place = order.iter().position(|&n| n == 0).unwrap();
-    assert!(place < 39, "not behind the bulk: {order:?}");
+    assert_eq!(place, first, "right behind the batch under way: {order:?}");
     bench.finish();
 }
 

@@ -332,6 +332,7 @@ impl<T> Deref for Held<T> {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::sync::{Arc, mpsc};
+    use std::time::Instant;
 
     use super::*;
 
@@ -339,11 +340,33 @@ mod tests {
         Box::leak(Box::new(Budget::new(total)))
     }
 
+    /// Longer than any of these takes. What has not happened by then never will.
+    const LIMIT: Duration = Duration::from_secs(30);
+
     /// Waits until so many wait in the budget.
     fn until_waiting(budget: &Budget, count: usize) {
+        let begun = Instant::now();
         while budget.lock().queue.len() < count {
+            assert!(begun.elapsed() < LIMIT, "{count} never wait");
             thread::yield_now();
         }
+    }
+
+    /// Reserves, and gives up where that never ends.
+    fn reserve(budget: &'static Budget, bytes: u64, urgent: bool) -> Reservation {
+        let begun = Instant::now();
+        let patience = Patience {
+            urgent,
+            cancelled: &|| begun.elapsed() > LIMIT,
+        };
+        budget.reserve(bytes, patience).expect("granted in time")
+    }
+
+    /// What a thread comes to, in time.
+    fn outcome<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(work()));
+        receiver
     }
 
     #[test]
@@ -366,13 +389,11 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..200 {
                         let bytes = 80 * ((n * 7 + round) % 10 + 1);
-                        let patience = Patience {
-                            urgent: n == 0,
-                            ..Patience::default()
-                        };
-                        let mut one = budget.reserve(bytes, patience).expect("granted");
+                        let mut one = reserve(budget, bytes, n == 0);
                         let now = held.fetch_add(charged(bytes), Ordering::SeqCst);
                         most.fetch_max(now + charged(bytes), Ordering::SeqCst);
+                        // Others try meanwhile.
+                        thread::yield_now();
                         held.fetch_sub(charged(bytes) - charged(bytes / 2), Ordering::SeqCst);
                         one.shrink(bytes / 2);
                         held.fetch_sub(charged(bytes / 2), Ordering::SeqCst);
@@ -387,7 +408,7 @@ mod tests {
     #[test]
     fn who_came_first_is_first_and_the_urgent_go_ahead() {
         let budget = budget(100);
-        let all = budget.reserve(80, Patience::default()).expect("granted");
+        let all = reserve(budget, 80, false);
         let (sender, order) = mpsc::channel();
         for (n, (name, urgent)) in [("a", false), ("b", false), ("c", true), ("d", true)]
             .into_iter()
@@ -395,27 +416,23 @@ mod tests {
         {
             let sender = sender.clone();
             thread::spawn(move || {
-                let patience = Patience {
-                    urgent,
-                    ..Patience::default()
-                };
-                let _one = budget.reserve(80, patience);
+                let _one = reserve(budget, 80, urgent);
                 sender.send(name)
             });
             until_waiting(budget, n + 1);
         }
         drop(all);
-        let order: Vec<_> = order.iter().take(4).collect();
-        assert_eq!(order, ["c", "d", "a", "b"]);
+        let next = || order.recv_timeout(LIMIT).expect("in time");
+        assert_eq!([next(), next(), next(), next()], ["c", "d", "a", "b"]);
     }
 
     #[test]
     fn who_is_no_longer_wanted_waits_no_more_and_holds_up_nobody() {
         let budget = budget(100);
-        let all = budget.reserve(80, Patience::default()).expect("granted");
+        let all = reserve(budget, 80, false);
         let unwanted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&unwanted);
-        let cancelled = thread::spawn(move || {
+        let cancelled = outcome(move || {
             let patience = Patience {
                 cancelled: &|| flag.load(Ordering::Relaxed),
                 ..Patience::default()
@@ -423,12 +440,12 @@ mod tests {
             budget.reserve(80, patience).map(drop)
         });
         until_waiting(budget, 1);
-        let next = thread::spawn(move || budget.reserve(8, Patience::default()).map(drop));
+        let next = outcome(move || drop(reserve(budget, 8, false)));
         until_waiting(budget, 2);
         unwanted.store(true, Ordering::Relaxed);
-        assert!(cancelled.join().expect("no panic").is_err());
+        assert!(cancelled.recv_timeout(LIMIT).expect("in time").is_err());
         drop(all);
-        assert_eq!(next.join().expect("no panic"), Ok(()));
+        next.recv_timeout(LIMIT).expect("in time");
     }
 
     struct Cache(Mutex<Vec<Held<&'static str>>>);
@@ -445,13 +462,13 @@ mod tests {
         let cache = Arc::new(Cache(Mutex::default()));
         let weak = Arc::downgrade(&cache);
         budget.register(weak);
-        let kept = budget.reserve(80, Patience::default()).expect("granted");
+        let kept = reserve(budget, 80, false);
         let kept = Held::new("frame", kept).keep(40);
         cache.0.lock().expect("no panic").push(kept);
-        let small = budget.reserve(40, Patience::default()).expect("granted");
+        let small = reserve(budget, 40, false);
         assert_eq!(cache.0.lock().expect("no panic").len(), 1);
         drop(small);
-        assert!(budget.reserve(80, Patience::default()).is_ok());
+        drop(reserve(budget, 80, false));
         assert_eq!(cache.0.lock().expect("no panic").len(), 0);
     }
 
@@ -459,16 +476,16 @@ mod tests {
     #[test]
     fn what_is_kept_and_in_use_keeps_others_waiting_but_not_its_own_thread() {
         let budget = budget(100);
-        let drawn = budget.reserve(60, Patience::default()).expect("granted");
+        let drawn = reserve(budget, 60, false);
         let drawn = Held::new("frame", drawn).keep(60);
-        let other = thread::spawn(move || {
-            let reserved = budget.reserve(80, Patience::default());
-            (reserved.is_ok(), budget.lock().kept)
+        let other = outcome(move || {
+            let _reserved = reserve(budget, 80, false);
+            budget.lock().kept
         });
         until_waiting(budget, 1);
-        assert!(budget.reserve(80, Patience::default()).is_ok());
+        drop(reserve(budget, 80, false));
         assert_eq!(budget.lock().kept, charged(60));
         drop(drawn);
-        assert_eq!(other.join().expect("no panic"), (true, 0));
+        assert_eq!(other.recv_timeout(LIMIT), Ok(0));
     }
 }

@@ -5,6 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{MediaError, malformed};
 
+/// The end of a contained panic's message.
+const GAVE_UP: &str = "gave up on this file, which is damaged";
+
 thread_local! {
     /// How many containments the current thread is inside of.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -36,11 +39,13 @@ pub fn contain<T>(
         let _inside = Inside::enter();
         decode()
     }))
-    .unwrap_or_else(|_| {
-        Err(malformed(format!(
-            "the {codec} decoder gave up on this file, which is damaged"
-        )))
-    })
+    .unwrap_or_else(|_| Err(malformed(format!("the {codec} decoder {GAVE_UP}"))))
+}
+
+/// Whether an error is what [`contain`] makes of a panic.
+#[cfg(test)]
+pub(crate) fn is_panic(error: &MediaError) -> bool {
+    error.message.ends_with(GAVE_UP)
 }
 
 /// Whether the current thread is inside [`contain`]: the program's panic hook stays silent then, because the panic
@@ -62,7 +67,7 @@ mod tests {
         });
         let error = result.expect_err("the panic is an error");
         assert_eq!(error.kind, ErrorKind::Malformed);
-        assert!(error.message.contains("TEST"));
+        assert!(error.message.contains("TEST") && is_panic(&error));
         assert!(!contained_panic());
     }
 }

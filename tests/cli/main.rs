@@ -565,22 +565,22 @@ fn a_second_run_takes_its_text_embeddings_from_the_cache() {
     assert_ne!(probability(), first);
 }
 
+/// The hundredth is on no machine.
 #[test]
 fn a_gpu_that_is_not_there_is_refused_with_the_reason_and_auto_goes_on() {
-    if Path::new("/dev/nvidia0").exists() {
-        return;
-    }
     let home = tempfile::tempdir().expect("a home");
     picture(&home.path().join("p.png"), 90);
-    let output = classify(home.path(), &["p.png", "--device", "cuda"]);
+    let output = classify(home.path(), &["p.png", "--device", "cuda:99"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(
-        stderr(&output).contains("cuda:0 cannot be used: "),
+        stderr(&output).contains("cuda:99 cannot be used: "),
         "{}",
         stderr(&output)
     );
     let output = classify(home.path(), &["p.png", "--device", "auto"]);
-    assert_eq!(lines(&output)[0]["device"], "cpu");
+    let has_gpu = Path::new("/dev/nvidia0").exists();
+    let device = &lines(&output)[0]["device"];
+    assert!(device == "cpu" || has_gpu && device == "cuda:0", "{device}");
 }
 
 #[test]

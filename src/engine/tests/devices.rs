@@ -4,7 +4,13 @@ use super::*;
 
 #[test]
 fn a_gpu_loses_nothing_while_it_computes_ahead() {
-    for behaviour in [Behaviour::Answer, Behaviour::Memory(1), Behaviour::Panic] {
+    // A go that never has to be waited for.
+    let (_, go) = unbounded();
+    for behaviour in [
+        Behaviour::Answer,
+        Behaviour::Memory(1, go),
+        Behaviour::Panic,
+    ] {
         let fails = matches!(behaviour, Behaviour::Panic);
         let (_folder, paths) = pictures(40);
         let bench = on_devices([("cuda:0", behaviour)], false, settings());

@@ -1,6 +1,7 @@
 //! Spacing, shape and place of pixels, from the data set or the functional groups.
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
 use crate::dicom::checked;
@@ -20,9 +21,7 @@ impl Object {
         let set = self.set();
         let size = (self.layout().columns, self.layout().rows);
         let spacing = spacing(set, frame).or_else(|| regions::spacing(set, size));
-        let words = set
-            .text(attributes::PATIENT_ORIENTATION)
-            .unwrap_or_default();
+        let words = set.text(tags::PATIENT_ORIENTATION).unwrap_or_default();
         let mut words = words
             .split('\\')
             .map(|word| code(word.trim()).unwrap_or_default().to_owned());
@@ -30,17 +29,17 @@ impl Object {
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),
         ];
-        let orientation = |set: &DataSet| numbers(set, attributes::ORIENTATION);
-        let position = |set: &DataSet| numbers(set, attributes::POSITION);
+        let orientation = |set: &DataSet| numbers(set, tags::IMAGE_ORIENTATION_PATIENT);
+        let position = |set: &DataSet| numbers(set, tags::IMAGE_POSITION_PATIENT);
         Geometry {
             spacing,
             aspect: aspect(set).or(spacing.and_then(ratio)).unwrap_or(1.0),
-            orientation: groups::find(set, frame, attributes::FRAME_ORIENTATION, orientation)
+            orientation: groups::find(set, frame, tags::PLANE_ORIENTATION_SEQUENCE, orientation)
                 .or_else(|| orientation(set))
-                .or_else(|| in_item(set, attributes::DETECTORS, orientation)),
-            position: groups::find(set, frame, attributes::FRAME_POSITION, position)
+                .or_else(|| in_item(set, tags::DETECTOR_INFORMATION_SEQUENCE, orientation)),
+            position: groups::find(set, frame, tags::PLANE_POSITION_SEQUENCE, position)
                 .or_else(|| position(set))
-                .or_else(|| in_item(set, attributes::DETECTORS, position)),
+                .or_else(|| in_item(set, tags::DETECTOR_INFORMATION_SEQUENCE, position)),
             towards: towards.iter().any(|t| !t.is_empty()).then_some(towards),
         }
     }
@@ -53,21 +52,24 @@ pub(crate) fn check(set: &DataSet, warnings: &mut Warnings) {
         check_lengths(group, warnings);
         Some(())
     };
-    groups::find(set, 0, attributes::FRAME_MEASURES, measures);
+    groups::find(set, 0, tags::PIXEL_MEASURES_SEQUENCE, measures);
 }
 
 fn check_lengths(set: &DataSet, warnings: &mut Warnings) {
     for (tag, count) in [
-        (attributes::PIXEL_SPACING, 2),
-        (attributes::IMAGER_SPACING, 2),
-        (attributes::SCANNED_SPACING, 2),
-        (attributes::IMAGE_PLANE_SPACING, 2),
-        (attributes::ASPECT, 2),
-        (attributes::POSITION, 3),
-        (attributes::ORIENTATION, 6),
+        (tags::PIXEL_SPACING, 2),
+        (tags::IMAGER_PIXEL_SPACING, 2),
+        (tags::NOMINAL_SCANNED_PIXEL_SPACING, 2),
+        (tags::IMAGE_PLANE_PIXEL_SPACING, 2),
+        (tags::PIXEL_ASPECT_RATIO, 2),
+        (tags::IMAGE_POSITION_PATIENT, 3),
+        (tags::IMAGE_ORIENTATION_PATIENT, 6),
     ] {
         let values = checked::several(set, tag, warnings);
-        let is_place = matches!(tag, attributes::POSITION | attributes::ORIENTATION);
+        let is_place = matches!(
+            tag,
+            tags::IMAGE_POSITION_PATIENT | tags::IMAGE_ORIENTATION_PATIENT
+        );
         let is_right = |value: &Option<f64>| value.is_some_and(|v| is_place || v > 0.0);
         let is_whole = values.len() == count && values.iter().all(is_right);
         // An unreadable value was warned of.
@@ -86,7 +88,7 @@ fn ratio(spacing: Spacing) -> Option<f64> {
 
 /// Pixel Aspect Ratio (0028,0034): height and width of a pixel (C.7.6.3.1.7).
 fn aspect(set: &DataSet) -> Option<f64> {
-    let [height, width] = numbers(set, attributes::ASPECT)?;
+    let [height, width] = numbers(set, tags::PIXEL_ASPECT_RATIO)?;
     let aspect = height / width;
     (1.0 / LONGEST..=LONGEST)
         .contains(&aspect)
@@ -105,9 +107,9 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
             within: None,
         })
     };
-    let detector = of(set, attributes::IMAGER_SPACING, true);
-    let measures = |set: &DataSet| of(set, attributes::PIXEL_SPACING, false);
-    groups::find(set, frame, attributes::FRAME_MEASURES, measures)
+    let detector = of(set, tags::IMAGER_PIXEL_SPACING, true);
+    let measures = |set: &DataSet| of(set, tags::PIXEL_SPACING, false);
+    groups::find(set, frame, tags::PIXEL_MEASURES_SEQUENCE, measures)
         .or_else(|| {
             let patient = measures(set)?;
             // The same numbers under both names were not calibrated (PS3.3 10.7.1.3).
@@ -115,22 +117,22 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
                 (d.rows_mm, d.columns_mm) == (patient.rows_mm, patient.columns_mm)
             });
             Some(Spacing {
-                at_detector: same && set.first(attributes::CALIBRATION).is_none(),
+                at_detector: same && set.first(tags::PIXEL_SPACING_CALIBRATION_TYPE).is_none(),
                 ..patient
             })
         })
         .or(detector)
-        .or_else(|| of(set, attributes::SCANNED_SPACING, true))
-        .or_else(|| of(set, attributes::IMAGE_PLANE_SPACING, true))
+        .or_else(|| of(set, tags::NOMINAL_SCANNED_PIXEL_SPACING, true))
+        .or_else(|| of(set, tags::IMAGE_PLANE_PIXEL_SPACING, true))
 }
 
 /// How far a frame reaches across its plane, in millimetres: Slice Thickness, else Spacing Between Slices.
 pub(crate) fn thickness(set: &DataSet, frame: u32) -> Option<f64> {
     let read = |set: &DataSet| {
         let number = |tag| set.decimal(tag).filter(|v| *v > 0.0);
-        number(attributes::SLICE_THICKNESS).or_else(|| number(attributes::SLICE_SPACING))
+        number(tags::SLICE_THICKNESS).or_else(|| number(tags::SPACING_BETWEEN_SLICES))
     };
-    groups::find(set, frame, attributes::FRAME_MEASURES, read).or_else(|| read(set))
+    groups::find(set, frame, tags::PIXEL_MEASURES_SEQUENCE, read).or_else(|| read(set))
 }
 
 fn in_item<T>(set: &DataSet, tag: Tag, read: impl Fn(&DataSet) -> Option<T>) -> Option<T> {

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use dicom_core::VR;
+use dicom_dictionary_std::tags;
 
-use crate::dicom::attributes;
 use crate::dicom::geometry;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -41,8 +41,7 @@ impl Object {
     /// The same of a file that was parsed.
     pub(crate) fn of(mut file: ParsedFile) -> Result<Self, MediaError> {
         // Referenced pixels are elsewhere, and the shape of video need not make sense here.
-        if file.meta.syntax.codec == Codec::Unsupported && file.set.get(attributes::ROWS).is_some()
-        {
+        if file.meta.syntax.codec == Codec::Unsupported && file.set.get(tags::ROWS).is_some() {
             return Err(file.meta.syntax.unsupported());
         }
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
@@ -109,7 +108,7 @@ impl Object {
     /// Where each frame is.
     pub(crate) fn index(&self) -> Result<&FrameIndex, MediaError> {
         let index = self.index.get_or_init(|| {
-            let extended = self.set().bytes(attributes::EXTENDED_OFFSETS);
+            let extended = self.set().bytes(tags::EXTENDED_OFFSET_TABLE);
             let (body, codec) = (self.body(), self.meta().syntax.codec);
             FrameIndex::build(
                 &self.pixels.data,
@@ -151,16 +150,16 @@ impl Object {
 
     /// Series Instance UID.
     pub(crate) fn series(&self) -> Option<String> {
-        self.set().first(attributes::SERIES)
+        self.set().first(tags::SERIES_INSTANCE_UID)
     }
 
     /// Recommended Display Frame Rate, Cine Rate, or what follows from Frame Time (PS3.3 C.7.6.5).
     pub(crate) fn frames_per_second(&self) -> Option<f64> {
         let set = self.set();
         let rate = |tag| set.decimal(tag).filter(|rate| *rate > 0.0);
-        rate(attributes::DISPLAY_RATE)
-            .or_else(|| rate(attributes::CINE_RATE))
-            .or_else(|| rate(attributes::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
+        rate(tags::RECOMMENDED_DISPLAY_FRAME_RATE)
+            .or_else(|| rate(tags::CINE_RATE))
+            .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
     }
 
     /// What the object is, its window left open.
@@ -172,9 +171,7 @@ impl Object {
             width: layout.columns,
             height: layout.rows,
             frames: layout.frames,
-            synthetic: set
-                .first(attributes::SYNTHETIC_DATA)
-                .is_some_and(|v| v == "YES"),
+            synthetic: set.first(tags::SYNTHETIC_DATA).is_some_and(|v| v == "YES"),
             warnings: self.warnings.clone(),
             dicom: Some(DicomInfo {
                 transfer_syntax: self.file.meta.transfer_syntax.clone(),
@@ -182,8 +179,8 @@ impl Object {
                 bits_stored: layout.stored,
                 signed: layout.signed,
                 samples: layout.samples,
-                modality: coded(attributes::MODALITY),
-                body_part: coded(attributes::BODY_PART),
+                modality: coded(tags::MODALITY),
+                body_part: coded(tags::BODY_PART_EXAMINED),
                 window: None,
             }),
         }

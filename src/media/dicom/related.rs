@@ -2,7 +2,6 @@
 //! RT structure sets (A.19).
 
 mod annotation;
-mod attributes;
 mod index;
 mod plane;
 mod presentation;
@@ -13,7 +12,6 @@ mod values;
 
 use std::fs::File;
 
-use crate::dicom::attributes::SOP_CLASS;
 use crate::dicom::geometry;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::body::Body;
@@ -23,6 +21,7 @@ use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
 use crate::read::{self, KEPT_WHOLE};
 use crate::related::{Layers, Palette, RelatedKind, RelatedObject, Target};
+use dicom_dictionary_std::tags;
 pub(crate) use index::{References, index};
 use segmentation::Segmentation;
 use structures::Structures;
@@ -56,7 +55,7 @@ fn kind(class: &str) -> Option<RelatedKind> {
 /// The storage class that a file names.
 fn class(file: &ParsedFile) -> String {
     file.set
-        .first(SOP_CLASS)
+        .first(tags::SOP_CLASS_UID)
         .or_else(|| file.meta.sop_class.clone())
         .unwrap_or_default()
 }
@@ -138,9 +137,9 @@ impl Object {
         let (set, layout) = (self.set(), self.layout());
         let uid = |tag| values::uid(set, tag);
         Target {
-            instance: uid(attributes::INSTANCE_UID),
-            series: uid(crate::dicom::attributes::SERIES_UID),
-            frame_of_reference: uid(attributes::FRAME_OF_REFERENCE),
+            instance: uid(tags::SOP_INSTANCE_UID),
+            series: uid(tags::SERIES_INSTANCE_UID),
+            frame_of_reference: uid(tags::FRAME_OF_REFERENCE_UID),
             frame,
             frames: layout.frames,
             width: layout.columns,

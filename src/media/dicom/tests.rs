@@ -3,8 +3,9 @@
 mod display;
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
-use crate::dicom::*;
+use crate::contain::is_panic;
 use crate::{
     ErrorKind, Frame, Info, MediaError, Options, Overlay, Picture, Pixels, Sniffed, Source, Window,
     WindowSource, sniff,
@@ -61,37 +62,37 @@ impl Object {
     /// The pixel module of 16-bit samples.
     fn grey16(rows: u16, columns: u16, photometric: &str, signed: bool) -> Self {
         Self::default()
-            .text(attributes::MODALITY, *b"CS", "CT")
-            .short(attributes::SAMPLES, 1)
-            .text(attributes::PHOTOMETRIC, *b"CS", photometric)
-            .short(attributes::ROWS, rows)
-            .short(attributes::COLUMNS, columns)
-            .short(attributes::BITS_ALLOCATED, 16)
-            .short(attributes::BITS_STORED, 16)
-            .short(attributes::HIGH_BIT, 15)
-            .short(attributes::SIGNED, u16::from(signed))
+            .text(tags::MODALITY, *b"CS", "CT")
+            .short(tags::SAMPLES_PER_PIXEL, 1)
+            .text(tags::PHOTOMETRIC_INTERPRETATION, *b"CS", photometric)
+            .short(tags::ROWS, rows)
+            .short(tags::COLUMNS, columns)
+            .short(tags::BITS_ALLOCATED, 16)
+            .short(tags::BITS_STORED, 16)
+            .short(tags::HIGH_BIT, 15)
+            .short(tags::PIXEL_REPRESENTATION, u16::from(signed))
     }
 
     fn color8(rows: u16, columns: u16, photometric: &str, planar: u16) -> Self {
         Self::default()
-            .short(attributes::SAMPLES, 3)
-            .text(attributes::PHOTOMETRIC, *b"CS", photometric)
-            .short(attributes::PLANAR, planar)
-            .short(attributes::ROWS, rows)
-            .short(attributes::COLUMNS, columns)
-            .short(attributes::BITS_ALLOCATED, 8)
-            .short(attributes::BITS_STORED, 8)
-            .short(attributes::HIGH_BIT, 7)
-            .short(attributes::SIGNED, 0)
+            .short(tags::SAMPLES_PER_PIXEL, 3)
+            .text(tags::PHOTOMETRIC_INTERPRETATION, *b"CS", photometric)
+            .short(tags::PLANAR_CONFIGURATION, planar)
+            .short(tags::ROWS, rows)
+            .short(tags::COLUMNS, columns)
+            .short(tags::BITS_ALLOCATED, 8)
+            .short(tags::BITS_STORED, 8)
+            .short(tags::HIGH_BIT, 7)
+            .short(tags::PIXEL_REPRESENTATION, 0)
     }
 
     fn words(self, values: &[i16]) -> Self {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.element(attributes::PIXEL_DATA, *b"OW", &bytes)
+        self.element(tags::PIXEL_DATA, *b"OW", &bytes)
     }
 
     fn octets(self, values: &[u8]) -> Self {
-        self.element(attributes::PIXEL_DATA, *b"OB", values)
+        self.element(tags::PIXEL_DATA, *b"OB", values)
     }
 
     /// With preamble and meta group.
@@ -100,7 +101,7 @@ impl Object {
         bytes.extend(b"DICM");
         bytes.extend(
             Object::default()
-                .text(attributes::TRANSFER_SYNTAX, *b"UI", syntax)
+                .text(tags::TRANSFER_SYNTAX_UID, *b"UI", syntax)
                 .bytes,
         );
         bytes.extend(&self.bytes);
@@ -132,8 +133,8 @@ impl Object {
     }
 }
 
-const CENTER: Tag = attributes::WINDOW_CENTER;
-const WIDTH: Tag = attributes::WINDOW_WIDTH;
+const CENTER: Tag = tags::WINDOW_CENTER;
+const WIDTH: Tag = tags::WINDOW_WIDTH;
 
 #[test]
 fn the_full_range_is_shown_without_a_window_and_monochrome1_is_turned_over() {
@@ -149,8 +150,8 @@ fn the_first_window_is_applied_to_rescaled_values() {
     let object = Object::grey16(1, 4, "MONOCHROME2", false)
         .text(CENTER, *b"DS", "40\\300 ")
         .text(WIDTH, *b"DS", "400\\1500")
-        .text(attributes::RESCALE_INTERCEPT, *b"DS", "-1024")
-        .text(attributes::RESCALE_SLOPE, *b"DS", "1")
+        .text(tags::RESCALE_INTERCEPT, *b"DS", "-1024")
+        .text(tags::RESCALE_SLOPE, *b"DS", "1")
         .words(&[0, 864, 1064, 2000]);
     assert_eq!(object.shown(), [0, 0, 128, 255]);
     let expected = Window {
@@ -170,9 +171,9 @@ fn the_first_window_is_applied_to_rescaled_values() {
 #[test]
 fn a_lut_is_used_where_there_is_no_window() {
     let lut = Object::default()
-        .element(attributes::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
-        .element(attributes::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
-    let object = Object::grey16(1, 4, "MONOCHROME2", false).item(attributes::VOI_LUT, &lut);
+        .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
+        .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
+    let object = Object::grey16(1, 4, "MONOCHROME2", false).item(tags::VOILUT_SEQUENCE, &lut);
     let object = object.words(&[0, 11, 12, 99]);
     assert_eq!(object.shown(), [0, 50, 100, 255]);
     assert_eq!(object.window().source, WindowSource::Lut);
@@ -184,7 +185,7 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
         let macro_item = Object::default()
             .text(CENTER, *b"DS", center)
             .text(WIDTH, *b"DS", "100 ");
-        Object::default().item(attributes::FRAME_VOI, &macro_item)
+        Object::default().item(tags::FRAME_VOILUT_SEQUENCE, &macro_item)
     };
     let mut groups = Vec::new();
     for center in ["50", "1050"] {
@@ -194,8 +195,8 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
         groups.extend(item);
     }
     let object = Object::grey16(1, 2, "MONOCHROME2", false)
-        .text(attributes::FRAMES, *b"IS", "2 ")
-        .element(attributes::FRAME_GROUPS, *b"SQ", &groups)
+        .text(tags::NUMBER_OF_FRAMES, *b"IS", "2 ")
+        .element(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, *b"SQ", &groups)
         .words(&[0, 50, 1000, 1050]);
     for frame in [0, 1] {
         let (info, picture) = object
@@ -242,12 +243,18 @@ fn a_palette_is_looked_up() {
     for (channel, values) in (0..).zip([[0xff00, 0x0000], [0x8000, 0x4000], [0x0000, 0xff00]]) {
         object = object
             .element(
-                Tag(0x0028, attributes::RED_DESCRIPTOR.1 + channel),
+                Tag(
+                    0x0028,
+                    tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR.1 + channel,
+                ),
                 *b"US",
                 &[2, 0, 5, 0, 16, 0],
             )
             .element(
-                Tag(0x0028, attributes::RED_TABLE.1 + channel),
+                Tag(
+                    0x0028,
+                    tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA.1 + channel,
+                ),
                 *b"OW",
                 &table(values),
             );
@@ -454,9 +461,9 @@ fn values_have_their_unit_and_windows_their_names() {
     let object = Object::grey16(1, 2, "MONOCHROME2", false)
         .text(CENTER, *b"DS", "40\\300 ")
         .text(WIDTH, *b"DS", "400\\1500")
-        .text(attributes::WINDOW_NAMES, *b"LO", "SOFT\\BONE ")
-        .text(attributes::RESCALE_INTERCEPT, *b"DS", "-1024")
-        .text(attributes::RESCALE_SLOPE, *b"DS", "1")
+        .text(tags::WINDOW_CENTER_WIDTH_EXPLANATION, *b"LO", "SOFT\\BONE ")
+        .text(tags::RESCALE_INTERCEPT, *b"DS", "-1024")
+        .text(tags::RESCALE_SLOPE, *b"DS", "1")
         .words(&[0, 1100]);
     let source = Source::from_bytes(object.file("1.2.840.10008.1.2.1")).expect("a source");
     let Frame::Grey(grey) = source.frame(0).expect("a frame") else {
@@ -470,9 +477,9 @@ fn values_have_their_unit_and_windows_their_names() {
 #[test]
 fn pixels_lie_where_the_object_says() {
     let object = Object::grey16(1, 1, "MONOCHROME2", false)
-        .text(attributes::POSITION, *b"DS", "-1\\2.5\\30 ")
-        .text(attributes::ORIENTATION, *b"DS", "1\\0\\0\\0\\1\\0")
-        .text(attributes::PIXEL_SPACING, *b"DS", "0.8\\0.4 ");
+        .text(tags::IMAGE_POSITION_PATIENT, *b"DS", "-1\\2.5\\30 ")
+        .text(tags::IMAGE_ORIENTATION_PATIENT, *b"DS", "1\\0\\0\\0\\1\\0")
+        .text(tags::PIXEL_SPACING, *b"DS", "0.8\\0.4 ");
     let geometry = |object: &Object| {
         let bytes = object.clone().words(&[1]).file("1.2.840.10008.1.2.1");
         Source::from_bytes(bytes).expect("a source").geometry(0)
@@ -484,8 +491,8 @@ fn pixels_lie_where_the_object_says() {
     assert!((found.aspect - 2.0).abs() < 1e-12);
     assert_eq!(found.position, Some([-1.0, 2.5, 30.0]));
     let detector = Object::grey16(1, 1, "MONOCHROME2", false)
-        .text(attributes::IMAGER_SPACING, *b"DS", "0.1\\0.1 ")
-        .text(attributes::ASPECT, *b"IS", "3\\4 ");
+        .text(tags::IMAGER_PIXEL_SPACING, *b"DS", "0.1\\0.1 ")
+        .text(tags::PIXEL_ASPECT_RATIO, *b"IS", "3\\4 ");
     let found = geometry(&detector);
     assert!(found.spacing.is_some_and(|s| s.at_detector));
     assert!((found.aspect - 0.75).abs() < 1e-12);
@@ -537,21 +544,21 @@ fn overlays_lie_beside_the_values_or_on_their_own() {
 #[test]
 fn objects_without_pixels_say_what_they_are() {
     let report = Object::default().text(
-        attributes::SOP_CLASS,
+        tags::SOP_CLASS_UID,
         *b"UI",
         "1.2.840.10008.5.1.4.1.1.88.11\0",
     );
     assert_eq!(report.error().kind, ErrorKind::NoPixels);
     assert!(report.error().not_picture);
     assert!(report.error().message.contains("structured report"));
-    let image = Object::default().text(attributes::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.2");
+    let image = Object::default().text(tags::SOP_CLASS_UID, *b"UI", "1.2.840.10008.5.1.4.1.1.2");
     assert_eq!(image.error().kind, ErrorKind::NoPixels);
 }
 
 #[test]
 fn a_cut_object_is_truncated_wherever_it_is_cut() {
     let object = Object::grey16(4, 4, "MONOCHROME2", false).text(
-        attributes::SOP_CLASS,
+        tags::SOP_CLASS_UID,
         *b"UI",
         "1.2.840.10008.5.1.4.1.1.2",
     );
@@ -579,7 +586,7 @@ fn neither_preamble_nor_meta_group_is_needed() {
 
 #[test]
 fn the_synthetic_mark_is_read() {
-    let object = Object::default().text(attributes::SYNTHETIC_DATA, *b"CS", "YES ");
+    let object = Object::default().text(tags::SYNTHETIC_DATA, *b"CS", "YES ");
     let mut bytes = object.bytes;
     bytes.extend(Object::grey16(1, 1, "MONOCHROME2", false).words(&[1]).bytes);
     let info = Object { bytes }
@@ -604,8 +611,11 @@ fn damage_to_coded_frames_is_contained() {
         for at in (600..whole.len()).step_by(3) {
             let mut damaged = whole.clone();
             damaged[at] ^= 0xa5;
-            // The result does not matter, only that there is one.
-            let _ = decode(&damaged, &Options::default());
+            let error = decode(&damaged, &Options::default()).err();
+            assert!(
+                !error.is_some_and(|error| is_panic(&error)),
+                "{name}, byte {at}"
+            );
         }
     }
 }
@@ -622,7 +632,7 @@ fn what_was_found_is_mended() {
         let path = entry.expect("an entry").path();
         let bytes = std::fs::read(&path).expect("a file");
         if let Err(error) = decode(&bytes, &Options::default()) {
-            assert!(!error.message.contains("gave up"), "{}", path.display());
+            assert!(!is_panic(&error), "{}", path.display());
         }
         seen += 1;
     }
@@ -633,10 +643,10 @@ fn what_was_found_is_mended() {
 #[test]
 fn damage_is_contained() {
     let lut = Object::default()
-        .element(attributes::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
-        .element(attributes::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
+        .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
+        .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
     let object = Object::grey16(2, 2, "MONOCHROME1", true)
-        .item(attributes::VOI_LUT, &lut)
+        .item(tags::VOILUT_SEQUENCE, &lut)
         .text(CENTER, *b"DS", "1 ")
         .words(&[1, 2, 3, 4]);
     let whole = object.file("1.2.840.10008.1.2.1");
@@ -644,9 +654,12 @@ fn damage_is_contained() {
         for flip in [0x01, 0x10, 0x55, 0x80, 0xff] {
             let mut damaged = whole.clone();
             damaged[at] ^= flip;
-            if let Ok((_, picture)) = decode(&damaged, &Options::default()) {
-                let pixels = picture.width as usize * picture.height as usize;
-                assert_eq!(picture.to_rgb().len(), pixels * 3);
+            match decode(&damaged, &Options::default()) {
+                Ok((_, picture)) => {
+                    let pixels = picture.width as usize * picture.height as usize;
+                    assert_eq!(picture.to_rgb().len(), pixels * 3);
+                }
+                Err(error) => assert!(!is_panic(&error), "byte {at}, {flip:#x}"),
             }
         }
     }
@@ -657,19 +670,19 @@ fn damage_is_contained() {
 fn no_flipped_bit_puts_the_patient_into_a_message() {
     let secret = "SECRET^NAME";
     let image = Object::default()
-        .text(attributes::SOP_CLASS, *b"UI", "1.2.840.10008.5.1.4.1.1.7")
-        .text(attributes::MODALITY, *b"CS", "CT")
-        .text(attributes::PATIENT_NAME, *b"PN", secret)
-        .text(attributes::BODY_PART, *b"CS", "CHEST")
+        .text(tags::SOP_CLASS_UID, *b"UI", "1.2.840.10008.5.1.4.1.1.7")
+        .text(tags::MODALITY, *b"CS", "CT")
+        .text(tags::PATIENT_NAME, *b"PN", secret)
+        .text(tags::BODY_PART_EXAMINED, *b"CS", "CHEST")
         .text(Tag(0x0018, 0x1030), *b"LO", secret)
-        .short(attributes::SAMPLES, 1)
-        .text(attributes::PHOTOMETRIC, *b"CS", "MONOCHROME2")
+        .short(tags::SAMPLES_PER_PIXEL, 1)
+        .text(tags::PHOTOMETRIC_INTERPRETATION, *b"CS", "MONOCHROME2")
         .text(Tag(0x0028, 0x1055), *b"LO", secret);
     let pixels = image
         .clone()
-        .short(attributes::ROWS, 1)
-        .short(attributes::COLUMNS, 2)
-        .short(attributes::BITS_ALLOCATED, 8)
+        .short(tags::ROWS, 1)
+        .short(tags::COLUMNS, 2)
+        .short(tags::BITS_ALLOCATED, 8)
         .octets(&[1, 2]);
     for whole in [image, pixels] {
         let whole = whole.file("1.2.840.10008.1.2.1");

@@ -115,6 +115,7 @@ fn judge(error: &DecodingError, chunks: &Chunks) -> MediaError {
 /// What the decoder says, in words: its own show how Rust writes types (`ChunkType { type: IHDR, … }`).
 pub(super) fn reason(said: &str) -> &'static str {
     let reasons = [
+        ("IDAT or", "there are no pixels"),
         ("deflate", "the compressed pixels are damaged"),
         (
             "PLTE",

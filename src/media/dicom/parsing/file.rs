@@ -1,12 +1,12 @@
 //! From a file's bytes to its data set: preamble, meta group, transfer syntax, deflate (PS3.10 clause 7).
 
-use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{self, DataSet, Values};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::dicom::parsing::syntax::{self, Syntax};
 use crate::error::{MediaError, malformed, truncated};
 use crate::sniff::is_bare_dicom;
+use dicom_dictionary_std::tags;
 
 /// What stands before the data set.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Meta {
         if rest.is_empty() {
             return Err(truncated("DICOM: the file ends before its data set begins"));
         }
-        let (syntax, transfer_syntax) = match meta.first(attributes::TRANSFER_SYNTAX) {
+        let (syntax, transfer_syntax) = match meta.first(tags::TRANSFER_SYNTAX_UID) {
             Some(uid) if crate::uid(&uid).is_none() => {
                 return Err(malformed("DICOM: the transfer syntax UID is damaged"));
             }
@@ -59,7 +59,7 @@ impl Meta {
             syntax,
             transfer_syntax,
             encoding: as_written(rest, syntax.encoding),
-            sop_class: meta.first(attributes::MEDIA_SOP_CLASS),
+            sop_class: meta.first(tags::MEDIA_STORAGE_SOP_CLASS_UID),
             content: None,
         };
         if !syntax.deflated {

@@ -8,6 +8,7 @@ use std::io::{Read, Seek, Write};
 
 use dicom_core::PrimitiveValue;
 use dicom_core::header::{DataElementHeader, Header, SequenceItemHeader};
+use dicom_dictionary_std::tags;
 use dicom_encoding::text::SpecificCharacterSet;
 use dicom_object::InMemDicomObject;
 use dicom_parser::stateful::decode::Result;
@@ -16,7 +17,6 @@ use dicom_transfer_syntax_registry::entries;
 
 use super::dataset::DataSet;
 use super::elements::Encoding;
-use crate::dicom::attributes;
 use crate::error::{MediaError, malformed};
 
 /// Reads a whole data set.
@@ -43,7 +43,7 @@ impl<R: Read> StatefulDecode for Latin<R> {
     type Reader = R;
 
     fn read_value_preserved(&mut self, header: &DataElementHeader) -> Result<PrimitiveValue> {
-        if header.tag() != attributes::CHARSET {
+        if header.tag() != tags::SPECIFIC_CHARACTER_SET {
             return self.0.read_value_preserved(header);
         }
         let value = self.0.read_value_bytes(header)?;

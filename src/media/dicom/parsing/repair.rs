@@ -17,6 +17,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
 use super::body::Body;
 use super::elements::{
@@ -24,7 +25,6 @@ use super::elements::{
 };
 use super::notes::{Notes, PixelData, PixelElement};
 use super::writer::Writer;
-use crate::dicom::attributes;
 use crate::error::{MediaError, malformed};
 
 /// Deepest nesting of sequences followed; real objects have a handful.
@@ -275,7 +275,7 @@ impl<'a> Walk<'a> {
         end: usize,
         depth: u32,
     ) -> Result<(), MediaError> {
-        let coded = header.tag == attributes::PIXEL_DATA
+        let coded = header.tag == tags::PIXEL_DATA
             || (header.vr.is_some() && !matches!(vr, VR::SQ | VR::UN));
         if coded {
             let start = self.at;
@@ -399,7 +399,7 @@ impl<'a> Walk<'a> {
             let (tag, length) = item_header(*bytes, encoding.unwrap_or(EXPLICIT));
             match tag {
                 ITEM => {
-                    if depth == 1 && sequence == attributes::DIRECTORY_RECORDS {
+                    if depth == 1 && sequence == tags::DIRECTORY_RECORD_SEQUENCE {
                         self.notes.record_offsets.push(self.at as u64);
                     }
                     self.at += 8;
@@ -483,7 +483,7 @@ impl<'a> Walk<'a> {
     fn pixels(&mut self, header: &Header, encoding: Encoding, start: usize) {
         let from = self.at as u64;
         let total = self.body.map_or(self.bytes.len() as u64, Body::len);
-        let (data, behind) = if header.length == UNDEFINED && header.tag == attributes::PIXEL_DATA {
+        let (data, behind) = if header.length == UNDEFINED && header.tag == tags::PIXEL_DATA {
             self.fragments(encoding, from, total)
         } else {
             let end = from + u64::from(header.length);
@@ -561,7 +561,7 @@ fn item_header([a, b, c, d, e, f, g, h]: [u8; 8], encoding: Encoding) -> (Tag, u
 fn is_pixels(tag: Tag) -> bool {
     matches!(
         tag,
-        attributes::PIXEL_DATA | attributes::FLOAT_PIXELS | attributes::DOUBLE_PIXELS
+        tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
     )
 }
 

@@ -2,8 +2,8 @@
 
 use dicom_core::dictionary::UidDictionary;
 use dicom_dictionary_std::StandardSopClassDictionary;
+use dicom_dictionary_std::tags;
 
-use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::Values;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
@@ -50,11 +50,11 @@ const WITH_PIXELS: &[&str] = &[
 /// Why there are no pixels: the object is not a picture, or it ends before them.
 pub(crate) fn without_pixels(file: &ParsedFile) -> MediaError {
     let (set, cut) = (&file.set, file.notes.cut);
-    if set.get(attributes::DIRECTORY_RECORDS).is_some() {
+    if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
     }
     let Some(uid) = set
-        .first(attributes::SOP_CLASS)
+        .first(tags::SOP_CLASS_UID)
         .or_else(|| file.meta.sop_class.clone())
     else {
         return match (set.is_empty(), cut) {

@@ -1,13 +1,13 @@
 //! Colour frames to 8-bit RGB (PS3.3 C.7.6.3.1.2; what is retired, by the edition of 2004).
 
 use crate::codecs::jpeg::ycbcr_to_rgb;
-use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::DataSet;
 use crate::dicom::pixels::layout::{Layout, Photometric};
 use crate::dicom::pixels::palette::Palette;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, unsupported};
 use crate::{Warnings, clean};
+use dicom_dictionary_std::tags;
 
 /// Interleaved RGB of 8 bits a channel; deeper samples give their high bits.
 pub(crate) fn rgb(
@@ -100,7 +100,7 @@ fn studio_range([y, cb, cr]: [u8; 3]) -> [u8; 3] {
 
 /// ARGB: where alpha is not zero its colour in the palette stands instead of the pixel's.
 fn argb(set: &DataSet, data: &[u8], warnings: &mut Warnings) -> Result<Vec<u8>, MediaError> {
-    let palette = match set.get(attributes::RED_DESCRIPTOR) {
+    let palette = match set.get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR) {
         Some(_) => Some(Palette::read(set, false, warnings)?),
         None => None,
     };

@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use dicom_dictionary_std::tags;
+
 use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::layout::{Layout, Number, Photometric};
@@ -88,7 +90,7 @@ fn transform(
 /// Whether the smallest value is white: MONOCHROME1, or Presentation LUT Shape INVERSE of an object that says
 /// MONOCHROME2 against C.8.11.3.1.2, where INVERSE goes with MONOCHROME1 and means that one inversion.
 fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> bool {
-    let shape = set.first(attributes::PRESENTATION_SHAPE);
+    let shape = set.first(tags::PRESENTATION_LUT_SHAPE);
     match (monochrome1, shape.as_deref()) {
         (false, Some("INVERSE")) => {
             warnings.add(
@@ -107,14 +109,16 @@ fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> boo
 /// The range of values that a segmentation can have, whatever a frame holds of it: 0–1 of a binary one, 0 to Maximum
 /// Fractional Value of a fractional one (C.8.20.2).
 fn nominal_range(set: &DataSet, layout: &Layout, warnings: &mut Warnings) -> Option<(f64, f64)> {
-    match set.first(attributes::SEGMENTATION_TYPE)?.as_str() {
+    match set.first(tags::SEGMENTATION_TYPE)?.as_str() {
         "BINARY" => Some((0.0, 1.0)),
         "FRACTIONAL" => {
-            let stated = set.short(attributes::MAX_FRACTION).filter(|max| *max > 0);
+            let stated = set
+                .short(tags::MAXIMUM_FRACTIONAL_VALUE)
+                .filter(|max| *max > 0);
             let largest =
                 stated.map_or_else(|| f64::from(layout.stored.min(32)).exp2() - 1.0, f64::from);
             if stated.is_none() {
-                let name = attributes::named(attributes::MAX_FRACTION);
+                let name = attributes::named(tags::MAXIMUM_FRACTIONAL_VALUE);
                 warnings.add(format!("{name} is missing; {largest} is assumed."));
             }
             Some((0.0, largest))
@@ -131,9 +135,15 @@ fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
         (Number::Integer, value) => value.map(f64::from),
     };
     let (value, limit) = match layout.number {
-        Number::Integer => (attributes::PADDING, attributes::PADDING_LIMIT),
-        Number::Float => (attributes::FLOAT_PADDING, attributes::FLOAT_PADDING_LIMIT),
-        Number::Double => (attributes::DOUBLE_PADDING, attributes::DOUBLE_PADDING_LIMIT),
+        Number::Integer => (tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT),
+        Number::Float => (
+            tags::FLOAT_PIXEL_PADDING_VALUE,
+            tags::FLOAT_PIXEL_PADDING_RANGE_LIMIT,
+        ),
+        Number::Double => (
+            tags::DOUBLE_FLOAT_PIXEL_PADDING_VALUE,
+            tags::DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT,
+        ),
     };
     let value = stored(value)?;
     let limit = stored(limit).unwrap_or(value);
@@ -156,8 +166,8 @@ fn supplemental(
     frame: u32,
     warnings: &mut Warnings,
 ) -> Option<Palette> {
-    set.get(attributes::RED_DESCRIPTOR)?;
-    let presentation = |set: &DataSet| set.first(attributes::PIXEL_PRESENTATION);
+    set.get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR)?;
+    let presentation = |set: &DataSet| set.first(tags::PIXEL_PRESENTATION);
     let in_frame = attributes::FRAME_TYPES
         .into_iter()
         .find_map(|group| groups::find(set, frame, group, presentation));

@@ -1,8 +1,8 @@
 //! Functional groups: what holds for one frame of an enhanced object, and what for all (PS3.3 C.7.6.16).
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
-use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 
 /// Reads from a functional group of a frame: its own, then the shared one.
@@ -12,9 +12,11 @@ pub(crate) fn find<T>(
     group: Tag,
     mut read: impl FnMut(&DataSet) -> Option<T>,
 ) -> Option<T> {
-    let own = set.items(attributes::FRAME_GROUPS);
+    let own = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     let mut of = |groups: &DataSet| groups.items(group).first().and_then(&mut read);
-    own.get(frame as usize)
-        .and_then(&mut of)
-        .or_else(|| set.items(attributes::SHARED_GROUPS).first().and_then(of))
+    own.get(frame as usize).and_then(&mut of).or_else(|| {
+        set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+            .first()
+            .and_then(of)
+    })
 }

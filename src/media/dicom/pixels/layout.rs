@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
 use crate::dicom::checked::{self, Reading};
@@ -90,8 +91,8 @@ impl Layout {
                 .ok_or_else(|| malformed(format!("DICOM: {name} is missing")))
         };
         let (rows, columns) = (
-            side(attributes::ROWS, "Rows (0028,0010)")?,
-            side(attributes::COLUMNS, "Columns (0028,0011)")?,
+            side(tags::ROWS, "Rows (0028,0010)")?,
+            side(tags::COLUMNS, "Columns (0028,0011)")?,
         );
         limits::check_size(columns, rows)?;
         let (number, allocated) = number(set, pixels.tag)?;
@@ -109,8 +110,8 @@ impl Layout {
                 assumed
             })
         };
-        let stored = or_assumed(attributes::BITS_STORED, 1..allocated + 1, allocated);
-        let high_bit = or_assumed(attributes::HIGH_BIT, stored - 1..allocated, stored - 1);
+        let stored = or_assumed(tags::BITS_STORED, 1..allocated + 1, allocated);
+        let high_bit = or_assumed(tags::HIGH_BIT, stored - 1..allocated, stored - 1);
         let frames = frames(set, warnings)?;
         let per_sample = u64::from(rows) * u64::from(columns) * u64::from(frames);
         let room = room(&pixels.data, per_sample * u64::from(allocated));
@@ -125,8 +126,8 @@ impl Layout {
             allocated,
             stored,
             high_bit,
-            signed: set.short(attributes::SIGNED) == Some(1),
-            planar: samples > 1 && set.short(attributes::PLANAR) == Some(1),
+            signed: set.short(tags::PIXEL_REPRESENTATION) == Some(1),
+            planar: samples > 1 && set.short(tags::PLANAR_CONFIGURATION) == Some(1),
             number,
         })
     }
@@ -150,11 +151,11 @@ impl Layout {
 /// The kind of pixels and the bits that each sample takes.
 fn number(set: &DataSet, pixels: Tag) -> Result<(Number, u16), MediaError> {
     match pixels {
-        attributes::FLOAT_PIXELS => return Ok((Number::Float, 32)),
-        attributes::DOUBLE_PIXELS => return Ok((Number::Double, 64)),
+        tags::FLOAT_PIXEL_DATA => return Ok((Number::Float, 32)),
+        tags::DOUBLE_FLOAT_PIXEL_DATA => return Ok((Number::Double, 64)),
         _ => {}
     }
-    match set.short(attributes::BITS_ALLOCATED) {
+    match set.short(tags::BITS_ALLOCATED) {
         None => Err(malformed("DICOM: Bits Allocated (0028,0100) is missing")),
         Some(allocated @ 1..=32) => Ok((Number::Integer, allocated)),
         Some(other) => Err(unsupported(format!(
@@ -165,11 +166,11 @@ fn number(set: &DataSet, pixels: Tag) -> Result<(Number, u16), MediaError> {
 
 /// Number of Frames (0028,0008), 1 where it is absent or nonsense.
 fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
-    let frames = match checked::one(set, attributes::FRAMES, warnings) {
+    let frames = match checked::one(set, tags::NUMBER_OF_FRAMES, warnings) {
         Reading::Value(frames) if frames >= 1.0 => frames as u64,
         Reading::Missing => 1,
         Reading::Value(_) | Reading::Unreadable => {
-            let name = attributes::named(attributes::FRAMES);
+            let name = attributes::named(tags::NUMBER_OF_FRAMES);
             warnings.add(format!("{name} is no number of frames; 1 is assumed."));
             1
         }
@@ -207,17 +208,19 @@ fn colors(
     room: Option<u64>,
     warnings: &mut Warnings,
 ) -> Result<(String, Photometric, u16), MediaError> {
-    let stated = set.short(attributes::SAMPLES);
-    let name = set.first(attributes::PHOTOMETRIC).unwrap_or_else(|| {
-        let name = if stated.is_none_or(|samples| samples == 1) {
-            "MONOCHROME2"
-        } else {
-            "RGB"
-        };
-        let attribute = attributes::named(attributes::PHOTOMETRIC);
-        warnings.add(format!("{attribute} is missing; {name} is assumed."));
-        name.to_owned()
-    });
+    let stated = set.short(tags::SAMPLES_PER_PIXEL);
+    let name = set
+        .first(tags::PHOTOMETRIC_INTERPRETATION)
+        .unwrap_or_else(|| {
+            let name = if stated.is_none_or(|samples| samples == 1) {
+                "MONOCHROME2"
+            } else {
+                "RGB"
+            };
+            let attribute = attributes::named(tags::PHOTOMETRIC_INTERPRETATION);
+            warnings.add(format!("{attribute} is missing; {name} is assumed."));
+            name.to_owned()
+        });
     let photometric = interpret(&name)?;
     let expected = photometric.samples();
     let Some(stated) = stated.filter(|stated| *stated != expected) else {

@@ -1,9 +1,9 @@
 //! Lookup tables as data sets hold them: descriptor and entries (PS3.3 C.11.1.1, C.11.2.1.1 and C.7.6.3.1.5).
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{DataSet, Values, words};
 use crate::grey::lut::Lut;
 
@@ -66,8 +66,8 @@ pub(crate) fn read(
     warnings: &mut Warnings,
 ) -> Option<Lut> {
     let parts = || {
-        let descriptor = Descriptor::read(item, attributes::LUT_DESCRIPTOR, signed)?;
-        let (entries, _) = descriptor.entries(&item.bytes(attributes::LUT_DATA)?);
+        let descriptor = Descriptor::read(item, tags::LUT_DESCRIPTOR, signed)?;
+        let (entries, _) = descriptor.entries(&item.bytes(tags::LUT_DATA)?);
         Some((descriptor, entries))
     };
     let Some((descriptor, entries)) = parts().filter(|(_, entries)| !entries.is_empty()) else {

@@ -7,6 +7,7 @@ use crate::dicom::pixels::layout::Layout;
 use crate::dicom::pixels::{groups, lut};
 use crate::grey::Modality;
 use crate::{Warnings, clean};
+use dicom_dictionary_std::tags;
 
 /// What modality values of a frame are.
 pub(crate) struct Rescale {
@@ -40,9 +41,12 @@ pub(crate) fn read(set: &DataSet, layout: &Layout, frame: u32, warnings: &mut Wa
             is_known: true,
         };
     }
-    let stated = groups::find(set, frame, attributes::FRAME_MODALITY, |group| {
-        linear(group, warnings)
-    })
+    let stated = groups::find(
+        set,
+        frame,
+        tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+        |group| linear(group, warnings),
+    )
     .or_else(|| table_or_linear(set, layout.signed, warnings))
     .or_else(|| dose(set, warnings));
     match stated {
@@ -84,19 +88,24 @@ fn is_back_to_beam(set: &DataSet, frame: u32) -> bool {
         "1.2.840.10008.5.1.4.1.1.12.2.1",
         "1.2.840.10008.5.1.4.1.1.12.3",
     ];
-    let class = set.first(attributes::SOP_CLASS);
+    let class = set.first(tags::SOP_CLASS_UID);
     if !class.is_some_and(|class| CLASSES.contains(&class.as_str())) {
         return false;
     }
-    let relationship = |set: &DataSet| set.first(attributes::INTENSITY_RELATIONSHIP);
-    groups::find(set, frame, attributes::FRAME_PIXEL_DATA, relationship)
-        .or_else(|| relationship(set))
-        .is_some_and(|relationship| matches!(&*relationship.to_ascii_uppercase(), "LOG" | "DISP"))
+    let relationship = |set: &DataSet| set.first(tags::PIXEL_INTENSITY_RELATIONSHIP);
+    groups::find(
+        set,
+        frame,
+        tags::FRAME_PIXEL_DATA_PROPERTIES_SEQUENCE,
+        relationship,
+    )
+    .or_else(|| relationship(set))
+    .is_some_and(|relationship| matches!(&*relationship.to_ascii_uppercase(), "LOG" | "DISP"))
 }
 
 /// The modality LUT; where it is damaged or absent, slope and intercept.
 fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Stated> {
-    let items = set.items(attributes::MODALITY_LUT);
+    let items = set.items(tags::MODALITY_LUT_SEQUENCE);
     let Some(item) = items.first() else {
         return linear(set, warnings);
     };
@@ -108,8 +117,8 @@ fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Opti
 
 fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
     let (slope, intercept) = (
-        checked::one(set, attributes::RESCALE_SLOPE, warnings),
-        checked::one(set, attributes::RESCALE_INTERCEPT, warnings),
+        checked::one(set, tags::RESCALE_SLOPE, warnings),
+        checked::one(set, tags::RESCALE_INTERCEPT, warnings),
     );
     if (slope, intercept) == (Reading::Missing, Reading::Missing) {
         return None;
@@ -124,13 +133,13 @@ fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
             default
         })
     };
-    let mut slope = or_default(slope, attributes::RESCALE_SLOPE, 1.0);
-    let intercept = or_default(intercept, attributes::RESCALE_INTERCEPT, 0.0);
+    let mut slope = or_default(slope, tags::RESCALE_SLOPE, 1.0);
+    let intercept = or_default(intercept, tags::RESCALE_INTERCEPT, 0.0);
     if slope == 0.0 {
         // It would wipe the picture out, and stands in objects that mean "none".
         warnings.add(format!(
             "{} is 0; 1 is assumed.",
-            attributes::named(attributes::RESCALE_SLOPE)
+            attributes::named(tags::RESCALE_SLOPE)
         ));
         slope = 1.0;
     }
@@ -139,13 +148,13 @@ fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
 
 /// The Dose Grid Scaling of an RT Dose (C.8.8.3).
 fn dose(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
-    match checked::one(set, attributes::DOSE_SCALING, warnings) {
+    match checked::one(set, tags::DOSE_GRID_SCALING, warnings) {
         Reading::Missing => None,
         Reading::Unreadable => Some(Stated::Unreadable),
         Reading::Value(0.0) => {
             warnings.add(format!(
                 "{} is 0; stored values are shown.",
-                attributes::named(attributes::DOSE_SCALING)
+                attributes::named(tags::DOSE_GRID_SCALING)
             ));
             None
         }
@@ -159,28 +168,33 @@ fn dose(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
 /// What modality values are: Rescale Type or Modality LUT Type (C.11.1.1.2), the Units of PET, and Hounsfield units of
 /// CT, whose Rescale Type may only be left out where it is HU (C.8.2.1.1.5).
 fn unit(set: &DataSet, frame: u32) -> Option<String> {
-    let rescale = |set: &DataSet| set.first(attributes::RESCALE_TYPE);
+    let rescale = |set: &DataSet| set.first(tags::RESCALE_TYPE);
     let lut = || {
-        let items = set.items(attributes::MODALITY_LUT);
+        let items = set.items(tags::MODALITY_LUT_SEQUENCE);
         items
             .first()
-            .and_then(|item| item.first(attributes::LUT_TYPE))
+            .and_then(|item| item.first(tags::MODALITY_LUT_TYPE))
     };
     let is_rescaled = || {
         let stated = |tag| set.decimal(tag).is_some();
-        stated(attributes::RESCALE_SLOPE) || stated(attributes::RESCALE_INTERCEPT)
+        stated(tags::RESCALE_SLOPE) || stated(tags::RESCALE_INTERCEPT)
     };
-    let by_modality = || match set.first(attributes::MODALITY).as_deref() {
+    let by_modality = || match set.first(tags::MODALITY).as_deref() {
         Some("CT") if is_rescaled() => Some("HU".to_owned()),
-        Some("PT") => set.first(attributes::PET_UNITS),
-        Some("RTDOSE") => set.first(attributes::DOSE_UNITS),
+        Some("PT") => set.first(tags::UNITS),
+        Some("RTDOSE") => set.first(tags::DOSE_UNITS),
         _ => None,
     };
-    let unit = groups::find(set, frame, attributes::FRAME_MODALITY, rescale)
-        .or_else(lut)
-        .or_else(|| rescale(set))
-        .filter(|unit| unit != "US")
-        .or_else(by_modality)?;
+    let unit = groups::find(
+        set,
+        frame,
+        tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+        rescale,
+    )
+    .or_else(lut)
+    .or_else(|| rescale(set))
+    .filter(|unit| unit != "US")
+    .or_else(by_modality)?;
     let unit = clean(unit.trim());
     (!unit.is_empty()).then_some(unit)
 }

@@ -2,9 +2,9 @@
 //! alpha plane of ARGB, and the supplemental ones of grey frames.
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{DataSet, Values, words};
 use crate::dicom::pixels::layout::Layout;
 use crate::dicom::pixels::lut::{Descriptor, MAX_ENTRIES};
@@ -134,14 +134,19 @@ impl Table {
         let missing =
             || malformed("DICOM: a table of the PALETTE COLOR picture is missing or damaged");
         let tag = |Tag(group, element): Tag| Tag(group, element + channel);
-        let descriptor =
-            Descriptor::read(set, tag(attributes::RED_DESCRIPTOR), signed).ok_or_else(missing)?;
-        let (entries, packed) = if let Some(bytes) = set.bytes(tag(attributes::RED_TABLE)) {
-            descriptor.entries(&bytes)
-        } else {
-            let bytes = set.bytes(tag(attributes::RED_SEGMENTS));
-            segmented(descriptor, &bytes.ok_or_else(missing)?).ok_or_else(missing)?
-        };
+        let descriptor = Descriptor::read(
+            set,
+            tag(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR),
+            signed,
+        )
+        .ok_or_else(missing)?;
+        let (entries, packed) =
+            if let Some(bytes) = set.bytes(tag(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA)) {
+                descriptor.entries(&bytes)
+            } else {
+                let bytes = set.bytes(tag(tags::SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA));
+                segmented(descriptor, &bytes.ok_or_else(missing)?).ok_or_else(missing)?
+            };
         if entries.is_empty() {
             return Err(missing());
         }

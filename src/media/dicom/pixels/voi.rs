@@ -1,12 +1,12 @@
 //! The windows and VOI LUTs that a file brings (PS3.3 C.11.2), read but not applied: that does
 //! [`Grey::render`](crate::Grey::render), by the formulas of [`Curve`](crate::grey::window::Curve).
 
-use crate::dicom::attributes;
 use crate::dicom::checked;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::pixels::{groups, lut};
 use crate::grey::window::{Function, Own};
 use crate::{Warnings, WindowSource, clean};
+use dicom_dictionary_std::tags;
 
 /// What decides how windows and LUTs are read.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub(crate) fn read(
         let own = all(group, WindowSource::FunctionalGroup, values, warnings);
         (!own.is_empty()).then_some(own)
     };
-    groups::find(set, frame, attributes::FRAME_VOI, in_group)
+    groups::find(set, frame, tags::FRAME_VOILUT_SEQUENCE, in_group)
         .unwrap_or_else(|| all(set, WindowSource::File, values, warnings))
 }
 
@@ -54,8 +54,8 @@ pub(crate) fn windows(
     warnings: &mut Warnings,
 ) -> Vec<Own> {
     let (centers, widths) = (
-        checked::several(set, attributes::WINDOW_CENTER, warnings),
-        checked::several(set, attributes::WINDOW_WIDTH, warnings),
+        checked::several(set, tags::WINDOW_CENTER, warnings),
+        checked::several(set, tags::WINDOW_WIDTH, warnings),
     );
     if centers.len() != widths.len() {
         warnings.add(
@@ -66,7 +66,9 @@ pub(crate) fn windows(
         return Vec::new();
     }
     let function = function(set, real, warnings);
-    let names = set.text(attributes::WINDOW_NAMES).unwrap_or_default();
+    let names = set
+        .text(tags::WINDOW_CENTER_WIDTH_EXPLANATION)
+        .unwrap_or_default();
     let mut names = names.split('\\').map(named);
     let mut own = Vec::new();
     for (center, width) in centers.into_iter().zip(widths) {
@@ -86,7 +88,7 @@ pub(crate) fn windows(
 
 /// The VOI LUT Function (C.11.2.1.3).
 fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> Function {
-    match set.first(attributes::VOI_FUNCTION).as_deref() {
+    match set.first(tags::VOILUT_FUNCTION).as_deref() {
         Some("LINEAR_EXACT") => Function::LinearExact,
         Some("SIGMOID") => Function::Sigmoid,
         stated => {
@@ -101,7 +103,7 @@ fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> Function {
 /// The items of the VOI LUT Sequence that can be used.
 pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<Own> {
     let mut own = Vec::new();
-    for item in set.items(attributes::VOI_LUT) {
+    for item in set.items(tags::VOILUT_SEQUENCE) {
         let Some(lut) = lut::read(item, signed, "VOI LUT", warnings) else {
             continue;
         };
@@ -110,7 +112,7 @@ pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<
                 "The VOI LUT says that its entries have {declared} bits; they are taken for {used}, which they reach."
             ));
         }
-        let name = item.text(attributes::LUT_NAME).as_deref().and_then(named);
+        let name = item.text(tags::LUT_EXPLANATION).as_deref().and_then(named);
         own.push(Own::table(lut).named(name));
     }
     own

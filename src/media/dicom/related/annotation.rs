@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
-use super::attributes;
 use super::values::{Images, charset, floats, lab, pair, text};
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -28,14 +28,14 @@ pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) ->
     };
     let charset = charset(set);
     let (mut all, mut room) = (Vec::new(), MAX_POINTS);
-    for item in set.items(attributes::ANNOTATIONS) {
-        if !Images::read(item, attributes::REFERENCED_IMAGES).cover(target) {
+    for item in set.items(tags::GRAPHIC_ANNOTATION_SEQUENCE) {
+        if !Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target) {
             continue;
         }
-        let layer = item.first(attributes::LAYER).unwrap_or_default();
+        let layer = item.first(tags::GRAPHIC_LAYER).unwrap_or_default();
         let color = colors.get(&layer).copied().flatten();
-        let graphics = item.items(attributes::GRAPHIC_OBJECTS);
-        let texts = item.items(attributes::TEXT_OBJECTS);
+        let graphics = item.items(tags::GRAPHIC_OBJECT_SEQUENCE);
+        let texts = item.items(tags::TEXT_OBJECT_SEQUENCE);
         let shapes = graphics.iter().flat_map(|object| places.graphic(object));
         let texts = texts.iter().flat_map(|object| places.text(object, charset));
         for shape in shapes.chain(texts) {
@@ -54,14 +54,14 @@ pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) ->
 
 /// Recommended display colours of the layers, by name.
 fn layer_colors(set: &DataSet) -> HashMap<String, Option<[u8; 3]>> {
-    let items = set.items(attributes::LAYERS);
+    let items = set.items(tags::GRAPHIC_LAYER_SEQUENCE);
     let named = |item: &DataSet| {
         let grey = || {
-            let value = item.short(attributes::LAYER_GREY)?;
+            let value = item.short(tags::GRAPHIC_LAYER_RECOMMENDED_DISPLAY_GRAYSCALE_VALUE)?;
             Some([(value >> 8) as u8; 3])
         };
-        let color = lab(item, attributes::LAYER_COLOR).or_else(grey);
-        Some((item.first(attributes::LAYER)?, color))
+        let color = lab(item, tags::GRAPHIC_LAYER_RECOMMENDED_DISPLAY_CIE_LAB_VALUE).or_else(grey);
+        Some((item.first(tags::GRAPHIC_LAYER)?, color))
     };
     items.iter().filter_map(named).collect()
 }
@@ -99,13 +99,15 @@ impl Places<'_> {
     }
 
     fn graphic(&self, object: &DataSet) -> Vec<Shape> {
-        let units = object.first(attributes::GRAPHIC_UNITS).unwrap_or_default();
-        let numbers = floats(object, attributes::GRAPHIC_DATA);
+        let units = object
+            .first(tags::GRAPHIC_ANNOTATION_UNITS)
+            .unwrap_or_default();
+        let numbers = floats(object, tags::GRAPHIC_DATA);
         let points = numbers.as_chunks::<2>().0.iter().take(MAX_POINTS_OF_ONE);
         let points: Option<Vec<[f64; 2]>> =
             points.map(|point| self.place(&units, *point)).collect();
         let points = points.unwrap_or_default();
-        let kind = object.first(attributes::GRAPHIC_TYPE).unwrap_or_default();
+        let kind = object.first(tags::GRAPHIC_TYPE).unwrap_or_default();
         let aspect = self.target.geometry.aspect;
         match (kind.as_str(), &points[..]) {
             (_, []) => Vec::new(),
@@ -128,19 +130,25 @@ impl Places<'_> {
 
     /// The text in its box or at its anchor, and the line between the two where the anchor is to be seen.
     fn text(&self, object: &DataSet, charset: Charset) -> Vec<Shape> {
-        let words = text(object, attributes::ANNOTATION_TEXT, VR::ST, charset);
+        let words = text(object, tags::UNFORMATTED_TEXT_VALUE, VR::ST, charset);
         if words.trim().is_empty() {
             return Vec::new();
         }
         let corner = |units: Tag, tag: Tag| self.place(&object.first(units)?, pair(object, tag)?);
-        let anchor = corner(attributes::ANCHOR_UNITS, attributes::ANCHOR);
-        let first = corner(attributes::BOX_UNITS, attributes::BOX_FIRST);
-        let last = corner(attributes::BOX_UNITS, attributes::BOX_LAST);
+        let anchor = corner(tags::ANCHOR_POINT_ANNOTATION_UNITS, tags::ANCHOR_POINT);
+        let first = corner(
+            tags::BOUNDING_BOX_ANNOTATION_UNITS,
+            tags::BOUNDING_BOX_TOP_LEFT_HAND_CORNER,
+        );
+        let last = corner(
+            tags::BOUNDING_BOX_ANNOTATION_UNITS,
+            tags::BOUNDING_BOX_BOTTOM_RIGHT_HAND_CORNER,
+        );
         // The first corner of a box is its upper left as seen (C.10.5.1.2).
         let Some(at) = first.or(anchor) else {
             return Vec::new();
         };
-        let visible = object.first(attributes::ANCHOR_VISIBLE).as_deref() == Some("Y");
+        let visible = object.first(tags::ANCHOR_POINT_VISIBILITY).as_deref() == Some("Y");
         let line = match (anchor.filter(|_| visible), first, last) {
             (Some(anchor), Some(first), Some(last)) => {
                 let near = [0, 1].map(|i| {

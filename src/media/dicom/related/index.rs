@@ -5,14 +5,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
-use super::attributes;
 use super::kind;
 use super::presentation;
 use super::values::{Images, charset, text, uid};
-use crate::dicom::attributes::{
-    FRAME_GROUPS, MEDIA_SOP_CLASS, SERIES_DESCRIPTION, SERIES_UID, SOP_CLASS,
-};
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::parsing::file::meta_group;
@@ -59,9 +56,12 @@ pub(crate) fn index(path: &Path) -> Result<Option<RelatedObject>, MediaError> {
     if sniff(&head) != Sniffed::Dicom {
         return Ok(None);
     }
-    let class = match meta_group(&head)?.first(MEDIA_SOP_CLASS) {
+    let class = match meta_group(&head)?.first(tags::MEDIA_STORAGE_SOP_CLASS_UID) {
         Some(class) => class,
-        None => uid(&parsed(path, Some(SOP_CLASS))?.set, SOP_CLASS),
+        None => uid(
+            &parsed(path, Some(tags::SOP_CLASS_UID))?.set,
+            tags::SOP_CLASS_UID,
+        ),
     };
     let Some(kind) = kind(&class) else {
         return Ok(None);
@@ -69,12 +69,12 @@ pub(crate) fn index(path: &Path) -> Result<Option<RelatedObject>, MediaError> {
     // The last attribute that is needed stands before the bulk of each.
     let mut file = match kind {
         RelatedKind::Presentation => parsed(path, None)?,
-        RelatedKind::Segmentation => parsed(path, Some(attributes::CONTENT_DESCRIPTION))?,
-        RelatedKind::Structures => parsed(path, Some(attributes::ROIS))?,
+        RelatedKind::Segmentation => parsed(path, Some(tags::CONTENT_DESCRIPTION))?,
+        RelatedKind::Structures => parsed(path, Some(tags::STRUCTURE_SET_ROI_SEQUENCE))?,
     };
-    let named = !file.set.items(attributes::REFERENCED_SERIES).is_empty();
+    let named = !file.set.items(tags::REFERENCED_SERIES_SEQUENCE).is_empty();
     if kind == RelatedKind::Segmentation && !named {
-        file = parsed(path, Some(FRAME_GROUPS))?;
+        file = parsed(path, Some(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE))?;
     }
     Ok(Some(of(&file.set, kind)))
 }
@@ -111,17 +111,17 @@ pub(super) fn of(set: &DataSet, kind: RelatedKind) -> RelatedObject {
             .find_map(|tag| set.first(*tag))
             .unwrap_or_default()
     };
-    let series = (SERIES_DESCRIPTION, VR::LO);
+    let series = (tags::SERIES_DESCRIPTION, VR::LO);
     let (label, description, date) = match kind {
         RelatedKind::Structures => (
-            wording(&[(attributes::STRUCTURES_LABEL, VR::SH)]),
-            wording(&[(attributes::STRUCTURES_NAME, VR::LO), series]),
-            first(&[attributes::STRUCTURES_DATE]),
+            wording(&[(tags::STRUCTURE_SET_LABEL, VR::SH)]),
+            wording(&[(tags::STRUCTURE_SET_NAME, VR::LO), series]),
+            first(&[tags::STRUCTURE_SET_DATE]),
         ),
         _ => (
-            wording(&[(attributes::CONTENT_LABEL, VR::CS)]),
-            wording(&[(attributes::CONTENT_DESCRIPTION, VR::LO), series]),
-            first(&[attributes::CREATION_DATE, attributes::CONTENT_DATE]),
+            wording(&[(tags::CONTENT_LABEL, VR::CS)]),
+            wording(&[(tags::CONTENT_DESCRIPTION, VR::LO), series]),
+            first(&[tags::PRESENTATION_CREATION_DATE, tags::CONTENT_DATE]),
         ),
     };
     let count = |tag| Some(set.items(tag).len() as u32);
@@ -132,8 +132,8 @@ pub(super) fn of(set: &DataSet, kind: RelatedKind) -> RelatedObject {
         date: crate::clean(&date),
         parts: match kind {
             RelatedKind::Presentation => None,
-            RelatedKind::Segmentation => count(attributes::SEGMENTS),
-            RelatedKind::Structures => count(attributes::ROIS),
+            RelatedKind::Segmentation => count(tags::SEGMENT_SEQUENCE),
+            RelatedKind::Structures => count(tags::STRUCTURE_SET_ROI_SEQUENCE),
         },
         references: match kind {
             RelatedKind::Presentation => presented(set),
@@ -149,11 +149,15 @@ fn presented(set: &DataSet) -> References {
         arrangements: presentation::Arrangements::read(set),
         ..References::default()
     };
-    for series in set.items(attributes::REFERENCED_SERIES) {
-        if series.items(attributes::REFERENCED_IMAGES).is_empty() {
-            references.series.insert(uid(series, SERIES_UID));
+    for series in set.items(tags::REFERENCED_SERIES_SEQUENCE) {
+        if series.items(tags::REFERENCED_IMAGE_SEQUENCE).is_empty() {
+            references
+                .series
+                .insert(uid(series, tags::SERIES_INSTANCE_UID));
         }
-        references.images.add(series, attributes::REFERENCED_IMAGES);
+        references
+            .images
+            .add(series, tags::REFERENCED_IMAGE_SEQUENCE);
     }
     references
 }
@@ -163,15 +167,17 @@ fn segmented(set: &DataSet) -> References {
     let mut references = References::default();
     references
         .spaces
-        .extend(set.first(attributes::FRAME_OF_REFERENCE));
-    for series in set.items(attributes::REFERENCED_SERIES) {
+        .extend(set.first(tags::FRAME_OF_REFERENCE_UID));
+    for series in set.items(tags::REFERENCED_SERIES_SEQUENCE) {
         references
             .images
-            .add(series, attributes::REFERENCED_INSTANCES);
+            .add(series, tags::REFERENCED_INSTANCE_SEQUENCE);
     }
-    for group in set.items(FRAME_GROUPS) {
-        for derivation in group.items(attributes::DERIVATION_IMAGES) {
-            references.images.add(derivation, attributes::SOURCE_IMAGES);
+    for group in set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE) {
+        for derivation in group.items(tags::DERIVATION_IMAGE_SEQUENCE) {
+            references
+                .images
+                .add(derivation, tags::SOURCE_IMAGE_SEQUENCE);
         }
     }
     references
@@ -180,19 +186,21 @@ fn segmented(set: &DataSet) -> References {
 /// Structure Set (C.8.8.5): images and Frames of Reference that contours are drawn in.
 fn contoured(set: &DataSet) -> References {
     let mut references = References::default();
-    let spaces = set.items(attributes::REFERENCED_SPACES);
+    let spaces = set.items(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
     for space in spaces {
         references
             .spaces
-            .extend(space.first(attributes::FRAME_OF_REFERENCE));
-        for study in space.items(attributes::RT_STUDIES) {
-            for series in study.items(attributes::RT_SERIES) {
-                references.images.add(series, attributes::CONTOUR_IMAGES);
+            .extend(space.first(tags::FRAME_OF_REFERENCE_UID));
+        for study in space.items(tags::RT_REFERENCED_STUDY_SEQUENCE) {
+            for series in study.items(tags::RT_REFERENCED_SERIES_SEQUENCE) {
+                references.images.add(series, tags::CONTOUR_IMAGE_SEQUENCE);
             }
         }
     }
-    let rois = set.items(attributes::ROIS);
-    let named = rois.iter().map(|roi| uid(roi, attributes::ROI_SPACE));
+    let rois = set.items(tags::STRUCTURE_SET_ROI_SEQUENCE);
+    let named = rois
+        .iter()
+        .map(|roi| uid(roi, tags::REFERENCED_FRAME_OF_REFERENCE_UID));
     references
         .spaces
         .extend(named.filter(|uid| !uid.is_empty()));

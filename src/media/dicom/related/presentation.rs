@@ -1,9 +1,9 @@
 //! Softcopy presentation states (PS3.3 A.33): how an image is to be seen.
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use super::annotation;
-use super::attributes;
 use super::shutter;
 use super::values::{Images, floats, integers};
 use crate::dicom::attributes::overlay;
@@ -18,9 +18,12 @@ use crate::{Overlay, OverlayKind, Warnings, WindowSource};
 
 /// What a state may ask for that is not done.
 const UNHEEDED: [(Tag, &str); 2] = [
-    (attributes::MASKS, "its mask is not subtracted"),
     (
-        attributes::COMPOUND_GRAPHICS,
+        tags::MASK_SUBTRACTION_SEQUENCE,
+        "its mask is not subtracted",
+    ),
+    (
+        tags::COMPOUND_GRAPHIC_SEQUENCE,
         "its compound graphics are not drawn",
     ),
 ];
@@ -36,11 +39,11 @@ pub(super) struct Arrangements {
 impl Arrangements {
     /// Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
     pub(super) fn read(set: &DataSet) -> Self {
-        let degrees = set.short(attributes::ROTATION).unwrap_or(0);
-        let items = set.items(attributes::DISPLAYED_AREAS);
+        let degrees = set.short(tags::IMAGE_ROTATION).unwrap_or(0);
+        let items = set.items(tags::DISPLAYED_AREA_SELECTION_SEQUENCE);
         Self {
             quarters: (degrees / 90 % 4) as u8,
-            mirrored: set.first(attributes::FLIP).as_deref() == Some("Y"),
+            mirrored: set.first(tags::IMAGE_HORIZONTAL_FLIP).as_deref() == Some("Y"),
             areas: items.iter().filter_map(area).collect(),
         }
     }
@@ -68,12 +71,14 @@ fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
         _ => None,
     };
     let (first, last) = (
-        corner(attributes::AREA_FIRST)?,
-        corner(attributes::AREA_LAST)?,
+        corner(tags::DISPLAYED_AREA_TOP_LEFT_HAND_CORNER)?,
+        corner(tags::DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER)?,
     );
-    let images = Images::read(item, attributes::REFERENCED_IMAGES);
-    let magnify = item.first(attributes::SIZE_MODE).as_deref() == Some("MAGNIFY");
-    let ratio = floats(item, attributes::MAGNIFICATION).first().copied();
+    let images = Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE);
+    let magnify = item.first(tags::PRESENTATION_SIZE_MODE).as_deref() == Some("MAGNIFY");
+    let ratio = floats(item, tags::PRESENTATION_PIXEL_MAGNIFICATION_RATIO)
+        .first()
+        .copied();
     let area = [
         first[0].min(last[0]) - 1.0,
         first[1].min(last[1]) - 1.0,
@@ -95,58 +100,89 @@ pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
             layers.remarks.push(remark.to_owned());
         }
     }
+    let warnings = warnings(set, target);
+    layers.remarks.extend(warnings.iter().cloned());
     layers.annotations = annotation::read(set, target, &Arrangements::read(set).of(target));
     layers
 }
 
-/// A frame with the grey transformations of the state. They take the place of the image's own, MONOCHROME1 included; what the
-/// state leaves out changes nothing (PS3.4 N.2.1).
+/// What had to be repaired or assumed of the state's tables and windows.
+fn warnings(set: &DataSet, target: &Target) -> Warnings {
+    let mut warnings = Warnings::default();
+    let before = Transform {
+        modality: modality::STORED,
+        unit: None,
+        own: Vec::new(),
+        padding: None,
+        nominal: None,
+        inverted: false,
+        real: false,
+    };
+    transform(set, &before, target, &mut warnings);
+    if set
+        .get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR)
+        .is_some()
+    {
+        // One that cannot be read has its error where it is asked for.
+        let _ = palette::Palette::read(set, false, &mut warnings);
+    }
+    warnings
+}
+
+/// A frame with the grey transformations of the state.
 pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
-    let before = grey.transform();
-    let mut unheard = Warnings::default();
-    let modality = modality::stated(set, target.signed, &mut unheard).unwrap_or(modality::STORED);
+    // What is wrong with them is told among the layers.
+    let mut told = Warnings::default();
+    grey.with(transform(set, grey.transform(), target, &mut told))
+}
+
+/// The grey transformations of a state. They take the place of the image's own, MONOCHROME1 included; what the state
+/// leaves out changes nothing (PS3.4 N.2.1).
+fn transform(
+    set: &DataSet,
+    before: &Transform,
+    target: &Target,
+    warnings: &mut Warnings,
+) -> Transform {
+    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::STORED);
     let transform = Transform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
         own: Vec::new(),
         nominal: before.nominal,
         padding: before.padding,
-        inverted: set.first(attributes::PRESENTATION_SHAPE).as_deref() == Some("INVERSE"),
+        inverted: set.first(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE"),
         real: before.real,
     };
     let range = transform.range(target.bits_stored, target.signed);
-    let items = set.items(attributes::SOFTCOPY_VOI);
-    let covers = |item: &&DataSet| Images::read(item, attributes::REFERENCED_IMAGES).cover(target);
+    let items = set.items(tags::SOFTCOPY_VOILUT_SEQUENCE);
+    let covers =
+        |item: &&DataSet| Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target);
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
-        let tables = voi::luts(item, signed, &mut unheard);
-        let windows = voi::windows(item, WindowSource::File, before.real, &mut unheard);
+        let tables = voi::luts(item, signed, warnings);
+        let windows = voi::windows(item, WindowSource::File, before.real, warnings);
         tables.into_iter().chain(windows).next()
     });
     let own = own.unwrap_or_else(|| Own::between(range.0, range.1, WindowSource::File));
-    let own = match presentation_lut(set) {
+    let own = match presentation_lut(set, warnings) {
         Some(lut) => Own {
             curve: Curve::Behind(Box::new(own.curve), lut),
             ..own
         },
         None => own,
     };
-    grey.with(Transform {
+    Transform {
         own: vec![own],
         ..transform
-    })
+    }
 }
 
 /// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
-fn presentation_lut(set: &DataSet) -> Option<Lut> {
-    let items = set.items(attributes::PRESENTATION_LUT);
-    lut::read(
-        items.first()?,
-        false,
-        "presentation LUT",
-        &mut Warnings::default(),
-    )
+fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
+    let items = set.items(tags::PRESENTATION_LUT_SEQUENCE);
+    lut::read(items.first()?, false, "presentation LUT", warnings)
 }
 
 /// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.

@@ -1,13 +1,12 @@
 //! Segmentations (PS3.3 A.51 and A.90): which pixels belong to which segment.
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
-use super::attributes;
 use super::plane::Plane;
 use super::values::{Images, charset, lab, palette, text};
 use crate::Warnings;
 use crate::budget::{self, Patience};
-use crate::dicom::attributes::{FRAME_GROUPS, SHARED_GROUPS};
 use crate::dicom::geometry;
 use crate::dicom::object::Object;
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -79,11 +78,11 @@ pub(crate) struct Segmentation {
 impl Segmentation {
     pub(super) fn read(object: Object) -> Result<Self, MediaError> {
         let set = object.set();
-        let coding = match set.first(attributes::SEGMENTATION_TYPE).as_deref() {
+        let coding = match set.first(tags::SEGMENTATION_TYPE).as_deref() {
             Some("BINARY") => Coding::Binary,
             Some("LABELMAP") => Coding::Labels,
             Some("FRACTIONAL") => {
-                let largest = set.short(attributes::LARGEST_FRACTION);
+                let largest = set.short(tags::MAXIMUM_FRACTIONAL_VALUE);
                 Coding::Fractional(f64::from(largest.unwrap_or(255).max(1)))
             }
             _ => {
@@ -93,7 +92,7 @@ impl Segmentation {
             }
         };
         let (segments, places) = (segments(set), places(&object));
-        let frame_of_reference = super::values::uid(set, attributes::FRAME_OF_REFERENCE);
+        let frame_of_reference = super::values::uid(set, tags::FRAME_OF_REFERENCE_UID);
         Ok(Self {
             object,
             coding,
@@ -105,7 +104,12 @@ impl Segmentation {
 
     /// The segments on a frame of an image.
     pub(super) fn layers(&self, target: &Target) -> Layers {
-        if self.object.set().get(attributes::TILES).is_some() {
+        if self
+            .object
+            .set()
+            .get(tags::TOTAL_PIXEL_MATRIX_COLUMNS)
+            .is_some()
+        {
             return Layers {
                 remarks: vec!["it is of a whole-slide image, and is not drawn".to_owned()],
                 ..Layers::default()
@@ -357,16 +361,17 @@ impl Canvas {
 /// The Segment Sequence (C.8.20.4).
 fn segments(set: &DataSet) -> Vec<Segment> {
     let charset = charset(set);
-    let items = set.items(attributes::SEGMENTS);
+    let items = set.items(tags::SEGMENT_SEQUENCE);
     let read = |item: &DataSet| {
-        let number = u32::from(item.short(attributes::SEGMENT_NUMBER)?);
+        let number = u32::from(item.short(tags::SEGMENT_NUMBER)?);
         Some(Segment {
             number,
             name: Wording {
-                text: text(item, attributes::SEGMENT_LABEL, VR::LO, charset),
+                text: text(item, tags::SEGMENT_LABEL, VR::LO, charset),
                 identifying: false,
             },
-            color: lab(item, attributes::SEGMENT_COLOR).unwrap_or_else(|| palette(number)),
+            color: lab(item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE)
+                .unwrap_or_else(|| palette(number)),
         })
     };
     items.iter().filter_map(read).collect()
@@ -375,7 +380,10 @@ fn segments(set: &DataSet) -> Vec<Segment> {
 /// Where each frame belongs, by its functional groups (C.8.20.3).
 fn places(object: &Object) -> Vec<Place> {
     let set = object.set();
-    let (own, shared) = (set.items(FRAME_GROUPS), set.items(SHARED_GROUPS));
+    let (own, shared) = (
+        set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE),
+        set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE),
+    );
     let frames = object.layout().frames;
     // A frame without a group of its own has what all share.
     let none = DataSet::new_empty();
@@ -386,13 +394,13 @@ fn places(object: &Object) -> Vec<Place> {
                 own.get(frame as usize).unwrap_or(&none),
                 shared.first().unwrap_or(&none),
             ];
-            let segment = in_groups(groups, attributes::SEGMENT_IDENTIFICATION, |item| {
-                item.short(attributes::REFERENCED_SEGMENT).map(u32::from)
+            let segment = in_groups(groups, tags::SEGMENT_IDENTIFICATION_SEQUENCE, |item| {
+                item.short(tags::REFERENCED_SEGMENT_NUMBER).map(u32::from)
             });
             let mut sources = Images::default();
             for group in groups {
-                for derivation in group.items(attributes::DERIVATION_IMAGES) {
-                    sources.add(derivation, attributes::SOURCE_IMAGES);
+                for derivation in group.items(tags::DERIVATION_IMAGE_SEQUENCE) {
+                    sources.add(derivation, tags::SOURCE_IMAGE_SEQUENCE);
                 }
             }
             Place {

@@ -1,17 +1,17 @@
 //! Display shutters (PS3.3 C.7.6.11) and bitmap display shutters (C.7.6.15).
 
-use super::attributes;
 use super::presentation;
 use super::values::lab;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::related::{Opening, Shutter, Target};
+use dicom_dictionary_std::tags;
 
 /// Most corners of a polygonal shutter: each row of a picture goes through all of them.
 const MAX_CORNERS: usize = 4096;
 
 /// The shutters of a presentation state, or why there are none although it asks for some.
 pub(super) fn read(set: &DataSet, target: &Target) -> Result<Option<Shutter>, String> {
-    let Some(shapes) = set.text(attributes::SHUTTER_SHAPE) else {
+    let Some(shapes) = set.text(tags::SHUTTER_SHAPE) else {
         return Ok(None);
     };
     let mut openings = Vec::new();
@@ -35,22 +35,31 @@ pub(super) fn read(set: &DataSet, target: &Target) -> Result<Option<Shutter>, St
 fn rectangle(set: &DataSet) -> Option<Opening> {
     let edges = |first, last| Some([set.decimal(first)?, set.decimal(last)?]);
     Some(Opening::Rectangle {
-        columns: edges(attributes::SHUTTER_LEFT, attributes::SHUTTER_RIGHT)?,
-        rows: edges(attributes::SHUTTER_UPPER, attributes::SHUTTER_LOWER)?,
+        columns: edges(
+            tags::SHUTTER_LEFT_VERTICAL_EDGE,
+            tags::SHUTTER_RIGHT_VERTICAL_EDGE,
+        )?,
+        rows: edges(
+            tags::SHUTTER_UPPER_HORIZONTAL_EDGE,
+            tags::SHUTTER_LOWER_HORIZONTAL_EDGE,
+        )?,
     })
 }
 
 fn circle(set: &DataSet, aspect: f64) -> Option<Opening> {
-    let [row, column] = set.decimals(attributes::SHUTTER_CENTER).try_into().ok()?;
+    let [row, column] = set
+        .decimals(tags::CENTER_OF_CIRCULAR_SHUTTER)
+        .try_into()
+        .ok()?;
     Some(Opening::Circle {
         center: [column, row],
-        radius: set.decimal(attributes::SHUTTER_RADIUS)?,
+        radius: set.decimal(tags::RADIUS_OF_CIRCULAR_SHUTTER)?,
         aspect,
     })
 }
 
 fn polygon(set: &DataSet) -> Option<Opening> {
-    let numbers = set.decimals(attributes::SHUTTER_VERTICES);
+    let numbers = set.decimals(tags::VERTICES_OF_THE_POLYGONAL_SHUTTER);
     let corners: Vec<[f64; 2]> = numbers
         .as_chunks::<2>()
         .0
@@ -64,14 +73,14 @@ fn polygon(set: &DataSet) -> Option<Opening> {
 
 /// The plane that Shutter Overlay Group names: its ones are hidden.
 fn bitmap(set: &DataSet) -> Option<Opening> {
-    let group = set.short(attributes::SHUTTER_GROUP)?;
+    let group = set.short(tags::SHUTTER_OVERLAY_GROUP)?;
     presentation::plane(set, group).map(Opening::Bitmap)
 }
 
 /// Shutter Presentation Color, else Value: a P-Value, 0 is black, FFFF white.
 fn color(set: &DataSet) -> [u8; 3] {
-    lab(set, attributes::SHUTTER_COLOR).unwrap_or_else(|| {
-        let value = set.short(attributes::SHUTTER_VALUE).unwrap_or(0);
+    lab(set, tags::SHUTTER_PRESENTATION_COLOR_CIE_LAB_VALUE).unwrap_or_else(|| {
+        let value = set.short(tags::SHUTTER_PRESENTATION_VALUE).unwrap_or(0);
         [(value >> 8) as u8; 3]
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use dicom_core::VR;
+use dicom_dictionary_std::tags;
 
-use super::attributes;
 use super::plane::Plane;
 use super::values::{Images, charset, palette, text, uid};
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -51,21 +51,24 @@ impl Structures {
     pub(super) fn read(set: &DataSet) -> Self {
         let charset = charset(set);
         let mut named: HashMap<u32, (String, Wording)> = HashMap::new();
-        for roi in set.items(attributes::ROIS) {
-            let Some(number) = roi.decimal(attributes::ROI_NUMBER) else {
+        for roi in set.items(tags::STRUCTURE_SET_ROI_SEQUENCE) {
+            let Some(number) = roi.decimal(tags::ROI_NUMBER) else {
                 continue;
             };
             let name = Wording {
-                text: text(roi, attributes::ROI_NAME, VR::LO, charset),
-                identifying: phi::identifies(attributes::ROI_NAME, VR::LO),
+                text: text(roi, tags::ROI_NAME, VR::LO, charset),
+                identifying: phi::identifies(tags::ROI_NAME, VR::LO),
             };
-            named.insert(number as u32, (uid(roi, attributes::ROI_SPACE), name));
+            named.insert(
+                number as u32,
+                (uid(roi, tags::REFERENCED_FRAME_OF_REFERENCE_UID), name),
+            );
         }
-        let items = set.items(attributes::ROI_CONTOURS);
+        let items = set.items(tags::ROI_CONTOUR_SEQUENCE);
         let region = |item: &DataSet| {
-            let number = item.decimal(attributes::REFERENCED_ROI)? as u32;
+            let number = item.decimal(tags::REFERENCED_ROI_NUMBER)? as u32;
             let (space, name) = named.get(&number).cloned().unwrap_or_default();
-            let contours = item.items(attributes::CONTOURS);
+            let contours = item.items(tags::CONTOUR_SEQUENCE);
             Some(Region {
                 number,
                 name,
@@ -163,16 +166,16 @@ impl Contour {
 }
 
 fn contour(item: &DataSet) -> Option<Contour> {
-    let kind = match item.first(attributes::CONTOUR_TYPE).as_deref() {
+    let kind = match item.first(tags::CONTOUR_GEOMETRIC_TYPE).as_deref() {
         Some("POINT") => Kind::Points,
         Some("OPEN_PLANAR" | "OPEN_NONPLANAR") => Kind::Open,
         Some("CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") => Kind::Closed,
         _ => return None,
     };
-    let numbers = item.decimals(attributes::CONTOUR_DATA);
+    let numbers = item.decimals(tags::CONTOUR_DATA);
     let points = numbers.as_chunks::<3>().0.iter();
     let points: Vec<[f32; 3]> = points.map(|point| point.map(|v| v as f32)).collect();
-    let images = Images::read(item, attributes::CONTOUR_IMAGES);
+    let images = Images::read(item, tags::CONTOUR_IMAGE_SEQUENCE);
     (!points.is_empty()).then_some(Contour {
         images,
         kind,
@@ -182,6 +185,6 @@ fn contour(item: &DataSet) -> Option<Contour> {
 
 /// ROI Display Color (3006,002A): red, green, blue.
 fn color(item: &DataSet) -> Option<[u8; 3]> {
-    let parts: [f64; 3] = item.decimals(attributes::ROI_COLOR).try_into().ok()?;
+    let parts: [f64; 3] = item.decimals(tags::ROI_DISPLAY_COLOR).try_into().ok()?;
     Some(parts.map(|part| part.clamp(0.0, 255.0) as u8))
 }

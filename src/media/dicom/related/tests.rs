@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::index;
+use crate::contain::is_panic;
 use crate::related::{
     Annotation, Layers, Legend, Related, RelatedKind, Shape, Shutter, Target, related,
 };
@@ -373,6 +374,30 @@ fn the_turn_and_the_area_of_a_state_are_told_ahead() {
     assert_eq!((arrangement.quarters, arrangement.area), (0, None));
 }
 
+/// What is repaired in a state's window is told among what is drawn.
+#[test]
+fn a_state_tells_what_was_assumed_of_its_window() {
+    let mut bytes = std::fs::read(file("gsps.dcm")).expect("a file");
+    let place = bytes.windows(6).position(|part| part == b"1200.0");
+    bytes[place.expect("the width") + 4] = b',';
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("comma.dcm");
+    std::fs::write(&path, bytes).expect("written");
+    let state = Related::open(&path).expect("an object");
+    let remarks = state.layers(&target("ct2")).expect("layers").remarks;
+    assert!(
+        remarks
+            .iter()
+            .any(|remark| remark.contains("decimal comma")),
+        "{remarks:?}"
+    );
+    let sound = layers("gsps", "ct2").remarks;
+    assert!(
+        !sound.iter().any(|remark| remark.contains("comma")),
+        "{sound:?}"
+    );
+}
+
 /// Every cut, and every byte changed, of every object: an answer or an error, never a panic.
 #[test]
 fn damaged_objects_are_errors() {
@@ -380,8 +405,7 @@ fn damaged_objects_are_errors() {
     let path = folder.path().join("damaged.dcm");
     let targets = ["ct1", "ct2", "ct3"].map(target);
     let own = grey("ct2");
-    // What `contain` makes of a panic.
-    let panicked = |error: Option<MediaError>| error.is_some_and(|e| e.message.contains("gave up"));
+    let panicked = |error: Option<MediaError>| error.is_some_and(|error| is_panic(&error));
     let try_all = |bytes: &[u8], what: &str| {
         std::fs::write(&path, bytes).expect("written");
         let indexed = contain("DICOM", || index(&path));

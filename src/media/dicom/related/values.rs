@@ -1,9 +1,8 @@
 //! Values as related objects hold them: texts, binary reals, CIELab colours, references to images.
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
-use super::attributes;
-use crate::dicom::attributes::CHARSET;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, Values};
 use crate::dicom::tags::values;
@@ -11,7 +10,7 @@ use crate::related::Target;
 
 /// The character set of a data set.
 pub(super) fn charset(set: &DataSet) -> Charset {
-    let named = set.text(CHARSET);
+    let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     named.map_or_else(Charset::default, |name| Charset::parse(&name))
 }
 
@@ -129,8 +128,8 @@ impl Images {
     pub(super) fn add(&mut self, set: &DataSet, sequence: Tag) {
         let items = set.items(sequence);
         let read = |item: &DataSet| {
-            let uid = item.first(attributes::REFERENCED_INSTANCE_UID)?;
-            let frames = item.decimals(attributes::REFERENCED_FRAMES);
+            let uid = item.first(tags::REFERENCED_SOP_INSTANCE_UID)?;
+            let frames = item.decimals(tags::REFERENCED_FRAME_NUMBER);
             Some((uid, frames.into_iter().map(|frame| frame as u32).collect()))
         };
         self.0.extend(items.iter().filter_map(read));

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::dicom::attributes;
+use dicom_dictionary_std::tags;
+
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -20,14 +21,14 @@ const MOST_COMPONENTS: usize = 8;
 pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, MediaError> {
     let file = ParsedFile::read(Body::whole(bytes))?;
     let set = &file.set;
-    if set.get(attributes::DIRECTORY_RECORDS).is_none() {
+    if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_none() {
         return Err(MediaError::no_picture(
             ErrorKind::Unsupported,
             "this DICOM file is no DICOMDIR: it holds no directory records",
         ));
     }
-    let items = set.items(attributes::DIRECTORY_RECORDS);
-    let named = set.text(attributes::CHARSET);
+    let items = set.items(tags::DIRECTORY_RECORD_SEQUENCE);
+    let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     let charset = named.map_or_else(Charset::default, |name| Charset::parse(&name));
     let records: Vec<Record> = items
         .iter()
@@ -39,7 +40,10 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
         seen: HashSet::new(),
         found: Vec::new(),
     };
-    walk.follow(set.offset(attributes::FIRST_RECORD), &Header::default());
+    walk.follow(
+        set.offset(tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY),
+        &Header::default(),
+    );
     let mut found = walk.found;
     // Offsets are wrong where a file was rewritten by software that did not know of them. Records then still stand in
     // the order of a walk through the tree, as all writers put them.
@@ -76,12 +80,12 @@ struct Record {
 
 impl Record {
     fn read(item: &DataSet, charset: Charset) -> Self {
-        let file = item.text(attributes::REFERENCED_FILE);
+        let file = item.text(tags::REFERENCED_FILE_ID);
         Self {
-            kind: item.first(attributes::RECORD_TYPE).unwrap_or_default(),
-            next: item.offset(attributes::NEXT_RECORD),
-            below: item.offset(attributes::LOWER_RECORD),
-            active: item.short(attributes::RECORD_IN_USE) != Some(0),
+            kind: item.first(tags::DIRECTORY_RECORD_TYPE).unwrap_or_default(),
+            next: item.offset(tags::OFFSET_OF_THE_NEXT_DIRECTORY_RECORD),
+            below: item.offset(tags::OFFSET_OF_REFERENCED_LOWER_LEVEL_DIRECTORY_ENTITY),
+            active: item.short(tags::RECORD_IN_USE_FLAG) != Some(0),
             file: file.map(|id| id.split('\\').map(|c| c.trim().to_owned()).collect()),
             header: header::of(item, charset),
         }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 
-use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, Values};
@@ -31,37 +31,38 @@ pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
     } else {
         Body::whole(head)
     };
-    let file = ParsedFile::read_to(body, attributes::ORIENTATION)?;
+    let file = ParsedFile::read_to(body, tags::IMAGE_ORIENTATION_PATIENT)?;
     Ok(of(&file.set, Charset::default()))
 }
 
 /// What a data set says, or a record of a DICOMDIR.
 pub(crate) fn of(set: &DataSet, charset: Charset) -> Header {
-    let named = set.text(attributes::CHARSET);
+    let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     let charset = named.map_or(charset, |name| Charset::parse(&name));
     let text = |tag: Tag, vr: VR| {
         let bytes = set.bytes(tag).unwrap_or_default();
         values::write(&bytes, vr, charset).text
     };
     Header {
-        patient_name: text(attributes::PATIENT_NAME, VR::PN),
-        patient_id: text(attributes::PATIENT_ID, VR::LO),
-        study: text(attributes::STUDY_UID, VR::UI),
-        study_date: text(attributes::STUDY_DATE, VR::DA),
-        study_description: text(attributes::STUDY_DESCRIPTION, VR::LO),
-        series: text(attributes::SERIES_UID, VR::UI),
-        series_number: set
-            .first(attributes::SERIES_NUMBER)
-            .and_then(|n| n.parse().ok()),
-        series_description: text(attributes::SERIES_DESCRIPTION, VR::LO),
-        modality: Some(text(attributes::MODALITY, VR::CS))
+        patient_name: text(tags::PATIENT_NAME, VR::PN),
+        patient_id: text(tags::PATIENT_ID, VR::LO),
+        study: text(tags::STUDY_INSTANCE_UID, VR::UI),
+        study_date: text(tags::STUDY_DATE, VR::DA),
+        study_description: text(tags::STUDY_DESCRIPTION, VR::LO),
+        series: text(tags::SERIES_INSTANCE_UID, VR::UI),
+        series_number: set.first(tags::SERIES_NUMBER).and_then(|n| n.parse().ok()),
+        series_description: text(tags::SERIES_DESCRIPTION, VR::LO),
+        modality: Some(text(tags::MODALITY, VR::CS))
             .filter(|modality| code(modality).is_some())
             .unwrap_or_default(),
         instance: set
-            .first(attributes::INSTANCE_NUMBER)
+            .first(tags::INSTANCE_NUMBER)
             .and_then(|n| n.parse().ok()),
-        position: set.decimals(attributes::POSITION).try_into().ok(),
-        orientation: set.decimals(attributes::ORIENTATION).try_into().ok(),
+        position: set.decimals(tags::IMAGE_POSITION_PATIENT).try_into().ok(),
+        orientation: set
+            .decimals(tags::IMAGE_ORIENTATION_PATIENT)
+            .try_into()
+            .ok(),
     }
 }
 

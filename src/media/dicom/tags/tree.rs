@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_core::header::Header;
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::StandardDataDictionary;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 
-use crate::dicom::attributes;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, Element, Values, value_bytes};
@@ -89,11 +88,11 @@ impl Walk {
         identifying: bool,
         mut pixels: Option<&PixelElement>,
     ) {
-        let named = set.text(attributes::CHARSET);
+        let named = set.text(tags::SPECIFIC_CHARACTER_SET);
         let charset = named.map_or(charset, |name| Charset::parse(&name));
         let around = Around {
             charset,
-            signed: set.short(attributes::SIGNED) == Some(1),
+            signed: set.short(tags::PIXEL_REPRESENTATION) == Some(1),
             depth,
             identifying,
             creators: creators(set, charset),

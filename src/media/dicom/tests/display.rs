@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Warnings;
+use dicom_dictionary_std::tags;
 
 impl Object {
     fn ds(self, tag: Tag, text: &str) -> Self {
@@ -24,20 +25,26 @@ impl Object {
 
     fn lut(descriptor: [u16; 3], entries: &[u16]) -> Self {
         Self::default()
-            .shorts(attributes::LUT_DESCRIPTOR, *b"US", &descriptor)
-            .shorts(attributes::LUT_DATA, *b"OW", entries)
+            .shorts(tags::LUT_DESCRIPTOR, *b"US", &descriptor)
+            .shorts(tags::LUT_DATA, *b"OW", entries)
     }
 
     fn palette(mut self, descriptors: [[u16; 3]; 3], tables: [&[u16]; 3]) -> Self {
         for (channel, (descriptor, table)) in (0..).zip(descriptors.iter().zip(tables)) {
             self = self
                 .shorts(
-                    Tag(0x0028, attributes::RED_DESCRIPTOR.1 + channel),
+                    Tag(
+                        0x0028,
+                        tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR.1 + channel,
+                    ),
                     *b"US",
                     descriptor,
                 )
                 .shorts(
-                    Tag(0x0028, attributes::RED_TABLE.1 + channel),
+                    Tag(
+                        0x0028,
+                        tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA.1 + channel,
+                    ),
                     *b"OW",
                     table,
                 );
@@ -75,8 +82,8 @@ fn a_decimal_comma_is_a_point_and_told() {
     let object = ramp()
         .ds(CENTER, "20,5")
         .ds(WIDTH, "11,0")
-        .ds(attributes::RESCALE_INTERCEPT, "-10")
-        .ds(attributes::RESCALE_SLOPE, "0,5")
+        .ds(tags::RESCALE_INTERCEPT, "-10")
+        .ds(tags::RESCALE_SLOPE, "0,5")
         .words(&[50, 60, 70]);
     let (shown, window, warnings) = object.told();
     assert_eq!(range(window), (20.5, 11.0, WindowSource::File));
@@ -92,8 +99,8 @@ fn values_of_unknown_scale_are_shown_over_their_full_range() {
         let object = ramp()
             .ds(CENTER, "20")
             .ds(WIDTH, "4")
-            .ds(attributes::RESCALE_INTERCEPT, intercept)
-            .ds(attributes::RESCALE_SLOPE, slope)
+            .ds(tags::RESCALE_INTERCEPT, intercept)
+            .ds(tags::RESCALE_SLOPE, slope)
             .words(&[50, 60, 70]);
         let (shown, window, warnings) = object.told();
         assert_eq!(shown, [0, 128, 255]);
@@ -106,9 +113,9 @@ fn values_of_unknown_scale_are_shown_over_their_full_range() {
 #[test]
 fn what_is_assumed_of_a_slope_is_told() {
     let scaled = |slope: &str, intercept: &str| {
-        let object = ramp().ds(attributes::RESCALE_SLOPE, slope);
+        let object = ramp().ds(tags::RESCALE_SLOPE, slope);
         object
-            .ds(attributes::RESCALE_INTERCEPT, intercept)
+            .ds(tags::RESCALE_INTERCEPT, intercept)
             .words(&[1, 2, 3])
     };
     assert!(scaled("0", "7").warns_of("Rescale Slope (0028,1053) is 0"));
@@ -148,7 +155,7 @@ fn windows_that_cannot_be_used_are_told() {
     assert!(windowed("50", "100").told().2.is_empty());
     let function = |name| {
         ramp()
-            .cs(attributes::VOI_FUNCTION, name)
+            .cs(tags::VOILUT_FUNCTION, name)
             .ds(CENTER, "50")
             .ds(WIDTH, "0")
     };
@@ -165,7 +172,7 @@ fn windows_that_cannot_be_used_are_told() {
 fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
     let shown = |photometric: &str, declared: u16| {
         let lut = Object::lut([3, 0, declared], &[0, 2048, 4095]);
-        let object = Object::grey16(1, 3, photometric, false).item(attributes::VOI_LUT, &lut);
+        let object = Object::grey16(1, 3, photometric, false).item(tags::VOILUT_SEQUENCE, &lut);
         object.words(&[0, 1, 2])
     };
     for declared in [12, 16] {
@@ -176,13 +183,13 @@ fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
     }
     // A modality LUT gives values, not shades.
     let lut = Object::lut([3, 0, 16], &[0, 2048, 4095]);
-    let object = ramp().item(attributes::MODALITY_LUT, &lut);
+    let object = ramp().item(tags::MODALITY_LUT_SEQUENCE, &lut);
     let object = object
         .ds(CENTER, "4096")
         .ds(WIDTH, "8192")
         .words(&[0, 1, 2]);
     assert_eq!(object.shown(), [0, 64, 127]);
-    let damaged = ramp().item(attributes::VOI_LUT, &Object::lut([3, 0, 16], &[]));
+    let damaged = ramp().item(tags::VOILUT_SEQUENCE, &Object::lut([3, 0, 16], &[]));
     assert!(damaged.words(&[0, 1, 2]).warns_of("VOI LUT is damaged"));
 }
 
@@ -192,9 +199,9 @@ fn angiography_is_windowed_before_its_modality_lut() {
     let shown = |class: &str, relationship: &str| {
         let lut = Object::lut([3, 0, 16], &[4000, 4000, 4000]);
         let object = ramp()
-            .text(attributes::SOP_CLASS, *b"UI", class)
-            .cs(attributes::INTENSITY_RELATIONSHIP, relationship)
-            .item(attributes::MODALITY_LUT, &lut)
+            .text(tags::SOP_CLASS_UID, *b"UI", class)
+            .cs(tags::PIXEL_INTENSITY_RELATIONSHIP, relationship)
+            .item(tags::MODALITY_LUT_SEQUENCE, &lut)
             .ds(CENTER, "1.5")
             .ds(WIDTH, "3");
         object.words(&[0, 1, 2]).shown()
@@ -215,9 +222,12 @@ fn angiography_is_windowed_before_its_modality_lut() {
 #[test]
 fn a_voi_lut_of_a_functional_group_is_applied() {
     let lut = Object::lut([3, 10, 8], &[0, 50, 255]);
-    let voi = Object::default().item(attributes::VOI_LUT, &lut);
-    let group = Object::default().item(attributes::FRAME_VOI, &voi);
-    for place in [attributes::SHARED_GROUPS, attributes::FRAME_GROUPS] {
+    let voi = Object::default().item(tags::VOILUT_SEQUENCE, &lut);
+    let group = Object::default().item(tags::FRAME_VOILUT_SEQUENCE, &voi);
+    for place in [
+        tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    ] {
         let object = ramp().item(place, &group).words(&[10, 11, 12]);
         assert_eq!(object.shown(), [0, 50, 255]);
         assert_eq!(object.window().source, WindowSource::Lut);
@@ -227,7 +237,7 @@ fn a_voi_lut_of_a_functional_group_is_applied() {
 #[test]
 fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
     let padded = |values: &[i16]| {
-        let object = ramp().shorts(attributes::PADDING, *b"US", &[0]);
+        let object = ramp().shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[0]);
         object.words(values).shown()
     };
     assert_eq!(padded(&[0, 7, 7]), [0, 255, 255]);
@@ -237,24 +247,24 @@ fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
     let inverted = Object::grey16(1, 3, "MONOCHROME1", false).words(&[7, 7, 7]);
     assert_eq!(inverted.shown(), [128; 3]);
     // Range limits the wrong way round.
-    let object = ramp().shorts(attributes::PADDING, *b"US", &[9]);
-    let object = object.shorts(attributes::PADDING_LIMIT, *b"US", &[5]);
+    let object = ramp().shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[9]);
+    let object = object.shorts(tags::PIXEL_PADDING_RANGE_LIMIT, *b"US", &[5]);
     assert_eq!(object.words(&[6, 10, 20]).shown(), [0, 0, 255]);
     // Twelve bits, the sign where the cell has it.
     let mut object = Object::grey16(1, 3, "MONOCHROME2", true);
     let at = object.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
     let at = at.expect("Bits Stored") + 8;
     (object.bytes[at], object.bytes[at + 10]) = (12, 11);
-    let object = object.shorts(attributes::PADDING, *b"US", &[0x0800]);
+    let object = object.shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[0x0800]);
     assert_eq!(object.words(&[-2048, 0, 100]).shown(), [0, 0, 255]);
 }
 
 #[test]
 fn segmentations_have_the_range_of_their_kind() {
     let segments = |kind: &str, values: &[i16]| {
-        let object = ramp().cs(attributes::SEGMENTATION_TYPE, kind);
+        let object = ramp().cs(tags::SEGMENTATION_TYPE, kind);
         object
-            .short(attributes::MAX_FRACTION, 200)
+            .short(tags::MAXIMUM_FRACTIONAL_VALUE, 200)
             .words(values)
             .shown()
     };
@@ -313,7 +323,7 @@ fn a_supplemental_palette_colours_its_values_only() {
     let object = |presentation: &str| {
         let tables: [&[u16]; 3] = [&[0xff00, 0], &[0, 0xff00], &[0, 0]];
         ramp()
-            .cs(attributes::PIXEL_PRESENTATION, presentation)
+            .cs(tags::PIXEL_PRESENTATION, presentation)
             .ds(CENTER, "50")
             .ds(WIDTH, "101")
             .palette([[2, 1000, 16]; 3], tables)
@@ -335,7 +345,7 @@ fn inverse_is_one_inversion_and_a_contradiction_is_told() {
     let shaped = |photometric: &str, shape: &str| {
         let object = Object::grey16(1, 3, photometric, false);
         object
-            .cs(attributes::PRESENTATION_SHAPE, shape)
+            .cs(tags::PRESENTATION_LUT_SHAPE, shape)
             .words(&[0, 50, 100])
     };
     for (photometric, shape, shown, is_told) in [
@@ -398,7 +408,7 @@ fn the_length_of_the_pixels_tells_how_many_samples_they_have() {
 #[test]
 fn missing_and_wrong_numbers_of_the_pixel_module_are_told() {
     let frames = ramp()
-        .text(attributes::FRAMES, *b"IS", "x ")
+        .text(tags::NUMBER_OF_FRAMES, *b"IS", "x ")
         .words(&[1, 2, 3]);
     assert!(frames.warns_of("Number of Frames (0028,0008)"));
     let mut bits = ramp();
@@ -413,7 +423,7 @@ fn missing_and_wrong_numbers_of_the_pixel_module_are_told() {
 
 #[test]
 fn spacing_that_cannot_be_read_is_told() {
-    let spaced = |text: &str| ramp().ds(attributes::PIXEL_SPACING, text).words(&[1, 2, 3]);
+    let spaced = |text: &str| ramp().ds(tags::PIXEL_SPACING, text).words(&[1, 2, 3]);
     for wrong in ["0.5", "0\\0", "a\\b", "0.5\\0.5\\0.5"] {
         let object = spaced(wrong);
         assert!(object.warns_of("Pixel Spacing (0028,0030)"), "{wrong}");

@@ -1,11 +1,11 @@
 //! Data sets with one thing wrong each, and what dicom-object makes of them after their repair.
 
 use dicom_core::VR;
+use dicom_dictionary_std::tags;
 use proptest::prelude::*;
 
 use super::*;
 use crate::Warnings;
-use crate::dicom::attributes;
 use crate::dicom::parsing::dataset::{self, DataSet, Values};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, IMPLICIT};
 
@@ -20,7 +20,7 @@ fn read(bytes: &[u8]) -> (DataSet, Notes) {
 #[track_caller]
 fn read_before_rows(before: &[u8]) -> (DataSet, Warnings) {
     let (set, notes) = read(&[before, ROWS].concat());
-    assert_eq!(set.short(attributes::ROWS), Some(7), "{:?}", notes.repairs);
+    assert_eq!(set.short(tags::ROWS), Some(7), "{:?}", notes.repairs);
     (set, notes.repairs)
 }
 
@@ -48,8 +48,8 @@ fn values_without_a_representation_cost_themselves_only() {
 #[test]
 fn a_known_attribute_without_its_representation_keeps_its_meaning() {
     let (set, _) = read_before_rows(b"\x28\0\x02\0  \x02\0\x03\0");
-    assert_eq!(set.short(attributes::SAMPLES), Some(3));
-    let element = set.get(attributes::SAMPLES).expect("an element");
+    assert_eq!(set.short(tags::SAMPLES_PER_PIXEL), Some(3));
+    let element = set.get(tags::SAMPLES_PER_PIXEL).expect("an element");
     assert_eq!(element.vr(), VR::US);
 }
 
@@ -105,7 +105,7 @@ fn missing_delimiters_end_with_what_follows() {
 #[test]
 fn a_length_beyond_the_end_cuts_the_value() {
     let (set, notes) = read(b"\x08\0\x60\0CS\x02\0MR\x08\0\x70\0LO\xff\x7fabc");
-    assert_eq!(set.first(attributes::MODALITY).as_deref(), Some("MR"));
+    assert_eq!(set.first(tags::MODALITY).as_deref(), Some("MR"));
     assert_eq!(set.first(Tag(0x0008, 0x0070)).as_deref(), Some("abc"));
     assert!(notes.cut && notes.repairs.len() == 1, "{notes:?}");
     // Four gigabytes that are not there are never asked for.
@@ -116,15 +116,15 @@ fn a_length_beyond_the_end_cuts_the_value() {
 #[test]
 fn binary_values_of_odd_lengths_do_not_lose_the_place() {
     let (set, _) = read_before_rows(b"\x28\0\x02\0US\x03\0\x03\0\0");
-    assert_eq!(set.short(attributes::SAMPLES), Some(3));
+    assert_eq!(set.short(tags::SAMPLES_PER_PIXEL), Some(3));
     let (set, _) = read_before_rows(b"\x08\0\x60\0CS\x03\0MRI");
-    assert_eq!(set.first(attributes::MODALITY).as_deref(), Some("MRI"));
+    assert_eq!(set.first(tags::MODALITY).as_deref(), Some("MRI"));
 }
 
 #[test]
 fn of_an_attribute_that_stands_twice_the_first_is_used() {
     let (set, notes) = read(&[ROWS, b"\x28\0\x10\0US\x02\0\x09\0"].concat());
-    assert_eq!(set.short(attributes::ROWS), Some(7));
+    assert_eq!(set.short(tags::ROWS), Some(7));
     assert_eq!(notes.repairs.len(), 1);
 }
 
@@ -135,7 +135,7 @@ fn pixels_are_found_and_left_where_they_are() {
     let pixels = notes.pixels.expect("pixels");
     assert_eq!(pixels.data, PixelData::Native(22..26));
     assert_eq!(pixels.vr, Some(VR::OW));
-    assert!(set.get(attributes::PIXEL_DATA).is_none() && !notes.cut);
+    assert!(set.get(tags::PIXEL_DATA).is_none() && !notes.cut);
     let coded = [
         ROWS,
         b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff",
@@ -172,8 +172,11 @@ fn text_keeps_its_bytes_under_any_character_set() {
         bytes.extend((name.len() as u16).to_le_bytes());
         bytes.extend(name);
         let (set, _) = read(&bytes);
-        assert_eq!(set.bytes(attributes::PATIENT_NAME).as_deref(), Some(name));
-        assert_eq!(set.bytes(attributes::CHARSET).as_deref(), Some(charset));
+        assert_eq!(set.bytes(tags::PATIENT_NAME).as_deref(), Some(name));
+        assert_eq!(
+            set.bytes(tags::SPECIFIC_CHARACTER_SET).as_deref(),
+            Some(charset)
+        );
     }
 }
 

@@ -1,0 +1,134 @@
+//! How the command line is described: help that is about its command, and the command that a typo meant.
+
+use std::path::Path;
+
+use clap::builder::Resettable;
+use clap::{Arg, ArgAction, CommandFactory};
+
+use super::Cli;
+use crate::config::similar;
+
+/// The command line as it is parsed and described. A command's help lists the global options that matter to it and names
+/// the others, which the program's own help describes.
+pub fn command() -> clap::Command {
+    // A line for each option; only those of commands have values that need explaining.
+    let mut root = Cli::command()
+        .disable_help_flag(true)
+        .arg(help(ArgAction::HelpShort));
+    let globals: Vec<Arg> = root
+        .get_arguments()
+        .filter(|arg| arg.is_global_set())
+        .cloned()
+        .collect();
+    let names: Vec<String> = root
+        .get_subcommands()
+        .map(|c| c.get_name().into())
+        .collect();
+    for name in names {
+        root = root.mut_subcommand(&name, |command| with_globals(command, &globals, &name));
+    }
+    root
+}
+
+fn help(action: ArgAction) -> Arg {
+    let arg = Arg::new("help").short('h').long("help").action(action);
+    arg.help("Print help").help_heading(Resettable::Reset)
+}
+
+/// The global options that the help of a command lists.
+fn listed(command: &str) -> &'static [&'static str] {
+    match command {
+        "classify" | "watch" | "eval" | "bench" => &["model", "prompts", "device"],
+        "models" => &["offline"],
+        "prompts" => &["model"],
+        "demo" => &["model", "prompts", "graphics"],
+        "doctor" => &["model", "prompts", "device", "graphics"],
+        _ => &[],
+    }
+}
+
+/// Gives a command, and those below it, its own copies of the global options.
+fn with_globals(command: clap::Command, globals: &[Arg], name: &str) -> clap::Command {
+    let listed = listed(name);
+    let own = globals.iter().map(|arg| {
+        let shown = listed.contains(&arg.get_id().as_str());
+        arg.clone().hide(!shown).help_heading("Global options")
+    });
+    let hint = "The other global options: medivision-tui --help";
+    let after = match command.get_after_help() {
+        Some(examples) => format!("{examples}\n\n{hint}"),
+        None => hint.to_owned(),
+    };
+    let below: Vec<String> = command
+        .get_subcommands()
+        .map(|below| below.get_name().to_owned())
+        .collect();
+    let mut command = command
+        .args(own)
+        .arg(self::help(ArgAction::Help))
+        .after_help(after);
+    for one in below {
+        command = command.mut_subcommand(&one, |below| with_globals(below, globals, name));
+    }
+    command
+}
+
+/// The command that was meant by a first argument which is neither one nor a path.
+pub fn meant(first: &str) -> Option<String> {
+    if first.starts_with('-') || Path::new(first).exists() {
+        return None;
+    }
+    let root = Cli::command();
+    let mut names = root.get_subcommands().map(clap::Command::get_name);
+    if names.any(|name| name == first) {
+        return None;
+    }
+    let known = root.get_subcommands().filter(|c| !c.is_hide_set());
+    similar(first, known.map(clap::Command::get_name)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_command_is_about_that_command() {
+        let mut root = command();
+        root.build();
+        for command in root.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let mut helps = vec![command.render_long_help().to_string()];
+            for below in command.get_subcommands_mut() {
+                helps.push(below.render_long_help().to_string());
+            }
+            for help in helps {
+                assert!(!help.contains("--log-level"), "{help}");
+                let shown = help.contains("--model <");
+                assert_eq!(shown, listed(&name).contains(&"model"), "{help}");
+            }
+        }
+        let help = root.render_help().to_string();
+        let order = ["Commands:", "Arguments:", "--help", "--model", "Examples:"];
+        let places: Vec<_> = order.iter().map(|part| help.find(part)).collect();
+        assert!(places.is_sorted() && places[0].is_some(), "{help}");
+    }
+
+    #[test]
+    fn a_command_takes_all_global_options_and_a_typo_is_pointed_out() {
+        let line = ["medivision-tui", "models", "list", "--log-level", "info"];
+        let matches = command().try_get_matches_from(line).unwrap();
+        let cli = Cli::from_arg_matches(&matches).unwrap();
+        assert_eq!(cli.global.log_level.as_deref(), Some("info"));
+        assert_eq!(meant("clasify").as_deref(), Some("classify"));
+        for other in ["classify", "--clasify", "/", "incoming", "mann"] {
+            assert_eq!(meant(other), None, "{other}");
+        }
+    }
+}
