@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Fault, Setup, exit, shown};
 use crate::app::{self, Msg, Severity};
-use crate::config::{self, Folders, Theme};
+use crate::config::{Folders, Theme};
 use crate::engine::{self, Frames, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
 use crate::library::Embeddings;
