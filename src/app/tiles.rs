@@ -9,7 +9,7 @@ use super::picture::{PreviewKey, Previewed};
 use super::stage::Over;
 
 /// Files whose pictures are kept, at most, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
-const MOST: usize = 600;
+const MAX_FILES: usize = 600;
 
 /// Pictures that came, and those that are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,7 +49,7 @@ impl Tiles {
             .iter()
             .map(|key| (&key.path, key.quality))
             .collect();
-        let crowded = self.kept.len() > MOST;
+        let crowded = self.kept.len() > MAX_FILES;
         for (path, tiles) in &mut self.kept {
             // What was sent to the terminal occupies it: of that only what is on screen is kept.
             tiles.retain(|tile| {
@@ -130,7 +130,7 @@ mod tests {
             for key in keys {
                 tiles.take(answer(key));
             }
-            assert!(tiles.kept.len() <= MOST + 20);
+            assert!(tiles.kept.len() <= MAX_FILES + 20);
             let half = tiles.kept.values().flatten();
             let half = half.filter(|tile| tile.key.quality == Quality::Half);
             assert_eq!(half.count(), 20);

@@ -22,7 +22,9 @@ use crate::library::Embeddings;
 use crate::runtime::{Loop, Offer, Services, Store};
 use crate::scoring::Mode;
 
-/// How long an end may take from its cause on; then the process goes as it is.
+/// How long an end that the user asks for may take: engine, folder states and embeddings have a second each.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long an end may take when a signal or the loss of the terminal is its cause; then the process goes as it is.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time, as
@@ -157,7 +159,7 @@ async fn interface(
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;
-    end_within(EXIT_TIMEOUT);
+    end_within(SHUTDOWN_TIMEOUT);
     // The terminal first: whatever takes longer is not seen.
     drop(screen);
     if !services.shutdown() {

@@ -90,7 +90,7 @@ pub struct Worker {
     slot: Arc<Slot>,
 }
 
-/// How much below the interface pictures are made (`nice`): a key is seen before what it asks for.
+/// How much below the interface images are made (`nice`): a key is seen before what it asks for.
 const NICENESS: i32 = 5;
 
 impl Worker {
@@ -125,7 +125,7 @@ impl Worker {
         Ok(Self { slot })
     }
 
-    /// Asks for a picture, instead of the one that waits.
+    /// Asks for an image, instead of the one that waits.
     pub fn request(&self, key: PreviewKey) {
         self.slot.put(Wanted::Picture(Box::new(key)));
     }

@@ -1,7 +1,7 @@
 //! A frame made fit for a terminal with few colours or letters, cell by cell, and each as wide as before. What the terminal gets
 //! by a graphics protocol is left alone: who has that has asked for it.
 //!
-//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor a picture without colours, and in sixteen colours, which it
+//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor an image without colours, and in sixteen colours, which it
 //! does not dither, greys turn cyan and yellow.
 
 use ratatui::buffer::{Buffer, Cell};
@@ -14,7 +14,7 @@ use crate::ui;
 
 /// Stands for letters that have no other.
 const UNKNOWN: char = '?';
-/// From dark to bright, for pictures without colours.
+/// From dark to bright, for images without colours.
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
 /// In which order the pixels of a square turn brighter: Bayer's matrix. Without it a radiograph in the four greys of sixteen
 /// colours would be four flat areas.
@@ -67,7 +67,7 @@ fn is_graphics(cell: &Cell) -> bool {
     is_pixels(cell) || placeholder(cell).is_some()
 }
 
-/// Two pixels of a picture, one above the other.
+/// Two pixels of an image, one above the other.
 fn pixels(cell: &mut Cell, (x, y): (usize, usize), colours: Colours, ascii: bool) {
     if colours == Colours::None {
         // Rec. 601 luma.

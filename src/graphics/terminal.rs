@@ -14,7 +14,7 @@ use super::limits::{Colours, Limits};
 use super::pacing::Pacing;
 use super::probe::Drawing;
 use super::writer::{Frames, Writer};
-use super::{Route, Screen, reduce, restore, writer};
+use super::{Route, Screen, reduce, restore, tmux, writer};
 use crate::app::Model;
 use crate::ui;
 
@@ -113,6 +113,9 @@ impl Terminal {
 
     /// Takes the terminal after someone else had it.
     fn take_again(&mut self) -> io::Result<()> {
+        if self.route == Route::Tmux {
+            tmux::allow_passthrough();
+        }
         restore::take()?;
         if self.mouse {
             restore::follow_mouse()?;

@@ -266,3 +266,50 @@ fn message(event: WatchEvent) -> Option<Msg> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::media::ErrorKind;
+
+    /// All that is said until the end of a listing or scan.
+    fn said(begin: impl FnOnce(Send)) -> Vec<Msg> {
+        let (sender, said) = crossbeam_channel::unbounded();
+        begin(Arc::new(move |msg| sender.send(msg).is_ok()));
+        said.iter().collect()
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_listed_and_told_of_as_classify_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, link) = (folder.path().join("a.png"), folder.path().join("gone.png"));
+        image::GrayImage::new(2, 2).save(&image).unwrap();
+        symlink("nowhere", &link).unwrap();
+        let dir = folder.path().to_owned();
+        let listed = said(|send| list(dir.clone(), 1, None, Arc::default(), send));
+        let [Msg::Listed { entries, .. }] = &listed[..] else {
+            panic!("{listed:?}");
+        };
+        let files = entries.iter().map(|entry| (&entry.path, entry.kind));
+        assert_eq!(
+            files.collect::<Vec<_>>(),
+            [(&image, EntryKind::File), (&link, EntryKind::File)]
+        );
+        let scanned = said(|send| scan(dir, 2, send));
+        let [
+            Msg::Unreadable { path, error },
+            Msg::Scanned {
+                files,
+                complete: true,
+                ..
+            },
+        ] = &scanned[..]
+        else {
+            panic!("{scanned:?}");
+        };
+        assert_eq!((path, error.kind), (&link, ErrorKind::NotFound));
+        assert!(files.iter().map(|found| &found.path).eq([&image]));
+    }
+}

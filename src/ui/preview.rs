@@ -196,7 +196,7 @@ fn as_many_as_fit(facts: &[String], columns: usize) -> String {
     line
 }
 
-/// Puts a dark ground under images, where the terminal's own is light; how things look upon it.
+/// Puts a dark ground around images; how things look upon it.
 pub(super) fn darken(area: Rect, looks: Looks, frame: &mut Frame) -> Looks {
     let (looks, ground) = looks.around_images();
     if let Some(ground) = ground {

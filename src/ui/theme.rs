@@ -11,7 +11,7 @@ const ORANGE: Color = Color::Indexed(172);
 const MAGENTA: Color = Color::Indexed(162);
 const GREY: Color = Color::Indexed(245);
 const LINE: Color = Color::Indexed(240);
-/// The ground around images, and text upon it, where the terminal's own ground is light: white would glare beside a radiograph.
+/// The ground around images, and text upon it, whatever the terminal's own ground is: white would glare beside a radiograph.
 const GROUND: Color = Color::Indexed(16);
 const ON_GROUND: Color = Color::Indexed(252);
 
@@ -70,14 +70,12 @@ impl Looks {
         }
     }
 
-    /// The ground around an image, and how things look upon it; `None`: as elsewhere.
+    /// How things look around an image, and the ground there; `None`: as elsewhere.
     pub(super) fn around_images(self) -> (Self, Option<Style>) {
+        let dark = Self { theme: Theme::Dark };
         match self.theme {
-            Theme::Light => {
-                let dark = Self { theme: Theme::Dark };
-                (dark, Some(Style::new().fg(ON_GROUND).bg(GROUND)))
-            }
-            Theme::Dark | Theme::None => (self, None),
+            Theme::Dark | Theme::Light => (dark, Some(Style::new().fg(ON_GROUND).bg(GROUND))),
+            Theme::None => (self, None),
         }
     }
 

@@ -1,17 +1,17 @@
-//! Where a picture lies on its screen, and which part of it is seen. Arithmetic that `update` needs as much as the worker
-//! that cuts the picture and the view that writes around it.
+//! Where an image lies on its screen, and which part of it is seen. Arithmetic that `update` needs as much as the worker
+//! that cuts the image and the view that writes around it.
 
 use super::Area;
 use super::turn::Turn;
 
 /// Screen pixels of one column of the file, at most: a pixel of the file is then as large as a thumbnail.
-const LARGEST: f64 = 64.0;
+const MAX_SCALE: f64 = 64.0;
 /// Each step of the zoom is a half octave: two of them double.
 const STEPS_PER_OCTAVE: f64 = 2.0;
 /// The part of what is seen that one step of panning moves.
-const PAN: f64 = 0.125;
+const PAN_STEP: f64 = 0.125;
 
-/// The picture as the file has it.
+/// The image as the file has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Canvas {
     /// Columns.
@@ -36,7 +36,7 @@ impl Canvas {
         )
     }
 
-    /// Screen pixels of a column when the whole picture just fits into `room` (screen pixels across and down).
+    /// Screen pixels of a column when the whole image just fits into `room` (screen pixels across and down).
     pub fn fit(self, turn: Turn, room: (u32, u32)) -> f64 {
         let (width, height) = turn.size(self.extent());
         (f64::from(room.0.max(1)) / width).min(f64::from(room.1.max(1)) / height)
@@ -46,7 +46,7 @@ impl Canvas {
 /// Which part is seen, how large, from which side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Aim {
-    /// Magnification, where 1 shows the whole picture as large as it fits.
+    /// Magnification, where 1 shows the whole image as large as it fits.
     pub zoom: f64,
     /// The middle of what is seen, as shares of the file's columns and rows.
     pub center: (f64, f64),
@@ -64,7 +64,7 @@ impl Default for Aim {
     }
 }
 
-/// A part of a picture, in columns and rows of the file.
+/// A part of an image, in columns and rows of the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
     /// First column.
@@ -77,9 +77,9 @@ pub struct Part {
     pub height: f64,
 }
 
-/// Where a picture lies on its screen.
+/// Where an image lies on its screen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct Placement {
     /// What is seen.
     pub part: Part,
     /// Screen pixels across.
@@ -92,8 +92,8 @@ pub struct Place {
     pub turn: Turn,
 }
 
-/// Places a picture on `room` (screen pixels across and down). What is seen lies within the picture, whatever the aim.
-pub fn place(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> Place {
+/// Places an image on `room` (screen pixels across and down). What is seen lies within the image, whatever the aim.
+pub fn place(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> Placement {
     let scale = canvas.fit(aim.turn, room) * sound(aim.zoom);
     let (width, height) = aim.turn.size(canvas.extent());
     let side = |length: f64, room: u32| ((length * scale).round() as u32).clamp(1, room.max(1));
@@ -104,7 +104,7 @@ pub fn place(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> Place {
         f64::from(canvas.columns.max(1)),
         f64::from(canvas.rows.max(1)),
     );
-    Place {
+    Placement {
         part: Part {
             x: ((center.0 - shares.0 / 2.0) * columns).max(0.0),
             y: ((center.1 - shares.1 / 2.0) * rows).max(0.0),
@@ -118,7 +118,7 @@ pub fn place(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> Place {
     }
 }
 
-/// How much is seen of the picture's width and height, as seen.
+/// How much is seen of the image's width and height, as seen.
 fn shares(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> (f64, f64) {
     let scale = canvas.fit(aim.turn, room) * sound(aim.zoom);
     let (width, height) = aim.turn.size(canvas.extent());
@@ -140,8 +140,8 @@ fn inside(center: (f64, f64), shares: (f64, f64)) -> (f64, f64) {
     (side(center.0, shares.0), side(center.1, shares.1))
 }
 
-impl Place {
-    /// Where the middle of a pixel of the file is seen: screen pixels from the top left of the picture.
+impl Placement {
+    /// Where the middle of a pixel of the file is seen: screen pixels from the top left of the image.
     pub fn screen(&self, (x, y): (u32, u32)) -> (f64, f64) {
         self.screen_at((f64::from(x) + 0.5, f64::from(y) + 0.5))
     }
@@ -156,7 +156,7 @@ impl Place {
         (u * f64::from(self.width), v * f64::from(self.height))
     }
 
-    /// The pixel of the file that is seen at a place: screen pixels from the top left of the picture. `None` beyond its edges.
+    /// The pixel of the file that is seen at a place: screen pixels from the top left of the image. `None` beyond its edges.
     pub fn pixel_at(&self, (x, y): (f64, f64)) -> Option<(u32, u32)> {
         let share = (x / f64::from(self.width), y / f64::from(self.height));
         let inside = |share: f64| (0.0..1.0).contains(&share);
@@ -170,14 +170,14 @@ impl Place {
         ))
     }
 
-    /// The same at the middle of a cell, when the picture lies in the middle of `area` and cells have `cell` pixels.
+    /// The same at the middle of a cell, when the image lies in the middle of `area` and cells have `cell` pixels.
     pub fn pixel_in_cell(
         &self,
         at: (u16, u16),
         area: Area,
         cell: (u16, u16),
     ) -> Option<(u32, u32)> {
-        // The picture lies in the middle of the cells that it touches, and these in the middle of the area.
+        // The image lies in the middle of the cells that it touches, and these in the middle of the area.
         let side = |at: u16, first: u16, length: u16, pixels: u32, cell: u16| {
             let cell = u32::from(cell.max(1));
             let cells = pixels.div_ceil(cell);
@@ -201,7 +201,7 @@ impl Place {
 }
 
 impl Aim {
-    /// One step nearer or further: by a half octave, no nearer than a pixel can be seen, no further than the whole picture
+    /// One step nearer or further: by a half octave, no nearer than a pixel can be seen, no further than the whole image
     /// (or its true size, where that is smaller).
     #[must_use]
     pub fn step(&self, nearer: bool, canvas: Canvas, room: (u32, u32)) -> Self {
@@ -221,7 +221,7 @@ impl Aim {
         .held(canvas, room)
     }
 
-    /// The whole picture, from the same side.
+    /// The whole image, from the same side.
     #[must_use]
     pub fn whole(&self) -> Self {
         Self {
@@ -234,7 +234,7 @@ impl Aim {
     #[must_use]
     pub fn within_limits(&self, canvas: Canvas, room: (u32, u32)) -> Self {
         let fit = canvas.fit(self.turn, room);
-        let (least, most) = ((1.0 / fit).min(1.0), (LARGEST / fit).max(1.0));
+        let (least, most) = ((1.0 / fit).min(1.0), (MAX_SCALE / fit).max(1.0));
         Self {
             zoom: sound(self.zoom).clamp(least, most),
             ..*self
@@ -247,8 +247,8 @@ impl Aim {
     pub fn pan(&self, across: i8, down: i8, canvas: Canvas, room: (u32, u32)) -> Self {
         let seen = shares(canvas, self, room);
         let (dx, dy) = self.turn.step_in_file((
-            f64::from(across) * seen.0 * PAN,
-            f64::from(down) * seen.1 * PAN,
+            f64::from(across) * seen.0 * PAN_STEP,
+            f64::from(down) * seen.1 * PAN_STEP,
         ));
         let held = self.held(canvas, room);
         Self {
@@ -309,15 +309,15 @@ pub fn scale_bar(per_pixel: f64, width: u32) -> Option<(f64, u32)> {
     (pixels >= 3).then_some((length, pixels))
 }
 
-/// How the preview's area is divided: the picture, and what is written around it, because a terminal's graphics do not
+/// How the preview's area is divided: the image, and what is written around it, because a terminal's graphics do not
 /// yield to text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inset {
-    /// The picture.
+    /// The image.
     pub picture: Area,
-    /// The row above the picture, for the letter of the top.
+    /// The row above the image, for the letter of the top.
     pub above: Option<Area>,
-    /// The row below the picture, for the letter of the bottom.
+    /// The row below the image, for the letter of the bottom.
     pub below: Option<Area>,
     /// Columns to the left, for a letter.
     pub left: Option<Area>,
@@ -331,7 +331,7 @@ pub struct Inset {
     pub histogram: Option<Area>,
 }
 
-/// What is to be written around a picture.
+/// What is to be written around an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "independent pieces")]
 pub struct Around {
@@ -349,26 +349,26 @@ pub struct Around {
 const LETTERS: u16 = 2;
 /// Rows of the histogram: five of bars, the window, the axis.
 const HISTOGRAM: u16 = 7;
-/// Room that the picture keeps, whatever else is asked for.
-const LEAST: (u16, u16) = (16, 5);
+/// Room that the image keeps, whatever else is asked for.
+const MIN_PICTURE: (u16, u16) = (16, 5);
 
-/// Divides an area. What would leave too little of the picture is left out.
+/// Divides an area. What would leave too little of the image is left out.
 pub fn inset(area: Area, around: Around) -> Inset {
     let mut inset = Inset {
         picture: area,
         ..Inset::default()
     };
-    let wide = area.width >= LEAST.0;
-    if around.facts && wide && area.height > LEAST.1 {
+    let wide = area.width >= MIN_PICTURE.0;
+    if around.facts && wide && area.height > MIN_PICTURE.1 {
         inset.facts = Some(take_rows(&mut inset.picture, 1));
     }
-    if around.legend && wide && inset.picture.height > LEAST.1 {
+    if around.legend && wide && inset.picture.height > MIN_PICTURE.1 {
         inset.legend = Some(take_rows(&mut inset.picture, 1));
     }
-    if around.histogram && wide && inset.picture.height >= LEAST.1 + HISTOGRAM {
+    if around.histogram && wide && inset.picture.height >= MIN_PICTURE.1 + HISTOGRAM {
         inset.histogram = Some(take_rows(&mut inset.picture, HISTOGRAM));
     }
-    let room = (LEAST.0 + 2 * LETTERS, LEAST.1 + 4);
+    let room = (MIN_PICTURE.0 + 2 * LETTERS, MIN_PICTURE.1 + 4);
     if around.letters && inset.picture.width >= room.0 && inset.picture.height >= room.1 {
         letters(&mut inset);
     }

@@ -1,6 +1,6 @@
-//! Quarter turns and mirroring: the eight symmetries of a rectangle's picture (the dihedral group D4).
+//! Quarter turns and mirroring: the eight symmetries of a rectangle's image (the dihedral group D4).
 
-/// How a picture is turned: first mirrored left to right, if at all, then turned clockwise.
+/// How an image is turned: first mirrored left to right, if at all, then turned clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     mirrored: bool,
@@ -110,7 +110,7 @@ impl Turn {
 mod tests {
     use super::*;
 
-    /// The corners of a picture in reading order, as seen.
+    /// The corners of an image in reading order, as seen.
     fn corners(turn: Turn) -> String {
         let mut seen = [['?'; 2]; 2];
         for (name, at) in [

@@ -383,7 +383,7 @@ fn the_notice_is_in_sight_wherever_results_are() {
 }
 
 #[test]
-fn on_a_light_terminal_images_lie_on_a_dark_ground() {
+fn images_lie_on_a_dark_ground_whatever_the_terminal_has() {
     let ground = |theme| {
         let mut program = Program::themed(theme);
         program.send(Msg::Resized { cols: 80, rows: 24 });
@@ -396,6 +396,8 @@ fn on_a_light_terminal_images_lie_on_a_dark_ground() {
         let buffer = program.buffer(80, 24);
         [(79, 1), (0, 20)].map(|at| buffer[at].bg)
     };
-    assert_eq!(ground(Theme::Light), [Color::Indexed(16), Color::Reset]);
-    assert_eq!(ground(Theme::Dark), [Color::Reset; 2]);
+    for theme in [Theme::Dark, Theme::Light] {
+        assert_eq!(ground(theme), [Color::Indexed(16), Color::Reset]);
+    }
+    assert_eq!(ground(Theme::None), [Color::Reset; 2]);
 }

@@ -509,6 +509,8 @@ fn leaving_and_suspending() {
     assert_eq!(program.send(ctrl('c')).last(), Some(&Effect::Quit));
     assert_eq!(program.send(Msg::Terminated).last(), Some(&Effect::Quit));
     assert_eq!(program.send(ctrl('z')), [Effect::Suspend]);
+    assert_eq!(program.send(Msg::Stopping), [Effect::Suspend]);
+    assert_eq!(program.send(Msg::Continued), [Effect::Resume]);
     program.press("?");
     let effects = program.press("q");
     assert_eq!(effects.last(), Some(&Effect::Quit), "also from the help");

@@ -274,6 +274,12 @@ fn what_tmux_lets_through_is_as_it_was() {
             ["on\n", "all\n"].contains(&meanwhile.as_str()),
             "{meanwhile}"
         );
+        session.stop_and_go_on();
+        session
+            .display
+            .until("the screen", |screen| is_classified(screen, "b.png"));
+        let again = fs::read_to_string(&option).expect("set");
+        assert_eq!(again, meanwhile, "after a stop");
         session.press("q");
         assert_eq!(session.ended(), 0);
         assert_eq!(fs::read_to_string(&option).ok().as_deref(), before);

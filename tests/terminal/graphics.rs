@@ -308,11 +308,18 @@ fn sixel_pictures_leave_nothing_behind_and_stay_off_the_last_line() {
     display.until("the wide one", |s| width(s).is_some_and(|w| w > 12));
     session.press("k");
     display.until("the tall one alone", |s| width(s).is_some_and(|w| w < 10));
-    for (keys, words) in [("?", "Help"), (":", "quit"), ("t", "Tags"), ("v", "grid")] {
+    for (keys, words) in [
+        ("?", "╭ Help"),
+        (":", "╭"),
+        ("t", "Tags ·"),
+        ("v", "╭ View"),
+    ] {
         session.press(keys);
         display.shows(words);
         session.press("\x1b");
-        display.until("the picture again", |s| width(s).is_some_and(|w| w < 10));
+        display.until("the picture again", |s| {
+            !s.contents().contains(words) && width(s).is_some_and(|w| w < 10)
+        });
     }
     // The whole screen, where the picture comes nearest to the last line.
     session.press("Z");

@@ -13,7 +13,7 @@ use crate::app::msg::Severity;
 use crate::app::picture::{Previewed, View};
 use crate::media::{Voi, Window};
 use crate::view::Area;
-use crate::view::placement::{self, Aim, Canvas, Place};
+use crate::view::placement::{self, Aim, Canvas, Placement};
 
 /// A coarse step of the pointer, as a part of what is seen.
 const COARSE: f64 = 0.05;
@@ -279,7 +279,7 @@ impl Model {
     }
 
     /// The picture as it lies on the screen.
-    fn placed(&self, known: &Known) -> Place {
+    fn placed(&self, known: &Known) -> Placement {
         placement::place(known.canvas(), &self.viewer.view.aim, self.room(known))
     }
 

@@ -8,10 +8,10 @@ use crate::app::picture::{Preview, PreviewKey, Scene, Value};
 use crate::app::text::{cut_end, safe_str};
 use crate::media::{FrameOrder, Window};
 use crate::view::Area;
-use crate::view::placement::{self, Canvas, Place, scale_bar};
+use crate::view::placement::{self, Canvas, Placement, scale_bar};
 
 /// Where a picture of `size` columns and rows lies when a cell has `cell` pixels.
-pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Place {
+pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Placement {
     let area = Area {
         x: 0,
         y: 0,
@@ -33,7 +33,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
 }
 
 /// Millimetres of a screen pixel across, as seen.
-pub fn millimetres(place: &Place, scene: &Scene) -> Option<f64> {
+pub fn millimetres(place: &Placement, scene: &Scene) -> Option<f64> {
     let spacing = scene.geometry.spacing?;
     let (across, _) = place.turn.size((
         spacing.columns_mm / place.scale,
@@ -143,7 +143,7 @@ fn window_fact(window: &Window, name: Option<String>, invert: bool) -> String {
     )
 }
 
-fn zoom_fact(place: &Place) -> String {
+fn zoom_fact(place: &Placement) -> String {
     let percent = place.scale * 100.0;
     if (place.scale - 1.0).abs() < 1e-9 {
         "1:1".to_owned()

@@ -13,7 +13,7 @@ pub(in crate::graphics) struct Grid {
 }
 
 impl Grid {
-    /// Cells that a picture of so many pixels of the screen touches.
+    /// Cells that an image of so many pixels of the screen touches.
     pub(in crate::graphics) fn cells(self, (w, h): (u32, u32)) -> Size {
         Size::new(
             w.div_ceil(u32::from(self.cell.width.max(1))) as u16,

@@ -12,17 +12,17 @@ use crate::app::viewer::facts;
 use crate::app::{Label, Marks, PreviewKey, Scene};
 use crate::graphics::drivers::{Grid, fault};
 use crate::media::{Area, Frame, MediaError, Overlay, Picture, Pixels, Window};
-use crate::view::placement::{Part, Place};
+use crate::view::placement::{Part, Placement};
 
 /// From this magnification on each pixel of the file is seen as what it is, instead of being smoothed into its neighbours.
 const SQUARES: f64 = 8.0;
 
-/// A picture as large as on the screen, without marks.
+/// An image as large as on the screen, without marks.
 #[derive(Clone)]
 pub(super) struct Drawn {
     pub image: DynamicImage,
     /// In pixels drawn.
-    pub place: Place,
+    pub place: Placement,
     /// Cells that it touches.
     pub cells: Size,
     /// Columns and rows of the file.
@@ -33,7 +33,7 @@ pub(super) struct Drawn {
     pub labels: Vec<Label>,
 }
 
-/// What of the marks changes more than lines drawn upon the picture.
+/// What of the marks changes more than lines drawn upon the image.
 pub(super) fn bare(marks: Marks) -> Marks {
     Marks {
         line: None,
@@ -57,8 +57,8 @@ pub(super) fn draw(
         Frame::Color(picture) => (picture.width, picture.height),
     };
     let full = facts::placed(size, key, scene, (grid.cell.width, grid.cell.height));
-    // Fewer pixels cover the same place: nothing jumps when the full picture follows.
-    let place = Place {
+    // Fewer pixels cover the same place: nothing jumps when the full image follows.
+    let place = Placement {
         width: full.width.div_ceil(grid.each),
         height: full.height.div_ceil(grid.each),
         scale: full.scale / f64::from(grid.each),
@@ -85,7 +85,7 @@ pub(super) fn draw(
     let image = turned(resized(&part, area, &place)?, &place);
     let labels = over.labels(&place);
     let cell = grid.drawn_cell();
-    // Where pictures are cells, texts are letters upon them.
+    // Where images are cells, texts are letters upon them.
     let written = if key.is_cells() { &[][..] } else { &labels[..] };
     Ok(Drawn {
         image: marks::annotate(image, &place, over.annotations(), written, cell),
@@ -114,7 +114,7 @@ fn whole_pixels(part: &Part, size: (u32, u32)) -> Area {
     }
 }
 
-/// A part of a colour picture.
+/// A part of a colour image.
 fn cut(picture: &Picture, area: Area, invert: bool) -> Picture {
     let channels = match picture.pixels {
         Pixels::Luma(_) => 1,
@@ -148,7 +148,7 @@ fn cut(picture: &Picture, area: Area, invert: bool) -> Picture {
     }
 }
 
-/// Draws an overlay plane in white: it stays where the picture is seen from another side, or larger.
+/// Draws an overlay plane in white: it stays where the image is seen from another side, or larger.
 fn lay_over(part: &mut Picture, plane: &Overlay, area: Area) {
     let width = part.width as usize;
     let (bytes, channels) = match &mut part.pixels {
@@ -168,7 +168,7 @@ fn lay_over(part: &mut Picture, plane: &Overlay, area: Area) {
 }
 
 /// The part as large as on the screen, from the file's side.
-fn resized(part: &Picture, area: Area, place: &Place) -> Result<DynamicImage, MediaError> {
+fn resized(part: &Picture, area: Area, place: &Placement) -> Result<DynamicImage, MediaError> {
     let (w, h) = place.turn.size((place.width, place.height));
     let (kind, bytes) = match &part.pixels {
         Pixels::Luma(v) => (fr::PixelType::U8, v),
@@ -205,7 +205,7 @@ fn resized(part: &Picture, area: Area, place: &Place) -> Result<DynamicImage, Me
 }
 
 /// First mirrored, then turned: as [`crate::view::turn::Turn`] has it.
-fn turned(mut image: DynamicImage, place: &Place) -> DynamicImage {
+fn turned(mut image: DynamicImage, place: &Placement) -> DynamicImage {
     if place.turn.is_mirrored() {
         imageops::flip_horizontal_in_place(&mut image);
     }
@@ -217,7 +217,7 @@ fn turned(mut image: DynamicImage, place: &Place) -> DynamicImage {
     }
 }
 
-/// The picture with its marks, on a black ground that fills whole cells: so no protocol stretches it.
+/// The image with its marks, on a black ground that fills whole cells: so no protocol stretches it.
 pub(super) fn finish(drawn: &Drawn, key: &PreviewKey, scene: &Scene, grid: Grid) -> DynamicImage {
     let mut image = drawn.image.clone();
     marks::draw(&mut image, drawn, key, scene, grid.drawn_cell());

@@ -1,4 +1,4 @@
-//! Letters drawn in dots, for texts over pictures that a terminal's own letters cannot be laid upon.
+//! Letters drawn in dots, for texts over images that a terminal's own letters cannot be laid upon.
 
 use font8x8::UnicodeFonts;
 

@@ -1,4 +1,4 @@
-//! What is drawn upon a picture: cursor, ruler, scale bar. White on dark and black on bright ground, so that it is seen on
+//! What is drawn upon an image: cursor, ruler, scale bar. White on dark and black on bright ground, so that it is seen on
 //! any.
 
 use std::collections::HashSet;
@@ -10,12 +10,12 @@ use super::letters;
 use crate::app::viewer::facts;
 use crate::app::{Label, PreviewKey, Scene};
 use crate::media::{Annotation, Shape};
-use crate::view::placement::Place;
+use crate::view::placement::Placement;
 
 /// From here on black is seen better than white.
 const BRIGHT: u16 = 128;
 
-/// A picture to draw upon, and how thick lines are.
+/// An image to draw upon, and how thick lines are.
 struct Paper<'a> {
     image: &'a mut DynamicImage,
     thickness: i64,
@@ -25,7 +25,7 @@ struct Paper<'a> {
     color: Option<[u8; 3]>,
 }
 
-/// Draws all marks of a request upon a picture for cells of `cell` pixels.
+/// Draws all marks of a request upon an image for cells of `cell` pixels.
 pub(super) fn draw(
     image: &mut DynamicImage,
     drawn: &Drawn,
@@ -56,11 +56,11 @@ pub(super) fn draw(
     }
 }
 
-/// Draws what other objects say of a picture: lines as thin as on the screen, whatever the magnification, and texts in letters
+/// Draws what other objects say of an image: lines as thin as on the screen, whatever the magnification, and texts in letters
 /// of its own where those of the terminal cannot be laid over it.
 pub(super) fn annotate<'a>(
     image: DynamicImage,
-    place: &Place,
+    place: &Placement,
     annotations: impl Iterator<Item = &'a Annotation>,
     labels: &[Label],
     cell: (u16, u16),
@@ -103,7 +103,7 @@ pub(super) fn annotate<'a>(
 }
 
 impl<'a> Paper<'a> {
-    /// A picture for cells of `cell` pixels.
+    /// An image for cells of `cell` pixels.
     fn new(image: &'a mut DynamicImage, cell: (u16, u16)) -> Self {
         Self {
             image,
@@ -184,7 +184,7 @@ impl Paper<'_> {
         }
     }
 
-    /// A straight line; what lies beyond the picture is left out.
+    /// A straight line; what lies beyond the image is left out.
     fn line(&mut self, from: (f64, f64), to: (f64, f64)) {
         // Ends far outside (a zoomed view) must not cost time: only what can be seen is walked along.
         let Some((from, to)) = self.clipped(from, to) else {
@@ -205,7 +205,7 @@ impl Paper<'_> {
         }
     }
 
-    /// The part of a line near the picture (Liang and Barsky).
+    /// The part of a line near the image (Liang and Barsky).
     fn clipped(&self, from: (f64, f64), to: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let (width, height) = (
@@ -252,14 +252,14 @@ impl Paper<'_> {
         }
         let color = self.color.unwrap_or_else(|| [against(light); 3]);
         match self.image {
-            // Colours are drawn on colour pictures only: see `annotate`.
+            // Colours are drawn on colour images only: see `annotate`.
             DynamicImage::ImageLuma8(image) => image.put_pixel(x, y, Luma([color[0]])),
             DynamicImage::ImageRgb8(image) => image.put_pixel(x, y, Rgb(color)),
             _ => {}
         }
     }
 
-    /// How bright a pixel is, of 255; `None` beyond the picture.
+    /// How bright a pixel is, of 255; `None` beyond the image.
     fn light(&self, x: u32, y: u32) -> Option<u16> {
         match &*self.image {
             DynamicImage::ImageLuma8(image) => {

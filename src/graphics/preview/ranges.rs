@@ -13,13 +13,13 @@ use crate::app::PreviewKey;
 use crate::media::{Frame, Grey, Source, Voi, WindowSource};
 
 /// Images of a sample, at most.
-const SAMPLE: usize = 16;
+const MAX_SAMPLE: usize = 16;
 /// Bytes of samples decoded for one, unless that is fewer images than [`MIN_SAMPLE`].
 const SAMPLE_BYTES: usize = 128 << 20;
 /// Images of a sample that are worth their time however large they are.
 const MIN_SAMPLE: usize = 3;
 /// Stacks whose range is remembered.
-const REMEMBERED: usize = 32;
+const MAX_STACKS: usize = 32;
 
 /// Images that share a range.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ impl Ranges {
         });
         let (low, high) = range.ends;
         self.0.push_back(range);
-        while self.0.len() > REMEMBERED {
+        while self.0.len() > MAX_STACKS {
             self.0.pop_front();
         }
         let source = if robust {
@@ -132,7 +132,7 @@ impl Ranges {
 /// The stack that an image belongs to, and a sample of it, the first image last.
 fn stack_of(key: &PreviewKey, source: &Source, bytes: usize) -> Option<(Stack, Vec<(Id, u32)>)> {
     let frames = source.info().frames;
-    let count = (SAMPLE_BYTES / bytes.max(1)).clamp(MIN_SAMPLE, SAMPLE);
+    let count = (SAMPLE_BYTES / bytes.max(1)).clamp(MIN_SAMPLE, MAX_SAMPLE);
     if frames > 1 {
         let id = Id {
             path: key.path.clone(),

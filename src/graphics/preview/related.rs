@@ -1,4 +1,4 @@
-//! What related objects draw over a picture: opened once, and composed anew only for another image.
+//! What related objects draw over an image: opened once, and composed anew only for another image.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::media::{
     Annotation, Area, Frame, Layers, Legend, MediaError, Palette, Picture, Pixels, Related, Shape,
     Target, clean,
 };
-use crate::view::placement::Place;
+use crate::view::placement::Placement;
 
 /// Objects kept open: those of one study.
-const OPEN: usize = 8;
+const MAX_OPEN: usize = 8;
 /// Stands for a text that may tell who the patient is.
 const MASK: &str = "•••";
 
@@ -27,7 +27,7 @@ pub(super) struct Objects {
 /// What is drawn over one frame.
 #[derive(Default)]
 pub(super) struct Composed {
-    /// How much of the picture colours hide, of 1.
+    /// How much of the image colours hide, of 1.
     opacity: f64,
     layers: Vec<Layers>,
     palette: Option<Palette>,
@@ -49,7 +49,7 @@ impl Objects {
         };
         if size(frame) != (target.width, target.height) {
             // An assembled level of a slide is no frame that objects refer to.
-            let remark = "this picture is put together from many frames: nothing is drawn over it";
+            let remark = "this image is put together from many frames: nothing is drawn over it";
             let paths = wanted.objects.iter().map(|(path, _)| path.clone());
             let composed = Composed {
                 remarks: paths.map(|path| (path, remark.to_owned())).collect(),
@@ -142,7 +142,7 @@ impl Objects {
         }
         let object = Related::open(&id.path).map(Arc::new);
         self.open.push_back((id.clone(), object.clone()));
-        while self.open.len() > OPEN {
+        while self.open.len() > MAX_OPEN {
             self.open.pop_front();
         }
         object
@@ -150,13 +150,13 @@ impl Objects {
 }
 
 impl Composed {
-    /// Whether there is anything to lay over the picture.
+    /// Whether there is anything to lay over the image.
     pub(super) fn is_visible(&self) -> bool {
         let of_layer = |layers: &Layers| layers.tint.is_some() || layers.shutter.is_some();
         self.palette.is_some() || self.layers.iter().any(of_layer)
     }
 
-    /// Colours and shutters, on the part of the picture at `area`. What a pseudo-colour state colours is grey before.
+    /// Colours and shutters, on the part of the image at `area`. What a pseudo-colour state colours is grey before.
     pub(super) fn lay_over(&self, part: &mut Picture, area: Area) {
         let tints = self.layers.iter().filter_map(|layers| layers.tint.as_ref());
         let tints: Vec<_> = tints.collect();
@@ -201,7 +201,7 @@ impl Composed {
     }
 
     /// Texts, where they are seen.
-    pub(super) fn labels(&self, place: &Place) -> Vec<Label> {
+    pub(super) fn labels(&self, place: &Placement) -> Vec<Label> {
         let label = |annotation: &Annotation| {
             let Shape::Text { text, at } = &annotation.shape else {
                 return None;
@@ -222,7 +222,7 @@ impl Composed {
         self.annotations().filter_map(label).collect()
     }
 
-    /// What is told of it beside the picture.
+    /// What is told of it beside the image.
     pub(super) fn about(&self, target: Option<Target>) -> About {
         About {
             target,

@@ -17,13 +17,13 @@ use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Source, Voi, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
-const DECODED: usize = 256 << 20;
-/// Encoded graphics kept. Few: each kitty picture among them also occupies the terminal.
-const ENCODED: usize = 8;
+const DECODED_BYTES: usize = 256 << 20;
+/// Encoded graphics kept. Few: each kitty image among them also occupies the terminal.
+const MAX_ENCODED: usize = 8;
 /// Frames decoded ahead, in the direction of the last step, and the one before.
 const AHEAD: [i64; 3] = [1, 2, -1];
-/// How long a first picture waits for the window that it will keep.
-const SAMPLE_TIME: Duration = Duration::from_millis(60);
+/// How long a first image waits for the window that it will keep.
+const SAMPLE_TIMEOUT: Duration = Duration::from_millis(60);
 /// Bins of a histogram: more than any panel has columns.
 const BINS: usize = 256;
 
@@ -58,7 +58,7 @@ impl Renderer {
     pub fn new(output: Output) -> Self {
         Self {
             drivers: Drivers::new(output),
-            store: Store::new(DECODED),
+            store: Store::new(DECODED_BYTES),
             objects: Objects::default(),
             encoded: VecDeque::new(),
             drawn: None,
@@ -82,7 +82,7 @@ impl Renderer {
         self.render_in_parts(key, overtaken, &mut |_| {})
     }
 
-    /// The same; of a picture that takes long `partly` is given what is there meanwhile.
+    /// The same; of an image that takes long `partly` is given what is there meanwhile.
     pub fn render_in_parts(
         &mut self,
         key: &PreviewKey,
@@ -322,7 +322,7 @@ impl Renderer {
             return Ok(preview);
         }
         self.encoded.push_back((key.clone(), preview.clone()));
-        while self.encoded.len() > ENCODED {
+        while self.encoded.len() > MAX_ENCODED {
             self.encoded.pop_front();
         }
         Ok(preview)
@@ -333,7 +333,7 @@ impl Renderer {
         let begun = Instant::now();
         loop {
             let voi = self.ranges.hold(key, source, frame, key.view.voi);
-            if voi == key.view.voi || begun.elapsed() >= SAMPLE_TIME {
+            if voi == key.view.voi || begun.elapsed() >= SAMPLE_TIMEOUT {
                 return voi;
             }
             if self.sample() == Step::Idle {
@@ -350,7 +350,7 @@ impl Renderer {
         step
     }
 
-    /// The picture without marks: the last one again, if only those have changed.
+    /// The image without marks: the last one again, if only those have changed.
     fn drawn(
         &mut self,
         key: &PreviewKey,

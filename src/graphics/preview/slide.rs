@@ -1,4 +1,4 @@
-//! Slides: what an object stores in tiles is seen as one picture, at a resolution that can be assembled while one waits.
+//! Slides: what an object stores in tiles is seen as one image, at a resolution that can be assembled while one waits.
 //!
 //! A slide has billions of pixels, and a series holds it at several resolutions (levels), each an object. An object that is
 //! not too large is assembled itself; for a larger one stands the level of its series that is just large enough for the
@@ -15,26 +15,26 @@ use crate::app::Stamp;
 use crate::media::budget::{Held, Patience};
 use crate::media::{self, Assembled, Frame, Geometry, Info, MediaError, Mosaic, Source, Spacing};
 
-/// Pixels of a level that are decoded for one picture: seconds of work.
+/// Pixels of a level that are decoded for one image: seconds of work.
 const MAX_LEVEL_PIXELS: u64 = 1 << 27;
-/// The same for a small picture among many.
+/// The same for a small image among many.
 const MAX_SMALL_PIXELS: u64 = 1 << 24;
-/// Pixels of an assembled picture: 48 MB, twice what any screen has across and down.
+/// Pixels of an assembled image: 48 MB, twice what any screen has across and down.
 const MAX_PIXELS: u64 = 1 << 24;
 /// A level is chosen for a room of so many pixels across and down, at least: there should be something to zoom into.
 const MIN_ROOM: u32 = 1024;
 /// Files of a folder whose headers are read to find the levels of a slide.
 const MAX_FILES: usize = 512;
-/// How often an unfinished picture is shown.
+/// How often an unfinished image is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(500);
-/// Assembled pictures kept.
-const KEPT: usize = 3;
+/// Assembled images kept.
+const MAX_KEPT: usize = 3;
 /// Levels of one slide have one shape, but for the rounding of small ones.
 const SAME_SHAPE: f64 = 0.03;
 
 /// A slide as it is seen.
 pub(super) struct Slide {
-    /// The assembled picture.
+    /// The assembled image.
     pub frame: Frame,
     /// Its size, and how many there are over one another.
     pub info: Info,
@@ -42,13 +42,13 @@ pub(super) struct Slide {
     pub geometry: Geometry,
     /// What the user should know of it.
     pub note: Option<String>,
-    /// Its part of the memory for decoding; an unfinished picture is counted with the one it becomes.
+    /// Its part of the memory for decoding; an unfinished image is counted with the one it becomes.
     _held: Option<Held<Assembled>>,
 }
 
 /// What a file is seen as.
 pub(super) enum Seen {
-    /// A frame, which is all of its picture.
+    /// A frame, which is all of its image.
     Frame,
     /// A frame, which is a part only: why.
     Tile(String),
@@ -79,7 +79,7 @@ pub(super) struct Watch<'a> {
 }
 
 impl Slides {
-    /// The picture of a file at `plane` for `room` screen pixels.
+    /// The image of a file at `plane` for `room` screen pixels.
     pub(super) fn look(
         &mut self,
         id: &Id,
@@ -145,7 +145,7 @@ impl Slides {
             return Ok(Seen::Overtaken);
         };
         self.kept.push_back((id.clone(), plane, Arc::clone(&slide)));
-        while self.kept.len() > KEPT {
+        while self.kept.len() > MAX_KEPT {
             self.kept.pop_front();
         }
         Ok(Seen::Whole(slide, None))
@@ -180,7 +180,7 @@ impl Slides {
     }
 }
 
-/// A small picture of a slide among others, where it costs little.
+/// A small image of a slide among others, where it costs little.
 pub(super) fn small(source: &Source, side: u32) -> Option<Slide> {
     let mosaic = source.mosaic().filter(|_| source.info().frames > 1)?;
     if mosaic.pixels() > MAX_SMALL_PIXELS {
@@ -254,7 +254,7 @@ fn assemble(
     }))
 }
 
-/// The smallest power of two by which a picture has to be reduced.
+/// The smallest power of two by which an image has to be reduced.
 fn divisor(mosaic: &Mosaic, most: u64) -> u32 {
     let fits = |divisor: &u32| {
         let (width, height) = mosaic.reduced(*divisor);

@@ -9,7 +9,7 @@ use crate::media::budget::{self, Evict, Held, Patience};
 use crate::media::{self, Frame, MediaError, Options, Source};
 
 /// Files kept open: the one looked at and those just before it.
-const OPEN: usize = 3;
+const MAX_OPEN: usize = 3;
 
 /// A file with this content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Store {
         }
         let source = Arc::new(open(&id.path)?);
         self.sources.push_back((id.clone(), Arc::clone(&source)));
-        while self.sources.len() > OPEN {
+        while self.sources.len() > MAX_OPEN {
             self.sources.pop_front();
         }
         Ok(source)

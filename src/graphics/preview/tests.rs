@@ -175,7 +175,7 @@ fn frames_kept_stay_within_their_bytes() {
     assert!(tiny.has(&id, 0), "the one looked at is kept, however large");
 }
 
-/// A picture whose four quarters differ, so that every side can be told.
+/// An image whose four quarters differ, so that every side can be told.
 fn quarters(folder: &Path) -> PathBuf {
     let path = folder.join("quarters.png");
     GrayImage::from_fn(80, 80, |x, y| {

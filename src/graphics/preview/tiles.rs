@@ -1,4 +1,4 @@
-//! The workers that make small pictures, many at a time: what is asked for last replaces what still waits. Of each picture a
+//! The workers that make small images, many at a time: what is asked for last replaces what still waits. Of each image a
 //! small one is kept, so that scrolling back, another size and another quality decode nothing.
 
 use std::collections::VecDeque;
@@ -16,8 +16,8 @@ use crate::graphics::drivers::{Drivers, Output, fault};
 use crate::media::budget::Patience;
 use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
 
-/// Bytes of small pictures kept: about a thousand.
-const KEPT: usize = 48 << 20;
+/// Bytes of small images kept: about a thousand.
+const KEPT_BYTES: usize = 48 << 20;
 /// Threads that decode, at most: the model needs the processor too.
 const THREADS: usize = 4;
 
@@ -38,7 +38,7 @@ struct Queue {
     stopped: bool,
 }
 
-/// A picture no larger than tiles need.
+/// An image no larger than tiles need.
 struct Small {
     frame: Frame,
     info: Info,
@@ -47,7 +47,7 @@ struct Small {
     side: u32,
 }
 
-/// Small pictures, the oldest first.
+/// Small images, the oldest first.
 #[derive(Default)]
 struct Store {
     pictures: VecDeque<(Id, Arc<Small>)>,
@@ -60,7 +60,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Tiles {
-    /// Starts the threads; `sink` gets each picture there.
+    /// Starts the threads; `sink` gets each image there.
     pub fn start(
         output: &Output,
         sink: impl Fn(Previewed) + Clone + Send + 'static,
@@ -85,7 +85,7 @@ impl Tiles {
         Ok(Self { shared })
     }
 
-    /// Asks for pictures, instead of those that wait.
+    /// Asks for images, instead of those that wait.
     pub fn request(&self, keys: Vec<PreviewKey>) {
         lock(&self.shared.queue).waiting = keys.into();
         self.shared.changed.notify_all();
@@ -138,7 +138,7 @@ impl Shared {
         })
     }
 
-    /// The small picture of a file, made if it is not kept.
+    /// The small image of a file, made if it is not kept.
     fn small(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Arc<Small>, MediaError> {
         let id = Id {
             path: key.path.clone(),
@@ -204,7 +204,7 @@ impl Store {
     fn put(&mut self, id: Id, small: Arc<Small>) {
         self.bytes += small.frame.bytes();
         self.pictures.push_back((id, small));
-        while self.bytes > KEPT
+        while self.bytes > KEPT_BYTES
             && let Some((_, dropped)) = self.pictures.pop_front()
         {
             self.bytes -= dropped.frame.bytes();
@@ -212,7 +212,7 @@ impl Store {
     }
 }
 
-/// A picture whose longer side has at most so many pixels.
+/// An image whose longer side has at most so many pixels.
 fn smaller(picture: &Picture, side: u32) -> Result<Picture, MediaError> {
     let longer = picture.width.max(picture.height);
     if longer <= side {
@@ -357,7 +357,7 @@ mod tests {
         };
         for n in 0..60 {
             store.put(id(n), small());
-            assert!(store.bytes <= KEPT);
+            assert!(store.bytes <= KEPT_BYTES);
         }
         assert!(store.get(&id(59), 100).is_some());
         assert!(store.get(&id(59), 5000).is_none(), "it is too small");

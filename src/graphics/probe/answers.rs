@@ -11,7 +11,7 @@ pub(super) const PROBE: [u8; 3] = [1, 2, 3];
 pub(super) struct Answers {
     /// The kitty graphics protocol is there.
     pub(super) kitty: bool,
-    /// It takes deflated pictures.
+    /// It takes deflated images.
     pub(super) deflate: bool,
     /// Sixel is there (attribute 4 of the primary device attributes).
     pub(super) sixel: bool,

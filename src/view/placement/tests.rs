@@ -89,12 +89,12 @@ fn a_click_beside_the_picture_hits_nothing() {
         width: 20,
         height: 10,
     };
-    // 100 × 100 pixels of the screen, on 10 × 5 of 20 × 10 cells.
+    // 100 × 100 pixels of the screen, on 10 × 5 cells in the middle of 20 × 10.
     let seen = place(canvas(50, 50), &Aim::default(), (200, 100));
     let at = |cell| seen.pixel_in_cell(cell, area, (10, 20));
-    assert_eq!(at((15, 3)), Some((2, 5)));
-    assert_eq!(at((24, 7)), Some((47, 45)));
-    for beside in [(14, 5), (25, 5), (15, 2), (15, 8)] {
+    assert_eq!(at((15, 5)), Some((2, 5)));
+    assert_eq!(at((24, 9)), Some((47, 45)));
+    for beside in [(14, 5), (25, 5), (15, 4), (15, 10)] {
         assert_eq!(at(beside), None, "{beside:?}");
     }
 }

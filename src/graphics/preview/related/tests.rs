@@ -18,7 +18,7 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A picture 400 pixels wide and 600 high: 12.5 pixels of the screen for a column of the section.
+/// An image 400 pixels wide and 600 high: 12.5 pixels of the screen for a column of the section.
 fn key(image: &str, objects: &[&str]) -> PreviewKey {
     let object = |name: &&str| (fixture(&format!("{name}.dcm")), Stamp::default());
     PreviewKey {
@@ -44,7 +44,7 @@ fn key(image: &str, objects: &[&str]) -> PreviewKey {
 
 struct Seen {
     image: RgbImage,
-    place: Place,
+    place: Placement,
     labels: Vec<Label>,
     composed: Arc<Composed>,
 }
