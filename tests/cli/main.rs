@@ -429,7 +429,10 @@ fn manual_pages_are_written_for_every_command() {
         ("medivision-tui-models-pull.1", "revision"),
     ] {
         let text = fs::read_to_string(home.path().join("in").join(page)).expect(page);
-        assert!(text.contains(".TH") && text.contains(words), "{page}: {text}");
+        assert!(
+            text.contains(".TH") && text.contains(words),
+            "{page}: {text}"
+        );
     }
     let output = run(home.path(), &["man", "nowhere"]);
     assert_eq!(output.status.code(), Some(1));
