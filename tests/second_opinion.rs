@@ -112,9 +112,10 @@ fn real_files_have_the_same_values_to_another_reader() {
             .iter()
             .fold(0.0, |range: f64, value| range.max(value.abs()));
         if worst > 1e-6 * range {
-            match WRONG_THERE.contains(&name.as_str()) {
-                true => known.push(name),
-                false => unlike.push(format!("{name}: off by {worst}, of {range}")),
+            if WRONG_THERE.contains(&name.as_str()) {
+                known.push(name);
+            } else {
+                unlike.push(format!("{name}: off by {worst}, of {range}"));
             }
         }
     }

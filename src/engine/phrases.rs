@@ -1,7 +1,7 @@
 //! What a model does not understand of a prompt set.
 
 use crate::encoder::Encoder;
-use crate::prompts::PromptSet;
+use crate::prompts::{Condition, PromptSet};
 
 /// Characters of a quoted phrase.
 const MAX_QUOTE: usize = 60;
@@ -9,26 +9,37 @@ const MAX_QUOTE: usize = 60;
 /// What the user should know of a set before it is used with this model, one sentence each: words that the model does not
 /// have, and phrases that it does not read in full.
 pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
-    let phrases = set.conditions.iter();
-    let phrases = phrases.flat_map(|condition| condition.phrases.iter().chain(&condition.absent));
-    let phrases: Vec<String> = phrases.cloned().collect();
     let (name, model) = (&set.name, &encoder.card().id);
+    let mut warnings = Vec::new();
+    let phrases: Vec<String> = set.conditions.iter().flat_map(phrases).cloned().collect();
     let unknown = encoder.unknown_words(&set.texts(&phrases));
-    let unknown = (!unknown.is_empty()).then(|| {
+    if !unknown.is_empty() {
         let words = unknown.join(", ");
-        format!("prompt set `{name}`: the {model} model does not know: {words}")
-    });
-    let too_long = phrases.iter().filter_map(|phrase| {
-        let mut texts = set.texts(std::slice::from_ref(phrase)).into_iter();
-        let cut = texts.find_map(|text| encoder.cut_off(&text))?;
-        Some(format!(
-            "prompt set `{name}`: the {model} model reads {} tokens; of the phrase `{}` it does not see `{}`",
-            cut.context,
-            start_of(phrase),
-            start_of(&cut.rest),
-        ))
-    });
-    unknown.into_iter().chain(too_long).collect()
+        warnings.push(format!(
+            "prompt set `{name}`: the {model} model does not know: {words}"
+        ));
+    }
+    for condition in &set.conditions {
+        for phrase in self::phrases(condition) {
+            let mut texts = set.texts(std::slice::from_ref(phrase)).into_iter();
+            let Some(cut) = texts.find_map(|text| encoder.cut_off(&text)) else {
+                continue;
+            };
+            warnings.push(format!(
+                "prompt set `{name}`, condition `{}`: the {model} model reads {} tokens; of the phrase `{}` it does not see `{}`",
+                condition.name,
+                cut.context,
+                start_of(phrase),
+                end_of(&cut.rest),
+            ));
+        }
+    }
+    warnings
+}
+
+/// All phrases of a condition.
+fn phrases(condition: &Condition) -> impl Iterator<Item = &String> {
+    condition.phrases.iter().chain(&condition.absent)
 }
 
 fn start_of(text: &str) -> String {
@@ -37,4 +48,14 @@ fn start_of(text: &str) -> String {
         start.push('…');
     }
     start
+}
+
+fn end_of(text: &str) -> String {
+    let left_out = text.chars().count().saturating_sub(MAX_QUOTE);
+    let end: String = text.chars().skip(left_out).collect();
+    if left_out > 0 {
+        format!("…{end}")
+    } else {
+        end
+    }
 }

@@ -1,5 +1,6 @@
 //! JSON that may be printed anywhere: what steers a terminal is escaped, and means the same to every reader.
 
+use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;
@@ -22,7 +23,8 @@ fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && steers(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            // Writing to a string does not fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
         }

@@ -21,7 +21,9 @@ impl From<OpenError> for io::Error {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Io(error) => error,
-            other => io::Error::new(ErrorKind::InvalidInput, other.to_string()),
+            other @ OpenError::Other(_) => {
+                io::Error::new(ErrorKind::InvalidInput, other.to_string())
+            }
         }
     }
 }
@@ -98,7 +100,7 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         let cwd = rustix::fs::CWD;
         let fifo = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(cwd, &at("fifo"), fifo, 0o600.into(), 0).unwrap();
+        rustix::fs::mknodat(cwd, at("fifo"), fifo, 0o600.into(), 0).unwrap();
         std::os::unix::fs::symlink("/dev/zero", at("zero")).unwrap();
         std::fs::write(at("file"), "eight by").unwrap();
         std::fs::write(at("latin"), b"R\xf6ntgen").unwrap();

@@ -175,7 +175,7 @@ impl<S: Deref<Target = Stored>> Seek for At<S> {
 fn opened(error: OpenError) -> MediaError {
     match error {
         OpenError::Io(error) => io(&error),
-        other => MediaError {
+        other @ OpenError::Other(_) => MediaError {
             not_picture: true,
             ..unsupported(other.to_string())
         },

@@ -79,12 +79,11 @@ impl Reader<'_> {
 
     fn set(&mut self, table: &DeTable) -> PromptSet {
         self.keys(table, &SET_KEYS);
-        let name = match table.get("name") {
-            Some(name) => self.phrase(name, "the name"),
-            None => {
-                self.fault(None, "the set has no `name`");
-                String::new()
-            }
+        let name = if let Some(name) = table.get("name") {
+            self.phrase(name, "the name")
+        } else {
+            self.fault(None, "the set has no `name`");
+            String::new()
         };
         let title = table.get("title").map(|title| self.string(title, "title"));
         PromptSet {

@@ -160,9 +160,15 @@ fn a_phrase_that_the_model_cuts_off_is_named() {
         let output = run(home.path(), arguments);
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.starts_with("warning: prompt set `cut`: "), "{said}");
+        assert!(
+            said.starts_with("warning: prompt set `cut`, condition `a`: "),
+            "{said}"
+        );
         assert!(said.contains("of the phrase `a chest image"), "{said}");
-        assert!(said.contains("it does not see `"), "{said}");
+        assert!(
+            said.contains("it does not see `…") && said.contains("effusion`"),
+            "{said}"
+        );
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     let output = run(home.path(), &["prompts", "check", "cut.toml"]);

@@ -455,6 +455,27 @@ fn completions_are_scripts() {
 }
 
 #[test]
+fn manual_pages_are_written_for_every_command() {
+    let home = home();
+    let output = run(home.path(), &["man", "in"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for (page, words) in [
+        ("medivision-tui.1", "log\\-level"),
+        ("medivision-tui-classify.1", "batch\\-size"),
+        ("medivision-tui-models-pull.1", "revision"),
+    ] {
+        let text = fs::read_to_string(home.path().join("in").join(page)).expect(page);
+        assert!(
+            text.contains(".TH") && text.contains(words),
+            "{page}: {text}"
+        );
+    }
+    let output = run(home.path(), &["man", "nowhere"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("nowhere: "), "{}", stderr(&output));
+}
+
+#[test]
 fn doctor_reports_and_fails_when_the_model_cannot_be_used() {
     let home = home();
     let model = checkpoint();

@@ -22,6 +22,7 @@ pub const TOKEN: &str = "hf_secret";
 pub type Pause = (Sender<()>, Receiver<()>);
 
 /// What the server does out of the ordinary.
+#[allow(clippy::struct_excessive_bools, reason = "each mood is one of its own")]
 #[derive(Default)]
 pub struct Moods {
     /// Serves the model under this id instead of [`ID`].

@@ -119,7 +119,7 @@ fn what_unfolds_without_end_is_refused_at_once() {
     let honest = honest();
     let tensor = &honest[13..honest.len() - 2];
     let mut named = b"\x80\x02}X\x40\x9c\x00\x00".to_vec();
-    named.extend([b'n'; 40_000]);
+    named.extend(std::iter::repeat_n(b'n', 40_000));
     named.extend(b"q\x20");
     named.extend(tensor);
     named.extend(b"q\x21s");
