@@ -106,8 +106,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.tile_came(*tile);
             Vec::new()
         }
+        Msg::Engine(event) if model.models.engine == 0 => model.engine_said(event),
         // The engine of the start has no say once another model is in use.
-        Msg::Engine(event) => model.other_engine(0, event),
+        Msg::Engine(_) => Vec::new(),
+        Msg::OtherEngine { serial, event } if model.models.engine == serial => {
+            model.engine_said(event)
+        }
         Msg::OtherEngine { serial, event } => model.other_engine(serial, event),
         Msg::Models(offered) => {
             model.models_read(offered);

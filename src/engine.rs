@@ -248,12 +248,12 @@ impl Shared {
         };
         self.open().insert(generation, wish);
         if lane == Lane::Bulk {
-            self.prepared.announce();
+            self.prepared.expect_bulk();
         }
         self.jobs.push(lane, job).inspect_err(|_| {
             self.open().remove(&generation);
             if lane == Lane::Bulk {
-                self.prepared.settle();
+                self.prepared.resolve_bulk();
             }
         })
     }
@@ -262,7 +262,7 @@ impl Shared {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.push_back(order);
         drop(orders);
-        self.prepared.stir();
+        self.prepared.wake();
     }
 
     /// Says that a decoding thread has ended; after the last one nothing more is prepared.

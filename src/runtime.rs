@@ -232,16 +232,10 @@ impl Services {
     }
 
     fn start_watch(&mut self, root: &Path) {
-        let send = Arc::clone(&self.send);
-        let answer = Arc::clone(&self.send);
-        let sink = Box::new(move |event| {
-            if let Some(msg) = folders::on_watch(event) {
-                send(msg);
-            }
-        });
+        let sink = folders::watch_sink(Arc::clone(&self.send));
         match Watch::start(root, watch::Options::default(), sink) {
             Ok(watch) => self.watch = Some(watch),
-            Err(error) => drop(answer(Msg::WatchFailed {
+            Err(error) => drop((self.send)(Msg::WatchFailed {
                 message: error.to_string(),
             })),
         }

@@ -88,6 +88,31 @@ pub enum WatchEvent {
     Problem(String),
 }
 
+impl WatchEvent {
+    /// The same event with other names for the files and folders in it.
+    fn renamed(self, name: &impl Fn(PathBuf) -> PathBuf) -> Self {
+        match self {
+            Self::Ready { path, news, stamp } => Self::Ready {
+                path: name(path),
+                news,
+                stamp,
+            },
+            Self::Touched { path, stamp } => Self::Touched {
+                path: name(path),
+                stamp,
+            },
+            Self::Refused(path) => Self::Refused(name(path)),
+            Self::Folder(path) => Self::Folder(name(path)),
+            Self::Removed(path) => Self::Removed(name(path)),
+            Self::Renamed { from, to } => Self::Renamed {
+                from: name(from),
+                to: name(to),
+            },
+            Self::Standing { .. } | Self::Scanned | Self::Problem(_) => self,
+        }
+    }
+}
+
 /// A sentence for the user on [`WatchEvent::Refused`].
 pub fn refusal(path: &Path) -> String {
     let name = names::shown(path);

@@ -35,7 +35,7 @@ pub(crate) struct Models {
     pub pull: Option<Pull>,
     /// The model that is being read, and the number that its engine answers by.
     pub coming: Option<(u64, Offered)>,
-    /// The number of the engine in use.
+    /// The number of the engine in use; 0 is that of the start.
     pub engine: u64,
     /// What became of earlier attempts, by id.
     faults: HashMap<String, String>,
@@ -266,9 +266,6 @@ impl Model {
 
     /// An engine that was started for another model says something.
     pub(super) fn other_engine(&mut self, serial: u64, event: Event) -> Vec<Effect> {
-        if serial == self.models.engine {
-            return self.engine_said(event);
-        }
         let Some((_, offered)) = self.models.coming.take_if(|(coming, _)| *coming == serial) else {
             return Vec::new();
         };

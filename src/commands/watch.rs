@@ -24,8 +24,8 @@ use crate::watch::{self, News, Options, Watch, WatchEvent};
 
 /// Reading a tree more often than this only heats the disk.
 const SHORTEST_POLL: f64 = 0.05;
-/// How long nothing is waited for when no file is due.
-const LONG: Duration = Duration::from_secs(3600);
+/// How long the main loop waits when no file is due.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// Watches until it is told to stop; the exit code.
 pub fn run(arguments: &cli::Watch, setup: &Setup) -> Result<u8, Fault> {
@@ -126,7 +126,7 @@ impl<W: Write> Follower<'_, W> {
             if self.run.notes().is_empty() && events.is_empty() {
                 self.writer.flush().or_else(closed_pipe)?;
             }
-            let due = self.run.jobs.next_tick(now).unwrap_or(LONG);
+            let due = self.run.jobs.next_tick(now).unwrap_or(MAX_WAIT);
             let closed = never();
             let events = if self.watch.is_some() {
                 events

@@ -23,10 +23,10 @@ struct State<T> {
     bulk: VecDeque<T>,
     closed: bool,
     /// Whoever waits for items has something else to do.
-    stirred: bool,
+    woken: bool,
     /// Nothing is taken from the bulk lane.
     held: bool,
-    /// Bulk items that are announced.
+    /// Bulk items that are expected.
     due: usize,
     /// Items that each lane holds.
     capacity: usize,
@@ -70,7 +70,7 @@ impl<T> Lanes<T> {
             interactive: VecDeque::new(),
             bulk: VecDeque::new(),
             closed: false,
-            stirred: false,
+            woken: false,
             held: false,
             due: 0,
             capacity,
@@ -111,13 +111,13 @@ impl<T> Lanes<T> {
     }
 
     /// Waits for at least one item, then takes what is there, at most `limit`, from one lane only: an interactive
-    /// item never waits for a batch's bulk. While more is announced, bulk that does not fill the batch waits for it, at most
-    /// `patience`. `None` once the queue is closed and drained; nothing when it was stirred.
+    /// item never waits for a batch's bulk. While more is expected, bulk that does not fill the batch waits for it, at most
+    /// `patience`. `None` once the queue is closed and drained; nothing when it was woken.
     pub(super) fn pop_batch(&self, limit: usize, patience: Duration) -> Option<Vec<T>> {
         let mut state = self.state();
         let limit = limit.clamp(1, state.capacity);
         let mut waiting_since = None;
-        while !(state.stirred || state.is_ready(limit) || state.closed && state.is_empty()) {
+        while !(state.woken || state.is_ready(limit) || state.closed && state.is_empty()) {
             state = if state.has_bulk() {
                 let since: Instant = *waiting_since.get_or_insert_with(Instant::now);
                 let left = patience.saturating_sub(since.elapsed());
@@ -131,7 +131,7 @@ impl<T> Lanes<T> {
                 waited.unwrap_or_else(PoisonError::into_inner)
             };
         }
-        state.stirred = false;
+        state.woken = false;
         if state.closed && state.is_empty() {
             return None;
         }
@@ -190,12 +190,12 @@ impl<T> Lanes<T> {
     }
 
     /// Says that a bulk item will be pushed some time.
-    pub(super) fn announce(&self) {
+    pub(super) fn expect_bulk(&self) {
         self.state().due += 1;
     }
 
-    /// Takes an announcement back: its items are pushed, or will not come.
-    pub(super) fn settle(&self) {
+    /// Ends the expectation of a bulk item: it is pushed, or will not come.
+    pub(super) fn resolve_bulk(&self) {
         let mut state = self.state();
         state.due = state.due.saturating_sub(1);
         if state.due == 0 {
@@ -212,7 +212,7 @@ impl<T> Lanes<T> {
     }
 
     /// Keeps the bulk lane as it is, for takers, until told otherwise.
-    pub(super) fn hold(&self, held: bool) {
+    pub(super) fn pause_bulk(&self, held: bool) {
         self.state().held = held;
         if !held {
             self.filled.notify_all();
@@ -220,8 +220,8 @@ impl<T> Lanes<T> {
     }
 
     /// Wakes one taker, whether there is something to take or not.
-    pub(super) fn stir(&self) {
-        self.state().stirred = true;
+    pub(super) fn wake(&self) {
+        self.state().woken = true;
         self.filled.notify_one();
     }
 
@@ -294,11 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stir_wakes_the_taker_once_and_closing_ends_it() {
+    fn waking_wakes_the_taker_once_and_closing_ends_it() {
         let lanes = Lanes::<u8>::new(1);
-        lanes.stir();
+        lanes.wake();
         assert_eq!(lanes.pop_batch(8, Duration::ZERO), Some(Vec::new()));
-        lanes.stir();
+        lanes.wake();
         lanes.push(Lane::Bulk, 1).unwrap();
         assert_eq!(lanes.pop_batch(8, Duration::ZERO), Some(vec![1]));
         lanes.close();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn bulk_waits_for_what_is_announced_but_no_longer_than_it_must() {
+    fn bulk_waits_for_what_is_expected_but_no_longer_than_it_must() {
         let long = Duration::from_secs(3600);
         let lanes = Arc::new(Lanes::new(8));
         let taker = |limit, patience| {
@@ -314,7 +314,7 @@ mod tests {
             thread::spawn(move || lanes.pop_batch(limit, patience))
         };
         for _ in 0..4 {
-            lanes.announce();
+            lanes.expect_bulk();
         }
         lanes.push(Lane::Bulk, 1).unwrap();
         assert_eq!(
@@ -329,10 +329,10 @@ mod tests {
         lanes.push(Lane::Bulk, 4).unwrap();
         let last = taker(2, long);
         for _ in 0..4 {
-            lanes.settle();
+            lanes.resolve_bulk();
         }
         assert_eq!(last.join().unwrap(), Some(vec![4]), "nothing more is due");
-        lanes.announce();
+        lanes.expect_bulk();
         lanes.push(Lane::Bulk, 5).unwrap();
         lanes.push(Lane::Interactive, 6).unwrap();
         assert_eq!(lanes.pop_batch(2, long), Some(vec![6]));
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn held_bulk_stays_while_the_other_lane_goes_on() {
         let lanes = Arc::new(Lanes::new(8));
-        lanes.hold(true);
+        lanes.pause_bulk(true);
         lanes.push(Lane::Bulk, 1).unwrap();
         lanes.push(Lane::Interactive, 2).unwrap();
         assert_eq!(lanes.pop(), Some(2));
@@ -352,7 +352,7 @@ mod tests {
             thread::spawn(move || lanes.pop())
         };
         lanes.close();
-        lanes.hold(false);
+        lanes.pause_bulk(false);
         assert_eq!(
             taker.join().unwrap(),
             Some(1),

@@ -43,7 +43,7 @@ pub(super) fn run(shared: &Shared) {
         let lane = job.lane;
         open(shared, job);
         if lane == Lane::Bulk {
-            shared.prepared.settle();
+            shared.prepared.resolve_bulk();
         }
     }
     shared.leave();

@@ -118,7 +118,7 @@ impl Worker<'_> {
         let left = self.again.len();
         (self.shared.sink)(Event::Rescored { files, left });
         if left > 0 {
-            self.shared.prepared.stir();
+            self.shared.prepared.wake();
         }
     }
 

@@ -211,9 +211,9 @@ impl<'a> Worker<'a> {
 
     /// A whole pass.
     fn compute(&mut self, pass: Pass) {
-        self.shared.jobs.hold(self.turns);
+        self.shared.jobs.pause_bulk(self.turns);
         let rows = self.encode(&pass.inputs);
-        self.shared.jobs.hold(false);
+        self.shared.jobs.pause_bulk(false);
         self.deliver(pass, rows);
     }
 

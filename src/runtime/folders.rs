@@ -170,8 +170,17 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
     });
 }
 
-/// What the watch says, as messages.
-pub(super) fn on_watch(event: WatchEvent) -> Option<Msg> {
+/// Sends on what the watch says.
+pub(super) fn watch_sink(send: Send) -> watch::Sink {
+    Box::new(move |event| {
+        if let Some(msg) = message(event) {
+            send(msg);
+        }
+    })
+}
+
+/// What the watch says, as a message.
+fn message(event: WatchEvent) -> Option<Msg> {
     Some(match event {
         WatchEvent::Standing { polling } => Msg::Watching { polling },
         WatchEvent::Scanned => return None,

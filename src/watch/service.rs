@@ -67,7 +67,8 @@ impl Service {
         stopped: Arc<AtomicBool>,
         wake: Sender<Signal>,
     ) -> Self {
-        let machine = Settle::new(roots.absolute.clone(), Times::default());
+        let machine =
+            Settle::new(roots.absolute.clone(), Times::default()).with_name(roots.given.clone());
         Self {
             roots,
             options,
@@ -360,37 +361,10 @@ impl Service {
         }
     }
 
-    /// Passes on what the machine found out, under the names the user knows.
+    /// Passes on what the machine found out.
     fn tell(&mut self) {
         for event in self.machine.take() {
-            let event = match event {
-                WatchEvent::Ready { path, news, stamp } => WatchEvent::Ready {
-                    path: self.given(path),
-                    news,
-                    stamp,
-                },
-                WatchEvent::Touched { path, stamp } => WatchEvent::Touched {
-                    path: self.given(path),
-                    stamp,
-                },
-                WatchEvent::Refused(path) => WatchEvent::Refused(self.given(path)),
-                WatchEvent::Folder(path) => WatchEvent::Folder(self.given(path)),
-                WatchEvent::Removed(path) => WatchEvent::Removed(self.given(path)),
-                WatchEvent::Renamed { from, to } => WatchEvent::Renamed {
-                    from: self.given(from),
-                    to: self.given(to),
-                },
-                other => other,
-            };
             self.say(event);
-        }
-    }
-
-    fn given(&self, path: PathBuf) -> PathBuf {
-        match path.strip_prefix(&self.roots.absolute) {
-            Ok(rest) if rest.as_os_str().is_empty() => self.roots.given.clone(),
-            Ok(rest) => self.roots.given.join(rest),
-            Err(_) => path,
         }
     }
 

@@ -207,6 +207,8 @@ pub type Look<'a> = dyn FnMut(&Path) -> Option<Stamp> + 'a;
 #[derive(Debug)]
 pub struct Settle {
     root: PathBuf,
+    /// What the root is called in events.
+    name: PathBuf,
     times: Times,
     files: BTreeMap<PathBuf, File>,
     folders: BTreeSet<PathBuf>,
@@ -222,6 +224,7 @@ impl Settle {
     /// Knows nothing yet of the tree at `root`.
     pub fn new(root: PathBuf, times: Times) -> Self {
         Self {
+            name: root.clone(),
             root,
             times,
             files: BTreeMap::new(),
@@ -234,6 +237,12 @@ impl Settle {
         }
     }
 
+    /// The same, with events that name the root as the user did.
+    #[must_use]
+    pub fn with_name(self, name: PathBuf) -> Self {
+        Self { name, ..self }
+    }
+
     /// Changes what is waited for from now on.
     pub fn set_times(&mut self, times: Times) {
         self.times = times;
@@ -241,7 +250,15 @@ impl Settle {
 
     /// What has been found out since the last call.
     pub fn take(&mut self) -> Vec<WatchEvent> {
-        std::mem::take(&mut self.out)
+        let events = std::mem::take(&mut self.out);
+        let name = |path: PathBuf| match path.strip_prefix(&self.root) {
+            Ok(rest) => tree::join(&self.name, rest),
+            Err(_) => path,
+        };
+        events
+            .into_iter()
+            .map(|event| event.renamed(&name))
+            .collect()
     }
 
     /// Whether a folder might not be read when it was last tried.

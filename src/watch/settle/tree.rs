@@ -204,7 +204,7 @@ fn at<'a>(folders: &'a BTreeSet<PathBuf>, path: &'a Path) -> impl Iterator<Item 
 }
 
 /// As [`Path::join`], without the slash that joining nothing would leave.
-fn join(to: &Path, rest: &Path) -> PathBuf {
+pub(super) fn join(to: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() {
         to.to_owned()
     } else {
