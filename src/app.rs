@@ -106,27 +106,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.tile_came(*tile);
             Vec::new()
         }
-        Msg::Engine(event) if model.models.engine == 0 => model.engine_said(event),
-        // The engine of the start has no say once another model is in use.
-        Msg::Engine(_) => Vec::new(),
-        Msg::OtherEngine { serial, event } if model.models.engine == serial => {
-            model.engine_said(event)
-        }
-        Msg::OtherEngine { serial, event } => model.other_engine(serial, event),
-        Msg::Models(offered) => {
-            model.models_read(offered);
-            Vec::new()
-        }
-        Msg::Pulling {
-            serial,
-            came,
-            size,
-            waits,
-        } => {
-            model.pulling(serial, came, size, waits);
-            Vec::new()
-        }
-        Msg::Pulled { serial, outcome } => model.pulled(serial, outcome),
+        Msg::Engine(event) => model.some_engine_said(0, event),
+        Msg::OtherEngine { serial, event } => model.some_engine_said(serial, event),
+        choices @ (Msg::PromptSets(_)
+        | Msg::Models(_)
+        | Msg::Pulling { .. }
+        | Msg::Pulled { .. }) => model.choices_said(choices),
         Msg::Watching { polling } => {
             // An answer to a watch that was switched off again changes nothing.
             if model.watch != WatchState::Off {
@@ -175,10 +160,6 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             read,
             complete,
         } => model.related_read(generation, read, complete),
-        Msg::PromptSets(sets) => {
-            model.sets_read(sets);
-            Vec::new()
-        }
         files => model.files_said(files),
     };
     let commands = model.results.jobs_mut().commands();
@@ -282,6 +263,32 @@ impl Model {
             self.viewer.learn(preview);
         }
         self.shown = Some(previewed);
+    }
+
+    /// Takes in what can be chosen, and how the fetching of a model goes.
+    fn choices_said(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
+            Msg::PromptSets(sets) => self.sets_read(sets),
+            Msg::Models(offered) => self.models_read(offered),
+            Msg::Pulling {
+                serial,
+                came,
+                size,
+                waits,
+            } => self.pulling(serial, came, size, waits),
+            Msg::Pulled { serial, outcome } => return self.pulled(serial, outcome),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// The engine of the start (0) has no say once another model is in use.
+    fn some_engine_said(&mut self, serial: u64, event: Event) -> Vec<Effect> {
+        if serial == self.models.engine {
+            self.engine_said(event)
+        } else {
+            self.other_engine(serial, event)
+        }
     }
 
     fn engine_said(&mut self, event: Event) -> Vec<Effect> {

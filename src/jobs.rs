@@ -242,11 +242,11 @@ impl<W> Jobs<W> {
                 self.running.disown(file.generation);
                 self.commands.push(Command::Cancel(file.generation));
             }
-            Phase::Waiting { due, .. } => {
-                match due {
-                    Some(due) => drop(self.due.remove(&(*due, path.to_owned()))),
-                    None => drop(self.undated.remove(path)),
-                };
+            Phase::Waiting { due: Some(due), .. } => {
+                self.due.remove(&(*due, path.to_owned()));
+            }
+            Phase::Waiting { due: None, .. } => {
+                self.undated.remove(path);
             }
             Phase::Done | Phase::Failed(_) => {}
         }

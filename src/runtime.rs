@@ -223,7 +223,7 @@ impl Services {
                 }
             }
             Effect::DropEngine { serial } => {
-                drop(self.candidate.take_if(|(own, _)| *own == serial))
+                drop(self.candidate.take_if(|(own, _)| *own == serial));
             }
             Effect::Rescore(files) => self.engine.rescore(files),
             // These belong to the loop.

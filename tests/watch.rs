@@ -275,6 +275,10 @@ struct Session {
     errors: Option<std::thread::JoinHandle<String>>,
 }
 
+/// Capabilities by which root reads what it has no rights to (`linux/capability.h`).
+const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
+const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
+
 /// Starts the command on the folder `in`.
 fn spawn(home: &Path, arguments: &[&str]) -> Child {
     // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
@@ -290,10 +294,14 @@ fn spawn(home: &Path, arguments: &[&str]) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // SAFETY: signal(2) may be called there. Whoever runs the tests may have the signal ignored.
+    // SAFETY: signal(2) and prctl(2) may be called there. Whoever runs the tests may have the signal ignored, and may be
+    // somebody whom rights do not keep out; for others the capabilities cannot be dropped, nor need be.
     unsafe {
         command.pre_exec(|| {
             libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
+                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+            }
             Ok(())
         });
     }
@@ -388,6 +396,48 @@ fn a_thousand_files_yield_a_thousand_lines_and_sigterm_is_a_good_end() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 1000, "none twice");
+}
+
+#[test]
+fn what_may_not_be_read_is_read_when_its_rights_change() {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+    let session = Session::new(&[], |_| {});
+    let (file, folder) = (session.folder().join("a.png"), session.folder().join("t"));
+    fs::DirBuilder::new()
+        .mode(0o000)
+        .create(&folder)
+        .expect("a folder");
+    let mut options = File::options();
+    let mut closed = options
+        .mode(0o000)
+        .create_new(true)
+        .write(true)
+        .open(&file)
+        .expect("created");
+    closed.write_all(&picture(1)).expect("written");
+    drop(closed);
+    assert_eq!(session.line()["error"]["kind"], "permission");
+    // By then the folder has been tried as well.
+    for (path, mode) in [(&file, 0o600), (&folder, 0o700)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    }
+    let line = session.line();
+    assert!(
+        line["path"] == "in/a.png" && line["label"].is_string(),
+        "{line}"
+    );
+    fs::write(folder.join("c.png"), picture(2)).expect("written");
+    let line = session.line();
+    assert!(
+        line["path"] == "in/t/c.png" && line["label"].is_string(),
+        "{line}"
+    );
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]));
+    assert!(
+        errors.contains("in/t: no permission to read this folder"),
+        "{errors}"
+    );
 }
 
 /// Writes pictures that nobody can still be writing.

@@ -169,13 +169,12 @@ impl<'a, W> Run<'a, W> {
                     // The engine keeps a sender, so the channel lives as long as this loop.
                     Err(_) => break,
                 },
-                recv(inputs) -> input => match input {
-                    Ok(input) => {
+                recv(inputs) -> input => {
+                    if let Ok(input) = input {
                         if let Some((path, waiter)) = batch.begin(input) {
                             self.jobs.request(&path, lane, Reason::Wanted, waiter);
                         }
-                    }
-                    Err(_) => {
+                    } else {
                         has_more = false;
                         batch.all_begun();
                     }

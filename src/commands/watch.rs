@@ -144,9 +144,10 @@ impl<W: Write> Follower<'_, W> {
                     Ok(Note::Stop) => self.stop(events)?,
                     Err(_) => break,
                 },
-                recv(events) -> event => match event {
-                    Ok(event) => self.seen(event),
-                    Err(_) => {
+                recv(events) -> event => {
+                    if let Ok(event) = event {
+                        self.seen(event);
+                    } else {
                         print::message("warning: the watch ended by a fault inside; see the log");
                         self.stop(events)?;
                     }

@@ -348,7 +348,7 @@ fn what_nobody_waits_for_is_skipped() {
     }
     dropped.sort_unstable();
     assert_eq!(done, [19]);
-    assert_eq!(dropped, Vec::from_iter(0..19), "each job ends once");
+    assert_eq!(dropped, (0..19).collect::<Vec<_>>(), "each job ends once");
 }
 
 #[test]
