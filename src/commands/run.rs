@@ -122,9 +122,9 @@ impl<'a, W> Run<'a, W> {
                 self.is_ready = true;
                 self.progress.message("");
                 self.progress.around(|| {
-                    warnings
-                        .iter()
-                        .for_each(|w| print::message(format_args!("warning: {w}")))
+                    for warning in warnings {
+                        print::message(format_args!("warning: {warning}"));
+                    }
                 });
             }
             Event::Failed { message } => {
