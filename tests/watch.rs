@@ -584,7 +584,7 @@ impl Drop for Mounted {
 #[ignore = "mounts file systems: needs root"]
 fn files_on_what_is_mounted_later_are_found() {
     let (bench, _) = Bench::new(BY_SIGNS, |dir| {
-        fs::create_dir(dir.join("sub")).expect("made")
+        fs::create_dir(dir.join("sub")).expect("made");
     });
     let below = Mounted::new(&bench.path("sub"));
     fs::write(bench.path("sub/a.png"), b"1").expect("written");

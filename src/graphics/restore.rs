@@ -301,14 +301,11 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut siginfo_t, _: *mut c_voi
         // A fault comes again when the handler returns, to whoever was there before: std tells an overflow of the stack by its
         // address. What a process has sent does not come again.
         let is_fault = !info.is_null() && (*info).si_code > 0;
-        match before.filter(|_| is_fault) {
-            Some(before) => {
-                libc::sigaction(signal, before, std::ptr::null_mut());
-            }
-            None => {
-                libc::signal(signal, libc::SIG_DFL);
-                libc::raise(signal);
-            }
+        if let Some(before) = before.filter(|_| is_fault) {
+            libc::sigaction(signal, before, std::ptr::null_mut());
+        } else {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
         }
     }
 }

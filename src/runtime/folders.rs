@@ -53,17 +53,15 @@ fn watched(stamp: watch::Stamp) -> Stamp {
 
 /// What lies at a path; `None` when it has gone meanwhile. A link that leads nowhere is a file of which nothing is known.
 fn entry(path: PathBuf) -> Option<Entry> {
-    match fs::metadata(&path) {
-        Ok(metadata) => Some(Entry {
-            kind: kind(metadata.is_dir()),
-            stamp: stamp(&metadata),
-            path,
-        }),
-        Err(_) => {
-            let metadata = fs::symlink_metadata(&path).ok()?;
-            Some(unknown(path, metadata.is_dir()))
-        }
-    }
+    let Ok(metadata) = fs::metadata(&path) else {
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        return Some(unknown(path, metadata.is_dir()));
+    };
+    Some(Entry {
+        kind: kind(metadata.is_dir()),
+        stamp: stamp(&metadata),
+        path,
+    })
 }
 
 /// The same of a part of a folder, which may tell no more than what it holds.
@@ -192,16 +190,14 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
                     continue;
                 }
             };
-            let stamp = match fs::metadata(&path) {
-                Ok(metadata) => stamp(&metadata),
-                Err(_) => {
-                    if let Err(error) = media::open(&path) {
-                        send(Msg::Unreadable { path, error });
-                    }
-                    continue;
+            let Ok(metadata) = fs::metadata(&path) else {
+                if let Err(error) = media::open(&path) {
+                    send(Msg::Unreadable { path, error });
                 }
+                continue;
             };
-            files.push(Found { stamp, path });
+            let stamp = stamp(&metadata);
+            files.push(Found { path, stamp });
             if files.len() == PART && !part(std::mem::take(&mut files), false) {
                 return;
             }

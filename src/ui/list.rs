@@ -150,11 +150,11 @@ fn spans(
             let sum = Aggregate::of(model.stack_of(file), &model.results);
             group_columns(&sum, columns, looks)
         }
-        (EntryKind::Folder, Some(state)) => file_columns(model, state, columns, looks),
+        // A folder has one of its own where it cannot be read.
+        (_, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::Folder, None) => {
             folder_columns(model.results.tally(&file.path), columns, looks)
         }
-        (EntryKind::File, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::File, None) => Vec::new(),
     });
     spans

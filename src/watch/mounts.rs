@@ -84,18 +84,13 @@ fn unescaped(field: &[u8]) -> PathBuf {
         let digits = tail
             .get(..3)
             .filter(|digits| byte == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
-        match digits {
-            Some(digits) => {
-                let value = digits
-                    .iter()
-                    .fold(0_u32, |sum, d| sum * 8 + u32::from(d - b'0'));
-                path.push(value as u8);
-                rest = &tail[3..];
-            }
-            None => {
-                path.push(byte);
-                rest = tail;
-            }
+        if let Some(digits) = digits {
+            let value = |sum: u32, digit: &u8| sum * 8 + u32::from(digit - b'0');
+            path.push(digits.iter().fold(0, value) as u8);
+            rest = &tail[3..];
+        } else {
+            path.push(byte);
+            rest = tail;
         }
     }
     PathBuf::from(OsString::from_vec(path))
