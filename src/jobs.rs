@@ -20,6 +20,8 @@
 //!
 //! Every request enters the queue in [`Jobs::request`]: that is where a library can be asked whether the result is known.
 
+mod attempts;
+mod messages;
 mod queue;
 pub mod retry;
 mod tree;
@@ -31,59 +33,13 @@ use std::time::Duration;
 use crate::engine::{Job, Lane};
 use crate::library::{Failure, Outcome};
 use crate::media::ErrorKind;
+pub use messages::{Command, End, Ended, Reason};
 use queue::{Claim, Queue, Running};
 pub use tree::moved;
 
 /// Files a lane that are with the engine at one time: more than it takes to fill its largest batches while others are
 /// decoded; few enough that their results fit into memory when nobody reads them.
 pub const MAX_RUNNING: usize = 1024;
-
-/// What the engine is to do. To be carried out in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Classify a file. Answered by [`Jobs::answered`] or [`Jobs::dropped`] under the same generation, once.
-    Start(Job),
-    /// A file that was started goes ahead of those in bulk from now on.
-    Promote(u64),
-    /// The result of a file that was started is no longer wanted.
-    Cancel(u64),
-}
-
-/// Why a file is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Its result is wanted. One that is on its way will do.
-    Wanted,
-    /// It came, or its content changed, while somebody watched. Results of what it was before are outdated, and who
-    /// writes it may not be done.
-    Arrived,
-}
-
-/// How the wanted generation of a file ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// The engine's outcomes: one, or one per frame and their aggregate.
-    Answered(Vec<Outcome>),
-    /// The file went before it was read.
-    Gone,
-}
-
-/// The end of a wanted generation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ended<W> {
-    /// The file, by its present name.
-    pub path: PathBuf,
-    /// Which of its contents.
-    pub generation: u64,
-    /// Everyone who asked, in order.
-    pub waiters: Vec<W>,
-    /// What became of it.
-    pub end: End,
-    /// The file was still there.
-    pub is_there: bool,
-    /// The content is that of the result reported before.
-    pub is_repeated: bool,
-}
 
 /// The files that were asked about. `W` names who asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -398,51 +354,6 @@ impl<W> Jobs<W> {
         self.has_engine = true;
     }
 
-    /// Time passes: files whose time has come are queued for their next attempt. `now` is since any fixed moment.
-    pub fn tick(&mut self, now: Duration) {
-        for path in std::mem::take(&mut self.undated) {
-            let Some(file) = self.files.get_mut(&path) else {
-                continue;
-            };
-            if let Phase::Waiting { outcomes, due } = &mut file.phase {
-                let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-                let wait = failure.and_then(|f| retry::wait(f, file.attempts.saturating_sub(1)));
-                let at = now + wait.unwrap_or_default();
-                *due = Some(at);
-                self.due.insert((at, path));
-            }
-        }
-        while self.due.first().is_some_and(|(due, _)| *due <= now) {
-            if let Some((_, path)) = self.due.pop_first() {
-                self.enqueue(&path);
-            }
-        }
-    }
-
-    /// How long after `now` [`Self::tick`] has something to do.
-    pub fn next_tick(&self, now: Duration) -> Option<Duration> {
-        if !self.undated.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        let (due, _) = self.due.first()?;
-        Some(due.saturating_sub(now))
-    }
-
-    /// Nothing is tried again from now on. Returns what waited for another attempt, with the outcomes of the last one.
-    pub fn drain(&mut self) -> Vec<Ended<W>> {
-        self.is_draining = true;
-        self.undated.clear();
-        self.due.clear();
-        let mut ended = Vec::new();
-        for (path, file) in &mut self.files {
-            if let Phase::Waiting { outcomes, .. } = &mut file.phase {
-                let outcomes = std::mem::take(outcomes);
-                ended.push(file.end(path.clone(), outcomes));
-            }
-        }
-        ended
-    }
-
     /// What the engine is to do since the last call, files that can start among it.
     pub fn commands(&mut self) -> Vec<Command> {
         while self.has_engine
@@ -493,19 +404,6 @@ impl<W> File<W> {
             end: End::Answered(outcomes),
             is_there: true,
             is_repeated,
-        }
-    }
-}
-
-impl<W> Ended<W> {
-    fn gone(path: PathBuf, generation: u64, waiters: Vec<W>) -> Self {
-        Self {
-            path,
-            generation,
-            waiters,
-            end: End::Gone,
-            is_there: false,
-            is_repeated: false,
         }
     }
 }
