@@ -393,7 +393,11 @@ impl Loop {
     fn take(&mut self, services: &mut Services, msg: Msg) {
         for effect in app::update(&mut self.model, msg) {
             match effect {
-                Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {
+                Effect::Copy(_)
+                | Effect::Suspend
+                | Effect::Resume
+                | Effect::Redraw
+                | Effect::Quit => {
                     self.pending.push(effect);
                 }
                 other => services.perform(other),

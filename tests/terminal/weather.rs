@@ -22,8 +22,9 @@ fn a_storm_of_sizes_ends_in_the_last_one() {
         let session = Session::start(kind, &[]);
         session.display.shows("b.png");
         for n in 0..60_u16 {
-            // Two columns at least: in one, the emulator of this test gives up on a wide letter.
-            session.resize(2 + n * 37 % 220, 1 + n * 23 % 70);
+            // Two of both at least: in one column, the emulator of this test gives up on a wide letter, in one row on a
+            // line that is wrapped.
+            session.resize(2 + n * 37 % 220, 2 + n * 23 % 70);
             if n % 7 == 0 {
                 session.press("j");
             }
