@@ -67,7 +67,7 @@ impl Png {
         self.stored.content()
     }
 
-    /// Bytes of memory that decoding takes, at most.
+    /// Bytes of memory that decoding takes, or keeping what is decoded beside one rendering of grey, at most.
     pub(super) fn cost(&self) -> u64 {
         let chunks = &self.chunks;
         let pixels = u64::from(chunks.width) * u64::from(chunks.height);
@@ -79,8 +79,13 @@ impl Png {
             0
         };
         let turned = if chunks.orientation > 1 { kept } else { 0 };
+        let rendered = if chunks.kept_channels() == 1 {
+            pixels
+        } else {
+            0
+        };
         let row = u64::from(chunks.width) * chunks.decoded_bytes();
-        kept + intermediate.max(turned) + row * ROWS
+        kept + intermediate.max(turned).max(rendered) + row * ROWS
     }
 
     /// The picture, upright.
