@@ -159,7 +159,7 @@ impl Context {
     /// Headings of what keys do anywhere that are of most use here.
     fn ahead(self) -> &'static [&'static str] {
         match self {
-            Self::Picture => &["Picture", "Window", "Frames"],
+            Self::Picture => &["Image", "Window", "Frames"],
             Self::List => &["Move", "Classify"],
             _ => &[],
         }
@@ -256,7 +256,7 @@ mod tests {
 
     const EVERY: [(Context, &str); 8] = [
         (Context::List, "Move"),
-        (Context::Picture, "Picture"),
+        (Context::Picture, "Image"),
         (Context::Grid, "Grid"),
         (Context::Compare, "Compare"),
         (Context::Activity, "Activity"),

@@ -431,7 +431,7 @@ impl Model {
         let filter = &self.folder.look().filter;
         if !filter.is_empty() && self.folder.count() > 0 {
             let typed = text::safe_str(filter.text());
-            let away = self.advice(Action::Back, "takes the filter away");
+            let away = self.advice(Action::Back, "clears the filter");
             return said(&format!("No name here matches “{typed}”."), away);
         }
         let hidden = self.folder.count() - self.folder.len();

@@ -115,7 +115,7 @@ impl Popup {
             Self::Pick {
                 what: What::Related,
                 ..
-            } => "About this picture",
+            } => "About this image",
         }
     }
 

@@ -227,7 +227,7 @@ fn first_heading(program: &Program) -> Option<String> {
 fn help_begins_with_the_place_and_gives_back_what_it_lay_upon() {
     for (keys, heading, beneath) in [
         ("", "Move", "─ Result"),
-        ("Z", "Picture", "─ chest-001.dcm"),
+        ("Z", "Image", "─ chest-001.dcm"),
         ("vg", "Grid", "3 pictures"),
         ("jvc", "Compare", ""),
         ("va", "Activity", "Throughput"),

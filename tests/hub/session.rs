@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -91,7 +92,16 @@ impl Session {
     /// Leaves; the exit code.
     pub fn quit(mut self) -> u32 {
         self.press("q");
-        self.child.wait().expect("it ends").exit_code()
+        let mut killer = self.child.clone_killer();
+        let (ended, end) = channel::<()>();
+        std::thread::spawn(move || {
+            if end.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                let _ = killer.kill();
+            }
+        });
+        let status = self.child.wait().expect("it ends");
+        drop(ended);
+        status.exit_code()
     }
 }
 
