@@ -110,13 +110,13 @@ pub struct Layout {
 }
 
 /// Reads a number that may not be less or more.
-fn within<'de, D: Deserializer<'de>, const LEAST: u8, const MOST: u8>(
+fn within<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(
     from: D,
 ) -> Result<Option<u8>, D::Error> {
     let number = i64::deserialize(from)?;
     let inside = u8::try_from(number).ok();
-    let inside = inside.filter(|number| (LEAST..=MOST).contains(number));
-    let wrong = || format!("{number} is not between {LEAST} and {MOST}");
+    let inside = inside.filter(|number| (MIN..=MAX).contains(number));
+    let wrong = || format!("{number} is not between {MIN} and {MAX}");
     inside
         .map(Some)
         .ok_or_else(|| serde::de::Error::custom(wrong()))

@@ -18,8 +18,8 @@ use super::text;
 use crate::media::ErrorKind;
 use crate::view::Area;
 
-/// News is remembered, at most.
-const MOST: usize = 2000;
+/// News that is remembered.
+const MAX_NEWS: usize = 2000;
 /// How long results are counted together.
 pub(crate) const SPAN: Duration = Duration::from_secs(2);
 /// Spans remembered: more than any screen has columns.
@@ -164,7 +164,7 @@ impl Activity {
         self.log.push_back(Happening { what, at: None });
         self.count += 1;
         self.untimed += 1;
-        if self.log.len() > MOST {
+        if self.log.len() > MAX_NEWS {
             self.log.pop_front();
         }
         self.untimed = self.untimed.min(self.log.len());

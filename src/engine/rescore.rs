@@ -11,7 +11,7 @@ use crate::prompts::Prompts;
 use crate::scoring::{Logits, Scorer, Verdict};
 
 /// Files between two batches: a few milliseconds, so that a picture does not wait for thousands of results.
-const PART: usize = 256;
+const RESCORE_BATCH: usize = 256;
 
 /// A classified file.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +105,10 @@ impl Worker<'_> {
         if self.again.is_empty() {
             return;
         }
-        let part: Vec<Known> = self.again.drain(..PART.min(self.again.len())).collect();
+        let part: Vec<Known> = self
+            .again
+            .drain(..RESCORE_BATCH.min(self.again.len()))
+            .collect();
         let files = part
             .iter()
             .filter_map(|known| {

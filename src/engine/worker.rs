@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(20);
 /// The first batches, before anything is measured.
 const FIRST_BATCH: usize = 4;
 /// Weight of the newest measurement in the running mean.
-const NEWEST: f64 = 0.3;
+const EMA_WEIGHT: f64 = 0.3;
 
 /// What the rejection of a real picture by a model for phantoms says.
 const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real pictures";
@@ -255,7 +255,10 @@ impl<'a> Worker<'a> {
     fn deliver(&mut self, pass: Pass, rows: Vec<Result<Vec<f32>, Failure>>) {
         let took = pass.begun.elapsed().as_secs_f64();
         let now = pass.inputs.len() as f64 / took.max(1e-6);
-        self.rate = Some(self.rate.map_or(now, |mean| mean + NEWEST * (now - mean)));
+        self.rate = Some(
+            self.rate
+                .map_or(now, |mean| mean + EMA_WEIGHT * (now - mean)),
+        );
         for ((file, frame), row) in pass.frames.iter().zip(rows) {
             let row: Result<Arc<[f32]>, Failure> = row.and_then(usable).map(Into::into);
             if let (Some(kept), Some(space), Ok(row)) =

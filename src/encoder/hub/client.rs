@@ -13,7 +13,7 @@ use super::{Cache, HubError};
 
 const ENDPOINT: &str = "https://huggingface.co";
 /// To connect, and to get the first byte of an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// One body, after which a download is resumed: so a connection that went dead without a word ends, too.
 const BODY: Duration = Duration::from_secs(600);
 /// Redirects in a row.
@@ -67,8 +67,8 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_connect(Some(PATIENCE))
-            .timeout_recv_response(Some(PATIENCE))
+            .timeout_connect(Some(RESPONSE_TIMEOUT))
+            .timeout_recv_response(Some(RESPONSE_TIMEOUT))
             .timeout_recv_body(Some(BODY))
             .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
