@@ -314,6 +314,21 @@ fn a_size_beyond_the_limit_is_refused_by_the_header() {
     assert_eq!(kind(&drawing.head()), Some(ErrorKind::TooLarge));
 }
 
+#[test]
+fn grey_is_counted_with_its_rendering_and_colours_need_none() {
+    // The header says it all; the tables of the decoder are small beside these pixels.
+    let pixels = 10_000 * 10_000;
+    for (color, bytes) in [(0, 2), (2, 3)] {
+        let drawing = Drawing {
+            size: (10_000, 10_000),
+            color,
+            ..Drawing::GREY
+        };
+        let file = [drawing.head(), chunk(*b"IDAT", b""), chunk(*b"IEND", b"")].concat();
+        assert_eq!(open(&file).cost() / pixels, bytes, "colour type {color}");
+    }
+}
+
 /// The picture with one more chunk before its end.
 fn with(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = Drawing::GREY.file();
