@@ -17,7 +17,7 @@ pub enum Context {
     List,
     /// The picture, in focus or on the whole screen.
     Picture,
-    /// The grid of small pictures.
+    /// The grid of small images.
     Grid,
     /// Two files side by side.
     Compare,

@@ -59,7 +59,7 @@ pub fn panels(
     })
 }
 
-/// The picture on the whole screen, but for its title and the status line.
+/// The image on the whole screen, but for its title and the status line.
 pub fn picture_alone(cols: u16, rows: u16) -> Panels {
     around(cols, rows, |body, _| Panels {
         preview: Some(body),

@@ -9,15 +9,15 @@ use super::viewer::measure::Tool;
 
 /// An entry: the key inside the menu, what it does, the action.
 pub(crate) const ENTRIES: [(char, &str, Action); 13] = [
-    ('g', "grid of small pictures", Action::Grid),
+    ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
     ('a', "activity", Action::Activity),
     ('s', "by study and series", Action::Series),
     ('t', "tags of the file", Action::Tags),
-    ('z', "picture on the whole screen", Action::Whole),
+    ('z', "image on the whole screen", Action::Whole),
     ('h', "histogram", Action::Histogram),
     ('o', "facts, letters, overlay planes", Action::Overlays),
-    ('r', "objects about the picture", Action::Related),
+    ('r', "objects about the image", Action::Related),
     ('b', "value under a cursor", Action::Probe),
     ('m', "measure a distance", Action::Ruler),
     ('x', "play the frames", Action::Cine),

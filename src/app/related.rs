@@ -99,7 +99,7 @@ impl RelatedObjects {
 }
 
 impl Model {
-    /// The objects about the picture that is shown.
+    /// The objects about the image that is shown.
     pub(crate) fn related_here(&self) -> Vec<&Item> {
         let known = self.viewer.known.as_ref();
         let Some(target) = known.and_then(|known| known.scene.about.target.as_ref()) else {
@@ -132,7 +132,7 @@ impl Model {
 
     // ── search ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// The files among which objects about the picture are sought: those of its study, or of the folder on screen.
+    /// The files among which objects about the image are sought: those of its study, or of the folder on screen.
     fn related_candidates(&self) -> Vec<Found> {
         if let Some(files) = self.files_of_study() {
             return files;
@@ -219,7 +219,7 @@ impl Model {
         effects
     }
 
-    /// The objects about the picture; `None` while they are sought, and none was found yet.
+    /// The objects about the image; `None` while they are sought, and none was found yet.
     pub(super) fn related_choices(&self) -> Option<Vec<Choice>> {
         let here = self.related_here();
         if here.is_empty() && self.related.search.is_some() {

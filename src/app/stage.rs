@@ -11,7 +11,7 @@ use super::model::Model;
 use super::picture::Graphics;
 use crate::view::Area;
 
-/// What fills the screen. A picture on the whole screen lies over it.
+/// What fills the screen. An image on the whole screen lies over it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Stage {
     /// The files are shown as small pictures, instead of the panels.
