@@ -335,7 +335,7 @@ impl Loop {
             }
             // The signal of another size is lost while nobody listens for it yet.
             let (cols, rows) = screen.size()?;
-            if self.dirty && (cols, rows) != (self.model.cols, self.model.rows) {
+            if self.dirty && (cols, rows) != self.model.size() {
                 self.take(services, Msg::Resized { cols, rows });
             }
             // What that, a suspend or a clear brought up.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::entry::{Found, Stamp};
-use super::kept::Kept;
-use super::picture::PreviewKey;
+use super::folder_state::Kept;
+use super::preview::PreviewKey;
 use crate::engine::Known;
 use crate::jobs::Command;
 use crate::prompts::Prompts;

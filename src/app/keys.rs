@@ -138,6 +138,32 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Rows by which the action moves in a list of which `page` are on screen; `isize::MIN` and `MAX` lead to the ends, 0 is
+    /// that of an action that does not move.
+    pub fn distance(self, page: usize) -> isize {
+        let page = page.max(1) as isize;
+        match self {
+            Self::Down => 1,
+            Self::Up => -1,
+            Self::HalfDown => (page / 2).max(1),
+            Self::HalfUp => -(page / 2).max(1),
+            Self::PageDown => page,
+            Self::PageUp => -page,
+            Self::First => isize::MIN,
+            Self::Last => isize::MAX,
+            _ => 0,
+        }
+    }
+
+    /// Moves the first line on screen, between 0 and the last page.
+    pub fn scroll(self, first: usize, page: usize, lines: usize) -> usize {
+        first
+            .saturating_add_signed(self.distance(page))
+            .min(lines.saturating_sub(page))
+    }
+}
+
 /// What a key is, with Shift folded into the letter it makes; only arrows are told apart by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
 struct Key {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::entry::{Entry, Found, Stamp};
-use super::kept::Kept;
-use super::picture::{Graphics, Previewed};
+use super::folder_state::Kept;
+use super::preview::{Graphics, Previewed};
 use crate::engine;
 use crate::media::{Header, MediaError, Member, RelatedObject, TagTree};
 

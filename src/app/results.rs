@@ -134,7 +134,7 @@ pub enum Certainty {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct KnownFile {
     stamp: Stamp,
     /// `None` while it is doubted that it is an image.
     state: Option<FileState>,
@@ -147,17 +147,19 @@ struct Known {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
     jobs: Jobs,
-    files: HashMap<PathBuf, Known>,
+    files: HashMap<PathBuf, KnownFile>,
     tallies: HashMap<PathBuf, Tally>,
+    /// The folder whose images are all known: it has been searched once.
+    searched: Option<PathBuf>,
 }
 
-/// What an answer of the engine came to.
+/// What an answer of the engine changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ResultChange {
     /// The file has another state.
     State(PathBuf),
-    /// The file came, and is no image.
-    NoImage(PathBuf),
+    /// The file came, and is not an image: it is forgotten.
+    NotAnImage(PathBuf),
 }
 
 impl Results {
@@ -169,6 +171,29 @@ impl Results {
     /// The content that is known of a file.
     pub fn stamp(&self, path: &Path) -> Option<Stamp> {
         self.files.get(path).map(|known| known.stamp)
+    }
+
+    /// Notes that all images under a folder are known.
+    pub fn note_search(&mut self, root: &Path) {
+        self.searched = Some(root.to_owned());
+    }
+
+    /// Whether the images under the root are known.
+    pub fn is_searched(&self) -> bool {
+        self.searched.is_some()
+    }
+
+    /// Whether a file lies where all images are known, and is none of them.
+    pub fn is_ruled_out(&self, path: &Path) -> bool {
+        let searched = self.searched.as_ref();
+        searched.is_some_and(|root| path.starts_with(root)) && self.get(path).is_none()
+    }
+
+    /// Whether the file could not be found when it was to be read: it went before the watch could see it go. A link that leads
+    /// nowhere is there all the same.
+    pub fn has_vanished(&self, path: &Path) -> bool {
+        let state = self.get(path).filter(|_| !self.is_unreadable(path));
+        matches!(state, Some(FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
     }
 
     /// The file was found to be a DICOMDIR.
@@ -207,7 +232,7 @@ impl Results {
 
     fn await_answer(&mut self, found: Found, certainty: Certainty) {
         self.forget_one(&found.path);
-        let known = Known {
+        let known = KnownFile {
             stamp: found.stamp,
             state: (certainty != Certainty::Doubted).then_some(FileState::Queued),
             certainty,
@@ -229,7 +254,7 @@ impl Results {
     pub fn fail(&mut self, path: &Path, failure: Failure) {
         self.jobs.forget(path);
         self.forget_one(path);
-        let known = Known {
+        let known = KnownFile {
             stamp: Stamp::default(),
             state: Some(FileState::Failed(failure)),
             certainty: Certainty::Told,
@@ -252,7 +277,7 @@ impl Results {
     }
 
     /// Takes an answer of the engine in; `None` when it changes nothing.
-    pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<Answer> {
+    pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<ResultChange> {
         let ended = self.jobs.answered(generation, outcomes)?;
         let (path, true, End::Answered(outcomes)) = (ended.path, ended.is_there, ended.end) else {
             return None;
@@ -261,13 +286,13 @@ impl Results {
         let mut known = self.forget_one(&path)?;
         if known.certainty != Certainty::Told && is_no_image(&state) {
             self.jobs.forget(&path);
-            return Some(Answer::NoImage(path));
+            return Some(ResultChange::NotAnImage(path));
         }
         known.certainty = Certainty::Told;
         known.state = Some(state);
         known.answered = generation;
         self.insert(path.clone(), known);
-        Some(Answer::State(path))
+        Some(ResultChange::State(path))
     }
 
     /// All that is classified, to be scored anew.
@@ -374,7 +399,7 @@ impl Results {
         files
     }
 
-    fn forget_one(&mut self, path: &Path) -> Option<Known> {
+    fn forget_one(&mut self, path: &Path) -> Option<KnownFile> {
         let known = self.files.remove(path)?;
         let dirs = path.ancestors().skip(1);
         for (dir, state) in dirs.zip(std::iter::repeat(known.state.as_ref())) {
@@ -390,7 +415,7 @@ impl Results {
     }
 
     /// Adds a file of which nothing is known.
-    fn insert(&mut self, path: PathBuf, known: Known) {
+    fn insert(&mut self, path: PathBuf, known: KnownFile) {
         if let Some(state) = &known.state {
             for dir in path.ancestors().skip(1) {
                 match self.tallies.get_mut(dir) {

@@ -8,6 +8,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Stands where something was cut out.
 const ELLIPSIS: char = '…';
+/// Stands for a value that tells who the patient is.
+pub(crate) const MASK: &str = "•••";
 
 /// A name as it may be shown: bytes that are not UTF-8, control characters and characters that change the direction or the
 /// place of others become U+FFFD, so that no file name can steer the terminal or misalign a column.

@@ -8,11 +8,11 @@ use super::list::{flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
-use crate::app::detail::whole_percent;
-use crate::app::folder::{Row, Stands};
+use crate::app::browser::folder::{Row, Stands};
 use crate::app::popup::kind_word;
+use crate::app::result_panel::whole_percent;
 use crate::app::results::{FileState, Standing};
-use crate::app::shelf::aggregate::Aggregate;
+use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model};
 use crate::view::Area;
@@ -20,14 +20,14 @@ use crate::view::Area;
 /// Draws the tiles.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn Painter) {
     if let Some(words) = model.nothing_to_list() {
-        return nothing(&words, looks, rect(model.stage_area(), frame), frame);
+        return nothing(&words, looks, rect(model.env().body(), frame), frame);
     }
-    let sheet = model.sheet();
-    let first = model.first_tile();
-    let files = model.folder.rows_from(first).take(sheet.count());
+    let sheet = model.grid().sheet(model.env());
+    let first = model.grid().first_row(model.env());
+    let files = model.folder().rows_from(first).take(sheet.count());
     for (slot, file) in files.enumerate() {
-        let current = first + slot == model.folder.cursor();
-        let picture = sheet.picture(slot);
+        let current = first + slot == model.folder().cursor();
+        let picture = sheet.image(slot);
         inside(model, file, looks, picture, frame, painter);
         caption(model, file, current, looks, sheet.tile(slot), frame);
     }
@@ -46,14 +46,14 @@ fn inside(
     painter: &dyn Painter,
 ) {
     let area = rect(area, frame);
-    let words = match model.tile_of(file).map(|tile| &tile.outcome) {
+    let words = match model.tile(file).map(|tile| &tile.outcome) {
         Some(Ok(tile)) => {
             preview::darken(area, looks, frame);
             return preview::paint(&tile.image, area, frame, painter);
         }
         Some(Err(error)) if error.not_picture => String::new(),
         Some(Err(error)) => kind_word(error.kind).to_owned(),
-        None if model.awaits_tile(file) => "…".to_owned(),
+        None if model.has_tile(file) => "…".to_owned(),
         None => about(model, file),
     };
     let middle = row(area, area.height.saturating_sub(1) / 2);
@@ -65,15 +65,15 @@ fn inside(
 fn about(model: &Model, file: &Row) -> String {
     match (file.kind, file.stands) {
         (_, Stands::Missing) => "missing".to_owned(),
-        (EntryKind::Folder, Stands::Itself) if model.results.get(&file.path).is_some() => {
+        (EntryKind::Folder, Stands::Itself) if model.results().get(&file.path).is_some() => {
             String::new()
         }
-        (EntryKind::Folder, Stands::Itself) => match model.results.tally(&file.path) {
-            Some(tally) if tally.pictures == 1 => "1 picture".to_owned(),
-            Some(tally) => format!("{} pictures", tally.pictures),
+        (EntryKind::Folder, Stands::Itself) => match model.results().tally(&file.path) {
+            Some(tally) if tally.pictures == 1 => "1 image".to_owned(),
+            Some(tally) => format!("{} images", tally.pictures),
             None => "folder".to_owned(),
         },
-        (EntryKind::Folder, _) => match model.stack_of(file).len() {
+        (EntryKind::Folder, _) => match model.studies().members(file, model.folder()).len() {
             1 => "1 file".to_owned(),
             files => format!("{files} files"),
         },
@@ -127,11 +127,14 @@ fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) 
 
 /// The symbol, then in words and figures what it means.
 fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static> {
-    let state = model.results.get(&file.path);
+    let state = model.results().get(&file.path);
     let standing = state.map(FileState::standing);
     let (words, figure) = match (state, state.and_then(FileState::record)) {
         _ if file.stands != Stands::Itself && file.kind == EntryKind::Folder => {
-            let sum = Aggregate::of(model.stack_of(file), &model.results);
+            let sum = Aggregate::of(
+                model.studies().members(file, model.folder()),
+                model.results(),
+            );
             match sum.leading().filter(|_| sum.queued == 0) {
                 Some((label, mean)) => (safe_str(label), format!("⌀{}", whole_percent(mean))),
                 None => (String::new(), String::new()),

@@ -8,16 +8,16 @@ use ratatui::text::{Line, Span};
 use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
-use crate::app::detail::whole_percent;
-use crate::app::folder::{Row, Stands};
-use crate::app::layout::Panel;
-use crate::app::model::EngineState;
+use crate::app::browser::folder::{Row, Stands};
 use crate::app::popup::kind_word;
+use crate::app::result_panel::whole_percent;
 use crate::app::results::{FileState, Standing, Tally};
-use crate::app::shelf::aggregate::Aggregate;
+use crate::app::status::EngineState;
+use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut_end, pad, safe_str, width, wrap};
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
+use crate::view::panels::Panel;
 
 /// Cursor, flag, symbol, blank.
 const LEFT: usize = 4;
@@ -60,13 +60,13 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         return nothing(&words, looks, area, frame);
     }
     let labels = model
-        .results
-        .tally(&model.folder.dir)
+        .results()
+        .tally(model.folder().dir())
         .map_or(0, longest_label);
     let columns = Columns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
-    let (offset, cursor) = (model.folder.offset(), model.folder.cursor());
+    let (offset, cursor) = (model.folder().offset(), model.folder().cursor());
     let rows = model
-        .folder
+        .folder()
         .rows_from(offset)
         .take(usize::from(area.height));
     for (line, file) in rows.enumerate() {
@@ -119,9 +119,9 @@ fn spans(
     width: usize,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let state = model.results.get(&file.path);
+    let state = model.results().get(&file.path);
     let standing = state.map(FileState::standing);
-    let cursor = match (under_cursor, model.focus == Panel::List) {
+    let cursor = match (under_cursor, model.screen().focus() == Panel::List) {
         (true, true) => Span::styled("▌", looks.accent()),
         (true, false) => Span::styled("▌", looks.dim()),
         (false, _) => Span::raw(" "),
@@ -147,13 +147,16 @@ fn spans(
     spans.extend(match (file.kind, state) {
         _ if file.stands == Stands::Missing => words("missing", columns, looks.dim()),
         (EntryKind::Folder, _) if file.stands != Stands::Itself => {
-            let sum = Aggregate::of(model.stack_of(file), &model.results);
+            let sum = Aggregate::of(
+                model.studies().members(file, model.folder()),
+                model.results(),
+            );
             group_columns(&sum, columns, looks)
         }
         // A folder has one of its own where it cannot be read.
         (_, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::Folder, None) => {
-            folder_columns(model.results.tally(&file.path), columns, looks)
+            folder_columns(model.results().tally(&file.path), columns, looks)
         }
         (EntryKind::File, None) => Vec::new(),
     });
@@ -162,9 +165,9 @@ fn spans(
 
 /// Marked, or new.
 pub(super) fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
-    if model.marked.contains(&file.path) {
+    if model.browser().is_marked(&file.path) {
         Span::styled("*", looks.accent())
-    } else if model.fresh.contains(&file.path) {
+    } else if model.browser().is_fresh(&file.path) {
         Span::styled("+", looks.accent())
     } else {
         Span::raw(" ")
@@ -179,17 +182,17 @@ fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
 }
 
 pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
-    let standing = model.results.get(&file.path).map(FileState::standing);
+    let standing = model.results().get(&file.path).map(FileState::standing);
     if under_cursor {
         Looks::cursor()
     } else if file.kind == EntryKind::Folder {
         looks.plain_blue()
     } else if file.stands == Stands::Missing
-        || model.is_other(file)
+        || model.results().is_ruled_out(&file.path)
         || standing == Some(Standing::NoPicture)
     {
         looks.dim()
-    } else if model.fresh.contains(&file.path) {
+    } else if model.browser().is_fresh(&file.path) {
         Looks::strong()
     } else {
         Looks::text()
@@ -207,8 +210,8 @@ fn file_columns(
         (FileState::Done(_), Some(record)) => {
             return record_columns(record, standing, columns, looks);
         }
-        (FileState::Queued, _) if !matches!(model.engine, EngineState::Failed(_)) => "queued",
-        (FileState::Failed(failure), _) if failure.not_picture => "no picture",
+        (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
+        (FileState::Failed(failure), _) if failure.not_picture => "no image",
         (FileState::Failed(failure), _) => kind_word(failure.kind),
         (FileState::Queued | FileState::Done(_), _) => "",
     };
@@ -294,8 +297,8 @@ fn folder_columns(tally: Option<&Tally>, columns: &Columns, looks: Looks) -> Vec
     };
     let text = match (tally.count(Standing::Queued), tally.pictures) {
         (_, all) if columns.label == 0 => all.to_string(),
-        (0, 1) => "1 picture".to_owned(),
-        (0, all) => format!("{all} pictures"),
+        (0, 1) => "1 image".to_owned(),
+        (0, all) => format!("{all} images"),
         (waiting, all) => format!("{} of {all}", all - waiting),
     };
     words(&text, columns, looks.dim())

@@ -21,7 +21,10 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     let lines = model.popup_lines(popup);
     let rows = (lines.len() as u16).min(content_rows(screen.height));
     let page = usize::from(rows);
-    let first = model.popup_scroll.min(lines.len().saturating_sub(page));
+    let first = model
+        .popups()
+        .scroll()
+        .min(lines.len().saturating_sub(page));
     let inside = open(
         popup.title(),
         rows,

@@ -25,17 +25,17 @@ pub(super) fn draw(
     painter: &dyn Painter,
 ) {
     let has_image = model
-        .shown
-        .as_ref()
+        .viewer()
+        .shown()
         .is_some_and(|shown| shown.outcome.is_ok());
-    let looks = if has_image || model.wanted.is_some() {
+    let looks = if has_image || model.viewer().wants_preview() {
         darken(area, looks, frame)
     } else {
         looks
     };
     match model
-        .shown
-        .as_ref()
+        .viewer()
+        .shown()
         .map(|shown| (&shown.key, &shown.outcome))
     {
         Some((key, Ok(preview))) => seen(model, key, preview, looks, area, frame, painter),
@@ -47,7 +47,7 @@ pub(super) fn draw(
                 frame,
             );
         }
-        None if model.wanted.is_some() => say(&[("loading …", true)], looks, area, frame),
+        None if model.viewer().wants_preview() => say(&[("loading …", true)], looks, area, frame),
         Some((_, Err(_))) | None => {}
     }
 }
@@ -56,10 +56,10 @@ pub(super) fn draw(
 fn is_current(model: &Model) -> bool {
     let current = model.file_in_sight();
     model
-        .shown
-        .as_ref()
+        .viewer()
+        .shown()
         .zip(current)
-        .is_some_and(|(shown, (path, _))| shown.key.path == path)
+        .is_some_and(|(shown, file)| shown.key.path == file.path)
 }
 
 /// A picture with what it was asked for with. Half blocks of another size may stay for a moment after a resize; they are

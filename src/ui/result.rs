@@ -8,7 +8,7 @@ use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::Model;
-use crate::app::detail::{Detail, notice};
+use crate::app::result_panel::{Detail, notice};
 use crate::app::text::{cut, cut_end, pad, width};
 
 /// Longest name beside a bar.
@@ -27,10 +27,12 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
     .intersection(area);
     let columns = usize::from(inner.width);
-    let details = model.details(columns);
+    let details = model.result_lines(columns);
     let notice = notice(columns, usize::from(area.height));
     let page = usize::from(area.height).saturating_sub(notice.len());
-    let first = model.result_scroll.min(details.len().saturating_sub(page));
+    let first = model
+        .result_scroll()
+        .min(details.len().saturating_sub(page));
     let names = name_width(&details, columns);
     for (i, detail) in details.iter().skip(first).take(page).enumerate() {
         frame.render_widget(line(detail, names, columns, looks), row(inner, i as u16));

@@ -1,20 +1,19 @@
 //! The rows of the tags: which are shown, and where the cursor is among them.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::entry::Stamp;
+use crate::app::entry::Stamp;
+use crate::app::text::MASK;
 use crate::media::{TagRow, TagTree};
 
-/// Stands for a value that tells who the patient is.
-pub(crate) const MASK: &str = "•••";
 /// A sequence with more rows below it is folded to begin with: what it holds repeats itself, frame by frame.
 const LONG: usize = 60;
 
-/// How far the reading has come.
+/// The state of the tags of a file.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
+pub enum TagListing {
     /// The answer is awaited.
     Underway,
     /// Here they are.
@@ -25,19 +24,17 @@ pub enum Reading {
 
 /// The panel.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tags {
-    /// Whose tags.
-    pub path: PathBuf,
-    /// What the file looked like when they were asked for.
-    pub stamp: Stamp,
-    /// Of the request that is answered last.
-    pub generation: u64,
-    /// What there is.
-    pub reading: Reading,
+pub struct TagPanel {
+    path: PathBuf,
+    /// The content of the file whose tags were requested.
+    stamp: Stamp,
+    /// The number that the request is answered by.
+    generation: u64,
+    listing: TagListing,
     /// Text that rows are searched for.
-    pub search: String,
+    search: String,
     /// Keys go into the search.
-    pub typing: bool,
+    typing: bool,
     /// Rows whose subordinates are hidden, by index into the tree.
     folded: HashSet<usize>,
     /// Rows shown, by index into the tree.
@@ -50,13 +47,13 @@ pub struct Tags {
     wish: Option<String>,
 }
 
-impl Tags {
+impl TagPanel {
     pub(super) fn new(path: PathBuf, stamp: Stamp, generation: u64, wish: Option<String>) -> Self {
         Self {
             path,
             stamp,
             generation,
-            reading: Reading::Underway,
+            listing: TagListing::Underway,
             search: String::new(),
             typing: false,
             folded: HashSet::new(),
@@ -67,11 +64,63 @@ impl Tags {
         }
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state of its tags.
+    pub fn listing(&self) -> &TagListing {
+        &self.listing
+    }
+
+    /// The number that the request is answered by.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether these are the tags of another content of a file.
+    pub(super) fn is_outdated(&self, path: &Path, stamp: Stamp) -> bool {
+        self.path == path && self.stamp != stamp
+    }
+
+    /// Notes why they cannot be read, as a sentence safe to show.
+    pub(super) fn fail(&mut self, message: String) {
+        self.listing = TagListing::Failed(message);
+    }
+
+    /// The text that rows are searched for.
+    pub fn search(&self) -> &str {
+        &self.search
+    }
+
+    /// Whether keys go into the search.
+    pub fn is_typing(&self) -> bool {
+        self.typing
+    }
+
+    /// Lets keys go into the search.
+    pub(super) fn start_search(&mut self) {
+        self.typing = true;
+    }
+
+    /// Searches for a text. `typing`: keys go on being part of it.
+    pub(super) fn type_search(&mut self, search: String, typing: bool, show_phi: bool) {
+        (self.search, self.typing) = (search, typing);
+        self.update_rows(show_phi);
+    }
+
+    /// Shows all rows again.
+    pub(super) fn clear_search(&mut self, show_phi: bool) {
+        self.search.clear();
+        self.update_rows(show_phi);
+    }
+
     /// All rows, shown or not.
     pub fn rows(&self) -> &[TagRow] {
-        match &self.reading {
-            Reading::Done(tree) => &tree.rows,
-            Reading::Underway | Reading::Failed(_) => &[],
+        match &self.listing {
+            TagListing::Done(tree) => &tree.rows,
+            TagListing::Underway | TagListing::Failed(_) => &[],
         }
     }
 
@@ -101,11 +150,12 @@ impl Tags {
         (self.cursor, self.visible.len())
     }
 
-    pub(super) fn answer(&mut self, tree: Arc<TagTree>, show_phi: bool) {
+    /// Takes in the tags.
+    pub(super) fn fill(&mut self, tree: Arc<TagTree>, show_phi: bool) {
         let long = |at: &usize| below(&tree.rows, *at) > LONG && !tree.rows[*at].id.is_empty();
         self.folded = (0..tree.rows.len()).filter(long).collect();
-        self.reading = Reading::Done(tree);
-        self.choose(show_phi);
+        self.listing = TagListing::Done(tree);
+        self.update_rows(show_phi);
         let wish = self.wish.take();
         let at = |tag: String| {
             let same = |index: &usize| self.rows()[*index].id == tag;
@@ -115,7 +165,7 @@ impl Tags {
     }
 
     /// Finds out anew which rows are shown; the cursor stays on its row, or goes to the nearest before it.
-    pub(super) fn choose(&mut self, show_phi: bool) {
+    pub(super) fn update_rows(&mut self, show_phi: bool) {
         let current = self.visible.get(self.cursor).copied().unwrap_or(0);
         let words: Vec<String> = self
             .search
@@ -151,7 +201,7 @@ impl Tags {
     }
 
     /// Scrolls so that the cursor is in sight, as little as possible.
-    pub(in crate::app) fn fit(&mut self, height: usize) {
+    pub(super) fn fit(&mut self, height: usize) {
         let height = height.max(1);
         let lowest = (self.cursor + 1).saturating_sub(height);
         let end = self.visible.len().saturating_sub(height);

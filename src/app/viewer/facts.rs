@@ -1,10 +1,8 @@
 //! What is written below a picture: frame, window, zoom, scale; under the pointer its place, value and distance.
 
 use super::measure::{Distance, Tool, distance};
-use super::window;
-use crate::app::keys::Action;
-use crate::app::model::Model;
-use crate::app::picture::{Preview, PreviewKey, Scene, Value};
+use super::{Viewer, window};
+use crate::app::preview::{Preview, PreviewKey, Scene, Value};
 use crate::app::text::{cut_end, safe_str};
 use crate::media::{FrameOrder, Window};
 use crate::view::Area;
@@ -49,18 +47,18 @@ pub fn bar(size: (u32, u32), key: &PreviewKey, scene: &Scene) -> Option<f64> {
     Some(length)
 }
 
-impl Model {
-    /// The facts about the picture shown, the most important first.
+impl Viewer {
+    /// The facts about the image shown, the most important first.
     pub(crate) fn facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
-        let mut facts = self.pointed_at(key, preview);
+        let mut facts = self.pointer_facts(key, preview);
         if !key.marks.overlays {
             return facts;
         }
         let (info, scene) = (&preview.info, &*preview.scene);
         facts.extend(scene.note.clone());
         let frame = (info.frames > 1).then(|| frame_fact(key.frame, info.frames, &scene.order));
-        let film = self.viewer.film.as_ref();
-        let film = film.map(|_| format!("▶ {}/s", self.viewer.rate()));
+        let film = self.film.as_ref();
+        let film = film.map(|_| format!("▶ {}/s", self.rate()));
         let playing: Vec<String> = frame.into_iter().chain(film).collect();
         facts.extend((!playing.is_empty()).then(|| playing.join(" ")));
         let modality = info.dicom.as_ref().and_then(|d| d.modality.as_deref());
@@ -80,21 +78,12 @@ impl Model {
             format!("├ {}{place}", rounded_length(length))
         }));
         facts.extend(turn_fact(key));
-        facts.extend(self.related_fact());
         facts
     }
 
-    /// How many objects there are about the picture, and how to see them.
-    fn related_fact(&self) -> Option<String> {
-        let count = self.related_here().len();
-        let key = self.keymap.key(Action::Related).filter(|_| count > 0)?;
-        let what = if count == 1 { "object" } else { "objects" };
-        Some(format!("{key}: {count} {what}"))
-    }
-
-    /// What the pointer tells; the place follows the key at once, the value comes with the picture.
-    fn pointed_at(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
-        let Some(pointer) = self.viewer.pointer else {
+    /// What the pointer tells; the place follows the key at once, the value comes with the preview.
+    fn pointer_facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
+        let Some(pointer) = self.pointer else {
             return Vec::new();
         };
         let scene = &*preview.scene;

@@ -8,9 +8,9 @@ const RATES: [f64; 12] = [
     0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0,
 ];
 /// Where the file tells no rate.
-const USUAL: f64 = 10.0;
+const DEFAULT_RATE: f64 = 10.0;
 /// Digits of the largest frame number that is typed.
-const DIGITS: usize = 6;
+const MAX_DIGITS: usize = 6;
 
 /// A film of frames, or of the files of a series. The next one is asked for when it is due and the last one is on screen: a
 /// slow terminal or decoder makes it slower, and nothing piles up.
@@ -39,15 +39,15 @@ impl Film {
 
 /// How long each frame stays.
 fn period(rate: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / sound(rate))
+    Duration::from_secs_f64(1.0 / valid_rate(rate))
 }
 
-/// A rate as it can be shown: files claim anything.
-pub fn sound(rate: f64) -> f64 {
+/// The nearest rate that can be shown: files claim anything.
+pub fn valid_rate(rate: f64) -> f64 {
     if rate.is_finite() && rate > 0.0 {
         rate.clamp(RATES[0], RATES[RATES.len() - 1])
     } else {
-        USUAL
+        DEFAULT_RATE
     }
 }
 
@@ -65,14 +65,14 @@ pub fn slower(rate: f64) -> f64 {
 
 /// The number of a frame being typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Jump {
+pub struct FrameInput {
     digits: String,
 }
 
-impl Jump {
+impl FrameInput {
     /// Adds a digit; anything else is no part of a number.
     pub fn push(&mut self, c: char) {
-        if c.is_ascii_digit() && self.digits.len() < DIGITS {
+        if c.is_ascii_digit() && self.digits.len() < MAX_DIGITS {
             self.digits.push(c);
         }
     }
@@ -102,7 +102,11 @@ mod tests {
     fn rates_go_up_and_down_between_their_ends() {
         assert_eq!((faster(10.0), slower(10.0)), (12.0, 8.0));
         assert_eq!((faster(30.0), slower(0.5)), (30.0, 0.5));
-        let rates = [faster(sound(29.97)), sound(f64::NAN), sound(1e9)];
+        let rates = [
+            faster(valid_rate(29.97)),
+            valid_rate(f64::NAN),
+            valid_rate(1e9),
+        ];
         assert_eq!(rates.map(|rate| rate as u32), [30, 10, 30]);
     }
 
@@ -123,9 +127,9 @@ mod tests {
     #[test]
     fn a_typed_number_leads_to_the_nearest_frame() {
         let typed = |text: &str| {
-            let mut jump = Jump::default();
-            text.chars().for_each(|c| jump.push(c));
-            jump.frame(60)
+            let mut input = FrameInput::default();
+            text.chars().for_each(|c| input.push(c));
+            input.frame(60)
         };
         assert_eq!(typed("12"), Some(11));
         assert_eq!(typed("1x2"), Some(11), "what is no digit is passed over");

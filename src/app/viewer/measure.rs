@@ -33,6 +33,11 @@ pub struct Pointer {
 }
 
 impl Pointer {
+    /// Whether it measures.
+    pub fn is_ruler(&self) -> bool {
+        matches!(self.tool, Tool::Ruler(_))
+    }
+
     /// The two ends of the ruler, if it has them.
     pub fn line(&self) -> Option<[(u32, u32); 2]> {
         match self.tool {

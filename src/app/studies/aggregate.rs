@@ -1,0 +1,75 @@
+//! What the results of a series add up to.
+
+use crate::app::results::{FileState, Results, Standing};
+use crate::media::Member;
+
+/// The results of the files of a study or series.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Aggregate {
+    /// All files.
+    pub files: usize,
+    /// Files that the model makes a claim about.
+    pub counted: usize,
+    /// Files whose result is awaited.
+    pub queued: usize,
+    /// Files that the model is not meant for.
+    pub rejected: usize,
+    /// Files without a result: damaged, or no picture.
+    pub failed: usize,
+    /// Mean probability of each condition over the files counted, the highest first.
+    pub means: Vec<(String, f64)>,
+}
+
+impl Aggregate {
+    /// Adds the results up.
+    pub(crate) fn of<'a>(members: impl IntoIterator<Item = &'a Member>, results: &Results) -> Self {
+        let mut sum = Self::default();
+        for member in members {
+            sum.files += 1;
+            if let Some(state) = results.get(&member.path) {
+                sum.add(state);
+            }
+        }
+        for (_, mean) in &mut sum.means {
+            *mean /= sum.counted.max(1) as f64;
+        }
+        sum.means.sort_by(|a, b| b.1.total_cmp(&a.1));
+        sum
+    }
+
+    /// Files about which an answer has come.
+    pub fn answered(&self) -> usize {
+        self.counted + self.rejected + self.failed
+    }
+
+    /// The leading condition and its mean probability.
+    pub fn leading(&self) -> Option<(&str, f64)> {
+        self.means
+            .first()
+            .map(|(label, mean)| (label.as_str(), *mean))
+    }
+
+    fn add(&mut self, state: &FileState) {
+        match state.standing() {
+            Standing::Queued => self.queued += 1,
+            Standing::Failed | Standing::NoPicture => self.failed += 1,
+            Standing::Rejected => self.rejected += 1,
+            Standing::Confident | Standing::Uncertain => {
+                let Some(record) = state.record() else { return };
+                self.counted += 1;
+                for score in &record.verdict.scores {
+                    let known = self
+                        .means
+                        .iter_mut()
+                        .find(|(label, _)| *label == score.condition);
+                    match known {
+                        Some((_, sum)) => *sum += score.probability,
+                        None => self
+                            .means
+                            .push((score.condition.clone(), score.probability)),
+                    }
+                }
+            }
+        }
+    }
+}
