@@ -9,7 +9,7 @@ use super::keys::Action;
 use super::msg::Severity;
 use super::popup::{Explanation, Popup, kind_word};
 use super::request::Request;
-use super::results::{FileState, Results, Standing};
+use super::results::{FileState, FileStatus, Results};
 use super::text;
 use crate::media::ErrorKind;
 use crate::view::activity_areas;
@@ -35,7 +35,7 @@ pub(crate) enum Incident {
         path: PathBuf,
         label: String,
         probability: f64,
-        standing: Standing,
+        status: FileStatus,
     },
     /// There is no answer, and why.
     Failed {
@@ -179,7 +179,7 @@ impl ActivityLog {
                 Some(record) => Incident::Classified {
                     label: text::safe_str(&record.verdict.label),
                     probability: record.verdict.probability,
-                    standing: state.standing(),
+                    status: state.status(),
                     path,
                 },
                 None => return,

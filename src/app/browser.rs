@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::entry::{EntryKind, Found};
 use super::filter::Filter;
-use super::folder_state::{Kept, Left, Look};
+use super::folder_state::{FolderMemory, Kept, Look};
 use super::request::Request;
 use super::results::Results;
 use super::sort::Sort;
@@ -33,7 +33,7 @@ pub(crate) struct Browser {
     /// The folder on screen. Whoever groups its files arranges its rows.
     pub(super) folder: Folder,
     /// How folders seen before were left.
-    left: HashMap<PathBuf, Left>,
+    left: HashMap<PathBuf, FolderMemory>,
     /// Files on which the cursor has rested.
     visited: HashSet<PathBuf>,
     /// Files that came after the start and have not been looked at.
@@ -47,7 +47,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Begins in a folder, as it was left in an earlier run.
     pub(super) fn new(dir: PathBuf, generation: u64, kept: Kept) -> Self {
-        let left = Left::of(&dir, kept);
+        let left = FolderMemory::restore(&dir, kept);
         Self {
             folder: Folder::new(
                 dir.clone(),
@@ -73,12 +73,12 @@ impl Browser {
 
     /// Remembers how the folder on screen is left, and returns that. `None` while nothing of it has come: what was remembered
     /// of it stays.
-    pub(super) fn remember(&mut self) -> Option<&Left> {
+    pub(super) fn remember(&mut self) -> Option<&FolderMemory> {
         let folder = &self.folder;
         if *folder.listing() == Listing::Underway && folder.count() == 0 {
             return None;
         }
-        let left = Left {
+        let left = FolderMemory {
             cursor: folder.anchor().map(Path::to_owned),
             look: folder.look().clone(),
         };
@@ -87,7 +87,7 @@ impl Browser {
     }
 
     /// How a folder was left in this run; of the one given at the start, in the last.
-    pub(super) fn left(&self, dir: &Path) -> Option<&Left> {
+    pub(super) fn left(&self, dir: &Path) -> Option<&FolderMemory> {
         self.left.get(dir)
     }
 
@@ -116,7 +116,7 @@ impl Browser {
         if !self.is_current_listing(dir, generation) || self.left.contains_key(dir) {
             return false;
         }
-        let left = Left::of(dir, kept);
+        let left = FolderMemory::restore(dir, kept);
         self.folder.restore(left.cursor, left.look, results);
         true
     }
@@ -311,7 +311,7 @@ impl Browser {
         }
         let cursor = self.folder.current().map(|row| new(&row.path));
         let dir = new(&self.folder.dir().to_owned());
-        let left = Left {
+        let left = FolderMemory {
             cursor: cursor.clone(),
             look: self.folder.look().clone(),
         };

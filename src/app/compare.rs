@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::browser::folder::{Folder, Row, Stands};
+use super::browser::folder::{Folder, Row, RowKind};
 use super::context::FileContext;
 use super::entry::{EntryKind, Found, Stamp};
 use super::environment::Environment;
@@ -16,7 +16,7 @@ use super::popup::kind_word;
 use super::preview::{Graphics, PreviewKey, Previewed, Quality};
 use super::request::Request;
 use super::result_panel::{Detail, percent};
-use super::results::{FileState, Results, Standing};
+use super::results::{FileState, FileStatus, Results};
 use super::text;
 use super::tiles::TileCache;
 use crate::jobs::moved;
@@ -54,7 +54,7 @@ impl Comparison {
         } = files;
         let current = browser.folder.current();
         let current = current
-            .filter(|row| row.kind == EntryKind::File && row.stands != Stands::Missing)
+            .filter(|row| row.kind == EntryKind::File && row.represents != RowKind::Missing)
             .map(|row| row.path.clone());
         let marked: Vec<PathBuf> = browser.marked().iter().take(3).cloned().collect();
         let state = current.as_ref().and_then(|path| results.get(path));
@@ -272,11 +272,11 @@ fn claims(state: &FileState) -> Option<&Record> {
 }
 
 fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
-    let standing = state.map(FileState::standing);
+    let status = state.map(FileState::status);
     let (text, word) = match (state, state.and_then(FileState::record)) {
-        (_, Some(_)) if standing == Some(Standing::Rejected) => ("rejected".to_owned(), ""),
+        (_, Some(_)) if status == Some(FileStatus::Rejected) => ("rejected".to_owned(), ""),
         (_, Some(record)) => {
-            let word = if standing == Some(Standing::Confident) {
+            let word = if status == Some(FileStatus::Confident) {
                 "confident"
             } else {
                 "uncertain"
@@ -287,7 +287,7 @@ fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
         (Some(FileState::Queued), _) => ("queued".to_owned(), ""),
         _ => ("not classified".to_owned(), ""),
     };
-    let mut lines = vec![Detail::Headline(standing, text, word.to_owned())];
+    let mut lines = vec![Detail::Headline(status, text, word.to_owned())];
     let claim = state.and_then(claims);
     lines.extend(conditions.iter().map(|condition| {
         let score = claim.and_then(|record| {

@@ -93,15 +93,15 @@ impl From<Name> for OsString {
 
 /// How a folder was left that was on screen before, be it one of the file system's or not.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Left {
+pub(crate) struct FolderMemory {
     /// What the cursor was on.
     pub cursor: Option<PathBuf>,
     pub look: Look,
 }
 
-impl Left {
+impl FolderMemory {
     /// As it was persisted.
-    pub(super) fn of(dir: &Path, kept: Kept) -> Self {
+    pub(super) fn restore(dir: &Path, kept: Kept) -> Self {
         let cursor = kept.cursor.map(OsString::from);
         Self {
             cursor: cursor.map(|name| dir.join(name)),
@@ -110,7 +110,7 @@ impl Left {
     }
 
     /// What is persisted of it, with the layout of the screen.
-    pub(super) fn keep(&self, layout: Layout) -> Kept {
+    pub(super) fn to_state(&self, layout: Layout) -> Kept {
         // The rows of studies and series are no files, and their names would tell of patients.
         let file = self
             .cursor

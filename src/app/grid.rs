@@ -2,14 +2,14 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::browser::folder::{Row, Stands};
+use super::browser::folder::{Row, RowKind};
 use super::context::FileContext;
 use super::entry::{EntryKind, Found};
 use super::environment::Environment;
 use super::keys::Action;
 use super::preview::{Graphics, PreviewKey, Previewed, Quality};
 use super::request::Request;
-use super::results::{FileState, Standing};
+use super::results::{FileState, FileStatus};
 use super::tiles::TileCache;
 use crate::view::sheet::{self, Sheet};
 
@@ -175,16 +175,16 @@ impl Grid {
 /// The file whose image stands for a row.
 fn file_of(row: &Row, context: FileContext<'_>) -> Option<Found> {
     let (folder, results) = (context.folder(), context.results);
-    if row.stands != Stands::Itself {
-        let is_there = row.kind == EntryKind::File && row.stands != Stands::Missing;
+    if row.represents != RowKind::Entry {
+        let is_there = row.kind == EntryKind::File && row.represents != RowKind::Missing;
         return context
             .studies
             .member_in_sight(row, folder, results)
             .or_else(|| is_there.then(|| row.found()));
     }
-    let standing = results.get(&row.path).map(FileState::standing);
+    let status = results.get(&row.path).map(FileState::status);
     let is_image = row.kind == EntryKind::File
         && !results.is_ruled_out(&row.path)
-        && standing != Some(Standing::NoPicture);
+        && status != Some(FileStatus::NotAnImage);
     is_image.then(|| row.found())
 }

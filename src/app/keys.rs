@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde::Deserialize;
 
 pub(super) use words::HELP;
-pub use words::{HelpLine, Offer};
+pub use words::{HelpLine, PaletteEntry};
 
 use crate::config::similar;
 
@@ -166,7 +166,7 @@ impl Action {
 
 /// What a key is, with Shift folded into the letter it makes; only arrows are told apart by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
-struct Key {
+struct KeyPress {
     code: KeyCode,
     ctrl: bool,
     alt: bool,
@@ -180,7 +180,7 @@ fn is_arrow(code: KeyCode) -> bool {
     )
 }
 
-impl From<KeyEvent> for Key {
+impl From<KeyEvent> for KeyPress {
     fn from(event: KeyEvent) -> Self {
         Self {
             code: event.code,
@@ -210,7 +210,7 @@ const NAMED: [(&str, KeyCode, &str); 15] = [
     ("Delete", KeyCode::Delete, "Delete"),
 ];
 
-impl Key {
+impl KeyPress {
     /// Reads `j`, `G`, `Ctrl-d`, `Alt-x`, `Shift-Left`, `PgDn`.
     fn parse(text: &str) -> Option<Self> {
         let (rest, ctrl) = text
@@ -309,9 +309,9 @@ impl KeymapError {
 /// The bindings in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keymap {
-    actions: HashMap<Key, Action>,
+    actions: HashMap<KeyPress, Action>,
     /// Keys of each action, in the order given.
-    keys: BTreeMap<Action, Vec<Key>>,
+    keys: BTreeMap<Action, Vec<KeyPress>>,
     /// As the file names them.
     names: BTreeMap<Action, String>,
 }
@@ -330,7 +330,7 @@ impl Keymap {
     }
 
     fn from_names(names: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
-        let mut owners: HashMap<Key, &str> = HashMap::new();
+        let mut owners: HashMap<KeyPress, &str> = HashMap::new();
         let mut keymap = Self {
             actions: HashMap::new(),
             keys: BTreeMap::new(),
@@ -351,7 +351,7 @@ impl Keymap {
                     key: text.clone(),
                     similar: similar(text, NAMED.map(|(name, ..)| name)).map(str::to_owned),
                 };
-                let key = Key::parse(text).ok_or_else(unknown)?;
+                let key = KeyPress::parse(text).ok_or_else(unknown)?;
                 if let Some(first) = owners.insert(key, name) {
                     let (first, second) = (first.to_owned(), name.clone());
                     return Err(KeymapError::Twice {
@@ -369,7 +369,7 @@ impl Keymap {
 
     /// What a key asks for.
     pub fn action(&self, event: KeyEvent) -> Option<Action> {
-        self.actions.get(&Key::from(event)).copied()
+        self.actions.get(&KeyPress::from(event)).copied()
     }
 
     /// The first key of an action, as shown; `None` when it has none.

@@ -5,7 +5,7 @@ use tui_input::Input;
 use tui_input::backend::crossterm::to_input_request;
 
 use super::filter::Filter;
-use super::keys::{Action, Keymap, Offer};
+use super::keys::{Action, Keymap, PaletteEntry};
 
 /// What the line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl Line {
     }
 
     /// The actions that the palette offers for what is typed: the best match first.
-    pub(crate) fn offers(&self, keymap: &Keymap) -> Vec<Offer> {
-        let all = keymap.offers();
+    pub(crate) fn palette(&self, keymap: &Keymap) -> Vec<PaletteEntry> {
+        let all = keymap.palette();
         let words: Vec<&str> = all.iter().map(|offer| offer.words.as_str()).collect();
         match Filter::new(self.input.value()).best(&words) {
             None => all,
@@ -125,7 +125,7 @@ impl Line {
                 (true, LineOutcome::None)
             }
             (Purpose::Palette, KeyMeaning::Move(rows)) => {
-                let last = self.offers(keymap).len().saturating_sub(1);
+                let last = self.palette(keymap).len().saturating_sub(1);
                 self.chosen = self.chosen.saturating_add_signed(rows).min(last);
                 (true, LineOutcome::None)
             }
@@ -133,7 +133,7 @@ impl Line {
                 (false, LineOutcome::None)
             }
             (Purpose::Palette, KeyMeaning::Accept) => {
-                let offers = self.offers(keymap);
+                let offers = self.palette(keymap);
                 let chosen = offers.get(self.chosen);
                 let outcome =
                     chosen.map_or(LineOutcome::None, |offer| LineOutcome::Act(offer.action));

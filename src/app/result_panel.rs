@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use super::browser::folder::{Row, Stands};
+use super::browser::folder::{Row, RowKind};
 use super::context::FileContext;
 use super::entry::EntryKind;
 use super::keys::Action;
 use super::popup::kind_word;
-use super::results::{FileState, Standing, Tally};
+use super::results::{FileState, FileStatus, Tally};
 use super::status::EngineState;
 use super::studies::aggregate::Aggregate;
 use super::text;
@@ -20,7 +20,7 @@ use crate::scoring::{Decision, Mode};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Detail {
     /// The most important line: its mark, what it says, and the figure beside it.
-    Headline(Option<Standing>, String, String),
+    Headline(Option<FileStatus>, String, String),
     /// A line of running text.
     Text(String),
     /// A line that matters less.
@@ -73,12 +73,12 @@ impl ResultPanel<'_> {
             }
             (_, Some(state @ FileState::Done(_))) => {
                 state.record().map_or_else(Vec::new, |record| {
-                    self.record_details(record, state.standing(), width)
+                    self.record_details(record, state.status(), width)
                 })
             }
             (_, Some(state @ FileState::Failed(failure))) => {
                 let mut lines = vec![Detail::Headline(
-                    Some(state.standing()),
+                    Some(state.status()),
                     if failure.not_picture {
                         "not an image".to_owned()
                     } else {
@@ -92,7 +92,8 @@ impl ResultPanel<'_> {
             (_, Some(FileState::Queued)) => match self.engine {
                 EngineState::Ready { .. } => {
                     let queued = "queued".to_owned();
-                    let headline = Detail::Headline(Some(Standing::Queued), queued, String::new());
+                    let headline =
+                        Detail::Headline(Some(FileStatus::Queued), queued, String::new());
                     let mut lines = vec![headline];
                     lines.extend(self.first_steps(width));
                     lines
@@ -101,7 +102,7 @@ impl ResultPanel<'_> {
             },
             (_, None) if self.files.results.is_ruled_out(&row.path) => {
                 vec![Detail::Headline(
-                    Some(Standing::NoPicture),
+                    Some(FileStatus::NotAnImage),
                     "not an image".to_owned(),
                     String::new(),
                 )]
@@ -136,8 +137,12 @@ impl ResultPanel<'_> {
             return Vec::new();
         }
         let answered = |tally: &Tally| {
-            let standings = [Standing::Confident, Standing::Uncertain, Standing::Rejected];
-            standings.iter().any(|standing| tally.count(*standing) > 0)
+            let statuses = [
+                FileStatus::Confident,
+                FileStatus::Uncertain,
+                FileStatus::Rejected,
+            ];
+            statuses.iter().any(|status| tally.count(*status) > 0)
         };
         if self
             .files
@@ -167,7 +172,7 @@ impl ResultPanel<'_> {
         match self.engine {
             EngineState::Loading => {
                 let mut lines = vec![Detail::Headline(
-                    Some(Standing::Queued),
+                    Some(FileStatus::Queued),
                     "loading the model …".to_owned(),
                     String::new(),
                 )];
@@ -182,7 +187,7 @@ impl ResultPanel<'_> {
             }
             EngineState::Failed(message) => {
                 let mut lines = vec![Detail::Headline(
-                    Some(Standing::Failed),
+                    Some(FileStatus::Failed),
                     "no model".to_owned(),
                     String::new(),
                 )];
@@ -204,24 +209,24 @@ impl ResultPanel<'_> {
         }
     }
 
-    fn record_details(self, record: &Record, standing: Standing, width: usize) -> Vec<Detail> {
+    fn record_details(self, record: &Record, status: FileStatus, width: usize) -> Vec<Detail> {
         let verdict = &record.verdict;
         let rejected = verdict.decision == Decision::Rejected;
         let mut lines = Vec::new();
         if rejected {
             lines.push(Detail::Headline(
-                Some(standing),
+                Some(status),
                 "rejected".to_owned(),
                 String::new(),
             ));
         } else {
-            let word = if standing == Standing::Confident {
+            let word = if status == FileStatus::Confident {
                 "confident"
             } else {
                 "uncertain"
             };
             lines.push(Detail::Headline(
-                Some(standing),
+                Some(status),
                 text::safe_str(&verdict.label),
                 word.to_owned(),
             ));
@@ -270,23 +275,27 @@ impl ResultPanel<'_> {
 
     /// What the panel says of a row that is not simply a file or a folder; `None` of one that is.
     fn group(self, row: &Row, width: usize) -> Option<Vec<Detail>> {
-        match row.stands {
-            Stands::Study(_) | Stands::Series(..) => Some(self.group_details(row, width)),
-            Stands::Missing => {
-                let mut lines = vec![headline(Some(Standing::Failed), "missing", "")];
+        match row.represents {
+            RowKind::Study(_) | RowKind::Series(..) => Some(self.group_details(row, width)),
+            RowKind::Missing => {
+                let mut lines = vec![headline(Some(FileStatus::Failed), "missing", "")];
                 let words = "The DICOMDIR refers to this file, but it is not there.";
                 lines.extend(wrapped(words, width, Detail::Text));
                 Some(lines)
             }
-            Stands::Itself if self.files.results.is_index(&row.path) => {
-                let mut lines = vec![headline(Some(Standing::NoPicture), "DICOMDIR", "an index")];
+            RowKind::Entry if self.files.results.is_index(&row.path) => {
+                let mut lines = vec![headline(
+                    Some(FileStatus::NotAnImage),
+                    "DICOMDIR",
+                    "an index",
+                )];
                 if let Some(key) = self.files.env.keymap.key(Action::Enter) {
                     let words = format!("{key} shows the studies that it refers to.");
                     lines.extend(wrapped(&words, width, Detail::Aside));
                 }
                 Some(lines)
             }
-            Stands::Itself => None,
+            RowKind::Entry => None,
         }
     }
 
@@ -306,9 +315,9 @@ impl ResultPanel<'_> {
                 }));
             }
             None if sum.rejected > 0 => {
-                lines.push(headline(Some(Standing::Rejected), "rejected", ""));
+                lines.push(headline(Some(FileStatus::Rejected), "rejected", ""));
             }
-            None if sum.queued > 0 => lines.push(headline(Some(Standing::Queued), "queued", "")),
+            None if sum.queued > 0 => lines.push(headline(Some(FileStatus::Queued), "queued", "")),
             None => lines.push(headline(None, "not classified", "")),
         }
         lines.push(Detail::Gap);
@@ -326,7 +335,7 @@ impl ResultPanel<'_> {
             .first()
             .map(|member| text::safe_str(&member.header.modality));
         let modality = modality.filter(|modality| !modality.is_empty());
-        if matches!(row.stands, Stands::Series(..)) {
+        if matches!(row.represents, RowKind::Series(..)) {
             lines.extend(modality.map(|modality| Detail::Fact("modality", modality)));
         }
         lines
@@ -404,8 +413,8 @@ fn facts(record: &Record) -> Vec<Detail> {
     lines
 }
 
-fn headline(standing: Option<Standing>, text: &str, word: &str) -> Detail {
-    Detail::Headline(standing, text.to_owned(), word.to_owned())
+fn headline(status: Option<FileStatus>, text: &str, word: &str) -> Detail {
+    Detail::Headline(status, text.to_owned(), word.to_owned())
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -422,16 +431,16 @@ fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
     };
     let mut lines = vec![Detail::Headline(None, pictures, String::new())];
     let named = [
-        (Standing::Confident, "confident"),
-        (Standing::Uncertain, "uncertain"),
-        (Standing::Rejected, "rejected"),
-        (Standing::Queued, "queued"),
-        (Standing::Failed, "failed"),
+        (FileStatus::Confident, "confident"),
+        (FileStatus::Uncertain, "uncertain"),
+        (FileStatus::Rejected, "rejected"),
+        (FileStatus::Queued, "queued"),
+        (FileStatus::Failed, "failed"),
     ];
     let counts: Vec<String> = named
         .iter()
-        .filter(|(standing, _)| tally.count(*standing) > 0)
-        .map(|(standing, word)| format!("{} {word}", tally.count(*standing)))
+        .filter(|(status, _)| tally.count(*status) > 0)
+        .map(|(status, word)| format!("{} {word}", tally.count(*status)))
         .collect();
     lines.extend(wrapped(&counts.join(", "), width, Detail::Aside));
     let mut labels: Vec<_> = tally.labels.iter().collect();

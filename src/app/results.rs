@@ -35,17 +35,17 @@ impl FileState {
     }
 
     /// The one word for it.
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> FileStatus {
         match self {
-            Self::Queued => Standing::Queued,
+            Self::Queued => FileStatus::Queued,
             Self::Failed(Failure {
                 not_picture: true, ..
-            }) => Standing::NoPicture,
-            Self::Failed(_) => Standing::Failed,
+            }) => FileStatus::NotAnImage,
+            Self::Failed(_) => FileStatus::Failed,
             Self::Done(_) => match self.record().map(|r| r.verdict.decision) {
-                Some(Decision::Confident) => Standing::Confident,
-                Some(Decision::Rejected) => Standing::Rejected,
-                Some(Decision::Uncertain) | None => Standing::Uncertain,
+                Some(Decision::Confident) => FileStatus::Confident,
+                Some(Decision::Rejected) => FileStatus::Rejected,
+                Some(Decision::Uncertain) | None => FileStatus::Uncertain,
             },
         }
     }
@@ -53,7 +53,7 @@ impl FileState {
 
 /// How a file is to be marked on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Standing {
+pub enum FileStatus {
     /// The model is sure.
     Confident,
     /// It is not.
@@ -65,7 +65,7 @@ pub enum Standing {
     /// The file could not be read as a picture.
     Failed,
     /// There is no picture in the file.
-    NoPicture,
+    NotAnImage,
 }
 
 /// What the pictures under a folder add up to.
@@ -73,21 +73,21 @@ pub enum Standing {
 pub struct Tally {
     /// All of them.
     pub pictures: usize,
-    /// By standing.
-    pub standings: BTreeMap<Standing, usize>,
+    /// By status.
+    pub statuses: BTreeMap<FileStatus, usize>,
     /// By label, rejected ones left out: for those the model makes no claim.
     pub labels: BTreeMap<String, usize>,
 }
 
 impl Tally {
     /// How many stand so.
-    pub fn count(&self, standing: Standing) -> usize {
-        self.standings.get(&standing).copied().unwrap_or(0)
+    pub fn count(&self, status: FileStatus) -> usize {
+        self.statuses.get(&status).copied().unwrap_or(0)
     }
 
     fn add(&mut self, state: &FileState) {
         self.pictures += 1;
-        *self.standings.entry(state.standing()).or_default() += 1;
+        *self.statuses.entry(state.status()).or_default() += 1;
         if let Some(label) = claim(state) {
             *self.labels.entry(label.to_owned()).or_default() += 1;
         }
@@ -95,7 +95,7 @@ impl Tally {
 
     fn subtract(&mut self, state: &FileState) {
         self.pictures = self.pictures.saturating_sub(1);
-        subtract_one(&mut self.standings, &state.standing());
+        subtract_one(&mut self.statuses, &state.status());
         if let Some(label) = claim(state) {
             subtract_one(&mut self.labels, label);
         }
@@ -385,7 +385,7 @@ impl Results {
     pub fn queued_count(&self) -> usize {
         self.tallies
             .get(Path::new("/"))
-            .map_or(0, |tally| tally.count(Standing::Queued))
+            .map_or(0, |tally| tally.count(FileStatus::Queued))
     }
 
     /// The file, or the files under the folder, in the order of their names.
@@ -511,13 +511,13 @@ mod tests {
         ask(&mut results, "/r/a/2", 2, Certainty::Told);
         results.answer(first, unsupported(false));
         results.rename(Path::new("/r/a"), Path::new("/r/b/c"));
-        let state = |path: &str| results.get(Path::new(path)).map(FileState::standing);
-        assert_eq!(state("/r/b/c/1"), Some(Standing::Failed));
-        assert_eq!(state("/r/b/c/2"), Some(Standing::Queued));
+        let state = |path: &str| results.get(Path::new(path)).map(FileState::status);
+        assert_eq!(state("/r/b/c/1"), Some(FileStatus::Failed));
+        assert_eq!(state("/r/b/c/2"), Some(FileStatus::Queued));
         assert_eq!(state("/r/a/1"), None);
         assert_eq!(results.tally(Path::new("/r/a")), None);
         let tally = results.tally(Path::new("/r/b"));
-        assert_eq!(tally.map(|t| t.count(Standing::Failed)), Some(1));
+        assert_eq!(tally.map(|t| t.count(FileStatus::Failed)), Some(1));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::browser::folder::{Folder, Row, Stands};
+use super::browser::folder::{Folder, Row, RowKind};
 use super::effect::Effect;
 use super::entry::{EntryKind, Found, Stamp};
 use super::environment::Environment;
@@ -429,7 +429,7 @@ impl StudyBrowser {
         results: &Results,
         env: &Environment,
     ) -> bool {
-        let Some(Stands::Study(study)) = folder.current().map(|row| row.stands) else {
+        let Some(RowKind::Study(study)) = folder.current().map(|row| row.represents) else {
             return false;
         };
         let grouping = self.grouping.as_mut();
@@ -447,10 +447,10 @@ impl StudyBrowser {
 
     /// Whether a row is entered as a folder is: a series, or a DICOMDIR.
     pub(super) fn opens(row: &Row, results: &Results) -> bool {
-        match row.stands {
-            Stands::Series(..) => true,
-            Stands::Itself => row.kind == EntryKind::File && is_directory(&row.path, results),
-            Stands::Study(_) | Stands::Missing => false,
+        match row.represents {
+            RowKind::Series(..) => true,
+            RowKind::Entry => row.kind == EntryKind::File && is_directory(&row.path, results),
+            RowKind::Study(_) | RowKind::Missing => false,
         }
     }
 

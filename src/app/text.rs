@@ -6,9 +6,9 @@ use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Stands where something was cut out.
+/// RowKind where something was cut out.
 const ELLIPSIS: char = '…';
-/// Stands for a value that tells who the patient is.
+/// RowKind for a value that tells who the patient is.
 pub(crate) const MASK: &str = "•••";
 
 /// A name as it may be shown: bytes that are not UTF-8, control characters and characters that change the direction or the

@@ -14,7 +14,7 @@ use super::theme::Looks;
 use crate::app::activity::{ActivityView, Incident, LogEntry, SPAN};
 use crate::app::popup::kind_word;
 use crate::app::result_panel::{notice, percent, sentence};
-use crate::app::results::Standing;
+use crate::app::results::FileStatus;
 use crate::app::text::{cut, cut_end, pad, safe, wrap};
 use crate::app::{Model, Severity};
 use crate::view::activity_areas;
@@ -156,12 +156,7 @@ fn entry_line(
 
 /// Its symbol, its looks, and in words what happened.
 fn about(what: &Incident, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
-    let stands = |standing| {
-        (
-            Looks::symbol(Some(standing)),
-            looks.standing(Some(standing)),
-        )
-    };
+    let stands = |status| (Looks::symbol(Some(status)), looks.status(Some(status)));
     match what {
         Incident::Arrived(_) => ("+", looks.accent(), "new".to_owned()),
         Incident::Changed(_) => ("+", looks.accent(), "changed".to_owned()),
@@ -169,19 +164,19 @@ fn about(what: &Incident, looks: Looks) -> (&'static str, ratatui::style::Style,
         Incident::Classified {
             label,
             probability,
-            standing,
+            status,
             ..
         } => {
-            let (symbol, style) = stands(*standing);
-            let words = match standing {
-                Standing::Rejected => "rejected".to_owned(),
-                Standing::Uncertain => format!("{label}? {}", percent(*probability)),
+            let (symbol, style) = stands(*status);
+            let words = match status {
+                FileStatus::Rejected => "rejected".to_owned(),
+                FileStatus::Uncertain => format!("{label}? {}", percent(*probability)),
                 _ => format!("{label} {}", percent(*probability)),
             };
             (symbol, style, words)
         }
         Incident::Failed { kind, message, .. } => {
-            let (symbol, style) = stands(Standing::Failed);
+            let (symbol, style) = stands(FileStatus::Failed);
             (symbol, style, format!("{}: {message}", kind_word(*kind)))
         }
         Incident::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),

@@ -2,7 +2,7 @@
 
 /// From one eighth of a cell to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-/// Stands in each cell of a bar that makes no claim.
+/// RowKind in each cell of a bar that makes no claim.
 const EMPTY: &str = "╌";
 
 /// A bar in exactly `width` cells; `None` makes no claim and is drawn as an empty track. What is there at all is seen: a

@@ -8,10 +8,10 @@ use super::list::{flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
-use crate::app::browser::folder::{Row, Stands};
+use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::kind_word;
 use crate::app::result_panel::whole_percent;
-use crate::app::results::{FileState, Standing};
+use crate::app::results::{FileState, FileStatus};
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model};
@@ -63,12 +63,12 @@ fn inside(
 
 /// What a tile without a picture stands for.
 fn about(model: &Model, file: &Row) -> String {
-    match (file.kind, file.stands) {
-        (_, Stands::Missing) => "missing".to_owned(),
-        (EntryKind::Folder, Stands::Itself) if model.results().get(&file.path).is_some() => {
+    match (file.kind, file.represents) {
+        (_, RowKind::Missing) => "missing".to_owned(),
+        (EntryKind::Folder, RowKind::Entry) if model.results().get(&file.path).is_some() => {
             String::new()
         }
-        (EntryKind::Folder, Stands::Itself) => match model.results().tally(&file.path) {
+        (EntryKind::Folder, RowKind::Entry) => match model.results().tally(&file.path) {
             Some(tally) if tally.pictures == 1 => "1 image".to_owned(),
             Some(tally) => format!("{} images", tally.pictures),
             None => "folder".to_owned(),
@@ -111,9 +111,9 @@ fn caption(model: &Model, file: &Row, current: bool, looks: Looks, tile: Area, f
 fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) -> Line<'static> {
     let mark = flag(model, file, looks);
     let marked = !mark.content.trim().is_empty();
-    let shown = match (file.kind, file.stands) {
-        (EntryKind::Folder, Stands::Itself) => format!("{}/", file.shown),
-        (_, Stands::Itself) => file.shown.clone(),
+    let shown = match (file.kind, file.represents) {
+        (EntryKind::Folder, RowKind::Entry) => format!("{}/", file.shown),
+        (_, RowKind::Entry) => file.shown.clone(),
         _ => file.shown.trim_start_matches(['▾', '▸', ' ']).to_owned(),
     };
     let shown = cut(&shown, columns.saturating_sub(usize::from(marked)));
@@ -128,9 +128,9 @@ fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) 
 /// The symbol, then in words and figures what it means.
 fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static> {
     let state = model.results().get(&file.path);
-    let standing = state.map(FileState::standing);
+    let status = state.map(FileState::status);
     let (words, figure) = match (state, state.and_then(FileState::record)) {
-        _ if file.stands != Stands::Itself && file.kind == EntryKind::Folder => {
+        _ if file.represents != RowKind::Entry && file.kind == EntryKind::Folder => {
             let sum = Aggregate::of(
                 model.studies().members(file, model.folder()),
                 model.results(),
@@ -140,7 +140,7 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
                 None => (String::new(), String::new()),
             }
         }
-        (Some(_), Some(_)) if standing == Some(Standing::Rejected) => {
+        (Some(_), Some(_)) if status == Some(FileStatus::Rejected) => {
             ("rejected".to_owned(), "–".to_owned())
         }
         (Some(_), Some(record)) => (
@@ -153,12 +153,12 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
         (Some(FileState::Queued), _) => ("queued".to_owned(), String::new()),
         _ => (String::new(), String::new()),
     };
-    let symbol = Looks::symbol(standing);
-    let left = if standing.is_some() { 2 } else { 0 };
+    let symbol = Looks::symbol(status);
+    let left = if status.is_some() { 2 } else { 0 };
     let room = columns.saturating_sub(left + width(&figure) + usize::from(!figure.is_empty()));
-    let words = match standing {
+    let words = match status {
         // As in the list.
-        Some(Standing::Uncertain) if width(&words) < room => format!("{words}?"),
+        Some(FileStatus::Uncertain) if width(&words) < room => format!("{words}?"),
         _ => cut_end(&words, room),
     };
     let blanks = columns.saturating_sub(left + width(&words) + width(&figure));
@@ -167,12 +167,12 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
     } else {
         String::new()
     };
-    let style = match standing {
-        Some(Standing::Confident | Standing::Uncertain) | None => Looks::text(),
-        _ => looks.standing(standing),
+    let style = match status {
+        Some(FileStatus::Confident | FileStatus::Uncertain) | None => Looks::text(),
+        _ => looks.status(status),
     };
     Line::from(vec![
-        Span::styled(mark, looks.standing(standing)),
+        Span::styled(mark, looks.status(status)),
         Span::styled(words, style),
         Span::raw(" ".repeat(blanks)),
         Span::styled(figure, style),

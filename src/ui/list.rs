@@ -8,10 +8,10 @@ use ratatui::text::{Line, Span};
 use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
-use crate::app::browser::folder::{Row, Stands};
+use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::kind_word;
 use crate::app::result_panel::whole_percent;
-use crate::app::results::{FileState, Standing, Tally};
+use crate::app::results::{FileState, FileStatus, Tally};
 use crate::app::status::EngineState;
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut_end, pad, safe_str, width, wrap};
@@ -25,13 +25,13 @@ const LEFT: usize = 4;
 const FIGURE: usize = 4;
 
 /// The widths of what stands right of the name; each has a blank before it.
-struct Columns {
+struct ListColumns {
     label: usize,
     bar: usize,
     figure: usize,
 }
 
-impl Columns {
+impl ListColumns {
     fn new(width: usize, longest_label: usize) -> Self {
         let label = longest_label.clamp(8, 18).min(width * 3 / 8);
         let (label, bar, figure) = match width {
@@ -63,7 +63,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         .results()
         .tally(model.folder().dir())
         .map_or(0, longest_label);
-    let columns = Columns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
+    let columns = ListColumns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
     let (offset, cursor) = (model.folder().offset(), model.folder().cursor());
     let rows = model
         .folder()
@@ -115,26 +115,26 @@ fn spans(
     model: &Model,
     file: &Row,
     under_cursor: bool,
-    columns: &Columns,
+    columns: &ListColumns,
     width: usize,
     looks: Looks,
 ) -> Vec<Span<'static>> {
     let state = model.results().get(&file.path);
-    let standing = state.map(FileState::standing);
+    let status = state.map(FileState::status);
     let cursor = match (under_cursor, model.screen().focus() == Panel::List) {
         (true, true) => Span::styled("▌", looks.accent()),
         (true, false) => Span::styled("▌", looks.dim()),
         (false, _) => Span::raw(" "),
     };
     let name_width = width.saturating_sub(LEFT + 1 + columns.total());
-    let shown = if file.kind == EntryKind::Folder && file.stands == Stands::Itself {
+    let shown = if file.kind == EntryKind::Folder && file.represents == RowKind::Entry {
         format!("{}/", file.shown)
     } else {
         file.shown.clone()
     };
-    let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
+    let symbol = Span::styled(Looks::symbol(status), looks.status(status));
     let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
-    let name = if file.stands == Stands::Itself {
+    let name = if file.represents == RowKind::Entry {
         pad(&shown, name_width)
     } else {
         // Numbers and marks stand at the beginning.
@@ -145,8 +145,8 @@ fn spans(
         name_style(model, file, under_cursor, looks),
     ));
     spans.extend(match (file.kind, state) {
-        _ if file.stands == Stands::Missing => words("missing", columns, looks.dim()),
-        (EntryKind::Folder, _) if file.stands != Stands::Itself => {
+        _ if file.represents == RowKind::Missing => words("missing", columns, looks.dim()),
+        (EntryKind::Folder, _) if file.represents != RowKind::Entry => {
             let sum = Aggregate::of(
                 model.studies().members(file, model.folder()),
                 model.results(),
@@ -182,14 +182,14 @@ fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
 }
 
 pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
-    let standing = model.results().get(&file.path).map(FileState::standing);
+    let status = model.results().get(&file.path).map(FileState::status);
     if under_cursor {
         Looks::cursor()
     } else if file.kind == EntryKind::Folder {
         looks.plain_blue()
-    } else if file.stands == Stands::Missing
+    } else if file.represents == RowKind::Missing
         || model.results().is_ruled_out(&file.path)
-        || standing == Some(Standing::NoPicture)
+        || status == Some(FileStatus::NotAnImage)
     {
         looks.dim()
     } else if model.browser().is_fresh(&file.path) {
@@ -202,39 +202,39 @@ pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: L
 fn file_columns(
     model: &Model,
     state: &FileState,
-    columns: &Columns,
+    columns: &ListColumns,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let standing = state.standing();
+    let status = state.status();
     let word = match (state, state.record()) {
         (FileState::Done(_), Some(record)) => {
-            return record_columns(record, standing, columns, looks);
+            return record_columns(record, status, columns, looks);
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
         (FileState::Failed(failure), _) if failure.not_picture => "no image",
         (FileState::Failed(failure), _) => kind_word(failure.kind),
         (FileState::Queued | FileState::Done(_), _) => "",
     };
-    words(word, columns, looks.standing(Some(standing)))
+    words(word, columns, looks.status(Some(status)))
 }
 
 fn record_columns(
     record: &Record,
-    standing: Standing,
-    columns: &Columns,
+    status: FileStatus,
+    columns: &ListColumns,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let style = looks.standing(Some(standing));
-    let rejected = standing == Standing::Rejected;
+    let style = looks.status(Some(status));
+    let rejected = status == FileStatus::Rejected;
     let text = if rejected { style } else { Looks::text() };
     let probability = record.verdict.probability;
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = safe_str(&record.verdict.label);
-        let label = match standing {
-            Standing::Rejected => cut_end("rejected", columns.label),
+        let label = match status {
+            FileStatus::Rejected => cut_end("rejected", columns.label),
             // The symbol tells of the doubt too: a label that just fits is not cut to make room for it.
-            Standing::Uncertain if width(&label) < columns.label => format!("{label}?"),
+            FileStatus::Uncertain if width(&label) < columns.label => format!("{label}?"),
             _ => cut_end(&label, columns.label),
         };
         let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));
@@ -258,7 +258,7 @@ fn record_columns(
 }
 
 /// The leading condition of a series, and the mean of its probability; while results are awaited, how many are there.
-fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+fn group_columns(sum: &Aggregate, columns: &ListColumns, looks: Looks) -> Vec<Span<'static>> {
     let Some((label, mean)) = sum.leading().filter(|_| sum.queued == 0) else {
         let text = match (sum.queued, sum.rejected) {
             (0, 0) => String::new(),
@@ -291,11 +291,15 @@ fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'
 }
 
 /// How many pictures a folder has, and how many of them are through.
-fn folder_columns(tally: Option<&Tally>, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+fn folder_columns(
+    tally: Option<&Tally>,
+    columns: &ListColumns,
+    looks: Looks,
+) -> Vec<Span<'static>> {
     let Some(tally) = tally.filter(|tally| tally.pictures > 0) else {
         return Vec::new();
     };
-    let text = match (tally.count(Standing::Queued), tally.pictures) {
+    let text = match (tally.count(FileStatus::Queued), tally.pictures) {
         (_, all) if columns.label == 0 => all.to_string(),
         (0, 1) => "1 image".to_owned(),
         (0, all) => format!("{all} images"),
@@ -305,7 +309,7 @@ fn folder_columns(tally: Option<&Tally>, columns: &Columns, looks: Looks) -> Vec
 }
 
 /// Words instead of label, bar and figure: to the left where labels are, else to the right, if they fit.
-fn words(text: &str, columns: &Columns, style: Style) -> Vec<Span<'static>> {
+fn words(text: &str, columns: &ListColumns, style: Style) -> Vec<Span<'static>> {
     let room = columns.total().saturating_sub(1);
     if columns.label == 0 && width(text) > room {
         return Vec::new();

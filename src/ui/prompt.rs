@@ -8,7 +8,7 @@ use super::rules::row;
 use super::theme::Looks;
 use super::{popup, rect};
 use crate::app::Model;
-use crate::app::keys::Offer;
+use crate::app::keys::PaletteEntry;
 use crate::app::line::{self, Purpose};
 use crate::app::popup::content_rows;
 use crate::app::text::{cut_end, safe_str, width};
@@ -36,7 +36,7 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
 }
 
 fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
-    let offers = typed.offers(&model.env().keymap);
+    let offers = typed.palette(&model.env().keymap);
     let rows = PALETTE_ROWS.min(content_rows(frame.area().height));
     let page = usize::from(rows.saturating_sub(1));
     let first = (typed.chosen() + 1).saturating_sub(page);
@@ -50,7 +50,7 @@ fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
 }
 
 /// What an action does, and its key to the right.
-fn offered(offer: &Offer, chosen: bool, columns: usize, looks: Looks) -> Line<'static> {
+fn offered(offer: &PaletteEntry, chosen: bool, columns: usize, looks: Looks) -> Line<'static> {
     let key = offer.key.clone().unwrap_or_default();
     let words = cut_end(&offer.words, columns.saturating_sub(width(&key) + 1));
     let blanks = columns.saturating_sub(width(&words) + width(&key));

@@ -72,10 +72,10 @@ pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
 
 pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
     match detail {
-        Detail::Headline(standing, text, word) => {
-            let style = looks.standing(*standing);
-            let symbol = if standing.is_some() {
-                format!("{} ", Looks::symbol(*standing))
+        Detail::Headline(status, text, word) => {
+            let style = looks.status(*status);
+            let symbol = if status.is_some() {
+                format!("{} ", Looks::symbol(*status))
             } else {
                 String::new()
             };

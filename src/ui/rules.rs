@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::rect;
 use super::theme::Looks;
-use crate::app::browser::folder::Stands;
+use crate::app::browser::folder::RowKind;
 use crate::app::sort::Sort;
 use crate::app::text::{cut, cut_end, safe, safe_str, width};
 use crate::app::{EntryKind, Model, Preview};
@@ -150,7 +150,7 @@ fn preview_title(model: &Model) -> (String, String) {
         .unwrap_or_else(|| current.map_or_else(String::new, |row| row.shown.clone()));
     let Some(shown) = model.viewer().shown() else {
         let folder = current
-            .is_some_and(|row| row.kind == EntryKind::Folder && row.stands == Stands::Itself);
+            .is_some_and(|row| row.kind == EntryKind::Folder && row.represents == RowKind::Entry);
         return (
             if folder { format!("{name}/") } else { name },
             String::new(),

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use super::theme::Looks;
 use crate::app::keys::Action;
 use crate::app::prompt_sets::Rescoring;
-use crate::app::results::{FileState, Standing};
+use crate::app::results::{FileState, FileStatus};
 use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
 use crate::app::{Mode, Model, Severity};
@@ -17,7 +17,7 @@ use crate::app::{Mode, Model, Severity};
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
 /// How long each of them stands.
 const TURN_MS: u128 = 120;
-/// Stands in front while it is so.
+/// RowKind in front while it is so.
 const PATIENT: &str = "patient values shown";
 /// Between parts.
 const BETWEEN: &str = " │ ";
@@ -63,7 +63,7 @@ fn frame_input(model: &Model, looks: Looks) -> Vec<Span<'static>> {
 }
 
 /// A part, and how early it has to go where it gets narrow: the highest first.
-type Part = (u8, Span<'static>);
+type StatusPart = (u8, Span<'static>);
 
 /// What fits of engine, queue and watch.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
@@ -77,8 +77,8 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
 }
 
 /// Parts with a line between; where there is no room for all, some go.
-fn joined(mut all: Vec<Part>, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    let total = |parts: &[Part]| -> usize {
+fn joined(mut all: Vec<StatusPart>, room: usize, looks: Looks) -> Vec<Span<'static>> {
+    let total = |parts: &[StatusPart]| -> usize {
         let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
         widths + width(BETWEEN) * parts.len().saturating_sub(1)
     };
@@ -105,7 +105,7 @@ pub(super) fn engine_words(model: &Model, room: usize, looks: Looks) -> Line<'st
     Line::from(joined(all, room, looks))
 }
 
-fn engine(model: &Model, looks: Looks) -> Vec<Part> {
+fn engine(model: &Model, looks: Looks) -> Vec<StatusPart> {
     match model.engine() {
         EngineState::Loading => {
             let text = format!("{} loading model", spinner(model));
@@ -141,20 +141,20 @@ fn patient(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     ]
 }
 
-fn headers(model: &Model) -> Option<Part> {
+fn headers(model: &Model) -> Option<StatusPart> {
     let (waiting, all) = model.studies().awaited_headers(model.folder())?;
     let text = format!("{} reading headers {}/{all}", spinner(model), all - waiting);
     Some((1, Span::styled(text, Looks::text())))
 }
 
-fn rescoring(model: &Model) -> Option<Part> {
+fn rescoring(model: &Model) -> Option<StatusPart> {
     let Rescoring { done, all } = model.prompt_sets().rescoring()?;
     let text = format!("{} scoring anew {done}/{all}", spinner(model));
     Some((1, Span::styled(text, Looks::text())))
 }
 
 /// A model on its way.
-fn coming(model: &Model) -> Vec<Part> {
+fn coming(model: &Model) -> Vec<StatusPart> {
     let pull = model.models().pull().map(|pull| {
         let (name, progress) = (pull.name(), pull.progress());
         format!("{} fetching {name}: {progress}", spinner(model))
@@ -169,7 +169,7 @@ fn coming(model: &Model) -> Vec<Part> {
         .collect()
 }
 
-fn queue(model: &Model) -> Vec<Part> {
+fn queue(model: &Model) -> Vec<StatusPart> {
     let queued = model.results().queued_count();
     if queued == 0 || model.engine().has_failed() {
         return Vec::new();
@@ -200,7 +200,7 @@ fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
 
 /// The keys that help right now, as many as fit.
 fn hints(model: &Model, room: usize) -> String {
-    let failed = model.current_state().map(FileState::standing) == Some(Standing::Failed)
+    let failed = model.current_state().map(FileState::status) == Some(FileStatus::Failed)
         || model.engine().has_failed()
         || matches!(model.watch(), WatchState::Failed(_));
     let hints: &[(Action, &str)] = match model.mode() {

@@ -19,18 +19,18 @@ const ID: usize = 12;
 const VR: usize = 3;
 /// Blanks a level of nesting.
 const INDENT: usize = 2;
-/// Stands where a line of a value ends.
+/// RowKind where a line of a value ends.
 const LINE_END: &str = " ↵ ";
 
 /// The widths of what stands left of the value. Where it gets narrow, the representation goes first, then the tag.
-struct Columns {
+struct TagColumns {
     id: bool,
     vr: bool,
     /// Cursor, indent, fold, tag, representation and name together.
     left: usize,
 }
 
-impl Columns {
+impl TagColumns {
     fn new(width: usize) -> Self {
         let (id, vr, left) = match width {
             0..44 => (false, false, width / 2),
@@ -108,7 +108,7 @@ fn middle(words: &[&str], looks: Looks, area: Rect, frame: &mut Frame) {
 }
 
 fn tree(model: &Model, tags: &TagPanel, looks: Looks, area: Rect, frame: &mut Frame) {
-    let columns = Columns::new(usize::from(area.width));
+    let columns = TagColumns::new(usize::from(area.width));
     let rows = tags.shown().take(usize::from(area.height));
     for (line, (current, fold, tag)) in rows.enumerate() {
         let spans = spans(
@@ -129,7 +129,7 @@ fn spans(
     tag: &TagRow,
     current: bool,
     fold: Fold,
-    columns: &Columns,
+    columns: &TagColumns,
     width: usize,
     looks: Looks,
 ) -> Vec<Span<'static>> {

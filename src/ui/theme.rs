@@ -4,7 +4,7 @@
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::app::Theme;
-use crate::app::results::Standing;
+use crate::app::results::FileStatus;
 
 const BLUE: Color = Color::Indexed(33);
 const ORANGE: Color = Color::Indexed(172);
@@ -139,25 +139,25 @@ impl Looks {
     }
 
     /// The one symbol for how a file stands.
-    pub(super) fn symbol(standing: Option<Standing>) -> &'static str {
-        match standing {
-            Some(Standing::Confident) => "●",
-            Some(Standing::Uncertain) => "◐",
-            Some(Standing::Rejected) => "○",
-            Some(Standing::Queued) => "·",
-            Some(Standing::Failed) => "✗",
-            Some(Standing::NoPicture) => "–",
+    pub(super) fn symbol(status: Option<FileStatus>) -> &'static str {
+        match status {
+            Some(FileStatus::Confident) => "●",
+            Some(FileStatus::Uncertain) => "◐",
+            Some(FileStatus::Rejected) => "○",
+            Some(FileStatus::Queued) => "·",
+            Some(FileStatus::Failed) => "✗",
+            Some(FileStatus::NotAnImage) => "–",
             None => " ",
         }
     }
 
     /// Its colour.
-    pub(super) fn standing(self, standing: Option<Standing>) -> Style {
-        match standing {
-            Some(Standing::Confident) => self.coloured(BLUE),
-            Some(Standing::Uncertain) => self.doubt(),
-            Some(Standing::Failed) => self.wrong(),
-            Some(Standing::Rejected | Standing::Queued | Standing::NoPicture) => self.dim(),
+    pub(super) fn status(self, status: Option<FileStatus>) -> Style {
+        match status {
+            Some(FileStatus::Confident) => self.coloured(BLUE),
+            Some(FileStatus::Uncertain) => self.doubt(),
+            Some(FileStatus::Failed) => self.wrong(),
+            Some(FileStatus::Rejected | FileStatus::Queued | FileStatus::NotAnImage) => self.dim(),
             None => Self::text(),
         }
     }

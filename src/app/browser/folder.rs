@@ -22,17 +22,17 @@ pub struct Row {
     pub kind: EntryKind,
     /// What the file looked like when last heard of.
     pub stamp: Stamp,
-    /// What the row is, where it is not simply what lies at its path.
-    pub stands: Stands,
+    /// What the row represents, where that is not simply what lies at its path.
+    pub represents: RowKind,
     /// Where it stands by the folder's order.
     rank: Rank,
 }
 
-/// What a row stands for.
+/// What a row of the list represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stands {
+pub enum RowKind {
     /// The file or folder at its path.
-    Itself,
+    Entry,
     /// A study, by its index; its path is no file's.
     Study(usize),
     /// A series, by the indices of its study and its own; its path is no file's.
@@ -49,7 +49,7 @@ impl Row {
             shown,
             kind: entry.kind,
             stamp: entry.stamp,
-            stands: Stands::Itself,
+            represents: RowKind::Entry,
             rank,
         }
     }
@@ -60,14 +60,14 @@ impl Row {
         shown: String,
         kind: EntryKind,
         stamp: Stamp,
-        stands: Stands,
+        represents: RowKind,
     ) -> Self {
         Self {
             path,
             shown,
             kind,
             stamp,
-            stands,
+            represents,
             rank: Rank::default(),
         }
     }

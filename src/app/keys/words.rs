@@ -174,7 +174,7 @@ fn run(keys: &[String]) -> Option<String> {
 
 /// An action that can be asked for by its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct PaletteEntry {
     /// The action.
     pub action: Action,
     /// What it does, under its heading.
@@ -186,7 +186,7 @@ pub struct Offer {
 impl Keymap {
     /// Every action, bound or not, in the order of the help. Those that the help tells of together are told apart by their
     /// names.
-    pub fn offers(&self) -> Vec<Offer> {
+    pub fn palette(&self) -> Vec<PaletteEntry> {
         let mut offers = Vec::new();
         for (heading, actions) in HELP {
             for (first, what) in actions {
@@ -197,7 +197,7 @@ impl Keymap {
                         Some(name) if !others.is_empty() => format!("{heading}: {name}"),
                         _ => format!("{heading}: {what}"),
                     };
-                    offers.push(Offer {
+                    offers.push(PaletteEntry {
                         action: *action,
                         words,
                         key: self.key(*action),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Model;
 use crate::app::activity::ActivityView;
-use crate::app::browser::folder::{Listing, Stands};
+use crate::app::browser::folder::{Listing, RowKind};
 use crate::app::compare::Comparison;
 use crate::app::effect::Effect;
 use crate::app::entry::{EntryKind, Found};
@@ -299,7 +299,7 @@ impl Model {
     fn copy_path(&mut self) -> Vec<Effect> {
         let row = self.folder().current();
         let path = row
-            .filter(|row| row.stands == Stands::Itself)
+            .filter(|row| row.represents == RowKind::Entry)
             .map(|row| row.path.clone())
             .or_else(|| Some(self.file_in_sight()?.path));
         let Some(path) = path else {
@@ -339,11 +339,11 @@ impl Model {
         let Some(row) = folder.current() else {
             return Vec::new();
         };
-        if row.stands == Stands::Itself && row.kind == EntryKind::Folder {
+        if row.represents == RowKind::Entry && row.kind == EntryKind::Folder {
             let dir = row.path.clone();
             return self.classify_under(dir);
         }
-        let files: Vec<Found> = if row.stands == Stands::Itself {
+        let files: Vec<Found> = if row.represents == RowKind::Entry {
             vec![row.found()]
         } else {
             self.studies.found_in(row, folder, &self.results)

@@ -7,9 +7,9 @@ use crate::app::activity::Incident;
 use crate::app::browser::folder::Listing;
 use crate::app::effect::Effect;
 use crate::app::entry::{Entry, EntryKind, Found, Stamp};
-use crate::app::folder_state::Left;
+use crate::app::folder_state::FolderMemory;
 use crate::app::msg::{Msg, Severity};
-use crate::app::results::{Certainty, FileState, Standing};
+use crate::app::results::{Certainty, FileState, FileStatus};
 use crate::app::status::WatchState;
 use crate::app::text;
 use crate::engine::Lane;
@@ -116,7 +116,7 @@ impl Model {
         let left = self.browser.remember()?;
         persists.then(|| Effect::Keep {
             dir,
-            kept: left.keep(layout),
+            kept: left.to_state(layout),
         })
     }
 
@@ -129,7 +129,7 @@ impl Model {
         {
             effects.push(Effect::Keep {
                 dir: root.clone(),
-                kept: Left::keep(left, self.layout()),
+                kept: FolderMemory::to_state(left, self.layout()),
             });
         }
         effects.push(Effect::Quit);
@@ -185,7 +185,7 @@ impl Model {
         if scan.by_key {
             // Those requested by this scan are queued only after it.
             let tally = self.results.tally(&scan.root);
-            let queued = tally.map_or(0, |tally| tally.count(Standing::Queued));
+            let queued = tally.map_or(0, |tally| tally.count(FileStatus::Queued));
             let text = match (scan.requested, queued) {
                 (0, 0) => "everything here has been classified".to_owned(),
                 (0, 1) => "1 image here is queued already".to_owned(),

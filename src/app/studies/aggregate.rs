@@ -1,6 +1,6 @@
 //! What the results of a series add up to.
 
-use crate::app::results::{FileState, Results, Standing};
+use crate::app::results::{FileState, FileStatus, Results};
 use crate::media::Member;
 
 /// The results of the files of a study or series.
@@ -50,11 +50,11 @@ impl Aggregate {
     }
 
     fn add(&mut self, state: &FileState) {
-        match state.standing() {
-            Standing::Queued => self.queued += 1,
-            Standing::Failed | Standing::NoPicture => self.failed += 1,
-            Standing::Rejected => self.rejected += 1,
-            Standing::Confident | Standing::Uncertain => {
+        match state.status() {
+            FileStatus::Queued => self.queued += 1,
+            FileStatus::Failed | FileStatus::NotAnImage => self.failed += 1,
+            FileStatus::Rejected => self.rejected += 1,
+            FileStatus::Confident | FileStatus::Uncertain => {
                 let Some(record) = state.record() else { return };
                 self.counted += 1;
                 for score in &record.verdict.scores {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Grouping, StudyBrowser, labels};
-use crate::app::browser::folder::{Folder, Row, Stands};
+use crate::app::browser::folder::{Folder, Row, RowKind};
 use crate::app::entry::{EntryKind, Stamp};
 use crate::app::environment::Environment;
 use crate::app::results::Results;
@@ -56,14 +56,14 @@ impl Grouping {
         for (s, study) in self.studies.iter().enumerate() {
             let folded = self.folded.contains(&study.uid);
             let label = labels::study(study, s, folded, env.show_phi);
-            rows.push(row(self.study_path(s), label, Stands::Study(s)));
+            rows.push(row(self.study_path(s), label, RowKind::Study(s)));
             if folded {
                 continue;
             }
             let series = study.series.iter().enumerate();
             rows.extend(series.filter_map(|(n, series)| {
                 let label = labels::series(series, env.show_phi);
-                Some(row(self.series_path(s, n)?, label, Stands::Series(s, n)))
+                Some(row(self.series_path(s, n)?, label, RowKind::Series(s, n)))
             }));
         }
         rows.extend(loose);
@@ -73,9 +73,9 @@ impl Grouping {
     fn member_rows(&self, series: &Series, results: &Results) -> Vec<Row> {
         let row = |member: &Member| {
             let stands = if member.present {
-                Stands::Itself
+                RowKind::Entry
             } else {
-                Stands::Missing
+                RowKind::Missing
             };
             Row::in_group(
                 member.path.clone(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Base, Grouping, StudyBrowser, labels};
-use crate::app::browser::folder::{Folder, Row, Stands};
+use crate::app::browser::folder::{Folder, Row, RowKind};
 use crate::app::entry::{EntryKind, Found, Stamp};
 use crate::app::environment::Environment;
 use crate::app::group_path::base_of;
@@ -39,16 +39,16 @@ impl StudyBrowser {
         let Some(grouping) = self.here(folder) else {
             return Vec::new();
         };
-        let all: &[Series] = match row.stands {
-            Stands::Study(study) => grouping
+        let all: &[Series] = match row.represents {
+            RowKind::Study(study) => grouping
                 .studies
                 .get(study)
                 .map_or(&[], |study| &study.series),
-            Stands::Series(study, series) => {
+            RowKind::Series(study, series) => {
                 let series = grouping.series(study, series);
                 series.map_or(&[], std::slice::from_ref)
             }
-            Stands::Itself | Stands::Missing => &[],
+            RowKind::Entry | RowKind::Missing => &[],
         };
         all.iter().flat_map(|series| &series.members).collect()
     }
@@ -118,7 +118,7 @@ impl StudyBrowser {
         folder: &Folder,
         results: &Results,
     ) -> Option<Found> {
-        let Stands::Series(study, series) = row.stands else {
+        let RowKind::Series(study, series) = row.represents else {
             return None;
         };
         let grouping = self.here(folder)?;
@@ -151,7 +151,7 @@ impl StudyBrowser {
     /// Where in the series under the cursor the user is, from 0, and how many files it has.
     pub(in crate::app) fn position(&self, folder: &Folder) -> Option<(usize, usize)> {
         let row = folder.current()?;
-        let Stands::Series(study, series) = row.stands else {
+        let RowKind::Series(study, series) = row.represents else {
             return None;
         };
         let grouping = self.here(folder)?;
@@ -192,14 +192,14 @@ impl StudyBrowser {
     pub(crate) fn image_title(&self, folder: &Folder, env: &Environment) -> Option<String> {
         let row = folder.current()?;
         let grouping = self.here(folder)?;
-        match row.stands {
-            Stands::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
-            Stands::Series(study, series) => {
+        match row.represents {
+            RowKind::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
+            RowKind::Series(study, series) => {
                 let name = labels::series_name(grouping.series(study, series)?, env.show_phi);
                 let (at, count) = self.position(folder)?;
                 Some(format!("{name} · {}/{count}", at + 1))
             }
-            Stands::Itself | Stands::Missing => None,
+            RowKind::Entry | RowKind::Missing => None,
         }
     }
 
@@ -207,8 +207,8 @@ impl StudyBrowser {
     pub(in crate::app) fn stack(&self, folder: &Folder, results: &Results) -> Option<Stack> {
         let grouping = self.here(folder)?;
         let row = folder.current()?;
-        let (path, (study, series)) = match row.stands {
-            Stands::Series(study, series) => (row.path.as_path(), (study, series)),
+        let (path, (study, series)) = match row.represents {
+            RowKind::Series(study, series) => (row.path.as_path(), (study, series)),
             _ if base_of(folder.dir()).is_some() => {
                 (folder.dir(), grouping.series_at(folder.dir())?)
             }

@@ -2,7 +2,7 @@
 
 use super::film::{self, Film, FrameInput};
 use super::measure::{Pointer, Ruler, Tool};
-use super::window::{self, Step};
+use super::window::{self, WindowStep};
 use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::keys::Action;
 use crate::app::preview::{Previewed, View};
@@ -128,14 +128,14 @@ impl Viewer {
         let step = |step, coarse| window::adjusted(&window, step, coarse);
         self.view.voi = match action {
             Action::WindowAuto => Voi::Robust,
-            Action::LevelUp => step(Step::Up, false),
-            Action::LevelDown => step(Step::Down, false),
-            Action::WindowWider => step(Step::Wider, false),
-            Action::WindowNarrower => step(Step::Narrower, false),
-            Action::LevelUpCoarse => step(Step::Up, true),
-            Action::LevelDownCoarse => step(Step::Down, true),
-            Action::WindowWiderCoarse => step(Step::Wider, true),
-            Action::WindowNarrowerCoarse => step(Step::Narrower, true),
+            Action::LevelUp => step(WindowStep::Up, false),
+            Action::LevelDown => step(WindowStep::Down, false),
+            Action::WindowWider => step(WindowStep::Wider, false),
+            Action::WindowNarrower => step(WindowStep::Narrower, false),
+            Action::LevelUpCoarse => step(WindowStep::Up, true),
+            Action::LevelDownCoarse => step(WindowStep::Down, true),
+            Action::WindowWiderCoarse => step(WindowStep::Wider, true),
+            Action::WindowNarrowerCoarse => step(WindowStep::Narrower, true),
             _ => {
                 let presets = window::presets(image.modality(), &image.scene.windows);
                 let number = action.preset()?;

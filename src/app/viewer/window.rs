@@ -90,7 +90,7 @@ pub fn name(voi: &Voi, modality: Option<&str>, own: &[NamedWindow]) -> Option<St
 
 /// A step of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum WindowStep {
     /// Level up: the picture gets darker.
     Up,
     /// Level down.
@@ -102,7 +102,7 @@ pub enum Step {
 }
 
 /// The window moved on by a step: a fiftieth of its width, a tenth if coarse, as a round number.
-pub fn adjusted(window: &Window, step: Step, coarse: bool) -> Voi {
+pub fn adjusted(window: &Window, step: WindowStep, coarse: bool) -> Voi {
     let width = if window.width.is_finite() {
         window.width.clamp(WIDTHS.0, WIDTHS.1)
     } else {
@@ -110,10 +110,10 @@ pub fn adjusted(window: &Window, step: Step, coarse: bool) -> Voi {
     };
     let by = round_step(width * if coarse { COARSE } else { FINE });
     let (center, width) = match step {
-        Step::Up => (window.center + by, width),
-        Step::Down => (window.center - by, width),
-        Step::Wider => (window.center, width + by),
-        Step::Narrower => (window.center, width - by),
+        WindowStep::Up => (window.center + by, width),
+        WindowStep::Down => (window.center - by, width),
+        WindowStep::Wider => (window.center, width + by),
+        WindowStep::Narrower => (window.center, width - by),
     };
     Voi::Range {
         center,
@@ -197,17 +197,17 @@ mod tests {
     fn a_step_is_a_round_part_of_the_width() {
         let moved = |step, coarse| adjusted(&window(40.0, 400.0), step, coarse);
         let range = |center, width| Voi::Range { center, width };
-        assert_eq!(moved(Step::Up, false), range(45.0, 400.0));
-        assert_eq!(moved(Step::Down, true), range(20.0, 400.0));
-        assert_eq!(moved(Step::Wider, false), range(40.0, 405.0));
-        assert_eq!(moved(Step::Narrower, true), range(40.0, 380.0));
+        assert_eq!(moved(WindowStep::Up, false), range(45.0, 400.0));
+        assert_eq!(moved(WindowStep::Down, true), range(20.0, 400.0));
+        assert_eq!(moved(WindowStep::Wider, false), range(40.0, 405.0));
+        assert_eq!(moved(WindowStep::Narrower, true), range(40.0, 380.0));
     }
 
     #[test]
     fn a_window_narrowed_for_ever_stays_a_window() {
         let mut window = window(0.5, 1.0);
         for _ in 0..10_000 {
-            let Voi::Range { center, width } = adjusted(&window, Step::Narrower, true) else {
+            let Voi::Range { center, width } = adjusted(&window, WindowStep::Narrower, true) else {
                 unreachable!("a step leads to a range")
             };
             assert!(width > 0.0 && width.is_finite() && center.is_finite());
