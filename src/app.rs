@@ -1,7 +1,7 @@
 //! The application: what is known, and how each message changes it. Pure and synchronous: time, files, images and results come
 //! in as [`Msg`], and everything to be done to the world goes out as [`Effect`].
 //!
-//! Components own their state and know nothing of those that use them: [`Browser`](browser::Browser), study browser, viewer,
+//! Components own their state and know nothing of those that use them: browser, study browser, viewer,
 //! grid, comparison, activity log, tags, pickers and popups. What a component wants of the rest it returns as requests. The
 //! [`Model`] holds all components, decides by one [`Mode`] which of them receives a key, and carries requests out.
 

@@ -1,4 +1,4 @@
-//! The screen: the model in, cells out. No input or output, no clock.
+//! Draws the model on the screen. No input or output, no clock.
 
 mod activity;
 mod bar;
@@ -27,9 +27,9 @@ use crate::view::panels::Panels;
 use theme::Looks;
 pub use theme::name_of;
 
-/// Puts encoded images into a frame: only who encoded them knows how.
+/// Draws encoded images into a frame. Implemented by whoever encodes them.
 pub trait Painter {
-    /// Draws an image upon the cells of an area of its size.
+    /// Draws an image on the cells of an area of its size.
     fn paint(&self, image: &EncodedImage, area: Rect, buffer: &mut Buffer);
 }
 
@@ -88,7 +88,7 @@ fn draw_panels(
     }
 }
 
-/// What results are not for, in a row of its own.
+/// Draws the notice that results are not a diagnosis, in a row of its own.
 fn notice(area: Area, looks: Looks, frame: &mut Frame) {
     let area = rect(area, frame);
     let words = result_panel::notice(usize::from(area.width), 3)
@@ -98,7 +98,7 @@ fn notice(area: Area, looks: Looks, frame: &mut Frame) {
     frame.render_widget(words.centered(), area);
 }
 
-/// The cells of an area that are there: a resize may reach the terminal before it reaches the model.
+/// The part of an area within the screen: a resize may reach the terminal before the model.
 fn rect(area: Area, frame: &Frame) -> Rect {
     Rect::new(area.x, area.y, area.width, area.height).intersection(frame.area())
 }

@@ -1,7 +1,7 @@
-//! How folders are left: remembered while the program runs, and kept between its starts.
+//! How folders are left: remembered while the program runs, and persisted between runs.
 //!
-//! Cursor, order, filter and hidden files belong to each folder. How the screen is divided goes along from folder to
-//! folder, and is kept with each for a start that begins there.
+//! Cursor, order, filter and hidden files belong to each folder. The layout of the screen carries over from folder to
+//! folder, and is persisted with each for a run that begins there.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,49 +14,49 @@ use super::group_path::base_of;
 use super::sort::Sort;
 use crate::view::sheet;
 
-/// How a folder was left. Of its files it holds one name, and nothing that is known of them.
+/// How a folder was left, as it is persisted. It holds one file name, and no results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kept {
-    /// What the cursor was on.
+    /// The file or folder under the cursor.
     pub cursor: Option<Name>,
     /// Order, filter, hidden files.
     pub look: Look,
-    /// How the screen was divided.
+    /// Layout of the screen.
     pub layout: Layout,
 }
 
-/// How a folder is looked at.
+/// Which files of a folder are shown, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Look {
-    /// Names with a dot in front are shown.
+    /// Names that begin with a dot are shown.
     pub hidden: bool,
     /// The order of the files.
     pub sort: Sort,
-    /// What names must match; empty: nothing.
+    /// The pattern that names must match; empty matches all.
     pub filter: Filter,
 }
 
-/// A file's name: text, or bytes where it is none.
+/// A file name: text if it is valid UTF-8, else bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Name {
-    /// UTF-8, as nearly all are.
+    /// Valid UTF-8.
     Text(String),
     /// Anything else.
     Bytes(Vec<u8>),
 }
 
-/// How the screen is divided, as far as the user decides.
+/// The layout of the screen, as far as the user decides it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Layout {
-    /// Width of the list in percent of the screen's; `None`: as it fits best.
+    /// Width of the list in percent of the screen; `None`: chosen by the program.
     pub list: Option<f64>,
-    /// Files are shown as small pictures.
+    /// Files are shown as small images.
     pub grid: bool,
-    /// How large these are, from 1.
+    /// Size of the small images, from 1.
     pub tiles: u8,
     /// Files are grouped by study and series.
     pub series: bool,
@@ -91,16 +91,16 @@ impl From<Name> for OsString {
     }
 }
 
-/// How a folder was left that was on screen before, be it one of the file system's or not.
+/// How a folder, series or DICOMDIR was left in this run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FolderMemory {
-    /// What the cursor was on.
+    /// The file or folder under the cursor.
     pub cursor: Option<PathBuf>,
     pub look: Look,
 }
 
 impl FolderMemory {
-    /// As it was persisted.
+    /// Restores persisted state.
     pub(super) fn restore(dir: &Path, kept: Kept) -> Self {
         let cursor = kept.cursor.map(OsString::from);
         Self {
@@ -109,9 +109,9 @@ impl FolderMemory {
         }
     }
 
-    /// What is persisted of it, with the layout of the screen.
+    /// The state to persist, with the layout of the screen.
     pub(super) fn to_state(&self, layout: Layout) -> Kept {
-        // The rows of studies and series are no files, and their names would tell of patients.
+        // Rows of studies and series are not files, and their names would identify patients.
         let file = self
             .cursor
             .as_deref()

@@ -1,4 +1,4 @@
-//! Which key does what. The defaults lie in `keys.toml`; the help is made from the bindings that are in force.
+//! The bindings of keys to actions. The defaults are in `keys.toml`; the help is made from the bindings in force.
 
 mod words;
 
@@ -12,7 +12,7 @@ pub use words::{HelpLine, PaletteEntry};
 
 use crate::config::similar;
 
-/// What a key can ask for.
+/// What a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // `describe` says what each does, to the user too.
@@ -113,7 +113,7 @@ pub enum Action {
     Quit,
 }
 
-/// Windows by number, from the second on.
+/// The presets after the first, in order.
 const PRESETS: [Action; 8] = [
     Action::Window2,
     Action::Window3,
@@ -126,7 +126,7 @@ const PRESETS: [Action; 8] = [
 ];
 
 impl Action {
-    /// The number of a window's preset, from 1.
+    /// The number of the window preset that the action chooses, from 1.
     pub fn preset(self) -> Option<usize> {
         match self {
             Self::Window1 => Some(1),
@@ -164,7 +164,7 @@ impl Action {
     }
 }
 
-/// What a key is, with Shift folded into the letter it makes; only arrows are told apart by it.
+/// A key with its modifiers. Shift is folded into the letter it makes; only arrows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
 struct KeyPress {
     code: KeyCode,
@@ -191,7 +191,7 @@ impl From<KeyEvent> for KeyPress {
     }
 }
 
-/// Named keys: as written in the file, as crossterm has them, as the help shows them.
+/// Named keys: in the settings, in crossterm, in the help.
 const NAMED: [(&str, KeyCode, &str); 15] = [
     ("Down", KeyCode::Down, "↓"),
     ("Up", KeyCode::Up, "↑"),
@@ -254,31 +254,31 @@ impl KeyPress {
     }
 }
 
-/// Why a set of bindings cannot be used.
+/// An invalid set of bindings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
-    /// The text is not what a table of keys looks like.
+    /// The text is not a table of keys.
     #[error("keys: {0}")]
     Syntax(String),
-    /// Nothing has this name.
+    /// There is no such action.
     #[error("keys: there is no action {name:?}{}", meant(similar.as_deref()))]
     UnknownAction {
         /// As written.
         name: String,
-        /// The one that may have been meant.
+        /// A similar name, which may have been meant.
         similar: Option<String>,
     },
-    /// No key has this name.
+    /// There is no such key.
     #[error("keys: {action}: there is no key {key:?}{}", meant(similar.as_deref()))]
     UnknownKey {
-        /// Whose key.
+        /// The action.
         action: String,
         /// As written.
         key: String,
-        /// The one that may have been meant.
+        /// A similar name, which may have been meant.
         similar: Option<String>,
     },
-    /// Two actions want the same key.
+    /// Two actions are bound to the same key.
     #[error("keys: {key} is given to both {first} and {second}")]
     Twice {
         /// The key.
@@ -295,7 +295,7 @@ fn meant(similar: Option<&str>) -> String {
 }
 
 impl KeymapError {
-    /// The actions that it is about, by name.
+    /// The names of the actions concerned.
     pub fn actions(&self) -> Vec<&str> {
         match self {
             Self::Syntax(_) => Vec::new(),
@@ -310,9 +310,9 @@ impl KeymapError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keymap {
     actions: HashMap<KeyPress, Action>,
-    /// Keys of each action, in the order given.
+    /// The keys of each action, in the order given.
     keys: BTreeMap<Action, Vec<KeyPress>>,
-    /// As the file names them.
+    /// The name of each action in the settings.
     names: BTreeMap<Action, String>,
 }
 
@@ -367,7 +367,7 @@ impl Keymap {
         Ok(keymap)
     }
 
-    /// What a key asks for.
+    /// The action of a key.
     pub fn action(&self, event: KeyEvent) -> Option<Action> {
         self.actions.get(&KeyPress::from(event)).copied()
     }
@@ -380,7 +380,7 @@ impl Keymap {
             .map(|key| key.show())
     }
 
-    /// The key of an action that its user most likely thinks of: this one where it is bound to that, else the first.
+    /// The key of an action to show in a hint: `usual` where it is bound to the action, else the first.
     pub fn key_like(&self, action: Action, usual: KeyCode) -> Option<String> {
         let mut keys = self.keys.get(&action).into_iter().flatten();
         let found = keys.find(|key| key.code == usual && !key.ctrl && !key.alt);

@@ -7,16 +7,16 @@ use tui_input::backend::crossterm::to_input_request;
 use super::filter::Filter;
 use super::keys::{Action, Keymap, PaletteEntry};
 
-/// What the line is for.
+/// The purpose of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Shows only the files whose names match, while it is typed.
+    /// Filters the files by name while it is typed.
     Filter,
     /// Finds an action and does it.
     Palette,
 }
 
-/// What a key in the line asks of the application.
+/// What a key in the line asks the application for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LineOutcome {
     /// Nothing beyond the line itself.
@@ -29,13 +29,13 @@ pub(super) enum LineOutcome {
     Act(Action),
 }
 
-/// A line, with the key presses in it.
+/// A line being typed.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     purpose: Purpose,
     /// The text and its cursor.
     input: Input,
-    /// In the palette: which of the actions found is chosen.
+    /// In the palette: the position of the action chosen.
     chosen: usize,
 }
 
@@ -64,7 +64,7 @@ impl Line {
         }
     }
 
-    /// What the line is for.
+    /// The purpose of the line.
     pub(crate) fn purpose(&self) -> Purpose {
         self.purpose
     }
@@ -74,7 +74,7 @@ impl Line {
         &self.input
     }
 
-    /// In the palette: which of the actions found is chosen.
+    /// In the palette: the position of the action chosen.
     pub(crate) fn chosen(&self) -> usize {
         self.chosen
     }
@@ -99,7 +99,7 @@ impl Line {
         })
     }
 
-    /// The actions that the palette offers for what is typed: the best match first.
+    /// The actions that match what is typed, the best match first.
     pub(crate) fn palette(&self, keymap: &Keymap) -> Vec<PaletteEntry> {
         let all = keymap.palette();
         let words: Vec<&str> = all.iter().map(|offer| offer.words.as_str()).collect();
@@ -109,7 +109,7 @@ impl Line {
         }
     }
 
-    /// Takes a key in. The line is closed where the first result is false.
+    /// Takes a key. The line stays open if the first result is true.
     pub(super) fn press(&mut self, key: KeyEvent, keymap: &Keymap) -> (bool, LineOutcome) {
         let Some(meaning) = self.meaning(key) else {
             return (true, LineOutcome::None);

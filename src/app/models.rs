@@ -1,5 +1,5 @@
-//! Models to choose from: those of the catalogue and those in the cache. A missing one is fetched, and put to use while the one
-//! before goes on answering.
+//! The choice of a model: those of the catalogue and those in the cache. A missing one is downloaded; the previous one
+//! answers until the new one is ready.
 
 use std::collections::HashMap;
 
@@ -20,13 +20,13 @@ pub struct Offered {
     pub id: String,
     /// Its name once it is in use.
     pub name: String,
-    /// What the catalogue says of it.
+    /// Its entry in the catalogue.
     pub entry: Option<&'static Entry>,
-    /// It need not be fetched.
+    /// It need not be downloaded.
     pub there: bool,
 }
 
-/// The models that can be chosen, and how far the chosen one has come.
+/// The models that can be chosen, and the progress of the chosen one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ModelChooser {
     /// `None` until they were read.
@@ -40,19 +40,19 @@ pub(crate) struct ModelChooser {
     faults: HashMap<String, String>,
 }
 
-/// A model that is being fetched.
+/// A model that is being downloaded.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ModelPull {
     serial: u64,
     offered: Offered,
     came: u64,
     size: Option<u64>,
-    /// Another program fetches it, too; that is waited for.
+    /// Another process downloads it; this one waits for that.
     waits: bool,
 }
 
 impl ModelPull {
-    /// How far it is, in a few letters.
+    /// The progress, in a few letters.
     pub(crate) fn progress(&self) -> String {
         match self.size {
             _ if self.waits => "another program fetches it".to_owned(),
@@ -69,7 +69,7 @@ impl ModelPull {
     }
 }
 
-/// As the catalogue calls it, else its id.
+/// The name in the catalogue, else the id.
 fn short(offered: &Offered) -> String {
     let name = offered
         .entry
@@ -83,7 +83,7 @@ impl ModelChooser {
         self.engine
     }
 
-    /// The model that is being fetched.
+    /// The model that is being downloaded.
     pub(crate) fn pull(&self) -> Option<&ModelPull> {
         self.pull.as_ref()
     }
@@ -162,7 +162,7 @@ impl ModelChooser {
         }
     }
 
-    /// Puts the model at a place of the list to use, after fetching it if need be. The one that is being fetched is given up.
+    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the one that is being downloaded stops that.
     pub(super) fn pick(
         &mut self,
         chosen: usize,
@@ -211,14 +211,14 @@ impl ModelChooser {
         Request::Effect(Effect::UseModel { id, serial })
     }
 
-    /// Takes in how much of a model is there.
+    /// Takes in the progress of a download.
     pub(super) fn pulling(&mut self, serial: u64, came: u64, size: Option<u64>, waits: bool) {
         if let Some(pull) = self.pull.as_mut().filter(|p| p.serial == serial) {
             (pull.came, pull.size, pull.waits) = (came, size, waits);
         }
     }
 
-    /// Takes in that a model is there, or cannot be had. `popup_open`: there is no room to explain why.
+    /// Takes in the end of a download. `popup_open`: there is no room for an explanation.
     pub(super) fn pulled(
         &mut self,
         serial: u64,
@@ -242,7 +242,7 @@ impl ModelChooser {
         vec![self.load(offered, env)]
     }
 
-    /// Notes why a model cannot be had: in its place in the list, and at once where no popup is open.
+    /// Notes why a model cannot be used, for the list; explains it at once where no popup is open.
     fn fail(
         &mut self,
         offered: &Offered,
@@ -269,7 +269,7 @@ impl ModelChooser {
         }))
     }
 
-    /// Takes in that the engine of the chosen model is ready; false if it is another one's. From now on it is the one in use.
+    /// Takes in that the engine of the chosen model is ready, and from now on in use; false if the engine is another one's.
     pub(super) fn loaded(&mut self, serial: u64) -> bool {
         let loaded = self.loading.take_if(|(loading, _)| *loading == serial);
         if loaded.is_some() {

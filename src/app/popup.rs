@@ -21,7 +21,7 @@ pub(crate) enum Popup {
     Help {
         /// Where it was opened.
         mode: Mode,
-        /// What comes back afterwards.
+        /// The popup that is shown again afterwards.
         behind: Option<Box<Popup>>,
     },
     /// Why something failed.
@@ -53,7 +53,7 @@ pub struct TagValue {
     pub meaning: String,
     /// The value, or its mask.
     pub text: String,
-    /// It is the mask.
+    /// The value is masked.
     pub masked: bool,
 }
 
@@ -77,7 +77,7 @@ pub enum PopupLine {
     Help(Vec<HelpLine>),
     /// What the popup is about.
     Subject(String),
-    /// What is wrong, in a word.
+    /// What is wrong, in a word or two.
     Kind(String),
     /// Running text.
     Text(String),
@@ -107,9 +107,9 @@ pub(super) enum PopupOutcome {
     Act(Action),
     /// A row of a picker was chosen; the popup is still open.
     Pick(PickerKind, usize),
-    /// The colours of related objects shall be more opaque, or less.
+    /// The opacity of related objects shall change.
     Opacity {
-        /// More.
+        /// More opaque.
         more: bool,
     },
 }
@@ -192,7 +192,7 @@ impl Popups {
         self.open(Popup::Help { mode, behind });
     }
 
-    /// Closes the popup, except that behind the help; false when there is none.
+    /// Closes the popup; that behind the help is shown again. False when there is none.
     pub(super) fn close(&mut self, env: &Environment) -> bool {
         let Some(popup) = self.open.take() else {
             return false;
@@ -209,7 +209,7 @@ impl Popups {
         self.open = None;
     }
 
-    /// Closes a popup that shows a value, or a state, that is no longer so.
+    /// Closes a popup whose content depends on whether patient values are shown.
     pub(super) fn close_outdated(&mut self) {
         self.open
             .take_if(|popup| matches!(popup, Popup::Value(_) | Popup::Menu { .. }));
@@ -319,9 +319,9 @@ impl Popups {
     }
 }
 
-/// Columns for text in a popup on a screen of `cols` columns: a frame and a blank on either side are taken off.
+/// Columns for text in a popup on a screen of `cols` columns, without frame and margins.
 pub fn content_width(cols: u16) -> u16 {
-    // Stripes of what lies behind would only be in the way.
+    // No narrow stripes are left beside it.
     let outer = if cols < MAX_WIDTH + 12 {
         cols
     } else {
@@ -347,7 +347,7 @@ pub fn content_rows(rows: u16) -> u16 {
     rows.saturating_sub(2)
 }
 
-/// Running text in lines of a width.
+/// Wraps running text.
 fn wrapped(text: &str, width: usize, line: fn(String) -> PopupLine) -> Vec<PopupLine> {
     text::wrap(text, width).into_iter().map(line).collect()
 }
@@ -382,7 +382,7 @@ impl Explanation {
     }
 }
 
-/// A kind of failure as the user reads it.
+/// A kind of failure in words.
 pub fn kind_word(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "not found",

@@ -12,7 +12,7 @@ use crate::media::{
 };
 use crate::view::placement::Aim;
 
-/// How pictures reach the screen.
+/// How images are drawn on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Graphics {
     /// Not at all.
@@ -23,7 +23,7 @@ pub enum Graphics {
     Kitty,
     /// Sixel.
     Sixel,
-    /// The inline pictures of iTerm2.
+    /// The inline images of iTerm2.
     Iterm2,
 }
 
@@ -40,48 +40,48 @@ impl Graphics {
     }
 }
 
-/// How good the picture is to be.
+/// The quality of an encoded image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Quality {
-    /// Half blocks whatever the terminal can: a few kilobytes, for a cursor on the move.
+    /// Half blocks, whatever else the terminal can draw: a few kilobytes, for a cursor on the move.
     Fast,
-    /// By the terminal's own protocol, each pixel twice as wide and high: for a picture that changes while it is looked at, on
-    /// a terminal that takes long to be sent one.
+    /// The terminal's own protocol, with pixels twice as wide and high: for an image that changes while it is looked at, on
+    /// a terminal that takes long to receive one.
     Half,
-    /// By the terminal's own protocol, for a cursor at rest.
+    /// The terminal's own protocol, for a cursor at rest.
     Full,
 }
 
-/// What the user chose to see of a picture. The model never sees it.
+/// How the user chose to see an image. The model never learns of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
     /// Which values become black and white.
     pub voi: Voi,
-    /// Black and white change places.
+    /// Black and white are swapped.
     pub invert: bool,
-    /// Which part, how large, from which side.
+    /// Zoom, position and rotation.
     pub aim: Aim,
 }
 
-/// What is drawn upon a picture and written around it.
+/// Annotations drawn over an image and written around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// The scale bar and the file's overlay planes are drawn, facts and letters are written.
     pub overlays: bool,
-    /// The histogram takes its part of the room.
+    /// The histogram is shown below the image.
     pub histogram: bool,
-    /// A cursor at this column and row of the file, whose value is wanted.
+    /// The pointer, as column and row of the file; its pixel value is wanted.
     pub cursor: Option<(u32, u32)>,
-    /// A line between two pixels of the file.
+    /// The line of the ruler, between two pixels of the file.
     pub line: Option<[(u32, u32); 2]>,
 }
 
-/// Objects that are drawn over a picture, and how.
+/// Related objects drawn over an image, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overlaid {
-    /// Their files; those that the picture does not concern change nothing.
+    /// Their files. Those that are not about the image change nothing.
     pub objects: Vec<(PathBuf, Stamp)>,
-    /// How much of the picture the colours of segmentations hide, in percent.
+    /// Opacity of the colours of segmentations, in percent.
     pub opacity: u8,
     /// Texts that may tell who the patient is are drawn.
     pub show_phi: bool,
@@ -90,49 +90,49 @@ pub struct Overlaid {
 /// A series whose files share one automatic window on screen.
 #[derive(Clone, Debug)]
 pub struct Stack {
-    /// The path that stands for it.
+    /// The path of its row.
     pub path: PathBuf,
-    /// Some of its files, evenly spread: those that the window is chosen by.
+    /// Some of its files, evenly spread, from which the window is computed.
     pub sample: Arc<[(PathBuf, Stamp)]>,
 }
 
 impl PartialEq for Stack {
-    /// The window stays while files come to a series.
+    /// Compares paths only: the window stays the same while files are added to a series.
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path
     }
 }
 
-/// Names one preview: whatever changes the cells on screen is part of it, so it also serves as the key of a cache.
+/// The request for a preview. It holds everything that changes the cells on screen, so it also serves as the key of caches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreviewKey {
     /// The file, absolute.
     pub path: PathBuf,
-    /// What the file looked like: another content is another preview.
+    /// The content of the file.
     pub stamp: Stamp,
-    /// Which frame, from 0 in the order of their positions ([`Scene::order`]).
+    /// The frame, from 0 in the order of positions ([`Scene::order`]).
     pub frame: u32,
-    /// What is seen of it.
+    /// How it is seen.
     pub view: View,
-    /// The series that the view was chosen for, while it is not known whether the file belongs to it: if it does not, it is
-    /// seen as it asks to be. `None`: the view is for this file.
+    /// The series that the view was chosen for, while it is unknown whether the file belongs to it: if it does not, the file is
+    /// shown by its own window. `None`: the view is for this file.
     pub for_series: Option<String>,
-    /// The series as part of which it is looked at, if it is.
+    /// The series whose automatic window applies.
     pub stack: Option<Stack>,
-    /// What is drawn upon it and written around it.
+    /// Annotations drawn over it and written around it.
     pub marks: Marks,
-    /// What other objects draw over it.
+    /// Related objects drawn over it.
     pub related: Overlaid,
-    /// Columns to fit into, with what is written around it.
+    /// Columns for the image and what is written around it.
     pub cols: u16,
-    /// Rows to fit into, with what is written around it.
+    /// Rows for the image and what is written around it.
     pub rows: u16,
-    /// How pictures reach the screen (for [`Quality::Fast`] half blocks are made all the same).
+    /// How images are drawn on the terminal (with [`Quality::Fast`] as half blocks regardless).
     pub graphics: Graphics,
-    /// How good it is to be.
+    /// The quality.
     pub quality: Quality,
-    /// How often the terminal has lost its pictures: what was encoded in an earlier epoch must not be drawn again,
-    /// because a kitty picture is transmitted only once.
+    /// How often the terminal has lost its images: what was encoded in an earlier epoch must not be drawn again,
+    /// because a kitty image is transmitted only once.
     pub epoch: u32,
 }
 
@@ -162,12 +162,12 @@ impl PreviewKey {
         }
     }
 
-    /// It is made of plain cells, drawn anew with every frame: a terminal cannot lose it.
+    /// Whether the image consists of plain cells, which are drawn with every frame and cannot be lost by the terminal.
     pub fn is_cells(&self) -> bool {
         self.quality == Quality::Fast || self.graphics == Graphics::Halfblocks
     }
 
-    /// Both name the same preview, one perhaps better than the other.
+    /// Whether both are the same preview, possibly at different qualities.
     pub fn same_but_quality(&self, other: &Self) -> bool {
         *self
             == Self {
@@ -176,45 +176,45 @@ impl PreviewKey {
             }
     }
 
-    /// Both are about the same file in the same room: one may stand for the other until that one comes.
+    /// Whether both show the same file at the same size: one may be shown until the other is there.
     pub fn same_file(&self, other: &Self) -> bool {
         let room = |key: &Self| (key.cols, key.rows, key.graphics, key.epoch);
         self.path == other.path && self.stamp == other.stamp && room(self) == room(other)
     }
 }
 
-/// An answered preview.
+/// The answer to a request for a preview.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Previewed {
-    /// As asked.
+    /// The request.
     pub key: PreviewKey,
-    /// The picture, or why there is none.
+    /// The image, or why there is none.
     pub outcome: Result<Preview, MediaError>,
 }
 
-/// A picture ready for the terminal.
+/// An image ready for the terminal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
-    /// What is drawn.
+    /// The encoded image.
     pub image: EncodedImage,
-    /// What the file is.
+    /// Facts about the file.
     pub info: Info,
-    /// What is seen of it.
+    /// How it is seen.
     pub scene: Arc<Scene>,
 }
 
-/// What the worker knows of a picture beside its cells.
+/// Facts about an image that come with its preview.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
-    /// As it was drawn.
+    /// The view it was drawn with.
     pub view: View,
     /// Series Instance UID, where there is one. Never shown.
     pub series: Option<String>,
-    /// What the user should know of it: that it is a part, or stands for something larger.
+    /// A note for the user: that only a part is shown, or a reduced level.
     pub note: Option<String>,
-    /// Which frame lies where.
+    /// The order of frames by position.
     pub order: FrameOrder,
-    /// The file's own rate as a film.
+    /// The file's own frame rate.
     pub frames_per_second: Option<f64>,
     /// Screen pixels of a cell, across and down; those of half blocks where the terminal draws them.
     pub cell: (u16, u16),
@@ -224,46 +224,46 @@ pub struct Scene {
     pub windows: Vec<NamedWindow>,
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
-    /// What values are counted in.
+    /// The unit of pixel values.
     pub unit: Option<String>,
-    /// What lies under the cursor asked about.
+    /// The pixel value under the pointer.
     pub value: Option<Value>,
-    /// Of the whole frame, if it was asked for.
+    /// The histogram of the whole frame, if it was requested.
     pub histogram: Option<Histogram>,
-    /// What other objects say of it.
+    /// What related objects contribute.
     pub about: About,
 }
 
-/// What other objects say of a picture.
+/// What related objects contribute to an image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
-    /// By what they refer to it; `None` of a file that is no DICOM object. Never shown.
+    /// The identifiers by which they refer to the image; `None` if the file is not a DICOM object. Never shown.
     pub target: Option<Target>,
-    /// What the colours drawn over it stand for.
+    /// The meaning of the colours drawn over it.
     pub legend: Vec<Legend>,
     /// Texts drawn over it.
     pub labels: Vec<Label>,
-    /// Files of objects that are on and not drawn, or not in full, and why.
+    /// Files of objects that are switched on but not drawn, or not completely, with the reason.
     pub remarks: Vec<(PathBuf, String)>,
 }
 
-/// A text over a picture.
+/// A text over an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// Lines, safe to show.
     pub lines: Vec<String>,
-    /// Its upper left corner, in shares of the picture's width and height on the screen.
+    /// Its upper left corner, in shares of the image's width and height on the screen.
     pub at: (f64, f64),
 }
 
 impl Scene {
-    /// What lies to the left, right, top and bottom of the file's picture, where it is known.
+    /// The patient directions at the left, right, top and bottom of the file's image, where known.
     pub fn letters(&self) -> Option<Letters> {
         self.geometry.letters()
     }
 }
 
-/// What a pixel holds.
+/// The value of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     /// In the modality's unit.
@@ -274,7 +274,7 @@ pub enum Value {
     Padding,
 }
 
-/// An image encoded for the terminal. What it holds is the graphics' own affair; it is equal only to its own clones.
+/// An image encoded for the terminal: an opaque handle, equal only to its own clones.
 #[derive(Clone)]
 pub struct EncodedImage {
     size: (u16, u16),
@@ -282,7 +282,7 @@ pub struct EncodedImage {
 }
 
 impl EncodedImage {
-    /// An image that covers so many columns and rows.
+    /// Wraps an encoded image that covers `size` columns and rows.
     pub fn new(size: (u16, u16), content: impl Any + Send + Sync) -> Self {
         Self {
             size,
@@ -295,12 +295,12 @@ impl EncodedImage {
         self.size
     }
 
-    /// What it was made of, for those who made it; `None` for anyone else.
+    /// The encoded image, for whoever encoded it; `None` for any other type.
     pub fn content<T: Any>(&self) -> Option<&T> {
         self.content.downcast_ref()
     }
 
-    /// Tells whether it can still be drawn, without keeping it.
+    /// A weak reference that tells whether the image is still in use.
     pub fn downgrade(&self) -> Weak<dyn Any + Send + Sync> {
         Arc::downgrade(&self.content)
     }

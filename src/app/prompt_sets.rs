@@ -1,4 +1,4 @@
-//! Prompt sets to choose from, and every result scored anew by the one chosen.
+//! The choice of a prompt set, by which all results are scored again.
 
 use super::effect::Effect;
 use super::popup::Choice;
@@ -11,22 +11,22 @@ use crate::prompts::{PromptError, PromptSet, Prompts};
 /// The name of a set that can be chosen, and the set, or why it cannot be used.
 pub type Named = (String, Result<PromptSet, PromptError>);
 
-/// The choice of a set for each image by itself.
+/// The choice of a suitable set for each image.
 const AUTO: &str = "auto";
 
 /// Modalities or body parts that are named, at most.
 const MAX_EXAMPLES: usize = 5;
 
-/// Progress of scoring all results anew.
+/// Progress of scoring all results again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rescoring {
-    /// Files that are done.
+    /// Files done.
     pub done: usize,
-    /// All of them.
+    /// Files in total.
     pub all: usize,
 }
 
-/// The prompt sets that can be chosen, and how far the results follow the one in force.
+/// The prompt sets that can be chosen, and the progress of scoring by a new one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct PromptSets {
     /// `None` until they were read.
@@ -35,12 +35,12 @@ pub(crate) struct PromptSets {
 }
 
 impl PromptSets {
-    /// Progress of scoring all results anew, while that goes on.
+    /// Progress of scoring all results again, while that goes on.
     pub(crate) fn rescoring(&self) -> Option<Rescoring> {
         self.rescoring
     }
 
-    /// Notes that nothing is scored anew any more: another model answers.
+    /// Notes that nothing is scored again any more: another model answers.
     pub(super) fn stop_rescoring(&mut self) {
         self.rescoring = None;
     }
@@ -79,7 +79,7 @@ impl PromptSets {
         Some(std::iter::once(auto).chain(all).collect())
     }
 
-    /// Puts the set at a place of the list in force.
+    /// Uses the set at a position of the list.
     pub(super) fn pick(&self, chosen: usize, engine: &EngineState) -> Vec<Request> {
         let sets = self.sets.iter().flatten();
         let prompts = match chosen.checked_sub(1) {
@@ -101,7 +101,7 @@ impl PromptSets {
         ]
     }
 
-    /// Begins to score results anew, as other prompts are in force.
+    /// Begins to score all results again, as other prompts are in force.
     pub(super) fn rescore(&mut self, results: &Results) -> Option<Effect> {
         let files = results.classified();
         self.rescoring = (!files.is_empty()).then_some(Rescoring {
@@ -111,7 +111,7 @@ impl PromptSets {
         self.rescoring.map(|_| Effect::Rescore(files))
     }
 
-    /// Notes how many files are still to be scored anew; true if that was the last.
+    /// Notes how many files are still to be scored; true if none is left.
     pub(super) fn rescored(&mut self, left: usize) -> bool {
         if let Some(rescoring) = &mut self.rescoring {
             rescoring.done = rescoring.all.saturating_sub(left);
@@ -123,7 +123,7 @@ impl PromptSets {
     }
 }
 
-/// The first of a list, as examples.
+/// The first items of a list.
 fn some_of(all: &[String]) -> String {
     let more = if all.len() > MAX_EXAMPLES {
         ", …"

@@ -1,5 +1,5 @@
-//! What the result panel says of the file, folder, study or series under the cursor, line by line; the view gives it its
-//! looks.
+//! The content of the result panel for the file, folder, study or series under the cursor, line by line; the view styles
+//! it.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::scoring::{Decision, Mode};
 /// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Detail {
-    /// The most important line: its mark, what it says, and the figure beside it.
+    /// The most important line: symbol, text, and a word or figure beside it.
     Headline(Option<FileStatus>, String, String),
     /// A line of running text.
     Text(String),
@@ -27,11 +27,11 @@ pub enum Detail {
     Aside(String),
     /// A line that asks for attention.
     Warning(String),
-    /// A share of one, drawn as a bar; `None` is a bar that makes no claim.
+    /// A share drawn as a bar.
     Bar {
-        /// What it is the share of.
+        /// What is measured.
         name: String,
-        /// 0 to 1.
+        /// 0 to 1; `None` makes no claim.
         share: Option<f64>,
         /// The figure beside it.
         figure: String,
@@ -42,11 +42,11 @@ pub enum Detail {
     Gap,
 }
 
-/// What to do about a model that knows phantoms only.
+/// Advice where the model knows phantoms only.
 const REAL_MODEL: &str =
     "The demo model knows synthetic studies only. For real images choose biomedclip";
 
-/// What the result panel is made of.
+/// Everything that the content of the result panel depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct ResultPanel<'a> {
     pub files: FileContext<'a>,
@@ -131,7 +131,7 @@ impl ResultPanel<'_> {
         lines
     }
 
-    /// What there is to know before the first result.
+    /// Hints before the first result.
     fn first_steps(self, width: usize) -> Vec<Detail> {
         if !matches!(self.engine, EngineState::Ready { .. }) {
             return Vec::new();
@@ -167,7 +167,7 @@ impl ResultPanel<'_> {
         format!("{REAL_MODEL}{key}, or run `medivision-tui models pull biomedclip`.")
     }
 
-    /// While there is no model, that is the news.
+    /// The state of the model, while there is none.
     fn engine_details(self, width: usize) -> Vec<Detail> {
         match self.engine {
             EngineState::Loading => {
@@ -273,7 +273,7 @@ impl ResultPanel<'_> {
         lines
     }
 
-    /// What the panel says of a row that is not simply a file or a folder; `None` of one that is.
+    /// The lines for a study, series, missing file or DICOMDIR; `None` for any other row.
     fn group(self, row: &Row, width: usize) -> Option<Vec<Detail>> {
         match row.represents {
             RowKind::Study(_) | RowKind::Series(..) => Some(self.group_details(row, width)),
@@ -342,8 +342,8 @@ impl ResultPanel<'_> {
     }
 }
 
-/// What results are not for, in lines of at most `width` columns, for the end of a panel `height` rows high: it is in sight
-/// wherever results are, and shortened only where there is no room for all of it.
+/// The notice that results are not a diagnosis, in lines of at most `width` columns, for the end of a panel `height` rows high: it is visible
+/// wherever results are, and shortened where there is no room for all of it.
 pub(crate) fn notice(width: usize, height: usize) -> Vec<String> {
     let lines = text::wrap(NOTICE, width);
     match height {
@@ -353,7 +353,7 @@ pub(crate) fn notice(width: usize, height: usize) -> Vec<String> {
     }
 }
 
-/// A message with a capital letter in front.
+/// Capitalises a message.
 pub(crate) fn sentence(message: &str) -> String {
     let mut chars = message.chars();
     chars.next().map_or_else(String::new, |first| {
@@ -361,7 +361,7 @@ pub(crate) fn sentence(message: &str) -> String {
     })
 }
 
-/// A probability as a percentage with one digit after the point; never rounded up to certainty.
+/// A probability as a percentage with one decimal; never rounded up to certainty.
 pub(crate) fn percent(probability: f64) -> String {
     let shown = (probability * 1000.0).round() / 10.0;
     if shown >= 100.0 && probability < 1.0 {
@@ -371,7 +371,7 @@ pub(crate) fn percent(probability: f64) -> String {
     }
 }
 
-/// The same in whole percent, for the list.
+/// A probability in whole percent, for the list; never rounded up to certainty.
 pub(crate) fn whole_percent(probability: f64) -> String {
     let shown = (probability * 100.0).round();
     if shown >= 100.0 && probability < 1.0 {
@@ -422,7 +422,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// How many pictures, how they stand, what they are.
+/// The number of images, by status and by label.
 fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
     let pictures = if tally.pictures == 1 {
         "1 image".to_owned()

@@ -1,4 +1,4 @@
-//! Small images of grid and comparison: those that are kept, and those that are wanted.
+//! The cache of small images for grid and comparison.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -6,19 +6,19 @@ use std::path::PathBuf;
 use super::effect::Effect;
 use super::preview::{PreviewKey, Previewed};
 
-/// Files whose images are kept, at most, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
+/// Maximum number of files whose images are kept, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
 const MAX_FILES: usize = 600;
 
-/// Images that came, and those that are wanted.
+/// Images that are there, and those that are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TileCache {
-    /// Of each file one a quality.
+    /// One image a file and quality.
     kept: HashMap<PathBuf, Vec<Previewed>>,
     wanted: Vec<PreviewKey>,
 }
 
 impl TileCache {
-    /// The best image of the file in the room of `key`; unless `full`, one of plain cells.
+    /// The best image of the file at the size of `key`; unless `full`, the best of plain cells.
     pub(crate) fn best(&self, key: &PreviewKey, full: bool) -> Option<&Previewed> {
         let about = |key: &PreviewKey| (key.stamp, key.frame, key.cols, key.rows, key.graphics);
         let fits = |tile: &&Previewed| {
@@ -29,7 +29,7 @@ impl TileCache {
         kept.max_by_key(|tile| tile.key.quality)
     }
 
-    /// Takes an image in, if it is still wanted.
+    /// Adds an image, if it is still wanted.
     pub(super) fn insert(&mut self, tile: Previewed) {
         if !self.wanted.contains(&tile.key) {
             return;
@@ -54,7 +54,7 @@ impl TileCache {
             .collect();
         let crowded = self.kept.len() > MAX_FILES;
         for (path, tiles) in &mut self.kept {
-            // What was sent to the terminal occupies it: of that only what is on screen is kept.
+            // Images in the terminal's own protocol occupy its memory: only those on screen are kept.
             tiles.retain(|tile| {
                 let wanted = wanted.contains(&(path, tile.key.quality));
                 wanted || (tile.key.is_cells() && !crowded)

@@ -1,4 +1,4 @@
-//! Incident happened: engine, throughput, and the log with the newest first.
+//! The activity view: engine, throughput, and the log with the newest entry first.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::app::text::{cut, cut_end, pad, safe, wrap};
 use crate::app::{Model, Severity};
 use crate::view::activity_areas;
 
-/// Columns of an age.
+/// Width of an age.
 const AGE: usize = 6;
 
-/// Draws it.
+/// Draws the view.
 pub(super) fn draw(model: &Model, view: ActivityView, looks: Looks, frame: &mut Frame) {
     let areas = activity_areas(model.env().body());
     let log = model.activity();
@@ -78,7 +78,7 @@ pub(super) fn draw(model: &Model, view: ActivityView, looks: Looks, frame: &mut 
     }
 }
 
-/// Without its first and last column.
+/// The area without its first and last column.
 fn inner(area: Rect) -> Rect {
     Rect {
         x: area.x + 1,
@@ -100,7 +100,7 @@ fn counts(model: &Model, columns: usize) -> Line<'static> {
     Line::raw(cut_end(&words, columns))
 }
 
-/// Why it failed, or what was said, in full.
+/// The message of an entry in full.
 fn in_full(entry: Option<&LogEntry>, area: Rect) -> Vec<String> {
     let words = match entry.map(|entry| &entry.what) {
         Some(Incident::Failed { message, .. }) => sentence(message),
@@ -112,7 +112,7 @@ fn in_full(entry: Option<&LogEntry>, area: Rect) -> Vec<String> {
     lines
 }
 
-/// How long ago, which file, what.
+/// A line of the log: age, file, what happened.
 fn entry_line(
     model: &Model,
     entry: &LogEntry,
@@ -154,7 +154,7 @@ fn entry_line(
     Line::from(spans)
 }
 
-/// Its symbol, its looks, and in words what happened.
+/// Symbol, style and words for what happened.
 fn about(what: &Incident, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
     let stands = |status| (Looks::symbol(Some(status)), looks.status(Some(status)));
     match what {
@@ -184,7 +184,7 @@ fn about(what: &Incident, looks: Looks) -> (&'static str, ratatui::style::Style,
     }
 }
 
-/// In the largest unit of which there is one.
+/// An age in its largest unit.
 fn age(age: Duration) -> String {
     match age.as_secs() {
         0 => "now".to_owned(),

@@ -30,7 +30,7 @@ pub(super) fn draw(
                 Some(name) if prompts.is_some() || other.file_name() != Some(name) => safe(name),
                 _ => model.env().show_path(this),
             };
-            // What tells the sides apart comes first.
+            // What distinguishes the sides comes first.
             let (left, right) = match &prompts {
                 Some(prompts) => (&prompts[side], name.as_str()),
                 None => (&name, ""),

@@ -1,4 +1,4 @@
-//! The files as small pictures, each with its state, label and probability.
+//! The files as small images, each with its state, label and probability.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -36,7 +36,7 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn
     }
 }
 
-/// The picture, or what there is instead.
+/// Draws the image of a tile, or words instead.
 fn inside(
     model: &Model,
     file: &Row,
@@ -61,7 +61,7 @@ fn inside(
     frame.render_widget(Line::styled(words, looks.dim()).centered(), middle);
 }
 
-/// What a tile without a picture stands for.
+/// The words in a tile without an image.
 fn about(model: &Model, file: &Row) -> String {
     match (file.kind, file.represents) {
         (_, RowKind::Missing) => "missing".to_owned(),
@@ -81,7 +81,7 @@ fn about(model: &Model, file: &Row) -> String {
     }
 }
 
-/// Name, state, label and probability; the cursor stands at the left of the whole tile.
+/// Draws name, symbol, label and probability; the cursor is at the left of the whole tile.
 fn caption(model: &Model, file: &Row, current: bool, looks: Looks, tile: Area, frame: &mut Frame) {
     let area = rect(tile, frame);
     if current {
@@ -125,7 +125,7 @@ fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) 
     }
 }
 
-/// The symbol, then in words and figures what it means.
+/// Symbol, label and probability.
 fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static> {
     let state = model.results().get(&file.path);
     let status = state.map(FileState::status);

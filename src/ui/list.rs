@@ -19,12 +19,12 @@ use crate::app::{EntryKind, Model};
 use crate::library::Record;
 use crate::view::panels::Panel;
 
-/// Cursor, flag, symbol, blank.
+/// Columns for cursor, flag, symbol and a blank.
 const LEFT: usize = 4;
-/// `100%`.
+/// Columns of `100%`.
 const FIGURE: usize = 4;
 
-/// The widths of what stands right of the name; each has a blank before it.
+/// The widths of the columns to the right of the name; each has a blank before it.
 struct ListColumns {
     label: usize,
     bar: usize,
@@ -82,7 +82,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// Words in the middle of an empty list: the first line, and of the others those for which there is room as a whole.
+/// Draws words in the middle of an empty list: the first line, and the others as far as they fit completely.
 pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(2);
     let mut lines: Vec<String> = Vec::new();
@@ -101,7 +101,7 @@ pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) 
     }
 }
 
-/// The longest label under a folder, with room for the mark of doubt.
+/// The width of the longest label below a folder, with room for the question mark of an uncertain one.
 fn longest_label(tally: &Tally) -> usize {
     tally
         .labels
@@ -137,7 +137,7 @@ fn spans(
     let name = if file.represents == RowKind::Entry {
         pad(&shown, name_width)
     } else {
-        // Numbers and marks stand at the beginning.
+        // Numbers and marks are at the beginning.
         pad(&cut_end(&shown, name_width), name_width)
     };
     spans.extend(name_spans(
@@ -153,7 +153,7 @@ fn spans(
             );
             group_columns(&sum, columns, looks)
         }
-        // A folder has one of its own where it cannot be read.
+        // A folder has a state where it cannot be read.
         (_, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::Folder, None) => {
             folder_columns(model.results().tally(&file.path), columns, looks)
@@ -163,7 +163,7 @@ fn spans(
     spans
 }
 
-/// Marked, or new.
+/// The flag of a marked or new file.
 pub(super) fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
     if model.browser().is_marked(&file.path) {
         Span::styled("*", looks.accent())
@@ -174,7 +174,7 @@ pub(super) fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
     }
 }
 
-/// The name has the style, not the blanks behind it.
+/// The name and the blanks behind it, which have no style.
 fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
     let text = name.trim_end().to_owned();
     let blanks = " ".repeat(width(name) - width(&text));
@@ -233,7 +233,7 @@ fn record_columns(
         let label = safe_str(&record.verdict.label);
         let label = match status {
             FileStatus::Rejected => cut_end("rejected", columns.label),
-            // The symbol tells of the doubt too: a label that just fits is not cut to make room for it.
+            // The symbol shows uncertainty, too: a label that just fits is not cut to make room for the question mark.
             FileStatus::Uncertain if width(&label) < columns.label => format!("{label}?"),
             _ => cut_end(&label, columns.label),
         };
@@ -257,7 +257,7 @@ fn record_columns(
     spans
 }
 
-/// The leading condition of a series, and the mean of its probability; while results are awaited, how many are there.
+/// The leading condition of a series and its mean probability; while files are queued, how many are done.
 fn group_columns(sum: &Aggregate, columns: &ListColumns, looks: Looks) -> Vec<Span<'static>> {
     let Some((label, mean)) = sum.leading().filter(|_| sum.queued == 0) else {
         let text = match (sum.queued, sum.rejected) {
@@ -273,7 +273,7 @@ fn group_columns(sum: &Aggregate, columns: &ListColumns, looks: Looks) -> Vec<Sp
         let blanks = " ".repeat(columns.label - width(&label));
         spans.push(Span::raw(format!(" {label}{blanks}")));
     }
-    // The bar of a file is drawn where a series says that its figure is a mean.
+    // In place of a bar, a series says that its figure is a mean.
     if columns.bar > 0 {
         let said = format!(" {:>room$}", "mean", room = columns.bar);
         spans.push(Span::styled(said, looks.dim()));
@@ -290,7 +290,7 @@ fn group_columns(sum: &Aggregate, columns: &ListColumns, looks: Looks) -> Vec<Sp
     spans
 }
 
-/// How many pictures a folder has, and how many of them are through.
+/// The number of images in a folder; while some are queued, how many are done.
 fn folder_columns(
     tally: Option<&Tally>,
     columns: &ListColumns,
@@ -308,7 +308,7 @@ fn folder_columns(
     words(&text, columns, looks.dim())
 }
 
-/// Words instead of label, bar and figure: to the left where labels are, else to the right, if they fit.
+/// Words instead of label, bar and figure: aligned with the labels, or to the right where there are none, if they fit.
 fn words(text: &str, columns: &ListColumns, style: Style) -> Vec<Span<'static>> {
     let room = columns.total().saturating_sub(1);
     if columns.label == 0 && width(text) > room {

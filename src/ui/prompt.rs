@@ -1,4 +1,4 @@
-//! The line that is being typed: in the last row, or on top of the palette.
+//! The line being typed: in the last row, or above the palette.
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -13,12 +13,12 @@ use crate::app::line::{self, Purpose};
 use crate::app::popup::content_rows;
 use crate::app::text::{cut_end, safe_str, width};
 
-/// Columns that what is typed keeps; a hint that leaves fewer is not shown.
+/// Minimum columns for the text; a hint that leaves fewer is not shown.
 const TYPED: usize = 12;
-/// Rows of the palette, its line included.
+/// Rows of the palette, including the line.
 const PALETTE_ROWS: u16 = 16;
 
-/// Draws it, and puts the cursor where the next letter goes.
+/// Draws the line, with the terminal's cursor in it.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     let Some(line) = model.line() else { return };
     match line.purpose() {
@@ -49,7 +49,7 @@ fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
     }
 }
 
-/// What an action does, and its key to the right.
+/// A row of the palette: what an action does, and its key.
 fn offered(offer: &PaletteEntry, chosen: bool, columns: usize, looks: Looks) -> Line<'static> {
     let key = offer.key.clone().unwrap_or_default();
     let words = cut_end(&offer.words, columns.saturating_sub(width(&key) + 1));
@@ -66,7 +66,7 @@ fn offered(offer: &PaletteEntry, chosen: bool, columns: usize, looks: Looks) -> 
     ])
 }
 
-/// The text with what stands before it, and a hint at the right end.
+/// Draws the text with a label before it and a hint at the right end.
 fn input(
     typed: &line::Line,
     before: &str,

@@ -14,7 +14,7 @@ use crate::media::Kind;
 use crate::view::Area;
 use crate::view::panels::{Panel, Panels};
 
-/// Draws them all.
+/// Draws the titles and lines of all panels.
 pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Frame) {
     let all = [
         (Panel::List, panels.list),
@@ -62,7 +62,7 @@ pub(super) fn title(
         frame,
     );
     let room = usize::from(row.width).saturating_sub(4);
-    // The name needs some room beside what stands on the right.
+    // The name needs some room beside the text on the right.
     let right = if width(right) + 11 <= room { right } else { "" };
     let taken = if right.is_empty() {
         0
@@ -96,7 +96,7 @@ pub(super) fn title(
     frame.render_widget(Line::from(spans), row);
 }
 
-/// The line to the left of an area; at its top it joins the titles.
+/// Draws the line to the left of an area; at its top it joins the titles.
 fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
     let top = area.y - u16::from(titled);
     for y in top..area.y + area.height {
@@ -141,7 +141,7 @@ fn list_title(model: &Model) -> (String, String) {
     )
 }
 
-/// Which picture is on screen; while it is not yet the one under the cursor, it says so.
+/// The title of the image; while the one under the cursor is not there yet, it says so.
 fn preview_title(model: &Model) -> (String, String) {
     let current = model.folder().current();
     let name = model
@@ -192,7 +192,7 @@ fn about(preview: &Preview, frame: u32) -> String {
     format!("{kind} {} × {}{frames}", info.width, info.height)
 }
 
-/// The file's name where no other panel tells it.
+/// The file's name where no other panel shows it.
 fn result_title(model: &Model, panels: &Panels) -> String {
     match model.folder().current() {
         Some(row) if panels.preview.is_none() => row.shown.clone(),

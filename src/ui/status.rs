@@ -1,4 +1,4 @@
-//! The last row: what the program is doing, or what it has to say.
+//! The status line: what the program is doing, or a message.
 
 use crossterm::event::KeyCode;
 use ratatui::Frame;
@@ -13,18 +13,18 @@ use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
 use crate::app::{Mode, Model, Severity};
 
-/// Turns while something is under way.
+/// The spinner, shown while something is under way.
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
-/// How long each of them stands.
+/// The time that each symbol of the spinner is shown.
 const TURN_MS: u128 = 120;
-/// RowKind in front while it is so.
+/// Shown first while patient values are shown.
 const PATIENT: &str = "patient values shown";
-/// Between parts.
+/// Separates parts.
 const BETWEEN: &str = " │ ";
-/// Between the last part and the hints, at least.
+/// Minimum distance between the last part and the hints.
 const APART: usize = 2;
 
-/// Draws it. Where it gets narrow, the hints go first, then the parts that matter less.
+/// Draws the line. Where it is narrow, the hints are left out first, then the less important parts.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let room = usize::from(area.width).saturating_sub(2);
     let notice = patient(model, room, looks);
@@ -62,10 +62,10 @@ fn frame_input(model: &Model, looks: Looks) -> Vec<Span<'static>> {
     ]
 }
 
-/// A part, and how early it has to go where it gets narrow: the highest first.
+/// A part, and its order of being left out where the line is narrow: the highest first.
 type StatusPart = (u8, Span<'static>);
 
-/// What fits of engine, queue and watch.
+/// The parts for engine, queue and watch that fit.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
     all.extend(headers(model));
@@ -76,7 +76,7 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     joined(all, room, looks)
 }
 
-/// Parts with a line between; where there is no room for all, some go.
+/// Joins parts with a separator; where there is no room for all, some are left out.
 fn joined(mut all: Vec<StatusPart>, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let total = |parts: &[StatusPart]| -> usize {
         let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
@@ -98,7 +98,7 @@ fn joined(mut all: Vec<StatusPart>, room: usize, looks: Looks) -> Vec<Span<'stat
     spans
 }
 
-/// What the engine is and does, as far as it fits.
+/// The state of the engine, as far as it fits.
 pub(super) fn engine_words(model: &Model, room: usize, looks: Looks) -> Line<'static> {
     let mut all = engine(model, looks);
     all.extend(queue(model));
@@ -125,7 +125,7 @@ fn engine(model: &Model, looks: Looks) -> Vec<StatusPart> {
     }
 }
 
-/// As long as values that identify the patient are shown, that is said, whatever else there is to say.
+/// The warning that values that identify the patient are shown: it is always visible.
 fn patient(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     if !model.env().show_phi {
         return Vec::new();

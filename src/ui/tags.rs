@@ -13,20 +13,20 @@ use crate::app::tags::{Fold, TagListing, TagPanel, shown_value};
 use crate::app::text::{cut, cut_end, pad, safe, safe_str, width, wrap};
 use crate::media::TagRow;
 
-/// `(0010,0010)` and a blank.
+/// Columns of `(0010,0010)` and a blank.
 const ID: usize = 12;
-/// `PN` and a blank.
+/// Columns of `PN` and a blank.
 const VR: usize = 3;
-/// Blanks a level of nesting.
+/// Columns of indentation a level of nesting.
 const INDENT: usize = 2;
-/// RowKind where a line of a value ends.
+/// Shown where a line of a value ends.
 const LINE_END: &str = " ↵ ";
 
-/// The widths of what stands left of the value. Where it gets narrow, the representation goes first, then the tag.
+/// The columns to the left of the value. Where the screen is narrow, the VR is left out first, then the tag.
 struct TagColumns {
     id: bool,
     vr: bool,
-    /// Cursor, indent, fold, tag, representation and name together.
+    /// Columns of cursor, indentation, fold mark, tag, VR and name together.
     left: usize,
 }
 
@@ -93,7 +93,7 @@ fn titles(tags: &TagPanel) -> (String, String) {
     (format!("Tags · {name}"), place)
 }
 
-/// Words in the middle.
+/// Draws words in the middle.
 fn middle(words: &[&str], looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(4);
     let lines: Vec<String> = words
@@ -191,7 +191,7 @@ fn name_style(tag: &TagRow, current: bool, looks: Looks) -> ratatui::style::Styl
     }
 }
 
-/// The value on one line, and what it names.
+/// The value on one line, with its meaning.
 fn value_spans(model: &Model, tag: &TagRow, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let value = shown_value(tag, model.env().show_phi);
     let masked = tag.identifying && !model.env().show_phi;
@@ -211,7 +211,7 @@ fn value_spans(model: &Model, tag: &TagRow, room: usize, looks: Looks) -> Vec<Sp
     spans
 }
 
-/// The lines of a value in one, not much longer than will be seen.
+/// The lines of a value in one, not much longer than can be seen.
 fn one_line(value: &str, room: usize) -> String {
     let seen: String = value.chars().take(2 * room + 1).collect();
     seen.lines()
@@ -220,7 +220,7 @@ fn one_line(value: &str, room: usize) -> String {
         .join(LINE_END)
 }
 
-/// The value under the cursor, as far as there is room, below a line that names it.
+/// Draws the value under the cursor, as far as it fits, below a line that names it.
 fn value(model: &Model, tags: &TagPanel, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(2);
     let Some(tag) = tags.current() else {

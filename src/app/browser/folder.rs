@@ -1,4 +1,4 @@
-//! The folder on screen: its rows in order, a cursor that stays on its file whatever happens around it, and the scroll.
+//! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll position.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -20,11 +20,11 @@ pub struct Row {
     pub shown: String,
     /// Folder or file.
     pub kind: EntryKind,
-    /// What the file looked like when last heard of.
+    /// The content of the file, as last reported.
     pub stamp: Stamp,
-    /// What the row represents, where that is not simply what lies at its path.
+    /// What the row represents.
     pub represents: RowKind,
-    /// Where it stands by the folder's order.
+    /// Its place in the folder's order.
     rank: Rank,
 }
 
@@ -33,11 +33,11 @@ pub struct Row {
 pub enum RowKind {
     /// The file or folder at its path.
     Entry,
-    /// A study, by its index; its path is no file's.
+    /// A study, by its index. No file has its path.
     Study(usize),
-    /// A series, by the indices of its study and its own; its path is no file's.
+    /// A series, by the indices of its study and its own. No file has its path.
     Series(usize, usize),
-    /// A file that a DICOMDIR refers to and that is not there.
+    /// A file that a DICOMDIR refers to and that does not exist.
     Missing,
 }
 
@@ -54,7 +54,7 @@ impl Row {
         }
     }
 
-    /// A row that stands for a study, a series or a file of one; it has a place of its own among the others.
+    /// A row for a study, a series or a file of a series, which the folder's order does not move.
     pub(in crate::app) fn in_group(
         path: PathBuf,
         shown: String,
@@ -80,7 +80,7 @@ impl Row {
         }
     }
 
-    /// Named with a dot in front.
+    /// Whether its name begins with a dot.
     fn hidden(&self) -> bool {
         name_bytes(&self.path).starts_with(b".")
     }
@@ -97,40 +97,40 @@ pub enum Listing {
     Failed(String),
 }
 
-/// The folder on screen. A change by one row costs little even among a hundred thousand.
+/// The folder on screen. Inserting or removing one row is cheap even among a hundred thousand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folder {
     /// Absolute.
     dir: PathBuf,
-    /// Of the listing that was requested.
+    /// The number of the listing that was requested.
     generation: u64,
     listing: Listing,
-    /// By name, dotfiles among them.
+    /// All rows by name, dotfiles included.
     rows: Vec<Arc<Row>>,
-    /// Those of `rows` that are shown, in the order shown.
+    /// Indices into `rows` of those that are shown, in the order shown.
     visible: Vec<u32>,
-    /// Shown instead of them, in this order: the files in groups.
+    /// Shown instead of `visible`, in this order: the files in groups.
     arranged: Option<Vec<Row>>,
     look: Look,
-    /// It is looked at as a key has asked.
+    /// The options were changed by a key.
     chosen: bool,
     /// Index into `visible`.
     cursor: usize,
     /// First row on screen, index into `visible`.
     offset: usize,
-    /// The cursor belongs to its file. Before (while the listing comes in and no key has moved it) it waits at the first row,
-    /// or at `wish` once that is there.
+    /// The cursor stays on its file. Until then (while the listing comes in and no key has moved it) it waits at the first row,
+    /// or at `wish` once that has been listed.
     pinned: bool,
     wish: Option<PathBuf>,
-    /// Removed while the listing was under way: a part read before that may still name them.
+    /// Files removed during the listing: a part read earlier may still contain them.
     gone: HashSet<PathBuf>,
 }
 
-/// Rows kept in sight above and below the cursor.
+/// Rows kept visible above and below the cursor.
 const SCROLL_MARGIN: usize = 2;
 
 impl Folder {
-    /// A folder of which nothing is known yet; the cursor goes to `wish` when that turns up.
+    /// A folder before its listing. The cursor goes to `wish` once that has been listed.
     pub fn new(dir: PathBuf, generation: u64, wish: Option<PathBuf>, look: Look) -> Self {
         Self {
             dir,
@@ -149,11 +149,11 @@ impl Folder {
         }
     }
 
-    /// Takes a part of the listing in.
+    /// Adds a part of the listing.
     pub fn extend(&mut self, entries: Vec<Entry>, complete: bool, results: &Results) {
         let fresh = entries.into_iter().filter(|e| !self.gone.contains(&e.path));
         let mut fresh: Vec<Arc<Row>> = fresh.map(|e| Arc::new(self.new_row(e, results))).collect();
-        // Parts come sorted, as a rule: then this is but a look.
+        // Parts usually come sorted.
         fresh.sort_by(|a, b| by_name(a, b));
         fresh.dedup_by(|a, b| a.path == b.path);
         self.keep_cursor(|folder| {
@@ -167,7 +167,7 @@ impl Folder {
         }
     }
 
-    /// A file or folder is here now; known already, it may have another stamp.
+    /// Adds a file or folder, or replaces its stamp.
     pub fn insert(&mut self, entry: Entry, results: &Results) {
         self.gone.remove(&entry.path);
         let row = Arc::new(self.new_row(entry, results));
@@ -177,7 +177,7 @@ impl Folder {
         });
     }
 
-    /// A file or folder is no longer here.
+    /// Removes a file or folder.
     pub fn remove(&mut self, path: &Path) {
         if path.parent() != Some(&self.dir) {
             return;
@@ -193,8 +193,8 @@ impl Folder {
         });
     }
 
-    /// Shows other rows instead of those that lie here; `None`: these again. The cursor stays on its row, or goes to the one
-    /// that was wished for.
+    /// Shows other rows instead of the folder's own; `None`: its own again. The cursor stays on its row, or goes to the one
+    /// it waits for.
     pub fn arrange(&mut self, rows: Option<Vec<Row>>) {
         self.keep_cursor(|folder| folder.arranged = rows);
         if let Some(at) = self.wish.as_deref().and_then(|wish| self.find(wish)) {
@@ -202,7 +202,7 @@ impl Folder {
         }
     }
 
-    /// What was `from` is now `to`, here; the cursor goes along.
+    /// Renames a file or folder; the cursor follows it.
     pub fn rename(&mut self, from: &Path, to: Entry, results: &Results) {
         let followed = self.pinned && self.current().is_some_and(|row| row.path == from);
         let path = to.path.clone();
@@ -213,7 +213,7 @@ impl Folder {
         }
     }
 
-    /// The file has this content; it may be new here.
+    /// Changes the stamp of a file, which is added if it is new.
     pub fn restamp(&mut self, path: &Path, stamp: Stamp, results: &Results) {
         let by_time = self.look.sort.by == Key::Time;
         match self.row_at(path, EntryKind::File) {
@@ -229,7 +229,7 @@ impl Folder {
         }
     }
 
-    /// Something else is known of the file: where results decide the order, it may move.
+    /// Moves a file whose result has changed, if the order depends on results.
     pub fn rerank(&mut self, path: &Path, results: &Results) {
         if !self.look.sort.by.needs_results() || path.parent() != Some(&self.dir) {
             return;
@@ -252,7 +252,7 @@ impl Folder {
         });
     }
 
-    /// Something else is known of many files.
+    /// Sorts anew after many results have changed.
     pub fn rerank_all(&mut self, results: &Results) {
         if !self.look.sort.by.needs_results() {
             return;
@@ -292,7 +292,7 @@ impl Folder {
         &self.listing
     }
 
-    /// Notes that all rows are here.
+    /// Notes that the listing is complete.
     pub(in crate::app) fn complete(&mut self) {
         self.listing = Listing::Complete;
     }
@@ -302,18 +302,18 @@ impl Folder {
         self.listing = Listing::Failed(message);
     }
 
-    /// How the folder is looked at.
+    /// Order, filter, hidden files.
     pub fn look(&self) -> &Look {
         &self.look
     }
 
-    /// Looks at the folder in another way.
+    /// Changes order, filter and hidden files.
     pub fn set_look(&mut self, look: Look, results: &Results) {
         self.chosen = true;
         self.look_as(look, results);
     }
 
-    /// Learns while it is being listed how it was left. What keys have asked for meanwhile goes before.
+    /// Restores how the folder was left, while it is being listed. What keys have changed meanwhile takes precedence.
     pub fn restore(&mut self, cursor: Option<PathBuf>, look: Look, results: &Results) {
         if !self.chosen {
             self.look_as(look, results);
@@ -343,7 +343,7 @@ impl Folder {
         Row::new(entry, rank)
     }
 
-    /// Works out anew which rows are shown, and in which order.
+    /// Recomputes which rows are shown, and their order.
     fn order_anew(&mut self) {
         let names = self.rows.iter().map(|row| row.shown.as_str());
         let passes = self.look.filter.passes(names);
@@ -358,7 +358,7 @@ impl Folder {
         self.visible = visible;
     }
 
-    /// Folders first, then by the order chosen, then by name. Rows are named by their place in `rows`.
+    /// Compares two rows by their indices: folders first, then by the order chosen, then by name.
     fn order(&self, a: u32, b: u32) -> Ordering {
         let (left, right) = (&self.rows[a as usize], &self.rows[b as usize]);
         let Sort { by, reversed } = self.look.sort;
@@ -377,7 +377,7 @@ impl Folder {
             .then(names)
     }
 
-    /// Takes a row out of `rows` and `visible`.
+    /// Removes a row from `rows` and `visible`.
     fn take_out(&mut self, path: &Path) {
         let found = [EntryKind::File, EntryKind::Folder]
             .into_iter()
@@ -392,7 +392,7 @@ impl Folder {
         }
     }
 
-    /// Puts a row that is not there in its places.
+    /// Inserts a new row into `rows` and `visible`.
     fn put_in(&mut self, row: Arc<Row>) {
         let at = self
             .rows
@@ -413,13 +413,13 @@ impl Folder {
         }
     }
 
-    /// Where a row of `rows` stands in `visible`, or would.
+    /// The position in `visible` of a row of `rows`, or where to insert it.
     fn place(&self, at: u32) -> Result<usize, usize> {
         self.visible
             .binary_search_by(|other| self.order(*other, at))
     }
 
-    /// Where a file or folder stands in `rows`, or would.
+    /// The index in `rows` of a file or folder, or where to insert it.
     fn row_at(&self, path: &Path, kind: EntryKind) -> Result<usize, usize> {
         let name = name_bytes(path);
         self.rows.binary_search_by(|row| {
@@ -429,7 +429,7 @@ impl Folder {
         })
     }
 
-    /// Changes rows while the cursor stays on its file, and that at its place on screen.
+    /// Applies a change; the cursor stays on its file, and the file on its line of the screen.
     fn keep_cursor(&mut self, change: impl FnOnce(&mut Self)) {
         let anchor = self
             .current()
@@ -453,7 +453,7 @@ impl Folder {
         }
     }
 
-    /// Where a file or folder stands on screen.
+    /// The position of a file or folder among the rows shown.
     pub(crate) fn find(&self, path: &Path) -> Option<usize> {
         if let Some(rows) = &self.arranged {
             return rows.iter().position(|row| row.path == path);
@@ -465,14 +465,14 @@ impl Folder {
         self.place(at as u32).ok()
     }
 
-    /// Puts the cursor on a row, or on the last.
+    /// Moves the cursor to a row, or to the last one.
     pub fn go_to(&mut self, at: usize) {
         self.pinned = true;
         self.wish = None;
         self.cursor = at.min(self.len().saturating_sub(1));
     }
 
-    /// Puts the cursor on a file or folder; false when it is not shown.
+    /// Moves the cursor to a file or folder; false if that is not shown.
     pub fn go_to_path(&mut self, path: &Path) -> bool {
         let found = self.find(path);
         if let Some(at) = found {
@@ -493,12 +493,12 @@ impl Folder {
         self.rows.get(at).map(|row| &**row)
     }
 
-    /// Moves the cursor, as far as there are rows.
+    /// Moves the cursor by rows, at most to the ends.
     pub fn go_by(&mut self, rows: isize) {
         self.go_to(self.cursor.saturating_add_signed(rows));
     }
 
-    /// Scrolls by rows; the cursor goes along where it would be out of sight.
+    /// Scrolls by rows; the cursor moves along where it would leave the screen.
     pub fn scroll_by(&mut self, rows: isize, height: usize) {
         let last = self.len().saturating_sub(1);
         let end = self.len().saturating_sub(height);
@@ -510,7 +510,7 @@ impl Folder {
         self.go_to(self.cursor.clamp((self.offset + above).min(lowest), lowest));
     }
 
-    /// Scrolls so that the cursor is in sight with rows around it, as little as possible.
+    /// Scrolls as little as possible to show the cursor with some rows around it.
     pub fn fit(&mut self, height: usize) {
         let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
         let lowest = (self.cursor + margin + 1).saturating_sub(height);
@@ -524,13 +524,13 @@ impl Folder {
         self.rows_from(self.cursor).next()
     }
 
-    /// What the cursor is on, or waits for.
+    /// The path under the cursor, or the one it waits for.
     pub fn anchor(&self) -> Option<&Path> {
         let wish = self.wish.as_deref().filter(|_| !self.pinned);
         wish.or_else(|| self.current().map(|row| row.path.as_path()))
     }
 
-    /// Where the cursor is, from 0.
+    /// The position of the cursor, from 0.
     pub fn cursor(&self) -> usize {
         self.cursor
     }
@@ -540,22 +540,22 @@ impl Folder {
         self.offset
     }
 
-    /// Rows shown.
+    /// The number of rows shown.
     pub fn len(&self) -> usize {
         self.arranged.as_ref().map_or(self.visible.len(), Vec::len)
     }
 
-    /// No rows are shown.
+    /// Whether no rows are shown.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All rows, shown or not.
+    /// The number of all rows, shown or not.
     pub fn count(&self) -> usize {
         self.rows.len()
     }
 
-    /// The rows shown, in order, from the one at `first` on.
+    /// The rows shown, in order, from position `first`.
     pub fn rows_from(&self, first: usize) -> impl DoubleEndedIterator<Item = &Row> {
         let arranged = self.arranged.as_deref().unwrap_or_default();
         let own = match self.arranged {
@@ -567,7 +567,7 @@ impl Folder {
         arranged.get(first..).unwrap_or_default().iter().chain(own)
     }
 
-    /// What lies here and is not hidden, by name, whatever the filter.
+    /// The files and folders that are not hidden, by name, regardless of the filter.
     pub fn visible_entries(&self) -> impl Iterator<Item = &Row> {
         let shown = |row: &&Row| self.look.hidden || !row.hidden();
         self.rows.iter().map(|row| &**row).filter(shown)
@@ -579,7 +579,7 @@ impl Folder {
     }
 }
 
-/// Two sorted lists as one; of what is in both, the left one's.
+/// Merges two sorted lists; of equal rows, the left one's is kept.
 fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
     let mut merged = Vec::with_capacity(left.len() + right.len());
     let mut right = right.into_iter().peekable();
@@ -594,7 +594,7 @@ fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
     merged
 }
 
-/// Folders first, then by name.
+/// Compares two rows: folders first, then by name.
 fn by_name(a: &Row, b: &Row) -> Ordering {
     a.kind
         .cmp(&b.kind)

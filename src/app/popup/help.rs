@@ -1,4 +1,4 @@
-//! The help: first what the keys do where one is, then what they do elsewhere. It is made from the bindings that are in force.
+//! The help: first what keys do in the mode it was opened in, then what they do elsewhere. It is made from the bindings in force.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ enum HelpKeys {
     Of(Action),
     /// The first key of each.
     First(&'static [Action]),
-    /// This key, where it is bound to the action, else the first.
+    /// This key where it is bound to the action, else the first.
     Usual(Action, KeyCode),
 }
 
@@ -37,10 +37,10 @@ impl HelpKeys {
     }
 }
 
-/// Columns that two columns of help need.
+/// Minimum width for two columns of help.
 const TWO_COLUMNS: usize = 70;
 
-/// What keys do in one place only, under the name of that place.
+/// What keys do in one mode only, under its heading.
 type Section = (&'static str, &'static [(HelpKeys, &'static str)]);
 
 const GRID: Section = (
@@ -136,7 +136,7 @@ const MENU: Section = (
     ],
 );
 
-/// What keys do in a mode only.
+/// The section of a mode.
 fn section(mode: Mode) -> Option<Section> {
     match mode {
         Mode::Grid => Some(GRID),
@@ -149,7 +149,7 @@ fn section(mode: Mode) -> Option<Section> {
     }
 }
 
-/// Headings of what keys do anywhere that are of most use in a mode.
+/// The general sections that are most useful in a mode.
 fn ahead(mode: Mode) -> &'static [&'static str] {
     match mode {
         Mode::FullScreen | Mode::Panels(Panel::Preview) => &["Image", "Window", "Frames"],
@@ -161,7 +161,7 @@ fn ahead(mode: Mode) -> &'static [&'static str] {
 /// The lines of the help in a popup of `width` columns: in two columns where there is room.
 pub(super) fn lines(keymap: &Keymap, mode: Mode, width: usize) -> Vec<PopupLine> {
     let lines = keymap.help(mode);
-    // Between two groups, where the columns get most alike.
+    // Split between groups, where the columns become most equal.
     let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
     let split = gaps.min_by_key(|at| (*at).max(lines.len() - at));
     let Some(split) = split.filter(|_| width >= TWO_COLUMNS) else {
@@ -180,7 +180,7 @@ pub(super) fn lines(keymap: &Keymap, mode: Mode, width: usize) -> Vec<PopupLine>
 }
 
 impl Keymap {
-    /// What is bound, under its headings, that of a mode first.
+    /// All bindings under their headings, the section of a mode first.
     pub fn help(&self, mode: Mode) -> Vec<HelpLine> {
         let mut groups = Vec::new();
         let mut told: HashSet<Action> = HashSet::new();

@@ -1,27 +1,27 @@
-//! What the results of a series add up to.
+//! Aggregated results of a series.
 
 use crate::app::results::{FileState, FileStatus, Results};
 use crate::media::Member;
 
-/// The results of the files of a study or series.
+/// Aggregated results of the files of a study or series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aggregate {
-    /// All files.
+    /// Number of files.
     pub files: usize,
     /// Files that the model makes a claim about.
     pub counted: usize,
-    /// Files whose result is awaited.
+    /// Files that wait for the engine.
     pub queued: usize,
-    /// Files that the model is not meant for.
+    /// Rejected files.
     pub rejected: usize,
-    /// Files without a result: damaged, or no picture.
+    /// Files without a result: damaged, or not an image.
     pub failed: usize,
-    /// Mean probability of each condition over the files counted, the highest first.
+    /// Mean probability of each condition over `counted` files, the highest first.
     pub means: Vec<(String, f64)>,
 }
 
 impl Aggregate {
-    /// Adds the results up.
+    /// Aggregates the results of files.
     pub(crate) fn of<'a>(members: impl IntoIterator<Item = &'a Member>, results: &Results) -> Self {
         let mut sum = Self::default();
         for member in members {
@@ -37,7 +37,7 @@ impl Aggregate {
         sum
     }
 
-    /// Files about which an answer has come.
+    /// Files that have been answered.
     pub fn answered(&self) -> usize {
         self.counted + self.rejected + self.failed
     }

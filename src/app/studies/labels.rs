@@ -1,4 +1,4 @@
-//! What rows of studies, series and their files are called. Values that tell who the patient is are masked unless shown.
+//! Labels of studies, series and their files. Values that identify the patient are masked unless shown.
 
 use crate::app::text::{self, MASK};
 use crate::media::{Member, Series, Study};
@@ -68,7 +68,7 @@ fn joined<T: AsRef<str>>(parts: &[T]) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
-/// `20260131` as `2026-01-31`; what is no such date as it is.
+/// `20260131` as `2026-01-31`; any other text unchanged.
 pub(in crate::app) fn date(written: &str) -> String {
     match (written.get(..4), written.get(4..6), written.get(6..8)) {
         (Some(year), Some(month), Some(day))

@@ -1,4 +1,4 @@
-//! The rows of the tags: which are shown, and where the cursor is among them.
+//! The tag tree: which rows are shown, and the cursor.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use crate::app::entry::Stamp;
 use crate::app::text::MASK;
 use crate::media::{TagRow, TagTree};
 
-/// A sequence with more rows below it is folded to begin with: what it holds repeats itself, frame by frame.
+/// A sequence with more rows below it starts folded: its items repeat themselves, frame by frame.
 const LONG: usize = 60;
 
 /// The state of the tags of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TagListing {
-    /// The answer is awaited.
+    /// They are being read.
     Underway,
-    /// Here they are.
+    /// They are there.
     Done(Arc<TagTree>),
     /// They cannot be read; the sentence says why.
     Failed(String),
 }
 
-/// The panel.
+/// The tags of a file on screen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TagPanel {
     path: PathBuf,
@@ -35,15 +35,15 @@ pub struct TagPanel {
     search: String,
     /// Keys go into the search.
     typing: bool,
-    /// Rows whose subordinates are hidden, by index into the tree.
+    /// Indices into the tree of rows whose children are hidden.
     folded: HashSet<usize>,
-    /// Rows shown, by index into the tree.
+    /// Indices into the tree of the rows shown.
     visible: Vec<usize>,
     /// Index into `visible`.
     cursor: usize,
     /// First row on screen, index into `visible`.
     offset: usize,
-    /// Tag that the cursor goes to, if it is there.
+    /// The tag that the cursor goes to, if the file has it.
     wish: Option<String>,
 }
 
@@ -124,14 +124,14 @@ impl TagPanel {
         }
     }
 
-    /// Rows shown from the first on screen on: whether the cursor is there, whether its subordinates are hidden, the row.
+    /// The rows on screen and below: whether the cursor is there, whether its children are hidden, the row.
     pub fn shown(&self) -> impl Iterator<Item = (bool, Fold, &TagRow)> {
         let rows = self.rows();
         let from = self.visible.iter().enumerate().skip(self.offset);
         from.map(move |(at, &index)| (at == self.cursor, self.fold(index), &rows[index]))
     }
 
-    /// Whether a row has subordinates, and whether they are hidden.
+    /// Whether a row has children, and whether they are hidden.
     fn fold(&self, index: usize) -> Fold {
         match (has_below(self.rows(), index), self.folded.contains(&index)) {
             (false, _) => Fold::Leaf,
@@ -145,7 +145,7 @@ impl TagPanel {
         self.visible.get(self.cursor).map(|at| &self.rows()[*at])
     }
 
-    /// Rows shown, and where the cursor is among them.
+    /// The position of the cursor, and the number of rows shown.
     pub fn place(&self) -> (usize, usize) {
         (self.cursor, self.visible.len())
     }
@@ -164,7 +164,7 @@ impl TagPanel {
         self.cursor = wish.and_then(at).unwrap_or(0);
     }
 
-    /// Finds out anew which rows are shown; the cursor stays on its row, or goes to the nearest before it.
+    /// Recomputes which rows are shown; the cursor stays on its row, or goes to the nearest one above.
     pub(super) fn update_rows(&mut self, show_phi: bool) {
         let current = self.visible.get(self.cursor).copied().unwrap_or(0);
         let words: Vec<String> = self
@@ -181,7 +181,7 @@ impl TagPanel {
         self.cursor = after.saturating_sub(1);
     }
 
-    /// Rows that match the search themselves.
+    /// The number of rows that match the search themselves.
     pub fn matches(&self, show_phi: bool) -> usize {
         let words: Vec<String> = self
             .search
@@ -200,7 +200,7 @@ impl TagPanel {
         self.cursor = self.cursor.saturating_add_signed(rows).min(last);
     }
 
-    /// Scrolls so that the cursor is in sight, as little as possible.
+    /// Scrolls as little as possible to show the cursor.
     pub(super) fn fit(&mut self, height: usize) {
         let height = height.max(1);
         let lowest = (self.cursor + 1).saturating_sub(height);
@@ -208,7 +208,7 @@ impl TagPanel {
         self.offset = self.offset.clamp(lowest, self.cursor.max(lowest)).min(end);
     }
 
-    /// Into a row: its subordinates are shown, or its value in full.
+    /// Folds or unfolds the row under the cursor. Returns it if it has no children.
     pub(super) fn enter(&mut self) -> Option<&TagRow> {
         let index = *self.visible.get(self.cursor)?;
         match self.fold(index) {
@@ -224,7 +224,7 @@ impl TagPanel {
         }
     }
 
-    /// Out of a row: its subordinates are hidden, or the cursor goes to the row above it; false where there is none.
+    /// Folds the row under the cursor, or moves the cursor to its parent; false where there is none.
     pub(super) fn leave(&mut self) -> bool {
         let Some(&index) = self.visible.get(self.cursor) else {
             return false;
@@ -244,18 +244,18 @@ impl TagPanel {
     }
 }
 
-/// How a row stands to its subordinates.
+/// Whether a row is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
-    /// It has none.
+    /// It has no children.
     Leaf,
-    /// They are hidden.
+    /// Its children are hidden.
     Folded,
-    /// They are shown.
+    /// Its children are shown.
     Open,
 }
 
-/// A value as it may be shown.
+/// The value, or its mask.
 pub(crate) fn shown_value(row: &TagRow, show_phi: bool) -> &str {
     if row.identifying && !show_phi {
         MASK
@@ -269,7 +269,7 @@ fn has_below(rows: &[TagRow], index: usize) -> bool {
         .is_some_and(|next| next.depth > rows[index].depth)
 }
 
-/// How many rows are below one.
+/// The number of rows below one in the tree.
 fn below(rows: &[TagRow], index: usize) -> usize {
     let depth = rows[index].depth;
     let deeper = rows[index + 1..].iter().take_while(|row| row.depth > depth);
@@ -280,7 +280,7 @@ fn below(rows: &[TagRow], index: usize) -> usize {
     }
 }
 
-/// Rows that lie in nothing folded.
+/// The rows that no folded row hides.
 fn unfolded(rows: &[TagRow], folded: &HashSet<usize>) -> Vec<usize> {
     let mut visible = Vec::new();
     let mut hidden_below = None;
@@ -294,10 +294,10 @@ fn unfolded(rows: &[TagRow], folded: &HashSet<usize>) -> Vec<usize> {
     visible
 }
 
-/// Rows that match, with those above them.
+/// The rows that match, with their ancestors.
 fn found(rows: &[TagRow], words: &[String], show_phi: bool) -> Vec<usize> {
     let mut visible: Vec<usize> = Vec::new();
-    // The rows above the current one, and whether each is shown already.
+    // Ancestors of the current row, and whether each is shown already.
     let mut above: Vec<(usize, bool)> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         while above
@@ -320,8 +320,8 @@ fn found(rows: &[TagRow], words: &[String], show_phi: bool) -> Vec<usize> {
     visible
 }
 
-/// All words stand somewhere in what the row shows: in the tag (with and without its punctuation), the name, the value. A
-/// masked value cannot be found, or the search would tell it.
+/// Whether all words occur in the row: in its tag (with and without punctuation), VR, name, value or meaning. A
+/// masked value cannot be found, as the search would reveal it.
 fn matches(row: &TagRow, words: &[String], show_phi: bool) -> bool {
     let value = if row.identifying && !show_phi {
         ""

@@ -1,4 +1,4 @@
-//! What is written below a picture: frame, window, zoom, scale; under the pointer its place, value and distance.
+//! The facts below an image: frame, window, zoom, scale; with a pointer its position, value and distance.
 
 use super::measure::{Distance, Tool, distance};
 use super::{Viewer, window};
@@ -8,7 +8,7 @@ use crate::media::{FrameOrder, Window};
 use crate::view::Area;
 use crate::view::placement::{self, Canvas, Placement, scale_bar};
 
-/// Where a picture of `size` columns and rows lies when a cell has `cell` pixels.
+/// The placement of an image of `size` columns and rows where a cell has `cell` pixels.
 pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Placement {
     let area = Area {
         x: 0,
@@ -30,7 +30,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
     placement::place(canvas, &key.view.aim, room)
 }
 
-/// Millimetres of a screen pixel across, as seen.
+/// The width of a screen pixel in millimetres.
 pub fn millimetres(place: &Placement, scene: &Scene) -> Option<f64> {
     let spacing = scene.geometry.spacing?;
     let (across, _) = place.turn.size((
@@ -40,7 +40,7 @@ pub fn millimetres(place: &Placement, scene: &Scene) -> Option<f64> {
     Some(across)
 }
 
-/// The length of the scale bar in millimetres: the same whatever pixels the picture is drawn with.
+/// The length of the scale bar in millimetres, whatever pixels the image is drawn with.
 pub fn bar(size: (u32, u32), key: &PreviewKey, scene: &Scene) -> Option<f64> {
     let place = placed(size, key, scene, scene.cell);
     let (length, _) = scale_bar(millimetres(&place, scene)?, place.width)?;
@@ -81,7 +81,7 @@ impl Viewer {
         facts
     }
 
-    /// What the pointer tells; the place follows the key at once, the value comes with the preview.
+    /// The facts at the pointer. Its position follows a key at once; its value comes with the preview.
     fn pointer_facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
         let Some(pointer) = self.pointer else {
             return Vec::new();
@@ -143,7 +143,7 @@ fn zoom_fact(place: &Placement) -> String {
     }
 }
 
-/// Where the frame is among all; its number in the file as well, where frames are stored in another order.
+/// The position of the frame; its number in the file as well, where frames are stored in another order.
 fn frame_fact(position: u32, frames: u32, order: &FrameOrder) -> String {
     let place = format!("{}/{frames}", position + 1);
     if order.is_stored() {
@@ -163,7 +163,7 @@ fn turn_fact(key: &PreviewKey) -> Option<String> {
     }
 }
 
-/// A value with the digits it deserves: whole where it is, else about four that count. The minus is a hyphen, as in other
+/// A value with about four significant digits; whole numbers in full. The minus is a hyphen, as in other
 /// programs' tables, so that it can be searched for.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -181,7 +181,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// A round length.
+/// A length in a suitable unit.
 fn rounded_length(mm: f64) -> String {
     if mm >= 10.0 {
         format!("{} cm", number(mm / 10.0))
