@@ -9,7 +9,7 @@ use super::popup::kind_word;
 use super::results::{FileState, Standing, Tally};
 use super::text;
 use crate::library::{NOTICE, Record};
-use crate::media::Kind;
+use crate::media::FileFormat;
 use crate::scoring::{Decision, Mode};
 
 /// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
@@ -285,9 +285,9 @@ pub(crate) fn whole_percent(probability: f64) -> String {
 
 fn facts(record: &Record) -> Vec<Detail> {
     let kind = match record.kind {
-        Kind::Jpeg => "JPEG",
-        Kind::Png => "PNG",
-        Kind::Dicom => "DICOM",
+        FileFormat::Jpeg => "JPEG",
+        FileFormat::Png => "PNG",
+        FileFormat::Dicom => "DICOM",
     };
     let mut lines = Vec::new();
     let mut fact = |name, value: Option<String>| {

@@ -10,7 +10,7 @@ use super::entry::{Entry, Found, Stamp};
 use super::kept::Kept;
 use super::picture::{Graphics, Previewed};
 use crate::engine;
-use crate::media::{Header, MediaError, Member, RelatedObject, TagTree};
+use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 
 /// What happened. Sent into the runtime's queue by whoever saw it; consumed by [`super::update`] alone.
 ///
@@ -168,7 +168,7 @@ pub enum Msg {
         /// As asked.
         generation: u64,
         /// Files and their headers; `None` of what is no DICOM file, or has none that can be read.
-        read: Vec<(Found, Option<Header>)>,
+        read: Vec<(Found, Option<DicomHeader>)>,
         /// Nothing more follows.
         complete: bool,
     },

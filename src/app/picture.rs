@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use super::entry::Stamp;
 use crate::media::{
-    FrameOrder, Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi,
-    Window,
+    FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
+    TargetFrame, Voi, Window,
 };
 use crate::view::placement::Aim;
 
@@ -173,7 +173,7 @@ pub struct Preview {
     /// What is drawn.
     pub image: EncodedImage,
     /// What the file is.
-    pub info: Info,
+    pub info: ImageInfo,
     /// What is seen of it.
     pub scene: Arc<Scene>,
 }
@@ -213,7 +213,7 @@ pub struct Scene {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
     /// By what they refer to it; `None` of a file that is no DICOM object. Never shown.
-    pub target: Option<Target>,
+    pub target: Option<TargetFrame>,
     /// What the colours drawn over it stand for.
     pub legend: Vec<Legend>,
     /// Texts drawn over it.

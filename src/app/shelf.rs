@@ -23,7 +23,7 @@ use super::model::Model;
 use super::msg::{Msg, Severity};
 pub(super) use labels::date;
 
-use crate::media::{Header, Member, Series, Study};
+use crate::media::{DicomHeader, Member, Series, Study};
 
 /// Begins the last part of a series' path; no name of a file holds it.
 const MARK: u8 = 0;
@@ -69,7 +69,7 @@ pub(super) enum Heard {
 
 /// Headers by file, with the stamp of the content they were read from; `None` of what has none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Headers(HashMap<PathBuf, (Stamp, Option<Arc<Header>>)>);
+pub(crate) struct Headers(HashMap<PathBuf, (Stamp, Option<Arc<DicomHeader>>)>);
 
 impl Headers {
     /// This very content was read.
@@ -77,12 +77,12 @@ impl Headers {
         self.0.get(path).is_some_and(|(known, _)| *known == stamp)
     }
 
-    fn get(&self, path: &Path, stamp: Stamp) -> Option<&Arc<Header>> {
+    fn get(&self, path: &Path, stamp: Stamp) -> Option<&Arc<DicomHeader>> {
         let (known, header) = self.0.get(path)?;
         header.as_ref().filter(|_| *known == stamp)
     }
 
-    fn insert(&mut self, found: Found, header: Option<Arc<Header>>) {
+    fn insert(&mut self, found: Found, header: Option<Arc<DicomHeader>>) {
         if self.0.len() >= MOST_HEADERS {
             self.0.clear();
         }
@@ -247,7 +247,7 @@ impl Model {
     pub(super) fn headers_read(
         &mut self,
         generation: u64,
-        read: Vec<(Found, Option<Header>)>,
+        read: Vec<(Found, Option<DicomHeader>)>,
         complete: bool,
     ) -> Vec<Effect> {
         let count = read.len();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::entry::Stamp;
 use super::picture::{Marks, Preview, Scene, View};
-use crate::media::Info;
+use crate::media::ImageInfo;
 use crate::view::placement::{Around, Canvas};
 use film::{Film, Jump};
 use measure::Pointer;
@@ -20,7 +20,7 @@ use measure::Pointer;
 /// What is known of the file under the cursor, from its last frame that was drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
-    pub info: Info,
+    pub info: ImageInfo,
     pub scene: Arc<Scene>,
 }
 

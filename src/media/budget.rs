@@ -1,7 +1,7 @@
 //! One memory budget for all decoding of the process, whichever thread does it.
 //!
 //! A decode reserves once, before it takes memory, all that it will take, and waits while others hold the budget. What it
-//! leaves behind stays reserved as long as it is [`Held`]. Nobody waits while they hold something in work, so all of that
+//! leaves behind stays reserved as long as it is [`Reserved`]. Nobody waits while they hold something in work, so all of that
 //! is given back some time. Frames in a cache are [kept](Held::keep) without end: caches [drop](Evict) theirs when a decode needs
 //! the room. One that is in use even then (the frame that is being drawn) is waited for, but never by the thread that keeps
 //! it. So there is no deadlock, as long as one thread keeps frames: the viewer's.
@@ -40,14 +40,14 @@ pub trait Evict: Send + Sync {
 
 /// Why and how long a decode may wait.
 #[derive(Clone, Copy)]
-pub struct Patience<'a> {
+pub struct WaitPolicy<'a> {
     /// Someone looks at the screen for it: it goes ahead of those that nobody waits for.
     pub urgent: bool,
     /// Nobody wants it any more.
     pub cancelled: &'a dyn Fn() -> bool,
 }
 
-impl Default for Patience<'_> {
+impl Default for WaitPolicy<'_> {
     /// Waits in turn, however long.
     fn default() -> Self {
         Self {
@@ -59,11 +59,11 @@ impl Default for Patience<'_> {
 
 /// A number of bytes, shared by all that decode.
 pub struct Budget {
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     changed: Condvar,
 }
 
-struct State {
+struct BudgetState {
     total: u64,
     /// Bytes of what is in work.
     active: u64,
@@ -86,7 +86,7 @@ impl Budget {
     /// A budget of so many bytes.
     pub const fn new(total: u64) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(BudgetState {
                 total,
                 active: 0,
                 kept: 0,
@@ -120,21 +120,17 @@ impl Budget {
     /// # Errors
     ///
     /// `too_large` where they are more than there are at all; `internal` when the wait is cancelled.
-    pub fn reserve(
-        &'static self,
-        bytes: u64,
-        patience: Patience,
-    ) -> Result<Reservation, MediaError> {
+    pub fn reserve(&'static self, bytes: u64, wait: WaitPolicy) -> Result<Reservation, MediaError> {
         let charge = charged(bytes);
         let mut state = self.lock();
         if charge > state.total {
             return Err(too_large(bytes, state.total));
         }
-        let ticket = state.enqueue(patience.urgent);
+        let ticket = state.enqueue(wait.urgent);
         while !state.admits(ticket, charge, false) {
             let is_next = state.is_next(ticket);
             drop(state);
-            if (patience.cancelled)() {
+            if (wait.cancelled)() {
                 self.lock().leave(ticket);
                 self.changed.notify_all();
                 return Err(MediaError::new(ErrorKind::Internal, "no longer wanted"));
@@ -174,18 +170,18 @@ impl Budget {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut BudgetState)) {
         change(&mut self.lock());
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BudgetState> {
         // A panic elsewhere leaves the numbers whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl BudgetState {
     /// Whether it is this one's turn and there is room; to the thread that keeps frames, once its cache was emptied, also where
     /// those that it uses are all that stands in its way.
     fn admits(&self, ticket: u64, charge: u64, is_evicted: bool) -> bool {
@@ -289,12 +285,12 @@ impl fmt::Debug for Reservation {
 
 /// Something decoded, whose memory stays reserved until it is dropped.
 #[derive(Debug)]
-pub struct Held<T> {
+pub struct Reserved<T> {
     value: T,
     reservation: Reservation,
 }
 
-impl<T> Held<T> {
+impl<T> Reserved<T> {
     pub(crate) fn new(value: T, reservation: Reservation) -> Self {
         Self { value, reservation }
     }
@@ -320,7 +316,7 @@ impl<T> Held<T> {
     }
 }
 
-impl<T> Deref for Held<T> {
+impl<T> Deref for Reserved<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -355,11 +351,11 @@ mod tests {
     /// Reserves, and gives up where that never ends.
     fn reserve(budget: &'static Budget, bytes: u64, urgent: bool) -> Reservation {
         let begun = Instant::now();
-        let patience = Patience {
+        let wait = WaitPolicy {
             urgent,
             cancelled: &|| begun.elapsed() > LIMIT,
         };
-        budget.reserve(bytes, patience).expect("granted in time")
+        budget.reserve(bytes, wait).expect("granted in time")
     }
 
     /// What a thread comes to, in time.
@@ -372,11 +368,11 @@ mod tests {
     #[test]
     fn what_is_more_than_all_is_refused_and_names_the_option() {
         let budget = budget(100 << 20);
-        let patience = Patience::default();
-        let error = budget.reserve(81 << 20, patience).expect_err("too large");
+        let wait = WaitPolicy::default();
+        let error = budget.reserve(81 << 20, wait).expect_err("too large");
         assert_eq!(error.kind, ErrorKind::TooLarge);
         assert!(error.message.contains("--memory"), "{error}");
-        assert!(budget.reserve(80 << 20, patience).is_ok());
+        assert!(budget.reserve(80 << 20, wait).is_ok());
     }
 
     #[test]
@@ -433,11 +429,11 @@ mod tests {
         let unwanted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&unwanted);
         let cancelled = outcome(move || {
-            let patience = Patience {
+            let wait = WaitPolicy {
                 cancelled: &|| flag.load(Ordering::Relaxed),
-                ..Patience::default()
+                ..WaitPolicy::default()
             };
-            budget.reserve(80, patience).map(drop)
+            budget.reserve(80, wait).map(drop)
         });
         until_waiting(budget, 1);
         let next = outcome(move || drop(reserve(budget, 8, false)));
@@ -448,9 +444,9 @@ mod tests {
         next.recv_timeout(LIMIT).expect("in time");
     }
 
-    struct Cache(Mutex<Vec<Held<&'static str>>>);
+    struct TestCache(Mutex<Vec<Reserved<&'static str>>>);
 
-    impl Evict for Cache {
+    impl Evict for TestCache {
         fn evict(&self) {
             self.0.lock().expect("no panic").clear();
         }
@@ -459,11 +455,11 @@ mod tests {
     #[test]
     fn caches_make_room_for_who_waits() {
         let budget = budget(100);
-        let cache = Arc::new(Cache(Mutex::default()));
+        let cache = Arc::new(TestCache(Mutex::default()));
         let weak = Arc::downgrade(&cache);
         budget.register(weak);
         let kept = reserve(budget, 80, false);
-        let kept = Held::new("frame", kept).keep(40);
+        let kept = Reserved::new("frame", kept).keep(40);
         cache.0.lock().expect("no panic").push(kept);
         let small = reserve(budget, 40, false);
         assert_eq!(cache.0.lock().expect("no panic").len(), 1);
@@ -477,7 +473,7 @@ mod tests {
     fn what_is_kept_and_in_use_keeps_others_waiting_but_not_its_own_thread() {
         let budget = budget(100);
         let drawn = reserve(budget, 60, false);
-        let drawn = Held::new("frame", drawn).keep(60);
+        let drawn = Reserved::new("frame", drawn).keep(60);
         let other = outcome(move || {
             let _reserved = reserve(budget, 80, false);
             budget.lock().kept

@@ -1,6 +1,6 @@
 //! Coded streams to samples: what JPEG files and DICOM frames are made of.
 //!
-//! A codec takes the bytes of a frame and the [`Shape`](shape::Shape) that it must have, and appends its samples, pixel
+//! A codec takes the bytes of a frame and the [`FrameShape`](shape::Shape) that it must have, and appends its samples, pixel
 //! by pixel, the low byte of each first. [`stream`] tells streams apart and reads their headers; [`registry`] makes the
 //! codecs known to dicom-rs.
 

@@ -16,7 +16,7 @@ pub(crate) mod studies;
 pub(crate) mod tags;
 mod tiled;
 
-pub(super) use object::Object;
+pub(super) use object::DicomObject;
 pub(super) use parsing::body::Body;
 pub(super) use studies::directory::members;
 pub(super) use studies::header::header;

@@ -1,6 +1,6 @@
 //! How the pixels of a frame lie in the patient.
 
-use crate::grey::Area;
+use crate::grey::PixelRect;
 
 /// Distance between the middles of neighbouring pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,7 +13,7 @@ pub struct Spacing {
     pub at_detector: bool,
     /// The part of the picture in which it holds, such as the one region of an ultrasound picture that is no curve;
     /// `None`: everywhere.
-    pub within: Option<Area>,
+    pub within: Option<PixelRect>,
 }
 
 /// How the pixels of a frame lie in space (PS3.3 C.7.6.2).

@@ -74,7 +74,7 @@ pub struct Histogram {
 
 /// A part of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Area {
+pub struct PixelRect {
     /// First column.
     pub x: u32,
     /// First row.
@@ -85,7 +85,7 @@ pub struct Area {
     pub height: u32,
 }
 
-impl Area {
+impl PixelRect {
     /// A pixel lies in it.
     pub fn covers(&self, (x, y): (u32, u32)) -> bool {
         let inside = |at: u32, from: u32, length: u32| at >= from && at - from < length;
@@ -109,7 +109,7 @@ pub(crate) enum Modality {
 
 /// The way from a frame's stored values to 8 bits.
 #[derive(Clone, Debug)]
-pub(crate) struct Transform {
+pub(crate) struct GreyTransform {
     /// Stored to modality values.
     pub modality: Modality,
     /// What modality values are, where it is known.
@@ -126,7 +126,7 @@ pub(crate) struct Transform {
     pub real: bool,
 }
 
-impl Transform {
+impl GreyTransform {
     fn modality(&self, stored: f64) -> f64 {
         match &self.modality {
             Modality::Linear { slope, intercept } => stored * slope + intercept,
@@ -169,7 +169,7 @@ pub struct Grey {
 
 struct Inner {
     samples: Arc<Samples>,
-    transform: Transform,
+    transform: GreyTransform,
     windows: Vec<NamedWindow>,
     /// Counted when first asked for.
     levels: OnceLock<Levels>,
@@ -178,22 +178,22 @@ struct Inner {
 
 impl Grey {
     /// A frame of `width × height` samples, row-major.
-    pub(crate) fn new(width: u32, height: u32, samples: Samples, transform: Transform) -> Self {
+    pub(crate) fn new(width: u32, height: u32, samples: Samples, transform: GreyTransform) -> Self {
         Self::shared(width, height, Arc::new(samples), transform)
     }
 
     /// The same samples on another way to 8 bits.
-    pub(crate) fn with(&self, transform: Transform) -> Self {
+    pub(crate) fn with(&self, transform: GreyTransform) -> Self {
         let samples = Arc::clone(&self.inner.samples);
         Self::shared(self.width, self.height, samples, transform)
     }
 
     /// The way to 8 bits.
-    pub(crate) fn transform(&self) -> &Transform {
+    pub(crate) fn transform(&self) -> &GreyTransform {
         &self.inner.transform
     }
 
-    fn shared(width: u32, height: u32, samples: Arc<Samples>, transform: Transform) -> Self {
+    fn shared(width: u32, height: u32, samples: Arc<Samples>, transform: GreyTransform) -> Self {
         let named = |own: &Own| NamedWindow {
             name: own.name.clone(),
             window: own.window,
@@ -214,7 +214,7 @@ impl Grey {
 
     /// A picture of 8 bits, whose only window shows it as it is.
     pub(crate) fn of_bytes(width: u32, height: u32, data: Vec<u8>) -> Self {
-        let transform = Transform {
+        let transform = GreyTransform {
             modality: Modality::Linear {
                 slope: 1.0,
                 intercept: 0.0,
@@ -236,19 +236,19 @@ impl Grey {
     }
 
     /// The frame in 8 bits, of which what lies outside of `used` stays black; and the window that was applied.
-    pub(crate) fn render_used(&self, voi: Voi, used: Option<Area>) -> (Picture, Window) {
+    pub(crate) fn render_used(&self, voi: Voi, used: Option<PixelRect>) -> (Picture, Window) {
         let area = self.inside(used.unwrap_or(self.whole()));
         self.shaded(voi, false, area, self.whole())
     }
 
     /// A part of the frame in 8 bits; what of `area` lies outside of the frame is left away.
-    pub fn render_part(&self, voi: Voi, invert: bool, area: Area) -> (Picture, Window) {
+    pub fn render_part(&self, voi: Voi, invert: bool, area: PixelRect) -> (Picture, Window) {
         let area = self.inside(area);
         self.shaded(voi, invert, area, area)
     }
 
-    fn whole(&self) -> Area {
-        Area {
+    fn whole(&self) -> PixelRect {
+        PixelRect {
             x: 0,
             y: 0,
             width: self.width,
@@ -256,9 +256,9 @@ impl Grey {
         }
     }
 
-    fn inside(&self, area: Area) -> Area {
+    fn inside(&self, area: PixelRect) -> PixelRect {
         let (x, y) = (area.x.min(self.width), area.y.min(self.height));
-        Area {
+        PixelRect {
             x,
             y,
             width: area.width.min(self.width - x),
@@ -267,7 +267,13 @@ impl Grey {
     }
 
     /// A picture of `canvas`, on which `area`, a part of it, is drawn.
-    fn shaded(&self, voi: Voi, invert: bool, area: Area, canvas: Area) -> (Picture, Window) {
+    fn shaded(
+        &self,
+        voi: Voi,
+        invert: bool,
+        area: PixelRect,
+        canvas: PixelRect,
+    ) -> (Picture, Window) {
         let own = self.own(voi);
         // The middle of grey has no opposite.
         let invert = invert != self.inner.transform.inverted && own.curve != Curve::Middle;

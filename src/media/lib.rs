@@ -1,6 +1,6 @@
 //! A file becomes a [`Picture`]: format by content, limits before decoding, panics contained.
 //!
-//! [`open`] reads a file once and judges it; the [`Source`] it gives decodes one [`Frame`] at a time, and a grey frame
+//! [`open`] reads a file once and judges it; the [`ImageSource`] it gives decodes one [`Frame`] at a time, and a grey frame
 //! becomes a picture by a window. [`load`] does all of it.
 //!
 //! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
@@ -35,21 +35,21 @@ use serde::Serialize;
 
 pub use contain::{contain, contained_panic};
 pub use dicom::studies::frame_order::FrameOrder;
-pub use dicom::studies::series::{Header, Member, Series, Study, directory, group, header};
+pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};
 pub use files::{open_file, read_file, read_text};
 pub use geometry::{Geometry, Letters, Spacing};
-pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
+pub use grey::{Grey, Histogram, NamedWindow, PixelRect, Voi};
 pub use large_pages::{LargePages, keep_freed_buffers};
-pub use mosaic::{Assembled, Mosaic, Progress};
+pub use mosaic::{Assembled, Mosaic, MosaicProgress};
 pub use overlay::{Overlay, OverlayKind};
 pub use related::{
-    Annotation, Arrangement, Layers, Legend, Palette, Related, RelatedKind, RelatedObject, Shape,
-    Shutter, Target, Tint, Wording, related,
+    Annotation, AnnotationShape, Arrangement, ColorMap, Layers, Legend, Related, RelatedKind,
+    RelatedObject, Shutter, TargetFrame, Tint, Wording, related,
 };
 pub use sniff::{Sniffed, sniff};
-pub use source::{Frame, Shown, Source, load, open};
+pub use source::{Frame, ImageSource, RenderedFrame, load, open};
 pub use text::{clean, padded, printable, steers};
 pub(crate) use text::{code, uid};
 pub use warnings::Warnings;
@@ -164,7 +164,7 @@ fn luma(pixel: &[u8]) -> u8 {
 /// What the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum FileFormat {
     /// JPEG, any process.
     Jpeg,
     /// PNG; of an animated one the default picture.
@@ -175,9 +175,9 @@ pub enum Kind {
 
 /// What is known of a file beside its pixels.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Info {
+pub struct ImageInfo {
     /// What the file is.
-    pub kind: Kind,
+    pub kind: FileFormat,
     /// Columns of the picture as shown (after the EXIF orientation).
     pub width: u32,
     /// Rows of the picture as shown.
@@ -235,7 +235,7 @@ pub enum WindowSource {
     Lut,
     /// The frame's or the shared functional group of an enhanced object.
     FunctionalGroup,
-    /// The caller's [`Options::window`].
+    /// The caller's [`DecodeOptions::window`].
     Argument,
     /// The full range of the frame's modality values, padding excluded unless they are all equal; of a segmentation
     /// the range that its values can have.
@@ -246,7 +246,7 @@ pub enum WindowSource {
 
 /// What to decode.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Options {
+pub struct DecodeOptions {
     /// Frame, from 0.
     pub frame: u32,
     /// Window to use instead of the file's: (center, width).
@@ -255,7 +255,7 @@ pub struct Options {
     pub scale: Scale,
     /// The part of the picture, as shown and at its full resolution, that will be looked at: what lies outside may
     /// stay black.
-    pub used: Option<Area>,
+    pub used: Option<PixelRect>,
     /// Someone waits for this picture: more than one core may be busy with it.
     pub spread: bool,
 }
@@ -289,7 +289,7 @@ impl Scale {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// What the file is.
-    pub info: Info,
+    pub info: ImageInfo,
     /// The frame decoded, from 0.
     pub frame: u32,
     /// That frame as shown.

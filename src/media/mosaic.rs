@@ -51,18 +51,18 @@ pub struct Assembled {
 }
 
 /// How far a mosaic has come.
-pub struct Progress<'a> {
+pub struct MosaicProgress<'a> {
     /// Tiles that are in their places.
     pub done: usize,
     /// All of them.
     pub total: usize,
-    canvas: &'a Mutex<Option<Canvas>>,
+    canvas: &'a Mutex<Option<MosaicCanvas>>,
 }
 
-impl Progress<'_> {
+impl MosaicProgress<'_> {
     /// What is there so far; `None` before the first tile.
     pub fn picture(&self) -> Option<Frame> {
-        lock(self.canvas).as_ref().map(Canvas::frame)
+        lock(self.canvas).as_ref().map(MosaicCanvas::frame)
     }
 }
 
@@ -92,7 +92,7 @@ impl Mosaic {
         plane: u32,
         divisor: u32,
         decode: impl Fn(u32) -> Result<Frame, MediaError> + Sync,
-        watch: &mut dyn FnMut(&Progress) -> bool,
+        watch: &mut dyn FnMut(&MosaicProgress) -> bool,
     ) -> Result<Option<Assembled>, MediaError> {
         let divisor = divisor.max(1);
         let (width, height) = self.reduced(divisor);
@@ -117,7 +117,7 @@ impl Mosaic {
                     let patch = Patch::of(&frame, *tile, divisor, (self.width, self.height));
                     let mut canvas = lock(&canvas);
                     let canvas = canvas.get_or_insert_with(|| {
-                        Canvas::new(&frame, (width, height), self.background)
+                        MosaicCanvas::new(&frame, (width, height), self.background)
                     });
                     canvas.put(&patch);
                 }
@@ -135,7 +135,7 @@ impl Mosaic {
                 scope.spawn(|| while one() {});
             }
             while one() {
-                let progress = Progress {
+                let progress = MosaicProgress {
                     done: done.load(Ordering::Relaxed),
                     total: tiles.len(),
                     canvas: &canvas,
@@ -172,10 +172,10 @@ struct Patch {
     x: u32,
     y: u32,
     width: u32,
-    values: Values,
+    values: PatchValues,
 }
 
-enum Values {
+enum PatchValues {
     /// RGB, interleaved.
     Color(Vec<u8>),
     /// Stored values.
@@ -192,12 +192,12 @@ impl Patch {
         let columns = blocks(tile.x, size.0, divisor, whole.0);
         let rows = blocks(tile.y, size.1, divisor, whole.1);
         let values = match frame {
-            Frame::Grey(grey) => Values::Grey(means(&columns, &rows, |x, y| {
+            Frame::Grey(grey) => PatchValues::Grey(means(&columns, &rows, |x, y| {
                 [grey
                     .stored(y as usize * grey.width as usize + x as usize)
                     .unwrap_or_default()]
             })),
-            Frame::Color(picture) => Values::Color(colors(picture, &columns, &rows)),
+            Frame::Color(picture) => PatchValues::Color(colors(picture, &columns, &rows)),
         };
         Self {
             x: columns.first,
@@ -294,7 +294,7 @@ fn colors(picture: &Picture, columns: &Blocks, rows: &Blocks) -> Vec<u8> {
 }
 
 /// A picture in the making.
-enum Canvas {
+enum MosaicCanvas {
     Color {
         width: u32,
         height: u32,
@@ -303,12 +303,12 @@ enum Canvas {
     Grey(GreyCanvas),
 }
 
-impl Canvas {
+impl MosaicCanvas {
     /// An empty one of the kind of `frame`.
     fn new(frame: &Frame, (width, height): (u32, u32), background: [u8; 3]) -> Self {
         match frame {
-            Frame::Grey(grey) => Canvas::Grey(GreyCanvas::new(grey, width, height)),
-            Frame::Color(_) => Canvas::Color {
+            Frame::Grey(grey) => MosaicCanvas::Grey(GreyCanvas::new(grey, width, height)),
+            Frame::Color(_) => MosaicCanvas::Color {
                 width,
                 height,
                 bytes: background.repeat(width as usize * height as usize),
@@ -318,7 +318,7 @@ impl Canvas {
 
     fn put(&mut self, patch: &Patch) {
         match (self, &patch.values) {
-            (Canvas::Color { width, bytes, .. }, Values::Color(values)) => {
+            (MosaicCanvas::Color { width, bytes, .. }, PatchValues::Color(values)) => {
                 let row_bytes = (patch.width as usize * 3).max(1);
                 for (y, row) in values.chunks_exact(row_bytes).enumerate() {
                     let start = ((patch.y as usize + y) * *width as usize + patch.x as usize) * 3;
@@ -327,33 +327,34 @@ impl Canvas {
                     }
                 }
             }
-            (Canvas::Grey(canvas), Values::Grey(values)) => {
+            (MosaicCanvas::Grey(canvas), PatchValues::Grey(values)) => {
                 canvas.put((patch.x, patch.y), patch.width, values);
             }
             // A frame of another kind than the first: it has no place here.
-            (Canvas::Color { .. }, Values::Grey(_)) | (Canvas::Grey(_), Values::Color(_)) => {}
+            (MosaicCanvas::Color { .. }, PatchValues::Grey(_))
+            | (MosaicCanvas::Grey(_), PatchValues::Color(_)) => {}
         }
     }
 
     fn frame(&self) -> Frame {
         match self {
-            Canvas::Color {
+            MosaicCanvas::Color {
                 width,
                 height,
                 bytes,
             } => color(*width, *height, bytes.clone()),
-            Canvas::Grey(canvas) => Frame::Grey(canvas.clone().finish()),
+            MosaicCanvas::Grey(canvas) => Frame::Grey(canvas.clone().finish()),
         }
     }
 
     fn into_frame(self) -> Frame {
         match self {
-            Canvas::Color {
+            MosaicCanvas::Color {
                 width,
                 height,
                 bytes,
             } => color(width, height, bytes),
-            Canvas::Grey(canvas) => Frame::Grey(canvas.finish()),
+            MosaicCanvas::Grey(canvas) => Frame::Grey(canvas.finish()),
         }
     }
 }

@@ -16,7 +16,7 @@ use image::{ColorType, ImageDecoder, ImageError, Limits};
 
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 use crate::read::Stored;
-use crate::{Info, Kind, Picture, Pixels, Warnings, limits, orient};
+use crate::{FileFormat, ImageInfo, Picture, Pixels, Warnings, limits, orient};
 use chunks::Chunks;
 
 /// Memory that the decoder may take beside the pixels and a row: text and colour profiles.
@@ -41,7 +41,7 @@ impl Png {
     }
 
     /// What the file is.
-    pub(super) fn info(&self) -> Info {
+    pub(super) fn info(&self) -> ImageInfo {
         let chunks = &self.chunks;
         let turned = chunks.orientation >= 5;
         let mut warnings = Warnings::default();
@@ -51,8 +51,8 @@ impl Png {
         if !chunks.ended {
             warnings.add("The PNG file ends without its end chunk.");
         }
-        Info {
-            kind: Kind::Png,
+        ImageInfo {
+            kind: FileFormat::Png,
             width: if turned { chunks.height } else { chunks.width },
             height: if turned { chunks.width } else { chunks.height },
             frames: 1,

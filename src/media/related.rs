@@ -2,12 +2,12 @@
 //! of the image, to be drawn over it.
 //!
 //! [`related`] reads of a file what it is about, without its content; [`Related`] holds the content, and tells what of it
-//! belongs on a [`Target`]. Neither changes what the image itself is shown as unless a caller applies it.
+//! belongs on a [`TargetFrame`]. Neither changes what the image itself is shown as unless a caller applies it.
 
 use std::ops::Range;
 use std::path::Path;
 
-use crate::dicom::related::{Content, References};
+use crate::dicom::related::{References, RelatedContent};
 use crate::{Geometry, Grey, MediaError, contain, dicom, read};
 
 /// What kind of object it is.
@@ -23,7 +23,7 @@ pub enum RelatedKind {
 
 /// The frame of an image that other objects may be about. Its UIDs are not to be shown.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Target {
+pub struct TargetFrame {
     /// SOP Instance UID (0008,0018).
     pub instance: String,
     /// Series Instance UID (0020,000E).
@@ -75,12 +75,12 @@ pub struct RelatedObject {
 
 impl RelatedObject {
     /// Whether it may have something to say about a frame: it names the frame, its series, or shares its frame of reference.
-    pub fn concerns(&self, target: &Target) -> bool {
+    pub fn concerns(&self, target: &TargetFrame) -> bool {
         self.references.concern(target)
     }
 
     /// How it wants a frame to be laid out; `None` unless it is a presentation state.
-    pub fn arrangement(&self, target: &Target) -> Option<Arrangement> {
+    pub fn arrangement(&self, target: &TargetFrame) -> Option<Arrangement> {
         (self.kind == RelatedKind::Presentation).then(|| self.references.arrangement(target))
     }
 }
@@ -153,14 +153,14 @@ pub struct Legend {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotation {
     /// What.
-    pub shape: Shape,
+    pub shape: AnnotationShape,
     /// Its colour; `None`: one that stands out.
     pub color: Option<[u8; 3]>,
 }
 
 /// Places are columns and rows of the image from the outer corner of its first pixel, whose middle is at 0.5, 0.5.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
+pub enum AnnotationShape {
     /// Straight lines from point to point; a closed one ends where it begins.
     Line(Vec<[f64; 2]>),
     /// A mark at a place.
@@ -273,50 +273,50 @@ fn spans_inside(corners: &[[f64; 2]], row: f64) -> Vec<[f64; 2]> {
 }
 
 /// A colour for each shade from black (0) to white (255).
-pub type Palette = Box<[[u8; 3]; 256]>;
+pub type ColorMap = Box<[[u8; 3]; 256]>;
 
 /// An object with its content. On a frame that it does not concern it draws and changes nothing.
 pub struct Related {
     about: RelatedObject,
-    content: Content,
+    content: RelatedContent,
 }
 
 impl Related {
     /// Opens a file that [`related`] knows.
     pub fn open(path: &Path) -> Result<Self, MediaError> {
         let (file, length) = read::open(path)?;
-        let read = || Content::open(file, length);
+        let read = || RelatedContent::open(file, length);
         contain("DICOM", read).map(|(about, content)| Self { about, content })
     }
 
     /// The same of a file that is in memory. Bad input of any kind is an error, never a panic.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, MediaError> {
-        let read = || Content::read(dicom::Body::whole(bytes));
+        let read = || RelatedContent::read(dicom::Body::whole(bytes));
         contain("DICOM", read).map(|(about, content)| Self { about, content })
     }
 
     /// What is drawn on a frame.
-    pub fn layers(&self, target: &Target) -> Result<Layers, MediaError> {
+    pub fn layers(&self, target: &TargetFrame) -> Result<Layers, MediaError> {
         let layers = self.on(target, |content| Ok(Some(content.layers(target))))?;
         Ok(layers.unwrap_or_default())
     }
 
     /// The frame with the grey transformations of a presentation state in place of its own (PS3.4 N.2.1); `None` where this
     /// is none, or has nothing to say of grey.
-    pub fn present(&self, grey: &Grey, target: &Target) -> Result<Option<Grey>, MediaError> {
+    pub fn present(&self, grey: &Grey, target: &TargetFrame) -> Result<Option<Grey>, MediaError> {
         self.on(target, |content| Ok(content.present(grey, target)))
     }
 
     /// The colours that a pseudo-colour presentation state gives to a frame.
-    pub fn palette(&self, target: &Target) -> Result<Option<Palette>, MediaError> {
-        self.on(target, Content::palette)
+    pub fn palette(&self, target: &TargetFrame) -> Result<Option<ColorMap>, MediaError> {
+        self.on(target, RelatedContent::palette)
     }
 
     /// What the content makes of a frame; `None` of one that it does not concern.
     fn on<T>(
         &self,
-        target: &Target,
-        make: impl FnOnce(&Content) -> Result<Option<T>, MediaError>,
+        target: &TargetFrame,
+        make: impl FnOnce(&RelatedContent) -> Result<Option<T>, MediaError>,
     ) -> Result<Option<T>, MediaError> {
         if !self.about.concerns(target) {
             return Ok(None);

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::budget::{self, Held, Patience};
+use crate::budget::{self, Reserved, WaitPolicy};
 use crate::codecs::jpeg;
 use crate::dicom::studies::frame_order::FrameOrder;
-use crate::dicom::{Body, Object};
+use crate::dicom::{Body, DicomObject};
 use crate::error::{ErrorKind, MediaError};
 use crate::geometry::Geometry;
 use crate::grey::{Grey, Voi};
-use crate::mosaic::{Assembled, Mosaic, Progress};
+use crate::mosaic::{Assembled, Mosaic, MosaicProgress};
 use crate::overlay::Overlay;
 use crate::png::Png;
 use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
-use crate::related::Target;
-use crate::{Info, Loaded, Options, Picture, Pixels, Sniffed, Warnings, Window};
+use crate::related::TargetFrame;
+use crate::{DecodeOptions, ImageInfo, Loaded, Picture, Pixels, Sniffed, Warnings, Window};
 use crate::{colorless, contain, limits, read, sniff};
 
 /// Bytes that are read first of a DICOM file that is not taken into memory as a whole: of a file larger than
@@ -77,9 +77,9 @@ impl From<Picture> for Frame {
 }
 
 /// A file that holds a picture, read and parsed once.
-pub struct Source {
-    info: Info,
-    format: Format,
+pub struct ImageSource {
+    info: ImageInfo,
+    format: FileDecoder,
     content: OnceLock<Result<String, MediaError>>,
     order: OnceLock<FrameOrder>,
     mosaic: OnceLock<Option<Mosaic>>,
@@ -88,10 +88,10 @@ pub struct Source {
 /// Bytes of a pixel of an assembled picture, of which an unfinished copy is shown meanwhile.
 const MOSAIC_BYTES: u64 = 2 * 3;
 
-enum Format {
+enum FileDecoder {
     Jpeg(Stored, jpeg::Cost),
     Png(Png),
-    Dicom(Box<Object>),
+    Dicom(Box<DicomObject>),
 }
 
 /// Opens a file: reads and judges what stands before its pixels. Of a file of another kind no more is read than it
@@ -99,25 +99,27 @@ enum Format {
 ///
 /// A FIFO, socket, device or folder is an error and never waited for. A file that holds no picture is told from a
 /// damaged one by [`MediaError::not_picture`].
-pub fn open(path: &Path) -> Result<Source, MediaError> {
+pub fn open(path: &Path) -> Result<ImageSource, MediaError> {
     open_with(path, KEPT_WHOLE, HEAD)
 }
 
 /// Opens a file, of which more than `whole` bytes are not taken into memory at once if it is DICOM.
-pub(super) fn open_with(path: &Path, whole: u64, head: u64) -> Result<Source, MediaError> {
+pub(super) fn open_with(path: &Path, whole: u64, head: u64) -> Result<ImageSource, MediaError> {
     let (file, length) = read::open(path)?;
     let first = read::range(&file, 0..SNIFFED.min(length))?;
     match sniff(&first) {
-        Sniffed::Jpeg => Source::jpeg(Stored::open(file, length)?),
-        Sniffed::Png => Source::png(Stored::open(file, length)?),
+        Sniffed::Jpeg => ImageSource::jpeg(Stored::open(file, length)?),
+        Sniffed::Png => ImageSource::png(Stored::open(file, length)?),
         Sniffed::Dicom => {
             read::check_length(length)?;
             if length <= whole {
                 let bytes = read::range(&file, 0..length)?;
-                return contain("DICOM", || Source::dicom(Body::whole(bytes)));
+                return contain("DICOM", || ImageSource::dicom(Body::whole(bytes)));
             }
             let head = read::range(&file, 0..head.min(length))?;
-            contain("DICOM", || Source::dicom(Body::partly(file, length, head)))
+            contain("DICOM", || {
+                ImageSource::dicom(Body::partly(file, length, head))
+            })
         }
         Sniffed::Other(format) => Err(sniff::not_decoded(format)),
         // Content that is nothing known is judged by its name.
@@ -135,7 +137,7 @@ fn unknown(bytes: &[u8]) -> MediaError {
     )
 }
 
-impl Source {
+impl ImageSource {
     /// Opens a file that is already in memory. Bad input of any kind is an error, never a panic.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, MediaError> {
         match sniff(&bytes) {
@@ -149,18 +151,18 @@ impl Source {
 
     fn jpeg(stored: Stored) -> Result<Self, MediaError> {
         let (info, cost) = contain("JPEG", || {
-            let _reserved = budget::decoding().reserve(stored.cost(), Patience::default())?;
+            let _reserved = budget::decoding().reserve(stored.cost(), WaitPolicy::default())?;
             jpeg::probe(&stored.all()?)
         })?;
-        Ok(Self::new(info, Format::Jpeg(stored, cost)))
+        Ok(Self::new(info, FileDecoder::Jpeg(stored, cost)))
     }
 
     fn png(stored: Stored) -> Result<Self, MediaError> {
         let png = contain("PNG", || Png::open(stored))?;
-        Ok(Self::new(png.info(), Format::Png(png)))
+        Ok(Self::new(png.info(), FileDecoder::Png(png)))
     }
 
-    fn new(info: Info, format: Format) -> Self {
+    fn new(info: ImageInfo, format: FileDecoder) -> Self {
         Self {
             info,
             format,
@@ -171,36 +173,39 @@ impl Source {
     }
 
     fn dicom(body: Body) -> Result<Self, MediaError> {
-        let object = Object::open(body)?;
-        Ok(Self::new(object.info(), Format::Dicom(Box::new(object))))
+        let object = DicomObject::open(body)?;
+        Ok(Self::new(
+            object.info(),
+            FileDecoder::Dicom(Box::new(object)),
+        ))
     }
 
     /// What the file is; its window is open until a frame is rendered.
-    pub fn info(&self) -> &Info {
+    pub fn info(&self) -> &ImageInfo {
         &self.info
     }
 
     /// Series Instance UID (0020,000E): which files belong together. Not to be shown.
     pub fn series(&self) -> Option<String> {
         match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => None,
-            Format::Dicom(object) => object.series(),
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
+            FileDecoder::Dicom(object) => object.series(),
         }
     }
 
     /// How many frames a second the file wants to be played with.
     pub fn frames_per_second(&self) -> Option<f64> {
         match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => None,
-            Format::Dicom(object) => object.frames_per_second(),
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
+            FileDecoder::Dicom(object) => object.frames_per_second(),
         }
     }
 
     /// The frames in the order of their positions, worked out when first asked for.
     pub fn frame_order(&self) -> &FrameOrder {
         self.order.get_or_init(|| match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => FrameOrder::default(),
-            Format::Dicom(object) => {
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => FrameOrder::default(),
+            FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.frame_order())).unwrap_or_default()
             }
         })
@@ -209,8 +214,10 @@ impl Source {
     /// The larger picture that the frames are tiles of; `None` where they are whole pictures. Worked out when first asked for.
     pub fn mosaic(&self) -> Option<&Mosaic> {
         let mosaic = self.mosaic.get_or_init(|| match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => None,
-            Format::Dicom(object) => contain("DICOM", || Ok(object.mosaic())).unwrap_or_default(),
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
+            FileDecoder::Dicom(object) => {
+                contain("DICOM", || Ok(object.mosaic())).unwrap_or_default()
+            }
         });
         mosaic.as_ref()
     }
@@ -221,25 +228,25 @@ impl Source {
         &self,
         plane: u32,
         divisor: u32,
-        patience: Patience,
-        watch: &mut dyn FnMut(&Progress) -> bool,
-    ) -> Result<Option<Held<Assembled>>, MediaError> {
+        wait: WaitPolicy,
+        watch: &mut dyn FnMut(&MosaicProgress) -> bool,
+    ) -> Result<Option<Reserved<Assembled>>, MediaError> {
         let Some(mosaic) = self.mosaic() else {
             return Ok(None);
         };
         let (width, height) = mosaic.reduced(divisor);
         let bytes = u64::from(width) * u64::from(height) * MOSAIC_BYTES;
-        let reservation = budget::decoding().reserve(bytes, patience)?;
+        let reservation = budget::decoding().reserve(bytes, wait)?;
         let made = mosaic.assemble(plane, divisor, |frame| self.frame(frame), watch)?;
-        Ok(made.map(|made| Held::new(made, reservation)))
+        Ok(made.map(|made| Reserved::new(made, reservation)))
     }
 
     /// `blake3:<hex>` of the file's bytes, worked out when first asked for.
     pub fn content(&self) -> Result<String, MediaError> {
         let work_out = || match &self.format {
-            Format::Jpeg(stored, _) => stored.content(),
-            Format::Png(png) => png.content(),
-            Format::Dicom(object) => object.content(),
+            FileDecoder::Jpeg(stored, _) => stored.content(),
+            FileDecoder::Png(png) => png.content(),
+            FileDecoder::Dicom(object) => object.content(),
         };
         self.content.get_or_init(work_out).clone()
     }
@@ -247,39 +254,39 @@ impl Source {
     /// Decodes a frame, from 0. Bad input of any kind is an error, never a panic.
     ///
     /// Like all that decodes, it first waits for its part of the [`budget`]; the memory of what it gives is no longer
-    /// counted. Who keeps frames [holds](Self::hold_frame) them.
+    /// counted. Who keeps frames [holds](Self::frame_reserved) them.
     pub fn frame(&self, frame: u32) -> Result<Frame, MediaError> {
-        self.decode(&Options {
+        self.decode(&DecodeOptions {
             frame,
-            ..Options::default()
+            ..DecodeOptions::default()
         })
     }
 
     /// The same with all options but the window.
-    pub fn decode(&self, options: &Options) -> Result<Frame, MediaError> {
+    pub fn decode(&self, options: &DecodeOptions) -> Result<Frame, MediaError> {
         self.decode_warning(options, &mut Warnings::default())
     }
 
     /// Decodes a frame and adds what was repaired or assumed for it to `warnings`.
     pub fn decode_warning(
         &self,
-        options: &Options,
+        options: &DecodeOptions,
         warnings: &mut Warnings,
     ) -> Result<Frame, MediaError> {
-        self.reserved(options, Patience::default(), || {
-            self.decode_reserved(options, warnings)
+        self.with_reservation(options, WaitPolicy::default(), || {
+            self.decode_now(options, warnings)
         })
-        .map(Held::release)
+        .map(Reserved::release)
     }
 
     /// Decodes a frame, whose memory, and that of one rendering, stays reserved until it is dropped.
-    pub fn hold_frame(
+    pub fn frame_reserved(
         &self,
-        options: &Options,
-        patience: Patience,
-    ) -> Result<Held<Frame>, MediaError> {
-        let held = self.reserved(options, patience, || {
-            self.decode_reserved(options, &mut Warnings::default())
+        options: &DecodeOptions,
+        wait: WaitPolicy,
+    ) -> Result<Reserved<Frame>, MediaError> {
+        let held = self.with_reservation(options, wait, || {
+            self.decode_now(options, &mut Warnings::default())
         })?;
         let rendered = match &*held {
             Frame::Grey(grey) => u64::from(grey.width) * u64::from(grey.height),
@@ -290,96 +297,103 @@ impl Source {
     }
 
     /// Does what takes as much memory as decoding and rendering a frame, once that is free.
-    fn reserved<T>(
+    fn with_reservation<T>(
         &self,
-        options: &Options,
-        patience: Patience,
+        options: &DecodeOptions,
+        wait: WaitPolicy,
         work: impl FnOnce() -> Result<T, MediaError>,
-    ) -> Result<Held<T>, MediaError> {
+    ) -> Result<Reserved<T>, MediaError> {
         let frame = options.frame;
         if frame >= self.info.frames {
             return Err(limits::no_such_frame(frame, self.info.frames));
         }
         let cost = match &self.format {
-            Format::Jpeg(stored, cost) => stored.cost() + cost.bytes(options.scale),
-            Format::Png(png) => png.cost(),
-            Format::Dicom(object) => contain("DICOM", || object.cost(frame))?,
+            FileDecoder::Jpeg(stored, cost) => stored.cost() + cost.bytes(options.scale),
+            FileDecoder::Png(png) => png.cost(),
+            FileDecoder::Dicom(object) => contain("DICOM", || object.cost(frame))?,
         };
-        let reservation = budget::decoding().reserve(cost, patience)?;
-        Ok(Held::new(work()?, reservation))
+        let reservation = budget::decoding().reserve(cost, wait)?;
+        Ok(Reserved::new(work()?, reservation))
     }
 
-    fn decode_reserved(
+    fn decode_now(
         &self,
-        options: &Options,
+        options: &DecodeOptions,
         warnings: &mut Warnings,
     ) -> Result<Frame, MediaError> {
         match &self.format {
-            Format::Jpeg(stored, _) => contain("JPEG", || {
+            FileDecoder::Jpeg(stored, _) => contain("JPEG", || {
                 jpeg::decode(&stored.all()?, options).map(Frame::from)
             }),
-            Format::Png(png) => contain("PNG", || png.decode().map(Frame::from)),
-            Format::Dicom(object) => contain("DICOM", || object.frame(options.frame, warnings)),
+            FileDecoder::Png(png) => contain("PNG", || png.decode().map(Frame::from)),
+            FileDecoder::Dicom(object) => {
+                contain("DICOM", || object.frame(options.frame, warnings))
+            }
         }
     }
 
     /// How the pixels of a frame lie in space; of a file that does not say it, square ones.
     pub fn geometry(&self, frame: u32) -> Geometry {
         match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => Geometry::default(),
-            Format::Dicom(object) => {
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => Geometry::default(),
+            FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.geometry(frame))).unwrap_or_default()
             }
         }
     }
 
     /// The frame as objects about it refer to it; `None` of a file that is no DICOM object.
-    pub fn target(&self, frame: u32) -> Option<Target> {
+    pub fn target(&self, frame: u32) -> Option<TargetFrame> {
         match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => None,
-            Format::Dicom(object) => contain("DICOM", || Ok(object.target(frame))).ok(),
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
+            FileDecoder::Dicom(object) => contain("DICOM", || Ok(object.target(frame))).ok(),
         }
     }
 
     /// The overlay planes of a frame; damaged ones are left out.
     pub fn overlays(&self, frame: u32) -> Vec<Overlay> {
         match &self.format {
-            Format::Jpeg(..) | Format::Png(_) => Vec::new(),
-            Format::Dicom(object) => {
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => Vec::new(),
+            FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.overlays(frame))).unwrap_or_default()
             }
         }
     }
 
     /// Decodes and renders a frame: what `inspect` shows and the encoder sees.
-    pub fn load(&self, options: &Options) -> Result<Shown, MediaError> {
-        self.hold(options, Patience::default()).map(Held::release)
+    pub fn load(&self, options: &DecodeOptions) -> Result<RenderedFrame, MediaError> {
+        self.load_reserved(options, WaitPolicy::default())
+            .map(Reserved::release)
     }
 
     /// The same, whose memory stays reserved until it is dropped.
-    pub fn hold(&self, options: &Options, patience: Patience) -> Result<Held<Shown>, MediaError> {
-        let held = self.reserved(options, patience, || self.load_reserved(options))?;
+    pub fn load_reserved(
+        &self,
+        options: &DecodeOptions,
+        wait: WaitPolicy,
+    ) -> Result<Reserved<RenderedFrame>, MediaError> {
+        let held = self.with_reservation(options, wait, || self.render_now(options))?;
         let bytes = held.picture.pixels.bytes().len() as u64;
         Ok(held.shrunk(bytes))
     }
 
-    fn load_reserved(&self, options: &Options) -> Result<Shown, MediaError> {
+    fn render_now(&self, options: &DecodeOptions) -> Result<RenderedFrame, MediaError> {
         let mut warnings = Warnings::default();
-        let frame = self.decode_reserved(options, &mut warnings)?;
+        let frame = self.decode_now(options, &mut warnings)?;
         let voi = options
             .window
             .map_or(Voi::Own(0), |(center, width)| Voi::Range { center, width });
         let (picture, window) = match frame {
             Frame::Grey(grey) => {
                 // A reduced JPEG has other columns and rows than its file.
-                let whole_size = matches!(self.format, Format::Dicom(_));
+                let whole_size = matches!(self.format, FileDecoder::Dicom(_));
                 let used = options.used.filter(|_| whole_size);
                 let (picture, window) = grey.render_used(voi, used);
                 (picture, Some(window))
             }
             Frame::Color(picture) => (Arc::unwrap_or_clone(picture), None),
         };
-        Ok(Shown {
+        Ok(RenderedFrame {
             picture,
             window,
             warnings,
@@ -389,17 +403,17 @@ impl Source {
 
 /// A rendered frame.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub struct RenderedFrame {
     /// The frame in 8 bits.
     pub picture: Picture,
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
-    /// What was repaired or assumed for this frame, beside [`Info::warnings`].
+    /// What was repaired or assumed for this frame, beside [`ImageInfo::warnings`].
     pub warnings: Warnings,
 }
 
 /// Reads a file and renders one of its frames. See [`open`].
-pub fn load(path: &Path, options: &Options) -> Result<Loaded, MediaError> {
+pub fn load(path: &Path, options: &DecodeOptions) -> Result<Loaded, MediaError> {
     let source = open(path)?;
     let shown = source.load(options)?;
     let mut info = source.info().clone();
@@ -449,13 +463,13 @@ mod tests {
             };
             assert_eq!(whole.info(), lazy.info(), "{}", path.display());
             assert_eq!(whole.content(), lazy.content(), "{}", path.display());
-            if let Format::Dicom(object) = &lazy.format {
+            if let FileDecoder::Dicom(object) = &lazy.format {
                 partial += usize::from(object.is_partial());
             }
             for frame in 0..whole.info().frames.min(4) {
-                let options = Options {
+                let options = DecodeOptions {
                     frame,
-                    ..Options::default()
+                    ..DecodeOptions::default()
                 };
                 assert!(
                     whole.load(&options) == lazy.load(&options),

@@ -24,7 +24,7 @@ pub struct Unreadable {
 /// reaches them. Whether a file holds a picture is for [`crate::load`] to say.
 pub fn files(root: &Path) -> Files {
     Files {
-        waiting: vec![Found {
+        waiting: vec![PendingPath {
             path: root.to_owned(),
             folder: root.is_dir(),
         }],
@@ -34,10 +34,10 @@ pub fn files(root: &Path) -> Files {
 /// See [`files`].
 pub struct Files {
     /// What is still to be visited, next one last.
-    waiting: Vec<Found>,
+    waiting: Vec<PendingPath>,
 }
 
-struct Found {
+struct PendingPath {
     path: PathBuf,
     folder: bool,
 }
@@ -47,7 +47,7 @@ impl Iterator for Files {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Found { path, folder } = self.waiting.pop()?;
+            let PendingPath { path, folder } = self.waiting.pop()?;
             if !folder {
                 return Some(Ok(path));
             }
@@ -65,7 +65,7 @@ impl Iterator for Files {
 }
 
 /// What a folder holds, last one first.
-fn list(folder: &Path) -> std::io::Result<Vec<Found>> {
+fn list(folder: &Path) -> std::io::Result<Vec<PendingPath>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -81,7 +81,7 @@ fn list(folder: &Path) -> std::io::Result<Vec<Found>> {
 }
 
 /// A file (also through a link, also through one that leads nowhere, so that it gets its error line) or a real folder.
-fn judge(entry: &DirEntry) -> std::io::Result<Option<Found>> {
+fn judge(entry: &DirEntry) -> std::io::Result<Option<PendingPath>> {
     let path = entry.path();
     let kind = entry.file_type()?;
     let target: Option<FileType> = if kind.is_symlink() {
@@ -94,7 +94,7 @@ fn judge(entry: &DirEntry) -> std::io::Result<Option<Found>> {
         Some(target) => target.is_file(),
         None => true,
     };
-    Ok(wanted.then_some(Found {
+    Ok(wanted.then_some(PendingPath {
         folder: kind.is_dir(),
         path,
     }))

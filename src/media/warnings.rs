@@ -1,8 +1,8 @@
 //! Warnings: what was repaired or assumed so that a file can be shown.
 //!
 //! Whoever reads around a fault, or decides what the file leaves open, adds one plain sentence; `inspect` prints them
-//! under `warnings`. What is known when a file is opened stands in [`Info::warnings`](crate::Info::warnings), what
-//! only the decoding of a frame tells in [`Shown::warnings`](crate::Shown::warnings); [`load`](crate::load) gives
+//! under `warnings`. What is known when a file is opened stands in [`ImageInfo::warnings`](crate::ImageInfo::warnings), what
+//! only the decoding of a frame tells in [`RenderedFrame::warnings`](crate::RenderedFrame::warnings); [`load`](crate::load) gives
 //! both. A sentence names the attribute or the part of the file and what was done about it. It never holds a value of
 //! the data set (a patient's name may stand anywhere), unless that is proved to be a code or a number.
 

@@ -14,11 +14,11 @@ mod progressive;
 mod tables;
 
 use crate::error::{MediaError, truncated, unsupported};
-use crate::{Info, Kind, Options, Picture, Pixels, Scale, Warnings, orient};
+use crate::{DecodeOptions, FileFormat, ImageInfo, Picture, Pixels, Scale, Warnings, orient};
 pub(crate) use color::ycbcr_to_rgb;
 pub(crate) use cost::Cost;
-use dct::Part;
-use headers::{Colors, Headers, Process};
+use dct::DecodeRegion;
+use headers::{Colors, JpegHeaders, Process};
 pub(crate) use pad::{can_pad, padded};
 
 /// Decoded components, interleaved, before any change of colours.
@@ -43,8 +43,8 @@ pub(crate) enum Data {
 ///
 /// A reduced picture is what libjpeg's `scale_denom` gives: the high frequencies are left out of the transform.
 /// Lossless streams have no frequencies and come whole.
-pub(crate) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaError> {
-    let headers = Headers::read(bytes)?;
+pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, MediaError> {
+    let headers = JpegHeaders::read(bytes)?;
     claims::check(&headers)?;
     let scale = match headers.process {
         Process::Lossless => Scale::Full,
@@ -66,8 +66,8 @@ pub(crate) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaEr
 
 /// What is to be decoded, of the picture as it is stored. One that is stored in another position than it is shown in is
 /// decoded whole: it is rare.
-fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
-    let mut part = Part::whole(headers, scale);
+fn part(headers: &JpegHeaders, scale: Scale, options: &DecodeOptions) -> DecodeRegion {
+    let mut part = DecodeRegion::whole(headers, scale);
     part.spread = options.spread;
     if let Some(used) = options.used
         && headers.orientation() == 1
@@ -84,11 +84,11 @@ fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
 }
 
 /// What the file is, without its pixels, and what they will cost.
-pub(crate) fn probe(bytes: &[u8]) -> Result<(Info, Cost), MediaError> {
-    let headers = Headers::read(bytes)?;
+pub(crate) fn probe(bytes: &[u8]) -> Result<(ImageInfo, Cost), MediaError> {
+    let headers = JpegHeaders::read(bytes)?;
     let info = info(&headers);
     let info = if headers.orientation() >= 5 {
-        Info {
+        ImageInfo {
             width: info.height,
             height: info.width,
             ..info
@@ -101,14 +101,14 @@ pub(crate) fn probe(bytes: &[u8]) -> Result<(Info, Cost), MediaError> {
 
 /// The components of a JPEG stream as coded, without any change of colours; for DICOM, whose attributes say what the
 /// components mean. Passes of a progressive stream may not be missing: toolkits write all of them.
-pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+pub(crate) fn components(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, MediaError> {
     claims::check(headers)?;
     if !claims::is_finished(headers) {
         return Err(ends_early());
     }
     match headers.process {
         Process::Lossless => lossless::decode(bytes, headers),
-        _ => dct::decode(bytes, headers, &Part::whole(headers, Scale::Full)),
+        _ => dct::decode(bytes, headers, &DecodeRegion::whole(headers, Scale::Full)),
     }
 }
 
@@ -119,7 +119,7 @@ fn ends_early() -> MediaError {
 
 /// The comments of a file, with a name for each; none of a file that cannot be read.
 pub(crate) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
-    let Ok(headers) = Headers::read(bytes) else {
+    let Ok(headers) = JpegHeaders::read(bytes) else {
         return Vec::new();
     };
     let text = |comment: &&[u8]| String::from_utf8_lossy(comment).into_owned();
@@ -130,13 +130,13 @@ pub(crate) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn info(headers: &Headers) -> Info {
+fn info(headers: &JpegHeaders) -> ImageInfo {
     let synthetic = headers
         .comments
         .iter()
         .any(|comment| comment.starts_with(b"SYNTHETIC"));
-    Info {
-        kind: Kind::Jpeg,
+    ImageInfo {
+        kind: FileFormat::Jpeg,
         width: headers.width,
         height: headers.height,
         frames: 1,
@@ -147,7 +147,7 @@ fn info(headers: &Headers) -> Info {
 }
 
 /// What is faulty about a stream although it can be shown, unless its decoding fails.
-fn warnings(headers: &Headers) -> Warnings {
+fn warnings(headers: &JpegHeaders) -> Warnings {
     let mut warnings = Warnings::default();
     if !headers.complete {
         warnings.add("The JPEG stream has no end marker.");
@@ -159,7 +159,7 @@ fn warnings(headers: &Headers) -> Warnings {
 }
 
 /// Components of a file as shown: what they are by the rules of libjpeg, of more than 8 bits the highest.
-fn shown(headers: &Headers, components: Components) -> Result<Pixels, MediaError> {
+fn shown(headers: &JpegHeaders, components: Components) -> Result<Pixels, MediaError> {
     let mut data: Vec<u8> = match components.data {
         Data::U8(data) if components.precision == 8 => data,
         Data::U8(data) => data

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
-use crate::codecs::shape::Shape;
-use crate::codecs::stream::{Coding, Header};
+use crate::codecs::shape::FrameShape;
+use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::error::{MediaError, malformed, truncated, unsupported};
 use codestream::{Codestream, END, Extent};
 
@@ -18,11 +18,11 @@ use codestream::{Codestream, END, Extent};
 const MAX_COMPONENTS: usize = 4;
 
 /// What the main header says, of a codestream or JP2 file. The size is that of the first component.
-pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
+pub(crate) fn header(bytes: &[u8]) -> Option<StreamHeader> {
     let stream = Codestream::find(bytes)?;
     let first = *stream.components.first()?;
-    Some(Header {
-        coding: Coding::Jpeg2000,
+    Some(StreamHeader {
+        coding: StreamCodec::Jpeg2000,
         size: stream.size(first),
         samples: u16::try_from(stream.components.len()).ok()?,
         precision: first.precision,
@@ -31,7 +31,11 @@ pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
 
 /// Decodes a codestream or JP2 file. Signed samples are two's complement in their precision. True where the components
 /// were transformed for coding (RCT or ICT), and are red, green and blue again.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<bool, MediaError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<bool, MediaError> {
     let stream = Codestream::find(bytes);
     let stream = stream.ok_or_else(|| malformed("JPEG 2000: no codestream header"))?;
     let count = stream.components.len();
@@ -80,7 +84,7 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<b
 fn interleave(
     image: &Image,
     stream: &Codestream,
-    shape: &Shape,
+    shape: &FrameShape,
     out: &mut Vec<u8>,
 ) -> Result<(), MediaError> {
     let components = image.components();

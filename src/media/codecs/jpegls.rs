@@ -6,14 +6,14 @@ mod bits;
 mod scan;
 mod transform;
 
-use crate::codecs::shape::Shape;
+use crate::codecs::shape::FrameShape;
 use crate::error::{MediaError, malformed, truncated, unsupported};
-use bits::Bits;
+use bits::JpegLsBits;
 use scan::{Interleave, Parameters, Presets};
-use transform::Transform;
+use transform::HpTransform;
 
 /// The frame header (C.2.2).
-struct Frame {
+struct JpegLsFrame {
     width: usize,
     height: usize,
     precision: u8,
@@ -22,7 +22,7 @@ struct Frame {
 }
 
 /// The scan header (C.2.3).
-struct Scan {
+struct JpegLsScan {
     /// The places of its components in a pixel.
     places: Vec<usize>,
     interleave: Interleave,
@@ -32,14 +32,18 @@ struct Scan {
 }
 
 /// Decodes a stream.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
     if !bytes.starts_with(b"\xff\xd8") {
         return Err(malformed(
             "JPEG-LS: the stream does not begin with its marker",
         ));
     }
     let begin = out.len();
-    let mut decoder = Decoder {
+    let mut decoder = JpegLsDecoder {
         bytes,
         at: 2,
         frame: None,
@@ -62,7 +66,7 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(
                 missing = missing.saturating_sub(scanned);
             }
             0xdd => decoder.restart = body.iter().fold(0, |n, &b| n << 8 | usize::from(b)),
-            0xe8 => decoder.transform = Transform::read(body)?.or(decoder.transform),
+            0xe8 => decoder.transform = HpTransform::read(body)?.or(decoder.transform),
             _ => {}
         }
     }
@@ -87,17 +91,17 @@ fn make_room(out: &mut Vec<u8>, size: usize) {
     }
 }
 
-struct Decoder<'a> {
+struct JpegLsDecoder<'a> {
     bytes: &'a [u8],
     at: usize,
-    frame: Option<Frame>,
+    frame: Option<JpegLsFrame>,
     presets: Presets,
     /// Lines between restart markers; 0 where there are none.
     restart: usize,
-    transform: Option<Transform>,
+    transform: Option<HpTransform>,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> JpegLsDecoder<'a> {
     /// The next marker segment.
     fn segment(&mut self) -> Option<(u8, &'a [u8])> {
         let rest = self.bytes.get(self.at..)?;
@@ -117,7 +121,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads the frame header; gives the number of components.
-    fn frame(&mut self, body: &[u8], shape: &Shape) -> Result<usize, MediaError> {
+    fn frame(&mut self, body: &[u8], shape: &FrameShape) -> Result<usize, MediaError> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
             return Err(malformed("JPEG-LS: the frame header is too short"));
         };
@@ -139,7 +143,7 @@ impl<'a> Decoder<'a> {
         if self.bytes.len().saturating_mul(8) < size.1 as usize {
             return Err(ends());
         }
-        self.frame = Some(Frame {
+        self.frame = Some(JpegLsFrame {
             width: size.0 as usize,
             height: size.1 as usize,
             precision: *precision,
@@ -171,7 +175,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads a scan header.
-    fn scan_header(&self, frame: &Frame, body: &[u8]) -> Option<Scan> {
+    fn scan_header(&self, frame: &JpegLsFrame, body: &[u8]) -> Option<JpegLsScan> {
         let (&count, rest) = body.split_first()?;
         let (pairs, tail) = rest.split_at_checked(2 * usize::from(count))?;
         let &[near, interleave, point, ..] = tail else {
@@ -188,7 +192,7 @@ impl<'a> Decoder<'a> {
             (_, 2) => Interleave::Sample,
             _ => return None,
         };
-        Some(Scan {
+        Some(JpegLsScan {
             places,
             interleave,
             parameters: Parameters::new(self.presets, frame.precision, i32::from(near))?,
@@ -197,7 +201,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes a scan into the frame; gives the number of components that it held.
-    fn scan(&mut self, body: &[u8], shape: &Shape, out: &mut [u8]) -> Result<usize, MediaError> {
+    fn scan(
+        &mut self,
+        body: &[u8],
+        shape: &FrameShape,
+        out: &mut [u8],
+    ) -> Result<usize, MediaError> {
         let wrong = || malformed("JPEG-LS: impossible scan header");
         let frame = self.frame.as_ref().ok_or_else(wrong)?;
         let scan = self.scan_header(frame, body).ok_or_else(wrong)?;
@@ -215,7 +224,7 @@ impl<'a> Decoder<'a> {
                 let row = &mut out[(first + y) * length..][..length];
                 write(line, scan.point, row, scan.places[place], step, bytes);
             };
-            let mut bits = Bits::new(self.bytes, self.at);
+            let mut bits = JpegLsBits::new(self.bytes, self.at);
             scan::decode(
                 &mut bits,
                 &scan.parameters,

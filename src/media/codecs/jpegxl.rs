@@ -2,11 +2,15 @@
 
 use jxl_oxide::JxlImage;
 
-use crate::codecs::shape::Shape;
+use crate::codecs::shape::FrameShape;
 use crate::error::{MediaError, malformed, unsupported};
 
 /// Decodes a codestream or container; colour becomes RGB.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
     let fail = |error: &dyn std::fmt::Display| malformed(format!("JPEG XL: {error}"));
     let image = JxlImage::builder().read(bytes).map_err(|e| fail(&e))?;
     let metadata = &image.image_header().metadata;

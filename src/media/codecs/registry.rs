@@ -16,21 +16,21 @@ use dicom_encoding::transfer_syntax::{Codec, NeverAdapter};
 use dicom_encoding::{NeverPixelAdapter, TransferSyntax, submit_transfer_syntax};
 use dicom_transfer_syntax_registry::entries;
 
-use crate::codecs::jpeg::headers::{Headers, Process};
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
 use crate::codecs::jpeg::{self, Data};
-use crate::codecs::shape::Shape;
-use crate::codecs::stream::Coding;
+use crate::codecs::shape::FrameShape;
+use crate::codecs::stream::StreamCodec;
 use crate::codecs::{jpeg2000, jpegls, jpegxl, rle};
 use crate::error::MediaError;
 use color::{Declared, ycbcr_to_rgb};
 
 /// Decodes the frames of objects whose transfer syntax names a codec of this crate.
-struct Adapter(Coding);
+struct Adapter(StreamCodec);
 
 /// A transfer syntax read by an [`Adapter`].
 type Readable = TransferSyntax<NeverAdapter, Adapter, NeverPixelAdapter>;
 
-const fn readable(uid: &'static str, name: &'static str, coding: Coding) -> Readable {
+const fn readable(uid: &'static str, name: &'static str, coding: StreamCodec) -> Readable {
     let codec = Codec::EncapsulatedPixelData(Some(Adapter(coding)), None);
     TransferSyntax::new_ele(uid, name, codec)
 }
@@ -41,7 +41,7 @@ macro_rules! submit {
         $(submit_transfer_syntax!(readable(
             entries::$entry.uid(),
             entries::$entry.name(),
-            Coding::$coding,
+            StreamCodec::$coding,
         ));)*
     };
 }
@@ -69,15 +69,15 @@ submit! {
 submit_transfer_syntax!(readable(
     "1.2.840.10008.1.2.4.53",
     "JPEG Spectral Selection, Non-Hierarchical (Processes 6 & 8)",
-    Coding::Jpeg,
+    StreamCodec::Jpeg,
 ));
 submit_transfer_syntax!(readable(
     "1.2.840.10008.1.2.4.55",
     "JPEG Full Progression, Non-Hierarchical (Processes 10 & 12)",
-    Coding::Jpeg,
+    StreamCodec::Jpeg,
 ));
 
-impl Coding {
+impl StreamCodec {
     /// A transfer syntax whose frames an adapter here decodes by this codec.
     pub(crate) fn syntax(self) -> &'static str {
         match self {
@@ -104,8 +104,8 @@ impl PixelDataReader for Adapter {
         let declared = Declared::by_name(src.photometric_interpretation().unwrap_or_default());
         // Some writers name another codec of the same family.
         let coding = match self.0 {
-            Coding::Rle => Coding::Rle,
-            named => Coding::of(&bytes).unwrap_or(named),
+            StreamCodec::Rle => StreamCodec::Rle,
+            named => StreamCodec::of(&bytes).unwrap_or(named),
         };
         let begin = dst.len();
         let stored = src.bits_stored().unwrap_or(shape.allocated);
@@ -119,9 +119,9 @@ impl PixelDataReader for Adapter {
     }
 }
 
-fn shape(src: &dyn PixelDataObject) -> DecodeResult<Shape> {
+fn shape(src: &dyn PixelDataObject) -> DecodeResult<FrameShape> {
     let missing = |name| DecodeError::MissingAttribute { name };
-    Ok(Shape {
+    Ok(FrameShape {
         columns: u32::from(src.cols().ok_or_else(|| missing("Columns"))?),
         rows: u32::from(src.rows().ok_or_else(|| missing("Rows"))?),
         samples: usize::from(
@@ -136,30 +136,30 @@ fn shape(src: &dyn PixelDataObject) -> DecodeResult<Shape> {
 
 /// Appends the samples of a frame, those of colour as red, green and blue.
 fn decode(
-    coding: Coding,
+    coding: StreamCodec,
     bytes: &[u8],
-    shape: &Shape,
+    shape: &FrameShape,
     declared: Declared,
     stored: u16,
     out: &mut Vec<u8>,
 ) -> Result<(), MediaError> {
     let begin = out.len();
     let (is_ybr, precision) = match coding {
-        Coding::Jpeg => jpeg(bytes, shape, declared, out)?,
-        Coding::JpegLs => {
+        StreamCodec::Jpeg => jpeg(bytes, shape, declared, out)?,
+        StreamCodec::JpegLs => {
             jpegls::decode(bytes, shape, out)?;
             (declared.is_ybr()?, stored)
         }
-        Coding::Jpeg2000 => {
+        StreamCodec::Jpeg2000 => {
             // A stream without transformation holds what it was given, and nobody gives it what it would make itself.
             let transformed = jpeg2000::decode(bytes, shape, out)?;
             (!transformed && declared == Declared::Ybr, stored)
         }
-        Coding::JpegXl => {
+        StreamCodec::JpegXl => {
             jpegxl::decode(bytes, shape, out)?;
             (false, stored)
         }
-        Coding::Rle => {
+        StreamCodec::Rle => {
             rle::decode(bytes, shape, out)?;
             (declared.is_ybr()?, stored)
         }
@@ -177,11 +177,11 @@ fn decode(
 /// Any process of ITU-T T.81. Whether it holds luma and chroma, and the bits of its samples.
 fn jpeg(
     bytes: &[u8],
-    shape: &Shape,
+    shape: &FrameShape,
     declared: Declared,
     out: &mut Vec<u8>,
 ) -> Result<(bool, u16), MediaError> {
-    let headers = Headers::read(bytes)?;
+    let headers = JpegHeaders::read(bytes)?;
     let precision = u16::from(headers.precision);
     let (stream, object) = ((headers.width, headers.height), (shape.columns, shape.rows));
     // An archive hands out lossless streams with their sides exchanged; samples are in the order of Rows and Columns.

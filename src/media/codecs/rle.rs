@@ -1,6 +1,6 @@
 //! RLE Lossless (PS3.5 annex G): one PackBits segment for each byte of each sample.
 
-use crate::codecs::shape::Shape;
+use crate::codecs::shape::FrameShape;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
 /// Bytes of each segment that are unpacked before they are woven together: what stays in the first cache.
@@ -11,7 +11,11 @@ const MAX_RUN: usize = 128;
 const HEADER: usize = 64;
 
 /// Decodes one frame.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
     match shape.allocated {
         1 => bits(bytes, shape, out),
         8 | 16 | 32 => planes(bytes, shape, out),
@@ -22,9 +26,9 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(
 }
 
 /// Bits packed into one segment; the standard has no such coding, writers do.
-fn bits(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+fn bits(bytes: &[u8], shape: &FrameShape, out: &mut Vec<u8>) -> Result<(), MediaError> {
     let cells = shape.pixels() * shape.samples;
-    let mut segment = Segment::new(segments(bytes, 1)?[0], cells.div_ceil(8))?;
+    let mut segment = RleSegment::new(segments(bytes, 1)?[0], cells.div_ceil(8))?;
     let end = out.len() + cells;
     out.reserve(cells);
     while out.len() < end {
@@ -38,12 +42,12 @@ fn bits(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError
 }
 
 /// One segment for each byte of each sample, from the most to the least significant (G.2).
-fn planes(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+fn planes(bytes: &[u8], shape: &FrameShape, out: &mut Vec<u8>) -> Result<(), MediaError> {
     let (pixels, width) = (shape.pixels(), shape.sample_bytes());
     let step = shape.samples * width;
     let mut segments = segments(bytes, step)?
         .into_iter()
-        .map(|segment| Segment::new(segment, pixels))
+        .map(|segment| RleSegment::new(segment, pixels))
         .collect::<Result<Vec<_>, _>>()?;
     out.reserve(pixels * step);
     if let [only] = &mut segments[..] {
@@ -122,7 +126,7 @@ fn segments(bytes: &[u8], expected: usize) -> Result<Vec<&[u8]>, MediaError> {
 }
 
 /// A segment that is unpacked band by band (G.3.2).
-struct Segment<'a> {
+struct RleSegment<'a> {
     packed: &'a [u8],
     /// Unpacked bytes, those of the band first, then the rest of a run that reached over its end.
     buffer: [u8; BAND + 2 * MAX_RUN],
@@ -132,7 +136,7 @@ struct Segment<'a> {
     filled: usize,
 }
 
-impl<'a> Segment<'a> {
+impl<'a> RleSegment<'a> {
     /// A segment of `size` bytes. One that cannot hold as many is cut: two bytes give at most 128.
     fn new(packed: &'a [u8], size: usize) -> Result<Self, MediaError> {
         if packed.len().saturating_mul(MAX_RUN / 2) < size {

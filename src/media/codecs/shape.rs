@@ -4,7 +4,7 @@ use crate::error::{MediaError, malformed};
 
 /// What an object says of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct FrameShape {
     /// Pixels of a row.
     pub columns: u32,
     /// Rows.
@@ -15,7 +15,7 @@ pub(crate) struct Shape {
     pub allocated: u16,
 }
 
-impl Shape {
+impl FrameShape {
     /// Pixels of the frame.
     pub(crate) fn pixels(&self) -> usize {
         self.columns as usize * self.rows as usize
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn samples_take_the_bytes_that_the_object_gives_them() {
-        let shape = |allocated| Shape {
+        let shape = |allocated| FrameShape {
             columns: 2,
             rows: 1,
             samples: 1,

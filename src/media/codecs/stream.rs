@@ -6,7 +6,7 @@ use crate::codecs::jpeg2000;
 
 /// A codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub(crate) enum StreamCodec {
     /// Any JPEG of ITU-T T.81; its own markers say which process.
     Jpeg,
     /// JPEG-LS.
@@ -47,9 +47,9 @@ fn begins_run_lengths(bytes: &[u8]) -> bool {
 
 /// What the header of a stream says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct StreamHeader {
     /// The codec.
-    pub coding: Coding,
+    pub coding: StreamCodec,
     /// Columns and rows.
     pub size: (u32, u32),
     /// Samples of a pixel.
@@ -58,19 +58,19 @@ pub(crate) struct Header {
     pub precision: u16,
 }
 
-impl Header {
+impl StreamHeader {
     /// The header at the beginning of `bytes`; `None` where no stream known here begins.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        match Coding::of(bytes)? {
-            Coding::Jpeg2000 => jpeg2000::header(bytes),
-            Coding::JpegXl => jpegxl(bytes),
-            Coding::Jpeg | Coding::JpegLs => frame_header(bytes),
-            Coding::Rle => None,
+        match StreamCodec::of(bytes)? {
+            StreamCodec::Jpeg2000 => jpeg2000::header(bytes),
+            StreamCodec::JpegXl => jpegxl(bytes),
+            StreamCodec::Jpeg | StreamCodec::JpegLs => frame_header(bytes),
+            StreamCodec::Rle => None,
         }
     }
 }
 
-impl Coding {
+impl StreamCodec {
     /// The codec whose streams begin so. Run lengths have no such mark.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let begins = |mark: &[u8]| bytes.starts_with(mark);
@@ -85,7 +85,7 @@ impl Coding {
 }
 
 /// The frame header of a JPEG or JPEG-LS stream (T.81 B.2.2, T.87 C.2.2).
-fn frame_header(bytes: &[u8]) -> Option<Header> {
+fn frame_header(bytes: &[u8]) -> Option<StreamHeader> {
     if !bytes.starts_with(b"\xff\xd8") {
         return None;
     }
@@ -96,8 +96,8 @@ fn frame_header(bytes: &[u8]) -> Option<Header> {
                 at += 1;
                 continue;
             }
-            0xf7 => Coding::JpegLs,
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => Coding::Jpeg,
+            0xf7 => StreamCodec::JpegLs,
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => StreamCodec::Jpeg,
             _ => {
                 at += 2 + usize::from(u16::from_be_bytes([high, low]));
                 continue;
@@ -107,7 +107,7 @@ fn frame_header(bytes: &[u8]) -> Option<Header> {
             return None;
         };
         let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-        return Some(Header {
+        return Some(StreamHeader {
             coding,
             size: (side(w1, w0), side(h1, h0)),
             samples: u16::from(count),
@@ -118,7 +118,7 @@ fn frame_header(bytes: &[u8]) -> Option<Header> {
 }
 
 /// As jxl-oxide reads it, from as many bytes as it asks for.
-fn jpegxl(bytes: &[u8]) -> Option<Header> {
+fn jpegxl(bytes: &[u8]) -> Option<StreamHeader> {
     const STEP: usize = 4096;
     let mut uninitialized = JxlImage::builder().build_uninit();
     for part in bytes.chunks(STEP) {
@@ -127,8 +127,8 @@ fn jpegxl(bytes: &[u8]) -> Option<Header> {
             InitializeResult::NeedMoreData(more) => uninitialized = more,
             InitializeResult::Initialized(image) => {
                 let metadata = &image.image_header().metadata;
-                return Some(Header {
-                    coding: Coding::JpegXl,
+                return Some(StreamHeader {
+                    coding: StreamCodec::JpegXl,
                     size: (image.width(), image.height()),
                     samples: if metadata.grayscale() { 1 } else { 3 },
                     precision: u16::try_from(metadata.bit_depth.bits_per_sample()).ok()?,
@@ -147,19 +147,19 @@ mod tests {
     fn a_stream_is_known_by_its_markers() {
         let jpeg =
             b"\xff\xd8\xff\xfe\x00\x04ab\xff\xff\xc1\x00\x0b\x0c\x00\x05\x00\x07\x01\x01\x11\x00";
-        let header = Header {
-            coding: Coding::Jpeg,
+        let header = StreamHeader {
+            coding: StreamCodec::Jpeg,
             size: (7, 5),
             samples: 1,
             precision: 12,
         };
-        assert_eq!(Header::read(jpeg), Some(header));
+        assert_eq!(StreamHeader::read(jpeg), Some(header));
         let mut jpegls = jpeg.to_vec();
         jpegls[10] = 0xf7;
-        assert_eq!(Coding::of(&jpegls), Some(Coding::JpegLs));
-        assert_eq!(Coding::of(&jpeg[..12]), None);
-        assert_eq!(Coding::of(b"\xff\x0a\x00"), Some(Coding::JpegXl));
-        assert_eq!(Coding::of(b"\x01\0\0\0\x40\0\0\0"), None);
+        assert_eq!(StreamCodec::of(&jpegls), Some(StreamCodec::JpegLs));
+        assert_eq!(StreamCodec::of(&jpeg[..12]), None);
+        assert_eq!(StreamCodec::of(b"\xff\x0a\x00"), Some(StreamCodec::JpegXl));
+        assert_eq!(StreamCodec::of(b"\x01\0\0\0\x40\0\0\0"), None);
         let mut rle = [0; 64];
         (rle[0], rle[4], rle[8]) = (2, 64, 90);
         assert!(begins(&rle) && begins(jpeg) && !begins(&rle[..60]));

@@ -5,11 +5,11 @@ use dicom_core::Tag;
 
 use crate::Warnings;
 use crate::dicom::attributes::named;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 
 /// A number where one is meant.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Reading {
+pub(crate) enum CheckedNumber {
     /// The element is absent or empty.
     Missing,
     /// The number; of several the first.
@@ -18,35 +18,35 @@ pub(crate) enum Reading {
     Unreadable,
 }
 
-impl Reading {
+impl CheckedNumber {
     /// The number, if there is one.
     pub(crate) fn value(self) -> Option<f64> {
         match self {
-            Reading::Value(value) => Some(value),
-            Reading::Missing | Reading::Unreadable => None,
+            CheckedNumber::Value(value) => Some(value),
+            CheckedNumber::Missing | CheckedNumber::Unreadable => None,
         }
     }
 }
 
 /// The number of an element.
-pub(crate) fn one(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Reading {
+pub(crate) fn one(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> CheckedNumber {
     let numbers = set.numbers(tag);
     if numbers.has_comma {
         warnings.add(comma(tag));
     }
     match numbers.values[..] {
-        [] => Reading::Missing,
+        [] => CheckedNumber::Missing,
         [None, ..] => {
             warnings.add(format!("{} cannot be read.", named(tag)));
-            Reading::Unreadable
+            CheckedNumber::Unreadable
         }
-        [Some(value)] => Reading::Value(value),
+        [Some(value)] => CheckedNumber::Value(value),
         [Some(value), ..] => {
             warnings.add(format!(
                 "{} has several values where one is meant; the first is taken.",
                 named(tag)
             ));
-            Reading::Value(value)
+            CheckedNumber::Value(value)
         }
     }
 }

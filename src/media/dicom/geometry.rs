@@ -5,8 +5,8 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
 use crate::dicom::checked;
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::groups;
 use crate::dicom::regions;
 use crate::geometry::{Geometry, Spacing};
@@ -15,7 +15,7 @@ use crate::{Warnings, code};
 /// Shapes of pixels beyond this are damage, not pixels.
 const LONGEST: f64 = 100.0;
 
-impl Object {
+impl DicomObject {
     /// How the pixels of a frame lie.
     pub(crate) fn geometry(&self, frame: u32) -> Geometry {
         let set = self.set();

@@ -7,32 +7,32 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::geometry;
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::file::Meta;
 use crate::dicom::parsing::notes::PixelElement;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::parsing::what;
-use crate::dicom::pixels::frames::Frames;
+use crate::dicom::pixels::frames::FrameReader;
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::samples::Cells;
 use crate::dicom::pixels::{display, native, overlays};
 use crate::error::{MediaError, unsupported};
-use crate::{DicomInfo, Frame, Info, Kind, Warnings, code, limits};
+use crate::{DicomInfo, FileFormat, Frame, ImageInfo, Warnings, code, limits};
 
 /// An object with pixels.
-pub(crate) struct Object {
+pub(crate) struct DicomObject {
     file: ParsedFile,
     pixels: PixelElement,
-    layout: Layout,
+    layout: PixelLayout,
     /// What was repaired or assumed to open it.
     warnings: Warnings,
     /// Where each frame is, found when the first is asked for.
     index: OnceLock<Result<FrameIndex, MediaError>>,
 }
 
-impl Object {
+impl DicomObject {
     /// Parses a file; one without pixels is refused with what it is, and so is one whose pixels nothing here decodes.
     pub(crate) fn open(body: Body) -> Result<Self, MediaError> {
         Self::of(ParsedFile::read(body)?)
@@ -48,9 +48,9 @@ impl Object {
             return Err(what::without_pixels(&file));
         };
         let mut warnings = std::mem::take(&mut file.notes.repairs);
-        let layout = Layout::read(&file.set, &pixels, &mut warnings);
+        let layout = PixelLayout::read(&file.set, &pixels, &mut warnings);
         if file.meta.syntax.codec == Codec::Unknown {
-            let native = |layout: &Layout| native::is_native_length(&pixels.data, layout);
+            let native = |layout: &PixelLayout| native::is_native_length(&pixels.data, layout);
             let uid = &file.meta.transfer_syntax;
             if !layout.as_ref().is_ok_and(native) {
                 return Err(unsupported(format!(
@@ -87,7 +87,7 @@ impl Object {
         &self.file.set
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &PixelLayout {
         &self.layout
     }
 
@@ -126,8 +126,8 @@ impl Object {
         &self,
         frame: u32,
         warnings: &mut Warnings,
-    ) -> Result<(Cells, Layout), MediaError> {
-        let frames = Frames {
+    ) -> Result<(Cells, PixelLayout), MediaError> {
+        let frames = FrameReader {
             body: self.body(),
             index: self.index()?,
             layout: &self.layout,
@@ -163,11 +163,11 @@ impl Object {
     }
 
     /// What the object is, its window left open.
-    pub(crate) fn info(&self) -> Info {
+    pub(crate) fn info(&self) -> ImageInfo {
         let (set, layout) = (self.set(), &self.layout);
         let coded = |tag| set.first(tag).filter(|text| code(text).is_some());
-        Info {
-            kind: Kind::Dicom,
+        ImageInfo {
+            kind: FileFormat::Dicom,
             width: layout.columns,
             height: layout.rows,
             frames: layout.frames,

@@ -3,8 +3,8 @@
 
 use dicom_dictionary_std::tags;
 
-use crate::Area;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::PixelRect;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::geometry::Spacing;
 
 /// Physical Units X and Y Direction (0018,6024; 0018,6026): centimetres.
@@ -15,8 +15,8 @@ const FLAT: [u16; 2] = [0, 1];
 const SAME: f64 = 0.01;
 
 /// A region in which both directions are lengths in the patient.
-struct Region {
-    area: Area,
+struct UltrasoundRegion {
+    area: PixelRect,
     rows_mm: f64,
     columns_mm: f64,
 }
@@ -25,20 +25,21 @@ struct Region {
 /// where that counts centimetres both ways. Where other regions lie beside it, [`Spacing::within`] says where it holds.
 pub(super) fn spacing(set: &DataSet, size: (u32, u32)) -> Option<Spacing> {
     let items = set.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS);
-    let regions: Vec<Region> = items.iter().filter_map(|item| read(item, size)).collect();
+    let regions: Vec<UltrasoundRegion> = items.iter().filter_map(|item| read(item, size)).collect();
     choose(&regions, items.len(), size)
 }
 
 /// The same of the regions that count centimetres, among `count` of all kinds.
-fn choose(regions: &[Region], count: usize, size: (u32, u32)) -> Option<Spacing> {
+fn choose(regions: &[UltrasoundRegion], count: usize, size: (u32, u32)) -> Option<Spacing> {
     let middle = (size.0 / 2, size.1 / 2);
-    let pixels = |region: &&Region| u64::from(region.area.width) * u64::from(region.area.height);
+    let pixels =
+        |region: &&UltrasoundRegion| u64::from(region.area.width) * u64::from(region.area.height);
     let in_middle = regions.iter().filter(|region| region.area.covers(middle));
     let chosen = in_middle
         .max_by_key(pixels)
         .or_else(|| regions.iter().max_by_key(pixels))?;
     let same = regions.iter().filter(|region| region.is_scaled_as(chosen));
-    let areas: Vec<Area> = same.map(|region| region.area).collect();
+    let areas: Vec<PixelRect> = same.map(|region| region.area).collect();
     let alone = areas.len() == count;
     Some(Spacing {
         rows_mm: chosen.rows_mm,
@@ -48,15 +49,15 @@ fn choose(regions: &[Region], count: usize, size: (u32, u32)) -> Option<Spacing>
     })
 }
 
-impl Region {
-    fn is_scaled_as(&self, other: &Region) -> bool {
+impl UltrasoundRegion {
+    fn is_scaled_as(&self, other: &UltrasoundRegion) -> bool {
         let near = |a: f64, b: f64| (a - b).abs() <= SAME * b;
         near(self.rows_mm, other.rows_mm) && near(self.columns_mm, other.columns_mm)
     }
 }
 
 /// A region of the sequence; `None` where one of its directions is no length.
-fn read(item: &DataSet, size: (u32, u32)) -> Option<Region> {
+fn read(item: &DataSet, size: (u32, u32)) -> Option<UltrasoundRegion> {
     let unit = |tag| item.short(tag) == Some(CENTIMETRES);
     let flat = item
         .short(tags::REGION_SPATIAL_FORMAT)
@@ -68,7 +69,7 @@ fn read(item: &DataSet, size: (u32, u32)) -> Option<Region> {
         let delta = item.real(tag)?.abs() * 10.0;
         (delta > 0.0 && delta.is_finite()).then_some(delta)
     };
-    Some(Region {
+    Some(UltrasoundRegion {
         area: area(item, size),
         rows_mm: millimetres(tags::PHYSICAL_DELTA_Y)?,
         columns_mm: millimetres(tags::PHYSICAL_DELTA_X)?,
@@ -76,7 +77,7 @@ fn read(item: &DataSet, size: (u32, u32)) -> Option<Region> {
 }
 
 /// Where a region lies, its last column and row included; the whole picture where that is not said.
-fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
+fn area(item: &DataSet, (columns, rows): (u32, u32)) -> PixelRect {
     let edge = |tag| item.short(tag).map(u32::from);
     let side = |first, last, count: u32| {
         let from = edge(first).unwrap_or(0).min(count);
@@ -93,7 +94,7 @@ fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
         tags::REGION_LOCATION_MAX_Y1,
         rows,
     );
-    Area {
+    PixelRect {
         x,
         y,
         width,
@@ -102,10 +103,10 @@ fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
 }
 
 /// The smallest area that holds `first` and all others.
-fn around(first: Area, others: &[Area]) -> Area {
+fn around(first: PixelRect, others: &[PixelRect]) -> PixelRect {
     others.iter().fold(first, |all, area| {
         let (x, y) = (all.x.min(area.x), all.y.min(area.y));
-        Area {
+        PixelRect {
             x,
             y,
             width: (all.x + all.width).max(area.x + area.width) - x,
@@ -128,7 +129,7 @@ mod tests {
         let geometry = source.geometry(0);
         let spacing = geometry.spacing.expect("a spacing");
         assert!((spacing.rows_mm - 0.5).abs() < 1e-9 && (spacing.columns_mm - 0.5).abs() < 1e-9);
-        let area = Area {
+        let area = PixelRect {
             x: 4,
             y: 0,
             width: 32,
@@ -139,8 +140,8 @@ mod tests {
 
     /// The spacing among `count` regions, of which these count centimetres: millimetres of a pixel, first and last column.
     fn of(regions: &[(f64, u32, u32)], count: usize) -> Option<(f64, Option<(u32, u32)>)> {
-        let region = |&(millimetres, first, last): &(f64, u32, u32)| Region {
-            area: Area {
+        let region = |&(millimetres, first, last): &(f64, u32, u32)| UltrasoundRegion {
+            area: PixelRect {
                 x: first,
                 y: 0,
                 width: last - first + 1,
@@ -149,7 +150,7 @@ mod tests {
             rows_mm: millimetres,
             columns_mm: millimetres,
         };
-        let regions: Vec<Region> = regions.iter().map(region).collect();
+        let regions: Vec<UltrasoundRegion> = regions.iter().map(region).collect();
         let spacing = choose(&regions, count, (100, 50))?;
         let within = spacing.within.map(|area| (area.x, area.x + area.width - 1));
         Some((spacing.columns_mm, within))

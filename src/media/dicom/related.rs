@@ -13,14 +13,14 @@ mod values;
 use std::fs::File;
 
 use crate::dicom::geometry;
-use crate::dicom::object::Object;
+use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
 use crate::read::{self, KEPT_WHOLE};
-use crate::related::{Layers, Palette, RelatedKind, RelatedObject, Target};
+use crate::related::{ColorMap, Layers, RelatedKind, RelatedObject, TargetFrame};
 use dicom_dictionary_std::tags;
 pub(crate) use index::{References, index};
 use segmentation::Segmentation;
@@ -61,13 +61,13 @@ fn class(file: &ParsedFile) -> String {
 }
 
 /// The content of an object.
-pub(crate) enum Content {
+pub(crate) enum RelatedContent {
     Presentation { class: String, set: Box<DataSet> },
     Segmentation(Box<Segmentation>),
     Structures(Structures),
 }
 
-impl Content {
+impl RelatedContent {
     /// Reads a file of `length` bytes, and what it is about.
     pub(crate) fn open(file: File, length: u64) -> Result<(RelatedObject, Self), MediaError> {
         let head = read::range(&file, 0..if length > WHOLE { HEAD } else { length })?;
@@ -90,7 +90,7 @@ impl Content {
         let about = index::of(&file.set, kind);
         let content = match kind {
             RelatedKind::Segmentation => {
-                Self::Segmentation(Box::new(Segmentation::read(Object::of(file)?)?))
+                Self::Segmentation(Box::new(Segmentation::read(DicomObject::of(file)?)?))
             }
             RelatedKind::Structures => Self::Structures(Structures::read(&file.set)),
             RelatedKind::Presentation => Self::Presentation {
@@ -102,7 +102,7 @@ impl Content {
     }
 
     /// What is drawn on a frame.
-    pub(crate) fn layers(&self, target: &Target) -> Layers {
+    pub(crate) fn layers(&self, target: &TargetFrame) -> Layers {
         match self {
             Self::Presentation { set, .. } => presentation::layers(set, target),
             Self::Segmentation(segmentation) => segmentation.layers(target),
@@ -111,7 +111,7 @@ impl Content {
     }
 
     /// A grey frame as a presentation state wants it.
-    pub(crate) fn present(&self, grey: &Grey, target: &Target) -> Option<Grey> {
+    pub(crate) fn present(&self, grey: &Grey, target: &TargetFrame) -> Option<Grey> {
         match self {
             Self::Presentation { class, set } if class != COLOR => {
                 Some(presentation::grey(set, grey, target))
@@ -121,7 +121,7 @@ impl Content {
     }
 
     /// The colours of a pseudo-colour presentation state.
-    pub(crate) fn palette(&self) -> Result<Option<Palette>, MediaError> {
+    pub(crate) fn palette(&self) -> Result<Option<ColorMap>, MediaError> {
         match self {
             Self::Presentation { class, set } if class == PSEUDO_COLOR => {
                 presentation::palette(set).map(Some)
@@ -131,12 +131,12 @@ impl Content {
     }
 }
 
-impl Object {
+impl DicomObject {
     /// The frame as other objects refer to it.
-    pub(crate) fn target(&self, frame: u32) -> Target {
+    pub(crate) fn target(&self, frame: u32) -> TargetFrame {
         let (set, layout) = (self.set(), self.layout());
         let uid = |tag| values::uid(set, tag);
-        Target {
+        TargetFrame {
             instance: uid(tags::SOP_INSTANCE_UID),
             series: uid(tags::SERIES_INSTANCE_UID),
             frame_of_reference: uid(tags::FRAME_OF_REFERENCE_UID),

@@ -6,7 +6,7 @@ pub(crate) mod values;
 
 use std::path::Path;
 
-use crate::budget::{self, Patience};
+use crate::budget::{self, WaitPolicy};
 use crate::codecs::jpeg;
 use crate::dicom::{self, Body};
 use crate::error::{ErrorKind, MediaError};
@@ -77,7 +77,7 @@ pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
         }
         Sniffed::Jpeg => {
             let stored = Stored::open(file, length)?;
-            let _reserved = budget::decoding().reserve(stored.cost(), Patience::default())?;
+            let _reserved = budget::decoding().reserve(stored.cost(), WaitPolicy::default())?;
             let bytes = stored.all()?;
             contain("JPEG", || Ok(exif(&stored, jpeg::comments(&bytes))))
         }

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 
 use dicom_dictionary_std::tags;
 
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::related::{integers, lab};
 use crate::mosaic::{Mosaic, Tile};
 
 /// What tells tiles of one place apart: optical path, depth in micrometres, segment.
-type Plane = (String, i64, u16);
+type PlaneKey = (String, i64, u16);
 
 /// Slides are seen on a white ground.
 const WHITE: [u8; 3] = [255; 3];
 
-impl Object {
+impl DicomObject {
     /// How the frames lie as tiles of a larger picture; `None` where they are none.
     pub(crate) fn mosaic(&self) -> Option<Mosaic> {
         let (set, layout) = (self.set(), self.layout());
@@ -76,7 +76,7 @@ fn by_position(set: &DataSet, frames: u32) -> Option<Vec<Tile>> {
     }
     let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let common = shared.first().and_then(optical_path);
-    let mut planes: HashMap<Plane, u32> = HashMap::new();
+    let mut planes: HashMap<PlaneKey, u32> = HashMap::new();
     (0..frames)
         .zip(groups.iter())
         .map(|(frame, group)| {
@@ -115,10 +115,10 @@ fn optical_path(group: &DataSet) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Patience;
-    use crate::{Frame, Source};
+    use crate::budget::WaitPolicy;
+    use crate::{Frame, ImageSource};
 
-    fn open(name: &str) -> Source {
+    fn open(name: &str) -> ImageSource {
         let folder = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/fixtures/media/objects/"
@@ -130,7 +130,7 @@ mod tests {
     fn check(name: &str, plane: u32, absent: Option<[u8; 3]>) {
         let source = open(name);
         let made = source
-            .assemble(plane, 1, Patience::default(), &mut |_| true)
+            .assemble(plane, 1, WaitPolicy::default(), &mut |_| true)
             .expect("tiles");
         let made = made.expect("a picture");
         let Frame::Color(picture) = &made.frame else {
@@ -168,7 +168,7 @@ mod tests {
     fn grey_tiles_keep_their_values() {
         let source = open("slide_grey");
         let made = source
-            .assemble(0, 2, Patience::default(), &mut |_| true)
+            .assemble(0, 2, WaitPolicy::default(), &mut |_| true)
             .expect("tiles")
             .expect("a picture");
         let Frame::Grey(grey) = &made.frame else {

@@ -1,17 +1,17 @@
 //! How often each value occurs in a frame, padding left out: its range, its percentiles and its histogram.
 
 use crate::grey::samples::Samples;
-use crate::grey::{Histogram, Transform};
+use crate::grey::{GreyTransform, Histogram};
 
 /// Modality values of a frame, counted.
 #[derive(Debug)]
 pub(super) struct Levels {
-    values: Values,
+    values: ValueCounts,
     range: (f64, f64),
 }
 
 #[derive(Debug)]
-enum Values {
+enum ValueCounts {
     /// Of samples to 16 bits: each value that occurs and how often, ascending.
     Counted(Vec<(f64, u64)>),
     /// Of wider ones: smallest and largest value.
@@ -24,8 +24,8 @@ const TAIL: f64 = 0.005;
 impl Levels {
     /// Counts the values of a frame without its padding. Where they are all equal the range takes padding in, which a
     /// label is to be told from; where there are none, padding is counted.
-    pub(super) fn of(samples: &Samples, transform: &Transform) -> Self {
-        let values = Values::count(samples, transform, |stored| !transform.is_padding(stored));
+    pub(super) fn of(samples: &Samples, transform: &GreyTransform) -> Self {
+        let values = ValueCounts::count(samples, transform, |stored| !transform.is_padding(stored));
         let range = values.range();
         if range.is_some_and(|(low, high)| low < high) {
             return Self {
@@ -33,7 +33,7 @@ impl Levels {
                 range: range.unwrap_or_default(),
             };
         }
-        let all = Values::count(samples, transform, |_| true);
+        let all = ValueCounts::count(samples, transform, |_| true);
         Self {
             range: all.range().unwrap_or_default(),
             values: if range.is_some() { values } else { all },
@@ -46,8 +46,8 @@ impl Levels {
     }
 
     /// Between which values 99 % of the pixels are, as many being darker as brighter.
-    pub(super) fn robust(&self, samples: &Samples, transform: &Transform) -> (f64, f64) {
-        let Values::Counted(levels) = &self.values else {
+    pub(super) fn robust(&self, samples: &Samples, transform: &GreyTransform) -> (f64, f64) {
+        let ValueCounts::Counted(levels) = &self.values else {
             return percentiles(samples, transform).unwrap_or(self.range());
         };
         let total: u64 = levels.iter().map(|level| level.1).sum();
@@ -62,7 +62,7 @@ impl Levels {
     pub(super) fn histogram(
         &self,
         samples: &Samples,
-        transform: &Transform,
+        transform: &GreyTransform,
         bins: usize,
     ) -> Histogram {
         let (low, high) = self.range();
@@ -79,16 +79,16 @@ impl Levels {
             }
         };
         match &self.values {
-            Values::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
-            Values::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
+            ValueCounts::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
+            ValueCounts::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
         }
         Histogram { low, high, counts }
     }
 }
 
-impl Values {
+impl ValueCounts {
     /// Those whose stored value is wanted.
-    fn count(samples: &Samples, transform: &Transform, wanted: impl Fn(f64) -> bool) -> Self {
+    fn count(samples: &Samples, transform: &GreyTransform, wanted: impl Fn(f64) -> bool) -> Self {
         if let Some(possible) = samples.possible() {
             let values = possible.values().zip(counts(samples, possible.count));
             let mut levels: Vec<(f64, u64)> = values
@@ -96,7 +96,7 @@ impl Values {
                 .map(|(stored, count)| (transform.modality(stored), count))
                 .collect();
             levels.sort_by(|a, b| a.0.total_cmp(&b.0));
-            return Values::Counted(levels);
+            return ValueCounts::Counted(levels);
         }
         let values = each(samples)
             .filter(|stored| wanted(*stored))
@@ -104,14 +104,14 @@ impl Values {
             .filter(|value| value.is_finite());
         let start = (f64::INFINITY, f64::NEG_INFINITY);
         let (low, high) = values.fold(start, |(low, high), v| (low.min(v), high.max(v)));
-        Values::Measured(low, high)
+        ValueCounts::Measured(low, high)
     }
 
     /// Smallest and largest; `None` where there are none.
     fn range(&self) -> Option<(f64, f64)> {
         match self {
-            Values::Counted(levels) => Some((levels.first()?.0, levels.last()?.0)),
-            Values::Measured(low, high) => (low <= high).then_some((*low, *high)),
+            ValueCounts::Counted(levels) => Some((levels.first()?.0, levels.last()?.0)),
+            ValueCounts::Measured(low, high) => (low <= high).then_some((*low, *high)),
         }
     }
 }
@@ -127,7 +127,7 @@ fn beyond<'a>(tail: u64, mut levels: impl Iterator<Item = &'a (f64, u64)>) -> f6
 }
 
 /// The robust range of samples wider than 16 bits.
-fn percentiles(samples: &Samples, transform: &Transform) -> Option<(f64, f64)> {
+fn percentiles(samples: &Samples, transform: &GreyTransform) -> Option<(f64, f64)> {
     let mut values: Vec<f64> = values(samples, transform).collect();
     let tail = (values.len() as f64 * TAIL) as usize;
     let last = values.len().checked_sub(1)?;
@@ -136,7 +136,10 @@ fn percentiles(samples: &Samples, transform: &Transform) -> Option<(f64, f64)> {
 }
 
 /// The modality values of samples wider than 16 bits, without padding.
-fn values<'a>(samples: &'a Samples, transform: &'a Transform) -> impl Iterator<Item = f64> + 'a {
+fn values<'a>(
+    samples: &'a Samples,
+    transform: &'a GreyTransform,
+) -> impl Iterator<Item = f64> + 'a {
     each(samples)
         .filter(|stored| !transform.is_padding(*stored))
         .map(|stored| transform.modality(stored))

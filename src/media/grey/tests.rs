@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use crate::grey::*;
 
-fn transform(own: Vec<Own>) -> Transform {
-    Transform {
+fn transform(own: Vec<Own>) -> GreyTransform {
+    GreyTransform {
         modality: Modality::Linear {
             slope: 1.0,
             intercept: 0.0,
@@ -17,7 +17,7 @@ fn transform(own: Vec<Own>) -> Transform {
     }
 }
 
-fn row(samples: Samples, transform: Transform) -> Grey {
+fn row(samples: Samples, transform: GreyTransform) -> Grey {
     let width = match &samples {
         Samples::I16(data) => data.len(),
         Samples::U16(data) => data.len(),
@@ -82,7 +82,7 @@ fn without_a_window_the_full_range_is_shown_and_padding_does_not_stretch_it() {
     let values = vec![-2000, 0, 50, 100];
     let plain = row(Samples::I16(values.clone()), transform(Vec::new()));
     assert_eq!(plain.render(Voi::Own(0), false).1, minmax(-950.0, 2100.0));
-    let padded = Transform {
+    let padded = GreyTransform {
         padding: Some((-2000.0, -2000.0)),
         ..transform(Vec::new())
     };
@@ -153,7 +153,7 @@ fn windows_are_chosen_by_number_and_a_missing_one_is_the_first() {
 /// LINEAR of 0–1 would be a step; real numbers are shown by LINEAR_EXACT (C.11.2.1.3.2).
 #[test]
 fn windows_of_real_numbers_are_exact() {
-    let real = Transform {
+    let real = GreyTransform {
         real: true,
         ..transform(Vec::new())
     };
@@ -179,7 +179,7 @@ fn a_byte_picture_is_shown_as_it_is_whatever_is_in_it() {
 #[test]
 fn a_part_is_cut_from_the_whole() {
     let grey = Grey::of_bytes(4, 3, (0..12).collect());
-    let area = Area {
+    let area = PixelRect {
         x: 2,
         y: 1,
         width: 9,
@@ -206,7 +206,7 @@ fn the_robust_range_leaves_out_half_a_percent_at_each_end() {
 
 #[test]
 fn a_histogram_counts_every_pixel_but_padding() {
-    let transform = Transform {
+    let transform = GreyTransform {
         modality: Modality::Linear {
             slope: 2.0,
             intercept: -10.0,
@@ -244,7 +244,7 @@ proptest! {
     #[test]
     fn inversion_is_the_negative(values in prop::collection::vec(any::<i16>(), 2..50), inverted in any::<bool>()) {
         prop_assume!(values.iter().any(|v| *v != values[0]));
-        let transform = Transform { inverted, ..transform(Vec::new()) };
+        let transform = GreyTransform { inverted, ..transform(Vec::new()) };
         let grey = row(Samples::I16(values), transform);
         let (plain, _) = grey.render(Voi::Full, false);
         prop_assert!(grey.render(Voi::Full, true).0 == plain.negative());

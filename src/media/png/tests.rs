@@ -4,7 +4,7 @@ use flate2::Crc;
 use flate2::write::ZlibEncoder;
 
 use super::*;
-use crate::{Options, Source};
+use crate::{DecodeOptions, ImageSource};
 
 /// First column and row, and steps across and down, of the passes of Adam7 (8.2); one of all pixels otherwise.
 const ADAM7: [[usize; 4]; 7] = [
@@ -37,14 +37,14 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A file in the making: `depth` bits, a colour type, and samples by place and channel.
-struct Drawing {
+struct PngBuilder {
     size: (usize, usize),
     depth: u8,
     color: u8,
     interlaced: bool,
 }
 
-impl Drawing {
+impl PngBuilder {
     const GREY: Self = Self {
         size: (5, 3),
         depth: 8,
@@ -151,9 +151,9 @@ fn warnings(bytes: &[u8]) -> usize {
 }
 
 fn kind(bytes: &[u8]) -> Option<ErrorKind> {
-    let source = Source::from_bytes(bytes.to_vec());
+    let source = ImageSource::from_bytes(bytes.to_vec());
     source
-        .and_then(|source| source.load(&Options::default()))
+        .and_then(|source| source.load(&DecodeOptions::default()))
         .err()
         .map(|e| e.kind)
 }
@@ -175,7 +175,7 @@ fn every_kind_of_samples_is_shown_whole_and_row_by_row() {
     for (color, depths) in depths {
         for (&depth, interlaced) in depths.iter().flat_map(|d| [(d, false), (d, true)]) {
             for size in [(1, 1), (5, 3), (3, 9), (17, 10)] {
-                let drawing = Drawing {
+                let drawing = PngBuilder {
                     size,
                     depth,
                     color,
@@ -195,8 +195,8 @@ fn every_kind_of_samples_is_shown_whole_and_row_by_row() {
 
 #[test]
 fn a_file_without_end_or_with_a_wrong_checksum_is_shown_with_a_warning() {
-    let whole = Drawing::GREY.file();
-    let pixels = Drawing::GREY.expected();
+    let whole = PngBuilder::GREY.file();
+    let pixels = PngBuilder::GREY.expected();
     let end = place(&whole, *b"IEND");
     for length in [end, end + 4, end + 9] {
         assert_eq!(shown(&whole[..length]), pixels, "{length} bytes");
@@ -208,7 +208,7 @@ fn a_file_without_end_or_with_a_wrong_checksum_is_shown_with_a_warning() {
         assert_eq!(shown(&bytes), pixels, "byte {at}");
         assert_eq!(warnings(&bytes), 1);
     }
-    let source = Source::from_bytes(whole[..end].to_vec()).expect("a source");
+    let source = ImageSource::from_bytes(whole[..end].to_vec()).expect("a source");
     assert!(
         source
             .info()
@@ -220,9 +220,9 @@ fn a_file_without_end_or_with_a_wrong_checksum_is_shown_with_a_warning() {
 
 #[test]
 fn pixels_that_are_cut_off_are_truncated_with_and_without_an_end() {
-    let drawing = Drawing {
+    let drawing = PngBuilder {
         size: (64, 64),
-        ..Drawing::GREY
+        ..PngBuilder::GREY
     };
     let whole = drawing.file();
     let begin = place(&whole, *b"IDAT");
@@ -248,12 +248,12 @@ fn pixels_that_are_cut_off_are_truncated_with_and_without_an_end() {
 
 #[test]
 fn what_contradicts_the_format_is_malformed() {
-    let mut stream = Drawing::GREY.file();
+    let mut stream = PngBuilder::GREY.file();
     let at = place(&stream, *b"IDAT") + 8;
     stream[at] ^= 0xff;
-    let no_palette = Drawing {
+    let no_palette = PngBuilder {
         color: 3,
-        ..Drawing::GREY
+        ..PngBuilder::GREY
     };
     let mut no_palette = no_palette.file();
     let at = place(&no_palette, *b"PLTE");
@@ -266,7 +266,7 @@ fn what_contradicts_the_format_is_malformed() {
 
 #[test]
 fn the_default_picture_of_an_animation_is_shown() {
-    let drawing = Drawing::GREY;
+    let drawing = PngBuilder::GREY;
     let control = |number: u8| {
         let place = [
             0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0,
@@ -290,7 +290,7 @@ fn the_default_picture_of_an_animation_is_shown() {
 /// Neither more pixels than there is room for nor a colour profile that inflates to more than is allowed is any harm.
 #[test]
 fn what_inflates_beyond_reason_is_left() {
-    let drawing = Drawing::GREY;
+    let drawing = PngBuilder::GREY;
     let much = deflated(&vec![0; 80 << 20]);
     let profile = [&b"x\0\0"[..], &much].concat();
     let pixels = deflated(&[drawing.pixels(), vec![0; 80 << 20]].concat());
@@ -307,9 +307,9 @@ fn what_inflates_beyond_reason_is_left() {
 
 #[test]
 fn a_size_beyond_the_limit_is_refused_by_the_header() {
-    let drawing = Drawing {
+    let drawing = PngBuilder {
         size: (1 << 20, 1 << 20),
-        ..Drawing::GREY
+        ..PngBuilder::GREY
     };
     assert_eq!(kind(&drawing.head()), Some(ErrorKind::TooLarge));
 }
@@ -319,10 +319,10 @@ fn grey_is_counted_with_its_rendering_and_colours_need_none() {
     // The header says it all; the tables of the decoder are small beside these pixels.
     let pixels = 10_000 * 10_000;
     for (color, bytes) in [(0, 2), (2, 3)] {
-        let drawing = Drawing {
+        let drawing = PngBuilder {
             size: (10_000, 10_000),
             color,
-            ..Drawing::GREY
+            ..PngBuilder::GREY
         };
         let file = [drawing.head(), chunk(*b"IDAT", b""), chunk(*b"IEND", b"")].concat();
         assert_eq!(open(&file).cost() / pixels, bytes, "colour type {color}");
@@ -331,7 +331,7 @@ fn grey_is_counted_with_its_rendering_and_colours_need_none() {
 
 /// The picture with one more chunk before its end.
 fn with(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = Drawing::GREY.file();
+    let mut bytes = PngBuilder::GREY.file();
     let end = place(&bytes, *b"IEND");
     bytes.splice(end..end, chunk(kind, body));
     bytes
@@ -381,7 +381,7 @@ fn damage_is_told_in_words() {
             "PNG: the chunks contradict each other",
         ),
     ] {
-        let frame = Source::from_bytes(bytes).and_then(|source| source.frame(0));
+        let frame = ImageSource::from_bytes(bytes).and_then(|source| source.frame(0));
         assert_eq!(frame.expect_err("damaged").message, said);
     }
 }

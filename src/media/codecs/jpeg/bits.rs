@@ -6,8 +6,8 @@ use crate::error::{MediaError, malformed};
 const ONES: u64 = u64::from_be_bytes([1; 8]);
 
 /// Reads bits from the highest down, drops stuffed zeros, stops at markers. Past a marker, and past the end, zeros are
-/// fed, and [`Bits::starved`] tells when they were used.
-pub(crate) struct Bits<'a> {
+/// fed, and [`JpegBits::starved`] tells when they were used.
+pub(crate) struct JpegBits<'a> {
     data: &'a [u8],
     at: usize,
     /// What was read and not taken.
@@ -45,7 +45,7 @@ impl Next {
     }
 }
 
-impl<'a> Bits<'a> {
+impl<'a> JpegBits<'a> {
     pub(crate) fn new(data: &'a [u8], at: usize) -> Self {
         Self {
             data,
@@ -254,7 +254,7 @@ impl Huffman {
 
     /// The next symbol; an impossible code counts as 0, as in libjpeg.
     #[inline]
-    pub(crate) fn decode(&self, bits: &mut Bits) -> u8 {
+    pub(crate) fn decode(&self, bits: &mut JpegBits) -> u8 {
         bits.fill();
         let (length, symbol) = self.quick[bits.next.peek(QUICK) as usize];
         let (length, symbol) = if length > 0 {
@@ -297,7 +297,7 @@ mod tests {
             0x00,
             0b1111_1110,
         ];
-        let mut bits = Bits::new(&stream, 0);
+        let mut bits = JpegBits::new(&stream, 0);
         let found: Vec<u8> = (0..5).map(|_| table.decode(&mut bits)).collect();
         assert_eq!(found, [1, 2, 3, 4, 6]);
         assert!(Huffman::new(&[3; 16], &[0; 48]).is_err());
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn stuffed_zeros_are_dropped_and_markers_are_not_crossed() {
-        let mut bits = Bits::new(&[0xff, 0x00, 0x12, 0xff, 0xd0, 0x34, 0xff, 0xd9], 0);
+        let mut bits = JpegBits::new(&[0xff, 0x00, 0x12, 0xff, 0xd0, 0x34, 0xff, 0xd9], 0);
         assert_eq!((bits.take(8), bits.take(8)), (0xff, 0x12));
         assert!(!bits.starved());
         assert_eq!(bits.take(1), 0);
@@ -316,7 +316,7 @@ mod tests {
         bits.restart();
         bits.take(1);
         assert!(bits.starved(), "there is no other interval");
-        let mut cut = Bits::new(&[0x12], 0);
+        let mut cut = JpegBits::new(&[0x12], 0);
         assert_eq!(cut.take(8), 0x12);
         assert!(!cut.starved());
         cut.take(8);

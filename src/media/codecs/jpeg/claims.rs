@@ -2,9 +2,9 @@
 //! the picture.
 
 use crate::codecs::jpeg::ends_early;
-use crate::codecs::jpeg::headers::{CodedScan, Headers, Process};
+use crate::codecs::jpeg::headers::{CodedScan, JpegHeaders, Process};
 use crate::codecs::jpeg::planes::{mcus, own_blocks};
-use crate::codecs::jpeg::tables::Scan;
+use crate::codecs::jpeg::tables::JpegScan;
 use crate::error::{MediaError, malformed};
 
 /// Blocks visited for each bit of coded data. Every block needs a bit at least for its DC, so that a picture of up to so
@@ -17,7 +17,7 @@ const MAX_VISITS: u64 = 1 << 28;
 const MAX_RUN: u64 = (1 << 15) - 1;
 
 /// Accepts a stream whose scans can make up the picture, and whose decoding costs no more than its size warrants.
-pub(crate) fn check(headers: &Headers) -> Result<(), MediaError> {
+pub(crate) fn check(headers: &JpegHeaders) -> Result<(), MediaError> {
     if !is_covered(headers) {
         return Err(ends_early());
     }
@@ -40,8 +40,8 @@ pub(crate) fn check(headers: &Headers) -> Result<(), MediaError> {
 ///
 /// Of a progressive picture with an end marker the DC is enough: T.81 asks for no more, and encoders may leave out scans
 /// whose coefficients are all zero. Without that marker nothing tells that the scans that are missing were left out.
-fn is_covered(headers: &Headers) -> bool {
-    let begins = |scan: &Scan| match headers.process {
+fn is_covered(headers: &JpegHeaders) -> bool {
+    let begins = |scan: &JpegScan| match headers.process {
         Process::Progressive => scan.start == 0 && scan.high == 0,
         Process::Sequential | Process::Lossless => true,
     };
@@ -50,7 +50,7 @@ fn is_covered(headers: &Headers) -> bool {
 }
 
 /// Whether every bit of every coefficient was coded, which only a progressive picture can do without.
-pub(crate) fn is_finished(headers: &Headers) -> bool {
+pub(crate) fn is_finished(headers: &JpegHeaders) -> bool {
     let finished = |place: usize| {
         let mut finished = [false; 64];
         for scan in of(headers, place).filter(|scan| scan.low == 0) {
@@ -65,7 +65,7 @@ pub(crate) fn is_finished(headers: &Headers) -> bool {
 }
 
 /// The scans of a component.
-fn of<'h>(headers: &'h Headers, place: usize) -> impl Iterator<Item = &'h Scan> {
+fn of<'h>(headers: &'h JpegHeaders, place: usize) -> impl Iterator<Item = &'h JpegScan> {
     let scans = headers.scans.iter().map(|coded| &coded.scan);
     scans.filter(move |scan| scan.components.iter().any(|c| c.0 == place))
 }
@@ -76,7 +76,7 @@ fn bits(scan: &CodedScan) -> u64 {
 }
 
 /// Blocks that a scan visits, or samples where the process is lossless.
-fn units(headers: &Headers, scan: &CodedScan) -> u64 {
+fn units(headers: &JpegHeaders, scan: &CodedScan) -> u64 {
     let units = |&(place, ..): &(usize, usize, usize)| {
         if headers.process == Process::Lossless {
             return u64::from(headers.width) * u64::from(headers.height);
@@ -93,7 +93,7 @@ fn units(headers: &Headers, scan: &CodedScan) -> u64 {
 }
 
 /// Bits without which a scan cannot be whole, as every code has one at least.
-fn least_bits(headers: &Headers, coded: &CodedScan) -> u64 {
+fn least_bits(headers: &JpegHeaders, coded: &CodedScan) -> u64 {
     let units = units(headers, coded);
     match headers.process {
         // A difference a sample.

@@ -1,7 +1,7 @@
 //! The memory that decoding takes, told from the headers before it is taken.
 
 use crate::Scale;
-use crate::codecs::jpeg::headers::{Headers, Process};
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
 use crate::codecs::jpeg::planes::mcus;
 
 /// Bytes of a coefficient, and of a sample that is coded without loss.
@@ -21,7 +21,7 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// The cost of a picture from a file.
-    pub(crate) fn of_file(headers: &Headers) -> Self {
+    pub(crate) fn of_file(headers: &JpegHeaders) -> Self {
         let pixels = pixels(headers);
         let channels = if headers.components.len() == 1 { 1 } else { 3 };
         // Grey is rendered once more, and inks and deep samples become RGB of 8 bits.
@@ -43,7 +43,7 @@ impl Cost {
     }
 
     /// The cost of interleaved components.
-    pub(crate) fn of_components(headers: &Headers) -> Self {
+    pub(crate) fn of_components(headers: &JpegHeaders) -> Self {
         let sample = if headers.precision > 8 { 2 } else { 1 };
         let interleaved = pixels(headers) * headers.components.len() as u64 * sample;
         let (across, down) = mcus(headers);
@@ -71,6 +71,6 @@ impl Cost {
     }
 }
 
-fn pixels(headers: &Headers) -> u64 {
+fn pixels(headers: &JpegHeaders) -> u64 {
     u64::from(headers.width) * u64::from(headers.height)
 }

@@ -6,19 +6,19 @@ use std::thread;
 use crossbeam_channel::bounded;
 
 use crate::Scale;
-use crate::codecs::jpeg::bits::Bits;
+use crate::codecs::jpeg::bits::JpegBits;
 use crate::codecs::jpeg::color;
-use crate::codecs::jpeg::headers::{Headers, Process, Walk};
+use crate::codecs::jpeg::headers::{JpegHeaders, Process, SegmentWalk};
 use crate::codecs::jpeg::idct;
-use crate::codecs::jpeg::planes::{Plane, Sample, mcus, own_blocks};
+use crate::codecs::jpeg::planes::{ComponentPlane, Sample, mcus, own_blocks};
 use crate::codecs::jpeg::progressive;
-use crate::codecs::jpeg::tables::{Scan, Tables};
+use crate::codecs::jpeg::tables::{JpegScan, Tables};
 use crate::codecs::jpeg::{Components, Data, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
 /// What of a picture is decoded, and how.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct DecodeRegion {
     /// The resolution.
     pub scale: Scale,
     /// Columns, at that resolution; the others stay black.
@@ -30,9 +30,9 @@ pub(crate) struct Part {
     pub spread: bool,
 }
 
-impl Part {
+impl DecodeRegion {
     /// All of a picture.
-    pub(crate) fn whole(headers: &Headers, scale: Scale) -> Self {
+    pub(crate) fn whole(headers: &JpegHeaders, scale: Scale) -> Self {
         let (width, height) = size(headers, scale);
         Self {
             scale,
@@ -44,7 +44,7 @@ impl Part {
 }
 
 /// Columns and rows of the picture at a resolution.
-fn size(headers: &Headers, scale: Scale) -> (usize, usize) {
+fn size(headers: &JpegHeaders, scale: Scale) -> (usize, usize) {
     let side = |side: u32| side.div_ceil(scale.divisor()) as usize;
     (side(headers.width), side(headers.height))
 }
@@ -52,8 +52,8 @@ fn size(headers: &Headers, scale: Scale) -> (usize, usize) {
 /// The components as coded, all at the picture's resolution.
 pub(crate) fn decode(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
+    headers: &JpegHeaders,
+    part: &DecodeRegion,
 ) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4 {
@@ -72,7 +72,11 @@ pub(crate) fn decode(
 }
 
 /// Luma and chroma of 8 bits as interleaved RGB.
-pub(crate) fn rgb(bytes: &[u8], headers: &Headers, part: &Part) -> Result<Vec<u8>, MediaError> {
+pub(crate) fn rgb(
+    bytes: &[u8],
+    headers: &JpegHeaders,
+    part: &DecodeRegion,
+) -> Result<Vec<u8>, MediaError> {
     rows(bytes, headers, part, |rows, out| match rows {
         &[y, cb, cr] => color::rgb(y, cb, cr, out),
         _ => out.fill(0),
@@ -82,8 +86,8 @@ pub(crate) fn rgb(bytes: &[u8], headers: &Headers, part: &Part) -> Result<Vec<u8
 /// All components pixel by pixel.
 fn interleaved<T: Sample>(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
+    headers: &JpegHeaders,
+    part: &DecodeRegion,
 ) -> Result<Vec<T>, MediaError> {
     rows(bytes, headers, part, |rows, out| match rows {
         [alone] => out.copy_from_slice(alone),
@@ -100,12 +104,12 @@ fn interleaved<T: Sample>(
 /// Rows of the picture: `join` makes one of the components' rows.
 fn rows<T: Sample>(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
+    headers: &JpegHeaders,
+    part: &DecodeRegion,
     join: impl Fn(&[&[T]], &mut [T]) + Sync,
 ) -> Result<Vec<T>, MediaError> {
     let planes = planes(bytes, headers, part)?;
-    if !planes.iter().all(Plane::divides) {
+    if !planes.iter().all(ComponentPlane::divides) {
         return Err(unsupported("JPEG with fractional sampling factors"));
     }
     let (width, height) = size(headers, part.scale);
@@ -139,18 +143,18 @@ fn rows<T: Sample>(
 
 fn planes<T: Sample>(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
-) -> Result<Vec<Plane<T>>, MediaError> {
-    let mut frame = Frame::<T>::new(headers, part);
+    headers: &JpegHeaders,
+    part: &DecodeRegion,
+) -> Result<Vec<ComponentPlane<T>>, MediaError> {
+    let mut frame = DctFrame::<T>::new(headers, part);
     let mut tables = Tables::default();
-    let mut walk = Walk::new(bytes);
+    let mut walk = SegmentWalk::new(bytes);
     while let Some((marker, body)) = walk.next() {
         match marker {
             0xd9 => break,
             0xda => {
-                let scan = Scan::read(body, &headers.components)?;
-                let mut bits = Bits::new(bytes, walk.at);
+                let scan = JpegScan::read(body, &headers.components)?;
+                let mut bits = JpegBits::new(bytes, walk.at);
                 frame.scan(&scan, &tables, &mut bits)?;
                 if bits.starved() {
                     return Err(ends_early());
@@ -163,7 +167,7 @@ fn planes<T: Sample>(
 }
 
 /// A block on its way from the codes to the samples.
-struct Block {
+struct CodedBlock {
     /// Index of its component.
     place: usize,
     /// Column and row among the component's blocks.
@@ -177,20 +181,20 @@ const HANDED: usize = 512;
 const WAITING: usize = 64;
 
 /// The picture while its scans are read.
-struct Frame<'h, 'b, T> {
-    headers: &'h Headers<'b>,
-    planes: Vec<Plane<T>>,
+struct DctFrame<'h, 'b, T> {
+    headers: &'h JpegHeaders<'b>,
+    planes: Vec<ComponentPlane<T>>,
     /// Of progressive pictures: the coefficients of all blocks, in natural order.
     coefficients: Vec<Vec<[i16; 64]>>,
     /// Quantisation tables as they stood at each component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
-    samples: idct::Samples,
+    samples: idct::SampleRange,
     spread: bool,
 }
 
-impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
-    fn new(headers: &'h Headers<'b>, part: &Part) -> Self {
-        let planes = Plane::<T>::of_frame(headers, part);
+impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
+    fn new(headers: &'h JpegHeaders<'b>, part: &DecodeRegion) -> Self {
+        let planes = ComponentPlane::<T>::of_frame(headers, part);
         let coefficients = match headers.process {
             Process::Progressive => planes.iter().map(|p| vec![[0; 64]; p.blocks()]).collect(),
             _ => Vec::new(),
@@ -200,13 +204,18 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             quantisation: vec![None; planes.len()],
             planes,
             coefficients,
-            samples: idct::Samples::of(headers.precision),
+            samples: idct::SampleRange::of(headers.precision),
             spread: part.spread,
         }
     }
 
     /// Reads the entropy-coded data of a scan.
-    fn scan(&mut self, scan: &Scan, tables: &Tables, bits: &mut Bits) -> Result<(), MediaError> {
+    fn scan(
+        &mut self,
+        scan: &JpegScan,
+        tables: &Tables,
+        bits: &mut JpegBits,
+    ) -> Result<(), MediaError> {
         for &(place, ..) in &scan.components {
             let table = tables
                 .quantisation
@@ -214,8 +223,8 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             let table = table.and_then(|t| *t);
             self.quantisation[place] = self.quantisation[place].or(table);
         }
-        let mut coder = progressive::Coder::new(scan, tables, self.headers.process)?;
-        let order = Order::of(self, scan, tables.restart);
+        let mut coder = progressive::CoefficientDecoder::new(scan, tables, self.headers.process)?;
+        let order = BlockOrder::of(self, scan, tables.restart);
         if self.headers.process == Process::Progressive {
             let (planes, coefficients) = (&self.planes, &mut self.coefficients);
             order.walk(&mut coder, bits, |coder, bits, slot, place, (x, y)| {
@@ -243,16 +252,16 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
     /// A scan whose blocks another thread transforms.
     fn sequential_spread(
         &mut self,
-        order: &Order,
-        coder: &mut progressive::Coder,
-        bits: &mut Bits,
+        order: &BlockOrder,
+        coder: &mut progressive::CoefficientDecoder,
+        bits: &mut JpegBits,
     ) {
         let (planes, quantisation, to) = (&mut self.planes, &self.quantisation, self.samples);
-        let wanted: Vec<_> = planes.iter().map(Plane::wanted).collect();
-        let (sender, receiver) = bounded::<Vec<Block>>(WAITING);
+        let wanted: Vec<_> = planes.iter().map(ComponentPlane::wanted).collect();
+        let (sender, receiver) = bounded::<Vec<CodedBlock>>(WAITING);
         thread::scope(|scope| {
             scope.spawn(move || {
-                for Block {
+                for CodedBlock {
                     place,
                     at,
                     coefficients,
@@ -270,7 +279,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
                     let _ = sender.send(std::mem::replace(&mut blocks, Vec::with_capacity(HANDED)));
                 }
                 let read = blocks.len();
-                blocks.push(Block {
+                blocks.push(CodedBlock {
                     place,
                     at,
                     coefficients: [0; 64],
@@ -292,7 +301,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))
     }
 
-    fn finish(mut self) -> Result<Vec<Plane<T>>, MediaError> {
+    fn finish(mut self) -> Result<Vec<ComponentPlane<T>>, MediaError> {
         for (place, blocks) in std::mem::take(&mut self.coefficients)
             .into_iter()
             .enumerate()
@@ -308,7 +317,7 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
 }
 
 /// The order in which a scan's blocks come.
-struct Order {
+struct BlockOrder {
     /// MCUs across.
     across: usize,
     /// MCUs down, as far as there is something to be decoded.
@@ -319,8 +328,8 @@ struct Order {
     restart: usize,
 }
 
-impl Order {
-    fn of<T: Sample>(frame: &Frame<T>, scan: &Scan, restart: usize) -> Self {
+impl BlockOrder {
+    fn of<T: Sample>(frame: &DctFrame<T>, scan: &JpegScan, restart: usize) -> Self {
         let alone = scan.components.len() == 1;
         let component = |&(place, ..): &(usize, usize, usize)| {
             let (h, v) = frame.headers.components[place].sampling;
@@ -353,9 +362,15 @@ impl Order {
     /// the component's blocks.
     fn walk(
         &self,
-        coder: &mut progressive::Coder,
-        bits: &mut Bits,
-        mut visit: impl FnMut(&mut progressive::Coder, &mut Bits, usize, usize, (usize, usize)),
+        coder: &mut progressive::CoefficientDecoder,
+        bits: &mut JpegBits,
+        mut visit: impl FnMut(
+            &mut progressive::CoefficientDecoder,
+            &mut JpegBits,
+            usize,
+            usize,
+            (usize, usize),
+        ),
     ) {
         let mut left = self.restart;
         for mcu in 0..self.across * self.down {

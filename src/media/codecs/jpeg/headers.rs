@@ -1,7 +1,7 @@
 //! The marker segments of a JPEG stream (ITU-T T.81 annex B): enough to judge it before it is decoded.
 
 use crate::codecs::jpeg::ends_early;
-use crate::codecs::jpeg::tables::Scan;
+use crate::codecs::jpeg::tables::JpegScan;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 use crate::{limits, orient};
 
@@ -40,7 +40,7 @@ pub(crate) enum Colors {
 
 /// One component of the frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Component {
+pub(crate) struct JpegComponent {
     /// Its identifier, by which scans name it.
     pub id: u8,
     /// Horizontal and vertical sampling factors.
@@ -53,7 +53,7 @@ pub(crate) struct Component {
 #[derive(Debug)]
 pub(crate) struct CodedScan {
     /// What it codes.
-    pub scan: Scan,
+    pub scan: JpegScan,
     /// MCUs between its restart markers; 0 for none.
     pub restart: usize,
     /// Bytes up to the next marker that is no restart.
@@ -62,7 +62,7 @@ pub(crate) struct CodedScan {
 
 /// What the segments of a stream say.
 #[derive(Debug)]
-pub(crate) struct Headers<'a> {
+pub(crate) struct JpegHeaders<'a> {
     /// Columns.
     pub width: u32,
     /// Rows.
@@ -72,7 +72,7 @@ pub(crate) struct Headers<'a> {
     /// The coding process.
     pub process: Process,
     /// The frame's components.
-    pub components: Vec<Component>,
+    pub components: Vec<JpegComponent>,
     /// A JFIF segment was seen.
     pub jfif: bool,
     /// The transform byte of an Adobe segment.
@@ -87,11 +87,11 @@ pub(crate) struct Headers<'a> {
     pub complete: bool,
 }
 
-impl<'a> Headers<'a> {
+impl<'a> JpegHeaders<'a> {
     /// Walks the segments to the end of the image; the picture's size is held to the limits.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let mut walk = Walk::new(bytes);
-        let mut found = Found::default();
+        let mut walk = SegmentWalk::new(bytes);
+        let mut found = HeadersBuilder::default();
         let mut coded_from = None;
         while let Some((marker, body)) = walk.next() {
             found.close_scan(coded_from.take(), walk.marker_at);
@@ -126,7 +126,7 @@ impl<'a> Headers<'a> {
             return Err(ends_early());
         }
         limits::check_size(width, height)?;
-        let Found {
+        let HeadersBuilder {
             jfif,
             adobe,
             exif,
@@ -181,11 +181,11 @@ impl<'a> Headers<'a> {
     }
 }
 
-type Frame = (Process, u8, u32, u32, Vec<Component>);
+type JpegFrameHeader = (Process, u8, u32, u32, Vec<JpegComponent>);
 
 #[derive(Default)]
-struct Found<'a> {
-    frame: Option<Frame>,
+struct HeadersBuilder<'a> {
+    frame: Option<JpegFrameHeader>,
     jfif: bool,
     adobe: Option<u8>,
     exif: Option<&'a [u8]>,
@@ -196,7 +196,7 @@ struct Found<'a> {
     complete: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> HeadersBuilder<'a> {
     fn open_scan(&mut self, body: &[u8]) -> Result<(), MediaError> {
         let Some((.., components)) = &self.frame else {
             return Err(malformed("JPEG: a scan before the frame header"));
@@ -205,7 +205,7 @@ impl<'a> Found<'a> {
             return Err(malformed("JPEG: more scans than a picture has use for"));
         }
         self.scans.push(CodedScan {
-            scan: Scan::read(body, components)?,
+            scan: JpegScan::read(body, components)?,
             restart: self.restart,
             length: 0,
         });
@@ -245,7 +245,7 @@ impl<'a> Found<'a> {
 }
 
 /// A frame header (B.2.2).
-fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
+fn frame(marker: u8, body: &[u8]) -> Result<JpegFrameHeader, MediaError> {
     let process = match marker {
         0xc0 | 0xc1 => Process::Sequential,
         0xc2 => Process::Progressive,
@@ -256,10 +256,10 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
     let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
         return Err(malformed("JPEG: the frame header is too short"));
     };
-    let components: Vec<Component> = rest
+    let components: Vec<JpegComponent> = rest
         .chunks_exact(3)
         .take(usize::from(*count))
-        .map(|c| Component {
+        .map(|c| JpegComponent {
             id: c[0],
             sampling: (c[1] >> 4, c[1] & 15),
             quantisation: c[2],
@@ -282,7 +282,7 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
 }
 
 /// Steps from segment to segment, over the entropy-coded data between them.
-pub(crate) struct Walk<'a> {
+pub(crate) struct SegmentWalk<'a> {
     bytes: &'a [u8],
     /// Where the next segment is looked for; after a start of scan, where its coded data begin.
     pub at: usize,
@@ -290,7 +290,7 @@ pub(crate) struct Walk<'a> {
     pub marker_at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SegmentWalk<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
@@ -300,7 +300,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl<'a> Iterator for Walk<'a> {
+impl<'a> Iterator for SegmentWalk<'a> {
     type Item = (u8, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -19,7 +19,7 @@ const fn w(value: i32) -> Wrapping<i32> {
 
 /// How samples of a precision are made of the transform's values.
 #[derive(Clone, Copy)]
-pub(crate) struct Samples {
+pub(crate) struct SampleRange {
     /// Bits kept between the passes: 2 for samples of 8 bits, 1 for 12.
     extra: u32,
     /// Added to every value.
@@ -28,7 +28,7 @@ pub(crate) struct Samples {
     largest: i32,
 }
 
-impl Samples {
+impl SampleRange {
     pub(crate) fn of(precision: u8) -> Self {
         Self {
             extra: if precision == 8 { 2 } else { 1 },
@@ -46,7 +46,7 @@ impl Samples {
 
 /// Coefficients (natural order) times their quantisation, to 8×8 samples.
 #[multiversion(targets("x86_64+avx2"))]
-pub(crate) fn eight(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 64] {
+pub(crate) fn eight(block: &[i16; 64], table: &[u16; 64], to: SampleRange) -> [i32; 64] {
     let (mut values, mut out) = ([0; 64], [0; 64]);
     dequantise(block, table, &mut values);
     columns::<8>(&values, &mut out, FRACTION - to.extra, pass);
@@ -61,7 +61,7 @@ pub(crate) fn eight(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 
 
 /// The same to 4×4 samples.
 #[multiversion(targets("x86_64+avx2"))]
-pub(crate) fn four(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 16] {
+pub(crate) fn four(block: &[i16; 64], table: &[u16; 64], to: SampleRange) -> [i32; 16] {
     let (mut values, mut out) = ([0; 64], [0; 64]);
     dequantise(block, table, &mut values);
     columns::<4>(&values, &mut out, FRACTION - to.extra + 1, halved);
@@ -76,7 +76,7 @@ pub(crate) fn four(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 1
 
 /// The same to 2×2 samples.
 #[multiversion(targets("x86_64+avx2"))]
-pub(crate) fn two(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 4] {
+pub(crate) fn two(block: &[i16; 64], table: &[u16; 64], to: SampleRange) -> [i32; 4] {
     let (mut values, mut out) = ([0; 64], [0; 64]);
     dequantise(block, table, &mut values);
     columns::<2>(&values, &mut out, FRACTION - to.extra + 2, quartered);
@@ -92,7 +92,7 @@ pub(crate) fn two(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 4]
 /// The same to one sample, for which the first coefficient is enough; also what each of a block's samples is that has
 /// no other.
 #[inline]
-pub(crate) fn one(first: i16, table: &[u16; 64], to: Samples) -> i32 {
+pub(crate) fn one(first: i16, table: &[u16; 64], to: SampleRange) -> i32 {
     to.put((i32::from(first) * i32::from(table[0]) + 4) >> 3)
 }
 
@@ -230,7 +230,7 @@ mod tests {
         for (i, value) in [(0, 400), (1, -73), (8, 55), (18, 31), (63, -20), (40, 12)] {
             block[i] = value;
         }
-        let to = Samples::of(8);
+        let to = SampleRange::of(8);
         let near = |samples: &[i32], n: usize, within: f64| {
             for (i, (sample, exact)) in samples.iter().zip(exact(&block, n)).enumerate() {
                 let difference = (f64::from(*sample) - 128.0 - exact).abs();

@@ -1,13 +1,13 @@
 //! The lossless process, 2 to 16 bits (ITU-T T.81 annex H).
 
-use crate::codecs::jpeg::bits::{Bits, Huffman};
-use crate::codecs::jpeg::headers::{Headers, Walk};
-use crate::codecs::jpeg::tables::{Scan, Tables};
+use crate::codecs::jpeg::bits::{Huffman, JpegBits};
+use crate::codecs::jpeg::headers::{JpegHeaders, SegmentWalk};
+use crate::codecs::jpeg::tables::{JpegScan, Tables};
 use crate::codecs::jpeg::{Components, Data, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
 /// The components as coded.
-pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+pub(crate) fn decode(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4
         || headers
@@ -25,16 +25,16 @@ pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
             headers.precision
         )));
     }
-    let mut frame = Frame::new(headers);
+    let mut frame = LosslessFrame::new(headers);
     let mut tables = Tables::default();
-    let mut walk = Walk::new(bytes);
+    let mut walk = SegmentWalk::new(bytes);
     while let Some((marker, body)) = walk.next() {
         match marker {
             0xd9 => break,
             0xda => frame.scan(
-                &Scan::read(body, &headers.components)?,
+                &JpegScan::read(body, &headers.components)?,
                 &tables,
-                &mut Bits::new(bytes, walk.at),
+                &mut JpegBits::new(bytes, walk.at),
             )?,
             _ => tables.define(marker, body)?,
         }
@@ -52,7 +52,7 @@ pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
 }
 
 /// The picture while its scans are read: `height × width × channels` samples.
-struct Frame {
+struct LosslessFrame {
     width: usize,
     height: usize,
     channels: usize,
@@ -60,8 +60,8 @@ struct Frame {
     samples: Vec<u16>,
 }
 
-impl Frame {
-    fn new(headers: &Headers) -> Self {
+impl LosslessFrame {
+    fn new(headers: &JpegHeaders) -> Self {
         let (width, height, channels) = (
             headers.width as usize,
             headers.height as usize,
@@ -77,7 +77,12 @@ impl Frame {
         }
     }
 
-    fn scan(&mut self, scan: &Scan, tables: &Tables, bits: &mut Bits) -> Result<(), MediaError> {
+    fn scan(
+        &mut self,
+        scan: &JpegScan,
+        tables: &Tables,
+        bits: &mut JpegBits,
+    ) -> Result<(), MediaError> {
         let shift = u32::from(scan.low);
         if shift >= self.precision || !(1..=7).contains(&scan.start) {
             return Err(malformed("JPEG lossless: impossible scan header"));
@@ -151,7 +156,7 @@ impl Frame {
 }
 
 /// A difference modulo 2¹⁶ (H.1.2.2): category 16 is 32768, without further bits.
-fn difference(table: &Huffman, bits: &mut Bits) -> i32 {
+fn difference(table: &Huffman, bits: &mut JpegBits) -> i32 {
     match table.decode(bits) {
         16.. => 32768,
         size => bits.signed(u32::from(size)),

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use crate::codecs::jpeg::dct::Part;
-use crate::codecs::jpeg::headers::Headers;
+use crate::codecs::jpeg::dct::DecodeRegion;
+use crate::codecs::jpeg::headers::JpegHeaders;
 use crate::codecs::jpeg::idct;
 
 /// A sample of a plane: `u8` up to 8 bits, else `u16`.
@@ -75,7 +75,7 @@ fn doubled<T: Sample>(here: &[T], near: &[T], bias: [u32; 2], out: &mut [T]) {
 }
 
 /// One component's samples, at its own resolution.
-pub(crate) struct Plane<T> {
+pub(crate) struct ComponentPlane<T> {
     /// Samples from row to row: whole MCUs, beyond the picture's edge.
     pub stride: usize,
     /// Samples, row-major.
@@ -91,27 +91,27 @@ pub(crate) struct Plane<T> {
     /// Whether missing samples are blended from their neighbours, which libjpeg leaves out at an eighth.
     blends: bool,
     /// The blocks that are transformed.
-    wanted: Wanted,
+    wanted: BlockRange,
 }
 
 /// Blocks of a plane: those that a part of the picture is made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct BlockRange {
     /// Their columns.
     pub columns: Range<usize>,
     /// Their rows.
     pub rows: Range<usize>,
 }
 
-impl Wanted {
+impl BlockRange {
     pub(crate) fn contains(&self, (x, y): (usize, usize)) -> bool {
         self.columns.contains(&x) && self.rows.contains(&y)
     }
 }
 
-impl<T: Sample> Plane<T> {
+impl<T: Sample> ComponentPlane<T> {
     /// Planes of a frame, black. What has a lower resolution already is scaled less, if at all, as in libjpeg.
-    pub(crate) fn of_frame(headers: &Headers, part: &Part) -> Vec<Self> {
+    pub(crate) fn of_frame(headers: &JpegHeaders, part: &DecodeRegion) -> Vec<Self> {
         let (most_h, most_v) = most(headers);
         let least = 8 / part.scale.divisor() as usize;
         let (across, down) = mcus(headers);
@@ -146,7 +146,7 @@ impl<T: Sample> Plane<T> {
                 side,
                 coarser: (coarser(h, most_h), coarser(v, most_v)),
                 blends: least > 1,
-                wanted: Wanted {
+                wanted: BlockRange {
                     columns: blocks(&part.columns, h, most_h),
                     rows: blocks(&part.rows, v, most_v),
                 },
@@ -170,7 +170,7 @@ impl<T: Sample> Plane<T> {
     }
 
     /// The blocks that are transformed.
-    pub(crate) fn wanted(&self) -> Wanted {
+    pub(crate) fn wanted(&self) -> BlockRange {
         self.wanted.clone()
     }
 
@@ -180,7 +180,7 @@ impl<T: Sample> Plane<T> {
         at: (usize, usize),
         block: &[i16; 64],
         table: &[u16; 64],
-        to: idct::Samples,
+        to: idct::SampleRange,
     ) {
         if !self.wanted.contains(at) {
             return;
@@ -289,7 +289,7 @@ impl<T: Sample> Plane<T> {
 }
 
 /// Largest sampling factors of the frame.
-pub(crate) fn most(headers: &Headers) -> (usize, usize) {
+pub(crate) fn most(headers: &JpegHeaders) -> (usize, usize) {
     let largest = |of: fn(&(u8, u8)) -> u8| {
         headers
             .components
@@ -302,7 +302,7 @@ pub(crate) fn most(headers: &Headers) -> (usize, usize) {
 }
 
 /// Blocks of a component that belong to the picture, across and down, at any scale.
-pub(crate) fn own_blocks(headers: &Headers, place: usize) -> (usize, usize) {
+pub(crate) fn own_blocks(headers: &JpegHeaders, place: usize) -> (usize, usize) {
     let ((most_h, most_v), (h, v)) = (most(headers), headers.components[place].sampling);
     let blocks = |picture: u32, own: u8, most: usize| {
         (picture as usize * usize::from(own)).div_ceil(8 * most)
@@ -314,7 +314,7 @@ pub(crate) fn own_blocks(headers: &Headers, place: usize) -> (usize, usize) {
 }
 
 /// MCUs of the frame, across and down.
-pub(crate) fn mcus(headers: &Headers) -> (usize, usize) {
+pub(crate) fn mcus(headers: &JpegHeaders) -> (usize, usize) {
     let (h, v) = most(headers);
     (
         (headers.width as usize).div_ceil(8 * h),

@@ -1,12 +1,12 @@
 //! Coefficients of a block from the bits of a scan: sequential (T.81 F.2.2) and the four progressive passes (G.1.2).
 
-use crate::codecs::jpeg::bits::{Bits, Huffman};
+use crate::codecs::jpeg::bits::{Huffman, JpegBits};
 use crate::codecs::jpeg::headers::Process;
-use crate::codecs::jpeg::tables::{Scan, Tables, ZIGZAG};
+use crate::codecs::jpeg::tables::{JpegScan, Tables, ZIGZAG};
 use crate::error::{MediaError, malformed};
 
 /// The state of a scan's entropy decoder.
-pub(crate) struct Coder<'t> {
+pub(crate) struct CoefficientDecoder<'t> {
     dc: Vec<Option<&'t Huffman>>,
     ac: Vec<Option<&'t Huffman>>,
     /// The last DC of each component in the scan.
@@ -19,10 +19,10 @@ pub(crate) struct Coder<'t> {
     refines: bool,
 }
 
-impl<'t> Coder<'t> {
+impl<'t> CoefficientDecoder<'t> {
     /// A decoder for a scan; the tables that it will use must be there.
     pub(crate) fn new(
-        scan: &Scan,
+        scan: &JpegScan,
         tables: &'t Tables,
         process: Process,
     ) -> Result<Self, MediaError> {
@@ -76,7 +76,7 @@ impl<'t> Coder<'t> {
     }
 
     /// A whole block, all zeros before.
-    pub(crate) fn sequential(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    pub(crate) fn sequential(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         let (Some(dc), Some(ac)) = (self.dc[slot], self.ac[slot]) else {
             return;
         };
@@ -122,7 +122,7 @@ impl<'t> Coder<'t> {
     }
 
     /// One pass over a block.
-    pub(crate) fn progressive(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    pub(crate) fn progressive(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         match (self.start, self.refines) {
             (0, false) => block[0] = (self.next_dc(bits, slot) << self.low) as i16,
             (0, true) => block[0] |= (bits.take(1) << self.low) as i16,
@@ -131,13 +131,13 @@ impl<'t> Coder<'t> {
         }
     }
 
-    fn next_dc(&mut self, bits: &mut Bits, slot: usize) -> i32 {
+    fn next_dc(&mut self, bits: &mut JpegBits, slot: usize) -> i32 {
         let Some(dc) = self.dc[slot] else { return 0 };
         let difference = Self::difference(dc, bits);
         self.predicted(slot, difference)
     }
 
-    fn difference(dc: &Huffman, bits: &mut Bits) -> i32 {
+    fn difference(dc: &Huffman, bits: &mut JpegBits) -> i32 {
         let size = u32::from(dc.decode(bits)).min(16);
         bits.signed(size)
     }
@@ -148,7 +148,7 @@ impl<'t> Coder<'t> {
         self.predictions[slot]
     }
 
-    fn first_ac(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    fn first_ac(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         if self.run > 0 {
             self.run -= 1;
             return;
@@ -173,7 +173,7 @@ impl<'t> Coder<'t> {
     }
 
     /// One more bit of the coefficients that are not zero, and new ones among the zeros (G.1.2.3).
-    fn refine_ac(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    fn refine_ac(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         let Some(ac) = self.ac[slot] else { return };
         let mut k = self.start;
         if self.run == 0 {
@@ -220,7 +220,7 @@ impl<'t> Coder<'t> {
 }
 
 /// A correction bit, unless the coefficient already has it.
-fn refine(coefficient: &mut i16, bits: &mut Bits, low: u32) {
+fn refine(coefficient: &mut i16, bits: &mut JpegBits, low: u32) {
     if bits.take(1) == 1 && *coefficient & (1 << low) == 0 {
         let step = 1_i16 << low;
         *coefficient = coefficient.wrapping_add(if *coefficient >= 0 { step } else { -step });

@@ -92,7 +92,7 @@ impl Tables {
 
 /// A scan header (B.2.3).
 #[derive(Debug)]
-pub(crate) struct Scan {
+pub(crate) struct JpegScan {
     /// Of each component in the scan: its place in the frame, its DC and its AC table.
     pub components: Vec<(usize, usize, usize)>,
     /// First coefficient, or the predictor of a lossless scan.
@@ -105,10 +105,10 @@ pub(crate) struct Scan {
     pub low: u8,
 }
 
-impl Scan {
+impl JpegScan {
     pub(crate) fn read(
         body: &[u8],
-        frame: &[crate::codecs::jpeg::headers::Component],
+        frame: &[crate::codecs::jpeg::headers::JpegComponent],
     ) -> Result<Self, MediaError> {
         let wrong = || malformed("JPEG: impossible scan header");
         let (&count, rest) = body.split_first().ok_or_else(wrong)?;

@@ -3,7 +3,7 @@ mod damage;
 use crate::codecs::jpeg::*;
 use crate::png::Png;
 use crate::read::Stored;
-use crate::{Area, ErrorKind};
+use crate::{ErrorKind, PixelRect};
 use std::path::{Path, PathBuf};
 
 fn fixtures() -> PathBuf {
@@ -18,7 +18,7 @@ fn png(path: &Path) -> Picture {
 }
 
 /// What a JPEG file is.
-fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+fn probe(bytes: &[u8]) -> Result<ImageInfo, MediaError> {
     crate::codecs::jpeg::probe(bytes).map(|(info, _)| info)
 }
 
@@ -26,10 +26,10 @@ fn rgb(picture: &Picture) -> (u32, u32, Vec<u8>) {
     (picture.width, picture.height, picture.to_rgb())
 }
 
-fn at(scale: Scale) -> Options {
-    Options {
+fn at(scale: Scale) -> DecodeOptions {
+    DecodeOptions {
         scale,
-        ..Options::default()
+        ..DecodeOptions::default()
     }
 }
 
@@ -61,8 +61,11 @@ fn pictures_are_those_of_pillow() {
             continue;
         }
         seen += 1;
-        let ours =
-            decode(&std::fs::read(&path).expect("a file"), &Options::default()).expect("a picture");
+        let ours = decode(
+            &std::fs::read(&path).expect("a file"),
+            &DecodeOptions::default(),
+        )
+        .expect("a picture");
         let pillow = png(&expected);
         let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
         assert_eq!((width, height), (w, h), "{}", path.display());
@@ -107,7 +110,7 @@ fn reduced_pictures_are_those_of_libjpeg() {
 fn a_cut_file_is_truncated_wherever_it_is_cut() {
     let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
     for length in (2..whole.len() - 2).step_by(7) {
-        let error = decode(&whole[..length], &Options::default()).expect_err("cut");
+        let error = decode(&whole[..length], &DecodeOptions::default()).expect_err("cut");
         assert_eq!(
             error.kind,
             ErrorKind::Truncated,
@@ -146,7 +149,7 @@ fn damage_is_contained() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;
             // The result does not matter, only that there is one.
-            let _ = decode(&damaged, &Options::default());
+            let _ = decode(&damaged, &DecodeOptions::default());
         }
     }
 }
@@ -166,7 +169,7 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
                 continue;
             };
             let info = probe(&file).expect("a picture");
-            let spread = Options {
+            let spread = DecodeOptions {
                 spread: true,
                 ..at(scale)
             };
@@ -177,7 +180,7 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
             for (x, y, width, height) in
                 [(0, 0, 9, 3), (5, 7, 11, 2), (9, 2, 1, 30), (13, 11, 99, 99)]
             {
-                let used = Area {
+                let used = PixelRect {
                     x,
                     y,
                     width,
@@ -185,7 +188,7 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
                 };
                 let part = decode(
                     &file,
-                    &Options {
+                    &DecodeOptions {
                         used: Some(used),
                         ..spread
                     },
@@ -222,7 +225,7 @@ fn a_large_picture_is_the_same_from_two_threads() {
         .encode(&pixels, 400, 300, image::ExtendedColorType::Rgb8)
         .expect("a file");
     for scale in Scale::ALL {
-        let spread = Options {
+        let spread = DecodeOptions {
             spread: true,
             ..at(scale)
         };

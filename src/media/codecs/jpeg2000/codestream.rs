@@ -11,7 +11,7 @@ const TILE_PART: usize = 12;
 
 /// A component (A.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Component {
+pub(super) struct Jpeg2000Component {
     /// Bits of a sample.
     pub precision: u16,
     /// Steps of the reference grid from one sample to the next, across and down.
@@ -29,7 +29,7 @@ pub(super) struct Codestream<'a> {
     rows: (u32, u32),
     /// Tiles of the picture.
     tiles: usize,
-    pub components: Vec<Component>,
+    pub components: Vec<Jpeg2000Component>,
     /// The components are transformed together (RCT or ICT).
     pub transformed: bool,
     /// Where the tile-parts begin.
@@ -69,7 +69,7 @@ impl<'a> Codestream<'a> {
             tiles: across.checked_mul(down)?,
             components: components
                 .iter()
-                .map(|&[depth, x, y]| Component {
+                .map(|&[depth, x, y]| Jpeg2000Component {
                     precision: u16::from(depth & 0x7f) + 1,
                     step: (u32::from(x.max(1)), u32::from(y.max(1))),
                 })
@@ -80,7 +80,7 @@ impl<'a> Codestream<'a> {
     }
 
     /// Columns and rows of a component (B-2).
-    pub(super) fn size(&self, component: Component) -> (u32, u32) {
+    pub(super) fn size(&self, component: Jpeg2000Component) -> (u32, u32) {
         let length =
             |(start, end): (u32, u32), step: u32| end.div_ceil(step) - start.div_ceil(step);
         (
@@ -90,7 +90,7 @@ impl<'a> Codestream<'a> {
     }
 
     /// The sample of `component` at each column of the first component, and at each row.
-    pub(super) fn places(&self, component: Component) -> (Vec<usize>, Vec<usize>) {
+    pub(super) fn places(&self, component: Jpeg2000Component) -> (Vec<usize>, Vec<usize>) {
         let first = self.components[0];
         let (size, own) = (self.size(first), self.size(component));
         let along = |count: u32, start: u32, first: u32, step: u32, own: u32| {

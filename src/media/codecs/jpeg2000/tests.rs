@@ -1,4 +1,4 @@
-use super::codestream::Component;
+use super::codestream::Jpeg2000Component;
 use super::*;
 use crate::ErrorKind;
 
@@ -27,7 +27,7 @@ fn tile_part(length: u32, data: &[u8]) -> Vec<u8> {
 #[test]
 fn a_size_is_judged_before_the_stream_is_decoded() {
     let stream = main_header(70_000, 60_000, &[[7, 1, 1]], 0);
-    let shape = Shape {
+    let shape = FrameShape {
         columns: 512,
         rows: 512,
         samples: 1,
@@ -72,7 +72,7 @@ fn components_may_have_a_coarser_grid_than_the_picture() {
     let stream = main_header(5, 3, &[[7, 1, 1], [7, 2, 1], [7, 2, 2]], 1);
     let stream = Codestream::find(&stream).expect("a header");
     assert!(stream.transformed);
-    let step = |x, y| Component {
+    let step = |x, y| Jpeg2000Component {
         precision: 8,
         step: (x, y),
     };

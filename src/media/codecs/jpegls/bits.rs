@@ -8,7 +8,7 @@
 use crate::error::{MediaError, truncated};
 
 #[derive(Clone, Copy)]
-pub(crate) struct Bits<'a> {
+pub(crate) struct JpegLsBits<'a> {
     data: &'a [u8],
     at: usize,
     /// The next bits, the first one highest; zeros behind them.
@@ -21,7 +21,7 @@ pub(crate) struct Bits<'a> {
     missing: bool,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> JpegLsBits<'a> {
     pub(crate) fn new(data: &'a [u8], at: usize) -> Self {
         Self {
             data,
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_bit_after_a_byte_of_ones_is_dropped() {
-        let mut bits = Bits::new(&[0xff, 0b0101_0101, 0x80, 0xff, 0xd9], 0);
+        let mut bits = JpegLsBits::new(&[0xff, 0b0101_0101, 0x80, 0xff, 0xd9], 0);
         assert_eq!(bits.take(8), 0xff);
         assert_eq!(bits.take(7), 0b101_0101);
         assert_eq!(bits.take(0), 0);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn many_bytes_at_once_are_those_one_by_one() {
         let data: Vec<u8> = (0..200).map(|n: u32| (n * 37 % 255) as u8).collect();
-        let mut bits = Bits::new(&data, 0);
+        let mut bits = JpegLsBits::new(&data, 0);
         for &byte in &data {
             assert_eq!(bits.take(3) << 5 | bits.take(5), u32::from(byte));
         }
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_golomb_code_is_zeros_a_one_and_the_rest() {
-        let mut bits = Bits::new(&[0b0001_1010, 0b0000_0000, 0b0100_0000, 0b1010_0000], 0);
+        let mut bits = JpegLsBits::new(&[0b0001_1010, 0b0000_0000, 0b0100_0000, 0b1010_0000], 0);
         assert_eq!(bits.golomb(2, 30, 8), 3 << 2 | 0b10);
         assert_eq!(bits.take(2), 0b10);
         assert_eq!(bits.golomb(0, 9, 3), 1);

@@ -5,7 +5,7 @@
     reason = "the reader stays in registers only where all that reads is inlined"
 )]
 
-use crate::codecs::jpegls::Bits;
+use crate::codecs::jpegls::JpegLsBits;
 use crate::error::MediaError;
 
 /// How the components of a scan alternate (B.2).
@@ -150,7 +150,7 @@ fn default_thresholds(maxval: i32, near: i32) -> [i32; 3] {
 
 /// A context of regular mode.
 #[derive(Clone, Copy)]
-struct Context {
+struct RegularContext {
     a: i32,
     b: i32,
     c: i32,
@@ -175,10 +175,10 @@ const J: [u32; 32] = [
     14, 15,
 ];
 
-struct Coder<'p, 'd, const LOSSLESS: bool> {
+struct ScanDecoder<'p, 'd, const LOSSLESS: bool> {
     p: &'p Parameters,
-    bits: Bits<'d>,
-    contexts: [Context; CONTEXTS],
+    bits: JpegLsBits<'d>,
+    contexts: [RegularContext; CONTEXTS],
     runs: [RunContext; 2],
     run_index: usize,
 }
@@ -192,7 +192,7 @@ struct Lines {
 /// Decodes a scan of `components` components, or what of it stands before a restart marker; `put` takes each line (row,
 /// component of the scan, samples).
 pub(crate) fn decode(
-    bits: &mut Bits,
+    bits: &mut JpegLsBits,
     parameters: &Parameters,
     size: (usize, usize),
     components: usize,
@@ -207,14 +207,14 @@ pub(crate) fn decode(
 }
 
 fn lines<const LOSSLESS: bool>(
-    bits: &mut Bits,
+    bits: &mut JpegLsBits,
     parameters: &Parameters,
     (width, height): (usize, usize),
     components: usize,
     interleave: Interleave,
     put: &mut impl FnMut(usize, usize, &[i32]),
 ) -> Result<(), MediaError> {
-    let mut coder = Coder::<LOSSLESS>::new(parameters, *bits);
+    let mut coder = ScanDecoder::<LOSSLESS>::new(parameters, *bits);
     let mut lines: Vec<Lines> = (0..components)
         .map(|_| Lines {
             above: vec![0; width + 2],
@@ -246,13 +246,13 @@ fn lines<const LOSSLESS: bool>(
     Ok(())
 }
 
-impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
-    fn new(p: &'p Parameters, bits: Bits<'d>) -> Self {
+impl<'p, 'd, const LOSSLESS: bool> ScanDecoder<'p, 'd, LOSSLESS> {
+    fn new(p: &'p Parameters, bits: JpegLsBits<'d>) -> Self {
         let a = ((p.range + 32) / 64).max(2);
         Self {
             p,
             bits,
-            contexts: [Context {
+            contexts: [RegularContext {
                 a,
                 b: 0,
                 c: 0,
@@ -355,7 +355,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
 
     /// A sample of regular mode (A.4 to A.6).
     #[inline(always)]
-    fn regular(&mut self, bits: &mut Bits, [ra, rb, rc]: [i32; 3], signed: i32) -> i32 {
+    fn regular(&mut self, bits: &mut JpegLsBits, [ra, rb, rc]: [i32; 3], signed: i32) -> i32 {
         let p = self.p;
         // All ones where the context is turned over.
         let sign = signed >> 31;
@@ -372,7 +372,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
     }
 
     /// The length of a run, at most `left` (A.7.1).
-    fn run(&mut self, bits: &mut Bits, left: usize) -> usize {
+    fn run(&mut self, bits: &mut JpegLsBits, left: usize) -> usize {
         let mut length = 0;
         while bits.take(1) == 1 {
             let step = 1_usize << J[self.run_index];
@@ -389,7 +389,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
     }
 
     /// The sample that ends a run (A.7.2).
-    fn interruption(&mut self, bits: &mut Bits, ra: i32, rb: i32) -> i32 {
+    fn interruption(&mut self, bits: &mut JpegLsBits, ra: i32, rb: i32) -> i32 {
         if (ra - rb).abs() <= self.p.near {
             let error = self.interruption_error(bits, 1);
             return self.p.reconstruct::<LOSSLESS>(ra, error);
@@ -399,7 +399,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         self.p.reconstruct::<LOSSLESS>(rb, error)
     }
 
-    fn interruption_error(&mut self, bits: &mut Bits, kind: usize) -> i32 {
+    fn interruption_error(&mut self, bits: &mut JpegLsBits, kind: usize) -> i32 {
         let context = &mut self.runs[kind];
         let half = if kind == 1 { context.n >> 1 } else { 0 };
         let k = order(context.n, context.a.saturating_add(half));
@@ -423,7 +423,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
 
 /// A limited Golomb code (A.5.3).
 #[inline(always)]
-fn golomb(bits: &mut Bits, k: u32, limit: u32, qbpp: u32) -> i32 {
+fn golomb(bits: &mut JpegLsBits, k: u32, limit: u32, qbpp: u32) -> i32 {
     let escape = limit.saturating_sub(qbpp + 1);
     bits.golomb(k, escape, qbpp).min(WIDEST) as i32
 }
@@ -437,7 +437,7 @@ fn order(n: i32, a: i32) -> u32 {
     k.min(24)
 }
 
-impl Context {
+impl RegularContext {
     /// A.6.
     #[inline(always)]
     fn learn<const LOSSLESS: bool>(&mut self, error: i32, p: &Parameters) {

@@ -9,7 +9,7 @@ const EXAMPLE: &[u8] = &[
     0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60, 0xff, 0xd9,
 ];
 
-const SHAPE: Shape = Shape {
+const SHAPE: FrameShape = FrameShape {
     columns: 4,
     rows: 4,
     samples: 1,
@@ -44,7 +44,7 @@ fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
 
 #[test]
 fn a_size_other_than_the_objects_is_refused() {
-    let shape = Shape {
+    let shape = FrameShape {
         columns: 512,
         ..SHAPE
     };
@@ -61,7 +61,7 @@ fn after_a_restart_marker_all_begins_anew() {
     stream[8] = 8;
     stream.extend([0xff, 0xdd, 0x00, 0x04, 0x00, 0x04]);
     stream.extend([scan_header, coded, &[0xff, 0xd0], coded, &[0xff, 0xd9]].concat());
-    let shape = Shape { rows: 8, ..SHAPE };
+    let shape = FrameShape { rows: 8, ..SHAPE };
     let mut decoded = Vec::new();
     decode(&stream, &shape, &mut decoded).expect("a picture");
     let (first, second) = decoded.split_at(16);
@@ -83,7 +83,7 @@ fn a_point_transform_is_undone() {
     let mut stream = EXAMPLE.to_vec();
     stream[24] = 1;
     let mut decoded = Vec::new();
-    let shape = Shape {
+    let shape = FrameShape {
         allocated: 16,
         ..SHAPE
     };

@@ -4,7 +4,7 @@ use crate::error::{MediaError, malformed, unsupported};
 
 /// What was done to red, green and blue before they were coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transform {
+pub(super) enum HpTransform {
     /// Differences from green.
     Hp1,
     /// Red from green, and blue from their mean.
@@ -13,7 +13,7 @@ pub(super) enum Transform {
     Hp3,
 }
 
-impl Transform {
+impl HpTransform {
     /// The transform that an APP8 segment names.
     pub(super) fn read(body: &[u8]) -> Result<Option<Self>, MediaError> {
         match body {
@@ -87,20 +87,20 @@ mod tests {
     use super::*;
 
     /// As CharLS transforms before it codes.
-    fn done(transform: Transform, [red, green, blue]: [i32; 3], range: i32) -> [i32; 3] {
+    fn done(transform: HpTransform, [red, green, blue]: [i32; 3], range: i32) -> [i32; 3] {
         let (wrapped, half) = (|value: i32| value.rem_euclid(range), range / 2);
         match transform {
-            Transform::Hp1 => [
+            HpTransform::Hp1 => [
                 wrapped(red - green + half),
                 green,
                 wrapped(blue - green + half),
             ],
-            Transform::Hp2 => [
+            HpTransform::Hp2 => [
                 wrapped(red - green + half),
                 green,
                 wrapped(blue - ((red + green) >> 1) - half),
             ],
-            Transform::Hp3 => {
+            HpTransform::Hp3 => {
                 let (v2, v3) = (wrapped(blue - green + half), wrapped(red - green + half));
                 [wrapped(green + ((v2 + v3) >> 2) - range / 4), v2, v3]
             }
@@ -116,7 +116,7 @@ mod tests {
             [120, 130, 140],
             [255, 255, 0],
         ];
-        for transform in [Transform::Hp1, Transform::Hp2, Transform::Hp3] {
+        for transform in [HpTransform::Hp1, HpTransform::Hp2, HpTransform::Hp3] {
             for color in colors {
                 let mut pixel = done(transform, color, 256).map(|v| v as u8);
                 transform.undo(&mut pixel, 3, 8).expect("undone");
@@ -128,9 +128,9 @@ mod tests {
                 assert_eq!(pixel, deep.map(|v| (v as u16).to_le_bytes()).concat());
             }
         }
-        assert_eq!(Transform::read(b"mrfx\x02"), Ok(Some(Transform::Hp2)));
-        assert_eq!(Transform::read(b"other"), Ok(None));
-        assert!(Transform::read(b"mrfx\x09").is_err());
-        assert!(Transform::Hp1.undo(&mut [0; 3], 3, 12).is_err());
+        assert_eq!(HpTransform::read(b"mrfx\x02"), Ok(Some(HpTransform::Hp2)));
+        assert_eq!(HpTransform::read(b"other"), Ok(None));
+        assert!(HpTransform::read(b"mrfx\x09").is_err());
+        assert!(HpTransform::Hp1.undo(&mut [0; 3], 3, 12).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! What the three samples of a coded pixel are, and luma and chroma to red, green and blue.
 
 use crate::codecs::jpeg;
-use crate::codecs::jpeg::headers::{Headers, Process};
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
 use crate::error::{MediaError, unsupported};
 
 /// What the Photometric Interpretation says of three samples.
@@ -42,7 +42,7 @@ impl Declared {
 /// Whether a JPEG stream holds luma and chroma, also where the object says something else: writers forget the
 /// attribute. An Adobe or JFIF segment, components named R G B, or chroma at lower resolution (which nobody does to
 /// RGB) tell the truth.
-pub(super) fn is_ybr(headers: &Headers, declared: Declared) -> bool {
+pub(super) fn is_ybr(headers: &JpegHeaders, declared: Declared) -> bool {
     let lossless = headers.process == Process::Lossless;
     match declared {
         Declared::Rgb => {

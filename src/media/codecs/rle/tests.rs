@@ -29,7 +29,7 @@ fn decoded(
     samples: usize,
     allocated: u16,
 ) -> Result<Vec<u8>, MediaError> {
-    let shape = Shape {
+    let shape = FrameShape {
         columns: pixels,
         rows: 1,
         samples,
@@ -88,7 +88,7 @@ fn runs_reach_over_the_ends_of_bands() {
 
 #[test]
 fn what_the_bytes_cannot_hold_is_refused_before_it_is_allocated() {
-    let shape = Shape {
+    let shape = FrameShape {
         columns: 16_384,
         rows: 16_384,
         samples: 1,
@@ -103,7 +103,7 @@ fn what_the_bytes_cannot_hold_is_refused_before_it_is_allocated() {
 #[test]
 fn cut_and_damaged_frames_are_errors() {
     let whole = frame(&[&PACKED, &PACKED]);
-    let shape = Shape {
+    let shape = FrameShape {
         columns: 24,
         rows: 1,
         samples: 1,

@@ -22,18 +22,18 @@ pub(crate) struct Body {
     /// Where in them the data set begins.
     start: usize,
     /// Where the bytes are, if there are more than `head`.
-    rest: Option<Rest>,
+    rest: Option<BodyTail>,
     /// Length of the file, or of what it is inflated to.
     length: u64,
 }
 
 #[derive(Debug)]
-enum Rest {
+enum BodyTail {
     File(File),
     Deflated(Deflated),
 }
 
-impl Rest {
+impl BodyTail {
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>, MediaError> {
         match self {
             Self::File(file) => read::range(file, range),
@@ -59,7 +59,7 @@ impl Body {
         Self {
             head,
             start: 0,
-            rest: Some(Rest::File(file)),
+            rest: Some(BodyTail::File(file)),
             length,
         }
     }
@@ -67,14 +67,14 @@ impl Body {
     /// The data set that a file holds deflated from `start` on.
     pub(crate) fn inflated(self, start: usize) -> Result<Self, MediaError> {
         let file = match self.rest {
-            Some(Rest::File(file)) => Stored::File(file, self.length),
+            Some(BodyTail::File(file)) => Stored::File(file, self.length),
             _ => Stored::Memory(self.head),
         };
         let (head, rest) = Deflated::open(file, start as u64, KEPT_WHOLE)?;
         Ok(Self {
             start: 0,
             length: rest.as_ref().map_or(head.len() as u64, Deflated::len),
-            rest: rest.map(Rest::Deflated),
+            rest: rest.map(BodyTail::Deflated),
             head,
         })
     }
@@ -160,8 +160,8 @@ impl Body {
     pub(crate) fn content(&self) -> Result<String, MediaError> {
         match &self.rest {
             None => Ok(read::content(&self.head)),
-            Some(Rest::File(file)) => read::content_of(file, self.length),
-            Some(Rest::Deflated(deflated)) => deflated.content(),
+            Some(BodyTail::File(file)) => read::content_of(file, self.length),
+            Some(BodyTail::Deflated(deflated)) => deflated.content(),
         }
     }
 }

@@ -93,7 +93,7 @@ pub(crate) struct Halves {
 
 /// Where the character sets begin anew, and where a value ends (PS3.5 6.1.2.5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TextKind {
     /// Several values, separated by backslashes.
     Values,
     /// As that; components and groups of a name are separated by `^` and `=`.
@@ -141,7 +141,7 @@ impl Charset {
     }
 
     /// The text of a value. What no character set explains becomes U+FFFD; control characters are left in.
-    pub(crate) fn decode(self, bytes: &[u8], kind: Kind) -> String {
+    pub(crate) fn decode(self, bytes: &[u8], kind: TextKind) -> String {
         match self {
             Self::Whole(encoding) => encoding.decode_without_bom_handling(bytes).0.into_owned(),
             Self::Extended(initial) => {
@@ -149,22 +149,22 @@ impl Charset {
                 let guess = initial.high == High::Empty && !bytes.contains(&ESCAPE);
                 match std::str::from_utf8(bytes) {
                     Ok(text) if guess => text.to_owned(),
-                    _ => Decoder::new(initial, kind).run(bytes),
+                    _ => CharsetDecoder::new(initial, kind).run(bytes),
                 }
             }
         }
     }
 }
 
-struct Decoder {
+struct CharsetDecoder {
     initial: Halves,
     now: Halves,
-    kind: Kind,
+    kind: TextKind,
     text: String,
 }
 
-impl Decoder {
-    fn new(initial: Halves, kind: Kind) -> Self {
+impl CharsetDecoder {
+    fn new(initial: Halves, kind: TextKind) -> Self {
         Self {
             initial,
             now: initial,
@@ -246,9 +246,9 @@ impl Decoder {
 
     fn single(&mut self, low: Low, byte: u8) {
         let ends = match self.kind {
-            Kind::Prose => false,
-            Kind::Values => byte == BACKSLASH,
-            Kind::Names => matches!(byte, BACKSLASH | b'^' | b'='),
+            TextKind::Prose => false,
+            TextKind::Values => byte == BACKSLASH,
+            TextKind::Names => matches!(byte, BACKSLASH | b'^' | b'='),
         };
         if ends {
             self.reset();
@@ -292,7 +292,10 @@ mod tests {
 
     #[track_caller]
     fn name(charset: &str, bytes: &[u8], wanted: &str) {
-        assert_eq!(Charset::parse(charset).decode(bytes, Kind::Names), wanted);
+        assert_eq!(
+            Charset::parse(charset).decode(bytes, TextKind::Names),
+            wanted
+        );
     }
 
     #[test]
@@ -376,23 +379,23 @@ mod tests {
         let charset = Charset::parse("ISO 2022 IR 100\\ISO 2022 IR 144\\ISO 2022 IR 126");
         let bytes = b"Dionysios \x1b-F\xc4\xe9\xef\xed\\Luxe \x1b-L\xbb\xee\xda\\\xe9t\xe9";
         assert_eq!(
-            charset.decode(bytes, Kind::Values),
+            charset.decode(bytes, TextKind::Values),
             "Dionysios Διον\\Luxe Люк\\été"
         );
         let (kept, anew) = (b"\x1b-L\xbb^\xe9", b"\x1b-L\xbb\n\xe9");
-        assert_eq!(charset.decode(kept, Kind::Values), "Л^щ");
-        assert_eq!(charset.decode(kept, Kind::Names), "Л^é");
-        assert_eq!(charset.decode(anew, Kind::Prose), "Л\né");
+        assert_eq!(charset.decode(kept, TextKind::Values), "Л^щ");
+        assert_eq!(charset.decode(kept, TextKind::Names), "Л^é");
+        assert_eq!(charset.decode(anew, TextKind::Prose), "Л\né");
     }
 
     #[test]
     fn a_backslash_inside_a_character_is_none() {
         // 0x5c is the second byte of a letter in GBK and of a kanji.
-        let value = Charset::parse("GBK").decode(b"\x8c\x5c\\A", Kind::Values);
+        let value = Charset::parse("GBK").decode(b"\x8c\x5c\\A", TextKind::Values);
         assert_eq!(value.split('\\').count(), 2);
-        let value = Charset::parse("\\ISO 2022 IR 87").decode(b"\x1b$B$\\\x1b(B", Kind::Values);
+        let value = Charset::parse("\\ISO 2022 IR 87").decode(b"\x1b$B$\\\x1b(B", TextKind::Values);
         assert_eq!(value, "ぼ");
-        let prose = Charset::parse("ISO_IR 13").decode(b"\\100", Kind::Prose);
+        let prose = Charset::parse("ISO_IR 13").decode(b"\\100", TextKind::Prose);
         assert_eq!(prose, "¥100");
     }
 
@@ -412,7 +415,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_make_some_text(bytes: Vec<u8>, term in 0..TERMS.len()) {
-            for kind in [Kind::Values, Kind::Names, Kind::Prose] {
+            for kind in [TextKind::Values, TextKind::Names, TextKind::Prose] {
                 let charset = Charset::parse(&format!("ISO_IR {}", TERMS[term].0));
                 let text = charset.decode(&bytes, kind);
                 proptest::prop_assert!(text.chars().count() <= bytes.len());

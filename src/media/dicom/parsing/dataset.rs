@@ -28,7 +28,7 @@ pub(crate) fn parse(bytes: &[u8], encoding: Encoding) -> Result<(DataSet, Notes)
 }
 
 /// Values in the types that pictures need, whichever way they were written.
-pub(crate) trait Values {
+pub(crate) trait DataSetExt {
     /// The bytes of a value, numbers least significant byte first; `None` where it is absent or a sequence.
     fn bytes(&self, tag: Tag) -> Option<Cow<'_, [u8]>>;
 
@@ -88,7 +88,7 @@ pub(crate) trait Values {
     }
 }
 
-impl Values for DataSet {
+impl DataSetExt for DataSet {
     fn bytes(&self, tag: Tag) -> Option<Cow<'_, [u8]>> {
         self.get(tag).and_then(value_bytes)
     }

@@ -61,7 +61,7 @@ impl Encoding {
 
 /// What stands before a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Header {
+pub(super) struct ElementHeader {
     pub tag: Tag,
     /// The representation that is written; `None` where none is, or one that PS3.5 does not know.
     pub vr: Option<VR>,
@@ -74,11 +74,11 @@ pub(super) struct Header {
 }
 
 /// The header at the beginning of `bytes`, which end with the set around it; `None` where they are fewer than a header's.
-pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<Header> {
+pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<ElementHeader> {
     let [a, b, c, d, e, f, g, h] = *bytes.first_chunk::<8>()?;
     let tag = encoding.tag([a, b, c, d]);
     if !encoding.explicit || tag.0 == ITEM_GROUP {
-        return Some(Header {
+        return Some(ElementHeader {
             tag,
             vr: None,
             length: encoding.u32([e, f, g, h]),
@@ -95,7 +95,7 @@ pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<Header> {
         }
         Some(_) => (u32::from(encoding.u16([g, h])), 8),
     };
-    Some(Header {
+    Some(ElementHeader {
         tag,
         vr,
         length,
@@ -107,9 +107,9 @@ pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<Header> {
 /// The header of an element whose representation is none: the way of writing its length is the one behind which the set
 /// goes on. By PS3.5 7.1.2 it takes 32 bits behind two reserved bytes; writers of blanks, NULs or `??` leave it at 16 bits;
 /// and some leave the representation out.
-fn unknown(bytes: &[u8], encoding: Encoding, tag: Tag, vr: [u8; 2]) -> Header {
+fn unknown(bytes: &[u8], encoding: Encoding, tag: Tag, vr: [u8; 2]) -> ElementHeader {
     let at = |from: usize| bytes.get(from..)?.first_chunk::<4>().copied();
-    let of = |length, size| Header {
+    let of = |length, size| ElementHeader {
         tag,
         vr: None,
         length,
@@ -125,13 +125,13 @@ fn unknown(bytes: &[u8], encoding: Encoding, tag: Tag, vr: [u8; 2]) -> Header {
         [short, left_out, long]
     };
     let mut candidates = candidates.into_iter().flatten();
-    let fits = |header: &Header| goes_on(bytes, encoding, header);
+    let fits = |header: &ElementHeader| goes_on(bytes, encoding, header);
     let first = candidates.clone().next();
     candidates.find(fits).or(first).unwrap_or_else(|| of(0, 8))
 }
 
 /// Whether another element, a delimiter, or the end follows behind the value of `header`.
-fn goes_on(bytes: &[u8], encoding: Encoding, header: &Header) -> bool {
+fn goes_on(bytes: &[u8], encoding: Encoding, header: &ElementHeader) -> bool {
     if header.length == UNDEFINED {
         let next = bytes.get(header.size..).and_then(<[u8]>::first_chunk);
         return next.is_some_and(|next| encoding.tag(*next) == ITEM);

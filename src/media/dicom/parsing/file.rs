@@ -1,7 +1,7 @@
 //! From a file's bytes to its data set: preamble, meta group, transfer syntax, deflate (PS3.10 clause 7).
 
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{self, DataSet, Values};
+use crate::dicom::parsing::dataset::{self, DataSet, DataSetExt};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::dicom::parsing::syntax::{self, Syntax};
 use crate::error::{MediaError, malformed, truncated};

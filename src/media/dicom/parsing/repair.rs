@@ -21,10 +21,11 @@ use dicom_dictionary_std::tags;
 
 use super::body::Body;
 use super::elements::{
-    self, EXPLICIT, Encoding, Header, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, by_dictionary, unit,
+    self, EXPLICIT, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED,
+    by_dictionary, unit,
 };
 use super::notes::{Notes, PixelData, PixelElement};
-use super::writer::Writer;
+use super::writer::DataSetWriter;
 use crate::error::{MediaError, malformed};
 
 /// Deepest nesting of sequences followed; real objects have a handful.
@@ -60,7 +61,7 @@ pub(crate) fn repair<'a>(
     body: Option<&'a Body>,
     last: Option<Tag>,
 ) -> Result<Sound<'a>, MediaError> {
-    let mut walk = Walk::new(bytes, body, encoding, last);
+    let mut walk = DataSetWalk::new(bytes, body, encoding, last);
     walk.set(encoding, bytes.len(), false, 0)?;
     if walk.sound {
         let end = walk.end.unwrap_or(bytes.len());
@@ -76,12 +77,12 @@ pub(crate) fn repair<'a>(
         explicit: true,
         ..encoding
     };
-    let mut walk = Walk {
-        out: Some(Writer::new(written)),
-        ..Walk::new(bytes, body, encoding, last)
+    let mut walk = DataSetWalk {
+        out: Some(DataSetWriter::new(written)),
+        ..DataSetWalk::new(bytes, body, encoding, last)
     };
     walk.set(encoding, bytes.len(), false, 0)?;
-    let out = walk.out.map(Writer::into_bytes).unwrap_or_default();
+    let out = walk.out.map(DataSetWriter::into_bytes).unwrap_or_default();
     Ok(Sound {
         parts: [Cow::Owned(out), Cow::Borrowed(&[])],
         encoding: written,
@@ -90,7 +91,7 @@ pub(crate) fn repair<'a>(
 }
 
 /// Where the walk is.
-struct Walk<'a> {
+struct DataSetWalk<'a> {
     bytes: &'a [u8],
     at: usize,
     body: Option<&'a Body>,
@@ -106,11 +107,11 @@ struct Walk<'a> {
     /// The element to read to.
     last: Option<Tag>,
     /// The data set written anew.
-    out: Option<Writer>,
+    out: Option<DataSetWriter>,
     notes: Notes,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> DataSetWalk<'a> {
     fn new(bytes: &'a [u8], body: Option<&'a Body>, outer: Encoding, last: Option<Tag>) -> Self {
         Self {
             bytes,
@@ -140,7 +141,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut Writer)) {
+    fn write(&mut self, write: impl FnOnce(&mut DataSetWriter)) {
         if let Some(out) = &mut self.out {
             write(out);
         }
@@ -154,7 +155,7 @@ impl<'a> Walk<'a> {
         delimited: bool,
         depth: u32,
     ) -> Result<(), MediaError> {
-        let mut seen = Seen::default();
+        let mut seen = SeenTags::default();
         loop {
             let pixels_are_last = self.body.is_some_and(Body::is_partial);
             if depth == 0 && pixels_are_last && self.notes.pixels.is_some() {
@@ -218,7 +219,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A delimiter without its beginning, or zeros between elements: not an element.
-    fn stray(&mut self, header: &Header, end: usize) {
+    fn stray(&mut self, header: &ElementHeader, end: usize) {
         self.mend(
             header.tag,
             "stands where no item or sequence ends; it was skipped",
@@ -231,7 +232,7 @@ impl<'a> Walk<'a> {
 
     fn element(
         &mut self,
-        header: &Header,
+        header: &ElementHeader,
         encoding: Encoding,
         end: usize,
         depth: u32,
@@ -269,7 +270,7 @@ impl<'a> Walk<'a> {
     /// A value without a length: a sequence, or fragments of something that is not the object's pixels.
     fn undefined(
         &mut self,
-        header: &Header,
+        header: &ElementHeader,
         vr: VR,
         encoding: Encoding,
         end: usize,
@@ -309,14 +310,14 @@ impl<'a> Walk<'a> {
     ) -> Result<(), MediaError> {
         self.write(|out| out.begin_sequence(tag));
         self.items(tag, inner, end, defined, depth + 1)?;
-        self.write(Writer::end_sequence);
+        self.write(DataSetWriter::end_sequence);
         Ok(())
     }
 
     /// A value of which the length is told.
     fn defined(
         &mut self,
-        header: &Header,
+        header: &ElementHeader,
         vr: VR,
         encoding: Encoding,
         end: usize,
@@ -440,7 +441,7 @@ impl<'a> Walk<'a> {
         self.count()?;
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
         let encoding = encoding.unwrap_or_else(|| elements::inside_unknown(rest));
-        self.write(Writer::begin_item);
+        self.write(DataSetWriter::begin_item);
         if length == UNDEFINED {
             self.set(encoding, end, true, depth)?;
         } else {
@@ -456,7 +457,7 @@ impl<'a> Walk<'a> {
             self.set(encoding, item_end, false, depth)?;
             self.at = item_end;
         }
-        self.write(Writer::end_item);
+        self.write(DataSetWriter::end_item);
         Ok(())
     }
 
@@ -480,7 +481,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Where the object's pixels are, and the step over them. Of several the first are taken.
-    fn pixels(&mut self, header: &Header, encoding: Encoding, start: usize) {
+    fn pixels(&mut self, header: &ElementHeader, encoding: Encoding, start: usize) {
         let from = self.at as u64;
         let total = self.body.map_or(self.bytes.len() as u64, Body::len);
         let (data, behind) = if header.length == UNDEFINED && header.tag == tags::PIXEL_DATA {
@@ -537,12 +538,12 @@ impl<'a> Walk<'a> {
 
 /// The tags of a set that were met: files have them in ascending order, so that only others need to be looked up.
 #[derive(Default)]
-struct Seen {
+struct SeenTags {
     highest: Option<Tag>,
     all: std::collections::HashSet<Tag>,
 }
 
-impl Seen {
+impl SeenTags {
     /// False where the tag was met before.
     fn insert(&mut self, tag: Tag) -> bool {
         let higher = self.highest.is_none_or(|highest| tag > highest);

@@ -4,7 +4,7 @@ use dicom_core::dictionary::UidDictionary;
 use dicom_dictionary_std::StandardSopClassDictionary;
 use dicom_dictionary_std::tags;
 
-use crate::dicom::parsing::dataset::Values;
+use crate::dicom::parsing::dataset::DataSetExt;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 

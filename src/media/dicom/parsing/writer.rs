@@ -5,12 +5,12 @@ use dicom_core::{Tag, VR};
 use super::elements::{Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, is_long};
 
 /// A data set being written.
-pub(super) struct Writer {
+pub(super) struct DataSetWriter {
     bytes: Vec<u8>,
     big_endian: bool,
 }
 
-impl Writer {
+impl DataSetWriter {
     pub(super) fn new(encoding: Encoding) -> Self {
         Self {
             bytes: Vec::new(),

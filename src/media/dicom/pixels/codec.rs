@@ -11,9 +11,9 @@ use dicom_pixeldata::PixelDecoder;
 
 use crate::Warnings;
 use crate::codecs::jpeg;
-use crate::codecs::stream::{Coding, Header};
+use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::layout::{Layout, Photometric};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout};
 use crate::dicom::pixels::native::{self, each};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, truncated, unsupported};
@@ -23,7 +23,7 @@ pub(crate) struct Coded {
     /// Samples, interleaved.
     pub cells: Cells,
     /// The layout of these samples.
-    pub layout: Layout,
+    pub layout: PixelLayout,
 }
 
 /// Decodes one frame. Where the stream is of another codec of the JPEG family than the syntax names, or the syntax names
@@ -31,7 +31,7 @@ pub(crate) struct Coded {
 pub(crate) fn decode(
     codec: Codec,
     bytes: &[u8],
-    layout: &Layout,
+    layout: &PixelLayout,
     warnings: &mut Warnings,
 ) -> Result<Coded, MediaError> {
     let named = match codec {
@@ -40,14 +40,14 @@ pub(crate) fn decode(
         Codec::Unsupported | Codec::Unknown => {
             return Err(unsupported("DICOM: the transfer syntax is not supported"));
         }
-        Codec::Rle => return coded(Coding::Rle, None, bytes, layout),
-        Codec::Jpeg => Some(Coding::Jpeg),
-        Codec::JpegLs => Some(Coding::JpegLs),
-        Codec::Jpeg2000 => Some(Coding::Jpeg2000),
-        Codec::JpegXl => Some(Coding::JpegXl),
+        Codec::Rle => return coded(StreamCodec::Rle, None, bytes, layout),
+        Codec::Jpeg => Some(StreamCodec::Jpeg),
+        Codec::JpegLs => Some(StreamCodec::JpegLs),
+        Codec::Jpeg2000 => Some(StreamCodec::Jpeg2000),
+        Codec::JpegXl => Some(StreamCodec::JpegXl),
         Codec::Native => None,
     };
-    let header = Header::read(bytes);
+    let header = StreamHeader::read(bytes);
     let coding = header
         .map(|header| header.coding)
         .or(named)
@@ -73,10 +73,10 @@ pub(crate) fn decode(
 
 /// A frame whose codec dicom-pixeldata finds in its registry, in an object of its own.
 fn coded(
-    coding: Coding,
-    header: Option<Header>,
+    coding: StreamCodec,
+    header: Option<StreamHeader>,
     bytes: &[u8],
-    layout: &Layout,
+    layout: &PixelLayout,
 ) -> Result<Coded, MediaError> {
     let mut layout = layout.clone();
     let allocated = match header {
@@ -103,11 +103,11 @@ fn coded(
 
 /// The bits of the samples where the attributes cannot be right about them: a stream of JPEG 2000 or JPEG XL is of one
 /// depth; another has more bits than the attributes give it, or so few that the value cannot stand where they place it.
-fn believe(header: &Header, layout: &mut Layout) {
+fn believe(header: &StreamHeader, layout: &mut PixelLayout) {
     let precision = header.precision;
     let is_own = match header.coding {
-        Coding::Jpeg2000 | Coding::JpegXl => true,
-        Coding::Jpeg | Coding::JpegLs | Coding::Rle => {
+        StreamCodec::Jpeg2000 | StreamCodec::JpegXl => true,
+        StreamCodec::Jpeg | StreamCodec::JpegLs | StreamCodec::Rle => {
             let shifted = layout.high_bit + 1 > layout.stored;
             precision > layout.allocated || (shifted && precision <= layout.high_bit)
         }
@@ -119,9 +119,9 @@ fn believe(header: &Header, layout: &mut Layout) {
 
 /// An object of the frame alone.
 fn object(
-    coding: Coding,
+    coding: StreamCodec,
     bytes: &[u8],
-    layout: &Layout,
+    layout: &PixelLayout,
     allocated: u16,
 ) -> Result<FileDicomObject<InMemDicomObject>, MediaError> {
     let short = |tag: Tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
@@ -172,9 +172,9 @@ fn cause(error: &dicom_pixeldata::Error) -> MediaError {
 }
 
 /// A single frame that is encapsulated without compression.
-fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
+fn plain(bytes: &[u8], layout: &PixelLayout) -> Result<Coded, MediaError> {
     let there = bytes.len() as u64;
-    let place = native::Place::alone(layout, there).ok_or_else(|| {
+    let place = native::FrameSpan::alone(layout, there).ok_or_else(|| {
         truncated(format!(
             "DICOM: the frame is cut off: {there} bytes are there"
         ))
@@ -187,7 +187,7 @@ fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
 }
 
 /// A deflated frame (PS3.5 annex A.4.13); padding may follow the stream.
-fn inflate(bytes: &[u8], layout: &Layout) -> Result<Vec<u8>, MediaError> {
+fn inflate(bytes: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, MediaError> {
     /// Deflate repeats at most 258 bytes by two bits.
     const MAX_RATIO: usize = 1032;
     let most = (layout.cells() * usize::from(layout.allocated)).div_ceil(8) + 16;

@@ -2,7 +2,7 @@
 
 use crate::codecs::jpeg::ycbcr_to_rgb;
 use crate::dicom::parsing::dataset::DataSet;
-use crate::dicom::pixels::layout::{Layout, Photometric};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout};
 use crate::dicom::pixels::palette::Palette;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, unsupported};
@@ -13,7 +13,7 @@ use dicom_dictionary_std::tags;
 pub(crate) fn rgb(
     set: &DataSet,
     cells: Cells,
-    layout: &Layout,
+    layout: &PixelLayout,
     warnings: &mut Warnings,
 ) -> Result<Vec<u8>, MediaError> {
     let stored = u32::from(layout.stored);

@@ -1,12 +1,12 @@
 //! The memory that decoding a frame takes, told from the attributes before it is taken.
 
-use crate::dicom::object::Object;
+use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::pixels::layout::{Number, Photometric, PixelLayout};
 use crate::error::MediaError;
 
-impl Object {
+impl DicomObject {
     /// Bytes that decoding and rendering a frame takes, at most.
     pub(crate) fn cost(&self, frame: u32) -> Result<u64, MediaError> {
         let layout = self.layout();
@@ -27,7 +27,7 @@ impl Object {
 }
 
 /// Bytes of the samples, and of what their decoder makes before them.
-fn decoded(layout: &Layout, codec: Codec) -> u64 {
+fn decoded(layout: &PixelLayout, codec: Codec) -> u64 {
     let cells = layout.cells() as u64;
     let cell = match (layout.number, layout.allocated) {
         (Number::Float | Number::Double, _) => 8,
@@ -51,7 +51,7 @@ fn decoded(layout: &Layout, codec: Codec) -> u64 {
 }
 
 /// Bytes of what is made of the samples to show them.
-fn shown(layout: &Layout) -> u64 {
+fn shown(layout: &PixelLayout) -> u64 {
     let pixels = layout.pixels() as u64;
     match layout.photometric {
         Photometric::Mono { .. } if layout.signed && layout.allocated <= 8 => 3 * pixels,

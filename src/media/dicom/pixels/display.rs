@@ -2,9 +2,9 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | bytes of the frame → cells | `Frames::decode` ([`frames`](super::frames)) |
+//! | bytes of the frame → cells | `FrameReader::decode` ([`frames`](super::frames)) |
 //! | cell → stored value | [`from_cells`] |
-//! | stored → modality value | [`modality::read`], applied by `Transform::modality` |
+//! | stored → modality value | [`modality::read`], applied by `GreyTransform::modality` |
 //! | **window or VOI LUT** → 0–1 | [`voi::read`], **applied by [`Grey::render`]**, formulas in `grey::window::Curve` |
 //! | without either the full range | [`nominal_range`], else counted by `grey::levels`, without [`padding`] |
 //! | black for white | [`is_inverted`] |
@@ -16,21 +16,21 @@ use std::sync::Arc;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::{Number, Photometric, PixelLayout};
 use crate::dicom::pixels::palette::{self, Palette};
 use crate::dicom::pixels::samples::{Cells, from_cells};
 use crate::dicom::pixels::{color, groups, modality, voi};
 use crate::error::MediaError;
 use crate::grey::samples::Samples;
-use crate::grey::{Grey, Modality, Transform};
+use crate::grey::{Grey, GreyTransform, Modality};
 use crate::{Frame, Picture, Pixels, Voi, Warnings};
 
 /// A frame as grey values or colours. `layout` is what the attributes say, `shape` what the decoded cells are.
 pub(crate) fn frame(
     set: &DataSet,
-    layout: &Layout,
-    shape: &Layout,
+    layout: &PixelLayout,
+    shape: &PixelLayout,
     cells: Cells,
     frame: u32,
     warnings: &mut Warnings,
@@ -59,11 +59,11 @@ pub(crate) fn frame(
 /// The way of a frame's grey values.
 fn transform(
     set: &DataSet,
-    layout: &Layout,
+    layout: &PixelLayout,
     frame: u32,
     inverted: bool,
     warnings: &mut Warnings,
-) -> Transform {
+) -> GreyTransform {
     let rescale = modality::read(set, layout, frame, warnings);
     let real = layout.number != Number::Integer;
     let values = voi::ValueKind {
@@ -76,7 +76,7 @@ fn transform(
     } else {
         Vec::new()
     };
-    Transform {
+    GreyTransform {
         modality: rescale.modality,
         unit: rescale.unit,
         own,
@@ -108,7 +108,11 @@ fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> boo
 
 /// The range of values that a segmentation can have, whatever a frame holds of it: 0–1 of a binary one, 0 to Maximum
 /// Fractional Value of a fractional one (C.8.20.2).
-fn nominal_range(set: &DataSet, layout: &Layout, warnings: &mut Warnings) -> Option<(f64, f64)> {
+fn nominal_range(
+    set: &DataSet,
+    layout: &PixelLayout,
+    warnings: &mut Warnings,
+) -> Option<(f64, f64)> {
     match set.first(tags::SEGMENTATION_TYPE)?.as_str() {
         "BINARY" => Some((0.0, 1.0)),
         "FRACTIONAL" => {
@@ -128,7 +132,7 @@ fn nominal_range(set: &DataSet, layout: &Layout, warnings: &mut Warnings) -> Opt
 }
 
 /// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
-fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
+fn padding(set: &DataSet, layout: &PixelLayout) -> Option<(f64, f64)> {
     let stored = |tag| match (layout.number, set.short(tag)) {
         (Number::Float | Number::Double, _) => set.real(tag),
         (Number::Integer, Some(value)) if layout.signed => Some(f64::from(signed(value, layout))),
@@ -151,7 +155,7 @@ fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
 }
 
 /// A padding value of signed pixels; some write it as the cell has it, its sign in the highest stored bit.
-fn signed(value: u16, layout: &Layout) -> i16 {
+fn signed(value: u16, layout: &PixelLayout) -> i16 {
     match 16_u16.checked_sub(layout.stored) {
         Some(free) if value.leading_zeros() >= u32::from(free) => ((value << free) as i16) >> free,
         _ => value as i16,
@@ -162,7 +166,7 @@ fn signed(value: u16, layout: &Layout) -> i16 {
 /// object or of the frame (C.8.16.2.1.1.1, C.7.6.23).
 fn supplemental(
     set: &DataSet,
-    layout: &Layout,
+    layout: &PixelLayout,
     frame: u32,
     warnings: &mut Warnings,
 ) -> Option<Palette> {
@@ -189,7 +193,7 @@ fn colored(
     width: u32,
     height: u32,
     samples: Samples,
-    transform: Transform,
+    transform: GreyTransform,
 ) -> Frame {
     let grey = Grey::new(width, height, samples, transform);
     let (picture, _) = grey.render(Voi::Own(0), false);

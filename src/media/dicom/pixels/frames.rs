@@ -8,19 +8,19 @@ use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::codec::{self, Coded};
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::Layout;
-use crate::dicom::pixels::native::{self, Place};
+use crate::dicom::pixels::layout::PixelLayout;
+use crate::dicom::pixels::native::{self, FrameSpan};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
 
 /// What the frames of an object are decoded from.
-pub(crate) struct Frames<'a> {
+pub(crate) struct FrameReader<'a> {
     /// The bytes of the object.
     pub body: &'a Body,
     /// Where in them the frames are.
     pub index: &'a FrameIndex,
     /// The shape and meaning of their pixels.
-    pub layout: &'a Layout,
+    pub layout: &'a PixelLayout,
     /// How they are coded, by the transfer syntax.
     pub codec: Codec,
     /// Native samples are written most significant byte first.
@@ -29,14 +29,14 @@ pub(crate) struct Frames<'a> {
     pub words: bool,
 }
 
-impl Frames<'_> {
+impl FrameReader<'_> {
     /// One frame's cells, interleaved, and the layout that they have: a coded stream may know its depth and its colours
     /// better than the attributes do.
     pub(crate) fn decode(
         &self,
         frame: u32,
         warnings: &mut Warnings,
-    ) -> Result<(Cells, Layout), MediaError> {
+    ) -> Result<(Cells, PixelLayout), MediaError> {
         let coded = match self.index {
             FrameIndex::Native(range) => self.native(range, frame)?,
             FrameIndex::Coded { .. } => {
@@ -56,7 +56,7 @@ impl Frames<'_> {
     fn native(&self, range: &Range<u64>, frame: u32) -> Result<Coded, MediaError> {
         let there = range.end - range.start;
         let big = self.big_endian;
-        let place = Place::of(self.layout, frame, there, big && self.words)
+        let place = FrameSpan::of(self.layout, frame, there, big && self.words)
             .ok_or_else(|| native::cut(frame, there))?;
         let range = range.start + place.range.start..range.start + place.range.end;
         let bytes = self.body.read(range)?;

@@ -3,7 +3,7 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 
 /// Reads from a functional group of a frame: its own, then the shared one.
 pub(crate) fn find<T>(

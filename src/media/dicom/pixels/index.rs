@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
-use crate::codecs::stream::{self, Header};
+use crate::codecs::stream::{self, StreamHeader};
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::notes::PixelData;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::native::{self, each};
 use crate::error::{MediaError, malformed, truncated};
 
@@ -40,7 +40,7 @@ impl FrameIndex {
         pixels: &PixelData,
         extended: Option<&[u8]>,
         body: &Body,
-        layout: &Layout,
+        layout: &PixelLayout,
         codec: Codec,
     ) -> Result<Self, MediaError> {
         let (table, parts) = match pixels {
@@ -87,7 +87,7 @@ impl FrameIndex {
 fn native(
     range: &Range<u64>,
     body: &Body,
-    layout: &Layout,
+    layout: &PixelLayout,
     pixels: &PixelData,
     codec: Codec,
 ) -> Result<FrameIndex, MediaError> {
@@ -95,7 +95,8 @@ fn native(
         return Ok(FrameIndex::Native(range.clone()));
     }
     let head = body.read(range.start..range.end.min(range.start + HEAD))?;
-    if Header::read(&head).is_some_and(|header| header.size == (layout.columns, layout.rows)) {
+    if StreamHeader::read(&head).is_some_and(|header| header.size == (layout.columns, layout.rows))
+    {
         return Ok(FrameIndex::Coded {
             parts: vec![range.clone()],
             starts: vec![0],
@@ -135,7 +136,7 @@ fn starts(
     if parts.len() == frames {
         return Ok((0..frames).collect());
     }
-    let marks = Marks::read(parts, body)?;
+    let marks = StreamMarks::read(parts, body)?;
     let (begun, ended) = (marks.begun(), marks.ended());
     let whole = |starts: &Vec<usize>| starts.len() == frames;
     // A cut file has fewer frames than it says; where beginnings and ends agree, they are right all the same. Some
@@ -176,14 +177,14 @@ fn by_offsets(offsets: &[u64], parts: &[Range<u64>]) -> Option<Vec<usize>> {
 }
 
 /// How fragments begin and end.
-struct Marks {
+struct StreamMarks {
     /// Each begins as a stream does.
     begin: Vec<bool>,
     /// Each ends with an end-of-image marker.
     end: Vec<bool>,
 }
 
-impl Marks {
+impl StreamMarks {
     fn read(parts: &[Range<u64>], body: &Body) -> Result<Self, MediaError> {
         let (mut begin, mut end) = (Vec::new(), Vec::new());
         for (at, part) in parts.iter().enumerate() {

@@ -6,8 +6,8 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
-use crate::dicom::checked::{self, Reading};
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::checked::{self, CheckedNumber};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
 use crate::{Warnings, clean, code, limits};
@@ -51,7 +51,7 @@ pub(crate) enum Number {
 
 /// The Image Pixel module, with defaults where an object leaves out what can only be one thing.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout {
+pub(crate) struct PixelLayout {
     /// Rows.
     pub rows: u32,
     /// Columns.
@@ -78,7 +78,7 @@ pub(crate) struct Layout {
     pub number: Number,
 }
 
-impl Layout {
+impl PixelLayout {
     /// Reads the module; the frame's size is held to the limits.
     pub(crate) fn read(
         set: &DataSet,
@@ -167,9 +167,9 @@ fn number(set: &DataSet, pixels: Tag) -> Result<(Number, u16), MediaError> {
 /// Number of Frames (0028,0008), 1 where it is absent or nonsense.
 fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
     let frames = match checked::one(set, tags::NUMBER_OF_FRAMES, warnings) {
-        Reading::Value(frames) if frames >= 1.0 => frames as u64,
-        Reading::Missing => 1,
-        Reading::Value(_) | Reading::Unreadable => {
+        CheckedNumber::Value(frames) if frames >= 1.0 => frames as u64,
+        CheckedNumber::Missing => 1,
+        CheckedNumber::Value(_) | CheckedNumber::Unreadable => {
             let name = attributes::named(tags::NUMBER_OF_FRAMES);
             warnings.add(format!("{name} is no number of frames; 1 is assumed."));
             1

@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::dicom::parsing::dataset::{DataSet, Values, words};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt, words};
 use crate::grey::lut::Lut;
 
 /// Most entries of a table, which its descriptor writes as zero.

@@ -1,9 +1,9 @@
 //! Stored values to modality values (PS3.3 C.11.1): rescale slope and intercept, the modality LUT, or a dose's scaling.
 
 use crate::dicom::attributes;
-use crate::dicom::checked::{self, Reading};
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::checked::{self, CheckedNumber};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::{groups, lut};
 use crate::grey::Modality;
 use crate::{Warnings, clean};
@@ -33,7 +33,12 @@ pub(crate) const STORED: Modality = Modality::Linear {
 };
 
 /// The first statement of these: the frame's functional group, the modality LUT, slope and intercept, dose scaling.
-pub(crate) fn read(set: &DataSet, layout: &Layout, frame: u32, warnings: &mut Warnings) -> Rescale {
+pub(crate) fn read(
+    set: &DataSet,
+    layout: &PixelLayout,
+    frame: u32,
+    warnings: &mut Warnings,
+) -> Rescale {
     if is_back_to_beam(set, frame) {
         return Rescale {
             modality: STORED,
@@ -120,13 +125,13 @@ fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
         checked::one(set, tags::RESCALE_SLOPE, warnings),
         checked::one(set, tags::RESCALE_INTERCEPT, warnings),
     );
-    if (slope, intercept) == (Reading::Missing, Reading::Missing) {
+    if (slope, intercept) == (CheckedNumber::Missing, CheckedNumber::Missing) {
         return None;
     }
-    if slope == Reading::Unreadable || intercept == Reading::Unreadable {
+    if slope == CheckedNumber::Unreadable || intercept == CheckedNumber::Unreadable {
         return Some(Stated::Unreadable);
     }
-    let mut or_default = |reading: Reading, tag, default: f64| {
+    let mut or_default = |reading: CheckedNumber, tag, default: f64| {
         reading.value().unwrap_or_else(|| {
             let name = attributes::named(tag);
             warnings.add(format!("{name} is missing; {default} is assumed."));
@@ -149,16 +154,16 @@ fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
 /// The Dose Grid Scaling of an RT Dose (C.8.8.3).
 fn dose(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
     match checked::one(set, tags::DOSE_GRID_SCALING, warnings) {
-        Reading::Missing => None,
-        Reading::Unreadable => Some(Stated::Unreadable),
-        Reading::Value(0.0) => {
+        CheckedNumber::Missing => None,
+        CheckedNumber::Unreadable => Some(Stated::Unreadable),
+        CheckedNumber::Value(0.0) => {
             warnings.add(format!(
                 "{} is 0; stored values are shown.",
                 attributes::named(tags::DOSE_GRID_SCALING)
             ));
             None
         }
-        Reading::Value(slope) => Some(Stated::Clear(Modality::Linear {
+        CheckedNumber::Value(slope) => Some(Stated::Clear(Modality::Linear {
             slope,
             intercept: 0.0,
         })),

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::dicom::parsing::notes::PixelData;
-use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::pixels::layout::{Number, Photometric, PixelLayout};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, truncated};
 
 /// Where the bytes of a frame are among those of all frames.
-pub(crate) struct Place {
+pub(crate) struct FrameSpan {
     /// The bytes to read.
     pub range: Range<u64>,
     /// Bits before the frame's first in the first of them: frames of 1 bit follow each other without a gap (8.1.1).
@@ -22,10 +22,15 @@ pub(crate) struct Place {
     halved: bool,
 }
 
-impl Place {
+impl FrameSpan {
     /// Of `frame` where all frames take `total` bytes; `big_words` tells that they are written as 16-bit words (VR OW)
     /// most significant byte first.
-    pub(crate) fn of(layout: &Layout, frame: u32, total: u64, big_words: bool) -> Option<Self> {
+    pub(crate) fn of(
+        layout: &PixelLayout,
+        frame: u32,
+        total: u64,
+        big_words: bool,
+    ) -> Option<Self> {
         let halved = matches!(
             layout.photometric,
             Photometric::YbrFull422 | Photometric::YbrPartial422
@@ -57,8 +62,8 @@ impl Place {
     }
 
     /// The only frame among its own bytes.
-    pub(crate) fn alone(layout: &Layout, total: u64) -> Option<Self> {
-        let single = Layout {
+    pub(crate) fn alone(layout: &PixelLayout, total: u64) -> Option<Self> {
+        let single = PixelLayout {
             frames: 1,
             ..layout.clone()
         };
@@ -67,7 +72,7 @@ impl Place {
 }
 
 /// Whether pixels have the length of all frames without compression, but for a byte that makes it even.
-pub(crate) fn is_native_length(data: &PixelData, layout: &Layout) -> bool {
+pub(crate) fn is_native_length(data: &PixelData, layout: &PixelLayout) -> bool {
     let PixelData::Native(range) = data else {
         return false;
     };
@@ -77,7 +82,12 @@ pub(crate) fn is_native_length(data: &PixelData, layout: &Layout) -> bool {
 }
 
 /// The cells of a frame, interleaved, from the bytes at its place.
-pub(crate) fn decode(bytes: &[u8], place: &Place, layout: &Layout, big_endian: bool) -> Cells {
+pub(crate) fn decode(
+    bytes: &[u8],
+    place: &FrameSpan,
+    layout: &PixelLayout,
+    big_endian: bool,
+) -> Cells {
     let bytes = if place.swap {
         let pairs = bytes.chunks(2);
         Cow::Owned(pairs.flat_map(|pair| pair.iter().rev().copied()).collect())
@@ -106,7 +116,7 @@ pub(crate) fn cut(frame: u32, there: u64) -> MediaError {
     ))
 }
 
-fn numbers(bytes: &[u8], layout: &Layout, big: bool) -> Cells {
+fn numbers(bytes: &[u8], layout: &PixelLayout, big: bool) -> Cells {
     match (layout.number, layout.allocated) {
         (Number::Float, _) if big => Cells::F64(each(bytes, |b| f64::from(f32::from_be_bytes(b)))),
         (Number::Float, _) => Cells::F64(each(bytes, |b| f64::from(f32::from_le_bytes(b)))),
@@ -135,7 +145,7 @@ pub(crate) fn bits(bytes: &[u8], skip: usize, count: usize) -> Vec<u8> {
 
 /// Samples of 10, 12 or any other number of bits, without a gap from the lowest bit on, as the pixel cells of older
 /// editions of the standard are (PS3.5-2004 8.1.1 and annex D).
-fn packed(bytes: &[u8], skip: usize, layout: &Layout) -> Cells {
+fn packed(bytes: &[u8], skip: usize, layout: &PixelLayout) -> Cells {
     let width = usize::from(layout.allocated);
     let cell = |n: usize| {
         let first = skip + n * width;
@@ -155,18 +165,18 @@ fn packed(bytes: &[u8], skip: usize, layout: &Layout) -> Cells {
 }
 
 /// Uncompressed YBR_FULL_422 is written by some with all of its chroma; the length tells.
-fn holds_full_chroma(total: u64, layout: &Layout) -> bool {
+fn holds_full_chroma(total: u64, layout: &PixelLayout) -> bool {
     layout.planar
         || layout.allocated != 8
         || total >= layout.cells() as u64 * u64::from(layout.frames)
 }
 
-fn halved_size(layout: &Layout) -> usize {
+fn halved_size(layout: &PixelLayout) -> usize {
     layout.rows as usize * (layout.columns as usize).div_ceil(2) * 4
 }
 
 /// Y Y Cb Cr for each two pixels (PS3.3 C.7.6.3.1.2) to Y Cb Cr for each.
-fn full_chroma(data: &[u8], layout: &Layout) -> Vec<u8> {
+fn full_chroma(data: &[u8], layout: &PixelLayout) -> Vec<u8> {
     let columns = layout.columns as usize;
     let mut out = Vec::with_capacity(layout.cells());
     for row in data.chunks_exact(columns.div_ceil(2) * 4) {
@@ -179,7 +189,7 @@ fn full_chroma(data: &[u8], layout: &Layout) -> Vec<u8> {
 }
 
 /// Planes to pixels (Planar Configuration 1).
-fn interleave(cells: Cells, layout: &Layout) -> Cells {
+fn interleave(cells: Cells, layout: &PixelLayout) -> Cells {
     fn woven<T: Copy>(data: &[T], pixels: usize, samples: usize) -> Vec<T> {
         (0..pixels)
             .flat_map(|i| (0..samples).map(move |s| data[s * pixels + i]))

@@ -4,16 +4,16 @@
 use dicom_core::Tag;
 
 use crate::dicom::attributes::overlay;
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
 use crate::overlay::{Overlay, OverlayKind};
 use crate::{Warnings, clean};
 
-impl Object {
+impl DicomObject {
     /// The overlays of a frame; damaged ones are left out.
     pub(crate) fn overlays(&self, frame: u32) -> Vec<Overlay> {
         groups()
@@ -84,7 +84,7 @@ impl Object {
 }
 
 /// Warns of overlays that are not drawn, and of those that are and show in the values too.
-pub(crate) fn check(set: &DataSet, layout: &Layout, warnings: &mut Warnings) {
+pub(crate) fn check(set: &DataSet, layout: &PixelLayout, warnings: &mut Warnings) {
     for group in groups() {
         let (Some(rows), Some(columns)) = (
             set.short(Tag(group, overlay::ROWS)),
@@ -115,13 +115,13 @@ fn groups() -> impl Iterator<Item = u16> {
     (0..16).map(|n| 0x6000 + 2 * n)
 }
 
-fn is_in_values(bit: u16, layout: &Layout) -> bool {
+fn is_in_values(bit: u16, layout: &PixelLayout) -> bool {
     (layout.high_bit + 1 - layout.stored..=layout.high_bit).contains(&bit)
 }
 
 /// Whether an overlay says that it shares the pixels' cells, which one with data of its own, or lost data, does not:
 /// its Overlay Bits Allocated (60xx,0100) is 1 (C.9.2).
-fn is_in_cells(set: &DataSet, group: u16, layout: &Layout) -> bool {
+fn is_in_cells(set: &DataSet, group: u16, layout: &PixelLayout) -> bool {
     set.short(Tag(group, overlay::CELL))
         .is_some_and(|bits| bits > 1 && bits == layout.allocated)
 }

@@ -5,8 +5,8 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::dicom::parsing::dataset::{DataSet, Values, words};
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt, words};
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::lut::{Descriptor, MAX_ENTRIES};
 use crate::error::{MediaError, malformed};
 use crate::grey::lut::bits_of;
@@ -27,7 +27,7 @@ struct Channel {
 pub(crate) fn rgb(
     set: &DataSet,
     samples: &Samples,
-    layout: &Layout,
+    layout: &PixelLayout,
     warnings: &mut Warnings,
 ) -> Result<Vec<u8>, MediaError> {
     let palette = Palette::read(set, layout.signed, warnings)?;
@@ -51,7 +51,7 @@ impl Palette {
         signed: bool,
         warnings: &mut Warnings,
     ) -> Result<Self, MediaError> {
-        let [red, green, blue] = [0, 1, 2].map(|channel| Table::read(set, channel, signed));
+        let [red, green, blue] = [0, 1, 2].map(|channel| ChannelTable::read(set, channel, signed));
         let tables = [red?, green?, blue?];
         if tables
             .iter()
@@ -97,7 +97,7 @@ impl Palette {
 }
 
 /// How far entries that take a word lie above their 8 bits: for the three tables together, as one may be all dark.
-fn shift(tables: &[Table; 3], warnings: &mut Warnings) -> u16 {
+fn shift(tables: &[ChannelTable; 3], warnings: &mut Warnings) -> u16 {
     let words = || tables.iter().filter(|table| !table.packed);
     let entries = words().flat_map(|table| &table.entries);
     let largest = entries.copied().max().unwrap_or(0);
@@ -121,14 +121,14 @@ fn shift(tables: &[Table; 3], warnings: &mut Warnings) -> u16 {
 }
 
 /// A table as the data set has it.
-struct Table {
+struct ChannelTable {
     descriptor: Descriptor,
     entries: Vec<u16>,
     /// Entries were bytes, which have 8 bits whatever the others have.
     packed: bool,
 }
 
-impl Table {
+impl ChannelTable {
     /// The table of red (0), green (1) or blue (2).
     fn read(set: &DataSet, channel: u16, signed: bool) -> Result<Self, MediaError> {
         let missing =

@@ -1,6 +1,6 @@
 //! Sample values, from cells as coded to numbers.
 
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::grey::samples::Samples;
 
 /// Samples of one frame as coded, interleaved: bits that are not the value still in them.
@@ -28,8 +28,8 @@ impl Cells {
 }
 
 /// Takes Bits Stored bits below High Bit out of each cell, and extends the sign (PS3.5 8.1.1).
-pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
-    let bits = Bits::of(layout);
+pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
+    let bits = ValueBits::of(layout);
     match (cells, layout.signed) {
         (Cells::U8(mut data), false) => {
             if !bits.plain(8) {
@@ -69,13 +69,13 @@ pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
 
 /// Where in a cell the value sits.
 #[derive(Clone, Copy)]
-struct Bits {
+struct ValueBits {
     stored: u32,
     shift: u32,
 }
 
-impl Bits {
-    fn of(layout: &Layout) -> Self {
+impl ValueBits {
+    fn of(layout: &PixelLayout) -> Self {
         Self {
             stored: u32::from(layout.stored),
             shift: u32::from(layout.high_bit + 1 - layout.stored),
@@ -104,21 +104,21 @@ mod tests {
     #[test]
     fn values_are_cut_out_of_their_cells() {
         // 12 bits at the top of 16, as PS3.5 annex D draws them.
-        let high = Bits {
+        let high = ValueBits {
             stored: 12,
             shift: 4,
         };
         assert_eq!(high.unsigned(0xabcd), 0xabc);
         assert_eq!(high.signed(0x8001), -2048);
         // Overlay bits above the value do not count.
-        let low = Bits {
+        let low = ValueBits {
             stored: 12,
             shift: 0,
         };
         assert_eq!(low.unsigned(0xf123), 0x123);
         assert_eq!(low.signed(0x0fff), -1);
         assert_eq!(
-            Bits {
+            ValueBits {
                 stored: 32,
                 shift: 0
             }
@@ -126,7 +126,7 @@ mod tests {
             -1
         );
         assert_eq!(
-            Bits {
+            ValueBits {
                 stored: 1,
                 shift: 0
             }

@@ -2,7 +2,7 @@
 //! [`Grey::render`](crate::Grey::render), by the formulas of [`Curve`](crate::grey::window::Curve).
 
 use crate::dicom::checked;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::{groups, lut};
 use crate::grey::window::{Function, Own};
 use crate::{Warnings, WindowSource, clean};

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use super::values::{Images, charset, floats, lab, pair, text};
+use super::values::{ImageReferences, charset, floats, lab, pair, text};
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::related::{Annotation, Arrangement, Shape, Target};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::related::{Annotation, AnnotationShape, Arrangement, TargetFrame};
 
 /// Corners of a drawn ellipse: from outside no line is further than a sixth of a pixel from it, up to 500 pixels across.
 const ELLIPSE: u32 = 128;
@@ -20,7 +20,11 @@ const MAX_POINTS: usize = 1 << 20;
 const MAX_POINTS_OF_ONE: usize = 1 << 16;
 
 /// The annotations of a frame.
-pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) -> Vec<Annotation> {
+pub(super) fn read(
+    set: &DataSet,
+    target: &TargetFrame,
+    arrangement: &Arrangement,
+) -> Vec<Annotation> {
     let colors = layer_colors(set);
     let places = Places {
         target,
@@ -29,7 +33,7 @@ pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) ->
     let charset = charset(set);
     let (mut all, mut room) = (Vec::new(), MAX_POINTS);
     for item in set.items(tags::GRAPHIC_ANNOTATION_SEQUENCE) {
-        if !Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target) {
+        if !ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target) {
             continue;
         }
         let layer = item.first(tags::GRAPHIC_LAYER).unwrap_or_default();
@@ -40,7 +44,7 @@ pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) ->
         let texts = texts.iter().flat_map(|object| places.text(object, charset));
         for shape in shapes.chain(texts) {
             room = room.saturating_sub(match &shape {
-                Shape::Line(points) => points.len(),
+                AnnotationShape::Line(points) => points.len(),
                 _ => 1,
             });
             if room == 0 {
@@ -68,7 +72,7 @@ fn layer_colors(set: &DataSet) -> HashMap<String, Option<[u8; 3]>> {
 
 /// From the units of annotations to columns and rows.
 struct Places<'a> {
-    target: &'a Target,
+    target: &'a TargetFrame,
     arrangement: &'a Arrangement,
 }
 
@@ -98,7 +102,7 @@ impl Places<'_> {
         self.arrangement.area.unwrap_or(whole)
     }
 
-    fn graphic(&self, object: &DataSet) -> Vec<Shape> {
+    fn graphic(&self, object: &DataSet) -> Vec<AnnotationShape> {
         let units = object
             .first(tags::GRAPHIC_ANNOTATION_UNITS)
             .unwrap_or_default();
@@ -111,9 +115,12 @@ impl Places<'_> {
         let aspect = self.target.geometry.aspect;
         match (kind.as_str(), &points[..]) {
             (_, []) => Vec::new(),
-            ("POINT", points) => points.iter().map(|point| Shape::Point(*point)).collect(),
-            ("POLYLINE", _) => vec![Shape::Line(points)],
-            ("INTERPOLATED", points) => vec![Shape::Line(interpolated(points))],
+            ("POINT", points) => points
+                .iter()
+                .map(|point| AnnotationShape::Point(*point))
+                .collect(),
+            ("POLYLINE", _) => vec![AnnotationShape::Line(points)],
+            ("INTERPOLATED", points) => vec![AnnotationShape::Line(interpolated(points))],
             ("CIRCLE", [center, rim]) => {
                 let radius = (rim[0] - center[0]).hypot((rim[1] - center[1]) * aspect);
                 vec![ellipse(*center, [radius, 0.0], [0.0, radius / aspect])]
@@ -129,7 +136,7 @@ impl Places<'_> {
     }
 
     /// The text in its box or at its anchor, and the line between the two where the anchor is to be seen.
-    fn text(&self, object: &DataSet, charset: Charset) -> Vec<Shape> {
+    fn text(&self, object: &DataSet, charset: Charset) -> Vec<AnnotationShape> {
         let words = text(object, tags::UNFORMATTED_TEXT_VALUE, VR::ST, charset);
         if words.trim().is_empty() {
             return Vec::new();
@@ -155,24 +162,24 @@ impl Places<'_> {
                     let (low, high) = (first[i].min(last[i]), first[i].max(last[i]));
                     anchor[i].clamp(low, high)
                 });
-                Some(Shape::Line(vec![anchor, near]))
+                Some(AnnotationShape::Line(vec![anchor, near]))
             }
-            (Some(anchor), ..) => Some(Shape::Point(anchor)),
+            (Some(anchor), ..) => Some(AnnotationShape::Point(anchor)),
             _ => None,
         };
         line.into_iter()
-            .chain([Shape::Text { text: words, at }])
+            .chain([AnnotationShape::Text { text: words, at }])
             .collect()
     }
 }
 
 /// An ellipse by its middle and its half axes.
-fn ellipse(center: [f64; 2], major: [f64; 2], minor: [f64; 2]) -> Shape {
+fn ellipse(center: [f64; 2], major: [f64; 2], minor: [f64; 2]) -> AnnotationShape {
     let corner = |n: u32| {
         let angle = f64::from(n) * std::f64::consts::TAU / f64::from(ELLIPSE);
         [0, 1].map(|i| center[i] + major[i] * angle.cos() + minor[i] * angle.sin())
     };
-    Shape::Line((0..=ELLIPSE).map(corner).collect())
+    AnnotationShape::Line((0..=ELLIPSE).map(corner).collect())
 }
 
 /// A smooth line through points (Catmull and Rom 1974), as INTERPOLATED asks for; through which curve the standard leaves open.

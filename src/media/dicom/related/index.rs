@@ -9,15 +9,15 @@ use dicom_dictionary_std::tags;
 
 use super::kind;
 use super::presentation;
-use super::values::{Images, charset, text, uid};
+use super::values::{ImageReferences, charset, text, uid};
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::file::meta_group;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::tags::phi;
 use crate::error::MediaError;
 use crate::read;
-use crate::related::{Arrangement, RelatedKind, RelatedObject, Target, Wording};
+use crate::related::{Arrangement, RelatedKind, RelatedObject, TargetFrame, Wording};
 use crate::sniff::{Sniffed, sniff};
 
 /// Bytes by which an image is told from the objects sought here: the meta group names its class.
@@ -28,7 +28,7 @@ const HEAD: u64 = 64 << 10;
 /// The images that an object is about.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct References {
-    images: Images,
+    images: ImageReferences,
     /// Series that are meant as a whole.
     series: HashSet<String>,
     /// Frames of Reference that its places are counted in.
@@ -37,14 +37,14 @@ pub(crate) struct References {
 }
 
 impl References {
-    pub(crate) fn concern(&self, target: &Target) -> bool {
+    pub(crate) fn concern(&self, target: &TargetFrame) -> bool {
         let space = &target.frame_of_reference;
         self.images.name(target)
             || self.series.contains(&target.series)
             || (!space.is_empty() && self.spaces.contains(space))
     }
 
-    pub(crate) fn arrangement(&self, target: &Target) -> Arrangement {
+    pub(crate) fn arrangement(&self, target: &TargetFrame) -> Arrangement {
         self.arrangements.of(target)
     }
 }

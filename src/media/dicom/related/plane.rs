@@ -7,7 +7,7 @@ const PARALLEL: f64 = 0.999_99;
 
 /// The plane of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Plane {
+pub(super) struct ImagePlane {
     /// The middle of the first pixel, in millimetres.
     origin: [f64; 3],
     /// Unit vectors along a row and along a column.
@@ -17,7 +17,7 @@ pub(super) struct Plane {
     steps: [f64; 2],
 }
 
-impl Plane {
+impl ImagePlane {
     /// From where the pixels of a frame lie; `None` where that is not known in full, or only at the detector.
     pub(super) fn of(geometry: &Geometry) -> Option<Self> {
         let spacing = geometry.spacing.filter(|spacing| !spacing.at_detector)?;
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn points_and_pixels_lead_to_each_other() {
         // Oblique: rows lean to the back, columns to the feet; pixels are not square.
-        let plane = Plane::new(
+        let plane = ImagePlane::new(
             [-30.0, 12.0, 7.5],
             [0.8, 0.6, 0.0, 0.0, 0.0, -1.0],
             [0.5, 2.0],
@@ -132,13 +132,13 @@ mod tests {
     #[test]
     fn planes_that_are_none_are_refused() {
         let (origin, steps) = ([0.0; 3], [1.0, 1.0]);
-        assert_eq!(Plane::new(origin, [0.0; 6], steps), None);
+        assert_eq!(ImagePlane::new(origin, [0.0; 6], steps), None);
         assert_eq!(
-            Plane::new(origin, [1.0, 0.0, 0.0, 1.0, 0.0, 0.0], steps),
+            ImagePlane::new(origin, [1.0, 0.0, 0.0, 1.0, 0.0, 0.0], steps),
             None
         );
         let axial = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-        assert_eq!(Plane::new(origin, axial, [0.0, 1.0]), None);
-        assert_eq!(Plane::new([f64::NAN, 0.0, 0.0], axial, steps), None);
+        assert_eq!(ImagePlane::new(origin, axial, [0.0, 1.0]), None);
+        assert_eq!(ImagePlane::new([f64::NAN, 0.0, 0.0], axial, steps), None);
     }
 }

@@ -5,15 +5,15 @@ use dicom_dictionary_std::tags;
 
 use super::annotation;
 use super::shutter;
-use super::values::{Images, floats, integers};
+use super::values::{ImageReferences, floats, integers};
 use crate::dicom::attributes::overlay;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
 use crate::grey::lut::Lut;
 use crate::grey::window::{Curve, Own};
-use crate::grey::{Grey, Transform};
-use crate::related::{Arrangement, Layers, Palette, Target};
+use crate::grey::{Grey, GreyTransform};
+use crate::related::{Arrangement, ColorMap, Layers, TargetFrame};
 use crate::{Overlay, OverlayKind, Warnings, WindowSource};
 
 /// What a state may ask for that is not done.
@@ -33,7 +33,7 @@ const UNHEEDED: [(Tag, &str); 2] = [
 pub(super) struct Arrangements {
     quarters: u8,
     mirrored: bool,
-    areas: Vec<(Images, [f64; 4], Option<f64>)>,
+    areas: Vec<(ImageReferences, [f64; 4], Option<f64>)>,
 }
 
 impl Arrangements {
@@ -48,7 +48,7 @@ impl Arrangements {
         }
     }
 
-    pub(super) fn of(&self, target: &Target) -> Arrangement {
+    pub(super) fn of(&self, target: &TargetFrame) -> Arrangement {
         let area = self.areas.iter().find(|(images, ..)| images.cover(target));
         let (width, height) = (f64::from(target.width), f64::from(target.height));
         let is_part = |[left, top, right, bottom]: &[f64; 4]| {
@@ -65,7 +65,7 @@ impl Arrangements {
 
 /// An item of the Displayed Area Selection Sequence. Its corners are named as they are seen: behind a turn the upper left one
 /// may have the larger column.
-fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
+fn area(item: &DataSet) -> Option<(ImageReferences, [f64; 4], Option<f64>)> {
     let corner = |tag| match integers(item, tag)[..] {
         [x, y] => Some([f64::from(x), f64::from(y)]),
         _ => None,
@@ -74,7 +74,7 @@ fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
         corner(tags::DISPLAYED_AREA_TOP_LEFT_HAND_CORNER)?,
         corner(tags::DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER)?,
     );
-    let images = Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE);
+    let images = ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE);
     let magnify = item.first(tags::PRESENTATION_SIZE_MODE).as_deref() == Some("MAGNIFY");
     let ratio = floats(item, tags::PRESENTATION_PIXEL_MAGNIFICATION_RATIO)
         .first()
@@ -89,7 +89,7 @@ fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
 }
 
 /// Shutters and annotations of a frame.
-pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
+pub(super) fn layers(set: &DataSet, target: &TargetFrame) -> Layers {
     let mut layers = Layers::default();
     match shutter::read(set, target) {
         Ok(shutter) => layers.shutter = shutter,
@@ -107,9 +107,9 @@ pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
 }
 
 /// What had to be repaired or assumed of the state's tables and windows.
-fn warnings(set: &DataSet, target: &Target) -> Warnings {
+fn warnings(set: &DataSet, target: &TargetFrame) -> Warnings {
     let mut warnings = Warnings::default();
-    let before = Transform {
+    let before = GreyTransform {
         modality: modality::STORED,
         unit: None,
         own: Vec::new(),
@@ -130,7 +130,7 @@ fn warnings(set: &DataSet, target: &Target) -> Warnings {
 }
 
 /// A frame with the grey transformations of the state.
-pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
+pub(super) fn grey(set: &DataSet, grey: &Grey, target: &TargetFrame) -> Grey {
     // What is wrong with them is told among the layers.
     let mut told = Warnings::default();
     grey.with(transform(set, grey.transform(), target, &mut told))
@@ -140,12 +140,12 @@ pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
 /// leaves out changes nothing (PS3.4 N.2.1).
 fn transform(
     set: &DataSet,
-    before: &Transform,
-    target: &Target,
+    before: &GreyTransform,
+    target: &TargetFrame,
     warnings: &mut Warnings,
-) -> Transform {
+) -> GreyTransform {
     let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::STORED);
-    let transform = Transform {
+    let transform = GreyTransform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
         own: Vec::new(),
@@ -156,8 +156,9 @@ fn transform(
     };
     let range = transform.range(target.bits_stored, target.signed);
     let items = set.items(tags::SOFTCOPY_VOILUT_SEQUENCE);
-    let covers =
-        |item: &&DataSet| Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target);
+    let covers = |item: &&DataSet| {
+        ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target)
+    };
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
@@ -173,7 +174,7 @@ fn transform(
         },
         None => own,
     };
-    Transform {
+    GreyTransform {
         own: vec![own],
         ..transform
     }
@@ -186,7 +187,7 @@ fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
 }
 
 /// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
-pub(super) fn palette(set: &DataSet) -> Result<Palette, MediaError> {
+pub(super) fn palette(set: &DataSet) -> Result<ColorMap, MediaError> {
     let palette = palette::Palette::read(set, false, &mut Warnings::default())?;
     Ok(palette.spread())
 }

@@ -3,16 +3,16 @@
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use super::plane::Plane;
-use super::values::{Images, charset, lab, palette, text};
+use super::plane::ImagePlane;
+use super::values::{ImageReferences, charset, lab, palette, text};
 use crate::Warnings;
-use crate::budget::{self, Patience};
+use crate::budget::{self, WaitPolicy};
 use crate::dicom::geometry;
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::samples::from_cells;
 use crate::error::{MediaError, malformed};
-use crate::related::{Layers, Legend, Target, Tint, Wording};
+use crate::related::{Layers, Legend, TargetFrame, Tint, Wording};
 
 /// Frames drawn on one image, at most.
 const MAX_FRAMES: usize = 1024;
@@ -25,7 +25,7 @@ const SAME_GRID: f64 = 0.05;
 
 /// What the values of pixels mean (Segmentation Type (0062,0001)).
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Coding {
+enum SegmentationType {
     /// One segment a frame, 1 where it is.
     Binary,
     /// One segment a frame; this value is all of it.
@@ -42,20 +42,20 @@ struct Segment {
 }
 
 /// Where a frame belongs.
-struct Place {
+struct SegmentFrame {
     segment: u32,
-    sources: Images,
-    plane: Option<Plane>,
+    sources: ImageReferences,
+    plane: Option<ImagePlane>,
     thickness: Option<f64>,
 }
 
 /// A frame that is drawn on an image.
-struct Match {
+struct FrameMatch {
     frame: u32,
     segment: u32,
     distance: f64,
     /// Its own plane and that of the image where their grids differ.
-    planes: Option<(Plane, Plane)>,
+    planes: Option<(ImagePlane, ImagePlane)>,
 }
 
 /// Why frames of an image are not drawn.
@@ -68,22 +68,22 @@ struct Misfits {
 
 /// A segmentation object.
 pub(crate) struct Segmentation {
-    object: Object,
-    coding: Coding,
+    object: DicomObject,
+    coding: SegmentationType,
     segments: Vec<Segment>,
-    places: Vec<Place>,
+    places: Vec<SegmentFrame>,
     frame_of_reference: String,
 }
 
 impl Segmentation {
-    pub(super) fn read(object: Object) -> Result<Self, MediaError> {
+    pub(super) fn read(object: DicomObject) -> Result<Self, MediaError> {
         let set = object.set();
         let coding = match set.first(tags::SEGMENTATION_TYPE).as_deref() {
-            Some("BINARY") => Coding::Binary,
-            Some("LABELMAP") => Coding::Labels,
+            Some("BINARY") => SegmentationType::Binary,
+            Some("LABELMAP") => SegmentationType::Labels,
             Some("FRACTIONAL") => {
                 let largest = set.short(tags::MAXIMUM_FRACTIONAL_VALUE);
-                Coding::Fractional(f64::from(largest.unwrap_or(255).max(1)))
+                SegmentationType::Fractional(f64::from(largest.unwrap_or(255).max(1)))
             }
             _ => {
                 return Err(malformed(
@@ -103,7 +103,7 @@ impl Segmentation {
     }
 
     /// The segments on a frame of an image.
-    pub(super) fn layers(&self, target: &Target) -> Layers {
+    pub(super) fn layers(&self, target: &TargetFrame) -> Layers {
         if self
             .object
             .set()
@@ -129,7 +129,7 @@ impl Segmentation {
             let remark = format!("more than {most} frames lie on this image: the first are drawn");
             layers.remarks.push(remark);
         }
-        let (mut canvas, mut warnings) = (Canvas::new(target), Warnings::default());
+        let (mut canvas, mut warnings) = (TintCanvas::new(target), Warnings::default());
         for found in &matches {
             if self.paint(found, &mut canvas, &mut warnings).is_err() {
                 layers
@@ -143,7 +143,7 @@ impl Segmentation {
         layers
     }
 
-    fn legend(&self, canvas: &Canvas) -> Vec<Legend> {
+    fn legend(&self, canvas: &TintCanvas) -> Vec<Legend> {
         let entry = |number: &u32| {
             let named = self.segments.iter().find(|s| s.number == *number);
             Legend {
@@ -161,19 +161,19 @@ impl Segmentation {
     }
 
     /// The frames that lie on an image: named by their source images, else by where they are. Of each segment those nearest.
-    fn matches(&self, target: &Target, misfits: &mut Misfits) -> Vec<Match> {
+    fn matches(&self, target: &TargetFrame, misfits: &mut Misfits) -> Vec<FrameMatch> {
         let space = &target.frame_of_reference;
         let same_space = !space.is_empty() && *space == self.frame_of_reference;
         // Places are compared within one Frame of Reference only; where one of both tells none, a reference is enough.
         let differ = !same_space && !space.is_empty() && !self.frame_of_reference.is_empty();
-        let plane = Plane::of(&target.geometry).filter(|_| !differ);
-        let number = |(place, frame): (&Place, u32)| {
+        let plane = ImagePlane::of(&target.geometry).filter(|_| !differ);
+        let number = |(place, frame): (&SegmentFrame, u32)| {
             let named = place.sources.name(target);
             (named || same_space)
                 .then(|| self.fit(place, frame, named, plane, target, misfits))
                 .flatten()
         };
-        let mut found: Vec<Match> = self.places.iter().zip(0..).filter_map(number).collect();
+        let mut found: Vec<FrameMatch> = self.places.iter().zip(0..).filter_map(number).collect();
         found.sort_by(|a, b| {
             (a.segment.cmp(&b.segment)).then_with(|| a.distance.total_cmp(&b.distance))
         });
@@ -190,15 +190,15 @@ impl Segmentation {
     /// How a frame lies on an image; `None` if it does not.
     fn fit(
         &self,
-        place: &Place,
+        place: &SegmentFrame,
         frame: u32,
         named: bool,
-        plane: Option<Plane>,
-        target: &Target,
+        plane: Option<ImagePlane>,
+        target: &TargetFrame,
         misfits: &mut Misfits,
-    ) -> Option<Match> {
+    ) -> Option<FrameMatch> {
         let found = |distance, planes| {
-            Some(Match {
+            Some(FrameMatch {
                 frame,
                 segment: place.segment,
                 distance,
@@ -238,29 +238,29 @@ impl Segmentation {
     /// Draws a frame.
     fn paint(
         &self,
-        found: &Match,
-        canvas: &mut Canvas,
+        found: &FrameMatch,
+        canvas: &mut TintCanvas,
         warnings: &mut Warnings,
     ) -> Result<(), MediaError> {
         let cost = self.object.cost(found.frame)?;
-        let _reserved = budget::decoding().reserve(cost, Patience::default())?;
+        let _reserved = budget::decoding().reserve(cost, WaitPolicy::default())?;
         let (cells, layout) = self.object.cells(found.frame, warnings)?;
         let samples = from_cells(cells, &layout);
         let (columns, rows) = (layout.columns as usize, layout.rows as usize);
         let value = |x: usize, y: usize| samples.get(y * columns + x).unwrap_or(0.0);
         let covered = |value: f64| match self.coding {
-            Coding::Binary | Coding::Labels => (value != 0.0).then_some(255),
-            Coding::Fractional(most) => {
+            SegmentationType::Binary | SegmentationType::Labels => (value != 0.0).then_some(255),
+            SegmentationType::Fractional(most) => {
                 let share = (value / most * 255.0).round().clamp(0.0, 255.0) as u8;
                 (share > 0).then_some(share)
             }
         };
         // Neighbours mostly belong to the same segment.
         let mut last = None;
-        let mut put = |canvas: &mut Canvas, at: usize, value: f64| {
+        let mut put = |canvas: &mut TintCanvas, at: usize, value: f64| {
             if let Some(share) = covered(value) {
                 let number = match self.coding {
-                    Coding::Labels => value as u32,
+                    SegmentationType::Labels => value as u32,
                     _ => found.segment,
                 };
                 let color = match last {
@@ -312,7 +312,7 @@ impl Misfits {
 }
 
 /// Whether the pixels of two planes lie upon each other, seen along the normal.
-fn is_same_grid(own: &Plane, image: &Plane, target: &Target) -> bool {
+fn is_same_grid(own: &ImagePlane, image: &ImagePlane, target: &TargetFrame) -> bool {
     let (right, bottom) = (
         f64::from(target.width) - 0.5,
         f64::from(target.height) - 0.5,
@@ -326,14 +326,14 @@ fn is_same_grid(own: &Plane, image: &Plane, target: &Target) -> bool {
 }
 
 /// The colours that were drawn so far.
-struct Canvas {
+struct TintCanvas {
     tint: Tint,
     /// Numbers of the segments drawn, in order.
     seen: std::collections::BTreeSet<u32>,
 }
 
-impl Canvas {
-    fn new(target: &Target) -> Self {
+impl TintCanvas {
+    fn new(target: &TargetFrame) -> Self {
         Self {
             tint: Tint {
                 width: target.width,
@@ -378,7 +378,7 @@ fn segments(set: &DataSet) -> Vec<Segment> {
 }
 
 /// Where each frame belongs, by its functional groups (C.8.20.3).
-fn places(object: &Object) -> Vec<Place> {
+fn places(object: &DicomObject) -> Vec<SegmentFrame> {
     let set = object.set();
     let (own, shared) = (
         set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE),
@@ -397,16 +397,16 @@ fn places(object: &Object) -> Vec<Place> {
             let segment = in_groups(groups, tags::SEGMENT_IDENTIFICATION_SEQUENCE, |item| {
                 item.short(tags::REFERENCED_SEGMENT_NUMBER).map(u32::from)
             });
-            let mut sources = Images::default();
+            let mut sources = ImageReferences::default();
             for group in groups {
                 for derivation in group.items(tags::DERIVATION_IMAGE_SEQUENCE) {
                     sources.add(derivation, tags::SOURCE_IMAGE_SEQUENCE);
                 }
             }
-            Place {
+            SegmentFrame {
                 segment: segment.unwrap_or(0),
                 sources,
-                plane: Plane::of(&object.geometry(frame)),
+                plane: ImagePlane::of(&object.geometry(frame)),
                 thickness: geometry::thickness(set, frame),
             }
         })

@@ -2,15 +2,15 @@
 
 use super::presentation;
 use super::values::lab;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::related::{Opening, Shutter, Target};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::related::{Opening, Shutter, TargetFrame};
 use dicom_dictionary_std::tags;
 
 /// Most corners of a polygonal shutter: each row of a picture goes through all of them.
 const MAX_CORNERS: usize = 4096;
 
 /// The shutters of a presentation state, or why there are none although it asks for some.
-pub(super) fn read(set: &DataSet, target: &Target) -> Result<Option<Shutter>, String> {
+pub(super) fn read(set: &DataSet, target: &TargetFrame) -> Result<Option<Shutter>, String> {
     let Some(shapes) = set.text(tags::SHUTTER_SHAPE) else {
         return Ok(None);
     };

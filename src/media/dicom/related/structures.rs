@@ -5,22 +5,22 @@ use std::collections::HashMap;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::plane::Plane;
-use super::values::{Images, charset, palette, text, uid};
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use super::plane::ImagePlane;
+use super::values::{ImageReferences, charset, palette, text, uid};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::tags::phi;
-use crate::related::{Annotation, Layers, Legend, Shape, Target, Wording};
+use crate::related::{Annotation, AnnotationShape, Layers, Legend, TargetFrame, Wording};
 
 /// Half a slice where the image tells no thickness, in millimetres.
 const HALF_SLICE: f64 = 0.5;
 
 /// The regions of interest of a structure set.
 pub(crate) struct Structures {
-    regions: Vec<Region>,
+    regions: Vec<RegionOfInterest>,
 }
 
 /// A region of interest.
-struct Region {
+struct RegionOfInterest {
     number: u32,
     name: Wording,
     color: [u8; 3],
@@ -31,14 +31,14 @@ struct Region {
 
 /// A contour, or points.
 struct Contour {
-    images: Images,
-    kind: Kind,
+    images: ImageReferences,
+    kind: ContourKind,
     points: Vec<[f32; 3]>,
 }
 
 /// Contour Geometric Type (3006,0042).
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum ContourKind {
     /// Places alone.
     Points,
     /// A line with two ends.
@@ -69,7 +69,7 @@ impl Structures {
             let number = item.decimal(tags::REFERENCED_ROI_NUMBER)? as u32;
             let (space, name) = named.get(&number).cloned().unwrap_or_default();
             let contours = item.items(tags::CONTOUR_SEQUENCE);
-            Some(Region {
+            Some(RegionOfInterest {
                 number,
                 name,
                 color: color(item).unwrap_or_else(|| palette(number)),
@@ -83,9 +83,9 @@ impl Structures {
     }
 
     /// The contours on a frame of an image: those that name it, and those of no image that lie within half a slice of it.
-    pub(super) fn layers(&self, target: &Target) -> Layers {
+    pub(super) fn layers(&self, target: &TargetFrame) -> Layers {
         let mut layers = Layers::default();
-        let Some(plane) = Plane::of(&target.geometry) else {
+        let Some(plane) = ImagePlane::of(&target.geometry) else {
             let remark =
                 "where this image lies in the patient is not known: contours are not drawn";
             layers.remarks.push(remark.to_owned());
@@ -130,7 +130,7 @@ impl Structures {
 
 impl Contour {
     /// Whether all of it lies within `half` millimetres of a plane; notes one that goes through it.
-    fn is_near(&self, plane: &Plane, half: f64, across: &mut bool) -> bool {
+    fn is_near(&self, plane: &ImagePlane, half: f64, across: &mut bool) -> bool {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for point in &self.points {
             let distance = plane.distance(point.map(f64::from));
@@ -141,7 +141,7 @@ impl Contour {
         near
     }
 
-    fn shapes(&self, plane: &Plane, color: [u8; 3]) -> Vec<Annotation> {
+    fn shapes(&self, plane: &ImagePlane, color: [u8; 3]) -> Vec<Annotation> {
         let mut places: Vec<[f64; 2]> = self
             .points
             .iter()
@@ -152,14 +152,15 @@ impl Contour {
             color: Some(color),
         };
         match self.kind {
-            Kind::Points => {
+            ContourKind::Points => {
                 let all = places.into_iter();
-                all.map(|place| annotation(Shape::Point(place))).collect()
+                all.map(|place| annotation(AnnotationShape::Point(place)))
+                    .collect()
             }
-            Kind::Open => vec![annotation(Shape::Line(places))],
-            Kind::Closed => {
+            ContourKind::Open => vec![annotation(AnnotationShape::Line(places))],
+            ContourKind::Closed => {
                 places.extend(places.first().copied());
-                vec![annotation(Shape::Line(places))]
+                vec![annotation(AnnotationShape::Line(places))]
             }
         }
     }
@@ -167,15 +168,15 @@ impl Contour {
 
 fn contour(item: &DataSet) -> Option<Contour> {
     let kind = match item.first(tags::CONTOUR_GEOMETRIC_TYPE).as_deref() {
-        Some("POINT") => Kind::Points,
-        Some("OPEN_PLANAR" | "OPEN_NONPLANAR") => Kind::Open,
-        Some("CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") => Kind::Closed,
+        Some("POINT") => ContourKind::Points,
+        Some("OPEN_PLANAR" | "OPEN_NONPLANAR") => ContourKind::Open,
+        Some("CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") => ContourKind::Closed,
         _ => return None,
     };
     let numbers = item.decimals(tags::CONTOUR_DATA);
     let points = numbers.as_chunks::<3>().0.iter();
     let points: Vec<[f32; 3]> = points.map(|point| point.map(|v| v as f32)).collect();
-    let images = Images::read(item, tags::CONTOUR_IMAGE_SEQUENCE);
+    let images = ImageReferences::read(item, tags::CONTOUR_IMAGE_SEQUENCE);
     (!points.is_empty()).then_some(Contour {
         images,
         kind,

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use super::index;
 use crate::contain::is_panic;
 use crate::related::{
-    Annotation, Layers, Legend, Related, RelatedKind, Shape, Shutter, Target, related,
+    Annotation, AnnotationShape, Layers, Legend, Related, RelatedKind, Shutter, TargetFrame,
+    related,
 };
-use crate::{ErrorKind, Frame, Grey, MediaError, Picture, Pixels, Source, Voi, contain, open};
+use crate::{ErrorKind, Frame, Grey, ImageSource, MediaError, Picture, Pixels, Voi, contain, open};
 
 const OBJECTS: [&str; 8] = [
     "gsps",
@@ -28,11 +29,11 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(folder).join(name)
 }
 
-fn source(name: &str) -> Source {
+fn source(name: &str) -> ImageSource {
     open(&file(&format!("{name}.dcm"))).expect("an image")
 }
 
-fn target(image: &str) -> Target {
+fn target(image: &str) -> TargetFrame {
     source(image).target(0).expect("a DICOM object")
 }
 
@@ -172,7 +173,7 @@ fn segments_of_other_places_are_not_drawn() {
 
 #[test]
 fn what_cannot_be_drawn_faithfully_says_why() {
-    let remark = |change: fn(&mut Target)| {
+    let remark = |change: fn(&mut TargetFrame)| {
         let mut target = target("ct2");
         change(&mut target);
         let layers = object("seg_binary").layers(&target).expect("layers");
@@ -226,7 +227,7 @@ fn encloses(line: &[[f64; 2]], x: u32, y: u32) -> bool {
 fn contours_lie_where_they_belong() {
     let layers = layers("rtstruct", "ct2");
     let Some(Annotation {
-        shape: Shape::Line(line),
+        shape: AnnotationShape::Line(line),
         color: Some([255, 0, 0]),
     }) = layers.annotations.first()
     else {
@@ -240,7 +241,7 @@ fn contours_lie_where_they_belong() {
     let points: Vec<[f64; 2]> = layers.annotations[1..]
         .iter()
         .filter_map(|annotation| match annotation.shape {
-            Shape::Point(place) => Some(place.map(|v| (v * 100.0).round() / 100.0)),
+            AnnotationShape::Point(place) => Some(place.map(|v| (v * 100.0).round() / 100.0)),
             _ => None,
         })
         .collect();
@@ -284,16 +285,16 @@ fn contours_that_name_no_image_are_found_by_their_place() {
 #[test]
 fn drawings_and_texts_are_in_columns_and_rows_of_the_image() {
     let all = layers("gsps", "ct2").annotations;
-    let shapes: Vec<&Shape> = all.iter().map(|annotation| &annotation.shape).collect();
-    let line = |points: &[[f64; 2]]| Shape::Line(points.to_vec());
+    let shapes: Vec<&AnnotationShape> = all.iter().map(|annotation| &annotation.shape).collect();
+    let line = |points: &[[f64; 2]]| AnnotationShape::Line(points.to_vec());
     assert_eq!(*shapes[0], line(&[[2.0, 2.0], [10.0, 2.0], [10.0, 6.5]]));
     assert_eq!(
         *shapes[1],
         line(&[[8.0, 16.0], [24.0, 16.0]]),
         "shares of what is displayed"
     );
-    let extent = |shape: &Shape| {
-        let Shape::Line(points) = shape else {
+    let extent = |shape: &AnnotationShape| {
+        let AnnotationShape::Line(points) = shape else {
             panic!("{shape:?}")
         };
         let ends = |i: usize| {
@@ -309,13 +310,13 @@ fn drawings_and_texts_are_in_columns_and_rows_of_the_image() {
     // Round on the screen: pixels are 1.5 times as high as wide.
     assert_eq!(extent(shapes[2]), [[12.0, 20.0], [13.33, 18.67]]);
     assert_eq!(extent(shapes[3]), [[8.0, 24.0], [12.0, 20.0]]);
-    assert_eq!(*shapes[4], Shape::Point([5.5, 25.5]));
+    assert_eq!(*shapes[4], AnnotationShape::Point([5.5, 25.5]));
     assert_eq!(
         *shapes[5],
         line(&[[16.0, 16.0], [20.0, 8.0]]),
         "from the anchor to the box"
     );
-    let text = Shape::Text {
+    let text = AnnotationShape::Text {
         text: "Nodule?\n5 mm".to_owned(),
         at: [20.0, 4.0],
     };

@@ -4,9 +4,9 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::tags::values;
-use crate::related::Target;
+use crate::related::TargetFrame;
 
 /// The character set of a data set.
 pub(super) fn charset(set: &DataSet) -> Charset {
@@ -114,9 +114,9 @@ pub(super) fn palette(number: u32) -> [u8; 3] {
 
 /// Images that a sequence refers to, by their SOP Instance UIDs, each with the frames meant (from 1); none: all.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Images(Vec<(String, Vec<u32>)>);
+pub(super) struct ImageReferences(Vec<(String, Vec<u32>)>);
 
-impl Images {
+impl ImageReferences {
     /// Reads a sequence of references (PS3.3 table 10-3).
     pub(super) fn read(set: &DataSet, sequence: Tag) -> Self {
         let mut images = Self::default();
@@ -140,7 +140,7 @@ impl Images {
     }
 
     /// Whether the frame of an image is among them.
-    pub(super) fn name(&self, target: &Target) -> bool {
+    pub(super) fn name(&self, target: &TargetFrame) -> bool {
         self.0.iter().any(|(uid, frames)| {
             *uid == target.instance
                 && (frames.is_empty() || target.frames == 1 || frames.contains(&(target.frame + 1)))
@@ -148,7 +148,7 @@ impl Images {
     }
 
     /// Whether the frame of an image is named itself, not only the image.
-    pub(super) fn name_frame(&self, target: &Target) -> bool {
+    pub(super) fn name_frame(&self, target: &TargetFrame) -> bool {
         let exact = |(uid, frames): &(String, Vec<u32>)| {
             *uid == target.instance && (target.frames == 1 || frames.contains(&(target.frame + 1)))
         };
@@ -156,7 +156,7 @@ impl Images {
     }
 
     /// [`Self::name`] of a list that may be left out, which then stands for all images.
-    pub(super) fn cover(&self, target: &Target) -> bool {
+    pub(super) fn cover(&self, target: &TargetFrame) -> bool {
         self.is_empty() || self.name(target)
     }
 }

@@ -8,10 +8,10 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::studies::header;
-use crate::dicom::studies::series::{Header, Member};
+use crate::dicom::studies::series::{DicomHeader, Member};
 use crate::error::{ErrorKind, MediaError};
 
 /// Most components of a Referenced File ID (PS3.10 8.2).
@@ -30,11 +30,11 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
     let items = set.items(tags::DIRECTORY_RECORD_SEQUENCE);
     let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     let charset = named.map_or_else(Charset::default, |name| Charset::parse(&name));
-    let records: Vec<Record> = items
+    let records: Vec<DirectoryRecord> = items
         .iter()
-        .map(|item| Record::read(item, charset))
+        .map(|item| DirectoryRecord::read(item, charset))
         .collect();
-    let mut walk = Walk {
+    let mut walk = RecordWalk {
         records: &records,
         by_offset: offsets(&file),
         seen: HashSet::new(),
@@ -42,7 +42,7 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
     };
     walk.follow(
         set.offset(tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY),
-        &Header::default(),
+        &DicomHeader::default(),
     );
     let mut found = walk.found;
     // Offsets are wrong where a file was rewritten by software that did not know of them. Records then still stand in
@@ -50,8 +50,8 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
     if found.len() < records.iter().filter(|r| r.file.is_some()).count() {
         found = in_order(&records);
     }
-    let mut folders = Folders::default();
-    let member = |(record, header): (&Record, Header)| {
+    let mut folders = FolderListings::default();
+    let member = |(record, header): (&DirectoryRecord, DicomHeader)| {
         let components = record.file.as_deref().unwrap_or_default();
         let (path, present) = folders.resolve(folder, components);
         Member {
@@ -64,7 +64,7 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
 }
 
 /// A directory record.
-struct Record {
+struct DirectoryRecord {
     /// `PATIENT`, `STUDY`, `SERIES`, `IMAGE`, …
     kind: String,
     /// Offset of the next record on this level.
@@ -75,10 +75,10 @@ struct Record {
     active: bool,
     /// Components of the file it refers to.
     file: Option<Vec<String>>,
-    header: Header,
+    header: DicomHeader,
 }
 
-impl Record {
+impl DirectoryRecord {
     fn read(item: &DataSet, charset: Charset) -> Self {
         let file = item.text(tags::REFERENCED_FILE_ID);
         Self {
@@ -92,10 +92,10 @@ impl Record {
     }
 
     /// What is known of a file under this record: what the records around it say, and its own.
-    fn under(&self, around: &Header) -> Header {
+    fn under(&self, around: &DicomHeader) -> DicomHeader {
         let own = self.header.clone();
         let text = |own: String, around: &String| if own.is_empty() { around.clone() } else { own };
-        Header {
+        DicomHeader {
             patient_name: text(own.patient_name, &around.patient_name),
             patient_id: text(own.patient_id, &around.patient_id),
             study: text(own.study, &around.study),
@@ -111,16 +111,16 @@ impl Record {
 }
 
 /// Follows the offsets from record to record.
-struct Walk<'r> {
-    records: &'r [Record],
+struct RecordWalk<'r> {
+    records: &'r [DirectoryRecord],
     by_offset: HashMap<u32, usize>,
     /// Offsets that lead back make no loop.
     seen: HashSet<u32>,
-    found: Vec<(&'r Record, Header)>,
+    found: Vec<(&'r DirectoryRecord, DicomHeader)>,
 }
 
-impl Walk<'_> {
-    fn follow(&mut self, first: u32, around: &Header) {
+impl RecordWalk<'_> {
+    fn follow(&mut self, first: u32, around: &DicomHeader) {
         let mut offset = first;
         while offset != 0 && self.seen.insert(offset) {
             let Some(&at) = self.by_offset.get(&offset) else {
@@ -140,8 +140,8 @@ impl Walk<'_> {
 }
 
 /// Files in the order of the records, each under the last patient, study and series before it.
-fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
-    let mut around: [Header; 3] = Default::default();
+fn in_order(records: &[DirectoryRecord]) -> Vec<(&DirectoryRecord, DicomHeader)> {
+    let mut around: [DicomHeader; 3] = Default::default();
     let mut found = Vec::new();
     for record in records.iter().filter(|record| record.active) {
         let level = match record.kind.as_str() {
@@ -151,7 +151,7 @@ fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
             _ => 3,
         };
         let above = match level {
-            0 => Header::default(),
+            0 => DicomHeader::default(),
             level => around[level - 1].clone(),
         };
         let header = record.under(&above);
@@ -175,9 +175,9 @@ fn offsets(file: &ParsedFile) -> HashMap<u32, usize> {
 
 /// What lies in folders, each read once.
 #[derive(Default)]
-struct Folders(HashMap<PathBuf, Vec<String>>);
+struct FolderListings(HashMap<PathBuf, Vec<String>>);
 
-impl Folders {
+impl FolderListings {
     /// The file that components name, and whether it is there. Media are written in capitals, and mounted or copied in
     /// either case. Components that would lead out of the folder lead nowhere.
     fn resolve(&mut self, folder: &Path, components: &[String]) -> (PathBuf, bool) {

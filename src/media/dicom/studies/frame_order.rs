@@ -7,8 +7,8 @@ use std::sync::Arc;
 use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
 
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::studies::series::{PARALLEL, SAME_PLACE, dot, normal};
 
 /// Directions told apart in an object without Stack IDs; frames in more directions than that (a radial acquisition) are in
@@ -17,10 +17,10 @@ const MAX_DIRECTIONS: usize = 32;
 
 /// The frames of a file in the order of their positions. Copies share it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FrameOrder(Option<Arc<Order>>);
+pub struct FrameOrder(Option<Arc<FramePermutation>>);
 
 #[derive(Debug, PartialEq)]
-struct Order {
+struct FramePermutation {
     /// Stored numbers by position.
     numbers: Vec<u32>,
     /// Positions by stored number.
@@ -39,7 +39,7 @@ impl FrameOrder {
                 *slot = position;
             }
         }
-        Self(Some(Arc::new(Order { numbers, positions })))
+        Self(Some(Arc::new(FramePermutation { numbers, positions })))
     }
 
     /// The frames are stored in the order of their positions, or nothing is known of those.
@@ -64,7 +64,7 @@ impl FrameOrder {
 
 /// What a frame says about where it belongs.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Place {
+struct FramePosition {
     /// Stack ID (0020,9056).
     stack: Option<String>,
     /// Image Position (Patient).
@@ -79,7 +79,7 @@ struct Place {
     indices: Vec<u32>,
 }
 
-impl Object {
+impl DicomObject {
     /// The order of the frames by position: stack by stack, within one by what else the frames differ in (time, segment,
     /// b-value), then along the normal, as the files of a series are.
     pub(crate) fn frame_order(&self) -> FrameOrder {
@@ -90,10 +90,10 @@ impl Object {
         }
         let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
         let beside_place = dimensions_beside_place(set);
-        let common = shared.first().map_or_else(Place::default, |group| {
-            read(group, &beside_place, &Place::default())
+        let common = shared.first().map_or_else(FramePosition::default, |group| {
+            read(group, &beside_place, &FramePosition::default())
         });
-        let places: Vec<Place> = groups
+        let places: Vec<FramePosition> = groups
             .iter()
             .take(frames)
             .map(|group| read(group, &beside_place, &common))
@@ -103,14 +103,14 @@ impl Object {
 }
 
 /// What a functional group says; `common` is what it does not say itself.
-fn read(group: &DataSet, dimensions: &[usize], common: &Place) -> Place {
+fn read(group: &DataSet, dimensions: &[usize], common: &FramePosition) -> FramePosition {
     let position = group.items(tags::PLANE_POSITION_SEQUENCE);
     let orientation = group.items(tags::PLANE_ORIENTATION_SEQUENCE);
     let content = group.items(tags::FRAME_CONTENT_SEQUENCE);
     let content = content.first();
     let number = |tag| content.and_then(|set| longs(set, tag).first().copied());
     let indices = content.map_or_else(Vec::new, |set| longs(set, tags::DIMENSION_INDEX_VALUES));
-    Place {
+    FramePosition {
         stack: content
             .and_then(|set| set.first(tags::STACK_ID))
             .or_else(|| common.stack.clone()),
@@ -175,7 +175,7 @@ fn longs(set: &DataSet, tag: Tag) -> Vec<u32> {
 }
 
 /// Stored numbers by position; `None` where the frames say nothing of it.
-fn arrange(places: &[Place]) -> Option<Vec<u32>> {
+fn arrange(places: &[FramePosition]) -> Option<Vec<u32>> {
     let mut stacks: BTreeMap<(u64, usize, &str), Vec<usize>> = BTreeMap::new();
     let directions = directions(places)?;
     for (at, (place, direction)) in places.iter().zip(directions).enumerate() {
@@ -188,7 +188,7 @@ fn arrange(places: &[Place]) -> Option<Vec<u32>> {
     let mut any_known = false;
     let mut order = Vec::with_capacity(places.len());
     for members in stacks.into_values() {
-        let stack: Vec<&Place> = members.iter().filter_map(|at| places.get(*at)).collect();
+        let stack: Vec<&FramePosition> = members.iter().filter_map(|at| places.get(*at)).collect();
         let (keys, known) = keys(&stack);
         any_known |= known;
         let mut keyed: Vec<_> = keys.into_iter().zip(members).collect();
@@ -199,7 +199,7 @@ fn arrange(places: &[Place]) -> Option<Vec<u32>> {
 }
 
 /// For each frame which direction of all it lies in, the first one's first; `None` where there are too many.
-fn directions(places: &[Place]) -> Option<Vec<usize>> {
+fn directions(places: &[FramePosition]) -> Option<Vec<usize>> {
     let mut normals: Vec<Option<[f64; 3]>> = Vec::new();
     let mut found = Vec::with_capacity(places.len());
     for place in places {
@@ -221,7 +221,7 @@ fn directions(places: &[Place]) -> Option<Vec<usize>> {
 }
 
 /// What the frames of a stack are sorted by, and whether they say anything of it.
-fn keys(stack: &[&Place]) -> (Vec<(Vec<u32>, i64)>, bool) {
+fn keys(stack: &[&FramePosition]) -> (Vec<(Vec<u32>, i64)>, bool) {
     let places = depths(stack).or_else(|| {
         let numbers = stack.iter().map(|place| place.in_stack.map(i64::from));
         numbers.collect()
@@ -261,7 +261,7 @@ fn keys(stack: &[&Place]) -> (Vec<(Vec<u32>, i64)>, bool) {
 }
 
 /// How far along the normal each frame is, in units of [`SAME_PLACE`]; `None` unless all tell it and are parallel.
-fn depths(stack: &[&Place]) -> Option<Vec<i64>> {
+fn depths(stack: &[&FramePosition]) -> Option<Vec<i64>> {
     let across = normal(stack.first()?.orientation?)?;
     stack
         .iter()
@@ -279,11 +279,11 @@ mod tests {
     const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
     const CORONAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
-    fn at(z: f64) -> Place {
-        Place {
+    fn at(z: f64) -> FramePosition {
+        FramePosition {
             position: Some([-100.0, 4.0, z]),
             orientation: Some(AXIAL),
-            ..Place::default()
+            ..FramePosition::default()
         }
     }
 
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn stacks_follow_each_other_by_number_then_by_direction() {
-        let stack = |id: &str, z| Place {
+        let stack = |id: &str, z| FramePosition {
             stack: Some(id.to_owned()),
             ..at(z)
         };
@@ -330,10 +330,10 @@ mod tests {
             stack("2", 7.0),
         ];
         assert_eq!(arrange(&mixed), Some(vec![3, 1, 2, 0]));
-        let coronal = |y| Place {
+        let coronal = |y| FramePosition {
             position: Some([0.0, y, 0.0]),
             orientation: Some(CORONAL),
-            ..Place::default()
+            ..FramePosition::default()
         };
         let scouts = [at(2.0), coronal(8.0), at(1.0), coronal(3.0)];
         // The normal of a coronal plane leads to the back.
@@ -342,13 +342,13 @@ mod tests {
 
     #[test]
     fn time_points_follow_each_other_each_a_stack() {
-        let phase = |z, time| Place {
+        let phase = |z, time| FramePosition {
             time: Some(time),
             ..at(z)
         };
         let four = [phase(1.0, 2), phase(1.0, 1), phase(0.0, 2), phase(0.0, 1)];
         assert_eq!(arrange(&four), Some(vec![3, 1, 2, 0]));
-        let segment = |z, index| Place {
+        let segment = |z, index| FramePosition {
             indices: vec![index],
             ..at(z)
         };
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_number_that_each_frame_has_for_itself_does_not_matter() {
-        let timed = |z, index| Place {
+        let timed = |z, index| FramePosition {
             indices: vec![index],
             ..at(z)
         };
@@ -375,21 +375,24 @@ mod tests {
 
     #[test]
     fn without_positions_numbers_in_the_stack_count_and_then_times() {
-        let numbered = |n| Place {
+        let numbered = |n| FramePosition {
             in_stack: Some(n),
-            ..Place::default()
+            ..FramePosition::default()
         };
         assert_eq!(
             arrange(&[4, 1, 5, 3, 2].map(numbered)),
             Some(vec![1, 4, 3, 0, 2])
         );
-        let timed = |n| Place {
+        let timed = |n| FramePosition {
             time: Some(n),
-            ..Place::default()
+            ..FramePosition::default()
         };
         assert_eq!(arrange(&[3, 1, 2].map(timed)), Some(vec![1, 2, 0]));
-        assert_eq!(arrange(&[Place::default(), Place::default()]), None);
-        let lost = [at(3.0), Place::default(), at(1.0)];
+        assert_eq!(
+            arrange(&[FramePosition::default(), FramePosition::default()]),
+            None
+        );
+        let lost = [at(3.0), FramePosition::default(), at(1.0)];
         assert_eq!(
             arrange(&lost),
             Some(vec![2, 0, 1]),
@@ -401,10 +404,10 @@ mod tests {
     fn a_radial_acquisition_keeps_its_order() {
         let turned = |n: u32| {
             let (sin, cos) = (f64::from(n) * 0.02).sin_cos();
-            Place {
+            FramePosition {
                 position: Some([0.0, 0.0, -f64::from(n)]),
                 orientation: Some([cos, sin, 0.0, 0.0, 0.0, -1.0]),
-                ..Place::default()
+                ..FramePosition::default()
             }
         };
         assert_eq!(arrange(&(0..100).map(turned).collect::<Vec<_>>()), None);

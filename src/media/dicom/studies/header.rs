@@ -7,9 +7,9 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::parsed::ParsedFile;
-use crate::dicom::studies::series::Header;
+use crate::dicom::studies::series::DicomHeader;
 use crate::dicom::tags::values;
 use crate::error::{ErrorKind, MediaError};
 use crate::sniff::{Sniffed, sniff};
@@ -19,7 +19,7 @@ use crate::{code, read};
 const FIRST: u64 = 64 << 10;
 
 /// Reads the header of a file.
-pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
+pub(crate) fn header(path: &Path) -> Result<DicomHeader, MediaError> {
     let (file, length) = read::open(path)?;
     let head = read::range(&file, 0..FIRST.min(length))?;
     if sniff(&head) != Sniffed::Dicom {
@@ -36,14 +36,14 @@ pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
 }
 
 /// What a data set says, or a record of a DICOMDIR.
-pub(crate) fn of(set: &DataSet, charset: Charset) -> Header {
+pub(crate) fn of(set: &DataSet, charset: Charset) -> DicomHeader {
     let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     let charset = named.map_or(charset, |name| Charset::parse(&name));
     let text = |tag: Tag, vr: VR| {
         let bytes = set.bytes(tag).unwrap_or_default();
         values::write(&bytes, vr, charset).text
     };
-    Header {
+    DicomHeader {
         patient_name: text(tags::PATIENT_NAME, VR::PN),
         patient_id: text(tags::PATIENT_ID, VR::LO),
         study: text(tags::STUDY_INSTANCE_UID, VR::UI),

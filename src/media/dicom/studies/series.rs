@@ -15,7 +15,7 @@ const MAX_DIRECTORY: u64 = 256 << 20;
 
 /// What the header of an object says about where it belongs. Texts are free of control characters; empty is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Header {
+pub struct DicomHeader {
     /// Patient's Name (0010,0010).
     pub patient_name: String,
     /// Patient ID (0010,0020).
@@ -50,7 +50,7 @@ pub struct Member {
     /// It is there.
     pub present: bool,
     /// What is said of it.
-    pub header: Arc<Header>,
+    pub header: Arc<DicomHeader>,
 }
 
 /// The series of one Study Instance UID.
@@ -59,7 +59,7 @@ pub struct Study {
     /// Study Instance UID.
     pub uid: String,
     /// Of its first file.
-    pub header: Arc<Header>,
+    pub header: Arc<DicomHeader>,
     /// By their numbers.
     pub series: Vec<Series>,
 }
@@ -70,13 +70,13 @@ pub struct Series {
     /// Series Instance UID.
     pub uid: String,
     /// Of its first file.
-    pub header: Arc<Header>,
+    pub header: Arc<DicomHeader>,
     /// A stack, from one end to the other.
     pub members: Vec<Member>,
 }
 
 /// Reads what a file says about where it belongs; `None` when it is no DICOM file, or one that cannot be read.
-pub fn header(path: &Path) -> Option<Header> {
+pub fn header(path: &Path) -> Option<DicomHeader> {
     contain("DICOM", || dicom::header(path)).ok()
 }
 
@@ -173,8 +173,8 @@ fn stack(members: &mut Vec<Member>) {
     members.extend(keyed.into_iter().map(|(_, member)| member));
 }
 
-fn by_number(a: &Header, b: &Header) -> Ordering {
-    let key = |h: &Header| (h.instance.is_none(), h.instance);
+fn by_number(a: &DicomHeader, b: &DicomHeader) -> Ordering {
+    let key = |h: &DicomHeader| (h.instance.is_none(), h.instance);
     key(a).cmp(&key(b))
 }
 
@@ -214,8 +214,8 @@ mod tests {
 
     const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
-    fn member(name: &str, series: &str, header: Header) -> Member {
-        let header = Header {
+    fn member(name: &str, series: &str, header: DicomHeader) -> Member {
+        let header = DicomHeader {
             study: "1".to_owned(),
             series: series.to_owned(),
             ..header
@@ -227,12 +227,12 @@ mod tests {
         }
     }
 
-    fn at(z: f64, instance: i64) -> Header {
-        Header {
+    fn at(z: f64, instance: i64) -> DicomHeader {
+        DicomHeader {
             position: Some([5.0, -3.0, z]),
             orientation: Some(AXIAL),
             instance: Some(instance),
-            ..Header::default()
+            ..DicomHeader::default()
         }
     }
 
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn an_oblique_stack_is_sorted_across_itself() {
         // Sagittal sections: rows run to the back, columns to the feet; the normal is -x.
-        let sagittal = |x: f64| Header {
+        let sagittal = |x: f64| DicomHeader {
             position: Some([x, 100.0 - x, x * x]),
             orientation: Some([0.0, 1.0, 0.0, 0.0, 0.0, -1.0]),
-            ..Header::default()
+            ..DicomHeader::default()
         };
         let members = vec![
             member("right", "s", sagittal(-40.0)),
@@ -277,9 +277,9 @@ mod tests {
             member("a", "s", at(1.000_01, 3)),
         ];
         assert_eq!(names(&group(same)[0].series[0]), ["a", "b"]);
-        let numbered = |n| Header {
+        let numbered = |n| DicomHeader {
             instance: n,
-            ..Header::default()
+            ..DicomHeader::default()
         };
         let without = vec![
             member("z", "s", numbered(None)),
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_section_across_the_others_makes_the_numbers_count() {
-        let coronal = Header {
+        let coronal = DicomHeader {
             orientation: Some([1.0, 0.0, 0.0, 0.0, 0.0, -1.0]),
             ..at(0.0, 1)
         };
@@ -305,17 +305,17 @@ mod tests {
 
     #[test]
     fn series_are_sorted_by_number_and_studies_kept_apart() {
-        let numbered = |n: i64, study: &str| Header {
+        let numbered = |n: i64, study: &str| DicomHeader {
             series_number: Some(n),
             study: study.to_owned(),
-            ..Header::default()
+            ..DicomHeader::default()
         };
         let mut members = vec![
             member("1", "b", numbered(10, "")),
             member("2", "a", numbered(2, "")),
         ];
         let mut other = member("3", "a", numbered(1, ""));
-        other.header = Arc::new(Header {
+        other.header = Arc::new(DicomHeader {
             study: "2".to_owned(),
             ..(*other.header).clone()
         });

@@ -9,7 +9,7 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Element, Values, value_bytes};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt, Element, value_bytes};
 use crate::dicom::parsing::file::meta_group;
 use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::dicom::parsing::parsed::ParsedFile;
@@ -25,7 +25,7 @@ const MOST_TEXT: usize = 32 << 20;
 
 /// The tags of a file, the meta group first.
 pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
-    let mut walk = Walk {
+    let mut walk = TreeBuilder {
         rows: Vec::new(),
         text: 0,
         left_out: 0,
@@ -61,14 +61,14 @@ fn left_out(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
     })
 }
 
-struct Walk {
+struct TreeBuilder {
     rows: Vec<TagRow>,
     text: usize,
     left_out: usize,
 }
 
 /// What holds for all elements of a set.
-struct Around {
+struct SetContext {
     charset: Charset,
     /// Pixels are two's complement, and with them the attributes that say US or SS.
     signed: bool,
@@ -79,7 +79,7 @@ struct Around {
     creators: HashMap<Tag, String>,
 }
 
-impl Walk {
+impl TreeBuilder {
     fn set(
         &mut self,
         set: &DataSet,
@@ -90,7 +90,7 @@ impl Walk {
     ) {
         let named = set.text(tags::SPECIFIC_CHARACTER_SET);
         let charset = named.map_or(charset, |name| Charset::parse(&name));
-        let around = Around {
+        let around = SetContext {
             charset,
             signed: set.short(tags::PIXEL_REPRESENTATION) == Some(1),
             depth,
@@ -109,7 +109,7 @@ impl Walk {
     }
 
     /// The row of the pixels, which are not in the data set.
-    fn pixels(&mut self, pixels: &PixelElement, around: &Around) {
+    fn pixels(&mut self, pixels: &PixelElement, around: &SetContext) {
         let written = match &pixels.data {
             PixelData::Native(range) => values::length(range.end.saturating_sub(range.start)),
             PixelData::Fragments(fragments) => {
@@ -127,7 +127,7 @@ impl Walk {
         self.row(pixels.tag, vr, Written::described(written), around);
     }
 
-    fn element(&mut self, element: &Element, around: &Around) {
+    fn element(&mut self, element: &Element, around: &SetContext) {
         let tag = element.tag();
         let vr = meant(tag, element.vr(), around.signed);
         let written = self.value(element, vr, around);
@@ -144,7 +144,7 @@ impl Walk {
     }
 
     /// Adds the row of an attribute; false where there are enough.
-    fn row(&mut self, tag: Tag, vr: VR, written: Written, around: &Around) -> bool {
+    fn row(&mut self, tag: Tag, vr: VR, written: Written, around: &SetContext) -> bool {
         if self.rows.len() >= MOST_ROWS {
             self.left_out += 1;
             return false;
@@ -180,7 +180,7 @@ impl Walk {
         true
     }
 
-    fn item(&mut self, number: usize, item: &DataSet, around: &Around, identifying: bool) {
+    fn item(&mut self, number: usize, item: &DataSet, around: &SetContext, identifying: bool) {
         let count = item.iter().count();
         if self.rows.len() >= MOST_ROWS {
             self.left_out += count;
@@ -196,7 +196,7 @@ impl Walk {
         self.set(item, around.charset, around.depth + 2, identifying, None);
     }
 
-    fn value(&self, element: &Element, vr: VR, around: &Around) -> Written {
+    fn value(&self, element: &Element, vr: VR, around: &SetContext) -> Written {
         match (element.items(), value_bytes(element)) {
             (Some(items), _) => Written::described(counted(items.len(), "item")),
             (None, Some(bytes)) if self.text < MOST_TEXT => {
@@ -212,7 +212,7 @@ impl Walk {
 
 /// Whether a value tells who the patient is, or may. The creator of private attributes is one: it should name a vendor,
 /// and is whatever a program wrote there.
-fn identifies(tag: Tag, vr: VR, around: &Around) -> bool {
+fn identifies(tag: Tag, vr: VR, around: &SetContext) -> bool {
     let known = StandardDataDictionary.by_tag(tag).is_some();
     around.identifying || !known || phi::identifies(tag, vr)
 }

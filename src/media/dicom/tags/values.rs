@@ -6,7 +6,7 @@ use dicom_core::VR;
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::StandardSopClassDictionary;
 
-use crate::dicom::parsing::charset::{Charset, Kind};
+use crate::dicom::parsing::charset::{Charset, TextKind};
 use crate::dicom::parsing::syntax;
 use crate::text::clean_lines;
 
@@ -46,13 +46,13 @@ pub(crate) fn write(bytes: &[u8], vr: VR, charset: Charset) -> Written {
     let numbers =
         |size: usize, write: fn(&[u8]) -> String| Written::plain(list(bytes, size, write));
     match vr {
-        VR::LO | VR::SH | VR::UC => text(bytes, charset, Kind::Values),
-        VR::PN => text(bytes, charset, Kind::Names),
-        VR::LT | VR::ST | VR::UT => text(bytes, charset, Kind::Prose),
+        VR::LO | VR::SH | VR::UC => text(bytes, charset, TextKind::Values),
+        VR::PN => text(bytes, charset, TextKind::Names),
+        VR::LT | VR::ST | VR::UT => text(bytes, charset, TextKind::Prose),
         VR::AE | VR::AS | VR::CS | VR::DA | VR::DS | VR::DT | VR::IS | VR::TM | VR::UI => {
-            text(bytes, Charset::default(), Kind::Values)
+            text(bytes, Charset::default(), TextKind::Values)
         }
-        VR::UR => text(bytes, Charset::default(), Kind::Prose),
+        VR::UR => text(bytes, Charset::default(), TextKind::Prose),
         VR::AT => numbers(4, attribute),
         VR::US => numbers(2, |b| unsigned(b).to_string()),
         VR::SS => numbers(2, |b| signed(b).to_string()),
@@ -89,15 +89,15 @@ pub(crate) fn length(bytes: u64) -> String {
     format!("{grouped} byte{plural}")
 }
 
-fn text(bytes: &[u8], charset: Charset, kind: Kind) -> Written {
+fn text(bytes: &[u8], charset: Charset, kind: TextKind) -> Written {
     // A character takes at most eight bytes, a change of sets on either side included.
     let bytes = &bytes[..bytes.len().min(8 * LONGEST)];
     let padding = |c: char| c == '\0' || c == ' ';
     let decoded = charset.decode(bytes, kind);
     let trimmed = match kind {
         // Leading blanks of a paragraph count.
-        Kind::Prose => decoded.trim_end_matches(padding),
-        Kind::Values | Kind::Names => decoded.trim_matches(padding),
+        TextKind::Prose => decoded.trim_end_matches(padding),
+        TextKind::Values | TextKind::Names => decoded.trim_matches(padding),
     };
     Written::plain(clean_lines(trimmed, LONGEST))
 }
@@ -107,7 +107,7 @@ fn binary(bytes: &[u8], untold: bool) -> Written {
     let printable = |b: &u8| (0x20..0x7f).contains(b) || matches!(b, b'\r' | b'\n' | b'\t');
     let padded = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     if untold && !padded.is_empty() && padded.iter().all(printable) {
-        return text(padded, Charset::default(), Kind::Prose);
+        return text(padded, Charset::default(), TextKind::Prose);
     }
     if bytes.len() > SHORT {
         return Written::described(length(bytes.len() as u64));

@@ -4,7 +4,7 @@ use super::*;
 use crate::Warnings;
 use dicom_dictionary_std::tags;
 
-impl Object {
+impl ObjectBuilder {
     fn ds(self, tag: Tag, text: &str) -> Self {
         let padded = if text.len().is_multiple_of(2) {
             text.to_owned()
@@ -55,8 +55,8 @@ impl Object {
     /// What is shown and every warning.
     fn told(&self) -> (Vec<u8>, Option<Window>, Warnings) {
         let bytes = self.file("1.2.840.10008.1.2.1");
-        let source = Source::from_bytes(bytes).expect("a source");
-        let shown = source.load(&Options::default()).expect("a picture");
+        let source = ImageSource::from_bytes(bytes).expect("a source");
+        let shown = source.load(&DecodeOptions::default()).expect("a picture");
         let mut warnings = source.info().warnings.clone();
         warnings.append(&shown.warnings);
         let pixels = shown.picture.pixels.bytes().to_vec();
@@ -68,8 +68,8 @@ impl Object {
     }
 }
 
-fn ramp() -> Object {
-    Object::grey16(1, 3, "MONOCHROME2", false)
+fn ramp() -> ObjectBuilder {
+    ObjectBuilder::grey16(1, 3, "MONOCHROME2", false)
 }
 
 fn range(window: Option<Window>) -> (f64, f64, WindowSource) {
@@ -171,8 +171,9 @@ fn windows_that_cannot_be_used_are_told() {
 #[test]
 fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
     let shown = |photometric: &str, declared: u16| {
-        let lut = Object::lut([3, 0, declared], &[0, 2048, 4095]);
-        let object = Object::grey16(1, 3, photometric, false).item(tags::VOILUT_SEQUENCE, &lut);
+        let lut = ObjectBuilder::lut([3, 0, declared], &[0, 2048, 4095]);
+        let object =
+            ObjectBuilder::grey16(1, 3, photometric, false).item(tags::VOILUT_SEQUENCE, &lut);
         object.words(&[0, 1, 2])
     };
     for declared in [12, 16] {
@@ -182,14 +183,14 @@ fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
         assert_eq!(told, declared == 16);
     }
     // A modality LUT gives values, not shades.
-    let lut = Object::lut([3, 0, 16], &[0, 2048, 4095]);
+    let lut = ObjectBuilder::lut([3, 0, 16], &[0, 2048, 4095]);
     let object = ramp().item(tags::MODALITY_LUT_SEQUENCE, &lut);
     let object = object
         .ds(CENTER, "4096")
         .ds(WIDTH, "8192")
         .words(&[0, 1, 2]);
     assert_eq!(object.shown(), [0, 64, 127]);
-    let damaged = ramp().item(tags::VOILUT_SEQUENCE, &Object::lut([3, 0, 16], &[]));
+    let damaged = ramp().item(tags::VOILUT_SEQUENCE, &ObjectBuilder::lut([3, 0, 16], &[]));
     assert!(damaged.words(&[0, 1, 2]).warns_of("VOI LUT is damaged"));
 }
 
@@ -197,7 +198,7 @@ fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
 #[test]
 fn angiography_is_windowed_before_its_modality_lut() {
     let shown = |class: &str, relationship: &str| {
-        let lut = Object::lut([3, 0, 16], &[4000, 4000, 4000]);
+        let lut = ObjectBuilder::lut([3, 0, 16], &[4000, 4000, 4000]);
         let object = ramp()
             .text(tags::SOP_CLASS_UID, *b"UI", class)
             .cs(tags::PIXEL_INTENSITY_RELATIONSHIP, relationship)
@@ -221,9 +222,9 @@ fn angiography_is_windowed_before_its_modality_lut() {
 
 #[test]
 fn a_voi_lut_of_a_functional_group_is_applied() {
-    let lut = Object::lut([3, 10, 8], &[0, 50, 255]);
-    let voi = Object::default().item(tags::VOILUT_SEQUENCE, &lut);
-    let group = Object::default().item(tags::FRAME_VOILUT_SEQUENCE, &voi);
+    let lut = ObjectBuilder::lut([3, 10, 8], &[0, 50, 255]);
+    let voi = ObjectBuilder::default().item(tags::VOILUT_SEQUENCE, &lut);
+    let group = ObjectBuilder::default().item(tags::FRAME_VOILUT_SEQUENCE, &voi);
     for place in [
         tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
         tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
@@ -244,14 +245,14 @@ fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
     assert_eq!(padded(&[0, 7, 9]), [0, 0, 255]);
     assert_eq!(padded(&[0, 0, 0]), [128; 3]);
     assert_eq!(padded(&[7, 7, 7]), [128; 3]);
-    let inverted = Object::grey16(1, 3, "MONOCHROME1", false).words(&[7, 7, 7]);
+    let inverted = ObjectBuilder::grey16(1, 3, "MONOCHROME1", false).words(&[7, 7, 7]);
     assert_eq!(inverted.shown(), [128; 3]);
     // Range limits the wrong way round.
     let object = ramp().shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[9]);
     let object = object.shorts(tags::PIXEL_PADDING_RANGE_LIMIT, *b"US", &[5]);
     assert_eq!(object.words(&[6, 10, 20]).shown(), [0, 0, 255]);
     // Twelve bits, the sign where the cell has it.
-    let mut object = Object::grey16(1, 3, "MONOCHROME2", true);
+    let mut object = ObjectBuilder::grey16(1, 3, "MONOCHROME2", true);
     let at = object.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
     let at = at.expect("Bits Stored") + 8;
     (object.bytes[at], object.bytes[at + 10]) = (12, 11);
@@ -276,29 +277,30 @@ fn segmentations_have_the_range_of_their_kind() {
 
 #[test]
 fn grey_stored_as_colour_is_grey() {
-    let frame = |object: &Object| {
+    let frame = |object: &ObjectBuilder| {
         let bytes = object.file("1.2.840.10008.1.2.1");
-        Source::from_bytes(bytes)
+        ImageSource::from_bytes(bytes)
             .expect("a source")
             .frame(0)
             .expect("a frame")
     };
-    let grey = Object::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 200]);
+    let grey = ObjectBuilder::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 200]);
     assert!(matches!(frame(&grey), Frame::Grey(_)));
     assert_eq!(grey.shown(), [9, 200]);
-    let ybr = Object::color8(1, 2, "YBR_FULL", 0).octets(&[9, 128, 128, 200, 128, 128]);
+    let ybr = ObjectBuilder::color8(1, 2, "YBR_FULL", 0).octets(&[9, 128, 128, 200, 128, 128]);
     assert_eq!(ybr.shown(), [9, 200]);
-    let nearly = Object::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 201]);
+    let nearly = ObjectBuilder::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 201]);
     assert!(matches!(frame(&nearly), Frame::Color(_)));
     let table: &[u16] = &[0x1000, 0xff00];
-    let palette = Object::grey16(1, 3, "PALETTE COLOR", false).palette([[2, 0, 16]; 3], [table; 3]);
+    let palette =
+        ObjectBuilder::grey16(1, 3, "PALETTE COLOR", false).palette([[2, 0, 16]; 3], [table; 3]);
     assert_eq!(palette.words(&[0, 1, 0]).shown(), [0x10, 0xff, 0x10]);
 }
 
 #[test]
 fn the_depth_of_a_palette_is_that_of_its_three_tables() {
     let shown = |bits: u16, tables: [&[u16]; 3]| {
-        let object = Object::grey16(1, 2, "PALETTE COLOR", false);
+        let object = ObjectBuilder::grey16(1, 2, "PALETTE COLOR", false);
         object.palette([[2, 0, bits]; 3], tables).words(&[0, 1])
     };
     let dark = shown(16, [&[0, 0xff00], &[0, 0x8000], &[0, 1]]);
@@ -311,7 +313,8 @@ fn the_depth_of_a_palette_is_that_of_its_three_tables() {
     assert_eq!(bytes.shown(), [0, 0, 0, 255, 128, 1]);
     assert!(bytes.warns_of("16 bits; they are taken for 8"));
     let tables: [&[u16]; 3] = [&[0xff00], &[0, 0x8000, 0], &[0, 0, 0]];
-    let short = Object::grey16(1, 2, "PALETTE COLOR", false).palette([[3, 0, 16]; 3], tables);
+    let short =
+        ObjectBuilder::grey16(1, 2, "PALETTE COLOR", false).palette([[3, 0, 16]; 3], tables);
     let short = short.words(&[0, 1]);
     assert_eq!(short.shown(), [255, 0, 0, 255, 128, 0]);
     assert!(short.warns_of("fewer entries"));
@@ -336,14 +339,14 @@ fn a_supplemental_palette_colours_its_values_only() {
     let uncolored = object("COLOR ").bytes;
     let uncolored = uncolored[..uncolored.len() - 6].to_vec();
     let uncolored = [&uncolored[..], &[50, 0, 0, 0, 100, 0]].concat();
-    assert_eq!(Object { bytes: uncolored }.shown(), [129, 1, 255]);
+    assert_eq!(ObjectBuilder { bytes: uncolored }.shown(), [129, 1, 255]);
     assert_eq!(object("MONOCHROME").shown(), [129, 255, 255]);
 }
 
 #[test]
 fn inverse_is_one_inversion_and_a_contradiction_is_told() {
     let shaped = |photometric: &str, shape: &str| {
-        let object = Object::grey16(1, 3, photometric, false);
+        let object = ObjectBuilder::grey16(1, 3, photometric, false);
         object
             .cs(tags::PRESENTATION_LUT_SHAPE, shape)
             .words(&[0, 50, 100])
@@ -363,7 +366,7 @@ fn inverse_is_one_inversion_and_a_contradiction_is_told() {
 #[test]
 fn retired_and_contradictory_colours_are_shown() {
     let fours = |photometric: &str| {
-        let mut object = Object::color8(1, 1, photometric, 0);
+        let mut object = ObjectBuilder::color8(1, 1, photometric, 0);
         object.bytes[8] = 4;
         object
     };
@@ -377,30 +380,30 @@ fn retired_and_contradictory_colours_are_shown() {
     assert_eq!(looked_up.octets(&[1, 1, 2, 3]).shown(), [255, 0, 128]);
     let four = fours("RGB ").octets(&[1, 2, 3, 255]);
     assert_eq!(four.shown(), [1, 2, 3]);
-    let partial = Object::color8(1, 2, "YBR_PARTIAL_422", 0).octets(&[81, 81, 90, 240]);
+    let partial = ObjectBuilder::color8(1, 2, "YBR_PARTIAL_422", 0).octets(&[81, 81, 90, 240]);
     assert_eq!(partial.shown(), [254, 0, 0, 254, 0, 0]);
-    let unpacked = Object::color8(1, 1, "YBR_RCT", 0).octets(&[1, 2, 3, 0]);
+    let unpacked = ObjectBuilder::color8(1, 1, "YBR_RCT", 0).octets(&[1, 2, 3, 0]);
     assert_eq!(unpacked.shown(), [1, 2, 3]);
     assert!(unpacked.warns_of("taken for RGB"));
 }
 
 #[test]
 fn the_length_of_the_pixels_tells_how_many_samples_they_have() {
-    let three = Object::color8(1, 2, "MONOCHROME2", 0).octets(&[1, 2, 3, 4, 5, 6]);
+    let three = ObjectBuilder::color8(1, 2, "MONOCHROME2", 0).octets(&[1, 2, 3, 4, 5, 6]);
     assert_eq!(three.shown(), [1, 2, 3, 4, 5, 6]);
     assert!(three.warns_of("shown as RGB"));
-    let one = Object::color8(1, 2, "MONOCHROME2", 0).octets(&[0, 200]);
+    let one = ObjectBuilder::color8(1, 2, "MONOCHROME2", 0).octets(&[0, 200]);
     assert_eq!(one.shown(), [0, 255]);
     assert!(one.warns_of("by their length"));
     let grey = |values: &[u8]| {
-        let mut object = Object::color8(1, 2, "RGB ", 0);
+        let mut object = ObjectBuilder::color8(1, 2, "RGB ", 0);
         object.bytes[8] = 1;
         object.octets(values)
     };
     assert_eq!(grey(&[0, 200]).shown(), [0, 255]);
     assert!(grey(&[0, 200]).warns_of("shown as MONOCHROME2"));
     assert_eq!(grey(&[1, 2, 3, 4, 5, 6]).shown(), [1, 2, 3, 4, 5, 6]);
-    let mut two = Object::color8(1, 2, "RGB ", 0);
+    let mut two = ObjectBuilder::color8(1, 2, "RGB ", 0);
     two.bytes[8] = 2;
     assert_eq!(two.octets(&[0; 4]).error().kind, ErrorKind::Malformed);
 }
@@ -428,12 +431,12 @@ fn spacing_that_cannot_be_read_is_told() {
         let object = spaced(wrong);
         assert!(object.warns_of("Pixel Spacing (0028,0030)"), "{wrong}");
         let bytes = object.file("1.2.840.10008.1.2.1");
-        let source = Source::from_bytes(bytes).expect("a source");
+        let source = ImageSource::from_bytes(bytes).expect("a source");
         assert_eq!(source.geometry(0).spacing, None, "{wrong}");
     }
     assert!(spaced("0.5\\0.4").told().2.is_empty());
     let comma = spaced("0,5\\0,4").file("1.2.840.10008.1.2.1");
-    let spacing = Source::from_bytes(comma)
+    let spacing = ImageSource::from_bytes(comma)
         .expect("a source")
         .geometry(0)
         .spacing;
@@ -450,9 +453,9 @@ fn an_overlay_in_a_bit_of_the_values_is_drawn_and_told() {
             .short(Tag(0x6000, 0x0102), 0)
             .words(&[1, 2, 3])
     };
-    let count = |object: &Object| {
+    let count = |object: &ObjectBuilder| {
         let bytes = object.file("1.2.840.10008.1.2.1");
-        Source::from_bytes(bytes)
+        ImageSource::from_bytes(bytes)
             .expect("a source")
             .overlays(0)
             .len()

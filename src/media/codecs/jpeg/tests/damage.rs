@@ -1,7 +1,7 @@
 //! Streams that end early, claim too much or contradict themselves: an error that names the fault, before it costs
 //! memory or time. Streams that are only untidy are shown.
 
-use crate::codecs::jpeg::headers::Walk;
+use crate::codecs::jpeg::headers::SegmentWalk;
 use crate::codecs::jpeg::tests::{fixtures, probe};
 use crate::codecs::jpeg::*;
 use crate::error::ErrorKind;
@@ -11,7 +11,7 @@ const SOI: &[u8] = b"\xff\xd8";
 const EOI: &[u8] = b"\xff\xd9";
 
 fn shown(file: &[u8]) -> Result<Picture, ErrorKind> {
-    decode(file, &Options::default()).map_err(|error| error.kind)
+    decode(file, &DecodeOptions::default()).map_err(|error| error.kind)
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -80,7 +80,7 @@ fn a_stream_that_is_cut_and_closed_is_truncated() {
         "orientation_6.jpg",
     ] {
         let whole = fixture(name);
-        let mut walk = Walk::new(&whole);
+        let mut walk = SegmentWalk::new(&whole);
         let (mut begin, mut ends) = (None, Vec::new());
         while let Some((marker, _)) = walk.next() {
             // Half a marker counts as a fill byte.
@@ -94,9 +94,9 @@ fn a_stream_that_is_cut_and_closed_is_truncated() {
         for length in cuts.filter(|length| !ends.contains(length)) {
             let closed = [&whole[..length], EOI].concat();
             for scale in [Scale::Full, Scale::Eighth] {
-                let options = Options {
+                let options = DecodeOptions {
                     scale,
-                    ..Options::default()
+                    ..DecodeOptions::default()
                 };
                 let Err(error) = decode(&closed, &options) else {
                     panic!("{name}: {length} of {} bytes are a picture", whole.len());
@@ -153,7 +153,7 @@ fn a_missing_restart_interval_is_missed() {
 #[test]
 fn a_progressive_picture_without_its_last_passes_is_shown_if_it_was_closed() {
     let whole = fixture("progressive_420.jpg");
-    let mut walk = Walk::new(&whole);
+    let mut walk = SegmentWalk::new(&whole);
     let mut scans = Vec::new();
     while let Some((marker, _)) = walk.next() {
         if marker == 0xda {
@@ -171,7 +171,7 @@ fn a_progressive_picture_without_its_last_passes_is_shown_if_it_was_closed() {
         assert!(shown(&closed).is_ok());
         assert_eq!(probe(&closed).expect("a picture").warnings.len(), 1);
         // In DICOM nothing could say that the picture is coarse.
-        let headers = Headers::read(&closed).expect("headers");
+        let headers = JpegHeaders::read(&closed).expect("headers");
         let error = components(&closed, &headers).err().expect("not all passes");
         assert_eq!(error.kind, ErrorKind::Truncated);
     }

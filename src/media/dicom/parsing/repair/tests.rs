@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Warnings;
-use crate::dicom::parsing::dataset::{self, DataSet, Values};
+use crate::dicom::parsing::dataset::{self, DataSet, DataSetExt};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, IMPLICIT};
 
 const PRIVATE: Tag = Tag(0x0009, 0x1001);
