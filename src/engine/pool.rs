@@ -253,7 +253,7 @@ mod tests {
                         let (Ok(whole), Ok(part)) = (&whole, part) else {
                             continue;
                         };
-                        let part = part.release().picture;
+                        let part = part.into_inner().picture;
                         cropped += usize::from(*whole != part);
                         let input = |picture, lane| {
                             apply(&preprocess, picture, &source, lane).expect("an input")

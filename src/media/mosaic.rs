@@ -1,4 +1,4 @@
-//! Pictures that are stored in tiles: put together, whole or reduced, by several threads, and given up when nobody waits.
+//! Assembles images that are stored in tiles, whole or reduced, on several threads. The work can be cancelled.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,32 +8,33 @@ use crate::error::{ErrorKind, MediaError};
 use crate::grey::canvas::GreyCanvas;
 use crate::{Frame, Picture, Pixels, limits};
 
-/// Threads that decode tiles, at most: the interface wants its share.
+/// Largest number of threads that decode tiles: the interface needs its share of the CPU.
 const MAX_THREADS: usize = 4;
 
-/// A picture that an object stores in tiles (PS3.3 C.7.6.17.3): the Total Pixel Matrix of a slide at one resolution.
+/// An image that an object stores in tiles (PS3.3 C.7.6.17.3): the Total Pixel Matrix of a slide at one resolution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mosaic {
-    /// Columns of the whole picture.
+    /// Columns of the whole image.
     pub width: u32,
-    /// Rows of the whole picture.
+    /// Rows of the whole image.
     pub height: u32,
-    /// Whole pictures over one another: optical paths, focal planes, segments.
+    /// Number of planes, each a whole image: optical paths, focal planes, segments.
     pub planes: u32,
-    /// The object is one resolution of what its series shows, and not a picture of the slide's label or of all of its glass.
+    /// Whether the object is one resolution level of the slide, and not an image of its label or an overview of the
+    /// glass.
     pub is_level: bool,
-    /// The colour where there is no tile.
+    /// Colour of the parts without a tile.
     pub(crate) background: [u8; 3],
     /// All tiles, in the order of the frames.
     pub(crate) tiles: Vec<Tile>,
 }
 
-/// A frame and its place.
+/// A frame and its position in the mosaic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
-    /// Frame, from 0.
+    /// Index of the frame, from 0.
     pub frame: u32,
-    /// Which of the whole pictures it is part of, from 0.
+    /// Plane that the tile belongs to, from 0.
     pub plane: u32,
     /// Column of its first pixel, from 0.
     pub x: u32,
@@ -41,43 +42,43 @@ pub(crate) struct Tile {
     pub y: u32,
 }
 
-/// An assembled picture.
+/// An assembled plane of a mosaic.
 #[derive(Clone, Debug)]
 pub struct Assembled {
-    /// The picture.
+    /// The assembled frame.
     pub frame: Frame,
-    /// Tiles that could not be decoded; their places are empty.
+    /// Number of tiles that could not be decoded; their places stay empty.
     pub damaged: usize,
 }
 
-/// How far a mosaic has come.
+/// Progress of assembling a mosaic.
 pub struct MosaicProgress<'a> {
-    /// Tiles that are in their places.
+    /// Number of tiles done.
     pub done: usize,
-    /// All of them.
+    /// Number of all tiles.
     pub total: usize,
     canvas: &'a Mutex<Option<MosaicCanvas>>,
 }
 
 impl MosaicProgress<'_> {
-    /// What is there so far; `None` before the first tile.
+    /// A copy of what has been assembled so far; `None` before the first tile.
     pub fn picture(&self) -> Option<Frame> {
         lock(self.canvas).as_ref().map(MosaicCanvas::frame)
     }
 }
 
 impl Mosaic {
-    /// Pixels of the whole picture.
+    /// Number of pixels of the whole image.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 
-    /// Tiles of a plane.
+    /// Number of tiles of a plane.
     pub fn tiles(&self, plane: u32) -> usize {
         self.tiles.iter().filter(|tile| tile.plane == plane).count()
     }
 
-    /// Columns and rows when `divisor` pixels in a row become one.
+    /// Columns and rows of the image reduced by `divisor`.
     pub fn reduced(&self, divisor: u32) -> (u32, u32) {
         (
             self.width.div_ceil(divisor.max(1)),
@@ -85,8 +86,9 @@ impl Mosaic {
         )
     }
 
-    /// Puts a plane together from tiles that `decode` gives. `watch` is asked after each tile that this thread decodes, and
-    /// ends the work by `false`: then there is no picture. Each pixel is the mean of `divisor` × `divisor`.
+    /// Assembles a plane from the tiles that `decode` returns, each pixel being the mean of `divisor` × `divisor`.
+    /// `watch` is called after each tile that the calling thread decodes; when it returns false, the work stops and
+    /// the result is `None`.
     pub(crate) fn assemble(
         &self,
         plane: u32,
@@ -107,7 +109,7 @@ impl Mosaic {
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let stopped = AtomicBool::new(false);
         let faults: Mutex<Vec<MediaError>> = Mutex::default();
-        let one = || -> bool {
+        let decode_next = || -> bool {
             let tile = tiles.get(next.fetch_add(1, Ordering::Relaxed));
             let Some(tile) = tile.filter(|_| !stopped.load(Ordering::Relaxed)) else {
                 return false;
@@ -132,9 +134,9 @@ impl Mosaic {
             - 1;
         thread::scope(|scope| {
             for _ in 0..helpers.min(tiles.len().saturating_sub(1)) {
-                scope.spawn(|| while one() {});
+                scope.spawn(|| while decode_next() {});
             }
-            while one() {
+            while decode_next() {
                 let progress = MosaicProgress {
                     done: done.load(Ordering::Relaxed),
                     total: tiles.len(),
@@ -156,18 +158,18 @@ impl Mosaic {
                 damaged: faults.len(),
             })),
             None => Err(faults.into_iter().next().unwrap_or_else(|| {
-                MediaError::new(ErrorKind::Malformed, "DICOM: no tile lies in the picture")
+                MediaError::new(ErrorKind::Malformed, "DICOM: no tile lies in the image")
             })),
         }
     }
 }
 
-/// The lock; a panic elsewhere leaves what it guards whole.
+/// Locks a mutex. A panic elsewhere cannot leave its content inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A tile, reduced, and where it goes.
+/// A reduced tile and its position in the reduced image.
 struct Patch {
     x: u32,
     y: u32,
@@ -175,15 +177,17 @@ struct Patch {
     values: PatchValues,
 }
 
+/// The pixels of a [`Patch`].
 enum PatchValues {
-    /// RGB, interleaved.
+    /// Interleaved RGB.
     Color(Vec<u8>),
     /// Stored values.
     Grey(Vec<f64>),
 }
 
 impl Patch {
-    /// The pixels of the reduced picture whose middles lie in the tile, each the mean of what of it lies there.
+    /// Reduces a tile to the pixels whose centres lie in it, each the mean of the part of its block that lies in the
+    /// tile.
     fn of(frame: &Frame, tile: Tile, divisor: u32, whole: (u32, u32)) -> Self {
         let size = match frame {
             Frame::Grey(grey) => (grey.width, grey.height),
@@ -208,13 +212,14 @@ impl Patch {
     }
 }
 
-/// Along one side: the first pixel of the reduced picture that a tile gives, and for each which of its pixels it is made of.
+/// The reduced pixels that a tile covers along one axis: the first of them, and for each the range of the tile's
+/// pixels that it is made of.
 struct Blocks {
     first: u32,
     spans: Vec<(u32, u32)>,
 }
 
-/// The blocks of a tile that begins at `from` and is `length` long, of a picture of `whole` pixels along this side.
+/// The blocks of a tile that begins at `from` and has `length` pixels, in an image of `whole` pixels along this axis.
 fn blocks(from: u32, length: u32, divisor: u32, whole: u32) -> Blocks {
     let (from, end) = (
         u64::from(from),
@@ -239,6 +244,7 @@ fn blocks(from: u32, length: u32, divisor: u32, whole: u32) -> Blocks {
     }
 }
 
+/// The mean of each block of values, `N` channels a pixel.
 fn means<const N: usize>(
     columns: &Blocks,
     rows: &Blocks,
@@ -262,7 +268,7 @@ fn means<const N: usize>(
     out
 }
 
-/// The same of a colour picture, in whole numbers.
+/// The mean of each block of a colour tile, in integer arithmetic.
 fn colors(picture: &Picture, columns: &Blocks, rows: &Blocks) -> Vec<u8> {
     let rgb;
     let bytes = match &picture.pixels {
@@ -293,7 +299,7 @@ fn colors(picture: &Picture, columns: &Blocks, rows: &Blocks) -> Vec<u8> {
     out
 }
 
-/// A picture in the making.
+/// A mosaic being assembled.
 enum MosaicCanvas {
     Color {
         width: u32,
@@ -304,7 +310,7 @@ enum MosaicCanvas {
 }
 
 impl MosaicCanvas {
-    /// An empty one of the kind of `frame`.
+    /// Creates an empty canvas, grey or colour as `frame` is.
     fn new(frame: &Frame, (width, height): (u32, u32), background: [u8; 3]) -> Self {
         match frame {
             Frame::Grey(grey) => MosaicCanvas::Grey(GreyCanvas::new(grey, width, height)),
@@ -330,7 +336,7 @@ impl MosaicCanvas {
             (MosaicCanvas::Grey(canvas), PatchValues::Grey(values)) => {
                 canvas.put((patch.x, patch.y), patch.width, values);
             }
-            // A frame of another kind than the first: it has no place here.
+            // A tile that is grey where the first was coloured, or the reverse, is left out.
             (MosaicCanvas::Color { .. }, PatchValues::Grey(_))
             | (MosaicCanvas::Grey(_), PatchValues::Color(_)) => {}
         }
@@ -372,7 +378,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A mosaic of tiles whose pixels tell where they lie.
+    /// A mosaic of square tiles of side `tile`.
     fn mosaic(size: (u32, u32), tile: u32) -> Mosaic {
         let columns = size.0.div_ceil(tile);
         let tiles = (0..columns * size.1.div_ceil(tile)).map(|frame| Tile {
@@ -391,7 +397,7 @@ mod tests {
         }
     }
 
-    /// Red rises with the column, green with the row.
+    /// The colour of a pixel: red rises with the column, green with the row.
     fn pixel(x: u32, y: u32) -> [u8; 3] {
         [x as u8, y as u8, 7]
     }
@@ -405,15 +411,15 @@ mod tests {
 
     fn assembled(mosaic: &Mosaic, side: u32, divisor: u32) -> Arc<Picture> {
         let decode = |frame| Ok(tile(mosaic, frame, side));
-        let made = mosaic.assemble(0, divisor, decode, &mut |_| true);
-        match made.expect("tiles").expect("a picture").frame {
+        let result = mosaic.assemble(0, divisor, decode, &mut |_| true);
+        match result.expect("tiles").expect("a picture").frame {
             Frame::Color(picture) => picture,
             Frame::Grey(_) => panic!("colour"),
         }
     }
 
     #[test]
-    fn tiles_lie_side_by_side_and_end_with_the_picture() {
+    fn tiles_lie_side_by_side_and_are_cut_at_the_edge() {
         let picture = assembled(&mosaic((20, 13), 8), 8, 1);
         let expected: Vec<u8> = (0..13)
             .flat_map(|y| (0..20).flat_map(move |x| pixel(x, y)))
@@ -423,10 +429,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reduced_picture_is_the_mean_of_its_pixels() {
+    fn a_pixel_of_a_reduced_mosaic_is_the_mean_of_its_block() {
         let picture = assembled(&mosaic((16, 8), 8), 8, 4);
         assert_eq!((picture.width, picture.height), (4, 2));
-        // Columns 0 to 3 are 1.5 in the mean, and rows, too.
+        // The mean of columns 0 to 3 is 1.5, and likewise of rows.
         let expected = [
             [2, 2, 7],
             [6, 2, 7],
@@ -441,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_counted_and_left_empty() {
+    fn damaged_tiles_are_counted_and_left_empty() {
         let whole = mosaic((16, 8), 8);
         let broken = |frame| match frame {
             0 => Err(MediaError::new(ErrorKind::Truncated, "cut")),
@@ -466,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn work_ends_when_nobody_waits() {
+    fn work_ends_once_it_is_cancelled() {
         let many = mosaic((800, 800), 8);
         let decode = |frame| Ok(tile(&many, frame, 8));
         let mut seen = 0;
@@ -482,7 +488,7 @@ mod tests {
     }
 
     proptest! {
-        /// No pixel is left out, whatever the sizes are.
+        /// Every pixel is covered, whatever the sizes.
         #[test]
         fn every_pixel_gets_its_tile(width in 1_u32..60, height in 1_u32..60, side in 1_u32..20, divisor in 1_u32..9) {
             let mosaic = mosaic((width, height), side);

@@ -1,4 +1,4 @@
-//! A file read and parsed once, of which frames are decoded one at a time.
+//! An image file that is read and parsed once, and whose frames are decoded one at a time.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -13,27 +13,26 @@ use crate::grey::{Grey, Voi};
 use crate::mosaic::{Assembled, Mosaic, MosaicProgress};
 use crate::overlay::Overlay;
 use crate::png::Png;
-use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
+use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
 use crate::related::TargetFrame;
 use crate::{DecodeOptions, ImageInfo, Loaded, Picture, Pixels, Sniffed, Warnings, Window};
 use crate::{colorless, contain, limits, read, sniff};
 
-/// Bytes that are read first of a DICOM file that is not taken into memory as a whole: of a file larger than
-/// [`KEPT_WHOLE`] only what stands before its pixels is, and each frame when it is asked for. A CT of 2,000 frames is a
-/// gigabyte.
+/// Bytes read first from a DICOM file larger than [`MAX_IN_MEMORY`]. Only what comes before the pixels of such a file is
+/// kept in memory; each frame is read when it is decoded. A CT of 2,000 frames is a gigabyte.
 const HEAD: u64 = 1 << 20;
 
-/// A decoded frame before its window is applied. Copies share their samples.
+/// A decoded frame before its window is applied. Clones share their samples.
 #[derive(Clone, Debug)]
 pub enum Frame {
-    /// Grey values, of which a window chooses what is shown.
+    /// Grey values, to be rendered through a window.
     Grey(Grey),
-    /// Colour, which has no window.
+    /// Colour, to which no window applies.
     Color(Arc<Picture>),
 }
 
 impl Frame {
-    /// The frame in 8 bits, and the window applied, which colour does not have.
+    /// Renders the frame to 8 bits and returns the window that was applied; `None` for colour.
     pub fn render(&self, voi: Voi, invert: bool) -> (Picture, Option<Window>) {
         match self {
             Frame::Grey(grey) => {
@@ -45,7 +44,7 @@ impl Frame {
         }
     }
 
-    /// Bytes that it takes.
+    /// Size of the samples in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Frame::Grey(grey) => grey.bytes(),
@@ -55,7 +54,7 @@ impl Frame {
 }
 
 impl From<Picture> for Frame {
-    /// Grey of 8 bits, also where it is stored as RGB, gets a window that shows it as it is.
+    /// Makes a frame of a picture. Grey, also if stored as RGB, gets a window that shows it unchanged.
     fn from(picture: Picture) -> Self {
         let Picture { width, height, .. } = picture;
         let grey = match picture.pixels {
@@ -76,37 +75,41 @@ impl From<Picture> for Frame {
     }
 }
 
-/// A file that holds a picture, read and parsed once.
+/// An opened image file. Frames are decoded on demand.
 pub struct ImageSource {
     info: ImageInfo,
-    format: FileDecoder,
+    decoder: FileDecoder,
     content: OnceLock<Result<String, MediaError>>,
     order: OnceLock<FrameOrder>,
     mosaic: OnceLock<Option<Mosaic>>,
 }
 
-/// Bytes of a pixel of an assembled picture, of which an unfinished copy is shown meanwhile.
+/// Bytes a pixel of a mosaic takes while it is assembled: RGB, and a copy that is shown meanwhile.
 const MOSAIC_BYTES: u64 = 2 * 3;
 
+/// What frames are decoded from, by format.
 enum FileDecoder {
     Jpeg(Stored, jpeg::Cost),
     Png(Png),
     Dicom(Box<DicomObject>),
 }
 
-/// Opens a file: reads and judges what stands before its pixels. Of a file of another kind no more is read than it
-/// takes to tell.
+/// Opens an image file: reads and checks everything that comes before its pixels. A file of another kind is read only
+/// as far as needed to recognise it.
 ///
-/// A FIFO, socket, device or folder is an error and never waited for. A file that holds no picture is told from a
-/// damaged one by [`MediaError::not_picture`].
+/// # Errors
+///
+/// A FIFO, socket, device or folder is an error and is never waited for. [`MediaError::not_picture`] tells a file that
+/// is not an image from a damaged one.
 pub fn open(path: &Path) -> Result<ImageSource, MediaError> {
-    open_with(path, KEPT_WHOLE, HEAD)
+    open_with(path, MAX_IN_MEMORY, HEAD)
 }
 
-/// Opens a file, of which more than `whole` bytes are not taken into memory at once if it is DICOM.
+/// Opens an image file. A DICOM file of more than `whole` bytes is not read into memory as a whole; its first `head`
+/// bytes are read instead.
 pub(super) fn open_with(path: &Path, whole: u64, head: u64) -> Result<ImageSource, MediaError> {
     let (file, length) = read::open(path)?;
-    let first = read::range(&file, 0..SNIFFED.min(length))?;
+    let first = read::range(&file, 0..SNIFF_BYTES.min(length))?;
     match sniff(&first) {
         Sniffed::Jpeg => ImageSource::jpeg(Stored::open(file, length)?),
         Sniffed::Png => ImageSource::png(Stored::open(file, length)?),
@@ -118,34 +121,39 @@ pub(super) fn open_with(path: &Path, whole: u64, head: u64) -> Result<ImageSourc
             }
             let head = read::range(&file, 0..head.min(length))?;
             contain("DICOM", || {
-                ImageSource::dicom(Body::partly(file, length, head))
+                ImageSource::dicom(Body::partial(file, length, head))
             })
         }
-        Sniffed::Other(format) => Err(sniff::not_decoded(format)),
-        // Content that is nothing known is judged by its name.
-        Sniffed::Unknown => Err(sniff::judge(unknown(&first), first.is_empty(), path)),
+        Sniffed::Other(format) => Err(sniff::unsupported_format(format)),
+        // Unknown content: the file name decides how it is reported.
+        Sniffed::Unknown => Err(sniff::refine_error(
+            unknown_content(&first),
+            first.is_empty(),
+            path,
+        )),
     }
 }
 
-fn unknown(bytes: &[u8]) -> MediaError {
+/// The error for content of no known format.
+fn unknown_content(bytes: &[u8]) -> MediaError {
     if bytes.is_empty() {
         return MediaError::no_picture(ErrorKind::Truncated, "the file is empty");
     }
     MediaError::no_picture(
         ErrorKind::Unsupported,
-        "not a picture: neither JPEG nor PNG nor DICOM",
+        "not an image: neither JPEG nor PNG nor DICOM",
     )
 }
 
 impl ImageSource {
-    /// Opens a file that is already in memory. Bad input of any kind is an error, never a panic.
+    /// Opens an image file that is already in memory. Bad input of any kind is an error, never a panic.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, MediaError> {
         match sniff(&bytes) {
             Sniffed::Jpeg => Self::jpeg(Stored::Memory(bytes)),
             Sniffed::Png => Self::png(Stored::Memory(bytes)),
             Sniffed::Dicom => contain("DICOM", || Self::dicom(Body::whole(bytes))),
-            Sniffed::Other(format) => Err(sniff::not_decoded(format)),
-            Sniffed::Unknown => Err(unknown(&bytes)),
+            Sniffed::Other(format) => Err(sniff::unsupported_format(format)),
+            Sniffed::Unknown => Err(unknown_content(&bytes)),
         }
     }
 
@@ -162,10 +170,10 @@ impl ImageSource {
         Ok(Self::new(png.info(), FileDecoder::Png(png)))
     }
 
-    fn new(info: ImageInfo, format: FileDecoder) -> Self {
+    fn new(info: ImageInfo, decoder: FileDecoder) -> Self {
         Self {
             info,
-            format,
+            decoder,
             content: OnceLock::new(),
             order: OnceLock::new(),
             mosaic: OnceLock::new(),
@@ -180,30 +188,30 @@ impl ImageSource {
         ))
     }
 
-    /// What the file is; its window is open until a frame is rendered.
+    /// Description of the file. Its window is `None`: only a rendered frame has one.
     pub fn info(&self) -> &ImageInfo {
         &self.info
     }
 
-    /// Series Instance UID (0020,000E): which files belong together. Not to be shown.
+    /// Series Instance UID (0020,000E), which groups files into series. Identifies the patient: not to be shown.
     pub fn series(&self) -> Option<String> {
-        match &self.format {
+        match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
             FileDecoder::Dicom(object) => object.series(),
         }
     }
 
-    /// How many frames a second the file wants to be played with.
+    /// Frames per second at which the file asks to be played.
     pub fn frames_per_second(&self) -> Option<f64> {
-        match &self.format {
+        match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
             FileDecoder::Dicom(object) => object.frames_per_second(),
         }
     }
 
-    /// The frames in the order of their positions, worked out when first asked for.
+    /// The order of the frames by position in space, computed on first use.
     pub fn frame_order(&self) -> &FrameOrder {
-        self.order.get_or_init(|| match &self.format {
+        self.order.get_or_init(|| match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => FrameOrder::default(),
             FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.frame_order())).unwrap_or_default()
@@ -211,9 +219,9 @@ impl ImageSource {
         })
     }
 
-    /// The larger picture that the frames are tiles of; `None` where they are whole pictures. Worked out when first asked for.
+    /// The larger image that the frames are tiles of; `None` if each frame is a whole image. Computed on first use.
     pub fn mosaic(&self) -> Option<&Mosaic> {
-        let mosaic = self.mosaic.get_or_init(|| match &self.format {
+        let mosaic = self.mosaic.get_or_init(|| match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
             FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.mosaic())).unwrap_or_default()
@@ -222,8 +230,9 @@ impl ImageSource {
         mosaic.as_ref()
     }
 
-    /// Assembles a plane of the mosaic, `divisor` pixels in a row becoming one; several threads decode. `watch` is asked
-    /// again and again, and ends the work by `false`: then, and where there is no mosaic, there is no picture.
+    /// Assembles a plane of the mosaic on several threads, reduced so that `divisor` pixels in a row become one.
+    /// `watch` is called again and again; when it returns false, the work stops. Returns `None` then, and if there is
+    /// no mosaic.
     pub fn assemble(
         &self,
         plane: u32,
@@ -237,24 +246,24 @@ impl ImageSource {
         let (width, height) = mosaic.reduced(divisor);
         let bytes = u64::from(width) * u64::from(height) * MOSAIC_BYTES;
         let reservation = budget::decoding().reserve(bytes, wait)?;
-        let made = mosaic.assemble(plane, divisor, |frame| self.frame(frame), watch)?;
-        Ok(made.map(|made| Reserved::new(made, reservation)))
+        let assembled = mosaic.assemble(plane, divisor, |frame| self.frame(frame), watch)?;
+        Ok(assembled.map(|assembled| Reserved::new(assembled, reservation)))
     }
 
-    /// `blake3:<hex>` of the file's bytes, worked out when first asked for.
+    /// `blake3:<hex>` of the file's bytes, computed on first use.
     pub fn content(&self) -> Result<String, MediaError> {
-        let work_out = || match &self.format {
+        let hash = || match &self.decoder {
             FileDecoder::Jpeg(stored, _) => stored.content(),
             FileDecoder::Png(png) => png.content(),
             FileDecoder::Dicom(object) => object.content(),
         };
-        self.content.get_or_init(work_out).clone()
+        self.content.get_or_init(hash).clone()
     }
 
-    /// Decodes a frame, from 0. Bad input of any kind is an error, never a panic.
+    /// Decodes the frame with index `frame`, from 0. Bad input of any kind is an error, never a panic.
     ///
-    /// Like all that decodes, it first waits for its part of the [`budget`]; the memory of what it gives is no longer
-    /// counted. Who keeps frames [holds](Self::frame_reserved) them.
+    /// Like every decode, it first waits for its share of the [`budget`]; the memory of the returned frame is no
+    /// longer counted. Callers that keep frames use [`frame_reserved`](Self::frame_reserved).
     pub fn frame(&self, frame: u32) -> Result<Frame, MediaError> {
         self.decode(&DecodeOptions {
             frame,
@@ -262,13 +271,13 @@ impl ImageSource {
         })
     }
 
-    /// The same with all options but the window.
+    /// Decodes a frame. The window of `options` is ignored.
     pub fn decode(&self, options: &DecodeOptions) -> Result<Frame, MediaError> {
-        self.decode_warning(options, &mut Warnings::default())
+        self.decode_with_warnings(options, &mut Warnings::default())
     }
 
-    /// Decodes a frame and adds what was repaired or assumed for it to `warnings`.
-    pub fn decode_warning(
+    /// Decodes a frame as [`decode`](Self::decode) does, and adds repairs and assumptions to `warnings`.
+    pub fn decode_with_warnings(
         &self,
         options: &DecodeOptions,
         warnings: &mut Warnings,
@@ -276,27 +285,27 @@ impl ImageSource {
         self.with_reservation(options, WaitPolicy::default(), || {
             self.decode_now(options, warnings)
         })
-        .map(Reserved::release)
+        .map(Reserved::into_inner)
     }
 
-    /// Decodes a frame, whose memory, and that of one rendering, stays reserved until it is dropped.
+    /// Decodes a frame. The memory of the frame and of one rendering stays reserved until the result is dropped.
     pub fn frame_reserved(
         &self,
         options: &DecodeOptions,
         wait: WaitPolicy,
     ) -> Result<Reserved<Frame>, MediaError> {
-        let held = self.with_reservation(options, wait, || {
+        let frame = self.with_reservation(options, wait, || {
             self.decode_now(options, &mut Warnings::default())
         })?;
-        let rendered = match &*held {
+        let rendered = match &*frame {
             Frame::Grey(grey) => u64::from(grey.width) * u64::from(grey.height),
             Frame::Color(_) => 0,
         };
-        let bytes = held.bytes() as u64 + rendered;
-        Ok(held.shrunk(bytes))
+        let bytes = frame.bytes() as u64 + rendered;
+        Ok(frame.shrunk(bytes))
     }
 
-    /// Does what takes as much memory as decoding and rendering a frame, once that is free.
+    /// Runs `work` once the memory that decoding and rendering a frame takes has been reserved.
     fn with_reservation<T>(
         &self,
         options: &DecodeOptions,
@@ -307,7 +316,7 @@ impl ImageSource {
         if frame >= self.info.frames {
             return Err(limits::no_such_frame(frame, self.info.frames));
         }
-        let cost = match &self.format {
+        let cost = match &self.decoder {
             FileDecoder::Jpeg(stored, cost) => stored.cost() + cost.bytes(options.scale),
             FileDecoder::Png(png) => png.cost(),
             FileDecoder::Dicom(object) => contain("DICOM", || object.cost(frame))?,
@@ -321,7 +330,7 @@ impl ImageSource {
         options: &DecodeOptions,
         warnings: &mut Warnings,
     ) -> Result<Frame, MediaError> {
-        match &self.format {
+        match &self.decoder {
             FileDecoder::Jpeg(stored, _) => contain("JPEG", || {
                 jpeg::decode(&stored.all()?, options).map(Frame::from)
             }),
@@ -332,9 +341,9 @@ impl ImageSource {
         }
     }
 
-    /// How the pixels of a frame lie in space; of a file that does not say it, square ones.
+    /// How the pixels of a frame lie in space. A file that does not say has square pixels.
     pub fn geometry(&self, frame: u32) -> Geometry {
-        match &self.format {
+        match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => Geometry::default(),
             FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.geometry(frame))).unwrap_or_default()
@@ -342,17 +351,17 @@ impl ImageSource {
         }
     }
 
-    /// The frame as objects about it refer to it; `None` of a file that is no DICOM object.
+    /// The frame as other objects refer to it; `None` unless the file is a DICOM object.
     pub fn target(&self, frame: u32) -> Option<TargetFrame> {
-        match &self.format {
+        match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
             FileDecoder::Dicom(object) => contain("DICOM", || Ok(object.target(frame))).ok(),
         }
     }
 
-    /// The overlay planes of a frame; damaged ones are left out.
+    /// The overlay planes of a frame. Damaged ones are left out.
     pub fn overlays(&self, frame: u32) -> Vec<Overlay> {
-        match &self.format {
+        match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => Vec::new(),
             FileDecoder::Dicom(object) => {
                 contain("DICOM", || Ok(object.overlays(frame))).unwrap_or_default()
@@ -360,21 +369,21 @@ impl ImageSource {
         }
     }
 
-    /// Decodes and renders a frame: what `inspect` shows and the encoder sees.
+    /// Decodes and renders a frame: what `inspect` reports on and the encoder sees.
     pub fn load(&self, options: &DecodeOptions) -> Result<RenderedFrame, MediaError> {
         self.load_reserved(options, WaitPolicy::default())
-            .map(Reserved::release)
+            .map(Reserved::into_inner)
     }
 
-    /// The same, whose memory stays reserved until it is dropped.
+    /// Decodes and renders a frame. The memory of the picture stays reserved until the result is dropped.
     pub fn load_reserved(
         &self,
         options: &DecodeOptions,
         wait: WaitPolicy,
     ) -> Result<Reserved<RenderedFrame>, MediaError> {
-        let held = self.with_reservation(options, wait, || self.render_now(options))?;
-        let bytes = held.picture.pixels.bytes().len() as u64;
-        Ok(held.shrunk(bytes))
+        let rendered = self.with_reservation(options, wait, || self.render_now(options))?;
+        let bytes = rendered.picture.pixels.bytes().len() as u64;
+        Ok(rendered.shrunk(bytes))
     }
 
     fn render_now(&self, options: &DecodeOptions) -> Result<RenderedFrame, MediaError> {
@@ -385,8 +394,8 @@ impl ImageSource {
             .map_or(Voi::Own(0), |(center, width)| Voi::Range { center, width });
         let (picture, window) = match frame {
             Frame::Grey(grey) => {
-                // A reduced JPEG has other columns and rows than its file.
-                let whole_size = matches!(self.format, FileDecoder::Dicom(_));
+                // A reduced JPEG has fewer columns and rows than its file, to which `used` refers.
+                let whole_size = matches!(self.decoder, FileDecoder::Dicom(_));
                 let used = options.used.filter(|_| whole_size);
                 let (picture, window) = grey.render_used(voi, used);
                 (picture, Some(window))
@@ -406,25 +415,25 @@ impl ImageSource {
 pub struct RenderedFrame {
     /// The frame in 8 bits.
     pub picture: Picture,
-    /// The window applied; `None` for colour.
+    /// The window that was applied; `None` for colour.
     pub window: Option<Window>,
-    /// What was repaired or assumed for this frame, beside [`ImageInfo::warnings`].
+    /// Repairs and assumptions made for this frame, beside [`ImageInfo::warnings`].
     pub warnings: Warnings,
 }
 
-/// Reads a file and renders one of its frames. See [`open`].
+/// Opens a file and renders one of its frames. See [`open`] for the errors.
 pub fn load(path: &Path, options: &DecodeOptions) -> Result<Loaded, MediaError> {
     let source = open(path)?;
-    let shown = source.load(options)?;
+    let rendered = source.load(options)?;
     let mut info = source.info().clone();
-    info.warnings.append(&shown.warnings);
+    info.warnings.append(&rendered.warnings);
     if let Some(dicom) = &mut info.dicom {
-        dicom.window = shown.window;
+        dicom.window = rendered.window;
     }
     Ok(Loaded {
         info,
         frame: options.frame,
-        picture: shown.picture,
+        picture: rendered.picture,
         content: source.content()?,
     })
 }
@@ -448,7 +457,7 @@ mod tests {
         files.filter(|path| path.is_file()).collect()
     }
 
-    /// Whether the pixels are in memory or in the file makes no difference to anything.
+    /// Nothing may depend on whether the pixels are in memory or still in the file.
     #[test]
     fn a_file_left_on_disk_gives_the_same_frames() {
         let mut partial = 0;
@@ -463,7 +472,7 @@ mod tests {
             };
             assert_eq!(whole.info(), lazy.info(), "{}", path.display());
             assert_eq!(whole.content(), lazy.content(), "{}", path.display());
-            if let FileDecoder::Dicom(object) = &lazy.format {
+            if let FileDecoder::Dicom(object) = &lazy.decoder {
                 partial += usize::from(object.is_partial());
             }
             for frame in 0..whole.info().frames.min(4) {
@@ -482,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_shrinks_meanwhile_is_truncated() {
+    fn a_file_that_shrinks_while_it_is_open_is_truncated() {
         let fixture = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/fixtures/media/grey_native.dcm"
@@ -503,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_not_there_is_refused() {
+    fn a_frame_beyond_the_last_is_not_found() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/fixtures/media/grey.jpg"
@@ -518,7 +527,7 @@ mod tests {
         assert_eq!(source.overlays(0), []);
     }
 
-    /// Of a file that is no picture a part is read, however large it is: this one takes no room on the disk.
+    /// Only the beginning of a file that is not an image is read. This file is sparse: it takes no room on disk.
     #[test]
     fn a_large_file_of_another_kind_is_not_read() {
         let dir = tempfile::tempdir().expect("a folder");

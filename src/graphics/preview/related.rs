@@ -118,7 +118,7 @@ impl Objects {
             };
             let drawn = object
                 .layers(target)
-                .and_then(|layers| Ok((layers, object.palette(target)?)));
+                .and_then(|layers| Ok((layers, object.color_map(target)?)));
             match drawn {
                 Ok((mut layers, palette)) => {
                     composed.palette = palette.or(composed.palette.take());

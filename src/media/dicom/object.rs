@@ -1,4 +1,4 @@
-//! An object that was read and parsed once, of which frames are decoded one at a time.
+//! A DICOM object that is read and parsed once, and whose frames are decoded one at a time.
 
 use std::sync::OnceLock;
 
@@ -21,26 +21,30 @@ use crate::dicom::pixels::{display, native, overlays};
 use crate::error::{MediaError, unsupported};
 use crate::{DicomInfo, FileFormat, Frame, ImageInfo, Warnings, code, limits};
 
-/// An object with pixels.
+/// A DICOM object with pixels.
 pub(crate) struct DicomObject {
     file: ParsedFile,
     pixels: PixelElement,
     layout: PixelLayout,
-    /// What was repaired or assumed to open it.
+    /// Repairs and assumptions made while opening it.
     warnings: Warnings,
-    /// Where each frame is, found when the first is asked for.
+    /// Where each frame is, found when the first one is requested.
     index: OnceLock<Result<FrameIndex, MediaError>>,
 }
 
 impl DicomObject {
-    /// Parses a file; one without pixels is refused with what it is, and so is one whose pixels nothing here decodes.
+    /// Parses a file.
+    ///
+    /// # Errors
+    ///
+    /// An object without pixels is an error that says what it is; so is one whose pixels cannot be decoded.
     pub(crate) fn open(body: Body) -> Result<Self, MediaError> {
-        Self::of(ParsedFile::read(body)?)
+        Self::from_parsed(ParsedFile::read(body)?)
     }
 
-    /// The same of a file that was parsed.
-    pub(crate) fn of(mut file: ParsedFile) -> Result<Self, MediaError> {
-        // Referenced pixels are elsewhere, and the shape of video need not make sense here.
+    /// Makes an object from a parsed file; see [`open`](Self::open).
+    pub(crate) fn from_parsed(mut file: ParsedFile) -> Result<Self, MediaError> {
+        // Checked first: referenced pixels are elsewhere, and the attributes of video may be inconsistent.
         if file.meta.syntax.codec == Codec::Unsupported && file.set.get(tags::ROWS).is_some() {
             return Err(file.meta.syntax.unsupported());
         }
@@ -54,12 +58,12 @@ impl DicomObject {
             let uid = &file.meta.transfer_syntax;
             if !layout.as_ref().is_ok_and(native) {
                 return Err(unsupported(format!(
-                    "DICOM transfer syntax {uid} is not known"
+                    "DICOM transfer syntax {uid} is unknown"
                 )));
             }
             warnings.add(format!(
-                "The transfer syntax {uid} is not known; the pixels have the length of uncompressed ones and were read \
-                 as such."
+                "The transfer syntax {uid} is unknown; the pixels have the length of uncompressed ones and were read as \
+                 such."
             ));
         }
         let layout = layout?;
@@ -99,7 +103,7 @@ impl DicomObject {
         }
     }
 
-    /// Whether its pixels were left in the file.
+    /// Whether its pixels are still in the file.
     #[cfg(test)]
     pub(crate) fn is_partial(&self) -> bool {
         self.body().is_partial()
@@ -121,7 +125,7 @@ impl DicomObject {
         index.as_ref().map_err(Clone::clone)
     }
 
-    /// A frame's samples as they are stored, and the layout that they have.
+    /// The cells of a frame as stored, and the layout they have.
     pub(crate) fn cells(
         &self,
         frame: u32,
@@ -148,12 +152,12 @@ impl DicomObject {
         display::frame(self.set(), layout, &shape, cells, frame, warnings)
     }
 
-    /// Series Instance UID.
+    /// Series Instance UID (0020,000E).
     pub(crate) fn series(&self) -> Option<String> {
         self.set().first(tags::SERIES_INSTANCE_UID)
     }
 
-    /// Recommended Display Frame Rate, Cine Rate, or what follows from Frame Time (PS3.3 C.7.6.5).
+    /// Frames per second: Recommended Display Frame Rate, else Cine Rate, else by Frame Time (PS3.3 C.7.6.5).
     pub(crate) fn frames_per_second(&self) -> Option<f64> {
         let set = self.set();
         let rate = |tag| set.decimal(tag).filter(|rate| *rate > 0.0);
@@ -162,7 +166,7 @@ impl DicomObject {
             .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
     }
 
-    /// What the object is, its window left open.
+    /// Description of the object, without a window.
     pub(crate) fn info(&self) -> ImageInfo {
         let (set, layout) = (self.set(), &self.layout);
         let coded = |tag| set.first(tag).filter(|text| code(text).is_some());

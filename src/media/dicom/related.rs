@@ -19,7 +19,7 @@ use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{MediaError, unsupported};
 use crate::grey::Grey;
-use crate::read::{self, KEPT_WHOLE};
+use crate::read::{self, MAX_IN_MEMORY};
 use crate::related::{ColorMap, Layers, RelatedKind, RelatedObject, TargetFrame};
 use dicom_dictionary_std::tags;
 pub(crate) use index::{References, index};
@@ -42,7 +42,7 @@ const COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.2";
 const PSEUDO_COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.3";
 
 /// Largest file that is taken into memory as a whole; of a larger segmentation the pixels stay in the file.
-const WHOLE: u64 = KEPT_WHOLE;
+const WHOLE: u64 = MAX_IN_MEMORY;
 /// Bytes of such a file that are read first.
 const HEAD: u64 = 1 << 20;
 
@@ -72,7 +72,7 @@ impl RelatedContent {
     pub(crate) fn open(file: File, length: u64) -> Result<(RelatedObject, Self), MediaError> {
         let head = read::range(&file, 0..if length > WHOLE { HEAD } else { length })?;
         Self::read(if length > WHOLE {
-            Body::partly(file, length, head)
+            Body::partial(file, length, head)
         } else {
             Body::whole(head)
         })
@@ -89,9 +89,9 @@ impl RelatedContent {
         })?;
         let about = index::of(&file.set, kind);
         let content = match kind {
-            RelatedKind::Segmentation => {
-                Self::Segmentation(Box::new(Segmentation::read(DicomObject::of(file)?)?))
-            }
+            RelatedKind::Segmentation => Self::Segmentation(Box::new(Segmentation::read(
+                DicomObject::from_parsed(file)?,
+            )?)),
             RelatedKind::Structures => Self::Structures(Structures::read(&file.set)),
             RelatedKind::Presentation => Self::Presentation {
                 class,
@@ -121,10 +121,10 @@ impl RelatedContent {
     }
 
     /// The colours of a pseudo-colour presentation state.
-    pub(crate) fn palette(&self) -> Result<Option<ColorMap>, MediaError> {
+    pub(crate) fn color_map(&self) -> Result<Option<ColorMap>, MediaError> {
         match self {
             Self::Presentation { class, set } if class == PSEUDO_COLOR => {
-                presentation::palette(set).map(Some)
+                presentation::color_map(set).map(Some)
             }
             _ => Ok(None),
         }

@@ -10,7 +10,7 @@ use crate::budget::{self, WaitPolicy};
 use crate::codecs::jpeg;
 use crate::dicom::{self, Body};
 use crate::error::{ErrorKind, MediaError};
-use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
+use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
 use crate::{Sniffed, clean, contain, png, read, sniff};
 
 /// Bytes read first of a large DICOM file.
@@ -63,13 +63,13 @@ impl TagRow {
 /// Reads the tags of a file. What holds no tags, though it is a picture, has an empty tree.
 pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
     let (file, length) = read::open(path)?;
-    let first = read::range(&file, 0..SNIFFED.min(length))?;
+    let first = read::range(&file, 0..SNIFF_BYTES.min(length))?;
     match sniff(&first) {
         Sniffed::Dicom => {
             read::check_length(length)?;
-            let body = if length > KEPT_WHOLE {
+            let body = if length > MAX_IN_MEMORY {
                 let head = read::range(&file, 0..HEAD.min(length))?;
-                Body::partly(file, length, head)
+                Body::partial(file, length, head)
             } else {
                 Body::whole(read::range(&file, 0..length)?)
             };

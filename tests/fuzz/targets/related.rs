@@ -38,6 +38,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             let (picture, _) = presented.render(Voi::Own(0), false);
             assert_eq!(picture.pixels.bytes().len(), pixels);
         }
-        let _ = related.palette(target);
+        let _ = related.color_map(target);
     }
 });

@@ -21,8 +21,8 @@ use dicom_dictionary_std::tags;
 
 use super::body::Body;
 use super::elements::{
-    self, EXPLICIT, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED,
-    by_dictionary, unit,
+    self, EXPLICIT, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, value_size,
+    vr_by_dictionary,
 };
 use super::notes::{Notes, PixelData, PixelElement};
 use super::writer::DataSetWriter;
@@ -257,7 +257,7 @@ impl<'a> DataSetWalk<'a> {
             return Ok(());
         }
         let kept = self.out.take_if(|_| again);
-        let vr = header.vr.unwrap_or_else(|| by_dictionary(header.tag));
+        let vr = header.vr.unwrap_or_else(|| vr_by_dictionary(header.tag));
         let walked = if header.length == UNDEFINED {
             self.undefined(header, vr, encoding, end, depth)
         } else {
@@ -341,7 +341,7 @@ impl<'a> DataSetWalk<'a> {
         let hidden = vr == VR::UN
             && begins_item
             && value.len() >= 8
-            && matches!(by_dictionary(header.tag), VR::SQ | VR::UN);
+            && matches!(vr_by_dictionary(header.tag), VR::SQ | VR::UN);
         if (vr == VR::SQ || hidden) && (value.is_empty() || begins_item) {
             self.sound &= !hidden;
             if hidden && self.outer.big_endian {
@@ -363,10 +363,10 @@ impl<'a> DataSetWalk<'a> {
             self.opaque(header.tag, start..value_end);
             return Ok(());
         }
-        let fits = (value.len() as u32).is_multiple_of(unit(vr));
+        let fits = (value.len() as u32).is_multiple_of(value_size(vr));
         self.sound &= fits;
         let vr = if fits { vr } else { VR::UN };
-        self.write(|out| out.value(header.tag, vr, value));
+        self.write(|out| out.element(header.tag, vr, value));
         Ok(())
     }
 
@@ -374,7 +374,7 @@ impl<'a> DataSetWalk<'a> {
     fn opaque(&mut self, tag: Tag, range: Range<usize>) {
         self.sound = false;
         let value = self.bytes.get(range).unwrap_or_default();
-        self.write(|out| out.value(tag, VR::UN, value));
+        self.write(|out| out.element(tag, VR::UN, value));
     }
 
     /// Items up to the sequence's delimiter or `end`. Without an encoding each item tells its own.
@@ -440,7 +440,7 @@ impl<'a> DataSetWalk<'a> {
     ) -> Result<(), MediaError> {
         self.count()?;
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
-        let encoding = encoding.unwrap_or_else(|| elements::inside_unknown(rest));
+        let encoding = encoding.unwrap_or_else(|| elements::item_encoding_in_un(rest));
         self.write(DataSetWriter::begin_item);
         if length == UNDEFINED {
             self.set(encoding, end, true, depth)?;

@@ -1,4 +1,4 @@
-//! Writes a data set in Explicit VR, sequences and items with delimiters instead of lengths (PS3.5 7.1.2 and 7.5).
+//! Writes a data set in Explicit VR; sequences and items have delimiters instead of lengths (PS3.5 7.1.2 and 7.5).
 
 use dicom_core::{Tag, VR};
 
@@ -22,8 +22,8 @@ impl DataSetWriter {
         self.bytes
     }
 
-    /// An element with its value as stored; one too long for its representation becomes UN.
-    pub(super) fn value(&mut self, tag: Tag, vr: VR, value: &[u8]) {
+    /// Writes an element with its value as stored. A value too long for its representation is written as UN.
+    pub(super) fn element(&mut self, tag: Tag, vr: VR, value: &[u8]) {
         let length = value.len() as u32;
         let vr = if is_long(vr) || u16::try_from(length).is_ok() {
             vr

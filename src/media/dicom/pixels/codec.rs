@@ -36,7 +36,7 @@ pub(crate) fn decode(
 ) -> Result<Coded, MediaError> {
     let named = match codec {
         Codec::Deflated => return plain(&inflate(bytes, layout)?, layout),
-        Codec::Plain => return plain(bytes, layout),
+        Codec::Encapsulated => return plain(bytes, layout),
         Codec::Unsupported | Codec::Unknown => {
             return Err(unsupported("DICOM: the transfer syntax is not supported"));
         }

@@ -39,7 +39,7 @@ fn decoded(layout: &PixelLayout, codec: Codec) -> u64 {
     let woven = if layout.planar { cell } else { 0 };
     let words = if cell > 1 { cell } else { 0 };
     let before = match codec {
-        Codec::Native | Codec::Plain | Codec::Unsupported | Codec::Unknown => woven,
+        Codec::Native | Codec::Encapsulated | Codec::Unsupported | Codec::Unknown => woven,
         Codec::Deflated => u64::from(layout.allocated.div_ceil(8)) + woven,
         Codec::Rle | Codec::JpegLs => words,
         // The planes of the components.

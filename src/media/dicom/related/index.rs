@@ -84,7 +84,7 @@ fn parsed(path: &Path, last: Option<Tag>) -> Result<ParsedFile, MediaError> {
     let (file, length) = read::open(path)?;
     let head = read::range(&file, 0..HEAD.min(length))?;
     let body = if length > HEAD {
-        Body::partly(file, length, head)
+        Body::partial(file, length, head)
     } else {
         Body::whole(head)
     };

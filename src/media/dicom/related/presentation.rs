@@ -187,7 +187,7 @@ fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
 }
 
 /// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
-pub(super) fn palette(set: &DataSet) -> Result<ColorMap, MediaError> {
+pub(super) fn color_map(set: &DataSet) -> Result<ColorMap, MediaError> {
     let palette = palette::Palette::read(set, false, &mut Warnings::default())?;
     Ok(palette.spread())
 }

@@ -63,7 +63,7 @@ fn presented(name: &str, image: &str) -> Picture {
     let shown = object.present(&own, &target).expect("presented");
     let (picture, _) = shown.unwrap_or(own).render(Voi::default(), false);
     let mut rgb = picture.to_rgb();
-    if let Some(palette) = object.palette(&target).expect("a palette, or none") {
+    if let Some(palette) = object.color_map(&target).expect("a palette, or none") {
         for pixel in rgb.chunks_exact_mut(3) {
             pixel.copy_from_slice(&palette[usize::from(pixel[0])]);
         }
@@ -421,7 +421,7 @@ fn damaged_objects_are_errors() {
                 !panicked(object.present(&own, target).err()),
                 "{what}: grey"
             );
-            assert!(!panicked(object.palette(target).err()), "{what}: palette");
+            assert!(!panicked(object.color_map(target).err()), "{what}: palette");
         }
     };
     for name in OBJECTS {

@@ -27,7 +27,7 @@ pub(crate) fn header(path: &Path) -> Result<DicomHeader, MediaError> {
     }
     read::check_length(length)?;
     let body = if length > FIRST {
-        Body::partly(file, length, head)
+        Body::partial(file, length, head)
     } else {
         Body::whole(head)
     };
