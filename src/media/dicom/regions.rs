@@ -1,5 +1,5 @@
-//! The regions of an ultrasound picture (PS3.3 C.8.5.5): a screen of an ultrasound machine shows several at once, each with
-//! a scale of its own, and what stands around them has none.
+//! The regions of an ultrasound image (PS3.3 C.8.5.5): the screen of an ultrasound machine may show several at once,
+//! each with a scale of its own; what surrounds them has none.
 
 use dicom_dictionary_std::tags;
 
@@ -7,29 +7,30 @@ use crate::PixelRect;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::geometry::Spacing;
 
-/// Physical Units X and Y Direction (0018,6024; 0018,6026): centimetres.
+/// The value of Physical Units X and Y Direction (0018,6024; 0018,6026) for centimetres.
 const CENTIMETRES: u16 = 3;
-/// Region Spatial Format (0018,6012): none, and 2D; others count time or speed.
-const FLAT: [u16; 2] = [0, 1];
-/// Pixels of two regions are of one size when they differ by less than this part of it.
-const SAME: f64 = 0.01;
+/// Values of Region Spatial Format (0018,6012) for none and 2D; others measure time or velocity.
+const SPATIAL_FORMATS: [u16; 2] = [0, 1];
+/// Relative difference up to which two regions have the same pixel size.
+const SCALE_TOLERANCE: f64 = 0.01;
 
-/// A region in which both directions are lengths in the patient.
+/// A region in which both axes are lengths in the patient.
 struct UltrasoundRegion {
     area: PixelRect,
     rows_mm: f64,
     columns_mm: f64,
 }
 
-/// The distance of pixels in the region around the middle of a picture of `size` columns and rows, else in the largest one,
-/// where that counts centimetres both ways. Where other regions lie beside it, [`Spacing::within`] says where it holds.
+/// The pixel spacing of the region around the centre of an image of `size` (columns, rows), else of the largest
+/// region; `None` if that is not in centimetres on both axes. If other regions lie beside it, [`Spacing::within`] says
+/// where the spacing holds.
 pub(super) fn spacing(set: &DataSet, size: (u32, u32)) -> Option<Spacing> {
     let items = set.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS);
     let regions: Vec<UltrasoundRegion> = items.iter().filter_map(|item| read(item, size)).collect();
     choose(&regions, items.len(), size)
 }
 
-/// The same of the regions that count centimetres, among `count` of all kinds.
+/// Chooses among the `regions` in centimetres, of `count` regions of all kinds.
 fn choose(regions: &[UltrasoundRegion], count: usize, size: (u32, u32)) -> Option<Spacing> {
     let middle = (size.0 / 2, size.1 / 2);
     let pixels =
@@ -45,24 +46,27 @@ fn choose(regions: &[UltrasoundRegion], count: usize, size: (u32, u32)) -> Optio
         rows_mm: chosen.rows_mm,
         columns_mm: chosen.columns_mm,
         at_detector: false,
-        within: (!alone).then(|| around(chosen.area, &areas)),
+        within: (!alone).then(|| bounding_rect(chosen.area, &areas)),
     })
 }
 
 impl UltrasoundRegion {
     fn is_scaled_as(&self, other: &UltrasoundRegion) -> bool {
-        let near = |a: f64, b: f64| (a - b).abs() <= SAME * b;
+        let near = |a: f64, b: f64| (a - b).abs() <= SCALE_TOLERANCE * b;
         near(self.rows_mm, other.rows_mm) && near(self.columns_mm, other.columns_mm)
     }
 }
 
-/// A region of the sequence; `None` where one of its directions is no length.
+/// Reads a region; `None` if one of its axes is not a length.
 fn read(item: &DataSet, size: (u32, u32)) -> Option<UltrasoundRegion> {
     let unit = |tag| item.short(tag) == Some(CENTIMETRES);
-    let flat = item
+    let is_spatial = item
         .short(tags::REGION_SPATIAL_FORMAT)
-        .is_none_or(|format| FLAT.contains(&format));
-    if !flat || !unit(tags::PHYSICAL_UNITS_X_DIRECTION) || !unit(tags::PHYSICAL_UNITS_Y_DIRECTION) {
+        .is_none_or(|format| SPATIAL_FORMATS.contains(&format));
+    if !is_spatial
+        || !unit(tags::PHYSICAL_UNITS_X_DIRECTION)
+        || !unit(tags::PHYSICAL_UNITS_Y_DIRECTION)
+    {
         return None;
     }
     let millimetres = |tag| {
@@ -76,7 +80,7 @@ fn read(item: &DataSet, size: (u32, u32)) -> Option<UltrasoundRegion> {
     })
 }
 
-/// Where a region lies, its last column and row included; the whole picture where that is not said.
+/// The rectangle of a region, whose last column and row are included; the whole image if it is not given.
 fn area(item: &DataSet, (columns, rows): (u32, u32)) -> PixelRect {
     let edge = |tag| item.short(tag).map(u32::from);
     let side = |first, last, count: u32| {
@@ -102,8 +106,8 @@ fn area(item: &DataSet, (columns, rows): (u32, u32)) -> PixelRect {
     }
 }
 
-/// The smallest area that holds `first` and all others.
-fn around(first: PixelRect, others: &[PixelRect]) -> PixelRect {
+/// The smallest rectangle that contains `first` and `others`.
+fn bounding_rect(first: PixelRect, others: &[PixelRect]) -> PixelRect {
     others.iter().fold(first, |all, area| {
         let (x, y) = (all.x.min(area.x), all.y.min(area.y));
         PixelRect {
@@ -120,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_curve_beside_it_leaves_the_2d_region_its_scale() {
+    fn a_2d_region_keeps_its_scale_beside_a_curve() {
         let fixture = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/fixtures/media/objects/ultrasound_doppler.dcm"
@@ -138,7 +142,8 @@ mod tests {
         assert_eq!(spacing.within, Some(area));
     }
 
-    /// The spacing among `count` regions, of which these count centimetres: millimetres of a pixel, first and last column.
+    /// The spacing chosen among `count` regions, of which `regions` are in centimetres: millimetres per pixel, first
+    /// and last column.
     fn of(regions: &[(f64, u32, u32)], count: usize) -> Option<(f64, Option<(u32, u32)>)> {
         let region = |&(millimetres, first, last): &(f64, u32, u32)| UltrasoundRegion {
             area: PixelRect {
@@ -157,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_region_around_the_middle_decides_else_the_largest() {
+    fn the_region_around_the_centre_decides_else_the_largest() {
         assert_eq!(of(&[(0.5, 10, 90)], 1), Some((0.5, None)));
         let twins = [(0.5, 0, 49), (0.2, 50, 99)];
         assert_eq!(of(&twins, 2), Some((0.2, Some((50, 99)))));

@@ -1,5 +1,5 @@
-//! Objects that say something about images of a study: presentation states (PS3.3 A.33), segmentations (A.51, A.90) and
-//! RT structure sets (A.19).
+//! Objects that refer to images of a study: presentation states (PS3.3 A.33), segmentations (A.51, A.90) and RT
+//! structure sets (A.19).
 
 mod annotation;
 mod index;
@@ -27,8 +27,8 @@ use segmentation::Segmentation;
 use structures::Structures;
 pub(super) use values::{integers, lab};
 
-/// Storage classes (PS3.4 table B.5-1), by kind. Of presentation states those for grey, colour and pseudo-colour pictures, and
-/// for XA and XRF, which are the first with more modules.
+/// Storage classes (PS3.4 table B.5-1) by kind. Of presentation states: those for grey, colour and pseudo-colour
+/// images, and for XA and XRF, which are the first with more modules.
 const CLASSES: [(&str, RelatedKind); 7] = [
     ("1.2.840.10008.5.1.4.1.1.11.1", RelatedKind::Presentation),
     ("1.2.840.10008.5.1.4.1.1.11.2", RelatedKind::Presentation),
@@ -38,21 +38,23 @@ const CLASSES: [(&str, RelatedKind); 7] = [
     ("1.2.840.10008.5.1.4.1.1.66.7", RelatedKind::Segmentation),
     ("1.2.840.10008.5.1.4.1.1.481.3", RelatedKind::Structures),
 ];
+/// Color Softcopy Presentation State.
 const COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.2";
+/// Pseudo-Color Softcopy Presentation State.
 const PSEUDO_COLOR: &str = "1.2.840.10008.5.1.4.1.1.11.3";
 
-/// Largest file that is taken into memory as a whole; of a larger segmentation the pixels stay in the file.
-const WHOLE: u64 = MAX_IN_MEMORY;
-/// Bytes of such a file that are read first.
-const HEAD: u64 = 1 << 20;
+/// Largest file that is read into memory as a whole, in bytes; the pixels of a larger segmentation stay in the file.
+const MAX_WHOLE: u64 = MAX_IN_MEMORY;
+/// Bytes read first of a larger file.
+const FIRST_READ: u64 = 1 << 20;
 
-/// The kind of object that a storage class is for.
+/// The kind of object that a storage class stores; `None` for other classes.
 fn kind(class: &str) -> Option<RelatedKind> {
     let found = CLASSES.iter().find(|(uid, _)| *uid == class);
     found.map(|(_, kind)| *kind)
 }
 
-/// The storage class that a file names.
+/// The storage class of a file; empty if it names none.
 fn class(file: &ParsedFile) -> String {
     file.set
         .first(tags::SOP_CLASS_UID)
@@ -68,17 +70,24 @@ pub(crate) enum RelatedContent {
 }
 
 impl RelatedContent {
-    /// Reads a file of `length` bytes, and what it is about.
+    /// Reads a file of `length` bytes, and describes the object.
     pub(crate) fn open(file: File, length: u64) -> Result<(RelatedObject, Self), MediaError> {
-        let head = read::range(&file, 0..if length > WHOLE { HEAD } else { length })?;
-        Self::read(if length > WHOLE {
+        let head = read::range(
+            &file,
+            0..if length > MAX_WHOLE {
+                FIRST_READ
+            } else {
+                length
+            },
+        )?;
+        Self::read(if length > MAX_WHOLE {
             Body::partial(file, length, head)
         } else {
             Body::whole(head)
         })
     }
 
-    /// Reads a file that may be in memory.
+    /// Reads an object, and describes it.
     pub(crate) fn read(body: Body) -> Result<(RelatedObject, Self), MediaError> {
         let file = ParsedFile::read(body)?;
         let class = class(&file);
@@ -87,7 +96,7 @@ impl RelatedContent {
                 "DICOM: neither a presentation state nor a segmentation nor a structure set",
             )
         })?;
-        let about = index::of(&file.set, kind);
+        let object = index::describe(&file.set, kind);
         let content = match kind {
             RelatedKind::Segmentation => Self::Segmentation(Box::new(Segmentation::read(
                 DicomObject::from_parsed(file)?,
@@ -98,10 +107,10 @@ impl RelatedContent {
                 set: Box::new(file.set),
             },
         };
-        Ok((about, content))
+        Ok((object, content))
     }
 
-    /// What is drawn on a frame.
+    /// What the object draws on a frame.
     pub(crate) fn layers(&self, target: &TargetFrame) -> Layers {
         match self {
             Self::Presentation { set, .. } => presentation::layers(set, target),
@@ -110,7 +119,7 @@ impl RelatedContent {
         }
     }
 
-    /// A grey frame as a presentation state wants it.
+    /// A grey frame with the transformations of a presentation state; `None` if the object is not one for grey images.
     pub(crate) fn present(&self, grey: &Grey, target: &TargetFrame) -> Option<Grey> {
         match self {
             Self::Presentation { class, set } if class != COLOR => {
@@ -120,7 +129,7 @@ impl RelatedContent {
         }
     }
 
-    /// The colours of a pseudo-colour presentation state.
+    /// The colours of a pseudo-colour presentation state; `None` for any other object.
     pub(crate) fn color_map(&self) -> Result<Option<ColorMap>, MediaError> {
         match self {
             Self::Presentation { class, set } if class == PSEUDO_COLOR => {

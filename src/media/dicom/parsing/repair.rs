@@ -1,16 +1,16 @@
-//! The layer in front of dicom-object: finds the pixels, and mends what dicom-object would refuse or misread.
+//! The layer in front of dicom-object: finds the pixels and repairs what dicom-object would reject or misread.
 //!
-//! dicom-object takes lengths at their word: it allocates what they say, follows nesting to any depth, and loses its place
-//! behind a value that is no multiple of its unit. So the walk here proves of every element that its value lies in the set
-//! around it, of every sequence that it holds items and ends, and of every value that its representation fits. A data
-//! set that passes is read by dicom-object as it stands in the file. One that does not is written anew in Explicit VR with
-//! what was wrong put right, and read from there.
+//! dicom-object trusts lengths: it allocates what they say, follows nesting to any depth, and loses its position
+//! behind a value that is not a multiple of its unit. The walk in this module therefore verifies that every value lies
+//! in its enclosing data set, that every sequence holds items and ends, and that every value fits its representation.
+//! A data set that passes is read by dicom-object as it is in the file. One that does not is rewritten in Explicit VR
+//! with the faults repaired, and read from there.
 //!
-//! Of the 199 files of the test corpus dicom-object refuses 30 as they are: meta group missing (7), with a value whose
-//! odd length is padded without being counted (11), without its group length or transfer syntax (3); implicit under
+//! Of the 199 files of the test corpus, dicom-object rejects 30 unrepaired: meta group missing (7), with a value whose
+//! odd length is padded without being counted (11), without its group length or transfer syntax (3); implicit VR under
 //! an explicit syntax (`SC_rgb_jpeg`); blank value representations (`GH179A`, `GH179B`); a sequence under UN
-//! (`UN_sequence`); values cut off (`MR_truncated`, `rtplan_truncated`); deflated ones (3), which `file` inflates within
-//! bounds.
+//! (`UN_sequence`); values cut off (`MR_truncated`, `rtplan_truncated`); deflated ones (3), which `file` inflates
+//! within bounds.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -28,47 +28,48 @@ use super::notes::{Notes, PixelData, PixelElement};
 use super::writer::DataSetWriter;
 use crate::error::{MediaError, malformed};
 
-/// Deepest nesting of sequences followed; real objects have a handful.
+/// Deepest nesting of sequences that is followed; real objects have a handful of levels.
 const MAX_DEPTH: u32 = 32;
-/// Most elements and items of a data set, nested ones included: bounds the memory that a crafted file costs.
+/// Largest number of elements and items in a data set, nested ones included: bounds the memory that a crafted file can
+/// take.
 const MAX_ELEMENTS: usize = 1_000_000;
 
-/// A data set that dicom-object can read.
+/// A data set that dicom-object can read, repaired if necessary.
 #[derive(Debug)]
-pub(crate) struct Sound<'a> {
-    /// What stands before the pixels, and what stands behind them.
+pub(crate) struct RepairedDataSet<'a> {
+    /// The bytes before the pixels, and those behind them.
     parts: [Cow<'a, [u8]>; 2],
-    /// How they are written.
+    /// The encoding of these bytes.
     pub encoding: Encoding,
-    /// What the walk noticed.
+    /// The findings of the walk.
     pub notes: Notes,
 }
 
-impl Sound<'_> {
-    /// The bytes to be read.
+impl RepairedDataSet<'_> {
+    /// The bytes to read.
     pub(crate) fn bytes(&self) -> impl Read {
         let [before, behind] = &self.parts;
         before.chain(&**behind)
     }
 }
 
-/// Makes a data set sound. `body` is what `bytes` are the beginning of, at the top level of a file: fragments are
-/// looked for in all of it, and where a part of it is not in memory the walk ends with the pixels. It ends behind `last`,
-/// too, where that is given.
+/// Verifies a data set and repairs it if necessary. At the top level of a file, `body` is the whole of which `bytes`
+/// are the beginning: fragments are searched in all of it, and if a part of it is not in memory the walk ends with the
+/// pixels. The walk also ends behind the element `last`, if given.
 pub(crate) fn repair<'a>(
     bytes: &'a [u8],
     encoding: Encoding,
     body: Option<&'a Body>,
     last: Option<Tag>,
-) -> Result<Sound<'a>, MediaError> {
+) -> Result<RepairedDataSet<'a>, MediaError> {
     let mut walk = DataSetWalk::new(bytes, body, encoding, last);
-    walk.set(encoding, bytes.len(), false, 0)?;
-    if walk.sound {
+    walk.walk_set(encoding, bytes.len(), false, 0)?;
+    if walk.is_sound {
         let end = walk.end.unwrap_or(bytes.len());
-        let gap = walk.gap.unwrap_or(end..end);
+        let pixels = walk.pixel_element.unwrap_or(end..end);
         let part = |range: Range<usize>| Cow::Borrowed(bytes.get(range).unwrap_or_default());
-        return Ok(Sound {
-            parts: [part(0..gap.start), part(gap.end..end)],
+        return Ok(RepairedDataSet {
+            parts: [part(0..pixels.start), part(pixels.end..end)],
             encoding,
             notes: walk.notes,
         });
@@ -81,32 +82,32 @@ pub(crate) fn repair<'a>(
         out: Some(DataSetWriter::new(written)),
         ..DataSetWalk::new(bytes, body, encoding, last)
     };
-    walk.set(encoding, bytes.len(), false, 0)?;
+    walk.walk_set(encoding, bytes.len(), false, 0)?;
     let out = walk.out.map(DataSetWriter::into_bytes).unwrap_or_default();
-    Ok(Sound {
+    Ok(RepairedDataSet {
         parts: [Cow::Owned(out), Cow::Borrowed(&[])],
         encoding: written,
         notes: walk.notes,
     })
 }
 
-/// Where the walk is.
+/// The state of the walk over a data set.
 struct DataSetWalk<'a> {
     bytes: &'a [u8],
     at: usize,
     body: Option<&'a Body>,
-    /// How the data set around everything is written.
+    /// Encoding of the outermost data set.
     outer: Encoding,
-    budget: usize,
-    /// Nothing was found yet that dicom-object would not take.
-    sound: bool,
-    /// Where the pixels' element is in memory.
-    gap: Option<Range<usize>>,
-    /// Where the elements end and zeros begin.
+    elements_left: usize,
+    /// Whether dicom-object can read everything so far unrepaired.
+    is_sound: bool,
+    /// Where the element of the pixels is in memory.
+    pixel_element: Option<Range<usize>>,
+    /// Where the elements end and zero padding begins.
     end: Option<usize>,
-    /// The element to read to.
+    /// The last element to read.
     last: Option<Tag>,
-    /// The data set written anew.
+    /// The rewritten data set; `None` on the first pass, which only verifies.
     out: Option<DataSetWriter>,
     notes: Notes,
 }
@@ -118,9 +119,9 @@ impl<'a> DataSetWalk<'a> {
             at: 0,
             body,
             outer,
-            budget: MAX_ELEMENTS,
-            sound: true,
-            gap: None,
+            elements_left: MAX_ELEMENTS,
+            is_sound: true,
+            pixel_element: None,
             end: None,
             last,
             out: None,
@@ -128,16 +129,16 @@ impl<'a> DataSetWalk<'a> {
         }
     }
 
-    /// Notes a repair that the user is told of.
-    fn mend(&mut self, tag: Tag, what: &str) {
-        self.sound = false;
+    /// Adds a warning about a repair.
+    fn warn_repair(&mut self, tag: Tag, what: &str) {
+        self.is_sound = false;
         self.notes.repairs.add(format!("{tag} {what}."));
     }
 
-    /// Counts an element or item.
+    /// Counts an element or item against the limit.
     fn count(&mut self) -> Result<(), MediaError> {
-        let left = self.budget.checked_sub(1);
-        self.budget = left.ok_or_else(|| malformed("DICOM: too many elements"))?;
+        let left = self.elements_left.checked_sub(1);
+        self.elements_left = left.ok_or_else(|| malformed("DICOM: too many elements"))?;
         Ok(())
     }
 
@@ -147,8 +148,8 @@ impl<'a> DataSetWalk<'a> {
         }
     }
 
-    /// Elements up to `end`, or in an item of undefined length up to its delimiter.
-    fn set(
+    /// Walks elements up to `end`, or in an item of undefined length up to its delimiter.
+    fn walk_set(
         &mut self,
         encoding: Encoding,
         end: usize,
@@ -172,10 +173,10 @@ impl<'a> DataSetWalk<'a> {
                     return Ok(());
                 }
                 SEQUENCE_END if delimited => {
-                    // The item's delimiter is missing; the sequence's ends both.
-                    self.mend(
+                    // The item's delimiter is missing; that of the sequence ends both.
+                    self.warn_repair(
                         header.tag,
-                        "stands where an item's delimiter is missing; the item was ended",
+                        "comes where an item delimiter is missing; the item was ended there",
                     );
                     return Ok(());
                 }
@@ -191,72 +192,70 @@ impl<'a> DataSetWalk<'a> {
                 }
                 _ => {
                     self.count()?;
-                    let again = !seen.insert(header.tag);
-                    self.element(&header, encoding, end, depth, again)?;
+                    let is_duplicate = !seen.insert(header.tag);
+                    self.element(&header, encoding, end, depth, is_duplicate)?;
                 }
             }
         }
     }
 
-    /// Bytes too few for an element, at the end of a set.
+    /// Handles trailing bytes too few for an element, at the end of a set.
     fn leftover(&mut self, end: usize, delimited: bool, depth: u32) {
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
         let padding = rest.iter().all(|&byte| byte == 0);
-        self.sound &= rest.is_empty() && !delimited;
+        self.is_sound &= rest.is_empty() && !delimited;
         let at_file_end = end == self.bytes.len();
         self.notes.cut |= at_file_end && (delimited || (depth == 0 && !padding));
         self.at = self.at.max(end);
     }
 
-    /// Zeros up to the end of a set, which some writers pad files with.
+    /// Handles zero padding up to the end of a set, which some writers add.
     fn padding(&mut self, end: usize, depth: u32) {
         if depth == 0 && self.out.is_none() {
             self.end = Some(self.at);
         } else {
-            self.sound = false;
+            self.is_sound = false;
         }
         self.at = end;
     }
 
-    /// A delimiter without its beginning, or zeros between elements: not an element.
+    /// Skips a delimiter without its beginning, or zeros between elements.
     fn stray(&mut self, header: &ElementHeader, end: usize) {
-        self.mend(
-            header.tag,
-            "stands where no item or sequence ends; it was skipped",
-        );
+        self.warn_repair(header.tag, "ends no item or sequence; it was skipped");
         self.at += header.size;
         if header.length != UNDEFINED {
             self.at = self.at.saturating_add(header.length as usize).min(end);
         }
     }
 
+    /// Walks one element behind its header.
     fn element(
         &mut self,
         header: &ElementHeader,
         encoding: Encoding,
         end: usize,
         depth: u32,
-        again: bool,
+        is_duplicate: bool,
     ) -> Result<(), MediaError> {
         let start = self.at;
         self.at += header.size;
         if header.damaged {
-            self.mend(
+            self.warn_repair(
                 header.tag,
-                "names no known value representation; its length was found by what follows",
+                "has no valid value representation; its length was inferred from what follows",
             );
         }
-        if again {
-            self.mend(
+        if is_duplicate {
+            self.warn_repair(
                 header.tag,
-                "stands twice in the data set; the first is used",
+                "occurs twice in the data set; the first is used",
             );
         }
         if depth == 0 && is_pixels(header.tag) {
-            self.pixels(header, encoding, start);
+            self.pixel_data(header, encoding, start);
             return Ok(());
         }
-        let kept = self.out.take_if(|_| again);
+        let kept = self.out.take_if(|_| is_duplicate);
         let vr = header.vr.unwrap_or_else(|| vr_by_dictionary(header.tag));
         let walked = if header.length == UNDEFINED {
             self.undefined(header, vr, encoding, end, depth)
@@ -267,7 +266,7 @@ impl<'a> DataSetWalk<'a> {
         walked
     }
 
-    /// A value without a length: a sequence, or fragments of something that is not the object's pixels.
+    /// Walks a value of undefined length: a sequence, or fragments of something that is not the object's pixels.
     fn undefined(
         &mut self,
         header: &ElementHeader,
@@ -276,9 +275,9 @@ impl<'a> DataSetWalk<'a> {
         end: usize,
         depth: u32,
     ) -> Result<(), MediaError> {
-        let coded = header.tag == tags::PIXEL_DATA
+        let is_fragments = header.tag == tags::PIXEL_DATA
             || (header.vr.is_some() && !matches!(vr, VR::SQ | VR::UN));
-        if coded {
+        if is_fragments {
             let start = self.at;
             self.skip_fragments(encoding, end);
             self.opaque(header.tag, start..self.at);
@@ -294,27 +293,27 @@ impl<'a> DataSetWalk<'a> {
             self.opaque(header.tag, start..self.at);
             return Ok(());
         }
-        self.sound &= vr == VR::SQ;
+        self.is_sound &= vr == VR::SQ;
         let inner = (!unknown).then_some(encoding);
         self.sequence(header.tag, inner, end, false, depth)
     }
 
-    /// A sequence whose items are written as `inner` says, or each as it tells itself.
+    /// Walks a sequence whose items are encoded as `inner`; without it, the encoding of each item is inferred.
     fn sequence(
         &mut self,
         tag: Tag,
         inner: Option<Encoding>,
         end: usize,
-        defined: bool,
+        has_length: bool,
         depth: u32,
     ) -> Result<(), MediaError> {
         self.write(|out| out.begin_sequence(tag));
-        self.items(tag, inner, end, defined, depth + 1)?;
+        self.items(tag, inner, end, has_length, depth + 1)?;
         self.write(DataSetWriter::end_sequence);
         Ok(())
     }
 
-    /// A value of which the length is told.
+    /// Walks a value of defined length.
     fn defined(
         &mut self,
         header: &ElementHeader,
@@ -328,9 +327,9 @@ impl<'a> DataSetWalk<'a> {
         let length = header.length as usize;
         if length > rest {
             self.notes.cut |= end == self.bytes.len();
-            self.mend(
+            self.warn_repair(
                 header.tag,
-                "says a length that reaches beyond the end; the value was cut there",
+                "has a length that reaches beyond the end; the value was cut there",
             );
         }
         let value_end = start + length.min(rest);
@@ -338,52 +337,52 @@ impl<'a> DataSetWalk<'a> {
         let begins_item = value
             .first_chunk()
             .is_some_and(|tag| matches!(encoding.tag(*tag), ITEM | SEQUENCE_END));
-        let hidden = vr == VR::UN
+        let is_hidden_sequence = vr == VR::UN
             && begins_item
             && value.len() >= 8
             && matches!(vr_by_dictionary(header.tag), VR::SQ | VR::UN);
-        if (vr == VR::SQ || hidden) && (value.is_empty() || begins_item) {
-            self.sound &= !hidden;
-            if hidden && self.outer.big_endian {
+        if (vr == VR::SQ || is_hidden_sequence) && (value.is_empty() || begins_item) {
+            self.is_sound &= !is_hidden_sequence;
+            if is_hidden_sequence && self.outer.big_endian {
                 self.at = value_end;
                 self.opaque(header.tag, start..value_end);
                 return Ok(());
             }
-            let inner = (!hidden || !encoding.explicit).then_some(encoding);
+            let inner = (!is_hidden_sequence || !encoding.explicit).then_some(encoding);
             self.sequence(header.tag, inner, value_end, true, depth)?;
             self.at = value_end;
             return Ok(());
         }
         self.at = value_end;
         if vr == VR::SQ {
-            self.mend(
+            self.warn_repair(
                 header.tag,
-                "is a sequence without items; it was taken as bytes",
+                "is a sequence without items; it was read as bytes",
             );
             self.opaque(header.tag, start..value_end);
             return Ok(());
         }
         let fits = (value.len() as u32).is_multiple_of(value_size(vr));
-        self.sound &= fits;
+        self.is_sound &= fits;
         let vr = if fits { vr } else { VR::UN };
         self.write(|out| out.element(header.tag, vr, value));
         Ok(())
     }
 
-    /// A value that is kept as bytes.
+    /// Keeps a value as bytes, with representation UN.
     fn opaque(&mut self, tag: Tag, range: Range<usize>) {
-        self.sound = false;
+        self.is_sound = false;
         let value = self.bytes.get(range).unwrap_or_default();
         self.write(|out| out.element(tag, VR::UN, value));
     }
 
-    /// Items up to the sequence's delimiter or `end`. Without an encoding each item tells its own.
+    /// Walks items up to the sequence's delimiter or `end`. Without an encoding, that of each item is inferred.
     fn items(
         &mut self,
         sequence: Tag,
         encoding: Option<Encoding>,
         end: usize,
-        defined: bool,
+        has_length: bool,
         depth: u32,
     ) -> Result<(), MediaError> {
         if depth > MAX_DEPTH {
@@ -392,8 +391,8 @@ impl<'a> DataSetWalk<'a> {
         loop {
             let rest = self.bytes.get(self.at..end).unwrap_or_default();
             let Some(bytes) = rest.first_chunk::<8>() else {
-                self.sound &= defined && rest.is_empty();
-                self.notes.cut |= !defined && end == self.bytes.len();
+                self.is_sound &= has_length && rest.is_empty();
+                self.notes.cut |= !has_length && end == self.bytes.len();
                 self.at = self.at.max(end);
                 return Ok(());
             };
@@ -407,23 +406,23 @@ impl<'a> DataSetWalk<'a> {
                     self.item(encoding, length, end, depth)?;
                 }
                 SEQUENCE_END => {
-                    self.sound &= !defined;
+                    self.is_sound &= !has_length;
                     self.at += 8;
                     return Ok(());
                 }
-                _ if defined => {
-                    self.mend(
+                _ if has_length => {
+                    self.warn_repair(
                         sequence,
-                        "holds something between its items; it was skipped",
+                        "has other data between its items; that was skipped",
                     );
                     self.at = end;
                     return Ok(());
                 }
                 _ => {
-                    // The delimiter is missing, and the next element of the set around has begun.
-                    self.mend(
+                    // The delimiter is missing: this is the next element of the enclosing set.
+                    self.warn_repair(
                         sequence,
-                        "is a sequence without its delimiter; it was ended at the next element",
+                        "is a sequence without its delimiter; it was ended before the next element",
                     );
                     return Ok(());
                 }
@@ -443,25 +442,25 @@ impl<'a> DataSetWalk<'a> {
         let encoding = encoding.unwrap_or_else(|| elements::item_encoding_in_un(rest));
         self.write(DataSetWriter::begin_item);
         if length == UNDEFINED {
-            self.set(encoding, end, true, depth)?;
+            self.walk_set(encoding, end, true, depth)?;
         } else {
             let within = (length as usize).min(rest.len());
             if within < length as usize {
-                self.mend(
+                self.warn_repair(
                     ITEM,
-                    "says a length that reaches beyond its sequence; it was ended there",
+                    "has a length that reaches beyond its sequence; it was ended there",
                 );
                 self.notes.cut |= end == self.bytes.len();
             }
             let item_end = self.at + within;
-            self.set(encoding, item_end, false, depth)?;
+            self.walk_set(encoding, item_end, false, depth)?;
             self.at = item_end;
         }
         self.write(DataSetWriter::end_item);
         Ok(())
     }
 
-    /// The step over fragments that are within a set in memory.
+    /// Skips fragments that lie within a set in memory.
     fn skip_fragments(&mut self, encoding: Encoding, end: usize) {
         while let Some(bytes) = self
             .bytes
@@ -480,8 +479,8 @@ impl<'a> DataSetWalk<'a> {
         self.at = end;
     }
 
-    /// Where the object's pixels are, and the step over them. Of several the first are taken.
-    fn pixels(&mut self, header: &ElementHeader, encoding: Encoding, start: usize) {
+    /// Notes where the object's pixels are and skips them. If there are several pixel elements, the first is used.
+    fn pixel_data(&mut self, header: &ElementHeader, encoding: Encoding, start: usize) {
         let from = self.at as u64;
         let total = self.body.map_or(self.bytes.len() as u64, Body::len);
         let (data, behind) = if header.length == UNDEFINED && header.tag == tags::PIXEL_DATA {
@@ -494,11 +493,11 @@ impl<'a> DataSetWalk<'a> {
         };
         self.at = (behind as usize).min(self.bytes.len());
         if self.notes.pixels.is_some() {
-            self.sound = false;
+            self.is_sound = false;
             return;
         }
         self.notes.complete = true;
-        self.gap = Some(start..self.at);
+        self.pixel_element = Some(start..self.at);
         self.notes.pixels = Some(PixelElement {
             tag: header.tag,
             vr: header.vr,
@@ -506,7 +505,7 @@ impl<'a> DataSetWalk<'a> {
         });
     }
 
-    /// Fragments up to their delimiter or the end, and where that is.
+    /// Finds fragments up to their delimiter or the end, and where that is.
     fn fragments(&mut self, encoding: Encoding, from: u64, total: u64) -> (PixelData, u64) {
         let mut fragments = Vec::new();
         let mut at = from;
@@ -524,7 +523,7 @@ impl<'a> DataSetWalk<'a> {
             fragments.push(at..end.min(total));
             at = end.min(total);
         }
-        // Objects without the last delimiter are common and complete; the decoder of the last fragment notices a cut.
+        // Objects without the last delimiter are common and complete; the decoder of the last fragment detects a cut.
         (PixelData::Fragments(fragments), at)
     }
 
@@ -536,7 +535,7 @@ impl<'a> DataSetWalk<'a> {
     }
 }
 
-/// The tags of a set that were met: files have them in ascending order, so that only others need to be looked up.
+/// The tags of a set seen so far. Files have them in ascending order, so only other tags need to be looked up.
 #[derive(Default)]
 struct SeenTags {
     highest: Option<Tag>,
@@ -544,7 +543,7 @@ struct SeenTags {
 }
 
 impl SeenTags {
-    /// False where the tag was met before.
+    /// Adds a tag; false if it was seen before.
     fn insert(&mut self, tag: Tag) -> bool {
         let higher = self.highest.is_none_or(|highest| tag > highest);
         if higher {
@@ -554,7 +553,7 @@ impl SeenTags {
     }
 }
 
-/// The tag and the length of an item or delimiter (PS3.5 7.5).
+/// The tag and length of an item or delimiter (PS3.5 7.5).
 fn item_header([a, b, c, d, e, f, g, h]: [u8; 8], encoding: Encoding) -> (Tag, u32) {
     (encoding.tag([a, b, c, d]), encoding.u32([e, f, g, h]))
 }

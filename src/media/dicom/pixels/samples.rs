@@ -1,9 +1,9 @@
-//! Sample values, from cells as coded to numbers.
+//! Extracts sample values from their cells.
 
 use crate::dicom::pixels::layout::PixelLayout;
 use crate::grey::samples::Samples;
 
-/// Samples of one frame as coded, interleaved: bits that are not the value still in them.
+/// Pixel cells of one frame, interleaved, with any bits that are not part of the value.
 pub(crate) enum Cells {
     /// Up to 8 bits a cell.
     U8(Vec<u8>),
@@ -27,12 +27,12 @@ impl Cells {
     }
 }
 
-/// Takes Bits Stored bits below High Bit out of each cell, and extends the sign (PS3.5 8.1.1).
+/// Extracts the Bits Stored bits below High Bit from each cell and extends the sign (PS3.5 8.1.1).
 pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
     let bits = ValueBits::of(layout);
     match (cells, layout.signed) {
         (Cells::U8(mut data), false) => {
-            if !bits.plain(8) {
+            if !bits.fills(8) {
                 for value in &mut data {
                     *value = bits.unsigned(u32::from(*value)) as u8;
                 }
@@ -45,7 +45,7 @@ pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
                 .collect(),
         ),
         (Cells::U16(mut data), false) => {
-            if !bits.plain(16) {
+            if !bits.fills(16) {
                 for value in &mut data {
                     *value = bits.unsigned(u32::from(*value)) as u16;
                 }
@@ -67,7 +67,7 @@ pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
     }
 }
 
-/// Where in a cell the value sits.
+/// Position of the value in a cell.
 #[derive(Clone, Copy)]
 struct ValueBits {
     stored: u32,
@@ -82,8 +82,8 @@ impl ValueBits {
         }
     }
 
-    /// The value fills a cell of `width` bits.
-    fn plain(self, width: u32) -> bool {
+    /// Whether the value fills a cell of `width` bits.
+    fn fills(self, width: u32) -> bool {
         self.shift == 0 && self.stored >= width
     }
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_cut_out_of_their_cells() {
+    fn values_are_extracted_from_their_cells() {
         // 12 bits at the top of 16, as PS3.5 annex D draws them.
         let high = ValueBits {
             stored: 12,
@@ -110,7 +110,7 @@ mod tests {
         };
         assert_eq!(high.unsigned(0xabcd), 0xabc);
         assert_eq!(high.signed(0x8001), -2048);
-        // Overlay bits above the value do not count.
+        // Overlay bits above the value are ignored.
         let low = ValueBits {
             stored: 12,
             shift: 0,

@@ -1,4 +1,4 @@
-//! Softcopy presentation states (PS3.3 A.33): how an image is to be seen.
+//! Softcopy presentation states (PS3.3 A.33): how an image is to be displayed.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -16,8 +16,8 @@ use crate::grey::{Grey, GreyTransform};
 use crate::related::{Arrangement, ColorMap, Layers, TargetFrame};
 use crate::{Overlay, OverlayKind, Warnings, WindowSource};
 
-/// What a state may ask for that is not done.
-const UNHEEDED: [(Tag, &str); 2] = [
+/// Modules of a presentation state that are not supported, and the remark about each.
+const UNSUPPORTED: [(Tag, &str); 2] = [
     (
         tags::MASK_SUBTRACTION_SEQUENCE,
         "its mask is not subtracted",
@@ -28,7 +28,7 @@ const UNHEEDED: [(Tag, &str); 2] = [
     ),
 ];
 
-/// Turn and displayed areas of a presentation state.
+/// Rotation and displayed areas of a presentation state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Arrangements {
     quarters: u8,
@@ -37,7 +37,7 @@ pub(super) struct Arrangements {
 }
 
 impl Arrangements {
-    /// Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
+    /// Reads Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
     pub(super) fn read(set: &DataSet) -> Self {
         let degrees = set.short(tags::IMAGE_ROTATION).unwrap_or(0);
         let items = set.items(tags::DISPLAYED_AREA_SELECTION_SEQUENCE);
@@ -49,7 +49,10 @@ impl Arrangements {
     }
 
     pub(super) fn of(&self, target: &TargetFrame) -> Arrangement {
-        let area = self.areas.iter().find(|(images, ..)| images.cover(target));
+        let area = self
+            .areas
+            .iter()
+            .find(|(images, ..)| images.include_or_empty(target));
         let (width, height) = (f64::from(target.width), f64::from(target.height));
         let is_part = |[left, top, right, bottom]: &[f64; 4]| {
             *left > 0.0 || *top > 0.0 || *right < width || *bottom < height
@@ -63,8 +66,8 @@ impl Arrangements {
     }
 }
 
-/// An item of the Displayed Area Selection Sequence. Its corners are named as they are seen: behind a turn the upper left one
-/// may have the larger column.
+/// Reads an item of the Displayed Area Selection Sequence. Its corners are named as they are seen: after a rotation,
+/// the upper left one may have the larger column.
 fn area(item: &DataSet) -> Option<(ImageReferences, [f64; 4], Option<f64>)> {
     let corner = |tag| match integers(item, tag)[..] {
         [x, y] => Some([f64::from(x), f64::from(y)]),
@@ -88,14 +91,14 @@ fn area(item: &DataSet) -> Option<(ImageReferences, [f64; 4], Option<f64>)> {
     Some((images, area, ratio.filter(|ratio| magnify && *ratio > 0.0)))
 }
 
-/// Shutters and annotations of a frame.
+/// Shutters and annotations on a frame.
 pub(super) fn layers(set: &DataSet, target: &TargetFrame) -> Layers {
     let mut layers = Layers::default();
     match shutter::read(set, target) {
         Ok(shutter) => layers.shutter = shutter,
         Err(remark) => layers.remarks.push(remark),
     }
-    for (sequence, remark) in UNHEEDED {
+    for (sequence, remark) in UNSUPPORTED {
         if !set.items(sequence).is_empty() {
             layers.remarks.push(remark.to_owned());
         }
@@ -106,11 +109,11 @@ pub(super) fn layers(set: &DataSet, target: &TargetFrame) -> Layers {
     layers
 }
 
-/// What had to be repaired or assumed of the state's tables and windows.
+/// Repairs and assumptions about the tables and windows of a state.
 fn warnings(set: &DataSet, target: &TargetFrame) -> Warnings {
     let mut warnings = Warnings::default();
     let before = GreyTransform {
-        modality: modality::STORED,
+        modality: modality::IDENTITY,
         unit: None,
         own: Vec::new(),
         padding: None,
@@ -123,28 +126,28 @@ fn warnings(set: &DataSet, target: &TargetFrame) -> Warnings {
         .get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR)
         .is_some()
     {
-        // One that cannot be read has its error where it is asked for.
+        // An unreadable palette is reported when it is requested.
         let _ = palette::Palette::read(set, false, &mut warnings);
     }
     warnings
 }
 
-/// A frame with the grey transformations of the state.
+/// Applies the grey-scale transformations of the state to a frame.
 pub(super) fn grey(set: &DataSet, grey: &Grey, target: &TargetFrame) -> Grey {
-    // What is wrong with them is told among the layers.
-    let mut told = Warnings::default();
-    grey.with(transform(set, grey.transform(), target, &mut told))
+    // Their faults are reported with the layers.
+    let mut ignored = Warnings::default();
+    grey.with(transform(set, grey.transform(), target, &mut ignored))
 }
 
-/// The grey transformations of a state. They take the place of the image's own, MONOCHROME1 included; what the state
-/// leaves out changes nothing (PS3.4 N.2.1).
+/// The grey-scale transformations of a state, which replace the image's own, MONOCHROME1 included. Transformations
+/// that the state omits are identities (PS3.4 N.2.1).
 fn transform(
     set: &DataSet,
     before: &GreyTransform,
     target: &TargetFrame,
     warnings: &mut Warnings,
 ) -> GreyTransform {
-    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::STORED);
+    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::IDENTITY);
     let transform = GreyTransform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
@@ -157,7 +160,7 @@ fn transform(
     let range = transform.range(target.bits_stored, target.signed);
     let items = set.items(tags::SOFTCOPY_VOILUT_SEQUENCE);
     let covers = |item: &&DataSet| {
-        ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target)
+        ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).include_or_empty(target)
     };
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
@@ -180,20 +183,20 @@ fn transform(
     }
 }
 
-/// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
+/// Reads the Presentation LUT (C.11.4), which is applied after the VOI LUT.
 fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
     let items = set.items(tags::PRESENTATION_LUT_SEQUENCE);
     lut::read(items.first()?, false, "presentation LUT", warnings)
 }
 
-/// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
+/// The palette of a pseudo-colour state (C.7.9), spread over the whole output range of its grey-scale transformations.
 pub(super) fn color_map(set: &DataSet) -> Result<ColorMap, MediaError> {
     let palette = palette::Palette::read(set, false, &mut Warnings::default())?;
     Ok(palette.spread())
 }
 
-/// An overlay plane that a state brings itself.
-pub(super) fn plane(set: &DataSet, group: u16) -> Option<Overlay> {
+/// Reads an overlay plane that the state itself contains.
+pub(super) fn overlay_plane(set: &DataSet, group: u16) -> Option<Overlay> {
     let short = |element| set.short(Tag(group, element));
     let (height, width) = (short(overlay::ROWS)?, short(overlay::COLUMNS)?);
     let count = usize::from(height) * usize::from(width);
@@ -208,7 +211,7 @@ pub(super) fn plane(set: &DataSet, group: u16) -> Option<Overlay> {
         description: None,
         width: u32::from(width),
         height: u32::from(height),
-        // The first row and column of the frame are counted as 1; before them lie negative ones.
+        // Overlay Origin counts rows and columns from 1; positions before the first are zero or negative.
         left: i32::from(left as i16) - 1,
         top: i32::from(top as i16) - 1,
         bits,

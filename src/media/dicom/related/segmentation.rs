@@ -4,7 +4,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use super::plane::ImagePlane;
-use super::values::{ImageReferences, charset, lab, palette, text};
+use super::values::{ImageReferences, charset, default_color, lab, text};
 use crate::Warnings;
 use crate::budget::{self, WaitPolicy};
 use crate::dicom::geometry;
@@ -14,23 +14,23 @@ use crate::dicom::pixels::samples::from_cells;
 use crate::error::{MediaError, malformed};
 use crate::related::{Layers, Legend, TargetFrame, Tint, Wording};
 
-/// Frames drawn on one image, at most.
+/// Largest number of segmentation frames drawn on one image.
 const MAX_FRAMES: usize = 1024;
-/// Pixels decoded for one image, at most: a few seconds' work.
+/// Largest number of pixels decoded for one image: a few seconds of work.
 const MAX_PIXELS: usize = 1 << 29;
-/// Half a slice where a frame tells no thickness, in millimetres.
-const THIN: f64 = 0.05;
-/// Grids are the same when their pixels lie no further apart than this part of one.
-const SAME_GRID: f64 = 0.05;
+/// Half the slice thickness of a frame that gives none, in millimetres.
+const DEFAULT_HALF_THICKNESS: f64 = 0.05;
+/// Largest distance between the pixels of equal grids, in pixels.
+const GRID_TOLERANCE: f64 = 0.05;
 
-/// What the values of pixels mean (Segmentation Type (0062,0001)).
+/// What pixel values mean (Segmentation Type (0062,0001)).
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum SegmentationType {
-    /// One segment a frame, 1 where it is.
+    /// One segment per frame; 1 where it is.
     Binary,
-    /// One segment a frame; this value is all of it.
+    /// One segment per frame; the value is its coverage, up to this maximum.
     Fractional(f64),
-    /// All segments in each frame, by their numbers; 0 is none.
+    /// All segments in each frame; the value is the segment number, 0 for none.
     Labels,
 }
 
@@ -41,7 +41,7 @@ struct Segment {
     color: [u8; 3],
 }
 
-/// Where a frame belongs.
+/// What a frame of the segmentation shows: its segment, source images and position.
 struct SegmentFrame {
     segment: u32,
     sources: ImageReferences,
@@ -49,16 +49,16 @@ struct SegmentFrame {
     thickness: Option<f64>,
 }
 
-/// A frame that is drawn on an image.
+/// A frame that is to be drawn on an image.
 struct FrameMatch {
     frame: u32,
     segment: u32,
     distance: f64,
-    /// Its own plane and that of the image where their grids differ.
+    /// The frame's plane and the image's; `None` if their grids are the same.
     planes: Option<(ImagePlane, ImagePlane)>,
 }
 
-/// Why frames of an image are not drawn.
+/// Reasons for which frames are not drawn on an image.
 #[derive(Default)]
 struct Misfits {
     across: bool,
@@ -71,7 +71,7 @@ pub(crate) struct Segmentation {
     object: DicomObject,
     coding: SegmentationType,
     segments: Vec<Segment>,
-    places: Vec<SegmentFrame>,
+    frames: Vec<SegmentFrame>,
     frame_of_reference: String,
 }
 
@@ -91,13 +91,13 @@ impl Segmentation {
                 ));
             }
         };
-        let (segments, places) = (segments(set), places(&object));
+        let (segments, frames) = (segments(set), segment_frames(&object));
         let frame_of_reference = super::values::uid(set, tags::FRAME_OF_REFERENCE_UID);
         Ok(Self {
             object,
             coding,
             segments,
-            places,
+            frames,
             frame_of_reference,
         })
     }
@@ -111,7 +111,7 @@ impl Segmentation {
             .is_some()
         {
             return Layers {
-                remarks: vec!["it is of a whole-slide image, and is not drawn".to_owned()],
+                remarks: vec!["it belongs to a whole-slide image and is not drawn".to_owned()],
                 ..Layers::default()
             };
         }
@@ -123,10 +123,10 @@ impl Segmentation {
             return layers;
         }
         let pixels = self.object.layout().pixels().max(1);
-        let most = MAX_FRAMES.min(MAX_PIXELS / pixels).max(1);
-        if matches.len() > most {
-            matches.truncate(most);
-            let remark = format!("more than {most} frames lie on this image: the first are drawn");
+        let limit = MAX_FRAMES.min(MAX_PIXELS / pixels).max(1);
+        if matches.len() > limit {
+            matches.truncate(limit);
+            let remark = format!("more than {limit} frames lie on this image; the first are drawn");
             layers.remarks.push(remark);
         }
         let (mut canvas, mut warnings) = (TintCanvas::new(target), Warnings::default());
@@ -134,7 +134,7 @@ impl Segmentation {
             if self.paint(found, &mut canvas, &mut warnings).is_err() {
                 layers
                     .remarks
-                    .push("a frame of it cannot be decoded".to_owned());
+                    .push("one of its frames cannot be decoded".to_owned());
             }
         }
         layers.remarks.extend(warnings.iter().cloned());
@@ -157,23 +157,25 @@ impl Segmentation {
 
     fn color(&self, number: u32) -> [u8; 3] {
         let known = self.segments.iter().find(|s| s.number == number);
-        known.map_or_else(|| palette(number), |s| s.color)
+        known.map_or_else(|| default_color(number), |s| s.color)
     }
 
-    /// The frames that lie on an image: named by their source images, else by where they are. Of each segment those nearest.
+    /// The frames that lie on an image: those that name it as their source, else those at its position. Of each
+    /// segment, only the nearest.
     fn matches(&self, target: &TargetFrame, misfits: &mut Misfits) -> Vec<FrameMatch> {
         let space = &target.frame_of_reference;
         let same_space = !space.is_empty() && *space == self.frame_of_reference;
-        // Places are compared within one Frame of Reference only; where one of both tells none, a reference is enough.
+        // Positions are only compared within one Frame of Reference; if one of the two gives none, a reference to the
+        // image is enough.
         let differ = !same_space && !space.is_empty() && !self.frame_of_reference.is_empty();
         let plane = ImagePlane::of(&target.geometry).filter(|_| !differ);
-        let number = |(place, frame): (&SegmentFrame, u32)| {
-            let named = place.sources.name(target);
+        let number = |(segment_frame, frame): (&SegmentFrame, u32)| {
+            let named = segment_frame.sources.include(target);
             (named || same_space)
-                .then(|| self.fit(place, frame, named, plane, target, misfits))
+                .then(|| self.fit(segment_frame, frame, named, plane, target, misfits))
                 .flatten()
         };
-        let mut found: Vec<FrameMatch> = self.places.iter().zip(0..).filter_map(number).collect();
+        let mut found: Vec<FrameMatch> = self.frames.iter().zip(0..).filter_map(number).collect();
         found.sort_by(|a, b| {
             (a.segment.cmp(&b.segment)).then_with(|| a.distance.total_cmp(&b.distance))
         });
@@ -187,10 +189,10 @@ impl Segmentation {
         found
     }
 
-    /// How a frame lies on an image; `None` if it does not.
+    /// Matches a frame to an image; `None` if it does not lie on it.
     fn fit(
         &self,
-        place: &SegmentFrame,
+        segment_frame: &SegmentFrame,
         frame: u32,
         named: bool,
         plane: Option<ImagePlane>,
@@ -200,16 +202,17 @@ impl Segmentation {
         let found = |distance, planes| {
             Some(FrameMatch {
                 frame,
-                segment: place.segment,
+                segment: segment_frame.segment,
                 distance,
                 planes,
             })
         };
         let layout = self.object.layout();
         let same_size = (layout.columns, layout.rows) == (target.width, target.height);
-        let Some((own, image)) = place.plane.zip(plane) else {
-            // Nothing tells where one of both is: pixel upon pixel, where there are as many and the frame is known.
-            let fits = same_size && place.sources.name_frame(target);
+        let Some((own, image)) = segment_frame.plane.zip(plane) else {
+            // The position of one of the two is unknown: they match pixel by pixel if they have the same size and the
+            // frame is named.
+            let fits = same_size && segment_frame.sources.include_explicitly(target);
             misfits.grid |= named && !fits;
             return (named && fits).then(|| found(0.0, None)).flatten();
         };
@@ -219,14 +222,14 @@ impl Segmentation {
         }
         let distance = own.distance_of(&image).abs();
         let thickness = if named {
-            [place.thickness, target.thickness]
+            [segment_frame.thickness, target.thickness]
                 .into_iter()
                 .flatten()
                 .reduce(f64::max)
         } else {
-            place.thickness
+            segment_frame.thickness
         };
-        let half = thickness.map_or(THIN, |thickness| thickness / 2.0) + 1e-3;
+        let half = thickness.map_or(DEFAULT_HALF_THICKNESS, |thickness| thickness / 2.0) + 1e-3;
         if distance > half {
             misfits.off |= named;
             return None;
@@ -235,7 +238,7 @@ impl Segmentation {
         found(distance, (!same).then_some((own, image)))
     }
 
-    /// Draws a frame.
+    /// Draws a frame onto the canvas.
     fn paint(
         &self,
         found: &FrameMatch,
@@ -255,7 +258,7 @@ impl Segmentation {
                 (share > 0).then_some(share)
             }
         };
-        // Neighbours mostly belong to the same segment.
+        // Neighbouring pixels mostly belong to the same segment.
         let mut last = None;
         let mut put = |canvas: &mut TintCanvas, at: usize, value: f64| {
             if let Some(share) = covered(value) {
@@ -283,7 +286,7 @@ impl Segmentation {
             }
             return Ok(());
         };
-        // The nearest pixel of the frame, for each of the image.
+        // For each pixel of the image, the nearest one of the frame.
         for at in 0..width * height {
             let middle = [(at % width) as f64 + 0.5, (at / width) as f64 + 0.5];
             let [x, y] = own.pixel(image.point(middle));
@@ -299,11 +302,11 @@ impl Segmentation {
 impl Misfits {
     fn remark(&self) -> Option<String> {
         let remark = if self.across {
-            "it lies across the plane of this image, and is not drawn"
+            "it is not parallel to this image and is not drawn"
         } else if self.grid {
-            "it does not say where its pixels lie on this image, or which are its own, and is not drawn"
+            "its position on this image is not given, and it is not drawn"
         } else if self.off {
-            "its frames for this image lie off the plane of it, and are not drawn"
+            "its frames for this image lie outside its plane and are not drawn"
         } else {
             return None;
         };
@@ -311,7 +314,7 @@ impl Misfits {
     }
 }
 
-/// Whether the pixels of two planes lie upon each other, seen along the normal.
+/// Whether the pixels of two planes coincide, seen along the normal.
 fn is_same_grid(own: &ImagePlane, image: &ImagePlane, target: &TargetFrame) -> bool {
     let (right, bottom) = (
         f64::from(target.width) - 0.5,
@@ -321,14 +324,14 @@ fn is_same_grid(own: &ImagePlane, image: &ImagePlane, target: &TargetFrame) -> b
         .iter()
         .all(|corner| {
             let [x, y] = own.pixel(image.point(*corner));
-            (x - corner[0]).abs() <= SAME_GRID && (y - corner[1]).abs() <= SAME_GRID
+            (x - corner[0]).abs() <= GRID_TOLERANCE && (y - corner[1]).abs() <= GRID_TOLERANCE
         })
 }
 
-/// The colours that were drawn so far.
+/// The colours drawn so far.
 struct TintCanvas {
     tint: Tint,
-    /// Numbers of the segments drawn, in order.
+    /// Numbers of the segments drawn, in ascending order.
     seen: std::collections::BTreeSet<u32>,
 }
 
@@ -344,7 +347,7 @@ impl TintCanvas {
         }
     }
 
-    /// Lays a colour on a pixel. Where several segments are, their colours are mixed by how much of it each covers.
+    /// Draws a colour on a pixel. The colours of overlapping segments are mixed in proportion to their coverage.
     fn put(&mut self, at: usize, color: [u8; 3], share: u8) {
         let Some(pixel) = self.tint.rgba.get_mut(at * 4..at * 4 + 4) else {
             return;
@@ -358,7 +361,7 @@ impl TintCanvas {
     }
 }
 
-/// The Segment Sequence (C.8.20.4).
+/// Reads the Segment Sequence (C.8.20.4).
 fn segments(set: &DataSet) -> Vec<Segment> {
     let charset = charset(set);
     let items = set.items(tags::SEGMENT_SEQUENCE);
@@ -371,21 +374,21 @@ fn segments(set: &DataSet) -> Vec<Segment> {
                 identifying: false,
             },
             color: lab(item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE)
-                .unwrap_or_else(|| palette(number)),
+                .unwrap_or_else(|| default_color(number)),
         })
     };
     items.iter().filter_map(read).collect()
 }
 
-/// Where each frame belongs, by its functional groups (C.8.20.3).
-fn places(object: &DicomObject) -> Vec<SegmentFrame> {
+/// Reads what each frame shows from its functional groups (C.8.20.3).
+fn segment_frames(object: &DicomObject) -> Vec<SegmentFrame> {
     let set = object.set();
     let (own, shared) = (
         set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE),
         set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE),
     );
     let frames = object.layout().frames;
-    // A frame without a group of its own has what all share.
+    // A frame without a group of its own has the shared one.
     let none = DataSet::new_empty();
     let count = own.len().max(1).min(frames as usize);
     (0..count as u32)
@@ -413,7 +416,7 @@ fn places(object: &DicomObject) -> Vec<SegmentFrame> {
         .collect()
 }
 
-/// Reads from the first group that has a sequence.
+/// Reads from the first group that has the sequence.
 fn in_groups<T>(
     groups: [&DataSet; 2],
     sequence: Tag,
