@@ -17,7 +17,7 @@ pub(super) fn charset(set: &DataSet) -> Charset {
 /// A text without control characters except line feeds; empty if absent.
 pub(super) fn text(set: &DataSet, tag: Tag, vr: VR, charset: Charset) -> String {
     let bytes = set.bytes(tag).unwrap_or_default();
-    values::write(&bytes, vr, charset).text
+    values::format_value(&bytes, vr, charset).text
 }
 
 /// A UID; empty if absent.
