@@ -62,7 +62,7 @@ impl From<Picture> for Frame {
             Pixels::Rgb(data) => colorless::into_grey(data),
         };
         match grey {
-            Ok(data) => Frame::Grey(Grey::of_bytes(width, height, data)),
+            Ok(data) => Frame::Grey(Grey::from_bytes(width, height, data)),
             Err(data) => {
                 let pixels = Pixels::Rgb(data);
                 Frame::Color(Arc::new(Picture {

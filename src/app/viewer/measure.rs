@@ -82,7 +82,7 @@ pub fn distance(
     let dx = f64::from(from.0) - f64::from(to.0);
     let dy = f64::from(from.1) - f64::from(to.1);
     let holds = |spacing: &Spacing| {
-        let inside = |area: PixelRect| area.covers(from) && area.covers(to);
+        let inside = |area: PixelRect| area.contains(from) && area.contains(to);
         spacing.within.is_none_or(inside)
     };
     match spacing.filter(holds) {

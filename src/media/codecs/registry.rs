@@ -17,7 +17,7 @@ use dicom_encoding::{NeverPixelAdapter, TransferSyntax, submit_transfer_syntax};
 use dicom_transfer_syntax_registry::entries;
 
 use crate::codecs::jpeg::headers::{JpegHeaders, Process};
-use crate::codecs::jpeg::{self, Data};
+use crate::codecs::jpeg::{self, ComponentSamples};
 use crate::codecs::shape::FrameShape;
 use crate::codecs::stream::StreamCodec;
 use crate::codecs::{jpeg2000, jpegls, jpegxl, rle};
@@ -194,9 +194,9 @@ fn jpeg(
         components = jpeg::padded(components, stream, object);
     }
     match components.data {
-        Data::U8(data) if shape.sample_bytes() == 1 && out.is_empty() => *out = data,
-        Data::U8(data) => shape.append(&data, out),
-        Data::U16(data) => shape.append(&data, out),
+        ComponentSamples::U8(data) if shape.sample_bytes() == 1 && out.is_empty() => *out = data,
+        ComponentSamples::U8(data) => shape.append(&data, out),
+        ComponentSamples::U16(data) => shape.append(&data, out),
     }
     Ok((color::is_ybr(&headers, declared), precision))
 }

@@ -35,7 +35,7 @@ fn choose(regions: &[UltrasoundRegion], count: usize, size: (u32, u32)) -> Optio
     let middle = (size.0 / 2, size.1 / 2);
     let pixels =
         |region: &&UltrasoundRegion| u64::from(region.area.width) * u64::from(region.area.height);
-    let in_middle = regions.iter().filter(|region| region.area.covers(middle));
+    let in_middle = regions.iter().filter(|region| region.area.contains(middle));
     let chosen = in_middle
         .max_by_key(pixels)
         .or_else(|| regions.iter().max_by_key(pixels))?;

@@ -1,4 +1,4 @@
-//! Objects written byte by byte, for what a picture's attributes do to it.
+//! Objects written byte by byte, and how their attributes determine the image.
 
 mod display;
 
@@ -11,7 +11,7 @@ use crate::{
     Sniffed, Window, WindowSource, sniff,
 };
 
-/// What `load` makes of a file in memory.
+/// Does for a file in memory what `load` does for one on disk.
 fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<(ImageInfo, Picture), MediaError> {
     let source = ImageSource::from_bytes(bytes.to_vec())?;
     let shown = source.load(options)?;
@@ -22,7 +22,7 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<(ImageInfo, Picture),
     Ok((info, shown.picture))
 }
 
-/// An object in Explicit VR Little Endian.
+/// Builds an object in Explicit VR Little Endian.
 #[derive(Clone, Default)]
 struct ObjectBuilder {
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ impl ObjectBuilder {
         self.element(tag, *b"US", &value.to_le_bytes())
     }
 
-    /// A sequence of one item.
+    /// Adds a sequence of one item.
     fn item(self, tag: Tag, item: &ObjectBuilder) -> Self {
         let mut value = vec![0xfe, 0xff, 0x00, 0xe0];
         value.extend((item.bytes.len() as u32).to_le_bytes());
@@ -59,7 +59,7 @@ impl ObjectBuilder {
         self.element(tag, *b"SQ", &value)
     }
 
-    /// The pixel module of 16-bit samples.
+    /// Starts an object with the Image Pixel module of 16-bit grey.
     fn grey16(rows: u16, columns: u16, photometric: &str, signed: bool) -> Self {
         Self::default()
             .text(tags::MODALITY, *b"CS", "CT")
@@ -95,7 +95,7 @@ impl ObjectBuilder {
         self.element(tags::PIXEL_DATA, *b"OB", values)
     }
 
-    /// With preamble and meta group.
+    /// The file, with preamble and file meta information.
     fn file(&self, syntax: &str) -> Vec<u8> {
         let mut bytes = vec![0; 128];
         bytes.extend(b"DICM");
@@ -138,7 +138,7 @@ const CENTER: Tag = tags::WINDOW_CENTER;
 const WIDTH: Tag = tags::WINDOW_WIDTH;
 
 #[test]
-fn the_full_range_is_shown_without_a_window_and_monochrome1_is_turned_over() {
+fn without_a_window_the_full_range_is_shown_and_monochrome1_is_inverted() {
     let upright = ObjectBuilder::grey16(1, 3, "MONOCHROME2", true).words(&[-100, 0, 100]);
     assert_eq!(upright.shown(), [0, 128, 255]);
     assert_eq!(upright.window().source, WindowSource::Minmax);
@@ -170,7 +170,7 @@ fn the_first_window_is_applied_to_rescaled_values() {
 }
 
 #[test]
-fn a_lut_is_used_where_there_is_no_window() {
+fn a_voi_lut_is_used_if_there_is_no_window() {
     let lut = ObjectBuilder::default()
         .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
         .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
@@ -221,7 +221,7 @@ fn a_frame_of_an_enhanced_object_has_its_own_window() {
 }
 
 #[test]
-fn colour_is_rgb_whatever_it_is_stored_as() {
+fn colour_is_converted_to_rgb() {
     let red = [255, 0, 0, 0, 0, 255];
     assert_eq!(
         ObjectBuilder::color8(1, 2, "RGB", 0).octets(&red).shown(),
@@ -244,7 +244,7 @@ fn colour_is_rgb_whatever_it_is_stored_as() {
 }
 
 #[test]
-fn a_palette_is_looked_up() {
+fn palette_colour_is_looked_up() {
     let table = |values: [u16; 2]| values.map(u16::to_le_bytes).concat();
     let mut object = ObjectBuilder::grey16(1, 3, "PALETTE COLOR", false);
     for (channel, values) in (0..).zip([[0xff00, 0x0000], [0x8000, 0x4000], [0x0000, 0xff00]]) {
@@ -272,9 +272,9 @@ fn a_palette_is_looked_up() {
     );
 }
 
-/// One grey and one colour picture that the oracle wrote under every lossless transfer syntax.
+/// One grey and one colour image that the oracle wrote under every lossless transfer syntax.
 #[test]
-fn every_compression_gives_the_same_picture() {
+fn every_lossless_syntax_gives_the_same_image() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/media/");
     let load = |name: &str| {
         let bytes = std::fs::read(format!("{fixtures}{name}.dcm")).expect("a fixture");
@@ -311,7 +311,7 @@ fn every_compression_gives_the_same_picture() {
     }
 }
 
-/// What a file says wrongly of itself is told, not only put right.
+/// A wrong statement of the file is reported, not only corrected.
 #[test]
 fn a_stream_of_another_codec_is_shown_with_a_warning() {
     let fixture = concat!(
@@ -335,8 +335,8 @@ fn a_stream_of_another_codec_is_shown_with_a_warning() {
     assert!(warning.contains("transfer syntax"), "{warning}");
 }
 
-/// Frames whose stream has another size than the object says: its sides exchanged, as an archive hands out lossless ones, or
-/// smaller, at the edge of a slide.
+/// Frames whose stream has another size than the object says: rows and columns exchanged, as one archive delivers
+/// lossless streams, or smaller, at the edge of a slide.
 #[test]
 fn a_stream_of_another_size_is_fitted_with_a_warning() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/media/");
@@ -375,10 +375,10 @@ fn a_stream_of_another_size_is_fitted_with_a_warning() {
     assert_eq!(cropped.err().map(|e| e.kind), Some(ErrorKind::Malformed));
 }
 
-/// One object for each rule, with what the oracle (`tests/oracle/dicom_rules.py`) makes of it by the formulas of the
-/// standard.
+/// One object for each rule, and what the oracle (`tests/oracle/dicom_rules.py`) computes for it by the formulas of
+/// the standard.
 #[test]
-fn every_rule_gives_what_the_standard_says() {
+fn every_rule_follows_the_formulas_of_the_standard() {
     let folder =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/media/rules");
     let expected = std::fs::read(folder.join("expected.json")).expect("the expectations");
@@ -402,7 +402,7 @@ fn every_rule_gives_what_the_standard_says() {
                         picture.to_rgb()
                     };
                     let pairs = shown.iter().zip(expected);
-                    // A value that lies between two shades may fall to either side; colours may differ in rounding.
+                    // A value halfway between two shades may be rounded either way; colours may differ by rounding.
                     let off = pairs.map(|(a, b)| a.abs_diff(*b)).max();
                     if shown.len() != expected.len() || off > Some(1) {
                         wrong.push(format!("{name} frame {frame}: {shown:?}, not {expected:?}"));
@@ -417,7 +417,7 @@ fn every_rule_gives_what_the_standard_says() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
+fn unsupported_interpretations_and_syntaxes_are_named() {
     let hsv = ObjectBuilder::color8(1, 1, "HSV", 0)
         .octets(&[1, 2, 3, 0])
         .error();
@@ -440,7 +440,7 @@ fn private_syntaxes_without_compression_are_read() {
     let (info, picture) = known.expect("Philips' explicit syntax");
     assert_eq!(picture.pixels.bytes(), [0, 128, 255]);
     assert!(info.warnings.is_empty());
-    // A syntax that nobody knows is believed to be plain where the length of the pixels says so, and only there.
+    // An unknown syntax is read as uncompressed if the length of the pixels fits, and only then.
     let (info, picture) =
         decode(&object.file("1.2.3.4"), &DecodeOptions::default()).expect("plain");
     assert_eq!(picture.pixels.bytes(), [0, 128, 255]);
@@ -477,7 +477,7 @@ fn video_and_referenced_pixels_are_named_by_their_syntax() {
 }
 
 #[test]
-fn values_have_their_unit_and_windows_their_names() {
+fn values_have_units_and_windows_have_names() {
     let object = ObjectBuilder::grey16(1, 2, "MONOCHROME2", false)
         .text(CENTER, *b"DS", "40\\300 ")
         .text(WIDTH, *b"DS", "400\\1500")
@@ -495,7 +495,7 @@ fn values_have_their_unit_and_windows_their_names() {
 }
 
 #[test]
-fn pixels_lie_where_the_object_says() {
+fn spacing_and_position_are_read_from_the_object() {
     let object = ObjectBuilder::grey16(1, 1, "MONOCHROME2", false)
         .text(tags::IMAGE_POSITION_PATIENT, *b"DS", "-1\\2.5\\30 ")
         .text(tags::IMAGE_ORIENTATION_PATIENT, *b"DS", "1\\0\\0\\0\\1\\0")
@@ -521,7 +521,7 @@ fn pixels_lie_where_the_object_says() {
 }
 
 #[test]
-fn overlays_lie_beside_the_values_or_on_their_own() {
+fn overlays_are_read_from_their_own_data_or_from_the_pixel_cells() {
     let plane = ObjectBuilder::grey16(2, 3, "MONOCHROME2", false)
         .short(Tag(0x6000, 0x0010), 2)
         .short(Tag(0x6000, 0x0011), 3)
@@ -545,7 +545,7 @@ fn overlays_lie_beside_the_values_or_on_their_own() {
     };
     assert_eq!(drawn(own), [(0, 0), (2, 1)]);
     assert_eq!((own.label.as_deref(), own.group), (Some("MARKS"), 0x6000));
-    // In bit 15 of 12-bit values, as before 2004; the values do not show it.
+    // In bit 15 of 12-bit values, as before 2004; the values do not include it.
     let mut embedded = ObjectBuilder::grey16(2, 3, "MONOCHROME2", false);
     let at = embedded.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
     let at = at.expect("Bits Stored") + 8;
@@ -579,7 +579,7 @@ fn objects_without_pixels_say_what_they_are() {
 }
 
 #[test]
-fn a_cut_object_is_truncated_wherever_it_is_cut() {
+fn an_object_is_reported_as_truncated_wherever_it_is_cut() {
     let object = ObjectBuilder::grey16(4, 4, "MONOCHROME2", false).text(
         tags::SOP_CLASS_UID,
         *b"UI",
@@ -594,7 +594,7 @@ fn a_cut_object_is_truncated_wherever_it_is_cut() {
 }
 
 #[test]
-fn neither_preamble_nor_meta_group_is_needed() {
+fn preamble_and_meta_information_are_optional() {
     let object = ObjectBuilder::grey16(1, 2, "MONOCHROME2", false).words(&[1, 2]);
     let mut bare = ObjectBuilder::default().text(Tag(0x0008, 0x0005), *b"CS", "ISO_IR 100");
     bare.bytes.extend(&object.bytes);
@@ -603,9 +603,9 @@ fn neither_preamble_nor_meta_group_is_needed() {
         .expect("a picture")
         .1;
     assert_eq!(picture.pixels.bytes(), [0, 255]);
-    // Named implicit, written explicit.
-    let lying = decode(&object.file("1.2.840.10008.1.2"), &DecodeOptions::default());
-    assert_eq!(lying.expect("a picture").1.pixels.bytes(), [0, 255]);
+    // The syntax says implicit VR, the data set is explicit.
+    let mislabelled = decode(&object.file("1.2.840.10008.1.2"), &DecodeOptions::default());
+    assert_eq!(mislabelled.expect("a picture").1.pixels.bytes(), [0, 255]);
 }
 
 #[test]
@@ -624,9 +624,9 @@ fn the_synthetic_mark_is_read() {
     assert!(info.synthetic);
 }
 
-/// Coded frames with a byte changed anywhere: pictures or errors, never a panic.
+/// Compressed frames with any byte changed: images or errors, never a panic.
 #[test]
-fn damage_to_coded_frames_is_contained() {
+fn damaged_compressed_frames_never_panic() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/media/");
     for name in [
         "grey_jpegls",
@@ -648,9 +648,9 @@ fn damage_to_coded_frames_is_contained() {
     }
 }
 
-/// What the fuzzer found (`make fuzz`): a picture or an error by now, and none that only containment made one.
+/// Files that the fuzzer found (`make fuzz`): now an image or an error, and never an error made from a panic.
 #[test]
-fn what_was_found_is_mended() {
+fn files_found_by_the_fuzzer_no_longer_panic() {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/fixtures/media/found"
@@ -667,9 +667,9 @@ fn what_was_found_is_mended() {
     assert!(seen > 0);
 }
 
-/// A byte changed anywhere costs a picture or an error, never a panic.
+/// Objects with any byte changed: an image or an error, never a panic.
 #[test]
-fn damage_is_contained() {
+fn damaged_objects_never_panic() {
     let lut = ObjectBuilder::default()
         .element(tags::LUT_DESCRIPTOR, *b"US", &[4, 0, 10, 0, 8, 0])
         .element(tags::LUT_DATA, *b"OW", &[0, 0, 50, 0, 100, 0, 255, 0]);
@@ -693,7 +693,7 @@ fn damage_is_contained() {
     }
 }
 
-/// A length that is damaged makes the patient's name a part of another value, which is not told then.
+/// A damaged length can make the patient's name part of another value, which must not be quoted then.
 #[test]
 fn no_flipped_bit_puts_the_patient_into_a_message() {
     let secret = "SECRET^NAME";

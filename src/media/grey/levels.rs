@@ -1,29 +1,30 @@
-//! How often each value occurs in a frame, padding left out: its range, its percentiles and its histogram.
+//! Counts the values of a frame without its padding: their range, percentiles and histogram.
 
 use crate::grey::samples::Samples;
 use crate::grey::{GreyTransform, Histogram};
 
-/// Modality values of a frame, counted.
+/// The counted modality values of a frame.
 #[derive(Debug)]
 pub(super) struct Levels {
     values: ValueCounts,
     range: (f64, f64),
 }
 
+/// The values of a frame, as detailed as its sample type allows.
 #[derive(Debug)]
 enum ValueCounts {
-    /// Of samples to 16 bits: each value that occurs and how often, ascending.
+    /// Up to 16 bits: each value that occurs and how often, ascending.
     Counted(Vec<(f64, u64)>),
-    /// Of wider ones: smallest and largest value.
+    /// Above 16 bits: smallest and largest value.
     Measured(f64, f64),
 }
 
-/// The part of the values below and above the robust range.
-const TAIL: f64 = 0.005;
+/// The fraction of the pixels below and above the robust range.
+const TAIL_FRACTION: f64 = 0.005;
 
 impl Levels {
-    /// Counts the values of a frame without its padding. Where they are all equal the range takes padding in, which a
-    /// label is to be told from; where there are none, padding is counted.
+    /// Counts the values of a frame without its padding. If they are all equal, the range includes padding, from which
+    /// a label must be distinguishable; if there are none, padding is counted.
     pub(super) fn of(samples: &Samples, transform: &GreyTransform) -> Self {
         let values = ValueCounts::count(samples, transform, |stored| !transform.is_padding(stored));
         let range = values.range();
@@ -40,25 +41,25 @@ impl Levels {
         }
     }
 
-    /// Smallest and largest value; zeros of a frame that has none.
+    /// Smallest and largest value; zeros for a frame without values.
     pub(super) fn range(&self) -> (f64, f64) {
         self.range
     }
 
-    /// Between which values 99 % of the pixels are, as many being darker as brighter.
+    /// The range that holds 99 % of the pixels, with equally many below and above.
     pub(super) fn robust(&self, samples: &Samples, transform: &GreyTransform) -> (f64, f64) {
         let ValueCounts::Counted(levels) = &self.values else {
             return percentiles(samples, transform).unwrap_or(self.range());
         };
         let total: u64 = levels.iter().map(|level| level.1).sum();
-        let tail = (total as f64 * TAIL) as u64;
+        let tail = (total as f64 * TAIL_FRACTION) as u64;
         (
             beyond(tail, levels.iter()),
             beyond(tail, levels.iter().rev()),
         )
     }
 
-    /// Counts in `bins` parts of the range, which are equally wide.
+    /// Counts the values in `bins` equally wide parts of the range.
     pub(super) fn histogram(
         &self,
         samples: &Samples,
@@ -87,7 +88,7 @@ impl Levels {
 }
 
 impl ValueCounts {
-    /// Those whose stored value is wanted.
+    /// Counts the values whose stored value is `wanted`.
     fn count(samples: &Samples, transform: &GreyTransform, wanted: impl Fn(f64) -> bool) -> Self {
         if let Some(possible) = samples.possible() {
             let values = possible.values().zip(counts(samples, possible.count));
@@ -107,7 +108,7 @@ impl ValueCounts {
         ValueCounts::Measured(low, high)
     }
 
-    /// Smallest and largest; `None` where there are none.
+    /// Smallest and largest value; `None` if there are none.
     fn range(&self) -> Option<(f64, f64)> {
         match self {
             ValueCounts::Counted(levels) => Some((levels.first()?.0, levels.last()?.0)),
@@ -116,7 +117,7 @@ impl ValueCounts {
     }
 }
 
-/// The first value that has more than `tail` pixels on its way.
+/// The first value at which more than `tail` pixels have been passed.
 fn beyond<'a>(tail: u64, mut levels: impl Iterator<Item = &'a (f64, u64)>) -> f64 {
     let mut seen = 0;
     let found = levels.find(|level| {
@@ -126,16 +127,16 @@ fn beyond<'a>(tail: u64, mut levels: impl Iterator<Item = &'a (f64, u64)>) -> f6
     found.map_or(0.0, |level| level.0)
 }
 
-/// The robust range of samples wider than 16 bits.
+/// The robust range of samples above 16 bits.
 fn percentiles(samples: &Samples, transform: &GreyTransform) -> Option<(f64, f64)> {
     let mut values: Vec<f64> = values(samples, transform).collect();
-    let tail = (values.len() as f64 * TAIL) as usize;
+    let tail = (values.len() as f64 * TAIL_FRACTION) as usize;
     let last = values.len().checked_sub(1)?;
     let mut nth = |at: usize| *values.select_nth_unstable_by(at, f64::total_cmp).1;
     Some((nth(tail), nth(last - tail)))
 }
 
-/// The modality values of samples wider than 16 bits, without padding.
+/// The modality values of samples above 16 bits, without padding.
 fn values<'a>(
     samples: &'a Samples,
     transform: &'a GreyTransform,
@@ -146,9 +147,10 @@ fn values<'a>(
         .filter(|value| value.is_finite())
 }
 
-/// How often each possible value occurs.
+/// Counts how often each possible value occurs.
 fn counts(samples: &Samples, size: usize) -> Vec<u64> {
-    // Four tables in turn: neighbours are often alike, and one counter would wait for itself.
+    // Four tables in turn: neighbouring pixels are often equal, and updates of a single counter would wait for each
+    // other.
     fn tally<T: Copy>(data: &[T], size: usize, index: impl Fn(T) -> usize) -> Vec<u64> {
         let mut counts = vec![[0_u32; 4]; size];
         for four in data.chunks(4) {
@@ -169,7 +171,7 @@ fn counts(samples: &Samples, size: usize) -> Vec<u64> {
     }
 }
 
-/// The stored values of samples wider than 16 bits.
+/// The stored values of samples above 16 bits.
 fn each(samples: &Samples) -> Box<dyn Iterator<Item = f64> + '_> {
     match samples {
         Samples::U32(data) => Box::new(data.iter().map(|&v| f64::from(v))),

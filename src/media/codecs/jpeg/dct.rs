@@ -13,7 +13,7 @@ use crate::codecs::jpeg::idct;
 use crate::codecs::jpeg::planes::{ComponentPlane, Sample, mcus, own_blocks};
 use crate::codecs::jpeg::progressive;
 use crate::codecs::jpeg::tables::{JpegScan, Tables};
-use crate::codecs::jpeg::{Components, Data, ends_early};
+use crate::codecs::jpeg::{ComponentSamples, Components, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
 /// What of a picture is decoded, and how.
@@ -60,8 +60,8 @@ pub(crate) fn decode(
         return Err(unsupported(format!("JPEG with {channels} components")));
     }
     let data = match headers.precision {
-        8 => Data::U8(interleaved(bytes, headers, part)?),
-        12 => Data::U16(interleaved(bytes, headers, part)?),
+        8 => ComponentSamples::U8(interleaved(bytes, headers, part)?),
+        12 => ComponentSamples::U16(interleaved(bytes, headers, part)?),
         bits => return Err(unsupported(format!("JPEG of {bits} bits a sample"))),
     };
     Ok(Components {
@@ -156,7 +156,7 @@ fn planes<T: Sample>(
                 let scan = JpegScan::read(body, &headers.components)?;
                 let mut bits = JpegBits::new(bytes, walk.at);
                 frame.scan(&scan, &tables, &mut bits)?;
-                if bits.starved() {
+                if bits.is_starved() {
                     return Err(ends_early());
                 }
             }
@@ -389,7 +389,7 @@ impl BlockOrder {
                     visit(coder, bits, slot, place, at);
                 }
             }
-            if bits.starved() {
+            if bits.is_starved() {
                 return;
             }
         }

@@ -3,7 +3,7 @@
 use crate::codecs::jpeg::bits::{Huffman, JpegBits};
 use crate::codecs::jpeg::headers::{JpegHeaders, SegmentWalk};
 use crate::codecs::jpeg::tables::{JpegScan, Tables};
-use crate::codecs::jpeg::{Components, Data, ends_early};
+use crate::codecs::jpeg::{ComponentSamples, Components, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
 /// The components as coded.
@@ -40,9 +40,9 @@ pub(crate) fn decode(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, 
         }
     }
     let data = if headers.precision <= 8 {
-        Data::U8(frame.samples.iter().map(|&v| v as u8).collect())
+        ComponentSamples::U8(frame.samples.iter().map(|&v| v as u8).collect())
     } else {
-        Data::U16(frame.samples)
+        ComponentSamples::U16(frame.samples)
     };
     Ok(Components {
         channels,
@@ -100,7 +100,7 @@ impl LosslessFrame {
             for x in 0..self.width {
                 if tables.restart > 0 {
                     if left == 0 {
-                        if bits.starved() {
+                        if bits.is_starved() {
                             return Err(ends_early());
                         }
                         bits.restart();
@@ -115,7 +115,7 @@ impl LosslessFrame {
                     self.samples[(y * self.width + x) * self.channels + place] = value << shift;
                 }
             }
-            if bits.starved() {
+            if bits.is_starved() {
                 return Err(ends_early());
             }
             fresh = false;

@@ -1,6 +1,6 @@
 //! Tiles at the edge of a whole-slide image, whose streams some writers make as small as what is left of the slide.
 
-use crate::codecs::jpeg::{Components, Data};
+use crate::codecs::jpeg::{ComponentSamples, Components};
 
 /// Pixels of the largest frame that is padded: above any tile, below what a tiny stream should be blown up to.
 const MAX_PIXELS: u64 = 1 << 24;
@@ -19,8 +19,12 @@ pub(crate) fn padded(components: Components, stream: (u32, u32), frame: (u32, u3
     let channels = components.channels;
     Components {
         data: match components.data {
-            Data::U8(data) => Data::U8(repeated(&data, channels, stream, frame)),
-            Data::U16(data) => Data::U16(repeated(&data, channels, stream, frame)),
+            ComponentSamples::U8(data) => {
+                ComponentSamples::U8(repeated(&data, channels, stream, frame))
+            }
+            ComponentSamples::U16(data) => {
+                ComponentSamples::U16(repeated(&data, channels, stream, frame))
+            }
         },
         ..components
     }
@@ -58,9 +62,9 @@ mod tests {
         let tile = Components {
             channels: 2,
             precision: 8,
-            data: Data::U8(vec![1, 2, 3, 4, 5, 6, 7, 8]),
+            data: ComponentSamples::U8(vec![1, 2, 3, 4, 5, 6, 7, 8]),
         };
-        let Data::U8(data) = padded(tile, (2, 2), (3, 4)).data else {
+        let ComponentSamples::U8(data) = padded(tile, (2, 2), (3, 4)).data else {
             panic!("8 bits stay 8 bits");
         };
         let (upper, lower) = ([1, 2, 3, 4, 3, 4], [5, 6, 7, 8, 7, 8]);

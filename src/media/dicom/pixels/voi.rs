@@ -4,7 +4,7 @@
 use crate::dicom::checked;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::{groups, lut};
-use crate::grey::window::{Function, Own};
+use crate::grey::window::{FileVoi, VoiFunction};
 use crate::{Warnings, WindowSource, clean};
 use dicom_dictionary_std::tags;
 
@@ -26,7 +26,7 @@ pub(crate) fn read(
     frame: u32,
     values: ValueKind,
     warnings: &mut Warnings,
-) -> Vec<Own> {
+) -> Vec<FileVoi> {
     let in_group = |group: &DataSet| {
         let own = all(group, WindowSource::FunctionalGroup, values, warnings);
         (!own.is_empty()).then_some(own)
@@ -40,7 +40,7 @@ fn all(
     source: WindowSource,
     values: ValueKind,
     warnings: &mut Warnings,
-) -> Vec<Own> {
+) -> Vec<FileVoi> {
     let mut own = luts(set, values.signed, warnings);
     own.extend(windows(set, source, values.real, warnings));
     own
@@ -52,7 +52,7 @@ pub(crate) fn windows(
     source: WindowSource,
     real: bool,
     warnings: &mut Warnings,
-) -> Vec<Own> {
+) -> Vec<FileVoi> {
     let (centers, widths) = (
         checked::several(set, tags::WINDOW_CENTER, warnings),
         checked::several(set, tags::WINDOW_WIDTH, warnings),
@@ -78,30 +78,30 @@ pub(crate) fn windows(
         };
         if width <= 0.0 {
             warnings.add("A Window Width (0028,1051) is not above 0; its window is ignored.");
-        } else if width < 1.0 && function == Function::Linear {
+        } else if width < 1.0 && function == VoiFunction::Linear {
             warnings.add("A Window Width (0028,1051) is below 1, which LINEAR does not allow; it is applied as LINEAR_EXACT.");
         }
-        own.extend(Own::window(center, width, function, source).map(|own| own.named(name)));
+        own.extend(FileVoi::window(center, width, function, source).map(|own| own.named(name)));
     }
     own
 }
 
 /// Reads VOI LUT Function (C.11.2.1.3).
-fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> Function {
+fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> VoiFunction {
     match set.first(tags::VOILUT_FUNCTION).as_deref() {
-        Some("LINEAR_EXACT") => Function::LinearExact,
-        Some("SIGMOID") => Function::Sigmoid,
+        Some("LINEAR_EXACT") => VoiFunction::LinearExact,
+        Some("SIGMOID") => VoiFunction::Sigmoid,
         stated => {
             if stated.is_some_and(|stated| stated != "LINEAR") {
                 warnings.add("VOI LUT Function (0028,1056) is not one of the standard; windows are applied as LINEAR.");
             }
-            Function::default_of(real)
+            VoiFunction::default_of(real)
         }
     }
 }
 
 /// The usable items of the VOI LUT Sequence.
-pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<Own> {
+pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<FileVoi> {
     let mut own = Vec::new();
     for item in set.items(tags::VOILUT_SEQUENCE) {
         let Some(lut) = lut::read(item, signed, "VOI LUT", warnings) else {
@@ -116,7 +116,7 @@ pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<
             .text(tags::LUT_EXPLANATION)
             .as_deref()
             .and_then(explanation);
-        own.push(Own::table(lut).named(name));
+        own.push(FileVoi::table(lut).named(name));
     }
     own
 }

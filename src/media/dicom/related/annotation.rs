@@ -129,7 +129,7 @@ impl AnnotationSpace<'_> {
                 let radius = (rim[0] - center[0]).hypot((rim[1] - center[1]) * aspect);
                 vec![ellipse(*center, [radius, 0.0], [0.0, radius / aspect])]
             }
-            ("ELLIPSE_VERTICES", [first, last, third, fourth]) => {
+            ("ELLIPSE", [first, last, third, fourth]) => {
                 let center = [0, 1].map(|i| f64::midpoint(first[i], last[i]));
                 let major = [0, 1].map(|i| (last[i] - first[i]) / 2.0);
                 let minor = [0, 1].map(|i| (fourth[i] - third[i]) / 2.0);

@@ -11,7 +11,7 @@ use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
 use crate::grey::lut::Lut;
-use crate::grey::window::{Curve, Own};
+use crate::grey::window::{Curve, FileVoi};
 use crate::grey::{Grey, GreyTransform};
 use crate::related::{Arrangement, ColorMap, Layers, TargetFrame};
 use crate::{Overlay, OverlayKind, Warnings, WindowSource};
@@ -136,7 +136,7 @@ fn warnings(set: &DataSet, target: &TargetFrame) -> Warnings {
 pub(super) fn grey(set: &DataSet, grey: &Grey, target: &TargetFrame) -> Grey {
     // Their faults are reported with the layers.
     let mut ignored = Warnings::default();
-    grey.with(transform(set, grey.transform(), target, &mut ignored))
+    grey.with_transform(transform(set, grey.transform(), target, &mut ignored))
 }
 
 /// The grey-scale transformations of a state, which replace the image's own, MONOCHROME1 included. Transformations
@@ -169,9 +169,9 @@ fn transform(
         let windows = voi::windows(item, WindowSource::File, before.real, warnings);
         tables.into_iter().chain(windows).next()
     });
-    let own = own.unwrap_or_else(|| Own::between(range.0, range.1, WindowSource::File));
+    let own = own.unwrap_or_else(|| FileVoi::between(range.0, range.1, WindowSource::File));
     let own = match presentation_lut(set, warnings) {
-        Some(lut) => Own {
+        Some(lut) => FileVoi {
             curve: Curve::Behind(Box::new(own.curve), lut),
             ..own
         },
