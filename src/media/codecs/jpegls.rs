@@ -1,6 +1,6 @@
-//! JPEG-LS, lossless and near-lossless (ITU-T T.87), as DICOM holds it.
+//! Decodes JPEG-LS, lossless and near-lossless (ITU-T T.87), as used in DICOM.
 //!
-//! Written from the standard, because the usual decoder is a C++ library whose build asks for more than a compiler.
+//! Written from the standard, because the usual decoder is a C++ library whose build needs more than a compiler.
 
 mod bits;
 mod scan;
@@ -23,11 +23,11 @@ struct JpegLsFrame {
 
 /// The scan header (C.2.3).
 struct JpegLsScan {
-    /// The places of its components in a pixel.
+    /// Index of each of its components within a pixel.
     places: Vec<usize>,
     interleave: Interleave,
     parameters: Parameters,
-    /// Bits that were taken off the samples.
+    /// Point transform: low bits that were removed from the samples.
     point: u8,
 }
 
@@ -51,19 +51,19 @@ pub(crate) fn decode(
         restart: 0,
         transform: None,
     };
-    let mut missing = usize::MAX;
-    while missing > 0 {
-        let (marker, body) = decoder.segment().ok_or_else(ends)?;
+    let mut missing_components = usize::MAX;
+    while missing_components > 0 {
+        let (marker, body) = decoder.segment().ok_or_else(ends_early)?;
         match marker {
-            0xd9 => return Err(ends()),
+            0xd9 => return Err(ends_early()),
             0xf7 => {
-                missing = decoder.frame(body, shape)?;
-                make_room(out, shape.bytes());
+                missing_components = decoder.frame(body, shape)?;
+                append_zeros(out, shape.bytes());
             }
-            0xf8 => decoder.preset(body)?,
+            0xf8 => decoder.read_presets(body)?,
             0xda => {
                 let scanned = decoder.scan(body, shape, &mut out[begin..])?;
-                missing = missing.saturating_sub(scanned);
+                missing_components = missing_components.saturating_sub(scanned);
             }
             0xdd => decoder.restart = body.iter().fold(0, |n, &b| n << 8 | usize::from(b)),
             0xe8 => decoder.transform = HpTransform::read(body)?.or(decoder.transform),
@@ -78,12 +78,12 @@ pub(crate) fn decode(
     }
 }
 
-fn ends() -> MediaError {
-    truncated("JPEG-LS: the stream ends before its picture does")
+fn ends_early() -> MediaError {
+    truncated("JPEG-LS: the stream ends before its image does")
 }
 
-/// Appends zeros. Those of a new vector cost no memory until they are written over.
-fn make_room(out: &mut Vec<u8>, size: usize) {
+/// Appends zeros. In a new vector they cost no memory until they are overwritten.
+fn append_zeros(out: &mut Vec<u8>, size: usize) {
     if out.is_empty() {
         *out = vec![0; size];
     } else {
@@ -91,18 +91,19 @@ fn make_room(out: &mut Vec<u8>, size: usize) {
     }
 }
 
+/// The state of decoding a stream.
 struct JpegLsDecoder<'a> {
     bytes: &'a [u8],
     at: usize,
     frame: Option<JpegLsFrame>,
     presets: Presets,
-    /// Lines between restart markers; 0 where there are none.
+    /// Lines between restart markers; 0 for none.
     restart: usize,
     transform: Option<HpTransform>,
 }
 
 impl<'a> JpegLsDecoder<'a> {
-    /// The next marker segment.
+    /// Reads the next marker segment.
     fn segment(&mut self) -> Option<(u8, &'a [u8])> {
         let rest = self.bytes.get(self.at..)?;
         let offset = rest
@@ -120,7 +121,7 @@ impl<'a> JpegLsDecoder<'a> {
         Some((marker, body))
     }
 
-    /// Reads the frame header; gives the number of components.
+    /// Reads the frame header; returns the number of components.
     fn frame(&mut self, body: &[u8], shape: &FrameShape) -> Result<usize, MediaError> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
             return Err(malformed("JPEG-LS: the frame header is too short"));
@@ -136,12 +137,12 @@ impl<'a> JpegLsDecoder<'a> {
         }
         if !(2..=16).contains(precision) || components.iter().any(|c| c[1] != 0x11) {
             return Err(unsupported(
-                "JPEG-LS of this depth or with components of several resolutions",
+                "JPEG-LS of this depth, or with components of different resolutions",
             ));
         }
-        // A line takes a bit at least.
+        // Every line takes at least one bit.
         if self.bytes.len().saturating_mul(8) < size.1 as usize {
-            return Err(ends());
+            return Err(ends_early());
         }
         self.frame = Some(JpegLsFrame {
             width: size.0 as usize,
@@ -152,8 +153,8 @@ impl<'a> JpegLsDecoder<'a> {
         Ok(count)
     }
 
-    /// Preset parameters (C.2.4.1); mapping tables are not for medical pictures.
-    fn preset(&mut self, body: &[u8]) -> Result<(), MediaError> {
+    /// Reads preset parameters (C.2.4.1). Mapping tables are not used in medical images.
+    fn read_presets(&mut self, body: &[u8]) -> Result<(), MediaError> {
         let [1, rest @ ..] = body else {
             return Err(unsupported("JPEG-LS with mapping tables"));
         };
@@ -164,7 +165,7 @@ impl<'a> JpegLsDecoder<'a> {
             .map(|b| i32::from(u16::from_be_bytes(*b)))
             .collect();
         let [maxval, t1, t2, t3, reset] = values[..] else {
-            return Err(malformed("JPEG-LS: short preset parameters"));
+            return Err(malformed("JPEG-LS: the preset parameters are too short"));
         };
         self.presets = Presets {
             maxval,
@@ -174,7 +175,7 @@ impl<'a> JpegLsDecoder<'a> {
         Ok(())
     }
 
-    /// Reads a scan header.
+    /// Parses a scan header; `None` if it is impossible.
     fn scan_header(&self, frame: &JpegLsFrame, body: &[u8]) -> Option<JpegLsScan> {
         let (&count, rest) = body.split_first()?;
         let (pairs, tail) = rest.split_at_checked(2 * usize::from(count))?;
@@ -200,7 +201,7 @@ impl<'a> JpegLsDecoder<'a> {
         })
     }
 
-    /// Decodes a scan into the frame; gives the number of components that it held.
+    /// Decodes a scan into `out`; returns its number of components.
     fn scan(
         &mut self,
         body: &[u8],
@@ -213,7 +214,7 @@ impl<'a> JpegLsDecoder<'a> {
         let (width, height) = (frame.width, frame.height);
         let (step, bytes) = (frame.ids.len(), shape.sample_bytes());
         let mut first = 0;
-        // After a restart marker all begins anew (C.2.5).
+        // The decoder state is reset at a restart marker (C.2.5).
         for restart in 0.. {
             let rows = match self.restart {
                 0 => height,
@@ -240,7 +241,7 @@ impl<'a> JpegLsDecoder<'a> {
             }
             match self.segment() {
                 Some((marker, _)) if marker == 0xd0 + restart % 8 => {}
-                Some((0xd9, _)) | None => return Err(ends()),
+                Some((0xd9, _)) | None => return Err(ends_early()),
                 Some(_) => return Err(malformed("JPEG-LS: a restart marker is missing")),
             }
         }
@@ -248,7 +249,7 @@ impl<'a> JpegLsDecoder<'a> {
     }
 }
 
-/// Writes a line of one component, of `step` in a pixel, in `bytes` bytes a sample.
+/// Writes a line of one of `step` components, in `bytes` bytes a sample.
 fn write(line: &[i32], point: u8, row: &mut [u8], place: usize, step: usize, bytes: usize) {
     let values = line.iter().map(|value| value << point);
     match (bytes, step) {

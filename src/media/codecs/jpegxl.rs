@@ -1,11 +1,11 @@
-//! JPEG XL, through jxl-oxide, as DICOM holds it.
+//! Decodes JPEG XL with jxl-oxide, as used in DICOM.
 
 use jxl_oxide::JxlImage;
 
 use crate::codecs::shape::FrameShape;
 use crate::error::{MediaError, malformed, unsupported};
 
-/// Decodes a codestream or container; colour becomes RGB.
+/// Decodes a codestream or container. Colour becomes RGB.
 pub(crate) fn decode(
     bytes: &[u8],
     shape: &FrameShape,
@@ -24,7 +24,7 @@ pub(crate) fn decode(
     let render = image.render_frame(0).map_err(|e| fail(&e))?;
     let mut stream = render.stream_no_alpha();
     if (stream.width(), stream.height()) != size || stream.channels() as usize != samples {
-        return Err(unsupported("JPEG XL of a turned picture"));
+        return Err(unsupported("JPEG XL of a rotated image"));
     }
     let largest = ((1_u32 << precision) - 1) as f32;
     let mut row = vec![0_f32; shape.columns as usize * samples];

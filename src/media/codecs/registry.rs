@@ -1,13 +1,13 @@
-//! The codecs as adapters of dicom-rs: whoever links this crate decodes with them, through any program's
+//! Registers the codecs with dicom-rs as adapters: every program that links this crate decodes with them through
 //! `decode_pixel_data`.
 //!
-//! dicom-rs takes an adapter only for a syntax that has none, so the features of its own registry that bring one stay
-//! off: `jpeg` (12 bits and arithmetic of libjpeg are missing, colour is guessed), `rle` (panics on cut frames, 8 and 16
-//! bits only), `openjpeg-sys` (fills what is missing, panics on surplus components), `jpegxl` (widens 12 bits to 16)
-//! and `charls` (a C++ library, built by CMake).
+//! dicom-rs accepts an adapter only for a syntax that has none, so the features of its own registry that bring one
+//! stay off: `jpeg` (lacks 12 bits and the arithmetic of libjpeg, guesses colour), `rle` (panics on cut frames, 8 and
+//! 16 bits only), `openjpeg-sys` (fills in missing data, panics on surplus components), `jpegxl` (widens 12 bits to
+//! 16) and `charls` (a C++ library, built by CMake).
 //!
-//! As dicom-rs asks, samples follow the object's attributes, but colour is red, green and blue, pixel by pixel. A
-//! [`MediaError`] is the `source` of each [`DecodeError::Custom`].
+//! As dicom-rs requires, samples follow the object's attributes, except that colour is RGB, pixel by pixel. Each
+//! [`DecodeError::Custom`] has a [`MediaError`] as its `source`.
 
 mod color;
 
@@ -35,7 +35,7 @@ const fn readable(uid: &'static str, name: &'static str, coding: StreamCodec) ->
     TransferSyntax::new_ele(uid, name, codec)
 }
 
-/// Registers syntaxes that dicom-rs knows, by its names for them.
+/// Registers syntaxes that dicom-rs knows, under its names.
 macro_rules! submit {
     ($($entry:ident: $coding:ident,)*) => {
         $(submit_transfer_syntax!(readable(
@@ -78,7 +78,7 @@ submit_transfer_syntax!(readable(
 ));
 
 impl StreamCodec {
-    /// A transfer syntax whose frames an adapter here decodes by this codec.
+    /// A transfer syntax whose adapter decodes frames with this codec.
     pub(crate) fn syntax(self) -> &'static str {
         match self {
             Self::Jpeg => entries::JPEG_EXTENDED.uid(),
@@ -134,7 +134,7 @@ fn shape(src: &dyn PixelDataObject) -> DecodeResult<FrameShape> {
     })
 }
 
-/// Appends the samples of a frame, those of colour as red, green and blue.
+/// Decodes a frame and appends its samples, colour as RGB.
 fn decode(
     coding: StreamCodec,
     bytes: &[u8],
@@ -151,7 +151,8 @@ fn decode(
             (declared.is_ybr()?, stored)
         }
         StreamCodec::Jpeg2000 => {
-            // A stream without transformation holds what it was given, and nobody gives it what it would make itself.
+            // A stream without transformation holds the colours that it was given. Nobody gives it colours that it
+            // would transform itself.
             let transformed = jpeg2000::decode(bytes, shape, out)?;
             (!transformed && declared == Declared::Ybr, stored)
         }
@@ -168,13 +169,13 @@ fn decode(
         ycbcr_to_rgb(&mut out[begin..], shape.sample_bytes(), precision)?;
     }
     if shape.allocated == 1 {
-        // As dicom-pixeldata has bits.
+        // dicom-pixeldata represents one-bit samples as 0 and 255.
         out[begin..].iter_mut().for_each(|bit| *bit *= 255);
     }
     Ok(())
 }
 
-/// Any process of ITU-T T.81. Whether it holds luma and chroma, and the bits of its samples.
+/// Decodes any process of ITU-T T.81. Returns whether the samples are luma and chroma, and their bits.
 fn jpeg(
     bytes: &[u8],
     shape: &FrameShape,
@@ -184,7 +185,8 @@ fn jpeg(
     let headers = JpegHeaders::read(bytes)?;
     let precision = u16::from(headers.precision);
     let (stream, object) = ((headers.width, headers.height), (shape.columns, shape.rows));
-    // An archive hands out lossless streams with their sides exchanged; samples are in the order of Rows and Columns.
+    // One archive delivers lossless streams with rows and columns exchanged; their samples are in the order of Rows
+    // and Columns.
     let exchanged = headers.process == Process::Lossless && (stream.1, stream.0) == object;
     let padded = jpeg::can_pad(stream, object);
     let size = if exchanged || padded { object } else { stream };

@@ -1,10 +1,10 @@
-//! Which codec a stream is of, by its first bytes, and what its header says before anything is decoded.
+//! Recognises the codec of a stream by its first bytes, and reads its header before anything is decoded.
 
 use jxl_oxide::{InitializeResult, JxlImage};
 
 use crate::codecs::jpeg2000;
 
-/// A codec.
+/// The codec of a compressed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamCodec {
     /// Any JPEG of ITU-T T.81; its own markers say which process.
@@ -15,15 +15,15 @@ pub(crate) enum StreamCodec {
     Jpeg2000,
     /// JPEG XL.
     JpegXl,
-    /// Run lengths (PS3.5 annex G), which have no header that says their shape.
+    /// RLE Lossless (PS3.5 annex G), whose header does not give the shape.
     Rle,
 }
 
-/// Bytes by which [`begins`] knows a stream.
-pub(crate) const MAX_MARK: usize = 64;
+/// Bytes by which [`is_stream_start`] recognises a stream.
+pub(crate) const MAX_SIGNATURE: usize = 64;
 
-/// Whether bytes begin as a stream does.
-pub(crate) fn begins(bytes: &[u8]) -> bool {
+/// Whether bytes begin like a compressed stream.
+pub(crate) fn is_stream_start(bytes: &[u8]) -> bool {
     let marks: [&[u8]; 5] = [
         b"\xff\xd8\xff",
         b"\xff\x4f\xff\x51",
@@ -31,11 +31,12 @@ pub(crate) fn begins(bytes: &[u8]) -> bool {
         b"\0\0\0\x0cJXL \r\n\x87\n",
         b"\xff\x0a",
     ];
-    marks.iter().any(|mark| bytes.starts_with(mark)) || begins_run_lengths(bytes)
+    marks.iter().any(|mark| bytes.starts_with(mark)) || is_rle_start(bytes)
 }
 
-/// A header of run lengths (PS3.5 G.5): up to fifteen offsets in ascending order, the first right behind it, and zeros.
-fn begins_run_lengths(bytes: &[u8]) -> bool {
+/// Whether bytes begin with an RLE header (PS3.5 G.5): up to fifteen offsets in ascending order, the first right
+/// behind the header, then zeros.
+fn is_rle_start(bytes: &[u8]) -> bool {
     let words = bytes.as_chunks::<4>().0.iter().copied();
     let words: Vec<u32> = words.map(u32::from_le_bytes).take(16).collect();
     let [count @ 1..=15, 64, ..] = words[..] else {
@@ -45,7 +46,7 @@ fn begins_run_lengths(bytes: &[u8]) -> bool {
     words.len() == 16 && offsets.is_sorted() && rest.iter().all(|word| *word == 0)
 }
 
-/// What the header of a stream says.
+/// The header of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamHeader {
     /// The codec.
@@ -59,7 +60,7 @@ pub(crate) struct StreamHeader {
 }
 
 impl StreamHeader {
-    /// The header at the beginning of `bytes`; `None` where no stream known here begins.
+    /// Reads the header at the beginning of `bytes`; `None` if they are no known stream.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         match StreamCodec::of(bytes)? {
             StreamCodec::Jpeg2000 => jpeg2000::header(bytes),
@@ -71,20 +72,20 @@ impl StreamHeader {
 }
 
 impl StreamCodec {
-    /// The codec whose streams begin so. Run lengths have no such mark.
+    /// Recognises the codec by the beginning of a stream. RLE has no signature.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
-        let begins = |mark: &[u8]| bytes.starts_with(mark);
-        if begins(b"\xff\x4f\xff\x51") || begins(b"\0\0\0\x0cjP  ") {
+        let is_stream_start = |mark: &[u8]| bytes.starts_with(mark);
+        if is_stream_start(b"\xff\x4f\xff\x51") || is_stream_start(b"\0\0\0\x0cjP  ") {
             return Some(Self::Jpeg2000);
         }
-        if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") {
+        if is_stream_start(b"\xff\x0a") || is_stream_start(b"\0\0\0\x0cJXL ") {
             return Some(Self::JpegXl);
         }
         frame_header(bytes).map(|header| header.coding)
     }
 }
 
-/// The frame header of a JPEG or JPEG-LS stream (T.81 B.2.2, T.87 C.2.2).
+/// Reads the frame header of a JPEG or JPEG-LS stream (T.81 B.2.2, T.87 C.2.2).
 fn frame_header(bytes: &[u8]) -> Option<StreamHeader> {
     if !bytes.starts_with(b"\xff\xd8") {
         return None;
@@ -117,7 +118,7 @@ fn frame_header(bytes: &[u8]) -> Option<StreamHeader> {
     None
 }
 
-/// As jxl-oxide reads it, from as many bytes as it asks for.
+/// Reads the header of a JPEG XL stream with jxl-oxide, from as many bytes as it needs.
 fn jpegxl(bytes: &[u8]) -> Option<StreamHeader> {
     const STEP: usize = 4096;
     let mut uninitialized = JxlImage::builder().build_uninit();
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_known_by_its_markers() {
+    fn a_stream_is_recognised_by_its_markers() {
         let jpeg =
             b"\xff\xd8\xff\xfe\x00\x04ab\xff\xff\xc1\x00\x0b\x0c\x00\x05\x00\x07\x01\x01\x11\x00";
         let header = StreamHeader {
@@ -162,8 +163,8 @@ mod tests {
         assert_eq!(StreamCodec::of(b"\x01\0\0\0\x40\0\0\0"), None);
         let mut rle = [0; 64];
         (rle[0], rle[4], rle[8]) = (2, 64, 90);
-        assert!(begins(&rle) && begins(jpeg) && !begins(&rle[..60]));
+        assert!(is_stream_start(&rle) && is_stream_start(jpeg) && !is_stream_start(&rle[..60]));
         rle[12] = 1;
-        assert!(!begins(&rle));
+        assert!(!is_stream_start(&rle));
     }
 }

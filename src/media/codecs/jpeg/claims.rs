@@ -3,7 +3,7 @@
 
 use crate::codecs::jpeg::ends_early;
 use crate::codecs::jpeg::headers::{CodedScan, JpegHeaders, Process};
-use crate::codecs::jpeg::planes::{mcus, own_blocks};
+use crate::codecs::jpeg::planes::{image_blocks, mcu_count};
 use crate::codecs::jpeg::tables::JpegScan;
 use crate::error::{MediaError, malformed};
 
@@ -83,9 +83,9 @@ fn units(headers: &JpegHeaders, scan: &CodedScan) -> u64 {
             return u64::from(headers.width) * u64::from(headers.height);
         }
         let (across, down) = if scan.scan.components.len() == 1 {
-            own_blocks(headers, place)
+            image_blocks(headers, place)
         } else {
-            let ((across, down), (h, v)) = (mcus(headers), headers.components[place].sampling);
+            let ((across, down), (h, v)) = (mcu_count(headers), headers.components[place].sampling);
             (across * usize::from(h), down * usize::from(v))
         };
         across as u64 * down as u64

@@ -2,7 +2,7 @@
 
 use crate::Scale;
 use crate::codecs::jpeg::headers::{JpegHeaders, Process};
-use crate::codecs::jpeg::planes::mcus;
+use crate::codecs::jpeg::planes::mcu_count;
 
 /// Bytes of a coefficient, and of a lossless sample.
 const WIDE_BYTES: u64 = 2;
@@ -46,7 +46,7 @@ impl Cost {
     pub(crate) fn of_components(headers: &JpegHeaders) -> Self {
         let sample = if headers.precision > 8 { 2 } else { 1 };
         let interleaved = pixels(headers) * headers.components.len() as u64 * sample;
-        let (across, down) = mcus(headers);
+        let (across, down) = mcu_count(headers);
         let blocks = |c: (u8, u8)| u64::from(c.0) * u64::from(c.1);
         let blocks: u64 = headers.components.iter().map(|c| blocks(c.sampling)).sum();
         let planes = across as u64 * down as u64 * blocks * BLOCK_SAMPLES;

@@ -1,4 +1,4 @@
-//! The DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
+//! Decodes the DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
 
 use std::ops::Range;
 use std::thread;
@@ -10,28 +10,28 @@ use crate::codecs::jpeg::bits::JpegBits;
 use crate::codecs::jpeg::color;
 use crate::codecs::jpeg::headers::{JpegHeaders, Process, SegmentWalk};
 use crate::codecs::jpeg::idct;
-use crate::codecs::jpeg::planes::{ComponentPlane, Sample, mcus, own_blocks};
+use crate::codecs::jpeg::planes::{ComponentPlane, Sample, image_blocks, mcu_count};
 use crate::codecs::jpeg::progressive;
 use crate::codecs::jpeg::tables::{JpegScan, Tables};
 use crate::codecs::jpeg::{ComponentSamples, Components, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
-/// What of a picture is decoded, and how.
+/// The region of an image that is decoded, at which scale, and on how many threads.
 #[derive(Clone, Debug)]
 pub(crate) struct DecodeRegion {
-    /// The resolution.
+    /// The scale.
     pub scale: Scale,
-    /// Columns, at that resolution; the others stay black.
+    /// Columns to decode, at that scale; the others stay black.
     pub columns: Range<usize>,
-    /// Rows, likewise.
+    /// Rows to decode, at that scale.
     pub rows: Range<usize>,
-    /// On two cores, as someone waits for this picture: one reads the codes, which can only be done in their order, the other
-    /// transforms what was read.
+    /// Whether to use two threads: one reads the codes, which is only possible in their order, the other transforms
+    /// the coefficients.
     pub spread: bool,
 }
 
 impl DecodeRegion {
-    /// All of a picture.
+    /// The whole image.
     pub(crate) fn whole(headers: &JpegHeaders, scale: Scale) -> Self {
         let (width, height) = size(headers, scale);
         Self {
@@ -43,25 +43,25 @@ impl DecodeRegion {
     }
 }
 
-/// Columns and rows of the picture at a resolution.
+/// Columns and rows of the image at a scale.
 fn size(headers: &JpegHeaders, scale: Scale) -> (usize, usize) {
     let side = |side: u32| side.div_ceil(scale.divisor()) as usize;
     (side(headers.width), side(headers.height))
 }
 
-/// The components as coded, all at the picture's resolution.
+/// Decodes the components, all upsampled to the resolution of the image.
 pub(crate) fn decode(
     bytes: &[u8],
     headers: &JpegHeaders,
-    part: &DecodeRegion,
+    region: &DecodeRegion,
 ) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4 {
         return Err(unsupported(format!("JPEG with {channels} components")));
     }
     let data = match headers.precision {
-        8 => ComponentSamples::U8(interleaved(bytes, headers, part)?),
-        12 => ComponentSamples::U16(interleaved(bytes, headers, part)?),
+        8 => ComponentSamples::U8(interleaved(bytes, headers, region)?),
+        12 => ComponentSamples::U16(interleaved(bytes, headers, region)?),
         bits => return Err(unsupported(format!("JPEG of {bits} bits a sample"))),
     };
     Ok(Components {
@@ -71,25 +71,25 @@ pub(crate) fn decode(
     })
 }
 
-/// Luma and chroma of 8 bits as interleaved RGB.
+/// Decodes 8-bit luma and chroma to interleaved RGB.
 pub(crate) fn rgb(
     bytes: &[u8],
     headers: &JpegHeaders,
-    part: &DecodeRegion,
+    region: &DecodeRegion,
 ) -> Result<Vec<u8>, MediaError> {
-    rows(bytes, headers, part, |rows, out| match rows {
+    rows(bytes, headers, region, |rows, out| match rows {
         &[y, cb, cr] => color::rgb(y, cb, cr, out),
         _ => out.fill(0),
     })
 }
 
-/// All components pixel by pixel.
+/// Decodes and interleaves all components.
 fn interleaved<T: Sample>(
     bytes: &[u8],
     headers: &JpegHeaders,
-    part: &DecodeRegion,
+    region: &DecodeRegion,
 ) -> Result<Vec<T>, MediaError> {
-    rows(bytes, headers, part, |rows, out| match rows {
+    rows(bytes, headers, region, |rows, out| match rows {
         [alone] => out.copy_from_slice(alone),
         _ => {
             for (channel, row) in rows.iter().enumerate() {
@@ -101,52 +101,53 @@ fn interleaved<T: Sample>(
     })
 }
 
-/// Rows of the picture: `join` makes one of the components' rows.
+/// Decodes the rows of the image; `join` combines the rows of the components.
 fn rows<T: Sample>(
     bytes: &[u8],
     headers: &JpegHeaders,
-    part: &DecodeRegion,
+    region: &DecodeRegion,
     join: impl Fn(&[&[T]], &mut [T]) + Sync,
 ) -> Result<Vec<T>, MediaError> {
-    let planes = planes(bytes, headers, part)?;
-    if !planes.iter().all(ComponentPlane::divides) {
+    let planes = planes(bytes, headers, region)?;
+    if !planes.iter().all(ComponentPlane::divides_evenly) {
         return Err(unsupported("JPEG with fractional sampling factors"));
     }
-    let (width, height) = size(headers, part.scale);
+    let (width, height) = size(headers, region.scale);
     let channels = planes.len();
     let mut out = vec![T::default(); width * height * channels];
     let fill = |first: usize, lines: &mut [T]| {
-        let mut room = vec![Vec::new(); channels];
+        let mut buffers = vec![Vec::new(); channels];
         for (y, line) in (first..).zip(lines.chunks_exact_mut(width * channels)) {
             let rows: Vec<&[T]> = planes
                 .iter()
-                .zip(&mut room)
-                .map(|(plane, room)| plane.full(y, room, &part.columns))
+                .zip(&mut buffers)
+                .map(|(plane, buffer)| plane.full_row(y, buffer, &region.columns))
                 .collect();
-            let wanted = part.columns.start * channels..part.columns.end * channels;
-            join(&rows, &mut line[wanted]);
+            let row_range = region.columns.start * channels..region.columns.end * channels;
+            join(&rows, &mut line[row_range]);
         }
     };
-    let wanted = &mut out[part.rows.start * width * channels..part.rows.end * width * channels];
-    if part.spread {
-        let half = part.rows.len() / 2;
-        let (upper, lower) = wanted.split_at_mut(half * width * channels);
+    let target = &mut out[region.rows.start * width * channels..region.rows.end * width * channels];
+    if region.spread {
+        let half = region.rows.len() / 2;
+        let (upper, lower) = target.split_at_mut(half * width * channels);
         thread::scope(|scope| {
-            scope.spawn(|| fill(part.rows.start, upper));
-            fill(part.rows.start + half, lower);
+            scope.spawn(|| fill(region.rows.start, upper));
+            fill(region.rows.start + half, lower);
         });
     } else {
-        fill(part.rows.start, wanted);
+        fill(region.rows.start, target);
     }
     Ok(out)
 }
 
+/// Decodes the planes of all components.
 fn planes<T: Sample>(
     bytes: &[u8],
     headers: &JpegHeaders,
-    part: &DecodeRegion,
+    region: &DecodeRegion,
 ) -> Result<Vec<ComponentPlane<T>>, MediaError> {
-    let mut frame = DctFrame::<T>::new(headers, part);
+    let mut frame = DctFrame::<T>::new(headers, region);
     let mut tables = Tables::default();
     let mut walk = SegmentWalk::new(bytes);
     while let Some((marker, body)) = walk.next() {
@@ -166,35 +167,35 @@ fn planes<T: Sample>(
     frame.finish()
 }
 
-/// A block on its way from the codes to the samples.
+/// A block whose coefficients were read, to be transformed by another thread.
 struct CodedBlock {
     /// Index of its component.
-    place: usize,
+    component: usize,
     /// Column and row among the component's blocks.
     at: (usize, usize),
     coefficients: [i16; 64],
 }
 
-/// Blocks that are handed over at a time.
-const HANDED: usize = 512;
-/// How often that, at most, while they wait.
-const WAITING: usize = 64;
+/// Number of blocks handed to the other thread at a time.
+const BATCH_BLOCKS: usize = 512;
+/// Largest number of batches that wait for the other thread.
+const MAX_BATCHES: usize = 64;
 
-/// The picture while its scans are read.
+/// The image while its scans are read.
 struct DctFrame<'h, 'b, T> {
     headers: &'h JpegHeaders<'b>,
     planes: Vec<ComponentPlane<T>>,
-    /// Of progressive pictures: the coefficients of all blocks, in natural order.
+    /// The coefficients of all blocks, in natural order; for progressive images only.
     coefficients: Vec<Vec<[i16; 64]>>,
-    /// Quantisation tables as they stood at each component's first scan.
+    /// Quantisation tables as they were at each component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
     samples: idct::SampleRange,
     spread: bool,
 }
 
 impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
-    fn new(headers: &'h JpegHeaders<'b>, part: &DecodeRegion) -> Self {
-        let planes = ComponentPlane::<T>::of_frame(headers, part);
+    fn new(headers: &'h JpegHeaders<'b>, region: &DecodeRegion) -> Self {
+        let planes = ComponentPlane::<T>::of_frame(headers, region);
         let coefficients = match headers.process {
             Process::Progressive => planes.iter().map(|p| vec![[0; 64]; p.blocks()]).collect(),
             _ => Vec::new(),
@@ -205,7 +206,7 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
             planes,
             coefficients,
             samples: idct::SampleRange::of(headers.precision),
-            spread: part.spread,
+            spread: region.spread,
         }
     }
 
@@ -236,21 +237,21 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
         let tables = scan.components.iter().map(|c| self.table(c.0).map(drop));
         tables.collect::<Result<(), _>>()?;
         if self.spread {
-            self.sequential_spread(&order, &mut coder, bits);
+            self.sequential_on_two_threads(&order, &mut coder, bits);
         } else {
             order.walk(&mut coder, bits, |coder, bits, slot, place, at| {
                 let mut block = [0; 64];
                 coder.sequential(bits, slot, &mut block);
                 if let Some(table) = &self.quantisation[place] {
-                    self.planes[place].show(at, &block, table, self.samples);
+                    self.planes[place].transform_block(at, &block, table, self.samples);
                 }
             });
         }
         Ok(())
     }
 
-    /// A scan whose blocks another thread transforms.
-    fn sequential_spread(
+    /// Reads a sequential scan while another thread transforms its blocks.
+    fn sequential_on_two_threads(
         &mut self,
         order: &BlockOrder,
         coder: &mut progressive::CoefficientDecoder,
@@ -258,34 +259,37 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
     ) {
         let (planes, quantisation, to) = (&mut self.planes, &self.quantisation, self.samples);
         let wanted: Vec<_> = planes.iter().map(ComponentPlane::wanted).collect();
-        let (sender, receiver) = bounded::<Vec<CodedBlock>>(WAITING);
+        let (sender, receiver) = bounded::<Vec<CodedBlock>>(MAX_BATCHES);
         thread::scope(|scope| {
             scope.spawn(move || {
                 for CodedBlock {
-                    place,
+                    component,
                     at,
                     coefficients,
                 } in receiver.into_iter().flatten()
                 {
-                    if let Some(table) = &quantisation[place] {
-                        planes[place].show(at, &coefficients, table, to);
+                    if let Some(table) = &quantisation[component] {
+                        planes[component].transform_block(at, &coefficients, table, to);
                     }
                 }
             });
-            let mut blocks = Vec::with_capacity(HANDED);
-            order.walk(coder, bits, |coder, bits, slot, place, at| {
-                if blocks.len() == HANDED {
-                    // If the other has failed, the scope tells.
-                    let _ = sender.send(std::mem::replace(&mut blocks, Vec::with_capacity(HANDED)));
+            let mut blocks = Vec::with_capacity(BATCH_BLOCKS);
+            order.walk(coder, bits, |coder, bits, slot, component, at| {
+                if blocks.len() == BATCH_BLOCKS {
+                    // If the other thread has failed, the scope reports it.
+                    let _ = sender.send(std::mem::replace(
+                        &mut blocks,
+                        Vec::with_capacity(BATCH_BLOCKS),
+                    ));
                 }
                 let read = blocks.len();
                 blocks.push(CodedBlock {
-                    place,
+                    component,
                     at,
                     coefficients: [0; 64],
                 });
                 coder.sequential(bits, slot, &mut blocks[read].coefficients);
-                if !wanted[place].contains(at) {
+                if !wanted[component].contains(at) {
                     blocks.pop();
                 }
             });
@@ -309,20 +313,25 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
             let table = *self.table(place)?;
             let across = self.planes[place].across();
             for (i, block) in blocks.iter().enumerate() {
-                self.planes[place].show((i % across, i / across), block, &table, self.samples);
+                self.planes[place].transform_block(
+                    (i % across, i / across),
+                    block,
+                    &table,
+                    self.samples,
+                );
             }
         }
         Ok(self.planes)
     }
 }
 
-/// The order in which a scan's blocks come.
+/// The order of a scan's blocks.
 struct BlockOrder {
     /// MCUs across.
     across: usize,
-    /// MCUs down, as far as there is something to be decoded.
+    /// MCUs down, as far as the decoded region reaches.
     down: usize,
-    /// Index of each component in the frame, and its blocks in an MCU, across and down.
+    /// For each component of the scan: its index in the frame, and its blocks in an MCU, across and down.
     components: Vec<(usize, usize, usize)>,
     /// MCUs between restart markers; 0 for none.
     restart: usize,
@@ -340,11 +349,11 @@ impl BlockOrder {
             }
         };
         let components: Vec<_> = scan.components.iter().map(component).collect();
-        // Blocks of a component that is alone in its scan are its own, without the padding to whole MCUs (A.2.3).
+        // The blocks of a component that is alone in its scan exclude the padding to whole MCUs (A.2.3).
         let (across, down) = if alone {
-            own_blocks(frame.headers, components[0].0)
+            image_blocks(frame.headers, components[0].0)
         } else {
-            mcus(frame.headers)
+            mcu_count(frame.headers)
         };
         let needed = |&(place, _, v): &(usize, usize, usize)| {
             frame.planes[place].wanted().rows.end.div_ceil(v)
@@ -358,8 +367,8 @@ impl BlockOrder {
         }
     }
 
-    /// Visits one block after the other: with its component's index in the scan and in the frame, and its place among
-    /// the component's blocks.
+    /// Visits one block after the other, with its component's index in the scan and in the frame, and its position
+    /// among the component's blocks.
     fn walk(
         &self,
         coder: &mut progressive::CoefficientDecoder,

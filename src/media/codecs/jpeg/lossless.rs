@@ -1,4 +1,4 @@
-//! The lossless process, 2 to 16 bits (ITU-T T.81 annex H).
+//! Decodes the lossless process, 2 to 16 bits (ITU-T T.81 annex H).
 
 use crate::codecs::jpeg::bits::{Huffman, JpegBits};
 use crate::codecs::jpeg::headers::{JpegHeaders, SegmentWalk};
@@ -6,7 +6,7 @@ use crate::codecs::jpeg::tables::{JpegScan, Tables};
 use crate::codecs::jpeg::{ComponentSamples, Components, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
-/// The components as coded.
+/// Decodes the components.
 pub(crate) fn decode(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4
@@ -16,7 +16,7 @@ pub(crate) fn decode(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, 
             .any(|c| c.sampling != headers.components[0].sampling)
     {
         return Err(unsupported(format!(
-            "JPEG lossless with {channels} components, or of several resolutions"
+            "JPEG lossless with {channels} components, or with several resolutions"
         )));
     }
     if !(2..=16).contains(&headers.precision) {
@@ -51,7 +51,7 @@ pub(crate) fn decode(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, 
     })
 }
 
-/// The picture while its scans are read: `height × width × channels` samples.
+/// The image while its scans are read: `height × width × channels` samples.
 struct LosslessFrame {
     width: usize,
     height: usize,
@@ -90,12 +90,12 @@ impl LosslessFrame {
         let huffman: Vec<(usize, &Huffman)> = scan
             .components
             .iter()
-            .map(|&(place, table, _)| Some((place, tables.dc.get(table)?.as_ref()?)))
+            .map(|&(component, table, _)| Some((component, tables.dc.get(table)?.as_ref()?)))
             .collect::<Option<_>>()
             .ok_or_else(|| malformed("JPEG lossless: a Huffman table is missing"))?;
         let mut left = tables.restart;
         // The first line after the start or a restart is predicted from the left alone (H.1.2.1).
-        let mut fresh = true;
+        let mut is_first_line = true;
         for y in 0..self.height {
             for x in 0..self.width {
                 if tables.restart > 0 {
@@ -104,21 +104,22 @@ impl LosslessFrame {
                             return Err(ends_early());
                         }
                         bits.restart();
-                        (left, fresh) = (tables.restart, true);
+                        (left, is_first_line) = (tables.restart, true);
                     }
                     left -= 1;
                 }
-                for &(place, table) in &huffman {
+                for &(component, table) in &huffman {
                     let difference = difference(table, bits);
-                    let prediction = self.predict(place, (x, y), scan.start, shift, fresh);
+                    let prediction =
+                        self.predict(component, (x, y), scan.start, shift, is_first_line);
                     let value = (prediction + difference) as u16;
-                    self.samples[(y * self.width + x) * self.channels + place] = value << shift;
+                    self.samples[(y * self.width + x) * self.channels + component] = value << shift;
                 }
             }
             if bits.is_starved() {
                 return Err(ends_early());
             }
-            fresh = false;
+            is_first_line = false;
         }
         Ok(())
     }
@@ -126,16 +127,16 @@ impl LosslessFrame {
     /// The prediction of a sample (table H.1), before the point transform is undone.
     fn predict(
         &self,
-        place: usize,
+        component: usize,
         (x, y): (usize, usize),
         predictor: u8,
         shift: u32,
-        fresh: bool,
+        is_first_line: bool,
     ) -> i32 {
         let at = |x: usize, y: usize| {
-            i32::from(self.samples[(y * self.width + x) * self.channels + place] >> shift)
+            i32::from(self.samples[(y * self.width + x) * self.channels + component] >> shift)
         };
-        match (x, fresh || y == 0) {
+        match (x, is_first_line || y == 0) {
             (0, true) => 1 << (self.precision - shift - 1),
             (0, false) => at(0, y - 1),
             (_, true) => at(x - 1, y),
@@ -155,7 +156,7 @@ impl LosslessFrame {
     }
 }
 
-/// A difference modulo 2¹⁶ (H.1.2.2): category 16 is 32768, without further bits.
+/// Reads a difference modulo 2¹⁶ (H.1.2.2); category 16 is 32768, without further bits.
 fn difference(table: &Huffman, bits: &mut JpegBits) -> i32 {
     match table.decode(bits) {
         16.. => 32768,

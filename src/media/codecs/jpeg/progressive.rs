@@ -1,17 +1,18 @@
-//! Coefficients of a block from the bits of a scan: sequential (T.81 F.2.2) and the four progressive passes (G.1.2).
+//! Reads the coefficients of a block from the bits of a scan: sequential (T.81 F.2.2) and the four progressive passes
+//! (G.1.2).
 
 use crate::codecs::jpeg::bits::{Huffman, JpegBits};
 use crate::codecs::jpeg::headers::Process;
 use crate::codecs::jpeg::tables::{JpegScan, Tables, ZIGZAG};
 use crate::error::{MediaError, malformed};
 
-/// The state of a scan's entropy decoder.
+/// The entropy decoder of a scan.
 pub(crate) struct CoefficientDecoder<'t> {
     dc: Vec<Option<&'t Huffman>>,
     ac: Vec<Option<&'t Huffman>>,
     /// The last DC of each component in the scan.
     predictions: Vec<i32>,
-    /// Blocks left of a run without further coefficients (progressive AC only).
+    /// Blocks left in a run without further coefficients (progressive AC only).
     run: u32,
     start: usize,
     end: usize,
@@ -20,7 +21,7 @@ pub(crate) struct CoefficientDecoder<'t> {
 }
 
 impl<'t> CoefficientDecoder<'t> {
-    /// A decoder for a scan; the tables that it will use must be there.
+    /// Creates a decoder for a scan, whose tables must be defined.
     pub(crate) fn new(
         scan: &JpegScan,
         tables: &'t Tables,
@@ -69,13 +70,13 @@ impl<'t> CoefficientDecoder<'t> {
         })
     }
 
-    /// What a restart marker resets (F.2.1.3.1, G.1.2.2).
+    /// Resets what a restart marker resets (F.2.1.3.1, G.1.2.2).
     pub(crate) fn restart(&mut self) {
         self.predictions.fill(0);
         self.run = 0;
     }
 
-    /// A whole block, all zeros before.
+    /// Reads a whole block, which must be all zeros before.
     pub(crate) fn sequential(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         let (Some(dc), Some(ac)) = (self.dc[slot], self.ac[slot]) else {
             return;
@@ -112,7 +113,7 @@ impl<'t> CoefficientDecoder<'t> {
             let value = bits.signed(size);
             next = bits.next;
             k += zeros;
-            // A run beyond the block's end is damage; libjpeg drops the value too.
+            // A run beyond the end of the block is damage; libjpeg drops the value too.
             if k < 64 {
                 block[usize::from(ZIGZAG[k])] = value as i16;
             }
@@ -121,7 +122,7 @@ impl<'t> CoefficientDecoder<'t> {
         bits.next = next;
     }
 
-    /// One pass over a block.
+    /// Reads one progressive pass over a block.
     pub(crate) fn progressive(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         match (self.start, self.refines) {
             (0, false) => block[0] = (self.next_dc(bits, slot) << self.low) as i16,
@@ -142,7 +143,7 @@ impl<'t> CoefficientDecoder<'t> {
         bits.signed(size)
     }
 
-    /// The DC that is by `difference` more than the last one.
+    /// The DC that exceeds the last one by `difference`.
     fn predicted(&mut self, slot: usize, difference: i32) -> i32 {
         self.predictions[slot] = self.predictions[slot].wrapping_add(difference);
         self.predictions[slot]
@@ -159,7 +160,7 @@ impl<'t> CoefficientDecoder<'t> {
             let symbol = ac.decode(bits);
             let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 && zeros < 15 {
-                // A run of blocks that are complete, this one being the first.
+                // A run of completed blocks, starting with this one.
                 self.run = (1 << zeros) - 1 + bits.take(zeros);
                 return;
             }
@@ -172,7 +173,7 @@ impl<'t> CoefficientDecoder<'t> {
         }
     }
 
-    /// One more bit of the coefficients that are not zero, and new ones among the zeros (G.1.2.3).
+    /// Reads one more bit of the non-zero coefficients, and new coefficients among the zeros (G.1.2.3).
     fn refine_ac(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         let Some(ac) = self.ac[slot] else { return };
         let mut k = self.start;
@@ -219,7 +220,7 @@ impl<'t> CoefficientDecoder<'t> {
     }
 }
 
-/// A correction bit, unless the coefficient already has it.
+/// Reads and applies a correction bit, unless the coefficient already has it.
 fn refine(coefficient: &mut i16, bits: &mut JpegBits, low: u32) {
     if bits.take(1) == 1 && *coefficient & (1 << low) == 0 {
         let step = 1_i16 << low;

@@ -17,7 +17,7 @@ fn png(path: &Path) -> Picture {
     picture.expect("a picture")
 }
 
-/// What a JPEG file is.
+/// The description of a JPEG file.
 fn probe(bytes: &[u8]) -> Result<ImageInfo, MediaError> {
     crate::codecs::jpeg::probe(bytes).map(|(info, _)| info)
 }
@@ -52,7 +52,7 @@ fn near(ours: &[u8], pillow: &[u8], path: &Path) {
 
 /// Every JPEG that the oracle exported, against Pillow's own pixels.
 #[test]
-fn pictures_are_those_of_pillow() {
+fn images_match_those_of_pillow() {
     let mut seen = 0;
     for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
         let path = entry.expect("an entry").path();
@@ -74,9 +74,9 @@ fn pictures_are_those_of_pillow() {
     assert!(seen > 25, "{seen} fixtures");
 }
 
-/// At reduced scale, too, against what libjpeg gives at that scale.
+/// Also at reduced scale, against libjpeg at that scale.
 #[test]
-fn reduced_pictures_are_those_of_libjpeg() {
+fn reduced_images_match_those_of_libjpeg() {
     let mut seen = 0;
     for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
         let path = entry.expect("an entry").path();
@@ -107,7 +107,7 @@ fn reduced_pictures_are_those_of_libjpeg() {
 }
 
 #[test]
-fn a_cut_file_is_truncated_wherever_it_is_cut() {
+fn a_file_is_reported_as_truncated_wherever_it_is_cut() {
     let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
     for length in (2..whole.len() - 2).step_by(7) {
         let error = decode(&whole[..length], &DecodeOptions::default()).expect_err("cut");
@@ -121,7 +121,7 @@ fn a_cut_file_is_truncated_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_comment_can_mark_a_phantom() {
+fn a_comment_can_mark_an_image_as_synthetic() {
     let marked = std::fs::read(fixtures().join("synthetic.jpg")).expect("a file");
     assert!(probe(&marked).expect("a picture").synthetic);
     let unmarked = std::fs::read(fixtures().join("grey.jpg")).expect("a file");
@@ -129,15 +129,15 @@ fn a_comment_can_mark_a_phantom() {
 }
 
 #[test]
-fn a_turned_picture_is_probed_as_it_is_shown() {
+fn a_rotated_image_is_described_as_it_is_shown() {
     let turned = std::fs::read(fixtures().join("orientation_6.jpg")).expect("a file");
     let info = probe(&turned).expect("a picture");
     assert_eq!((info.width, info.height), (12, 20));
 }
 
-/// Bytes changed anywhere cost a picture or an error, never a panic.
+/// Files with any byte changed: an image or an error, never a panic.
 #[test]
-fn damage_is_contained() {
+fn damaged_files_never_panic() {
     for name in [
         "rgb_420_q75.jpg",
         "progressive_422.jpg",
@@ -154,9 +154,9 @@ fn damage_is_contained() {
     }
 }
 
-/// What will not be looked at may be left out, and two threads may share the work: neither changes a pixel that is used.
+/// Parts outside the used rectangle may be left out, and two threads may share the work; neither changes a used pixel.
 #[test]
-fn a_part_is_the_same_as_in_the_whole_picture() {
+fn a_part_is_decoded_like_the_same_part_of_the_whole() {
     let mut seen = 0;
     for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
         let path = entry.expect("an entry").path();
@@ -215,9 +215,9 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
     assert!(seen > 1000, "{seen} rows compared");
 }
 
-/// More blocks than are handed over at a time.
+/// More blocks than one batch.
 #[test]
-fn a_large_picture_is_the_same_from_two_threads() {
+fn a_large_image_is_the_same_from_two_threads() {
     let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
     let pixels: Vec<u8> = (0..400 * 300 * 3).map(noise).collect();
     let mut file = Vec::new();

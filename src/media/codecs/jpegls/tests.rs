@@ -1,7 +1,7 @@
 use crate::ErrorKind;
 use crate::codecs::jpegls::*;
 
-/// The example of T.87 annex H.3: a picture of 4 × 4 samples.
+/// The example of T.87 annex H.3: an image of 4 × 4 samples.
 const EXAMPLE: &[u8] = &[
     0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00, 0xff,
     0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xc0, 0x00, 0x00, 0x6c, 0x80, 0x20, 0x8e,
@@ -27,7 +27,7 @@ fn the_example_of_the_standard_is_decoded() {
 }
 
 #[test]
-fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
+fn a_cut_stream_is_truncated_and_a_damaged_one_does_not_panic() {
     for length in 2..EXAMPLE.len() - 6 {
         let error = decode(&EXAMPLE[..length], &SHAPE, &mut Vec::new()).expect_err("cut");
         assert_eq!(error.kind, ErrorKind::Truncated, "{length}: {error}");
@@ -43,7 +43,7 @@ fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
 }
 
 #[test]
-fn a_size_other_than_the_objects_is_refused() {
+fn a_size_that_differs_from_the_object_is_refused() {
     let shape = FrameShape {
         columns: 512,
         ..SHAPE
@@ -53,8 +53,9 @@ fn a_size_other_than_the_objects_is_refused() {
 }
 
 #[test]
-fn after_a_restart_marker_all_begins_anew() {
-    // The example's scan twice, with a marker between: a picture of eight lines, the second half like the first.
+fn the_decoder_is_reset_at_a_restart_marker() {
+    // The example's scan twice, with a restart marker between: an image of eight lines, the second half like the
+    // first.
     let (header, rest) = EXAMPLE.split_at(15);
     let (scan_header, coded) = rest[..rest.len() - 2].split_at(10);
     let mut stream = header.to_vec();

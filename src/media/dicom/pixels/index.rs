@@ -190,12 +190,12 @@ impl StreamMarks {
     fn read(parts: &[Range<u64>], body: &Body) -> Result<Self, MediaError> {
         let (mut begin, mut end) = (Vec::new(), Vec::new());
         for (at, part) in parts.iter().enumerate() {
-            let head = part.start..part.end.min(part.start + stream::MAX_MARK as u64);
+            let head = part.start..part.end.min(part.start + stream::MAX_SIGNATURE as u64);
             let head = body.read(head)?;
             // A truncated file may have too little left of the last fragment.
             let is_stub =
                 at + 1 == parts.len() && head.len() < MIN_MARKER && end.last() == Some(&true);
-            begin.push(is_stub || stream::begins(&head));
+            begin.push(is_stub || stream::is_stream_start(&head));
             let tail = part.start.max(part.end.saturating_sub(END_MARKER_WINDOW))..part.end;
             end.push(body.read(tail)?.windows(2).any(|w| w == b"\xff\xd9"));
         }
