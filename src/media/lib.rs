@@ -17,6 +17,7 @@ mod contain;
 mod dicom;
 mod error;
 mod files;
+mod frame;
 mod geometry;
 mod grey;
 mod large_pages;
@@ -41,6 +42,7 @@ pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, 
 pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};
 pub use files::{open_file, read_file, read_text};
+pub use frame::Frame;
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Grey, Histogram, NamedWindow, PixelRect, Voi};
 pub use large_pages::{LargePages, keep_freed_buffers};
@@ -51,7 +53,7 @@ pub use related::{
     RelatedObject, Shutter, TargetFrame, Tint, Wording, related,
 };
 pub use sniff::{Sniffed, sniff};
-pub use source::{Frame, ImageSource, RenderedFrame, load, open};
+pub use source::{ImageSource, RenderedFrame, load, open};
 pub use text::{clean, is_unprintable, padded, printable};
 pub(crate) use text::{code, uid};
 pub use warnings::Warnings;

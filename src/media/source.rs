@@ -8,72 +8,20 @@ use crate::codecs::jpeg;
 use crate::dicom::studies::frame_order::FrameOrder;
 use crate::dicom::{Body, DicomObject};
 use crate::error::{ErrorKind, MediaError};
+use crate::frame::Frame;
 use crate::geometry::Geometry;
-use crate::grey::{Grey, Voi};
+use crate::grey::Voi;
 use crate::mosaic::{Assembled, Mosaic, MosaicProgress};
 use crate::overlay::Overlay;
 use crate::png::Png;
 use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
 use crate::related::TargetFrame;
-use crate::{DecodeOptions, ImageInfo, Loaded, Picture, Pixels, Sniffed, Warnings, Window};
-use crate::{colorless, contain, limits, read, sniff};
+use crate::{DecodeOptions, ImageInfo, Loaded, Picture, Sniffed, Warnings, Window};
+use crate::{contain, limits, read, sniff};
 
 /// Bytes read first from a DICOM file larger than [`MAX_IN_MEMORY`]. Only what comes before the pixels of such a file is
 /// kept in memory; each frame is read when it is decoded. A CT of 2,000 frames is a gigabyte.
 const HEAD: u64 = 1 << 20;
-
-/// A decoded frame before its window is applied. Clones share their samples.
-#[derive(Clone, Debug)]
-pub enum Frame {
-    /// Grey values, to be rendered through a window.
-    Grey(Grey),
-    /// Colour, to which no window applies.
-    Color(Arc<Picture>),
-}
-
-impl Frame {
-    /// Renders the frame to 8 bits and returns the window that was applied; `None` for colour.
-    pub fn render(&self, voi: Voi, invert: bool) -> (Picture, Option<Window>) {
-        match self {
-            Frame::Grey(grey) => {
-                let (picture, window) = grey.render(voi, invert);
-                (picture, Some(window))
-            }
-            Frame::Color(picture) if invert => (picture.negative(), None),
-            Frame::Color(picture) => (Picture::clone(picture), None),
-        }
-    }
-
-    /// Size of the samples in bytes.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Frame::Grey(grey) => grey.bytes(),
-            Frame::Color(picture) => picture.pixels.bytes().len(),
-        }
-    }
-}
-
-impl From<Picture> for Frame {
-    /// Makes a frame of a picture. Grey, also if stored as RGB, gets a window that shows it unchanged.
-    fn from(picture: Picture) -> Self {
-        let Picture { width, height, .. } = picture;
-        let grey = match picture.pixels {
-            Pixels::Luma(data) => Ok(data),
-            Pixels::Rgb(data) => colorless::into_grey(data),
-        };
-        match grey {
-            Ok(data) => Frame::Grey(Grey::from_bytes(width, height, data)),
-            Err(data) => {
-                let pixels = Pixels::Rgb(data);
-                Frame::Color(Arc::new(Picture {
-                    width,
-                    height,
-                    pixels,
-                }))
-            }
-        }
-    }
-}
 
 /// An opened image file. Frames are decoded on demand.
 pub struct ImageSource {
@@ -439,114 +387,4 @@ pub fn load(path: &Path, options: &DecodeOptions) -> Result<Loaded, MediaError> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dicom_files() -> Vec<std::path::PathBuf> {
-        let mut folders = vec![std::path::PathBuf::from(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/fixtures/media"
-        ))];
-        if let Some(corpus) = std::env::var_os("MEDIVISION_CORPUS") {
-            folders.push(std::path::PathBuf::from(corpus).join("dicom"));
-        }
-        let files = folders.iter().flat_map(|folder| {
-            let entries = std::fs::read_dir(folder).expect("a folder");
-            entries.map(|entry| entry.expect("an entry").path())
-        });
-        files.filter(|path| path.is_file()).collect()
-    }
-
-    /// Nothing may depend on whether the pixels are in memory or still in the file.
-    #[test]
-    fn a_file_left_on_disk_gives_the_same_frames() {
-        let mut partial = 0;
-        for path in dicom_files() {
-            let (whole, lazy) = (open(&path), open_with(&path, 0, 300));
-            let (whole, lazy) = match (whole, lazy) {
-                (Ok(whole), Ok(lazy)) => (whole, lazy),
-                (whole, lazy) => {
-                    assert_eq!(whole.err(), lazy.err(), "{}", path.display());
-                    continue;
-                }
-            };
-            assert_eq!(whole.info(), lazy.info(), "{}", path.display());
-            assert_eq!(whole.content(), lazy.content(), "{}", path.display());
-            if let FileDecoder::Dicom(object) = &lazy.decoder {
-                partial += usize::from(object.is_partial());
-            }
-            for frame in 0..whole.info().frames.min(4) {
-                let options = DecodeOptions {
-                    frame,
-                    ..DecodeOptions::default()
-                };
-                assert!(
-                    whole.load(&options) == lazy.load(&options),
-                    "{} frame {frame}",
-                    path.display()
-                );
-            }
-        }
-        assert!(partial > 10, "{partial} files were left on disk");
-    }
-
-    #[test]
-    fn a_file_that_shrinks_while_it_is_open_is_truncated() {
-        let fixture = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/fixtures/media/grey_native.dcm"
-        );
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("shrinks.dcm");
-        std::fs::copy(fixture, &path).expect("a copy");
-        let source = open_with(&path, 0, 300).expect("a source");
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .expect("the file");
-        file.set_len(700).expect("a shorter file");
-        let kind = |error: MediaError| error.kind;
-        let truncated = Some(ErrorKind::Truncated);
-        assert_eq!(source.frame(0).err().map(kind), truncated);
-        assert_eq!(source.content().err().map(kind), truncated);
-    }
-
-    #[test]
-    fn a_frame_beyond_the_last_is_not_found() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/fixtures/media/grey.jpg"
-        );
-        let source = open(Path::new(path)).expect("a source");
-        assert!(matches!(source.frame(0), Ok(Frame::Grey(_))));
-        assert_eq!(
-            source.frame(1).err().map(|e| e.kind),
-            Some(ErrorKind::NotFound)
-        );
-        assert_eq!(source.geometry(0), Geometry::default());
-        assert_eq!(source.overlays(0), []);
-    }
-
-    /// Only the beginning of a file that is not an image is read. This file is sparse: it takes no room on disk.
-    #[test]
-    fn a_large_file_of_another_kind_is_not_read() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("notes.txt");
-        let file = std::fs::File::create(&path).expect("a file");
-        file.set_len(1 << 40).expect("a hole");
-        assert!(open(&path).err().is_some_and(|error| error.not_picture));
-        let begins = |name: &str, bytes: &[u8]| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, bytes).expect("a file");
-            let file = std::fs::OpenOptions::new().write(true).open(&path);
-            file.expect("the file").set_len(1 << 40).expect("a hole");
-            open(&path).err().map(|error| error.kind)
-        };
-        let too_large = Some(ErrorKind::TooLarge);
-        assert_eq!(begins("a.png", b"\x89PNG\r\n\x1a\n"), too_large);
-        assert_eq!(begins("a.jpg", b"\xff\xd8\xff\xe0"), too_large);
-        let mut dicom = vec![0; 132];
-        dicom[128..].copy_from_slice(b"DICM");
-        assert_eq!(begins("a.dcm", &dicom), too_large);
-    }
-}
+mod tests;

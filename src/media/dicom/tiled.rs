@@ -10,7 +10,7 @@ use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::related::{integers, lab};
 use crate::mosaic::{Mosaic, Tile};
 
-/// What distinguishes tiles at one position: optical path, depth in micrometres, segment.
+/// What distinguishes tiles at one position: optical path, depth in nanometres, segment.
 type PlaneKey = (String, i64, u16);
 
 /// Default background: slides are seen on white.

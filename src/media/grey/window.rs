@@ -38,7 +38,7 @@ pub(crate) enum Curve {
     },
     /// A logistic curve.
     Sigmoid {
-        /// Where it is half way up.
+        /// Value at which it is 0.5.
         center: f64,
         /// Width of the window that it resembles.
         width: f64,

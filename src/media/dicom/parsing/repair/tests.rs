@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::Warnings;
 use crate::dicom::parsing::dataset::{self, DataSet, DataSetExt};
-use crate::dicom::parsing::elements::{BIG_ENDIAN, IMPLICIT};
+use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, IMPLICIT};
+use crate::dicom::parsing::notes::PixelData;
 
 const PRIVATE: Tag = Tag(0x0009, 0x1001);
 const ROWS: &[u8] = b"\x28\0\x10\0US\x02\0\x07\0";
