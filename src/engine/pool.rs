@@ -154,11 +154,11 @@ pub(crate) fn decode(
         frame,
         scale,
         used: Some(preprocess.used(info.width, info.height, scale)),
-        spread: decoding.lane == Lane::Interactive,
+        parallel: decoding.lane == Lane::Interactive,
         ..DecodeOptions::default()
     };
     let wait = WaitPolicy {
-        urgent: options.spread,
+        urgent: options.parallel,
         cancelled: decoding.cancelled,
     };
     source.load_reserved(&options, wait)

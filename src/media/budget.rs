@@ -64,6 +64,7 @@ pub struct Budget {
     changed: Condvar,
 }
 
+/// The state behind the lock of a [`Budget`].
 struct BudgetState {
     total: u64,
     /// Bytes charged for work in progress.
@@ -72,12 +73,13 @@ struct BudgetState {
     kept: u64,
     /// The thread that keeps frames.
     keeper: Option<ThreadId>,
-    /// WaitingRequest requests, the next one first.
+    /// Waiting requests, the next one first.
     queue: VecDeque<WaitingRequest>,
     next_ticket: u64,
     caches: Vec<Weak<dyn Evict>>,
 }
 
+/// A request in the queue.
 struct WaitingRequest {
     ticket: u64,
     urgent: bool,

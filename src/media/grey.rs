@@ -327,7 +327,7 @@ impl Grey {
 
     fn levels(&self) -> &Levels {
         let inner = &self.inner;
-        let count = || Levels::of(&inner.samples, &inner.transform);
+        let count = || Levels::count(&inner.samples, &inner.transform);
         inner.levels.get_or_init(count)
     }
 
@@ -408,7 +408,7 @@ fn write_shades(
     out: &mut [u8],
     shade: impl Fn(f64) -> u8,
 ) {
-    fn put<T: Copy>(
+    fn write<T: Copy>(
         data: &[T],
         rows: impl Iterator<Item = (usize, usize)>,
         width: usize,
@@ -428,17 +428,21 @@ fn write_shades(
         .filter(|possible| possible.count <= count)
         .map(|possible| possible.values().map(&shade).collect());
     match (samples, &table) {
-        (Samples::U8(data), Some(table)) => put(data, rows, width, out, |v| table[usize::from(v)]),
-        (Samples::U16(data), Some(table)) => put(data, rows, width, out, |v| table[usize::from(v)]),
-        (Samples::I16(data), Some(table)) => put(data, rows, width, out, |v| {
+        (Samples::U8(data), Some(table)) => {
+            write(data, rows, width, out, |v| table[usize::from(v)])
+        }
+        (Samples::U16(data), Some(table)) => {
+            write(data, rows, width, out, |v| table[usize::from(v)])
+        }
+        (Samples::I16(data), Some(table)) => write(data, rows, width, out, |v| {
             table[usize::from((v as u16) ^ 0x8000)]
         }),
-        (Samples::U8(data), None) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::U16(data), None) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::I16(data), None) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::U32(data), _) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::I32(data), _) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::F64(data), _) => put(data, rows, width, out, shade),
+        (Samples::U8(data), None) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::U16(data), None) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::I16(data), None) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::U32(data), _) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::I32(data), _) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::F64(data), _) => write(data, rows, width, out, shade),
     }
 }
 

@@ -262,7 +262,7 @@ pub struct DecodeOptions {
     /// outside may stay black.
     pub used: Option<PixelRect>,
     /// Whether someone is waiting for this image, so that it may take more than one core.
-    pub spread: bool,
+    pub parallel: bool,
 }
 
 /// Resolution at which a JPEG file is decoded. Decoding at reduced resolution costs far less than decoding all of it

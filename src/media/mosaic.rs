@@ -118,12 +118,12 @@ impl Mosaic {
             };
             match decode(tile.frame) {
                 Ok(frame) => {
-                    let patch = Patch::of(&frame, *tile, divisor, (self.width, self.height));
+                    let patch = Patch::new(&frame, *tile, divisor, (self.width, self.height));
                     let mut canvas = lock(&canvas);
                     let canvas = canvas.get_or_insert_with(|| {
                         MosaicCanvas::new(&frame, (width, height), self.background)
                     });
-                    canvas.put(&patch);
+                    canvas.draw(&patch);
                 }
                 Err(error) => lock(&faults).push(error),
             }

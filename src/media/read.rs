@@ -161,12 +161,12 @@ impl<S: Deref<Target = Stored>> Read for StoredReader<S> {
 
 impl<S: Deref<Target = Stored>> Seek for StoredReader<S> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(step) => self.at.checked_add_signed(step),
             SeekFrom::End(step) => self.stored.len().checked_add_signed(step),
         };
-        self.at = place.ok_or(Io::InvalidInput)?;
+        self.at = position.ok_or(Io::InvalidInput)?;
         Ok(self.at)
     }
 }
@@ -245,8 +245,10 @@ mod tests {
             assert_eq!(stored.all().as_deref(), Ok(bytes.as_slice()));
             assert_eq!(stored.content(), memory.content());
             let mut stream = stored.stream();
-            stream.seek(SeekFrom::End(-3)).expect("a place");
-            stream.seek(SeekFrom::Current(-100_000)).expect("a place");
+            stream.seek(SeekFrom::End(-3)).expect("a position");
+            stream
+                .seek(SeekFrom::Current(-100_000))
+                .expect("a position");
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).expect("read");
             assert!(rest == bytes[99_997..]);

@@ -21,7 +21,7 @@ use crate::{contain, limits, read, sniff};
 
 /// Bytes read first from a DICOM file larger than [`MAX_IN_MEMORY`]. Only what comes before the pixels of such a file is
 /// kept in memory; each frame is read when it is decoded. A CT of 2,000 frames is a gigabyte.
-const HEAD: u64 = 1 << 20;
+const FIRST_READ: u64 = 1 << 20;
 
 /// An opened image file. Frames are decoded on demand.
 pub struct ImageSource {
@@ -33,7 +33,7 @@ pub struct ImageSource {
 }
 
 /// Bytes a pixel of a mosaic takes while it is assembled: RGB, and a copy that is shown meanwhile.
-const MOSAIC_BYTES: u64 = 2 * 3;
+const MOSAIC_PIXEL_BYTES: u64 = 2 * 3;
 
 /// What frames are decoded from, by format.
 enum FileDecoder {
@@ -50,7 +50,7 @@ enum FileDecoder {
 /// A FIFO, socket, device or folder is an error and is never waited for. [`MediaError::not_picture`] tells a file that
 /// is not an image from a damaged one.
 pub fn open(path: &Path) -> Result<ImageSource, MediaError> {
-    open_with(path, MAX_IN_MEMORY, HEAD)
+    open_with(path, MAX_IN_MEMORY, FIRST_READ)
 }
 
 /// Opens an image file. A DICOM file of more than `whole` bytes is not read into memory as a whole; its first `head`
@@ -192,7 +192,7 @@ impl ImageSource {
             return Ok(None);
         };
         let (width, height) = mosaic.reduced(divisor);
-        let bytes = u64::from(width) * u64::from(height) * MOSAIC_BYTES;
+        let bytes = u64::from(width) * u64::from(height) * MOSAIC_PIXEL_BYTES;
         let reservation = budget::decoding().reserve(bytes, wait)?;
         let assembled = mosaic.assemble(plane, divisor, |frame| self.frame(frame), watch)?;
         Ok(assembled.map(|assembled| Reserved::new(assembled, reservation)))

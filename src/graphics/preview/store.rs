@@ -87,7 +87,7 @@ impl Store {
         }
         let options = DecodeOptions {
             frame: number,
-            spread: true,
+            parallel: true,
             ..DecodeOptions::default()
         };
         let frame = self.source(id)?.frame_reserved(&options, wait)?;

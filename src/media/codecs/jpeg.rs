@@ -68,7 +68,7 @@ pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, M
 /// is decoded whole, because it is rare.
 fn decode_region(headers: &JpegHeaders, scale: Scale, options: &DecodeOptions) -> DecodeRegion {
     let mut region = DecodeRegion::whole(headers, scale);
-    region.spread = options.spread;
+    region.parallel = options.parallel;
     if let Some(used) = options.used
         && headers.orientation() == 1
     {

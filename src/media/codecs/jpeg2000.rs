@@ -101,7 +101,7 @@ fn interleave(
         .components
         .iter()
         .any(|c| c.step != stream.components[0].step);
-    let places: Vec<_> = stream
+    let positions: Vec<_> = stream
         .components
         .iter()
         .map(|c| stream.sample_positions(*c))
@@ -109,17 +109,17 @@ fn interleave(
     for y in 0..shape.rows as usize {
         for (channel, plane) in planes.iter().enumerate() {
             let written = row.iter_mut().skip(channel).step_by(planes.len());
-            let (columns, rows) = &places[channel];
+            let (columns, rows) = &positions[channel];
             let line = &plane[rows[y] * components[channel].width() as usize..];
             if is_coarse {
                 let samples = columns.iter().map(|&x| line[x]);
                 written
                     .zip(samples)
-                    .for_each(|(place, value)| *place = value as u32 & mask);
+                    .for_each(|(sample, value)| *sample = value as u32 & mask);
             } else {
                 written
                     .zip(line)
-                    .for_each(|(place, &value)| *place = value as u32 & mask);
+                    .for_each(|(sample, &value)| *sample = value as u32 & mask);
             }
         }
         shape.append(&row, out);

@@ -24,7 +24,7 @@ struct JpegLsFrame {
 /// The scan header (C.2.3).
 struct JpegLsScan {
     /// Index of each of its components within a pixel.
-    places: Vec<usize>,
+    components: Vec<usize>,
     interleave: Interleave,
     parameters: Parameters,
     /// Point transform: low bits that were removed from the samples.
@@ -182,19 +182,19 @@ impl<'a> JpegLsDecoder<'a> {
         let &[near, interleave, point, ..] = tail else {
             return None;
         };
-        let places: Option<Vec<usize>> = pairs
+        let components: Option<Vec<usize>> = pairs
             .chunks_exact(2)
             .map(|pair| frame.ids.iter().position(|id| *id == pair[0]))
             .collect();
-        let places = places.filter(|places| !places.is_empty())?;
-        let interleave = match (places.len(), interleave) {
+        let components = components.filter(|components| !components.is_empty())?;
+        let interleave = match (components.len(), interleave) {
             (1, _) => Interleave::None,
             (_, 1) => Interleave::Line,
             (_, 2) => Interleave::Sample,
             _ => return None,
         };
         Some(JpegLsScan {
-            places,
+            components,
             interleave,
             parameters: Parameters::new(self.presets, frame.precision, i32::from(near))?,
             point: Some(point).filter(|point| *point < frame.precision)?,
@@ -220,17 +220,24 @@ impl<'a> JpegLsDecoder<'a> {
                 0 => height,
                 interval => interval.min(height - first),
             };
-            let mut put = |y: usize, place: usize, line: &[i32]| {
+            let mut put = |y: usize, component: usize, line: &[i32]| {
                 let length = width * step * bytes;
                 let row = &mut out[(first + y) * length..][..length];
-                write(line, scan.point, row, scan.places[place], step, bytes);
+                write(
+                    line,
+                    scan.point,
+                    row,
+                    scan.components[component],
+                    step,
+                    bytes,
+                );
             };
             let mut bits = JpegLsBits::new(self.bytes, self.at);
             scan::decode(
                 &mut bits,
                 &scan.parameters,
                 (width, rows),
-                scan.places.len(),
+                scan.components.len(),
                 scan.interleave,
                 &mut put,
             )?;
@@ -245,28 +252,33 @@ impl<'a> JpegLsDecoder<'a> {
                 Some(_) => return Err(malformed("JPEG-LS: a restart marker is missing")),
             }
         }
-        Ok(scan.places.len())
+        Ok(scan.components.len())
     }
 }
 
 /// Writes a line of one of `step` components, in `bytes` bytes a sample.
-fn write(line: &[i32], point: u8, row: &mut [u8], place: usize, step: usize, bytes: usize) {
+fn write(line: &[i32], point: u8, row: &mut [u8], component: usize, step: usize, bytes: usize) {
     let values = line.iter().map(|value| value << point);
     match (bytes, step) {
         (1, 1) => row.iter_mut().zip(values).for_each(|(to, v)| *to = v as u8),
         (1, _) => {
-            let places = row.iter_mut().skip(place).step_by(step);
-            places.zip(values).for_each(|(to, v)| *to = v as u8);
+            let samples = row.iter_mut().skip(component).step_by(step);
+            samples.zip(values).for_each(|(to, v)| *to = v as u8);
         }
         (2, _) => {
-            let places = row.as_chunks_mut().0.iter_mut().skip(place).step_by(step);
-            places
+            let samples = row
+                .as_chunks_mut()
+                .0
+                .iter_mut()
+                .skip(component)
+                .step_by(step);
+            samples
                 .zip(values)
                 .for_each(|(to, v)| *to = (v as u16).to_le_bytes());
         }
         _ => {
-            let places = row.chunks_exact_mut(bytes).skip(place).step_by(step);
-            places.zip(values).for_each(|(to, v)| {
+            let samples = row.chunks_exact_mut(bytes).skip(component).step_by(step);
+            samples.zip(values).for_each(|(to, v)| {
                 to.copy_from_slice(&v.to_le_bytes()[..bytes]);
             });
         }

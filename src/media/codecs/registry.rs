@@ -105,7 +105,7 @@ impl PixelDataReader for Adapter {
         // Some writers name another codec of the same family.
         let coding = match self.0 {
             StreamCodec::Rle => StreamCodec::Rle,
-            named => StreamCodec::of(&bytes).unwrap_or(named),
+            named => StreamCodec::recognise(&bytes).unwrap_or(named),
         };
         let begin = dst.len();
         let stored = src.bits_stored().unwrap_or(shape.allocated);

@@ -71,10 +71,10 @@ fn planes(bytes: &[u8], shape: &FrameShape, out: &mut Vec<u8>) -> Result<(), Med
             4 => interleave::<4>(std::array::from_fn(order), band),
             6 => interleave::<6>(std::array::from_fn(order), band),
             _ => (0..step).for_each(|n| {
-                let places = band.iter_mut().skip(n).step_by(step);
-                places
+                let targets = band.iter_mut().skip(n).step_by(step);
+                targets
                     .zip(order(n))
-                    .for_each(|(place, &byte)| *place = byte);
+                    .for_each(|(target, &byte)| *target = byte);
             }),
         }
         done += size;
@@ -160,7 +160,7 @@ impl<'a> RleSegment<'a> {
             let [control, rest @ ..] = self.packed else {
                 return Err(cut_off());
             };
-            let place = &mut self.buffer[self.filled..];
+            let target = &mut self.buffer[self.filled..];
             match *control {
                 128 => self.packed = rest,
                 control @ 129.. => {
@@ -168,14 +168,14 @@ impl<'a> RleSegment<'a> {
                         return Err(cut_off());
                     };
                     // Filled to the longest possible run: a size known to the compiler costs less than a loop.
-                    place[..MAX_RUN].fill(*value);
+                    target[..MAX_RUN].fill(*value);
                     self.filled += 257 - usize::from(control);
                     self.packed = rest;
                 }
                 control => {
                     let count = usize::from(control) + 1;
                     if let Some(long) = rest.first_chunk::<MAX_RUN>() {
-                        place[..MAX_RUN].copy_from_slice(long);
+                        target[..MAX_RUN].copy_from_slice(long);
                         self.packed = &rest[count..];
                         self.filled += count;
                         continue;
@@ -184,7 +184,7 @@ impl<'a> RleSegment<'a> {
                     let needed = size - self.filled;
                     let count = count.min(rest.len().max(count.min(needed)));
                     let (literal, rest) = rest.split_at_checked(count).ok_or_else(cut_off)?;
-                    place[..count].copy_from_slice(literal);
+                    target[..count].copy_from_slice(literal);
                     self.filled += count;
                     self.packed = rest;
                 }

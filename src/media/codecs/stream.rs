@@ -62,7 +62,7 @@ pub(crate) struct StreamHeader {
 impl StreamHeader {
     /// Reads the header at the beginning of `bytes`; `None` if they are no known stream.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        match StreamCodec::of(bytes)? {
+        match StreamCodec::recognise(bytes)? {
             StreamCodec::Jpeg2000 => jpeg2000::header(bytes),
             StreamCodec::JpegXl => jpegxl(bytes),
             StreamCodec::Jpeg | StreamCodec::JpegLs => frame_header(bytes),
@@ -73,7 +73,7 @@ impl StreamHeader {
 
 impl StreamCodec {
     /// Recognises the codec by the beginning of a stream. RLE has no signature.
-    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn recognise(bytes: &[u8]) -> Option<Self> {
         let is_stream_start = |mark: &[u8]| bytes.starts_with(mark);
         if is_stream_start(b"\xff\x4f\xff\x51") || is_stream_start(b"\0\0\0\x0cjP  ") {
             return Some(Self::Jpeg2000);
@@ -157,10 +157,13 @@ mod tests {
         assert_eq!(StreamHeader::read(jpeg), Some(header));
         let mut jpegls = jpeg.to_vec();
         jpegls[10] = 0xf7;
-        assert_eq!(StreamCodec::of(&jpegls), Some(StreamCodec::JpegLs));
-        assert_eq!(StreamCodec::of(&jpeg[..12]), None);
-        assert_eq!(StreamCodec::of(b"\xff\x0a\x00"), Some(StreamCodec::JpegXl));
-        assert_eq!(StreamCodec::of(b"\x01\0\0\0\x40\0\0\0"), None);
+        assert_eq!(StreamCodec::recognise(&jpegls), Some(StreamCodec::JpegLs));
+        assert_eq!(StreamCodec::recognise(&jpeg[..12]), None);
+        assert_eq!(
+            StreamCodec::recognise(b"\xff\x0a\x00"),
+            Some(StreamCodec::JpegXl)
+        );
+        assert_eq!(StreamCodec::recognise(b"\x01\0\0\0\x40\0\0\0"), None);
         let mut rle = [0; 64];
         (rle[0], rle[4], rle[8]) = (2, 64, 90);
         assert!(is_stream_start(&rle) && is_stream_start(jpeg) && !is_stream_start(&rle[..60]));

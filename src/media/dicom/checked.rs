@@ -28,7 +28,7 @@ impl CheckedNumber {
 }
 
 /// Reads the number of an element.
-pub(crate) fn one(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> CheckedNumber {
+pub(crate) fn number(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> CheckedNumber {
     let numbers = set.numbers(tag);
     if numbers.has_comma {
         warnings.add(comma(tag));
@@ -51,7 +51,7 @@ pub(crate) fn one(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> CheckedNu
 }
 
 /// Reads the numbers of an element that may have several; `None` in place of an unreadable one.
-pub(crate) fn several(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Vec<Option<f64>> {
+pub(crate) fn numbers(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Vec<Option<f64>> {
     let numbers = set.numbers(tag);
     if numbers.has_comma {
         warnings.add(comma(tag));

@@ -68,7 +68,7 @@ fn check_lengths(set: &DataSet, warnings: &mut Warnings) {
         (tags::IMAGE_POSITION_PATIENT, 3),
         (tags::IMAGE_ORIENTATION_PATIENT, 6),
     ] {
-        let values = checked::several(set, tag, warnings);
+        let values = checked::numbers(set, tag, warnings);
         let is_position = matches!(
             tag,
             tags::IMAGE_POSITION_PATIENT | tags::IMAGE_ORIENTATION_PATIENT

@@ -12,7 +12,7 @@ use crate::dicom::parsing::file::Meta;
 use crate::dicom::parsing::notes::PixelElement;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::parsing::what;
+use crate::dicom::parsing::without_pixels;
 use crate::dicom::pixels::frames::FrameReader;
 use crate::dicom::pixels::index::FrameIndex;
 use crate::dicom::pixels::layout::PixelLayout;
@@ -49,7 +49,7 @@ impl DicomObject {
             return Err(file.meta.syntax.unsupported());
         }
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
-            return Err(what::without_pixels(&file));
+            return Err(without_pixels::error(&file));
         };
         let mut warnings = std::mem::take(&mut file.notes.repairs);
         let layout = PixelLayout::read(&file.set, &pixels, &mut warnings);

@@ -16,5 +16,5 @@ pub(crate) mod parsed;
 mod reader;
 pub(crate) mod repair;
 pub(crate) mod syntax;
-pub(crate) mod what;
+pub(crate) mod without_pixels;
 mod writer;

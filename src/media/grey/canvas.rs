@@ -28,10 +28,10 @@ impl GreyCanvas {
     }
 
     /// Writes rows of `width` stored values, the first one at `at`.
-    pub(crate) fn put(&mut self, at: (u32, u32), width: u32, values: &[f64]) {
+    pub(crate) fn write(&mut self, at: (u32, u32), width: u32, values: &[f64]) {
         for (y, row) in values.chunks_exact((width as usize).max(1)).enumerate() {
             let start = (at.1 as usize + y) * self.width as usize + at.0 as usize;
-            self.samples.put(start, row);
+            self.samples.write(start, row);
         }
     }
 

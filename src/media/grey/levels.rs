@@ -25,8 +25,9 @@ const TAIL_FRACTION: f64 = 0.005;
 impl Levels {
     /// Counts the values of a frame without its padding. If they are all equal, the range includes padding, from which
     /// a label must be distinguishable; if there are none, padding is counted.
-    pub(super) fn of(samples: &Samples, transform: &GreyTransform) -> Self {
-        let values = ValueCounts::count(samples, transform, |stored| !transform.is_padding(stored));
+    pub(super) fn count(samples: &Samples, transform: &GreyTransform) -> Self {
+        let values =
+            ValueCounts::count_wanted(samples, transform, |stored| !transform.is_padding(stored));
         let range = values.range();
         if range.is_some_and(|(low, high)| low < high) {
             return Self {
@@ -34,7 +35,7 @@ impl Levels {
                 range: range.unwrap_or_default(),
             };
         }
-        let all = ValueCounts::count(samples, transform, |_| true);
+        let all = ValueCounts::count_wanted(samples, transform, |_| true);
         Self {
             range: all.range().unwrap_or_default(),
             values: if range.is_some() { values } else { all },
@@ -89,7 +90,11 @@ impl Levels {
 
 impl ValueCounts {
     /// Counts the values whose stored value is `wanted`.
-    fn count(samples: &Samples, transform: &GreyTransform, wanted: impl Fn(f64) -> bool) -> Self {
+    fn count_wanted(
+        samples: &Samples,
+        transform: &GreyTransform,
+        wanted: impl Fn(f64) -> bool,
+    ) -> Self {
         if let Some(possible) = samples.possible() {
             let values = possible.values().zip(counts(samples, possible.count));
             let mut levels: Vec<(f64, u64)> = values
@@ -99,7 +104,7 @@ impl ValueCounts {
             levels.sort_by(|a, b| a.0.total_cmp(&b.0));
             return ValueCounts::Counted(levels);
         }
-        let values = each(samples)
+        let values = wide_values(samples)
             .filter(|stored| wanted(*stored))
             .map(|stored| transform.modality(stored))
             .filter(|value| value.is_finite());
@@ -141,7 +146,7 @@ fn values<'a>(
     samples: &'a Samples,
     transform: &'a GreyTransform,
 ) -> impl Iterator<Item = f64> + 'a {
-    each(samples)
+    wide_values(samples)
         .filter(|stored| !transform.is_padding(*stored))
         .map(|stored| transform.modality(stored))
         .filter(|value| value.is_finite())
@@ -172,7 +177,7 @@ fn counts(samples: &Samples, size: usize) -> Vec<u64> {
 }
 
 /// The stored values of samples above 16 bits.
-fn each(samples: &Samples) -> Box<dyn Iterator<Item = f64> + '_> {
+fn wide_values(samples: &Samples) -> Box<dyn Iterator<Item = f64> + '_> {
     match samples {
         Samples::U32(data) => Box::new(data.iter().map(|&v| f64::from(v))),
         Samples::I32(data) => Box::new(data.iter().map(|&v| f64::from(v))),

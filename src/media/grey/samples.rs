@@ -43,10 +43,10 @@ impl Samples {
     }
 
     /// Writes values from index `start` on, rounded for integer types; does nothing if they do not fit.
-    pub(super) fn put(&mut self, start: usize, values: &[f64]) {
+    pub(super) fn write(&mut self, start: usize, values: &[f64]) {
         fn copy<T>(data: &mut [T], start: usize, values: &[f64], cast: impl Fn(f64) -> T) {
-            if let Some(place) = data.get_mut(start..start + values.len()) {
-                for (to, from) in place.iter_mut().zip(values) {
+            if let Some(target) = data.get_mut(start..start + values.len()) {
+                for (to, from) in target.iter_mut().zip(values) {
                     *to = cast(*from);
                 }
             }

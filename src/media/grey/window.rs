@@ -3,7 +3,7 @@
 use crate::grey::lut::Lut;
 use crate::{Window, WindowSource};
 
-/// The VOI LUT VoiFunction (PS3.3 C.11.2.1.2 and C.11.2.1.3).
+/// The VOI LUT Function (PS3.3 C.11.2.1.2 and C.11.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VoiFunction {
     /// LINEAR, the default for integers.

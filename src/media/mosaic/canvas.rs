@@ -25,7 +25,7 @@ enum PatchValues {
 impl Patch {
     /// Reduces a tile to the pixels whose centres lie in it, each the mean of the part of its block that lies in the
     /// tile.
-    pub(super) fn of(frame: &Frame, tile: Tile, divisor: u32, whole: (u32, u32)) -> Self {
+    pub(super) fn new(frame: &Frame, tile: Tile, divisor: u32, whole: (u32, u32)) -> Self {
         let size = match frame {
             Frame::Grey(grey) => (grey.width, grey.height),
             Frame::Color(picture) => (picture.width, picture.height),
@@ -159,19 +159,19 @@ impl MosaicCanvas {
         }
     }
 
-    pub(super) fn put(&mut self, patch: &Patch) {
+    pub(super) fn draw(&mut self, patch: &Patch) {
         match (self, &patch.values) {
             (MosaicCanvas::Color { width, bytes, .. }, PatchValues::Color(values)) => {
                 let row_bytes = (patch.width as usize * 3).max(1);
                 for (y, row) in values.chunks_exact(row_bytes).enumerate() {
                     let start = ((patch.y as usize + y) * *width as usize + patch.x as usize) * 3;
-                    if let Some(place) = bytes.get_mut(start..start + row.len()) {
-                        place.copy_from_slice(row);
+                    if let Some(target) = bytes.get_mut(start..start + row.len()) {
+                        target.copy_from_slice(row);
                     }
                 }
             }
             (MosaicCanvas::Grey(canvas), PatchValues::Grey(values)) => {
-                canvas.put((patch.x, patch.y), patch.width, values);
+                canvas.write((patch.x, patch.y), patch.width, values);
             }
             // A tile that is grey where the first was coloured, or the reverse, is left out.
             (MosaicCanvas::Color { .. }, PatchValues::Grey(_))

@@ -63,8 +63,8 @@ pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaEr
                 expand_interlaced_row(&mut data, stride, pixels, pass, 8 * channels as u8);
             }
             InterlaceInfo::Null(_) => {
-                if let Some(place) = data.chunks_exact_mut(stride).nth(line as usize) {
-                    place.copy_from_slice(pixels);
+                if let Some(target) = data.chunks_exact_mut(stride).nth(line as usize) {
+                    target.copy_from_slice(pixels);
                 }
             }
         }

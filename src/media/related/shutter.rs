@@ -32,9 +32,9 @@ impl Shutter {
     pub fn hidden(&self, y: u32, columns: Range<u32>) -> impl Iterator<Item = u32> + use<> {
         let mut hidden = vec![false; columns.len()];
         for opening in &self.openings {
-            let seen = opening.seen(y, columns.clone());
-            for (hidden, seen) in hidden.iter_mut().zip(seen) {
-                *hidden |= !seen;
+            let visible = opening.visible(y, columns.clone());
+            for (hidden, visible) in hidden.iter_mut().zip(visible) {
+                *hidden |= !visible;
             }
         }
         let all = columns.zip(hidden);
@@ -44,7 +44,7 @@ impl Shutter {
 
 impl Opening {
     /// Whether each of `columns` is visible through the opening in row `y`.
-    fn seen(&self, y: u32, columns: Range<u32>) -> Vec<bool> {
+    fn visible(&self, y: u32, columns: Range<u32>) -> Vec<bool> {
         let first = f64::from(columns.start) + 1.0;
         if let Opening::Bitmap(plane) = self {
             return columns.map(|x| !plane.covers(x, y)).collect();

@@ -111,7 +111,7 @@ impl<'a> JpegBits<'a> {
 
     /// Reads the next bits, at most 16, as a number.
     #[inline]
-    pub(crate) fn take(&mut self, bits: u32) -> u32 {
+    pub(crate) fn read(&mut self, bits: u32) -> u32 {
         if bits == 0 {
             return 0;
         }
@@ -124,7 +124,7 @@ impl<'a> JpegBits<'a> {
     /// Reads a number of `bits` bits whose highest gives the sign (F.2.2.1, EXTEND).
     #[inline]
     pub(crate) fn signed(&mut self, bits: u32) -> i32 {
-        extended(self.take(bits), bits)
+        extended(self.read(bits), bits)
     }
 
     /// Skips to the next marker, and past it if it is a restart marker. At any other marker, and at the end, nothing
@@ -306,20 +306,20 @@ mod tests {
     #[test]
     fn stuffed_zeros_are_dropped_and_markers_are_not_crossed() {
         let mut bits = JpegBits::new(&[0xff, 0x00, 0x12, 0xff, 0xd0, 0x34, 0xff, 0xd9], 0);
-        assert_eq!((bits.take(8), bits.take(8)), (0xff, 0x12));
+        assert_eq!((bits.read(8), bits.read(8)), (0xff, 0x12));
         assert!(!bits.is_starved());
-        assert_eq!(bits.take(1), 0);
+        assert_eq!(bits.read(1), 0);
         assert!(bits.is_starved(), "a marker came first");
         bits.restart();
-        assert_eq!(bits.take(8), 0x34);
+        assert_eq!(bits.read(8), 0x34);
         assert!(!bits.is_starved());
         bits.restart();
-        bits.take(1);
+        bits.read(1);
         assert!(bits.is_starved(), "there are no more intervals");
         let mut cut = JpegBits::new(&[0x12], 0);
-        assert_eq!(cut.take(8), 0x12);
+        assert_eq!(cut.read(8), 0x12);
         assert!(!cut.is_starved());
-        cut.take(8);
+        cut.read(8);
         assert!(cut.is_starved());
     }
 }

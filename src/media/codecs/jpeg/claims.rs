@@ -46,15 +46,15 @@ fn is_covered(headers: &JpegHeaders) -> bool {
         Process::Progressive => scan.start == 0 && scan.high == 0,
         Process::Sequential | Process::Lossless => true,
     };
-    (0..headers.components.len()).all(|place| scans_of(headers, place).any(begins))
+    (0..headers.components.len()).all(|index| scans_of(headers, index).any(begins))
         && (headers.complete || is_finished(headers))
 }
 
 /// Whether every bit of every coefficient was coded, which only a progressive image can lack.
 pub(crate) fn is_finished(headers: &JpegHeaders) -> bool {
-    let finished = |place: usize| {
+    let finished = |index: usize| {
         let mut finished = [false; 64];
-        for scan in scans_of(headers, place).filter(|scan| scan.low == 0) {
+        for scan in scans_of(headers, index).filter(|scan| scan.low == 0) {
             let band = usize::from(scan.start)..usize::from(scan.end) + 1;
             if let Some(band) = finished.get_mut(band) {
                 band.fill(true);
@@ -66,9 +66,9 @@ pub(crate) fn is_finished(headers: &JpegHeaders) -> bool {
 }
 
 /// The scans that contain a component.
-fn scans_of<'h>(headers: &'h JpegHeaders, place: usize) -> impl Iterator<Item = &'h JpegScan> {
+fn scans_of<'h>(headers: &'h JpegHeaders, index: usize) -> impl Iterator<Item = &'h JpegScan> {
     let scans = headers.scans.iter().map(|coded| &coded.scan);
-    scans.filter(move |scan| scan.components.iter().any(|c| c.0 == place))
+    scans.filter(move |scan| scan.components.iter().any(|c| c.0 == index))
 }
 
 /// Bits of a scan's coded data, a few of which are markers and stuffing.
@@ -78,14 +78,14 @@ fn bits(scan: &CodedScan) -> u64 {
 
 /// Number of blocks that a scan visits; of samples in the lossless process.
 fn units(headers: &JpegHeaders, scan: &CodedScan) -> u64 {
-    let units = |&(place, ..): &(usize, usize, usize)| {
+    let units = |&(index, ..): &(usize, usize, usize)| {
         if headers.process == Process::Lossless {
             return u64::from(headers.width) * u64::from(headers.height);
         }
         let (across, down) = if scan.scan.components.len() == 1 {
-            image_blocks(headers, place)
+            image_blocks(headers, index)
         } else {
-            let ((across, down), (h, v)) = (mcu_count(headers), headers.components[place].sampling);
+            let ((across, down), (h, v)) = (mcu_count(headers), headers.components[index].sampling);
             (across * usize::from(h), down * usize::from(v))
         };
         across as u64 * down as u64

@@ -27,7 +27,7 @@ pub(crate) struct DecodeRegion {
     pub rows: Range<usize>,
     /// Whether to use two threads: one reads the codes, which is only possible in their order, the other transforms
     /// the coefficients.
-    pub spread: bool,
+    pub parallel: bool,
 }
 
 impl DecodeRegion {
@@ -38,7 +38,7 @@ impl DecodeRegion {
             scale,
             columns: 0..width,
             rows: 0..height,
-            spread: false,
+            parallel: false,
         }
     }
 }
@@ -128,7 +128,7 @@ fn rows<T: Sample>(
         }
     };
     let target = &mut out[region.rows.start * width * channels..region.rows.end * width * channels];
-    if region.spread {
+    if region.parallel {
         let half = region.rows.len() / 2;
         let (upper, lower) = target.split_at_mut(half * width * channels);
         thread::scope(|scope| {
@@ -190,7 +190,7 @@ struct DctFrame<'h, 'b, T> {
     /// Quantisation tables as they were at each component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
     samples: idct::SampleRange,
-    spread: bool,
+    parallel: bool,
 }
 
 impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
@@ -205,8 +205,8 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
             quantisation: vec![None; planes.len()],
             planes,
             coefficients,
-            samples: idct::SampleRange::of(headers.precision),
-            spread: region.spread,
+            samples: idct::SampleRange::new(headers.precision),
+            parallel: region.parallel,
         }
     }
 
@@ -217,33 +217,33 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
         tables: &Tables,
         bits: &mut JpegBits,
     ) -> Result<(), MediaError> {
-        for &(place, ..) in &scan.components {
+        for &(index, ..) in &scan.components {
             let table = tables
                 .quantisation
-                .get(usize::from(self.headers.components[place].quantisation));
+                .get(usize::from(self.headers.components[index].quantisation));
             let table = table.and_then(|t| *t);
-            self.quantisation[place] = self.quantisation[place].or(table);
+            self.quantisation[index] = self.quantisation[index].or(table);
         }
         let mut coder = progressive::CoefficientDecoder::new(scan, tables, self.headers.process)?;
-        let order = BlockOrder::of(self, scan, tables.restart);
+        let order = BlockOrder::new(self, scan, tables.restart);
         if self.headers.process == Process::Progressive {
             let (planes, coefficients) = (&self.planes, &mut self.coefficients);
-            order.walk(&mut coder, bits, |coder, bits, slot, place, (x, y)| {
-                let across = planes[place].across();
-                coder.progressive(bits, slot, &mut coefficients[place][y * across + x]);
+            order.walk(&mut coder, bits, |coder, bits, slot, index, (x, y)| {
+                let across = planes[index].across();
+                coder.progressive(bits, slot, &mut coefficients[index][y * across + x]);
             });
             return Ok(());
         }
         let tables = scan.components.iter().map(|c| self.table(c.0).map(drop));
         tables.collect::<Result<(), _>>()?;
-        if self.spread {
+        if self.parallel {
             self.sequential_on_two_threads(&order, &mut coder, bits);
         } else {
-            order.walk(&mut coder, bits, |coder, bits, slot, place, at| {
+            order.walk(&mut coder, bits, |coder, bits, slot, index, at| {
                 let mut block = [0; 64];
                 coder.sequential(bits, slot, &mut block);
-                if let Some(table) = &self.quantisation[place] {
-                    self.planes[place].transform_block(at, &block, table, self.samples);
+                if let Some(table) = &self.quantisation[index] {
+                    self.planes[index].transform_block(at, &block, table, self.samples);
                 }
             });
         }
@@ -299,21 +299,21 @@ impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
     }
 
     /// The quantisation table of a component.
-    fn table(&self, place: usize) -> Result<&[u16; 64], MediaError> {
-        self.quantisation[place]
+    fn table(&self, index: usize) -> Result<&[u16; 64], MediaError> {
+        self.quantisation[index]
             .as_ref()
             .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))
     }
 
     fn finish(mut self) -> Result<Vec<ComponentPlane<T>>, MediaError> {
-        for (place, blocks) in std::mem::take(&mut self.coefficients)
+        for (index, blocks) in std::mem::take(&mut self.coefficients)
             .into_iter()
             .enumerate()
         {
-            let table = *self.table(place)?;
-            let across = self.planes[place].across();
+            let table = *self.table(index)?;
+            let across = self.planes[index].across();
             for (i, block) in blocks.iter().enumerate() {
-                self.planes[place].transform_block(
+                self.planes[index].transform_block(
                     (i % across, i / across),
                     block,
                     &table,
@@ -338,14 +338,14 @@ struct BlockOrder {
 }
 
 impl BlockOrder {
-    fn of<T: Sample>(frame: &DctFrame<T>, scan: &JpegScan, restart: usize) -> Self {
+    fn new<T: Sample>(frame: &DctFrame<T>, scan: &JpegScan, restart: usize) -> Self {
         let alone = scan.components.len() == 1;
-        let component = |&(place, ..): &(usize, usize, usize)| {
-            let (h, v) = frame.headers.components[place].sampling;
+        let component = |&(index, ..): &(usize, usize, usize)| {
+            let (h, v) = frame.headers.components[index].sampling;
             if alone {
-                (place, 1, 1)
+                (index, 1, 1)
             } else {
-                (place, usize::from(h), usize::from(v))
+                (index, usize::from(h), usize::from(v))
             }
         };
         let components: Vec<_> = scan.components.iter().map(component).collect();
@@ -355,8 +355,8 @@ impl BlockOrder {
         } else {
             mcu_count(frame.headers)
         };
-        let needed = |&(place, _, v): &(usize, usize, usize)| {
-            frame.planes[place].wanted().rows.end.div_ceil(v)
+        let needed = |&(index, _, v): &(usize, usize, usize)| {
+            frame.planes[index].wanted().rows.end.div_ceil(v)
         };
         let last = components.iter().map(needed).max().unwrap_or(down);
         Self {
@@ -392,10 +392,10 @@ impl BlockOrder {
                 left -= 1;
             }
             let (x, y) = (mcu % self.across, mcu / self.across);
-            for (slot, &(place, h, v)) in self.components.iter().enumerate() {
+            for (slot, &(index, h, v)) in self.components.iter().enumerate() {
                 for block in 0..h * v {
                     let at = (x * h + block % h, y * v + block / h);
-                    visit(coder, bits, slot, place, at);
+                    visit(coder, bits, slot, index, at);
                 }
             }
             if bits.is_starved() {

@@ -29,7 +29,7 @@ pub(crate) struct SampleRange {
 }
 
 impl SampleRange {
-    pub(crate) fn of(precision: u8) -> Self {
+    pub(crate) fn new(precision: u8) -> Self {
         Self {
             extra: if precision == 8 { 2 } else { 1 },
             center: 1 << (precision - 1),
@@ -231,7 +231,7 @@ mod tests {
         for (i, value) in [(0, 400), (1, -73), (8, 55), (18, 31), (63, -20), (40, 12)] {
             block[i] = value;
         }
-        let to = SampleRange::of(8);
+        let to = SampleRange::new(8);
         let near = |samples: &[i32], n: usize, within: f64| {
             for (i, (sample, exact)) in samples.iter().zip(exact(&block, n)).enumerate() {
                 let difference = (f64::from(*sample) - 128.0 - exact).abs();

@@ -304,8 +304,8 @@ pub(crate) fn max_sampling(headers: &JpegHeaders) -> (usize, usize) {
 }
 
 /// Number of blocks of a component that belong to the image, across and down, at any scale.
-pub(crate) fn image_blocks(headers: &JpegHeaders, place: usize) -> (usize, usize) {
-    let ((most_h, most_v), (h, v)) = (max_sampling(headers), headers.components[place].sampling);
+pub(crate) fn image_blocks(headers: &JpegHeaders, index: usize) -> (usize, usize) {
+    let ((most_h, most_v), (h, v)) = (max_sampling(headers), headers.components[index].sampling);
     let blocks = |picture: u32, own: u8, most: usize| {
         (picture as usize * usize::from(own)).div_ceil(8 * most)
     };

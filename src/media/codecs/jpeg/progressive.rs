@@ -126,7 +126,7 @@ impl<'t> CoefficientDecoder<'t> {
     pub(crate) fn progressive(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         match (self.start, self.refines) {
             (0, false) => block[0] = (self.next_dc(bits, slot) << self.low) as i16,
-            (0, true) => block[0] |= (bits.take(1) << self.low) as i16,
+            (0, true) => block[0] |= (bits.read(1) << self.low) as i16,
             (_, false) => self.first_ac(bits, slot, block),
             (_, true) => self.refine_ac(bits, slot, block),
         }
@@ -161,7 +161,7 @@ impl<'t> CoefficientDecoder<'t> {
             let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 && zeros < 15 {
                 // A run of completed blocks, starting with this one.
-                self.run = (1 << zeros) - 1 + bits.take(zeros);
+                self.run = (1 << zeros) - 1 + bits.read(zeros);
                 return;
             }
             k += zeros as usize;
@@ -183,13 +183,13 @@ impl<'t> CoefficientDecoder<'t> {
                 let (mut zeros, size) = (u32::from(symbol >> 4), symbol & 15);
                 let mut new = 0;
                 if size > 0 {
-                    new = if bits.take(1) == 1 {
+                    new = if bits.read(1) == 1 {
                         1 << self.low
                     } else {
                         -(1 << self.low)
                     };
                 } else if zeros < 15 {
-                    self.run = (1 << zeros) + bits.take(zeros);
+                    self.run = (1 << zeros) + bits.read(zeros);
                     break;
                 }
                 while k <= self.end {
@@ -222,7 +222,7 @@ impl<'t> CoefficientDecoder<'t> {
 
 /// Reads and applies a correction bit, unless the coefficient already has it.
 fn refine(coefficient: &mut i16, bits: &mut JpegBits, low: u32) {
-    if bits.take(1) == 1 && *coefficient & (1 << low) == 0 {
+    if bits.read(1) == 1 && *coefficient & (1 << low) == 0 {
         let step = 1_i16 << low;
         *coefficient = coefficient.wrapping_add(if *coefficient >= 0 { step } else { -step });
     }

@@ -121,10 +121,10 @@ impl JpegScan {
         let mut components: Vec<(usize, usize, usize)> = Vec::new();
         for pair in pairs.chunks_exact(2) {
             // Of components with equal identifiers, the next one that is not in the scan yet, as in libjpeg.
-            let place = (0..frame.len())
+            let index = (0..frame.len())
                 .find(|&i| frame[i].id == pair[0] && components.iter().all(|c| c.0 != i));
             components.push((
-                place.ok_or_else(wrong)?,
+                index.ok_or_else(wrong)?,
                 usize::from(pair[1] >> 4),
                 usize::from(pair[1] & 15),
             ));

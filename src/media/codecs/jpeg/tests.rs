@@ -169,12 +169,12 @@ fn a_part_is_decoded_like_the_same_part_of_the_whole() {
                 continue;
             };
             let info = probe(&file).expect("a picture");
-            let spread = DecodeOptions {
-                spread: true,
+            let parallel = DecodeOptions {
+                parallel: true,
                 ..at(scale)
             };
             assert!(
-                decode(&file, &spread) == Ok(whole.clone()),
+                decode(&file, &parallel) == Ok(whole.clone()),
                 "{path:?} {scale:?}"
             );
             for (x, y, width, height) in
@@ -190,7 +190,7 @@ fn a_part_is_decoded_like_the_same_part_of_the_whole() {
                     &file,
                     &DecodeOptions {
                         used: Some(used),
-                        ..spread
+                        ..parallel
                     },
                 )
                 .expect("a part");
@@ -225,12 +225,12 @@ fn a_large_image_is_the_same_from_two_threads() {
         .encode(&pixels, 400, 300, image::ExtendedColorType::Rgb8)
         .expect("a file");
     for scale in Scale::ALL {
-        let spread = DecodeOptions {
-            spread: true,
+        let parallel = DecodeOptions {
+            parallel: true,
             ..at(scale)
         };
         assert!(
-            decode(&file, &spread) == decode(&file, &at(scale)),
+            decode(&file, &parallel) == decode(&file, &at(scale)),
             "{scale:?}"
         );
     }

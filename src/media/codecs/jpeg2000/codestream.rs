@@ -102,8 +102,8 @@ impl<'a> Codestream<'a> {
             let origin = start.div_ceil(step);
             (0..count)
                 .map(|n| {
-                    let place = (start.div_ceil(first) + n) * first / step;
-                    place.saturating_sub(origin).min(own.saturating_sub(1)) as usize
+                    let position = (start.div_ceil(first) + n) * first / step;
+                    position.saturating_sub(origin).min(own.saturating_sub(1)) as usize
                 })
                 .collect()
         };

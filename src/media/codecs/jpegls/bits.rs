@@ -85,7 +85,7 @@ impl<'a> JpegLsBits<'a> {
 
     /// Reads the next bits, at most 32, as a number.
     #[inline(always)]
-    pub(crate) fn take(&mut self, bits: u32) -> u32 {
+    pub(crate) fn read(&mut self, bits: u32) -> u32 {
         if self.count < bits {
             self.refill();
         }
@@ -100,7 +100,7 @@ impl<'a> JpegLsBits<'a> {
     /// Reads a limited Golomb code of order `k` (A.5.3): zeros and a one give the multiple of `1 << k`. `escape` zeros
     /// precede a plain value of `plain` bits, less one.
     #[inline(always)]
-    pub(crate) fn golomb(&mut self, k: u32, escape: u32, plain: u32) -> u32 {
+    pub(crate) fn read_golomb(&mut self, k: u32, escape: u32, plain: u32) -> u32 {
         if self.count < 32 {
             self.refill();
         }
@@ -121,16 +121,16 @@ impl<'a> JpegLsBits<'a> {
     #[cold]
     fn golomb_slowly(mut self, k: u32, escape: u32, plain: u32) -> (u32, Self) {
         let mut zeros = 0;
-        while self.take(1) == 0 {
+        while self.read(1) == 0 {
             zeros += 1;
             if self.missing || zeros > escape {
                 break;
             }
         }
         let value = if zeros < escape {
-            (zeros << k) + self.take(k)
+            (zeros << k) + self.read(k)
         } else {
-            self.take(plain) + 1
+            self.read(plain) + 1
         };
         (value, self)
     }
@@ -151,13 +151,13 @@ mod tests {
     #[test]
     fn the_bit_after_a_byte_of_ones_is_dropped() {
         let mut bits = JpegLsBits::new(&[0xff, 0b0101_0101, 0x80, 0xff, 0xd9], 0);
-        assert_eq!(bits.take(8), 0xff);
-        assert_eq!(bits.take(7), 0b101_0101);
-        assert_eq!(bits.take(0), 0);
-        assert_eq!(bits.golomb(0, 30, 8), 0);
-        assert_eq!(bits.take(7), 0);
+        assert_eq!(bits.read(8), 0xff);
+        assert_eq!(bits.read(7), 0b101_0101);
+        assert_eq!(bits.read(0), 0);
+        assert_eq!(bits.read_golomb(0, 30, 8), 0);
+        assert_eq!(bits.read(7), 0);
         assert!(bits.check().is_ok());
-        bits.take(1);
+        bits.read(1);
         assert!(bits.check().is_err());
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let data: Vec<u8> = (0..200).map(|n: u32| (n * 37 % 255) as u8).collect();
         let mut bits = JpegLsBits::new(&data, 0);
         for &byte in &data {
-            assert_eq!(bits.take(3) << 5 | bits.take(5), u32::from(byte));
+            assert_eq!(bits.read(3) << 5 | bits.read(5), u32::from(byte));
         }
         assert!(bits.check().is_ok());
     }
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn golomb_codes_are_decoded() {
         let mut bits = JpegLsBits::new(&[0b0001_1010, 0b0000_0000, 0b0100_0000, 0b1010_0000], 0);
-        assert_eq!(bits.golomb(2, 30, 8), 3 << 2 | 0b10);
-        assert_eq!(bits.take(2), 0b10);
-        assert_eq!(bits.golomb(0, 9, 3), 1);
+        assert_eq!(bits.read_golomb(2, 30, 8), 3 << 2 | 0b10);
+        assert_eq!(bits.read(2), 0b10);
+        assert_eq!(bits.read_golomb(0, 9, 3), 1);
     }
 }

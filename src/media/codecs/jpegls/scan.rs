@@ -83,9 +83,9 @@ impl Parameters {
     fn context(&self, [ra, rb, rc, rd]: [i32; 4]) -> i32 {
         // Samples range from 0 to `maxval`, so each gradient has an entry.
         let region = |gradient: i32| {
-            let place = (gradient + self.maxval) as usize;
+            let index = (gradient + self.maxval) as usize;
             self.regions
-                .get(place)
+                .get(index)
                 .map_or(0, |&region| i32::from(region))
         };
         81 * region(rd - rb) + 9 * region(rb - rc) + region(rc - ra)
@@ -376,7 +376,7 @@ impl<'p, 'd, const LOSSLESS: bool> ScanDecoder<'p, 'd, LOSSLESS> {
     /// Reads the length of a run, at most `left` (A.7.1).
     fn run(&mut self, bits: &mut JpegLsBits, left: usize) -> usize {
         let mut length = 0;
-        while bits.take(1) == 1 {
+        while bits.read(1) == 1 {
             let step = 1_usize << J[self.run_index];
             if length + step > left {
                 return left;
@@ -387,7 +387,7 @@ impl<'p, 'd, const LOSSLESS: bool> ScanDecoder<'p, 'd, LOSSLESS> {
                 return left;
             }
         }
-        (length + bits.take(J[self.run_index]) as usize).min(left)
+        (length + bits.read(J[self.run_index]) as usize).min(left)
     }
 
     /// Decodes the sample that ends a run (A.7.2).
@@ -427,7 +427,7 @@ impl<'p, 'd, const LOSSLESS: bool> ScanDecoder<'p, 'd, LOSSLESS> {
 #[inline(always)]
 fn golomb(bits: &mut JpegLsBits, k: u32, limit: u32, qbpp: u32) -> i32 {
     let escape = limit.saturating_sub(qbpp + 1);
-    bits.golomb(k, escape, qbpp).min(MAX_MAPPED_ERROR) as i32
+    bits.read_golomb(k, escape, qbpp).min(MAX_MAPPED_ERROR) as i32
 }
 
 /// The order of the Golomb code for a context (A.5.1): the smallest `k` for which `n << k` is at least `a`.

@@ -14,7 +14,7 @@ use crate::codecs::jpeg;
 use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::{Photometric, PixelLayout};
-use crate::dicom::pixels::native::{self, each};
+use crate::dicom::pixels::native::{self, read_numbers};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
@@ -92,8 +92,8 @@ fn decode_stream(
         .into_data();
     let cells = match allocated {
         0..=8 => Cells::U8(data),
-        9..=16 => Cells::U16(each(&data, u16::from_le_bytes)),
-        _ => Cells::U32(each(&data, u32::from_le_bytes)),
+        9..=16 => Cells::U16(read_numbers(&data, u16::from_le_bytes)),
+        _ => Cells::U32(read_numbers(&data, u32::from_le_bytes)),
     };
     if layout.samples == 3 {
         layout.photometric = Photometric::Rgb;
@@ -174,7 +174,7 @@ fn cause(error: &dicom_pixeldata::Error) -> MediaError {
 /// Reads a single frame that is encapsulated without compression.
 fn uncompressed(bytes: &[u8], layout: &PixelLayout) -> Result<DecodedCells, MediaError> {
     let available = bytes.len() as u64;
-    let span = native::FrameSpan::alone(layout, available).ok_or_else(|| {
+    let span = native::FrameSpan::single(layout, available).ok_or_else(|| {
         truncated(format!(
             "DICOM: the frame is cut off after {available} bytes"
         ))

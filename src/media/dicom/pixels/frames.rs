@@ -56,7 +56,7 @@ impl FrameReader<'_> {
     fn native(&self, range: &Range<u64>, frame: u32) -> Result<DecodedCells, MediaError> {
         let total = range.end - range.start;
         let big = self.big_endian;
-        let span = FrameSpan::of(self.layout, frame, total, big && self.words)
+        let span = FrameSpan::of_frame(self.layout, frame, total, big && self.words)
             .ok_or_else(|| native::cut_off(frame, total))?;
         let range = range.start + span.range.start..range.start + span.range.end;
         let bytes = self.body.read(range)?;

@@ -11,7 +11,7 @@ use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::notes::PixelData;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::PixelLayout;
-use crate::dicom::pixels::native::{self, each};
+use crate::dicom::pixels::native::{self, read_numbers};
 use crate::error::{MediaError, malformed, truncated};
 
 /// Bytes at the beginning of a stream in which its header is searched.
@@ -52,8 +52,8 @@ impl FrameIndex {
             return Err(no_fragments());
         }
         let offsets = match extended {
-            Some(extended) if extended.len() >= 8 => each(extended, u64::from_le_bytes),
-            _ => each(&body.read(table.clone())?, u32::from_le_bytes)
+            Some(extended) if extended.len() >= 8 => read_numbers(extended, u64::from_le_bytes),
+            _ => read_numbers(&body.read(table.clone())?, u32::from_le_bytes)
                 .into_iter()
                 .map(u64::from)
                 .collect(),
@@ -108,7 +108,7 @@ fn native(
             Ok(FrameIndex::Native(range.clone()))
         }
         _ => Err(malformed(
-            "DICOM: compressed pixels of defined length that no decoder here knows",
+            "DICOM: compressed pixels that are not encapsulated, and no supported stream",
         )),
     }
 }
@@ -138,8 +138,8 @@ fn frame_starts(
     if parts.len() == frames {
         return Ok((0..frames).collect());
     }
-    let marks = StreamMarks::read(parts, body)?;
-    let (begun, ended) = (marks.begun(), marks.ended());
+    let markers = StreamMarkers::read(parts, body)?;
+    let (begun, ended) = (markers.begun(), markers.ended());
     let whole = |starts: &Vec<usize>| starts.len() == frames;
     // A truncated file has fewer frames than it says; beginnings and ends that agree are still right. Some codecs have
     // no end marker.
@@ -167,11 +167,13 @@ fn by_offsets(offsets: &[u64], parts: &[Range<u64>]) -> Option<Vec<usize>> {
     let (first, end) = (parts.first()?.start, parts.last()?.end);
     let mut starts = Vec::with_capacity(offsets.len());
     for offset in offsets {
-        let place = first.checked_add(*offset)?;
-        if place >= end && !starts.is_empty() {
+        let position = first.checked_add(*offset)?;
+        if position >= end && !starts.is_empty() {
             break;
         }
-        let part = parts.binary_search_by_key(&place, |part| part.start).ok()?;
+        let part = parts
+            .binary_search_by_key(&position, |part| part.start)
+            .ok()?;
         starts.push(part);
     }
     let ascending = starts.first() == Some(&0) && starts.is_sorted_by(|a, b| a < b);
@@ -179,14 +181,14 @@ fn by_offsets(offsets: &[u64], parts: &[Range<u64>]) -> Option<Vec<usize>> {
 }
 
 /// Stream markers at the beginning and end of fragments.
-struct StreamMarks {
+struct StreamMarkers {
     /// For each fragment, whether it begins like a stream.
     begin: Vec<bool>,
     /// For each fragment, whether it ends with an end-of-image marker.
     end: Vec<bool>,
 }
 
-impl StreamMarks {
+impl StreamMarkers {
     fn read(parts: &[Range<u64>], body: &Body) -> Result<Self, MediaError> {
         let (mut begin, mut end) = (Vec::new(), Vec::new());
         for (at, part) in parts.iter().enumerate() {

@@ -166,7 +166,7 @@ fn sample_type(set: &DataSet, pixels: Tag) -> Result<(SampleType, u16), MediaErr
 
 /// Number of Frames (0028,0008); 1 if it is absent or invalid.
 fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
-    let frames = match checked::one(set, tags::NUMBER_OF_FRAMES, warnings) {
+    let frames = match checked::number(set, tags::NUMBER_OF_FRAMES, warnings) {
         CheckedNumber::Value(frames) if frames >= 1.0 => frames as u64,
         CheckedNumber::Missing => 1,
         CheckedNumber::Value(_) | CheckedNumber::Unreadable => {

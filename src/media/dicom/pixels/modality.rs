@@ -128,8 +128,8 @@ fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Opti
 /// Slope and intercept.
 fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
     let (slope, intercept) = (
-        checked::one(set, tags::RESCALE_SLOPE, warnings),
-        checked::one(set, tags::RESCALE_INTERCEPT, warnings),
+        checked::number(set, tags::RESCALE_SLOPE, warnings),
+        checked::number(set, tags::RESCALE_INTERCEPT, warnings),
     );
     if (slope, intercept) == (CheckedNumber::Missing, CheckedNumber::Missing) {
         return None;
@@ -159,7 +159,7 @@ fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
 
 /// Dose Grid Scaling of an RT Dose object (C.8.8.3).
 fn dose(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
-    match checked::one(set, tags::DOSE_GRID_SCALING, warnings) {
+    match checked::number(set, tags::DOSE_GRID_SCALING, warnings) {
         CheckedNumber::Missing => None,
         CheckedNumber::Unreadable => Some(Stated::Unreadable),
         CheckedNumber::Value(0.0) => {

@@ -26,7 +26,7 @@ pub(crate) struct FrameSpan {
 impl FrameSpan {
     /// The span of `frame` if all frames take `total` bytes; `None` if it reaches beyond them. `big_words` says
     /// whether they are big-endian 16-bit words (VR OW).
-    pub(crate) fn of(
+    pub(crate) fn of_frame(
         layout: &PixelLayout,
         frame: u32,
         total: u64,
@@ -63,12 +63,12 @@ impl FrameSpan {
     }
 
     /// The span of a single frame in bytes of its own.
-    pub(crate) fn alone(layout: &PixelLayout, total: u64) -> Option<Self> {
+    pub(crate) fn single(layout: &PixelLayout, total: u64) -> Option<Self> {
         let single = PixelLayout {
             frames: 1,
             ..layout.clone()
         };
-        Self::of(&single, 0, total, false)
+        Self::of_frame(&single, 0, total, false)
     }
 }
 
@@ -120,21 +120,23 @@ pub(crate) fn cut_off(frame: u32, available: u64) -> MediaError {
 fn numbers(bytes: &[u8], layout: &PixelLayout, big: bool) -> Cells {
     match (layout.sample_type, layout.allocated) {
         (SampleType::Float, _) if big => {
-            Cells::F64(each(bytes, |b| f64::from(f32::from_be_bytes(b))))
+            Cells::F64(read_numbers(bytes, |b| f64::from(f32::from_be_bytes(b))))
         }
-        (SampleType::Float, _) => Cells::F64(each(bytes, |b| f64::from(f32::from_le_bytes(b)))),
-        (SampleType::Double, _) if big => Cells::F64(each(bytes, f64::from_be_bytes)),
-        (SampleType::Double, _) => Cells::F64(each(bytes, f64::from_le_bytes)),
+        (SampleType::Float, _) => {
+            Cells::F64(read_numbers(bytes, |b| f64::from(f32::from_le_bytes(b))))
+        }
+        (SampleType::Double, _) if big => Cells::F64(read_numbers(bytes, f64::from_be_bytes)),
+        (SampleType::Double, _) => Cells::F64(read_numbers(bytes, f64::from_le_bytes)),
         (SampleType::Integer, 8) => Cells::U8(bytes.to_vec()),
-        (SampleType::Integer, 16) if big => Cells::U16(each(bytes, u16::from_be_bytes)),
-        (SampleType::Integer, 16) => Cells::U16(each(bytes, u16::from_le_bytes)),
-        (SampleType::Integer, _) if big => Cells::U32(each(bytes, u32::from_be_bytes)),
-        (SampleType::Integer, _) => Cells::U32(each(bytes, u32::from_le_bytes)),
+        (SampleType::Integer, 16) if big => Cells::U16(read_numbers(bytes, u16::from_be_bytes)),
+        (SampleType::Integer, 16) => Cells::U16(read_numbers(bytes, u16::from_le_bytes)),
+        (SampleType::Integer, _) if big => Cells::U32(read_numbers(bytes, u32::from_be_bytes)),
+        (SampleType::Integer, _) => Cells::U32(read_numbers(bytes, u32::from_le_bytes)),
     }
 }
 
 /// Reads the consecutive numbers in `bytes`; an incomplete last one is dropped.
-pub(crate) fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
+pub(crate) fn read_numbers<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let chunks = bytes.as_chunks::<N>().0;
     chunks.iter().map(|chunk| read(*chunk)).collect()
 }

@@ -198,8 +198,8 @@ fn expand_units(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
         }
         // Offsets count bytes and are stored as four bytes, the lowest first, or as two words.
         let (mut from, size) = if narrow { (0, 4) } else { (0, 2) };
-        for (place, &unit) in units.get(at + 2..at + 2 + size)?.iter().enumerate() {
-            from |= usize::from(unit) << (place * if narrow { 8 } else { 16 });
+        for (position, &unit) in units.get(at + 2..at + 2 + size)?.iter().enumerate() {
+            from |= usize::from(unit) << (position * if narrow { 8 } else { 16 });
         }
         let mut source = if narrow { from } else { from / 2 };
         for _ in 0..units[at + 1] {

@@ -29,7 +29,7 @@ impl Cells {
 
 /// Extracts the Bits Stored bits below High Bit from each cell and extends the sign (PS3.5 8.1.1).
 pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
-    let bits = ValueBits::of(layout);
+    let bits = ValueBits::new(layout);
     match (cells, layout.signed) {
         (Cells::U8(mut data), false) => {
             if !bits.fills(8) {
@@ -75,7 +75,7 @@ struct ValueBits {
 }
 
 impl ValueBits {
-    fn of(layout: &PixelLayout) -> Self {
+    fn new(layout: &PixelLayout) -> Self {
         Self {
             stored: u32::from(layout.stored),
             shift: u32::from(layout.high_bit + 1 - layout.stored),

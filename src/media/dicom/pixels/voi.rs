@@ -54,8 +54,8 @@ pub(crate) fn windows(
     warnings: &mut Warnings,
 ) -> Vec<FileVoi> {
     let (centers, widths) = (
-        checked::several(set, tags::WINDOW_CENTER, warnings),
-        checked::several(set, tags::WINDOW_WIDTH, warnings),
+        checked::numbers(set, tags::WINDOW_CENTER, warnings),
+        checked::numbers(set, tags::WINDOW_WIDTH, warnings),
     );
     if centers.len() != widths.len() {
         warnings.add(

@@ -45,7 +45,7 @@ impl References {
     }
 
     pub(crate) fn arrangement(&self, target: &TargetFrame) -> Arrangement {
-        self.arrangements.of(target)
+        self.arrangements.for_frame(target)
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct ImagePlane {
 
 impl ImagePlane {
     /// The plane of a frame; `None` if its geometry is incomplete, or known only at the detector.
-    pub(super) fn of(geometry: &Geometry) -> Option<Self> {
+    pub(super) fn from_geometry(geometry: &Geometry) -> Option<Self> {
         let spacing = geometry.spacing.filter(|spacing| !spacing.at_detector)?;
         Self::new(
             geometry.position?,

@@ -48,7 +48,7 @@ impl Arrangements {
         }
     }
 
-    pub(super) fn of(&self, target: &TargetFrame) -> Arrangement {
+    pub(super) fn for_frame(&self, target: &TargetFrame) -> Arrangement {
         let area = self
             .areas
             .iter()
@@ -105,7 +105,7 @@ pub(super) fn layers(set: &DataSet, target: &TargetFrame) -> Layers {
     }
     let warnings = warnings(set, target);
     layers.remarks.extend(warnings.iter().cloned());
-    layers.annotations = annotation::read(set, target, &Arrangements::read(set).of(target));
+    layers.annotations = annotation::read(set, target, &Arrangements::read(set).for_frame(target));
     layers
 }
 

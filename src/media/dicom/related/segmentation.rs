@@ -168,7 +168,7 @@ impl Segmentation {
         // Positions are only compared within one Frame of Reference; if one of the two gives none, a reference to the
         // image is enough.
         let differ = !same_space && !space.is_empty() && !self.frame_of_reference.is_empty();
-        let plane = ImagePlane::of(&target.geometry).filter(|_| !differ);
+        let plane = ImagePlane::from_geometry(&target.geometry).filter(|_| !differ);
         let number = |(segment_frame, frame): (&SegmentFrame, u32)| {
             let named = segment_frame.sources.include(target);
             (named || same_space)
@@ -276,7 +276,7 @@ impl Segmentation {
                 {
                     canvas.seen.insert(number);
                 }
-                canvas.put(at, color, share);
+                canvas.blend(at, color, share);
             }
         };
         let (width, height) = (canvas.tint.width as usize, canvas.tint.height as usize);
@@ -348,7 +348,7 @@ impl TintCanvas {
     }
 
     /// Draws a colour on a pixel. The colours of overlapping segments are mixed in proportion to their coverage.
-    fn put(&mut self, at: usize, color: [u8; 3], share: u8) {
+    fn blend(&mut self, at: usize, color: [u8; 3], share: u8) {
         let Some(pixel) = self.tint.rgba.get_mut(at * 4..at * 4 + 4) else {
             return;
         };
@@ -409,7 +409,7 @@ fn segment_frames(object: &DicomObject) -> Vec<SegmentFrame> {
             SegmentFrame {
                 segment: segment.unwrap_or(0),
                 sources,
-                plane: ImagePlane::of(&object.geometry(frame)),
+                plane: ImagePlane::from_geometry(&object.geometry(frame)),
                 thickness: geometry::thickness(set, frame),
             }
         })

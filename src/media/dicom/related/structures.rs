@@ -86,7 +86,7 @@ impl Structures {
     /// slice of it.
     pub(super) fn layers(&self, target: &TargetFrame) -> Layers {
         let mut layers = Layers::default();
-        let Some(plane) = ImagePlane::of(&target.geometry) else {
+        let Some(plane) = ImagePlane::from_geometry(&target.geometry) else {
             let remark =
                 "the position of this image in the patient is not known: contours are not drawn";
             layers.remarks.push(remark.to_owned());

@@ -177,20 +177,21 @@ fn longs(set: &DataSet, tag: Tag) -> Vec<u32> {
 }
 
 /// Sorts frames: stored numbers by position; `None` if the frames say nothing about it.
-fn arrange(places: &[FramePosition]) -> Option<Vec<u32>> {
+fn arrange(positions: &[FramePosition]) -> Option<Vec<u32>> {
     let mut stacks: BTreeMap<(u64, usize, &str), Vec<usize>> = BTreeMap::new();
-    let directions = directions(places)?;
-    for (at, (place, direction)) in places.iter().zip(directions).enumerate() {
-        let id = place.stack.as_deref().unwrap_or_default();
+    let directions = directions(positions)?;
+    for (at, (frame, direction)) in positions.iter().zip(directions).enumerate() {
+        let id = frame.stack.as_deref().unwrap_or_default();
         // Numbered stacks are sorted by number, others by name. The direction tells stacks without an ID apart.
         let direction = if id.is_empty() { direction } else { 0 };
         let key = (id.parse().unwrap_or(u64::MAX), direction, id);
         stacks.entry(key).or_default().push(at);
     }
     let mut any_known = false;
-    let mut order = Vec::with_capacity(places.len());
+    let mut order = Vec::with_capacity(positions.len());
     for members in stacks.into_values() {
-        let stack: Vec<&FramePosition> = members.iter().filter_map(|at| places.get(*at)).collect();
+        let stack: Vec<&FramePosition> =
+            members.iter().filter_map(|at| positions.get(*at)).collect();
         let (keys, known) = sort_keys(&stack);
         any_known |= known;
         let mut keyed: Vec<_> = keys.into_iter().zip(members).collect();
@@ -201,11 +202,11 @@ fn arrange(places: &[FramePosition]) -> Option<Vec<u32>> {
 }
 
 /// For each frame the index of its direction, in order of first occurrence; `None` if there are too many.
-fn directions(places: &[FramePosition]) -> Option<Vec<usize>> {
+fn directions(positions: &[FramePosition]) -> Option<Vec<usize>> {
     let mut normals: Vec<Option<[f64; 3]>> = Vec::new();
-    let mut found = Vec::with_capacity(places.len());
-    for place in places {
-        let own = place.orientation.and_then(normal);
+    let mut found = Vec::with_capacity(positions.len());
+    for position in positions {
+        let own = position.orientation.and_then(normal);
         let same = |known: &Option<[f64; 3]>| match (known, own) {
             (Some(a), Some(b)) => dot(*a, b) >= MIN_PARALLEL_COSINE,
             (a, b) => a.is_none() && b.is_none(),
@@ -224,54 +225,54 @@ fn directions(places: &[FramePosition]) -> Option<Vec<usize>> {
 
 /// The sort keys of the frames of a stack, and whether these come from any positions or times.
 fn sort_keys(stack: &[&FramePosition]) -> (Vec<(Vec<u32>, i64)>, bool) {
-    let places = depths(stack).or_else(|| {
-        let numbers = stack.iter().map(|place| place.in_stack.map(i64::from));
+    let depths = stack_depths(stack).or_else(|| {
+        let numbers = stack.iter().map(|frame| frame.in_stack.map(i64::from));
         numbers.collect()
     });
     let distinct = |values: &[i64]| values.iter().collect::<HashSet<_>>().len();
     // Each frame has a position of its own: nothing else matters, such as the time at which the scanner reached it.
-    if let Some(places) = &places
-        && distinct(places) == stack.len()
+    if let Some(depths) = &depths
+        && distinct(depths) == stack.len()
     {
-        let keys = places.iter().map(|place| (Vec::new(), *place));
+        let keys = depths.iter().map(|depth| (Vec::new(), *depth));
         return (keys.collect(), true);
     }
-    let times: Option<Vec<u32>> = stack.iter().map(|place| place.time).collect();
-    let known = places.is_some() || times.is_some();
+    let times: Option<Vec<u32>> = stack.iter().map(|frame| frame.time).collect();
+    let known = depths.is_some() || times.is_some();
     let mut columns: Vec<Vec<u32>> = Vec::new();
-    let dimensions = stack.iter().map(|place| place.indices.len()).min();
+    let dimensions = stack.iter().map(|frame| frame.indices.len()).min();
     for dimension in 0..dimensions.unwrap_or(0) {
         let column = stack
             .iter()
-            .filter_map(|place| place.indices.get(dimension));
+            .filter_map(|frame| frame.indices.get(dimension));
         columns.push(column.copied().collect());
     }
     columns.extend(times);
     // An index that is different for every frame does not group them.
-    if places.is_some() {
+    if depths.is_some() {
         columns.retain(|column| {
             let values: HashSet<u32> = column.iter().copied().collect();
             values.len() < stack.len()
         });
     }
-    let places = places.unwrap_or_else(|| vec![0; stack.len()]);
-    let key = |(at, place): (usize, i64)| {
+    let depths = depths.unwrap_or_else(|| vec![0; stack.len()]);
+    let key = |(at, depth): (usize, i64)| {
         let indices = columns.iter().filter_map(|column| column.get(at).copied());
-        (indices.collect(), place)
+        (indices.collect(), depth)
     };
-    (places.into_iter().enumerate().map(key).collect(), known)
+    (depths.into_iter().enumerate().map(key).collect(), known)
 }
 
 /// Position of each frame along the normal, in units of [`SAME_POSITION_MM`]; `None` unless all frames give it and are
 /// parallel.
-fn depths(stack: &[&FramePosition]) -> Option<Vec<i64>> {
+fn stack_depths(stack: &[&FramePosition]) -> Option<Vec<i64>> {
     let across = normal(stack.first()?.orientation?)?;
     stack
         .iter()
-        .map(|place| {
-            let parallel = dot(across, normal(place.orientation?)?) >= MIN_PARALLEL_COSINE;
+        .map(|frame| {
+            let parallel = dot(across, normal(frame.orientation?)?) >= MIN_PARALLEL_COSINE;
             parallel
-                .then(|| Some((dot(across, place.position?) / SAME_POSITION_MM).round() as i64))?
+                .then(|| Some((dot(across, frame.position?) / SAME_POSITION_MM).round() as i64))?
         })
         .collect()
 }

@@ -29,11 +29,11 @@ impl DataSetWalk<'_> {
     }
 
     /// Notes where the object's pixels are and skips them. If there are several pixel elements, the first is used.
-    pub(super) fn pixel_data(&mut self, header: &ElementHeader, encoding: Encoding, start: usize) {
+    pub(super) fn note_pixels(&mut self, header: &ElementHeader, encoding: Encoding, start: usize) {
         let from = self.at as u64;
         let total = self.body.map_or(self.bytes.len() as u64, Body::len);
         let (data, behind) = if header.length == UNDEFINED && header.tag == tags::PIXEL_DATA {
-            self.fragments(encoding, from, total)
+            self.find_fragments(encoding, from, total)
         } else {
             let end = from + u64::from(header.length);
             self.notes.cut |= end > total;
@@ -55,10 +55,10 @@ impl DataSetWalk<'_> {
     }
 
     /// Finds fragments up to their delimiter or the end, and where that is.
-    fn fragments(&mut self, encoding: Encoding, from: u64, total: u64) -> (PixelData, u64) {
+    fn find_fragments(&mut self, encoding: Encoding, from: u64, total: u64) -> (PixelData, u64) {
         let mut fragments = Vec::new();
         let mut at = from;
-        while let Some(bytes) = self.eight(at) {
+        while let Some(bytes) = self.read_eight(at) {
             let (tag, length) = item_header(bytes, encoding);
             if tag != ITEM && tag != SEQUENCE_END {
                 break;
@@ -76,7 +76,7 @@ impl DataSetWalk<'_> {
         (PixelData::Fragments(fragments), at)
     }
 
-    fn eight(&self, at: u64) -> Option<[u8; 8]> {
+    fn read_eight(&self, at: u64) -> Option<[u8; 8]> {
         match self.body {
             Some(body) => body.eight(at),
             None => self.bytes.get(at as usize..)?.first_chunk::<8>().copied(),

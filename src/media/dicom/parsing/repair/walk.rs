@@ -71,7 +71,7 @@ impl<'a> DataSetWalk<'a> {
     }
 
     /// Counts an element or item against the limit.
-    fn count(&mut self) -> Result<(), MediaError> {
+    fn count_element(&mut self) -> Result<(), MediaError> {
         let left = self.elements_left.checked_sub(1);
         self.elements_left = left.ok_or_else(|| malformed("DICOM: too many elements"))?;
         Ok(())
@@ -99,7 +99,7 @@ impl<'a> DataSetWalk<'a> {
             }
             let rest = self.bytes.get(self.at..end).unwrap_or_default();
             let Some(header) = elements::header(rest, encoding) else {
-                self.leftover(end, delimited, depth);
+                self.skip_trailing_bytes(end, delimited, depth);
                 return Ok(());
             };
             match header.tag {
@@ -116,26 +116,26 @@ impl<'a> DataSetWalk<'a> {
                     return Ok(());
                 }
                 Tag(0, 0) if rest.iter().all(|&byte| byte == 0) => {
-                    self.padding(end, depth);
+                    self.skip_padding(end, depth);
                     return Ok(());
                 }
-                Tag(0xfffe, _) | Tag(0, 0) => self.stray(&header, end),
+                Tag(0xfffe, _) | Tag(0, 0) => self.skip_stray(&header, end),
                 tag if depth == 0 && self.last.is_some_and(|last| tag > last) => {
                     self.notes.complete = true;
                     self.end = Some(self.at);
                     return Ok(());
                 }
                 _ => {
-                    self.count()?;
+                    self.count_element()?;
                     let is_duplicate = !seen.insert(header.tag);
-                    self.element(&header, encoding, end, depth, is_duplicate)?;
+                    self.walk_element(&header, encoding, end, depth, is_duplicate)?;
                 }
             }
         }
     }
 
-    /// Handles trailing bytes too few for an element, at the end of a set.
-    fn leftover(&mut self, end: usize, delimited: bool, depth: u32) {
+    /// Skips trailing bytes too few for an element, at the end of a set.
+    fn skip_trailing_bytes(&mut self, end: usize, delimited: bool, depth: u32) {
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
         let padding = rest.iter().all(|&byte| byte == 0);
         self.is_sound &= rest.is_empty() && !delimited;
@@ -144,8 +144,8 @@ impl<'a> DataSetWalk<'a> {
         self.at = self.at.max(end);
     }
 
-    /// Handles zero padding up to the end of a set, which some writers add.
-    fn padding(&mut self, end: usize, depth: u32) {
+    /// Skips zero padding up to the end of a set, which some writers add.
+    fn skip_padding(&mut self, end: usize, depth: u32) {
         if depth == 0 && self.out.is_none() {
             self.end = Some(self.at);
         } else {
@@ -155,7 +155,7 @@ impl<'a> DataSetWalk<'a> {
     }
 
     /// Skips a delimiter without its beginning, or zeros between elements.
-    fn stray(&mut self, header: &ElementHeader, end: usize) {
+    fn skip_stray(&mut self, header: &ElementHeader, end: usize) {
         self.warn_repair(header.tag, "ends no item or sequence; it was skipped");
         self.at += header.size;
         if header.length != UNDEFINED {
@@ -164,7 +164,7 @@ impl<'a> DataSetWalk<'a> {
     }
 
     /// Walks one element behind its header.
-    fn element(
+    fn walk_element(
         &mut self,
         header: &ElementHeader,
         encoding: Encoding,
@@ -187,22 +187,22 @@ impl<'a> DataSetWalk<'a> {
             );
         }
         if depth == 0 && is_pixels(header.tag) {
-            self.pixel_data(header, encoding, start);
+            self.note_pixels(header, encoding, start);
             return Ok(());
         }
         let kept = self.out.take_if(|_| is_duplicate);
         let vr = header.vr.unwrap_or_else(|| vr_by_dictionary(header.tag));
         let walked = if header.length == UNDEFINED {
-            self.undefined(header, vr, encoding, end, depth)
+            self.walk_undefined_length(header, vr, encoding, end, depth)
         } else {
-            self.defined(header, vr, encoding, end, depth)
+            self.walk_defined_length(header, vr, encoding, end, depth)
         };
         self.out = kept.or(self.out.take());
         walked
     }
 
     /// Walks a value of undefined length: a sequence, or fragments of something that is not the object's pixels.
-    fn undefined(
+    fn walk_undefined_length(
         &mut self,
         header: &ElementHeader,
         vr: VR,
@@ -215,26 +215,26 @@ impl<'a> DataSetWalk<'a> {
         if is_fragments {
             let start = self.at;
             self.skip_fragments(encoding, end);
-            self.opaque(header.tag, start..self.at);
+            self.keep_opaque(header.tag, start..self.at);
             return Ok(());
         }
         let unknown = vr == VR::UN && encoding.explicit;
         if unknown && self.outer.big_endian {
             let start = self.at;
             let out = self.out.take();
-            let walked = self.items(header.tag, None, end, false, depth + 1);
+            let walked = self.walk_items(header.tag, None, end, false, depth + 1);
             self.out = out;
             walked?;
-            self.opaque(header.tag, start..self.at);
+            self.keep_opaque(header.tag, start..self.at);
             return Ok(());
         }
         self.is_sound &= vr == VR::SQ;
         let inner = (!unknown).then_some(encoding);
-        self.sequence(header.tag, inner, end, false, depth)
+        self.walk_sequence(header.tag, inner, end, false, depth)
     }
 
     /// Walks a sequence whose items are encoded as `inner`; without it, the encoding of each item is inferred.
-    fn sequence(
+    fn walk_sequence(
         &mut self,
         tag: Tag,
         inner: Option<Encoding>,
@@ -243,13 +243,13 @@ impl<'a> DataSetWalk<'a> {
         depth: u32,
     ) -> Result<(), MediaError> {
         self.write(|out| out.begin_sequence(tag));
-        self.items(tag, inner, end, has_length, depth + 1)?;
+        self.walk_items(tag, inner, end, has_length, depth + 1)?;
         self.write(DataSetWriter::end_sequence);
         Ok(())
     }
 
     /// Walks a value of defined length.
-    fn defined(
+    fn walk_defined_length(
         &mut self,
         header: &ElementHeader,
         vr: VR,
@@ -280,11 +280,11 @@ impl<'a> DataSetWalk<'a> {
             self.is_sound &= !is_hidden_sequence;
             if is_hidden_sequence && self.outer.big_endian {
                 self.at = value_end;
-                self.opaque(header.tag, start..value_end);
+                self.keep_opaque(header.tag, start..value_end);
                 return Ok(());
             }
             let inner = (!is_hidden_sequence || !encoding.explicit).then_some(encoding);
-            self.sequence(header.tag, inner, value_end, true, depth)?;
+            self.walk_sequence(header.tag, inner, value_end, true, depth)?;
             self.at = value_end;
             return Ok(());
         }
@@ -294,7 +294,7 @@ impl<'a> DataSetWalk<'a> {
                 header.tag,
                 "is a sequence without items; it was read as bytes",
             );
-            self.opaque(header.tag, start..value_end);
+            self.keep_opaque(header.tag, start..value_end);
             return Ok(());
         }
         let fits = (value.len() as u32).is_multiple_of(value_size(vr));
@@ -305,14 +305,14 @@ impl<'a> DataSetWalk<'a> {
     }
 
     /// Keeps a value as bytes, with representation UN.
-    fn opaque(&mut self, tag: Tag, range: Range<usize>) {
+    fn keep_opaque(&mut self, tag: Tag, range: Range<usize>) {
         self.is_sound = false;
         let value = self.bytes.get(range).unwrap_or_default();
         self.write(|out| out.element(tag, VR::UN, value));
     }
 
     /// Walks items up to the sequence's delimiter or `end`. Without an encoding, that of each item is inferred.
-    fn items(
+    fn walk_items(
         &mut self,
         sequence: Tag,
         encoding: Option<Encoding>,
@@ -338,7 +338,7 @@ impl<'a> DataSetWalk<'a> {
                         self.notes.record_offsets.push(self.at as u64);
                     }
                     self.at += 8;
-                    self.item(encoding, length, end, depth)?;
+                    self.walk_item(encoding, length, end, depth)?;
                 }
                 SEQUENCE_END => {
                     self.is_sound &= !has_length;
@@ -365,14 +365,14 @@ impl<'a> DataSetWalk<'a> {
         }
     }
 
-    fn item(
+    fn walk_item(
         &mut self,
         encoding: Option<Encoding>,
         length: u32,
         end: usize,
         depth: u32,
     ) -> Result<(), MediaError> {
-        self.count()?;
+        self.count_element()?;
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
         let encoding = encoding.unwrap_or_else(|| elements::item_encoding_in_un(rest));
         self.write(DataSetWriter::begin_item);

@@ -48,7 +48,7 @@ const WITH_PIXELS: &[&str] = &[
 ];
 
 /// The error for a file without pixels: the object is not an image, or the file ends before its pixels.
-pub(crate) fn without_pixels(file: &ParsedFile) -> MediaError {
+pub(crate) fn error(file: &ParsedFile) -> MediaError {
     let (set, cut) = (&file.set, file.notes.cut);
     if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
