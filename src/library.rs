@@ -13,7 +13,7 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use crate::encoder::ModelCard;
-use crate::media::{ErrorKind, Info, Kind, MediaError};
+use crate::media::{ErrorKind, FileFormat, ImageInfo, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
 pub use embeddings::Embeddings;
@@ -40,7 +40,7 @@ pub struct Record {
     /// `blake3:<hex>` of the file.
     pub content: String,
     /// Format.
-    pub kind: Kind,
+    pub kind: FileFormat,
     /// Columns.
     pub width: u32,
     /// Rows.
@@ -132,7 +132,7 @@ pub struct Provenance<'a> {
 /// Writes down a verdict, now.
 pub fn record(
     path: &Path,
-    info: &Info,
+    info: &ImageInfo,
     content: &str,
     frame: Option<u32>,
     verdict: Verdict,

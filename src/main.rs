@@ -62,7 +62,7 @@ fn parse() -> Result<Cli, Fault> {
 /// A decoder that gives up on a damaged file, or a model that fails, is contained and becomes a line of its own; only
 /// the main thread's panic ends the program, and then the terminal is given back first.
 fn on_panic(info: &PanicHookInfo) {
-    if medivision_tui::media::contained_panic() {
+    if medivision_tui::media::is_contained() {
         return;
     }
     if std::thread::current().name() == Some("main") {

@@ -186,8 +186,11 @@ fn the_files_of_a_demo_are_recognised_as_written() {
     let scorer = scorer(&mut model, &set, Mode::Single);
     let mut wrong = Vec::new();
     for study in &studies {
-        let loaded =
-            media::load(&dir.path().join(&study.path), &media::Options::default()).unwrap();
+        let loaded = media::load(
+            &dir.path().join(&study.path),
+            &media::DecodeOptions::default(),
+        )
+        .unwrap();
         assert!(
             loaded.info.synthetic,
             "{} carries no mark",
@@ -221,9 +224,9 @@ fn a_jpeg_decoded_at_reduced_scale_means_the_same_to_the_model() {
         let source = media::open(&path).unwrap();
         let scale = preprocess.scale(width, height);
         let inputs = [Scale::Full, scale].map(|scale| {
-            let options = media::Options {
+            let options = media::DecodeOptions {
                 scale,
-                ..media::Options::default()
+                ..media::DecodeOptions::default()
             };
             let picture = source.load(&options).unwrap().picture;
             preprocess

@@ -10,7 +10,7 @@ use super::entry::{Entry, Found, Stamp};
 use super::folder_state::Kept;
 use super::preview::{Graphics, Previewed};
 use crate::engine;
-use crate::media::{Header, MediaError, Member, RelatedObject, TagTree};
+use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 
 /// Something that happened. Sent to the runtime's queue; consumed by [`super::update`] only.
 ///
@@ -168,7 +168,7 @@ pub enum Msg {
         /// The number of the request.
         generation: u64,
         /// Files and their headers; `None` for a file that is not DICOM, or cannot be read.
-        read: Vec<(Found, Option<Header>)>,
+        read: Vec<(Found, Option<DicomHeader>)>,
         /// This is the last part.
         complete: bool,
     },

@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use super::entry::{Found, Stamp};
 use crate::media::{
-    FrameOrder, Geometry, Histogram, Info, Legend, Letters, MediaError, NamedWindow, Target, Voi,
-    Window,
+    FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
+    TargetFrame, Voi, Window,
 };
 use crate::view::placement::Aim;
 
@@ -198,7 +198,7 @@ pub struct Preview {
     /// The encoded image.
     pub image: EncodedImage,
     /// Facts about the file.
-    pub info: Info,
+    pub info: ImageInfo,
     /// How it is seen.
     pub scene: Arc<Scene>,
 }
@@ -238,7 +238,7 @@ pub struct Scene {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
     /// The identifiers by which they refer to the image; `None` if the file is not a DICOM object. Never shown.
-    pub target: Option<Target>,
+    pub target: Option<TargetFrame>,
     /// The meaning of the colours drawn over it.
     pub legend: Vec<Legend>,
     /// Texts drawn over it.

@@ -13,7 +13,7 @@ use super::status::EngineState;
 use super::studies::aggregate::Aggregate;
 use super::text;
 use crate::library::{NOTICE, Record};
-use crate::media::Kind;
+use crate::media::FileFormat;
 use crate::scoring::{Decision, Mode};
 
 /// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
@@ -383,9 +383,9 @@ pub(crate) fn whole_percent(probability: f64) -> String {
 
 fn facts(record: &Record) -> Vec<Detail> {
     let kind = match record.kind {
-        Kind::Jpeg => "JPEG",
-        Kind::Png => "PNG",
-        Kind::Dicom => "DICOM",
+        FileFormat::Jpeg => "JPEG",
+        FileFormat::Png => "PNG",
+        FileFormat::Dicom => "DICOM",
     };
     let mut lines = Vec::new();
     let mut fact = |name, value: Option<String>| {

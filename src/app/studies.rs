@@ -21,7 +21,7 @@ use super::group_path::{base_of, series_path, study_path};
 use super::msg::Msg;
 use super::results::Results;
 use super::text;
-use crate::media::{Header, MediaError, Member, Series, Study, group};
+use crate::media::{DicomHeader, MediaError, Member, Series, Study, group};
 pub(super) use labels::date;
 
 /// Headers kept, at most: about a hundred megabytes.
@@ -66,7 +66,7 @@ pub(super) enum FilesChange {
 
 /// Headers by file, with the stamp of the content they were read from; `None` of a file without one.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct HeaderCache(HashMap<PathBuf, (Stamp, Option<Arc<Header>>)>);
+struct HeaderCache(HashMap<PathBuf, (Stamp, Option<Arc<DicomHeader>>)>);
 
 impl HeaderCache {
     /// Whether this very content was read.
@@ -74,12 +74,12 @@ impl HeaderCache {
         self.0.get(path).is_some_and(|(known, _)| *known == stamp)
     }
 
-    fn get(&self, path: &Path, stamp: Stamp) -> Option<&Arc<Header>> {
+    fn get(&self, path: &Path, stamp: Stamp) -> Option<&Arc<DicomHeader>> {
         let (known, header) = self.0.get(path)?;
         header.as_ref().filter(|_| *known == stamp)
     }
 
-    fn insert(&mut self, found: Found, header: Option<Arc<Header>>) {
+    fn insert(&mut self, found: Found, header: Option<Arc<DicomHeader>>) {
         if self.0.len() >= MAX_HEADERS {
             self.0.clear();
         }
@@ -305,7 +305,7 @@ impl StudyBrowser {
     pub(super) fn headers_read(
         &mut self,
         (generation, complete): (u64, bool),
-        read: Vec<(Found, Option<Header>)>,
+        read: Vec<(Found, Option<DicomHeader>)>,
         folder: &mut Folder,
         results: &Results,
         env: &mut Environment,

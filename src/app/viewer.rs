@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::entry::{Found, Stamp};
 use super::preview::{Marks, Preview, PreviewKey, Previewed, Scene, View};
-use crate::media::Info;
+use crate::media::ImageInfo;
 use crate::view::Area;
 use crate::view::placement::{self, Around, Canvas};
 use film::{Film, FrameInput};
@@ -23,7 +23,7 @@ use measure::Pointer;
 /// What is known of the file under the cursor, from its last frame that was drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ViewedImage {
-    pub info: Info,
+    pub info: ImageInfo,
     pub scene: Arc<Scene>,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Fault, exit, output, print};
 use crate::cli;
 use crate::library::{Failure, export, name};
-use crate::media::{self, DicomInfo, MediaError, Options, Picture, Pixels};
+use crate::media::{self, DecodeOptions, DicomInfo, MediaError, Picture, Pixels};
 
 /// Prints the report, or the error object of a file that has none; the exit code.
 pub fn run(arguments: &cli::Inspect) -> Result<u8, Fault> {
@@ -65,10 +65,10 @@ pub fn report(
 ) -> Result<(Value, Picture), MediaError> {
     let loaded = media::load(
         path,
-        &Options {
+        &DecodeOptions {
             frame,
             window,
-            ..Options::default()
+            ..DecodeOptions::default()
         },
     )?;
     let info = &loaded.info;

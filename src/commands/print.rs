@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Fault, exit, leave};
 use crate::library::json;
-use crate::media::{printable, steers};
+use crate::media::{is_unprintable, printable};
 
 /// Characters of the longest message: some quote what stands in a file.
 const MAX_MESSAGE: usize = 8000;
@@ -59,7 +59,7 @@ pub fn usage<T>(error: &clap::Error) -> Result<T, Fault> {
     let plain = error.render().to_string();
     if error.use_stderr() {
         // An argument is quoted as it was typed.
-        if plain.chars().any(|c| c != '\n' && steers(c)) {
+        if plain.chars().any(|c| c != '\n' && is_unprintable(c)) {
             plain.lines().for_each(message);
         } else {
             let _ = error.print();
@@ -94,7 +94,7 @@ pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     Err(Fault::output(&error))
 }
 
-/// Passes UTF-8 text on without what [`steers`] a terminal, but for line feeds and tabs.
+/// Passes UTF-8 text on without what [`is_unprintable`] a terminal, but for line feeds and tabs.
 pub struct Harmless<W> {
     to: W,
     /// The beginning of a character that is not whole yet.
@@ -124,7 +124,7 @@ impl<W: Write> Write for Harmless<W> {
             .filter(|&c| c != '\r')
             .map(|c| match c {
                 '\n' | '\t' => c,
-                c if steers(c) => '\u{fffd}',
+                c if is_unprintable(c) => '\u{fffd}',
                 c => c,
             })
             .collect();

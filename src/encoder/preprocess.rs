@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EncoderError;
 use super::resample::{Filter, Side, resample};
-use crate::media::{Area, Picture, Pixels, Scale};
+use crate::media::{Picture, PixelRect, Pixels, Scale};
 
 /// A prepared picture: RGB bytes, `height × width × 3`, before normalisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl Preprocess {
 
     /// The part of a picture that is looked at, when it is decoded at `scale`: what a crop keeps, and as far around as the
     /// filter reaches. In pixels of the whole picture.
-    pub fn used(&self, width: u32, height: u32, scale: Scale) -> Area {
+    pub fn used(&self, width: u32, height: u32, scale: Scale) -> PixelRect {
         let (w, h) = self.scaled(width as usize, height as usize);
         let side = |whole: u32, to: usize, target: usize| {
             let side = Side {
@@ -324,7 +324,7 @@ impl Preprocess {
             )
         };
         let ((x, width), (y, height)) = (side(width, w, self.width), side(height, h, self.height));
-        Area {
+        PixelRect {
             x,
             y,
             width,

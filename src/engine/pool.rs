@@ -5,15 +5,16 @@ use std::sync::Arc;
 use super::{Frames, Job, Lane, Shared, Wants};
 use crate::encoder::{Input, Preprocess};
 use crate::library::Failure;
-use crate::media::budget::{Held, Patience};
+use crate::media::budget::{Reserved, WaitPolicy};
 use crate::media::{
-    self, ErrorKind, FrameOrder, Info, Kind, MediaError, Options, Picture, Scale, Shown, Source,
+    self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageInfo, ImageSource, MediaError,
+    Picture, RenderedFrame, Scale,
 };
 
 /// A decoded file whose frames are on their way.
 pub(super) struct Opened {
     pub(super) job: Job,
-    pub(super) info: Info,
+    pub(super) info: ImageInfo,
     pub(super) content: String,
     /// Frames by position: the order in which they are asked for and answered.
     pub(super) order: FrameOrder,
@@ -67,7 +68,7 @@ fn open(shared: &Shared, job: Job) {
 
 /// Prepares the frames asked for and passes each on: a file of many frames is read once, and few of its frames are in
 /// memory at a time.
-fn prepare(shared: &Shared, job: Job, source: &Source, content: String) {
+fn prepare(shared: &Shared, job: Job, source: &ImageSource, content: String) {
     let count = source.info().frames.max(1);
     let positions = match shared.settings.frames {
         Frames::First => 0..1,
@@ -139,35 +140,35 @@ pub(crate) struct Decoding<'a> {
 /// Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale. What the model does not
 /// look at stays black.
 pub(crate) fn decode(
-    source: &Source,
+    source: &ImageSource,
     frame: u32,
     decoding: &Decoding,
-) -> Result<Held<Shown>, MediaError> {
+) -> Result<Reserved<RenderedFrame>, MediaError> {
     let (info, preprocess) = (source.info(), decoding.preprocess);
-    let scale = if decoding.exact || info.kind != Kind::Jpeg {
+    let scale = if decoding.exact || info.kind != FileFormat::Jpeg {
         Scale::Full
     } else {
         preprocess.scale(info.width, info.height)
     };
-    let options = Options {
+    let options = DecodeOptions {
         frame,
         scale,
         used: Some(preprocess.used(info.width, info.height, scale)),
-        spread: decoding.lane == Lane::Interactive,
-        ..Options::default()
+        parallel: decoding.lane == Lane::Interactive,
+        ..DecodeOptions::default()
     };
-    let patience = Patience {
-        urgent: options.spread,
+    let wait = WaitPolicy {
+        urgent: options.parallel,
         cancelled: decoding.cancelled,
     };
-    source.hold(&options, patience)
+    source.load_reserved(&options, wait)
 }
 
 /// A picture that [`decode`] gave, ready for the model.
 pub(crate) fn apply(
     preprocess: &Preprocess,
     picture: &Picture,
-    source: &Source,
+    source: &ImageSource,
     lane: Lane,
 ) -> Result<Input, MediaError> {
     let whole = (source.info().width, source.info().height);
@@ -233,12 +234,12 @@ mod tests {
                     let json = format!(r#"{{"size": {size}, "do_center_crop": {crop}}}"#);
                     let preprocess = Preprocess::from_json(json.as_bytes(), "p".as_ref()).unwrap();
                     let scale = match source.info().kind {
-                        Kind::Jpeg => preprocess.scale(width, height),
+                        FileFormat::Jpeg => preprocess.scale(width, height),
                         _ => Scale::Full,
                     };
-                    let options = Options {
+                    let options = DecodeOptions {
                         scale,
-                        ..Options::default()
+                        ..DecodeOptions::default()
                     };
                     let whole = source.load(&options).map(|shown| shown.picture);
                     for lane in [Lane::Interactive, Lane::Bulk] {
@@ -252,7 +253,7 @@ mod tests {
                         let (Ok(whole), Ok(part)) = (&whole, part) else {
                             continue;
                         };
-                        let part = part.release().picture;
+                        let part = part.into_inner().picture;
                         cropped += usize::from(*whole != part);
                         let input = |picture, lane| {
                             apply(&preprocess, picture, &source, lane).expect("an input")

@@ -1,11 +1,11 @@
-//! JSON that may be printed anywhere: what steers a terminal is escaped, and means the same to every reader.
+//! JSON that may be printed anywhere: what is_unprintable a terminal is escaped, and means the same to every reader.
 
 use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;
 
-use crate::media::steers;
+use crate::media::is_unprintable;
 
 /// A value on one line.
 pub fn line(value: &impl Serialize) -> io::Result<String> {
@@ -22,7 +22,7 @@ pub fn pretty(value: &impl Serialize) -> io::Result<String> {
 fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if c != '\n' && steers(c) {
+        if c != '\n' && is_unprintable(c) {
             // Writing to a string does not fail.
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
@@ -41,7 +41,10 @@ mod tests {
         let text = "a\u{1b}]0;x\u{7}\u{7f}\u{9b}\u{202e}\u{2028}\n胸";
         for json in [line(&[text]).unwrap(), pretty(&[text]).unwrap()] {
             assert!(json.contains(r"\u009b\u202e\u2028\n胸"), "{json}");
-            assert!(json.chars().all(|c| c == '\n' || !steers(c)), "{json}");
+            assert!(
+                json.chars().all(|c| c == '\n' || !is_unprintable(c)),
+                "{json}"
+            );
             let back: Vec<String> = serde_json::from_str(&json).unwrap();
             assert_eq!(back, [text]);
         }

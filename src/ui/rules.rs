@@ -10,7 +10,7 @@ use crate::app::browser::folder::RowKind;
 use crate::app::sort::Sort;
 use crate::app::text::{cut, cut_end, safe, safe_str, width};
 use crate::app::{EntryKind, Model, Preview};
-use crate::media::Kind;
+use crate::media::FileFormat;
 use crate::view::Area;
 use crate::view::panels::{Panel, Panels};
 
@@ -179,10 +179,10 @@ fn about(preview: &Preview, frame: u32) -> String {
         .as_ref()
         .and_then(|dicom| dicom.modality.as_deref());
     let kind = match (info.kind, modality) {
-        (Kind::Jpeg, _) => "JPEG".to_owned(),
-        (Kind::Png, _) => "PNG".to_owned(),
-        (Kind::Dicom, Some(modality)) => cut_end(&safe_str(modality), 16),
-        (Kind::Dicom, None) => "DICOM".to_owned(),
+        (FileFormat::Jpeg, _) => "JPEG".to_owned(),
+        (FileFormat::Png, _) => "PNG".to_owned(),
+        (FileFormat::Dicom, Some(modality)) => cut_end(&safe_str(modality), 16),
+        (FileFormat::Dicom, None) => "DICOM".to_owned(),
     };
     let frames = if info.frames > 1 {
         format!(" {}/{}", frame + 1, info.frames)

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use medivision_media::{
-    self as media, Frame, LargePages, MediaError, Source, Voi, keep_freed_buffers,
+    self as media, Frame, ImageSource, LargePages, MediaError, Voi, keep_freed_buffers,
 };
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ fn best_time<T>(duration: Duration, mut run: impl FnMut() -> T) -> f64 {
 }
 
 fn all_frames(path: &Path) {
-    let source: Source = match media::open(path) {
+    let source: ImageSource = match media::open(path) {
         Ok(source) => source,
         Err(error) => return println!("{error}"),
     };

@@ -1,6 +1,6 @@
 //! The pointer: a cursor on the image that reads values or measures distances.
 
-use crate::media::{Area, Spacing};
+use crate::media::{PixelRect, Spacing};
 
 /// The use of the pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn distance(
     let dx = f64::from(from.0) - f64::from(to.0);
     let dy = f64::from(from.1) - f64::from(to.1);
     let holds = |spacing: &Spacing| {
-        let inside = |area: Area| area.covers(from) && area.covers(to);
+        let inside = |area: PixelRect| area.contains(from) && area.contains(to);
         spacing.within.is_none_or(inside)
     };
     match spacing.filter(holds) {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(between(spacing(true), 2.0), Distance::AtDetector(5.0));
         assert_eq!(between(None, 2.0), Distance::Pixels(20.0));
         let region = |width| Spacing {
-            within: Some(Area {
+            within: Some(PixelRect {
                 x: 0,
                 y: 0,
                 width,

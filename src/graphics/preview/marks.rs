@@ -9,7 +9,7 @@ use super::draw::Drawn;
 use super::letters;
 use crate::app::viewer::facts;
 use crate::app::{Label, PreviewKey, Scene};
-use crate::media::{Annotation, Shape};
+use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
 
 /// From here on black is seen better than white.
@@ -81,18 +81,18 @@ pub(super) fn annotate<'a>(
         paper.color = *color;
         let at = |point: &[f64; 2]| place.screen_at((point[0], point[1]));
         match shape {
-            Shape::Line(points) => {
+            AnnotationShape::Line(points) => {
                 for (from, to) in points.iter().zip(points.iter().skip(1)) {
                     paper.line(at(from), at(to));
                 }
             }
-            Shape::Point(point) => {
+            AnnotationShape::Point(point) => {
                 let (x, y) = at(point);
                 paper.line((x - arm, y - arm), (x + arm, y + arm));
                 paper.line((x - arm, y + arm), (x + arm, y - arm));
             }
             // Below, so that no line runs through them.
-            Shape::Text { .. } => {}
+            AnnotationShape::Text { .. } => {}
         }
     }
     for label in labels {

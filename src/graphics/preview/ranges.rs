@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::store::{Id, Store};
 use crate::app::PreviewKey;
-use crate::media::{Frame, Grey, Source, Voi, WindowSource};
+use crate::media::{Frame, Grey, ImageSource, Voi, WindowSource};
 
 /// Images of a sample, at most.
 const MAX_SAMPLE: usize = 16;
@@ -64,7 +64,7 @@ impl Ranges {
     pub(super) fn hold(
         &mut self,
         key: &PreviewKey,
-        source: &Source,
+        source: &ImageSource,
         frame: &Frame,
         voi: Voi,
     ) -> Voi {
@@ -130,7 +130,11 @@ impl Ranges {
 }
 
 /// The stack that an image belongs to, and a sample of it, the first image last.
-fn stack_of(key: &PreviewKey, source: &Source, bytes: usize) -> Option<(Stack, Vec<(Id, u32)>)> {
+fn stack_of(
+    key: &PreviewKey,
+    source: &ImageSource,
+    bytes: usize,
+) -> Option<(Stack, Vec<(Id, u32)>)> {
     let frames = source.info().frames;
     let count = (SAMPLE_BYTES / bytes.max(1)).clamp(MIN_SAMPLE, MAX_SAMPLE);
     if frames > 1 {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::store::Id;
 use crate::app::{About, Label, Overlaid};
 use crate::media::{
-    Annotation, Area, Frame, Layers, Legend, MediaError, Palette, Picture, Pixels, Related, Shape,
-    Target, clean,
+    Annotation, AnnotationShape, ColorMap, Frame, Layers, Legend, MediaError, Picture, PixelRect,
+    Pixels, Related, TargetFrame, clean,
 };
 use crate::view::placement::Placement;
 
@@ -21,7 +21,7 @@ const MASK: &str = "•••";
 #[derive(Default)]
 pub(super) struct Objects {
     open: VecDeque<(Id, Result<Arc<Related>, MediaError>)>,
-    latest: Option<(Overlaid, Target, Arc<Composed>)>,
+    latest: Option<(Overlaid, TargetFrame, Arc<Composed>)>,
 }
 
 /// What is drawn over one frame.
@@ -30,7 +30,7 @@ pub(super) struct Composed {
     /// How much of the image colours hide, of 1.
     opacity: f64,
     layers: Vec<Layers>,
-    palette: Option<Palette>,
+    palette: Option<ColorMap>,
     show_phi: bool,
     pub legend: Vec<Legend>,
     pub remarks: Vec<(PathBuf, String)>,
@@ -42,7 +42,7 @@ impl Objects {
         &mut self,
         wanted: &Overlaid,
         frame: &Frame,
-        target: Option<&Target>,
+        target: Option<&TargetFrame>,
     ) -> (Frame, Arc<Composed>) {
         let Some(target) = target.filter(|_| !wanted.objects.is_empty()) else {
             return (frame.clone(), Arc::default());
@@ -73,7 +73,7 @@ impl Objects {
         &mut self,
         wanted: &Overlaid,
         frame: &Frame,
-        target: &Target,
+        target: &TargetFrame,
     ) -> (Frame, Vec<(PathBuf, String)>) {
         let (mut shown, mut faults) = (frame.clone(), Vec::new());
         for (path, stamp) in &wanted.objects {
@@ -99,7 +99,7 @@ impl Objects {
     fn layers(
         &mut self,
         wanted: &Overlaid,
-        target: &Target,
+        target: &TargetFrame,
         remarks: Vec<(PathBuf, String)>,
     ) -> Composed {
         let mut composed = Composed {
@@ -118,7 +118,7 @@ impl Objects {
             };
             let drawn = object
                 .layers(target)
-                .and_then(|layers| Ok((layers, object.palette(target)?)));
+                .and_then(|layers| Ok((layers, object.color_map(target)?)));
             match drawn {
                 Ok((mut layers, palette)) => {
                     composed.palette = palette.or(composed.palette.take());
@@ -157,7 +157,7 @@ impl Composed {
     }
 
     /// Colours and shutters, on the part of the image at `area`. What a pseudo-colour state colours is grey before.
-    pub(super) fn lay_over(&self, part: &mut Picture, area: Area) {
+    pub(super) fn lay_over(&self, part: &mut Picture, area: PixelRect) {
         let tints = self.layers.iter().filter_map(|layers| layers.tint.as_ref());
         let tints: Vec<_> = tints.collect();
         let shutters = self
@@ -203,7 +203,7 @@ impl Composed {
     /// Texts, where they are seen.
     pub(super) fn labels(&self, place: &Placement) -> Vec<Label> {
         let label = |annotation: &Annotation| {
-            let Shape::Text { text, at } = &annotation.shape else {
+            let AnnotationShape::Text { text, at } = &annotation.shape else {
                 return None;
             };
             let (x, y) = place.screen_at((at[0], at[1]));
@@ -223,7 +223,7 @@ impl Composed {
     }
 
     /// What is told of it beside the image.
-    pub(super) fn about(&self, target: Option<Target>) -> About {
+    pub(super) fn about(&self, target: Option<TargetFrame>) -> About {
         About {
             target,
             legend: self.legend.clone(),

@@ -13,8 +13,8 @@ use super::slide::{Seen, Slide, Slides, Watch};
 use super::store::{Id, Store};
 use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::graphics::drivers::{Drivers, Output};
-use crate::media::budget::Patience;
-use crate::media::{self, Frame, Info, MediaError, Source, Voi, Window};
+use crate::media::budget::WaitPolicy;
+use crate::media::{self, Frame, ImageInfo, ImageSource, MediaError, Voi, Window};
 
 /// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
 const DECODED_BYTES: usize = 256 << 20;
@@ -120,11 +120,11 @@ impl Renderer {
             Err(error) => return Some(Err(error)),
         };
         let number = source.frame_order().number(key.frame);
-        let patience = Patience {
+        let wait = WaitPolicy {
             urgent: true,
             cancelled: overtaken,
         };
-        let frame = match self.store.frame(&id, number, patience) {
+        let frame = match self.store.frame(&id, number, wait) {
             Ok(frame) => frame,
             Err(_) if overtaken() => return None,
             Err(error) => return Some(Err(error)),
@@ -151,7 +151,7 @@ impl Renderer {
         &mut self,
         key: &PreviewKey,
         id: &Id,
-        source: &Arc<Source>,
+        source: &Arc<ImageSource>,
         overtaken: &dyn Fn() -> bool,
         partly: &mut dyn FnMut(Preview),
     ) -> Result<Seen, MediaError> {
@@ -176,7 +176,7 @@ impl Renderer {
     fn show_slide(
         &mut self,
         key: &PreviewKey,
-        source: &Source,
+        source: &ImageSource,
         slide: &Slide,
         note: Option<String>,
         is_complete: bool,
@@ -230,13 +230,12 @@ impl Renderer {
         let number = source.map_or(position, |source| source.frame_order().number(position));
         let room = self.store.has_room_for(AHEAD.len() + 3, self.frame_bytes);
         // Nobody waits for it: where memory is short it is left.
-        let patience = Patience {
+        let wait = WaitPolicy {
             urgent: false,
             cancelled: &|| true,
         };
         // What cannot be decoded says so when it is looked at.
-        if room && !self.store.has(&id, number) && self.store.frame(&id, number, patience).is_err()
-        {
+        if room && !self.store.has(&id, number) && self.store.frame(&id, number, wait).is_err() {
             self.ahead.clear();
         }
         true
@@ -329,7 +328,7 @@ impl Renderer {
     }
 
     /// The window that the image shares with the others of its stack; its own where it is alone.
-    fn held_window(&mut self, key: &PreviewKey, source: &Source, frame: &Frame) -> Voi {
+    fn held_window(&mut self, key: &PreviewKey, source: &ImageSource, frame: &Frame) -> Voi {
         let begun = Instant::now();
         loop {
             let voi = self.ranges.hold(key, source, frame, key.view.voi);
@@ -401,7 +400,7 @@ impl Renderer {
 
 /// What is drawn: a frame of a file, or a slide.
 struct Subject<'a> {
-    source: &'a Source,
+    source: &'a ImageSource,
     frame: &'a Frame,
     slide: Option<&'a Slide>,
     /// What the user should know of it.
@@ -411,13 +410,18 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn info(&self) -> &Info {
+    fn info(&self) -> &ImageInfo {
         self.slide.map_or(self.source.info(), |slide| &slide.info)
     }
 }
 
 /// What is known of a frame before it is drawn.
-pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16, u16)) -> Scene {
+pub(super) fn scene(
+    key: &PreviewKey,
+    source: &ImageSource,
+    frame: &Frame,
+    cell: (u16, u16),
+) -> Scene {
     let grey = match frame {
         Frame::Grey(grey) => Some(grey),
         Frame::Color(_) => None,

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::store::Id;
 use crate::app::Stamp;
-use crate::media::budget::{Held, Patience};
-use crate::media::{self, Assembled, Frame, Geometry, Info, MediaError, Mosaic, Source, Spacing};
+use crate::media::budget::{Reserved, WaitPolicy};
+use crate::media::{
+    self, Assembled, Frame, Geometry, ImageInfo, ImageSource, MediaError, Mosaic, Spacing,
+};
 
 /// Pixels of a level that are decoded for one image: seconds of work.
 const MAX_LEVEL_PIXELS: u64 = 1 << 27;
@@ -37,13 +39,13 @@ pub(super) struct Slide {
     /// The assembled image.
     pub frame: Frame,
     /// Its size, and how many there are over one another.
-    pub info: Info,
+    pub info: ImageInfo,
     /// How its pixels lie.
     pub geometry: Geometry,
     /// What the user should know of it.
     pub note: Option<String>,
     /// Its part of the memory for decoding; an unfinished image is counted with the one it becomes.
-    _held: Option<Held<Assembled>>,
+    _held: Option<Reserved<Assembled>>,
 }
 
 /// What a file is seen as.
@@ -83,7 +85,7 @@ impl Slides {
     pub(super) fn look(
         &mut self,
         id: &Id,
-        source: &Source,
+        source: &ImageSource,
         (plane, room): (u32, (u32, u32)),
         watch: &mut Watch,
     ) -> Result<Seen, MediaError> {
@@ -155,7 +157,7 @@ impl Slides {
     fn levels_of(
         &mut self,
         id: &Id,
-        source: &Source,
+        source: &ImageSource,
         overtaken: &dyn Fn() -> bool,
     ) -> Option<Vec<Level>> {
         let series = source.series().unwrap_or_default();
@@ -181,7 +183,7 @@ impl Slides {
 }
 
 /// A small image of a slide among others, where it costs little.
-pub(super) fn small(source: &Source, side: u32) -> Option<Slide> {
+pub(super) fn small(source: &ImageSource, side: u32) -> Option<Slide> {
     let mosaic = source.mosaic().filter(|_| source.info().frames > 1)?;
     if mosaic.pixels() > MAX_SMALL_PIXELS {
         return None;
@@ -198,7 +200,7 @@ pub(super) fn small(source: &Source, side: u32) -> Option<Slide> {
 
 /// Assembles a plane of an object, reduced to at most `most` pixels; `None` when it was overtaken.
 fn assemble(
-    source: &Source,
+    source: &ImageSource,
     plane: u32,
     most: u64,
     watch: &mut Watch,
@@ -207,9 +209,9 @@ fn assemble(
         return Ok(None);
     };
     let divisor = divisor(mosaic, most);
-    let seen = |frame: Frame, note: Option<String>, held: Option<Held<Assembled>>| {
+    let seen = |frame: Frame, note: Option<String>, held: Option<Reserved<Assembled>>| {
         let (width, height) = mosaic.reduced(divisor);
-        let info = Info {
+        let info = ImageInfo {
             width,
             height,
             frames: mosaic.planes,
@@ -224,12 +226,12 @@ fn assemble(
         }
     };
     let overtaken = watch.overtaken;
-    let patience = Patience {
+    let wait = WaitPolicy {
         urgent: true,
         cancelled: overtaken,
     };
     let mut shown = Instant::now();
-    let made = source.assemble(plane, divisor, patience, &mut |progress| {
+    let made = source.assemble(plane, divisor, wait, &mut |progress| {
         if overtaken() {
             return false;
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::app::Stamp;
-use crate::media::budget::{self, Evict, Held, Patience};
-use crate::media::{self, Frame, MediaError, Options, Source};
+use crate::media::budget::{self, Evict, Reserved, WaitPolicy};
+use crate::media::{self, DecodeOptions, Frame, ImageSource, MediaError};
 
 /// Files kept open: the one looked at and those just before it.
 const MAX_OPEN: usize = 3;
@@ -20,14 +20,14 @@ pub(super) struct Id {
 
 /// Open files and decoded frames, the oldest first.
 pub(super) struct Store {
-    sources: VecDeque<(Id, Arc<Source>)>,
+    sources: VecDeque<(Id, Arc<ImageSource>)>,
     frames: Arc<Frames>,
     /// Bytes of decoded frames kept, at most, unless a single one is larger.
     limit: usize,
 }
 
 /// Frames of files by their numbers, the oldest first.
-type Decoded = VecDeque<(Id, u32, Arc<Held<Frame>>)>;
+type Decoded = VecDeque<(Id, u32, Arc<Reserved<Frame>>)>;
 
 /// Decoded frames, given up when a decode needs their memory.
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// The file, opened if it is not.
-    pub(super) fn source(&mut self, id: &Id) -> Result<Arc<Source>, MediaError> {
+    pub(super) fn source(&mut self, id: &Id) -> Result<Arc<ImageSource>, MediaError> {
         if let Some(at) = self.sources.iter().position(|(known, _)| known == id)
             && let Some(hit) = self.sources.remove(at)
         {
@@ -80,17 +80,17 @@ impl Store {
         &mut self,
         id: &Id,
         number: u32,
-        patience: Patience,
-    ) -> Result<Arc<Held<Frame>>, MediaError> {
+        wait: WaitPolicy,
+    ) -> Result<Arc<Reserved<Frame>>, MediaError> {
         if let Some(frame) = self.known(id, number) {
             return Ok(frame);
         }
-        let options = Options {
+        let options = DecodeOptions {
             frame: number,
-            spread: true,
-            ..Options::default()
+            parallel: true,
+            ..DecodeOptions::default()
         };
-        let frame = self.source(id)?.hold_frame(&options, patience)?;
+        let frame = self.source(id)?.frame_reserved(&options, wait)?;
         let bytes = frame.bytes() as u64;
         let frame = Arc::new(frame.keep(bytes));
         let mut frames = self.frames.lock();
@@ -102,7 +102,7 @@ impl Store {
     }
 
     /// The frame at a position, of which nothing is kept that was not before. Where memory is short it is an error.
-    pub(super) fn peek(&self, id: &Id, position: u32) -> Result<Arc<Held<Frame>>, MediaError> {
+    pub(super) fn peek(&self, id: &Id, position: u32) -> Result<Arc<Reserved<Frame>>, MediaError> {
         let known = self.sources.iter().find(|(known, _)| known == id);
         let source = match known {
             Some((_, source)) => Arc::clone(source),
@@ -112,19 +112,19 @@ impl Store {
         if let Some(frame) = self.known(id, number) {
             return Ok(frame);
         }
-        let options = Options {
+        let options = DecodeOptions {
             frame: number,
-            ..Options::default()
+            ..DecodeOptions::default()
         };
-        let patience = Patience {
+        let wait = WaitPolicy {
             urgent: false,
             cancelled: &|| true,
         };
-        source.hold_frame(&options, patience).map(Arc::new)
+        source.frame_reserved(&options, wait).map(Arc::new)
     }
 
     /// The frame if it is kept; it is then the last to be dropped.
-    fn known(&self, id: &Id, number: u32) -> Option<Arc<Held<Frame>>> {
+    fn known(&self, id: &Id, number: u32) -> Option<Arc<Reserved<Frame>>> {
         let mut frames = self.frames.lock();
         let at = position(&frames, id, number)?;
         let hit = frames.remove(at)?;
@@ -159,6 +159,6 @@ fn bytes_of(frames: &Decoded) -> usize {
     frames.iter().map(|(_, _, frame)| frame.bytes()).sum()
 }
 
-fn open(path: &Path) -> Result<Source, MediaError> {
+fn open(path: &Path) -> Result<ImageSource, MediaError> {
     media::open(path)
 }

@@ -7,7 +7,7 @@ use super::related::Composed;
 use super::*;
 use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
 use crate::graphics::drivers::Grid;
-use crate::media::budget::Patience;
+use crate::media::budget::WaitPolicy;
 use crate::media::{ErrorKind, Voi};
 use crate::view::placement::Aim;
 use crate::view::turn::Turn;
@@ -162,7 +162,7 @@ fn frames_kept_stay_within_their_bytes() {
             path: png(folder.path(), &format!("{n}.png"), n),
             stamp: Stamp::default(),
         };
-        store.frame(&id, 0, Patience::default()).unwrap();
+        store.frame(&id, 0, WaitPolicy::default()).unwrap();
         assert!(store.bytes() <= 3 * each);
         assert!(store.has(&id, 0), "the last one is kept");
     }
@@ -171,7 +171,7 @@ fn frames_kept_stay_within_their_bytes() {
         path: png(folder.path(), "x.png", 1),
         stamp: Stamp::default(),
     };
-    tiny.frame(&id, 0, Patience::default()).unwrap();
+    tiny.frame(&id, 0, WaitPolicy::default()).unwrap();
     assert!(tiny.has(&id, 0), "the one looked at is kept, however large");
 }
 
@@ -537,7 +537,7 @@ fn a_picture_is_made_once_more_when_its_window_is_found_later() {
         stamp: key.stamp,
     };
     let source = store.source(&id).unwrap();
-    let frame = store.frame(&id, 0, Patience::default()).unwrap();
+    let frame = store.frame(&id, 0, WaitPolicy::default()).unwrap();
     let between = |low, high| Voi::Between {
         low,
         high,

@@ -13,8 +13,8 @@ use super::store::Id;
 use super::{draw, renderer, slide};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
 use crate::graphics::drivers::{Drivers, Output, fault};
-use crate::media::budget::Patience;
-use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
+use crate::media::budget::WaitPolicy;
+use crate::media::{self, DecodeOptions, Frame, ImageInfo, MediaError, Picture, Pixels};
 
 /// Bytes of small images kept: about a thousand.
 const KEPT_BYTES: usize = 48 << 20;
@@ -41,7 +41,7 @@ struct Queue {
 /// An image no larger than tiles need.
 struct Small {
     frame: Frame,
-    info: Info,
+    info: ImageInfo,
     scene: Scene,
     /// Pixels of the side that it was made for.
     side: u32,
@@ -153,19 +153,19 @@ impl Shared {
         let source = media::open(&key.path)?;
         let slide = slide::small(&source, side);
         let stopped = || lock(&self.queue).stopped;
-        let options = Options {
+        let options = DecodeOptions {
             frame: source.frame_order().number(key.frame),
-            ..Options::default()
+            ..DecodeOptions::default()
         };
-        let patience = Patience {
+        let wait = WaitPolicy {
             cancelled: &stopped,
-            ..Patience::default()
+            ..WaitPolicy::default()
         };
         let held;
         let (frame, info) = if let Some(slide) = &slide {
             (&slide.frame, &slide.info)
         } else {
-            held = source.hold_frame(&options, patience)?;
+            held = source.frame_reserved(&options, wait)?;
             (&*held, source.info())
         };
         let small = media::contain("preview", || {

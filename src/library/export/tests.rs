@@ -1,5 +1,5 @@
 use super::*;
-use crate::media::{ErrorKind, Kind};
+use crate::media::{ErrorKind, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 
 fn record(decision: Decision) -> Record {
@@ -24,7 +24,7 @@ fn record(decision: Decision) -> Record {
             urgency: 0.75,
         },
         content: "blake3:00".into(),
-        kind: Kind::Dicom,
+        kind: FileFormat::Dicom,
         width: 2,
         height: 1,
         frames: 1,

@@ -1,15 +1,15 @@
-//! What an object without pixels is, in words.
+//! Describes an object without pixels in words.
 
 use dicom_core::dictionary::UidDictionary;
 use dicom_dictionary_std::StandardSopClassDictionary;
 use dicom_dictionary_std::tags;
 
-use crate::dicom::parsing::dataset::Values;
+use crate::dicom::parsing::dataset::DataSetExt;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 
-/// Storage classes that hold no picture, by the beginning of their UIDs (PS3.6 table A-1); a longer one stands before a
-/// shorter.
+/// Storage classes of objects that are not images, by the beginning of their UIDs (PS3.6 table A-1). A longer prefix
+/// comes before a shorter one.
 const WITHOUT_PIXELS: &[(&str, &str)] = &[
     ("1.2.840.10008.1.3.10", "a DICOMDIR, the index of a medium,"),
     (
@@ -40,15 +40,15 @@ const WITHOUT_PIXELS: &[(&str, &str)] = &[
     ("1.2.840.10008.5.1.4.43.", "an implant template"),
 ];
 
-/// Storage classes among these that hold pixels when they are whole.
+/// Those of the classes above that have pixels when complete.
 const WITH_PIXELS: &[&str] = &[
     "1.2.840.10008.5.1.4.1.1.66.4",
     "1.2.840.10008.5.1.4.1.1.481.1",
     "1.2.840.10008.5.1.4.1.1.481.2",
 ];
 
-/// Why there are no pixels: the object is not a picture, or it ends before them.
-pub(crate) fn without_pixels(file: &ParsedFile) -> MediaError {
+/// The error for a file without pixels: the object is not an image, or the file ends before its pixels.
+pub(crate) fn error(file: &ParsedFile) -> MediaError {
     let (set, cut) = (&file.set, file.notes.cut);
     if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
@@ -58,7 +58,7 @@ pub(crate) fn without_pixels(file: &ParsedFile) -> MediaError {
         .or_else(|| file.meta.sop_class.clone())
     else {
         return match (set.is_empty(), cut) {
-            (true, _) => malformed("DICOM: there is no data set in the file"),
+            (true, _) => malformed("DICOM: the file has no data set"),
             (_, true) => truncated("DICOM: the file ends before its pixels"),
             _ => no_pixels("this DICOM object holds no pixels and does not say what it is"),
         };
