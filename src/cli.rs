@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Graphics;
 use crate::encoder::{Fit, Precision};
-use crate::engine::Frames;
+use crate::engine::FrameSelection;
 use crate::library::export::Format;
 use crate::scoring::Mode;
 pub use help::{command, meant};
@@ -220,7 +220,7 @@ pub struct Results {
 
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
-    pub frames: Frames,
+    pub frames: FrameSelection,
 
     /// How an image is made to fit the model [default: the model's own way]
     #[arg(long)]
@@ -296,7 +296,7 @@ pub struct Eval {
     pub mode: Mode,
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
-    pub frames: Frames,
+    pub frames: FrameSelection,
     /// How an image is made to fit the model [default: the model's own way]
     #[arg(long)]
     pub fit: Option<Fit>,

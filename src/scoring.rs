@@ -33,9 +33,10 @@ impl Logits {
         self.scale * similarity + self.bias.unwrap_or(0.0)
     }
 
-    /// Whether a condition can be judged alone without phrases for its absence.
-    pub fn knows_absence(self) -> bool {
-        self.bias.is_some()
+    /// Whether [`Mode::Multi`] needs phrases for the absence of a condition: without a bias there is nothing else to compare
+    /// its presence with.
+    pub fn needs_absent_phrases(self) -> bool {
+        self.bias.is_none()
     }
 }
 
@@ -143,7 +144,7 @@ impl Scorer {
         for condition in &set.conditions {
             let present = mean_direction(&encode(&set.texts(&condition.phrases))?);
             let absent = match mode {
-                Mode::Multi if logits.knows_absence() => None,
+                Mode::Multi if !logits.needs_absent_phrases() => None,
                 Mode::Single => None,
                 Mode::Multi => Some(mean_direction(&encode(&set.texts(&condition.absent))?)),
             };

@@ -1,6 +1,6 @@
 //! The demo model on phantoms that it has not seen: it is right, it is sure, and it reads the phrases.
 
-use medivision_tui::encoder::{Device, DualEncoder, Encoder, Options, Precision, demo};
+use medivision_tui::encoder::{Device, DualEncoder, Encoder, ModelOptions, Precision, demo};
 use medivision_tui::media::{self, Picture, Pixels, Scale};
 use medivision_tui::phantom::{Anatomy, Condition, Plan, draw, write_studies};
 use medivision_tui::prompts::{self, PromptSet};
@@ -16,11 +16,11 @@ const CELLS: [(Anatomy, Condition); 7] = [
     (Anatomy::Limb, Condition::Fracture),
 ];
 
-const CPU: Options = Options {
+const CPU: ModelOptions = ModelOptions {
     device: Device::Cpu,
     precision: Precision::F32,
     fit: None,
-    texts: None,
+    text_cache: None,
 };
 
 /// Far from the seeds of the training.
@@ -266,12 +266,12 @@ fn passes_that_overlap_give_the_answers_of_single_ones_in_their_order() {
         .collect();
     let mut answers: Vec<_> = batches
         .iter()
-        .map(|batch| model.begin(batch).unwrap())
+        .map(|batch| model.begin_pass(batch).unwrap())
         .collect();
-    answers.push(model.finish().unwrap());
+    answers.push(model.finish_pass().unwrap());
     assert_eq!(answers[0], None);
     assert_eq!(answers[1..], alone);
-    assert_eq!(model.finish().unwrap(), None, "nothing is left");
+    assert_eq!(model.finish_pass().unwrap(), None, "nothing is left");
 }
 
 #[test]

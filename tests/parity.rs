@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use medivision_tui::encoder::checkpoint;
 use medivision_tui::encoder::{
-    Device, DualEncoder, Encoder, EncoderError, Fit, Input, Options, Precision, Preprocess,
-    Tokenizer,
+    Device, DualEncoder, Encoder, EncoderError, Fit, ModelOptions, Precision, PreparedImage,
+    Preprocess, Tokenizer,
 };
 use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
@@ -27,11 +27,11 @@ const CHECKPOINTS: [&str; 8] = [
 ];
 
 /// The precision that the references compute in, on the device that every machine has.
-const EXACT: Options = Options {
+const EXACT: ModelOptions = ModelOptions {
     device: Device::Cpu,
     precision: Precision::F32,
     fit: None,
-    texts: None,
+    text_cache: None,
 };
 
 /// Folders of all checkpoints: those that ship, and those that the environment names.
@@ -146,7 +146,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-fn inputs(encoder: &DualEncoder, golden: &Golden) -> Vec<Input> {
+fn inputs(encoder: &DualEncoder, golden: &Golden) -> Vec<PreparedImage> {
     let preprocess = encoder.preprocess();
     golden
         .pictures
@@ -300,7 +300,7 @@ fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
         let side = golden.side as u32;
         // A picture that has the model's size already passes the preparation unchanged.
         let untouched = encoder.preprocess().with_fit(Some(Fit::Squash));
-        let batch: Vec<Input> = golden
+        let batch: Vec<PreparedImage> = golden
             .pictures
             .iter()
             .map(|p| {
@@ -589,7 +589,7 @@ fn sixteen_bits_point_the_same_way() {
     for (precision, least) in [(Precision::Bf16, 0.99), (Precision::F16, 0.9999)] {
         let folder = fixtures().join("biomedclip");
         let golden = golden(&folder);
-        let options = Options { precision, ..EXACT };
+        let options = ModelOptions { precision, ..EXACT };
         let mut encoder = checkpoint::open(&folder, options).unwrap();
         let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
         for (found, expected) in found.iter().zip(&golden.pictures) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::entry::{Found, Stamp};
 use super::kept::Kept;
 use super::picture::PreviewKey;
-use crate::engine::Known;
+use crate::engine::ClassifiedFile;
 use crate::jobs::Command;
 use crate::prompts::Prompts;
 
@@ -86,7 +86,7 @@ pub enum Effect {
     /// Score by these from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
     UsePrompts(Prompts),
     /// Score anew what is classified, by the prompts in force. Answered by `Event::Rescored` parts.
-    Rescore(Vec<Known>),
+    Rescore(Vec<ClassifiedFile>),
     /// Look which models can be chosen. Answered by [`super::Msg::Models`].
     Models,
     /// Fetch a model from the hub. Answered by [`super::Msg::Pulling`] and at the end [`super::Msg::Pulled`].

@@ -10,8 +10,8 @@ use super::picker::{Choice, What};
 use super::popup::{Popup, Why};
 use super::text::safe_str;
 use crate::config::DEMO;
-use crate::encoder::catalog::Entry;
-use crate::encoder::hub::bytes;
+use crate::encoder::catalog::CatalogEntry;
+use crate::encoder::hub::format_bytes;
 use crate::engine::{Event, Lane};
 
 /// A model that can be chosen.
@@ -22,7 +22,7 @@ pub struct Offered {
     /// Its name once it is in use.
     pub name: String,
     /// What the catalogue says of it.
-    pub entry: Option<&'static Entry>,
+    pub entry: Option<&'static CatalogEntry>,
     /// It need not be fetched.
     pub there: bool,
 }
@@ -59,7 +59,7 @@ impl Pull {
             _ if self.waits => "another program fetches it".to_owned(),
             Some(size) if size > 0 => {
                 let percent = self.came.min(size) * 100 / size;
-                format!("{percent} % of {}", bytes(size))
+                format!("{percent} % of {}", format_bytes(size))
             }
             _ => "asking the hub …".to_owned(),
         }
@@ -113,7 +113,7 @@ impl Model {
         let loading = coming.is_some_and(|(_, coming)| coming.id == offered.id);
         let size = offered
             .entry
-            .map(|entry| bytes(entry.megabytes * 1_000_000));
+            .map(|entry| format_bytes(entry.megabytes * 1_000_000));
         let beside = match (pull, &size) {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),

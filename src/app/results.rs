@@ -271,12 +271,12 @@ impl Results {
     }
 
     /// All that is classified, to be scored anew.
-    pub fn classified(&self) -> Vec<engine::Known> {
+    pub fn classified(&self) -> Vec<engine::ClassifiedFile> {
         let files = self.files.iter().filter_map(|(path, known)| {
             let Some(FileState::Done(records)) = &known.state else {
                 return None;
             };
-            Some(engine::Known {
+            Some(engine::ClassifiedFile {
                 path: path.clone(),
                 generation: known.answered,
                 records: Arc::clone(records),
@@ -286,7 +286,7 @@ impl Results {
     }
 
     /// Takes in that a file was scored anew; what was answered since stays.
-    pub fn rescored(&mut self, file: engine::Known) {
+    pub fn rescored(&mut self, file: engine::ClassifiedFile) {
         let Some(known) = self.files.get_mut(&file.path) else {
             return;
         };

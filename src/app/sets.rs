@@ -5,7 +5,7 @@ use super::model::{EngineState, Model};
 use super::msg::Severity;
 use super::picker::{Choice, What};
 use super::text::safe_str;
-use crate::engine::Known;
+use crate::engine::ClassifiedFile;
 use crate::prompts::{PromptError, PromptSet, Prompts};
 
 /// A set that can be chosen, or why it cannot; with its name.
@@ -114,7 +114,7 @@ impl Model {
         vec![Effect::Rescore(files)]
     }
 
-    pub(super) fn rescored(&mut self, files: Vec<Known>, left: usize) {
+    pub(super) fn rescored(&mut self, files: Vec<ClassifiedFile>, left: usize) {
         for file in files {
             self.results.rescored(file);
         }

@@ -55,10 +55,10 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         mode: arguments.mode,
         frames: arguments.frames,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: arguments.exact,
-        pass: engine::BULK,
-        kept: None,
+        pass_time: engine::BULK_PASS_TIME,
+        embeddings: None,
     };
     let notes = run::notes();
     on_signals(&[SIGINT, SIGTERM], {

@@ -1,13 +1,13 @@
-//! What a model does not understand of a prompt set.
+//! Warnings about the parts of a prompt set that a model does not understand.
 
 use crate::encoder::Encoder;
 use crate::prompts::{Condition, PromptSet};
 
-/// Characters of a quoted phrase.
+/// Maximum number of characters quoted from a phrase.
 const MAX_QUOTE: usize = 60;
 
-/// What the user should know of a set before it is used with this model, one sentence each: words that the model does not
-/// have, and phrases that it does not read in full.
+/// What the user should know before using a set with this model, one sentence each: words that are missing from the model's
+/// vocabulary, and phrases that it does not read in full.
 pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     let (name, model) = (&set.name, &encoder.card().id);
     let mut warnings = Vec::new();
@@ -16,7 +16,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     if !unknown.is_empty() {
         let words = unknown.join(", ");
         warnings.push(format!(
-            "prompt set `{name}`: the {model} model does not know: {words}"
+            "prompt set `{name}`: the {model} model does not know these words: {words}"
         ));
     }
     for condition in &set.conditions {
@@ -26,7 +26,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
                 continue;
             };
             warnings.push(format!(
-                "prompt set `{name}`, condition `{}`: the {model} model reads {} tokens; of the phrase `{}` it does not see `{}`",
+                "prompt set `{name}`, condition `{}`: the {model} model reads only {} tokens; of the phrase `{}` it does not see `{}`",
                 condition.name,
                 cut.context,
                 start_of(phrase),
@@ -37,7 +37,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     warnings
 }
 
-/// All phrases of a condition.
+/// All phrases of a condition, present and absent.
 fn phrases(condition: &Condition) -> impl Iterator<Item = &String> {
     condition.phrases.iter().chain(&condition.absent)
 }

@@ -206,9 +206,9 @@ fn a_storage_that_brings_nothing_is_not_asked_for_ever() {
         let endless = starting_anew.pull();
         (refused.join().unwrap(), endless)
     });
-    assert_refused(&refused, &[WEIGHTS, "broke off", "416"]);
+    assert_refused(&refused, &[WEIGHTS, "failed", "416"]);
     assert_eq!(refusing.server.downloads().len(), 5);
-    assert_refused(&endless, &[WEIGHTS, "broke off"]);
+    assert_refused(&endless, &[WEIGHTS, "failed"]);
     // The first brought the file, though not all that was promised.
     assert_eq!(starting_anew.server.downloads().len(), 6);
 }

@@ -163,7 +163,7 @@ fn what_keeps_a_model_away_is_said_with_what_to_do() {
                 ..Moods::default()
             },
             &[],
-            &["free some", "HF_HOME"],
+            &["free some space", "HF_HOME"],
         ),
         (
             "damaged",
@@ -178,7 +178,7 @@ fn what_keeps_a_model_away_is_said_with_what_to_do() {
             "offline",
             Moods::default(),
             &[("HF_HUB_OFFLINE", "1")],
-            &["forbids that", "copy the cache"],
+            &["forbids; pull it", "copy the cache"],
         ),
     ];
     for (case, moods, more, words) in cases {
