@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Graphics;
 use crate::encoder::{Fit, Precision};
 use crate::engine::FrameSelection;
-use crate::library::export::Format;
+use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
 pub use help::{command, meant};
 
@@ -212,7 +212,7 @@ pub enum Command {
 pub struct Results {
     /// Format of the results [default: table on a terminal, else jsonl]
     #[arg(long)]
-    pub format: Option<Format>,
+    pub format: Option<ResultFormat>,
 
     /// Whether one of the conditions holds, or each on its own
     #[arg(long, default_value = "single")]

@@ -31,7 +31,7 @@ use crate::config::{self, Colours, Config, Folders, Graphics, Theme, View, advic
 use crate::encoder::hub::is_offline_by_environment;
 use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
-use crate::library::export::Format;
+use crate::library::export::ResultFormat;
 use crate::media::budget;
 use crate::prompts::{DEFAULT, Prompts};
 
@@ -284,11 +284,11 @@ impl Results {
     }
 
     /// The format asked for, else by where stdout leads.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> ResultFormat {
         self.format.unwrap_or(if io::stdout().is_terminal() {
-            Format::Table
+            ResultFormat::Table
         } else {
-            Format::Jsonl
+            ResultFormat::Jsonl
         })
     }
 }

@@ -24,7 +24,7 @@ use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError, Preprocess};
-use crate::library::{Embeddings, Outcome};
+use crate::library::{EmbeddingStore, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
@@ -82,7 +82,7 @@ pub struct Settings {
     /// Target duration of a forward pass over files in bulk; an interactive file waits for one such pass at most.
     pub pass_time: Duration,
     /// The store of image embeddings, which is consulted before an image is decoded; not used with a model for phantoms.
-    pub embeddings: Option<Arc<Embeddings>>,
+    pub embeddings: Option<Arc<EmbeddingStore>>,
 }
 
 impl Settings {

@@ -2,18 +2,18 @@
 
 use medivision_tui::encoder::{Device, DualEncoder, Encoder, ModelOptions, Precision, demo};
 use medivision_tui::media::{self, Picture, Pixels, Scale};
-use medivision_tui::phantom::{Anatomy, Condition, Plan, draw, write_studies};
+use medivision_tui::phantom::{Anatomy, PhantomCondition, Plan, draw, write_studies};
 use medivision_tui::prompts::{self, PromptSet};
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 
-const CELLS: [(Anatomy, Condition); 7] = [
-    (Anatomy::Chest, Condition::Normal),
-    (Anatomy::Chest, Condition::Pneumonia),
-    (Anatomy::Chest, Condition::Tumor),
-    (Anatomy::Head, Condition::Normal),
-    (Anatomy::Head, Condition::Tumor),
-    (Anatomy::Limb, Condition::Normal),
-    (Anatomy::Limb, Condition::Fracture),
+const CELLS: [(Anatomy, PhantomCondition); 7] = [
+    (Anatomy::Chest, PhantomCondition::Normal),
+    (Anatomy::Chest, PhantomCondition::Pneumonia),
+    (Anatomy::Chest, PhantomCondition::Tumor),
+    (Anatomy::Head, PhantomCondition::Normal),
+    (Anatomy::Head, PhantomCondition::Tumor),
+    (Anatomy::Limb, PhantomCondition::Normal),
+    (Anatomy::Limb, PhantomCondition::Fracture),
 ];
 
 const CPU: ModelOptions = ModelOptions {
@@ -31,12 +31,12 @@ const COUNT: usize = 210;
 struct Sample {
     embedding: Vec<f32>,
     anatomy: Anatomy,
-    condition: Condition,
+    condition: PhantomCondition,
 }
 
 /// Bytes of `width × height`.
 fn phantom(
-    (anatomy, condition): (Anatomy, Condition),
+    (anatomy, condition): (Anatomy, PhantomCondition),
     seed: u64,
     width: u32,
     height: u32,

@@ -1,7 +1,7 @@
 //! Embeddings in the store are not computed again.
 
 use super::*;
-use crate::library::Embeddings;
+use crate::library::EmbeddingStore;
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media")
@@ -9,7 +9,7 @@ fn folder() -> std::path::PathBuf {
 
 /// Classifies all fixtures; returns the outcomes, and the number of images that the model encoded.
 fn run(
-    store: Option<Arc<Embeddings>>,
+    store: Option<Arc<EmbeddingStore>>,
     synthetic_only: bool,
     settings: Settings,
 ) -> (BTreeMap<PathBuf, Vec<Outcome>>, usize) {
@@ -54,7 +54,7 @@ fn run(
 #[test]
 fn the_next_engine_gives_the_same_results_from_stored_embeddings() {
     let home = tempfile::tempdir().unwrap();
-    let store = || Some(Arc::new(Embeddings::at(home.path().join("store"))));
+    let store = || Some(Arc::new(EmbeddingStore::at(home.path().join("store"))));
     let all = || Settings {
         frames: FrameSelection::All,
         ..settings()
@@ -80,7 +80,7 @@ fn embeddings_of_a_model_for_phantoms_are_not_stored() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("store");
     let (_, computed) = run(
-        Some(Arc::new(Embeddings::at(file.clone()))),
+        Some(Arc::new(EmbeddingStore::at(file.clone()))),
         true,
         settings(),
     );
