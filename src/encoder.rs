@@ -11,6 +11,7 @@ pub mod clip;
 mod cuda;
 pub mod demo;
 pub mod hub;
+mod layers;
 mod layout;
 mod open_clip;
 mod pickle;

@@ -29,7 +29,7 @@ use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
-pub(crate) use pool::{Decoding, apply, decode};
+pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 pub use rescore::ClassifiedFile;
 use rescore::EngineRequest;
 
@@ -186,7 +186,7 @@ struct OpenJob {
 }
 
 /// The state that all threads of one engine share.
-struct EngineState {
+struct EngineShared {
     settings: Settings,
     handler: EventHandler,
     jobs: Lanes<Job>,
@@ -203,7 +203,7 @@ struct EngineState {
     requests: Mutex<VecDeque<EngineRequest>>,
 }
 
-impl EngineState {
+impl EngineShared {
     /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
     fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
         self.open_jobs
@@ -288,7 +288,7 @@ impl EngineState {
 
 /// A running engine. Dropping it stops it without waiting.
 pub struct Engine {
-    shared: Arc<EngineState>,
+    shared: Arc<EngineShared>,
     threads: Vec<JoinHandle<()>>,
     /// Disconnects when the last thread has ended.
     ended: Receiver<()>,
@@ -299,7 +299,7 @@ impl Engine {
     pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let decoders = settings.decode_threads.unwrap_or(cores).max(1);
-        let shared = Arc::new(EngineState {
+        let shared = Arc::new(EngineShared {
             settings,
             handler,
             // `crate::jobs` bounds it.

@@ -148,7 +148,8 @@ pub struct Prompts {
 }
 
 impl Prompts {
-    /// Loads the set of that name, that file, or for `auto` all sets. `NAME.toml` in the user's `folder` replaces a built-in set.
+    /// Loads the set of that name, that file, or for `auto` all sets. `NAME.toml` in the user's `folder` replaces a built-in
+    /// set.
     pub fn select(name: &str, folder: Option<&Path>) -> Result<Self, PromptError> {
         if name == "auto" {
             return Ok(Self::auto(all(folder)?));

@@ -1,7 +1,8 @@
 //! Embeddings × prompts → probabilities and a decision.
 //!
-//! CLIP models follow Radford et al. 2021: softmax over `logit_scale × cosine`, where a condition's embedding is the mean of its
-//! texts' unit embeddings, scaled to unit length. SigLIP models follow Zhai et al. 2023: sigmoid of `scale × cosine + bias`.
+//! CLIP models follow Radford et al. 2021: softmax over `logit_scale × cosine`, where a condition's embedding is the mean of
+//! its texts' unit embeddings, scaled to unit length. SigLIP models follow Zhai et al. 2023: sigmoid of `scale × cosine +
+//! bias`.
 
 pub mod metrics;
 
@@ -292,7 +293,8 @@ impl Scorer {
         }
     }
 
-    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one if its probability is at least 0.5, else the normal one.
+    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one if its
+    /// probability is at least 0.5, else the normal one.
     fn winner(&self, probabilities: &[f64]) -> usize {
         let highest = |abnormal_only: bool| {
             (0..self.conditions.len())

@@ -454,10 +454,10 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
         lane: Lane::Bulk,
         cancelled: &|| false,
     };
-    let shown = engine::decode(&source, 0, &decoding)?;
+    let shown = engine::decode_frame(&source, 0, &decoding)?;
     let decode = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    let input = engine::apply(preprocess, &shown.picture, &source, Lane::Bulk)?;
+    let input = engine::preprocess_frame(preprocess, &shown.picture, &source, Lane::Bulk)?;
     Ok(Prepared {
         file: file.to_owned(),
         input: Some(input),

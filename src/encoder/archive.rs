@@ -82,11 +82,11 @@ fn bytes(zip: &mut Zip, name: &str) -> Result<Option<Vec<u8>>, String> {
         member => member.map_err(|e| format!("{name}: {e}"))?,
     };
     let mut content = Vec::new();
-    let mut limited = member.take(pickle::MAX_BYTES + 1);
+    let mut limited = member.take(pickle::MAX_PICKLE_BYTES + 1);
     limited
         .read_to_end(&mut content)
         .map_err(|e| format!("{name}: {e}"))?;
-    if content.len() as u64 > pickle::MAX_BYTES {
+    if content.len() as u64 > pickle::MAX_PICKLE_BYTES {
         return Err(format!("{name} is larger than in any checkpoint"));
     }
     Ok(Some(content))

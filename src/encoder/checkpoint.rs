@@ -155,7 +155,7 @@ impl CheckpointReader<'_> {
 
     /// The tokenizer in `tokenizer.json`; without that file CLIP's vocabulary, if the model has as many tokens.
     fn clip_tokenizer(&mut self, context: usize, size: usize) -> Result<Tokenizer, EncoderError> {
-        if size == vocabulary::SIZE && !self.path.join("tokenizer.json").is_file() {
+        if size == vocabulary::TOKEN_COUNT && !self.path.join("tokenizer.json").is_file() {
             self.digest.update(vocabulary::MERGES);
             return Tokenizer::clip(context);
         }

@@ -1,8 +1,8 @@
 //! How open_clip and SigLIP clean a text before tokenizing it. open_clip applies `ftfy.fix_text`, then unescapes HTML entities
 //! and normalises white space.
 //!
-//! Of ftfy's repairs only those are implemented that a newly written text may need: curly quotes, ligatures, full-width letters,
-//! control characters, composition. Wrongly decoded text ("mojibake") is not repaired.
+//! Of ftfy's repairs only those are implemented that a newly written text may need: curly quotes, ligatures, full-width
+//! letters, control characters, composition. Wrongly decoded text ("mojibake") is not repaired.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::block_names::BlockNames;
+use super::layers::{Activation, Linear};
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::Towers;
-use super::transformer::{Activation, Linear, TransformerConfig};
+use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 

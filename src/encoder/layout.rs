@@ -172,11 +172,11 @@ struct ModelTypeConfig {
 }
 
 /// Maximum size of a file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.
-pub(super) const MAX_SETTINGS: u64 = 128 << 20;
+pub(super) const MAX_SETTINGS_BYTES: u64 = 128 << 20;
 
 /// Reads a file beside the weights.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    read_file(path, MAX_SETTINGS).map_err(|e| EncoderError::File {
+    read_file(path, MAX_SETTINGS_BYTES).map_err(|e| EncoderError::File {
         path: path.to_owned(),
         reason: e.to_string(),
     })

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::block_names::BlockNames;
+use super::layers::{Activation, Linear};
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::Towers;
-use super::transformer::{Activation, Linear, TransformerConfig};
+use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
@@ -55,9 +56,9 @@ struct OpenClipTextConfig {
     hf_model_name: Option<String>,
     hf_tokenizer_name: Option<String>,
     /// `proj` is its older name.
-    #[serde(alias = "proj", default = "usual_projection")]
+    #[serde(alias = "proj", default = "default_projection")]
     hf_proj_type: Option<String>,
-    #[serde(alias = "pooler_type", default = "usual_pooler")]
+    #[serde(alias = "pooler_type", default = "default_pooler")]
     hf_pooler_type: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -65,13 +66,13 @@ struct OpenClipTextConfig {
 
 /// open_clip's default.
 #[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
-fn usual_projection() -> Option<String> {
+fn default_projection() -> Option<String> {
     Some("mlp".into())
 }
 
 /// open_clip's default.
 #[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
-fn usual_pooler() -> Option<String> {
+fn default_pooler() -> Option<String> {
     Some("mean_pooler".into())
 }
 

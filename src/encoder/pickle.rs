@@ -1,8 +1,9 @@
 //! A reader for the pickles inside PyTorch's checkpoints, which executes nothing.
 //!
-//! A pickle is a program for a stack machine that may call anything Python can import. This machine knows only the instructions
-//! that `torch.save` and TorchScript write. It builds dictionaries and calls nothing: the only "functions" it accepts are the few
-//! names that stand for a tensor. Anything else is an error that names it. Opcodes are those of Python's `pickletools`.
+//! A pickle is a program for a stack machine that may call anything Python can import. This machine knows only the
+//! instructions that `torch.save` and TorchScript write. It builds dictionaries and calls nothing: the only "functions" it
+//! accepts are the few names that stand for a tensor. Anything else is an error that names it. Opcodes are those of Python's
+//! `pickletools`.
 //!
 //! `pytorch-reader` 0.23.0-pre.1 does not replace this: it refuses the TorchScript archives that OpenAI publishes, and reads a
 //! pickle that calls `posix.system` as a model without tensors.
@@ -10,13 +11,13 @@
 use std::collections::HashMap;
 
 /// Maximum size of a pickle, which does not contain the tensors' numbers; the largest one seen has 0.3 MB.
-pub(super) const MAX_BYTES: u64 = 4 << 20;
+pub(super) const MAX_PICKLE_BYTES: u64 = 4 << 20;
 /// Maximum number of tensors, far more than any model has.
 const MAX_TENSORS: usize = 100_000;
 /// Maximum nesting of modules.
 const MAX_DEPTH: usize = 32;
 /// Maximum number of objects that a pickle creates: about ten per tensor.
-const MAX_NODES: usize = 1_000_000;
+const MAX_OBJECTS: usize = 1_000_000;
 /// Maximum number of dictionary and module entries that are copied or visited. A module that is part of several others is
 /// visited in each of them; a pickle of three kilobytes can nest 8^30.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -233,7 +234,7 @@ impl<'a> Machine<'a> {
 
     /// Creates an object and pushes it.
     fn push_object(&mut self, object: PickleObject) -> PickleResult<()> {
-        if self.nodes.len() >= MAX_NODES {
+        if self.nodes.len() >= MAX_OBJECTS {
             return Err(PickleError::Excessive("objects"));
         }
         self.stack.push(PickleValue::Object(self.nodes.len()));

@@ -316,7 +316,7 @@ impl Preprocess {
 
     /// The part of an image that influences the result when it is decoded at `scale`: what the crop keeps, and a border as wide
     /// as the filter reaches. In pixels of the image at full scale.
-    pub fn used(&self, width: u32, height: u32, scale: Scale) -> Area {
+    pub fn used_area(&self, width: u32, height: u32, scale: Scale) -> Area {
         let (w, h) = self.resized(width as usize, height as usize);
         let side = |whole: u32, to: usize, target: usize| {
             let side = ResampleAxis {
@@ -414,7 +414,8 @@ struct KeptRange {
 }
 
 impl KeptRange {
-    /// Crops or pads a side of `size` to `target`. For padding, transformers puts the larger half first, torchvision the smaller.
+    /// Crops or pads a side of `size` to `target`. For padding, transformers puts the larger half first, torchvision the
+    /// smaller.
     fn new(size: usize, target: usize, rounding: CropRounding) -> Self {
         if size >= target {
             let start = rounding.start(size - target);

@@ -157,8 +157,8 @@ fn taps(length: usize, centre: f64, support: f64, stretch: f64, filter: Resample
     }
 }
 
-/// Resizes interleaved bytes of `channels` (1 or 3) and returns the kept part, row by row. Only what the kept part depends on is
-/// computed, so that a very long image costs no more memory than its crop. `threads` share the work.
+/// Resizes interleaved bytes of `channels` (1 or 3) and returns the kept part, row by row. Only what the kept part depends
+/// on is computed, so that a very long image costs no more memory than its crop. `threads` share the work.
 pub(super) fn resample(
     bytes: &[u8],
     channels: usize,
@@ -219,8 +219,8 @@ fn resize_rows(lines: &[&[u8]], channels: usize, columns: &[Taps], offset: usize
 /// Rows that the horizontal pass resizes together, one per SIMD lane; they share the weights.
 const ABREAST: usize = 8;
 
-/// The horizontal pass over [`ABREAST`] rows, into `out`; their first sample is that of column `offset`. `samples` and `results` are
-/// scratch memory.
+/// The horizontal pass over [`ABREAST`] rows, into `out`; their first sample is that of column `offset`. `samples` and
+/// `results` are scratch memory.
 #[multiversion(targets("x86_64+avx2"))]
 fn horizontal_pass(
     lines: &[&[u8]; ABREAST],

@@ -4,9 +4,10 @@
 use serde::Deserialize;
 
 use super::block_names::BlockNames;
+use super::layers::{Activation, Linear};
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::Towers;
-use super::transformer::{Activation, AttentionPool, Linear, TransformerConfig};
+use super::transformer::{AttentionPool, TransformerConfig};
 use super::vision::{VisionPooling, VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 

@@ -3,9 +3,8 @@
 use tch::{Kind, Tensor};
 
 use super::block_names::BlockNames;
-use super::transformer::{
-    Activation, AttentionMask, LayerNorm, Linear, Transformer, TransformerConfig,
-};
+use super::layers::{Activation, LayerNorm, Linear};
+use super::transformer::{AttentionMask, Transformer, TransformerConfig};
 use super::{EncoderError, Tokenized, Weights};
 
 /// How the token states of a text become one vector, and which tokens attend to which.

@@ -168,8 +168,8 @@ pub fn limit_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
 }
 
-/// Raises the niceness of this thread as soon as it opens a model that runs on the CPU. A thread that only feeds a GPU keeps its
-/// priority: it uses little CPU, and the GPU idles when it comes late.
+/// Raises the niceness of this thread as soon as it opens a model that runs on the CPU. A thread that only feeds a GPU keeps
+/// its priority: it uses little CPU, and the GPU idles when it comes late.
 pub fn set_cpu_niceness(niceness: i32) {
     NICENESS.set(niceness);
 }

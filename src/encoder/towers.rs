@@ -31,8 +31,8 @@ pub struct Towers {
 }
 
 /// Tensor names of the two scalars.
-const SCALE: &str = "logit_scale";
-const BIAS: &str = "logit_bias";
+const LOGIT_SCALE: &str = "logit_scale";
+const LOGIT_BIAS: &str = "logit_bias";
 
 impl Towers {
     /// Joins the towers: takes the logit scale and the bias, if there is one, out of the weights, of which nothing may be left.
@@ -50,8 +50,8 @@ impl Towers {
             };
             Ok(weights.take(name, shape)?.f_reshape([0_i64; 0])?)
         };
-        let logit_scale = scalar(SCALE)?;
-        let logit_bias = match scalar(BIAS) {
+        let logit_scale = scalar(LOGIT_SCALE)?;
+        let logit_bias = match scalar(LOGIT_BIAS) {
             Err(EncoderError::MissingTensor(_)) => None,
             found => Some(found?),
         };
@@ -183,11 +183,11 @@ impl DualEncoder {
             let text = || EncoderError::Unsupported(format!("{name} is not a finite number"));
             value.is_finite().then_some(value).ok_or_else(text)
         };
-        let logit_scale = finite(&towers.logit_scale.f_exp()?, SCALE)?;
+        let logit_scale = finite(&towers.logit_scale.f_exp()?, LOGIT_SCALE)?;
         let logit_bias = towers
             .logit_bias
             .as_ref()
-            .map(|bias| finite(bias, BIAS))
+            .map(|bias| finite(bias, LOGIT_BIAS))
             .transpose()?;
         let (mean, std) = preprocess.normalisation();
         let per_channel = |f: &dyn Fn(usize) -> f32| -> Result<Tensor, EncoderError> {

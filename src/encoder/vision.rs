@@ -3,9 +3,8 @@
 use tch::Tensor;
 
 use super::block_names::BlockNames;
-use super::transformer::{
-    AttentionMask, AttentionPool, LayerNorm, Linear, Transformer, TransformerConfig,
-};
+use super::layers::{LayerNorm, Linear};
+use super::transformer::{AttentionMask, AttentionPool, Transformer, TransformerConfig};
 use super::{EncoderError, Weights};
 
 /// How the states of all tokens become one vector.

@@ -16,9 +16,9 @@ use super::EncoderError;
 /// The merges as open_clip and OpenAI ship them: a heading, then one merge per line.
 pub(super) const MERGES: &[u8] = include_bytes!("bpe_simple_vocab_16e6.txt.gz");
 /// Number of tokens, begin and end tokens included.
-pub(super) const SIZE: usize = 49_408;
+pub(super) const TOKEN_COUNT: usize = 49_408;
 /// Number of merges in use; the file has more.
-const MERGE_COUNT: usize = SIZE - 2 * 256 - 2;
+const MERGE_COUNT: usize = TOKEN_COUNT - 2 * 256 - 2;
 /// The begin and end tokens, which have the two highest ids.
 const BEGIN: &str = "<start_of_text>";
 const END: &str = "<end_of_text>";
@@ -53,7 +53,7 @@ fn build() -> Result<Tokenizer, tokenizers::Error> {
         .vocab_and_merges(vocabulary, merges)
         .end_of_word_suffix("</w>".into())
         .build()?;
-    let (begin, end) = (SIZE as u32 - 2, SIZE as u32 - 1);
+    let (begin, end) = (TOKEN_COUNT as u32 - 2, TOKEN_COUNT as u32 - 1);
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_normalizer(Some(Lowercase))?;
     let words = Split::new(
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn tokens_have_the_ids_of_the_reference() {
         let tokenizer = clip().unwrap();
-        assert_eq!(tokenizer.get_vocab_size(true), SIZE);
+        assert_eq!(tokenizer.get_vocab_size(true), TOKEN_COUNT);
         for (token, id) in [
             ("!", 0),
             ("!</w>", 256),

@@ -4,7 +4,7 @@ use crate::encoder::Encoder;
 use crate::prompts::{Condition, PromptSet};
 
 /// Maximum number of characters quoted from a phrase.
-const MAX_QUOTE: usize = 60;
+const MAX_QUOTED_CHARS: usize = 60;
 
 /// What the user should know before using a set with this model, one sentence each: words that are missing from the model's
 /// vocabulary, and phrases that it does not read in full.
@@ -43,7 +43,7 @@ fn phrases(condition: &Condition) -> impl Iterator<Item = &String> {
 }
 
 fn start_of(text: &str) -> String {
-    let mut start: String = text.chars().take(MAX_QUOTE).collect();
+    let mut start: String = text.chars().take(MAX_QUOTED_CHARS).collect();
     if start.len() < text.len() {
         start.push('…');
     }
@@ -51,7 +51,7 @@ fn start_of(text: &str) -> String {
 }
 
 fn end_of(text: &str) -> String {
-    let left_out = text.chars().count().saturating_sub(MAX_QUOTE);
+    let left_out = text.chars().count().saturating_sub(MAX_QUOTED_CHARS);
     let end: String = text.chars().skip(left_out).collect();
     if left_out > 0 {
         format!("…{end}")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EngineState, FrameSelection, Job, Lane};
+use super::{EngineShared, FrameSelection, Job, Lane};
 use crate::encoder::{PreparedImage, Preprocess};
 use crate::library::Failure;
 use crate::media::budget::{Held, Patience};
@@ -39,7 +39,7 @@ pub(super) enum FrameInput {
 }
 
 /// Handles jobs until their queue is closed and empty.
-pub(super) fn run(shared: &EngineState) {
+pub(super) fn run(shared: &EngineShared) {
     while let Some(job) = shared.jobs.pop() {
         let lane = job.lane;
         open(shared, job);
@@ -51,7 +51,7 @@ pub(super) fn run(shared: &EngineState) {
 }
 
 /// Opens a file and prepares its frames, or reports why it cannot.
-fn open(shared: &EngineState, job: Job) {
+fn open(shared: &EngineShared, job: Job) {
     if !shared.is_wanted(&job) {
         shared.drop_job(&job);
         return;
@@ -68,7 +68,7 @@ fn open(shared: &EngineState, job: Job) {
 
 /// Prepares the selected frames and passes them on one by one: a file of many frames is read once, and only few of its frames
 /// are in memory at a time.
-fn prepare(shared: &EngineState, job: Job, source: &Source, content: String) {
+fn prepare(shared: &EngineShared, job: Job, source: &Source, content: String) {
     let count = source.info().frames.max(1);
     let positions = match shared.settings.frames {
         FrameSelection::First => 0..1,
@@ -105,8 +105,8 @@ fn prepare(shared: &EngineState, job: Job, source: &Source, content: String) {
                     lane,
                     cancelled: &cancelled,
                 };
-                decode(source, frame, &decoding)
-                    .and_then(|shown| apply(preprocess, &shown.picture, source, lane))
+                decode_frame(source, frame, &decoding)
+                    .and_then(|shown| preprocess_frame(preprocess, &shown.picture, source, lane))
                     .map(FrameInput::Image)
             }
         } else {
@@ -138,10 +138,10 @@ pub(crate) struct Decoding<'a> {
     pub(crate) cancelled: &'a dyn Fn() -> bool,
 }
 
-/// Decodes a frame as `inspect` shows it, with the file's own window: the window that the user sets on screen does not change
-/// what the model sees. Unless `exact` is set, a JPEG much larger than the model's input is decoded at a reduced scale. The parts
-/// that the preprocessing crops away may stay black.
-pub(crate) fn decode(
+/// Decodes a frame as `inspect` shows it, with the file's own window: the window that the user sets on screen does not
+/// change what the model sees. Unless `exact` is set, a JPEG much larger than the model's input is decoded at a reduced
+/// scale. The parts that the preprocessing crops away may stay black.
+pub(crate) fn decode_frame(
     source: &Source,
     frame: u32,
     decoding: &Decoding,
@@ -155,7 +155,7 @@ pub(crate) fn decode(
     let options = Options {
         frame,
         scale,
-        used: Some(preprocess.used(info.width, info.height, scale)),
+        used: Some(preprocess.used_area(info.width, info.height, scale)),
         spread: decoding.lane == Lane::Interactive,
         ..Options::default()
     };
@@ -166,8 +166,8 @@ pub(crate) fn decode(
     source.hold(&options, patience)
 }
 
-/// Preprocesses a picture that [`decode`] returned.
-pub(crate) fn apply(
+/// Preprocesses a picture that [`decode_frame`] returned.
+pub(crate) fn preprocess_frame(
     preprocess: &Preprocess,
     picture: &Picture,
     source: &Source,
@@ -251,14 +251,14 @@ mod tests {
                             lane,
                             cancelled: &|| false,
                         };
-                        let part = decode(&source, 0, &decoding);
+                        let part = decode_frame(&source, 0, &decoding);
                         let (Ok(whole), Ok(part)) = (&whole, part) else {
                             continue;
                         };
                         let part = part.release().picture;
                         cropped += usize::from(*whole != part);
                         let input = |picture, lane| {
-                            apply(&preprocess, picture, &source, lane).expect("an input")
+                            preprocess_frame(&preprocess, picture, &source, lane).expect("an input")
                         };
                         assert!(
                             input(whole, Lane::Bulk) == input(&part, lane),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
 use super::rescore::{ClassifiedFile, Scorers};
-use super::{EngineState, Event, Factory, Preparation, Settings};
+use super::{EngineShared, Event, Factory, Preparation, Settings};
 use crate::encoder::{
     Encoder, EncoderError, PreparedImage, give_up_gpu, gpu_note, is_direction, limit_threads,
     set_cpu_niceness,
@@ -31,7 +31,7 @@ const EMA_WEIGHT: f64 = 0.3;
 const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real images";
 
 /// Opens the model, and encodes until the queue of prepared frames is closed and empty.
-pub(super) fn run(shared: &EngineState, factory: Factory, cores: usize) {
+pub(super) fn run(shared: &EngineShared, factory: Factory, cores: usize) {
     limit_threads(cores);
     set_cpu_niceness(shared.settings.niceness());
     (shared.handler)(Event::Loading);
@@ -56,7 +56,7 @@ struct ImageBatch {
 
 /// The engine thread's own state.
 pub(super) struct InferenceWorker<'a> {
-    pub(super) shared: &'a EngineState,
+    pub(super) shared: &'a EngineShared,
     factory: Factory,
     pub(super) encoder: Box<dyn Encoder>,
     /// The key of the model's embeddings in the store; `None` if they are not stored.
@@ -78,7 +78,7 @@ pub(super) struct InferenceWorker<'a> {
 }
 
 impl<'a> InferenceWorker<'a> {
-    fn new(shared: &'a EngineState, mut factory: Factory) -> Result<Self, String> {
+    fn new(shared: &'a EngineShared, mut factory: Factory) -> Result<Self, String> {
         let settings = &shared.settings;
         let prompts = settings.prompts.clone();
         let LoadedModel {
@@ -169,9 +169,9 @@ impl<'a> InferenceWorker<'a> {
         }
     }
 
-    /// The next frames, `None` at the end. On the CPU, waits up to the duration of a forward pass to fill a batch, while the pool
-    /// uses the cores. While a GPU computes, returns only what is worth another pass, or nothing, so that the pending pass is
-    /// finished first.
+    /// The next frames, `None` at the end. On the CPU, waits up to the duration of a forward pass to fill a batch, while the
+    /// pool uses the cores. While a GPU computes, returns only what is worth another pass, or nothing, so that the pending
+    /// pass is finished first.
     fn next_frames(&self) -> Option<Vec<PreparedFrame>> {
         let limit = self.batch_size();
         if self.pending.is_some() {
@@ -282,7 +282,8 @@ impl<'a> InferenceWorker<'a> {
         }
     }
 
-    /// One embedding or failure per image. Running out of memory halves the batch size; when the GPU is lost, the CPU takes over.
+    /// One embedding or failure per image. Running out of memory halves the batch size; when the GPU is lost, the CPU takes
+    /// over.
     fn encode(&mut self, images: &[PreparedImage]) -> Vec<Result<Vec<f32>, Failure>> {
         let mut rows = Vec::with_capacity(images.len());
         while rows.len() < images.len() {
@@ -407,7 +408,7 @@ impl<'a> InferenceWorker<'a> {
 }
 
 /// The key under which a model's embeddings are stored; `None` if they are not stored.
-fn embedding_key(shared: &EngineState, encoder: &dyn Encoder) -> Option<String> {
+fn embedding_key(shared: &EngineShared, encoder: &dyn Encoder) -> Option<String> {
     let Settings {
         exact, embeddings, ..
     } = &shared.settings;

@@ -1,10 +1,10 @@
 //! The store of image embeddings on disk: an image that a model has encoded is not encoded again after a restart, even if the
 //! program lost its terminal or was killed.
 //!
-//! It is an SQLite file. A row's key is the hash of the file's content, the frame, and everything else that an embedding depends
-//! on; file names are not stored. Errors are not fatal: rows that cannot be read count as missing, and rows that cannot be written
-//! are computed again. There is no write-ahead log, as its shared memory does not work on network shares, where home folders may
-//! be.
+//! It is an SQLite file. A row's key is the hash of the file's content, the frame, and everything else that an embedding
+//! depends on; file names are not stored. Errors are not fatal: rows that cannot be read count as missing, and rows that
+//! cannot be written are computed again. There is no write-ahead log, as its shared memory does not work on network shares,
+//! where home folders may be.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};

@@ -1,7 +1,7 @@
 //! A canvas of real numbers, and the implicit shapes painted on it.
 //!
-//! Coordinates are anatomical: the largest centred square of the image spans −1 to 1 in both directions (x to the viewer's right,
-//! y down), rotated, scaled and shifted by the [`Pose`]. What lies in that square survives a centre crop.
+//! Coordinates are anatomical: the largest centred square of the image spans −1 to 1 in both directions (x to the viewer's
+//! right, y down), rotated, scaled and shifted by the [`Pose`]. What lies in that square survives a centre crop.
 
 use super::Finding;
 use super::random::{PhantomRng, grain};

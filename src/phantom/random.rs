@@ -1,7 +1,7 @@
 //! Random numbers and textures from a seed, the same on every machine.
 //!
-//! This file and the drawing code use only integer arithmetic and `+ − × ÷ √` on `f32`, which IEEE 754 defines exactly. `sin` and
-//! `exp` differ in the last bit between C libraries.
+//! This file and the drawing code use only integer arithmetic and `+ − × ÷ √` on `f32`, which IEEE 754 defines exactly.
+//! `sin` and `exp` differ in the last bit between C libraries.
 
 use rand_chacha::{
     ChaCha8Rng,

@@ -22,7 +22,7 @@ pub const MARKER: &str = ".medivision-demo";
 /// The first line of [`MARKER`].
 const MARKER_HEAD: &str = "medivision-tui demo: SYNTHETIC studies; the files below may be replaced";
 /// Maximum size of that file: enough for the names of 100,000 studies.
-const MAX_MARKER: u64 = 32 << 20;
+const MAX_MARKER_BYTES: u64 = 32 << 20;
 
 /// Why a folder of phantoms was not written.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +108,9 @@ impl PhantomFormat {
     }
 }
 
-/// Writes `count` studies and `truth.csv` to `dir`, which is created if missing. Each condition has an equal share. `progress` is
-/// called with the number of studies written so far. An earlier demo in the folder is replaced; only its own files are deleted.
+/// Writes `count` studies and `truth.csv` to `dir`, which is created if missing. Each condition has an equal share.
+/// `progress` is called with the number of studies written so far. An earlier demo in the folder is replaced; only its own
+/// files are deleted.
 pub fn write_studies(
     dir: &Path,
     seed: u64,
@@ -299,7 +300,7 @@ impl StudyPlan {
 fn prepare_folder(dir: &Path, names: &[String]) -> Result<(), PhantomError> {
     fs::create_dir_all(dir).map_err(|source| io_error(dir, source))?;
     let marker = dir.join(MARKER);
-    let earlier = match read_text(&marker, MAX_MARKER) {
+    let earlier = match read_text(&marker, MAX_MARKER_BYTES) {
         Ok(text) if text.starts_with(MARKER_HEAD) => {
             text.lines().skip(1).map(str::to_owned).collect()
         }

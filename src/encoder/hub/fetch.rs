@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::client::{HubClient, RemoteFile};
 use super::hash::{self, Hasher};
 use super::{HubCache, HubError, MAIN, Snapshot};
-use crate::encoder::layout::{MAX_SETTINGS, NeededFiles};
+use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
 
 /// Consecutive attempts without any new bytes before a download fails.
 const MAX_IDLE_ATTEMPTS: u32 = 5;
@@ -126,7 +126,7 @@ impl Puller<'_> {
         let needs = NeededFiles::of(names).map_err(layout)?;
         for name in needs.settings() {
             let remote = self.client.head(self.commit, name)?;
-            if remote.size > MAX_SETTINGS {
+            if remote.size > MAX_SETTINGS_BYTES {
                 let size = super::format_bytes(remote.size);
                 return Err(layout(format!(
                     "its {name} has {size}, far more than such a file needs"

@@ -7,11 +7,11 @@ use serde_json::Value;
 /// Maximum growth. The worst tokenizer in use stays far below it: its spaces become three bytes and its bytes two.
 pub(super) const MAX_GROWTH: u64 = 100;
 /// Maximum length in bytes of a prefix that is added to every text.
-const MAX_PREFIX: usize = 100;
+const MAX_PREFIX_BYTES: usize = 100;
 
 /// The components that process a text, in their order.
 #[derive(Deserialize)]
-struct Components {
+struct PipelineConfig {
     normalizer: Option<Value>,
     pre_tokenizer: Option<Value>,
     post_processor: Option<Value>,
@@ -19,7 +19,7 @@ struct Components {
 
 /// The greatest factor by which a text can become longer. A file that does not parse has growth 1: it fails elsewhere.
 pub(super) fn of(json: &[u8]) -> u64 {
-    let Ok(parts) = serde_json::from_slice::<Components>(json) else {
+    let Ok(parts) = serde_json::from_slice::<PipelineConfig>(json) else {
         return 1;
     };
     [parts.normalizer, parts.pre_tokenizer, parts.post_processor]
@@ -34,7 +34,7 @@ fn of_step(step: &Value) -> u64 {
     let own = match step["type"].as_str() {
         Some("Replace") => of_replacement(step),
         Some("ByteLevel") => 2,
-        Some("Prepend") if length(&step["prepend"]) > MAX_PREFIX => MAX_GROWTH + 1,
+        Some("Prepend") if length(&step["prepend"]) > MAX_PREFIX_BYTES => MAX_GROWTH + 1,
         // The template may contain the text (`$A`) several times.
         Some("TemplateProcessing") => {
             let parts = list("single").iter();

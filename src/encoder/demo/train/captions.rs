@@ -21,7 +21,8 @@ pub struct Statement {
     pub phrases: &'static [&'static str],
 }
 
-/// Statements about the anatomy and the condition. Their words, those of the templates and those of the prompt sets are the vocabulary.
+/// Statements about the anatomy and the condition. Their words, those of the templates and those of the prompt sets are the
+/// vocabulary.
 pub const STATEMENTS: &[Statement] = &[
     Statement {
         holds: |c| c.0 == Chest,

@@ -4,11 +4,11 @@
 //! cargo run --example train-demo -- DIR [STEPS [EARLIER]]
 //! ```
 //!
-//! writes `config.json`, `tokenizer.json`, `preprocessor_config.json` and `model.safetensors` (f16) to DIR, the weights every five
-//! hundred steps, and prints the accuracy on unseen phantoms. EARLIER is the folder of a model trained in this way, from whose
-//! weights it continues. The model that ships comes from two runs: one from random weights, and one that continued from it after
-//! the fractures had been made easier to see. Copy the four files to `src/encoder/demo/`; `tests/demo.rs` checks whether they are
-//! good enough.
+//! writes `config.json`, `tokenizer.json`, `preprocessor_config.json` and `model.safetensors` (f16) to DIR, the weights
+//! every five hundred steps, and prints the accuracy on unseen phantoms. EARLIER is the folder of a model trained in this
+//! way, from whose weights it continues. The model that ships comes from two runs: one from random weights, and one that
+//! continued from it after the fractures had been made easier to see. Copy the four files to `src/encoder/demo/`;
+//! `tests/demo.rs` checks whether they are good enough.
 
 mod captions;
 mod model;

@@ -23,7 +23,8 @@ const PROJECTION: i64 = 64;
 /// Maximum length of a text, in tokens.
 pub const CONTEXT: usize = 40;
 
-/// The special tokens, which have the first ids. The id of the end token must not be 2, by which transformers recognises old files.
+/// The special tokens, which have the first ids. The id of the end token must not be 2, by which transformers recognises old
+/// files.
 pub const SPECIAL: [&str; 4] = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"];
 
 /// `preprocessor_config.json`, with the mean and deviation of phantoms; they are grey, so all channels have the same.
@@ -108,7 +109,8 @@ pub fn tokenizer_json(vocabulary: &[String]) -> String {
     format!("{tokenizer:#}\n")
 }
 
-/// Builds a model whose weights are variables of `store`: random as in Radford et al. 2021, except for patch filters and positions.
+/// Builds a model whose weights are variables of `store`: random as in Radford et al. 2021, except for patch filters and
+/// positions.
 pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Towers, Box<dyn Error>> {
     let config: ClipConfig = serde_json::from_str(config_json)?;
     let vocabulary = serde_json::from_str::<Value>(config_json)?["text_config"]["vocab_size"]
@@ -254,8 +256,8 @@ impl VariableMaker<'_> {
     }
 }
 
-/// An auxiliary head that classifies the finding in each patch. It is used in training only and not exported: without it, the class
-/// token needs ten times as many steps to learn which patches matter.
+/// An auxiliary head that classifies the finding in each patch. It is used in training only and not exported: without it,
+/// the class token needs ten times as many steps to learn which patches matter.
 pub struct Finder {
     layer: nn::Linear,
 }

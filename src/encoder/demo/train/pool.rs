@@ -17,8 +17,8 @@ use super::captions::Cell;
 use super::model::{PATCH, SIDE, unit_rows};
 use super::questions::anatomy_of_set;
 
-/// Phantoms are drawn in pairs of one patient that differ in the finding only, so that nothing else can tell them apart. Limbs are
-/// more frequent, as fractures are the hardest to recognise.
+/// Phantoms are drawn in pairs of one patient that differ in the finding only, so that nothing else can tell them apart.
+/// Limbs are more frequent, as fractures are the hardest to recognise.
 const PAIRS: [(Anatomy, [PhantomCondition; 2]); 9] = [
     (
         Anatomy::Limb,

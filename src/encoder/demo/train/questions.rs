@@ -1,9 +1,10 @@
 //! The contrastive loss, in both directions.
 //!
-//! From images to texts, the loss is made of the questions that the program will ask. A question is a group of text directions, one
-//! of which is right for an image: the conditions of a prompt set (`single`), or one condition present and absent (`multi`). Its loss
-//! is the cross entropy of the softmax over `logit_scale × cosine`, the same rule by which the program scores, so that the
-//! probabilities are calibrated. From texts to images, captions have all images of the batch that they are true of as right answers.
+//! From images to texts, the loss is made of the questions that the program will ask. A question is a group of text
+//! directions, one of which is right for an image: the conditions of a prompt set (`single`), or one condition present and
+//! absent (`multi`). Its loss is the cross entropy of the softmax over `logit_scale × cosine`, the same rule by which the
+//! program scores, so that the probabilities are calibrated. From texts to images, captions have all images of the batch
+//! that they are true of as right answers.
 
 use medivision_tui::phantom::{Anatomy, PhantomCondition};
 use medivision_tui::prompts::PromptSet;
