@@ -85,7 +85,7 @@ pub struct Verdict {
     pub reason: Option<String>,
     /// All conditions, the highest probability first.
     pub scores: Vec<Score>,
-    /// The probability that the image is abnormal: in `single` mode 1 less that of the normal conditions, in `multi` mode the
+    /// How likely it is that the image is abnormal: in `single` mode 1 less that of the normal conditions, in `multi` mode the
     /// highest among the abnormal conditions. Sorts files; not part of a result.
     pub urgency: f64,
 }

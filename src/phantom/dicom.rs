@@ -65,7 +65,7 @@ fn sop_class(modality: &str, frames: usize) -> &'static str {
     }
 }
 
-/// A UID derived from a random UUID (PS3.5 B.2): `2.25.` and up to 39 digits.
+/// A UID derived from a random 128-bit number (PS3.5 B.2): `2.25.` and up to 39 digits.
 fn uid(rng: &mut PhantomRng) -> String {
     let number = (0..4).fold(0_u128, |number, _| (number << 32) | u128::from(rng.bits()));
     format!("2.25.{number}")
