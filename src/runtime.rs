@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use crate::app::{self, Effect, Model, Msg};
-use crate::encoder::Source;
+use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{Drawing, Screen, preview};
 use crate::jobs::Command;
@@ -134,7 +134,7 @@ impl Services {
         if let Some(keeper) = self.keeper {
             keeper.finish(PATIENCE);
         }
-        if let Some(kept) = self.settings.kept {
+        if let Some(kept) = self.settings.embeddings {
             kept.flush(PATIENCE);
         }
         ended
@@ -244,7 +244,7 @@ impl Services {
     /// Reads another model while the one in use goes on answering.
     fn use_model(&mut self, id: String, serial: u64) {
         let options = self.offer.options.clone();
-        let factory = Box::new(move || Source::parse(&id).open(options.clone()));
+        let factory = Box::new(move || ModelSource::parse(&id).open(options.clone()));
         let events = self.messages.clone();
         let sink = move |event| drop(events.send(Msg::OtherEngine { serial, event }));
         let engine = Engine::start(factory, self.settings.clone(), Arc::new(sink));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::entry::{Found, Stamp};
 use super::folder_state::Kept;
 use super::preview::PreviewKey;
-use crate::engine::Known;
+use crate::engine::ClassifiedFile;
 use crate::jobs::Command;
 use crate::prompts::Prompts;
 
@@ -86,7 +86,7 @@ pub enum Effect {
     /// Score by these prompts from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
     UsePrompts(Prompts),
     /// Score classified files again, by the prompts in force. Answered by `Event::Rescored` parts.
-    Rescore(Vec<Known>),
+    Rescore(Vec<ClassifiedFile>),
     /// List the models that can be chosen. Answered by [`super::Msg::Models`].
     Models,
     /// Download a model from the hub. Answered by [`super::Msg::Pulling`] and finally [`super::Msg::Pulled`].

@@ -10,8 +10,8 @@ use super::request::Request;
 use super::status::EngineState;
 use super::text::safe_str;
 use crate::config::DEMO;
-use crate::encoder::catalog::Entry;
-use crate::encoder::hub::bytes;
+use crate::encoder::catalog::CatalogEntry;
+use crate::encoder::hub::format_bytes;
 
 /// A model that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Offered {
     /// Its name once it is in use.
     pub name: String,
     /// Its entry in the catalogue.
-    pub entry: Option<&'static Entry>,
+    pub entry: Option<&'static CatalogEntry>,
     /// It need not be downloaded.
     pub there: bool,
 }
@@ -58,7 +58,7 @@ impl ModelPull {
             _ if self.waits => "another program fetches it".to_owned(),
             Some(size) if size > 0 => {
                 let percent = self.came.min(size) * 100 / size;
-                format!("{percent} % of {}", bytes(size))
+                format!("{percent} % of {}", format_bytes(size))
             }
             _ => "asking the hub …".to_owned(),
         }
@@ -118,7 +118,7 @@ impl ModelChooser {
         let is_loading = loading.is_some_and(|(_, loading)| loading.id == offered.id);
         let size = offered
             .entry
-            .map(|entry| bytes(entry.megabytes * 1_000_000));
+            .map(|entry| format_bytes(entry.megabytes * 1_000_000));
         let beside = match (pull, &size) {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),

@@ -296,12 +296,12 @@ impl Results {
     }
 
     /// All classified files, to be scored again.
-    pub fn classified(&self) -> Vec<engine::Known> {
+    pub fn classified(&self) -> Vec<engine::ClassifiedFile> {
         let files = self.files.iter().filter_map(|(path, known)| {
             let Some(FileState::Done(records)) = &known.state else {
                 return None;
             };
-            Some(engine::Known {
+            Some(engine::ClassifiedFile {
                 path: path.clone(),
                 generation: known.answered,
                 records: Arc::clone(records),
@@ -311,7 +311,7 @@ impl Results {
     }
 
     /// Takes in new scores of a file, unless another answer has come since.
-    pub fn rescored(&mut self, file: engine::Known) {
+    pub fn rescored(&mut self, file: engine::ClassifiedFile) {
         let Some(known) = self.files.get_mut(&file.path) else {
             return;
         };

@@ -21,8 +21,8 @@ use super::progress::Progress;
 use super::run::{self, Batch, Note, Run, RunEnd};
 use super::{Fault, Setup, exit, leave, on_signals, print, shown};
 use crate::cli;
-use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
-use crate::engine::{self, Frames, Lane, Settings};
+use crate::encoder::{Encoder, PreparedImage, Preprocess, limit_threads};
+use crate::engine::{self, FrameSelection, Lane, Settings};
 use crate::jobs::Ended;
 use crate::media::{self, MediaError, walk};
 use crate::phantom;
@@ -187,7 +187,7 @@ struct Bench<'a> {
 struct Prepared {
     file: PathBuf,
     /// Of the first [`INPUTS`] files only: more pictures at a time the model is not given.
-    input: Option<Input>,
+    input: Option<PreparedImage>,
     decode: f64,
     preprocess: f64,
 }
@@ -229,7 +229,7 @@ impl Bench<'_> {
         let cores = self.report.cores as f64;
         self.stage("decode", decode, cores / decode);
         self.stage("preprocess", preprocess, cores / preprocess);
-        let inputs: Vec<Input> = prepared.iter().filter_map(|p| p.input.clone()).collect();
+        let inputs: Vec<PreparedImage> = prepared.iter().filter_map(|p| p.input.clone()).collect();
         self.progress.message("the model alone");
         let Some((transfer, forward)) = self.model(encoder.as_mut(), &inputs)? else {
             return Ok(Vec::new());
@@ -295,7 +295,7 @@ impl Bench<'_> {
     fn model(
         &mut self,
         encoder: &mut dyn Encoder,
-        inputs: &[Input],
+        inputs: &[PreparedImage],
     ) -> Result<Option<(f64, f64)>, Fault> {
         let mut best: Option<(f64, f64)> = None;
         let on_cpu = self.report.device == "cpu";
@@ -303,7 +303,7 @@ impl Bench<'_> {
         for batch in [1, 4, 16, 64, INPUTS] {
             // Nor any that takes much longer than it lets a pass take.
             let long = best.is_some_and(|(transfer, forward)| {
-                (transfer + forward) * batch as f64 > 2.0 * engine::BULK.as_secs_f64()
+                (transfer + forward) * batch as f64 > 2.0 * engine::BULK_PASS_TIME.as_secs_f64()
             });
             if batch > inputs.len().min(most) || long {
                 break;
@@ -326,7 +326,7 @@ impl Bench<'_> {
     fn passes(
         &self,
         encoder: &mut dyn Encoder,
-        batch: &[Input],
+        batch: &[PreparedImage],
     ) -> Result<Option<(f64, f64)>, Fault> {
         let (mut transfers, mut passes) = (Vec::new(), Vec::new());
         for pass in 0..=PASSES {
@@ -359,12 +359,12 @@ impl Bench<'_> {
         let settings = Settings {
             prompts,
             mode: Mode::Single,
-            frames: Frames::First,
+            frames: FrameSelection::First,
             batch_size: None,
-            jobs: None,
+            decode_threads: None,
             exact: self.exact,
-            pass: engine::BULK,
-            kept: None,
+            pass_time: engine::BULK_PASS_TIME,
+            embeddings: None,
         };
         let bare = Arc::new(Bare::default());
         let factory = bare.beside(setup.factory(None));
@@ -454,10 +454,10 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
         lane: Lane::Bulk,
         cancelled: &|| false,
     };
-    let shown = engine::decode(&source, 0, &decoding)?;
+    let shown = engine::decode_frame(&source, 0, &decoding)?;
     let decode = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    let input = engine::apply(preprocess, &shown.picture, &source, Lane::Bulk)?;
+    let input = engine::preprocess_frame(preprocess, &shown.picture, &source, Lane::Bulk)?;
     Ok(Prepared {
         file: file.to_owned(),
         input: Some(input),

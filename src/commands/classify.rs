@@ -16,7 +16,7 @@ use super::{Fault, Setup, exit, leave, on_signals};
 use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, MAX_RUNNING};
-use crate::library::export::Writer;
+use crate::library::export::ResultWriter;
 use crate::library::{Failure, Outcome};
 use crate::media::walk;
 
@@ -51,7 +51,7 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     let paths = arguments.paths.clone();
     std::thread::spawn(move || find(&paths, &sender));
     let out = BufWriter::new(print::stdout());
-    let mut printer = Printer::new(Writer::new(out, arguments.results.format(), &prompts));
+    let mut printer = Printer::new(ResultWriter::new(out, arguments.results.format(), &prompts));
     match run.through(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {
             let joined = run.shutdown();
@@ -112,7 +112,7 @@ struct Pending {
 
 /// Puts the outcomes back into the order of the inputs.
 struct Printer<W: Write> {
-    writer: Writer<W>,
+    writer: ResultWriter<W>,
     pending: BTreeMap<u64, Pending>,
     next: u64,
     /// How many lines there will be, once that is known.
@@ -167,7 +167,7 @@ impl<W: Write> Batch<u64> for Printer<W> {
 }
 
 impl<W: Write> Printer<W> {
-    fn new(writer: Writer<W>) -> Self {
+    fn new(writer: ResultWriter<W>) -> Self {
         Self {
             writer,
             pending: BTreeMap::new(),

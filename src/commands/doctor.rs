@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::{Fault, Setup, exit, print};
-use crate::encoder::{Source, gpu_note};
+use crate::encoder::{ModelSource, gpu_note};
 use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
 /// How a check went.
@@ -208,7 +208,7 @@ fn model(setup: &Setup) -> (Check, Check) {
                 "{} on {}, embeddings of {}, {}",
                 card.id, card.device, card.dimension, card.digest
             );
-            if setup.source == Source::Demo {
+            if setup.source == ModelSource::Demo {
                 Check::note(
                     "model",
                     found,

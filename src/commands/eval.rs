@@ -20,7 +20,7 @@ use crate::library::{Outcome, Record};
 use crate::media::padded;
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
-use crate::scoring::metrics::{Case, Estimate, Report};
+use crate::scoring::metrics::{Case, Estimate, Evaluation};
 use labels::{Labelled, Names};
 
 /// What is printed.
@@ -36,7 +36,7 @@ struct Answer {
     seed: u64,
     draws: usize,
     #[serde(flatten)]
-    report: Report,
+    report: Evaluation,
 }
 
 /// Evaluates; the exit code.
@@ -55,10 +55,10 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         mode: arguments.mode,
         frames: arguments.frames,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: arguments.exact,
-        pass: engine::BULK,
-        kept: None,
+        pass_time: engine::BULK_PASS_TIME,
+        embeddings: None,
     };
     let notes = run::notes();
     on_signals(&[SIGINT, SIGTERM], {
@@ -149,7 +149,7 @@ fn tell(
             }
         }
     }
-    let report = Report::new(&names, &cases, arguments.draws, arguments.seed);
+    let report = Evaluation::new(&names, &cases, arguments.draws, arguments.seed);
     let (Some(report), Some(record)) = (report, sample) else {
         let why = match rejected.first() {
             Some(reason) => format!("{} rejected, because {reason}", rejected.len()),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, exit, output, print};
 use crate::cli;
-use crate::library::{Failure, export, name};
+use crate::library::{Failure, export, path_text};
 use crate::media::{self, DecodeOptions, DicomInfo, MediaError, Picture, Pixels};
 
 /// Prints the report, or the error object of a file that has none; the exit code.
@@ -73,7 +73,7 @@ pub fn report(
     )?;
     let info = &loaded.info;
     let mut report = Map::new();
-    let (text, bytes) = name(path);
+    let (text, bytes) = path_text(path);
     report.insert("path".into(), text.into());
     if let Some(bytes) = bytes {
         report.insert("path_bytes".into(), bytes.into());

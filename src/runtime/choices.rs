@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::folders::{Send, spawn};
 use crate::app::{Msg, Offered};
 use crate::config::DEMO;
-use crate::encoder::hub::{self, Cache, HubError, Pull, Step};
-use crate::encoder::{Options, Source, catalog};
+use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress};
+use crate::encoder::{ModelOptions, ModelSource, catalog};
 use crate::prompts::{self, PromptSet};
 
 /// Where the choices come from.
@@ -21,9 +21,9 @@ pub struct Offer {
     /// The prompt set that the program was started with, by name or file.
     pub given: String,
     /// The model that it was started with.
-    pub model: Option<Source>,
+    pub model: Option<ModelSource>,
     /// How models are opened.
-    pub options: Options,
+    pub options: ModelOptions,
     /// The network must not be used.
     pub offline: bool,
 }
@@ -56,13 +56,13 @@ pub(super) fn models(offer: &Offer, send: Send) {
     let given = offer.model.clone();
     let answer = Arc::clone(&send);
     spawn("models", &answer, move || {
-        send(Msg::Models(offered(given, Cache::of_user().as_ref())));
+        send(Msg::Models(offered(given, HubCache::of_user().as_ref())));
     });
 }
 
 /// The built-in model, those of the catalogue, others in the cache, and that of the start.
-fn offered(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
-    let pulled = cache.map_or_else(Vec::new, Cache::models);
+fn offered(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec<Offered> {
+    let pulled = cache.map_or_else(Vec::new, HubCache::models);
     let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
     let of_hub = |id: &str| Offered {
         id: id.to_owned(),
@@ -77,7 +77,7 @@ fn offered(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
     all.extend(catalog::entries().iter().map(|entry| of_hub(&entry.id)));
     let others = pulled.iter().map(|snapshot| of_hub(&snapshot.id));
     all.extend(others.filter(|other| other.entry.is_none()));
-    if let Some(source @ Source::Path(path)) = &given
+    if let Some(source @ ModelSource::Path(path)) = &given
         && path.exists()
         && !all.iter().any(|other| other.name == source.name())
     {
@@ -117,19 +117,20 @@ struct Progress {
 }
 
 impl Progress {
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: PullProgress) {
         match step {
-            Step::Sized(bytes) => self.size = Some(self.came + bytes),
-            Step::Came(bytes) => self.came += bytes,
-            Step::Lost(bytes) => self.came = self.came.saturating_sub(bytes),
-            Step::Waiting(_) | Step::File(_) => {}
+            PullProgress::Total(bytes) => self.size = Some(self.came + bytes),
+            PullProgress::Received(bytes) => self.came += bytes,
+            PullProgress::Discarded(bytes) => self.came = self.came.saturating_sub(bytes),
+            PullProgress::Waiting(_) | PullProgress::File(_) => {}
         }
-        self.waits = matches!(step, Step::Waiting(_));
+        self.waits = matches!(step, PullProgress::Waiting(_));
     }
 
     /// Not each of thousands of steps reaches the screen; those after which nothing may come for long do.
-    fn is_due(&self, step: Step) -> bool {
-        self.told.elapsed() >= TELL || matches!(step, Step::Sized(_) | Step::Waiting(_))
+    fn is_due(&self, step: PullProgress) -> bool {
+        self.told.elapsed() >= TELL
+            || matches!(step, PullProgress::Total(_) | PullProgress::Waiting(_))
     }
 }
 
@@ -145,7 +146,7 @@ pub(super) fn pull(id: String, serial: u64, offline: bool, send: Send) -> Stop {
             waits: false,
             told: Instant::now(),
         };
-        let mut report = |step: Step| {
+        let mut report = |step: PullProgress| {
             progress.step(step);
             if progress.is_due(step) {
                 progress.told = Instant::now();
@@ -162,10 +163,10 @@ pub(super) fn pull(id: String, serial: u64, offline: bool, send: Send) -> Stop {
                 ControlFlow::Continue(())
             }
         };
-        let outcome = match Cache::of_user() {
+        let outcome = match HubCache::of_user() {
             None => Err("there is no home folder; set HOME, or HF_HOME".to_owned()),
             Some(cache) => {
-                let order = Pull {
+                let order = PullOptions {
                     cache: &cache,
                     id: &id,
                     revision: None,
@@ -190,8 +191,8 @@ mod tests {
     #[test]
     fn the_built_in_model_comes_first_and_that_of_the_start_is_there_to_go_back_to() {
         let folder = tempfile::tempdir().unwrap();
-        let given = Some(Source::Path(folder.path().to_owned()));
-        let cache = Cache::at(folder.path());
+        let given = Some(ModelSource::Path(folder.path().to_owned()));
+        let cache = HubCache::at(folder.path());
         let all = offered(given, Some(&cache));
         assert!(all[0].id == DEMO && all[0].there);
         assert!(all[1].entry.is_some() && !all[1].there);

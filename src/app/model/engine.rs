@@ -7,7 +7,7 @@ use crate::app::msg::Severity;
 use crate::app::results::ResultChange;
 use crate::app::status::EngineState;
 use crate::app::text;
-use crate::engine::{Event, Known, Lane};
+use crate::engine::{ClassifiedFile, Event, Lane};
 use crate::library::Outcome;
 
 impl Model {
@@ -118,7 +118,7 @@ impl Model {
         self.prompt_sets.rescore(&self.results)
     }
 
-    fn rescored(&mut self, files: Vec<Known>, left: usize) {
+    fn rescored(&mut self, files: Vec<ClassifiedFile>, left: usize) {
         for file in files {
             self.results.rescored(file);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::encoder::{CutOff, Encoder, EncoderError, Input, ModelCard, Preprocess};
+use crate::encoder::{CutOff, Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
 use crate::engine;
 
 /// The model's pass over one picture, measured inside of the engine: what a machine makes of it changes within seconds, and
@@ -36,11 +36,11 @@ struct Measured {
     encoder: Box<dyn Encoder>,
     bare: Arc<Bare>,
     /// The picture of the pass that was begun last, if it is alone.
-    alone: Option<Input>,
+    alone: Option<PreparedImage>,
 }
 
 impl Measured {
-    fn again(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+    fn again(&mut self, batch: &[PreparedImage]) -> Result<(), EncoderError> {
         if batch.len() == 1 && self.bare.wanted.load(Ordering::Relaxed) {
             let begun = Instant::now();
             self.encoder.encode_images(batch)?;
@@ -60,19 +60,22 @@ impl Encoder for Measured {
         self.encoder.preprocess()
     }
 
-    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let rows = self.encoder.encode_images(batch)?;
         self.again(batch)?;
         Ok(rows)
     }
 
-    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+    fn begin_pass(
+        &mut self,
+        batch: &[PreparedImage],
+    ) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
         self.alone = batch.first().filter(|_| batch.len() == 1).cloned();
-        self.encoder.begin(batch)
+        self.encoder.begin_pass(batch)
     }
 
-    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        let rows = self.encoder.finish()?;
+    fn finish_pass(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        let rows = self.encoder.finish_pass()?;
         if let Some(input) = self.alone.take() {
             self.again(&[input])?;
         }

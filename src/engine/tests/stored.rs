@@ -1,27 +1,27 @@
-//! What was computed once is not computed again.
+//! Embeddings in the store are not computed again.
 
 use super::*;
-use crate::library::Embeddings;
+use crate::library::EmbeddingStore;
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media")
 }
 
-/// Runs all fixtures through; what became of each, and how many pictures the model was given.
+/// Classifies all fixtures; returns the outcomes, and the number of images that the model encoded.
 fn run(
-    kept: Option<Arc<Embeddings>>,
+    store: Option<Arc<EmbeddingStore>>,
     synthetic_only: bool,
     settings: Settings,
 ) -> (BTreeMap<PathBuf, Vec<Outcome>>, usize) {
     let settings = Settings {
-        kept: kept.clone(),
+        embeddings: store.clone(),
         ..settings
     };
-    let Bench {
+    let TestEngine {
         engine,
         events,
         batches,
-    } = bench(Behaviour::Answer, synthetic_only, settings);
+    } = start(Behaviour::Answer, synthetic_only, settings);
     for (generation, entry) in (0..).zip(std::fs::read_dir(folder()).unwrap()) {
         let job = Job {
             path: entry.unwrap().path(),
@@ -31,8 +31,8 @@ fn run(
         engine.submit(job).unwrap();
     }
     engine.finish();
-    if let Some(kept) = kept {
-        kept.flush(Duration::from_secs(60));
+    if let Some(store) = store {
+        store.flush(Duration::from_secs(60));
     }
     let mut outcomes = BTreeMap::new();
     for event in events.try_iter() {
@@ -52,35 +52,35 @@ fn run(
 }
 
 #[test]
-fn the_next_engine_answers_from_what_is_kept_and_says_the_same() {
+fn the_next_engine_gives_the_same_results_from_stored_embeddings() {
     let home = tempfile::tempdir().unwrap();
-    let kept = || Some(Arc::new(Embeddings::at(home.path().join("kept"))));
+    let store = || Some(Arc::new(EmbeddingStore::at(home.path().join("store"))));
     let all = || Settings {
-        frames: Frames::All,
+        frames: FrameSelection::All,
         ..settings()
     };
-    let (first, computed) = run(kept(), false, all());
+    let (first, computed) = run(store(), false, all());
     assert!(computed > 100, "{computed} frames");
-    let (second, again) = run(kept(), false, all());
-    assert_eq!(again, 0, "frames computed twice");
+    let (second, again) = run(store(), false, all());
+    assert_eq!(again, 0, "frames encoded twice");
     assert_eq!(first, second);
     let other = Settings {
         exact: true,
         ..all()
     };
     assert!(
-        run(kept(), false, other).1 >= computed,
-        "another preparation"
+        run(store(), false, other).1 >= computed,
+        "other preprocessing"
     );
     assert_eq!(run(None, false, all()), (first, computed));
 }
 
 #[test]
-fn of_a_model_for_phantoms_nothing_is_kept() {
+fn embeddings_of_a_model_for_phantoms_are_not_stored() {
     let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("kept");
+    let file = home.path().join("store");
     let (_, computed) = run(
-        Some(Arc::new(Embeddings::at(file.clone()))),
+        Some(Arc::new(EmbeddingStore::at(file.clone()))),
         true,
         settings(),
     );

@@ -1,23 +1,23 @@
-//! Embeddings of texts on disk: the same prompts meet the same model again and again, and its text tower need not even be
-//! read then.
+//! A cache of text embeddings on disk: the same prompts are used with the same model again and again, and the pages of its
+//! text tower then need not be read.
 //!
-//! A file for each list of texts, named by the hash of model, precision, device and texts: the number of rows, their length,
-//! the rows as f32, the hash of all that; little-endian. A file that is not right is as good as none.
+//! One file per list of texts, named by the hash of model, precision, device and texts. It contains the number of rows, their
+//! length, the rows as f32, and the hash of all this, little-endian. A damaged file counts as missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Length of a hash.
-const HASH: usize = blake3::OUT_LEN;
+/// Bytes of a hash.
+const HASH_BYTES: usize = blake3::OUT_LEN;
 
-/// The folder, and what all its files of one model have in common.
+/// The cached embeddings of one model.
 pub(super) struct TextCache {
     folder: PathBuf,
     model: String,
 }
 
 impl TextCache {
-    /// `model` is all that the embedding of a text depends on but the text.
+    /// A cache in `folder`. `model` identifies everything but the text that a text's embedding depends on.
     pub(super) fn new(folder: &Path, model: String) -> Self {
         let folder = folder.to_owned();
         Self { folder, model }
@@ -32,10 +32,10 @@ impl TextCache {
         self.folder.join(hasher.finalize().to_hex().as_str())
     }
 
-    /// What was stored for exactly these texts.
+    /// The rows stored for exactly these texts.
     pub(super) fn get(&self, texts: &[String]) -> Option<Vec<Vec<f32>>> {
         let bytes = fs::read(self.path(texts)).ok()?;
-        let (body, hash) = bytes.split_last_chunk::<HASH>()?;
+        let (body, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
         if blake3::hash(body).as_bytes() != hash {
             return None;
         }
@@ -43,12 +43,12 @@ impl TextCache {
         let (width, body) = body.split_first_chunk::<4>()?;
         let (rows, width) = (u32::from_le_bytes(*rows), u32::from_le_bytes(*width));
         let (numbers, rest) = body.as_chunks::<4>();
-        let whole = rows as usize == texts.len()
+        let is_complete = rows as usize == texts.len()
             && width > 0
             && numbers.len() == rows as usize * width as usize
             && rest.is_empty();
         let numbers: Vec<f32> = numbers.iter().map(|&b| f32::from_le_bytes(b)).collect();
-        whole.then(|| {
+        is_complete.then(|| {
             numbers
                 .chunks(width as usize)
                 .map(<[f32]>::to_vec)
@@ -56,12 +56,12 @@ impl TextCache {
         })
     }
 
-    /// Stores; a disk that is full or not writable costs time the next time, and nothing else.
+    /// Stores the rows for these texts. Errors are only logged: the rows are then computed again next time.
     pub(super) fn put(&self, texts: &[String], rows: &[Vec<f32>]) {
         let Some(width) = rows.first().map(Vec::len) else {
             return;
         };
-        let mut bytes = Vec::with_capacity(8 + rows.len() * width * 4 + HASH);
+        let mut bytes = Vec::with_capacity(8 + rows.len() * width * 4 + HASH_BYTES);
         bytes.extend((rows.len() as u32).to_le_bytes());
         bytes.extend((width as u32).to_le_bytes());
         bytes.extend(
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_got_for_the_same_model_and_texts_only() {
+    fn rows_are_found_for_the_same_model_and_texts_only() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TextCache::new(folder.path(), "m".into());
         let rows = vec![vec![0.5, -1.0], vec![f32::MIN_POSITIVE, 3.25]];
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_as_good_as_none() {
+    fn a_damaged_file_counts_as_missing() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TextCache::new(folder.path(), "m".into());
         let asked = texts(&["a"]);
