@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::app::{self, Effect, Model, Msg};
 use crate::encoder::Source;
 use crate::engine::{Engine, Factory, Settings};
-use crate::graphics::{Drawing, Screen, preview};
+use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::Command;
 use crate::watch::{self, Watch};
 pub use choices::Offer;
@@ -48,8 +48,8 @@ pub struct Services {
     keeper: Option<Keeper>,
     /// Ends the pull that is under way.
     pull: choices::Stop,
-    preview: Option<preview::Worker>,
-    tiles: Option<preview::Tiles>,
+    preview: Option<preview::PreviewWorker>,
+    tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
     headers: Arc<AtomicU64>,
@@ -98,7 +98,7 @@ impl Services {
     }
 
     /// From now on it is kept how folders are left; without a store nothing is.
-    pub fn keep_in(&mut self, store: Option<Store>) -> io::Result<()> {
+    pub fn persist_folders(&mut self, store: Option<Store>) -> io::Result<()> {
         self.keeper = store.map(Keeper::start).transpose()?;
         Ok(())
     }
@@ -109,14 +109,17 @@ impl Services {
     }
 
     /// From now on images can be asked for.
-    pub fn draw_with(&mut self, drawing: Drawing) -> io::Result<()> {
+    pub fn start_previews(&mut self, graphics: GraphicsSetup) -> io::Result<()> {
         let messages = self.messages.clone();
         let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
         let tiles = self.messages.clone();
         let tile_sink = move |tile| drop(tiles.send(Msg::Tile(Box::new(tile))));
-        self.tiles = Some(preview::Tiles::start(&drawing.output, tile_sink)?);
-        self.preview = Some(preview::Worker::start(drawing.output, sink)?);
-        let _ = self.messages.send(Msg::Graphics(drawing.graphics));
+        self.tiles = Some(preview::ThumbnailWorkers::start(
+            &graphics.output,
+            tile_sink,
+        )?);
+        self.preview = Some(preview::PreviewWorker::start(graphics.output, sink)?);
+        let _ = self.messages.send(Msg::Graphics(graphics.graphics));
         Ok(())
     }
 
@@ -169,12 +172,12 @@ impl Services {
             }
             Effect::Nearby(files) => {
                 if let Some(worker) = &self.preview {
-                    worker.near(files);
+                    worker.prefetch(files);
                 }
             }
             Effect::Unpreview => {
                 if let Some(worker) = &self.preview {
-                    worker.forget();
+                    worker.cancel();
                 }
             }
             Effect::Tiles(keys) => {
@@ -342,7 +345,7 @@ impl Loop {
             if !self.pending.is_empty() {
                 continue;
             }
-            if self.dirty && screen.idle() {
+            if self.dirty && screen.is_idle() {
                 self.dirty = screen.draw(&self.model)?;
             }
             let Some(first) = self
@@ -384,7 +387,7 @@ impl Loop {
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
             msg = received.recv() => msg,
-            () = screen.wait(), if self.dirty => None,
+            () = screen.wait_idle(), if self.dirty => None,
             () = sleep(tick.unwrap_or_default()), if tick.is_some() => Some(Msg::Tick(begun.elapsed())),
         }
     }

@@ -11,7 +11,7 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
 use medivision_tui::engine::{self, Frames, Settings};
-use medivision_tui::graphics::{Drawing, Output, Painter, Screen};
+use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::runtime::{Loop, Offer, Services, Store};
 use medivision_tui::scoring::Mode;
@@ -62,11 +62,11 @@ struct Cells {
 }
 
 impl Screen for Cells {
-    fn idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         true
     }
 
-    async fn wait(&mut self) {}
+    async fn wait_idle(&mut self) {}
 
     fn draw(&mut self, model: &Model) -> io::Result<bool> {
         if self.seen.broken.load(Ordering::Relaxed) {
@@ -74,7 +74,7 @@ impl Screen for Cells {
         }
         let Ok(_) = self
             .terminal
-            .draw(|frame| ui::view(model, frame, &Painter::default()));
+            .draw(|frame| ui::view(model, frame, &ImagePainter::default()));
         let buffer = self.terminal.backend().buffer();
         let width = usize::from(buffer.area.width);
         let rows = buffer.content.chunks(width);
@@ -244,14 +244,14 @@ fn play_to_the_end<F: Future<Output = ()>>(
         terminal,
         seen: seen.clone(),
     };
-    services.keep_in(store).expect("starts");
+    services.persist_folders(store).expect("starts");
     let result = runtime.block_on(async {
         let mut interface = Loop::start(setup, &mut screen).expect("drawn");
-        let drawing = Drawing {
+        let graphics_setup = GraphicsSetup {
             graphics: Graphics::Halfblocks,
             output: Output::default(),
         };
-        services.draw_with(drawing).expect("starts");
+        services.start_previews(graphics_setup).expect("starts");
         let (sender, input) = unbounded();
         let running = interface.run(&mut services, received, &mut screen, input);
         let (result, ()) = tokio::join!(running, script(Keys(sender), seen));

@@ -139,17 +139,17 @@ async fn interface(
     if let Some(kept) = store.as_ref().and_then(|store| store.load(&start.root)) {
         start.kept = kept;
     }
-    services.keep_in(store)?;
+    services.persist_folders(store)?;
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is asked anything.
     screen.flush();
     let Probed { capabilities, keys } = graphics::probe(setup.graphics, &mut limits)?;
-    let drawing = capabilities.drawing();
-    screen.draw_with(&drawing, &limits);
+    let graphics_setup = capabilities.graphics_setup();
+    screen.configure(&graphics_setup, &limits);
     if setup.mouse {
-        screen.follow_mouse()?;
+        screen.enable_mouse()?;
     }
-    services.draw_with(drawing)?;
+    services.start_previews(graphics_setup)?;
     // For the test that a panic gives the terminal back.
     assert!(
         !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),

@@ -13,7 +13,7 @@ use medivision_tui::app::{
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::{Event, Job};
-use medivision_tui::graphics::{Painter, half_blocks};
+use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{Command, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
@@ -255,7 +255,7 @@ impl Program {
         let mut terminal =
             Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
         terminal
-            .draw(|frame| ui::view(&self.model, frame, &Painter::default()))
+            .draw(|frame| ui::view(&self.model, frame, &ImagePainter::default()))
             .expect("the test terminal never fails");
         terminal.backend().buffer().clone()
     }
