@@ -21,7 +21,7 @@ use crate::app::{self, Effect, Model, Msg};
 use crate::encoder::Source;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, Screen, preview};
-use crate::jobs::Command;
+use crate::jobs::JobCommand;
 use crate::watch::{self, Watch};
 pub use choices::Offer;
 use keep::Keeper;
@@ -236,7 +236,7 @@ impl Services {
 
     fn start_watch(&mut self, root: &Path) {
         let sink = folders::watch_sink(Arc::clone(&self.send));
-        match Watch::start(root, watch::Options::default(), sink) {
+        match Watch::start(root, watch::WatchOptions::default(), sink) {
             Ok(watch) => self.watch = Some(watch),
             Err(error) => drop((self.send)(Msg::WatchFailed {
                 message: error.to_string(),
@@ -258,11 +258,11 @@ impl Services {
     }
 
     /// A refusal needs no answer: an engine that takes nothing more says so itself.
-    fn carry_out(&self, command: Command) {
+    fn carry_out(&self, command: JobCommand) {
         match command {
-            Command::Start(job) => drop(self.engine.submit(job)),
-            Command::Promote(generation) => self.engine.promote(generation),
-            Command::Cancel(generation) => self.engine.cancel(generation),
+            JobCommand::Start(job) => drop(self.engine.submit(job)),
+            JobCommand::Promote(generation) => self.engine.promote(generation),
+            JobCommand::Cancel(generation) => self.engine.cancel(generation),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Geometry of an image on screen: which part of it is seen, how large, from which side, and what lies around it. Plain
-//! arithmetic, which the model, the screen and the graphics need alike.
+//! Geometry of an image on screen: its visible part, magnification and orientation, and the layout around it. Plain
+//! arithmetic that the model, the screen and the graphics share.
 
 pub mod placement;
 pub mod turn;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the bottom; a room may use its own layer and those below.
 const LAYERS: [&[&str]; 7] = [
-    &["config", "media", "view", "prompts", "scoring", "phantom"],
+    &[
+        "config", "media", "paths", "view", "prompts", "scoring", "phantom",
+    ],
     &["encoder"],
     &["engine", "library", "watch"],
     &["jobs"],

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use medivision_tui::watch::{News, Options, Watch, WatchEvent};
+use medivision_tui::watch::{ReadyKind, Watch, WatchEvent, WatchOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,8 +19,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Longer than every wait of the watch: what was not said by then will not be said.
 const QUIET: Duration = Duration::from_secs(4);
 
-const BY_SIGNS: Options = Options { poll: None };
-const BY_POLLING: Options = Options {
+const BY_SIGNS: WatchOptions = WatchOptions { poll: None };
+const BY_POLLING: WatchOptions = WatchOptions {
     poll: Some(Duration::from_millis(200)),
 };
 
@@ -32,7 +32,7 @@ struct Bench {
 
 impl Bench {
     /// Watches a folder prepared by `prepare`, and waits until what was there is known.
-    fn new(options: Options, prepare: impl FnOnce(&Path)) -> (Self, Vec<WatchEvent>) {
+    fn new(options: WatchOptions, prepare: impl FnOnce(&Path)) -> (Self, Vec<WatchEvent>) {
         let dir = tempfile::tempdir().expect("a folder");
         prepare(dir.path());
         let (sender, events) = channel();
@@ -70,13 +70,13 @@ impl Bench {
         std::iter::from_fn(|| self.events.recv_timeout(QUIET).ok()).collect()
     }
 
-    fn wait_ready(&self, name: &str, news: News) {
-        self.until(|event| is_ready(event, &self.path(name), news));
+    fn wait_ready(&self, name: &str, kind: ReadyKind) {
+        self.until(|event| is_ready(event, &self.path(name), kind));
     }
 }
 
-fn is_ready(event: &WatchEvent, file: &Path, why: News) -> bool {
-    matches!(event, WatchEvent::Ready { path, news, .. } if path == file && *news == why)
+fn is_ready(event: &WatchEvent, file: &Path, why: ReadyKind) -> bool {
+    matches!(event, WatchEvent::Ready { path, kind, .. } if path == file && *kind == why)
 }
 
 /// How often each file was reported.
@@ -127,7 +127,7 @@ fn drop_a_thousand(dir: &Path, contents: &dyn Fn(usize) -> Vec<u8>) -> Vec<PathB
     paths
 }
 
-fn each_of_a_thousand_is_told_once(options: Options) {
+fn each_of_a_thousand_is_told_once(options: WatchOptions) {
     let (bench, _) = Bench::new(options, |_| {});
     let paths = drop_a_thousand(bench.dir.path(), &|index| {
         format!("content {index}").into_bytes()
@@ -167,7 +167,10 @@ fn what_was_there_is_told_first() {
         }
     });
     for (event, name) in first[1..4].iter().zip(["a.png", "b.png", "sub/c.png"]) {
-        assert!(is_ready(event, &bench.path(name), News::There), "{event:?}");
+        assert!(
+            is_ready(event, &bench.path(name), ReadyKind::Existing),
+            "{event:?}"
+        );
     }
     assert_eq!(first.len(), 5);
     assert_eq!(bench.rest(), []);
@@ -178,9 +181,9 @@ fn changes_renames_and_deletions_are_followed() {
     for options in [BY_SIGNS, BY_POLLING] {
         let (bench, _) = Bench::new(options, |_| {});
         fs::write(bench.path("a.png"), "one").expect("written");
-        bench.wait_ready("a.png", News::New);
+        bench.wait_ready("a.png", ReadyKind::New);
         fs::write(bench.path("a.png"), "another").expect("written");
-        bench.wait_ready("a.png", News::Changed);
+        bench.wait_ready("a.png", ReadyKind::Changed);
         fs::rename(bench.path("a.png"), bench.path("b.png")).expect("renamed");
         let renamed = WatchEvent::Renamed {
             from: bench.path("a.png"),
@@ -200,7 +203,7 @@ fn rights_that_change_are_told() {
     for options in [BY_SIGNS, BY_POLLING] {
         let (bench, _) = Bench::new(options, |_| {});
         fs::write(bench.path("a.png"), "one").expect("written");
-        bench.wait_ready("a.png", News::New);
+        bench.wait_ready("a.png", ReadyKind::New);
         fs::set_permissions(bench.path("a.png"), fs::Permissions::from_mode(0o600)).expect("set");
         bench.until(|event| matches!(event, WatchEvent::Touched { path, .. } if *path == bench.path("a.png")));
     }
@@ -213,7 +216,7 @@ fn a_folder_moved_in_is_read_and_one_moved_within_is_followed() {
     fs::create_dir_all(outside.path().join("study/series")).expect("folders");
     fs::write(outside.path().join("study/series/1.dcm"), "x").expect("written");
     fs::rename(outside.path().join("study"), bench.path("study")).expect("moved");
-    bench.wait_ready("study/series/1.dcm", News::New);
+    bench.wait_ready("study/series/1.dcm", ReadyKind::New);
 
     fs::rename(bench.path("study"), bench.path("archive")).expect("renamed");
     let renamed = WatchEvent::Renamed {
@@ -223,7 +226,7 @@ fn a_folder_moved_in_is_read_and_one_moved_within_is_followed() {
     bench.until(|event| *event == renamed);
     // The folder is still watched under its new name.
     fs::write(bench.path("archive/series/2.dcm"), "y").expect("written");
-    bench.wait_ready("archive/series/2.dcm", News::New);
+    bench.wait_ready("archive/series/2.dcm", ReadyKind::New);
 
     fs::remove_dir_all(bench.path("archive")).expect("removed");
     let removed = WatchEvent::Removed(bench.path("archive"));
@@ -235,16 +238,16 @@ fn a_watched_folder_that_vanishes_is_watched_again_when_it_is_back() {
     let (bench, _) = Bench::new(BY_SIGNS, |dir| {
         fs::write(dir.join("a.png"), "x").expect("written");
     });
-    bench.wait_ready("a.png", News::There);
+    bench.wait_ready("a.png", ReadyKind::Existing);
     fs::remove_dir_all(bench.dir.path()).expect("removed");
     bench.until(
         |event| matches!(event, WatchEvent::Problem(text) if text.contains("cannot be read")),
     );
     fs::create_dir(bench.dir.path()).expect("a folder");
     fs::write(bench.path("b.png"), "x").expect("written");
-    bench.wait_ready("b.png", News::New);
+    bench.wait_ready("b.png", ReadyKind::New);
     fs::write(bench.path("c.png"), "x").expect("written");
-    bench.wait_ready("c.png", News::New);
+    bench.wait_ready("c.png", ReadyKind::New);
 }
 
 #[test]
@@ -588,20 +591,20 @@ fn files_on_what_is_mounted_later_are_found() {
     });
     let below = Mounted::new(&bench.path("sub"));
     fs::write(bench.path("sub/a.png"), b"1").expect("written");
-    bench.wait_ready("sub/a.png", News::New);
+    bench.wait_ready("sub/a.png", ReadyKind::New);
     drop(below);
     bench.until(|event| *event == WatchEvent::Removed(bench.path("sub/a.png")));
     for name in ["b.png", "c.png"] {
         let over = Mounted::new(bench.dir.path());
         fs::write(bench.path(name), b"1").expect("written");
-        bench.wait_ready(name, News::New);
+        bench.wait_ready(name, ReadyKind::New);
         fs::write(bench.path(&format!("later {name}")), b"1").expect("written");
-        bench.wait_ready(&format!("later {name}"), News::New);
+        bench.wait_ready(&format!("later {name}"), ReadyKind::New);
         drop(over);
         bench.until(|event| *event == WatchEvent::Removed(bench.path(name)));
     }
     fs::write(bench.path("d.png"), b"1").expect("written");
-    bench.wait_ready("d.png", News::New);
+    bench.wait_ready("d.png", ReadyKind::New);
 }
 
 #[test]
@@ -615,5 +618,5 @@ fn a_writer_that_pauses_is_waited_for() {
     assert_eq!(counts(&told), BTreeMap::new());
     file.write_all(&[2; 50]).expect("written");
     drop(file);
-    bench.wait_ready("a.dcm", News::New);
+    bench.wait_ready("a.dcm", ReadyKind::New);
 }

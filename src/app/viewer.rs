@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::entry::Stamp;
 use super::picture::{Marks, Preview, Scene, View};
 use crate::media::Info;
-use crate::view::placement::{Around, Canvas};
+use crate::view::placement::{ImageShape, InsetContent};
 use film::{Film, Jump};
 use measure::Pointer;
 
@@ -25,8 +25,8 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn canvas(&self) -> Canvas {
-        Canvas {
+    pub(crate) fn canvas(&self) -> ImageShape {
+        ImageShape {
             columns: self.info.width,
             rows: self.info.height,
             aspect: self.scene.geometry.aspect,
@@ -188,10 +188,10 @@ impl Viewer {
 
 impl Marks {
     /// What is written around a picture with these marks.
-    pub fn around(&self, scene: &Scene) -> Around {
+    pub fn around(&self, scene: &Scene) -> InsetContent {
         let about = &scene.about;
         let told = !about.legend.is_empty() || !about.remarks.is_empty();
-        Around {
+        InsetContent {
             facts: self.overlays || self.cursor.is_some(),
             letters: self.overlays && scene.letters().is_some(),
             legend: self.overlays && told,

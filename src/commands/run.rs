@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use super::progress::Progress;
 use super::{Fault, print, sink};
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
-use crate::jobs::{Command, Ended, Jobs, Reason};
+use crate::jobs::{Ended, JobCommand, Jobs, Reason};
 
 /// How long an interrupted command waits for the pass that is running.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -101,9 +101,9 @@ impl<'a, W> Run<'a, W> {
         for command in self.jobs.commands() {
             match command {
                 // An engine that takes nothing more says so itself.
-                Command::Start(job) => drop(self.engine.submit(job)),
-                Command::Promote(generation) => self.engine.promote(generation),
-                Command::Cancel(generation) => self.engine.cancel(generation),
+                JobCommand::Start(job) => drop(self.engine.submit(job)),
+                JobCommand::Promote(generation) => self.engine.promote(generation),
+                JobCommand::Cancel(generation) => self.engine.cancel(generation),
             }
         }
     }

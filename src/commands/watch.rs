@@ -20,7 +20,7 @@ use crate::jobs::{End, Ended, Reason};
 use crate::library::Outcome;
 use crate::library::export::{Format, Writer};
 use crate::prompts::Prompts;
-use crate::watch::{self, News, Options, Watch, WatchEvent};
+use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
 
 /// Reading a tree more often than this only heats the disk.
 const SHORTEST_POLL: f64 = 0.05;
@@ -37,7 +37,7 @@ pub fn run(arguments: &cli::Watch, setup: &Setup) -> Result<u8, Fault> {
     let (sender, events) = unbounded();
     let watch = Watch::start(
         &arguments.dir,
-        Options { poll },
+        WatchOptions { poll },
         Box::new(move |event| drop(sender.send(event))),
     )
     .map_err(Fault::usage)?;
@@ -160,10 +160,10 @@ impl<W: Write> Follower<'_, W> {
 
     fn seen(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Ready { path, news, .. } => {
-                let reason = match news {
-                    News::There => Reason::Wanted,
-                    News::New | News::Changed => Reason::Arrived,
+            WatchEvent::Ready { path, kind, .. } => {
+                let reason = match kind {
+                    ReadyKind::Existing => Reason::Wanted,
+                    ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
                 };
                 self.run.jobs.request(&path, Lane::Bulk, reason, ());
             }

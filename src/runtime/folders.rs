@@ -11,7 +11,7 @@ use super::keep::Store;
 use crate::app::sort::natural;
 use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
 use crate::media::{self, Sniffed, clean, sniff, walk};
-use crate::watch::{self, News, WatchEvent};
+use crate::watch::{self, ReadyKind, WatchEvent};
 
 /// Entries in the first message: the first rows of a huge folder are seen while the rest is read.
 const FIRST: usize = 256;
@@ -44,7 +44,7 @@ fn stamp(metadata: &Metadata) -> Stamp {
     }
 }
 
-fn watched(stamp: watch::Stamp) -> Stamp {
+fn watched(stamp: watch::FileStamp) -> Stamp {
     Stamp {
         modified: stamp.modified,
         size: stamp.size,
@@ -207,7 +207,7 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
 }
 
 /// Sends on what the watch says.
-pub(super) fn watch_sink(send: Send) -> watch::Sink {
+pub(super) fn watch_sink(send: Send) -> watch::EventSink {
     Box::new(move |event| {
         if let Some(msg) = message(event) {
             send(msg);
@@ -223,7 +223,7 @@ fn message(event: WatchEvent) -> Option<Msg> {
         // The engine looks into it.
         WatchEvent::Ready {
             path,
-            news: News::New,
+            kind: ReadyKind::New,
             stamp,
         } => Msg::Appeared {
             entry: Entry {
@@ -234,8 +234,8 @@ fn message(event: WatchEvent) -> Option<Msg> {
             picture: true,
         },
         // Of what was there, all files of the tree, most may be none.
-        WatchEvent::Ready { path, news, stamp } => Msg::Modified {
-            picture: news == News::Changed || is_picture(&path),
+        WatchEvent::Ready { path, kind, stamp } => Msg::Modified {
+            picture: kind == ReadyKind::Changed || is_picture(&path),
             stamp: watched(stamp),
             path,
         },

@@ -7,7 +7,7 @@ use crate::app::model::Model;
 use crate::app::picture::View;
 use crate::app::viewer::Known;
 use crate::media::Arrangement;
-use crate::view::placement::{Aim, Canvas};
+use crate::view::placement::{Aim, ImageShape};
 use crate::view::turn::Turn;
 
 /// A presentation state that has laid out the view.
@@ -86,7 +86,7 @@ impl Model {
                 share(left, right, canvas.columns),
                 share(top, bottom, canvas.rows),
             );
-            let area = Canvas {
+            let area = ImageShape {
                 columns: (right - left).max(1.0) as u32,
                 rows: (bottom - top).max(1.0) as u32,
                 ..canvas

@@ -13,7 +13,7 @@ use crate::app::msg::Severity;
 use crate::app::picture::{Previewed, View};
 use crate::media::{Voi, Window};
 use crate::view::Area;
-use crate::view::placement::{self, Aim, Canvas, Placement};
+use crate::view::placement::{self, Aim, ImageShape, Placement};
 
 /// A coarse step of the pointer, as a part of what is seen.
 const COARSE: f64 = 0.05;
@@ -43,12 +43,12 @@ impl Model {
     fn look_at(&mut self, action: Action, known: &Known) {
         let (canvas, room) = (known.canvas(), self.room(known));
         let aim = self.viewer.view.aim;
-        let turned = |turn| Aim { turn, ..aim }.held(canvas, room);
+        let turned = |turn| Aim { turn, ..aim }.clamped(canvas, room);
         self.viewer.view.aim = match action {
-            Action::ZoomIn => self.toward_pointer().step(true, canvas, room),
-            Action::ZoomOut => aim.step(false, canvas, room),
+            Action::ZoomIn => self.toward_pointer().zoom_step(true, canvas, room),
+            Action::ZoomOut => aim.zoom_step(false, canvas, room),
             Action::ZoomFit => aim.whole(),
-            Action::ZoomActual => self.toward_pointer().actual(canvas, room),
+            Action::ZoomActual => self.toward_pointer().actual_size(canvas, room),
             Action::RotateRight => turned(aim.turn.right()),
             Action::RotateLeft => turned(aim.turn.left()),
             Action::Flip => turned(aim.turn.flip()),
@@ -308,7 +308,7 @@ impl Model {
             return aim;
         };
         let share = |at: u32, count: u32| (f64::from(at) + 0.5) / f64::from(count.max(1));
-        let Canvas { columns, rows, .. } = known.canvas();
+        let ImageShape { columns, rows, .. } = known.canvas();
         Aim {
             center: (share(pointer.at.0, columns), share(pointer.at.1, rows)),
             ..aim

@@ -12,7 +12,7 @@ use crate::app::viewer::facts;
 use crate::app::{Label, Marks, PreviewKey, Scene};
 use crate::graphics::drivers::{Grid, draw_error};
 use crate::media::{Area, Frame, MediaError, Overlay, Picture, Pixels, Window};
-use crate::view::placement::{Part, Placement};
+use crate::view::placement::{Placement, VisiblePart};
 
 /// Magnification from which pixels are shown as squares (nearest neighbour) instead of being interpolated.
 const MIN_NEAREST_SCALE: f64 = 8.0;
@@ -98,7 +98,7 @@ pub(super) fn draw(
 }
 
 /// The whole pixels that a part touches, within an image of `size`.
-fn whole_pixels(part: &Part, size: (u32, u32)) -> Area {
+fn whole_pixels(part: &VisiblePart, size: (u32, u32)) -> Area {
     let side = |from: f64, length: f64, size: u32| {
         let first = (from.floor().max(0.0) as u32).min(size.saturating_sub(1));
         let end = ((from + length).ceil() as u32).clamp(first + 1, size.max(first + 1));

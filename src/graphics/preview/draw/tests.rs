@@ -1,8 +1,8 @@
 use super::*;
-use crate::view::placement::{self, Aim, Canvas};
+use crate::view::placement::{self, Aim, ImageShape};
 
-fn part(x: f64, y: f64, width: f64, height: f64) -> Part {
-    Part {
+fn part(x: f64, y: f64, width: f64, height: f64) -> VisiblePart {
+    VisiblePart {
         x,
         y,
         width,
@@ -17,7 +17,7 @@ fn the_pixels_that_a_part_touches_lie_within_the_image() {
     let inner = whole_pixels(&part(2.5, 3.0, 3.0, 0.5), (10, 8));
     assert_eq!((inner.x, inner.y, inner.width, inner.height), (2, 3, 4, 1));
     for step in 0..200 {
-        let canvas = Canvas {
+        let canvas = ImageShape {
             columns: 7,
             rows: 3,
             aspect: 1.3,
