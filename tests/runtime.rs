@@ -13,7 +13,7 @@ use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCar
 use medivision_tui::engine::{self, Frames, Settings};
 use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
 use medivision_tui::prompts::Prompts;
-use medivision_tui::runtime::{Loop, Offer, Services, Store};
+use medivision_tui::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use medivision_tui::scoring::Mode;
 use medivision_tui::ui;
 use ratatui::Terminal;
@@ -194,7 +194,7 @@ fn play<F: Future<Output = ()>>(
 fn play_to_the_end<F: Future<Output = ()>>(
     root: &Path,
     behaviour: Option<Behaviour>,
-    store: Option<Store>,
+    store: Option<FolderStateStore>,
     script: impl FnOnce(Keys, Seen) -> F,
 ) -> (io::Result<()>, bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -234,9 +234,9 @@ fn play_to_the_end<F: Future<Output = ()>>(
         show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
-    services.offer(Offer {
+    services.set_choices(ChoiceSources {
         prompts: Some(root.join(".prompts")),
-        ..Offer::default()
+        ..ChoiceSources::default()
     });
     let seen = Seen::default();
     let Ok(terminal) = Terminal::new(TestBackend::new(100, 30));
@@ -340,7 +340,7 @@ fn folders_are_found_as_they_were_left_even_by_a_terminal_that_failed() {
     std::fs::create_dir(&below).expect("made");
     picture(&below, "x.png");
     picture(&below, "y.png");
-    let store = Store::at(home.path().join("folders"));
+    let store = FolderStateStore::at(home.path().join("folders"));
     let kept = || Some(store.clone());
     let (result, _) = play_to_the_end(folder.path(), None, kept(), async |keys, seen| {
         seen.shows(" 1/4 ").await;

@@ -404,7 +404,7 @@ fn inspect_never_writes_over_the_file_it_reads() {
     for out in ["in/a.png", "in/../in/a.png", "hard.png", "soft.png"] {
         let output = run(home.path(), &["inspect", "in/a.png", "--render", out]);
         assert_eq!(output.status.code(), Some(2), "{out}");
-        let said = "the picture would overwrite the file it is made from";
+        let said = "the image would overwrite the file that it is rendered from";
         assert!(stderr(&output).contains(said), "{}", stderr(&output));
     }
     assert_eq!(fs::read(at("in/a.png")).expect("the file"), before);

@@ -112,11 +112,7 @@ fn bench_without_any_picture_says_so() {
     let home = tempfile::tempdir().expect("a home");
     let output = run(home.path(), &["bench", "."]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(
-        stderr(&output).contains("no picture"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("no image"), "{}", stderr(&output));
 }
 
 /// More pictures than can be through before anybody is interrupted.

@@ -134,7 +134,7 @@ fn a_command_that_is_misspelled_is_pointed_out() {
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
     assert!(
-        said.contains("clasify: neither a command nor a folder; did you mean `classify`?"),
+        said.contains("clasify: not a command, and no such folder; did you mean `classify`?"),
         "{said}"
     );
 }

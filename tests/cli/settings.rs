@@ -44,7 +44,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is no device"),
     (
         "precision = \"b16\"\n",
-        ":1: precision: `b16` is no precision; did you mean `bf16`?",
+        ":1: precision: `b16` is not a precision; did you mean `bf16`?",
     ),
     (
         "memory = \"2T\"\n",
@@ -52,7 +52,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ),
     (
         "log_level = \"warning\"\n",
-        ":1: log_level: `warning` is no log level; did you mean `warn`?",
+        ":1: log_level: `warning` is not a log level; did you mean `warn`?",
     ),
     (
         "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
