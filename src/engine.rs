@@ -55,12 +55,12 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Frames {
-    /// The first by position (of those that have none, as stored).
+    /// The first frame by position (without positions, as stored).
     #[default]
     First,
-    /// The one in the middle, by position.
+    /// The middle frame by position.
     Middle,
-    /// Each, by position, then their aggregate.
+    /// All frames by position, then their aggregate.
     All,
 }
 

@@ -12,10 +12,10 @@ use crate::prompts::PromptSet;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// One of them holds: softmax over all.
+    /// One of the conditions applies: softmax over all.
     #[default]
     Single,
-    /// Each is present or absent on its own.
+    /// Each condition is present or absent, independently of the others.
     Multi,
 }
 

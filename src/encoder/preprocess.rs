@@ -29,11 +29,11 @@ impl Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Shortest side to size, then the centre; what sticks out is lost.
+    /// Resize the shorter side to fit, then crop to the centre.
     Crop,
-    /// Longest side to size, black around.
+    /// Resize the longer side to fit, and pad with black.
     Pad,
-    /// Both sides to size; proportions are lost.
+    /// Resize both sides to fit, without keeping proportions.
     Squash,
 }
 

@@ -19,9 +19,9 @@ use crate::scoring::Decision;
 pub enum Format {
     /// Aligned columns for reading.
     Table,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// A header, then one row a result.
+    /// A header, then one row per result.
     Csv,
 }
 

@@ -324,8 +324,8 @@ mod tests {
         assert_ne!(names[0], names[1]);
         sent(&store, &names, 1 << 20);
         drop(first);
-        let told = sent(&store, &names[1..], 1 << 20);
-        assert_eq!(told, format!("\x1b_Gq=2,a=d,d=I,i={};\x1b\\", names[0]));
+        let out = sent(&store, &names[1..], 1 << 20);
+        assert_eq!(out, format!("\x1b_Gq=2,a=d,d=I,i={};\x1b\\", names[0]));
         assert_eq!(id(&image(&store, 2)), names[0]);
     }
 
@@ -335,12 +335,12 @@ mod tests {
         let (first, second) = (image(&store, 0), image(&store, 1));
         let names = [id(&first), id(&second)];
         sent(&store, &names[..1], 1);
-        let told = sent(&store, &names[1..], 1 << 20);
+        let out = sent(&store, &names[1..], 1 << 20);
         let end = format!(
             "\x1b_Gq=2,m=0;\x1b\\\x1b_Gq=2,a=d,d=I,i={};\x1b\\",
             names[0]
         );
-        let rest = told.strip_prefix(&end).unwrap();
+        let rest = out.strip_prefix(&end).unwrap();
         assert_eq!(pixels(rest).len(), 3 * 3600);
         assert!(store.is_sent(names[1]) && !store.is_sent(names[0]));
         assert_eq!(pixels(&sent(&store, &names[..1], 1 << 20)).len(), 3 * 3600);
@@ -352,9 +352,9 @@ mod tests {
         let image = image(&store, 0);
         let name = id(&image);
         sent(&store, &[name], 1 << 20);
-        let mut told = String::new();
-        store.clear(&mut told);
-        assert_eq!(told, format!("\x1b_Gq=2,a=d,d=I,i={name};\x1b\\"));
+        let mut out = String::new();
+        store.clear(&mut out);
+        assert_eq!(out, format!("\x1b_Gq=2,a=d,d=I,i={name};\x1b\\"));
         assert!(!store.is_sent(name));
         assert_eq!(pixels(&sent(&store, &[name], 1 << 20)).len(), 3 * 3600);
     }

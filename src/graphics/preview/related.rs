@@ -20,7 +20,7 @@ const MASK: &str = "•••";
 
 /// The open objects, and the overlays composed last.
 #[derive(Default)]
-pub(super) struct RelatedObjects {
+pub(super) struct OverlayComposer {
     open: VecDeque<(FileVersion, Result<Arc<Related>, MediaError>)>,
     latest: Option<(Overlaid, Target, Arc<ComposedOverlays>)>,
 }
@@ -38,7 +38,7 @@ pub(super) struct ComposedOverlays {
     pub remarks: Vec<(PathBuf, String)>,
 }
 
-impl RelatedObjects {
+impl OverlayComposer {
     /// The frame as a presentation state shows it, and its overlays.
     pub(super) fn compose(
         &mut self,

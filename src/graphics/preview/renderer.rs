@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::draw::{self, Drawn};
 use super::ranges::{Ranges, SampleStep};
-use super::related::{ComposedOverlays, RelatedObjects};
+use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
 use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
@@ -31,7 +31,7 @@ const HISTOGRAM_BINS: usize = 256;
 pub struct Renderer {
     drivers: Drivers,
     store: FrameStore,
-    objects: RelatedObjects,
+    objects: OverlayComposer,
     /// Oldest first.
     encoded: VecDeque<(PreviewKey, Preview)>,
     /// The image drawn last, reused when only marks move over it.
@@ -59,7 +59,7 @@ impl Renderer {
         Self {
             drivers: Drivers::new(output),
             store: FrameStore::new(MAX_DECODED_BYTES),
-            objects: RelatedObjects::default(),
+            objects: OverlayComposer::default(),
             encoded: VecDeque::new(),
             drawn: None,
             latest: None,

@@ -21,7 +21,7 @@ const MAX_LEVEL_PIXELS: u64 = 1 << 27;
 const MAX_THUMBNAIL_PIXELS: u64 = 1 << 24;
 /// Maximum pixels of an assembled image: 48 MB, twice the width and height of any screen.
 const MAX_ASSEMBLED_PIXELS: u64 = 1 << 24;
-/// A level has at least so many pixels across or down, even on a small screen, so that the user can zoom in.
+/// Minimum width or height of the chosen level, even on a small screen, so that the user can zoom in.
 const MIN_LEVEL_SIDE: u32 = 1024;
 /// Maximum number of files in a folder whose headers are read to find the levels of a slide.
 const MAX_FILES: usize = 512;

@@ -52,7 +52,7 @@ struct RenderedScene {
 fn seen(key: &PreviewKey) -> RenderedScene {
     let source: Source = open(&key.path).unwrap();
     let (frame, target) = (source.frame(0).unwrap(), source.target(0));
-    let mut objects = RelatedObjects::default();
+    let mut objects = OverlayComposer::default();
     let (frame, composed) = objects.compose(&key.related, &frame, target.as_ref());
     let scene = renderer::scene(key, &source, &frame, (10, 20));
     let grid = Grid {
@@ -220,7 +220,7 @@ fn an_object_is_read_once() {
         opacity: 50,
         show_phi: false,
     };
-    let mut objects = RelatedObjects::default();
+    let mut objects = OverlayComposer::default();
     let mut compose = |image: &str| {
         let source = open(&fixture(image)).unwrap();
         let frame = source.frame(0).unwrap();
@@ -261,6 +261,7 @@ fn nothing_is_drawn_over_an_image_of_another_size_than_the_frame() {
         width: 16,
         ..target
     });
-    let (_, composed) = RelatedObjects::default().compose(&key.related, &frame, assembled.as_ref());
+    let (_, composed) =
+        OverlayComposer::default().compose(&key.related, &frame, assembled.as_ref());
     assert_eq!((composed.layers.len(), composed.remarks.len()), (0, 2));
 }
