@@ -55,12 +55,12 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FrameSelection {
-    /// The first one by position in space; in stored order if frames have no position.
+    /// The first frame by position (without positions, as stored).
     #[default]
     First,
-    /// The middle one in the same order.
+    /// The middle frame by position.
     Middle,
-    /// All of them in the same order, then their aggregate.
+    /// All frames by position, then their aggregate.
     All,
 }
 

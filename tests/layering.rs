@@ -1,12 +1,14 @@
-//! The rooms of the house: dependencies point downwards only. See the crate's documentation for the map.
+//! The dependencies between the rooms point downwards only. See the crate's documentation for the map.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Layers from the bottom; a room may use its own layer and those below.
+/// The layers from the bottom. A room may use the rooms of its own layer and of those below.
 const LAYERS: [&[&str]; 7] = [
-    &["config", "media", "view", "prompts", "scoring", "phantom"],
+    &[
+        "config", "media", "paths", "view", "prompts", "scoring", "phantom",
+    ],
     &["encoder"],
     &["engine", "library", "watch"],
     &["jobs"],
@@ -15,7 +17,7 @@ const LAYERS: [&[&str]; 7] = [
     &["cli", "commands", "graphics", "runtime", "main", "lib"],
 ];
 
-/// Where a crate may be named; it stays out of every other room.
+/// Crates that only these rooms may use.
 const CONFINED: [(&str, &[&str]); 7] = [
     ("dicom_object", &["media", "phantom"]),
     ("tch", &["encoder"]),
@@ -26,8 +28,9 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("ratatui", &["ui", "graphics"]),
 ];
 
-/// Rooms without I/O, clock, threads or channels, and what would bring these in.
+/// Rooms without I/O, clock, threads or channels.
 const PURE: [&str; 1] = ["jobs"];
+/// Paths whose use makes a room impure.
 const IMPURE: [&str; 12] = [
     "std::fs",
     "std::io",
@@ -43,10 +46,11 @@ const IMPURE: [&str; 12] = [
     "tracing::",
 ];
 
+/// A source file.
 struct Source {
     path: PathBuf,
     room: String,
-    /// Code without comments and without its unit tests.
+    /// The code without comments and unit tests.
     code: String,
 }
 
@@ -169,13 +173,11 @@ fn layer(room: &str) -> usize {
     LAYERS
         .iter()
         .position(|rooms| rooms.contains(&room))
-        .unwrap_or_else(|| {
-            panic!("`{room}` is in no layer: give it a place in LAYERS and in src/lib.rs")
-        })
+        .unwrap_or_else(|| panic!("`{room}` is not in LAYERS: add it there and in src/lib.rs"))
 }
 
 /// Rooms that the code names through `crate::` (or the library's name in `main`), also inside braces.
-fn named(code: &str) -> BTreeSet<String> {
+fn named_rooms(code: &str) -> BTreeSet<String> {
     let mut rooms = named_after(code, "crate::");
     rooms.extend(named_after(code, "medivision_tui::"));
     rooms
@@ -210,14 +212,14 @@ fn named_after(code: &str, start: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn arrows_point_downwards() {
+fn dependencies_point_downwards() {
     let sources = sources();
     let rooms: BTreeSet<&str> = sources.iter().map(|s| s.room.as_str()).collect();
     assert!(rooms.len() > 8, "the sources were found: {rooms:?}");
     let mut faults = Vec::new();
     for source in &sources {
         let own = layer(&source.room);
-        for room in named(&source.code)
+        for room in named_rooms(&source.code)
             .iter()
             .filter(|room| rooms.contains(room.as_str()))
         {
@@ -271,8 +273,8 @@ fn pure_rooms_stay_pure() {
 }
 
 #[test]
-fn an_upward_arrow_would_be_seen() {
-    let rooms = named("use crate::{app::Msg, media};\nfn f() { crate::engine::x() }");
+fn an_upward_dependency_would_be_found() {
+    let rooms = named_rooms("use crate::{app::Msg, media};\nfn f() { crate::engine::x() }");
     assert_eq!(rooms, ["app", "engine", "media"].map(str::to_owned).into());
     assert!(layer("ui") > layer("app") && layer("engine") > layer("encoder"));
 }

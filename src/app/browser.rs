@@ -12,7 +12,7 @@ use super::folder_state::{FolderMemory, Kept, Look};
 use super::request::Request;
 use super::results::Results;
 use super::sort::Sort;
-use crate::jobs::moved;
+use crate::paths;
 use folder::{Folder, Listing, Row};
 
 /// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
@@ -302,7 +302,7 @@ impl Browser {
 
     /// A file or folder lies elsewhere now. Returns the folder to open and the row to go to if the one on screen lies there.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
-        let new = |path: &PathBuf| moved(path, from, to).unwrap_or_else(|| path.clone());
+        let new = |path: &PathBuf| paths::renamed(path, from, to).unwrap_or_else(|| path.clone());
         self.visited = self.visited.iter().map(new).collect();
         self.fresh = self.fresh.iter().map(new).collect();
         self.marked = self.marked.iter().map(new).collect();

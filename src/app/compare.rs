@@ -19,8 +19,8 @@ use super::result_panel::{Detail, percent};
 use super::results::{FileState, FileStatus, Results};
 use super::text;
 use super::tiles::TileCache;
-use crate::jobs::moved;
 use crate::library::Record;
+use crate::paths;
 use crate::scoring::Decision;
 use crate::view::CompareAreas;
 
@@ -106,7 +106,7 @@ impl Comparison {
     /// A file or folder lies elsewhere now.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) {
         for file in &mut self.files {
-            if let Some(new) = moved(file, from, to) {
+            if let Some(new) = paths::renamed(file, from, to) {
                 *file = new;
             }
         }

@@ -6,7 +6,7 @@ use super::entry::{Found, Stamp};
 use super::folder_state::Kept;
 use super::preview::PreviewKey;
 use crate::engine::ClassifiedFile;
-use crate::jobs::Command;
+use crate::jobs::JobCommand;
 use crate::prompts::Prompts;
 
 /// What [`super::update`] wants done. No effect blocks the loop.
@@ -50,7 +50,7 @@ pub enum Effect {
     Tiles(Vec<PreviewKey>),
     /// Hand files to the engine, or change what it does with those it has. Each file started is answered by
     /// `Event::Done` or `Event::Dropped` of its generation.
-    Jobs(Vec<Command>),
+    Jobs(Vec<JobCommand>),
     /// Read the tags of a file. Answered by [`super::Msg::Tags`].
     Tags {
         /// The file.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::entry::{Found, Stamp};
 use crate::engine::{self, Lane};
-use crate::jobs::{End, Jobs, Reason, moved};
+use crate::jobs::{End, Jobs, Reason};
 use crate::library::{Failure, Outcome, Record};
 use crate::media::ErrorKind;
+use crate::paths;
 use crate::scoring::Decision;
 
 /// The state of a file.
@@ -373,7 +374,8 @@ impl Results {
             }
         }
         for old in self.under(from) {
-            let (Some(known), Some(new)) = (self.forget_one(&old), moved(&old, from, to)) else {
+            let (Some(known), Some(new)) = (self.forget_one(&old), paths::renamed(&old, from, to))
+            else {
                 continue;
             };
             self.forget_one(&new);
@@ -454,7 +456,7 @@ fn settle(outcomes: Vec<Outcome>) -> Option<FileState> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::Command;
+    use crate::jobs::JobCommand;
     use crate::media::ErrorKind;
     use proptest::prelude::*;
 
@@ -479,7 +481,7 @@ mod tests {
             .into_iter()
             .rev()
             .find_map(|command| match command {
-                Command::Start(job) => Some(job.generation),
+                JobCommand::Start(job) => Some(job.generation),
                 _ => None,
             });
         started.expect("it is started")

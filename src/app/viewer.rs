@@ -16,7 +16,7 @@ use super::entry::{Found, Stamp};
 use super::preview::{Marks, Preview, PreviewKey, Previewed, Scene, View};
 use crate::media::ImageInfo;
 use crate::view::Area;
-use crate::view::placement::{self, Around, Canvas};
+use crate::view::placement::{self, ImageShape, InsetContent};
 use film::{Film, FrameInput};
 use measure::Pointer;
 
@@ -28,8 +28,8 @@ pub(crate) struct ViewedImage {
 }
 
 impl ViewedImage {
-    pub(super) fn canvas(&self) -> Canvas {
-        Canvas {
+    pub(super) fn canvas(&self) -> ImageShape {
+        ImageShape {
             columns: self.info.width,
             rows: self.info.height,
             aspect: self.scene.geometry.aspect,
@@ -375,10 +375,10 @@ impl Viewer {
 
 impl Marks {
     /// What is written around an image with these marks.
-    pub fn around(&self, scene: &Scene) -> Around {
+    pub fn around(&self, scene: &Scene) -> InsetContent {
         let about = &scene.about;
         let told = !about.legend.is_empty() || !about.remarks.is_empty();
-        Around {
+        InsetContent {
             facts: self.overlays || self.cursor.is_some(),
             letters: self.overlays && scene.letters().is_some(),
             legend: self.overlays && told,

@@ -29,11 +29,11 @@ impl PreparedImage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Scale the shortest side to size, then keep the centre; the rest is lost.
+    /// Resize the shorter side to fit, then crop to the centre.
     Crop,
-    /// Scale the longest side to size, and pad with black.
+    /// Resize the longer side to fit, and pad with black.
     Pad,
-    /// Scale both sides to size; proportions are lost.
+    /// Resize both sides to fit, without keeping proportions.
     Squash,
 }
 

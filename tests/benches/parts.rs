@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use medivision_tui::app::{self, Effect, Entry, EntryKind, Keymap, Msg, Stamp};
 use medivision_tui::encoder::{Preprocess, Tokenizer};
-use medivision_tui::graphics::Painter;
+use medivision_tui::graphics::ImagePainter;
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::scoring::{Logits, Mode, Scorer};
@@ -126,7 +126,7 @@ fn list(bench: &mut Criterion) {
                 now += Duration::from_millis(30);
                 app::update(&mut model, Msg::Tick(now));
                 screen
-                    .draw(|frame| ui::view(&model, frame, &Painter::default()))
+                    .draw(|frame| ui::view(&model, frame, &ImagePainter::default()))
                     .expect("a frame");
             });
         });

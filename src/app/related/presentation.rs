@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::RelatedObjects;
 use crate::app::viewer::{ViewedImage, Viewer};
 use crate::media::Arrangement;
-use crate::view::placement::{Aim, Canvas};
+use crate::view::placement::{Aim, ImageShape};
 use crate::view::turn::Turn;
 
 /// A presentation state that has laid out the view.
@@ -68,7 +68,7 @@ impl RelatedObjects {
 }
 
 /// The aim that shows what a state wants to be seen.
-fn aim_of(wanted: &Arrangement, canvas: Canvas, room: (u32, u32)) -> Aim {
+fn aim_of(wanted: &Arrangement, canvas: ImageShape, room: (u32, u32)) -> Aim {
     let turned = (0..wanted.quarters).fold(Turn::default(), |turn, _| turn.right());
     let turn = if wanted.mirrored {
         turned.flip()
@@ -87,7 +87,7 @@ fn aim_of(wanted: &Arrangement, canvas: Canvas, room: (u32, u32)) -> Aim {
             share(left, right, canvas.columns),
             share(top, bottom, canvas.rows),
         );
-        let area = Canvas {
+        let area = ImageShape {
             columns: (right - left).max(1.0) as u32,
             rows: (bottom - top).max(1.0) as u32,
             ..canvas

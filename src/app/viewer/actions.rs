@@ -8,7 +8,7 @@ use crate::app::keys::Action;
 use crate::app::preview::{Previewed, View};
 use crate::app::request::Request;
 use crate::media::{Voi, Window};
-use crate::view::placement::{self, Aim, Canvas, Placement};
+use crate::view::placement::{self, Aim, ImageShape, Placement};
 
 impl Viewer {
     /// Carries out an action on the image; others change nothing.
@@ -40,12 +40,12 @@ impl Viewer {
     ) -> Vec<Request> {
         let (canvas, room) = (image.canvas(), self.room(context.area, image));
         let aim = self.view.aim;
-        let turned = |turn| Aim { turn, ..aim }.held(canvas, room);
+        let turned = |turn| Aim { turn, ..aim }.clamped(canvas, room);
         self.view.aim = match action {
-            Action::ZoomIn => self.toward_pointer().step(true, canvas, room),
-            Action::ZoomOut => aim.step(false, canvas, room),
+            Action::ZoomIn => self.toward_pointer().zoom_step(true, canvas, room),
+            Action::ZoomOut => aim.zoom_step(false, canvas, room),
             Action::ZoomFit => aim.whole(),
-            Action::ZoomActual => self.toward_pointer().actual(canvas, room),
+            Action::ZoomActual => self.toward_pointer().actual_size(canvas, room),
             Action::RotateRight => turned(aim.turn.right()),
             Action::RotateLeft => turned(aim.turn.left()),
             Action::Flip => turned(aim.turn.flip()),
@@ -81,7 +81,7 @@ impl Viewer {
             return aim;
         };
         let share = |at: u32, count: u32| (f64::from(at) + 0.5) / f64::from(count.max(1));
-        let Canvas { columns, rows, .. } = image.canvas();
+        let ImageShape { columns, rows, .. } = image.canvas();
         Aim {
             center: (share(pointer.at.0, columns), share(pointer.at.1, rows)),
             ..aim

@@ -6,7 +6,7 @@ use crate::app::preview::{Preview, PreviewKey, Scene, Value};
 use crate::app::text::{cut_end, safe_str};
 use crate::media::{FrameOrder, Window};
 use crate::view::Area;
-use crate::view::placement::{self, Canvas, Placement, scale_bar};
+use crate::view::placement::{self, ImageShape, Placement, scale_bar};
 
 /// The placement of an image of `size` columns and rows where a cell has `cell` pixels.
 pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Placement {
@@ -22,7 +22,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
         u32::from(picture.width) * u32::from(cell.0.max(1)),
         u32::from(picture.height) * u32::from(cell.1.max(1)),
     );
-    let canvas = Canvas {
+    let canvas = ImageShape {
         columns: size.0,
         rows: size.1,
         aspect: scene.geometry.aspect,

@@ -1,4 +1,4 @@
-//! What terminals do to programs: other sizes, storms of them, silence, a lost connection.
+//! Robustness: many resizes, extreme sizes, terminals that do not answer, a lost connection.
 
 use std::io::Read;
 use std::sync::mpsc::channel;
@@ -9,7 +9,7 @@ use vt100::Screen;
 
 use crate::session::{self, DEADLINE, Kind, Session, is_current, row};
 
-/// The status line is the last.
+/// Whether the status line is the last line.
 fn is_settled(screen: &Screen) -> bool {
     let (rows, cols) = screen.size();
     let last = screen.rows(0, cols).nth(usize::from(rows) - 1);
@@ -17,13 +17,13 @@ fn is_settled(screen: &Screen) -> bool {
 }
 
 #[test]
-fn a_storm_of_sizes_ends_in_the_last_one() {
+fn after_many_resizes_the_last_size_is_drawn() {
     for kind in [Kind::Plain, Kind::Kitty, Kind::Sixel] {
         let session = Session::start(kind, &[]);
         session.display.shows("b.png");
         for n in 0..60_u16 {
-            // Two of both at least: in one column, the emulator of this test gives up on a wide letter, in one row on a
-            // line that is wrapped.
+            // At least two of both: this test's emulator panics on a wide character in one column, and on a wrapped line in one
+            // row.
             session.resize(2 + n * 37 % 220, 2 + n * 23 % 70);
             if n % 7 == 0 {
                 session.press("j");
@@ -40,7 +40,7 @@ fn a_storm_of_sizes_ends_in_the_last_one() {
 }
 
 #[test]
-fn the_smallest_and_the_largest_terminal_are_served() {
+fn very_small_and_very_large_terminals_work() {
     for (cols, rows) in [(20, 5), (400, 100)] {
         for kind in [Kind::Plain, Kind::Kitty, Kind::Sixel] {
             let session = Session::start_sized(kind, &[], (cols, rows), |_| {});
@@ -70,7 +70,7 @@ fn the_smallest_and_the_largest_terminal_are_served() {
 }
 
 #[test]
-fn keys_typed_before_anything_is_on_screen_are_not_lost() {
+fn keys_typed_before_the_first_frame_are_not_lost() {
     for kind in [Kind::Silent, Kind::Plain, Kind::Kitty] {
         let session = Session::start(kind, &[]);
         session.press("/b");
@@ -84,7 +84,7 @@ fn keys_typed_before_anything_is_on_screen_are_not_lost() {
 }
 
 #[test]
-fn a_hangup_ends_it() {
+fn sighup_ends_the_program() {
     let session = Session::start(Kind::Plain, &[]);
     session.display.shows("b.png");
     session.signal(Signal::HUP);
@@ -109,7 +109,7 @@ fn it_does_not_outlive_its_terminal() {
         assert!(count > 0, "it ended early");
         seen.extend_from_slice(&part[..count]);
     }
-    // The last handles of the terminal's other side: the connection is lost.
+    // Closes the last handles of the terminal's other side: the connection is lost.
     drop((output, pair.master));
     let (ended, end) = channel();
     std::thread::spawn(move || drop(ended.send(child.wait())));

@@ -1,5 +1,5 @@
-//! The workers that make small images, many at a time: what is asked for last replaces what still waits. Of each image a
-//! small one is kept, so that scrolling back, another size and another quality decode nothing.
+//! The worker threads that make thumbnails for the grid: a new set of requests replaces those that still wait. Thumbnails are
+//! cached, so that scrolling back, a smaller size and another quality decode nothing.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -8,76 +8,77 @@ use std::thread;
 
 use fast_image_resize as fr;
 
-use super::related::Composed;
-use super::store::Id;
+use super::related::ComposedOverlays;
+use super::store::FileVersion;
 use super::{draw, renderer, slide};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
-use crate::graphics::drivers::{Drivers, Output, fault};
+use crate::graphics::drivers::{Drivers, Output, draw_error};
 use crate::media::budget::WaitPolicy;
 use crate::media::{self, DecodeOptions, Frame, ImageInfo, MediaError, Picture, Pixels};
 
-/// Bytes of small images kept: about a thousand.
-const KEPT_BYTES: usize = 48 << 20;
-/// Threads that decode, at most: the model needs the processor too.
-const THREADS: usize = 4;
+/// Maximum bytes of cached thumbnails: about a thousand of them.
+const MAX_BYTES: usize = 48 << 20;
+/// Maximum number of threads: the model needs the processor, too.
+const MAX_THREADS: usize = 4;
 
-/// The running workers. Dropping it lets each end after what it is doing.
-pub struct Tiles {
-    shared: Arc<Shared>,
+/// A handle to the threads. Dropping it ends each after its current thumbnail.
+pub struct ThumbnailWorkers {
+    shared: Arc<ThumbnailMaker>,
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
+/// State shared by the threads and their handle.
+struct ThumbnailMaker {
+    queue: Mutex<ThumbnailRequests>,
     changed: Condvar,
-    small: Mutex<Store>,
+    store: Mutex<ThumbnailStore>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct ThumbnailRequests {
     waiting: VecDeque<PreviewKey>,
     stopped: bool,
 }
 
-/// An image no larger than tiles need.
-struct Small {
+/// A decoded image reduced to thumbnail size.
+struct Thumbnail {
     frame: Frame,
     info: ImageInfo,
     scene: Scene,
-    /// Pixels of the side that it was made for.
+    /// The side in pixels that it was made for.
     side: u32,
 }
 
-/// Small images, the oldest first.
+/// Cached thumbnails, the least recently used first.
 #[derive(Default)]
-struct Store {
-    pictures: VecDeque<(Id, Arc<Small>)>,
+struct ThumbnailStore {
+    thumbnails: VecDeque<(FileVersion, Arc<Thumbnail>)>,
     bytes: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves what it holds whole.
+    // A panic while the lock is held leaves the content consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Tiles {
-    /// Starts the threads; `sink` gets each image there.
+impl ThumbnailWorkers {
+    /// Starts the threads, which pass each image to `sink`.
     pub fn start(
         output: &Output,
         sink: impl Fn(Previewed) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ThumbnailMaker {
             queue: Mutex::default(),
             changed: Condvar::new(),
-            small: Mutex::default(),
+            store: Mutex::default(),
         });
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        for _ in 0..cores.div_ceil(2).min(THREADS) {
+        for _ in 0..cores.div_ceil(2).min(MAX_THREADS) {
             let (shared, output, sink) = (Arc::clone(&shared), output.clone(), sink.clone());
             thread::Builder::new().name("tiles".into()).spawn(move || {
                 let _ = rustix::process::nice(super::NICENESS);
                 let drivers = Drivers::new(output);
-                while let Some(key) = shared.next() {
-                    let outcome = shared.make(&drivers, &key);
+                while let Some(key) = shared.next_request() {
+                    let outcome = shared.render(&drivers, &key);
                     sink(Previewed { key, outcome });
                 }
             })?;
@@ -85,23 +86,23 @@ impl Tiles {
         Ok(Self { shared })
     }
 
-    /// Asks for images, instead of those that wait.
+    /// Requests images, the first one first; replaces the requests that still wait.
     pub fn request(&self, keys: Vec<PreviewKey>) {
         lock(&self.shared.queue).waiting = keys.into();
         self.shared.changed.notify_all();
     }
 }
 
-impl Drop for Tiles {
+impl Drop for ThumbnailWorkers {
     fn drop(&mut self) {
         lock(&self.shared.queue).stopped = true;
         self.shared.changed.notify_all();
     }
 }
 
-impl Shared {
-    /// Waits for a request; `None` at the end.
-    fn next(&self) -> Option<PreviewKey> {
+impl ThumbnailMaker {
+    /// Waits for a request; `None` when the threads are to stop.
+    fn next_request(&self) -> Option<PreviewKey> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.stopped {
@@ -117,14 +118,14 @@ impl Shared {
         }
     }
 
-    fn make(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Preview, MediaError> {
-        let small = self.small(drivers, key)?;
+    fn render(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Preview, MediaError> {
+        let small = self.thumbnail(drivers, key)?;
         media::contain("preview", || {
             let grid = drivers.grid(key.graphics, key.quality);
             let drawn = draw::draw(
                 &small.frame,
                 &[],
-                &Composed::default(),
+                &ComposedOverlays::default(),
                 key,
                 &small.scene,
                 grid,
@@ -138,20 +139,20 @@ impl Shared {
         })
     }
 
-    /// The small image of a file, made if it is not kept.
-    fn small(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Arc<Small>, MediaError> {
-        let id = Id {
+    /// Returns the thumbnail of a file, and makes it if it is not cached.
+    fn thumbnail(&self, drivers: &Drivers, key: &PreviewKey) -> Result<Arc<Thumbnail>, MediaError> {
+        let id = FileVersion {
             path: key.path.clone(),
             stamp: key.stamp,
         };
         let cell = drivers.grid(key.graphics, Quality::Full).cell;
         let pixels = |cells: u16, cell: u16| u32::from(cells) * u32::from(cell);
         let side = pixels(key.cols, cell.width).max(pixels(key.rows, cell.height));
-        if let Some(known) = lock(&self.small).get(&id, side) {
+        if let Some(known) = lock(&self.store).get(&id, side) {
             return Ok(known);
         }
         let source = media::open(&key.path)?;
-        let slide = slide::small(&source, side);
+        let slide = slide::thumbnail(&source, side);
         let stopped = || lock(&self.queue).stopped;
         let options = DecodeOptions {
             frame: source.frame_order().number(key.frame),
@@ -178,42 +179,43 @@ impl Shared {
                     &rendered
                 }
             };
-            Ok(Arc::new(Small {
-                frame: Frame::Color(Arc::new(smaller(picture, side)?)),
+            Ok(Arc::new(Thumbnail {
+                frame: Frame::Color(Arc::new(scaled_to(picture, side)?)),
                 info: info.clone(),
                 scene,
                 side,
             }))
         })?;
-        lock(&self.small).put(id, Arc::clone(&small));
+        lock(&self.store).insert(id, Arc::clone(&small));
         Ok(small)
     }
 }
 
-impl Store {
-    /// What is kept of a file, if it is large enough; it is then the last to be dropped.
-    fn get(&mut self, id: &Id, side: u32) -> Option<Arc<Small>> {
-        let known = |(known, small): &(Id, Arc<Small>)| known == id && small.side >= side;
-        let at = self.pictures.iter().position(known)?;
-        let hit = self.pictures.remove(at)?;
+impl ThumbnailStore {
+    /// The cached thumbnail of a file, if it is large enough. It becomes the most recently used.
+    fn get(&mut self, id: &FileVersion, side: u32) -> Option<Arc<Thumbnail>> {
+        let known =
+            |(known, small): &(FileVersion, Arc<Thumbnail>)| known == id && small.side >= side;
+        let at = self.thumbnails.iter().position(known)?;
+        let hit = self.thumbnails.remove(at)?;
         let small = Arc::clone(&hit.1);
-        self.pictures.push_back(hit);
+        self.thumbnails.push_back(hit);
         Some(small)
     }
 
-    fn put(&mut self, id: Id, small: Arc<Small>) {
+    fn insert(&mut self, id: FileVersion, small: Arc<Thumbnail>) {
         self.bytes += small.frame.bytes();
-        self.pictures.push_back((id, small));
-        while self.bytes > KEPT_BYTES
-            && let Some((_, dropped)) = self.pictures.pop_front()
+        self.thumbnails.push_back((id, small));
+        while self.bytes > MAX_BYTES
+            && let Some((_, dropped)) = self.thumbnails.pop_front()
         {
             self.bytes -= dropped.frame.bytes();
         }
     }
 }
 
-/// An image whose longer side has at most so many pixels.
-fn smaller(picture: &Picture, side: u32) -> Result<Picture, MediaError> {
+/// Scales an image down so that its longer side has at most `side` pixels.
+fn scaled_to(picture: &Picture, side: u32) -> Result<Picture, MediaError> {
     let longer = picture.width.max(picture.height);
     if longer <= side {
         return Ok(picture.clone());
@@ -229,13 +231,13 @@ fn smaller(picture: &Picture, side: u32) -> Result<Picture, MediaError> {
     };
     let bytes = picture.pixels.bytes();
     let source = fr::images::ImageRef::new(picture.width, picture.height, bytes, kind)
-        .map_err(|e| fault(&e))?;
+        .map_err(|e| draw_error(&e))?;
     let mut target = fr::images::Image::new(width, height, kind);
     let method = fr::ResizeAlg::Convolution(fr::FilterType::Hamming);
     let options = fr::ResizeOptions::new().resize_alg(method).use_alpha(false);
     fr::Resizer::new()
         .resize(&source, &mut target, &options)
-        .map_err(|e| fault(&e))?;
+        .map_err(|e| draw_error(&e))?;
     let bytes = target.into_vec();
     Ok(Picture {
         width,
@@ -282,26 +284,26 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_asked_for_comes_and_scrolling_back_decodes_nothing() {
+    fn every_request_is_answered_and_scrolling_back_decodes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = (0..12).map(|n| png(folder.path(), n)).collect();
         let (sender, made) = crossbeam_channel::unbounded();
         let sink = move |tile: Previewed| drop(sender.send(tile));
-        let tiles = Tiles::start(&Output::default(), sink).unwrap();
+        let tiles = ThumbnailWorkers::start(&Output::default(), sink).unwrap();
         let all = |cols| paths.iter().map(|path| key(path, cols)).collect::<Vec<_>>();
-        let come = || {
-            let mut come: Vec<Previewed> = (0..12).map(|_| made.recv().unwrap()).collect();
-            come.sort_by_key(|tile| tile.key.path.clone());
-            assert!(come.iter().all(|tile| tile.outcome.is_ok()), "{come:?}");
-            come.iter().map(|t| t.key.path.clone()).collect::<Vec<_>>()
+        let received = || {
+            let mut tiles: Vec<Previewed> = (0..12).map(|_| made.recv().unwrap()).collect();
+            tiles.sort_by_key(|tile| tile.key.path.clone());
+            assert!(tiles.iter().all(|tile| tile.outcome.is_ok()), "{tiles:?}");
+            tiles.iter().map(|t| t.key.path.clone()).collect::<Vec<_>>()
         };
         let mut sorted = paths.clone();
         sorted.sort();
         tiles.request(all(20));
-        assert_eq!(come(), sorted);
+        assert_eq!(received(), sorted);
         drop(folder);
         tiles.request(all(14));
-        assert_eq!(come(), sorted, "a smaller one comes from what is kept");
+        assert_eq!(received(), sorted, "smaller ones come from the cache");
         tiles.request(vec![key(&paths[0], 60)]);
         let larger = made.recv().unwrap();
         assert!(
@@ -311,26 +313,26 @@ mod tests {
     }
 
     #[test]
-    fn what_still_waits_is_replaced() {
-        let shared = Shared {
+    fn new_requests_replace_those_that_wait() {
+        let shared = ThumbnailMaker {
             queue: Mutex::default(),
             changed: Condvar::new(),
-            small: Mutex::default(),
+            store: Mutex::default(),
         };
-        let tiles = Tiles {
+        let tiles = ThumbnailWorkers {
             shared: Arc::new(shared),
         };
         tiles.request(vec![key(Path::new("a"), 9), key(Path::new("b"), 9)]);
-        assert_eq!(tiles.shared.next(), Some(key(Path::new("a"), 9)));
+        assert_eq!(tiles.shared.next_request(), Some(key(Path::new("a"), 9)));
         tiles.request(vec![key(Path::new("c"), 9)]);
-        assert_eq!(tiles.shared.next(), Some(key(Path::new("c"), 9)));
+        assert_eq!(tiles.shared.next_request(), Some(key(Path::new("c"), 9)));
         lock(&tiles.shared.queue).stopped = true;
-        assert_eq!(tiles.shared.next(), None);
+        assert_eq!(tiles.shared.next_request(), None);
     }
 
     #[test]
-    fn small_pictures_are_kept_up_to_a_number_of_bytes() {
-        let mut store = Store::default();
+    fn thumbnails_are_cached_up_to_a_number_of_bytes() {
+        let mut store = ThumbnailStore::default();
         let small = || {
             let pixels = Pixels::Luma(vec![0; 1 << 20]);
             let picture = Picture {
@@ -344,20 +346,20 @@ mod tests {
             let source = media::open(path.path()).unwrap();
             let frame = Frame::Color(Arc::new(picture));
             let scene = renderer::scene(&key, &source, &frame, (1, 2));
-            Arc::new(Small {
+            Arc::new(Thumbnail {
                 frame,
                 info: source.info().clone(),
                 scene,
                 side: 1 << 10,
             })
         };
-        let id = |n: usize| Id {
+        let id = |n: usize| FileVersion {
             path: n.to_string().into(),
             stamp: Stamp::default(),
         };
         for n in 0..60 {
-            store.put(id(n), small());
-            assert!(store.bytes <= KEPT_BYTES);
+            store.insert(id(n), small());
+            assert!(store.bytes <= MAX_BYTES);
         }
         assert!(store.get(&id(59), 100).is_some());
         assert!(store.get(&id(59), 5000).is_none(), "it is too small");

@@ -1,7 +1,7 @@
-//! How folders were left, kept between starts: one small file a folder, named by a hash of the folder's path.
+//! Saves folder states between starts: one small file per folder, named by a hash of the folder's path.
 //!
-//! A file is written beside its place and then renamed, so that whoever reads it meanwhile, another process too, finds it
-//! whole; of two that write the same folder the last one stays. The newest [`MOST`] are kept.
+//! Files are replaced atomically, so that readers, in other processes too, always find a complete one; of two writers the last
+//! one wins. The newest [`MAX_FOLDERS`] are kept.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write};
@@ -15,22 +15,22 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use crate::app::Kept;
 use crate::media::read_file;
 
-/// Folders kept, at most.
-const MOST: usize = 1000;
-/// Bytes read of a file, at most; those written have a few hundred.
-const LARGEST: u64 = 64 * 1024;
+/// Maximum number of folders whose state is kept.
+const MAX_FOLDERS: usize = 1000;
+/// Maximum size of a file that is read; those written have a few hundred bytes.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// Where it is kept how folders were left.
+/// The saved folder states.
 #[derive(Clone, Debug)]
-pub struct Store(PathBuf);
+pub struct FolderStateStore(PathBuf);
 
-impl Store {
-    /// In this folder, which need not exist.
-    pub fn at(place: PathBuf) -> Self {
-        Self(place)
+impl FolderStateStore {
+    /// A store in this folder, which need not exist.
+    pub fn at(folder: PathBuf) -> Self {
+        Self(folder)
     }
 
-    /// How a folder was left; `None`: nothing is known of it. What cannot be read is as good as nothing, and logged.
+    /// Loads the state of a folder; `None` if there is none. Unreadable files are logged and count as none.
     pub fn load(&self, folder: &Path) -> Option<Kept> {
         let file = self.file(folder).ok()?;
         match read(&file) {
@@ -38,46 +38,46 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
                 let file = file.display();
-                tracing::warn!("how a folder was left cannot be read from {file}: {error}");
+                tracing::warn!("the state of a folder cannot be read from {file}: {error}");
                 None
             }
         }
     }
 
-    /// Writes how a folder was left. Only its user may read it: names of files may tell of patients.
+    /// Saves the state of a folder. Only the user may read it, because file names may identify patients.
     pub fn save(&self, folder: &Path, kept: &Kept) -> io::Result<()> {
         let file = self.file(folder)?;
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(&self.0)?;
         let known = file.exists();
-        // Made with mode 0600.
+        // Created with mode 0600.
         let mut written = tempfile::NamedTempFile::new_in(&self.0)?;
         written.write_all(&serde_json::to_vec(kept)?)?;
         written.persist(&file)?;
         if !known {
-            self.forget_oldest()?;
+            self.remove_oldest()?;
         }
         Ok(())
     }
 
-    /// The same folder has the same file, by whichever links it is reached.
+    /// The file for a folder. It is the same for every path that leads to the folder through links.
     fn file(&self, folder: &Path) -> io::Result<PathBuf> {
         let path = fs::canonicalize(folder)?;
         let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
         Ok(self.0.join(format!("{}.json", &hash.to_hex()[..32])))
     }
 
-    /// Takes those away that were written longest ago, and with them what a process that was killed has left over.
-    fn forget_oldest(&self) -> io::Result<()> {
+    /// Removes the files written longest ago, which in time includes temporary files of killed processes.
+    fn remove_oldest(&self) -> io::Result<()> {
         let aged = |entry: fs::DirEntry| {
-            // Another process may have taken it away.
+            // Another process may have removed it.
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             Some((modified.ok()?, entry.path()))
         };
         let files = fs::read_dir(&self.0)?.flatten().filter_map(aged);
         let mut files: Vec<(SystemTime, PathBuf)> = files.collect();
         files.sort();
-        let surplus = files.len().saturating_sub(MOST);
+        let surplus = files.len().saturating_sub(MAX_FOLDERS);
         for (_, file) in &files[..surplus] {
             match fs::remove_file(file) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -89,29 +89,29 @@ impl Store {
 }
 
 fn read(file: &Path) -> io::Result<Kept> {
-    Ok(serde_json::from_slice(&read_file(file, LARGEST)?)?)
+    Ok(serde_json::from_slice(&read_file(file, MAX_FILE_BYTES)?)?)
 }
 
-/// The thread that writes.
-pub(super) struct Keeper {
-    store: Store,
+/// The thread that saves folder states.
+pub(super) struct FolderStateWriter {
+    store: FolderStateStore,
     queue: Sender<(PathBuf, Kept)>,
-    /// Its other end goes with the thread.
+    /// Disconnects when the thread ends.
     ended: Receiver<()>,
 }
 
-impl Keeper {
-    pub(super) fn start(store: Store) -> io::Result<Self> {
-        let (queue, orders) = unbounded::<(PathBuf, Kept)>();
+impl FolderStateWriter {
+    pub(super) fn start(store: FolderStateStore) -> io::Result<Self> {
+        let (queue, states) = unbounded::<(PathBuf, Kept)>();
         let (end, ended) = bounded(0);
         let writer = store.clone();
         thread::Builder::new().name("keep".into()).spawn(move || {
             let _end: Sender<()> = end;
-            for (folder, kept) in orders {
+            for (folder, kept) in states {
                 match writer.save(&folder, &kept) {
-                    // It has gone meanwhile.
+                    // The folder is gone meanwhile.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => tracing::warn!("how a folder was left cannot be kept: {error}"),
+                    Err(error) => tracing::warn!("the state of a folder cannot be saved: {error}"),
                     Ok(()) => {}
                 }
             }
@@ -123,19 +123,20 @@ impl Keeper {
         })
     }
 
-    pub(super) fn store(&self) -> Store {
+    pub(super) fn store(&self) -> FolderStateStore {
         self.store.clone()
     }
 
-    pub(super) fn keep(&self, folder: PathBuf, kept: Kept) {
-        // The thread ends only after this.
+    /// Queues the state of a folder to be saved.
+    pub(super) fn save(&self, folder: PathBuf, kept: Kept) {
+        // Cannot fail: the thread ends only after this sender is dropped.
         let _ = self.queue.send((folder, kept));
     }
 
-    /// Waits until all is written, but not for ever: the disk may be another machine's.
-    pub(super) fn finish(self, patience: Duration) {
+    /// Waits until everything is saved, but no longer than `timeout`: the disk may be on another machine.
+    pub(super) fn finish(self, timeout: Duration) {
         drop(self.queue);
-        let _ = self.ended.recv_timeout(patience);
+        let _ = self.ended.recv_timeout(timeout);
     }
 }
 
@@ -153,25 +154,25 @@ mod tests {
         }
     }
 
-    /// A store, and two folders to keep.
-    fn place() -> (tempfile::TempDir, Store, [PathBuf; 2]) {
+    /// A store, and two folders.
+    fn store_and_folders() -> (tempfile::TempDir, FolderStateStore, [PathBuf; 2]) {
         let home = tempfile::tempdir().unwrap();
         let folders = ["a", "b"].map(|name| home.path().join(name));
         for folder in &folders {
             fs::create_dir(folder).unwrap();
         }
-        let store = Store::at(home.path().join("state/folders"));
+        let store = FolderStateStore::at(home.path().join("state/folders"));
         (home, store, folders)
     }
 
-    fn files(store: &Store) -> Vec<PathBuf> {
+    fn files(store: &FolderStateStore) -> Vec<PathBuf> {
         let files = fs::read_dir(&store.0).unwrap();
         files.map(|file| file.unwrap().path()).collect()
     }
 
     #[test]
-    fn what_is_written_is_read_and_only_by_its_user() {
-        let (home, store, [a, b]) = place();
+    fn a_saved_state_is_loaded_and_readable_by_its_user_only() {
+        let (home, store, [a, b]) = store_and_folders();
         assert_eq!(store.load(&a), None);
         let all = Kept {
             cursor: Some(Name::Bytes(vec![b'x', 0xff])),
@@ -200,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_as_good_as_nothing_and_mended_by_the_next() {
-        let (_home, store, [a, _]) = place();
+    fn a_damaged_file_counts_as_none_and_is_replaced_by_the_next_save() {
+        let (_home, store, [a, _]) = store_and_folders();
         store.save(&a, &kept("x")).unwrap();
         let file = files(&store).remove(0);
         let whole = fs::read(&file).unwrap();
@@ -209,7 +210,7 @@ mod tests {
             fs::write(&file, text).unwrap();
             assert_eq!(store.load(&a), None, "{text:?}");
         }
-        // What a later version knows, and what it no longer does.
+        // A later version may add keys and drop others.
         fs::write(&file, br#"{"cursor": "y", "colour": 3}"#).unwrap();
         assert_eq!(store.load(&a), Some(kept("y")));
         store.save(&a, &kept("z")).unwrap();
@@ -217,25 +218,25 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_when_there_are_too_many() {
-        let (_home, store, [a, b]) = place();
+    fn the_oldest_files_are_removed_when_there_are_too_many() {
+        let (_home, store, [a, b]) = store_and_folders();
         store.save(&a, &kept("x")).unwrap();
         let old = files(&store).remove(0);
-        for n in 0..MOST {
+        for n in 0..MAX_FOLDERS {
             let file = fs::File::create(store.0.join(format!("{n}.json"))).unwrap();
             let second = if n == 7 { 1 } else { 2 };
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
             file.set_modified(time).unwrap();
         }
         store.save(&b, &kept("y")).unwrap();
-        assert_eq!(files(&store).len(), MOST);
+        assert_eq!(files(&store).len(), MAX_FOLDERS);
         assert!(old.exists() && !store.0.join("7.json").exists());
         assert_eq!(store.load(&b), Some(kept("y")));
     }
 
     #[test]
-    fn many_write_at_once_and_each_reader_finds_a_whole_file() {
-        let (_home, store, [a, b]) = place();
+    fn readers_find_a_complete_file_while_many_write() {
+        let (_home, store, [a, b]) = store_and_folders();
         store.save(&a, &kept("0")).unwrap();
         let long = "x".repeat(5000);
         thread::scope(|scope| {
@@ -257,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_given_is_written_before_the_end() {
-        let (_home, store, [a, b]) = place();
-        let keeper = Keeper::start(store.clone()).unwrap();
+    fn every_queued_state_is_saved_before_the_end() {
+        let (_home, store, [a, b]) = store_and_folders();
+        let writer = FolderStateWriter::start(store.clone()).unwrap();
         let gone = a.join("gone");
         for folder in [&a, &gone, &b] {
-            keeper.keep(folder.clone(), kept("x"));
+            writer.save(folder.clone(), kept("x"));
         }
-        keeper.finish(Duration::from_secs(60));
+        writer.finish(Duration::from_secs(60));
         assert!([a, b].iter().all(|dir| store.load(dir) == Some(kept("x"))));
     }
 }

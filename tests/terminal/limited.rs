@@ -1,4 +1,4 @@
-//! Terminals with few colours, or without Unicode: what they are sent, byte by byte.
+//! Terminals with few colours or without Unicode: exactly which bytes they are sent.
 
 use std::fs;
 
@@ -10,24 +10,24 @@ use crate::session::{COLS, Kind, ROWS, Session, row};
 /// Columns of the list.
 const LIST: u16 = 42;
 
-/// The file has its label and probability. Lines and bars may be spelled: the list is what stands in its columns.
+/// Whether the file has its label and probability. Lines and bars may be ASCII, so that only the list's columns are searched.
 fn is_classified(screen: &Screen, name: &str) -> bool {
     let mut rows = screen.rows(0, LIST).skip(1);
     rows.any(|row| row.contains(&format!(" {name}")) && row.contains('%'))
 }
 
-/// Asks which colours the terminal has.
-const QUESTION: &str = "\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m";
+/// The query for the terminal's colours.
+const COLOUR_QUERY: &str = "\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m";
 
 /// Everything that the program sent.
 fn raw(session: &Session) -> Vec<u8> {
     session.display.raw.lock().expect("whole").clone()
 }
 
-/// The same, but for that question, which has to be there.
-fn raw_but_question(session: &Session) -> Vec<u8> {
+/// Everything that the program sent except that query, which must be included.
+fn raw_without_query(session: &Session) -> Vec<u8> {
     let text = String::from_utf8(raw(session)).expect("UTF-8");
-    let (before, after) = text.split_once(QUESTION).expect("asked");
+    let (before, after) = text.split_once(COLOUR_QUERY).expect("asked");
     [before, after].concat().into_bytes()
 }
 
@@ -35,8 +35,8 @@ fn sent(raw: &[u8], what: &str) -> bool {
     raw.windows(what.len()).any(|part| part == what.as_bytes())
 }
 
-/// Numbers of all commands that set colours and weights.
-fn numbers(raw: &[u8]) -> Vec<Vec<u16>> {
+/// The parameters of all SGR sequences.
+fn sgr_parameters(raw: &[u8]) -> Vec<Vec<u16>> {
     let text = String::from_utf8_lossy(raw);
     text.split("\x1b[")
         .skip(1)
@@ -48,13 +48,13 @@ fn numbers(raw: &[u8]) -> Vec<Vec<u16>> {
         .collect()
 }
 
-/// Looks at everything that has lines, symbols, pictures and popups in it, then leaves.
+/// Opens everything that has lines, symbols, images and popups in it, then quits.
 fn look_around(session: &Session) {
     let display = &session.display;
     for name in ["a.png", "b.png", "c.png"] {
         display.until("a label", |screen| is_classified(screen, name));
     }
-    // No Esc: with the next key at its heels it would be read as Alt.
+    // Without Esc, which together with the next key would be read as Alt.
     for (key, shown) in [
         ("?", "Help"),
         ("?", "Result"),
@@ -73,28 +73,28 @@ fn look_around(session: &Session) {
     assert_eq!(session.ended(), 0);
 }
 
-/// Colours of the ground in the right half, where the picture is.
-fn grounds(screen: &Screen) -> Vec<Color> {
+/// Background colours in the right half, where the image is.
+fn backgrounds(screen: &Screen) -> Vec<Color> {
     let cells = (1..ROWS - 1).flat_map(|y| (COLS / 2..COLS).map(move |x| (y, x)));
     let cells = cells.filter_map(|(y, x)| screen.cell(y, x));
     cells.map(vt100::Cell::bgcolor).collect()
 }
 
 #[test]
-fn the_console_of_linux_gets_ascii_and_sixteen_colours() {
+fn the_linux_console_gets_ascii_and_sixteen_colours() {
     let session = Session::start(Kind::Plain, &[("TERM", "linux"), ("COLORTERM", "")]);
     session.display.shows("c.png");
     session.press("G");
-    // c.png is a grey of 120: mixed of two of the four.
+    // c.png is a grey of 120, dithered from two of the four greys.
     session.display.until("the picture", |screen| {
-        let grounds = grounds(screen);
-        grounds.contains(&Color::Idx(7)) && grounds.contains(&Color::Idx(8))
+        let backgrounds = backgrounds(screen);
+        backgrounds.contains(&Color::Idx(7)) && backgrounds.contains(&Color::Idx(8))
     });
     session.press("g");
     look_around(&session);
     let raw = raw(&session);
     assert!(raw.is_ascii(), "{}", String::from_utf8_lossy(&raw));
-    let numbers = numbers(&raw);
+    let numbers = sgr_parameters(&raw);
     assert!(numbers.iter().flatten().any(|n| (90..=97).contains(n)));
     for numbers in numbers {
         assert!(
@@ -112,7 +112,7 @@ fn a_locale_without_unicode_gets_ascii_in_all_colours() {
     session.display.shows("J?rg-??.png");
     session.press("G");
     session.display.until("the picture", |screen| {
-        grounds(screen).contains(&Color::Rgb(200, 200, 200))
+        backgrounds(screen).contains(&Color::Rgb(200, 200, 200))
     });
     look_around(&session);
     let raw = raw(&session);
@@ -127,10 +127,10 @@ fn a_terminal_of_256_colours_is_sent_no_others() {
     session.press("G");
     session.display.until("the picture", |screen| {
         // 120 is nearest to the grey of 118.
-        grounds(screen).contains(&Color::Idx(243))
+        backgrounds(screen).contains(&Color::Idx(243))
     });
     look_around(&session);
-    let raw = raw_but_question(&session);
+    let raw = raw_without_query(&session);
     assert!(!sent(&raw, "38;2;") && !sent(&raw, "48;2;"));
     assert!(sent(&raw, "▌"), "it has Unicode");
 }
@@ -141,15 +141,15 @@ fn a_terminal_that_answers_for_all_colours_is_sent_them() {
     session.display.shows("c.png");
     session.press("G");
     session.display.until("the picture", |screen| {
-        grounds(screen).contains(&Color::Rgb(120, 120, 120))
+        backgrounds(screen).contains(&Color::Rgb(120, 120, 120))
     });
     look_around(&session);
-    let raw = raw_but_question(&session);
+    let raw = raw_without_query(&session);
     assert!(sent(&raw, "38;2;") && sent(&raw, "48;2;120;120;120"));
 }
 
 #[test]
-fn what_is_known_of_the_colours_is_not_asked() {
+fn colours_are_not_queried_if_they_are_known() {
     for (environment, text) in [
         (("COLORTERM", "truecolor"), ""),
         (("COLORTERM", ""), "colours = \"256\""),
@@ -173,12 +173,12 @@ fn what_is_known_of_the_colours_is_not_asked() {
 }
 
 #[test]
-fn an_answer_for_colours_that_comes_late_presses_no_keys() {
+fn a_late_answer_about_colours_presses_no_keys() {
     let session = Session::start(Kind::Silent, &[("COLORTERM", "")]);
     session.display.shows("c.png");
-    // Once the first picture is there, the time for answers is over.
+    // Once the first image is shown, the time for answers is over.
     session.display.until("a picture", |screen| {
-        grounds(screen)
+        backgrounds(screen)
             .iter()
             .any(|ground| matches!(ground, Color::Idx(16..)))
     });
@@ -187,7 +187,7 @@ fn an_answer_for_colours_that_comes_late_presses_no_keys() {
     session.display.until("the last file", |screen| {
         crate::session::is_current(screen, "c.png")
     });
-    // Of these `m` marks, `:` and `P` open something.
+    // As keys, `:` and `P` in the answer would open something.
     let contents = session
         .display
         .parser
@@ -201,7 +201,7 @@ fn an_answer_for_colours_that_comes_late_presses_no_keys() {
 }
 
 #[test]
-fn without_colours_a_picture_is_drawn_with_letters() {
+fn without_colours_an_image_is_drawn_with_characters() {
     let session = Session::start_with(Kind::Plain, &[("TERM", "vt100")], |folder| {
         let studies = folder.parent().expect("a home").join("studies");
         write_studies(&studies, 7, 3, |_| {}).expect("phantoms");
@@ -223,8 +223,8 @@ fn without_colours_a_picture_is_drawn_with_letters() {
     assert_eq!(session.ended(), 0);
     let raw = raw(&session);
     assert!(raw.is_ascii());
-    // Back to the terminal's own colours, and nothing else.
-    let colours: Vec<u16> = numbers(&raw).concat();
+    // Only resets to the terminal's own colours.
+    let colours: Vec<u16> = sgr_parameters(&raw).concat();
     assert!(
         colours.iter().all(|n| matches!(n, 0..30 | 39 | 49 | 59)),
         "{colours:?}"
@@ -244,7 +244,7 @@ fn with_settings(environment: &[(&str, &str)], text: &str) -> Session {
 }
 
 #[test]
-fn the_settings_go_before_the_environment() {
+fn settings_override_the_environment() {
     let session = with_settings(&[], "colours = \"16\"\nascii = true");
     look_around(&session);
     let poor = raw(&session);
@@ -260,7 +260,7 @@ fn the_settings_go_before_the_environment() {
     session.display.shows("c.png");
     session.press("G");
     session.display.until("the picture", |screen| {
-        grounds(screen).contains(&Color::Rgb(120, 120, 120))
+        backgrounds(screen).contains(&Color::Rgb(120, 120, 120))
     });
     session.press("q");
     assert_eq!(session.ended(), 0);

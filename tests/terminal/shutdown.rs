@@ -1,4 +1,4 @@
-//! How it ends: whatever the terminal does, whatever signal comes, soon and with the terminal as it was.
+//! The program ends soon and restores the terminal, whatever the terminal does and whatever signal arrives.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,12 +14,12 @@ use tempfile::TempDir;
 
 use crate::session::{self, DEADLINE, Kind, Session, is_classified, is_current, picture};
 
-/// How long an end may take, on a busy machine.
-const SOON: Duration = Duration::from_secs(10);
+/// How long an exit may take on a busy machine.
+const EXIT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The program in a terminal that nobody looks at any more.
+/// The program in a terminal whose output is no longer read.
 struct Unattended {
-    /// Kept until the end.
+    /// Deleted when dropped.
     _home: TempDir,
     master: Option<Box<dyn MasterPty + Send>>,
     pid: Pid,
@@ -27,7 +27,7 @@ struct Unattended {
 }
 
 impl Unattended {
-    /// Starts it, and reads what it draws until this text comes.
+    /// Starts it, and reads its output until this text appears.
     fn start(size: PtySize, is_controlling: bool, until: &str) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         fs::create_dir(home.path().join("in")).expect("a folder");
@@ -55,13 +55,13 @@ impl Unattended {
             _home: home,
             master: Some(pair.master),
             pid: Pid::from_raw(pid).expect("a number"),
-            ended: waited_for(child),
+            ended: exit_of(child),
         }
     }
 
-    fn ends(&self, why: &str) -> ExitStatus {
-        let status = self.ended.recv_timeout(SOON);
-        status.unwrap_or_else(|_| panic!("{why}: it goes on"))
+    fn wait_for_exit(&self, why: &str) -> ExitStatus {
+        let status = self.ended.recv_timeout(EXIT_DEADLINE);
+        status.unwrap_or_else(|_| panic!("{why}: it keeps running"))
     }
 }
 
@@ -72,7 +72,7 @@ impl Drop for Unattended {
     }
 }
 
-fn waited_for(mut child: Box<dyn Child + Send + Sync>) -> Receiver<ExitStatus> {
+fn exit_of(mut child: Box<dyn Child + Send + Sync>) -> Receiver<ExitStatus> {
     let (sender, ended) = channel();
     std::thread::spawn(move || child.wait().map(|status| sender.send(status)));
     ended
@@ -86,12 +86,12 @@ const SIZE: PtySize = PtySize {
 };
 
 #[test]
-fn it_ends_with_its_terminal_whether_a_signal_comes_or_not() {
+fn it_ends_with_its_terminal_with_or_without_sighup() {
     for is_controlling in [true, false] {
         let mut program = Unattended::start(SIZE, is_controlling, "8.png");
-        // The only handle of the terminal's other side: the connection is lost.
+        // Closes the only handle of the terminal's other side: the connection is lost.
         program.master = None;
-        let status = program.ends(&format!("controlling: {is_controlling}"));
+        let status = program.wait_for_exit(&format!("controlling: {is_controlling}"));
         assert_eq!(
             status.exit_code(),
             if is_controlling {
@@ -103,8 +103,8 @@ fn it_ends_with_its_terminal_whether_a_signal_comes_or_not() {
     }
 }
 
-/// The thread that writes to the terminal is held up in a write.
-fn is_stuck(pid: Pid) -> bool {
+/// Whether the thread that writes to the terminal is blocked in a write.
+fn is_blocked(pid: Pid) -> bool {
     let threads = format!("/proc/{}/task", pid.as_raw_nonzero());
     let mut threads = fs::read_dir(threads).expect("it runs").flatten();
     let text = |thread: &fs::DirEntry, file| fs::read_to_string(thread.path().join(file));
@@ -113,12 +113,12 @@ fn is_stuck(pid: Pid) -> bool {
     else {
         return false;
     };
-    // The number of `write`.
+    // 1 is the number of `write`.
     text(&writer, "syscall").is_ok_and(|call| call.starts_with("1 "))
 }
 
 #[test]
-fn a_terminal_that_no_longer_reads_can_be_left() {
+fn the_program_can_be_quit_on_a_terminal_that_no_longer_reads() {
     type End = (&'static str, fn(&Unattended));
     let ends: [End; 3] = [
         ("q", |program| {
@@ -136,22 +136,22 @@ fn a_terminal_that_no_longer_reads_can_be_left() {
     for (name, end) in ends {
         let program = Unattended::start(SIZE, true, "8.png");
         let master = program.master.as_ref().expect("open");
-        // Each size is drawn anew, until nothing more goes out.
+        // Each size is drawn again, until the output blocks.
         let deadline = Instant::now() + DEADLINE;
         let mut cols = SIZE.cols;
-        while !is_stuck(program.pid) {
-            assert!(Instant::now() < deadline, "all of it is taken");
+        while !is_blocked(program.pid) {
+            assert!(Instant::now() < deadline, "the output never blocks");
             cols = 181 + (cols + 1) % 40;
             master.resize(PtySize { cols, ..SIZE }).expect("resized");
             yield_now();
         }
         end(&program);
-        program.ends(name);
+        program.wait_for_exit(name);
     }
 }
 
 #[test]
-fn signals_that_kill_give_the_terminal_back_first() {
+fn fatal_signals_restore_the_terminal_first() {
     for signal in [
         Signal::ABORT,
         Signal::QUIT,
@@ -164,12 +164,12 @@ fn signals_that_kill_give_the_terminal_back_first() {
             .display
             .until("a label", |screen| is_classified(screen, "b.png"));
         session.signal(signal);
-        assert_ne!(session.ended(), 0, "{signal:?} has its effect");
+        assert_ne!(session.ended(), 0, "{signal:?} takes effect");
     }
 }
 
-/// The terminal as a shell leaves it to the program: lines, echo.
-fn settings_of_a_shell(session: &Session) {
+/// Sets the terminal to line mode with echo, as a shell does.
+fn set_cooked_mode(session: &Session) {
     let mut settings = tcgetattr(&session.terminal).expect("settings");
     settings.local_modes |= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
     tcsetattr(&session.terminal, OptionalActions::Now, &settings).expect("set");
@@ -183,13 +183,13 @@ fn is_raw(session: &Session) -> bool {
 }
 
 #[test]
-fn stopped_from_outside_it_takes_the_terminal_again() {
+fn stopped_by_sigstop_it_reacquires_the_terminal() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     display.until("a label", |screen| is_classified(screen, "b.png"));
     session.signal(Signal::STOP);
     session.until_stopped();
-    settings_of_a_shell(&session);
+    set_cooked_mode(&session);
     (&session.terminal)
         .write_all(b"\x1b[5;1Hfrom a shell")
         .expect("written");
@@ -206,13 +206,13 @@ fn stopped_from_outside_it_takes_the_terminal_again() {
 }
 
 #[test]
-fn a_stop_that_can_be_answered_goes_the_way_of_ctrl_z() {
+fn sigtstp_works_like_ctrl_z() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     display.until("a label", |screen| is_classified(screen, "b.png"));
     session.signal(Signal::TSTP);
     session.until_stopped();
-    session.assert_given_back();
+    session.assert_restored();
     session.signal(Signal::CONT);
     display.until("the screen", |screen| {
         screen.alternate_screen() && is_classified(screen, "b.png")
@@ -222,7 +222,7 @@ fn a_stop_that_can_be_answered_goes_the_way_of_ctrl_z() {
 }
 
 #[test]
-fn a_terminal_that_claims_to_be_endless_is_drawn_as_far_as_memory_allows() {
+fn a_terminal_of_extreme_size_is_drawn_up_to_a_limit() {
     let size = PtySize {
         rows: u16::MAX,
         cols: u16::MAX,
@@ -230,14 +230,14 @@ fn a_terminal_that_claims_to_be_endless_is_drawn_as_far_as_memory_allows() {
     };
     let program = Unattended::start(size, true, "8.png");
     kill_process(program.pid, Signal::TERM).expect("it runs");
-    // All that it draws has to be read.
+    // Its output has to be read.
     let master = program.master.as_ref().expect("open");
     let mut output = master.try_clone_reader().expect("output");
     std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-    assert_eq!(program.ends("TERM").exit_code(), 0);
+    assert_eq!(program.wait_for_exit("TERM").exit_code(), 0);
 }
 
-/// Stands for tmux: keeps the pane's option in a file.
+/// A fake tmux that keeps the pane's option in a file.
 const TMUX: &str = r#"#!/bin/sh
 option="$HOME/option"
 case "$*" in
@@ -249,7 +249,7 @@ esac
 "#;
 
 #[test]
-fn what_tmux_lets_through_is_as_it_was() {
+fn the_passthrough_option_of_tmux_is_reset() {
     for before in [None, Some("off\n"), Some("all\n")] {
         let home = tempfile::tempdir().expect("a folder");
         let (tmux, option) = (home.path().join("bin/tmux"), home.path().join("option"));
@@ -274,12 +274,12 @@ fn what_tmux_lets_through_is_as_it_was() {
             ["on\n", "all\n"].contains(&meanwhile.as_str()),
             "{meanwhile}"
         );
-        session.stop_and_go_on();
+        session.suspend_and_continue();
         session
             .display
             .until("the screen", |screen| is_classified(screen, "b.png"));
         let again = fs::read_to_string(&option).expect("set");
-        assert_eq!(again, meanwhile, "after a stop");
+        assert_eq!(again, meanwhile, "after a suspend");
         session.press("q");
         assert_eq!(session.ended(), 0);
         assert_eq!(fs::read_to_string(&option).ok().as_deref(), before);
@@ -287,13 +287,13 @@ fn what_tmux_lets_through_is_as_it_was() {
 }
 
 #[test]
-fn replies_that_nobody_asked_for_press_no_keys() {
+fn unsolicited_replies_press_no_keys() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     display.until("a label", |screen| is_classified(screen, "b.png"));
     session.press("\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\\x1b]10;rgb:d0d0/d0d0/d0d0\x07");
     session.press("j");
-    display.until("the key behind them", |screen| {
+    display.until("the key after them", |screen| {
         is_current(screen, "b.png") && !screen.contents().contains('╭')
     });
     session.press("q");

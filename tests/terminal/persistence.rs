@@ -1,4 +1,4 @@
-//! What the program finds again when it is started once more.
+//! State that survives a restart.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use vt100::Screen;
 
 use super::session::{Kind, Session, is_classified, is_current, row};
 
-/// What is in the list, from the top.
+/// The names in the list, from the top.
 fn names(screen: &Screen) -> Vec<String> {
     let contents = screen.contents();
     let list = contents.lines().skip(1).filter_map(|line| {
@@ -20,25 +20,25 @@ fn names(screen: &Screen) -> Vec<String> {
     list.map(str::to_owned).collect()
 }
 
-/// Where the line beside the list stands.
+/// The column of the line beside the list.
 fn divider(screen: &Screen) -> Option<usize> {
     let contents = screen.contents();
     let title = contents.lines().next()?.to_owned();
     title.chars().position(|c| c == '┬')
 }
 
-/// The files in which it is kept how folders were left.
-fn kept(session: &Session) -> Vec<PathBuf> {
+/// The files with saved folder states.
+fn saved_states(session: &Session) -> Vec<PathBuf> {
     let state = session
         .home
         .path()
         .join(".local/state/medivision-tui/folders");
-    let files = fs::read_dir(state).expect("something is kept");
+    let files = fs::read_dir(state).expect("states were saved");
     files.map(|file| file.expect("listed").path()).collect()
 }
 
 #[test]
-fn a_folder_is_found_as_it_was_left() {
+fn a_folder_is_shown_as_it_was_left() {
     let session = Session::start_with(Kind::Plain, &[], |folder| {
         fs::create_dir(folder.join("sub")).expect("a folder");
         fs::write(folder.join(".hidden"), "").expect("written");
@@ -71,11 +71,11 @@ fn a_folder_is_found_as_it_was_left() {
     session.display.shows("This folder is empty.");
     session.press("q");
     assert_eq!(session.ended(), 0);
-    assert_eq!(kept(&session).len(), 2);
+    assert_eq!(saved_states(&session).len(), 2);
 }
 
 #[test]
-fn what_a_model_made_of_pictures_outlives_a_lost_connection() {
+fn embeddings_are_saved_when_the_connection_is_lost() {
     let model = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/parity/clip-late"
@@ -89,13 +89,14 @@ fn what_a_model_made_of_pictures_outlives_a_lost_connection() {
     session.signal(Signal::HUP);
     assert_eq!(session.ended(), 0);
     let state = session.home.path().join(".local/state/medivision-tui");
-    let kept = rusqlite::Connection::open(state.join("embeddings.sqlite3")).expect("it is there");
-    let count = kept.query_row("SELECT count(*) FROM embeddings", [], |row| row.get(0));
+    let database =
+        rusqlite::Connection::open(state.join("embeddings.sqlite3")).expect("it is there");
+    let count = database.query_row("SELECT count(*) FROM embeddings", [], |row| row.get(0));
     assert_eq!(count, Ok(3));
 }
 
 #[test]
-fn without_a_place_for_its_state_it_goes_on_and_says_so() {
+fn without_a_writable_state_folder_it_runs_and_says_so() {
     let session = Session::start(Kind::Plain, &[("XDG_STATE_HOME", "/dev/null")]);
     session.display.shows("/dev/null/medivision-tui: ");
     let all = |screen: &Screen| is_classified(screen, "c.png");
@@ -105,7 +106,7 @@ fn without_a_place_for_its_state_it_goes_on_and_says_so() {
 }
 
 #[test]
-fn it_is_kept_however_the_program_ends_and_damage_is_only_logged() {
+fn state_is_saved_on_every_signal_and_damaged_state_is_only_logged() {
     for signal in [Signal::TERM, Signal::HUP] {
         let session = Session::start(Kind::Plain, &[]);
         let display = &session.display;
@@ -124,7 +125,7 @@ fn it_is_kept_however_the_program_ends_and_damage_is_only_logged() {
         session.signal(signal);
         assert_eq!(session.ended(), 0);
 
-        fs::write(&kept(&session)[0], "{").expect("damaged");
+        fs::write(&saved_states(&session)[0], "{").expect("damaged");
         let session = session.again(Kind::Plain);
         session.display.until("the list", |screen| {
             is_current(screen, "a.png") && row(&screen.contents(), "b.png").is_some()
@@ -139,7 +140,7 @@ fn it_is_kept_however_the_program_ends_and_damage_is_only_logged() {
         assert_eq!(mode & 0o777, 0o600);
         let log = fs::read_to_string(log).expect("a log");
         assert!(
-            log.contains("how a folder was left cannot be read"),
+            log.contains("the state of a folder cannot be read"),
             "{log}"
         );
     }
