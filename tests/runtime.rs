@@ -229,6 +229,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
     });
     let setup = Setup {
         root: root.to_owned(),
+        file: None,
         theme: Theme::None,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
         kept: medivision_tui::app::Kept::default(),

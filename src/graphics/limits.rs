@@ -4,32 +4,8 @@
 //! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, trusts a `COLORTERM` that the
 //! Linux console merely inherited, and assumes sixteen colours for any terminal where `CI` is set.
 
-use crate::config;
-
-/// The range of colours that a terminal supports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colours {
-    /// No colours; at most bold and reversed.
-    None,
-    /// The sixteen named colours, as the user's palette defines them.
-    Named,
-    /// xterm's 256 colours.
-    Indexed,
-    /// 24-bit RGB.
-    Full,
-}
-
-impl Colours {
-    /// A name to show the user.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "no colours",
-            Self::Named => "16 colours",
-            Self::Indexed => "256 colours",
-            Self::Full => "all colours",
-        }
-    }
-}
+pub use crate::config::Colours;
+use crate::config::Setting;
 
 /// A decision and its reason, such as `TERM=linux`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,23 +29,21 @@ pub struct Limits {
 
 impl Limits {
     /// Determines the limits from the settings, else from the environment.
-    pub fn new(colours: config::Colours, ascii: Option<bool>) -> Self {
+    pub fn new(colours: Setting<Colours>, ascii: Option<bool>) -> Self {
         Self::from_variables(colours, ascii, |name| std::env::var(name).ok())
     }
 
     fn from_variables(
-        colours: config::Colours,
+        colours: Setting<Colours>,
         ascii: Option<bool>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let found = match colours {
-            config::Colours::Auto => colours_by(&variable),
-            config::Colours::Named => from_settings(Colours::Named),
-            config::Colours::Indexed => from_settings(Colours::Indexed),
-            config::Colours::Full => from_settings(Colours::Full),
+            Setting::Auto => colours_by(&variable),
+            Setting::Fixed(colours) => from_settings(colours),
         };
         Self {
-            may_have_more: colours == config::Colours::Auto && found.value == Colours::Indexed,
+            may_have_more: colours == Setting::Auto && found.value == Colours::Indexed,
             colours: found,
             ascii: ascii.map_or_else(|| ascii_by(&variable), from_settings),
         }
@@ -317,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_answer_raises_256_colours_that_only_the_environment_decided() {
-        let auto = config::Colours::Auto;
+        let auto = Setting::Auto;
         for (colours, variables, wanted, by) in [
             (
                 auto,
@@ -336,7 +310,7 @@ mod tests {
             (auto, "TERM=vt100", Colours::None, "TERM=vt100"),
             (auto, "TERM=xterm-kitty", Colours::Full, "TERM=xterm-kitty"),
             (
-                config::Colours::Indexed,
+                Setting::Fixed(Colours::Indexed),
                 "TERM=xterm-256color",
                 Colours::Indexed,
                 "the settings",
@@ -374,10 +348,14 @@ mod tests {
 
     #[test]
     fn settings_override_the_variables() {
-        let limits = Limits::new(config::Colours::Named, Some(true));
+        let limits = Limits::new(Setting::Fixed(Colours::Named), Some(true));
         assert_eq!(limits.colours.value, Colours::Named);
         assert_eq!(limits.colours.by, "the settings");
         assert!(limits.ascii.value);
-        assert!(!Limits::new(config::Colours::Full, Some(false)).ascii.value);
+        assert!(
+            !Limits::new(Setting::Fixed(Colours::Full), Some(false))
+                .ascii
+                .value
+        );
     }
 }

@@ -67,6 +67,7 @@ impl Program {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
+            file: None,
             theme,
             keymap,
             kept,
