@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Graphics;
 use crate::encoder::{Fit, Precision};
-use crate::engine::Frames;
-use crate::library::export::Format;
+use crate::engine::FrameSelection;
+use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
 pub use help::{command, suggestion};
 
@@ -212,7 +212,7 @@ pub enum Command {
 pub struct ResultArgs {
     /// Format of the results [default: table on a terminal, else jsonl]
     #[arg(long)]
-    pub format: Option<Format>,
+    pub format: Option<ResultFormat>,
 
     /// Choose one condition (single), or decide on each condition separately (multi)
     #[arg(long, default_value = "single")]
@@ -220,7 +220,7 @@ pub struct ResultArgs {
 
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
-    pub frames: Frames,
+    pub frames: FrameSelection,
 
     /// How an image is fitted to the model's input [default: as the model specifies]
     #[arg(long)]
@@ -296,7 +296,7 @@ pub struct EvalArgs {
     pub mode: Mode,
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
-    pub frames: Frames,
+    pub frames: FrameSelection,
     /// How an image is fitted to the model's input [default: as the model specifies]
     #[arg(long)]
     pub fit: Option<Fit>,

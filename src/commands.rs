@@ -28,10 +28,10 @@ use toml::Spanned;
 use crate::app::{self, Kept, Keymap};
 use crate::cli::{GlobalArgs, ResultArgs};
 use crate::config::{self, Colours, Config, Folders, Graphics, Theme, View, advice};
-use crate::encoder::hub::offline_by_environment;
-use crate::encoder::{Device, Fit, Options, Precision, Source};
+use crate::encoder::hub::is_offline_by_environment;
+use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
-use crate::library::export::Format;
+use crate::library::export::ResultFormat;
 use crate::media::budget;
 use crate::prompts::{DEFAULT, Prompts};
 
@@ -92,8 +92,8 @@ impl Fault {
 /// The effective settings: defaults ← config.toml ← environment ← arguments.
 #[derive(Clone, Debug)]
 pub struct CommandSetup {
-    /// Source of the model.
-    pub source: Source,
+    /// ModelSource of the model.
+    pub source: ModelSource,
     /// Name or file of the prompt set.
     pub prompts: String,
     /// Device to compute on.
@@ -168,8 +168,8 @@ impl CommandSetup {
         let kept = kept(&config.layout);
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
-                "" => Source::preferred(),
-                text => Source::parse(text),
+                "" => ModelSource::preferred(),
+                text => ModelSource::parse(text),
             },
             prompts: given(&global.prompts, config.prompts, DEFAULT),
             device: match global.device.as_deref() {
@@ -177,7 +177,7 @@ impl CommandSetup {
                 Some(text) => text.parse().map_err(Fault::usage)?,
             },
             precision: global.precision.or(precision).unwrap_or_default(),
-            offline: global.offline || config.offline == Some(true) || offline_by_environment(),
+            offline: global.offline || config.offline == Some(true) || is_offline_by_environment(),
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
             memory: match global.memory.as_deref() {
                 None | Some("") => memory.unwrap_or(budget::DEFAULT_BYTES),
@@ -212,13 +212,13 @@ impl CommandSetup {
         Box::new(move || source.open(options.clone()))
     }
 
-    /// Options for opening the model.
-    pub fn options(&self, fit: Option<Fit>) -> Options {
-        Options {
+    /// ModelOptions for opening the model.
+    pub fn options(&self, fit: Option<Fit>) -> ModelOptions {
+        ModelOptions {
             device: self.device,
             precision: self.precision,
             fit,
-            texts: self
+            text_cache: self
                 .folders
                 .as_ref()
                 .map(|folders| folders.cache.join("texts")),
@@ -276,19 +276,19 @@ impl ResultArgs {
             mode: self.mode,
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),
-            jobs: self.jobs.map(usize::from),
+            decode_threads: self.jobs.map(usize::from),
             exact: self.exact,
-            pass: engine::BULK,
-            kept: None,
+            pass_time: engine::BULK_PASS_TIME,
+            embeddings: None,
         }
     }
 
     /// The requested format, else a table on a terminal and JSON lines elsewhere.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> ResultFormat {
         self.format.unwrap_or(if io::stdout().is_terminal() {
-            Format::Table
+            ResultFormat::Table
         } else {
-            Format::Jsonl
+            ResultFormat::Jsonl
         })
     }
 }
@@ -331,7 +331,7 @@ pub(crate) fn shown(path: &Path) -> String {
 pub(crate) fn sink<T: Send + 'static>(
     sender: crossbeam_channel::Sender<T>,
     wrap: fn(crate::engine::Event) -> T,
-) -> crate::engine::Sink {
+) -> crate::engine::EventHandler {
     // Fails only when the command is ending.
     Arc::new(move |event| drop(sender.send(wrap(event))))
 }

@@ -62,7 +62,7 @@ fn parse() -> Result<Cli, Fault> {
 /// Handles a panic. In a decoder or a model it is contained and becomes an error line; only a panic of the main thread ends the
 /// program, after the terminal is restored.
 fn on_panic(info: &PanicHookInfo) {
-    if medivision_tui::media::contained_panic() {
+    if medivision_tui::media::is_contained() {
         return;
     }
     if std::thread::current().name() == Some("main") {

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use crate::app::{self, Effect, Model, Msg};
-use crate::encoder::Source;
+use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
@@ -141,7 +141,7 @@ impl Services {
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
         }
-        if let Some(kept) = self.settings.kept {
+        if let Some(kept) = self.settings.embeddings {
             kept.flush(SHUTDOWN_TIMEOUT);
         }
         ended
@@ -255,7 +255,7 @@ impl Services {
     /// Starts an engine with another model, while the current engine continues to answer.
     fn use_model(&mut self, id: String, serial: u64) {
         let options = self.choices.options.clone();
-        let factory = Box::new(move || Source::parse(&id).open(options.clone()));
+        let factory = Box::new(move || ModelSource::parse(&id).open(options.clone()));
         let events = self.messages.clone();
         let sink = move |event| drop(events.send(Msg::OtherEngine { serial, event }));
         let engine = Engine::start(factory, self.settings.clone(), Arc::new(sink));
@@ -360,7 +360,7 @@ impl Loop {
             }
             // The event of a resize is lost before the input is read.
             let (cols, rows) = screen.size()?;
-            if self.dirty && (cols, rows) != (self.model.cols, self.model.rows) {
+            if self.dirty && (cols, rows) != self.model.size() {
                 self.handle(services, Msg::Resized { cols, rows });
             }
             // A resize, suspend or clear may have led to further effects.

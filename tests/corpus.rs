@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use medivision_tui::media::{self, ErrorKind, Frame, Loaded, MediaError, Options, Pixels, walk};
+use medivision_tui::media::{
+    self, DecodeOptions, ErrorKind, Frame, Loaded, MediaError, Pixels, walk,
+};
 
 /// Files of which the reference makes something else than the object asks for, and what is right: the least and the greatest
 /// value shown, and the mean.
@@ -130,7 +132,7 @@ fn dicom_is_shown_as_the_reference_shows_it() {
             continue;
         }
         let own = DISTRUSTED.iter().find(|(path, _)| *path == row["path"]);
-        let wrong = match media::load(&corpus.join(&row["path"]), &Options::default()) {
+        let wrong = match media::load(&corpus.join(&row["path"]), &DecodeOptions::default()) {
             Ok(loaded) => match own {
                 Some((_, expected)) => unlike(&loaded, expected),
                 None => complaint(&row, &loaded),
@@ -202,7 +204,7 @@ fn one_slice_looks_the_same_under_every_syntax() {
     let corpus = corpus();
     let folder = corpus.join("dicom");
     let stats = |path: &Path| {
-        let loaded = media::load(path, &Options::default());
+        let loaded = media::load(path, &DecodeOptions::default());
         loaded.map(|loaded| loaded.picture.stats())
     };
     let plain = "CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm";
@@ -228,7 +230,7 @@ fn objects_without_pixels_say_so_and_nothing_is_internal() {
     let all = rows(&corpus.join("dicom_expected.csv"));
     assert!(all.len() >= 190, "{} files", all.len());
     for row in all {
-        match media::load(&corpus.join(&row["path"]), &Options::default()) {
+        match media::load(&corpus.join(&row["path"]), &DecodeOptions::default()) {
             // The reference finds no pixels in an object that lacks only its last delimiter.
             Ok(_) if row["path"].contains("too_short") => {}
             Ok(_) => assert_ne!(row["decode"], "no_pixel_data", "{}", row["path"]),
@@ -267,7 +269,7 @@ fn hostile_files_are_pictures_or_typed_errors() {
             .expect("below")
             .to_string_lossy()
             .into_owned();
-        let result = media::load(&path, &Options::default());
+        let result = media::load(&path, &DecodeOptions::default());
         seen += 1;
         compared += usize::from(check_hostile(&shown, &result, expected.get(&shown)));
     }

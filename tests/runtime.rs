@@ -9,8 +9,8 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
-use medivision_tui::encoder::{Encoder, EncoderError, Input as ModelInput, ModelCard, Preprocess};
-use medivision_tui::engine::{self, Frames, Settings};
+use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
+use medivision_tui::engine::{self, FrameSelection, Settings};
 use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
@@ -134,7 +134,7 @@ impl Encoder for FakeModel {
         Preprocess::from_json(br#"{"size": 8, "crop_size": 8}"#, Path::new("test")).expect("right")
     }
 
-    fn encode_images(&mut self, batch: &[ModelInput]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError> {
         match &self.1 {
             Behaviour::Answer => {}
             Behaviour::Panic => panic!("the model fails"),
@@ -205,12 +205,12 @@ fn play_to_the_end<F: Future<Output = ()>>(
     let settings = Settings {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
-        frames: Frames::First,
+        frames: FrameSelection::First,
         batch_size: None,
-        jobs: Some(1),
+        decode_threads: Some(1),
         exact: false,
-        pass: engine::PROMPT,
-        kept: None,
+        pass_time: engine::INTERACTIVE_PASS_TIME,
+        embeddings: None,
     };
     let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),

@@ -6,7 +6,7 @@ use std::path::Path;
 use dicom_dictionary_std::tags;
 use dicom_object::DefaultDicomObject;
 use dicom_pixeldata::{ConvertOptions, PixelDecoder, VoiLutOption};
-use medivision_tui::media::{self, Frame, Options, Pixels, walk};
+use medivision_tui::media::{self, DecodeOptions, Frame, Pixels, walk};
 use medivision_tui::phantom;
 
 /// Rounding may differ by this much, of 255.
@@ -28,7 +28,7 @@ fn synthetic_dicom_looks_the_same_to_another_reader() {
 }
 
 fn compare(path: &Path) {
-    let ours = media::load(path, &Options::default()).expect("readable");
+    let ours = media::load(path, &DecodeOptions::default()).expect("readable");
     let Pixels::Luma(ours) = ours.picture.pixels else {
         panic!("{}: grey", path.display())
     };

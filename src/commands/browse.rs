@@ -16,9 +16,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{CommandSetup, Fault, exit, shown};
 use crate::app::{self, Msg, Severity};
 use crate::config::{Folders, Theme};
-use crate::engine::{self, Frames, Settings};
+use crate::engine::{self, FrameSelection, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
-use crate::library::Embeddings;
+use crate::library::EmbeddingStore;
 use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
 
@@ -48,13 +48,13 @@ pub fn run(dir: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     let settings = Settings {
         prompts,
         mode: Mode::Single,
-        frames: Frames::First,
+        frames: FrameSelection::First,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: false,
-        pass: engine::PROMPT,
-        kept: (setup.folders.as_ref().filter(|_| keep))
-            .map(|folders| Arc::new(Embeddings::at(folders.embeddings()))),
+        pass_time: engine::INTERACTIVE_PASS_TIME,
+        embeddings: (setup.folders.as_ref().filter(|_| keep))
+            .map(|folders| Arc::new(EmbeddingStore::at(folders.embeddings()))),
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limits = Limits::new(setup.colours, setup.ascii);

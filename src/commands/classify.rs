@@ -16,7 +16,7 @@ use super::{CommandSetup, Fault, exit, leave, on_signals};
 use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, MAX_RUNNING};
-use crate::library::export::Writer;
+use crate::library::export::ResultWriter;
 use crate::library::{Failure, Outcome};
 use crate::media::walk;
 
@@ -52,7 +52,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     let paths = arguments.paths.clone();
     std::thread::spawn(move || walk_inputs(&paths, &sender));
     let out = BufWriter::new(print::stdout());
-    let mut printer = Printer::new(Writer::new(out, arguments.results.format(), &prompts));
+    let mut printer = Printer::new(ResultWriter::new(out, arguments.results.format(), &prompts));
     match run.classify_all(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {
             let joined = run.shutdown();
@@ -113,7 +113,7 @@ struct Pending {
 
 /// Writes the results in the order of the inputs.
 struct Printer<W: Write> {
-    writer: Writer<W>,
+    writer: ResultWriter<W>,
     pending: BTreeMap<u64, Pending>,
     /// Number of the next file to write.
     next: u64,
@@ -167,7 +167,7 @@ impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
 }
 
 impl<W: Write> Printer<W> {
-    fn new(writer: Writer<W>) -> Self {
+    fn new(writer: ResultWriter<W>) -> Self {
         Self {
             writer,
             pending: BTreeMap::new(),

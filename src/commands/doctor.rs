@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::{CommandSetup, Fault, exit, print};
-use crate::encoder::{Source, gpu_note};
+use crate::encoder::{ModelSource, gpu_note};
 use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
 /// The result of a check.
@@ -209,7 +209,7 @@ fn model(setup: &CommandSetup) -> (Check, Check) {
                 "{} on {}, {}-dimensional embeddings, {}",
                 card.id, card.device, card.dimension, card.digest
             );
-            if setup.source == Source::Demo {
+            if setup.source == ModelSource::Demo {
                 Check::note(
                     "model",
                     found,

@@ -20,7 +20,7 @@ use crate::library::{Outcome, Record};
 use crate::media::padded;
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
-use crate::scoring::metrics::{Case, Estimate, Report};
+use crate::scoring::metrics::{Case, Estimate, Evaluation};
 use labels::{LabelNames, Labelled};
 
 /// The report to print.
@@ -36,7 +36,7 @@ struct EvalReport {
     seed: u64,
     draws: usize,
     #[serde(flatten)]
-    metrics: Report,
+    metrics: Evaluation,
 }
 
 /// Evaluates; returns the exit code.
@@ -55,10 +55,10 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
         mode: arguments.mode,
         frames: arguments.frames,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: arguments.exact,
-        pass: engine::BULK,
-        kept: None,
+        pass_time: engine::BULK_PASS_TIME,
+        embeddings: None,
     };
     let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {
@@ -148,7 +148,7 @@ fn print_report(
             }
         }
     }
-    let metrics = Report::new(&names, &cases, arguments.draws, arguments.seed);
+    let metrics = Evaluation::new(&names, &cases, arguments.draws, arguments.seed);
     let (Some(metrics), Some(record)) = (metrics, sample) else {
         let why = match rejected.first() {
             Some(reason) => format!("{} rejected, because {reason}", rejected.len()),

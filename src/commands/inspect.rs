@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, exit, output, print};
 use crate::cli;
-use crate::library::{Failure, export, name};
-use crate::media::{self, DicomInfo, MediaError, Options, Picture, Pixels};
+use crate::library::{Failure, export, path_text};
+use crate::media::{self, DecodeOptions, DicomInfo, MediaError, Picture, Pixels};
 
 /// Prints the report, or an error object if the file cannot be read; returns the exit code.
 pub fn run(arguments: &cli::InspectArgs) -> Result<u8, Fault> {
@@ -65,15 +65,15 @@ pub fn report(
 ) -> Result<(Value, Picture), MediaError> {
     let loaded = media::load(
         path,
-        &Options {
+        &DecodeOptions {
             frame,
             window,
-            ..Options::default()
+            ..DecodeOptions::default()
         },
     )?;
     let info = &loaded.info;
     let mut report = Map::new();
-    let (text, bytes) = name(path);
+    let (text, bytes) = path_text(path);
     report.insert("path".into(), text.into());
     if let Some(bytes) = bytes {
         report.insert("path_bytes".into(), bytes.into());

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Fault, exit, leave};
 use crate::library::json;
-use crate::media::{printable, steers};
+use crate::media::{is_unprintable, printable};
 
 /// Maximum number of characters in a message: some quote the content of a file.
 const MAX_MESSAGE: usize = 8000;
@@ -59,7 +59,7 @@ pub fn usage<T>(error: &clap::Error) -> Result<T, Fault> {
     let plain = error.render().to_string();
     if error.use_stderr() {
         // The message may quote an argument with control characters; then it is filtered, and loses its colours.
-        if plain.chars().any(|c| c != '\n' && steers(c)) {
+        if plain.chars().any(|c| c != '\n' && is_unprintable(c)) {
             plain.lines().for_each(message);
         } else {
             let _ = error.print();
@@ -93,7 +93,7 @@ pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     Err(Fault::output(&error))
 }
 
-/// A writer of UTF-8 text that replaces characters that [steer](steers) a terminal, except line feeds and tabs.
+/// A writer of UTF-8 text that replaces characters that [steer](is_unprintable) a terminal, except line feeds and tabs.
 pub struct ControlFilter<W> {
     to: W,
     /// The start of a character whose rest has not been written yet.
@@ -123,7 +123,7 @@ impl<W: Write> Write for ControlFilter<W> {
             .filter(|&c| c != '\r')
             .map(|c| match c {
                 '\n' | '\t' => c,
-                c if steers(c) => '\u{fffd}',
+                c if is_unprintable(c) => '\u{fffd}',
                 c => c,
             })
             .collect();

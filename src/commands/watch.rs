@@ -18,7 +18,7 @@ use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::Outcome;
-use crate::library::export::{Format, Writer};
+use crate::library::export::{ResultFormat, ResultWriter};
 use crate::prompts::Prompts;
 use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
 
@@ -77,11 +77,11 @@ fn interval(seconds: f64) -> Result<Duration, Fault> {
 fn open(
     arguments: &cli::WatchArgs,
     prompts: &Prompts,
-) -> Result<Writer<BufWriter<Box<dyn Write>>>, Fault> {
+) -> Result<ResultWriter<BufWriter<Box<dyn Write>>>, Fault> {
     let Some(path) = &arguments.output else {
         let format = arguments.results.format();
         let out = BufWriter::new(print::stdout());
-        return Ok(Writer::new(out, format, prompts));
+        return Ok(ResultWriter::new(out, format, prompts));
     };
     let unwritable = |error: io::Error| Fault::usage(format!("{}: {error}", shown(path)));
     let mut options = OpenOptions::new();
@@ -89,8 +89,8 @@ fn open(
     let file = file.map_err(unwritable)?;
     let has_header = file.metadata().map_err(unwritable)?.len() > 0;
     let out: Box<dyn Write> = Box::new(file);
-    let format = arguments.results.format.unwrap_or(Format::Jsonl);
-    let writer = Writer::new(BufWriter::new(out), format, prompts);
+    let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
+    let writer = ResultWriter::new(BufWriter::new(out), format, prompts);
     Ok(if has_header {
         writer.without_header()
     } else {
@@ -110,7 +110,7 @@ enum FollowEnd {
 /// A watched folder whose files are classified.
 struct Follower<'a, W: Write> {
     run: Run<'a, ()>,
-    writer: Writer<W>,
+    writer: ResultWriter<W>,
     /// `None` while the accepted files are being finished.
     watch: Option<Watch>,
     /// The folder's name for messages.

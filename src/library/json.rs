@@ -1,28 +1,28 @@
-//! JSON that may be printed anywhere: what steers a terminal is escaped, and means the same to every reader.
+//! JSON that is safe to print: characters that control a terminal are escaped, which does not change the meaning.
 
 use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;
 
-use crate::media::steers;
+use crate::media::is_unprintable;
 
-/// A value on one line.
+/// Serialises a value on one line.
 pub fn line(value: &impl Serialize) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string(value)?))
 }
 
-/// A value on several lines, for people.
+/// Serialises a value on several lines, for people.
 pub fn pretty(value: &impl Serialize) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string_pretty(value)?))
 }
 
-/// serde_json escapes C0 in texts and leaves DEL, C1 and Unicode's controls as they are. They occur in texts only, and
-/// each is one UTF-16 unit.
+/// Escapes DEL, C1 and Unicode's format characters, which serde_json leaves as they are, in contrast to C0. They occur within
+/// JSON strings only, and each is one UTF-16 unit.
 fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if c != '\n' && steers(c) {
+        if c != '\n' && is_unprintable(c) {
             // Writing to a string does not fail.
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
@@ -37,11 +37,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_escaped_and_reads_back_the_same() {
+    fn control_characters_are_escaped_and_parse_back_unchanged() {
         let text = "a\u{1b}]0;x\u{7}\u{7f}\u{9b}\u{202e}\u{2028}\n胸";
         for json in [line(&[text]).unwrap(), pretty(&[text]).unwrap()] {
             assert!(json.contains(r"\u009b\u202e\u2028\n胸"), "{json}");
-            assert!(json.chars().all(|c| c == '\n' || !steers(c)), "{json}");
+            assert!(
+                json.chars().all(|c| c == '\n' || !is_unprintable(c)),
+                "{json}"
+            );
             let back: Vec<String> = serde_json::from_str(&json).unwrap();
             assert_eq!(back, [text]);
         }

@@ -1,8 +1,8 @@
-//! Coded streams to samples: what JPEG files and DICOM frames are made of.
+//! Decodes compressed streams to samples: JPEG files and the frames of DICOM objects.
 //!
-//! A codec takes the bytes of a frame and the [`Shape`](shape::Shape) that it must have, and appends its samples, pixel
-//! by pixel, the low byte of each first. [`stream`] tells streams apart and reads their headers; [`registry`] makes the
-//! codecs known to dicom-rs.
+//! A codec takes the bytes of a frame and the [`FrameShape`](shape::FrameShape) that it must have, and appends its
+//! samples pixel by pixel, each in little-endian order. [`stream`] recognises streams and reads their headers;
+//! [`registry`] registers the codecs with dicom-rs.
 
 pub(crate) mod jpeg;
 pub(crate) mod jpeg2000;

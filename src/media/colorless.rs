@@ -1,11 +1,11 @@
-//! Grey stored as RGB, as most public data sets have it: it gets windows and no dithering of colours.
+//! Finds grey stored as RGB, as in most public data sets, so that it gets windows and is not dithered in colours.
 
 use multiversion::multiversion;
 
-/// Bytes compared before the next look at the result: 64 pixels.
+/// Bytes compared between two checks of the result: 64 pixels.
 const BLOCK: usize = 192;
 
-/// Ones at the first and second sample of each pixel, which equal their successor in grey.
+/// Mask of the first and second sample of each pixel, which equal their successor in grey.
 const NOT_LAST: [u8; BLOCK] = {
     let mut mask = [0xff; BLOCK];
     let mut at = 2;
@@ -16,8 +16,8 @@ const NOT_LAST: [u8; BLOCK] = {
     mask
 };
 
-/// The grey values of interleaved RGB in which R = G = B for every pixel, in the buffer that held the colours; the buffer
-/// as it was where a pixel has a colour. Equal means equal: a shade of chroma that rounding left is colour.
+/// Returns the grey values if R = G = B for every pixel of interleaved RGB, in the same buffer; else the buffer
+/// unchanged. Equal means equal: a trace of chroma left by rounding is colour.
 pub(crate) fn into_grey(mut rgb: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
     if !is_grey(&rgb) {
         return Err(rgb);

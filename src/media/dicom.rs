@@ -1,8 +1,8 @@
-//! DICOM objects: from bytes to the picture that the object asks for.
+//! DICOM objects: from bytes to the image as the object asks for it to be shown.
 //!
-//! The way of a pixel stands at the head of [`pixels::display`], and where each step of it is.
-//! Colour goes to RGB without window. The object's own first window or LUT is used; without one the full range of the
-//! frame's modality values, padding excluded.
+//! The head of [`pixels::display`] lists the steps that a pixel goes through, and where each one is. Colour becomes
+//! RGB and has no window. Grey uses the object's own first window or LUT, else the full range of the frame's modality
+//! values without padding.
 
 pub(crate) mod attributes;
 pub(crate) mod checked;
@@ -16,7 +16,7 @@ pub(crate) mod studies;
 pub(crate) mod tags;
 mod tiled;
 
-pub(super) use object::Object;
+pub(super) use object::DicomObject;
 pub(super) use parsing::body::Body;
 pub(super) use studies::directory::members;
 pub(super) use studies::header::header;

@@ -1,46 +1,46 @@
-//! Why a file yields no picture.
+//! The errors of reading an image file.
 
 use serde::Serialize;
 
-/// Why a file yields no picture. The names are a contract (`error.kind` in results).
+/// Why a file cannot be shown. The serialised names are a contract (`error.kind` in results).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// There is no such file.
     NotFound,
-    /// The file may not be read.
+    /// No permission to read the file.
     Permission,
-    /// The file is of a format, encoding or interpretation that is not decoded; the message names it.
+    /// The format, encoding or photometric interpretation is not supported; the message names it.
     Unsupported,
     /// The file contradicts its format.
     Malformed,
-    /// The file ends before its picture does.
+    /// The file ends before its image does.
     Truncated,
-    /// The file is beyond a limit of [`crate::limits`].
+    /// The file exceeds a limit of [`crate::limits`] or the memory budget.
     TooLarge,
-    /// A valid DICOM object that holds no pixels; the message says what it is.
+    /// A valid DICOM object without pixels; the message says what it is.
     NoPixels,
-    /// A fault of this program, or of the machine below it; never of the file.
+    /// A fault of this program or of the machine, never of the file.
     Internal,
 }
 
-/// A failure with a sentence for the user. The message is free of control characters and of patient values.
+/// An error with a message for the user, free of control characters and of patient values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{message}")]
 pub struct MediaError {
-    /// The contract's name of the failure.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// A sentence for the user.
+    /// The message for the user.
     pub message: String,
-    /// The file holds no picture at all (a README, a DICOM report, a DICOMDIR): met in a folder it is counted, not
-    /// reported. False for everything that is or ought to be a picture: damaged ones, formats that are not supported,
-    /// and files whose name promises a picture.
+    /// The file is not an image at all (a README, a DICOM report, a DICOMDIR): such files in a folder are counted, not
+    /// reported. False for everything that is or should be an image: damaged files, unsupported formats, and files
+    /// whose name promises an image.
     #[serde(skip)]
     pub not_picture: bool,
 }
 
 impl MediaError {
-    /// A failure of a file that is, or ought to be, a picture. Control characters in the message are replaced.
+    /// Creates the error of a file that is, or should be, an image. Control characters in the message are replaced.
     pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
             kind,
@@ -49,7 +49,7 @@ impl MediaError {
         }
     }
 
-    /// A failure of a file that holds no picture at all; see [`MediaError::not_picture`].
+    /// Creates the error of a file that is not an image; see [`MediaError::not_picture`].
     pub fn no_picture(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
             not_picture: true,
@@ -58,17 +58,17 @@ impl MediaError {
     }
 }
 
-/// A file that contradicts its format.
+/// The error of a file that contradicts its format.
 pub(crate) fn malformed(message: impl AsRef<str>) -> MediaError {
     MediaError::new(ErrorKind::Malformed, message)
 }
 
-/// A file that ends before its picture does.
+/// The error of a file that ends before its image does.
 pub(crate) fn truncated(message: impl AsRef<str>) -> MediaError {
     MediaError::new(ErrorKind::Truncated, message)
 }
 
-/// A file of a kind that is not decoded.
+/// The error of a format or encoding that is not supported.
 pub(crate) fn unsupported(message: impl AsRef<str>) -> MediaError {
     MediaError::new(ErrorKind::Unsupported, message)
 }

@@ -1,5 +1,5 @@
-//! Regular files, opened without waiting and read up to a limit. A path may lead to a FIFO, which blocks whoever opens it,
-//! or to a device that never ends.
+//! Opens and reads regular files only, up to a limit. A path may lead to a FIFO, which blocks whoever opens it, or to
+//! a device that never ends.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -9,10 +9,10 @@ use std::path::Path;
 /// Why a file cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// The path leads to something else.
+    /// The path does not lead to a regular file; says what it leads to.
     #[error("{0}, not a file")]
-    Other(&'static str),
-    /// The system says no.
+    NotAFile(&'static str),
+    /// The operating system's error.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -21,15 +21,15 @@ impl From<OpenError> for io::Error {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Io(error) => error,
-            other @ OpenError::Other(_) => {
+            other @ OpenError::NotAFile(_) => {
                 io::Error::new(ErrorKind::InvalidInput, other.to_string())
             }
         }
     }
 }
 
-/// What a path leads to where that is no regular file.
-fn other(kind: FileType) -> Option<&'static str> {
+/// Names what a path leads to if it is not a regular file.
+fn other_kind(kind: FileType) -> Option<&'static str> {
     match kind {
         _ if kind.is_file() => None,
         _ if kind.is_dir() => Some("a folder"),
@@ -41,34 +41,34 @@ fn other(kind: FileType) -> Option<&'static str> {
 
 /// Opens a regular file, following links.
 pub(crate) fn open(path: &Path) -> Result<File, OpenError> {
-    if let Some(what) = other(std::fs::metadata(path)?.file_type()) {
-        return Err(OpenError::Other(what));
+    if let Some(what) = other_kind(std::fs::metadata(path)?.file_type()) {
+        return Err(OpenError::NotAFile(what));
     }
-    // What was a file a moment ago may have been replaced: by a FIFO, for whose writer this would wait.
+    // The file may have been replaced since: by a FIFO, say, whose writer a blocking open would wait for.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(path)?;
-    match other(file.metadata()?.file_type()) {
-        Some(what) => Err(OpenError::Other(what)),
+    match other_kind(file.metadata()?.file_type()) {
+        Some(what) => Err(OpenError::NotAFile(what)),
         None => Ok(file),
     }
 }
 
-/// Opens a regular file, following links; never waits for one that is none.
+/// Opens a regular file, following links. Never blocks on anything else.
 ///
 /// # Errors
 ///
-/// Those of the system; `InvalidInput` where the path leads to a folder, FIFO, socket or device.
+/// Errors of the operating system; `InvalidInput` if the path leads to a folder, FIFO, socket or device.
 pub fn open_file(path: &Path) -> io::Result<File> {
     Ok(open(path)?)
 }
 
-/// All bytes of a regular file of at most `limit` bytes.
+/// Reads all bytes of a regular file of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// Those of [`open_file`]; `FileTooLarge` beyond the limit.
+/// Errors of [`open_file`]; `FileTooLarge` beyond the limit.
 pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = open_file(path)?;
@@ -80,11 +80,11 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a regular file of at most `limit` bytes.
+/// Reads the text of a regular file of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// Those of [`read_file`]; `InvalidData` where the bytes are not UTF-8.
+/// Errors of [`read_file`]; `InvalidData` if the bytes are not UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read_file(path, limit)?)
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8 text"))

@@ -1,35 +1,36 @@
 //! How the pixels of a frame lie in the patient.
 
-use crate::grey::Area;
+use crate::grey::PixelRect;
 
-/// Distance between the middles of neighbouring pixels.
+/// Distance between the centres of neighbouring pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spacing {
     /// Between rows (down), in millimetres.
     pub rows_mm: f64,
     /// Between columns (across), in millimetres.
     pub columns_mm: f64,
-    /// Measured at the detector or on the film, not in the patient, who is magnified there (PS3.3 10.7.1.3).
+    /// Whether the distances hold at the detector or on the film, not in the patient, who is magnified there (PS3.3
+    /// 10.7.1.3).
     pub at_detector: bool,
-    /// The part of the picture in which it holds, such as the one region of an ultrasound picture that is no curve;
-    /// `None`: everywhere.
-    pub within: Option<Area>,
+    /// The part of the image in which the spacing holds, such as the one 2D region of an ultrasound image beside a
+    /// curve; `None` means everywhere.
+    pub within: Option<PixelRect>,
 }
 
 /// How the pixels of a frame lie in space (PS3.3 C.7.6.2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Geometry {
-    /// Distance of pixels, where it is known.
+    /// Distance between pixels, if known.
     pub spacing: Option<Spacing>,
-    /// Height of a pixel divided by its width; 1 where nothing says otherwise.
+    /// Height of a pixel divided by its width; 1 unless the file says otherwise.
     pub aspect: f64,
-    /// Directions of a row and of a column in the patient: x to the left, y to the back, z to the head (Image
+    /// Direction cosines of the rows, then of the columns: x to the left, y to the back, z to the head (Image
     /// Orientation (Patient)).
     pub orientation: Option<[f64; 6]>,
-    /// Where the middle of the first pixel is, in millimetres (Image Position (Patient)).
+    /// Centre of the first pixel in millimetres (Image Position (Patient)).
     pub position: Option<[f64; 3]>,
-    /// Where rows and columns lead, as the object says it in words (Patient Orientation (0020,0020)).
-    pub towards: Option<[String; 2]>,
+    /// Directions of rows and columns in letters (Patient Orientation (0020,0020)).
+    pub patient_orientation: Option<[String; 2]>,
 }
 
 impl Default for Geometry {
@@ -39,13 +40,13 @@ impl Default for Geometry {
             aspect: 1.0,
             orientation: None,
             position: None,
-            towards: None,
+            patient_orientation: None,
         }
     }
 }
 
-/// What is seen at the four edges of a picture: R, L (right, left), A, P (front, back), H, F (head, feet), the nearest
-/// first.
+/// Orientation letters at the four edges of an image: R, L (right, left), A, P (anterior, posterior), H, F (head,
+/// feet), the dominant direction first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letters {
     /// At the left edge.
@@ -58,15 +59,15 @@ pub struct Letters {
     pub bottom: String,
 }
 
-/// Smallest part of a direction that gets a letter: about 12° of tilt.
-const TILT: f64 = 0.2;
+/// Smallest component of a direction cosine that gets a letter: about 12° of tilt.
+const MIN_COMPONENT: f64 = 0.2;
 
 impl Geometry {
-    /// The letters at the edges (PS3.3 C.7.6.1.1.1), from the directions, else from the words.
+    /// The letters at the edges (PS3.3 C.7.6.1.1.1), from the direction cosines, else from Patient Orientation.
     pub fn letters(&self) -> Option<Letters> {
-        let [right, bottom] = match (&self.orientation, &self.towards) {
+        let [right, bottom] = match (&self.orientation, &self.patient_orientation) {
             (Some([a, b, c, d, e, f]), _) => [direction([*a, *b, *c]), direction([*d, *e, *f])],
-            (None, Some(towards)) => towards.clone(),
+            (None, Some(patient_orientation)) => patient_orientation.clone(),
             (None, None) => return None,
         };
         Some(Letters {
@@ -77,7 +78,8 @@ impl Geometry {
         })
     }
 
-    /// How far along the normal of its plane a frame lies, in millimetres: what slices of a volume are sorted by.
+    /// Position of the frame along the normal of its plane, in millimetres, by which the slices of a volume are
+    /// sorted.
     pub fn depth(&self) -> Option<f64> {
         let ([a, b, c, d, e, f], [x, y, z]) = (self.orientation?, self.position?);
         let normal = [b * f - c * e, c * d - a * f, a * e - b * d];
@@ -85,14 +87,14 @@ impl Geometry {
     }
 }
 
-/// The letters of a direction, its largest part first.
+/// The letters of a direction, the largest component first.
 fn direction(parts: [f64; 3]) -> String {
     let letters = [('L', 'R'), ('P', 'A'), ('H', 'F')];
     let mut named: Vec<(f64, char)> = parts
         .iter()
         .zip(letters)
         .map(|(&part, (forth, back))| (part.abs(), if part > 0.0 { forth } else { back }))
-        .filter(|(part, _)| *part >= TILT)
+        .filter(|(part, _)| *part >= MIN_COMPONENT)
         .collect();
     named.sort_by(|a, b| b.0.total_cmp(&a.0));
     named.into_iter().map(|(_, letter)| letter).collect()
@@ -130,7 +132,7 @@ mod tests {
 
     /// PS3.3 C.7.6.2.1.1: x grows to the left hand side, y to the posterior side, z toward the head.
     #[test]
-    fn edges_are_named_after_the_directions() {
+    fn direction_cosines_name_the_edges() {
         for (orientation, expected) in [
             ([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], "R L A P"),
             ([1.0, 0.0, 0.0, 0.0, 0.0, -1.0], "R L H F"),
@@ -144,12 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_named_by_words_where_there_are_no_directions() {
-        let worded = Geometry {
-            towards: Some(["A".into(), "FR".into()]),
+    fn without_direction_cosines_patient_orientation_names_the_edges() {
+        let lettered = Geometry {
+            patient_orientation: Some(["A".into(), "FR".into()]),
             ..Geometry::default()
         };
-        assert_eq!(edges(&worded).as_deref(), Some("P A HL FR"));
+        assert_eq!(edges(&lettered).as_deref(), Some("P A HL FR"));
         assert_eq!(edges(&Geometry::default()), None);
     }
 

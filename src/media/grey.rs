@@ -1,5 +1,5 @@
-//! A grey frame before its window: stored values and the way to 8 bits (PS3.4 N.2.1), so that another window costs a
-//! look-up and no decoding.
+//! A grey frame before its window is applied: stored values and the transform to 8 bits (PS3.4 N.2.1), so that
+//! changing the window costs a table look-up and no decoding.
 
 pub(crate) mod canvas;
 mod levels;
@@ -14,34 +14,35 @@ use crate::{Picture, Pixels, Window, WindowSource};
 use levels::Levels;
 use lut::Lut;
 use samples::Samples;
-use window::{Curve, Function, Own};
+use window::{Curve, FileVoi, VoiFunction};
 
-/// Which range of values becomes black to white.
+/// The range of values that is mapped to black–white.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Voi {
-    /// The file's n-th VOI, its LUTs counted before its windows; where it has fewer, the first; where it has none, the
-    /// full range. `Own(0)` is what `inspect` shows and the encoder sees.
+    /// The file's n-th VOI transform, LUTs counted before windows; the first if it has fewer, the full range if it has
+    /// none. `Own(0)` is what `inspect` reports on and the encoder sees.
     Own(usize),
-    /// A linear window (PS3.3 C.11.2.1.2.1; of real numbers C.11.2.1.3.2) in modality units; one that has no width is
-    /// the full range.
+    /// A linear window (PS3.3 C.11.2.1.2.1; for real numbers C.11.2.1.3.2) in modality units; one without a valid
+    /// width is the full range.
     Range {
-        /// Its middle.
+        /// Window Center.
         center: f64,
-        /// Its extent.
+        /// Window Width.
         width: f64,
     },
-    /// All values of the frame, padding excluded unless all others are equal; mid-grey where padding is equal to them
-    /// too. Of a segmentation the values that it may have.
+    /// The full range of the frame, padding excluded unless all other values are equal; mid-grey if padding is equal
+    /// to them too. For a segmentation, the range that its values can have.
     Full,
-    /// The values of the frame but for the 0.5 % darkest and brightest, padding excluded.
+    /// The range without the darkest and brightest 0.5 % of the pixels, padding excluded.
     Robust,
-    /// All values between two, both included: a range found over several frames. One without extent is the full range.
+    /// The values from `low` to `high`, both included: a range found over several frames. If it is empty, the full
+    /// range.
     Between {
-        /// Becomes black.
+        /// Mapped to black.
         low: f64,
-        /// Becomes white.
+        /// Mapped to white.
         high: f64,
-        /// How it was found.
+        /// How the range was found.
         source: WindowSource,
     },
 }
@@ -52,29 +53,29 @@ impl Default for Voi {
     }
 }
 
-/// A window or LUT that a file brings.
+/// A window or VOI LUT of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedWindow {
     /// Window Center & Width Explanation (0028,1055) or LUT Explanation (0028,3003).
     pub name: Option<String>,
-    /// Its range.
+    /// The range of values that it maps.
     pub window: Window,
 }
 
-/// How often values occur in a frame.
+/// A histogram of the values of a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// The smallest value, in modality units; the first bin begins there.
+    /// The smallest value, in modality units, at which the first bin begins.
     pub low: f64,
-    /// The largest value; the last bin ends there, and includes it.
+    /// The largest value, which the last bin ends with and includes.
     pub high: f64,
-    /// Pixels in each of equally wide bins; padding is not counted.
+    /// Number of pixels in each of equally wide bins; padding is not counted.
     pub counts: Vec<u64>,
 }
 
-/// A part of a picture.
+/// A rectangle of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Area {
+pub struct PixelRect {
     /// First column.
     pub x: u32,
     /// First row.
@@ -85,48 +86,48 @@ pub struct Area {
     pub height: u32,
 }
 
-impl Area {
-    /// A pixel lies in it.
-    pub fn covers(&self, (x, y): (u32, u32)) -> bool {
+impl PixelRect {
+    /// Whether a pixel lies in the rectangle.
+    pub fn contains(&self, (x, y): (u32, u32)) -> bool {
         let inside = |at: u32, from: u32, length: u32| at >= from && at - from < length;
         inside(x, self.x, self.width) && inside(y, self.y, self.height)
     }
 }
 
-/// Stored to modality values (PS3.3 C.11.1).
+/// The transform from stored to modality values (PS3.3 C.11.1).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Modality {
     /// Rescale Slope and Intercept.
     Linear {
-        /// Factor.
+        /// Rescale Slope.
         slope: f64,
-        /// Added.
+        /// Rescale Intercept.
         intercept: f64,
     },
     /// The Modality LUT Sequence.
     Table(Lut),
 }
 
-/// The way from a frame's stored values to 8 bits.
+/// The transform from a frame's stored values to 8 bits.
 #[derive(Clone, Debug)]
-pub(crate) struct Transform {
-    /// Stored to modality values.
+pub(crate) struct GreyTransform {
+    /// From stored to modality values.
     pub modality: Modality,
-    /// What modality values are, where it is known.
+    /// Unit of the modality values, if known.
     pub unit: Option<String>,
-    /// The file's own LUTs, then its windows.
-    pub own: Vec<Own>,
-    /// Stored values that stand for "no value" (C.7.5.1.1.2): from, to.
+    /// The file's own VOI LUTs, then its windows.
+    pub own: Vec<FileVoi>,
+    /// The range of stored values that mean "no value" (C.7.5.1.1.2).
     pub padding: Option<(f64, f64)>,
-    /// The range shown where nothing else is said, of objects whose values have a range whatever a frame holds of it.
+    /// The range shown without a window, for objects whose values have a known range whatever occurs in a frame.
     pub nominal: Option<(f64, f64)>,
-    /// MONOCHROME1: the smallest value is white.
+    /// Whether the smallest value is white (MONOCHROME1).
     pub inverted: bool,
-    /// Stored values are real numbers, to which windows apply exactly (C.11.2.1.3.2).
+    /// Whether stored values are real numbers, to which windows apply by LINEAR_EXACT (C.11.2.1.3.2).
     pub real: bool,
 }
 
-impl Transform {
+impl GreyTransform {
     fn modality(&self, stored: f64) -> f64 {
         match &self.modality {
             Modality::Linear { slope, intercept } => stored * slope + intercept,
@@ -134,7 +135,7 @@ impl Transform {
         }
     }
 
-    /// Modality values that stored values of so many bits can have.
+    /// The range of modality values for stored values of `bits` bits.
     pub(crate) fn range(&self, bits: u16, signed: bool) -> (f64, f64) {
         let count = f64::from(bits.min(32)).exp2();
         let (low, high) = if signed {
@@ -157,7 +158,7 @@ impl Transform {
     }
 }
 
-/// A decoded grey frame. Copies share their samples.
+/// A decoded grey frame. Clones share their samples.
 #[derive(Clone)]
 pub struct Grey {
     /// Columns.
@@ -169,32 +170,32 @@ pub struct Grey {
 
 struct Inner {
     samples: Arc<Samples>,
-    transform: Transform,
+    transform: GreyTransform,
     windows: Vec<NamedWindow>,
-    /// Counted when first asked for.
+    /// Counted on first use.
     levels: OnceLock<Levels>,
     robust: OnceLock<(f64, f64)>,
 }
 
 impl Grey {
-    /// A frame of `width × height` samples, row-major.
-    pub(crate) fn new(width: u32, height: u32, samples: Samples, transform: Transform) -> Self {
+    /// Creates a frame of `width × height` samples, row-major.
+    pub(crate) fn new(width: u32, height: u32, samples: Samples, transform: GreyTransform) -> Self {
         Self::shared(width, height, Arc::new(samples), transform)
     }
 
-    /// The same samples on another way to 8 bits.
-    pub(crate) fn with(&self, transform: Transform) -> Self {
+    /// The same samples with another transform.
+    pub(crate) fn with_transform(&self, transform: GreyTransform) -> Self {
         let samples = Arc::clone(&self.inner.samples);
         Self::shared(self.width, self.height, samples, transform)
     }
 
-    /// The way to 8 bits.
-    pub(crate) fn transform(&self) -> &Transform {
+    /// The transform to 8 bits.
+    pub(crate) fn transform(&self) -> &GreyTransform {
         &self.inner.transform
     }
 
-    fn shared(width: u32, height: u32, samples: Arc<Samples>, transform: Transform) -> Self {
-        let named = |own: &Own| NamedWindow {
+    fn shared(width: u32, height: u32, samples: Arc<Samples>, transform: GreyTransform) -> Self {
+        let named = |own: &FileVoi| NamedWindow {
             name: own.name.clone(),
             window: own.window,
         };
@@ -212,15 +213,15 @@ impl Grey {
         }
     }
 
-    /// A picture of 8 bits, whose only window shows it as it is.
-    pub(crate) fn of_bytes(width: u32, height: u32, data: Vec<u8>) -> Self {
-        let transform = Transform {
+    /// Creates a frame of 8-bit samples whose only window shows them unchanged.
+    pub(crate) fn from_bytes(width: u32, height: u32, data: Vec<u8>) -> Self {
+        let transform = GreyTransform {
             modality: Modality::Linear {
                 slope: 1.0,
                 intercept: 0.0,
             },
             unit: None,
-            own: vec![Own::between(0.0, 255.0, WindowSource::Minmax)],
+            own: vec![FileVoi::between(0.0, 255.0, WindowSource::Minmax)],
             nominal: None,
             padding: None,
             inverted: false,
@@ -229,26 +230,26 @@ impl Grey {
         Self::new(width, height, Samples::U8(data), transform)
     }
 
-    /// The frame in 8 bits, and the window that was applied. `invert` turns black and white round, once more for
-    /// MONOCHROME1.
+    /// Renders the frame to 8 bits and returns the window that was applied. `invert` swaps black and white, in
+    /// addition to MONOCHROME1.
     pub fn render(&self, voi: Voi, invert: bool) -> (Picture, Window) {
         self.render_part(voi, invert, self.whole())
     }
 
-    /// The frame in 8 bits, of which what lies outside of `used` stays black; and the window that was applied.
-    pub(crate) fn render_used(&self, voi: Voi, used: Option<Area>) -> (Picture, Window) {
-        let area = self.inside(used.unwrap_or(self.whole()));
-        self.shaded(voi, false, area, self.whole())
+    /// Renders the frame; what lies outside `used` stays black. Also returns the window that was applied.
+    pub(crate) fn render_used(&self, voi: Voi, used: Option<PixelRect>) -> (Picture, Window) {
+        let area = self.clipped(used.unwrap_or(self.whole()));
+        self.render_onto(voi, false, area, self.whole())
     }
 
-    /// A part of the frame in 8 bits; what of `area` lies outside of the frame is left away.
-    pub fn render_part(&self, voi: Voi, invert: bool, area: Area) -> (Picture, Window) {
-        let area = self.inside(area);
-        self.shaded(voi, invert, area, area)
+    /// Renders a part of the frame. `area` is clipped to the frame.
+    pub fn render_part(&self, voi: Voi, invert: bool, area: PixelRect) -> (Picture, Window) {
+        let area = self.clipped(area);
+        self.render_onto(voi, invert, area, area)
     }
 
-    fn whole(&self) -> Area {
-        Area {
+    fn whole(&self) -> PixelRect {
+        PixelRect {
             x: 0,
             y: 0,
             width: self.width,
@@ -256,9 +257,9 @@ impl Grey {
         }
     }
 
-    fn inside(&self, area: Area) -> Area {
+    fn clipped(&self, area: PixelRect) -> PixelRect {
         let (x, y) = (area.x.min(self.width), area.y.min(self.height));
-        Area {
+        PixelRect {
             x,
             y,
             width: area.width.min(self.width - x),
@@ -266,33 +267,40 @@ impl Grey {
         }
     }
 
-    /// A picture of `canvas`, on which `area`, a part of it, is drawn.
-    fn shaded(&self, voi: Voi, invert: bool, area: Area, canvas: Area) -> (Picture, Window) {
-        let own = self.own(voi);
-        // The middle of grey has no opposite.
-        let invert = invert != self.inner.transform.inverted && own.curve != Curve::Middle;
+    /// Renders `area`, a part of `canvas`, onto a picture of the size of `canvas`.
+    fn render_onto(
+        &self,
+        voi: Voi,
+        invert: bool,
+        area: PixelRect,
+        canvas: PixelRect,
+    ) -> (Picture, Window) {
+        let voi = self.resolve(voi);
+        // Mid-grey has no opposite.
+        let invert = invert != self.inner.transform.inverted && voi.curve != Curve::Middle;
         let index = |x: u32, y: u32, stride: u32| y as usize * stride as usize + x as usize;
         let rows = (area.y..area.y + area.height).map(|y| {
             let to = index(area.x - canvas.x, y - canvas.y, canvas.width);
             (index(area.x, y, self.width), to)
         });
         let shade = |stored: f64| {
-            let shade = own.curve.shade(self.inner.transform.modality(stored));
+            let shade = voi.curve.shade(self.inner.transform.modality(stored));
             if invert { 255 - shade } else { shade }
         };
         let mut pixels = vec![0; canvas.width as usize * canvas.height as usize];
         let samples = &self.inner.samples;
-        shades(samples, rows, area.width as usize, &mut pixels, shade);
+        write_shades(samples, rows, area.width as usize, &mut pixels, shade);
         let picture = Picture {
             width: canvas.width,
             height: canvas.height,
             pixels: Pixels::Luma(pixels),
         };
-        (picture, own.window)
+        (picture, voi.window)
     }
 
-    fn own(&self, voi: Voi) -> Own {
-        let between = |(low, high), source| Own::between(low, high, source);
+    /// The window or LUT that `voi` selects.
+    fn resolve(&self, voi: Voi) -> FileVoi {
+        let between = |(low, high), source| FileVoi::between(low, high, source);
         let transform = &self.inner.transform;
         let full = || {
             let range = transform.nominal.unwrap_or_else(|| self.levels().range());
@@ -304,8 +312,9 @@ impl Grey {
                 own.cloned().unwrap_or_else(full)
             }
             Voi::Range { center, width } => {
-                let function = Function::default_of(transform.real);
-                Own::window(center, width, function, WindowSource::Argument).unwrap_or_else(full)
+                let function = VoiFunction::default_of(transform.real);
+                FileVoi::window(center, width, function, WindowSource::Argument)
+                    .unwrap_or_else(full)
             }
             Voi::Between { low, high, source } if low < high => between((low, high), source),
             Voi::Full | Voi::Between { .. } => full(),
@@ -318,29 +327,28 @@ impl Grey {
 
     fn levels(&self) -> &Levels {
         let inner = &self.inner;
-        let count = || Levels::of(&inner.samples, &inner.transform);
+        let count = || Levels::count(&inner.samples, &inner.transform);
         inner.levels.get_or_init(count)
     }
 
-    /// Smallest and largest modality value but for the 0.5 % darkest and brightest pixels, padding excluded.
+    /// The range of modality values without the darkest and brightest 0.5 % of the pixels, padding excluded.
     pub fn robust_range(&self) -> (f64, f64) {
         let inner = &self.inner;
         let measure = || self.levels().robust(&inner.samples, &inner.transform);
         *inner.robust.get_or_init(measure)
     }
 
-    /// The file's own LUTs, then its windows, to be counted by [`Voi::Own`]; empty where it has none, and the full
-    /// range is shown.
+    /// The file's own VOI LUTs, then its windows, as numbered by [`Voi::Own`]. Without any, the full range is shown.
     pub fn windows(&self) -> &[NamedWindow] {
         &self.inner.windows
     }
 
-    /// Smallest and largest modality value, padding excluded unless all others are equal.
+    /// The range of modality values, padding excluded unless all others are equal.
     pub fn range(&self) -> (f64, f64) {
         self.levels().range()
     }
 
-    /// The modality value of a pixel; `None` outside of the frame.
+    /// The modality value of a pixel; `None` outside the frame.
     pub fn value(&self, x: u32, y: u32) -> Option<f64> {
         if x >= self.width || y >= self.height {
             return None;
@@ -350,12 +358,12 @@ impl Grey {
         Some(self.inner.transform.modality(stored))
     }
 
-    /// The stored value at a place of the row-major samples.
+    /// The stored value at an index of the row-major samples.
     pub(crate) fn stored(&self, at: usize) -> Option<f64> {
         self.inner.samples.get(at)
     }
 
-    /// Whether a pixel stands for "no value" (Pixel Padding Value); false outside of the frame.
+    /// Whether a pixel means "no value" (Pixel Padding Value); false outside the frame.
     pub fn is_padding(&self, x: u32, y: u32) -> bool {
         let at = y as usize * self.width as usize + x as usize;
         x < self.width
@@ -366,19 +374,19 @@ impl Grey {
                 .is_some_and(|stored| self.inner.transform.is_padding(stored))
     }
 
-    /// What modality values are counted in, such as `HU`; `None` where nothing says it.
+    /// The unit of modality values, such as `HU`; `None` if unknown.
     pub fn unit(&self) -> Option<&str> {
         self.inner.transform.unit.as_deref()
     }
 
-    /// How often values occur, in `bins` equally wide parts of their range.
+    /// Counts the values in `bins` equally wide parts of their range.
     pub fn histogram(&self, bins: usize) -> Histogram {
         let inner = &self.inner;
         self.levels()
             .histogram(&inner.samples, &inner.transform, bins)
     }
 
-    /// Bytes that the samples take.
+    /// Size of the samples in bytes.
     pub fn bytes(&self) -> usize {
         self.inner.samples.bytes()
     }
@@ -390,16 +398,17 @@ impl fmt::Debug for Grey {
     }
 }
 
-/// Puts the shades of rows of `width` samples, each given by where it begins among the samples and in `out`. To 16
-/// bits every possible value is worked out once, and pixels are looked up; unless they are fewer.
-fn shades(
+/// Writes the shades of rows of `width` samples to `out`. `rows` gives where each begins among the samples and in
+/// `out`. For samples of up to 16 bits the shade of every possible value is computed once and looked up, unless there
+/// are fewer pixels than values.
+fn write_shades(
     samples: &Samples,
     rows: impl ExactSizeIterator<Item = (usize, usize)>,
     width: usize,
     out: &mut [u8],
     shade: impl Fn(f64) -> u8,
 ) {
-    fn put<T: Copy>(
+    fn write<T: Copy>(
         data: &[T],
         rows: impl Iterator<Item = (usize, usize)>,
         width: usize,
@@ -419,17 +428,21 @@ fn shades(
         .filter(|possible| possible.count <= count)
         .map(|possible| possible.values().map(&shade).collect());
     match (samples, &table) {
-        (Samples::U8(data), Some(table)) => put(data, rows, width, out, |v| table[usize::from(v)]),
-        (Samples::U16(data), Some(table)) => put(data, rows, width, out, |v| table[usize::from(v)]),
-        (Samples::I16(data), Some(table)) => put(data, rows, width, out, |v| {
+        (Samples::U8(data), Some(table)) => {
+            write(data, rows, width, out, |v| table[usize::from(v)])
+        }
+        (Samples::U16(data), Some(table)) => {
+            write(data, rows, width, out, |v| table[usize::from(v)])
+        }
+        (Samples::I16(data), Some(table)) => write(data, rows, width, out, |v| {
             table[usize::from((v as u16) ^ 0x8000)]
         }),
-        (Samples::U8(data), None) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::U16(data), None) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::I16(data), None) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::U32(data), _) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::I32(data), _) => put(data, rows, width, out, |v| shade(v.into())),
-        (Samples::F64(data), _) => put(data, rows, width, out, shade),
+        (Samples::U8(data), None) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::U16(data), None) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::I16(data), None) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::U32(data), _) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::I32(data), _) => write(data, rows, width, out, |v| shade(v.into())),
+        (Samples::F64(data), _) => write(data, rows, width, out, shade),
     }
 }
 

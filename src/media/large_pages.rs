@@ -1,18 +1,18 @@
-//! Large buffers in large pages.
+//! An allocator that puts large buffers in large pages.
 //!
-//! The samples of a radiograph or of a slide's level are tens of megabytes of new memory, which the kernel hands out at
-//! the first touch of each page. With pages of 4 KiB that takes several times as long as copying the samples. NumPy asks for large
-//! pages from 4 MB on; so does this. It makes a difference where the system leaves the choice to programs, as most do
-//! (`madvise` in `/sys/kernel/mm/transparent_hugepage/enabled`).
+//! The samples of a radiograph or of a slide's level are tens of megabytes of new memory, which the kernel provides at
+//! the first touch of each page. With pages of 4 KiB that takes several times as long as copying the samples. NumPy
+//! requests large pages from 4 MB on, and so does this allocator. It makes a difference where the system leaves the
+//! choice to programs, as most do (`madvise` in `/sys/kernel/mm/transparent_hugepage/enabled`).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// Smallest buffer, in bytes, for which large pages are asked: below, hardly one fits in.
+/// Smallest buffer for which large pages are requested, in bytes: a smaller one hardly holds a whole one.
 const MIN_SIZE: usize = 4 << 20;
-/// Bytes of a large page where a small one has 4 KiB.
+/// Size of a large page in bytes, on systems whose small page is 4 KiB.
 const LARGE_PAGE: usize = 2 << 20;
 
-/// The system's allocator, asking for large pages where they are worth it.
+/// The system's allocator, with large pages for large buffers.
 pub struct LargePages;
 
 // SAFETY: all memory is the system allocator's, by the same layouts; advice changes nothing that a program can see.
@@ -40,9 +40,10 @@ unsafe impl GlobalAlloc for LargePages {
 
 /// Lets the allocator keep freed buffers of an ordinary image for the next one.
 ///
-/// A frame is several buffers of megabytes, freed together; the allocator gives such memory back to the kernel, and each
-/// page of the next frame costs its first touch anew: twice the time of decoding run lengths. The bounds are those that
-/// glibc arrives at by itself once a large image was freed (`DEFAULT_MMAP_THRESHOLD_MAX`, and twice as much).
+/// A frame takes several buffers of megabytes that are freed together. By default the allocator returns such memory to
+/// the kernel, and every page of the next frame costs its first touch anew: twice the time of decoding run lengths.
+/// The thresholds are those that glibc reaches by itself once a large image was freed (`DEFAULT_MMAP_THRESHOLD_MAX`,
+/// and twice as much).
 pub fn keep_freed_buffers() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -55,7 +56,8 @@ pub fn keep_freed_buffers() {
     }
 }
 
-/// Asks for large pages for those that lie within the buffer. A kernel that has none refuses, and nothing is lost.
+/// Requests large pages for the part of a buffer that whole pages fit into. A kernel without them refuses, which does
+/// no harm.
 fn advised(start: *mut u8, size: usize) -> *mut u8 {
     #[cfg(target_os = "linux")]
     if size >= MIN_SIZE && !start.is_null() {
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_cannot_be_had_is_null() {
+    fn an_impossible_allocation_returns_null() {
         // SAFETY: the layout's size is not zero; nothing is read.
         let start = unsafe { LargePages.alloc(layout(isize::MAX as usize / 2)) };
         assert!(start.is_null());

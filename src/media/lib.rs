@@ -1,10 +1,12 @@
-//! A file becomes a [`Picture`]: format by content, limits before decoding, panics contained.
+//! Reads image files: from bytes on disk to a [`Picture`] of 8 bits a channel, with DICOM tags, studies and related
+//! objects beside it.
 //!
-//! [`open`] reads a file once and judges it; the [`Source`] it gives decodes one [`Frame`] at a time, and a grey frame
-//! becomes a picture by a window. [`load`] does all of it.
+//! [`open`] reads and checks a file once and returns an [`ImageSource`], which decodes one [`Frame`] at a time. A grey
+//! frame is rendered to a picture through a window. [`load`] does all of this in one call. Limits are checked before
+//! anything is decoded, and a panic in a decoder becomes an error.
 //!
-//! JPEG, PNG and DICOM are told by what they hold, never by their name; the name only decides what to call a file
-//! that holds none of them (see [`MediaError::not_picture`]).
+//! JPEG, PNG and DICOM are recognised by their content, never by their name. The name only decides how a file with
+//! unknown content is reported (see [`MediaError::not_picture`]).
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
@@ -15,6 +17,7 @@ mod contain;
 mod dicom;
 mod error;
 mod files;
+mod frame;
 mod geometry;
 mod grey;
 mod large_pages;
@@ -33,28 +36,29 @@ mod warnings;
 
 use serde::Serialize;
 
-pub use contain::{contain, contained_panic};
+pub use contain::{contain, is_contained};
 pub use dicom::studies::frame_order::FrameOrder;
-pub use dicom::studies::series::{Header, Member, Series, Study, directory, group, header};
+pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, MediaError};
 pub use files::{open_file, read_file, read_text};
+pub use frame::Frame;
 pub use geometry::{Geometry, Letters, Spacing};
-pub use grey::{Area, Grey, Histogram, NamedWindow, Voi};
+pub use grey::{Grey, Histogram, NamedWindow, PixelRect, Voi};
 pub use large_pages::{LargePages, keep_freed_buffers};
-pub use mosaic::{Assembled, Mosaic, Progress};
+pub use mosaic::{Assembled, Mosaic, MosaicProgress};
 pub use overlay::{Overlay, OverlayKind};
 pub use related::{
-    Annotation, Arrangement, Layers, Legend, Palette, Related, RelatedKind, RelatedObject, Shape,
-    Shutter, Target, Tint, Wording, related,
+    Annotation, AnnotationShape, Arrangement, ColorMap, Layers, Legend, Related, RelatedKind,
+    RelatedObject, Shutter, TargetFrame, Tint, Wording, related,
 };
 pub use sniff::{Sniffed, sniff};
-pub use source::{Frame, Shown, Source, load, open};
-pub use text::{clean, padded, printable, steers};
+pub use source::{ImageSource, RenderedFrame, load, open};
+pub use text::{clean, is_unprintable, padded, printable};
 pub(crate) use text::{code, uid};
 pub use warnings::Warnings;
 
-/// Decoded pixels as shown: 8 bits a channel, rows from the top, no padding between rows.
+/// Decoded pixels, ready to be shown: 8 bits a channel, rows from the top, no padding between rows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     /// Columns.
@@ -75,7 +79,7 @@ pub enum Pixels {
 }
 
 impl Pixels {
-    /// The samples, grey or interleaved.
+    /// The bytes of either variant.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Pixels::Luma(data) | Pixels::Rgb(data) => data,
@@ -83,7 +87,7 @@ impl Pixels {
     }
 }
 
-/// Smallest, largest and mean 8-bit value of a picture; of colour the Rec. 601 luma.
+/// Smallest, largest and mean 8-bit value of a picture; colour counts as its Rec. 601 luma.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stats {
     /// Smallest value, 0–255.
@@ -95,7 +99,8 @@ pub struct Stats {
 }
 
 impl Picture {
-    /// Smallest, largest and mean value; colour counts as its Rec. 601 luma `0.299 R + 0.587 G + 0.114 B`.
+    /// Computes the smallest, largest and mean value; colour counts as its Rec. 601 luma `0.299 R + 0.587 G + 0.114
+    /// B`.
     pub fn stats(&self) -> Stats {
         let mut histogram = [0_u64; 256];
         match &self.pixels {
@@ -119,20 +124,20 @@ impl Picture {
         }
     }
 
-    /// Black for white: each sample is 255 minus what it was.
+    /// Returns the negative: each sample becomes 255 minus itself.
     #[must_use]
     pub fn negative(&self) -> Picture {
-        let turned = |data: &[u8]| data.iter().map(|v| 255 - v).collect();
+        let inverted = |data: &[u8]| data.iter().map(|v| 255 - v).collect();
         Picture {
             pixels: match &self.pixels {
-                Pixels::Luma(data) => Pixels::Luma(turned(data)),
-                Pixels::Rgb(data) => Pixels::Rgb(turned(data)),
+                Pixels::Luma(data) => Pixels::Luma(inverted(data)),
+                Pixels::Rgb(data) => Pixels::Rgb(inverted(data)),
             },
             ..*self
         }
     }
 
-    /// The picture as interleaved RGB bytes, grey repeated in the three channels: `height × width × 3`.
+    /// Returns the picture as interleaved RGB bytes, grey repeated in the three channels: `height × width × 3`.
     pub fn to_rgb(&self) -> Vec<u8> {
         match &self.pixels {
             Pixels::Luma(data) => data.iter().flat_map(|&v| [v, v, v]).collect(),
@@ -161,48 +166,48 @@ fn luma(pixel: &[u8]) -> u8 {
     ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
 }
 
-/// What the file is.
+/// The format of a file, found by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum FileFormat {
     /// JPEG, any process.
     Jpeg,
-    /// PNG; of an animated one the default picture.
+    /// PNG; of an animated one, the default image.
     Png,
     /// A DICOM object with pixels.
     Dicom,
 }
 
-/// What is known of a file beside its pixels.
+/// What is known about an image file before its pixels are decoded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Info {
-    /// What the file is.
-    pub kind: Kind,
-    /// Columns of the picture as shown (after the EXIF orientation).
+pub struct ImageInfo {
+    /// The file's format.
+    pub kind: FileFormat,
+    /// Columns of the image as shown (after the EXIF orientation).
     pub width: u32,
-    /// Rows of the picture as shown.
+    /// Rows of the image as shown.
     pub height: u32,
     /// Number of frames, 1 for JPEG and PNG.
     pub frames: u32,
-    /// The file carries the SYNTHETIC mark (it is a phantom, not a patient): a JPEG comment or PNG text that begins
-    /// with `SYNTHETIC`, or DICOM's Synthetic Data (0008,001C) = YES.
+    /// The file is marked as synthetic (a phantom, not a patient): a JPEG comment or PNG text that begins with
+    /// `SYNTHETIC`, or DICOM Synthetic Data (0008,001C) = YES.
     pub synthetic: bool,
-    /// What was repaired or assumed to open it; in a [`Loaded`] also what was to decode its frame.
+    /// Repairs and assumptions made while opening the file; in a [`Loaded`], also those made while decoding its frame.
     pub warnings: Warnings,
-    /// What only DICOM knows.
+    /// What only DICOM files say; `None` for the other formats.
     pub dicom: Option<DicomInfo>,
 }
 
 /// What a DICOM object says about its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DicomInfo {
-    /// Transfer syntax UID; where the file names none, the one its bytes were read with.
+    /// Transfer syntax UID; if the file names none, the one it was read with.
     pub transfer_syntax: String,
     /// Photometric Interpretation (0028,0004).
     pub photometric: String,
     /// Bits Stored (0028,0101).
     pub bits_stored: u16,
-    /// Pixel Representation (0028,0103) is two's complement.
+    /// Whether stored values are two's complement (Pixel Representation (0028,0103)).
     pub signed: bool,
     /// Samples per Pixel (0028,0002).
     pub samples: u16,
@@ -210,89 +215,89 @@ pub struct DicomInfo {
     pub modality: Option<String>,
     /// Body Part Examined (0018,0015).
     pub body_part: Option<String>,
-    /// The window applied; `None` for colour.
+    /// The window that was applied; `None` for colour, and before a frame is rendered.
     pub window: Option<Window>,
 }
 
-/// The range of modality values that is spread over black to white (PS3.3 C.11.2).
+/// The range of modality values that is mapped to black–white (PS3.3 C.11.2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Window {
-    /// Middle of the range, in modality units.
+    /// Centre of the range, in modality units.
     pub center: f64,
-    /// Extent of the range, in modality units.
+    /// Width of the range, in modality units.
     pub width: f64,
-    /// Where it came from.
+    /// Where the window comes from.
     pub source: WindowSource,
 }
 
-/// Where a [`Window`] came from.
+/// Where a [`Window`] comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowSource {
-    /// Window Center and Width of the data set.
+    /// Window Center and Window Width of the data set.
     File,
-    /// The first item of the VOI LUT Sequence, of the data set or of the frame's functional group.
+    /// The first item of the VOI LUT Sequence of the data set or of the frame's functional group.
     Lut,
-    /// The frame's or the shared functional group of an enhanced object.
+    /// The frame's own or the shared functional group of an enhanced object.
     FunctionalGroup,
-    /// The caller's [`Options::window`].
+    /// The caller's [`DecodeOptions::window`].
     Argument,
-    /// The full range of the frame's modality values, padding excluded unless they are all equal; of a segmentation
-    /// the range that its values can have.
+    /// The full range of the frame's modality values, padding excluded unless all others are equal; for a
+    /// segmentation, the range that its values can have.
     Minmax,
-    /// The same without the darkest and the brightest pixels ([`Voi::Robust`]).
+    /// The full range without the darkest and brightest pixels ([`Voi::Robust`]).
     Robust,
 }
 
-/// What to decode.
+/// What to decode, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Options {
-    /// Frame, from 0.
+pub struct DecodeOptions {
+    /// Index of the frame, from 0.
     pub frame: u32,
-    /// Window to use instead of the file's: (center, width).
+    /// Window to use instead of the file's own: (center, width).
     pub window: Option<(f64, f64)>,
-    /// How much of a JPEG file's resolution is wanted.
+    /// Resolution at which a JPEG file is decoded.
     pub scale: Scale,
-    /// The part of the picture, as shown and at its full resolution, that will be looked at: what lies outside may
-    /// stay black.
-    pub used: Option<Area>,
-    /// Someone waits for this picture: more than one core may be busy with it.
-    pub spread: bool,
+    /// The part of the image that will be looked at, in pixels of the image as shown at full resolution. What lies
+    /// outside may stay black.
+    pub used: Option<PixelRect>,
+    /// Whether someone is waiting for this image, so that it may take more than one core.
+    pub parallel: bool,
 }
 
-/// At which part of its resolution a JPEG file is decoded, which costs far less than decoding all of it and resizing.
-/// Other files are always decoded whole.
+/// Resolution at which a JPEG file is decoded. Decoding at reduced resolution costs far less than decoding all of it
+/// and resizing. Other formats are always decoded at full resolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scale {
     /// Every pixel.
     #[default]
     Full,
-    /// Half as many columns and rows, rounded up.
+    /// Half the columns and rows, rounded up.
     Half,
-    /// A quarter.
+    /// A quarter, rounded up.
     Quarter,
-    /// An eighth.
+    /// An eighth, rounded up.
     Eighth,
 }
 
 impl Scale {
-    /// All, the finest first.
+    /// All scales, finest first.
     pub const ALL: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
 
-    /// Pixels in a row that become one.
+    /// Number of pixels in a row that become one.
     pub fn divisor(self) -> u32 {
         1 << self as u32
     }
 }
 
-/// A decoded file: what it is, and frame `frame` as shown.
+/// A decoded file: its description, and one frame as shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// What the file is.
-    pub info: Info,
-    /// The frame decoded, from 0.
+    /// Description of the file.
+    pub info: ImageInfo,
+    /// Index of the decoded frame, from 0.
     pub frame: u32,
-    /// That frame as shown.
+    /// The frame as shown.
     pub picture: Picture,
     /// `blake3:<hex>` of the file's bytes.
     pub content: String,

@@ -1,20 +1,20 @@
-//! Limits that hold before anything is decoded or allocated for it.
+//! Limits that are checked before anything is decoded or allocated.
 
 use crate::error::{ErrorKind, MediaError, malformed};
 
 /// Largest file read, in bytes.
 pub const MAX_BYTES: u64 = 2 << 30;
-/// Largest picture decoded, in pixels (16384 × 16384): above whole radiographs and tomosynthesis frames, below what a
-/// crafted header may make a machine allocate.
+/// Largest image decoded, in pixels (16384 × 16384): above whole radiographs and tomosynthesis frames, below what a
+/// crafted header could make a machine allocate.
 pub const MAX_PIXELS: u64 = 1 << 28;
-/// Most frames in one object.
+/// Largest number of frames in one object.
 pub const MAX_FRAMES: u32 = 1 << 20;
 
-/// Accepts the size of a picture that will be decoded.
+/// Checks the size of an image against the limit.
 pub(crate) fn check_size(width: u32, height: u32) -> Result<(), MediaError> {
     if width == 0 || height == 0 {
         return Err(malformed(format!(
-            "the picture claims to be {width} × {height} pixels"
+            "the image claims to be {width} × {height} pixels"
         )));
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
@@ -26,7 +26,7 @@ pub(crate) fn check_size(width: u32, height: u32) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// The error for a frame that the file does not have.
+/// The error for a frame beyond the last.
 pub(crate) fn no_such_frame(frame: u32, frames: u32) -> MediaError {
     let plural = if frames == 1 { "" } else { "s" };
     MediaError::new(
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_refused_before_they_cost_memory() {
+    fn impossible_sizes_are_refused_before_they_cost_memory() {
         assert_eq!(
             check_size(100_000, 100_000).map_err(|e| e.kind),
             Err(ErrorKind::TooLarge)

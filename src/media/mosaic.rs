@@ -1,39 +1,42 @@
-//! Pictures that are stored in tiles: put together, whole or reduced, by several threads, and given up when nobody waits.
+//! Assembles images that are stored in tiles, whole or reduced, on several threads. The work can be cancelled.
+
+mod canvas;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::error::{ErrorKind, MediaError};
-use crate::grey::canvas::GreyCanvas;
-use crate::{Frame, Picture, Pixels, limits};
+use crate::{Frame, limits};
+use canvas::{MosaicCanvas, Patch};
 
-/// Threads that decode tiles, at most: the interface wants its share.
+/// Largest number of threads that decode tiles: the interface needs its share of the CPU.
 const MAX_THREADS: usize = 4;
 
-/// A picture that an object stores in tiles (PS3.3 C.7.6.17.3): the Total Pixel Matrix of a slide at one resolution.
+/// An image that an object stores in tiles (PS3.3 C.7.6.17.3): the Total Pixel Matrix of a slide at one resolution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mosaic {
-    /// Columns of the whole picture.
+    /// Columns of the whole image.
     pub width: u32,
-    /// Rows of the whole picture.
+    /// Rows of the whole image.
     pub height: u32,
-    /// Whole pictures over one another: optical paths, focal planes, segments.
+    /// Number of planes, each a whole image: optical paths, focal planes, segments.
     pub planes: u32,
-    /// The object is one resolution of what its series shows, and not a picture of the slide's label or of all of its glass.
+    /// Whether the object is one resolution level of the slide, and not an image of its label or an overview of the
+    /// glass.
     pub is_level: bool,
-    /// The colour where there is no tile.
+    /// Colour of the parts without a tile.
     pub(crate) background: [u8; 3],
     /// All tiles, in the order of the frames.
     pub(crate) tiles: Vec<Tile>,
 }
 
-/// A frame and its place.
+/// A frame and its position in the mosaic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
-    /// Frame, from 0.
+    /// Index of the frame, from 0.
     pub frame: u32,
-    /// Which of the whole pictures it is part of, from 0.
+    /// Plane that the tile belongs to, from 0.
     pub plane: u32,
     /// Column of its first pixel, from 0.
     pub x: u32,
@@ -41,43 +44,43 @@ pub(crate) struct Tile {
     pub y: u32,
 }
 
-/// An assembled picture.
+/// An assembled plane of a mosaic.
 #[derive(Clone, Debug)]
 pub struct Assembled {
-    /// The picture.
+    /// The assembled frame.
     pub frame: Frame,
-    /// Tiles that could not be decoded; their places are empty.
+    /// Number of tiles that could not be decoded; their places stay empty.
     pub damaged: usize,
 }
 
-/// How far a mosaic has come.
-pub struct Progress<'a> {
-    /// Tiles that are in their places.
+/// Progress of assembling a mosaic.
+pub struct MosaicProgress<'a> {
+    /// Number of tiles done.
     pub done: usize,
-    /// All of them.
+    /// Number of all tiles.
     pub total: usize,
-    canvas: &'a Mutex<Option<Canvas>>,
+    canvas: &'a Mutex<Option<MosaicCanvas>>,
 }
 
-impl Progress<'_> {
-    /// What is there so far; `None` before the first tile.
+impl MosaicProgress<'_> {
+    /// A copy of what has been assembled so far; `None` before the first tile.
     pub fn picture(&self) -> Option<Frame> {
-        lock(self.canvas).as_ref().map(Canvas::frame)
+        lock(self.canvas).as_ref().map(MosaicCanvas::frame)
     }
 }
 
 impl Mosaic {
-    /// Pixels of the whole picture.
+    /// Number of pixels of the whole image.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 
-    /// Tiles of a plane.
+    /// Number of tiles of a plane.
     pub fn tiles(&self, plane: u32) -> usize {
         self.tiles.iter().filter(|tile| tile.plane == plane).count()
     }
 
-    /// Columns and rows when `divisor` pixels in a row become one.
+    /// Columns and rows of the image reduced by `divisor`.
     pub fn reduced(&self, divisor: u32) -> (u32, u32) {
         (
             self.width.div_ceil(divisor.max(1)),
@@ -85,14 +88,15 @@ impl Mosaic {
         )
     }
 
-    /// Puts a plane together from tiles that `decode` gives. `watch` is asked after each tile that this thread decodes, and
-    /// ends the work by `false`: then there is no picture. Each pixel is the mean of `divisor` × `divisor`.
+    /// Assembles a plane from the tiles that `decode` returns, each pixel being the mean of `divisor` × `divisor`.
+    /// `watch` is called after each tile that the calling thread decodes; when it returns false, the work stops and
+    /// the result is `None`.
     pub(crate) fn assemble(
         &self,
         plane: u32,
         divisor: u32,
         decode: impl Fn(u32) -> Result<Frame, MediaError> + Sync,
-        watch: &mut dyn FnMut(&Progress) -> bool,
+        watch: &mut dyn FnMut(&MosaicProgress) -> bool,
     ) -> Result<Option<Assembled>, MediaError> {
         let divisor = divisor.max(1);
         let (width, height) = self.reduced(divisor);
@@ -107,19 +111,19 @@ impl Mosaic {
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let stopped = AtomicBool::new(false);
         let faults: Mutex<Vec<MediaError>> = Mutex::default();
-        let one = || -> bool {
+        let decode_next = || -> bool {
             let tile = tiles.get(next.fetch_add(1, Ordering::Relaxed));
             let Some(tile) = tile.filter(|_| !stopped.load(Ordering::Relaxed)) else {
                 return false;
             };
             match decode(tile.frame) {
                 Ok(frame) => {
-                    let patch = Patch::of(&frame, *tile, divisor, (self.width, self.height));
+                    let patch = Patch::new(&frame, *tile, divisor, (self.width, self.height));
                     let mut canvas = lock(&canvas);
                     let canvas = canvas.get_or_insert_with(|| {
-                        Canvas::new(&frame, (width, height), self.background)
+                        MosaicCanvas::new(&frame, (width, height), self.background)
                     });
-                    canvas.put(&patch);
+                    canvas.draw(&patch);
                 }
                 Err(error) => lock(&faults).push(error),
             }
@@ -132,10 +136,10 @@ impl Mosaic {
             - 1;
         thread::scope(|scope| {
             for _ in 0..helpers.min(tiles.len().saturating_sub(1)) {
-                scope.spawn(|| while one() {});
+                scope.spawn(|| while decode_next() {});
             }
-            while one() {
-                let progress = Progress {
+            while decode_next() {
+                let progress = MosaicProgress {
                     done: done.load(Ordering::Relaxed),
                     total: tiles.len(),
                     canvas: &canvas,
@@ -156,338 +160,16 @@ impl Mosaic {
                 damaged: faults.len(),
             })),
             None => Err(faults.into_iter().next().unwrap_or_else(|| {
-                MediaError::new(ErrorKind::Malformed, "DICOM: no tile lies in the picture")
+                MediaError::new(ErrorKind::Malformed, "DICOM: no tile lies in the image")
             })),
         }
     }
 }
 
-/// The lock; a panic elsewhere leaves what it guards whole.
+/// Locks a mutex. A panic elsewhere cannot leave its content inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A tile, reduced, and where it goes.
-struct Patch {
-    x: u32,
-    y: u32,
-    width: u32,
-    values: Values,
-}
-
-enum Values {
-    /// RGB, interleaved.
-    Color(Vec<u8>),
-    /// Stored values.
-    Grey(Vec<f64>),
-}
-
-impl Patch {
-    /// The pixels of the reduced picture whose middles lie in the tile, each the mean of what of it lies there.
-    fn of(frame: &Frame, tile: Tile, divisor: u32, whole: (u32, u32)) -> Self {
-        let size = match frame {
-            Frame::Grey(grey) => (grey.width, grey.height),
-            Frame::Color(picture) => (picture.width, picture.height),
-        };
-        let columns = blocks(tile.x, size.0, divisor, whole.0);
-        let rows = blocks(tile.y, size.1, divisor, whole.1);
-        let values = match frame {
-            Frame::Grey(grey) => Values::Grey(means(&columns, &rows, |x, y| {
-                [grey
-                    .stored(y as usize * grey.width as usize + x as usize)
-                    .unwrap_or_default()]
-            })),
-            Frame::Color(picture) => Values::Color(colors(picture, &columns, &rows)),
-        };
-        Self {
-            x: columns.first,
-            y: rows.first,
-            width: columns.spans.len() as u32,
-            values,
-        }
-    }
-}
-
-/// Along one side: the first pixel of the reduced picture that a tile gives, and for each which of its pixels it is made of.
-struct Blocks {
-    first: u32,
-    spans: Vec<(u32, u32)>,
-}
-
-/// The blocks of a tile that begins at `from` and is `length` long, of a picture of `whole` pixels along this side.
-fn blocks(from: u32, length: u32, divisor: u32, whole: u32) -> Blocks {
-    let (from, end) = (
-        u64::from(from),
-        (u64::from(from) + u64::from(length)).min(u64::from(whole)),
-    );
-    let size = u64::from(divisor);
-    let middle = |block: u64| (block * size + size / 2).min(u64::from(whole).saturating_sub(1));
-    let mut first = from / size;
-    if middle(first) < from {
-        first += 1;
-    }
-    let spans = (first..)
-        .take_while(|block| block * size < end && middle(*block) < end)
-        .map(|block| {
-            let start = (block * size).max(from) - from;
-            let stop = (block * size + size).min(end) - from;
-            (start as u32, stop as u32)
-        });
-    Blocks {
-        first: first as u32,
-        spans: spans.collect(),
-    }
-}
-
-fn means<const N: usize>(
-    columns: &Blocks,
-    rows: &Blocks,
-    value: impl Fn(u32, u32) -> [f64; N],
-) -> Vec<f64> {
-    let mut out = Vec::with_capacity(columns.spans.len() * rows.spans.len() * N);
-    for &(top, bottom) in &rows.spans {
-        for &(left, right) in &columns.spans {
-            let mut sum = [0.0; N];
-            for y in top..bottom {
-                for x in left..right {
-                    for (sum, value) in sum.iter_mut().zip(value(x, y)) {
-                        *sum += value;
-                    }
-                }
-            }
-            let count = f64::from((bottom - top) * (right - left)).max(1.0);
-            out.extend(sum.map(|sum| sum / count));
-        }
-    }
-    out
-}
-
-/// The same of a colour picture, in whole numbers.
-fn colors(picture: &Picture, columns: &Blocks, rows: &Blocks) -> Vec<u8> {
-    let rgb;
-    let bytes = match &picture.pixels {
-        Pixels::Rgb(bytes) => bytes,
-        Pixels::Luma(_) => {
-            rgb = picture.to_rgb();
-            &rgb
-        }
-    };
-    let stride = picture.width as usize * 3;
-    let mut out = Vec::with_capacity(columns.spans.len() * rows.spans.len() * 3);
-    for &(top, bottom) in &rows.spans {
-        for &(left, right) in &columns.spans {
-            let mut sum = [0_u32; 3];
-            for y in top..bottom {
-                let row = y as usize * stride;
-                let pixels = bytes.get(row + left as usize * 3..row + right as usize * 3);
-                for pixel in pixels.unwrap_or_default().chunks_exact(3) {
-                    for (sum, value) in sum.iter_mut().zip(pixel) {
-                        *sum += u32::from(*value);
-                    }
-                }
-            }
-            let count = ((bottom - top) * (right - left)).max(1);
-            out.extend(sum.map(|sum| ((sum + count / 2) / count) as u8));
-        }
-    }
-    out
-}
-
-/// A picture in the making.
-enum Canvas {
-    Color {
-        width: u32,
-        height: u32,
-        bytes: Vec<u8>,
-    },
-    Grey(GreyCanvas),
-}
-
-impl Canvas {
-    /// An empty one of the kind of `frame`.
-    fn new(frame: &Frame, (width, height): (u32, u32), background: [u8; 3]) -> Self {
-        match frame {
-            Frame::Grey(grey) => Canvas::Grey(GreyCanvas::new(grey, width, height)),
-            Frame::Color(_) => Canvas::Color {
-                width,
-                height,
-                bytes: background.repeat(width as usize * height as usize),
-            },
-        }
-    }
-
-    fn put(&mut self, patch: &Patch) {
-        match (self, &patch.values) {
-            (Canvas::Color { width, bytes, .. }, Values::Color(values)) => {
-                let row_bytes = (patch.width as usize * 3).max(1);
-                for (y, row) in values.chunks_exact(row_bytes).enumerate() {
-                    let start = ((patch.y as usize + y) * *width as usize + patch.x as usize) * 3;
-                    if let Some(place) = bytes.get_mut(start..start + row.len()) {
-                        place.copy_from_slice(row);
-                    }
-                }
-            }
-            (Canvas::Grey(canvas), Values::Grey(values)) => {
-                canvas.put((patch.x, patch.y), patch.width, values);
-            }
-            // A frame of another kind than the first: it has no place here.
-            (Canvas::Color { .. }, Values::Grey(_)) | (Canvas::Grey(_), Values::Color(_)) => {}
-        }
-    }
-
-    fn frame(&self) -> Frame {
-        match self {
-            Canvas::Color {
-                width,
-                height,
-                bytes,
-            } => color(*width, *height, bytes.clone()),
-            Canvas::Grey(canvas) => Frame::Grey(canvas.clone().finish()),
-        }
-    }
-
-    fn into_frame(self) -> Frame {
-        match self {
-            Canvas::Color {
-                width,
-                height,
-                bytes,
-            } => color(width, height, bytes),
-            Canvas::Grey(canvas) => Frame::Grey(canvas.finish()),
-        }
-    }
-}
-
-fn color(width: u32, height: u32, bytes: Vec<u8>) -> Frame {
-    Frame::Color(Arc::new(Picture {
-        width,
-        height,
-        pixels: Pixels::Rgb(bytes),
-    }))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// A mosaic of tiles whose pixels tell where they lie.
-    fn mosaic(size: (u32, u32), tile: u32) -> Mosaic {
-        let columns = size.0.div_ceil(tile);
-        let tiles = (0..columns * size.1.div_ceil(tile)).map(|frame| Tile {
-            frame,
-            plane: 0,
-            x: frame % columns * tile,
-            y: frame / columns * tile,
-        });
-        Mosaic {
-            width: size.0,
-            height: size.1,
-            planes: 1,
-            is_level: true,
-            background: [255; 3],
-            tiles: tiles.collect(),
-        }
-    }
-
-    /// Red rises with the column, green with the row.
-    fn pixel(x: u32, y: u32) -> [u8; 3] {
-        [x as u8, y as u8, 7]
-    }
-
-    fn tile(mosaic: &Mosaic, frame: u32, side: u32) -> Frame {
-        let at = mosaic.tiles[frame as usize];
-        let rows =
-            (at.y..at.y + side).flat_map(|y| (at.x..at.x + side).flat_map(move |x| pixel(x, y)));
-        color(side, side, rows.collect())
-    }
-
-    fn assembled(mosaic: &Mosaic, side: u32, divisor: u32) -> Arc<Picture> {
-        let decode = |frame| Ok(tile(mosaic, frame, side));
-        let made = mosaic.assemble(0, divisor, decode, &mut |_| true);
-        match made.expect("tiles").expect("a picture").frame {
-            Frame::Color(picture) => picture,
-            Frame::Grey(_) => panic!("colour"),
-        }
-    }
-
-    #[test]
-    fn tiles_lie_side_by_side_and_end_with_the_picture() {
-        let picture = assembled(&mosaic((20, 13), 8), 8, 1);
-        let expected: Vec<u8> = (0..13)
-            .flat_map(|y| (0..20).flat_map(move |x| pixel(x, y)))
-            .collect();
-        assert_eq!((picture.width, picture.height), (20, 13));
-        assert!(picture.pixels.bytes() == expected);
-    }
-
-    #[test]
-    fn a_reduced_picture_is_the_mean_of_its_pixels() {
-        let picture = assembled(&mosaic((16, 8), 8), 8, 4);
-        assert_eq!((picture.width, picture.height), (4, 2));
-        // Columns 0 to 3 are 1.5 in the mean, and rows, too.
-        let expected = [
-            [2, 2, 7],
-            [6, 2, 7],
-            [10, 2, 7],
-            [14, 2, 7],
-            [2, 6, 7],
-            [6, 6, 7],
-            [10, 6, 7],
-            [14, 6, 7],
-        ];
-        assert_eq!(picture.pixels.bytes(), expected.concat());
-    }
-
-    #[test]
-    fn what_is_damaged_is_counted_and_left_empty() {
-        let whole = mosaic((16, 8), 8);
-        let broken = |frame| match frame {
-            0 => Err(MediaError::new(ErrorKind::Truncated, "cut")),
-            _ => Ok(tile(&whole, frame, 8)),
-        };
-        let made = whole
-            .assemble(0, 1, broken, &mut |_| true)
-            .expect("one is whole");
-        let made = made.expect("a picture");
-        let Frame::Color(picture) = made.frame else {
-            panic!("colour")
-        };
-        assert_eq!(
-            (made.damaged, &picture.pixels.bytes()[..3]),
-            (1, &[255; 3][..])
-        );
-        let none = |_| Err(MediaError::new(ErrorKind::Truncated, "cut"));
-        let error = whole
-            .assemble(0, 1, none, &mut |_| true)
-            .expect_err("nothing is left");
-        assert_eq!(error.kind, ErrorKind::Truncated);
-    }
-
-    #[test]
-    fn work_ends_when_nobody_waits() {
-        let many = mosaic((800, 800), 8);
-        let decode = |frame| Ok(tile(&many, frame, 8));
-        let mut seen = 0;
-        let made = many.assemble(0, 1, decode, &mut |progress| {
-            assert!(progress.picture().is_some());
-            seen = progress.done;
-            false
-        });
-        assert!(
-            made.expect("no fault").is_none() && seen < 10_000,
-            "{seen} tiles"
-        );
-    }
-
-    proptest! {
-        /// No pixel is left out, whatever the sizes are.
-        #[test]
-        fn every_pixel_gets_its_tile(width in 1_u32..60, height in 1_u32..60, side in 1_u32..20, divisor in 1_u32..9) {
-            let mosaic = mosaic((width, height), side);
-            let picture = assembled(&mosaic, side, divisor);
-            let blue = picture.pixels.bytes().chunks_exact(3).all(|pixel| pixel[2] == 7);
-            prop_assert!(blue);
-        }
-    }
-}
+mod tests;

@@ -1,18 +1,19 @@
-//! The EXIF orientation: cameras and some viewers store a turned picture with a note of how to hold it.
+//! The EXIF orientation: cameras and some viewers store a rotated image with a note of how to hold it.
 
 use crate::{Picture, Pixels};
 
-/// EXIF tag 0x0112.
-const ORIENTATION: u16 = 0x0112;
+/// The EXIF tag Orientation.
+const ORIENTATION_TAG: u16 = 0x0112;
 
-/// The orientation (1–8) in a TIFF block as EXIF holds it; 1 (upright) where it is absent or damaged, as viewers do.
+/// Reads the orientation (1–8) from a TIFF block as EXIF holds it; 1 (upright) if it is absent or damaged, as viewers
+/// do.
 pub(super) fn orientation(tiff: &[u8]) -> u8 {
-    find(tiff)
+    find_orientation(tiff)
         .filter(|o| (1..=8).contains(o))
         .map_or(1, |o| o as u8)
 }
 
-fn find(tiff: &[u8]) -> Option<u16> {
+fn find_orientation(tiff: &[u8]) -> Option<u16> {
     let big = match tiff.get(..4)? {
         b"II*\0" => false,
         b"MM\0*" => true,
@@ -36,18 +37,18 @@ fn find(tiff: &[u8]) -> Option<u16> {
     let count = usize::from(u16_at(ifd)?);
     (0..count)
         .map(|i| ifd + 2 + 12 * i)
-        .find(|&at| u16_at(at) == Some(ORIENTATION))
+        .find(|&at| u16_at(at) == Some(ORIENTATION_TAG))
         .and_then(|at| u16_at(at + 8))
 }
 
-/// The picture held upright. Values as in EXIF 2.32, 4.6.4 A: where the stored first row and column belong.
+/// Turns a picture upright. Orientations as in EXIF 2.32, 4.6.4 A: where the stored first row and column belong.
 pub(super) fn upright(picture: Picture, orientation: u8) -> Picture {
     if orientation <= 1 {
         return picture;
     }
     let (w, h) = (picture.width as usize, picture.height as usize);
-    let turned = orientation >= 5;
-    let (width, height) = if turned { (h, w) } else { (w, h) };
+    let is_transposed = orientation >= 5;
+    let (width, height) = if is_transposed { (h, w) } else { (w, h) };
     // Where the pixel shown at (x, y) is stored.
     let source = |x: usize, y: usize| match orientation {
         2 => (w - 1 - x, y),

@@ -1,20 +1,20 @@
-//! Overlay planes: drawings of one bit a pixel that lie on a frame.
+//! Overlay planes: one-bit drawings that lie on a frame.
 
 /// What an overlay draws (Overlay Type (60xx,0040)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverlayKind {
-    /// Lines and letters.
+    /// Graphics (G): lines and text.
     Graphics,
-    /// A region.
+    /// A region of interest (R).
     Region,
 }
 
-/// A plane of one bit a pixel (PS3.3 C.9.2).
+/// An overlay plane of one bit a pixel (PS3.3 C.9.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overlay {
-    /// Its group, 0x6000 to 0x601E.
+    /// The repeating group, 0x6000 to 0x601E.
     pub group: u16,
-    /// What it draws.
+    /// Overlay Type.
     pub kind: OverlayKind,
     /// Overlay Label (60xx,1500).
     pub label: Option<String>,
@@ -24,16 +24,16 @@ pub struct Overlay {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// The frame's column under its first, from 0; it may lie outside of the frame.
+    /// Column of the frame at which the overlay begins, from 0; it may lie outside the frame.
     pub left: i32,
-    /// The frame's row under its first.
+    /// Row of the frame at which the overlay begins, from 0.
     pub top: i32,
     /// One bit a pixel, the first in the lowest bit, rows without a gap.
     pub(crate) bits: Vec<u8>,
 }
 
 impl Overlay {
-    /// Whether something is drawn on a pixel of the frame.
+    /// Whether the overlay draws on a pixel of the frame.
     pub fn covers(&self, x: u32, y: u32) -> bool {
         let (x, y) = (
             i64::from(x) - i64::from(self.left),

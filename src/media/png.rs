@@ -1,12 +1,12 @@
-//! PNG: every depth, palette, transparency and interlace, as Pillow's `convert("RGB")` shows them.
+//! Decodes PNG: every depth, palette, transparency and interlace, as Pillow's `convert("RGB")` shows them.
 //!
-//! Alpha is dropped, not composited: the colour that the file stores under a transparent pixel is the one that models
-//! were trained on. Sixteen bits become eight by their high byte, in grey too, where Pillow would cut off all but the
-//! darkest values. Of an animated PNG the default picture is decoded.
+//! Alpha is dropped, not composited: models were trained on the colour that the file stores under a transparent pixel.
+//! Sixteen bits become eight by their high byte, also for grey, where Pillow would clip all but the darkest values. Of
+//! an animated PNG, the default image is decoded.
 //!
-//! The crate `image` decodes, with its limits. It verifies checksums and gives whole pictures only; so a file with a
-//! wrong checksum or without end, and one whose samples take much more memory than the eight bits that are kept of them, is
-//! read row by row by the crate `png` below it.
+//! The crate `image` decodes, within its limits. It verifies checksums and only returns whole images. A file with a
+//! wrong checksum or without an end, and one whose samples take much more memory than the eight bits that are kept, is
+//! therefore read row by row with the crate `png` below it.
 
 mod chunks;
 mod rows;
@@ -16,15 +16,15 @@ use image::{ColorType, ImageDecoder, ImageError, Limits};
 
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 use crate::read::Stored;
-use crate::{Info, Kind, Picture, Pixels, Warnings, limits, orient};
+use crate::{FileFormat, ImageInfo, Picture, Pixels, Warnings, limits, orient};
 use chunks::Chunks;
 
-/// Memory that the decoder may take beside the pixels and a row: text and colour profiles.
+/// Memory that the decoder may take beside the pixels and a row, in bytes: for text and colour profiles.
 const SIDE_BYTES: u64 = 64 << 20;
-/// Most bytes of a decoded picture of which less is kept.
+/// Largest decoded image that is reduced after decoding rather than row by row, in bytes.
 const MAX_INTERMEDIATE: u64 = 64 << 20;
-/// Rows in memory at a time: as read, as the one before it, and as shown.
-const ROWS: u64 = 4;
+/// Row buffers to allow for: as read, as the one before it, and as shown.
+const ROW_BUFFERS: u64 = 4;
 
 /// A PNG file.
 pub(super) struct Png {
@@ -33,28 +33,36 @@ pub(super) struct Png {
 }
 
 impl Png {
-    /// Judges a file by its chunks; its pixels are not decoded.
+    /// Checks a file by its chunks, without decoding its pixels.
     pub(super) fn open(stored: Stored) -> Result<Self, MediaError> {
         let chunks = Chunks::read(&mut *stored.stream())?;
         limits::check_size(chunks.width, chunks.height)?;
         Ok(Self { stored, chunks })
     }
 
-    /// What the file is.
-    pub(super) fn info(&self) -> Info {
+    /// Description of the file.
+    pub(super) fn info(&self) -> ImageInfo {
         let chunks = &self.chunks;
-        let turned = chunks.orientation >= 5;
+        let is_transposed = chunks.orientation >= 5;
         let mut warnings = Warnings::default();
         if chunks.wrong_checksum {
-            warnings.add("A checksum of the PNG file is wrong: the picture may be damaged.");
+            warnings.add("A checksum of the PNG file is wrong: the image may be damaged.");
         }
         if !chunks.ended {
             warnings.add("The PNG file ends without its end chunk.");
         }
-        Info {
-            kind: Kind::Png,
-            width: if turned { chunks.height } else { chunks.width },
-            height: if turned { chunks.width } else { chunks.height },
+        ImageInfo {
+            kind: FileFormat::Png,
+            width: if is_transposed {
+                chunks.height
+            } else {
+                chunks.width
+            },
+            height: if is_transposed {
+                chunks.width
+            } else {
+                chunks.height
+            },
             frames: 1,
             synthetic: chunks.synthetic,
             warnings,
@@ -67,7 +75,8 @@ impl Png {
         self.stored.content()
     }
 
-    /// Bytes of memory that decoding takes, or keeping what is decoded beside one rendering of grey, at most.
+    /// Upper bound of the memory, in bytes, that decoding takes, or that keeping the decoded image beside one
+    /// rendering of grey takes.
     pub(super) fn cost(&self) -> u64 {
         let chunks = &self.chunks;
         let pixels = u64::from(chunks.width) * u64::from(chunks.height);
@@ -85,14 +94,14 @@ impl Png {
             0
         };
         let row = u64::from(chunks.width) * chunks.decoded_bytes();
-        kept + intermediate.max(turned).max(rendered) + row * ROWS
+        kept + intermediate.max(turned).max(rendered) + row * ROW_BUFFERS
     }
 
-    /// The picture, upright.
+    /// Decodes the image and turns it upright.
     pub(super) fn decode(&self) -> Result<Picture, MediaError> {
         let chunks = &self.chunks;
-        let pixels = if chunks.is_sound() {
-            self.whole()?
+        let pixels = if chunks.is_intact() {
+            self.decode_whole()?
         } else {
             rows::decode(&self.stored, chunks)?
         };
@@ -104,14 +113,14 @@ impl Png {
         Ok(orient::upright(picture, chunks.orientation))
     }
 
-    /// All pixels at once.
-    fn whole(&self) -> Result<Pixels, MediaError> {
+    /// Decodes all pixels at once.
+    fn decode_whole(&self) -> Result<Pixels, MediaError> {
         let mut limits = Limits::no_limits();
         limits.max_alloc = Some(self.side_bytes());
         let decoder = match PngDecoder::with_limits(self.stored.stream(), limits) {
-            // Of text and colour profiles, which rows are read without.
+            // Text and colour profiles exceed the limit; decoding row by row skips them.
             Err(ImageError::Limits(_)) => return rows::decode(&self.stored, &self.chunks),
-            decoder => decoder.map_err(|e| judge(&e))?,
+            decoder => decoder.map_err(|e| decode_error(&e))?,
         };
         let (color, size) = (decoder.color_type(), decoder.total_bytes());
         let is_kept = matches!(color, ColorType::L8 | ColorType::Rgb8);
@@ -119,16 +128,18 @@ impl Png {
             return rows::decode(&self.stored, &self.chunks);
         }
         let mut data = vec![0; size as usize];
-        decoder.read_image(&mut data).map_err(|e| judge(&e))?;
+        decoder
+            .read_image(&mut data)
+            .map_err(|e| decode_error(&e))?;
         pixels(color, data)
     }
 
     fn side_bytes(&self) -> u64 {
-        SIDE_BYTES + ROWS * u64::from(self.chunks.width) * self.chunks.decoded_bytes()
+        SIDE_BYTES + ROW_BUFFERS * u64::from(self.chunks.width) * self.chunks.decoded_bytes()
     }
 }
 
-/// Eight bits of each sample, in native byte order before, without alpha.
+/// Reduces samples in native byte order to eight bits without alpha.
 fn pixels(color: ColorType, data: Vec<u8>) -> Result<Pixels, MediaError> {
     let wide = |data: &[u8]| -> Vec<u8> {
         let words = data.as_chunks::<2>().0.iter();
@@ -149,23 +160,23 @@ fn pixels(color: ColorType, data: Vec<u8>) -> Result<Pixels, MediaError> {
     })
 }
 
-/// The error of a file whose chunks are whole.
-fn judge(error: &ImageError) -> MediaError {
+/// The error for a file whose chunks are complete.
+fn decode_error(error: &ImageError) -> MediaError {
     match error {
         ImageError::Limits(_) => {
             MediaError::new(ErrorKind::TooLarge, "PNG: needs more memory than the limit")
         }
-        ImageError::IoError(_) => cut(),
-        other if other.to_string().contains(rows::NOT_ENOUGH) => cut(),
+        ImageError::IoError(_) => truncated_file(),
+        other if other.to_string().contains(rows::NOT_ENOUGH) => truncated_file(),
         other => malformed(format!("PNG: {}", rows::reason(&other.to_string()))),
     }
 }
 
-fn cut() -> MediaError {
-    truncated("PNG: the file ends before its picture does")
+fn truncated_file() -> MediaError {
+    truncated("PNG: the file ends before its image does")
 }
 
-/// The texts of a file by their keywords; none of a file that cannot be read.
+/// The texts of a file with their keywords; empty if they cannot be read.
 pub(super) fn texts(stored: &Stored) -> Vec<(String, String)> {
     rows::texts(stored).unwrap_or_default()
 }

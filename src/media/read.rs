@@ -1,4 +1,4 @@
-//! A regular file's bytes, and nothing else: never a FIFO's, a device's or a folder's.
+//! Reads the bytes of regular files, and of nothing else: never of a FIFO, a device or a folder.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,21 +11,21 @@ use crate::error::{ErrorKind, MediaError, truncated, unsupported};
 use crate::files::{self, OpenError};
 use crate::limits::MAX_BYTES;
 
-/// Bytes read of any file, to tell what it is.
-pub(crate) const SNIFFED: u64 = 64 << 10;
-/// Largest file that is kept in memory while it is open.
-pub(crate) const KEPT_WHOLE: u64 = 16 << 20;
+/// Bytes read of any file to recognise its format.
+pub(crate) const SNIFF_BYTES: u64 = 64 << 10;
+/// Largest file kept in memory while it is open, in bytes.
+pub(crate) const MAX_IN_MEMORY: u64 = 16 << 20;
 /// Bytes hashed at a time.
-const PORTION: u64 = 1 << 20;
+const HASH_CHUNK: u64 = 1 << 20;
 
-/// Opens a regular file; with its length. A file that grows is read as long as it was then.
+/// Opens a regular file and returns its length, which stays fixed: a file that grows is only read up to there.
 pub(super) fn open(path: &Path) -> Result<(File, u64), MediaError> {
-    let file = files::open(path).map_err(opened)?;
+    let file = files::open(path).map_err(open_error)?;
     let length = file.metadata().map_err(|e| io(&e))?.len();
     Ok((file, length))
 }
 
-/// Accepts the length of a file that will be read.
+/// Checks the length of a file against the limit.
 pub(crate) fn check_length(length: u64) -> Result<(), MediaError> {
     if length > MAX_BYTES {
         return Err(too_large(length));
@@ -33,7 +33,7 @@ pub(crate) fn check_length(length: u64) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// Bytes of a file; it is `truncated` when they are no longer there.
+/// Reads a range of a file; the error is `truncated` if the file no longer has these bytes.
 pub(crate) fn range(file: &File, range: Range<u64>) -> Result<Vec<u8>, MediaError> {
     let length = range.end.saturating_sub(range.start);
     let mut bytes = Vec::new();
@@ -46,45 +46,45 @@ pub(crate) fn range(file: &File, range: Range<u64>) -> Result<Vec<u8>, MediaErro
     Ok(bytes)
 }
 
-/// `blake3:<hex>` of bytes.
+/// `blake3:<hex>` of `bytes`.
 pub(crate) fn content(bytes: &[u8]) -> String {
     format!("blake3:{}", blake3::hash(bytes).to_hex())
 }
 
-/// `blake3:<hex>` of the first `length` bytes of a file, of which little is in memory at a time.
+/// `blake3:<hex>` of the first `length` bytes of a file, read in small chunks.
 pub(crate) fn content_of(file: &File, length: u64) -> Result<String, MediaError> {
     let mut hasher = blake3::Hasher::new();
-    for start in (0..length).step_by(PORTION as usize) {
-        hasher.update(&range(file, start..(start + PORTION).min(length))?);
+    for start in (0..length).step_by(HASH_CHUNK as usize) {
+        hasher.update(&range(file, start..(start + HASH_CHUNK).min(length))?);
     }
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))
 }
 
-/// A file's bytes: in memory if they are few, else read from the file each time they are needed.
+/// The bytes of a file: in memory if the file is small, else read from it whenever they are needed.
 #[derive(Debug)]
 pub(crate) enum Stored {
-    /// All of them.
+    /// All bytes of the file.
     Memory(Vec<u8>),
-    /// The file and its length.
+    /// The open file and its length.
     File(File, u64),
 }
 
-/// Bytes read one after the other.
+/// A buffered, seekable byte stream.
 pub(crate) trait Stream: BufRead + Seek {}
 
 impl<T: BufRead + Seek> Stream for T {}
 
 impl Stored {
-    /// The bytes of an open file.
+    /// Takes the bytes of an open file of `length` bytes, into memory if it is small.
     pub(crate) fn open(file: File, length: u64) -> Result<Self, MediaError> {
         check_length(length)?;
-        if length > KEPT_WHOLE {
+        if length > MAX_IN_MEMORY {
             return Ok(Self::File(file, length));
         }
         range(&file, 0..length).map(Self::Memory)
     }
 
-    /// How many bytes.
+    /// Number of bytes.
     fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
@@ -92,7 +92,7 @@ impl Stored {
         }
     }
 
-    /// All bytes.
+    /// All bytes; read from the file if they are not in memory.
     pub(crate) fn all(&self) -> Result<Cow<'_, [u8]>, MediaError> {
         match self {
             Self::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
@@ -100,7 +100,7 @@ impl Stored {
         }
     }
 
-    /// Bytes that [`Self::all`] takes in memory beside those that are there.
+    /// Memory that [`Self::all`] takes, in bytes, beside what is already in memory.
     pub(crate) fn cost(&self) -> u64 {
         match self {
             Self::Memory(_) => 0,
@@ -108,11 +108,11 @@ impl Stored {
         }
     }
 
-    /// The bytes one after the other, few of them in memory at a time.
+    /// A stream of the bytes that holds few of them in memory at a time.
     pub(crate) fn stream(&self) -> Box<dyn Stream + '_> {
         match self {
             Self::Memory(bytes) => Box::new(Cursor::new(bytes.as_slice())),
-            Self::File(..) => Box::new(At::new(self, 0).buffered()),
+            Self::File(..) => Box::new(StoredReader::new(self, 0).buffered()),
         }
     }
 
@@ -125,24 +125,24 @@ impl Stored {
     }
 }
 
-/// A place among stored bytes, from which several may read at once.
-pub(crate) struct At<S> {
+/// A reader with a position of its own in stored bytes, so that several can read at once.
+pub(crate) struct StoredReader<S> {
     stored: S,
     at: u64,
 }
 
-impl<S: Deref<Target = Stored>> At<S> {
+impl<S: Deref<Target = Stored>> StoredReader<S> {
     pub(crate) fn new(stored: S, at: u64) -> Self {
         Self { stored, at }
     }
 
-    /// In portions.
+    /// Wraps the reader in a buffer.
     pub(crate) fn buffered(self) -> BufReader<Self> {
-        BufReader::with_capacity(SNIFFED as usize, self)
+        BufReader::with_capacity(SNIFF_BYTES as usize, self)
     }
 }
 
-impl<S: Deref<Target = Stored>> Read for At<S> {
+impl<S: Deref<Target = Stored>> Read for StoredReader<S> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let left = self.stored.len().saturating_sub(self.at);
         let size = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -159,23 +159,23 @@ impl<S: Deref<Target = Stored>> Read for At<S> {
     }
 }
 
-impl<S: Deref<Target = Stored>> Seek for At<S> {
+impl<S: Deref<Target = Stored>> Seek for StoredReader<S> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(step) => self.at.checked_add_signed(step),
             SeekFrom::End(step) => self.stored.len().checked_add_signed(step),
         };
-        self.at = place.ok_or(Io::InvalidInput)?;
+        self.at = position.ok_or(Io::InvalidInput)?;
         Ok(self.at)
     }
 }
 
-/// An error of opening in the contract's words.
-fn opened(error: OpenError) -> MediaError {
+/// Converts an error of opening to a [`MediaError`].
+fn open_error(error: OpenError) -> MediaError {
     match error {
         OpenError::Io(error) => io(&error),
-        other @ OpenError::Other(_) => MediaError {
+        other @ OpenError::NotAFile(_) => MediaError {
             not_picture: true,
             ..unsupported(other.to_string())
         },
@@ -189,13 +189,13 @@ fn too_large(length: u64) -> MediaError {
     )
 }
 
-/// An operating system's error in the contract's words.
+/// Converts an error of the operating system to a [`MediaError`].
 pub(super) fn io(error: &std::io::Error) -> MediaError {
     match error.kind() {
         Io::NotFound | Io::NotADirectory => {
             MediaError::new(ErrorKind::NotFound, "there is no such file")
         }
-        Io::UnexpectedEof => truncated("the file became shorter while it was read"),
+        Io::UnexpectedEof => truncated("the file became shorter while it was being read"),
         Io::PermissionDenied => MediaError::new(ErrorKind::Permission, "no permission to read it"),
         _ if error.raw_os_error() == Some(libc::ELOOP) => MediaError::new(
             ErrorKind::NotFound,
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_file_is_refused_without_waiting() {
+    fn anything_but_a_regular_file_is_refused_without_blocking() {
         let dir = tempfile::tempdir().expect("a folder");
         let fifo = dir.path().join("fifo.jpg");
         rustix::fs::mknodat(
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_in_memory_and_in_a_file_read_alike() {
+    fn bytes_read_the_same_from_memory_and_from_a_file() {
         let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
         let path = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(path.path(), &bytes).expect("written");
@@ -245,8 +245,10 @@ mod tests {
             assert_eq!(stored.all().as_deref(), Ok(bytes.as_slice()));
             assert_eq!(stored.content(), memory.content());
             let mut stream = stored.stream();
-            stream.seek(SeekFrom::End(-3)).expect("a place");
-            stream.seek(SeekFrom::Current(-100_000)).expect("a place");
+            stream.seek(SeekFrom::End(-3)).expect("a position");
+            stream
+                .seek(SeekFrom::Current(-100_000))
+                .expect("a position");
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).expect("read");
             assert!(rest == bytes[99_997..]);

@@ -1,31 +1,31 @@
-//! What a file is, by its first bytes; and what to call one that holds nothing known, by its name.
+//! Recognises the format of a file by its first bytes, and decides by its name how unknown content is reported.
 
 use std::path::Path;
 
 use crate::error::{ErrorKind, MediaError};
 
-/// What the first bytes of a file say.
+/// What a file is, judged by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sniffed {
     /// A JPEG stream.
     Jpeg,
-    /// A PNG, not necessarily a whole one.
+    /// A PNG, possibly incomplete.
     Png,
-    /// DICOM, with or without preamble and meta group.
+    /// DICOM, with or without preamble and file meta information.
     Dicom,
-    /// A picture of a known format that is not decoded; its name.
+    /// An image of a known format that is not supported; holds its name.
     Other(&'static str),
-    /// Nothing known.
+    /// No known format.
     Unknown,
 }
 
-/// Names that promise a format that is decoded.
-const OURS: &[&str] = &[
+/// File name extensions of the supported formats.
+const SUPPORTED_EXTENSIONS: &[&str] = &[
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "dcm", "dicom", "dic",
 ];
 
-/// Names that promise a picture of a format that is not decoded; some of these have no signature to tell them by.
-const OTHERS: &[(&str, &str)] = &[
+/// File name extensions of image formats that are not supported. Some of these formats have no signature.
+const UNSUPPORTED_EXTENSIONS: &[(&str, &str)] = &[
     ("avif", "AVIF"),
     ("bmp", "BMP"),
     ("gif", "GIF"),
@@ -44,7 +44,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("webp", "WebP"),
 ];
 
-/// Signatures of picture formats that are not decoded: offset, bytes, name.
+/// Signatures of image formats that are not supported: offset, bytes, name.
 const SIGNATURES: &[(usize, &[u8], &str)] = &[
     (0, b"GIF87a", "GIF"),
     (0, b"GIF89a", "GIF"),
@@ -73,7 +73,7 @@ const SIGNATURES: &[(usize, &[u8], &str)] = &[
     (344, b"ni1\0", "NIfTI"),
 ];
 
-/// Tells a format by the first bytes of a file (132 suffice for what is decoded).
+/// Recognises a format by the first bytes of a file (132 suffice for the supported formats).
 pub fn sniff(head: &[u8]) -> Sniffed {
     let at = |offset: usize, bytes: &[u8]| {
         head.get(offset..)
@@ -103,7 +103,7 @@ pub fn sniff(head: &[u8]) -> Sniffed {
     Sniffed::Unknown
 }
 
-/// `BM` alone begins many texts: the size of the second header must be one that exists.
+/// `BM` alone begins many texts, so the size of the second header must also be one that exists.
 fn is_bmp(head: &[u8]) -> bool {
     head.starts_with(b"BM")
         && head
@@ -111,8 +111,8 @@ fn is_bmp(head: &[u8]) -> bool {
             .is_some_and(|size| matches!(size, [12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
 
-/// A data set without preamble (PS3.10 asks for one; many archives leave it out): the first two elements must be of
-/// the groups that open a data set, in ascending order, in one of the three encodings.
+/// Whether the bytes are a data set without preamble, which PS3.10 requires and many archives leave out: the first two
+/// elements must belong to the groups that open a data set, in ascending order, in one of the three encodings.
 pub(super) fn is_bare_dicom(head: &[u8]) -> bool {
     [(false, true), (false, false), (true, true)]
         .into_iter()
@@ -125,13 +125,13 @@ pub(super) fn is_bare_dicom(head: &[u8]) -> bool {
             }
             match element_at(head, next, big, explicit) {
                 Some((second, _)) => second > first && second >> 16 <= 0x0028,
-                // One element that fills the file, or whose end lies beyond the bytes at hand.
+                // A single element that fills the file, or that ends beyond the bytes at hand.
                 None => explicit && next >= head.len() && next < 1 << 16,
             }
         })
 }
 
-/// The tag at `offset` and the offset after its value, where the header is plausible.
+/// The tag at `offset` and the offset behind its value, if the element header is plausible.
 fn element_at(head: &[u8], offset: usize, big: bool, explicit: bool) -> Option<(u32, usize)> {
     let bytes: [u8; 8] = head.get(offset..offset.checked_add(8)?)?.try_into().ok()?;
     let half = |i: usize| {
@@ -164,9 +164,9 @@ fn element_at(head: &[u8], offset: usize, big: bool, explicit: bool) -> Option<(
         .then(|| (tag, offset + 8 + half(6) as usize))
 }
 
-/// Sharpens the error of a file by its name: content that is nothing known is a damaged picture when the name
-/// promises a format that is decoded, a picture of an unsupported format when it promises that, and else no picture.
-pub(super) fn judge(error: MediaError, is_empty: bool, path: &Path) -> MediaError {
+/// Refines the error of a file with unknown content by the file's name: a damaged image if the extension is that of a
+/// supported format, an unsupported one if it is that of another image format, else not an image.
+pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> MediaError {
     let Some(extension) = path
         .extension()
         .and_then(|e| e.to_str())
@@ -174,7 +174,7 @@ pub(super) fn judge(error: MediaError, is_empty: bool, path: &Path) -> MediaErro
     else {
         return error;
     };
-    if OURS.contains(&extension.as_str()) {
+    if SUPPORTED_EXTENSIONS.contains(&extension.as_str()) {
         let (kind, message) = if is_empty {
             (ErrorKind::Truncated, "the file is empty".to_owned())
         } else {
@@ -185,14 +185,17 @@ pub(super) fn judge(error: MediaError, is_empty: bool, path: &Path) -> MediaErro
         };
         return MediaError::new(kind, message);
     }
-    match OTHERS.iter().find(|(name, _)| *name == extension) {
-        Some((_, format)) => not_decoded(format),
+    match UNSUPPORTED_EXTENSIONS
+        .iter()
+        .find(|(name, _)| *name == extension)
+    {
+        Some((_, format)) => unsupported_format(format),
         None => error,
     }
 }
 
-/// The error of a picture of a format that is not decoded.
-pub(super) fn not_decoded(format: &str) -> MediaError {
+/// The error for an image of an unsupported format.
+pub(super) fn unsupported_format(format: &str) -> MediaError {
     MediaError::new(
         ErrorKind::Unsupported,
         format!("{format} is not supported; JPEG, PNG and DICOM are"),
@@ -204,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_by_content() {
+    fn formats_are_recognised_by_content() {
         let mut dicom = vec![0; 132];
         dicom[128..].copy_from_slice(b"DICM");
         assert_eq!(sniff(&dicom), Sniffed::Dicom);
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn dicom_is_known_without_preamble_and_in_three_encodings() {
+    fn dicom_is_recognised_without_preamble_in_all_three_encodings() {
         let explicit = b"\x08\0\x05\0CS\x0a\0ISO_IR 100\x08\0\x16\0UI\x02\0.1";
         let implicit = b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100\x08\0\x16\0\x02\0\0\0.1";
         let big = b"\0\x08\0\x05CS\0\x0aISO_IR 100\0\x08\0\x16UI\0\x02.1";
@@ -233,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn the_name_decides_only_what_unknown_content_is_called() {
-        let error = || MediaError::no_picture(ErrorKind::Unsupported, "not a picture");
-        let judged = |name: &str, bytes: &[u8]| {
-            let error = judge(error(), bytes.is_empty(), Path::new(name));
+    fn the_name_only_decides_how_unknown_content_is_reported() {
+        let error = || MediaError::no_picture(ErrorKind::Unsupported, "not an image");
+        let reported = |name: &str, bytes: &[u8]| {
+            let error = refine_error(error(), bytes.is_empty(), Path::new(name));
             (error.kind, error.not_picture)
         };
-        assert_eq!(judged("a.jpg", b"<html>"), (ErrorKind::Malformed, false));
-        assert_eq!(judged("a.PNG", b""), (ErrorKind::Truncated, false));
-        assert_eq!(judged("a.tga", b"xyz"), (ErrorKind::Unsupported, false));
-        assert_eq!(judged("README", b"hello"), (ErrorKind::Unsupported, true));
-        assert_eq!(judged("notes.txt", b""), (ErrorKind::Unsupported, true));
+        assert_eq!(reported("a.jpg", b"<html>"), (ErrorKind::Malformed, false));
+        assert_eq!(reported("a.PNG", b""), (ErrorKind::Truncated, false));
+        assert_eq!(reported("a.tga", b"xyz"), (ErrorKind::Unsupported, false));
+        assert_eq!(reported("README", b"hello"), (ErrorKind::Unsupported, true));
+        assert_eq!(reported("notes.txt", b""), (ErrorKind::Unsupported, true));
     }
 }

@@ -1,29 +1,30 @@
-//! Text from files, made safe for a terminal.
+//! Makes text from files safe for a terminal.
 
 use unicode_width::UnicodeWidthStr;
 
-/// Longest text taken from a file, in characters; a DICOM value or a decoder's message beyond it is cut.
-const MAX_TEXT: usize = 1000;
+/// Longest text taken from a file, in characters. Longer DICOM values and decoder messages are cut.
+const MAX_TEXT_CHARS: usize = 1000;
 
-/// Replaces what [`steers`] a terminal by U+FFFD, and cuts text after 1000 characters.
+/// Replaces [unprintable characters](is_unprintable) by U+FFFD and cuts the text after 1000 characters.
 pub fn clean(text: &str) -> String {
-    printable(text.chars().take(MAX_TEXT))
+    printable(text.chars().take(MAX_TEXT_CHARS))
 }
 
-/// Replaces what [`steers`] a terminal by U+FFFD, in text of any length.
+/// Replaces [unprintable characters](is_unprintable) by U+FFFD, in text of any length.
 pub fn printable(text: impl IntoIterator<Item = char>) -> String {
-    let safe = |c| if steers(c) { '\u{fffd}' } else { c };
+    let safe = |c| if is_unprintable(c) { '\u{fffd}' } else { c };
     text.into_iter().map(safe).collect()
 }
 
-/// Fills a text up with blanks to a width in terminal cells, of which a letter takes none, one or two.
+/// Pads a text with spaces to a width in terminal cells, of which a character takes none, one or two.
 pub fn padded(text: &str, cells: usize) -> String {
     let gap = cells.saturating_sub(text.width());
     format!("{text}{:gap$}", "")
 }
 
-/// [`clean`] of running text of at most `longest` characters: ends of lines (LF, CR, both, FF) are line feeds, tabs blanks.
-pub(crate) fn clean_lines(text: &str, longest: usize) -> String {
+/// [`clean`] for running text of at most `max_chars` characters: line endings (LF, CR, CR LF, FF) become line feeds,
+/// tabs become spaces.
+pub(crate) fn clean_lines(text: &str, max_chars: usize) -> String {
     let mut after_return = false;
     text.chars()
         .filter(|&c| {
@@ -31,34 +32,34 @@ pub(crate) fn clean_lines(text: &str, longest: usize) -> String {
             after_return = c == '\r';
             !second
         })
-        .take(longest)
+        .take(max_chars)
         .map(|c| match c {
             '\n' | '\r' | '\x0c' => '\n',
             '\t' => ' ',
-            c if steers(c) => '\u{fffd}',
+            c if is_unprintable(c) => '\u{fffd}',
             c => c,
         })
         .collect()
 }
 
-/// A coded value that may stand in a message: a code string (CS, PS3.5 6.2) of at most 16 letters, digits, blanks and
-/// underscores, in lower case too, as many write it. `None` for anything else, which may be what a damaged file has in
-/// its place: the patient's name.
+/// Returns `text` if it can be quoted in a message as a coded value: a code string (CS, PS3.5 6.2) of at most 16
+/// letters, digits, spaces and underscores; lower case is accepted, as many write it. `None` for anything else, which
+/// in a damaged file may be the patient's name.
 pub(crate) fn code(text: &str) -> Option<&str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b' ');
     (!text.is_empty() && text.len() <= 16 && text.bytes().all(allowed)).then_some(text)
 }
 
-/// A unique identifier (UI, PS3.5 clause 9) that may stand in a message: at most 64 digits and points. `None` for
-/// anything else, as with [`code`].
+/// Returns `text` if it can be quoted in a message as a unique identifier (UI, PS3.5 clause 9): at most 64 digits and
+/// points. `None` for anything else, as with [`code`].
 pub(crate) fn uid(text: &str) -> Option<&str> {
     let allowed = |b: u8| b.is_ascii_digit() || b == b'.';
     (!text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)).then_some(text)
 }
 
-/// Whether a character could steer a terminal or reorder a line: control characters (C0 with the line feed, DEL, C1),
-/// Unicode's bidirectional controls, its line and paragraph separators.
-pub fn steers(c: char) -> bool {
+/// Whether a character could control a terminal or reorder a line: control characters (C0 including line feed, DEL,
+/// C1), Unicode's bidirectional controls, and its line and paragraph separators.
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -68,7 +69,7 @@ mod tests {
     use super::{clean, clean_lines, code, padded, printable, uid};
 
     #[test]
-    fn nothing_that_steers_a_terminal_remains() {
+    fn no_character_that_controls_a_terminal_remains() {
         assert_eq!(
             clean("a\u{1b}[31mb\u{9b}c\u{7f}\n\u{202e}d"),
             "a\u{fffd}[31mb\u{fffd}c\u{fffd}\u{fffd}\u{fffd}d"
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_measured_in_cells() {
+    fn padding_is_measured_in_terminal_cells() {
         for (text, column) in [
             ("lung", "lung  |"),
             ("胸部", "胸部  |"),
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_lines_are_all_that_is_left_of_controls() {
+    fn only_line_endings_survive_of_the_control_characters() {
         assert_eq!(
             clean_lines("a\r\nb\rc\nd\x0ce\tf\u{1b}g\n\nh", 99),
             "a\nb\nc\nd\ne f\u{fffd}g\n\nh"
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_is_not_quoted() {
+    fn only_valid_codes_and_uids_are_quoted() {
         assert_eq!(code("MONOCHROME2"), Some("MONOCHROME2"));
         assert_eq!(code("Palette color_8"), Some("Palette color_8"));
         for text in [

@@ -1,4 +1,4 @@
-//! The files of a folder, in the order in which results are printed.
+//! Lists the files of a folder in the order in which results are printed.
 
 use std::fs::{DirEntry, FileType};
 use std::os::unix::ffi::OsStrExt;
@@ -7,39 +7,40 @@ use std::path::{Path, PathBuf};
 use crate::error::MediaError;
 use crate::read;
 
-/// A folder that could not be listed; the walk goes on beside it.
+/// A folder that could not be listed. The walk continues with the next.
 #[derive(Debug)]
 pub struct Unreadable {
-    /// The folder, under the path that was asked for.
+    /// The folder, as reached from the root.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub error: MediaError,
 }
 
-/// The files under `root`, recursively, in the bytewise order of their paths; a file given as root is itself the only
-/// one.
+/// Iterates over the files under `root`, recursively, in the bytewise order of their paths. If `root` is a file, it is
+/// the only one.
 ///
-/// Dotfiles are skipped, links to folders are not followed (so a walk always ends), and a folder that cannot be read
-/// is one error, not the end. FIFOs, sockets and devices are no files and are skipped. Folders are listed as the walk
-/// reaches them. Whether a file holds a picture is for [`crate::load`] to say.
+/// Dotfiles are skipped, and links to folders are not followed, so every walk ends. A folder that cannot be read
+/// yields one error. FIFOs, sockets and devices are skipped. Folders are listed when the walk reaches them. Whether a
+/// file is an image is decided by [`crate::load`].
 pub fn files(root: &Path) -> Files {
     Files {
-        waiting: vec![Found {
+        pending: vec![PendingPath {
             path: root.to_owned(),
-            folder: root.is_dir(),
+            is_folder: root.is_dir(),
         }],
     }
 }
 
 /// See [`files`].
 pub struct Files {
-    /// What is still to be visited, next one last.
-    waiting: Vec<Found>,
+    /// Paths still to be visited, the next one last.
+    pending: Vec<PendingPath>,
 }
 
-struct Found {
+/// A file or folder still to be visited.
+struct PendingPath {
     path: PathBuf,
-    folder: bool,
+    is_folder: bool,
 }
 
 impl Iterator for Files {
@@ -47,12 +48,12 @@ impl Iterator for Files {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Found { path, folder } = self.waiting.pop()?;
-            if !folder {
+            let PendingPath { path, is_folder } = self.pending.pop()?;
+            if !is_folder {
                 return Some(Ok(path));
             }
             match list(&path) {
-                Ok(found) => self.waiting.extend(found),
+                Ok(found) => self.pending.extend(found),
                 Err(error) => {
                     return Some(Err(Unreadable {
                         error: read::io(&error),
@@ -64,24 +65,25 @@ impl Iterator for Files {
     }
 }
 
-/// What a folder holds, last one first.
-fn list(folder: &Path) -> std::io::Result<Vec<Found>> {
+/// The entries of a folder, in reverse order.
+fn list(folder: &Path) -> std::io::Result<Vec<PendingPath>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().as_bytes().starts_with(b".") {
             continue;
         }
-        if let Some(found) = judge(&entry)? {
-            entries.push((sort_key(&entry, found.folder), found));
+        if let Some(found) = pending_path(&entry)? {
+            entries.push((sort_key(&entry, found.is_folder), found));
         }
     }
     entries.sort_by(|a, b| b.0.cmp(&a.0));
     Ok(entries.into_iter().map(|(_, found)| found).collect())
 }
 
-/// A file (also through a link, also through one that leads nowhere, so that it gets its error line) or a real folder.
-fn judge(entry: &DirEntry) -> std::io::Result<Option<Found>> {
+/// The path of an entry that is visited: a real folder or a file, also if reached through a link. A dangling link
+/// counts as a file, so that it gets its error line.
+fn pending_path(entry: &DirEntry) -> std::io::Result<Option<PendingPath>> {
     let path = entry.path();
     let kind = entry.file_type()?;
     let target: Option<FileType> = if kind.is_symlink() {
@@ -94,13 +96,13 @@ fn judge(entry: &DirEntry) -> std::io::Result<Option<Found>> {
         Some(target) => target.is_file(),
         None => true,
     };
-    Ok(wanted.then_some(Found {
-        folder: kind.is_dir(),
+    Ok(wanted.then_some(PendingPath {
+        is_folder: kind.is_dir(),
         path,
     }))
 }
 
-/// Folders sort with their separator, so that the order is that of the whole relative paths: `a.jpg` before `a/b.jpg`.
+/// Folders sort with their separator, so that the order is that of whole relative paths: `a.jpg` before `a/b.jpg`.
 fn sort_key(entry: &DirEntry, folder: bool) -> Vec<u8> {
     let mut key = entry.file_name().as_bytes().to_vec();
     if folder {
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_bytewise_over_whole_paths() {
+    fn files_come_in_bytewise_order_of_their_whole_paths() {
         let dir = tempfile::tempdir().expect("a folder");
         for name in ["a", "B", "a/b", "a/b/c"] {
             fs::create_dir_all(dir.path().join(name)).expect("a folder");
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn loops_end_and_links_to_files_count() {
+    fn link_loops_end_and_links_to_files_are_listed() {
         let dir = tempfile::tempdir().expect("a folder");
         fs::create_dir(dir.path().join("sub")).expect("a folder");
         fs::write(dir.path().join("sub/x"), "").expect("a file");
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_root_is_one_entry_whose_load_tells_why() {
+    fn a_missing_root_is_listed_so_that_loading_it_reports_why() {
         assert_eq!(
             files(Path::new("/no/such/file"))
                 .filter_map(Result::ok)

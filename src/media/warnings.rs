@@ -1,10 +1,11 @@
 //! Warnings: what was repaired or assumed so that a file can be shown.
 //!
-//! Whoever reads around a fault, or decides what the file leaves open, adds one plain sentence; `inspect` prints them
-//! under `warnings`. What is known when a file is opened stands in [`Info::warnings`](crate::Info::warnings), what
-//! only the decoding of a frame tells in [`Shown::warnings`](crate::Shown::warnings); [`load`](crate::load) gives
-//! both. A sentence names the attribute or the part of the file and what was done about it. It never holds a value of
-//! the data set (a patient's name may stand anywhere), unless that is proved to be a code or a number.
+//! Code that works around a fault, or decides what a file leaves open, adds one plain sentence; `inspect` prints them
+//! under `warnings`. Warnings known when a file is opened are in [`ImageInfo::warnings`](crate::ImageInfo::warnings);
+//! those found only while decoding a frame are in [`RenderedFrame::warnings`](crate::RenderedFrame::warnings);
+//! [`load`](crate::load) returns both. A sentence names the attribute or the part of the file, and what was done about
+//! it. It never quotes a value of the data set (a damaged file may have a patient's name anywhere) unless that value
+//! has been verified to be a code or a number.
 
 use std::ops::Deref;
 
@@ -12,16 +13,16 @@ use serde::Serialize;
 
 use crate::clean;
 
-/// Most warnings of one file: a thousand frames may each have the same fault in other words.
+/// Most warnings listed for one file: a thousand frames may each report the same fault in other words.
 const MAX_WARNINGS: usize = 20;
 
-/// Sentences about what was repaired or assumed, each once, in the order in which they were met.
+/// Sentences about what was repaired or assumed, without duplicates, in the order in which they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Warnings(Vec<String>);
 
 impl Warnings {
-    /// Adds a sentence, unless it is there already.
+    /// Adds a sentence unless it is already listed.
     pub fn add(&mut self, sentence: impl AsRef<str>) {
         let sentence = clean(sentence.as_ref());
         if self.0.contains(&sentence) || self.0.len() > MAX_WARNINGS {
@@ -34,7 +35,7 @@ impl Warnings {
         }
     }
 
-    /// Adds those of another list.
+    /// Adds the sentences of another list.
     pub fn append(&mut self, other: &Warnings) {
         other.iter().for_each(|sentence| self.add(sentence));
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::folders::{MsgSender, spawn};
 use crate::app::{Msg, Offered};
 use crate::config::DEMO;
-use crate::encoder::hub::{self, Cache, HubError, Pull, Step};
-use crate::encoder::{Options, Source, catalog};
+use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress};
+use crate::encoder::{ModelOptions, ModelSource, catalog};
 use crate::prompts::{self, PromptSet};
 
 /// The sources of the choices.
@@ -21,9 +21,9 @@ pub struct ChoiceSources {
     /// The prompt set that the program was started with, a name or a file.
     pub given: String,
     /// The model that the program was started with.
-    pub model: Option<Source>,
-    /// Options for opening models.
-    pub options: Options,
+    pub model: Option<ModelSource>,
+    /// ModelOptions for opening models.
+    pub options: ModelOptions,
     /// Whether the network must not be used.
     pub offline: bool,
 }
@@ -58,14 +58,14 @@ pub(super) fn models(sources: &ChoiceSources, send: MsgSender) {
     spawn("models", &answer, move || {
         send(Msg::Models(available_models(
             given,
-            Cache::of_user().as_ref(),
+            HubCache::of_user().as_ref(),
         )));
     });
 }
 
 /// The built-in model, those of the catalogue, others in the cache, and the one that the program was started with.
-fn available_models(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
-    let pulled = cache.map_or_else(Vec::new, Cache::models);
+fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec<Offered> {
+    let pulled = cache.map_or_else(Vec::new, HubCache::models);
     let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
     let of_hub = |id: &str| Offered {
         id: id.to_owned(),
@@ -80,7 +80,7 @@ fn available_models(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered
     all.extend(catalog::entries().iter().map(|entry| of_hub(&entry.id)));
     let others = pulled.iter().map(|snapshot| of_hub(&snapshot.id));
     all.extend(others.filter(|other| other.entry.is_none()));
-    if let Some(source @ Source::Path(path)) = &given
+    if let Some(source @ ModelSource::Path(path)) = &given
         && path.exists()
         && !all.iter().any(|other| other.name == source.name())
     {
@@ -112,7 +112,7 @@ impl StopFlag {
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The progress of a pull.
-struct PullProgress {
+struct DownloadProgress {
     /// Bytes received so far, including earlier attempts.
     received: u64,
     /// Bytes in total, once known.
@@ -122,21 +122,21 @@ struct PullProgress {
     last_sent: Instant,
 }
 
-impl PullProgress {
-    fn apply(&mut self, step: Step) {
+impl DownloadProgress {
+    fn apply(&mut self, step: PullProgress) {
         match step {
-            Step::Sized(bytes) => self.size = Some(self.received + bytes),
-            Step::Came(bytes) => self.received += bytes,
-            Step::Lost(bytes) => self.received = self.received.saturating_sub(bytes),
-            Step::Waiting(_) | Step::File(_) => {}
+            PullProgress::Total(bytes) => self.size = Some(self.received + bytes),
+            PullProgress::Received(bytes) => self.received += bytes,
+            PullProgress::Discarded(bytes) => self.received = self.received.saturating_sub(bytes),
+            PullProgress::Waiting(_) | PullProgress::File(_) => {}
         }
-        self.is_waiting = matches!(step, Step::Waiting(_));
+        self.is_waiting = matches!(step, PullProgress::Waiting(_));
     }
 
     /// Whether a message is due: at intervals, and after steps that may be the last for long.
-    fn is_due(&self, step: Step) -> bool {
+    fn is_due(&self, step: PullProgress) -> bool {
         self.last_sent.elapsed() >= PROGRESS_INTERVAL
-            || matches!(step, Step::Sized(_) | Step::Waiting(_))
+            || matches!(step, PullProgress::Total(_) | PullProgress::Waiting(_))
     }
 }
 
@@ -146,13 +146,13 @@ pub(super) fn pull(id: String, serial: u64, offline: bool, send: MsgSender) -> S
     let is_stopped = stop.clone();
     let answer = Arc::clone(&send);
     spawn("pull", &answer, move || {
-        let mut progress = PullProgress {
+        let mut progress = DownloadProgress {
             received: 0,
             size: None,
             is_waiting: false,
             last_sent: Instant::now(),
         };
-        let mut report = |step: Step| {
+        let mut report = |step: PullProgress| {
             progress.apply(step);
             if progress.is_due(step) {
                 progress.last_sent = Instant::now();
@@ -169,10 +169,10 @@ pub(super) fn pull(id: String, serial: u64, offline: bool, send: MsgSender) -> S
                 ControlFlow::Continue(())
             }
         };
-        let outcome = match Cache::of_user() {
+        let outcome = match HubCache::of_user() {
             None => Err("there is no home folder; set HOME, or HF_HOME".to_owned()),
             Some(cache) => {
-                let order = Pull {
+                let order = PullOptions {
                     cache: &cache,
                     id: &id,
                     revision: None,
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn the_built_in_model_comes_first_and_the_one_of_the_start_last() {
         let folder = tempfile::tempdir().unwrap();
-        let given = Some(Source::Path(folder.path().to_owned()));
-        let cache = Cache::at(folder.path());
+        let given = Some(ModelSource::Path(folder.path().to_owned()));
+        let cache = HubCache::at(folder.path());
         let all = available_models(given, Some(&cache));
         assert!(all[0].id == DEMO && all[0].there);
         assert!(all[1].entry.is_some() && !all[1].there);

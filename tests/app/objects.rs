@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Found, Msg, Stack};
-use medivision_tui::media::{ErrorKind, Header, MediaError, Member};
+use medivision_tui::media::{DicomHeader, ErrorKind, MediaError, Member};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Film, Program, failure, file, folder, key, path, record, stamp};
 use crate::screens::at_all_sizes;
 use crate::tags::{asked, hides, line_of};
 
-fn header(study: u32, series: u32, number: i64, z: f64) -> Header {
-    Header {
+fn header(study: u32, series: u32, number: i64, z: f64) -> DicomHeader {
+    DicomHeader {
         patient_name: "Doe^Jane".to_owned(),
         patient_id: "4711".to_owned(),
         study: format!("1.{study}"),
@@ -54,7 +54,7 @@ fn found(name: &str) -> Found {
     }
 }
 
-fn headers() -> Vec<(Found, Option<Header>)> {
+fn headers() -> Vec<(Found, Option<DicomHeader>)> {
     vec![
         (found("1.dcm"), Some(header(1, 2, 1, 30.0))),
         (found("2.dcm"), Some(header(1, 2, 2, 10.0))),
@@ -234,7 +234,7 @@ fn the_mean_of_a_series_counts_what_the_model_stands_by() {
     program.press("gjj");
     // normal: (0.1 + 0.2 + 0.7) / 3, pneumonia: (0.8 + 0.6 + 0.15) / 3.
     let screen = program.screen(120, 40);
-    assert!(screen.contains("Means over 3 pictures."), "{screen}");
+    assert!(screen.contains("Means over 3 images."), "{screen}");
     let line = line_of(&screen, "CT 2");
     assert!(
         line.contains("pneumonia") && line.contains("mean  52%"),
@@ -377,7 +377,7 @@ fn out_of_a_series_the_cursor_is_on_it() {
     assert!(line.starts_with('▌'), "{screen}");
 }
 
-fn member(name: &str, present: bool, header: Header) -> Member {
+fn member(name: &str, present: bool, header: DicomHeader) -> Member {
     Member {
         path: path(name),
         present,

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use medivision_tui::app::{About, Effect, Found, Label, Msg};
-use medivision_tui::media::{Legend, RelatedObject, Target, Wording, open, related};
+use medivision_tui::media::{Legend, RelatedObject, TargetFrame, Wording, open, related};
 use medivision_tui::view::placement::Aim;
 use medivision_tui::view::turn::Turn;
 
@@ -17,7 +17,7 @@ fn fixture(name: &str) -> std::path::PathBuf {
     std::path::PathBuf::from(folder).join(format!("{name}.dcm"))
 }
 
-fn target(image: &str) -> Target {
+fn target(image: &str) -> TargetFrame {
     let source = open(&fixture(image)).expect("an image");
     source.target(0).expect("a DICOM object")
 }

@@ -17,8 +17,8 @@ use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
-    DicomInfo, ErrorKind, FrameOrder, Geometry, Histogram, Info, Kind, NamedWindow, Spacing, Voi,
-    Warnings, Window, WindowSource,
+    DicomInfo, ErrorKind, FileFormat, FrameOrder, Geometry, Histogram, ImageInfo, NamedWindow,
+    Spacing, Voi, Warnings, Window, WindowSource,
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
@@ -394,7 +394,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
             scores,
         },
         content: "blake3:00".to_owned(),
-        kind: Kind::Dicom,
+        kind: FileFormat::Dicom,
         width: 2048,
         height: 1536,
         frames: 1,
@@ -574,8 +574,8 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
     };
     let around = key.marks.around(&scene);
     let picture = placement::inset(area, around).picture;
-    let info = Info {
-        kind: Kind::Dicom,
+    let info = ImageInfo {
+        kind: FileFormat::Dicom,
         width: film.size.0,
         height: film.size.1,
         frames: film.frames,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Graphics, Msg, PreviewKey, Quality, View};
-use medivision_tui::media::{Area, FrameOrder, Geometry, Spacing, Voi};
+use medivision_tui::media::{FrameOrder, Geometry, PixelRect, Spacing, Voi};
 use medivision_tui::view::turn::Turn;
 
 use crate::scene::{Film, Program, alt, file, folder, key, path, previewed_as, shift};
@@ -454,7 +454,7 @@ fn a_scale_that_holds_in_one_region_says_so_and_measures_there_only() {
                 rows_mm: 0.5,
                 columns_mm: 0.5,
                 at_detector: false,
-                within: Some(Area {
+                within: Some(PixelRect {
                     x: 0,
                     y: 0,
                     width: 200,

@@ -118,13 +118,13 @@ fn a_model_with_meaningless_weights_is_refused() {
         ("vision_model.", nan, "not finite"),
         ("text_model.", nan, "not finite"),
         ("visual_projection", infinite, "not finite"),
-        ("visual_projection", zero, "every image looks the same"),
+        ("visual_projection", zero, "every image the same embedding"),
         (
             "vision_model.embeddings.patch",
             zero,
-            "every image looks the same",
+            "every image the same embedding",
         ),
-        ("text_projection", zero, "every text means the same"),
+        ("text_projection", zero, "every text the same embedding"),
     ] {
         damaged_model(&folder, begins, value);
         let output = run(home.path(), &["classify", "in/a.png", "--model", "model"]);

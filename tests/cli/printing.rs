@@ -59,8 +59,8 @@ fn assert_harmless(output: &Output, of: &[&str]) {
     let all = [output.stdout.as_slice(), &output.stderr].concat();
     let text = String::from_utf8(all).expect("UTF-8");
     assert!(!text.is_empty(), "{of:?}");
-    let steers = |c: char| c != '\n' && medivision_tui::media::steers(c);
-    assert!(!text.contains(steers), "{of:?}: {text:?}");
+    let is_unprintable = |c: char| c != '\n' && medivision_tui::media::is_unprintable(c);
+    assert!(!text.contains(is_unprintable), "{of:?}: {text:?}");
 }
 
 #[test]

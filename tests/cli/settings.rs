@@ -41,7 +41,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
         "[layout]\ntiles = 6\n",
         ":2: 6 is not between 1 and 5 in `layout.tiles`",
     ),
-    ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is no device"),
+    ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is not a device"),
     (
         "precision = \"b16\"\n",
         ":1: precision: `b16` is not a precision; did you mean `bf16`?",

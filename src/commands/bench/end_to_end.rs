@@ -12,7 +12,7 @@ use super::{Benchmark, MAX_BATCH, SINGLE_IMAGES};
 use crate::commands::progress::ProgressLine;
 use crate::commands::run::{self, BatchHandler, Run, RunEnd};
 use crate::commands::{CommandSetup, Fault};
-use crate::engine::{self, Frames, Lane, Settings};
+use crate::engine::{self, FrameSelection, Lane, Settings};
 use crate::jobs::Ended;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -35,12 +35,12 @@ impl Benchmark<'_> {
         let settings = Settings {
             prompts,
             mode: Mode::Single,
-            frames: Frames::First,
+            frames: FrameSelection::First,
             batch_size: None,
-            jobs: None,
+            decode_threads: None,
             exact: self.exact,
-            pass: engine::BULK,
-            kept: None,
+            pass_time: engine::BULK_PASS_TIME,
+            embeddings: None,
         };
         let timer = Arc::new(ForwardTimer::default());
         let factory = timer.wrap(setup.factory(None));

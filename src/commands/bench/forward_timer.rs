@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::encoder::{CutOff, Encoder, EncoderError, Input, ModelCard, Preprocess};
+use crate::encoder::{CutOff, Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
 use crate::engine;
 
 /// Measures the forward pass over one image inside the engine. The speed of a machine changes within seconds, so that passes
@@ -36,12 +36,12 @@ struct TimedEncoder {
     encoder: Box<dyn Encoder>,
     timer: Arc<ForwardTimer>,
     /// The image of the batch begun last, if it is the only one.
-    single: Option<Input>,
+    single: Option<PreparedImage>,
 }
 
 impl TimedEncoder {
     /// Measures another pass over the batch, if it is one image and the timer is enabled.
-    fn time_pass(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+    fn time_pass(&mut self, batch: &[PreparedImage]) -> Result<(), EncoderError> {
         if batch.len() == 1 && self.timer.enabled.load(Ordering::Relaxed) {
             let begun = Instant::now();
             self.encoder.encode_images(batch)?;
@@ -61,19 +61,22 @@ impl Encoder for TimedEncoder {
         self.encoder.preprocess()
     }
 
-    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let rows = self.encoder.encode_images(batch)?;
         self.time_pass(batch)?;
         Ok(rows)
     }
 
-    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+    fn begin_pass(
+        &mut self,
+        batch: &[PreparedImage],
+    ) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
         self.single = batch.first().filter(|_| batch.len() == 1).cloned();
-        self.encoder.begin(batch)
+        self.encoder.begin_pass(batch)
     }
 
-    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        let rows = self.encoder.finish()?;
+    fn finish_pass(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        let rows = self.encoder.finish_pass()?;
         if let Some(input) = self.single.take() {
             self.time_pass(&[input])?;
         }

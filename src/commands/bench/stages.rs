@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::report::{StageTiming, quantile};
 use super::{Benchmark, MAX_BATCH, MAX_BATCH_ON_CPU};
 use crate::commands::{CommandSetup, Fault, print, shown};
-use crate::encoder::{Encoder, Input, Preprocess, limit_threads};
+use crate::encoder::{Encoder, PreparedImage, Preprocess, limit_threads};
 use crate::engine::{self, Lane};
 use crate::media::{self, MediaError};
 
@@ -20,7 +20,7 @@ const MEASURED_PASSES: usize = 9;
 struct PreparedFile {
     file: PathBuf,
     /// `None` beyond the first [`MAX_BATCH`] files, which no batch needs.
-    input: Option<Input>,
+    input: Option<PreparedImage>,
     decode: f64,
     preprocess: f64,
 }
@@ -63,7 +63,7 @@ impl Benchmark<'_> {
         let cores = self.report.cores as f64;
         self.add_stage("decode", decode, cores / decode);
         self.add_stage("preprocess", preprocess, cores / preprocess);
-        let inputs: Vec<Input> = prepared.iter().filter_map(|p| p.input.clone()).collect();
+        let inputs: Vec<PreparedImage> = prepared.iter().filter_map(|p| p.input.clone()).collect();
         self.progress.message("the model alone");
         let Some((transfer, forward)) = self.measure_model(encoder.as_mut(), &inputs)? else {
             return Ok(Vec::new());
@@ -129,7 +129,7 @@ impl Benchmark<'_> {
     fn measure_model(
         &mut self,
         encoder: &mut dyn Encoder,
-        inputs: &[Input],
+        inputs: &[PreparedImage],
     ) -> Result<Option<(f64, f64)>, Fault> {
         let mut best: Option<(f64, f64)> = None;
         let on_cpu = self.report.device == "cpu";
@@ -137,7 +137,7 @@ impl Benchmark<'_> {
         for batch in [1, 4, 16, 64, MAX_BATCH] {
             // The engine does not make batches that take much longer than its bulk passes.
             let too_long = best.is_some_and(|(transfer, forward)| {
-                (transfer + forward) * batch as f64 > 2.0 * engine::BULK.as_secs_f64()
+                (transfer + forward) * batch as f64 > 2.0 * engine::BULK_PASS_TIME.as_secs_f64()
             });
             if batch > inputs.len().min(max_batch) || too_long {
                 break;
@@ -160,7 +160,7 @@ impl Benchmark<'_> {
     fn measure_passes(
         &self,
         encoder: &mut dyn Encoder,
-        batch: &[Input],
+        batch: &[PreparedImage],
     ) -> Result<Option<(f64, f64)>, Fault> {
         let (mut transfers, mut passes) = (Vec::new(), Vec::new());
         for pass in 0..=MEASURED_PASSES {
@@ -197,10 +197,10 @@ fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<Prepared
         lane: Lane::Bulk,
         cancelled: &|| false,
     };
-    let shown = engine::decode(&source, 0, &decoding)?;
+    let shown = engine::decode_frame(&source, 0, &decoding)?;
     let decode = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    let input = engine::apply(preprocess, &shown.picture, &source, Lane::Bulk)?;
+    let input = engine::preprocess_frame(preprocess, &shown.picture, &source, Lane::Bulk)?;
     Ok(PreparedFile {
         file: file.to_owned(),
         input: Some(input),

@@ -11,7 +11,7 @@ use super::related::ComposedOverlays;
 use crate::app::viewer::facts;
 use crate::app::{Label, Marks, PreviewKey, Scene};
 use crate::graphics::drivers::{Grid, draw_error};
-use crate::media::{Area, Frame, MediaError, Overlay, Picture, Pixels, Window};
+use crate::media::{Frame, MediaError, Overlay, Picture, PixelRect, Pixels, Window};
 use crate::view::placement::{Placement, VisiblePart};
 
 /// Magnification from which pixels are shown as squares (nearest neighbour) instead of being interpolated.
@@ -98,7 +98,7 @@ pub(super) fn draw(
 }
 
 /// The whole pixels that a part touches, within an image of `size`.
-fn whole_pixels(part: &VisiblePart, size: (u32, u32)) -> Area {
+fn whole_pixels(part: &VisiblePart, size: (u32, u32)) -> PixelRect {
     let side = |from: f64, length: f64, size: u32| {
         let first = (from.floor().max(0.0) as u32).min(size.saturating_sub(1));
         let end = ((from + length).ceil() as u32).clamp(first + 1, size.max(first + 1));
@@ -106,7 +106,7 @@ fn whole_pixels(part: &VisiblePart, size: (u32, u32)) -> Area {
     };
     let (x, width) = side(part.x, part.width, size.0);
     let (y, height) = side(part.y, part.height, size.1);
-    Area {
+    PixelRect {
         x,
         y,
         width,
@@ -115,7 +115,7 @@ fn whole_pixels(part: &VisiblePart, size: (u32, u32)) -> Area {
 }
 
 /// Crops a colour image, and inverts it if `invert`.
-fn crop(picture: &Picture, area: Area, invert: bool) -> Picture {
+fn crop(picture: &Picture, area: PixelRect, invert: bool) -> Picture {
     let channels = match picture.pixels {
         Pixels::Luma(_) => 1,
         Pixels::Rgb(_) => 3,
@@ -149,7 +149,7 @@ fn crop(picture: &Picture, area: Area, invert: bool) -> Picture {
 }
 
 /// Draws an overlay plane in white into the part of the image at `area`, so that it is turned and magnified with the image.
-fn draw_overlay_plane(part: &mut Picture, plane: &Overlay, area: Area) {
+fn draw_overlay_plane(part: &mut Picture, plane: &Overlay, area: PixelRect) {
     let width = part.width as usize;
     let (bytes, channels) = match &mut part.pixels {
         Pixels::Luma(bytes) => (bytes, 1),
@@ -168,7 +168,7 @@ fn draw_overlay_plane(part: &mut Picture, plane: &Overlay, area: Area) {
 }
 
 /// Resizes the part to its size on the screen, before it is turned.
-fn resized(part: &Picture, area: Area, place: &Placement) -> Result<DynamicImage, MediaError> {
+fn resized(part: &Picture, area: PixelRect, place: &Placement) -> Result<DynamicImage, MediaError> {
     let (w, h) = place.turn.size((place.width, place.height));
     let (kind, bytes) = match &part.pixels {
         Pixels::Luma(v) => (fr::PixelType::U8, v),

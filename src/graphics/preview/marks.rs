@@ -9,7 +9,7 @@ use super::draw::Drawn;
 use super::letters;
 use crate::app::viewer::facts;
 use crate::app::{Label, PreviewKey, Scene};
-use crate::media::{Annotation, Shape};
+use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
 
 /// Brightness from which black is more visible than white.
@@ -82,18 +82,18 @@ pub(super) fn annotate<'a>(
         canvas.color = *color;
         let at = |point: &[f64; 2]| place.screen_at((point[0], point[1]));
         match shape {
-            Shape::Line(points) => {
+            AnnotationShape::Line(points) => {
                 for (from, to) in points.iter().zip(points.iter().skip(1)) {
                     canvas.line(at(from), at(to));
                 }
             }
-            Shape::Point(point) => {
+            AnnotationShape::Point(point) => {
                 let (x, y) = at(point);
                 canvas.line((x - arm, y - arm), (x + arm, y + arm));
                 canvas.line((x - arm, y + arm), (x + arm, y - arm));
             }
             // Drawn below, over the lines.
-            Shape::Text { .. } => {}
+            AnnotationShape::Text { .. } => {}
         }
     }
     for label in labels {

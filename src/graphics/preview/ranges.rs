@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::store::{FileVersion, FrameStore};
 use crate::app::PreviewKey;
-use crate::media::{Frame, Grey, Source, Voi, WindowSource};
+use crate::media::{Frame, Grey, ImageSource, Voi, WindowSource};
 
 /// Maximum number of images in a sample.
 const MAX_SAMPLE: usize = 16;
@@ -66,7 +66,7 @@ impl Ranges {
     pub(super) fn shared_window(
         &mut self,
         key: &PreviewKey,
-        source: &Source,
+        source: &ImageSource,
         frame: &Frame,
         voi: Voi,
     ) -> Voi {
@@ -134,7 +134,7 @@ impl Ranges {
 /// The stack that an image belongs to, and a sample of it with the first image last. `bytes` is the size of a decoded image.
 fn stack_of(
     key: &PreviewKey,
-    source: &Source,
+    source: &ImageSource,
     bytes: usize,
 ) -> Option<(StackId, Vec<(FileVersion, u32)>)> {
     let frames = source.info().frames;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::store::FileVersion;
 use crate::app::{About, Label, Overlaid};
 use crate::media::{
-    Annotation, Area, Frame, Layers, Legend, MediaError, Palette, Picture, Pixels, Related, Shape,
-    Target, clean,
+    Annotation, AnnotationShape, ColorMap, Frame, Layers, Legend, MediaError, Picture, PixelRect,
+    Pixels, Related, TargetFrame, clean,
 };
 use crate::view::placement::Placement;
 
@@ -22,7 +22,7 @@ const MASK: &str = "•••";
 #[derive(Default)]
 pub(super) struct OverlayComposer {
     open: VecDeque<(FileVersion, Result<Arc<Related>, MediaError>)>,
-    latest: Option<(Overlaid, Target, Arc<ComposedOverlays>)>,
+    latest: Option<(Overlaid, TargetFrame, Arc<ComposedOverlays>)>,
 }
 
 /// The overlays of one frame.
@@ -31,7 +31,7 @@ pub(super) struct ComposedOverlays {
     /// Opacity of colours, 0 to 1.
     opacity: f64,
     layers: Vec<Layers>,
-    palette: Option<Palette>,
+    palette: Option<ColorMap>,
     show_phi: bool,
     pub legend: Vec<Legend>,
     /// Objects that could not be drawn, or not completely, and why.
@@ -44,7 +44,7 @@ impl OverlayComposer {
         &mut self,
         wanted: &Overlaid,
         frame: &Frame,
-        target: Option<&Target>,
+        target: Option<&TargetFrame>,
     ) -> (Frame, Arc<ComposedOverlays>) {
         let Some(target) = target.filter(|_| !wanted.objects.is_empty()) else {
             return (frame.clone(), Arc::default());
@@ -75,7 +75,7 @@ impl OverlayComposer {
         &mut self,
         wanted: &Overlaid,
         frame: &Frame,
-        target: &Target,
+        target: &TargetFrame,
     ) -> (Frame, Vec<(PathBuf, String)>) {
         let (mut shown, mut faults) = (frame.clone(), Vec::new());
         for (path, stamp) in &wanted.objects {
@@ -101,7 +101,7 @@ impl OverlayComposer {
     fn layers(
         &mut self,
         wanted: &Overlaid,
-        target: &Target,
+        target: &TargetFrame,
         remarks: Vec<(PathBuf, String)>,
     ) -> ComposedOverlays {
         let mut composed = ComposedOverlays {
@@ -120,7 +120,7 @@ impl OverlayComposer {
             };
             let drawn = object
                 .layers(target)
-                .and_then(|layers| Ok((layers, object.palette(target)?)));
+                .and_then(|layers| Ok((layers, object.color_map(target)?)));
             match drawn {
                 Ok((mut layers, palette)) => {
                     composed.palette = palette.or(composed.palette.take());
@@ -159,7 +159,7 @@ impl ComposedOverlays {
     }
 
     /// Blends colours and shutters onto the part of the image at `area`. A pseudo-colour palette applies to grey images only.
-    pub(super) fn blend_onto(&self, part: &mut Picture, area: Area) {
+    pub(super) fn blend_onto(&self, part: &mut Picture, area: PixelRect) {
         let tints = self.layers.iter().filter_map(|layers| layers.tint.as_ref());
         let tints: Vec<_> = tints.collect();
         let shutters = self
@@ -205,7 +205,7 @@ impl ComposedOverlays {
     /// The texts that lie on the visible part of the image.
     pub(super) fn labels(&self, place: &Placement) -> Vec<Label> {
         let label = |annotation: &Annotation| {
-            let Shape::Text { text, at } = &annotation.shape else {
+            let AnnotationShape::Text { text, at } = &annotation.shape else {
                 return None;
             };
             let (x, y) = place.screen_at((at[0], at[1]));
@@ -225,7 +225,7 @@ impl ComposedOverlays {
     }
 
     /// What the interface shows about the overlays beside the image.
-    pub(super) fn about(&self, target: Option<Target>) -> About {
+    pub(super) fn about(&self, target: Option<TargetFrame>) -> About {
         About {
             target,
             legend: self.legend.clone(),

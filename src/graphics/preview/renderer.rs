@@ -13,8 +13,8 @@ use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
 use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::graphics::drivers::{Drivers, Output};
-use crate::media::budget::Patience;
-use crate::media::{self, Frame, Info, MediaError, Source, Voi, Window};
+use crate::media::budget::WaitPolicy;
+use crate::media::{self, Frame, ImageInfo, ImageSource, MediaError, Voi, Window};
 
 /// Maximum bytes of decoded frames kept: a few large radiographs, so that going back decodes nothing.
 const MAX_DECODED_BYTES: usize = 256 << 20;
@@ -123,11 +123,11 @@ impl Renderer {
             Err(error) => return Some(Err(error)),
         };
         let number = source.frame_order().number(key.frame);
-        let patience = Patience {
+        let wait = WaitPolicy {
             urgent: true,
             cancelled: overtaken,
         };
-        let frame = match self.store.frame(&id, number, patience) {
+        let frame = match self.store.frame(&id, number, wait) {
             Ok(frame) => frame,
             Err(_) if overtaken() => return None,
             Err(error) => return Some(Err(error)),
@@ -154,7 +154,7 @@ impl Renderer {
         &mut self,
         key: &PreviewKey,
         id: &FileVersion,
-        source: &Arc<Source>,
+        source: &Arc<ImageSource>,
         overtaken: &dyn Fn() -> bool,
         partly: &mut dyn FnMut(Preview),
     ) -> Result<SlideView, MediaError> {
@@ -179,7 +179,7 @@ impl Renderer {
     fn show_slide(
         &mut self,
         key: &PreviewKey,
-        source: &Source,
+        source: &ImageSource,
         slide: &Slide,
         note: Option<String>,
         is_complete: bool,
@@ -235,7 +235,7 @@ impl Renderer {
             .store
             .has_room_for(AHEAD_STEPS.len() + 3, self.frame_bytes);
         // Nobody waits for it, so it is skipped when memory is short.
-        let patience = Patience {
+        let patience = WaitPolicy {
             urgent: false,
             cancelled: &|| true,
         };
@@ -336,7 +336,7 @@ impl Renderer {
     }
 
     /// The window that the image shares with its stack; its own if there is no stack.
-    fn shared_window(&mut self, key: &PreviewKey, source: &Source, frame: &Frame) -> Voi {
+    fn shared_window(&mut self, key: &PreviewKey, source: &ImageSource, frame: &Frame) -> Voi {
         let begun = Instant::now();
         loop {
             let voi = self.ranges.shared_window(key, source, frame, key.view.voi);
@@ -408,7 +408,7 @@ impl Renderer {
 
 /// The content to draw: a frame of a file, or a slide.
 struct DrawSource<'a> {
-    source: &'a Source,
+    source: &'a ImageSource,
     frame: &'a Frame,
     slide: Option<&'a Slide>,
     /// A note to the user about the image.
@@ -418,13 +418,18 @@ struct DrawSource<'a> {
 }
 
 impl DrawSource<'_> {
-    fn info(&self) -> &Info {
+    fn info(&self) -> &ImageInfo {
         self.slide.map_or(self.source.info(), |slide| &slide.info)
     }
 }
 
 /// Facts about a frame for the interface, before it is drawn.
-pub(super) fn scene(key: &PreviewKey, source: &Source, frame: &Frame, cell: (u16, u16)) -> Scene {
+pub(super) fn scene(
+    key: &PreviewKey,
+    source: &ImageSource,
+    frame: &Frame,
+    cell: (u16, u16),
+) -> Scene {
     let grey = match frame {
         Frame::Grey(grey) => Some(grey),
         Frame::Color(_) => None,

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::store::FileVersion;
 use crate::app::Stamp;
-use crate::media::budget::{Held, Patience};
-use crate::media::{self, Assembled, Frame, Geometry, Info, MediaError, Mosaic, Source, Spacing};
+use crate::media::budget::{Reserved, WaitPolicy};
+use crate::media::{
+    self, Assembled, Frame, Geometry, ImageInfo, ImageSource, MediaError, Mosaic, Spacing,
+};
 
 /// Maximum pixels decoded for one image: seconds of work.
 const MAX_LEVEL_PIXELS: u64 = 1 << 27;
@@ -37,13 +39,13 @@ pub(super) struct Slide {
     /// The assembled image.
     pub frame: Frame,
     /// Its size, and the number of focal planes as `frames`.
-    pub info: Info,
+    pub info: ImageInfo,
     /// Spacing and orientation of its pixels.
     pub geometry: Geometry,
     /// A note to the user about the image.
     pub note: Option<String>,
     /// Its share of the decoding budget; `None` for an unfinished image, whose memory the decoder still accounts for.
-    _held: Option<Held<Assembled>>,
+    _held: Option<Reserved<Assembled>>,
 }
 
 /// How a file is shown.
@@ -83,7 +85,7 @@ impl Slides {
     pub(super) fn view(
         &mut self,
         id: &FileVersion,
-        source: &Source,
+        source: &ImageSource,
         (plane, room): (u32, (u32, u32)),
         observer: &mut AssemblyObserver,
     ) -> Result<SlideView, MediaError> {
@@ -155,7 +157,7 @@ impl Slides {
     fn levels_of(
         &mut self,
         id: &FileVersion,
-        source: &Source,
+        source: &ImageSource,
         overtaken: &dyn Fn() -> bool,
     ) -> Option<Vec<Level>> {
         let series = source.series().unwrap_or_default();
@@ -181,7 +183,7 @@ impl Slides {
 }
 
 /// A thumbnail of a slide, if it has few enough pixels to decode.
-pub(super) fn thumbnail(source: &Source, side: u32) -> Option<Slide> {
+pub(super) fn thumbnail(source: &ImageSource, side: u32) -> Option<Slide> {
     let mosaic = source.mosaic().filter(|_| source.info().frames > 1)?;
     if mosaic.pixels() > MAX_THUMBNAIL_PIXELS {
         return None;
@@ -204,7 +206,7 @@ pub(super) fn thumbnail(source: &Source, side: u32) -> Option<Slide> {
 
 /// Assembles a plane of an object, reduced to at most `max_pixels`; `None` if the request was overtaken.
 fn assemble(
-    source: &Source,
+    source: &ImageSource,
     plane: u32,
     max_pixels: u64,
     observer: &mut AssemblyObserver,
@@ -213,9 +215,9 @@ fn assemble(
         return Ok(None);
     };
     let divisor = divisor(mosaic, max_pixels);
-    let slide = |frame: Frame, note: Option<String>, held: Option<Held<Assembled>>| {
+    let slide = |frame: Frame, note: Option<String>, held: Option<Reserved<Assembled>>| {
         let (width, height) = mosaic.reduced(divisor);
-        let info = Info {
+        let info = ImageInfo {
             width,
             height,
             frames: mosaic.planes,
@@ -230,12 +232,12 @@ fn assemble(
         }
     };
     let overtaken = observer.is_overtaken;
-    let patience = Patience {
+    let wait = WaitPolicy {
         urgent: true,
         cancelled: overtaken,
     };
     let mut shown = Instant::now();
-    let made = source.assemble(plane, divisor, patience, &mut |progress| {
+    let made = source.assemble(plane, divisor, wait, &mut |progress| {
         if overtaken() {
             return false;
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::app::Stamp;
-use crate::media::budget::{self, Evict, Held, Patience};
-use crate::media::{self, Frame, MediaError, Options, Source};
+use crate::media::budget::{self, Evict, Reserved, WaitPolicy};
+use crate::media::{self, DecodeOptions, Frame, ImageSource, MediaError};
 
 /// Maximum number of files kept open: the one viewed and those before it.
 const MAX_OPEN: usize = 3;
@@ -20,14 +20,14 @@ pub(super) struct FileVersion {
 
 /// Open files and decoded frames, the least recently used first.
 pub(super) struct FrameStore {
-    sources: VecDeque<(FileVersion, Arc<Source>)>,
+    sources: VecDeque<(FileVersion, Arc<ImageSource>)>,
     frames: Arc<DecodedFrames>,
     /// Maximum bytes of decoded frames, unless a single one is larger.
     limit: usize,
 }
 
 /// Frames by file and frame number, the least recently used first.
-type FrameList = VecDeque<(FileVersion, u32, Arc<Held<Frame>>)>;
+type FrameList = VecDeque<(FileVersion, u32, Arc<Reserved<Frame>>)>;
 
 /// Decoded frames, dropped when a decode needs their memory.
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl FrameStore {
     }
 
     /// Returns the file, and opens it if necessary.
-    pub(super) fn source(&mut self, id: &FileVersion) -> Result<Arc<Source>, MediaError> {
+    pub(super) fn source(&mut self, id: &FileVersion) -> Result<Arc<ImageSource>, MediaError> {
         if let Some(at) = self.sources.iter().position(|(known, _)| known == id)
             && let Some(hit) = self.sources.remove(at)
         {
@@ -80,17 +80,17 @@ impl FrameStore {
         &mut self,
         id: &FileVersion,
         number: u32,
-        patience: Patience,
-    ) -> Result<Arc<Held<Frame>>, MediaError> {
+        wait: WaitPolicy,
+    ) -> Result<Arc<Reserved<Frame>>, MediaError> {
         if let Some(frame) = self.cached(id, number) {
             return Ok(frame);
         }
-        let options = Options {
+        let options = DecodeOptions {
             frame: number,
-            spread: true,
-            ..Options::default()
+            parallel: true,
+            ..DecodeOptions::default()
         };
-        let frame = self.source(id)?.hold_frame(&options, patience)?;
+        let frame = self.source(id)?.frame_reserved(&options, wait)?;
         let bytes = frame.bytes() as u64;
         let frame = Arc::new(frame.keep(bytes));
         let mut frames = self.frames.lock();
@@ -106,7 +106,7 @@ impl FrameStore {
         &self,
         id: &FileVersion,
         position: u32,
-    ) -> Result<Arc<Held<Frame>>, MediaError> {
+    ) -> Result<Arc<Reserved<Frame>>, MediaError> {
         let known = self.sources.iter().find(|(known, _)| known == id);
         let source = match known {
             Some((_, source)) => Arc::clone(source),
@@ -116,19 +116,19 @@ impl FrameStore {
         if let Some(frame) = self.cached(id, number) {
             return Ok(frame);
         }
-        let options = Options {
+        let options = DecodeOptions {
             frame: number,
-            ..Options::default()
+            ..DecodeOptions::default()
         };
-        let patience = Patience {
+        let wait = WaitPolicy {
             urgent: false,
             cancelled: &|| true,
         };
-        source.hold_frame(&options, patience).map(Arc::new)
+        source.frame_reserved(&options, wait).map(Arc::new)
     }
 
     /// The cached frame, if any. It becomes the most recently used.
-    fn cached(&self, id: &FileVersion, number: u32) -> Option<Arc<Held<Frame>>> {
+    fn cached(&self, id: &FileVersion, number: u32) -> Option<Arc<Reserved<Frame>>> {
         let mut frames = self.frames.lock();
         let at = position(&frames, id, number)?;
         let hit = frames.remove(at)?;

@@ -7,7 +7,7 @@ use super::related::ComposedOverlays;
 use super::*;
 use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
 use crate::graphics::drivers::Grid;
-use crate::media::budget::Patience;
+use crate::media::budget::WaitPolicy;
 use crate::media::{ErrorKind, Voi};
 use crate::view::placement::Aim;
 use crate::view::turn::Turn;
@@ -165,7 +165,7 @@ fn cached_frames_stay_within_their_limit() {
             path: png(folder.path(), &format!("{n}.png"), n),
             stamp: Stamp::default(),
         };
-        store.frame(&id, 0, Patience::default()).unwrap();
+        store.frame(&id, 0, WaitPolicy::default()).unwrap();
         assert!(store.bytes() <= 3 * each);
         assert!(store.has(&id, 0), "the last one is kept");
     }
@@ -174,7 +174,7 @@ fn cached_frames_stay_within_their_limit() {
         path: png(folder.path(), "x.png", 1),
         stamp: Stamp::default(),
     };
-    tiny.frame(&id, 0, Patience::default()).unwrap();
+    tiny.frame(&id, 0, WaitPolicy::default()).unwrap();
     assert!(tiny.has(&id, 0), "the one looked at is kept, however large");
 }
 
@@ -548,7 +548,7 @@ fn an_image_is_rendered_again_when_the_window_of_its_stack_changes() {
         stamp: key.stamp,
     };
     let source = store.source(&id).unwrap();
-    let frame = store.frame(&id, 0, Patience::default()).unwrap();
+    let frame = store.frame(&id, 0, WaitPolicy::default()).unwrap();
     let between = |low, high| Voi::Between {
         low,
         high,

@@ -13,8 +13,8 @@ use super::store::FileVersion;
 use super::{draw, renderer, slide};
 use crate::app::{Preview, PreviewKey, Previewed, Quality, Scene};
 use crate::graphics::drivers::{Drivers, Output, draw_error};
-use crate::media::budget::Patience;
-use crate::media::{self, Frame, Info, MediaError, Options, Picture, Pixels};
+use crate::media::budget::WaitPolicy;
+use crate::media::{self, DecodeOptions, Frame, ImageInfo, MediaError, Picture, Pixels};
 
 /// Maximum bytes of cached thumbnails: about a thousand of them.
 const MAX_CACHED_BYTES: usize = 48 << 20;
@@ -42,7 +42,7 @@ struct ThumbnailRequests {
 /// A decoded image reduced to thumbnail size.
 struct Thumbnail {
     frame: Frame,
-    info: Info,
+    info: ImageInfo,
     scene: Scene,
     /// The side in pixels that it was made for.
     side: u32,
@@ -154,19 +154,19 @@ impl ThumbnailMaker {
         let source = media::open(&key.path)?;
         let slide = slide::thumbnail(&source, side);
         let stopped = || lock(&self.queue).stopped;
-        let options = Options {
+        let options = DecodeOptions {
             frame: source.frame_order().number(key.frame),
-            ..Options::default()
+            ..DecodeOptions::default()
         };
-        let patience = Patience {
+        let wait = WaitPolicy {
             cancelled: &stopped,
-            ..Patience::default()
+            ..WaitPolicy::default()
         };
         let held;
         let (frame, info) = if let Some(slide) = &slide {
             (&slide.frame, &slide.info)
         } else {
-            held = source.hold_frame(&options, patience)?;
+            held = source.frame_reserved(&options, wait)?;
             (&*held, source.info())
         };
         let small = media::contain("preview", || {

@@ -1,4 +1,4 @@
-//! JPEG files, as Pillow shows them: `convert("RGB")` after the EXIF orientation.
+//! Decodes JPEG files as Pillow shows them: `convert("RGB")` after the EXIF orientation.
 
 mod bits;
 mod claims;
@@ -14,47 +14,47 @@ mod progressive;
 mod tables;
 
 use crate::error::{MediaError, truncated, unsupported};
-use crate::{Info, Kind, Options, Picture, Pixels, Scale, Warnings, orient};
+use crate::{DecodeOptions, FileFormat, ImageInfo, Picture, Pixels, Scale, Warnings, orient};
 pub(crate) use color::ycbcr_to_rgb;
 pub(crate) use cost::Cost;
-use dct::Part;
-use headers::{Colors, Headers, Process};
+use dct::DecodeRegion;
+use headers::{Colors, JpegHeaders, Process};
 pub(crate) use pad::{can_pad, padded};
 
-/// Decoded components, interleaved, before any change of colours.
+/// Decoded components, interleaved, before any colour conversion.
 pub(crate) struct Components {
-    /// Components per pixel.
+    /// Number of components per pixel.
     pub channels: usize,
     /// Bits per sample.
     pub precision: u8,
     /// `height × width × channels` samples.
-    pub data: Data,
+    pub data: ComponentSamples,
 }
 
-/// Samples in the narrowest type that holds them.
-pub(crate) enum Data {
+/// Samples in the narrowest type that fits.
+pub(crate) enum ComponentSamples {
     /// Up to 8 bits.
     U8(Vec<u8>),
     /// Up to 16 bits.
     U16(Vec<u16>),
 }
 
-/// The picture of a file, upright.
+/// Decodes a file and turns the image upright.
 ///
-/// A reduced picture is what libjpeg's `scale_denom` gives: the high frequencies are left out of the transform.
-/// Lossless streams have no frequencies and come whole.
-pub(crate) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaError> {
-    let headers = Headers::read(bytes)?;
+/// A reduced image is what `scale_denom` of libjpeg gives: high frequencies are left out of the transform. Lossless
+/// streams have no frequencies and are always decoded at full resolution.
+pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, MediaError> {
+    let headers = JpegHeaders::read(bytes)?;
     claims::check(&headers)?;
     let scale = match headers.process {
         Process::Lossless => Scale::Full,
         _ => options.scale,
     };
-    let part = part(&headers, scale, options);
+    let region = decode_region(&headers, scale, options);
     let pixels = match (headers.process, headers.precision, headers.colors()) {
-        (Process::Lossless, ..) => shown(&headers, lossless::decode(bytes, &headers)?)?,
-        (_, 8, Colors::YCbCr) => Pixels::Rgb(dct::rgb(bytes, &headers, &part)?),
-        _ => shown(&headers, dct::decode(bytes, &headers, &part)?)?,
+        (Process::Lossless, ..) => to_pixels(&headers, lossless::decode(bytes, &headers)?)?,
+        (_, 8, Colors::YCbCr) => Pixels::Rgb(dct::rgb(bytes, &headers, &region)?),
+        _ => to_pixels(&headers, dct::decode(bytes, &headers, &region)?)?,
     };
     let picture = Picture {
         width: headers.width.div_ceil(scale.divisor()),
@@ -64,11 +64,11 @@ pub(crate) fn decode(bytes: &[u8], options: &Options) -> Result<Picture, MediaEr
     Ok(orient::upright(picture, headers.orientation()))
 }
 
-/// What is to be decoded, of the picture as it is stored. One that is stored in another position than it is shown in is
-/// decoded whole: it is rare.
-fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
-    let mut part = Part::whole(headers, scale);
-    part.spread = options.spread;
+/// The region to decode, in the stored orientation. An image that is stored in another orientation than it is shown in
+/// is decoded whole, because it is rare.
+fn decode_region(headers: &JpegHeaders, scale: Scale, options: &DecodeOptions) -> DecodeRegion {
+    let mut region = DecodeRegion::whole(headers, scale);
+    region.parallel = options.parallel;
     if let Some(used) = options.used
         && headers.orientation() == 1
     {
@@ -77,18 +77,18 @@ fn part(headers: &Headers, scale: Scale, options: &Options) -> Part {
             let end = (end.div_ceil(scale.divisor()) as usize).min(whole);
             (first as usize).min(end)..end
         };
-        part.columns = range(used.x, used.width, part.columns.end);
-        part.rows = range(used.y, used.height, part.rows.end);
+        region.columns = range(used.x, used.width, region.columns.end);
+        region.rows = range(used.y, used.height, region.rows.end);
     }
-    part
+    region
 }
 
-/// What the file is, without its pixels, and what they will cost.
-pub(crate) fn probe(bytes: &[u8]) -> Result<(Info, Cost), MediaError> {
-    let headers = Headers::read(bytes)?;
-    let info = info(&headers);
+/// Describes the file without decoding its pixels, and what decoding them will cost.
+pub(crate) fn probe(bytes: &[u8]) -> Result<(ImageInfo, Cost), MediaError> {
+    let headers = JpegHeaders::read(bytes)?;
+    let info = describe(&headers);
     let info = if headers.orientation() >= 5 {
-        Info {
+        ImageInfo {
             width: info.height,
             height: info.width,
             ..info
@@ -99,27 +99,27 @@ pub(crate) fn probe(bytes: &[u8]) -> Result<(Info, Cost), MediaError> {
     Ok((info, Cost::of_file(&headers)))
 }
 
-/// The components of a JPEG stream as coded, without any change of colours; for DICOM, whose attributes say what the
+/// Decodes the components of a JPEG stream without any colour conversion, for DICOM, whose attributes say what the
 /// components mean. Passes of a progressive stream may not be missing: toolkits write all of them.
-pub(crate) fn components(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+pub(crate) fn components(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, MediaError> {
     claims::check(headers)?;
     if !claims::is_finished(headers) {
         return Err(ends_early());
     }
     match headers.process {
         Process::Lossless => lossless::decode(bytes, headers),
-        _ => dct::decode(bytes, headers, &Part::whole(headers, Scale::Full)),
+        _ => dct::decode(bytes, headers, &DecodeRegion::whole(headers, Scale::Full)),
     }
 }
 
-/// The failure of a stream that is not all there, whether it has an end marker or not.
+/// The error for an incomplete stream, whether it has an end marker or not.
 fn ends_early() -> MediaError {
-    truncated("JPEG: the stream ends before its picture does")
+    truncated("JPEG: the stream ends before its image does")
 }
 
-/// The comments of a file, with a name for each; none of a file that cannot be read.
+/// The comments of a file, each with a name; empty if the file cannot be read.
 pub(crate) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
-    let Ok(headers) = Headers::read(bytes) else {
+    let Ok(headers) = JpegHeaders::read(bytes) else {
         return Vec::new();
     };
     let text = |comment: &&[u8]| String::from_utf8_lossy(comment).into_owned();
@@ -130,13 +130,13 @@ pub(crate) fn comments(bytes: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn info(headers: &Headers) -> Info {
+fn describe(headers: &JpegHeaders) -> ImageInfo {
     let synthetic = headers
         .comments
         .iter()
         .any(|comment| comment.starts_with(b"SYNTHETIC"));
-    Info {
-        kind: Kind::Jpeg,
+    ImageInfo {
+        kind: FileFormat::Jpeg,
         width: headers.width,
         height: headers.height,
         frames: 1,
@@ -146,27 +146,29 @@ fn info(headers: &Headers) -> Info {
     }
 }
 
-/// What is faulty about a stream although it can be shown, unless its decoding fails.
-fn warnings(headers: &Headers) -> Warnings {
+/// The faults of a stream that can be shown nevertheless, unless its decoding fails.
+fn warnings(headers: &JpegHeaders) -> Warnings {
     let mut warnings = Warnings::default();
     if !headers.complete {
         warnings.add("The JPEG stream has no end marker.");
     } else if !claims::is_finished(headers) {
-        warnings
-            .add("The progressive JPEG has not all of its passes: it may be coarser than it was.");
+        warnings.add(
+            "The progressive JPEG lacks some of its passes: it may be coarser than the original.",
+        );
     }
     warnings
 }
 
-/// Components of a file as shown: what they are by the rules of libjpeg, of more than 8 bits the highest.
-fn shown(headers: &Headers, components: Components) -> Result<Pixels, MediaError> {
+/// Converts components to shown pixels: their colours follow the rules of libjpeg, and of more than 8 bits the highest
+/// are kept.
+fn to_pixels(headers: &JpegHeaders, components: Components) -> Result<Pixels, MediaError> {
     let mut data: Vec<u8> = match components.data {
-        Data::U8(data) if components.precision == 8 => data,
-        Data::U8(data) => data
+        ComponentSamples::U8(data) if components.precision == 8 => data,
+        ComponentSamples::U8(data) => data
             .into_iter()
             .map(|v| scaled(u16::from(v), components.precision))
             .collect(),
-        Data::U16(data) => data
+        ComponentSamples::U16(data) => data
             .into_iter()
             .map(|v| scaled(v, components.precision))
             .collect(),
@@ -180,7 +182,7 @@ fn shown(headers: &Headers, components: Components) -> Result<Pixels, MediaError
             Ok(Pixels::Rgb(data))
         }
         Colors::Cmyk => {
-            // Adobe stores inks inverted, and Pillow takes every such file to be Adobe's.
+            // Adobe stores inks inverted, and Pillow assumes every such file to be Adobe's.
             for ink in &mut data {
                 *ink = 255 - *ink;
             }
@@ -194,7 +196,7 @@ fn shown(headers: &Headers, components: Components) -> Result<Pixels, MediaError
     }
 }
 
-/// Inverted inks whose first three are stored as luma and chroma, to inks of which 255 is full.
+/// Converts inverted inks, the first three as luma and chroma, to inks of which 255 is full.
 fn ycck_to_cmyk(data: &[u8]) -> Vec<u8> {
     let mut inks = Vec::with_capacity(data.len());
     for pixel in data.chunks_exact(4) {
@@ -206,7 +208,7 @@ fn ycck_to_cmyk(data: &[u8]) -> Vec<u8> {
     inks
 }
 
-/// The high eight of `precision` bits.
+/// Scales a value of `precision` bits to 8 bits.
 fn scaled(value: u16, precision: u8) -> u8 {
     if precision >= 8 {
         (value >> (precision - 8)).min(255) as u8
@@ -216,7 +218,7 @@ fn scaled(value: u16, precision: u8) -> u8 {
     }
 }
 
-/// CMYK as Pillow turns it to RGB; 255 is full ink.
+/// Converts CMYK to RGB like Pillow; 255 is full ink.
 fn cmyk_to_rgb(data: &[u8]) -> Vec<u8> {
     let mut rgb = Vec::with_capacity(data.len() / 4 * 3);
     for ink in data.chunks_exact(4) {

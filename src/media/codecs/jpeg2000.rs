@@ -1,7 +1,8 @@
-//! JPEG 2000 and High-Throughput JPEG 2000, through OpenJPEG, as DICOM holds them.
+//! Decodes JPEG 2000 and High-Throughput JPEG 2000 with OpenJPEG, as used in DICOM.
 //!
-//! OpenJPEG is told to be strict, as it fills what is missing otherwise. Strict, it also refuses streams that are whole
-//! but untidy (segments behind the last tile-part, no end marker): those are cut behind their last tile-part before.
+//! OpenJPEG runs in strict mode, because it fills in missing data otherwise. In strict mode it also rejects streams
+//! that are complete but untidy (segments behind the last tile-part, no end marker), so these are cut behind their
+//! last tile-part first.
 
 mod codestream;
 
@@ -9,29 +10,33 @@ use std::borrow::Cow;
 
 use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
-use crate::codecs::shape::Shape;
-use crate::codecs::stream::{Coding, Header};
+use crate::codecs::shape::FrameShape;
+use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::error::{MediaError, malformed, truncated, unsupported};
-use codestream::{Codestream, END, Extent};
+use codestream::{Codestream, END_MARKER, Extent};
 
-/// Most components of a picture.
+/// Largest number of components.
 const MAX_COMPONENTS: usize = 4;
 
-/// What the main header says, of a codestream or JP2 file. The size is that of the first component.
-pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
+/// Reads the main header of a codestream or JP2 file. The size is that of the first component.
+pub(crate) fn header(bytes: &[u8]) -> Option<StreamHeader> {
     let stream = Codestream::find(bytes)?;
     let first = *stream.components.first()?;
-    Some(Header {
-        coding: Coding::Jpeg2000,
+    Some(StreamHeader {
+        coding: StreamCodec::Jpeg2000,
         size: stream.size(first),
         samples: u16::try_from(stream.components.len()).ok()?,
         precision: first.precision,
     })
 }
 
-/// Decodes a codestream or JP2 file. Signed samples are two's complement in their precision. True where the components
-/// were transformed for coding (RCT or ICT), and are red, green and blue again.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<bool, MediaError> {
+/// Decodes a codestream or JP2 file. Signed samples are two's complement in their precision. Returns whether the
+/// components were transformed for coding (RCT or ICT); the output is RGB then.
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<bool, MediaError> {
     let stream = Codestream::find(bytes);
     let stream = stream.ok_or_else(|| malformed("JPEG 2000: no codestream header"))?;
     let count = stream.components.len();
@@ -49,7 +54,7 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<b
             .any(|c| c.precision != first.precision)
     {
         return Err(unsupported(
-            "JPEG 2000 of this depth or with components of several depths",
+            "JPEG 2000 of this depth, or with components of different depths",
         ));
     }
     shape.check("JPEG 2000", stream.size(first), count, first.precision)?;
@@ -57,15 +62,15 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<b
     let extent = stream.extent();
     let tidy = match extent {
         Extent::Cut => return Err(cut()),
-        Extent::Whole(end) if stream.bytes[end..].starts_with(END) => {
-            Cow::Borrowed(&stream.bytes[..end + END.len()])
+        Extent::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
+            Cow::Borrowed(&stream.bytes[..end + END_MARKER.len()])
         }
-        Extent::Whole(end) => Cow::Owned([&stream.bytes[..end], END].concat()),
+        Extent::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
         Extent::Unknown => Cow::Borrowed(stream.bytes),
     };
     let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
     let image = Image::from_bytes_with(&tidy, parameters).map_err(|error| {
-        let ends = tidy.windows(2).rev().take(16).any(|w| w == END);
+        let ends = tidy.windows(2).rev().take(16).any(|w| w == END_MARKER);
         if ends {
             malformed(format!("JPEG 2000: {error}"))
         } else {
@@ -76,19 +81,17 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<b
     Ok(stream.transformed)
 }
 
-/// Appends the components pixel by pixel; samples of a coarser one are repeated.
+/// Appends the components pixel by pixel; samples of a coarser component are repeated.
 fn interleave(
     image: &Image,
     stream: &Codestream,
-    shape: &Shape,
+    shape: &FrameShape,
     out: &mut Vec<u8>,
 ) -> Result<(), MediaError> {
     let components = image.components();
     let sizes = components.iter().map(|c| (c.width(), c.height()));
     if !sizes.eq(stream.components.iter().map(|c| stream.size(*c))) {
-        return Err(malformed(
-            "JPEG 2000: the picture is not what its header says",
-        ));
+        return Err(malformed("JPEG 2000: the image contradicts its header"));
     }
     let mask = u32::MAX >> (32 - stream.components[0].precision);
     let planes: Vec<&[i32]> = components.iter().map(ImageComponent::data).collect();
@@ -98,25 +101,25 @@ fn interleave(
         .components
         .iter()
         .any(|c| c.step != stream.components[0].step);
-    let places: Vec<_> = stream
+    let positions: Vec<_> = stream
         .components
         .iter()
-        .map(|c| stream.places(*c))
+        .map(|c| stream.sample_positions(*c))
         .collect();
     for y in 0..shape.rows as usize {
         for (channel, plane) in planes.iter().enumerate() {
             let written = row.iter_mut().skip(channel).step_by(planes.len());
-            let (columns, rows) = &places[channel];
+            let (columns, rows) = &positions[channel];
             let line = &plane[rows[y] * components[channel].width() as usize..];
             if is_coarse {
                 let samples = columns.iter().map(|&x| line[x]);
                 written
                     .zip(samples)
-                    .for_each(|(place, value)| *place = value as u32 & mask);
+                    .for_each(|(sample, value)| *sample = value as u32 & mask);
             } else {
                 written
                     .zip(line)
-                    .for_each(|(place, &value)| *place = value as u32 & mask);
+                    .for_each(|(sample, &value)| *sample = value as u32 & mask);
             }
         }
         shape.append(&row, out);

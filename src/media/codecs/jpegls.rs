@@ -1,19 +1,19 @@
-//! JPEG-LS, lossless and near-lossless (ITU-T T.87), as DICOM holds it.
+//! Decodes JPEG-LS, lossless and near-lossless (ITU-T T.87), as used in DICOM.
 //!
-//! Written from the standard, because the usual decoder is a C++ library whose build asks for more than a compiler.
+//! Written from the standard, because the usual decoder is a C++ library whose build needs more than a compiler.
 
 mod bits;
 mod scan;
 mod transform;
 
-use crate::codecs::shape::Shape;
+use crate::codecs::shape::FrameShape;
 use crate::error::{MediaError, malformed, truncated, unsupported};
-use bits::Bits;
+use bits::JpegLsBits;
 use scan::{Interleave, Parameters, Presets};
-use transform::Transform;
+use transform::HpTransform;
 
 /// The frame header (C.2.2).
-struct Frame {
+struct JpegLsFrame {
     width: usize,
     height: usize,
     precision: u8,
@@ -22,24 +22,28 @@ struct Frame {
 }
 
 /// The scan header (C.2.3).
-struct Scan {
-    /// The places of its components in a pixel.
-    places: Vec<usize>,
+struct JpegLsScan {
+    /// Index of each of its components within a pixel.
+    components: Vec<usize>,
     interleave: Interleave,
     parameters: Parameters,
-    /// Bits that were taken off the samples.
+    /// Point transform: low bits that were removed from the samples.
     point: u8,
 }
 
 /// Decodes a stream.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
     if !bytes.starts_with(b"\xff\xd8") {
         return Err(malformed(
             "JPEG-LS: the stream does not begin with its marker",
         ));
     }
     let begin = out.len();
-    let mut decoder = Decoder {
+    let mut decoder = JpegLsDecoder {
         bytes,
         at: 2,
         frame: None,
@@ -47,22 +51,22 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(
         restart: 0,
         transform: None,
     };
-    let mut missing = usize::MAX;
-    while missing > 0 {
-        let (marker, body) = decoder.segment().ok_or_else(ends)?;
+    let mut missing_components = usize::MAX;
+    while missing_components > 0 {
+        let (marker, body) = decoder.segment().ok_or_else(ends_early)?;
         match marker {
-            0xd9 => return Err(ends()),
+            0xd9 => return Err(ends_early()),
             0xf7 => {
-                missing = decoder.frame(body, shape)?;
-                make_room(out, shape.bytes());
+                missing_components = decoder.frame(body, shape)?;
+                append_zeros(out, shape.bytes());
             }
-            0xf8 => decoder.preset(body)?,
+            0xf8 => decoder.read_presets(body)?,
             0xda => {
                 let scanned = decoder.scan(body, shape, &mut out[begin..])?;
-                missing = missing.saturating_sub(scanned);
+                missing_components = missing_components.saturating_sub(scanned);
             }
             0xdd => decoder.restart = body.iter().fold(0, |n, &b| n << 8 | usize::from(b)),
-            0xe8 => decoder.transform = Transform::read(body)?.or(decoder.transform),
+            0xe8 => decoder.transform = HpTransform::read(body)?.or(decoder.transform),
             _ => {}
         }
     }
@@ -74,12 +78,12 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(
     }
 }
 
-fn ends() -> MediaError {
-    truncated("JPEG-LS: the stream ends before its picture does")
+fn ends_early() -> MediaError {
+    truncated("JPEG-LS: the stream ends before its image does")
 }
 
-/// Appends zeros. Those of a new vector cost no memory until they are written over.
-fn make_room(out: &mut Vec<u8>, size: usize) {
+/// Appends zeros. In a new vector they cost no memory until they are overwritten.
+fn append_zeros(out: &mut Vec<u8>, size: usize) {
     if out.is_empty() {
         *out = vec![0; size];
     } else {
@@ -87,18 +91,19 @@ fn make_room(out: &mut Vec<u8>, size: usize) {
     }
 }
 
-struct Decoder<'a> {
+/// The state of decoding a stream.
+struct JpegLsDecoder<'a> {
     bytes: &'a [u8],
     at: usize,
-    frame: Option<Frame>,
+    frame: Option<JpegLsFrame>,
     presets: Presets,
-    /// Lines between restart markers; 0 where there are none.
+    /// Lines between restart markers; 0 for none.
     restart: usize,
-    transform: Option<Transform>,
+    transform: Option<HpTransform>,
 }
 
-impl<'a> Decoder<'a> {
-    /// The next marker segment.
+impl<'a> JpegLsDecoder<'a> {
+    /// Reads the next marker segment.
     fn segment(&mut self) -> Option<(u8, &'a [u8])> {
         let rest = self.bytes.get(self.at..)?;
         let offset = rest
@@ -116,8 +121,8 @@ impl<'a> Decoder<'a> {
         Some((marker, body))
     }
 
-    /// Reads the frame header; gives the number of components.
-    fn frame(&mut self, body: &[u8], shape: &Shape) -> Result<usize, MediaError> {
+    /// Reads the frame header; returns the number of components.
+    fn frame(&mut self, body: &[u8], shape: &FrameShape) -> Result<usize, MediaError> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
             return Err(malformed("JPEG-LS: the frame header is too short"));
         };
@@ -132,14 +137,14 @@ impl<'a> Decoder<'a> {
         }
         if !(2..=16).contains(precision) || components.iter().any(|c| c[1] != 0x11) {
             return Err(unsupported(
-                "JPEG-LS of this depth or with components of several resolutions",
+                "JPEG-LS of this depth, or with components of different resolutions",
             ));
         }
-        // A line takes a bit at least.
+        // Every line takes at least one bit.
         if self.bytes.len().saturating_mul(8) < size.1 as usize {
-            return Err(ends());
+            return Err(ends_early());
         }
-        self.frame = Some(Frame {
+        self.frame = Some(JpegLsFrame {
             width: size.0 as usize,
             height: size.1 as usize,
             precision: *precision,
@@ -148,8 +153,8 @@ impl<'a> Decoder<'a> {
         Ok(count)
     }
 
-    /// Preset parameters (C.2.4.1); mapping tables are not for medical pictures.
-    fn preset(&mut self, body: &[u8]) -> Result<(), MediaError> {
+    /// Reads preset parameters (C.2.4.1). Mapping tables are not used in medical images.
+    fn read_presets(&mut self, body: &[u8]) -> Result<(), MediaError> {
         let [1, rest @ ..] = body else {
             return Err(unsupported("JPEG-LS with mapping tables"));
         };
@@ -160,7 +165,7 @@ impl<'a> Decoder<'a> {
             .map(|b| i32::from(u16::from_be_bytes(*b)))
             .collect();
         let [maxval, t1, t2, t3, reset] = values[..] else {
-            return Err(malformed("JPEG-LS: short preset parameters"));
+            return Err(malformed("JPEG-LS: the preset parameters are too short"));
         };
         self.presets = Presets {
             maxval,
@@ -170,57 +175,69 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Reads a scan header.
-    fn scan_header(&self, frame: &Frame, body: &[u8]) -> Option<Scan> {
+    /// Parses a scan header; `None` if it is impossible.
+    fn scan_header(&self, frame: &JpegLsFrame, body: &[u8]) -> Option<JpegLsScan> {
         let (&count, rest) = body.split_first()?;
         let (pairs, tail) = rest.split_at_checked(2 * usize::from(count))?;
         let &[near, interleave, point, ..] = tail else {
             return None;
         };
-        let places: Option<Vec<usize>> = pairs
+        let components: Option<Vec<usize>> = pairs
             .chunks_exact(2)
             .map(|pair| frame.ids.iter().position(|id| *id == pair[0]))
             .collect();
-        let places = places.filter(|places| !places.is_empty())?;
-        let interleave = match (places.len(), interleave) {
+        let components = components.filter(|components| !components.is_empty())?;
+        let interleave = match (components.len(), interleave) {
             (1, _) => Interleave::None,
             (_, 1) => Interleave::Line,
             (_, 2) => Interleave::Sample,
             _ => return None,
         };
-        Some(Scan {
-            places,
+        Some(JpegLsScan {
+            components,
             interleave,
             parameters: Parameters::new(self.presets, frame.precision, i32::from(near))?,
             point: Some(point).filter(|point| *point < frame.precision)?,
         })
     }
 
-    /// Decodes a scan into the frame; gives the number of components that it held.
-    fn scan(&mut self, body: &[u8], shape: &Shape, out: &mut [u8]) -> Result<usize, MediaError> {
+    /// Decodes a scan into `out`; returns its number of components.
+    fn scan(
+        &mut self,
+        body: &[u8],
+        shape: &FrameShape,
+        out: &mut [u8],
+    ) -> Result<usize, MediaError> {
         let wrong = || malformed("JPEG-LS: impossible scan header");
         let frame = self.frame.as_ref().ok_or_else(wrong)?;
         let scan = self.scan_header(frame, body).ok_or_else(wrong)?;
         let (width, height) = (frame.width, frame.height);
         let (step, bytes) = (frame.ids.len(), shape.sample_bytes());
         let mut first = 0;
-        // After a restart marker all begins anew (C.2.5).
+        // The decoder state is reset at a restart marker (C.2.5).
         for restart in 0.. {
             let rows = match self.restart {
                 0 => height,
                 interval => interval.min(height - first),
             };
-            let mut put = |y: usize, place: usize, line: &[i32]| {
+            let mut put = |y: usize, component: usize, line: &[i32]| {
                 let length = width * step * bytes;
                 let row = &mut out[(first + y) * length..][..length];
-                write(line, scan.point, row, scan.places[place], step, bytes);
+                write(
+                    line,
+                    scan.point,
+                    row,
+                    scan.components[component],
+                    step,
+                    bytes,
+                );
             };
-            let mut bits = Bits::new(self.bytes, self.at);
+            let mut bits = JpegLsBits::new(self.bytes, self.at);
             scan::decode(
                 &mut bits,
                 &scan.parameters,
                 (width, rows),
-                scan.places.len(),
+                scan.components.len(),
                 scan.interleave,
                 &mut put,
             )?;
@@ -231,32 +248,37 @@ impl<'a> Decoder<'a> {
             }
             match self.segment() {
                 Some((marker, _)) if marker == 0xd0 + restart % 8 => {}
-                Some((0xd9, _)) | None => return Err(ends()),
+                Some((0xd9, _)) | None => return Err(ends_early()),
                 Some(_) => return Err(malformed("JPEG-LS: a restart marker is missing")),
             }
         }
-        Ok(scan.places.len())
+        Ok(scan.components.len())
     }
 }
 
-/// Writes a line of one component, of `step` in a pixel, in `bytes` bytes a sample.
-fn write(line: &[i32], point: u8, row: &mut [u8], place: usize, step: usize, bytes: usize) {
+/// Writes a line of one of `step` components, in `bytes` bytes a sample.
+fn write(line: &[i32], point: u8, row: &mut [u8], component: usize, step: usize, bytes: usize) {
     let values = line.iter().map(|value| value << point);
     match (bytes, step) {
         (1, 1) => row.iter_mut().zip(values).for_each(|(to, v)| *to = v as u8),
         (1, _) => {
-            let places = row.iter_mut().skip(place).step_by(step);
-            places.zip(values).for_each(|(to, v)| *to = v as u8);
+            let samples = row.iter_mut().skip(component).step_by(step);
+            samples.zip(values).for_each(|(to, v)| *to = v as u8);
         }
         (2, _) => {
-            let places = row.as_chunks_mut().0.iter_mut().skip(place).step_by(step);
-            places
+            let samples = row
+                .as_chunks_mut()
+                .0
+                .iter_mut()
+                .skip(component)
+                .step_by(step);
+            samples
                 .zip(values)
                 .for_each(|(to, v)| *to = (v as u16).to_le_bytes());
         }
         _ => {
-            let places = row.chunks_exact_mut(bytes).skip(place).step_by(step);
-            places.zip(values).for_each(|(to, v)| {
+            let samples = row.chunks_exact_mut(bytes).skip(component).step_by(step);
+            samples.zip(values).for_each(|(to, v)| {
                 to.copy_from_slice(&v.to_le_bytes()[..bytes]);
             });
         }

@@ -1,12 +1,16 @@
-//! JPEG XL, through jxl-oxide, as DICOM holds it.
+//! Decodes JPEG XL with jxl-oxide, as used in DICOM.
 
 use jxl_oxide::JxlImage;
 
-use crate::codecs::shape::Shape;
+use crate::codecs::shape::FrameShape;
 use crate::error::{MediaError, malformed, unsupported};
 
-/// Decodes a codestream or container; colour becomes RGB.
-pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(), MediaError> {
+/// Decodes a codestream or container. Colour becomes RGB.
+pub(crate) fn decode(
+    bytes: &[u8],
+    shape: &FrameShape,
+    out: &mut Vec<u8>,
+) -> Result<(), MediaError> {
     let fail = |error: &dyn std::fmt::Display| malformed(format!("JPEG XL: {error}"));
     let image = JxlImage::builder().read(bytes).map_err(|e| fail(&e))?;
     let metadata = &image.image_header().metadata;
@@ -20,7 +24,7 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape, out: &mut Vec<u8>) -> Result<(
     let render = image.render_frame(0).map_err(|e| fail(&e))?;
     let mut stream = render.stream_no_alpha();
     if (stream.width(), stream.height()) != size || stream.channels() as usize != samples {
-        return Err(unsupported("JPEG XL of a turned picture"));
+        return Err(unsupported("JPEG XL of a rotated image"));
     }
     let largest = ((1_u32 << precision) - 1) as f32;
     let mut row = vec![0_f32; shape.columns as usize * samples];

@@ -1,13 +1,13 @@
-//! The codecs as adapters of dicom-rs: whoever links this crate decodes with them, through any program's
+//! Registers the codecs with dicom-rs as adapters: every program that links this crate decodes with them through
 //! `decode_pixel_data`.
 //!
-//! dicom-rs takes an adapter only for a syntax that has none, so the features of its own registry that bring one stay
-//! off: `jpeg` (12 bits and arithmetic of libjpeg are missing, colour is guessed), `rle` (panics on cut frames, 8 and 16
-//! bits only), `openjpeg-sys` (fills what is missing, panics on surplus components), `jpegxl` (widens 12 bits to 16)
-//! and `charls` (a C++ library, built by CMake).
+//! dicom-rs accepts an adapter only for a syntax that has none, so the features of its own registry that bring one
+//! stay off: `jpeg` (lacks 12 bits and the arithmetic of libjpeg, guesses colour), `rle` (panics on cut frames, 8 and
+//! 16 bits only), `openjpeg-sys` (fills in missing data, panics on surplus components), `jpegxl` (widens 12 bits to
+//! 16) and `charls` (a C++ library, built by CMake).
 //!
-//! As dicom-rs asks, samples follow the object's attributes, but colour is red, green and blue, pixel by pixel. A
-//! [`MediaError`] is the `source` of each [`DecodeError::Custom`].
+//! As dicom-rs requires, samples follow the object's attributes, except that colour is RGB, pixel by pixel. Each
+//! [`DecodeError::Custom`] has a [`MediaError`] as its `source`.
 
 mod color;
 
@@ -16,32 +16,32 @@ use dicom_encoding::transfer_syntax::{Codec, NeverAdapter};
 use dicom_encoding::{NeverPixelAdapter, TransferSyntax, submit_transfer_syntax};
 use dicom_transfer_syntax_registry::entries;
 
-use crate::codecs::jpeg::headers::{Headers, Process};
-use crate::codecs::jpeg::{self, Data};
-use crate::codecs::shape::Shape;
-use crate::codecs::stream::Coding;
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
+use crate::codecs::jpeg::{self, ComponentSamples};
+use crate::codecs::shape::FrameShape;
+use crate::codecs::stream::StreamCodec;
 use crate::codecs::{jpeg2000, jpegls, jpegxl, rle};
 use crate::error::MediaError;
 use color::{Declared, ycbcr_to_rgb};
 
 /// Decodes the frames of objects whose transfer syntax names a codec of this crate.
-struct Adapter(Coding);
+struct Adapter(StreamCodec);
 
 /// A transfer syntax read by an [`Adapter`].
 type Readable = TransferSyntax<NeverAdapter, Adapter, NeverPixelAdapter>;
 
-const fn readable(uid: &'static str, name: &'static str, coding: Coding) -> Readable {
+const fn readable(uid: &'static str, name: &'static str, coding: StreamCodec) -> Readable {
     let codec = Codec::EncapsulatedPixelData(Some(Adapter(coding)), None);
     TransferSyntax::new_ele(uid, name, codec)
 }
 
-/// Registers syntaxes that dicom-rs knows, by its names for them.
+/// Registers syntaxes that dicom-rs knows, under its names.
 macro_rules! submit {
     ($($entry:ident: $coding:ident,)*) => {
         $(submit_transfer_syntax!(readable(
             entries::$entry.uid(),
             entries::$entry.name(),
-            Coding::$coding,
+            StreamCodec::$coding,
         ));)*
     };
 }
@@ -69,16 +69,16 @@ submit! {
 submit_transfer_syntax!(readable(
     "1.2.840.10008.1.2.4.53",
     "JPEG Spectral Selection, Non-Hierarchical (Processes 6 & 8)",
-    Coding::Jpeg,
+    StreamCodec::Jpeg,
 ));
 submit_transfer_syntax!(readable(
     "1.2.840.10008.1.2.4.55",
     "JPEG Full Progression, Non-Hierarchical (Processes 10 & 12)",
-    Coding::Jpeg,
+    StreamCodec::Jpeg,
 ));
 
-impl Coding {
-    /// A transfer syntax whose frames an adapter here decodes by this codec.
+impl StreamCodec {
+    /// A transfer syntax whose adapter decodes frames with this codec.
     pub(crate) fn syntax(self) -> &'static str {
         match self {
             Self::Jpeg => entries::JPEG_EXTENDED.uid(),
@@ -104,8 +104,8 @@ impl PixelDataReader for Adapter {
         let declared = Declared::by_name(src.photometric_interpretation().unwrap_or_default());
         // Some writers name another codec of the same family.
         let coding = match self.0 {
-            Coding::Rle => Coding::Rle,
-            named => Coding::of(&bytes).unwrap_or(named),
+            StreamCodec::Rle => StreamCodec::Rle,
+            named => StreamCodec::recognise(&bytes).unwrap_or(named),
         };
         let begin = dst.len();
         let stored = src.bits_stored().unwrap_or(shape.allocated);
@@ -119,9 +119,9 @@ impl PixelDataReader for Adapter {
     }
 }
 
-fn shape(src: &dyn PixelDataObject) -> DecodeResult<Shape> {
+fn shape(src: &dyn PixelDataObject) -> DecodeResult<FrameShape> {
     let missing = |name| DecodeError::MissingAttribute { name };
-    Ok(Shape {
+    Ok(FrameShape {
         columns: u32::from(src.cols().ok_or_else(|| missing("Columns"))?),
         rows: u32::from(src.rows().ok_or_else(|| missing("Rows"))?),
         samples: usize::from(
@@ -134,32 +134,33 @@ fn shape(src: &dyn PixelDataObject) -> DecodeResult<Shape> {
     })
 }
 
-/// Appends the samples of a frame, those of colour as red, green and blue.
+/// Decodes a frame and appends its samples, colour as RGB.
 fn decode(
-    coding: Coding,
+    coding: StreamCodec,
     bytes: &[u8],
-    shape: &Shape,
+    shape: &FrameShape,
     declared: Declared,
     stored: u16,
     out: &mut Vec<u8>,
 ) -> Result<(), MediaError> {
     let begin = out.len();
     let (is_ybr, precision) = match coding {
-        Coding::Jpeg => jpeg(bytes, shape, declared, out)?,
-        Coding::JpegLs => {
+        StreamCodec::Jpeg => jpeg(bytes, shape, declared, out)?,
+        StreamCodec::JpegLs => {
             jpegls::decode(bytes, shape, out)?;
             (declared.is_ybr()?, stored)
         }
-        Coding::Jpeg2000 => {
-            // A stream without transformation holds what it was given, and nobody gives it what it would make itself.
+        StreamCodec::Jpeg2000 => {
+            // A stream without transformation holds the colours that it was given. Nobody gives it colours that it
+            // would transform itself.
             let transformed = jpeg2000::decode(bytes, shape, out)?;
             (!transformed && declared == Declared::Ybr, stored)
         }
-        Coding::JpegXl => {
+        StreamCodec::JpegXl => {
             jpegxl::decode(bytes, shape, out)?;
             (false, stored)
         }
-        Coding::Rle => {
+        StreamCodec::Rle => {
             rle::decode(bytes, shape, out)?;
             (declared.is_ybr()?, stored)
         }
@@ -168,23 +169,24 @@ fn decode(
         ycbcr_to_rgb(&mut out[begin..], shape.sample_bytes(), precision)?;
     }
     if shape.allocated == 1 {
-        // As dicom-pixeldata has bits.
+        // dicom-pixeldata represents one-bit samples as 0 and 255.
         out[begin..].iter_mut().for_each(|bit| *bit *= 255);
     }
     Ok(())
 }
 
-/// Any process of ITU-T T.81. Whether it holds luma and chroma, and the bits of its samples.
+/// Decodes any process of ITU-T T.81. Returns whether the samples are luma and chroma, and their bits.
 fn jpeg(
     bytes: &[u8],
-    shape: &Shape,
+    shape: &FrameShape,
     declared: Declared,
     out: &mut Vec<u8>,
 ) -> Result<(bool, u16), MediaError> {
-    let headers = Headers::read(bytes)?;
+    let headers = JpegHeaders::read(bytes)?;
     let precision = u16::from(headers.precision);
     let (stream, object) = ((headers.width, headers.height), (shape.columns, shape.rows));
-    // An archive hands out lossless streams with their sides exchanged; samples are in the order of Rows and Columns.
+    // One archive delivers lossless streams with rows and columns exchanged; their samples are in the order of Rows
+    // and Columns.
     let exchanged = headers.process == Process::Lossless && (stream.1, stream.0) == object;
     let padded = jpeg::can_pad(stream, object);
     let size = if exchanged || padded { object } else { stream };
@@ -194,9 +196,9 @@ fn jpeg(
         components = jpeg::padded(components, stream, object);
     }
     match components.data {
-        Data::U8(data) if shape.sample_bytes() == 1 && out.is_empty() => *out = data,
-        Data::U8(data) => shape.append(&data, out),
-        Data::U16(data) => shape.append(&data, out),
+        ComponentSamples::U8(data) if shape.sample_bytes() == 1 && out.is_empty() => *out = data,
+        ComponentSamples::U8(data) => shape.append(&data, out),
+        ComponentSamples::U16(data) => shape.append(&data, out),
     }
     Ok((color::is_ybr(&headers, declared), precision))
 }

@@ -1,37 +1,37 @@
-//! The shape that a coded frame must have, and how its samples are written.
+//! The shape that a decoded frame must have, and how its samples are written.
 
 use crate::error::{MediaError, malformed};
 
-/// What an object says of a frame.
+/// The shape of a frame by the attributes of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct FrameShape {
     /// Pixels of a row.
     pub columns: u32,
     /// Rows.
     pub rows: u32,
     /// Samples of a pixel.
     pub samples: usize,
-    /// Bits that a sample takes in native pixels. It is written in whole bytes.
+    /// Bits Allocated. A sample is written in whole bytes.
     pub allocated: u16,
 }
 
-impl Shape {
-    /// Pixels of the frame.
+impl FrameShape {
+    /// Number of pixels of the frame.
     pub(crate) fn pixels(&self) -> usize {
         self.columns as usize * self.rows as usize
     }
 
-    /// Bytes that a sample is written in.
+    /// Size of a written sample in bytes.
     pub(crate) fn sample_bytes(&self) -> usize {
         usize::from(self.allocated.div_ceil(8))
     }
 
-    /// Bytes that the frame is written in.
+    /// Size of the written frame in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.pixels() * self.samples * self.sample_bytes()
     }
 
-    /// Accepts the size and depth that a stream claims, before anything is allocated for it.
+    /// Checks the size and depth that a stream claims, before anything is allocated for it.
     pub(crate) fn check(
         &self,
         codec: &str,
@@ -41,26 +41,26 @@ impl Shape {
     ) -> Result<(), MediaError> {
         if (columns, rows) != (self.columns, self.rows) {
             return Err(malformed(format!(
-                "{codec}: the stream is {columns} × {rows}, the object says {} × {}",
+                "{codec}: the stream is {columns} × {rows}, but the object says {} × {}",
                 self.columns, self.rows
             )));
         }
         if samples != self.samples {
             return Err(malformed(format!(
-                "{codec}: the stream has {samples} samples a pixel, the object says {}",
+                "{codec}: the stream has {samples} samples a pixel, but the object says {}",
                 self.samples
             )));
         }
         if usize::from(precision) > 8 * self.sample_bytes() {
             return Err(malformed(format!(
-                "{codec}: the stream has {precision} bits a sample, the object has room for {}",
+                "{codec}: the stream has {precision} bits a sample, but the object has room for {}",
                 8 * self.sample_bytes()
             )));
         }
         Ok(())
     }
 
-    /// Appends samples, each in as many bytes as the shape says.
+    /// Appends samples in little-endian order, each in as many bytes as the shape says.
     pub(crate) fn append<T: Copy + Into<u32>>(&self, samples: &[T], out: &mut Vec<u8>) {
         let at = out.len();
         let width = self.sample_bytes();
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_take_the_bytes_that_the_object_gives_them() {
-        let shape = |allocated| Shape {
+    fn samples_are_written_in_the_bytes_that_the_object_allots() {
+        let shape = |allocated| FrameShape {
             columns: 2,
             rows: 1,
             samples: 1,

@@ -1,12 +1,12 @@
-//! Which codec a stream is of, by its first bytes, and what its header says before anything is decoded.
+//! Recognises the codec of a stream by its first bytes, and reads its header before anything is decoded.
 
 use jxl_oxide::{InitializeResult, JxlImage};
 
 use crate::codecs::jpeg2000;
 
-/// A codec.
+/// The codec of a compressed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub(crate) enum StreamCodec {
     /// Any JPEG of ITU-T T.81; its own markers say which process.
     Jpeg,
     /// JPEG-LS.
@@ -15,15 +15,15 @@ pub(crate) enum Coding {
     Jpeg2000,
     /// JPEG XL.
     JpegXl,
-    /// Run lengths (PS3.5 annex G), which have no header that says their shape.
+    /// RLE Lossless (PS3.5 annex G), whose header does not give the shape.
     Rle,
 }
 
-/// Bytes by which [`begins`] knows a stream.
-pub(crate) const MAX_MARK: usize = 64;
+/// Bytes by which [`is_stream_start`] recognises a stream.
+pub(crate) const MAX_SIGNATURE: usize = 64;
 
-/// Whether bytes begin as a stream does.
-pub(crate) fn begins(bytes: &[u8]) -> bool {
+/// Whether bytes begin like a compressed stream.
+pub(crate) fn is_stream_start(bytes: &[u8]) -> bool {
     let marks: [&[u8]; 5] = [
         b"\xff\xd8\xff",
         b"\xff\x4f\xff\x51",
@@ -31,11 +31,12 @@ pub(crate) fn begins(bytes: &[u8]) -> bool {
         b"\0\0\0\x0cJXL \r\n\x87\n",
         b"\xff\x0a",
     ];
-    marks.iter().any(|mark| bytes.starts_with(mark)) || begins_run_lengths(bytes)
+    marks.iter().any(|mark| bytes.starts_with(mark)) || is_rle_start(bytes)
 }
 
-/// A header of run lengths (PS3.5 G.5): up to fifteen offsets in ascending order, the first right behind it, and zeros.
-fn begins_run_lengths(bytes: &[u8]) -> bool {
+/// Whether bytes begin with an RLE header (PS3.5 G.5): up to fifteen offsets in ascending order, the first right
+/// behind the header, then zeros.
+fn is_rle_start(bytes: &[u8]) -> bool {
     let words = bytes.as_chunks::<4>().0.iter().copied();
     let words: Vec<u32> = words.map(u32::from_le_bytes).take(16).collect();
     let [count @ 1..=15, 64, ..] = words[..] else {
@@ -45,11 +46,11 @@ fn begins_run_lengths(bytes: &[u8]) -> bool {
     words.len() == 16 && offsets.is_sorted() && rest.iter().all(|word| *word == 0)
 }
 
-/// What the header of a stream says.
+/// The header of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct StreamHeader {
     /// The codec.
-    pub coding: Coding,
+    pub coding: StreamCodec,
     /// Columns and rows.
     pub size: (u32, u32),
     /// Samples of a pixel.
@@ -58,34 +59,34 @@ pub(crate) struct Header {
     pub precision: u16,
 }
 
-impl Header {
-    /// The header at the beginning of `bytes`; `None` where no stream known here begins.
+impl StreamHeader {
+    /// Reads the header at the beginning of `bytes`; `None` if they are no known stream.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        match Coding::of(bytes)? {
-            Coding::Jpeg2000 => jpeg2000::header(bytes),
-            Coding::JpegXl => jpegxl(bytes),
-            Coding::Jpeg | Coding::JpegLs => frame_header(bytes),
-            Coding::Rle => None,
+        match StreamCodec::recognise(bytes)? {
+            StreamCodec::Jpeg2000 => jpeg2000::header(bytes),
+            StreamCodec::JpegXl => jpegxl(bytes),
+            StreamCodec::Jpeg | StreamCodec::JpegLs => frame_header(bytes),
+            StreamCodec::Rle => None,
         }
     }
 }
 
-impl Coding {
-    /// The codec whose streams begin so. Run lengths have no such mark.
-    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
-        let begins = |mark: &[u8]| bytes.starts_with(mark);
-        if begins(b"\xff\x4f\xff\x51") || begins(b"\0\0\0\x0cjP  ") {
+impl StreamCodec {
+    /// Recognises the codec by the beginning of a stream. RLE has no signature.
+    pub(crate) fn recognise(bytes: &[u8]) -> Option<Self> {
+        let is_stream_start = |mark: &[u8]| bytes.starts_with(mark);
+        if is_stream_start(b"\xff\x4f\xff\x51") || is_stream_start(b"\0\0\0\x0cjP  ") {
             return Some(Self::Jpeg2000);
         }
-        if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") {
+        if is_stream_start(b"\xff\x0a") || is_stream_start(b"\0\0\0\x0cJXL ") {
             return Some(Self::JpegXl);
         }
         frame_header(bytes).map(|header| header.coding)
     }
 }
 
-/// The frame header of a JPEG or JPEG-LS stream (T.81 B.2.2, T.87 C.2.2).
-fn frame_header(bytes: &[u8]) -> Option<Header> {
+/// Reads the frame header of a JPEG or JPEG-LS stream (T.81 B.2.2, T.87 C.2.2).
+fn frame_header(bytes: &[u8]) -> Option<StreamHeader> {
     if !bytes.starts_with(b"\xff\xd8") {
         return None;
     }
@@ -96,8 +97,8 @@ fn frame_header(bytes: &[u8]) -> Option<Header> {
                 at += 1;
                 continue;
             }
-            0xf7 => Coding::JpegLs,
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => Coding::Jpeg,
+            0xf7 => StreamCodec::JpegLs,
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => StreamCodec::Jpeg,
             _ => {
                 at += 2 + usize::from(u16::from_be_bytes([high, low]));
                 continue;
@@ -107,7 +108,7 @@ fn frame_header(bytes: &[u8]) -> Option<Header> {
             return None;
         };
         let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-        return Some(Header {
+        return Some(StreamHeader {
             coding,
             size: (side(w1, w0), side(h1, h0)),
             samples: u16::from(count),
@@ -117,8 +118,8 @@ fn frame_header(bytes: &[u8]) -> Option<Header> {
     None
 }
 
-/// As jxl-oxide reads it, from as many bytes as it asks for.
-fn jpegxl(bytes: &[u8]) -> Option<Header> {
+/// Reads the header of a JPEG XL stream with jxl-oxide, from as many bytes as it needs.
+fn jpegxl(bytes: &[u8]) -> Option<StreamHeader> {
     const STEP: usize = 4096;
     let mut uninitialized = JxlImage::builder().build_uninit();
     for part in bytes.chunks(STEP) {
@@ -127,8 +128,8 @@ fn jpegxl(bytes: &[u8]) -> Option<Header> {
             InitializeResult::NeedMoreData(more) => uninitialized = more,
             InitializeResult::Initialized(image) => {
                 let metadata = &image.image_header().metadata;
-                return Some(Header {
-                    coding: Coding::JpegXl,
+                return Some(StreamHeader {
+                    coding: StreamCodec::JpegXl,
                     size: (image.width(), image.height()),
                     samples: if metadata.grayscale() { 1 } else { 3 },
                     precision: u16::try_from(metadata.bit_depth.bits_per_sample()).ok()?,
@@ -144,26 +145,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_known_by_its_markers() {
+    fn a_stream_is_recognised_by_its_markers() {
         let jpeg =
             b"\xff\xd8\xff\xfe\x00\x04ab\xff\xff\xc1\x00\x0b\x0c\x00\x05\x00\x07\x01\x01\x11\x00";
-        let header = Header {
-            coding: Coding::Jpeg,
+        let header = StreamHeader {
+            coding: StreamCodec::Jpeg,
             size: (7, 5),
             samples: 1,
             precision: 12,
         };
-        assert_eq!(Header::read(jpeg), Some(header));
+        assert_eq!(StreamHeader::read(jpeg), Some(header));
         let mut jpegls = jpeg.to_vec();
         jpegls[10] = 0xf7;
-        assert_eq!(Coding::of(&jpegls), Some(Coding::JpegLs));
-        assert_eq!(Coding::of(&jpeg[..12]), None);
-        assert_eq!(Coding::of(b"\xff\x0a\x00"), Some(Coding::JpegXl));
-        assert_eq!(Coding::of(b"\x01\0\0\0\x40\0\0\0"), None);
+        assert_eq!(StreamCodec::recognise(&jpegls), Some(StreamCodec::JpegLs));
+        assert_eq!(StreamCodec::recognise(&jpeg[..12]), None);
+        assert_eq!(
+            StreamCodec::recognise(b"\xff\x0a\x00"),
+            Some(StreamCodec::JpegXl)
+        );
+        assert_eq!(StreamCodec::recognise(b"\x01\0\0\0\x40\0\0\0"), None);
         let mut rle = [0; 64];
         (rle[0], rle[4], rle[8]) = (2, 64, 90);
-        assert!(begins(&rle) && begins(jpeg) && !begins(&rle[..60]));
+        assert!(is_stream_start(&rle) && is_stream_start(jpeg) && !is_stream_start(&rle[..60]));
         rle[12] = 1;
-        assert!(!begins(&rle));
+        assert!(!is_stream_start(&rle));
     }
 }

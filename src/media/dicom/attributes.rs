@@ -1,5 +1,5 @@
-//! What the dictionary's tags (`dicom_dictionary_std::tags`) lack: the elements of repeating groups, tags that go together,
-//! and names as they stand in a sentence.
+//! What the dictionary's tags (`dicom_dictionary_std::tags`) lack: elements of repeating groups, groups of tags, and
+//! attribute names for use in a sentence.
 
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -20,7 +20,7 @@ pub(crate) mod overlay {
     pub(crate) const DATA: u16 = 0x3000;
 }
 
-/// The functional groups that say what kind of frame it is, of the objects whose frames may be coloured: MR, CT, PET,
+/// The functional groups that describe the type of a frame, for objects whose frames may be coloured: MR, CT, PET,
 /// X-ray 3D and ultrasound.
 pub(crate) const FRAME_TYPES: [Tag; 5] = [
     tags::MR_IMAGE_FRAME_TYPE_SEQUENCE,
@@ -30,7 +30,7 @@ pub(crate) const FRAME_TYPES: [Tag; 5] = [
     tags::US_IMAGE_DESCRIPTION_SEQUENCE,
 ];
 
-/// What an attribute is called in a sentence: `Rescale Slope (0028,1053)`.
+/// The name of an attribute in a sentence: `Rescale Slope (0028,1053)`.
 pub(crate) fn named(tag: Tag) -> String {
     let number = format!("({:04x},{:04x})", tag.0, tag.1);
     let Some(entry) = StandardDataDictionary.by_tag(tag) else {

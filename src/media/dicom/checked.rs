@@ -1,58 +1,57 @@
-//! Numbers of a data set on which a picture hangs: read with a warning where they are not as they should be, so that
-//! no default stands in for them in silence.
+//! Reads numbers that an image depends on and warns of faulty ones, so that no default replaces them silently.
 
 use dicom_core::Tag;
 
 use crate::Warnings;
 use crate::dicom::attributes::named;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 
-/// A number where one is meant.
+/// The result of reading an attribute that should hold one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Reading {
+pub(crate) enum CheckedNumber {
     /// The element is absent or empty.
     Missing,
-    /// The number; of several the first.
+    /// The number; the first if there are several.
     Value(f64),
-    /// There is something, but no number.
+    /// The element has a value that is not a number.
     Unreadable,
 }
 
-impl Reading {
+impl CheckedNumber {
     /// The number, if there is one.
     pub(crate) fn value(self) -> Option<f64> {
         match self {
-            Reading::Value(value) => Some(value),
-            Reading::Missing | Reading::Unreadable => None,
+            CheckedNumber::Value(value) => Some(value),
+            CheckedNumber::Missing | CheckedNumber::Unreadable => None,
         }
     }
 }
 
-/// The number of an element.
-pub(crate) fn one(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Reading {
+/// Reads the number of an element.
+pub(crate) fn number(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> CheckedNumber {
     let numbers = set.numbers(tag);
     if numbers.has_comma {
         warnings.add(comma(tag));
     }
     match numbers.values[..] {
-        [] => Reading::Missing,
+        [] => CheckedNumber::Missing,
         [None, ..] => {
             warnings.add(format!("{} cannot be read.", named(tag)));
-            Reading::Unreadable
+            CheckedNumber::Unreadable
         }
-        [Some(value)] => Reading::Value(value),
+        [Some(value)] => CheckedNumber::Value(value),
         [Some(value), ..] => {
             warnings.add(format!(
-                "{} has several values where one is meant; the first is taken.",
+                "{} has several values instead of one; the first is used.",
                 named(tag)
             ));
-            Reading::Value(value)
+            CheckedNumber::Value(value)
         }
     }
 }
 
-/// The numbers of an element that may have several, each in its place.
-pub(crate) fn several(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Vec<Option<f64>> {
+/// Reads the numbers of an element that may have several; `None` in place of an unreadable one.
+pub(crate) fn numbers(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Vec<Option<f64>> {
     let numbers = set.numbers(tag);
     if numbers.has_comma {
         warnings.add(comma(tag));
@@ -63,6 +62,7 @@ pub(crate) fn several(set: &DataSet, tag: Tag, warnings: &mut Warnings) -> Vec<O
     numbers.values
 }
 
+/// The warning about a decimal comma.
 fn comma(tag: Tag) -> String {
     format!(
         "{} is written with a decimal comma, which is read as a point.",

@@ -1,22 +1,22 @@
-//! Spacing, shape and place of pixels, from the data set or the functional groups.
+//! Spacing, aspect ratio and position of pixels, from the data set or the functional groups.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
 use crate::dicom::checked;
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::groups;
 use crate::dicom::regions;
 use crate::geometry::{Geometry, Spacing};
 use crate::{Warnings, code};
 
-/// Shapes of pixels beyond this are damage, not pixels.
-const LONGEST: f64 = 100.0;
+/// Largest plausible aspect ratio of a pixel, in either direction; a larger one is damage.
+const MAX_ASPECT: f64 = 100.0;
 
-impl Object {
-    /// How the pixels of a frame lie.
+impl DicomObject {
+    /// How the pixels of a frame lie in the patient.
     pub(crate) fn geometry(&self, frame: u32) -> Geometry {
         let set = self.set();
         let size = (self.layout().columns, self.layout().rows);
@@ -25,7 +25,7 @@ impl Object {
         let mut words = words
             .split('\\')
             .map(|word| code(word.trim()).unwrap_or_default().to_owned());
-        let towards = [
+        let patient_orientation = [
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),
         ];
@@ -40,12 +40,15 @@ impl Object {
             position: groups::find(set, frame, tags::PLANE_POSITION_SEQUENCE, position)
                 .or_else(|| position(set))
                 .or_else(|| in_item(set, tags::DETECTOR_INFORMATION_SEQUENCE, position)),
-            towards: towards.iter().any(|t| !t.is_empty()).then_some(towards),
+            patient_orientation: patient_orientation
+                .iter()
+                .any(|t| !t.is_empty())
+                .then_some(patient_orientation),
         }
     }
 }
 
-/// Warns of distances and places that cannot be read, and of which nothing is known then.
+/// Warns of spacings and positions that are faulty, and therefore ignored.
 pub(crate) fn check(set: &DataSet, warnings: &mut Warnings) {
     check_lengths(set, warnings);
     let measures = |group: &DataSet| {
@@ -65,24 +68,27 @@ fn check_lengths(set: &DataSet, warnings: &mut Warnings) {
         (tags::IMAGE_POSITION_PATIENT, 3),
         (tags::IMAGE_ORIENTATION_PATIENT, 6),
     ] {
-        let values = checked::several(set, tag, warnings);
-        let is_place = matches!(
+        let values = checked::numbers(set, tag, warnings);
+        let is_position = matches!(
             tag,
             tags::IMAGE_POSITION_PATIENT | tags::IMAGE_ORIENTATION_PATIENT
         );
-        let is_right = |value: &Option<f64>| value.is_some_and(|v| is_place || v > 0.0);
+        let is_right = |value: &Option<f64>| value.is_some_and(|v| is_position || v > 0.0);
         let is_whole = values.len() == count && values.iter().all(is_right);
-        // An unreadable value was warned of.
+        // Unreadable values have been warned of already.
         if !values.is_empty() && !values.contains(&None) && !is_whole {
-            warnings.add(format!("{} is wrong and left out.", attributes::named(tag)));
+            warnings.add(format!(
+                "{} is invalid and ignored.",
+                attributes::named(tag)
+            ));
         }
     }
 }
 
-/// The shape of pixels where the spacing holds for all of them.
+/// The aspect ratio of the pixels, if one spacing holds for all of them.
 fn ratio(spacing: Spacing) -> Option<f64> {
     let aspect = spacing.rows_mm / spacing.columns_mm;
-    let sane = spacing.within.is_none() && (1.0 / LONGEST..=LONGEST).contains(&aspect);
+    let sane = spacing.within.is_none() && (1.0 / MAX_ASPECT..=MAX_ASPECT).contains(&aspect);
     sane.then_some(aspect)
 }
 
@@ -90,12 +96,13 @@ fn ratio(spacing: Spacing) -> Option<f64> {
 fn aspect(set: &DataSet) -> Option<f64> {
     let [height, width] = numbers(set, tags::PIXEL_ASPECT_RATIO)?;
     let aspect = height / width;
-    (1.0 / LONGEST..=LONGEST)
+    (1.0 / MAX_ASPECT..=MAX_ASPECT)
         .contains(&aspect)
         .then_some(aspect)
 }
 
-/// The frame's Pixel Measures, Pixel Spacing, the spacing at the detector, or of a film scanner.
+/// The spacing by the frame's Pixel Measures, Pixel Spacing, the spacing at the detector, or that of a film scanner,
+/// whichever comes first.
 fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
     let of = |set: &DataSet, tag, at_detector| {
         let [rows_mm, columns_mm] = numbers(set, tag)?;
@@ -112,7 +119,7 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
     groups::find(set, frame, tags::PIXEL_MEASURES_SEQUENCE, measures)
         .or_else(|| {
             let patient = measures(set)?;
-            // The same numbers under both names were not calibrated (PS3.3 10.7.1.3).
+            // Equal values under both names mean that nothing was calibrated (PS3.3 10.7.1.3).
             let same = detector.is_some_and(|d| {
                 (d.rows_mm, d.columns_mm) == (patient.rows_mm, patient.columns_mm)
             });
@@ -126,7 +133,7 @@ fn spacing(set: &DataSet, frame: u32) -> Option<Spacing> {
         .or_else(|| of(set, tags::IMAGE_PLANE_PIXEL_SPACING, true))
 }
 
-/// How far a frame reaches across its plane, in millimetres: Slice Thickness, else Spacing Between Slices.
+/// Thickness of a frame's slice in millimetres: Slice Thickness, else Spacing Between Slices.
 pub(crate) fn thickness(set: &DataSet, frame: u32) -> Option<f64> {
     let read = |set: &DataSet| {
         let number = |tag| set.decimal(tag).filter(|v| *v > 0.0);
@@ -139,7 +146,7 @@ fn in_item<T>(set: &DataSet, tag: Tag, read: impl Fn(&DataSet) -> Option<T>) -> 
     set.items(tag).first().and_then(read)
 }
 
-/// Exactly `N` numbers of a decimal string.
+/// The values of a decimal string, if there are exactly `N`.
 fn numbers<const N: usize>(set: &DataSet, tag: Tag) -> Option<[f64; N]> {
     set.decimals(tag).try_into().ok()
 }

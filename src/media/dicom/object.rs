@@ -1,4 +1,4 @@
-//! An object that was read and parsed once, of which frames are decoded one at a time.
+//! A DICOM object that is read and parsed once, and whose frames are decoded one at a time.
 
 use std::sync::OnceLock;
 
@@ -7,59 +7,63 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::geometry;
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::file::Meta;
 use crate::dicom::parsing::notes::PixelElement;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::parsing::what;
-use crate::dicom::pixels::frames::Frames;
+use crate::dicom::parsing::without_pixels;
+use crate::dicom::pixels::frames::FrameReader;
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::samples::Cells;
 use crate::dicom::pixels::{display, native, overlays};
 use crate::error::{MediaError, unsupported};
-use crate::{DicomInfo, Frame, Info, Kind, Warnings, code, limits};
+use crate::{DicomInfo, FileFormat, Frame, ImageInfo, Warnings, code, limits};
 
-/// An object with pixels.
-pub(crate) struct Object {
+/// A DICOM object with pixels.
+pub(crate) struct DicomObject {
     file: ParsedFile,
     pixels: PixelElement,
-    layout: Layout,
-    /// What was repaired or assumed to open it.
+    layout: PixelLayout,
+    /// Repairs and assumptions made while opening it.
     warnings: Warnings,
-    /// Where each frame is, found when the first is asked for.
+    /// Where each frame is, found when the first one is requested.
     index: OnceLock<Result<FrameIndex, MediaError>>,
 }
 
-impl Object {
-    /// Parses a file; one without pixels is refused with what it is, and so is one whose pixels nothing here decodes.
+impl DicomObject {
+    /// Parses a file.
+    ///
+    /// # Errors
+    ///
+    /// An object without pixels is an error that says what it is; so is one whose pixels cannot be decoded.
     pub(crate) fn open(body: Body) -> Result<Self, MediaError> {
-        Self::of(ParsedFile::read(body)?)
+        Self::from_parsed(ParsedFile::read(body)?)
     }
 
-    /// The same of a file that was parsed.
-    pub(crate) fn of(mut file: ParsedFile) -> Result<Self, MediaError> {
-        // Referenced pixels are elsewhere, and the shape of video need not make sense here.
+    /// Makes an object from a parsed file; see [`open`](Self::open).
+    pub(crate) fn from_parsed(mut file: ParsedFile) -> Result<Self, MediaError> {
+        // Checked first: referenced pixels are elsewhere, and the attributes of video may be inconsistent.
         if file.meta.syntax.codec == Codec::Unsupported && file.set.get(tags::ROWS).is_some() {
             return Err(file.meta.syntax.unsupported());
         }
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
-            return Err(what::without_pixels(&file));
+            return Err(without_pixels::error(&file));
         };
         let mut warnings = std::mem::take(&mut file.notes.repairs);
-        let layout = Layout::read(&file.set, &pixels, &mut warnings);
+        let layout = PixelLayout::read(&file.set, &pixels, &mut warnings);
         if file.meta.syntax.codec == Codec::Unknown {
-            let native = |layout: &Layout| native::is_native_length(&pixels.data, layout);
+            let native = |layout: &PixelLayout| native::is_native_length(&pixels.data, layout);
             let uid = &file.meta.transfer_syntax;
             if !layout.as_ref().is_ok_and(native) {
                 return Err(unsupported(format!(
-                    "DICOM transfer syntax {uid} is not known"
+                    "DICOM transfer syntax {uid} is unknown"
                 )));
             }
             warnings.add(format!(
-                "The transfer syntax {uid} is not known; the pixels have the length of uncompressed ones and were read \
-                 as such."
+                "The transfer syntax {uid} is unknown; the pixels have the length of uncompressed ones and were read as \
+                 such."
             ));
         }
         let layout = layout?;
@@ -87,7 +91,7 @@ impl Object {
         &self.file.set
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &PixelLayout {
         &self.layout
     }
 
@@ -99,7 +103,7 @@ impl Object {
         }
     }
 
-    /// Whether its pixels were left in the file.
+    /// Whether its pixels are still in the file.
     #[cfg(test)]
     pub(crate) fn is_partial(&self) -> bool {
         self.body().is_partial()
@@ -121,13 +125,13 @@ impl Object {
         index.as_ref().map_err(Clone::clone)
     }
 
-    /// A frame's samples as they are stored, and the layout that they have.
+    /// The cells of a frame as stored, and the layout they have.
     pub(crate) fn cells(
         &self,
         frame: u32,
         warnings: &mut Warnings,
-    ) -> Result<(Cells, Layout), MediaError> {
-        let frames = Frames {
+    ) -> Result<(Cells, PixelLayout), MediaError> {
+        let frames = FrameReader {
             body: self.body(),
             index: self.index()?,
             layout: &self.layout,
@@ -148,12 +152,12 @@ impl Object {
         display::frame(self.set(), layout, &shape, cells, frame, warnings)
     }
 
-    /// Series Instance UID.
+    /// Series Instance UID (0020,000E).
     pub(crate) fn series(&self) -> Option<String> {
         self.set().first(tags::SERIES_INSTANCE_UID)
     }
 
-    /// Recommended Display Frame Rate, Cine Rate, or what follows from Frame Time (PS3.3 C.7.6.5).
+    /// Frames per second: Recommended Display Frame Rate, else Cine Rate, else by Frame Time (PS3.3 C.7.6.5).
     pub(crate) fn frames_per_second(&self) -> Option<f64> {
         let set = self.set();
         let rate = |tag| set.decimal(tag).filter(|rate| *rate > 0.0);
@@ -162,12 +166,12 @@ impl Object {
             .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
     }
 
-    /// What the object is, its window left open.
-    pub(crate) fn info(&self) -> Info {
+    /// Description of the object, without a window.
+    pub(crate) fn info(&self) -> ImageInfo {
         let (set, layout) = (self.set(), &self.layout);
         let coded = |tag| set.first(tag).filter(|text| code(text).is_some());
-        Info {
-            kind: Kind::Dicom,
+        ImageInfo {
+            kind: FileFormat::Dicom,
             width: layout.columns,
             height: layout.rows,
             frames: layout.frames,

@@ -1,8 +1,8 @@
 //! From the bytes of a file to its data set.
 //!
-//! [`body`] holds the bytes, of a large file only their beginning; [`file`](mod@file) takes off what stands before the
-//! data set; [`repair`] finds the pixels and puts right what dicom-object would not take; [`reader`] has dicom-object read
-//! the rest; [`dataset`] is what the other rooms ask.
+//! [`body`] holds the bytes, for a large file only the beginning; [`file`](mod@file) splits off what comes before the
+//! data set; [`repair`] finds the pixels and repairs what dicom-object would reject; [`reader`] lets dicom-object read
+//! the rest; [`dataset`] gives the other modules typed access to values.
 
 pub(crate) mod body;
 pub(crate) mod charset;
@@ -16,5 +16,5 @@ pub(crate) mod parsed;
 mod reader;
 pub(crate) mod repair;
 pub(crate) mod syntax;
-pub(crate) mod what;
+pub(crate) mod without_pixels;
 mod writer;

@@ -1,82 +1,87 @@
-//! The regions of an ultrasound picture (PS3.3 C.8.5.5): a screen of an ultrasound machine shows several at once, each with
-//! a scale of its own, and what stands around them has none.
+//! The regions of an ultrasound image (PS3.3 C.8.5.5): the screen of an ultrasound machine may show several at once,
+//! each with a scale of its own; what surrounds them has none.
 
 use dicom_dictionary_std::tags;
 
-use crate::Area;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::PixelRect;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::geometry::Spacing;
 
-/// Physical Units X and Y Direction (0018,6024; 0018,6026): centimetres.
+/// The value of Physical Units X and Y Direction (0018,6024; 0018,6026) for centimetres.
 const CENTIMETRES: u16 = 3;
-/// Region Spatial Format (0018,6012): none, and 2D; others count time or speed.
-const FLAT: [u16; 2] = [0, 1];
-/// Pixels of two regions are of one size when they differ by less than this part of it.
-const SAME: f64 = 0.01;
+/// Values of Region Spatial Format (0018,6012) for none and 2D; others measure time or velocity.
+const SPATIAL_FORMATS: [u16; 2] = [0, 1];
+/// Relative difference up to which two regions have the same pixel size.
+const SCALE_TOLERANCE: f64 = 0.01;
 
-/// A region in which both directions are lengths in the patient.
-struct Region {
-    area: Area,
+/// A region in which both axes are lengths in the patient.
+struct UltrasoundRegion {
+    area: PixelRect,
     rows_mm: f64,
     columns_mm: f64,
 }
 
-/// The distance of pixels in the region around the middle of a picture of `size` columns and rows, else in the largest one,
-/// where that counts centimetres both ways. Where other regions lie beside it, [`Spacing::within`] says where it holds.
+/// The pixel spacing of the region around the centre of an image of `size` (columns, rows), else of the largest
+/// region; `None` if that is not in centimetres on both axes. If other regions lie beside it, [`Spacing::within`] says
+/// where the spacing holds.
 pub(super) fn spacing(set: &DataSet, size: (u32, u32)) -> Option<Spacing> {
     let items = set.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS);
-    let regions: Vec<Region> = items.iter().filter_map(|item| read(item, size)).collect();
+    let regions: Vec<UltrasoundRegion> = items.iter().filter_map(|item| read(item, size)).collect();
     choose(&regions, items.len(), size)
 }
 
-/// The same of the regions that count centimetres, among `count` of all kinds.
-fn choose(regions: &[Region], count: usize, size: (u32, u32)) -> Option<Spacing> {
+/// Chooses among the `regions` in centimetres, of `count` regions of all kinds.
+fn choose(regions: &[UltrasoundRegion], count: usize, size: (u32, u32)) -> Option<Spacing> {
     let middle = (size.0 / 2, size.1 / 2);
-    let pixels = |region: &&Region| u64::from(region.area.width) * u64::from(region.area.height);
-    let in_middle = regions.iter().filter(|region| region.area.covers(middle));
+    let pixels =
+        |region: &&UltrasoundRegion| u64::from(region.area.width) * u64::from(region.area.height);
+    let in_middle = regions.iter().filter(|region| region.area.contains(middle));
     let chosen = in_middle
         .max_by_key(pixels)
         .or_else(|| regions.iter().max_by_key(pixels))?;
     let same = regions.iter().filter(|region| region.is_scaled_as(chosen));
-    let areas: Vec<Area> = same.map(|region| region.area).collect();
+    let areas: Vec<PixelRect> = same.map(|region| region.area).collect();
     let alone = areas.len() == count;
     Some(Spacing {
         rows_mm: chosen.rows_mm,
         columns_mm: chosen.columns_mm,
         at_detector: false,
-        within: (!alone).then(|| around(chosen.area, &areas)),
+        within: (!alone).then(|| bounding_rect(chosen.area, &areas)),
     })
 }
 
-impl Region {
-    fn is_scaled_as(&self, other: &Region) -> bool {
-        let near = |a: f64, b: f64| (a - b).abs() <= SAME * b;
+impl UltrasoundRegion {
+    fn is_scaled_as(&self, other: &UltrasoundRegion) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() <= SCALE_TOLERANCE * b;
         near(self.rows_mm, other.rows_mm) && near(self.columns_mm, other.columns_mm)
     }
 }
 
-/// A region of the sequence; `None` where one of its directions is no length.
-fn read(item: &DataSet, size: (u32, u32)) -> Option<Region> {
+/// Reads a region; `None` if one of its axes is not a length.
+fn read(item: &DataSet, size: (u32, u32)) -> Option<UltrasoundRegion> {
     let unit = |tag| item.short(tag) == Some(CENTIMETRES);
-    let flat = item
+    let is_spatial = item
         .short(tags::REGION_SPATIAL_FORMAT)
-        .is_none_or(|format| FLAT.contains(&format));
-    if !flat || !unit(tags::PHYSICAL_UNITS_X_DIRECTION) || !unit(tags::PHYSICAL_UNITS_Y_DIRECTION) {
+        .is_none_or(|format| SPATIAL_FORMATS.contains(&format));
+    if !is_spatial
+        || !unit(tags::PHYSICAL_UNITS_X_DIRECTION)
+        || !unit(tags::PHYSICAL_UNITS_Y_DIRECTION)
+    {
         return None;
     }
     let millimetres = |tag| {
         let delta = item.real(tag)?.abs() * 10.0;
         (delta > 0.0 && delta.is_finite()).then_some(delta)
     };
-    Some(Region {
+    Some(UltrasoundRegion {
         area: area(item, size),
         rows_mm: millimetres(tags::PHYSICAL_DELTA_Y)?,
         columns_mm: millimetres(tags::PHYSICAL_DELTA_X)?,
     })
 }
 
-/// Where a region lies, its last column and row included; the whole picture where that is not said.
-fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
+/// The rectangle of a region, whose last column and row are included; the whole image if it is not given.
+fn area(item: &DataSet, (columns, rows): (u32, u32)) -> PixelRect {
     let edge = |tag| item.short(tag).map(u32::from);
     let side = |first, last, count: u32| {
         let from = edge(first).unwrap_or(0).min(count);
@@ -93,7 +98,7 @@ fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
         tags::REGION_LOCATION_MAX_Y1,
         rows,
     );
-    Area {
+    PixelRect {
         x,
         y,
         width,
@@ -101,11 +106,11 @@ fn area(item: &DataSet, (columns, rows): (u32, u32)) -> Area {
     }
 }
 
-/// The smallest area that holds `first` and all others.
-fn around(first: Area, others: &[Area]) -> Area {
+/// The smallest rectangle that contains `first` and `others`.
+fn bounding_rect(first: PixelRect, others: &[PixelRect]) -> PixelRect {
     others.iter().fold(first, |all, area| {
         let (x, y) = (all.x.min(area.x), all.y.min(area.y));
-        Area {
+        PixelRect {
             x,
             y,
             width: (all.x + all.width).max(area.x + area.width) - x,
@@ -119,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_curve_beside_it_leaves_the_2d_region_its_scale() {
+    fn a_2d_region_keeps_its_scale_beside_a_curve() {
         let fixture = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/fixtures/media/objects/ultrasound_doppler.dcm"
@@ -128,7 +133,7 @@ mod tests {
         let geometry = source.geometry(0);
         let spacing = geometry.spacing.expect("a spacing");
         assert!((spacing.rows_mm - 0.5).abs() < 1e-9 && (spacing.columns_mm - 0.5).abs() < 1e-9);
-        let area = Area {
+        let area = PixelRect {
             x: 4,
             y: 0,
             width: 32,
@@ -137,10 +142,11 @@ mod tests {
         assert_eq!(spacing.within, Some(area));
     }
 
-    /// The spacing among `count` regions, of which these count centimetres: millimetres of a pixel, first and last column.
+    /// The spacing chosen among `count` regions, of which `regions` are in centimetres: millimetres per pixel, first
+    /// and last column.
     fn of(regions: &[(f64, u32, u32)], count: usize) -> Option<(f64, Option<(u32, u32)>)> {
-        let region = |&(millimetres, first, last): &(f64, u32, u32)| Region {
-            area: Area {
+        let region = |&(millimetres, first, last): &(f64, u32, u32)| UltrasoundRegion {
+            area: PixelRect {
                 x: first,
                 y: 0,
                 width: last - first + 1,
@@ -149,14 +155,14 @@ mod tests {
             rows_mm: millimetres,
             columns_mm: millimetres,
         };
-        let regions: Vec<Region> = regions.iter().map(region).collect();
+        let regions: Vec<UltrasoundRegion> = regions.iter().map(region).collect();
         let spacing = choose(&regions, count, (100, 50))?;
         let within = spacing.within.map(|area| (area.x, area.x + area.width - 1));
         Some((spacing.columns_mm, within))
     }
 
     #[test]
-    fn the_region_around_the_middle_decides_else_the_largest() {
+    fn the_region_around_the_centre_decides_else_the_largest() {
         assert_eq!(of(&[(0.5, 10, 90)], 1), Some((0.5, None)));
         let twins = [(0.5, 0, 49), (0.2, 50, 99)];
         assert_eq!(of(&twins, 2), Some((0.2, Some((50, 99)))));

@@ -1,4 +1,4 @@
-//! Which files belong together: headers, series and studies, the order of frames, and the index of a medium (DICOMDIR).
+//! Groups files into series and studies: headers, the order of frames, and the index of a medium (DICOMDIR).
 
 pub(crate) mod directory;
 pub(crate) mod frame_order;

@@ -1,4 +1,4 @@
-//! What a file says about itself, as rows: the data set of a DICOM file; EXIF and text of a JPEG or PNG.
+//! Lists the tags of a file as rows: the data set of a DICOM file, EXIF and text of a JPEG or PNG.
 
 pub(crate) mod phi;
 pub(crate) mod tree;
@@ -6,51 +6,51 @@ pub(crate) mod values;
 
 use std::path::Path;
 
-use crate::budget::{self, Patience};
+use crate::budget::{self, WaitPolicy};
 use crate::codecs::jpeg;
 use crate::dicom::{self, Body};
 use crate::error::{ErrorKind, MediaError};
-use crate::read::{KEPT_WHOLE, SNIFFED, Stored};
+use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
 use crate::{Sniffed, clean, contain, png, read, sniff};
 
 /// Bytes read first of a large DICOM file.
-const HEAD: u64 = 1 << 20;
+const FIRST_READ: u64 = 1 << 20;
 
 /// The tags of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagTree {
-    /// In the order of the file. What belongs to a row comes after it, one level deeper. A last row without a tag says what
-    /// is not among them.
+    /// The rows in the order of the file. Children of a row follow it, one level deeper. A last row without a tag
+    /// describes what is not listed.
     pub rows: Vec<TagRow>,
 }
 
 /// An attribute, or an item of a sequence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagRow {
-    /// Levels of sequences and items around it.
+    /// Nesting depth: number of enclosing sequences and items.
     pub depth: u16,
     /// The tag, `(0010,0010)` or `0x010f`; empty for an item.
     pub id: String,
-    /// The value representation of DICOM, or EXIF's type; empty for an item.
+    /// The DICOM value representation, or the EXIF type; empty for an item.
     pub vr: String,
-    /// The keyword by the dictionary; `Item 1`; `private` where only a creator names the attribute.
+    /// The keyword from the dictionary, `Item 1`, or `private` for a private attribute with a known creator.
     pub name: String,
-    /// The creator of a private attribute, which is free text of the file and may tell who the patient is.
+    /// The creator of a private attribute: free text of the file, which may identify the patient.
     pub creator: String,
-    /// The attribute is a vendor's own.
+    /// Whether the attribute is private.
     pub private: bool,
-    /// The value as text, free of control characters except line feeds, and bounded; or what it is, in words.
+    /// The value as text, bounded and free of control characters except line feeds; or a description of it.
     pub value: String,
-    /// What the value names, where it is a UID that everybody knows.
+    /// The meaning of the value if it is a well-known UID.
     pub meaning: String,
-    /// The value tells who the patient is, or may.
+    /// Whether the value may identify the patient.
     pub identifying: bool,
-    /// `value` describes the value (its length, its items) and is not the value.
+    /// Whether `value` describes the value (its length, its items) instead of giving it.
     pub described: bool,
 }
 
 impl TagRow {
-    /// What the attribute is called: its creator's name counts as a patient's value.
+    /// The title of the attribute. A private creator counts as a value that may identify the patient.
     pub fn title(&self, show_phi: bool) -> &str {
         if show_phi && !self.creator.is_empty() {
             &self.creator
@@ -60,16 +60,16 @@ impl TagRow {
     }
 }
 
-/// Reads the tags of a file. What holds no tags, though it is a picture, has an empty tree.
+/// Reads the tags of a file. An image without tags has an empty tree.
 pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
     let (file, length) = read::open(path)?;
-    let first = read::range(&file, 0..SNIFFED.min(length))?;
+    let first = read::range(&file, 0..SNIFF_BYTES.min(length))?;
     match sniff(&first) {
         Sniffed::Dicom => {
             read::check_length(length)?;
-            let body = if length > KEPT_WHOLE {
-                let head = read::range(&file, 0..HEAD.min(length))?;
-                Body::partly(file, length, head)
+            let body = if length > MAX_IN_MEMORY {
+                let head = read::range(&file, 0..FIRST_READ.min(length))?;
+                Body::partial(file, length, head)
             } else {
                 Body::whole(read::range(&file, 0..length)?)
             };
@@ -77,7 +77,7 @@ pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
         }
         Sniffed::Jpeg => {
             let stored = Stored::open(file, length)?;
-            let _reserved = budget::decoding().reserve(stored.cost(), Patience::default())?;
+            let _reserved = budget::decoding().reserve(stored.cost(), WaitPolicy::default())?;
             let bytes = stored.all()?;
             contain("JPEG", || Ok(exif(&stored, jpeg::comments(&bytes))))
         }
@@ -87,23 +87,23 @@ pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
         }
         Sniffed::Other(format) => Err(MediaError::new(
             ErrorKind::Unsupported,
-            format!("the tags of {format} are not read; those of DICOM, JPEG and PNG are"),
+            format!("tags of {format} are not supported; those of DICOM, JPEG and PNG are"),
         )),
         Sniffed::Unknown => Err(MediaError::no_picture(
             ErrorKind::Unsupported,
-            "not a picture: there are no tags",
+            "not an image: it has no tags",
         )),
     }
 }
 
-/// EXIF, then texts by their names.
+/// Lists EXIF fields, then texts by their keywords.
 ///
-/// No profile says what identifies a patient in these. Whatever a person may have typed is taken as identifying, as are
-/// places, times and serial numbers; measures and switches are not.
+/// No profile says which of these identify a patient. Whatever a person may have typed is treated as identifying, as
+/// are places, times and serial numbers; measurements and switches are not.
 fn exif(stored: &Stored, texts: Vec<(String, String)>) -> TagTree {
     let read = exif::Reader::new().read_from_container(&mut stored.stream());
     let mut rows: Vec<TagRow> =
-        read.map_or_else(|_| Vec::new(), |exif| exif.fields().map(field).collect());
+        read.map_or_else(|_| Vec::new(), |exif| exif.fields().map(exif_row).collect());
     rows.extend(texts.into_iter().map(|(name, text)| TagRow {
         vr: "text".to_owned(),
         name: clean(&name),
@@ -114,9 +114,9 @@ fn exif(stored: &Stored, texts: Vec<(String, String)>) -> TagTree {
     TagTree { rows }
 }
 
-fn field(field: &exif::Field) -> TagRow {
+fn exif_row(field: &exif::Field) -> TagRow {
     use exif::{Context, Value};
-    let (vr, free) = match field.value {
+    let (vr, is_free_text) = match field.value {
         Value::Ascii(_) => ("ASCII", true),
         Value::Undefined(..) => ("UNDEF", true),
         Value::Unknown(..) => ("?", true),
@@ -126,18 +126,18 @@ fn field(field: &exif::Field) -> TagRow {
         Value::Rational(_) | Value::SRational(_) => ("RATIO", false),
         Value::Float(_) | Value::Double(_) => ("FLOAT", false),
     };
-    let place = field.tag.context() == Context::Gps;
-    let known = field.tag.description().is_some();
+    let is_place = field.tag.context() == Context::Gps;
+    let is_known = field.tag.description().is_some();
     TagRow {
         id: format!("0x{:04x}", field.tag.number()),
         vr: vr.to_owned(),
-        name: if known {
+        name: if is_known {
             field.tag.to_string()
         } else {
             "unknown".to_owned()
         },
         value: clean(&field.display_value().to_string()),
-        identifying: free || place || !known,
+        identifying: is_free_text || is_place || !is_known,
         ..TagRow::default()
     }
 }
@@ -155,7 +155,7 @@ mod tests {
             .collect()
     }
 
-    /// A JPEG of nothing but EXIF: Orientation, and an Artist.
+    /// A JPEG that holds nothing but EXIF: Orientation and Artist.
     fn jpeg_with_exif() -> Vec<u8> {
         let tiff = [
             &b"II*\0\x08\0\0\0\x02\0"[..],
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn exif_is_listed_and_what_a_person_typed_is_identifying() {
+    fn exif_is_listed_and_free_text_is_identifying() {
         let rows = shown(&jpeg_with_exif());
         assert_eq!(rows.len(), 2, "{rows:?}");
         assert_eq!((rows[0].0.as_str(), rows[0].2), ("Orientation", false));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_has_no_tags_and_says_so() {
+    fn tags_of_a_file_that_is_not_an_image_are_an_error() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "a note").expect("written");
         assert!(tags(file.path()).expect_err("refused").not_picture);

@@ -1,23 +1,23 @@
-//! Where the tiles of an object lie: of whole slides, and of segmentations and maps made from them (PS3.3 C.7.6.17.3,
-//! C.8.12.4, C.8.12.6).
+//! Locates the tiles of whole slides, and of segmentations and maps made from them (PS3.3 C.7.6.17.3, C.8.12.4,
+//! C.8.12.6).
 
 use std::collections::HashMap;
 
 use dicom_dictionary_std::tags;
 
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::related::{integers, lab};
 use crate::mosaic::{Mosaic, Tile};
 
-/// What tells tiles of one place apart: optical path, depth in micrometres, segment.
-type Plane = (String, i64, u16);
+/// What distinguishes tiles at one position: optical path, depth in nanometres, segment.
+type PlaneKey = (String, i64, u16);
 
-/// Slides are seen on a white ground.
-const WHITE: [u8; 3] = [255; 3];
+/// Default background: slides are seen on white.
+const DEFAULT_BACKGROUND: [u8; 3] = [255; 3];
 
-impl Object {
-    /// How the frames lie as tiles of a larger picture; `None` where they are none.
+impl DicomObject {
+    /// The mosaic that the frames are tiles of; `None` if they are not tiles.
     pub(crate) fn mosaic(&self) -> Option<Mosaic> {
         let (set, layout) = (self.set(), self.layout());
         let side = |tag| {
@@ -29,13 +29,13 @@ impl Object {
             side(tags::TOTAL_PIXEL_MATRIX_ROWS)?,
         );
         let tile = (layout.columns, layout.rows);
-        let full = set.first(tags::DIMENSION_ORGANIZATION_TYPE).as_deref() == Some("TILED_FULL");
-        let placed = if full {
+        let is_full = set.first(tags::DIMENSION_ORGANIZATION_TYPE).as_deref() == Some("TILED_FULL");
+        let positioned = if is_full {
             None
         } else {
-            by_position(set, layout.frames)
+            tiles_by_position(set, layout.frames)
         };
-        let tiles = placed.or_else(|| in_rows((width, height), tile, layout.frames))?;
+        let tiles = positioned.or_else(|| tiles_in_rows((width, height), tile, layout.frames))?;
         let planes = tiles.iter().map(|tile| tile.plane + 1).max()?;
         let flavor = set.text(tags::IMAGE_TYPE).unwrap_or_default();
         let flavor = flavor.split('\\').nth(2).unwrap_or_default().trim();
@@ -44,15 +44,16 @@ impl Object {
             height,
             planes,
             is_level: !matches!(flavor, "LABEL" | "OVERVIEW" | "LOCALIZER"),
-            background: lab(set, tags::RECOMMENDED_ABSENT_PIXEL_CIE_LAB_VALUE).unwrap_or(WHITE),
+            background: lab(set, tags::RECOMMENDED_ABSENT_PIXEL_CIE_LAB_VALUE)
+                .unwrap_or(DEFAULT_BACKGROUND),
             tiles,
         })
     }
 }
 
-/// TILED_FULL: row by row, each from the left; then the next focal plane or optical path. `None` where there are not enough
+/// TILED_FULL: row by row from the left, then the next focal plane or optical path. `None` if there are not enough
 /// frames for one plane.
-fn in_rows(whole: (u32, u32), tile: (u32, u32), frames: u32) -> Option<Vec<Tile>> {
+fn tiles_in_rows(whole: (u32, u32), tile: (u32, u32), frames: u32) -> Option<Vec<Tile>> {
     let columns = whole.0.div_ceil(tile.0.max(1));
     let rows = whole.1.div_ceil(tile.1.max(1));
     let plane = columns.checked_mul(rows)?;
@@ -68,15 +69,15 @@ fn in_rows(whole: (u32, u32), tile: (u32, u32), frames: u32) -> Option<Vec<Tile>
     Some(tiles.collect())
 }
 
-/// TILED_SPARSE: where the Plane Position (Slide) Sequence of each frame says; `None` where one says nothing.
-fn by_position(set: &DataSet, frames: u32) -> Option<Vec<Tile>> {
+/// TILED_SPARSE: at the positions of the Plane Position (Slide) Sequence of each frame; `None` if one has no position.
+fn tiles_by_position(set: &DataSet, frames: u32) -> Option<Vec<Tile>> {
     let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     if groups.len() < frames as usize {
         return None;
     }
     let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let common = shared.first().and_then(optical_path);
-    let mut planes: HashMap<Plane, u32> = HashMap::new();
+    let mut planes: HashMap<PlaneKey, u32> = HashMap::new();
     (0..frames)
         .zip(groups.iter())
         .map(|(frame, group)| {
@@ -115,10 +116,10 @@ fn optical_path(group: &DataSet) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Patience;
-    use crate::{Frame, Source};
+    use crate::budget::WaitPolicy;
+    use crate::{Frame, ImageSource};
 
-    fn open(name: &str) -> Source {
+    fn open(name: &str) -> ImageSource {
         let folder = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/fixtures/media/objects/"
@@ -126,17 +127,20 @@ mod tests {
         crate::open(format!("{folder}{name}.dcm").as_ref()).expect("a source")
     }
 
-    /// Red and green of an assembled pixel tell its column and row (× 8), blue its plane (× 50).
+    /// Checks a plane. Red and green of an assembled pixel give its column and row (× 8), blue its plane (× 50).
     fn check(name: &str, plane: u32, absent: Option<[u8; 3]>) {
         let source = open(name);
-        let made = source
-            .assemble(plane, 1, Patience::default(), &mut |_| true)
+        let assembled = source
+            .assemble(plane, 1, WaitPolicy::default(), &mut |_| true)
             .expect("tiles");
-        let made = made.expect("a picture");
-        let Frame::Color(picture) = &made.frame else {
+        let assembled = assembled.expect("a picture");
+        let Frame::Color(picture) = &assembled.frame else {
             panic!("colour")
         };
-        assert_eq!((picture.width, picture.height, made.damaged), (20, 13, 0));
+        assert_eq!(
+            (picture.width, picture.height, assembled.damaged),
+            (20, 13, 0)
+        );
         for (at, pixel) in (0_u32..).zip(picture.pixels.bytes().chunks_exact(3)) {
             let (x, y) = (at % 20, at / 20);
             let expected = match absent {
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_slide_lies_row_by_row_and_plane_by_plane() {
+    fn a_full_slide_is_assembled_row_by_row_and_plane_by_plane() {
         let mosaic = open("slide_full").mosaic().cloned().expect("tiles");
         assert_eq!((mosaic.width, mosaic.height, mosaic.planes), (20, 13, 2));
         assert!(mosaic.is_level);
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparse_slide_lies_where_it_says_on_its_own_ground() {
+    fn a_sparse_slide_is_assembled_by_position_on_its_own_background() {
         let mosaic = open("slide_sparse").mosaic().cloned().expect("tiles");
         assert_eq!((mosaic.planes, mosaic.tiles(0)), (2, 5));
         check("slide_sparse", 0, Some([119, 119, 119]));
@@ -168,7 +172,7 @@ mod tests {
     fn grey_tiles_keep_their_values() {
         let source = open("slide_grey");
         let made = source
-            .assemble(0, 2, Patience::default(), &mut |_| true)
+            .assemble(0, 2, WaitPolicy::default(), &mut |_| true)
             .expect("tiles")
             .expect("a picture");
         let Frame::Grey(grey) = &made.frame else {
@@ -181,18 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn other_objects_have_no_tiles() {
+    fn other_objects_are_not_mosaics() {
         for name in ["enhanced_out_of_order", "ultrasound_doppler"] {
             assert!(open(name).mosaic().is_none(), "{name}");
         }
     }
 
     #[test]
-    fn too_few_frames_are_no_plane() {
-        assert_eq!(in_rows((20, 13), (8, 8), 5), None);
-        assert_eq!(in_rows((u32::MAX, u32::MAX), (1, 1), 5), None);
+    fn too_few_frames_for_a_plane_are_not_a_mosaic() {
+        assert_eq!(tiles_in_rows((20, 13), (8, 8), 5), None);
+        assert_eq!(tiles_in_rows((u32::MAX, u32::MAX), (1, 1), 5), None);
         assert_eq!(
-            in_rows((20, 13), (8, 8), 12).map(|tiles| tiles[11].plane),
+            tiles_in_rows((20, 13), (8, 8), 12).map(|tiles| tiles[11].plane),
             Some(1)
         );
     }

@@ -1,31 +1,33 @@
-//! How often each value occurs in a frame, padding left out: its range, its percentiles and its histogram.
+//! Counts the values of a frame without its padding: their range, percentiles and histogram.
 
 use crate::grey::samples::Samples;
-use crate::grey::{Histogram, Transform};
+use crate::grey::{GreyTransform, Histogram};
 
-/// Modality values of a frame, counted.
+/// The counted modality values of a frame.
 #[derive(Debug)]
 pub(super) struct Levels {
-    values: Values,
+    values: ValueCounts,
     range: (f64, f64),
 }
 
+/// The values of a frame, as detailed as its sample type allows.
 #[derive(Debug)]
-enum Values {
-    /// Of samples to 16 bits: each value that occurs and how often, ascending.
+enum ValueCounts {
+    /// Up to 16 bits: each value that occurs and how often, ascending.
     Counted(Vec<(f64, u64)>),
-    /// Of wider ones: smallest and largest value.
+    /// Above 16 bits: smallest and largest value.
     Measured(f64, f64),
 }
 
-/// The part of the values below and above the robust range.
-const TAIL: f64 = 0.005;
+/// The fraction of the pixels below and above the robust range.
+const TAIL_FRACTION: f64 = 0.005;
 
 impl Levels {
-    /// Counts the values of a frame without its padding. Where they are all equal the range takes padding in, which a
-    /// label is to be told from; where there are none, padding is counted.
-    pub(super) fn of(samples: &Samples, transform: &Transform) -> Self {
-        let values = Values::count(samples, transform, |stored| !transform.is_padding(stored));
+    /// Counts the values of a frame without its padding. If they are all equal, the range includes padding, from which
+    /// a label must be distinguishable; if there are none, padding is counted.
+    pub(super) fn count(samples: &Samples, transform: &GreyTransform) -> Self {
+        let values =
+            ValueCounts::count_wanted(samples, transform, |stored| !transform.is_padding(stored));
         let range = values.range();
         if range.is_some_and(|(low, high)| low < high) {
             return Self {
@@ -33,36 +35,36 @@ impl Levels {
                 range: range.unwrap_or_default(),
             };
         }
-        let all = Values::count(samples, transform, |_| true);
+        let all = ValueCounts::count_wanted(samples, transform, |_| true);
         Self {
             range: all.range().unwrap_or_default(),
             values: if range.is_some() { values } else { all },
         }
     }
 
-    /// Smallest and largest value; zeros of a frame that has none.
+    /// Smallest and largest value; zeros for a frame without values.
     pub(super) fn range(&self) -> (f64, f64) {
         self.range
     }
 
-    /// Between which values 99 % of the pixels are, as many being darker as brighter.
-    pub(super) fn robust(&self, samples: &Samples, transform: &Transform) -> (f64, f64) {
-        let Values::Counted(levels) = &self.values else {
+    /// The range that holds 99 % of the pixels, with equally many below and above.
+    pub(super) fn robust(&self, samples: &Samples, transform: &GreyTransform) -> (f64, f64) {
+        let ValueCounts::Counted(levels) = &self.values else {
             return percentiles(samples, transform).unwrap_or(self.range());
         };
         let total: u64 = levels.iter().map(|level| level.1).sum();
-        let tail = (total as f64 * TAIL) as u64;
+        let tail = (total as f64 * TAIL_FRACTION) as u64;
         (
             beyond(tail, levels.iter()),
             beyond(tail, levels.iter().rev()),
         )
     }
 
-    /// Counts in `bins` parts of the range, which are equally wide.
+    /// Counts the values in `bins` equally wide parts of the range.
     pub(super) fn histogram(
         &self,
         samples: &Samples,
-        transform: &Transform,
+        transform: &GreyTransform,
         bins: usize,
     ) -> Histogram {
         let (low, high) = self.range();
@@ -79,16 +81,20 @@ impl Levels {
             }
         };
         match &self.values {
-            Values::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
-            Values::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
+            ValueCounts::Counted(levels) => levels.iter().for_each(|level| add(level.0, level.1)),
+            ValueCounts::Measured(..) => values(samples, transform).for_each(|value| add(value, 1)),
         }
         Histogram { low, high, counts }
     }
 }
 
-impl Values {
-    /// Those whose stored value is wanted.
-    fn count(samples: &Samples, transform: &Transform, wanted: impl Fn(f64) -> bool) -> Self {
+impl ValueCounts {
+    /// Counts the values whose stored value is `wanted`.
+    fn count_wanted(
+        samples: &Samples,
+        transform: &GreyTransform,
+        wanted: impl Fn(f64) -> bool,
+    ) -> Self {
         if let Some(possible) = samples.possible() {
             let values = possible.values().zip(counts(samples, possible.count));
             let mut levels: Vec<(f64, u64)> = values
@@ -96,27 +102,27 @@ impl Values {
                 .map(|(stored, count)| (transform.modality(stored), count))
                 .collect();
             levels.sort_by(|a, b| a.0.total_cmp(&b.0));
-            return Values::Counted(levels);
+            return ValueCounts::Counted(levels);
         }
-        let values = each(samples)
+        let values = wide_values(samples)
             .filter(|stored| wanted(*stored))
             .map(|stored| transform.modality(stored))
             .filter(|value| value.is_finite());
         let start = (f64::INFINITY, f64::NEG_INFINITY);
         let (low, high) = values.fold(start, |(low, high), v| (low.min(v), high.max(v)));
-        Values::Measured(low, high)
+        ValueCounts::Measured(low, high)
     }
 
-    /// Smallest and largest; `None` where there are none.
+    /// Smallest and largest value; `None` if there are none.
     fn range(&self) -> Option<(f64, f64)> {
         match self {
-            Values::Counted(levels) => Some((levels.first()?.0, levels.last()?.0)),
-            Values::Measured(low, high) => (low <= high).then_some((*low, *high)),
+            ValueCounts::Counted(levels) => Some((levels.first()?.0, levels.last()?.0)),
+            ValueCounts::Measured(low, high) => (low <= high).then_some((*low, *high)),
         }
     }
 }
 
-/// The first value that has more than `tail` pixels on its way.
+/// The first value at which more than `tail` pixels have been passed.
 fn beyond<'a>(tail: u64, mut levels: impl Iterator<Item = &'a (f64, u64)>) -> f64 {
     let mut seen = 0;
     let found = levels.find(|level| {
@@ -126,26 +132,30 @@ fn beyond<'a>(tail: u64, mut levels: impl Iterator<Item = &'a (f64, u64)>) -> f6
     found.map_or(0.0, |level| level.0)
 }
 
-/// The robust range of samples wider than 16 bits.
-fn percentiles(samples: &Samples, transform: &Transform) -> Option<(f64, f64)> {
+/// The robust range of samples above 16 bits.
+fn percentiles(samples: &Samples, transform: &GreyTransform) -> Option<(f64, f64)> {
     let mut values: Vec<f64> = values(samples, transform).collect();
-    let tail = (values.len() as f64 * TAIL) as usize;
+    let tail = (values.len() as f64 * TAIL_FRACTION) as usize;
     let last = values.len().checked_sub(1)?;
     let mut nth = |at: usize| *values.select_nth_unstable_by(at, f64::total_cmp).1;
     Some((nth(tail), nth(last - tail)))
 }
 
-/// The modality values of samples wider than 16 bits, without padding.
-fn values<'a>(samples: &'a Samples, transform: &'a Transform) -> impl Iterator<Item = f64> + 'a {
-    each(samples)
+/// The modality values of samples above 16 bits, without padding.
+fn values<'a>(
+    samples: &'a Samples,
+    transform: &'a GreyTransform,
+) -> impl Iterator<Item = f64> + 'a {
+    wide_values(samples)
         .filter(|stored| !transform.is_padding(*stored))
         .map(|stored| transform.modality(stored))
         .filter(|value| value.is_finite())
 }
 
-/// How often each possible value occurs.
+/// Counts how often each possible value occurs.
 fn counts(samples: &Samples, size: usize) -> Vec<u64> {
-    // Four tables in turn: neighbours are often alike, and one counter would wait for itself.
+    // Four tables in turn: neighbouring pixels are often equal, and updates of a single counter would wait for each
+    // other.
     fn tally<T: Copy>(data: &[T], size: usize, index: impl Fn(T) -> usize) -> Vec<u64> {
         let mut counts = vec![[0_u32; 4]; size];
         for four in data.chunks(4) {
@@ -166,8 +176,8 @@ fn counts(samples: &Samples, size: usize) -> Vec<u64> {
     }
 }
 
-/// The stored values of samples wider than 16 bits.
-fn each(samples: &Samples) -> Box<dyn Iterator<Item = f64> + '_> {
+/// The stored values of samples above 16 bits.
+fn wide_values(samples: &Samples) -> Box<dyn Iterator<Item = f64> + '_> {
     match samples {
         Samples::U32(data) => Box::new(data.iter().map(|&v| f64::from(v))),
         Samples::I32(data) => Box::new(data.iter().map(|&v| f64::from(v))),

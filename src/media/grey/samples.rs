@@ -1,24 +1,24 @@
-//! Stored values of a frame.
+//! The stored values of a frame.
 
-/// Stored values, row-major, in the narrowest type that holds them.
+/// Stored values, row-major, in the narrowest type that fits.
 #[derive(Clone, Debug)]
 pub(crate) enum Samples {
-    /// Unsigned, to 8 bits.
+    /// Unsigned, up to 8 bits.
     U8(Vec<u8>),
-    /// Unsigned, to 16 bits.
+    /// Unsigned, up to 16 bits.
     U16(Vec<u16>),
-    /// Signed, to 16 bits.
+    /// Signed, up to 16 bits.
     I16(Vec<i16>),
-    /// Unsigned, to 32 bits.
+    /// Unsigned, up to 32 bits.
     U32(Vec<u32>),
-    /// Signed, to 32 bits.
+    /// Signed, up to 32 bits.
     I32(Vec<i32>),
     /// Floats of either width.
     F64(Vec<f64>),
 }
 
 impl Samples {
-    /// The value at a place.
+    /// The value at an index.
     pub(crate) fn get(&self, at: usize) -> Option<f64> {
         match self {
             Samples::U8(data) => data.get(at).map(|&v| v.into()),
@@ -30,7 +30,7 @@ impl Samples {
         }
     }
 
-    /// As many zeros of the same type.
+    /// `count` zeros of the same type.
     pub(super) fn zeros(&self, count: usize) -> Self {
         match self {
             Samples::U8(_) => Samples::U8(vec![0; count]),
@@ -42,11 +42,11 @@ impl Samples {
         }
     }
 
-    /// Puts values from `start` on, rounded where the type is whole; nothing where they do not fit.
-    pub(super) fn put(&mut self, start: usize, values: &[f64]) {
+    /// Writes values from index `start` on, rounded for integer types; does nothing if they do not fit.
+    pub(super) fn write(&mut self, start: usize, values: &[f64]) {
         fn copy<T>(data: &mut [T], start: usize, values: &[f64], cast: impl Fn(f64) -> T) {
-            if let Some(place) = data.get_mut(start..start + values.len()) {
-                for (to, from) in place.iter_mut().zip(values) {
+            if let Some(target) = data.get_mut(start..start + values.len()) {
+                for (to, from) in target.iter_mut().zip(values) {
                     *to = cast(*from);
                 }
             }
@@ -61,7 +61,7 @@ impl Samples {
         }
     }
 
-    /// Bytes that they take.
+    /// Size in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Samples::U8(data) => data.len(),
@@ -73,18 +73,18 @@ impl Samples {
         }
     }
 
-    /// The values that any sample may have, for types of which there are few: a table has an entry for each.
-    pub(super) fn possible(&self) -> Option<Possible> {
+    /// All values that a sample can have, for types with few enough to tabulate.
+    pub(super) fn possible(&self) -> Option<ValueRange> {
         match self {
-            Samples::U8(_) => Some(Possible {
+            Samples::U8(_) => Some(ValueRange {
                 first: 0,
                 count: 1 << 8,
             }),
-            Samples::U16(_) => Some(Possible {
+            Samples::U16(_) => Some(ValueRange {
                 first: 0,
                 count: 1 << 16,
             }),
-            Samples::I16(_) => Some(Possible {
+            Samples::I16(_) => Some(ValueRange {
                 first: -(1 << 15),
                 count: 1 << 16,
             }),
@@ -93,17 +93,17 @@ impl Samples {
     }
 }
 
-/// A run of whole numbers.
+/// A range of consecutive integers.
 #[derive(Clone, Copy)]
-pub(super) struct Possible {
-    /// The smallest.
+pub(super) struct ValueRange {
+    /// The smallest integer.
     pub first: i32,
-    /// How many.
+    /// Number of integers.
     pub count: usize,
 }
 
-impl Possible {
-    /// All of them, ascending.
+impl ValueRange {
+    /// The integers, ascending.
     pub(super) fn values(self) -> impl Iterator<Item = f64> {
         (self.first..).take(self.count).map(f64::from)
     }

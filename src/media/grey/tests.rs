@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use crate::grey::*;
 
-fn transform(own: Vec<Own>) -> Transform {
-    Transform {
+fn transform(own: Vec<FileVoi>) -> GreyTransform {
+    GreyTransform {
         modality: Modality::Linear {
             slope: 1.0,
             intercept: 0.0,
@@ -17,7 +17,7 @@ fn transform(own: Vec<Own>) -> Transform {
     }
 }
 
-fn row(samples: Samples, transform: Transform) -> Grey {
+fn row(samples: Samples, transform: GreyTransform) -> Grey {
     let width = match &samples {
         Samples::I16(data) => data.len(),
         Samples::U16(data) => data.len(),
@@ -32,11 +32,11 @@ fn shown(grey: &Grey, voi: Voi, invert: bool) -> Vec<u8> {
     grey.render(voi, invert).0.pixels.bytes().to_vec()
 }
 
-fn own(center: f64, width: f64, function: Function) -> Option<Own> {
-    Own::window(center, width, function, WindowSource::File)
+fn own(center: f64, width: f64, function: VoiFunction) -> Option<FileVoi> {
+    FileVoi::window(center, width, function, WindowSource::File)
 }
 
-fn windowed(center: f64, width: f64, function: Function, values: &[i16]) -> Vec<u8> {
+fn windowed(center: f64, width: f64, function: VoiFunction, values: &[i16]) -> Vec<u8> {
     let own = own(center, width, function).expect("a window");
     let grey = row(Samples::I16(values.to_vec()), transform(vec![own]));
     shown(&grey, Voi::Own(0), false)
@@ -44,28 +44,31 @@ fn windowed(center: f64, width: f64, function: Function, values: &[i16]) -> Vec<
 
 /// The example of PS3.3 C.11.2.1.2.1, note 4: center 2048 and width 4096 spread 0 to 4095 over the whole output range.
 #[test]
-fn linear_is_the_formula_of_the_standard() {
+fn linear_windows_follow_the_formula_of_the_standard() {
     assert_eq!(
-        windowed(2048.0, 4096.0, Function::Linear, &[-5, 0, 4095, 5000]),
+        windowed(2048.0, 4096.0, VoiFunction::Linear, &[-5, 0, 4095, 5000]),
         [0, 0, 255, 255]
     );
-    // Note 4 goes on: a width of 1 is a threshold, black up to center − 0.5.
+    // Note 4 continues: a width of 1 is a threshold, black up to center − 0.5.
     assert_eq!(
-        windowed(100.0, 1.0, Function::Linear, &[99, 100, 101]),
+        windowed(100.0, 1.0, VoiFunction::Linear, &[99, 100, 101]),
         [0, 255, 255]
     );
     // And a window of 0 to 100 shown with center 50, width 100 has its ends at 0 and 99.
-    assert_eq!(windowed(50.0, 100.0, Function::Linear, &[0, 99]), [0, 255]);
+    assert_eq!(
+        windowed(50.0, 100.0, VoiFunction::Linear, &[0, 99]),
+        [0, 255]
+    );
 }
 
 #[test]
-fn linear_exact_and_sigmoid_are_the_formulas_of_the_standard() {
+fn linear_exact_and_sigmoid_windows_follow_the_formulas_of_the_standard() {
     assert_eq!(
-        windowed(50.0, 100.0, Function::LinearExact, &[0, 50, 100]),
+        windowed(50.0, 100.0, VoiFunction::LinearExact, &[0, 50, 100]),
         [0, 128, 255]
     );
-    assert_eq!(windowed(50.0, 100.0, Function::Sigmoid, &[50]), [128]);
-    let tail = windowed(50.0, 100.0, Function::Sigmoid, &[0, 100]);
+    assert_eq!(windowed(50.0, 100.0, VoiFunction::Sigmoid, &[50]), [128]);
+    let tail = windowed(50.0, 100.0, VoiFunction::Sigmoid, &[0, 100]);
     assert_eq!(tail, [30, 225]);
 }
 
@@ -82,7 +85,7 @@ fn without_a_window_the_full_range_is_shown_and_padding_does_not_stretch_it() {
     let values = vec![-2000, 0, 50, 100];
     let plain = row(Samples::I16(values.clone()), transform(Vec::new()));
     assert_eq!(plain.render(Voi::Own(0), false).1, minmax(-950.0, 2100.0));
-    let padded = Transform {
+    let padded = GreyTransform {
         padding: Some((-2000.0, -2000.0)),
         ..transform(Vec::new())
     };
@@ -95,26 +98,26 @@ fn without_a_window_the_full_range_is_shown_and_padding_does_not_stretch_it() {
 }
 
 #[test]
-fn a_flat_frame_is_mid_grey_and_a_useless_window_is_none() {
+fn a_uniform_frame_is_mid_grey_and_an_invalid_window_is_ignored() {
     let flat = row(Samples::U16(vec![7; 3]), transform(Vec::new()));
     assert_eq!(shown(&flat, Voi::Own(0), false), [128; 3]);
     assert_eq!(shown(&flat, Voi::Own(0), true), [128; 3]);
     assert_eq!(shown(&flat, Voi::Robust, false), [128; 3]);
     for (center, width) in [(40.0, 0.0), (40.0, -5.0), (f64::NAN, 5.0)] {
-        assert_eq!(own(center, width, Function::Linear), None);
+        assert_eq!(own(center, width, VoiFunction::Linear), None);
     }
     // Narrower than LINEAR allows: meant for real numbers.
     assert_eq!(
-        own(0.5, 0.5, Function::Linear),
-        own(0.5, 0.5, Function::LinearExact)
+        own(0.5, 0.5, VoiFunction::Linear),
+        own(0.5, 0.5, VoiFunction::LinearExact)
     );
 }
 
 #[test]
-fn narrow_and_wide_samples_are_shown_alike() {
+fn narrow_and_wide_samples_render_alike() {
     let values = [-1000, -3, 0, 40, 399, 3000];
-    let own = own(40.0, 400.0, Function::Linear).expect("a window");
-    // More pixels than values: the table is used.
+    let own = own(40.0, 400.0, VoiFunction::Linear).expect("a window");
+    // More pixels than values, so the table is used.
     let many: Vec<i16> = values.iter().copied().cycle().take(70_000).collect();
     let transform = || transform(vec![own.clone()]);
     let wide = many.iter().map(|&v| i32::from(v)).collect();
@@ -133,9 +136,9 @@ fn narrow_and_wide_samples_are_shown_alike() {
 }
 
 #[test]
-fn windows_are_chosen_by_number_and_a_missing_one_is_the_first() {
+fn windows_are_chosen_by_number_and_a_missing_one_falls_back_to_the_first() {
     let list = [(40.0, 400.0), (-600.0, 1500.0)]
-        .map(|(center, width)| own(center, width, Function::Linear).expect("a window"));
+        .map(|(center, width)| own(center, width, VoiFunction::Linear).expect("a window"));
     let grey = row(Samples::I16(vec![40]), transform(list.to_vec()));
     let center = |n| grey.render(Voi::Own(n), false).1.center;
     assert_eq!((center(0), center(1), center(2)), (40.0, -600.0, 40.0));
@@ -150,10 +153,10 @@ fn windows_are_chosen_by_number_and_a_missing_one_is_the_first() {
     );
 }
 
-/// LINEAR of 0–1 would be a step; real numbers are shown by LINEAR_EXACT (C.11.2.1.3.2).
+/// A LINEAR window of 0–1 would be a step; real numbers use LINEAR_EXACT (C.11.2.1.3.2).
 #[test]
 fn windows_of_real_numbers_are_exact() {
-    let real = Transform {
+    let real = GreyTransform {
         real: true,
         ..transform(Vec::new())
     };
@@ -166,20 +169,20 @@ fn windows_of_real_numbers_are_exact() {
 }
 
 #[test]
-fn a_byte_picture_is_shown_as_it_is_whatever_is_in_it() {
+fn an_8_bit_picture_is_shown_unchanged() {
     let all: Vec<u8> = (0..=255).collect();
-    let grey = Grey::of_bytes(16, 16, all.clone());
+    let grey = Grey::from_bytes(16, 16, all.clone());
     assert_eq!(shown(&grey, Voi::default(), false), all);
     assert_eq!(grey.windows().len(), 1);
-    let dark = Grey::of_bytes(3, 1, vec![1, 2, 3]);
+    let dark = Grey::from_bytes(3, 1, vec![1, 2, 3]);
     assert_eq!(shown(&dark, Voi::default(), false), [1, 2, 3]);
     assert_eq!(shown(&dark, Voi::Full, false), [0, 128, 255]);
 }
 
 #[test]
-fn a_part_is_cut_from_the_whole() {
-    let grey = Grey::of_bytes(4, 3, (0..12).collect());
-    let area = Area {
+fn a_part_is_rendered_like_the_same_part_of_the_whole() {
+    let grey = Grey::from_bytes(4, 3, (0..12).collect());
+    let area = PixelRect {
         x: 2,
         y: 1,
         width: 9,
@@ -206,7 +209,7 @@ fn the_robust_range_leaves_out_half_a_percent_at_each_end() {
 
 #[test]
 fn a_histogram_counts_every_pixel_but_padding() {
-    let transform = Transform {
+    let transform = GreyTransform {
         modality: Modality::Linear {
             slope: 2.0,
             intercept: -10.0,
@@ -225,7 +228,7 @@ fn a_histogram_counts_every_pixel_but_padding() {
 }
 
 proptest! {
-    /// What is brighter stays brighter, by every window function (C.11.2.1.2, C.11.2.1.3).
+    /// Brighter values stay brighter under every window function (C.11.2.1.2, C.11.2.1.3).
     #[test]
     fn windows_are_monotone(
         center in -3000.0_f64..3000.0,
@@ -234,17 +237,17 @@ proptest! {
     ) {
         let mut values = values;
         values.sort_unstable();
-        for function in [Function::Linear, Function::LinearExact, Function::Sigmoid] {
+        for function in [VoiFunction::Linear, VoiFunction::LinearExact, VoiFunction::Sigmoid] {
             let shades = windowed(center, width, function, &values);
             prop_assert!(shades.is_sorted(), "{function:?}: {shades:?}");
         }
     }
 
-    /// Turning black and white round twice changes nothing, and once is the negative.
+    /// Inverting twice changes nothing, and inverting once gives the negative.
     #[test]
     fn inversion_is_the_negative(values in prop::collection::vec(any::<i16>(), 2..50), inverted in any::<bool>()) {
         prop_assume!(values.iter().any(|v| *v != values[0]));
-        let transform = Transform { inverted, ..transform(Vec::new()) };
+        let transform = GreyTransform { inverted, ..transform(Vec::new()) };
         let grey = row(Samples::I16(values), transform);
         let (plain, _) = grey.render(Voi::Full, false);
         prop_assert!(grey.render(Voi::Full, true).0 == plain.negative());

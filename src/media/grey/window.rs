@@ -1,58 +1,58 @@
-//! Windows and VOI LUTs: from modality values to black and white (PS3.3 C.11.2).
+//! Windows and VOI LUTs: from modality values to black–white (PS3.3 C.11.2).
 
 use crate::grey::lut::Lut;
 use crate::{Window, WindowSource};
 
-/// Window functions (PS3.3 C.11.2.1.2 and C.11.2.1.3).
+/// The VOI LUT Function (PS3.3 C.11.2.1.2 and C.11.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Function {
-    /// The default, of integers.
+pub(crate) enum VoiFunction {
+    /// LINEAR, the default for integers.
     Linear,
-    /// Of real numbers.
+    /// LINEAR_EXACT, the default for real numbers.
     LinearExact,
-    /// Logistic.
+    /// SIGMOID, a logistic curve.
     Sigmoid,
 }
 
-impl Function {
-    /// What is meant where nothing is said. LINEAR counts in whole numbers, which would make a step of the common
-    /// window 0–1 of real ones.
+impl VoiFunction {
+    /// The function used if none is given. LINEAR counts in integers and would make a step of the common window 0–1 of
+    /// real numbers.
     pub(crate) fn default_of(real: bool) -> Self {
         if real {
-            Function::LinearExact
+            VoiFunction::LinearExact
         } else {
-            Function::Linear
+            VoiFunction::Linear
         }
     }
 }
 
-/// Modality values to 0–1; never falls where the values rise, unless it is a table.
+/// Maps modality values to 0–1. Monotone, unless it is a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Curve {
-    /// A straight line between two ends: below the first 0, above the second 1.
+    /// A straight line, 0 below its lower end and 1 above its upper end.
     Line {
-        /// Its middle.
+        /// Value at which it is 0.5.
         center: f64,
-        /// The distance between its ends.
+        /// Distance between its ends.
         width: f64,
     },
-    /// Logistic.
+    /// A logistic curve.
     Sigmoid {
-        /// Where it is half way up.
+        /// Value at which it is 0.5.
         center: f64,
-        /// Width of a window that it resembles.
+        /// Width of the window that it resembles.
         width: f64,
     },
-    /// The VOI LUT.
+    /// A VOI LUT.
     Table(Lut),
-    /// Half way up, of a frame in which nothing can be told from anything else.
+    /// Constant mid-grey, for a frame whose values are all equal.
     Middle,
-    /// A Presentation LUT behind another curve, whose range it is spread over (C.11.4).
+    /// A Presentation LUT after another curve, spread over that curve's range (C.11.4).
     Behind(Box<Curve>, Lut),
 }
 
 impl Curve {
-    /// The formulas of PS3.3 C.11.2.1.2.1 to C.11.2.1.3.2, with 0–1 as the output range.
+    /// Evaluates the curve by the formulas of PS3.3 C.11.2.1.2.1 to C.11.2.1.3.2, with 0–1 as the output range.
     pub(super) fn at(&self, x: f64) -> f64 {
         match self {
             Curve::Line { center, width } if x <= center - width / 2.0 => 0.0,
@@ -68,42 +68,42 @@ impl Curve {
         }
     }
 
-    /// The value as shown, 0–255, rounded.
+    /// The shade of a value, 0–255, rounded.
     pub(super) fn shade(&self, x: f64) -> u8 {
         (self.at(x) * 255.0 + 0.5) as u8
     }
 }
 
-/// A window or LUT of a file, and what the file calls it.
+/// A window or VOI LUT with its name.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Own {
-    /// Its explanation.
+pub(crate) struct FileVoi {
+    /// Its explanation in the file.
     pub name: Option<String>,
-    /// What it does.
+    /// The curve.
     pub curve: Curve,
-    /// The range of values that it concerns.
+    /// The range of values that it maps.
     pub window: Window,
 }
 
-impl Own {
-    /// A window, where its width makes sense: LINEAR needs at least 1 (C.11.2.1.2.1); a narrower positive one was meant
-    /// for real numbers.
+impl FileVoi {
+    /// Creates a window; `None` if its width is invalid. LINEAR requires at least 1 (C.11.2.1.2.1); a narrower
+    /// positive width was meant for real numbers.
     pub(crate) fn window(
         center: f64,
         width: f64,
-        function: Function,
+        function: VoiFunction,
         source: WindowSource,
     ) -> Option<Self> {
         if !center.is_finite() || !width.is_finite() || width <= 0.0 {
             return None;
         }
         let curve = match function {
-            Function::Linear if width >= 1.0 => Curve::Line {
+            VoiFunction::Linear if width >= 1.0 => Curve::Line {
                 center: center - 0.5,
                 width: width - 1.0,
             },
-            Function::Linear | Function::LinearExact => Curve::Line { center, width },
-            Function::Sigmoid => Curve::Sigmoid { center, width },
+            VoiFunction::Linear | VoiFunction::LinearExact => Curve::Line { center, width },
+            VoiFunction::Sigmoid => Curve::Sigmoid { center, width },
         };
         Some(Self {
             name: None,
@@ -116,7 +116,7 @@ impl Own {
         })
     }
 
-    /// A VOI LUT; its window is the range of values that it has entries for.
+    /// Creates a VOI LUT; its window is the domain of the table.
     pub(crate) fn table(lut: Lut) -> Self {
         let (first, count) = lut.domain();
         Self {
@@ -130,7 +130,7 @@ impl Own {
         }
     }
 
-    /// All values between two, both included; where they are one, mid-grey.
+    /// Creates a window over the values from `low` to `high`, both included; mid-grey if they are equal.
     pub(crate) fn between(low: f64, high: f64, source: WindowSource) -> Self {
         let (center, width) = (f64::midpoint(low, high), high - low);
         Self {
@@ -148,7 +148,7 @@ impl Own {
         }
     }
 
-    /// The same with a name.
+    /// Sets the name.
     #[must_use]
     pub(crate) fn named(self, name: Option<String>) -> Self {
         Self { name, ..self }

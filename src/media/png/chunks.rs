@@ -1,4 +1,4 @@
-//! The chunks of a PNG file: what they say beside the pixels, and whether they are sound.
+//! Reads the chunks of a PNG file: what they say beside the pixels, and whether they are intact.
 
 use std::io::{self, ErrorKind, SeekFrom};
 
@@ -10,10 +10,11 @@ use crate::read::{self, Stream};
 
 /// Bytes before the first chunk.
 const SIGNATURE: u64 = 8;
-/// Bytes of a text or EXIF chunk that are looked at: of a text, a mark stands at its beginning.
-const LOOKED_AT: u64 = 64 << 10;
-/// Most chunks looked at: many times what a file of the largest picture has.
+/// Bytes read of a text or EXIF chunk. The SYNTHETIC mark is at the beginning of a text.
+const MAX_CHUNK_READ: u64 = 64 << 10;
+/// Largest number of chunks read: many times what a file of the largest image has.
 const MAX_CHUNKS: usize = 1 << 22;
+/// The mark of a synthetic image.
 const MARK: &[u8] = b"SYNTHETIC";
 
 /// What the chunks of a file say.
@@ -31,20 +32,20 @@ pub(super) struct Chunks {
     depth: u8,
     /// Colour type: 0 grey, 2 RGB, 3 palette, 4 and 6 grey and RGB with alpha (11.2.1).
     color: u8,
-    /// Rows come in the seven passes of Adam7.
+    /// Whether rows come in the seven passes of Adam7.
     pub interlaced: bool,
-    /// The EXIF orientation, 1 to 8. Its chunk may follow the pixels.
+    /// EXIF orientation, 1 to 8. Its chunk may follow the pixels.
     pub orientation: u8,
-    /// A text begins with the SYNTHETIC mark.
+    /// Whether a text begins with the SYNTHETIC mark.
     pub synthetic: bool,
-    /// A checksum is not that of its chunk.
+    /// Whether the checksum of a chunk is wrong.
     pub wrong_checksum: bool,
-    /// The chain of chunks reaches its end.
+    /// Whether the end chunk was reached.
     pub ended: bool,
 }
 
 impl Chunks {
-    /// Walks the chunks to the end of the file; what they hold passes by once, for the checksums.
+    /// Walks the chunks to the end of the file. Their content is streamed once, for the checksums.
     pub(super) fn read(stream: &mut dyn Stream) -> Result<Self, MediaError> {
         let mut chunks = Self {
             orientation: 1,
@@ -61,23 +62,23 @@ impl Chunks {
         }
     }
 
-    /// Nothing is wrong with the chunks.
-    pub(super) fn is_sound(&self) -> bool {
+    /// Whether the chunks are intact.
+    pub(super) fn is_intact(&self) -> bool {
         self.ended && !self.wrong_checksum
     }
 
-    /// Channels of the picture that is kept.
+    /// Channels of the decoded image, without alpha.
     pub(super) fn kept_channels(&self) -> u64 {
         if matches!(self.color, 0 | 4) { 1 } else { 3 }
     }
 
-    /// Most bytes of a decoded pixel before it is reduced to what is kept.
+    /// Upper bound of the bytes of a decoded pixel before it is reduced.
     pub(super) fn decoded_bytes(&self) -> u64 {
         let channels = if matches!(self.color, 0 | 4) { 2 } else { 4 };
         channels * u64::from(self.depth.div_ceil(8))
     }
 
-    /// Ends with an error where the file does, and at what is no chunk.
+    /// Walks the chunks. Ends with an error where the file does, and stops at anything that is not a chunk.
     fn walk(&mut self, stream: &mut dyn Stream) -> io::Result<()> {
         for _ in 0..MAX_CHUNKS {
             let mut header = [0; 8];
@@ -90,18 +91,18 @@ impl Chunks {
             let length = u64::from(u32::from_be_bytes([l3, l2, l1, l0]));
             let mut crc = Crc::new();
             crc.update(&kind);
-            let looked_at = match &kind {
-                b"IHDR" | b"eXIf" | b"tEXt" | b"iTXt" => length.min(LOOKED_AT),
+            let read_size = match &kind {
+                b"IHDR" | b"eXIf" | b"tEXt" | b"iTXt" => length.min(MAX_CHUNK_READ),
                 _ => 0,
             };
-            let mut body = vec![0; looked_at as usize];
+            let mut body = vec![0; read_size as usize];
             stream.read_exact(&mut body)?;
             crc.update(&body);
-            check(stream, length - looked_at, &mut crc)?;
+            skip_into_crc(stream, length - read_size, &mut crc)?;
             let mut sum = [0; 4];
             stream.read_exact(&mut sum)?;
             self.wrong_checksum |= u32::from_be_bytes(sum) != crc.sum();
-            self.note(kind, &body);
+            self.read_chunk(kind, &body);
             if self.ended {
                 break;
             }
@@ -109,7 +110,7 @@ impl Chunks {
         Ok(())
     }
 
-    fn note(&mut self, kind: [u8; 4], body: &[u8]) {
+    fn read_chunk(&mut self, kind: [u8; 4], body: &[u8]) {
         match (&kind, body) {
             (
                 b"IHDR",
@@ -142,8 +143,8 @@ impl Chunks {
     }
 }
 
-/// Passes over bytes that count into a checksum.
-fn check(stream: &mut dyn Stream, mut length: u64, crc: &mut Crc) -> io::Result<()> {
+/// Skips bytes that count into a checksum.
+fn skip_into_crc(stream: &mut dyn Stream, mut length: u64, crc: &mut Crc) -> io::Result<()> {
     while length > 0 {
         let bytes = stream.fill_buf()?;
         let size = bytes
@@ -159,14 +160,14 @@ fn check(stream: &mut dyn Stream, mut length: u64, crc: &mut Crc) -> io::Result<
     Ok(())
 }
 
-/// Whether a chunk is text whose keyword or content begins with the mark.
+/// Whether the keyword or content of a text chunk begins with the mark.
 fn is_marked(kind: [u8; 4], body: &[u8]) -> bool {
     let mut parts = body.splitn(2, |&b| b == 0);
     let (keyword, rest) = (parts.next(), parts.next().unwrap_or_default());
     let text = if &kind == b"tEXt" {
         Some(rest)
     } else {
-        // Compression flag and method, language and translated keyword stand before the text (11.3.3.4).
+        // Compression flag and method, language and translated keyword precede the text (11.3.3.4).
         match rest {
             [0, _, rest @ ..] => rest.splitn(3, |&b| b == 0).nth(2),
             _ => None,

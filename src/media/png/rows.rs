@@ -1,4 +1,5 @@
-//! PNG row by row: little more than the picture that is kept is in memory, and faults around the pixels do not matter.
+//! Decodes PNG row by row: memory holds little more than the decoded image, and faults around the pixels do not
+//! matter.
 
 use ::png::{
     ColorType, DecodeOptions, Decoder, DecodingError, InterlaceInfo, Limits, Reader,
@@ -6,15 +7,15 @@ use ::png::{
 };
 
 use super::chunks::Chunks;
-use super::{ROWS, SIDE_BYTES, cut};
+use super::{ROW_BUFFERS, SIDE_BYTES, truncated_file};
 use crate::Pixels;
 use crate::error::{ErrorKind, MediaError, malformed};
 use crate::read::{Stored, Stream};
 
-/// What the decoder says of a picture whose coded pixels end early; it has no kind of error for that.
+/// Part of the decoder's message about pixels that end early, for which it has no error kind.
 pub(super) const NOT_ENOUGH: &str = "not have enough data";
 
-/// First column and row, and steps across and down, of the seven passes of Adam7 (8.2).
+/// First column and row, and column and row steps, of the seven passes of Adam7 (8.2).
 const PASSES: [[u32; 4]; 7] = [
     [0, 0, 8, 8],
     [4, 0, 8, 8],
@@ -25,30 +26,30 @@ const PASSES: [[u32; 4]; 7] = [
     [0, 1, 1, 2],
 ];
 
-/// All pixels as they are stored, in 8 bits and without alpha.
+/// Decodes all pixels, in 8 bits and without alpha, in the stored orientation.
 pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaError> {
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(true);
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);
     let mut decoder = Decoder::new_with_options(stored.stream(), options);
-    let row = ROWS * u64::from(chunks.width) * chunks.decoded_bytes();
+    let row = ROW_BUFFERS * u64::from(chunks.width) * chunks.decoded_bytes();
     decoder.set_limits(Limits {
         bytes: (SIDE_BYTES + row) as usize,
     });
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
-    let judge = |error: &DecodingError| judge(error, chunks);
-    let mut reader = decoder.read_info().map_err(|e| judge(&e))?;
+    let decode_error = |error: &DecodingError| decode_error(error, chunks);
+    let mut reader = decoder.read_info().map_err(|e| decode_error(&e))?;
     let samples = match reader.output_color_type().0 {
-        ColorType::Indexed => return Err(malformed("PNG: a palette picture without a palette")),
+        ColorType::Indexed => return Err(malformed("PNG: the palette is missing")),
         color => color.samples(),
     };
     let channels = if samples < 3 { 1 } else { 3 };
     let stride = chunks.width as usize * channels;
     let mut data = vec![0; stride * chunks.height as usize];
-    for line in 0..lines(chunks) {
-        let Some(row) = reader.next_interlaced_row().map_err(|e| judge(&e))? else {
-            return Err(cut());
+    for line in 0..row_count(chunks) {
+        let Some(row) = reader.next_interlaced_row().map_err(|e| decode_error(&e))? else {
+            return Err(truncated_file());
         };
         let kept;
         let pixels = if samples == channels {
@@ -62,8 +63,8 @@ pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaEr
                 expand_interlaced_row(&mut data, stride, pixels, pass, 8 * channels as u8);
             }
             InterlaceInfo::Null(_) => {
-                if let Some(place) = data.chunks_exact_mut(stride).nth(line as usize) {
-                    place.copy_from_slice(pixels);
+                if let Some(target) = data.chunks_exact_mut(stride).nth(line as usize) {
+                    target.copy_from_slice(pixels);
                 }
             }
         }
@@ -75,8 +76,8 @@ pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaEr
     })
 }
 
-/// Rows of all passes. Those that have no columns have no rows either.
-fn lines(chunks: &Chunks) -> u32 {
+/// Number of rows of all passes. A pass without columns has no rows either.
+fn row_count(chunks: &Chunks) -> u32 {
     if !chunks.interlaced {
         return chunks.height;
     }
@@ -90,7 +91,7 @@ fn lines(chunks: &Chunks) -> u32 {
     PASSES.map(pass).iter().sum()
 }
 
-/// The first samples of each pixel, of `samples` of which the last is alpha.
+/// Drops the last of `samples` samples of each pixel, which is alpha.
 pub(super) fn without_alpha(data: &[u8], samples: usize) -> Vec<u8> {
     if samples == 2 {
         return data.as_chunks::<2>().0.iter().map(|p| p[0]).collect();
@@ -99,29 +100,28 @@ pub(super) fn without_alpha(data: &[u8], samples: usize) -> Vec<u8> {
     pixels.flat_map(|&[r, g, b, _]| [r, g, b]).collect()
 }
 
-fn judge(error: &DecodingError, chunks: &Chunks) -> MediaError {
+/// The error for pixels that cannot be decoded.
+fn decode_error(error: &DecodingError, chunks: &Chunks) -> MediaError {
     match error {
         DecodingError::LimitsExceeded => {
             MediaError::new(ErrorKind::TooLarge, "PNG: needs more memory than the limit")
         }
-        DecodingError::IoError(_) => cut(),
-        // Many things are called malformed that are only cut off.
-        _ if !chunks.ended => cut(),
-        other if other.to_string().contains(NOT_ENOUGH) => cut(),
+        DecodingError::IoError(_) => truncated_file(),
+        // The decoder calls many files malformed that are only cut off.
+        _ if !chunks.ended => truncated_file(),
+        other if other.to_string().contains(NOT_ENOUGH) => truncated_file(),
         other => malformed(format!("PNG: {}", reason(&other.to_string()))),
     }
 }
 
-/// What the decoder says, in words: its own show how Rust writes types (`ChunkType { type: IHDR, … }`).
+/// The reason for a decoder error in words: its own messages show how Rust writes types (`ChunkType { type: IHDR, …
+/// }`).
 pub(super) fn reason(said: &str) -> &'static str {
     let reasons = [
         ("IDAT or", "there are no pixels"),
         ("deflate", "the compressed pixels are damaged"),
-        (
-            "PLTE",
-            "the palette is missing, or stands in the wrong place",
-        ),
-        ("palette", "the palette is missing, or has the wrong size"),
+        ("PLTE", "the palette is missing or misplaced"),
+        ("palette", "the palette is missing or has the wrong size"),
         ("olor type", "the colour type is not one of PNG's"),
         ("bit depth", "the bit depth is not one of PNG's"),
         ("dimensions", "the size is not possible"),
@@ -130,14 +130,14 @@ pub(super) fn reason(said: &str) -> &'static str {
         ("interlace", "the interlacing is not PNG's"),
         (
             "Unrecognized critical chunk",
-            "a chunk that is needed is not known",
+            "a required chunk is not supported",
         ),
     ];
     let found = reasons.iter().find(|(word, _)| said.contains(word));
     found.map_or("the chunks contradict each other", |(_, reason)| reason)
 }
 
-/// The texts of a file by their keywords, as far as they can be read.
+/// The texts of a file with their keywords, as far as they can be read.
 pub(super) fn texts(stored: &Stored) -> Result<Vec<(String, String)>, DecodingError> {
     let limits = Limits {
         bytes: SIDE_BYTES as usize,

@@ -4,9 +4,9 @@ use flate2::Crc;
 use flate2::write::ZlibEncoder;
 
 use super::*;
-use crate::{Options, Source};
+use crate::{DecodeOptions, ImageSource};
 
-/// First column and row, and steps across and down, of the passes of Adam7 (8.2); one of all pixels otherwise.
+/// First column and row, and column and row steps, of the passes of Adam7 (8.2).
 const ADAM7: [[usize; 4]; 7] = [
     [0, 0, 8, 8],
     [4, 0, 8, 8],
@@ -36,15 +36,17 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("deflated")
 }
 
-/// A file in the making: `depth` bits, a colour type, and samples by place and channel.
-struct Drawing {
+/// Builds a PNG file of pseudo-random samples.
+struct PngBuilder {
     size: (usize, usize),
+    /// Bits of a sample.
     depth: u8,
+    /// Colour type (11.2.1).
     color: u8,
     interlaced: bool,
 }
 
-impl Drawing {
+impl PngBuilder {
     const GREY: Self = Self {
         size: (5, 3),
         depth: 8,
@@ -66,7 +68,7 @@ impl Drawing {
         [index as u8, 255 - index as u8, (index * 3) as u8]
     }
 
-    /// The samples of a row, the filter's byte before them.
+    /// The packed samples of a row, preceded by the filter byte.
     fn row(&self, y: usize, columns: impl Iterator<Item = usize>) -> Vec<u8> {
         let samples = columns.flat_map(|x| (0..self.channels()).map(move |c| self.sample(x, y, c)));
         let mut bits = Vec::new();
@@ -116,7 +118,7 @@ impl Drawing {
         [self.head(), pixels, chunk(*b"IEND", b"")].concat()
     }
 
-    /// What is to be shown: high bytes, grey stretched to eight bits, no alpha.
+    /// The expected pixels: high bytes, grey scaled to eight bits, no alpha.
     fn expected(&self) -> Vec<u8> {
         let eight = |sample: u16| match self.depth {
             16 => (sample >> 8) as u8,
@@ -151,20 +153,20 @@ fn warnings(bytes: &[u8]) -> usize {
 }
 
 fn kind(bytes: &[u8]) -> Option<ErrorKind> {
-    let source = Source::from_bytes(bytes.to_vec());
+    let source = ImageSource::from_bytes(bytes.to_vec());
     source
-        .and_then(|source| source.load(&Options::default()))
+        .and_then(|source| source.load(&DecodeOptions::default()))
         .err()
         .map(|e| e.kind)
 }
 
-/// The place of a chunk's length.
-fn place(bytes: &[u8], kind: [u8; 4]) -> usize {
+/// The offset of a chunk, which begins with its length.
+fn chunk_offset(bytes: &[u8], kind: [u8; 4]) -> usize {
     bytes.windows(4).position(|w| w == kind).expect("a chunk") - 4
 }
 
 #[test]
-fn every_kind_of_samples_is_shown_whole_and_row_by_row() {
+fn every_sample_type_decodes_alike_whole_and_row_by_row() {
     let depths: [(u8, &[u8]); 5] = [
         (0, &[1, 2, 4, 8, 16]),
         (2, &[8, 16]),
@@ -175,19 +177,19 @@ fn every_kind_of_samples_is_shown_whole_and_row_by_row() {
     for (color, depths) in depths {
         for (&depth, interlaced) in depths.iter().flat_map(|d| [(d, false), (d, true)]) {
             for size in [(1, 1), (5, 3), (3, 9), (17, 10)] {
-                let drawing = Drawing {
+                let builder = PngBuilder {
                     size,
                     depth,
                     color,
                     interlaced,
                 };
                 let what = format!("{color} {depth} {interlaced} {size:?}");
-                let bytes = drawing.file();
+                let bytes = builder.file();
                 let png = open(&bytes);
                 assert_eq!(png.info().warnings.len(), 0, "{what}");
-                assert_eq!(shown(&bytes), drawing.expected(), "{what}");
+                assert_eq!(shown(&bytes), builder.expected(), "{what}");
                 let rows = rows::decode(&png.stored, &png.chunks).expect("rows");
-                assert_eq!(rows.bytes(), drawing.expected(), "{what}");
+                assert_eq!(rows.bytes(), builder.expected(), "{what}");
             }
         }
     }
@@ -195,9 +197,9 @@ fn every_kind_of_samples_is_shown_whole_and_row_by_row() {
 
 #[test]
 fn a_file_without_end_or_with_a_wrong_checksum_is_shown_with_a_warning() {
-    let whole = Drawing::GREY.file();
-    let pixels = Drawing::GREY.expected();
-    let end = place(&whole, *b"IEND");
+    let whole = PngBuilder::GREY.file();
+    let pixels = PngBuilder::GREY.expected();
+    let end = chunk_offset(&whole, *b"IEND");
     for length in [end, end + 4, end + 9] {
         assert_eq!(shown(&whole[..length]), pixels, "{length} bytes");
         assert_eq!(warnings(&whole[..length]), 1);
@@ -208,7 +210,7 @@ fn a_file_without_end_or_with_a_wrong_checksum_is_shown_with_a_warning() {
         assert_eq!(shown(&bytes), pixels, "byte {at}");
         assert_eq!(warnings(&bytes), 1);
     }
-    let source = Source::from_bytes(whole[..end].to_vec()).expect("a source");
+    let source = ImageSource::from_bytes(whole[..end].to_vec()).expect("a source");
     assert!(
         source
             .info()
@@ -219,13 +221,13 @@ fn a_file_without_end_or_with_a_wrong_checksum_is_shown_with_a_warning() {
 }
 
 #[test]
-fn pixels_that_are_cut_off_are_truncated_with_and_without_an_end() {
-    let drawing = Drawing {
+fn missing_pixels_are_truncated_with_and_without_an_end_chunk() {
+    let builder = PngBuilder {
         size: (64, 64),
-        ..Drawing::GREY
+        ..PngBuilder::GREY
     };
-    let whole = drawing.file();
-    let begin = place(&whole, *b"IDAT");
+    let whole = builder.file();
+    let begin = chunk_offset(&whole, *b"IDAT");
     for length in [20, begin, begin + 6, begin + 300, whole.len() - 40] {
         assert_eq!(
             kind(&whole[..length]),
@@ -233,11 +235,11 @@ fn pixels_that_are_cut_off_are_truncated_with_and_without_an_end() {
             "{length} bytes"
         );
     }
-    // A stream that ends as it should, but early.
-    let rows = drawing.pixels();
+    // A compressed stream that ends regularly, but early.
+    let rows = builder.pixels();
     for length in [0, 65, rows.len() - 1] {
         let pixels = chunk(*b"IDAT", &deflated(&rows[..length]));
-        let bytes = [drawing.head(), pixels, chunk(*b"IEND", b"")].concat();
+        let bytes = [builder.head(), pixels, chunk(*b"IEND", b"")].concat();
         assert_eq!(
             kind(&bytes),
             Some(ErrorKind::Truncated),
@@ -247,16 +249,16 @@ fn pixels_that_are_cut_off_are_truncated_with_and_without_an_end() {
 }
 
 #[test]
-fn what_contradicts_the_format_is_malformed() {
-    let mut stream = Drawing::GREY.file();
-    let at = place(&stream, *b"IDAT") + 8;
+fn contradictions_to_the_format_are_malformed() {
+    let mut stream = PngBuilder::GREY.file();
+    let at = chunk_offset(&stream, *b"IDAT") + 8;
     stream[at] ^= 0xff;
-    let no_palette = Drawing {
+    let no_palette = PngBuilder {
         color: 3,
-        ..Drawing::GREY
+        ..PngBuilder::GREY
     };
     let mut no_palette = no_palette.file();
-    let at = place(&no_palette, *b"PLTE");
+    let at = chunk_offset(&no_palette, *b"PLTE");
     no_palette.drain(at..at + 768 + 12);
     let no_header = [&b"\x89PNG\r\n\x1a\n"[..], &chunk(*b"IEND", b"")].concat();
     for bytes in [stream, no_palette, no_header] {
@@ -265,8 +267,8 @@ fn what_contradicts_the_format_is_malformed() {
 }
 
 #[test]
-fn the_default_picture_of_an_animation_is_shown() {
-    let drawing = Drawing::GREY;
+fn the_default_image_of_an_animation_is_shown() {
+    let builder = PngBuilder::GREY;
     let control = |number: u8| {
         let place = [
             0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0,
@@ -275,94 +277,94 @@ fn the_default_picture_of_an_animation_is_shown() {
     };
     let second = [&[0, 0, 0, 2][..], &deflated(&[0; 18])].concat();
     let bytes = [
-        drawing.head(),
+        builder.head(),
         chunk(*b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]),
         control(0),
-        chunk(*b"IDAT", &deflated(&drawing.pixels())),
+        chunk(*b"IDAT", &deflated(&builder.pixels())),
         control(1),
         chunk(*b"fdAT", &second),
         chunk(*b"IEND", b""),
     ]
     .concat();
-    assert_eq!(shown(&bytes), drawing.expected());
+    assert_eq!(shown(&bytes), builder.expected());
 }
 
-/// Neither more pixels than there is room for nor a colour profile that inflates to more than is allowed is any harm.
+/// Neither surplus pixels nor a colour profile that inflates beyond the limit does any harm.
 #[test]
-fn what_inflates_beyond_reason_is_left() {
-    let drawing = Drawing::GREY;
+fn data_that_inflates_beyond_the_limit_is_ignored() {
+    let builder = PngBuilder::GREY;
     let much = deflated(&vec![0; 80 << 20]);
     let profile = [&b"x\0\0"[..], &much].concat();
-    let pixels = deflated(&[drawing.pixels(), vec![0; 80 << 20]].concat());
+    let pixels = deflated(&[builder.pixels(), vec![0; 80 << 20]].concat());
     let bytes = [
-        drawing.head(),
+        builder.head(),
         chunk(*b"iCCP", &profile),
         chunk(*b"zTXt", &profile),
         chunk(*b"IDAT", &pixels),
         chunk(*b"IEND", b""),
     ]
     .concat();
-    assert_eq!(shown(&bytes), drawing.expected());
+    assert_eq!(shown(&bytes), builder.expected());
 }
 
 #[test]
-fn a_size_beyond_the_limit_is_refused_by_the_header() {
-    let drawing = Drawing {
+fn a_size_beyond_the_limit_is_refused_from_the_header() {
+    let builder = PngBuilder {
         size: (1 << 20, 1 << 20),
-        ..Drawing::GREY
+        ..PngBuilder::GREY
     };
-    assert_eq!(kind(&drawing.head()), Some(ErrorKind::TooLarge));
+    assert_eq!(kind(&builder.head()), Some(ErrorKind::TooLarge));
 }
 
 #[test]
 fn grey_is_counted_with_its_rendering_and_colours_need_none() {
-    // The header says it all; the tables of the decoder are small beside these pixels.
+    // The header decides the cost; the decoder's tables are small beside these pixels.
     let pixels = 10_000 * 10_000;
     for (color, bytes) in [(0, 2), (2, 3)] {
-        let drawing = Drawing {
+        let builder = PngBuilder {
             size: (10_000, 10_000),
             color,
-            ..Drawing::GREY
+            ..PngBuilder::GREY
         };
-        let file = [drawing.head(), chunk(*b"IDAT", b""), chunk(*b"IEND", b"")].concat();
+        let file = [builder.head(), chunk(*b"IDAT", b""), chunk(*b"IEND", b"")].concat();
         assert_eq!(open(&file).cost() / pixels, bytes, "colour type {color}");
     }
 }
 
-/// The picture with one more chunk before its end.
-fn with(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = Drawing::GREY.file();
-    let end = place(&bytes, *b"IEND");
+/// A file with one more chunk before its end.
+fn with_chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut bytes = PngBuilder::GREY.file();
+    let end = chunk_offset(&bytes, *b"IEND");
     bytes.splice(end..end, chunk(kind, body));
     bytes
 }
 
 #[test]
-fn a_mark_in_text_is_found_behind_the_pixels_too() {
+fn a_synthetic_mark_is_found_also_behind_the_pixels() {
     for (kind, body, marked) in [
         (b"tEXt", b"Comment\0SYNTHETIC phantom".as_slice(), true),
         (b"tEXt", b"SYNTHETIC\0yes", true),
         (b"iTXt", b"Comment\0\0\0\0\0SYNTHETIC", true),
         (b"tEXt", b"Comment\0not SYNTHETIC", false),
     ] {
-        let info = open(&with(*kind, body)).info();
+        let info = open(&with_chunk(*kind, body)).info();
         assert_eq!(info.synthetic, marked, "{}", String::from_utf8_lossy(body));
         assert_eq!((info.width, info.height), (5, 3));
     }
 }
 
 #[test]
-fn a_turned_picture_is_probed_as_it_is_shown() {
+fn a_rotated_image_is_described_as_it_is_shown() {
     let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
-    let png = open(&with(*b"eXIf", exif));
+    let png = open(&with_chunk(*b"eXIf", exif));
     let (info, picture) = (png.info(), png.decode().expect("a picture"));
     assert_eq!((info.width, info.height), (3, 5));
     assert_eq!((picture.width, picture.height), (3, 5));
 }
 
-/// The decoder's own words show how Rust writes types.
+/// The decoder's own messages show how Rust writes types.
 #[test]
-fn damage_is_told_in_words() {
+fn damage_is_reported_in_words() {
     let header = chunk(*b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
     let pixels = chunk(*b"IDAT", &deflated(&[0, 7]));
     let end = chunk(*b"IEND", &[]);
@@ -374,14 +376,14 @@ fn damage_is_told_in_words() {
         ),
         (
             file(&[&header, &chunk(*b"ABCD", b"x"), &pixels, &end]),
-            "PNG: a chunk that is needed is not known",
+            "PNG: a required chunk is not supported",
         ),
         (
             file(&[&header, &header, &pixels, &end]),
             "PNG: the chunks contradict each other",
         ),
     ] {
-        let frame = Source::from_bytes(bytes).and_then(|source| source.frame(0));
+        let frame = ImageSource::from_bytes(bytes).and_then(|source| source.frame(0));
         assert_eq!(frame.expect_err("damaged").message, said);
     }
 }

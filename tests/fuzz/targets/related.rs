@@ -3,16 +3,16 @@
 
 use std::sync::LazyLock;
 
-use medivision_media::{Frame, Grey, Related, Source, Target, Voi};
+use medivision_media::{Frame, Grey, ImageSource, Related, TargetFrame, Voi};
 
-static SECTIONS: LazyLock<Vec<(Target, Grey)>> = LazyLock::new(|| {
+static SECTIONS: LazyLock<Vec<(TargetFrame, Grey)>> = LazyLock::new(|| {
     let files: [&[u8]; 3] = [
         include_bytes!("../../fixtures/media/related/ct1.dcm"),
         include_bytes!("../../fixtures/media/related/ct2.dcm"),
         include_bytes!("../../fixtures/media/related/ct3.dcm"),
     ];
     let section = |bytes: &[u8]| {
-        let source = Source::from_bytes(bytes.to_vec()).expect("a fixture");
+        let source = ImageSource::from_bytes(bytes.to_vec()).expect("a fixture");
         let Ok(Frame::Grey(grey)) = source.frame(0) else {
             panic!("the fixtures are grey");
         };
@@ -30,13 +30,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         if let Ok(layers) = related.layers(target) {
             assert!(layers.tint.is_none_or(|tint| tint.rgba.len() == 4 * pixels));
             let shutter = layers.shutter.iter();
-            let hidden = shutter.flat_map(|s| (0..target.height).flat_map(|y| s.hidden(y, 0..target.width)));
+            let hidden =
+                shutter.flat_map(|s| (0..target.height).flat_map(|y| s.hidden(y, 0..target.width)));
             assert!(hidden.count() <= pixels);
         }
         if let Ok(Some(presented)) = related.present(grey, target) {
             let (picture, _) = presented.render(Voi::Own(0), false);
             assert_eq!(picture.pixels.bytes().len(), pixels);
         }
-        let _ = related.palette(target);
+        let _ = related.color_map(target);
     }
 });

@@ -1,6 +1,6 @@
 //! What every target does with a file: all that the program does with one.
 
-use medivision_media::{Frame, Options, Scale, Source, Voi};
+use medivision_media::{DecodeOptions, Frame, ImageSource, Scale, Voi};
 
 /// Pixels of the largest frame that is decoded here; the program's own limit would make runs slow, not thorough.
 const MOST_PIXELS: u64 = 1 << 20;
@@ -8,7 +8,7 @@ const MOST_PIXELS: u64 = 1 << 20;
 /// Opens a file and looks at its first, second and last frame. A panic of the program's own code is a finding; the
 /// program itself would contain it.
 pub fn show(bytes: &[u8]) {
-    let Ok(source) = Source::from_bytes(bytes.to_vec()) else {
+    let Ok(source) = ImageSource::from_bytes(bytes.to_vec()) else {
         return;
     };
     let info = source.info().clone();
@@ -17,9 +17,9 @@ pub fn show(bytes: &[u8]) {
     }
     let small = u64::from(info.width) * u64::from(info.height) <= MOST_PIXELS / 16;
     for scale in Scale::ALL.into_iter().filter(|_| small) {
-        let options = Options {
+        let options = DecodeOptions {
             scale,
-            ..Options::default()
+            ..DecodeOptions::default()
         };
         if let Ok(shown) = source.load(&options) {
             let scaled = |side: u32| [side, side.div_ceil(scale.divisor())];

@@ -49,7 +49,7 @@ fn a_part_of_a_colour_image_is_cropped_and_inverted() {
         height: 2,
         pixels: Pixels::Rgb((0..12).collect()),
     };
-    let area = Area {
+    let area = PixelRect {
         x: 1,
         y: 0,
         width: 1,

@@ -9,7 +9,7 @@ use super::*;
 use crate::app::{Graphics, Marks, PreviewKey, Quality, Stamp, View};
 use crate::graphics::drivers::Grid;
 use crate::graphics::preview::{draw, renderer};
-use crate::media::{Source, open};
+use crate::media::{ImageSource, open};
 use crate::view::placement::Aim;
 
 fn fixture(name: &str) -> PathBuf {
@@ -50,7 +50,7 @@ struct RenderedScene {
 }
 
 fn seen(key: &PreviewKey) -> RenderedScene {
-    let source: Source = open(&key.path).unwrap();
+    let source: ImageSource = open(&key.path).unwrap();
     let (frame, target) = (source.frame(0).unwrap(), source.target(0));
     let mut objects = OverlayComposer::default();
     let (frame, composed) = objects.compose(&key.related, &frame, target.as_ref());
@@ -255,9 +255,9 @@ fn a_pseudo_colour_state_colours_a_grey_image() {
 #[test]
 fn nothing_is_drawn_over_an_image_of_another_size_than_the_frame() {
     let key = key("ct2", &["seg_binary", "gsps"]);
-    let source: Source = open(&key.path).unwrap();
+    let source: ImageSource = open(&key.path).unwrap();
     let (frame, target) = (source.frame(0).unwrap(), source.target(0));
-    let assembled = target.map(|target| crate::media::Target {
+    let assembled = target.map(|target| crate::media::TargetFrame {
         width: 16,
         ..target
     });

@@ -1,38 +1,38 @@
-//! Bits of entropy-coded data, and the Huffman codes in them (ITU-T T.81 annex C and F.2.2).
+//! Reads bits of entropy-coded data, and the Huffman codes in them (ITU-T T.81 annex C and F.2.2).
 
 use crate::error::{MediaError, malformed};
 
-/// Every byte 1.
+/// A word in which every byte is 1.
 const ONES: u64 = u64::from_be_bytes([1; 8]);
 
-/// Reads bits from the highest down, drops stuffed zeros, stops at markers. Past a marker, and past the end, zeros are
-/// fed, and [`Bits::starved`] tells when they were used.
-pub(crate) struct Bits<'a> {
+/// A bit reader, most significant bit first, that removes stuffed zeros and stops at markers. Past a marker or the end
+/// it supplies zeros; [`JpegBits::is_starved`] tells whether they were used.
+pub(crate) struct JpegBits<'a> {
     data: &'a [u8],
     at: usize,
-    /// What was read and not taken.
-    pub next: Next,
-    /// How many of these bits were fed, not read.
-    fed: u32,
+    /// Bits that were read but not consumed.
+    pub next: BitBuffer,
+    /// How many of these bits were supplied, not read.
+    supplied: u32,
 }
 
-/// The next bits. A loop over many codes has them in registers, and gives them back for more.
+/// The next bits. A loop over many codes keeps them in registers and returns them for a refill.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Next {
-    /// The first one highest.
+pub(crate) struct BitBuffer {
+    /// The bits, the first one highest.
     buffer: u64,
-    /// How many are valid.
+    /// Number of valid bits.
     count: u32,
 }
 
-impl Next {
-    /// Enough for the longest code and the longest number behind it.
+impl BitBuffer {
+    /// Whether there are enough bits for the longest code and the longest number behind it.
     #[inline]
     pub(crate) fn is_enough(self) -> bool {
         self.count >= 32
     }
 
-    /// So many, at most 16, without taking them.
+    /// The next bits, at most 16, without consuming them.
     #[inline]
     fn peek(self, bits: u32) -> u32 {
         (self.buffer >> 48) as u32 >> (16 - bits)
@@ -45,17 +45,17 @@ impl Next {
     }
 }
 
-impl<'a> Bits<'a> {
+impl<'a> JpegBits<'a> {
     pub(crate) fn new(data: &'a [u8], at: usize) -> Self {
         Self {
             data,
             at,
-            next: Next::default(),
-            fed: 0,
+            next: BitBuffer::default(),
+            supplied: 0,
         }
     }
 
-    /// At least 32 bits are there afterwards: the longest code and the longest number behind it.
+    /// Refills to at least 32 bits: the longest code and the longest number behind it.
     #[inline]
     pub(crate) fn fill(&mut self) {
         if !self.next.is_enough() {
@@ -63,9 +63,9 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// More bits behind the `next` ones.
+    /// Refills `next`.
     #[inline]
-    pub(crate) fn refilled(&mut self, mut next: Next) -> Next {
+    pub(crate) fn refilled(&mut self, mut next: BitBuffer) -> BitBuffer {
         if let Some(word) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
             let word = u64::from_be_bytes(*word);
             // Most words hold no 0xff, and so neither stuffing nor a marker.
@@ -82,7 +82,7 @@ impl<'a> Bits<'a> {
     }
 
     #[cold]
-    fn refilled_carefully(&mut self, mut next: Next) -> Next {
+    fn refilled_carefully(&mut self, mut next: BitBuffer) -> BitBuffer {
         while next.count <= 56 {
             let byte = match self.data.get(self.at..) {
                 Some([0xff, 0x00, ..]) => {
@@ -99,7 +99,7 @@ impl<'a> Bits<'a> {
                     *byte
                 }
                 _ => {
-                    self.fed = self.fed.saturating_add(8);
+                    self.supplied = self.supplied.saturating_add(8);
                     0
                 }
             };
@@ -109,9 +109,9 @@ impl<'a> Bits<'a> {
         next
     }
 
-    /// The next bits, at most 16, as a number.
+    /// Reads the next bits, at most 16, as a number.
     #[inline]
-    pub(crate) fn take(&mut self, bits: u32) -> u32 {
+    pub(crate) fn read(&mut self, bits: u32) -> u32 {
         if bits == 0 {
             return 0;
         }
@@ -121,16 +121,16 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// A number of `bits` bits whose highest tells the sign (F.2.2.1, EXTEND).
+    /// Reads a number of `bits` bits whose highest gives the sign (F.2.2.1, EXTEND).
     #[inline]
     pub(crate) fn signed(&mut self, bits: u32) -> i32 {
-        extended(self.take(bits), bits)
+        extended(self.read(bits), bits)
     }
 
-    /// Drops what is left before the next marker, and steps over it if it is a restart. At any other marker, and at the
-    /// end, there is nothing left to read: the intervals that follow are missing.
+    /// Skips to the next marker, and past it if it is a restart marker. At any other marker, and at the end, nothing
+    /// is left to read: the following intervals are missing.
     pub(crate) fn restart(&mut self) {
-        (self.next, self.fed) = (Next::default(), 0);
+        (self.next, self.supplied) = (BitBuffer::default(), 0);
         let rest = self.data.get(self.at..).unwrap_or_default();
         let marker = memchr::memchr_iter(0xff, rest).find(|&at| {
             rest.get(at + 1)
@@ -143,14 +143,14 @@ impl<'a> Bits<'a> {
         };
     }
 
-    /// Whether more was taken than there was: a marker, or the end, came too early.
+    /// Whether more bits were consumed than there were: a marker, or the end, came too early.
     #[inline]
-    pub(crate) fn starved(&self) -> bool {
-        self.fed > self.next.count
+    pub(crate) fn is_starved(&self) -> bool {
+        self.supplied > self.next.count
     }
 }
 
-/// A number of `bits` bits whose highest tells the sign (F.2.2.1, EXTEND).
+/// Extends a number of `bits` bits whose highest gives the sign (F.2.2.1, EXTEND).
 #[inline]
 fn extended(value: u32, bits: u32) -> i32 {
     let value = value as i32;
@@ -161,31 +161,31 @@ fn extended(value: u32, bits: u32) -> i32 {
     }
 }
 
-/// Codes of up to this length are looked up at once.
-const QUICK: u32 = 10;
+/// Longest code that is looked up directly, in bits.
+const LOOKUP_BITS: u32 = 10;
 
-/// A code together with the number behind it: their length in the lowest byte, then the zeros before
-/// the number, then the number. Codes without a number have the number 0: a run of 16 zeros as 15 before it, the end of a
-/// block as [`TO_THE_END`]. It is 0 where code and number are not both in the next `QUICK` bits.
+/// A code together with the number behind it: their length in the lowest byte, then the number of zeros before the
+/// number, then the number. For codes without a number the number is 0: a run of 16 zeros is 15 before it, the end of
+/// a block is [`TO_THE_END`]. The value is 0 if code and number do not both fit in the next `LOOKUP_BITS` bits.
 #[derive(Clone, Copy, Default)]
-struct Short(u32);
+struct CodeAndValue(u32);
 
-impl Short {
+impl CodeAndValue {
     fn new(length: u32, zeros: u8, value: i32) -> Self {
         Self((value as u32) << 16 | u32::from(zeros) << 8 | length)
     }
 }
 
-/// Zeros beyond the end of any block.
+/// More zeros than any block has.
 const TO_THE_END: u8 = 64;
 
 /// A Huffman table.
 #[derive(Clone)]
 pub(crate) struct Huffman {
-    /// By the next `QUICK` bits: length and symbol, or length 0 for longer codes.
-    quick: [(u8, u8); 1 << QUICK],
-    /// By the next `QUICK` bits: codes with their number, of sequential coding.
-    short: [Short; 1 << QUICK],
+    /// By the next `LOOKUP_BITS` bits: length and symbol; length 0 for longer codes.
+    quick: [(u8, u8); 1 << LOOKUP_BITS],
+    /// By the next `LOOKUP_BITS` bits: codes with their number, for sequential coding.
+    short: [CodeAndValue; 1 << LOOKUP_BITS],
     /// By length: the first code beyond that length, aligned to 16 bits.
     limit: [u32; 17],
     /// By length: index of its first symbol minus its first code.
@@ -194,11 +194,11 @@ pub(crate) struct Huffman {
 }
 
 impl Huffman {
-    /// A table from the counts of codes by length, and their symbols (C.2).
+    /// Creates a table from the number of codes of each length, and their symbols (C.2).
     pub(crate) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, MediaError> {
         let mut table = Self {
-            quick: [(0, 0); 1 << QUICK],
-            short: [Short::default(); 1 << QUICK],
+            quick: [(0, 0); 1 << LOOKUP_BITS],
+            short: [CodeAndValue::default(); 1 << LOOKUP_BITS],
             limit: [0; 17],
             offset: [0; 17],
             symbols: symbols.to_vec(),
@@ -210,9 +210,9 @@ impl Huffman {
                 if code >> length != 0 {
                     return Err(malformed("JPEG: impossible Huffman table"));
                 }
-                if length <= QUICK {
-                    let first = (code << (QUICK - length)) as usize;
-                    table.quick[first..first + (1 << (QUICK - length))]
+                if length <= LOOKUP_BITS {
+                    let first = (code << (LOOKUP_BITS - length)) as usize;
+                    table.quick[first..first + (1 << (LOOKUP_BITS - length))]
                         .fill((length as u8, symbols[index]));
                 }
                 (code, index) = (code + 1, index + 1);
@@ -220,31 +220,31 @@ impl Huffman {
             table.limit[length as usize] = code << (16 - length);
             code <<= 1;
         }
-        table.shorten();
+        table.fill_short();
         Ok(table)
     }
 
-    /// Finds the numbers that lie behind short codes.
-    fn shorten(&mut self) {
+    /// Fills the table of codes with the numbers behind them.
+    fn fill_short(&mut self) {
         for (next, short) in (0_u32..).zip(&mut self.short) {
             let (length, symbol) = self.quick[next as usize];
             let (length, size) = (u32::from(length), u32::from(symbol & 15));
-            if length == 0 || length + size > QUICK {
+            if length == 0 || length + size > LOOKUP_BITS {
                 continue;
             }
-            let value = next >> (QUICK - length - size) & ((1 << size) - 1);
+            let value = next >> (LOOKUP_BITS - length - size) & ((1 << size) - 1);
             let zeros = match symbol {
                 0x00..0xf0 if size == 0 => TO_THE_END,
                 _ => symbol >> 4,
             };
-            *short = Short::new(length + size, zeros, extended(value, size));
+            *short = CodeAndValue::new(length + size, zeros, extended(value, size));
         }
     }
 
-    /// Zeros and number of the next code, taken if it is short. There must be enough bits.
+    /// Reads zeros and number of the next code if it is short. There must be enough bits.
     #[inline]
-    pub(crate) fn short(&self, next: &mut Next) -> Option<(usize, i16)> {
-        let Short(packed) = self.short[next.peek(QUICK) as usize];
+    pub(crate) fn short(&self, next: &mut BitBuffer) -> Option<(usize, i16)> {
+        let CodeAndValue(packed) = self.short[next.peek(LOOKUP_BITS) as usize];
         if packed == 0 {
             return None;
         }
@@ -252,11 +252,11 @@ impl Huffman {
         Some(((packed >> 8 & 0xff) as usize, (packed >> 16) as i16))
     }
 
-    /// The next symbol; an impossible code counts as 0, as in libjpeg.
+    /// Reads the next symbol; an invalid code counts as 0, as in libjpeg.
     #[inline]
-    pub(crate) fn decode(&self, bits: &mut Bits) -> u8 {
+    pub(crate) fn decode(&self, bits: &mut JpegBits) -> u8 {
         bits.fill();
-        let (length, symbol) = self.quick[bits.next.peek(QUICK) as usize];
+        let (length, symbol) = self.quick[bits.next.peek(LOOKUP_BITS) as usize];
         let (length, symbol) = if length > 0 {
             (u32::from(length), symbol)
         } else {
@@ -266,10 +266,10 @@ impl Huffman {
         symbol
     }
 
-    /// Length and symbol of a code beyond `QUICK` bits.
+    /// Finds length and symbol of a code longer than `LOOKUP_BITS`.
     #[inline(never)]
     fn long(&self, next: u32) -> (u32, u8) {
-        for length in QUICK + 1..=16 {
+        for length in LOOKUP_BITS + 1..=16 {
             if next < self.limit[length as usize] {
                 let index = (next >> (16 - length)) as i32 + self.offset[length as usize];
                 let symbol = self.symbols.get(index as usize).copied();
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_of_all_lengths_are_found() {
+    fn codes_of_all_lengths_are_decoded() {
         // One code of each length from 1 to 16: 0, 10, 110, …
         let symbols: Vec<u8> = (1..=16).collect();
         let table = Huffman::new(&[1; 16], &symbols).expect("a table");
@@ -297,7 +297,7 @@ mod tests {
             0x00,
             0b1111_1110,
         ];
-        let mut bits = Bits::new(&stream, 0);
+        let mut bits = JpegBits::new(&stream, 0);
         let found: Vec<u8> = (0..5).map(|_| table.decode(&mut bits)).collect();
         assert_eq!(found, [1, 2, 3, 4, 6]);
         assert!(Huffman::new(&[3; 16], &[0; 48]).is_err());
@@ -305,21 +305,21 @@ mod tests {
 
     #[test]
     fn stuffed_zeros_are_dropped_and_markers_are_not_crossed() {
-        let mut bits = Bits::new(&[0xff, 0x00, 0x12, 0xff, 0xd0, 0x34, 0xff, 0xd9], 0);
-        assert_eq!((bits.take(8), bits.take(8)), (0xff, 0x12));
-        assert!(!bits.starved());
-        assert_eq!(bits.take(1), 0);
-        assert!(bits.starved(), "a marker came first");
+        let mut bits = JpegBits::new(&[0xff, 0x00, 0x12, 0xff, 0xd0, 0x34, 0xff, 0xd9], 0);
+        assert_eq!((bits.read(8), bits.read(8)), (0xff, 0x12));
+        assert!(!bits.is_starved());
+        assert_eq!(bits.read(1), 0);
+        assert!(bits.is_starved(), "a marker came first");
         bits.restart();
-        assert_eq!(bits.take(8), 0x34);
-        assert!(!bits.starved());
+        assert_eq!(bits.read(8), 0x34);
+        assert!(!bits.is_starved());
         bits.restart();
-        bits.take(1);
-        assert!(bits.starved(), "there is no other interval");
-        let mut cut = Bits::new(&[0x12], 0);
-        assert_eq!(cut.take(8), 0x12);
-        assert!(!cut.starved());
-        cut.take(8);
-        assert!(cut.starved());
+        bits.read(1);
+        assert!(bits.is_starved(), "there are no more intervals");
+        let mut cut = JpegBits::new(&[0x12], 0);
+        assert_eq!(cut.read(8), 0x12);
+        assert!(!cut.is_starved());
+        cut.read(8);
+        assert!(cut.is_starved());
     }
 }

@@ -1,4 +1,4 @@
-//! Full-range luma and chroma to RGB, in the fixed-point arithmetic of libjpeg (ITU-R T.871).
+//! Converts full-range luma and chroma to RGB, in the fixed-point arithmetic of libjpeg (ITU-R T.871).
 
 #![allow(
     clippy::inline_always,
@@ -19,7 +19,7 @@ fn pixel(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     ]
 }
 
-/// A row of planes to interleaved RGB: three bytes in `out` for each of `y`.
+/// Converts a row of three planes to interleaved RGB: three bytes in `out` for each of `y`.
 #[multiversion(targets("x86_64+avx2"))]
 pub(crate) fn rgb(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
     for (((out, &y), &cb), &cr) in out.as_chunks_mut::<3>().0.iter_mut().zip(y).zip(cb).zip(cr) {

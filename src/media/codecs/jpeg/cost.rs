@@ -1,30 +1,30 @@
-//! The memory that decoding takes, told from the headers before it is taken.
+//! Estimates the memory that decoding takes from the headers alone.
 
 use crate::Scale;
-use crate::codecs::jpeg::headers::{Headers, Process};
-use crate::codecs::jpeg::planes::mcus;
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
+use crate::codecs::jpeg::planes::mcu_count;
 
-/// Bytes of a coefficient, and of a sample that is coded without loss.
-const WIDE: u64 = 2;
+/// Bytes of a coefficient, and of a lossless sample.
+const WIDE_BYTES: u64 = 2;
 /// Samples of a block.
-const BLOCK: u64 = 64;
+const BLOCK_SAMPLES: u64 = 64;
 
-/// What decoding a stream takes, in bytes.
+/// The memory that decoding a stream takes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// At full resolution, whatever that of the picture is.
+    /// Memory that does not depend on the scale.
     full: u64,
-    /// In proportion to the pixels of the picture.
+    /// Memory proportional to the pixels of the decoded image, at full scale.
     scaled: u64,
     process: Process,
 }
 
 impl Cost {
-    /// The cost of a picture from a file.
-    pub(crate) fn of_file(headers: &Headers) -> Self {
+    /// The cost of decoding a file to a picture.
+    pub(crate) fn of_file(headers: &JpegHeaders) -> Self {
         let pixels = pixels(headers);
         let channels = if headers.components.len() == 1 { 1 } else { 3 };
-        // Grey is rendered once more, and inks and deep samples become RGB of 8 bits.
+        // Grey is rendered once more; inks and deep samples become 8-bit RGB.
         let shown = match (headers.components.len(), headers.precision) {
             (3, ..=8) => 0,
             (1, 9..) => 2,
@@ -42,18 +42,18 @@ impl Cost {
         }
     }
 
-    /// The cost of interleaved components.
-    pub(crate) fn of_components(headers: &Headers) -> Self {
+    /// The cost of decoding to interleaved components.
+    pub(crate) fn of_components(headers: &JpegHeaders) -> Self {
         let sample = if headers.precision > 8 { 2 } else { 1 };
         let interleaved = pixels(headers) * headers.components.len() as u64 * sample;
-        let (across, down) = mcus(headers);
+        let (across, down) = mcu_count(headers);
         let blocks = |c: (u8, u8)| u64::from(c.0) * u64::from(c.1);
         let blocks: u64 = headers.components.iter().map(|c| blocks(c.sampling)).sum();
-        let planes = across as u64 * down as u64 * blocks * BLOCK;
+        let planes = across as u64 * down as u64 * blocks * BLOCK_SAMPLES;
         let (full, scaled) = match headers.process {
             Process::Sequential => (0, planes * sample + interleaved),
-            Process::Progressive => (planes * WIDE, planes * sample + interleaved),
-            Process::Lossless => (interleaved / sample * WIDE, interleaved),
+            Process::Progressive => (planes * WIDE_BYTES, planes * sample + interleaved),
+            Process::Lossless => (interleaved / sample * WIDE_BYTES, interleaved),
         };
         Self {
             full,
@@ -62,7 +62,7 @@ impl Cost {
         }
     }
 
-    /// Bytes, of a picture at a part of its resolution.
+    /// The cost in bytes at a scale.
     pub(crate) fn bytes(&self, scale: Scale) -> u64 {
         match self.process {
             Process::Lossless => self.full + self.scaled,
@@ -71,6 +71,6 @@ impl Cost {
     }
 }
 
-fn pixels(headers: &Headers) -> u64 {
+fn pixels(headers: &JpegHeaders) -> u64 {
     u64::from(headers.width) * u64::from(headers.height)
 }

@@ -1,4 +1,4 @@
-//! The DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
+//! Decodes the DCT processes, sequential and progressive, of 8 and 12 bits (ITU-T T.81 annexes F and G).
 
 use std::ops::Range;
 use std::thread;
@@ -6,62 +6,62 @@ use std::thread;
 use crossbeam_channel::bounded;
 
 use crate::Scale;
-use crate::codecs::jpeg::bits::Bits;
+use crate::codecs::jpeg::bits::JpegBits;
 use crate::codecs::jpeg::color;
-use crate::codecs::jpeg::headers::{Headers, Process, Walk};
+use crate::codecs::jpeg::headers::{JpegHeaders, Process, SegmentWalk};
 use crate::codecs::jpeg::idct;
-use crate::codecs::jpeg::planes::{Plane, Sample, mcus, own_blocks};
+use crate::codecs::jpeg::planes::{ComponentPlane, Sample, image_blocks, mcu_count};
 use crate::codecs::jpeg::progressive;
-use crate::codecs::jpeg::tables::{Scan, Tables};
-use crate::codecs::jpeg::{Components, Data, ends_early};
+use crate::codecs::jpeg::tables::{JpegScan, Tables};
+use crate::codecs::jpeg::{ComponentSamples, Components, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
-/// What of a picture is decoded, and how.
+/// The region of an image that is decoded, at which scale, and on how many threads.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
-    /// The resolution.
+pub(crate) struct DecodeRegion {
+    /// The scale.
     pub scale: Scale,
-    /// Columns, at that resolution; the others stay black.
+    /// Columns to decode, at that scale; the others stay black.
     pub columns: Range<usize>,
-    /// Rows, likewise.
+    /// Rows to decode, at that scale.
     pub rows: Range<usize>,
-    /// On two cores, as someone waits for this picture: one reads the codes, which can only be done in their order, the other
-    /// transforms what was read.
-    pub spread: bool,
+    /// Whether to use two threads: one reads the codes, which is only possible in their order, the other transforms
+    /// the coefficients.
+    pub parallel: bool,
 }
 
-impl Part {
-    /// All of a picture.
-    pub(crate) fn whole(headers: &Headers, scale: Scale) -> Self {
+impl DecodeRegion {
+    /// The whole image.
+    pub(crate) fn whole(headers: &JpegHeaders, scale: Scale) -> Self {
         let (width, height) = size(headers, scale);
         Self {
             scale,
             columns: 0..width,
             rows: 0..height,
-            spread: false,
+            parallel: false,
         }
     }
 }
 
-/// Columns and rows of the picture at a resolution.
-fn size(headers: &Headers, scale: Scale) -> (usize, usize) {
+/// Columns and rows of the image at a scale.
+fn size(headers: &JpegHeaders, scale: Scale) -> (usize, usize) {
     let side = |side: u32| side.div_ceil(scale.divisor()) as usize;
     (side(headers.width), side(headers.height))
 }
 
-/// The components as coded, all at the picture's resolution.
+/// Decodes the components, all upsampled to the resolution of the image.
 pub(crate) fn decode(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
+    headers: &JpegHeaders,
+    region: &DecodeRegion,
 ) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4 {
         return Err(unsupported(format!("JPEG with {channels} components")));
     }
     let data = match headers.precision {
-        8 => Data::U8(interleaved(bytes, headers, part)?),
-        12 => Data::U16(interleaved(bytes, headers, part)?),
+        8 => ComponentSamples::U8(interleaved(bytes, headers, region)?),
+        12 => ComponentSamples::U16(interleaved(bytes, headers, region)?),
         bits => return Err(unsupported(format!("JPEG of {bits} bits a sample"))),
     };
     Ok(Components {
@@ -71,21 +71,25 @@ pub(crate) fn decode(
     })
 }
 
-/// Luma and chroma of 8 bits as interleaved RGB.
-pub(crate) fn rgb(bytes: &[u8], headers: &Headers, part: &Part) -> Result<Vec<u8>, MediaError> {
-    rows(bytes, headers, part, |rows, out| match rows {
+/// Decodes 8-bit luma and chroma to interleaved RGB.
+pub(crate) fn rgb(
+    bytes: &[u8],
+    headers: &JpegHeaders,
+    region: &DecodeRegion,
+) -> Result<Vec<u8>, MediaError> {
+    rows(bytes, headers, region, |rows, out| match rows {
         &[y, cb, cr] => color::rgb(y, cb, cr, out),
         _ => out.fill(0),
     })
 }
 
-/// All components pixel by pixel.
+/// Decodes and interleaves all components.
 fn interleaved<T: Sample>(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
+    headers: &JpegHeaders,
+    region: &DecodeRegion,
 ) -> Result<Vec<T>, MediaError> {
-    rows(bytes, headers, part, |rows, out| match rows {
+    rows(bytes, headers, region, |rows, out| match rows {
         [alone] => out.copy_from_slice(alone),
         _ => {
             for (channel, row) in rows.iter().enumerate() {
@@ -97,62 +101,63 @@ fn interleaved<T: Sample>(
     })
 }
 
-/// Rows of the picture: `join` makes one of the components' rows.
+/// Decodes the rows of the image; `join` combines the rows of the components.
 fn rows<T: Sample>(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
+    headers: &JpegHeaders,
+    region: &DecodeRegion,
     join: impl Fn(&[&[T]], &mut [T]) + Sync,
 ) -> Result<Vec<T>, MediaError> {
-    let planes = planes(bytes, headers, part)?;
-    if !planes.iter().all(Plane::divides) {
+    let planes = planes(bytes, headers, region)?;
+    if !planes.iter().all(ComponentPlane::divides_evenly) {
         return Err(unsupported("JPEG with fractional sampling factors"));
     }
-    let (width, height) = size(headers, part.scale);
+    let (width, height) = size(headers, region.scale);
     let channels = planes.len();
     let mut out = vec![T::default(); width * height * channels];
     let fill = |first: usize, lines: &mut [T]| {
-        let mut room = vec![Vec::new(); channels];
+        let mut buffers = vec![Vec::new(); channels];
         for (y, line) in (first..).zip(lines.chunks_exact_mut(width * channels)) {
             let rows: Vec<&[T]> = planes
                 .iter()
-                .zip(&mut room)
-                .map(|(plane, room)| plane.full(y, room, &part.columns))
+                .zip(&mut buffers)
+                .map(|(plane, buffer)| plane.full_row(y, buffer, &region.columns))
                 .collect();
-            let wanted = part.columns.start * channels..part.columns.end * channels;
-            join(&rows, &mut line[wanted]);
+            let row_range = region.columns.start * channels..region.columns.end * channels;
+            join(&rows, &mut line[row_range]);
         }
     };
-    let wanted = &mut out[part.rows.start * width * channels..part.rows.end * width * channels];
-    if part.spread {
-        let half = part.rows.len() / 2;
-        let (upper, lower) = wanted.split_at_mut(half * width * channels);
+    let target = &mut out[region.rows.start * width * channels..region.rows.end * width * channels];
+    if region.parallel {
+        let half = region.rows.len() / 2;
+        let (upper, lower) = target.split_at_mut(half * width * channels);
         thread::scope(|scope| {
-            scope.spawn(|| fill(part.rows.start, upper));
-            fill(part.rows.start + half, lower);
+            scope.spawn(|| fill(region.rows.start, upper));
+            fill(region.rows.start + half, lower);
         });
     } else {
-        fill(part.rows.start, wanted);
+        fill(region.rows.start, target);
     }
     Ok(out)
 }
 
+/// Decodes the planes of all components.
 fn planes<T: Sample>(
     bytes: &[u8],
-    headers: &Headers,
-    part: &Part,
-) -> Result<Vec<Plane<T>>, MediaError> {
-    let mut frame = Frame::<T>::new(headers, part);
+    headers: &JpegHeaders,
+    region: &DecodeRegion,
+) -> Result<Vec<ComponentPlane<T>>, MediaError> {
+    let mut frame = DctFrame::<T>::new(headers, region);
     let mut tables = Tables::default();
-    let mut walk = Walk::new(bytes);
+    let mut walk = SegmentWalk::new(bytes);
     while let Some((marker, body)) = walk.next() {
         match marker {
             0xd9 => break,
             0xda => {
-                let scan = Scan::read(body, &headers.components)?;
-                let mut bits = Bits::new(bytes, walk.at);
+                let scan = JpegScan::read(body, &headers.components)?;
+                let mut bits = JpegBits::new(bytes, walk.at);
                 frame.scan(&scan, &tables, &mut bits)?;
-                if bits.starved() {
+                if bits.is_starved() {
                     return Err(ends_early());
                 }
             }
@@ -162,35 +167,35 @@ fn planes<T: Sample>(
     frame.finish()
 }
 
-/// A block on its way from the codes to the samples.
-struct Block {
+/// A block whose coefficients were read, to be transformed by another thread.
+struct CodedBlock {
     /// Index of its component.
-    place: usize,
+    component: usize,
     /// Column and row among the component's blocks.
     at: (usize, usize),
     coefficients: [i16; 64],
 }
 
-/// Blocks that are handed over at a time.
-const HANDED: usize = 512;
-/// How often that, at most, while they wait.
-const WAITING: usize = 64;
+/// Number of blocks handed to the other thread at a time.
+const BATCH_BLOCKS: usize = 512;
+/// Largest number of batches that wait for the other thread.
+const MAX_BATCHES: usize = 64;
 
-/// The picture while its scans are read.
-struct Frame<'h, 'b, T> {
-    headers: &'h Headers<'b>,
-    planes: Vec<Plane<T>>,
-    /// Of progressive pictures: the coefficients of all blocks, in natural order.
+/// The image while its scans are read.
+struct DctFrame<'h, 'b, T> {
+    headers: &'h JpegHeaders<'b>,
+    planes: Vec<ComponentPlane<T>>,
+    /// The coefficients of all blocks, in natural order; for progressive images only.
     coefficients: Vec<Vec<[i16; 64]>>,
-    /// Quantisation tables as they stood at each component's first scan.
+    /// Quantisation tables as they were at each component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
-    samples: idct::Samples,
-    spread: bool,
+    samples: idct::SampleRange,
+    parallel: bool,
 }
 
-impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
-    fn new(headers: &'h Headers<'b>, part: &Part) -> Self {
-        let planes = Plane::<T>::of_frame(headers, part);
+impl<'h, 'b, T: Sample> DctFrame<'h, 'b, T> {
+    fn new(headers: &'h JpegHeaders<'b>, region: &DecodeRegion) -> Self {
+        let planes = ComponentPlane::<T>::of_frame(headers, region);
         let coefficients = match headers.process {
             Process::Progressive => planes.iter().map(|p| vec![[0; 64]; p.blocks()]).collect(),
             _ => Vec::new(),
@@ -200,83 +205,91 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
             quantisation: vec![None; planes.len()],
             planes,
             coefficients,
-            samples: idct::Samples::of(headers.precision),
-            spread: part.spread,
+            samples: idct::SampleRange::new(headers.precision),
+            parallel: region.parallel,
         }
     }
 
     /// Reads the entropy-coded data of a scan.
-    fn scan(&mut self, scan: &Scan, tables: &Tables, bits: &mut Bits) -> Result<(), MediaError> {
-        for &(place, ..) in &scan.components {
+    fn scan(
+        &mut self,
+        scan: &JpegScan,
+        tables: &Tables,
+        bits: &mut JpegBits,
+    ) -> Result<(), MediaError> {
+        for &(index, ..) in &scan.components {
             let table = tables
                 .quantisation
-                .get(usize::from(self.headers.components[place].quantisation));
+                .get(usize::from(self.headers.components[index].quantisation));
             let table = table.and_then(|t| *t);
-            self.quantisation[place] = self.quantisation[place].or(table);
+            self.quantisation[index] = self.quantisation[index].or(table);
         }
-        let mut coder = progressive::Coder::new(scan, tables, self.headers.process)?;
-        let order = Order::of(self, scan, tables.restart);
+        let mut coder = progressive::CoefficientDecoder::new(scan, tables, self.headers.process)?;
+        let order = BlockOrder::new(self, scan, tables.restart);
         if self.headers.process == Process::Progressive {
             let (planes, coefficients) = (&self.planes, &mut self.coefficients);
-            order.walk(&mut coder, bits, |coder, bits, slot, place, (x, y)| {
-                let across = planes[place].across();
-                coder.progressive(bits, slot, &mut coefficients[place][y * across + x]);
+            order.walk(&mut coder, bits, |coder, bits, slot, index, (x, y)| {
+                let across = planes[index].across();
+                coder.progressive(bits, slot, &mut coefficients[index][y * across + x]);
             });
             return Ok(());
         }
         let tables = scan.components.iter().map(|c| self.table(c.0).map(drop));
         tables.collect::<Result<(), _>>()?;
-        if self.spread {
-            self.sequential_spread(&order, &mut coder, bits);
+        if self.parallel {
+            self.sequential_on_two_threads(&order, &mut coder, bits);
         } else {
-            order.walk(&mut coder, bits, |coder, bits, slot, place, at| {
+            order.walk(&mut coder, bits, |coder, bits, slot, index, at| {
                 let mut block = [0; 64];
                 coder.sequential(bits, slot, &mut block);
-                if let Some(table) = &self.quantisation[place] {
-                    self.planes[place].show(at, &block, table, self.samples);
+                if let Some(table) = &self.quantisation[index] {
+                    self.planes[index].transform_block(at, &block, table, self.samples);
                 }
             });
         }
         Ok(())
     }
 
-    /// A scan whose blocks another thread transforms.
-    fn sequential_spread(
+    /// Reads a sequential scan while another thread transforms its blocks.
+    fn sequential_on_two_threads(
         &mut self,
-        order: &Order,
-        coder: &mut progressive::Coder,
-        bits: &mut Bits,
+        order: &BlockOrder,
+        coder: &mut progressive::CoefficientDecoder,
+        bits: &mut JpegBits,
     ) {
         let (planes, quantisation, to) = (&mut self.planes, &self.quantisation, self.samples);
-        let wanted: Vec<_> = planes.iter().map(Plane::wanted).collect();
-        let (sender, receiver) = bounded::<Vec<Block>>(WAITING);
+        let wanted: Vec<_> = planes.iter().map(ComponentPlane::wanted).collect();
+        let (sender, receiver) = bounded::<Vec<CodedBlock>>(MAX_BATCHES);
         thread::scope(|scope| {
             scope.spawn(move || {
-                for Block {
-                    place,
+                for CodedBlock {
+                    component,
                     at,
                     coefficients,
                 } in receiver.into_iter().flatten()
                 {
-                    if let Some(table) = &quantisation[place] {
-                        planes[place].show(at, &coefficients, table, to);
+                    if let Some(table) = &quantisation[component] {
+                        planes[component].transform_block(at, &coefficients, table, to);
                     }
                 }
             });
-            let mut blocks = Vec::with_capacity(HANDED);
-            order.walk(coder, bits, |coder, bits, slot, place, at| {
-                if blocks.len() == HANDED {
-                    // If the other has failed, the scope tells.
-                    let _ = sender.send(std::mem::replace(&mut blocks, Vec::with_capacity(HANDED)));
+            let mut blocks = Vec::with_capacity(BATCH_BLOCKS);
+            order.walk(coder, bits, |coder, bits, slot, component, at| {
+                if blocks.len() == BATCH_BLOCKS {
+                    // If the other thread has failed, the scope reports it.
+                    let _ = sender.send(std::mem::replace(
+                        &mut blocks,
+                        Vec::with_capacity(BATCH_BLOCKS),
+                    ));
                 }
                 let read = blocks.len();
-                blocks.push(Block {
-                    place,
+                blocks.push(CodedBlock {
+                    component,
                     at,
                     coefficients: [0; 64],
                 });
                 coder.sequential(bits, slot, &mut blocks[read].coefficients);
-                if !wanted[place].contains(at) {
+                if !wanted[component].contains(at) {
                     blocks.pop();
                 }
             });
@@ -286,59 +299,64 @@ impl<'h, 'b, T: Sample> Frame<'h, 'b, T> {
     }
 
     /// The quantisation table of a component.
-    fn table(&self, place: usize) -> Result<&[u16; 64], MediaError> {
-        self.quantisation[place]
+    fn table(&self, index: usize) -> Result<&[u16; 64], MediaError> {
+        self.quantisation[index]
             .as_ref()
             .ok_or_else(|| malformed("JPEG: a quantisation table is missing"))
     }
 
-    fn finish(mut self) -> Result<Vec<Plane<T>>, MediaError> {
-        for (place, blocks) in std::mem::take(&mut self.coefficients)
+    fn finish(mut self) -> Result<Vec<ComponentPlane<T>>, MediaError> {
+        for (index, blocks) in std::mem::take(&mut self.coefficients)
             .into_iter()
             .enumerate()
         {
-            let table = *self.table(place)?;
-            let across = self.planes[place].across();
+            let table = *self.table(index)?;
+            let across = self.planes[index].across();
             for (i, block) in blocks.iter().enumerate() {
-                self.planes[place].show((i % across, i / across), block, &table, self.samples);
+                self.planes[index].transform_block(
+                    (i % across, i / across),
+                    block,
+                    &table,
+                    self.samples,
+                );
             }
         }
         Ok(self.planes)
     }
 }
 
-/// The order in which a scan's blocks come.
-struct Order {
+/// The order of a scan's blocks.
+struct BlockOrder {
     /// MCUs across.
     across: usize,
-    /// MCUs down, as far as there is something to be decoded.
+    /// MCUs down, as far as the decoded region reaches.
     down: usize,
-    /// Index of each component in the frame, and its blocks in an MCU, across and down.
+    /// For each component of the scan: its index in the frame, and its blocks in an MCU, across and down.
     components: Vec<(usize, usize, usize)>,
     /// MCUs between restart markers; 0 for none.
     restart: usize,
 }
 
-impl Order {
-    fn of<T: Sample>(frame: &Frame<T>, scan: &Scan, restart: usize) -> Self {
+impl BlockOrder {
+    fn new<T: Sample>(frame: &DctFrame<T>, scan: &JpegScan, restart: usize) -> Self {
         let alone = scan.components.len() == 1;
-        let component = |&(place, ..): &(usize, usize, usize)| {
-            let (h, v) = frame.headers.components[place].sampling;
+        let component = |&(index, ..): &(usize, usize, usize)| {
+            let (h, v) = frame.headers.components[index].sampling;
             if alone {
-                (place, 1, 1)
+                (index, 1, 1)
             } else {
-                (place, usize::from(h), usize::from(v))
+                (index, usize::from(h), usize::from(v))
             }
         };
         let components: Vec<_> = scan.components.iter().map(component).collect();
-        // Blocks of a component that is alone in its scan are its own, without the padding to whole MCUs (A.2.3).
+        // The blocks of a component that is alone in its scan exclude the padding to whole MCUs (A.2.3).
         let (across, down) = if alone {
-            own_blocks(frame.headers, components[0].0)
+            image_blocks(frame.headers, components[0].0)
         } else {
-            mcus(frame.headers)
+            mcu_count(frame.headers)
         };
-        let needed = |&(place, _, v): &(usize, usize, usize)| {
-            frame.planes[place].wanted().rows.end.div_ceil(v)
+        let needed = |&(index, _, v): &(usize, usize, usize)| {
+            frame.planes[index].wanted().rows.end.div_ceil(v)
         };
         let last = components.iter().map(needed).max().unwrap_or(down);
         Self {
@@ -349,13 +367,19 @@ impl Order {
         }
     }
 
-    /// Visits one block after the other: with its component's index in the scan and in the frame, and its place among
-    /// the component's blocks.
+    /// Visits one block after the other, with its component's index in the scan and in the frame, and its position
+    /// among the component's blocks.
     fn walk(
         &self,
-        coder: &mut progressive::Coder,
-        bits: &mut Bits,
-        mut visit: impl FnMut(&mut progressive::Coder, &mut Bits, usize, usize, (usize, usize)),
+        coder: &mut progressive::CoefficientDecoder,
+        bits: &mut JpegBits,
+        mut visit: impl FnMut(
+            &mut progressive::CoefficientDecoder,
+            &mut JpegBits,
+            usize,
+            usize,
+            (usize, usize),
+        ),
     ) {
         let mut left = self.restart;
         for mcu in 0..self.across * self.down {
@@ -368,13 +392,13 @@ impl Order {
                 left -= 1;
             }
             let (x, y) = (mcu % self.across, mcu / self.across);
-            for (slot, &(place, h, v)) in self.components.iter().enumerate() {
+            for (slot, &(index, h, v)) in self.components.iter().enumerate() {
                 for block in 0..h * v {
                     let at = (x * h + block % h, y * v + block / h);
-                    visit(coder, bits, slot, place, at);
+                    visit(coder, bits, slot, index, at);
                 }
             }
-            if bits.starved() {
+            if bits.is_starved() {
                 return;
             }
         }

@@ -1,13 +1,13 @@
-//! The marker segments of a JPEG stream (ITU-T T.81 annex B): enough to judge it before it is decoded.
+//! Reads the marker segments of a JPEG stream (ITU-T T.81 annex B), which suffice to check it before decoding.
 
 use crate::codecs::jpeg::ends_early;
-use crate::codecs::jpeg::tables::Scan;
+use crate::codecs::jpeg::tables::JpegScan;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 use crate::{limits, orient};
 
-/// Comments kept of one file; a stream of endless comments costs no memory.
+/// Largest number of comments kept of one file: a stream of endless comments costs no memory.
 const MAX_COMMENTS: usize = 64;
-/// Scans of one picture: an ordinary progressive one has ten.
+/// Largest number of scans of one image: an ordinary progressive one has ten.
 const MAX_SCANS: usize = 500;
 
 /// The coding process, from the start-of-frame marker.
@@ -21,7 +21,7 @@ pub(crate) enum Process {
     Lossless,
 }
 
-/// What the components of a stream are, as far as the stream says.
+/// The colour space of the components, as far as the stream says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colors {
     /// One component.
@@ -40,8 +40,8 @@ pub(crate) enum Colors {
 
 /// One component of the frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Component {
-    /// Its identifier, by which scans name it.
+pub(crate) struct JpegComponent {
+    /// Its identifier, by which scans refer to it.
     pub id: u8,
     /// Horizontal and vertical sampling factors.
     pub sampling: (u8, u8),
@@ -49,20 +49,20 @@ pub(crate) struct Component {
     pub quantisation: u8,
 }
 
-/// A scan, and how much of the stream it has.
+/// A scan and the length of its coded data.
 #[derive(Debug)]
 pub(crate) struct CodedScan {
-    /// What it codes.
-    pub scan: Scan,
+    /// Its header.
+    pub scan: JpegScan,
     /// MCUs between its restart markers; 0 for none.
     pub restart: usize,
-    /// Bytes up to the next marker that is no restart.
+    /// Bytes up to the next marker that is not a restart marker.
     pub length: usize,
 }
 
-/// What the segments of a stream say.
+/// The headers of a stream.
 #[derive(Debug)]
-pub(crate) struct Headers<'a> {
+pub(crate) struct JpegHeaders<'a> {
     /// Columns.
     pub width: u32,
     /// Rows.
@@ -72,61 +72,61 @@ pub(crate) struct Headers<'a> {
     /// The coding process.
     pub process: Process,
     /// The frame's components.
-    pub components: Vec<Component>,
-    /// A JFIF segment was seen.
+    pub components: Vec<JpegComponent>,
+    /// Whether there is a JFIF segment.
     pub jfif: bool,
-    /// The transform byte of an Adobe segment.
+    /// The transform byte of an Adobe segment, if any.
     pub adobe: Option<u8>,
-    /// The TIFF block of an EXIF segment.
+    /// The TIFF block of an EXIF segment, if any.
     pub exif: Option<&'a [u8]>,
     /// Comment segments.
     pub comments: Vec<&'a [u8]>,
-    /// The scans in their order.
+    /// The scans in order.
     pub scans: Vec<CodedScan>,
-    /// The end-of-image marker was reached.
+    /// Whether there is an end-of-image marker.
     pub complete: bool,
 }
 
-impl<'a> Headers<'a> {
-    /// Walks the segments to the end of the image; the picture's size is held to the limits.
+impl<'a> JpegHeaders<'a> {
+    /// Reads the segments to the end of the image and checks its size against the limits.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let mut walk = Walk::new(bytes);
-        let mut found = Found::default();
+        let mut walk = SegmentWalk::new(bytes);
+        let mut builder = HeadersBuilder::default();
         let mut coded_from = None;
         while let Some((marker, body)) = walk.next() {
-            found.close_scan(coded_from.take(), walk.marker_at);
+            builder.close_scan(coded_from.take(), walk.marker_at);
             match marker {
                 0xd9 => {
-                    found.complete = true;
+                    builder.complete = true;
                     break;
                 }
                 0xc4 | 0xc8 | 0xcc => {}
-                0xc0..=0xcf if found.frame.is_some() => {
+                0xc0..=0xcf if builder.frame.is_some() => {
                     return Err(malformed("JPEG: more than one frame header"));
                 }
-                0xc0..=0xcf => found.frame = Some(frame(marker, body)?),
+                0xc0..=0xcf => builder.frame = Some(frame(marker, body)?),
                 0xda => {
-                    found.open_scan(body)?;
+                    builder.open_scan(body)?;
                     coded_from = Some(walk.at);
                 }
-                _ => found.note(marker, body),
+                _ => builder.read_segment(marker, body),
             }
         }
-        found.close_scan(coded_from, bytes.len());
-        let Some((process, precision, width, height, components)) = found.frame else {
-            let message = "JPEG: there is no picture in the file";
+        builder.close_scan(coded_from, bytes.len());
+        let Some(frame) = builder.frame else {
+            let message = "JPEG: the file has no image";
             return Err(if walk.at >= bytes.len() {
                 truncated(message)
             } else {
                 malformed(message)
             });
         };
-        if height == 0 && !found.complete {
-            // The height stands behind the first scan, or should.
+        if frame.height == 0 && !builder.complete {
+            // The height should follow the first scan.
             return Err(ends_early());
         }
-        limits::check_size(width, height)?;
-        let Found {
+        limits::check_size(frame.width, frame.height)?;
+        let HeadersBuilder {
             jfif,
             adobe,
             exif,
@@ -134,13 +134,13 @@ impl<'a> Headers<'a> {
             scans,
             complete,
             ..
-        } = found;
+        } = builder;
         Ok(Self {
-            width,
-            height,
-            precision,
-            process,
-            components,
+            width: frame.width,
+            height: frame.height,
+            precision: frame.precision,
+            process: frame.process,
+            components: frame.components,
             jfif,
             adobe,
             exif,
@@ -150,17 +150,17 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// The EXIF orientation, 1 where there is none.
+    /// The EXIF orientation; 1 if there is none.
     pub(crate) fn orientation(&self) -> u8 {
         self.exif.map_or(1, orient::orientation)
     }
 
-    /// What the components are by the rules of libjpeg: JFIF, then Adobe, then the identifiers.
+    /// The colour space by the rules of libjpeg: JFIF, then Adobe, then the identifiers.
     pub(crate) fn colors(&self) -> Colors {
         match (self.components.len(), self.adobe) {
             (1, _) => Colors::Grey,
             (3, Some(0)) if !self.jfif => Colors::Rgb,
-            (3, None) if !self.jfif && self.named_rgb() => Colors::Rgb,
+            (3, None) if !self.jfif && self.is_named_rgb() => Colors::Rgb,
             (3, _) => Colors::YCbCr,
             (4, Some(2)) => Colors::Ycck,
             (4, _) => Colors::Cmyk,
@@ -168,24 +168,34 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// Whether the components are called R, G and B.
-    pub(crate) fn named_rgb(&self) -> bool {
+    /// Whether the components are named R, G and B.
+    pub(crate) fn is_named_rgb(&self) -> bool {
         self.components.iter().map(|c| c.id).eq(*b"RGB")
     }
 
-    /// Whether the components after the first are stored at lower resolution, which is done to chroma only.
-    pub(crate) fn subsampled(&self) -> bool {
+    /// Whether components have different resolutions, which is done to chroma only.
+    pub(crate) fn is_subsampled(&self) -> bool {
         self.components
             .windows(2)
             .any(|pair| pair[0].sampling != pair[1].sampling)
     }
 }
 
-type Frame = (Process, u8, u32, u32, Vec<Component>);
+/// A frame header (B.2.2).
+struct JpegFrameHeader {
+    process: Process,
+    /// Bits per sample.
+    precision: u8,
+    width: u32,
+    /// Rows; 0 until a DNL segment defines them.
+    height: u32,
+    components: Vec<JpegComponent>,
+}
 
+/// Collects the headers while the segments are read.
 #[derive(Default)]
-struct Found<'a> {
-    frame: Option<Frame>,
+struct HeadersBuilder<'a> {
+    frame: Option<JpegFrameHeader>,
     jfif: bool,
     adobe: Option<u8>,
     exif: Option<&'a [u8]>,
@@ -196,30 +206,30 @@ struct Found<'a> {
     complete: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> HeadersBuilder<'a> {
     fn open_scan(&mut self, body: &[u8]) -> Result<(), MediaError> {
-        let Some((.., components)) = &self.frame else {
+        let Some(frame) = &self.frame else {
             return Err(malformed("JPEG: a scan before the frame header"));
         };
         if self.scans.len() == MAX_SCANS {
-            return Err(malformed("JPEG: more scans than a picture has use for"));
+            return Err(malformed("JPEG: more scans than an image can use"));
         }
         self.scans.push(CodedScan {
-            scan: Scan::read(body, components)?,
+            scan: JpegScan::read(body, &frame.components)?,
             restart: self.restart,
             length: 0,
         });
         Ok(())
     }
 
-    /// Notes how far the scan that began at `from` reaches.
+    /// Sets the length of the scan that began at `from`.
     fn close_scan(&mut self, from: Option<usize>, end: usize) {
         if let (Some(from), Some(scan)) = (from, self.scans.last_mut()) {
             scan.length = end.saturating_sub(from);
         }
     }
 
-    fn note(&mut self, marker: u8, body: &'a [u8]) {
+    fn read_segment(&mut self, marker: u8, body: &'a [u8]) {
         match marker {
             0xe0 if body.starts_with(b"JFIF\0") => self.jfif = true,
             0xe1 if body.starts_with(b"Exif\0\0") => self.exif = self.exif.or(body.get(6..)),
@@ -234,18 +244,18 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// DNL (B.2.5): the height that the frame header has left open.
+    /// DNL (B.2.5): defines the height that the frame header left open.
     fn define_height(&mut self, body: &[u8]) {
-        if let (Some((_, _, _, height @ 0, _)), Some(&lines)) =
-            (&mut self.frame, body.first_chunk())
+        if let (Some(frame), Some(&lines)) = (&mut self.frame, body.first_chunk())
+            && frame.height == 0
         {
-            *height = u16::from_be_bytes(lines).into();
+            frame.height = u16::from_be_bytes(lines).into();
         }
     }
 }
 
-/// A frame header (B.2.2).
-fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
+/// Parses a frame header (B.2.2).
+fn frame(marker: u8, body: &[u8]) -> Result<JpegFrameHeader, MediaError> {
     let process = match marker {
         0xc0 | 0xc1 => Process::Sequential,
         0xc2 => Process::Progressive,
@@ -256,10 +266,10 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
     let [precision, h1, h0, w1, w0, count, rest @ ..] = body else {
         return Err(malformed("JPEG: the frame header is too short"));
     };
-    let components: Vec<Component> = rest
+    let components: Vec<JpegComponent> = rest
         .chunks_exact(3)
         .take(usize::from(*count))
-        .map(|c| Component {
+        .map(|c| JpegComponent {
             id: c[0],
             sampling: (c[1] >> 4, c[1] & 15),
             quantisation: c[2],
@@ -278,19 +288,25 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame, MediaError> {
         u32::from(*w1) << 8 | u32::from(*w0),
         u32::from(*h1) << 8 | u32::from(*h0),
     );
-    Ok((process, *precision, width, height, components))
+    Ok(JpegFrameHeader {
+        process,
+        precision: *precision,
+        width,
+        height,
+        components,
+    })
 }
 
-/// Steps from segment to segment, over the entropy-coded data between them.
-pub(crate) struct Walk<'a> {
+/// Iterates over the segments, skipping the entropy-coded data between them.
+pub(crate) struct SegmentWalk<'a> {
     bytes: &'a [u8],
-    /// Where the next segment is looked for; after a start of scan, where its coded data begin.
+    /// Where the next segment is searched; after a start of scan, where its coded data begin.
     pub at: usize,
-    /// Where the last marker stands.
+    /// Position of the last marker.
     pub marker_at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SegmentWalk<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
@@ -300,12 +316,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl<'a> Iterator for Walk<'a> {
+impl<'a> Iterator for SegmentWalk<'a> {
     type Item = (u8, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            // Between segments decoders tolerate stray bytes; in coded data FF 00 and the restart markers belong to it.
+            // Decoders tolerate stray bytes between segments; in coded data, FF 00 and restart markers belong to the
+            // data.
             let rest = self.bytes.get(self.at..)?;
             let Some(offset) = memchr::memchr(0xff, rest) else {
                 self.at = self.bytes.len();

@@ -1,5 +1,5 @@
-//! The inverse DCT in the integer arithmetic of libjpeg's "islow" (Loeffler, Ligtenberg and Moschytz 1989), so that
-//! pictures come out as they do in the reference, bit by bit; and its reductions to 4×4, 2×2 and 1×1 samples (jidctred.c).
+//! The inverse DCT in the integer arithmetic of libjpeg's "islow" (Loeffler, Ligtenberg and Moschytz 1989),
+//! bit-identical to the reference, and its reductions to 4×4, 2×2 and 1×1 samples (jidctred.c).
 
 #![allow(
     clippy::inline_always,
@@ -10,17 +10,17 @@ use std::num::Wrapping;
 
 use multiversion::multiversion;
 
-/// Bits of the constants' fraction.
-const FRACTION: u32 = 13;
+/// Fraction bits of the constants.
+const FRACTION_BITS: u32 = 13;
 
 const fn w(value: i32) -> Wrapping<i32> {
     Wrapping(value)
 }
 
-/// How samples of a precision are made of the transform's values.
+/// How the transform's values become samples of a precision.
 #[derive(Clone, Copy)]
-pub(crate) struct Samples {
-    /// Bits kept between the passes: 2 for samples of 8 bits, 1 for 12.
+pub(crate) struct SampleRange {
+    /// Extra bits kept between the passes: 2 for 8-bit samples, 1 for 12-bit ones.
     extra: u32,
     /// Added to every value.
     center: i32,
@@ -28,8 +28,8 @@ pub(crate) struct Samples {
     largest: i32,
 }
 
-impl Samples {
-    pub(crate) fn of(precision: u8) -> Self {
+impl SampleRange {
+    pub(crate) fn new(precision: u8) -> Self {
         Self {
             extra: if precision == 8 { 2 } else { 1 },
             center: 1 << (precision - 1),
@@ -37,63 +37,63 @@ impl Samples {
         }
     }
 
-    /// The sample of a value around zero.
+    /// Converts a value centred on zero to a sample.
     #[inline(always)]
-    pub(crate) fn put(self, value: i32) -> i32 {
+    pub(crate) fn sample(self, value: i32) -> i32 {
         value.saturating_add(self.center).clamp(0, self.largest)
     }
 }
 
-/// Coefficients (natural order) times their quantisation, to 8×8 samples.
+/// Transforms coefficients (natural order), dequantised by `table`, to 8×8 samples.
 #[multiversion(targets("x86_64+avx2"))]
-pub(crate) fn eight(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 64] {
+pub(crate) fn eight(block: &[i16; 64], table: &[u16; 64], to: SampleRange) -> [i32; 64] {
     let (mut values, mut out) = ([0; 64], [0; 64]);
     dequantise(block, table, &mut values);
-    columns::<8>(&values, &mut out, FRACTION - to.extra, pass);
+    columns::<8>(&values, &mut out, FRACTION_BITS - to.extra, pass);
     transpose(&out, &mut values);
-    columns::<8>(&values, &mut out, FRACTION + to.extra + 3, pass);
+    columns::<8>(&values, &mut out, FRACTION_BITS + to.extra + 3, pass);
     transpose(&out, &mut values);
     for value in &mut values {
-        *value = to.put(*value);
+        *value = to.sample(*value);
     }
     values
 }
 
-/// The same to 4×4 samples.
+/// Transforms to 4×4 samples.
 #[multiversion(targets("x86_64+avx2"))]
-pub(crate) fn four(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 16] {
+pub(crate) fn four(block: &[i16; 64], table: &[u16; 64], to: SampleRange) -> [i32; 16] {
     let (mut values, mut out) = ([0; 64], [0; 64]);
     dequantise(block, table, &mut values);
-    columns::<4>(&values, &mut out, FRACTION - to.extra + 1, halved);
+    columns::<4>(&values, &mut out, FRACTION_BITS - to.extra + 1, halved);
     transpose(&out, &mut values);
-    columns::<4>(&values, &mut out, FRACTION + to.extra + 4, halved);
+    columns::<4>(&values, &mut out, FRACTION_BITS + to.extra + 4, halved);
     let mut samples = [0; 16];
     for (i, sample) in samples.iter_mut().enumerate() {
-        *sample = to.put(out[i % 4 * 8 + i / 4]);
+        *sample = to.sample(out[i % 4 * 8 + i / 4]);
     }
     samples
 }
 
-/// The same to 2×2 samples.
+/// Transforms to 2×2 samples.
 #[multiversion(targets("x86_64+avx2"))]
-pub(crate) fn two(block: &[i16; 64], table: &[u16; 64], to: Samples) -> [i32; 4] {
+pub(crate) fn two(block: &[i16; 64], table: &[u16; 64], to: SampleRange) -> [i32; 4] {
     let (mut values, mut out) = ([0; 64], [0; 64]);
     dequantise(block, table, &mut values);
-    columns::<2>(&values, &mut out, FRACTION - to.extra + 2, quartered);
+    columns::<2>(&values, &mut out, FRACTION_BITS - to.extra + 2, quartered);
     transpose(&out, &mut values);
-    columns::<2>(&values, &mut out, FRACTION + to.extra + 5, quartered);
+    columns::<2>(&values, &mut out, FRACTION_BITS + to.extra + 5, quartered);
     let mut samples = [0; 4];
     for (i, sample) in samples.iter_mut().enumerate() {
-        *sample = to.put(out[i % 2 * 8 + i / 2]);
+        *sample = to.sample(out[i % 2 * 8 + i / 2]);
     }
     samples
 }
 
-/// The same to one sample, for which the first coefficient is enough; also what each of a block's samples is that has
-/// no other.
+/// Transforms to one sample, which only needs the first coefficient. It is also the value of every sample of a block
+/// without other coefficients.
 #[inline]
-pub(crate) fn one(first: i16, table: &[u16; 64], to: Samples) -> i32 {
-    to.put((i32::from(first) * i32::from(table[0]) + 4) >> 3)
+pub(crate) fn one(first: i16, table: &[u16; 64], to: SampleRange) -> i32 {
+    to.sample((i32::from(first) * i32::from(table[0]) + 4) >> 3)
 }
 
 #[inline(always)]
@@ -103,7 +103,7 @@ fn dequantise(block: &[i16; 64], table: &[u16; 64], values: &mut [i32; 64]) {
     }
 }
 
-/// One pass over each of eight columns, which are independent: the compiler takes all of them at once.
+/// One pass over each of eight independent columns, which the compiler vectorises.
 #[inline(always)]
 fn columns<const N: usize>(
     values: &[i32; 64],
@@ -138,15 +138,15 @@ fn transpose(values: &[i32; 64], out: &mut [i32; 64]) {
     }
 }
 
-/// Eight values. Names as in jidctint.c.
+/// One pass over eight values. Names as in jidctint.c.
 #[inline(always)]
 fn pass(v: [i32; 8]) -> [i32; 8] {
     let v = v.map(Wrapping);
     let z1 = (v[2] + v[6]) * w(4433);
     let tmp2 = z1 - v[6] * w(15137);
     let tmp3 = z1 + v[2] * w(6270);
-    let tmp0 = (v[0] + v[4]) << FRACTION as usize;
-    let tmp1 = (v[0] - v[4]) << FRACTION as usize;
+    let tmp0 = (v[0] + v[4]) << FRACTION_BITS as usize;
+    let tmp1 = (v[0] - v[4]) << FRACTION_BITS as usize;
     let even = [tmp0 + tmp3, tmp1 + tmp2, tmp1 - tmp2, tmp0 - tmp3];
 
     let z5 = (v[7] + v[3] + v[5] + v[1]) * w(9633);
@@ -172,11 +172,11 @@ fn pass(v: [i32; 8]) -> [i32; 8] {
     ]
 }
 
-/// Half as many values; the fifth coefficient does not count. Names as in jidctred.c.
+/// One pass to half as many values; the fifth coefficient is not used. Names as in jidctred.c.
 #[inline(always)]
 fn halved(v: [i32; 8]) -> [i32; 4] {
     let v = v.map(Wrapping);
-    let tmp0 = v[0] << (FRACTION as usize + 1);
+    let tmp0 = v[0] << (FRACTION_BITS as usize + 1);
     let tmp2 = v[2] * w(15137) - v[6] * w(6270);
     let (tmp10, tmp12) = (tmp0 + tmp2, tmp0 - tmp2);
     let tmp0 = v[7] * w(-1730) + v[5] * w(11893) + v[3] * w(-17799) + v[1] * w(8697);
@@ -189,11 +189,11 @@ fn halved(v: [i32; 8]) -> [i32; 4] {
     ]
 }
 
-/// A quarter as many values; of the even coefficients only the first counts. Names as in jidctred.c.
+/// One pass to a quarter as many values; of the even coefficients only the first is used. Names as in jidctred.c.
 #[inline(always)]
 fn quartered(v: [i32; 8]) -> [i32; 2] {
     let v = v.map(Wrapping);
-    let tmp10 = v[0] << (FRACTION as usize + 2);
+    let tmp10 = v[0] << (FRACTION_BITS as usize + 2);
     let tmp0 = v[7] * w(-5906) + v[5] * w(6967) + v[3] * w(-10426) + v[1] * w(29692);
     [(tmp10 + tmp0).0, (tmp10 - tmp0).0]
 }
@@ -202,7 +202,8 @@ fn quartered(v: [i32; 8]) -> [i32; 2] {
 mod tests {
     use super::*;
 
-    /// The definition (T.81 A.3.3) in floating point, of the lowest `n` × `n` coefficients, to as many samples.
+    /// The inverse DCT by its definition (T.81 A.3.3) in floating point, of the lowest `n` × `n` coefficients, to as
+    /// many samples.
     fn exact(coefficients: &[i16; 64], n: usize) -> Vec<f64> {
         let c = |k: usize| {
             if k == 0 {
@@ -225,12 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_inverse_dct_of_as_many_coefficients_as_samples() {
+    fn the_transforms_agree_with_the_definition() {
         let mut block = [0; 64];
         for (i, value) in [(0, 400), (1, -73), (8, 55), (18, 31), (63, -20), (40, 12)] {
             block[i] = value;
         }
-        let to = Samples::of(8);
+        let to = SampleRange::new(8);
         let near = |samples: &[i32], n: usize, within: f64| {
             for (i, (sample, exact)) in samples.iter().zip(exact(&block, n)).enumerate() {
                 let difference = (f64::from(*sample) - 128.0 - exact).abs();
@@ -238,7 +239,7 @@ mod tests {
             }
         };
         near(&eight(&block, &[1; 64], to), 8, 1.0);
-        // The reductions fold some of the higher coefficients in.
+        // The reductions also use some of the higher coefficients.
         near(&four(&block, &[1; 64], to), 4, 8.0);
         near(&two(&block, &[1; 64], to), 2, 8.0);
         assert_eq!(one(400, &[1; 64], to), 128 + 50);

@@ -1,13 +1,13 @@
-//! The lossless process, 2 to 16 bits (ITU-T T.81 annex H).
+//! Decodes the lossless process, 2 to 16 bits (ITU-T T.81 annex H).
 
-use crate::codecs::jpeg::bits::{Bits, Huffman};
-use crate::codecs::jpeg::headers::{Headers, Walk};
-use crate::codecs::jpeg::tables::{Scan, Tables};
-use crate::codecs::jpeg::{Components, Data, ends_early};
+use crate::codecs::jpeg::bits::{Huffman, JpegBits};
+use crate::codecs::jpeg::headers::{JpegHeaders, SegmentWalk};
+use crate::codecs::jpeg::tables::{JpegScan, Tables};
+use crate::codecs::jpeg::{ComponentSamples, Components, ends_early};
 use crate::error::{MediaError, malformed, unsupported};
 
-/// The components as coded.
-pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, MediaError> {
+/// Decodes the components.
+pub(crate) fn decode(bytes: &[u8], headers: &JpegHeaders) -> Result<Components, MediaError> {
     let channels = headers.components.len();
     if channels > 4
         || headers
@@ -16,7 +16,7 @@ pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
             .any(|c| c.sampling != headers.components[0].sampling)
     {
         return Err(unsupported(format!(
-            "JPEG lossless with {channels} components, or of several resolutions"
+            "JPEG lossless with {channels} components, or with several resolutions"
         )));
     }
     if !(2..=16).contains(&headers.precision) {
@@ -25,24 +25,24 @@ pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
             headers.precision
         )));
     }
-    let mut frame = Frame::new(headers);
+    let mut frame = LosslessFrame::new(headers);
     let mut tables = Tables::default();
-    let mut walk = Walk::new(bytes);
+    let mut walk = SegmentWalk::new(bytes);
     while let Some((marker, body)) = walk.next() {
         match marker {
             0xd9 => break,
             0xda => frame.scan(
-                &Scan::read(body, &headers.components)?,
+                &JpegScan::read(body, &headers.components)?,
                 &tables,
-                &mut Bits::new(bytes, walk.at),
+                &mut JpegBits::new(bytes, walk.at),
             )?,
             _ => tables.define(marker, body)?,
         }
     }
     let data = if headers.precision <= 8 {
-        Data::U8(frame.samples.iter().map(|&v| v as u8).collect())
+        ComponentSamples::U8(frame.samples.iter().map(|&v| v as u8).collect())
     } else {
-        Data::U16(frame.samples)
+        ComponentSamples::U16(frame.samples)
     };
     Ok(Components {
         channels,
@@ -51,8 +51,8 @@ pub(crate) fn decode(bytes: &[u8], headers: &Headers) -> Result<Components, Medi
     })
 }
 
-/// The picture while its scans are read: `height × width × channels` samples.
-struct Frame {
+/// The image while its scans are read: `height × width × channels` samples.
+struct LosslessFrame {
     width: usize,
     height: usize,
     channels: usize,
@@ -60,8 +60,8 @@ struct Frame {
     samples: Vec<u16>,
 }
 
-impl Frame {
-    fn new(headers: &Headers) -> Self {
+impl LosslessFrame {
+    fn new(headers: &JpegHeaders) -> Self {
         let (width, height, channels) = (
             headers.width as usize,
             headers.height as usize,
@@ -77,7 +77,12 @@ impl Frame {
         }
     }
 
-    fn scan(&mut self, scan: &Scan, tables: &Tables, bits: &mut Bits) -> Result<(), MediaError> {
+    fn scan(
+        &mut self,
+        scan: &JpegScan,
+        tables: &Tables,
+        bits: &mut JpegBits,
+    ) -> Result<(), MediaError> {
         let shift = u32::from(scan.low);
         if shift >= self.precision || !(1..=7).contains(&scan.start) {
             return Err(malformed("JPEG lossless: impossible scan header"));
@@ -85,35 +90,36 @@ impl Frame {
         let huffman: Vec<(usize, &Huffman)> = scan
             .components
             .iter()
-            .map(|&(place, table, _)| Some((place, tables.dc.get(table)?.as_ref()?)))
+            .map(|&(component, table, _)| Some((component, tables.dc.get(table)?.as_ref()?)))
             .collect::<Option<_>>()
             .ok_or_else(|| malformed("JPEG lossless: a Huffman table is missing"))?;
         let mut left = tables.restart;
         // The first line after the start or a restart is predicted from the left alone (H.1.2.1).
-        let mut fresh = true;
+        let mut is_first_line = true;
         for y in 0..self.height {
             for x in 0..self.width {
                 if tables.restart > 0 {
                     if left == 0 {
-                        if bits.starved() {
+                        if bits.is_starved() {
                             return Err(ends_early());
                         }
                         bits.restart();
-                        (left, fresh) = (tables.restart, true);
+                        (left, is_first_line) = (tables.restart, true);
                     }
                     left -= 1;
                 }
-                for &(place, table) in &huffman {
+                for &(component, table) in &huffman {
                     let difference = difference(table, bits);
-                    let prediction = self.predict(place, (x, y), scan.start, shift, fresh);
+                    let prediction =
+                        self.predict(component, (x, y), scan.start, shift, is_first_line);
                     let value = (prediction + difference) as u16;
-                    self.samples[(y * self.width + x) * self.channels + place] = value << shift;
+                    self.samples[(y * self.width + x) * self.channels + component] = value << shift;
                 }
             }
-            if bits.starved() {
+            if bits.is_starved() {
                 return Err(ends_early());
             }
-            fresh = false;
+            is_first_line = false;
         }
         Ok(())
     }
@@ -121,16 +127,16 @@ impl Frame {
     /// The prediction of a sample (table H.1), before the point transform is undone.
     fn predict(
         &self,
-        place: usize,
+        component: usize,
         (x, y): (usize, usize),
         predictor: u8,
         shift: u32,
-        fresh: bool,
+        is_first_line: bool,
     ) -> i32 {
         let at = |x: usize, y: usize| {
-            i32::from(self.samples[(y * self.width + x) * self.channels + place] >> shift)
+            i32::from(self.samples[(y * self.width + x) * self.channels + component] >> shift)
         };
-        match (x, fresh || y == 0) {
+        match (x, is_first_line || y == 0) {
             (0, true) => 1 << (self.precision - shift - 1),
             (0, false) => at(0, y - 1),
             (_, true) => at(x - 1, y),
@@ -150,8 +156,8 @@ impl Frame {
     }
 }
 
-/// A difference modulo 2¹⁶ (H.1.2.2): category 16 is 32768, without further bits.
-fn difference(table: &Huffman, bits: &mut Bits) -> i32 {
+/// Reads a difference modulo 2¹⁶ (H.1.2.2); category 16 is 32768, without further bits.
+fn difference(table: &Huffman, bits: &mut JpegBits) -> i32 {
     match table.decode(bits) {
         16.. => 32768,
         size => bits.signed(u32::from(size)),

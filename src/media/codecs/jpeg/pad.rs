@@ -1,11 +1,12 @@
-//! Tiles at the edge of a whole-slide image, whose streams some writers make as small as what is left of the slide.
+//! Pads tiles at the edge of a whole-slide image, whose streams some writers make only as large as what is left of the
+//! slide.
 
-use crate::codecs::jpeg::{Components, Data};
+use crate::codecs::jpeg::{ComponentSamples, Components};
 
-/// Pixels of the largest frame that is padded: above any tile, below what a tiny stream should be blown up to.
+/// Largest frame that is padded, in pixels: above any tile, below what a tiny stream should be blown up to.
 const MAX_PIXELS: u64 = 1 << 24;
 
-/// Whether a stream of one size can be padded to another: it is smaller, and larger in no direction.
+/// Whether a stream can be padded to the size of the frame: it differs from it, and exceeds it in no direction.
 pub(crate) fn can_pad(stream: (u32, u32), frame: (u32, u32)) -> bool {
     stream != frame
         && stream.0 <= frame.0
@@ -13,14 +14,18 @@ pub(crate) fn can_pad(stream: (u32, u32), frame: (u32, u32)) -> bool {
         && u64::from(frame.0) * u64::from(frame.1) <= MAX_PIXELS
 }
 
-/// Repeats the last column and the last row until the frame is full, as T.81 A.2.4 would have encoders do: that adds no
-/// value that was not there, whatever the samples mean.
+/// Repeats the last column and row until the frame is full, as T.81 A.2.4 recommends to encoders: this adds no new
+/// value, whatever the samples mean.
 pub(crate) fn padded(components: Components, stream: (u32, u32), frame: (u32, u32)) -> Components {
     let channels = components.channels;
     Components {
         data: match components.data {
-            Data::U8(data) => Data::U8(repeated(&data, channels, stream, frame)),
-            Data::U16(data) => Data::U16(repeated(&data, channels, stream, frame)),
+            ComponentSamples::U8(data) => {
+                ComponentSamples::U8(repeated(&data, channels, stream, frame))
+            }
+            ComponentSamples::U16(data) => {
+                ComponentSamples::U16(repeated(&data, channels, stream, frame))
+            }
         },
         ..components
     }
@@ -54,13 +59,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_tile_is_filled_up_by_its_edge() {
+    fn a_small_tile_is_padded_by_repeating_its_edge() {
         let tile = Components {
             channels: 2,
             precision: 8,
-            data: Data::U8(vec![1, 2, 3, 4, 5, 6, 7, 8]),
+            data: ComponentSamples::U8(vec![1, 2, 3, 4, 5, 6, 7, 8]),
         };
-        let Data::U8(data) = padded(tile, (2, 2), (3, 4)).data else {
+        let ComponentSamples::U8(data) = padded(tile, (2, 2), (3, 4)).data else {
             panic!("8 bits stay 8 bits");
         };
         let (upper, lower) = ([1, 2, 3, 4, 3, 4], [5, 6, 7, 8, 7, 8]);

@@ -1,4 +1,4 @@
-//! Component planes, and their way to full resolution: libjpeg's "fancy" upsampling.
+//! Component planes and their upsampling to full resolution: libjpeg's "fancy" upsampling.
 
 #![allow(
     clippy::inline_always,
@@ -9,24 +9,24 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use crate::codecs::jpeg::dct::Part;
-use crate::codecs::jpeg::headers::Headers;
+use crate::codecs::jpeg::dct::DecodeRegion;
+use crate::codecs::jpeg::headers::JpegHeaders;
 use crate::codecs::jpeg::idct;
 
 /// A sample of a plane: `u8` up to 8 bits, else `u16`.
 pub(crate) trait Sample: Copy + Default + Into<u32> + Send + Sync {
-    /// The sample of a value that is in range.
-    fn of(value: u32) -> Self;
+    /// Converts a value in range to a sample.
+    fn from_value(value: u32) -> Self;
 
-    /// Twice as many columns of a row that is three parts of `here` and one of `near`; each is three parts of the
-    /// nearest and one of the next nearest. `bias`, in sixteenths, rounds left and right halves against each other, as
-    /// the reference does.
+    /// Doubles the columns of a row that is three parts of `here` and one of `near`; each new sample is three parts of
+    /// the nearest and one of the next nearest. `bias`, in sixteenths, rounds left and right halves against each
+    /// other, as the reference does.
     fn doubled(here: &[Self], near: &[Self], bias: [u32; 2], out: &mut [Self]);
 }
 
 impl Sample for u8 {
     #[inline(always)]
-    fn of(value: u32) -> Self {
+    fn from_value(value: u32) -> Self {
         value as u8
     }
 
@@ -37,7 +37,7 @@ impl Sample for u8 {
 
 impl Sample for u16 {
     #[inline(always)]
-    fn of(value: u32) -> Self {
+    fn from_value(value: u32) -> Self {
         value as u16
     }
 
@@ -56,12 +56,12 @@ fn doubled<T: Sample>(here: &[T], near: &[T], bias: [u32; 2], out: &mut [T]) {
     let sum = |at: usize| 3 * here[at].into() + near[at].into();
     let pair = |before: u32, here: u32, after: u32| {
         [
-            T::of((3 * here + before + bias[0]) >> 4),
-            T::of((3 * here + after + bias[1]) >> 4),
+            T::from_value((3 * here + before + bias[0]) >> 4),
+            T::from_value((3 * here + after + bias[1]) >> 4),
         ]
     };
     let last = here.len() - 1;
-    // At the edges the reference repeats the sample.
+    // The reference repeats the sample at the edges.
     let edge = |at: usize| pair(sum(at.saturating_sub(1)), sum(at), sum((at + 1).min(last)));
     out[..2].copy_from_slice(&edge(0));
     let inner = here.windows(3).zip(near.windows(3));
@@ -74,47 +74,48 @@ fn doubled<T: Sample>(here: &[T], near: &[T], bias: [u32; 2], out: &mut [T]) {
     }
 }
 
-/// One component's samples, at its own resolution.
-pub(crate) struct Plane<T> {
-    /// Samples from row to row: whole MCUs, beyond the picture's edge.
+/// The samples of one component, at its own resolution.
+pub(crate) struct ComponentPlane<T> {
+    /// Samples per row: whole MCUs, beyond the edge of the image.
     pub stride: usize,
     /// Samples, row-major.
     pub data: Vec<T>,
-    /// Columns and rows that belong to the picture.
+    /// Columns that belong to the image.
     pub width: usize,
-    /// See `width`.
+    /// Rows that belong to the image.
     pub height: usize,
-    /// Columns and rows of samples that a block gives: 8, or fewer where the picture is scaled.
+    /// Side of a block in samples: 8, or fewer if the image is scaled.
     pub side: usize,
-    /// How much coarser than the picture, horizontally and vertically; none where it is no whole number.
-    coarser: (Option<usize>, Option<usize>),
-    /// Whether missing samples are blended from their neighbours, which libjpeg leaves out at an eighth.
-    blends: bool,
+    /// Ratio of the image's resolution to the plane's, horizontally and vertically; `None` if it is not an integer.
+    ratio: (Option<usize>, Option<usize>),
+    /// Whether missing samples are interpolated, which libjpeg does not do at one eighth.
+    interpolates: bool,
     /// The blocks that are transformed.
-    wanted: Wanted,
+    wanted: BlockRange,
 }
 
-/// Blocks of a plane: those that a part of the picture is made of.
+/// A rectangle of blocks of a plane.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct BlockRange {
     /// Their columns.
     pub columns: Range<usize>,
     /// Their rows.
     pub rows: Range<usize>,
 }
 
-impl Wanted {
+impl BlockRange {
     pub(crate) fn contains(&self, (x, y): (usize, usize)) -> bool {
         self.columns.contains(&x) && self.rows.contains(&y)
     }
 }
 
-impl<T: Sample> Plane<T> {
-    /// Planes of a frame, black. What has a lower resolution already is scaled less, if at all, as in libjpeg.
-    pub(crate) fn of_frame(headers: &Headers, part: &Part) -> Vec<Self> {
-        let (most_h, most_v) = most(headers);
+impl<T: Sample> ComponentPlane<T> {
+    /// Creates the planes of a frame, all black. A component of lower resolution is scaled less, if at all, as in
+    /// libjpeg.
+    pub(crate) fn of_frame(headers: &JpegHeaders, part: &DecodeRegion) -> Vec<Self> {
+        let (most_h, most_v) = max_sampling(headers);
         let least = 8 / part.scale.divisor() as usize;
-        let (across, down) = mcus(headers);
+        let (across, down) = mcu_count(headers);
         let plane = |(h, v): (u8, u8)| {
             let (h, v) = (usize::from(h), usize::from(v));
             let mut side = least;
@@ -125,7 +126,7 @@ impl<T: Sample> Plane<T> {
                 side *= 2;
             }
             let stride = across * h * side;
-            // Of a coarser plane also the samples beside, for blending.
+            // Includes the neighbouring samples of a coarser plane, for interpolation.
             let blocks = |wanted: &Range<usize>, own: usize, most: usize| {
                 let first = (wanted.start * own * side / (most * least)).saturating_sub(1);
                 let end = (wanted.end * own * side).div_ceil(most * least) + 1;
@@ -134,7 +135,7 @@ impl<T: Sample> Plane<T> {
             let length = |picture: u32, own: usize, most: usize| {
                 (picture as usize * own * side).div_ceil(8 * most)
             };
-            let coarser = |own: usize, most: usize| {
+            let ratio = |own: usize, most: usize| {
                 let (full, here) = (most * least, own * side);
                 full.is_multiple_of(here).then_some(full / here)
             };
@@ -144,9 +145,9 @@ impl<T: Sample> Plane<T> {
                 width: length(headers.width, h, most_h),
                 height: length(headers.height, v, most_v),
                 side,
-                coarser: (coarser(h, most_h), coarser(v, most_v)),
-                blends: least > 1,
-                wanted: Wanted {
+                ratio: (ratio(h, most_h), ratio(v, most_v)),
+                interpolates: least > 1,
+                wanted: BlockRange {
                     columns: blocks(&part.columns, h, most_h),
                     rows: blocks(&part.rows, v, most_v),
                 },
@@ -159,43 +160,43 @@ impl<T: Sample> Plane<T> {
             .collect()
     }
 
-    /// Blocks, those beyond the picture's edge included.
+    /// Number of blocks, those beyond the image's edge included.
     pub(crate) fn blocks(&self) -> usize {
         self.data.len() / (self.side * self.side)
     }
 
-    /// Blocks in a row.
+    /// Number of blocks in a row.
     pub(crate) fn across(&self) -> usize {
         self.stride / self.side
     }
 
     /// The blocks that are transformed.
-    pub(crate) fn wanted(&self) -> Wanted {
+    pub(crate) fn wanted(&self) -> BlockRange {
         self.wanted.clone()
     }
 
-    /// A block's coefficients become samples, if they are wanted.
-    pub(crate) fn show(
+    /// Transforms a block's coefficients to samples, if it is within the decoded region.
+    pub(crate) fn transform_block(
         &mut self,
         at: (usize, usize),
         block: &[i16; 64],
         table: &[u16; 64],
-        to: idct::Samples,
+        to: idct::SampleRange,
     ) {
         if !self.wanted.contains(at) {
             return;
         }
         let side = self.side;
         if side == 1 || block[1..].iter().all(|&c| c == 0) {
-            // A flat block, of which a picture has many.
-            let value = T::of(idct::one(block[0], table, to) as u32);
+            // A flat block, of which an image has many.
+            let value = T::from_value(idct::one(block[0], table, to) as u32);
             self.block(at).for_each(|row| row.fill(value));
             return;
         }
         let mut put = |samples: &[i32]| {
             for (row, samples) in self.block(at).zip(samples.chunks_exact(side)) {
                 for (out, &sample) in row.iter_mut().zip(samples) {
-                    *out = T::of(sample as u32);
+                    *out = T::from_value(sample as u32);
                 }
             }
         };
@@ -219,36 +220,37 @@ impl<T: Sample> Plane<T> {
         &self.data[y * self.stride..y * self.stride + self.width]
     }
 
-    /// Whether its resolution divides the picture's evenly; other ratios are not decoded, as in libjpeg.
-    pub(crate) fn divides(&self) -> bool {
-        self.coarser.0.is_some() && self.coarser.1.is_some()
+    /// Whether its resolution divides that of the image evenly; other ratios are not supported, as in libjpeg.
+    pub(crate) fn divides_evenly(&self) -> bool {
+        self.ratio.0.is_some() && self.ratio.1.is_some()
     }
 
-    /// Columns of row `y` of the picture at full resolution: of the plane itself where it has that, else in `out`.
-    pub(crate) fn full<'a>(
+    /// Returns columns of row `y` at full resolution: from the plane itself if it has that resolution, else upsampled
+    /// into `out`.
+    pub(crate) fn full_row<'a>(
         &'a self,
         y: usize,
         out: &'a mut Vec<T>,
         columns: &Range<usize>,
     ) -> &'a [T] {
-        let (across, down) = (self.coarser.0.unwrap_or(1), self.coarser.1.unwrap_or(1));
+        let (across, down) = (self.ratio.0.unwrap_or(1), self.ratio.1.unwrap_or(1));
         let here = self.row((y / down).min(self.height - 1));
         if (across, down) == (1, 1) {
             return &here[columns.clone()];
         }
         out.resize(columns.len(), T::default());
         match (across, down) {
-            (2, 1) if self.blends && self.width > 2 => {
-                self.blended(here, here, [4, 8], out, columns)
+            (2, 1) if self.interpolates && self.width > 2 => {
+                self.interpolated(here, here, [4, 8], out, columns)
             }
-            (2, 2) if self.blends && self.width > 2 => {
-                self.blended(here, self.next_nearest(y), [8, 7], out, columns)
+            (2, 2) if self.interpolates && self.width > 2 => {
+                self.interpolated(here, self.next_nearest(y), [8, 7], out, columns)
             }
-            (1, 2) if self.blends => {
+            (1, 2) if self.interpolates => {
                 let bias = 1 + (y as u32 & 1);
                 let near = &self.next_nearest(y)[columns.clone()];
                 for ((out, &a), &b) in out.iter_mut().zip(&here[columns.clone()]).zip(near) {
-                    *out = T::of((3 * a.into() + b.into() + bias) >> 2);
+                    *out = T::from_value((3 * a.into() + b.into() + bias) >> 2);
                 }
                 out
             }
@@ -261,9 +263,9 @@ impl<T: Sample> Plane<T> {
         }
     }
 
-    /// Columns of the picture from a plane of half as many. A sample more on either side is doubled with them, unless
-    /// there is none: what comes of the outermost is right at the plane's edge only.
-    fn blended<'a>(
+    /// Upsamples columns of a plane with half as many. One more sample on either side is included if there is one: the
+    /// outermost result is only right at the plane's edge.
+    fn interpolated<'a>(
         &self,
         here: &[T],
         near: &[T],
@@ -278,7 +280,7 @@ impl<T: Sample> Plane<T> {
         &out[columns.start - 2 * first..columns.end - 2 * first]
     }
 
-    /// Of a plane of half the rows: the one next to the nearest to row `y` of the picture.
+    /// In a plane with half the rows: the row next nearest to row `y` of the image.
     fn next_nearest(&self, y: usize) -> &[T] {
         self.row(if y.is_multiple_of(2) {
             (y / 2).saturating_sub(1)
@@ -289,7 +291,7 @@ impl<T: Sample> Plane<T> {
 }
 
 /// Largest sampling factors of the frame.
-pub(crate) fn most(headers: &Headers) -> (usize, usize) {
+pub(crate) fn max_sampling(headers: &JpegHeaders) -> (usize, usize) {
     let largest = |of: fn(&(u8, u8)) -> u8| {
         headers
             .components
@@ -301,9 +303,9 @@ pub(crate) fn most(headers: &Headers) -> (usize, usize) {
     (largest(|s| s.0), largest(|s| s.1))
 }
 
-/// Blocks of a component that belong to the picture, across and down, at any scale.
-pub(crate) fn own_blocks(headers: &Headers, place: usize) -> (usize, usize) {
-    let ((most_h, most_v), (h, v)) = (most(headers), headers.components[place].sampling);
+/// Number of blocks of a component that belong to the image, across and down, at any scale.
+pub(crate) fn image_blocks(headers: &JpegHeaders, index: usize) -> (usize, usize) {
+    let ((most_h, most_v), (h, v)) = (max_sampling(headers), headers.components[index].sampling);
     let blocks = |picture: u32, own: u8, most: usize| {
         (picture as usize * usize::from(own)).div_ceil(8 * most)
     };
@@ -313,9 +315,9 @@ pub(crate) fn own_blocks(headers: &Headers, place: usize) -> (usize, usize) {
     )
 }
 
-/// MCUs of the frame, across and down.
-pub(crate) fn mcus(headers: &Headers) -> (usize, usize) {
-    let (h, v) = most(headers);
+/// Number of MCUs of the frame, across and down.
+pub(crate) fn mcu_count(headers: &JpegHeaders) -> (usize, usize) {
+    let (h, v) = max_sampling(headers);
     (
         (headers.width as usize).div_ceil(8 * h),
         (headers.height as usize).div_ceil(8 * v),

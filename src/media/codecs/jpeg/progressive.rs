@@ -1,17 +1,18 @@
-//! Coefficients of a block from the bits of a scan: sequential (T.81 F.2.2) and the four progressive passes (G.1.2).
+//! Reads the coefficients of a block from the bits of a scan: sequential (T.81 F.2.2) and the four progressive passes
+//! (G.1.2).
 
-use crate::codecs::jpeg::bits::{Bits, Huffman};
+use crate::codecs::jpeg::bits::{Huffman, JpegBits};
 use crate::codecs::jpeg::headers::Process;
-use crate::codecs::jpeg::tables::{Scan, Tables, ZIGZAG};
+use crate::codecs::jpeg::tables::{JpegScan, Tables, ZIGZAG};
 use crate::error::{MediaError, malformed};
 
-/// The state of a scan's entropy decoder.
-pub(crate) struct Coder<'t> {
+/// The entropy decoder of a scan.
+pub(crate) struct CoefficientDecoder<'t> {
     dc: Vec<Option<&'t Huffman>>,
     ac: Vec<Option<&'t Huffman>>,
     /// The last DC of each component in the scan.
     predictions: Vec<i32>,
-    /// Blocks left of a run without further coefficients (progressive AC only).
+    /// Blocks left in a run without further coefficients (progressive AC only).
     run: u32,
     start: usize,
     end: usize,
@@ -19,10 +20,10 @@ pub(crate) struct Coder<'t> {
     refines: bool,
 }
 
-impl<'t> Coder<'t> {
-    /// A decoder for a scan; the tables that it will use must be there.
+impl<'t> CoefficientDecoder<'t> {
+    /// Creates a decoder for a scan, whose tables must be defined.
     pub(crate) fn new(
-        scan: &Scan,
+        scan: &JpegScan,
         tables: &'t Tables,
         process: Process,
     ) -> Result<Self, MediaError> {
@@ -69,14 +70,14 @@ impl<'t> Coder<'t> {
         })
     }
 
-    /// What a restart marker resets (F.2.1.3.1, G.1.2.2).
+    /// Resets what a restart marker resets (F.2.1.3.1, G.1.2.2).
     pub(crate) fn restart(&mut self) {
         self.predictions.fill(0);
         self.run = 0;
     }
 
-    /// A whole block, all zeros before.
-    pub(crate) fn sequential(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    /// Reads a whole block, which must be all zeros before.
+    pub(crate) fn sequential(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         let (Some(dc), Some(ac)) = (self.dc[slot], self.ac[slot]) else {
             return;
         };
@@ -112,7 +113,7 @@ impl<'t> Coder<'t> {
             let value = bits.signed(size);
             next = bits.next;
             k += zeros;
-            // A run beyond the block's end is damage; libjpeg drops the value too.
+            // A run beyond the end of the block is damage; libjpeg drops the value too.
             if k < 64 {
                 block[usize::from(ZIGZAG[k])] = value as i16;
             }
@@ -121,34 +122,34 @@ impl<'t> Coder<'t> {
         bits.next = next;
     }
 
-    /// One pass over a block.
-    pub(crate) fn progressive(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    /// Reads one progressive pass over a block.
+    pub(crate) fn progressive(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         match (self.start, self.refines) {
             (0, false) => block[0] = (self.next_dc(bits, slot) << self.low) as i16,
-            (0, true) => block[0] |= (bits.take(1) << self.low) as i16,
+            (0, true) => block[0] |= (bits.read(1) << self.low) as i16,
             (_, false) => self.first_ac(bits, slot, block),
             (_, true) => self.refine_ac(bits, slot, block),
         }
     }
 
-    fn next_dc(&mut self, bits: &mut Bits, slot: usize) -> i32 {
+    fn next_dc(&mut self, bits: &mut JpegBits, slot: usize) -> i32 {
         let Some(dc) = self.dc[slot] else { return 0 };
         let difference = Self::difference(dc, bits);
         self.predicted(slot, difference)
     }
 
-    fn difference(dc: &Huffman, bits: &mut Bits) -> i32 {
+    fn difference(dc: &Huffman, bits: &mut JpegBits) -> i32 {
         let size = u32::from(dc.decode(bits)).min(16);
         bits.signed(size)
     }
 
-    /// The DC that is by `difference` more than the last one.
+    /// The DC that exceeds the last one by `difference`.
     fn predicted(&mut self, slot: usize, difference: i32) -> i32 {
         self.predictions[slot] = self.predictions[slot].wrapping_add(difference);
         self.predictions[slot]
     }
 
-    fn first_ac(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    fn first_ac(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         if self.run > 0 {
             self.run -= 1;
             return;
@@ -159,8 +160,8 @@ impl<'t> Coder<'t> {
             let symbol = ac.decode(bits);
             let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 && zeros < 15 {
-                // A run of blocks that are complete, this one being the first.
-                self.run = (1 << zeros) - 1 + bits.take(zeros);
+                // A run of completed blocks, starting with this one.
+                self.run = (1 << zeros) - 1 + bits.read(zeros);
                 return;
             }
             k += zeros as usize;
@@ -172,8 +173,8 @@ impl<'t> Coder<'t> {
         }
     }
 
-    /// One more bit of the coefficients that are not zero, and new ones among the zeros (G.1.2.3).
-    fn refine_ac(&mut self, bits: &mut Bits, slot: usize, block: &mut [i16; 64]) {
+    /// Reads one more bit of the non-zero coefficients, and new coefficients among the zeros (G.1.2.3).
+    fn refine_ac(&mut self, bits: &mut JpegBits, slot: usize, block: &mut [i16; 64]) {
         let Some(ac) = self.ac[slot] else { return };
         let mut k = self.start;
         if self.run == 0 {
@@ -182,13 +183,13 @@ impl<'t> Coder<'t> {
                 let (mut zeros, size) = (u32::from(symbol >> 4), symbol & 15);
                 let mut new = 0;
                 if size > 0 {
-                    new = if bits.take(1) == 1 {
+                    new = if bits.read(1) == 1 {
                         1 << self.low
                     } else {
                         -(1 << self.low)
                     };
                 } else if zeros < 15 {
-                    self.run = (1 << zeros) + bits.take(zeros);
+                    self.run = (1 << zeros) + bits.read(zeros);
                     break;
                 }
                 while k <= self.end {
@@ -219,9 +220,9 @@ impl<'t> Coder<'t> {
     }
 }
 
-/// A correction bit, unless the coefficient already has it.
-fn refine(coefficient: &mut i16, bits: &mut Bits, low: u32) {
-    if bits.take(1) == 1 && *coefficient & (1 << low) == 0 {
+/// Reads and applies a correction bit, unless the coefficient already has it.
+fn refine(coefficient: &mut i16, bits: &mut JpegBits, low: u32) {
+    if bits.read(1) == 1 && *coefficient & (1 << low) == 0 {
         let step = 1_i16 << low;
         *coefficient = coefficient.wrapping_add(if *coefficient >= 0 { step } else { -step });
     }

@@ -1,16 +1,16 @@
-//! Quantisation and Huffman tables, restart interval and scan headers, as the segments before a scan define them.
+//! Quantisation and Huffman tables, restart interval and scan headers, as defined by the segments before a scan.
 
 use crate::codecs::jpeg::bits::Huffman;
 use crate::error::{MediaError, malformed};
 
-/// Natural position of each coefficient in the order of the stream (T.81 figure A.6).
+/// Natural position of each coefficient in stream order (T.81 figure A.6).
 pub(crate) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// The tables that the next scan uses.
+/// The tables in effect for the next scan.
 #[derive(Default)]
 pub(crate) struct Tables {
     /// Quantisation, in natural order.
@@ -24,14 +24,14 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Takes a segment's definitions over; other segments are ignored.
+    /// Reads the definitions of a segment; other segments are ignored.
     pub(crate) fn define(&mut self, marker: u8, body: &[u8]) -> Result<(), MediaError> {
         match marker {
-            0xdb => self.quantise(body),
-            0xc4 => self.huffman(body),
+            0xdb => self.read_quantisation(body),
+            0xc4 => self.read_huffman(body),
             0xdd => {
                 let &[high, low, ..] = body else {
-                    return Err(malformed("JPEG: a short restart interval"));
+                    return Err(malformed("JPEG: the restart interval is too short"));
                 };
                 self.restart = usize::from(high) << 8 | usize::from(low);
                 Ok(())
@@ -40,8 +40,8 @@ impl Tables {
         }
     }
 
-    /// B.2.4.1.
-    fn quantise(&mut self, mut body: &[u8]) -> Result<(), MediaError> {
+    /// Reads quantisation tables (B.2.4.1).
+    fn read_quantisation(&mut self, mut body: &[u8]) -> Result<(), MediaError> {
         while let [head, rest @ ..] = body {
             let (wide, size) = if head >> 4 == 0 {
                 (false, 64)
@@ -49,7 +49,7 @@ impl Tables {
                 (true, 128)
             };
             let (Some(values), slot) = (rest.get(..size), usize::from(head & 15)) else {
-                return Err(malformed("JPEG: a short quantisation table"));
+                return Err(malformed("JPEG: a quantisation table is too short"));
             };
             let mut table = [0; 64];
             for (i, &at) in ZIGZAG.iter().enumerate() {
@@ -68,9 +68,9 @@ impl Tables {
         Ok(())
     }
 
-    /// B.2.4.2.
-    fn huffman(&mut self, mut body: &[u8]) -> Result<(), MediaError> {
-        let short = || malformed("JPEG: a short Huffman table");
+    /// Reads Huffman tables (B.2.4.2).
+    fn read_huffman(&mut self, mut body: &[u8]) -> Result<(), MediaError> {
+        let short = || malformed("JPEG: a Huffman table is too short");
         while let [head, rest @ ..] = body {
             let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
             let count = counts.iter().map(|&c| usize::from(c)).sum();
@@ -92,8 +92,8 @@ impl Tables {
 
 /// A scan header (B.2.3).
 #[derive(Debug)]
-pub(crate) struct Scan {
-    /// Of each component in the scan: its place in the frame, its DC and its AC table.
+pub(crate) struct JpegScan {
+    /// For each component in the scan: its index in the frame, its DC table and its AC table.
     pub components: Vec<(usize, usize, usize)>,
     /// First coefficient, or the predictor of a lossless scan.
     pub start: u8,
@@ -105,10 +105,10 @@ pub(crate) struct Scan {
     pub low: u8,
 }
 
-impl Scan {
+impl JpegScan {
     pub(crate) fn read(
         body: &[u8],
-        frame: &[crate::codecs::jpeg::headers::Component],
+        frame: &[crate::codecs::jpeg::headers::JpegComponent],
     ) -> Result<Self, MediaError> {
         let wrong = || malformed("JPEG: impossible scan header");
         let (&count, rest) = body.split_first().ok_or_else(wrong)?;
@@ -120,11 +120,11 @@ impl Scan {
         };
         let mut components: Vec<(usize, usize, usize)> = Vec::new();
         for pair in pairs.chunks_exact(2) {
-            // Of components of one name the next that is not in the scan yet, as libjpeg takes them.
-            let place = (0..frame.len())
+            // Of components with equal identifiers, the next one that is not in the scan yet, as in libjpeg.
+            let index = (0..frame.len())
                 .find(|&i| frame[i].id == pair[0] && components.iter().all(|c| c.0 != i));
             components.push((
-                place.ok_or_else(wrong)?,
+                index.ok_or_else(wrong)?,
                 usize::from(pair[1] >> 4),
                 usize::from(pair[1] & 15),
             ));

@@ -3,7 +3,7 @@ mod damage;
 use crate::codecs::jpeg::*;
 use crate::png::Png;
 use crate::read::Stored;
-use crate::{Area, ErrorKind};
+use crate::{ErrorKind, PixelRect};
 use std::path::{Path, PathBuf};
 
 fn fixtures() -> PathBuf {
@@ -17,8 +17,8 @@ fn png(path: &Path) -> Picture {
     picture.expect("a picture")
 }
 
-/// What a JPEG file is.
-fn probe(bytes: &[u8]) -> Result<Info, MediaError> {
+/// The description of a JPEG file.
+fn probe(bytes: &[u8]) -> Result<ImageInfo, MediaError> {
     crate::codecs::jpeg::probe(bytes).map(|(info, _)| info)
 }
 
@@ -26,10 +26,10 @@ fn rgb(picture: &Picture) -> (u32, u32, Vec<u8>) {
     (picture.width, picture.height, picture.to_rgb())
 }
 
-fn at(scale: Scale) -> Options {
-    Options {
+fn at(scale: Scale) -> DecodeOptions {
+    DecodeOptions {
         scale,
-        ..Options::default()
+        ..DecodeOptions::default()
     }
 }
 
@@ -52,7 +52,7 @@ fn near(ours: &[u8], pillow: &[u8], path: &Path) {
 
 /// Every JPEG that the oracle exported, against Pillow's own pixels.
 #[test]
-fn pictures_are_those_of_pillow() {
+fn images_match_those_of_pillow() {
     let mut seen = 0;
     for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
         let path = entry.expect("an entry").path();
@@ -61,8 +61,11 @@ fn pictures_are_those_of_pillow() {
             continue;
         }
         seen += 1;
-        let ours =
-            decode(&std::fs::read(&path).expect("a file"), &Options::default()).expect("a picture");
+        let ours = decode(
+            &std::fs::read(&path).expect("a file"),
+            &DecodeOptions::default(),
+        )
+        .expect("a picture");
         let pillow = png(&expected);
         let ((width, height, ours), (w, h, pillow)) = (rgb(&ours), rgb(&pillow));
         assert_eq!((width, height), (w, h), "{}", path.display());
@@ -71,9 +74,9 @@ fn pictures_are_those_of_pillow() {
     assert!(seen > 25, "{seen} fixtures");
 }
 
-/// At reduced scale, too, against what libjpeg gives at that scale.
+/// Also at reduced scale, against libjpeg at that scale.
 #[test]
-fn reduced_pictures_are_those_of_libjpeg() {
+fn reduced_images_match_those_of_libjpeg() {
     let mut seen = 0;
     for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
         let path = entry.expect("an entry").path();
@@ -104,10 +107,10 @@ fn reduced_pictures_are_those_of_libjpeg() {
 }
 
 #[test]
-fn a_cut_file_is_truncated_wherever_it_is_cut() {
+fn a_file_is_reported_as_truncated_wherever_it_is_cut() {
     let whole = std::fs::read(fixtures().join("rgb_420_q75.jpg")).expect("a file");
     for length in (2..whole.len() - 2).step_by(7) {
-        let error = decode(&whole[..length], &Options::default()).expect_err("cut");
+        let error = decode(&whole[..length], &DecodeOptions::default()).expect_err("cut");
         assert_eq!(
             error.kind,
             ErrorKind::Truncated,
@@ -118,7 +121,7 @@ fn a_cut_file_is_truncated_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_comment_can_mark_a_phantom() {
+fn a_comment_can_mark_an_image_as_synthetic() {
     let marked = std::fs::read(fixtures().join("synthetic.jpg")).expect("a file");
     assert!(probe(&marked).expect("a picture").synthetic);
     let unmarked = std::fs::read(fixtures().join("grey.jpg")).expect("a file");
@@ -126,15 +129,15 @@ fn a_comment_can_mark_a_phantom() {
 }
 
 #[test]
-fn a_turned_picture_is_probed_as_it_is_shown() {
+fn a_rotated_image_is_described_as_it_is_shown() {
     let turned = std::fs::read(fixtures().join("orientation_6.jpg")).expect("a file");
     let info = probe(&turned).expect("a picture");
     assert_eq!((info.width, info.height), (12, 20));
 }
 
-/// Bytes changed anywhere cost a picture or an error, never a panic.
+/// Files with any byte changed: an image or an error, never a panic.
 #[test]
-fn damage_is_contained() {
+fn damaged_files_never_panic() {
     for name in [
         "rgb_420_q75.jpg",
         "progressive_422.jpg",
@@ -146,14 +149,14 @@ fn damage_is_contained() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;
             // The result does not matter, only that there is one.
-            let _ = decode(&damaged, &Options::default());
+            let _ = decode(&damaged, &DecodeOptions::default());
         }
     }
 }
 
-/// What will not be looked at may be left out, and two threads may share the work: neither changes a pixel that is used.
+/// Parts outside the used rectangle may be left out, and two threads may share the work; neither changes a used pixel.
 #[test]
-fn a_part_is_the_same_as_in_the_whole_picture() {
+fn a_part_is_decoded_like_the_same_part_of_the_whole() {
     let mut seen = 0;
     for entry in std::fs::read_dir(fixtures()).expect("the fixtures") {
         let path = entry.expect("an entry").path();
@@ -166,18 +169,18 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
                 continue;
             };
             let info = probe(&file).expect("a picture");
-            let spread = Options {
-                spread: true,
+            let parallel = DecodeOptions {
+                parallel: true,
                 ..at(scale)
             };
             assert!(
-                decode(&file, &spread) == Ok(whole.clone()),
+                decode(&file, &parallel) == Ok(whole.clone()),
                 "{path:?} {scale:?}"
             );
             for (x, y, width, height) in
                 [(0, 0, 9, 3), (5, 7, 11, 2), (9, 2, 1, 30), (13, 11, 99, 99)]
             {
-                let used = Area {
+                let used = PixelRect {
                     x,
                     y,
                     width,
@@ -185,9 +188,9 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
                 };
                 let part = decode(
                     &file,
-                    &Options {
+                    &DecodeOptions {
                         used: Some(used),
-                        ..spread
+                        ..parallel
                     },
                 )
                 .expect("a part");
@@ -212,9 +215,9 @@ fn a_part_is_the_same_as_in_the_whole_picture() {
     assert!(seen > 1000, "{seen} rows compared");
 }
 
-/// More blocks than are handed over at a time.
+/// More blocks than one batch.
 #[test]
-fn a_large_picture_is_the_same_from_two_threads() {
+fn a_large_image_is_the_same_from_two_threads() {
     let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
     let pixels: Vec<u8> = (0..400 * 300 * 3).map(noise).collect();
     let mut file = Vec::new();
@@ -222,12 +225,12 @@ fn a_large_picture_is_the_same_from_two_threads() {
         .encode(&pixels, 400, 300, image::ExtendedColorType::Rgb8)
         .expect("a file");
     for scale in Scale::ALL {
-        let spread = Options {
-            spread: true,
+        let parallel = DecodeOptions {
+            parallel: true,
             ..at(scale)
         };
         assert!(
-            decode(&file, &spread) == decode(&file, &at(scale)),
+            decode(&file, &parallel) == decode(&file, &at(scale)),
             "{scale:?}"
         );
     }

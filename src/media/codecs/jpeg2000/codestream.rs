@@ -1,56 +1,58 @@
-//! The markers of a JPEG 2000 codestream (ITU-T T.800 annex A): what it claims to be, and whether all of it is there.
+//! Reads the markers of a JPEG 2000 codestream (ITU-T T.800 annex A): what it claims to be, and whether it is
+//! complete.
 
 use memchr::memmem;
 
-/// Start of codestream, and of the size that follows it.
-const START: &[u8] = b"\xff\x4f\xff\x51";
-/// End of codestream.
-pub(super) const END: &[u8] = b"\xff\xd9";
-/// A tile-part header up to its length (A.4.2).
-const TILE_PART: usize = 12;
+/// The markers SOC and SIZ.
+const START_MARKERS: &[u8] = b"\xff\x4f\xff\x51";
+/// The marker EOC.
+pub(super) const END_MARKER: &[u8] = b"\xff\xd9";
+/// Size of a tile-part header (A.4.2), in bytes.
+const TILE_PART_HEADER: usize = 12;
 
 /// A component (A.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Component {
+pub(super) struct Jpeg2000Component {
     /// Bits of a sample.
     pub precision: u16,
-    /// Steps of the reference grid from one sample to the next, across and down.
+    /// Steps of the reference grid between samples, across and down.
     pub step: (u32, u32),
 }
 
-/// What a main header says.
+/// A codestream and its main header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Codestream<'a> {
     /// The stream from its first marker on.
     pub bytes: &'a [u8],
-    /// The picture's first and last column on the reference grid, the last excluded.
+    /// First and last column of the image on the reference grid, the last excluded.
     columns: (u32, u32),
-    /// The same of its rows.
+    /// First and last row of the image on the reference grid, the last excluded.
     rows: (u32, u32),
-    /// Tiles of the picture.
+    /// Number of tiles.
     tiles: usize,
-    pub components: Vec<Component>,
-    /// The components are transformed together (RCT or ICT).
+    /// The components.
+    pub components: Vec<Jpeg2000Component>,
+    /// Whether the components were transformed together (RCT or ICT).
     pub transformed: bool,
-    /// Where the tile-parts begin.
+    /// Offset of the first tile-part.
     body: usize,
 }
 
-/// Whether the tile-parts that a stream needs are there.
+/// Whether the tile-parts of a stream are complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All of them, up to this byte.
+    /// Complete up to this byte.
     Whole(usize),
-    /// One ends behind the last byte, or is missing.
+    /// One is missing or ends beyond the last byte.
     Cut,
-    /// Their lengths say nothing.
+    /// Their lengths are not usable.
     Unknown,
 }
 
 impl<'a> Codestream<'a> {
-    /// The stream among `bytes`, which may be a JP2 file.
+    /// Finds the codestream in `bytes`, which may be a JP2 file.
     pub(super) fn find(bytes: &'a [u8]) -> Option<Self> {
-        let bytes = &bytes[memmem::find(bytes, START)?..];
+        let bytes = &bytes[memmem::find(bytes, START_MARKERS)?..];
         let long = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
         let (columns, rows) = ((long(16)?, long(8)?), (long(20)?, long(12)?));
         let (width, height) = (long(24)?, long(28)?);
@@ -69,7 +71,7 @@ impl<'a> Codestream<'a> {
             tiles: across.checked_mul(down)?,
             components: components
                 .iter()
-                .map(|&[depth, x, y]| Component {
+                .map(|&[depth, x, y]| Jpeg2000Component {
                     precision: u16::from(depth & 0x7f) + 1,
                     step: (u32::from(x.max(1)), u32::from(y.max(1))),
                 })
@@ -80,7 +82,7 @@ impl<'a> Codestream<'a> {
     }
 
     /// Columns and rows of a component (B-2).
-    pub(super) fn size(&self, component: Component) -> (u32, u32) {
+    pub(super) fn size(&self, component: Jpeg2000Component) -> (u32, u32) {
         let length =
             |(start, end): (u32, u32), step: u32| end.div_ceil(step) - start.div_ceil(step);
         (
@@ -89,16 +91,19 @@ impl<'a> Codestream<'a> {
         )
     }
 
-    /// The sample of `component` at each column of the first component, and at each row.
-    pub(super) fn places(&self, component: Component) -> (Vec<usize>, Vec<usize>) {
+    /// The index of the sample of `component` at each column of the first component, and at each row.
+    pub(super) fn sample_positions(
+        &self,
+        component: Jpeg2000Component,
+    ) -> (Vec<usize>, Vec<usize>) {
         let first = self.components[0];
         let (size, own) = (self.size(first), self.size(component));
         let along = |count: u32, start: u32, first: u32, step: u32, own: u32| {
             let origin = start.div_ceil(step);
             (0..count)
                 .map(|n| {
-                    let place = (start.div_ceil(first) + n) * first / step;
-                    place.saturating_sub(origin).min(own.saturating_sub(1)) as usize
+                    let position = (start.div_ceil(first) + n) * first / step;
+                    position.saturating_sub(origin).min(own.saturating_sub(1)) as usize
                 })
                 .collect()
         };
@@ -117,9 +122,9 @@ impl<'a> Codestream<'a> {
     /// Follows the tile-parts by their lengths (A.4.2).
     pub(super) fn extent(&self) -> Extent {
         let mut at = self.body;
-        // A tile-part that names none of a later one ends its tile, as far as that is known.
+        // (Tile-parts seen, total) of each tile; a total of 0 means it is not known.
         let mut parts: Vec<(u8, u8)> = vec![(0, 0); self.tiles.min(self.bytes.len())];
-        while let Some(part) = self.bytes.get(at..at + TILE_PART)
+        while let Some(part) = self.bytes.get(at..at + TILE_PART_HEADER)
             && part.starts_with(b"\xff\x90")
         {
             let tile = usize::from(u16::from_be_bytes([part[4], part[5]]));
@@ -129,14 +134,14 @@ impl<'a> Codestream<'a> {
             };
             *seen = seen.saturating_add(1);
             *of = (*of).max(part[11]);
-            // Up to the end of the codestream, wherever that is.
+            // A length of 0 reaches to the end of the codestream.
             if length == 0 {
-                return match self.bytes[at..].windows(2).rposition(|w| w == END) {
-                    Some(end) => whole(&parts, self.tiles, at + end),
+                return match self.bytes[at..].windows(2).rposition(|w| w == END_MARKER) {
+                    Some(end) => extent_of(&parts, self.tiles, at + end),
                     None => Extent::Unknown,
                 };
             }
-            if length < TILE_PART {
+            if length < TILE_PART_HEADER {
                 return Extent::Unknown;
             }
             let Some(end) = at
@@ -147,21 +152,22 @@ impl<'a> Codestream<'a> {
             };
             at = end;
         }
-        match whole(&parts, self.tiles, at) {
-            // Lengths that lie, or a tile that nobody wrote: nothing was cut off.
-            Extent::Cut if self.bytes[at..].starts_with(END) => Extent::Unknown,
+        match extent_of(&parts, self.tiles, at) {
+            // Wrong lengths, or a tile that was never written: nothing was cut off.
+            Extent::Cut if self.bytes[at..].starts_with(END_MARKER) => Extent::Unknown,
             extent => extent,
         }
     }
 }
 
-/// Whether each tile has had as many tile-parts as it names, at least one.
-fn whole(parts: &[(u8, u8)], tiles: usize, end: usize) -> Extent {
+/// [`Extent::Whole`] if each tile has as many tile-parts as it announces, at least one.
+fn extent_of(parts: &[(u8, u8)], tiles: usize, end: usize) -> Extent {
     let all = parts.len() == tiles && parts.iter().all(|&(seen, of)| seen > 0 && seen >= of);
     if all { Extent::Whole(end) } else { Extent::Cut }
 }
 
-/// The multiple component transformation of the main header's coding style (A.6.1), and where the tile-parts begin.
+/// Whether the main header's coding style has a multiple component transformation (A.6.1), and where the tile-parts
+/// begin.
 fn main_header(stream: &[u8]) -> (bool, usize) {
     let (mut at, mut transformed) = (2, false);
     while let Some(&[0xff, marker, high, low]) = stream.get(at..at + 4) {
@@ -172,6 +178,6 @@ fn main_header(stream: &[u8]) -> (bool, usize) {
         }
         at += 2 + usize::from(u16::from_be_bytes([high, low]));
     }
-    // A segment may name more bytes than there are.
+    // A segment may claim more bytes than there are.
     (transformed, at.min(stream.len()))
 }

@@ -1,4 +1,4 @@
-use super::codestream::Component;
+use super::codestream::Jpeg2000Component;
 use super::*;
 use crate::ErrorKind;
 
@@ -25,9 +25,9 @@ fn tile_part(length: u32, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_size_is_judged_before_the_stream_is_decoded() {
+fn the_size_is_checked_before_the_stream_is_decoded() {
     let stream = main_header(70_000, 60_000, &[[7, 1, 1]], 0);
-    let shape = Shape {
+    let shape = FrameShape {
         columns: 512,
         rows: 512,
         samples: 1,
@@ -41,12 +41,12 @@ fn a_size_is_judged_before_the_stream_is_decoded() {
 }
 
 #[test]
-fn a_stream_is_whole_where_its_last_tile_part_is() {
+fn a_stream_is_complete_with_its_last_tile_part() {
     let extent = |stream: &[u8]| Codestream::find(stream).expect("a header").extent();
     let header = main_header(8, 8, &[[7, 1, 1]], 0);
     let part = tile_part(16, b"\xff\x93ab");
     let end = header.len() + part.len();
-    for tail in [END, &[], b"\xff\x64\x00\x04hi\xff\xd9", &[0, 0]] {
+    for tail in [END_MARKER, &[], b"\xff\x64\x00\x04hi\xff\xd9", &[0, 0]] {
         let stream = [&header, &part[..], tail].concat();
         assert_eq!(extent(&stream), Extent::Whole(end), "{tail:?}");
     }
@@ -61,25 +61,28 @@ fn a_stream_is_whole_where_its_last_tile_part_is() {
     );
     let open = [&header, &tile_part(0, b"\xff\x93ab")[..]].concat();
     assert_eq!(extent(&open), Extent::Unknown);
-    assert_eq!(extent(&[&open[..], END].concat()), Extent::Whole(end));
+    assert_eq!(
+        extent(&[&open[..], END_MARKER].concat()),
+        Extent::Whole(end)
+    );
 }
 
 #[test]
-fn components_may_have_a_coarser_grid_than_the_picture() {
+fn components_may_have_a_coarser_grid_than_the_image() {
     let stream = main_header(191, 159, &[[7, 2, 2]], 0);
     let header = header(&stream).expect("a header");
     assert_eq!(header.size, (96, 80));
     let stream = main_header(5, 3, &[[7, 1, 1], [7, 2, 1], [7, 2, 2]], 1);
     let stream = Codestream::find(&stream).expect("a header");
     assert!(stream.transformed);
-    let step = |x, y| Component {
+    let step = |x, y| Jpeg2000Component {
         precision: 8,
         step: (x, y),
     };
     assert_eq!(stream.components, [step(1, 1), step(2, 1), step(2, 2)]);
     assert_eq!(stream.size(step(2, 2)), (3, 2));
     assert_eq!(
-        stream.places(step(2, 2)),
+        stream.sample_positions(step(2, 2)),
         (vec![0, 0, 1, 1, 2], vec![0, 0, 1])
     );
 }

@@ -1,4 +1,5 @@
-//! Bits of a JPEG-LS scan: after a byte of ones the next byte has seven bits, so that no marker can arise (T.87 A.1).
+//! Reads the bits of a JPEG-LS scan. After a byte of ones the next byte has seven bits, so that no marker can occur
+//! (T.87 A.1).
 
 #![allow(
     clippy::inline_always,
@@ -7,21 +8,22 @@
 
 use crate::error::{MediaError, truncated};
 
+/// A bit reader, most significant bit first.
 #[derive(Clone, Copy)]
-pub(crate) struct Bits<'a> {
+pub(crate) struct JpegLsBits<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, the first one highest; zeros behind them.
+    /// The next bits, the first one highest, followed by zeros.
     buffer: u64,
-    /// How many bits of the buffer are there.
+    /// Number of valid bits in the buffer.
     count: u32,
-    /// The byte before was 0xff.
+    /// Whether the previous byte was 0xff.
     stuffed: bool,
-    /// Bits taken that were not there.
+    /// Whether more bits were read than there are.
     missing: bool,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> JpegLsBits<'a> {
     pub(crate) fn new(data: &'a [u8], at: usize) -> Self {
         Self {
             data,
@@ -33,7 +35,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Where the next marker is to be looked for; bytes read ahead are all before it.
+    /// Where to search the next marker; bytes read ahead are all before it.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
@@ -59,7 +61,7 @@ impl<'a> Bits<'a> {
         *self = self.refilled_slowly();
     }
 
-    /// By value, so that the reader can stay in registers where this is not needed.
+    /// By value, so that the reader can stay in registers elsewhere.
     #[cold]
     fn refilled_slowly(mut self) -> Self {
         while self.count <= 56 {
@@ -70,7 +72,7 @@ impl<'a> Bits<'a> {
             if (self.stuffed && byte >= 0x80)
                 || (byte == 0xff && self.data.get(self.at + 1).is_none_or(|&b| b >= 0x80))
             {
-                // A marker; its first byte may have been read ahead as data only where it is data.
+                // A marker: its first byte was only read ahead if it is data.
                 break;
             }
             self.at += 1;
@@ -81,24 +83,24 @@ impl<'a> Bits<'a> {
         self
     }
 
-    /// The next bits, at most 32, as a number.
+    /// Reads the next bits, at most 32, as a number.
     #[inline(always)]
-    pub(crate) fn take(&mut self, bits: u32) -> u32 {
+    pub(crate) fn read(&mut self, bits: u32) -> u32 {
         if self.count < bits {
             self.refill();
         }
         self.missing |= self.count < bits;
-        // Two shifts, as none may be of 64 bits.
+        // Two shifts, because one must not be of 64 bits.
         let value = (self.buffer >> 1 >> (63 - bits)) as u32;
         self.buffer <<= bits;
         self.count = self.count.saturating_sub(bits);
         value
     }
 
-    /// A limited Golomb code of order `k` (A.5.3): zeros and a one say how often `1 << k` is in the value. `escape` zeros
-    /// stand before a value of `plain` bits, less one.
+    /// Reads a limited Golomb code of order `k` (A.5.3): zeros and a one give the multiple of `1 << k`. `escape` zeros
+    /// precede a plain value of `plain` bits, less one.
     #[inline(always)]
-    pub(crate) fn golomb(&mut self, k: u32, escape: u32, plain: u32) -> u32 {
+    pub(crate) fn read_golomb(&mut self, k: u32, escape: u32, plain: u32) -> u32 {
         if self.count < 32 {
             self.refill();
         }
@@ -119,26 +121,24 @@ impl<'a> Bits<'a> {
     #[cold]
     fn golomb_slowly(mut self, k: u32, escape: u32, plain: u32) -> (u32, Self) {
         let mut zeros = 0;
-        while self.take(1) == 0 {
+        while self.read(1) == 0 {
             zeros += 1;
             if self.missing || zeros > escape {
                 break;
             }
         }
         let value = if zeros < escape {
-            (zeros << k) + self.take(k)
+            (zeros << k) + self.read(k)
         } else {
-            self.take(plain) + 1
+            self.read(plain) + 1
         };
         (value, self)
     }
 
-    /// An error once more was taken than was there.
+    /// Returns an error if more bits were read than there are.
     pub(crate) fn check(&self) -> Result<(), MediaError> {
         if self.missing {
-            return Err(truncated(
-                "JPEG-LS: the stream ends before its picture does",
-            ));
+            return Err(truncated("JPEG-LS: the stream ends before its image does"));
         }
         Ok(())
     }
@@ -150,32 +150,32 @@ mod tests {
 
     #[test]
     fn the_bit_after_a_byte_of_ones_is_dropped() {
-        let mut bits = Bits::new(&[0xff, 0b0101_0101, 0x80, 0xff, 0xd9], 0);
-        assert_eq!(bits.take(8), 0xff);
-        assert_eq!(bits.take(7), 0b101_0101);
-        assert_eq!(bits.take(0), 0);
-        assert_eq!(bits.golomb(0, 30, 8), 0);
-        assert_eq!(bits.take(7), 0);
+        let mut bits = JpegLsBits::new(&[0xff, 0b0101_0101, 0x80, 0xff, 0xd9], 0);
+        assert_eq!(bits.read(8), 0xff);
+        assert_eq!(bits.read(7), 0b101_0101);
+        assert_eq!(bits.read(0), 0);
+        assert_eq!(bits.read_golomb(0, 30, 8), 0);
+        assert_eq!(bits.read(7), 0);
         assert!(bits.check().is_ok());
-        bits.take(1);
+        bits.read(1);
         assert!(bits.check().is_err());
     }
 
     #[test]
-    fn many_bytes_at_once_are_those_one_by_one() {
+    fn reading_ahead_does_not_change_the_bits() {
         let data: Vec<u8> = (0..200).map(|n: u32| (n * 37 % 255) as u8).collect();
-        let mut bits = Bits::new(&data, 0);
+        let mut bits = JpegLsBits::new(&data, 0);
         for &byte in &data {
-            assert_eq!(bits.take(3) << 5 | bits.take(5), u32::from(byte));
+            assert_eq!(bits.read(3) << 5 | bits.read(5), u32::from(byte));
         }
         assert!(bits.check().is_ok());
     }
 
     #[test]
-    fn a_golomb_code_is_zeros_a_one_and_the_rest() {
-        let mut bits = Bits::new(&[0b0001_1010, 0b0000_0000, 0b0100_0000, 0b1010_0000], 0);
-        assert_eq!(bits.golomb(2, 30, 8), 3 << 2 | 0b10);
-        assert_eq!(bits.take(2), 0b10);
-        assert_eq!(bits.golomb(0, 9, 3), 1);
+    fn golomb_codes_are_decoded() {
+        let mut bits = JpegLsBits::new(&[0b0001_1010, 0b0000_0000, 0b0100_0000, 0b1010_0000], 0);
+        assert_eq!(bits.read_golomb(2, 30, 8), 3 << 2 | 0b10);
+        assert_eq!(bits.read(2), 0b10);
+        assert_eq!(bits.read_golomb(0, 9, 3), 1);
     }
 }

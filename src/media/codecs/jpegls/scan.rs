@@ -1,11 +1,12 @@
-//! The coding procedure of T.87 annex A, and of annex B for several components. Names are the standard's.
+//! Implements the decoding procedure of T.87 annex A, and annex B for several components. Names are those of the
+//! standard.
 
 #![allow(
     clippy::inline_always,
     reason = "the reader stays in registers only where all that reads is inlined"
 )]
 
-use crate::codecs::jpegls::Bits;
+use crate::codecs::jpegls::JpegLsBits;
 use crate::error::MediaError;
 
 /// How the components of a scan alternate (B.2).
@@ -19,7 +20,7 @@ pub(crate) enum Interleave {
     Sample,
 }
 
-/// Preset parameters as written; zeros stand for defaults.
+/// Preset parameters as written; zero means the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Presets {
     pub maxval: i32,
@@ -27,7 +28,7 @@ pub(crate) struct Presets {
     pub reset: i32,
 }
 
-/// What the coding of a scan depends on (A.2.1, C.2.4.1.1).
+/// The coding parameters of a scan (A.2.1, C.2.4.1.1).
 pub(crate) struct Parameters {
     /// The region of each gradient from `-maxval` to `maxval` (A.3.3).
     regions: Vec<i8>,
@@ -40,7 +41,7 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Parameters with the defaults filled in; `None` where they contradict each other.
+    /// Fills in the defaults; `None` if the parameters contradict each other.
     pub(crate) fn new(presets: Presets, precision: u8, near: i32) -> Option<Self> {
         let most = (1_i32 << precision) - 1;
         let maxval = if presets.maxval == 0 {
@@ -77,20 +78,20 @@ impl Parameters {
         })
     }
 
-    /// The context of a sample with its sign (A.3); 0 where all gradients are flat.
+    /// The signed context of a sample (A.3); 0 if all gradients are flat.
     #[inline(always)]
     fn context(&self, [ra, rb, rc, rd]: [i32; 4]) -> i32 {
-        // Samples are from 0 to `maxval`, so that each gradient has its place.
+        // Samples range from 0 to `maxval`, so each gradient has an entry.
         let region = |gradient: i32| {
-            let place = (gradient + self.maxval) as usize;
+            let index = (gradient + self.maxval) as usize;
             self.regions
-                .get(place)
+                .get(index)
                 .map_or(0, |&region| i32::from(region))
         };
         81 * region(rd - rb) + 9 * region(rb - rc) + region(rc - ra)
     }
 
-    /// The sample of a prediction and its error (A.4.4, A.4.5).
+    /// Reconstructs a sample from its prediction and error (A.4.4, A.4.5).
     #[inline(always)]
     fn reconstruct<const LOSSLESS: bool>(&self, prediction: i32, error: i32) -> i32 {
         if LOSSLESS {
@@ -123,7 +124,7 @@ fn regions(maxval: i32, near: i32, [t1, t2, t3]: [i32; 3]) -> Vec<i8> {
     regions
 }
 
-/// C.2.4.1.1.1.
+/// The default thresholds (C.2.4.1.1.1).
 fn default_thresholds(maxval: i32, near: i32) -> [i32; 3] {
     let clamp = |value: i32, least: i32| {
         if value > maxval || value < least {
@@ -150,7 +151,7 @@ fn default_thresholds(maxval: i32, near: i32) -> [i32; 3] {
 
 /// A context of regular mode.
 #[derive(Clone, Copy)]
-struct Context {
+struct RegularContext {
     a: i32,
     b: i32,
     c: i32,
@@ -165,34 +166,35 @@ struct RunContext {
     negative: i32,
 }
 
-/// Contexts of regular mode: 9 regions for each of three gradients, of which those of one sign are one.
-const CONTEXTS: usize = 365;
-/// No mapped error is larger: twice the range of 16 bits, and some. Damaged streams hold others.
-const WIDEST: u32 = 1 << 18;
+/// Number of contexts of regular mode: 9 regions for each of three gradients, with opposite signs merged.
+const REGULAR_CONTEXTS: usize = 365;
+/// Upper bound of a mapped error: more than twice the range of 16 bits. Damaged streams hold larger ones.
+const MAX_MAPPED_ERROR: u32 = 1 << 18;
 /// Orders of run lengths (A.7.1.1).
 const J: [u32; 32] = [
     0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13,
     14, 15,
 ];
 
-struct Coder<'p, 'd, const LOSSLESS: bool> {
+/// The state of decoding a scan.
+struct ScanDecoder<'p, 'd, const LOSSLESS: bool> {
     p: &'p Parameters,
-    bits: Bits<'d>,
-    contexts: [Context; CONTEXTS],
+    bits: JpegLsBits<'d>,
+    contexts: [RegularContext; REGULAR_CONTEXTS],
     runs: [RunContext; 2],
     run_index: usize,
 }
 
-/// Two lines of a component, each with one sample more on both sides.
+/// The current line of a component and the one above, each with one extra sample on both sides.
 struct Lines {
     above: Vec<i32>,
     here: Vec<i32>,
 }
 
-/// Decodes a scan of `components` components, or what of it stands before a restart marker; `put` takes each line (row,
+/// Decodes a scan of `components` components, up to a restart marker if there is one. `put` receives each line (row,
 /// component of the scan, samples).
 pub(crate) fn decode(
-    bits: &mut Bits,
+    bits: &mut JpegLsBits,
     parameters: &Parameters,
     size: (usize, usize),
     components: usize,
@@ -207,14 +209,14 @@ pub(crate) fn decode(
 }
 
 fn lines<const LOSSLESS: bool>(
-    bits: &mut Bits,
+    bits: &mut JpegLsBits,
     parameters: &Parameters,
     (width, height): (usize, usize),
     components: usize,
     interleave: Interleave,
     put: &mut impl FnMut(usize, usize, &[i32]),
 ) -> Result<(), MediaError> {
-    let mut coder = Coder::<LOSSLESS>::new(parameters, *bits);
+    let mut decoder = ScanDecoder::<LOSSLESS>::new(parameters, *bits);
     let mut lines: Vec<Lines> = (0..components)
         .map(|_| Lines {
             above: vec![0; width + 2],
@@ -229,35 +231,35 @@ fn lines<const LOSSLESS: bool>(
             line.here[0] = line.above[1];
         }
         if interleave == Interleave::Sample {
-            coder.line_of_pixels(&mut lines, width);
+            decoder.line_of_pixels(&mut lines, width);
         } else {
             for (line, run_index) in lines.iter_mut().zip(&mut run_indices) {
-                coder.run_index = *run_index;
-                coder.line(line, width);
-                *run_index = coder.run_index;
+                decoder.run_index = *run_index;
+                decoder.line(line, width);
+                *run_index = decoder.run_index;
             }
         }
-        coder.bits.check()?;
+        decoder.bits.check()?;
         for (component, line) in lines.iter().enumerate() {
             put(y, component, &line.here[1..=width]);
         }
     }
-    *bits = coder.bits;
+    *bits = decoder.bits;
     Ok(())
 }
 
-impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
-    fn new(p: &'p Parameters, bits: Bits<'d>) -> Self {
+impl<'p, 'd, const LOSSLESS: bool> ScanDecoder<'p, 'd, LOSSLESS> {
+    fn new(p: &'p Parameters, bits: JpegLsBits<'d>) -> Self {
         let a = ((p.range + 32) / 64).max(2);
         Self {
             p,
             bits,
-            contexts: [Context {
+            contexts: [RegularContext {
                 a,
                 b: 0,
                 c: 0,
                 n: 1,
-            }; CONTEXTS],
+            }; REGULAR_CONTEXTS],
             runs: [RunContext {
                 a,
                 n: 1,
@@ -267,10 +269,10 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         }
     }
 
-    /// A line of one component.
+    /// Decodes a line of one component.
     fn line(&mut self, lines: &mut Lines, width: usize) {
         let (above, here) = (&lines.above[..width + 2], &mut lines.here[..width + 2]);
-        // The reader stays in registers while the line lasts.
+        // A local copy keeps the reader in registers for the whole line.
         let mut bits = self.bits;
         let mut x = 1;
         let (mut ra, mut rc, mut rb) = (here[0], above[0], above[1]);
@@ -298,7 +300,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         self.bits = bits;
     }
 
-    /// A line of as many components as there are: one header allows no more than four.
+    /// Decodes a line of up to four components pixel by pixel; the frame header allows no more.
     fn line_of_pixels(&mut self, lines: &mut [Lines], width: usize) {
         match lines.len() {
             2 => self.pixels::<2>(lines.first_chunk_mut(), width),
@@ -307,7 +309,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         }
     }
 
-    /// A line of pixels of several components (B.2.3): runs are of whole pixels.
+    /// Decodes a line of `N` components (B.2.3); runs are of whole pixels.
     fn pixels<const N: usize>(&mut self, lines: Option<&mut [Lines; N]>, width: usize) {
         let Some(lines) = lines else { return };
         let mut bits = self.bits;
@@ -353,13 +355,13 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         self.bits = bits;
     }
 
-    /// A sample of regular mode (A.4 to A.6).
+    /// Decodes a sample in regular mode (A.4 to A.6).
     #[inline(always)]
-    fn regular(&mut self, bits: &mut Bits, [ra, rb, rc]: [i32; 3], signed: i32) -> i32 {
+    fn regular(&mut self, bits: &mut JpegLsBits, [ra, rb, rc]: [i32; 3], signed: i32) -> i32 {
         let p = self.p;
-        // All ones where the context is turned over.
+        // All ones if the context is negative.
         let sign = signed >> 31;
-        let context = &mut self.contexts[((signed ^ sign) - sign) as usize % CONTEXTS];
+        let context = &mut self.contexts[((signed ^ sign) - sign) as usize % REGULAR_CONTEXTS];
         let (least, most) = (ra.min(rb), ra.max(rb));
         let edge = (ra + rb - rc).clamp(least, most);
         let prediction = (edge + ((context.c ^ sign) - sign)).clamp(0, p.maxval);
@@ -367,14 +369,14 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         let mapped = golomb(bits, k, p.limit, p.qbpp);
         let flipped = LOSSLESS && k == 0 && 2 * context.b <= -context.n;
         let error = (mapped >> 1) ^ -((mapped & 1) ^ i32::from(flipped));
-        context.learn::<LOSSLESS>(error, p);
+        context.update::<LOSSLESS>(error, p);
         p.reconstruct::<LOSSLESS>(prediction, (error ^ sign) - sign)
     }
 
-    /// The length of a run, at most `left` (A.7.1).
-    fn run(&mut self, bits: &mut Bits, left: usize) -> usize {
+    /// Reads the length of a run, at most `left` (A.7.1).
+    fn run(&mut self, bits: &mut JpegLsBits, left: usize) -> usize {
         let mut length = 0;
-        while bits.take(1) == 1 {
+        while bits.read(1) == 1 {
             let step = 1_usize << J[self.run_index];
             if length + step > left {
                 return left;
@@ -385,11 +387,11 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
                 return left;
             }
         }
-        (length + bits.take(J[self.run_index]) as usize).min(left)
+        (length + bits.read(J[self.run_index]) as usize).min(left)
     }
 
-    /// The sample that ends a run (A.7.2).
-    fn interruption(&mut self, bits: &mut Bits, ra: i32, rb: i32) -> i32 {
+    /// Decodes the sample that ends a run (A.7.2).
+    fn interruption(&mut self, bits: &mut JpegLsBits, ra: i32, rb: i32) -> i32 {
         if (ra - rb).abs() <= self.p.near {
             let error = self.interruption_error(bits, 1);
             return self.p.reconstruct::<LOSSLESS>(ra, error);
@@ -399,7 +401,7 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
         self.p.reconstruct::<LOSSLESS>(rb, error)
     }
 
-    fn interruption_error(&mut self, bits: &mut Bits, kind: usize) -> i32 {
+    fn interruption_error(&mut self, bits: &mut JpegLsBits, kind: usize) -> i32 {
         let context = &mut self.runs[kind];
         let half = if kind == 1 { context.n >> 1 } else { 0 };
         let k = order(context.n, context.a.saturating_add(half));
@@ -421,35 +423,35 @@ impl<'p, 'd, const LOSSLESS: bool> Coder<'p, 'd, LOSSLESS> {
     }
 }
 
-/// A limited Golomb code (A.5.3).
+/// Reads a limited Golomb code (A.5.3).
 #[inline(always)]
-fn golomb(bits: &mut Bits, k: u32, limit: u32, qbpp: u32) -> i32 {
+fn golomb(bits: &mut JpegLsBits, k: u32, limit: u32, qbpp: u32) -> i32 {
     let escape = limit.saturating_sub(qbpp + 1);
-    bits.golomb(k, escape, qbpp).min(WIDEST) as i32
+    bits.read_golomb(k, escape, qbpp).min(MAX_MAPPED_ERROR) as i32
 }
 
-/// The order of the Golomb code for a context (A.5.1): the least `k` of which `n << k` is not below `a`.
+/// The order of the Golomb code for a context (A.5.1): the smallest `k` for which `n << k` is at least `a`.
 #[inline(always)]
 fn order(n: i32, a: i32) -> u32 {
     let k = n.leading_zeros().saturating_sub(a.leading_zeros());
     let k = k + u32::from(i64::from(n) << k < i64::from(a));
-    // Only a damaged stream asks for more.
+    // Only a damaged stream needs more.
     k.min(24)
 }
 
-impl Context {
-    /// A.6.
+impl RegularContext {
+    /// Updates the context by an error (A.6).
     #[inline(always)]
-    fn learn<const LOSSLESS: bool>(&mut self, error: i32, p: &Parameters) {
+    fn update<const LOSSLESS: bool>(&mut self, error: i32, p: &Parameters) {
         let step = if LOSSLESS { 1 } else { 2 * p.near + 1 };
-        // Only a damaged stream brings these to their ends.
+        // Only a damaged stream saturates these.
         self.b = self.b.saturating_add(error * step);
         self.a = self.a.saturating_add(error.abs());
         if self.n == p.reset {
             (self.a, self.b, self.n) = (self.a >> 1, self.b >> 1, self.n >> 1);
         }
         self.n += 1;
-        // Written without branches, which nobody could foresee.
+        // Written without branches, which would be unpredictable.
         let (low, high) = (self.b <= -self.n, self.b > 0);
         let lifted = (self.b + self.n).max(1 - self.n);
         let lowered = (self.b - self.n).min(0);

@@ -1,7 +1,7 @@
 use crate::ErrorKind;
 use crate::codecs::jpegls::*;
 
-/// The example of T.87 annex H.3: a picture of 4 × 4 samples.
+/// The example of T.87 annex H.3: an image of 4 × 4 samples.
 const EXAMPLE: &[u8] = &[
     0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00, 0xff,
     0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xc0, 0x00, 0x00, 0x6c, 0x80, 0x20, 0x8e,
@@ -9,7 +9,7 @@ const EXAMPLE: &[u8] = &[
     0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60, 0xff, 0xd9,
 ];
 
-const SHAPE: Shape = Shape {
+const SHAPE: FrameShape = FrameShape {
     columns: 4,
     rows: 4,
     samples: 1,
@@ -27,7 +27,7 @@ fn the_example_of_the_standard_is_decoded() {
 }
 
 #[test]
-fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
+fn a_cut_stream_is_truncated_and_a_damaged_one_does_not_panic() {
     for length in 2..EXAMPLE.len() - 6 {
         let error = decode(&EXAMPLE[..length], &SHAPE, &mut Vec::new()).expect_err("cut");
         assert_eq!(error.kind, ErrorKind::Truncated, "{length}: {error}");
@@ -43,8 +43,8 @@ fn a_cut_stream_is_truncated_and_a_damaged_one_is_contained() {
 }
 
 #[test]
-fn a_size_other_than_the_objects_is_refused() {
-    let shape = Shape {
+fn a_size_that_differs_from_the_object_is_refused() {
+    let shape = FrameShape {
         columns: 512,
         ..SHAPE
     };
@@ -53,15 +53,16 @@ fn a_size_other_than_the_objects_is_refused() {
 }
 
 #[test]
-fn after_a_restart_marker_all_begins_anew() {
-    // The example's scan twice, with a marker between: a picture of eight lines, the second half like the first.
+fn the_decoder_is_reset_at_a_restart_marker() {
+    // The example's scan twice, with a restart marker between: an image of eight lines, the second half like the
+    // first.
     let (header, rest) = EXAMPLE.split_at(15);
     let (scan_header, coded) = rest[..rest.len() - 2].split_at(10);
     let mut stream = header.to_vec();
     stream[8] = 8;
     stream.extend([0xff, 0xdd, 0x00, 0x04, 0x00, 0x04]);
     stream.extend([scan_header, coded, &[0xff, 0xd0], coded, &[0xff, 0xd9]].concat());
-    let shape = Shape { rows: 8, ..SHAPE };
+    let shape = FrameShape { rows: 8, ..SHAPE };
     let mut decoded = Vec::new();
     decode(&stream, &shape, &mut decoded).expect("a picture");
     let (first, second) = decoded.split_at(16);
@@ -83,7 +84,7 @@ fn a_point_transform_is_undone() {
     let mut stream = EXAMPLE.to_vec();
     stream[24] = 1;
     let mut decoded = Vec::new();
-    let shape = Shape {
+    let shape = FrameShape {
         allocated: 16,
         ..SHAPE
     };

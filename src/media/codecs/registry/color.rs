@@ -1,13 +1,13 @@
-//! What the three samples of a coded pixel are, and luma and chroma to red, green and blue.
+//! Decides whether three samples are luma and chroma, and converts those to RGB.
 
 use crate::codecs::jpeg;
-use crate::codecs::jpeg::headers::{Headers, Process};
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
 use crate::error::{MediaError, unsupported};
 
-/// What the Photometric Interpretation says of three samples.
+/// What Photometric Interpretation says about three samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Declared {
-    /// Red, green and blue, or nothing of use.
+    /// RGB, or no usable statement.
     Rgb,
     /// YBR_FULL and YBR_FULL_422.
     Ybr,
@@ -27,7 +27,7 @@ impl Declared {
         }
     }
 
-    /// Whether a codec without colours of its own holds full-range luma and chroma.
+    /// Whether samples of a codec without a colour space of its own are full-range luma and chroma.
     pub(super) fn is_ybr(self) -> Result<bool, MediaError> {
         match self {
             Self::Rgb => Ok(false),
@@ -39,10 +39,9 @@ impl Declared {
     }
 }
 
-/// Whether a JPEG stream holds luma and chroma, also where the object says something else: writers forget the
-/// attribute. An Adobe or JFIF segment, components named R G B, or chroma at lower resolution (which nobody does to
-/// RGB) tell the truth.
-pub(super) fn is_ybr(headers: &Headers, declared: Declared) -> bool {
+/// Whether a JPEG stream holds luma and chroma, even if the object says otherwise: writers forget the attribute. An
+/// Adobe or JFIF segment, components named R G B, or chroma at lower resolution (never used for RGB) are conclusive.
+pub(super) fn is_ybr(headers: &JpegHeaders, declared: Declared) -> bool {
     let lossless = headers.process == Process::Lossless;
     match declared {
         Declared::Rgb => {
@@ -50,15 +49,15 @@ pub(super) fn is_ybr(headers: &Headers, declared: Declared) -> bool {
                 && match headers.adobe {
                     Some(0) => false,
                     Some(1) => true,
-                    _ => !headers.named_rgb() && (headers.jfif || headers.subsampled()),
+                    _ => !headers.is_named_rgb() && (headers.jfif || headers.is_subsampled()),
                 }
         }
         Declared::Coded if lossless => false,
-        _ => headers.adobe != Some(0) && !headers.named_rgb(),
+        _ => headers.adobe != Some(0) && !headers.is_named_rgb(),
     }
 }
 
-/// Converts pixels of full range in place; a sample takes `width` bytes, of which `precision` bits count.
+/// Converts full-range pixels in place. A sample takes `width` bytes, of which `precision` bits are used.
 pub(super) fn ycbcr_to_rgb(
     pixels: &mut [u8],
     width: usize,
@@ -85,7 +84,7 @@ pub(super) fn ycbcr_to_rgb(
     Ok(())
 }
 
-/// The formulas of ITU-R T.871, with the centre of chroma in the middle of the range.
+/// Converts a pixel by the formulas of ITU-R T.871, with the centre of chroma in the middle of the range.
 fn converted([y, cb, cr]: [i32; 3], precision: u16) -> [i32; 3] {
     let largest = (1 << precision) - 1;
     let half = f64::from(1 << (precision - 1));
@@ -103,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deep_luma_and_chroma_become_what_shallow_ones_do() {
+    fn deep_samples_convert_like_8_bit_ones() {
         let mut shallow = [97, 140, 201];
         ycbcr_to_rgb(&mut shallow, 1, 8).expect("converted");
         let deep = [97_u16, 140, 201].map(|v| (v << 4).to_le_bytes());
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn photometric_interpretations_are_distinguished() {
         assert_eq!(Declared::by_name("YBR_FULL_422"), Declared::Ybr);
         assert_eq!(Declared::by_name("YBR_PARTIAL_422"), Declared::Partial);
         assert_eq!(Declared::by_name("YBR_ICT"), Declared::Coded);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::ErrorKind;
 
-/// The example of annex G: packed and plain.
+/// The example of annex G, packed and unpacked.
 const PACKED: [u8; 16] = [
     0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x80, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa,
 ];
@@ -29,7 +29,7 @@ fn decoded(
     samples: usize,
     allocated: u16,
 ) -> Result<Vec<u8>, MediaError> {
-    let shape = Shape {
+    let shape = FrameShape {
         columns: pixels,
         rows: 1,
         samples,
@@ -40,14 +40,14 @@ fn decoded(
 }
 
 #[test]
-fn packbits_is_read_as_annex_g_writes_it() {
+fn the_example_of_the_standard_is_decoded() {
     assert_eq!(decoded(&[&PACKED], 24, 1, 8).as_deref(), Ok(&PLAIN[..]));
     let more = decoded(&[&PACKED], 25, 1, 8).map_err(|e| e.kind);
     assert_eq!(more, Err(ErrorKind::Truncated));
 }
 
 #[test]
-fn segments_are_the_bytes_of_samples_from_the_most_significant() {
+fn segments_are_bytes_of_samples_most_significant_first() {
     let planes: [&[u8]; 6] = [
         &[1, 1, 2],
         &[1, 3, 4],
@@ -70,7 +70,7 @@ fn segments_are_the_bytes_of_samples_from_the_most_significant() {
 }
 
 #[test]
-fn runs_reach_over_the_ends_of_bands() {
+fn runs_may_reach_beyond_a_band() {
     let size = 3 * BAND + 77;
     let plain: Vec<u8> = (0..size).map(|n| (n / 101) as u8).collect();
     let mut packed = Vec::new();
@@ -87,8 +87,8 @@ fn runs_reach_over_the_ends_of_bands() {
 }
 
 #[test]
-fn what_the_bytes_cannot_hold_is_refused_before_it_is_allocated() {
-    let shape = Shape {
+fn a_frame_that_the_bytes_cannot_hold_is_refused_before_allocation() {
+    let shape = FrameShape {
         columns: 16_384,
         rows: 16_384,
         samples: 1,
@@ -103,7 +103,7 @@ fn what_the_bytes_cannot_hold_is_refused_before_it_is_allocated() {
 #[test]
 fn cut_and_damaged_frames_are_errors() {
     let whole = frame(&[&PACKED, &PACKED]);
-    let shape = Shape {
+    let shape = FrameShape {
         columns: 24,
         rows: 1,
         samples: 1,

@@ -1,24 +1,24 @@
-//! Text by its Specific Character Set (0008,0005): PS3.3 C.12.1.1.2, PS3.5 clause 6.1.
+//! Decodes text by its Specific Character Set (0008,0005): PS3.3 C.12.1.1.2, PS3.5 clause 6.1.
 //!
-//! Either one encoding for all (UTF-8, GB18030, GBK), or sets of ISO 2022 that escape sequences put into the lower and
-//! the upper half of the code table. The sets themselves come from `encoding_rs`.
+//! Either one encoding for everything (UTF-8, GB18030, GBK), or ISO 2022 sets, which escape sequences assign to the
+//! lower and the upper half of the code table. The tables of the sets come from `encoding_rs`.
 
 use encoding_rs::{
     EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_8859_2, ISO_8859_3, ISO_8859_4, ISO_8859_5,
     ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, UTF_8, WINDOWS_874, WINDOWS_1254,
 };
 
-/// Begins a sequence that changes a half of the code table.
+/// Begins a sequence that assigns a set to half of the code table.
 const ESCAPE: u8 = 0x1b;
 /// Separates the values of an element.
 const BACKSLASH: u8 = b'\\';
 
-/// What stands in the lower half, bytes 0x21 to 0x7e.
+/// The set in the lower half, bytes 0x21 to 0x7e.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Low {
     /// ISO 646, one byte a character.
     Ascii,
-    /// JIS X 0201 Romaji: ASCII but for the yen sign and the overline.
+    /// JIS X 0201 Romaji: ASCII except for the yen sign and the overline.
     Romaji,
     /// JIS X 0208, two bytes a character.
     Kanji,
@@ -26,14 +26,14 @@ enum Low {
     Supplement,
 }
 
-/// What stands in the upper half, bytes 0xa1 to 0xfe.
+/// The set in the upper half, bytes 0xa1 to 0xfe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum High {
     /// Nothing.
     Empty,
-    /// ISO 8859-1: the numbers of Unicode.
+    /// ISO 8859-1, whose bytes are the code points of Unicode.
     Latin1,
-    /// One byte a character, by a table.
+    /// One byte a character, by the table of an encoding.
     Table(&'static Encoding),
     /// JIS X 0201 Katakana.
     Katakana,
@@ -41,8 +41,8 @@ enum High {
     Pairs(&'static Encoding),
 }
 
-/// A character set of ISO 2022: the number of its defined term, its halves, and the end of the escape sequence that
-/// puts it into the upper half (PS3.3 tables C.12-2 to C.12-4).
+/// A character set of ISO 2022: the number in its defined term, its two halves, and the end of the escape sequence
+/// that assigns it to the upper half (PS3.3 tables C.12-2 to C.12-4).
 struct Term(u16, Low, High, &'static [u8]);
 
 const TERMS: [Term; 16] = [
@@ -55,19 +55,19 @@ const TERMS: [Term; 16] = [
     Term(127, Low::Ascii, High::Table(ISO_8859_6), b"-G"),
     Term(126, Low::Ascii, High::Table(ISO_8859_7), b"-F"),
     Term(138, Low::Ascii, High::Table(ISO_8859_8), b"-H"),
-    // Beyond the control characters, Windows' code pages are the ISO sets they extend.
+    // Except for control characters, these Windows code pages extend the ISO sets.
     Term(148, Low::Ascii, High::Table(WINDOWS_1254), b"-M"),
     Term(166, Low::Ascii, High::Table(WINDOWS_874), b"-T"),
     Term(203, Low::Ascii, High::Table(ISO_8859_15), b"-b"),
     Term(13, Low::Romaji, High::Katakana, b")I"),
     Term(149, Low::Ascii, High::Pairs(EUC_KR), b"$)C"),
     Term(58, Low::Ascii, High::Pairs(GBK), b"$)A"),
-    // Two bytes a character in the lower half; none is there at the beginning of a value.
+    // Two bytes a character in the lower half, which is not assigned at the beginning of a value.
     Term(87, Low::Ascii, High::Empty, b""),
 ];
 
-/// Escape sequences that fill the lower half.
-const LOWER: [(&[u8], Low); 5] = [
+/// Escape sequences that assign a set to the lower half.
+const LOW_ESCAPES: [(&[u8], Low); 5] = [
     (b"(B", Low::Ascii),
     (b"(J", Low::Romaji),
     (b"$B", Low::Kanji),
@@ -75,30 +75,30 @@ const LOWER: [(&[u8], Low); 5] = [
     (b"$(D", Low::Supplement),
 ];
 
-/// How the text of a data set is to be read.
+/// The character set of a data set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Charset {
-    /// One encoding, without code extensions.
+    /// A single encoding, without code extensions.
     Whole(&'static Encoding),
-    /// The halves that stand at the beginning of each value and after each delimiter.
+    /// The sets at the beginning of each value and after each delimiter.
     Extended(Halves),
 }
 
-/// The two halves of the code table.
+/// The sets in the two halves of the code table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Halves {
     low: Low,
     high: High,
 }
 
-/// Where the character sets begin anew, and where a value ends (PS3.5 6.1.2.5.3).
+/// The structure of a text: where the initial character sets apply again, and where a value ends (PS3.5 6.1.2.5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TextKind {
     /// Several values, separated by backslashes.
     Values,
-    /// As that; components and groups of a name are separated by `^` and `=`.
+    /// Names of persons: several values, whose components and groups are separated by `^` and `=`.
     Names,
-    /// One value in which a backslash is a character.
+    /// A single value in which a backslash is an ordinary character.
     Prose,
 }
 
@@ -113,8 +113,8 @@ impl Default for Charset {
 }
 
 impl Charset {
-    /// Reads the value of (0008,0005). Of terms that are misspelt in the ways that are met (`ISO-IR 100`, `ISO IR 100`)
-    /// the number is taken; a first term that nobody knows means the default repertoire.
+    /// Parses the value of (0008,0005). Terms with the misspellings found in practice (`ISO-IR 100`, `ISO IR 100`) are
+    /// recognised by their number; an unknown first term means the default repertoire.
     pub(crate) fn parse(value: &str) -> Self {
         let first = value.split('\\').next().unwrap_or_default().trim();
         match first.to_ascii_uppercase().as_str() {
@@ -140,34 +140,36 @@ impl Charset {
             })
     }
 
-    /// The text of a value. What no character set explains becomes U+FFFD; control characters are left in.
-    pub(crate) fn decode(self, bytes: &[u8], kind: Kind) -> String {
+    /// Decodes a value. Undecodable bytes become U+FFFD; control characters are kept.
+    pub(crate) fn decode(self, bytes: &[u8], kind: TextKind) -> String {
         match self {
             Self::Whole(encoding) => encoding.decode_without_bom_handling(bytes).0.into_owned(),
             Self::Extended(initial) => {
-                // Text in UTF-8 under a set that has no upper half is a common fault, and hardly ever anything else.
-                let guess = initial.high == High::Empty && !bytes.contains(&ESCAPE);
+                // UTF-8 in a set without an upper half is a common fault, and valid UTF-8 is hardly ever anything
+                // else.
+                let may_be_utf8 = initial.high == High::Empty && !bytes.contains(&ESCAPE);
                 match std::str::from_utf8(bytes) {
-                    Ok(text) if guess => text.to_owned(),
-                    _ => Decoder::new(initial, kind).run(bytes),
+                    Ok(text) if may_be_utf8 => text.to_owned(),
+                    _ => CharsetDecoder::new(initial, kind).run(bytes),
                 }
             }
         }
     }
 }
 
-struct Decoder {
+/// The state of decoding one value with code extensions.
+struct CharsetDecoder {
     initial: Halves,
-    now: Halves,
-    kind: Kind,
+    current: Halves,
+    kind: TextKind,
     text: String,
 }
 
-impl Decoder {
-    fn new(initial: Halves, kind: Kind) -> Self {
+impl CharsetDecoder {
+    fn new(initial: Halves, kind: TextKind) -> Self {
         Self {
             initial,
-            now: initial,
+            current: initial,
             kind,
             text: String::new(),
         }
@@ -176,18 +178,19 @@ impl Decoder {
     fn run(mut self, bytes: &[u8]) -> String {
         let mut rest = bytes;
         while let Some(&byte) = rest.first() {
-            let taken = match byte {
+            let consumed = match byte {
                 ESCAPE => self.escape(&rest[1..]),
                 0x21..=0x7e => self.lower(byte, rest),
                 0x80.. => self.upper(byte, rest),
                 _ => self.control(byte),
             };
-            rest = &rest[taken.min(rest.len())..];
+            rest = &rest[consumed.min(rest.len())..];
         }
         self.text
     }
 
-    /// Blanks and control characters; after the latter the sets begin anew. Returns the bytes taken, as do the others.
+    /// Handles spaces and control characters; the initial sets apply again after a control character. Like the methods
+    /// below, returns the number of bytes consumed.
     fn control(&mut self, byte: u8) -> usize {
         if byte != b' ' {
             self.reset();
@@ -196,24 +199,25 @@ impl Decoder {
         1
     }
 
-    /// Writers often leave out the second escape sequence: an upper half stays where none was there at the beginning.
+    /// Restores the initial sets. Writers often leave out the second escape sequence, so the upper half stays assigned
+    /// if the initial one was empty.
     fn reset(&mut self) {
-        self.now.low = self.initial.low;
+        self.current.low = self.initial.low;
         if self.initial.high != High::Empty {
-            self.now.high = self.initial.high;
+            self.current.high = self.initial.high;
         }
     }
 
     fn escape(&mut self, rest: &[u8]) -> usize {
-        if let Some((sequence, low)) = LOWER.iter().find(|(s, _)| rest.starts_with(s)) {
-            self.now.low = *low;
+        if let Some((sequence, low)) = LOW_ESCAPES.iter().find(|(s, _)| rest.starts_with(s)) {
+            self.current.low = *low;
             return 1 + sequence.len();
         }
         let upper = TERMS
             .iter()
             .find(|term| !term.3.is_empty() && rest.starts_with(term.3));
         if let Some(Term(.., high, sequence)) = upper {
-            self.now.high = *high;
+            self.current.high = *high;
             return 1 + sequence.len();
         }
         self.text.push(char::REPLACEMENT_CHARACTER);
@@ -222,14 +226,14 @@ impl Decoder {
 
     fn lower(&mut self, byte: u8, rest: &[u8]) -> usize {
         let pair = |second: &u8| [byte | 0x80, second | 0x80];
-        match (self.now.low, rest.get(1)) {
+        match (self.current.low, rest.get(1)) {
             (Low::Kanji, Some(second @ 0x21..=0x7e)) => {
                 self.push(EUC_JP, &pair(second));
                 2
             }
             (Low::Supplement, Some(second @ 0x21..=0x7e)) => {
                 let [first, second] = pair(second);
-                // The mark by which this encoding tells the supplement.
+                // The byte by which EUC-JP marks the supplement.
                 self.push(EUC_JP, &[0x8f, first, second]);
                 2
             }
@@ -246,9 +250,9 @@ impl Decoder {
 
     fn single(&mut self, low: Low, byte: u8) {
         let ends = match self.kind {
-            Kind::Prose => false,
-            Kind::Values => byte == BACKSLASH,
-            Kind::Names => matches!(byte, BACKSLASH | b'^' | b'='),
+            TextKind::Prose => false,
+            TextKind::Values => byte == BACKSLASH,
+            TextKind::Names => matches!(byte, BACKSLASH | b'^' | b'='),
         };
         if ends {
             self.reset();
@@ -261,7 +265,7 @@ impl Decoder {
     }
 
     fn upper(&mut self, byte: u8, rest: &[u8]) -> usize {
-        match self.now.high {
+        match self.current.high {
             High::Latin1 => self.text.push(char::from(byte)),
             High::Table(encoding) => self.push(encoding, &[byte]),
             High::Katakana if (0xa1..=0xdf).contains(&byte) => {
@@ -292,12 +296,15 @@ mod tests {
 
     #[track_caller]
     fn name(charset: &str, bytes: &[u8], wanted: &str) {
-        assert_eq!(Charset::parse(charset).decode(bytes, Kind::Names), wanted);
+        assert_eq!(
+            Charset::parse(charset).decode(bytes, TextKind::Names),
+            wanted
+        );
     }
 
     #[test]
-    fn the_japanese_examples_of_the_standard() {
-        // PS3.5 H.3.1 and H.3.2. The second byte of one of the letters is that of `^`.
+    fn the_japanese_examples_of_the_standard_are_decoded() {
+        // PS3.5 H.3.1 and H.3.2. The second byte of one of the characters is that of `^`.
         name(
             "\\ISO 2022 IR 87",
             b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B",
@@ -313,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_korean_and_chinese_examples_of_the_standard() {
+    fn the_korean_and_chinese_examples_of_the_standard_are_decoded() {
         // PS3.5 I.2, J.1 to J.4 and K.2.
         name(
             "\\ISO 2022 IR 149",
@@ -338,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_sets_by_their_terms() {
+    fn one_byte_sets_are_selected_by_their_terms() {
         let cases: [(&str, &[u8], &str); 13] = [
             ("ISO_IR 100", b"\xc4neas^R\xfcdiger", "Äneas^Rüdiger"),
             ("ISO_IR 101", b"Wa\xb3\xeasa", "Wałęsa"),
@@ -372,32 +379,32 @@ mod tests {
     }
 
     #[test]
-    fn each_value_and_each_part_of_a_name_begins_anew() {
+    fn each_value_and_name_component_starts_with_the_initial_sets() {
         let charset = Charset::parse("ISO 2022 IR 100\\ISO 2022 IR 144\\ISO 2022 IR 126");
         let bytes = b"Dionysios \x1b-F\xc4\xe9\xef\xed\\Luxe \x1b-L\xbb\xee\xda\\\xe9t\xe9";
         assert_eq!(
-            charset.decode(bytes, Kind::Values),
+            charset.decode(bytes, TextKind::Values),
             "Dionysios Διον\\Luxe Люк\\été"
         );
         let (kept, anew) = (b"\x1b-L\xbb^\xe9", b"\x1b-L\xbb\n\xe9");
-        assert_eq!(charset.decode(kept, Kind::Values), "Л^щ");
-        assert_eq!(charset.decode(kept, Kind::Names), "Л^é");
-        assert_eq!(charset.decode(anew, Kind::Prose), "Л\né");
+        assert_eq!(charset.decode(kept, TextKind::Values), "Л^щ");
+        assert_eq!(charset.decode(kept, TextKind::Names), "Л^é");
+        assert_eq!(charset.decode(anew, TextKind::Prose), "Л\né");
     }
 
     #[test]
-    fn a_backslash_inside_a_character_is_none() {
-        // 0x5c is the second byte of a letter in GBK and of a kanji.
-        let value = Charset::parse("GBK").decode(b"\x8c\x5c\\A", Kind::Values);
+    fn a_backslash_byte_inside_a_character_separates_no_values() {
+        // 0x5c is the second byte of a character in GBK, and of a kanji.
+        let value = Charset::parse("GBK").decode(b"\x8c\x5c\\A", TextKind::Values);
         assert_eq!(value.split('\\').count(), 2);
-        let value = Charset::parse("\\ISO 2022 IR 87").decode(b"\x1b$B$\\\x1b(B", Kind::Values);
+        let value = Charset::parse("\\ISO 2022 IR 87").decode(b"\x1b$B$\\\x1b(B", TextKind::Values);
         assert_eq!(value, "ぼ");
-        let prose = Charset::parse("ISO_IR 13").decode(b"\\100", Kind::Prose);
+        let prose = Charset::parse("ISO_IR 13").decode(b"\\100", TextKind::Prose);
         assert_eq!(prose, "¥100");
     }
 
     #[test]
-    fn faults_cost_characters_and_not_the_text() {
+    fn a_fault_costs_a_character_and_not_the_text() {
         name("ISO-IR 100", b"\xe9", "é");
         name("ISO 2022-IR 100", b"\xe9", "é");
         name("", "é".as_bytes(), "é");
@@ -411,8 +418,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_make_some_text(bytes: Vec<u8>, term in 0..TERMS.len()) {
-            for kind in [Kind::Values, Kind::Names, Kind::Prose] {
+        fn any_bytes_decode_to_some_text(bytes: Vec<u8>, term in 0..TERMS.len()) {
+            for kind in [TextKind::Values, TextKind::Names, TextKind::Prose] {
                 let charset = Charset::parse(&format!("ISO_IR {}", TERMS[term].0));
                 let text = charset.decode(&bytes, kind);
                 proptest::prop_assert!(text.chars().count() <= bytes.len());

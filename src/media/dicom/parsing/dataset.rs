@@ -1,4 +1,4 @@
-//! Data sets as dicom-object holds them, and the values that a picture needs of them.
+//! Data sets as dicom-object holds them, and typed access to their values.
 
 use std::borrow::Cow;
 
@@ -14,40 +14,40 @@ use super::reader;
 use super::repair::repair;
 use crate::error::MediaError;
 
-/// Elements by their tags, as dicom-object read them. Text is kept byte for byte as ISO 8859-1: see [`reader`].
+/// A data set read by dicom-object. Text is kept byte for byte as ISO 8859-1; see [`reader`].
 pub(crate) type DataSet = InMemDicomObject;
 
 /// One element of a [`DataSet`].
 pub(crate) type Element = InMemElement;
 
-/// Reads bytes that hold a data set from start to end.
+/// Parses bytes that hold a whole data set.
 pub(crate) fn parse(bytes: &[u8], encoding: Encoding) -> Result<(DataSet, Notes), MediaError> {
-    let sound = repair(bytes, encoding, None, None)?;
-    let set = reader::read(sound.bytes(), sound.encoding)?;
-    Ok((set, sound.notes))
+    let repaired = repair(bytes, encoding, None, None)?;
+    let set = reader::read(repaired.bytes(), repaired.encoding)?;
+    Ok((set, repaired.notes))
 }
 
-/// Values in the types that pictures need, whichever way they were written.
-pub(crate) trait Values {
-    /// The bytes of a value, numbers least significant byte first; `None` where it is absent or a sequence.
+/// Typed access to values, however they were written.
+pub(crate) trait DataSetExt {
+    /// The bytes of a value, numbers in little-endian order; `None` if it is absent or a sequence.
     fn bytes(&self, tag: Tag) -> Option<Cow<'_, [u8]>>;
 
-    /// The items of a sequence; none where it is absent.
+    /// The items of a sequence; empty if it is absent.
     fn items(&self, tag: Tag) -> &[DataSet];
 
-    /// The numbers of a decimal or integer string; also of a value written in binary.
+    /// The numbers of a decimal or integer string, or of a binary value.
     fn numbers(&self, tag: Tag) -> Numbers;
 
-    /// A 16-bit number (US or SS); also one written as text or in more bytes, as wrong value representations make it.
+    /// A 16-bit number (US or SS), also if a wrong value representation made it text or longer.
     fn short(&self, tag: Tag) -> Option<u16>;
 
-    /// The first number of a binary real (FL or FD), also where its value representation is not written.
+    /// The first number of a binary real (FL or FD), also if its value representation is missing.
     fn real(&self, tag: Tag) -> Option<f64>;
 
-    /// Whether there is nothing in it.
+    /// Whether the data set has no elements.
     fn is_empty(&self) -> bool;
 
-    /// A text value without its padding, all values of a multi-valued one; `None` where it is absent or empty.
+    /// A text without padding, all values of a multi-valued one; `None` if it is absent or empty.
     fn text(&self, tag: Tag) -> Option<String> {
         let bytes = self.bytes(tag)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -55,14 +55,14 @@ pub(crate) trait Values {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// The first value of a text, without padding.
+    /// The first value of a text, without padding; `None` if it is absent or empty.
     fn first(&self, tag: Tag) -> Option<String> {
         let text = self.text(tag)?;
         let first = text.split('\\').next().unwrap_or_default().trim();
         (!first.is_empty()).then(|| first.to_owned())
     }
 
-    /// The same as far as they are numbers.
+    /// The numbers of an element up to the first value that is not a number.
     fn decimals(&self, tag: Tag) -> Vec<f64> {
         let values = self.numbers(tag).values;
         values.into_iter().map_while(|value| value).collect()
@@ -73,7 +73,7 @@ pub(crate) trait Values {
         self.decimals(tag).first().copied()
     }
 
-    /// A 32-bit offset (UL); zero where there is none.
+    /// A 32-bit offset (UL); zero if there is none.
     fn offset(&self, tag: Tag) -> u32 {
         match self.bytes(tag).as_deref() {
             Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
@@ -88,7 +88,7 @@ pub(crate) trait Values {
     }
 }
 
-impl Values for DataSet {
+impl DataSetExt for DataSet {
     fn bytes(&self, tag: Tag) -> Option<Cow<'_, [u8]>> {
         self.get(tag).and_then(value_bytes)
     }
@@ -106,7 +106,7 @@ impl Values for DataSet {
         match value {
             PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) | PrimitiveValue::U8(_) => {
                 let bytes = primitive_bytes(value);
-                Numbers::of_text(&String::from_utf8_lossy(&bytes))
+                Numbers::parse(&String::from_utf8_lossy(&bytes))
             }
             _ => value
                 .to_multi_float64()
@@ -144,7 +144,7 @@ impl Values for DataSet {
     }
 }
 
-/// The bytes of an element's value, numbers least significant byte first; `None` of a sequence.
+/// The bytes of an element's value, numbers in little-endian order; `None` for a sequence.
 pub(crate) fn value_bytes(element: &Element) -> Option<Cow<'_, [u8]>> {
     match element.value() {
         Value::Primitive(value) => Some(primitive_bytes(value)),
@@ -154,23 +154,23 @@ pub(crate) fn value_bytes(element: &Element) -> Option<Cow<'_, [u8]>> {
 
 fn primitive_bytes(value: &PrimitiveValue) -> Cow<'_, [u8]> {
     match value {
-        PrimitiveValue::Str(text) => Cow::Owned(latin(text)),
+        PrimitiveValue::Str(text) => Cow::Owned(latin1_bytes(text)),
         PrimitiveValue::Strs(texts) => {
-            let parts: Vec<Vec<u8>> = texts.iter().map(|text| latin(text)).collect();
+            let parts: Vec<Vec<u8>> = texts.iter().map(|text| latin1_bytes(text)).collect();
             Cow::Owned(parts.join(&b'\\'))
         }
         _ => value.to_bytes(),
     }
 }
 
-/// The bytes that a text was read from.
-fn latin(text: &str) -> Vec<u8> {
+/// The bytes from which a text was read as ISO 8859-1.
+fn latin1_bytes(text: &str) -> Vec<u8> {
     text.chars()
         .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
         .collect()
 }
 
-/// Bytes as 16-bit words, least significant byte first.
+/// Bytes as 16-bit little-endian words.
 pub(crate) fn words(bytes: &[u8]) -> Vec<u16> {
     let pairs = bytes.chunks_exact(2);
     pairs.map(|b| u16::from_le_bytes([b[0], b[1]])).collect()

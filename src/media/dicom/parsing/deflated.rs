@@ -1,4 +1,4 @@
-//! A deflated data set (PS3.5 A.5), inflated as far as it is asked for: a small file may hold gigabytes of zeros.
+//! A deflated data set (PS3.5 A.5), inflated only as far as it is read: a small file may hold gigabytes of zeros.
 
 use std::fmt;
 use std::io::{self, BufReader, ErrorKind as Io, Read};
@@ -9,31 +9,31 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 use crate::limits::MAX_BYTES;
-use crate::read::{At, Stored};
+use crate::read::{Stored, StoredReader};
 
-/// Bytes inflated at a time where they are passed over.
-const PORTION: usize = 64 << 10;
+/// Bytes inflated at a time while skipping.
+const SKIP_CHUNK: usize = 64 << 10;
 
 /// A deflated data set.
 pub(crate) struct Deflated {
     file: Arc<Stored>,
-    /// Where in the file it begins.
+    /// Offset of the deflated stream in the file.
     start: u64,
-    /// Length of the data set.
+    /// Length of the inflated data set.
     length: u64,
-    /// Where reading went on last: frames are mostly read in their order.
+    /// Where the last read ended: frames are mostly read in order.
     cursor: Mutex<Option<Cursor>>,
 }
 
-/// A place in the data set up to which it was inflated.
+/// An inflating reader and its position in the data set.
 struct Cursor {
-    decoder: DeflateDecoder<BufReader<At<Arc<Stored>>>>,
+    decoder: DeflateDecoder<BufReader<StoredReader<Arc<Stored>>>>,
     at: u64,
 }
 
 impl Deflated {
-    /// Inflates the first `head` bytes, and what follows them for its length only; `None` for the rest where there is
-    /// none.
+    /// Inflates the first `head` bytes and returns them. The rest is only inflated to find its length; it is `None` if
+    /// there is none.
     pub(crate) fn open(
         file: Stored,
         start: u64,
@@ -47,11 +47,11 @@ impl Deflated {
         };
         let mut cursor = deflated.cursor_at(0, None)?;
         let mut bytes = Vec::new();
-        let portion = &mut cursor.decoder;
-        let read = portion.take(head).read_to_end(&mut bytes);
-        read.map_err(|e| judge(&e))?;
+        let decoder = &mut cursor.decoder;
+        let read = decoder.take(head).read_to_end(&mut bytes);
+        read.map_err(|e| inflate_error(&e))?;
         cursor.at = bytes.len() as u64;
-        while cursor.pass(PORTION)? > 0 {
+        while cursor.skip(SKIP_CHUNK)? > 0 {
             if cursor.at > MAX_BYTES {
                 return Err(too_large());
             }
@@ -65,34 +65,34 @@ impl Deflated {
         self.length
     }
 
-    /// Bytes of the data set.
+    /// Reads bytes of the inflated data set.
     pub(crate) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, MediaError> {
-        // A panic elsewhere can only have left a place without a cursor.
-        let mut kept = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut cursor = self.cursor_at(range.start, kept.take())?;
+        // A panic elsewhere can only have left the mutex without a cursor.
+        let mut last = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cursor = self.cursor_at(range.start, last.take())?;
         let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
         cursor
             .decoder
             .read_exact(&mut bytes)
-            .map_err(|e| judge(&e))?;
+            .map_err(|e| inflate_error(&e))?;
         cursor.at = range.end.max(range.start);
-        *kept = Some(cursor);
+        *last = Some(cursor);
         Ok(bytes)
     }
 
-    /// A cursor at a place, by way of one that is not beyond it.
+    /// Returns a cursor at `at`, starting from a known one if that is not beyond it.
     fn cursor_at(&self, at: u64, known: Option<Cursor>) -> Result<Cursor, MediaError> {
         let mut cursor = known.filter(|known| known.at <= at).unwrap_or_else(|| {
-            let compressed = At::new(Arc::clone(&self.file), self.start).buffered();
+            let compressed = StoredReader::new(Arc::clone(&self.file), self.start).buffered();
             Cursor {
                 decoder: DeflateDecoder::new(compressed),
                 at: 0,
             }
         });
         while cursor.at < at {
-            let left = usize::try_from(at - cursor.at).unwrap_or(PORTION);
-            if cursor.pass(left.min(PORTION))? == 0 {
-                return Err(judge(&Io::UnexpectedEof.into()));
+            let left = usize::try_from(at - cursor.at).unwrap_or(SKIP_CHUNK);
+            if cursor.skip(left.min(SKIP_CHUNK))? == 0 {
+                return Err(inflate_error(&Io::UnexpectedEof.into()));
             }
         }
         Ok(cursor)
@@ -105,10 +105,13 @@ impl Deflated {
 }
 
 impl Cursor {
-    /// Inflates up to so many bytes that nobody needs; how many there were.
-    fn pass(&mut self, size: usize) -> Result<u64, MediaError> {
-        let mut unneeded = vec![0; size];
-        let read = self.decoder.read(&mut unneeded).map_err(|e| judge(&e))? as u64;
+    /// Inflates and discards up to `size` bytes; returns how many there were.
+    fn skip(&mut self, size: usize) -> Result<u64, MediaError> {
+        let mut discarded = vec![0; size];
+        let read = self
+            .decoder
+            .read(&mut discarded)
+            .map_err(|e| inflate_error(&e))? as u64;
         self.at += read;
         Ok(read)
     }
@@ -120,7 +123,8 @@ impl fmt::Debug for Deflated {
     }
 }
 
-fn judge(error: &io::Error) -> MediaError {
+/// The error for a stream that cannot be inflated.
+fn inflate_error(error: &io::Error) -> MediaError {
     match error.kind() {
         Io::UnexpectedEof => truncated("DICOM: the deflated data set is cut off"),
         _ => malformed(format!("DICOM: the data set cannot be inflated: {error}")),
@@ -130,7 +134,7 @@ fn judge(error: &io::Error) -> MediaError {
 fn too_large() -> MediaError {
     MediaError::new(
         ErrorKind::TooLarge,
-        "DICOM: the deflated data set is over the limit on files",
+        "DICOM: the deflated data set is larger than the limit on files",
     )
 }
 
@@ -143,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes as a file holds them, behind three others.
+    /// A file that holds `bytes` deflated, behind three other bytes.
     fn file(bytes: &[u8]) -> Stored {
         let mut encoder = DeflateEncoder::new(b"xyz".to_vec(), Compression::fast());
         encoder.write_all(bytes).expect("deflated");
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_read_in_any_order() {
+    fn ranges_can_be_read_in_any_order() {
         let whole = bytes();
         let (head, rest) = Deflated::open(file(&whole), 3, 1000).expect("inflated");
         let rest = rest.expect("a rest");
@@ -170,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_all_head_has_no_rest() {
+    fn a_data_set_within_the_head_has_no_rest() {
         let (head, rest) = Deflated::open(file(&bytes()), 3, 1 << 20).expect("inflated");
         assert!(head == bytes() && rest.is_none());
     }
 
     #[test]
-    fn one_that_is_cut_or_damaged_says_so() {
+    fn a_cut_or_damaged_stream_is_reported() {
         let Stored::Memory(whole) = file(&bytes()) else {
             return;
         };

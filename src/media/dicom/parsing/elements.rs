@@ -1,4 +1,4 @@
-//! Element headers as they are met (PS3.5 clause 7.1): how long a value is where its representation is written wrongly.
+//! Element headers (PS3.5 clause 7.1), and how to find the length of a value whose representation is written wrongly.
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
@@ -12,12 +12,12 @@ pub(super) const ITEM: Tag = Tag(ITEM_GROUP, 0xe000);
 pub(super) const ITEM_END: Tag = Tag(ITEM_GROUP, 0xe00d);
 pub(super) const SEQUENCE_END: Tag = Tag(ITEM_GROUP, 0xe0dd);
 
-/// How elements are written.
+/// How elements are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoding {
-    /// Most significant byte first.
+    /// Big-endian byte order.
     pub big_endian: bool,
-    /// Each element names its value representation.
+    /// Whether each element names its value representation.
     pub explicit: bool,
 }
 
@@ -59,26 +59,26 @@ impl Encoding {
     }
 }
 
-/// What stands before a value.
+/// The header of an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Header {
+pub(super) struct ElementHeader {
     pub tag: Tag,
-    /// The representation that is written; `None` where none is, or one that PS3.5 does not know.
+    /// The value representation as written; `None` if there is none, or one that PS3.5 does not define.
     pub vr: Option<VR>,
     /// Length of the value, or [`UNDEFINED`].
     pub length: u32,
-    /// Bytes of the header.
+    /// Length of the header in bytes.
     pub size: usize,
-    /// A representation ought to be written and is not one.
+    /// A value representation is required here, and what is written is not one.
     pub damaged: bool,
 }
 
-/// The header at the beginning of `bytes`, which end with the set around it; `None` where they are fewer than a header's.
-pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<Header> {
+/// Parses the header at the beginning of `bytes`, which end with the enclosing data set; `None` if there are too few.
+pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<ElementHeader> {
     let [a, b, c, d, e, f, g, h] = *bytes.first_chunk::<8>()?;
     let tag = encoding.tag([a, b, c, d]);
     if !encoding.explicit || tag.0 == ITEM_GROUP {
-        return Some(Header {
+        return Some(ElementHeader {
             tag,
             vr: None,
             length: encoding.u32([e, f, g, h]),
@@ -88,14 +88,14 @@ pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<Header> {
     }
     let vr = VR::from_binary([e, f]);
     let (length, size) = match vr {
-        None => return Some(unknown(bytes, encoding, tag, [e, f])),
+        None => return Some(header_without_vr(bytes, encoding, tag, [e, f])),
         Some(vr) if is_long(vr) => {
             let length = bytes.get(8..12)?.first_chunk::<4>()?;
             (encoding.u32(*length), 12)
         }
         Some(_) => (u32::from(encoding.u16([g, h])), 8),
     };
-    Some(Header {
+    Some(ElementHeader {
         tag,
         vr,
         length,
@@ -104,12 +104,12 @@ pub(super) fn header(bytes: &[u8], encoding: Encoding) -> Option<Header> {
     })
 }
 
-/// The header of an element whose representation is none: the way of writing its length is the one behind which the set
-/// goes on. By PS3.5 7.1.2 it takes 32 bits behind two reserved bytes; writers of blanks, NULs or `??` leave it at 16 bits;
-/// and some leave the representation out.
-fn unknown(bytes: &[u8], encoding: Encoding, tag: Tag, vr: [u8; 2]) -> Header {
+/// Parses the header of an element without a valid value representation, by choosing the form of its length behind
+/// which the data set continues. By PS3.5 7.1.2 the length has 32 bits behind two reserved bytes; writers of spaces,
+/// NULs or `??` keep it at 16 bits; and some leave the representation out.
+fn header_without_vr(bytes: &[u8], encoding: Encoding, tag: Tag, vr: [u8; 2]) -> ElementHeader {
     let at = |from: usize| bytes.get(from..)?.first_chunk::<4>().copied();
-    let of = |length, size| Header {
+    let of = |length, size| ElementHeader {
         tag,
         vr: None,
         length,
@@ -125,13 +125,13 @@ fn unknown(bytes: &[u8], encoding: Encoding, tag: Tag, vr: [u8; 2]) -> Header {
         [short, left_out, long]
     };
     let mut candidates = candidates.into_iter().flatten();
-    let fits = |header: &Header| goes_on(bytes, encoding, header);
+    let fits = |header: &ElementHeader| continues_after(bytes, encoding, header);
     let first = candidates.clone().next();
     candidates.find(fits).or(first).unwrap_or_else(|| of(0, 8))
 }
 
-/// Whether another element, a delimiter, or the end follows behind the value of `header`.
-fn goes_on(bytes: &[u8], encoding: Encoding, header: &Header) -> bool {
+/// Whether the value of `header` is followed by another element, a delimiter, or the end.
+fn continues_after(bytes: &[u8], encoding: Encoding, header: &ElementHeader) -> bool {
     if header.length == UNDEFINED {
         let next = bytes.get(header.size..).and_then(<[u8]>::first_chunk);
         return next.is_some_and(|next| encoding.tag(*next) == ITEM);
@@ -148,22 +148,22 @@ fn goes_on(bytes: &[u8], encoding: Encoding, header: &Header) -> bool {
     next.0 == ITEM_GROUP || (next > header.tag && (known || !encoding.explicit))
 }
 
-/// The encoding in which the item of a sequence of representation UN is written: Implicit VR Little Endian by PS3.5 6.2.2
-/// note 2, but some writers leave it explicit.
-pub(super) fn inside_unknown(item: &[u8]) -> Encoding {
+/// The encoding of an item of a sequence with representation UN: Implicit VR Little Endian by PS3.5 6.2.2 note 2, but
+/// some writers leave it explicit.
+pub(super) fn item_encoding_in_un(item: &[u8]) -> Encoding {
     let explicit = header(item, EXPLICIT)
-        .is_some_and(|header| header.vr.is_some() && goes_on(item, EXPLICIT, &header));
+        .is_some_and(|header| header.vr.is_some() && continues_after(item, EXPLICIT, &header));
     if explicit { EXPLICIT } else { IMPLICIT }
 }
 
-/// The representation by the dictionary; UN of what it does not know.
-pub(super) fn by_dictionary(tag: Tag) -> VR {
+/// The value representation by the dictionary; UN if the tag is unknown.
+pub(super) fn vr_by_dictionary(tag: Tag) -> VR {
     StandardDataDictionary
         .by_tag(tag)
         .map_or(VR::UN, |entry| entry.vr().relaxed())
 }
 
-/// Representations whose length takes 32 bits (PS3.5 table 7.1-1).
+/// Whether the length of this representation takes 32 bits (PS3.5 table 7.1-1).
 pub(super) fn is_long(vr: VR) -> bool {
     use VR::{OB, OD, OF, OL, OV, OW, SQ, SV, UC, UN, UR, UT, UV};
     matches!(
@@ -172,8 +172,8 @@ pub(super) fn is_long(vr: VR) -> bool {
     )
 }
 
-/// Bytes of one value of a binary representation, of which a length must be a multiple.
-pub(super) fn unit(vr: VR) -> u32 {
+/// Size in bytes of one value of a binary representation; a value's length must be a multiple of it.
+pub(super) fn value_size(vr: VR) -> u32 {
     use VR::{AT, FD, FL, OD, OF, OL, OV, OW, SL, SS, SV, UL, US, UV};
     match vr {
         US | SS | OW => 2,
@@ -187,7 +187,8 @@ pub(super) fn unit(vr: VR) -> u32 {
 mod tests {
     use super::*;
 
-    /// Pixel Padding Value with a representation and length written as given, and Rows behind it.
+    /// The length that is found for a Pixel Padding Value with the given representation and length, with Rows behind
+    /// it.
     fn length_of(vr_and_length: &[u8]) -> (u32, usize) {
         let mut bytes = vec![0x28, 0, 0x20, 0x01];
         bytes.extend_from_slice(vr_and_length);
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_found_behind_a_representation_that_is_none() {
+    fn a_length_is_found_behind_an_invalid_representation() {
         for blank in [b"  ", b"\0\0", b"??", b"--"] {
             assert_eq!(length_of(&[blank.as_slice(), &[2, 0]].concat()), (2, 8));
         }
@@ -209,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn items_of_unknown_sequences_tell_how_they_are_written() {
-        assert_eq!(inside_unknown(b"\x09\0\x10\0LO\x02\0ab"), EXPLICIT);
-        assert_eq!(inside_unknown(b"\x09\0\x10\0\x02\0\0\0ab"), IMPLICIT);
-        assert_eq!(inside_unknown(b""), IMPLICIT);
+    fn the_encoding_of_items_in_un_sequences_is_recognised() {
+        assert_eq!(item_encoding_in_un(b"\x09\0\x10\0LO\x02\0ab"), EXPLICIT);
+        assert_eq!(item_encoding_in_un(b"\x09\0\x10\0\x02\0\0\0ab"), IMPLICIT);
+        assert_eq!(item_encoding_in_un(b""), IMPLICIT);
     }
 }

@@ -1,40 +1,40 @@
-//! From a file's bytes to its data set: preamble, meta group, transfer syntax, deflate (PS3.10 clause 7).
+//! Splits a file into preamble, file meta information and data set, and finds the transfer syntax (PS3.10 clause 7).
 
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{self, DataSet, Values};
+use crate::dicom::parsing::dataset::{self, DataSet, DataSetExt};
 use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::dicom::parsing::syntax::{self, Syntax};
 use crate::error::{MediaError, malformed, truncated};
 use crate::sniff::is_bare_dicom;
 use dicom_dictionary_std::tags;
 
-/// What stands before the data set.
+/// What comes before the data set.
 #[derive(Debug)]
 pub(crate) struct Meta {
-    /// The transfer syntax that the meta group names, or the one that the bytes look like.
+    /// The transfer syntax named in the file meta information, or guessed from the bytes.
     pub syntax: Syntax,
-    /// Its UID as the file has it.
+    /// The UID of the transfer syntax, as the file has it.
     pub transfer_syntax: String,
-    /// How the data set is in fact written, which a damaged meta group may contradict.
+    /// How the data set is actually encoded, which damaged meta information may contradict.
     pub encoding: Encoding,
-    /// Media Storage SOP Class UID, where the meta group names one.
+    /// Media Storage SOP Class UID, if given.
     pub sop_class: Option<String>,
-    /// `blake3:<hex>` of a file that was inflated and is no longer there as it was.
+    /// `blake3:<hex>` of the original file, if it was inflated.
     pub content: Option<String>,
 }
 
 impl Meta {
-    /// Whether samples are written most significant byte first.
+    /// Whether samples are big-endian.
     pub(crate) fn has_big_pixels(&self) -> bool {
         self.encoding.big_endian || self.syntax.big_pixels
     }
 
-    /// Takes a file apart into what stands before the data set, and the data set.
+    /// Splits a file into what comes before the data set, and the data set.
     pub(crate) fn open(mut body: Body) -> Result<(Self, Body), MediaError> {
         let bytes = body.file_head();
         let start = meta_start(bytes);
         let mut end = meta_end(bytes, start);
-        // An element's header may be cut where the memory ends.
+        // An element header may be cut where the part in memory ends.
         while end + 12 > body.file_head().len() && body.can_grow() {
             body.grow()?;
             end = meta_end(body.file_head(), start);
@@ -49,7 +49,10 @@ impl Meta {
             Some(uid) if crate::uid(&uid).is_none() => {
                 return Err(malformed("DICOM: the transfer syntax UID is damaged"));
             }
-            Some(uid) => (syntax::find(&uid).unwrap_or_else(|| unknown(rest)), uid),
+            Some(uid) => (
+                syntax::find(&uid).unwrap_or_else(|| unknown_syntax(rest)),
+                uid,
+            ),
             None => {
                 let guessed = guess(rest);
                 (guessed, guessed.uid.to_owned())
@@ -58,12 +61,12 @@ impl Meta {
         let mut opened = Self {
             syntax,
             transfer_syntax,
-            encoding: as_written(rest, syntax.encoding),
+            encoding: actual_encoding(rest, syntax.encoding),
             sop_class: meta.first(tags::MEDIA_STORAGE_SOP_CLASS_UID),
             content: None,
         };
         if !syntax.deflated {
-            return Ok((opened, body.from(end)));
+            return Ok((opened, body.with_start(end)));
         }
         opened.encoding = syntax.encoding;
         opened.content = Some(body.content()?);
@@ -71,16 +74,16 @@ impl Meta {
     }
 }
 
-/// The meta group at the beginning of a file, as far as it is in memory.
+/// Parses the file meta information, as far as it is in memory.
 pub(crate) fn meta_group(bytes: &[u8]) -> Result<DataSet, MediaError> {
     let start = meta_start(bytes);
     let (set, _) = dataset::parse(&bytes[start..meta_end(bytes, start)], EXPLICIT)?;
     Ok(set)
 }
 
-/// Where group 0002 begins, or the data set if there is none.
+/// Offset of group 0002, or of the data set if there is none.
 fn meta_start(bytes: &[u8]) -> usize {
-    // The four letters may also stand there by chance, in a value of a file without preamble.
+    // In a file without preamble, these four letters may be part of a value by chance.
     let preamble = bytes.get(128..132) == Some(b"DICM");
     if preamble && (bytes.get(132..134) == Some(&[2, 0]) || !is_bare_dicom(bytes)) {
         132
@@ -91,7 +94,7 @@ fn meta_start(bytes: &[u8]) -> usize {
     }
 }
 
-/// Where group 0002 ends: found by walking it, because its group length is often missing or wrong.
+/// Offset at which group 0002 ends, found by walking its elements because the group length is often missing or wrong.
 fn meta_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     while let Some(header) = bytes.get(at..at.saturating_add(8)) {
@@ -116,7 +119,7 @@ fn meta_end(bytes: &[u8], start: usize) -> usize {
     at.min(bytes.len())
 }
 
-/// The syntax of a data set whose meta group is missing or does not say.
+/// Guesses the syntax of a data set whose meta information is missing or does not name one.
 fn guess(body: &[u8]) -> Syntax {
     let big = body.first() == Some(&0) && body.get(1).is_some_and(|&g| g != 0);
     match body.get(4..6) {
@@ -126,16 +129,16 @@ fn guess(body: &[u8]) -> Syntax {
     }
 }
 
-/// A syntax that nobody knows, whose data set is written as its first element is.
-fn unknown(body: &[u8]) -> Syntax {
+/// An unknown syntax, with the encoding of the first element.
+fn unknown_syntax(body: &[u8]) -> Syntax {
     Syntax {
         encoding: guess(body).encoding,
         ..syntax::UNKNOWN
     }
 }
 
-/// The encoding of the first element: some writers name one syntax and write another.
-fn as_written(body: &[u8], named: Encoding) -> Encoding {
+/// The encoding of the first element: some writers name one syntax and use another.
+fn actual_encoding(body: &[u8], named: Encoding) -> Encoding {
     let Some(header) = body.get(..8) else {
         return named;
     };

@@ -1,4 +1,4 @@
-//! What the walk over a data set notices: where the pixels are, and what was put right.
+//! Findings of the walk over a data set: where the pixels are, and what was repaired.
 
 use std::ops::Range;
 
@@ -6,44 +6,44 @@ use dicom_core::{Tag, VR};
 
 use crate::Warnings;
 
-/// Where the pixels of an object are.
+/// The element that holds the pixels of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PixelElement {
     /// Pixel Data, Float Pixel Data or Double Float Pixel Data.
     pub tag: Tag,
-    /// The value representation that is written, if one is.
+    /// The value representation, if written.
     pub vr: Option<VR>,
-    /// Their bytes.
+    /// Where the bytes are.
     pub data: PixelData,
 }
 
 /// The bytes of pixels, as ranges of the data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PixelData {
-    /// A value of defined length, as far as the file goes.
+    /// A value of defined length, cut where the file ends.
     Native(Range<u64>),
     /// Encapsulated (PS3.5 A.4): the offset table, then the fragments.
     Fragments(Vec<Range<u64>>),
 }
 
 impl PixelData {
-    /// Whether there is nothing.
+    /// Whether there are no bytes.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, PixelData::Native(range) if range.is_empty())
     }
 }
 
-/// What was noticed on the way through a data set.
+/// Findings of the walk over a data set.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    /// Where the pixels are.
+    /// The pixels, if found.
     pub pixels: Option<PixelElement>,
-    /// The pixels, or the element to read to, were reached.
+    /// Whether the pixels, or the last requested element, were reached.
     pub complete: bool,
-    /// The last value, or the sequence around it, ended with the file.
+    /// Whether the file ends within the last value or the sequence around it.
     pub cut: bool,
-    /// Where the items of a Directory Record Sequence begin, from the start of the data set.
+    /// Offsets of the items of a Directory Record Sequence, from the start of the data set.
     pub record_offsets: Vec<u64>,
-    /// What was put right, a sentence each.
+    /// The repairs, one sentence each.
     pub repairs: Warnings,
 }

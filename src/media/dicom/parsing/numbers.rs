@@ -1,18 +1,19 @@
-//! Decimal and integer strings (PS3.5 6.2, DS and IS) as they are met.
+//! Parses decimal and integer strings (PS3.5 6.2, DS and IS), faults included.
 
-/// The values of an element that holds numbers.
+/// The numbers of an element.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Numbers {
-    /// In order; `None` in place of one that is empty or no finite number. An element that is absent or empty has none.
+    /// The values in order; `None` in place of one that is empty or not a finite number. An absent or empty element
+    /// has none.
     pub values: Vec<Option<f64>>,
-    /// One was written with a decimal comma.
+    /// Whether a value was written with a decimal comma.
     pub has_comma: bool,
 }
 
 impl Numbers {
-    /// Reads text. A comma can be nothing in a number but a decimal point, as writers under a German or French locale
-    /// have it; where there is more than one, or a point too, nothing tells what was meant.
-    pub(crate) fn of_text(text: &str) -> Self {
+    /// Parses text. A single comma can only be a decimal point, as written under a German or French locale. With more
+    /// than one, or a point as well, the meaning is unclear and the value is unreadable.
+    pub(crate) fn parse(text: &str) -> Self {
         let is_padding = |c: char| c == '\0' || c.is_whitespace();
         let mut numbers = Self::default();
         if text.trim_matches(is_padding).is_empty() {
@@ -48,8 +49,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_keeps_its_place() {
-        let read = |text| Numbers::of_text(text).values;
+    fn an_unreadable_value_keeps_its_place() {
+        let read = |text| Numbers::parse(text).values;
         assert_eq!(read(" 40\\-1.5E2 \0"), [Some(40.0), Some(-150.0)]);
         assert_eq!(
             read("40\\\\x\\1e999\\nan\\60"),
@@ -59,12 +60,12 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_is_a_point_where_it_can_be_nothing_else() {
-        let numbers = Numbers::of_text("2048,5\\-0,25");
+    fn a_comma_is_read_as_a_point_only_if_unambiguous() {
+        let numbers = Numbers::parse("2048,5\\-0,25");
         assert_eq!(numbers.values, [Some(2048.5), Some(-0.25)]);
         assert!(numbers.has_comma);
         for unclear in ["1,234.5", "1.234,5", "1,2,3", ",", "40, 5"] {
-            let numbers = Numbers::of_text(unclear);
+            let numbers = Numbers::parse(unclear);
             assert_eq!(numbers.values, [None], "{unclear}");
             assert!(!numbers.has_comma);
         }

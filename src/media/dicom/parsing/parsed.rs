@@ -1,4 +1,4 @@
-//! A file taken apart: its meta group, its data set, and where its pixels are.
+//! A parsed file: meta information, data set, and where the pixels are.
 
 use dicom_core::Tag;
 
@@ -10,25 +10,25 @@ use super::reader;
 use super::repair::repair;
 use crate::error::MediaError;
 
-/// A file that was read up to its pixels, or whole where it is in memory.
+/// A file parsed up to its pixels, or to the end if it is in memory.
 pub(crate) struct ParsedFile {
-    /// What stands before the data set.
+    /// What comes before the data set.
     pub meta: Meta,
-    /// The bytes of the data set, which the pixels are read from.
+    /// The bytes of the data set, from which the pixels are read.
     pub body: Body,
     /// The data set without its pixels.
     pub set: DataSet,
-    /// Where the pixels are, and what was put right.
+    /// Where the pixels are, and what was repaired.
     pub notes: Notes,
 }
 
 impl ParsedFile {
-    /// Reads a file; of one that is partly in memory as much as stands before its pixels.
+    /// Parses a file. One that is only partly in memory is read as far as its pixels.
     pub(crate) fn read(body: Body) -> Result<Self, MediaError> {
         Self::read_until(body, None)
     }
 
-    /// Reads a file up to the first element behind `last`, which is enough for a listing.
+    /// Parses a file up to the first element behind `last`, which is enough for a listing.
     pub(crate) fn read_to(body: Body, last: Tag) -> Result<Self, MediaError> {
         Self::read_until(body, Some(last))
     }
@@ -36,13 +36,13 @@ impl ParsedFile {
     fn read_until(body: Body, last: Option<Tag>) -> Result<Self, MediaError> {
         let (meta, mut body) = Meta::open(body)?;
         loop {
-            let sound = repair(body.head(), meta.encoding, Some(&body), last)?;
-            if !sound.notes.complete && body.can_grow() {
+            let repaired = repair(body.head(), meta.encoding, Some(&body), last)?;
+            if !repaired.notes.complete && body.can_grow() {
                 body.grow()?;
                 continue;
             }
-            let set = reader::read(sound.bytes(), sound.encoding)?;
-            let notes = sound.notes;
+            let set = reader::read(repaired.bytes(), repaired.encoding)?;
+            let notes = repaired.notes;
             return Ok(Self {
                 meta,
                 body,

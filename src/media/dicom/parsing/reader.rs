@@ -1,8 +1,8 @@
-//! Sound bytes to a data set, by dicom-object.
+//! Reads repaired bytes into a data set with dicom-object.
 //!
-//! Text is read as ISO 8859-1, in which each byte is the character of its number, so that nothing is lost: dicom-rs
-//! decodes a text by the first of its character sets only and knows no code extensions (PS3.5 6.1.2.5), by which names in
-//! Japanese and Korean are written. [`super::charset`] decodes what is shown.
+//! Text is read as ISO 8859-1, which maps each byte to the character of the same number, so that nothing is lost:
+//! dicom-rs decodes a text by its first character set only and lacks code extensions (PS3.5 6.1.2.5), in which names
+//! in Japanese and Korean are written. [`super::charset`] decodes what is shown.
 
 use std::io::{Read, Seek, Write};
 
@@ -31,15 +31,15 @@ pub(super) fn read(
     };
     let decoder = StatefulDecoder::new_with(from, &syntax, SpecificCharacterSet::ISO_IR_100, 0);
     let decoder = decoder.map_err(|_| malformed("DICOM: the data set cannot be read"))?;
-    // What dicom-object says of a failure may quote values of the patient's.
-    InMemDicomObject::read_dataset(Latin(decoder))
-        .map_err(|_| malformed("DICOM: the data set is damaged beyond what can be put right"))
+    // The message of dicom-object is dropped: it may quote values that identify the patient.
+    InMemDicomObject::read_dataset(Latin1Decoder(decoder))
+        .map_err(|_| malformed("DICOM: the data set is damaged beyond repair"))
 }
 
-/// A decoder that keeps to ISO 8859-1, whatever Specific Character Set (0008,0005) says.
-struct Latin<R>(DynStatefulDecoder<R>);
+/// A decoder that stays with ISO 8859-1, whatever Specific Character Set (0008,0005) says.
+struct Latin1Decoder<R>(DynStatefulDecoder<R>);
 
-impl<R: Read> StatefulDecode for Latin<R> {
+impl<R: Read> StatefulDecode for Latin1Decoder<R> {
     type Reader = R;
 
     fn read_value_preserved(&mut self, header: &DataElementHeader) -> Result<PrimitiveValue> {

@@ -1,23 +1,23 @@
-//! Transfer syntaxes by UID (PS3.6 table A-1): how the data set is written, and how its pixels are.
+//! Transfer syntaxes by UID (PS3.6 table A-1): how the data set and its pixels are encoded.
 //!
-//! Names and encodings are those of dicom-rs' registry. Beside it stand what it does not know: retired processes of
-//! JPEG, and private syntaxes without compression.
+//! Names and encodings come from the registry of dicom-rs, beside the syntaxes it lacks: retired JPEG processes, and
+//! private syntaxes without compression.
 
 use dicom_encoding::Endianness;
-use dicom_encoding::transfer_syntax::{Codec as Coding, TransferSyntaxIndex};
+use dicom_encoding::transfer_syntax::{Codec as RegistryCodec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::elements::{BIG_ENDIAN, EXPLICIT, Encoding, IMPLICIT};
 use crate::error::{MediaError, unsupported};
 
-/// How pixels are coded.
+/// The codec of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
-    /// Not at all.
+    /// Uncompressed and not encapsulated.
     Native,
     /// Any JPEG of ITU-T T.81; its own markers say which process.
     Jpeg,
-    /// Run lengths (PS3.5 annex G).
+    /// RLE Lossless (PS3.5 annex G).
     Rle,
     /// JPEG-LS.
     JpegLs,
@@ -27,33 +27,33 @@ pub(crate) enum Codec {
     JpegXl,
     /// Each frame deflated.
     Deflated,
-    /// Encapsulated, not compressed.
-    Plain,
-    /// Known by name, not decoded.
+    /// Encapsulated without compression.
+    Encapsulated,
+    /// Known by name, but not supported.
     Unsupported,
-    /// Not known at all: shown where the pixels have just the length of native ones.
+    /// Unknown: shown if the pixels have exactly the length of uncompressed ones.
     Unknown,
 }
 
 /// A transfer syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Syntax {
-    /// Its UID; empty where nobody knows it.
+    /// Its UID; empty if unknown.
     pub uid: &'static str,
     /// Its name, without the parentheses of the standard.
     pub name: &'static str,
-    /// How the data set is written.
+    /// The encoding of the data set.
     pub encoding: Encoding,
-    /// The data set is one deflated stream.
+    /// Whether the data set is one deflated stream.
     pub deflated: bool,
-    /// Pixels are written most significant byte first, though the data set is not.
+    /// Whether pixels are big-endian although the data set is not.
     pub big_pixels: bool,
-    /// How pixels are coded.
+    /// The codec of the pixels.
     pub codec: Codec,
 }
 
 impl Syntax {
-    /// The error of pixels that nothing here decodes.
+    /// The error for pixels that cannot be decoded.
     pub(crate) fn unsupported(&self) -> MediaError {
         unsupported(format!(
             "DICOM transfer syntax {} ({}) is not supported",
@@ -97,11 +97,11 @@ pub(crate) const EXPLICIT_BIG: Syntax = Syntax {
         Codec::Native,
     )
 };
-/// What a UID that nobody knows is read as.
+/// An unknown syntax.
 pub(crate) const UNKNOWN: Syntax = syntax("", "unknown", Codec::Unknown);
 
-/// Syntaxes that the registry lacks.
-const OTHERS: &[Syntax] = &[
+/// Syntaxes that the registry of dicom-rs lacks.
+const UNREGISTERED: &[Syntax] = &[
     syntax(
         "1.2.840.10008.1.2.4.53",
         "JPEG Spectral Selection, Non-Hierarchical",
@@ -136,13 +136,16 @@ const OTHERS: &[Syntax] = &[
     },
 ];
 
-/// The syntax of a UID.
+/// Finds a syntax by its UID.
 pub(crate) fn find(uid: &str) -> Option<Syntax> {
-    let other = OTHERS.iter().find(|syntax| syntax.uid == uid).copied();
-    other.or_else(|| registered(uid))
+    let unregistered = UNREGISTERED
+        .iter()
+        .find(|syntax| syntax.uid == uid)
+        .copied();
+    unregistered.or_else(|| registered(uid))
 }
 
-/// A syntax of dicom-rs' registry.
+/// Finds a syntax in the registry of dicom-rs.
 fn registered(uid: &str) -> Option<Syntax> {
     let known = TransferSyntaxRegistry.get(uid)?;
     Some(Syntax {
@@ -150,20 +153,20 @@ fn registered(uid: &str) -> Option<Syntax> {
         name: known.name().split(" (").next().unwrap_or_default(),
         encoding: Encoding {
             big_endian: known.endianness() == Endianness::Big,
-            // The only one of the standard in which elements do not name their value representation.
+            // The only standard syntax whose elements do not name their value representation.
             explicit: known.uid() != IMPLICIT_LITTLE.uid,
         },
-        deflated: matches!(known.codec(), Coding::Dataset(_)),
+        deflated: matches!(known.codec(), RegistryCodec::Dataset(_)),
         big_pixels: false,
         codec: codec(known.uid()),
     })
 }
 
-/// How the pixels of a syntax of the standard are coded.
+/// The codec of a standard syntax.
 fn codec(uid: &str) -> Codec {
     match uid.strip_prefix("1.2.840.10008.1.2") {
         Some("" | ".1" | ".2" | ".1.99") => Codec::Native,
-        Some(".1.98") => Codec::Plain,
+        Some(".1.98") => Codec::Encapsulated,
         Some(".4.50" | ".4.51" | ".4.53" | ".4.55" | ".4.57" | ".4.70") => Codec::Jpeg,
         Some(".4.80" | ".4.81") => Codec::JpegLs,
         Some(".4.90" | ".4.91" | ".4.92" | ".4.93" | ".4.201" | ".4.202" | ".4.203") => {
@@ -181,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registry_and_what_it_lacks_are_found() {
+    fn registered_and_unregistered_syntaxes_are_found() {
         for known in [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG] {
             assert_eq!(find(known.uid), Some(known));
         }

@@ -1,16 +1,16 @@
-//! Writes a data set in Explicit VR, sequences and items with delimiters instead of lengths (PS3.5 7.1.2 and 7.5).
+//! Writes a data set in Explicit VR; sequences and items have delimiters instead of lengths (PS3.5 7.1.2 and 7.5).
 
 use dicom_core::{Tag, VR};
 
 use super::elements::{Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, is_long};
 
 /// A data set being written.
-pub(super) struct Writer {
+pub(super) struct DataSetWriter {
     bytes: Vec<u8>,
     big_endian: bool,
 }
 
-impl Writer {
+impl DataSetWriter {
     pub(super) fn new(encoding: Encoding) -> Self {
         Self {
             bytes: Vec::new(),
@@ -22,8 +22,8 @@ impl Writer {
         self.bytes
     }
 
-    /// An element with its value as stored; one too long for its representation becomes UN.
-    pub(super) fn value(&mut self, tag: Tag, vr: VR, value: &[u8]) {
+    /// Writes an element with its value as stored. A value too long for its representation is written as UN.
+    pub(super) fn element(&mut self, tag: Tag, vr: VR, value: &[u8]) {
         let length = value.len() as u32;
         let vr = if is_long(vr) || u16::try_from(length).is_ok() {
             vr

@@ -1,4 +1,4 @@
-//! Coded frames to cells: by dicom-pixeldata where a codec is registered, as native pixels where they are only wrapped.
+//! Decodes encapsulated frames to cells: compressed ones through dicom-pixeldata, others as native pixels.
 
 use std::error::Error;
 use std::io::Read;
@@ -11,43 +11,43 @@ use dicom_pixeldata::PixelDecoder;
 
 use crate::Warnings;
 use crate::codecs::jpeg;
-use crate::codecs::stream::{Coding, Header};
+use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::layout::{Layout, Photometric};
-use crate::dicom::pixels::native::{self, each};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout};
+use crate::dicom::pixels::native::{self, read_numbers};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
-/// A decoded frame, and the layout that it has: its stream may know depth and colours better than the attributes do.
-pub(crate) struct Coded {
+/// A decoded frame and its layout, because the stream may know depth and colours better than the attributes do.
+pub(crate) struct DecodedCells {
     /// Samples, interleaved.
     pub cells: Cells,
     /// The layout of these samples.
-    pub layout: Layout,
+    pub layout: PixelLayout,
 }
 
-/// Decodes one frame. Where the stream is of another codec of the JPEG family than the syntax names, or the syntax names
-/// none although the pixels are encapsulated, the stream is believed.
+/// Decodes one frame. The stream is believed if it belongs to another codec than the syntax names, or if the syntax
+/// names no compression although the pixels are encapsulated.
 pub(crate) fn decode(
     codec: Codec,
     bytes: &[u8],
-    layout: &Layout,
+    layout: &PixelLayout,
     warnings: &mut Warnings,
-) -> Result<Coded, MediaError> {
+) -> Result<DecodedCells, MediaError> {
     let named = match codec {
-        Codec::Deflated => return plain(&inflate(bytes, layout)?, layout),
-        Codec::Plain => return plain(bytes, layout),
+        Codec::Deflated => return uncompressed(&inflate(bytes, layout)?, layout),
+        Codec::Encapsulated => return uncompressed(bytes, layout),
         Codec::Unsupported | Codec::Unknown => {
             return Err(unsupported("DICOM: the transfer syntax is not supported"));
         }
-        Codec::Rle => return coded(Coding::Rle, None, bytes, layout),
-        Codec::Jpeg => Some(Coding::Jpeg),
-        Codec::JpegLs => Some(Coding::JpegLs),
-        Codec::Jpeg2000 => Some(Coding::Jpeg2000),
-        Codec::JpegXl => Some(Coding::JpegXl),
+        Codec::Rle => return decode_stream(StreamCodec::Rle, None, bytes, layout),
+        Codec::Jpeg => Some(StreamCodec::Jpeg),
+        Codec::JpegLs => Some(StreamCodec::JpegLs),
+        Codec::Jpeg2000 => Some(StreamCodec::Jpeg2000),
+        Codec::JpegXl => Some(StreamCodec::JpegXl),
         Codec::Native => None,
     };
-    let header = Header::read(bytes);
+    let header = StreamHeader::read(bytes);
     let coding = header
         .map(|header| header.coding)
         .or(named)
@@ -55,59 +55,59 @@ pub(crate) fn decode(
             unsupported("DICOM: encapsulated pixels under a transfer syntax without compression")
         })?;
     if named != Some(coding) {
-        warnings.add("The pixels are compressed in another way than the transfer syntax names.");
+        warnings.add("The pixels are compressed by another codec than the transfer syntax names.");
     }
-    let coded = coded(coding, header, bytes, layout)?;
-    let of_object = (layout.columns, layout.rows);
+    let decoded = decode_stream(coding, header, bytes, layout)?;
+    let object_size = (layout.columns, layout.rows);
     match header.map(|header| header.size) {
-        Some((columns, rows)) if (rows, columns) == of_object && columns != rows => {
-            warnings.add("The sides of the JPEG stream are exchanged: its samples are shown by Rows and Columns.");
+        Some((columns, rows)) if (rows, columns) == object_size && columns != rows => {
+            warnings.add("The JPEG stream has rows and columns exchanged: its samples are shown by Rows and Columns of the object.");
         }
-        Some(size) if jpeg::can_pad(size, of_object) => {
+        Some(size) if jpeg::can_pad(size, object_size) => {
             warnings.add("The JPEG stream is smaller than Rows and Columns: its edge is repeated.");
         }
         _ => {}
     }
-    Ok(coded)
+    Ok(decoded)
 }
 
-/// A frame whose codec dicom-pixeldata finds in its registry, in an object of its own.
-fn coded(
-    coding: Coding,
-    header: Option<Header>,
+/// Decodes a compressed frame through dicom-pixeldata, wrapped in an object of its own.
+fn decode_stream(
+    coding: StreamCodec,
+    header: Option<StreamHeader>,
     bytes: &[u8],
-    layout: &Layout,
-) -> Result<Coded, MediaError> {
+    layout: &PixelLayout,
+) -> Result<DecodedCells, MediaError> {
     let mut layout = layout.clone();
     let allocated = match header {
         Some(header) => {
-            believe(&header, &mut layout);
+            adopt_stream_depth(&header, &mut layout);
             header.precision.div_ceil(8).next_power_of_two() * 8
         }
         None => layout.allocated,
     };
-    let data = object(coding, bytes, &layout, allocated)?
+    let data = single_frame_object(coding, bytes, &layout, allocated)?
         .decode_pixel_data_frame(0)
         .map_err(|error| cause(&error))?
         .into_data();
     let cells = match allocated {
         0..=8 => Cells::U8(data),
-        9..=16 => Cells::U16(each(&data, u16::from_le_bytes)),
-        _ => Cells::U32(each(&data, u32::from_le_bytes)),
+        9..=16 => Cells::U16(read_numbers(&data, u16::from_le_bytes)),
+        _ => Cells::U32(read_numbers(&data, u32::from_le_bytes)),
     };
     if layout.samples == 3 {
         layout.photometric = Photometric::Rgb;
     }
-    Ok(Coded { cells, layout })
+    Ok(DecodedCells { cells, layout })
 }
 
-/// The bits of the samples where the attributes cannot be right about them: a stream of JPEG 2000 or JPEG XL is of one
-/// depth; another has more bits than the attributes give it, or so few that the value cannot stand where they place it.
-fn believe(header: &Header, layout: &mut Layout) {
+/// Takes the bit depth from the stream if the attributes cannot be right about it: a JPEG 2000 or JPEG XL stream has a
+/// single depth; another stream may have more bits than the attributes allow, or too few for the position they give.
+fn adopt_stream_depth(header: &StreamHeader, layout: &mut PixelLayout) {
     let precision = header.precision;
     let is_own = match header.coding {
-        Coding::Jpeg2000 | Coding::JpegXl => true,
-        Coding::Jpeg | Coding::JpegLs | Coding::Rle => {
+        StreamCodec::Jpeg2000 | StreamCodec::JpegXl => true,
+        StreamCodec::Jpeg | StreamCodec::JpegLs | StreamCodec::Rle => {
             let shifted = layout.high_bit + 1 > layout.stored;
             precision > layout.allocated || (shifted && precision <= layout.high_bit)
         }
@@ -117,11 +117,11 @@ fn believe(header: &Header, layout: &mut Layout) {
     }
 }
 
-/// An object of the frame alone.
-fn object(
-    coding: Coding,
+/// An object that holds only this frame.
+fn single_frame_object(
+    coding: StreamCodec,
     bytes: &[u8],
-    layout: &Layout,
+    layout: &PixelLayout,
     allocated: u16,
 ) -> Result<FileDicomObject<InMemDicomObject>, MediaError> {
     let short = |tag: Tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
@@ -157,7 +157,7 @@ fn side(pixels: u32) -> Result<u16, MediaError> {
     u16::try_from(pixels).map_err(|_| malformed("DICOM: the frame has too many rows or columns"))
 }
 
-/// The error of an adapter of this crate, which dicom-pixeldata hands through; else what dicom-pixeldata says.
+/// The error of this crate's adapter, if dicom-pixeldata passes one on; else the message of dicom-pixeldata.
 fn cause(error: &dicom_pixeldata::Error) -> MediaError {
     let mut message = format!("DICOM: {error}");
     let mut source = error.source();
@@ -171,29 +171,29 @@ fn cause(error: &dicom_pixeldata::Error) -> MediaError {
     malformed(message)
 }
 
-/// A single frame that is encapsulated without compression.
-fn plain(bytes: &[u8], layout: &Layout) -> Result<Coded, MediaError> {
-    let there = bytes.len() as u64;
-    let place = native::Place::alone(layout, there).ok_or_else(|| {
+/// Reads a single frame that is encapsulated without compression.
+fn uncompressed(bytes: &[u8], layout: &PixelLayout) -> Result<DecodedCells, MediaError> {
+    let available = bytes.len() as u64;
+    let span = native::FrameSpan::single(layout, available).ok_or_else(|| {
         truncated(format!(
-            "DICOM: the frame is cut off: {there} bytes are there"
+            "DICOM: the frame is cut off after {available} bytes"
         ))
     })?;
-    let range = place.range.start as usize..place.range.end as usize;
-    Ok(Coded {
-        cells: native::decode(&bytes[range], &place, layout, false),
+    let range = span.range.start as usize..span.range.end as usize;
+    Ok(DecodedCells {
+        cells: native::decode(&bytes[range], &span, layout, false),
         layout: layout.clone(),
     })
 }
 
-/// A deflated frame (PS3.5 annex A.4.13); padding may follow the stream.
-fn inflate(bytes: &[u8], layout: &Layout) -> Result<Vec<u8>, MediaError> {
-    /// Deflate repeats at most 258 bytes by two bits.
+/// Inflates a deflated frame (PS3.5 annex A.4.13). Padding may follow the stream.
+fn inflate(bytes: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, MediaError> {
+    /// Deflate can repeat 258 bytes by two bits.
     const MAX_RATIO: usize = 1032;
-    let most = (layout.cells() * usize::from(layout.allocated)).div_ceil(8) + 16;
-    let mut frame = Vec::with_capacity(most.min(bytes.len().saturating_mul(MAX_RATIO)));
+    let max_size = (layout.cells() * usize::from(layout.allocated)).div_ceil(8) + 16;
+    let mut frame = Vec::with_capacity(max_size.min(bytes.len().saturating_mul(MAX_RATIO)));
     flate2::read::DeflateDecoder::new(bytes)
-        .take(most as u64)
+        .take(max_size as u64)
         .read_to_end(&mut frame)
         .map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => truncated("DICOM: the deflated frame is cut off"),

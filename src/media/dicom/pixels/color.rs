@@ -1,28 +1,28 @@
-//! Colour frames to 8-bit RGB (PS3.3 C.7.6.3.1.2; what is retired, by the edition of 2004).
+//! Converts colour frames to 8-bit RGB (PS3.3 C.7.6.3.1.2; retired interpretations by the edition of 2004).
 
 use crate::codecs::jpeg::ycbcr_to_rgb;
 use crate::dicom::parsing::dataset::DataSet;
-use crate::dicom::pixels::layout::{Layout, Photometric};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout};
 use crate::dicom::pixels::palette::Palette;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed, unsupported};
 use crate::{Warnings, clean};
 use dicom_dictionary_std::tags;
 
-/// Interleaved RGB of 8 bits a channel; deeper samples give their high bits.
+/// Converts cells to interleaved RGB of 8 bits a channel; deeper samples keep their high bits.
 pub(crate) fn rgb(
     set: &DataSet,
     cells: Cells,
-    layout: &Layout,
+    layout: &PixelLayout,
     warnings: &mut Warnings,
 ) -> Result<Vec<u8>, MediaError> {
     let stored = u32::from(layout.stored);
     let shift = u32::from(layout.high_bit + 1 - layout.stored);
     let mut data = match cells {
         Cells::U8(data) if stored == 8 => data,
-        Cells::U8(data) => narrowed(&data, shift, stored),
-        Cells::U16(data) => narrowed(&data, shift, stored),
-        Cells::U32(data) => narrowed(&data, shift, stored),
+        Cells::U8(data) => to_eight_bits(&data, shift, stored),
+        Cells::U16(data) => to_eight_bits(&data, shift, stored),
+        Cells::U32(data) => to_eight_bits(&data, shift, stored),
         Cells::F64(_) => return Err(unsupported("DICOM: colour in floats is not supported")),
     };
     match layout.photometric {
@@ -33,16 +33,16 @@ pub(crate) fn rgb(
         Photometric::YbrFull | Photometric::YbrFull422 => ycbcr_to_rgb(&mut data),
         Photometric::YbrPartial422 => {
             for pixel in data.as_chunks_mut::<3>().0 {
-                *pixel = studio_range(*pixel);
+                *pixel = studio_range_to_rgb(*pixel);
             }
         }
-        Photometric::Cmyk => return Ok(from_fours(&data, inks)),
+        Photometric::Cmyk => return Ok(from_fours(&data, cmyk_to_rgb)),
         Photometric::Argb => return argb(set, &data, warnings),
-        // The transformed chroma of n bits takes n + 1, so that samples which fill their cells cannot be transformed
-        // ones.
+        // Transformed chroma of n-bit samples takes n + 1 bits, so samples that fill their cells cannot have been
+        // transformed.
         Photometric::YbrCoded if layout.stored == layout.allocated => {
             warnings.add(format!(
-                "The pixels are not compressed as {} says; they are taken for RGB.",
+                "The pixels are not compressed as {} says; they are read as RGB.",
                 clean(&layout.photometric_name)
             ));
         }
@@ -56,13 +56,14 @@ pub(crate) fn rgb(
     Ok(data)
 }
 
-fn narrowed<T: Copy + Into<u32>>(data: &[T], shift: u32, stored: u32) -> Vec<u8> {
+/// Samples as 8 bits each.
+fn to_eight_bits<T: Copy + Into<u32>>(data: &[T], shift: u32, stored: u32) -> Vec<u8> {
     data.iter()
         .map(|&v| eight(v.into() >> shift, stored))
         .collect()
 }
 
-/// A sample of `stored` bits as eight.
+/// Scales a sample of `stored` bits to 8 bits.
 fn eight(value: u32, stored: u32) -> u8 {
     let value = value & (u32::MAX >> (32 - stored.min(32)));
     if stored >= 8 {
@@ -73,21 +74,22 @@ fn eight(value: u32, stored: u32) -> u8 {
     }
 }
 
+/// Converts pixels of four samples by `color`.
 fn from_fours(data: &[u8], color: impl Fn([u8; 4]) -> [u8; 3]) -> Vec<u8> {
     let pixels = data.as_chunks::<4>().0.iter();
     pixels.flat_map(|pixel| color(*pixel)).collect()
 }
 
-/// CMYK: the light that the inks and the black leave.
-fn inks([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+/// CMYK to RGB: the light that inks and black leave.
+fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     [c, m, y].map(|ink| {
         let left = (255 - u32::from(ink)) * (255 - u32::from(k));
         ((left + 127) / 255) as u8
     })
 }
 
-/// YBR_PARTIAL: luma of 16–235 and chroma of 16–240, by the weights of Rec. 601.
-fn studio_range([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+/// YBR_PARTIAL to RGB: luma of 16–235 and chroma of 16–240, by the weights of Rec. 601.
+fn studio_range_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let y = (f64::from(y) - 16.0) * 255.0 / 219.0;
     let [cb, cr] = [cb, cr].map(|chroma| (f64::from(chroma) - 128.0) * 255.0 / 224.0);
     let byte = |value: f64| (value + 0.5) as u8;
@@ -98,7 +100,7 @@ fn studio_range([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     ]
 }
 
-/// ARGB: where alpha is not zero its colour in the palette stands instead of the pixel's.
+/// ARGB to RGB: if alpha is not zero, its colour in the palette replaces that of the pixel.
 fn argb(set: &DataSet, data: &[u8], warnings: &mut Warnings) -> Result<Vec<u8>, MediaError> {
     let palette = match set.get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR) {
         Some(_) => Some(Palette::read(set, false, warnings)?),
@@ -120,15 +122,15 @@ fn argb(set: &DataSet, data: &[u8], warnings: &mut Warnings) -> Result<Vec<u8>, 
 mod tests {
     use super::*;
 
-    /// The ends of each scale and, by PS3.3-2004 C.7.6.3.1.2, what Y = 0.2568 R + 0.5041 G + 0.0979 B + 16 and so on
-    /// make of a colour.
+    /// The ends of each scale, and a colour by the formulas of PS3.3-2004 C.7.6.3.1.2 (Y = 0.2568 R + 0.5041 G +
+    /// 0.0979 B + 16 and so on).
     #[test]
-    fn retired_colours_are_the_formulas_of_their_time() {
-        assert_eq!(studio_range([16, 128, 128]), [0, 0, 0]);
-        assert_eq!(studio_range([235, 128, 128]), [255, 255, 255]);
-        assert_eq!(studio_range([81, 90, 240]), [254, 0, 0]);
-        assert_eq!(studio_range([0, 255, 0]), [0, 36, 238]);
-        assert_eq!(inks([255, 204, 51, 0]), [0, 51, 204]);
-        assert_eq!(inks([0, 0, 255, 127]), [128, 128, 0]);
+    fn retired_colour_spaces_follow_the_formulas_of_their_edition() {
+        assert_eq!(studio_range_to_rgb([16, 128, 128]), [0, 0, 0]);
+        assert_eq!(studio_range_to_rgb([235, 128, 128]), [255, 255, 255]);
+        assert_eq!(studio_range_to_rgb([81, 90, 240]), [254, 0, 0]);
+        assert_eq!(studio_range_to_rgb([0, 255, 0]), [0, 36, 238]);
+        assert_eq!(cmyk_to_rgb([255, 204, 51, 0]), [0, 51, 204]);
+        assert_eq!(cmyk_to_rgb([0, 0, 255, 127]), [128, 128, 0]);
     }
 }

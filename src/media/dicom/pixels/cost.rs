@@ -1,19 +1,21 @@
-//! The memory that decoding a frame takes, told from the attributes before it is taken.
+//! Estimates the memory that decoding a frame takes from the attributes alone.
 
-use crate::dicom::object::Object;
+use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
 use crate::error::MediaError;
 
-impl Object {
-    /// Bytes that decoding and rendering a frame takes, at most.
+impl DicomObject {
+    /// Upper bound of the memory that decoding and rendering a frame takes, in bytes.
     pub(crate) fn cost(&self, frame: u32) -> Result<u64, MediaError> {
         let layout = self.layout();
-        Ok(self.coded_bytes(frame)? + decoded(layout, self.meta().syntax.codec) + shown(layout))
+        Ok(self.coded_bytes(frame)?
+            + decoded_bytes(layout, self.meta().syntax.codec)
+            + rendered_bytes(layout))
     }
 
-    /// Bytes of the fragments of a frame, or of its pixels as they are stored.
+    /// Bytes of a frame's fragments, or of its native pixels.
     fn coded_bytes(&self, frame: u32) -> Result<u64, MediaError> {
         let (layout, index) = (self.layout(), self.index()?);
         if let FrameIndex::Native(_) = index {
@@ -21,37 +23,37 @@ impl Object {
         }
         let parts = index.fragments(frame)?.iter();
         let coded: u64 = parts.map(|part| part.end - part.start).sum();
-        // As read, and as handed to the codec.
+        // One copy as read, and one handed to the codec.
         Ok(2 * coded)
     }
 }
 
-/// Bytes of the samples, and of what their decoder makes before them.
-fn decoded(layout: &Layout, codec: Codec) -> u64 {
+/// Bytes of the samples and of the decoder's intermediate buffers.
+fn decoded_bytes(layout: &PixelLayout, codec: Codec) -> u64 {
     let cells = layout.cells() as u64;
-    let cell = match (layout.number, layout.allocated) {
-        (Number::Float | Number::Double, _) => 8,
+    let cell = match (layout.sample_type, layout.allocated) {
+        (SampleType::Float | SampleType::Double, _) => 8,
         (_, ..=8) => 1,
         (_, ..=16) => 2,
         _ => 4,
     };
-    // Planes are woven into pixels, and bytes that a codec gives become words.
-    let woven = if layout.planar { cell } else { 0 };
+    // Planes are interleaved, and bytes from a codec become words.
+    let interleaved = if layout.planar { cell } else { 0 };
     let words = if cell > 1 { cell } else { 0 };
     let before = match codec {
-        Codec::Native | Codec::Plain | Codec::Unsupported | Codec::Unknown => woven,
-        Codec::Deflated => u64::from(layout.allocated.div_ceil(8)) + woven,
+        Codec::Native | Codec::Encapsulated | Codec::Unsupported | Codec::Unknown => interleaved,
+        Codec::Deflated => u64::from(layout.allocated.div_ceil(8)) + interleaved,
         Codec::Rle | Codec::JpegLs => words,
-        // The planes of the components.
+        // Planes of the components.
         Codec::Jpeg => cell + words,
-        // 32-bit integers or floats, of the tile and of the picture.
+        // 32-bit integers or floats, of the tile and of the image.
         Codec::Jpeg2000 | Codec::JpegXl => 8 + words,
     };
     cells * (cell + before)
 }
 
-/// Bytes of what is made of the samples to show them.
-fn shown(layout: &Layout) -> u64 {
+/// Bytes of what is made from the samples to show them.
+fn rendered_bytes(layout: &PixelLayout) -> u64 {
     let pixels = layout.pixels() as u64;
     match layout.photometric {
         Photometric::Mono { .. } if layout.signed && layout.allocated <= 8 => 3 * pixels,

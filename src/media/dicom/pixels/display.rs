@@ -1,14 +1,14 @@
-//! From the cells of a frame to what is shown: the way of a pixel (PS3.4 N.2.1).
+//! From the cells of a frame to what is shown: the steps that a pixel goes through (PS3.4 N.2.1).
 //!
 //! | step | where |
 //! |---|---|
-//! | bytes of the frame → cells | `Frames::decode` ([`frames`](super::frames)) |
+//! | bytes of the frame → cells | `FrameReader::decode` ([`frames`](super::frames)) |
 //! | cell → stored value | [`from_cells`] |
-//! | stored → modality value | [`modality::read`], applied by `Transform::modality` |
+//! | stored → modality value | [`modality::read`], applied by `GreyTransform::modality` |
 //! | **window or VOI LUT** → 0–1 | [`voi::read`], **applied by [`Grey::render`]**, formulas in `grey::window::Curve` |
-//! | without either the full range | [`nominal_range`], else counted by `grey::levels`, without [`padding`] |
-//! | black for white | [`is_inverted`] |
-//! | colour → RGB | [`color::rgb`], [`palette::rgb`], [`supplemental`] |
+//! | without either: full range | [`nominal_range`], else counted by `grey::levels`, without [`padding`] |
+//! | inversion | [`is_inverted`] |
+//! | colour → RGB | [`color::rgb`], [`palette::rgb`], [`supplemental_palette`] |
 //! | RGB of which R = G = B everywhere → grey | [`Frame::from`] |
 
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use std::sync::Arc;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
 use crate::dicom::pixels::palette::{self, Palette};
 use crate::dicom::pixels::samples::{Cells, from_cells};
 use crate::dicom::pixels::{color, groups, modality, voi};
 use crate::error::MediaError;
 use crate::grey::samples::Samples;
-use crate::grey::{Grey, Modality, Transform};
+use crate::grey::{Grey, GreyTransform, Modality};
 use crate::{Frame, Picture, Pixels, Voi, Warnings};
 
-/// A frame as grey values or colours. `layout` is what the attributes say, `shape` what the decoded cells are.
+/// Makes a frame of grey values or colours. `layout` is what the attributes say, `shape` what the decoded cells are.
 pub(crate) fn frame(
     set: &DataSet,
-    layout: &Layout,
-    shape: &Layout,
+    layout: &PixelLayout,
+    shape: &PixelLayout,
     cells: Cells,
     frame: u32,
     warnings: &mut Warnings,
@@ -41,7 +41,7 @@ pub(crate) fn frame(
             let inverted = is_inverted(set, inverted, warnings);
             let transform = transform(set, layout, frame, inverted, warnings);
             let samples = from_cells(cells, shape);
-            return Ok(match supplemental(set, layout, frame, warnings) {
+            return Ok(match supplemental_palette(set, layout, frame, warnings) {
                 Some(palette) => colored(&palette, width, height, samples, transform),
                 None => Frame::Grey(Grey::new(width, height, samples, transform)),
             });
@@ -56,16 +56,16 @@ pub(crate) fn frame(
     }))
 }
 
-/// The way of a frame's grey values.
+/// The transform from a frame's stored values to 8 bits.
 fn transform(
     set: &DataSet,
-    layout: &Layout,
+    layout: &PixelLayout,
     frame: u32,
     inverted: bool,
     warnings: &mut Warnings,
-) -> Transform {
+) -> GreyTransform {
     let rescale = modality::read(set, layout, frame, warnings);
-    let real = layout.number != Number::Integer;
+    let real = layout.sample_type != SampleType::Integer;
     let values = voi::ValueKind {
         signed: layout.signed
             || matches!(rescale.modality, Modality::Linear { intercept, .. } if intercept < 0.0),
@@ -76,7 +76,7 @@ fn transform(
     } else {
         Vec::new()
     };
-    Transform {
+    GreyTransform {
         modality: rescale.modality,
         unit: rescale.unit,
         own,
@@ -87,8 +87,8 @@ fn transform(
     }
 }
 
-/// Whether the smallest value is white: MONOCHROME1, or Presentation LUT Shape INVERSE of an object that says
-/// MONOCHROME2 against C.8.11.3.1.2, where INVERSE goes with MONOCHROME1 and means that one inversion.
+/// Whether the smallest value is white: MONOCHROME1, or an object with Presentation LUT Shape INVERSE that says
+/// MONOCHROME2 in violation of C.8.11.3.1.2, by which INVERSE goes with MONOCHROME1 and denotes that same inversion.
 fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> bool {
     let shape = set.first(tags::PRESENTATION_LUT_SHAPE);
     match (monochrome1, shape.as_deref()) {
@@ -106,9 +106,13 @@ fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> boo
     }
 }
 
-/// The range of values that a segmentation can have, whatever a frame holds of it: 0–1 of a binary one, 0 to Maximum
-/// Fractional Value of a fractional one (C.8.20.2).
-fn nominal_range(set: &DataSet, layout: &Layout, warnings: &mut Warnings) -> Option<(f64, f64)> {
+/// The range of values that a segmentation can have, whatever occurs in a frame: 0–1 for a binary one, 0 to Maximum
+/// Fractional Value for a fractional one (C.8.20.2).
+fn nominal_range(
+    set: &DataSet,
+    layout: &PixelLayout,
+    warnings: &mut Warnings,
+) -> Option<(f64, f64)> {
     match set.first(tags::SEGMENTATION_TYPE)?.as_str() {
         "BINARY" => Some((0.0, 1.0)),
         "FRACTIONAL" => {
@@ -127,20 +131,22 @@ fn nominal_range(set: &DataSet, layout: &Layout, warnings: &mut Warnings) -> Opt
     }
 }
 
-/// Pixel Padding Value and Range Limit (C.7.5.1.1.2), in either order.
-fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
-    let stored = |tag| match (layout.number, set.short(tag)) {
-        (Number::Float | Number::Double, _) => set.real(tag),
-        (Number::Integer, Some(value)) if layout.signed => Some(f64::from(signed(value, layout))),
-        (Number::Integer, value) => value.map(f64::from),
+/// Pixel Padding Value and Pixel Padding Range Limit (C.7.5.1.1.2), in either order.
+fn padding(set: &DataSet, layout: &PixelLayout) -> Option<(f64, f64)> {
+    let stored = |tag| match (layout.sample_type, set.short(tag)) {
+        (SampleType::Float | SampleType::Double, _) => set.real(tag),
+        (SampleType::Integer, Some(value)) if layout.signed => {
+            Some(f64::from(sign_extended(value, layout)))
+        }
+        (SampleType::Integer, value) => value.map(f64::from),
     };
-    let (value, limit) = match layout.number {
-        Number::Integer => (tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT),
-        Number::Float => (
+    let (value, limit) = match layout.sample_type {
+        SampleType::Integer => (tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT),
+        SampleType::Float => (
             tags::FLOAT_PIXEL_PADDING_VALUE,
             tags::FLOAT_PIXEL_PADDING_RANGE_LIMIT,
         ),
-        Number::Double => (
+        SampleType::Double => (
             tags::DOUBLE_FLOAT_PIXEL_PADDING_VALUE,
             tags::DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT,
         ),
@@ -150,19 +156,19 @@ fn padding(set: &DataSet, layout: &Layout) -> Option<(f64, f64)> {
     Some((value.min(limit), value.max(limit)))
 }
 
-/// A padding value of signed pixels; some write it as the cell has it, its sign in the highest stored bit.
-fn signed(value: u16, layout: &Layout) -> i16 {
+/// Sign-extends a padding value. Some writers store it as in the cell, with the sign in the highest stored bit.
+fn sign_extended(value: u16, layout: &PixelLayout) -> i16 {
     match 16_u16.checked_sub(layout.stored) {
         Some(free) if value.leading_zeros() >= u32::from(free) => ((value << free) as i16) >> free,
         _ => value as i16,
     }
 }
 
-/// The palette of a grey frame some of whose values are colours: Pixel Presentation (0008,9205) COLOR or MIXED, of the
-/// object or of the frame (C.8.16.2.1.1.1, C.7.6.23).
-fn supplemental(
+/// The supplemental palette of a grey frame in which some values are colours: Pixel Presentation (0008,9205) COLOR or
+/// MIXED, of the object or of the frame (C.8.16.2.1.1.1, C.7.6.23).
+fn supplemental_palette(
     set: &DataSet,
-    layout: &Layout,
+    layout: &PixelLayout,
     frame: u32,
     warnings: &mut Warnings,
 ) -> Option<Palette> {
@@ -182,14 +188,14 @@ fn supplemental(
     palette.ok()
 }
 
-/// A frame whose values from the palette's first on are colours (PS3.4 N.2.6); the others are grey by the file's first
-/// window. One without such values stays grey.
+/// Colours the values from the palette's first on (PS3.4 N.2.6) and renders the others by the file's first window. A
+/// frame without coloured values stays grey.
 fn colored(
     palette: &Palette,
     width: u32,
     height: u32,
     samples: Samples,
-    transform: Transform,
+    transform: GreyTransform,
 ) -> Frame {
     let grey = Grey::new(width, height, samples, transform);
     let (picture, _) = grey.render(Voi::Own(0), false);

@@ -1,4 +1,4 @@
-//! One frame's samples: from native pixels, or from the fragments of coded ones.
+//! Reads the cells of one frame: native pixels, or the decoded fragments of encapsulated ones.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,68 +6,68 @@ use std::ops::Range;
 use crate::Warnings;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::codec::{self, Coded};
+use crate::dicom::pixels::codec::{self, DecodedCells};
 use crate::dicom::pixels::index::FrameIndex;
-use crate::dicom::pixels::layout::Layout;
-use crate::dicom::pixels::native::{self, Place};
+use crate::dicom::pixels::layout::PixelLayout;
+use crate::dicom::pixels::native::{self, FrameSpan};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
 
-/// What the frames of an object are decoded from.
-pub(crate) struct Frames<'a> {
+/// Reads frames of an object.
+pub(crate) struct FrameReader<'a> {
     /// The bytes of the object.
     pub body: &'a Body,
-    /// Where in them the frames are.
+    /// Where in the body the frames are.
     pub index: &'a FrameIndex,
-    /// The shape and meaning of their pixels.
-    pub layout: &'a Layout,
-    /// How they are coded, by the transfer syntax.
+    /// The layout of the pixels by the attributes.
+    pub layout: &'a PixelLayout,
+    /// The codec by the transfer syntax.
     pub codec: Codec,
-    /// Native samples are written most significant byte first.
+    /// Whether native samples are big-endian.
     pub big_endian: bool,
-    /// Native pixels are 16-bit words (VR OW).
+    /// Whether native pixels are 16-bit words (VR OW).
     pub words: bool,
 }
 
-impl Frames<'_> {
-    /// One frame's cells, interleaved, and the layout that they have: a coded stream may know its depth and its colours
+impl FrameReader<'_> {
+    /// Decodes one frame to interleaved cells and their layout, as a compressed stream may know its depth and colours
     /// better than the attributes do.
     pub(crate) fn decode(
         &self,
         frame: u32,
         warnings: &mut Warnings,
-    ) -> Result<(Cells, Layout), MediaError> {
-        let coded = match self.index {
+    ) -> Result<(Cells, PixelLayout), MediaError> {
+        let decoded = match self.index {
             FrameIndex::Native(range) => self.native(range, frame)?,
             FrameIndex::Coded { .. } => {
-                let bytes = self.gather(self.index.fragments(frame)?)?;
+                let bytes = self.join(self.index.fragments(frame)?)?;
                 codec::decode(self.codec, &bytes, self.layout, warnings)?
             }
         };
-        if coded.cells.len() != self.layout.cells() {
+        if decoded.cells.len() != self.layout.cells() {
             return Err(malformed(
-                "DICOM: the frame has another size than the attributes say",
+                "DICOM: the size of the frame contradicts the attributes",
             ));
         }
-        Ok((coded.cells, coded.layout))
+        Ok((decoded.cells, decoded.layout))
     }
 
-    /// A frame of native pixels.
-    fn native(&self, range: &Range<u64>, frame: u32) -> Result<Coded, MediaError> {
-        let there = range.end - range.start;
+    /// Reads a frame of native pixels.
+    fn native(&self, range: &Range<u64>, frame: u32) -> Result<DecodedCells, MediaError> {
+        let total = range.end - range.start;
         let big = self.big_endian;
-        let place = Place::of(self.layout, frame, there, big && self.words)
-            .ok_or_else(|| native::cut(frame, there))?;
-        let range = range.start + place.range.start..range.start + place.range.end;
+        let span = FrameSpan::of_frame(self.layout, frame, total, big && self.words)
+            .ok_or_else(|| native::cut_off(frame, total))?;
+        let range = range.start + span.range.start..range.start + span.range.end;
         let bytes = self.body.read(range)?;
-        Ok(Coded {
-            cells: native::decode(&bytes, &place, self.layout, big),
+        Ok(DecodedCells {
+            cells: native::decode(&bytes, &span, self.layout, big),
             layout: self.layout.clone(),
         })
     }
 
-    /// The bytes of fragments, joined.
-    fn gather(&self, fragments: &[Range<u64>]) -> Result<Cow<'_, [u8]>, MediaError> {
+    /// The concatenated bytes of fragments.
+    fn join(&self, fragments: &[Range<u64>]) -> Result<Cow<'_, [u8]>, MediaError> {
         if let [only] = fragments {
             return self.body.read(only.clone());
         }

@@ -1,11 +1,11 @@
-//! Functional groups: what holds for one frame of an enhanced object, and what for all (PS3.3 C.7.6.16).
+//! Functional groups: attributes of one frame of an enhanced object, and those shared by all (PS3.3 C.7.6.16).
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 
-/// Reads from a functional group of a frame: its own, then the shared one.
+/// Reads from a functional group that applies to a frame: its own, else the shared one.
 pub(crate) fn find<T>(
     set: &DataSet,
     frame: u32,

@@ -1,4 +1,4 @@
-//! The shape and meaning of an object's pixels: the Image Pixel module (PS3.3 C.7.6.3).
+//! The layout and meaning of an object's pixels: the Image Pixel module (PS3.3 C.7.6.3).
 
 use std::ops::Range;
 
@@ -6,41 +6,41 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::attributes;
-use crate::dicom::checked::{self, Reading};
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::checked::{self, CheckedNumber};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
 use crate::{Warnings, clean, code, limits};
 
-/// What samples mean (PS3.3 C.7.6.3.1.2).
+/// Photometric interpretation: what samples mean (PS3.3 C.7.6.3.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Photometric {
     /// MONOCHROME1 (inverted: the smallest value is white) and MONOCHROME2.
     Mono {
-        /// MONOCHROME1.
+        /// Whether it is MONOCHROME1.
         inverted: bool,
     },
     /// RGB.
     Rgb,
     /// YBR_FULL.
     YbrFull,
-    /// YBR_FULL_422: two pixels share their chroma where the pixels are not compressed.
+    /// YBR_FULL_422: in uncompressed pixels, two share their chroma.
     YbrFull422,
-    /// YBR_PARTIAL_422: the same in the range of video (retired).
+    /// YBR_PARTIAL_422: like YBR_FULL_422, in the range of video (retired).
     YbrPartial422,
     /// YBR_RCT, YBR_ICT and XYB: the coding of a JPEG 2000 or JPEG XL stream, which its decoder undoes.
     YbrCoded,
-    /// PALETTE COLOR: values look up their colour.
+    /// PALETTE COLOR: values are indices of colours.
     Palette,
-    /// ARGB: colour behind an alpha plane, which looks up its own (retired).
+    /// ARGB: an alpha plane, which indexes colours of its own, and RGB (retired).
     Argb,
-    /// CMYK: inks and black (retired).
+    /// CMYK (retired).
     Cmyk,
 }
 
-/// How samples are stored.
+/// The type of stored samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Number {
+pub(crate) enum SampleType {
     /// Integers in Pixel Data (7FE0,0010).
     Integer,
     /// Floats in Float Pixel Data (7FE0,0008).
@@ -49,9 +49,9 @@ pub(crate) enum Number {
     Double,
 }
 
-/// The Image Pixel module, with defaults where an object leaves out what can only be one thing.
+/// The Image Pixel module, with defaults for missing attributes that can only have one value.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout {
+pub(crate) struct PixelLayout {
     /// Rows.
     pub rows: u32,
     /// Columns.
@@ -60,26 +60,26 @@ pub(crate) struct Layout {
     pub frames: u32,
     /// Samples per pixel.
     pub samples: u16,
-    /// What the samples mean.
+    /// The photometric interpretation.
     pub photometric: Photometric,
-    /// The same as written.
+    /// The photometric interpretation as written.
     pub photometric_name: String,
-    /// Bits a sample takes.
+    /// Bits that a sample takes (Bits Allocated).
     pub allocated: u16,
-    /// Bits of it that are the value.
+    /// Bits of the value (Bits Stored).
     pub stored: u16,
-    /// Position of the value's highest bit.
+    /// Position of the value's highest bit (High Bit).
     pub high_bit: u16,
-    /// Values are two's complement.
+    /// Whether values are two's complement.
     pub signed: bool,
-    /// Each frame stores one plane per sample, not pixel by pixel.
+    /// Whether each frame stores one plane per sample instead of whole pixels.
     pub planar: bool,
     /// Integers or floats.
-    pub number: Number,
+    pub sample_type: SampleType,
 }
 
-impl Layout {
-    /// Reads the module; the frame's size is held to the limits.
+impl PixelLayout {
+    /// Reads the module and checks the frame's size against the limits.
     pub(crate) fn read(
         set: &DataSet,
         pixels: &PixelElement,
@@ -95,12 +95,12 @@ impl Layout {
             side(tags::COLUMNS, "Columns (0028,0011)")?,
         );
         limits::check_size(columns, rows)?;
-        let (number, allocated) = number(set, pixels.tag)?;
+        let (sample_type, allocated) = sample_type(set, pixels.tag)?;
         let mut or_assumed = |tag, possible: Range<u16>, assumed: u16| {
             let stated = set.short(tag).filter(|bits| possible.contains(bits));
             stated.unwrap_or_else(|| {
-                // Floats do not have these attributes.
-                if number != Number::Integer {
+                // Float pixels do not have these attributes.
+                if sample_type != SampleType::Integer {
                     return assumed;
                 }
                 let name = attributes::named(tag);
@@ -114,8 +114,8 @@ impl Layout {
         let high_bit = or_assumed(tags::HIGH_BIT, stored - 1..allocated, stored - 1);
         let frames = frames(set, warnings)?;
         let per_sample = u64::from(rows) * u64::from(columns) * u64::from(frames);
-        let room = room(&pixels.data, per_sample * u64::from(allocated));
-        let (photometric_name, photometric, samples) = colors(set, room, warnings)?;
+        let by_length = samples_by_length(&pixels.data, per_sample * u64::from(allocated));
+        let (photometric_name, photometric, samples) = colors(set, by_length, warnings)?;
         Ok(Self {
             rows,
             columns,
@@ -128,50 +128,52 @@ impl Layout {
             high_bit,
             signed: set.short(tags::PIXEL_REPRESENTATION) == Some(1),
             planar: samples > 1 && set.short(tags::PLANAR_CONFIGURATION) == Some(1),
-            number,
+            sample_type,
         })
     }
 
-    /// Whether each sample takes whole bytes of a common width; others follow each other without a gap.
+    /// Whether each sample takes 1, 2, 4 or 8 whole bytes; others follow each other without a gap.
     pub(crate) fn in_bytes(&self) -> bool {
         matches!(self.allocated, 8 | 16 | 32 | 64)
     }
 
-    /// Pixels of a frame.
+    /// Number of pixels of a frame.
     pub(crate) fn pixels(&self) -> usize {
         self.rows as usize * self.columns as usize
     }
 
-    /// Samples of a frame.
+    /// Number of samples of a frame.
     pub(crate) fn cells(&self) -> usize {
         self.pixels() * usize::from(self.samples)
     }
 }
 
-/// The kind of pixels and the bits that each sample takes.
-fn number(set: &DataSet, pixels: Tag) -> Result<(Number, u16), MediaError> {
+/// The sample type, and the bits that each sample takes.
+fn sample_type(set: &DataSet, pixels: Tag) -> Result<(SampleType, u16), MediaError> {
     match pixels {
-        tags::FLOAT_PIXEL_DATA => return Ok((Number::Float, 32)),
-        tags::DOUBLE_FLOAT_PIXEL_DATA => return Ok((Number::Double, 64)),
+        tags::FLOAT_PIXEL_DATA => return Ok((SampleType::Float, 32)),
+        tags::DOUBLE_FLOAT_PIXEL_DATA => return Ok((SampleType::Double, 64)),
         _ => {}
     }
     match set.short(tags::BITS_ALLOCATED) {
         None => Err(malformed("DICOM: Bits Allocated (0028,0100) is missing")),
-        Some(allocated @ 1..=32) => Ok((Number::Integer, allocated)),
+        Some(allocated @ 1..=32) => Ok((SampleType::Integer, allocated)),
         Some(other) => Err(unsupported(format!(
             "DICOM with {other} bits allocated a sample is not supported"
         ))),
     }
 }
 
-/// Number of Frames (0028,0008), 1 where it is absent or nonsense.
+/// Number of Frames (0028,0008); 1 if it is absent or invalid.
 fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
-    let frames = match checked::one(set, tags::NUMBER_OF_FRAMES, warnings) {
-        Reading::Value(frames) if frames >= 1.0 => frames as u64,
-        Reading::Missing => 1,
-        Reading::Value(_) | Reading::Unreadable => {
+    let frames = match checked::number(set, tags::NUMBER_OF_FRAMES, warnings) {
+        CheckedNumber::Value(frames) if frames >= 1.0 => frames as u64,
+        CheckedNumber::Missing => 1,
+        CheckedNumber::Value(_) | CheckedNumber::Unreadable => {
             let name = attributes::named(tags::NUMBER_OF_FRAMES);
-            warnings.add(format!("{name} is no number of frames; 1 is assumed."));
+            warnings.add(format!(
+                "{name} is not a valid number of frames; 1 is assumed."
+            ));
             1
         }
     };
@@ -187,25 +189,25 @@ fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
     Ok(frames as u32)
 }
 
-/// How many samples a pixel there are bytes for, but for one that makes their number even, where the pixels are not
-/// compressed; `bits` is what one sample takes in all frames.
-fn room(pixels: &PixelData, bits: u64) -> Option<u64> {
+/// Samples per pixel that the length of uncompressed pixels has room for, up to a padding byte; `None` if they are
+/// encapsulated or the length does not match. `bits` is what one sample takes in all frames.
+fn samples_by_length(pixels: &PixelData, bits: u64) -> Option<u64> {
     match pixels {
         PixelData::Native(range) => {
-            let there = (range.end - range.start) * 8;
-            let rest = there.checked_rem(bits)?;
-            (rest < 16).then(|| there / bits)
+            let available = (range.end - range.start) * 8;
+            let rest = available.checked_rem(bits)?;
+            (rest < 16).then(|| available / bits)
         }
         PixelData::Fragments(_) => None,
     }
 }
 
-/// Photometric Interpretation as written or assumed, what it means, and Samples per Pixel. Where the two contradict
-/// each other, the length of the pixels tells which is right (`room`); else the number of samples, without which
-/// nothing can be read.
+/// Photometric Interpretation as written or assumed, its meaning, and Samples per Pixel. If the two contradict each
+/// other, the length of the pixels decides (`by_length`); else the number of samples does, without which nothing can
+/// be read.
 fn colors(
     set: &DataSet,
-    room: Option<u64>,
+    by_length: Option<u64>,
     warnings: &mut Warnings,
 ) -> Result<(String, Photometric, u16), MediaError> {
     let stated = set.short(tags::SAMPLES_PER_PIXEL);
@@ -227,16 +229,16 @@ fn colors(
         return Ok((name, photometric, expected));
     };
     let contradiction = format!("{} with {stated} samples a pixel", clean(&name));
-    if room == Some(u64::from(expected)) {
+    if by_length == Some(u64::from(expected)) {
         warnings.add(format!(
-            "{contradiction}: the pixels have {expected}, by their length."
+            "{contradiction}: by their length, the pixels have {expected}."
         ));
         return Ok((name, photometric, expected));
     }
     let (shown, called) = match (photometric, stated) {
         (_, 1) => (Photometric::Mono { inverted: false }, "MONOCHROME2"),
         (_, 3) => (Photometric::Rgb, "RGB"),
-        (Photometric::Rgb, 4) => (Photometric::Rgb, "RGB, the fourth left out"),
+        (Photometric::Rgb, 4) => (Photometric::Rgb, "RGB without the fourth sample"),
         _ => return Err(malformed(format!("DICOM: {contradiction}"))),
     };
     warnings.add(format!("{contradiction} is shown as {called}."));
@@ -244,7 +246,7 @@ fn colors(
 }
 
 impl Photometric {
-    /// Samples per Pixel that go with it.
+    /// Samples per Pixel of this interpretation.
     fn samples(self) -> u16 {
         match self {
             Photometric::Mono { .. } | Photometric::Palette => 1,

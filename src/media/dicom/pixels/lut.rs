@@ -1,29 +1,28 @@
-//! Lookup tables as data sets hold them: descriptor and entries (PS3.3 C.11.1.1, C.11.2.1.1 and C.7.6.3.1.5).
+//! Reads lookup tables from data sets: descriptor and entries (PS3.3 C.11.1.1, C.11.2.1.1 and C.7.6.3.1.5).
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::dicom::parsing::dataset::{DataSet, Values, words};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt, words};
 use crate::grey::lut::Lut;
 
-/// Most entries of a table, which its descriptor writes as zero.
+/// Largest number of entries of a table, which its descriptor writes as zero.
 pub(crate) const MAX_ENTRIES: usize = 1 << 16;
 
-/// The three numbers that describe a table.
+/// The descriptor of a table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Descriptor {
-    /// Entries.
+    /// Number of entries.
     pub count: usize,
-    /// The value that maps to the first.
+    /// The value that maps to the first entry.
     pub first: i32,
     /// Bits of an entry.
     pub bits: u16,
 }
 
 impl Descriptor {
-    /// Reads a descriptor; `signed` says whether the values looked up can be negative. `None` where it is missing or
-    /// damaged.
+    /// Reads a descriptor; `None` if it is missing or damaged. `signed` says whether looked-up values can be negative.
     pub(crate) fn read(set: &DataSet, tag: Tag, signed: bool) -> Option<Self> {
         let words = set.words(tag)?;
         let [count, first, bits, ..] = words[..] else {
@@ -43,8 +42,8 @@ impl Descriptor {
         })
     }
 
-    /// The entries that `bytes` hold, one a word or two; whether it is two. The length tells, where the bits do not
-    /// fit it.
+    /// The entries in `bytes`, and whether they are packed two a word. If the length does not match the declared bits,
+    /// the length decides.
     pub(crate) fn entries(self, bytes: &[u8]) -> (Vec<u16>, bool) {
         let packed = bytes.len() < 2 * self.count
             && (self.bits <= 8 || bytes.len() == self.count.next_multiple_of(2));
@@ -58,7 +57,8 @@ impl Descriptor {
     }
 }
 
-/// The table of an item of the sequence called `name`; `None`, with a warning, where it is empty or damaged.
+/// Reads the table of a sequence item. `name` is what warnings call it. `None`, with a warning, if it is empty or
+/// damaged.
 pub(crate) fn read(
     item: &DataSet,
     signed: bool,
@@ -71,12 +71,12 @@ pub(crate) fn read(
         Some((descriptor, entries))
     };
     let Some((descriptor, entries)) = parts().filter(|(_, entries)| !entries.is_empty()) else {
-        warnings.add(format!("The {name} is damaged and left out."));
+        warnings.add(format!("The {name} is damaged and ignored."));
         return None;
     };
     if entries.len() < descriptor.count {
         warnings.add(format!(
-            "The {name} has fewer entries than its descriptor says; the last one goes on."
+            "The {name} has fewer entries than its descriptor says; the last one is repeated."
         ));
     }
     Lut::new(descriptor.first, descriptor.bits, entries)

@@ -1,42 +1,49 @@
-//! Stored values to modality values (PS3.3 C.11.1): rescale slope and intercept, the modality LUT, or a dose's scaling.
+//! Reads the transform from stored to modality values (PS3.3 C.11.1): rescale slope and intercept, the modality LUT,
+//! or the scaling of a dose.
 
 use crate::dicom::attributes;
-use crate::dicom::checked::{self, Reading};
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::checked::{self, CheckedNumber};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::{groups, lut};
 use crate::grey::Modality;
 use crate::{Warnings, clean};
 use dicom_dictionary_std::tags;
 
-/// What modality values of a frame are.
+/// The modality transform of a frame.
 pub(crate) struct Rescale {
-    /// Stored to modality values.
+    /// From stored to modality values.
     pub modality: Modality,
-    /// What modality values are counted in, where it is known.
+    /// Unit of the modality values, if known.
     pub unit: Option<String>,
-    /// Whether windows apply: they are in modality units, which nobody knows where a slope, intercept or LUT is
+    /// Whether windows apply. They are in modality units, which are unknown if a slope, intercept or LUT is
     /// unreadable.
     pub is_known: bool,
 }
 
-/// What an object says of its modality values.
+/// What an object says about its modality values.
 enum Stated {
-    Clear(Modality),
+    Readable(Modality),
     Unreadable,
 }
 
-/// Modality values that are the stored ones.
-pub(crate) const STORED: Modality = Modality::Linear {
+/// The identity: modality values equal stored values.
+pub(crate) const IDENTITY: Modality = Modality::Linear {
     slope: 1.0,
     intercept: 0.0,
 };
 
-/// The first statement of these: the frame's functional group, the modality LUT, slope and intercept, dose scaling.
-pub(crate) fn read(set: &DataSet, layout: &Layout, frame: u32, warnings: &mut Warnings) -> Rescale {
+/// Reads the modality transform of a frame: that of its functional group, else the modality LUT, else slope and
+/// intercept, else dose scaling.
+pub(crate) fn read(
+    set: &DataSet,
+    layout: &PixelLayout,
+    frame: u32,
+    warnings: &mut Warnings,
+) -> Rescale {
     if is_back_to_beam(set, frame) {
         return Rescale {
-            modality: STORED,
+            modality: IDENTITY,
             unit: None,
             is_known: true,
         };
@@ -51,17 +58,19 @@ pub(crate) fn read(set: &DataSet, layout: &Layout, frame: u32, warnings: &mut Wa
     .or_else(|| dose(set, warnings));
     match stated {
         Some(Stated::Unreadable) => {
-            warnings.add("The scale of the values is unknown; stored values are shown over their full range.");
+            warnings.add(
+                "The scale of the values is unknown; the full range of stored values is shown.",
+            );
             Rescale {
-                modality: STORED,
+                modality: IDENTITY,
                 unit: None,
                 is_known: false,
             }
         }
         stated => Rescale {
             modality: match stated {
-                Some(Stated::Clear(modality)) => modality,
-                _ => STORED,
+                Some(Stated::Readable(modality)) => modality,
+                _ => IDENTITY,
             },
             unit: unit(set, frame),
             is_known: true,
@@ -69,17 +78,18 @@ pub(crate) fn read(set: &DataSet, layout: &Layout, frame: u32, warnings: &mut Wa
     }
 }
 
-/// The modality LUT of a data set, else its slope and intercept; `signed` says whether stored values can be negative.
+/// Reads the modality LUT of a data set, else its slope and intercept. `signed` says whether stored values can be
+/// negative.
 pub(crate) fn stated(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Modality> {
     match table_or_linear(set, signed, warnings)? {
-        Stated::Clear(modality) => Some(modality),
+        Stated::Readable(modality) => Some(modality),
         Stated::Unreadable => None,
     }
 }
 
-/// Whether the modality transformation of an X-ray angiographic or fluoroscopic object brings logarithmic or otherwise
-/// processed values *back* to beam intensity. That is for measurements: windows apply to stored values (PS3.3
-/// C.8.7.1.1.2, PS3.4 N.2.1.2; of the enhanced objects PS3.17 FFF.2.3.1.3.4).
+/// Whether the modality transform of an X-ray angiographic or fluoroscopic object converts logarithmic or otherwise
+/// processed values *back* to beam intensity. That serves measurements; windows apply to stored values (PS3.3
+/// C.8.7.1.1.2, PS3.4 N.2.1.2; for enhanced objects PS3.17 FFF.2.3.1.3.4).
 fn is_back_to_beam(set: &DataSet, frame: u32) -> bool {
     const CLASSES: [&str; 5] = [
         "1.2.840.10008.5.1.4.1.1.12.1",
@@ -103,30 +113,31 @@ fn is_back_to_beam(set: &DataSet, frame: u32) -> bool {
     .is_some_and(|relationship| matches!(&*relationship.to_ascii_uppercase(), "LOG" | "DISP"))
 }
 
-/// The modality LUT; where it is damaged or absent, slope and intercept.
+/// The modality LUT; if it is damaged or absent, slope and intercept.
 fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Stated> {
     let items = set.items(tags::MODALITY_LUT_SEQUENCE);
     let Some(item) = items.first() else {
         return linear(set, warnings);
     };
     match lut::read(item, signed, "modality LUT", warnings) {
-        Some(lut) => Some(Stated::Clear(Modality::Table(lut))),
+        Some(lut) => Some(Stated::Readable(Modality::Table(lut))),
         None => linear(set, warnings).or(Some(Stated::Unreadable)),
     }
 }
 
+/// Slope and intercept.
 fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
     let (slope, intercept) = (
-        checked::one(set, tags::RESCALE_SLOPE, warnings),
-        checked::one(set, tags::RESCALE_INTERCEPT, warnings),
+        checked::number(set, tags::RESCALE_SLOPE, warnings),
+        checked::number(set, tags::RESCALE_INTERCEPT, warnings),
     );
-    if (slope, intercept) == (Reading::Missing, Reading::Missing) {
+    if (slope, intercept) == (CheckedNumber::Missing, CheckedNumber::Missing) {
         return None;
     }
-    if slope == Reading::Unreadable || intercept == Reading::Unreadable {
+    if slope == CheckedNumber::Unreadable || intercept == CheckedNumber::Unreadable {
         return Some(Stated::Unreadable);
     }
-    let mut or_default = |reading: Reading, tag, default: f64| {
+    let mut or_default = |reading: CheckedNumber, tag, default: f64| {
         reading.value().unwrap_or_else(|| {
             let name = attributes::named(tag);
             warnings.add(format!("{name} is missing; {default} is assumed."));
@@ -136,37 +147,37 @@ fn linear(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
     let mut slope = or_default(slope, tags::RESCALE_SLOPE, 1.0);
     let intercept = or_default(intercept, tags::RESCALE_INTERCEPT, 0.0);
     if slope == 0.0 {
-        // It would wipe the picture out, and stands in objects that mean "none".
+        // Zero would erase the image; objects that mean "none" contain it.
         warnings.add(format!(
             "{} is 0; 1 is assumed.",
             attributes::named(tags::RESCALE_SLOPE)
         ));
         slope = 1.0;
     }
-    Some(Stated::Clear(Modality::Linear { slope, intercept }))
+    Some(Stated::Readable(Modality::Linear { slope, intercept }))
 }
 
-/// The Dose Grid Scaling of an RT Dose (C.8.8.3).
+/// Dose Grid Scaling of an RT Dose object (C.8.8.3).
 fn dose(set: &DataSet, warnings: &mut Warnings) -> Option<Stated> {
-    match checked::one(set, tags::DOSE_GRID_SCALING, warnings) {
-        Reading::Missing => None,
-        Reading::Unreadable => Some(Stated::Unreadable),
-        Reading::Value(0.0) => {
+    match checked::number(set, tags::DOSE_GRID_SCALING, warnings) {
+        CheckedNumber::Missing => None,
+        CheckedNumber::Unreadable => Some(Stated::Unreadable),
+        CheckedNumber::Value(0.0) => {
             warnings.add(format!(
                 "{} is 0; stored values are shown.",
                 attributes::named(tags::DOSE_GRID_SCALING)
             ));
             None
         }
-        Reading::Value(slope) => Some(Stated::Clear(Modality::Linear {
+        CheckedNumber::Value(slope) => Some(Stated::Readable(Modality::Linear {
             slope,
             intercept: 0.0,
         })),
     }
 }
 
-/// What modality values are: Rescale Type or Modality LUT Type (C.11.1.1.2), the Units of PET, and Hounsfield units of
-/// CT, whose Rescale Type may only be left out where it is HU (C.8.2.1.1.5).
+/// The unit of modality values: Rescale Type or Modality LUT Type (C.11.1.1.2), Units for PET, Dose Units for RT Dose,
+/// and Hounsfield units for CT, whose Rescale Type may only be omitted if it is HU (C.8.2.1.1.5).
 fn unit(set: &DataSet, frame: u32) -> Option<String> {
     let rescale = |set: &DataSet| set.first(tags::RESCALE_TYPE);
     let lut = || {

@@ -1,37 +1,43 @@
-//! Pixels that are not compressed (PS3.5 8.1 and annex D).
+//! Reads uncompressed pixels (PS3.5 8.1 and annex D).
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::dicom::parsing::notes::PixelData;
-use crate::dicom::pixels::layout::{Layout, Number, Photometric};
+use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, truncated};
 
-/// Where the bytes of a frame are among those of all frames.
-pub(crate) struct Place {
+/// The bytes of a frame among those of all frames.
+pub(crate) struct FrameSpan {
     /// The bytes to read.
     pub range: Range<u64>,
-    /// Bits before the frame's first in the first of them: frames of 1 bit follow each other without a gap (8.1.1).
+    /// Bits to skip in the first byte: frames of 1 bit follow each other without a gap (8.1.1).
     skip: usize,
-    /// Bytes of the frame alone.
+    /// Size of the frame in bytes.
     size: usize,
-    /// Each two bytes are to be swapped: in a big-endian file words are, also where each holds two samples (annex D).
+    /// Whether each two bytes must be swapped: big-endian files have words, also where each holds two samples (annex
+    /// D).
     swap: bool,
-    /// Two pixels share their chroma.
-    halved: bool,
+    /// Whether two pixels share their chroma.
+    has_half_chroma: bool,
 }
 
-impl Place {
-    /// Of `frame` where all frames take `total` bytes; `big_words` tells that they are written as 16-bit words (VR OW)
-    /// most significant byte first.
-    pub(crate) fn of(layout: &Layout, frame: u32, total: u64, big_words: bool) -> Option<Self> {
-        let halved = matches!(
+impl FrameSpan {
+    /// The span of `frame` if all frames take `total` bytes; `None` if it reaches beyond them. `big_words` says
+    /// whether they are big-endian 16-bit words (VR OW).
+    pub(crate) fn of_frame(
+        layout: &PixelLayout,
+        frame: u32,
+        total: u64,
+        big_words: bool,
+    ) -> Option<Self> {
+        let has_half_chroma = matches!(
             layout.photometric,
             Photometric::YbrFull422 | Photometric::YbrPartial422
         ) && !holds_full_chroma(total, layout);
-        let cells = if halved {
-            halved_size(layout)
+        let cells = if has_half_chroma {
+            half_chroma_size(layout)
         } else {
             layout.cells()
         };
@@ -52,22 +58,22 @@ impl Place {
             skip,
             size: bits.div_ceil(8) as usize,
             swap,
-            halved,
+            has_half_chroma,
         })
     }
 
-    /// The only frame among its own bytes.
-    pub(crate) fn alone(layout: &Layout, total: u64) -> Option<Self> {
-        let single = Layout {
+    /// The span of a single frame in bytes of its own.
+    pub(crate) fn single(layout: &PixelLayout, total: u64) -> Option<Self> {
+        let single = PixelLayout {
             frames: 1,
             ..layout.clone()
         };
-        Self::of(&single, 0, total, false)
+        Self::of_frame(&single, 0, total, false)
     }
 }
 
-/// Whether pixels have the length of all frames without compression, but for a byte that makes it even.
-pub(crate) fn is_native_length(data: &PixelData, layout: &Layout) -> bool {
+/// Whether pixels have the length of all frames uncompressed, up to a padding byte.
+pub(crate) fn is_native_length(data: &PixelData, layout: &PixelLayout) -> bool {
     let PixelData::Native(range) = data else {
         return false;
     };
@@ -76,66 +82,75 @@ pub(crate) fn is_native_length(data: &PixelData, layout: &Layout) -> bool {
     (bytes..=bytes + 1).contains(&(range.end - range.start))
 }
 
-/// The cells of a frame, interleaved, from the bytes at its place.
-pub(crate) fn decode(bytes: &[u8], place: &Place, layout: &Layout, big_endian: bool) -> Cells {
-    let bytes = if place.swap {
+/// Decodes the bytes of a frame's span to interleaved cells.
+pub(crate) fn decode(
+    bytes: &[u8],
+    span: &FrameSpan,
+    layout: &PixelLayout,
+    big_endian: bool,
+) -> Cells {
+    let bytes = if span.swap {
         let pairs = bytes.chunks(2);
         Cow::Owned(pairs.flat_map(|pair| pair.iter().rev().copied()).collect())
     } else {
         Cow::Borrowed(bytes)
     };
     if layout.allocated == 1 {
-        return Cells::U8(bits(&bytes, place.skip, layout.cells()));
+        return Cells::U8(bits(&bytes, span.skip, layout.cells()));
     }
     if !layout.in_bytes() {
-        return packed(&bytes, place.skip, layout);
+        return packed(&bytes, span.skip, layout);
     }
-    let start = place.skip / 8;
-    let bytes = &bytes[start..start + place.size];
+    let start = span.skip / 8;
+    let bytes = &bytes[start..start + span.size];
     match numbers(bytes, layout, big_endian) {
-        Cells::U8(data) if place.halved => Cells::U8(full_chroma(&data, layout)),
-        cells if layout.planar && !place.halved => interleave(cells, layout),
+        Cells::U8(data) if span.has_half_chroma => Cells::U8(full_chroma(&data, layout)),
+        cells if layout.planar && !span.has_half_chroma => interleave(cells, layout),
         cells => cells,
     }
 }
 
-/// The error of a frame that is not whole.
-pub(crate) fn cut(frame: u32, there: u64) -> MediaError {
+/// The error for a frame that is cut off.
+pub(crate) fn cut_off(frame: u32, available: u64) -> MediaError {
     truncated(format!(
-        "DICOM: frame {frame} is cut off: {there} bytes of pixels are there"
+        "DICOM: frame {frame} is cut off: the file has {available} bytes of pixels"
     ))
 }
 
-fn numbers(bytes: &[u8], layout: &Layout, big: bool) -> Cells {
-    match (layout.number, layout.allocated) {
-        (Number::Float, _) if big => Cells::F64(each(bytes, |b| f64::from(f32::from_be_bytes(b)))),
-        (Number::Float, _) => Cells::F64(each(bytes, |b| f64::from(f32::from_le_bytes(b)))),
-        (Number::Double, _) if big => Cells::F64(each(bytes, f64::from_be_bytes)),
-        (Number::Double, _) => Cells::F64(each(bytes, f64::from_le_bytes)),
-        (Number::Integer, 8) => Cells::U8(bytes.to_vec()),
-        (Number::Integer, 16) if big => Cells::U16(each(bytes, u16::from_be_bytes)),
-        (Number::Integer, 16) => Cells::U16(each(bytes, u16::from_le_bytes)),
-        (Number::Integer, _) if big => Cells::U32(each(bytes, u32::from_be_bytes)),
-        (Number::Integer, _) => Cells::U32(each(bytes, u32::from_le_bytes)),
+fn numbers(bytes: &[u8], layout: &PixelLayout, big: bool) -> Cells {
+    match (layout.sample_type, layout.allocated) {
+        (SampleType::Float, _) if big => {
+            Cells::F64(read_numbers(bytes, |b| f64::from(f32::from_be_bytes(b))))
+        }
+        (SampleType::Float, _) => {
+            Cells::F64(read_numbers(bytes, |b| f64::from(f32::from_le_bytes(b))))
+        }
+        (SampleType::Double, _) if big => Cells::F64(read_numbers(bytes, f64::from_be_bytes)),
+        (SampleType::Double, _) => Cells::F64(read_numbers(bytes, f64::from_le_bytes)),
+        (SampleType::Integer, 8) => Cells::U8(bytes.to_vec()),
+        (SampleType::Integer, 16) if big => Cells::U16(read_numbers(bytes, u16::from_be_bytes)),
+        (SampleType::Integer, 16) => Cells::U16(read_numbers(bytes, u16::from_le_bytes)),
+        (SampleType::Integer, _) if big => Cells::U32(read_numbers(bytes, u32::from_be_bytes)),
+        (SampleType::Integer, _) => Cells::U32(read_numbers(bytes, u32::from_le_bytes)),
     }
 }
 
-/// The numbers that `bytes` are made of; an odd rest is dropped.
-pub(crate) fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
+/// Reads the consecutive numbers in `bytes`; an incomplete last one is dropped.
+pub(crate) fn read_numbers<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let chunks = bytes.as_chunks::<N>().0;
     chunks.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// `count` samples of one bit, the first in the lowest bit after `skip` (8.1.1).
+/// Unpacks `count` one-bit samples, the first in the lowest bit after `skip` bits (8.1.1).
 pub(crate) fn bits(bytes: &[u8], skip: usize, count: usize) -> Vec<u8> {
     (skip..skip + count)
         .map(|i| bytes[i / 8] >> (i % 8) & 1)
         .collect()
 }
 
-/// Samples of 10, 12 or any other number of bits, without a gap from the lowest bit on, as the pixel cells of older
-/// editions of the standard are (PS3.5-2004 8.1.1 and annex D).
-fn packed(bytes: &[u8], skip: usize, layout: &Layout) -> Cells {
+/// Unpacks samples of 10, 12 or any other number of bits, from the lowest bit on without a gap, as in the pixel cells
+/// of older editions of the standard (PS3.5-2004 8.1.1 and annex D).
+fn packed(bytes: &[u8], skip: usize, layout: &PixelLayout) -> Cells {
     let width = usize::from(layout.allocated);
     let cell = |n: usize| {
         let first = skip + n * width;
@@ -154,19 +169,19 @@ fn packed(bytes: &[u8], skip: usize, layout: &Layout) -> Cells {
     }
 }
 
-/// Uncompressed YBR_FULL_422 is written by some with all of its chroma; the length tells.
-fn holds_full_chroma(total: u64, layout: &Layout) -> bool {
+/// Whether uncompressed YBR_FULL_422 holds all of its chroma, as some writers have it; the length decides.
+fn holds_full_chroma(total: u64, layout: &PixelLayout) -> bool {
     layout.planar
         || layout.allocated != 8
         || total >= layout.cells() as u64 * u64::from(layout.frames)
 }
 
-fn halved_size(layout: &Layout) -> usize {
+fn half_chroma_size(layout: &PixelLayout) -> usize {
     layout.rows as usize * (layout.columns as usize).div_ceil(2) * 4
 }
 
-/// Y Y Cb Cr for each two pixels (PS3.3 C.7.6.3.1.2) to Y Cb Cr for each.
-fn full_chroma(data: &[u8], layout: &Layout) -> Vec<u8> {
+/// Expands Y Y Cb Cr for each two pixels (PS3.3 C.7.6.3.1.2) to Y Cb Cr for each.
+fn full_chroma(data: &[u8], layout: &PixelLayout) -> Vec<u8> {
     let columns = layout.columns as usize;
     let mut out = Vec::with_capacity(layout.cells());
     for row in data.chunks_exact(columns.div_ceil(2) * 4) {
@@ -178,18 +193,18 @@ fn full_chroma(data: &[u8], layout: &Layout) -> Vec<u8> {
     out
 }
 
-/// Planes to pixels (Planar Configuration 1).
-fn interleave(cells: Cells, layout: &Layout) -> Cells {
-    fn woven<T: Copy>(data: &[T], pixels: usize, samples: usize) -> Vec<T> {
+/// Interleaves planes (Planar Configuration 1).
+fn interleave(cells: Cells, layout: &PixelLayout) -> Cells {
+    fn interleaved<T: Copy>(data: &[T], pixels: usize, samples: usize) -> Vec<T> {
         (0..pixels)
             .flat_map(|i| (0..samples).map(move |s| data[s * pixels + i]))
             .collect()
     }
     let (pixels, samples) = (layout.pixels(), usize::from(layout.samples));
     match cells {
-        Cells::U8(data) => Cells::U8(woven(&data, pixels, samples)),
-        Cells::U16(data) => Cells::U16(woven(&data, pixels, samples)),
-        Cells::U32(data) => Cells::U32(woven(&data, pixels, samples)),
-        Cells::F64(data) => Cells::F64(woven(&data, pixels, samples)),
+        Cells::U8(data) => Cells::U8(interleaved(&data, pixels, samples)),
+        Cells::U16(data) => Cells::U16(interleaved(&data, pixels, samples)),
+        Cells::U32(data) => Cells::U32(interleaved(&data, pixels, samples)),
+        Cells::F64(data) => Cells::F64(interleaved(&data, pixels, samples)),
     }
 }

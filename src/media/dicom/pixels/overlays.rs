@@ -1,20 +1,20 @@
-//! Overlay planes (PS3.3 C.9.2, C.9.3): of their own bits, or in bits of the pixels that the values leave free, as old
-//! objects have them.
+//! Reads overlay planes (PS3.3 C.9.2, C.9.3), stored on their own or, in old objects, in bits of the pixel cells that
+//! the values leave free.
 
 use dicom_core::Tag;
 
 use crate::dicom::attributes::overlay;
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
 use crate::overlay::{Overlay, OverlayKind};
 use crate::{Warnings, clean};
 
-impl Object {
-    /// The overlays of a frame; damaged ones are left out.
+impl DicomObject {
+    /// The overlays of a frame. Damaged ones are left out.
     pub(crate) fn overlays(&self, frame: u32) -> Vec<Overlay> {
         groups()
             .filter_map(|group| self.overlay(group, frame).ok().flatten())
@@ -31,7 +31,7 @@ impl Object {
         };
         let count = usize::from(height) * usize::from(width);
         let bits = match set.bytes(Tag(group, overlay::DATA)) {
-            Some(bytes) => match plane_of(set, group, frame) {
+            Some(bytes) => match plane_of_frame(set, group, frame) {
                 Some(plane) => plane_bits(&bytes, plane, count)?,
                 None => return Ok(None),
             },
@@ -49,15 +49,14 @@ impl Object {
             description: text(overlay::DESCRIPTION),
             width: u32::from(width),
             height: u32::from(height),
-            // The first row and column of the frame are counted as 1.
+            // Overlay Origin counts rows and columns from 1.
             left: i32::from(left) - 1,
             top: i32::from(top) - 1,
             bits,
         }))
     }
 
-    /// The bits of an overlay that lies in the pixels' cells: beside their values, or where it says so in a bit of
-    /// them.
+    /// The bits of an overlay that lies in the pixel cells: beside the values, or in a bit of them if it says so.
     fn embedded(&self, group: u16, frame: u32, count: usize) -> Result<Vec<u8>, MediaError> {
         let (set, layout) = (self.set(), self.layout());
         let bit = set
@@ -66,7 +65,7 @@ impl Object {
             .ok_or_else(|| malformed("DICOM: an overlay without data"))?;
         if layout.samples != 1 || count != layout.pixels() {
             return Err(malformed(
-                "DICOM: an overlay of another size than the pixels it lies in",
+                "DICOM: an overlay in the pixel cells is of another size than the pixels",
             ));
         }
         if is_in_values(bit, layout) && !is_in_cells(set, group, layout) {
@@ -83,8 +82,8 @@ impl Object {
     }
 }
 
-/// Warns of overlays that are not drawn, and of those that are and show in the values too.
-pub(crate) fn check(set: &DataSet, layout: &Layout, warnings: &mut Warnings) {
+/// Warns of overlays that are not drawn, and of those whose bits are also part of the values.
+pub(crate) fn check(set: &DataSet, layout: &PixelLayout, warnings: &mut Warnings) {
     for group in groups() {
         let (Some(rows), Some(columns)) = (
             set.short(Tag(group, overlay::ROWS)),
@@ -101,7 +100,7 @@ pub(crate) fn check(set: &DataSet, layout: &Layout, warnings: &mut Warnings) {
         match set.short(Tag(group, overlay::BIT)) {
             Some(bit) if is_in_values(bit, layout) && is_in_cells(set, group, layout) => {
                 warnings.add(format!(
-                    "Overlay {group:04x} lies in bit {bit}, which is a bit of the values too."
+                    "Overlay {group:04x} lies in bit {bit}, which is also part of the values."
                 ));
             }
             Some(bit) if bit < layout.allocated && !is_in_values(bit, layout) => {}
@@ -110,25 +109,25 @@ pub(crate) fn check(set: &DataSet, layout: &Layout, warnings: &mut Warnings) {
     }
 }
 
-/// The groups that overlays may have.
+/// The repeating groups of overlays.
 fn groups() -> impl Iterator<Item = u16> {
     (0..16).map(|n| 0x6000 + 2 * n)
 }
 
-fn is_in_values(bit: u16, layout: &Layout) -> bool {
+fn is_in_values(bit: u16, layout: &PixelLayout) -> bool {
     (layout.high_bit + 1 - layout.stored..=layout.high_bit).contains(&bit)
 }
 
-/// Whether an overlay says that it shares the pixels' cells, which one with data of its own, or lost data, does not:
-/// its Overlay Bits Allocated (60xx,0100) is 1 (C.9.2).
-fn is_in_cells(set: &DataSet, group: u16, layout: &Layout) -> bool {
+/// Whether an overlay claims to share the pixel cells. Overlay Bits Allocated (60xx,0100) is 1 for an overlay with
+/// data of its own, or whose data were lost (C.9.2).
+fn is_in_cells(set: &DataSet, group: u16, layout: &PixelLayout) -> bool {
     set.short(Tag(group, overlay::CELL))
         .is_some_and(|bits| bits > 1 && bits == layout.allocated)
 }
 
-/// Which plane of the overlay's lies on a frame: of several those from Image Frame Origin on (C.9.3), a single one on
-/// all frames unless it names its own.
-fn plane_of(set: &DataSet, group: u16, frame: u32) -> Option<usize> {
+/// Index of the overlay's plane for a frame: planes start at Image Frame Origin (C.9.3); a single plane applies to all
+/// frames unless it names one.
+fn plane_of_frame(set: &DataSet, group: u16, frame: u32) -> Option<usize> {
     let origin = set
         .short(Tag(group, overlay::FIRST))
         .map(|f| u32::from(f.max(1)) - 1);
@@ -157,7 +156,7 @@ fn plane_bits(bytes: &[u8], plane: usize, count: usize) -> Result<Vec<u8>, Media
     Ok(packed(drawn.into_iter().map(|bit| bit == 1)))
 }
 
-/// Eight pixels a byte, the first in the lowest bit.
+/// Packs eight pixels a byte, the first in the lowest bit.
 fn packed(drawn: impl Iterator<Item = bool>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (at, on) in drawn.enumerate() {

@@ -1,33 +1,33 @@
-//! Colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2): of PALETTE COLOR pixels, of the
-//! alpha plane of ARGB, and the supplemental ones of grey frames.
+//! Palettes, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2): of PALETTE COLOR pixels, of the alpha
+//! plane of ARGB, and supplemental ones of grey frames.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::dicom::parsing::dataset::{DataSet, Values, words};
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt, words};
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::lut::{Descriptor, MAX_ENTRIES};
 use crate::error::{MediaError, malformed};
 use crate::grey::lut::bits_of;
 use crate::grey::samples::Samples;
 
-/// The tables of red, green and blue.
+/// A palette: the tables of red, green and blue.
 pub(crate) struct Palette {
     channels: [Channel; 3],
 }
 
-/// One channel's table.
+/// The table of one channel, reduced to 8 bits.
 struct Channel {
     first: i32,
     entries: Vec<u8>,
 }
 
-/// Interleaved RGB of 8 bits a channel.
+/// Converts PALETTE COLOR samples to interleaved RGB of 8 bits a channel.
 pub(crate) fn rgb(
     set: &DataSet,
     samples: &Samples,
-    layout: &Layout,
+    layout: &PixelLayout,
     warnings: &mut Warnings,
 ) -> Result<Vec<u8>, MediaError> {
     let palette = Palette::read(set, layout.signed, warnings)?;
@@ -45,21 +45,21 @@ pub(crate) fn rgb(
 }
 
 impl Palette {
-    /// Reads the tables; `signed` says whether the values looked up can be negative.
+    /// Reads the tables. `signed` says whether looked-up values can be negative.
     pub(crate) fn read(
         set: &DataSet,
         signed: bool,
         warnings: &mut Warnings,
     ) -> Result<Self, MediaError> {
-        let [red, green, blue] = [0, 1, 2].map(|channel| Table::read(set, channel, signed));
+        let [red, green, blue] = [0, 1, 2].map(|channel| ChannelTable::read(set, channel, signed));
         let tables = [red?, green?, blue?];
         if tables
             .iter()
             .any(|table| table.entries.len() < table.descriptor.count)
         {
-            warnings.add("A table of the palette has fewer entries than its descriptor says; the last one goes on.");
+            warnings.add("A table of the palette has fewer entries than its descriptor says; the last one is repeated.");
         }
-        let shift = shift(&tables, warnings);
+        let shift = entry_shift(&tables, warnings);
         Ok(Self {
             channels: tables.map(|table| {
                 let shift = if table.packed { 0 } else { shift };
@@ -72,7 +72,7 @@ impl Palette {
         })
     }
 
-    /// The colours of black (0) to white (255), each table spread over all of them.
+    /// The colours of black (0) to white (255), with each table spread over that range.
     pub(crate) fn spread(&self) -> Box<[[u8; 3]; 256]> {
         let mut colors = Box::new([[0; 3]; 256]);
         for (shade, color) in (0..).zip(colors.iter_mut()) {
@@ -84,20 +84,21 @@ impl Palette {
         colors
     }
 
-    /// The colour of a stored value; beyond a table its ends go on.
+    /// The colour of a stored value; values beyond the table get its first or last entry.
     pub(crate) fn at(&self, value: i32) -> [u8; 3] {
         self.channels.each_ref().map(|channel| channel.at(value))
     }
 
-    /// The colour of a stored value; `None` before the first that is mapped, which a supplemental palette leaves grey.
+    /// The colour of a stored value; `None` below the first mapped value, which a supplemental palette leaves grey.
     pub(crate) fn mapped(&self, stored: f64) -> Option<[u8; 3]> {
         let first = self.channels.iter().map(|channel| channel.first).min()?;
         (stored >= f64::from(first)).then(|| self.at(stored as i32))
     }
 }
 
-/// How far entries that take a word lie above their 8 bits: for the three tables together, as one may be all dark.
-fn shift(tables: &[Table; 3], warnings: &mut Warnings) -> u16 {
+/// How far word entries must be shifted down to 8 bits, found for the three tables together because one alone may be
+/// all dark.
+fn entry_shift(tables: &[ChannelTable; 3], warnings: &mut Warnings) -> u16 {
     let words = || tables.iter().filter(|table| !table.packed);
     let entries = words().flat_map(|table| &table.entries);
     let largest = entries.copied().max().unwrap_or(0);
@@ -106,33 +107,32 @@ fn shift(tables: &[Table; 3], warnings: &mut Warnings) -> u16 {
         .max()
         .unwrap_or(8);
     let bits = match declared {
-        // Some say 16 bits and hold 8.
+        // Some declare 16 bits and have 8.
         _ if largest <= 0xff => 8,
-        // And some say 8, but hold words.
+        // Some declare 8, but have words.
         0..=8 => 16,
         declared => bits_of(declared, largest),
     };
     if bits != declared && !words().any(|table| table.descriptor.bits == bits) {
         warnings.add(format!(
-            "The palette says that its entries have {declared} bits; they are taken for {bits}, as they stand."
+            "The palette says that its entries have {declared} bits; judging by their values they have {bits}."
         ));
     }
     bits - 8
 }
 
-/// A table as the data set has it.
-struct Table {
+/// A table as stored in the data set.
+struct ChannelTable {
     descriptor: Descriptor,
     entries: Vec<u16>,
-    /// Entries were bytes, which have 8 bits whatever the others have.
+    /// Whether the entries were bytes; these have 8 bits, whatever the other tables have.
     packed: bool,
 }
 
-impl Table {
-    /// The table of red (0), green (1) or blue (2).
+impl ChannelTable {
+    /// Reads the table of red (0), green (1) or blue (2).
     fn read(set: &DataSet, channel: u16, signed: bool) -> Result<Self, MediaError> {
-        let missing =
-            || malformed("DICOM: a table of the PALETTE COLOR picture is missing or damaged");
+        let missing = || malformed("DICOM: a palette table is missing or damaged");
         let tag = |Tag(group, element): Tag| Tag(group, element + channel);
         let descriptor = Descriptor::read(
             set,
@@ -145,7 +145,7 @@ impl Table {
                 descriptor.entries(&bytes)
             } else {
                 let bytes = set.bytes(tag(tags::SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA));
-                segmented(descriptor, &bytes.ok_or_else(missing)?).ok_or_else(missing)?
+                expand_segmented(descriptor, &bytes.ok_or_else(missing)?).ok_or_else(missing)?
             };
         if entries.is_empty() {
             return Err(missing());
@@ -159,19 +159,19 @@ impl Table {
 }
 
 impl Channel {
-    /// The entry of a stored value; beyond the table its ends go on.
+    /// The entry of a stored value; values beyond the table get its first or last entry.
     fn at(&self, value: i32) -> u8 {
         let last = self.entries.len() as i32 - 1;
         self.entries[value.saturating_sub(self.first).clamp(0, last) as usize]
     }
 }
 
-/// The entries of a segmented table, and whether it was written in bytes: as its descriptor says, unless that gives
-/// another number of entries than it says and the other way gives it.
-fn segmented(descriptor: Descriptor, bytes: &[u8]) -> Option<(Vec<u16>, bool)> {
+/// Expands a segmented table; also returns whether it was written in bytes. The descriptor says so, unless only the
+/// other reading gives the declared number of entries.
+fn expand_segmented(descriptor: Descriptor, bytes: &[u8]) -> Option<(Vec<u16>, bool)> {
     let single: Vec<u16> = bytes.iter().map(|&b| u16::from(b)).collect();
     let double = words(bytes);
-    let read = |narrow: bool| expand(narrow, if narrow { &single } else { &double });
+    let read = |narrow: bool| expand_units(narrow, if narrow { &single } else { &double });
     let is_whole = |table: &Vec<u16>| table.len() == descriptor.count;
     let narrow = descriptor.bits <= 8;
     let (table, narrow) = match read(narrow).filter(is_whole) {
@@ -185,21 +185,21 @@ fn segmented(descriptor: Descriptor, bytes: &[u8]) -> Option<(Vec<u16>, bool)> {
     Some((entries, narrow))
 }
 
-/// A segmented table (C.7.9.2): runs of values, of straight lines, and of segments seen before. `None` where it is
-/// damaged.
-fn expand(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
+/// Expands the segments of a table (C.7.9.2): discrete values, straight lines, and copies of earlier segments. `None`
+/// if it is damaged.
+fn expand_units(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
     let mut table = Vec::new();
     let mut at = 0;
-    // A last unit alone is padding.
+    // A single unit at the end is padding.
     while at + 1 < units.len() && table.len() < MAX_ENTRIES {
         if units[at] != 2 {
             at = direct(units, at, &mut table)?;
             continue;
         }
-        // Offsets count bytes: four bytes, the lowest first, or two words.
+        // Offsets count bytes and are stored as four bytes, the lowest first, or as two words.
         let (mut from, size) = if narrow { (0, 4) } else { (0, 2) };
-        for (place, &unit) in units.get(at + 2..at + 2 + size)?.iter().enumerate() {
-            from |= usize::from(unit) << (place * if narrow { 8 } else { 16 });
+        for (position, &unit) in units.get(at + 2..at + 2 + size)?.iter().enumerate() {
+            from |= usize::from(unit) << (position * if narrow { 8 } else { 16 });
         }
         let mut source = if narrow { from } else { from / 2 };
         for _ in 0..units[at + 1] {
@@ -213,7 +213,7 @@ fn expand(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
     Some(table)
 }
 
-/// Expands a segment that is not a copy of others; gives the place after it.
+/// Expands a segment that is not a copy of others; returns the position behind it.
 fn direct(units: &[u16], at: usize, table: &mut Vec<u16>) -> Option<usize> {
     let (&kind, &count) = (units.get(at)?, units.get(at + 1)?);
     match kind {
@@ -237,13 +237,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_are_expanded_as_the_standard_describes_them() {
-        // Two values, a line of four to 60, and both again.
+    fn segments_expand_to_values_lines_and_copies() {
+        // Two values, a line of four to 60, and copies of both.
         let words = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0];
         let expected = [10, 20, 30, 40, 50, 60, 10, 20, 30, 40, 50, 60];
-        assert_eq!(expand(false, &words).as_deref(), Some(expected.as_slice()));
+        assert_eq!(
+            expand_units(false, &words).as_deref(),
+            Some(expected.as_slice())
+        );
         let bytes = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0, 0, 0, 0];
-        assert_eq!(expand(true, &bytes).as_deref(), Some(expected.as_slice()));
+        assert_eq!(
+            expand_units(true, &bytes).as_deref(),
+            Some(expected.as_slice())
+        );
     }
 
     #[test]
@@ -255,7 +261,7 @@ mod tests {
             &[2, 1, 0, 0],
             &[0, 1, 9, 2, 1, 0xffff, 0xffff],
         ] {
-            assert_eq!(expand(false, words), None, "{words:?}");
+            assert_eq!(expand_units(false, words), None, "{words:?}");
         }
     }
 }

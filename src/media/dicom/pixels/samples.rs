@@ -1,9 +1,9 @@
-//! Sample values, from cells as coded to numbers.
+//! Extracts sample values from their cells.
 
-use crate::dicom::pixels::layout::Layout;
+use crate::dicom::pixels::layout::PixelLayout;
 use crate::grey::samples::Samples;
 
-/// Samples of one frame as coded, interleaved: bits that are not the value still in them.
+/// Pixel cells of one frame, interleaved, with any bits that are not part of the value.
 pub(crate) enum Cells {
     /// Up to 8 bits a cell.
     U8(Vec<u8>),
@@ -27,12 +27,12 @@ impl Cells {
     }
 }
 
-/// Takes Bits Stored bits below High Bit out of each cell, and extends the sign (PS3.5 8.1.1).
-pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
-    let bits = Bits::of(layout);
+/// Extracts the Bits Stored bits below High Bit from each cell and extends the sign (PS3.5 8.1.1).
+pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
+    let bits = ValueBits::new(layout);
     match (cells, layout.signed) {
         (Cells::U8(mut data), false) => {
-            if !bits.plain(8) {
+            if !bits.fills(8) {
                 for value in &mut data {
                     *value = bits.unsigned(u32::from(*value)) as u8;
                 }
@@ -45,7 +45,7 @@ pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
                 .collect(),
         ),
         (Cells::U16(mut data), false) => {
-            if !bits.plain(16) {
+            if !bits.fills(16) {
                 for value in &mut data {
                     *value = bits.unsigned(u32::from(*value)) as u16;
                 }
@@ -67,23 +67,23 @@ pub(crate) fn from_cells(cells: Cells, layout: &Layout) -> Samples {
     }
 }
 
-/// Where in a cell the value sits.
+/// Position of the value in a cell.
 #[derive(Clone, Copy)]
-struct Bits {
+struct ValueBits {
     stored: u32,
     shift: u32,
 }
 
-impl Bits {
-    fn of(layout: &Layout) -> Self {
+impl ValueBits {
+    fn new(layout: &PixelLayout) -> Self {
         Self {
             stored: u32::from(layout.stored),
             shift: u32::from(layout.high_bit + 1 - layout.stored),
         }
     }
 
-    /// The value fills a cell of `width` bits.
-    fn plain(self, width: u32) -> bool {
+    /// Whether the value fills a cell of `width` bits.
+    fn fills(self, width: u32) -> bool {
         self.shift == 0 && self.stored >= width
     }
 
@@ -102,23 +102,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_cut_out_of_their_cells() {
+    fn values_are_extracted_from_their_cells() {
         // 12 bits at the top of 16, as PS3.5 annex D draws them.
-        let high = Bits {
+        let high = ValueBits {
             stored: 12,
             shift: 4,
         };
         assert_eq!(high.unsigned(0xabcd), 0xabc);
         assert_eq!(high.signed(0x8001), -2048);
-        // Overlay bits above the value do not count.
-        let low = Bits {
+        // Overlay bits above the value are ignored.
+        let low = ValueBits {
             stored: 12,
             shift: 0,
         };
         assert_eq!(low.unsigned(0xf123), 0x123);
         assert_eq!(low.signed(0x0fff), -1);
         assert_eq!(
-            Bits {
+            ValueBits {
                 stored: 32,
                 shift: 0
             }
@@ -126,7 +126,7 @@ mod tests {
             -1
         );
         assert_eq!(
-            Bits {
+            ValueBits {
                 stored: 1,
                 shift: 0
             }

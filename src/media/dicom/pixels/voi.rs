@@ -1,32 +1,32 @@
-//! The windows and VOI LUTs that a file brings (PS3.3 C.11.2), read but not applied: that does
-//! [`Grey::render`](crate::Grey::render), by the formulas of [`Curve`](crate::grey::window::Curve).
+//! Reads the windows and VOI LUTs of a file (PS3.3 C.11.2). [`Grey::render`](crate::Grey::render) applies them, by the
+//! formulas of [`Curve`](crate::grey::window::Curve).
 
 use crate::dicom::checked;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::{groups, lut};
-use crate::grey::window::{Function, Own};
+use crate::grey::window::{FileVoi, VoiFunction};
 use crate::{Warnings, WindowSource, clean};
 use dicom_dictionary_std::tags;
 
-/// What decides how windows and LUTs are read.
+/// The values that windows and LUTs apply to.
 #[derive(Clone, Copy)]
 pub(crate) struct ValueKind {
-    /// Modality values can be negative.
+    /// Whether modality values can be negative.
     pub signed: bool,
-    /// Stored values are real numbers.
+    /// Whether stored values are real numbers.
     pub real: bool,
 }
 
-/// The VOI LUTs of a frame, then its windows: those of its functional group, its own or the shared one, where it has
-/// any (C.7.6.16.2.10 and C.7.6.16.2.10b), else those of the data set.
+/// Reads the VOI LUTs of a frame, then its windows: those of its own or the shared functional group, if there are any
+/// (C.7.6.16.2.10 and C.7.6.16.2.10b), else those of the data set.
 ///
-/// Where there are both, either may be used (C.11.2.1); the table is what its maker took more care of.
+/// Either may be used if there are both (C.11.2.1); a LUT is what its author took more care of.
 pub(crate) fn read(
     set: &DataSet,
     frame: u32,
     values: ValueKind,
     warnings: &mut Warnings,
-) -> Vec<Own> {
+) -> Vec<FileVoi> {
     let in_group = |group: &DataSet| {
         let own = all(group, WindowSource::FunctionalGroup, values, warnings);
         (!own.is_empty()).then_some(own)
@@ -40,26 +40,26 @@ fn all(
     source: WindowSource,
     values: ValueKind,
     warnings: &mut Warnings,
-) -> Vec<Own> {
+) -> Vec<FileVoi> {
     let mut own = luts(set, values.signed, warnings);
     own.extend(windows(set, source, values.real, warnings));
     own
 }
 
-/// The windows of a data set or functional group that can be used.
+/// The usable windows of a data set or functional group.
 pub(crate) fn windows(
     set: &DataSet,
     source: WindowSource,
     real: bool,
     warnings: &mut Warnings,
-) -> Vec<Own> {
+) -> Vec<FileVoi> {
     let (centers, widths) = (
-        checked::several(set, tags::WINDOW_CENTER, warnings),
-        checked::several(set, tags::WINDOW_WIDTH, warnings),
+        checked::numbers(set, tags::WINDOW_CENTER, warnings),
+        checked::numbers(set, tags::WINDOW_WIDTH, warnings),
     );
     if centers.len() != widths.len() {
         warnings.add(
-            "Window Center (0028,1050) and Window Width (0028,1051) differ in number; what has no partner is left out.",
+            "Window Center (0028,1050) and Window Width (0028,1051) differ in number; values without a partner are ignored.",
         );
     }
     if centers.is_empty() || widths.is_empty() {
@@ -69,7 +69,7 @@ pub(crate) fn windows(
     let names = set
         .text(tags::WINDOW_CENTER_WIDTH_EXPLANATION)
         .unwrap_or_default();
-    let mut names = names.split('\\').map(named);
+    let mut names = names.split('\\').map(explanation);
     let mut own = Vec::new();
     for (center, width) in centers.into_iter().zip(widths) {
         let name = names.next().flatten();
@@ -77,31 +77,31 @@ pub(crate) fn windows(
             continue;
         };
         if width <= 0.0 {
-            warnings.add("A Window Width (0028,1051) is not above 0; its window is left out.");
-        } else if width < 1.0 && function == Function::Linear {
+            warnings.add("A Window Width (0028,1051) is not above 0; its window is ignored.");
+        } else if width < 1.0 && function == VoiFunction::Linear {
             warnings.add("A Window Width (0028,1051) is below 1, which LINEAR does not allow; it is applied as LINEAR_EXACT.");
         }
-        own.extend(Own::window(center, width, function, source).map(|own| own.named(name)));
+        own.extend(FileVoi::window(center, width, function, source).map(|own| own.named(name)));
     }
     own
 }
 
-/// The VOI LUT Function (C.11.2.1.3).
-fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> Function {
+/// Reads VOI LUT Function (C.11.2.1.3).
+fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> VoiFunction {
     match set.first(tags::VOILUT_FUNCTION).as_deref() {
-        Some("LINEAR_EXACT") => Function::LinearExact,
-        Some("SIGMOID") => Function::Sigmoid,
+        Some("LINEAR_EXACT") => VoiFunction::LinearExact,
+        Some("SIGMOID") => VoiFunction::Sigmoid,
         stated => {
             if stated.is_some_and(|stated| stated != "LINEAR") {
-                warnings.add("VOI LUT Function (0028,1056) is none that the standard has; windows are applied as LINEAR.");
+                warnings.add("VOI LUT Function (0028,1056) is not one of the standard; windows are applied as LINEAR.");
             }
-            Function::default_of(real)
+            VoiFunction::default_of(real)
         }
     }
 }
 
-/// The items of the VOI LUT Sequence that can be used.
-pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<Own> {
+/// The usable items of the VOI LUT Sequence.
+pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<FileVoi> {
     let mut own = Vec::new();
     for item in set.items(tags::VOILUT_SEQUENCE) {
         let Some(lut) = lut::read(item, signed, "VOI LUT", warnings) else {
@@ -109,16 +109,19 @@ pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<
         };
         if let Some((declared, used)) = lut.corrected_bits() {
             warnings.add(format!(
-                "The VOI LUT says that its entries have {declared} bits; they are taken for {used}, which they reach."
+                "The VOI LUT says that its entries have {declared} bits; judging by their values they have {used}."
             ));
         }
-        let name = item.text(tags::LUT_EXPLANATION).as_deref().and_then(named);
-        own.push(Own::table(lut).named(name));
+        let name = item
+            .text(tags::LUT_EXPLANATION)
+            .as_deref()
+            .and_then(explanation);
+        own.push(FileVoi::table(lut).named(name));
     }
     own
 }
 
-fn named(text: &str) -> Option<String> {
+fn explanation(text: &str) -> Option<String> {
     let name = clean(text.trim());
     (!name.is_empty()).then_some(name)
 }

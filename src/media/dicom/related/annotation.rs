@@ -1,46 +1,50 @@
-//! Texts and drawings of presentation states (PS3.3 C.10.5), with the colours of their layers (C.10.7).
+//! Text and graphic annotations of presentation states (PS3.3 C.10.5), in the colours of their layers (C.10.7).
 
 use std::collections::HashMap;
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use super::values::{Images, charset, floats, lab, pair, text};
+use super::values::{ImageReferences, charset, floats, lab, pair, text};
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::related::{Annotation, Arrangement, Shape, Target};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::related::{Annotation, AnnotationShape, Arrangement, TargetFrame};
 
-/// Corners of a drawn ellipse: from outside no line is further than a sixth of a pixel from it, up to 500 pixels across.
-const ELLIPSE: u32 = 128;
-/// Straight pieces between two points of an INTERPOLATED line.
-const PIECES: u32 = 8;
-/// Most points of all drawings on a frame, and of a single one: the bytes of a file may hold far more than anything sensible
-/// has, and those of a circle become many.
+/// Vertices of a drawn ellipse: no edge is more than a sixth of a pixel away from it, up to 500 pixels across.
+const ELLIPSE_VERTICES: u32 = 128;
+/// Straight segments between two points of an INTERPOLATED line.
+const SEGMENTS_PER_SPAN: u32 = 8;
+/// Largest number of points of all graphics on a frame, and of a single one. A file may hold far more than anything
+/// sensible has, and the points of a circle become many.
 const MAX_POINTS: usize = 1 << 20;
-const MAX_POINTS_OF_ONE: usize = 1 << 16;
+const MAX_POINTS_PER_GRAPHIC: usize = 1 << 16;
 
 /// The annotations of a frame.
-pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) -> Vec<Annotation> {
+pub(super) fn read(
+    set: &DataSet,
+    target: &TargetFrame,
+    arrangement: &Arrangement,
+) -> Vec<Annotation> {
     let colors = layer_colors(set);
-    let places = Places {
+    let space = AnnotationSpace {
         target,
         arrangement,
     };
     let charset = charset(set);
     let (mut all, mut room) = (Vec::new(), MAX_POINTS);
     for item in set.items(tags::GRAPHIC_ANNOTATION_SEQUENCE) {
-        if !Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target) {
+        if !ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).include_or_empty(target) {
             continue;
         }
         let layer = item.first(tags::GRAPHIC_LAYER).unwrap_or_default();
         let color = colors.get(&layer).copied().flatten();
         let graphics = item.items(tags::GRAPHIC_OBJECT_SEQUENCE);
         let texts = item.items(tags::TEXT_OBJECT_SEQUENCE);
-        let shapes = graphics.iter().flat_map(|object| places.graphic(object));
-        let texts = texts.iter().flat_map(|object| places.text(object, charset));
+        let shapes = graphics.iter().flat_map(|object| space.graphic(object));
+        let texts = texts.iter().flat_map(|object| space.text(object, charset));
         for shape in shapes.chain(texts) {
             room = room.saturating_sub(match &shape {
-                Shape::Line(points) => points.len(),
+                AnnotationShape::Line(points) => points.len(),
                 _ => 1,
             });
             if room == 0 {
@@ -52,7 +56,7 @@ pub(super) fn read(set: &DataSet, target: &Target, arrangement: &Arrangement) ->
     all
 }
 
-/// Recommended display colours of the layers, by name.
+/// Recommended display colours of the graphic layers, by name.
 fn layer_colors(set: &DataSet) -> HashMap<String, Option<[u8; 3]>> {
     let items = set.items(tags::GRAPHIC_LAYER_SEQUENCE);
     let named = |item: &DataSet| {
@@ -66,16 +70,16 @@ fn layer_colors(set: &DataSet) -> HashMap<String, Option<[u8; 3]>> {
     items.iter().filter_map(named).collect()
 }
 
-/// From the units of annotations to columns and rows.
-struct Places<'a> {
-    target: &'a Target,
+/// Converts annotation units to pixel coordinates.
+struct AnnotationSpace<'a> {
+    target: &'a TargetFrame,
     arrangement: &'a Arrangement,
 }
 
-impl Places<'_> {
-    /// PIXEL counts from the outer corner of the first pixel, as shapes do; DISPLAY is a share of the displayed area as seen,
-    /// behind its turn (C.10.5.1.1). `None` of other units.
-    fn place(&self, units: &str, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
+impl AnnotationSpace<'_> {
+    /// Converts a point. PIXEL counts from the outer corner of the first pixel, as shapes do. DISPLAY is a fraction of
+    /// the displayed area as seen, after its rotation (C.10.5.1.1). `None` for other units.
+    fn to_pixels(&self, units: &str, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
         match units {
             "PIXEL" => Some([x, y]),
             "DISPLAY" => {
@@ -98,22 +102,29 @@ impl Places<'_> {
         self.arrangement.area.unwrap_or(whole)
     }
 
-    fn graphic(&self, object: &DataSet) -> Vec<Shape> {
+    fn graphic(&self, object: &DataSet) -> Vec<AnnotationShape> {
         let units = object
             .first(tags::GRAPHIC_ANNOTATION_UNITS)
             .unwrap_or_default();
         let numbers = floats(object, tags::GRAPHIC_DATA);
-        let points = numbers.as_chunks::<2>().0.iter().take(MAX_POINTS_OF_ONE);
+        let points = numbers
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .take(MAX_POINTS_PER_GRAPHIC);
         let points: Option<Vec<[f64; 2]>> =
-            points.map(|point| self.place(&units, *point)).collect();
+            points.map(|point| self.to_pixels(&units, *point)).collect();
         let points = points.unwrap_or_default();
         let kind = object.first(tags::GRAPHIC_TYPE).unwrap_or_default();
         let aspect = self.target.geometry.aspect;
         match (kind.as_str(), &points[..]) {
             (_, []) => Vec::new(),
-            ("POINT", points) => points.iter().map(|point| Shape::Point(*point)).collect(),
-            ("POLYLINE", _) => vec![Shape::Line(points)],
-            ("INTERPOLATED", points) => vec![Shape::Line(interpolated(points))],
+            ("POINT", points) => points
+                .iter()
+                .map(|point| AnnotationShape::Point(*point))
+                .collect(),
+            ("POLYLINE", _) => vec![AnnotationShape::Line(points)],
+            ("INTERPOLATED", points) => vec![AnnotationShape::Line(interpolated(points))],
             ("CIRCLE", [center, rim]) => {
                 let radius = (rim[0] - center[0]).hypot((rim[1] - center[1]) * aspect);
                 vec![ellipse(*center, [radius, 0.0], [0.0, radius / aspect])]
@@ -128,13 +139,14 @@ impl Places<'_> {
         }
     }
 
-    /// The text in its box or at its anchor, and the line between the two where the anchor is to be seen.
-    fn text(&self, object: &DataSet, charset: Charset) -> Vec<Shape> {
+    /// The text in its bounding box or at its anchor, and the line between the two if the anchor is visible.
+    fn text(&self, object: &DataSet, charset: Charset) -> Vec<AnnotationShape> {
         let words = text(object, tags::UNFORMATTED_TEXT_VALUE, VR::ST, charset);
         if words.trim().is_empty() {
             return Vec::new();
         }
-        let corner = |units: Tag, tag: Tag| self.place(&object.first(units)?, pair(object, tag)?);
+        let corner =
+            |units: Tag, tag: Tag| self.to_pixels(&object.first(units)?, pair(object, tag)?);
         let anchor = corner(tags::ANCHOR_POINT_ANNOTATION_UNITS, tags::ANCHOR_POINT);
         let first = corner(
             tags::BOUNDING_BOX_ANNOTATION_UNITS,
@@ -144,7 +156,7 @@ impl Places<'_> {
             tags::BOUNDING_BOX_ANNOTATION_UNITS,
             tags::BOUNDING_BOX_BOTTOM_RIGHT_HAND_CORNER,
         );
-        // The first corner of a box is its upper left as seen (C.10.5.1.2).
+        // The first corner of a bounding box is its upper left as seen (C.10.5.1.2).
         let Some(at) = first.or(anchor) else {
             return Vec::new();
         };
@@ -155,27 +167,27 @@ impl Places<'_> {
                     let (low, high) = (first[i].min(last[i]), first[i].max(last[i]));
                     anchor[i].clamp(low, high)
                 });
-                Some(Shape::Line(vec![anchor, near]))
+                Some(AnnotationShape::Line(vec![anchor, near]))
             }
-            (Some(anchor), ..) => Some(Shape::Point(anchor)),
+            (Some(anchor), ..) => Some(AnnotationShape::Point(anchor)),
             _ => None,
         };
         line.into_iter()
-            .chain([Shape::Text { text: words, at }])
+            .chain([AnnotationShape::Text { text: words, at }])
             .collect()
     }
 }
 
-/// An ellipse by its middle and its half axes.
-fn ellipse(center: [f64; 2], major: [f64; 2], minor: [f64; 2]) -> Shape {
+/// An ellipse by its centre and its semi-axes.
+fn ellipse(center: [f64; 2], major: [f64; 2], minor: [f64; 2]) -> AnnotationShape {
     let corner = |n: u32| {
-        let angle = f64::from(n) * std::f64::consts::TAU / f64::from(ELLIPSE);
+        let angle = f64::from(n) * std::f64::consts::TAU / f64::from(ELLIPSE_VERTICES);
         [0, 1].map(|i| center[i] + major[i] * angle.cos() + minor[i] * angle.sin())
     };
-    Shape::Line((0..=ELLIPSE).map(corner).collect())
+    AnnotationShape::Line((0..=ELLIPSE_VERTICES).map(corner).collect())
 }
 
-/// A smooth line through points (Catmull and Rom 1974), as INTERPOLATED asks for; through which curve the standard leaves open.
+/// A smooth line through points (Catmull and Rom 1974) for INTERPOLATED; the standard does not say which curve.
 fn interpolated(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let closed = points.len() > 2 && points.first() == points.last();
     let last = points.len() - 1;
@@ -190,8 +202,8 @@ fn interpolated(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let mut line = vec![points[0]];
     for i in 0..last as i64 {
         let [a, b, c, d] = [at(i - 1), at(i), at(i + 1), at(i + 2)];
-        line.extend((1..=PIECES).map(|step| {
-            let t = f64::from(step) / f64::from(PIECES);
+        line.extend((1..=SEGMENTS_PER_SPAN).map(|step| {
+            let t = f64::from(step) / f64::from(SEGMENTS_PER_SPAN);
             [0, 1].map(|k| {
                 let slope = (c[k] - a[k]) * t;
                 let bend = (2.0 * a[k] - 5.0 * b[k] + 4.0 * c[k] - d[k]) * t * t;

@@ -1,5 +1,5 @@
-//! What an object is about, read without its content: a folder of thousands of images is gone through for the few objects
-//! that belong to them.
+//! Finds out which images an object refers to without reading its content, so that a folder of thousands of images can
+//! be searched for the few related objects.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,82 +9,82 @@ use dicom_dictionary_std::tags;
 
 use super::kind;
 use super::presentation;
-use super::values::{Images, charset, text, uid};
+use super::values::{ImageReferences, charset, text, uid};
 use crate::dicom::parsing::body::Body;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::file::meta_group;
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::tags::phi;
 use crate::error::MediaError;
 use crate::read;
-use crate::related::{Arrangement, RelatedKind, RelatedObject, Target, Wording};
+use crate::related::{Arrangement, RelatedKind, RelatedObject, TargetFrame, Wording};
 use crate::sniff::{Sniffed, sniff};
 
-/// Bytes by which an image is told from the objects sought here: the meta group names its class.
-const FIRST: u64 = 4 << 10;
-/// Bytes that are read first of an object that is sought.
-const HEAD: u64 = 64 << 10;
+/// Bytes by which images are told from related objects: the file meta information names the storage class.
+const CLASS_BYTES: u64 = 4 << 10;
+/// Bytes read first of a related object.
+const FIRST_READ: u64 = 64 << 10;
 
-/// The images that an object is about.
+/// The images that an object refers to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct References {
-    images: Images,
-    /// Series that are meant as a whole.
+    images: ImageReferences,
+    /// UIDs of series that are referenced as a whole.
     series: HashSet<String>,
-    /// Frames of Reference that its places are counted in.
-    spaces: HashSet<String>,
+    /// UIDs of the Frames of Reference of its coordinates.
+    frames_of_reference: HashSet<String>,
     arrangements: presentation::Arrangements,
 }
 
 impl References {
-    pub(crate) fn concern(&self, target: &Target) -> bool {
+    pub(crate) fn concern(&self, target: &TargetFrame) -> bool {
         let space = &target.frame_of_reference;
-        self.images.name(target)
+        self.images.include(target)
             || self.series.contains(&target.series)
-            || (!space.is_empty() && self.spaces.contains(space))
+            || (!space.is_empty() && self.frames_of_reference.contains(space))
     }
 
-    pub(crate) fn arrangement(&self, target: &Target) -> Arrangement {
-        self.arrangements.of(target)
+    pub(crate) fn arrangement(&self, target: &TargetFrame) -> Arrangement {
+        self.arrangements.for_frame(target)
     }
 }
 
-/// Reads what a file is about; `None` of one that is no such object.
+/// Reads which images a file refers to; `None` if it is not a related object.
 pub(crate) fn index(path: &Path) -> Result<Option<RelatedObject>, MediaError> {
     let (file, length) = read::open(path)?;
-    let head = read::range(&file, 0..FIRST.min(length))?;
+    let head = read::range(&file, 0..CLASS_BYTES.min(length))?;
     if sniff(&head) != Sniffed::Dicom {
         return Ok(None);
     }
     let class = match meta_group(&head)?.first(tags::MEDIA_STORAGE_SOP_CLASS_UID) {
         Some(class) => class,
         None => uid(
-            &parsed(path, Some(tags::SOP_CLASS_UID))?.set,
+            &parse(path, Some(tags::SOP_CLASS_UID))?.set,
             tags::SOP_CLASS_UID,
         ),
     };
     let Some(kind) = kind(&class) else {
         return Ok(None);
     };
-    // The last attribute that is needed stands before the bulk of each.
+    // In each kind, the last attribute that is needed comes before the bulk of the data.
     let mut file = match kind {
-        RelatedKind::Presentation => parsed(path, None)?,
-        RelatedKind::Segmentation => parsed(path, Some(tags::CONTENT_DESCRIPTION))?,
-        RelatedKind::Structures => parsed(path, Some(tags::STRUCTURE_SET_ROI_SEQUENCE))?,
+        RelatedKind::Presentation => parse(path, None)?,
+        RelatedKind::Segmentation => parse(path, Some(tags::CONTENT_DESCRIPTION))?,
+        RelatedKind::Structures => parse(path, Some(tags::STRUCTURE_SET_ROI_SEQUENCE))?,
     };
     let named = !file.set.items(tags::REFERENCED_SERIES_SEQUENCE).is_empty();
     if kind == RelatedKind::Segmentation && !named {
-        file = parsed(path, Some(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE))?;
+        file = parse(path, Some(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE))?;
     }
-    Ok(Some(of(&file.set, kind)))
+    Ok(Some(describe(&file.set, kind)))
 }
 
-/// A file up to its `last` attribute.
-fn parsed(path: &Path, last: Option<Tag>) -> Result<ParsedFile, MediaError> {
+/// Parses a file up to its `last` attribute.
+fn parse(path: &Path, last: Option<Tag>) -> Result<ParsedFile, MediaError> {
     let (file, length) = read::open(path)?;
-    let head = read::range(&file, 0..HEAD.min(length))?;
-    let body = if length > HEAD {
-        Body::partly(file, length, head)
+    let head = read::range(&file, 0..FIRST_READ.min(length))?;
+    let body = if length > FIRST_READ {
+        Body::partial(file, length, head)
     } else {
         Body::whole(head)
     };
@@ -94,8 +94,8 @@ fn parsed(path: &Path, last: Option<Tag>) -> Result<ParsedFile, MediaError> {
     }
 }
 
-/// What a data set of a kind is about.
-pub(super) fn of(set: &DataSet, kind: RelatedKind) -> RelatedObject {
+/// Describes the object in a data set.
+pub(super) fn describe(set: &DataSet, kind: RelatedKind) -> RelatedObject {
     let charset = charset(set);
     let wording = |tags: &[(Tag, VR)]| {
         let all = tags.iter().map(|(tag, vr)| Wording {
@@ -136,15 +136,16 @@ pub(super) fn of(set: &DataSet, kind: RelatedKind) -> RelatedObject {
             RelatedKind::Structures => count(tags::STRUCTURE_SET_ROI_SEQUENCE),
         },
         references: match kind {
-            RelatedKind::Presentation => presented(set),
-            RelatedKind::Segmentation => segmented(set),
-            RelatedKind::Structures => contoured(set),
+            RelatedKind::Presentation => presentation_references(set),
+            RelatedKind::Segmentation => segmentation_references(set),
+            RelatedKind::Structures => structure_references(set),
         },
     }
 }
 
-/// Presentation State Relationship (PS3.3 C.11.11): images of series, or, where none are named, all of a series.
-fn presented(set: &DataSet) -> References {
+/// References of a presentation state (Presentation State Relationship, PS3.3 C.11.11): images of series or, if none
+/// are named, whole series.
+fn presentation_references(set: &DataSet) -> References {
     let mut references = References {
         arrangements: presentation::Arrangements::read(set),
         ..References::default()
@@ -162,11 +163,12 @@ fn presented(set: &DataSet) -> References {
     references
 }
 
-/// Common Instance Reference (C.12.2), the source images of the frames, and the Frame of Reference.
-fn segmented(set: &DataSet) -> References {
+/// References of a segmentation: Common Instance Reference (C.12.2), the source images of the frames, and the Frame of
+/// Reference.
+fn segmentation_references(set: &DataSet) -> References {
     let mut references = References::default();
     references
-        .spaces
+        .frames_of_reference
         .extend(set.first(tags::FRAME_OF_REFERENCE_UID));
     for series in set.items(tags::REFERENCED_SERIES_SEQUENCE) {
         references
@@ -183,13 +185,13 @@ fn segmented(set: &DataSet) -> References {
     references
 }
 
-/// Structure Set (C.8.8.5): images and Frames of Reference that contours are drawn in.
-fn contoured(set: &DataSet) -> References {
+/// References of a structure set (C.8.8.5): images and Frames of Reference that contours are drawn in.
+fn structure_references(set: &DataSet) -> References {
     let mut references = References::default();
     let spaces = set.items(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
     for space in spaces {
         references
-            .spaces
+            .frames_of_reference
             .extend(space.first(tags::FRAME_OF_REFERENCE_UID));
         for study in space.items(tags::RT_REFERENCED_STUDY_SEQUENCE) {
             for series in study.items(tags::RT_REFERENCED_SERIES_SEQUENCE) {
@@ -202,7 +204,7 @@ fn contoured(set: &DataSet) -> References {
         .iter()
         .map(|roi| uid(roi, tags::REFERENCED_FRAME_OF_REFERENCE_UID));
     references
-        .spaces
+        .frames_of_reference
         .extend(named.filter(|uid| !uid.is_empty()));
     references
 }

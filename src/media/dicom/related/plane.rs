@@ -1,14 +1,14 @@
-//! The plane of an image in the patient, and where points of the patient lie on it (PS3.3 C.7.6.2.1.1).
+//! The plane of an image in the patient, and the projection of points onto it (PS3.3 C.7.6.2.1.1).
 
 use crate::Geometry;
 
-/// Two planes are parallel when the cosine of the angle between their normals is at least this: a quarter of a degree.
-const PARALLEL: f64 = 0.999_99;
+/// Smallest cosine between the normals of parallel planes: a quarter of a degree.
+const MIN_PARALLEL_COSINE: f64 = 0.999_99;
 
 /// The plane of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Plane {
-    /// The middle of the first pixel, in millimetres.
+pub(super) struct ImagePlane {
+    /// Centre of the first pixel, in millimetres.
     origin: [f64; 3],
     /// Unit vectors along a row and along a column.
     across: [f64; 3],
@@ -17,9 +17,9 @@ pub(super) struct Plane {
     steps: [f64; 2],
 }
 
-impl Plane {
-    /// From where the pixels of a frame lie; `None` where that is not known in full, or only at the detector.
-    pub(super) fn of(geometry: &Geometry) -> Option<Self> {
+impl ImagePlane {
+    /// The plane of a frame; `None` if its geometry is incomplete, or known only at the detector.
+    pub(super) fn from_geometry(geometry: &Geometry) -> Option<Self> {
         let spacing = geometry.spacing.filter(|spacing| !spacing.at_detector)?;
         Self::new(
             geometry.position?,
@@ -32,9 +32,9 @@ impl Plane {
         let across = unit([o[0], o[1], o[2]])?;
         let down = unit([o[3], o[4], o[5]])?;
         let square = dot(across, down).abs() < 0.01;
-        let sound = origin.iter().all(|v| v.is_finite());
-        let sound = sound && steps.iter().all(|v| v.is_finite() && *v > 0.0);
-        (square && sound).then_some(Self {
+        let is_finite = origin.iter().all(|v| v.is_finite());
+        let is_valid = is_finite && steps.iter().all(|v| v.is_finite() && *v > 0.0);
+        (square && is_valid).then_some(Self {
             origin,
             across,
             down,
@@ -51,23 +51,23 @@ impl Plane {
         ]
     }
 
-    /// Whether another plane has the same directions, be its rows turned or mirrored.
+    /// Whether another plane is parallel to this one, whatever the directions of its rows.
     pub(super) fn is_parallel(&self, other: &Self) -> bool {
-        dot(self.normal(), other.normal()).abs() >= PARALLEL
+        dot(self.normal(), other.normal()).abs() >= MIN_PARALLEL_COSINE
     }
 
-    /// How far a point is from the plane, in millimetres; on one side of it less than zero.
+    /// Signed distance of a point from the plane, in millimetres.
     pub(super) fn distance(&self, point: [f64; 3]) -> f64 {
         dot(self.normal(), minus(point, self.origin))
     }
 
-    /// How far the first pixel of another plane is from this one.
+    /// Signed distance of another plane's first pixel from this plane, in millimetres.
     pub(super) fn distance_of(&self, other: &Self) -> f64 {
         self.distance(other.origin)
     }
 
-    /// Where a point lies, seen along the normal: columns and rows from the outer corner of the first pixel, whose middle
-    /// is at 0.5, 0.5.
+    /// Projects a point along the normal to pixel coordinates, counted from the outer corner of the first pixel, whose
+    /// centre is (0.5, 0.5).
     pub(super) fn pixel(&self, point: [f64; 3]) -> [f64; 2] {
         let from = minus(point, self.origin);
         [
@@ -76,7 +76,8 @@ impl Plane {
         ]
     }
 
-    /// The point of the patient at columns and rows from the outer corner of the first pixel (equation C.7.6.2.1-1).
+    /// The point in the patient at pixel coordinates, counted from the outer corner of the first pixel (equation
+    /// C.7.6.2.1-1).
     pub(super) fn point(&self, [x, y]: [f64; 2]) -> [f64; 3] {
         let (x, y) = ((x - 0.5) * self.steps[0], (y - 0.5) * self.steps[1]);
         [0, 1, 2].map(|i| self.origin[i] + self.across[i] * x + self.down[i] * y)
@@ -105,9 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn points_and_pixels_lead_to_each_other() {
-        // Oblique: rows lean to the back, columns to the feet; pixels are not square.
-        let plane = Plane::new(
+    fn projecting_a_point_and_back_returns_it() {
+        // Oblique: rows lean to the back, columns run to the feet; pixels are not square.
+        let plane = ImagePlane::new(
             [-30.0, 12.0, 7.5],
             [0.8, 0.6, 0.0, 0.0, 0.0, -1.0],
             [0.5, 2.0],
@@ -130,15 +131,15 @@ mod tests {
     }
 
     #[test]
-    fn planes_that_are_none_are_refused() {
+    fn degenerate_planes_are_refused() {
         let (origin, steps) = ([0.0; 3], [1.0, 1.0]);
-        assert_eq!(Plane::new(origin, [0.0; 6], steps), None);
+        assert_eq!(ImagePlane::new(origin, [0.0; 6], steps), None);
         assert_eq!(
-            Plane::new(origin, [1.0, 0.0, 0.0, 1.0, 0.0, 0.0], steps),
+            ImagePlane::new(origin, [1.0, 0.0, 0.0, 1.0, 0.0, 0.0], steps),
             None
         );
         let axial = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-        assert_eq!(Plane::new(origin, axial, [0.0, 1.0]), None);
-        assert_eq!(Plane::new([f64::NAN, 0.0, 0.0], axial, steps), None);
+        assert_eq!(ImagePlane::new(origin, axial, [0.0, 1.0]), None);
+        assert_eq!(ImagePlane::new([f64::NAN, 0.0, 0.0], axial, steps), None);
     }
 }

@@ -1,23 +1,23 @@
-//! Softcopy presentation states (PS3.3 A.33): how an image is to be seen.
+//! Softcopy presentation states (PS3.3 A.33): how an image is to be displayed.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::annotation;
 use super::shutter;
-use super::values::{Images, floats, integers};
+use super::values::{ImageReferences, floats, integers};
 use crate::dicom::attributes::overlay;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
 use crate::grey::lut::Lut;
-use crate::grey::window::{Curve, Own};
-use crate::grey::{Grey, Transform};
-use crate::related::{Arrangement, Layers, Palette, Target};
+use crate::grey::window::{Curve, FileVoi};
+use crate::grey::{Grey, GreyTransform};
+use crate::related::{Arrangement, ColorMap, Layers, TargetFrame};
 use crate::{Overlay, OverlayKind, Warnings, WindowSource};
 
-/// What a state may ask for that is not done.
-const UNHEEDED: [(Tag, &str); 2] = [
+/// Modules of a presentation state that are not supported, and the remark about each.
+const UNSUPPORTED: [(Tag, &str); 2] = [
     (
         tags::MASK_SUBTRACTION_SEQUENCE,
         "its mask is not subtracted",
@@ -28,16 +28,16 @@ const UNHEEDED: [(Tag, &str); 2] = [
     ),
 ];
 
-/// Turn and displayed areas of a presentation state.
+/// Rotation and displayed areas of a presentation state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Arrangements {
     quarters: u8,
     mirrored: bool,
-    areas: Vec<(Images, [f64; 4], Option<f64>)>,
+    areas: Vec<(ImageReferences, [f64; 4], Option<f64>)>,
 }
 
 impl Arrangements {
-    /// Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
+    /// Reads Spatial Transformation (C.10.6) and Displayed Area (C.10.4).
     pub(super) fn read(set: &DataSet) -> Self {
         let degrees = set.short(tags::IMAGE_ROTATION).unwrap_or(0);
         let items = set.items(tags::DISPLAYED_AREA_SELECTION_SEQUENCE);
@@ -48,8 +48,11 @@ impl Arrangements {
         }
     }
 
-    pub(super) fn of(&self, target: &Target) -> Arrangement {
-        let area = self.areas.iter().find(|(images, ..)| images.cover(target));
+    pub(super) fn for_frame(&self, target: &TargetFrame) -> Arrangement {
+        let area = self
+            .areas
+            .iter()
+            .find(|(images, ..)| images.include_or_empty(target));
         let (width, height) = (f64::from(target.width), f64::from(target.height));
         let is_part = |[left, top, right, bottom]: &[f64; 4]| {
             *left > 0.0 || *top > 0.0 || *right < width || *bottom < height
@@ -63,9 +66,9 @@ impl Arrangements {
     }
 }
 
-/// An item of the Displayed Area Selection Sequence. Its corners are named as they are seen: behind a turn the upper left one
-/// may have the larger column.
-fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
+/// Reads an item of the Displayed Area Selection Sequence. Its corners are named as they are seen: after a rotation,
+/// the upper left one may have the larger column.
+fn area(item: &DataSet) -> Option<(ImageReferences, [f64; 4], Option<f64>)> {
     let corner = |tag| match integers(item, tag)[..] {
         [x, y] => Some([f64::from(x), f64::from(y)]),
         _ => None,
@@ -74,7 +77,7 @@ fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
         corner(tags::DISPLAYED_AREA_TOP_LEFT_HAND_CORNER)?,
         corner(tags::DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER)?,
     );
-    let images = Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE);
+    let images = ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE);
     let magnify = item.first(tags::PRESENTATION_SIZE_MODE).as_deref() == Some("MAGNIFY");
     let ratio = floats(item, tags::PRESENTATION_PIXEL_MAGNIFICATION_RATIO)
         .first()
@@ -88,29 +91,29 @@ fn area(item: &DataSet) -> Option<(Images, [f64; 4], Option<f64>)> {
     Some((images, area, ratio.filter(|ratio| magnify && *ratio > 0.0)))
 }
 
-/// Shutters and annotations of a frame.
-pub(super) fn layers(set: &DataSet, target: &Target) -> Layers {
+/// Shutters and annotations on a frame.
+pub(super) fn layers(set: &DataSet, target: &TargetFrame) -> Layers {
     let mut layers = Layers::default();
     match shutter::read(set, target) {
         Ok(shutter) => layers.shutter = shutter,
         Err(remark) => layers.remarks.push(remark),
     }
-    for (sequence, remark) in UNHEEDED {
+    for (sequence, remark) in UNSUPPORTED {
         if !set.items(sequence).is_empty() {
             layers.remarks.push(remark.to_owned());
         }
     }
     let warnings = warnings(set, target);
     layers.remarks.extend(warnings.iter().cloned());
-    layers.annotations = annotation::read(set, target, &Arrangements::read(set).of(target));
+    layers.annotations = annotation::read(set, target, &Arrangements::read(set).for_frame(target));
     layers
 }
 
-/// What had to be repaired or assumed of the state's tables and windows.
-fn warnings(set: &DataSet, target: &Target) -> Warnings {
+/// Repairs and assumptions about the tables and windows of a state.
+fn warnings(set: &DataSet, target: &TargetFrame) -> Warnings {
     let mut warnings = Warnings::default();
-    let before = Transform {
-        modality: modality::STORED,
+    let before = GreyTransform {
+        modality: modality::IDENTITY,
         unit: None,
         own: Vec::new(),
         padding: None,
@@ -123,29 +126,29 @@ fn warnings(set: &DataSet, target: &Target) -> Warnings {
         .get(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR)
         .is_some()
     {
-        // One that cannot be read has its error where it is asked for.
+        // An unreadable palette is reported when it is requested.
         let _ = palette::Palette::read(set, false, &mut warnings);
     }
     warnings
 }
 
-/// A frame with the grey transformations of the state.
-pub(super) fn grey(set: &DataSet, grey: &Grey, target: &Target) -> Grey {
-    // What is wrong with them is told among the layers.
-    let mut told = Warnings::default();
-    grey.with(transform(set, grey.transform(), target, &mut told))
+/// Applies the grey-scale transformations of the state to a frame.
+pub(super) fn grey(set: &DataSet, grey: &Grey, target: &TargetFrame) -> Grey {
+    // Their faults are reported with the layers.
+    let mut ignored = Warnings::default();
+    grey.with_transform(transform(set, grey.transform(), target, &mut ignored))
 }
 
-/// The grey transformations of a state. They take the place of the image's own, MONOCHROME1 included; what the state
-/// leaves out changes nothing (PS3.4 N.2.1).
+/// The grey-scale transformations of a state, which replace the image's own, MONOCHROME1 included. Transformations
+/// that the state omits are identities (PS3.4 N.2.1).
 fn transform(
     set: &DataSet,
-    before: &Transform,
-    target: &Target,
+    before: &GreyTransform,
+    target: &TargetFrame,
     warnings: &mut Warnings,
-) -> Transform {
-    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::STORED);
-    let transform = Transform {
+) -> GreyTransform {
+    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::IDENTITY);
+    let transform = GreyTransform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
         own: Vec::new(),
@@ -156,8 +159,9 @@ fn transform(
     };
     let range = transform.range(target.bits_stored, target.signed);
     let items = set.items(tags::SOFTCOPY_VOILUT_SEQUENCE);
-    let covers =
-        |item: &&DataSet| Images::read(item, tags::REFERENCED_IMAGE_SEQUENCE).cover(target);
+    let covers = |item: &&DataSet| {
+        ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).include_or_empty(target)
+    };
     let item = items.iter().find(covers);
     let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
@@ -165,34 +169,34 @@ fn transform(
         let windows = voi::windows(item, WindowSource::File, before.real, warnings);
         tables.into_iter().chain(windows).next()
     });
-    let own = own.unwrap_or_else(|| Own::between(range.0, range.1, WindowSource::File));
+    let own = own.unwrap_or_else(|| FileVoi::between(range.0, range.1, WindowSource::File));
     let own = match presentation_lut(set, warnings) {
-        Some(lut) => Own {
+        Some(lut) => FileVoi {
             curve: Curve::Behind(Box::new(own.curve), lut),
             ..own
         },
         None => own,
     };
-    Transform {
+    GreyTransform {
         own: vec![own],
         ..transform
     }
 }
 
-/// The table of a Presentation LUT Sequence (C.11.4), which is looked up behind the VOI LUT.
+/// Reads the Presentation LUT (C.11.4), which is applied after the VOI LUT.
 fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
     let items = set.items(tags::PRESENTATION_LUT_SEQUENCE);
     lut::read(items.first()?, false, "presentation LUT", warnings)
 }
 
-/// The palette of a pseudo-colour state (C.7.9), over the whole of what its grey transformations give.
-pub(super) fn palette(set: &DataSet) -> Result<Palette, MediaError> {
+/// The palette of a pseudo-colour state (C.7.9), spread over the whole output range of its grey-scale transformations.
+pub(super) fn color_map(set: &DataSet) -> Result<ColorMap, MediaError> {
     let palette = palette::Palette::read(set, false, &mut Warnings::default())?;
     Ok(palette.spread())
 }
 
-/// An overlay plane that a state brings itself.
-pub(super) fn plane(set: &DataSet, group: u16) -> Option<Overlay> {
+/// Reads an overlay plane that the state itself contains.
+pub(super) fn overlay_plane(set: &DataSet, group: u16) -> Option<Overlay> {
     let short = |element| set.short(Tag(group, element));
     let (height, width) = (short(overlay::ROWS)?, short(overlay::COLUMNS)?);
     let count = usize::from(height) * usize::from(width);
@@ -207,7 +211,7 @@ pub(super) fn plane(set: &DataSet, group: u16) -> Option<Overlay> {
         description: None,
         width: u32::from(width),
         height: u32::from(height),
-        // The first row and column of the frame are counted as 1; before them lie negative ones.
+        // Overlay Origin counts rows and columns from 1; positions before the first are zero or negative.
         left: i32::from(left as i16) - 1,
         top: i32::from(top as i16) - 1,
         bits,

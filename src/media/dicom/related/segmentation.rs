@@ -3,34 +3,34 @@
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use super::plane::Plane;
-use super::values::{Images, charset, lab, palette, text};
+use super::plane::ImagePlane;
+use super::values::{ImageReferences, charset, default_color, lab, text};
 use crate::Warnings;
-use crate::budget::{self, Patience};
+use crate::budget::{self, WaitPolicy};
 use crate::dicom::geometry;
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::samples::from_cells;
 use crate::error::{MediaError, malformed};
-use crate::related::{Layers, Legend, Target, Tint, Wording};
+use crate::related::{Layers, Legend, TargetFrame, Tint, Wording};
 
-/// Frames drawn on one image, at most.
+/// Largest number of segmentation frames drawn on one image.
 const MAX_FRAMES: usize = 1024;
-/// Pixels decoded for one image, at most: a few seconds' work.
+/// Largest number of pixels decoded for one image: a few seconds of work.
 const MAX_PIXELS: usize = 1 << 29;
-/// Half a slice where a frame tells no thickness, in millimetres.
-const THIN: f64 = 0.05;
-/// Grids are the same when their pixels lie no further apart than this part of one.
-const SAME_GRID: f64 = 0.05;
+/// Half the slice thickness of a frame that gives none, in millimetres.
+const DEFAULT_HALF_THICKNESS: f64 = 0.05;
+/// Largest distance between the pixels of equal grids, in pixels.
+const GRID_TOLERANCE: f64 = 0.05;
 
-/// What the values of pixels mean (Segmentation Type (0062,0001)).
+/// What pixel values mean (Segmentation Type (0062,0001)).
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Coding {
-    /// One segment a frame, 1 where it is.
+enum SegmentationType {
+    /// One segment per frame; 1 where it is.
     Binary,
-    /// One segment a frame; this value is all of it.
+    /// One segment per frame; the value is its coverage, up to this maximum.
     Fractional(f64),
-    /// All segments in each frame, by their numbers; 0 is none.
+    /// All segments in each frame; the value is the segment number, 0 for none.
     Labels,
 }
 
@@ -41,24 +41,24 @@ struct Segment {
     color: [u8; 3],
 }
 
-/// Where a frame belongs.
-struct Place {
+/// What a frame of the segmentation shows: its segment, source images and position.
+struct SegmentFrame {
     segment: u32,
-    sources: Images,
-    plane: Option<Plane>,
+    sources: ImageReferences,
+    plane: Option<ImagePlane>,
     thickness: Option<f64>,
 }
 
-/// A frame that is drawn on an image.
-struct Match {
+/// A frame that is to be drawn on an image.
+struct FrameMatch {
     frame: u32,
     segment: u32,
     distance: f64,
-    /// Its own plane and that of the image where their grids differ.
-    planes: Option<(Plane, Plane)>,
+    /// The frame's plane and the image's; `None` if their grids are the same.
+    planes: Option<(ImagePlane, ImagePlane)>,
 }
 
-/// Why frames of an image are not drawn.
+/// Reasons for which frames are not drawn on an image.
 #[derive(Default)]
 struct Misfits {
     across: bool,
@@ -68,22 +68,22 @@ struct Misfits {
 
 /// A segmentation object.
 pub(crate) struct Segmentation {
-    object: Object,
-    coding: Coding,
+    object: DicomObject,
+    coding: SegmentationType,
     segments: Vec<Segment>,
-    places: Vec<Place>,
+    frames: Vec<SegmentFrame>,
     frame_of_reference: String,
 }
 
 impl Segmentation {
-    pub(super) fn read(object: Object) -> Result<Self, MediaError> {
+    pub(super) fn read(object: DicomObject) -> Result<Self, MediaError> {
         let set = object.set();
         let coding = match set.first(tags::SEGMENTATION_TYPE).as_deref() {
-            Some("BINARY") => Coding::Binary,
-            Some("LABELMAP") => Coding::Labels,
+            Some("BINARY") => SegmentationType::Binary,
+            Some("LABELMAP") => SegmentationType::Labels,
             Some("FRACTIONAL") => {
                 let largest = set.short(tags::MAXIMUM_FRACTIONAL_VALUE);
-                Coding::Fractional(f64::from(largest.unwrap_or(255).max(1)))
+                SegmentationType::Fractional(f64::from(largest.unwrap_or(255).max(1)))
             }
             _ => {
                 return Err(malformed(
@@ -91,19 +91,19 @@ impl Segmentation {
                 ));
             }
         };
-        let (segments, places) = (segments(set), places(&object));
+        let (segments, frames) = (segments(set), segment_frames(&object));
         let frame_of_reference = super::values::uid(set, tags::FRAME_OF_REFERENCE_UID);
         Ok(Self {
             object,
             coding,
             segments,
-            places,
+            frames,
             frame_of_reference,
         })
     }
 
     /// The segments on a frame of an image.
-    pub(super) fn layers(&self, target: &Target) -> Layers {
+    pub(super) fn layers(&self, target: &TargetFrame) -> Layers {
         if self
             .object
             .set()
@@ -111,7 +111,7 @@ impl Segmentation {
             .is_some()
         {
             return Layers {
-                remarks: vec!["it is of a whole-slide image, and is not drawn".to_owned()],
+                remarks: vec!["it belongs to a whole-slide image and is not drawn".to_owned()],
                 ..Layers::default()
             };
         }
@@ -123,18 +123,18 @@ impl Segmentation {
             return layers;
         }
         let pixels = self.object.layout().pixels().max(1);
-        let most = MAX_FRAMES.min(MAX_PIXELS / pixels).max(1);
-        if matches.len() > most {
-            matches.truncate(most);
-            let remark = format!("more than {most} frames lie on this image: the first are drawn");
+        let limit = MAX_FRAMES.min(MAX_PIXELS / pixels).max(1);
+        if matches.len() > limit {
+            matches.truncate(limit);
+            let remark = format!("more than {limit} frames lie on this image; the first are drawn");
             layers.remarks.push(remark);
         }
-        let (mut canvas, mut warnings) = (Canvas::new(target), Warnings::default());
+        let (mut canvas, mut warnings) = (TintCanvas::new(target), Warnings::default());
         for found in &matches {
             if self.paint(found, &mut canvas, &mut warnings).is_err() {
                 layers
                     .remarks
-                    .push("a frame of it cannot be decoded".to_owned());
+                    .push("one of its frames cannot be decoded".to_owned());
             }
         }
         layers.remarks.extend(warnings.iter().cloned());
@@ -143,7 +143,7 @@ impl Segmentation {
         layers
     }
 
-    fn legend(&self, canvas: &Canvas) -> Vec<Legend> {
+    fn legend(&self, canvas: &TintCanvas) -> Vec<Legend> {
         let entry = |number: &u32| {
             let named = self.segments.iter().find(|s| s.number == *number);
             Legend {
@@ -157,23 +157,25 @@ impl Segmentation {
 
     fn color(&self, number: u32) -> [u8; 3] {
         let known = self.segments.iter().find(|s| s.number == number);
-        known.map_or_else(|| palette(number), |s| s.color)
+        known.map_or_else(|| default_color(number), |s| s.color)
     }
 
-    /// The frames that lie on an image: named by their source images, else by where they are. Of each segment those nearest.
-    fn matches(&self, target: &Target, misfits: &mut Misfits) -> Vec<Match> {
+    /// The frames that lie on an image: those that name it as their source, else those at its position. Of each
+    /// segment, only the nearest.
+    fn matches(&self, target: &TargetFrame, misfits: &mut Misfits) -> Vec<FrameMatch> {
         let space = &target.frame_of_reference;
         let same_space = !space.is_empty() && *space == self.frame_of_reference;
-        // Places are compared within one Frame of Reference only; where one of both tells none, a reference is enough.
+        // Positions are only compared within one Frame of Reference; if one of the two gives none, a reference to the
+        // image is enough.
         let differ = !same_space && !space.is_empty() && !self.frame_of_reference.is_empty();
-        let plane = Plane::of(&target.geometry).filter(|_| !differ);
-        let number = |(place, frame): (&Place, u32)| {
-            let named = place.sources.name(target);
+        let plane = ImagePlane::from_geometry(&target.geometry).filter(|_| !differ);
+        let number = |(segment_frame, frame): (&SegmentFrame, u32)| {
+            let named = segment_frame.sources.include(target);
             (named || same_space)
-                .then(|| self.fit(place, frame, named, plane, target, misfits))
+                .then(|| self.fit(segment_frame, frame, named, plane, target, misfits))
                 .flatten()
         };
-        let mut found: Vec<Match> = self.places.iter().zip(0..).filter_map(number).collect();
+        let mut found: Vec<FrameMatch> = self.frames.iter().zip(0..).filter_map(number).collect();
         found.sort_by(|a, b| {
             (a.segment.cmp(&b.segment)).then_with(|| a.distance.total_cmp(&b.distance))
         });
@@ -187,29 +189,30 @@ impl Segmentation {
         found
     }
 
-    /// How a frame lies on an image; `None` if it does not.
+    /// Matches a frame to an image; `None` if it does not lie on it.
     fn fit(
         &self,
-        place: &Place,
+        segment_frame: &SegmentFrame,
         frame: u32,
         named: bool,
-        plane: Option<Plane>,
-        target: &Target,
+        plane: Option<ImagePlane>,
+        target: &TargetFrame,
         misfits: &mut Misfits,
-    ) -> Option<Match> {
+    ) -> Option<FrameMatch> {
         let found = |distance, planes| {
-            Some(Match {
+            Some(FrameMatch {
                 frame,
-                segment: place.segment,
+                segment: segment_frame.segment,
                 distance,
                 planes,
             })
         };
         let layout = self.object.layout();
         let same_size = (layout.columns, layout.rows) == (target.width, target.height);
-        let Some((own, image)) = place.plane.zip(plane) else {
-            // Nothing tells where one of both is: pixel upon pixel, where there are as many and the frame is known.
-            let fits = same_size && place.sources.name_frame(target);
+        let Some((own, image)) = segment_frame.plane.zip(plane) else {
+            // The position of one of the two is unknown: they match pixel by pixel if they have the same size and the
+            // frame is named.
+            let fits = same_size && segment_frame.sources.include_explicitly(target);
             misfits.grid |= named && !fits;
             return (named && fits).then(|| found(0.0, None)).flatten();
         };
@@ -219,14 +222,14 @@ impl Segmentation {
         }
         let distance = own.distance_of(&image).abs();
         let thickness = if named {
-            [place.thickness, target.thickness]
+            [segment_frame.thickness, target.thickness]
                 .into_iter()
                 .flatten()
                 .reduce(f64::max)
         } else {
-            place.thickness
+            segment_frame.thickness
         };
-        let half = thickness.map_or(THIN, |thickness| thickness / 2.0) + 1e-3;
+        let half = thickness.map_or(DEFAULT_HALF_THICKNESS, |thickness| thickness / 2.0) + 1e-3;
         if distance > half {
             misfits.off |= named;
             return None;
@@ -235,32 +238,32 @@ impl Segmentation {
         found(distance, (!same).then_some((own, image)))
     }
 
-    /// Draws a frame.
+    /// Draws a frame onto the canvas.
     fn paint(
         &self,
-        found: &Match,
-        canvas: &mut Canvas,
+        found: &FrameMatch,
+        canvas: &mut TintCanvas,
         warnings: &mut Warnings,
     ) -> Result<(), MediaError> {
         let cost = self.object.cost(found.frame)?;
-        let _reserved = budget::decoding().reserve(cost, Patience::default())?;
+        let _reserved = budget::decoding().reserve(cost, WaitPolicy::default())?;
         let (cells, layout) = self.object.cells(found.frame, warnings)?;
         let samples = from_cells(cells, &layout);
         let (columns, rows) = (layout.columns as usize, layout.rows as usize);
         let value = |x: usize, y: usize| samples.get(y * columns + x).unwrap_or(0.0);
         let covered = |value: f64| match self.coding {
-            Coding::Binary | Coding::Labels => (value != 0.0).then_some(255),
-            Coding::Fractional(most) => {
+            SegmentationType::Binary | SegmentationType::Labels => (value != 0.0).then_some(255),
+            SegmentationType::Fractional(most) => {
                 let share = (value / most * 255.0).round().clamp(0.0, 255.0) as u8;
                 (share > 0).then_some(share)
             }
         };
-        // Neighbours mostly belong to the same segment.
+        // Neighbouring pixels mostly belong to the same segment.
         let mut last = None;
-        let mut put = |canvas: &mut Canvas, at: usize, value: f64| {
+        let mut put = |canvas: &mut TintCanvas, at: usize, value: f64| {
             if let Some(share) = covered(value) {
                 let number = match self.coding {
-                    Coding::Labels => value as u32,
+                    SegmentationType::Labels => value as u32,
                     _ => found.segment,
                 };
                 let color = match last {
@@ -273,7 +276,7 @@ impl Segmentation {
                 {
                     canvas.seen.insert(number);
                 }
-                canvas.put(at, color, share);
+                canvas.blend(at, color, share);
             }
         };
         let (width, height) = (canvas.tint.width as usize, canvas.tint.height as usize);
@@ -283,7 +286,7 @@ impl Segmentation {
             }
             return Ok(());
         };
-        // The nearest pixel of the frame, for each of the image.
+        // For each pixel of the image, the nearest one of the frame.
         for at in 0..width * height {
             let middle = [(at % width) as f64 + 0.5, (at / width) as f64 + 0.5];
             let [x, y] = own.pixel(image.point(middle));
@@ -299,11 +302,11 @@ impl Segmentation {
 impl Misfits {
     fn remark(&self) -> Option<String> {
         let remark = if self.across {
-            "it lies across the plane of this image, and is not drawn"
+            "it is not parallel to this image and is not drawn"
         } else if self.grid {
-            "it does not say where its pixels lie on this image, or which are its own, and is not drawn"
+            "its position on this image is not given, and it is not drawn"
         } else if self.off {
-            "its frames for this image lie off the plane of it, and are not drawn"
+            "its frames for this image lie outside its plane and are not drawn"
         } else {
             return None;
         };
@@ -311,8 +314,8 @@ impl Misfits {
     }
 }
 
-/// Whether the pixels of two planes lie upon each other, seen along the normal.
-fn is_same_grid(own: &Plane, image: &Plane, target: &Target) -> bool {
+/// Whether the pixels of two planes coincide, seen along the normal.
+fn is_same_grid(own: &ImagePlane, image: &ImagePlane, target: &TargetFrame) -> bool {
     let (right, bottom) = (
         f64::from(target.width) - 0.5,
         f64::from(target.height) - 0.5,
@@ -321,19 +324,19 @@ fn is_same_grid(own: &Plane, image: &Plane, target: &Target) -> bool {
         .iter()
         .all(|corner| {
             let [x, y] = own.pixel(image.point(*corner));
-            (x - corner[0]).abs() <= SAME_GRID && (y - corner[1]).abs() <= SAME_GRID
+            (x - corner[0]).abs() <= GRID_TOLERANCE && (y - corner[1]).abs() <= GRID_TOLERANCE
         })
 }
 
-/// The colours that were drawn so far.
-struct Canvas {
+/// The colours drawn so far.
+struct TintCanvas {
     tint: Tint,
-    /// Numbers of the segments drawn, in order.
+    /// Numbers of the segments drawn, in ascending order.
     seen: std::collections::BTreeSet<u32>,
 }
 
-impl Canvas {
-    fn new(target: &Target) -> Self {
+impl TintCanvas {
+    fn new(target: &TargetFrame) -> Self {
         Self {
             tint: Tint {
                 width: target.width,
@@ -344,8 +347,8 @@ impl Canvas {
         }
     }
 
-    /// Lays a colour on a pixel. Where several segments are, their colours are mixed by how much of it each covers.
-    fn put(&mut self, at: usize, color: [u8; 3], share: u8) {
+    /// Draws a colour on a pixel. The colours of overlapping segments are mixed in proportion to their coverage.
+    fn blend(&mut self, at: usize, color: [u8; 3], share: u8) {
         let Some(pixel) = self.tint.rgba.get_mut(at * 4..at * 4 + 4) else {
             return;
         };
@@ -358,7 +361,7 @@ impl Canvas {
     }
 }
 
-/// The Segment Sequence (C.8.20.4).
+/// Reads the Segment Sequence (C.8.20.4).
 fn segments(set: &DataSet) -> Vec<Segment> {
     let charset = charset(set);
     let items = set.items(tags::SEGMENT_SEQUENCE);
@@ -371,21 +374,21 @@ fn segments(set: &DataSet) -> Vec<Segment> {
                 identifying: false,
             },
             color: lab(item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE)
-                .unwrap_or_else(|| palette(number)),
+                .unwrap_or_else(|| default_color(number)),
         })
     };
     items.iter().filter_map(read).collect()
 }
 
-/// Where each frame belongs, by its functional groups (C.8.20.3).
-fn places(object: &Object) -> Vec<Place> {
+/// Reads what each frame shows from its functional groups (C.8.20.3).
+fn segment_frames(object: &DicomObject) -> Vec<SegmentFrame> {
     let set = object.set();
     let (own, shared) = (
         set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE),
         set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE),
     );
     let frames = object.layout().frames;
-    // A frame without a group of its own has what all share.
+    // A frame without a group of its own has the shared one.
     let none = DataSet::new_empty();
     let count = own.len().max(1).min(frames as usize);
     (0..count as u32)
@@ -397,23 +400,23 @@ fn places(object: &Object) -> Vec<Place> {
             let segment = in_groups(groups, tags::SEGMENT_IDENTIFICATION_SEQUENCE, |item| {
                 item.short(tags::REFERENCED_SEGMENT_NUMBER).map(u32::from)
             });
-            let mut sources = Images::default();
+            let mut sources = ImageReferences::default();
             for group in groups {
                 for derivation in group.items(tags::DERIVATION_IMAGE_SEQUENCE) {
                     sources.add(derivation, tags::SOURCE_IMAGE_SEQUENCE);
                 }
             }
-            Place {
+            SegmentFrame {
                 segment: segment.unwrap_or(0),
                 sources,
-                plane: Plane::of(&object.geometry(frame)),
+                plane: ImagePlane::from_geometry(&object.geometry(frame)),
                 thickness: geometry::thickness(set, frame),
             }
         })
         .collect()
 }
 
-/// Reads from the first group that has a sequence.
+/// Reads from the first group that has the sequence.
 fn in_groups<T>(
     groups: [&DataSet; 2],
     sequence: Tag,

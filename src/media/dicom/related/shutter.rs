@@ -2,15 +2,15 @@
 
 use super::presentation;
 use super::values::lab;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::related::{Opening, Shutter, Target};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::related::{Opening, Shutter, TargetFrame};
 use dicom_dictionary_std::tags;
 
-/// Most corners of a polygonal shutter: each row of a picture goes through all of them.
-const MAX_CORNERS: usize = 4096;
+/// Largest number of vertices of a polygonal shutter: each row of the image is tested against all of them.
+const MAX_VERTICES: usize = 4096;
 
-/// The shutters of a presentation state, or why there are none although it asks for some.
-pub(super) fn read(set: &DataSet, target: &Target) -> Result<Option<Shutter>, String> {
+/// Reads the shutters of a presentation state; the error says why they cannot be applied.
+pub(super) fn read(set: &DataSet, target: &TargetFrame) -> Result<Option<Shutter>, String> {
     let Some(shapes) = set.text(tags::SHUTTER_SHAPE) else {
         return Ok(None);
     };
@@ -23,7 +23,7 @@ pub(super) fn read(set: &DataSet, target: &Target) -> Result<Option<Shutter>, St
             "BITMAP" => bitmap(set),
             _ => None,
         };
-        // Half a shutter would show what is to be hidden, or hide all.
+        // Applying only some of the shapes would reveal what is to be hidden, or hide everything.
         openings.push(opening.ok_or("its shutter is damaged, and not applied")?);
     }
     Ok(Some(Shutter {
@@ -66,18 +66,18 @@ fn polygon(set: &DataSet) -> Option<Opening> {
         .iter()
         .map(|[row, column]| [*column, *row])
         .collect();
-    (3..=MAX_CORNERS)
+    (3..=MAX_VERTICES)
         .contains(&corners.len())
         .then_some(Opening::Polygon(corners))
 }
 
-/// The plane that Shutter Overlay Group names: its ones are hidden.
+/// The overlay plane named by Shutter Overlay Group, whose ones are hidden.
 fn bitmap(set: &DataSet) -> Option<Opening> {
     let group = set.short(tags::SHUTTER_OVERLAY_GROUP)?;
-    presentation::plane(set, group).map(Opening::Bitmap)
+    presentation::overlay_plane(set, group).map(Opening::Bitmap)
 }
 
-/// Shutter Presentation Color, else Value: a P-Value, 0 is black, FFFF white.
+/// Shutter Presentation Color, else Shutter Presentation Value, a P-Value: 0 is black, FFFF white.
 fn color(set: &DataSet) -> [u8; 3] {
     lab(set, tags::SHUTTER_PRESENTATION_COLOR_CIE_LAB_VALUE).unwrap_or_else(|| {
         let value = set.short(tags::SHUTTER_PRESENTATION_VALUE).unwrap_or(0);

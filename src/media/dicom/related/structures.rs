@@ -5,45 +5,45 @@ use std::collections::HashMap;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::plane::Plane;
-use super::values::{Images, charset, palette, text, uid};
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use super::plane::ImagePlane;
+use super::values::{ImageReferences, charset, default_color, text, uid};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::tags::phi;
-use crate::related::{Annotation, Layers, Legend, Shape, Target, Wording};
+use crate::related::{Annotation, AnnotationShape, Layers, Legend, TargetFrame, Wording};
 
-/// Half a slice where the image tells no thickness, in millimetres.
-const HALF_SLICE: f64 = 0.5;
+/// Half the slice thickness of an image that gives none, in millimetres.
+const DEFAULT_HALF_THICKNESS: f64 = 0.5;
 
 /// The regions of interest of a structure set.
 pub(crate) struct Structures {
-    regions: Vec<Region>,
+    regions: Vec<RegionOfInterest>,
 }
 
 /// A region of interest.
-struct Region {
+struct RegionOfInterest {
     number: u32,
     name: Wording,
     color: [u8; 3],
-    /// Frame of Reference of its points.
-    space: String,
+    /// UID of the Frame of Reference of its points.
+    frame_of_reference: String,
     contours: Vec<Contour>,
 }
 
-/// A contour, or points.
+/// A contour, or isolated points.
 struct Contour {
-    images: Images,
-    kind: Kind,
+    images: ImageReferences,
+    kind: ContourKind,
     points: Vec<[f32; 3]>,
 }
 
 /// Contour Geometric Type (3006,0042).
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    /// Places alone.
+enum ContourKind {
+    /// Isolated points.
     Points,
-    /// A line with two ends.
+    /// An open line.
     Open,
-    /// A line round an area.
+    /// A closed line.
     Closed,
 }
 
@@ -67,13 +67,13 @@ impl Structures {
         let items = set.items(tags::ROI_CONTOUR_SEQUENCE);
         let region = |item: &DataSet| {
             let number = item.decimal(tags::REFERENCED_ROI_NUMBER)? as u32;
-            let (space, name) = named.get(&number).cloned().unwrap_or_default();
+            let (frame_of_reference, name) = named.get(&number).cloned().unwrap_or_default();
             let contours = item.items(tags::CONTOUR_SEQUENCE);
-            Some(Region {
+            Some(RegionOfInterest {
                 number,
                 name,
-                color: color(item).unwrap_or_else(|| palette(number)),
-                space,
+                color: color(item).unwrap_or_else(|| default_color(number)),
+                frame_of_reference,
                 contours: contours.iter().filter_map(contour).collect(),
             })
         };
@@ -82,24 +82,28 @@ impl Structures {
         }
     }
 
-    /// The contours on a frame of an image: those that name it, and those of no image that lie within half a slice of it.
-    pub(super) fn layers(&self, target: &Target) -> Layers {
+    /// The contours on a frame of an image: those that name it, and those that name no image but lie within half a
+    /// slice of it.
+    pub(super) fn layers(&self, target: &TargetFrame) -> Layers {
         let mut layers = Layers::default();
-        let Some(plane) = Plane::of(&target.geometry) else {
+        let Some(plane) = ImagePlane::from_geometry(&target.geometry) else {
             let remark =
-                "where this image lies in the patient is not known: contours are not drawn";
+                "the position of this image in the patient is not known: contours are not drawn";
             layers.remarks.push(remark.to_owned());
             return layers;
         };
-        let named = self.contours().any(|contour| contour.images.name(target));
-        let half = target.thickness.map_or(HALF_SLICE, |t| t / 2.0) + 1e-3;
+        let named = self
+            .contours()
+            .any(|contour| contour.images.include(target));
+        let half = target.thickness.map_or(DEFAULT_HALF_THICKNESS, |t| t / 2.0) + 1e-3;
         let mut across = false;
         for region in &self.regions {
-            let here = region.space.is_empty() || region.space == target.frame_of_reference;
+            let here = region.frame_of_reference.is_empty()
+                || region.frame_of_reference == target.frame_of_reference;
             let before = layers.annotations.len();
             for contour in &region.contours {
                 let belongs = match (contour.images.is_empty(), named) {
-                    (false, true) => contour.images.name(target),
+                    (false, true) => contour.images.include(target),
                     _ => here && contour.is_near(&plane, half, &mut across),
                 };
                 if belongs {
@@ -117,7 +121,7 @@ impl Structures {
             }
         }
         if across && layers.annotations.is_empty() {
-            let remark = "its contours lie across the plane of this image, and are not drawn";
+            let remark = "its contours are not parallel to this image and are not drawn";
             layers.remarks.push(remark.to_owned());
         }
         layers
@@ -129,8 +133,8 @@ impl Structures {
 }
 
 impl Contour {
-    /// Whether all of it lies within `half` millimetres of a plane; notes one that goes through it.
-    fn is_near(&self, plane: &Plane, half: f64, across: &mut bool) -> bool {
+    /// Whether the whole contour lies within `half` millimetres of a plane; sets `across` if it passes through it.
+    fn is_near(&self, plane: &ImagePlane, half: f64, across: &mut bool) -> bool {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for point in &self.points {
             let distance = plane.distance(point.map(f64::from));
@@ -141,8 +145,8 @@ impl Contour {
         near
     }
 
-    fn shapes(&self, plane: &Plane, color: [u8; 3]) -> Vec<Annotation> {
-        let mut places: Vec<[f64; 2]> = self
+    fn shapes(&self, plane: &ImagePlane, color: [u8; 3]) -> Vec<Annotation> {
+        let mut points: Vec<[f64; 2]> = self
             .points
             .iter()
             .map(|point| plane.pixel(point.map(f64::from)))
@@ -152,14 +156,15 @@ impl Contour {
             color: Some(color),
         };
         match self.kind {
-            Kind::Points => {
-                let all = places.into_iter();
-                all.map(|place| annotation(Shape::Point(place))).collect()
+            ContourKind::Points => {
+                let all = points.into_iter();
+                all.map(|point| annotation(AnnotationShape::Point(point)))
+                    .collect()
             }
-            Kind::Open => vec![annotation(Shape::Line(places))],
-            Kind::Closed => {
-                places.extend(places.first().copied());
-                vec![annotation(Shape::Line(places))]
+            ContourKind::Open => vec![annotation(AnnotationShape::Line(points))],
+            ContourKind::Closed => {
+                points.extend(points.first().copied());
+                vec![annotation(AnnotationShape::Line(points))]
             }
         }
     }
@@ -167,15 +172,15 @@ impl Contour {
 
 fn contour(item: &DataSet) -> Option<Contour> {
     let kind = match item.first(tags::CONTOUR_GEOMETRIC_TYPE).as_deref() {
-        Some("POINT") => Kind::Points,
-        Some("OPEN_PLANAR" | "OPEN_NONPLANAR") => Kind::Open,
-        Some("CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") => Kind::Closed,
+        Some("POINT") => ContourKind::Points,
+        Some("OPEN_PLANAR" | "OPEN_NONPLANAR") => ContourKind::Open,
+        Some("CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") => ContourKind::Closed,
         _ => return None,
     };
     let numbers = item.decimals(tags::CONTOUR_DATA);
     let points = numbers.as_chunks::<3>().0.iter();
     let points: Vec<[f32; 3]> = points.map(|point| point.map(|v| v as f32)).collect();
-    let images = Images::read(item, tags::CONTOUR_IMAGE_SEQUENCE);
+    let images = ImageReferences::read(item, tags::CONTOUR_IMAGE_SEQUENCE);
     (!points.is_empty()).then_some(Contour {
         images,
         kind,

@@ -1,13 +1,14 @@
-//! Objects about a small study against what `tests/oracle/related.py` computed with numpy.
+//! Objects that refer to a small study, against what `tests/oracle/related.py` computed with numpy.
 
 use std::path::PathBuf;
 
 use super::index;
 use crate::contain::is_panic;
 use crate::related::{
-    Annotation, Layers, Legend, Related, RelatedKind, Shape, Shutter, Target, related,
+    Annotation, AnnotationShape, Layers, Legend, Related, RelatedKind, Shutter, TargetFrame,
+    related,
 };
-use crate::{ErrorKind, Frame, Grey, MediaError, Picture, Pixels, Source, Voi, contain, open};
+use crate::{ErrorKind, Frame, Grey, ImageSource, MediaError, Picture, Pixels, Voi, contain, open};
 
 const OBJECTS: [&str; 8] = [
     "gsps",
@@ -28,11 +29,11 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(folder).join(name)
 }
 
-fn source(name: &str) -> Source {
+fn source(name: &str) -> ImageSource {
     open(&file(&format!("{name}.dcm"))).expect("an image")
 }
 
-fn target(image: &str) -> Target {
+fn target(image: &str) -> TargetFrame {
     source(image).target(0).expect("a DICOM object")
 }
 
@@ -55,20 +56,20 @@ fn expected(name: &str) -> image::DynamicImage {
     image::open(file(&format!("{name}.png"))).expect("a picture")
 }
 
-/// What a presentation state makes of an image: grey or colour, then the shutter.
+/// An image as a presentation state shows it: grey or colour, then the shutter.
 fn presented(name: &str, image: &str) -> Picture {
     let (object, target) = (object(name), target(image));
     let own = grey(image);
     let shown = object.present(&own, &target).expect("presented");
     let (picture, _) = shown.unwrap_or(own).render(Voi::default(), false);
     let mut rgb = picture.to_rgb();
-    if let Some(palette) = object.palette(&target).expect("a palette, or none") {
+    if let Some(palette) = object.color_map(&target).expect("a palette, or none") {
         for pixel in rgb.chunks_exact_mut(3) {
             pixel.copy_from_slice(&palette[usize::from(pixel[0])]);
         }
     }
     if let Some(shutter) = object.layers(&target).expect("layers").shutter {
-        close(&shutter, &mut rgb, picture.width);
+        apply_shutter(&shutter, &mut rgb, picture.width);
     }
     Picture {
         pixels: Pixels::Rgb(rgb),
@@ -76,7 +77,7 @@ fn presented(name: &str, image: &str) -> Picture {
     }
 }
 
-fn close(shutter: &Shutter, rgb: &mut [u8], width: u32) {
+fn apply_shutter(shutter: &Shutter, rgb: &mut [u8], width: u32) {
     let rows = rgb.chunks_exact_mut(width as usize * 3);
     for (y, row) in (0..).zip(rows) {
         for x in shutter.hidden(y, 0..width) {
@@ -85,14 +86,14 @@ fn close(shutter: &Shutter, rgb: &mut [u8], width: u32) {
     }
 }
 
-/// Pixels further than one from what they should be.
+/// Number of bytes that differ by more than one.
 fn differing(a: &[u8], b: &[u8]) -> usize {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).filter(|(a, b)| a.abs_diff(**b) > 1).count()
 }
 
 #[test]
-fn presentation_states_show_what_the_standard_asks_for() {
+fn presentation_states_are_applied_as_the_standard_says() {
     for (name, image) in [
         ("gsps", "ct2"),
         ("turned", "ct1"),
@@ -127,7 +128,7 @@ fn segments_lie_where_they_belong() {
         let tint = layers.tint.expect("something is drawn");
         let wanted = expected(&format!("{name}.{image}")).to_rgba8();
         let mut rgba = wanted.into_raw();
-        // Where nothing is, colours mean nothing.
+        // Colours mean nothing where nothing is drawn.
         for pixel in rgba.chunks_exact_mut(4).filter(|pixel| pixel[3] == 0) {
             pixel.fill(0);
         }
@@ -154,8 +155,8 @@ fn a_segment_is_called_and_coloured_as_the_object_says() {
 }
 
 #[test]
-fn segments_of_other_places_are_not_drawn() {
-    // It lies 0.8 mm above the second section, and is 2.5 mm thick.
+fn segments_at_other_positions_are_not_drawn() {
+    // It lies 0.8 mm above the second slice, and is 2.5 mm thick.
     for image in ["ct1", "ct3"] {
         let elsewhere = layers("seg_fractional", image);
         assert_eq!((elsewhere.tint, elsewhere.remarks), (None, vec![]));
@@ -171,8 +172,8 @@ fn segments_of_other_places_are_not_drawn() {
 }
 
 #[test]
-fn what_cannot_be_drawn_faithfully_says_why() {
-    let remark = |change: fn(&mut Target)| {
+fn what_cannot_be_drawn_faithfully_is_left_out_with_a_reason() {
+    let remark = |change: fn(&mut TargetFrame)| {
         let mut target = target("ct2");
         change(&mut target);
         let layers = object("seg_binary").layers(&target).expect("layers");
@@ -180,18 +181,24 @@ fn what_cannot_be_drawn_faithfully_says_why() {
         layers.remarks.join("; ")
     };
     let across = remark(|t| t.geometry.orientation = Some([0.0, 1.0, 0.0, 0.0, 0.0, -1.0]));
-    assert!(across.contains("across the plane"), "{across}");
+    assert!(across.contains("not parallel"), "{across}");
     let off = remark(|t| t.geometry.position = Some([-8.0, 12.0, 90.0]));
-    assert!(off.contains("off the plane"), "{off}");
+    assert!(off.contains("outside its plane"), "{off}");
     let grid = remark(|t| (t.geometry.position, t.width) = (None, 31));
-    assert!(grid.contains("does not say where"), "{grid}");
-    // All frames are named together, and nothing tells which is which.
+    assert!(
+        grid.contains("position on this image is not given"),
+        "{grid}"
+    );
+    // All frames are named together, so the source of each is unknown.
     let frame = remark(|t| (t.geometry.position, t.frames) = (None, 3));
-    assert!(frame.contains("does not say where"), "{frame}");
+    assert!(
+        frame.contains("position on this image is not given"),
+        "{frame}"
+    );
 }
 
 #[test]
-fn a_segmentation_of_tiles_is_not_drawn_as_if_it_had_none() {
+fn a_tiled_segmentation_is_not_drawn_as_a_whole_image() {
     let mut bytes = std::fs::read(file("seg_binary.dcm")).expect("a file");
     let kind = bytes.windows(6).position(|at| at == b"\x62\0\x01\0CS");
     let kind = kind.expect("a segmentation type");
@@ -208,7 +215,7 @@ fn a_segmentation_of_tiles_is_not_drawn_as_if_it_had_none() {
     );
 }
 
-/// Whether the middle of a pixel is within a closed line.
+/// Whether the centre of a pixel is inside a closed line.
 fn encloses(line: &[[f64; 2]], x: u32, y: u32) -> bool {
     let (x, y) = (f64::from(x) + 0.5, f64::from(y) + 0.5);
     let near = |a: f64, b: f64, v: f64| a.min(b) - 1e-3 <= v && v <= a.max(b) + 1e-3;
@@ -226,7 +233,7 @@ fn encloses(line: &[[f64; 2]], x: u32, y: u32) -> bool {
 fn contours_lie_where_they_belong() {
     let layers = layers("rtstruct", "ct2");
     let Some(Annotation {
-        shape: Shape::Line(line),
+        shape: AnnotationShape::Line(line),
         color: Some([255, 0, 0]),
     }) = layers.annotations.first()
     else {
@@ -240,7 +247,7 @@ fn contours_lie_where_they_belong() {
     let points: Vec<[f64; 2]> = layers.annotations[1..]
         .iter()
         .filter_map(|annotation| match annotation.shape {
-            Shape::Point(place) => Some(place.map(|v| (v * 100.0).round() / 100.0)),
+            AnnotationShape::Point(place) => Some(place.map(|v| (v * 100.0).round() / 100.0)),
             _ => None,
         })
         .collect();
@@ -261,8 +268,8 @@ fn contours_lie_where_they_belong() {
 }
 
 #[test]
-fn contours_that_name_no_image_are_found_by_their_place() {
-    // A millimetre off the third section, of 2.5 mm.
+fn contours_that_name_no_image_are_found_by_their_position() {
+    // A millimetre from the third slice, which is 2.5 mm thick.
     let here = layers("rtstruct", "ct3");
     assert_eq!((here.annotations.len(), here.legend.len()), (1, 1));
     assert_eq!(layers("rtstruct", "ct1"), Layers::default());
@@ -282,18 +289,18 @@ fn contours_that_name_no_image_are_found_by_their_place() {
 }
 
 #[test]
-fn drawings_and_texts_are_in_columns_and_rows_of_the_image() {
+fn graphics_and_texts_are_in_pixel_coordinates_of_the_image() {
     let all = layers("gsps", "ct2").annotations;
-    let shapes: Vec<&Shape> = all.iter().map(|annotation| &annotation.shape).collect();
-    let line = |points: &[[f64; 2]]| Shape::Line(points.to_vec());
+    let shapes: Vec<&AnnotationShape> = all.iter().map(|annotation| &annotation.shape).collect();
+    let line = |points: &[[f64; 2]]| AnnotationShape::Line(points.to_vec());
     assert_eq!(*shapes[0], line(&[[2.0, 2.0], [10.0, 2.0], [10.0, 6.5]]));
     assert_eq!(
         *shapes[1],
         line(&[[8.0, 16.0], [24.0, 16.0]]),
-        "shares of what is displayed"
+        "fractions of the displayed area"
     );
-    let extent = |shape: &Shape| {
-        let Shape::Line(points) = shape else {
+    let extent = |shape: &AnnotationShape| {
+        let AnnotationShape::Line(points) = shape else {
             panic!("{shape:?}")
         };
         let ends = |i: usize| {
@@ -306,16 +313,16 @@ fn drawings_and_texts_are_in_columns_and_rows_of_the_image() {
         };
         [ends(0), ends(1)]
     };
-    // Round on the screen: pixels are 1.5 times as high as wide.
+    // A circle on the screen: pixels are 1.5 times as high as wide.
     assert_eq!(extent(shapes[2]), [[12.0, 20.0], [13.33, 18.67]]);
     assert_eq!(extent(shapes[3]), [[8.0, 24.0], [12.0, 20.0]]);
-    assert_eq!(*shapes[4], Shape::Point([5.5, 25.5]));
+    assert_eq!(*shapes[4], AnnotationShape::Point([5.5, 25.5]));
     assert_eq!(
         *shapes[5],
         line(&[[16.0, 16.0], [20.0, 8.0]]),
         "from the anchor to the box"
     );
-    let text = Shape::Text {
+    let text = AnnotationShape::Text {
         text: "Nodule?\n5 mm".to_owned(),
         at: [20.0, 4.0],
     };
@@ -323,14 +330,14 @@ fn drawings_and_texts_are_in_columns_and_rows_of_the_image() {
     let red = |color: Option<[u8; 3]>| differing(&color.expect("a colour"), &[255, 0, 0]) == 0;
     assert!(all.iter().all(|annotation| red(annotation.color)));
     assert_eq!(layers("gsps", "ct1").annotations, [], "of another image");
-    // Of the area as it is seen: turned, then mirrored.
+    // In the area as it is seen: rotated, then mirrored.
     let turned = layers("turned", "ct3").annotations;
     assert_eq!(turned[0].shape, line(&[[4.0, 7.0], [16.0, 25.0]]));
     assert_eq!(turned[0].color, Some([128; 3]));
 }
 
 #[test]
-fn an_object_tells_what_it_is_about_without_its_content() {
+fn the_images_an_object_refers_to_are_known_without_its_content() {
     let target_of = |image: &str| target(image);
     for (name, kind, about) in [
         ("gsps", RelatedKind::Presentation, [false, true, false]),
@@ -363,7 +370,7 @@ fn an_object_tells_what_it_is_about_without_its_content() {
 }
 
 #[test]
-fn the_turn_and_the_area_of_a_state_are_told_ahead() {
+fn the_rotation_and_area_of_a_state_are_known_without_its_content() {
     let state = related(&file("turned.dcm")).expect("a state");
     let arrangement = state.arrangement(&target("ct1")).expect("of a state");
     assert_eq!((arrangement.quarters, arrangement.mirrored), (1, true));
@@ -374,9 +381,9 @@ fn the_turn_and_the_area_of_a_state_are_told_ahead() {
     assert_eq!((arrangement.quarters, arrangement.area), (0, None));
 }
 
-/// What is repaired in a state's window is told among what is drawn.
+/// Repairs to a state's window are reported with the layers.
 #[test]
-fn a_state_tells_what_was_assumed_of_its_window() {
+fn assumptions_about_the_window_of_a_state_are_reported() {
     let mut bytes = std::fs::read(file("gsps.dcm")).expect("a file");
     let place = bytes.windows(6).position(|part| part == b"1200.0");
     bytes[place.expect("the width") + 4] = b',';
@@ -398,9 +405,9 @@ fn a_state_tells_what_was_assumed_of_its_window() {
     );
 }
 
-/// Every cut, and every byte changed, of every object: an answer or an error, never a panic.
+/// Objects cut anywhere, or with any byte changed: a result or an error, never a panic.
 #[test]
-fn damaged_objects_are_errors() {
+fn damaged_objects_never_panic() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("damaged.dcm");
     let targets = ["ct1", "ct2", "ct3"].map(target);
@@ -420,7 +427,7 @@ fn damaged_objects_are_errors() {
                 !panicked(object.present(&own, target).err()),
                 "{what}: grey"
             );
-            assert!(!panicked(object.palette(target).err()), "{what}: palette");
+            assert!(!panicked(object.color_map(target).err()), "{what}: palette");
         }
     };
     for name in OBJECTS {
@@ -437,7 +444,7 @@ fn damaged_objects_are_errors() {
 }
 
 #[test]
-fn an_image_is_none_of_these() {
+fn an_image_is_not_a_related_object() {
     let error = Related::open(&file("ct1.dcm")).err().expect("an image");
     assert_eq!(error.kind, ErrorKind::Unsupported);
 }

@@ -1,12 +1,12 @@
-//! Values as related objects hold them: texts, binary reals, CIELab colours, references to images.
+//! Reads the values of related objects: texts, binary reals, CIELab colours, references to images.
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::tags::values;
-use crate::related::Target;
+use crate::related::TargetFrame;
 
 /// The character set of a data set.
 pub(super) fn charset(set: &DataSet) -> Charset {
@@ -14,18 +14,18 @@ pub(super) fn charset(set: &DataSet) -> Charset {
     named.map_or_else(Charset::default, |name| Charset::parse(&name))
 }
 
-/// A text without control characters but line feeds; empty where there is none.
+/// A text without control characters except line feeds; empty if absent.
 pub(super) fn text(set: &DataSet, tag: Tag, vr: VR, charset: Charset) -> String {
     let bytes = set.bytes(tag).unwrap_or_default();
-    values::write(&bytes, vr, charset).text
+    values::format_value(&bytes, vr, charset).text
 }
 
-/// A UID; empty where there is none.
+/// A UID; empty if absent.
 pub(super) fn uid(set: &DataSet, tag: Tag) -> String {
     set.first(tag).unwrap_or_default()
 }
 
-/// The numbers of a binary real (FL), also where its value representation is wrong; up to the first that is none.
+/// The numbers of a binary real (FL), also if its value representation is wrong, up to the first that is not finite.
 pub(super) fn floats(set: &DataSet, tag: Tag) -> Vec<f64> {
     let bytes = set.bytes(tag).unwrap_or_default();
     let float = |b: &[u8; 4]| f64::from(f32::from_le_bytes(*b));
@@ -48,17 +48,18 @@ pub(super) fn pair(set: &DataSet, tag: Tag) -> Option<[f64; 2]> {
     }
 }
 
-/// A colour given as CIELab Value (PS3.3 C.10.7.1.1); `None` where it is absent, or outside of what CIELab encodes.
+/// A colour given as a CIELab value (PS3.3 C.10.7.1.1); `None` if it is absent or invalid.
 pub(in crate::dicom) fn lab(set: &DataSet, tag: Tag) -> Option<[u8; 3]> {
     match set.words(tag)?[..] {
-        // Zeros stand in objects that mean "none": a* and b* of −128 are no colour of any display.
+        // Objects that mean "none" contain zeros: a* and b* of −128 are not a colour of any display.
         [0, 0, 0] => None,
         [l, a, b] => Some(srgb([l, a, b])),
         _ => None,
     }
 }
 
-/// CIELab as PS3.3 C.10.7.1.1 encodes it (L* 0–100, a* and b* −128–127 over 16 bits, white point D50) to sRGB.
+/// Converts CIELab as encoded in PS3.3 C.10.7.1.1 (L* 0–100, a* and b* −128–127 over 16 bits, white point D50) to
+/// sRGB.
 fn srgb([l, a, b]: [u16; 3]) -> [u8; 3] {
     let share = |v: u16| f64::from(v) / 65535.0;
     let (l, a, b) = (
@@ -96,8 +97,8 @@ fn srgb([l, a, b]: [u16; 3]) -> [u8; 3] {
     })
 }
 
-/// Colours that the colour-blind tell apart (Okabe and Ito 2008), for what names none.
-const PALETTE: [[u8; 3]; 7] = [
+/// Colours that the colour-blind can tell apart (Okabe and Ito 2008), for segments and regions without one.
+const DEFAULT_COLORS: [[u8; 3]; 7] = [
     [230, 159, 0],
     [86, 180, 233],
     [0, 158, 115],
@@ -107,16 +108,16 @@ const PALETTE: [[u8; 3]; 7] = [
     [204, 121, 167],
 ];
 
-/// The colour of the n-th part, from 1, that names none itself.
-pub(super) fn palette(number: u32) -> [u8; 3] {
-    PALETTE[number.saturating_sub(1) as usize % PALETTE.len()]
+/// The colour of the segment or region with this number, from 1, if it has none itself.
+pub(super) fn default_color(number: u32) -> [u8; 3] {
+    DEFAULT_COLORS[number.saturating_sub(1) as usize % DEFAULT_COLORS.len()]
 }
 
-/// Images that a sequence refers to, by their SOP Instance UIDs, each with the frames meant (from 1); none: all.
+/// Images that a sequence refers to, by SOP Instance UID, each with the referenced frames (from 1); none means all.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Images(Vec<(String, Vec<u32>)>);
+pub(super) struct ImageReferences(Vec<(String, Vec<u32>)>);
 
-impl Images {
+impl ImageReferences {
     /// Reads a sequence of references (PS3.3 table 10-3).
     pub(super) fn read(set: &DataSet, sequence: Tag) -> Self {
         let mut images = Self::default();
@@ -124,7 +125,7 @@ impl Images {
         images
     }
 
-    /// Adds those of another sequence.
+    /// Adds the references of another sequence.
     pub(super) fn add(&mut self, set: &DataSet, sequence: Tag) {
         let items = set.items(sequence);
         let read = |item: &DataSet| {
@@ -139,25 +140,25 @@ impl Images {
         self.0.is_empty()
     }
 
-    /// Whether the frame of an image is among them.
-    pub(super) fn name(&self, target: &Target) -> bool {
+    /// Whether they include a frame of an image.
+    pub(super) fn include(&self, target: &TargetFrame) -> bool {
         self.0.iter().any(|(uid, frames)| {
             *uid == target.instance
                 && (frames.is_empty() || target.frames == 1 || frames.contains(&(target.frame + 1)))
         })
     }
 
-    /// Whether the frame of an image is named itself, not only the image.
-    pub(super) fn name_frame(&self, target: &Target) -> bool {
+    /// Whether they name the frame itself, not only its image.
+    pub(super) fn include_explicitly(&self, target: &TargetFrame) -> bool {
         let exact = |(uid, frames): &(String, Vec<u32>)| {
             *uid == target.instance && (target.frames == 1 || frames.contains(&(target.frame + 1)))
         };
         self.0.iter().any(exact)
     }
 
-    /// [`Self::name`] of a list that may be left out, which then stands for all images.
-    pub(super) fn cover(&self, target: &Target) -> bool {
-        self.is_empty() || self.name(target)
+    /// Whether they include the frame; an empty list stands for all images.
+    pub(super) fn include_or_empty(&self, target: &TargetFrame) -> bool {
+        self.is_empty() || self.include(target)
     }
 }
 
@@ -167,7 +168,7 @@ mod tests {
 
     /// Values of Bruce Lindbloom's calculator (D50, sRGB, Bradford), each within one.
     #[test]
-    fn lab_becomes_srgb() {
+    fn cielab_converts_to_srgb() {
         let encode = |l: f64, a: f64, b: f64| {
             [l / 100.0, (a + 128.0) / 255.0, (b + 128.0) / 255.0]
                 .map(|v| (v * 65535.0).round() as u16)

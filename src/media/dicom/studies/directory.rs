@@ -1,4 +1,4 @@
-//! DICOMDIR: the records of a medium's index as the files they refer to (PS3.3 annex F, PS3.10 clause 8.6).
+//! Reads a DICOMDIR, the index of a medium: its records as the files they refer to (PS3.3 annex F, PS3.10 clause 8.6).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -8,50 +8,50 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::studies::header;
-use crate::dicom::studies::series::{Header, Member};
+use crate::dicom::studies::series::{DicomHeader, Member};
 use crate::error::{ErrorKind, MediaError};
 
-/// Most components of a Referenced File ID (PS3.10 8.2).
-const MOST_COMPONENTS: usize = 8;
+/// Largest number of components of a Referenced File ID (PS3.10 8.2).
+const MAX_COMPONENTS: usize = 8;
 
-/// The files that an index in `folder` refers to.
+/// Lists the files that an index in `folder` refers to.
 pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, MediaError> {
     let file = ParsedFile::read(Body::whole(bytes))?;
     let set = &file.set;
     if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_none() {
         return Err(MediaError::no_picture(
             ErrorKind::Unsupported,
-            "this DICOM file is no DICOMDIR: it holds no directory records",
+            "this DICOM file is not a DICOMDIR: it has no directory records",
         ));
     }
     let items = set.items(tags::DIRECTORY_RECORD_SEQUENCE);
     let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     let charset = named.map_or_else(Charset::default, |name| Charset::parse(&name));
-    let records: Vec<Record> = items
+    let records: Vec<DirectoryRecord> = items
         .iter()
-        .map(|item| Record::read(item, charset))
+        .map(|item| DirectoryRecord::read(item, charset))
         .collect();
-    let mut walk = Walk {
+    let mut walk = RecordWalk {
         records: &records,
         by_offset: offsets(&file),
-        seen: HashSet::new(),
+        visited: HashSet::new(),
         found: Vec::new(),
     };
     walk.follow(
         set.offset(tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY),
-        &Header::default(),
+        &DicomHeader::default(),
     );
     let mut found = walk.found;
-    // Offsets are wrong where a file was rewritten by software that did not know of them. Records then still stand in
-    // the order of a walk through the tree, as all writers put them.
+    // Offsets are wrong if software unaware of them rewrote the file. The records are then still in the order of a
+    // walk through the tree, as all writers put them.
     if found.len() < records.iter().filter(|r| r.file.is_some()).count() {
         found = in_order(&records);
     }
-    let mut folders = Folders::default();
-    let member = |(record, header): (&Record, Header)| {
+    let mut folders = FolderListings::default();
+    let member = |(record, header): (&DirectoryRecord, DicomHeader)| {
         let components = record.file.as_deref().unwrap_or_default();
         let (path, present) = folders.resolve(folder, components);
         Member {
@@ -64,72 +64,78 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
 }
 
 /// A directory record.
-struct Record {
+struct DirectoryRecord {
     /// `PATIENT`, `STUDY`, `SERIES`, `IMAGE`, …
     kind: String,
     /// Offset of the next record on this level.
     next: u32,
-    /// Offset of the first record below.
-    below: u32,
-    /// It was not taken out of use.
+    /// Offset of the first record on the level below.
+    first_child: u32,
+    /// Whether the record is in use.
     active: bool,
-    /// Components of the file it refers to.
+    /// Path components of the file it refers to, if any.
     file: Option<Vec<String>>,
-    header: Header,
+    header: DicomHeader,
 }
 
-impl Record {
+impl DirectoryRecord {
     fn read(item: &DataSet, charset: Charset) -> Self {
         let file = item.text(tags::REFERENCED_FILE_ID);
         Self {
             kind: item.first(tags::DIRECTORY_RECORD_TYPE).unwrap_or_default(),
             next: item.offset(tags::OFFSET_OF_THE_NEXT_DIRECTORY_RECORD),
-            below: item.offset(tags::OFFSET_OF_REFERENCED_LOWER_LEVEL_DIRECTORY_ENTITY),
+            first_child: item.offset(tags::OFFSET_OF_REFERENCED_LOWER_LEVEL_DIRECTORY_ENTITY),
             active: item.short(tags::RECORD_IN_USE_FLAG) != Some(0),
             file: file.map(|id| id.split('\\').map(|c| c.trim().to_owned()).collect()),
-            header: header::of(item, charset),
+            header: header::from_set(item, charset),
         }
     }
 
-    /// What is known of a file under this record: what the records around it say, and its own.
-    fn under(&self, around: &Header) -> Header {
+    /// The header of a file under this record: what the enclosing records say, overridden by its own.
+    fn merged_with(&self, enclosing: &DicomHeader) -> DicomHeader {
         let own = self.header.clone();
-        let text = |own: String, around: &String| if own.is_empty() { around.clone() } else { own };
-        Header {
-            patient_name: text(own.patient_name, &around.patient_name),
-            patient_id: text(own.patient_id, &around.patient_id),
-            study: text(own.study, &around.study),
-            study_date: text(own.study_date, &around.study_date),
-            study_description: text(own.study_description, &around.study_description),
-            series: text(own.series, &around.series),
-            series_number: own.series_number.or(around.series_number),
-            series_description: text(own.series_description, &around.series_description),
-            modality: text(own.modality, &around.modality),
+        let text = |own: String, enclosing: &String| {
+            if own.is_empty() {
+                enclosing.clone()
+            } else {
+                own
+            }
+        };
+        DicomHeader {
+            patient_name: text(own.patient_name, &enclosing.patient_name),
+            patient_id: text(own.patient_id, &enclosing.patient_id),
+            study: text(own.study, &enclosing.study),
+            study_date: text(own.study_date, &enclosing.study_date),
+            study_description: text(own.study_description, &enclosing.study_description),
+            series: text(own.series, &enclosing.series),
+            series_number: own.series_number.or(enclosing.series_number),
+            series_description: text(own.series_description, &enclosing.series_description),
+            modality: text(own.modality, &enclosing.modality),
             ..own
         }
     }
 }
 
 /// Follows the offsets from record to record.
-struct Walk<'r> {
-    records: &'r [Record],
+struct RecordWalk<'r> {
+    records: &'r [DirectoryRecord],
     by_offset: HashMap<u32, usize>,
-    /// Offsets that lead back make no loop.
-    seen: HashSet<u32>,
-    found: Vec<(&'r Record, Header)>,
+    /// Offsets already visited, so that a cycle ends.
+    visited: HashSet<u32>,
+    found: Vec<(&'r DirectoryRecord, DicomHeader)>,
 }
 
-impl Walk<'_> {
-    fn follow(&mut self, first: u32, around: &Header) {
+impl RecordWalk<'_> {
+    fn follow(&mut self, first: u32, enclosing: &DicomHeader) {
         let mut offset = first;
-        while offset != 0 && self.seen.insert(offset) {
+        while offset != 0 && self.visited.insert(offset) {
             let Some(&at) = self.by_offset.get(&offset) else {
                 return;
             };
             let record = &self.records[at];
             if record.active {
-                let header = record.under(around);
-                self.follow(record.below, &header);
+                let header = record.merged_with(enclosing);
+                self.follow(record.first_child, &header);
                 if record.file.is_some() {
                     self.found.push((record, header));
                 }
@@ -139,9 +145,9 @@ impl Walk<'_> {
     }
 }
 
-/// Files in the order of the records, each under the last patient, study and series before it.
-fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
-    let mut around: [Header; 3] = Default::default();
+/// Lists files in the order of the records, each under the last patient, study and series before it.
+fn in_order(records: &[DirectoryRecord]) -> Vec<(&DirectoryRecord, DicomHeader)> {
+    let mut enclosing: [DicomHeader; 3] = Default::default();
     let mut found = Vec::new();
     for record in records.iter().filter(|record| record.active) {
         let level = match record.kind.as_str() {
@@ -151,11 +157,11 @@ fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
             _ => 3,
         };
         let above = match level {
-            0 => Header::default(),
-            level => around[level - 1].clone(),
+            0 => DicomHeader::default(),
+            level => enclosing[level - 1].clone(),
         };
-        let header = record.under(&above);
-        for below in around.iter_mut().skip(level) {
+        let header = record.merged_with(&above);
+        for below in enclosing.iter_mut().skip(level) {
             below.clone_from(&header);
         }
         if record.file.is_some() {
@@ -165,7 +171,7 @@ fn in_order(records: &[Record]) -> Vec<(&Record, Header)> {
     found
 }
 
-/// Where records begin, counted from the start of the file as the offsets are.
+/// Index of each record by its offset from the start of the file.
 fn offsets(file: &ParsedFile) -> HashMap<u32, usize> {
     let begins = file.notes.record_offsets.iter().enumerate();
     begins
@@ -173,13 +179,13 @@ fn offsets(file: &ParsedFile) -> HashMap<u32, usize> {
         .collect()
 }
 
-/// What lies in folders, each read once.
+/// Names of the entries of folders, each folder read once.
 #[derive(Default)]
-struct Folders(HashMap<PathBuf, Vec<String>>);
+struct FolderListings(HashMap<PathBuf, Vec<String>>);
 
-impl Folders {
-    /// The file that components name, and whether it is there. Media are written in capitals, and mounted or copied in
-    /// either case. Components that would lead out of the folder lead nowhere.
+impl FolderListings {
+    /// The file that path components name, and whether it exists. Media are written in capitals, and mounted or copied
+    /// in either case. Components that would lead out of the folder are rejected.
     fn resolve(&mut self, folder: &Path, components: &[String]) -> (PathBuf, bool) {
         let plain = |c: &String| {
             !c.is_empty() && c != "." && c != ".." && !c.contains('/') && !c.contains('\0')
@@ -189,7 +195,7 @@ impl Folders {
             .map(|c| c.replace(['/', '\0'], "_"))
             .collect();
         if components.is_empty()
-            || components.len() > MOST_COMPONENTS
+            || components.len() > MAX_COMPONENTS
             || !components.iter().all(plain)
         {
             return (folder.join(named.file_name().unwrap_or_default()), false);
@@ -203,7 +209,7 @@ impl Folders {
         (path, present)
     }
 
-    /// The name as it is in a folder.
+    /// Finds a name in a folder, ignoring case if necessary.
     fn find(&mut self, folder: &Path, name: &str) -> Option<String> {
         let names = self.0.entry(folder.to_owned()).or_insert_with(|| {
             let read = std::fs::read_dir(folder);

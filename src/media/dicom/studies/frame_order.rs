@@ -1,5 +1,5 @@
-//! The order of an object's frames by position. The order in which an enhanced object stores them means nothing
-//! (PS3.3 C.7.6.16): where each belongs is said in its functional groups.
+//! The order of an object's frames by position. The order in which an enhanced object stores them is meaningless
+//! (PS3.3 C.7.6.16); the functional groups give the position of each.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -7,28 +7,29 @@ use std::sync::Arc;
 use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
 
-use crate::dicom::object::Object;
-use crate::dicom::parsing::dataset::{DataSet, Values};
-use crate::dicom::studies::series::{PARALLEL, SAME_PLACE, dot, normal};
+use crate::dicom::object::DicomObject;
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::studies::series::{MIN_PARALLEL_COSINE, SAME_POSITION_MM, dot, normal};
 
-/// Directions told apart in an object without Stack IDs; frames in more directions than that (a radial acquisition) are in
-/// their order as stored.
+/// Largest number of directions distinguished in an object without Stack IDs. Frames in more directions (a radial
+/// acquisition) keep their order of storage.
 const MAX_DIRECTIONS: usize = 32;
 
-/// The frames of a file in the order of their positions. Copies share it.
+/// The order of a file's frames by position. Clones share it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FrameOrder(Option<Arc<Order>>);
+pub struct FrameOrder(Option<Arc<FramePermutation>>);
 
+/// A permutation and its inverse.
 #[derive(Debug, PartialEq)]
-struct Order {
-    /// Stored numbers by position.
+struct FramePermutation {
+    /// Frame numbers in the order of storage, by position.
     numbers: Vec<u32>,
-    /// Positions by stored number.
+    /// Positions, by frame number in the order of storage.
     positions: Vec<u32>,
 }
 
 impl FrameOrder {
-    /// `numbers`: a permutation of `0..numbers.len()`, stored numbers by position.
+    /// Makes an order from a permutation of `0..numbers.len()`: stored frame numbers by position.
     pub fn new(numbers: Vec<u32>) -> Self {
         if numbers.is_sorted() {
             return Self::default();
@@ -39,22 +40,22 @@ impl FrameOrder {
                 *slot = position;
             }
         }
-        Self(Some(Arc::new(Order { numbers, positions })))
+        Self(Some(Arc::new(FramePermutation { numbers, positions })))
     }
 
-    /// The frames are stored in the order of their positions, or nothing is known of those.
+    /// Whether frames are stored in the order of their positions, or nothing is known about those.
     pub fn is_stored(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The stored number of the frame at a position; both count from 0.
+    /// The stored number of the frame at `position`; both count from 0.
     pub fn number(&self, position: u32) -> u32 {
         let order = self.0.as_deref();
         let known = order.and_then(|order| order.numbers.get(position as usize));
         known.copied().unwrap_or(position)
     }
 
-    /// The position of the frame with a stored number; both count from 0.
+    /// The position of the frame with stored number `number`; both count from 0.
     pub fn position(&self, number: u32) -> u32 {
         let order = self.0.as_deref();
         let known = order.and_then(|order| order.positions.get(number as usize));
@@ -62,9 +63,9 @@ impl FrameOrder {
     }
 }
 
-/// What a frame says about where it belongs.
+/// What a frame says about its position.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Place {
+struct FramePosition {
     /// Stack ID (0020,9056).
     stack: Option<String>,
     /// Image Position (Patient).
@@ -75,13 +76,14 @@ struct Place {
     in_stack: Option<u32>,
     /// Temporal Position Index (0020,9128).
     time: Option<u32>,
-    /// Dimension Index Values (0020,9157) of dimensions other than place and stack, in the order of their declaration.
+    /// Dimension Index Values (0020,9157) of dimensions other than position and stack, in the order of their
+    /// declaration.
     indices: Vec<u32>,
 }
 
-impl Object {
-    /// The order of the frames by position: stack by stack, within one by what else the frames differ in (time, segment,
-    /// b-value), then along the normal, as the files of a series are.
+impl DicomObject {
+    /// The order of the frames by position: stack by stack; within a stack by whatever else distinguishes the frames
+    /// (time, segment, b-value), then along the normal, like the files of a series.
     pub(crate) fn frame_order(&self) -> FrameOrder {
         let (set, frames) = (self.set(), self.layout().frames as usize);
         let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
@@ -89,28 +91,28 @@ impl Object {
             return FrameOrder::default();
         }
         let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
-        let beside_place = dimensions_beside_place(set);
-        let common = shared.first().map_or_else(Place::default, |group| {
-            read(group, &beside_place, &Place::default())
+        let other_dimensions = non_spatial_dimensions(set);
+        let common = shared.first().map_or_else(FramePosition::default, |group| {
+            read(group, &other_dimensions, &FramePosition::default())
         });
-        let places: Vec<Place> = groups
+        let positions: Vec<FramePosition> = groups
             .iter()
             .take(frames)
-            .map(|group| read(group, &beside_place, &common))
+            .map(|group| read(group, &other_dimensions, &common))
             .collect();
-        arrange(&places).map_or_else(FrameOrder::default, FrameOrder::new)
+        arrange(&positions).map_or_else(FrameOrder::default, FrameOrder::new)
     }
 }
 
-/// What a functional group says; `common` is what it does not say itself.
-fn read(group: &DataSet, dimensions: &[usize], common: &Place) -> Place {
+/// Reads a functional group; `common` fills in what it does not say itself.
+fn read(group: &DataSet, dimensions: &[usize], common: &FramePosition) -> FramePosition {
     let position = group.items(tags::PLANE_POSITION_SEQUENCE);
     let orientation = group.items(tags::PLANE_ORIENTATION_SEQUENCE);
     let content = group.items(tags::FRAME_CONTENT_SEQUENCE);
     let content = content.first();
     let number = |tag| content.and_then(|set| longs(set, tag).first().copied());
     let indices = content.map_or_else(Vec::new, |set| longs(set, tags::DIMENSION_INDEX_VALUES));
-    Place {
+    FramePosition {
         stack: content
             .and_then(|set| set.first(tags::STACK_ID))
             .or_else(|| common.stack.clone()),
@@ -135,10 +137,10 @@ fn read(group: &DataSet, dimensions: &[usize], common: &Place) -> Place {
     }
 }
 
-/// The dimensions of the Dimension Index Sequence (0020,9222) that say neither where a frame lies nor to which stack it
-/// belongs.
-fn dimensions_beside_place(set: &DataSet) -> Vec<usize> {
-    const PLACE: [Tag; 13] = [
+/// Indices of the dimensions in the Dimension Index Sequence (0020,9222) that give neither the position of a frame nor
+/// its stack.
+fn non_spatial_dimensions(set: &DataSet) -> Vec<usize> {
+    const SPATIAL: [Tag; 13] = [
         tags::STACK_ID,
         tags::IN_STACK_POSITION_NUMBER,
         tags::IMAGE_POSITION_PATIENT,
@@ -162,34 +164,35 @@ fn dimensions_beside_place(set: &DataSet) -> Vec<usize> {
     };
     let sequence = set.items(tags::DIMENSION_INDEX_SEQUENCE);
     let all = sequence.iter().map(pointer).enumerate();
-    all.filter(|(_, pointer)| pointer.is_some_and(|tag| !PLACE.contains(&tag)))
+    all.filter(|(_, pointer)| pointer.is_some_and(|tag| !SPATIAL.contains(&tag)))
         .map(|(at, _)| at)
         .collect()
 }
 
-/// 32-bit numbers (UL).
+/// The 32-bit numbers (UL) of an element.
 fn longs(set: &DataSet, tag: Tag) -> Vec<u32> {
     let bytes = set.bytes(tag).unwrap_or_default();
     let numbers = bytes.chunks_exact(4).map(<[u8; 4]>::try_from);
     numbers.flatten().map(u32::from_le_bytes).collect()
 }
 
-/// Stored numbers by position; `None` where the frames say nothing of it.
-fn arrange(places: &[Place]) -> Option<Vec<u32>> {
+/// Sorts frames: stored numbers by position; `None` if the frames say nothing about it.
+fn arrange(positions: &[FramePosition]) -> Option<Vec<u32>> {
     let mut stacks: BTreeMap<(u64, usize, &str), Vec<usize>> = BTreeMap::new();
-    let directions = directions(places)?;
-    for (at, (place, direction)) in places.iter().zip(directions).enumerate() {
-        let id = place.stack.as_deref().unwrap_or_default();
-        // Numbered stacks by number, others by name; the direction tells those without either apart.
+    let directions = directions(positions)?;
+    for (at, (frame, direction)) in positions.iter().zip(directions).enumerate() {
+        let id = frame.stack.as_deref().unwrap_or_default();
+        // Numbered stacks are sorted by number, others by name. The direction tells stacks without an ID apart.
         let direction = if id.is_empty() { direction } else { 0 };
         let key = (id.parse().unwrap_or(u64::MAX), direction, id);
         stacks.entry(key).or_default().push(at);
     }
     let mut any_known = false;
-    let mut order = Vec::with_capacity(places.len());
+    let mut order = Vec::with_capacity(positions.len());
     for members in stacks.into_values() {
-        let stack: Vec<&Place> = members.iter().filter_map(|at| places.get(*at)).collect();
-        let (keys, known) = keys(&stack);
+        let stack: Vec<&FramePosition> =
+            members.iter().filter_map(|at| positions.get(*at)).collect();
+        let (keys, known) = sort_keys(&stack);
         any_known |= known;
         let mut keyed: Vec<_> = keys.into_iter().zip(members).collect();
         keyed.sort();
@@ -198,14 +201,14 @@ fn arrange(places: &[Place]) -> Option<Vec<u32>> {
     any_known.then_some(order)
 }
 
-/// For each frame which direction of all it lies in, the first one's first; `None` where there are too many.
-fn directions(places: &[Place]) -> Option<Vec<usize>> {
+/// For each frame the index of its direction, in order of first occurrence; `None` if there are too many.
+fn directions(positions: &[FramePosition]) -> Option<Vec<usize>> {
     let mut normals: Vec<Option<[f64; 3]>> = Vec::new();
-    let mut found = Vec::with_capacity(places.len());
-    for place in places {
-        let own = place.orientation.and_then(normal);
+    let mut found = Vec::with_capacity(positions.len());
+    for position in positions {
+        let own = position.orientation.and_then(normal);
         let same = |known: &Option<[f64; 3]>| match (known, own) {
-            (Some(a), Some(b)) => dot(*a, b) >= PARALLEL,
+            (Some(a), Some(b)) => dot(*a, b) >= MIN_PARALLEL_COSINE,
             (a, b) => a.is_none() && b.is_none(),
         };
         let at = normals.iter().position(same).unwrap_or_else(|| {
@@ -220,54 +223,56 @@ fn directions(places: &[Place]) -> Option<Vec<usize>> {
     Some(found)
 }
 
-/// What the frames of a stack are sorted by, and whether they say anything of it.
-fn keys(stack: &[&Place]) -> (Vec<(Vec<u32>, i64)>, bool) {
-    let places = depths(stack).or_else(|| {
-        let numbers = stack.iter().map(|place| place.in_stack.map(i64::from));
+/// The sort keys of the frames of a stack, and whether these come from any positions or times.
+fn sort_keys(stack: &[&FramePosition]) -> (Vec<(Vec<u32>, i64)>, bool) {
+    let depths = stack_depths(stack).or_else(|| {
+        let numbers = stack.iter().map(|frame| frame.in_stack.map(i64::from));
         numbers.collect()
     });
     let distinct = |values: &[i64]| values.iter().collect::<HashSet<_>>().len();
-    // Each frame at a place of its own: nothing else matters, such as the time that a scanner took to come there.
-    if let Some(places) = &places
-        && distinct(places) == stack.len()
+    // Each frame has a position of its own: nothing else matters, such as the time at which the scanner reached it.
+    if let Some(depths) = &depths
+        && distinct(depths) == stack.len()
     {
-        let keys = places.iter().map(|place| (Vec::new(), *place));
+        let keys = depths.iter().map(|depth| (Vec::new(), *depth));
         return (keys.collect(), true);
     }
-    let times: Option<Vec<u32>> = stack.iter().map(|place| place.time).collect();
-    let known = places.is_some() || times.is_some();
+    let times: Option<Vec<u32>> = stack.iter().map(|frame| frame.time).collect();
+    let known = depths.is_some() || times.is_some();
     let mut columns: Vec<Vec<u32>> = Vec::new();
-    let dimensions = stack.iter().map(|place| place.indices.len()).min();
+    let dimensions = stack.iter().map(|frame| frame.indices.len()).min();
     for dimension in 0..dimensions.unwrap_or(0) {
         let column = stack
             .iter()
-            .filter_map(|place| place.indices.get(dimension));
+            .filter_map(|frame| frame.indices.get(dimension));
         columns.push(column.copied().collect());
     }
     columns.extend(times);
-    // A number that each frame has for itself tells no groups apart.
-    if places.is_some() {
+    // An index that is different for every frame does not group them.
+    if depths.is_some() {
         columns.retain(|column| {
             let values: HashSet<u32> = column.iter().copied().collect();
             values.len() < stack.len()
         });
     }
-    let places = places.unwrap_or_else(|| vec![0; stack.len()]);
-    let key = |(at, place): (usize, i64)| {
+    let depths = depths.unwrap_or_else(|| vec![0; stack.len()]);
+    let key = |(at, depth): (usize, i64)| {
         let indices = columns.iter().filter_map(|column| column.get(at).copied());
-        (indices.collect(), place)
+        (indices.collect(), depth)
     };
-    (places.into_iter().enumerate().map(key).collect(), known)
+    (depths.into_iter().enumerate().map(key).collect(), known)
 }
 
-/// How far along the normal each frame is, in units of [`SAME_PLACE`]; `None` unless all tell it and are parallel.
-fn depths(stack: &[&Place]) -> Option<Vec<i64>> {
+/// Position of each frame along the normal, in units of [`SAME_POSITION_MM`]; `None` unless all frames give it and are
+/// parallel.
+fn stack_depths(stack: &[&FramePosition]) -> Option<Vec<i64>> {
     let across = normal(stack.first()?.orientation?)?;
     stack
         .iter()
-        .map(|place| {
-            let parallel = dot(across, normal(place.orientation?)?) >= PARALLEL;
-            parallel.then(|| Some((dot(across, place.position?) / SAME_PLACE).round() as i64))?
+        .map(|frame| {
+            let parallel = dot(across, normal(frame.orientation?)?) >= MIN_PARALLEL_COSINE;
+            parallel
+                .then(|| Some((dot(across, frame.position?) / SAME_POSITION_MM).round() as i64))?
         })
         .collect()
 }
@@ -279,15 +284,15 @@ mod tests {
     const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
     const CORONAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
-    fn at(z: f64) -> Place {
-        Place {
+    fn at(z: f64) -> FramePosition {
+        FramePosition {
             position: Some([-100.0, 4.0, z]),
             orientation: Some(AXIAL),
-            ..Place::default()
+            ..FramePosition::default()
         }
     }
 
-    /// The numbers of a fixture's frames by position.
+    /// The stored numbers of a fixture's frames by position.
     fn of(name: &str) -> Vec<u32> {
         let folder = concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -301,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_read_from_the_functional_groups() {
+    fn positions_are_read_from_the_functional_groups() {
         assert_eq!(of("enhanced_out_of_order"), [1, 4, 3, 0, 2]);
         assert_eq!(of("enhanced_time_points"), [5, 1, 3, 4, 0, 2]);
         assert_eq!(of("ultrasound_doppler"), [0]);
@@ -319,7 +324,7 @@ mod tests {
 
     #[test]
     fn stacks_follow_each_other_by_number_then_by_direction() {
-        let stack = |id: &str, z| Place {
+        let stack = |id: &str, z| FramePosition {
             stack: Some(id.to_owned()),
             ..at(z)
         };
@@ -330,25 +335,25 @@ mod tests {
             stack("2", 7.0),
         ];
         assert_eq!(arrange(&mixed), Some(vec![3, 1, 2, 0]));
-        let coronal = |y| Place {
+        let coronal = |y| FramePosition {
             position: Some([0.0, y, 0.0]),
             orientation: Some(CORONAL),
-            ..Place::default()
+            ..FramePosition::default()
         };
         let scouts = [at(2.0), coronal(8.0), at(1.0), coronal(3.0)];
-        // The normal of a coronal plane leads to the back.
+        // The normal of a coronal plane points to the back.
         assert_eq!(arrange(&scouts), Some(vec![2, 0, 3, 1]));
     }
 
     #[test]
-    fn time_points_follow_each_other_each_a_stack() {
-        let phase = |z, time| Place {
+    fn each_time_point_is_a_stack_of_its_own() {
+        let phase = |z, time| FramePosition {
             time: Some(time),
             ..at(z)
         };
         let four = [phase(1.0, 2), phase(1.0, 1), phase(0.0, 2), phase(0.0, 1)];
         assert_eq!(arrange(&four), Some(vec![3, 1, 2, 0]));
-        let segment = |z, index| Place {
+        let segment = |z, index| FramePosition {
             indices: vec![index],
             ..at(z)
         };
@@ -362,8 +367,8 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_each_frame_has_for_itself_does_not_matter() {
-        let timed = |z, index| Place {
+    fn an_index_that_differs_in_every_frame_is_ignored() {
+        let timed = |z, index| FramePosition {
             indices: vec![index],
             ..at(z)
         };
@@ -374,37 +379,40 @@ mod tests {
     }
 
     #[test]
-    fn without_positions_numbers_in_the_stack_count_and_then_times() {
-        let numbered = |n| Place {
+    fn without_positions_the_number_in_the_stack_decides_then_the_time() {
+        let numbered = |n| FramePosition {
             in_stack: Some(n),
-            ..Place::default()
+            ..FramePosition::default()
         };
         assert_eq!(
             arrange(&[4, 1, 5, 3, 2].map(numbered)),
             Some(vec![1, 4, 3, 0, 2])
         );
-        let timed = |n| Place {
+        let timed = |n| FramePosition {
             time: Some(n),
-            ..Place::default()
+            ..FramePosition::default()
         };
         assert_eq!(arrange(&[3, 1, 2].map(timed)), Some(vec![1, 2, 0]));
-        assert_eq!(arrange(&[Place::default(), Place::default()]), None);
-        let lost = [at(3.0), Place::default(), at(1.0)];
+        assert_eq!(
+            arrange(&[FramePosition::default(), FramePosition::default()]),
+            None
+        );
+        let lost = [at(3.0), FramePosition::default(), at(1.0)];
         assert_eq!(
             arrange(&lost),
             Some(vec![2, 0, 1]),
-            "what says nothing comes last"
+            "a frame without a position comes last"
         );
     }
 
     #[test]
-    fn a_radial_acquisition_keeps_its_order() {
+    fn a_radial_acquisition_keeps_its_stored_order() {
         let turned = |n: u32| {
             let (sin, cos) = (f64::from(n) * 0.02).sin_cos();
-            Place {
+            FramePosition {
                 position: Some([0.0, 0.0, -f64::from(n)]),
                 orientation: Some([cos, sin, 0.0, 0.0, 0.0, -1.0]),
-                ..Place::default()
+                ..FramePosition::default()
             }
         };
         assert_eq!(arrange(&(0..100).map(turned).collect::<Vec<_>>()), None);

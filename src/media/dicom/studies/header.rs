@@ -1,4 +1,4 @@
-//! What a header says about where the object belongs, read without the pixels.
+//! Reads the header of a DICOM file: what groups and sorts it, without its pixels.
 
 use std::path::Path;
 
@@ -7,43 +7,43 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Values};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::parsed::ParsedFile;
-use crate::dicom::studies::series::Header;
+use crate::dicom::studies::series::DicomHeader;
 use crate::dicom::tags::values;
 use crate::error::{ErrorKind, MediaError};
 use crate::sniff::{Sniffed, sniff};
 use crate::{code, read};
 
-/// Bytes read first; most headers end before, and most disks read as much anyway.
-const FIRST: u64 = 64 << 10;
+/// Bytes read first; most headers end within them, and most disks read as much anyway.
+const FIRST_READ: u64 = 64 << 10;
 
 /// Reads the header of a file.
-pub(crate) fn header(path: &Path) -> Result<Header, MediaError> {
+pub(crate) fn header(path: &Path) -> Result<DicomHeader, MediaError> {
     let (file, length) = read::open(path)?;
-    let head = read::range(&file, 0..FIRST.min(length))?;
+    let head = read::range(&file, 0..FIRST_READ.min(length))?;
     if sniff(&head) != Sniffed::Dicom {
         return Err(MediaError::no_picture(ErrorKind::Unsupported, "not DICOM"));
     }
     read::check_length(length)?;
-    let body = if length > FIRST {
-        Body::partly(file, length, head)
+    let body = if length > FIRST_READ {
+        Body::partial(file, length, head)
     } else {
         Body::whole(head)
     };
     let file = ParsedFile::read_to(body, tags::IMAGE_ORIENTATION_PATIENT)?;
-    Ok(of(&file.set, Charset::default()))
+    Ok(from_set(&file.set, Charset::default()))
 }
 
-/// What a data set says, or a record of a DICOMDIR.
-pub(crate) fn of(set: &DataSet, charset: Charset) -> Header {
+/// Reads the header from a data set or a DICOMDIR record; `charset` applies unless the set names its own.
+pub(crate) fn from_set(set: &DataSet, charset: Charset) -> DicomHeader {
     let named = set.text(tags::SPECIFIC_CHARACTER_SET);
     let charset = named.map_or(charset, |name| Charset::parse(&name));
     let text = |tag: Tag, vr: VR| {
         let bytes = set.bytes(tag).unwrap_or_default();
-        values::write(&bytes, vr, charset).text
+        values::format_value(&bytes, vr, charset).text
     };
-    Header {
+    DicomHeader {
         patient_name: text(tags::PATIENT_NAME, VR::PN),
         patient_id: text(tags::PATIENT_ID, VR::LO),
         study: text(tags::STUDY_INSTANCE_UID, VR::UI),
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// A file with `private` bytes before what the header is read for, and pixels behind.
+    /// A file with `private` bytes before the header attributes, and pixels behind them.
     fn file(syntax: &str, private: usize) -> tempfile::NamedTempFile {
         let text = |group, element, vr, value: &str| {
             let tag = dicom_core::Tag(group, element);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_read_however_much_stands_before_it() {
+    fn a_header_is_read_however_much_data_precedes_it() {
         for syntax in ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"] {
             for private in [2, 500_000] {
                 let file = file(syntax, private);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_dicom_has_none() {
+    fn a_file_that_is_not_dicom_has_no_header() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), b"\x89PNG\r\n\x1a\n").expect("written");
         assert!(header(file.path()).is_err());

@@ -1,4 +1,4 @@
-//! Files as studies and series, each series in the order of its sections.
+//! Groups files into studies and series, and sorts each series along its normal.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::{ErrorKind, MediaError, contain, dicom, read};
 
-/// Two orientations are one when the cosine of the angle between their normals is at least this: a quarter of a degree.
-pub(super) const PARALLEL: f64 = 0.999_99;
-/// Places closer than this are one place, in millimetres.
-pub(super) const SAME_PLACE: f64 = 1e-3;
-/// Largest DICOMDIR read, in bytes: a million records and more.
+/// Smallest cosine between the normals of parallel slices: a quarter of a degree.
+pub(super) const MIN_PARALLEL_COSINE: f64 = 0.999_99;
+/// Positions closer than this are the same, in millimetres.
+pub(super) const SAME_POSITION_MM: f64 = 1e-3;
+/// Largest DICOMDIR read, in bytes: more than a million records.
 const MAX_DIRECTORY: u64 = 256 << 20;
 
-/// What the header of an object says about where it belongs. Texts are free of control characters; empty is absent.
+/// Attributes that identify, group and sort a DICOM object. Texts are free of control characters, and empty if absent.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Header {
+pub struct DicomHeader {
     /// Patient's Name (0010,0010).
     pub patient_name: String,
     /// Patient ID (0010,0020).
@@ -38,19 +38,19 @@ pub struct Header {
     pub instance: Option<i64>,
     /// Image Position (Patient) (0020,0032): x, y, z of the first pixel in millimetres.
     pub position: Option<[f64; 3]>,
-    /// Image Orientation (Patient) (0020,0037): direction of the rows, then of the columns.
+    /// Image Orientation (Patient) (0020,0037): direction cosines of the rows, then of the columns.
     pub orientation: Option<[f64; 6]>,
 }
 
 /// A file of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// Where it is, or should be.
+    /// Path of the file, which may not exist.
     pub path: PathBuf,
-    /// It is there.
+    /// Whether the file exists.
     pub present: bool,
-    /// What is said of it.
-    pub header: Arc<Header>,
+    /// Its header.
+    pub header: Arc<DicomHeader>,
 }
 
 /// The series of one Study Instance UID.
@@ -58,9 +58,9 @@ pub struct Member {
 pub struct Study {
     /// Study Instance UID.
     pub uid: String,
-    /// Of its first file.
-    pub header: Arc<Header>,
-    /// By their numbers.
+    /// Header of its first file.
+    pub header: Arc<DicomHeader>,
+    /// Its series, by Series Number.
     pub series: Vec<Series>,
 }
 
@@ -69,18 +69,18 @@ pub struct Study {
 pub struct Series {
     /// Series Instance UID.
     pub uid: String,
-    /// Of its first file.
-    pub header: Arc<Header>,
-    /// A stack, from one end to the other.
+    /// Header of its first file.
+    pub header: Arc<DicomHeader>,
+    /// Its files, sorted from one end of the stack to the other.
     pub members: Vec<Member>,
 }
 
-/// Reads what a file says about where it belongs; `None` when it is no DICOM file, or one that cannot be read.
-pub fn header(path: &Path) -> Option<Header> {
+/// Reads the header of a file; `None` if it is not a DICOM file or cannot be read.
+pub fn header(path: &Path) -> Option<DicomHeader> {
     contain("DICOM", || dicom::header(path)).ok()
 }
 
-/// The files that a DICOMDIR refers to, those that are missing among them.
+/// Lists the files that a DICOMDIR refers to, missing ones included.
 pub fn directory(path: &Path) -> Result<Vec<Member>, MediaError> {
     let (file, length) = read::open(path)?;
     if length > MAX_DIRECTORY {
@@ -94,8 +94,8 @@ pub fn directory(path: &Path) -> Result<Vec<Member>, MediaError> {
     contain("DICOM", || dicom::members(bytes, folder))
 }
 
-/// Groups files by study and series, and puts each series in order: along the normal of its sections, where all have
-/// places and are parallel (PS3.3 C.7.6.2.1.1), else by Instance Number, else by path.
+/// Groups files by study and series and sorts each series: along the normal of its slices if all have positions and
+/// are parallel (PS3.3 C.7.6.2.1.1), else by Instance Number, else by path.
 pub fn group(members: Vec<Member>) -> Vec<Study> {
     let mut studies: Vec<Study> = Vec::new();
     for member in members {
@@ -122,7 +122,7 @@ pub fn group(members: Vec<Member>) -> Vec<Study> {
     }
     for study in &mut studies {
         for series in &mut study.series {
-            stack(&mut series.members);
+            sort_members(&mut series.members);
         }
         study.series.sort_by(|a, b| {
             let key = |s: &Series| (s.header.series_number.is_none(), s.header.series_number);
@@ -148,7 +148,7 @@ fn first_path(members: &[Member]) -> Option<&Path> {
     members.iter().map(|member| member.path.as_path()).min()
 }
 
-/// The last one that fits comes first: files of one series mostly follow each other.
+/// Finds the last entry that fits, or adds one: files of a series mostly follow each other.
 fn find_or_add<T>(all: &mut Vec<T>, fits: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
     let at = all.iter().rposition(fits).unwrap_or_else(|| {
         all.push(new());
@@ -157,15 +157,15 @@ fn find_or_add<T>(all: &mut Vec<T>, fits: impl Fn(&T) -> bool, new: impl FnOnce(
     &mut all[at]
 }
 
-/// Puts the files of a series in order.
-fn stack(members: &mut Vec<Member>) {
-    let places = places(members);
-    let mut keyed: Vec<(i64, Member)> = match places {
-        Some(places) => places.into_iter().zip(members.drain(..)).collect(),
+/// Sorts the files of a series.
+fn sort_members(members: &mut Vec<Member>) {
+    let depths = depths(members);
+    let mut keyed: Vec<(i64, Member)> = match depths {
+        Some(depths) => depths.into_iter().zip(members.drain(..)).collect(),
         None => members.drain(..).map(|member| (0, member)).collect(),
     };
-    keyed.sort_by(|(place, a), (other, b)| {
-        place
+    keyed.sort_by(|(depth, a), (other, b)| {
+        depth
             .cmp(other)
             .then_with(|| by_number(&a.header, &b.header))
             .then_with(|| a.path.cmp(&b.path))
@@ -173,26 +173,27 @@ fn stack(members: &mut Vec<Member>) {
     members.extend(keyed.into_iter().map(|(_, member)| member));
 }
 
-fn by_number(a: &Header, b: &Header) -> Ordering {
-    let key = |h: &Header| (h.instance.is_none(), h.instance);
+fn by_number(a: &DicomHeader, b: &DicomHeader) -> Ordering {
+    let key = |h: &DicomHeader| (h.instance.is_none(), h.instance);
     key(a).cmp(&key(b))
 }
 
-/// How far along the normal each file is, in units of [`SAME_PLACE`]; `None` unless all tell their place and are parallel.
-fn places(members: &[Member]) -> Option<Vec<i64>> {
+/// Position of each file along the normal, in units of [`SAME_POSITION_MM`]; `None` unless all files give it and are
+/// parallel.
+fn depths(members: &[Member]) -> Option<Vec<i64>> {
     let normal = normal(members.first()?.header.orientation?)?;
     members
         .iter()
         .map(|member| {
             let other = self::normal(member.header.orientation?)?;
             let position = member.header.position?;
-            let parallel = dot(normal, other) >= PARALLEL;
-            parallel.then(|| (dot(normal, position) / SAME_PLACE).round() as i64)
+            let parallel = dot(normal, other) >= MIN_PARALLEL_COSINE;
+            parallel.then(|| (dot(normal, position) / SAME_POSITION_MM).round() as i64)
         })
         .collect()
 }
 
-/// The unit vector across a section: rows × columns.
+/// The unit normal of a slice: rows × columns.
 pub(super) fn normal(o: [f64; 6]) -> Option<[f64; 3]> {
     let across = [
         o[1] * o[5] - o[2] * o[4],
@@ -214,8 +215,8 @@ mod tests {
 
     const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
-    fn member(name: &str, series: &str, header: Header) -> Member {
-        let header = Header {
+    fn member(name: &str, series: &str, header: DicomHeader) -> Member {
+        let header = DicomHeader {
             study: "1".to_owned(),
             series: series.to_owned(),
             ..header
@@ -227,12 +228,12 @@ mod tests {
         }
     }
 
-    fn at(z: f64, instance: i64) -> Header {
-        Header {
+    fn at(z: f64, instance: i64) -> DicomHeader {
+        DicomHeader {
             position: Some([5.0, -3.0, z]),
             orientation: Some(AXIAL),
             instance: Some(instance),
-            ..Header::default()
+            ..DicomHeader::default()
         }
     }
 
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_sorted_along_their_normal_whatever_their_numbers() {
+    fn slices_are_sorted_along_their_normal_whatever_their_numbers() {
         let members = vec![
             member("a", "s", at(30.0, 1)),
             member("b", "s", at(-10.0, 2)),
@@ -252,12 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn an_oblique_stack_is_sorted_across_itself() {
-        // Sagittal sections: rows run to the back, columns to the feet; the normal is -x.
-        let sagittal = |x: f64| Header {
+    fn a_sagittal_stack_is_sorted_along_its_normal() {
+        // Sagittal slices: rows run to the back, columns to the feet; the normal is -x.
+        let sagittal = |x: f64| DicomHeader {
             position: Some([x, 100.0 - x, x * x]),
             orientation: Some([0.0, 1.0, 0.0, 0.0, 0.0, -1.0]),
-            ..Header::default()
+            ..DicomHeader::default()
         };
         let members = vec![
             member("right", "s", sagittal(-40.0)),
@@ -271,15 +272,15 @@ mod tests {
     }
 
     #[test]
-    fn at_one_place_and_without_places_the_numbers_count() {
+    fn instance_numbers_decide_at_equal_or_unknown_positions() {
         let same = vec![
             member("b", "s", at(1.0, 20)),
             member("a", "s", at(1.000_01, 3)),
         ];
         assert_eq!(names(&group(same)[0].series[0]), ["a", "b"]);
-        let numbered = |n| Header {
+        let numbered = |n| DicomHeader {
             instance: n,
-            ..Header::default()
+            ..DicomHeader::default()
         };
         let without = vec![
             member("z", "s", numbered(None)),
@@ -290,8 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn a_section_across_the_others_makes_the_numbers_count() {
-        let coronal = Header {
+    fn instance_numbers_decide_if_one_slice_is_not_parallel() {
+        let coronal = DicomHeader {
             orientation: Some([1.0, 0.0, 0.0, 0.0, 0.0, -1.0]),
             ..at(0.0, 1)
         };
@@ -305,17 +306,17 @@ mod tests {
 
     #[test]
     fn series_are_sorted_by_number_and_studies_kept_apart() {
-        let numbered = |n: i64, study: &str| Header {
+        let numbered = |n: i64, study: &str| DicomHeader {
             series_number: Some(n),
             study: study.to_owned(),
-            ..Header::default()
+            ..DicomHeader::default()
         };
         let mut members = vec![
             member("1", "b", numbered(10, "")),
             member("2", "a", numbered(2, "")),
         ];
         let mut other = member("3", "a", numbered(1, ""));
-        other.header = Arc::new(Header {
+        other.header = Arc::new(DicomHeader {
             study: "2".to_owned(),
             ..(*other.header).clone()
         });
@@ -331,7 +332,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_order_of_files_makes_the_same_stack(order in Just((0..20_i64).collect::<Vec<_>>()).prop_shuffle()) {
+        fn any_order_of_files_gives_the_same_stack(order in Just((0..20_i64).collect::<Vec<_>>()).prop_shuffle()) {
             let members = |order: &[i64]| order.iter().map(|n| member(&n.to_string(), "s", at(*n as f64 * 2.5, 20 - n))).collect();
             let sorted: Vec<i64> = (0..20).collect();
             prop_assert_eq!(names(&group(members(&order))[0].series[0]), names(&group(members(&sorted))[0].series[0]));

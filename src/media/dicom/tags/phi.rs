@@ -1,8 +1,8 @@
-//! Which attributes tell who the patient is.
+//! Attributes that may identify the patient.
 //!
-//! The list is that of the Basic Application Level Confidentiality Profile, PS3.15 table E.1-1 (edition 2026c): what
-//! the profile removes, empties or replaces is taken as identifying, dates, UIDs and free text among them. The
-//! profile's options, which retain some of it, are not offered.
+//! The list is that of the Basic Application Level Confidentiality Profile, PS3.15 table E.1-1 (edition 2026c):
+//! whatever the profile removes, empties or replaces counts as identifying, including dates, UIDs and free text. The
+//! options of the profile, which retain some of it, are not offered.
 
 use dicom_core::{Tag, VR};
 
@@ -125,11 +125,11 @@ const LISTED: [(u16, &[u16]); 43] = [
     (0xfffc, &[0xfffc]),
 ];
 
-/// Whether the value of an attribute may tell who the patient is.
+/// Whether the value of an attribute may identify the patient.
 ///
-/// Beside what is listed that is: curves, overlay data and overlay comments, which the table names by their repeating
-/// groups (50xx, 60xx); private attributes, whose content nobody else knows (E.3.10); and names of persons, which are
-/// names wherever they stand. What the dictionary does not know, the caller has to judge.
+/// Beside the listed attributes these are: curves, overlay data and overlay comments, which the table names by their
+/// repeating groups (50xx, 60xx); private attributes, whose content is unknown (E.3.10); and names of persons
+/// anywhere. Attributes that are not in the dictionary are left to the caller.
 pub(crate) fn identifies(tag: Tag, vr: VR) -> bool {
     let Tag(group, element) = tag;
     let curve = group & 0xff00 == 0x5000;
@@ -137,7 +137,7 @@ pub(crate) fn identifies(tag: Tag, vr: VR) -> bool {
     is_private(tag) || curve || overlay || vr == VR::PN || is_listed(group, element)
 }
 
-/// Whether an attribute belongs to a vendor: its group is odd (PS3.5 7.8).
+/// Whether an attribute is private: its group is odd (PS3.5 7.8).
 pub(crate) fn is_private(tag: Tag) -> bool {
     tag.0 & 1 == 1
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_in_order_and_of_the_size_of_the_table() {
+    fn the_list_is_sorted_and_has_the_size_of_the_table() {
         assert!(LISTED.is_sorted_by(|a, b| a.0 < b.0));
         for (group, elements) in LISTED {
             assert!(elements.is_sorted_by(|a, b| a < b), "{group:04x}");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn who_when_and_where_is_identifying_and_what_is_not() {
+    fn attributes_about_who_when_and_where_are_identifying() {
         let identifying: [(Tag, VR); 21] = [
             (Tag(0x0010, 0x0010), VR::PN), // Patient's Name
             (Tag(0x0010, 0x0020), VR::LO), // Patient ID
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_name_wherever_it_stands() {
+    fn a_name_of_a_person_is_identifying_in_any_attribute() {
         assert!(identifies(Tag(0x0018, 0x9999), VR::PN));
     }
 }

@@ -1,4 +1,4 @@
-//! The data set as rows: tags, names, values as text.
+//! Lists a data set as rows: tags, names, values as text.
 
 use std::collections::HashMap;
 
@@ -9,28 +9,29 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
-use crate::dicom::parsing::dataset::{DataSet, Element, Values, value_bytes};
+use crate::dicom::parsing::dataset::{DataSet, DataSetExt, Element, value_bytes};
 use crate::dicom::parsing::file::meta_group;
 use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::tags::phi;
-use crate::dicom::tags::values::{self, Written};
+use crate::dicom::tags::values::{self, FormattedValue};
 use crate::dicom::tags::{TagRow, TagTree};
 use crate::error::MediaError;
 
-/// Most rows listed: enough for an enhanced object of two thousand frames, little enough to search at a keystroke.
-const MOST_ROWS: usize = 200_000;
-/// Most text kept of all values together, in bytes.
-const MOST_TEXT: usize = 32 << 20;
+/// Largest number of rows listed: enough for an enhanced object of two thousand frames, few enough to search at a
+/// keystroke.
+const MAX_ROWS: usize = 200_000;
+/// Largest amount of text kept of all values together, in bytes.
+const MAX_TEXT: usize = 32 << 20;
 
-/// The tags of a file, the meta group first.
+/// Lists the tags of a file, file meta information first.
 pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
-    let mut walk = Walk {
+    let mut builder = TreeBuilder {
         rows: Vec::new(),
         text: 0,
         left_out: 0,
     };
-    walk.set(
+    builder.set(
         &meta_group(body.file_head())?,
         Charset::default(),
         0,
@@ -39,18 +40,20 @@ pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
     );
     let file = ParsedFile::read(body)?;
     let pixels = file.notes.pixels.as_ref();
-    walk.set(&file.set, Charset::default(), 0, false, pixels);
+    builder.set(&file.set, Charset::default(), 0, false, pixels);
     let (cut, partial) = (file.notes.cut, file.body.is_partial());
-    walk.rows.extend(left_out(walk.left_out, cut, partial));
-    Ok(TagTree { rows: walk.rows })
+    builder
+        .rows
+        .extend(omissions(builder.left_out, cut, partial));
+    Ok(TagTree { rows: builder.rows })
 }
 
-/// A row that says what is not among the others.
-fn left_out(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
+/// The row that describes what is not listed.
+fn omissions(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
     let value = match (count, cut, partial) {
         (0, false, false) => return None,
         (0, true, _) => "the file ends before its data set does".to_owned(),
-        (0, false, true) => "what stands behind the pixels was not read".to_owned(),
+        (0, false, true) => "attributes behind the pixels were not read".to_owned(),
         (n, ..) => format!("{} not listed", counted(n, "more attribute")),
     };
     Some(TagRow {
@@ -61,25 +64,28 @@ fn left_out(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
     })
 }
 
-struct Walk {
+/// The rows listed so far.
+struct TreeBuilder {
     rows: Vec<TagRow>,
+    /// Bytes of text in the rows.
     text: usize,
+    /// Attributes that were not listed.
     left_out: usize,
 }
 
-/// What holds for all elements of a set.
-struct Around {
+/// The context of the elements of a data set.
+struct SetContext {
     charset: Charset,
-    /// Pixels are two's complement, and with them the attributes that say US or SS.
+    /// Whether pixels are two's complement, and with them the attributes whose representation is US or SS.
     signed: bool,
     depth: u16,
-    /// The sequence around it is identifying as a whole.
+    /// Whether the enclosing sequence is identifying as a whole.
     identifying: bool,
-    /// By group and block, the high byte of an element (PS3.5 7.8.1).
+    /// Private creators by group and block, the high byte of an element (PS3.5 7.8.1).
     creators: HashMap<Tag, String>,
 }
 
-impl Walk {
+impl TreeBuilder {
     fn set(
         &mut self,
         set: &DataSet,
@@ -90,7 +96,7 @@ impl Walk {
     ) {
         let named = set.text(tags::SPECIFIC_CHARACTER_SET);
         let charset = named.map_or(charset, |name| Charset::parse(&name));
-        let around = Around {
+        let context = SetContext {
             charset,
             signed: set.short(tags::PIXEL_REPRESENTATION) == Some(1),
             depth,
@@ -99,60 +105,60 @@ impl Walk {
         };
         for element in set {
             if let Some(before) = pixels.take_if(|pixels| pixels.tag < element.tag()) {
-                self.pixels(before, &around);
+                self.pixels(before, &context);
             }
-            self.element(element, &around);
+            self.element(element, &context);
         }
         if let Some(last) = pixels {
-            self.pixels(last, &around);
+            self.pixels(last, &context);
         }
     }
 
-    /// The row of the pixels, which are not in the data set.
-    fn pixels(&mut self, pixels: &PixelElement, around: &Around) {
+    /// Adds the row of the pixels, which are not in the data set.
+    fn pixels(&mut self, pixels: &PixelElement, context: &SetContext) {
         let written = match &pixels.data {
-            PixelData::Native(range) => values::length(range.end.saturating_sub(range.start)),
+            PixelData::Native(range) => values::byte_count(range.end.saturating_sub(range.start)),
             PixelData::Fragments(fragments) => {
                 let lengths = fragments.iter().map(|f| f.end.saturating_sub(f.start));
                 format!(
                     "{}, encapsulated in {}",
-                    values::length(lengths.sum()),
+                    values::byte_count(lengths.sum()),
                     counted(fragments.len().saturating_sub(1), "fragment")
                 )
             }
         };
         let vr = pixels
             .vr
-            .unwrap_or_else(|| meant(pixels.tag, VR::UN, false));
-        self.row(pixels.tag, vr, Written::described(written), around);
+            .unwrap_or_else(|| effective_vr(pixels.tag, VR::UN, false));
+        self.row(pixels.tag, vr, FormattedValue::described(written), context);
     }
 
-    fn element(&mut self, element: &Element, around: &Around) {
+    fn element(&mut self, element: &Element, context: &SetContext) {
         let tag = element.tag();
-        let vr = meant(tag, element.vr(), around.signed);
-        let written = self.value(element, vr, around);
-        if !self.row(tag, vr, written, around) {
+        let vr = effective_vr(tag, element.vr(), context.signed);
+        let written = self.value(element, vr, context);
+        if !self.row(tag, vr, written, context) {
             return;
         }
         let identifying = self
             .rows
             .last()
-            .is_some_and(|_| identifies(tag, vr, around));
+            .is_some_and(|_| identifies(tag, vr, context));
         for (number, item) in element.items().unwrap_or_default().iter().enumerate() {
-            self.item(number + 1, item, around, identifying);
+            self.item(number + 1, item, context, identifying);
         }
     }
 
-    /// Adds the row of an attribute; false where there are enough.
-    fn row(&mut self, tag: Tag, vr: VR, written: Written, around: &Around) -> bool {
-        if self.rows.len() >= MOST_ROWS {
+    /// Adds the row of an attribute; false if there are enough.
+    fn row(&mut self, tag: Tag, vr: VR, written: FormattedValue, context: &SetContext) -> bool {
+        if self.rows.len() >= MAX_ROWS {
             self.left_out += 1;
             return false;
         }
         let private = phi::is_private(tag);
         let entry = StandardDataDictionary.by_tag(tag);
-        let creator = around.creators.get(&block(tag));
-        let creator = creator.filter(|_| private && !creates(tag)).cloned();
+        let creator = context.creators.get(&block(tag));
+        let creator = creator.filter(|_| private && !is_creator(tag)).cloned();
         let name = match (entry, &creator) {
             (_, Some(_)) => "private",
             (Some(entry), None) => entry.alias(),
@@ -160,13 +166,13 @@ impl Walk {
         };
         self.text += written.text.len();
         self.rows.push(TagRow {
-            depth: around.depth,
+            depth: context.depth,
             id: format!("({:04x},{:04x})", tag.0, tag.1),
             vr: vr.to_string().to_owned(),
             name: name.to_owned(),
             creator: creator.unwrap_or_default(),
             private,
-            identifying: identifies(tag, vr, around)
+            identifying: identifies(tag, vr, context)
                 && !written.described
                 && !written.text.is_empty(),
             meaning: if vr == VR::UI {
@@ -180,56 +186,56 @@ impl Walk {
         true
     }
 
-    fn item(&mut self, number: usize, item: &DataSet, around: &Around, identifying: bool) {
+    fn item(&mut self, number: usize, item: &DataSet, context: &SetContext, identifying: bool) {
         let count = item.iter().count();
-        if self.rows.len() >= MOST_ROWS {
+        if self.rows.len() >= MAX_ROWS {
             self.left_out += count;
             return;
         }
         self.rows.push(TagRow {
-            depth: around.depth + 1,
+            depth: context.depth + 1,
             name: format!("Item {number}"),
             value: counted(count, "attribute"),
             described: true,
             ..TagRow::default()
         });
-        self.set(item, around.charset, around.depth + 2, identifying, None);
+        self.set(item, context.charset, context.depth + 2, identifying, None);
     }
 
-    fn value(&self, element: &Element, vr: VR, around: &Around) -> Written {
+    fn value(&self, element: &Element, vr: VR, context: &SetContext) -> FormattedValue {
         match (element.items(), value_bytes(element)) {
-            (Some(items), _) => Written::described(counted(items.len(), "item")),
-            (None, Some(bytes)) if self.text < MOST_TEXT => {
-                values::write(&bytes, vr, around.charset)
+            (Some(items), _) => FormattedValue::described(counted(items.len(), "item")),
+            (None, Some(bytes)) if self.text < MAX_TEXT => {
+                values::format_value(&bytes, vr, context.charset)
             }
             (None, bytes) => {
                 let length = bytes.map_or(0, |bytes| bytes.len());
-                Written::described(values::length(length as u64))
+                FormattedValue::described(values::byte_count(length as u64))
             }
         }
     }
 }
 
-/// Whether a value tells who the patient is, or may. The creator of private attributes is one: it should name a vendor,
-/// and is whatever a program wrote there.
-fn identifies(tag: Tag, vr: VR, around: &Around) -> bool {
+/// Whether a value may identify the patient. This includes private creators: they should name a vendor, but are
+/// whatever a program wrote.
+fn identifies(tag: Tag, vr: VR, context: &SetContext) -> bool {
     let known = StandardDataDictionary.by_tag(tag).is_some();
-    around.identifying || !known || phi::identifies(tag, vr)
+    context.identifying || !known || phi::identifies(tag, vr)
 }
 
 /// Whether a private element names the creator of a block.
-fn creates(tag: Tag) -> bool {
+fn is_creator(tag: Tag) -> bool {
     (0x10..=0xff).contains(&tag.1)
 }
 
-/// The creators of private blocks: an element (gggg,00bb) names that of (gggg,bb00) to (gggg,bbff).
+/// The creators of private blocks: element (gggg,00bb) names that of (gggg,bb00) to (gggg,bbff).
 fn creators(set: &DataSet, charset: Charset) -> HashMap<Tag, String> {
     let named = |element: &Element| {
         let Tag(group, number) = element.tag();
-        if !phi::is_private(element.tag()) || !creates(element.tag()) {
+        if !phi::is_private(element.tag()) || !is_creator(element.tag()) {
             return None;
         }
-        let name = values::write(&value_bytes(element)?, VR::LO, charset).text;
+        let name = values::format_value(&value_bytes(element)?, VR::LO, charset).text;
         (!name.is_empty()).then_some((Tag(group, number << 8), name))
     };
     set.iter().filter_map(named).collect()
@@ -240,8 +246,8 @@ fn block(tag: Tag) -> Tag {
     Tag(tag.0, tag.1 & 0xff00)
 }
 
-/// The value representation that is written; where it is UN, that of the dictionary.
-fn meant(tag: Tag, written: VR, signed: bool) -> VR {
+/// The value representation as written, or that of the dictionary if it is UN.
+fn effective_vr(tag: Tag, written: VR, signed: bool) -> VR {
     let entry = StandardDataDictionary.by_tag(tag);
     match (written, entry.map(DataDictionaryEntry::vr)) {
         (VR::UN | VR::US, Some(VirtualVr::Xs)) if signed => VR::SS,

@@ -1,4 +1,4 @@
-//! Values as text, by their representation (PS3.5 clause 6.2).
+//! Formats values as text by their representation (PS3.5 clause 6.2).
 
 use std::fmt::Write;
 
@@ -6,26 +6,27 @@ use dicom_core::VR;
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::StandardSopClassDictionary;
 
-use crate::dicom::parsing::charset::{Charset, Kind};
+use crate::dicom::parsing::charset::{Charset, TextKind};
 use crate::dicom::parsing::syntax;
 use crate::text::clean_lines;
 
 /// Longest text of one value, in characters.
-const LONGEST: usize = 16 << 10;
-/// Most numbers of one value.
-const MOST_NUMBERS: usize = 256;
-/// Binary values up to this long are shown in hexadecimal.
-const SHORT: usize = 16;
+const MAX_CHARS: usize = 16 << 10;
+/// Largest number of numbers listed of one value.
+const MAX_NUMBERS: usize = 256;
+/// Largest binary value shown in hexadecimal, in bytes.
+const MAX_HEX_BYTES: usize = 16;
 
-/// A value as text.
+/// A value formatted as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Written {
+pub(crate) struct FormattedValue {
+    /// The text.
     pub text: String,
-    /// The text says what the value is, it is not the value.
+    /// Whether the text describes the value instead of giving it.
     pub described: bool,
 }
 
-impl Written {
+impl FormattedValue {
     pub(crate) fn described(text: String) -> Self {
         Self {
             text,
@@ -41,18 +42,18 @@ impl Written {
     }
 }
 
-/// Writes a value down. Binary ones are told by their length.
-pub(crate) fn write(bytes: &[u8], vr: VR, charset: Charset) -> Written {
+/// Formats a value. Binary ones are described by their length.
+pub(crate) fn format_value(bytes: &[u8], vr: VR, charset: Charset) -> FormattedValue {
     let numbers =
-        |size: usize, write: fn(&[u8]) -> String| Written::plain(list(bytes, size, write));
+        |size: usize, write: fn(&[u8]) -> String| FormattedValue::plain(list(bytes, size, write));
     match vr {
-        VR::LO | VR::SH | VR::UC => text(bytes, charset, Kind::Values),
-        VR::PN => text(bytes, charset, Kind::Names),
-        VR::LT | VR::ST | VR::UT => text(bytes, charset, Kind::Prose),
+        VR::LO | VR::SH | VR::UC => text(bytes, charset, TextKind::Values),
+        VR::PN => text(bytes, charset, TextKind::Names),
+        VR::LT | VR::ST | VR::UT => text(bytes, charset, TextKind::Prose),
         VR::AE | VR::AS | VR::CS | VR::DA | VR::DS | VR::DT | VR::IS | VR::TM | VR::UI => {
-            text(bytes, Charset::default(), Kind::Values)
+            text(bytes, Charset::default(), TextKind::Values)
         }
-        VR::UR => text(bytes, Charset::default(), Kind::Prose),
+        VR::UR => text(bytes, Charset::default(), TextKind::Prose),
         VR::AT => numbers(4, attribute),
         VR::US => numbers(2, |b| unsigned(b).to_string()),
         VR::SS => numbers(2, |b| signed(b).to_string()),
@@ -66,7 +67,7 @@ pub(crate) fn write(bytes: &[u8], vr: VR, charset: Charset) -> Written {
     }
 }
 
-/// What a UID stands for, where the standard says: a storage class or a transfer syntax.
+/// The meaning of a UID if the standard defines it: a storage class or a transfer syntax.
 pub(crate) fn meaning(uid: &str) -> String {
     match (StandardSopClassDictionary.by_uid(uid), syntax::find(uid)) {
         (Some(class), _) => class.name().to_owned(),
@@ -75,8 +76,8 @@ pub(crate) fn meaning(uid: &str) -> String {
     }
 }
 
-/// A number of bytes in words, its digits in groups.
-pub(crate) fn length(bytes: u64) -> String {
+/// Formats a number of bytes, with thousands separators.
+pub(crate) fn byte_count(bytes: u64) -> String {
     let digits = bytes.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -89,39 +90,40 @@ pub(crate) fn length(bytes: u64) -> String {
     format!("{grouped} byte{plural}")
 }
 
-fn text(bytes: &[u8], charset: Charset, kind: Kind) -> Written {
-    // A character takes at most eight bytes, a change of sets on either side included.
-    let bytes = &bytes[..bytes.len().min(8 * LONGEST)];
+fn text(bytes: &[u8], charset: Charset, kind: TextKind) -> FormattedValue {
+    // A character takes at most eight bytes, including a change of sets on either side.
+    let bytes = &bytes[..bytes.len().min(8 * MAX_CHARS)];
     let padding = |c: char| c == '\0' || c == ' ';
     let decoded = charset.decode(bytes, kind);
     let trimmed = match kind {
-        // Leading blanks of a paragraph count.
-        Kind::Prose => decoded.trim_end_matches(padding),
-        Kind::Values | Kind::Names => decoded.trim_matches(padding),
+        // Leading spaces of a paragraph are kept.
+        TextKind::Prose => decoded.trim_end_matches(padding),
+        TextKind::Values | TextKind::Names => decoded.trim_matches(padding),
     };
-    Written::plain(clean_lines(trimmed, LONGEST))
+    FormattedValue::plain(clean_lines(trimmed, MAX_CHARS))
 }
 
-/// Short values in hexadecimal; text where it is nothing else, though nobody says so; else the length.
-fn binary(bytes: &[u8], untold: bool) -> Written {
+/// Formats a binary value: as text if it has no known representation and is printable, in hexadecimal if it is short,
+/// else by its length.
+fn binary(bytes: &[u8], is_unknown: bool) -> FormattedValue {
     let printable = |b: &u8| (0x20..0x7f).contains(b) || matches!(b, b'\r' | b'\n' | b'\t');
     let padded = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    if untold && !padded.is_empty() && padded.iter().all(printable) {
-        return text(padded, Charset::default(), Kind::Prose);
+    if is_unknown && !padded.is_empty() && padded.iter().all(printable) {
+        return text(padded, Charset::default(), TextKind::Prose);
     }
-    if bytes.len() > SHORT {
-        return Written::described(length(bytes.len() as u64));
+    if bytes.len() > MAX_HEX_BYTES {
+        return FormattedValue::described(byte_count(bytes.len() as u64));
     }
     let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    Written::plain(hex.join(" "))
+    FormattedValue::plain(hex.join(" "))
 }
 
-/// Numbers of `size` bytes each, separated as the values of a text are.
+/// Formats numbers of `size` bytes each, separated like the values of a text.
 fn list(bytes: &[u8], size: usize, write: impl Fn(&[u8]) -> String) -> String {
     let count = bytes.len() / size;
-    let numbers = bytes.chunks_exact(size).take(MOST_NUMBERS).map(write);
+    let numbers = bytes.chunks_exact(size).take(MAX_NUMBERS).map(write);
     let mut text = numbers.collect::<Vec<_>>().join("\\");
-    if count > MOST_NUMBERS {
+    if count > MAX_NUMBERS {
         let _ = write!(text, "\\… ({count} numbers)");
     }
     text
@@ -131,7 +133,7 @@ fn attribute(raw: &[u8]) -> String {
     format!("({:04x},{:04x})", unsigned(&raw[..2]), unsigned(&raw[2..]))
 }
 
-/// Little endian, up to eight bytes.
+/// A little-endian number of up to eight bytes.
 fn unsigned(raw: &[u8]) -> u64 {
     raw.iter()
         .rev()
@@ -157,11 +159,11 @@ mod tests {
 
     #[track_caller]
     fn shows(vr: VR, bytes: &[u8], wanted: &str) {
-        assert_eq!(write(bytes, vr, Charset::default()).text, wanted);
+        assert_eq!(format_value(bytes, vr, Charset::default()).text, wanted);
     }
 
     #[test]
-    fn numbers_by_their_representation() {
+    fn numbers_are_formatted_by_their_representation() {
         shows(VR::US, &[1, 0, 255, 255], "1\\65535");
         shows(VR::SS, &[1, 0, 255, 255], "1\\-1");
         shows(VR::UL, &[0, 0, 1, 0], "65536");
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_goes_and_lines_stay() {
+    fn padding_is_removed_and_line_endings_are_kept() {
         shows(VR::LO, b" a \\b ", "a \\b");
         shows(VR::UI, b"1.2.3\0", "1.2.3");
         shows(
@@ -186,21 +188,21 @@ mod tests {
     }
 
     #[test]
-    fn binary_values_are_told_by_length_unless_short_or_text() {
+    fn binary_values_are_described_by_length_unless_short_or_text() {
         shows(VR::OB, &[0, 1], "00 01");
         shows(VR::OW, &[7; 1234], "1,234 bytes");
         shows(VR::UN, b"plain text\0", "plain text");
         shows(VR::UN, &[1; 17], "17 bytes");
         shows(VR::OB, b"text, but it says that it is none", "33 bytes");
-        assert!(write(&[7; 99], VR::OW, Charset::default()).described);
+        assert!(format_value(&[7; 99], VR::OW, Charset::default()).described);
     }
 
     #[test]
     fn long_values_are_bounded() {
-        let written = write(&vec![b'x'; 1 << 20], VR::UT, Charset::default());
-        assert_eq!(written.text.chars().count(), LONGEST);
-        let written = write(&[0; 4096], VR::US, Charset::default());
-        assert!(written.text.ends_with("\\0\\… (2048 numbers)"));
+        let formatted = format_value(&vec![b'x'; 1 << 20], VR::UT, Charset::default());
+        assert_eq!(formatted.text.chars().count(), MAX_CHARS);
+        let formatted = format_value(&[0; 4096], VR::US, Charset::default());
+        assert!(formatted.text.ends_with("\\0\\… (2048 numbers)"));
     }
 
     #[test]

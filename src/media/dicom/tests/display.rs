@@ -1,10 +1,10 @@
-//! The rules by which values become grey or colour, where files are not as they should be.
+//! The rules by which values become grey or colour in files with faults.
 
 use super::*;
 use crate::Warnings;
 use dicom_dictionary_std::tags;
 
-impl Object {
+impl ObjectBuilder {
     fn ds(self, tag: Tag, text: &str) -> Self {
         let padded = if text.len().is_multiple_of(2) {
             text.to_owned()
@@ -52,11 +52,11 @@ impl Object {
         self
     }
 
-    /// What is shown and every warning.
-    fn told(&self) -> (Vec<u8>, Option<Window>, Warnings) {
+    /// The pixels shown, the window applied, and all warnings.
+    fn rendered_with_warnings(&self) -> (Vec<u8>, Option<Window>, Warnings) {
         let bytes = self.file("1.2.840.10008.1.2.1");
-        let source = Source::from_bytes(bytes).expect("a source");
-        let shown = source.load(&Options::default()).expect("a picture");
+        let source = ImageSource::from_bytes(bytes).expect("a source");
+        let shown = source.load(&DecodeOptions::default()).expect("a picture");
         let mut warnings = source.info().warnings.clone();
         warnings.append(&shown.warnings);
         let pixels = shown.picture.pixels.bytes().to_vec();
@@ -64,12 +64,15 @@ impl Object {
     }
 
     fn warns_of(&self, what: &str) -> bool {
-        self.told().2.iter().any(|warning| warning.contains(what))
+        self.rendered_with_warnings()
+            .2
+            .iter()
+            .any(|warning| warning.contains(what))
     }
 }
 
-fn ramp() -> Object {
-    Object::grey16(1, 3, "MONOCHROME2", false)
+fn ramp() -> ObjectBuilder {
+    ObjectBuilder::grey16(1, 3, "MONOCHROME2", false)
 }
 
 fn range(window: Option<Window>) -> (f64, f64, WindowSource) {
@@ -78,21 +81,21 @@ fn range(window: Option<Window>) -> (f64, f64, WindowSource) {
 }
 
 #[test]
-fn a_decimal_comma_is_a_point_and_told() {
+fn a_decimal_comma_is_read_as_a_point_with_a_warning() {
     let object = ramp()
         .ds(CENTER, "20,5")
         .ds(WIDTH, "11,0")
         .ds(tags::RESCALE_INTERCEPT, "-10")
         .ds(tags::RESCALE_SLOPE, "0,5")
         .words(&[50, 60, 70]);
-    let (shown, window, warnings) = object.told();
+    let (shown, window, warnings) = object.rendered_with_warnings();
     assert_eq!(range(window), (20.5, 11.0, WindowSource::File));
     assert_eq!(shown, [0, 128, 255]);
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings.iter().all(|w| w.contains("decimal comma")));
 }
 
-/// Windows are in modality units, which nobody knows then.
+/// Windows are in modality units, which are unknown here.
 #[test]
 fn values_of_unknown_scale_are_shown_over_their_full_range() {
     for (slope, intercept) in [("a", "0"), ("0.5", "1,000.0"), ("1", "--5"), ("nan", "0")] {
@@ -102,7 +105,7 @@ fn values_of_unknown_scale_are_shown_over_their_full_range() {
             .ds(tags::RESCALE_INTERCEPT, intercept)
             .ds(tags::RESCALE_SLOPE, slope)
             .words(&[50, 60, 70]);
-        let (shown, window, warnings) = object.told();
+        let (shown, window, warnings) = object.rendered_with_warnings();
         assert_eq!(shown, [0, 128, 255]);
         assert_eq!(range(window), (60.0, 20.0, WindowSource::Minmax));
         assert!(warnings[0].contains("(0028,105") && warnings.len() == 2);
@@ -111,7 +114,7 @@ fn values_of_unknown_scale_are_shown_over_their_full_range() {
 }
 
 #[test]
-fn what_is_assumed_of_a_slope_is_told() {
+fn assumptions_about_the_rescale_slope_are_reported() {
     let scaled = |slope: &str, intercept: &str| {
         let object = ramp().ds(tags::RESCALE_SLOPE, slope);
         object
@@ -122,12 +125,12 @@ fn what_is_assumed_of_a_slope_is_told() {
     assert!(scaled("", "7").warns_of("Rescale Slope (0028,1053) is missing"));
     assert!(scaled("2", "").warns_of("Rescale Intercept (0028,1052) is missing"));
     assert!(scaled("2\\3", "0").warns_of("several values"));
-    assert!(scaled("2", "0").told().2.is_empty());
-    assert!(scaled("", "").told().2.is_empty());
+    assert!(scaled("2", "0").rendered_with_warnings().2.is_empty());
+    assert!(scaled("", "").rendered_with_warnings().2.is_empty());
 }
 
 #[test]
-fn windows_that_cannot_be_used_are_told() {
+fn unusable_windows_are_reported() {
     let windowed = |center: &str, width: &str| {
         ramp()
             .ds(CENTER, center)
@@ -152,7 +155,7 @@ fn windows_that_cannot_be_used_are_told() {
         assert!(object.warns_of(warning), "{center} {width}");
         assert_eq!(object.window().source, shown, "{center} {width}");
     }
-    assert!(windowed("50", "100").told().2.is_empty());
+    assert!(windowed("50", "100").rendered_with_warnings().2.is_empty());
     let function = |name| {
         ramp()
             .cs(tags::VOILUT_FUNCTION, name)
@@ -169,35 +172,37 @@ fn windows_that_cannot_be_used_are_told() {
 }
 
 #[test]
-fn a_voi_lut_reaches_white_where_its_descriptor_says_the_width_of_a_word() {
+fn a_voi_lut_reaches_white_even_if_its_descriptor_gives_the_word_width() {
     let shown = |photometric: &str, declared: u16| {
-        let lut = Object::lut([3, 0, declared], &[0, 2048, 4095]);
-        let object = Object::grey16(1, 3, photometric, false).item(tags::VOILUT_SEQUENCE, &lut);
+        let lut = ObjectBuilder::lut([3, 0, declared], &[0, 2048, 4095]);
+        let object =
+            ObjectBuilder::grey16(1, 3, photometric, false).item(tags::VOILUT_SEQUENCE, &lut);
         object.words(&[0, 1, 2])
     };
     for declared in [12, 16] {
         assert_eq!(shown("MONOCHROME2", declared).shown(), [0, 128, 255]);
         assert_eq!(shown("MONOCHROME1", declared).shown(), [255, 127, 0]);
-        let told = shown("MONOCHROME2", declared).warns_of("16 bits; they are taken for 12");
-        assert_eq!(told, declared == 16);
+        let rendered_with_warnings = shown("MONOCHROME2", declared)
+            .warns_of("16 bits; judging by their values they have 12");
+        assert_eq!(rendered_with_warnings, declared == 16);
     }
     // A modality LUT gives values, not shades.
-    let lut = Object::lut([3, 0, 16], &[0, 2048, 4095]);
+    let lut = ObjectBuilder::lut([3, 0, 16], &[0, 2048, 4095]);
     let object = ramp().item(tags::MODALITY_LUT_SEQUENCE, &lut);
     let object = object
         .ds(CENTER, "4096")
         .ds(WIDTH, "8192")
         .words(&[0, 1, 2]);
     assert_eq!(object.shown(), [0, 64, 127]);
-    let damaged = ramp().item(tags::VOILUT_SEQUENCE, &Object::lut([3, 0, 16], &[]));
+    let damaged = ramp().item(tags::VOILUT_SEQUENCE, &ObjectBuilder::lut([3, 0, 16], &[]));
     assert!(damaged.words(&[0, 1, 2]).warns_of("VOI LUT is damaged"));
 }
 
-/// PS3.3 C.8.7.1.1.2: the way back to beam intensity is for measurements.
+/// PS3.3 C.8.7.1.1.2: the transform back to beam intensity is for measurements.
 #[test]
 fn angiography_is_windowed_before_its_modality_lut() {
     let shown = |class: &str, relationship: &str| {
-        let lut = Object::lut([3, 0, 16], &[4000, 4000, 4000]);
+        let lut = ObjectBuilder::lut([3, 0, 16], &[4000, 4000, 4000]);
         let object = ramp()
             .text(tags::SOP_CLASS_UID, *b"UI", class)
             .cs(tags::PIXEL_INTENSITY_RELATIONSHIP, relationship)
@@ -221,9 +226,9 @@ fn angiography_is_windowed_before_its_modality_lut() {
 
 #[test]
 fn a_voi_lut_of_a_functional_group_is_applied() {
-    let lut = Object::lut([3, 10, 8], &[0, 50, 255]);
-    let voi = Object::default().item(tags::VOILUT_SEQUENCE, &lut);
-    let group = Object::default().item(tags::FRAME_VOILUT_SEQUENCE, &voi);
+    let lut = ObjectBuilder::lut([3, 10, 8], &[0, 50, 255]);
+    let voi = ObjectBuilder::default().item(tags::VOILUT_SEQUENCE, &lut);
+    let group = ObjectBuilder::default().item(tags::FRAME_VOILUT_SEQUENCE, &voi);
     for place in [
         tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
         tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
@@ -235,7 +240,7 @@ fn a_voi_lut_of_a_functional_group_is_applied() {
 }
 
 #[test]
-fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
+fn a_uniform_frame_is_distinguished_from_its_padding_or_mid_grey() {
     let padded = |values: &[i16]| {
         let object = ramp().shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[0]);
         object.words(values).shown()
@@ -244,14 +249,14 @@ fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
     assert_eq!(padded(&[0, 7, 9]), [0, 0, 255]);
     assert_eq!(padded(&[0, 0, 0]), [128; 3]);
     assert_eq!(padded(&[7, 7, 7]), [128; 3]);
-    let inverted = Object::grey16(1, 3, "MONOCHROME1", false).words(&[7, 7, 7]);
+    let inverted = ObjectBuilder::grey16(1, 3, "MONOCHROME1", false).words(&[7, 7, 7]);
     assert_eq!(inverted.shown(), [128; 3]);
-    // Range limits the wrong way round.
+    // Range limits in the wrong order.
     let object = ramp().shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[9]);
     let object = object.shorts(tags::PIXEL_PADDING_RANGE_LIMIT, *b"US", &[5]);
     assert_eq!(object.words(&[6, 10, 20]).shown(), [0, 0, 255]);
-    // Twelve bits, the sign where the cell has it.
-    let mut object = Object::grey16(1, 3, "MONOCHROME2", true);
+    // Twelve bits, with the sign as in the cell.
+    let mut object = ObjectBuilder::grey16(1, 3, "MONOCHROME2", true);
     let at = object.bytes.windows(4).position(|w| w == [0x28, 0, 1, 1]);
     let at = at.expect("Bits Stored") + 8;
     (object.bytes[at], object.bytes[at + 10]) = (12, 11);
@@ -260,7 +265,7 @@ fn what_is_all_one_value_is_told_from_its_padding_or_grey() {
 }
 
 #[test]
-fn segmentations_have_the_range_of_their_kind() {
+fn segmentations_have_the_range_of_their_type() {
     let segments = |kind: &str, values: &[i16]| {
         let object = ramp().cs(tags::SEGMENTATION_TYPE, kind);
         object
@@ -275,43 +280,45 @@ fn segmentations_have_the_range_of_their_kind() {
 }
 
 #[test]
-fn grey_stored_as_colour_is_grey() {
-    let frame = |object: &Object| {
+fn grey_stored_as_colour_is_shown_as_grey() {
+    let frame = |object: &ObjectBuilder| {
         let bytes = object.file("1.2.840.10008.1.2.1");
-        Source::from_bytes(bytes)
+        ImageSource::from_bytes(bytes)
             .expect("a source")
             .frame(0)
             .expect("a frame")
     };
-    let grey = Object::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 200]);
+    let grey = ObjectBuilder::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 200]);
     assert!(matches!(frame(&grey), Frame::Grey(_)));
     assert_eq!(grey.shown(), [9, 200]);
-    let ybr = Object::color8(1, 2, "YBR_FULL", 0).octets(&[9, 128, 128, 200, 128, 128]);
+    let ybr = ObjectBuilder::color8(1, 2, "YBR_FULL", 0).octets(&[9, 128, 128, 200, 128, 128]);
     assert_eq!(ybr.shown(), [9, 200]);
-    let nearly = Object::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 201]);
+    let nearly = ObjectBuilder::color8(1, 2, "RGB", 0).octets(&[9, 9, 9, 200, 200, 201]);
     assert!(matches!(frame(&nearly), Frame::Color(_)));
     let table: &[u16] = &[0x1000, 0xff00];
-    let palette = Object::grey16(1, 3, "PALETTE COLOR", false).palette([[2, 0, 16]; 3], [table; 3]);
+    let palette =
+        ObjectBuilder::grey16(1, 3, "PALETTE COLOR", false).palette([[2, 0, 16]; 3], [table; 3]);
     assert_eq!(palette.words(&[0, 1, 0]).shown(), [0x10, 0xff, 0x10]);
 }
 
 #[test]
-fn the_depth_of_a_palette_is_that_of_its_three_tables() {
+fn the_depth_of_a_palette_is_found_from_its_three_tables() {
     let shown = |bits: u16, tables: [&[u16]; 3]| {
-        let object = Object::grey16(1, 2, "PALETTE COLOR", false);
+        let object = ObjectBuilder::grey16(1, 2, "PALETTE COLOR", false);
         object.palette([[2, 0, bits]; 3], tables).words(&[0, 1])
     };
     let dark = shown(16, [&[0, 0xff00], &[0, 0x8000], &[0, 1]]);
     assert_eq!(dark.shown(), [0, 0, 0, 255, 128, 0]);
-    assert!(dark.told().2.is_empty());
+    assert!(dark.rendered_with_warnings().2.is_empty());
     let words = shown(8, [&[0, 0x7f00], &[0xff00, 0], &[0, 0x0300]]);
     assert_eq!(words.shown(), [0, 255, 0, 127, 0, 3]);
-    assert!(words.warns_of("8 bits; they are taken for 16"));
+    assert!(words.warns_of("8 bits; judging by their values they have 16"));
     let bytes = shown(16, [&[0, 255], &[0, 128], &[0, 1]]);
     assert_eq!(bytes.shown(), [0, 0, 0, 255, 128, 1]);
-    assert!(bytes.warns_of("16 bits; they are taken for 8"));
+    assert!(bytes.warns_of("16 bits; judging by their values they have 8"));
     let tables: [&[u16]; 3] = [&[0xff00], &[0, 0x8000, 0], &[0, 0, 0]];
-    let short = Object::grey16(1, 2, "PALETTE COLOR", false).palette([[3, 0, 16]; 3], tables);
+    let short =
+        ObjectBuilder::grey16(1, 2, "PALETTE COLOR", false).palette([[3, 0, 16]; 3], tables);
     let short = short.words(&[0, 1]);
     assert_eq!(short.shown(), [255, 0, 0, 255, 128, 0]);
     assert!(short.warns_of("fewer entries"));
@@ -336,19 +343,19 @@ fn a_supplemental_palette_colours_its_values_only() {
     let uncolored = object("COLOR ").bytes;
     let uncolored = uncolored[..uncolored.len() - 6].to_vec();
     let uncolored = [&uncolored[..], &[50, 0, 0, 0, 100, 0]].concat();
-    assert_eq!(Object { bytes: uncolored }.shown(), [129, 1, 255]);
+    assert_eq!(ObjectBuilder { bytes: uncolored }.shown(), [129, 1, 255]);
     assert_eq!(object("MONOCHROME").shown(), [129, 255, 255]);
 }
 
 #[test]
-fn inverse_is_one_inversion_and_a_contradiction_is_told() {
+fn inverse_means_one_inversion_and_a_contradiction_is_reported() {
     let shaped = |photometric: &str, shape: &str| {
-        let object = Object::grey16(1, 3, photometric, false);
+        let object = ObjectBuilder::grey16(1, 3, photometric, false);
         object
             .cs(tags::PRESENTATION_LUT_SHAPE, shape)
             .words(&[0, 50, 100])
     };
-    for (photometric, shape, shown, is_told) in [
+    for (photometric, shape, shown, is_reported) in [
         ("MONOCHROME1", "INVERSE ", [255, 127, 0], false),
         ("MONOCHROME2", "IDENTITY", [0, 128, 255], false),
         ("MONOCHROME2", "INVERSE ", [255, 127, 0], true),
@@ -356,14 +363,14 @@ fn inverse_is_one_inversion_and_a_contradiction_is_told() {
     ] {
         let object = shaped(photometric, shape);
         assert_eq!(object.shown(), shown, "{photometric} {shape}");
-        assert_eq!(object.warns_of("Presentation LUT Shape"), is_told);
+        assert_eq!(object.warns_of("Presentation LUT Shape"), is_reported);
     }
 }
 
 #[test]
 fn retired_and_contradictory_colours_are_shown() {
     let fours = |photometric: &str| {
-        let mut object = Object::color8(1, 1, photometric, 0);
+        let mut object = ObjectBuilder::color8(1, 1, photometric, 0);
         object.bytes[8] = 4;
         object
     };
@@ -377,36 +384,36 @@ fn retired_and_contradictory_colours_are_shown() {
     assert_eq!(looked_up.octets(&[1, 1, 2, 3]).shown(), [255, 0, 128]);
     let four = fours("RGB ").octets(&[1, 2, 3, 255]);
     assert_eq!(four.shown(), [1, 2, 3]);
-    let partial = Object::color8(1, 2, "YBR_PARTIAL_422", 0).octets(&[81, 81, 90, 240]);
+    let partial = ObjectBuilder::color8(1, 2, "YBR_PARTIAL_422", 0).octets(&[81, 81, 90, 240]);
     assert_eq!(partial.shown(), [254, 0, 0, 254, 0, 0]);
-    let unpacked = Object::color8(1, 1, "YBR_RCT", 0).octets(&[1, 2, 3, 0]);
+    let unpacked = ObjectBuilder::color8(1, 1, "YBR_RCT", 0).octets(&[1, 2, 3, 0]);
     assert_eq!(unpacked.shown(), [1, 2, 3]);
-    assert!(unpacked.warns_of("taken for RGB"));
+    assert!(unpacked.warns_of("read as RGB"));
 }
 
 #[test]
-fn the_length_of_the_pixels_tells_how_many_samples_they_have() {
-    let three = Object::color8(1, 2, "MONOCHROME2", 0).octets(&[1, 2, 3, 4, 5, 6]);
+fn the_length_of_the_pixels_decides_the_number_of_samples() {
+    let three = ObjectBuilder::color8(1, 2, "MONOCHROME2", 0).octets(&[1, 2, 3, 4, 5, 6]);
     assert_eq!(three.shown(), [1, 2, 3, 4, 5, 6]);
     assert!(three.warns_of("shown as RGB"));
-    let one = Object::color8(1, 2, "MONOCHROME2", 0).octets(&[0, 200]);
+    let one = ObjectBuilder::color8(1, 2, "MONOCHROME2", 0).octets(&[0, 200]);
     assert_eq!(one.shown(), [0, 255]);
     assert!(one.warns_of("by their length"));
     let grey = |values: &[u8]| {
-        let mut object = Object::color8(1, 2, "RGB ", 0);
+        let mut object = ObjectBuilder::color8(1, 2, "RGB ", 0);
         object.bytes[8] = 1;
         object.octets(values)
     };
     assert_eq!(grey(&[0, 200]).shown(), [0, 255]);
     assert!(grey(&[0, 200]).warns_of("shown as MONOCHROME2"));
     assert_eq!(grey(&[1, 2, 3, 4, 5, 6]).shown(), [1, 2, 3, 4, 5, 6]);
-    let mut two = Object::color8(1, 2, "RGB ", 0);
+    let mut two = ObjectBuilder::color8(1, 2, "RGB ", 0);
     two.bytes[8] = 2;
     assert_eq!(two.octets(&[0; 4]).error().kind, ErrorKind::Malformed);
 }
 
 #[test]
-fn missing_and_wrong_numbers_of_the_pixel_module_are_told() {
+fn missing_and_invalid_attributes_of_the_pixel_module_are_reported() {
     let frames = ramp()
         .text(tags::NUMBER_OF_FRAMES, *b"IS", "x ")
         .words(&[1, 2, 3]);
@@ -422,18 +429,18 @@ fn missing_and_wrong_numbers_of_the_pixel_module_are_told() {
 }
 
 #[test]
-fn spacing_that_cannot_be_read_is_told() {
+fn invalid_spacing_is_reported() {
     let spaced = |text: &str| ramp().ds(tags::PIXEL_SPACING, text).words(&[1, 2, 3]);
     for wrong in ["0.5", "0\\0", "a\\b", "0.5\\0.5\\0.5"] {
         let object = spaced(wrong);
         assert!(object.warns_of("Pixel Spacing (0028,0030)"), "{wrong}");
         let bytes = object.file("1.2.840.10008.1.2.1");
-        let source = Source::from_bytes(bytes).expect("a source");
+        let source = ImageSource::from_bytes(bytes).expect("a source");
         assert_eq!(source.geometry(0).spacing, None, "{wrong}");
     }
-    assert!(spaced("0.5\\0.4").told().2.is_empty());
+    assert!(spaced("0.5\\0.4").rendered_with_warnings().2.is_empty());
     let comma = spaced("0,5\\0,4").file("1.2.840.10008.1.2.1");
-    let spacing = Source::from_bytes(comma)
+    let spacing = ImageSource::from_bytes(comma)
         .expect("a source")
         .geometry(0)
         .spacing;
@@ -441,7 +448,7 @@ fn spacing_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn an_overlay_in_a_bit_of_the_values_is_drawn_and_told() {
+fn an_overlay_in_a_bit_of_the_values_is_drawn_with_a_warning() {
     let overlaid = |allocated: u16| {
         ramp()
             .short(Tag(0x6000, 0x0010), 1)
@@ -450,9 +457,9 @@ fn an_overlay_in_a_bit_of_the_values_is_drawn_and_told() {
             .short(Tag(0x6000, 0x0102), 0)
             .words(&[1, 2, 3])
     };
-    let count = |object: &Object| {
+    let count = |object: &ObjectBuilder| {
         let bytes = object.file("1.2.840.10008.1.2.1");
-        Source::from_bytes(bytes)
+        ImageSource::from_bytes(bytes)
             .expect("a source")
             .overlays(0)
             .len()

@@ -1,7 +1,7 @@
-//! Streams that end early, claim too much or contradict themselves: an error that names the fault, before it costs
-//! memory or time. Streams that are only untidy are shown.
+//! Streams that end early, claim too much or contradict themselves give an error that names the fault before it costs
+//! memory or time. Streams that are merely untidy are shown.
 
-use crate::codecs::jpeg::headers::Walk;
+use crate::codecs::jpeg::headers::SegmentWalk;
 use crate::codecs::jpeg::tests::{fixtures, probe};
 use crate::codecs::jpeg::*;
 use crate::error::ErrorKind;
@@ -11,7 +11,7 @@ const SOI: &[u8] = b"\xff\xd8";
 const EOI: &[u8] = b"\xff\xd9";
 
 fn shown(file: &[u8]) -> Result<Picture, ErrorKind> {
-    decode(file, &Options::default()).map_err(|error| error.kind)
+    decode(file, &DecodeOptions::default()).map_err(|error| error.kind)
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
     [&[0xff, marker][..], &length.to_be_bytes(), body].concat()
 }
 
-/// A frame header of components that are not subsampled, each with an identifier of its own.
+/// A frame header with components that are not subsampled, each with its own identifier.
 fn frame(marker: u8, precision: u8, (width, height): (u16, u16), components: u8) -> Vec<u8> {
     let size = [height.to_be_bytes(), width.to_be_bytes()].concat();
     let mut body = [&[precision][..], &size, &[components]].concat();
@@ -31,7 +31,8 @@ fn frame(marker: u8, precision: u8, (width, height): (u16, u16), components: u8)
     segment(marker, &body)
 }
 
-/// Quantisation by 1, and Huffman tables of a single code: a DC difference of zero is the bit 0, and so is what `ac` says.
+/// Quantisation by 1, and Huffman tables of a single code: the bit 0 is a DC difference of zero, and the AC symbol
+/// `ac`.
 fn tables(ac: u8) -> Vec<u8> {
     let mut table = [0; 17];
     table[1] = 1;
@@ -47,7 +48,7 @@ fn tables(ac: u8) -> Vec<u8> {
     .concat()
 }
 
-/// A scan of some components, of the band and the bits that `progression` says.
+/// A scan of some components, with the band and bits given by `progression`.
 fn scan(components: &[u8], progression: [u8; 3], coded: &[u8]) -> Vec<u8> {
     let mut body = vec![components.len() as u8];
     body.extend(components.iter().flat_map(|&id| [id, 0]));
@@ -55,7 +56,7 @@ fn scan(components: &[u8], progression: [u8; 3], coded: &[u8]) -> Vec<u8> {
     [&segment(0xda, &body)[..], coded].concat()
 }
 
-/// A flat grey picture: every block is two bits, the fewest that there can be.
+/// A flat grey image: every block takes two bits, the fewest possible.
 fn flat(size: (u16, u16), coded: &[u8]) -> Vec<u8> {
     [
         SOI,
@@ -68,7 +69,7 @@ fn flat(size: (u16, u16), coded: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_stream_that_is_cut_and_closed_is_truncated() {
+fn a_cut_stream_with_an_end_marker_is_truncated() {
     for name in [
         "grey.jpg",
         "rgb_420_q75.jpg",
@@ -80,7 +81,7 @@ fn a_stream_that_is_cut_and_closed_is_truncated() {
         "orientation_6.jpg",
     ] {
         let whole = fixture(name);
-        let mut walk = Walk::new(&whole);
+        let mut walk = SegmentWalk::new(&whole);
         let (mut begin, mut ends) = (None, Vec::new());
         while let Some((marker, _)) = walk.next() {
             // Half a marker counts as a fill byte.
@@ -94,9 +95,9 @@ fn a_stream_that_is_cut_and_closed_is_truncated() {
         for length in cuts.filter(|length| !ends.contains(length)) {
             let closed = [&whole[..length], EOI].concat();
             for scale in [Scale::Full, Scale::Eighth] {
-                let options = Options {
+                let options = DecodeOptions {
                     scale,
-                    ..Options::default()
+                    ..DecodeOptions::default()
                 };
                 let Err(error) = decode(&closed, &options) else {
                     panic!("{name}: {length} of {} bytes are a picture", whole.len());
@@ -113,7 +114,7 @@ fn a_stream_that_is_cut_and_closed_is_truncated() {
 }
 
 #[test]
-fn a_whole_stream_may_be_untidy() {
+fn a_complete_stream_may_be_untidy() {
     for name in [
         "grey.jpg",
         "rgb_420_q75.jpg",
@@ -127,7 +128,7 @@ fn a_whole_stream_may_be_untidy() {
             (&b""[..], "no end marker"),
             (b"\xff\xff\xff\xd9", "fill bytes"),
             (b"\x00\x2a\xff\xd9", "stray bytes"),
-            (b"\xff\xd9\x00\x00 and more", "something behind it"),
+            (b"\xff\xd9\x00\x00 and more", "data behind the end"),
         ] {
             let untidy = [body, end].concat();
             assert!(shown(&untidy) == Ok(picture.clone()), "{name}: {what}");
@@ -138,7 +139,7 @@ fn a_whole_stream_may_be_untidy() {
 }
 
 #[test]
-fn a_missing_restart_interval_is_missed() {
+fn a_missing_restart_interval_is_detected() {
     let whole = fixture("restart.jpg");
     let markers: Vec<usize> = (0..whole.len() - 1)
         .filter(|&at| whole[at] == 0xff && matches!(whole[at + 1], 0xd0..=0xd7))
@@ -151,9 +152,9 @@ fn a_missing_restart_interval_is_missed() {
 }
 
 #[test]
-fn a_progressive_picture_without_its_last_passes_is_shown_if_it_was_closed() {
+fn a_progressive_image_without_its_last_passes_is_shown_if_it_has_an_end_marker() {
     let whole = fixture("progressive_420.jpg");
-    let mut walk = Walk::new(&whole);
+    let mut walk = SegmentWalk::new(&whole);
     let mut scans = Vec::new();
     while let Some((marker, _)) = walk.next() {
         if marker == 0xda {
@@ -165,13 +166,13 @@ fn a_progressive_picture_without_its_last_passes_is_shown_if_it_was_closed() {
         assert_eq!(
             shown(&whole[..end]).err(),
             Some(ErrorKind::Truncated),
-            "nothing says that this is all"
+            "no end marker says that this is all"
         );
         let closed = [&whole[..end], EOI].concat();
         assert!(shown(&closed).is_ok());
         assert_eq!(probe(&closed).expect("a picture").warnings.len(), 1);
-        // In DICOM nothing could say that the picture is coarse.
-        let headers = Headers::read(&closed).expect("headers");
+        // In DICOM nothing could say that the image is coarse.
+        let headers = JpegHeaders::read(&closed).expect("headers");
         let error = components(&closed, &headers).err().expect("not all passes");
         assert_eq!(error.kind, ErrorKind::Truncated);
     }
@@ -192,7 +193,7 @@ fn every_component_needs_its_scan() {
 }
 
 #[test]
-fn a_picture_may_be_as_small_as_its_codes_allow() {
+fn a_stream_may_be_as_short_as_its_codes_allow() {
     // Two bits a block.
     let coded = vec![0; 2048 * 2048 / 64 / 4];
     let picture = shown(&flat((2048, 2048), &coded)).expect("a picture");
@@ -202,7 +203,7 @@ fn a_picture_may_be_as_small_as_its_codes_allow() {
 }
 
 #[test]
-fn what_a_small_stream_cannot_hold_costs_nothing() {
+fn an_image_that_a_small_stream_cannot_hold_costs_nothing() {
     let begun = std::time::Instant::now();
     let huge = (16_383, 16_383);
     let sequential = flat(huge, &[0; 500]);
@@ -232,7 +233,7 @@ fn what_a_small_stream_cannot_hold_costs_nothing() {
 }
 
 #[test]
-fn passes_are_bounded_by_the_bytes_that_they_have() {
+fn the_number_of_passes_is_bounded_by_the_bytes_of_the_stream() {
     // Every pass over the AC visits all blocks by a single code.
     let picture = |passes: usize| {
         let dc = scan(&[1], [0, 0, 0], &[0; 1024 * 1024 / 64 / 8]);
@@ -268,21 +269,21 @@ fn contradictory_segments_are_malformed() {
 }
 
 #[test]
-fn unusual_segments_are_understood() {
+fn unusual_segments_are_supported() {
     let (tables, coded) = (tables(0), scan(&[1], [0, 63, 0], &[0]));
     let (plain, open) = (frame(0xc0, 8, (8, 8), 1), frame(0xc0, 8, (8, 0), 1));
     let flat = Ok(Pixels::Luma(vec![128; 64]));
     let pixels = |parts: &[&[u8]]| {
         shown(&[SOI, &tables, &parts.concat(), EOI].concat()).map(|picture| picture.pixels)
     };
-    // The height behind the scan (DNL, B.2.5); never said at all.
+    // The height defined behind the scan (DNL, B.2.5), and never at all.
     assert!(pixels(&[&open, &coded, &segment(0xdc, &[0, 8])]) == flat);
     assert_eq!(pixels(&[&open, &coded]).err(), Some(ErrorKind::Malformed));
-    // A restart interval beyond the picture; quantisation of 16 bits, which the baseline process does not have.
+    // A restart interval beyond the image; 16-bit quantisation, which the baseline process does not have.
     assert!(pixels(&[&segment(0xdd, &[0xff, 0xff]), &plain, &coded]) == flat);
     let wide = segment(0xdb, &[&[0x10][..], &[0, 1].repeat(64)].concat());
     assert!(pixels(&[&wide, &plain, &coded]) == flat);
-    // Components of one name follow each other.
+    // Components with equal identifiers are taken in order.
     let mut same = frame(0xc0, 8, (8, 8), 3);
     (same[10], same[13], same[16]) = (7, 7, 7);
     let scan = scan(&[7, 7, 7], [0, 63, 0], &[0]);

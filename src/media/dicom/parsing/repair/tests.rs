@@ -1,4 +1,4 @@
-//! Data sets with one thing wrong each, and what dicom-object makes of them after their repair.
+//! Data sets with one fault each, and what dicom-object reads after their repair.
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Warnings;
-use crate::dicom::parsing::dataset::{self, DataSet, Values};
-use crate::dicom::parsing::elements::{BIG_ENDIAN, IMPLICIT};
+use crate::dicom::parsing::dataset::{self, DataSet, DataSetExt};
+use crate::dicom::parsing::elements::{BIG_ENDIAN, EXPLICIT, IMPLICIT};
+use crate::dicom::parsing::notes::PixelData;
 
 const PRIVATE: Tag = Tag(0x0009, 0x1001);
 const ROWS: &[u8] = b"\x28\0\x10\0US\x02\0\x07\0";
@@ -16,7 +17,7 @@ fn read(bytes: &[u8]) -> (DataSet, Notes) {
     dataset::parse(bytes, EXPLICIT).expect("a data set")
 }
 
-/// Reads a data set that ends with Rows = 7, which must be found behind whatever stands before it.
+/// Parses a data set that ends with Rows = 7, which must be found behind whatever precedes it.
 #[track_caller]
 fn read_before_rows(before: &[u8]) -> (DataSet, Warnings) {
     let (set, notes) = read(&[before, ROWS].concat());
@@ -25,15 +26,15 @@ fn read_before_rows(before: &[u8]) -> (DataSet, Warnings) {
 }
 
 #[test]
-fn a_sound_data_set_is_read_as_it_stands() {
+fn a_sound_data_set_is_read_unchanged() {
     let bytes = [b"\x08\0\x60\0CS\x02\0MR".as_slice(), ROWS, &[0; 16]].concat();
-    let sound = repair(&bytes, EXPLICIT, None, None).expect("sound");
-    assert!(matches!(sound.parts[0], Cow::Borrowed(bytes) if bytes.len() == 20));
-    assert!(sound.notes.repairs.is_empty() && !sound.notes.cut);
+    let repaired = repair(&bytes, EXPLICIT, None, None).expect("sound");
+    assert!(matches!(repaired.parts[0], Cow::Borrowed(bytes) if bytes.len() == 20));
+    assert!(repaired.notes.repairs.is_empty() && !repaired.notes.cut);
 }
 
 #[test]
-fn values_without_a_representation_cost_themselves_only() {
+fn a_value_without_a_representation_does_not_affect_the_next() {
     for vr in [b"  ", b"\0\0", b"??", b"--", b"us"] {
         let element = [b"\x08\0\x01\0".as_slice(), vr, b"\x02\0ab"].concat();
         let (_, repairs) = read_before_rows(&element);
@@ -54,7 +55,7 @@ fn a_known_attribute_without_its_representation_keeps_its_meaning() {
 }
 
 #[test]
-fn sequences_under_un_are_sequences() {
+fn sequences_with_representation_un_are_read_as_sequences() {
     let item = |content: &[u8]| {
         let length = (content.len() as u32).to_le_bytes();
         [b"\xfe\xff\x00\xe0".as_slice(), &length, content].concat()
@@ -85,7 +86,7 @@ fn sequences_under_un_are_sequences() {
 }
 
 #[test]
-fn missing_delimiters_end_with_what_follows() {
+fn a_missing_delimiter_is_assumed_before_what_follows() {
     let open = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff";
     let item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff\x08\0\x50\x11UI\x02\x001\0";
     let item_end = b"\xfe\xff\x0d\xe0\0\0\0\0";
@@ -103,7 +104,7 @@ fn missing_delimiters_end_with_what_follows() {
 }
 
 #[test]
-fn a_length_beyond_the_end_cuts_the_value() {
+fn a_value_that_reaches_beyond_the_end_is_cut() {
     let (set, notes) = read(b"\x08\0\x60\0CS\x02\0MR\x08\0\x70\0LO\xff\x7fabc");
     assert_eq!(set.first(tags::MODALITY).as_deref(), Some("MR"));
     assert_eq!(set.first(Tag(0x0008, 0x0070)).as_deref(), Some("abc"));
@@ -114,7 +115,7 @@ fn a_length_beyond_the_end_cuts_the_value() {
 }
 
 #[test]
-fn binary_values_of_odd_lengths_do_not_lose_the_place() {
+fn a_binary_value_of_odd_length_does_not_affect_the_next() {
     let (set, _) = read_before_rows(b"\x28\0\x02\0US\x03\0\x03\0\0");
     assert_eq!(set.short(tags::SAMPLES_PER_PIXEL), Some(3));
     let (set, _) = read_before_rows(b"\x08\0\x60\0CS\x03\0MRI");
@@ -122,14 +123,14 @@ fn binary_values_of_odd_lengths_do_not_lose_the_place() {
 }
 
 #[test]
-fn of_an_attribute_that_stands_twice_the_first_is_used() {
+fn the_first_of_two_equal_attributes_is_used() {
     let (set, notes) = read(&[ROWS, b"\x28\0\x10\0US\x02\0\x09\0"].concat());
     assert_eq!(set.short(tags::ROWS), Some(7));
     assert_eq!(notes.repairs.len(), 1);
 }
 
 #[test]
-fn pixels_are_found_and_left_where_they_are() {
+fn pixels_are_located_but_not_read() {
     let native = [ROWS, b"\xe0\x7f\x10\0OW\0\0\x04\0\0\0abcd", &[0; 4]].concat();
     let (set, notes) = read(&native);
     let pixels = notes.pixels.expect("pixels");
@@ -150,7 +151,7 @@ fn pixels_are_found_and_left_where_they_are() {
     assert_eq!(pixels.data, PixelData::Fragments(vec![30..30, 38..40]));
     assert!(
         set.get(Tag(0xfffc, 0xfffc)).is_some(),
-        "what stands behind is read"
+        "elements behind the pixels are read"
     );
 }
 
@@ -181,13 +182,13 @@ fn text_keeps_its_bytes_under_any_character_set() {
 }
 
 #[test]
-fn depth_and_number_are_bounded() {
+fn nesting_is_bounded() {
     let open = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff";
     let nested = open.repeat(5000);
     assert!(dataset::parse(&nested, EXPLICIT).is_err());
 }
 
-/// Bytes that look like elements, with what can be wrong of them.
+/// Bytes that look like elements, with the faults they can have.
 fn element() -> impl Strategy<Value = Vec<u8>> {
     let vr = prop::sample::select(vec![
         *b"US", *b"LO", *b"SQ", *b"UN", *b"OB", *b"DS", *b"  ", *b"XX", *b"AT", *b"FD", *b"\0\0",
@@ -217,9 +218,10 @@ fn element() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever the bytes, dicom-object reads what the walk calls sound, and no range leads out of the bytes.
+    /// Whatever the bytes, dicom-object can read a data set that the walk accepts, and no range leads out of the
+    /// bytes.
     #[test]
-    fn what_is_called_sound_is_read(elements in prop::collection::vec(element(), 0..24)) {
+    fn every_accepted_data_set_can_be_read(elements in prop::collection::vec(element(), 0..24)) {
         let bytes = elements.concat();
         for encoding in [EXPLICIT, IMPLICIT, BIG_ENDIAN] {
             match dataset::parse(&bytes, encoding) {

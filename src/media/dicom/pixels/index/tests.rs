@@ -15,7 +15,7 @@ fn encapsulated(parts: &[&[u8]]) -> (Body, Vec<Range<u64>>) {
 
 fn found(offsets: &[u64], parts: &[&[u8]], frames: usize) -> Result<Vec<usize>, ErrorKind> {
     let (body, ranges) = encapsulated(parts);
-    starts(offsets, &ranges, &body, frames).map_err(|error| error.kind)
+    frame_starts(offsets, &ranges, &body, frames).map_err(|error| error.kind)
 }
 
 const SOI: &[u8] = b"\xff\xd8\xff\xe0";
@@ -23,34 +23,34 @@ const EOI: &[u8] = b"..\xff\xd9\0\0";
 const BOTH: &[u8] = b"\xff\xd8\xff\xe0..\xff\xd9";
 
 #[test]
-fn a_table_is_believed_where_it_points_at_fragments() {
+fn a_table_is_used_if_it_points_at_fragments() {
     let parts = [SOI, b"more", SOI, SOI, b"more", b"most"];
     assert_eq!(found(&[0, 24, 36], &parts, 3), Ok(vec![0, 2, 3]));
-    // A lying one is not, and streams tell.
+    // A wrong table is ignored, and stream markers decide.
     assert_eq!(found(&[0, 5, 36], &parts, 3), Ok(vec![0, 2, 3]));
     assert_eq!(found(&[0, 0, 0], &parts, 3), Ok(vec![0, 2, 3]));
     assert_eq!(found(&[], &parts, 1), Ok(vec![0]));
 }
 
 #[test]
-fn a_table_that_disagrees_with_the_number_of_frames_shows_what_is_there() {
+fn a_table_of_another_length_gives_the_frames_that_are_there() {
     let parts = [BOTH, BOTH, BOTH];
     assert_eq!(found(&[0, 16, 32], &parts, 5), Ok(vec![0, 1, 2]));
     assert_eq!(found(&[0, 16, 32], &parts, 2), Ok(vec![0, 1]));
     assert_eq!(found(&[0, 16, 32, 48, 64], &parts, 5), Ok(vec![0, 1, 2]));
-    // As many fragments as frames, and a table that stops early: one each.
+    // As many fragments as frames, and a table that stops early: one fragment per frame.
     assert_eq!(found(&[0, 16], &parts, 3), Ok(vec![0, 1, 2]));
 }
 
 #[test]
-fn a_cut_file_has_its_first_frames() {
+fn a_truncated_file_has_its_first_frames() {
     assert_eq!(found(&[], &[BOTH, BOTH, SOI], 5), Ok(vec![0, 1, 2]));
     let parts = [SOI, EOI, SOI, EOI, SOI];
     assert_eq!(found(&[], &parts, 9), Ok(vec![0, 2, 4]));
     assert_eq!(found(&[], &parts, 4), Ok(vec![0, 2, 4]));
     assert_eq!(found(&[], &[BOTH, BOTH, b"\xff"], 5), Ok(vec![0, 1, 2]));
     assert_eq!(found(&[], &[b"a", b"b"], 3), Ok(vec![0, 1]));
-    // Run lengths have a beginning, but no end.
+    // RLE streams have a beginning, but no end marker.
     let mut rle = [0; 70];
     (rle[0], rle[4]) = (1, 64);
     assert_eq!(found(&[], &[&rle, &rle], 3), Ok(vec![0, 1]));
@@ -64,7 +64,7 @@ fn a_cut_file_has_its_first_frames() {
 fn the_first_frame_begins_with_the_first_fragment() {
     let parts: [&[u8]; 4] = [b"\xff\xd8", b"\xff\xe0.\xff\xd9", BOTH, BOTH];
     assert_eq!(found(&[], &parts, 3), Ok(vec![0, 2, 3]));
-    // Beginnings and ends contradict each other, and neither are as many as the frames.
+    // Beginnings and ends contradict each other, and neither matches the number of frames.
     let parts: [&[u8]; 5] = [b"x", SOI, EOI, b"y", EOI];
     assert_eq!(found(&[], &parts, 4), Err(ErrorKind::Malformed));
     assert_eq!(
@@ -74,7 +74,7 @@ fn the_first_frame_begins_with_the_first_fragment() {
 }
 
 #[test]
-fn a_frame_that_is_not_there_is_missing() {
+fn a_frame_beyond_the_last_is_truncated() {
     let index = FrameIndex::Coded {
         parts: vec![8..16, 24..32, 40..48],
         starts: vec![0, 2],

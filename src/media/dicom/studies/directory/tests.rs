@@ -1,4 +1,4 @@
-//! Indexes written by another library, their offsets put in afterwards.
+//! Indexes written by another library, with their offsets inserted afterwards.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
 use crate::dicom::studies::directory::*;
 
-/// A record: its kind, the indices (from 1, in the order of the file) of the next one and of the first one below, and
+/// A record: its type, the indices (from 1, in file order) of the next record and of the first on the level below, and
 /// its keys.
 type Line<'a> = (&'a str, u32, u32, &'a [((u16, u16), VR, &'a str)]);
 
@@ -50,7 +50,7 @@ fn written(first: u32, lines: &[Line], offset: impl Fn(u32) -> u32) -> Vec<u8> {
     bytes
 }
 
-/// An index whose offsets are right.
+/// An index with correct offsets.
 fn index(first: u32, lines: &[Line]) -> Vec<u8> {
     let draft = written(first, lines, |_| 0);
     let begins: Vec<u32> = (0..draft.len())
@@ -87,7 +87,7 @@ fn shown(members: &[Member]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn offsets_lead_from_record_to_record_whatever_their_order() {
+fn records_are_followed_by_offset_whatever_their_order() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("images")).expect("a folder");
     fs::write(folder.path().join("images/im2"), "").expect("a file");
@@ -120,7 +120,7 @@ fn offsets_lead_from_record_to_record_whatever_their_order() {
 }
 
 #[test]
-fn wrong_offsets_are_replaced_by_the_order_of_the_records() {
+fn records_with_wrong_offsets_are_read_in_file_order() {
     let (one, two) = (image("A"), image("B"));
     let lines: [Line; 5] = [
         ("PATIENT", 0, 2, PATIENT),
@@ -139,7 +139,7 @@ fn wrong_offsets_are_replaced_by_the_order_of_the_records() {
 }
 
 #[test]
-fn records_that_lead_back_end_somewhere() {
+fn a_cycle_of_records_ends() {
     let one = image("A");
     let lines: [Line; 2] = [("PATIENT", 1, 2, PATIENT), ("IMAGE", 1, 2, &one)];
     let members = members(index(1, &lines), Path::new("/nowhere")).expect("read");
@@ -147,7 +147,7 @@ fn records_that_lead_back_end_somewhere() {
 }
 
 #[test]
-fn no_name_leads_out_of_the_folder() {
+fn no_file_name_leads_out_of_the_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let inside = folder.path().join("medium");
     fs::create_dir(&inside).expect("a folder");
@@ -164,7 +164,7 @@ fn no_name_leads_out_of_the_folder() {
 }
 
 #[test]
-fn what_is_no_index_says_so() {
+fn an_object_without_records_is_not_an_index() {
     let bytes = written(0, &[], |_| 0);
     assert_eq!(
         members(bytes, Path::new("/"))

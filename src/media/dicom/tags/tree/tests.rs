@@ -1,4 +1,4 @@
-//! Objects written by another library, listed by ours.
+//! Tags of objects written by another library.
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, value::DataSetSequence};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -73,7 +73,7 @@ fn nested() -> Vec<DataElement<InMemDicomObject>> {
 }
 
 #[test]
-fn sequences_and_items_are_levels() {
+fn sequences_and_items_are_nested_rows() {
     let wanted = [
         "0 Modality MG",
         "0 AnatomicRegionSequence 2 items",
@@ -88,7 +88,7 @@ fn sequences_and_items_are_levels() {
         "0 BodyPartExamined BREAST",
     ];
     assert_eq!(lines(&explicit(nested())), wanted);
-    // Without value representations in the file they come from the dictionary.
+    // Without value representations in the file, those of the dictionary are used.
     assert_eq!(lines(&tree("1.2.840.10008.1.2", nested())), wanted);
 }
 
@@ -104,7 +104,7 @@ fn the_meta_group_comes_first_and_its_uids_have_names() {
 }
 
 #[test]
-fn text_is_read_by_the_character_set_of_its_set() {
+fn text_is_decoded_by_the_character_set_of_its_data_set() {
     let item = object(vec![
         text((0x0008, 0x0005), VR::CS, "ISO_IR 144"),
         bytes((0x0008, 0x0104), VR::LO, b"\xbb\xee\xda"),
@@ -125,7 +125,7 @@ fn text_is_read_by_the_character_set_of_its_set() {
 }
 
 #[test]
-fn private_attributes_are_named_by_their_creators() {
+fn private_attributes_are_titled_by_their_creators() {
     let tree = explicit(vec![
         text((0x0029, 0x0010), VR::LO, "ACME 1.0"),
         text((0x0029, 0x0011), VR::LO, "OTHER"),
@@ -147,7 +147,7 @@ fn private_attributes_are_named_by_their_creators() {
 }
 
 #[test]
-fn a_private_sequence_is_known_by_its_items() {
+fn a_private_sequence_is_recognised_by_its_items() {
     let item = [
         &[0xfe, 0xff, 0x00, 0xe0, 10, 0, 0, 0][..],
         &[0x05, 0x20, 0x10, 0x10, 2, 0, 0, 0],
@@ -169,7 +169,7 @@ fn a_private_sequence_is_known_by_its_items() {
 }
 
 #[test]
-fn what_identifies_is_marked_also_inside_a_sequence_that_does() {
+fn identifying_values_are_marked_also_inside_identifying_sequences() {
     let person = object(vec![
         text((0x0040, 0xa123), VR::PN, "Doe^Jane"),
         text((0x0008, 0x0104), VR::LO, "a finding in words"),
@@ -187,7 +187,7 @@ fn what_identifies_is_marked_also_inside_a_sequence_that_does() {
         .filter(|row| row.identifying)
         .map(|row| row.id.as_str())
         .collect();
-    // Media Storage SOP Instance UID first. What is empty has nothing to hide, and so has the number of items.
+    // Media Storage SOP Instance UID comes first. Empty values and numbers of items have nothing to hide.
     assert_eq!(
         marked,
         [
@@ -201,7 +201,7 @@ fn what_identifies_is_marked_also_inside_a_sequence_that_does() {
 }
 
 #[test]
-fn binary_values_and_pixels_are_told_by_their_lengths() {
+fn binary_values_and_pixels_are_described_by_their_lengths() {
     let tree = explicit(vec![
         bytes((0x0028, 0x0010), VR::US, &[0, 2]),
         bytes((0x7fe0, 0x0010), VR::OW, &vec![7; 123_456]),
@@ -213,7 +213,7 @@ fn binary_values_and_pixels_are_told_by_their_lengths() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_says_so_in_its_last_row() {
+fn a_truncated_file_is_noted_in_the_last_row() {
     let mut file = Vec::new();
     let meta = FileMetaTableBuilder::new()
         .transfer_syntax("1.2.840.10008.1.2.1")
@@ -231,7 +231,7 @@ fn a_file_that_is_cut_off_says_so_in_its_last_row() {
 }
 
 #[test]
-fn control_characters_stay_in_the_file() {
+fn control_characters_are_replaced() {
     let tree = explicit(vec![text((0x0018, 0x0015), VR::CS, "A\x1b]0;x\x07B")]);
     assert_eq!(row(&tree, "(0018,0015)").value, "A\u{fffd}]0;x\u{fffd}B");
 }
