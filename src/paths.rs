@@ -43,7 +43,7 @@ mod tests {
     fn only_the_path_itself_and_what_lies_below_it_is_found() {
         let paths = ["in", "in-between", "in/a", "in/a/b", "in/ab", "out"].map(PathBuf::from);
         let set = BTreeSet::from(paths.clone());
-        let map: BTreeMap<_, _> = paths.map(|path| (path, ())).into();
+        let map: BTreeMap<_, _> = paths.map(|path| (path, 0)).into();
         for (path, expected) in [
             ("in", &["in", "in/a", "in/a/b", "in/ab"][..]),
             ("in/a", &["in/a", "in/a/b"]),

@@ -51,9 +51,13 @@ pub struct Services {
     preview: Option<preview::PreviewWorker>,
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
+    /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
+    /// The same for headers.
     headers: Arc<AtomicU64>,
+    /// The same for related objects.
     related: Arc<AtomicU64>,
+    /// The moment to which ticks are relative.
     begun: Instant,
 }
 
@@ -319,7 +323,7 @@ impl Loop {
         }
         let result = self.run_rounds(services, received, screen, input).await;
         if result.is_err() {
-            // The terminal was lost without a signal. What an end saves is saved all the same.
+            // The terminal was lost without a signal: save what a regular exit saves.
             for effect in app::update(&mut self.model, Msg::Terminated) {
                 services.perform(effect);
             }

@@ -47,7 +47,7 @@ pub enum ReadyKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
     /// The watch has started. Sent first, and again when it changes to polling.
-    Standing {
+    Started {
         /// Whether the tree is scanned repeatedly, instead of relying on the kernel's events.
         polling: bool,
     },
@@ -107,7 +107,7 @@ impl WatchEvent {
                 from: name(from),
                 to: name(to),
             },
-            Self::Standing { .. } | Self::Scanned | Self::Problem(_) => self,
+            Self::Started { .. } | Self::Scanned | Self::Problem(_) => self,
         }
     }
 }
@@ -158,7 +158,7 @@ impl Watch {
         std::fs::read_dir(root).map_err(unreadable)?;
         let absolute = std::path::absolute(root).map_err(unreadable)?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let (wake, signals) = unbounded();
+        let (wake, messages) = unbounded();
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let service = service::Service::new(
             service::Roots {
@@ -174,7 +174,7 @@ impl Watch {
             .name("watch".into())
             .spawn(move || {
                 let _alive = alive;
-                service.run(&signals);
+                service.run(&messages);
             })
             .map_err(WatchError::Thread)?;
         Ok(Self {

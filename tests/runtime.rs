@@ -270,7 +270,7 @@ fn picture(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// A folder with `count` pictures.
+/// A folder with `count` images.
 fn folder(count: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("made");
     for n in 0..count {

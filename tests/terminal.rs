@@ -110,7 +110,7 @@ fn the_grid_shows_the_images_of_all_files_and_opens_one() {
         let mut cells = cells.filter_map(|(y, x)| screen.cell(y, x));
         cells.any(|cell| cell.fgcolor() == grey || cell.bgcolor() == grey)
     };
-    display.until("the other pictures", |screen| {
+    display.until("the other images", |screen| {
         grey(screen, 60) && grey(screen, 120)
     });
     session.press("l\r");
@@ -194,7 +194,7 @@ fn the_mouse_selects_opens_and_drags_the_divider() {
         session.press(&mouse(0, 8, 4, false));
         session.press(&mouse(0, 8, 4, true));
     }
-    display.until("the picture alone", |screen| {
+    display.until("the image alone", |screen| {
         screen.contents().starts_with("─ c.png") && line(screen).is_none()
     });
     session.press("q");
@@ -337,7 +337,7 @@ fn a_file_of_many_frames_is_paged_played_and_rotated() {
     session.display.shows("inverted");
     // The whole screen has room for all facts.
     session.press("Z");
-    session.display.until("the picture alone", |screen| {
+    session.display.until("the image alone", |screen| {
         !screen.contents().contains("Result") && screen.contents().contains("↻ 90°")
     });
     session.press("V");

@@ -44,7 +44,7 @@ impl WatchedFolder {
         let watched = Self { dir, events, watch };
         let polling = options.poll.is_some();
         let first = watched.until(|event| *event == WatchEvent::Scanned);
-        assert_eq!(first[0], WatchEvent::Standing { polling });
+        assert_eq!(first[0], WatchEvent::Started { polling });
         (watched, first)
     }
 

@@ -154,7 +154,7 @@ impl<'a, W> Run<'a, W> {
             let closed = never();
             let inputs = if reads_input { inputs } else { &closed };
             select! {
-                recv(self.messages) -> note => match note {
+                recv(self.messages) -> message => match message {
                     Ok(RunMessage::Engine(event)) => {
                         if let Some(ended) = self.handle_event(event)? {
                             // The same path may be requested again, and is then read again.

@@ -98,6 +98,7 @@ fn open(
     })
 }
 
+/// How following a folder ended.
 #[derive(PartialEq, Eq)]
 enum FollowEnd {
     /// All accepted files were classified.
@@ -106,6 +107,7 @@ enum FollowEnd {
     Interrupted,
 }
 
+/// A watched folder whose files are classified.
 struct Follower<'a, W: Write> {
     run: Run<'a, ()>,
     writer: ResultWriter<W>,
@@ -134,7 +136,7 @@ impl<W: Write> Follower<'_, W> {
                 &closed
             };
             select! {
-                recv(self.run.messages()) -> note => match note {
+                recv(self.run.messages()) -> message => match message {
                     Ok(RunMessage::Engine(event)) => {
                         if let Some(ended) = self.run.handle_event(event)? {
                             self.end(ended)?;
@@ -173,7 +175,7 @@ impl<W: Write> Follower<'_, W> {
             // A file that was removed before it was read yields no line.
             WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
             WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
-            WatchEvent::Standing { polling } => {
+            WatchEvent::Started { polling } => {
                 let how = if polling { " by polling" } else { "" };
                 let folder = &self.folder;
                 print::message(format_args!("watching {folder}{how}; Ctrl-C ends it"));

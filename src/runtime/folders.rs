@@ -220,7 +220,7 @@ pub(super) fn watch_sink(send: MsgSender) -> watch::EventSink {
 /// The message for an event of a watch.
 fn message(event: WatchEvent) -> Option<Msg> {
     Some(match event {
-        WatchEvent::Standing { polling } => Msg::Watching { polling },
+        WatchEvent::Started { polling } => Msg::Watching { polling },
         WatchEvent::Scanned => return None,
         // Whether it is an image is found out by the engine.
         WatchEvent::Ready {

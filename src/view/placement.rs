@@ -201,7 +201,7 @@ impl Placement {
 }
 
 impl Aim {
-    /// Zooms one step in (`nearer`) or out. Limited to [`MAX_SCALE`], and to the whole image or its actual size, whichever is
+    /// Zooms one step in (`nearer`) or out: to at most `MAX_SCALE`, and at least to the whole image or its actual size, whichever is
     /// smaller.
     #[must_use]
     pub fn zoom_step(&self, nearer: bool, shape: ImageShape, room: (u32, u32)) -> Self {

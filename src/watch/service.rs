@@ -38,12 +38,14 @@ pub(super) struct Roots {
     pub absolute: PathBuf,
 }
 
+/// The state of the watch's thread.
 pub(super) struct Service {
     roots: Roots,
     options: WatchOptions,
     sink: EventSink,
     stopped: Arc<AtomicBool>,
     wake: Sender<WatchMessage>,
+    /// The moment to which times are relative.
     start: Instant,
     filesystem: FileSystem,
     machine: Settle,
@@ -89,7 +91,7 @@ impl Service {
     }
 
     /// Runs until stopped.
-    pub(super) fn run(mut self, signals: &Receiver<WatchMessage>) {
+    pub(super) fn run(mut self, messages: &Receiver<WatchMessage>) {
         // Scanning a large tree takes long and must not slow the interface down.
         let _ = rustix::process::nice(NICENESS);
         ignore_lease_breaks();
@@ -101,15 +103,15 @@ impl Service {
         self.send_events();
         self.send(WatchEvent::Scanned);
         while !self.stopped.load(Ordering::Relaxed) {
-            match self.next_message(signals) {
+            match self.next_message(messages) {
                 Ok(WatchMessage::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(WatchMessage::Event(event)) => self.handle_kernel_event(event),
                 Ok(WatchMessage::Mounts) => self.mounts_changed(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // All waiting events first: a check must not run ahead of them.
-            while let Ok(signal) = signals.try_recv() {
-                match signal {
+            while let Ok(message) = messages.try_recv() {
+                match message {
                     WatchMessage::Stop => return,
                     WatchMessage::Event(event) => self.handle_kernel_event(event),
                     WatchMessage::Mounts => self.mounts_changed(),
@@ -122,15 +124,15 @@ impl Service {
     /// Waits for a message until the next check or scan is due.
     fn next_message(
         &self,
-        signals: &Receiver<WatchMessage>,
+        messages: &Receiver<WatchMessage>,
     ) -> Result<WatchMessage, RecvTimeoutError> {
         let next = [self.machine.next_due(), self.next_scan]
             .into_iter()
             .flatten()
             .min();
         match next {
-            Some(due) => signals.recv_timeout(due.saturating_sub(self.start.elapsed())),
-            None => signals.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => messages.recv_timeout(due.saturating_sub(self.start.elapsed())),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
@@ -150,7 +152,7 @@ impl Service {
             }
         }
         let polling = self.watcher.is_none();
-        self.send(WatchEvent::Standing { polling });
+        self.send(WatchEvent::Started { polling });
     }
 
     /// Changes to polling at this interval.
@@ -210,7 +212,7 @@ impl Service {
         self.filesystem = filesystem_of(&self.roots.absolute);
         if self.filesystem.remote && self.poll_interval.is_none() {
             self.start_polling(REMOTE_POLL_INTERVAL);
-            self.send(WatchEvent::Standing { polling: true });
+            self.send(WatchEvent::Started { polling: true });
         }
         self.scan_soon();
     }
@@ -218,7 +220,7 @@ impl Service {
     fn watches_exhausted(&mut self) {
         let error = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
         self.fall_back_to_polling(&error);
-        self.send(WatchEvent::Standing { polling: true });
+        self.send(WatchEvent::Started { polling: true });
     }
 
     /// Passes an event to the machine, and scans the folder that it is about, if any.

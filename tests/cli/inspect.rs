@@ -23,7 +23,7 @@ fn inspect_describes_a_file_and_renders_it() {
         (Some(20.0), Some(20.0), Some(20.0))
     );
     let written = image::open(home.path().join("out.png"))
-        .expect("a picture")
+        .expect("a image")
         .to_luma8();
     assert_eq!(
         (written.dimensions(), written.get_pixel(0, 0).0),

@@ -73,7 +73,7 @@ fn home() -> tempfile::TempDir {
     picture(&folder.join("a.png"), 20);
     picture(&folder.join("b/d.png"), 30);
     picture(&folder.join(".hidden.png"), 40);
-    fs::write(folder.join("README"), "not a picture").expect("written");
+    fs::write(folder.join("README"), "not an image").expect("written");
     let whole = fs::read(folder.join("a.png")).expect("read");
     fs::write(folder.join("z.png"), &whole[..50]).expect("written");
     home

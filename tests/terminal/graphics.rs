@@ -110,7 +110,7 @@ fn shown(screen: &Screen) -> Option<String> {
 
 /// Waits for an image that is not one of `before`; returns its id.
 fn another(session: &Session, before: &[String]) -> String {
-    session.display.until("another picture", |screen| {
+    session.display.until("another image", |screen| {
         shown(screen).is_some_and(|id| !before.contains(&id))
     });
     shown(session.display.parser.lock().expect("whole").screen()).expect("shown")
@@ -306,7 +306,7 @@ fn sixel_images_leave_no_traces_and_stay_off_the_last_line() {
     // A listing may come in parts, and the cursor stays on its file.
     display.shows("/4");
     session.press("g");
-    display.until("the tall picture", |s| width(s).is_some_and(|w| w < 10));
+    display.until("the tall image", |s| width(s).is_some_and(|w| w < 10));
     session.press("j");
     display.until("the wide one", |s| width(s).is_some_and(|w| w > 12));
     session.press("k");
@@ -320,13 +320,13 @@ fn sixel_images_leave_no_traces_and_stay_off_the_last_line() {
         session.press(keys);
         display.shows(words);
         session.press("\x1b");
-        display.until("the picture again", |s| {
+        display.until("the image again", |s| {
             !s.contents().contains(words) && width(s).is_some_and(|w| w < 10)
         });
     }
     // Full screen, where the image comes closest to the last line.
     session.press("Z");
-    display.until("the picture alone", |screen| {
+    display.until("the image alone", |screen| {
         rectangle(screen).is_some_and(|[top, bottom, ..]| bottom - top > 15)
     });
     let sixels = display.sixels.lock().expect("whole").clone();

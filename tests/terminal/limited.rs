@@ -86,7 +86,7 @@ fn the_linux_console_gets_ascii_and_sixteen_colours() {
     session.display.shows("c.png");
     session.press("G");
     // c.png is a grey of 120, dithered from two of the four greys.
-    session.display.until("the picture", |screen| {
+    session.display.until("the image", |screen| {
         let backgrounds = backgrounds(screen);
         backgrounds.contains(&Color::Idx(7)) && backgrounds.contains(&Color::Idx(8))
     });
@@ -111,7 +111,7 @@ fn a_locale_without_unicode_gets_ascii_in_all_colours() {
     });
     session.display.shows("J?rg-??.png");
     session.press("G");
-    session.display.until("the picture", |screen| {
+    session.display.until("the image", |screen| {
         backgrounds(screen).contains(&Color::Rgb(200, 200, 200))
     });
     look_around(&session);
@@ -125,7 +125,7 @@ fn a_terminal_of_256_colours_is_sent_no_others() {
     let session = Session::start(Kind::Plain, &[("COLORTERM", "")]);
     session.display.shows("c.png");
     session.press("G");
-    session.display.until("the picture", |screen| {
+    session.display.until("the image", |screen| {
         // 120 is nearest to the grey of 118.
         backgrounds(screen).contains(&Color::Idx(243))
     });
@@ -140,7 +140,7 @@ fn a_terminal_that_answers_for_all_colours_is_sent_them() {
     let session = Session::start(Kind::FullColours, &[("COLORTERM", "")]);
     session.display.shows("c.png");
     session.press("G");
-    session.display.until("the picture", |screen| {
+    session.display.until("the image", |screen| {
         backgrounds(screen).contains(&Color::Rgb(120, 120, 120))
     });
     look_around(&session);
@@ -177,7 +177,7 @@ fn a_late_answer_about_colours_presses_no_keys() {
     let session = Session::start(Kind::Silent, &[("COLORTERM", "")]);
     session.display.shows("c.png");
     // Once the first image is shown, the time for answers is over.
-    session.display.until("a picture", |screen| {
+    session.display.until("an image", |screen| {
         backgrounds(screen)
             .iter()
             .any(|ground| matches!(ground, Color::Idx(16..)))
@@ -213,7 +213,7 @@ fn without_colours_an_image_is_drawn_with_characters() {
         let dicom = dicom.expect("one among them");
         fs::rename(dicom, folder.join("0.dcm")).expect("moved");
     });
-    session.display.until("the picture", |screen| {
+    session.display.until("the image", |screen| {
         let contents = screen.contents();
         [":-", "=+", "*#"]
             .iter()
@@ -259,7 +259,7 @@ fn settings_override_the_environment() {
     });
     session.display.shows("c.png");
     session.press("G");
-    session.display.until("the picture", |screen| {
+    session.display.until("the image", |screen| {
         backgrounds(screen).contains(&Color::Rgb(120, 120, 120))
     });
     session.press("q");

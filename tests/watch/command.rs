@@ -188,7 +188,7 @@ fn a_refused_file_or_folder_is_read_when_its_permissions_change() {
 }
 
 /// Writes images old enough that they need not settle.
-fn old_pictures(dir: &Path, count: usize) {
+fn write_old_images(dir: &Path, count: usize) {
     for index in 0..count {
         let file = dir.join(format!("{index}.png"));
         fs::write(&file, picture(index)).expect("written");
@@ -204,7 +204,7 @@ fn old_pictures(dir: &Path, count: usize) {
 #[test]
 fn accepted_files_are_finished_after_a_signal() {
     for signal in [Signal::INT, Signal::HUP] {
-        let session = Session::new(&[], |dir| old_pictures(dir, 50));
+        let session = Session::new(&[], |dir| write_old_images(dir, 50));
         session.line();
         let (code, rest, _) = session.end(signal);
         assert_eq!((code, rest.len()), (Some(0), 49), "{signal:?}");
@@ -215,7 +215,7 @@ fn accepted_files_are_finished_after_a_signal() {
 fn a_second_signal_ends_it_even_while_nobody_reads_its_output() {
     let home = tempfile::tempdir().expect("a folder");
     fs::create_dir(home.path().join("in")).expect("a folder");
-    old_pictures(&home.path().join("in"), 200);
+    write_old_images(&home.path().join("in"), 200);
     let mut child = spawn(home.path(), &[]);
     let (mut output, id) = (child.stdout.take().expect("piped"), Pid::from_child(&child));
     // It has begun, and all lines together do not fit into the pipe.
@@ -237,7 +237,7 @@ fn a_second_signal_ends_it_even_while_nobody_reads_its_output() {
 #[test]
 fn a_damaged_image_gets_a_line_and_a_file_that_is_not_an_image_none() {
     let session = Session::new(&[], |_| {});
-    fs::write(session.folder().join("README"), "not a picture").expect("written");
+    fs::write(session.folder().join("README"), "not an image").expect("written");
     let whole = picture(7);
     fs::write(session.folder().join("cut.png"), &whole[..whole.len() / 2]).expect("written");
     let line = session.line();

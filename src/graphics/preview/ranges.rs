@@ -90,7 +90,7 @@ impl Ranges {
         let range = range.unwrap_or_else(|| StackRange {
             stack,
             robust,
-            ends: ends(grey, robust),
+            ends: value_range(grey, robust),
             sampled: None,
             left: sample,
         });
@@ -118,7 +118,7 @@ impl Ranges {
         let frame = store.peek(&id, position);
         // Errors are reported when the image itself is viewed.
         if let Ok(Frame::Grey(grey)) = frame.as_ref().map(|frame| &***frame) {
-            range.sampled = join(range.sampled, ends(grey, range.robust));
+            range.sampled = union(range.sampled, value_range(grey, range.robust));
         }
         let complete = range.left.is_empty();
         match range.sampled {
@@ -164,7 +164,7 @@ fn spread(all: usize, count: usize) -> impl DoubleEndedIterator<Item = usize> {
 }
 
 /// The range of an image's values.
-fn ends(grey: &Grey, robust: bool) -> ValueRange {
+fn value_range(grey: &Grey, robust: bool) -> ValueRange {
     let (low, high) = if robust {
         grey.robust_range()
     } else {
@@ -178,7 +178,7 @@ fn ends(grey: &Grey, robust: bool) -> ValueRange {
 }
 
 /// The union of two ranges. An image of a single value (before the contrast agent arrives, outside the patient) is left out.
-fn join(all: Option<ValueRange>, one: ValueRange) -> Option<ValueRange> {
+fn union(all: Option<ValueRange>, one: ValueRange) -> Option<ValueRange> {
     match all {
         _ if one.0 >= one.1 => all,
         None => Some(one),
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn an_image_of_one_value_does_not_count() {
-        let joined = join(join(None, (0.0, 0.0)), (5.0, 9.0));
-        assert_eq!(join(joined, (-2000.0, -2000.0)), Some((5.0, 9.0)));
-        assert_eq!(join(joined, (7.0, 11.0)), Some((5.0, 11.0)));
+        let united = union(union(None, (0.0, 0.0)), (5.0, 9.0));
+        assert_eq!(union(united, (-2000.0, -2000.0)), Some((5.0, 9.0)));
+        assert_eq!(union(united, (7.0, 11.0)), Some((5.0, 11.0)));
     }
 }

@@ -107,6 +107,10 @@ impl Renderer {
             Err(error) => return Some(Err(error)),
         };
         let view = self.slide_view(key, &id, &source, overtaken, partly);
+        // A small slide may be assembled before anybody checks.
+        if overtaken() {
+            return None;
+        }
         let note = match view {
             Ok(SlideView::Overtaken) => return None,
             Ok(SlideView::Whole(slide, note)) => {
@@ -116,7 +120,6 @@ impl Renderer {
             }
             Ok(SlideView::TileOnly(note)) => Some(note),
             Ok(SlideView::NotASlide) => None,
-            Err(_) if overtaken() => return None,
             Err(error) => return Some(Err(error)),
         };
         let number = source.frame_order().number(key.frame);

@@ -17,7 +17,7 @@ use crate::media::budget::WaitPolicy;
 use crate::media::{self, DecodeOptions, Frame, ImageInfo, MediaError, Picture, Pixels};
 
 /// Maximum bytes of cached thumbnails: about a thousand of them.
-const MAX_BYTES: usize = 48 << 20;
+const MAX_CACHED_BYTES: usize = 48 << 20;
 /// Maximum number of threads: the model needs the processor, too.
 const MAX_THREADS: usize = 4;
 
@@ -206,7 +206,7 @@ impl ThumbnailStore {
     fn insert(&mut self, id: FileVersion, small: Arc<Thumbnail>) {
         self.bytes += small.frame.bytes();
         self.thumbnails.push_back((id, small));
-        while self.bytes > MAX_BYTES
+        while self.bytes > MAX_CACHED_BYTES
             && let Some((_, dropped)) = self.thumbnails.pop_front()
         {
             self.bytes -= dropped.frame.bytes();
@@ -359,7 +359,7 @@ mod tests {
         };
         for n in 0..60 {
             store.insert(id(n), small());
-            assert!(store.bytes <= MAX_BYTES);
+            assert!(store.bytes <= MAX_CACHED_BYTES);
         }
         assert!(store.get(&id(59), 100).is_some());
         assert!(store.get(&id(59), 5000).is_none(), "it is too small");
