@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
 use super::rescore::{ClassifiedFile, Scorers};
-use super::{EngineShared, Event, Factory, Preparation, Settings};
+use super::shared::{EngineShared, Preparation};
+use super::{Event, Factory, Settings};
 use crate::encoder::{
     Encoder, EncoderError, PreparedImage, give_up_gpu, gpu_note, is_direction, limit_threads,
     set_cpu_niceness,

@@ -33,7 +33,7 @@ pub(super) fn prompt_sets(offer: &Offer, send: Send) {
     let offer = offer.clone();
     let answer = Arc::clone(&send);
     spawn("prompts", &answer, move || {
-        let mut sets = prompts::each(offer.prompts.as_deref());
+        let mut sets = prompts::all_named(offer.prompts.as_deref());
         let given = Path::new(&offer.given);
         let known = |file: &Path| {
             let mut files = sets
