@@ -8,6 +8,7 @@
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
 
 mod lanes;
+mod outcomes;
 pub mod phrases;
 mod pool;
 mod rescore;
