@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_escaped_and_reads_back_the_same() {
+    fn characters_that_control_a_terminal_are_escaped_and_read_back_the_same() {
         let text = "a\u{1b}]0;x\u{7}\u{7f}\u{9b}\u{202e}\u{2028}\n胸";
         for json in [line(&[text]).unwrap(), pretty(&[text]).unwrap()] {
             assert!(json.contains(r"\u009b\u202e\u2028\n胸"), "{json}");
