@@ -15,7 +15,7 @@ use crate::encoder::{
     set_cpu_niceness,
 };
 use crate::library::Failure;
-use crate::media::{ErrorKind, Picture, Pixels};
+use crate::media::{ErrorKind, FileContent, Picture, Pixels};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 
@@ -364,7 +364,7 @@ fn check_embedding(embedding: Vec<f32>) -> Result<Vec<f32>, Failure> {
     Err(Failure {
         kind: ErrorKind::Internal,
         message: "the model's embedding of this image is zero or not finite".to_owned(),
-        not_picture: false,
+        content: FileContent::Image,
     })
 }
 
@@ -385,7 +385,7 @@ fn one_per_image(
     let failure = Failure {
         kind: ErrorKind::Internal,
         message,
-        not_picture: false,
+        content: FileContent::Image,
     };
     vec![Err(failure); count]
 }

@@ -16,7 +16,7 @@
 //! * `related`: presentation states, segmentations and structure sets to be drawn over it
 //!
 //! JPEG, PNG and DICOM are recognised by their content, never by their name. The name only decides how a file with
-//! unknown content is reported (see [`MediaError::not_picture`]).
+//! unknown content is reported (see [`FileContent`]).
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
@@ -52,7 +52,7 @@ pub use contain::{contain, is_contained};
 pub use dicom::studies::frame_order::FrameOrder;
 pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};
-pub use error::{ErrorKind, MediaError};
+pub use error::{ErrorKind, FileContent, MediaError};
 pub use files::{open_file, read_file, read_text};
 pub use frame::Frame;
 pub use geometry::{Geometry, Letters, Spacing};
