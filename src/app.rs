@@ -40,19 +40,19 @@ pub mod viewer;
 
 pub use crate::config::Theme;
 pub use effect::Effect;
-pub use entry::{Entry, EntryKind, Found, Stamp};
+pub use entry::{Entry, EntryKind, FoundFile, Stamp};
 pub use filter::Filter;
-pub use folder_state::{Kept, Layout, Look, Name};
+pub use folder_state::{FileName, FolderState, ListOptions, ScreenLayout};
 pub use keys::{Action, Keymap, KeymapError};
 pub use mode::Mode;
 pub use model::{Model, Setup};
-pub use models::Offered;
+pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use preview::{
-    About, EncodedImage, Graphics, Label, Marks, Overlaid, Preview, PreviewKey, Previewed, Quality,
-    Scene, Stack, Value, View,
+    Decorations, EncodedImage, Graphics, ImageView, OverlaidObjects, OverlayText, PixelValue,
+    Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
 };
-pub use prompt_sets::Named;
+pub use prompt_sets::NamedPromptSet;
 
 /// The first model and the first effects: the folder is listed, searched for images and watched.
 pub fn init(setup: Setup) -> (Model, Vec<Effect>) {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use toml::Spanned;
 
-use crate::app::{self, Kept, Keymap};
+use crate::app::{self, FolderState, Keymap};
 use crate::cli::{GlobalArgs, ResultArgs};
 use crate::config::{
     self, Colours, Config, FileView, Folders, Graphics, LayoutSettings, Setting, Theme, advice,
@@ -121,7 +121,7 @@ pub struct CommandSetup {
     /// Colour theme of the interface.
     pub theme: Theme,
     /// How folders without saved state are shown.
-    pub kept: Kept,
+    pub folder_state: FolderState,
     /// Colours of the terminal.
     pub colours: Setting<Colours>,
     /// Whether the terminal is limited to ASCII; `None` decides by the environment.
@@ -167,7 +167,7 @@ impl CommandSetup {
         })?;
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
-        let kept = kept(&config.layout);
+        let folder_state = folder_state(&config.layout);
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
                 "" => ModelSource::preferred(),
@@ -195,7 +195,7 @@ impl CommandSetup {
             folders: Folders::new(),
             keymap,
             theme: config.theme.unwrap_or_default(),
-            kept,
+            folder_state,
             colours: config.colours.unwrap_or_default(),
             ascii: config.ascii,
             settings: config.source.map(|(path, _)| path),
@@ -249,19 +249,19 @@ fn level(text: &str) -> Result<tracing::Level, String> {
 }
 
 /// How folders without saved state are shown.
-fn kept(layout: &LayoutSettings) -> Kept {
-    let default = app::Layout::default();
-    Kept {
+fn folder_state(layout: &LayoutSettings) -> FolderState {
+    let default = app::ScreenLayout::default();
+    FolderState {
         cursor: None,
-        look: app::Look {
+        options: app::ListOptions {
             hidden: layout.hidden,
             sort: app::sort::Sort {
                 by: layout.sort,
                 reversed: layout.reverse,
             },
-            ..app::Look::default()
+            ..app::ListOptions::default()
         },
-        layout: app::Layout {
+        layout: app::ScreenLayout {
             list: layout.list.map(f64::from),
             grid: layout.view == FileView::Grid,
             tiles: layout.tiles.unwrap_or(default.tiles),

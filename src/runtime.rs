@@ -161,9 +161,9 @@ impl Services {
                     Arc::clone(&self.send),
                 );
             }
-            Effect::Keep { dir, kept } => {
+            Effect::PersistFolder { dir, state } => {
                 if let Some(folder_states) = &self.folder_states {
-                    folder_states.save(dir, kept);
+                    folder_states.save(dir, state);
                 }
             }
             Effect::Scan { root, generation } => {

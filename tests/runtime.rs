@@ -232,7 +232,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         file: None,
         theme: Theme::None,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
-        kept: medivision_tui::app::Kept::default(),
+        folder_state: medivision_tui::app::FolderState::default(),
         show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");

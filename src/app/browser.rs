@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::entry::{EntryKind, Found};
+use super::entry::{EntryKind, FoundFile};
 use super::filter::Filter;
-use super::folder_state::{FolderMemory, Kept, Look};
+use super::folder_state::{FolderMemory, FolderState, ListOptions};
 use super::request::Request;
 use super::results::Results;
 use super::sort::Sort;
@@ -46,14 +46,14 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Begins in a folder, as it was left in an earlier run.
-    pub(super) fn new(dir: PathBuf, generation: u64, kept: Kept) -> Self {
-        let left = FolderMemory::restore(&dir, kept);
+    pub(super) fn new(dir: PathBuf, generation: u64, state: FolderState) -> Self {
+        let left = FolderMemory::restore(&dir, state);
         Self {
             folder: Folder::new(
                 dir.clone(),
                 generation,
                 left.cursor.clone(),
-                left.look.clone(),
+                left.options.clone(),
             ),
             left: HashMap::from([(dir, left)]),
             visited: HashSet::new(),
@@ -80,7 +80,7 @@ impl Browser {
         }
         let left = FolderMemory {
             cursor: folder.anchor().map(Path::to_owned),
-            look: folder.look().clone(),
+            options: folder.options().clone(),
         };
         let dir = folder.dir().to_owned();
         Some(self.left.entry(dir).insert_entry(left).into_mut())
@@ -93,15 +93,15 @@ impl Browser {
 
     /// Shows a folder of which nothing is known yet. The cursor goes to `cursor`, or where it was last time.
     pub(super) fn show(&mut self, dir: PathBuf, generation: u64, cursor: Option<PathBuf>) {
-        let (known, look) = if let Some(left) = self.left.get(&dir) {
-            (left.cursor.clone(), left.look.clone())
+        let (known, options) = if let Some(left) = self.left.get(&dir) {
+            (left.cursor.clone(), left.options.clone())
         } else {
             // A filter is about the files of one folder; the rest goes along.
-            let look = self.folder.look().clone();
+            let options = self.folder.options().clone();
             let filter = Filter::default();
-            (None, Look { filter, ..look })
+            (None, ListOptions { filter, ..options })
         };
-        self.folder = Folder::new(dir, generation, cursor.or(known), look);
+        self.folder = Folder::new(dir, generation, cursor.or(known), options);
     }
 
     /// Takes in how the folder that is being listed was left in an earlier run; false if that no longer matters. What this run
@@ -110,35 +110,39 @@ impl Browser {
         &mut self,
         dir: &Path,
         generation: u64,
-        kept: Kept,
+        state: FolderState,
         results: &Results,
     ) -> bool {
         if !self.is_current_listing(dir, generation) || self.left.contains_key(dir) {
             return false;
         }
-        let left = FolderMemory::restore(dir, kept);
-        self.folder.restore(left.cursor, left.look, results);
+        let left = FolderMemory::restore(dir, state);
+        self.folder.restore(left.cursor, left.options, results);
         true
     }
 
     // ── order and filter ──────────────────────────────────────────────────────────────────────────────────────
 
     /// Changes how the folder is looked at.
-    pub(super) fn change_look(&mut self, results: &Results, change: impl FnOnce(&mut Look)) {
-        let mut look = self.folder.look().clone();
-        change(&mut look);
-        self.folder.set_look(look, results);
+    pub(super) fn change_options(
+        &mut self,
+        results: &Results,
+        change: impl FnOnce(&mut ListOptions),
+    ) {
+        let mut options = self.folder.options().clone();
+        change(&mut options);
+        self.folder.set_options(options, results);
     }
 
     /// Shows only the names that match a text; all for an empty one.
     pub(super) fn filter(&mut self, text: &str, results: &Results) {
-        self.change_look(results, |look| look.filter = Filter::new(text));
+        self.change_options(results, |options| options.filter = Filter::new(text));
     }
 
     /// Changes the order.
     pub(super) fn sort(&mut self, results: &Results, change: impl FnOnce(&mut Sort)) -> Request {
-        self.change_look(results, |look| change(&mut look.sort));
-        let Sort { by, reversed } = self.folder.look().sort;
+        self.change_options(results, |options| change(&mut options.sort));
+        let Sort { by, reversed } = self.folder.options().sort;
         let way = if reversed { ", reversed" } else { "" };
         Request::info(format!("sorted by {}{way}", by.name()))
     }
@@ -193,11 +197,11 @@ impl Browser {
     }
 
     /// The marked files with their contents, as far as those are known.
-    pub(super) fn marked_files(&self, results: &Results) -> Vec<Found> {
+    pub(super) fn marked_files(&self, results: &Results) -> Vec<FoundFile> {
         let rows = self.folder.rows().map(|row| (&row.path, row.stamp));
         let here: HashMap<_, _> = rows.collect();
         let stamp = |path: &PathBuf| here.get(path).copied().or_else(|| results.stamp(path));
-        let found = |path: &PathBuf| Found {
+        let found = |path: &PathBuf| FoundFile {
             path: path.clone(),
             stamp: stamp(path).unwrap_or_default(),
         };
@@ -313,7 +317,7 @@ impl Browser {
         let dir = new(&self.folder.dir().to_owned());
         let left = FolderMemory {
             cursor: cursor.clone(),
-            look: self.folder.look().clone(),
+            options: self.folder.options().clone(),
         };
         self.left.insert(dir.clone(), left);
         Some((dir, cursor))

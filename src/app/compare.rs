@@ -9,7 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::browser::folder::{Folder, Row, RowKind};
 use super::context::FileContext;
-use super::entry::{EntryKind, Found, Stamp};
+use super::entry::{EntryKind, FoundFile, Stamp};
 use super::environment::Environment;
 use super::keys::Action;
 use super::popup::kind_word;
@@ -205,7 +205,7 @@ impl Comparison {
         let [left, right] = self.areas(results, env).sides.map(|side| side.image);
         let room = (left.width.min(right.width), left.height);
         let stamp = known_stamp(&path, files.folder(), results);
-        env.small_preview(Found { path, stamp }, room, quality)
+        env.small_preview(FoundFile { path, stamp }, room, quality)
     }
 
     /// The images that both sides want: half blocks, then the terminal's own once the cursor rests.

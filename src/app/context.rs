@@ -2,7 +2,7 @@
 
 use super::browser::Browser;
 use super::browser::folder::Folder;
-use super::entry::Found;
+use super::entry::FoundFile;
 use super::environment::Environment;
 use super::results::Results;
 use super::studies::StudyBrowser;
@@ -23,7 +23,7 @@ impl<'a> FileContext<'a> {
     }
 
     /// The file under the cursor, or the one of a series that is in sight.
-    pub(crate) fn file_in_sight(self) -> Option<Found> {
+    pub(crate) fn file_in_sight(self) -> Option<FoundFile> {
         self.studies.file_in_sight(self.folder(), self.results)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::entry::{Found, Stamp};
-use super::folder_state::Kept;
+use super::entry::{FoundFile, Stamp};
+use super::folder_state::FolderState;
 use super::preview::PreviewKey;
 use crate::engine::ClassifiedFile;
 use crate::jobs::JobCommand;
@@ -12,7 +12,7 @@ use crate::prompts::Prompts;
 /// What [`super::update`] wants done. No effect blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Read one folder, not those below. Answered by [`super::Msg::Kept`] where it was left in an earlier run, then by
+    /// Read one folder, not those below. Answered by [`super::Msg::FolderState`] where it was left in an earlier run, then by
     /// [`super::Msg::Listed`] parts (a few entries first, so that the first
     /// rows of a huge folder are shown at once) or [`super::Msg::Unlisted`]. A later request supersedes an
     /// unfinished one.
@@ -23,11 +23,11 @@ pub enum Effect {
         generation: u64,
     },
     /// Persist how a folder was left. Not answered.
-    Keep {
+    PersistFolder {
         /// The folder.
         dir: PathBuf,
         /// How it was left.
-        kept: Kept,
+        state: FolderState,
     },
     /// Find all images under a folder, recursively, as `classify` would: dotfiles skipped, links to folders not
     /// followed. Answered by [`super::Msg::Scanned`]; several may be under way at once.
@@ -62,7 +62,7 @@ pub enum Effect {
     /// unfinished one; what was read until then is still answered.
     Headers {
         /// The files.
-        files: Vec<Found>,
+        files: Vec<FoundFile>,
         /// The number that the answer carries.
         generation: u64,
     },
@@ -70,7 +70,7 @@ pub enum Effect {
     /// [`super::Msg::Related`] parts. A later request supersedes an unfinished one.
     Related {
         /// The files.
-        files: Vec<Found>,
+        files: Vec<FoundFile>,
         /// The number that the answer carries.
         generation: u64,
     },

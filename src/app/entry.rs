@@ -25,7 +25,7 @@ pub enum EntryKind {
 
 /// An image found by a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundFile {
     /// Absolute.
     pub path: PathBuf,
     /// Its content.

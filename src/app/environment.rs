@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::entry::Found;
+use super::entry::FoundFile;
 use super::keys::{Action, Keymap};
 use super::preview::{Graphics, PreviewKey, Quality};
 use super::text;
@@ -75,7 +75,7 @@ impl Environment {
     /// The key of a small image, seen as its file asks, with nothing around it; `None` where there is no room, or no graphics.
     pub(super) fn small_preview(
         &self,
-        file: Found,
+        file: FoundFile,
         (cols, rows): (u16, u16),
         quality: Quality,
     ) -> Option<PreviewKey> {

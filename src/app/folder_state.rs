@@ -17,28 +17,29 @@ use crate::view::sheet;
 /// How a folder was left, as it is persisted. It holds one file name, and no results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Kept {
+pub struct FolderState {
     /// The file or folder under the cursor.
-    pub cursor: Option<Name>,
+    pub cursor: Option<FileName>,
     /// Order, filter, hidden files.
-    pub look: Look,
+    #[serde(rename = "look")]
+    pub options: ListOptions,
     /// Layout of the screen.
-    pub layout: Layout,
+    pub layout: ScreenLayout,
 }
 
-impl Kept {
+impl FolderState {
     /// Puts the cursor on a file, and shows it whatever hid it before.
     pub fn begin_on(&mut self, name: &OsStr) {
-        self.cursor = Some(Name::from(name));
-        self.look.filter = Filter::default();
-        self.look.hidden |= name.as_bytes().starts_with(b".");
+        self.cursor = Some(FileName::from(name));
+        self.options.filter = Filter::default();
+        self.options.hidden |= name.as_bytes().starts_with(b".");
     }
 }
 
 /// Which files of a folder are shown, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Look {
+pub struct ListOptions {
     /// Names that begin with a dot are shown.
     pub hidden: bool,
     /// The order of the files.
@@ -50,7 +51,7 @@ pub struct Look {
 /// A file name: text if it is valid UTF-8, else bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Name {
+pub enum FileName {
     /// Valid UTF-8.
     Text(String),
     /// Anything else.
@@ -60,7 +61,7 @@ pub enum Name {
 /// The layout of the screen, as far as the user decides it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Layout {
+pub struct ScreenLayout {
     /// Width of the list in percent of the screen; `None`: chosen by the program.
     pub list: Option<f64>,
     /// Files are shown as small images.
@@ -71,7 +72,7 @@ pub struct Layout {
     pub series: bool,
 }
 
-impl Default for Layout {
+impl Default for ScreenLayout {
     fn default() -> Self {
         Self {
             list: None,
@@ -82,7 +83,7 @@ impl Default for Layout {
     }
 }
 
-impl From<&OsStr> for Name {
+impl From<&OsStr> for FileName {
     fn from(name: &OsStr) -> Self {
         name.to_str().map_or_else(
             || Self::Bytes(name.as_bytes().to_vec()),
@@ -91,11 +92,11 @@ impl From<&OsStr> for Name {
     }
 }
 
-impl From<Name> for OsString {
-    fn from(name: Name) -> Self {
+impl From<FileName> for OsString {
+    fn from(name: FileName) -> Self {
         match name {
-            Name::Text(text) => text.into(),
-            Name::Bytes(bytes) => Self::from_vec(bytes),
+            FileName::Text(text) => text.into(),
+            FileName::Bytes(bytes) => Self::from_vec(bytes),
         }
     }
 }
@@ -105,29 +106,29 @@ impl From<Name> for OsString {
 pub(crate) struct FolderMemory {
     /// The file or folder under the cursor.
     pub cursor: Option<PathBuf>,
-    pub look: Look,
+    pub options: ListOptions,
 }
 
 impl FolderMemory {
     /// Restores persisted state.
-    pub(super) fn restore(dir: &Path, kept: Kept) -> Self {
-        let cursor = kept.cursor.map(OsString::from);
+    pub(super) fn restore(dir: &Path, state: FolderState) -> Self {
+        let cursor = state.cursor.map(OsString::from);
         Self {
             cursor: cursor.map(|name| dir.join(name)),
-            look: kept.look,
+            options: state.options,
         }
     }
 
     /// The state to persist, with the layout of the screen.
-    pub(super) fn to_state(&self, layout: Layout) -> Kept {
+    pub(super) fn to_state(&self, layout: ScreenLayout) -> FolderState {
         // Rows of studies and series are not files, and their names would identify patients.
         let file = self
             .cursor
             .as_deref()
             .filter(|path| base_of(path).is_none());
-        Kept {
-            cursor: file.and_then(Path::file_name).map(Name::from),
-            look: self.look.clone(),
+        FolderState {
+            cursor: file.and_then(Path::file_name).map(FileName::from),
+            options: self.options.clone(),
             layout,
         }
     }

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::browser::folder::{Row, RowKind};
 use super::context::FileContext;
-use super::entry::{EntryKind, Found};
+use super::entry::{EntryKind, FoundFile};
 use super::environment::Environment;
 use super::keys::Action;
 use super::preview::{Graphics, PreviewKey, Previewed, Quality};
@@ -173,7 +173,7 @@ impl Grid {
 }
 
 /// The file whose image stands for a row.
-fn file_of(row: &Row, context: FileContext<'_>) -> Option<Found> {
+fn file_of(row: &Row, context: FileContext<'_>) -> Option<FoundFile> {
     let (folder, results) = (context.folder(), context.results);
     if row.represents != RowKind::Entry {
         let is_there = row.kind == EntryKind::File && row.represents != RowKind::Missing;

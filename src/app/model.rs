@@ -18,7 +18,7 @@ use super::browser::Browser;
 use super::browser::folder::{Folder, Listing, Row};
 use super::context::FileContext;
 use super::environment::Environment;
-use super::folder_state::{Kept, Layout};
+use super::folder_state::{FolderState, ScreenLayout};
 use super::grid::Grid;
 use super::keys::{Action, Keymap};
 use super::line::Line;
@@ -64,7 +64,7 @@ pub struct Setup {
     /// Which key does what.
     pub keymap: Keymap,
     /// How the root was left, or how a folder is shown that was not shown before.
-    pub kept: Kept,
+    pub folder_state: FolderState,
     /// Values that identify the patient are shown (`--show-phi`).
     pub show_phi: bool,
 }
@@ -102,11 +102,11 @@ pub struct Model {
 
 impl Model {
     pub(super) fn new(setup: Setup) -> Self {
-        let mut kept = setup.kept;
+        let mut state = setup.folder_state;
         if let Some(name) = &setup.file {
-            kept.begin_on(name);
+            state.begin_on(name);
         }
-        let layout = kept.layout.clone();
+        let layout = state.layout.clone();
         let mut env = Environment::new(
             setup.root.clone(),
             setup.theme,
@@ -115,7 +115,7 @@ impl Model {
         );
         let generation = env.next_generation();
         Self {
-            browser: Browser::new(setup.root, generation, kept),
+            browser: Browser::new(setup.root, generation, state),
             env,
             message: None,
             engine: EngineState::Loading,
@@ -404,8 +404,8 @@ impl Model {
     }
 
     /// How the screen is divided.
-    fn layout(&self) -> Layout {
-        Layout {
+    fn layout(&self) -> ScreenLayout {
+        ScreenLayout {
             list: self.screen.split(),
             grid: self.screen.has_grid(),
             tiles: self.grid.tiles(),
@@ -433,7 +433,7 @@ impl Model {
         if !folder.is_empty() {
             return None;
         }
-        let filter = &folder.look().filter;
+        let filter = &folder.options().filter;
         if !filter.is_empty() && folder.count() > 0 {
             let typed = text::safe_str(filter.text());
             let clear = self.env.advice(Action::Back, "clears the filter");

@@ -15,7 +15,7 @@ use crate::encoder::hub::format_bytes;
 
 /// A model that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Offered {
+pub struct OfferedModel {
     /// What `--model` would be.
     pub id: String,
     /// Its name once it is in use.
@@ -30,10 +30,10 @@ pub struct Offered {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ModelChooser {
     /// `None` until they were read.
-    offered: Option<Vec<Offered>>,
+    offered: Option<Vec<OfferedModel>>,
     pull: Option<ModelPull>,
     /// The model that is being loaded, and the number that its engine answers by.
-    loading: Option<(u64, Offered)>,
+    loading: Option<(u64, OfferedModel)>,
     /// The number of the engine in use; 0 is that of the start.
     engine: u64,
     /// Why earlier attempts failed, by id.
@@ -44,7 +44,7 @@ pub(crate) struct ModelChooser {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ModelPull {
     serial: u64,
-    offered: Offered,
+    offered: OfferedModel,
     came: u64,
     size: Option<u64>,
     /// Another process downloads it; this one waits for that.
@@ -70,7 +70,7 @@ impl ModelPull {
 }
 
 /// The name in the catalogue, else the id.
-fn short(offered: &Offered) -> String {
+fn short(offered: &OfferedModel) -> String {
     let name = offered
         .entry
         .map_or(offered.id.as_str(), |entry| entry.name.as_str());
@@ -100,7 +100,7 @@ impl ModelChooser {
     }
 
     /// Takes in the models that can be chosen; true if they are the first.
-    pub(super) fn models_read(&mut self, offered: Vec<Offered>) -> bool {
+    pub(super) fn models_read(&mut self, offered: Vec<OfferedModel>) -> bool {
         self.offered.replace(offered).is_none()
     }
 
@@ -110,7 +110,7 @@ impl ModelChooser {
         Some(all.map(|offered| self.choice(offered, engine)).collect())
     }
 
-    fn choice(&self, offered: &Offered, engine: &EngineState) -> Choice {
+    fn choice(&self, offered: &OfferedModel, engine: &EngineState) -> Choice {
         let current = is_in_use(offered, engine);
         let pull = self.pull.as_ref();
         let pull = pull.filter(|pull| pull.offered.id == offered.id);
@@ -205,7 +205,7 @@ impl ModelChooser {
         vec![Request::Effect(Effect::Pull { id, serial })]
     }
 
-    fn load(&mut self, offered: Offered, env: &mut Environment) -> Request {
+    fn load(&mut self, offered: OfferedModel, env: &mut Environment) -> Request {
         let (serial, id) = (env.next_generation(), offered.id.clone());
         self.loading = Some((serial, offered));
         Request::Effect(Effect::UseModel { id, serial })
@@ -245,7 +245,7 @@ impl ModelChooser {
     /// Notes why a model cannot be used, for the list; explains it at once where no popup is open.
     fn fail(
         &mut self,
-        offered: &Offered,
+        offered: &OfferedModel,
         kind: &'static str,
         message: &str,
         popup_open: bool,
@@ -297,6 +297,6 @@ impl ModelChooser {
     }
 }
 
-fn is_in_use(offered: &Offered, engine: &EngineState) -> bool {
+fn is_in_use(offered: &OfferedModel, engine: &EngineState) -> bool {
     matches!(engine, EngineState::Ready { model, .. } if *model == safe_str(&offered.name))
 }

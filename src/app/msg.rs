@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use super::entry::{Entry, Found, Stamp};
-use super::folder_state::Kept;
+use super::entry::{Entry, FoundFile, Stamp};
+use super::folder_state::FolderState;
 use super::preview::{Graphics, Previewed};
 use crate::engine;
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
@@ -56,13 +56,13 @@ pub enum Msg {
     // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
     /// How the folder of a [`super::Effect::List`] was left in an earlier run. Precedes the listing; not sent for a folder
     /// without persisted state.
-    Kept {
+    FolderState {
         /// The folder.
         dir: PathBuf,
         /// The number of the request.
         generation: u64,
         /// How it was left.
-        kept: Box<Kept>,
+        state: Box<FolderState>,
     },
     /// Part of the answer to [`super::Effect::List`], in any order; `complete` comes with the last part, which may be empty.
     Listed {
@@ -89,7 +89,7 @@ pub enum Msg {
         /// The number of the request.
         generation: u64,
         /// Some of the images, recognised by their first bytes.
-        files: Vec<Found>,
+        files: Vec<FoundFile>,
         /// This is the last part.
         complete: bool,
     },
@@ -168,7 +168,7 @@ pub enum Msg {
         /// The number of the request.
         generation: u64,
         /// Files and their headers; `None` for a file that is not DICOM, or cannot be read.
-        read: Vec<(Found, Option<DicomHeader>)>,
+        read: Vec<(FoundFile, Option<DicomHeader>)>,
         /// This is the last part.
         complete: bool,
     },
@@ -177,7 +177,7 @@ pub enum Msg {
         /// The number of the request.
         generation: u64,
         /// Files and the objects in them; `None` for a file that holds no such object.
-        read: Vec<(Found, Option<RelatedObject>)>,
+        read: Vec<(FoundFile, Option<RelatedObject>)>,
         /// This is the last part.
         complete: bool,
     },
@@ -191,10 +191,10 @@ pub enum Msg {
 
     // ── choices ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::PromptSets`].
-    PromptSets(Vec<super::Named>),
+    PromptSets(Vec<super::NamedPromptSet>),
 
     /// The answer to [`super::Effect::Models`].
-    Models(Vec<super::Offered>),
+    Models(Vec<super::OfferedModel>),
     /// Progress of [`super::Effect::Pull`].
     Pulling {
         /// The number of the request.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use super::entry::{Found, Stamp};
+use super::entry::{FoundFile, Stamp};
 pub use crate::config::Graphics;
 use crate::media::{
     FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
@@ -27,7 +27,7 @@ pub enum Quality {
 
 /// How the user chose to see an image. The model never learns of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct View {
+pub struct ImageView {
     /// Which values become black and white.
     pub voi: Voi,
     /// Black and white are swapped.
@@ -38,7 +38,7 @@ pub struct View {
 
 /// Annotations drawn over an image and written around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct Decorations {
     /// The scale bar and the file's overlay planes are drawn, facts and letters are written.
     pub overlays: bool,
     /// The histogram is shown below the image.
@@ -51,7 +51,7 @@ pub struct Marks {
 
 /// Related objects drawn over an image, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Overlaid {
+pub struct OverlaidObjects {
     /// Their files. Those that are not about the image change nothing.
     pub objects: Vec<(PathBuf, Stamp)>,
     /// Opacity of the colours of segmentations, in percent.
@@ -62,14 +62,14 @@ pub struct Overlaid {
 
 /// A series whose files share one automatic window on screen.
 #[derive(Clone, Debug)]
-pub struct Stack {
+pub struct SeriesStack {
     /// The path of its row.
     pub path: PathBuf,
     /// Some of its files, evenly spread, from which the window is computed.
     pub sample: Arc<[(PathBuf, Stamp)]>,
 }
 
-impl PartialEq for Stack {
+impl PartialEq for SeriesStack {
     /// Compares paths only: the window stays the same while files are added to a series.
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path
@@ -86,16 +86,16 @@ pub struct PreviewKey {
     /// The frame, from 0 in the order of positions ([`Scene::order`]).
     pub frame: u32,
     /// How it is seen.
-    pub view: View,
+    pub view: ImageView,
     /// The series that the view was chosen for, while it is unknown whether the file belongs to it: if it does not, the file is
     /// shown by its own window. `None`: the view is for this file.
     pub for_series: Option<String>,
     /// The series whose automatic window applies.
-    pub stack: Option<Stack>,
+    pub stack: Option<SeriesStack>,
     /// Annotations drawn over it and written around it.
-    pub marks: Marks,
+    pub marks: Decorations,
     /// Related objects drawn over it.
-    pub related: Overlaid,
+    pub related: OverlaidObjects,
     /// Columns for the image and what is written around it.
     pub cols: u16,
     /// Rows for the image and what is written around it.
@@ -112,7 +112,7 @@ pub struct PreviewKey {
 impl PreviewKey {
     /// The key of an image seen as its file asks, with nothing around it.
     pub fn plain(
-        file: Found,
+        file: FoundFile,
         (cols, rows): (u16, u16),
         graphics: Graphics,
         quality: Quality,
@@ -122,11 +122,11 @@ impl PreviewKey {
             path: file.path,
             stamp: file.stamp,
             frame: 0,
-            view: View::default(),
+            view: ImageView::default(),
             for_series: None,
             stack: None,
-            marks: Marks::default(),
-            related: Overlaid::default(),
+            marks: Decorations::default(),
+            related: OverlaidObjects::default(),
             cols,
             rows,
             graphics,
@@ -180,7 +180,7 @@ pub struct Preview {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// The view it was drawn with.
-    pub view: View,
+    pub view: ImageView,
     /// Series Instance UID, where there is one. Never shown.
     pub series: Option<String>,
     /// A note for the user: that only a part is shown, or a reduced level.
@@ -200,29 +200,29 @@ pub struct Scene {
     /// The unit of pixel values.
     pub unit: Option<String>,
     /// The pixel value under the pointer.
-    pub value: Option<Value>,
+    pub value: Option<PixelValue>,
     /// The histogram of the whole frame, if it was requested.
     pub histogram: Option<Histogram>,
     /// What related objects contribute.
-    pub about: About,
+    pub about: RelatedContent,
 }
 
 /// What related objects contribute to an image.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct About {
+pub struct RelatedContent {
     /// The identifiers by which they refer to the image; `None` if the file is not a DICOM object. Never shown.
     pub target: Option<TargetFrame>,
     /// The meaning of the colours drawn over it.
     pub legend: Vec<Legend>,
     /// Texts drawn over it.
-    pub labels: Vec<Label>,
+    pub labels: Vec<OverlayText>,
     /// Files of objects that are switched on but not drawn, or not completely, with the reason.
     pub remarks: Vec<(PathBuf, String)>,
 }
 
 /// A text over an image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Label {
+pub struct OverlayText {
     /// Lines, safe to show.
     pub lines: Vec<String>,
     /// Its upper left corner, in shares of the image's width and height on the screen.
@@ -238,7 +238,7 @@ impl Scene {
 
 /// The value of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value {
+pub enum PixelValue {
     /// In the modality's unit.
     Grey(f64),
     /// Red, green and blue, 0–255.

@@ -9,7 +9,7 @@ use super::text::safe_str;
 use crate::prompts::{PromptError, PromptSet, Prompts};
 
 /// The name of a set that can be chosen, and the set, or why it cannot be used.
-pub type Named = (String, Result<PromptSet, PromptError>);
+pub type NamedPromptSet = (String, Result<PromptSet, PromptError>);
 
 /// The choice of a suitable set for each image.
 const AUTO: &str = "auto";
@@ -30,7 +30,7 @@ pub(crate) struct Rescoring {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct PromptSets {
     /// `None` until they were read.
-    sets: Option<Vec<Named>>,
+    sets: Option<Vec<NamedPromptSet>>,
     rescoring: Option<Rescoring>,
 }
 
@@ -46,7 +46,7 @@ impl PromptSets {
     }
 
     /// Takes in the sets that were read; true if they are the first.
-    pub(super) fn sets_read(&mut self, sets: Vec<Named>) -> bool {
+    pub(super) fn sets_read(&mut self, sets: Vec<NamedPromptSet>) -> bool {
         self.sets.replace(sets).is_none()
     }
 

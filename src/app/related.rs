@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::browser::folder::{Folder, Listing};
 use super::effect::Effect;
-use super::entry::{EntryKind, Found, Stamp};
+use super::entry::{EntryKind, FoundFile, Stamp};
 use super::environment::Environment;
 use super::keys::Action;
-use super::preview::Overlaid;
+use super::preview::OverlaidObjects;
 use super::results::Results;
 use super::studies::StudyBrowser;
 use super::viewer::Viewer;
@@ -33,7 +33,7 @@ const OPACITY_STEP: u8 = 10;
 /// An object and the file that it is in.
 #[derive(Clone, Debug, PartialEq)]
 struct ObjectFile {
-    file: Found,
+    file: FoundFile,
     object: Arc<RelatedObject>,
 }
 
@@ -97,16 +97,16 @@ impl RelatedObjects {
     }
 
     /// What is drawn over images, as far as it is switched on.
-    pub(super) fn overlaid(&self, viewer: &Viewer, env: &Environment) -> Overlaid {
+    pub(super) fn overlaid(&self, viewer: &Viewer, env: &Environment) -> OverlaidObjects {
         let stamp = |path: &PathBuf| {
             let found = self.found.iter().find(|found| found.file.path == *path)?;
             Some((path.clone(), found.file.stamp))
         };
         let objects: Vec<_> = self.on.iter().filter_map(stamp).collect();
         if objects.is_empty() || !viewer.shows_overlays() {
-            return Overlaid::default();
+            return OverlaidObjects::default();
         }
-        Overlaid {
+        OverlaidObjects {
             objects,
             opacity: self.opacity,
             show_phi: env.show_phi,
@@ -131,8 +131,8 @@ impl RelatedObjects {
             let files = files.filter(|row| row.kind == EntryKind::File);
             files.map(super::browser::folder::Row::found).collect()
         });
-        let unknown = |file: &Found| self.searched.get(&file.path) != Some(&file.stamp);
-        let files: Vec<Found> = candidates.into_iter().filter(unknown).collect();
+        let unknown = |file: &FoundFile| self.searched.get(&file.path) != Some(&file.stamp);
+        let files: Vec<FoundFile> = candidates.into_iter().filter(unknown).collect();
         if files.is_empty() || self.search.is_some() {
             return None;
         }
@@ -168,7 +168,7 @@ impl RelatedObjects {
     pub(super) fn objects_read(
         &mut self,
         (generation, complete): (u64, bool),
-        read: Vec<(Found, Option<RelatedObject>)>,
+        read: Vec<(FoundFile, Option<RelatedObject>)>,
     ) {
         for (file, object) in read {
             self.insert(file, object);
@@ -178,7 +178,7 @@ impl RelatedObjects {
         }
     }
 
-    fn insert(&mut self, file: Found, object: Option<RelatedObject>) {
+    fn insert(&mut self, file: FoundFile, object: Option<RelatedObject>) {
         if self.searched.len() >= MAX_SEARCHED {
             self.searched.clear();
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::entry::{Found, Stamp};
+use super::entry::{FoundFile, Stamp};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
 use crate::library::{Failure, Outcome, Record};
@@ -224,12 +224,12 @@ impl Results {
     }
 
     /// Requests the result of a file, in place of what was known of it.
-    pub fn ask(&mut self, found: Found, lane: Lane, reason: Reason, certainty: Certainty) {
+    pub fn ask(&mut self, found: FoundFile, lane: Lane, reason: Reason, certainty: Certainty) {
         self.jobs.request(&found.path, lane, reason, ());
         self.await_answer(found, certainty);
     }
 
-    fn await_answer(&mut self, found: Found, certainty: Certainty) {
+    fn await_answer(&mut self, found: FoundFile, certainty: Certainty) {
         self.forget_one(&found.path);
         let known = KnownFile {
             stamp: found.stamp,
@@ -241,7 +241,7 @@ impl Results {
     }
 
     /// Permissions or times of a file changed. Returns whether its result is requested again.
-    pub fn touched(&mut self, found: Found) -> bool {
+    pub fn touched(&mut self, found: FoundFile) -> bool {
         let again = self.jobs.touched(&found.path, ());
         if again {
             self.await_answer(found, Certainty::Told);
@@ -331,19 +331,19 @@ impl Results {
 
     /// The files that another model has to classify: all images except those that cannot be read and those that wait for an
     /// answer already.
-    pub fn answerable(&self) -> Vec<Found> {
+    pub fn answerable(&self) -> Vec<FoundFile> {
         let files = self.files.iter().filter_map(|(path, known)| {
             let depends = match known.state.as_ref()? {
                 FileState::Done(_) => true,
                 FileState::Failed(failure) => failure.kind == ErrorKind::Internal,
                 FileState::Queued => false,
             };
-            depends.then(|| Found {
+            depends.then(|| FoundFile {
                 path: path.clone(),
                 stamp: known.stamp,
             })
         });
-        let mut files: Vec<Found> = files.collect();
+        let mut files: Vec<FoundFile> = files.collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }
@@ -469,7 +469,7 @@ mod tests {
         let path = PathBuf::from(path);
         let stamp = stamp(size);
         results.ask(
-            Found { path, stamp },
+            FoundFile { path, stamp },
             Lane::Bulk,
             Reason::Arrived,
             certainty,
@@ -584,7 +584,7 @@ mod tests {
                 match step {
                     Step::Ask(f, doubted) => {
                         let certainty = if doubted { Certainty::Doubted } else { Certainty::Assumed };
-                        let found = Found { path: path(f), stamp: stamp(1) };
+                        let found = FoundFile { path: path(f), stamp: stamp(1) };
                         results.ask(found, Lane::Bulk, Reason::Wanted, certainty);
                     }
                     Step::Answer(g, is_image) => {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::browser::folder::{Folder, Row, RowKind};
 use super::effect::Effect;
-use super::entry::{EntryKind, Found, Stamp};
+use super::entry::{EntryKind, FoundFile, Stamp};
 use super::environment::Environment;
 use super::group_path::{base_of, series_path, study_path};
 use super::msg::Msg;
@@ -79,7 +79,7 @@ impl HeaderCache {
         header.as_ref().filter(|_| *known == stamp)
     }
 
-    fn insert(&mut self, found: Found, header: Option<Arc<DicomHeader>>) {
+    fn insert(&mut self, found: FoundFile, header: Option<Arc<DicomHeader>>) {
         if self.0.len() >= MAX_HEADERS {
             self.0.clear();
         }
@@ -286,11 +286,11 @@ impl StudyBrowser {
         let unknown = files
             .iter()
             .filter(|(path, stamp)| !self.headers.knows(path, **stamp));
-        let unknown = unknown.map(|(path, stamp)| Found {
+        let unknown = unknown.map(|(path, stamp)| FoundFile {
             path: path.clone(),
             stamp: *stamp,
         });
-        let files: Vec<Found> = unknown.collect();
+        let files: Vec<FoundFile> = unknown.collect();
         let generation = env.next_generation();
         grouping.generation = generation;
         grouping.awaited = (files.len(), files.len());
@@ -305,7 +305,7 @@ impl StudyBrowser {
     pub(super) fn headers_read(
         &mut self,
         (generation, complete): (u64, bool),
-        read: Vec<(Found, Option<DicomHeader>)>,
+        read: Vec<(FoundFile, Option<DicomHeader>)>,
         folder: &mut Folder,
         results: &Results,
         env: &mut Environment,
@@ -364,7 +364,7 @@ impl StudyBrowser {
         {
             return FilesChange::Listed;
         }
-        let show_hidden = folder.look().hidden;
+        let show_hidden = folder.options().hidden;
         let Some(Grouping {
             path: base,
             base: Base::Folder(files),

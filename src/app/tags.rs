@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::effect::Effect;
-use super::entry::{Found, Stamp};
+use super::entry::{FoundFile, Stamp};
 use super::environment::Environment;
 use super::keys::Action;
 use super::popup::{Popup, TagValue};
@@ -70,7 +70,7 @@ impl TagBrowser {
     // ── open and close ────────────────────────────────────────────────────────────────────────────────────────
 
     /// Opens the tags of a file, on the tag that the cursor was on last. Returns the effect that reads them.
-    pub(super) fn open(&mut self, file: Found, env: &mut Environment) -> Effect {
+    pub(super) fn open(&mut self, file: FoundFile, env: &mut Environment) -> Effect {
         let generation = env.next_generation();
         let path = file.path.clone();
         self.panel = Some(TagPanel::new(
@@ -132,7 +132,7 @@ impl TagBrowser {
         }
         self.close();
         let path: PathBuf = path.to_owned();
-        Some(self.open(Found { path, stamp }, env))
+        Some(self.open(FoundFile { path, stamp }, env))
     }
 
     /// Values that identify the patient are shown now, or masked.

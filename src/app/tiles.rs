@@ -74,12 +74,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::app::entry::{Found, Stamp};
+    use crate::app::entry::{FoundFile, Stamp};
     use crate::app::preview::{Graphics, Quality};
     use crate::media::{ErrorKind, MediaError};
 
     fn key(n: usize, quality: Quality) -> PreviewKey {
-        let file = Found {
+        let file = FoundFile {
             path: Path::new("/d").join(n.to_string()),
             stamp: Stamp::default(),
         };

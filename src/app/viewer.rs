@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Found, Stamp};
-use super::preview::{Marks, Preview, PreviewKey, Previewed, Scene, View};
+use super::entry::{FoundFile, Stamp};
+use super::preview::{Decorations, ImageView, Preview, PreviewKey, Previewed, Scene};
 use crate::media::ImageInfo;
 use crate::view::Area;
 use crate::view::placement::{self, ImageShape, InsetContent};
@@ -66,7 +66,7 @@ pub(crate) struct Viewer {
     image: Option<ViewedImage>,
     /// The series that the view was chosen for: it is kept from file to file of it.
     series: Option<String>,
-    view: View,
+    view: ImageView,
     /// From 0, in the order of positions.
     frame: u32,
     /// Facts, letters, scale bar and the file's overlay planes are shown.
@@ -90,7 +90,7 @@ impl Default for Viewer {
             file: None,
             image: None,
             series: None,
-            view: View::default(),
+            view: ImageView::default(),
             frame: 0,
             overlays: true,
             histogram: false,
@@ -109,7 +109,7 @@ impl Default for Viewer {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Stillness {
     /// What was looked at.
-    seen: Option<(u32, View, Marks)>,
+    seen: Option<(u32, ImageView, Decorations)>,
     /// First tick that saw it.
     since: Option<Duration>,
     is_still: bool,
@@ -117,7 +117,7 @@ struct Stillness {
 
 impl Stillness {
     /// Takes note of what is looked at.
-    fn note(&mut self, now: (u32, View, Marks), new_file: bool) {
+    fn note(&mut self, now: (u32, ImageView, Decorations), new_file: bool) {
         if self.seen.as_ref() != Some(&now) {
             // A new file waits for the cursor to rest anyway.
             let is_still = new_file || self.seen.is_none();
@@ -141,7 +141,7 @@ impl Stillness {
 impl Viewer {
     /// Follows the cursor to a row, and to the file that is in sight there. Within a series the view stays; to what series a
     /// file belongs is known only when its first preview is there (see [`Self::take_preview`]).
-    pub(super) fn follow(&mut self, file: Option<Found>, row: Option<&Path>) {
+    pub(super) fn follow(&mut self, file: Option<FoundFile>, row: Option<&Path>) {
         let file = file.map(|found| (found.path, found.stamp));
         let new_file = self.file != file;
         self.film.take_if(|film| match &film.series {
@@ -155,7 +155,7 @@ impl Viewer {
             self.pointer = None;
             self.frame_input = None;
             if self.series.is_none() {
-                self.view = View::default();
+                self.view = ImageView::default();
             }
         }
         let marks = self.marks();
@@ -310,9 +310,9 @@ impl Viewer {
 
     /// Begins the view anew, with an aim.
     pub(super) fn reset_view(&mut self, aim: placement::Aim) {
-        self.view = View {
+        self.view = ImageView {
             aim,
-            ..View::default()
+            ..ImageView::default()
         };
     }
 
@@ -327,8 +327,8 @@ impl Viewer {
     }
 
     /// What is drawn upon the image and written around it.
-    fn marks(&self) -> Marks {
-        Marks {
+    fn marks(&self) -> Decorations {
+        Decorations {
             overlays: self.overlays,
             histogram: self.histogram,
             cursor: self.pointer.map(|pointer| pointer.at),
@@ -373,7 +373,7 @@ impl Viewer {
     }
 }
 
-impl Marks {
+impl Decorations {
     /// What is written around an image with these marks.
     pub fn around(&self, scene: &Scene) -> InsetContent {
         let about = &scene.about;

@@ -66,7 +66,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
             setup.theme
         },
         keymap: setup.keymap.clone(),
-        kept: setup.kept.clone(),
+        folder_state: setup.folder_state.clone(),
         show_phi: setup.show_phi,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -136,8 +136,8 @@ async fn interface(
     });
     on_signals(services.messages())?;
     // The first frame already shows the folder as it was left. From here on errors go to the log.
-    if let Some(kept) = store.as_ref().and_then(|store| store.load(&start.root)) {
-        start.kept = kept;
+    if let Some(state) = store.as_ref().and_then(|store| store.load(&start.root)) {
+        start.folder_state = state;
     }
     services.persist_folders(store)?;
     let mut interface = Loop::start(start, &mut screen)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::folders::{MsgSender, spawn};
-use crate::app::{Msg, Offered};
+use crate::app::{Msg, OfferedModel};
 use crate::config::DEMO;
 use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress};
 use crate::encoder::{ModelOptions, ModelSource, catalog};
@@ -64,16 +64,16 @@ pub(super) fn models(sources: &ChoiceSources, send: MsgSender) {
 }
 
 /// The built-in model, those of the catalogue, others in the cache, and the one that the program was started with.
-fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec<Offered> {
+fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec<OfferedModel> {
     let pulled = cache.map_or_else(Vec::new, HubCache::models);
     let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
-    let of_hub = |id: &str| Offered {
+    let of_hub = |id: &str| OfferedModel {
         id: id.to_owned(),
         name: id.to_owned(),
         entry: catalog::find(id),
         there: is_there(id),
     };
-    let mut all = vec![Offered {
+    let mut all = vec![OfferedModel {
         there: true,
         ..of_hub(DEMO)
     }];
@@ -84,7 +84,7 @@ fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec
         && path.exists()
         && !all.iter().any(|other| other.name == source.name())
     {
-        all.push(Offered {
+        all.push(OfferedModel {
             id: path.to_string_lossy().into_owned(),
             name: source.name(),
             entry: None,

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::app::Kept;
+use crate::app::FolderState;
 use crate::media::read_file;
 
 /// Maximum number of folders whose state is kept.
@@ -31,7 +31,7 @@ impl FolderStateStore {
     }
 
     /// Loads the state of a folder; `None` if there is none. Unreadable files are logged and count as none.
-    pub fn load(&self, folder: &Path) -> Option<Kept> {
+    pub fn load(&self, folder: &Path) -> Option<FolderState> {
         let file = self.file(folder).ok()?;
         match read(&file) {
             Ok(kept) => Some(kept),
@@ -45,7 +45,7 @@ impl FolderStateStore {
     }
 
     /// Saves the state of a folder. Only the user may read it, because file names may identify patients.
-    pub fn save(&self, folder: &Path, kept: &Kept) -> io::Result<()> {
+    pub fn save(&self, folder: &Path, kept: &FolderState) -> io::Result<()> {
         let file = self.file(folder)?;
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(&self.0)?;
@@ -88,21 +88,21 @@ impl FolderStateStore {
     }
 }
 
-fn read(file: &Path) -> io::Result<Kept> {
+fn read(file: &Path) -> io::Result<FolderState> {
     Ok(serde_json::from_slice(&read_file(file, MAX_FILE_BYTES)?)?)
 }
 
 /// The thread that saves folder states.
 pub(super) struct FolderStateWriter {
     store: FolderStateStore,
-    queue: Sender<(PathBuf, Kept)>,
+    queue: Sender<(PathBuf, FolderState)>,
     /// Disconnects when the thread ends.
     ended: Receiver<()>,
 }
 
 impl FolderStateWriter {
     pub(super) fn start(store: FolderStateStore) -> io::Result<Self> {
-        let (queue, states) = unbounded::<(PathBuf, Kept)>();
+        let (queue, states) = unbounded::<(PathBuf, FolderState)>();
         let (end, ended) = bounded(0);
         let writer = store.clone();
         thread::Builder::new().name("keep".into()).spawn(move || {
@@ -128,7 +128,7 @@ impl FolderStateWriter {
     }
 
     /// Queues the state of a folder to be saved.
-    pub(super) fn save(&self, folder: PathBuf, kept: Kept) {
+    pub(super) fn save(&self, folder: PathBuf, kept: FolderState) {
         // Cannot fail: the thread ends only after this sender is dropped.
         let _ = self.queue.send((folder, kept));
     }
@@ -145,12 +145,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::app::{Filter, Layout, Look, Name};
+    use crate::app::{FileName, Filter, ListOptions, ScreenLayout};
 
-    fn kept(cursor: &str) -> Kept {
-        Kept {
-            cursor: Some(Name::Text(cursor.to_owned())),
-            ..Kept::default()
+    fn kept(cursor: &str) -> FolderState {
+        FolderState {
+            cursor: Some(FileName::Text(cursor.to_owned())),
+            ..FolderState::default()
         }
     }
 
@@ -174,14 +174,14 @@ mod tests {
     fn a_saved_state_is_loaded_and_readable_by_its_user_only() {
         let (home, store, [a, b]) = store_and_folders();
         assert_eq!(store.load(&a), None);
-        let all = Kept {
-            cursor: Some(Name::Bytes(vec![b'x', 0xff])),
-            look: Look {
+        let all = FolderState {
+            cursor: Some(FileName::Bytes(vec![b'x', 0xff])),
+            options: ListOptions {
                 hidden: true,
                 filter: Filter::new("im !12"),
-                ..Look::default()
+                ..ListOptions::default()
             },
-            layout: Layout {
+            layout: ScreenLayout {
                 list: Some(100.0 / 3.0),
                 grid: true,
                 tiles: 4,

@@ -9,7 +9,7 @@ use std::thread;
 
 use super::folder_states::FolderStateStore;
 use crate::app::sort::natural;
-use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
+use crate::app::{Entry, EntryKind, FoundFile, Msg, Severity, Stamp};
 use crate::media::{self, Sniffed, clean, sniff, walk};
 use crate::watch::{self, ReadyKind, WatchEvent};
 
@@ -118,11 +118,11 @@ pub(super) fn list(
     latest.fetch_max(generation, Ordering::Relaxed);
     let answer = Arc::clone(&send);
     spawn("list", &answer, move || {
-        if let Some(kept) = store.and_then(|store| store.load(&dir)) {
-            send(Msg::Kept {
+        if let Some(state) = store.and_then(|store| store.load(&dir)) {
+            send(Msg::FolderState {
                 dir: dir.clone(),
                 generation,
-                kept: Box::new(kept),
+                state: Box::new(state),
             });
         }
         let reading = match fs::read_dir(&dir) {
@@ -199,7 +199,7 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: MsgSender) {
                 continue;
             };
             let stamp = stamp(&metadata);
-            files.push(Found { path, stamp });
+            files.push(FoundFile { path, stamp });
             if files.len() == MAX_BATCH && !part(std::mem::take(&mut files), false) {
                 return;
             }

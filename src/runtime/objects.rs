@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::folders::{MsgSender, spawn};
-use crate::app::{Found, Msg};
+use crate::app::{FoundFile, Msg};
 use crate::media;
 
 /// Maximum number of files in a message.
@@ -39,7 +39,12 @@ pub(super) fn directory(path: PathBuf, generation: u64, send: MsgSender) {
 }
 
 /// Reads headers. `latest` is the newest generation requested: an older reading ends early.
-pub(super) fn headers(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>, send: MsgSender) {
+pub(super) fn headers(
+    files: Vec<FoundFile>,
+    generation: u64,
+    latest: Arc<AtomicU64>,
+    send: MsgSender,
+) {
     read_in_batches(
         "headers",
         files,
@@ -56,7 +61,12 @@ pub(super) fn headers(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>
 }
 
 /// Finds the objects that relate to images. `latest` as in [`headers`].
-pub(super) fn related(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>, send: MsgSender) {
+pub(super) fn related(
+    files: Vec<FoundFile>,
+    generation: u64,
+    latest: Arc<AtomicU64>,
+    send: MsgSender,
+) {
     read_in_batches(
         "related",
         files,
@@ -75,12 +85,12 @@ pub(super) fn related(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>
 /// Reads files one after the other on a thread of its own, and sends the results in batches.
 fn read_in_batches<T: Send + 'static>(
     name: &str,
-    files: Vec<Found>,
+    files: Vec<FoundFile>,
     generation: u64,
     latest: Arc<AtomicU64>,
     send: MsgSender,
     read_file: fn(&Path) -> Option<T>,
-    message: impl Fn(Vec<(Found, Option<T>)>, bool) -> Msg + Send + 'static,
+    message: impl Fn(Vec<(FoundFile, Option<T>)>, bool) -> Msg + Send + 'static,
 ) {
     latest.fetch_max(generation, Ordering::Relaxed);
     let answer = Arc::clone(&send);

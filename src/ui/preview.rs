@@ -9,7 +9,7 @@ use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, histogram, rect};
 use crate::app::text::{cut_end, safe, safe_str, width, wrap};
-use crate::app::{About, EncodedImage, Model, Preview, PreviewKey};
+use crate::app::{EncodedImage, Model, Preview, PreviewKey, RelatedContent};
 use crate::view::Area;
 use crate::view::placement::{self, Inset};
 
@@ -130,7 +130,7 @@ fn labels(preview: &Preview, area: Rect, frame: &mut Frame) {
 }
 
 /// Draws the legend of the colours over an image, as far as it fits; without any, why nothing is drawn.
-fn legend(model: &Model, about: &About, looks: Looks, area: Rect, frame: &mut Frame) {
+fn legend(model: &Model, about: &RelatedContent, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width);
     let mut spans = Vec::new();
     let mut used = 0;

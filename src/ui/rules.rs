@@ -125,7 +125,7 @@ fn list_title(model: &Model) -> (String, String) {
     } else {
         format!("{}/{}", folder.cursor() + 1, folder.len())
     };
-    let look = folder.look();
+    let look = folder.options();
     let mut parts = Vec::new();
     if !look.filter.is_empty() {
         parts.push(format!("“{}”", safe_str(look.filter.text())));

@@ -3,8 +3,8 @@
 mod activity;
 mod arrivals;
 mod compare;
+mod folder_states;
 mod grid;
-mod kept;
 mod lists;
 mod mouse;
 mod objects;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Found, Msg, Stack};
+use medivision_tui::app::{Effect, FoundFile, Msg, SeriesStack};
 use medivision_tui::media::{DicomHeader, ErrorKind, MediaError, Member};
 use medivision_tui::scoring::Decision;
 
@@ -47,14 +47,14 @@ fn folder_of_series(program: &mut Program) {
     program.answer("5.dcm", failure(ErrorKind::Truncated, "the file ends"));
 }
 
-fn found(name: &str) -> Found {
-    Found {
+fn found(name: &str) -> FoundFile {
+    FoundFile {
         path: path(name),
         stamp: stamp(1),
     }
 }
 
-fn headers() -> Vec<(Found, Option<DicomHeader>)> {
+fn headers() -> Vec<(FoundFile, Option<DicomHeader>)> {
     vec![
         (found("1.dcm"), Some(header(1, 2, 1, 30.0))),
         (found("2.dcm"), Some(header(1, 2, 2, 10.0))),
@@ -214,7 +214,7 @@ fn the_files_of_a_series_are_asked_for_as_one_stack() {
         program.rest();
         program.wanted().expect("a preview is wanted").stack
     };
-    let names = |stack: &Stack| {
+    let names = |stack: &SeriesStack| {
         let files = stack.sample.iter();
         files.map(|(path, _)| path.clone()).collect::<Vec<_>>()
     };

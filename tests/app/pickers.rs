@@ -1,7 +1,7 @@
 //! Choosing prompts and models: what is listed, what is asked for, and how results follow.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Msg, Named, Offered};
+use medivision_tui::app::{Effect, Msg, NamedPromptSet, OfferedModel};
 use medivision_tui::encoder::catalog;
 use medivision_tui::engine::{ClassifiedFile, Event, Lane};
 use medivision_tui::prompts::{self, PromptSet};
@@ -23,7 +23,7 @@ phrases = ["clear lungs"]
 "#;
 
 /// The shipped sets, one of the user's, and one that is wrong.
-fn sets() -> Vec<Named> {
+fn sets() -> Vec<NamedPromptSet> {
     let mut sets = prompts::all_named(None);
     sets.push(("ward".to_owned(), PromptSet::parse(WARD, "ward.toml")));
     let broken = PromptSet::parse(
@@ -215,8 +215,8 @@ fn how_far_it_is_stands_in_the_last_row() {
 
 // ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-fn offered(id: &str, there: bool) -> Offered {
-    Offered {
+fn offered(id: &str, there: bool) -> OfferedModel {
+    OfferedModel {
         id: id.to_owned(),
         name: id.to_owned(),
         entry: catalog::find(id),
@@ -237,7 +237,7 @@ fn choosing_a_model(program: &mut Program) {
     program.rest();
     assert!(program.press("m").contains(&Effect::Models));
     let gated = "google/medsiglip-448";
-    let own = Offered {
+    let own = OfferedModel {
         name: "ours".to_owned(),
         ..offered("/models/ours", true)
     };

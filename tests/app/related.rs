@@ -1,7 +1,7 @@
 //! Objects about the picture: which are listed, what switching them on asks for, and what is seen of it.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{About, Effect, Found, Label, Msg};
+use medivision_tui::app::{Effect, FoundFile, Msg, OverlayText, RelatedContent};
 use medivision_tui::media::{Legend, RelatedObject, TargetFrame, Wording, open, related};
 use medivision_tui::view::placement::Aim;
 use medivision_tui::view::turn::Turn;
@@ -44,14 +44,14 @@ fn section(image: &str) -> Film {
         frames: 1,
         series: Some("2.25.13"),
         size: (32, 32),
-        about: About {
+        about: RelatedContent {
             target: Some(target(image)),
             legend: vec![
                 entry(1, [230, 159, 0], wording("disc", false)),
                 entry(2, [0, 255, 0], wording("stripe", false)),
                 entry(7, [86, 180, 233], wording("Doe Prostate", true)),
             ],
-            labels: vec![Label {
+            labels: vec![OverlayText {
                 lines: vec!["Nodule?".to_owned()],
                 at: (0.25, 0.5),
             }],
@@ -68,7 +68,7 @@ fn search(program: &Program) -> Option<(Vec<String>, u64)> {
         .rev()
         .find_map(|effect| match effect {
             Effect::Related { files, generation } => {
-                let name = |found: &Found| {
+                let name = |found: &FoundFile| {
                     let name = found.path.file_name().expect("a name");
                     name.to_string_lossy().into_owned()
                 };
@@ -78,8 +78,8 @@ fn search(program: &Program) -> Option<(Vec<String>, u64)> {
         })
 }
 
-fn found(name: &str) -> Found {
-    Found {
+fn found(name: &str) -> FoundFile {
+    FoundFile {
         path: path(&format!("{name}.dcm")),
         stamp: stamp(1),
     }

@@ -9,8 +9,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
 use medivision_tui::app::{
-    self, About, Effect, EncodedImage, Entry, EntryKind, Found, Graphics, Kept, Keymap, Model, Msg,
-    Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
+    self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap, Model,
+    Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, Scene, Setup, Stamp, Theme,
 };
 use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
@@ -50,27 +50,27 @@ impl Program {
 
     /// Started; nothing is known yet, not even the terminal.
     pub fn bare() -> Self {
-        Self::left(Kept::default())
+        Self::left(FolderState::default())
     }
 
     /// Started where the root was left so; nothing else is known yet.
-    pub fn left(kept: Kept) -> Self {
+    pub fn left(kept: FolderState) -> Self {
         Self::start(kept, Theme::Dark)
     }
 
     /// Started with other colours; nothing is known yet.
     pub fn themed(theme: Theme) -> Self {
-        Self::start(Kept::default(), theme)
+        Self::start(FolderState::default(), theme)
     }
 
-    fn start(kept: Kept, theme: Theme) -> Self {
+    fn start(kept: FolderState, theme: Theme) -> Self {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
             file: None,
             theme,
             keymap,
-            kept,
+            folder_state: kept,
             show_phi: false,
         });
         Self {
@@ -135,7 +135,7 @@ impl Program {
     pub fn scan(&mut self, names: &[&str]) -> Vec<Effect> {
         let files = names
             .iter()
-            .map(|name| Found {
+            .map(|name| FoundFile {
                 path: path(name),
                 stamp: stamp(1),
             })
@@ -449,7 +449,7 @@ pub struct Film {
     pub unit: Option<&'static str>,
     pub colour: bool,
     /// What objects that are on say of it.
-    pub about: About,
+    pub about: RelatedContent,
 }
 
 impl Default for Film {
@@ -465,7 +465,7 @@ impl Default for Film {
             windows: Vec::new(),
             unit: None,
             colour: false,
-            about: About::default(),
+            about: RelatedContent::default(),
         }
     }
 }
@@ -500,7 +500,7 @@ impl Film {
             ],
             unit: Some("HU"),
             colour: false,
-            about: About::default(),
+            about: RelatedContent::default(),
         }
     }
 }
@@ -516,7 +516,7 @@ fn window(center: f64, width: f64) -> Window {
 /// What the worker would make of a request for such a file.
 pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
     let view = match &key.for_series {
-        Some(wanted) if film.series != Some(wanted) => app::View::default(),
+        Some(wanted) if film.series != Some(wanted) => app::ImageView::default(),
         _ => key.view.clone(),
     };
     let applied = match view.voi {
@@ -542,9 +542,9 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         unit: film.unit.map(str::to_owned),
         value: key.marks.cursor.map(|(x, y)| {
             if film.colour {
-                Value::Color([1, 2, 3])
+                PixelValue::Color([1, 2, 3])
             } else {
-                Value::Grey(f64::from(x) - f64::from(y))
+                PixelValue::Grey(f64::from(x) - f64::from(y))
             }
         }),
         histogram: key.marks.histogram.then(|| Histogram {
@@ -559,9 +559,9 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
                 .collect(),
         }),
         about: if key.related.objects.is_empty() {
-            About {
+            RelatedContent {
                 target: film.about.target.clone(),
-                ..About::default()
+                ..RelatedContent::default()
             }
         } else {
             film.about.clone()

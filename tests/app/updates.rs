@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Found, Graphics, Msg, PreviewKey, Previewed, Quality, Severity};
+use medivision_tui::app::{
+    Effect, FoundFile, Graphics, Msg, PreviewKey, Previewed, Quality, Severity,
+};
 use medivision_tui::engine::{Event, Lane};
 use medivision_tui::media::{ErrorKind, MediaError};
 use medivision_tui::scoring::Decision;
@@ -454,11 +456,11 @@ fn the_watch_goes_off_and_on_and_catches_up() {
     ));
     let generation = program.scanning();
     let files = vec![
-        Found {
+        FoundFile {
             path: path("a.png"),
             stamp: stamp(1),
         },
-        Found {
+        FoundFile {
             path: path("missed.png"),
             stamp: stamp(1),
         },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{Effect, Graphics, Msg, PreviewKey, Quality, View};
+use medivision_tui::app::{Effect, Graphics, ImageView, Msg, PreviewKey, Quality};
 use medivision_tui::media::{FrameOrder, Geometry, PixelRect, Spacing, Voi};
 use medivision_tui::view::turn::Turn;
 
@@ -119,7 +119,7 @@ fn keys_zoom_turn_and_invert_and_one_brings_all_of_it_back() {
     program.send(shift(KeyCode::Left));
     program.press("u");
     let back = program.wanted().map(|key| key.view);
-    assert_eq!(back, Some(View::default()));
+    assert_eq!(back, Some(ImageView::default()));
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn list(bench: &mut Criterion) {
             file: None,
             keymap,
             theme: app::Theme::default(),
-            kept: app::Kept::default(),
+            folder_state: app::FolderState::default(),
             show_phi: false,
         });
         let listing = effects.iter().find_map(|effect| match effect {

@@ -10,7 +10,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use medivision_tui::app::{Graphics, Marks, Overlaid, PreviewKey, Quality, Stamp, View};
+use medivision_tui::app::{
+    Decorations, Graphics, ImageView, OverlaidObjects, PreviewKey, Quality, Stamp,
+};
 use medivision_tui::graphics::Output;
 use medivision_tui::graphics::preview::Renderer;
 use medivision_tui::media::Voi;
@@ -71,14 +73,14 @@ fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
         path: path.to_owned(),
         stamp: Stamp::default(),
         frame: 0,
-        view: View::default(),
+        view: ImageView::default(),
         for_series: None,
         stack: None,
-        marks: Marks {
+        marks: Decorations {
             overlays: true,
-            ..Marks::default()
+            ..Decorations::default()
         },
-        related: Overlaid::default(),
+        related: OverlaidObjects::default(),
         cols: 120,
         rows: 50,
         graphics,

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::app::entry::{Entry, EntryKind, Found, Stamp};
-use crate::app::folder_state::Look;
+use crate::app::entry::{Entry, EntryKind, FoundFile, Stamp};
+use crate::app::folder_state::ListOptions;
 use crate::app::results::Results;
 use crate::app::sort::{Key, Rank, Sort, natural};
 use crate::app::text;
@@ -73,8 +73,8 @@ impl Row {
     }
 
     /// The file or folder of the row, with its content.
-    pub(in crate::app) fn found(&self) -> Found {
-        Found {
+    pub(in crate::app) fn found(&self) -> FoundFile {
+        FoundFile {
             path: self.path.clone(),
             stamp: self.stamp,
         }
@@ -111,7 +111,7 @@ pub struct Folder {
     visible: Vec<u32>,
     /// Shown instead of `visible`, in this order: the files in groups.
     arranged: Option<Vec<Row>>,
-    look: Look,
+    options: ListOptions,
     /// The options were changed by a key.
     chosen: bool,
     /// Index into `visible`.
@@ -131,7 +131,7 @@ const SCROLL_MARGIN: usize = 2;
 
 impl Folder {
     /// A folder before its listing. The cursor goes to `wish` once that has been listed.
-    pub fn new(dir: PathBuf, generation: u64, wish: Option<PathBuf>, look: Look) -> Self {
+    pub fn new(dir: PathBuf, generation: u64, wish: Option<PathBuf>, options: ListOptions) -> Self {
         Self {
             dir,
             generation,
@@ -139,7 +139,7 @@ impl Folder {
             rows: Vec::new(),
             visible: Vec::new(),
             arranged: None,
-            look,
+            options,
             chosen: false,
             cursor: 0,
             offset: 0,
@@ -215,7 +215,7 @@ impl Folder {
 
     /// Changes the stamp of a file, which is added if it is new.
     pub fn restamp(&mut self, path: &Path, stamp: Stamp, results: &Results) {
-        let by_time = self.look.sort.by == Key::Time;
+        let by_time = self.options.sort.by == Key::Time;
         match self.row_at(path, EntryKind::File) {
             Ok(at) if !by_time => Arc::make_mut(&mut self.rows[at]).stamp = stamp,
             _ => self.insert(
@@ -231,14 +231,14 @@ impl Folder {
 
     /// Moves a file whose result has changed, if the order depends on results.
     pub fn rerank(&mut self, path: &Path, results: &Results) {
-        if !self.look.sort.by.needs_results() || path.parent() != Some(&self.dir) {
+        if !self.options.sort.by.needs_results() || path.parent() != Some(&self.dir) {
             return;
         }
         let Ok(at) = self.row_at(path, EntryKind::File) else {
             return;
         };
         let row = &self.rows[at];
-        let rank = Rank::of(self.look.sort.by, path, row.stamp, results);
+        let rank = Rank::of(self.options.sort.by, path, row.stamp, results);
         if rank == row.rank {
             return;
         }
@@ -254,7 +254,7 @@ impl Folder {
 
     /// Sorts anew after many results have changed.
     pub fn rerank_all(&mut self, results: &Results) {
-        if !self.look.sort.by.needs_results() {
+        if !self.options.sort.by.needs_results() {
             return;
         }
         self.keep_cursor(|folder| {
@@ -264,7 +264,7 @@ impl Folder {
     }
 
     fn rank_rows(&mut self, results: &Results) {
-        let by = self.look.sort.by;
+        let by = self.options.sort.by;
         for row in self
             .rows
             .iter_mut()
@@ -303,20 +303,20 @@ impl Folder {
     }
 
     /// Order, filter, hidden files.
-    pub fn look(&self) -> &Look {
-        &self.look
+    pub fn options(&self) -> &ListOptions {
+        &self.options
     }
 
     /// Changes order, filter and hidden files.
-    pub fn set_look(&mut self, look: Look, results: &Results) {
+    pub fn set_options(&mut self, options: ListOptions, results: &Results) {
         self.chosen = true;
-        self.look_as(look, results);
+        self.apply_options(options, results);
     }
 
     /// Restores how the folder was left, while it is being listed. What keys have changed meanwhile takes precedence.
-    pub fn restore(&mut self, cursor: Option<PathBuf>, look: Look, results: &Results) {
+    pub fn restore(&mut self, cursor: Option<PathBuf>, options: ListOptions, results: &Results) {
         if !self.chosen {
-            self.look_as(look, results);
+            self.apply_options(options, results);
         }
         if !self.pinned && self.wish.is_none() {
             self.wish = cursor;
@@ -324,10 +324,10 @@ impl Folder {
         }
     }
 
-    fn look_as(&mut self, look: Look, results: &Results) {
-        let sorted = look.sort.by != self.look.sort.by;
+    fn apply_options(&mut self, options: ListOptions, results: &Results) {
+        let sorted = options.sort.by != self.options.sort.by;
         self.keep_cursor(|folder| {
-            folder.look = look;
+            folder.options = options;
             if sorted {
                 folder.rank_rows(results);
             }
@@ -337,7 +337,7 @@ impl Folder {
 
     fn new_row(&self, entry: Entry, results: &Results) -> Row {
         let rank = match entry.kind {
-            EntryKind::File => Rank::of(self.look.sort.by, &entry.path, entry.stamp, results),
+            EntryKind::File => Rank::of(self.options.sort.by, &entry.path, entry.stamp, results),
             EntryKind::Folder => Rank::default(),
         };
         Row::new(entry, rank)
@@ -346,13 +346,14 @@ impl Folder {
     /// Recomputes which rows are shown, and their order.
     fn order_anew(&mut self) {
         let names = self.rows.iter().map(|row| row.shown.as_str());
-        let passes = self.look.filter.passes(names);
+        let passes = self.options.filter.passes(names);
         let shown = |at: &u32| {
             let row = &self.rows[*at as usize];
-            (self.look.hidden || !row.hidden()) && passes.as_ref().is_none_or(|p| p[*at as usize])
+            (self.options.hidden || !row.hidden())
+                && passes.as_ref().is_none_or(|p| p[*at as usize])
         };
         let mut visible: Vec<u32> = (0..self.rows.len() as u32).filter(shown).collect();
-        if self.look.sort != Sort::default() {
+        if self.options.sort != Sort::default() {
             visible.sort_by(|a, b| self.order(*a, *b));
         }
         self.visible = visible;
@@ -361,7 +362,7 @@ impl Folder {
     /// Compares two rows by their indices: folders first, then by the order chosen, then by name.
     fn order(&self, a: u32, b: u32) -> Ordering {
         let (left, right) = (&self.rows[a as usize], &self.rows[b as usize]);
-        let Sort { by, reversed } = self.look.sort;
+        let Sort { by, reversed } = self.options.sort;
         let names = if reversed && by == Key::Name && left.kind == EntryKind::File {
             b.cmp(&a)
         } else {
@@ -397,9 +398,9 @@ impl Folder {
         let at = self
             .rows
             .partition_point(|other| by_name(other, &row) == Ordering::Less);
-        let shown = (self.look.hidden || !row.hidden())
+        let shown = (self.options.hidden || !row.hidden())
             && self
-                .look
+                .options
                 .filter
                 .passes([row.shown.as_str()])
                 .is_none_or(|p| p[0]);
@@ -569,7 +570,7 @@ impl Folder {
 
     /// The files and folders that are not hidden, by name, regardless of the filter.
     pub fn visible_entries(&self) -> impl Iterator<Item = &Row> {
-        let shown = |row: &&Row| self.look.hidden || !row.hidden();
+        let shown = |row: &&Row| self.options.hidden || !row.hidden();
         self.rows.iter().map(|row| &**row).filter(shown)
     }
 

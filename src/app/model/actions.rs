@@ -7,7 +7,7 @@ use crate::app::activity::ActivityView;
 use crate::app::browser::folder::{Listing, RowKind};
 use crate::app::compare::Comparison;
 use crate::app::effect::Effect;
-use crate::app::entry::{EntryKind, Found};
+use crate::app::entry::{EntryKind, FoundFile};
 use crate::app::keys::Action;
 use crate::app::line::Purpose;
 use crate::app::mode::Mode;
@@ -187,7 +187,7 @@ impl Model {
 
     fn toggle_hidden(&mut self) -> Vec<Effect> {
         self.browser
-            .change_look(&self.results, |look| look.hidden = !look.hidden);
+            .change_options(&self.results, |look| look.hidden = !look.hidden);
         self.studies
             .group_by_series(&mut self.browser.folder, &self.results, &mut self.env)
     }
@@ -283,7 +283,7 @@ impl Model {
         if self.folder().dir() != folder {
             return self.open(folder.to_owned(), Some(path.to_owned()));
         }
-        let is_filtered = !self.folder().look().filter.is_empty();
+        let is_filtered = !self.folder().options().filter.is_empty();
         if !self.browser.folder.go_to_path(path) && is_filtered {
             self.browser.filter("", &self.results);
             self.browser.folder.go_to_path(path);
@@ -343,7 +343,7 @@ impl Model {
             let dir = row.path.clone();
             return self.classify_under(dir);
         }
-        let files: Vec<Found> = if row.represents == RowKind::Entry {
+        let files: Vec<FoundFile> = if row.represents == RowKind::Entry {
             vec![row.found()]
         } else {
             self.studies.found_in(row, folder, &self.results)

@@ -6,7 +6,7 @@ use super::Model;
 use crate::app::activity::Incident;
 use crate::app::browser::folder::Listing;
 use crate::app::effect::Effect;
-use crate::app::entry::{Entry, EntryKind, Found, Stamp};
+use crate::app::entry::{Entry, EntryKind, FoundFile, Stamp};
 use crate::app::folder_state::FolderMemory;
 use crate::app::msg::{Msg, Severity};
 use crate::app::results::{Certainty, FileState, FileStatus};
@@ -68,7 +68,7 @@ impl Model {
                 complete,
             } => self.scanned(generation, files, complete),
             Msg::Touched { path, stamp } => {
-                let found = Found { path, stamp };
+                let found = FoundFile { path, stamp };
                 if self.results.touched(found.clone()) {
                     self.browser.folder.rerank(&found.path, &self.results);
                 }
@@ -114,9 +114,9 @@ impl Model {
         let persists = is_folder && !matches!(folder.listing(), Listing::Failed(_));
         let dir = folder.dir().to_owned();
         let left = self.browser.remember()?;
-        persists.then(|| Effect::Keep {
+        persists.then(|| Effect::PersistFolder {
             dir,
-            kept: left.to_state(layout),
+            state: left.to_state(layout),
         })
     }
 
@@ -127,9 +127,9 @@ impl Model {
         if self.folder().dir() != root
             && let Some(left) = self.browser.left(root)
         {
-            effects.push(Effect::Keep {
+            effects.push(Effect::PersistFolder {
                 dir: root.clone(),
-                kept: FolderMemory::to_state(left, self.layout()),
+                state: FolderMemory::to_state(left, self.layout()),
             });
         }
         effects.push(Effect::Quit);
@@ -158,16 +158,16 @@ impl Model {
         Effect::Scan { root, generation }
     }
 
-    fn scanned(&mut self, generation: u64, files: Vec<Found>, complete: bool) {
+    fn scanned(&mut self, generation: u64, files: Vec<FoundFile>, complete: bool) {
         let Some(scan) = self.scans.get_mut(&generation) else {
             return;
         };
         let results = &self.results;
-        let wanted = |found: &Found| match results.get(&found.path) {
+        let wanted = |found: &FoundFile| match results.get(&found.path) {
             Some(FileState::Failed(_)) if scan.by_key => true,
             _ => !results.knows(&found.path, found.stamp),
         };
-        let files: Vec<Found> = files.into_iter().filter(wanted).collect();
+        let files: Vec<FoundFile> = files.into_iter().filter(wanted).collect();
         scan.requested += files.len();
         if complete {
             self.scan_ends(generation);
@@ -210,14 +210,14 @@ impl Model {
     // ── what is classified ────────────────────────────────────────────────────────────────────────────────────
 
     /// Classifies files whatever is known of them.
-    pub(super) fn classify(&mut self, files: Vec<Found>) {
+    pub(super) fn classify(&mut self, files: Vec<FoundFile>) {
         if !self.says_no_model() {
             self.request(files, Lane::Interactive);
         }
     }
 
     /// Requests results of files that are images, or are to be taken for some.
-    pub(super) fn request(&mut self, files: Vec<Found>, lane: Lane) {
+    pub(super) fn request(&mut self, files: Vec<FoundFile>, lane: Lane) {
         for found in files {
             // Of another content than is known, an answer that is on its way says nothing.
             let reason = match self.results.stamp(&found.path) {
@@ -228,7 +228,7 @@ impl Model {
         }
     }
 
-    fn request_one(&mut self, found: Found, lane: Lane, reason: Reason, certainty: Certainty) {
+    fn request_one(&mut self, found: FoundFile, lane: Lane, reason: Reason, certainty: Certainty) {
         let path = found.path.clone();
         self.results.ask(found, lane, reason, certainty);
         self.browser.folder.rerank(&path, &self.results);
@@ -246,7 +246,7 @@ impl Model {
             self.browser.folder.insert(entry.clone(), &self.results);
         }
         if is_file {
-            let found = Found {
+            let found = FoundFile {
                 path: entry.path,
                 stamp: entry.stamp,
             };
@@ -271,13 +271,19 @@ impl Model {
             None => (Certainty::Assumed, Reason::Wanted),
         };
         let path = path.to_owned();
-        self.changed(Found { path, stamp }, may_be_image, certainty, reason);
+        self.changed(FoundFile { path, stamp }, may_be_image, certainty, reason);
         effect
     }
 
     /// A file has this content now. The same content may be reported more than once, by the scan and by the watch: its result is
     /// requested once.
-    fn changed(&mut self, found: Found, may_be_image: bool, certainty: Certainty, reason: Reason) {
+    fn changed(
+        &mut self,
+        found: FoundFile,
+        may_be_image: bool,
+        certainty: Certainty,
+        reason: Reason,
+    ) {
         if self.results.knows(&found.path, found.stamp) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::app::effect::Effect;
-use crate::app::entry::Found;
+use crate::app::entry::FoundFile;
 use crate::app::grid::Grid;
 use crate::app::mode::Mode;
 use crate::app::preview::{Graphics, PreviewKey, Quality};
@@ -113,7 +113,7 @@ impl Model {
     }
 
     /// The file under the cursor, or the one of a series that is in sight.
-    pub(crate) fn file_in_sight(&self) -> Option<Found> {
+    pub(crate) fn file_in_sight(&self) -> Option<FoundFile> {
         self.files().file_in_sight()
     }
 }

@@ -198,7 +198,7 @@ impl Model {
     /// Begins a filter, or the palette.
     pub(super) fn open_line(&mut self, purpose: Purpose) {
         let text = match purpose {
-            Purpose::Filter => self.folder().look().filter.text(),
+            Purpose::Filter => self.folder().options().filter.text(),
             Purpose::Palette => "",
         };
         self.line = Some(Line::new(purpose, text));
@@ -213,7 +213,7 @@ impl Model {
             || self.viewer.back()
             || self.screen.leave_full()
         {
-        } else if !self.folder().look().filter.is_empty() {
+        } else if !self.folder().options().filter.is_empty() {
             self.browser.filter("", &self.results);
         } else if !self.screen.back() && !self.screen.focus_list() && self.message.take().is_none()
         {

@@ -4,7 +4,7 @@ use super::Model;
 use crate::app::activity::Incident;
 use crate::app::browser::REST_TIME;
 use crate::app::effect::Effect;
-use crate::app::folder_state::Kept;
+use crate::app::folder_state::FolderState;
 use crate::app::keys::Action;
 use crate::app::msg::{Msg, Severity};
 use crate::app::popup::PickerKind;
@@ -57,11 +57,11 @@ impl Model {
             Msg::Pulled { serial, outcome } => return self.pulled(serial, outcome),
             Msg::Watching { polling } => self.watching(polling),
             Msg::WatchFailed { message } => self.watch_failed(&message),
-            Msg::Kept {
+            Msg::FolderState {
                 dir,
                 generation,
-                kept,
-            } => self.restore(&dir, generation, *kept),
+                state,
+            } => self.restore(&dir, generation, *state),
             Msg::Tags {
                 generation,
                 outcome,
@@ -200,15 +200,15 @@ impl Model {
     // ── how folders are left ──────────────────────────────────────────────────────────────────────────────────
 
     /// Takes in how the folder that is being listed was left in an earlier run.
-    fn restore(&mut self, dir: &std::path::Path, generation: u64, kept: Kept) {
-        if self.browser.restore(dir, generation, kept, &self.results) {
+    fn restore(&mut self, dir: &std::path::Path, generation: u64, state: FolderState) {
+        if self.browser.restore(dir, generation, state, &self.results) {
             self.announce_filter();
         }
     }
 
     /// Says that a filter of an earlier run hides files: nobody has typed it in this one.
     pub(in crate::app) fn announce_filter(&mut self) {
-        let filter = &self.folder().look().filter;
+        let filter = &self.folder().options().filter;
         if filter.is_empty() {
             return;
         }

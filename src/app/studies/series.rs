@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::{Base, Grouping, StudyBrowser, labels};
 use crate::app::browser::folder::{Folder, Row, RowKind};
-use crate::app::entry::{EntryKind, Found, Stamp};
+use crate::app::entry::{EntryKind, FoundFile, Stamp};
 use crate::app::environment::Environment;
 use crate::app::group_path::base_of;
-use crate::app::preview::Stack;
+use crate::app::preview::SeriesStack;
 use crate::app::results::Results;
 use crate::media::{Member, Series};
 
@@ -15,8 +15,8 @@ use crate::media::{Member, Series};
 const MAX_SAMPLE: usize = 16;
 
 impl Grouping {
-    fn found(&self, member: &Member, results: &Results) -> Found {
-        Found {
+    fn found(&self, member: &Member, results: &Results) -> FoundFile {
+        FoundFile {
             path: member.path.clone(),
             stamp: self.stamp_of(&member.path, results),
         }
@@ -27,7 +27,7 @@ impl Grouping {
         &self,
         members: impl IntoIterator<Item = &'a Member>,
         results: &Results,
-    ) -> Vec<Found> {
+    ) -> Vec<FoundFile> {
         let present = members.into_iter().filter(|member| member.present);
         present.map(|member| self.found(member, results)).collect()
     }
@@ -59,7 +59,7 @@ impl StudyBrowser {
         row: &Row,
         folder: &Folder,
         results: &Results,
-    ) -> Vec<Found> {
+    ) -> Vec<FoundFile> {
         let members = self.members(row, folder);
         self.here(folder)
             .map_or_else(Vec::new, |grouping| grouping.found_all(members, results))
@@ -70,7 +70,7 @@ impl StudyBrowser {
         &self,
         folder: &Folder,
         results: &Results,
-    ) -> Option<Vec<Found>> {
+    ) -> Option<Vec<FoundFile>> {
         let grouping = self.here(folder)?;
         let members = match grouping.series_at(folder.dir()) {
             Some((study, series)) => &grouping.series(study, series)?.members,
@@ -85,10 +85,10 @@ impl StudyBrowser {
     /// The files of the study that a file belongs to; `None` where nothing is grouped.
     pub(in crate::app) fn files_of_study(
         &self,
-        file: &Found,
+        file: &FoundFile,
         folder: &Folder,
         results: &Results,
-    ) -> Option<Vec<Found>> {
+    ) -> Option<Vec<FoundFile>> {
         let grouping = self.here(folder)?;
         let members = |study: &crate::media::Study| {
             let all = study.series.iter().flat_map(|series| &series.members);
@@ -103,7 +103,7 @@ impl StudyBrowser {
         &self,
         folder: &Folder,
         results: &Results,
-    ) -> Option<Found> {
+    ) -> Option<FoundFile> {
         let row = folder.current()?;
         if row.kind == EntryKind::File {
             return Some(row.found());
@@ -117,7 +117,7 @@ impl StudyBrowser {
         row: &Row,
         folder: &Folder,
         results: &Results,
-    ) -> Option<Found> {
+    ) -> Option<FoundFile> {
         let RowKind::Series(study, series) = row.represents else {
             return None;
         };
@@ -135,7 +135,7 @@ impl StudyBrowser {
         results: &Results,
     ) -> Vec<(PathBuf, Stamp)> {
         let steps = |at: usize| [at.checked_add(1), at.checked_sub(1)].into_iter().flatten();
-        let pair = |found: Found| (found.path, found.stamp);
+        let pair = |found: FoundFile| (found.path, found.stamp);
         let (row, grouping) = (folder.current(), self.here(folder));
         if let (Some((at, _)), Some(row), Some(grouping)) = (self.position(folder), row, grouping) {
             let members = self.members(row, folder);
@@ -204,7 +204,7 @@ impl StudyBrowser {
     }
 
     /// The series under the cursor, or on screen, with a sample of its files.
-    pub(in crate::app) fn stack(&self, folder: &Folder, results: &Results) -> Option<Stack> {
+    pub(in crate::app) fn stack(&self, folder: &Folder, results: &Results) -> Option<SeriesStack> {
         let grouping = self.here(folder)?;
         let row = folder.current()?;
         let (path, (study, series)) = match row.represents {
@@ -221,7 +221,7 @@ impl StudyBrowser {
         }
         let sample = (0..count).filter_map(|n| members.get(n * last / (count - 1)));
         let sample = grouping.found_all(sample, results).into_iter();
-        Some(Stack {
+        Some(SeriesStack {
             path: path.to_owned(),
             sample: sample.map(|found| (found.path, found.stamp)).collect(),
         })

@@ -5,7 +5,7 @@ use super::measure::{Pointer, Ruler, Tool};
 use super::window::{self, WindowStep};
 use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::keys::Action;
-use crate::app::preview::{Previewed, View};
+use crate::app::preview::{ImageView, Previewed};
 use crate::app::request::Request;
 use crate::media::{Voi, Window};
 use crate::view::placement::{self, Aim, ImageShape, Placement};
@@ -54,7 +54,7 @@ impl Viewer {
             Action::PanUp => aim.pan(0, -1, canvas, room),
             Action::PanDown => aim.pan(0, 1, canvas, room),
             Action::ResetView => {
-                self.view = View::default();
+                self.view = ImageView::default();
                 return vec![Request::ResetPresentation];
             }
             Action::Invert => {

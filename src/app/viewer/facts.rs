@@ -2,7 +2,7 @@
 
 use super::measure::{Distance, Tool, distance};
 use super::{Viewer, window};
-use crate::app::preview::{Preview, PreviewKey, Scene, Value};
+use crate::app::preview::{PixelValue, Preview, PreviewKey, Scene};
 use crate::app::text::{cut_end, safe_str};
 use crate::media::{FrameOrder, Window};
 use crate::view::Area;
@@ -109,16 +109,16 @@ impl Viewer {
     }
 }
 
-fn value_fact(value: Value, unit: Option<&str>) -> String {
+fn value_fact(value: PixelValue, unit: Option<&str>) -> String {
     match value {
-        Value::Grey(value) => {
+        PixelValue::Grey(value) => {
             let unit = unit.map_or_else(String::new, |unit| {
                 format!(" {}", cut_end(&safe_str(unit), 12))
             });
             format!("{}{unit}", number(value))
         }
-        Value::Color([r, g, b]) => format!("red {r} green {g} blue {b}"),
-        Value::Padding => "no value".to_owned(),
+        PixelValue::Color([r, g, b]) => format!("red {r} green {g} blue {b}"),
+        PixelValue::Padding => "no value".to_owned(),
     }
 }
 

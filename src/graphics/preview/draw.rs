@@ -9,7 +9,7 @@ use ratatui::layout::Size;
 use super::marks;
 use super::related::ComposedOverlays;
 use crate::app::viewer::facts;
-use crate::app::{Label, Marks, PreviewKey, Scene};
+use crate::app::{Decorations, OverlayText, PreviewKey, Scene};
 use crate::graphics::drivers::{Grid, draw_error};
 use crate::media::{Frame, MediaError, Overlay, Picture, PixelRect, Pixels, Window};
 use crate::view::placement::{Placement, VisiblePart};
@@ -30,12 +30,12 @@ pub(super) struct Drawn {
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
     /// Texts over the image.
-    pub labels: Vec<Label>,
+    pub labels: Vec<OverlayText>,
 }
 
 /// The marks that affect more than the lines drawn over the image: those that require drawing it again.
-pub(super) fn without_moving_marks(marks: Marks) -> Marks {
-    Marks {
+pub(super) fn without_moving_marks(marks: Decorations) -> Decorations {
+    Decorations {
         line: None,
         // Only whether there is a cursor matters, because its value takes a row of the panel.
         cursor: marks.cursor.map(|_| (0, 0)),

@@ -8,7 +8,7 @@ use image::{DynamicImage, Luma, Rgb};
 use super::draw::Drawn;
 use super::letters;
 use crate::app::viewer::facts;
-use crate::app::{Label, PreviewKey, Scene};
+use crate::app::{OverlayText, PreviewKey, Scene};
 use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
 
@@ -63,7 +63,7 @@ pub(super) fn annotate<'a>(
     image: DynamicImage,
     place: &Placement,
     annotations: impl Iterator<Item = &'a Annotation>,
-    labels: &[Label],
+    labels: &[OverlayText],
     cell: (u16, u16),
 ) -> DynamicImage {
     let all: Vec<&Annotation> = annotations.collect();
@@ -117,7 +117,7 @@ impl<'a> MarkCanvas<'a> {
 
 impl MarkCanvas<'_> {
     /// Writes a label in white on black, its glyphs about half a cell high or more.
-    fn write(&mut self, label: &Label, cell: (u16, u16)) {
+    fn write(&mut self, label: &OverlayText, cell: (u16, u16)) {
         let size = i64::from((cell.1 / 10).max(1));
         let (width, height) = (
             f64::from(self.image.width()),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::store::FileVersion;
-use crate::app::{About, Label, Overlaid};
+use crate::app::{OverlaidObjects, OverlayText, RelatedContent};
 use crate::media::{
     Annotation, AnnotationShape, ColorMap, Frame, Layers, Legend, MediaError, Picture, PixelRect,
     Pixels, Related, TargetFrame, clean,
@@ -22,7 +22,7 @@ const MASK: &str = "•••";
 #[derive(Default)]
 pub(super) struct OverlayComposer {
     open: VecDeque<(FileVersion, Result<Arc<Related>, MediaError>)>,
-    latest: Option<(Overlaid, TargetFrame, Arc<ComposedOverlays>)>,
+    latest: Option<(OverlaidObjects, TargetFrame, Arc<ComposedOverlays>)>,
 }
 
 /// The overlays of one frame.
@@ -42,7 +42,7 @@ impl OverlayComposer {
     /// The frame as a presentation state shows it, and its overlays.
     pub(super) fn compose(
         &mut self,
-        wanted: &Overlaid,
+        wanted: &OverlaidObjects,
         frame: &Frame,
         target: Option<&TargetFrame>,
     ) -> (Frame, Arc<ComposedOverlays>) {
@@ -73,7 +73,7 @@ impl OverlayComposer {
     /// The frame with the grey values that a presentation state specifies.
     fn presented(
         &mut self,
-        wanted: &Overlaid,
+        wanted: &OverlaidObjects,
         frame: &Frame,
         target: &TargetFrame,
     ) -> (Frame, Vec<(PathBuf, String)>) {
@@ -100,7 +100,7 @@ impl OverlayComposer {
 
     fn layers(
         &mut self,
-        wanted: &Overlaid,
+        wanted: &OverlaidObjects,
         target: &TargetFrame,
         remarks: Vec<(PathBuf, String)>,
     ) -> ComposedOverlays {
@@ -203,7 +203,7 @@ impl ComposedOverlays {
     }
 
     /// The texts that lie on the visible part of the image.
-    pub(super) fn labels(&self, place: &Placement) -> Vec<Label> {
+    pub(super) fn labels(&self, place: &Placement) -> Vec<OverlayText> {
         let label = |annotation: &Annotation| {
             let AnnotationShape::Text { text, at } = &annotation.shape else {
                 return None;
@@ -219,14 +219,14 @@ impl ComposedOverlays {
             } else {
                 vec![MASK.to_owned()]
             };
-            inside.then_some(Label { lines, at })
+            inside.then_some(OverlayText { lines, at })
         };
         self.annotations().filter_map(label).collect()
     }
 
     /// What the interface shows about the overlays beside the image.
-    pub(super) fn about(&self, target: Option<TargetFrame>) -> About {
-        About {
+    pub(super) fn about(&self, target: Option<TargetFrame>) -> RelatedContent {
+        RelatedContent {
             target,
             legend: self.legend.clone(),
             labels: Vec::new(),

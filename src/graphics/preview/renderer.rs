@@ -11,7 +11,9 @@ use super::ranges::{Ranges, SampleStep};
 use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
-use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
+use crate::app::{
+    ImageView, PixelValue, Preview, PreviewKey, Quality, RelatedContent, Scene, Stamp,
+};
 use crate::graphics::drivers::{Drivers, Output};
 use crate::media::budget::WaitPolicy;
 use crate::media::{self, Frame, ImageInfo, ImageSource, MediaError, Voi, Window};
@@ -278,7 +280,7 @@ impl Renderer {
         let DrawSource { source, frame, .. } = *drawable;
         let series = source.series();
         let view = match &key.for_series {
-            Some(wanted) if series.as_ref() != Some(wanted) => View::default(),
+            Some(wanted) if series.as_ref() != Some(wanted) => ImageView::default(),
             _ => key.view.clone(),
         };
         // The view now applies to this file.
@@ -368,7 +370,7 @@ impl Renderer {
     ) -> Result<Drawn, MediaError> {
         let bare = PreviewKey {
             marks: draw::without_moving_marks(key.marks),
-            view: View {
+            view: ImageView {
                 voi,
                 ..key.view.clone()
             },
@@ -451,19 +453,19 @@ pub(super) fn scene(
         unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),
         value: key.marks.cursor.and_then(|at| value(frame, at)),
         histogram,
-        about: About::default(),
+        about: RelatedContent::default(),
     }
 }
 
 /// The value of a pixel; `None` outside the image.
-fn value(frame: &Frame, (x, y): (u32, u32)) -> Option<Value> {
+fn value(frame: &Frame, (x, y): (u32, u32)) -> Option<PixelValue> {
     match frame {
-        Frame::Grey(grey) if grey.is_padding(x, y) => Some(Value::Padding),
-        Frame::Grey(grey) => grey.value(x, y).map(Value::Grey),
+        Frame::Grey(grey) if grey.is_padding(x, y) => Some(PixelValue::Padding),
+        Frame::Grey(grey) => grey.value(x, y).map(PixelValue::Grey),
         Frame::Color(picture) => {
             let at = (y as usize * picture.width as usize + x as usize) * 3;
             let pixel = picture.pixels.bytes().get(at..at + 3)?;
-            (x < picture.width).then(|| Value::Color([pixel[0], pixel[1], pixel[2]]))
+            (x < picture.width).then(|| PixelValue::Color([pixel[0], pixel[1], pixel[2]]))
         }
     }
 }

@@ -5,7 +5,7 @@ use image::{DynamicImage, GrayImage};
 
 use super::related::ComposedOverlays;
 use super::*;
-use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
+use crate::app::{Decorations, Graphics, ImageView, OverlaidObjects, PixelValue, Quality, Stamp};
 use crate::graphics::drivers::Grid;
 use crate::media::budget::WaitPolicy;
 use crate::media::{ErrorKind, Voi};
@@ -17,11 +17,11 @@ fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
         path: path.to_owned(),
         stamp: Stamp::default(),
         frame: 0,
-        view: View::default(),
+        view: ImageView::default(),
         for_series: None,
         stack: None,
-        marks: Marks::default(),
-        related: Overlaid::default(),
+        marks: Decorations::default(),
+        related: OverlaidObjects::default(),
         cols,
         rows,
         graphics: Graphics::Halfblocks,
@@ -292,10 +292,10 @@ fn a_window_and_its_inverse_are_drawn() {
 fn cursor_and_ruler_are_visible_on_any_image() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
-    let marks = Marks {
+    let marks = Decorations {
         cursor: Some((20, 60)),
         line: Some([(0, 0), (79, 79)]),
-        ..Marks::default()
+        ..Decorations::default()
     };
     let plain = drawn(&path, |key| key.marks = draw::without_moving_marks(marks)).to_luma8();
     let marked = drawn(&path, |key| key.marks = marks).to_luma8();
@@ -325,8 +325,8 @@ fn a_preview_includes_the_value_under_the_cursor() {
         preview.scene.value
     };
     assert_eq!(at(None), None);
-    assert_eq!(at(Some((0, 0))), Some(Value::Grey(40.0)));
-    assert_eq!(at(Some((79, 79))), Some(Value::Grey(220.0)));
+    assert_eq!(at(Some((0, 0))), Some(PixelValue::Grey(40.0)));
+    assert_eq!(at(Some((79, 79))), Some(PixelValue::Grey(220.0)));
     assert_eq!(at(Some((80, 0))), None, "outside");
 }
 
@@ -520,7 +520,7 @@ fn the_files_of_a_series_share_a_window_where_they_are_a_stack() {
             (path, Stamp::default())
         })
         .collect();
-    let stack = crate::app::Stack {
+    let stack = crate::app::SeriesStack {
         path: folder.path().join("\0series"),
         sample: files.clone().into(),
     };
@@ -586,8 +586,8 @@ fn a_slide_is_shown_whole_and_its_planes_are_its_frames() {
         assert_eq!(size, (20, 13, 2));
         preview.scene.value
     };
-    assert_eq!(at(0, (19, 12)), Some(Value::Color([152, 96, 0])));
-    assert_eq!(at(1, (3, 9)), Some(Value::Color([24, 72, 50])));
+    assert_eq!(at(0, (19, 12)), Some(PixelValue::Color([152, 96, 0])));
+    assert_eq!(at(1, (3, 9)), Some(PixelValue::Color([24, 72, 50])));
     while renderer.decode_ahead() {}
     assert_eq!(renderer.cache_sizes().1, 0, "no tile is decoded for itself");
 }

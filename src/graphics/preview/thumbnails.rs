@@ -256,18 +256,18 @@ mod tests {
     use image::GrayImage;
 
     use super::*;
-    use crate::app::{Graphics, Marks, Overlaid, Stamp, View};
+    use crate::app::{Decorations, Graphics, ImageView, OverlaidObjects, Stamp};
 
     fn key(path: &Path, cols: u16) -> PreviewKey {
         PreviewKey {
             path: path.to_owned(),
             stamp: Stamp::default(),
             frame: 0,
-            view: View::default(),
+            view: ImageView::default(),
             for_series: None,
             stack: None,
-            marks: Marks::default(),
-            related: Overlaid::default(),
+            marks: Decorations::default(),
+            related: OverlaidObjects::default(),
             cols,
             rows: cols / 2,
             graphics: Graphics::Halfblocks,

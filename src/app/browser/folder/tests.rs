@@ -11,7 +11,7 @@ fn file(name: &str) -> Entry {
 }
 
 fn folder(names: &[&str]) -> Folder {
-    let mut folder = Folder::new(PathBuf::from("/d"), 1, None, Look::default());
+    let mut folder = Folder::new(PathBuf::from("/d"), 1, None, ListOptions::default());
     let entries = names.iter().map(|name| file(name)).collect();
     folder.extend(entries, true, &Results::default());
     folder
@@ -61,7 +61,7 @@ fn when_its_file_goes_the_cursor_goes_to_the_next_and_a_rename_takes_it_along() 
 
 #[test]
 fn a_file_removed_while_the_listing_comes_in_does_not_come_back() {
-    let mut folder = Folder::new(PathBuf::from("/d"), 1, None, Look::default());
+    let mut folder = Folder::new(PathBuf::from("/d"), 1, None, ListOptions::default());
     folder.remove(Path::new("/d/a"));
     folder.extend(vec![file("a"), file("b")], true, &Results::default());
     assert_eq!(names(&folder), ["b"]);
@@ -71,11 +71,11 @@ fn a_file_removed_while_the_listing_comes_in_does_not_come_back() {
 fn hidden_files_are_hidden_until_asked_for() {
     let mut folder = folder(&["a", ".b"]);
     assert_eq!((names(&folder), folder.count()), (vec!["a"], 2));
-    let all = Look {
+    let all = ListOptions {
         hidden: true,
-        ..Look::default()
+        ..ListOptions::default()
     };
-    folder.set_look(all, &Results::default());
+    folder.set_options(all, &Results::default());
     assert_eq!(names(&folder), [".b", "a"]);
     assert_eq!(folder.current().map(|row| row.shown.as_str()), Some("a"));
 }
@@ -86,19 +86,19 @@ fn a_filter_keeps_the_order_and_the_cursor() {
     folder.go_to(2);
     let on = |folder: &Folder| folder.current().map(|row| row.shown.clone());
     assert_eq!(on(&folder).as_deref(), Some("IM12"));
-    let matching = |text| Look {
+    let matching = |text| ListOptions {
         filter: Filter::new(text),
-        ..Look::default()
+        ..ListOptions::default()
     };
-    folder.set_look(matching("i2"), &Results::default());
+    folder.set_options(matching("i2"), &Results::default());
     assert_eq!(names(&folder), ["im2", "IM12"]);
     assert_eq!(on(&folder).as_deref(), Some("IM12"));
     folder.insert(file("xi2"), &Results::default());
     folder.insert(file("other"), &Results::default());
     assert_eq!(names(&folder), ["im2", "IM12", "xi2"]);
-    folder.set_look(matching("im !12"), &Results::default());
+    folder.set_options(matching("im !12"), &Results::default());
     assert_eq!(names(&folder), ["IM1", "im2"]);
-    folder.set_look(Look::default(), &Results::default());
+    folder.set_options(ListOptions::default(), &Results::default());
     assert_eq!(folder.len(), 7);
 }
 
@@ -112,14 +112,14 @@ fn by_time_the_newest_comes_first_and_what_has_no_time_last_either_way() {
         ..file(name)
     };
     let mut folder = folder(&[]);
-    let by_time = |reversed| Look {
+    let by_time = |reversed| ListOptions {
         sort: Sort {
             by: Key::Time,
             reversed,
         },
-        ..Look::default()
+        ..ListOptions::default()
     };
-    folder.set_look(by_time(false), &Results::default());
+    folder.set_options(by_time(false), &Results::default());
     for entry in [
         at("a", Some(1)),
         at("b", None),
@@ -135,19 +135,19 @@ fn by_time_the_newest_comes_first_and_what_has_no_time_last_either_way() {
         &Results::default(),
     );
     assert_eq!(names(&folder), ["a", "c", "d", "b"]);
-    folder.set_look(by_time(true), &Results::default());
+    folder.set_options(by_time(true), &Results::default());
     assert_eq!(names(&folder), ["d", "c", "a", "b"]);
 }
 
 /// A way to look at a folder.
-fn looks() -> impl Strategy<Value = Look> {
+fn looks() -> impl Strategy<Value = ListOptions> {
     (
         any::<bool>(),
         0..crate::app::sort::KEYS.len(),
         any::<bool>(),
         "[abi1!]{0,2}",
     )
-        .prop_map(|(hidden, key, reversed, text)| Look {
+        .prop_map(|(hidden, key, reversed, text)| ListOptions {
             hidden,
             sort: Sort {
                 by: crate::app::sort::KEYS[key],
@@ -194,9 +194,9 @@ proptest! {
     #[test]
     fn parts_in_any_order_make_the_same_folder(order in Just((0..24usize).collect::<Vec<_>>()).prop_shuffle(), part in 1..9usize) {
         let entry = |i: &usize| file(&format!("IM{}", i * 7 % 24));
-        let mut whole = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), Look::default());
+        let mut whole = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), ListOptions::default());
         whole.extend((0..24).map(|i| entry(&i)).collect(), true, &Results::default());
-        let mut parts = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), Look::default());
+        let mut parts = Folder::new(PathBuf::from("/d"), 1, Some(PathBuf::from("/d/IM9")), ListOptions::default());
         for chunk in order.chunks(part) {
             parts.extend(chunk.iter().map(entry).collect(), false, &Results::default());
         }

@@ -6,7 +6,7 @@ use image::RgbImage;
 use ratatui_image::FontSize;
 
 use super::*;
-use crate::app::{Graphics, Marks, PreviewKey, Quality, Stamp, View};
+use crate::app::{Decorations, Graphics, ImageView, PreviewKey, Quality, Stamp};
 use crate::graphics::drivers::Grid;
 use crate::graphics::preview::{draw, renderer};
 use crate::media::{ImageSource, open};
@@ -25,11 +25,11 @@ fn key(image: &str, objects: &[&str]) -> PreviewKey {
         path: fixture(&format!("{image}.dcm")),
         stamp: Stamp::default(),
         frame: 0,
-        view: View::default(),
+        view: ImageView::default(),
         for_series: None,
         stack: None,
-        marks: Marks::default(),
-        related: Overlaid {
+        marks: Decorations::default(),
+        related: OverlaidObjects {
             objects: objects.iter().map(object).collect(),
             opacity: 50,
             show_phi: true,
@@ -45,7 +45,7 @@ fn key(image: &str, objects: &[&str]) -> PreviewKey {
 struct RenderedScene {
     image: RgbImage,
     place: Placement,
-    labels: Vec<Label>,
+    labels: Vec<OverlayText>,
     composed: Arc<ComposedOverlays>,
 }
 
@@ -215,7 +215,7 @@ fn an_object_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("seg.dcm");
     std::fs::copy(fixture("seg_binary.dcm"), &copy).unwrap();
-    let wanted = Overlaid {
+    let wanted = OverlaidObjects {
         objects: vec![(copy.clone(), Stamp::default())],
         opacity: 50,
         show_phi: false,

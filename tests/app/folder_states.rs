@@ -1,51 +1,53 @@
-//! How folders were left: found again at a start and on the way, and what is kept of it.
+//! How folders were left: remembered while the program runs, and persisted.
 
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use medivision_tui::app::sort::{Key, Sort};
-use medivision_tui::app::{Effect, Entry, Filter, Graphics, Kept, Layout, Look, Msg, Name};
+use medivision_tui::app::{
+    Effect, Entry, FileName, Filter, FolderState, Graphics, ListOptions, Msg, ScreenLayout,
+};
 
 use crate::objects::{by_series, directory};
 use crate::scene::{Program, file, folder, key, path};
 
-fn at(name: &str) -> Kept {
-    Kept {
-        cursor: Some(Name::Text(name.to_owned())),
-        ..Kept::default()
+fn at(name: &str) -> FolderState {
+    FolderState {
+        cursor: Some(FileName::Text(name.to_owned())),
+        ..FolderState::default()
     }
 }
 
-fn filtered(text: &str) -> Kept {
-    Kept {
-        look: Look {
+fn filtered(text: &str) -> FolderState {
+    FolderState {
+        options: ListOptions {
             filter: Filter::new(text),
-            ..Look::default()
+            ..ListOptions::default()
         },
-        ..Kept::default()
+        ..FolderState::default()
     }
 }
 
-fn by(by: Key, reversed: bool) -> Kept {
-    Kept {
-        look: Look {
+fn by(by: Key, reversed: bool) -> FolderState {
+    FolderState {
+        options: ListOptions {
             sort: Sort { by, reversed },
-            ..Look::default()
+            ..ListOptions::default()
         },
-        ..Kept::default()
+        ..FolderState::default()
     }
 }
 
-fn laid_out(layout: Layout) -> Kept {
-    Kept {
+fn laid_out(layout: ScreenLayout) -> FolderState {
+    FolderState {
         layout,
-        ..Kept::default()
+        ..FolderState::default()
     }
 }
 
 /// Started in a folder that was left so, on a screen of 80 × 24.
-fn started(kept: Kept) -> Program {
-    let mut program = Program::left(kept);
+fn started(state: FolderState) -> Program {
+    let mut program = Program::left(state);
     program.send(Msg::Resized { cols: 80, rows: 24 });
     program.send(Msg::Graphics(Graphics::Halfblocks));
     program
@@ -62,13 +64,13 @@ fn part(program: &mut Program, entries: Vec<Entry>, complete: bool) {
     });
 }
 
-/// What was kept of the folder that is being listed comes.
-fn recall(program: &mut Program, kept: Kept) {
+/// What was persisted of the folder that is being listed comes.
+fn recall(program: &mut Program, state: FolderState) {
     let (dir, generation) = program.listing();
-    program.send(Msg::Kept {
+    program.send(Msg::FolderState {
         dir,
         generation,
-        kept: Box::new(kept),
+        state: Box::new(state),
     });
 }
 
@@ -91,12 +93,12 @@ fn names(program: &Program) -> String {
     list.collect::<Vec<_>>().join(" ")
 }
 
-/// What was kept of each folder, in order.
-fn keeps(effects: &[Effect]) -> Vec<(&std::path::Path, &Kept)> {
+/// What was persisted of each folder, in order.
+fn keeps(effects: &[Effect]) -> Vec<(&std::path::Path, &FolderState)> {
     let mut keeps = Vec::new();
     for effect in effects {
-        if let Effect::Keep { dir, kept } = effect {
-            keeps.push((dir.as_path(), kept));
+        if let Effect::PersistFolder { dir, state } = effect {
+            keeps.push((dir.as_path(), state));
         }
     }
     keeps
@@ -108,7 +110,7 @@ fn abc() -> Vec<Entry> {
 
 #[test]
 fn the_cursor_is_found_again_unless_it_was_moved_before() {
-    for (kept, keys, found) in [
+    for (state, keys, found) in [
         ("c.png", "", "c.png"),
         ("c.png", "j", "b.png"),
         ("c.png", "jk", "a.png"),
@@ -117,12 +119,12 @@ fn the_cursor_is_found_again_unless_it_was_moved_before() {
         ("", "", "a.png"),
     ] {
         // The name comes with the last part of the listing; keys are pressed before.
-        let mut program = started(at(kept));
+        let mut program = started(at(state));
         part(&mut program, abc()[..2].to_vec(), false);
-        assert_eq!(current(&program), "a.png", "{kept:?}");
+        assert_eq!(current(&program), "a.png", "{state:?}");
         program.press(keys);
         part(&mut program, abc()[2..].to_vec(), true);
-        assert_eq!(current(&program), found, "{kept:?} and {keys:?}");
+        assert_eq!(current(&program), found, "{state:?} and {keys:?}");
     }
 }
 
@@ -139,20 +141,20 @@ fn a_name_that_comes_after_the_listing_does_not_take_the_cursor_away() {
 
 #[test]
 fn order_filter_and_hidden_files_are_as_they_were() {
-    let hidden = Kept {
-        look: Look {
+    let hidden = FolderState {
+        options: ListOptions {
             hidden: true,
-            ..Look::default()
+            ..ListOptions::default()
         },
-        ..Kept::default()
+        ..FolderState::default()
     };
-    for (kept, shown, title) in [
-        (Kept::default(), "a.png b.png c.png", "1/3"),
+    for (state, shown, title) in [
+        (FolderState::default(), "a.png b.png c.png", "1/3"),
         (by(Key::Name, true), "c.png b.png a.png", "↑ name  1/3"),
         (filtered("!b"), "a.png c.png", "“!b”  1/2"),
         (hidden, ".d.png a.png b.png c.png", "1/4"),
     ] {
-        let mut program = started(kept);
+        let mut program = started(state);
         program.list(abc());
         assert_eq!(names(&program), shown);
         assert!(program.screen(80, 24).contains(title), "{title}");
@@ -171,9 +173,9 @@ fn the_screen_is_divided_as_it_was() {
         let title = screen.lines().next().map(str::to_owned);
         title.and_then(|title| title.chars().position(|c| c == '┬'))
     };
-    let list = |percent| Layout {
+    let list = |percent| ScreenLayout {
         list: Some(percent),
-        ..Layout::default()
+        ..ScreenLayout::default()
     };
     for (percent, column) in [(37.5, 30), (50.0, 40), (-1.0, 20), (1e9, 59)] {
         let mut program = started(laid_out(list(percent)));
@@ -188,11 +190,11 @@ fn the_screen_is_divided_as_it_was() {
     });
     assert_eq!(line(&program, 120), Some(45));
 
-    let mut program = started(laid_out(Layout {
+    let mut program = started(laid_out(ScreenLayout {
         grid: true,
         tiles: 5,
         series: true,
-        ..Layout::default()
+        ..ScreenLayout::default()
     }));
     program.list(abc());
     assert_eq!(line(&program, 80), None, "the grid");
@@ -203,21 +205,21 @@ fn the_screen_is_divided_as_it_was() {
 
 #[test]
 fn another_folder_is_found_as_it_was_left_in_an_earlier_run() {
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     program.list(vec![folder("sub"), file("a.png")]);
     let inside = || ["sub/a.png", "sub/b.png", "sub/c.png"].map(file).to_vec();
     program.press("l");
     recall(
         &mut program,
-        Kept {
-            cursor: Some(Name::Text("b.png".to_owned())),
+        FolderState {
+            cursor: Some(FileName::Text("b.png".to_owned())),
             ..by(Key::Name, true)
         },
     );
     program.list(inside());
     assert_eq!(names(&program), "c.png b.png a.png");
     assert_eq!(current(&program), "b.png");
-    // What was done in this run goes before what an earlier one has kept.
+    // What was done in this run goes before what an earlier one has state.
     program.press("Sg");
     program.send(key(KeyCode::Backspace));
     program.list(vec![folder("sub"), file("a.png")]);
@@ -237,14 +239,14 @@ fn what_a_key_has_asked_for_meanwhile_goes_before_what_was_kept() {
         ("S", "c.png b.png a.png", "c.png"),
         ("j", "b.png c.png", "b.png"),
     ] {
-        let mut program = started(Kept::default());
+        let mut program = started(FolderState::default());
         program.list(vec![folder("sub"), file("a.png")]);
         program.press("l");
         program.press(keys);
         recall(
             &mut program,
-            Kept {
-                cursor: Some(Name::Text("c.png".to_owned())),
+            FolderState {
+                cursor: Some(FileName::Text("c.png".to_owned())),
                 ..filtered("!a")
             },
         );
@@ -256,7 +258,7 @@ fn what_a_key_has_asked_for_meanwhile_goes_before_what_was_kept() {
 
 #[test]
 fn each_folder_has_its_own_look_and_the_filter_stays_behind() {
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     let root = || vec![folder("sub"), folder("two"), file("a.png")];
     program.list(root());
     program.press("/sub");
@@ -273,40 +275,40 @@ fn each_folder_has_its_own_look_and_the_filter_stays_behind() {
 
 #[test]
 fn leaving_keeps_the_folder_and_at_the_end_the_root_too() {
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     program.list(vec![folder("sub"), file("a.png")]);
     let effects = program.press("Sl");
-    let of_root = Kept {
-        cursor: Some(Name::Text("sub".to_owned())),
+    let of_root = FolderState {
+        cursor: Some(FileName::Text("sub".to_owned())),
         ..by(Key::Name, true)
     };
     assert_eq!(keeps(&effects), [(path("").as_path(), &of_root)]);
     program.list(["sub/a.png", "sub/b.png"].map(file).to_vec());
     program.press("jvg+/a");
     let effects = program.send(Msg::Terminated);
-    let layout = Layout {
+    let layout = ScreenLayout {
         grid: true,
         tiles: 3,
-        ..Layout::default()
+        ..ScreenLayout::default()
     };
-    let sub = Kept {
-        cursor: Some(Name::Text("a.png".to_owned())),
-        look: Look {
+    let sub = FolderState {
+        cursor: Some(FileName::Text("a.png".to_owned())),
+        options: ListOptions {
             filter: Filter::new("a"),
-            ..of_root.look.clone()
+            ..of_root.options.clone()
         },
         layout: layout.clone(),
     };
-    let root = Kept { layout, ..of_root };
+    let root = FolderState { layout, ..of_root };
     let (dir, inside) = (path(""), path("sub"));
-    let kept = [(inside.as_path(), &sub), (dir.as_path(), &root)];
-    assert_eq!(keeps(&effects), kept);
+    let state = [(inside.as_path(), &sub), (dir.as_path(), &root)];
+    assert_eq!(keeps(&effects), state);
     assert_eq!(effects.last(), Some(&Effect::Quit));
 }
 
 #[test]
 fn a_dragged_line_is_kept_as_a_share() {
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     program.list(abc());
     let mut mouse = |kind, column| {
         let event = MouseEvent {
@@ -346,11 +348,11 @@ fn before_anything_is_known_of_a_folder_what_was_kept_of_it_stays() {
 
 #[test]
 fn of_studies_series_and_a_dicomdir_no_name_is_kept() {
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     by_series(&mut program);
-    let grouped = laid_out(Layout {
+    let grouped = laid_out(ScreenLayout {
         series: true,
-        ..Layout::default()
+        ..ScreenLayout::default()
     });
     program.press("gjj");
     let effects = program.press("q");
@@ -363,7 +365,7 @@ fn of_studies_series_and_a_dicomdir_no_name_is_kept() {
         "its base"
     );
 
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     directory(&mut program);
     let effects = program.press("q");
     let dirs: Vec<_> = keeps(&effects).iter().map(|(dir, _)| *dir).collect();
@@ -382,14 +384,14 @@ fn a_filter_of_an_earlier_run_is_announced() {
     program.send(key(KeyCode::Esc));
     assert!(!program.screen(80, 24).contains("“chest”  "));
     // In a folder that is entered, too; but not where it was typed in this run.
-    let mut program = started(Kept::default());
+    let mut program = started(FolderState::default());
     program.list(vec![folder("sub"), file("chest.png")]);
     program.send(key(KeyCode::Enter));
     let (dir, generation) = program.listing();
-    program.send(Msg::Kept {
+    program.send(Msg::FolderState {
         dir,
         generation,
-        kept: Box::new(filtered("chest")),
+        state: Box::new(filtered("chest")),
     });
     assert!(said(&program), "{}", program.screen(80, 24));
 }
