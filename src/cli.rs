@@ -1,4 +1,4 @@
-//! What was asked for on the command line.
+//! The command line.
 
 mod help;
 
@@ -9,12 +9,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Graphics;
 use crate::encoder::{Fit, Precision};
-use crate::engine::Frames;
-use crate::library::export::Format;
+use crate::engine::FrameSelection;
+use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
-pub use help::{command, meant};
+pub use help::{command, suggestion};
 
-/// Browse medical images in the terminal and let a CLIP model say what they show.
+/// Browse medical images in the terminal and classify them zero-shot with a CLIP model.
 ///
 /// Research use only; not a diagnosis.
 #[derive(Debug, Parser)]
@@ -30,27 +30,27 @@ pub use help::{command, meant};
   medivision-tui classify scans > out.jsonl  classify a folder without a screen
   medivision-tui models pull biomedclip      get a model for real images
 
-`medivision-tui COMMAND --help` tells more about a command."
+Run `medivision-tui COMMAND --help` for more about a command."
 )]
 pub struct Cli {
     /// Folder to browse, classify and watch [default: the current one]
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// What to do other than browse
+    /// Command to run instead of browsing
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Options that every command knows.
+    /// Options of every command.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalArgs,
 }
 
-/// Options that every command knows; each has an environment variable of the same meaning.
+/// Options of every command; each can also be set by an environment variable.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Global options (as variables: MEDIVISION_MODEL, …)")]
-pub struct Global {
-    /// Name or id (see `models list`), folder or .pt file of the model; `demo` is built in [default: biomedclip if
+#[command(next_help_heading = "Global options (also set by variables: MEDIVISION_MODEL, …)")]
+pub struct GlobalArgs {
+    /// Model: a name or id (see `models list`), a folder or a .pt file; `demo` is built in [default: biomedclip if
     /// pulled, else demo]
     #[arg(
         long,
@@ -71,7 +71,7 @@ pub struct Global {
     )]
     pub prompts: Option<String>,
 
-    /// Where to compute: auto, cpu, cuda or cuda:N [default: auto, a GPU if available]
+    /// Device to compute on: auto, cpu, cuda or cuda:N [default: auto, a GPU if available]
     #[arg(long, global = true, env = "MEDIVISION_DEVICE", hide_env = true)]
     pub device: Option<String>,
 
@@ -137,7 +137,7 @@ pub struct Global {
     )]
     pub show_phi: bool,
 
-    /// Leave the mouse to the terminal, so that it selects text
+    /// Leave the mouse to the terminal, to select text with it
     #[arg(
         long,
         global = true,
@@ -147,7 +147,7 @@ pub struct Global {
     )]
     pub no_mouse: bool,
 
-    /// Least severe messages to log: error, warn, info, debug or trace [default: warn]
+    /// Least severe level to log: error, warn, info, debug or trace [default: warn]
     #[arg(
         long,
         global = true,
@@ -158,7 +158,7 @@ pub struct Global {
     pub log_level: Option<String>,
 }
 
-/// What to do other than browse.
+/// The commands other than browsing.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Classify files and folders, and print a result for each image
@@ -166,32 +166,32 @@ pub enum Command {
   medivision-tui classify scan.dcm
   medivision-tui classify scans --format csv > results.csv
   medivision-tui classify scans --prompts chest-xray --mode multi")]
-    Classify(Classify),
+    Classify(ClassifyArgs),
     /// Classify a folder and every file that arrives there, without a screen
     ///
-    /// Ends on SIGINT or SIGTERM, once the files that it has accepted are classified; a second signal ends it at once.
+    /// On SIGINT or SIGTERM it finishes the files that have arrived, then exits; a second signal ends it at once.
     #[command(after_help = "Example:
   medivision-tui watch incoming --output results.jsonl")]
-    Watch(Watch),
+    Watch(WatchArgs),
     /// Describe a file as JSON: format, size, statistics, window
     #[command(after_help = "Example:
   medivision-tui inspect ct.dcm --window 40,400 --render ct.png")]
-    Inspect(Inspect),
+    Inspect(InspectArgs),
     /// Compare predictions with known labels
     #[command(after_help = "Examples:
   medivision-tui eval truth.csv
   medivision-tui eval chest --prompts chest-xray --map healthy=normal")]
-    Eval(Eval),
+    Eval(EvalArgs),
     /// Measure how fast each stage is on this machine
-    Bench(Bench),
-    /// List, describe, fetch and verify models
-    Models(Models),
+    Bench(BenchArgs),
+    /// List, describe, pull and verify models
+    Models(ModelsArgs),
     /// List and check prompt sets
     Prompts(PromptsArgs),
     /// Write synthetic studies to a folder and browse them
-    Demo(Demo),
-    /// Report what works on this machine, and what to do about the rest
-    Doctor(Doctor),
+    Demo(DemoArgs),
+    /// Check what works on this machine, and advise on the rest
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:
   medivision-tui completions bash > ~/.local/share/bash-completion/completions/medivision-tui")]
@@ -202,31 +202,31 @@ pub enum Command {
     /// Write the manual pages to a folder
     #[command(hide = true)]
     Man {
-        /// Folder, which must exist
+        /// Existing folder to write to
         dir: PathBuf,
     },
 }
 
-/// How results are made and written.
+/// Options for classifying and for writing results.
 #[derive(Clone, Debug, Args)]
-pub struct Results {
+pub struct ResultArgs {
     /// Format of the results [default: table on a terminal, else jsonl]
     #[arg(long)]
-    pub format: Option<Format>,
+    pub format: Option<ResultFormat>,
 
-    /// Whether one of the conditions holds, or each on its own
+    /// Choose one condition (single), or decide on each condition separately (multi)
     #[arg(long, default_value = "single")]
     pub mode: Mode,
 
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
-    pub frames: Frames,
+    pub frames: FrameSelection,
 
-    /// How an image is made to fit the model [default: the model's own way]
+    /// How an image is fitted to the model's input [default: as the model specifies]
     #[arg(long)]
     pub fit: Option<Fit>,
 
-    /// Most images in one pass of the model [default: measured]
+    /// Maximum number of images per forward pass [default: measured]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch_size: Option<u16>,
 
@@ -234,96 +234,96 @@ pub struct Results {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 
-    /// Decode large JPEG files in full, not at reduced scale
+    /// Decode large JPEG files at full resolution, not at reduced scale
     #[arg(long)]
     pub exact: bool,
 }
 
 /// `classify`
 #[derive(Debug, Args)]
-pub struct Classify {
-    /// Files, and folders with all below them
+pub struct ClassifyArgs {
+    /// Files, and folders to search recursively
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// How results are made and written.
+    /// Options for classifying and for writing results.
     #[command(flatten)]
-    pub results: Results,
+    pub results: ResultArgs,
 }
 
 /// `watch`
 #[derive(Debug, Args)]
-pub struct Watch {
-    /// Folder to watch, with all below it
+pub struct WatchArgs {
+    /// Folder to watch, with all folders below it
     pub dir: PathBuf,
-    /// How results are made and written.
+    /// Options for classifying and for writing results.
     #[command(flatten)]
-    pub results: Results,
-    /// Read the folder every so many seconds instead of relying on the file system to report changes
+    pub results: ResultArgs,
+    /// Scan the folder at this interval instead of relying on the file system to report changes
     #[arg(long, value_name = "SECONDS")]
     pub poll: Option<f64>,
-    /// Append the results to a file instead of printing them
+    /// Append the results to this file instead of printing them
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
 /// `inspect`
 #[derive(Debug, Args)]
-pub struct Inspect {
+pub struct InspectArgs {
     /// File to describe
     pub file: PathBuf,
-    /// Frame, counted from 0
+    /// Number of the frame, from 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub frame: u32,
     /// Window to use instead of the file's
     #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true, value_parser = window)]
     pub window: Option<(f64, f64)>,
-    /// Write the image that the model sees
+    /// Write the image, as the model sees it, to this file
     #[arg(long, value_name = "OUT.png")]
     pub render: Option<PathBuf>,
 }
 
 /// `eval`
 #[derive(Debug, Args)]
-pub struct Eval {
-    /// Folder with a truth.csv or with a folder for each condition, or a table with the columns `path` and `label`
+pub struct EvalArgs {
+    /// Folder with a truth.csv or with one folder per condition, or a table with the columns `path` and `label`
     #[arg(value_name = "DIR|CSV")]
     pub labels: PathBuf,
-    /// Take a label of the data for a condition of the prompt set; may be given several times
+    /// Map a label in the data to a condition of the prompt set; may be repeated
     #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
     pub map: Vec<(String, String)>,
-    /// Whether one of the conditions holds, or each on its own
+    /// Choose one condition (single), or decide on each condition separately (multi)
     #[arg(long, default_value = "single")]
     pub mode: Mode,
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
-    pub frames: Frames,
-    /// How an image is made to fit the model [default: the model's own way]
+    pub frames: FrameSelection,
+    /// How an image is fitted to the model's input [default: as the model specifies]
     #[arg(long)]
     pub fit: Option<Fit>,
-    /// Decode large JPEG files in full, not at reduced scale
+    /// Decode large JPEG files at full resolution, not at reduced scale
     #[arg(long)]
     pub exact: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Bootstrap draws that the intervals are taken from; 0 for none
+    /// Number of bootstrap draws for the confidence intervals; 0 for no intervals
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
     pub draws: usize,
-    /// Seed of the bootstrap
+    /// Random seed of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
 
 /// `bench`
 #[derive(Debug, Args)]
-pub struct Bench {
-    /// Files and folders to measure with [default: phantoms, drawn for the purpose]
+pub struct BenchArgs {
+    /// Files and folders to measure with [default: synthetic images]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Most files to use
+    /// Maximum number of files to use
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub limit: usize,
-    /// Decode large JPEG files in full, not at reduced scale
+    /// Decode large JPEG files at full resolution, not at reduced scale
     #[arg(long)]
     pub exact: bool,
     /// Print JSON
@@ -333,24 +333,24 @@ pub struct Bench {
 
 /// `models`
 #[derive(Debug, Args)]
-pub struct Models {
-    /// What to do with models
+pub struct ModelsArgs {
+    /// Action on models
     #[command(subcommand)]
     pub action: ModelsAction,
 }
 
-/// What to do with models.
+/// The actions on models.
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// List the catalogue and what is in the cache
+    /// List the models in the catalogue and in the cache
     List,
     /// Describe a model
     Info {
-        /// Name or id, or a checkpoint's folder or file
+        /// Name or id, or folder or file of a checkpoint
         #[arg(value_name = "ID|DIR|FILE")]
         subject: String,
     },
-    /// Fetch a model from the hub into the cache, from where an earlier attempt ended
+    /// Download a model from the hub into the cache; resumes an interrupted download
     Pull {
         /// Name or id
         id: String,
@@ -358,9 +358,9 @@ pub enum ModelsAction {
         #[arg(long, value_name = "REV")]
         revision: Option<String>,
     },
-    /// Hash the files in the cache again
+    /// Verify the checksums of the files in the cache
     Verify {
-        /// Names or ids [default: all models that can be used]
+        /// Names or ids [default: all models in the cache]
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
@@ -369,19 +369,19 @@ pub enum ModelsAction {
 /// `prompts`
 #[derive(Debug, Args)]
 pub struct PromptsArgs {
-    /// What to do with prompt sets
+    /// Action on prompt sets
     #[command(subcommand)]
     pub action: PromptsAction,
 }
 
-/// What to do with prompt sets.
+/// The actions on prompt sets.
 #[derive(Debug, Subcommand)]
 pub enum PromptsAction {
-    /// List the prompt sets that can be named
+    /// List the prompt sets that can be used by name
     List,
-    /// Look for faults; with --model also for phrases that the model does not read in full
+    /// Check prompt sets for errors; with --model also for phrases that are too long for the model
     Check {
-        /// Names or .toml files [default: all that can be named]
+        /// Names or .toml files [default: all that can be used by name]
         #[arg(value_name = "NAME|FILE")]
         sets: Vec<String>,
     },
@@ -389,33 +389,35 @@ pub enum PromptsAction {
 
 /// `demo`
 #[derive(Debug, Args)]
-pub struct Demo {
-    /// Folder to write to [default: a fresh one in the cache]
+pub struct DemoArgs {
+    /// Folder to write to [default: a new one in the cache]
     pub dir: Option<PathBuf>,
-    /// Seed of the studies
+    /// Random seed of the studies
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Number of studies
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: u32,
-    /// Write the studies and do not open them
+    /// Write the studies without opening them
     #[arg(long)]
     pub write_only: bool,
 }
 
 /// `doctor`
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
+/// Parses `--draws`.
 fn draws(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&n| n <= 100_000);
     number.ok_or_else(|| format!("`{text}` is not a number from 0 to 100000"))
 }
 
+/// Parses `--map`.
 fn mapping(text: &str) -> Result<(String, String), String> {
     let (label, condition) = text
         .split_once('=')
@@ -423,6 +425,7 @@ fn mapping(text: &str) -> Result<(String, String), String> {
     Ok((label.trim().to_owned(), condition.trim().to_owned()))
 }
 
+/// Parses `--window`.
 fn window(text: &str) -> Result<(f64, f64), String> {
     let wrong = || format!("`{text}` is not CENTER,WIDTH, such as 40,400 or -600,1500");
     let (center, width) = text.split_once(',').ok_or_else(wrong)?;
@@ -434,7 +437,7 @@ fn window(text: &str) -> Result<(f64, f64), String> {
             .ok_or_else(wrong)
     };
     let (center, width) = (number(center)?, number(width)?);
-    // Below 1 it is LINEAR_EXACT, the function of real numbers (PS3.3 C.11.2.1.3.2).
+    // A width below 1 is allowed, as with LINEAR_EXACT (PS3.3 C.11.2.1.3.2).
     if width <= 0.0 {
         return Err("the width must be above 0".into());
     }
@@ -446,7 +449,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_alone_is_browsed_and_options_may_stand_anywhere() {
+    fn a_folder_alone_is_browsed_and_options_may_come_anywhere() {
         let cli = Cli::try_parse_from(["medivision-tui", "./incoming", "--prompts", "x"]).unwrap();
         assert_eq!(cli.dir, Some(PathBuf::from("./incoming")));
         let cli =

@@ -1,4 +1,4 @@
-//! What runs without a screen: one file per command.
+//! The commands, one file each, and what they share: settings, exit codes and printing.
 
 pub mod bench;
 pub mod browse;
@@ -26,30 +26,30 @@ use clap::ValueEnum;
 use toml::Spanned;
 
 use crate::app::{self, Kept, Keymap};
-use crate::cli::{Global, Results};
+use crate::cli::{GlobalArgs, ResultArgs};
 use crate::config::{self, Colours, Config, Folders, Graphics, Theme, View, advice};
-use crate::encoder::hub::offline_by_environment;
-use crate::encoder::{Device, Fit, Options, Precision, Source};
+use crate::encoder::hub::is_offline_by_environment;
+use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
-use crate::library::export::Format;
+use crate::library::export::ResultFormat;
 use crate::media::budget;
 use crate::prompts::{DEFAULT, Prompts};
 
 /// Exit codes, a contract with scripts.
 pub mod exit {
-    /// All done.
+    /// Everything was done.
     pub const OK: u8 = 0;
-    /// Some inputs failed; each has its line.
+    /// Some inputs failed; each has its error line.
     pub const SOME_FAILED: u8 = 1;
-    /// The command line, or the settings file, is wrong.
+    /// The command line or the settings file is wrong.
     pub const USAGE: u8 = 2;
-    /// Model, device, library or prompts cannot be used.
+    /// The model, device, library or prompts cannot be used.
     pub const UNUSABLE: u8 = 3;
-    /// Ctrl-C; what was finished is printed.
+    /// Interrupted by Ctrl-C; finished results are printed.
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// A command cannot be carried out.
+/// The error of a command that cannot be carried out.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
@@ -61,7 +61,7 @@ pub struct Fault {
 
 #[allow(
     clippy::needless_pass_by_value,
-    reason = "the shape that `map_err` calls"
+    reason = "the signature that `map_err` needs"
 )]
 impl Fault {
     /// A wrong command line or settings file.
@@ -72,7 +72,7 @@ impl Fault {
         }
     }
 
-    /// Model, device, library or prompts cannot be used.
+    /// An unusable model, device, library or prompt set.
     pub fn unusable(message: impl ToString) -> Self {
         Self {
             code: exit::UNUSABLE,
@@ -80,7 +80,7 @@ impl Fault {
         }
     }
 
-    /// The output cannot be written.
+    /// An output that cannot be written.
     pub fn output(error: &io::Error) -> Self {
         Self {
             code: exit::SOME_FAILED,
@@ -89,58 +89,58 @@ impl Fault {
     }
 }
 
-/// The settings in force: defaults ← config.toml ← environment ← arguments.
+/// The effective settings: defaults ← config.toml ← environment ← arguments.
 #[derive(Clone, Debug)]
-pub struct Setup {
-    /// The model.
-    pub source: Source,
+pub struct CommandSetup {
+    /// ModelSource of the model.
+    pub source: ModelSource,
     /// Name or file of the prompt set.
     pub prompts: String,
-    /// The device.
+    /// Device to compute on.
     pub device: Device,
-    /// In how many bits the model computes.
+    /// Numeric precision.
     pub precision: Precision,
-    /// The network must not be used.
+    /// Whether the network must not be used.
     pub offline: bool,
-    /// How pictures reach the terminal.
+    /// Graphics protocol.
     pub graphics: Graphics,
-    /// Bytes of memory for all decoding together.
+    /// Memory for all decoding together, in bytes.
     pub memory: u64,
-    /// Values that identify the patient are shown.
+    /// Whether values that identify the patient are shown.
     pub show_phi: bool,
-    /// The interface follows the mouse.
+    /// Whether the interface uses the mouse.
     pub mouse: bool,
-    /// Least severe messages in the log.
+    /// Least severe level to log.
     pub log_level: tracing::Level,
-    /// The user's folders.
+    /// The user's folders; `None` without a home folder.
     pub folders: Option<Folders>,
-    /// The keys in force.
+    /// The key bindings.
     pub keymap: Keymap,
-    /// Colours of the screen.
+    /// Colour theme of the interface.
     pub theme: Theme,
-    /// How folders are shown that were not shown before.
+    /// How folders without saved state are shown.
     pub kept: Kept,
     /// Colours of the terminal.
     pub colours: Colours,
-    /// Whether it has ASCII only; `None`: as the environment says.
+    /// Whether the terminal is limited to ASCII; `None` decides by the environment.
     pub ascii: Option<bool>,
-    /// The settings file that was read.
+    /// The settings file that was read, if any.
     pub settings: Option<PathBuf>,
 }
 
-impl Setup {
-    /// Joins arguments and environment (which clap has joined already) with config.toml.
-    pub fn new(global: &Global) -> Result<Self, Fault> {
+impl CommandSetup {
+    /// Combines the arguments and the environment (which clap has already combined) with config.toml.
+    pub fn new(global: &GlobalArgs) -> Result<Self, Fault> {
         let config = Config::load(global.config.as_deref()).map_err(Fault::usage)?;
         Self::join(global, config)
     }
 
-    /// The same as if there were no settings file.
-    pub fn without_file(global: &Global) -> Result<Self, Fault> {
+    /// Like [`Self::new`], but ignores the settings file.
+    pub fn without_file(global: &GlobalArgs) -> Result<Self, Fault> {
         Self::join(global, Config::default())
     }
 
-    fn join(global: &Global, config: Config) -> Result<Self, Fault> {
+    fn join(global: &GlobalArgs, config: Config) -> Result<Self, Fault> {
         let keys = config.keys.iter();
         let keys: BTreeMap<_, _> = keys
             .map(|(action, keys)| (action.clone(), keys.get_ref().clone()))
@@ -155,12 +155,12 @@ impl Setup {
                 .or(key)
                 .unwrap_or_else(|| default.to_owned())
         };
-        // What the file says must be right, even where something else is in force.
+        // Values in the file must be valid, even if an argument overrides them.
         let device = value(&config, "device", config.device.as_ref(), str::parse)?;
         let precision = value(&config, "precision", config.precision.as_ref(), |text| {
             Precision::from_str(text, false).map_err(|_| {
                 let known = ["auto", "f32", "bf16", "f16"];
-                format!("`{text}` is no precision; {}", advice(text, known))
+                format!("`{text}` is not a precision; {}", advice(text, known))
             })
         })?;
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
@@ -168,8 +168,8 @@ impl Setup {
         let kept = kept(&config.layout);
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
-                "" => Source::preferred(),
-                text => Source::parse(text),
+                "" => ModelSource::preferred(),
+                text => ModelSource::parse(text),
             },
             prompts: given(&global.prompts, config.prompts, DEFAULT),
             device: match global.device.as_deref() {
@@ -177,7 +177,7 @@ impl Setup {
                 Some(text) => text.parse().map_err(Fault::usage)?,
             },
             precision: global.precision.or(precision).unwrap_or_default(),
-            offline: global.offline || config.offline == Some(true) || offline_by_environment(),
+            offline: global.offline || config.offline == Some(true) || is_offline_by_environment(),
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
             memory: match global.memory.as_deref() {
                 None | Some("") => memory.unwrap_or(budget::DEFAULT_BYTES),
@@ -200,25 +200,25 @@ impl Setup {
         })
     }
 
-    /// Reads the prompt sets in force.
+    /// Loads the selected prompt sets.
     pub fn load_prompts(&self) -> Result<Prompts, Fault> {
         let folder = self.folders.as_ref().map(Folders::prompts);
         Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
     }
 
-    /// Makes the model on the thread that will own it.
+    /// A factory that opens the model on the thread that will own it.
     pub fn factory(&self, fit: Option<Fit>) -> Factory {
         let (source, options) = (self.source.clone(), self.options(fit));
         Box::new(move || source.open(options.clone()))
     }
 
-    /// How the model is to be opened.
-    pub fn options(&self, fit: Option<Fit>) -> Options {
-        Options {
+    /// ModelOptions for opening the model.
+    pub fn options(&self, fit: Option<Fit>) -> ModelOptions {
+        ModelOptions {
             device: self.device,
             precision: self.precision,
             fit,
-            texts: self
+            text_cache: self
                 .folders
                 .as_ref()
                 .map(|folders| folders.cache.join("texts")),
@@ -226,7 +226,7 @@ impl Setup {
     }
 }
 
-/// Reads a value of the settings file.
+/// Parses a value of the settings file; an error names its line.
 fn value<T>(
     config: &Config,
     key: &str,
@@ -243,12 +243,12 @@ fn value<T>(
 fn level(text: &str) -> Result<tracing::Level, String> {
     let known = ["error", "warn", "info", "debug", "trace"];
     text.parse()
-        .map_err(|_| format!("`{text}` is no log level; {}", advice(text, known)))
+        .map_err(|_| format!("`{text}` is not a log level; {}", advice(text, known)))
 }
 
-/// How folders are shown that were not shown before.
+/// How folders without saved state are shown.
 fn kept(layout: &config::Layout) -> Kept {
-    let usual = app::Layout::default();
+    let default = app::Layout::default();
     Kept {
         cursor: None,
         look: app::Look {
@@ -262,13 +262,13 @@ fn kept(layout: &config::Layout) -> Kept {
         layout: app::Layout {
             list: layout.list.map(f64::from),
             grid: layout.view == View::Grid,
-            tiles: layout.tiles.unwrap_or(usual.tiles),
+            tiles: layout.tiles.unwrap_or(default.tiles),
             series: layout.series,
         },
     }
 }
 
-impl Results {
+impl ResultArgs {
     /// The engine's settings.
     pub fn settings(&self, prompts: Prompts) -> Settings {
         Settings {
@@ -276,28 +276,28 @@ impl Results {
             mode: self.mode,
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),
-            jobs: self.jobs.map(usize::from),
+            decode_threads: self.jobs.map(usize::from),
             exact: self.exact,
-            pass: engine::BULK,
-            kept: None,
+            pass_time: engine::BULK_PASS_TIME,
+            embeddings: None,
         }
     }
 
-    /// The format asked for, else by where stdout leads.
-    pub fn format(&self) -> Format {
+    /// The requested format, else a table on a terminal and JSON lines elsewhere.
+    pub fn format(&self) -> ResultFormat {
         self.format.unwrap_or(if io::stdout().is_terminal() {
-            Format::Table
+            ResultFormat::Table
         } else {
-            Format::Jsonl
+            ResultFormat::Jsonl
         })
     }
 }
 
-/// Calls `handle` on each of the signals, from a thread of its own.
+/// Starts a thread that calls `handle` for each of the signals.
 pub fn on_signals(signals: &[i32], handle: impl Fn() + Send + 'static) -> Result<(), Fault> {
     let fault = |error: io::Error| Fault {
         code: exit::SOME_FAILED,
-        message: format!("signals cannot be caught: {error}"),
+        message: format!("signals cannot be handled: {error}"),
     };
     let mut signals = signal_hook::iterator::Signals::new(signals).map_err(fault)?;
     let body = move || {
@@ -312,26 +312,26 @@ pub fn on_signals(signals: &[i32], handle: impl Fn() + Send + 'static) -> Result
         .map_err(fault)
 }
 
-/// Ends the process at once. libtorch's destructors take longer than many a command, and where its thread still works
-/// while they run, it ends in a fault of its own.
+/// Exits without running destructors. libtorch's take longer than many commands, and crash if its thread is still working
+/// while they run.
 pub fn leave(code: u8) -> ! {
     use std::io::Write as _;
-    // Nobody is left to be told that it cannot be written.
+    // There is nowhere to report a failure any more.
     let _ = (io::stdout().flush(), io::stderr().flush());
-    // SAFETY: ends the process; nothing is left to be written.
+    // SAFETY: ends the process; buffered output is flushed.
     unsafe { libc::_exit(i32::from(code)) }
 }
 
-/// A path on stderr: whatever it holds, it does not steer the terminal.
+/// A path as text for a message, without control characters.
 pub(crate) fn shown(path: &Path) -> String {
     crate::media::clean(&path.to_string_lossy())
 }
 
-/// An engine's sink that sends into a channel.
+/// A sink for an engine's events that sends them to a channel.
 pub(crate) fn sink<T: Send + 'static>(
     sender: crossbeam_channel::Sender<T>,
     wrap: fn(crate::engine::Event) -> T,
-) -> crate::engine::Sink {
-    // The receiver is gone only when the command is ending.
+) -> crate::engine::EventHandler {
+    // Fails only when the command is ending.
     Arc::new(move |event| drop(sender.send(wrap(event))))
 }

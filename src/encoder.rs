@@ -1,8 +1,9 @@
-//! The model room: pictures and phrases become unit vectors. libtorch lives here and nowhere else.
+//! Models: images and phrases become unit vectors. This is the only room that calls libtorch.
 //!
-//! No tensor leaves: callers see [`Input`], `Vec<f32>` and [`EncoderError`].
+//! No tensor leaves it: callers see [`PreparedImage`], `Vec<f32>` and [`EncoderError`].
 
 mod archive;
+mod block_names;
 pub mod catalog;
 pub mod checkpoint;
 mod clean;
@@ -10,8 +11,8 @@ pub mod clip;
 mod cuda;
 pub mod demo;
 pub mod hub;
+mod layers;
 mod layout;
-mod names;
 mod open_clip;
 mod pickle;
 mod preprocess;
@@ -20,7 +21,7 @@ mod siglip;
 mod source;
 mod staging;
 mod text;
-mod texts;
+mod text_cache;
 mod tokenize;
 mod torch;
 mod towers;
@@ -29,17 +30,17 @@ mod vision;
 mod vocabulary;
 mod weights;
 
-pub use layout::Layout;
-pub use preprocess::{Fit, Input, Preprocess};
-pub use source::Source;
+pub use layout::CheckpointLayout;
+pub use preprocess::{Fit, PreparedImage, Preprocess};
+pub use source::ModelSource;
 pub use tokenize::{Tokenized, Tokenizer};
-pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads, step_back_on_cpu};
+pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads, set_cpu_niceness};
 pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 
 use std::path::PathBuf;
 
-/// Why a model cannot be used. Each message names the file or tensor and says what is wrong with it.
+/// Why a model cannot be used. Each message names the file or tensor, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub enum EncoderError {
     /// A file of the checkpoint is missing or cannot be read.
@@ -50,22 +51,24 @@ pub enum EncoderError {
         /// What went wrong.
         reason: String,
     },
-    /// The layout is none that is known.
+    /// The checkpoint's layout, architecture or a setting in it is not supported.
     #[error("{0}")]
     Unsupported(String),
-    /// The weights lack a tensor that the configuration calls for.
+    /// The weights lack a tensor that the configuration implies.
     #[error("the weights lack the tensor `{0}`")]
     MissingTensor(String),
-    /// The weights hold tensors that nothing asked for.
-    #[error("the weights hold {count} tensor(s) that the model does not use, first `{first}`")]
+    /// The weights contain tensors that the model does not use.
+    #[error(
+        "the weights contain {count} tensor(s) that the model does not use, the first being `{first}`"
+    )]
     SurplusTensors {
         /// How many.
         count: usize,
-        /// The first by name.
+        /// The first one by name.
         first: String,
     },
-    /// A tensor has other dimensions than the configuration says.
-    #[error("the tensor `{name}` has the shape {found:?}, the configuration says {expected:?}")]
+    /// A tensor's dimensions are not those that the configuration implies.
+    #[error("the tensor `{name}` has the shape {found:?}, but the configuration says {expected:?}")]
     Shape {
         /// Tensor name.
         name: String,
@@ -74,38 +77,38 @@ pub enum EncoderError {
         /// Dimensions expected.
         expected: Vec<i64>,
     },
-    /// A tensor holds NaN or infinity.
-    #[error("the tensor `{0}` holds numbers that are not finite; the file is damaged")]
+    /// A tensor contains NaN or infinity.
+    #[error("the tensor `{0}` contains numbers that are not finite; the file is damaged")]
     NotFinite(String),
-    /// Whatever the model is asked, its answer says nothing.
+    /// The model's embeddings do not depend on its input, or are not finite.
     #[error("the model cannot be used: {0}; its weights are damaged")]
     Senseless(&'static str),
-    /// The tokenizer refused a text.
+    /// The tokenizer cannot be used, or failed on a text.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
-    /// The device is not there.
+    /// The requested device cannot be used.
     #[error("{0}")]
     Device(String),
-    /// The device has no memory left for this batch; a smaller one may fit.
+    /// The device has not enough memory for this batch; a smaller one may fit.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
-    /// The GPU failed, and with it all that this process had on it.
+    /// The GPU failed; everything that this process had on it is lost.
     #[error("the GPU was lost: {0}")]
     DeviceLost(String),
-    /// libtorch failed otherwise.
+    /// Any other error of libtorch.
     #[error("libtorch: {0}")]
     Torch(String),
 }
 
 impl From<tch::TchError> for EncoderError {
     fn from(error: tch::TchError) -> Self {
-        // libtorch appends a C++ stack trace after the first line; the user needs the sentence.
+        // libtorch appends a C++ stack trace after the first line, which is of no use to the user.
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default().to_owned();
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if says(&NO_MEMORY) {
+        let contains_any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if contains_any(&OUT_OF_MEMORY_TEXTS) {
             Self::OutOfMemory(line)
-        } else if says(&DEVICE_FAULTS) {
+        } else if contains_any(&DEVICE_LOST_TEXTS) {
             Self::DeviceLost(line)
         } else {
             Self::Torch(line)
@@ -113,101 +116,105 @@ impl From<tch::TchError> for EncoderError {
     }
 }
 
-/// What libtorch says when memory runs out, on the CPU and on a GPU.
-const NO_MEMORY: [&str; 4] = [
+/// Parts of libtorch's messages when memory runs out, on the CPU and on a GPU.
+const OUT_OF_MEMORY_TEXTS: [&str; 4] = [
     "out of memory",
     "can't allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 ];
-/// What it says when a GPU fails. No later call of the process succeeds on that GPU.
-const DEVICE_FAULTS: [&str; 4] = [
+/// Parts of its messages when a GPU fails. No later call of this process succeeds on that GPU.
+const DEVICE_LOST_TEXTS: [&str; 4] = [
     "CUDA error",
     "CUDA driver error",
     "cuDNN error",
     "No CUDA GPUs are available",
 ];
 
-/// How a model is to be opened.
+/// How to open a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Where it shall run.
+pub struct ModelOptions {
+    /// The device to run on.
     pub device: Device,
-    /// In how many bits it shall compute.
+    /// Numeric precision.
     pub precision: Precision,
-    /// How a picture is made to fit; `None`: the model's own way.
+    /// How images that are not square are fitted; `None` means as the model's files say.
     pub fit: Option<Fit>,
-    /// Where embeddings of texts are kept for the next time; `None`: nowhere.
-    pub texts: Option<PathBuf>,
+    /// The folder that caches embeddings of texts; `None` disables the cache.
+    pub text_cache: Option<PathBuf>,
 }
 
-/// What a loaded model says of itself.
+/// Facts about a loaded model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCard {
-    /// Short name, as in results: `demo`, or the folder's name.
+    /// Short name for results: `demo`, the model's id on the hub, or the name of its folder or file.
     pub id: String,
     /// `blake3:<hex>` over weights, configuration and tokenizer.
     pub digest: String,
-    /// Device the model runs on: `cpu`, `cuda:0`.
+    /// The device it runs on: `cpu`, `cuda:0`.
     pub device: String,
     /// Length of an embedding.
     pub dimension: usize,
-    /// Factor that turns a cosine into a logit, already exponentiated.
+    /// The factor from cosine to logit; the checkpoint stores its logarithm.
     pub logit_scale: f64,
-    /// What is added to a logit before its sigmoid; only models that were trained with a sigmoid have it.
+    /// The bias added to a logit before its sigmoid; only models trained with a sigmoid (SigLIP) have one.
     pub logit_bias: Option<f64>,
-    /// Made for synthetic phantoms only: every other picture is to be rejected.
+    /// Whether the model is for synthetic phantoms only; every other image must be rejected.
     pub synthetic_only: bool,
 }
 
-/// What a model does not read of a text.
+/// The end of a text that exceeds a model's context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutOff {
-    /// Tokens that it reads, with its marks.
+    /// The model's context in tokens, begin and end tokens included.
     pub context: usize,
-    /// The end of the text, cleaned as the model's tokenizer cleans it.
+    /// The part that the model does not read, cleaned as its tokenizer cleans texts.
     pub rest: String,
 }
 
-/// Whether an embedding is a direction that can be compared with others: numbers, and not all zero. Arithmetic in 16 bits
-/// may overflow, and a damaged model may answer anything.
+/// Whether an embedding can be scaled to a unit vector: finite, and not zero. Arithmetic in 16 bits may overflow, and a damaged
+/// model may produce anything.
 pub fn is_direction(embedding: &[f32]) -> bool {
     let length: f32 = embedding.iter().map(|x| x * x).sum();
     length.is_finite() && length > 0.0
 }
 
-/// A CLIP-family model. It is owned by one thread and never crosses to another.
+/// A model of the CLIP family. It stays on the thread that opened it.
 pub trait Encoder {
-    /// What the model says of itself.
+    /// Facts about the model.
     fn card(&self) -> &ModelCard;
 
-    /// The model's own preparation of pictures; cheap to clone, used on other threads.
+    /// The model's preprocessing of images; cheap to clone, and used on other threads.
     fn preprocess(&self) -> Preprocess;
 
-    /// All that an embedding of a picture depends on but the picture: model, device, precision, preparation.
-    fn space(&self) -> String {
+    /// Identifies everything but the image that an image's embedding depends on: model, device, precision, preprocessing.
+    fn embedding_key(&self) -> String {
         let card = self.card();
         format!("{} {} {:?}", card.digest, card.device, self.preprocess())
     }
 
-    /// Unit embeddings of prepared pictures, in their order.
-    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError>;
+    /// Unit embeddings of prepared images, in their order.
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError>;
 
-    /// Begins a pass and gives the answer of the one begun before, if there is one: pictures are brought to the device
-    /// while it computes that one. After an error neither has an answer. For models on a GPU; others have nothing to gain.
-    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+    /// Starts a forward pass and returns the embeddings of the pass started before it, if there is one. The images are
+    /// transferred to the device while it still computes the previous pass. After an error both passes are lost. Only models
+    /// on a GPU support this.
+    fn begin_pass(
+        &mut self,
+        batch: &[PreparedImage],
+    ) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
         let _ = batch;
-        let text = "this model computes one pass after the other";
+        let text = "this model cannot overlap forward passes";
         Err(EncoderError::Unsupported(text.to_owned()))
     }
 
-    /// The answer of the pass that was begun last, if there is one.
-    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+    /// Waits for the pass started last, if there is one, and returns its embeddings.
+    fn finish_pass(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
         Ok(None)
     }
 
-    /// Only brings prepared pictures to the device and normalises them there: what a pass spends before its first layer.
-    fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+    /// Transfers prepared images to the device and normalises them there, without a forward pass; for benchmarks.
+    fn transfer(&mut self, batch: &[PreparedImage]) -> Result<(), EncoderError> {
         let _ = batch;
         Ok(())
     }
@@ -215,11 +222,11 @@ pub trait Encoder {
     /// Unit embeddings of texts, in their order.
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
 
-    /// Words that the model's vocabulary does not have, each once, in the order met.
+    /// The words that are missing from the model's vocabulary, each once, in order of appearance.
     fn unknown_words(&self, texts: &[String]) -> Vec<String>;
 
-    /// The end of a text that the model does not read, because the text has more tokens than its context. `None` where it
-    /// reads all of it.
+    /// The end of a text that the model does not read, because the text has more tokens than its context. `None` if the text
+    /// fits.
     fn cut_off(&self, text: &str) -> Option<CutOff> {
         let _ = text;
         None
@@ -231,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_libtorch_says_tells_a_full_device_from_a_lost_one() {
+    fn errors_of_libtorch_tell_a_full_device_from_a_lost_one() {
         let said = |text: &str| EncoderError::from(tch::TchError::Torch(text.to_owned()));
         for text in [
             "CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc",

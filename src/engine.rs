@@ -1,11 +1,11 @@
-//! Files in, outcomes out. A pool decodes and prepares on the CPU, one thread owns the model; between them bounded
-//! queues with two lanes, so that the file under the cursor goes ahead of a long batch.
+//! Classifies files: jobs in, events out. A pool of threads decodes and preprocesses on the CPU, one thread owns the model. The
+//! queues between them have two lanes, so that the file under the cursor overtakes files in bulk.
 //!
 //! ```text
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
 //! ```
 //!
-//! [`crate::jobs`] decides what is submitted, and bounds how much.
+//! [`crate::jobs`] decides what is submitted, and how much at a time.
 
 mod lanes;
 pub mod phrases;
@@ -24,43 +24,43 @@ use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError, Preprocess};
-use crate::library::{Embeddings, Outcome};
+use crate::library::{EmbeddingStore, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
-pub(crate) use pool::{Decoding, apply, decode};
-pub use rescore::Known;
-use rescore::Order;
+pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
+pub use rescore::ClassifiedFile;
+use rescore::EngineRequest;
 
-/// Prepared pictures that may wait per lane: two full batches, so that the model never waits for a slow decode.
-const PREPARED: usize = 64;
-/// How much below other programs the threads run that keep a core busy (`nice`).
+/// Prepared frames that may wait per lane: more than one batch, so that the model does not wait for a slow decode.
+const PREPARED_CAPACITY: usize = 64;
+/// Niceness of the threads that keep a core busy.
 const NICENESS: i32 = 5;
-/// The same where someone waits: below the interface, and the pictures that it shows, on the same cores.
+/// Niceness of these threads while there is an interface, which decodes images on the same cores.
 const NICENESS_BEHIND_INTERFACE: i32 = 10;
 
 /// One file to classify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// The file, as results shall name it.
+    /// The file, as its results name it.
     pub path: PathBuf,
-    /// Who goes first.
+    /// Its priority.
     pub lane: Lane,
-    /// Names the job, and comes back with its answer. No other job of the engine has it.
+    /// Identifies the job among all jobs of this engine, and comes back with its result.
     pub generation: u64,
 }
 
-/// Which frames of a file are looked at.
+/// Which frames of a multi-frame file are classified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Frames {
-    /// The first by position (of those that have none, as stored).
+pub enum FrameSelection {
+    /// The first frame by position (without positions, as stored).
     #[default]
     First,
-    /// The one in the middle, by position.
+    /// The middle frame by position.
     Middle,
-    /// Each, by position, then their aggregate.
+    /// All frames by position, then their aggregate.
     All,
 }
 
@@ -69,25 +69,25 @@ pub enum Frames {
 pub struct Settings {
     /// The prompt sets.
     pub prompts: Prompts,
-    /// One condition of many, or each alone.
+    /// Whether one condition applies, or each on its own.
     pub mode: Mode,
-    /// Frames of multi-frame files.
-    pub frames: Frames,
-    /// Upper limit of a batch; `None`: by measurement.
+    /// Which frames of multi-frame files.
+    pub frames: FrameSelection,
+    /// Maximum batch size; `None` means the engine's own.
     pub batch_size: Option<usize>,
-    /// Threads that decode; `None`: one per core.
-    pub jobs: Option<usize>,
-    /// Decode large JPEGs whole, not at reduced scale.
+    /// Number of decoding threads; `None` means one per core.
+    pub decode_threads: Option<usize>,
+    /// Whether to decode large JPEGs in full instead of at a reduced scale.
     pub exact: bool,
-    /// How long a pass over files in bulk may take; an interactive one never waits longer.
-    pub pass: Duration,
-    /// Where embeddings are kept, and looked for before a picture is decoded; not those of phantoms.
-    pub kept: Option<Arc<Embeddings>>,
+    /// Target duration of a forward pass over files in bulk; an interactive file waits for one such pass at most.
+    pub pass_time: Duration,
+    /// The store of image embeddings, which is consulted before an image is decoded; not used with a model for phantoms.
+    pub embeddings: Option<Arc<EmbeddingStore>>,
 }
 
 impl Settings {
     fn niceness(&self) -> i32 {
-        if self.pass > PROMPT {
+        if self.pass_time > INTERACTIVE_PASS_TIME {
             NICENESS
         } else {
             NICENESS_BEHIND_INTERFACE
@@ -95,36 +95,36 @@ impl Settings {
     }
 }
 
-/// A pass where someone waits for the file under the cursor.
-pub const PROMPT: Duration = Duration::from_millis(300);
-/// A pass where nobody does: large ones cost less a picture, and memory.
-pub const BULK: Duration = Duration::from_millis(800);
+/// [`Settings::pass_time`] while a user may be waiting for the file under the cursor.
+pub const INTERACTIVE_PASS_TIME: Duration = Duration::from_millis(300);
+/// [`Settings::pass_time`] without a user: larger batches cost less time per image, and more memory.
+pub const BULK_PASS_TIME: Duration = Duration::from_millis(800);
 
-/// What the engine says; delivered to the sink from its threads.
+/// A message of the engine, delivered to its handler from the engine's threads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The model is being read.
+    /// The model is being opened.
     Loading,
-    /// The model answers from now on. Said a second time, with the reason among the warnings, when its device was lost and
-    /// another goes on.
+    /// The model is ready. Sent again when its device was lost and another takes over, with the reason among the warnings.
     Ready {
-        /// Its name.
+        /// The model's name.
         model: String,
-        /// Its device.
+        /// The model's device.
         device: String,
-        /// Name of the prompt set.
+        /// The prompt set's name.
         prompts: String,
-        /// The model knows phantoms only: a real one is needed for patients' pictures.
+        /// Whether the model is for synthetic phantoms only, so that patients' images need another one.
         synthetic_only: bool,
         /// What the user should know, one sentence each.
         warnings: Vec<String>,
     },
-    /// The model or the prompts cannot be used. Nothing more will come.
+    /// The model or the prompts cannot be used. No job will be classified any more.
     Failed {
-        /// What, why, and what to do.
+        /// What failed, why, and what to do.
         message: String,
     },
-    /// A file is through: one outcome, or one per frame and their aggregate. Each job ends by this or by `Dropped`, once.
+    /// A job has finished, with one outcome, or one per frame and their aggregate. Every job ends with exactly one `Done` or
+    /// `Dropped`.
     Done {
         /// The job's file.
         path: PathBuf,
@@ -133,178 +133,183 @@ pub enum Event {
         /// At least one.
         outcomes: Vec<Outcome>,
     },
-    /// A file was let go without an answer: it was cancelled, or there is no model.
+    /// A job ended without a result, because it was cancelled or there is no model.
     Dropped {
         /// The job's generation.
         generation: u64,
     },
-    /// The answer to [`Engine::use_prompts`]: what is answered from now on is scored by these.
+    /// [`Engine::use_prompts`] has taken effect: later results are scored with these prompts.
     Prompts {
-        /// Name of the prompt set.
+        /// The prompt set's name.
         prompts: String,
         /// What the user should know, one sentence each.
         warnings: Vec<String>,
     },
-    /// The same, when they cannot be used; those before stay.
+    /// [`Engine::use_prompts`] failed; the previous prompts stay in use.
     PromptsFailed {
-        /// What, why, and what to do.
+        /// What failed, why, and what to do.
         message: String,
     },
-    /// Part of the answer to [`Engine::rescore`].
+    /// Part of the result of [`Engine::rescore`].
     Rescored {
         /// Files with their new results.
-        files: Vec<Known>,
-        /// How many are still to come.
+        files: Vec<ClassifiedFile>,
+        /// How many files are still to come.
         left: usize,
     },
-    /// After each batch.
+    /// The throughput, sent after each batch.
     Rate {
-        /// Pictures a second through the model, a running mean.
+        /// Images per second through the model, as a running mean.
         images_per_second: f64,
-        /// Files waiting or at work.
+        /// Jobs that are waiting or in progress.
         queued: usize,
     },
 }
 
-/// Makes the model, on the engine thread; once more if its device is lost.
+/// Opens the model. Called on the engine thread; again if the model's device is lost.
 pub type Factory = Box<dyn FnMut() -> Result<Box<dyn Encoder>, EncoderError> + Send>;
 /// Receives the events.
-pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+pub type EventHandler = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// What a picture is prepared for.
-struct Wants {
+/// What the decoding threads need to know of the model.
+struct Preparation {
     preprocess: Preprocess,
-    /// What kept embeddings must belong to; `None`: none are kept.
-    space: Option<String>,
+    /// The key of the model's embeddings in the store; `None` if they are not stored.
+    embedding_key: Option<String>,
 }
 
-/// What is wanted of a job that is not through.
+/// The state of an unfinished job.
 #[derive(Clone, Copy)]
-struct Wish {
+struct OpenJob {
     lane: Lane,
     is_cancelled: bool,
 }
 
-/// What all threads of one engine share.
-struct Shared {
+/// The state that all threads of one engine share.
+struct EngineShared {
     settings: Settings,
-    sink: Sink,
+    handler: EventHandler,
     jobs: Lanes<Job>,
-    prepared: Lanes<pool::Prepared>,
-    /// What the model wants, as soon as it is known.
-    wants: OnceLock<Option<Wants>>,
+    prepared: Lanes<pool::PreparedFrame>,
+    /// Set once the model is open, to `None` if it cannot be used.
+    preparation: OnceLock<Option<Preparation>>,
     /// Decoding threads still running.
-    workers: AtomicUsize,
-    /// Jobs accepted and not yet through, by generation.
-    open: Mutex<HashMap<u64, Wish>>,
-    /// Drop what is queued.
-    stopped: AtomicBool,
-    /// What the engine's thread is to do between two batches.
-    orders: Mutex<VecDeque<Order>>,
+    decoders: AtomicUsize,
+    /// Jobs that were accepted and are not finished, by generation.
+    open_jobs: Mutex<HashMap<u64, OpenJob>>,
+    /// Whether queued jobs are to be dropped.
+    is_stopped: AtomicBool,
+    /// Requests for the engine thread to handle between two batches.
+    requests: Mutex<VecDeque<EngineRequest>>,
 }
 
-impl Shared {
-    /// Only whole entries are added, changed and removed: a panic elsewhere leaves the map whole.
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Wish>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+impl EngineShared {
+    /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
+    fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
+        self.open_jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a job is neither cancelled nor dropped by [`Engine::stop`].
     fn is_wanted(&self, job: &Job) -> bool {
         let is_cancelled = || {
-            let open = self.open();
-            open.get(&job.generation).is_some_and(|w| w.is_cancelled)
+            let open = self.open_jobs();
+            open.get(&job.generation)
+                .is_some_and(|job| job.is_cancelled)
         };
-        !self.stopped.load(Ordering::Relaxed) && !is_cancelled()
+        !self.is_stopped.load(Ordering::Relaxed) && !is_cancelled()
     }
 
-    /// The lane that a job is in now.
+    /// A job's current lane, which [`Engine::promote`] may have changed.
     fn lane(&self, job: &Job) -> Lane {
-        let open = self.open();
-        open.get(&job.generation).map_or(job.lane, |wish| wish.lane)
+        let open = self.open_jobs();
+        open.get(&job.generation).map_or(job.lane, |open| open.lane)
     }
 
-    /// Reports a file and forgets it.
-    fn done(&self, job: &Job, outcomes: Vec<Outcome>) {
-        self.open().remove(&job.generation);
-        (self.sink)(Event::Done {
+    /// Ends a job with its outcomes.
+    fn finish_job(&self, job: &Job, outcomes: Vec<Outcome>) {
+        self.open_jobs().remove(&job.generation);
+        (self.handler)(Event::Done {
             path: job.path.clone(),
             generation: job.generation,
             outcomes,
         });
     }
 
-    /// Forgets a file that nobody waits for.
-    fn skip(&self, job: &Job) {
-        self.open().remove(&job.generation);
+    /// Ends a job that is no longer wanted.
+    fn drop_job(&self, job: &Job) {
+        self.open_jobs().remove(&job.generation);
         let generation = job.generation;
-        (self.sink)(Event::Dropped { generation });
+        (self.handler)(Event::Dropped { generation });
     }
 
     fn submit(&self, job: Job) -> Result<(), Closed> {
         let (lane, generation) = (job.lane, job.generation);
-        let wish = Wish {
+        let open = OpenJob {
             lane,
             is_cancelled: false,
         };
-        self.open().insert(generation, wish);
+        self.open_jobs().insert(generation, open);
         if lane == Lane::Bulk {
             self.prepared.expect_bulk();
         }
         self.jobs.push(lane, job).inspect_err(|_| {
-            self.open().remove(&generation);
+            self.open_jobs().remove(&generation);
             if lane == Lane::Bulk {
                 self.prepared.resolve_bulk();
             }
         })
     }
 
-    fn order(&self, order: Order) {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        orders.push_back(order);
-        drop(orders);
+    /// Queues a request for the engine thread, and wakes it.
+    fn request(&self, request: EngineRequest) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.push_back(request);
+        drop(requests);
         self.prepared.wake();
     }
 
-    /// Says that a decoding thread has ended; after the last one nothing more is prepared.
-    fn leave(&self) {
-        if self.workers.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// Notes that a decoding thread has ended; closes the queue of prepared frames after the last one.
+    fn decoder_ended(&self) {
+        if self.decoders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.prepared.close();
         }
     }
 
-    /// The model cannot be used: nothing more is taken, and whoever waits for it is freed.
+    /// Reports that the model cannot be used, refuses further jobs, and releases the decoding threads that wait for it.
     fn fail(&self, message: String) {
-        // Before files are dropped for it.
-        (self.sink)(Event::Failed { message });
-        let _ = self.wants.set(None);
+        // Before any job is dropped because of it.
+        (self.handler)(Event::Failed { message });
+        let _ = self.preparation.set(None);
         self.jobs.close();
     }
 }
 
 /// A running engine. Dropping it stops it without waiting.
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineShared>,
     threads: Vec<JoinHandle<()>>,
     /// Disconnects when the last thread has ended.
     ended: Receiver<()>,
 }
 
 impl Engine {
-    /// Starts the threads and returns at once; the model is made by `factory` behind it.
-    pub fn start(factory: Factory, settings: Settings, sink: Sink) -> Self {
+    /// Starts the threads and returns immediately; `factory` opens the model on the engine thread.
+    pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers = settings.jobs.unwrap_or(cores).max(1);
-        let shared = Arc::new(Shared {
+        let decoders = settings.decode_threads.unwrap_or(cores).max(1);
+        let shared = Arc::new(EngineShared {
             settings,
-            sink,
-            // The producer bounds it.
+            handler,
+            // `crate::jobs` bounds it.
             jobs: Lanes::new(usize::MAX),
-            prepared: Lanes::new(PREPARED),
-            wants: OnceLock::new(),
-            workers: AtomicUsize::new(workers),
-            open: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            orders: Mutex::default(),
+            prepared: Lanes::new(PREPARED_CAPACITY),
+            preparation: OnceLock::new(),
+            decoders: AtomicUsize::new(decoders),
+            open_jobs: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
+            requests: Mutex::default(),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -314,16 +319,16 @@ impl Engine {
                 body();
             })
         };
-        let mut threads = Vec::with_capacity(workers + 1);
+        let mut threads = Vec::with_capacity(decoders + 1);
         let engine = Arc::clone(&shared);
         let result = spawn("engine".into(), {
             Box::new(move || worker::run(&engine, factory, cores))
         });
         match result {
             Ok(handle) => threads.push(handle),
-            Err(error) => shared.fail(format!("no thread could be started: {error}")),
+            Err(error) => shared.fail(format!("cannot start the engine thread: {error}")),
         }
-        for index in 0..workers {
+        for index in 0..decoders {
             let pool = Arc::clone(&shared);
             match spawn(
                 format!("decode-{index}"),
@@ -333,14 +338,14 @@ impl Engine {
                 }),
             ) {
                 Ok(handle) => threads.push(handle),
-                // One fewer is slower, not wrong.
+                // With fewer threads it is only slower.
                 Err(error) if index > 0 => {
-                    tracing::warn!("a decoding thread could not be started: {error}");
-                    shared.leave();
+                    tracing::warn!("cannot start a decoding thread: {error}");
+                    shared.decoder_ended();
                 }
                 Err(error) => {
-                    shared.leave();
-                    shared.fail(format!("no thread could be started: {error}"));
+                    shared.decoder_ended();
+                    shared.fail(format!("cannot start a decoding thread: {error}"));
                 }
             }
         }
@@ -351,43 +356,43 @@ impl Engine {
         }
     }
 
-    /// Hands a file over, without waiting. Fails when the engine takes nothing more.
+    /// Queues a job, without waiting. Fails if the engine accepts no more jobs.
     pub fn submit(&self, job: Job) -> Result<(), Closed> {
         self.shared.submit(job)
     }
 
-    /// Lets a job that is not through go ahead of those in bulk, as far as it has come.
+    /// Moves an unfinished job to the interactive lane, whichever queue it is in.
     pub fn promote(&self, generation: u64) {
         let shared = &self.shared;
-        match shared.open().get_mut(&generation) {
-            Some(wish) => wish.lane = Lane::Interactive,
+        match shared.open_jobs().get_mut(&generation) {
+            Some(job) => job.lane = Lane::Interactive,
             None => return,
         }
         shared.jobs.promote(|job| job.generation == generation);
-        let of_job = |prepared: &pool::Prepared| prepared.file.job.generation == generation;
+        let of_job = |prepared: &pool::PreparedFrame| prepared.file.job.generation == generation;
         shared.prepared.promote(of_job);
     }
 
-    /// Lets a job go, unless it is through.
+    /// Cancels a job unless it is finished.
     pub fn cancel(&self, generation: u64) {
-        if let Some(wish) = self.shared.open().get_mut(&generation) {
-            wish.is_cancelled = true;
+        if let Some(job) = self.shared.open_jobs().get_mut(&generation) {
+            job.is_cancelled = true;
         }
     }
 
-    /// Scores by other prompts from now on. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`]; every result of before
-    /// has been delivered by then.
+    /// Changes the prompts. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`], which follows all results under the
+    /// previous prompts.
     pub fn use_prompts(&self, prompts: Prompts) {
-        self.shared.order(Order::Prompts(prompts));
+        self.shared.request(EngineRequest::UsePrompts(prompts));
     }
 
-    /// Scores files anew from the embeddings in their records, among the batches. Answered by [`Event::Rescored`] parts; other
-    /// prompts make an unfinished request pointless. Records of another model are left out.
-    pub fn rescore(&self, files: Vec<Known>) {
-        self.shared.order(Order::Rescore(files));
+    /// Scores files again from the embeddings in their records, in between batches. Answered by [`Event::Rescored`] in parts.
+    /// Files that another model encoded are left out. A later call of this or [`Self::use_prompts`] ends it early.
+    pub fn rescore(&self, files: Vec<ClassifiedFile>) {
+        self.shared.request(EngineRequest::Rescore(files));
     }
 
-    /// Takes no more jobs, finishes those it has, and joins the threads.
+    /// Accepts no more jobs, finishes those it has, and joins the threads.
     pub fn finish(mut self) {
         self.shared.jobs.close();
         for thread in self.threads.drain(..) {
@@ -395,23 +400,24 @@ impl Engine {
         }
     }
 
-    /// Drops what is queued and waits at most `wait`. False when a forward pass is still running then.
-    pub fn shutdown(mut self, wait: Duration) -> bool {
+    /// Drops queued jobs and waits at most `timeout` for the threads. False if they are still running, as during a long
+    /// forward pass.
+    pub fn shutdown(mut self, timeout: Duration) -> bool {
         self.stop();
         // Nothing is ever sent: the channel only disconnects.
-        let ended =
-            self.ended.recv_timeout(wait) == Err(crossbeam_channel::RecvTimeoutError::Disconnected);
-        if ended {
+        let has_ended = self.ended.recv_timeout(timeout)
+            == Err(crossbeam_channel::RecvTimeoutError::Disconnected);
+        if has_ended {
             for thread in self.threads.drain(..) {
                 let _ = thread.join();
             }
         }
-        ended
+        has_ended
     }
 
-    /// Takes no more jobs and drops what is queued, without waiting.
+    /// Accepts no more jobs and drops those queued, without waiting.
     pub fn stop(&self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
+        self.shared.is_stopped.store(true, Ordering::Relaxed);
         self.shared.jobs.close();
         self.shared.prepared.close();
     }

@@ -1,10 +1,10 @@
 //! Everything about images in a terminal, and about the terminal itself.
 //!
-//! * `probe`: what the terminal can show; `limits`: the colours and letters that it has
-//! * [`preview`]: the workers that turn files into pixels of the screen
-//! * `drivers`: from pixels to what the terminal is sent, one driver a protocol; `tmux`: how that passes through tmux
+//! * `probe`: finds out which graphics the terminal supports; `limits`: which colours and characters it has
+//! * [`preview`]: the worker threads that turn files into screen pixels
+//! * `drivers`: encode pixels for the terminal, one driver per protocol; `tmux`: passes them through tmux
 //! * `terminal`: the screen, which `pacing`, `reduce` and `writer` fill as fast as the link allows
-//! * `input`: what is typed; `restore`: the terminal given back, whatever happens
+//! * `input`: keys, mouse and resize events; `restore`: restores the terminal, however the program ends
 
 mod drivers;
 mod input;
@@ -19,10 +19,10 @@ mod terminal;
 mod tmux;
 mod writer;
 
-pub use drivers::{ImageStore, Output, Painter, half_blocks};
+pub use drivers::{ImagePainter, ImageStore, Output, half_blocks};
 pub use input::input;
 pub use limits::{Colours, Decided, Limits};
-pub use probe::{Capabilities, Drawing, Probed, probe, probe_cooked};
+pub use probe::{Capabilities, GraphicsSetup, Probed, probe, probe_cooked};
 pub use reduce::in_ascii;
 pub use restore::restore;
 pub use screen::Screen;

@@ -1,24 +1,25 @@
 //! The life of a file's classification, from the request to its result: one pure state machine, driven by the interface
-//! and by every command that classifies. No I/O, no clock: time arrives with [`Jobs::tick`], and what the engine is to do
-//! leaves as [`Command`]s.
+//! and by every command that classifies. It has no I/O and no clock: time is passed to [`Jobs::tick`], and the engine is
+//! driven by [`JobCommand`]s.
 //!
 //! ```text
 //!            request          commands          answered
 //!  (unknown) ───────► Queued ──────────► Running ───────► Done, Failed
-//!                       ▲                   │ may pass         │
-//!                       │ tick              ▼                  │ touched
+//!                       ▲                   │ may succeed      │
+//!                       │ tick              ▼ later            │ touched
 //!                       ├──────────────── Waiting              │
 //!                       └──────────────────────────────────────┘
 //! ```
 //!
-//! * Each request for another content of a file begins a **generation**. Only the newest generation of a file is wanted:
-//!   answers under an older one are outdated and never reported.
-//! * Each wanted generation ends once: answered, or gone with its file. Whoever asked meanwhile shares its end.
-//! * Interactive files start before those in bulk, each lane in the order of the requests.
-//! * A file that came while somebody watched, and fails as an unfinished one would, is tried again ([`retry`]).
-//! * At most [`MAX_RUNNING`] files a lane are with the engine. A consumer that stalls therefore stops the producer.
+//! * Each request for a new content of a file begins a **generation**. Only the newest generation of a file is wanted:
+//!   answers to an older one are outdated and never reported.
+//! * Each wanted generation ends exactly once: it is answered, or gone with its file. All who requested it meanwhile get
+//!   this end.
+//! * Interactive files start before those in bulk; each lane keeps the order of the requests.
+//! * A file that arrived under a watch, and fails as an incomplete one would, is tried again ([`retry`]).
+//! * At most [`MAX_RUNNING`] files per lane are with the engine, so that a consumer that stalls stops the producer.
 //!
-//! Every request enters the queue in [`Jobs::request`]: that is where a library can be asked whether the result is known.
+//! Every request enters the queue in [`Jobs::request`], which is the place to look up results that are already known.
 
 mod attempts;
 mod messages;
@@ -33,54 +34,53 @@ use std::time::Duration;
 use crate::engine::{Job, Lane};
 use crate::library::{Failure, Outcome};
 use crate::media::ErrorKind;
-pub use messages::{Command, End, Ended, Reason};
-use queue::{Claim, Queue, Running};
-pub use tree::moved;
+pub use messages::{End, Ended, JobCommand, Reason};
+use queue::{Claim, JobQueue, Running};
 
-/// Files a lane that are with the engine at one time: more than it takes to fill its largest batches while others are
-/// decoded; few enough that their results fit into memory when nobody reads them.
+/// Maximum number of files per lane that are with the engine: enough to fill its largest batches while others are decoded,
+/// and few enough that their results fit into memory when nobody reads them.
 pub const MAX_RUNNING: usize = 1024;
 
-/// The files that were asked about. `W` names who asked.
+/// The files requested so far. `W` identifies who waits for a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Jobs<W = ()> {
-    files: BTreeMap<PathBuf, File<W>>,
-    queue: Queue,
+    files: BTreeMap<PathBuf, FileJob<W>>,
+    queue: JobQueue,
     running: Running<W>,
-    /// Files that wait for their next attempt, by the time of it.
+    /// Files that wait for their next attempt, by its time.
     due: BTreeSet<(Duration, PathBuf)>,
-    /// Those that failed since the last tick.
+    /// Files that failed since the last tick, whose next attempt has no time yet.
     undated: BTreeSet<PathBuf>,
-    commands: Vec<Command>,
+    commands: Vec<JobCommand>,
     last_generation: u64,
-    /// There is an engine to start files with.
+    /// Whether there is an engine to start files with.
     has_engine: bool,
-    /// Nothing is tried again.
+    /// Whether failed files are no longer tried again.
     is_draining: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct File<W> {
-    /// The newest; of a finished file the one that was answered.
+struct FileJob<W> {
+    /// The newest generation; of a finished file the one that was answered.
     generation: u64,
     lane: Lane,
-    /// Whoever writes it may not be done.
+    /// Whether its writer may not be done.
     is_arriving: bool,
     /// Failed attempts of this generation.
     attempts: usize,
-    phase: Phase,
-    /// Who waits for the end of this generation.
+    phase: JobPhase,
+    /// Those who wait for the end of this generation.
     waiters: Vec<W>,
-    /// Content of the last result that was reported.
+    /// Content hash of the result reported last.
     reported: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Phase {
+enum JobPhase {
     Queued,
     /// With the engine.
     Running,
-    /// Failed, to be tried again; `due` is known from the first tick after the failure on.
+    /// Failed, to be tried again; `due` is set by the first tick after the failure.
     Waiting {
         outcomes: Vec<Outcome>,
         due: Option<Duration>,
@@ -89,7 +89,7 @@ enum Phase {
     Failed(ErrorKind),
 }
 
-impl Phase {
+impl JobPhase {
     fn is_finished(&self) -> bool {
         matches!(self, Self::Done | Self::Failed(_))
     }
@@ -99,7 +99,7 @@ impl<W> Default for Jobs<W> {
     fn default() -> Self {
         Self {
             files: BTreeMap::new(),
-            queue: Queue::default(),
+            queue: JobQueue::default(),
             running: Running::default(),
             due: BTreeSet::new(),
             undated: BTreeSet::new(),
@@ -112,9 +112,9 @@ impl<W> Default for Jobs<W> {
 }
 
 impl<W> Jobs<W> {
-    /// Asks for the result of a file; the generation that will bring it. A file that is on its way already is joined
-    /// (and goes ahead, if asked for interactively), unless it [arrived](Reason::Arrived) anew: then its older
-    /// generation is outdated, and those who wait for it wait for the new one.
+    /// Requests the result of a file, and returns the generation that will bring it. A request for a file that is pending
+    /// joins its generation (and promotes it, if interactive), unless the file has [arrived](Reason::Arrived) again: then
+    /// the older generation is outdated, and those who wait for it wait for the new one.
     pub fn request(&mut self, path: &Path, lane: Lane, reason: Reason, waiter: W) -> u64 {
         let pending = self
             .files
@@ -127,7 +127,7 @@ impl<W> Jobs<W> {
                 if lane == Lane::Interactive {
                     self.promote(path);
                 }
-                self.hurry(path);
+                self.retry_now(path);
                 if let Some(file) = self.files.get_mut(path) {
                     file.waiters.push(waiter);
                 }
@@ -150,16 +150,16 @@ impl<W> Jobs<W> {
         }
     }
 
-    /// A first generation, or one after an earlier one ended.
+    /// Begins a generation of a file that is unknown or finished.
     fn begin(&mut self, path: &Path, lane: Lane, is_arriving: bool, waiter: W) -> u64 {
         let generation = self.next_generation();
         let before = self.files.remove(path);
-        let file = File {
+        let file = FileJob {
             generation,
             lane,
             is_arriving,
             attempts: 0,
-            phase: Phase::Queued,
+            phase: JobPhase::Queued,
             waiters: vec![waiter],
             reported: before.and_then(|file| file.reported),
         };
@@ -168,7 +168,7 @@ impl<W> Jobs<W> {
         generation
     }
 
-    /// Puts another generation of a file in the place of its pending one, whose waiters it keeps.
+    /// Replaces the pending generation of a file by a new one, which keeps the waiters.
     fn renew(&mut self, path: &Path, lane: Lane) -> u64 {
         self.withdraw(path);
         let generation = self.next_generation();
@@ -176,7 +176,7 @@ impl<W> Jobs<W> {
             file.generation = generation;
             file.lane = lane;
             file.attempts = 0;
-            file.phase = Phase::Queued;
+            file.phase = JobPhase::Queued;
             self.queue.push(lane, generation, path.to_owned());
         }
         generation
@@ -187,24 +187,24 @@ impl<W> Jobs<W> {
         self.last_generation
     }
 
-    /// Takes a pending file out of wherever it waits; the engine's work for it is called off.
+    /// Takes a pending file out of the queue or the waiting files, or cancels the engine's work on it.
     fn withdraw(&mut self, path: &Path) {
         let Some(file) = self.files.get(path) else {
             return;
         };
         match &file.phase {
-            Phase::Queued => self.queue.remove(file.lane, file.generation),
-            Phase::Running => {
+            JobPhase::Queued => self.queue.remove(file.lane, file.generation),
+            JobPhase::Running => {
                 self.running.disown(file.generation);
-                self.commands.push(Command::Cancel(file.generation));
+                self.commands.push(JobCommand::Cancel(file.generation));
             }
-            Phase::Waiting { due: Some(due), .. } => {
+            JobPhase::Waiting { due: Some(due), .. } => {
                 self.due.remove(&(*due, path.to_owned()));
             }
-            Phase::Waiting { due: None, .. } => {
+            JobPhase::Waiting { due: None, .. } => {
                 self.undated.remove(path);
             }
-            Phase::Done | Phase::Failed(_) => {}
+            JobPhase::Done | JobPhase::Failed(_) => {}
         }
     }
 
@@ -219,41 +219,41 @@ impl<W> Jobs<W> {
         file.lane = Lane::Interactive;
         let generation = file.generation;
         match file.phase {
-            Phase::Queued => {
+            JobPhase::Queued => {
                 self.queue.remove(Lane::Bulk, generation);
                 self.queue
                     .push(Lane::Interactive, generation, path.to_owned());
             }
-            Phase::Running => {
+            JobPhase::Running => {
                 self.running.promote(generation);
-                self.commands.push(Command::Promote(generation));
+                self.commands.push(JobCommand::Promote(generation));
             }
-            Phase::Waiting { .. } | Phase::Done | Phase::Failed(_) => {}
+            JobPhase::Waiting { .. } | JobPhase::Done | JobPhase::Failed(_) => {}
         }
         true
     }
 
-    /// A file that waits for its next attempt need not wait longer.
-    fn hurry(&mut self, path: &Path) {
-        let waits = |file: &File<W>| matches!(file.phase, Phase::Waiting { .. });
+    /// Queues a file that waits for its next attempt without further delay.
+    fn retry_now(&mut self, path: &Path) {
+        let waits = |file: &FileJob<W>| matches!(file.phase, JobPhase::Waiting { .. });
         if self.files.get(path).is_some_and(waits) {
             self.withdraw(path);
             self.enqueue(path);
         }
     }
 
-    /// Queues a file under the generation that it has.
+    /// Queues a file under its current generation.
     fn enqueue(&mut self, path: &Path) {
         if let Some(file) = self.files.get_mut(path) {
-            file.phase = Phase::Queued;
+            file.phase = JobPhase::Queued;
             self.queue.push(file.lane, file.generation, path.to_owned());
         }
     }
 
-    /// Rights or times of a file changed and its content did not: one that might not be read is asked about again, for
-    /// `waiter`. True if it was.
+    /// Permissions or times of a file changed, but not its content: a file that failed for lack of permission is requested
+    /// again, for `waiter`. True if it was.
     pub fn touched(&mut self, path: &Path, waiter: W) -> bool {
-        let refused = |file: &File<W>| file.phase == Phase::Failed(ErrorKind::Permission);
+        let refused = |file: &FileJob<W>| file.phase == JobPhase::Failed(ErrorKind::Permission);
         let again = self.files.get(path).is_some_and(refused);
         if again {
             self.begin(path, Lane::Bulk, true, waiter);
@@ -261,19 +261,19 @@ impl<W> Jobs<W> {
         again
     }
 
-    /// Nobody wants anything of a file any more.
+    /// Drops a file whose result nobody wants any more.
     pub fn forget(&mut self, path: &Path) {
         self.withdraw(path);
         self.files.remove(path);
     }
 
-    /// The engine's outcomes for a file that was started. `None`: nothing to report, because they are outdated, or
+    /// Applies the engine's outcomes for a started file. `None` if there is nothing to report, because they are outdated or
     /// because the file will be tried again.
     pub fn answered(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<Ended<W>> {
         match self.running.finish(generation)? {
             Claim::Disowned => None,
             Claim::Orphan { path, waiters } => {
-                // It was read before it went: that is a result. That it is gone is none.
+                // If the file was read before it was removed, the result counts; an error does not.
                 let end = if outcomes.iter().all(Result::is_ok) {
                     End::Answered(outcomes)
                 } else {
@@ -288,12 +288,12 @@ impl<W> Jobs<W> {
                     is_repeated: false,
                 })
             }
-            Claim::Wanted(path) => self.settle(path, outcomes),
+            Claim::Wanted(path) => self.apply_outcomes(path, outcomes),
         }
     }
 
-    /// Takes in the outcomes of a file's wanted generation.
-    fn settle(&mut self, path: PathBuf, outcomes: Vec<Outcome>) -> Option<Ended<W>> {
+    /// Applies the outcomes of a file's wanted generation.
+    fn apply_outcomes(&mut self, path: PathBuf, outcomes: Vec<Outcome>) -> Option<Ended<W>> {
         let file = self.files.get_mut(&path)?;
         let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         if let Some(failure) = failure
@@ -302,7 +302,7 @@ impl<W> Jobs<W> {
             && retry::wait(failure, file.attempts).is_some()
         {
             file.attempts += 1;
-            file.phase = Phase::Waiting {
+            file.phase = JobPhase::Waiting {
                 outcomes,
                 due: None,
             };
@@ -312,7 +312,7 @@ impl<W> Jobs<W> {
         Some(file.end(path, outcomes))
     }
 
-    /// The engine let a file go that was started. One that is still wanted is queued again.
+    /// The engine dropped a started file. It is queued again if it is still wanted.
     pub fn dropped(&mut self, generation: u64) -> Option<Ended<W>> {
         match self.running.finish(generation)? {
             Claim::Disowned => None,
@@ -324,12 +324,12 @@ impl<W> Jobs<W> {
         }
     }
 
-    /// The engine is gone, with all it had: what is wanted of that is queued again, under new generations. Nothing is
-    /// started until [`Self::engine_found`]. Returns the files that went while they were being read.
+    /// The engine is gone, with all files it had: those still wanted are queued again, under new generations. Nothing is
+    /// started until [`Self::engine_found`]. Returns the ends of files that were removed while they were being read.
     pub fn engine_lost(&mut self) -> Vec<Ended<W>> {
         self.has_engine = false;
         let mut ended = Vec::new();
-        for (generation, claim) in self.running.take() {
+        for (generation, claim) in self.running.take_all() {
             match claim {
                 Claim::Disowned => {}
                 Claim::Orphan { path, waiters } => {
@@ -344,27 +344,27 @@ impl<W> Jobs<W> {
                 }
             }
         }
-        // What was not told the lost engine concerns it alone.
+        // The remaining commands were for the lost engine only.
         self.commands.clear();
         ended
     }
 
-    /// There is an engine again.
+    /// There is an engine again, so that files can be started.
     pub fn engine_found(&mut self) {
         self.has_engine = true;
     }
 
-    /// What the engine is to do since the last call, files that can start among it.
-    pub fn commands(&mut self) -> Vec<Command> {
+    /// Starts the files that can be started, and returns the commands for the engine since the last call.
+    pub fn commands(&mut self) -> Vec<JobCommand> {
         while self.has_engine
             && let Some((lane, generation, path)) =
                 self.queue.next(|lane| self.running.has_room(lane))
         {
             if let Some(file) = self.files.get_mut(&path) {
-                file.phase = Phase::Running;
+                file.phase = JobPhase::Running;
             }
             self.running.start(generation, lane, path.clone());
-            self.commands.push(Command::Start(Job {
+            self.commands.push(JobCommand::Start(Job {
                 path,
                 lane,
                 generation,
@@ -373,12 +373,12 @@ impl<W> Jobs<W> {
         std::mem::take(&mut self.commands)
     }
 
-    /// Files that wait to be started. While there are some, more requests only fill memory.
+    /// Number of files that wait to be started. While there are some, more requests only fill memory.
     pub fn queued_count(&self) -> usize {
         self.queue.len()
     }
 
-    /// Every generation that was wanted has ended.
+    /// Whether every wanted generation has ended.
     pub fn is_idle(&self) -> bool {
         self.queue.len() == 0
             && self.due.is_empty()
@@ -387,11 +387,11 @@ impl<W> Jobs<W> {
     }
 }
 
-impl<W> File<W> {
+impl<W> FileJob<W> {
     /// Ends the file's wanted generation.
     fn end(&mut self, path: PathBuf, outcomes: Vec<Outcome>) -> Ended<W> {
         let failure: Option<&Failure> = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-        self.phase = failure.map_or(Phase::Done, |failure| Phase::Failed(failure.kind));
+        self.phase = failure.map_or(JobPhase::Done, |failure| JobPhase::Failed(failure.kind));
         self.is_arriving = false;
         let record = outcomes.iter().flatten().next();
         let content = record.map(|record| record.content.clone());

@@ -9,7 +9,7 @@
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`jobs`], which drives the engine; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only room that knows libtorch
-//! * domain: [`config`], [`media`], [`view`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+//! * domain: [`config`], [`media`], [`paths`], [`view`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
 //! [`media`] is a crate of its own (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -25,6 +25,7 @@ pub mod engine;
 pub mod graphics;
 pub mod jobs;
 pub mod library;
+pub mod paths;
 pub mod phantom;
 pub mod prompts;
 pub mod runtime;

@@ -1,5 +1,4 @@
-//! What was found out about each file: a [`Record`] or a [`Failure`], how they are written out, and the embeddings that
-//! outlive the program.
+//! Results: a [`Record`] or a [`Failure`] per file or frame, their output formats, and the store of image embeddings.
 
 mod embeddings;
 pub mod export;
@@ -16,34 +15,34 @@ use crate::encoder::ModelCard;
 use crate::media::{ErrorKind, FileFormat, ImageInfo, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
-pub use embeddings::Embeddings;
+pub use embeddings::EmbeddingStore;
 
-/// The notice that every result carries.
+/// The notice in every result.
 pub const NOTICE: &str = "Research use only; not a diagnosis.";
 
-/// A classified picture; its serialisation is the contract's result line.
+/// The result for one image. Serialised, it is a line of `--format jsonl`, whose fields are a contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
-    /// The file as it was named; bytes that are not UTF-8 are replaced.
+    /// The file as the user named it, with U+FFFD for bytes that are not UTF-8.
     pub path: String,
-    /// The exact bytes in base64, where `path` is not exact.
+    /// The exact bytes of the path in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_bytes: Option<String>,
-    /// Frame, from 0; `None` in an aggregate.
+    /// The frame, from 0; `None` in the aggregate of several frames.
     pub frame: Option<u32>,
-    /// How the frames were joined.
+    /// How an aggregate was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregate: Option<&'static str>,
-    /// What the model says.
+    /// The label, the decision and the scores.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// `blake3:<hex>` of the file.
+    /// `blake3:<hex>` of the file's content.
     pub content: String,
-    /// Format.
+    /// The file format.
     pub kind: FileFormat,
-    /// Columns.
+    /// Columns of the image.
     pub width: u32,
-    /// Rows.
+    /// Rows of the image.
     pub height: u32,
     /// Frames in the file.
     pub frames: u32,
@@ -59,21 +58,21 @@ pub struct Record {
     pub prompts: String,
     /// The prompt set's digest.
     pub prompts_digest: String,
-    /// How the conditions were taken.
+    /// How the conditions relate.
     pub mode: Mode,
-    /// Where it was computed.
+    /// The device that computed it.
     pub device: String,
-    /// When, RFC 3339, UTC, whole seconds.
+    /// The time: RFC 3339, UTC, whole seconds.
     pub at: String,
     /// [`NOTICE`].
     pub notice: &'static str,
-    /// The picture's unit embedding, by which other prompts score it without the picture; an aggregate has none.
+    /// The image's unit embedding, with which new prompts score it again without the file; `None` in an aggregate.
     #[serde(skip)]
     pub embedding: Option<Arc<[f32]>>,
 }
 
 impl Record {
-    /// The same picture scored by other prompts, now.
+    /// The same image with the verdict of other prompts, and the current time.
     #[must_use]
     pub fn rescored(&self, verdict: Verdict, provenance: &Provenance) -> Self {
         Self {
@@ -87,7 +86,7 @@ impl Record {
     }
 }
 
-/// RFC 3339, UTC, whole seconds.
+/// The current time: RFC 3339, UTC, whole seconds.
 fn now() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -97,11 +96,11 @@ fn now() -> String {
 /// Why a file has no result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// The contract's name for it.
+    /// The kind of error, with the names of the contract.
     pub kind: ErrorKind,
     /// A sentence for the user.
     pub message: String,
-    /// There is no picture in the file at all: met in a folder, it is counted and yields no line.
+    /// Whether the file is not an image at all; found in a folder, such a file is counted and yields no line.
     #[serde(skip)]
     pub not_picture: bool,
 }
@@ -116,20 +115,20 @@ impl From<MediaError> for Failure {
     }
 }
 
-/// What became of one file or frame.
+/// The result for one file or frame.
 pub type Outcome = Result<Record, Failure>;
 
-/// What a verdict rests on beside the picture.
+/// What a verdict depends on besides the image.
 pub struct Provenance<'a> {
     /// The model.
     pub card: &'a ModelCard,
     /// The prompt set.
     pub prompts: &'a PromptSet,
-    /// How the conditions were taken.
+    /// How the conditions relate.
     pub mode: Mode,
 }
 
-/// Writes down a verdict, now.
+/// Makes the record of a verdict, with the current time.
 pub fn record(
     path: &Path,
     info: &ImageInfo,
@@ -139,7 +138,7 @@ pub fn record(
     embedding: Option<Arc<[f32]>>,
     provenance: &Provenance,
 ) -> Record {
-    let (path, path_bytes) = name(path);
+    let (path, path_bytes) = path_text(path);
     let dicom = info.dicom.as_ref();
     Record {
         path,
@@ -166,8 +165,8 @@ pub fn record(
     }
 }
 
-/// A path as text, and its bytes in base64 where the text is not exact.
-pub fn name(path: &Path) -> (String, Option<String>) {
+/// A path as text, with U+FFFD for bytes that are not UTF-8, and in that case its bytes in base64.
+pub fn path_text(path: &Path) -> (String, Option<String>) {
     let bytes = path.as_os_str().as_bytes();
     if let Ok(text) = std::str::from_utf8(bytes) {
         return (text.to_owned(), None);
@@ -181,12 +180,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_not_utf8_keeps_its_bytes() {
+    fn a_path_that_is_not_utf8_keeps_its_bytes() {
         let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff.png"));
         assert_eq!(
-            name(path),
+            path_text(path),
             ("a\u{fffd}.png".to_owned(), Some("Yf8ucG5n".to_owned()))
         );
-        assert_eq!(name(Path::new("ü.png")), ("ü.png".to_owned(), None));
+        assert_eq!(path_text(Path::new("ü.png")), ("ü.png".to_owned(), None));
     }
 }

@@ -1,4 +1,4 @@
-//! Chooses what to run.
+//! The program: parses the arguments, starts logging and runs the command.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -7,26 +7,26 @@ use std::path::Path;
 
 use clap::FromArgMatches;
 use medivision_tui::cli::{self, Cli, Command};
-use medivision_tui::commands::{self, Fault, Setup, exit, print};
+use medivision_tui::commands::{self, CommandSetup, Fault, exit, print};
 use medivision_tui::media::{LargePages, keep_freed_buffers};
 
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
 
-/// libtorch's threads would spin while they wait for each other, and so take the cores from the decoders. libgomp
-/// reads how to wait when it is loaded, which is before `main`; this runs before that. A user's own setting stays.
+/// Makes libtorch's threads sleep while they wait for each other; spinning, they would take the cores from the decoders. libgomp
+/// reads this setting when it is loaded, before `main`; this runs even earlier. A value set by the user stays.
 #[cfg(target_os = "linux")]
 #[used]
 #[unsafe(link_section = ".preinit_array")]
 static WAIT_PASSIVELY: extern "C" fn() = {
     extern "C" fn set() {
-        // SAFETY: both are C strings; no other thread exists yet.
+        // SAFETY: both are C strings, and no other thread exists yet.
         unsafe { libc::setenv(c"OMP_WAIT_POLICY".as_ptr(), c"PASSIVE".as_ptr(), 0) };
     }
     set
 };
 
-/// What Rust ends a process with that panics.
+/// The exit code of a Rust process that panics.
 const PANICKED: u8 = 101;
 
 fn main() {
@@ -43,13 +43,13 @@ fn main() {
     })
 }
 
-/// Reads the command line. Where it asks for help, or is wrong, the program ends here.
+/// Parses the command line. Exits if it asks for help or is wrong.
 fn parse() -> Result<Cli, Fault> {
     let first = std::env::args_os().nth(1).unwrap_or_default();
-    if let Some(meant) = first.to_str().and_then(cli::meant) {
-        let reason = "neither a command nor a folder";
+    if let Some(suggestion) = first.to_str().and_then(cli::suggestion) {
+        let reason = "not a command, and no such folder";
         return Err(Fault::usage(format!(
-            "{}: {reason}; did you mean `{meant}`?",
+            "{}: {reason}; did you mean `{suggestion}`?",
             first.display()
         )));
     }
@@ -59,8 +59,8 @@ fn parse() -> Result<Cli, Fault> {
     parsed.or_else(|error| print::usage(&error))
 }
 
-/// A decoder that gives up on a damaged file, or a model that fails, is contained and becomes a line of its own; only
-/// the main thread's panic ends the program, and then the terminal is given back first.
+/// Handles a panic. In a decoder or a model it is contained and becomes an error line; only a panic of the main thread ends the
+/// program, after the terminal is restored.
 fn on_panic(info: &PanicHookInfo) {
     if medivision_tui::media::is_contained() {
         return;
@@ -68,28 +68,28 @@ fn on_panic(info: &PanicHookInfo) {
     if std::thread::current().name() == Some("main") {
         medivision_tui::graphics::restore();
         print::message(format_args!(
-            "medivision-tui: a fault inside the program, please report it: {info}"
+            "medivision-tui: internal error, please report it: {info}"
         ));
     } else {
         tracing::error!("{info}");
     }
 }
 
-/// Messages go to stderr, which leads to the log while the screen is up.
-fn start_logging(setup: &Setup) {
+/// Logs to stderr, which is redirected to the log file while the screen is up.
+fn start_logging(setup: &CommandSetup) {
     let to = tracing_subscriber::fmt()
-        .with_writer(|| print::Harmless::new(std::io::stderr()))
+        .with_writer(|| print::ControlFilter::new(std::io::stderr()))
         .with_max_level(setup.log_level);
     to.with_ansi(false).init();
 }
 
 fn run(cli: &Cli) -> Result<u8, Fault> {
-    let mut wrong = None;
-    let setup = match Setup::new(&cli.global) {
+    let mut config_fault = None;
+    let setup = match CommandSetup::new(&cli.global) {
         Err(fault) if matches!(cli.command, Some(Command::Doctor(_))) => {
-            // It looks at the rest all the same.
-            wrong = Some(fault);
-            Setup::without_file(&cli.global)?
+            // `doctor` reports it and checks the rest.
+            config_fault = Some(fault);
+            CommandSetup::without_file(&cli.global)?
         }
         setup => setup?,
     };
@@ -112,12 +112,12 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
             if arguments.write_only {
                 Ok(exit::OK)
             } else {
-                // Another demo is written to another folder.
+                // Folder state is not kept: the next demo is written to another folder.
                 commands::browse::run(&dir, &setup, false)
             }
         }
         Some(Command::Doctor(arguments)) => {
-            commands::doctor::run(arguments.json, &setup, wrong.as_ref())
+            commands::doctor::run(arguments.json, &setup, config_fault.as_ref())
         }
         Some(Command::Man { dir }) => commands::completions::write_manual(dir),
         Some(Command::Completions { shell }) => commands::completions::run(*shell),

@@ -1,34 +1,34 @@
-//! Synthetic studies with a known truth: for the demo, for tests, and to train the demo model.
+//! Phantoms: synthetic images with a known truth, for the demo, for tests, and for training the demo model.
 //!
-//! A phantom is drawn by formulas from a seed, no patient's picture is involved; the same seed gives the same bytes
-//! on every machine, and the same anatomy at every size. Each file carries the word SYNTHETIC in its metadata.
+//! A phantom is drawn by formulas from a seed; no patient's image is involved. The same seed gives the same bytes on every
+//! machine, and the same anatomy at every size. Each file has the word SYNTHETIC in its metadata.
 
 mod canvas;
 mod chest;
-mod dice;
 mod dicom;
 mod files;
 mod head;
 mod limb;
+mod random;
 mod studies;
 
-use dice::Dice;
+use random::PhantomRng;
 
-pub use studies::{MARKER, PhantomError, Study, TRUTH, write_studies};
+pub use studies::{MARKER, PhantomError, PhantomStudy, TRUTH, write_studies};
 
 /// The part of the body that a phantom shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Anatomy {
     /// A frontal radiograph.
     Chest,
-    /// A transverse section of the head, as of magnetic resonance.
+    /// A transverse section of the head, as by magnetic resonance.
     Head,
     /// A radiograph of long bones with a joint.
     Limb,
 }
 
 impl Anatomy {
-    /// In lower case, as file names begin.
+    /// The name in lower case, with which file names begin.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chest => "chest",
@@ -37,31 +37,35 @@ impl Anatomy {
         }
     }
 
-    /// What may be found in this part, healthy first.
-    pub fn conditions(self) -> &'static [Condition] {
+    /// The conditions that this part can have, the healthy one first.
+    pub fn conditions(self) -> &'static [PhantomCondition] {
         match self {
-            Self::Chest => &[Condition::Normal, Condition::Pneumonia, Condition::Tumor],
-            Self::Head => &[Condition::Normal, Condition::Tumor],
-            Self::Limb => &[Condition::Normal, Condition::Fracture],
+            Self::Chest => &[
+                PhantomCondition::Normal,
+                PhantomCondition::Pneumonia,
+                PhantomCondition::Tumor,
+            ],
+            Self::Head => &[PhantomCondition::Normal, PhantomCondition::Tumor],
+            Self::Limb => &[PhantomCondition::Normal, PhantomCondition::Fracture],
         }
     }
 }
 
-/// What a phantom shows, named as in the prompt set `general`.
+/// The condition that a phantom shows; a condition of the prompt set `general`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Condition {
-    /// Patchy haze in the lungs.
+pub enum PhantomCondition {
+    /// Patchy opacities in the lungs.
     Pneumonia,
     /// A mass in a lung or in the brain.
     Tumor,
     /// A broken long bone.
     Fracture,
-    /// Nothing to find.
+    /// No finding.
     Normal,
 }
 
-impl Condition {
-    /// The name in the prompt set `general` and in `truth.csv`.
+impl PhantomCondition {
+    /// The name in the prompt set `general`, and in `truth.csv`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pneumonia => "pneumonia",
@@ -72,68 +76,68 @@ impl Condition {
     }
 }
 
-/// What to draw.
+/// Which phantom to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// The part of the body.
     pub anatomy: Anatomy,
-    /// What is to be seen; one that the part cannot have is drawn as normal.
-    pub condition: Condition,
-    /// Decides everything else, independently of the size; what is found does not change the rest of the anatomy.
+    /// The condition to show; one that the part cannot have is drawn as normal.
+    pub condition: PhantomCondition,
+    /// Determines everything else, independently of the size. The condition does not change the rest of the anatomy.
     pub seed: u64,
     /// Columns, at least 16.
     pub width: u32,
     /// Rows, at least 16.
     pub height: u32,
-    /// Height of a head section, −1 to 1 around the middle of the series; ignored by radiographs.
+    /// The height of a head section, from −1 to 1 around the middle of the series; ignored for radiographs.
     pub level: f32,
 }
 
 /// A drawn phantom: `height × width` values of 0 (black) to 1 (white), rows from the top.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Drawing {
+pub struct Phantom {
     /// Columns.
     pub width: u32,
     /// Rows.
     pub height: u32,
     /// Row-major.
     pub values: Vec<f32>,
-    /// The body part by its DICOM term (PS3.16 annex L), `CHEST`, `HEAD`, `LEG`, …
+    /// DICOM's term for the body part (PS3.16 annex L): `CHEST`, `HEAD`, `LEG`, …
     pub body_part: &'static str,
-    /// Where the finding is; empty where there is none.
+    /// The locations of the findings; empty if there is none.
     pub findings: Vec<Finding>,
-    /// The side shown, where the part has one: `L` or `R`.
+    /// Laterality, `L` or `R`, if the part has one.
     pub side: Option<char>,
 }
 
-/// A disc that holds what is to be found, in pixels of the drawing.
+/// A disc around a finding, in pixels of the phantom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Finding {
-    /// Centre, from the left edge.
+    /// Centre, measured from the left edge.
     pub x: f32,
-    /// Centre, from the upper edge.
+    /// Centre, measured from the upper edge.
     pub y: f32,
     /// Radius.
     pub radius: f32,
 }
 
 /// Draws a phantom; about 20 ms for 512 × 512.
-pub fn draw(plan: &Plan) -> Drawing {
+pub fn draw(plan: &Plan) -> Phantom {
     let plan = Plan {
         width: plan.width.max(16),
         height: plan.height.max(16),
         ..*plan
     };
-    let mut dice = Dice::new(plan.seed);
+    let mut rng = PhantomRng::new(plan.seed);
     match plan.anatomy {
-        Anatomy::Chest => chest::draw(&plan, &mut dice),
-        Anatomy::Head => head::draw(&plan, &mut dice),
-        Anatomy::Limb => limb::draw(&plan, &mut dice),
+        Anatomy::Chest => chest::draw(&plan, &mut rng),
+        Anatomy::Head => head::draw(&plan, &mut rng),
+        Anatomy::Limb => limb::draw(&plan, &mut rng),
     }
 }
 
-impl Drawing {
-    /// Eight bits a pixel, rounded.
+impl Phantom {
+    /// Rounds the values to 8 bits.
     pub fn to_luma8(&self) -> Vec<u8> {
         self.values
             .iter()

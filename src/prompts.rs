@@ -1,4 +1,4 @@
-//! Prompt sets: TOML files of conditions × phrases, built in or the user's.
+//! Prompt sets: TOML files of conditions and their phrases, built in or the user's.
 
 mod parse;
 
@@ -7,87 +7,87 @@ use std::path::{Path, PathBuf};
 
 use crate::media::read_text;
 
-/// The sets that ship, by name; the order is that of `prompts list`.
-const SHIPPED: [(&str, &str); 4] = [
+/// The built-in sets with their names, in the order of `prompts list`.
+const BUILT_IN: [(&str, &str); 4] = [
     ("general", include_str!("../prompts/general.toml")),
     ("chest-xray", include_str!("../prompts/chest-xray.toml")),
     ("brain-mri", include_str!("../prompts/brain-mri.toml")),
     ("bone-xray", include_str!("../prompts/bone-xray.toml")),
 ];
 
-/// The set used when none is named, and where none matches.
+/// The default set, which `auto` also uses if no other matches.
 pub const DEFAULT: &str = "general";
 
-/// Size of the largest file of a prompt set.
-const MAX_BYTES: u64 = 1 << 20;
-/// Least probability of a confident decision, unless the set says otherwise.
-const MIN_PROBABILITY: f64 = 0.7;
-/// Least lead over the next condition of a confident decision, unless the set says otherwise.
-const MIN_MARGIN: f64 = 0.2;
+/// Maximum size of a file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Default of [`PromptSet::min_probability`].
+const DEFAULT_MIN_PROBABILITY: f64 = 0.7;
+/// Default of [`PromptSet::min_margin`].
+const DEFAULT_MIN_MARGIN: f64 = 0.2;
 
-/// Why a prompt set cannot be used: file, line and reason.
+/// Why a prompt set cannot be used: the first error in its file, and the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}{}: {reason}", line.map(|n| format!(":{n}")).unwrap_or_default())]
 pub struct PromptError {
     /// The file, or `NAME.toml (built in)`.
     pub file: String,
-    /// Line, from 1.
+    /// The line, from 1; `None` if the error has none.
     pub line: Option<usize>,
     /// What is wrong, and what to do.
     pub reason: String,
-    /// What else is wrong with the file, further down.
+    /// The other errors in the file, in the order of their lines.
     pub more: Vec<PromptError>,
 }
 
 impl PromptError {
-    /// All that is wrong with the file, from the top.
+    /// All errors in the file, this one first.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.more)
     }
 }
 
-/// What may be found, and the texts that say so.
+/// A condition that an image may show, and the phrases that describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// Name in results.
     pub name: String,
     /// A sentence for the user.
     pub description: String,
-    /// Texts that say it is there, each filled into each template.
+    /// Phrases for its presence, each inserted into each template.
     pub phrases: Vec<String>,
-    /// Texts that say it is not there; needed in `multi` mode.
+    /// Phrases for its absence, which `multi` mode needs.
     pub absent: Vec<String>,
-    /// The healthy condition.
+    /// Whether it is the healthy condition; true of one at most.
     pub normal: bool,
 }
 
-/// A task: the conditions to tell apart and how to ask for them.
+/// A set of conditions to distinguish, with the phrases that describe them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PromptSet {
     /// Name in results.
     pub name: String,
-    /// Name for the user.
+    /// Name to show.
     pub title: String,
-    /// DICOM modalities that the set is for; empty: any.
+    /// DICOM modalities that the set is for; empty means any.
     pub modalities: Vec<String>,
-    /// DICOM body parts that the set is for; empty: any.
+    /// DICOM body parts that the set is for; empty means any.
     pub body_parts: Vec<String>,
-    /// Texts with `{}` where the phrase goes.
+    /// Texts with one `{}`, where the phrase is inserted.
     pub templates: Vec<String>,
-    /// Least probability of a confident decision.
+    /// Minimum probability of a confident decision.
     pub min_probability: f64,
-    /// Least lead of a confident decision.
+    /// Minimum lead of a confident decision over the next condition.
     pub min_margin: f64,
-    /// The conditions, two or more.
+    /// The conditions, at least two.
     pub conditions: Vec<Condition>,
-    /// `blake3:<hex>` of the file.
+    /// `blake3:<hex>` of the file's content.
     pub digest: String,
-    /// Where it came from; `None`: built in.
+    /// The user's file; `None` if the set is built in.
     pub file: Option<PathBuf>,
 }
 
 impl PromptSet {
-    /// Reads a set; `file` stands in the errors.
+    /// Parses a set; `file` is its name in error messages.
     pub fn parse(text: &str, file: &str) -> Result<Self, PromptError> {
         parse::read(text, file)
     }
@@ -95,7 +95,7 @@ impl PromptSet {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, PromptError> {
         let file = path.display().to_string();
-        let text = read_text(path, MAX_BYTES).map_err(|error| PromptError {
+        let text = read_text(path, MAX_FILE_BYTES).map_err(|error| PromptError {
             file: file.clone(),
             line: None,
             reason: error.to_string(),
@@ -107,7 +107,7 @@ impl PromptSet {
         })
     }
 
-    /// Whether the set is made for pictures of this modality and body part.
+    /// Whether the set is for images of this modality and body part.
     fn suits(&self, modality: Option<&str>, body_part: Option<&str>) -> bool {
         let fits = |list: &[String], value: Option<&str>| {
             list.is_empty()
@@ -119,7 +119,7 @@ impl PromptSet {
         fits(&self.modalities, modality) && fits(&self.body_parts, body_part)
     }
 
-    /// Conditions without `absent` phrases, which `multi` mode needs.
+    /// The names of conditions without `absent` phrases, which `multi` mode needs.
     pub fn without_absent(&self) -> Vec<&str> {
         self.conditions
             .iter()
@@ -128,7 +128,7 @@ impl PromptSet {
             .collect()
     }
 
-    /// Templates × phrases, as the model is asked.
+    /// The texts for the model: every phrase in every template.
     pub fn texts(&self, phrases: &[String]) -> Vec<String> {
         self.templates
             .iter()
@@ -141,14 +141,15 @@ impl PromptSet {
     }
 }
 
-/// The sets in force: one for everything, or several to choose from by modality and body part.
+/// The prompt sets in use: one for all images, or several from which one is chosen by modality and body part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prompts {
     sets: Vec<PromptSet>,
 }
 
 impl Prompts {
-    /// `NAME`, a file, or `auto`. A user's `NAME.toml` in `folder` goes before the built-in one.
+    /// Loads the set of that name, that file, or for `auto` all sets. `NAME.toml` in the user's `folder` replaces a built-in
+    /// set.
     pub fn select(name: &str, folder: Option<&Path>) -> Result<Self, PromptError> {
         if name == "auto" {
             return Ok(Self::auto(all(folder)?));
@@ -167,30 +168,30 @@ impl Prompts {
                 sets: vec![PromptSet::read(&path)?],
             });
         }
-        let set = shipped()
+        let set = built_in()
             .find(|set| set.as_ref().map_or(true, |set| set.name == name))
             .transpose()?;
-        let missing = || {
-            PromptError {
+        let missing = || PromptError {
             file: name.to_owned(),
             line: None,
-            reason: "no prompt set has this name, and it is not a .toml file; see `medivision-tui prompts list`".into(),
+            reason:
+                "not the name of a prompt set, nor a .toml file; see `medivision-tui prompts list`"
+                    .into(),
             more: Vec::new(),
-        }
         };
         Ok(Self {
             sets: vec![set.ok_or_else(missing)?],
         })
     }
 
-    /// One set for every picture.
+    /// Uses one set for all images.
     pub fn only(set: PromptSet) -> Self {
         Self { sets: vec![set] }
     }
 
-    /// Sets of which each picture gets the one that suits.
+    /// Uses for each image the set that suits it.
     pub fn auto(mut sets: Vec<PromptSet>) -> Self {
-        // The fallback goes last: `choose` takes the first that suits.
+        // The fallback comes last, as `choose` returns the first one that suits.
         sets.sort_by_key(|set| set.name == DEFAULT);
         Self { sets }
     }
@@ -200,22 +201,23 @@ impl Prompts {
         &self.sets
     }
 
-    /// Index of the set for a picture: the first that suits, else `general`, else the first.
+    /// The index of the set for an image: the first one that is specific and suits, else `general`, else the first.
     pub fn choose(&self, modality: Option<&str>, body_part: Option<&str>) -> usize {
         if self.sets.len() == 1 {
             return 0;
         }
-        let specific = |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
+        let is_specific =
+            |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
         let found = self
             .sets
             .iter()
-            .position(|set| specific(set) && set.suits(modality, body_part));
+            .position(|set| is_specific(set) && set.suits(modality, body_part));
         found
             .or_else(|| self.sets.iter().position(|set| set.name == DEFAULT))
             .unwrap_or(0)
     }
 
-    /// Name for the status line.
+    /// The name to show: that of the only set, or `auto`.
     pub fn name(&self) -> &str {
         if let [only] = self.sets.as_slice() {
             &only.name
@@ -225,18 +227,19 @@ impl Prompts {
     }
 }
 
-fn shipped() -> impl Iterator<Item = Result<PromptSet, PromptError>> {
-    SHIPPED
+/// The built-in sets.
+fn built_in() -> impl Iterator<Item = Result<PromptSet, PromptError>> {
+    BUILT_IN
         .iter()
         .map(|(name, text)| PromptSet::parse(text, &format!("{name}.toml (built in)")))
 }
 
-/// Every set that can be named: the shipped ones, replaced by the user's of the same file name, then the user's others.
+/// All available sets: the built-in ones, replaced by the user's files of the same name, then the user's other files.
 pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
     each(folder).into_iter().map(|(_, set)| set).collect()
 }
 
-/// The same, with the name that [`Prompts::select`] knows each by; what is wrong with one does not hide the others.
+/// As [`all`], each with its name for [`Prompts::select`]; an error in one does not hide the others.
 pub fn each(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, PromptError>)> {
     let mut own: Vec<PathBuf> = folder
         .and_then(|folder| fs::read_dir(folder).ok())
@@ -251,7 +254,7 @@ pub fn each(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, PromptError
         .collect();
     own.sort();
     let mut sets = Vec::new();
-    for (name, text) in SHIPPED {
+    for (name, text) in BUILT_IN {
         let replaced = own
             .iter()
             .position(|path| path.file_stem().is_some_and(|stem| stem == name));

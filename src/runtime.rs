@@ -1,9 +1,9 @@
-//! The loop: messages in, effects out, at most one draw. Input and screen are given to it, so that tests drive the
-//! real one.
+//! The event loop: takes messages, performs effects, and draws at most once per round. Input and screen are passed in, so that
+//! tests drive the real loop.
 
 mod choices;
+mod folder_states;
 mod folders;
-mod keep;
 mod objects;
 
 use std::io;
@@ -18,38 +18,38 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use crate::app::{self, Effect, Model, Msg};
-use crate::encoder::Source;
+use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
-use crate::graphics::{Drawing, Screen, preview};
-use crate::jobs::Command;
+use crate::graphics::{GraphicsSetup, Screen, preview};
+use crate::jobs::JobCommand;
 use crate::watch::{self, Watch};
-pub use choices::Offer;
-use keep::Keeper;
-pub use keep::Store;
+pub use choices::ChoiceSources;
+pub use folder_states::FolderStateStore;
+use folder_states::FolderStateWriter;
 
-/// How long the engine is waited for at the end, and after it the disk; a pass that takes longer is left behind.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long messages are taken in before the next draw: the screen stays alive while thousands come in.
-const DRAIN: Duration = Duration::from_millis(4);
+/// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long messages are processed before the next draw, so that the screen stays responsive while thousands arrive.
+const MAX_DRAIN_TIME: Duration = Duration::from_millis(4);
 
-/// Everything behind the effects.
+/// The services that perform effects.
 pub struct Services {
-    send: folders::Send,
+    send: folders::MsgSender,
     messages: UnboundedSender<Msg>,
     engine: Engine,
-    offer: Offer,
-    /// For engines to come: the prompts in force among it.
+    choices: ChoiceSources,
+    /// Settings for the next engine, including the current prompts.
     settings: Settings,
-    /// An engine that reads its model.
+    /// An engine that is still loading its model, with the serial number of its request.
     candidate: Option<(u64, Engine)>,
-    /// Engines that another has taken over from.
+    /// Engines that were replaced and are ending.
     retired: Vec<Engine>,
-    /// Keeps how folders are left.
-    keeper: Option<Keeper>,
-    /// Ends the pull that is under way.
-    pull: choices::Stop,
-    preview: Option<preview::Worker>,
-    tiles: Option<preview::Tiles>,
+    /// Saves how folders are shown; `None` disables that.
+    folder_states: Option<FolderStateWriter>,
+    /// Stops the current pull.
+    pull: choices::StopFlag,
+    preview: Option<preview::PreviewWorker>,
+    tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     listing: Arc<AtomicU64>,
     headers: Arc<AtomicU64>,
@@ -58,7 +58,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts the engine; its events become messages.
+    /// Starts the engine. Returns the services, and the messages that they send.
     pub fn start(
         factory: Factory,
         settings: Settings,
@@ -75,12 +75,12 @@ impl Services {
             send: Arc::new(move |msg| sender.send(msg).is_ok()),
             messages,
             engine,
-            offer: Offer::default(),
+            choices: ChoiceSources::default(),
             settings,
             candidate: None,
             retired: Vec::new(),
-            keeper: None,
-            pull: choices::Stop::default(),
+            folder_states: None,
+            pull: choices::StopFlag::default(),
             preview: None,
             tiles: None,
             watch: None,
@@ -92,71 +92,74 @@ impl Services {
         Ok((services, received))
     }
 
-    /// What can be chosen while the program runs.
-    pub fn offer(&mut self, offer: Offer) {
-        self.offer = offer;
+    /// Sets the sources of what can be chosen while the program runs.
+    pub fn set_choices(&mut self, choices: ChoiceSources) {
+        self.choices = choices;
     }
 
-    /// From now on it is kept how folders are left; without a store nothing is.
-    pub fn keep_in(&mut self, store: Option<Store>) -> io::Result<()> {
-        self.keeper = store.map(Keeper::start).transpose()?;
+    /// Saves folder states to `store`; `None` disables that.
+    pub fn persist_folders(&mut self, store: Option<FolderStateStore>) -> io::Result<()> {
+        self.folder_states = store.map(FolderStateWriter::start).transpose()?;
         Ok(())
     }
 
-    /// Where messages from elsewhere (signals) go in.
+    /// The sender for messages from elsewhere, such as signals.
     pub fn messages(&self) -> UnboundedSender<Msg> {
         self.messages.clone()
     }
 
-    /// From now on images can be asked for.
-    pub fn draw_with(&mut self, drawing: Drawing) -> io::Result<()> {
+    /// Starts the preview workers, so that images can be requested.
+    pub fn start_previews(&mut self, graphics: GraphicsSetup) -> io::Result<()> {
         let messages = self.messages.clone();
         let sink = move |previewed| drop(messages.send(Msg::Previewed(Box::new(previewed))));
         let tiles = self.messages.clone();
         let tile_sink = move |tile| drop(tiles.send(Msg::Tile(Box::new(tile))));
-        self.tiles = Some(preview::Tiles::start(&drawing.output, tile_sink)?);
-        self.preview = Some(preview::Worker::start(drawing.output, sink)?);
-        let _ = self.messages.send(Msg::Graphics(drawing.graphics));
+        self.tiles = Some(preview::ThumbnailWorkers::start(
+            &graphics.output,
+            tile_sink,
+        )?);
+        self.preview = Some(preview::PreviewWorker::start(graphics.output, sink)?);
+        let _ = self.messages.send(Msg::Graphics(graphics.graphics));
         Ok(())
     }
 
-    /// Ends everything. False when a pass is still running and was left behind.
+    /// Shuts everything down. False if a forward pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
         drop((self.watch, self.preview, self.tiles));
         let others = self.retired.into_iter();
         let others = others.chain(self.candidate.map(|(_, engine)| engine));
-        // All are told to end before any is waited for.
+        // All are told to end before any of them is waited for.
         let others: Vec<Engine> = others.inspect(Engine::stop).collect();
-        let ended = self.engine.shutdown(PATIENCE);
+        let ended = self.engine.shutdown(SHUTDOWN_TIMEOUT);
         let ended = others
             .into_iter()
             .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all);
-        if let Some(keeper) = self.keeper {
-            keeper.finish(PATIENCE);
+        if let Some(folder_states) = self.folder_states {
+            folder_states.finish(SHUTDOWN_TIMEOUT);
         }
-        if let Some(kept) = self.settings.kept {
-            kept.flush(PATIENCE);
+        if let Some(kept) = self.settings.embeddings {
+            kept.flush(SHUTDOWN_TIMEOUT);
         }
         ended
     }
 
-    /// Begins what an effect asks for; the answers come as messages.
-    fn perform(&mut self, effect: Effect) {
+    /// Performs an effect; answers arrive as messages. Returns the effects that need the screen, which belong to the loop.
+    fn perform(&mut self, effect: Effect) -> Option<ScreenEffect> {
         match effect {
             Effect::List { dir, generation } => {
-                // Headers of the folder before are of no use any more.
+                // Headers of the previous folder are not needed any more.
                 self.headers.fetch_max(generation, Ordering::Relaxed);
                 folders::list(
                     dir,
                     generation,
-                    self.keeper.as_ref().map(Keeper::store),
+                    self.folder_states.as_ref().map(FolderStateWriter::store),
                     Arc::clone(&self.listing),
                     Arc::clone(&self.send),
                 );
             }
             Effect::Keep { dir, kept } => {
-                if let Some(keeper) = &self.keeper {
-                    keeper.keep(dir, kept);
+                if let Some(folder_states) = &self.folder_states {
+                    folder_states.save(dir, kept);
                 }
             }
             Effect::Scan { root, generation } => {
@@ -169,12 +172,12 @@ impl Services {
             }
             Effect::Nearby(files) => {
                 if let Some(worker) = &self.preview {
-                    worker.near(files);
+                    worker.prefetch(files);
                 }
             }
             Effect::Unpreview => {
                 if let Some(worker) = &self.preview {
-                    worker.forget();
+                    worker.cancel();
                 }
             }
             Effect::Tiles(keys) => {
@@ -201,7 +204,7 @@ impl Services {
             Effect::Directory { path, generation } => {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
-            Effect::PromptSets => choices::prompt_sets(&self.offer, Arc::clone(&self.send)),
+            Effect::PromptSets => choices::prompt_sets(&self.choices, Arc::clone(&self.send)),
             Effect::UsePrompts(prompts) => {
                 self.settings.prompts = prompts.clone();
                 if let Some((_, engine)) = &self.candidate {
@@ -209,9 +212,9 @@ impl Services {
                 }
                 self.engine.use_prompts(prompts);
             }
-            Effect::Models => choices::models(&self.offer, Arc::clone(&self.send)),
+            Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
             Effect::Pull { id, serial } => {
-                self.pull = choices::pull(id, serial, self.offer.offline, Arc::clone(&self.send));
+                self.pull = choices::pull(id, serial, self.choices.offline, Arc::clone(&self.send));
             }
             Effect::StopPull => self.pull.stop(),
             Effect::UseModel { id, serial } => self.use_model(id, serial),
@@ -226,14 +229,18 @@ impl Services {
                 drop(self.candidate.take_if(|(own, _)| *own == serial));
             }
             Effect::Rescore(files) => self.engine.rescore(files),
-            // These belong to the loop.
-            Effect::Copy(_) | Effect::Suspend | Effect::Resume | Effect::Redraw | Effect::Quit => {}
+            Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
+            Effect::Suspend => return Some(ScreenEffect::Suspend),
+            Effect::Resume => return Some(ScreenEffect::Resume),
+            Effect::Redraw => return Some(ScreenEffect::Redraw),
+            Effect::Quit => return Some(ScreenEffect::Quit),
         }
+        None
     }
 
     fn start_watch(&mut self, root: &Path) {
         let sink = folders::watch_sink(Arc::clone(&self.send));
-        match Watch::start(root, watch::Options::default(), sink) {
+        match Watch::start(root, watch::WatchOptions::default(), sink) {
             Ok(watch) => self.watch = Some(watch),
             Err(error) => drop((self.send)(Msg::WatchFailed {
                 message: error.to_string(),
@@ -241,10 +248,10 @@ impl Services {
         }
     }
 
-    /// Reads another model while the one in use goes on answering.
+    /// Starts an engine with another model, while the current engine continues to answer.
     fn use_model(&mut self, id: String, serial: u64) {
-        let options = self.offer.options.clone();
-        let factory = Box::new(move || Source::parse(&id).open(options.clone()));
+        let options = self.choices.options.clone();
+        let factory = Box::new(move || ModelSource::parse(&id).open(options.clone()));
         let events = self.messages.clone();
         let sink = move |event| drop(events.send(Msg::OtherEngine { serial, event }));
         let engine = Engine::start(factory, self.settings.clone(), Arc::new(sink));
@@ -254,40 +261,52 @@ impl Services {
         }
     }
 
-    /// A refusal needs no answer: an engine that takes nothing more says so itself.
-    fn carry_out(&self, command: Command) {
+    /// Passes a command to the engine. A refusal is ignored, because an engine that accepts no more jobs reports that itself.
+    fn carry_out(&self, command: JobCommand) {
         match command {
-            Command::Start(job) => drop(self.engine.submit(job)),
-            Command::Promote(generation) => self.engine.promote(generation),
-            Command::Cancel(generation) => self.engine.cancel(generation),
+            JobCommand::Start(job) => drop(self.engine.submit(job)),
+            JobCommand::Promote(generation) => self.engine.promote(generation),
+            JobCommand::Cancel(generation) => self.engine.cancel(generation),
         }
     }
 }
 
-/// The interface.
+/// An effect that needs the screen, or ends the loop.
+enum ScreenEffect {
+    Copy(String),
+    Suspend,
+    Resume,
+    Redraw,
+    Quit,
+}
+
+/// The event loop of the interface.
 pub struct Loop {
     model: Model,
-    /// What is to be done before the next message is taken.
-    pending: Vec<Effect>,
-    /// The screen shows an older state.
+    /// Effects of the first frame, for which the services were not available.
+    initial: Vec<Effect>,
+    /// Effects to carry out before the next message.
+    pending: Vec<ScreenEffect>,
+    /// Whether the screen shows an older state.
     dirty: bool,
 }
 
 impl Loop {
-    /// Draws the first frame, before anything is known.
+    /// Draws the first frame, before any message.
     pub fn start(setup: app::Setup, screen: &mut impl Screen) -> io::Result<Self> {
-        let (mut model, mut pending) = app::init(setup);
+        let (mut model, mut initial) = app::init(setup);
         let (cols, rows) = screen.size()?;
-        pending.extend(app::update(&mut model, Msg::Resized { cols, rows }));
+        initial.extend(app::update(&mut model, Msg::Resized { cols, rows }));
         let dirty = screen.draw(&model)?;
         Ok(Self {
             model,
-            pending,
+            initial,
+            pending: Vec::new(),
             dirty,
         })
     }
 
-    /// Runs until it is left.
+    /// Runs until the user quits or the terminal is gone.
     pub async fn run<S: Screen>(
         &mut self,
         services: &mut Services,
@@ -295,9 +314,12 @@ impl Loop {
         screen: &mut S,
         input: impl Stream<Item = io::Result<Input>> + Unpin,
     ) -> io::Result<()> {
-        let result = self.turn(services, received, screen, input).await;
+        for effect in std::mem::take(&mut self.initial) {
+            self.pending.extend(services.perform(effect));
+        }
+        let result = self.run_rounds(services, received, screen, input).await;
         if result.is_err() {
-            // The terminal went before anyone said so: this is an end like any other.
+            // The terminal was lost without a signal. What an end saves is saved all the same.
             for effect in app::update(&mut self.model, Msg::Terminated) {
                 services.perform(effect);
             }
@@ -305,7 +327,7 @@ impl Loop {
         result
     }
 
-    async fn turn<S: Screen>(
+    async fn run_rounds<S: Screen>(
         &mut self,
         services: &mut Services,
         mut received: UnboundedReceiver<Msg>,
@@ -315,68 +337,67 @@ impl Loop {
         loop {
             for effect in std::mem::take(&mut self.pending) {
                 match effect {
-                    Effect::Quit => return Ok(()),
-                    Effect::Suspend => {
+                    ScreenEffect::Quit => return Ok(()),
+                    ScreenEffect::Suspend => {
                         screen.suspend()?;
-                        self.take(services, Msg::Resumed);
+                        self.handle(services, Msg::Resumed);
                     }
-                    Effect::Resume => {
+                    ScreenEffect::Resume => {
                         if screen.resume()? {
-                            self.take(services, Msg::Resumed);
+                            self.handle(services, Msg::Resumed);
                         }
                     }
-                    Effect::Redraw => {
+                    ScreenEffect::Redraw => {
                         screen.clear()?;
-                        self.take(services, Msg::Resumed);
+                        self.handle(services, Msg::Resumed);
                     }
-                    Effect::Copy(text) => screen.copy(&text)?,
-                    other => services.perform(other),
+                    ScreenEffect::Copy(text) => screen.copy(&text)?,
                 }
             }
-            // The signal of another size is lost while nobody listens for it yet.
+            // The event of a resize is lost before the input is read.
             let (cols, rows) = screen.size()?;
-            if self.dirty && (cols, rows) != (self.model.cols, self.model.rows) {
-                self.take(services, Msg::Resized { cols, rows });
+            if self.dirty && (cols, rows) != self.model.size() {
+                self.handle(services, Msg::Resized { cols, rows });
             }
-            // What that, a suspend or a clear brought up.
+            // A resize, suspend or clear may have led to further effects.
             if !self.pending.is_empty() {
                 continue;
             }
-            if self.dirty && screen.idle() {
+            if self.dirty && screen.is_idle() {
                 self.dirty = screen.draw(&self.model)?;
             }
             let Some(first) = self
-                .next(services.begun, &mut received, screen, &mut input)
+                .next_message(services.begun, &mut received, screen, &mut input)
                 .await
             else {
                 continue;
             };
-            self.take(services, first);
+            self.handle(services, first);
             let begun = Instant::now();
-            while begun.elapsed() < DRAIN
+            while begun.elapsed() < MAX_DRAIN_TIME
                 && let Ok(msg) = received.try_recv()
             {
-                self.take(services, msg);
+                self.handle(services, msg);
             }
         }
     }
 
-    /// The next message; `None` when something else is to be done first.
-    async fn next<S: Screen>(
+    /// Waits for the next message; `None` when the screen can be drawn first.
+    async fn next_message<S: Screen>(
         &self,
         begun: Instant,
         received: &mut UnboundedReceiver<Msg>,
         screen: &mut S,
         input: &mut (impl Stream<Item = io::Result<Input>> + Unpin),
     ) -> Option<Msg> {
-        // Counted from the last tick, not from the last message: a film keeps step under a stream of pictures. It waits
-        // for the screen, so that no frame is asked for before the last one is drawn.
+        // Counted from the last tick, not from the last message, so that a cine loop keeps its rate while images arrive. It waits
+        // for the screen, so that no frame is requested before the last one is drawn.
         let due = self.model.next_tick().map(|tick| self.model.now() + tick);
         let tick = due
             .filter(|_| !(self.dirty && self.model.is_playing()))
             .map(|due| due.saturating_sub(begun.elapsed()));
         tokio::select! {
-            // A key goes before whatever else has come.
+            // Keys first.
             biased;
             event = input.next() => match event {
                 Some(Ok(event)) => translate(&event, begun.elapsed()),
@@ -384,30 +405,22 @@ impl Loop {
                 Some(Err(_)) | None => Some(Msg::Terminated),
             },
             msg = received.recv() => msg,
-            () = screen.wait(), if self.dirty => None,
+            () = screen.wait_idle(), if self.dirty => None,
             () = sleep(tick.unwrap_or_default()), if tick.is_some() => Some(Msg::Tick(begun.elapsed())),
         }
     }
 
-    /// Carries out what comes of a message; what needs the screen is done before the next one.
-    fn take(&mut self, services: &mut Services, msg: Msg) {
+    /// Updates the model with a message and performs the effects. Those that need the screen are carried out before the next
+    /// message.
+    fn handle(&mut self, services: &mut Services, msg: Msg) {
         for effect in app::update(&mut self.model, msg) {
-            match effect {
-                Effect::Copy(_)
-                | Effect::Suspend
-                | Effect::Resume
-                | Effect::Redraw
-                | Effect::Quit => {
-                    self.pending.push(effect);
-                }
-                other => services.perform(other),
-            }
+            self.pending.extend(services.perform(effect));
         }
         self.dirty = true;
     }
 }
 
-/// What a terminal event means; `None`: nothing.
+/// The message for a terminal event, if it has one.
 fn translate(event: &Input, at: Duration) -> Option<Msg> {
     match *event {
         Input::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),

@@ -1,6 +1,8 @@
-//! Embeddings × prompts → probabilities and a decision. Formulas are those of Radford et al. 2021 (softmax over
-//! `logit_scale × cosine`), texts being ensembled as there: the mean of unit embeddings, made unit again. SigLIP's are
-//! those of Zhai et al. 2023 (sigmoid of `scale × cosine + bias`).
+//! Embeddings × prompts → probabilities and a decision.
+//!
+//! CLIP models follow Radford et al. 2021: softmax over `logit_scale × cosine`, where a condition's embedding is the mean of
+//! its texts' unit embeddings, scaled to unit length. SigLIP models follow Zhai et al. 2023: sigmoid of `scale × cosine +
+//! bias`.
 
 pub mod metrics;
 
@@ -8,81 +10,83 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::prompts::PromptSet;
 
-/// How the conditions relate.
+/// How the conditions of a prompt set relate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// One of them holds: softmax over all.
+    /// Exactly one applies: softmax over all of them.
     #[default]
     Single,
-    /// Each is present or absent on its own.
+    /// Each is present or absent independently.
     Multi,
 }
 
-/// How a model turns a cosine into a logit, and a logit into a probability.
+/// A model's parameters from cosine to logit; they also imply how a logit becomes a probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Logits {
-    /// Factor of the cosine.
+    /// The factor of the cosine.
     pub scale: f64,
-    /// What is added; models that have it were trained with a sigmoid (SigLIP), the others with a softmax.
+    /// The added bias. Models that have one were trained with a sigmoid (SigLIP), the others with a softmax.
     pub bias: Option<f64>,
 }
 
 impl Logits {
+    /// The logit of a cosine similarity.
     fn of(self, similarity: f64) -> f64 {
         self.scale * similarity + self.bias.unwrap_or(0.0)
     }
 
-    /// Whether a condition can be judged alone without phrases for its absence.
-    pub fn knows_absence(self) -> bool {
-        self.bias.is_some()
+    /// Whether [`Mode::Multi`] needs phrases for the absence of a condition: without a bias there is nothing else to compare
+    /// its presence with.
+    pub fn needs_absent_phrases(self) -> bool {
+        self.bias.is_none()
     }
 }
 
-/// One condition's score.
+/// The score of one condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// The condition's name.
     pub condition: String,
-    /// Probability; the mean over the frames in an aggregate.
+    /// The probability; in an aggregate the mean over the frames.
     pub probability: f64,
-    /// Highest over the frames; only in an aggregate.
+    /// The highest probability over the frames; only in an aggregate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// Cosine of picture and condition, before `logit_scale`.
+    /// The cosine of image and condition, before `logit_scale`.
     pub similarity: f64,
 }
 
-/// How far to trust a verdict.
+/// How certain a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// Probable enough, and well ahead of the next.
+    /// The label's probability and its lead over the next condition both reach the prompt set's minimum.
     Confident,
-    /// One of the two is missing.
+    /// At least one of them does not.
     Uncertain,
-    /// The model is not meant for this picture.
+    /// The model is not meant for this image.
     Rejected,
 }
 
-/// What the model says of one picture. Serialised, a rejected one claims nothing: label, description and probability are
-/// null, and the scores stay for the record.
+/// The classification of one image. If it is rejected, label, description and probability are serialised as null; the scores
+/// stay for the record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// The condition that won.
+    /// The winning condition.
     pub label: String,
-    /// The set's sentence for it.
+    /// The prompt set's description of it.
     pub description: String,
     /// Its probability.
     pub probability: f64,
-    /// How far to trust it.
+    /// How certain it is.
     pub decision: Decision,
-    /// Why it was rejected.
+    /// Why the image was rejected.
     pub reason: Option<String>,
-    /// All conditions, highest probability first.
+    /// All conditions, the highest probability first.
     pub scores: Vec<Score>,
-    /// How likely anything but health is: where one of all holds, what the normal conditions leave; where each stands alone,
-    /// the highest of the abnormal ones. Orders files; not part of a result.
+    /// How likely it is that the image is abnormal: in `single` mode 1 less that of the normal conditions, in `multi` mode the
+    /// highest among the abnormal conditions. Sorts files; not part of a result.
     pub urgency: f64,
 }
 
@@ -111,9 +115,9 @@ impl Serialize for Verdict {
     }
 }
 
-/// One condition, ready to be compared with pictures.
+/// A condition's embeddings, to be compared with those of images.
 #[derive(Clone, Debug)]
-struct Target {
+struct EncodedCondition {
     name: String,
     description: String,
     normal: bool,
@@ -121,10 +125,10 @@ struct Target {
     absent: Option<Vec<f32>>,
 }
 
-/// A prompt set in a model's space.
+/// Scores images against a prompt set whose texts a model has encoded.
 #[derive(Clone, Debug)]
 pub struct Scorer {
-    targets: Vec<Target>,
+    conditions: Vec<EncodedCondition>,
     logits: Logits,
     mode: Mode,
     min_probability: f64,
@@ -132,22 +136,22 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// Encodes a set's texts through `encode` (texts in, unit vectors out).
+    /// Encodes the texts of a set with `encode`, which returns a unit vector per text.
     pub fn new<E>(
         set: &PromptSet,
         mode: Mode,
         logits: Logits,
         mut encode: impl FnMut(&[String]) -> Result<Vec<Vec<f32>>, E>,
     ) -> Result<Self, E> {
-        let mut targets = Vec::with_capacity(set.conditions.len());
+        let mut conditions = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
             let present = mean_direction(&encode(&set.texts(&condition.phrases))?);
             let absent = match mode {
-                Mode::Multi if logits.knows_absence() => None,
+                Mode::Multi if !logits.needs_absent_phrases() => None,
                 Mode::Single => None,
                 Mode::Multi => Some(mean_direction(&encode(&set.texts(&condition.absent))?)),
             };
-            targets.push(Target {
+            conditions.push(EncodedCondition {
                 name: condition.name.clone(),
                 description: condition.description.clone(),
                 normal: condition.normal,
@@ -157,7 +161,7 @@ impl Scorer {
         }
         let (min_probability, min_margin) = (set.min_probability, set.min_margin);
         Ok(Self {
-            targets,
+            conditions,
             logits,
             mode,
             min_probability,
@@ -165,12 +169,12 @@ impl Scorer {
         })
     }
 
-    /// Scores a picture's unit embedding.
+    /// Scores an image by its unit embedding.
     pub fn verdict(&self, embedding: &[f32]) -> Verdict {
         let similarities: Vec<f64> = self
-            .targets
+            .conditions
             .iter()
-            .map(|target| dot(embedding, &target.present))
+            .map(|condition| dot(embedding, &condition.present))
             .collect();
         let probabilities = match self.mode {
             Mode::Single => softmax(
@@ -180,10 +184,10 @@ impl Scorer {
                     .collect::<Vec<_>>(),
             ),
             Mode::Multi => self
-                .targets
+                .conditions
                 .iter()
                 .zip(&similarities)
-                .map(|(target, &present)| self.alone(target, present, embedding))
+                .map(|(condition, &present)| self.probability_alone(condition, present, embedding))
                 .collect(),
         };
         let rows = probabilities
@@ -194,9 +198,14 @@ impl Scorer {
         self.decide(rows)
     }
 
-    /// Probability of one condition whatever the others are: softmax over present and absent, or a sigmoid.
-    fn alone(&self, target: &Target, present: f64, embedding: &[f32]) -> f64 {
-        match &target.absent {
+    /// The probability of one condition independently of the others: softmax over present and absent, or a sigmoid.
+    fn probability_alone(
+        &self,
+        condition: &EncodedCondition,
+        present: f64,
+        embedding: &[f32],
+    ) -> f64 {
+        match &condition.absent {
             Some(absent) => {
                 let absent = dot(embedding, absent);
                 softmax(&[self.logits.of(present), self.logits.of(absent)])[0]
@@ -205,18 +214,18 @@ impl Scorer {
         }
     }
 
-    /// Joins the frames of one file: mean and highest probability, mean similarity.
+    /// Aggregates the frames of one file: mean and highest probability, mean similarity.
     pub fn aggregate(&self, frames: &[Verdict]) -> Verdict {
         let count = frames.len().max(1) as f64;
         let rows = self
-            .targets
+            .conditions
             .iter()
-            .map(|target| {
+            .map(|condition| {
                 let of = |verdict: &Verdict, value: fn(&Score) -> f64| {
                     verdict
                         .scores
                         .iter()
-                        .find(|s| s.condition == target.name)
+                        .find(|s| s.condition == condition.name)
                         .map_or(0.0, value)
                 };
                 let mean = frames.iter().map(|v| of(v, |s| s.probability)).sum::<f64>() / count;
@@ -232,7 +241,7 @@ impl Scorer {
         self.decide(rows)
     }
 
-    /// Label and decision from (probability, max, similarity) per target.
+    /// The verdict for a probability, maximum and similarity per condition.
     fn decide(&self, rows: Vec<(f64, Option<f64>, f64)>) -> Verdict {
         let winner = self.winner(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
         let probability = rows[winner].0;
@@ -242,14 +251,14 @@ impl Scorer {
             .filter(|(index, _)| *index != winner)
             .map(|(_, row)| row.0);
         let lead = probability - next.fold(0.0, f64::max);
-        let sure = probability >= self.min_probability && lead >= self.min_margin;
+        let is_confident = probability >= self.min_probability && lead >= self.min_margin;
         let urgency = self.urgency(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
         let mut scores: Vec<Score> = self
-            .targets
+            .conditions
             .iter()
             .zip(rows)
-            .map(|(target, (probability, max, similarity))| Score {
-                condition: target.name.clone(),
+            .map(|(condition, (probability, max, similarity))| Score {
+                condition: condition.name.clone(),
                 probability,
                 max,
                 similarity,
@@ -257,10 +266,10 @@ impl Scorer {
             .collect();
         scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         Verdict {
-            label: self.targets[winner].name.clone(),
-            description: self.targets[winner].description.clone(),
+            label: self.conditions[winner].name.clone(),
+            description: self.conditions[winner].description.clone(),
             probability,
-            decision: if sure {
+            decision: if is_confident {
                 Decision::Confident
             } else {
                 Decision::Uncertain
@@ -271,10 +280,11 @@ impl Scorer {
         }
     }
 
+    /// See [`Verdict::urgency`].
     fn urgency(&self, probabilities: &[f64]) -> f64 {
         let of = |normal: bool| {
-            let both = self.targets.iter().zip(probabilities);
-            both.filter(move |(target, _)| target.normal == normal)
+            let both = self.conditions.iter().zip(probabilities);
+            both.filter(move |(condition, _)| condition.normal == normal)
                 .map(|(_, probability)| *probability)
         };
         match self.mode {
@@ -283,11 +293,12 @@ impl Scorer {
         }
     }
 
-    /// `single`: the highest. `multi`: the highest abnormal one if it is likelier than not, else the normal one.
+    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one if its
+    /// probability is at least 0.5, else the normal one.
     fn winner(&self, probabilities: &[f64]) -> usize {
         let highest = |abnormal_only: bool| {
-            (0..self.targets.len())
-                .filter(|&index| !(abnormal_only && self.targets[index].normal))
+            (0..self.conditions.len())
+                .filter(|&index| !(abnormal_only && self.conditions[index].normal))
                 .reduce(|best, index| {
                     if probabilities[index] > probabilities[best] {
                         index
@@ -302,7 +313,11 @@ impl Scorer {
             Mode::Multi => {
                 let found = highest(true).filter(|&index| probabilities[index] >= 0.5);
                 found
-                    .or_else(|| self.targets.iter().position(|target| target.normal))
+                    .or_else(|| {
+                        self.conditions
+                            .iter()
+                            .position(|condition| condition.normal)
+                    })
                     .unwrap_or(overall)
             }
         }
@@ -310,7 +325,7 @@ impl Scorer {
 }
 
 impl Verdict {
-    /// The same scores, marked as not meant for this picture.
+    /// Marks the verdict as rejected; the scores stay.
     #[must_use]
     pub fn reject(self, reason: String) -> Self {
         Self {
@@ -321,7 +336,7 @@ impl Verdict {
     }
 }
 
-/// Mean of unit vectors, made unit again; zeros when they cancel out.
+/// The mean of unit vectors, scaled to unit length; zeros if they cancel out.
 fn mean_direction(rows: &[Vec<f32>]) -> Vec<f32> {
     let mut sum = vec![0.0_f64; rows.first().map_or(0, Vec::len)];
     for row in rows {
@@ -342,7 +357,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
         .sum()
 }
 
-/// Numerically safe softmax.
+/// Softmax that does not overflow.
 fn softmax(logits: &[f64]) -> Vec<f64> {
     let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();

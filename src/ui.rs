@@ -1,4 +1,4 @@
-//! The screen: the model in, cells out. No input or output, no clock.
+//! Draws the model on the screen. No input or output, no clock.
 
 mod activity;
 mod bar;
@@ -20,43 +20,44 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::app::detail;
-use crate::app::layout::Panels;
-use crate::app::stage::Over;
-use crate::app::{EncodedImage, Model};
+use crate::app::screen::Overlay;
+use crate::app::{EncodedImage, Mode, Model, result_panel};
 use crate::view::Area;
+use crate::view::panels::Panels;
 use theme::Looks;
 pub use theme::name_of;
 
-/// Puts encoded images into a frame: only who encoded them knows how.
+/// Draws encoded images into a frame. Implemented by whoever encodes them.
 pub trait Painter {
-    /// Draws an image upon the cells of an area of its size.
+    /// Draws an image on the cells of an area of its size.
     fn paint(&self, image: &EncodedImage, area: Rect, buffer: &mut Buffer);
 }
 
 /// Draws the model.
 pub fn view(model: &Model, frame: &mut Frame, painter: &dyn Painter) {
-    let looks = Looks::new(model.theme);
+    let looks = Looks::new(model.env().theme);
     let panels = model.panels();
-    if model.tags.is_some() {
+    if model.tags().panel().is_some() {
         tags::draw(model, looks, frame);
         if let Some(area) = panels.status {
             status::draw(model, looks, rect(area, frame), frame);
         }
-        if let Some(popup) = &model.popup {
+        if let Some(popup) = model.popups().current() {
             popup::draw(model, popup, looks, frame);
         }
         return;
     }
-    match model.over() {
-        Some(Over::Compare(compare)) => compare::draw(model, compare, looks, frame, painter),
-        Some(Over::Activity(place)) => activity::draw(model, *place, looks, frame),
+    match model.overlay() {
+        Some(Overlay::Compare(comparison)) => {
+            compare::draw(model, comparison, looks, frame, painter);
+        }
+        Some(Overlay::Activity(view)) => activity::draw(model, *view, looks, frame),
         None => draw_panels(model, &panels, looks, frame, painter),
     }
     if let Some(area) = panels.status {
         status::draw(model, looks, rect(area, frame), frame);
     }
-    if let Some(popup) = &model.popup {
+    if let Some(popup) = model.popups().current() {
         popup::draw(model, popup, looks, frame);
     }
     prompt::draw(model, looks, frame);
@@ -71,7 +72,7 @@ fn draw_panels(
     painter: &dyn Painter,
 ) {
     rules::draw(model, panels, looks, frame);
-    if model.shows_grid() {
+    if model.view() == Mode::Grid {
         grid::draw(model, looks, frame, painter);
     } else if let Some(area) = panels.list {
         list::draw(model, looks, rect(area, frame), frame);
@@ -87,17 +88,17 @@ fn draw_panels(
     }
 }
 
-/// What results are not for, in a row of its own.
+/// Draws the notice that results are not a diagnosis, in a row of its own.
 fn notice(area: Area, looks: Looks, frame: &mut Frame) {
     let area = rect(area, frame);
-    let words = detail::notice(usize::from(area.width), 3)
+    let words = result_panel::notice(usize::from(area.width), 3)
         .into_iter()
         .next();
     let words = Line::styled(words.unwrap_or_default(), looks.dim());
     frame.render_widget(words.centered(), area);
 }
 
-/// The cells of an area that are there: a resize may reach the terminal before it reaches the model.
+/// The part of an area within the screen: a resize may reach the terminal before the model.
 fn rect(area: Area, frame: &Frame) -> Rect {
     Rect::new(area.x, area.y, area.width, area.height).intersection(frame.area())
 }

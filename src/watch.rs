@@ -1,16 +1,15 @@
-//! Which files of a folder tree are there, complete, and worth opening: the kernel's signs (or repeated reading) in,
-//! "this file is ready" out.
+//! Watches a folder tree, and reports each file once it is complete: from the kernel's events, or by scanning repeatedly.
 //!
-//! A created file is not a complete file. [`settle`] decides when it is; this room feeds it. Folders are watched one by
-//! one, and a new folder is read after its watch stands, so that nothing is missed between the two.
+//! A created file is not a complete file; [`settle`] decides when it is. Each folder has its own kernel watch, and a new folder
+//! is read after its watch is in place, so that nothing is missed between the two.
 
+mod events;
+mod filesystem;
 mod mounts;
 mod names;
-mod place;
 mod scan;
 mod service;
 pub mod settle;
-mod signs;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -19,82 +18,82 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use settle::Stamp;
+pub use settle::FileStamp;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-/// How long a stop is waited for: only a file system that does not answer takes longer, and is left behind.
-const STOP: Duration = Duration::from_millis(100);
+/// How long stopping waits for the thread. Only a file system that does not answer takes longer; then the thread is left behind.
+const STOP_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How to watch.
+/// Options of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Read the tree again this often, instead of relying on the kernel's signs. `None`: as the file system demands.
+pub struct WatchOptions {
+    /// Scan the tree at this interval instead of relying on the kernel's events. `None` decides by the file system.
     pub poll: Option<Duration>,
 }
 
-/// What is new about a file that is ready.
+/// Why a complete file is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// It was there when the watch began.
-    There,
-    /// It came later.
+pub enum ReadyKind {
+    /// It existed when the watch began.
+    Existing,
+    /// It appeared later.
     New,
-    /// It was reported before, and has another content now.
+    /// It was reported before, and its content has changed.
     Changed,
 }
 
-/// What happened in the watched tree. Paths are the watched folder, as it was given, joined with the relative path.
+/// An event in the watched tree. Paths are the watched folder as given, joined with the relative path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// The watch stands. Comes first, and again when the kernel's signs are no longer relied on.
+    /// The watch has started. Sent first, and again when it changes to polling.
     Standing {
-        /// The tree is read again and again.
+        /// Whether the tree is scanned repeatedly, instead of relying on the kernel's events.
         polling: bool,
     },
-    /// All that was there at the start has been found; what is still being written will follow when complete.
+    /// The first scan is done. Files that are still being written follow once they are complete.
     Scanned,
-    /// A file is complete. Once for each content.
+    /// A file is complete. Sent once for each content.
     Ready {
         /// The file.
         path: PathBuf,
         /// Why it is reported.
-        news: News,
-        /// What it looked like then.
-        stamp: Stamp,
+        kind: ReadyKind,
+        /// Its stamp at that time.
+        stamp: FileStamp,
     },
-    /// Rights or times of a file that was reported changed, and its content did not.
+    /// Permissions or times of a reported file changed, but not its content.
     Touched {
         /// The file.
         path: PathBuf,
-        /// What it looks like now.
-        stamp: Stamp,
+        /// Its new stamp.
+        stamp: FileStamp,
     },
-    /// A folder may not be read. Nothing in it is seen until its rights change.
+    /// Permission to read a folder was denied. Nothing in it is reported until its permissions change.
     Refused(PathBuf),
-    /// A folder came after the start.
+    /// A folder appeared after the start.
     Folder(PathBuf),
-    /// A file, or a folder with all in it, is gone, whether it was reported or not.
+    /// A file, or a folder with everything in it, is gone, whether or not it was reported.
     Removed(PathBuf),
-    /// A file that was reported, or a folder with all in it, has another name; the content is the same. What was called
-    /// `to` before is overwritten.
+    /// A reported file, or a folder with everything in it, was renamed; the content is the same. A previous `to` is
+    /// overwritten.
     Renamed {
-        /// Its name until now.
+        /// The old path.
         from: PathBuf,
-        /// Its name from now on.
+        /// The new path.
         to: PathBuf,
     },
-    /// Something does not work as it should; a sentence for the user. The watch goes on as well as it can.
+    /// A problem, as a sentence for the user. The watch continues as well as it can.
     Problem(String),
 }
 
 impl WatchEvent {
-    /// The same event with other names for the files and folders in it.
+    /// Maps the paths in the event.
     fn renamed(self, name: &impl Fn(PathBuf) -> PathBuf) -> Self {
         match self {
-            Self::Ready { path, news, stamp } => Self::Ready {
+            Self::Ready { path, kind, stamp } => Self::Ready {
                 path: name(path),
-                news,
+                kind,
                 stamp,
             },
             Self::Touched { path, stamp } => Self::Touched {
@@ -113,45 +112,45 @@ impl WatchEvent {
     }
 }
 
-/// A sentence for the user on [`WatchEvent::Refused`].
+/// The sentence that tells the user about [`WatchEvent::Refused`].
 pub fn refusal(path: &Path) -> String {
-    let name = names::shown(path);
-    format!("{name}: no permission to read this folder; nothing in it is seen until that changes.")
+    let name = names::display(path);
+    format!("{name}: no permission to read this folder; its files are not seen until that changes.")
 }
 
 /// Why a folder cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// There is no such folder, or it cannot be read.
-    #[error("{} cannot be watched: {reason}", names::shown(path))]
+    /// The folder does not exist or cannot be read.
+    #[error("{} cannot be watched: {reason}", names::display(path))]
     Unreadable {
         /// The folder.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error message.
         reason: String,
     },
-    /// No thread could be started.
+    /// The thread could not be started.
     #[error("the watch could not be started: {0}")]
     Thread(std::io::Error),
 }
 
-/// Takes the events, on the watch's own thread; it must not block for long, or stopping takes as long.
-pub type Sink = Box<dyn Fn(WatchEvent) + Send>;
+/// Receives the events, on the watch's own thread. Must not block for long, because stopping waits for it.
+pub type EventSink = Box<dyn Fn(WatchEvent) + Send>;
 
 /// A running watch. Dropping it stops it.
 #[derive(Debug)]
 pub struct Watch {
     stopped: Arc<AtomicBool>,
-    wake: Sender<signs::Signal>,
+    wake: Sender<events::WatchMessage>,
     /// Disconnects when the thread has ended.
     ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    /// Watches `root` and all folders below it, except hidden ones and links to folders. Returns at once; what is
-    /// there is read behind it.
-    pub fn start(root: &Path, options: Options, sink: Sink) -> Result<Self, WatchError> {
+    /// Watches `root` and all folders below it, except hidden ones and links to folders. Returns at once; the first scan
+    /// runs on the watch's thread.
+    pub fn start(root: &Path, options: WatchOptions, sink: EventSink) -> Result<Self, WatchError> {
         let unreadable = |error: std::io::Error| WatchError::Unreadable {
             path: root.to_owned(),
             reason: names::reason(&error),
@@ -190,9 +189,9 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        let _ = self.wake.send(signs::Signal::Stop);
-        // Nothing is ever sent: the channel only disconnects.
-        let over = self.ended.recv_timeout(STOP) == Err(RecvTimeoutError::Disconnected);
+        let _ = self.wake.send(events::WatchMessage::Stop);
+        // Nothing is ever sent on this channel; it disconnects when the thread ends.
+        let over = self.ended.recv_timeout(STOP_TIMEOUT) == Err(RecvTimeoutError::Disconnected);
         if let (true, Some(thread)) = (over, self.thread.take()) {
             let _ = thread.join();
         }

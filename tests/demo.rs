@@ -1,42 +1,42 @@
-//! The demo model on phantoms that it has not seen: it is right, it is sure, and it reads the phrases.
+//! The demo model on unseen phantoms: it is accurate and confident, and its verdicts depend on the phrases.
 
-use medivision_tui::encoder::{Device, DualEncoder, Encoder, Options, Precision, demo};
+use medivision_tui::encoder::{Device, DualEncoder, Encoder, ModelOptions, Precision, demo};
 use medivision_tui::media::{self, Picture, Pixels, Scale};
-use medivision_tui::phantom::{Anatomy, Condition, Plan, draw, write_studies};
+use medivision_tui::phantom::{Anatomy, PhantomCondition, Plan, draw, write_studies};
 use medivision_tui::prompts::{self, PromptSet};
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 
-const CELLS: [(Anatomy, Condition); 7] = [
-    (Anatomy::Chest, Condition::Normal),
-    (Anatomy::Chest, Condition::Pneumonia),
-    (Anatomy::Chest, Condition::Tumor),
-    (Anatomy::Head, Condition::Normal),
-    (Anatomy::Head, Condition::Tumor),
-    (Anatomy::Limb, Condition::Normal),
-    (Anatomy::Limb, Condition::Fracture),
+const CELLS: [(Anatomy, PhantomCondition); 7] = [
+    (Anatomy::Chest, PhantomCondition::Normal),
+    (Anatomy::Chest, PhantomCondition::Pneumonia),
+    (Anatomy::Chest, PhantomCondition::Tumor),
+    (Anatomy::Head, PhantomCondition::Normal),
+    (Anatomy::Head, PhantomCondition::Tumor),
+    (Anatomy::Limb, PhantomCondition::Normal),
+    (Anatomy::Limb, PhantomCondition::Fracture),
 ];
 
-const CPU: Options = Options {
+const CPU: ModelOptions = ModelOptions {
     device: Device::Cpu,
     precision: Precision::F32,
     fit: None,
-    texts: None,
+    text_cache: None,
 };
 
-/// Far from the seeds of the training.
+/// Seeds that the training did not use.
 const FIRST_SEED: u64 = 0xFEED_0000;
 const COUNT: usize = 210;
 
-/// A phantom's embedding and its truth.
+/// A phantom's embedding, and what it shows.
 struct Sample {
     embedding: Vec<f32>,
     anatomy: Anatomy,
-    condition: Condition,
+    condition: PhantomCondition,
 }
 
-/// Bytes of `width × height`.
+/// A phantom's pixels, `width × height` bytes.
 fn phantom(
-    (anatomy, condition): (Anatomy, Condition),
+    (anatomy, condition): (Anatomy, PhantomCondition),
     seed: u64,
     width: u32,
     height: u32,
@@ -88,7 +88,7 @@ fn scorer(model: &mut DualEncoder, set: &PromptSet, mode: Mode) -> Scorer {
     Scorer::new(set, mode, logits, |texts| model.encode_texts(texts)).unwrap()
 }
 
-/// Share of right labels, and of those with p ≥ 0.7, over the pictures that the set is for.
+/// The share of right labels, and the share of verdicts with p ≥ 0.7.
 fn accuracy<'a>(scorer: &Scorer, samples: impl Iterator<Item = &'a Sample>) -> (f64, f64) {
     let (mut total, mut right, mut sure) = (0, 0, 0);
     for sample in samples {
@@ -105,7 +105,7 @@ fn accuracy<'a>(scorer: &Scorer, samples: impl Iterator<Item = &'a Sample>) -> (
 }
 
 #[test]
-fn unseen_phantoms_are_recognised_with_every_shipped_set() {
+fn unseen_phantoms_are_recognised_with_every_built_in_set() {
     let mut model = demo::open(CPU).unwrap();
     let samples = samples(&mut model);
     for set in prompts::all(None).unwrap() {
@@ -125,7 +125,7 @@ fn unseen_phantoms_are_recognised_with_every_shipped_set() {
 }
 
 #[test]
-fn with_phrases_shuffled_between_conditions_accuracy_falls_to_chance() {
+fn accuracy_falls_to_chance_when_phrases_are_shuffled_between_conditions() {
     let mut model = demo::open(CPU).unwrap();
     let samples = samples(&mut model);
     let set = prompts::all(None)
@@ -146,7 +146,7 @@ fn with_phrases_shuffled_between_conditions_accuracy_falls_to_chance() {
         let moved = order.iter().enumerate().all(|(to, &from)| to != from);
         assert!(
             !moved || right <= 0.05,
-            "{order:?}: {right:.3} right though every phrase is elsewhere"
+            "{order:?}: {right:.3} right although no phrase is at its own condition"
         );
         sum += right;
     }
@@ -174,7 +174,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn the_files_of_a_demo_are_recognised_as_written() {
+fn the_files_that_demo_writes_are_recognised() {
     let dir = tempfile::tempdir().unwrap();
     let studies = write_studies(dir.path(), 99, 40, |_| {}).unwrap();
     let mut model = demo::open(CPU).unwrap();
@@ -193,7 +193,7 @@ fn the_files_of_a_demo_are_recognised_as_written() {
         .unwrap();
         assert!(
             loaded.info.synthetic,
-            "{} carries no mark",
+            "{} is not marked as synthetic",
             study.path.display()
         );
         let input = model.preprocess().apply(&loaded.picture).unwrap();
@@ -206,7 +206,7 @@ fn the_files_of_a_demo_are_recognised_as_written() {
 }
 
 #[test]
-fn a_jpeg_decoded_at_reduced_scale_means_the_same_to_the_model() {
+fn a_jpeg_decoded_at_a_reduced_scale_has_nearly_the_same_embedding() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("large.jpg");
     let mut model = demo::open(CPU).unwrap();
@@ -243,11 +243,11 @@ fn a_jpeg_decoded_at_reduced_scale_means_the_same_to_the_model() {
     }
     scales.sort();
     scales.dedup();
-    assert!(scales.len() >= 3, "every reduction is tried: {scales:?}");
+    assert!(scales.len() >= 3, "several scales are tried: {scales:?}");
 }
 
 #[test]
-fn passes_that_overlap_give_the_answers_of_single_ones_in_their_order() {
+fn overlapping_passes_give_the_same_embeddings_in_order() {
     let mut model = demo::open(CPU).unwrap();
     let preprocess = model.preprocess();
     let input = |level: u8| {
@@ -269,16 +269,16 @@ fn passes_that_overlap_give_the_answers_of_single_ones_in_their_order() {
         .collect();
     let mut answers: Vec<_> = batches
         .iter()
-        .map(|batch| model.begin(batch).unwrap())
+        .map(|batch| model.begin_pass(batch).unwrap())
         .collect();
-    answers.push(model.finish().unwrap());
+    answers.push(model.finish_pass().unwrap());
     assert_eq!(answers[0], None);
     assert_eq!(answers[1..], alone);
-    assert_eq!(model.finish().unwrap(), None, "nothing is left");
+    assert_eq!(model.finish_pass().unwrap(), None, "no pass is pending");
 }
 
 #[test]
-fn words_outside_the_vocabulary_are_named_and_the_shipped_sets_have_none() {
+fn unknown_words_are_named_and_the_built_in_sets_have_none() {
     let model = demo::open(CPU).unwrap();
     for set in prompts::all(None).unwrap() {
         for condition in &set.conditions {
@@ -299,7 +299,7 @@ fn words_outside_the_vocabulary_are_named_and_the_shipped_sets_have_none() {
 }
 
 #[test]
-fn the_model_is_small_and_says_that_it_is_not_for_patients() {
+fn the_model_is_small_and_marked_as_not_for_patients() {
     let model = demo::open(CPU).unwrap();
     assert!(model.card().synthetic_only);
     assert_eq!(model.card().id, "demo");

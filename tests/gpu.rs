@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 
 use medivision_tui::encoder::{
-    Device, DualEncoder, Encoder, EncoderError, Input, Options, Precision, demo,
+    Device, DualEncoder, Encoder, EncoderError, ModelOptions, Precision, PreparedImage, demo,
 };
-use medivision_tui::engine::{self, Engine, Event, Frames, Job, Lane, Settings};
+use medivision_tui::engine::{self, Engine, Event, FrameSelection, Job, Lane, Settings};
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::phantom::{Anatomy, Plan, draw};
 use medivision_tui::prompts::{self, Prompts};
@@ -16,11 +16,11 @@ use medivision_tui::scoring::{Logits, Mode, Scorer};
 const GPU: Device = Device::Cuda(0);
 
 fn open(device: Device, precision: Precision) -> DualEncoder {
-    let options = Options {
+    let options = ModelOptions {
         device,
         precision,
         fit: None,
-        texts: None,
+        text_cache: None,
     };
     demo::open(options).expect("a GPU, and a libtorch with CUDA")
 }
@@ -52,7 +52,7 @@ fn phantoms(count: usize) -> Vec<Picture> {
     (0..count).map(phantom).collect()
 }
 
-fn inputs(model: &DualEncoder, pictures: &[Picture]) -> Vec<Input> {
+fn inputs(model: &DualEncoder, pictures: &[Picture]) -> Vec<PreparedImage> {
     let preprocess = model.preprocess();
     let input = |picture: &Picture| preprocess.apply(picture).expect("prepared");
     pictures.iter().map(input).collect()
@@ -127,16 +127,16 @@ fn passes_that_overlap_give_what_each_gives_alone() {
     let mut model = open(GPU, Precision::F32);
     let batch = inputs(&model, &phantoms(300));
     // Of unlike sizes, so that memory for them is taken anew and used again.
-    let passes: Vec<&[Input]> = [0..40, 40..41, 41..100, 100..104, 104..230, 230..300]
+    let passes: Vec<&[PreparedImage]> = [0..40, 40..41, 41..100, 100..104, 104..230, 230..300]
         .into_iter()
         .map(|range| &batch[range])
         .collect();
     let mut rows = Vec::new();
     for pass in &passes {
-        rows.extend(model.begin(pass).expect("begun"));
+        rows.extend(model.begin_pass(pass).expect("begun"));
     }
-    rows.extend(model.finish().expect("ended"));
-    assert!(model.finish().expect("nothing under way").is_none());
+    rows.extend(model.finish_pass().expect("ended"));
+    assert!(model.finish_pass().expect("nothing pending").is_none());
     let rows: Vec<Vec<f32>> = rows.into_iter().flatten().collect();
     assert_eq!(rows.len(), batch.len());
     let plain = passes
@@ -169,12 +169,12 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
     let settings = Settings {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
-        frames: Frames::First,
+        frames: FrameSelection::First,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: false,
-        pass: engine::BULK,
-        kept: None,
+        pass_time: engine::BULK_PASS_TIME,
+        embeddings: None,
     };
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

@@ -1,12 +1,14 @@
-//! The rooms of the house: dependencies point downwards only. See the crate's documentation for the map.
+//! The dependencies between the rooms point downwards only. See the crate's documentation for the map.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Layers from the bottom; a room may use its own layer and those below.
+/// The layers from the bottom. A room may use the rooms of its own layer and of those below.
 const LAYERS: [&[&str]; 7] = [
-    &["config", "media", "view", "prompts", "scoring", "phantom"],
+    &[
+        "config", "media", "paths", "view", "prompts", "scoring", "phantom",
+    ],
     &["encoder"],
     &["engine", "library", "watch"],
     &["jobs"],
@@ -15,7 +17,7 @@ const LAYERS: [&[&str]; 7] = [
     &["cli", "commands", "graphics", "runtime", "main", "lib"],
 ];
 
-/// Where a crate may be named; it stays out of every other room.
+/// Crates that only these rooms may use.
 const CONFINED: [(&str, &[&str]); 7] = [
     ("dicom_object", &["media", "phantom"]),
     ("tch", &["encoder"]),
@@ -26,8 +28,9 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("ratatui", &["ui", "graphics"]),
 ];
 
-/// Rooms without I/O, clock, threads or channels, and what would bring these in.
+/// Rooms without I/O, clock, threads or channels.
 const PURE: [&str; 1] = ["jobs"];
+/// Paths whose use makes a room impure.
 const IMPURE: [&str; 12] = [
     "std::fs",
     "std::io",
@@ -43,10 +46,11 @@ const IMPURE: [&str; 12] = [
     "tracing::",
 ];
 
+/// A source file.
 struct Source {
     path: PathBuf,
     room: String,
-    /// Code without comments and without its unit tests.
+    /// The code without comments and unit tests.
     code: String,
 }
 
@@ -82,54 +86,140 @@ fn sources() -> Vec<Source> {
     found
 }
 
+/// A room whose modules must not use each other in a circle.
+const ACYCLIC: &str = "app";
+
+/// The module of [`ACYCLIC`] that a file belongs to; `None` for other files, and for the room's own.
+fn module(source: &Source) -> Option<String> {
+    let within = source
+        .path
+        .strip_prefix(sources_root().join(ACYCLIC))
+        .ok()?;
+    let first = within.iter().next()?.to_string_lossy();
+    Some(first.trim_end_matches(".rs").to_owned())
+}
+
+fn sources_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// What each module of [`ACYCLIC`] uses of the others.
+fn uses(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources {
+        let Some(own) = module(source) else { continue };
+        // `super` is the room in a module's own file, and the module in those below it.
+        let is_top = source.path.parent() == Some(&sources_root().join(ACYCLIC));
+        let mut found = named_after(&source.code, "crate::app::");
+        if is_top {
+            found.extend(named_after(&source.code, "super::"));
+        }
+        found.remove(&own);
+        graph.entry(own).or_default().extend(found);
+    }
+    let modules: BTreeSet<String> = graph.keys().cloned().collect();
+    for used in graph.values_mut() {
+        used.retain(|name| modules.contains(name));
+    }
+    graph
+}
+
+/// The modules that are left once those are taken away, again and again, that use none of the others: the circles, and what
+/// uses them.
+fn circles(mut graph: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    while let Some(free) = graph
+        .iter()
+        .find(|(_, used)| used.is_empty())
+        .map(|(module, _)| module.clone())
+    {
+        graph.remove(&free);
+        for used in graph.values_mut() {
+            used.remove(&free);
+        }
+    }
+    let describe = |(module, used): (&String, &BTreeSet<String>)| format!("{module} uses {used:?}");
+    graph.iter().map(describe).collect()
+}
+
+#[test]
+fn components_do_not_use_each_other_in_a_circle() {
+    let sources = sources();
+    let graph = uses(&sources);
+    assert!(graph.len() > 20, "the modules were found: {graph:?}");
+    assert!(graph["model"].contains("viewer") && graph["viewer"].contains("preview"));
+    let circles = circles(graph);
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+    let modules = sources.iter().filter(|source| module(source).is_some());
+    for source in modules {
+        let upwards = source.code.contains("super::super::");
+        assert!(!upwards, "{}: name the module", source.path.display());
+    }
+}
+
+#[test]
+fn a_circle_would_be_seen() {
+    let used = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut graph = BTreeMap::from([
+        ("a".to_owned(), used(&["b"])),
+        ("b".to_owned(), used(&["c"])),
+        ("c".to_owned(), used(&[])),
+    ]);
+    assert_eq!(circles(graph.clone()), Vec::<String>::new());
+    graph.insert("c".to_owned(), used(&["a"]));
+    assert_eq!(circles(graph).len(), 3);
+}
+
 fn layer(room: &str) -> usize {
     LAYERS
         .iter()
         .position(|rooms| rooms.contains(&room))
-        .unwrap_or_else(|| {
-            panic!("`{room}` is in no layer: give it a place in LAYERS and in src/lib.rs")
-        })
+        .unwrap_or_else(|| panic!("`{room}` is not in LAYERS: add it there and in src/lib.rs"))
 }
 
 /// Rooms that the code names through `crate::` (or the library's name in `main`), also inside braces.
-fn named(code: &str) -> BTreeSet<String> {
-    let mut rooms = BTreeSet::new();
-    for start in ["crate::", "medivision_tui::"] {
-        for (at, _) in code.match_indices(start) {
-            let rest = &code[at + start.len()..];
-            let mut add = |text: &str| {
-                let name: String = text
-                    .trim()
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
-                if !name.is_empty() {
-                    rooms.insert(name);
-                }
-            };
-            match rest.strip_prefix('{') {
-                Some(list) => list
-                    .split('}')
-                    .next()
-                    .unwrap_or_default()
-                    .split(',')
-                    .for_each(&mut add),
-                None => add(rest),
-            }
-        }
-    }
+fn named_rooms(code: &str) -> BTreeSet<String> {
+    let mut rooms = named_after(code, "crate::");
+    rooms.extend(named_after(code, "medivision_tui::"));
     rooms
 }
 
+/// The names that follow the start of a path, also inside braces.
+fn named_after(code: &str, start: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(start) {
+        let rest = &code[at + start.len()..];
+        let mut add = |text: &str| {
+            let name: String = text
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            if !name.is_empty() {
+                names.insert(name);
+            }
+        };
+        match rest.strip_prefix('{') {
+            Some(list) => list
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .split(',')
+                .for_each(&mut add),
+            None => add(rest),
+        }
+    }
+    names
+}
+
 #[test]
-fn arrows_point_downwards() {
+fn dependencies_point_downwards() {
     let sources = sources();
     let rooms: BTreeSet<&str> = sources.iter().map(|s| s.room.as_str()).collect();
     assert!(rooms.len() > 8, "the sources were found: {rooms:?}");
     let mut faults = Vec::new();
     for source in &sources {
         let own = layer(&source.room);
-        for room in named(&source.code)
+        for room in named_rooms(&source.code)
             .iter()
             .filter(|room| rooms.contains(room.as_str()))
         {
@@ -183,8 +273,8 @@ fn pure_rooms_stay_pure() {
 }
 
 #[test]
-fn an_upward_arrow_would_be_seen() {
-    let rooms = named("use crate::{app::Msg, media};\nfn f() { crate::engine::x() }");
+fn an_upward_dependency_would_be_found() {
+    let rooms = named_rooms("use crate::{app::Msg, media};\nfn f() { crate::engine::x() }");
     assert_eq!(rooms, ["app", "engine", "media"].map(str::to_owned).into());
     assert!(layer("ui") > layer("app") && layer("engine") > layer("encoder"));
 }

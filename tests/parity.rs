@@ -1,5 +1,5 @@
-//! The encoder against the references: golden files that `tests/oracle/clip.py` and `families.py` export from
-//! transformers and open_clip. `MEDIVISION_PARITY` may name more checkpoints with such files, separated by colons.
+//! The encoder against the reference implementations: golden files that `tests/oracle/clip.py` and `families.py` export from
+//! transformers and open_clip. `MEDIVISION_PARITY` may name folders of more checkpoints with golden files, separated by colons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use medivision_tui::encoder::checkpoint;
 use medivision_tui::encoder::{
-    Device, DualEncoder, Encoder, EncoderError, Fit, Input, Options, Precision, Preprocess,
-    Tokenizer,
+    Device, DualEncoder, Encoder, EncoderError, Fit, ModelOptions, Precision, PreparedImage,
+    Preprocess, Tokenizer,
 };
 use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
 
-/// The families; the scripts' heads say what sets them apart.
+/// The checkpoints in `tests/fixtures/parity`; the scripts describe them.
 const CHECKPOINTS: [&str; 8] = [
     "clip-early",
     "clip-late",
@@ -26,15 +26,15 @@ const CHECKPOINTS: [&str; 8] = [
     "chexzero",
 ];
 
-/// The precision that the references compute in, on the device that every machine has.
-const EXACT: Options = Options {
+/// The references' precision, on the CPU.
+const EXACT: ModelOptions = ModelOptions {
     device: Device::Cpu,
     precision: Precision::F32,
     fit: None,
-    texts: None,
+    text_cache: None,
 };
 
-/// Folders of all checkpoints: those that ship, and those that the environment names.
+/// The folders of all checkpoints: the fixtures, and those that `MEDIVISION_PARITY` names.
 fn checkpoints() -> Vec<PathBuf> {
     let more = std::env::var_os("MEDIVISION_PARITY");
     let more = more.iter().flat_map(std::env::split_paths);
@@ -76,7 +76,7 @@ struct GoldenPicture {
 }
 
 impl GoldenPicture {
-    /// The decoded pixels, by the formula of `tests/oracle/pictures.py`.
+    /// The image's pixels, by the formula of `tests/oracle/pictures.py`.
     fn picture(&self) -> Picture {
         let mut state = 1_u32;
         let mut bytes = Vec::new();
@@ -110,7 +110,7 @@ impl GoldenPicture {
         }
     }
 
-    /// What the reference made of it, `side × side × 3`.
+    /// The image as the reference preprocesses it: `side × side × 3` bytes.
     fn prepared(&self) -> Vec<u8> {
         BASE64
             .decode(&self.prepared)
@@ -127,7 +127,7 @@ fn golden(checkpoint: &Path) -> Golden {
     serde_json::from_str(&text).expect("the golden file's layout")
 }
 
-/// A folder with a `.pt` in it stands for that file.
+/// Opens a checkpoint; if the folder contains a `.pt` file, that file.
 fn open(checkpoint: &Path) -> DualEncoder {
     let mut files = fs::read_dir(checkpoint).expect("the folder").flatten();
     let file = files.find(|file| file.path().extension().is_some_and(|e| e == "pt"));
@@ -146,7 +146,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-fn inputs(encoder: &DualEncoder, golden: &Golden) -> Vec<Input> {
+fn inputs(encoder: &DualEncoder, golden: &Golden) -> Vec<PreparedImage> {
     let preprocess = encoder.preprocess();
     golden
         .pictures
@@ -160,7 +160,7 @@ fn texts(golden: &Golden) -> Vec<String> {
 }
 
 #[test]
-fn token_ids_are_the_references() {
+fn token_ids_equal_the_references() {
     for checkpoint in &checkpoints() {
         let encoder = open(checkpoint);
         for text in golden(checkpoint).texts {
@@ -175,7 +175,7 @@ fn token_ids_are_the_references() {
 }
 
 #[test]
-fn the_built_in_vocabulary_is_clips() {
+fn the_built_in_vocabulary_gives_clips_token_ids() {
     #[derive(Deserialize)]
     struct Entry {
         text: String,
@@ -195,8 +195,8 @@ fn the_built_in_vocabulary_is_clips() {
     }
 }
 
-/// One step of 255 at most, everywhere.
-fn assert_prepared_alike(preprocess: &Preprocess, pictures: &[GoldenPicture], whose: &str) {
+/// Asserts that every byte differs from the reference's by at most 1.
+fn assert_same_preprocessing(preprocess: &Preprocess, pictures: &[GoldenPicture], whose: &str) {
     for expected in pictures {
         let found = preprocess.apply(&expected.picture()).unwrap();
         let reference = expected.prepared();
@@ -221,14 +221,14 @@ fn assert_prepared_alike(preprocess: &Preprocess, pictures: &[GoldenPicture], wh
 }
 
 #[test]
-fn pictures_are_prepared_as_the_reference_does() {
+fn images_are_preprocessed_as_by_the_reference() {
     for checkpoint in &checkpoints() {
         let (preprocess, golden) = (open(checkpoint).preprocess(), golden(checkpoint));
         assert_eq!(
             (preprocess.width(), preprocess.height()),
             (golden.side, golden.side)
         );
-        assert_prepared_alike(
+        assert_same_preprocessing(
             &preprocess,
             &golden.pictures,
             &checkpoint.display().to_string(),
@@ -237,7 +237,7 @@ fn pictures_are_prepared_as_the_reference_does() {
 }
 
 #[test]
-fn settings_of_other_checkpoints_are_followed() {
+fn preprocessing_settings_of_other_checkpoints_are_followed() {
     #[derive(Deserialize)]
     struct Entry {
         name: String,
@@ -254,12 +254,12 @@ fn settings_of_other_checkpoints_are_followed() {
     for entry in file.entries {
         let preprocess =
             Preprocess::from_json(entry.settings.to_string().as_bytes(), &path).unwrap();
-        assert_prepared_alike(&preprocess, &entry.pictures, &entry.name);
+        assert_same_preprocessing(&preprocess, &entry.pictures, &entry.name);
     }
 }
 
 #[test]
-fn text_embeddings_are_the_references() {
+fn text_embeddings_equal_the_references() {
     for checkpoint in &checkpoints() {
         let golden = golden(checkpoint);
         let found = open(checkpoint).encode_texts(&texts(&golden)).unwrap();
@@ -276,7 +276,7 @@ fn text_embeddings_are_the_references() {
 }
 
 #[test]
-fn picture_embeddings_are_the_references_from_decoded_pixels_on() {
+fn image_embeddings_equal_the_references() {
     for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
@@ -292,15 +292,15 @@ fn picture_embeddings_are_the_references_from_decoded_pixels_on() {
     }
 }
 
-/// Without the resize's last bit there is no excuse: the towers themselves agree to rounding.
+/// With the reference's own preprocessed bytes as input, only rounding remains.
 #[test]
-fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
+fn image_embeddings_from_identical_bytes_differ_by_rounding_only() {
     for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let side = golden.side as u32;
-        // A picture that has the model's size already passes the preparation unchanged.
+        // An image that already has the model's size passes the preprocessing unchanged.
         let untouched = encoder.preprocess().with_fit(Some(Fit::Squash));
-        let batch: Vec<Input> = golden
+        let batch: Vec<PreparedImage> = golden
             .pictures
             .iter()
             .map(|p| {
@@ -339,7 +339,7 @@ fn picture_embeddings_from_identical_bytes_agree_to_rounding() {
 }
 
 #[test]
-fn probabilities_are_the_references() {
+fn probabilities_equal_the_references() {
     for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let scale = encoder.card().logit_scale;
@@ -397,8 +397,8 @@ fn probabilities_are_the_references() {
 }
 
 #[test]
-fn a_row_of_a_batch_is_the_row_alone() {
-    /// Sums are taken in another order in batches of another size; nothing else may differ.
+fn an_embedding_does_not_depend_on_the_rest_of_its_batch() {
+    /// Batches of different sizes sum in a different order; nothing else may differ.
     const ROUNDING: f32 = 2e-6;
     let alike = |a: &[f32], b: &[f32]| {
         a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= ROUNDING)
@@ -427,15 +427,15 @@ fn a_row_of_a_batch_is_the_row_alone() {
     }
 }
 
-/// The lowest of some numbers, of which there must be one; NaN where one is NaN, which `f64::min` passes over.
+/// The minimum of at least one number; NaN if one of them is NaN, which `f64::min` would ignore.
 fn lowest(numbers: impl Iterator<Item = f64>) -> f64 {
     let lower = |a: f64, b: f64| if a.is_nan() || a <= b { a } else { b };
     numbers.reduce(lower).expect("a number")
 }
 
-/// The numbers for a report: `cargo test --test parity lowest -- --nocapture`.
+/// Prints the figures for a report: `cargo test --test parity lowest -- --nocapture`.
 #[test]
-fn the_lowest_cosines_of_each_checkpoint() {
+fn the_lowest_cosine_of_each_checkpoint_is_high_enough() {
     for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
         let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
@@ -457,7 +457,8 @@ fn the_lowest_cosines_of_each_checkpoint() {
     }
 }
 
-/// Copies a checkpoint with its tensors changed: `change` gives the new shape, or None to leave the tensor out.
+/// Copies a checkpoint with changed tensors: `change` returns a tensor's new shape, or `None` to leave it out. `more` names
+/// an additional tensor.
 fn changed(
     change: impl Fn(&str, &[usize]) -> Option<Vec<usize>>,
     more: Option<&str>,
@@ -522,7 +523,7 @@ fn a_missing_tensor_is_an_error_that_names_it() {
 
 #[test]
 fn a_surplus_tensor_is_an_error_that_names_it() {
-    // A layer more than the configuration says is the surplus that happens.
+    // The typical surplus: one layer more than the configuration says.
     let surplus = "vision_model.encoder.layers.2.layer_norm1.weight";
     let error = refusal(&changed(|_, shape| Some(shape.to_vec()), Some(surplus)));
     assert!(
@@ -569,7 +570,7 @@ fn a_missing_shard_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn a_pickle_that_would_run_something_is_refused_and_nothing_runs() {
+fn a_malicious_pickle_is_refused_and_its_command_does_not_run() {
     let trace = Path::new("/tmp/medivision-was-here");
     let _ = fs::remove_file(trace);
     let error = match checkpoint::open(&fixtures().join("malicious.pt"), EXACT) {
@@ -583,13 +584,13 @@ fn a_pickle_that_would_run_something_is_refused_and_nothing_runs() {
     assert!(!trace.exists(), "the command ran");
 }
 
-/// Half the bits must not change what is seen; how much of it is lost is not this test's to say.
+/// 16-bit precision must not change embeddings noticeably; its exact effect is measured elsewhere.
 #[test]
-fn sixteen_bits_point_the_same_way() {
+fn sixteen_bit_precision_gives_nearly_the_same_embeddings() {
     for (precision, least) in [(Precision::Bf16, 0.99), (Precision::F16, 0.9999)] {
         let folder = fixtures().join("biomedclip");
         let golden = golden(&folder);
-        let options = Options { precision, ..EXACT };
+        let options = ModelOptions { precision, ..EXACT };
         let mut encoder = checkpoint::open(&folder, options).unwrap();
         let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
         for (found, expected) in found.iter().zip(&golden.pictures) {
@@ -604,7 +605,7 @@ fn sixteen_bits_point_the_same_way() {
 }
 
 #[test]
-fn a_truncated_or_foreign_file_is_an_error_with_its_name() {
+fn a_truncated_or_foreign_file_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(fixtures().join("chexzero/chexzero.pt")).unwrap();
     let cases: [(&str, &[u8]); 4] = [

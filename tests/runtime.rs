@@ -1,4 +1,4 @@
-//! The real loop, with injected keys, a screen of cells and a model that is slow, fails or panics.
+//! The real event loop, with injected keys, a screen of cells, and a model that is slow, fails or panics.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,30 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
-use medivision_tui::encoder::{Encoder, EncoderError, Input as Prepared, ModelCard, Preprocess};
-use medivision_tui::engine::{self, Frames, Settings};
-use medivision_tui::graphics::{Drawing, Output, Painter, Screen};
+use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
+use medivision_tui::engine::{self, FrameSelection, Settings};
+use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
 use medivision_tui::prompts::Prompts;
-use medivision_tui::runtime::{Loop, Offer, Services, Store};
+use medivision_tui::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use medivision_tui::scoring::Mode;
 use medivision_tui::ui;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use tokio::sync::Notify;
 
-/// A condition that has not come true by then never will.
+/// How long a test waits for a condition.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What was drawn last, for the test to look at.
+/// The frame drawn last, for the test to inspect.
 #[derive(Clone, Default)]
-struct Seen {
+struct DrawnFrame {
     text: Arc<Mutex<String>>,
     drawn: Arc<Notify>,
-    /// The terminal is gone: nothing more can be drawn.
+    /// Whether the terminal is gone, so that drawing fails.
     broken: Arc<AtomicBool>,
 }
 
-impl Seen {
+impl DrawnFrame {
     /// Waits until the screen satisfies `wanted`.
     async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
         let found = async {
@@ -46,7 +46,7 @@ impl Seen {
         };
         assert!(
             tokio::time::timeout(DEADLINE, found).await.is_ok(),
-            "{what} never came:\n{}",
+            "{what} did not appear:\n{}",
             self.text.lock().expect("whole")
         );
     }
@@ -56,17 +56,18 @@ impl Seen {
     }
 }
 
+/// A screen of cells.
 struct Cells {
     terminal: Terminal<TestBackend>,
-    seen: Seen,
+    seen: DrawnFrame,
 }
 
 impl Screen for Cells {
-    fn idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         true
     }
 
-    async fn wait(&mut self) {}
+    async fn wait_idle(&mut self) {}
 
     fn draw(&mut self, model: &Model) -> io::Result<bool> {
         if self.seen.broken.load(Ordering::Relaxed) {
@@ -74,7 +75,7 @@ impl Screen for Cells {
         }
         let Ok(_) = self
             .terminal
-            .draw(|frame| ui::view(model, frame, &Painter::default()));
+            .draw(|frame| ui::view(model, frame, &ImagePainter::default()));
         let buffer = self.terminal.backend().buffer();
         let width = usize::from(buffer.area.width);
         let rows = buffer.content.chunks(width);
@@ -110,21 +111,21 @@ impl Screen for Cells {
     }
 }
 
-/// What the fake model does with a batch.
+/// How the fake model behaves.
 #[derive(Clone)]
 enum Behaviour {
     Answer,
     Panic,
-    /// Says that a pass has begun, and waits until the other end is dropped.
+    /// Signals that a forward pass has begun, and waits until the other end is dropped.
     Wait(
         tokio::sync::mpsc::UnboundedSender<()>,
         crossbeam_channel::Receiver<()>,
     ),
 }
 
-struct Fake(ModelCard, Behaviour);
+struct FakeModel(ModelCard, Behaviour);
 
-impl Encoder for Fake {
+impl Encoder for FakeModel {
     fn card(&self) -> &ModelCard {
         &self.0
     }
@@ -133,10 +134,10 @@ impl Encoder for Fake {
         Preprocess::from_json(br#"{"size": 8, "crop_size": 8}"#, Path::new("test")).expect("right")
     }
 
-    fn encode_images(&mut self, batch: &[Prepared]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError> {
         match &self.1 {
             Behaviour::Answer => {}
-            Behaviour::Panic => panic!("a fault in the model"),
+            Behaviour::Panic => panic!("the model fails"),
             Behaviour::Wait(begun, until) => {
                 let _ = begun.send(());
                 let _ = until.recv();
@@ -145,7 +146,7 @@ impl Encoder for Fake {
         Ok(batch.iter().map(|_| vec![1.0, 0.0]).collect())
     }
 
-    /// The first condition asked about lies where every picture lies.
+    /// The first condition matches every image.
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let found = |text: &String| text.contains("pneumonia") || text.contains("lung");
         Ok(texts
@@ -179,23 +180,23 @@ impl Keys {
     }
 }
 
-/// Runs the interface on `root` while `script` plays; whether the engine could be joined in time.
+/// Runs the interface on `root` while `script` plays. Returns whether the engine was joined in time.
 fn play<F: Future<Output = ()>>(
     root: &Path,
     behaviour: Option<Behaviour>,
-    script: impl FnOnce(Keys, Seen) -> F,
+    script: impl FnOnce(Keys, DrawnFrame) -> F,
 ) -> bool {
     let (result, joined) = play_to_the_end(root, behaviour, None, script);
     result.expect("an orderly end");
     joined
 }
 
-/// The same, however it ends, with a store for how folders are left.
+/// Like [`play`], but returns the result, and may save folder states to a store.
 fn play_to_the_end<F: Future<Output = ()>>(
     root: &Path,
     behaviour: Option<Behaviour>,
-    store: Option<Store>,
-    script: impl FnOnce(Keys, Seen) -> F,
+    store: Option<FolderStateStore>,
+    script: impl FnOnce(Keys, DrawnFrame) -> F,
 ) -> (io::Result<()>, bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -204,12 +205,12 @@ fn play_to_the_end<F: Future<Output = ()>>(
     let settings = Settings {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
-        frames: Frames::First,
+        frames: FrameSelection::First,
         batch_size: None,
-        jobs: Some(1),
+        decode_threads: Some(1),
         exact: false,
-        pass: engine::PROMPT,
-        kept: None,
+        pass_time: engine::INTERACTIVE_PASS_TIME,
+        embeddings: None,
     };
     let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),
@@ -223,7 +224,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
                 logit_bias: None,
                 synthetic_only: false,
             };
-            Ok(Box::new(Fake(card, behaviour)) as Box<dyn Encoder>)
+            Ok(Box::new(FakeModel(card, behaviour)) as Box<dyn Encoder>)
         }
     });
     let setup = Setup {
@@ -234,24 +235,24 @@ fn play_to_the_end<F: Future<Output = ()>>(
         show_phi: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
-    services.offer(Offer {
+    services.set_choices(ChoiceSources {
         prompts: Some(root.join(".prompts")),
-        ..Offer::default()
+        ..ChoiceSources::default()
     });
-    let seen = Seen::default();
+    let seen = DrawnFrame::default();
     let Ok(terminal) = Terminal::new(TestBackend::new(100, 30));
     let mut screen = Cells {
         terminal,
         seen: seen.clone(),
     };
-    services.keep_in(store).expect("starts");
+    services.persist_folders(store).expect("starts");
     let result = runtime.block_on(async {
         let mut interface = Loop::start(setup, &mut screen).expect("drawn");
-        let drawing = Drawing {
+        let graphics_setup = GraphicsSetup {
             graphics: Graphics::Halfblocks,
             output: Output::default(),
         };
-        services.draw_with(drawing).expect("starts");
+        services.start_previews(graphics_setup).expect("starts");
         let (sender, input) = unbounded();
         let running = interface.run(&mut services, received, &mut screen, input);
         let (result, ()) = tokio::join!(running, script(Keys(sender), seen));
@@ -278,7 +279,7 @@ fn folder(count: usize) -> tempfile::TempDir {
 }
 
 #[test]
-fn what_is_there_is_classified_and_shown() {
+fn existing_files_are_classified_and_shown() {
     let folder = folder(3);
     let joined = play(
         folder.path(),
@@ -302,7 +303,7 @@ fn what_is_there_is_classified_and_shown() {
 }
 
 #[test]
-fn a_file_that_arrives_is_classified_without_moving_the_cursor() {
+fn an_arriving_file_is_classified_without_moving_the_cursor() {
     let folder = folder(2);
     let path = folder.path().to_owned();
     play(
@@ -334,13 +335,13 @@ fn a_file_that_arrives_is_classified_without_moving_the_cursor() {
 }
 
 #[test]
-fn folders_are_found_as_they_were_left_even_by_a_terminal_that_failed() {
+fn folder_states_are_saved_even_if_the_terminal_fails() {
     let (folder, home) = (folder(3), tempfile::tempdir().expect("made"));
     let below = folder.path().join("below");
     std::fs::create_dir(&below).expect("made");
     picture(&below, "x.png");
     picture(&below, "y.png");
-    let store = Store::at(home.path().join("folders"));
+    let store = FolderStateStore::at(home.path().join("folders"));
     let kept = || Some(store.clone());
     let (result, _) = play_to_the_end(folder.path(), None, kept(), async |keys, seen| {
         seen.shows(" 1/4 ").await;
@@ -362,7 +363,7 @@ fn folders_are_found_as_they_were_left_even_by_a_terminal_that_failed() {
 }
 
 #[test]
-fn a_model_that_cannot_be_read_is_said_and_browsing_goes_on() {
+fn a_model_that_cannot_be_loaded_is_reported_and_browsing_continues() {
     let folder = folder(2);
     play(folder.path(), None, async |keys, seen| {
         seen.shows("no model").await;
@@ -375,7 +376,7 @@ fn a_model_that_cannot_be_read_is_said_and_browsing_goes_on() {
 }
 
 #[test]
-fn a_model_that_panics_fails_its_files_and_not_the_program() {
+fn a_panic_in_the_model_fails_its_files_but_not_the_program() {
     let folder = folder(1);
     play(folder.path(), Some(Behaviour::Panic), async |keys, seen| {
         seen.shows("failed").await;
@@ -387,7 +388,7 @@ fn a_model_that_panics_fails_its_files_and_not_the_program() {
 }
 
 #[test]
-fn a_slow_model_holds_neither_the_keys_nor_the_end() {
+fn a_slow_model_delays_neither_keys_nor_shutdown() {
     let folder = folder(3);
     let (hold, until) = crossbeam_channel::bounded::<()>(0);
     let (begun, mut passes) = tokio::sync::mpsc::unbounded_channel();
@@ -405,7 +406,7 @@ fn a_slow_model_holds_neither_the_keys_nor_the_end() {
 }
 
 #[test]
-fn a_damaged_file_says_why() {
+fn the_reason_why_a_file_failed_is_shown() {
     let folder = folder(1);
     std::fs::write(folder.path().join("bad.png"), b"\x89PNG\r\n\x1a\n rubbish").expect("written");
     play(
@@ -428,7 +429,7 @@ fn a_damaged_file_says_why() {
 }
 
 #[test]
-fn the_end_of_the_input_is_the_end_of_the_program() {
+fn the_program_ends_with_its_input() {
     let folder = folder(1);
     play(
         folder.path(),
@@ -441,7 +442,7 @@ fn the_end_of_the_input_is_the_end_of_the_program() {
 }
 
 #[test]
-fn other_prompts_change_every_result_at_once() {
+fn a_new_prompt_set_changes_every_result() {
     let folder = folder(3);
     let own = folder.path().join(".prompts");
     std::fs::create_dir(&own).expect("made");
@@ -464,7 +465,7 @@ fn other_prompts_change_every_result_at_once() {
                 screen.matches(" haze").count() >= 4 && !screen.contains("pneumonia")
             })
             .await;
-            // What comes later is scored by them too.
+            // Later results use it, too.
             keys.letter('c');
             seen.shows("haze").await;
             keys.letter('q');

@@ -1,17 +1,17 @@
-//! The real binary in a real (pseudo) terminal: what the user sees, and that the terminal comes back whole.
+//! The real binary in a pseudo-terminal: what the user sees, and that the terminal is restored.
 
-#[path = "terminal/endings.rs"]
-mod endings;
 #[path = "terminal/graphics.rs"]
 mod graphics;
-#[path = "terminal/kept.rs"]
-mod kept;
-#[path = "terminal/poor.rs"]
-mod poor;
+#[path = "terminal/limited.rs"]
+mod limited;
+#[path = "terminal/persistence.rs"]
+mod persistence;
+#[path = "terminal/robustness.rs"]
+mod robustness;
 #[path = "terminal/session.rs"]
 mod session;
-#[path = "terminal/weather.rs"]
-mod weather;
+#[path = "terminal/shutdown.rs"]
+mod shutdown;
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ use session::{COLS, Kind, ROWS, Session, is_classified, is_current, picture, row
 use vt100::{MouseProtocolMode, Screen};
 
 #[test]
-fn files_are_browsed_classified_and_followed_and_the_terminal_comes_back() {
+fn files_are_browsed_classified_and_watched_and_the_terminal_is_restored() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     display.until("the files", |screen| {
@@ -45,7 +45,7 @@ fn files_are_browsed_classified_and_followed_and_the_terminal_comes_back() {
     display.until("the new file", |screen| is_classified(screen, "aa.png"));
     display.until("the cursor", |screen| is_current(screen, "b.png"));
     fs::remove_file(session.path("aa.png")).expect("removed");
-    display.until("its end", |screen| {
+    display.until("its removal", |screen| {
         row(&screen.contents(), "aa.png").is_none()
     });
 
@@ -54,7 +54,7 @@ fn files_are_browsed_classified_and_followed_and_the_terminal_comes_back() {
 }
 
 #[test]
-fn tags_are_opened_with_the_name_masked_until_it_is_asked_for() {
+fn tags_show_the_patient_name_only_on_request() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     display.until("a label", |screen| is_classified(screen, "a.png"));
@@ -96,7 +96,7 @@ fn tags_are_opened_with_the_name_masked_until_it_is_asked_for() {
 }
 
 #[test]
-fn the_grid_shows_the_pictures_of_all_files_and_opens_one() {
+fn the_grid_shows_the_images_of_all_files_and_opens_one() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     for name in ["a.png", "b.png", "c.png"] {
@@ -126,7 +126,7 @@ fn the_grid_shows_the_pictures_of_all_files_and_opens_one() {
 }
 
 #[test]
-fn two_files_are_compared_and_what_happened_leads_to_a_file() {
+fn two_files_are_compared_and_the_activity_log_leads_to_a_file() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     for name in ["a.png", "b.png", "c.png"] {
@@ -162,14 +162,14 @@ fn two_files_are_compared_and_what_happened_leads_to_a_file() {
     assert_eq!(session.ended(), 0);
 }
 
-/// A button or the wheel, as the terminal tells of it: the code, then column and row from 1.
+/// A mouse event as the terminal reports it: the code, then column and row from 1.
 fn mouse(code: u16, x: usize, y: usize, up: bool) -> String {
     let end = if up { 'm' } else { 'M' };
     format!("\x1b[<{code};{x};{y}{end}")
 }
 
 #[test]
-fn the_mouse_selects_opens_and_drags_the_line() {
+fn the_mouse_selects_opens_and_drags_the_divider() {
     let session = Session::start(Kind::Plain, &[]);
     let display = &session.display;
     display.until("the files", |screen| is_classified(screen, "c.png"));
@@ -202,7 +202,7 @@ fn the_mouse_selects_opens_and_drags_the_line() {
 }
 
 #[test]
-fn without_the_mouse_the_terminal_keeps_it() {
+fn with_no_mouse_the_terminal_keeps_it() {
     let session = Session::start(Kind::Plain, &[("MEDIVISION_NO_MOUSE", "1")]);
     let display = &session.display;
     display.until("a label", |screen| is_classified(screen, "c.png"));
@@ -213,7 +213,7 @@ fn without_the_mouse_the_terminal_keeps_it() {
 }
 
 #[test]
-fn show_phi_shows_from_the_start() {
+fn show_phi_shows_patient_values_from_the_start() {
     let session = Session::start(Kind::Plain, &[("MEDIVISION_SHOW_PHI", "1")]);
     session.display.shows("patient values shown");
     session.press("q");
@@ -221,7 +221,7 @@ fn show_phi_shows_from_the_start() {
 }
 
 #[test]
-fn sigterm_gives_the_terminal_back() {
+fn sigterm_restores_the_terminal() {
     let session = Session::start(Kind::Plain, &[]);
     session.display.shows("b.png");
     session.signal(Signal::TERM);
@@ -230,19 +230,19 @@ fn sigterm_gives_the_terminal_back() {
 
 #[test]
 #[cfg(debug_assertions)]
-fn a_panic_gives_the_terminal_back_and_is_told() {
+fn a_panic_restores_the_terminal_and_is_reported() {
     let session = Session::start(Kind::Plain, &[("MEDIVISION_TEST_PANIC", "1")]);
     assert_eq!(session.ended(), 101);
     session.display.shows("please report it");
 }
 
 #[test]
-fn a_silent_terminal_loses_no_key() {
+fn no_key_is_lost_if_the_terminal_does_not_answer() {
     let session = Session::start(Kind::Silent, &[]);
     session
         .display
         .until("the screen", Screen::alternate_screen);
-    // While the questions are still open.
+    // While the queries are not answered yet.
     session.press("?");
     session.display.shows("╭ Help");
     session.press("?q");
@@ -266,12 +266,12 @@ fn the_screen_follows_the_size_of_the_terminal() {
 }
 
 #[test]
-fn ctrl_z_gives_the_terminal_back_until_the_program_goes_on() {
+fn ctrl_z_restores_the_terminal_until_the_program_continues() {
     let session = Session::start(Kind::Plain, &[]);
     session
         .display
         .until("a label", |screen| is_classified(screen, "b.png"));
-    session.stop_and_go_on();
+    session.suspend_and_continue();
     session.display.until("the screen", |screen| {
         screen.alternate_screen()
             && is_classified(screen, "b.png")
@@ -282,7 +282,7 @@ fn ctrl_z_gives_the_terminal_back_until_the_program_goes_on() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_use_instead() {
+fn without_a_terminal_the_error_says_what_to_use_instead() {
     let output = Command::new(env!("CARGO_BIN_EXE_medivision-tui"))
         .stdin(Stdio::null())
         .output()
@@ -296,7 +296,7 @@ fn without_a_terminal_it_says_what_to_use_instead() {
     );
 }
 
-/// The demo's stack of nine sections.
+/// Copies the demo's stack of nine sections.
 fn stack(folder: &Path) {
     let demo = tempfile::tempdir().expect("a folder");
     medivision_tui::phantom::write_studies(demo.path(), 1, 2, |_| {}).expect("written");
@@ -313,7 +313,7 @@ fn stack(folder: &Path) {
 }
 
 #[test]
-fn a_file_of_many_frames_is_paged_played_and_seen_from_other_sides() {
+fn a_file_of_many_frames_is_paged_played_and_rotated() {
     let session = Session::start_with(Kind::Plain, &[], stack);
     session.display.shows("stack.dcm");
     session.press("G");
@@ -353,7 +353,7 @@ fn a_file_of_many_frames_is_paged_played_and_seen_from_other_sides() {
         .display
         .until("no pointer", |screen| !screen.contents().contains("x 1"));
     session.press("u\x1b");
-    session.display.until("as it was", |screen| {
+    session.display.until("the reset view", |screen| {
         let contents = screen.contents();
         contents.contains("Result") && !contents.contains("inverted")
     });

@@ -1,124 +1,124 @@
-//! Everything the program may do to the world, as data. The runtime carries it out and answers with messages.
+//! All effects, as data. The runtime carries them out and answers with messages.
 
 use std::path::PathBuf;
 
 use super::entry::{Found, Stamp};
-use super::kept::Kept;
-use super::picture::PreviewKey;
-use crate::engine::Known;
-use crate::jobs::Command;
+use super::folder_state::Kept;
+use super::preview::PreviewKey;
+use crate::engine::ClassifiedFile;
+use crate::jobs::JobCommand;
 use crate::prompts::Prompts;
 
-/// What [`super::update`] asks the shell to do. None of it blocks the loop.
+/// What [`super::update`] wants done. No effect blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Read one folder, not those below. Answered by [`super::Msg::Kept`] where it was left in an earlier run, then by
-    /// [`super::Msg::Listed`] parts (a few entries at first, so that the first
-    /// rows of a huge folder are seen at once, then ever more) or [`super::Msg::Unlisted`]. A later request makes an
-    /// unfinished one pointless.
+    /// [`super::Msg::Listed`] parts (a few entries first, so that the first
+    /// rows of a huge folder are shown at once) or [`super::Msg::Unlisted`]. A later request supersedes an
+    /// unfinished one.
     List {
         /// The folder.
         dir: PathBuf,
-        /// Comes back with the answer.
+        /// The number that the answer carries.
         generation: u64,
     },
-    /// Keep how a folder was left. Not answered.
+    /// Persist how a folder was left. Not answered.
     Keep {
         /// The folder.
         dir: PathBuf,
         /// How it was left.
         kept: Kept,
     },
-    /// Find all pictures under a folder, recursively, as `classify` would: dotfiles skipped, links to folders not
+    /// Find all images under a folder, recursively, as `classify` would: dotfiles skipped, links to folders not
     /// followed. Answered by [`super::Msg::Scanned`]; several may be under way at once.
     Scan {
-        /// Where to begin.
+        /// The folder.
         root: PathBuf,
-        /// Comes back with the answer.
+        /// The number that the answer carries.
         generation: u64,
     },
-    /// Decode a file and make it ready for the terminal. Only the latest request matters: a worker that is still busy
-    /// forgets the one that waits when the next comes. Answered by [`super::Msg::Previewed`].
+    /// Decode and encode a file for the terminal. Only the latest request counts: a busy worker
+    /// drops the waiting one when another comes. Answered by [`super::Msg::Previewed`].
     Preview(PreviewKey),
     /// Files that may be looked at next, the likeliest first: their first frames are decoded while no preview is wanted.
-    /// Takes the place of those told before. Not answered.
+    /// Replaces the previous list. Not answered.
     Nearby(Vec<(PathBuf, Stamp)>),
-    /// Nothing is to be previewed: a waiting request may be forgotten.
+    /// Drop the waiting preview request, if any.
     Unpreview,
-    /// Decode files and make small pictures of them, of frame 0 as it asks to be seen, without marks; instead of those that still
-    /// wait. Answered by a [`super::Msg::Tile`] each, about in this order.
+    /// Encode small images of the first frames of files, without annotations. Replaces the requests that still
+    /// wait. Each is answered by a [`super::Msg::Tile`], roughly in this order.
     Tiles(Vec<PreviewKey>),
-    /// Hand files to the engine, or change what it does with those that it has. Each that is started is answered by
+    /// Hand files to the engine, or change what it does with those it has. Each file started is answered by
     /// `Event::Done` or `Event::Dropped` of its generation.
-    Jobs(Vec<Command>),
+    Jobs(Vec<JobCommand>),
     /// Read the tags of a file. Answered by [`super::Msg::Tags`].
     Tags {
         /// The file.
         path: PathBuf,
-        /// Comes back with the answer.
+        /// The number that the answer carries.
         generation: u64,
     },
-    /// Read the headers of files, to group them. Answered by [`super::Msg::Headers`] parts. A later request makes an unfinished
-    /// one pointless; what was read until then is answered all the same.
+    /// Read the headers of files, to group them. Answered by [`super::Msg::Headers`] parts. A later request supersedes an
+    /// unfinished one; what was read until then is still answered.
     Headers {
         /// The files.
         files: Vec<Found>,
-        /// Comes back with the answer.
+        /// The number that the answer carries.
         generation: u64,
     },
     /// Find the objects among files that are about images: presentation states, segmentations, structure sets. Answered by
-    /// [`super::Msg::Related`] parts. A later request makes an unfinished one pointless.
+    /// [`super::Msg::Related`] parts. A later request supersedes an unfinished one.
     Related {
         /// The files.
         files: Vec<Found>,
-        /// Comes back with the answer.
+        /// The number that the answer carries.
         generation: u64,
     },
     /// Read a DICOMDIR. Answered by [`super::Msg::Directory`].
     Directory {
         /// The file.
         path: PathBuf,
-        /// Comes back with the answer.
+        /// The number that the answer carries.
         generation: u64,
     },
     /// Read the prompt sets that can be chosen. Answered by [`super::Msg::PromptSets`].
     PromptSets,
-    /// Score by these from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
+    /// Score by these prompts from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
     UsePrompts(Prompts),
-    /// Score anew what is classified, by the prompts in force. Answered by `Event::Rescored` parts.
-    Rescore(Vec<Known>),
-    /// Look which models can be chosen. Answered by [`super::Msg::Models`].
+    /// Score classified files again, by the prompts in force. Answered by `Event::Rescored` parts.
+    Rescore(Vec<ClassifiedFile>),
+    /// List the models that can be chosen. Answered by [`super::Msg::Models`].
     Models,
-    /// Fetch a model from the hub. Answered by [`super::Msg::Pulling`] and at the end [`super::Msg::Pulled`].
+    /// Download a model from the hub. Answered by [`super::Msg::Pulling`] and finally [`super::Msg::Pulled`].
     Pull {
         /// The model.
         id: String,
-        /// Comes back with the answers.
+        /// The number that the answers carry.
         serial: u64,
     },
-    /// Stop fetching; nothing more need be answered. What has come is kept.
+    /// Stop the download. What has come is kept. Not answered.
     StopPull,
     /// Start an engine for another model beside the one in use. Answered by [`super::Msg::OtherEngine`]; a later request
-    /// makes an unfinished one pointless.
+    /// supersedes an unfinished one.
     UseModel {
         /// What `--model` would be.
         id: String,
-        /// Comes back with all that the engine says.
+        /// The number that the engine's events carry.
         serial: u64,
     },
-    /// Let the engine that was started for another model take over from the one in use, which ends.
+    /// Replace the engine in use, which ends, by the one that was started for another model.
     AdoptEngine {
-        /// As it was started.
+        /// The number it was started with.
         serial: u64,
     },
-    /// Let go of the engine that was started for another model: it failed.
+    /// End the engine that was started for another model and failed.
     DropEngine {
-        /// As it was started.
+        /// The number it was started with.
         serial: u64,
     },
-    /// Put text into the clipboard of whoever sits at the terminal (OSC 52). Whether the terminal does so, it does not say.
+    /// Put text into the clipboard of the user's terminal (OSC 52). The terminal does not tell whether it does so.
     Copy(String),
-    /// Begin to watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what
+    /// Watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what
     /// happens there.
     Watch {
         /// The folder.
@@ -126,12 +126,12 @@ pub enum Effect {
     },
     /// Stop watching.
     Unwatch,
-    /// Give the terminal back and stop the process, as Ctrl-Z does; [`super::Msg::Resumed`] follows on return.
+    /// Restore the terminal and stop the process, as Ctrl-Z does; [`super::Msg::Resumed`] follows on return.
     Suspend,
-    /// Take the terminal again, which someone else has had while the process was stopped; [`super::Msg::Resumed`] follows.
+    /// Set the terminal up again after the process was stopped; [`super::Msg::Resumed`] follows.
     Resume,
-    /// Clear the screen, which someone else may have written to; [`super::Msg::Resumed`] follows.
+    /// Clear the screen, which another program may have written to; [`super::Msg::Resumed`] follows.
     Redraw,
-    /// Leave: cancel, restore the terminal, close the queues, join the engine.
+    /// End the program: cancel, restore the terminal, close the queues, join the engine.
     Quit,
 }

@@ -1,4 +1,4 @@
-//! What lies in a folder, as the shell reports it.
+//! Files and folders, as listings and the watch report them.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ pub struct Entry {
     pub path: PathBuf,
     /// Folder or file; links are followed.
     pub kind: EntryKind,
-    /// What it looked like when it was reported.
+    /// Its content when it was reported.
     pub stamp: Stamp,
 }
 
@@ -23,20 +23,20 @@ pub enum EntryKind {
     File,
 }
 
-/// A picture found by a scan.
+/// An image found by a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Absolute.
     pub path: PathBuf,
-    /// What it looked like.
+    /// Its content.
     pub stamp: Stamp,
 }
 
-/// Tells whether a file is still the one that was seen: same time of change and same size. Of two stamps of one path the
+/// The content of a file, by its size and the time of its last change. Of two stamps of one path the
 /// greater is the later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stamp {
-    /// Time of the last change, where the file system tells it.
+    /// Time of the last change, where known.
     pub modified: Option<SystemTime>,
     /// Bytes.
     pub size: u64,

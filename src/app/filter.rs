@@ -1,9 +1,9 @@
-//! Which files are shown, by a text that is typed.
+//! The filter for names.
 
 use frizbee::{Config, Matcher};
 use serde::{Deserialize, Serialize};
 
-/// A pattern for names, fuzzy: its letters in their order, anything between them. Of several words each must match;
+/// A fuzzy pattern for names: its letters in order, anything between them. Of several words each must match;
 /// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A small letter stands
 /// for a capital too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ impl Filter {
         &self.0
     }
 
-    /// Nothing is asked of a name.
+    /// Whether every name passes.
     pub fn is_empty(&self) -> bool {
         self.0.trim().is_empty()
     }
@@ -39,7 +39,7 @@ impl Filter {
         Some(passes)
     }
 
-    /// Which of the names pass, the best first; `None`: all, as they are.
+    /// The indices of the names that pass, the best first; `None`: all.
     pub fn best(&self, names: &[&str]) -> Option<Vec<usize>> {
         if self.is_empty() {
             return None;

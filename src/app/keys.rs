@@ -1,4 +1,4 @@
-//! Which key does what. The defaults lie in `keys.toml`; the help is made from the bindings that are in force.
+//! The bindings of keys to actions. The defaults are in `keys.toml`; the help is made from the bindings in force.
 
 mod words;
 
@@ -8,11 +8,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde::Deserialize;
 
 pub(super) use words::HELP;
-pub use words::{HelpLine, Offer};
+pub use words::{HelpLine, PaletteEntry};
 
 use crate::config::similar;
 
-/// What a key can ask for.
+/// What a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // `describe` says what each does, to the user too.
@@ -113,7 +113,7 @@ pub enum Action {
     Quit,
 }
 
-/// Windows by number, from the second on.
+/// The presets after the first, in order.
 const PRESETS: [Action; 8] = [
     Action::Window2,
     Action::Window3,
@@ -126,7 +126,7 @@ const PRESETS: [Action; 8] = [
 ];
 
 impl Action {
-    /// The number of a window's preset, from 1.
+    /// The number of the window preset that the action chooses, from 1.
     pub fn preset(self) -> Option<usize> {
         match self {
             Self::Window1 => Some(1),
@@ -138,9 +138,35 @@ impl Action {
     }
 }
 
-/// What a key is, with Shift folded into the letter it makes; only arrows are told apart by it.
+impl Action {
+    /// Rows by which the action moves in a list of which `page` are on screen; `isize::MIN` and `MAX` lead to the ends, 0 is
+    /// that of an action that does not move.
+    pub fn distance(self, page: usize) -> isize {
+        let page = page.max(1) as isize;
+        match self {
+            Self::Down => 1,
+            Self::Up => -1,
+            Self::HalfDown => (page / 2).max(1),
+            Self::HalfUp => -(page / 2).max(1),
+            Self::PageDown => page,
+            Self::PageUp => -page,
+            Self::First => isize::MIN,
+            Self::Last => isize::MAX,
+            _ => 0,
+        }
+    }
+
+    /// Moves the first line on screen, between 0 and the last page.
+    pub fn scroll(self, first: usize, page: usize, lines: usize) -> usize {
+        first
+            .saturating_add_signed(self.distance(page))
+            .min(lines.saturating_sub(page))
+    }
+}
+
+/// A key with its modifiers. Shift is folded into the letter it makes; only arrows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
-struct Key {
+struct KeyPress {
     code: KeyCode,
     ctrl: bool,
     alt: bool,
@@ -154,7 +180,7 @@ fn is_arrow(code: KeyCode) -> bool {
     )
 }
 
-impl From<KeyEvent> for Key {
+impl From<KeyEvent> for KeyPress {
     fn from(event: KeyEvent) -> Self {
         Self {
             code: event.code,
@@ -165,7 +191,7 @@ impl From<KeyEvent> for Key {
     }
 }
 
-/// Named keys: as written in the file, as crossterm has them, as the help shows them.
+/// Named keys: in the settings, in crossterm, in the help.
 const NAMED: [(&str, KeyCode, &str); 15] = [
     ("Down", KeyCode::Down, "↓"),
     ("Up", KeyCode::Up, "↑"),
@@ -184,7 +210,7 @@ const NAMED: [(&str, KeyCode, &str); 15] = [
     ("Delete", KeyCode::Delete, "Delete"),
 ];
 
-impl Key {
+impl KeyPress {
     /// Reads `j`, `G`, `Ctrl-d`, `Alt-x`, `Shift-Left`, `PgDn`.
     fn parse(text: &str) -> Option<Self> {
         let (rest, ctrl) = text
@@ -228,31 +254,31 @@ impl Key {
     }
 }
 
-/// Why a set of bindings cannot be used.
+/// An invalid set of bindings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
-    /// The text is not what a table of keys looks like.
+    /// The text is not a table of keys.
     #[error("keys: {0}")]
     Syntax(String),
-    /// Nothing has this name.
+    /// There is no such action.
     #[error("keys: there is no action {name:?}{}", meant(similar.as_deref()))]
     UnknownAction {
         /// As written.
         name: String,
-        /// The one that may have been meant.
+        /// A similar name, which may have been meant.
         similar: Option<String>,
     },
-    /// No key has this name.
+    /// There is no such key.
     #[error("keys: {action}: there is no key {key:?}{}", meant(similar.as_deref()))]
     UnknownKey {
-        /// Whose key.
+        /// The action.
         action: String,
         /// As written.
         key: String,
-        /// The one that may have been meant.
+        /// A similar name, which may have been meant.
         similar: Option<String>,
     },
-    /// Two actions want the same key.
+    /// Two actions are bound to the same key.
     #[error("keys: {key} is given to both {first} and {second}")]
     Twice {
         /// The key.
@@ -269,7 +295,7 @@ fn meant(similar: Option<&str>) -> String {
 }
 
 impl KeymapError {
-    /// The actions that it is about, by name.
+    /// The names of the actions concerned.
     pub fn actions(&self) -> Vec<&str> {
         match self {
             Self::Syntax(_) => Vec::new(),
@@ -283,10 +309,10 @@ impl KeymapError {
 /// The bindings in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keymap {
-    actions: HashMap<Key, Action>,
-    /// Keys of each action, in the order given.
-    keys: BTreeMap<Action, Vec<Key>>,
-    /// As the file names them.
+    actions: HashMap<KeyPress, Action>,
+    /// The keys of each action, in the order given.
+    keys: BTreeMap<Action, Vec<KeyPress>>,
+    /// The name of each action in the settings.
     names: BTreeMap<Action, String>,
 }
 
@@ -304,7 +330,7 @@ impl Keymap {
     }
 
     fn from_names(names: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
-        let mut owners: HashMap<Key, &str> = HashMap::new();
+        let mut owners: HashMap<KeyPress, &str> = HashMap::new();
         let mut keymap = Self {
             actions: HashMap::new(),
             keys: BTreeMap::new(),
@@ -325,7 +351,7 @@ impl Keymap {
                     key: text.clone(),
                     similar: similar(text, NAMED.map(|(name, ..)| name)).map(str::to_owned),
                 };
-                let key = Key::parse(text).ok_or_else(unknown)?;
+                let key = KeyPress::parse(text).ok_or_else(unknown)?;
                 if let Some(first) = owners.insert(key, name) {
                     let (first, second) = (first.to_owned(), name.clone());
                     return Err(KeymapError::Twice {
@@ -341,9 +367,9 @@ impl Keymap {
         Ok(keymap)
     }
 
-    /// What a key asks for.
+    /// The action of a key.
     pub fn action(&self, event: KeyEvent) -> Option<Action> {
-        self.actions.get(&Key::from(event)).copied()
+        self.actions.get(&KeyPress::from(event)).copied()
     }
 
     /// The first key of an action, as shown; `None` when it has none.
@@ -354,7 +380,7 @@ impl Keymap {
             .map(|key| key.show())
     }
 
-    /// The key of an action that its user most likely thinks of: this one where it is bound to that, else the first.
+    /// The key of an action to show in a hint: `usual` where it is bound to the action, else the first.
     pub fn key_like(&self, action: Action, usual: KeyCode) -> Option<String> {
         let mut keys = self.keys.get(&action).into_iter().flatten();
         let found = keys.find(|key| key.code == usual && !key.ctrl && !key.alt);

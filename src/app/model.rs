@@ -1,45 +1,55 @@
-//! All that is known, in one place.
+//! The model: all components, and what none of them can know alone.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+mod actions;
+mod engine;
+mod files;
+mod follow;
+mod input;
+mod mouse;
+mod update;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::activity::Activity;
-use super::folder::{Folder, Reading, Row};
+use super::activity::ActivityLog;
+use super::browser::Browser;
+use super::browser::folder::{Folder, Listing, Row};
+use super::context::FileContext;
+use super::environment::Environment;
+use super::folder_state::{Kept, Layout};
 use super::grid::Grid;
-use super::kept::{Kept, Left};
 use super::keys::{Action, Keymap};
-use super::layout::{self, Panel, Panels};
-use super::menu::Switches;
-use super::models::Models;
-use super::mouse::Mouse;
-use super::msg::Severity;
-use super::picture::{Graphics, PreviewKey, Previewed, Quality};
-use super::popup::Popup;
-use super::prompt::Prompt;
-use super::related::RelatedObjects;
+use super::line::Line;
+use super::mode::Mode;
+use super::models::ModelChooser;
+use super::popup::{Choice, PickerKind, Popup, PopupLine, Popups};
+use super::preview::{Preview, PreviewKey, Previewed};
+use super::prompt_sets::PromptSets;
+use super::related::{RelatedObjects, legend_words};
+use super::result_panel::{self, Detail, ResultPanel};
 use super::results::{FileState, Results};
-use super::sets::{Named, Rescoring};
-use super::shelf::{Headers, Shelf};
-use super::stage::{Over, Stage};
-use super::tags::Tags;
+use super::screen::{Overlay, Screen};
+use super::status::{EngineState, StatusMessage, WatchState};
+use super::studies::StudyBrowser;
+use super::tags::TagBrowser;
 use super::text;
-use super::tiles::Tiles;
+use super::tiles::TileCache;
 use super::viewer::Viewer;
 use crate::config::Theme;
+use crate::media::Legend;
+use crate::view::panels::Panels;
+use files::PendingScan;
+use mouse::Mouse;
 
-/// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
-pub(crate) const REST: Duration = Duration::from_millis(80);
-/// How long a report stays.
-const REPORT: Duration = Duration::from_secs(5);
 /// Ticks while the cursor comes to rest.
 const REST_TICK: Duration = Duration::from_millis(40);
 /// Ticks while something on screen turns.
 const SPIN_TICK: Duration = Duration::from_millis(120);
 /// Ticks while ages are shown.
 const AGE_TICK: Duration = Duration::from_secs(1);
-/// Ticks while a report waits to go.
-const REPORT_TICK: Duration = Duration::from_millis(500);
+/// Ticks while a sentence waits to go.
+const MESSAGE_TICK: Duration = Duration::from_millis(500);
 
 /// What the program starts with.
 #[derive(Clone, Debug)]
@@ -56,368 +66,356 @@ pub struct Setup {
     pub show_phi: bool,
 }
 
-/// How far the engine has come.
-#[derive(Clone, Debug, PartialEq)]
-pub enum EngineState {
-    /// The model is being read.
-    Loading,
-    /// It answers.
-    Ready {
-        /// The model's name.
-        model: String,
-        /// Where it computes.
-        device: String,
-        /// The prompt set.
-        prompts: String,
-        /// It knows phantoms only.
-        synthetic_only: bool,
-    },
-    /// It cannot be used; the sentence says why.
-    Failed(String),
-}
-
-/// How far the watch has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchState {
-    /// Not wanted.
-    Off,
-    /// Asked for.
-    Starting,
-    /// It stands.
-    On {
-        /// By reading the tree again and again.
-        polling: bool,
-    },
-    /// It broke; the sentence says why.
-    Failed(String),
-}
-
-/// Something said in the status line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Whether something went wrong.
-    pub severity: Severity,
-    /// One sentence, safe to show.
-    pub text: String,
-    /// First tick that saw it.
-    since: Option<Duration>,
-}
-
-/// A scan under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Scan {
-    pub root: PathBuf,
-    /// Asked for by key: what failed is tried again, and the outcome is reported.
-    pub by_key: bool,
-    /// Pictures handed over so far.
-    pub asked: usize,
-}
-
-/// The cursor and how long it has been where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rest {
-    pub path: Option<PathBuf>,
-    /// First tick that saw it there.
-    pub since: Option<Duration>,
-    pub rested: bool,
-}
-
 /// All that is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    pub(crate) root: PathBuf,
-    pub(crate) theme: Theme,
-    pub(crate) keymap: Keymap,
-    pub(crate) cols: u16,
-    pub(crate) rows: u16,
-    /// `None` until the terminal has been asked.
-    pub(crate) graphics: Option<Graphics>,
-    pub(crate) epoch: u32,
-    pub(crate) now: Duration,
-    pub(crate) engine: EngineState,
-    /// Pictures a second, while something is queued.
-    pub(crate) rate: Option<f64>,
-    pub(crate) watch: WatchState,
-    pub(crate) folder: Folder,
-    /// How folders seen before were left.
-    pub(crate) places: HashMap<PathBuf, Left>,
-    pub(crate) results: Results,
-    /// Files on which the cursor has rested.
-    pub(crate) looked: HashSet<PathBuf>,
-    /// Files that came after the start and have not been looked at.
-    pub(crate) fresh: HashSet<PathBuf>,
-    pub(crate) marked: BTreeSet<PathBuf>,
-    /// Where a range of marks begins.
-    pub(crate) mark_end: Option<PathBuf>,
-    pub(crate) scans: HashMap<u64, Scan>,
-    /// The root has been scanned once: a file there without a state is no picture.
-    pub(crate) root_scanned: bool,
-    pub(crate) rest: Rest,
-    pub(crate) wanted: Option<PreviewKey>,
-    pub(crate) shown: Option<Previewed>,
-    pub(crate) viewer: Viewer,
-    /// Objects about the picture.
-    pub(crate) related: RelatedObjects,
-    pub(crate) stage: Stage,
-    pub(crate) mouse: Mouse,
-    /// Percent of the columns that the list is wished to have.
-    pub(crate) split: Option<f64>,
-    pub(crate) grid: Grid,
-    pub(crate) activity: Activity,
-    pub(crate) tiles: Tiles,
-    pub(crate) focus: Panel,
-    pub(crate) result_scroll: usize,
-    pub(crate) popup: Option<Popup>,
-    pub(crate) popup_scroll: usize,
-    /// A line is being typed: keys go there.
-    pub(crate) prompt: Option<Prompt>,
-    pub(crate) report: Option<Report>,
-    /// The tags, while they are open.
-    pub(crate) tags: Option<Tags>,
-    /// The tag that the cursor was on when they were closed.
-    pub(crate) last_tag: Option<String>,
-    pub(crate) switches: Switches,
-    pub(crate) shelf: Option<Shelf>,
-    pub(crate) headers: Headers,
-    /// The prompt sets, once they were read.
-    pub(crate) sets: Option<Vec<Named>>,
-    pub(crate) rescoring: Option<Rescoring>,
-    pub(crate) models: Models,
-    generation: u64,
+    env: Environment,
+    /// What is said in the status line.
+    message: Option<StatusMessage>,
+    engine: EngineState,
+    /// Images a second, while something is queued.
+    rate: Option<f64>,
+    watch: WatchState,
+    results: Results,
+    scans: HashMap<u64, PendingScan>,
+    browser: Browser,
+    studies: StudyBrowser,
+    viewer: Viewer,
+    related: RelatedObjects,
+    screen: Screen,
+    mouse: Mouse,
+    grid: Grid,
+    tiles: TileCache,
+    activity: ActivityLog,
+    popups: Popups,
+    /// A line being typed.
+    line: Option<Line>,
+    tags: TagBrowser,
+    prompt_sets: PromptSets,
+    models: ModelChooser,
+    /// First line of the result panel on screen.
+    result_scroll: usize,
 }
 
 impl Model {
-    pub(crate) fn new(setup: Setup) -> Self {
+    pub(super) fn new(setup: Setup) -> Self {
         let layout = setup.kept.layout.clone();
-        let left = Left::of(&setup.root, setup.kept);
-        let (cursor, look) = (left.cursor.clone(), left.look.clone());
-        let mut model = Self {
-            folder: Folder::new(setup.root.clone(), 0, cursor, look),
-            places: HashMap::from([(setup.root.clone(), left)]),
-            root: setup.root,
-            theme: setup.theme,
-            keymap: setup.keymap,
-            cols: 80,
-            rows: 24,
-            graphics: None,
-            epoch: 0,
-            now: Duration::ZERO,
+        let mut env = Environment::new(
+            setup.root.clone(),
+            setup.theme,
+            setup.keymap,
+            setup.show_phi,
+        );
+        let generation = env.next_generation();
+        Self {
+            browser: Browser::new(setup.root, generation, setup.kept),
+            env,
+            message: None,
             engine: EngineState::Loading,
             rate: None,
             watch: WatchState::Off,
             results: Results::default(),
-            looked: HashSet::new(),
-            fresh: HashSet::new(),
-            marked: BTreeSet::new(),
-            mark_end: None,
             scans: HashMap::new(),
-            root_scanned: false,
-            rest: Rest::default(),
-            wanted: None,
-            shown: None,
+            studies: StudyBrowser::new(layout.series),
             viewer: Viewer::default(),
             related: RelatedObjects::default(),
-            stage: Stage {
-                grid: layout.grid,
-                over: None,
-            },
+            screen: Screen::new(layout.grid, layout.list),
             mouse: Mouse::default(),
-            split: layout.list,
-            grid: Grid::of(layout.tiles),
-            activity: Activity::default(),
-            tiles: Tiles::default(),
-            focus: Panel::List,
+            grid: Grid::new(layout.tiles),
+            tiles: TileCache::default(),
+            activity: ActivityLog::default(),
+            popups: Popups::default(),
+            line: None,
+            tags: TagBrowser::default(),
+            prompt_sets: PromptSets::default(),
+            models: ModelChooser::default(),
             result_scroll: 0,
-            popup: None,
-            popup_scroll: 0,
-            prompt: None,
-            report: None,
-            tags: None,
-            last_tag: None,
-            switches: Switches {
-                show_phi: setup.show_phi,
-                by_series: layout.series,
-            },
-            shelf: None,
-            headers: Headers::default(),
-            sets: None,
-            rescoring: None,
-            models: Models::default(),
-            generation: 0,
-        };
-        model.folder.generation = model.next_generation();
-        model
+        }
     }
 
-    /// A number never given before.
-    pub(crate) fn next_generation(&mut self) -> u64 {
-        self.generation += 1;
-        self.generation
-    }
+    // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// When the model wants the next [`super::Msg::Tick`], counted from the last one: `None` while nothing on screen depends
     /// on time.
     pub fn next_tick(&self) -> Option<Duration> {
-        let resting = self.rest.path.is_some() && !self.rest.rested;
-        let calming = self.is_slow_to_draw() && !self.viewer.calm.calm;
+        let viewer_rests = self.env.is_slow_to_draw() && self.viewer.is_coming_to_rest();
+        let resting = self.browser.is_coming_to_rest() || viewer_rests;
+        let ages = self.screen.mode(&self.env) == Mode::Activity;
         [
-            (resting || calming).then_some(REST_TICK),
-            self.busy().then_some(SPIN_TICK),
-            self.report.as_ref().map(|_| REPORT_TICK),
+            resting.then_some(REST_TICK),
+            self.is_busy().then_some(SPIN_TICK),
+            self.message.as_ref().map(|_| MESSAGE_TICK),
             self.activity.is_untimed().then_some(REST_TICK),
-            self.results.jobs().next_tick(self.now),
-            matches!(self.over(), Some(Over::Activity(_))).then_some(AGE_TICK),
-            self.film_due().map(|due| due.saturating_sub(self.now)),
+            self.results.jobs().next_tick(self.env.now),
+            ages.then_some(AGE_TICK),
+            self.viewer
+                .film_due()
+                .map(|due| due.saturating_sub(self.env.now)),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
+    /// Columns and rows of the terminal.
+    pub fn size(&self) -> (u16, u16) {
+        (self.env.cols, self.env.rows)
+    }
+
     /// The time of the last tick, since the start of the program.
     pub fn now(&self) -> Duration {
-        self.now
+        self.env.now
     }
 
-    /// A film runs: the screen takes a frame before the next one is asked for.
+    /// Whether a film runs: the screen takes a frame before the next one is requested.
     pub fn is_playing(&self) -> bool {
-        self.viewer.film.is_some()
+        self.viewer.is_playing()
     }
 
-    /// The terminal takes long to be sent a picture.
-    fn is_slow_to_draw(&self) -> bool {
-        matches!(self.graphics, Some(Graphics::Sixel | Graphics::Iterm2))
-    }
-
-    /// Something is under way that the status line shows as turning.
-    pub(crate) fn busy(&self) -> bool {
-        let choosing = self.models.pull.is_some() || self.models.coming.is_some();
-        if self.headers_awaited().is_some() || self.rescoring.is_some() || choosing {
+    /// Whether something is under way that the status line shows as turning.
+    fn is_busy(&self) -> bool {
+        let awaits_headers = self.studies.awaited_headers(self.folder()).is_some();
+        let rescores = self.prompt_sets.rescoring().is_some();
+        if awaits_headers || rescores || self.models.is_busy() {
             return true;
         }
         match self.engine {
             EngineState::Loading => true,
-            EngineState::Ready { .. } => self.queued() > 0,
+            EngineState::Ready { .. } => self.results.queued_count() > 0,
             EngineState::Failed(_) => false,
         }
     }
 
-    /// Pictures whose result is awaited.
-    pub(crate) fn queued(&self) -> usize {
-        self.results.queued_count()
+    // ── components ────────────────────────────────────────────────────────────────────────────────────────────
+
+    pub(crate) fn env(&self) -> &Environment {
+        &self.env
     }
 
-    /// Where everything lies.
-    pub(crate) fn panels(&self) -> Panels {
-        if self.is_whole() {
-            return layout::picture_alone(self.cols, self.rows);
+    pub(crate) fn message(&self) -> Option<&StatusMessage> {
+        self.message.as_ref()
+    }
+
+    pub(crate) fn engine(&self) -> &EngineState {
+        &self.engine
+    }
+
+    /// Images a second, while something is queued.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    pub(crate) fn watch(&self) -> &WatchState {
+        &self.watch
+    }
+
+    pub(crate) fn results(&self) -> &Results {
+        &self.results
+    }
+
+    pub(crate) fn browser(&self) -> &Browser {
+        &self.browser
+    }
+
+    /// The folder on screen.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.browser.folder
+    }
+
+    pub(crate) fn studies(&self) -> &StudyBrowser {
+        &self.studies
+    }
+
+    pub(crate) fn viewer(&self) -> &Viewer {
+        &self.viewer
+    }
+
+    pub(crate) fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    pub(crate) fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    pub(crate) fn activity(&self) -> &ActivityLog {
+        &self.activity
+    }
+
+    pub(crate) fn popups(&self) -> &Popups {
+        &self.popups
+    }
+
+    pub(crate) fn line(&self) -> Option<&Line> {
+        self.line.as_ref()
+    }
+
+    pub(crate) fn tags(&self) -> &TagBrowser {
+        &self.tags
+    }
+
+    pub(crate) fn prompt_sets(&self) -> &PromptSets {
+        &self.prompt_sets
+    }
+
+    pub(crate) fn models(&self) -> &ModelChooser {
+        &self.models
+    }
+
+    // ── what no component knows alone ─────────────────────────────────────────────────────────────────────────
+
+    /// Who receives a key.
+    pub(crate) fn mode(&self) -> Mode {
+        if self.line.is_some() {
+            return Mode::Line;
         }
-        if self.shows_panels() {
-            return self.panels_with(self.focus);
+        if let Some(mode) = self.popups.mode() {
+            return mode;
         }
-        layout::list_alone(self.cols, self.rows)
-    }
-
-    /// Where the panels lie with the focus on one of them.
-    pub(crate) fn panels_with(&self, focus: Panel) -> Panels {
-        let columns = |percent: f64| (percent / 100.0 * f64::from(self.cols)).round() as u16;
-        let split = self.split.map(columns);
-        layout::panels(self.cols, self.rows, focus, self.graphics, split)
-    }
-
-    /// Where the file under the cursor stands.
-    pub(crate) fn current_state(&self) -> Option<&FileState> {
-        self.folder
-            .current()
-            .and_then(|row| self.results.get(&row.path))
-    }
-
-    /// A file in a scanned folder that the scan did not call a picture.
-    pub(crate) fn is_other(&self, row: &Row) -> bool {
-        self.root_scanned
-            && row.kind == super::EntryKind::File
-            && row.path.starts_with(&self.root)
-            && self.results.get(&row.path).is_none()
-    }
-
-    /// The preview that belongs on screen now.
-    pub(crate) fn preview_target(&self) -> Option<PreviewKey> {
-        let graphics = self.graphics.filter(|g| *g != Graphics::None)?;
-        let area = self
-            .panels()
-            .preview
-            .filter(|a| a.width > 0 && a.height > 0)?;
-        let (path, stamp) = self.file_in_sight()?;
-        let quality = match graphics {
-            Graphics::Halfblocks => Quality::Full,
-            _ if !self.rest.rested => Quality::Fast,
-            _ if self.is_slow_to_draw() && self.viewer.is_moving() => Quality::Half,
-            _ => Quality::Full,
-        };
-        Some(PreviewKey {
-            path,
-            stamp,
-            frame: self.viewer.frame,
-            view: self.viewer.view.clone(),
-            for_series: self.viewer.for_series(),
-            stack: self.stack_looked_at(),
-            marks: self.viewer.marks(),
-            related: self.overlaid(),
-            cols: area.width,
-            rows: area.height,
-            graphics,
-            quality,
-            epoch: self.epoch,
-        })
-    }
-
-    /// Says something in the status line.
-    pub(crate) fn say(&mut self, severity: Severity, sentence: &str) {
-        self.report = Some(Report {
-            severity,
-            text: text::safe_str(sentence),
-            since: None,
-        });
-    }
-
-    /// Takes the report away when it has been there long enough.
-    pub(crate) fn age_report(&mut self) {
-        let now = self.now;
-        if let Some(report) = &mut self.report {
-            let since = *report.since.get_or_insert(now);
-            if now.saturating_sub(since) >= REPORT {
-                self.report = None;
-            }
-        }
-    }
-
-    /// A folder as the user knows it: from the root's own name on, or in full where it lies elsewhere. Safe to show.
-    pub(crate) fn show_path(&self, path: &Path) -> String {
-        let base = self.root.parent().unwrap_or(&self.root);
-        let inside = path.starts_with(&self.root);
-        let shown = if inside {
-            path.strip_prefix(base).unwrap_or(path)
+        if self.tags.is_typing() {
+            Mode::TagSearch
+        } else if self.tags.is_open() {
+            Mode::Tags
         } else {
-            path
+            self.screen.mode(&self.env)
+        }
+    }
+
+    /// What fills the screen behind popup, line and tags.
+    pub(crate) fn view(&self) -> Mode {
+        self.screen.mode(&self.env)
+    }
+
+    /// Where the panels lie.
+    pub(crate) fn panels(&self) -> Panels {
+        self.screen.panels(&self.env)
+    }
+
+    /// The files on screen, their groups, and what is known of them.
+    pub(crate) fn files(&self) -> FileContext<'_> {
+        FileContext {
+            browser: &self.browser,
+            studies: &self.studies,
+            results: &self.results,
+            env: &self.env,
+        }
+    }
+
+    /// The state of the file under the cursor.
+    pub(crate) fn current_state(&self) -> Option<&FileState> {
+        let row = self.folder().current()?;
+        self.results.get(&row.path)
+    }
+
+    /// What lies over panels and grid, unless an image has the whole screen.
+    pub(crate) fn overlay(&self) -> Option<&Overlay> {
+        let hidden = self.view() == Mode::FullScreen;
+        self.screen.overlay().filter(|_| !hidden)
+    }
+
+    /// The lines of the result panel, `width` columns wide.
+    pub(crate) fn result_lines(&self, width: usize) -> Vec<Detail> {
+        let panel = ResultPanel {
+            files: self.files(),
+            engine: &self.engine,
         };
-        text::safe(shown.as_os_str())
+        panel.lines(width)
     }
 
-    /// What a key does, in a sentence; `None` when nothing is bound.
-    pub(crate) fn advice(&self, action: Action, does: &str) -> Option<String> {
-        let key = self.keymap.key(action)?;
-        Some(format!("{key} {does}."))
+    /// The first line of the result panel on screen.
+    pub(crate) fn result_scroll(&self) -> usize {
+        self.result_scroll
     }
 
-    /// The folder on screen has nothing to show: why, and what to do next; `None` when it has rows.
+    /// Rows of the result panel that scroll, and how many lines there are to scroll through.
+    pub(crate) fn result_extent(&self) -> (usize, usize) {
+        let Some(area) = self.panels().result else {
+            return (0, 0);
+        };
+        let (columns, rows) = (
+            usize::from(area.width).saturating_sub(2),
+            usize::from(area.height),
+        );
+        (
+            rows.saturating_sub(result_panel::notice(columns, rows).len()),
+            self.result_lines(columns).len(),
+        )
+    }
+
+    /// The choices of a picker; `None` while they are being read.
+    fn choices(&self, kind: PickerKind) -> Option<Vec<Choice>> {
+        match kind {
+            PickerKind::Prompts => self.prompt_sets.choices(&self.engine),
+            PickerKind::Model => self.models.choices(&self.engine),
+            PickerKind::Related => self.related.choices(&self.viewer, &self.env),
+        }
+    }
+
+    /// The lines of a popup.
+    pub(crate) fn popup_lines(&self, popup: &Popup) -> Vec<PopupLine> {
+        let choices = match popup {
+            Popup::Picker { kind, .. } => self.choices(*kind),
+            _ => None,
+        };
+        popup.lines(&self.env, choices.as_deref())
+    }
+
+    /// The facts about the image shown, the most important first.
+    pub(crate) fn facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
+        let mut facts = self.viewer.facts(key, preview);
+        if key.marks.overlays {
+            facts.extend(self.related.fact(&self.viewer, &self.env));
+        }
+        facts
+    }
+
+    /// `1 liver`: the number and the name of a segment or region.
+    pub(crate) fn legend_words(&self, entry: &Legend) -> String {
+        legend_words(entry, &self.env)
+    }
+
+    /// The number of a frame or image being typed, what it counts, and how many there are.
+    pub(crate) fn frame_input(&self) -> Option<(&str, &'static str, u32)> {
+        self.viewer
+            .frame_input(self.studies.position(self.folder()))
+    }
+
+    /// The image of a row's tile, or why there is none; `None`: it is awaited, or there is none to wait for.
+    pub(crate) fn tile(&self, row: &Row) -> Option<&Previewed> {
+        self.grid.tile(row, &self.tiles, self.files())
+    }
+
+    /// Whether the tile of a row has an image, which may still be awaited.
+    pub(crate) fn has_tile(&self, row: &Row) -> bool {
+        self.grid.has_image(row, self.files())
+    }
+
+    /// The image of a side of the comparison, as good as it is there.
+    pub(crate) fn side_image(&self, side: usize) -> Option<&Previewed> {
+        let comparison = self.screen.comparison()?;
+        comparison.image(side, &self.tiles, self.files())
+    }
+
+    /// How the screen is divided.
+    fn layout(&self) -> Layout {
+        Layout {
+            list: self.screen.split(),
+            grid: self.screen.has_grid(),
+            tiles: self.grid.tiles(),
+            series: self.studies.is_enabled(),
+        }
+    }
+
+    /// Why the folder on screen has nothing to show, and what to do next; `None` when it has rows.
     pub(crate) fn nothing_to_list(&self) -> Option<String> {
-        let leave = || self.advice(Action::Leave, "leaves it");
+        let folder = self.folder();
+        let leave = || self.env.advice(Action::Leave, "leaves it");
         let said = |words: &str, advice: Option<String>| {
             let lines = std::iter::once(words.to_owned()).chain(advice);
             Some(lines.collect::<Vec<_>>().join("\n"))
         };
-        if let Reading::Failed(message) = &self.folder.reading {
-            let what = if self.shelf_here().is_some() {
+        if let Listing::Failed(message) = folder.listing() {
+            let what = if self.studies.is_shown(folder) {
                 "DICOMDIR"
             } else {
                 "folder"
@@ -425,33 +423,33 @@ impl Model {
             let words = format!("This {what} cannot be read.\n{message}");
             return said(&words, leave());
         }
-        if !self.folder.is_empty() {
+        if !folder.is_empty() {
             return None;
         }
-        let filter = &self.folder.look().filter;
-        if !filter.is_empty() && self.folder.count() > 0 {
+        let filter = &folder.look().filter;
+        if !filter.is_empty() && folder.count() > 0 {
             let typed = text::safe_str(filter.text());
-            let away = self.advice(Action::Back, "clears the filter");
-            return said(&format!("No name here matches “{typed}”."), away);
+            let clear = self.env.advice(Action::Back, "clears the filter");
+            return said(&format!("No name here matches “{typed}”."), clear);
         }
-        let hidden = self.folder.count() - self.folder.len();
-        match (&self.folder.reading, hidden, &self.watch) {
-            (Reading::Underway, ..) => said("Reading …", None),
+        let hidden = folder.count() - folder.len();
+        match (folder.listing(), hidden, &self.watch) {
+            (Listing::Underway, ..) => said("Reading …", None),
             (_, 1, _) => {
-                let show = self.advice(Action::Hidden, "shows it");
+                let show = self.env.advice(Action::Hidden, "shows it");
                 said("Only a hidden file here.", show)
             }
             (_, 2.., _) => {
-                let show = self.advice(Action::Hidden, "shows them");
+                let show = self.env.advice(Action::Hidden, "shows them");
                 said("Only hidden files here.", show)
             }
             (_, _, WatchState::On { .. }) => said(
-                "This folder is empty.\nNew pictures appear as they arrive.",
+                "This folder is empty.\nNew images appear as they arrive.",
                 leave(),
             ),
             (_, _, WatchState::Starting) => said("This folder is empty.", leave()),
             (_, _, WatchState::Off | WatchState::Failed(_)) => {
-                let watch = self.advice(Action::Watch, "watches it for new pictures");
+                let watch = self.env.advice(Action::Watch, "watches it for new images");
                 said("This folder is empty.", watch.or_else(leave))
             }
         }

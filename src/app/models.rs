@@ -1,18 +1,17 @@
-//! Models to choose from: those of the catalogue, those in the cache; fetched where they are missing, and taken into use
-//! while the one before goes on answering.
+//! The choice of a model: those of the catalogue and those in the cache. A missing one is downloaded; the previous one
+//! answers until the new one is ready.
 
 use std::collections::HashMap;
 
-use super::Effect;
-use super::model::{EngineState, Model};
-use super::msg::Severity;
-use super::picker::{Choice, What};
-use super::popup::{Popup, Why};
+use super::effect::Effect;
+use super::environment::Environment;
+use super::popup::{Choice, Explanation, Popup};
+use super::request::Request;
+use super::status::EngineState;
 use super::text::safe_str;
 use crate::config::DEMO;
-use crate::encoder::catalog::Entry;
-use crate::encoder::hub::bytes;
-use crate::engine::{Event, Lane};
+use crate::encoder::catalog::CatalogEntry;
+use crate::encoder::hub::format_bytes;
 
 /// A model that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,45 +20,45 @@ pub struct Offered {
     pub id: String,
     /// Its name once it is in use.
     pub name: String,
-    /// What the catalogue says of it.
-    pub entry: Option<&'static Entry>,
-    /// It need not be fetched.
+    /// Its entry in the catalogue.
+    pub entry: Option<&'static CatalogEntry>,
+    /// It need not be downloaded.
     pub there: bool,
 }
 
-/// All about choosing a model.
+/// The models that can be chosen, and the progress of the chosen one.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Models {
-    /// What there is, once it was read.
+pub(crate) struct ModelChooser {
+    /// `None` until they were read.
     offered: Option<Vec<Offered>>,
-    pub pull: Option<Pull>,
-    /// The model that is being read, and the number that its engine answers by.
-    pub coming: Option<(u64, Offered)>,
+    pull: Option<ModelPull>,
+    /// The model that is being loaded, and the number that its engine answers by.
+    loading: Option<(u64, Offered)>,
     /// The number of the engine in use; 0 is that of the start.
-    pub engine: u64,
-    /// What became of earlier attempts, by id.
+    engine: u64,
+    /// Why earlier attempts failed, by id.
     faults: HashMap<String, String>,
 }
 
-/// A model that is being fetched.
+/// A model that is being downloaded.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Pull {
+pub(crate) struct ModelPull {
     serial: u64,
     offered: Offered,
     came: u64,
     size: Option<u64>,
-    /// Another program fetches it, too; that is waited for.
+    /// Another process downloads it; this one waits for that.
     waits: bool,
 }
 
-impl Pull {
-    /// How far it is, in a few letters.
+impl ModelPull {
+    /// The progress, in a few letters.
     pub(crate) fn progress(&self) -> String {
         match self.size {
             _ if self.waits => "another program fetches it".to_owned(),
             Some(size) if size > 0 => {
                 let percent = self.came.min(size) * 100 / size;
-                format!("{percent} % of {}", bytes(size))
+                format!("{percent} % of {}", format_bytes(size))
             }
             _ => "asking the hub …".to_owned(),
         }
@@ -70,7 +69,7 @@ impl Pull {
     }
 }
 
-/// As the catalogue calls it, else its id.
+/// The name in the catalogue, else the id.
 fn short(offered: &Offered) -> String {
     let name = offered
         .entry
@@ -78,46 +77,52 @@ fn short(offered: &Offered) -> String {
     safe_str(name)
 }
 
-impl Model {
-    /// Opens the list; the cache is looked at anew.
-    pub(super) fn choose_model(&mut self) -> Vec<Effect> {
-        self.open_picker(What::Model);
-        vec![Effect::Models]
+impl ModelChooser {
+    /// The number of the engine in use.
+    pub(super) fn engine(&self) -> u64 {
+        self.engine
     }
 
-    pub(super) fn models_read(&mut self, offered: Vec<Offered>) {
-        let first = self.models.offered.is_none();
-        self.models.offered = Some(offered);
-        let open = matches!(
-            self.popup,
-            Some(Popup::Pick {
-                what: What::Model,
-                ..
-            })
-        );
-        if first && open {
-            self.open_picker(What::Model);
-        }
+    /// The model that is being downloaded.
+    pub(crate) fn pull(&self) -> Option<&ModelPull> {
+        self.pull.as_ref()
     }
 
-    pub(super) fn model_choices(&self) -> Option<Vec<Choice>> {
-        let all = self.models.offered.as_ref()?.iter();
-        Some(all.map(|offered| self.model_choice(offered)).collect())
+    /// The name of the model that is being loaded; safe to show.
+    pub(crate) fn loading(&self) -> Option<String> {
+        let (_, offered) = self.loading.as_ref()?;
+        Some(safe_str(&offered.name))
     }
 
-    fn model_choice(&self, offered: &Offered) -> Choice {
-        let current = self.is_in_use(offered);
-        let pull = self.models.pull.as_ref();
+    /// Whether a model is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pull.is_some() || self.loading.is_some()
+    }
+
+    /// Takes in the models that can be chosen; true if they are the first.
+    pub(super) fn models_read(&mut self, offered: Vec<Offered>) -> bool {
+        self.offered.replace(offered).is_none()
+    }
+
+    /// The models to choose from; `None` while they are being read.
+    pub(super) fn choices(&self, engine: &EngineState) -> Option<Vec<Choice>> {
+        let all = self.offered.as_ref()?.iter();
+        Some(all.map(|offered| self.choice(offered, engine)).collect())
+    }
+
+    fn choice(&self, offered: &Offered, engine: &EngineState) -> Choice {
+        let current = is_in_use(offered, engine);
+        let pull = self.pull.as_ref();
         let pull = pull.filter(|pull| pull.offered.id == offered.id);
-        let coming = self.models.coming.as_ref();
-        let loading = coming.is_some_and(|(_, coming)| coming.id == offered.id);
+        let loading = self.loading.as_ref();
+        let is_loading = loading.is_some_and(|(_, loading)| loading.id == offered.id);
         let size = offered
             .entry
-            .map(|entry| bytes(entry.megabytes * 1_000_000));
+            .map(|entry| format_bytes(entry.megabytes * 1_000_000));
         let beside = match (pull, &size) {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),
-            _ if loading => "being read …".to_owned(),
+            _ if is_loading => "being read …".to_owned(),
             _ if offered.id == DEMO => "built in".to_owned(),
             (_, Some(size)) if !offered.there => size.clone(),
             _ => "in the cache".to_owned(),
@@ -140,7 +145,7 @@ impl Model {
         }
         let step = match pull {
             Some(_) => "Enter stops; what has come is kept.".to_owned(),
-            None if current || loading => String::new(),
+            None if current || is_loading => String::new(),
             None if offered.there => "Enter takes it into use.".to_owned(),
             None => format!(
                 "Enter fetches {} from the hub and takes it into use.",
@@ -152,156 +157,146 @@ impl Model {
             name: short(offered),
             beside,
             about: about.iter().map(|text| safe_str(text)).collect(),
-            fault: self.models.faults.get(&offered.id).cloned(),
+            fault: self.faults.get(&offered.id).cloned(),
             current,
         }
     }
 
-    fn is_in_use(&self, offered: &Offered) -> bool {
-        matches!(&self.engine, EngineState::Ready { model, .. } if *model == safe_str(&offered.name))
-    }
-
-    pub(super) fn pick_model(&mut self, chosen: usize) -> Vec<Effect> {
-        let all = self.models.offered.as_ref();
+    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the one that is being downloaded stops that.
+    pub(super) fn pick(
+        &mut self,
+        chosen: usize,
+        engine: &EngineState,
+        env: &mut Environment,
+    ) -> Vec<Request> {
+        let all = self.offered.as_ref();
         let Some(offered) = all.and_then(|all| all.get(chosen)).cloned() else {
             return Vec::new();
         };
-        if let Some(pull) = &self.models.pull {
+        if let Some(pull) = &self.pull {
             let name = pull.name();
             if pull.offered.id == offered.id {
-                self.models.pull = None;
-                self.say(
-                    Severity::Info,
-                    &format!("stopped fetching {name}; choosing it again goes on from there"),
-                );
-                return vec![Effect::StopPull];
+                self.pull = None;
+                let words =
+                    format!("stopped fetching {name}; choosing it again goes on from there");
+                return vec![Request::info(words), Request::Effect(Effect::StopPull)];
             }
             if !offered.there {
-                self.say(
-                    Severity::Error,
-                    &format!("{name} is being fetched; one model at a time"),
-                );
-                return Vec::new();
+                let words = format!("{name} is being fetched; one model at a time");
+                return vec![Request::error(words)];
             }
         }
-        if self.is_in_use(&offered) {
-            self.popup = None;
-            return Vec::new();
+        if is_in_use(&offered, engine) {
+            return vec![Request::ClosePopup];
         }
-        self.models.faults.remove(&offered.id);
+        self.faults.remove(&offered.id);
         if offered.there {
-            self.popup = None;
-            return self.take_into_use(offered);
+            let load = self.load(offered, env);
+            return vec![Request::ClosePopup, load];
         }
-        let (serial, id) = (self.next_generation(), offered.id.clone());
-        self.models.pull = Some(Pull {
+        let (serial, id) = (env.next_generation(), offered.id.clone());
+        self.pull = Some(ModelPull {
             serial,
             offered,
             came: 0,
             size: None,
             waits: false,
         });
-        vec![Effect::Pull { id, serial }]
+        vec![Request::Effect(Effect::Pull { id, serial })]
     }
 
-    fn take_into_use(&mut self, offered: Offered) -> Vec<Effect> {
-        let (serial, id) = (self.next_generation(), offered.id.clone());
-        self.models.coming = Some((serial, offered));
-        vec![Effect::UseModel { id, serial }]
+    fn load(&mut self, offered: Offered, env: &mut Environment) -> Request {
+        let (serial, id) = (env.next_generation(), offered.id.clone());
+        self.loading = Some((serial, offered));
+        Request::Effect(Effect::UseModel { id, serial })
     }
 
+    /// Takes in the progress of a download.
     pub(super) fn pulling(&mut self, serial: u64, came: u64, size: Option<u64>, waits: bool) {
-        if let Some(pull) = self.models.pull.as_mut().filter(|p| p.serial == serial) {
+        if let Some(pull) = self.pull.as_mut().filter(|p| p.serial == serial) {
             (pull.came, pull.size, pull.waits) = (came, size, waits);
         }
     }
 
-    /// A model is there, or cannot be had.
-    pub(super) fn pulled(&mut self, serial: u64, outcome: Result<(), String>) -> Vec<Effect> {
-        let Some(pull) = self.models.pull.take_if(|pull| pull.serial == serial) else {
+    /// Takes in the end of a download. `popup_open`: there is no room for an explanation.
+    pub(super) fn pulled(
+        &mut self,
+        serial: u64,
+        outcome: Result<(), String>,
+        popup_open: bool,
+        engine: &EngineState,
+        env: &mut Environment,
+    ) -> Vec<Request> {
+        let Some(pull) = self.pull.take_if(|pull| pull.serial == serial) else {
             return Vec::new();
         };
         let mut offered = pull.offered;
-        match outcome {
-            Ok(()) => {
-                offered.there = true;
-                let all = self.models.offered.iter_mut().flatten();
-                for other in all.filter(|other| other.id == offered.id) {
-                    other.there = true;
-                }
-                if let Some(Popup::Pick { .. }) = self.popup {
-                    self.popup = None;
-                }
-                self.take_into_use(offered)
-            }
-            Err(message) => {
-                self.model_fault(&offered, "not fetched", &message);
-                Vec::new()
-            }
+        if let Err(message) = outcome {
+            return vec![self.fail(&offered, "not fetched", &message, popup_open, engine)];
         }
+        offered.there = true;
+        let all = self.offered.iter_mut().flatten();
+        for other in all.filter(|other| other.id == offered.id) {
+            other.there = true;
+        }
+        vec![self.load(offered, env)]
     }
 
-    /// Says why a model cannot be had: in its place in the list, and at once where the list is not open.
-    fn model_fault(&mut self, offered: &Offered, kind: &'static str, message: &str) {
+    /// Notes why a model cannot be used, for the list; explains it at once where no popup is open.
+    fn fail(
+        &mut self,
+        offered: &Offered,
+        kind: &'static str,
+        message: &str,
+        popup_open: bool,
+        engine: &EngineState,
+    ) -> Request {
         let message = safe_str(message);
-        let faults = &mut self.models.faults;
-        faults.insert(offered.id.clone(), message.clone());
+        self.faults.insert(offered.id.clone(), message.clone());
         let name = short(offered);
-        if self.popup.is_some() {
-            self.say(Severity::Error, &format!("{name}: {kind}"));
-            return;
+        if popup_open {
+            return Request::error(format!("{name}: {kind}"));
         }
-        let now = match &self.engine {
+        let advice = match engine {
             EngineState::Ready { model, .. } => Some(format!("{model} goes on answering.")),
             _ => None,
         };
-        self.popup_scroll = 0;
-        self.popup = Some(Popup::Why(Why {
+        Request::Open(Popup::Explanation(Explanation {
             subject: name,
             kind: Some(kind),
             message,
-            advice: now,
-        }));
+            advice,
+        }))
     }
 
-    /// An engine that was started for another model says something.
-    pub(super) fn other_engine(&mut self, serial: u64, event: Event) -> Vec<Effect> {
-        let Some((_, offered)) = self.models.coming.take_if(|(coming, _)| *coming == serial) else {
+    /// Takes in that the engine of the chosen model is ready, and from now on in use; false if the engine is another one's.
+    pub(super) fn loaded(&mut self, serial: u64) -> bool {
+        let loaded = self.loading.take_if(|(loading, _)| *loading == serial);
+        if loaded.is_some() {
+            self.engine = serial;
+        }
+        loaded.is_some()
+    }
+
+    /// Takes in that the engine of the chosen model cannot be used.
+    pub(super) fn not_loaded(
+        &mut self,
+        serial: u64,
+        message: &str,
+        popup_open: bool,
+        engine: &EngineState,
+    ) -> Vec<Request> {
+        let loading = self.loading.take_if(|(loading, _)| *loading == serial);
+        let Some((_, offered)) = loading else {
             return Vec::new();
         };
-        match event {
-            event @ Event::Ready { .. } => {
-                self.models.engine = serial;
-                (self.rate, self.rescoring) = (None, None);
-                let mut effects = vec![Effect::AdoptEngine { serial }];
-                effects.extend(self.engine_said(event));
-                self.ask_everything();
-                effects
-            }
-            Event::Failed { message } => {
-                self.model_fault(&offered, "not usable", &message);
-                vec![Effect::DropEngine { serial }]
-            }
-            _ => {
-                self.models.coming = Some((serial, offered));
-                Vec::new()
-            }
-        }
+        vec![
+            self.fail(&offered, "not usable", message, popup_open, engine),
+            Request::Effect(Effect::DropEngine { serial }),
+        ]
     }
+}
 
-    /// Every picture is asked about, the one under the cursor first.
-    fn ask_everything(&mut self) {
-        self.results.jobs_mut().engine_lost();
-        self.results.jobs_mut().engine_found();
-        let current = self.folder.current().map(|row| row.path.clone());
-        let all = self.results.answerable();
-        let (first, rest) = all
-            .into_iter()
-            .partition(|found| Some(&found.path) == current.as_ref());
-        if let Some(path) = &current {
-            self.results.promote(path);
-        }
-        self.ask(first, Lane::Interactive);
-        self.ask(rest, Lane::Bulk);
-    }
+fn is_in_use(offered: &Offered, engine: &EngineState) -> bool {
+    matches!(engine, EngineState::Ready { model, .. } if *model == safe_str(&offered.name))
 }

@@ -1,4 +1,4 @@
-//! Everything that can happen to the program, as data. Each message says when it is sent and by whom.
+//! All messages, as data. Each says when it is sent.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,45 +7,45 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::entry::{Entry, Found, Stamp};
-use super::kept::Kept;
-use super::picture::{Graphics, Previewed};
+use super::folder_state::Kept;
+use super::preview::{Graphics, Previewed};
 use crate::engine;
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 
-/// What happened. Sent into the runtime's queue by whoever saw it; consumed by [`super::update`] alone.
+/// Something that happened. Sent to the runtime's queue; consumed by [`super::update`] only.
 ///
 /// Paths are absolute, and spelled as the root was: a message about a file under the root starts with the root's own
 /// bytes. Names need no cleaning: whatever is shown passes through [`super::text::safe`].
 #[derive(Debug)]
 pub enum Msg {
     // ── the terminal ──────────────────────────────────────────────────────────────────────────────────────────
-    /// A key went down (repeats are sent again; releases are not sent).
+    /// A key was pressed or repeats. Releases are not sent.
     Key(KeyEvent),
-    /// Something happened to the mouse: a button, the wheel, or it moved while a button was down. `at`: as in a tick.
+    /// A mouse button or the wheel was used, or the mouse was dragged.
     Mouse {
-        /// What and where.
+        /// The event, with its cell.
         event: MouseEvent,
-        /// When.
+        /// Its time, as in [`Msg::Tick`].
         at: Duration,
     },
-    /// The terminal has this size: once before the first frame, then at every change. In cells.
+    /// The size of the terminal in cells: once before the first frame, then at every change.
     Resized {
         /// Columns.
         cols: u16,
         /// Rows.
         rows: u16,
     },
-    /// How pictures reach the screen has been settled: once, after the terminal answered or kept silent. No picture is
-    /// asked for before.
+    /// The graphics protocol is known: sent once, after the terminal answered or kept silent. No image is
+    /// requested before.
     Graphics(Graphics),
     /// The program is in the foreground again after [`super::Effect::Suspend`], or the screen was cleared:
-    /// pictures sent before are gone from the terminal.
+    /// images sent before are gone from the terminal.
     Resumed,
-    /// Someone outside wants the process to stop for a while: SIGTSTP.
+    /// SIGTSTP: the process is asked to stop for a while.
     Stopping,
-    /// The process goes on after it was stopped, by whomever: SIGCONT.
+    /// SIGCONT: the process continues after it was stopped.
     Continued,
-    /// Someone outside wants an orderly end (SIGTERM, SIGHUP, SIGINT), or the terminal is gone.
+    /// SIGTERM, SIGHUP or SIGINT: the program is asked to end; or the terminal is gone.
     Terminated,
 
     // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -54,62 +54,62 @@ pub enum Msg {
     Tick(Duration),
 
     // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
-    /// How the folder of a [`super::Effect::List`] was left in an earlier run, before any part of the listing. Not sent of a
-    /// folder of which nothing is kept.
+    /// How the folder of a [`super::Effect::List`] was left in an earlier run. Precedes the listing; not sent for a folder
+    /// without persisted state.
     Kept {
-        /// The folder that will be read.
+        /// The folder.
         dir: PathBuf,
-        /// As asked.
+        /// The number of the request.
         generation: u64,
         /// How it was left.
         kept: Box<Kept>,
     },
     /// Part of the answer to [`super::Effect::List`], in any order; `complete` comes with the last part, which may be empty.
     Listed {
-        /// The folder that was read.
+        /// The folder.
         dir: PathBuf,
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// Some of what lies in it, dotfiles included.
+        /// Some of its entries, dotfiles included.
         entries: Vec<Entry>,
-        /// Nothing more follows.
+        /// This is the last part.
         complete: bool,
     },
     /// The folder of a [`super::Effect::List`] cannot be read (any more).
     Unlisted {
         /// The folder.
         dir: PathBuf,
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         message: String,
     },
-    /// Part of the answer to [`super::Effect::Scan`]: pictures found under its root. `complete` comes with the last part.
+    /// Part of the answer to [`super::Effect::Scan`]: images found under its root. `complete` comes with the last part.
     Scanned {
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// Some of the pictures, each told by its first bytes.
+        /// Some of the images, recognised by their first bytes.
         files: Vec<Found>,
-        /// Nothing more follows.
+        /// This is the last part.
         complete: bool,
     },
-    /// What a scan met and cannot look into: a folder that may not be read, or a link that leads nowhere.
+    /// A scan met a folder that may not be read, or a link that leads nowhere.
     Unreadable {
-        /// Where.
+        /// The folder or link.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: MediaError,
     },
 
     // ── the watch ─────────────────────────────────────────────────────────────────────────────────────────────
-    /// The watch asked for by [`super::Effect::Watch`] stands.
+    /// The watch requested by [`super::Effect::Watch`] runs.
     Watching {
-        /// The folder tree is read again and again, because its file system tells nothing by itself.
+        /// The folder tree is read again and again, as its file system sends no notifications.
         polling: bool,
     },
-    /// The watch could not be set up, or broke.
+    /// The watch could not be set up, or failed.
     WatchFailed {
-        /// Why, and what to do, as a sentence.
+        /// The reason and what to do, as a sentence.
         message: String,
     },
     /// A file is new and complete (settled), or a folder is new. What was there when the watch began is sent as
@@ -124,68 +124,68 @@ pub enum Msg {
     Modified {
         /// The file.
         path: PathBuf,
-        /// What it looks like now.
+        /// Its content now.
         stamp: Stamp,
         /// It may be an image: its first bytes are an image's, or nobody has looked into it.
         picture: bool,
     },
-    /// Rights or times of a file changed, and its content did not.
+    /// Permissions or times of a file changed, but not its content.
     Touched {
         /// The file.
         path: PathBuf,
-        /// What it looks like now.
+        /// Its content now.
         stamp: Stamp,
     },
-    /// A file or folder is gone (deleted, or moved out of the watched tree); all under it with it.
+    /// A file or folder, with everything below it, was deleted or moved out of the watched tree.
     Removed {
-        /// What is gone.
+        /// The file or folder.
         path: PathBuf,
     },
-    /// A file or folder has another name or place inside the watched tree; its content is the same.
+    /// A file or folder was renamed or moved within the watched tree; its content is the same.
     Renamed {
-        /// Where it was.
+        /// Its former path.
         from: PathBuf,
-        /// What and where it is now.
+        /// The file or folder at its new path.
         to: Entry,
     },
 
-    // ── pictures ──────────────────────────────────────────────────────────────────────────────────────────────
-    /// The answer to [`super::Effect::Preview`]. Requests that were overtaken by a later one may go unanswered.
+    // ── images ──────────────────────────────────────────────────────────────────────────────────────────────
+    /// The answer to [`super::Effect::Preview`]. A request superseded by a later one may go unanswered.
     Previewed(Box<Previewed>),
-    /// Part of the answer to [`super::Effect::Tiles`], in any order. What was overtaken by a later request goes unanswered.
+    /// Part of the answer to [`super::Effect::Tiles`], in any order. Superseded requests go unanswered.
     Tile(Box<Previewed>),
 
     // ── objects ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Tags`].
     Tags {
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// The tags, or why there are none.
+        /// The tags, or why they cannot be read.
         outcome: Result<Arc<TagTree>, MediaError>,
     },
     /// Part of the answer to [`super::Effect::Headers`]. `complete` comes with the last part, unless the request was superseded.
     Headers {
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// Files and their headers; `None` of what is no DICOM file, or has none that can be read.
+        /// Files and their headers; `None` for a file that is not DICOM, or cannot be read.
         read: Vec<(Found, Option<DicomHeader>)>,
-        /// Nothing more follows.
+        /// This is the last part.
         complete: bool,
     },
     /// Part of the answer to [`super::Effect::Related`]. `complete` comes with the last part, unless the request was superseded.
     Related {
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// Files, and what they are about; `None` of those that are no such objects.
+        /// Files and the objects in them; `None` for a file that holds no such object.
         read: Vec<(Found, Option<RelatedObject>)>,
-        /// Nothing more follows.
+        /// This is the last part.
         complete: bool,
     },
     /// The answer to [`super::Effect::Directory`].
     Directory {
-        /// As asked.
+        /// The number of the request.
         generation: u64,
-        /// The files that it refers to, or why it cannot be read.
+        /// The files that the DICOMDIR refers to, or why it cannot be read.
         outcome: Result<Vec<Member>, MediaError>,
     },
 
@@ -195,38 +195,38 @@ pub enum Msg {
 
     /// The answer to [`super::Effect::Models`].
     Models(Vec<super::Offered>),
-    /// How far [`super::Effect::Pull`] has come.
+    /// Progress of [`super::Effect::Pull`].
     Pulling {
-        /// As asked.
+        /// The number of the request.
         serial: u64,
-        /// Bytes that are there.
+        /// Bytes downloaded.
         came: u64,
-        /// Bytes in all, once that is known.
+        /// Bytes in total, once known.
         size: Option<u64>,
-        /// Another program fetches the same; that is waited for.
+        /// Another process downloads the same model; this one waits for it.
         waits: bool,
     },
     /// The end of [`super::Effect::Pull`].
     Pulled {
-        /// As asked.
+        /// The number of the request.
         serial: u64,
-        /// Or why not, and what to do.
+        /// Success, or the reason of the failure and what to do.
         outcome: Result<(), String>,
     },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
-    /// The engine says something: it loads, is ready, failed, finished a file, measured its rate.
+    /// An event of the engine in use at the start.
     Engine(engine::Event),
-    /// The same of an engine that [`super::Effect::UseModel`] started.
+    /// An event of an engine that [`super::Effect::UseModel`] started.
     OtherEngine {
-        /// As asked.
+        /// The number of the request.
         serial: u64,
-        /// What it says.
+        /// The event.
         event: engine::Event,
     },
 
     // ── anything else ─────────────────────────────────────────────────────────────────────────────────────────
-    /// The shell has something to tell the user; it is shown in the status line for a while.
+    /// A sentence for the status line.
     Report {
         /// Whether something went wrong.
         severity: Severity,
@@ -235,11 +235,11 @@ pub enum Msg {
     },
 }
 
-/// How much a report matters.
+/// How serious a sentence in the status line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Good to know.
+    /// Information.
     Info,
-    /// Something did not work.
+    /// Something failed.
     Error,
 }

@@ -1,59 +1,65 @@
-//! What is shown above everything else: the help, and why something failed.
+//! Popups: what is shown above everything else, one at a time.
 
-use super::help::Context;
-use super::keys::{HelpLine, Keymap};
-use super::menu::ENTRIES;
-use super::picker::What;
+mod help;
+pub(crate) mod menu;
+mod picker;
+
+use super::environment::Environment;
+use super::keys::{Action, HelpLine};
+use super::mode::Mode;
 use super::text;
 use crate::media::ErrorKind;
 use crate::view::Area;
+pub(super) use menu::Switch;
+pub(super) use picker::Choice;
+pub use picker::PickerKind;
 
 /// A popup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Popup {
+pub(crate) enum Popup {
     /// The bindings in force.
     Help {
-        /// Where they were asked for.
-        context: Context,
-        /// What comes back afterwards.
+        /// Where it was opened.
+        mode: Mode,
+        /// The popup that is shown again afterwards.
         behind: Option<Box<Popup>>,
     },
-    /// Details of a failure.
-    Why(Why),
-    /// Other ways to look at what is there.
-    View {
+    /// Why something failed.
+    Explanation(Explanation),
+    /// The view menu.
+    Menu {
         /// The entry under the cursor.
         entry: usize,
-        /// Which of the entries are in force; `None` of one that switches nothing.
-        on: [Option<bool>; ENTRIES.len()],
+        /// The state of what each entry switches.
+        switches: [Switch; menu::ENTRIES.len()],
     },
-    /// A list to choose from.
-    Pick {
-        /// Of what.
-        what: What,
+    /// A list to choose one thing from.
+    Picker {
+        /// What is chosen.
+        kind: PickerKind,
         /// The row under the cursor.
         chosen: usize,
     },
     /// The value of a tag in full.
-    Value(Box<Value>),
+    Value(Box<TagValue>),
 }
 
 /// The value of a tag; all of it safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct TagValue {
     /// Tag and name.
     pub subject: String,
     /// What the value names.
     pub meaning: String,
     /// The value, or its mask.
     pub text: String,
-    /// It is the mask.
+    /// The value is masked.
     pub masked: bool,
 }
 
 /// What failed and why; all of it safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
+pub struct Explanation {
     /// File, model or folder.
     pub subject: String,
     /// The kind of failure in a word or two.
@@ -71,7 +77,7 @@ pub enum PopupLine {
     Help(Vec<HelpLine>),
     /// What the popup is about.
     Subject(String),
-    /// What is wrong, in a word.
+    /// What is wrong, in a word or two.
     Kind(String),
     /// Running text.
     Text(String),
@@ -92,51 +98,235 @@ pub enum PopupLine {
     },
 }
 
+/// What an open popup makes of an action or a click.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PopupOutcome {
+    /// Nothing beyond its own state.
+    None,
+    /// An entry of the menu was chosen; the popup is closed.
+    Act(Action),
+    /// A row of a picker was chosen; the popup is still open.
+    Pick(PickerKind, usize),
+    /// The opacity of related objects shall change.
+    Opacity {
+        /// More opaque.
+        more: bool,
+    },
+}
+
+/// The popup that is open, if any.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Popups {
+    open: Option<Popup>,
+    /// First line on screen.
+    scroll: usize,
+}
+
 /// Columns of a popup on a wide screen.
-const WIDEST: u16 = 76;
-/// Columns that two columns of help need.
-const TWO_COLUMNS: usize = 70;
+const MAX_WIDTH: u16 = 76;
 
 impl Popup {
-    /// What stands in its frame.
-    pub fn title(&self) -> &'static str {
+    /// The title in its frame.
+    pub(crate) fn title(&self) -> &'static str {
         match self {
             Self::Help { .. } => "Help",
-            Self::Why(_) => "Why it failed",
-            Self::View { .. } => "View",
+            Self::Explanation(_) => "Why it failed",
+            Self::Menu { .. } => "View",
             Self::Value(_) => "Value",
-            Self::Pick {
-                what: What::Prompts,
-                ..
-            } => "Prompt set",
-            Self::Pick {
-                what: What::Model, ..
-            } => "Model",
-            Self::Pick {
-                what: What::Related,
-                ..
-            } => "About this image",
+            Self::Picker { kind, .. } => kind.title(),
         }
     }
 
-    /// Its lines on a screen of `cols` columns.
-    pub fn lines(&self, keymap: &Keymap, cols: u16) -> Vec<PopupLine> {
-        let width = usize::from(content_width(cols));
+    /// Its lines. `choices`: those of a picker, as far as they are known.
+    pub(crate) fn lines(&self, env: &Environment, choices: Option<&[Choice]>) -> Vec<PopupLine> {
+        let width = usize::from(content_width(env.cols));
         match self {
-            Self::Help { context, .. } => help(keymap, *context, width),
-            Self::Why(why) => why.lines(width),
-            Self::View { entry, on } => menu(*entry, on),
+            Self::Help { mode, .. } => help::lines(&env.keymap, *mode, width),
+            Self::Explanation(explanation) => explanation.lines(width),
+            Self::Menu { entry, switches } => menu::lines(*entry, switches),
             Self::Value(value) => value.lines(width),
-            // They need the model: `Model::popup_lines`.
-            Self::Pick { .. } => Vec::new(),
+            Self::Picker { chosen, .. } => {
+                picker::lines(choices, *chosen, width, usize::from(content_rows(env.rows)))
+            }
         }
     }
 }
 
-/// Columns for text in a popup on a screen of `cols` columns: a frame and a blank on either side are taken off.
+impl Popups {
+    /// The popup that is open.
+    pub(crate) fn current(&self) -> Option<&Popup> {
+        self.open.as_ref()
+    }
+
+    /// First line on screen, as far as there are so many.
+    pub(crate) fn scroll(&self) -> usize {
+        self.scroll
+    }
+
+    /// The mode of the popup that is open.
+    pub(super) fn mode(&self) -> Option<Mode> {
+        self.open.as_ref().map(|popup| match popup {
+            Popup::Help { .. } | Popup::Explanation(_) | Popup::Value(_) => Mode::Reading,
+            Popup::Menu { .. } => Mode::Menu,
+            Popup::Picker { .. } => Mode::Picker,
+        })
+    }
+
+    /// What the open picker chooses.
+    pub(super) fn picker(&self) -> Option<PickerKind> {
+        match self.open {
+            Some(Popup::Picker { kind, .. }) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// Shows a popup instead of any other.
+    pub(super) fn open(&mut self, popup: Popup) {
+        self.open = Some(popup);
+        self.scroll = 0;
+    }
+
+    /// Opens the help; what it is laid over comes back when it is closed.
+    pub(super) fn open_help(&mut self, mode: Mode) {
+        let behind = self.open.take().map(Box::new);
+        self.open(Popup::Help { mode, behind });
+    }
+
+    /// Closes the popup; that behind the help is shown again. False when there is none.
+    pub(super) fn close(&mut self, env: &Environment) -> bool {
+        let Some(popup) = self.open.take() else {
+            return false;
+        };
+        if let Popup::Help { behind, .. } = popup {
+            self.open = behind.map(|popup| *popup);
+            self.show_entry(env);
+        }
+        true
+    }
+
+    /// Closes whatever is open.
+    pub(super) fn close_all(&mut self) {
+        self.open = None;
+    }
+
+    /// Closes a popup whose content depends on whether patient values are shown.
+    pub(super) fn close_outdated(&mut self) {
+        self.open
+            .take_if(|popup| matches!(popup, Popup::Value(_) | Popup::Menu { .. }));
+    }
+
+    /// Carries an action out in the popup that is open. `choices`: those of a picker.
+    pub(super) fn act(
+        &mut self,
+        action: Action,
+        env: &Environment,
+        choices: Option<&[Choice]>,
+    ) -> PopupOutcome {
+        let page = usize::from(content_rows(env.rows));
+        match self.open.take() {
+            Some(Popup::Menu { entry, switches }) => {
+                let entry = match action {
+                    Action::Enter => return PopupOutcome::Act(menu::ENTRIES[entry].2),
+                    Action::View | Action::Leave => return PopupOutcome::None,
+                    _ => menu::moved(entry, action),
+                };
+                self.open = Some(Popup::Menu { entry, switches });
+                self.show_entry(env);
+            }
+            Some(Popup::Picker { kind, chosen }) => {
+                let count = choices.map_or(0, <[Choice]>::len);
+                let last = count.max(1) - 1;
+                let by = action.distance(page / 2);
+                let moved = chosen.saturating_add_signed(by).min(last);
+                match action {
+                    Action::Leave => return PopupOutcome::None,
+                    _ if action == kind.action() => return PopupOutcome::None,
+                    _ => {}
+                }
+                let picks = action == Action::Enter;
+                let chosen = if picks { chosen } else { moved };
+                self.open = Some(Popup::Picker { kind, chosen });
+                if picks {
+                    return PopupOutcome::Pick(kind, chosen);
+                }
+                if let (PickerKind::Related, Action::ZoomIn | Action::ZoomOut) = (kind, action) {
+                    let more = action == Action::ZoomIn;
+                    return PopupOutcome::Opacity { more };
+                }
+            }
+            Some(popup) => {
+                let closes = matches!(
+                    (action, &popup),
+                    (Action::Help, Popup::Help { .. })
+                        | (Action::Why, Popup::Explanation(_))
+                        | (Action::Enter | Action::Leave, Popup::Value(_))
+                );
+                let lines = popup.lines(env, None).len();
+                self.open = Some(popup);
+                if closes {
+                    self.close(env);
+                } else {
+                    self.scroll = action.scroll(self.scroll, page, lines);
+                }
+            }
+            None => {}
+        }
+        PopupOutcome::None
+    }
+
+    /// Chooses the entry of the open menu that has a letter; `None` when it has none, or no menu is open.
+    pub(super) fn choose_letter(&mut self, letter: char) -> Option<Action> {
+        let Some(Popup::Menu { .. }) = self.open else {
+            return None;
+        };
+        let action = menu::with_letter(letter)?;
+        self.open = None;
+        Some(action)
+    }
+
+    /// Takes in a click: beside a popup it closes that, on an entry of the menu it chooses that. `lines`: how many the popup has.
+    pub(super) fn click(
+        &mut self,
+        at: (u16, u16),
+        lines: usize,
+        env: &Environment,
+    ) -> PopupOutcome {
+        let inside = inside(env.cols, env.rows, lines);
+        let frame = Area {
+            x: inside.x.saturating_sub(1),
+            y: inside.y.saturating_sub(1),
+            width: inside.width + 2,
+            height: inside.height + 2,
+        };
+        if !frame.contains(at) {
+            self.open = None;
+        } else if inside.contains(at)
+            && let Some(Popup::Menu { .. }) = self.open
+        {
+            let entry = self.scroll + usize::from(at.1 - inside.y);
+            self.open = None;
+            return PopupOutcome::Act(menu::ENTRIES[entry].2);
+        }
+        PopupOutcome::None
+    }
+
+    /// Scrolls the entry of the menu under the cursor into sight, on a very low screen.
+    fn show_entry(&mut self, env: &Environment) {
+        let page = usize::from(content_rows(env.rows)).max(1);
+        if let Some(Popup::Menu { entry, .. }) = &self.open {
+            self.scroll = (entry + 1).saturating_sub(page);
+        }
+    }
+}
+
+/// Columns for text in a popup on a screen of `cols` columns, without frame and margins.
 pub fn content_width(cols: u16) -> u16 {
-    // Stripes of what lies behind would only be in the way.
-    let outer = if cols < WIDEST + 12 { cols } else { WIDEST };
+    // No narrow stripes are left beside it.
+    let outer = if cols < MAX_WIDTH + 12 {
+        cols
+    } else {
+        MAX_WIDTH
+    };
     outer.saturating_sub(4)
 }
 
@@ -157,38 +347,12 @@ pub fn content_rows(rows: u16) -> u16 {
     rows.saturating_sub(2)
 }
 
-fn help(keymap: &Keymap, context: Context, width: usize) -> Vec<PopupLine> {
-    let lines = keymap.help(context);
-    // Between two groups, where the columns get most alike.
-    let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
-    let split = gaps.min_by_key(|at| (*at).max(lines.len() - at));
-    let Some(split) = split.filter(|_| width >= TWO_COLUMNS) else {
-        return lines
-            .into_iter()
-            .map(|line| PopupLine::Help(vec![line]))
-            .collect();
-    };
-    let (left, right) = (&lines[..split], &lines[split + 1..]);
-    (0..left.len().max(right.len()))
-        .map(|i| {
-            let column = |lines: &[HelpLine]| lines.get(i).cloned().unwrap_or(HelpLine::Gap);
-            PopupLine::Help(vec![column(left), column(right)])
-        })
-        .collect()
-}
-
-fn menu(entry: usize, on: &[Option<bool>]) -> Vec<PopupLine> {
-    let all = ENTRIES.iter().zip(on).enumerate();
-    all.map(|(at, ((key, what, _), on))| PopupLine::Choice(at == entry, *key, what, *on))
-        .collect()
-}
-
-/// Running text in lines of a width.
+/// Wraps running text.
 fn wrapped(text: &str, width: usize, line: fn(String) -> PopupLine) -> Vec<PopupLine> {
     text::wrap(text, width).into_iter().map(line).collect()
 }
 
-impl Value {
+impl TagValue {
     fn lines(&self, width: usize) -> Vec<PopupLine> {
         let mut lines = wrapped(&self.subject, width, PopupLine::Subject);
         lines.extend(wrapped(&self.meaning, width, PopupLine::Aside));
@@ -203,7 +367,7 @@ impl Value {
     }
 }
 
-impl Why {
+impl Explanation {
     fn lines(&self, width: usize) -> Vec<PopupLine> {
         let wrapped = |text: &str, line| wrapped(text, width, line);
         let mut lines = wrapped(&self.subject, PopupLine::Subject);
@@ -218,7 +382,7 @@ impl Why {
     }
 }
 
-/// A kind of failure as the user reads it.
+/// A kind of failure in words.
 pub fn kind_word(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "not found",

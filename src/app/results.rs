@@ -1,4 +1,4 @@
-//! What is known of each file: one state a path, and a tally a folder, kept as the states change.
+//! The result of each file, and a tally of each folder, which follows the states.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -6,24 +6,25 @@ use std::sync::Arc;
 
 use super::entry::{Found, Stamp};
 use crate::engine::{self, Lane};
-use crate::jobs::{End, Jobs, Reason, moved};
+use crate::jobs::{End, Jobs, Reason};
 use crate::library::{Failure, Outcome, Record};
 use crate::media::ErrorKind;
+use crate::paths;
 use crate::scoring::Decision;
 
-/// Where a file stands.
+/// The state of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {
-    /// Handed over; the answer is awaited.
+    /// Waits for the engine.
     Queued,
-    /// Classified. More than one record when more than one frame was looked at.
+    /// Classified; one record for each frame that was classified, and one for their aggregate.
     Done(Arc<[Record]>),
-    /// No result, and why.
+    /// No result, with the reason.
     Failed(Failure),
 }
 
 impl FileState {
-    /// The record that stands for the file: the aggregate over its frames, else that of the first.
+    /// The record of the file as a whole: the aggregate over its frames, else that of the first frame.
     pub fn record(&self) -> Option<&Record> {
         match self {
             Self::Done(records) => records
@@ -34,60 +35,60 @@ impl FileState {
         }
     }
 
-    /// The one word for it.
-    pub fn standing(&self) -> Standing {
+    /// The status.
+    pub fn status(&self) -> FileStatus {
         match self {
-            Self::Queued => Standing::Queued,
+            Self::Queued => FileStatus::Queued,
             Self::Failed(Failure {
                 not_picture: true, ..
-            }) => Standing::NoPicture,
-            Self::Failed(_) => Standing::Failed,
+            }) => FileStatus::NotAnImage,
+            Self::Failed(_) => FileStatus::Failed,
             Self::Done(_) => match self.record().map(|r| r.verdict.decision) {
-                Some(Decision::Confident) => Standing::Confident,
-                Some(Decision::Rejected) => Standing::Rejected,
-                Some(Decision::Uncertain) | None => Standing::Uncertain,
+                Some(Decision::Confident) => FileStatus::Confident,
+                Some(Decision::Rejected) => FileStatus::Rejected,
+                Some(Decision::Uncertain) | None => FileStatus::Uncertain,
             },
         }
     }
 }
 
-/// How a file is to be marked on screen.
+/// The status of a file, which decides its symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Standing {
-    /// The model is sure.
+pub enum FileStatus {
+    /// Classified with confidence.
     Confident,
-    /// It is not.
+    /// Classified, but uncertain.
     Uncertain,
-    /// It is not meant for this picture.
+    /// Rejected: the model is not meant for the image.
     Rejected,
-    /// The answer is awaited.
+    /// Waits for the engine.
     Queued,
-    /// The file could not be read as a picture.
+    /// The image could not be read.
     Failed,
-    /// There is no picture in the file.
-    NoPicture,
+    /// The file does not hold an image.
+    NotAnImage,
 }
 
-/// What the pictures under a folder add up to.
+/// The images below a folder, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All of them.
+    /// All images.
     pub pictures: usize,
-    /// By standing.
-    pub standings: BTreeMap<Standing, usize>,
-    /// By label, rejected ones left out: for those the model makes no claim.
+    /// By status.
+    pub statuses: BTreeMap<FileStatus, usize>,
+    /// By label; without rejected ones, for which the model makes no claim.
     pub labels: BTreeMap<String, usize>,
 }
 
 impl Tally {
-    /// How many stand so.
-    pub fn count(&self, standing: Standing) -> usize {
-        self.standings.get(&standing).copied().unwrap_or(0)
+    /// The number of images with a status.
+    pub fn count(&self, status: FileStatus) -> usize {
+        self.statuses.get(&status).copied().unwrap_or(0)
     }
 
     fn add(&mut self, state: &FileState) {
         self.pictures += 1;
-        *self.standings.entry(state.standing()).or_default() += 1;
+        *self.statuses.entry(state.status()).or_default() += 1;
         if let Some(label) = claim(state) {
             *self.labels.entry(label.to_owned()).or_default() += 1;
         }
@@ -95,7 +96,7 @@ impl Tally {
 
     fn subtract(&mut self, state: &FileState) {
         self.pictures = self.pictures.saturating_sub(1);
-        subtract_one(&mut self.standings, &state.standing());
+        subtract_one(&mut self.statuses, &state.status());
         if let Some(label) = claim(state) {
             subtract_one(&mut self.labels, label);
         }
@@ -114,7 +115,7 @@ fn subtract_one<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
     }
 }
 
-/// The label that the model stands by.
+/// The label, unless the model makes no claim.
 fn claim(state: &FileState) -> Option<&str> {
     let record = state
         .record()
@@ -122,53 +123,78 @@ fn claim(state: &FileState) -> Option<&str> {
     Some(&record.verdict.label)
 }
 
-/// How sure it is that a file is an image at all.
+/// How certain it is that a file is an image at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// Its first bytes, or the user, say so.
+    /// Its first bytes or the user say so.
     Told,
-    /// It came, and nobody has looked at it. If it is none, it is forgotten.
+    /// It came, and nobody has looked at it. If it is not an image, it is forgotten.
     Assumed,
-    /// It was none before it changed: it shows no state until it proves to be one.
+    /// It was not an image before it changed: it has no state until it proves to be one.
     Doubted,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct KnownFile {
     stamp: Stamp,
-    /// `None` while it is doubted that it is an image.
+    /// `None` while it is doubtful whether it is an image.
     state: Option<FileState>,
     certainty: Certainty,
-    /// Generation of the answer in `state`.
+    /// The generation of the answer in `state`.
     answered: u64,
 }
 
-/// The states of all files heard of, and the jobs that bring them.
+/// The states of all known files, and the jobs that change them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
     jobs: Jobs,
-    files: HashMap<PathBuf, Known>,
+    files: HashMap<PathBuf, KnownFile>,
     tallies: HashMap<PathBuf, Tally>,
+    /// The folder whose images are all known: it has been searched once.
+    searched: Option<PathBuf>,
 }
 
-/// What an answer of the engine came to.
+/// What an answer of the engine changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ResultChange {
     /// The file has another state.
     State(PathBuf),
-    /// The file came, and is no image.
-    NoImage(PathBuf),
+    /// The file came, and is not an image: it is forgotten.
+    NotAnImage(PathBuf),
 }
 
 impl Results {
-    /// Where a file stands, if it is known to be a picture or was asked about.
+    /// The state of a file, if it is known to be an image or was requested.
     pub fn get(&self, path: &Path) -> Option<&FileState> {
         self.files.get(path).and_then(|known| known.state.as_ref())
     }
 
-    /// The content that is known of a file.
+    /// The content of a file that its state is about.
     pub fn stamp(&self, path: &Path) -> Option<Stamp> {
         self.files.get(path).map(|known| known.stamp)
+    }
+
+    /// Notes that all images under a folder are known.
+    pub fn note_search(&mut self, root: &Path) {
+        self.searched = Some(root.to_owned());
+    }
+
+    /// Whether the images under the root are known.
+    pub fn is_searched(&self) -> bool {
+        self.searched.is_some()
+    }
+
+    /// Whether a file lies where all images are known, and is none of them.
+    pub fn is_ruled_out(&self, path: &Path) -> bool {
+        let searched = self.searched.as_ref();
+        searched.is_some_and(|root| path.starts_with(root)) && self.get(path).is_none()
+    }
+
+    /// Whether the file could not be found when it was to be read: it went before the watch could see it go. A link that leads
+    /// nowhere is there all the same.
+    pub fn has_vanished(&self, path: &Path) -> bool {
+        let state = self.get(path).filter(|_| !self.is_unreadable(path));
+        matches!(state, Some(FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
     }
 
     /// The file was found to be a DICOMDIR.
@@ -177,12 +203,12 @@ impl Results {
             if failure.kind == ErrorKind::NoPixels && failure.message.starts_with("a DICOMDIR"))
     }
 
-    /// What lies under a folder (at any depth) adds up to this.
+    /// The tally of a folder, at any depth.
     pub fn tally(&self, dir: &Path) -> Option<&Tally> {
         self.tallies.get(dir)
     }
 
-    /// This very content is known (a failure too).
+    /// Whether there is a state for this very content, be it a failure.
     pub fn knows(&self, path: &Path, stamp: Stamp) -> bool {
         self.files
             .get(path)
@@ -194,12 +220,12 @@ impl Results {
         &self.jobs
     }
 
-    /// The same, for what concerns no single file.
+    /// The jobs, to be changed where no single file is concerned.
     pub fn jobs_mut(&mut self) -> &mut Jobs {
         &mut self.jobs
     }
 
-    /// The file is asked about: whatever was known of it makes way.
+    /// Requests the result of a file, in place of what was known of it.
     pub fn ask(&mut self, found: Found, lane: Lane, reason: Reason, certainty: Certainty) {
         self.jobs.request(&found.path, lane, reason, ());
         self.await_answer(found, certainty);
@@ -207,7 +233,7 @@ impl Results {
 
     fn await_answer(&mut self, found: Found, certainty: Certainty) {
         self.forget_one(&found.path);
-        let known = Known {
+        let known = KnownFile {
             stamp: found.stamp,
             state: (certainty != Certainty::Doubted).then_some(FileState::Queued),
             certainty,
@@ -216,7 +242,7 @@ impl Results {
         self.insert(found.path, known);
     }
 
-    /// Rights or times of a file changed. True if it is asked about again for that.
+    /// Permissions or times of a file changed. Returns whether its result is requested again.
     pub fn touched(&mut self, found: Found) -> bool {
         let again = self.jobs.touched(&found.path, ());
         if again {
@@ -225,11 +251,11 @@ impl Results {
         again
     }
 
-    /// What lies there cannot be looked into, and is not asked about.
+    /// Notes a file or folder that cannot be read, and whose result is not requested.
     pub fn fail(&mut self, path: &Path, failure: Failure) {
         self.jobs.forget(path);
         self.forget_one(path);
-        let known = Known {
+        let known = KnownFile {
             stamp: Stamp::default(),
             state: Some(FileState::Failed(failure)),
             certainty: Certainty::Told,
@@ -238,7 +264,7 @@ impl Results {
         self.insert(path.to_owned(), known);
     }
 
-    /// It failed without having been looked into.
+    /// Whether it failed without having been read.
     pub fn is_unreadable(&self, path: &Path) -> bool {
         let known = self.files.get(path);
         known.is_some_and(|known| {
@@ -251,8 +277,8 @@ impl Results {
         self.jobs.promote(path);
     }
 
-    /// Takes an answer of the engine in; `None` when it changes nothing.
-    pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<Answer> {
+    /// Takes in an answer of the engine; `None` if it changes nothing.
+    pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<ResultChange> {
         let ended = self.jobs.answered(generation, outcomes)?;
         let (path, true, End::Answered(outcomes)) = (ended.path, ended.is_there, ended.end) else {
             return None;
@@ -261,22 +287,22 @@ impl Results {
         let mut known = self.forget_one(&path)?;
         if known.certainty != Certainty::Told && is_no_image(&state) {
             self.jobs.forget(&path);
-            return Some(Answer::NoImage(path));
+            return Some(ResultChange::NotAnImage(path));
         }
         known.certainty = Certainty::Told;
         known.state = Some(state);
         known.answered = generation;
         self.insert(path.clone(), known);
-        Some(Answer::State(path))
+        Some(ResultChange::State(path))
     }
 
-    /// All that is classified, to be scored anew.
-    pub fn classified(&self) -> Vec<engine::Known> {
+    /// All classified files, to be scored again.
+    pub fn classified(&self) -> Vec<engine::ClassifiedFile> {
         let files = self.files.iter().filter_map(|(path, known)| {
             let Some(FileState::Done(records)) = &known.state else {
                 return None;
             };
-            Some(engine::Known {
+            Some(engine::ClassifiedFile {
                 path: path.clone(),
                 generation: known.answered,
                 records: Arc::clone(records),
@@ -285,8 +311,8 @@ impl Results {
         files.collect()
     }
 
-    /// Takes in that a file was scored anew; what was answered since stays.
-    pub fn rescored(&mut self, file: engine::Known) {
+    /// Takes in new scores of a file, unless another answer has come since.
+    pub fn rescored(&mut self, file: engine::ClassifiedFile) {
         let Some(known) = self.files.get_mut(&file.path) else {
             return;
         };
@@ -305,7 +331,7 @@ impl Results {
         }
     }
 
-    /// What another model is to answer for: all pictures but those that cannot be read, and those that wait for an
+    /// The files that another model has to classify: all images except those that cannot be read and those that wait for an
     /// answer already.
     pub fn answerable(&self) -> Vec<Found> {
         let files = self.files.iter().filter_map(|(path, known)| {
@@ -324,7 +350,7 @@ impl Results {
         files
     }
 
-    /// The file, or all files under the folder, are gone.
+    /// Removes a file, or all files below a folder.
     pub fn removed(&mut self, path: &Path) {
         self.jobs.removed(path);
         for path in self.under(path) {
@@ -332,13 +358,13 @@ impl Results {
         }
     }
 
-    /// Nobody wants to know anything of the file.
+    /// Forgets a file.
     pub fn forget(&mut self, path: &Path) {
         self.jobs.forget(path);
         self.forget_one(path);
     }
 
-    /// The file, or all under the folder, lie elsewhere now.
+    /// Moves a file, or all files below a folder.
     pub fn rename(&mut self, from: &Path, to: &Path) {
         self.jobs.renamed(from, to);
         // What lay there is overwritten.
@@ -348,7 +374,8 @@ impl Results {
             }
         }
         for old in self.under(from) {
-            let (Some(known), Some(new)) = (self.forget_one(&old), moved(&old, from, to)) else {
+            let (Some(known), Some(new)) = (self.forget_one(&old), paths::renamed(&old, from, to))
+            else {
                 continue;
             };
             self.forget_one(&new);
@@ -356,14 +383,14 @@ impl Results {
         }
     }
 
-    /// How many files wait for an answer.
+    /// The number of files that wait for an answer.
     pub fn queued_count(&self) -> usize {
         self.tallies
             .get(Path::new("/"))
-            .map_or(0, |tally| tally.count(Standing::Queued))
+            .map_or(0, |tally| tally.count(FileStatus::Queued))
     }
 
-    /// The file, or the files under the folder, in the order of their names.
+    /// The file, or the files below the folder, by name.
     fn under(&self, path: &Path) -> Vec<PathBuf> {
         if self.files.contains_key(path) {
             return vec![path.to_owned()];
@@ -374,7 +401,7 @@ impl Results {
         files
     }
 
-    fn forget_one(&mut self, path: &Path) -> Option<Known> {
+    fn forget_one(&mut self, path: &Path) -> Option<KnownFile> {
         let known = self.files.remove(path)?;
         let dirs = path.ancestors().skip(1);
         for (dir, state) in dirs.zip(std::iter::repeat(known.state.as_ref())) {
@@ -389,8 +416,8 @@ impl Results {
         Some(known)
     }
 
-    /// Adds a file of which nothing is known.
-    fn insert(&mut self, path: PathBuf, known: Known) {
+    /// Adds a file that is not known.
+    fn insert(&mut self, path: PathBuf, known: KnownFile) {
         if let Some(state) = &known.state {
             for dir in path.ancestors().skip(1) {
                 match self.tallies.get_mut(dir) {
@@ -403,13 +430,13 @@ impl Results {
     }
 }
 
-/// There is nothing of an image in the file: not even a DICOM object without pixels, of which there is more to say.
+/// Whether the file is not an image at all, not even a DICOM object without pixels, about which there is more to say.
 fn is_no_image(state: &FileState) -> bool {
     matches!(state, FileState::Failed(failure)
         if failure.not_picture && failure.kind != ErrorKind::NoPixels)
 }
 
-/// One state from the outcomes of all frames: the records if there are any, else the first failure.
+/// The state of a file from the outcomes of all frames: the records if there are any, else the first failure.
 fn settle(outcomes: Vec<Outcome>) -> Option<FileState> {
     let mut records = Vec::new();
     let mut failure = None;
@@ -429,7 +456,7 @@ fn settle(outcomes: Vec<Outcome>) -> Option<FileState> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::Command;
+    use crate::jobs::JobCommand;
     use crate::media::ErrorKind;
     use proptest::prelude::*;
 
@@ -454,7 +481,7 @@ mod tests {
             .into_iter()
             .rev()
             .find_map(|command| match command {
-                Command::Start(job) => Some(job.generation),
+                JobCommand::Start(job) => Some(job.generation),
                 _ => None,
             });
         started.expect("it is started")
@@ -486,13 +513,13 @@ mod tests {
         ask(&mut results, "/r/a/2", 2, Certainty::Told);
         results.answer(first, unsupported(false));
         results.rename(Path::new("/r/a"), Path::new("/r/b/c"));
-        let state = |path: &str| results.get(Path::new(path)).map(FileState::standing);
-        assert_eq!(state("/r/b/c/1"), Some(Standing::Failed));
-        assert_eq!(state("/r/b/c/2"), Some(Standing::Queued));
+        let state = |path: &str| results.get(Path::new(path)).map(FileState::status);
+        assert_eq!(state("/r/b/c/1"), Some(FileStatus::Failed));
+        assert_eq!(state("/r/b/c/2"), Some(FileStatus::Queued));
         assert_eq!(state("/r/a/1"), None);
         assert_eq!(results.tally(Path::new("/r/a")), None);
         let tally = results.tally(Path::new("/r/b"));
-        assert_eq!(tally.map(|t| t.count(Standing::Failed)), Some(1));
+        assert_eq!(tally.map(|t| t.count(FileStatus::Failed)), Some(1));
     }
 
     #[test]

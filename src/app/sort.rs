@@ -1,4 +1,4 @@
-//! In which order the files of a folder stand.
+//! The order of the files of a folder.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::scoring::{Decision, Score};
 
 pub use crate::config::SortKey as Key;
 
-/// All keys, in the order in which they come round.
+/// All keys, in the order in which the sort key goes through them.
 pub const KEYS: [Key; 6] = [
     Key::Name,
     Key::Time,
@@ -24,7 +24,7 @@ pub const KEYS: [Key; 6] = [
 ];
 
 impl Key {
-    /// As the screen and the state file name it.
+    /// Its name on screen and in the state file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -36,14 +36,14 @@ impl Key {
         }
     }
 
-    /// The one after it.
+    /// The key after it.
     #[must_use]
     pub fn next(self) -> Self {
         let at = KEYS.iter().position(|key| *key == self).unwrap_or(0);
         KEYS[(at + 1) % KEYS.len()]
     }
 
-    /// Results move files.
+    /// Whether the order depends on results.
     pub fn needs_results(self) -> bool {
         !matches!(self, Self::Name | Self::Time)
     }
@@ -53,14 +53,14 @@ impl Key {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sort {
-    /// What decides.
+    /// The key.
     pub by: Key,
-    /// The other way round.
+    /// Descending instead of ascending.
     pub reversed: bool,
 }
 
-/// Where a file stands by a key other than its name; the smaller comes first. What has no result comes last, whichever
-/// way round.
+/// The rank of a file by a key other than its name; the smaller comes first. Files without a result come last in either
+/// direction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rank {
     missing: bool,
@@ -122,7 +122,7 @@ impl Rank {
     }
 }
 
-/// By how much the first is ahead of the second.
+/// The lead of the first condition over the second.
 fn lead(scores: &[Score]) -> f64 {
     match scores {
         [first, second, ..] => first.probability - second.probability,
@@ -130,7 +130,7 @@ fn lead(scores: &[Score]) -> f64 {
     }
 }
 
-/// Names as people number them: `IM2` before `IM10`; case counts only between names that are otherwise the same.
+/// Compares names by the value of their numbers: `IM2` before `IM10`. Case counts only between names that are otherwise equal.
 pub(crate) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     let (mut left, mut right) = (a, b);
     while let (Some(x), Some(y)) = (left.first(), right.first()) {
@@ -152,7 +152,7 @@ pub(crate) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     left.len().cmp(&right.len()).then_with(|| a.cmp(b))
 }
 
-/// Takes the number at the front off; without its leading zeros.
+/// Splits off the number at the front, without its leading zeros.
 fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     let end = text
         .iter()

@@ -1,267 +1,226 @@
-//! The tags of a file: a tree that folds, a search in it, and what of it may be seen.
+//! The tag browser: the tags of a file as a tree that folds, a search in it, and what of it may be seen.
 
-pub(crate) mod areas;
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::entry::{EntryKind, Stamp};
+use super::effect::Effect;
+use super::entry::{Found, Stamp};
+use super::environment::Environment;
 use super::keys::Action;
-use super::model::Model;
-use super::msg::Severity;
-use super::popup::Popup;
-use super::{Effect, act, text};
+use super::popup::{Popup, TagValue};
+use super::request::Request;
+use super::text;
 use crate::media::{MediaError, TagRow, TagTree};
-pub(crate) use tree::{Fold, MASK, Reading, Tags, shown_value};
+use crate::view::{TagAreas, tag_areas};
+pub(crate) use tree::{Fold, TagListing, TagPanel, shown_value};
 
 /// Longest search, in characters.
-const LONGEST_SEARCH: usize = 100;
-/// Longest text copied, in bytes: what terminals that limit it take.
-const LONGEST_COPY: usize = 74_000;
+const MAX_SEARCH: usize = 100;
 
-impl Model {
-    /// Opens the tags of the file under the cursor, or closes them.
-    pub(super) fn toggle_tags(&mut self) -> Vec<Effect> {
-        if self.close_tags() {
-            return Vec::new();
-        }
-        let Some((path, stamp)) = self.file_in_sight() else {
-            self.say(
-                Severity::Info,
-                "tags are those of a file: there is none under the cursor",
-            );
-            return Vec::new();
-        };
-        let generation = self.next_generation();
-        self.popup = None;
-        // Nothing moves behind the tags.
-        (self.viewer.film, self.viewer.pointer) = (None, None);
-        self.tags = Some(Tags::new(
-            path.clone(),
-            stamp,
-            generation,
-            self.last_tag.clone(),
-        ));
-        vec![Effect::Tags { path, generation }]
+/// The state of the tag browser.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TagBrowser {
+    /// The tags of a file, while they are open.
+    panel: Option<TagPanel>,
+    /// The tag that the cursor was on when they were closed.
+    last: Option<String>,
+}
+
+impl TagBrowser {
+    /// The tags of a file, while they are open.
+    pub(crate) fn panel(&self) -> Option<&TagPanel> {
+        self.panel.as_ref()
     }
 
-    /// Whether there were any to close. The tag that the cursor was on is kept for the next file.
-    pub(super) fn close_tags(&mut self) -> bool {
-        let Some(tags) = self.tags.take() else {
+    /// Whether tags are open.
+    pub(super) fn is_open(&self) -> bool {
+        self.panel.is_some()
+    }
+
+    /// Whether the search is being typed.
+    pub(super) fn is_typing(&self) -> bool {
+        self.panel.as_ref().is_some_and(TagPanel::is_typing)
+    }
+
+    /// Where the parts lie; `None` while no tags are open, or where there is no room at all.
+    pub(crate) fn areas(&self, env: &Environment) -> Option<TagAreas> {
+        let panel = self.panel.as_ref()?;
+        let searching = panel.is_typing() || !panel.search().is_empty();
+        tag_areas(env.cols, env.rows, searching)
+    }
+
+    /// Rows of the tree on screen.
+    fn rows(&self, env: &Environment) -> usize {
+        let areas = self.areas(env);
+        areas.map_or(1, |areas| usize::from(areas.rows.height))
+    }
+
+    /// Scrolls so that the cursor is in sight.
+    pub(super) fn follow(&mut self, env: &Environment) {
+        let rows = self.rows(env);
+        if let Some(panel) = &mut self.panel {
+            panel.fit(rows);
+        }
+    }
+
+    // ── open and close ────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Opens the tags of a file, on the tag that the cursor was on last. Returns the effect that reads them.
+    pub(super) fn open(&mut self, file: Found, env: &mut Environment) -> Effect {
+        let generation = env.next_generation();
+        let path = file.path.clone();
+        self.panel = Some(TagPanel::new(
+            file.path,
+            file.stamp,
+            generation,
+            self.last.clone(),
+        ));
+        Effect::Tags { path, generation }
+    }
+
+    /// Closes the tags; false when none were open. The tag that the cursor was on is remembered for the next file.
+    pub(super) fn close(&mut self) -> bool {
+        let Some(panel) = self.panel.take() else {
             return false;
         };
-        self.last_tag = tags
-            .current()
-            .map(|row| row.id.clone())
-            .or(self.last_tag.take());
+        let current = panel.current().map(|row| row.id.clone());
+        self.last = current.or(self.last.take());
         true
     }
 
-    pub(super) fn tags_read(&mut self, generation: u64, outcome: Result<Arc<TagTree>, MediaError>) {
-        let show_phi = self.switches.show_phi;
-        let Some(tags) = self
-            .tags
-            .as_mut()
-            .filter(|tags| tags.generation == generation)
-        else {
-            return;
-        };
-        match outcome {
-            Ok(tree) => tags.answer(tree, show_phi),
-            Err(error) => tags.reading = Reading::Failed(text::safe_str(&error.message)),
-        }
-    }
-
-    /// The file whose tags are shown has another content: they are read again.
-    pub(super) fn tags_changed(&mut self, path: &std::path::Path, stamp: Stamp) -> Vec<Effect> {
-        let stale = |tags: &Tags| tags.path == path && tags.stamp != stamp;
-        if !self.tags.as_ref().is_some_and(stale) {
-            return Vec::new();
-        }
-        self.close_tags();
-        let generation = self.next_generation();
-        let path = path.to_owned();
-        self.tags = Some(Tags::new(
-            path.clone(),
-            stamp,
-            generation,
-            self.last_tag.clone(),
-        ));
-        vec![Effect::Tags { path, generation }]
-    }
-
-    /// The file under the cursor, or that of a series which is in sight.
-    pub(crate) fn file_in_sight(&self) -> Option<(PathBuf, Stamp)> {
-        let row = self.folder.current()?;
-        if row.kind == EntryKind::File {
-            return Some((row.path.clone(), row.stamp));
-        }
-        self.member_in_sight(row)
-    }
-
-    /// The files that are one step away: the next and the one before, in the stack of a series or in the list.
-    pub(crate) fn nearby(&self) -> Vec<(PathBuf, Stamp)> {
-        if self.place_in_stack().is_some() {
-            return self.members_nearby();
-        }
-        let at = self.folder.cursor();
-        let steps = [at.checked_add(1), at.checked_sub(1)];
-        let rows = steps
-            .into_iter()
-            .flatten()
-            .filter_map(|at| self.folder.rows_from(at).next());
-        rows.filter(|row| row.kind == EntryKind::File)
-            .map(|row| (row.path.clone(), row.stamp))
-            .collect()
-    }
-
-    /// Carries an action out while the tags are on screen.
-    pub(super) fn act_in_tags(&mut self, action: Action) -> Vec<Effect> {
-        let show_phi = self.switches.show_phi;
-        let page = self.tag_rows();
-        let Some(tags) = &mut self.tags else {
-            return Vec::new();
-        };
-        match action {
-            Action::Enter => {
-                let leaf = tags.enter().cloned();
-                tags.choose(show_phi);
-                if let Some(row) = leaf {
-                    self.popup = Some(Popup::Value(Box::new(self.value_in_full(&row))));
-                    self.popup_scroll = 0;
-                }
-            }
-            Action::Leave => {
-                if tags.leave() {
-                    tags.choose(show_phi);
-                } else {
-                    self.close_tags();
-                }
-            }
-            Action::Search => tags.typing = true,
-            Action::Copy => return self.copy_tag(),
-            _ => tags.move_by(act::distance(action, page)),
-        }
-        Vec::new()
-    }
-
-    /// Esc in the tags: the search goes first.
-    pub(super) fn back_in_tags(&mut self) -> bool {
-        let show_phi = self.switches.show_phi;
-        match &mut self.tags {
-            Some(tags) if !tags.search.is_empty() => {
-                tags.search.clear();
-                tags.choose(show_phi);
+    /// Clears the search, or closes the tags; false when none were open.
+    pub(super) fn back(&mut self, env: &Environment) -> bool {
+        match &mut self.panel {
+            Some(panel) if !panel.search().is_empty() => {
+                panel.clear_search(env.show_phi);
                 true
             }
-            _ => self.close_tags(),
+            _ => self.close(),
         }
     }
 
-    /// A key that goes into the search; false when it means something else.
-    pub(super) fn type_in_tags(&mut self, key: KeyEvent) -> bool {
-        let show_phi = self.switches.show_phi;
-        let popup = self.popup.is_some();
-        let Some(tags) = self.tags.as_mut().filter(|tags| tags.typing && !popup) else {
+    /// Takes in tags that were read.
+    pub(super) fn tags_read(
+        &mut self,
+        generation: u64,
+        outcome: Result<Arc<TagTree>, MediaError>,
+        env: &Environment,
+    ) {
+        let panel = self.panel.as_mut();
+        if let Some(panel) = panel.filter(|panel| panel.generation() == generation) {
+            match outcome {
+                Ok(tree) => panel.fill(tree, env.show_phi),
+                Err(error) => panel.fail(text::safe_str(&error.message)),
+            }
+        }
+    }
+
+    /// A file has this content now: if its tags are shown, they are read again.
+    pub(super) fn modified(
+        &mut self,
+        path: &Path,
+        stamp: Stamp,
+        env: &mut Environment,
+    ) -> Option<Effect> {
+        let panel = self.panel.as_ref()?;
+        if !panel.is_outdated(path, stamp) {
+            return None;
+        }
+        self.close();
+        let path: PathBuf = path.to_owned();
+        Some(self.open(Found { path, stamp }, env))
+    }
+
+    /// Values that identify the patient are shown now, or masked.
+    pub(super) fn mask_changed(&mut self, env: &Environment) {
+        if let Some(panel) = &mut self.panel {
+            panel.update_rows(env.show_phi);
+        }
+    }
+
+    // ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Takes a key into the search; false when it means something else.
+    pub(super) fn type_search(&mut self, key: KeyEvent, env: &Environment) -> bool {
+        let Some(panel) = &mut self.panel else {
             return false;
         };
         let plain = !key
             .modifiers
             .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        let search = panel.search().to_owned();
         match key.code {
-            KeyCode::Char(c) if plain && tags.search.chars().count() < LONGEST_SEARCH => {
-                tags.search.push(c);
+            KeyCode::Char(c) if plain && search.chars().count() < MAX_SEARCH => {
+                panel.type_search(format!("{search}{c}"), true, env.show_phi);
             }
             KeyCode::Char(_) if plain => {}
             KeyCode::Backspace => {
-                tags.typing = tags.search.pop().is_some();
+                let mut shorter = search;
+                let typing = shorter.pop().is_some();
+                panel.type_search(shorter, typing, env.show_phi);
             }
-            KeyCode::Enter => tags.typing = false,
-            KeyCode::Esc => {
-                tags.typing = false;
-                tags.search.clear();
-            }
+            KeyCode::Enter => panel.type_search(search, false, env.show_phi),
+            KeyCode::Esc => panel.type_search(String::new(), false, env.show_phi),
             _ => return false,
         }
-        tags.choose(show_phi);
         true
     }
 
-    /// Shows the values that tell who the patient is, or masks them again.
-    pub(super) fn toggle_patient(&mut self) {
-        self.switches.show_phi = !self.switches.show_phi;
-        let show_phi = self.switches.show_phi;
-        if let Some(tags) = &mut self.tags {
-            tags.choose(show_phi);
-        }
-        // Those that show a value, or a switch, are about what was.
-        if matches!(self.popup, Some(Popup::Value(_) | Popup::View { .. })) {
-            self.popup = None;
-        }
-        self.arrange();
-        let text = if show_phi {
-            "values that identify the patient are shown until you leave"
-        } else {
-            "values that identify the patient are masked"
-        };
-        self.say(Severity::Info, text);
-    }
-
-    fn copy_tag(&mut self) -> Vec<Effect> {
-        let row = self.tags.as_ref().and_then(Tags::current).cloned();
-        let Some(row) = row.filter(|row| !row.value.is_empty() && !row.described) else {
-            self.say(Severity::Info, "there is no value to copy");
+    /// Carries an action out.
+    pub(super) fn act(&mut self, action: Action, env: &Environment) -> Vec<Request> {
+        let page = self.rows(env);
+        let Some(panel) = &mut self.panel else {
             return Vec::new();
         };
-        if row.identifying && !self.switches.show_phi {
-            let key = self.keymap.key(Action::Patient);
-            let how = key.map_or_else(String::new, |key| format!(": {key} shows it"));
-            self.say(Severity::Error, &format!("masked, so not copied{how}"));
-            return Vec::new();
+        match action {
+            Action::Enter => {
+                let leaf = panel.enter().cloned();
+                panel.update_rows(env.show_phi);
+                let value = leaf.map(|row| Popup::Value(Box::new(value_in_full(&row, env))));
+                return Vec::from_iter(value.map(Request::Open));
+            }
+            Action::Leave => {
+                if !panel.leave() {
+                    return vec![Request::CloseTags];
+                }
+                panel.update_rows(env.show_phi);
+            }
+            Action::Search => panel.start_search(),
+            Action::Copy => return vec![copy_request(panel.current(), env)],
+            _ => panel.move_by(action.distance(page)),
         }
-        let title = row.title(self.switches.show_phi).to_owned();
-        self.copy(&row.value, &title)
-    }
-
-    /// The effect that copies, and the word that it was done.
-    pub(super) fn copy(&mut self, value: &str, what: &str) -> Vec<Effect> {
-        if value.len() > LONGEST_COPY {
-            self.say(
-                Severity::Error,
-                "too long to be copied through the terminal",
-            );
-            return Vec::new();
-        }
-        self.say(Severity::Info, &format!("copied: {what}"));
-        vec![Effect::Copy(value.to_owned())]
-    }
-
-    fn value_in_full(&self, row: &TagRow) -> super::popup::Value {
-        super::popup::Value {
-            subject: text::safe_str(&format!(
-                "{} {} {}",
-                row.id,
-                row.vr,
-                row.title(self.switches.show_phi)
-            )),
-            meaning: text::safe_str(&row.meaning),
-            text: safe_lines(shown_value(row, self.switches.show_phi)),
-            masked: row.identifying && !self.switches.show_phi,
-        }
-    }
-
-    /// Rows that the tags have for themselves.
-    pub(crate) fn tag_rows(&self) -> usize {
-        let area = self.tag_areas();
-        area.map_or(1, |areas| usize::from(areas.rows.height))
+        Vec::new()
     }
 }
 
-/// Running text, line by line safe to show.
-fn safe_lines(value: &str) -> String {
+/// Copies the value of a row, unless there is none or it is masked.
+fn copy_request(row: Option<&TagRow>, env: &Environment) -> Request {
+    let Some(row) = row.filter(|row| !row.value.is_empty() && !row.described) else {
+        return Request::info("there is no value to copy");
+    };
+    if row.identifying && !env.show_phi {
+        let key = env.keymap.key(Action::Patient);
+        let how = key.map_or_else(String::new, |key| format!(": {key} shows it"));
+        return Request::error(format!("masked, so not copied{how}"));
+    }
+    Request::Copy {
+        text: row.value.clone(),
+        name: row.title(env.show_phi).to_owned(),
+    }
+}
+
+fn value_in_full(row: &TagRow, env: &Environment) -> TagValue {
+    let subject = format!("{} {} {}", row.id, row.vr, row.title(env.show_phi));
+    let value = shown_value(row, env.show_phi);
     let lines: Vec<String> = value.lines().map(text::safe_str).collect();
-    lines.join("\n")
+    TagValue {
+        subject: text::safe_str(&subject),
+        meaning: text::safe_str(&row.meaning),
+        text: lines.join("\n"),
+        masked: row.identifying && !env.show_phi,
+    }
 }

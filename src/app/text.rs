@@ -1,4 +1,4 @@
-//! Text made fit for cells: names that may hold anything, cut and wrapped by display width.
+//! Text for cells: made safe to show, and cut and wrapped by display width.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -6,10 +6,12 @@ use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Stands where something was cut out.
+/// Shown where something was cut out.
 const ELLIPSIS: char = '…';
+/// Shown in place of a value that identifies the patient.
+pub(crate) const MASK: &str = "•••";
 
-/// A name as it may be shown: bytes that are not UTF-8, control characters and characters that change the direction or the
+/// A name that is safe to show: bytes that are not UTF-8, control characters and characters that change the direction or the
 /// place of others become U+FFFD, so that no file name can steer the terminal or misalign a column.
 pub fn safe(name: &OsStr) -> String {
     name.to_string_lossy()
@@ -24,7 +26,7 @@ pub fn safe_str(text: &str) -> String {
     safe(OsStr::new(text))
 }
 
-/// A path in a shell's `$'…'`, where it holds what would act when it is pasted: a line feed ends a command. `None` where it
+/// A path quoted as `$'…'` for a shell, if it holds control characters, which would act when pasted: a line feed ends a command. `None` where it
 /// can be pasted as it is.
 pub fn quoted(path: &Path) -> Option<String> {
     let bytes = path.as_os_str().as_encoded_bytes();
@@ -69,7 +71,7 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text in at most `columns`, the middle cut out. More is kept of the end: beginnings tell studies apart, ends the files of
+/// The text in at most `columns`, with its middle cut out. More is kept of the end: beginnings tell studies apart, ends the files of
 /// a study.
 pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
@@ -81,7 +83,7 @@ pub fn cut(text: &str, columns: usize) -> String {
     let tail_columns = (columns - 1) * 2 / 3;
     let tail: Vec<char> = take(text.chars().rev(), tail_columns);
     let head = take(text.chars(), columns - 1 - tail_columns);
-    // A mark that belongs to the letter before it cannot stand alone.
+    // A combining mark cannot stand alone.
     let tail = tail
         .iter()
         .rev()
@@ -148,7 +150,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Appends a word to a line; what is beyond its end goes on in new lines.
+/// Appends a word to a line, broken where it is longer than that.
 fn append_long(lines: &mut Vec<String>, line: &mut String, word: &str, columns: usize) {
     for c in word.chars() {
         if width(line) + c.width().unwrap_or(0) > columns {

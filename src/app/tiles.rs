@@ -1,26 +1,24 @@
-//! Small pictures that are kept, beside the large one.
+//! The cache of small images for grid and comparison.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::Effect;
-use super::model::Model;
-use super::picture::{PreviewKey, Previewed};
-use super::stage::Over;
+use super::effect::Effect;
+use super::preview::{PreviewKey, Previewed};
 
-/// Files whose pictures are kept, at most, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
+/// Maximum number of files whose images are kept, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
 const MAX_FILES: usize = 600;
 
-/// Pictures that came, and those that are wanted.
+/// Images that are there, and those that are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Tiles {
-    /// Of each file one a quality.
+pub(crate) struct TileCache {
+    /// One image a file and quality.
     kept: HashMap<PathBuf, Vec<Previewed>>,
     wanted: Vec<PreviewKey>,
 }
 
-impl Tiles {
-    /// The best image of the file in the room of `key`; unless `full`, one of plain cells.
+impl TileCache {
+    /// The best image of the file at the size of `key`; unless `full`, the best of plain cells.
     pub(crate) fn best(&self, key: &PreviewKey, full: bool) -> Option<&Previewed> {
         let about = |key: &PreviewKey| (key.stamp, key.frame, key.cols, key.rows, key.graphics);
         let fits = |tile: &&Previewed| {
@@ -31,8 +29,8 @@ impl Tiles {
         kept.max_by_key(|tile| tile.key.quality)
     }
 
-    /// Takes a picture in, if it is still wanted.
-    fn take(&mut self, tile: Previewed) {
+    /// Adds an image, if it is still wanted.
+    pub(super) fn insert(&mut self, tile: Previewed) {
         if !self.wanted.contains(&tile.key) {
             return;
         }
@@ -41,7 +39,12 @@ impl Tiles {
         kept.push(tile);
     }
 
-    /// These are wanted from now on; those that are not there yet come back.
+    /// Changes which images are wanted. Returns the effect that requests them, if they are others than before.
+    pub(super) fn follow(&mut self, keys: Vec<PreviewKey>) -> Option<Effect> {
+        (keys != self.wanted).then(|| Effect::Tiles(self.want(keys)))
+    }
+
+    /// Changes which images are wanted. Returns those that are not there yet.
     fn want(&mut self, keys: Vec<PreviewKey>) -> Vec<PreviewKey> {
         self.wanted = keys;
         let wanted: HashSet<_> = self
@@ -51,7 +54,7 @@ impl Tiles {
             .collect();
         let crowded = self.kept.len() > MAX_FILES;
         for (path, tiles) in &mut self.kept {
-            // What was sent to the terminal occupies it: of that only what is on screen is kept.
+            // Images in the terminal's own protocol occupy its memory: only those on screen are kept.
             tiles.retain(|tile| {
                 let wanted = wanted.contains(&(path, tile.key.quality));
                 wanted || (tile.key.is_cells() && !crowded)
@@ -66,52 +69,21 @@ impl Tiles {
     }
 }
 
-impl Model {
-    pub(super) fn tile_came(&mut self, tile: Previewed) {
-        self.tiles.take(tile);
-    }
-
-    /// The effect that asks for small pictures, when others are wanted than before.
-    pub(super) fn follow_tiles(&mut self) -> Option<Effect> {
-        let targets = match self.over() {
-            Some(Over::Compare(_)) => self.comparison_targets(),
-            None if self.shows_grid() => {
-                self.fit_grid();
-                self.grid_targets()
-            }
-            _ => Vec::new(),
-        };
-        if targets == self.tiles.wanted {
-            return None;
-        }
-        Some(Effect::Tiles(self.tiles.want(targets)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::app::picture::{Graphics, Marks, Overlaid, Quality, View};
+    use crate::app::entry::{Found, Stamp};
+    use crate::app::preview::{Graphics, Quality};
     use crate::media::{ErrorKind, MediaError};
 
     fn key(n: usize, quality: Quality) -> PreviewKey {
-        PreviewKey {
+        let file = Found {
             path: Path::new("/d").join(n.to_string()),
-            stamp: crate::app::Stamp::default(),
-            frame: 0,
-            view: View::default(),
-            for_series: None,
-            stack: None,
-            marks: Marks::default(),
-            related: Overlaid::default(),
-            cols: 10,
-            rows: 5,
-            graphics: Graphics::Sixel,
-            quality,
-            epoch: 0,
-        }
+            stamp: Stamp::default(),
+        };
+        PreviewKey::plain(file, (10, 5), Graphics::Sixel, quality, 0)
     }
 
     fn answer(key: PreviewKey) -> Previewed {
@@ -121,14 +93,14 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_pictures_in_the_terminal_leave_with_the_screen() {
-        let mut tiles = Tiles::default();
+        let mut tiles = TileCache::default();
         for page in 0..100 {
             let shown = || page * 20..page * 20 + 20;
             let mut keys: Vec<_> = shown().map(|n| key(n, Quality::Fast)).collect();
             keys.extend(shown().map(|n| key(n, Quality::Half)));
             assert_eq!(tiles.want(keys.clone()), keys, "nothing is there yet");
             for key in keys {
-                tiles.take(answer(key));
+                tiles.insert(answer(key));
             }
             assert!(tiles.kept.len() <= MAX_FILES + 20);
             let half = tiles.kept.values().flatten();
@@ -141,12 +113,12 @@ mod tests {
 
     #[test]
     fn a_picture_nobody_waits_for_is_dropped_and_the_best_is_shown() {
-        let mut tiles = Tiles::default();
-        tiles.take(answer(key(1, Quality::Fast)));
+        let mut tiles = TileCache::default();
+        tiles.insert(answer(key(1, Quality::Fast)));
         assert_eq!(tiles.best(&key(1, Quality::Half), true), None);
         tiles.want(vec![key(1, Quality::Fast), key(1, Quality::Half)]);
-        tiles.take(answer(key(1, Quality::Half)));
-        tiles.take(answer(key(1, Quality::Fast)));
+        tiles.insert(answer(key(1, Quality::Half)));
+        tiles.insert(answer(key(1, Quality::Fast)));
         let quality = |key: &PreviewKey, full| tiles.best(key, full).map(|tile| tile.key.quality);
         assert_eq!(quality(&key(1, Quality::Half), true), Some(Quality::Half));
         assert_eq!(quality(&key(1, Quality::Half), false), Some(Quality::Fast));

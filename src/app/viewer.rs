@@ -1,126 +1,148 @@
-//! How the picture under the cursor is looked at: window, zoom, turn, frame, film, pointer. None of it reaches the model.
+//! The viewer: how the image under the cursor is looked at (window, zoom, turn, frame, film, pointer), and which preview of it
+//! is on screen. None of this reaches the model.
 
-pub(crate) mod act;
+mod actions;
 pub mod facts;
-pub mod film;
+pub(crate) mod film;
+mod keys;
 pub mod measure;
-pub mod window;
+mod window;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::Stamp;
-use super::picture::{Marks, Preview, Scene, View};
+use super::entry::{Found, Stamp};
+use super::preview::{Marks, Preview, PreviewKey, Previewed, Scene, View};
 use crate::media::ImageInfo;
-use crate::view::placement::{Around, Canvas};
-use film::{Film, Jump};
+use crate::view::Area;
+use crate::view::placement::{self, ImageShape, InsetContent};
+use film::{Film, FrameInput};
 use measure::Pointer;
 
 /// What is known of the file under the cursor, from its last frame that was drawn.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Known {
+pub(crate) struct ViewedImage {
     pub info: ImageInfo,
     pub scene: Arc<Scene>,
 }
 
-impl Known {
-    pub(crate) fn canvas(&self) -> Canvas {
-        Canvas {
+impl ViewedImage {
+    pub(super) fn canvas(&self) -> ImageShape {
+        ImageShape {
             columns: self.info.width,
             rows: self.info.height,
             aspect: self.scene.geometry.aspect,
         }
     }
 
-    pub(crate) fn modality(&self) -> Option<&str> {
+    fn modality(&self) -> Option<&str> {
         let dicom = self.info.dicom.as_ref()?;
         dicom.modality.as_deref()
     }
+}
+
+/// What the viewer reads of the rest of the application.
+#[derive(Clone, Debug)]
+pub(super) struct ViewerContext {
+    /// The cells of the image and what is written around it.
+    pub area: Area,
+    /// Time of the last tick.
+    pub now: Duration,
+    /// The name in the list; safe to show.
+    pub name: String,
+    /// Where in the series under the cursor the user is, from 0, and how many files it has.
+    pub series: Option<(usize, usize)>,
+    /// The series under the cursor, if it has files to play one after the other.
+    pub playable: Option<PathBuf>,
 }
 
 /// The state of the viewer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Viewer {
     /// The file it is about.
-    pub file: Option<(PathBuf, Stamp)>,
-    /// `None` until its first picture is there.
-    pub known: Option<Known>,
+    file: Option<(PathBuf, Stamp)>,
+    /// `None` until its first preview is there.
+    image: Option<ViewedImage>,
     /// The series that the view was chosen for: it is kept from file to file of it.
-    pub series: Option<String>,
-    pub view: View,
+    series: Option<String>,
+    view: View,
     /// From 0, in the order of positions.
-    pub frame: u32,
+    frame: u32,
     /// Facts, letters, scale bar and the file's overlay planes are shown.
-    pub overlays: bool,
-    pub histogram: bool,
-    /// The picture has the whole screen.
-    pub whole: bool,
-    pub pointer: Option<Pointer>,
-    pub film: Option<Film>,
+    overlays: bool,
+    histogram: bool,
+    pointer: Option<Pointer>,
+    film: Option<Film>,
     /// Frames a second, as chosen; `None` leaves it to the file.
-    pub rate: Option<f64>,
-    pub jump: Option<Jump>,
-    pub calm: Calm,
+    rate: Option<f64>,
+    frame_input: Option<FrameInput>,
+    stillness: Stillness,
+    /// The preview that belongs on screen.
+    wanted: Option<PreviewKey>,
+    /// The preview on screen: the one wanted, or an earlier one until that is there.
+    shown: Option<Previewed>,
 }
 
 impl Default for Viewer {
     fn default() -> Self {
         Self {
             file: None,
-            known: None,
+            image: None,
             series: None,
             view: View::default(),
             frame: 0,
             overlays: true,
             histogram: false,
-            whole: false,
             pointer: None,
             film: None,
             rate: None,
-            jump: None,
-            calm: Calm::default(),
+            frame_input: None,
+            stillness: Stillness::default(),
+            wanted: None,
+            shown: None,
         }
     }
 }
 
-/// Whether the picture has been left alone for a while: only then is one sent in full that takes long to send.
+/// Whether the image has been left alone for a while: only then is one sent in full that takes long to send.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Calm {
+struct Stillness {
     /// What was looked at.
     seen: Option<(u32, View, Marks)>,
     /// First tick that saw it.
     since: Option<Duration>,
-    pub calm: bool,
+    is_still: bool,
 }
 
-impl Calm {
+impl Stillness {
     /// Takes note of what is looked at.
     fn note(&mut self, now: (u32, View, Marks), new_file: bool) {
         if self.seen.as_ref() != Some(&now) {
             // A new file waits for the cursor to rest anyway.
-            let calm = new_file || self.seen.is_none();
+            let is_still = new_file || self.seen.is_none();
             *self = Self {
                 seen: Some(now),
                 since: None,
-                calm,
+                is_still,
             };
         }
     }
 
     /// Time passes.
-    pub(crate) fn tick(&mut self, now: Duration, rest: Duration) {
-        if !self.calm {
+    fn tick(&mut self, now: Duration, rest: Duration) {
+        if !self.is_still {
             let since = *self.since.get_or_insert(now);
-            self.calm = now.saturating_sub(since) >= rest;
+            self.is_still = now.saturating_sub(since) >= rest;
         }
     }
 }
 
 impl Viewer {
     /// Follows the cursor to a row, and to the file that is in sight there. Within a series the view stays; to what series a
-    /// file belongs is known only when its first picture is there (see [`Self::learn`]).
-    pub(crate) fn follow(&mut self, file: Option<(PathBuf, Stamp)>, row: Option<&Path>) {
+    /// file belongs is known only when its first preview is there (see [`Self::take_preview`]).
+    pub(super) fn follow(&mut self, file: Option<Found>, row: Option<&Path>) {
+        let file = file.map(|found| (found.path, found.stamp));
         let new_file = self.file != file;
         self.film.take_if(|film| match &film.series {
             Some(series) => row != Some(series),
@@ -128,39 +150,184 @@ impl Viewer {
         });
         if new_file {
             self.file = file;
-            self.known = None;
+            self.image = None;
             self.frame = 0;
             self.pointer = None;
-            self.jump = None;
+            self.frame_input = None;
             if self.series.is_none() {
                 self.view = View::default();
             }
         }
         let marks = self.marks();
-        self.calm
+        self.stillness
             .note((self.frame, self.view.clone(), marks), new_file);
     }
 
-    /// A picture of the file under the cursor is there. With the first one comes its series, and the view it was drawn in:
-    /// the one chosen for that series, or the file's own.
-    pub(crate) fn learn(&mut self, preview: &Preview) {
-        if self.known.is_none() {
+    /// Time passes. `rest`: how long an image is left alone until it is still.
+    pub(super) fn tick(&mut self, now: Duration, rest: Duration) {
+        self.stillness.tick(now, rest);
+    }
+
+    // ── previews ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// The preview on screen, be it the one wanted or an earlier one.
+    pub(crate) fn shown(&self) -> Option<&Previewed> {
+        self.shown.as_ref()
+    }
+
+    /// Whether a preview belongs on screen.
+    pub(crate) fn wants_preview(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Changes the preview wanted; `None` if it is the same. The result says whether it is of another file.
+    pub(super) fn want(&mut self, key: Option<PreviewKey>) -> Option<bool> {
+        if key.is_none() {
+            self.shown = None;
+        }
+        if key == self.wanted {
+            return None;
+        }
+        let path = |key: &Option<PreviewKey>| key.as_ref().map(|key| key.path.clone());
+        let other_file = path(&key) != path(&self.wanted) && key.is_some();
+        self.wanted = key;
+        Some(other_file)
+    }
+
+    /// Takes in a preview. While another view of the same file is already wanted, it is shown all the same: it is nearer to
+    /// that than the one before, and while a key is held down there would be none at all.
+    ///
+    /// With the first preview of a file comes its series, and the view it was drawn in: the one chosen for that series, or the
+    /// file's own.
+    pub(super) fn take_preview(&mut self, mut previewed: Previewed) {
+        let Some(wanted) = &mut self.wanted else {
+            return;
+        };
+        if !previewed.key.same_file(wanted) {
+            return;
+        }
+        if let Ok(preview) = &previewed.outcome {
+            let resolve = |key: &mut PreviewKey| {
+                key.for_series = None;
+                key.view.clone_from(&preview.scene.view);
+            };
+            resolve(&mut previewed.key);
+            if wanted.for_series.is_some() {
+                resolve(wanted);
+            }
+        }
+        let better = self.shown.as_ref().is_some_and(|shown| {
+            shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
+        });
+        if better {
+            return;
+        }
+        if let Ok(preview) = &previewed.outcome {
+            self.note_image(preview);
+        }
+        self.shown = Some(previewed);
+    }
+
+    fn note_image(&mut self, preview: &Preview) {
+        if self.image.is_none() {
             self.series.clone_from(&preview.scene.series);
             self.view = preview.scene.view.clone();
         }
-        self.known = Some(Known {
+        self.image = Some(ViewedImage {
             info: preview.info.clone(),
             scene: Arc::clone(&preview.scene),
         });
     }
 
-    /// The series that the view is for, while it is not known whether the file belongs to it.
-    pub(crate) fn for_series(&self) -> Option<String> {
-        self.series.clone().filter(|_| self.known.is_none())
+    /// The terminal has lost its images: the one on screen has to be sent again, unless it is made of cells.
+    pub(super) fn lose_image(&mut self) {
+        self.shown
+            .take_if(|shown| shown.outcome.is_ok() && !shown.key.is_cells());
     }
 
-    /// What is drawn upon the picture and written around it.
-    pub(crate) fn marks(&self) -> Marks {
+    /// Completes the key of the preview that belongs on screen by what the viewer knows.
+    pub(super) fn complete_key(&self, key: PreviewKey) -> PreviewKey {
+        PreviewKey {
+            frame: self.frame,
+            view: self.view.clone(),
+            for_series: self.series.clone().filter(|_| self.image.is_none()),
+            marks: self.marks(),
+            ..key
+        }
+    }
+
+    // ── what is seen ──────────────────────────────────────────────────────────────────────────────────────────
+
+    /// The file it is about.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// What is known of the image; `None` until its first preview is there.
+    pub(super) fn image(&self) -> Option<&ViewedImage> {
+        self.image.as_ref()
+    }
+
+    /// The number of a frame or image being typed, what it counts, and how many there are.
+    pub(crate) fn frame_input(
+        &self,
+        series: Option<(usize, usize)>,
+    ) -> Option<(&str, &'static str, u32)> {
+        let input = self.frame_input.as_ref()?;
+        let (counted, count) = self.frame_range(series);
+        Some((input.text(), counted, count))
+    }
+
+    /// Whether the number of a frame is being typed.
+    pub(crate) fn is_typing_frame(&self) -> bool {
+        self.frame_input.is_some()
+    }
+
+    /// Whether a film runs.
+    pub(super) fn is_playing(&self) -> bool {
+        self.film.is_some()
+    }
+
+    /// The pointer, if there is one.
+    pub(super) fn pointer(&self) -> Option<&Pointer> {
+        self.pointer.as_ref()
+    }
+
+    /// Whether the histogram is shown.
+    pub(super) fn shows_histogram(&self) -> bool {
+        self.histogram
+    }
+
+    /// Whether facts, letters and overlays are shown.
+    pub(super) fn shows_overlays(&self) -> bool {
+        self.overlays
+    }
+
+    /// Shows overlays.
+    pub(super) fn show_overlays(&mut self) {
+        self.overlays = true;
+    }
+
+    /// Begins the view anew, with an aim.
+    pub(super) fn reset_view(&mut self, aim: placement::Aim) {
+        self.view = View {
+            aim,
+            ..View::default()
+        };
+    }
+
+    /// Stops the film and removes the pointer: something is laid over the image.
+    pub(super) fn stop(&mut self) {
+        (self.film, self.pointer) = (None, None);
+    }
+
+    /// Removes the pointer, or stops the film; false if there was neither.
+    pub(super) fn back(&mut self) -> bool {
+        self.pointer.take().is_some() || self.film.take().is_some()
+    }
+
+    /// What is drawn upon the image and written around it.
+    fn marks(&self) -> Marks {
         Marks {
             overlays: self.overlays,
             histogram: self.histogram,
@@ -169,29 +336,49 @@ impl Viewer {
         }
     }
 
-    /// Frames of the file, as far as it is known.
-    pub(crate) fn frames(&self) -> u32 {
-        self.known.as_ref().map_or(1, |known| known.info.frames)
+    /// The number of frames, as far as it is known.
+    pub(super) fn frames(&self) -> u32 {
+        self.image.as_ref().map_or(1, |image| image.info.frames)
     }
 
     /// Frames a second: chosen, else the file's.
-    pub(crate) fn rate(&self) -> f64 {
-        let own = || self.known.as_ref()?.scene.frames_per_second;
-        film::sound(self.rate.or_else(own).unwrap_or(f64::NAN))
+    fn rate(&self) -> f64 {
+        let own = || self.image.as_ref()?.scene.frames_per_second;
+        film::valid_rate(self.rate.or_else(own).unwrap_or(f64::NAN))
     }
 
-    /// Something has to be shown in more than one frame's time.
-    pub(crate) fn is_moving(&self) -> bool {
-        self.film.is_some() || !self.calm.calm
+    /// Whether something is to be shown in more than one frame's time.
+    pub(super) fn is_moving(&self) -> bool {
+        self.film.is_some() || !self.stillness.is_still
+    }
+
+    /// Whether time makes the image still.
+    pub(super) fn is_coming_to_rest(&self) -> bool {
+        !self.stillness.is_still
+    }
+
+    /// The cells that the image may cover of those for it and what is written around it.
+    fn image_area(&self, area: Area, image: &ViewedImage) -> Area {
+        let around = self.marks().around(&image.scene);
+        placement::inset(area, around).picture
+    }
+
+    /// The screen pixels that the image may cover, across and down.
+    pub(super) fn room(&self, area: Area, image: &ViewedImage) -> (u32, u32) {
+        let (area, cell) = (self.image_area(area, image), image.scene.cell);
+        (
+            u32::from(area.width) * u32::from(cell.0),
+            u32::from(area.height) * u32::from(cell.1),
+        )
     }
 }
 
 impl Marks {
-    /// What is written around a picture with these marks.
-    pub fn around(&self, scene: &Scene) -> Around {
+    /// What is written around an image with these marks.
+    pub fn around(&self, scene: &Scene) -> InsetContent {
         let about = &scene.about;
         let told = !about.legend.is_empty() || !about.remarks.is_empty();
-        Around {
+        InsetContent {
             facts: self.overlays || self.cursor.is_some(),
             letters: self.overlays && scene.letters().is_some(),
             legend: self.overlays && told,

@@ -1,4 +1,4 @@
-//! How the command line is described: help that is about its command, and the command that a typo meant.
+//! Help texts that list only the options relevant to a command, and suggestions for mistyped commands.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use clap::{Arg, ArgAction, CommandFactory};
 use super::Cli;
 use crate::config::similar;
 
-/// The command line as it is parsed and described. A command's help lists the global options that matter to it and names
-/// the others, which the program's own help describes.
+/// The definition of the command line. The help of a command lists the global options that matter to it, and refers to the
+/// program's help for the others.
 pub fn command() -> clap::Command {
-    // A line for each option; only those of commands have values that need explaining.
+    // The program's help is always the short one: only the options of commands have values that need explaining.
     let mut root = Cli::command()
         .disable_help_flag(true)
         .arg(help(ArgAction::HelpShort));
@@ -30,13 +30,14 @@ pub fn command() -> clap::Command {
     root
 }
 
+/// The `--help` flag.
 fn help(action: ArgAction) -> Arg {
     let arg = Arg::new("help").short('h').long("help").action(action);
     arg.help("Print help").help_heading(Resettable::Reset)
 }
 
-/// The global options that the help of a command lists.
-fn listed(command: &str) -> &'static [&'static str] {
+/// The global options listed in the help of a command.
+fn listed_globals(command: &str) -> &'static [&'static str] {
     match command {
         "classify" | "watch" | "eval" | "bench" => &["model", "prompts", "device"],
         "models" => &["offline"],
@@ -47,34 +48,36 @@ fn listed(command: &str) -> &'static [&'static str] {
     }
 }
 
-/// Gives a command, and those below it, its own copies of the global options.
+/// Gives a command and its subcommands their own copies of the global options.
 fn with_globals(command: clap::Command, globals: &[Arg], name: &str) -> clap::Command {
-    let listed = listed(name);
+    let listed = listed_globals(name);
     let own = globals.iter().map(|arg| {
         let shown = listed.contains(&arg.get_id().as_str());
         arg.clone().hide(!shown).help_heading("Global options")
     });
-    let hint = "The other global options: medivision-tui --help";
+    let hint = "More global options: medivision-tui --help";
     let after = match command.get_after_help() {
         Some(examples) => format!("{examples}\n\n{hint}"),
         None => hint.to_owned(),
     };
-    let below: Vec<String> = command
+    let subcommands: Vec<String> = command
         .get_subcommands()
-        .map(|below| below.get_name().to_owned())
+        .map(|subcommand| subcommand.get_name().to_owned())
         .collect();
     let mut command = command
         .args(own)
         .arg(self::help(ArgAction::Help))
         .after_help(after);
-    for one in below {
-        command = command.mut_subcommand(&one, |below| with_globals(below, globals, name));
+    for subcommand in subcommands {
+        command = command.mut_subcommand(&subcommand, |subcommand| {
+            with_globals(subcommand, globals, name)
+        });
     }
     command
 }
 
-/// The command that was meant by a first argument which is neither one nor a path.
-pub fn meant(first: &str) -> Option<String> {
+/// The command that a first argument resembles, if it is neither a command nor an existing path.
+pub fn suggestion(first: &str) -> Option<String> {
     if first.starts_with('-') || Path::new(first).exists() {
         return None;
     }
@@ -94,12 +97,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         command().debug_assert();
     }
 
     #[test]
-    fn the_help_of_a_command_is_about_that_command() {
+    fn the_help_of_a_command_lists_only_options_that_matter_to_it() {
         let mut root = command();
         root.build();
         for command in root.get_subcommands_mut() {
@@ -111,7 +114,7 @@ mod tests {
             for help in helps {
                 assert!(!help.contains("--log-level"), "{help}");
                 let shown = help.contains("--model <");
-                assert_eq!(shown, listed(&name).contains(&"model"), "{help}");
+                assert_eq!(shown, listed_globals(&name).contains(&"model"), "{help}");
             }
         }
         let help = root.render_help().to_string();
@@ -121,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_command_takes_all_global_options_and_a_typo_is_pointed_out() {
+    fn a_command_accepts_all_global_options_and_a_typo_gets_a_suggestion() {
         let line = ["medivision-tui", "models", "list", "--log-level", "info"];
         let matches = command().try_get_matches_from(line).unwrap();
         let cli = Cli::from_arg_matches(&matches).unwrap();
         assert_eq!(cli.global.log_level.as_deref(), Some("info"));
-        assert_eq!(meant("clasify").as_deref(), Some("classify"));
+        assert_eq!(suggestion("clasify").as_deref(), Some("classify"));
         for other in ["classify", "--clasify", "/", "incoming", "mann"] {
-            assert_eq!(meant(other), None, "{other}");
+            assert_eq!(suggestion(other), None, "{other}");
         }
     }
 }

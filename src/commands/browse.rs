@@ -1,4 +1,4 @@
-//! The interface: `medivision-tui DIR`, and what `demo` opens.
+//! The interface: `medivision-tui DIR`, also opened by `demo`.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, IsTerminal};
@@ -13,23 +13,23 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Fault, Setup, exit, shown};
+use super::{CommandSetup, Fault, exit, shown};
 use crate::app::{self, Msg, Severity};
 use crate::config::{Folders, Theme};
-use crate::engine::{self, Frames, Settings};
+use crate::engine::{self, FrameSelection, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
-use crate::library::Embeddings;
-use crate::runtime::{Loop, Offer, Services, Store};
+use crate::library::EmbeddingStore;
+use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
 
-/// How long an end that the user asks for may take: engine, folder states and embeddings have a second each.
+/// How long an exit requested by the user may take: engine, folder states and embeddings have a second each.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long an end may take when a signal or the loss of the terminal is its cause; then the process goes as it is.
-const EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
+/// How long an exit because of a signal or the loss of the terminal may take before the process is ended.
+const FORCED_EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
 
-/// Browses `dir` until the user leaves; the exit code. `keep`: how folders are left is kept for the next time, as
-/// is what the model made of the pictures.
-pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
+/// Browses `dir` until the user quits; returns the exit code. With `keep`, folder states and the embeddings of images are saved
+/// for the next time.
+pub fn run(dir: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
             "browsing needs a terminal on stdin and stdout (over ssh: ssh -t); \
@@ -40,7 +40,7 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
         std::fs::metadata(dir).map_err(|error| Fault::usage(format!("{}: {error}", shown(dir))))?;
     if !metadata.is_dir() {
         return Err(Fault::usage(format!(
-            "{} is no folder; to look at one file use `inspect`",
+            "{} is not a folder; to describe a file use `medivision-tui inspect`",
             shown(dir)
         )));
     }
@@ -48,13 +48,13 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     let settings = Settings {
         prompts,
         mode: Mode::Single,
-        frames: Frames::First,
+        frames: FrameSelection::First,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: false,
-        pass: engine::PROMPT,
-        kept: (setup.folders.as_ref().filter(|_| keep))
-            .map(|folders| Arc::new(Embeddings::at(folders.embeddings()))),
+        pass_time: engine::INTERACTIVE_PASS_TIME,
+        embeddings: (setup.folders.as_ref().filter(|_| keep))
+            .map(|folders| Arc::new(EmbeddingStore::at(folders.embeddings()))),
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limits = Limits::new(setup.colours, setup.ascii);
@@ -74,7 +74,7 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
         .build()
         .map_err(|error| failed(&error))?;
     let places = setup.folders.as_ref().map(Folders::places);
-    let store = places.filter(|_| keep).map(Store::at);
+    let store = places.filter(|_| keep).map(FolderStateStore::at);
     let log = setup.folders.as_ref().map(Folders::log).map(open_log);
     let (log, warning) = match log.transpose() {
         Ok(log) => (log, None),
@@ -85,8 +85,8 @@ pub fn run(dir: &Path, setup: &Setup, keep: bool) -> Result<u8, Fault> {
     runtime.block_on(interface).map_err(|error| failed(&error))
 }
 
-/// Makes the log, readable by the user alone: its messages name files. What stands in the way is a sentence; the interface
-/// does without.
+/// Creates the log, readable by the user only because its messages name files. The error is a sentence for the user; the interface
+/// then runs without a log.
 fn open_log(log: PathBuf) -> Result<PathBuf, String> {
     let folder = log.parent().unwrap_or(&log).to_owned();
     let open = || -> io::Result<()> {
@@ -100,7 +100,7 @@ fn open_log(log: PathBuf) -> Result<PathBuf, String> {
         Err(error) => {
             let folder = shown(&folder);
             Err(format!(
-                "{folder}: {error}; there is no log, and nothing is kept for the next time"
+                "{folder}: {error}; there is no log, and nothing is saved for the next time"
             ))
         }
     }
@@ -116,8 +116,8 @@ fn failed(error: &io::Error) -> Fault {
 async fn interface(
     mut start: app::Setup,
     settings: Settings,
-    setup: &Setup,
-    store: Option<Store>,
+    setup: &CommandSetup,
+    store: Option<FolderStateStore>,
     mut screen: Terminal,
     mut limits: Limits,
     warning: Option<String>,
@@ -127,7 +127,7 @@ async fn interface(
         let severity = Severity::Error;
         let _ = services.messages().send(Msg::Report { severity, text });
     }
-    services.offer(Offer {
+    services.set_choices(ChoiceSources {
         prompts: setup.folders.as_ref().map(Folders::prompts),
         given: setup.prompts.clone(),
         model: Some(setup.source.clone()),
@@ -135,43 +135,43 @@ async fn interface(
         offline: setup.offline,
     });
     on_signals(services.messages())?;
-    // The first frame is as the last one was. From here on what cannot be read is told to the log.
+    // The first frame already shows the folder as it was left. From here on errors go to the log.
     if let Some(kept) = store.as_ref().and_then(|store| store.load(&start.root)) {
         start.kept = kept;
     }
-    services.keep_in(store)?;
+    services.persist_folders(store)?;
     let mut interface = Loop::start(start, &mut screen)?;
-    // The first frame is on screen before the terminal is asked anything.
+    // The first frame is on screen before the terminal is probed.
     screen.flush();
     let Probed { capabilities, keys } = graphics::probe(setup.graphics, &mut limits)?;
-    let drawing = capabilities.drawing();
-    screen.draw_with(&drawing, &limits);
+    let graphics_setup = capabilities.graphics_setup();
+    screen.configure(&graphics_setup, &limits);
     if setup.mouse {
-        screen.follow_mouse()?;
+        screen.enable_mouse()?;
     }
-    services.draw_with(drawing)?;
-    // For the test that a panic gives the terminal back.
+    services.start_previews(graphics_setup)?;
+    // For the test that a panic restores the terminal.
     assert!(
         !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
-        "asked for"
+        "requested by a test"
     );
-    let input = graphics::input(keys, || end_within(EXIT_TIMEOUT))?;
+    let input = graphics::input(keys, || end_within(FORCED_EXIT_TIMEOUT))?;
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;
     end_within(SHUTDOWN_TIMEOUT);
-    // The terminal first: whatever takes longer is not seen.
+    // The terminal is restored first, so that the rest of the shutdown is not noticed.
     drop(screen);
     if !services.shutdown() {
-        // A pass that is still running cannot be stopped. Nothing else is left to be done.
+        // A forward pass that is still running cannot be stopped. Everything else is done.
         // SAFETY: ends the process.
         unsafe { libc::_exit(i32::from(exit::OK)) }
     }
     result.map(|()| exit::OK)
 }
 
-/// Signals that concern the interface become messages. Those that ask for an end also see to it that there is one, whatever the
-/// loop is stuck in; the second ends the process at once.
+/// Turns signals into messages. Signals that end the program also make sure that it ends, whatever the loop is stuck in; the
+/// second one ends it at once.
 fn on_signals(messages: UnboundedSender<Msg>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
     let body = move || {
@@ -183,7 +183,7 @@ fn on_signals(messages: UnboundedSender<Msg>) -> io::Result<()> {
                 _ if ending => end_at_once(),
                 _ => {
                     ending = true;
-                    end_within(EXIT_TIMEOUT);
+                    end_within(FORCED_EXIT_TIMEOUT);
                     Msg::Terminated
                 }
             };
@@ -196,7 +196,7 @@ fn on_signals(messages: UnboundedSender<Msg>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Ends the process if it has not ended by then. Told more than once, the first time counts.
+/// Ends the process if it has not ended within `timeout`. Only the first call counts.
 fn end_within(timeout: Duration) {
     static ENDING: AtomicBool = AtomicBool::new(false);
     if ENDING.swap(true, Ordering::SeqCst) {
@@ -206,7 +206,7 @@ fn end_within(timeout: Duration) {
         thread::sleep(timeout);
         end_at_once();
     };
-    // Without a thread the orderly end is all there is.
+    // Without a thread only the orderly exit remains.
     let _ = thread::Builder::new().name("end".into()).spawn(body);
 }
 

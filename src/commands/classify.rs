@@ -1,4 +1,4 @@
-//! `classify`: files and folders in, one line each out, in the order of the inputs.
+//! `classify`: classifies files and folders, and prints the results in the order of the inputs.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -9,62 +9,63 @@ use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::print::{self, closed_pipe};
-use super::progress::Progress;
-use super::run::{self, Batch, Note, Run, RunEnd};
-use super::summary::{Summary, is_no_image};
-use super::{Fault, Setup, exit, leave, on_signals};
+use super::progress::ProgressLine;
+use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
+use super::summary::{Summary, is_not_an_image};
+use super::{CommandSetup, Fault, exit, leave, on_signals};
 use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, MAX_RUNNING};
-use crate::library::export::Writer;
+use crate::library::export::ResultWriter;
 use crate::library::{Failure, Outcome};
 use crate::media::walk;
 
-/// Files that are found ahead of those that are handed over.
-const FOUND_AHEAD: usize = 256;
-/// Results that may wait for an earlier one, so that they are written in order.
+/// How many files the walk may be ahead of the requests.
+const MAX_WALK_AHEAD: usize = 256;
+/// Maximum number of files between the first unwritten one and the latest request, because results are written in order.
 const MAX_PENDING: usize = 2 * MAX_RUNNING;
 
-/// What the walk met; `seq` counts the lines from 0.
-struct Input {
+/// A file or folder that the walk found.
+struct InputFile {
+    /// Its number in the order of the inputs, from 0.
     seq: u64,
     path: PathBuf,
-    /// It is an argument, not something met in a folder.
+    /// Whether it yields a line even if it is not an image: arguments do, other files in folders do not.
     named: bool,
-    /// Why it cannot be looked into.
-    lost: Option<Failure>,
+    /// Why it cannot be read.
+    failure: Option<Failure>,
 }
 
-/// Classifies; the exit code.
-pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
+/// Classifies the arguments; returns the exit code.
+pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
-    let notes = run::notes();
+    let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {
-        let sender = notes.0.clone();
-        move || drop(sender.send(Note::Stop))
+        let sender = messages.0.clone();
+        move || drop(sender.send(RunMessage::Stop))
     })?;
     let factory = setup.factory(arguments.results.fit);
     let settings = arguments.results.settings(prompts.clone());
-    let progress = Progress::new();
-    let mut run = Run::start(factory, settings, notes, &progress);
-    let (sender, inputs) = bounded(FOUND_AHEAD);
+    let progress = ProgressLine::new();
+    let mut run = Run::start(factory, settings, messages, &progress);
+    let (sender, inputs) = bounded(MAX_WALK_AHEAD);
     let paths = arguments.paths.clone();
-    std::thread::spawn(move || find(&paths, &sender));
+    std::thread::spawn(move || walk_inputs(&paths, &sender));
     let out = BufWriter::new(print::stdout());
-    let mut printer = Printer::new(Writer::new(out, arguments.results.format(), &prompts));
-    match run.through(Lane::Bulk, &inputs, &mut printer)? {
+    let mut printer = Printer::new(ResultWriter::new(out, arguments.results.format(), &prompts));
+    match run.classify_all(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {
             let joined = run.shutdown();
-            printer.leave(true)?;
+            printer.finish(true)?;
             if !joined {
-                // A forward pass cannot be stopped; everything finished is written.
+                // A forward pass cannot be stopped. All finished results have been written.
                 leave(exit::INTERRUPTED);
             }
             Ok(exit::INTERRUPTED)
         }
         RunEnd::All => {
             run.finish();
-            printer.leave(false)?;
+            printer.finish(false)?;
             Ok(if printer.summary.has_failures() {
                 exit::SOME_FAILED
             } else {
@@ -74,24 +75,24 @@ pub fn run(arguments: &cli::Classify, setup: &Setup) -> Result<u8, Fault> {
     }
 }
 
-/// Walks the inputs, as fast as they are taken.
-fn find(paths: &[PathBuf], inputs: &Sender<Input>) {
+/// Walks the arguments, as fast as the inputs are read.
+fn walk_inputs(paths: &[PathBuf], inputs: &Sender<InputFile>) {
     let mut seq = 0;
     for root in paths {
         let is_folder = root.is_dir();
         for found in walk::files(root) {
             let input = match found {
-                Ok(path) => Input {
+                Ok(path) => InputFile {
                     seq,
                     path,
                     named: !is_folder,
-                    lost: None,
+                    failure: None,
                 },
-                Err(lost) => Input {
+                Err(unreadable) => InputFile {
                     seq,
-                    path: lost.path,
+                    path: unreadable.path,
                     named: true,
-                    lost: Some(lost.error.into()),
+                    failure: Some(unreadable.error.into()),
                 },
             };
             // The channel closes only when the command is ending.
@@ -103,39 +104,38 @@ fn find(paths: &[PathBuf], inputs: &Sender<Input>) {
     }
 }
 
-/// A file from its beginning until its line is written.
+/// A file whose line is not written yet.
 struct Pending {
     path: PathBuf,
     named: bool,
     outcomes: Option<Vec<Outcome>>,
 }
 
-/// Puts the outcomes back into the order of the inputs.
+/// Writes the results in the order of the inputs.
 struct Printer<W: Write> {
-    writer: Writer<W>,
+    writer: ResultWriter<W>,
     pending: BTreeMap<u64, Pending>,
+    /// Number of the next file to write.
     next: u64,
-    /// How many lines there will be, once that is known.
+    /// Number of files, once the walk is done.
     total: Option<u64>,
     summary: Summary,
     begun: Instant,
 }
 
-impl<W: Write> Batch<u64> for Printer<W> {
-    type Input = Input;
-
-    fn begin(&mut self, input: Input) -> Option<(PathBuf, u64)> {
-        let is_file = input.lost.is_none();
+impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
+    fn begin(&mut self, input: InputFile) -> Option<(PathBuf, u64)> {
+        let is_readable = input.failure.is_none();
         let pending = Pending {
             path: input.path.clone(),
             named: input.named,
-            outcomes: input.lost.map(|failure| vec![Err(failure)]),
+            outcomes: input.failure.map(|failure| vec![Err(failure)]),
         };
         self.pending.insert(input.seq, pending);
-        is_file.then_some((input.path, input.seq))
+        is_readable.then_some((input.path, input.seq))
     }
 
-    fn end(&mut self, ended: Ended<u64>, progress: &Progress) -> Result<(), Fault> {
+    fn end(&mut self, ended: Ended<u64>, progress: &ProgressLine) -> Result<(), Fault> {
         if let End::Answered(outcomes) = ended.end {
             for seq in ended.waiters {
                 if let Some(pending) = self.pending.get_mut(&seq) {
@@ -143,7 +143,7 @@ impl<W: Write> Batch<u64> for Printer<W> {
                 }
             }
         }
-        progress.around(|| self.print(false))?;
+        progress.suspend(|| self.print(false))?;
         progress.set(self.next, self.total);
         Ok(())
     }
@@ -156,18 +156,18 @@ impl<W: Write> Batch<u64> for Printer<W> {
         self.pending.len() < MAX_PENDING
     }
 
-    fn pause(&mut self, progress: &Progress) -> Result<(), Fault> {
-        // What cannot be looked into has no end to wait for.
-        let is_next = |pending: &Pending| pending.outcomes.is_some();
-        if self.pending.get(&self.next).is_some_and(is_next) {
-            progress.around(|| self.print(false))?;
+    fn pause(&mut self, progress: &ProgressLine) -> Result<(), Fault> {
+        // Unreadable files are finished without a job that ends.
+        let is_finished = |pending: &Pending| pending.outcomes.is_some();
+        if self.pending.get(&self.next).is_some_and(is_finished) {
+            progress.suspend(|| self.print(false))?;
         }
         self.writer.flush().or_else(closed_pipe)
     }
 }
 
 impl<W: Write> Printer<W> {
-    fn new(writer: Writer<W>) -> Self {
+    fn new(writer: ResultWriter<W>) -> Self {
         Self {
             writer,
             pending: BTreeMap::new(),
@@ -178,7 +178,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Writes what is next in order; with `gaps`, everything that is finished.
+    /// Writes the finished files that are next in order; with `gaps`, all finished files.
     fn print(&mut self, gaps: bool) -> Result<(), Fault> {
         let finished: Vec<u64> = if gaps {
             self.pending
@@ -203,14 +203,14 @@ impl<W: Write> Printer<W> {
             }) = self.pending.remove(&seq)
             {
                 self.next = seq + 1;
-                self.line(&path, named, &outcomes)?;
+                self.write_line(&path, named, &outcomes)?;
             }
         }
         Ok(())
     }
 
-    fn line(&mut self, path: &Path, named: bool, outcomes: &[Outcome]) -> Result<(), Fault> {
-        if !named && is_no_image(outcomes) {
+    fn write_line(&mut self, path: &Path, named: bool, outcomes: &[Outcome]) -> Result<(), Fault> {
+        if !named && is_not_an_image(outcomes) {
             self.summary.skip();
             return Ok(());
         }
@@ -222,8 +222,8 @@ impl<W: Write> Printer<W> {
             .or_else(closed_pipe)
     }
 
-    /// Writes what is left and says on stderr how it went.
-    fn leave(&mut self, interrupted: bool) -> Result<(), Fault> {
+    /// Writes the remaining results, and prints the summary.
+    fn finish(&mut self, interrupted: bool) -> Result<(), Fault> {
         self.print(interrupted)?;
         self.writer.finish().or_else(closed_pipe)?;
         let seconds = self.begun.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! What describes the command line to others: completion scripts for shells, and manual pages.
+//! `completions` and `man`: completion scripts for shells, and manual pages.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::{Fault, exit, print, shown};
 use crate::cli;
 use crate::config::NAME;
 
-/// Writes the script to stdout.
+/// Prints the completion script for a shell.
 pub fn run(shell: clap_complete::Shell) -> Result<u8, Fault> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), NAME, &mut script);

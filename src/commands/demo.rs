@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::{Fault, Setup};
+use super::{CommandSetup, Fault};
 use crate::cli;
 use crate::phantom::{self, PhantomError};
 
-/// Writes the studies; where they are.
-pub fn write(arguments: &cli::Demo, setup: &Setup) -> Result<PathBuf, Fault> {
+/// Writes the studies; returns their folder.
+pub fn write(arguments: &cli::DemoArgs, setup: &CommandSetup) -> Result<PathBuf, Fault> {
     let dir = match (&arguments.dir, &setup.folders) {
         (Some(dir), _) => dir.clone(),
-        // One folder a process: two demos at once do not overwrite each other.
+        // One folder per process, so that two demos at the same time do not overwrite each other.
         (None, Some(folders)) => folders
             .cache
             .join("demo")
@@ -21,7 +21,7 @@ pub fn write(arguments: &cli::Demo, setup: &Setup) -> Result<PathBuf, Fault> {
             ));
         }
     };
-    let progress = super::progress::Progress::new();
+    let progress = super::progress::ProgressLine::new();
     progress.message("drawing");
     let total = u64::from(arguments.count);
     let written = phantom::write_studies(&dir, arguments.seed, arguments.count as usize, |done| {

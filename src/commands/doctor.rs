@@ -1,4 +1,4 @@
-//! `doctor`: what works here, what does not, and what to do.
+//! `doctor`: checks what works on this machine, and advises on the rest.
 
 mod graphics;
 
@@ -6,14 +6,14 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
-use super::{Fault, Setup, exit, print};
-use crate::encoder::{Source, gpu_note};
+use super::{CommandSetup, Fault, exit, print};
+use crate::encoder::{ModelSource, gpu_note};
 use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
-/// How a check went.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum CheckState {
     Ok,
     Note,
     Fault,
@@ -23,7 +23,7 @@ enum State {
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
-    state: State,
+    state: CheckState,
     /// What was found.
     found: String,
     /// What to do about it.
@@ -35,7 +35,7 @@ impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
         Self {
             name,
-            state: State::Ok,
+            state: CheckState::Ok,
             found: found.into(),
             advice: None,
         }
@@ -44,7 +44,7 @@ impl Check {
     fn note(name: &'static str, found: impl Into<String>, advice: &str) -> Self {
         Self {
             name,
-            state: State::Note,
+            state: CheckState::Note,
             found: found.into(),
             advice: Some(advice.to_owned()),
         }
@@ -53,18 +53,18 @@ impl Check {
     fn fault(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             name,
-            state: State::Fault,
+            state: CheckState::Fault,
             found: found.into(),
             advice: Some(advice.into()),
         }
     }
 
-    /// For people: what was found, and below it what to do.
+    /// The check as text: what was found, and below it what to do.
     fn lines(&self) -> impl Iterator<Item = String> {
         let mark = match self.state {
-            State::Ok => "ok   ",
-            State::Note => "note ",
-            State::Fault => "FAULT",
+            CheckState::Ok => "ok   ",
+            CheckState::Note => "note ",
+            CheckState::Fault => "FAULT",
         };
         let found = format!("{mark}  {:<12} {}", self.name, self.found);
         let advice = self.advice.as_ref();
@@ -73,19 +73,19 @@ impl Check {
     }
 }
 
-/// Prints the report; 3 when the settings, the model or the prompts cannot be used. `wrong` is why the settings cannot;
-/// then `setup` is without them.
-pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault> {
+/// Prints the report; returns 3 if the settings, the model or the prompts cannot be used. `config_fault` is the error in the
+/// settings file; then `setup` ignores that file.
+pub fn run(json: bool, setup: &CommandSetup, config_fault: Option<&Fault>) -> Result<u8, Fault> {
     let mut limits = Limits::new(setup.colours, setup.ascii);
-    // First: the answers may raise the limits.
+    // First, because the terminal's answers may raise the limits.
     let graphics = graphics::check(setup.graphics, &mut limits);
     let (model, device) = model(setup);
     let checks = [
-        settings(setup, wrong),
+        settings(setup, config_fault),
         terminal(),
         colour(&limits),
-        letters(&limits),
-        multiplexer(),
+        characters(&limits),
+        connection(),
         graphics,
         model,
         prompt_sets(setup),
@@ -98,11 +98,11 @@ pub fn run(json: bool, setup: &Setup, wrong: Option<&Fault>) -> Result<u8, Fault
         print::json(&checks)?;
     } else {
         for line in checks.iter().flat_map(Check::lines) {
-            let spelled = limits.ascii.value.then(|| in_ascii(&line));
-            print::line(spelled.unwrap_or(line))?;
+            let ascii = limits.ascii.value.then(|| in_ascii(&line));
+            print::line(ascii.unwrap_or(line))?;
         }
     }
-    let broken = checks.iter().any(|check| check.state == State::Fault);
+    let broken = checks.iter().any(|check| check.state == CheckState::Fault);
     Ok(if broken { exit::UNUSABLE } else { exit::OK })
 }
 
@@ -113,15 +113,15 @@ fn variable(name: &str) -> Option<String> {
         .map(|value| crate::media::clean(&value))
 }
 
-fn settings(setup: &Setup, wrong: Option<&Fault>) -> Check {
-    match (wrong, &setup.settings) {
+fn settings(setup: &CommandSetup, config_fault: Option<&Fault>) -> Check {
+    match (config_fault, &setup.settings) {
         (Some(fault), _) => Check::fault(
             "settings",
             crate::media::clean(&fault.message),
-            "correct that line, or take it out; the rest of this report is without the file",
+            "correct or remove that line; the rest of this report ignores the file",
         ),
         (None, Some(path)) => Check::ok("settings", super::shown(path)),
-        (None, None) => Check::ok("settings", "no file, so the defaults"),
+        (None, None) => Check::ok("settings", "no file; defaults apply"),
     }
 }
 
@@ -134,7 +134,7 @@ fn terminal() -> Check {
     } else {
         Check::note(
             "terminal",
-            format!("TERM={term}, but not on stdin and stdout"),
+            format!("TERM={term}, but stdin or stdout is not a terminal"),
             "browsing needs a terminal; with ssh, use `ssh -t`",
         )
     }
@@ -147,39 +147,39 @@ fn colour(limits: &Limits) -> Check {
         return Check::note(
             "colour",
             format!("NO_COLOR is set; {found}"),
-            "the screen is drawn without colour, pictures as half blocks need it",
+            "the screen is drawn without colour; images as half blocks need colour",
         );
     }
     let advice = match value {
         Colours::Full => return Check::ok("colour", found),
         Colours::Indexed => {
-            "if the terminal has more, set COLORTERM=truecolor (and let sshd accept it), or `colours = \"full\"` in the settings"
+            "if the terminal supports more, set COLORTERM=truecolor (and let sshd accept it), or `colours = \"full\"` in the settings"
         }
         Colours::Named => {
-            "if the terminal has more, set TERM to its name, or `colours = \"256\"` or `\"full\"` in the settings"
+            "if the terminal supports more, set TERM to its name, or `colours = \"256\"` or `\"full\"` in the settings"
         }
         Colours::None => {
-            "pictures are drawn with letters; if the terminal has colours, set TERM to its name, or `colours = \"16\"` in the settings"
+            "images are drawn with characters; if the terminal has colours, set TERM to its name, or `colours = \"16\"` in the settings"
         }
     };
     Check::note("colour", found, advice)
 }
 
-fn letters(limits: &Limits) -> Check {
+fn characters(limits: &Limits) -> Check {
     let Decided { value, by } = &limits.ascii;
     if *value {
         Check::note(
             "letters",
             format!("ASCII (by {by})"),
-            "symbols are spelled in ASCII, other letters of names are shown as `?`; where the terminal has Unicode, set \
-             LANG=C.UTF-8, or `ascii = false` in the settings",
+            "symbols are replaced by ASCII characters, other characters in names by `?`; if the terminal supports Unicode, \
+             set LANG=C.UTF-8, or `ascii = false` in the settings",
         )
     } else {
         Check::ok("letters", format!("Unicode (by {by})"))
     }
 }
 
-fn multiplexer() -> Check {
+fn connection() -> Check {
     let ssh = if variable("SSH_CONNECTION").is_some() {
         "over SSH"
     } else {
@@ -189,15 +189,16 @@ fn multiplexer() -> Check {
         Check::note(
             "connection",
             format!("{ssh}, inside tmux"),
-            "for images `allow-passthrough` is switched on for the pane while the program runs; tmux before 3.3 has no such option",
+            "while the program runs, `allow-passthrough` is switched on for the pane, which images need; tmux before 3.3 lacks that \
+             option",
         )
     } else {
         Check::ok("connection", ssh)
     }
 }
 
-/// The model, and the device that it computes on.
-fn model(setup: &Setup) -> (Check, Check) {
+/// Checks the model, and the device that it computes on.
+fn model(setup: &CommandSetup) -> (Check, Check) {
     let name = setup.source.name();
     let opened = setup.source.open(setup.options(None));
     let device = device(opened.as_ref().ok().map(|encoder| &*encoder.card().device));
@@ -205,14 +206,14 @@ fn model(setup: &Setup) -> (Check, Check) {
         Ok(encoder) => {
             let card = encoder.card();
             let found = format!(
-                "{} on {}, embeddings of {}, {}",
+                "{} on {}, {}-dimensional embeddings, {}",
                 card.id, card.device, card.dimension, card.digest
             );
-            if setup.source == Source::Demo {
+            if setup.source == ModelSource::Demo {
                 Check::note(
                     "model",
                     found,
-                    "it knows synthetic phantoms only; for real pictures: medivision-tui models pull biomedclip",
+                    "it knows synthetic phantoms only; for real images: medivision-tui models pull biomedclip",
                 )
             } else {
                 Check::ok("model", found)
@@ -227,7 +228,7 @@ fn model(setup: &Setup) -> (Check, Check) {
     (model, device)
 }
 
-fn prompt_sets(setup: &Setup) -> Check {
+fn prompt_sets(setup: &CommandSetup) -> Check {
     match setup.load_prompts() {
         Ok(prompts) => {
             let names: Vec<_> = prompts.sets().iter().map(|set| set.name.as_str()).collect();
@@ -241,7 +242,7 @@ fn prompt_sets(setup: &Setup) -> Check {
     }
 }
 
-/// What was decided when the model was opened; `used`: what it computes on, if it could be.
+/// The device chosen when the model was opened. `used` is the device that the model computes on, if it could be opened.
 fn device(used: Option<&str>) -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let found = format!("{}, {cores} cores", used.unwrap_or("cpu"));
@@ -252,7 +253,7 @@ fn device(used: Option<&str>) -> Check {
     }
 }
 
-fn memory(setup: &Setup) -> Check {
+fn memory(setup: &CommandSetup) -> Check {
     let megabytes = setup.memory >> 20;
     Check::ok("memory", format!("{megabytes} MiB for decoding (--memory)"))
 }
@@ -272,12 +273,12 @@ fn watch_limit() -> Check {
         None => Check::note(
             "watch",
             "the limit cannot be read",
-            "if new files are not seen, use `watch --poll SECONDS`",
+            "if new files are not noticed, use `medivision-tui watch --poll SECONDS`",
         ),
     }
 }
 
-fn log(setup: &Setup) -> Check {
+fn log(setup: &CommandSetup) -> Check {
     match &setup.folders {
         Some(folders) => Check::ok("log", folders.log().display().to_string()),
         None => Check::note(

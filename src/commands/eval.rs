@@ -1,4 +1,4 @@
-//! `eval`: how right a model is, by labels that are known.
+//! `eval`: compares predictions with known labels.
 
 mod labels;
 
@@ -10,9 +10,9 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use unicode_width::UnicodeWidthStr;
 
-use super::progress::Progress;
-use super::run::{self, Batch, Note, Run, RunEnd};
-use super::{Fault, Setup, exit, leave, on_signals, print, shown};
+use super::progress::ProgressLine;
+use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
+use super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
 use crate::cli;
 use crate::engine::{self, Lane, Settings};
 use crate::jobs::{End, Ended};
@@ -20,12 +20,12 @@ use crate::library::{Outcome, Record};
 use crate::media::padded;
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
-use crate::scoring::metrics::{Case, Estimate, Report};
-use labels::{Labelled, Names};
+use crate::scoring::metrics::{Case, Estimate, Evaluation};
+use labels::{LabelNames, Labelled};
 
-/// What is printed.
+/// The report to print.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct EvalReport {
     model: String,
     model_digest: String,
     prompts: String,
@@ -36,11 +36,11 @@ struct Answer {
     seed: u64,
     draws: usize,
     #[serde(flatten)]
-    report: Report,
+    metrics: Evaluation,
 }
 
-/// Evaluates; the exit code.
-pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
+/// Evaluates; returns the exit code.
+pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
     let [set] = prompts.sets() else {
         let text =
@@ -48,34 +48,34 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
         return Err(Fault::usage(text));
     };
     let set = set.clone();
-    let names = Names::new(&set, &arguments.map)?;
+    let names = LabelNames::new(&set, &arguments.map)?;
     let files = labels::read(&arguments.labels, &names)?;
     let settings = Settings {
         prompts,
         mode: arguments.mode,
         frames: arguments.frames,
         batch_size: None,
-        jobs: None,
+        decode_threads: None,
         exact: arguments.exact,
-        pass: engine::BULK,
-        kept: None,
+        pass_time: engine::BULK_PASS_TIME,
+        embeddings: None,
     };
-    let notes = run::notes();
+    let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {
-        let sender = notes.0.clone();
-        move || drop(sender.send(Note::Stop))
+        let sender = messages.0.clone();
+        move || drop(sender.send(RunMessage::Stop))
     })?;
-    let progress = Progress::new();
-    let mut run = Run::start(setup.factory(arguments.fit), settings, notes, &progress);
+    let progress = ProgressLine::new();
+    let mut run = Run::start(setup.factory(arguments.fit), settings, messages, &progress);
     let inputs = run::inputs(files.iter().map(|file| file.path.clone()).enumerate());
     let mut collected = Collected {
         count: files.len(),
         outcomes: Outcomes::new(),
     };
-    let ended = run.through(Lane::Bulk, &inputs, &mut collected)?;
+    let ended = run.classify_all(Lane::Bulk, &inputs, &mut collected)?;
     progress.end();
     let interrupted = ended == RunEnd::Interrupted;
-    let code = tell(arguments, &set, &files, &collected.outcomes, interrupted);
+    let code = print_report(arguments, &set, &files, &collected.outcomes, interrupted);
     if interrupted {
         if let Err(fault) = code {
             print::message(format_args!("interrupted: {}", fault.message));
@@ -89,24 +89,23 @@ pub fn run(arguments: &cli::Eval, setup: &Setup) -> Result<u8, Fault> {
     code
 }
 
-/// What became of each file, by its place among the files.
+/// The outcome of each file, by its index among the files.
 type Outcomes = BTreeMap<usize, Outcome>;
 
+/// Collects the outcomes.
 struct Collected {
-    /// All files.
+    /// Number of files.
     count: usize,
     outcomes: Outcomes,
 }
 
-impl Batch<usize> for Collected {
-    type Input = (usize, PathBuf);
-
-    fn begin(&mut self, (index, path): Self::Input) -> Option<(PathBuf, usize)> {
+impl BatchHandler<(usize, PathBuf), usize> for Collected {
+    fn begin(&mut self, (index, path): (usize, PathBuf)) -> Option<(PathBuf, usize)> {
         Some((path, index))
     }
 
-    /// A file of several frames has its aggregate last.
-    fn end(&mut self, ended: Ended<usize>, progress: &Progress) -> Result<(), Fault> {
+    /// With several frames, the last outcome is their aggregate.
+    fn end(&mut self, ended: Ended<usize>, progress: &ProgressLine) -> Result<(), Fault> {
         if let End::Answered(mut all) = ended.end
             && let Some(last) = all.pop()
         {
@@ -119,9 +118,9 @@ impl Batch<usize> for Collected {
     }
 }
 
-/// Prints errors and the report.
-fn tell(
-    arguments: &cli::Eval,
+/// Prints errors and the report; returns the exit code.
+fn print_report(
+    arguments: &cli::EvalArgs,
     set: &PromptSet,
     files: &[Labelled],
     outcomes: &Outcomes,
@@ -133,7 +132,7 @@ fn tell(
     for (index, outcome) in outcomes {
         let file = &files[*index];
         match outcome {
-            // As everywhere: what is no picture counts only where it was named.
+            // As everywhere, files that are not images count only if they were named.
             Err(failure) if failure.not_picture && !file.named => {}
             Err(failure) => {
                 failed += 1;
@@ -149,17 +148,15 @@ fn tell(
             }
         }
     }
-    let report = Report::new(&names, &cases, arguments.draws, arguments.seed);
-    let (Some(report), Some(record)) = (report, sample) else {
+    let metrics = Evaluation::new(&names, &cases, arguments.draws, arguments.seed);
+    let (Some(metrics), Some(record)) = (metrics, sample) else {
         let why = match rejected.first() {
             Some(reason) => format!("{} rejected, because {reason}", rejected.len()),
             None => format!("{failed} failed"),
         };
-        return Err(Fault::unusable(format!(
-            "no picture could be judged: {why}"
-        )));
+        return Err(Fault::unusable(format!("no image could be judged: {why}")));
     };
-    let answer = Answer {
+    let report = EvalReport {
         model: record.model.clone(),
         model_digest: record.model_digest.clone(),
         prompts: record.prompts.clone(),
@@ -169,12 +166,12 @@ fn tell(
         interrupted,
         seed: arguments.seed,
         draws: arguments.draws,
-        report,
+        metrics,
     };
     if arguments.json {
-        print::json(&answer)?;
+        print::json(&report)?;
     } else {
-        print::lines(&table(&answer))?;
+        print::lines(&table(&report))?;
     }
     Ok(if failed > 0 {
         exit::SOME_FAILED
@@ -183,6 +180,7 @@ fn tell(
     })
 }
 
+/// The scores and the prediction of a labelled image; `None` if its label is not among the names.
 fn case(names: &[String], truth: usize, record: &Record) -> Option<Case> {
     let scores = names.iter().map(|name| {
         let found = record
@@ -213,22 +211,22 @@ fn interval(estimate: &Estimate, show: fn(f64) -> String) -> String {
     }
 }
 
-fn table(answer: &Answer) -> String {
-    let report = &answer.report;
+fn table(report: &EvalReport) -> String {
+    let metrics = &report.metrics;
     let share = |value: f64| format!("{:.1} %", value * 100.0);
     let area = |value: f64| format!("{value:.3}");
-    let width = report.conditions.iter().map(|c| c.condition.width()).max();
+    let width = metrics.conditions.iter().map(|c| c.condition.width()).max();
     let width = width.unwrap_or(0).max(9);
     let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = writeln!(out, "model {}, prompts {}", answer.model, answer.prompts);
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "model {}, prompts {}", report.model, report.prompts);
     let _ = writeln!(
         out,
         "{} judged, {} rejected, {} failed{}",
-        report.cases,
-        answer.rejected,
-        answer.failed,
-        if answer.interrupted {
+        metrics.cases,
+        report.rejected,
+        report.failed,
+        if report.interrupted {
             ", interrupted"
         } else {
             ""
@@ -237,19 +235,19 @@ fn table(answer: &Answer) -> String {
     let _ = writeln!(
         out,
         "accuracy           {}",
-        interval(&report.accuracy, share)
+        interval(&metrics.accuracy, share)
     );
     let _ = writeln!(
         out,
         "balanced accuracy  {}",
-        interval(&report.balanced_accuracy, share)
+        interval(&metrics.balanced_accuracy, share)
     );
     let _ = writeln!(
         out,
         "\n{}  cases   recall  precision  AUROC",
         padded("condition", width)
     );
-    for class in &report.conditions {
+    for class in &metrics.conditions {
         let area = class
             .auroc
             .as_ref()
@@ -264,7 +262,7 @@ fn table(answer: &Answer) -> String {
         );
     }
     let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
-    for (class, row) in report.conditions.iter().zip(&report.confusion) {
+    for (class, row) in metrics.conditions.iter().zip(&metrics.confusion) {
         out.push_str(&padded(&class.condition, width));
         for count in row {
             let _ = write!(out, "{count:7}");

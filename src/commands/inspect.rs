@@ -1,4 +1,4 @@
-//! `inspect`: what a file is and how it is shown.
+//! `inspect`: describes a file and how it is shown.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,17 +9,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, exit, output, print};
 use crate::cli;
-use crate::library::{Failure, export, name};
+use crate::library::{Failure, export, path_text};
 use crate::media::{self, DecodeOptions, DicomInfo, MediaError, Picture, Pixels};
 
-/// Prints the report, or the error object of a file that has none; the exit code.
-pub fn run(arguments: &cli::Inspect) -> Result<u8, Fault> {
+/// Prints the report, or an error object if the file cannot be read; returns the exit code.
+pub fn run(arguments: &cli::InspectArgs) -> Result<u8, Fault> {
     let path = &arguments.file;
     if let Some(out) = &arguments.render
         && output::is_same_file(path, out)
     {
         return Err(Fault::usage(format!(
-            "{}: the picture would overwrite the file it is made from",
+            "{}: the image would overwrite the file that it is rendered from",
             super::shown(out)
         )));
     }
@@ -54,10 +54,10 @@ fn write_png(picture: &Picture, to: &mut dyn Write) -> io::Result<()> {
         })
 }
 
-/// What `inspect` prints of one frame, and the picture that the encoder would see of it.
+/// The report about a frame that `inspect` prints, and the image that the encoder would see.
 ///
-/// The keys and their order are a contract; `window` is `(center, width)` to use instead of the file's own. Of a
-/// window or LUT that colour does not have, `null` is told.
+/// The keys and their order are a contract. `window` is `(center, width)` to use instead of the file's own. The reported window
+/// is `null` for colour.
 pub fn report(
     path: &Path,
     frame: u32,
@@ -73,7 +73,7 @@ pub fn report(
     )?;
     let info = &loaded.info;
     let mut report = Map::new();
-    let (text, bytes) = name(path);
+    let (text, bytes) = path_text(path);
     report.insert("path".into(), text.into());
     if let Some(bytes) = bytes {
         report.insert("path_bytes".into(), bytes.into());

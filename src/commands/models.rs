@@ -1,18 +1,18 @@
-//! `models`: the catalogue, the cache, and the way from the hub into it.
+//! `models`: lists the catalogue and the cache, describes models, pulls them from the hub, and verifies them.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Fault, Setup, exit, print, shown};
+use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::ModelsAction;
-use crate::encoder::catalog::{self, Entry};
-use crate::encoder::hub::{self, Cache, Pull, Snapshot, Step};
-use crate::encoder::{Encoder, Layout, Source, checkpoint};
+use crate::encoder::catalog::{self, CatalogEntry};
+use crate::encoder::hub::{self, HubCache, PullOptions, PullProgress, Snapshot};
+use crate::encoder::{CheckpointLayout, Encoder, ModelSource, checkpoint};
 
-/// Does what was asked; the exit code.
-pub fn run(action: &ModelsAction, setup: &Setup) -> Result<u8, Fault> {
+/// Runs the action; returns the exit code.
+pub fn run(action: &ModelsAction, setup: &CommandSetup) -> Result<u8, Fault> {
     match action {
         ModelsAction::List => list(),
         ModelsAction::Info { subject } => info(subject, setup),
@@ -21,8 +21,8 @@ pub fn run(action: &ModelsAction, setup: &Setup) -> Result<u8, Fault> {
     }
 }
 
-fn cache() -> Result<Cache, Fault> {
-    let cache = Cache::of_user();
+fn cache() -> Result<HubCache, Fault> {
+    let cache = HubCache::of_user();
     cache.ok_or_else(|| Fault::unusable("there is no home folder; set HOME, or HF_HOME"))
 }
 
@@ -51,10 +51,10 @@ fn list() -> Result<u8, Fault> {
     Ok(exit::OK)
 }
 
-fn describe(entry: &Entry, there: bool) -> Result<(), Fault> {
+fn describe(entry: &CatalogEntry, there: bool) -> Result<(), Fault> {
     let gated = if entry.gated { ", gated" } else { "" };
     let there = if there { "   [in the cache]" } else { "" };
-    let size = hub::bytes(entry.megabytes * 1_000_000);
+    let size = hub::format_bytes(entry.megabytes * 1_000_000);
     let licence = &entry.licence;
     line(&entry.name, format!("{size}, {licence}{gated}{there}"))?;
     print::line(format_args!("    {}", entry.id))?;
@@ -65,20 +65,20 @@ fn describe(entry: &Entry, there: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn info(model: &str, setup: &Setup) -> Result<u8, Fault> {
-    let source = Source::parse(model);
+fn info(model: &str, setup: &CommandSetup) -> Result<u8, Fault> {
+    let source = ModelSource::parse(model);
     let entry = catalog::find(model);
     if let Some(entry) = entry {
-        describe(entry, matches!(source, Source::Path(_)))?;
+        describe(entry, matches!(source, ModelSource::Path(_)))?;
     }
     match (&source, entry) {
-        (Source::Missing(id), Some(_)) => {
+        (ModelSource::Missing(id), Some(_)) => {
             print::line(format_args!(
                 "    not in the cache; `medivision-tui models pull {id}` fetches it"
             ))?;
             Ok(exit::OK)
         }
-        (Source::Path(path), _) if path.exists() => inspect(path, setup),
+        (ModelSource::Path(path), _) if path.exists() => describe_checkpoint(path, setup),
         _ => {
             let encoder = source.open(setup.options(None)).map_err(Fault::unusable)?;
             card(encoder.as_ref())?;
@@ -91,11 +91,11 @@ fn line(key: &str, value: impl std::fmt::Display) -> Result<(), Fault> {
     print::line(format_args!("{key:<14}{value}"))
 }
 
-/// Reads the model, which also shows that it can be read.
-fn inspect(path: &Path, setup: &Setup) -> Result<u8, Fault> {
-    let layout = Layout::of(path).map_err(Fault::unusable)?;
+/// Prints a checkpoint's layout and card. Loads the model, which shows that this is possible.
+fn describe_checkpoint(path: &Path, setup: &CommandSetup) -> Result<u8, Fault> {
+    let layout = CheckpointLayout::of(path).map_err(Fault::unusable)?;
     let encoder = checkpoint::open(path, setup.options(None)).map_err(Fault::unusable)?;
-    line("place", shown(path))?;
+    line("path", shown(path))?;
     line("layout", layout.name())?;
     card(&encoder)?;
     Ok(exit::OK)
@@ -114,21 +114,21 @@ fn card(encoder: &dyn Encoder) -> Result<(), Fault> {
     let (mean, std) = preprocess.normalisation();
     let fit = format!("{:?}", preprocess.fit()).to_lowercase();
     line(
-        "pictures",
+        "images",
         format!("{}×{}, {fit}", preprocess.width(), preprocess.height()),
     )?;
     line(
         "pixels",
         format!(
-            "× {:.6}, mean {mean:?}, deviation {std:?}",
+            "× {:.6}, mean {mean:?}, standard deviation {std:?}",
             preprocess.rescale()
         ),
     )
 }
 
-fn fetch(model: &str, revision: Option<&str>, setup: &Setup) -> Result<u8, Fault> {
+fn fetch(model: &str, revision: Option<&str>, setup: &CommandSetup) -> Result<u8, Fault> {
     let cache = cache()?;
-    let order = Pull {
+    let order = PullOptions {
         cache: &cache,
         id: catalog::id_of(model),
         revision,
@@ -148,21 +148,21 @@ fn fetch(model: &str, revision: Option<&str>, setup: &Setup) -> Result<u8, Fault
     Ok(exit::OK)
 }
 
-fn show(bar: &ProgressBar, step: Step) {
+fn show(bar: &ProgressBar, step: PullProgress) {
     match step {
-        Step::Sized(bytes) => {
+        PullProgress::Total(bytes) => {
             bar.set_length(bar.position() + bytes);
             let template = "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
         }
-        Step::Came(bytes) => bar.inc(bytes),
-        Step::Lost(bytes) => bar.set_position(bar.position().saturating_sub(bytes)),
-        Step::File(name) => bar.set_message(crate::media::clean(name)),
-        Step::Waiting(name) => {
+        PullProgress::Received(bytes) => bar.inc(bytes),
+        PullProgress::Discarded(bytes) => bar.set_position(bar.position().saturating_sub(bytes)),
+        PullProgress::File(name) => bar.set_message(crate::media::clean(name)),
+        PullProgress::Waiting(name) => {
             let name = crate::media::clean(name);
-            let text = format!("another program fetches {name}; waiting for it");
+            let text = format!("another program is fetching {name}; waiting for it");
             bar.suspend(|| print::message(text));
         }
     }
@@ -184,7 +184,7 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
     };
     let mut damaged = 0;
     for snapshot in &snapshots {
-        damaged += verified(snapshot)?;
+        damaged += verify_snapshot(snapshot)?;
     }
     if damaged > 0 {
         print::message(format_args!(
@@ -195,11 +195,11 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
     Ok(exit::OK)
 }
 
-/// Prints a line for each file; how many are damaged.
-fn verified(snapshot: &Snapshot) -> Result<usize, Fault> {
+/// Verifies a model and prints a line for each file; returns the number of damaged ones.
+fn verify_snapshot(snapshot: &Snapshot) -> Result<usize, Fault> {
     let mut damaged = 0;
     for (name, blob) in snapshot.files().map_err(Fault::unusable)? {
-        let state = match Snapshot::is_whole(&blob).map_err(Fault::unusable)? {
+        let state = match Snapshot::is_intact(&blob).map_err(Fault::unusable)? {
             Some(true) => "ok",
             Some(false) => {
                 damaged += 1;

@@ -1,23 +1,23 @@
-//! Files written by name: whole, or not at all.
+//! Atomic writing of files named on the command line.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Mode of a new file, less the umask.
-const NEW_FILE: u32 = 0o666;
+/// Mode of a new file before the umask.
+const NEW_FILE_MODE: u32 = 0o666;
 
-/// Whether two paths lead to one file, by links of either kind too; false where one of them leads nowhere.
+/// Whether two paths lead to the same file, also through hard or symbolic links. False if one of them does not exist.
 pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Writes a file beside `path` and renames it, so that at no time half of it stands there. A failure leaves an older
-/// file as it was and nothing else behind.
+/// Writes a temporary file beside `path` and renames it, so that `path` is never incomplete. A failure leaves an older file
+/// unchanged and no other file behind.
 ///
-/// A link stays, and what it leads to is replaced. A device or a pipe cannot be replaced: it is written to.
+/// If `path` is a link, its target is replaced. Devices and pipes are written to directly.
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -28,14 +28,14 @@ pub(super) fn replace(
         let mut file = File::options().write(true).open(path)?;
         return buffered(&mut file, write);
     }
-    let mode = older.map_or(NEW_FILE, |older| older.mode() & 0o777);
+    let mode = older.map_or(NEW_FILE_MODE, |older| older.mode() & 0o777);
     let mut beside = tempfile::Builder::new()
         .prefix(".medivision-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder_of(path))
         .map_err(|error| io::Error::from(error.kind()))?;
     buffered(beside.as_file_mut(), write)?;
-    // Some file systems tell only now that the disk is full.
+    // Some file systems report a full disk only now.
     beside.as_file().sync_all()?;
     beside.persist(path)?;
     Ok(())
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_written_to_and_says_when_it_is_full() {
+    fn a_device_is_written_to_and_a_full_one_is_an_error() {
         let full = Path::new("/dev/full");
         let error = replace(full, |to| to.write_all(b"x")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_has_many_names() {
+    fn links_lead_to_the_same_file() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name| folder.path().join(name);
         fs::write(at("a"), "").unwrap();

@@ -1,5 +1,5 @@
-//! What commands print: data on stdout, messages on stderr. Nothing is printed elsewhere, so this is where text loses
-//! what could steer a terminal, and where a closed pipe and a full disk are noticed.
+//! Prints data to stdout and messages to stderr. Nothing is printed elsewhere: control characters are removed here, and a closed
+//! pipe or a full disk is handled here.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -10,7 +10,7 @@ use super::{Fault, exit, leave};
 use crate::library::json;
 use crate::media::{is_unprintable, printable};
 
-/// Characters of the longest message: some quote what stands in a file.
+/// Maximum number of characters in a message: some quote the content of a file.
 const MAX_MESSAGE: usize = 8000;
 
 /// Prints a line of data.
@@ -20,7 +20,7 @@ pub(super) fn line(text: impl Display) -> Result<(), Fault> {
 
 /// Prints text whose lines end with line feeds.
 pub(super) fn lines(text: &str) -> Result<(), Fault> {
-    let mut safe = Harmless::new(Vec::with_capacity(text.len()));
+    let mut safe = ControlFilter::new(Vec::with_capacity(text.len()));
     safe.write_all(text.as_bytes())
         .and_then(|()| io::stdout().lock().write_all(&safe.to))
         .and_then(|()| io::stdout().lock().flush())
@@ -39,7 +39,7 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), Fault> {
     write(text.as_bytes())
 }
 
-/// Prints what the program made itself, byte by byte.
+/// Prints bytes that the program generated itself, unfiltered.
 pub(super) fn write(bytes: &[u8]) -> Result<(), Fault> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)
@@ -50,15 +50,15 @@ pub(super) fn write(bytes: &[u8]) -> Result<(), Fault> {
 /// Prints a message on stderr, on one line.
 pub fn message(text: impl Display) {
     let text = printable(text.to_string().chars().take(MAX_MESSAGE));
-    // Nobody is left to be told that it cannot be written.
+    // There is nowhere to report that stderr cannot be written.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Prints the help or version that was asked for, or what is wrong with the command line, and ends the program.
+/// Prints the requested help or version, or the error in the command line, and exits.
 pub fn usage<T>(error: &clap::Error) -> Result<T, Fault> {
     let plain = error.render().to_string();
     if error.use_stderr() {
-        // An argument is quoted as it was typed.
+        // The message may quote an argument with control characters; then it is filtered, and loses its colours.
         if plain.chars().any(|c| c != '\n' && is_unprintable(c)) {
             plain.lines().for_each(message);
         } else {
@@ -71,18 +71,17 @@ pub fn usage<T>(error: &clap::Error) -> Result<T, Fault> {
     leave(exit::OK)
 }
 
-/// stdout for data that is written piece by piece. A terminal gets no CSV cell that could steer it; a file gets each as
-/// it is.
+/// stdout for data that is written piece by piece. Control characters are removed for a terminal, and kept in files and pipes.
 pub(super) fn stdout() -> Box<dyn Write> {
     let out = io::stdout();
     if out.is_terminal() {
-        Box::new(Harmless::new(out))
+        Box::new(ControlFilter::new(out))
     } else {
         Box::new(out)
     }
 }
 
-/// What remains of an error of the output: a reader that has seen enough (`| head`) ends the command, silently.
+/// Handles an output error: exits silently if the reader closed the pipe (`| head`).
 #[allow(
     clippy::needless_pass_by_value,
     reason = "the shape that `or_else` calls"
@@ -94,15 +93,15 @@ pub(super) fn closed_pipe(error: io::Error) -> Result<(), Fault> {
     Err(Fault::output(&error))
 }
 
-/// Passes UTF-8 text on without what [`is_unprintable`] a terminal, but for line feeds and tabs.
-pub struct Harmless<W> {
+/// A writer of UTF-8 text that replaces characters that [steer](is_unprintable) a terminal, except line feeds and tabs.
+pub struct ControlFilter<W> {
     to: W,
-    /// The beginning of a character that is not whole yet.
+    /// The start of a character whose rest has not been written yet.
     rest: Vec<u8>,
 }
 
-impl<W> Harmless<W> {
-    /// Writes to `to`.
+impl<W> ControlFilter<W> {
+    /// Creates a filter that writes to `to`.
     pub fn new(to: W) -> Self {
         Self {
             to,
@@ -111,7 +110,7 @@ impl<W> Harmless<W> {
     }
 }
 
-impl<W: Write> Write for Harmless<W> {
+impl<W: Write> Write for ControlFilter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.rest.extend_from_slice(bytes);
         let whole = match std::str::from_utf8(&self.rest) {
@@ -120,7 +119,7 @@ impl<W: Write> Write for Harmless<W> {
         };
         let safe: String = String::from_utf8_lossy(&self.rest[..whole])
             .chars()
-            // A line of CSV ends with both.
+            // CSV lines end with CR and LF.
             .filter(|&c| c != '\r')
             .map(|c| match c {
                 '\n' | '\t' => c,
@@ -143,10 +142,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_harmless_however_it_is_cut_up() {
+    fn control_characters_are_replaced_however_text_is_split() {
         let text = "a\u{1b}[2J\u{9b}1m\t胸部\u{202e}\r\nb\u{7}\u{7f}";
         for size in 1..text.len() {
-            let mut writer = Harmless::new(Vec::new());
+            let mut writer = ControlFilter::new(Vec::new());
             for part in text.as_bytes().chunks(size) {
                 writer.write_all(part).unwrap();
             }
@@ -159,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_is_replaced() {
-        let mut writer = Harmless::new(Vec::new());
+    fn invalid_utf8_is_replaced() {
+        let mut writer = ControlFilter::new(Vec::new());
         writer.write_all(b"a\xff\x9bb").unwrap();
         assert_eq!(writer.to, "a\u{fffd}\u{fffd}b".as_bytes());
     }

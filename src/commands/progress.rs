@@ -1,19 +1,19 @@
-//! Progress on stderr when that is a terminal; nothing otherwise.
+//! A progress line on stderr, if that is a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Shown only once work has taken this long.
-const DELAY: Duration = Duration::from_millis(500);
+/// How long a command runs before progress is shown.
+const SHOW_AFTER: Duration = Duration::from_millis(500);
 
-/// A line that tells how far a long command is.
-pub(super) struct Progress {
+/// A line that shows the progress of a long command.
+pub(super) struct ProgressLine {
     bar: ProgressBar,
     begun: std::time::Instant,
 }
 
-impl Progress {
+impl ProgressLine {
     pub(super) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         Self {
@@ -22,22 +22,22 @@ impl Progress {
         }
     }
 
-    /// Shows nothing.
-    pub(super) fn none() -> Self {
+    /// Creates a line that is never shown.
+    pub(super) fn hidden() -> Self {
         Self {
             bar: ProgressBar::hidden(),
             begun: std::time::Instant::now(),
         }
     }
 
-    /// What is being waited for before the first file is through.
+    /// Shows what the command is doing before the first file is done.
     pub(super) fn message(&self, text: &str) {
         self.bar.set_message(text.to_owned());
     }
 
-    /// `done` files are through, of `total` if that is known.
+    /// Shows that `done` files are done, of `total` if that is known.
     pub(super) fn set(&self, done: u64, total: Option<u64>) {
-        if self.begun.elapsed() < DELAY {
+        if self.begun.elapsed() < SHOW_AFTER {
             return;
         }
         let template = match total {
@@ -53,12 +53,12 @@ impl Progress {
         self.bar.set_position(done);
     }
 
-    /// Runs `write` with the line out of the way.
-    pub(super) fn around<T>(&self, write: impl FnOnce() -> T) -> T {
+    /// Runs `write` while the line is hidden.
+    pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn end(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,6 +1,6 @@
-//! `prompts`: which sets there are, and whether they are right.
+//! `prompts`: lists and checks prompt sets.
 
-use super::{Fault, Setup, exit, print};
+use super::{CommandSetup, Fault, exit, print};
 use crate::cli::PromptsAction;
 use crate::config::Folders;
 use crate::encoder::Encoder;
@@ -8,11 +8,11 @@ use crate::engine::phrases;
 use crate::media::padded;
 use crate::prompts::{self, PromptError, PromptSet, Prompts};
 
-/// Width of a list's names, in terminal cells.
+/// Width of the column of names, in terminal cells.
 const NAME_CELLS: usize = 14;
 
-/// Lists or checks; the exit code. `with_model`: sets are also checked against the model.
-pub fn run(action: &PromptsAction, setup: &Setup, with_model: bool) -> Result<u8, Fault> {
+/// Lists or checks; returns the exit code. With `with_model`, sets are also checked against the model.
+pub fn run(action: &PromptsAction, setup: &CommandSetup, with_model: bool) -> Result<u8, Fault> {
     let folder = setup.folders.as_ref().map(Folders::prompts);
     match action {
         PromptsAction::List => list(prompts::each(folder.as_deref())),
@@ -66,7 +66,7 @@ fn check(
                 let lacking = set.without_absent();
                 if !lacking.is_empty() {
                     print::line(format_args!(
-                        "  not for --mode multi: no `absent` phrases for {}",
+                        "  not usable with --mode multi: no `absent` phrases for {}",
                         lacking.join(", ")
                     ))?;
                 }

@@ -1,76 +1,73 @@
-//! Drives jobs for the commands: files in, what the jobs want done carried out by the engine, what the engine says told to
-//! the jobs, each end out.
+//! Runs jobs for the headless commands: requests files, passes the jobs' commands to the engine and the engine's events to the
+//! jobs, and hands each result over.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
-use super::progress::Progress;
+use super::progress::ProgressLine;
 use super::{Fault, print, sink};
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
-use crate::jobs::{Command, Ended, Jobs, Reason};
+use crate::jobs::{Ended, JobCommand, Jobs, Reason};
 
-/// How long an interrupted command waits for the pass that is running.
+/// How long an interrupted command waits for the current forward pass.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Files that wait to be started before no more are taken in: starting never waits for the next one.
-const QUEUE_LENGTH: usize = 64;
+/// Number of waiting files from which no more inputs are read. Enough that starting a file never waits for the next input.
+const MAX_QUEUED: usize = 64;
 
-/// What reaches a command's main loop.
-pub(super) enum Note {
-    /// The engine says something.
+/// A message to a command's main loop.
+pub(super) enum RunMessage {
+    /// An event of the engine.
     Engine(Event),
-    /// A signal asks for the end.
+    /// A signal requests the end.
     Stop,
 }
 
-/// Where notes go in, and where they come out.
-pub(super) fn notes() -> (Sender<Note>, Receiver<Note>) {
+/// Creates the channel for messages.
+pub(super) fn messages() -> (Sender<RunMessage>, Receiver<RunMessage>) {
     unbounded()
 }
 
 /// How a run over many files ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RunEnd {
-    /// Every file is through.
+    /// Every file was classified.
     All,
-    /// A signal came before that.
+    /// A signal interrupted it.
     Interrupted,
 }
 
-/// Where the inputs of a run over many files come from and where its results go. `W` tells files of the same name apart.
-pub(super) trait Batch<W> {
-    /// An input: a file, or something else about the inputs.
-    type Input;
+/// Handles the inputs (`I`) and results of a run over many files. `W` tells inputs of the same path apart.
+pub(super) trait BatchHandler<I, W> {
+    /// Handles an input; returns the file to classify, if there is one.
+    fn begin(&mut self, input: I) -> Option<(PathBuf, W)>;
 
-    /// Takes an input; the file to classify, if it is one.
-    fn begin(&mut self, input: Self::Input) -> Option<(PathBuf, W)>;
+    /// Handles the result of a file.
+    fn end(&mut self, ended: Ended<W>, progress: &ProgressLine) -> Result<(), Fault>;
 
-    /// Takes what became of a file.
-    fn end(&mut self, ended: Ended<W>, progress: &Progress) -> Result<(), Fault>;
-
-    /// More files may begin.
+    /// Whether more inputs may begin.
     fn has_room(&self) -> bool {
         true
     }
 
-    /// No more inputs follow.
+    /// Called when no more inputs follow.
     fn all_begun(&mut self) {}
 
-    /// Nothing else is to be done at the moment.
-    fn pause(&mut self, _: &Progress) -> Result<(), Fault> {
+    /// Called when no message waits.
+    fn pause(&mut self, _: &ProgressLine) -> Result<(), Fault> {
         Ok(())
     }
 }
 
-/// Jobs, and the engine that does them. Memory is bounded by [`crate::jobs::MAX_RUNNING`]: while nobody takes results,
+/// Jobs, and the engine that carries them out. Memory is bounded by [`crate::jobs::MAX_RUNNING`]: while results are not read,
 /// nothing more is started.
 pub(super) struct Run<'a, W> {
     pub(super) jobs: Jobs<W>,
     engine: Engine,
-    notes: Receiver<Note>,
-    progress: &'a Progress,
-    /// The model answers.
+    messages: Receiver<RunMessage>,
+    progress: &'a ProgressLine,
+    /// Whether the model is loaded.
     is_ready: bool,
 }
 
@@ -79,37 +76,37 @@ impl<'a, W> Run<'a, W> {
     pub(super) fn start(
         factory: Factory,
         settings: Settings,
-        (sender, notes): (Sender<Note>, Receiver<Note>),
-        progress: &'a Progress,
+        (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
+        progress: &'a ProgressLine,
     ) -> Self {
         Self {
             jobs: Jobs::default(),
-            engine: Engine::start(factory, settings, sink(sender, Note::Engine)),
-            notes,
+            engine: Engine::start(factory, settings, sink(sender, RunMessage::Engine)),
+            messages,
             progress,
             is_ready: false,
         }
     }
 
-    /// What reaches the main loop.
-    pub(super) fn notes(&self) -> &Receiver<Note> {
-        &self.notes
+    /// The messages to the main loop.
+    pub(super) fn messages(&self) -> &Receiver<RunMessage> {
+        &self.messages
     }
 
-    /// Has the engine do what the jobs want.
-    pub(super) fn carry_out(&mut self) {
+    /// Passes the jobs' commands to the engine.
+    pub(super) fn carry_out_commands(&mut self) {
         for command in self.jobs.commands() {
             match command {
-                // An engine that takes nothing more says so itself.
-                Command::Start(job) => drop(self.engine.submit(job)),
-                Command::Promote(generation) => self.engine.promote(generation),
-                Command::Cancel(generation) => self.engine.cancel(generation),
+                // An engine that accepts no more jobs reports that itself.
+                JobCommand::Start(job) => drop(self.engine.submit(job)),
+                JobCommand::Promote(generation) => self.engine.promote(generation),
+                JobCommand::Cancel(generation) => self.engine.cancel(generation),
             }
         }
     }
 
-    /// Takes in what the engine says; a file whose wanted result ended by that.
-    pub(super) fn heard(&mut self, event: Event) -> Result<Option<Ended<W>>, Fault> {
+    /// Handles an event of the engine; returns the job that ended by it, if any.
+    pub(super) fn handle_event(&mut self, event: Event) -> Result<Option<Ended<W>>, Fault> {
         match event {
             Event::Done {
                 generation,
@@ -121,7 +118,7 @@ impl<'a, W> Run<'a, W> {
             Event::Ready { warnings, .. } => {
                 self.is_ready = true;
                 self.progress.message("");
-                self.progress.around(|| {
+                self.progress.suspend(|| {
                     for warning in warnings {
                         print::message(format_args!("warning: {warning}"));
                     }
@@ -131,7 +128,7 @@ impl<'a, W> Run<'a, W> {
                 self.progress.end();
                 return Err(Fault::unusable(message));
             }
-            // Prompts stay what they are.
+            // Only the interface changes prompts.
             Event::Prompts { .. }
             | Event::PromptsFailed { .. }
             | Event::Rescored { .. }
@@ -140,32 +137,32 @@ impl<'a, W> Run<'a, W> {
         Ok(None)
     }
 
-    /// Classifies all inputs. Nobody writes them meanwhile: nothing is tried again.
-    pub(super) fn through<B: Batch<W>>(
+    /// Classifies all inputs. Failures are final, because nobody is writing the files.
+    pub(super) fn classify_all<I>(
         &mut self,
         lane: Lane,
-        inputs: &Receiver<B::Input>,
-        batch: &mut B,
+        inputs: &Receiver<I>,
+        batch: &mut impl BatchHandler<I, W>,
     ) -> Result<RunEnd, Fault> {
         let mut has_more = true;
         while has_more || !self.is_ready || !self.jobs.is_idle() {
-            self.carry_out();
-            if self.notes.is_empty() {
+            self.carry_out_commands();
+            if self.messages.is_empty() {
                 batch.pause(self.progress)?;
             }
-            let takes = has_more && batch.has_room() && self.jobs.queued_count() < QUEUE_LENGTH;
+            let reads_input = has_more && batch.has_room() && self.jobs.queued_count() < MAX_QUEUED;
             let closed = never();
-            let inputs = if takes { inputs } else { &closed };
+            let inputs = if reads_input { inputs } else { &closed };
             select! {
-                recv(self.notes) -> note => match note {
-                    Ok(Note::Engine(event)) => {
-                        if let Some(ended) = self.heard(event)? {
-                            // Asked about again, it is read again.
+                recv(self.messages) -> note => match note {
+                    Ok(RunMessage::Engine(event)) => {
+                        if let Some(ended) = self.handle_event(event)? {
+                            // The same path may be requested again, and is then read again.
                             self.jobs.forget(&ended.path);
                             batch.end(ended, self.progress)?;
                         }
                     }
-                    Ok(Note::Stop) => return Ok(RunEnd::Interrupted),
+                    Ok(RunMessage::Stop) => return Ok(RunEnd::Interrupted),
                     // The engine keeps a sender, so the channel lives as long as this loop.
                     Err(_) => break,
                 },
@@ -184,24 +181,24 @@ impl<'a, W> Run<'a, W> {
         Ok(RunEnd::All)
     }
 
-    /// Ends the engine after what it has.
+    /// Ends the engine after its current files.
     pub(super) fn finish(self) {
         self.progress.end();
         self.engine.finish();
     }
 
-    /// Ends the engine. False when a pass is still running and was left behind.
+    /// Ends the engine. False if a forward pass is still running and was left behind.
     pub(super) fn shutdown(self) -> bool {
         self.progress.end();
         self.engine.shutdown(SHUTDOWN_TIMEOUT)
     }
 }
 
-/// All of these, for [`Run::through`].
+/// A closed channel with all of these, for [`Run::classify_all`].
 pub(super) fn inputs<I>(all: impl IntoIterator<Item = I>) -> Receiver<I> {
     let (sender, receiver) = unbounded();
     for input in all {
-        // The receiver is here.
+        // Cannot fail: the receiver is in scope.
         let _ = sender.send(input);
     }
     receiver

@@ -1,15 +1,15 @@
-//! How many files came to what, for the last line on stderr.
+//! Counts of classified, rejected, failed and skipped files, for the last line on stderr.
 
 use std::collections::BTreeMap;
 
 use crate::library::Outcome;
 use crate::scoring::Decision;
 
-/// Counts files by what became of them.
+/// Counts files by outcome.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     classified: u64,
-    /// By the reason of the rejection.
+    /// Rejected files by reason.
     rejected: BTreeMap<String, u64>,
     failed: u64,
     skipped: u64,
@@ -22,7 +22,7 @@ impl Summary {
             self.failed += 1;
             return;
         }
-        // Of several frames the last is their aggregate, and stands for the file.
+        // With several frames, the last outcome is their aggregate and counts for the file.
         match outcomes.last() {
             Some(Ok(record)) if record.verdict.decision == Decision::Rejected => {
                 let reason = record.verdict.reason.clone().unwrap_or_default();
@@ -32,22 +32,22 @@ impl Summary {
         }
     }
 
-    /// Counts a file that holds no image and yields no line.
+    /// Counts a file that is not an image and yields no line.
     pub(super) fn skip(&mut self) {
         self.skipped += 1;
     }
 
-    /// Some files failed.
+    /// Whether some files failed.
     pub(super) fn has_failures(&self) -> bool {
         self.failed > 0
     }
 
-    /// Not every file was classified.
+    /// Whether not every file was classified.
     pub(super) fn is_notable(&self) -> bool {
         self.failed + self.skipped > 0 || !self.rejected.is_empty()
     }
 
-    /// The counts in words.
+    /// The counts as parts of a sentence.
     pub(super) fn parts(&self) -> Vec<String> {
         let mut parts = vec![format!("{} classified", self.classified)];
         for (reason, count) in &self.rejected {
@@ -63,8 +63,8 @@ impl Summary {
     }
 }
 
-/// There is no image in the file at all.
-pub(super) fn is_no_image(outcomes: &[Outcome]) -> bool {
-    let none = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
-    outcomes.iter().all(none)
+/// Whether the file is not an image at all.
+pub(super) fn is_not_an_image(outcomes: &[Outcome]) -> bool {
+    let is_none = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
+    outcomes.iter().all(is_none)
 }

@@ -1,4 +1,4 @@
-//! `watch`: what is in a folder and what arrives there, a line each as results come, until a signal.
+//! `watch`: classifies the files in a folder and those that arrive, and prints results as they come, until a signal.
 
 mod signals;
 
@@ -10,54 +10,54 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select, unbounded};
 
 use super::print::{self, closed_pipe};
-use super::progress::Progress;
-use super::run::{self, Note, Run};
-use super::summary::{Summary, is_no_image};
-use super::{Fault, Setup, exit, leave, shown};
+use super::progress::ProgressLine;
+use super::run::{self, Run, RunMessage};
+use super::summary::{Summary, is_not_an_image};
+use super::{CommandSetup, Fault, exit, leave, shown};
 use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::Outcome;
-use crate::library::export::{Format, Writer};
+use crate::library::export::{ResultFormat, ResultWriter};
 use crate::prompts::Prompts;
-use crate::watch::{self, News, Options, Watch, WatchEvent};
+use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
 
-/// Reading a tree more often than this only heats the disk.
-const SHORTEST_POLL: f64 = 0.05;
+/// Shortest polling interval in seconds: scanning more often is of no use.
+const MIN_POLL_INTERVAL: f64 = 0.05;
 /// How long the main loop waits when no file is due.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Watches until it is told to stop; the exit code.
-pub fn run(arguments: &cli::Watch, setup: &Setup) -> Result<u8, Fault> {
+/// Watches until a signal; returns the exit code.
+pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
     let prompts = setup.load_prompts()?;
     let writer = open(arguments, &prompts)?;
-    let notes = run::notes();
-    signals::forward(notes.0.clone())?;
+    let messages = run::messages();
+    signals::forward(messages.0.clone())?;
     let (sender, events) = unbounded();
     let watch = Watch::start(
         &arguments.dir,
-        Options { poll },
+        WatchOptions { poll },
         Box::new(move |event| drop(sender.send(event))),
     )
     .map_err(Fault::usage)?;
     let factory = setup.factory(arguments.results.fit);
     let settings = arguments.results.settings(prompts);
-    let progress = Progress::none();
+    let progress = ProgressLine::hidden();
     let mut follower = Follower {
-        run: Run::start(factory, settings, notes, &progress),
+        run: Run::start(factory, settings, messages, &progress),
         writer,
         watch: Some(watch),
-        shown: shown(&arguments.dir),
+        folder: shown(&arguments.dir),
         begun: Instant::now(),
         summary: Summary::default(),
     };
     let ended = follower.follow(&events)?;
-    follower.leave()?;
+    follower.finish()?;
     if ended == FollowEnd::Drained {
         follower.run.finish();
     } else if !follower.run.shutdown() {
-        // A forward pass cannot be stopped; everything finished is written.
+        // A forward pass cannot be stopped. All finished results have been written.
         leave(exit::OK);
     }
     Ok(exit::OK)
@@ -66,22 +66,22 @@ pub fn run(arguments: &cli::Watch, setup: &Setup) -> Result<u8, Fault> {
 fn interval(seconds: f64) -> Result<Duration, Fault> {
     Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|_| seconds >= SHORTEST_POLL)
+        .filter(|_| seconds >= MIN_POLL_INTERVAL)
         .ok_or_else(|| {
-            let reason = format!("--poll {seconds}: at least {SHORTEST_POLL} seconds are needed");
+            let reason = format!("--poll {seconds}: must be at least {MIN_POLL_INTERVAL} seconds");
             Fault::usage(reason)
         })
 }
 
-/// Where the lines go: to the end of a file, or to stdout.
+/// Opens the output: the end of a file, or stdout.
 fn open(
-    arguments: &cli::Watch,
+    arguments: &cli::WatchArgs,
     prompts: &Prompts,
-) -> Result<Writer<BufWriter<Box<dyn Write>>>, Fault> {
+) -> Result<ResultWriter<BufWriter<Box<dyn Write>>>, Fault> {
     let Some(path) = &arguments.output else {
         let format = arguments.results.format();
         let out = BufWriter::new(print::stdout());
-        return Ok(Writer::new(out, format, prompts));
+        return Ok(ResultWriter::new(out, format, prompts));
     };
     let unwritable = |error: io::Error| Fault::usage(format!("{}: {error}", shown(path)));
     let mut options = OpenOptions::new();
@@ -89,8 +89,8 @@ fn open(
     let file = file.map_err(unwritable)?;
     let has_header = file.metadata().map_err(unwritable)?.len() > 0;
     let out: Box<dyn Write> = Box::new(file);
-    let format = arguments.results.format.unwrap_or(Format::Jsonl);
-    let writer = Writer::new(BufWriter::new(out), format, prompts);
+    let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
+    let writer = ResultWriter::new(BufWriter::new(out), format, prompts);
     Ok(if has_header {
         writer.without_header()
     } else {
@@ -100,19 +100,19 @@ fn open(
 
 #[derive(PartialEq, Eq)]
 enum FollowEnd {
-    /// Everything accepted is through.
+    /// All accepted files were classified.
     Drained,
-    /// A second signal came before that.
-    AtOnce,
+    /// A second signal interrupted it.
+    Interrupted,
 }
 
 struct Follower<'a, W: Write> {
     run: Run<'a, ()>,
-    writer: Writer<W>,
-    /// `None` while what was accepted is being finished.
+    writer: ResultWriter<W>,
+    /// `None` while the accepted files are being finished.
     watch: Option<Watch>,
-    /// The folder, for messages.
-    shown: String,
+    /// The folder's name for messages.
+    folder: String,
     begun: Instant,
     summary: Summary,
 }
@@ -122,8 +122,8 @@ impl<W: Write> Follower<'_, W> {
         while self.watch.is_some() || !self.run.jobs.is_idle() {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
-            self.run.carry_out();
-            if self.run.notes().is_empty() && events.is_empty() {
+            self.run.carry_out_commands();
+            if self.run.messages().is_empty() && events.is_empty() {
                 self.writer.flush().or_else(closed_pipe)?;
             }
             let due = self.run.jobs.next_tick(now).unwrap_or(MAX_WAIT);
@@ -134,21 +134,23 @@ impl<W: Write> Follower<'_, W> {
                 &closed
             };
             select! {
-                recv(self.run.notes()) -> note => match note {
-                    Ok(Note::Engine(event)) => {
-                        if let Some(ended) = self.run.heard(event)? {
+                recv(self.run.messages()) -> note => match note {
+                    Ok(RunMessage::Engine(event)) => {
+                        if let Some(ended) = self.run.handle_event(event)? {
                             self.end(ended)?;
                         }
                     }
-                    Ok(Note::Stop) if self.watch.is_none() => return Ok(FollowEnd::AtOnce),
-                    Ok(Note::Stop) => self.stop(events)?,
+                    Ok(RunMessage::Stop) if self.watch.is_none() => {
+                        return Ok(FollowEnd::Interrupted);
+                    }
+                    Ok(RunMessage::Stop) => self.stop(events)?,
                     Err(_) => break,
                 },
                 recv(events) -> event => {
                     if let Ok(event) = event {
-                        self.seen(event);
+                        self.handle_watch_event(event);
                     } else {
-                        print::message("warning: the watch ended by a fault inside; see the log");
+                        print::message("warning: the watch ended because of an internal error");
                         self.stop(events)?;
                     }
                 },
@@ -158,26 +160,22 @@ impl<W: Write> Follower<'_, W> {
         Ok(FollowEnd::Drained)
     }
 
-    fn seen(&mut self, event: WatchEvent) {
+    fn handle_watch_event(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Ready { path, news, .. } => {
-                let reason = match news {
-                    News::There => Reason::Wanted,
-                    News::New | News::Changed => Reason::Arrived,
+            WatchEvent::Ready { path, kind, .. } => {
+                let reason = match kind {
+                    ReadyKind::Existing => Reason::Wanted,
+                    ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
                 };
                 self.run.jobs.request(&path, Lane::Bulk, reason, ());
             }
             WatchEvent::Touched { path, .. } => drop(self.run.jobs.touched(&path, ())),
-            // Nobody is told of a file that went unread.
+            // A file that was removed before it was read yields no line.
             WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
             WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
             WatchEvent::Standing { polling } => {
-                let how = if polling {
-                    ", reading it repeatedly"
-                } else {
-                    ""
-                };
-                let folder = &self.shown;
+                let how = if polling { " by polling" } else { "" };
+                let folder = &self.folder;
                 print::message(format_args!("watching {folder}{how}; Ctrl-C ends it"));
             }
             WatchEvent::Refused(path) => {
@@ -188,12 +186,12 @@ impl<W: Write> Follower<'_, W> {
         }
     }
 
-    /// Accepts nothing more. What would be tried again counts as it is.
+    /// Stops accepting files, and ends those that wait for another attempt with their last outcome.
     fn stop(&mut self, events: &Receiver<WatchEvent>) -> Result<(), Fault> {
         self.watch = None;
         // Files that the watch reported before it ended are accepted.
         for event in events.try_iter() {
-            self.seen(event);
+            self.handle_watch_event(event);
         }
         for ended in self.run.jobs.drain() {
             self.end(ended)?;
@@ -201,16 +199,18 @@ impl<W: Write> Follower<'_, W> {
         Ok(())
     }
 
-    /// Writes what became of a file, unless this content has its line.
+    /// Writes the result of a file, unless its content already has a line.
     fn end(&mut self, ended: Ended<()>) -> Result<(), Fault> {
         match ended.end {
-            End::Answered(outcomes) if !ended.is_repeated => self.line(&ended.path, &outcomes),
+            End::Answered(outcomes) if !ended.is_repeated => {
+                self.write_line(&ended.path, &outcomes)
+            }
             End::Answered(_) | End::Gone => Ok(()),
         }
     }
 
-    fn line(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
-        if is_no_image(outcomes) {
+    fn write_line(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
+        if is_not_an_image(outcomes) {
             self.summary.skip();
             return Ok(());
         }
@@ -222,8 +222,8 @@ impl<W: Write> Follower<'_, W> {
             .or_else(closed_pipe)
     }
 
-    /// Writes what is left and says on stderr how it went.
-    fn leave(&mut self) -> Result<(), Fault> {
+    /// Writes the remaining results, and prints the summary.
+    fn finish(&mut self) -> Result<(), Fault> {
         self.writer.finish().or_else(closed_pipe)?;
         if self.summary.is_notable() || io::stderr().is_terminal() {
             print::message(self.summary.parts().join(", "));

@@ -1,55 +1,55 @@
-//! The models that are known to be of use.
+//! The catalogue of models that are known to work and to be useful.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-/// One of them.
+/// A model of the catalogue.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// A short name, which may stand for the id.
+pub struct CatalogEntry {
+    /// Short name, which may be used instead of the id.
     pub name: String,
-    /// Its id on the hub.
+    /// Id on the hub.
     pub id: String,
     /// What it is for.
     pub purpose: String,
-    /// Size of its weights, in 10⁶ bytes.
+    /// Size of the weights, in 10⁶ bytes.
     pub megabytes: u64,
-    /// Its licence.
+    /// Licence.
     pub licence: String,
-    /// The hub asks for an account and consent.
+    /// Whether the hub demands an account and consent.
     pub gated: bool,
-    /// What it reaches without training, as published.
+    /// Published zero-shot performance.
     pub figure: Option<String>,
-    /// Where that is published.
+    /// Where `figure` was published.
     pub source: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct File {
-    model: Vec<Entry>,
+struct Catalog {
+    model: Vec<CatalogEntry>,
 }
 
-static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    // Built in, and read by a test.
-    toml::from_str::<File>(include_str!("catalog.toml")).map_or_else(|_| Vec::new(), |f| f.model)
+static ENTRIES: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
+    // Built in; a test makes sure that it parses.
+    toml::from_str::<Catalog>(include_str!("catalog.toml")).map_or_else(|_| Vec::new(), |c| c.model)
 });
 
-/// The model that is used when none is chosen and it is there.
+/// The model that is used by default if it is in the cache.
 pub const PREFERRED: &str = "biomedclip";
 
 /// All entries.
-pub fn entries() -> &'static [Entry] {
+pub fn entries() -> &'static [CatalogEntry] {
     &ENTRIES
 }
 
-/// By name or id.
-pub fn find(text: &str) -> Option<&'static Entry> {
+/// The entry with this name or id.
+pub fn find(text: &str) -> Option<&'static CatalogEntry> {
     entries().iter().find(|e| e.name == text || e.id == text)
 }
 
-/// The id that a short name stands for; any other text stays.
+/// The id for a short name; any other text is returned as it is.
 pub fn id_of(text: &str) -> &str {
     find(text).map_or(text, |entry| &entry.id)
 }
@@ -60,7 +60,7 @@ mod tests {
     use crate::encoder::hub::is_id;
 
     #[test]
-    fn the_catalogue_is_sound() {
+    fn every_entry_has_a_valid_id_and_can_be_found_by_its_name() {
         assert!(entries().len() >= 9);
         assert!(find(PREFERRED).is_some());
         for entry in entries() {

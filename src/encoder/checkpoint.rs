@@ -1,4 +1,4 @@
-//! A folder as the hub serves it, or a file of weights, becomes an [`Encoder`](super::Encoder).
+//! Opens a checkpoint, a folder as on the hub or a file of weights, as a [`DualEncoder`].
 
 use std::path::{Path, PathBuf};
 
@@ -6,32 +6,33 @@ use serde::Deserialize;
 
 use super::clip::ClipConfig;
 use super::layout::{
-    CONFIG, Layout, OPEN_CLIP, OPEN_CLIP_WEIGHTS, WEIGHTS, is_index, parse, read, shards,
+    CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS, is_index, parse, read,
+    shards,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
 use super::tokenize::Clean;
-use super::towers::{Parts, Towers};
-use super::weights::{Backing, Place};
+use super::towers::{ModelParts, Towers};
+use super::weights::{Backing, DeviceAndKind};
 use super::{
-    DualEncoder, EncoderError, Options, Preprocess, Tokenizer, Weights, torch, vocabulary,
+    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, torch, vocabulary,
 };
 
-/// Reads a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
-pub fn open(path: &Path, options: Options) -> Result<DualEncoder, EncoderError> {
+/// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
+pub fn open(path: &Path, options: ModelOptions) -> Result<DualEncoder, EncoderError> {
     let device = torch::resolve(options.device)?;
-    let mut reader = Reader {
+    let mut reader = CheckpointReader {
         path,
-        place: (device, options.precision.kind(device)),
+        target: (device, options.precision.kind(device)),
         digest: blake3::Hasher::new(),
     };
-    let (towers, tokenizer, preprocess) = match Layout::of(path)? {
-        Layout::Clip => reader.clip()?,
-        Layout::Siglip => reader.siglip()?,
-        Layout::OpenClip => reader.open_clip()?,
-        Layout::StateDict => reader.state_dict()?,
+    let (towers, tokenizer, preprocess) = match CheckpointLayout::of(path)? {
+        CheckpointLayout::Clip => reader.clip()?,
+        CheckpointLayout::Siglip => reader.siglip()?,
+        CheckpointLayout::OpenClip => reader.open_clip()?,
+        CheckpointLayout::StateDict => reader.state_dict()?,
     };
-    DualEncoder::new(Parts {
+    DualEncoder::new(ModelParts {
         id: name(path),
         digest: format!("blake3:{}", reader.digest.finalize().to_hex()),
         synthetic_only: false,
@@ -39,50 +40,53 @@ pub fn open(path: &Path, options: Options) -> Result<DualEncoder, EncoderError> 
         towers,
         tokenizer,
         preprocess: preprocess.with_fit(options.fit),
-        texts: options.texts,
+        text_cache: options.text_cache,
     })
 }
 
-type Model = (Towers, Tokenizer, Preprocess);
+/// A model without its name and digest.
+type LoadedParts = (Towers, Tokenizer, Preprocess);
 
-/// Reads a checkpoint's files and takes all that it reads into the digest.
-struct Reader<'a> {
+/// Reads a checkpoint's files, and hashes all that it reads.
+struct CheckpointReader<'a> {
     path: &'a Path,
-    place: Place,
+    target: DeviceAndKind,
     digest: blake3::Hasher,
 }
 
-impl Reader<'_> {
-    fn clip(&mut self) -> Result<Model, EncoderError> {
+impl CheckpointReader<'_> {
+    fn clip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: ClipConfig = self.parsed(CONFIG)?;
         let tokenizer = self.clip_tokenizer(config.context_length(), config.vocabulary())?;
         let preprocess = self.preprocessing()?;
         Ok((config.build(self.weights()?)?, tokenizer, preprocess))
     }
 
-    fn siglip(&mut self) -> Result<Model, EncoderError> {
+    fn siglip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: SiglipConfig = self.parsed(CONFIG)?;
         let json = self.file("tokenizer.json")?;
         let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
-        let pad = self.pad(&tokenizer)?.or(config.pad());
+        let pad = self.pad_token(&tokenizer)?.or(config.pad_token());
         let preprocess = self.preprocessing()?;
         let pad = pad.ok_or_else(|| {
-            EncoderError::Tokenizer("tokenizer_config.json names no pad_token that exists".into())
+            EncoderError::Tokenizer(
+                "tokenizer_config.json names no pad_token of the vocabulary".into(),
+            )
         })?;
         let towers = config.build(self.weights()?, pad)?;
         Ok((towers, tokenizer.cleaning(Clean::Canonical), preprocess))
     }
 
-    fn open_clip(&mut self) -> Result<Model, EncoderError> {
-        let config: OpenClipConfig = self.parsed(OPEN_CLIP)?;
+    fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
+        let config: OpenClipConfig = self.parsed(OPEN_CLIP_CONFIG)?;
         let fault = |reason| EncoderError::File {
-            path: self.path.join(OPEN_CLIP),
+            path: self.path.join(OPEN_CLIP_CONFIG),
             reason,
         };
         let side = config.image_size().max(0) as usize;
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
         let context = config.context_length();
-        let tokenizer = if config.own_tokenizer() {
+        let tokenizer = if config.has_own_tokenizer() {
             let json = self.file("tokenizer.json")?;
             Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
         } else {
@@ -90,16 +94,16 @@ impl Reader<'_> {
             tokenizer.cleaning(Clean::Lower)
         };
         let file = self.first(&OPEN_CLIP_WEIGHTS)?;
-        let weights = self.digested(Weights::open(&file, self.place)?);
+        let weights = self.digested(Weights::open(&file, self.target)?);
         Ok((config.build(weights)?, tokenizer, preprocess))
     }
 
-    /// A file of weights says nothing of the preparation of pictures. A `preprocessor_config.json` beside it does;
-    /// without one it is CheXzero's where the path says `chexzero`, and else OpenAI's. Likewise `tokenizer.json`, without
-    /// which it is CLIP's own vocabulary.
-    fn state_dict(&mut self) -> Result<Model, EncoderError> {
-        let weights = self.digested(Weights::open(self.path, self.place)?);
-        let script = weights.is_script();
+    /// A file of weights does not describe the preprocessing. A `preprocessor_config.json` beside it does; without one,
+    /// CheXzero's preprocessing is used if the path contains `chexzero`, else OpenAI's. Likewise the tokenizer is the
+    /// `tokenizer.json` beside it, else CLIP's own vocabulary.
+    fn state_dict(&mut self) -> Result<LoadedParts, EncoderError> {
+        let weights = self.digested(Weights::open(self.path, self.target)?);
+        let is_script = weights.is_script();
         let towers = open_clip::state_dict(weights)?;
         let side = towers.side();
         let beside = self.path.with_file_name("preprocessor_config.json");
@@ -107,7 +111,7 @@ impl Reader<'_> {
             let json = read(&beside)?;
             self.digest.update(&json);
             Preprocess::from_json(&json, &beside)?
-        } else if !script && is_chexzero(self.path) {
+        } else if !is_script && is_chexzero(self.path) {
             self.digest.update(b"chexzero");
             Preprocess::chexzero(side)
         } else {
@@ -125,39 +129,41 @@ impl Reader<'_> {
         Ok((towers, tokenizer, preprocess))
     }
 
+    /// Reads a file of the folder.
     fn file(&mut self, name: &str) -> Result<Vec<u8>, EncoderError> {
         let content = read(&self.path.join(name))?;
         self.digest.update(&content);
         Ok(content)
     }
 
+    /// Reads and parses a JSON file of the folder.
     fn parsed<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<T, EncoderError> {
         let json = self.file(name)?;
         parse(&json, &self.path.join(name))
     }
 
-    /// The first of several names that exists.
+    /// The first of several files that exists.
     fn first(&self, names: &[&str]) -> Result<PathBuf, EncoderError> {
         let mut paths = names.iter().map(|name| self.path.join(name));
         paths
             .find(|path| path.is_file())
             .ok_or_else(|| EncoderError::File {
                 path: self.path.join(names[0]),
-                reason: format!("not found, nor {}", names[1..].join(", ")),
+                reason: format!("not found, and neither is {}", names[1..].join(", ")),
             })
     }
 
-    /// `tokenizer.json`, or CLIP's vocabulary where there is none and the model has its size.
+    /// The tokenizer in `tokenizer.json`; without that file CLIP's vocabulary, if the model has as many tokens.
     fn clip_tokenizer(&mut self, context: usize, size: usize) -> Result<Tokenizer, EncoderError> {
-        if size == vocabulary::SIZE && !self.path.join("tokenizer.json").is_file() {
+        if size == vocabulary::TOKEN_COUNT && !self.path.join("tokenizer.json").is_file() {
             self.digest.update(vocabulary::MERGES);
             return Tokenizer::clip(context);
         }
         Tokenizer::from_json(&self.file("tokenizer.json")?, context)
     }
 
-    /// The id that fills texts up, by `tokenizer_config.json`.
-    fn pad(&mut self, tokenizer: &Tokenizer) -> Result<Option<u32>, EncoderError> {
+    /// The id of the padding token that `tokenizer_config.json` names.
+    fn pad_token(&mut self, tokenizer: &Tokenizer) -> Result<Option<u32>, EncoderError> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Token {
@@ -165,20 +171,20 @@ impl Reader<'_> {
             Object { content: String },
         }
         #[derive(Deserialize)]
-        struct Keys {
+        struct TokenizerConfig {
             pad_token: Option<Token>,
             tokenizer_class: Option<String>,
         }
         if !self.path.join("tokenizer_config.json").is_file() {
             return Ok(None);
         }
-        let keys: Keys = self.parsed("tokenizer_config.json")?;
-        // SigLIP 2 cleans its texts in another way.
+        let keys: TokenizerConfig = self.parsed("tokenizer_config.json")?;
+        // SigLIP 2 cleans its texts differently.
         if let Some(class) = keys
             .tokenizer_class
             .filter(|class| class.starts_with("Gemma"))
         {
-            let text = format!("a SigLIP with a {class} is not supported");
+            let text = format!("SigLIP with a {class} is not supported");
             return Err(EncoderError::Tokenizer(text));
         }
         Ok(keys.pad_token.and_then(|token| match token {
@@ -193,23 +199,22 @@ impl Reader<'_> {
                 return Preprocess::from_json(&self.file(file)?, &path);
             }
         }
-        let reason =
-            "not found, nor processor_config.json; copy it from where the model was published";
+        let reason = "not found, and neither is processor_config.json; copy it from where the model was published";
         Err(EncoderError::File {
             path: self.path.join("preprocessor_config.json"),
             reason: reason.to_owned(),
         })
     }
 
-    /// One file, or the shards that an index names.
+    /// The weights in one file, or in the shards that an index lists.
     fn weights(&mut self) -> Result<Weights, EncoderError> {
         let file = self.first(&WEIGHTS)?;
         if !is_index(&file.to_string_lossy()) {
-            return Ok(self.digested(Weights::open(&file, self.place)?));
+            return Ok(self.digested(Weights::open(&file, self.target)?));
         }
         let mut all: Option<Weights> = None;
         for shard in shards(&file)? {
-            let shard = Weights::open(&self.path.join(shard), self.place)?;
+            let shard = Weights::open(&self.path.join(shard), self.target)?;
             match &mut all {
                 Some(weights) => weights.merge(shard),
                 None => all = Some(shard),
@@ -219,6 +224,7 @@ impl Reader<'_> {
         Ok(self.digested(all.ok_or_else(none)?))
     }
 
+    /// Hashes the weights.
     fn digested(&mut self, weights: Weights) -> Weights {
         for part in weights.backing() {
             self.digest.update(part.bytes());
@@ -227,7 +233,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the name of the file or of its folder says so.
+/// Whether the name of the file or of its folder contains `chexzero`.
 fn is_chexzero(path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let named = |part: &std::ffi::OsStr| part.to_string_lossy().to_lowercase().contains("chexzero");
@@ -244,10 +250,13 @@ pub(super) struct Embedded {
     pub(super) weights: &'static [u8],
 }
 
-/// The same from bytes; such a model knows synthetic pictures only.
-pub(super) fn embedded(parts: &Embedded, options: Options) -> Result<DualEncoder, EncoderError> {
+/// Opens the built-in checkpoint, which is for synthetic images only.
+pub(super) fn open_embedded(
+    parts: &Embedded,
+    options: ModelOptions,
+) -> Result<DualEncoder, EncoderError> {
     let device = torch::resolve(options.device)?;
-    let place = (device, options.precision.kind(device));
+    let target = (device, options.precision.kind(device));
     let config: ClipConfig = parse(parts.config, Path::new(CONFIG))?;
     let mut digest = blake3::Hasher::new();
     for bytes in [
@@ -259,20 +268,20 @@ pub(super) fn embedded(parts: &Embedded, options: Options) -> Result<DualEncoder
         digest.update(bytes);
     }
     let preprocessor = Path::new("preprocessor_config.json");
-    DualEncoder::new(Parts {
+    DualEncoder::new(ModelParts {
         id: parts.id.to_owned(),
         digest: format!("blake3:{}", digest.finalize().to_hex()),
         synthetic_only: true,
         device,
         tokenizer: Tokenizer::from_json(parts.tokenizer, config.context_length())?,
         preprocess: Preprocess::from_json(parts.preprocessor, preprocessor)?.with_fit(options.fit),
-        towers: config.build(Weights::read(Backing::Static(parts.weights), place)?)?,
-        // Its texts take less time than a file.
-        texts: None,
+        towers: config.build(Weights::read(Backing::Static(parts.weights), target)?)?,
+        // Encoding its texts takes less time than reading a file.
+        text_cache: None,
     })
 }
 
-/// The folder's or file's own name; in the hub's cache (`models--org--name/snapshots/hash`) the model's.
+/// A model's name: that of its folder or file, or in the hub's cache (`models--org--name/snapshots/hash`) the model's id.
 pub(super) fn name(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let parts: Vec<String> = path
@@ -293,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_of_the_hubs_cache_has_the_models_name() {
+    fn a_snapshot_in_the_hubs_cache_is_named_by_the_models_id() {
         let path = Path::new("/c/hub/models--microsoft--Biomed-CLIP/snapshots/0abc");
         assert_eq!(name(path), "microsoft/Biomed-CLIP");
         assert_eq!(name(Path::new("/models/mine")), "mine");
@@ -301,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn chexzero_is_told_by_the_file_or_its_folder() {
+    fn chexzero_is_recognised_by_the_name_of_the_file_or_its_folder() {
         for path in ["/m/CheXzero/best_64.pt", "/m/chexzero.pt"] {
             assert!(is_chexzero(Path::new(path)), "{path}");
         }

@@ -1,23 +1,24 @@
-//! What open_clip does to a text before its tokenizer sees it: `ftfy.fix_text`, HTML entities, white space.
+//! How open_clip and SigLIP clean a text before tokenizing it. open_clip applies `ftfy.fix_text`, then unescapes HTML entities
+//! and normalises white space.
 //!
-//! Of ftfy's repairs those are made that a text written today may need (curly quotes, ligatures, full-width letters,
-//! control characters, composition). Text that was once decoded wrongly ("mojibake") is not repaired.
+//! Of ftfy's repairs only those are implemented that a newly written text may need: curly quotes, ligatures, full-width
+//! letters, control characters, composition. Wrongly decoded text ("mojibake") is not repaired.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// As open_clip's `clean = "whitespace"`.
+/// Equals open_clip's `clean = "whitespace"`.
 pub(super) fn whitespace(text: &str) -> String {
     let text = fixed(text);
     let text = htmlize::unescape(htmlize::unescape(text.as_str()).as_ref()).into_owned();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// As open_clip's `clean = "lower"`.
+/// Equals open_clip's `clean = "lower"`.
 pub(super) fn lower(text: &str) -> String {
     whitespace(text).to_lowercase()
 }
 
-/// SigLIP's (`canonicalize_text` of big_vision): no ASCII punctuation, lower case, single spaces.
+/// Equals SigLIP's `canonicalize_text` (big_vision): no ASCII punctuation, lower case, single spaces.
 pub(super) fn canonical(text: &str) -> String {
     let text = text
         .to_lowercase()
@@ -25,9 +26,9 @@ pub(super) fn canonical(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// ftfy 6.3 `fix_text` in its default configuration, but for its repair of encodings.
+/// `fix_text` of ftfy 6.3 in its default configuration, without its repair of encodings.
 fn fixed(text: &str) -> String {
-    // "auto": a text with a `<` is taken for HTML, and its entities are meant.
+    // ftfy's "auto": a text that contains `<` counts as HTML, whose entities are left alone.
     let text = if text.contains('<') {
         text.into()
     } else {
@@ -96,8 +97,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_mended_as_ftfy_mends_them() {
-        for (given, mended) in [
+    fn texts_are_cleaned_as_by_ftfy() {
+        for (given, cleaned) in [
             ("  two \t\n spaces ", "two spaces"),
             ("the patient’s “lungs”", "the patient's \"lungs\""),
             ("ﬁbrosis", "fibrosis"),
@@ -107,7 +108,7 @@ mod tests {
             ("a\u{0}b\u{feff}c", "abc"),
             ("&amp;amp;lt;", "<"),
         ] {
-            assert_eq!(whitespace(given), mended, "{given:?}");
+            assert_eq!(whitespace(given), cleaned, "{given:?}");
         }
         assert_eq!(lower("  A  CHEST X-Ray "), "a chest x-ray");
         assert_eq!(canonical(" It's a (CHEST)  X-ray. "), "its a chest xray");

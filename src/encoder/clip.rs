@@ -1,28 +1,28 @@
-//! CLIP as Hugging Face's `CLIPModel` lays it out (Radford et al. 2021): a ViT and a causal text transformer,
-//! each projected into one space.
+//! Hugging Face's `CLIPModel` (Radford et al. 2021): a ViT and a causal text transformer, both projected into one space.
 
 use serde::Deserialize;
 
-use super::names::Names;
-use super::text::{self, Head, Reading, Text};
+use super::block_names::BlockNames;
+use super::layers::{Activation, Linear};
+use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::Towers;
-use super::transformer::{Activation, Linear, Shape};
-use super::vision::{self, Vision};
+use super::transformer::TransformerConfig;
+use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
-/// `config.json` of a `CLIPModel`; what it leaves out has transformers' default.
+/// `config.json` of a `CLIPModel`; keys that are left out have the defaults of the `transformers` library.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ClipConfig {
-    text_config: TextConfig,
-    vision_config: VisionConfig,
+    text_config: ClipTextConfig,
+    vision_config: ClipVisionConfig,
     projection_dim: Option<i64>,
 }
 
-/// The text tower's part.
+/// `text_config`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
-struct TextConfig {
+struct ClipTextConfig {
     vocab_size: i64,
     hidden_size: i64,
     intermediate_size: i64,
@@ -34,7 +34,7 @@ struct TextConfig {
     eos_token_id: i64,
 }
 
-impl Default for TextConfig {
+impl Default for ClipTextConfig {
     fn default() -> Self {
         Self {
             vocab_size: 49408,
@@ -50,10 +50,10 @@ impl Default for TextConfig {
     }
 }
 
-/// The vision tower's part.
+/// `vision_config`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
-struct VisionConfig {
+struct ClipVisionConfig {
     hidden_size: i64,
     intermediate_size: i64,
     num_hidden_layers: usize,
@@ -65,7 +65,7 @@ struct VisionConfig {
     layer_norm_eps: f64,
 }
 
-impl Default for VisionConfig {
+impl Default for ClipVisionConfig {
     fn default() -> Self {
         Self {
             hidden_size: 768,
@@ -82,26 +82,26 @@ impl Default for VisionConfig {
 }
 
 impl ClipConfig {
-    /// Length of the longest text, in tokens with the two marks.
+    /// Maximum length of a text in tokens, begin and end tokens included.
     pub fn context_length(&self) -> usize {
         self.text_config.max_position_embeddings.max(0) as usize
     }
 
-    /// Rows of the token table.
+    /// Number of token ids.
     pub(super) fn vocabulary(&self) -> usize {
         self.text_config.vocab_size.max(0) as usize
     }
 
-    /// Which token's state stands for the text. Checkpoints from before transformers 4.31 carry the wrong id 2;
-    /// for them it is the highest id.
-    fn reading(&self) -> Reading {
+    /// How a text is pooled: at its end token. Checkpoints from before transformers 4.31 give its id wrongly as 2; in them the
+    /// end token has the highest id.
+    fn pooling(&self) -> Pooling {
         match self.text_config.eos_token_id {
-            2 => Reading::Highest,
-            end => Reading::End(end),
+            2 => Pooling::HighestToken,
+            end => Pooling::EndToken(end),
         }
     }
 
-    /// Embedding length; `text_projection` has the last word.
+    /// Length of an embedding: `projection_dim`, or what the weights of `text_projection` say where that is left out.
     fn projection(&self, weights: &Weights) -> Result<i64, EncoderError> {
         let found = weights.shape("text_projection.weight")?;
         let expected = self
@@ -111,29 +111,29 @@ impl ClipConfig {
         Ok(expected)
     }
 
-    /// Builds the model; every tensor must have the configuration's shape, and none may be left over.
+    /// Builds the model. Every tensor must have the shape that the configuration implies, and none may be left over.
     pub fn build(&self, mut weights: Weights) -> Result<Towers, EncoderError> {
         let w = &mut weights;
         let projection = self.projection(w)?;
-        // Positions as numbers, which some exports carry and which are 0, 1, 2, …
+        // Some exports contain the position indices 0, 1, 2, …, which are not weights.
         w.ignore("text_model.embeddings.position_ids");
         w.ignore("vision_model.embeddings.position_ids");
         let vision = self.vision_config.tower(w, projection)?;
-        let text = self.text_config.tower(w, projection, self.reading())?;
+        let text = self.text_config.tower(w, projection, self.pooling())?;
         Towers::new(weights, vision, text)
     }
 }
 
-impl VisionConfig {
-    fn tower(&self, w: &mut Weights, projection: i64) -> Result<Vision, EncoderError> {
+impl ClipVisionConfig {
+    fn tower(&self, w: &mut Weights, projection: i64) -> Result<VisionTower, EncoderError> {
         if self.num_channels != 3 {
             let text = format!(
-                "pictures of {} channels are not supported",
+                "models for images with {} channels are not supported",
                 self.num_channels
             );
             return Err(EncoderError::Unsupported(text));
         }
-        let shape = Shape {
+        let config = TransformerConfig {
             width: self.hidden_size,
             hidden: self.intermediate_size,
             heads: self.num_attention_heads,
@@ -141,31 +141,38 @@ impl VisionConfig {
             activation: Activation::parse(&self.hidden_act)?,
             eps: self.layer_norm_eps,
         };
-        let outside = vision::Outside {
-            patches: "vision_model.embeddings.patch_embedding.weight",
+        let tensor_names = VisionTensorNames {
+            patch_embedding: "vision_model.embeddings.patch_embedding.weight",
             patch_bias: None,
-            class: Some(("vision_model.embeddings.class_embedding", &[])),
-            positions: ("vision_model.embeddings.position_embedding.weight", &[]),
-            before: Some("vision_model.pre_layrnorm"), // the format's own spelling
+            class_token: Some(("vision_model.embeddings.class_embedding", &[])),
+            position_embedding: ("vision_model.embeddings.position_embedding.weight", &[]),
+            pre_norm: Some("vision_model.pre_layrnorm"), // the format's own spelling
             blocks: "vision_model.encoder",
-            after: "vision_model.post_layernorm",
+            post_norm: "vision_model.post_layernorm",
         };
         let (side, patch) = (self.image_size, self.patch_size);
-        let tower = Vision::new(w, &outside, &Names::HUGGING_FACE, &shape, side, patch)?;
+        let tower = VisionTower::new(
+            w,
+            &tensor_names,
+            &BlockNames::HUGGING_FACE,
+            &config,
+            side,
+            patch,
+        )?;
         let name = "visual_projection.weight";
-        let layer = Linear::named(w, name, None, projection, shape.width)?;
+        let layer = Linear::named(w, name, None, projection, config.width)?;
         Ok(tower.projected_by(layer))
     }
 }
 
-impl TextConfig {
+impl ClipTextConfig {
     fn tower(
         &self,
         w: &mut Weights,
         projection: i64,
-        reading: Reading,
-    ) -> Result<Text, EncoderError> {
-        let shape = Shape {
+        pooling: Pooling,
+    ) -> Result<TextTower, EncoderError> {
+        let config = TransformerConfig {
             width: self.hidden_size,
             hidden: self.intermediate_size,
             heads: self.num_attention_heads,
@@ -173,26 +180,26 @@ impl TextConfig {
             activation: Activation::parse(&self.hidden_act)?,
             eps: self.layer_norm_eps,
         };
-        let outside = text::Outside {
-            tokens: "text_model.embeddings.token_embedding.weight",
-            positions: "text_model.embeddings.position_embedding.weight",
-            segments: None,
-            before: None,
+        let tensor_names = TextTensorNames {
+            token_embedding: "text_model.embeddings.token_embedding.weight",
+            position_embedding: "text_model.embeddings.position_embedding.weight",
+            segment_embedding: None,
+            pre_norm: None,
             blocks: "text_model.encoder",
-            after: Some("text_model.final_layer_norm"),
+            post_norm: Some("text_model.final_layer_norm"),
         };
         let name = "text_projection.weight";
-        let head = Linear::named(w, name, None, projection, shape.width)?;
+        let head = Linear::named(w, name, None, projection, config.width)?;
         let tables = (self.vocab_size, self.max_position_embeddings);
-        let names = &Names::HUGGING_FACE;
-        Text::new(
+        let block_names = &BlockNames::HUGGING_FACE;
+        TextTower::new(
             w,
-            &outside,
-            names,
-            &shape,
+            &tensor_names,
+            block_names,
+            &config,
             tables,
-            reading,
-            Head::Linear(head),
+            pooling,
+            ProjectionHead::Linear(head),
         )
     }
 }

@@ -1,11 +1,11 @@
-//! The built-in demo model: a small CLIP that knows synthetic phantoms, so that the program works before any
-//! download. It is not for patients. `demo/train` trains it anew.
+//! The built-in model: a small CLIP trained on synthetic phantoms, with which the program works before any download. It is
+//! not for patients' images. `demo/train` is the program that trained it.
 
-use super::checkpoint::{Embedded, embedded};
-use super::{DualEncoder, EncoderError, Options};
+use super::checkpoint::{Embedded, open_embedded};
+use super::{DualEncoder, EncoderError, ModelOptions};
 
-/// Reads the model out of the binary.
-pub fn open(options: Options) -> Result<DualEncoder, EncoderError> {
+/// Opens the model in the binary.
+pub fn open(options: ModelOptions) -> Result<DualEncoder, EncoderError> {
     let parts = Embedded {
         id: crate::config::DEMO,
         config: include_bytes!("demo/config.json"),
@@ -13,5 +13,5 @@ pub fn open(options: Options) -> Result<DualEncoder, EncoderError> {
         preprocessor: include_bytes!("demo/preprocessor_config.json"),
         weights: include_bytes!("demo/model.safetensors"),
     };
-    embedded(&parts, options)
+    open_embedded(&parts, options)
 }

@@ -1,8 +1,8 @@
 //! Models from the Hugging Face hub, in the cache that its other clients share.
 //!
-//! The layout is `huggingface_hub`'s: `models--ORG--NAME/blobs/ETAG`, `snapshots/COMMIT/FILE` (a link to a blob) and
-//! `refs/REVISION`. What is missing from other clients of this language is done here: a broken download goes on where it
-//! ended, every file is checked against the hub's own hash, and nothing gets its final name before that.
+//! The layout is that of `huggingface_hub`: `models--ORG--NAME/blobs/ETAG`, `snapshots/COMMIT/FILE` (a link to a blob) and
+//! `refs/REVISION`. In contrast to the other clients in Rust, an interrupted download is resumed, every file is checked
+//! against the hub's own hash, and no file gets its final name before that.
 
 mod cache;
 mod client;
@@ -11,122 +11,122 @@ mod hash;
 
 use std::path::PathBuf;
 
-pub use cache::{Cache, Snapshot, offline_by_environment};
-pub use fetch::{Pull, Step, pull};
+pub use cache::{HubCache, Snapshot, is_offline_by_environment};
+pub use fetch::{PullOptions, PullProgress, pull};
 
-/// The revision that is meant when none is given.
+/// The revision that is used if none is given.
 pub const MAIN: &str = "main";
 
-/// Why a model cannot be had. Each message says what to do.
+/// Why a model cannot be downloaded. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// The network must not be used.
     #[error(
-        "`{0}` would have to be fetched, and --offline or HF_HUB_OFFLINE forbids that; pull it on a machine with a network, and copy the cache"
+        "`{0}` would have to be downloaded, which --offline or HF_HUB_OFFLINE forbids; pull it on a machine with network access, and copy the cache"
     )]
     Offline(String),
-    /// No id has this form.
+    /// Not a valid model id.
     #[error(
         "`{0}` is not a model id; ids look like `microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, see `medivision-tui models list`"
     )]
-    NoId(String),
-    /// Gated, and nobody asks.
+    InvalidId(String),
+    /// The model is gated, and there is no token.
     #[error(
-        "`{0}` is gated: accept its terms at https://huggingface.co/{0}, make a token that may read at https://huggingface.co/settings/tokens, and set HF_TOKEN to it (or log in with `hf auth login`)"
+        "`{0}` is gated: accept its terms at https://huggingface.co/{0}, create a token with read access at https://huggingface.co/settings/tokens, and set HF_TOKEN to it (or log in with `hf auth login`)"
     )]
     NoToken(String),
-    /// Gated, and whoever asks may not.
+    /// The model is gated, and the token has no access to it.
     #[error(
         "the token in use may not read `{0}`: accept its terms at https://huggingface.co/{0} with the token's account, or use another token"
     )]
     NotAllowed(String),
-    /// The token is not one.
+    /// The token is invalid.
     #[error(
-        "the hub does not know the token in use; make a new one at https://huggingface.co/settings/tokens, or unset HF_TOKEN"
+        "the hub does not accept the token in use; create a new one at https://huggingface.co/settings/tokens, or unset HF_TOKEN"
     )]
     BadToken,
     /// There is no such model, or it is private.
     #[error(
-        "the hub has no model `{0}` (or it is private, and the token in use may not see it); look at the spelling"
+        "the hub has no model `{0}` (or it is private, and the token in use has no access); check the spelling"
     )]
     NotFound(String),
     /// There is no such branch, tag or commit.
     #[error(
-        "`{id}` has no revision `{revision}`; leave out --revision, or look at https://huggingface.co/{id}/tree/main"
+        "`{id}` has no revision `{revision}`; leave out --revision, or see https://huggingface.co/{id}/tree/main"
     )]
     NoRevision {
         /// The model.
         id: String,
-        /// What was asked for.
+        /// The requested revision.
         revision: String,
     },
-    /// The repository's layout is unknown.
+    /// The repository's files do not have a supported layout.
     #[error("`{id}` cannot be used: {reason}")]
     Layout {
         /// The model.
         id: String,
-        /// What is missing.
+        /// Which files are missing, or what is wrong with them.
         reason: String,
     },
-    /// The disk is too small.
-    #[error("{} needs {} more, and {} are free; free some, or set HF_HOME to a folder on a larger disk", folder.display(), bytes(*need), bytes(*free))]
+    /// The disk is full.
+    #[error("{} needs {} more space, but only {} are free; free some space, or set HF_HOME to a folder on a larger disk", folder.display(), format_bytes(*need), format_bytes(*free))]
     NoSpace {
-        /// Where it should go.
+        /// The cache's folder.
         folder: PathBuf,
-        /// Bytes still to come.
+        /// Bytes still to be downloaded.
         need: u64,
         /// Bytes free.
         free: u64,
     },
-    /// The connection broke again and again.
-    #[error("the download of {file} broke off: {reason}; try again, it goes on where it ended")]
+    /// The connection failed repeatedly.
+    #[error("the download of {file} failed: {reason}; try again, it resumes where it stopped")]
     Broken {
         /// The file.
         file: String,
         /// The last reason.
         reason: String,
     },
-    /// What came is not what the hub says it is.
+    /// A downloaded file does not match the hub's hash.
     #[error(
         "{file} arrived damaged (its checksum is {found}, the hub's is {expected}) and was removed; try again"
     )]
     Damaged {
         /// The file.
         file: String,
-        /// Hash of what came.
+        /// The hash of the downloaded bytes.
         found: String,
-        /// The hub's.
+        /// The hash that the hub names.
         expected: String,
     },
     /// The hub cannot be reached.
     #[error(
-        "{url} cannot be reached: {reason}; look at the network and the proxy (HTTPS_PROXY), or use a mirror (HF_ENDPOINT)"
+        "{url} cannot be reached: {reason}; check the network and the proxy (HTTPS_PROXY), or use a mirror (HF_ENDPOINT)"
     )]
     Unreachable {
-        /// What was asked.
+        /// The requested URL.
         url: String,
         /// Why.
         reason: String,
     },
-    /// The hub answers something else.
-    #[error("{url} answered {status}{}", if detail.is_empty() { String::new() } else { format!(": {detail}") })]
+    /// The hub answered with an error status that none of the above explains.
+    #[error("{url} answered with status {status}{}", if detail.is_empty() { String::new() } else { format!(": {detail}") })]
     Status {
-        /// What was asked.
+        /// The requested URL.
         url: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What it says.
+        /// The hub's error message; may be empty.
         detail: String,
     },
-    /// An answer that no hub gives.
-    #[error("{url} gave an answer that is not understood: {reason}")]
-    Answer {
-        /// What was asked.
+    /// A response that a hub does not give.
+    #[error("{url} gave an unexpected response: {reason}")]
+    Response {
+        /// The requested URL.
         url: String,
         /// What is wrong.
         reason: String,
     },
-    /// A file of the cache cannot be used.
+    /// A file of the cache cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file.
@@ -134,8 +134,8 @@ pub enum HubError {
         /// Why.
         reason: String,
     },
-    /// The user has enough.
-    #[error("interrupted; try again, it goes on where it ended")]
+    /// The user interrupted the download.
+    #[error("interrupted; try again, it resumes where it stopped")]
     Interrupted,
 }
 
@@ -148,7 +148,7 @@ impl HubError {
     }
 }
 
-/// `ORG/NAME` of letters, digits and `-._`.
+/// Whether a text has the form of a model id: `ORG/NAME`, each of ASCII letters, digits and `-._`.
 pub fn is_id(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
@@ -163,7 +163,7 @@ pub fn is_id(text: &str) -> bool {
         .is_some_and(|(org, name)| part(org) && part(name))
 }
 
-/// A branch, tag or commit; `refs/pr/1` is one too.
+/// Whether a text may be a branch, tag or commit, or a reference such as `refs/pr/1`.
 fn is_revision(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(['/', '-', '.'])
@@ -173,8 +173,8 @@ fn is_revision(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c))
 }
 
-/// A number of bytes for people.
-pub fn bytes(count: u64) -> String {
+/// Formats a number of bytes for people, in decimal units.
+pub fn format_bytes(count: u64) -> String {
     match count {
         0..1_000 => format!("{count} bytes"),
         1_000..1_000_000 => format!("{:.0} kB", count as f64 / 1e3),
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_told_from_paths() {
+    fn model_ids_are_told_from_paths() {
         for id in ["microsoft/BiomedCLIP-PubMedBERT_256", "vinid/plip", "a/b.c"] {
             assert!(is_id(id), "{id}");
         }
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        assert_eq!(bytes(12), "12 bytes");
-        assert_eq!(bytes(784_000_000), "784 MB");
-        assert_eq!(bytes(3_513_000_000), "3.5 GB");
+        assert_eq!(format_bytes(12), "12 bytes");
+        assert_eq!(format_bytes(784_000_000), "784 MB");
+        assert_eq!(format_bytes(3_513_000_000), "3.5 GB");
     }
 }

@@ -1,4 +1,4 @@
-//! Which of the layouts a checkpoint has, and which files belong to it.
+//! The layout of a checkpoint, and the files that belong to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,34 +10,34 @@ use crate::media::{open_file, read_file};
 
 /// The configuration of a `CLIPModel` or `SiglipModel`.
 pub(super) const CONFIG: &str = "config.json";
-/// That of open_clip.
-pub(super) const OPEN_CLIP: &str = "open_clip_config.json";
-/// Files of weights beside [`CONFIG`], the preferred first. Sharded ones have an index.
+/// The configuration of an open_clip model.
+pub(super) const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+/// Files of weights beside [`CONFIG`], in order of preference. Sharded weights have an index.
 pub(super) const WEIGHTS: [&str; 4] = [
     "model.safetensors.index.json",
     "model.safetensors",
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
 ];
-/// Files of weights beside [`OPEN_CLIP`].
+/// Files of weights beside [`OPEN_CLIP_CONFIG`], in order of preference.
 pub(super) const OPEN_CLIP_WEIGHTS: [&str; 2] =
     ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
 
-/// How a checkpoint is laid out.
+/// The layout of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `CLIPModel` of Hugging Face.
+pub enum CheckpointLayout {
+    /// Hugging Face's `CLIPModel`.
     Clip,
-    /// `SiglipModel` of Hugging Face.
+    /// Hugging Face's `SiglipModel`.
     Siglip,
     /// open_clip.
     OpenClip,
-    /// A state dictionary as OpenAI's, in one file.
+    /// One file with a state dictionary in OpenAI's format.
     StateDict,
 }
 
-impl Layout {
-    /// In words.
+impl CheckpointLayout {
+    /// The name to show.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clip => "CLIPModel of Hugging Face",
@@ -47,8 +47,8 @@ impl Layout {
         }
     }
 
-    /// Of a file or folder. Many repositories on the hub hold both layouts: Hugging Face's own is taken where its
-    /// weights are there.
+    /// Detects the layout of a file or folder. Many repositories on the hub contain two layouts: Hugging Face's own is chosen
+    /// if its weights are present.
     pub fn of(path: &Path) -> Result<Self, EncoderError> {
         if !path.is_dir() {
             open_file(path).map_err(|e| EncoderError::File {
@@ -57,24 +57,24 @@ impl Layout {
             })?;
             return Ok(Self::StateDict);
         }
-        Self::among(path, &|name| path.join(name).is_file())
+        Self::of_folder(path, &|name| path.join(name).is_file())
     }
 
-    /// The same where not all files are there yet, but those of settings.
-    fn among(path: &Path, has: &dyn Fn(&str) -> bool) -> Result<Self, EncoderError> {
-        let open_clip = has(OPEN_CLIP);
+    /// As [`Self::of`], for a folder in which the weights may still be missing: `has` says which files the repository has.
+    fn of_folder(path: &Path, has: &dyn Fn(&str) -> bool) -> Result<Self, EncoderError> {
+        let open_clip = has(OPEN_CLIP_CONFIG);
         if !has(CONFIG) && open_clip {
             return Ok(Self::OpenClip);
         }
         let json = read(&path.join(CONFIG))?;
-        let head: Head = parse(&json, &path.join(CONFIG))?;
-        let found = match head.model_type.as_deref() {
+        let config: ModelTypeConfig = parse(&json, &path.join(CONFIG))?;
+        let found = match config.model_type.as_deref() {
             Some("clip") | None => Some(Self::Clip),
             Some("siglip") => Some(Self::Siglip),
             Some(_) => None,
         };
         let weights = WEIGHTS.iter().any(|name| has(name));
-        match (found, head.model_type) {
+        match (found, config.model_type) {
             (Some(layout), _) if !open_clip || weights => Ok(layout),
             (_, _) if open_clip => Ok(Self::OpenClip),
             (_, model_type) => Err(EncoderError::Unsupported(format!(
@@ -86,15 +86,15 @@ impl Layout {
     }
 }
 
-/// Which of a repository's files a model needs.
-pub(super) struct Needs<'a> {
+/// The files of a repository that a model needs.
+pub(super) struct NeededFiles<'a> {
     names: &'a BTreeSet<String>,
 }
 
-/// Everything but weights.
+/// All files except the weights.
 const SETTINGS: [&str; 7] = [
     CONFIG,
-    OPEN_CLIP,
+    OPEN_CLIP_CONFIG,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -102,29 +102,30 @@ const SETTINGS: [&str; 7] = [
     "processor_config.json",
 ];
 
-impl<'a> Needs<'a> {
-    /// Looks at the names; an error says why none of the layouts fits.
+impl<'a> NeededFiles<'a> {
+    /// Selects from the names of all files in a repository; an error says why no layout fits.
     pub(super) fn of(names: &'a BTreeSet<String>) -> Result<Self, String> {
-        if names.contains(CONFIG) || names.contains(OPEN_CLIP) {
+        if names.contains(CONFIG) || names.contains(OPEN_CLIP_CONFIG) {
             return Ok(Self { names });
         }
-        Err(format!("it has neither {CONFIG} nor {OPEN_CLIP}"))
+        Err(format!("it has neither {CONFIG} nor {OPEN_CLIP_CONFIG}"))
     }
 
-    /// The small files, and the index of sharded weights.
+    /// The small files, including the index of sharded weights.
     pub(super) fn settings(&self) -> impl Iterator<Item = &'static str> + '_ {
         let indices = WEIGHTS.into_iter().filter(|name| is_index(name));
         let all = SETTINGS.into_iter().chain(indices);
         all.filter(|name| self.names.contains(*name))
     }
 
-    /// The files of weights, once the settings lie in `folder`.
+    /// The files of weights; the small files must already be in `folder`.
     pub(super) fn weights(&self, folder: &Path) -> Result<Vec<String>, String> {
         let has = |name: &str| self.names.contains(name);
-        let wanted: &[&str] = match Layout::among(folder, &has).map_err(|e| e.to_string())? {
-            Layout::OpenClip => &OPEN_CLIP_WEIGHTS,
-            _ => &WEIGHTS,
-        };
+        let wanted: &[&str] =
+            match CheckpointLayout::of_folder(folder, &has).map_err(|e| e.to_string())? {
+                CheckpointLayout::OpenClip => &OPEN_CLIP_WEIGHTS,
+                _ => &WEIGHTS,
+            };
         let file = wanted.iter().find(|name| has(name));
         let file = file.ok_or_else(|| format!("it has none of {}", wanted.join(", ")))?;
         if is_index(file) {
@@ -134,12 +135,12 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// Whether a file of weights is a list of others.
+/// Whether a file is the index of sharded weights.
 pub(super) fn is_index(name: &str) -> bool {
     name.ends_with(".index.json")
 }
 
-/// The files that an index names, each a plain name.
+/// The names of the files that an index lists; none contains a path.
 pub(super) fn shards(index: &Path) -> Result<Vec<String>, EncoderError> {
     #[derive(Deserialize)]
     struct Index {
@@ -159,28 +160,29 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>, EncoderError> {
         }
     }
     if shards.is_empty() {
-        return Err(fault("names no shards".into()));
+        return Err(fault("it lists no shards".into()));
     }
     Ok(shards.into_iter().collect())
 }
 
+/// The part of `config.json` that names the architecture.
 #[derive(Deserialize)]
-struct Head {
+struct ModelTypeConfig {
     model_type: Option<String>,
 }
 
-/// Size of the largest file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.
-pub(super) const MAX_SETTINGS: u64 = 128 << 20;
+/// Maximum size of a file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.
+pub(super) const MAX_SETTINGS_BYTES: u64 = 128 << 20;
 
-/// The bytes of a file beside the weights.
+/// Reads a file beside the weights.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    read_file(path, MAX_SETTINGS).map_err(|e| EncoderError::File {
+    read_file(path, MAX_SETTINGS_BYTES).map_err(|e| EncoderError::File {
         path: path.to_owned(),
         reason: e.to_string(),
     })
 }
 
-/// JSON; `path` is for the message.
+/// Parses JSON; `path` is for the error message.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(
     json: &[u8],
     path: &Path,

@@ -1,41 +1,42 @@
-//! Models in open_clip's layout: `open_clip_config.json` says what the towers are, their dimensions are in the weights.
-//! OpenAI's own state dictionaries have the same names and no configuration.
+//! Models in open_clip's layout: `open_clip_config.json` names the kinds of towers, the weights give their dimensions.
+//! OpenAI's own state dictionaries have the same tensor names and no configuration.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::names::Names;
-use super::text::{self, Head, Reading, Text};
+use super::block_names::BlockNames;
+use super::layers::{Activation, Linear};
+use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::Towers;
-use super::transformer::{Activation, Linear, Shape};
-use super::vision::{self, Vision};
+use super::transformer::TransformerConfig;
+use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
-/// Width of an attention head where no configuration says otherwise: OpenAI's rule, and that of every ViT up to L and
-/// of every BERT.
-const HEAD: i64 = 64;
+/// Width of an attention head unless the configuration says otherwise: OpenAI's rule, and that of every ViT up to L and of
+/// every BERT.
+const HEAD_WIDTH: i64 = 64;
 
 /// `open_clip_config.json`
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct OpenClipConfig {
-    model_cfg: ModelConfig,
-    /// Read by [`super::Preprocess::from_open_clip`].
+    model_cfg: OpenClipModelConfig,
+    /// Parsed by [`super::Preprocess::from_open_clip`].
     #[serde(default)]
     pub(super) preprocess_cfg: Value,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct ModelConfig {
+struct OpenClipModelConfig {
     #[serde(default)]
     quick_gelu: bool,
     #[serde(default)]
-    vision_cfg: VisionConfig,
+    vision_cfg: OpenClipVisionConfig,
     #[serde(default)]
-    text_cfg: TextConfig,
+    text_cfg: OpenClipTextConfig,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct VisionConfig {
+struct OpenClipVisionConfig {
     image_size: Option<i64>,
     head_width: Option<i64>,
     timm_model_name: Option<String>,
@@ -48,16 +49,16 @@ struct VisionConfig {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct TextConfig {
+struct OpenClipTextConfig {
     context_length: Option<i64>,
     vocab_size: Option<usize>,
     heads: Option<i64>,
     hf_model_name: Option<String>,
     hf_tokenizer_name: Option<String>,
     /// `proj` is its older name.
-    #[serde(alias = "proj", default = "usual_projection")]
+    #[serde(alias = "proj", default = "default_projection")]
     hf_proj_type: Option<String>,
-    #[serde(alias = "pooler_type", default = "usual_pooler")]
+    #[serde(alias = "pooler_type", default = "default_pooler")]
     hf_pooler_type: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -65,18 +66,18 @@ struct TextConfig {
 
 /// open_clip's default.
 #[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
-fn usual_projection() -> Option<String> {
+fn default_projection() -> Option<String> {
     Some("mlp".into())
 }
 
 /// open_clip's default.
 #[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
-fn usual_pooler() -> Option<String> {
+fn default_pooler() -> Option<String> {
     Some("mean_pooler".into())
 }
 
-/// Settings that the weights show anyway, or that matter to training only.
-const HARMLESS: [&str; 18] = [
+/// Settings that can be ignored: the weights show them anyway, or they matter in training only.
+const IGNORED_SETTINGS: [&str; 18] = [
     "layers",
     "width",
     "patch_size",
@@ -97,22 +98,24 @@ const HARMLESS: [&str; 18] = [
     "cache_dir",
 ];
 
-/// Settings at the value that the code below takes for granted.
-const USUAL: [(&str, &str); 4] = [
+/// Settings at the only values that the code below implements.
+const SUPPORTED_SETTINGS: [(&str, &str); 4] = [
     ("proj_type", "linear"),
     ("pool_type", "tok"),
     ("pool_type", "argmax"),
     ("pos_embed_type", "learnable"),
 ];
 
-/// Any other setting that is switched on changes the arithmetic, and would do so unseen.
-fn known(rest: &Map<String, Value>) -> Result<(), EncoderError> {
-    let odd = rest.iter().find(|(key, value)| {
-        let off = matches!(value, Value::Null | Value::Bool(false));
-        let usual = USUAL.iter().any(|(k, v)| k == key && value == v);
-        !off && !usual && !HARMLESS.contains(&key.as_str())
+/// Refuses settings that are neither ignored nor supported: switched on, they would silently change the results.
+fn check_settings(rest: &Map<String, Value>) -> Result<(), EncoderError> {
+    let unknown = rest.iter().find(|(key, value)| {
+        let is_off = matches!(value, Value::Null | Value::Bool(false));
+        let is_supported = SUPPORTED_SETTINGS
+            .iter()
+            .any(|(k, v)| k == key && value == v);
+        !is_off && !is_supported && !IGNORED_SETTINGS.contains(&key.as_str())
     });
-    match odd {
+    match unknown {
         None => Ok(()),
         Some((key, value)) => Err(EncoderError::Unsupported(format!(
             "open_clip_config.json: `{key}` = {value} is not supported"
@@ -128,39 +131,39 @@ fn unsupported<T>(what: &str, value: Option<&String>) -> Result<T, EncoderError>
 }
 
 impl OpenClipConfig {
-    /// Tokens of the longest text; open_clip's default.
+    /// Maximum length of a text in tokens; open_clip's default is 77.
     pub(super) fn context_length(&self) -> usize {
         self.model_cfg.text_cfg.context_length.unwrap_or(77).max(0) as usize
     }
 
-    /// Rows of the token table; open_clip's default.
+    /// Number of token ids; open_clip's default is that of CLIP's vocabulary.
     pub(super) fn vocabulary(&self) -> usize {
         self.model_cfg.text_cfg.vocab_size.unwrap_or(49_408)
     }
 
-    /// Side of the pictures, in pixels; open_clip's default.
+    /// Side of the images, in pixels; open_clip's default is 224.
     pub(super) fn image_size(&self) -> i64 {
         self.model_cfg.vision_cfg.image_size.unwrap_or(224)
     }
 
-    /// The text tower brings a tokenizer of its own, instead of CLIP's.
-    pub(super) fn own_tokenizer(&self) -> bool {
-        self.model_cfg.text_cfg.hf_tokenizer_name.is_some() || self.bert()
+    /// Whether the text tower has a tokenizer of its own instead of CLIP's.
+    pub(super) fn has_own_tokenizer(&self) -> bool {
+        self.model_cfg.text_cfg.hf_tokenizer_name.is_some() || self.has_bert()
     }
 
-    fn bert(&self) -> bool {
+    fn has_bert(&self) -> bool {
         self.model_cfg.text_cfg.hf_model_name.is_some()
     }
 
-    /// Builds the model; a tensor that is missing or left over is an error.
+    /// Builds the model. A tensor that is missing or left over is an error.
     pub(super) fn build(&self, mut weights: Weights) -> Result<Towers, EncoderError> {
-        let ModelConfig {
+        let OpenClipModelConfig {
             quick_gelu,
             vision_cfg,
             text_cfg,
         } = &self.model_cfg;
-        known(&vision_cfg.rest)?;
-        known(&text_cfg.rest)?;
+        check_settings(&vision_cfg.rest)?;
+        check_settings(&text_cfg.rest)?;
         let activation = if *quick_gelu {
             Activation::QuickGelu
         } else {
@@ -170,9 +173,14 @@ impl OpenClipConfig {
         let side = Some(self.image_size());
         let vision = match &vision_cfg.timm_model_name {
             Some(_) => vision_cfg.timm(w)?,
-            None => vision(w, side, vision_cfg.head_width.unwrap_or(HEAD), activation)?,
+            None => vision(
+                w,
+                side,
+                vision_cfg.head_width.unwrap_or(HEAD_WIDTH),
+                activation,
+            )?,
         };
-        let text = if self.bert() {
+        let text = if self.has_bert() {
             text_cfg.bert(w)?
         } else {
             text(w, text_cfg.heads, activation)?
@@ -181,10 +189,11 @@ impl OpenClipConfig {
     }
 }
 
-/// An OpenAI-format state dictionary: everything is in the weights, the activation is QuickGELU.
+/// Builds a model from a state dictionary in OpenAI's format: all dimensions come from the weights, the activation is
+/// QuickGELU.
 pub(super) fn state_dict(mut weights: Weights) -> Result<Towers, EncoderError> {
     let w = &mut weights;
-    // What OpenAI's archives carry beside the weights, and its own loader drops.
+    // OpenAI's archives contain these beside the weights; its own loader drops them, too.
     for name in ["input_resolution", "context_length", "vocab_size"] {
         w.ignore(name);
     }
@@ -192,20 +201,22 @@ pub(super) fn state_dict(mut weights: Weights) -> Result<Towers, EncoderError> {
         let text = "CLIP's ResNet models are not supported, only its vision transformers";
         return Err(EncoderError::Unsupported(text.into()));
     }
-    let vision = vision(w, None, HEAD, Activation::QuickGelu)?;
+    let vision = vision(w, None, HEAD_WIDTH, Activation::QuickGelu)?;
     let text = text(w, None, Activation::QuickGelu)?;
     Towers::new(weights, vision, text)
 }
 
-/// Rows and columns of a matrix, whose name may begin with one of the prefixes.
-fn matrix(w: &Weights, name: &str) -> Result<(i64, i64), EncoderError> {
+/// Rows and columns of a matrix.
+fn matrix_shape(w: &Weights, name: &str) -> Result<(i64, i64), EncoderError> {
     match w.shape(name)?[..] {
         [rows, columns] => Ok((rows, columns)),
-        _ => Err(EncoderError::Unsupported(format!("`{name}` is no matrix"))),
+        _ => Err(EncoderError::Unsupported(format!(
+            "`{name}` is not a matrix"
+        ))),
     }
 }
 
-/// Side of the pictures by the number of positions, one of which is the class token's.
+/// Side of the images, in pixels, by the number of positions, one of which is the class token's.
 fn side_of(positions: i64, patch: i64) -> i64 {
     let patches = (positions - 1).max(0) as f64;
     patches.sqrt().round() as i64 * patch
@@ -217,29 +228,33 @@ fn vision(
     side: Option<i64>,
     head: i64,
     activation: Activation,
-) -> Result<Vision, EncoderError> {
+) -> Result<VisionTower, EncoderError> {
     let patch = w.shape("visual.conv1.weight")?.last().copied().unwrap_or(0);
-    let (tokens, width) = matrix(w, "visual.positional_embedding")?;
-    let names = &Names::OPEN_CLIP;
+    let (tokens, width) = matrix_shape(w, "visual.positional_embedding")?;
+    let block_names = &BlockNames::OPEN_CLIP;
     let (stack, heads) = ("visual.transformer", width / head.max(1));
-    let shape = Shape::inferred(w, stack, names, heads, activation, 1e-5)?;
-    let outside = vision::Outside {
-        patches: "visual.conv1.weight",
+    let config = TransformerConfig::inferred(w, stack, block_names, heads, activation, 1e-5)?;
+    let tensor_names = VisionTensorNames {
+        patch_embedding: "visual.conv1.weight",
         patch_bias: None,
-        class: Some(("visual.class_embedding", &[])),
-        positions: ("visual.positional_embedding", &[]),
-        before: Some("visual.ln_pre"),
+        class_token: Some(("visual.class_embedding", &[])),
+        position_embedding: ("visual.positional_embedding", &[]),
+        pre_norm: Some("visual.ln_pre"),
         blocks: stack,
-        after: "visual.ln_post",
+        post_norm: "visual.ln_post",
     };
     let side = side.unwrap_or_else(|| side_of(tokens, patch));
-    let tower = Vision::new(w, &outside, names, &shape, side, patch)?;
-    let (_, output) = matrix(w, "visual.proj")?;
-    Ok(tower.projected_by(Linear::turned(w, "visual.proj", width, output)?))
+    let tower = VisionTower::new(w, &tensor_names, block_names, &config, side, patch)?;
+    let (_, output) = matrix_shape(w, "visual.proj")?;
+    Ok(tower.projected_by(Linear::transposed(w, "visual.proj", width, output)?))
 }
 
 /// CLIP's own text transformer, at the root or below `text.`.
-fn text(w: &mut Weights, heads: Option<i64>, activation: Activation) -> Result<Text, EncoderError> {
+fn text(
+    w: &mut Weights,
+    heads: Option<i64>,
+    activation: Activation,
+) -> Result<TextTower, EncoderError> {
     let prefix = if w.has("text.token_embedding.weight") {
         "text."
     } else {
@@ -247,29 +262,37 @@ fn text(w: &mut Weights, heads: Option<i64>, activation: Activation) -> Result<T
     };
     let at = |name: &str| format!("{prefix}{name}");
     w.ignore(&at("attn_mask"));
-    let (vocabulary, width) = matrix(w, &at("token_embedding.weight"))?;
-    let (context, _) = matrix(w, &at("positional_embedding"))?;
-    let names = &Names::OPEN_CLIP;
-    let (stack, heads) = (at("transformer"), heads.unwrap_or(width / HEAD));
-    let shape = Shape::inferred(w, &stack, names, heads, activation, 1e-5)?;
+    let (vocabulary, width) = matrix_shape(w, &at("token_embedding.weight"))?;
+    let (context, _) = matrix_shape(w, &at("positional_embedding"))?;
+    let block_names = &BlockNames::OPEN_CLIP;
+    let (stack, heads) = (at("transformer"), heads.unwrap_or(width / HEAD_WIDTH));
+    let config = TransformerConfig::inferred(w, &stack, block_names, heads, activation, 1e-5)?;
     let projection = at("text_projection");
-    let (_, output) = matrix(w, &projection)?;
-    let head = Head::Linear(Linear::turned(w, &projection, width, output)?);
-    let outside = text::Outside {
-        tokens: &at("token_embedding.weight"),
-        positions: &at("positional_embedding"),
-        segments: None,
-        before: None,
+    let (_, output) = matrix_shape(w, &projection)?;
+    let head = ProjectionHead::Linear(Linear::transposed(w, &projection, width, output)?);
+    let tensor_names = TextTensorNames {
+        token_embedding: &at("token_embedding.weight"),
+        position_embedding: &at("positional_embedding"),
+        segment_embedding: None,
+        pre_norm: None,
         blocks: &stack,
-        after: Some(&at("ln_final")),
+        post_norm: Some(&at("ln_final")),
     };
     let tables = (vocabulary, context);
-    Text::new(w, &outside, names, &shape, tables, Reading::Highest, head)
+    TextTower::new(
+        w,
+        &tensor_names,
+        block_names,
+        &config,
+        tables,
+        Pooling::HighestToken,
+        head,
+    )
 }
 
-impl VisionConfig {
+impl OpenClipVisionConfig {
     /// timm's plain ViT below `visual.trunk.`: a class token, exact GELU, norms with ε = 10⁻⁶.
-    fn timm(&self, w: &mut Weights) -> Result<Vision, EncoderError> {
+    fn timm(&self, w: &mut Weights) -> Result<VisionTower, EncoderError> {
         let name = self.timm_model_name.as_ref();
         let plain = name.is_some_and(|name| is_plain_vit(name));
         if !plain {
@@ -281,26 +304,33 @@ impl VisionConfig {
         let at = |part: &str| format!("visual.trunk.{part}");
         let convolution = at("patch_embed.proj.weight");
         let [width, _, _, patch] = w.shape(&convolution)?[..] else {
-            let text = format!("`{convolution}` is no convolution");
+            let text = format!("`{convolution}` is not a convolution");
             return Err(EncoderError::Unsupported(text));
         };
-        let names = &Names::TIMM;
+        let block_names = &BlockNames::TIMM;
         let stack = "visual.trunk";
-        let shape = Shape::inferred(w, stack, names, width / HEAD, Activation::Gelu, 1e-6)?;
-        let outside = vision::Outside {
-            patches: &convolution,
+        let config = TransformerConfig::inferred(
+            w,
+            stack,
+            block_names,
+            width / HEAD_WIDTH,
+            Activation::Gelu,
+            1e-6,
+        )?;
+        let tensor_names = VisionTensorNames {
+            patch_embedding: &convolution,
             patch_bias: Some(&at("patch_embed.proj.bias")),
-            class: Some((&at("cls_token"), &[1, 1])),
-            positions: (&at("pos_embed"), &[1]),
-            before: None,
+            class_token: Some((&at("cls_token"), &[1, 1])),
+            position_embedding: (&at("pos_embed"), &[1]),
+            pre_norm: None,
             blocks: stack,
-            after: &at("norm"),
+            post_norm: &at("norm"),
         };
         let side = self.image_size.unwrap_or(224);
-        let tower = Vision::new(w, &outside, names, &shape, side, patch)?;
+        let tower = VisionTower::new(w, &tensor_names, block_names, &config, side, patch)?;
         match self.timm_proj.as_deref() {
             None | Some("linear") => {
-                let (output, _) = matrix(w, "visual.head.proj.weight")?;
+                let (output, _) = matrix_shape(w, "visual.head.proj.weight")?;
                 let bias = self.timm_proj_bias.then_some("visual.head.proj.bias");
                 let layer = Linear::named(w, "visual.head.proj.weight", bias, output, width)?;
                 Ok(tower.projected_by(layer))
@@ -311,7 +341,8 @@ impl VisionConfig {
     }
 }
 
-/// `vit_SIZE_patchN_SIDE`, perhaps with a tag behind a dot. Names with more in them differ in more than weights.
+/// Whether a timm name has the form `vit_SIZE_patchN_SIDE`, perhaps followed by a dot and a tag. Longer names belong to other
+/// architectures.
 fn is_plain_vit(name: &str) -> bool {
     let plain = name.split('.').next().unwrap_or_default();
     let parts: Vec<&str> = plain.split('_').collect();
@@ -325,9 +356,9 @@ fn is_plain_vit(name: &str) -> bool {
         && number(side)
 }
 
-impl TextConfig {
+impl OpenClipTextConfig {
     /// Hugging Face's `BertModel` below `text.transformer.`, without its pooler: exact GELU, norms with ε = 10⁻¹².
-    fn bert(&self, w: &mut Weights) -> Result<Text, EncoderError> {
+    fn bert(&self, w: &mut Weights) -> Result<TextTower, EncoderError> {
         let at = |part: &str| format!("text.transformer.{part}");
         let words = at("embeddings.word_embeddings.weight");
         let first = at("encoder.layer.0.attention.self.query.weight");
@@ -335,43 +366,58 @@ impl TextConfig {
             return unsupported("hf_model_name", self.hf_model_name.as_ref());
         }
         w.ignore(&at("embeddings.position_ids"));
-        let reading = match self.hf_pooler_type.as_deref() {
-            Some("cls_last_hidden_state_pooler") => Reading::First,
-            Some("mean_pooler") => Reading::Mean,
+        let pooling = match self.hf_pooler_type.as_deref() {
+            Some("cls_last_hidden_state_pooler") => Pooling::FirstToken,
+            Some("mean_pooler") => Pooling::Mean,
             _ => return unsupported("hf_pooler_type", self.hf_pooler_type.as_ref()),
         };
-        let (vocabulary, width) = matrix(w, &words)?;
-        let (context, _) = matrix(w, &at("embeddings.position_embeddings.weight"))?;
-        let names = &Names::BERT;
+        let (vocabulary, width) = matrix_shape(w, &words)?;
+        let (context, _) = matrix_shape(w, &at("embeddings.position_embeddings.weight"))?;
+        let block_names = &BlockNames::BERT;
         let stack = at("encoder");
-        let shape = Shape::inferred(w, &stack, names, width / HEAD, Activation::Gelu, 1e-12)?;
+        let config = TransformerConfig::inferred(
+            w,
+            &stack,
+            block_names,
+            width / HEAD_WIDTH,
+            Activation::Gelu,
+            1e-12,
+        )?;
         let head = self.head(w, width)?;
-        let outside = text::Outside {
-            tokens: &words,
-            positions: &at("embeddings.position_embeddings.weight"),
-            segments: Some(&at("embeddings.token_type_embeddings.weight")),
-            before: Some(&at("embeddings.LayerNorm")),
+        let tensor_names = TextTensorNames {
+            token_embedding: &words,
+            position_embedding: &at("embeddings.position_embeddings.weight"),
+            segment_embedding: Some(&at("embeddings.token_type_embeddings.weight")),
+            pre_norm: Some(&at("embeddings.LayerNorm")),
             blocks: &stack,
-            after: None,
+            post_norm: None,
         };
         let tables = (vocabulary, context);
-        Text::new(w, &outside, names, &shape, tables, reading, head)
+        TextTower::new(
+            w,
+            &tensor_names,
+            block_names,
+            &config,
+            tables,
+            pooling,
+            head,
+        )
     }
 
-    fn head(&self, w: &mut Weights, width: i64) -> Result<Head, EncoderError> {
+    fn head(&self, w: &mut Weights, width: i64) -> Result<ProjectionHead, EncoderError> {
         match self.hf_proj_type.as_deref() {
-            None => Ok(Head::None),
+            None => Ok(ProjectionHead::None),
             Some("linear") => {
-                let (output, _) = matrix(w, "text.proj.weight")?;
+                let (output, _) = matrix_shape(w, "text.proj.weight")?;
                 let layer = Linear::named(w, "text.proj.weight", None, output, width)?;
-                Ok(Head::Linear(layer))
+                Ok(ProjectionHead::Linear(layer))
             }
             Some("mlp") => {
-                let (hidden, _) = matrix(w, "text.proj.0.weight")?;
-                let (output, _) = matrix(w, "text.proj.2.weight")?;
+                let (hidden, _) = matrix_shape(w, "text.proj.0.weight")?;
+                let (output, _) = matrix_shape(w, "text.proj.2.weight")?;
                 let up = Linear::named(w, "text.proj.0.weight", None, hidden, width)?;
                 let down = Linear::named(w, "text.proj.2.weight", None, output, hidden)?;
-                Ok(Head::Mlp(up, down))
+                Ok(ProjectionHead::Mlp(up, down))
             }
             Some(_) => unsupported("hf_proj_type", self.hf_proj_type.as_ref()),
         }
@@ -383,7 +429,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_vits_are_taken_for_plain_vits() {
+    fn only_names_of_plain_vits_are_accepted() {
         for name in ["vit_base_patch16_224", "vit_small_patch32_384.augreg_in21k"] {
             assert!(is_plain_vit(name), "{name}");
         }
@@ -401,22 +447,22 @@ mod tests {
 
     #[test]
     fn a_setting_that_changes_the_arithmetic_is_refused_by_name() {
-        let read = |json: &str| serde_json::from_str::<VisionConfig>(json).unwrap();
+        let read = |json: &str| serde_json::from_str::<OpenClipVisionConfig>(json).unwrap();
         let usual = r#"{"image_size": 224, "layers": 12, "pool_type": "tok", "no_ln_pre": false, "ls_init_value": null}"#;
-        assert!(known(&read(usual).rest).is_ok());
-        let error = known(&read(r#"{"no_ln_pre": true}"#).rest)
+        assert!(check_settings(&read(usual).rest).is_ok());
+        let error = check_settings(&read(r#"{"no_ln_pre": true}"#).rest)
             .unwrap_err()
             .to_string();
         assert!(error.contains("`no_ln_pre` = true"), "{error}");
-        let error = known(&read(r#"{"pool_type": "avg"}"#).rest)
+        let error = check_settings(&read(r#"{"pool_type": "avg"}"#).rest)
             .unwrap_err()
             .to_string();
         assert!(error.contains("pool_type"), "{error}");
     }
 
     #[test]
-    fn what_a_bert_tower_leaves_out_is_open_clips_default() {
-        let read = |json: &str| serde_json::from_str::<TextConfig>(json).unwrap();
+    fn keys_that_a_bert_tower_leaves_out_have_open_clips_defaults() {
+        let read = |json: &str| serde_json::from_str::<OpenClipTextConfig>(json).unwrap();
         let usual = read(r#"{"hf_model_name": "bert"}"#);
         assert_eq!(usual.hf_proj_type.as_deref(), Some("mlp"));
         assert_eq!(usual.hf_pooler_type.as_deref(), Some("mean_pooler"));
@@ -426,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn the_side_follows_from_patches_and_positions() {
+    fn the_image_side_follows_from_patches_and_positions() {
         assert_eq!(side_of(50, 32), 224);
         assert_eq!(side_of(577, 14), 336);
     }

@@ -1,41 +1,41 @@
-//! The pickles inside PyTorch's checkpoints, read and never run.
+//! A reader for the pickles inside PyTorch's checkpoints, which executes nothing.
 //!
-//! A pickle is a program for a stack machine, which may call anything that Python can import. This machine knows the
-//! few instructions that `torch.save` and TorchScript write, builds dictionaries, and calls nothing: the only "functions"
-//! it accepts are the handful of names that stand for a tensor. Everything else ends the reading with its name. Opcodes
-//! are those of Python's `pickletools`.
+//! A pickle is a program for a stack machine that may call anything Python can import. This machine knows only the
+//! instructions that `torch.save` and TorchScript write. It builds dictionaries and calls nothing: the only "functions" it
+//! accepts are the few names that stand for a tensor. Anything else is an error that names it. Opcodes are those of Python's
+//! `pickletools`.
 //!
-//! `pytorch-reader` 0.23.0-pre.1 does not replace this: it refuses the TorchScript archives that OpenAI publishes, and takes a
-//! pickle that calls `posix.system` for a model without tensors.
+//! `pytorch-reader` 0.23.0-pre.1 does not replace this: it refuses the TorchScript archives that OpenAI publishes, and reads a
+//! pickle that calls `posix.system` as a model without tensors.
 
 use std::collections::HashMap;
 
-/// A checkpoint's pickle is small, as the numbers lie elsewhere; the largest seen has 0.3 MB.
-pub(super) const MAX_BYTES: u64 = 4 << 20;
-/// Tensors of the largest model that could be meant.
+/// Maximum size of a pickle, which does not contain the tensors' numbers; the largest one seen has 0.3 MB.
+pub(super) const MAX_PICKLE_BYTES: u64 = 4 << 20;
+/// Maximum number of tensors, far more than any model has.
 const MAX_TENSORS: usize = 100_000;
-/// Modules inside modules.
+/// Maximum nesting of modules.
 const MAX_DEPTH: usize = 32;
-/// Objects that a pickle may make: some ten for each tensor.
-const MAX_NODES: usize = 1_000_000;
-/// Entries of dictionaries and modules that are copied or visited. A module that is part of many others is visited in each,
-/// and three kilobytes can nest 8^30 of them.
+/// Maximum number of objects that a pickle creates: about ten per tensor.
+const MAX_OBJECTS: usize = 1_000_000;
+/// Maximum number of dictionary and module entries that are copied or visited. A module that is part of several others is
+/// visited in each of them; a pickle of three kilobytes can nest 8^30.
 const MAX_ENTRIES: usize = 1_000_000;
-/// Bytes of all names together.
+/// Maximum total length of all names.
 const MAX_NAME_BYTES: usize = 16 << 20;
-/// Bytes of the name of a storage or of its type.
+/// Maximum length of the name of a storage or of its type.
 const MAX_STORAGE_NAME: usize = 256;
-/// Dimensions of a tensor.
+/// Maximum number of dimensions of a tensor.
 const MAX_DIMENSIONS: usize = 16;
 
-/// A view into one of the archive's storages.
+/// A tensor as a view into one of the archive's storages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct View {
+pub(super) struct TensorView {
     /// Name of the storage, the last part of its path in the archive.
     pub(super) storage: String,
     /// Element type, as PyTorch names it: `Float`, `Half`, `BFloat16`, …
     pub(super) kind: String,
-    /// Elements before the first.
+    /// Index of the first element in the storage.
     pub(super) offset: usize,
     /// Dimensions.
     pub(super) shape: Vec<usize>,
@@ -43,68 +43,69 @@ pub(super) struct View {
     pub(super) strides: Vec<usize>,
 }
 
-/// Why a pickle is not read.
+/// Why a pickle is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PickleError {
-    /// It asks for something that is no tensor.
-    #[error("holds more than tensors (`{0}`), and nothing else is read from a pickled file")]
+    /// It contains something other than tensors.
+    #[error("contains `{0}`, which is not a tensor; nothing else is read from a pickled file")]
     Foreign(String),
-    /// It breaks off, or an instruction does not fit what is on the stack.
+    /// It ends early, or an instruction does not fit the values on the stack.
     #[error("is damaged at byte {0}")]
     Damaged(usize),
-    /// An instruction that checkpoints do not have.
-    #[error("has the pickle instruction {1:#04x} at byte {0}, which no checkpoint needs")]
+    /// An instruction that checkpoints do not use.
+    #[error("contains the pickle instruction {1:#04x} at byte {0}, which no checkpoint needs")]
     Unknown(usize, u8),
-    /// It takes more memory or time than any checkpoint.
+    /// It takes more memory or time than any checkpoint does.
     #[error("unfolds to more {0} than any checkpoint has")]
     Excessive(&'static str),
 }
 
-/// What lies on the stack. Composites live in an arena and are named by their place: nothing is cloned, and nothing
-/// nests on the program's own stack, however deep the file nests it.
+/// A value on the machine's stack. Compound objects are indices into an arena: nothing is cloned, and deep nesting in the file
+/// does not nest on this program's stack.
 #[derive(Clone, Copy, Debug)]
-enum Value {
+enum PickleValue {
     None,
     Bool,
     Int(i64),
     Float,
-    Node(usize),
+    Object(usize),
     Mark,
 }
 
+/// A compound object in the arena.
 #[derive(Debug)]
-enum Node {
+enum PickleObject {
     Text(String),
-    Tuple(Vec<Value>),
+    Tuple(Vec<PickleValue>),
     List,
-    /// An `OrderedDict` may get attributes of its own, a plain one not.
+    /// In contrast to a plain dictionary, an `OrderedDict` may have attributes.
     Dict {
         ordered: bool,
-        entries: Vec<(Value, Value)>,
+        entries: Vec<(PickleValue, PickleValue)>,
     },
-    Global(Global),
+    Global(PickleGlobal),
     Storage {
         kind: String,
         name: String,
     },
-    Tensor(View),
+    Tensor(TensorView),
     /// A TorchScript module and its attributes.
-    Module(Vec<(Value, Value)>),
+    Module(Vec<(PickleValue, PickleValue)>),
 }
 
-/// The names that are accepted.
+/// A name that a pickle may import.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Global {
+enum PickleGlobal {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
-    /// `torch.FloatStorage` and its kin.
+    /// `torch.FloatStorage`, `torch.HalfStorage`, …
     Storage(String),
-    /// A class that a TorchScript archive defines itself; its code is not read.
+    /// A class that the TorchScript archive itself defines; its code is not read.
     Module,
 }
 
-impl Global {
+impl PickleGlobal {
     fn parse(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
@@ -117,8 +118,8 @@ impl Global {
     }
 }
 
-/// Reads a pickle: its tensors by their dotted names, in the order of the file.
-pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, PickleError> {
+/// Reads a pickle; returns its tensors with their dotted names, in the order of the file.
+pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, TensorView)>, PickleError> {
     let mut machine = Machine {
         bytes: pickle,
         at: 0,
@@ -128,21 +129,21 @@ pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, PickleError>
         copied: 0,
     };
     let top = machine.run()?;
-    let mut found = Found::default();
+    let mut found = CollectedTensors::default();
     machine.collect(top, "", 0, &mut found)?;
     Ok(found.tensors)
 }
 
-/// The tensors met so far, and what that took.
+/// The tensors collected so far, and the counts that are limited.
 #[derive(Default)]
-struct Found {
-    tensors: Vec<(String, View)>,
+struct CollectedTensors {
+    tensors: Vec<(String, TensorView)>,
     entries: usize,
     name_bytes: usize,
 }
 
-/// Adds to a count, which must stay within its limit.
-fn spend(count: &mut usize, more: usize, limit: usize, what: &'static str) -> Step<()> {
+/// Adds to a count; an error if it exceeds its limit.
+fn spend(count: &mut usize, more: usize, limit: usize, what: &'static str) -> PickleResult<()> {
     *count = count.saturating_add(more);
     if *count > limit {
         return Err(PickleError::Excessive(what));
@@ -150,24 +151,25 @@ fn spend(count: &mut usize, more: usize, limit: usize, what: &'static str) -> St
     Ok(())
 }
 
+/// The stack machine.
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Value>,
-    memo: HashMap<u32, Value>,
-    nodes: Vec<Node>,
-    /// Entries given to modules.
+    stack: Vec<PickleValue>,
+    memo: HashMap<u32, PickleValue>,
+    nodes: Vec<PickleObject>,
+    /// Entries copied into modules so far.
     copied: usize,
 }
 
-type Step<T> = Result<T, PickleError>;
+type PickleResult<T> = Result<T, PickleError>;
 
 impl<'a> Machine<'a> {
     fn damaged(&self) -> PickleError {
         PickleError::Damaged(self.at)
     }
 
-    fn take(&mut self, count: usize) -> Step<&'a [u8]> {
+    fn take_bytes(&mut self, count: usize) -> PickleResult<&'a [u8]> {
         let end = self
             .at
             .checked_add(count)
@@ -178,16 +180,16 @@ impl<'a> Machine<'a> {
         Ok(part)
     }
 
-    fn byte(&mut self) -> Step<u8> {
-        Ok(self.take(1)?[0])
+    fn byte(&mut self) -> PickleResult<u8> {
+        Ok(self.take_bytes(1)?[0])
     }
 
-    fn u32(&mut self) -> Step<u32> {
-        let b = self.take(4)?;
+    fn u32(&mut self) -> PickleResult<u32> {
+        let b = self.take_bytes(4)?;
         Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
     }
 
-    fn line(&mut self) -> Step<&'a str> {
+    fn line(&mut self) -> PickleResult<&'a str> {
         let rest = &self.bytes[self.at..];
         let end = rest
             .iter()
@@ -198,52 +200,57 @@ impl<'a> Machine<'a> {
         Ok(line)
     }
 
-    fn text(&mut self, length: usize) -> Step<()> {
-        let bytes = self.take(length)?;
+    fn text(&mut self, length: usize) -> PickleResult<()> {
+        let bytes = self.take_bytes(length)?;
         let text = std::str::from_utf8(bytes).map_err(|_| self.damaged())?;
-        self.node(Node::Text(text.to_owned()))
+        self.push_object(PickleObject::Text(text.to_owned()))
     }
 
-    fn pop(&mut self) -> Step<Value> {
+    fn pop(&mut self) -> PickleResult<PickleValue> {
         match self.stack.pop() {
-            None | Some(Value::Mark) => Err(self.damaged()),
+            None | Some(PickleValue::Mark) => Err(self.damaged()),
             Some(value) => Ok(value),
         }
     }
 
-    fn top(&self) -> Step<Value> {
+    fn top(&self) -> PickleResult<PickleValue> {
         match self.stack.last() {
-            None | Some(Value::Mark) => Err(self.damaged()),
+            None | Some(PickleValue::Mark) => Err(self.damaged()),
             Some(&value) => Ok(value),
         }
     }
 
-    /// What lies above the last mark, which goes too.
-    fn since_mark(&mut self) -> Step<Vec<Value>> {
-        let mark = self.stack.iter().rposition(|v| matches!(v, Value::Mark));
+    /// Pops all values above the topmost mark, and the mark.
+    fn since_mark(&mut self) -> PickleResult<Vec<PickleValue>> {
+        let mark = self
+            .stack
+            .iter()
+            .rposition(|v| matches!(v, PickleValue::Mark));
         let mark = mark.ok_or_else(|| self.damaged())?;
         let values = self.stack.split_off(mark + 1);
         self.stack.pop();
         Ok(values)
     }
 
-    fn node(&mut self, node: Node) -> Step<()> {
-        if self.nodes.len() >= MAX_NODES {
+    /// Creates an object and pushes it.
+    fn push_object(&mut self, object: PickleObject) -> PickleResult<()> {
+        if self.nodes.len() >= MAX_OBJECTS {
             return Err(PickleError::Excessive("objects"));
         }
-        self.stack.push(Value::Node(self.nodes.len()));
-        self.nodes.push(node);
+        self.stack.push(PickleValue::Object(self.nodes.len()));
+        self.nodes.push(object);
         Ok(())
     }
 
-    fn of(&self, value: Value) -> Option<&Node> {
+    /// The object that a value refers to.
+    fn object(&self, value: PickleValue) -> Option<&PickleObject> {
         match value {
-            Value::Node(at) => self.nodes.get(at),
+            PickleValue::Object(at) => self.nodes.get(at),
             _ => None,
         }
     }
 
-    fn run(&mut self) -> Step<Value> {
+    fn run(&mut self) -> PickleResult<PickleValue> {
         loop {
             let begun = self.at;
             let code = self.byte()?;
@@ -262,28 +269,28 @@ impl<'a> Machine<'a> {
                 b's' | b'u' => self.set_items(code == b'u')?,
                 b'a' => self.append(true)?,
                 b'e' => self.append(false)?,
-                b'(' => self.stack.push(Value::Mark),
+                b'(' => self.stack.push(PickleValue::Mark),
                 _ if self.scalar(code)? || self.composite(code)? => {}
                 _ => return Err(PickleError::Unknown(begun, code)),
             }
         }
     }
 
-    /// Numbers, texts and constants.
-    fn scalar(&mut self, code: u8) -> Step<bool> {
+    /// Executes an instruction that pushes a number, text or constant; false if it is another one.
+    fn scalar(&mut self, code: u8) -> PickleResult<bool> {
         let value = match code {
-            b'N' => Value::None,
-            0x88 | 0x89 => Value::Bool,
-            b'K' => Value::Int(i64::from(self.byte()?)),
+            b'N' => PickleValue::None,
+            0x88 | 0x89 => PickleValue::Bool,
+            b'K' => PickleValue::Int(i64::from(self.byte()?)),
             b'M' => {
-                let b = self.take(2)?;
-                Value::Int(i64::from(u16::from_le_bytes([b[0], b[1]])))
+                let b = self.take_bytes(2)?;
+                PickleValue::Int(i64::from(u16::from_le_bytes([b[0], b[1]])))
             }
-            b'J' => Value::Int(i64::from(self.u32()?.cast_signed())),
+            b'J' => PickleValue::Int(i64::from(self.u32()?.cast_signed())),
             0x8a => self.long()?,
             b'G' => {
-                self.take(8)?;
-                Value::Float
+                self.take_bytes(8)?;
+                PickleValue::Float
             }
             b'X' => {
                 let length = self.u32()? as usize;
@@ -302,50 +309,50 @@ impl<'a> Machine<'a> {
     }
 
     /// A whole number of up to eight bytes, little-endian, two's complement.
-    fn long(&mut self) -> Step<Value> {
+    fn long(&mut self) -> PickleResult<PickleValue> {
         let length = usize::from(self.byte()?);
-        let bytes = self.take(length)?;
+        let bytes = self.take_bytes(length)?;
         if length > 8 {
             return Err(self.damaged());
         }
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let mut whole = [if negative { 0xff } else { 0 }; 8];
         whole[..length].copy_from_slice(bytes);
-        Ok(Value::Int(i64::from_le_bytes(whole)))
+        Ok(PickleValue::Int(i64::from_le_bytes(whole)))
     }
 
-    /// Tuples, lists and dictionaries.
-    fn composite(&mut self, code: u8) -> Step<bool> {
+    /// Executes an instruction that creates a tuple, list or dictionary; false if it is another one.
+    fn composite(&mut self, code: u8) -> PickleResult<bool> {
         let node = match code {
-            b'}' => Node::Dict {
+            b'}' => PickleObject::Dict {
                 ordered: false,
                 entries: Vec::new(),
             },
-            b']' => Node::List,
-            b')' => Node::Tuple(Vec::new()),
-            b't' => Node::Tuple(self.since_mark()?),
+            b']' => PickleObject::List,
+            b')' => PickleObject::Tuple(Vec::new()),
+            b't' => PickleObject::Tuple(self.since_mark()?),
             0x85..=0x87 => {
-                let mut values = vec![Value::None; usize::from(code - 0x84)];
+                let mut values = vec![PickleValue::None; usize::from(code - 0x84)];
                 for slot in values.iter_mut().rev() {
                     *slot = self.pop()?;
                 }
-                Node::Tuple(values)
+                PickleObject::Tuple(values)
             }
             _ => return Ok(false),
         };
-        self.node(node)?;
+        self.push_object(node)?;
         Ok(true)
     }
 
-    fn global(&mut self) -> Step<()> {
+    fn global(&mut self) -> PickleResult<()> {
         let (module, name) = (self.line()?, self.line()?);
-        let global = Global::parse(module, name).ok_or_else(|| {
+        let global = PickleGlobal::parse(module, name).ok_or_else(|| {
             PickleError::Foreign(crate::media::clean(&format!("{module}.{name}")))
         })?;
-        self.node(Node::Global(global))
+        self.push_object(PickleObject::Global(global))
     }
 
-    fn remember(&mut self, short: bool) -> Step<()> {
+    fn remember(&mut self, short: bool) -> PickleResult<()> {
         let place = if short {
             u32::from(self.byte()?)
         } else {
@@ -356,7 +363,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn recall(&mut self, short: bool) -> Step<()> {
+    fn recall(&mut self, short: bool) -> PickleResult<()> {
         let place = if short {
             u32::from(self.byte()?)
         } else {
@@ -372,79 +379,90 @@ impl<'a> Machine<'a> {
     }
 
     /// `('storage', torch.FloatStorage, '0', 'cpu', 12)` → the storage.
-    fn persistent(&mut self) -> Step<()> {
+    fn persistent(&mut self) -> PickleResult<()> {
         let id = self.pop()?;
-        let Some(Node::Tuple(parts)) = self.of(id) else {
+        let Some(PickleObject::Tuple(parts)) = self.object(id) else {
             return Err(self.damaged());
         };
-        let &[tag, class, name, _place, Value::Int(_)] = parts.as_slice() else {
+        let &[tag, class, name, _place, PickleValue::Int(_)] = parts.as_slice() else {
             return Err(self.damaged());
         };
-        let storage = match (self.of(tag), self.of(class), self.of(name)) {
+        let storage = match (self.object(tag), self.object(class), self.object(name)) {
             (
-                Some(Node::Text(tag)),
-                Some(Node::Global(Global::Storage(kind))),
-                Some(Node::Text(name)),
+                Some(PickleObject::Text(tag)),
+                Some(PickleObject::Global(PickleGlobal::Storage(kind))),
+                Some(PickleObject::Text(name)),
             ) if tag == "storage" && kind.len().max(name.len()) <= MAX_STORAGE_NAME => {
-                Node::Storage {
+                PickleObject::Storage {
                     kind: kind.clone(),
                     name: name.clone(),
                 }
             }
             _ => return Err(self.damaged()),
         };
-        self.node(storage)
+        self.push_object(storage)
     }
 
-    /// The two calls that make a tensor, and the one that makes a dictionary. None is made.
-    fn reduce(&mut self) -> Step<()> {
+    /// Interprets the two calls that create a tensor and the one that creates a dictionary, without calling anything.
+    fn reduce(&mut self) -> PickleResult<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
-        let Some(Node::Global(global)) = self.of(callee) else {
+        let Some(PickleObject::Global(global)) = self.object(callee) else {
             return Err(self.damaged());
         };
-        let Some(Node::Tuple(arguments)) = self.of(arguments) else {
+        let Some(PickleObject::Tuple(arguments)) = self.object(arguments) else {
             return Err(self.damaged());
         };
         match (global, &arguments[..]) {
-            (Global::OrderedDict, []) => self.node(Node::Dict {
+            (PickleGlobal::OrderedDict, []) => self.push_object(PickleObject::Dict {
                 ordered: true,
                 entries: Vec::new(),
             }),
-            (Global::RebuildTensor, &[storage, Value::Int(offset), shape, strides, ..]) => {
+            (
+                PickleGlobal::RebuildTensor,
+                &[storage, PickleValue::Int(offset), shape, strides, ..],
+            ) => {
                 let view = self.view(storage, offset, shape, strides);
                 let view = view.ok_or_else(|| self.damaged())?;
-                self.node(Node::Tensor(view))
+                self.push_object(PickleObject::Tensor(view))
             }
-            (Global::RebuildParameter, &[tensor, ..]) => match self.of(tensor) {
-                Some(Node::Tensor(_)) => {
+            (PickleGlobal::RebuildParameter, &[tensor, ..]) => match self.object(tensor) {
+                Some(PickleObject::Tensor(_)) => {
                     self.stack.push(tensor);
                     Ok(())
                 }
                 _ => Err(self.damaged()),
             },
-            (Global::Storage(kind), _) => Err(PickleError::Foreign(format!("torch.{kind}Storage"))),
+            (PickleGlobal::Storage(kind), _) => {
+                Err(PickleError::Foreign(format!("torch.{kind}Storage")))
+            }
             _ => Err(self.damaged()),
         }
     }
 
-    fn view(&self, storage: Value, offset: i64, shape: Value, strides: Value) -> Option<View> {
-        let whole = |value: Value| -> Option<Vec<usize>> {
-            let Node::Tuple(values) = self.of(value)? else {
+    fn view(
+        &self,
+        storage: PickleValue,
+        offset: i64,
+        shape: PickleValue,
+        strides: PickleValue,
+    ) -> Option<TensorView> {
+        let whole = |value: PickleValue| -> Option<Vec<usize>> {
+            let PickleObject::Tuple(values) = self.object(value)? else {
                 return None;
             };
-            let number = |value: &Value| match value {
-                Value::Int(n) => usize::try_from(*n).ok(),
+            let number = |value: &PickleValue| match value {
+                PickleValue::Int(n) => usize::try_from(*n).ok(),
                 _ => None,
             };
             (values.len() <= MAX_DIMENSIONS)
                 .then(|| values.iter().map(number).collect())
                 .flatten()
         };
-        let Node::Storage { kind, name } = self.of(storage)? else {
+        let PickleObject::Storage { kind, name } = self.object(storage)? else {
             return None;
         };
         let (shape, strides) = (whole(shape)?, whole(strides)?);
-        (shape.len() == strides.len()).then_some(View {
+        (shape.len() == strides.len()).then_some(TensorView {
             storage: name.clone(),
             kind: kind.clone(),
             offset: usize::try_from(offset).ok()?,
@@ -453,52 +471,54 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// A TorchScript module; nothing else is made this way.
-    fn new_object(&mut self) -> Step<()> {
+    /// Creates a TorchScript module; nothing else may be created this way.
+    fn new_object(&mut self) -> PickleResult<()> {
         let (_arguments, class) = (self.pop()?, self.pop()?);
-        match self.of(class) {
-            Some(Node::Global(Global::Module)) => self.node(Node::Module(Vec::new())),
+        match self.object(class) {
+            Some(PickleObject::Global(PickleGlobal::Module)) => {
+                self.push_object(PickleObject::Module(Vec::new()))
+            }
             _ => Err(self.damaged()),
         }
     }
 
-    /// A module gets its attributes. An `OrderedDict` may get some of its own (`_metadata`), which say nothing.
-    fn build(&mut self) -> Step<()> {
+    /// Sets the attributes of a module. Those of an `OrderedDict` (`_metadata`) are irrelevant and dropped.
+    fn build(&mut self) -> PickleResult<()> {
         let (state, object) = (self.pop()?, self.top()?);
-        let Some(Node::Dict { entries, .. }) = self.of(state) else {
+        let Some(PickleObject::Dict { entries, .. }) = self.object(state) else {
             return Err(self.damaged());
         };
-        match self.of(object) {
-            Some(Node::Module(_)) => {
+        match self.object(object) {
+            Some(PickleObject::Module(_)) => {
                 let mut copied = self.copied;
                 spend(&mut copied, entries.len(), MAX_ENTRIES, "entries")?;
                 let entries = entries.clone();
                 self.copied = copied;
-                if let Value::Node(at) = object
-                    && let Some(Node::Module(attributes)) = self.nodes.get_mut(at)
+                if let PickleValue::Object(at) = object
+                    && let Some(PickleObject::Module(attributes)) = self.nodes.get_mut(at)
                 {
                     attributes.extend(entries);
                 }
                 Ok(())
             }
-            Some(Node::Dict { ordered: true, .. }) => Ok(()),
+            Some(PickleObject::Dict { ordered: true, .. }) => Ok(()),
             _ => Err(self.damaged()),
         }
     }
 
-    fn set_items(&mut self, several: bool) -> Step<()> {
+    fn set_items(&mut self, several: bool) -> PickleResult<()> {
         let values = if several {
             self.since_mark()?
         } else {
             let (value, key) = (self.pop()?, self.pop()?);
             vec![key, value]
         };
-        let Value::Node(at) = self.top()? else {
+        let PickleValue::Object(at) = self.top()? else {
             return Err(self.damaged());
         };
         let (pairs, rest) = values.as_chunks::<2>();
         match self.nodes.get_mut(at) {
-            Some(Node::Dict { entries, .. }) if rest.is_empty() => {
+            Some(PickleObject::Dict { entries, .. }) if rest.is_empty() => {
                 entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
                 Ok(())
             }
@@ -506,21 +526,27 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Lists occur (a module's list of nothing, say) and hold no tensor that a model needs.
-    fn append(&mut self, one: bool) -> Step<()> {
+    /// Drops list items: lists occur (as a module's empty list), but contain no tensor that a model needs.
+    fn append(&mut self, one: bool) -> PickleResult<()> {
         if one {
             self.pop()?;
         } else {
             self.since_mark()?;
         }
-        match self.of(self.top()?) {
-            Some(Node::List) => Ok(()),
+        match self.object(self.top()?) {
+            Some(PickleObject::List) => Ok(()),
             _ => Err(self.damaged()),
         }
     }
 
-    /// Tensors below `value`, each by the path to it.
-    fn collect(&self, value: Value, path: &str, depth: usize, found: &mut Found) -> Step<()> {
+    /// Collects the tensors below `value`, each named by the path to it.
+    fn collect(
+        &self,
+        value: PickleValue,
+        path: &str,
+        depth: usize,
+        found: &mut CollectedTensors,
+    ) -> PickleResult<()> {
         if found.tensors.len() >= MAX_TENSORS {
             return Err(PickleError::Excessive("tensors"));
         }
@@ -529,34 +555,41 @@ impl<'a> Machine<'a> {
         }
         spend(&mut found.name_bytes, path.len(), MAX_NAME_BYTES, "names")?;
         let foreign = || PickleError::Foreign(crate::media::clean(path));
-        match self.of(value) {
-            Some(Node::Tensor(view)) => found.tensors.push((path.to_owned(), view.clone())),
-            Some(Node::Module(entries)) => {
+        match self.object(value) {
+            Some(PickleObject::Tensor(view)) => found.tensors.push((path.to_owned(), view.clone())),
+            Some(PickleObject::Module(entries)) => {
                 spend(&mut found.entries, entries.len(), MAX_ENTRIES, "entries")?;
                 for &(key, value) in entries {
-                    // A module's other attributes (`training`, sizes) say nothing that its tensors do not.
-                    if matches!(self.of(value), Some(Node::Tensor(_) | Node::Module(_))) {
+                    // A module's other attributes (`training`, sizes) are irrelevant.
+                    if matches!(
+                        self.object(value),
+                        Some(PickleObject::Tensor(_) | PickleObject::Module(_))
+                    ) {
                         self.collect(value, &self.joined(path, key)?, depth + 1, found)?;
                     }
                 }
             }
             // A state dictionary is flat.
-            Some(Node::Dict { entries, .. }) if depth == 0 => {
+            Some(PickleObject::Dict { entries, .. }) if depth == 0 => {
                 for &(key, value) in entries {
                     self.collect(value, &self.joined(path, key)?, depth + 1, found)?;
                 }
             }
-            _ if depth == 0 => return Err(PickleError::Foreign("no dictionary".into())),
+            _ if depth == 0 => {
+                return Err(PickleError::Foreign(
+                    "a value instead of a dictionary".into(),
+                ));
+            }
             _ => return Err(foreign()),
         }
         Ok(())
     }
 
-    fn joined(&self, path: &str, key: Value) -> Step<String> {
-        match self.of(key) {
-            Some(Node::Text(key)) if path.is_empty() => Ok(key.clone()),
-            Some(Node::Text(key)) => Ok(format!("{path}.{key}")),
-            _ => Err(PickleError::Foreign("a key that is no text".into())),
+    fn joined(&self, path: &str, key: PickleValue) -> PickleResult<String> {
+        match self.object(key) {
+            Some(PickleObject::Text(key)) if path.is_empty() => Ok(key.clone()),
+            Some(PickleObject::Text(key)) => Ok(format!("{path}.{key}")),
+            _ => Err(PickleError::Foreign("a key that is not a text".into())),
         }
     }
 }

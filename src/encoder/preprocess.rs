@@ -1,4 +1,4 @@
-//! A picture of any size becomes the square of bytes that a model was trained on.
+//! Preprocessing: an image of any size becomes the bytes that a model takes, as during its training.
 
 use std::ops::Range;
 use std::path::Path;
@@ -6,71 +6,75 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::EncoderError;
-use super::resample::{Filter, Side, resample};
+use super::resample::{ResampleAxis, ResampleFilter, resample};
 use crate::media::{Picture, PixelRect, Pixels, Scale};
 
-/// A prepared picture: RGB bytes, `height × width × 3`, before normalisation.
+/// A preprocessed image: RGB bytes, `height × width × 3`, not yet normalised.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input(Vec<u8>);
+pub struct PreparedImage(Vec<u8>);
 
-impl Input {
+impl PreparedImage {
     #[cfg(test)]
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The bytes, row by row.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// How a picture that is not square is made to fit.
+/// How an image that is not square is fitted into the model's square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Shortest side to size, then the centre; what sticks out is lost.
+    /// Resize the shorter side to fit, then crop to the centre.
     Crop,
-    /// Longest side to size, black around.
+    /// Resize the longer side to fit, and pad with black.
     Pad,
-    /// Both sides to size; proportions are lost.
+    /// Resize both sides to fit, without keeping proportions.
     Squash,
 }
 
-/// A model's preparation of pictures, as its files say it.
+/// A model's preprocessing of images.
+///
+/// Its `Debug` form is part of [`Encoder::embedding_key`](super::Encoder::embedding_key): renaming a field makes all stored
+/// embeddings useless.
 #[derive(Clone, Debug)]
 pub struct Preprocess {
     width: usize,
     height: usize,
-    /// Shortest side before the crop; differs from the crop in few models.
+    /// Length of the shortest side before the crop; in few models different from that of the crop.
     shortest: usize,
-    filter: Filter,
+    filter: ResampleFilter,
     fit: Fit,
-    centre: Centre,
+    centre: CropRounding,
     rescale: f32,
     mean: [f32; 3],
     std: [f32; 3],
 }
 
-/// Where a crop begins when what is cut off cannot be halved.
+/// Where a centre crop starts if an odd number of pixels is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Centre {
-    /// transformers: the smaller half comes first.
+enum CropRounding {
+    /// As transformers: half of it, rounded down.
     Floor,
-    /// torchvision, and so open_clip and OpenAI: halves are rounded to the even number.
+    /// As torchvision, and so open_clip and OpenAI: half of it, rounded to even.
     Even,
 }
 
-impl Centre {
-    fn first(self, over: usize) -> usize {
+impl CropRounding {
+    /// Start of the crop for `excess` pixels to cut off.
+    fn start(self, excess: usize) -> usize {
         match self {
-            Self::Floor => over / 2,
-            Self::Even => over / 2 + usize::from(over % 4 == 3),
+            Self::Floor => excess / 2,
+            Self::Even => excess / 2 + usize::from(excess % 4 == 3),
         }
     }
 }
 
-/// A number, or an object of sides: both generations of the file.
+/// A size in `preprocessor_config.json`: a number in old files, an object in new ones.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged)]
 enum Size {
@@ -80,6 +84,7 @@ enum Size {
 }
 
 impl Size {
+    /// Width and height.
     fn sides(self) -> (usize, usize) {
         match self {
             Self::Number(n) | Self::Shortest { shortest_edge: n } => (n, n),
@@ -88,8 +93,9 @@ impl Size {
     }
 }
 
+/// `preprocessor_config.json` of transformers.
 #[derive(Debug, Deserialize)]
-struct Config {
+struct PreprocessorConfig {
     size: Option<Size>,
     crop_size: Option<Size>,
     do_center_crop: Option<bool>,
@@ -102,26 +108,27 @@ struct Config {
     image_std: Option<[f32; 3]>,
     image_processor_type: Option<String>,
     /// `processor_config.json` nests the same keys.
-    image_processor: Option<Box<Config>>,
+    image_processor: Option<Box<PreprocessorConfig>>,
 }
 
-/// CLIP's published normalisation.
+/// The normalisation that CLIP was published with.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl Preprocess {
-    /// Reads `preprocessor_config.json` or `processor_config.json`; `path` is for the messages.
+    /// Parses `preprocessor_config.json` or `processor_config.json`; `path` is for the error messages.
     pub fn from_json(json: &[u8], path: &Path) -> Result<Self, EncoderError> {
         let fault = |reason: String| EncoderError::File {
             path: path.to_owned(),
             reason,
         };
-        let mut config: Config = serde_json::from_slice(json).map_err(|e| fault(e.to_string()))?;
+        let mut config: PreprocessorConfig =
+            serde_json::from_slice(json).map_err(|e| fault(e.to_string()))?;
         let nested = config.image_processor.take();
         Self::from_config(&nested.map_or(config, |inner| *inner)).map_err(fault)
     }
 
-    fn from_config(config: &Config) -> Result<Self, String> {
+    fn from_config(config: &PreprocessorConfig) -> Result<Self, String> {
         if config.do_resize == Some(false) {
             return Err("do_resize = false is not supported".into());
         }
@@ -133,11 +140,13 @@ impl Preprocess {
             size.sides()
         };
         if !(1..=4096).contains(&width) || !(1..=4096).contains(&height) {
-            return Err(format!("a picture of {width}×{height} cannot be used"));
+            return Err(format!(
+                "an image size of {width}×{height} is not supported"
+            ));
         }
-        let siglip = config.image_processor_type.as_ref();
-        let siglip = siglip.is_some_and(|name| name.starts_with("Siglip"));
-        let (usual_mean, usual_std) = if siglip {
+        let processor = config.image_processor_type.as_ref();
+        let is_siglip = processor.is_some_and(|name| name.starts_with("Siglip"));
+        let (default_mean, default_std) = if is_siglip {
             ([0.5; 3], [0.5; 3])
         } else {
             (CLIP_MEAN, CLIP_STD)
@@ -145,8 +154,8 @@ impl Preprocess {
         let normalise = config.do_normalize.unwrap_or(true);
         let (mean, std) = if normalise {
             (
-                config.image_mean.unwrap_or(usual_mean),
-                config.image_std.unwrap_or(usual_std),
+                config.image_mean.unwrap_or(default_mean),
+                config.image_std.unwrap_or(default_std),
             )
         } else {
             ([0.0; 3], [1.0; 3])
@@ -159,9 +168,9 @@ impl Preprocess {
             width,
             height,
             shortest: size.sides().0.min(size.sides().1).max(1),
-            filter: filter(config.resample.unwrap_or(3))?,
+            filter: filter_by_number(config.resample.unwrap_or(3))?,
             fit: if crop { Fit::Crop } else { Fit::Squash },
-            centre: Centre::Floor,
+            centre: CropRounding::Floor,
             rescale: if config.do_rescale == Some(false) {
                 1.0
             } else {
@@ -172,24 +181,23 @@ impl Preprocess {
         })
     }
 
-    /// OpenAI's preparation for pictures of `side`: the shortest side by a bicubic filter, the centre, CLIP's
-    /// normalisation.
+    /// OpenAI's preprocessing for images of `side`: bicubic resize of the shortest side, centre crop, CLIP's normalisation.
     pub(super) fn open_ai(side: usize) -> Self {
         Self {
             width: side,
             height: side,
             shortest: side,
-            filter: Filter::Bicubic,
+            filter: ResampleFilter::Bicubic,
             fit: Fit::Crop,
-            centre: Centre::Even,
+            centre: CropRounding::Even,
             rescale: 1.0 / 255.0,
             mean: CLIP_MEAN,
             std: CLIP_STD,
         }
     }
 
-    /// CheXzero's (Tiu et al. 2022): black borders make the picture square, and bytes are normalised as they are. Its
-    /// authors go by way of a file of 320×320 pictures; here the picture is resized once.
+    /// CheXzero's preprocessing (Tiu et al. 2022): black borders make the image square, and bytes are normalised without
+    /// rescaling. Its authors first store images at 320×320; here an image is resized only once.
     pub(super) fn chexzero(side: usize) -> Self {
         Self {
             fit: Fit::Pad,
@@ -200,18 +208,18 @@ impl Preprocess {
         }
     }
 
-    /// Reads the `preprocess_cfg` of `open_clip_config.json`, for pictures of `side`.
+    /// Parses the `preprocess_cfg` of `open_clip_config.json`; `side` is the image size if it names none.
     pub(super) fn from_open_clip(config: &serde_json::Value, side: usize) -> Result<Self, String> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
-        struct Keys {
+        struct OpenClipPreprocess {
             size: Option<serde_json::Value>,
             mean: Option<[f32; 3]>,
             std: Option<[f32; 3]>,
             interpolation: Option<String>,
             resize_mode: Option<String>,
         }
-        let keys: Option<Keys> =
+        let keys: Option<OpenClipPreprocess> =
             serde_json::from_value(config.clone()).map_err(|e| e.to_string())?;
         let keys = keys.unwrap_or_default();
         let side = match &keys.size {
@@ -228,12 +236,12 @@ impl Preprocess {
             }
         };
         if !(1..=4096).contains(&side) {
-            return Err(format!("pictures of {side}×{side} cannot be used"));
+            return Err(format!("an image size of {side}×{side} is not supported"));
         }
-        let usual = Self::open_ai(side);
+        let default = Self::open_ai(side);
         let filter = match keys.interpolation.as_deref() {
-            None | Some("bicubic" | "random") => Filter::Bicubic,
-            Some("bilinear") => Filter::Bilinear,
+            None | Some("bicubic" | "random") => ResampleFilter::Bicubic,
+            Some("bilinear") => ResampleFilter::Bilinear,
             Some(other) => return Err(format!("interpolation = {other} is not supported")),
         };
         let fit = match keys.resize_mode.as_deref() {
@@ -242,8 +250,8 @@ impl Preprocess {
             Some(other) => return Err(format!("resize_mode = {other} is not supported")),
         };
         let (mean, std) = (
-            keys.mean.unwrap_or(usual.mean),
-            keys.std.unwrap_or(usual.std),
+            keys.mean.unwrap_or(default.mean),
+            keys.std.unwrap_or(default.std),
         );
         if std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
             return Err("std must be positive".into());
@@ -253,11 +261,11 @@ impl Preprocess {
             fit,
             mean,
             std,
-            ..usual
+            ..default
         })
     }
 
-    /// The same with another way to fit.
+    /// Replaces the way of fitting; `None` leaves it.
     #[must_use]
     pub fn with_fit(mut self, fit: Option<Fit>) -> Self {
         if let Some(fit) = fit {
@@ -269,35 +277,35 @@ impl Preprocess {
         self
     }
 
-    /// Columns of an [`Input`].
+    /// Columns of a [`PreparedImage`].
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows of an [`Input`].
+    /// Rows of a [`PreparedImage`].
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// How a picture that is not square is made to fit.
+    /// How an image that is not square is fitted.
     pub fn fit(&self) -> Fit {
         self.fit
     }
 
-    /// Mean and standard deviation per channel, of values after [`Self::rescale`].
+    /// Mean and standard deviation per channel, for values multiplied by [`Self::rescale`].
     pub fn normalisation(&self) -> ([f32; 3], [f32; 3]) {
         (self.mean, self.std)
     }
 
-    /// Factor from bytes to the values that are normalised, usually 1/255.
+    /// The factor from bytes to the values that are normalised; usually 1/255.
     pub fn rescale(&self) -> f32 {
         self.rescale
     }
 
-    /// The coarsest scale at which a JPEG file of that size may be decoded: both sides keep twice the pixels that the
-    /// resize leaves, so that its filter still averages over several.
+    /// The coarsest scale at which a JPEG of that size may be decoded. Both sides keep at least twice as many pixels as after
+    /// the resize, so that the resize still averages over several of them.
     pub fn scale(&self, width: u32, height: u32) -> Scale {
-        let (w, h) = self.scaled(width as usize, height as usize);
+        let (w, h) = self.resized(width as usize, height as usize);
         let enough = |scale: &Scale| {
             let left = |side: u32| (side / scale.divisor()) as usize;
             left(width) >= 2 * w && left(height) >= 2 * h
@@ -306,15 +314,15 @@ impl Preprocess {
         coarsest.unwrap_or_default()
     }
 
-    /// The part of a picture that is looked at, when it is decoded at `scale`: what a crop keeps, and as far around as the
-    /// filter reaches. In pixels of the whole picture.
-    pub fn used(&self, width: u32, height: u32, scale: Scale) -> PixelRect {
-        let (w, h) = self.scaled(width as usize, height as usize);
+    /// The part of an image that influences the result when it is decoded at `scale`: what the crop keeps, and a border as wide
+    /// as the filter reaches. In pixels of the image at full scale.
+    pub fn used_area(&self, width: u32, height: u32, scale: Scale) -> PixelRect {
+        let (w, h) = self.resized(width as usize, height as usize);
         let side = |whole: u32, to: usize, target: usize| {
-            let side = Side {
+            let side = ResampleAxis {
                 from: whole.div_ceil(scale.divisor()) as usize,
                 to,
-                kept: Place::new(to, target, self.centre).kept,
+                kept: KeptRange::new(to, target, self.centre).kept,
             };
             let used = side.used(self.filter);
             let first = used.start as u32 * scale.divisor();
@@ -332,19 +340,19 @@ impl Preprocess {
         }
     }
 
-    /// Resizes as Pillow does (antialiased, bytes between the passes), then crops, pads or neither.
-    pub fn apply(&self, picture: &Picture) -> Result<Input, EncoderError> {
+    /// Resizes as Pillow does (antialiased, rounded to bytes between the passes), then crops or pads.
+    pub fn apply(&self, picture: &Picture) -> Result<PreparedImage, EncoderError> {
         self.apply_scaled(picture, (picture.width, picture.height), 1)
     }
 
-    /// The same of a picture that was decoded at a [`Scale`], of a file whose columns and rows are `whole`, by so many
-    /// `threads`.
+    /// As [`Self::apply`], for a picture that was decoded at a [`Scale`]; `whole` are the columns and rows of the image at full
+    /// scale. Works on `threads` threads.
     pub fn apply_scaled(
         &self,
         picture: &Picture,
         whole: (u32, u32),
         threads: usize,
-    ) -> Result<Input, EncoderError> {
+    ) -> Result<PreparedImage, EncoderError> {
         let (from_w, from_h) = (picture.width as usize, picture.height as usize);
         let (channels, bytes) = match &picture.pixels {
             Pixels::Luma(bytes) => (1, bytes),
@@ -352,23 +360,23 @@ impl Preprocess {
         };
         if from_w == 0 || from_h == 0 || bytes.len() != from_w * from_h * channels {
             return Err(EncoderError::Unsupported(format!(
-                "a picture of {from_w}×{from_h} with {} bytes cannot be resized",
+                "an image of {from_w}×{from_h} with {} bytes cannot be resized",
                 bytes.len()
             )));
         }
-        let (w, h) = self.scaled(whole.0 as usize, whole.1 as usize);
-        let place = |size, target| Place::new(size, target, self.centre);
-        let (x, y) = (place(w, self.width), place(h, self.height));
-        let side = |from, to, place: &Place| Side {
+        let (w, h) = self.resized(whole.0 as usize, whole.1 as usize);
+        let range = |size, target| KeptRange::new(size, target, self.centre);
+        let (x, y) = (range(w, self.width), range(h, self.height));
+        let axis = |from, to, range: &KeptRange| ResampleAxis {
             from,
             to,
-            kept: place.kept.clone(),
+            kept: range.kept.clone(),
         };
-        let (columns, rows) = (side(from_w, w, &x), side(from_h, h, &y));
+        let (columns, rows) = (axis(from_w, w, &x), axis(from_h, h, &y));
         let part = resample(bytes, channels, &columns, &rows, self.filter, threads);
         let mut out = vec![0_u8; self.width * self.height * 3];
         for (row, samples) in part.chunks_exact(x.kept.len() * channels).enumerate() {
-            let at = ((y.at + row) * self.width + x.at) * 3;
+            let at = ((y.target_start + row) * self.width + x.target_start) * 3;
             let target = &mut out[at..at + x.kept.len() * 3];
             if channels == 3 {
                 target.copy_from_slice(samples);
@@ -378,15 +386,15 @@ impl Preprocess {
                 }
             }
         }
-        Ok(Input(out))
+        Ok(PreparedImage(out))
     }
 
-    /// Columns and rows after the resize and before the crop.
-    fn scaled(&self, w: usize, h: usize) -> (usize, usize) {
+    /// Columns and rows after the resize, before the crop.
+    fn resized(&self, w: usize, h: usize) -> (usize, usize) {
         let (w, h) = (w.max(1), h.max(1));
         match self.fit {
             Fit::Squash => (self.width, self.height),
-            // transformers: the long side is truncated, not rounded.
+            // As in transformers, the long side is truncated, not rounded.
             Fit::Crop if w <= h => (self.shortest, (self.shortest * h / w).max(1)),
             Fit::Crop => ((self.shortest * w / h).max(1), self.shortest),
             Fit::Pad => {
@@ -399,36 +407,36 @@ impl Preprocess {
     }
 }
 
-/// Which part of a resized side is kept, and where it begins in the target.
-struct Place {
+/// The part of a resized side that is kept, and where it starts in the target.
+struct KeptRange {
     kept: Range<usize>,
-    at: usize,
+    target_start: usize,
 }
 
-impl Place {
-    /// Around a picture smaller than the target, transformers puts the larger half of the padding first, torchvision
-    /// the smaller.
-    fn new(size: usize, target: usize, centre: Centre) -> Self {
+impl KeptRange {
+    /// Crops or pads a side of `size` to `target`. For padding, transformers puts the larger half first, torchvision the
+    /// smaller.
+    fn new(size: usize, target: usize, rounding: CropRounding) -> Self {
         if size >= target {
-            let first = centre.first(size - target);
+            let start = rounding.start(size - target);
             Self {
-                kept: first..first + target,
-                at: 0,
+                kept: start..start + target,
+                target_start: 0,
             }
         } else {
             Self {
                 kept: 0..size,
-                at: match centre {
-                    Centre::Floor => (target - size).div_ceil(2),
-                    Centre::Even => (target - size) / 2,
+                target_start: match rounding {
+                    CropRounding::Floor => (target - size).div_ceil(2),
+                    CropRounding::Even => (target - size) / 2,
                 },
             }
         }
     }
 }
 
-fn filter(number: u8) -> Result<Filter, String> {
-    Filter::numbered(number).ok_or_else(|| format!("resample = {number} is not supported"))
+fn filter_by_number(number: u8) -> Result<ResampleFilter, String> {
+    ResampleFilter::numbered(number).ok_or_else(|| format!("resample = {number} is not supported"))
 }
 
 #[cfg(test)]
@@ -436,16 +444,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crops_begin_where_the_two_references_begin_them() {
+    fn crops_start_where_the_two_references_start_them() {
         // Python: `n // 2`, and `int(round(n / 2.0))`.
-        let even: Vec<usize> = (0..9).map(|n| Centre::Even.first(n)).collect();
+        let even: Vec<usize> = (0..9).map(|n| CropRounding::Even.start(n)).collect();
         assert_eq!(even, [0, 0, 1, 2, 2, 2, 3, 4, 4]);
-        let floor: Vec<usize> = (0..9).map(|n| Centre::Floor.first(n)).collect();
+        let floor: Vec<usize> = (0..9).map(|n| CropRounding::Floor.start(n)).collect();
         assert_eq!(floor, [0, 0, 1, 1, 2, 2, 3, 3, 4]);
     }
 
     #[test]
-    fn a_reduced_picture_keeps_twice_what_the_model_takes() {
+    fn a_reduced_image_keeps_twice_the_pixels_that_the_model_takes() {
         let preprocess = Preprocess::open_ai(224);
         for (width, height, scale) in [
             (895, 4000, Scale::Full),

@@ -1,11 +1,11 @@
-//! Pillow's resize, to the bit: what CLIP models were trained on and what the reference prepares pictures with.
+//! Pillow's resize, bit for bit: CLIP models were trained with it, and the reference implementations use it.
 //!
-//! Other resizers take the passes in another order or the weights with fewer bits. Both show in embeddings, as bytes are
-//! clamped between the passes. Follows `src/libImaging/Resample.c` of Pillow.
+//! Other resizers run the passes in another order, or have weights of fewer bits. Both change embeddings, because values are
+//! rounded to bytes between the passes. Follows Pillow's `src/libImaging/Resample.c`.
 
 #![allow(
     clippy::inline_always,
-    reason = "what is not inlined is not compiled for the wider instructions of its callers"
+    reason = "a function that is not inlined is not compiled for the wider instructions of its callers"
 )]
 
 use std::f64::consts::PI;
@@ -14,26 +14,26 @@ use std::thread;
 
 use multiversion::multiversion;
 
-/// Fractional bits of a weight: 32 less 8 for the sample and 2 for sums that overshoot.
-const BITS: u32 = 22;
+/// Fractional bits of a weight: 32, less 8 for the sample and 2 for sums that overshoot.
+const WEIGHT_BITS: u32 = 22;
 
-/// Pillow's filters, with its numbers in `preprocessor_config.json`.
+/// Pillow's filters; `preprocessor_config.json` contains their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Filter {
-    /// 1
+pub(super) enum ResampleFilter {
+    /// Number 1.
     Lanczos,
-    /// 2
+    /// Number 2.
     Bilinear,
-    /// 3, with a = -0.5
+    /// Number 3, with a = -0.5.
     Bicubic,
-    /// 4
+    /// Number 4.
     Box,
-    /// 5
+    /// Number 5.
     Hamming,
 }
 
-impl Filter {
-    /// By Pillow's number.
+impl ResampleFilter {
+    /// The filter of a number.
     pub(super) fn numbered(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Lanczos,
@@ -45,7 +45,7 @@ impl Filter {
         })
     }
 
-    /// How far the filter reaches, in samples of the coarser side.
+    /// Half the filter's width, in samples of the coarser side.
     fn support(self) -> f64 {
         match self {
             Self::Box => 0.5,
@@ -55,6 +55,7 @@ impl Filter {
         }
     }
 
+    /// The filter's value at distance `x` from its centre.
     fn weight(self, x: f64) -> f64 {
         let sinc = |x: f64| {
             if x == 0.0 {
@@ -63,56 +64,58 @@ impl Filter {
                 (x * PI).sin() / (x * PI)
             }
         };
-        let away = x.abs();
+        let distance = x.abs();
         match self {
             Self::Box => f64::from(x > -0.5 && x <= 0.5),
-            Self::Bilinear => (1.0 - away).max(0.0),
-            Self::Hamming if away >= 1.0 => 0.0,
-            Self::Hamming => sinc(away) * (0.54 + 0.46 * (away * PI).cos()),
-            Self::Bicubic if away < 1.0 => (1.5 * away - 2.5) * away * away + 1.0,
-            Self::Bicubic if away < 2.0 => (((away - 5.0) * away + 8.0) * away - 4.0) * -0.5,
+            Self::Bilinear => (1.0 - distance).max(0.0),
+            Self::Hamming if distance >= 1.0 => 0.0,
+            Self::Hamming => sinc(distance) * (0.54 + 0.46 * (distance * PI).cos()),
+            Self::Bicubic if distance < 1.0 => (1.5 * distance - 2.5) * distance * distance + 1.0,
+            Self::Bicubic if distance < 2.0 => {
+                (((distance - 5.0) * distance + 8.0) * distance - 4.0) * -0.5
+            }
             Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
             Self::Bicubic | Self::Lanczos => 0.0,
         }
     }
 }
 
-/// One side of a resize: `from` samples become `to`, and of these only `kept` are wanted.
+/// One axis of a resize: `from` samples become `to`, of which only `kept` are computed.
 #[derive(Clone, Debug)]
-pub(super) struct Side {
+pub(super) struct ResampleAxis {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) kept: Range<usize>,
 }
 
-/// The samples that one result is summed from: the first's index, and a weight each.
+/// The samples that contribute to one result: the index of the first, and the weight of each.
 struct Taps {
     first: usize,
     weights: Vec<i32>,
 }
 
-/// The samples that any of the results is summed from.
+/// The samples that contribute to any of the results.
 fn used(taps: &[Taps]) -> Range<usize> {
     let first = taps.iter().map(|t| t.first).min().unwrap_or(0);
     let ends = taps.iter().map(|t| t.first + t.weights.len());
     first..ends.max().unwrap_or(first)
 }
 
-impl Side {
-    /// The samples that what is kept is made of.
-    pub(super) fn used(&self, filter: Filter) -> Range<usize> {
+impl ResampleAxis {
+    /// The samples that contribute to the kept results.
+    pub(super) fn used(&self, filter: ResampleFilter) -> Range<usize> {
         used(&self.taps(filter))
     }
 
-    fn taps(&self, filter: Filter) -> Vec<Taps> {
+    fn taps(&self, filter: ResampleFilter) -> Vec<Taps> {
         if self.from == self.to {
-            // Pillow leaves the pass out.
+            // Pillow skips this pass.
             return self
                 .kept
                 .clone()
                 .map(|first| Taps {
                     first,
-                    weights: vec![1 << BITS],
+                    weights: vec![1 << WEIGHT_BITS],
                 })
                 .collect();
         }
@@ -134,8 +137,9 @@ impl Side {
     }
 }
 
-fn taps(length: usize, centre: f64, support: f64, stretch: f64, filter: Filter) -> Taps {
-    // Casts truncate towards zero, and below zero saturate there: both as in C after its clamp.
+/// The taps of one result, whose `centre` is in samples of the source.
+fn taps(length: usize, centre: f64, support: f64, stretch: f64, filter: ResampleFilter) -> Taps {
+    // Casts truncate, and saturate at zero: the same as the C code's truncation and clamp.
     let first = (centre - support + 0.5) as usize;
     let end = ((centre + support + 0.5) as usize).min(length);
     let weights: Vec<f64> = (first..end)
@@ -144,7 +148,7 @@ fn taps(length: usize, centre: f64, support: f64, stretch: f64, filter: Filter) 
     let sum: f64 = weights.iter().sum();
     let unit = if sum == 0.0 { 1.0 } else { sum };
     let fixed = |w: f64| {
-        let w = w / unit * f64::from(1 << BITS);
+        let w = w / unit * f64::from(1 << WEIGHT_BITS);
         (if w < 0.0 { w - 0.5 } else { w + 0.5 }) as i32
     };
     Taps {
@@ -153,14 +157,14 @@ fn taps(length: usize, centre: f64, support: f64, stretch: f64, filter: Filter) 
     }
 }
 
-/// Resizes interleaved bytes of `channels` (1 or 3) and returns the kept part, row by row. Only what the kept part
-/// depends on is computed: the size before a crop costs no memory, however long the picture. `threads` share the work.
+/// Resizes interleaved bytes of `channels` (1 or 3) and returns the kept part, row by row. Only what the kept part depends
+/// on is computed, so that a very long image costs no more memory than its crop. `threads` share the work.
 pub(super) fn resample(
     bytes: &[u8],
     channels: usize,
-    x: &Side,
-    y: &Side,
-    filter: Filter,
+    x: &ResampleAxis,
+    y: &ResampleAxis,
+    filter: ResampleFilter,
     threads: usize,
 ) -> Vec<u8> {
     let (columns, rows) = (x.taps(filter), y.taps(filter));
@@ -182,25 +186,25 @@ pub(super) fn resample(
         let own = shares.next();
         let columns = &columns;
         for (lines, out) in shares {
-            scope.spawn(move || all_across(lines, channels, columns, used_x.start, out));
+            scope.spawn(move || resize_rows(lines, channels, columns, used_x.start, out));
         }
         if let Some((lines, out)) = own {
-            all_across(lines, channels, columns, used_x.start, out);
+            resize_rows(lines, channels, columns, used_x.start, out);
         }
     });
-    down(&wide, width, used_y.start, &rows)
+    vertical_pass(&wide, width, used_y.start, &rows)
 }
 
-/// Lines through the horizontal pass.
-fn all_across(lines: &[&[u8]], channels: usize, columns: &[Taps], offset: usize, out: &mut [u8]) {
+/// The horizontal pass over any number of rows.
+fn resize_rows(lines: &[&[u8]], channels: usize, columns: &[Taps], offset: usize, out: &mut [u8]) {
     let width = columns.len() * channels;
     let length = lines.first().map_or(0, |line| line.len());
     let mut samples = vec![[0; ABREAST]; length];
     let mut results = vec![[0; ABREAST]; width];
     for (lines, out) in lines.chunks(ABREAST).zip(out.chunks_mut(ABREAST * width)) {
-        // The last ones are fewer: what fills the places is left away.
+        // The last group may have fewer rows; its last row is repeated, and the surplus results are discarded.
         let abreast = std::array::from_fn(|i| lines[i.min(lines.len() - 1)]);
-        across(
+        horizontal_pass(
             &abreast,
             channels,
             columns,
@@ -212,13 +216,13 @@ fn all_across(lines: &[&[u8]], channels: usize, columns: &[Taps], offset: usize,
     }
 }
 
-/// Rows that go through the horizontal pass together, one in each lane: their weights are the same.
+/// Rows that the horizontal pass resizes together, one per SIMD lane; they share the weights.
 const ABREAST: usize = 8;
 
-/// Rows through the horizontal pass, into `out`; their first sample belongs to the column `offset`. `samples` is room for them,
-/// and `results` for what they give.
+/// The horizontal pass over [`ABREAST`] rows, into `out`; their first sample is that of column `offset`. `samples` and
+/// `results` are scratch memory.
 #[multiversion(targets("x86_64+avx2"))]
-fn across(
+fn horizontal_pass(
     lines: &[&[u8]; ABREAST],
     channels: usize,
     columns: &[Taps],
@@ -234,7 +238,7 @@ fn across(
     for (taps, results) in columns.iter().zip(results.chunks_exact_mut(channels)) {
         let first = (taps.first - offset) * channels;
         for (channel, result) in results.iter_mut().enumerate() {
-            let mut sums = [1 << (BITS - 1); ABREAST];
+            let mut sums = [1 << (WEIGHT_BITS - 1); ABREAST];
             let samples = samples[first + channel..].iter().step_by(channels);
             for (abreast, &weight) in samples.zip(&taps.weights) {
                 for (sum, &sample) in sums.iter_mut().zip(abreast) {
@@ -251,13 +255,13 @@ fn across(
     }
 }
 
-/// The vertical pass over rows of `width` bytes, of which the first has the index `offset`.
+/// The vertical pass over rows of `width` bytes, the first of which has the index `offset`.
 #[multiversion(targets("x86_64+avx2"))]
-fn down(wide: &[u8], width: usize, offset: usize, rows: &[Taps]) -> Vec<u8> {
+fn vertical_pass(wide: &[u8], width: usize, offset: usize, rows: &[Taps]) -> Vec<u8> {
     let mut out = Vec::with_capacity(rows.len() * width);
     let mut sums = vec![0_i32; width];
     for taps in rows {
-        sums.fill(1 << (BITS - 1));
+        sums.fill(1 << (WEIGHT_BITS - 1));
         for (row, &weight) in wide[(taps.first - offset) * width..]
             .chunks_exact(width)
             .zip(&taps.weights)
@@ -271,18 +275,18 @@ fn down(wide: &[u8], width: usize, offset: usize, rows: &[Taps]) -> Vec<u8> {
     out
 }
 
-/// From fixed point, clamped.
+/// Converts from fixed point, clamped.
 #[inline(always)]
 fn byte(sum: i32) -> u8 {
-    (sum >> BITS).clamp(0, 255) as u8
+    (sum >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn side(from: usize, to: usize) -> Side {
-        Side {
+    fn side(from: usize, to: usize) -> ResampleAxis {
+        ResampleAxis {
             from,
             to,
             kept: 0..to,
@@ -290,13 +294,13 @@ mod tests {
     }
 
     #[test]
-    fn an_even_picture_stays_even() {
+    fn a_uniform_image_stays_uniform() {
         for filter in [
-            Filter::Lanczos,
-            Filter::Bilinear,
-            Filter::Bicubic,
-            Filter::Box,
-            Filter::Hamming,
+            ResampleFilter::Lanczos,
+            ResampleFilter::Bilinear,
+            ResampleFilter::Bicubic,
+            ResampleFilter::Box,
+            ResampleFilter::Hamming,
         ] {
             for (from, to) in [(1, 9), (9, 1), (7, 5), (5, 7), (300, 32)] {
                 let out = resample(
@@ -313,12 +317,15 @@ mod tests {
     }
 
     #[test]
-    fn the_kept_part_is_cut_from_the_whole() {
+    fn the_kept_part_equals_a_crop_of_the_whole() {
         let bytes: Vec<u8> = (0..40 * 30).map(|i: u32| (i * i / 7 % 256) as u8).collect();
         let (x, y) = (side(40, 25), side(30, 50));
-        let whole = resample(&bytes, 1, &x, &y, Filter::Bicubic, 1);
-        let (kept_x, kept_y) = (Side { kept: 3..20, ..x }, Side { kept: 11..13, ..y });
-        let part = resample(&bytes, 1, &kept_x, &kept_y, Filter::Bicubic, 2);
+        let whole = resample(&bytes, 1, &x, &y, ResampleFilter::Bicubic, 1);
+        let (kept_x, kept_y) = (
+            ResampleAxis { kept: 3..20, ..x },
+            ResampleAxis { kept: 11..13, ..y },
+        );
+        let part = resample(&bytes, 1, &kept_x, &kept_y, ResampleFilter::Bicubic, 2);
         let cut: Vec<u8> = (11..13)
             .flat_map(|row| whole[row * 25 + 3..row * 25 + 20].to_vec())
             .collect();
@@ -326,10 +333,10 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_of_a_picture_costs_no_more_than_its_crop() {
-        // Shortest side 1 → 224 makes 14 million rows, of which 224 are kept.
+    fn a_very_long_thin_image_costs_no_more_than_its_crop() {
+        // Scaling the shortest side from 1 to 224 makes 14 million rows, of which 224 are kept.
         let to = 224 * 65_535;
-        let y = Side {
+        let y = ResampleAxis {
             from: 65_535,
             to,
             kept: to / 2 - 112..to / 2 + 112,
@@ -339,7 +346,7 @@ mod tests {
             1,
             &side(1, 224),
             &y,
-            Filter::Bicubic,
+            ResampleFilter::Bicubic,
             2,
         );
         assert_eq!(out, [9].repeat(224 * 224));

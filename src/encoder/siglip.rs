@@ -1,26 +1,28 @@
-//! SigLIP as Hugging Face's `SiglipModel` lays it out (Zhai et al. 2023): no class token but a pooling head, texts
-//! that are always filled up to the same length and read without a mask, a sigmoid with a bias instead of a softmax.
+//! Hugging Face's `SiglipModel` (Zhai et al. 2023): a pooling head instead of a class token, texts that are always padded to
+//! the same length and read without a mask, and a sigmoid with a bias instead of a softmax.
 
 use serde::Deserialize;
 
-use super::names::Names;
-use super::text::{self, Head, Reading, Text};
+use super::block_names::BlockNames;
+use super::layers::{Activation, Linear};
+use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::Towers;
-use super::transformer::{Activation, Linear, MapHead, Shape};
-use super::vision::{self, Pool, Vision};
+use super::transformer::{AttentionPool, TransformerConfig};
+use super::vision::{VisionPooling, VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
-/// `config.json` of a `SiglipModel`; what it leaves out has transformers' default.
+/// `config.json` of a `SiglipModel`; keys that are left out have the defaults of the `transformers` library.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SiglipConfig {
-    text_config: TextConfig,
-    vision_config: VisionConfig,
+    text_config: SiglipTextConfig,
+    vision_config: SiglipVisionConfig,
 }
 
+/// `text_config`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
-struct TextConfig {
+struct SiglipTextConfig {
     vocab_size: i64,
     hidden_size: i64,
     intermediate_size: i64,
@@ -33,7 +35,7 @@ struct TextConfig {
     pad_token_id: Option<u32>,
 }
 
-impl Default for TextConfig {
+impl Default for SiglipTextConfig {
     fn default() -> Self {
         Self {
             vocab_size: 32000,
@@ -50,9 +52,10 @@ impl Default for TextConfig {
     }
 }
 
+/// `vision_config`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
-struct VisionConfig {
+struct SiglipVisionConfig {
     hidden_size: i64,
     intermediate_size: i64,
     num_hidden_layers: usize,
@@ -64,7 +67,7 @@ struct VisionConfig {
     vision_use_head: bool,
 }
 
-impl Default for VisionConfig {
+impl Default for SiglipVisionConfig {
     fn default() -> Self {
         Self {
             hidden_size: 768,
@@ -81,37 +84,37 @@ impl Default for VisionConfig {
 }
 
 impl SiglipConfig {
-    /// Tokens of every text.
+    /// Length of every text in tokens.
     pub(super) fn context_length(&self) -> usize {
         self.text_config.max_position_embeddings.max(0) as usize
     }
 
-    /// The id that fills texts up, where the tokenizer does not say.
-    pub(super) fn pad(&self) -> Option<u32> {
+    /// The id of the padding token, for when the tokenizer does not name it.
+    pub(super) fn pad_token(&self) -> Option<u32> {
         self.text_config.pad_token_id
     }
 
-    /// Builds the model; `pad` is the id that fills texts up. Every tensor must have the configuration's shape, and
-    /// none may be left over.
+    /// Builds the model; `pad` is the id of the padding token. Every tensor must have the shape that the configuration
+    /// implies, and none may be left over.
     pub(super) fn build(&self, mut weights: Weights, pad: u32) -> Result<Towers, EncoderError> {
         let w = &mut weights;
         w.ignore("text_model.embeddings.position_ids");
         w.ignore("vision_model.embeddings.position_ids");
         let vision = self.vision_config.tower(w)?;
         let length = self.context_length();
-        let text = self.text_config.tower(w, Reading::Padded { length, pad })?;
-        w.shape("logit_bias")?;
+        let text = self.text_config.tower(w, Pooling::Padded { length, pad })?;
+        w.shape("logit_bias")?; // SigLIP is never without it.
         Towers::new(weights, vision, text)
     }
 }
 
-impl VisionConfig {
-    fn tower(&self, w: &mut Weights) -> Result<Vision, EncoderError> {
+impl SiglipVisionConfig {
+    fn tower(&self, w: &mut Weights) -> Result<VisionTower, EncoderError> {
         if !self.vision_use_head {
             let text = "vision_use_head = false is not supported".into();
             return Err(EncoderError::Unsupported(text));
         }
-        let shape = Shape {
+        let config = TransformerConfig {
             width: self.hidden_size,
             hidden: self.intermediate_size,
             heads: self.num_attention_heads,
@@ -119,25 +122,32 @@ impl VisionConfig {
             activation: Activation::parse(&self.hidden_act)?,
             eps: self.layer_norm_eps,
         };
-        let outside = vision::Outside {
-            patches: "vision_model.embeddings.patch_embedding.weight",
+        let tensor_names = VisionTensorNames {
+            patch_embedding: "vision_model.embeddings.patch_embedding.weight",
             patch_bias: Some("vision_model.embeddings.patch_embedding.bias"),
-            class: None,
-            positions: ("vision_model.embeddings.position_embedding.weight", &[]),
-            before: None,
+            class_token: None,
+            position_embedding: ("vision_model.embeddings.position_embedding.weight", &[]),
+            pre_norm: None,
             blocks: "vision_model.encoder",
-            after: "vision_model.post_layernorm",
+            post_norm: "vision_model.post_layernorm",
         };
         let (side, patch) = (self.image_size, self.patch_size);
-        let tower = Vision::new(w, &outside, &Names::HUGGING_FACE, &shape, side, patch)?;
-        let head = MapHead::new(w, "vision_model.head", &shape)?;
-        Ok(tower.pooled_by(Pool::Map(head)))
+        let tower = VisionTower::new(
+            w,
+            &tensor_names,
+            &BlockNames::HUGGING_FACE,
+            &config,
+            side,
+            patch,
+        )?;
+        let head = AttentionPool::new(w, "vision_model.head", &config)?;
+        Ok(tower.pooled_by(VisionPooling::Attention(head)))
     }
 }
 
-impl TextConfig {
-    fn tower(&self, w: &mut Weights, reading: Reading) -> Result<Text, EncoderError> {
-        let shape = Shape {
+impl SiglipTextConfig {
+    fn tower(&self, w: &mut Weights, pooling: Pooling) -> Result<TextTower, EncoderError> {
+        let config = TransformerConfig {
             width: self.hidden_size,
             hidden: self.intermediate_size,
             heads: self.num_attention_heads,
@@ -145,26 +155,26 @@ impl TextConfig {
             activation: Activation::parse(&self.hidden_act)?,
             eps: self.layer_norm_eps,
         };
-        let outside = text::Outside {
-            tokens: "text_model.embeddings.token_embedding.weight",
-            positions: "text_model.embeddings.position_embedding.weight",
-            segments: None,
-            before: None,
+        let tensor_names = TextTensorNames {
+            token_embedding: "text_model.embeddings.token_embedding.weight",
+            position_embedding: "text_model.embeddings.position_embedding.weight",
+            segment_embedding: None,
+            pre_norm: None,
             blocks: "text_model.encoder",
-            after: Some("text_model.final_layer_norm"),
+            post_norm: Some("text_model.final_layer_norm"),
         };
         let projection = self.projection_size.unwrap_or(self.hidden_size);
-        let head = Linear::new(w, "text_model.head", projection, shape.width)?;
+        let head = Linear::new(w, "text_model.head", projection, config.width)?;
         let tables = (self.vocab_size, self.max_position_embeddings);
-        let names = &Names::HUGGING_FACE;
-        Text::new(
+        let block_names = &BlockNames::HUGGING_FACE;
+        TextTower::new(
             w,
-            &outside,
-            names,
-            &shape,
+            &tensor_names,
+            block_names,
+            &config,
             tables,
-            reading,
-            Head::Linear(head),
+            pooling,
+            ProjectionHead::Linear(head),
         )
     }
 }

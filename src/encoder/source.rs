@@ -1,25 +1,25 @@
-//! Where a model comes from, as `--model` says.
+//! Where a model comes from: the value of `--model`.
 
 use std::path::{Path, PathBuf};
 
-use super::hub::{self, Cache};
-use super::{Encoder, EncoderError, Options, catalog, checkpoint, demo};
+use super::hub::{self, HubCache};
+use super::{Encoder, EncoderError, ModelOptions, catalog, checkpoint, demo};
 use crate::config::DEMO;
 
-/// A model before it is read.
+/// A model that has not been opened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The one that is built in.
+pub enum ModelSource {
+    /// The built-in model.
     Demo,
     /// A checkpoint's folder, or a file of weights.
     Path(PathBuf),
-    /// A model of the hub that is not in the cache.
+    /// The id of a hub model that is not in the cache.
     Missing(String),
 }
 
-impl Source {
-    /// `demo`, a folder or file, a model's id on the hub, or its short name in the catalogue. What exists in the file
-    /// system goes before the hub.
+impl ModelSource {
+    /// Parses `demo`, a folder or file, a model's id on the hub, or its short name in the catalogue. An existing path takes
+    /// precedence over the hub.
     pub fn parse(text: &str) -> Self {
         if text == DEMO {
             return Self::Demo;
@@ -28,14 +28,14 @@ impl Source {
         if Path::new(text).exists() || !hub::is_id(id) {
             return Self::Path(PathBuf::from(text));
         }
-        let found = Cache::of_user().and_then(|cache| cache.find(id, None));
+        let found = HubCache::of_user().and_then(|cache| cache.find(id, None));
         found.map_or_else(
             || Self::Missing(id.to_owned()),
             |snapshot| Self::Path(snapshot.folder),
         )
     }
 
-    /// What is used when nothing is chosen: the preferred model where it is in the cache, else the demo.
+    /// The default: the preferred model if it is in the cache, else the built-in one.
     pub fn preferred() -> Self {
         match Self::parse(catalog::id_of(catalog::PREFERRED)) {
             Self::Missing(_) => Self::Demo,
@@ -43,7 +43,7 @@ impl Source {
         }
     }
 
-    /// Name while the model is not loaded yet.
+    /// The name to show until the model is loaded.
     pub fn name(&self) -> String {
         match self {
             Self::Demo => DEMO.to_owned(),
@@ -53,16 +53,16 @@ impl Source {
     }
 
     /// Reads the model.
-    pub fn open(&self, options: Options) -> Result<Box<dyn Encoder>, EncoderError> {
+    pub fn open(&self, options: ModelOptions) -> Result<Box<dyn Encoder>, EncoderError> {
         match self {
             Self::Demo => Ok(Box::new(demo::open(options)?)),
             Self::Path(path) if path.exists() => Ok(Box::new(checkpoint::open(path, options)?)),
             Self::Path(path) => Err(EncoderError::Unsupported(format!(
-                "--model {}: no such file or folder, and no model of that name is known; see `medivision-tui models list`",
+                "--model {}: not a file, a folder, or the name of a known model; see `medivision-tui models list`",
                 path.display()
             ))),
             Self::Missing(id) => Err(EncoderError::Unsupported(format!(
-                "--model {id}: not in the cache; get it with `medivision-tui models pull {id}`"
+                "--model {id}: not downloaded; get it with `medivision-tui models pull {id}`"
             ))),
         }
     }

@@ -1,4 +1,4 @@
-//! Memory of the host between images and the model.
+//! Host memory in which batches of images wait for their transfer to the device.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -6,12 +6,13 @@ use std::ops::Deref;
 use tch::{Device, Kind, Tensor};
 
 use super::cuda::is_alive;
-use super::{EncoderError, Input};
+use super::{EncoderError, PreparedImage};
 
-/// A tensor in memory of the host that the device reads or writes on its own: page-locked where the device is a GPU.
+/// A tensor in host memory that the device reads or writes asynchronously; page-locked if the device is a GPU.
 ///
-/// Freeing page-locked memory makes libtorch record an event; after a fault of the GPU that fails, the exception leaves a
-/// destructor, and the process ends. So it is leaked then: a few images' worth, once, before the CPU takes over.
+/// Freeing page-locked memory makes libtorch record an event. After a GPU fault that fails, the exception leaves a
+/// destructor, and the process aborts. The memory is therefore leaked in that case: a few images' worth, once, before the
+/// CPU takes over.
 pub(super) struct HostTensor {
     tensor: ManuallyDrop<Tensor>,
     device: Device,
@@ -46,15 +47,16 @@ impl Drop for HostTensor {
     }
 }
 
-/// Memory of the host for two batches, taken in turn: what a GPU is still reading is not written to. It is kept, as fresh
-/// memory costs more than the copy, and pinned where the device is a GPU, which then reads it when it comes to it.
+/// Two host buffers used in turn, so that a buffer which the GPU is still reading is never written to. They are reused, as
+/// allocation costs more than the copy, and pinned if the device is a GPU, which makes the transfer asynchronous.
 ///
-/// A batch may be staged while the one before is under way; before the next is, one of them has been answered.
+/// A batch may be staged while the previous one is being computed, but not before the one before that has finished.
 pub(super) struct Staging {
     device: Device,
     /// Bytes `[capacity, height, width, 3]` each.
-    halves: [Option<HostTensor>; 2],
-    turn: usize,
+    buffers: [Option<HostTensor>; 2],
+    /// Index of the buffer that was used last.
+    current: usize,
 }
 
 impl Staging {
@@ -62,67 +64,70 @@ impl Staging {
     pub(super) fn new(device: Device) -> Self {
         Self {
             device,
-            halves: [None, None],
-            turn: 0,
+            buffers: [None, None],
+            current: 0,
         }
     }
 
-    /// Copies pictures of `height × width` together: bytes `[batch, height, width, 3]`, on the device or on their way there. For a
-    /// GPU there are more rows, with whatever was there: see [`filled_up`].
+    /// Copies images of `height × width` into one tensor and starts its transfer to the device: bytes
+    /// `[batch, height, width, 3]`. For a GPU the batch is padded with rows of arbitrary content, see [`padded_batch_size`].
     pub(super) fn stage(
         &mut self,
-        batch: &[Input],
+        batch: &[PreparedImage],
         (height, width): (usize, usize),
     ) -> Result<Tensor, EncoderError> {
-        self.turn = 1 - self.turn;
+        self.current = 1 - self.current;
         let count = if self.device.is_cuda() {
-            filled_up(batch.len()) as i64
+            padded_batch_size(batch.len()) as i64
         } else {
             batch.len() as i64
         };
         let shape = [count, height as i64, width as i64, 3];
-        let kept = self.halves[self.turn].take().filter(|kept| {
-            let size = kept.size();
+        let buffer = self.buffers[self.current].take().filter(|buffer| {
+            let size = buffer.size();
             size[0] >= count && size[1..] == shape[1..]
         });
-        let kept = match kept {
-            Some(kept) => kept,
-            None => self.room(&shape)?,
+        let buffer = match buffer {
+            Some(buffer) => buffer,
+            None => self.allocate(&shape)?,
+        }; // [capacity, height, width, 3]
+        let image_bytes = height * width * 3;
+        // SAFETY: `buffer` is contiguous host memory for at least `count` images of `image_bytes` each, and nobody else uses
+        // it: the transfer out of it has ended, as the documentation of the type demands.
+        let bytes = unsafe {
+            std::slice::from_raw_parts_mut(
+                buffer.data_ptr().cast::<u8>(),
+                batch.len() * image_bytes,
+            )
         };
-        let one = height * width * 3;
-        // SAFETY: `kept` is contiguous memory of the host with room for `count` pictures of `one` byte each, and nobody else
-        // has it: a transfer out of it has ended, as the type says.
-        let room = unsafe {
-            std::slice::from_raw_parts_mut(kept.data_ptr().cast::<u8>(), batch.len() * one)
-        };
-        for (place, input) in room.chunks_exact_mut(one).zip(batch) {
-            place.copy_from_slice(input.bytes());
+        for (target, image) in bytes.chunks_exact_mut(image_bytes).zip(batch) {
+            target.copy_from_slice(image.bytes());
         }
-        let staged = kept.f_narrow(0, 0, count)?;
-        self.halves[self.turn] = Some(kept);
+        let staged = buffer.f_narrow(0, 0, count)?; // [count, height, width, 3]
+        self.buffers[self.current] = Some(buffer);
         if self.device.is_cuda() {
-            return Ok(staged.f_to_device_(self.device, Kind::Uint8, true, false)?);
+            return Ok(staged.f_to_device_(self.device, Kind::Uint8, true, false)?); // [count, height, width, 3]
         }
         Ok(staged)
     }
 
-    fn room(&self, shape: &[i64]) -> Result<HostTensor, EncoderError> {
-        let mut room = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))?;
+    fn allocate(&self, shape: &[i64]) -> Result<HostTensor, EncoderError> {
+        let mut buffer = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))?; // `shape`
         if self.device.is_cuda() {
-            // `pin_memory` warns on stderr of the argument that it cannot be called without here.
-            room = room.f_internal_pin_memory(self.device)?;
+            // `f_pin_memory` prints a deprecation warning about its device argument, which its binding cannot leave out.
+            buffer = buffer.f_internal_pin_memory(self.device)?; // `shape`
         }
-        Ok(HostTensor::new(room, self.device))
+        Ok(HostTensor::new(buffer, self.device))
     }
 }
 
-/// Batches beyond this size are not filled up.
-const LARGEST: usize = 256;
+/// Batches beyond this size are not padded.
+const MAX_PADDED_BATCH: usize = 256;
 
-/// A GPU is given batches of few sizes only: for each that is new, its libraries spend about 50 ms (H100) on finding out how to
-/// compute it, and half a batch takes it no less than half the time of the whole.
-fn filled_up(count: usize) -> usize {
-    if count > LARGEST {
+/// The number of rows that a GPU is given for a batch of `count`: the next power of two. For each new batch size its libraries
+/// spend about 50 ms (H100) on choosing algorithms, while half a batch takes no less than half the time of a full one.
+fn padded_batch_size(count: usize) -> usize {
+    if count > MAX_PADDED_BATCH {
         return count;
     }
     count.next_power_of_two()
@@ -132,8 +137,8 @@ fn filled_up(count: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn inputs(values: &[u8]) -> Vec<Input> {
-        let input = |&value: &u8| Input::new((0..2 * 3 * 3).map(|n| value + n).collect());
+    fn inputs(values: &[u8]) -> Vec<PreparedImage> {
+        let input = |&value: &u8| PreparedImage::new((0..2 * 3 * 3).map(|n| value + n).collect());
         values.iter().map(input).collect()
     }
 
@@ -144,12 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn every_batch_is_whole_and_the_one_before_stays() {
+    fn a_batch_is_complete_and_leaves_the_previous_one_untouched() {
         let mut staging = Staging::new(Device::Cpu);
         let mut before: Option<(Tensor, Vec<u8>)> = None;
         for values in [&[1, 40][..], &[80], &[3, 4, 5], &[6], &[7, 8, 9, 10], &[11]] {
             let batch = inputs(values);
-            let expected: Vec<u8> = batch.iter().flat_map(Input::bytes).copied().collect();
+            let expected: Vec<u8> = batch
+                .iter()
+                .flat_map(PreparedImage::bytes)
+                .copied()
+                .collect();
             let staged = staging.stage(&batch, (2, 3)).unwrap();
             assert_eq!(staged.size(), [values.len() as i64, 2, 3, 3]);
             assert_eq!(bytes(&staged), expected);
@@ -161,20 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_sees_few_sizes_and_no_picture_is_left_out() {
-        let sizes: std::collections::BTreeSet<_> = (1..=LARGEST).map(filled_up).collect();
+    fn a_gpu_gets_few_batch_sizes_and_no_image_is_left_out() {
+        let sizes: std::collections::BTreeSet<_> =
+            (1..=MAX_PADDED_BATCH).map(padded_batch_size).collect();
         assert!(sizes.len() <= 9, "{sizes:?}");
-        assert!((1..2000).all(|count| filled_up(count) >= count && filled_up(count) < 2 * count));
+        let is_padded_enough =
+            |count| padded_batch_size(count) >= count && padded_batch_size(count) < 2 * count;
+        assert!((1..2000).all(is_padded_enough));
     }
 
     #[test]
-    fn memory_is_taken_once() {
+    fn buffers_are_reused() {
         let mut staging = Staging::new(Device::Cpu);
-        let mut places = Vec::new();
+        let mut pointers = Vec::new();
         for _ in 0..6 {
-            places.push(staging.stage(&inputs(&[1, 2]), (2, 3)).unwrap().data_ptr());
+            pointers.push(staging.stage(&inputs(&[1, 2]), (2, 3)).unwrap().data_ptr());
         }
-        assert_eq!(places[..2], places[2..4]);
-        assert_eq!(places[..2], places[4..]);
+        assert_eq!(pointers[..2], pointers[2..4]);
+        assert_eq!(pointers[..2], pointers[4..]);
     }
 }

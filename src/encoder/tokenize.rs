@@ -1,4 +1,4 @@
-//! Texts to token ids, through `tokenizer.json` or the vocabulary that is built in.
+//! Tokenizers: `tokenizer.json` files, and CLIP's built-in vocabulary.
 
 mod growth;
 
@@ -7,56 +7,57 @@ use std::collections::HashSet;
 
 use super::{CutOff, EncoderError, clean, vocabulary};
 
-/// Token ids of one text, with begin and end marks, cut to the model's context length.
+/// The token ids of one text, begin and end tokens included, truncated to the model's context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokenized {
     /// The ids.
     pub ids: Vec<u32>,
 }
 
-/// What is done to a text before the vocabulary's own normalisation.
+/// How a text is cleaned before the tokenizer's own normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clean {
-    /// Nothing: transformers.
+    /// Not at all, as in transformers.
     No,
-    /// open_clip, for tokenizers of Hugging Face.
+    /// open_clip's rule for Hugging Face's tokenizers; see [`clean::whitespace`].
     Whitespace,
-    /// open_clip, for CLIP's own vocabulary.
+    /// open_clip's rule for CLIP's own vocabulary; see [`clean::lower`].
     Lower,
-    /// SigLIP.
+    /// SigLIP's rule; see [`clean::canonical`].
     Canonical,
 }
 
-/// A text model's vocabulary.
+/// A text model's tokenizer.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    /// The id of `[UNK]`, if the vocabulary has it.
     unknown: Option<u32>,
     context: usize,
     clean: Clean,
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json`. A text longer than `context` tokens is cut; its end mark stays.
+    /// Reads a `tokenizer.json`. Texts of more than `context` tokens will be truncated; the end token stays.
     pub fn from_json(json: &[u8], context: usize) -> Result<Self, EncoderError> {
-        if growth::of(json) > growth::MAX {
-            let reason = "lengthens texts without measure, which no vocabulary needs";
+        if growth::of(json) > growth::MAX_GROWTH {
+            let reason = "it can lengthen texts beyond all measure, which no model needs";
             return Err(EncoderError::Tokenizer(reason.to_owned()));
         }
         let inner = tokenizers::Tokenizer::from_bytes(json).map_err(fault)?;
         Self::new(inner, context)
     }
 
-    /// CLIP's own vocabulary, as open_clip uses it.
+    /// CLIP's own tokenizer, as open_clip uses it.
     pub fn clip(context: usize) -> Result<Self, EncoderError> {
         Ok(Self::new(vocabulary::clip()?, context)?.cleaning(Clean::Lower))
     }
 
     fn new(mut inner: tokenizers::Tokenizer, context: usize) -> Result<Self, EncoderError> {
-        let cut = tokenizers::TruncationParams {
+        let truncation = tokenizers::TruncationParams {
             max_length: context,
             ..Default::default()
         };
-        inner.with_truncation(Some(cut)).map_err(fault)?;
+        inner.with_truncation(Some(truncation)).map_err(fault)?;
         inner.with_padding(None);
         let unknown = inner.token_to_id("[UNK]");
         Ok(Self {
@@ -67,22 +68,22 @@ impl Tokenizer {
         })
     }
 
-    /// The same with texts cleaned before.
+    /// Sets how texts are cleaned.
     pub(super) fn cleaning(self, clean: Clean) -> Self {
         Self { clean, ..self }
     }
 
-    /// Id of a token.
+    /// The id of a token.
     pub(super) fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
-    /// The most tokens of a text.
+    /// The maximum number of tokens in a text.
     pub(super) fn context(&self) -> usize {
         self.context
     }
 
-    /// A text as the vocabulary's own normalisation gets it.
+    /// A text, cleaned for the tokenizer's own normalisation.
     fn cleaned<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.clean {
             Clean::No => text.into(),
@@ -92,7 +93,7 @@ impl Tokenizer {
         }
     }
 
-    /// Ids of `text`.
+    /// Tokenizes a text.
     pub fn encode(&self, text: &str) -> Result<Tokenized, EncoderError> {
         let encoding = self.inner.encode(self.cleaned(text), true);
         let encoding = encoding.map_err(fault)?;
@@ -101,21 +102,21 @@ impl Tokenizer {
         })
     }
 
-    /// What of a text lies beyond the context.
+    /// The end of a text that does not fit into the context; `None` if all of it fits.
     pub(super) fn cut_off(&self, text: &str) -> Option<CutOff> {
         let text = self.cleaned(text);
         let encoding = self.inner.encode(text.as_ref(), true).ok()?;
         let beyond = encoding.get_overflowing().first()?;
-        // The marks have no place in the text.
-        let mut places = beyond.get_offsets().iter();
-        let (start, _) = places.find(|(start, end)| start < end)?;
+        // Begin and end tokens have empty offsets.
+        let mut offsets = beyond.get_offsets().iter();
+        let (start, _) = offsets.find(|(start, end)| start < end)?;
         Some(CutOff {
             context: self.context,
             rest: text.get(*start..).unwrap_or_default().trim().to_owned(),
         })
     }
 
-    /// Highest id + 1, with added tokens; the embedding table must have at least as many rows.
+    /// The highest id + 1, added tokens included; the model's embedding table must have at least as many rows.
     pub fn vocabulary(&self) -> usize {
         self.inner
             .get_vocab(true)
@@ -124,7 +125,7 @@ impl Tokenizer {
             .map_or(0, |&id| id as usize + 1)
     }
 
-    /// Words that become `[UNK]`, each once, in the order met. Byte-level vocabularies know every word.
+    /// The words that become `[UNK]`, each once, in order of appearance; none with a byte-level vocabulary.
     pub fn unknown_words(&self, texts: &[String]) -> Vec<String> {
         let Some(unknown) = self.unknown else {
             return Vec::new();

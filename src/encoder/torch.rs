@@ -1,4 +1,4 @@
-//! The few process-wide decisions of libtorch: device and threads.
+//! Process-wide settings of libtorch: device, precision and threads.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,38 +10,38 @@ use serde::{Deserialize, Serialize};
 use tch::Kind;
 
 use super::EncoderError;
-use super::cuda::{self, Cuda};
+use super::cuda::{self, CudaDecision};
 
-/// Where the model runs, as asked for.
+/// The requested device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
-    /// The best that works.
+    /// The first usable GPU, else the CPU.
     #[default]
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
-    /// An NVIDIA GPU by number.
+    /// An NVIDIA GPU, by number from 0.
     Cuda(usize),
 }
 
-/// Threads of one operation, once libtorch may be called.
+/// Threads per libtorch operation, set by [`limit_threads`]; 0 leaves libtorch's default.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// How far this thread is still to step back on the CPU.
+    /// How much to raise this thread's niceness once its model runs on the CPU; see [`set_cpu_niceness`].
     static NICENESS: Cell<i32> = const { Cell::new(0) };
 }
 
-/// The device to use on this machine: a GPU asked for by name is never silently the CPU. Whoever uses libtorch comes by
-/// here first.
+/// Decides on the device, and applies the thread settings. A GPU requested by number is never silently replaced by the CPU.
+/// Must come before any call of libtorch.
 pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
     let found = match LOST.get() {
         None => cuda::decide(device).device(device)?,
         Some(_) => tch::Device::Cpu,
     };
     if found == tch::Device::Cpu {
-        // Before the first operation, whose threads are as patient as this one.
+        // Before the first operation: libtorch's worker threads inherit this thread's niceness.
         let _ = rustix::process::nice(NICENESS.take());
     }
     let threads = THREADS.load(Ordering::Relaxed);
@@ -51,38 +51,39 @@ pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
     Ok(found)
 }
 
-/// Why the GPU was given up.
+/// Why the GPU was given up, if it was.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// From now on every model is opened on the CPU, whatever was asked for: a process that has had a fault of its GPU can use
-/// none any more.
+/// Makes every model that is opened from now on run on the CPU, whichever device is requested: after a GPU fault a process
+/// cannot use any GPU.
 pub fn give_up_gpu(reason: &str) {
     let _ = LOST.set(format!(
-        "it was lost ({reason}); the CPU goes on, and a new start tries the GPU again"
+        "it was lost ({reason}); the CPU takes over, and a restart tries the GPU again"
     ));
 }
 
-/// What is to be said of the GPU once a model was opened: a sentence, and whether there is one that should be usable.
+/// Why no GPU is used, once a model has been opened, and whether this machine has a GPU at all. `None` if one is used or none
+/// was requested.
 pub fn gpu_note() -> Option<(String, bool)> {
     if let Some(reason) = LOST.get() {
         return Some((reason.clone(), true));
     }
     match cuda::decision()? {
-        Cuda::Ready(_) | Cuda::NotWanted => None,
-        Cuda::Absent(reason) => Some((reason.clone(), false)),
-        Cuda::Unusable(reason) => Some((reason.clone(), true)),
+        CudaDecision::Ready(_) | CudaDecision::NotRequested => None,
+        CudaDecision::Absent(reason) => Some((reason.clone(), false)),
+        CudaDecision::Unusable(reason) => Some((reason.clone(), true)),
     }
 }
 
-/// As results name it: `cpu`, `cuda:0`.
-pub(super) fn name(device: tch::Device) -> String {
+/// The device's name in results: `cpu`, `cuda:0`.
+pub(super) fn device_name(device: tch::Device) -> String {
     match device {
         tch::Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_owned(),
     }
 }
 
-/// In how many bits a model computes.
+/// The numeric precision of a model.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -93,16 +94,17 @@ pub enum Precision {
     Auto,
     /// 32 bits.
     F32,
-    /// 16 bits with the range of 32.
+    /// 16 bits with the exponent range of f32 (bfloat16).
     Bf16,
-    /// 16 bits.
+    /// 16 bits (IEEE 754 binary16).
     F16,
 }
 
 impl Precision {
+    /// The element type of the model's tensors on a device.
     pub(super) fn kind(self, device: tch::Device) -> Kind {
         match (self, device) {
-            (Self::Auto, tch::Device::Cuda(index)) => half(index),
+            (Self::Auto, tch::Device::Cuda(index)) => fast_half(index),
             (Self::Auto | Self::F32, _) => Kind::Float,
             (Self::Bf16, _) => Kind::BFloat16,
             (Self::F16, _) => Kind::Half,
@@ -110,9 +112,9 @@ impl Precision {
     }
 }
 
-/// The half that a GPU is fast with.
-fn half(index: usize) -> Kind {
-    if cuda::decision().is_some_and(|cuda| cuda.likes_bf16(index)) {
+/// The 16-bit type that a GPU is fast with.
+fn fast_half(index: usize) -> Kind {
+    if cuda::decision().is_some_and(|cuda| cuda.has_fast_bf16(index)) {
         Kind::BFloat16
     } else {
         Kind::Half
@@ -131,7 +133,7 @@ impl FromStr for Device {
                 .strip_prefix("cuda:")
                 .and_then(|index| index.parse().ok())
                 .map(Self::Cuda)
-                .ok_or_else(|| format!("`{text}` is no device; use auto, cpu, cuda or cuda:N")),
+                .ok_or_else(|| format!("`{text}` is not a device; use auto, cpu, cuda or cuda:N")),
         }
     }
 }
@@ -160,15 +162,15 @@ impl fmt::Display for Device {
     }
 }
 
-/// Says how many threads one operation may use; to be called on the engine thread before the first model. It takes effect
-/// with that model, as libtorch must not be called before the device is decided.
+/// Limits the threads of one libtorch operation. Takes effect when the next model is opened, as libtorch must not be called
+/// before the device is decided.
 pub fn limit_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
 }
 
-/// Lets others on the same cores go before this thread (`nice`), as soon as a model is opened here whose device is the CPU: who
-/// only feeds a GPU keeps few cores busy, and holds it up when it comes late.
-pub fn step_back_on_cpu(niceness: i32) {
+/// Raises the niceness of this thread as soon as it opens a model that runs on the CPU. A thread that only feeds a GPU keeps
+/// its priority: it uses little CPU, and the GPU idles when it comes late.
+pub fn set_cpu_niceness(niceness: i32) {
     NICENESS.set(niceness);
 }
 
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_read_back_as_written() {
+    fn devices_survive_printing_and_parsing() {
         for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_the_program_is_exact_on_the_cpu() {
+    fn automatic_precision_is_f32_on_the_cpu() {
         assert_eq!(Precision::Auto.kind(tch::Device::Cpu), Kind::Float);
         assert_eq!(Precision::Bf16.kind(tch::Device::Cpu), Kind::BFloat16);
     }

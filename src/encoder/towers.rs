@@ -1,4 +1,4 @@
-//! Two towers and the scale between them: every model of the CLIP family, whatever its layout was.
+//! A vision and a text tower with their common logit scale: a model of the CLIP family, whichever layout it was read from.
 
 mod probe;
 
@@ -6,41 +6,42 @@ use std::path::PathBuf;
 
 use tch::{Device, Kind, Tensor};
 
-use super::cuda::Mark;
+use super::cuda::GpuEvent;
 use super::staging::{HostTensor, Staging};
-use super::text::Text;
-use super::texts::TextCache;
+use super::text::TextTower;
+use super::text_cache::TextCache;
 use super::tokenize::Tokenizer;
-use super::vision::Vision;
+use super::vision::VisionTower;
 use super::weights::Backing;
 use super::{
-    CutOff, Encoder, EncoderError, Input, ModelCard, Preprocess, Tokenized, Weights, is_direction,
+    CutOff, Encoder, EncoderError, ModelCard, PreparedImage, Preprocess, Tokenized, Weights,
+    is_direction,
 };
 
-/// Both towers as functions of tensors; training differentiates through them, [`DualEncoder`] runs them.
+/// Both towers as functions of tensors. [`DualEncoder`] runs them; training differentiates through them.
 pub struct Towers {
-    vision: Vision,
-    text: Text,
+    vision: VisionTower,
+    text: TextTower,
     logit_scale: Tensor,
     logit_bias: Option<Tensor>,
     kind: Kind,
-    /// A matrix of zeros is among the weights.
-    doubtful: bool,
+    /// Whether the weights contain a matrix of zeros, which may be damage.
+    is_doubtful: bool,
     _backing: Vec<Backing>,
 }
 
-/// Names of the two scalars.
-const SCALE: &str = "logit_scale";
-const BIAS: &str = "logit_bias";
+/// Tensor names of the two scalars.
+const LOGIT_SCALE: &str = "logit_scale";
+const LOGIT_BIAS: &str = "logit_bias";
 
 impl Towers {
-    /// Joins the towers; takes the scale, a bias if there is one, and leaves no tensor over.
+    /// Joins the towers: takes the logit scale and the bias, if there is one, out of the weights, of which nothing may be left.
     pub(super) fn new(
         mut weights: Weights,
-        vision: Vision,
-        text: Text,
+        vision: VisionTower,
+        text: TextTower,
     ) -> Result<Self, EncoderError> {
-        // A scalar, or one in a row: both are in use.
+        // Checkpoints store these as `[]` or as `[1]`.
         let mut scalar = |name: &str| -> Result<Tensor, EncoderError> {
             let shape: &[i64] = if weights.shape(name)?.is_empty() {
                 &[]
@@ -49,29 +50,29 @@ impl Towers {
             };
             Ok(weights.take(name, shape)?.f_reshape([0_i64; 0])?)
         };
-        let logit_scale = scalar(SCALE)?;
-        let logit_bias = match scalar(BIAS) {
+        let logit_scale = scalar(LOGIT_SCALE)?;
+        let logit_bias = match scalar(LOGIT_BIAS) {
             Err(EncoderError::MissingTensor(_)) => None,
             found => Some(found?),
         };
-        let (kind, doubtful) = (weights.kind(), weights.is_doubtful());
+        let (kind, is_doubtful) = (weights.kind(), weights.is_doubtful());
         Ok(Self {
             vision,
             text,
             logit_scale,
             logit_bias,
             kind,
-            doubtful,
+            is_doubtful,
             _backing: weights.finish()?,
         })
     }
 
-    /// Side of the pictures that the vision tower takes, in pixels.
+    /// Side of the images that the vision tower takes, in pixels.
     pub(super) fn side(&self) -> usize {
         self.vision.side()
     }
 
-    /// Tokens of the longest text that the text tower has positions for.
+    /// Number of tokens that the text tower has positions for.
     pub(super) fn context(&self) -> usize {
         self.text.context()
     }
@@ -83,7 +84,7 @@ impl Towers {
             return Ok(vision.max(0) as usize);
         }
         Err(EncoderError::Unsupported(format!(
-            "the vision tower ends in {vision} dimensions, the text tower in {text}"
+            "image embeddings have {vision} dimensions, text embeddings {text}: the towers do not belong together"
         )))
     }
 
@@ -92,13 +93,13 @@ impl Towers {
         self.vision.features(pixels)
     }
 
-    /// Normalised pixels → `[batch, tokens, width]`, a class token's state first; training also looks at the
-    /// patches.
+    /// Normalised pixels `[batch, 3, side, side]` → `[batch, tokens, width]`, the class token's state first. Training also uses
+    /// the patches' states.
     pub fn image_states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         self.vision.states(pixels)
     }
 
-    /// States → `[batch, projection]`, not yet unit vectors.
+    /// States `[batch, tokens, width]` → `[batch, projection]`, not yet unit vectors.
     pub fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
         self.vision.pool(states)
     }
@@ -114,44 +115,44 @@ impl Towers {
     }
 }
 
-/// The number of texts encoded at a time: enough to keep the cores busy, few enough to stay small in memory.
+/// Texts per forward pass: enough to keep the cores busy, few enough to need little memory.
 const TEXT_BATCH: usize = 64;
 
-/// [`Towers`] with their tokenizer and preprocessing, ready to be asked.
+/// A complete model: [`Towers`] with their tokenizer and preprocessing.
 pub struct DualEncoder {
     towers: Towers,
     card: ModelCard,
     tokenizer: Tokenizer,
     preprocess: Preprocess,
-    /// Per channel factor and offset from bytes to normalised values, `[1, 3, 1, 1]`.
+    /// Factor and offset per channel from bytes to normalised values, `[1, 3, 1, 1]` each.
     scale: Tensor,
     offset: Tensor,
     staging: Staging,
     device: Device,
-    texts: Option<TextCache>,
-    under_way: Option<Pass>,
+    text_cache: Option<TextCache>,
+    pending: Option<PendingPass>,
 }
 
-/// A pass that the device was given.
-struct Pass {
-    /// Unit rows `[n, d]`, to be read once the mark is reached.
+/// A forward pass that the device is computing.
+struct PendingPass {
+    /// Unit rows `[n, d]`, which may be read after `finished`.
     rows: HostTensor,
-    /// `None` where the rows are there already.
-    mark: Option<Mark>,
+    /// The end of the pass; `None` if it has already finished.
+    finished: Option<GpuEvent>,
 }
 
-impl Pass {
-    /// Waits for the device.
-    fn rows(self) -> Result<Vec<Vec<f32>>, EncoderError> {
-        if let Some(mark) = self.mark {
-            mark.wait()?;
+impl PendingPass {
+    /// Waits for the device and copies the rows.
+    fn wait(self) -> Result<Vec<Vec<f32>>, EncoderError> {
+        if let Some(event) = self.finished {
+            event.wait()?;
         }
-        rows(&self.rows)
+        to_rows(&self.rows)
     }
 }
 
-/// The parts that [`DualEncoder::new`] joins.
-pub(super) struct Parts {
+/// The arguments of [`DualEncoder::new`].
+pub(super) struct ModelParts {
     pub(super) id: String,
     pub(super) digest: String,
     pub(super) synthetic_only: bool,
@@ -159,13 +160,13 @@ pub(super) struct Parts {
     pub(super) towers: Towers,
     pub(super) tokenizer: Tokenizer,
     pub(super) preprocess: Preprocess,
-    pub(super) texts: Option<PathBuf>,
+    pub(super) text_cache: Option<PathBuf>,
 }
 
 impl DualEncoder {
-    /// Checks that the parts belong together.
-    pub(super) fn new(parts: Parts) -> Result<Self, EncoderError> {
-        let Parts {
+    /// Joins the parts; an error if they do not belong together.
+    pub(super) fn new(parts: ModelParts) -> Result<Self, EncoderError> {
+        let ModelParts {
             id,
             digest,
             synthetic_only,
@@ -173,36 +174,36 @@ impl DualEncoder {
             towers,
             tokenizer,
             preprocess,
-            texts,
+            text_cache,
         } = parts;
         let _guard = tch::no_grad_guard();
-        fits(&towers, &tokenizer, &preprocess)?;
+        check_sizes(&towers, &tokenizer, &preprocess)?;
         let finite = |tensor: &Tensor, name: &str| -> Result<f64, EncoderError> {
             let value = tensor.f_double_value(&[])?;
             let text = || EncoderError::Unsupported(format!("{name} is not a finite number"));
             value.is_finite().then_some(value).ok_or_else(text)
         };
-        let logit_scale = finite(&towers.logit_scale.f_exp()?, SCALE)?;
+        let logit_scale = finite(&towers.logit_scale.f_exp()?, LOGIT_SCALE)?;
         let logit_bias = towers
             .logit_bias
             .as_ref()
-            .map(|bias| finite(bias, BIAS))
+            .map(|bias| finite(bias, LOGIT_BIAS))
             .transpose()?;
         let (mean, std) = preprocess.normalisation();
         let per_channel = |f: &dyn Fn(usize) -> f32| -> Result<Tensor, EncoderError> {
             let values: Vec<f32> = (0..3).map(f).collect();
-            let row = Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?;
+            let row = Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?; // [1, 3, 1, 1]
             Ok(row.f_to_device(device)?)
         };
         let rescale = preprocess.rescale();
         let scale = per_channel(&|c| rescale / std[c])?;
         let offset = per_channel(&|c| -mean[c] / std[c])?;
-        let name = super::torch::name(device);
-        let texts = texts.map(|folder| {
+        let name = super::torch::device_name(device);
+        let text_cache = text_cache.map(|folder| {
             let model = format!("{digest} {name} {:?}", towers.kind);
             TextCache::new(&folder, model)
         });
-        let doubtful = towers.doubtful;
+        let is_doubtful = towers.is_doubtful;
         let mut encoder = Self {
             card: ModelCard {
                 id,
@@ -220,52 +221,55 @@ impl DualEncoder {
             offset,
             staging: Staging::new(device),
             device,
-            texts,
-            under_way: None,
+            text_cache,
+            pending: None,
         };
-        if doubtful {
-            encoder.probe()?;
+        if is_doubtful {
+            encoder.check_discrimination()?;
         }
         Ok(encoder)
     }
 
-    /// Ids of a text as the model receives them.
+    /// The token ids of a text, as the model receives them.
     pub fn tokenize(&self, text: &str) -> Result<Tokenized, EncoderError> {
         self.tokenizer.encode(text)
     }
 
-    /// Bytes → normalised `[batch, 3, side, side]`, on the device; behind the batch there may be more, see [`Staging::stage`].
-    fn pixels(&mut self, batch: &[Input]) -> Result<Tensor, EncoderError> {
+    /// Normalises images on the device: `[batch, 3, side, side]`, perhaps followed by padding rows, see [`Staging::stage`].
+    fn pixels(&mut self, batch: &[PreparedImage]) -> Result<Tensor, EncoderError> {
         let size = (self.preprocess.height(), self.preprocess.width());
         let x = self
             .staging
-            .stage(batch, size)?
-            .f_permute([0, 3, 1, 2])?
+            .stage(batch, size)? // [batch, side, side, 3]
+            .f_permute([0, 3, 1, 2])? // [batch, 3, side, side]
             .f_mul(&self.scale)? // in f32, as the factors are
             .f_add_(&self.offset)?
             .f_to_kind(self.towers.kind)?;
         Ok(x.f_contiguous()?)
     }
 
-    /// Gives the device a pass to compute, and its answer to bring back, into pinned memory.
-    fn launch(&mut self, batch: &[Input]) -> Result<Pass, EncoderError> {
+    /// Starts a forward pass on the device, and the transfer of its result into pinned memory.
+    fn launch(&mut self, batch: &[PreparedImage]) -> Result<PendingPass, EncoderError> {
         let pixels = self.pixels(batch)?;
-        let rows = unit(&self.towers.image_features(&pixels)?)?;
-        let rows = rows.f_narrow(0, 0, batch.len() as i64)?;
+        let rows = unit_rows(&self.towers.image_features(&pixels)?)?; // [batch and padding, d]
+        let rows = rows.f_narrow(0, 0, batch.len() as i64)?; // [batch, d]
         let Device::Cuda(index) = self.device else {
             let rows = HostTensor::new(rows, self.device);
-            return Ok(Pass { rows, mark: None });
+            return Ok(PendingPass {
+                rows,
+                finished: None,
+            });
         };
-        let rows = rows.f_to_device_(Device::Cpu, Kind::Float, true, false)?;
-        Ok(Pass {
+        let rows = rows.f_to_device_(Device::Cpu, Kind::Float, true, false)?; // [batch, d]
+        Ok(PendingPass {
             rows: HostTensor::new(rows, self.device),
-            mark: Some(Mark::set(index)?),
+            finished: Some(GpuEvent::record(index)?),
         })
     }
 }
 
-/// What would show as a fault of libtorch much later, or not at all.
-fn fits(
+/// Checks that the sizes agree; a mismatch would otherwise surface much later as an error of libtorch, or never.
+fn check_sizes(
     towers: &Towers,
     tokenizer: &Tokenizer,
     preprocess: &Preprocess,
@@ -273,7 +277,7 @@ fn fits(
     let side = towers.side();
     if (preprocess.width(), preprocess.height()) != (side, side) {
         return Err(EncoderError::Unsupported(format!(
-            "the preprocessing makes pictures of {}×{}, the model takes {side}×{side}",
+            "the preprocessing makes images of {}×{}, but the model takes {side}×{side}",
             preprocess.width(),
             preprocess.height(),
         )));
@@ -281,22 +285,22 @@ fn fits(
     let (rows, longest) = (towers.text.context(), tokenizer.context());
     if longest > rows {
         return Err(EncoderError::Unsupported(format!(
-            "texts may be {longest} tokens long, the model knows {rows} positions"
+            "texts may be {longest} tokens long, but the model has only {rows} positions"
         )));
     }
     Ok(())
 }
 
-/// Rows of `[n, d]` as unit vectors, computed in f32 whatever the towers' precision is.
-fn unit(x: &Tensor) -> Result<Tensor, EncoderError> {
-    let x = x.f_to_kind(Kind::Float)?;
-    let norm = x.f_norm_scalaropt_dim(2.0, [1], true)?;
-    Ok(x.f_div(&norm)?)
+/// Scales the rows of `[n, d]` to unit length, in f32 whatever the towers' precision is.
+fn unit_rows(x: &Tensor) -> Result<Tensor, EncoderError> {
+    let x = x.f_to_kind(Kind::Float)?; // [n, d]
+    let norm = x.f_norm_scalaropt_dim(2.0, [1], true)?; // [n, 1]
+    Ok(x.f_div(&norm)?) // [n, d]
 }
 
-/// Rows of `[n, d]`.
-fn rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
-    let x = x.f_to_device(Device::Cpu)?.f_contiguous()?;
+/// Copies the rows of `[n, d]`.
+fn to_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
+    let x = x.f_to_device(Device::Cpu)?.f_contiguous()?; // [n, d]
     let (rows, width) = x.size2()?;
     let mut flat = vec![0.0_f32; (rows * width) as usize];
     let count = flat.len();
@@ -316,7 +320,7 @@ impl Encoder for DualEncoder {
         self.preprocess.clone()
     }
 
-    fn space(&self) -> String {
+    fn embedding_key(&self) -> String {
         let (card, kind) = (&self.card, self.towers.kind);
         format!(
             "{} {} {kind:?} {:?}",
@@ -324,29 +328,32 @@ impl Encoder for DualEncoder {
         )
     }
 
-    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         let _guard = tch::no_grad_guard();
-        self.launch(batch)?.rows()
+        self.launch(batch)?.wait()
     }
 
-    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+    fn begin_pass(
+        &mut self,
+        batch: &[PreparedImage],
+    ) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
         let _guard = tch::no_grad_guard();
-        // Whatever fails from here on, nothing is left under way.
-        let before = self.under_way.take();
+        // Taken first, so that no pass is pending after an error.
+        let previous = self.pending.take();
         let pass = self.launch(batch)?;
-        let answer = before.map(Pass::rows).transpose()?;
-        self.under_way = Some(pass);
-        Ok(answer)
+        let rows = previous.map(PendingPass::wait).transpose()?;
+        self.pending = Some(pass);
+        Ok(rows)
     }
 
-    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        self.under_way.take().map(Pass::rows).transpose()
+    fn finish_pass(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        self.pending.take().map(PendingPass::wait).transpose()
     }
 
-    fn transfer(&mut self, batch: &[Input]) -> Result<(), EncoderError> {
+    fn transfer(&mut self, batch: &[PreparedImage]) -> Result<(), EncoderError> {
         let _guard = tch::no_grad_guard();
         let _pixels = self.pixels(batch)?;
         if let Device::Cuda(index) = self.device {
@@ -356,7 +363,7 @@ impl Encoder for DualEncoder {
     }
 
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
-        if let Some(rows) = self.texts.as_ref().and_then(|cache| cache.get(texts)) {
+        if let Some(rows) = self.text_cache.as_ref().and_then(|cache| cache.get(texts)) {
             return Ok(rows);
         }
         let _guard = tch::no_grad_guard();
@@ -366,12 +373,15 @@ impl Encoder for DualEncoder {
                 .iter()
                 .map(|text| self.tokenize(text))
                 .collect::<Result<Vec<_>, _>>()?;
-            vectors.extend(rows(&unit(&self.towers.text_features(&tokens)?)?)?);
+            let features = self.towers.text_features(&tokens)?; // [chunk, d]
+            vectors.extend(to_rows(&unit_rows(&features)?)?);
         }
         if !vectors.iter().all(|row| is_direction(row)) {
-            return Err(EncoderError::Senseless("it has no embedding for a text"));
+            return Err(EncoderError::Senseless(
+                "its embedding of a text is zero or not finite",
+            ));
         }
-        if let Some(cache) = &self.texts {
+        if let Some(cache) = &self.text_cache {
             cache.put(texts, &vectors);
         }
         Ok(vectors)

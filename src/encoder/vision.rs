@@ -1,60 +1,67 @@
-//! The vision tower: a ViT that turns a square of pixels into one vector.
+//! The vision tower: a ViT that turns a square image into one vector.
 
 use tch::Tensor;
 
-use super::names::Names;
-use super::transformer::{LayerNorm, Linear, MapHead, Shape, Sight, Transformer};
+use super::block_names::BlockNames;
+use super::layers::{LayerNorm, Linear};
+use super::transformer::{AttentionMask, AttentionPool, Transformer, TransformerConfig};
 use super::{EncoderError, Weights};
 
-/// How the states of the patches become one.
-pub(super) enum Pool {
-    /// The state of the class token, which stands first.
-    Class,
-    /// A probe attends to all of them.
-    Map(MapHead),
+/// How the states of all tokens become one vector.
+pub(super) enum VisionPooling {
+    /// The state of the class token, which is the first.
+    ClassToken,
+    /// A learnt probe attends to all patches.
+    Attention(AttentionPool),
 }
 
 /// A vision transformer.
-pub(super) struct Vision {
-    /// From the pixels of a patch, `[d, 3 · patch · patch]`.
-    patches: Linear,
-    class: Option<Tensor>,
-    positions: Tensor,
-    before: Option<LayerNorm>,
+pub(super) struct VisionTower {
+    /// Embeds the pixels of one patch: `[d, 3 · patch · patch]`.
+    patch_embedding: Linear,
+    /// `[d]`, or with leading dimensions of 1.
+    class_token: Option<Tensor>,
+    /// `[tokens, d]`, or with leading dimensions of 1.
+    position_embedding: Tensor,
+    pre_norm: Option<LayerNorm>,
     blocks: Transformer,
-    after: LayerNorm,
-    pool: Pool,
+    post_norm: LayerNorm,
+    pooling: VisionPooling,
     projection: Option<Linear>,
+    /// Side of a patch, in pixels.
     patch: i64,
+    /// Side of the images, in pixels.
     side: i64,
+    /// Length `d` of a token's state.
     width: i64,
 }
 
-/// What a layout calls the parts around the blocks.
-pub(super) struct Outside<'a> {
-    /// The convolution that makes the patches.
-    pub(super) patches: &'a str,
-    /// Its bias, where it has one.
+/// A checkpoint layout's names of the tensors around the transformer blocks.
+pub(super) struct VisionTensorNames<'a> {
+    /// The convolution that embeds the patches, `[d, 3, patch, patch]`.
+    pub(super) patch_embedding: &'a str,
+    /// Its bias, if it has one.
     pub(super) patch_bias: Option<&'a str>,
-    /// The class token and its dimensions before the width.
-    pub(super) class: Option<(&'a str, &'a [i64])>,
-    /// The positions and their dimensions before tokens and width.
-    pub(super) positions: (&'a str, &'a [i64]),
-    /// The norm before the blocks, where there is one.
-    pub(super) before: Option<&'a str>,
-    /// What the name of the stack begins with.
+    /// The class token, and its leading dimensions before `d`.
+    pub(super) class_token: Option<(&'a str, &'a [i64])>,
+    /// The position embeddings, and their leading dimensions before `[tokens, d]`.
+    pub(super) position_embedding: (&'a str, &'a [i64]),
+    /// The layer norm before the blocks, if there is one.
+    pub(super) pre_norm: Option<&'a str>,
+    /// The prefix of the blocks' names.
     pub(super) blocks: &'a str,
-    /// The norm after the blocks.
-    pub(super) after: &'a str,
+    /// The layer norm after the blocks.
+    pub(super) post_norm: &'a str,
 }
 
-impl Vision {
-    /// Takes the tower out of the weights. `side` is that of the pictures; pooling and projection are the caller's.
+impl VisionTower {
+    /// Takes the tower's tensors out of `w`. `side` is that of the images, in pixels. Pools the class token and has no
+    /// projection: see [`Self::pooled_by`] and [`Self::projected_by`].
     pub(super) fn new(
         w: &mut Weights,
-        outside: &Outside,
-        names: &Names,
-        shape: &Shape,
+        tensor_names: &VisionTensorNames,
+        block_names: &BlockNames,
+        config: &TransformerConfig,
         side: i64,
         patch: i64,
     ) -> Result<Self, EncoderError> {
@@ -63,27 +70,33 @@ impl Vision {
                 "an image size of {side} with patches of {patch} cannot be used"
             )));
         }
-        let d = shape.width;
+        let d = config.width;
         let shaped = |before: &[i64], rest: &[i64]| [before, rest].concat();
-        let class = match outside.class {
+        let class_token = match tensor_names.class_token {
             Some((name, ones)) => Some(w.take(name, &shaped(ones, &[d]))?),
             None => None,
         };
-        let tokens = (side / patch).pow(2) + i64::from(class.is_some());
-        let (positions, ones) = outside.positions;
-        let norm = |w: &mut Weights, name: &str| LayerNorm::new(w, name, d, shape.eps);
-        let filters = w.take(outside.patches, &[d, 3, patch, patch])?;
+        let tokens = (side / patch).pow(2) + i64::from(class_token.is_some());
+        let (positions, ones) = tensor_names.position_embedding;
+        let norm = |w: &mut Weights, name: &str| LayerNorm::new(w, name, d, config.eps);
+        let filters = w.take(tensor_names.patch_embedding, &[d, 3, patch, patch])?;
         Ok(Self {
-            patches: Linear::from_parts(
-                filters.f_flatten(1, 3)?,
-                outside.patch_bias.map(|b| w.take(b, &[d])).transpose()?,
+            patch_embedding: Linear::from_parts(
+                filters.f_flatten(1, 3)?, // [d, 3 · patch · patch]
+                tensor_names
+                    .patch_bias
+                    .map(|b| w.take(b, &[d]))
+                    .transpose()?,
             ),
-            class,
-            positions: w.take(positions, &shaped(ones, &[tokens, d]))?,
-            before: outside.before.map(|name| norm(w, name)).transpose()?,
-            blocks: Transformer::new(w, outside.blocks, names, shape)?,
-            after: norm(w, outside.after)?,
-            pool: Pool::Class,
+            class_token,
+            position_embedding: w.take(positions, &shaped(ones, &[tokens, d]))?,
+            pre_norm: tensor_names
+                .pre_norm
+                .map(|name| norm(w, name))
+                .transpose()?,
+            blocks: Transformer::new(w, tensor_names.blocks, block_names, config)?,
+            post_norm: norm(w, tensor_names.post_norm)?,
+            pooling: VisionPooling::ClassToken,
             projection: None,
             patch,
             side,
@@ -91,74 +104,76 @@ impl Vision {
         })
     }
 
-    /// The same with another way to pool.
-    pub(super) fn pooled_by(self, pool: Pool) -> Self {
-        Self { pool, ..self }
+    /// Replaces the pooling.
+    pub(super) fn pooled_by(self, pooling: VisionPooling) -> Self {
+        Self { pooling, ..self }
     }
 
-    /// The same with a layer into the common space.
+    /// Adds a projection into the space shared with texts.
     pub(super) fn projected_by(self, projection: Linear) -> Self {
         let projection = Some(projection);
         Self { projection, ..self }
     }
 
-    /// Side of the pictures, in pixels.
+    /// Side of the images, in pixels.
     pub(super) fn side(&self) -> usize {
         self.side.max(0) as usize
     }
 
-    /// Length of the result.
+    /// Length of an embedding.
     pub(super) fn dimension(&self) -> i64 {
         self.projection.as_ref().map_or(self.width, Linear::outputs)
     }
 
-    /// Pixels `[b, 3, side, side]` → `[b, projection]`
+    /// Pixels `[b, 3, side, side]` → `[b, projection]`, not yet unit vectors.
     pub(super) fn features(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
-        let x = self.embed(pixels)?;
-        self.pool(&match &self.pool {
-            Pool::Class => self.blocks.first(x, Sight::All)?,
-            Pool::Map(_) => self.blocks.forward(x, Sight::All)?,
+        let x = self.embed(pixels)?; // [b, tokens, d]
+        self.pool(&match &self.pooling {
+            VisionPooling::ClassToken => self.blocks.forward_first(x, AttentionMask::Full)?,
+            VisionPooling::Attention(_) => self.blocks.forward(x, AttentionMask::Full)?,
         })
     }
 
-    /// Pixels → `[b, tokens, d]`: the states behind the last block, a class token first.
+    /// Pixels → `[b, tokens, d]`: the states after the last block, a class token first.
     pub(super) fn states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
-        self.blocks.forward(self.embed(pixels)?, Sight::All)
+        self.blocks
+            .forward(self.embed(pixels)?, AttentionMask::Full)
     }
 
-    /// Pixels → `[b, patches, 3 · patch · patch]`. The convolution that the layouts speak of moves by whole patches: each pixel
-    /// is in one of them at most, and it is a matrix product, which a GPU is quicker with.
-    fn cut(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+    /// Pixels → `[b, patches, 3 · patch · patch]`. The layouts define the patch embedding as a convolution whose stride is the
+    /// patch size. Every pixel is then in at most one patch, so it equals a matrix product, which is faster on a GPU.
+    fn split_into_patches(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let (batch, p, n) = (pixels.size()[0], self.patch, self.side / self.patch);
-        let whole = pixels.f_narrow(2, 0, n * p)?.f_narrow(3, 0, n * p)?;
-        let whole = whole.f_reshape([batch, 3, n, p, n, p])?;
+        let whole = pixels.f_narrow(2, 0, n * p)?.f_narrow(3, 0, n * p)?; // [b, 3, n · p, n · p]
+        let whole = whole.f_reshape([batch, 3, n, p, n, p])?; // [b, 3, n, p, n, p]
         let patches = whole.f_permute([0, 2, 4, 1, 3, 5])?; // [b, n, n, 3, p, p]
-        Ok(patches.f_reshape([batch, n * n, 3 * p * p])?)
+        Ok(patches.f_reshape([batch, n * n, 3 * p * p])?) // [b, n · n, 3 · p · p]
     }
 
-    /// Pixels → `[b, tokens, d]`: what the first block receives.
+    /// Pixels → `[b, tokens, d]`: the input of the first block.
     fn embed(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let batch = pixels.size()[0];
-        let mut x = self.patches.forward(&self.cut(pixels)?)?; // [b, patches, d]
-        if let Some(class) = &self.class {
+        let patches = self.split_into_patches(pixels)?; // [b, patches, 3 · patch · patch]
+        let mut x = self.patch_embedding.forward(&patches)?; // [b, patches, d]
+        if let Some(class) = &self.class_token {
             let width = self.width;
-            let class = class.f_reshape([1, 1, width])?;
-            let class = class.f_expand([batch, 1, width], false)?;
+            let class = class.f_reshape([1, 1, width])?; // [1, 1, d]
+            let class = class.f_expand([batch, 1, width], false)?; // [b, 1, d]
             x = Tensor::f_cat(&[class, x], 1)?; // [b, patches + 1, d]
         }
-        let x = x.f_add(&self.positions)?;
-        match &self.before {
+        let x = x.f_add(&self.position_embedding)?; // [b, tokens, d]
+        match &self.pre_norm {
             Some(norm) => norm.forward(&x),
             None => Ok(x),
         }
     }
 
-    /// States → `[b, projection]`
+    /// States `[b, tokens, d]`, or `[b, 1, d]` with a class token → `[b, projection]`.
     pub(super) fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
-        let x = match &self.pool {
-            // The norm is taken token by token, so that it may come after the choice of one.
-            Pool::Class => self.after.forward(&states.f_select(1, 0)?)?,
-            Pool::Map(head) => head.forward(&self.after.forward(states)?)?,
+        let x = match &self.pooling {
+            // A layer norm works on each token alone, so it may come after the choice of one.
+            VisionPooling::ClassToken => self.post_norm.forward(&states.f_select(1, 0)?)?,
+            VisionPooling::Attention(head) => head.forward(&self.post_norm.forward(states)?)?,
         }; // [b, d]
         match &self.projection {
             Some(projection) => projection.forward(&x),

@@ -1,4 +1,4 @@
-//! CLIP's byte-pair vocabulary (Radford et al. 2021; MIT), for checkpoints that come without a tokenizer file.
+//! CLIP's byte-pair vocabulary (Radford et al. 2021; MIT licence), for checkpoints without a tokenizer file.
 
 use std::io::Read;
 
@@ -13,19 +13,19 @@ use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
 
 use super::EncoderError;
 
-/// The merges, a line each behind a heading, as open_clip and OpenAI ship them.
+/// The merges as open_clip and OpenAI ship them: a heading, then one merge per line.
 pub(super) const MERGES: &[u8] = include_bytes!("bpe_simple_vocab_16e6.txt.gz");
-/// Tokens, the two marks included.
-pub(super) const SIZE: usize = 49_408;
-/// Merges in use; the file has more.
-const COUNT: usize = SIZE - 2 * 256 - 2;
-/// The marks, which have the two highest ids.
+/// Number of tokens, begin and end tokens included.
+pub(super) const TOKEN_COUNT: usize = 49_408;
+/// Number of merges in use; the file has more.
+const MERGE_COUNT: usize = TOKEN_COUNT - 2 * 256 - 2;
+/// The begin and end tokens, which have the two highest ids.
 const BEGIN: &str = "<start_of_text>";
 const END: &str = "<end_of_text>";
-/// What a word is.
-const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+/// The pattern that splits a text into words.
+const WORD_PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
-/// The tokenizer, for texts that are cleaned and in lower case.
+/// The tokenizer, for texts that have been cleaned and lower-cased.
 pub(super) fn clip() -> Result<Tokenizer, EncoderError> {
     build().map_err(|error| EncoderError::Tokenizer(format!("the built-in vocabulary: {error}")))
 }
@@ -36,7 +36,7 @@ fn build() -> Result<Tokenizer, tokenizers::Error> {
     let merges: Vec<(String, String)> = text
         .lines()
         .skip(1)
-        .take(COUNT)
+        .take(MERGE_COUNT)
         .filter_map(|line| line.split_once(' '))
         .map(|(a, b)| (a.to_owned(), b.to_owned()))
         .collect();
@@ -53,11 +53,11 @@ fn build() -> Result<Tokenizer, tokenizers::Error> {
         .vocab_and_merges(vocabulary, merges)
         .end_of_word_suffix("</w>".into())
         .build()?;
-    let (begin, end) = (SIZE as u32 - 2, SIZE as u32 - 1);
+    let (begin, end) = (TOKEN_COUNT as u32 - 2, TOKEN_COUNT as u32 - 1);
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_normalizer(Some(Lowercase))?;
     let words = Split::new(
-        SplitPattern::Regex(WORDS.into()),
+        SplitPattern::Regex(WORD_PATTERN.into()),
         SplitDelimiterBehavior::Removed,
         true,
     )?;
@@ -72,8 +72,8 @@ fn build() -> Result<Tokenizer, tokenizers::Error> {
     Ok(tokenizer)
 }
 
-/// A visible letter for each byte, in the order of the vocabulary: visible bytes first, which stand for themselves,
-/// then the others, moved beyond Latin-1. As GPT-2's `bytes_to_unicode`.
+/// GPT-2's `bytes_to_unicode`: a printable character for each byte, in the order of the vocabulary. Printable bytes come first
+/// and represent themselves; the others are mapped to characters beyond Latin-1.
 fn letters() -> Vec<char> {
     let visible = |b: u32| matches!(b, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let (mut letters, mut moved) = (Vec::with_capacity(256), 0);
@@ -90,9 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vocabulary_is_whole_and_in_its_order() {
+    fn tokens_have_the_ids_of_the_reference() {
         let tokenizer = clip().unwrap();
-        assert_eq!(tokenizer.get_vocab_size(true), SIZE);
+        assert_eq!(tokenizer.get_vocab_size(true), TOKEN_COUNT);
         for (token, id) in [
             ("!", 0),
             ("!</w>", 256),

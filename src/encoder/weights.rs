@@ -1,4 +1,4 @@
-//! Named tensors of a checkpoint: memory-mapped, taken one by one with their shape checked, none left over.
+//! The named tensors of a checkpoint: memory-mapped, taken out one by one with their shapes checked, none left over.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,9 +12,9 @@ use super::{EncoderError, archive};
 use crate::media::open_file;
 
 /// Device and precision of a model.
-pub(super) type Place = (Device, Kind);
+pub(super) type DeviceAndKind = (Device, Kind);
 
-/// The bytes that zero-copy tensors point into; lives as long as the model.
+/// The bytes that zero-copy tensors point into; must live as long as the model.
 #[derive(Clone)]
 pub(super) enum Backing {
     /// A mapped file.
@@ -32,19 +32,18 @@ impl Backing {
     }
 }
 
-/// A checkpoint's tensors by name, on the device that the model computes on; who takes one gets it in the precision that
-/// the model computes in.
+/// A checkpoint's tensors by name, on the model's device. A tensor is converted to the model's precision when it is taken.
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
     backing: Vec<Backing>,
-    place: Place,
-    script: bool,
-    /// A matrix of zeros was taken.
-    doubtful: bool,
+    target: DeviceAndKind,
+    is_script: bool,
+    /// Whether a matrix of zeros was taken.
+    is_doubtful: bool,
 }
 
-/// Where a tensor's bytes lie, and what they mean.
-struct Raw<'a> {
+/// A tensor in the bytes of a file.
+struct RawTensor<'a> {
     kind: Kind,
     shape: &'a [i64],
     strides: &'a [i64],
@@ -52,29 +51,29 @@ struct Raw<'a> {
 }
 
 impl Weights {
-    /// Tensors made by the caller: training, tests.
+    /// Wraps tensors that the caller made, on the CPU in f32; for training and tests.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         Self {
             tensors: tensors.into_iter().collect(),
             backing: Vec::new(),
-            place: (Device::Cpu, Kind::Float),
-            script: false,
-            doubtful: false,
+            target: (Device::Cpu, Kind::Float),
+            is_script: false,
+            is_doubtful: false,
         }
     }
 
-    /// Maps a file of safetensors, or one that `torch.save` wrote. Tensors that have the precision wanted already stay
-    /// in the mapping when the device is the CPU: loading costs no copy, and two processes share the pages.
-    pub(super) fn open(path: &Path, place: Place) -> Result<Self, EncoderError> {
+    /// Maps a safetensors file, or one that `torch.save` wrote. On the CPU, tensors that already have the target's precision
+    /// stay in the mapping: they are not copied, and several processes share the pages.
+    pub(super) fn open(path: &Path, target: DeviceAndKind) -> Result<Self, EncoderError> {
         let fault = |error: std::io::Error| EncoderError::File {
             path: path.to_owned(),
             reason: error.to_string(),
         };
         let file = open_file(path).map_err(fault)?;
-        // SAFETY: the mapping is read-only and private. A checkpoint that another program truncates while it is in
-        // use would fault; hub clients replace files by rename, which leaves the mapped one intact.
+        // SAFETY: the mapping is read-only and private. A fault is possible only if another program truncates the file while
+        // it is in use; hub clients replace files by rename, which leaves the mapped one intact.
         let map = unsafe { Mmap::map(&file) }.map_err(fault)?;
-        Self::read(Backing::Mapped(Arc::new(map)), place).map_err(|error| match error {
+        Self::read(Backing::Mapped(Arc::new(map)), target).map_err(|error| match error {
             EncoderError::Unsupported(reason) => EncoderError::File {
                 path: path.to_owned(),
                 reason,
@@ -83,14 +82,14 @@ impl Weights {
         })
     }
 
-    /// Reads the tensors out of `backing`, whichever of the two formats it has.
-    pub(super) fn read(backing: Backing, place: Place) -> Result<Self, EncoderError> {
+    /// Reads the tensors in `backing`, in either of the two formats.
+    pub(super) fn read(backing: Backing, target: DeviceAndKind) -> Result<Self, EncoderError> {
         let mut weights = Self {
             tensors: BTreeMap::new(),
             backing: vec![backing.clone()],
-            place,
-            script: false,
-            doubtful: false,
+            target,
+            is_script: false,
+            is_doubtful: false,
         };
         let bytes = backing.bytes();
         if archive::is_archive(bytes) {
@@ -102,60 +101,63 @@ impl Weights {
     }
 
     fn read_safetensors(&mut self, bytes: &[u8]) -> Result<(), EncoderError> {
-        // A pickle of the second protocol or later, or the tar file before that.
-        let old = bytes.starts_with(b"\x80\x02") || bytes.get(257..262) == Some(b"ustar");
+        // A pickle of protocol 2, or PyTorch's still older tar file.
+        let is_old = bytes.starts_with(b"\x80\x02") || bytes.get(257..262) == Some(b"ustar");
         let file = SafeTensors::deserialize(bytes).map_err(|error| {
-            EncoderError::Unsupported(if old {
-                archive::OLD.to_owned()
+            EncoderError::Unsupported(if is_old {
+                archive::NOT_ZIPPED.to_owned()
             } else {
-                format!("no valid safetensors file: {error}")
+                format!("not a valid safetensors file: {error}")
             })
         })?;
         for (name, view) in file.tensors() {
             let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
             let kind = kind_of(view.dtype()).ok_or_else(|| {
-                EncoderError::Unsupported(format!("`{name}` has the type {:?}", view.dtype()))
+                EncoderError::Unsupported(format!(
+                    "`{name}` has the unsupported type {:?}",
+                    view.dtype()
+                ))
             })?;
-            let raw = Raw {
+            let raw = RawTensor {
                 kind,
                 shape: &shape,
                 strides: &contiguous(&shape),
                 bytes: view.data(),
             };
-            self.tensors.insert(name, raw.tensor(self.place.0)?);
+            self.tensors.insert(name, raw.tensor(self.target.0)?);
         }
         Ok(())
     }
 
     fn read_archive(&mut self, bytes: &[u8]) -> Result<(), EncoderError> {
         let archive = archive::read(bytes).map_err(EncoderError::Unsupported)?;
-        self.script = archive.script;
+        self.is_script = archive.is_script;
         for entry in archive.entries {
-            let raw = Raw {
+            let raw = RawTensor {
                 kind: entry.kind,
                 shape: &entry.shape,
                 strides: &entry.strides,
                 bytes: &bytes[entry.bytes],
             };
-            let tensor = raw.tensor(self.place.0)?;
+            let tensor = raw.tensor(self.target.0)?;
             self.tensors.insert(entry.name, tensor);
         }
         Ok(())
     }
 
-    /// The precision of the model.
+    /// The model's precision.
     pub(super) fn kind(&self) -> Kind {
-        self.place.1
+        self.target.1
     }
 
-    /// The device of the model.
+    /// The model's device.
     pub(super) fn device(&self) -> Device {
-        self.place.0
+        self.target.0
     }
 
-    /// Read from a TorchScript archive, as OpenAI publishes its own models.
+    /// Whether the weights come from a TorchScript archive, as OpenAI publishes them.
     pub(super) fn is_script(&self) -> bool {
-        self.script
+        self.is_script
     }
 
     /// Whether there is a tensor of this name.
@@ -163,11 +165,11 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
-    /// Adds another shard's tensors.
+    /// Adds the tensors of another shard.
     pub(super) fn merge(&mut self, other: Self) {
         self.tensors.extend(other.tensors);
         self.backing.extend(other.backing);
-        self.doubtful |= other.doubtful;
+        self.is_doubtful |= other.is_doubtful;
     }
 
     /// Dimensions of a tensor.
@@ -178,29 +180,29 @@ impl Weights {
             .ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
     }
 
-    /// Takes a tensor out, which must have `expected` dimensions.
+    /// Takes a tensor out; its dimensions, and those of the result, must be `expected`.
     pub fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, EncoderError> {
-        let tensor = self.remove(name, expected)?;
-        self.judge(name, &tensor)?;
-        Ok(tensor.f_to_kind(self.wanted(&tensor))?)
+        let tensor = self.remove(name, expected)?; // `expected`
+        self.check_values(name, &tensor)?;
+        Ok(tensor.f_to_kind(self.target_kind(&tensor))?) // `expected`
     }
 
-    /// As [`Self::take`], times a factor, and rounded once.
-    pub(super) fn take_times(
+    /// As [`Self::take`], multiplied by a factor; rounded only once.
+    pub(super) fn take_scaled(
         &mut self,
         name: &str,
         expected: &[i64],
         factor: f64,
     ) -> Result<Tensor, EncoderError> {
-        let tensor = self.remove(name, expected)?;
-        self.judge(name, &tensor)?;
-        let product = tensor.f_to_kind(Kind::Float)?.f_mul_scalar(factor)?;
-        Ok(product.f_to_kind(self.wanted(&tensor))?)
+        let tensor = self.remove(name, expected)?; // `expected`
+        self.check_values(name, &tensor)?;
+        let product = tensor.f_to_kind(Kind::Float)?.f_mul_scalar(factor)?; // `expected`
+        Ok(product.f_to_kind(self.target_kind(&tensor))?) // `expected`
     }
 
-    /// Refuses a tensor that holds NaN or infinity, and notes a matrix of zeros. Its sum shows both, and takes the time
-    /// that the memory takes to deliver it.
-    fn judge(&mut self, name: &str, tensor: &Tensor) -> Result<(), EncoderError> {
+    /// Refuses a tensor that contains NaN or infinity, and notes a matrix of zeros. The sum shows both, at the cost of reading
+    /// the tensor from memory once.
+    fn check_values(&mut self, name: &str, tensor: &Tensor) -> Result<(), EncoderError> {
         if !matches!(
             tensor.kind(),
             Kind::Float | Kind::Half | Kind::BFloat16 | Kind::Double
@@ -213,17 +215,17 @@ impl Weights {
         } else {
             Kind::Float
         };
-        let sum = tensor.f_sum(wide)?.f_double_value(&[])?;
+        let sum = tensor.f_sum(wide)?.f_double_value(&[])?; // scalar
         if !sum.is_finite() {
             return Err(EncoderError::NotFinite(name.to_owned()));
         }
-        self.doubtful |= sum == 0.0 && tensor.dim() > 1;
+        self.is_doubtful |= sum == 0.0 && tensor.dim() > 1;
         Ok(())
     }
 
-    /// Whether a matrix that was taken may hold nothing but zeros. Some do by design; a damaged file's do, too.
+    /// Whether a matrix that was taken appears to contain only zeros, by design or because the file is damaged.
     pub(super) fn is_doubtful(&self) -> bool {
-        self.doubtful
+        self.is_doubtful
     }
 
     fn remove(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, EncoderError> {
@@ -241,23 +243,23 @@ impl Weights {
             .ok_or_else(|| EncoderError::MissingTensor(name.to_owned()))
     }
 
-    /// The precision that a tensor is used in.
-    fn wanted(&self, tensor: &Tensor) -> Kind {
-        let whole = matches!(tensor.kind(), Kind::Int64 | Kind::Int);
-        // The scale is needed to more digits than a half has.
-        match (whole, tensor.numel() == 1) {
+    /// The element type that a tensor is converted to.
+    fn target_kind(&self, tensor: &Tensor) -> Kind {
+        let is_integer = matches!(tensor.kind(), Kind::Int64 | Kind::Int);
+        // Scalars stay in f32: 16 bits are too few for the logit scale.
+        match (is_integer, tensor.numel() == 1) {
             (true, _) => tensor.kind(),
             (false, true) => Kind::Float,
-            (false, false) => self.place.1,
+            (false, false) => self.target.1,
         }
     }
 
-    /// Drops a tensor that some exports carry and no model needs (position indices, which are 0, 1, 2, …).
+    /// Drops a tensor that some exports contain and no model needs, such as the position indices 0, 1, 2, ….
     pub fn ignore(&mut self, name: &str) {
         self.tensors.remove(name);
     }
 
-    /// Ends the reading: an error if anything is left, else what the taken tensors point into.
+    /// Returns the bytes that the taken tensors point into; an error if any tensor is left.
     pub(super) fn finish(self) -> Result<Vec<Backing>, EncoderError> {
         match self.tensors.keys().next() {
             Some(first) => Err(EncoderError::SurplusTensors {
@@ -268,28 +270,27 @@ impl Weights {
         }
     }
 
-    /// The bytes behind the tensors, for a digest.
+    /// The bytes of the files, for a digest.
     pub(super) fn backing(&self) -> &[Backing] {
         &self.backing
     }
 }
 
-impl Raw<'_> {
-    /// A view of the bytes where they can be used as they lie, else a copy.
+impl RawTensor<'_> {
+    /// A view of the bytes if they are aligned and the device is the CPU, else a copy. Its shape is `self.shape`.
     fn tensor(&self, device: Device) -> Result<Tensor, EncoderError> {
         let size = self.kind.elt_size_in_bytes();
-        let aligned = self.bytes.as_ptr().align_offset(size) == 0;
-        let moved;
-        let bytes = if aligned {
+        let is_aligned = self.bytes.as_ptr().align_offset(size) == 0;
+        let copy;
+        let bytes = if is_aligned {
             self.bytes
         } else {
-            // Room for one element more than the bytes need, to begin at a multiple of the size.
-            moved = shifted(self.bytes, size);
-            &moved.0[moved.1..moved.1 + self.bytes.len()]
+            copy = aligned_copy(self.bytes, size);
+            &copy.0[copy.1..copy.1 + self.bytes.len()]
         };
-        // SAFETY: every element lies in `bytes` (checked by safetensors, and by `archive` for strided views), which is
-        // aligned and never written. The view outlives this function only when it is of the backing itself, which
-        // `Weights` hands to the model and the model keeps.
+        // SAFETY: every element lies within `bytes` (checked by safetensors, and by `archive` for strided views), which is
+        // aligned and never written. The view outlives this function only if it points into the backing itself, which
+        // `Weights` passes on to the model and the model keeps.
         let view = unsafe {
             Tensor::f_from_blob(
                 bytes.as_ptr(),
@@ -299,7 +300,7 @@ impl Raw<'_> {
                 Device::Cpu,
             )
         }?;
-        match (device, aligned) {
+        match (device, is_aligned) {
             (Device::Cpu, true) => Ok(view),
             (Device::Cpu, false) => Ok(view.f_detach_copy()?),
             _ => Ok(view.f_to_device(device)?),
@@ -307,12 +308,12 @@ impl Raw<'_> {
     }
 }
 
-/// A copy that begins at a multiple of `size`, and where in it that is.
-fn shifted(bytes: &[u8], size: usize) -> (Vec<u8>, usize) {
-    let mut room = vec![0; bytes.len() + size];
-    let at = room.as_ptr().align_offset(size).min(size);
-    room[at..at + bytes.len()].copy_from_slice(bytes);
-    (room, at)
+/// A copy of the bytes, and its offset in the returned buffer, at which it is aligned to `size`.
+fn aligned_copy(bytes: &[u8], size: usize) -> (Vec<u8>, usize) {
+    let mut buffer = vec![0; bytes.len() + size];
+    let offset = buffer.as_ptr().align_offset(size).min(size);
+    buffer[offset..offset + bytes.len()].copy_from_slice(bytes);
+    (buffer, offset)
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

@@ -1,13 +1,13 @@
-//! What a model does not understand of a prompt set.
+//! Warnings about the parts of a prompt set that a model does not understand.
 
 use crate::encoder::Encoder;
 use crate::prompts::{Condition, PromptSet};
 
-/// Characters of a quoted phrase.
-const MAX_QUOTE: usize = 60;
+/// Maximum number of characters quoted from a phrase.
+const MAX_QUOTED_CHARS: usize = 60;
 
-/// What the user should know of a set before it is used with this model, one sentence each: words that the model does not
-/// have, and phrases that it does not read in full.
+/// What the user should know before using a set with this model, one sentence each: words that are missing from the model's
+/// vocabulary, and phrases that it does not read in full.
 pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     let (name, model) = (&set.name, &encoder.card().id);
     let mut warnings = Vec::new();
@@ -16,7 +16,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     if !unknown.is_empty() {
         let words = unknown.join(", ");
         warnings.push(format!(
-            "prompt set `{name}`: the {model} model does not know: {words}"
+            "prompt set `{name}`: the {model} model does not know these words: {words}"
         ));
     }
     for condition in &set.conditions {
@@ -26,7 +26,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
                 continue;
             };
             warnings.push(format!(
-                "prompt set `{name}`, condition `{}`: the {model} model reads {} tokens; of the phrase `{}` it does not see `{}`",
+                "prompt set `{name}`, condition `{}`: the {model} model reads only {} tokens; of the phrase `{}` it does not see `{}`",
                 condition.name,
                 cut.context,
                 start_of(phrase),
@@ -37,13 +37,13 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     warnings
 }
 
-/// All phrases of a condition.
+/// All phrases of a condition, present and absent.
 fn phrases(condition: &Condition) -> impl Iterator<Item = &String> {
     condition.phrases.iter().chain(&condition.absent)
 }
 
 fn start_of(text: &str) -> String {
-    let mut start: String = text.chars().take(MAX_QUOTE).collect();
+    let mut start: String = text.chars().take(MAX_QUOTED_CHARS).collect();
     if start.len() < text.len() {
         start.push('…');
     }
@@ -51,7 +51,7 @@ fn start_of(text: &str) -> String {
 }
 
 fn end_of(text: &str) -> String {
-    let left_out = text.chars().count().saturating_sub(MAX_QUOTE);
+    let left_out = text.chars().count().saturating_sub(MAX_QUOTED_CHARS);
     let end: String = text.chars().skip(left_out).collect();
     if left_out > 0 {
         format!("…{end}")

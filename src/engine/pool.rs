@@ -1,9 +1,9 @@
-//! Decoding and preparing, on as many threads as there are cores.
+//! The decoding threads: they decode and preprocess images, by default on as many threads as there are cores.
 
 use std::sync::Arc;
 
-use super::{Frames, Job, Lane, Shared, Wants};
-use crate::encoder::{Input, Preprocess};
+use super::{EngineShared, FrameSelection, Job, Lane};
+use crate::encoder::{PreparedImage, Preprocess};
 use crate::library::Failure;
 use crate::media::budget::{Reserved, WaitPolicy};
 use crate::media::{
@@ -11,35 +11,36 @@ use crate::media::{
     Picture, RenderedFrame, Scale,
 };
 
-/// A decoded file whose frames are on their way.
-pub(super) struct Opened {
+/// A file whose frames are being prepared.
+pub(super) struct OpenedFile {
     pub(super) job: Job,
     pub(super) info: ImageInfo,
+    /// Hash of the file's content.
     pub(super) content: String,
-    /// Frames by position: the order in which they are asked for and answered.
+    /// The order of the frames in space, in which they are selected and reported.
     pub(super) order: FrameOrder,
-    /// Frames that will come; in that order, because one worker sends them down one lane.
+    /// Number of frames to be classified.
     pub(super) frames: usize,
 }
 
-/// One frame, ready for the model or known to be damaged.
-pub(super) struct Prepared {
-    pub(super) file: Arc<Opened>,
-    /// Its number in the file.
+/// One frame of a file: ready for the model, or failed.
+pub(super) struct PreparedFrame {
+    pub(super) file: Arc<OpenedFile>,
+    /// The frame's number in the file, from 0.
     pub(super) frame: u32,
-    pub(super) input: Result<Ready, Failure>,
+    pub(super) input: Result<FrameInput, Failure>,
 }
 
-/// A frame that can be answered for.
-pub(super) enum Ready {
-    /// Prepared for the model.
-    Input(Input),
-    /// Known from an earlier time.
+/// What the engine thread gets of a frame.
+pub(super) enum FrameInput {
+    /// The preprocessed image.
+    Image(PreparedImage),
+    /// The frame's embedding, from the store.
     Embedding(Arc<[f32]>),
 }
 
-/// Takes jobs until there are none.
-pub(super) fn run(shared: &Shared) {
+/// Handles jobs until their queue is closed and empty.
+pub(super) fn run(shared: &EngineShared) {
     while let Some(job) = shared.jobs.pop() {
         let lane = job.lane;
         open(shared, job);
@@ -47,13 +48,13 @@ pub(super) fn run(shared: &Shared) {
             shared.prepared.resolve_bulk();
         }
     }
-    shared.leave();
+    shared.decoder_ended();
 }
 
-/// Prepares a file, or says why not.
-fn open(shared: &Shared, job: Job) {
+/// Opens a file and prepares its frames, or reports why it cannot.
+fn open(shared: &EngineShared, job: Job) {
     if !shared.is_wanted(&job) {
-        shared.skip(&job);
+        shared.drop_job(&job);
         return;
     }
     let opened = media::open(&job.path).and_then(|source| {
@@ -62,24 +63,25 @@ fn open(shared: &Shared, job: Job) {
     });
     match opened {
         Ok((source, content)) => prepare(shared, job, &source, content),
-        Err(error) => shared.done(&job, vec![Err(error.into())]),
+        Err(error) => shared.finish_job(&job, vec![Err(error.into())]),
     }
 }
 
-/// Prepares the frames asked for and passes each on: a file of many frames is read once, and few of its frames are in
-/// memory at a time.
-fn prepare(shared: &Shared, job: Job, source: &ImageSource, content: String) {
+/// Prepares the selected frames and passes them on one by one: a file of many frames is read once, and only few of its frames
+/// are in memory at a time.
+fn prepare(shared: &EngineShared, job: Job, source: &ImageSource, content: String) {
     let count = source.info().frames.max(1);
     let positions = match shared.settings.frames {
-        Frames::First => 0..1,
-        Frames::Middle => count / 2..count / 2 + 1,
-        Frames::All => 0..count,
+        FrameSelection::First => 0..1,
+        FrameSelection::Middle => count / 2..count / 2 + 1,
+        FrameSelection::All => 0..count,
     };
-    let Some(Wants { preprocess, space }) = shared.wants.wait() else {
-        shared.skip(&job);
+    let Some(preparation) = shared.preparation.wait() else {
+        shared.drop_job(&job);
         return;
     };
-    let file = Arc::new(Opened {
+    let preprocess = &preparation.preprocess;
+    let file = Arc::new(OpenedFile {
         info: source.info().clone(),
         content,
         frames: positions.len(),
@@ -90,11 +92,12 @@ fn prepare(shared: &Shared, job: Job, source: &ImageSource, content: String) {
         let frame = file.order.number(position);
         let lane = shared.lane(&file.job);
         let input = if shared.is_wanted(&file.job) {
-            let kept = shared.settings.kept.as_ref().zip(space.as_ref());
-            if let Some(known) =
-                kept.and_then(|(kept, space)| kept.get(&file.content, frame, space))
-            {
-                Ok(Ready::Embedding(known.into()))
+            let store = shared.settings.embeddings.as_ref();
+            let stored = store
+                .zip(preparation.embedding_key.as_ref())
+                .and_then(|(store, key)| store.get(&file.content, frame, key));
+            if let Some(embedding) = stored {
+                Ok(FrameInput::Embedding(embedding.into()))
             } else {
                 let cancelled = || !shared.is_wanted(&file.job);
                 let decoding = Decoding {
@@ -103,20 +106,20 @@ fn prepare(shared: &Shared, job: Job, source: &ImageSource, content: String) {
                     lane,
                     cancelled: &cancelled,
                 };
-                decode(source, frame, &decoding)
-                    .and_then(|shown| apply(preprocess, &shown.picture, source, lane))
-                    .map(Ready::Input)
+                decode_frame(source, frame, &decoding)
+                    .and_then(|shown| preprocess_frame(preprocess, &shown.picture, source, lane))
+                    .map(FrameInput::Image)
             }
         } else {
-            // Nobody waits for the rest any more; the count of frames must still be full.
+            // The job was cancelled, but it ends only when all its frames have been counted.
             Err(MediaError::new(ErrorKind::Internal, "no longer wanted"))
         };
-        let prepared = Prepared {
+        let prepared = PreparedFrame {
             file: Arc::clone(&file),
             frame,
             input: input.map_err(Failure::from),
         };
-        // It may have been promoted while it was decoded.
+        // The job may have been promoted while the frame was decoded.
         let lane = shared.lane(&file.job);
         if shared.prepared.push(lane, prepared).is_err() {
             return; // The engine is stopping.
@@ -124,22 +127,22 @@ fn prepare(shared: &Shared, job: Job, source: &ImageSource, content: String) {
     }
 }
 
-/// How a frame is decoded for the model.
+/// How to decode a frame for the model.
 pub(crate) struct Decoding<'a> {
-    /// What the model is given.
+    /// The model's preprocessing.
     pub(crate) preprocess: &'a Preprocess,
-    /// Never at reduced scale.
+    /// Whether to decode at full scale always.
     pub(crate) exact: bool,
-    /// Whether somebody waits for it.
+    /// The job's lane.
     pub(crate) lane: Lane,
-    /// Nobody wants it any more.
+    /// Whether the job has been cancelled meanwhile.
     pub(crate) cancelled: &'a dyn Fn() -> bool,
 }
 
-/// The frame as `inspect` shows it: whatever the user does with the display's window, the model sees the file's own.
-/// Unless it is to be `exact`, a JPEG much larger than the model's input is decoded at reduced scale. What the model does not
-/// look at stays black.
-pub(crate) fn decode(
+/// Decodes a frame as `inspect` shows it, with the file's own window: the window that the user sets on screen does not
+/// change what the model sees. Unless `exact` is set, a JPEG much larger than the model's input is decoded at a reduced
+/// scale. The parts that the preprocessing crops away may stay black.
+pub(crate) fn decode_frame(
     source: &ImageSource,
     frame: u32,
     decoding: &Decoding,
@@ -153,7 +156,7 @@ pub(crate) fn decode(
     let options = DecodeOptions {
         frame,
         scale,
-        used: Some(preprocess.used(info.width, info.height, scale)),
+        used: Some(preprocess.used_area(info.width, info.height, scale)),
         parallel: decoding.lane == Lane::Interactive,
         ..DecodeOptions::default()
     };
@@ -164,13 +167,13 @@ pub(crate) fn decode(
     source.load_reserved(&options, wait)
 }
 
-/// A picture that [`decode`] gave, ready for the model.
-pub(crate) fn apply(
+/// Preprocesses a picture that [`decode_frame`] returned.
+pub(crate) fn preprocess_frame(
     preprocess: &Preprocess,
     picture: &Picture,
     source: &ImageSource,
     lane: Lane,
-) -> Result<Input, MediaError> {
+) -> Result<PreparedImage, MediaError> {
     let whole = (source.info().width, source.info().height);
     let threads = if lane == Lane::Interactive { 2 } else { 1 };
     media::contain("preprocessing", || {
@@ -189,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    /// A JPEG of noise, much larger than what it is made into.
+    /// Writes a JPEG of noise, much larger than the model's input.
     fn large(folder: &Path, name: &str, (width, height): (u32, u32), color: ExtendedColorType) {
         let count = width * height * u32::from(color.bits_per_pixel()) / 8;
         let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
@@ -201,9 +204,9 @@ mod tests {
         std::fs::write(folder.join(name), file).expect("written");
     }
 
-    /// What a crop cuts away need not be decoded; the model's input is the same to the byte.
+    /// What the preprocessing crops away need not be decoded: the model's input is the same to the byte.
     #[test]
-    fn the_model_sees_the_same_of_a_picture_decoded_in_part() {
+    fn decoding_only_the_part_that_the_model_sees_gives_the_same_input() {
         let made = tempfile::tempdir().expect("a folder");
         for (shape, size) in [("wide", (301, 97)), ("high", (90, 333))] {
             large(
@@ -249,14 +252,14 @@ mod tests {
                             lane,
                             cancelled: &|| false,
                         };
-                        let part = decode(&source, 0, &decoding);
+                        let part = decode_frame(&source, 0, &decoding);
                         let (Ok(whole), Ok(part)) = (&whole, part) else {
                             continue;
                         };
                         let part = part.into_inner().picture;
                         cropped += usize::from(*whole != part);
                         let input = |picture, lane| {
-                            apply(&preprocess, picture, &source, lane).expect("an input")
+                            preprocess_frame(&preprocess, picture, &source, lane).expect("an input")
                         };
                         assert!(
                             input(whole, Lane::Bulk) == input(&part, lane),

@@ -1,45 +1,45 @@
-//! Other prompts while the engine runs: pictures keep their embeddings, so only texts are encoded.
+//! Changing the prompts while the engine runs: images keep their embeddings, so only texts are encoded.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use super::worker::Worker;
+use super::worker::InferenceWorker;
 use super::{Event, Mode, phrases};
 use crate::encoder::Encoder;
 use crate::library::{Provenance, Record};
 use crate::prompts::Prompts;
 use crate::scoring::{Logits, Scorer, Verdict};
 
-/// Files between two batches: a few milliseconds, so that a picture does not wait for thousands of results.
+/// Files scored between two batches: a few milliseconds of work, so that an image does not wait for thousands of files.
 const RESCORE_BATCH: usize = 256;
 
 /// A classified file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
-    /// As its results name it.
+pub struct ClassifiedFile {
+    /// The file, as its results name it.
     pub path: PathBuf,
-    /// That of the answer; comes back.
+    /// The generation of the job that classified it; returned unchanged.
     pub generation: u64,
-    /// Its results: one, or one per frame and their aggregate.
+    /// The results: one, or one per frame and their aggregate.
     pub records: Arc<[Record]>,
 }
 
-/// What the engine's thread does between two batches.
-pub(super) enum Order {
-    Prompts(Prompts),
-    Rescore(Vec<Known>),
+/// A request that the engine thread handles between two batches.
+pub(super) enum EngineRequest {
+    UsePrompts(Prompts),
+    Rescore(Vec<ClassifiedFile>),
 }
 
-/// Prompt sets in a model's space.
+/// Prompt sets, encoded by a model.
 pub(super) struct Scorers {
     pub(super) prompts: Prompts,
-    /// One per prompt set, in their order.
+    /// One per prompt set, in the same order.
     scorers: Vec<Scorer>,
     pub(super) mode: Mode,
 }
 
 impl Scorers {
-    /// Encodes the texts; and what the user should know, one sentence each.
+    /// Encodes the prompts' texts. Also returns what the user should know of them, one sentence each.
     pub(super) fn new(
         prompts: Prompts,
         mode: Mode,
@@ -52,7 +52,7 @@ impl Scorers {
         let (mut scorers, mut warnings) = (Vec::new(), Vec::new());
         for set in prompts.sets() {
             if mode == Mode::Multi
-                && !logits.knows_absence()
+                && logits.needs_absent_phrases()
                 && let Some(condition) = set.without_absent().first()
             {
                 return Err(format!(
@@ -74,7 +74,7 @@ impl Scorers {
         Ok((scorers, warnings))
     }
 
-    /// The scorer for pictures of a modality and body part, and which of the sets it is made of.
+    /// The scorer for images of a modality and body part, and the index of its prompt set.
     pub(super) fn choose(
         &self,
         modality: Option<&str>,
@@ -85,63 +85,63 @@ impl Scorers {
     }
 }
 
-impl Worker<'_> {
-    /// Does what was ordered meanwhile, and a part of what is to be scored anew.
-    pub(super) fn follow_orders(&mut self) {
+impl InferenceWorker<'_> {
+    /// Handles the requests that have arrived, and rescores the next part of the files.
+    pub(super) fn handle_requests(&mut self) {
         loop {
-            let mut orders = self
+            let mut requests = self
                 .shared
-                .orders
+                .requests
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let next = orders.pop_front();
-            drop(orders);
+            let next = requests.pop_front();
+            drop(requests);
             match next {
-                Some(Order::Prompts(prompts)) => self.use_prompts(prompts),
-                Some(Order::Rescore(files)) => self.again = files.into(),
+                Some(EngineRequest::UsePrompts(prompts)) => self.use_prompts(prompts),
+                Some(EngineRequest::Rescore(files)) => self.to_rescore = files.into(),
                 None => break,
             }
         }
-        if self.again.is_empty() {
+        if self.to_rescore.is_empty() {
             return;
         }
-        let part: Vec<Known> = self
-            .again
-            .drain(..RESCORE_BATCH.min(self.again.len()))
+        let part: Vec<ClassifiedFile> = self
+            .to_rescore
+            .drain(..RESCORE_BATCH.min(self.to_rescore.len()))
             .collect();
         let files = part
             .iter()
-            .filter_map(|known| {
-                Some(Known {
-                    records: self.scored_anew(&known.records)?,
-                    ..known.clone()
+            .filter_map(|file| {
+                Some(ClassifiedFile {
+                    records: self.rescored(&file.records)?,
+                    ..file.clone()
                 })
             })
             .collect();
-        let left = self.again.len();
-        (self.shared.sink)(Event::Rescored { files, left });
+        let left = self.to_rescore.len();
+        (self.shared.handler)(Event::Rescored { files, left });
         if left > 0 {
             self.shared.prepared.wake();
         }
     }
 
     fn use_prompts(&mut self, prompts: Prompts) {
-        self.again.clear();
+        self.to_rescore.clear();
         let name = prompts.name().to_owned();
         match Scorers::new(prompts, self.scorers.mode, self.encoder.as_mut()) {
             Ok((scorers, warnings)) => {
                 self.scorers = scorers;
-                (self.shared.sink)(Event::Prompts {
+                (self.shared.handler)(Event::Prompts {
                     prompts: name,
                     warnings,
                 });
             }
-            Err(message) => (self.shared.sink)(Event::PromptsFailed { message }),
+            Err(message) => (self.shared.handler)(Event::PromptsFailed { message }),
         }
     }
 
-    /// `None` where the pictures were not encoded by this model.
-    fn scored_anew(&self, records: &[Record]) -> Option<Arc<[Record]>> {
+    /// The records of one file under the current prompts; `None` if another model encoded its images.
+    fn rescored(&self, records: &[Record]) -> Option<Arc<[Record]>> {
         let first = records.first()?;
         if first.model_digest != self.encoder.card().digest {
             return None;
@@ -155,7 +155,7 @@ impl Worker<'_> {
             mode: self.scorers.mode,
         };
         let mut verdicts = Vec::new();
-        let mut anew = Vec::new();
+        let mut rescored = Vec::new();
         for record in records {
             let verdict = match &record.embedding {
                 Some(embedding) => {
@@ -163,19 +163,19 @@ impl Worker<'_> {
                     verdicts.push(verdict.clone());
                     verdict
                 }
-                // The aggregate follows its frames.
+                // The aggregate comes after its frames.
                 None if !verdicts.is_empty() => scorer.aggregate(&verdicts),
                 None => return None,
             };
-            let verdict = still_rejected(&record.verdict, verdict);
-            anew.push(record.rescored(verdict, &provenance));
+            let verdict = keep_rejection(&record.verdict, verdict);
+            rescored.push(record.rescored(verdict, &provenance));
         }
-        Some(anew.into())
+        Some(rescored.into())
     }
 }
 
-/// Whether a model is meant for a picture does not depend on the prompts.
-fn still_rejected(before: &Verdict, now: Verdict) -> Verdict {
+/// Rejects the new verdict if the old one was rejected: whether a model is meant for an image does not depend on the prompts.
+fn keep_rejection(before: &Verdict, now: Verdict) -> Verdict {
     match &before.reason {
         Some(reason) => now.reject(reason.clone()),
         None => now,

@@ -5,47 +5,47 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::*;
-use crate::encoder::{Input, ModelCard};
+use crate::encoder::{ModelCard, PreparedImage};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
 
 #[path = "tests/devices.rs"]
 mod devices;
-#[path = "tests/kept.rs"]
-mod kept;
 #[path = "tests/promote.rs"]
 mod promote;
 #[path = "tests/rescore.rs"]
 mod rescore;
+#[path = "tests/stored.rs"]
+mod stored;
 
-/// What the fake model does with a batch.
+/// How the fake model treats a batch.
 enum Behaviour {
     Answer,
-    /// Takes at most so many pictures before memory runs out; waits for a go before each batch.
-    Memory(usize, Receiver<()>),
+    /// Runs out of memory beyond this many images; waits for the channel before each batch.
+    OutOfMemory(usize, Receiver<()>),
     Panic,
     Fail,
-    /// Answers so many batches, then loses its device.
-    Lost(usize),
-    /// Waits for a go before each batch.
+    /// Encodes this many batches, then loses its device.
+    DeviceLost(usize),
+    /// Waits for the channel before each batch.
     Wait(Receiver<()>),
 }
 
-struct Fake {
+struct FakeEncoder {
     card: ModelCard,
     behaviour: Behaviour,
     batches: Sender<usize>,
-    /// Pictures of the pass that was begun.
-    under_way: Option<usize>,
+    /// Number of images in the pending pass.
+    pending: Option<usize>,
 }
 
-impl Fake {
+impl FakeEncoder {
     fn answer(count: usize) -> Vec<Vec<f32>> {
         vec![vec![1.0, 0.0]; count]
     }
 }
 
-impl Encoder for Fake {
+impl Encoder for FakeEncoder {
     fn card(&self) -> &ModelCard {
         &self.card
     }
@@ -54,12 +54,12 @@ impl Encoder for Fake {
         Preprocess::from_json(br#"{"size": 8, "crop_size": 8}"#, Path::new("test")).unwrap()
     }
 
-    fn encode_images(&mut self, batch: &[Input]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    fn encode_images(&mut self, batch: &[PreparedImage]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let _ = self.batches.send(batch.len());
         match &mut self.behaviour {
-            Behaviour::Lost(0) => return Err(EncoderError::DeviceLost("gone".into())),
-            Behaviour::Lost(left) => *left -= 1,
-            Behaviour::Memory(most, go) => {
+            Behaviour::DeviceLost(0) => return Err(EncoderError::DeviceLost("gone".into())),
+            Behaviour::DeviceLost(left) => *left -= 1,
+            Behaviour::OutOfMemory(most, go) => {
                 let _ = go.recv();
                 if batch.len() > *most {
                     return Err(EncoderError::OutOfMemory("full".into()));
@@ -73,15 +73,18 @@ impl Encoder for Fake {
         Ok(Self::answer(batch.len()))
     }
 
-    fn begin(&mut self, batch: &[Input]) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        let before = self.under_way.take();
+    fn begin_pass(
+        &mut self,
+        batch: &[PreparedImage],
+    ) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        let before = self.pending.take();
         self.encode_images(batch)?;
-        self.under_way = Some(batch.len());
+        self.pending = Some(batch.len());
         Ok(before.map(Self::answer))
     }
 
-    fn finish(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
-        Ok(self.under_way.take().map(Self::answer))
+    fn finish_pass(&mut self) -> Result<Option<Vec<Vec<f32>>>, EncoderError> {
+        Ok(self.pending.take().map(Self::answer))
     }
 
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
@@ -103,7 +106,7 @@ impl Encoder for Fake {
     }
 }
 
-struct Bench {
+struct TestEngine {
     engine: Engine,
     events: Receiver<Event>,
     batches: Receiver<usize>,
@@ -113,25 +116,25 @@ fn settings() -> Settings {
     Settings {
         prompts: Prompts::select("general", None).unwrap(),
         mode: Mode::Single,
-        frames: Frames::First,
+        frames: FrameSelection::First,
         batch_size: None,
-        jobs: Some(2),
+        decode_threads: Some(2),
         exact: false,
-        pass: PROMPT,
-        kept: None,
+        pass_time: INTERACTIVE_PASS_TIME,
+        embeddings: None,
     }
 }
 
-fn bench(behaviour: Behaviour, synthetic_only: bool, settings: Settings) -> Bench {
+fn start(behaviour: Behaviour, synthetic_only: bool, settings: Settings) -> TestEngine {
     on_devices([("cpu", behaviour)], synthetic_only, settings)
 }
 
-/// An engine whose model is made on the first of these, and on the others in turn when one is lost.
+/// Starts an engine whose model is opened on the first device, and on the next one whenever a device is lost.
 fn on_devices<const N: usize>(
     devices: [(&'static str, Behaviour); N],
     synthetic_only: bool,
     settings: Settings,
-) -> Bench {
+) -> TestEngine {
     let (batches, seen) = unbounded();
     let (sender, events) = unbounded();
     let mut devices = devices.into_iter();
@@ -147,11 +150,11 @@ fn on_devices<const N: usize>(
             logit_bias: None,
             synthetic_only,
         };
-        Ok(Box::new(Fake {
+        Ok(Box::new(FakeEncoder {
             card,
             behaviour,
             batches: batches.clone(),
-            under_way: None,
+            pending: None,
         }))
     });
     let engine = Engine::start(
@@ -159,14 +162,14 @@ fn on_devices<const N: usize>(
         settings,
         Arc::new(move |event| drop(sender.send(event))),
     );
-    Bench {
+    TestEngine {
         engine,
         events,
         batches: seen,
     }
 }
 
-impl Bench {
+impl TestEngine {
     fn submit(&self, path: &Path, lane: Lane, generation: u64) {
         self.engine
             .submit(Job {
@@ -177,16 +180,19 @@ impl Bench {
             .unwrap();
     }
 
-    /// Waits until so many pictures of a lane are decoded and not yet encoded.
+    /// Waits until `count` images of a lane are decoded and not yet encoded.
     fn until_prepared(&self, lane: Lane, count: usize) {
         let begun = Instant::now();
         while self.engine.shared.prepared.waiting(lane) < count {
-            assert!(begun.elapsed() < Duration::from_secs(60), "never decoded");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "not decoded in time"
+            );
             std::thread::yield_now();
         }
     }
 
-    /// Finishes the work; the outcomes by generation.
+    /// Finishes all jobs; returns the outcomes by generation.
     fn finish(self) -> BTreeMap<u64, Vec<Outcome>> {
         self.engine.finish();
         let mut all = BTreeMap::new();
@@ -199,7 +205,7 @@ impl Bench {
             {
                 assert!(
                     all.insert(generation, outcomes).is_none(),
-                    "a file is reported once"
+                    "a file is reported only once"
                 );
             }
         }
@@ -207,7 +213,7 @@ impl Bench {
     }
 }
 
-/// `count` pictures in a folder of their own.
+/// Writes `count` images to a new folder.
 fn pictures(count: usize) -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().unwrap();
     let paths = (0..count)
@@ -223,13 +229,13 @@ fn pictures(count: usize) -> (tempfile::TempDir, Vec<PathBuf>) {
 }
 
 #[test]
-fn every_file_is_reported_once() {
+fn every_file_is_reported_exactly_once() {
     let (_folder, paths) = pictures(40);
-    let bench = bench(Behaviour::Answer, false, settings());
+    let test = start(Behaviour::Answer, false, settings());
     for (n, path) in paths.iter().enumerate() {
-        bench.submit(path, Lane::Bulk, n as u64);
+        test.submit(path, Lane::Bulk, n as u64);
     }
-    let done = bench.finish();
+    let done = test.finish();
     assert_eq!(done.len(), 40);
     for outcomes in done.values() {
         let [Ok(record)] = outcomes.as_slice() else {
@@ -246,14 +252,14 @@ fn a_damaged_file_fails_and_the_others_go_on() {
     let bad = folder.path().join("bad.png");
     std::fs::write(&bad, &std::fs::read(&paths[0]).unwrap()[..40]).unwrap();
     let missing = folder.path().join("missing.png");
-    let bench = bench(Behaviour::Answer, false, settings());
+    let test = start(Behaviour::Answer, false, settings());
     for (n, path) in [&paths[0], &bad, &missing, &paths[1], &paths[2]]
         .into_iter()
         .enumerate()
     {
-        bench.submit(path, Lane::Bulk, n as u64);
+        test.submit(path, Lane::Bulk, n as u64);
     }
-    let done = bench.finish();
+    let done = test.finish();
     let kind = |n: u64| done[&n][0].as_ref().err().map(|failure| failure.kind);
     assert_eq!([0, 3, 4].map(kind), [None; 3]);
     assert!(matches!(
@@ -264,20 +270,20 @@ fn a_damaged_file_fails_and_the_others_go_on() {
 }
 
 #[test]
-fn memory_that_runs_out_halves_the_batch_and_loses_nothing() {
+fn running_out_of_memory_halves_the_batch_and_loses_no_file() {
     let (_folder, paths) = pictures(30);
     let (go, wait) = unbounded();
-    let bench = bench(Behaviour::Memory(1, wait), false, settings());
-    bench.submit(&paths[0], Lane::Bulk, 0);
-    bench.batches.recv().unwrap();
-    // While the model is at it, bulk is not decoded.
+    let test = start(Behaviour::OutOfMemory(1, wait), false, settings());
+    test.submit(&paths[0], Lane::Bulk, 0);
+    test.batches.recv().unwrap();
+    // Bulk is not decoded during a forward pass.
     for (n, path) in paths.iter().enumerate().skip(1) {
-        bench.submit(path, Lane::Interactive, n as u64);
+        test.submit(path, Lane::Interactive, n as u64);
     }
-    bench.until_prepared(Lane::Interactive, 8);
+    test.until_prepared(Lane::Interactive, 8);
     drop(go);
-    let batches = bench.batches.clone();
-    let done = bench.finish();
+    let batches = test.batches.clone();
+    let done = test.finish();
     assert!(done.values().all(|outcomes| outcomes[0].is_ok()) && done.len() == 30);
     let sizes: Vec<_> = batches.try_iter().collect();
     let too_large = sizes.iter().position(|&n| n > 1).expect("several at once");
@@ -290,14 +296,14 @@ fn memory_that_runs_out_halves_the_batch_and_loses_nothing() {
 }
 
 #[test]
-fn a_model_that_panics_or_fails_yields_failures_and_stays_alive() {
+fn an_engine_survives_a_model_that_panics_or_fails() {
     for behaviour in [Behaviour::Panic, Behaviour::Fail] {
         let (_folder, paths) = pictures(5);
-        let bench = bench(behaviour, false, settings());
+        let test = start(behaviour, false, settings());
         for (n, path) in paths.iter().enumerate() {
-            bench.submit(path, Lane::Bulk, n as u64);
+            test.submit(path, Lane::Bulk, n as u64);
         }
-        let done = bench.finish();
+        let done = test.finish();
         assert_eq!(done.len(), 5);
         for outcomes in done.values() {
             assert_eq!(outcomes[0].as_ref().unwrap_err().kind, ErrorKind::Internal);
@@ -309,41 +315,41 @@ fn a_model_that_panics_or_fails_yields_failures_and_stays_alive() {
 fn the_file_under_the_cursor_goes_ahead_of_bulk() {
     let (_folder, paths) = pictures(40);
     let (go, wait) = unbounded();
-    let bench = bench(
+    let test = start(
         Behaviour::Wait(wait),
         false,
         Settings {
             batch_size: Some(2),
-            jobs: Some(1),
+            decode_threads: Some(1),
             exact: false,
-            pass: PROMPT,
+            pass_time: INTERACTIVE_PASS_TIME,
             ..settings()
         },
     );
     for (n, path) in paths[1..].iter().enumerate() {
-        bench.submit(path, Lane::Bulk, n as u64 + 1);
+        test.submit(path, Lane::Bulk, n as u64 + 1);
     }
-    let first = bench.batches.recv().unwrap();
-    bench.submit(&paths[0], Lane::Interactive, 0);
-    // The model is still at its first batch.
-    bench.until_prepared(Lane::Interactive, 1);
-    drop(go); // every wait returns from now on
+    let first = test.batches.recv().unwrap();
+    test.submit(&paths[0], Lane::Interactive, 0);
+    // The model is still computing its first batch.
+    test.until_prepared(Lane::Interactive, 1);
+    drop(go); // no batch waits from now on
     let mut order = Vec::new();
     while order.len() < 40 {
-        if let Event::Done { generation, .. } = bench.events.recv().unwrap() {
+        if let Event::Done { generation, .. } = test.events.recv().unwrap() {
             order.push(generation);
         }
     }
     let place = order.iter().position(|&n| n == 0).unwrap();
-    assert_eq!(place, first, "right behind the batch under way: {order:?}");
-    bench.finish();
+    assert_eq!(place, first, "directly after the running batch: {order:?}");
+    test.finish();
 }
 
 #[test]
-fn what_nobody_waits_for_is_skipped() {
+fn cancelled_jobs_are_dropped() {
     let (_folder, paths) = pictures(20);
     let (go, wait) = unbounded();
-    let bench = bench(
+    let test = start(
         Behaviour::Wait(wait),
         false,
         Settings {
@@ -352,17 +358,17 @@ fn what_nobody_waits_for_is_skipped() {
         },
     );
     for (n, path) in (0..).zip(&paths) {
-        bench.submit(path, Lane::Bulk, n);
+        test.submit(path, Lane::Bulk, n);
     }
     for n in 0..19 {
-        bench.engine.cancel(n);
+        test.engine.cancel(n);
     }
-    // Those that are through, and those never heard of, are no matter.
-    bench.engine.cancel(99);
+    // Cancelling an unknown job does nothing.
+    test.engine.cancel(99);
     drop(go);
-    bench.engine.finish();
+    test.engine.finish();
     let (mut done, mut dropped) = (Vec::new(), Vec::new());
-    for event in bench.events {
+    for event in test.events {
         match event {
             Event::Done { generation, .. } => done.push(generation),
             Event::Dropped { generation } => dropped.push(generation),
@@ -371,11 +377,15 @@ fn what_nobody_waits_for_is_skipped() {
     }
     dropped.sort_unstable();
     assert_eq!(done, [19]);
-    assert_eq!(dropped, (0..19).collect::<Vec<_>>(), "each job ends once");
+    assert_eq!(
+        dropped,
+        (0..19).collect::<Vec<_>>(),
+        "each job ends exactly once"
+    );
 }
 
 #[test]
-fn a_model_that_cannot_be_read_is_said_once_and_lets_all_go() {
+fn a_model_that_cannot_be_opened_is_reported_once_and_ends_all_jobs() {
     let (sender, events) = unbounded();
     let factory: Factory = Box::new(|| Err(EncoderError::MissingTensor("logit_scale".into())));
     let engine = Engine::start(
@@ -403,18 +413,18 @@ fn a_model_that_cannot_be_read_is_said_once_and_lets_all_go() {
 }
 
 #[test]
-fn stopping_does_not_wait_for_a_pass_that_takes_long() {
+fn shutdown_does_not_wait_for_a_long_forward_pass() {
     let (_folder, paths) = pictures(1);
     let (go, wait) = unbounded();
-    let busy = bench(Behaviour::Wait(wait), false, settings());
+    let busy = start(Behaviour::Wait(wait), false, settings());
     busy.submit(&paths[0], Lane::Bulk, 0);
-    assert_eq!(busy.batches.recv(), Ok(1), "the pass has begun");
+    assert_eq!(busy.batches.recv(), Ok(1), "the pass has started");
     assert!(
         !busy.engine.shutdown(Duration::from_millis(20)),
-        "it is left behind"
+        "the pass is still running"
     );
     drop(go);
-    let idle = bench(Behaviour::Answer, false, settings());
+    let idle = start(Behaviour::Answer, false, settings());
     assert!(
         idle.engine.shutdown(Duration::from_secs(10)),
         "nothing to wait for"
@@ -422,39 +432,39 @@ fn stopping_does_not_wait_for_a_pass_that_takes_long() {
 }
 
 #[test]
-fn a_model_for_phantoms_rejects_a_patients_picture() {
+fn a_model_for_phantoms_rejects_a_patients_image() {
     let (_folder, paths) = pictures(1);
-    let bench = bench(Behaviour::Answer, true, settings());
-    bench.submit(&paths[0], Lane::Bulk, 0);
-    let done = bench.finish();
+    let test = start(Behaviour::Answer, true, settings());
+    test.submit(&paths[0], Lane::Bulk, 0);
+    let done = test.finish();
     let verdict = &done[&0][0].as_ref().unwrap().verdict;
     assert_eq!(verdict.decision, Decision::Rejected);
     assert!(verdict.reason.as_ref().unwrap().contains("models pull"));
 }
 
 #[test]
-fn unknown_words_are_named() {
-    let bench = bench(Behaviour::Answer, false, settings());
-    let ready = bench
+fn words_that_the_model_does_not_know_are_named() {
+    let test = start(Behaviour::Answer, false, settings());
+    let ready = test
         .events
         .iter()
         .find(|event| matches!(event, Event::Ready { .. }));
     let Some(Event::Ready { warnings, .. }) = ready else {
-        panic!("never ready")
+        panic!("the engine never became ready")
     };
     let named = |warning: &String| warning.contains("zebra") && warning.contains("general");
     assert!(warnings.iter().any(named), "{warnings:?}");
-    bench.finish();
+    test.finish();
 }
 
 #[test]
-fn multi_needs_absent_phrases() {
+fn multi_mode_needs_absent_phrases() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.toml");
     let text = "name=\"t\"\n[[condition]]\nname=\"a\"\nphrases=[\"x\"]\n[[condition]]\nname=\"b\"\nphrases=[\"y\"]\n";
     std::fs::write(&path, text).unwrap();
     let prompts = Prompts::select(path.to_str().unwrap(), None).unwrap();
-    let bench = bench(
+    let test = start(
         Behaviour::Answer,
         false,
         Settings {
@@ -463,7 +473,7 @@ fn multi_needs_absent_phrases() {
             ..settings()
         },
     );
-    let failed = bench
+    let failed = test
         .events
         .iter()
         .find(|event| matches!(event, Event::Failed { .. }));
@@ -474,5 +484,5 @@ fn multi_needs_absent_phrases() {
         message.contains("absent") && message.contains('t'),
         "{message}"
     );
-    bench.finish();
+    test.finish();
 }

@@ -1,125 +1,130 @@
-//! The thread that owns the model.
+//! The engine thread, which owns the model.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pool::{Opened, Prepared, Ready};
-use super::rescore::{Known, Scorers};
-use super::{Event, Factory, Settings, Shared, Wants};
+use super::pool::{FrameInput, OpenedFile, PreparedFrame};
+use super::rescore::{ClassifiedFile, Scorers};
+use super::{EngineShared, Event, Factory, Preparation, Settings};
 use crate::encoder::{
-    Encoder, EncoderError, Input, give_up_gpu, gpu_note, is_direction, limit_threads,
-    step_back_on_cpu,
+    Encoder, EncoderError, PreparedImage, give_up_gpu, gpu_note, is_direction, limit_threads,
+    set_cpu_niceness,
 };
 use crate::library::{self, Failure, Outcome, Provenance};
 use crate::media::{ErrorKind, Picture, Pixels};
 use crate::prompts::Prompts;
 use crate::scoring::{Mode, Verdict};
 
-/// Batches beyond these gain nothing on any device tried, and cost memory.
-const CPU_BATCH: usize = 64;
-const GPU_BATCH: usize = 256;
-/// How long a GPU that has nothing to do waits for a fuller batch: it takes as long for one picture as for ten.
-const GATHER: Duration = Duration::from_millis(20);
-/// The first batches, before anything is measured.
-const FIRST_BATCH: usize = 4;
+/// Maximum batch sizes: larger ones were not faster on any device tried, and cost memory.
+const MAX_CPU_BATCH: usize = 64;
+const MAX_GPU_BATCH: usize = 256;
+/// How long an idle GPU waits for more images: one takes it as long as ten.
+const GPU_GATHER_TIME: Duration = Duration::from_millis(20);
+/// Batch size before the throughput has been measured.
+const INITIAL_BATCH_SIZE: usize = 4;
 /// Weight of the newest measurement in the running mean.
 const EMA_WEIGHT: f64 = 0.3;
 
-/// What the rejection of a real picture by a model for phantoms says.
-const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real pictures";
+/// The reason why a model for phantoms rejects any other image.
+const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real images";
 
-/// Reads the model, answers until the queue is closed and empty.
-pub(super) fn run(shared: &Shared, factory: Factory, cores: usize) {
+/// Opens the model, and encodes until the queue of prepared frames is closed and empty.
+pub(super) fn run(shared: &EngineShared, factory: Factory, cores: usize) {
     limit_threads(cores);
-    step_back_on_cpu(shared.settings.niceness());
-    (shared.sink)(Event::Loading);
-    let made = catch_unwind(AssertUnwindSafe(|| Worker::new(shared, factory)));
-    match made {
+    set_cpu_niceness(shared.settings.niceness());
+    (shared.handler)(Event::Loading);
+    let opened = catch_unwind(AssertUnwindSafe(|| InferenceWorker::new(shared, factory)));
+    match opened {
         Ok(Ok(mut worker)) => worker.serve(),
         Ok(Err(message)) => shared.fail(message),
-        Err(_) => shared.fail("the model could not be read: a fault inside; see the log".into()),
+        Err(_) => shared.fail("the model cannot be opened: internal error; see the log".into()),
     }
 }
 
-/// A frame and its unit embedding.
+/// The number of a frame, and its unit embedding.
 type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
 
-/// Pictures that go through the model together.
-struct Pass {
-    /// Where each comes from.
-    frames: Vec<(Arc<Opened>, u32)>,
-    inputs: Vec<Input>,
-    begun: Instant,
+/// Images that go through the model in one forward pass.
+struct ImageBatch {
+    /// The file and the frame number of each image.
+    frames: Vec<(Arc<OpenedFile>, u32)>,
+    images: Vec<PreparedImage>,
+    started: Instant,
 }
 
-pub(super) struct Worker<'a> {
-    pub(super) shared: &'a Shared,
+/// The engine thread's own state.
+pub(super) struct InferenceWorker<'a> {
+    pub(super) shared: &'a EngineShared,
     factory: Factory,
     pub(super) encoder: Box<dyn Encoder>,
-    /// What the model's embeddings belong to; `None`: they are not kept.
-    space: Option<String>,
+    /// The key of the model's embeddings in the store; `None` if they are not stored.
+    embedding_key: Option<String>,
     pub(super) scorers: Scorers,
-    /// Files to be scored anew.
-    pub(super) again: VecDeque<Known>,
-    /// Results of files with several frames, of which more are to come.
-    partial: HashMap<*const Opened, Vec<FrameResult>>,
-    /// Pictures a second; `None` before the first batch.
+    /// Files still to be scored with the current prompts.
+    pub(super) to_rescore: VecDeque<ClassifiedFile>,
+    /// Results of files that have frames still to come.
+    partial: HashMap<*const OpenedFile, Vec<FrameResult>>,
+    /// Images per second; `None` before the first batch.
     rate: Option<f64>,
-    /// Lowered when memory runs out.
+    /// Maximum batch size; lowered when memory runs out.
     batch_limit: usize,
-    /// Model and pool share the cores, and take turns: threads of one pass wait for each other at every layer, so that a
-    /// core which also decodes holds up all of them.
-    turns: bool,
-    /// What a GPU computes meanwhile.
-    under_way: Option<Pass>,
+    /// Whether the model runs on the same cores as the decoding threads, which then pause during a forward pass: its threads
+    /// wait for each other at every layer, so a core that also decodes delays all of them.
+    shares_cpu: bool,
+    /// The batch that a GPU is computing.
+    pending: Option<ImageBatch>,
 }
 
-impl<'a> Worker<'a> {
-    fn new(shared: &'a Shared, mut factory: Factory) -> Result<Self, String> {
+impl<'a> InferenceWorker<'a> {
+    fn new(shared: &'a EngineShared, mut factory: Factory) -> Result<Self, String> {
         let settings = &shared.settings;
         let prompts = settings.prompts.clone();
-        let Model {
+        let LoadedModel {
             encoder,
             scorers,
             notes,
-        } = Model::open(&mut factory, prompts, settings.mode)?;
-        let space = space(shared, encoder.as_ref());
-        let _ = shared.wants.set(Some(Wants {
+        } = LoadedModel::open(&mut factory, prompts, settings.mode)?;
+        let embedding_key = embedding_key(shared, encoder.as_ref());
+        let _ = shared.preparation.set(Some(Preparation {
             preprocess: encoder.preprocess(),
-            space: space.clone(),
+            embedding_key: embedding_key.clone(),
         }));
-        let turns = encoder.card().device == "cpu";
-        if !turns {
-            shared.prepared.widen(2 * GPU_BATCH);
+        let shares_cpu = encoder.card().device == "cpu";
+        if !shares_cpu {
+            shared.prepared.raise_capacity(2 * MAX_GPU_BATCH);
         }
-        let limit = if turns { CPU_BATCH } else { GPU_BATCH };
+        let limit = if shares_cpu {
+            MAX_CPU_BATCH
+        } else {
+            MAX_GPU_BATCH
+        };
         let worker = Self {
             shared,
             factory,
-            turns,
+            shares_cpu,
             encoder,
-            space,
+            embedding_key,
             scorers,
-            again: VecDeque::new(),
+            to_rescore: VecDeque::new(),
             partial: HashMap::new(),
             rate: None,
             batch_limit: settings.batch_size.unwrap_or(limit).max(1),
-            under_way: None,
+            pending: None,
         };
-        worker.ready(notes);
+        worker.report_ready(notes);
         Ok(worker)
     }
 
-    /// Says that the model answers; `notes` after what there is to say of its device.
-    fn ready(&self, notes: Vec<String>) {
+    /// Sends [`Event::Ready`] with a warning about the device, if there is one, followed by `notes`.
+    fn report_ready(&self, notes: Vec<String>) {
         let mut warnings = notes;
         if let Some((reason, true)) = gpu_note() {
             warnings.insert(0, format!("a GPU is not used: {reason}"));
         }
         let card = self.encoder.card();
-        (self.shared.sink)(Event::Ready {
+        (self.shared.handler)(Event::Ready {
             model: card.id.clone(),
             device: card.device.clone(),
             prompts: self.scorers.prompts.name().to_owned(),
@@ -128,187 +133,195 @@ impl<'a> Worker<'a> {
         });
     }
 
-    /// A GPU's first picture takes a fifth of a second: that is spent before somebody waits for it.
+    /// Encodes a blank image: a GPU's first forward pass takes a fifth of a second longer, which is spent before a user waits.
     fn warm_up(&mut self) {
         let blank = Picture {
             width: 1,
             height: 1,
             pixels: Pixels::Luma(vec![0]),
         };
-        if let Ok(input) = self.encoder.preprocess().apply(&blank) {
-            // What is wrong shows with the first picture, where it has its remedy.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(&[input])));
+        if let Ok(image) = self.encoder.preprocess().apply(&blank) {
+            // An error will occur again with the first real image, and is handled there.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(&[image])));
         }
     }
 
+    /// The loop of the engine thread.
     fn serve(&mut self) {
-        if !self.turns {
+        if !self.shares_cpu {
             self.warm_up();
         }
-        while let Some(batch) = self.next() {
-            self.follow_orders();
-            let waiting = self.under_way.is_some();
-            match self.sort_out(batch) {
-                Some(pass) if self.turns => self.compute(pass),
-                Some(pass) => self.begin(pass),
-                None if waiting => self.finish(),
+        while let Some(frames) = self.next_frames() {
+            self.handle_requests();
+            let has_pending = self.pending.is_some();
+            match self.make_batch(frames) {
+                Some(batch) if self.shares_cpu => self.compute(batch),
+                Some(batch) => self.begin_pass(batch),
+                None if has_pending => self.finish_pass(),
                 None => continue,
             }
-            let queued = self.shared.open().len();
+            let queued = self.shared.open_jobs().len();
             let images_per_second = self.rate.unwrap_or(0.0);
-            (self.shared.sink)(Event::Rate {
+            (self.shared.handler)(Event::Rate {
                 images_per_second,
                 queued,
             });
         }
     }
 
-    /// The next batch: on the CPU worth a pass, because the pool gets on with it meanwhile. While a GPU computes, only a batch
-    /// that is worth its while is brought to it; else it is first asked for its answer.
-    fn next(&self) -> Option<Vec<Prepared>> {
+    /// The next frames, `None` at the end. On the CPU, waits up to the duration of a forward pass to fill a batch, while the
+    /// pool uses the cores. While a GPU computes, returns only what is worth another pass, or nothing, so that the pending
+    /// pass is finished first.
+    fn next_frames(&self) -> Option<Vec<PreparedFrame>> {
         let limit = self.batch_size();
-        if self.under_way.is_some() {
+        if self.pending.is_some() {
             return Some(self.shared.prepared.poll_batch(limit));
         }
-        let patience = if self.turns {
-            self.shared.settings.pass
+        let gather_time = if self.shares_cpu {
+            self.shared.settings.pass_time
         } else {
-            GATHER
+            GPU_GATHER_TIME
         };
-        self.shared.prepared.pop_batch(limit, patience)
+        self.shared.prepared.pop_batch(limit, gather_time)
     }
 
-    /// As many pictures as fit into the time that a pass may take.
+    /// The number of images whose forward pass takes [`Settings::pass_time`], as measured, within the limits.
     fn batch_size(&self) -> usize {
-        let by_time = self.rate.map_or(FIRST_BATCH, |rate| {
-            (rate * self.shared.settings.pass.as_secs_f64()) as usize
+        let by_time = self.rate.map_or(INITIAL_BATCH_SIZE, |rate| {
+            (rate * self.shared.settings.pass_time.as_secs_f64()) as usize
         });
         by_time.clamp(1, self.batch_limit)
     }
 
-    /// Answers for what is known, and reports what could not be prepared; the rest makes a pass, if there is any and somebody
-    /// waits for it.
-    fn sort_out(&mut self, batch: Vec<Prepared>) -> Option<Pass> {
-        let mut pass = Pass {
-            frames: Vec::with_capacity(batch.len()),
-            inputs: Vec::with_capacity(batch.len()),
-            begun: Instant::now(),
+    /// Records the frames that have an embedding or a failure already; the others become a batch. `None` if there are none, or
+    /// the engine is stopping.
+    fn make_batch(&mut self, frames: Vec<PreparedFrame>) -> Option<ImageBatch> {
+        let mut batch = ImageBatch {
+            frames: Vec::with_capacity(frames.len()),
+            images: Vec::with_capacity(frames.len()),
+            started: Instant::now(),
         };
-        for Prepared { file, frame, input } in batch {
+        for PreparedFrame { file, frame, input } in frames {
             match input {
-                Ok(Ready::Input(input)) => {
-                    pass.frames.push((file, frame));
-                    pass.inputs.push(input);
+                Ok(FrameInput::Image(image)) => {
+                    batch.frames.push((file, frame));
+                    batch.images.push(image);
                 }
-                Ok(Ready::Embedding(known)) => self.frame(&file, frame, Ok(known)),
-                Err(failure) => self.frame(&file, frame, Err(failure)),
+                Ok(FrameInput::Embedding(row)) => self.record_frame(&file, frame, Ok(row)),
+                Err(failure) => self.record_frame(&file, frame, Err(failure)),
             }
         }
-        let stopped = &self.shared.stopped;
-        let stopped = stopped.load(std::sync::atomic::Ordering::Relaxed);
-        (!stopped && !pass.inputs.is_empty()).then_some(pass)
+        let is_stopped = self
+            .shared
+            .is_stopped
+            .load(std::sync::atomic::Ordering::Relaxed);
+        (!is_stopped && !batch.images.is_empty()).then_some(batch)
     }
 
-    /// A whole pass.
-    fn compute(&mut self, pass: Pass) {
-        self.shared.jobs.pause_bulk(self.turns);
-        let rows = self.encode(&pass.inputs);
-        self.shared.jobs.pause_bulk(false);
-        self.deliver(pass, rows);
+    /// Runs one forward pass to its end.
+    fn compute(&mut self, batch: ImageBatch) {
+        if self.shares_cpu {
+            self.shared.jobs.pause_bulk();
+        }
+        let rows = self.encode(&batch.images);
+        self.shared.jobs.resume_bulk();
+        self.deliver(batch, rows);
     }
 
-    /// Begins a pass on a GPU, and delivers the one before while that one runs.
-    fn begin(&mut self, mut pass: Pass) {
-        let before = self.under_way.take();
-        let answer = catch_unwind(AssertUnwindSafe(|| self.encoder.begin(&pass.inputs)));
-        let count = before.as_ref().map(|before| before.inputs.len());
-        match answer {
+    /// Starts a forward pass on a GPU, and delivers the previous one while it runs.
+    fn begin_pass(&mut self, mut batch: ImageBatch) {
+        let previous = self.pending.take();
+        let rows = catch_unwind(AssertUnwindSafe(|| self.encoder.begin_pass(&batch.images)));
+        let count = previous.as_ref().map(|previous| previous.images.len());
+        match rows {
             Ok(Ok(rows)) if rows.as_ref().map(Vec::len) == count => {
-                pass.begun = Instant::now();
-                self.under_way = Some(pass);
-                if let (Some(before), Some(rows)) = (before, rows) {
-                    self.deliver(before, rows.into_iter().map(Ok).collect());
+                batch.started = Instant::now();
+                self.pending = Some(batch);
+                if let (Some(previous), Some(rows)) = (previous, rows) {
+                    self.deliver(previous, rows.into_iter().map(Ok).collect());
                 }
             }
-            // Which of the two it was does not matter: each is computed by itself, where a fault has its remedy.
+            // Either of the two may have failed: each is computed again on its own, where errors are handled.
             _ => {
-                for pass in before.into_iter().chain([pass]) {
-                    self.compute(pass);
+                for batch in previous.into_iter().chain([batch]) {
+                    self.compute(batch);
                 }
             }
         }
     }
 
-    /// Waits for the pass that a GPU computes.
-    fn finish(&mut self) {
-        let Some(pass) = self.under_way.take() else {
+    /// Waits for the pending pass of a GPU, and delivers it.
+    fn finish_pass(&mut self) {
+        let Some(batch) = self.pending.take() else {
             return;
         };
-        match catch_unwind(AssertUnwindSafe(|| self.encoder.finish())) {
-            Ok(Ok(Some(rows))) if rows.len() == pass.inputs.len() => {
-                self.deliver(pass, rows.into_iter().map(Ok).collect());
+        match catch_unwind(AssertUnwindSafe(|| self.encoder.finish_pass())) {
+            Ok(Ok(Some(rows))) if rows.len() == batch.images.len() => {
+                self.deliver(batch, rows.into_iter().map(Ok).collect());
             }
-            _ => self.compute(pass),
+            _ => self.compute(batch),
         }
     }
 
-    fn deliver(&mut self, pass: Pass, rows: Vec<Result<Vec<f32>, Failure>>) {
-        let took = pass.begun.elapsed().as_secs_f64();
-        let now = pass.inputs.len() as f64 / took.max(1e-6);
+    /// Updates the measured throughput, stores the embeddings, and records the frames.
+    fn deliver(&mut self, batch: ImageBatch, rows: Vec<Result<Vec<f32>, Failure>>) {
+        let seconds = batch.started.elapsed().as_secs_f64();
+        let rate = batch.images.len() as f64 / seconds.max(1e-6);
         self.rate = Some(
             self.rate
-                .map_or(now, |mean| mean + EMA_WEIGHT * (now - mean)),
+                .map_or(rate, |mean| mean + EMA_WEIGHT * (rate - mean)),
         );
-        for ((file, frame), row) in pass.frames.iter().zip(rows) {
-            let row: Result<Arc<[f32]>, Failure> = row.and_then(usable).map(Into::into);
-            if let (Some(kept), Some(space), Ok(row)) =
-                (&self.shared.settings.kept, &self.space, &row)
+        for ((file, frame), row) in batch.frames.iter().zip(rows) {
+            let row: Result<Arc<[f32]>, Failure> = row.and_then(check_embedding).map(Into::into);
+            if let (Some(store), Some(key), Ok(row)) =
+                (&self.shared.settings.embeddings, &self.embedding_key, &row)
             {
-                kept.put(&file.content, *frame, space, Arc::clone(row));
+                store.put(&file.content, *frame, key, Arc::clone(row));
             }
-            self.frame(file, *frame, row);
+            self.record_frame(file, *frame, row);
         }
     }
 
-    /// One embedding or failure per input. Out of memory halves the batch and goes on; a lost GPU makes way for the CPU.
-    fn encode(&mut self, inputs: &[Input]) -> Vec<Result<Vec<f32>, Failure>> {
-        let mut rows = Vec::with_capacity(inputs.len());
-        while rows.len() < inputs.len() {
-            let rest = &inputs[rows.len()..];
+    /// One embedding or failure per image. Running out of memory halves the batch size; when the GPU is lost, the CPU takes
+    /// over.
+    fn encode(&mut self, images: &[PreparedImage]) -> Vec<Result<Vec<f32>, Failure>> {
+        let mut rows = Vec::with_capacity(images.len());
+        while rows.len() < images.len() {
+            let rest = &images[rows.len()..];
             let part = &rest[..rest.len().min(self.batch_limit)];
             match catch_unwind(AssertUnwindSafe(|| self.encoder.encode_images(part))) {
                 Ok(Err(EncoderError::OutOfMemory(reason))) if part.len() > 1 => {
                     self.batch_limit = part.len() / 2;
-                    tracing::warn!("{reason}; going on with batches of {}", self.batch_limit);
+                    tracing::warn!("{reason}; continuing with batches of {}", self.batch_limit);
                 }
                 Ok(Err(EncoderError::DeviceLost(reason))) if self.fail_over(&reason) => {}
-                answer => rows.extend(one_each(answer, part.len())),
+                result => rows.extend(one_per_image(result, part.len())),
             }
         }
         rows
     }
 
-    /// Opens the model anew, on the CPU. False: that is where it was, or it cannot be opened.
+    /// Opens the model again on the CPU. False if it was there already, or cannot be opened.
     fn fail_over(&mut self, reason: &str) -> bool {
-        if self.turns {
+        if self.shares_cpu {
             return false;
         }
         tracing::warn!("the GPU was lost: {reason}");
         give_up_gpu(reason);
         let prompts = self.scorers.prompts.clone();
-        match Model::open(&mut self.factory, prompts, self.scorers.mode) {
+        match LoadedModel::open(&mut self.factory, prompts, self.scorers.mode) {
             Ok(model) => {
-                // Freeing what lies on a GPU that is gone can end the process.
+                // Freeing tensors on a lost GPU can abort the process, so they are leaked.
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
-                self.space = space(self.shared, self.encoder.as_ref());
+                self.embedding_key = embedding_key(self.shared, self.encoder.as_ref());
                 self.scorers = model.scorers;
-                (self.turns, self.rate) = (true, None);
-                self.batch_limit = self.batch_limit.min(CPU_BATCH);
-                self.ready(Vec::new());
+                (self.shares_cpu, self.rate) = (true, None);
+                self.batch_limit = self.batch_limit.min(MAX_CPU_BATCH);
+                self.report_ready(Vec::new());
                 true
             }
             Err(message) => {
-                self.turns = true;
+                self.shares_cpu = true;
                 self.shared.fail(format!(
                     "the GPU was lost ({reason}), and the CPU cannot take over: {message}"
                 ));
@@ -317,8 +330,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// A model for phantoms rejects every other picture.
-    fn fit_for(&self, file: &Opened, verdict: Verdict) -> Verdict {
+    /// Rejects every image but phantoms if the model is for phantoms only.
+    fn reject_unsuitable(&self, file: &OpenedFile, verdict: Verdict) -> Verdict {
         if self.encoder.card().synthetic_only && !file.info.synthetic {
             verdict.reject(NOT_FOR_PATIENTS.to_owned())
         } else {
@@ -326,8 +339,13 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Notes a frame's result; reports the file with its last one.
-    fn frame(&mut self, file: &Arc<Opened>, frame: u32, result: Result<Arc<[f32]>, Failure>) {
+    /// Records a frame's result; finishes the job with the last frame of its file.
+    fn record_frame(
+        &mut self,
+        file: &Arc<OpenedFile>,
+        frame: u32,
+        result: Result<Arc<[f32]>, Failure>,
+    ) {
         let key = Arc::as_ptr(file);
         let results = self.partial.entry(key).or_default();
         results.push((frame, result));
@@ -337,14 +355,14 @@ impl<'a> Worker<'a> {
         let results = self.partial.remove(&key).unwrap_or_default();
         if self.shared.is_wanted(&file.job) {
             let outcomes = self.outcomes(file, results);
-            self.shared.done(&file.job, outcomes);
+            self.shared.finish_job(&file.job, outcomes);
         } else {
-            self.shared.skip(&file.job);
+            self.shared.drop_job(&file.job);
         }
     }
 
-    /// One outcome per frame, and their aggregate when all frames were asked for and there are several.
-    fn outcomes(&self, file: &Opened, mut results: Vec<FrameResult>) -> Vec<Outcome> {
+    /// One outcome per frame, followed by their aggregate if there are several.
+    fn outcomes(&self, file: &OpenedFile, mut results: Vec<FrameResult>) -> Vec<Outcome> {
         let dicom = file.info.dicom.as_ref();
         let (set, scorer) = self.scorers.choose(
             dicom.and_then(|d| d.modality.as_deref()),
@@ -361,14 +379,14 @@ impl<'a> Worker<'a> {
                 &file.info,
                 &file.content,
                 frame,
-                self.fit_for(file, verdict),
+                self.reject_unsuitable(file, verdict),
                 embedding,
                 &provenance,
             )
         };
-        // Frames that failed do not wait for the model and come before those that did.
+        // Failed frames skip the model and so arrive before the others.
         results.sort_by_key(|(frame, _)| file.order.position(*frame));
-        let several = results.len() > 1;
+        let has_several = results.len() > 1;
         let mut verdicts: Vec<Verdict> = Vec::new();
         let mut outcomes: Vec<Outcome> = Vec::new();
         for (frame, result) in results {
@@ -378,33 +396,35 @@ impl<'a> Worker<'a> {
                 record(Some(frame), verdict, Some(embedding))
             }));
         }
-        // A file of which nothing can be shown failed once, not once a frame.
+        // A file of which all frames failed is one failure.
         if verdicts.is_empty() {
             outcomes.truncate(1);
         }
-        if several && !verdicts.is_empty() {
+        if has_several && !verdicts.is_empty() {
             outcomes.push(Ok(record(None, scorer.aggregate(&verdicts), None)));
         }
         outcomes
     }
 }
 
-/// What the embeddings belong to that are kept of a model; `None`: none are.
-fn space(shared: &Shared, encoder: &dyn Encoder) -> Option<String> {
-    let Settings { exact, kept, .. } = &shared.settings;
-    let keeps = kept.is_some() && !encoder.card().synthetic_only;
-    keeps.then(|| format!("{} {exact}", encoder.space()))
+/// The key under which a model's embeddings are stored; `None` if they are not stored.
+fn embedding_key(shared: &EngineShared, encoder: &dyn Encoder) -> Option<String> {
+    let Settings {
+        exact, embeddings, ..
+    } = &shared.settings;
+    let is_stored = embeddings.is_some() && !encoder.card().synthetic_only;
+    is_stored.then(|| format!("{} {exact}", encoder.embedding_key()))
 }
 
-/// A model that was read, and the prompts in its space.
-struct Model {
+/// An open model, and the prompts that it has encoded.
+struct LoadedModel {
     encoder: Box<dyn Encoder>,
     scorers: Scorers,
-    /// What the user should know of the prompts, one sentence each.
+    /// What the user should know about the prompts, one sentence each.
     notes: Vec<String>,
 }
 
-impl Model {
+impl LoadedModel {
     fn open(factory: &mut Factory, prompts: Prompts, mode: Mode) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
         let (scorers, notes) = Scorers::new(prompts, mode, encoder.as_mut())?;
@@ -416,28 +436,31 @@ impl Model {
     }
 }
 
-/// Refuses an embedding that would make the first condition of any set the likeliest.
-fn usable(embedding: Vec<f32>) -> Result<Vec<f32>, Failure> {
+/// Refuses an embedding that is zero or not finite: it would make the first condition of any set the likeliest.
+fn check_embedding(embedding: Vec<f32>) -> Result<Vec<f32>, Failure> {
     if is_direction(&embedding) {
         return Ok(embedding);
     }
     Err(Failure {
         kind: ErrorKind::Internal,
-        message: "the model's embedding of this image is not finite, or zero".to_owned(),
+        message: "the model's embedding of this image is zero or not finite".to_owned(),
         not_picture: false,
     })
 }
 
-/// What a pass over `count` pictures brought: as many embeddings, or as many failures.
-fn one_each(
-    answer: std::thread::Result<Result<Vec<Vec<f32>>, EncoderError>>,
+/// The result of a forward pass over `count` images, as one embedding or failure per image.
+fn one_per_image(
+    result: std::thread::Result<Result<Vec<Vec<f32>>, EncoderError>>,
     count: usize,
 ) -> Vec<Result<Vec<f32>, Failure>> {
-    let message = match answer {
+    let message = match result {
         Ok(Ok(rows)) if rows.len() == count => return rows.into_iter().map(Ok).collect(),
-        Ok(Ok(rows)) => format!("the model gave {} answers for {count} pictures", rows.len()),
+        Ok(Ok(rows)) => format!(
+            "the model gave {} embeddings for {count} images",
+            rows.len()
+        ),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "the model failed on this batch: a fault inside; see the log".to_owned(),
+        Err(_) => "the model failed on this batch: internal error; see the log".to_owned(),
     };
     let failure = Failure {
         kind: ErrorKind::Internal,

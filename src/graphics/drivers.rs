@@ -1,7 +1,7 @@
-//! From pixels to what a terminal is sent: one driver a protocol.
+//! Encodes pixels for a terminal, with one driver per graphics protocol.
 //!
-//! ratatui-image encodes half blocks and sixels in many colours, and names kitty's cells. Where a driver bypasses it, its head
-//! says why.
+//! ratatui-image encodes half blocks and multi-colour sixels, and supplies kitty's placeholder diacritics. Where a driver bypasses
+//! it, the module documentation says why.
 
 mod grid;
 mod half_blocks;
@@ -26,21 +26,21 @@ use crate::media::{ErrorKind, MediaError};
 pub(super) use grid::Grid;
 pub use half_blocks::encode as half_blocks;
 pub use kitty::ImageStore;
-pub use painter::Painter;
-pub(super) use pieces::Piece;
+pub use painter::ImagePainter;
+pub(super) use pieces::ImagePiece;
 pub(super) use placeholders::PLACEHOLDER;
 
-/// The cell of a terminal that does not tell: a common one.
-pub(super) const USUAL_CELL: FontSize = FontSize::new(10, 20);
+/// A common cell size, in pixels, for terminals that do not report theirs.
+pub(super) const DEFAULT_CELL: FontSize = FontSize::new(10, 20);
 
-/// An image as its driver made it; the content of an [`EncodedImage`].
+/// An image as its driver encoded it; the content of an [`EncodedImage`].
 enum Encoded {
-    /// Cells that hold the image.
+    /// Cells whose characters and colours are the image.
     Cells(Protocol),
-    /// Cells that stand for an image that the terminal is sent beside them.
+    /// Placeholder cells for an image that is transmitted separately.
     Placeholders(Placeholders),
-    /// Control sequences that draw it, each upon its own cells.
-    Pieces(Vec<Piece>),
+    /// Control sequences, each of which draws a part of the image over its own cells.
+    Pieces(Vec<ImagePiece>),
 }
 
 impl Encoded {
@@ -49,21 +49,21 @@ impl Encoded {
     }
 }
 
-/// What the drivers need to know of the terminal.
+/// What the drivers need to know about the terminal.
 #[derive(Clone)]
 pub struct Output {
-    /// Pixels of a cell.
+    /// Size of a cell in pixels.
     pub cell: FontSize,
-    /// How control sequences reach it.
+    /// How control sequences reach the terminal.
     pub route: Route,
-    /// The images that it has by kitty's protocol.
+    /// The images that the terminal holds under kitty's protocol.
     pub store: Arc<ImageStore>,
 }
 
 impl Default for Output {
     fn default() -> Self {
         Self {
-            cell: USUAL_CELL,
+            cell: DEFAULT_CELL,
             route: Route::default(),
             store: Arc::default(),
         }
@@ -78,28 +78,28 @@ impl Drivers {
         Self(output)
     }
 
-    /// The pixels that an image of this quality is drawn with.
+    /// Returns the pixel grid on which an image of this quality is drawn.
     pub(super) fn grid(&self, graphics: Graphics, quality: Quality) -> Grid {
         if is_half_blocks(graphics, quality) {
             return Grid {
                 cell: half_blocks::CELL,
-                each: 1,
+                reduction: 1,
             };
         }
         Grid {
             cell: self.0.cell,
-            each: if quality == Quality::Half { 2 } else { 1 },
+            reduction: if quality == Quality::Half { 2 } else { 1 },
         }
     }
 
-    /// Encodes an image that fills so many cells.
+    /// Encodes an image that fills `size` cells.
     pub(super) fn encode(
         &self,
         image: DynamicImage,
         size: Size,
         key: &PreviewKey,
     ) -> Result<EncodedImage, MediaError> {
-        let target = Target {
+        let target = EncodeTarget {
             size,
             cell: self.0.cell,
             route: self.0.route,
@@ -117,17 +117,17 @@ impl Drivers {
     }
 }
 
-/// What an image is encoded for.
+/// The cells and the terminal that an image is encoded for.
 #[derive(Clone, Copy)]
-struct Target {
-    /// Cells to cover.
+struct EncodeTarget {
+    /// Columns and rows of cells to cover.
     size: Size,
-    /// Pixels of each.
+    /// Size of each cell in pixels.
     cell: FontSize,
     route: Route,
 }
 
-/// Images of this quality are made of half blocks, whatever else the terminal can.
+/// Whether images of this quality are half blocks, whatever else the terminal supports.
 fn is_half_blocks(graphics: Graphics, quality: Quality) -> bool {
     match graphics {
         Graphics::Halfblocks | Graphics::None => true,
@@ -135,7 +135,8 @@ fn is_half_blocks(graphics: Graphics, quality: Quality) -> bool {
     }
 }
 
-pub(super) fn fault(error: &dyn std::fmt::Display) -> MediaError {
+/// An internal error in resizing or encoding.
+pub(super) fn draw_error(error: &dyn std::fmt::Display) -> MediaError {
     MediaError::new(
         ErrorKind::Internal,
         format!("the image cannot be drawn: {error}"),

@@ -1,26 +1,26 @@
-//! What the terminal has of colours and letters, by what the environment says of it. Whether it has more than 256 colours is
-//! also asked, along with its graphics. There is no question that would bring out the rest: terminals without Unicode answer none.
+//! The colours and characters that the terminal supports, according to the environment. Whether it has more than 256 colours is
+//! also probed, along with its graphics. The rest cannot be probed: terminals without Unicode answer no queries.
 //!
-//! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, believes a `COLORTERM` that the
-//! console of Linux was handed down, and takes any terminal for one of sixteen colours where `CI` is set.
+//! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, trusts a `COLORTERM` that the
+//! Linux console merely inherited, and assumes sixteen colours for any terminal where `CI` is set.
 
 use crate::config;
 
-/// How many colours there are.
+/// The range of colours that a terminal supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
-    /// Bold and reversed at most.
+    /// No colours; at most bold and reversed.
     None,
-    /// The sixteen with names; the user's palette says how they look.
+    /// The sixteen named colours, as the user's palette defines them.
     Named,
-    /// The 256 of xterm.
+    /// xterm's 256 colours.
     Indexed,
-    /// Red, green and blue of eight bits each.
+    /// 24-bit RGB.
     Full,
 }
 
 impl Colours {
-    /// As the user is told.
+    /// A name to show the user.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "no colours",
@@ -31,56 +31,56 @@ impl Colours {
     }
 }
 
-/// Something decided, and what decided it, as `TERM=linux`.
+/// A decision and its reason, such as `TERM=linux`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided<T> {
-    /// What was decided.
+    /// The decision.
     pub value: T,
-    /// By what.
+    /// The variable or setting that decided it.
     pub by: String,
 }
 
-/// What is sent to the terminal stays within these.
+/// The limits of what is sent to the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Its colours.
+    /// The colours it supports.
     pub colours: Decided<Colours>,
-    /// It has the letters of ASCII only.
+    /// Whether it is limited to ASCII.
     pub ascii: Decided<bool>,
-    /// It has 256 colours by the environment, which knows no more of a terminal at the other end of SSH.
+    /// The environment says 256 colours, but over SSH it would say so of a terminal with more, too.
     may_have_more: bool,
 }
 
 impl Limits {
-    /// As chosen in the settings, else by the environment.
+    /// Determines the limits from the settings, else from the environment.
     pub fn new(colours: config::Colours, ascii: Option<bool>) -> Self {
-        Self::by(colours, ascii, |name| std::env::var(name).ok())
+        Self::from_variables(colours, ascii, |name| std::env::var(name).ok())
     }
 
-    fn by(
+    fn from_variables(
         colours: config::Colours,
         ascii: Option<bool>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let found = match colours {
             config::Colours::Auto => colours_by(&variable),
-            config::Colours::Named => chosen(Colours::Named),
-            config::Colours::Indexed => chosen(Colours::Indexed),
-            config::Colours::Full => chosen(Colours::Full),
+            config::Colours::Named => from_settings(Colours::Named),
+            config::Colours::Indexed => from_settings(Colours::Indexed),
+            config::Colours::Full => from_settings(Colours::Full),
         };
         Self {
             may_have_more: colours == config::Colours::Auto && found.value == Colours::Indexed,
             colours: found,
-            ascii: ascii.map_or_else(|| ascii_by(&variable), chosen),
+            ascii: ascii.map_or_else(|| ascii_by(&variable), from_settings),
         }
     }
 
-    /// Its answer could raise them.
+    /// Whether probing the terminal could raise the limits.
     pub(super) fn may_have_more(&self) -> bool {
         self.may_have_more
     }
 
-    /// The terminal has answered that it has all colours.
+    /// Raises the colours to all, after the terminal has confirmed that it has them.
     pub(super) fn raise(&mut self) {
         if self.may_have_more {
             self.may_have_more = false;
@@ -92,38 +92,38 @@ impl Limits {
     }
 }
 
-/// What the terminal takes in without printing it, in ECMA-48's words.
+/// The escape sequences that the terminal parses rather than prints, in ECMA-48's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reads {
-    /// Hardly anything.
+pub(super) enum EscapeSupport {
+    /// Hardly any.
     Text,
-    /// CSI and what follows.
+    /// Control sequences (CSI).
     ControlSequences,
-    /// Those, and APC, DCS and OSC with their text.
+    /// Also control strings (APC, DCS and OSC).
     ControlStrings,
 }
 
-/// The same by `TERM`: what is too old for control strings prints them.
-pub(super) fn reads_by(variable: impl Fn(&str) -> Option<String>) -> Reads {
+/// The escape sequences supported according to `TERM`. Terminals too old for control strings print them.
+pub(super) fn escape_support_by(variable: impl Fn(&str) -> Option<String>) -> EscapeSupport {
     let term = variable("TERM").unwrap_or_default();
     if term.starts_with("vt") || term.starts_with("linux") {
-        Reads::ControlSequences
+        EscapeSupport::ControlSequences
     } else if is_bare(&term) {
-        Reads::Text
+        EscapeSupport::Text
     } else {
-        Reads::ControlStrings
+        EscapeSupport::ControlStrings
     }
 }
 
-fn chosen<T>(value: T) -> Decided<T> {
+fn from_settings<T>(value: T) -> Decided<T> {
     Decided {
         value,
         by: "the settings".to_owned(),
     }
 }
 
-/// Terminals that have all colours, by a part of what `TERM` is there. Over SSH `COLORTERM` gets lost, `TERM` does not.
-const FULL: [&str; 7] = [
+/// Parts of a `TERM` whose terminal has all colours. SSH passes on `TERM`, but not `COLORTERM`.
+const FULL_COLOUR_TERMS: [&str; 7] = [
     "-direct",
     "kitty",
     "ghostty",
@@ -133,24 +133,25 @@ const FULL: [&str; 7] = [
     "contour",
 ];
 
-/// A terminal without commands, and DEC's, before there were colours.
+/// Whether the terminal has no colours: those without escape sequences, and DEC's.
 fn is_bare(term: &str) -> bool {
     term.is_empty() || term == "dumb" || term.starts_with("vt")
 }
 
-/// 256 by name; `xterm` has been their name, too, for as long as containers and multiplexers have set it.
+/// Whether `TERM` stands for 256 colours: by name, or as the plain `xterm`, `screen` and `tmux` that containers and multiplexers
+/// set for terminals that have them.
 fn is_indexed(term: &str) -> bool {
     term.contains("256color") || ["xterm", "screen", "tmux"].contains(&term)
 }
 
-/// The colours, by the variables. `TERM` of a terminal that is known for few goes before `COLORTERM`, which is handed down from
-/// one terminal to another started within it.
+/// The colours according to the variables. A `TERM` known for few colours overrides `COLORTERM`, which a terminal inherits from
+/// the one it was started in.
 pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<Colours> {
     let term = variable("TERM").unwrap_or_default();
     let depth = variable("COLORTERM").unwrap_or_default();
     let by_term = |value| Decided {
         value,
-        by: named("TERM", &term),
+        by: variable_text("TERM", &term),
     };
     if is_bare(&term) {
         by_term(Colours::None)
@@ -159,9 +160,9 @@ pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<Colours>
     } else if matches!(depth.as_str(), "truecolor" | "24bit") {
         Decided {
             value: Colours::Full,
-            by: named("COLORTERM", &depth),
+            by: variable_text("COLORTERM", &depth),
         }
-    } else if FULL.iter().any(|part| term.contains(part)) {
+    } else if FULL_COLOUR_TERMS.iter().any(|part| term.contains(part)) {
         by_term(Colours::Full)
     } else if is_indexed(&term) {
         by_term(Colours::Indexed)
@@ -170,18 +171,18 @@ pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<Colours>
     }
 }
 
-/// Whether there is ASCII only, by the variables. Where none names an encoding, as in many containers, nothing speaks against
-/// Unicode: hardly a terminal is left without.
+/// Whether the terminal is limited to ASCII according to the variables. Where none names an encoding, as in many containers,
+/// Unicode is assumed: hardly any terminal lacks it.
 pub fn ascii_by(variable: impl Fn(&str) -> Option<String>) -> Decided<bool> {
     let term = variable("TERM").unwrap_or_default();
-    // The console of Linux reads UTF-8, but its font has 512 letters at most.
+    // The Linux console reads UTF-8, but its font has at most 512 characters.
     if is_bare(&term) || term == "linux" {
         return Decided {
             value: true,
-            by: named("TERM", &term),
+            by: variable_text("TERM", &term),
         };
     }
-    // The first that is set counts, as in the C library.
+    // The first one set counts, as in the C library.
     let set = |name: &'static str| {
         let value = variable(name).filter(|value| !value.is_empty());
         value.map(|value| (name, value))
@@ -191,7 +192,7 @@ pub fn ascii_by(variable: impl Fn(&str) -> Option<String>) -> Decided<bool> {
             let encoding = locale.to_ascii_lowercase().replace('-', "");
             Decided {
                 value: !encoding.contains("utf8"),
-                by: named(name, &locale),
+                by: variable_text(name, &locale),
             }
         }
         None => Decided {
@@ -201,7 +202,8 @@ pub fn ascii_by(variable: impl Fn(&str) -> Option<String>) -> Decided<bool> {
     }
 }
 
-fn named(name: &str, value: &str) -> String {
+/// A variable as the user is told of it: `NAME=value`, or `no NAME`.
+fn variable_text(name: &str, value: &str) -> String {
     if value.is_empty() {
         format!("no {name}")
     } else {
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_those_that_the_variables_promise() {
+    fn the_variables_decide_the_colours() {
         for (variables, wanted, by) in [
             ("", Colours::None, "no TERM"),
             ("TERM=dumb", Colours::None, "TERM=dumb"),
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_locale_that_is_set_says_whether_there_is_unicode() {
+    fn the_first_locale_that_is_set_decides_on_unicode() {
         for (variables, wanted, by) in [
             ("TERM=xterm LANG=C", true, "LANG=C"),
             ("TERM=xterm LANG=POSIX", true, "LANG=POSIX"),
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_raises_what_the_environment_alone_made_256() {
+    fn an_answer_raises_256_colours_that_only_the_environment_decided() {
         let auto = config::Colours::Auto;
         for (colours, variables, wanted, by) in [
             (
@@ -340,7 +342,7 @@ mod tests {
                 "the settings",
             ),
         ] {
-            let mut limits = Limits::by(colours, None, given(variables));
+            let mut limits = Limits::from_variables(colours, None, given(variables));
             let before = limits.clone();
             let raised = wanted != before.colours.value;
             assert_eq!(limits.may_have_more(), raised, "{variables}");
@@ -357,21 +359,21 @@ mod tests {
     #[test]
     fn old_terminals_are_sent_no_control_strings() {
         for (variables, wanted) in [
-            ("", Reads::Text),
-            ("TERM=dumb", Reads::Text),
-            ("TERM=linux", Reads::ControlSequences),
-            ("TERM=linux-16color", Reads::ControlSequences),
-            ("TERM=vt340", Reads::ControlSequences),
-            ("TERM=xterm-256color", Reads::ControlStrings),
-            ("TERM=screen", Reads::ControlStrings),
-            ("TERM=rxvt", Reads::ControlStrings),
+            ("", EscapeSupport::Text),
+            ("TERM=dumb", EscapeSupport::Text),
+            ("TERM=linux", EscapeSupport::ControlSequences),
+            ("TERM=linux-16color", EscapeSupport::ControlSequences),
+            ("TERM=vt340", EscapeSupport::ControlSequences),
+            ("TERM=xterm-256color", EscapeSupport::ControlStrings),
+            ("TERM=screen", EscapeSupport::ControlStrings),
+            ("TERM=rxvt", EscapeSupport::ControlStrings),
         ] {
-            assert_eq!(reads_by(given(variables)), wanted, "{variables}");
+            assert_eq!(escape_support_by(given(variables)), wanted, "{variables}");
         }
     }
 
     #[test]
-    fn what_was_chosen_goes_before_the_variables() {
+    fn settings_override_the_variables() {
         let limits = Limits::new(config::Colours::Named, Some(true));
         assert_eq!(limits.colours.value, Colours::Named);
         assert_eq!(limits.colours.by, "the settings");

@@ -1,5 +1,5 @@
-//! How much of a frame is sent at once. Text goes whole; of images only as much as the link takes within a moment, so that
-//! the next key never waits behind one. What is left over stays as it was on screen, and follows with the next frame.
+//! Limits how much of a frame is sent at once. Text is sent whole, and of images as much as the link takes in a moment, so that
+//! the next key never waits behind one. Cells held back keep their content on screen and follow with the next frame.
 
 use std::fmt::Write as _;
 
@@ -7,31 +7,31 @@ use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::Position;
 use ratatui::style::Color;
 
-use super::drivers::{ImageStore, PLACEHOLDER, Piece};
+use super::drivers::{ImagePiece, ImageStore, PLACEHOLDER};
 
-/// Half blocks, whose two colours are pixels.
+/// Half-block characters, whose two colours are pixels.
 const HALF_BLOCKS: [&str; 2] = ["▀", "▄"];
-/// Bytes of a half block with both its colours.
+/// Bytes that a half block with both colours takes to send.
 const HALF_BLOCK_BYTES: usize = 40;
 
-/// What of the frames has been sent.
+/// What the terminal has been sent so far.
 #[derive(Default)]
 pub(super) struct Pacing {
-    /// What the terminal shows; cells that hold pixels are skipped.
+    /// The cells that the terminal shows; those under image pieces are marked as skipped.
     shown: Buffer,
-    /// The pieces of images that those pixels are of, at their places on the screen.
-    pieces: Vec<Piece>,
-    /// The last frame was of text only, so that it went out at once: now it is the image's turn.
-    text_went: bool,
+    /// The image pieces that it shows, positioned on the screen.
+    pieces: Vec<ImagePiece>,
+    /// Whether the last frame was sent without images because its text had changed. The next one may then send images.
+    was_text_only: bool,
 }
 
 impl Pacing {
-    /// Cuts a frame down to what is sent now; `out` gets what has to be sent ahead of its cells. `pieces` are all those
-    /// in the frame. False when something is left over.
-    pub(super) fn cut(
+    /// Reduces a frame to what is sent now, and appends to `out` what has to be sent ahead of its cells. `pieces` are all those
+    /// in the frame, `budget` is in bytes. False when something was held back.
+    pub(super) fn limit_frame(
         &mut self,
         next: &mut Buffer,
-        pieces: &[Piece],
+        pieces: &[ImagePiece],
         store: &ImageStore,
         mut budget: usize,
         out: &mut String,
@@ -43,47 +43,47 @@ impl Pacing {
         }
         let mut changed = next.content.iter().zip(&self.shown.content);
         let text = changed.any(|(cell, old)| cell != old && is_text(cell));
-        self.text_went = text && !self.text_went;
-        if self.text_went {
+        self.was_text_only = text && !self.was_text_only;
+        if self.was_text_only {
             budget = 0;
         }
-        let mut coming: Vec<u32> = Vec::new();
+        let mut pending: Vec<u32> = Vec::new();
         for id in next.content.iter().filter_map(placeholder) {
-            if !coming.contains(&id) {
-                coming.push(id);
+            if !pending.contains(&id) {
+                pending.push(id);
             }
         }
         if budget > 0 {
-            store.send(&coming, budget, out);
+            store.send(&pending, budget, out);
         }
-        coming.retain(|id| !store.has(*id));
+        pending.retain(|id| !store.is_sent(*id));
         let covered = self.send_pieces(next, pieces, budget, out);
-        let whole = self.cut_cells(next, &coming, budget, out.len());
+        let complete = self.limit_cells(next, &pending, budget, out.len());
         for position in covered.iter().flatten() {
             // The piece has been drawn over this text.
             next[*position].set_diff_option(CellDiffOption::AlwaysUpdate);
         }
-        whole && covered.is_some()
+        complete && covered.is_some()
     }
 
-    /// Sends the pieces that the terminal does not show as they are, from the top; the cells of text that lie upon them, or
-    /// `None` when pieces are left over.
+    /// Sends the pieces that the terminal does not show yet, from the top. Returns the text cells that lie over them, or `None`
+    /// when pieces were held back.
     fn send_pieces(
         &mut self,
         next: &mut Buffer,
-        pieces: &[Piece],
+        pieces: &[ImagePiece],
         budget: usize,
         out: &mut String,
     ) -> Option<Vec<Position>> {
         let mut covered = Vec::new();
-        let (mut full, mut whole) = (budget == 0, true);
+        let (mut full, mut complete) = (budget == 0, true);
         for piece in pieces {
             if self.shows(piece, next) {
                 continue;
             }
-            // One piece always goes, however large it is: there is always some progress.
+            // The first piece is sent however large it is, so that every frame makes progress.
             full |= !out.is_empty() && out.len() + piece.data.len() > budget;
-            whole &= !full;
+            complete &= !full;
             if !full {
                 let _ = write!(
                     out,
@@ -106,64 +106,65 @@ impl Pacing {
                 }
             }
         }
-        whole.then_some(covered)
+        complete.then_some(covered)
     }
 
-    /// The terminal shows this piece, but for what lies upon it.
-    fn shows(&self, piece: &Piece, next: &Buffer) -> bool {
+    /// Whether the terminal shows this piece, apart from text over it.
+    fn shows(&self, piece: &ImagePiece, next: &Buffer) -> bool {
         let mut positions = piece.area.positions();
         self.pieces.contains(piece)
             && positions.all(|at| !is_pixels(&next[at]) || is_pixels(&self.shown[at]))
     }
 
-    /// Puts cells that are not sent now back to what they were; images that are still `coming` are not.
-    fn cut_cells(
+    /// Reverts cells beyond the budget, and those of kitty images still `pending`, to what the terminal shows. `spent` is in
+    /// bytes. False when cells were reverted.
+    fn limit_cells(
         &mut self,
         next: &mut Buffer,
-        coming: &[u32],
+        pending: &[u32],
         budget: usize,
         mut spent: usize,
     ) -> bool {
-        let mut whole = true;
+        let mut complete = true;
         for (cell, old) in next.content.iter_mut().zip(&mut self.shown.content) {
             if cell == old {
                 continue;
             }
             let cost = cost(cell);
-            let too_much = cost > 0 && (budget == 0 || (spent > 0 && spent + cost > budget));
-            if too_much {
-                // Nothing behind it either: an image is drawn from its top.
+            let over_budget = cost > 0 && (budget == 0 || (spent > 0 && spent + cost > budget));
+            if over_budget {
+                // Nothing after it either: an image is drawn from its top.
                 spent = spent.max(budget);
             }
-            if too_much || placeholder(cell).is_some_and(|id| coming.contains(&id)) {
-                whole = false;
+            if over_budget || placeholder(cell).is_some_and(|id| pending.contains(&id)) {
+                complete = false;
                 cell.clone_from(old);
             } else {
                 spent += cost;
                 old.clone_from(cell);
             }
         }
-        whole
+        complete
     }
 }
 
-/// It goes whole, and first.
+/// Whether the cell is text, which is sent whole and first.
 fn is_text(cell: &Cell) -> bool {
     !is_pixels(cell) && cost(cell) == 0 && placeholder(cell).is_none()
 }
 
-/// It is a part of a piece that was sent ahead of the cells.
+/// Whether the cell belongs to a piece that is sent ahead of the cells.
 pub(super) fn is_pixels(cell: &Cell) -> bool {
     cell.diff_option == CellDiffOption::Skip
 }
 
-/// Bytes of a cell that belongs to an image.
+/// Bytes that a half block of an image takes to send; 0 for other cells.
 fn cost(cell: &Cell) -> usize {
     let is_image = HALF_BLOCKS.contains(&cell.symbol()) && cell.bg != Color::Reset;
     if is_image { HALF_BLOCK_BYTES } else { 0 }
 }
 
-/// The image that belongs here.
+/// The id of the kitty image whose placeholder is in this cell.
 pub(super) fn placeholder(cell: &Cell) -> Option<u32> {
     match cell.fg {
         Color::Rgb(r, g, b) if cell.symbol().starts_with(PLACEHOLDER) => {

@@ -1,5 +1,6 @@
-//! The worker that turns files into terminal graphics: decode ▸ window ▸ resize ▸ encode. The latest request wins; one for
-//! another file that is overtaken while it waits is forgotten. Between requests it decodes ahead.
+//! The worker thread that turns files into terminal graphics: decode ▸ window ▸ resize ▸ encode. The latest request wins: it
+//! replaces the one that waits, and cancels the one in progress if that is for another file. Between requests the worker decodes
+//! ahead.
 
 mod draw;
 mod letters;
@@ -9,7 +10,7 @@ mod related;
 mod renderer;
 mod slide;
 mod store;
-mod tiles;
+mod thumbnails;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,25 +19,26 @@ use std::thread;
 use super::drivers::Output;
 use crate::app::{PreviewKey, Previewed, Stamp};
 pub use renderer::Renderer;
-pub use tiles::Tiles;
+pub use thumbnails::ThumbnailWorkers;
 
-/// What is wanted now.
-enum Wanted {
+/// The request that waits for the worker.
+enum PendingRequest {
     Nothing,
     Picture(Box<PreviewKey>),
     Stop,
 }
 
-struct Slot {
-    wanted: Mutex<Wanted>,
-    /// Files that may be wanted next, not yet handed to the renderer.
+/// Hands requests to the worker thread.
+struct RequestSlot {
+    wanted: Mutex<PendingRequest>,
+    /// Files likely to be requested next, not yet handed to the renderer.
     nearby: Mutex<Option<Vec<(PathBuf, Stamp)>>>,
     changed: Condvar,
 }
 
-impl Slot {
-    /// The lock; a panic elsewhere leaves the slot whole.
-    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+impl RequestSlot {
+    /// Locks the request. A panic while the lock is held leaves it consistent.
+    fn wanted(&self) -> MutexGuard<'_, PendingRequest> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -44,22 +46,22 @@ impl Slot {
         self.nearby.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, wanted: Wanted) {
+    fn put(&self, wanted: PendingRequest) {
         *self.wanted() = wanted;
         self.changed.notify_one();
     }
 
-    /// Waits for a request; `None` at the end.
+    /// Waits for a request; `None` when the worker is to stop.
     fn next_request(&self) -> Option<PreviewKey> {
         let mut wanted = self.wanted();
         loop {
-            match std::mem::replace(&mut *wanted, Wanted::Nothing) {
-                Wanted::Picture(key) => return Some(*key),
-                Wanted::Stop => {
-                    *wanted = Wanted::Stop;
+            match std::mem::replace(&mut *wanted, PendingRequest::Nothing) {
+                PendingRequest::Picture(key) => return Some(*key),
+                PendingRequest::Stop => {
+                    *wanted = PendingRequest::Stop;
                     return None;
                 }
-                Wanted::Nothing => {
+                PendingRequest::Nothing => {
                     wanted = self
                         .changed
                         .wait(wanted)
@@ -69,55 +71,55 @@ impl Slot {
         }
     }
 
-    /// Something waits.
+    /// Whether a request waits.
     fn is_busy(&self) -> bool {
-        !matches!(*self.wanted(), Wanted::Nothing)
+        !matches!(*self.wanted(), PendingRequest::Nothing)
     }
 
-    /// What waits makes `key` pointless. Another view of the same file does not: with a key held down something new would
-    /// wait each time, and nothing would ever be seen.
+    /// Whether the waiting request makes `key` pointless. Another view of the same file does not: while a key is held down
+    /// there would always be a newer request, and nothing would ever be shown.
     fn overtakes(&self, key: &PreviewKey) -> bool {
         match &*self.wanted() {
-            Wanted::Nothing => false,
-            Wanted::Picture(next) => !next.same_file(key),
-            Wanted::Stop => true,
+            PendingRequest::Nothing => false,
+            PendingRequest::Picture(next) => !next.same_file(key),
+            PendingRequest::Stop => true,
         }
     }
 }
 
-/// The running worker. Dropping it lets the thread end after what it is doing.
-pub struct Worker {
-    slot: Arc<Slot>,
+/// A handle to the preview thread. Dropping it ends the thread after its current request.
+pub struct PreviewWorker {
+    slot: Arc<RequestSlot>,
 }
 
-/// How much below the interface images are made (`nice`): a key is seen before what it asks for.
+/// Niceness of preview threads: below the interface, so that a key press is shown before the image it requests.
 const NICENESS: i32 = 5;
 
-impl Worker {
-    /// Starts the thread; `sink` gets each finished preview there.
+impl PreviewWorker {
+    /// Starts the thread, which passes each finished preview to `sink`.
     pub fn start(
         output: Output,
         sink: impl Fn(Previewed) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let slot = Arc::new(Slot {
-            wanted: Mutex::new(Wanted::Nothing),
+        let slot = Arc::new(RequestSlot {
+            wanted: Mutex::new(PendingRequest::Nothing),
             nearby: Mutex::new(None),
             changed: Condvar::new(),
         });
-        let worker = Arc::clone(&slot);
+        let requests = Arc::clone(&slot);
         thread::Builder::new()
             .name("preview".into())
             .spawn(move || {
                 let _ = rustix::process::nice(NICENESS);
                 let mut renderer = Renderer::new(output);
-                while let Some(key) = worker.next_request() {
-                    render(&mut renderer, key, &worker, &sink);
-                    if let Some(files) = worker.nearby().take() {
-                        renderer.near(files);
+                while let Some(key) = requests.next_request() {
+                    render(&mut renderer, key, &requests, &sink);
+                    if let Some(files) = requests.nearby().take() {
+                        renderer.prefetch(files);
                     }
-                    while !worker.is_busy() && renderer.decode_ahead() {
-                        if let Some(key) = renderer.outdated() {
-                            render(&mut renderer, key, &worker, &sink);
+                    while !requests.is_busy() && renderer.decode_ahead() {
+                        if let Some(key) = renderer.take_outdated() {
+                            render(&mut renderer, key, &requests, &sink);
                         }
                     }
                 }
@@ -125,30 +127,30 @@ impl Worker {
         Ok(Self { slot })
     }
 
-    /// Asks for an image, instead of the one that waits.
+    /// Requests an image; replaces a request that still waits.
     pub fn request(&self, key: PreviewKey) {
-        self.slot.put(Wanted::Picture(Box::new(key)));
+        self.slot.put(PendingRequest::Picture(Box::new(key)));
     }
 
-    /// Names the files that may be asked for next, the likeliest first; before the request for the file between them.
-    pub fn near(&self, files: Vec<(PathBuf, Stamp)>) {
+    /// Names the files to decode ahead, the likeliest first. To be called before the request for the current file.
+    pub fn prefetch(&self, files: Vec<(PathBuf, Stamp)>) {
         *self.slot.nearby() = Some(files);
     }
 
-    /// Forgets the request that waits.
-    pub fn forget(&self) {
-        self.slot.put(Wanted::Nothing);
+    /// Cancels the request that waits.
+    pub fn cancel(&self) {
+        self.slot.put(PendingRequest::Nothing);
     }
 }
 
-impl Drop for Worker {
+impl Drop for PreviewWorker {
     fn drop(&mut self) {
-        self.slot.put(Wanted::Stop);
+        self.slot.put(PendingRequest::Stop);
     }
 }
 
-/// Answers a request; one that takes long in parts.
-fn render(renderer: &mut Renderer, key: PreviewKey, slot: &Slot, sink: &impl Fn(Previewed)) {
+/// Renders a request; slow ones are passed to `sink` in parts as well.
+fn render(renderer: &mut Renderer, key: PreviewKey, slot: &RequestSlot, sink: &impl Fn(Previewed)) {
     let overtaken = || slot.overtakes(&key);
     let outcome = renderer.render_in_parts(&key, &overtaken, &mut |preview| {
         sink(Previewed {

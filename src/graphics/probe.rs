@@ -1,7 +1,7 @@
-//! What the terminal can show: asks it how it takes images, and whether it has all colours. Reads stdin itself, for a limited
-//! time, and gives back the keys that came in between: a silent terminal loses none.
+//! Probes which graphics protocols the terminal supports, and whether it has all colours. Reads stdin itself, for a limited time,
+//! and returns the keys pressed meanwhile, so that none are lost even if the terminal never answers.
 //!
-//! ratatui-image's `Picker` is bypassed: it reads stdin itself and loses keys, and leaves tmux's `allow-passthrough` on.
+//! ratatui-image's `Picker` is bypassed: it loses keys pressed meanwhile, and leaves tmux's `allow-passthrough` on.
 
 mod answers;
 mod stray;
@@ -15,94 +15,94 @@ use crossterm::event::KeyEvent;
 use ratatui_image::FontSize;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::drivers::{ImageStore, Output, USUAL_CELL};
-use super::limits::{Limits, Reads, reads_by};
+use super::drivers::{DEFAULT_CELL, ImageStore, Output};
+use super::limits::{EscapeSupport, Limits, escape_support_by};
 use super::{Route, restore, tmux};
 use crate::app::Graphics;
 use crate::config;
-use answers::{Answers, PROBE, parse};
+use answers::{Answers, PROBE_COLOUR, parse};
 pub use stray::StrayReplies;
 
 /// How long a local terminal may take to answer.
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(300);
-/// How long one behind SSH may take.
+/// How long a terminal behind SSH may take to answer.
 const REMOTE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Is the kitty protocol there? A query with an image of one pixel, which is not shown. `U` asks for placeholders: a kitty that is
-/// too old for them (before 0.28) does not understand the question.
-const KITTY: &str = "\x1b_Gi=31,s=1,v=1,a=q,U=1,t=d,f=24;AAAA\x1b\\";
-/// The same, deflated.
-const DEFLATED: &str = "\x1b_Gi=32,s=1,v=1,a=q,U=1,t=d,f=24,o=z;eJxjYGAAAAADAAE=\x1b\\";
-/// How large is a cell?
-const CELL_SIZE: &str = "\x1b[16t";
-/// Which colours and weights does it write with (DECRQSS)?
-const SETTINGS: &str = "\x1bP$qm\x1b\\";
-/// Primary device attributes: every terminal answers, so it comes last.
-const ATTRIBUTES: &str = "\x1b[c";
+/// Query for the kitty protocol: a one-pixel image, which is not shown. `U` requests placeholders; a kitty too old for them (before
+/// 0.28) does not understand the query.
+const KITTY_QUERY: &str = "\x1b_Gi=31,s=1,v=1,a=q,U=1,t=d,f=24;AAAA\x1b\\";
+/// The same query with a deflated image.
+const DEFLATE_QUERY: &str = "\x1b_Gi=32,s=1,v=1,a=q,U=1,t=d,f=24,o=z;eJxjYGAAAAADAAE=\x1b\\";
+/// Query for the size of a cell in pixels.
+const CELL_SIZE_QUERY: &str = "\x1b[16t";
+/// Query for the current text attributes (DECRQSS).
+const SGR_QUERY: &str = "\x1bP$qm\x1b\\";
+/// Query for the primary device attributes. Every terminal answers it, so it comes last.
+const ATTRIBUTES_QUERY: &str = "\x1b[c";
 
-/// What probing the terminal brought.
+/// The result of probing the terminal.
 pub struct Probed {
-    /// What it can show.
+    /// What the terminal supports.
     pub capabilities: Capabilities,
-    /// Keys pressed meanwhile.
+    /// Keys pressed while it was probed.
     pub keys: Vec<KeyEvent>,
 }
 
-/// How images get to the terminal.
-pub struct Drawing {
-    /// What `update` is told.
+/// How images are drawn on a probed terminal.
+pub struct GraphicsSetup {
+    /// The protocol, for the model.
     pub graphics: Graphics,
-    /// What the drivers need.
+    /// The terminal's parameters, for the drivers.
     pub output: Output,
 }
 
-/// What the terminal can show, and how that is known.
+/// What the terminal supports, and how that was found out.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug)]
 pub struct Capabilities {
-    /// The protocol was chosen by hand: nothing is asked.
+    /// The protocol was set by the user, so that nothing is queried.
     pub chosen: bool,
-    /// It was asked. One that would print the questions is not.
+    /// The terminal was queried. Terminals that would print the queries are not.
     pub asked: bool,
     /// How long it may take to answer.
     pub timeout: Duration,
     /// How long it took.
     pub took: Duration,
-    /// It answered the last question.
+    /// It answered the last query.
     pub complete: bool,
-    /// It has kitty's protocol with placeholders.
+    /// It supports kitty's protocol with placeholders.
     pub kitty: bool,
-    /// It takes deflated images.
+    /// It accepts deflated kitty images.
     pub deflate: bool,
-    /// It has sixel.
+    /// It supports sixel.
     pub sixel: bool,
-    /// Its cell in pixels, as it says.
+    /// Width and height of its cells in pixels, as it reports them.
     pub cell: Option<(u16, u16)>,
-    /// The same by the size of its window.
+    /// Width and height of its cells, computed from the size of its window.
     pub cell_of_window: Option<(u16, u16)>,
     /// Whether tmux is in between.
     pub route: Route,
-    /// There is a network in between.
+    /// Whether it is at the other end of SSH.
     pub remote: bool,
-    /// The variables name a terminal that has iTerm2's protocol.
+    /// Whether the environment names a terminal with iTerm2's protocol.
     pub iterm2: bool,
-    /// What was chosen.
+    /// The protocol decided on.
     pub graphics: Graphics,
 }
 
 impl Capabilities {
-    /// Width and height of a cell to draw with.
+    /// Width and height of a cell in pixels: reported, else computed, else a common size.
     pub fn cell(&self) -> (u16, u16) {
-        let usual = (USUAL_CELL.width, USUAL_CELL.height);
-        self.cell.or(self.cell_of_window).unwrap_or(usual)
+        let default = (DEFAULT_CELL.width, DEFAULT_CELL.height);
+        self.cell.or(self.cell_of_window).unwrap_or(default)
     }
 
-    /// How images get to such a terminal.
-    pub fn drawing(&self) -> Drawing {
-        // Without an answer, as when the protocol was chosen by hand, what every terminal known to have it can do.
+    /// How images are drawn on this terminal.
+    pub fn graphics_setup(&self) -> GraphicsSetup {
+        // Without an answer, as when the user set the protocol: every terminal known to have it accepts deflated images.
         let deflate = self.remote && (self.deflate || !self.kitty);
         let (width, height) = self.cell();
-        Drawing {
+        GraphicsSetup {
             graphics: self.graphics,
             output: Output {
                 cell: FontSize::new(width, height),
@@ -113,14 +113,14 @@ impl Capabilities {
     }
 }
 
-/// What the environment says of the terminal.
+/// What the environment says about the terminal.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Environment {
     remote: bool,
-    /// Known to take iTerm2's protocol, and to do kitty's without the placeholders that are needed here.
+    /// Known to support iTerm2's protocol, and kitty's only without the placeholders needed here.
     iterm2: bool,
-    /// Answers for kitty, but without those placeholders.
+    /// Konsole, which answers the kitty query but lacks those placeholders.
     konsole: bool,
     no_color: bool,
 }
@@ -144,20 +144,20 @@ impl Environment {
     }
 }
 
-/// Probes the terminal as [`probe`] does, in raw mode for as long as that takes. Keys pressed meanwhile are lost.
+/// Probes like [`probe`], but enters raw mode only for that time. Keys pressed meanwhile are lost.
 pub fn probe_cooked(choice: config::Graphics, limits: &mut Limits) -> io::Result<Capabilities> {
     let probed = restore::in_raw_mode(|| probe(choice, limits));
-    tmux::forbid_passthrough();
+    tmux::reset_passthrough();
     Ok(probed?.capabilities)
 }
 
-/// Finds out how images are drawn: as chosen, else as the terminal answers, which may also raise the limits. Raw mode must be
-/// on, and the colours the terminal's own. Inside tmux passthrough is on from now on, until the terminal is restored.
+/// Decides how images are drawn: as the user chose, else by the terminal's answers, which may also raise the limits. Raw mode must
+/// be on, and the text attributes the default ones. Inside tmux, passthrough stays on until the terminal is restored.
 pub fn probe(choice: config::Graphics, limits: &mut Limits) -> io::Result<Probed> {
     let environment = Environment::read();
     let route = Route::detect();
     if route == Route::Tmux {
-        // Before the question, which has to pass through it too.
+        // Before the query, which has to pass through as well.
         tmux::allow_passthrough();
     }
     let timeout = if environment.remote {
@@ -166,17 +166,17 @@ pub fn probe(choice: config::Graphics, limits: &mut Limits) -> io::Result<Probed
         LOCAL_TIMEOUT
     };
     let chosen = choice != config::Graphics::Auto;
-    let reads = reads_by(|name| std::env::var(name).ok());
-    let asked = !chosen && reads != Reads::Text;
+    let support = escape_support_by(|name| std::env::var(name).ok());
+    let asked = !chosen && support != EscapeSupport::Text;
     let begun = Instant::now();
     let answers = if asked {
-        restore::write(question(route, reads, limits.may_have_more()).as_bytes())?;
+        restore::write(query(route, support, limits.may_have_more()).as_bytes())?;
         // tmux answers for itself at once; the terminal behind it takes longer.
-        let least = match route {
+        let min_wait = match route {
             Route::Tmux => timeout / 2,
             Route::Direct => Duration::ZERO,
         };
-        listen(io::stdin().lock(), least, timeout)?
+        read_answers(io::stdin().lock(), min_wait, timeout)?
     } else {
         Answers::default()
     };
@@ -205,31 +205,35 @@ pub fn probe(choice: config::Graphics, limits: &mut Limits) -> io::Result<Probed
     })
 }
 
-/// What is asked of a terminal that reads control sequences at least.
-fn question(route: Route, reads: Reads, colours: bool) -> String {
-    if reads != Reads::ControlStrings {
-        return format!("{CELL_SIZE}{ATTRIBUTES}");
+/// All queries to a terminal that supports at least control sequences; `colours` includes the one for all colours.
+fn query(route: Route, support: EscapeSupport, colours: bool) -> String {
+    if support != EscapeSupport::ControlStrings {
+        return format!("{CELL_SIZE_QUERY}{ATTRIBUTES_QUERY}");
     }
-    let (kitty, deflated) = (route.wrap(KITTY), route.wrap(DEFLATED));
-    // tmux writes with colours of its own: what the terminal behind it would answer is of no use.
+    let (kitty, deflated) = (route.wrap(KITTY_QUERY), route.wrap(DEFLATE_QUERY));
+    // Not wrapped: tmux writes colours itself, so that its own answer is the one that counts.
     let colours = if colours {
-        let [red, green, blue] = PROBE;
-        format!("\x1b[48;2;{red};{green};{blue}m{SETTINGS}\x1b[m")
+        let [red, green, blue] = PROBE_COLOUR;
+        format!("\x1b[48;2;{red};{green};{blue}m{SGR_QUERY}\x1b[m")
     } else {
         String::new()
     };
-    format!("{kitty}{deflated}{CELL_SIZE}{colours}{ATTRIBUTES}")
+    format!("{kitty}{deflated}{CELL_SIZE_QUERY}{colours}{ATTRIBUTES_QUERY}")
 }
 
-/// Reads until the last question is answered, and that for kitty too or `least` is over; at most until `timeout`.
-fn listen(mut input: impl Read + AsFd, least: Duration, timeout: Duration) -> io::Result<Answers> {
+/// Reads until the last query is answered and either kitty's is, too, or `min_wait` is over; at most until `timeout`.
+fn read_answers(
+    mut input: impl Read + AsFd,
+    min_wait: Duration,
+    timeout: Duration,
+) -> io::Result<Answers> {
     let begun = Instant::now();
     let mut bytes = Vec::new();
     loop {
         let answers = parse(&bytes);
         let end = match (answers.complete, answers.kitty) {
             (true, true) => Duration::ZERO,
-            (true, false) => least,
+            (true, false) => min_wait,
             (false, _) => timeout,
         };
         let left = end.saturating_sub(begun.elapsed());
@@ -255,7 +259,7 @@ fn listen(mut input: impl Read + AsFd, least: Duration, timeout: Duration) -> io
     }
 }
 
-/// From the window's size in pixels, where the terminal tells it.
+/// The size of a cell computed from the window's size in pixels, where the terminal reports that.
 fn cell_of_window() -> Option<(u16, u16)> {
     let window = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
     let width = window.ws_xpixel.checked_div(window.ws_col)?;
@@ -272,7 +276,7 @@ fn decide(choice: config::Graphics, answers: &Answers, environment: Environment)
         config::Graphics::Auto if environment.iterm2 => Graphics::Iterm2,
         config::Graphics::Auto if answers.kitty && !environment.konsole => Graphics::Kitty,
         config::Graphics::Auto if answers.sixel => Graphics::Sixel,
-        // Half blocks are nothing but colour.
+        // Half blocks consist of colour only.
         config::Graphics::Auto if environment.no_color => Graphics::None,
         config::Graphics::Halfblocks | config::Graphics::Auto => Graphics::Halfblocks,
     }
@@ -286,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_that_is_answered_is_taken() {
+    fn the_best_supported_protocol_is_chosen() {
         let kitty = Answers {
             kitty: true,
             sixel: true,
@@ -339,11 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn listening_ends_with_the_last_answer_and_keeps_the_keys() {
+    fn reading_ends_with_the_last_answer_and_keeps_the_keys() {
         let (mut terminal, program) = UnixStream::pair().unwrap();
         terminal.write_all(b"q\x1b[6;18;9t\x1b[?62;4c").unwrap();
         let begun = Instant::now();
-        let answers = listen(program, Duration::ZERO, Duration::from_secs(30)).unwrap();
+        let answers = read_answers(program, Duration::ZERO, Duration::from_secs(30)).unwrap();
         assert!(
             begun.elapsed() < Duration::from_secs(20),
             "it does not wait for the limit"
@@ -355,10 +359,10 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_terminal_is_waited_for_no_longer_than_the_limit() {
+    fn a_silent_terminal_delays_the_start_no_longer_than_the_timeout() {
         let (mut terminal, program) = UnixStream::pair().unwrap();
         terminal.write_all(b"jk").unwrap();
-        let answers = listen(program, Duration::ZERO, Duration::from_millis(50)).unwrap();
+        let answers = read_answers(program, Duration::ZERO, Duration::from_millis(50)).unwrap();
         assert!(!answers.complete);
         assert_eq!(answers.keys.len(), 2);
     }
@@ -373,14 +377,14 @@ mod tests {
             terminal
         });
         let minute = Duration::from_secs(60);
-        let answers = listen(program, minute, minute).unwrap();
+        let answers = read_answers(program, minute, minute).unwrap();
         assert!(answers.kitty && answers.complete);
         later.join().unwrap();
     }
 
     #[test]
-    fn tmux_gets_the_graphics_question_wrapped() {
-        let asked = |route| question(route, Reads::ControlStrings, true);
+    fn through_tmux_the_graphics_query_is_wrapped() {
+        let asked = |route| query(route, EscapeSupport::ControlStrings, true);
         assert!(asked(Route::Tmux).starts_with("\x1bPtmux;\x1b\x1b_G"));
         assert!(asked(Route::Direct).starts_with("\x1b_G"));
         let plain = "t\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1b[c";
@@ -388,14 +392,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_it_reads_and_what_is_open_is_asked() {
-        assert!(!question(Route::Direct, Reads::ControlStrings, false).contains("\x1bP"));
+    fn only_queries_that_are_understood_and_needed_are_sent() {
+        assert!(!query(Route::Direct, EscapeSupport::ControlStrings, false).contains("\x1bP"));
         for (route, colours) in [
             (Route::Direct, true),
             (Route::Tmux, true),
             (Route::Direct, false),
         ] {
-            let asked = question(route, Reads::ControlSequences, colours);
+            let asked = query(route, EscapeSupport::ControlSequences, colours);
             assert_eq!(asked, "\x1b[16t\x1b[c");
         }
     }

@@ -1,8 +1,8 @@
-//! A frame made fit for a terminal with few colours or letters, cell by cell, and each as wide as before. What the terminal gets
-//! by a graphics protocol is left alone: who has that has asked for it.
+//! Reduces a frame to the colours and characters of the terminal, cell by cell and without changing widths. Images of a graphics
+//! protocol are left alone: on such a terminal the user has chosen that protocol.
 //!
-//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor an image without colours, and in sixteen colours, which it
-//! does not dither, greys turn cyan and yellow.
+//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor images without colours, and it does not dither, so that greys
+//! turn cyan and yellow in sixteen colours.
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::Color;
@@ -12,16 +12,16 @@ use super::limits::Colours;
 use super::pacing::{is_pixels, placeholder};
 use crate::ui;
 
-/// Stands for letters that have no other.
-const UNKNOWN: char = '?';
-/// From dark to bright, for images without colours.
+/// Replaces characters without an ASCII equivalent.
+const REPLACEMENT: char = '?';
+/// Characters from dark to bright, for images without colours.
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
-/// In which order the pixels of a square turn brighter: Bayer's matrix. Without it a radiograph in the four greys of sixteen
-/// colours would be four flat areas.
-const ORDER: [[i32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
-/// Between the greys of [`NAMED`].
-const STEP: i32 = 85;
-/// The sixteen with names as a PC has them; terminals differ, but not much.
+/// Thresholds of ordered dithering (Bayer, 4 × 4). Without it a radiograph in the four greys of sixteen colours would be four flat
+/// areas.
+const BAYER: [[i32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
+/// Distance between the greys of [`NAMED`].
+const GREY_STEP: i32 = 85;
+/// The sixteen named colours with the RGB values of VGA; those of terminals differ little.
 const NAMED: [(Color, [i32; 3]); 16] = [
     (Color::Black, [0, 0, 0]),
     (Color::Red, [170, 0, 0]),
@@ -41,7 +41,7 @@ const NAMED: [(Color, [i32; 3]); 16] = [
     (Color::White, [255, 255, 255]),
 ];
 
-/// Brings a frame within the limits.
+/// Reduces a frame to these colours, and to ASCII if `ascii`.
 pub(super) fn reduce(frame: &mut Buffer, colours: Colours, ascii: bool) {
     let width = usize::from(frame.area.width).max(1);
     for (n, cell) in frame.content.iter_mut().enumerate() {
@@ -53,21 +53,21 @@ pub(super) fn reduce(frame: &mut Buffer, colours: Colours, ascii: bool) {
             pixels(cell, (x, y), colours, ascii);
             continue;
         }
-        cell.fg = coloured(cell.fg, (x, y), colours);
-        cell.bg = coloured(cell.bg, (x, y), colours);
+        cell.fg = available_colour(cell.fg, (x, y), colours);
+        cell.bg = available_colour(cell.bg, (x, y), colours);
         if ascii && !cell.symbol().is_ascii() {
-            let spelled = spelled(cell.symbol());
-            cell.set_symbol(&spelled);
+            let ascii_of = ascii_of(cell.symbol());
+            cell.set_symbol(&ascii_of);
         }
     }
 }
 
-/// It belongs to an image of a graphics protocol.
+/// Whether the cell belongs to an image of a graphics protocol.
 fn is_graphics(cell: &Cell) -> bool {
     is_pixels(cell) || placeholder(cell).is_some()
 }
 
-/// Two pixels of an image, one above the other.
+/// Reduces a half block: two pixels of an image, one above the other.
 fn pixels(cell: &mut Cell, (x, y): (usize, usize), colours: Colours, ascii: bool) {
     if colours == Colours::None {
         // Rec. 601 luma.
@@ -77,13 +77,13 @@ fn pixels(cell: &mut Cell, (x, y): (usize, usize), colours: Colours, ascii: bool
         (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
     } else if ascii {
         let [r, g, b] = mean(cell.fg, cell.bg);
-        cell.bg = coloured(Color::Rgb(r, g, b), (x, y), colours);
+        cell.bg = available_colour(Color::Rgb(r, g, b), (x, y), colours);
         cell.fg = Color::Reset;
         cell.set_char(' ');
     } else {
         let upper = usize::from(cell.symbol() == "▄");
-        cell.fg = coloured(cell.fg, (x, 2 * y + upper), colours);
-        cell.bg = coloured(cell.bg, (x, 2 * y + 1 - upper), colours);
+        cell.fg = available_colour(cell.fg, (x, 2 * y + upper), colours);
+        cell.bg = available_colour(cell.bg, (x, 2 * y + 1 - upper), colours);
     }
 }
 
@@ -96,19 +96,20 @@ fn mean(a: Color, b: Color) -> [u8; 3] {
     std::array::from_fn(|i| a[i].midpoint(b[i]))
 }
 
-/// A colour that the terminal has, for the pixel at this place.
-fn coloured(colour: Color, at: (usize, usize), colours: Colours) -> Color {
+/// The colour to use for `colour` at pixel `at`, where it may be dithered.
+fn available_colour(colour: Color, at: (usize, usize), colours: Colours) -> Color {
     match (colours, colour) {
         (Colours::None, _) => Color::Reset,
         (Colours::Indexed, Color::Rgb(r, g, b)) => Color::Indexed(nearest_index([r, g, b])),
         (Colours::Named, Color::Rgb(r, g, b)) => nearest_name([r, g, b], at),
-        // Only the themes use these; what they have no name for is read as plain text.
+        // Only the themes use these. One without a name becomes the default colour, which is readable.
         (Colours::Named, Color::Indexed(_)) => ui::name_of(colour).unwrap_or_default(),
         _ => colour,
     }
 }
 
-/// The nearest of xterm's 256: of the cube from 16 on, or of the greys from 232 on. The first sixteen are the user's.
+/// The nearest of xterm's 256 colours: in the cube from 16 on, or among the greys from 232 on. The first sixteen are left out,
+/// because users redefine them.
 fn nearest_index(wanted: [u8; 3]) -> u8 {
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     let distance = |other: [u8; 3]| -> u32 {
@@ -130,9 +131,9 @@ fn nearest_index(wanted: [u8; 3]) -> u8 {
     }
 }
 
-/// The nearest of the sixteen, once the pixel is made brighter or darker by its place.
+/// The nearest of the sixteen named colours after dithering at pixel (x, y).
 fn nearest_name(wanted: [u8; 3], (x, y): (usize, usize)) -> Color {
-    let shift = (2 * ORDER[y % 4][x % 4] + 1 - 16) * STEP / 32;
+    let shift = (2 * BAYER[y % 4][x % 4] + 1 - 16) * GREY_STEP / 32;
     let wanted = wanted.map(|part| i32::from(part) + shift);
     let distance = |other: &[i32; 3]| -> i32 {
         let pairs = wanted.iter().zip(other);
@@ -142,18 +143,18 @@ fn nearest_name(wanted: [u8; 3], (x, y): (usize, usize)) -> Color {
     nearest.map_or(Color::Reset, |(colour, _)| *colour)
 }
 
-/// In ASCII, as wide as before. Marks upon a letter are left out.
-fn spelled(symbol: &str) -> String {
+/// A symbol in ASCII, as wide as before. Combining marks are dropped.
+fn ascii_of(symbol: &str) -> String {
     let first = symbol.chars().next().unwrap_or(' ');
     let letter = if first.is_ascii() {
         first
     } else {
-        stand_in(first).unwrap_or(UNKNOWN)
+        ascii_for(first).unwrap_or(REPLACEMENT)
     };
     letter.to_string().repeat(symbol.width().max(1))
 }
 
-/// A line of text for a terminal that has ASCII only.
+/// Converts a line of text for a terminal limited to ASCII.
 pub fn in_ascii(text: &str) -> String {
     let mut letter = [0; 4];
     text.chars()
@@ -161,17 +162,17 @@ pub fn in_ascii(text: &str) -> String {
             if c.is_ascii() {
                 c.to_string()
             } else {
-                spelled(c.encode_utf8(&mut letter))
+                ascii_of(c.encode_utf8(&mut letter))
             }
         })
         .collect()
 }
 
-/// What stands for a symbol of the interface.
+/// The ASCII equivalent of a symbol of the interface.
 #[allow(clippy::match_same_arms, reason = "they are grouped by what they mean")]
-fn stand_in(symbol: char) -> Option<char> {
+fn ascii_for(symbol: char) -> Option<char> {
     Some(match symbol {
-        // How a file stands. What is uncertain is a question.
+        // File status; uncertain is a question mark.
         '●' | '•' => '*',
         '◐' => '?',
         '○' => 'o',
@@ -179,14 +180,14 @@ fn stand_in(symbol: char) -> Option<char> {
         '·' => '.',
         '✓' => '+',
         '⚠' => '!',
-        // Cut out.
+        // Ellipsis.
         '…' => '~',
         // Lines.
         '─' | '╌' | '–' | '−' | '—' | '⁻' => '-',
         '│' => '|',
         '\u{2500}'..='\u{257f}' => '+',
         '‾' => '-',
-        // The cursor, then parts of bars.
+        // The cursor, then partial blocks of bars.
         '▌' => '>',
         '▏' | '▎' | '▍' | '▋' | '▊' | '▉' => '|',
         '▁' | '▂' => '_',
@@ -198,7 +199,7 @@ fn stand_in(symbol: char) -> Option<char> {
         '◄' | '←' | '⟨' | '↵' => '<',
         '▴' | '↑' => '^',
         '▾' | '↓' => 'v',
-        // It turns.
+        // The spinner.
         '⣾' | '⡿' => '|',
         '⣽' | '⣟' => '/',
         '⣻' | '⣯' => '-',
@@ -217,9 +218,9 @@ fn stand_in(symbol: char) -> Option<char> {
     })
 }
 
-/// The commands for sixteen colours as the terminals know them that have no more (30–37, 90–97 and 40–47, 100–107), instead of
-/// the first sixteen of 256.
-pub(super) fn by_name(frame: &[u8]) -> Vec<u8> {
+/// Rewrites SGR sequences for the first sixteen of 256 colours to those that sixteen-colour terminals understand (30–37, 90–97 and
+/// 40–47, 100–107).
+pub(super) fn with_basic_colours(frame: &[u8]) -> Vec<u8> {
     const START: &[u8] = b"\x1b[";
     let mut out = Vec::with_capacity(frame.len());
     let mut rest = frame;
@@ -238,7 +239,7 @@ pub(super) fn by_name(frame: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The numbers of a command that sets colours.
+/// Rewrites the parameters of one SGR sequence.
 fn renumbered(numbers: &str) -> String {
     let numbers: Vec<&str> = numbers.split(';').collect();
     let mut rest = numbers.as_slice();

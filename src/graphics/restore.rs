@@ -1,8 +1,8 @@
-//! The terminal taken, and given back whatever happens: at the end, on a panic, on a signal that kills, and when the terminal
-//! itself no longer reads.
+//! Acquires the terminal, and restores it whatever happens: at the end, on a panic, on a fatal signal, and when the terminal no
+//! longer reads.
 //!
-//! crossterm's raw mode is bypassed: it keeps its state behind a lock, enters raw mode once only, and writes through the lock
-//! of the standard output. Neither can be used in a signal handler, nor while another thread is stuck in a write.
+//! crossterm's raw mode is bypassed: it keeps its state behind a lock, enters raw mode only once, and writes through the lock
+//! of the standard output. Locks cannot be used in a signal handler, nor while another thread is stuck in a write.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -17,105 +17,105 @@ use libc::{c_int, c_void, siginfo_t};
 
 use super::tmux;
 
-/// How long the bytes that restore the terminal may take to be written.
+/// How long writing the sequences that restore the terminal may take.
 const RESTORE_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long other short sequences may take: questions, modes.
+/// How long writing other short sequences (queries, modes) may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Alternate screen, no cursor.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
-/// Buttons, the wheel, and movement while a button is down, in decimal numbers. Not every movement: that would fill a slow
+/// Reports buttons, the wheel, and movement while a button is down, in SGR encoding. Not every movement: that would flood a slow
 /// link.
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
-/// Ends a control string that was cut off; plain text, main screen, cursor.
+/// Ends an unfinished control string, then resets attributes, returns to the main screen and shows the cursor.
 const LEAVE: &[u8] = b"\x1b\\\x1b[m\x1b[?1049l\x1b[?25h";
 
-/// Whether the terminal is in the program's hands; makes [`restore`] idempotent.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-/// Whether the terminal reports the mouse.
+/// Whether the terminal is acquired; makes [`restore`] idempotent.
+static ACQUIRED: AtomicBool = AtomicBool::new(false);
+/// Whether mouse reporting is on.
 static MOUSE: AtomicBool = AtomicBool::new(false);
 /// The terminal's settings before they were changed. Never freed: a signal handler may be reading them.
 static SETTINGS: AtomicPtr<libc::termios> = AtomicPtr::new(std::ptr::null_mut());
-/// The terminal, opened a second time so that writes to it do not block; -1 until then.
+/// A second, non-blocking descriptor of the terminal; -1 until it is opened.
 static TERMINAL: AtomicI32 = AtomicI32::new(-1);
-/// A copy of stderr while stderr leads to the log; -1 otherwise.
+/// A copy of the original stderr while stderr is redirected to the log; -1 otherwise.
 static STDERR: AtomicI32 = AtomicI32::new(-1);
 
-/// Raw mode, alternate screen, no cursor; also when it has been taken before and someone changed it meanwhile.
-pub(super) fn take() -> io::Result<()> {
-    if !TAKEN.load(Ordering::SeqCst) {
+/// Enters raw mode and the alternate screen and hides the cursor. May be called again after another program changed these.
+pub(super) fn acquire() -> io::Result<()> {
+    if !ACQUIRED.load(Ordering::SeqCst) {
         save_settings()?;
     }
     if TERMINAL.load(Ordering::SeqCst) < 0
-        && let Ok(terminal) = open_again()
+        && let Ok(terminal) = open_nonblocking()
     {
         TERMINAL.store(terminal.into_raw_fd(), Ordering::SeqCst);
     }
     catch_fatal_signals();
-    TAKEN.store(true, Ordering::SeqCst);
-    raw_mode()?;
+    ACQUIRED.store(true, Ordering::SeqCst);
+    enter_raw_mode()?;
     write(ENTER)
 }
 
-/// Runs `ask` in raw mode, without taking the screen.
-pub(super) fn in_raw_mode<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+/// Runs `query` in raw mode, without acquiring the screen.
+pub(super) fn in_raw_mode<T>(query: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     save_settings()?;
-    raw_mode()?;
-    let answer = ask();
+    enter_raw_mode()?;
+    let answer = query();
     if let Some(settings) = saved_settings() {
-        set(settings)?;
+        apply_settings(settings)?;
     }
     answer
 }
 
-fn raw_mode() -> io::Result<()> {
+fn enter_raw_mode() -> io::Result<()> {
     let mut raw = match saved_settings() {
         Some(settings) => *settings,
-        None => settings()?,
+        None => current_settings()?,
     };
-    // SAFETY: changes the structure that it is given.
+    // SAFETY: modifies only the given structure.
     unsafe { libc::cfmakeraw(&raw mut raw) };
-    set(&raw)
+    apply_settings(&raw)
 }
 
 fn save_settings() -> io::Result<()> {
-    let saved = Box::leak(Box::new(settings()?));
+    let saved = Box::leak(Box::new(current_settings()?));
     SETTINGS.store(saved, Ordering::SeqCst);
     Ok(())
 }
 
 fn saved_settings() -> Option<&'static libc::termios> {
-    // SAFETY: null, or leaked by `save_settings`, and never changed after it was stored.
+    // SAFETY: null, or leaked by `save_settings` and not modified since.
     unsafe { SETTINGS.load(Ordering::SeqCst).as_ref() }
 }
 
-/// From now on the terminal reports the mouse, until it is given back.
-pub(super) fn follow_mouse() -> io::Result<()> {
+/// Turns mouse reporting on, until the terminal is restored.
+pub(super) fn enable_mouse() -> io::Result<()> {
     MOUSE.store(true, Ordering::SeqCst);
     write(MOUSE_ON)
 }
 
-/// Writes a short sequence at once. A terminal that does not take it in time is an error.
+/// Writes a short sequence, bypassing the writer thread. Fails if the terminal does not accept it within [`WRITE_TIMEOUT`].
 pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     if write_within(bytes, WRITE_TIMEOUT) {
         Ok(())
     } else {
         Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the terminal does not read",
+            "the terminal accepts no output",
         ))
     }
 }
 
-/// After output that was broken off: ends what was being written, then writes this, if the terminal still reads.
-pub(super) fn give_up_output(bytes: &[u8]) {
+/// Ends an unfinished control string of abandoned output, then writes `bytes`, if the terminal still reads.
+pub(super) fn abandon_output(bytes: &[u8]) {
     if write_within(b"\x1b\\", RESTORE_TIMEOUT) {
         write_within(bytes, RESTORE_TIMEOUT);
     }
 }
 
-/// Libraries that write to stderr write to the log while the screen is up.
+/// Redirects stderr to the log, so that messages from libraries do not appear on the screen.
 pub(super) fn redirect_stderr(log: &Path) -> io::Result<()> {
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder)?;
@@ -127,35 +127,35 @@ pub(super) fn redirect_stderr(log: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back: settings, main screen, cursor, stderr, tmux's option. Does nothing when it is not taken; called by
-/// the guard and by the panic hook. Takes no longer than a fraction of a second, whatever the terminal does.
+/// Restores the terminal: settings, main screen, cursor, stderr and tmux's option. Does nothing if it is not acquired. Called by
+/// the guard and by the panic hook. Takes at most a fraction of a second, whatever the terminal does.
 pub fn restore() {
     restore_terminal();
-    tmux::forbid_passthrough();
+    tmux::reset_passthrough();
 }
 
-/// The part of [`restore`] that a signal handler may run: no locks, no memory.
+/// The part of [`restore`] that a signal handler may run: it neither locks nor allocates.
 fn restore_terminal() {
-    if !TAKEN.swap(false, Ordering::SeqCst) {
+    if !ACQUIRED.swap(false, Ordering::SeqCst) {
         return;
     }
     let mouse = MOUSE.swap(false, Ordering::SeqCst);
     let parts: [&[u8]; 2] = [if mouse { MOUSE_OFF } else { b"" }, LEAVE];
     if !parts.iter().all(|part| write_within(part, RESTORE_TIMEOUT)) {
-        // It has stopped reading. What waits for it is of no use any more; without that there is room.
-        // SAFETY: drops what has not been read yet.
+        // It has stopped reading. Discarding the output that it has not read makes room.
+        // SAFETY: takes no pointers.
         unsafe { libc::tcflush(libc::STDOUT_FILENO, libc::TCOFLUSH) };
         for part in parts {
             write_within(part, RESTORE_TIMEOUT / 10);
         }
     }
     if let Some(settings) = saved_settings() {
-        // Nothing can be done about a terminal that is gone.
-        let _ = set(settings);
+        // Fails if the terminal is gone; then there is nothing to restore.
+        let _ = apply_settings(settings);
     }
     let stderr = STDERR.swap(-1, Ordering::SeqCst);
     if stderr >= 0 {
-        // SAFETY: both are open; nobody else knows this copy.
+        // SAFETY: both descriptors are open, and nobody else uses this copy.
         unsafe {
             libc::dup2(stderr, libc::STDERR_FILENO);
             libc::close(stderr);
@@ -163,10 +163,10 @@ fn restore_terminal() {
     }
 }
 
-/// The terminal's settings as they are.
-fn settings() -> io::Result<libc::termios> {
+/// Reads the terminal's current settings.
+fn current_settings() -> io::Result<libc::termios> {
     let mut settings = MaybeUninit::uninit();
-    // SAFETY: fills the structure, or says that it did not.
+    // SAFETY: the structure is initialised if the call succeeds.
     unsafe {
         if libc::tcgetattr(libc::STDIN_FILENO, settings.as_mut_ptr()) != 0 {
             return Err(io::Error::last_os_error());
@@ -175,8 +175,8 @@ fn settings() -> io::Result<libc::termios> {
     }
 }
 
-fn set(settings: &libc::termios) -> io::Result<()> {
-    // SAFETY: reads the structure. Not `TCSADRAIN`, which waits for a terminal that may never read.
+fn apply_settings(settings: &libc::termios) -> io::Result<()> {
+    // SAFETY: only reads the structure. Not `TCSADRAIN`, which would wait for a terminal that may never read.
     let done = unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, settings) };
     if done == 0 {
         Ok(())
@@ -185,19 +185,19 @@ fn set(settings: &libc::termios) -> io::Result<()> {
     }
 }
 
-/// Opens the terminal behind stdout anew: `O_NONBLOCK` on stdout itself would change it for the shell, too.
-fn open_again() -> io::Result<OwnedFd> {
+/// Opens the terminal behind stdout a second time, non-blocking. `O_NONBLOCK` on stdout itself would affect the shell, too.
+fn open_nonblocking() -> io::Result<OwnedFd> {
     use rustix::fs::{Mode, OFlags, open};
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(open("/dev/fd/1", flags, Mode::empty())?)
 }
 
-/// Writes without ever waiting longer than `timeout`; false when not all went out. Runs in signal handlers, too.
+/// Writes within `timeout`; false if not everything was written. Signal-safe.
 fn write_within(mut bytes: &[u8], timeout: Duration) -> bool {
     let begun = Instant::now();
-    let again = TERMINAL.load(Ordering::SeqCst);
-    let terminal = if again >= 0 {
-        again
+    let nonblocking = TERMINAL.load(Ordering::SeqCst);
+    let terminal = if nonblocking >= 0 {
+        nonblocking
     } else {
         libc::STDOUT_FILENO
     };
@@ -211,9 +211,9 @@ fn write_within(mut bytes: &[u8], timeout: Duration) -> bool {
             events: libc::POLLOUT,
             revents: 0,
         };
-        // Another thread may be in the middle of a write: then it is tried again a moment later.
+        // Another thread may be in the middle of a write; then the next try follows in at most 10 ms.
         let wait = left.as_millis().clamp(1, 10) as c_int;
-        // SAFETY: both look at memory that is there.
+        // SAFETY: both calls are given valid pointers and lengths.
         let written = unsafe {
             libc::poll(&raw mut ready, 1, wait);
             if ready.revents & libc::POLLOUT == 0 {
@@ -237,8 +237,8 @@ fn write_within(mut bytes: &[u8], timeout: Duration) -> bool {
 
 // ── signals ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Signals that end a process which does not handle them, but for those that the interface answers itself (INT, TERM, HUP).
-const FATAL: [c_int; 15] = [
+/// Signals that terminate a process by default, except those that the interface handles (INT, TERM, HUP).
+const FATAL_SIGNALS: [c_int; 15] = [
     libc::SIGABRT,
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -256,17 +256,17 @@ const FATAL: [c_int; 15] = [
     libc::SIGXFSZ,
 ];
 
-/// What was done about each of [`FATAL`] before.
-static ACTIONS: OnceLock<[libc::sigaction; FATAL.len()]> = OnceLock::new();
+/// The previous action of each of [`FATAL_SIGNALS`].
+static PREVIOUS_ACTIONS: OnceLock<[libc::sigaction; FATAL_SIGNALS.len()]> = OnceLock::new();
 
-/// From now on the terminal is given back before such a signal has its effect. One that is ignored stays so.
+/// Installs handlers that restore the terminal before a fatal signal takes effect. Ignored signals stay ignored.
 fn catch_fatal_signals() {
     let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_fatal_signal;
     let mut installed = false;
-    ACTIONS.get_or_init(|| {
+    PREVIOUS_ACTIONS.get_or_init(|| {
         installed = true;
-        FATAL.map(|signal| {
-            // SAFETY: the structure is valid when zeroed, and is filled with what is in force.
+        FATAL_SIGNALS.map(|signal| {
+            // SAFETY: the structure is valid when zeroed, and the call fills it with the current action.
             unsafe {
                 let mut before: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(signal, std::ptr::null(), &raw mut before);
@@ -277,11 +277,12 @@ fn catch_fatal_signals() {
     if !installed {
         return;
     }
-    for (signal, before) in FATAL.iter().zip(ACTIONS.get().into_iter().flatten()) {
+    let previous = PREVIOUS_ACTIONS.get().into_iter().flatten();
+    for (signal, before) in FATAL_SIGNALS.iter().zip(previous) {
         if before.sa_sigaction == libc::SIG_IGN {
             continue;
         }
-        // SAFETY: the handler calls only what is safe in one. It needs the stack of its own that std gives each thread.
+        // SAFETY: the handler is async-signal-safe. It runs on the alternate stack that std gives each thread.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = handler as usize;
@@ -291,15 +292,16 @@ fn catch_fatal_signals() {
     }
 }
 
-/// Gives the terminal back, then lets the signal do what it would have done.
+/// Restores the terminal, then lets the signal take its previous effect.
 extern "C" fn on_fatal_signal(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     restore_terminal();
-    let at = FATAL.iter().position(|known| *known == signal);
-    let before = at.zip(ACTIONS.get()).map(|(at, actions)| &actions[at]);
-    // SAFETY: `sigaction` and `raise` are safe in a handler, and the kernel gives the information.
+    let at = FATAL_SIGNALS.iter().position(|known| *known == signal);
+    let previous = at.zip(PREVIOUS_ACTIONS.get());
+    let before = previous.map(|(at, actions)| &actions[at]);
+    // SAFETY: `sigaction` and `raise` are async-signal-safe, and the kernel fills `info`.
     unsafe {
-        // A fault comes again when the handler returns, to whoever was there before: std tells an overflow of the stack by its
-        // address. What a process has sent does not come again.
+        // A fault recurs when the handler returns, and then reaches the previous handler: std recognises a stack overflow by its
+        // address. A signal sent by a process does not recur and has to be raised again.
         let is_fault = !info.is_null() && (*info).si_code > 0;
         if let Some(before) = before.filter(|_| is_fault) {
             libc::sigaction(signal, before, std::ptr::null_mut());
@@ -310,7 +312,7 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut siginfo_t, _: *mut c_voi
     }
 }
 
-/// The terminal's descriptors, for those who wait for its end.
+/// The terminal's descriptors, for polling for a hang-up.
 pub(super) fn descriptors() -> [BorrowedFd<'static>; 2] {
     [rustix::stdio::stdin(), rustix::stdio::stdout()]
 }

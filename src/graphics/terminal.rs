@@ -1,4 +1,4 @@
-//! The screen on a real terminal: what is drawn, in what order it is sent, and how the terminal is taken and given back.
+//! The screen on a real terminal: acquires and restores it, and orders what is sent to it.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,44 +9,44 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{TerminalOptions, Viewport};
 
-use super::drivers::{ImageStore, Painter};
+use super::drivers::{ImagePainter, ImageStore};
 use super::limits::{Colours, Limits};
 use super::pacing::Pacing;
-use super::probe::Drawing;
-use super::writer::{Frames, Writer};
+use super::probe::GraphicsSetup;
+use super::writer::{FrameBuffer, TerminalWriter};
 use super::{Route, Screen, reduce, restore, tmux, writer};
 use crate::app::Model;
 use crate::ui;
 
-/// Columns and rows that are drawn, at most. A pseudo terminal may claim 65535 of each, which no memory would hold.
+/// Maximum columns and rows drawn. A pseudo-terminal may claim 65535 of each, which would not fit in memory.
 const MAX_SIZE: (u16, u16) = (2000, 1000);
-/// The size of a terminal that does not tell.
-const USUAL_SIZE: (u16, u16) = (80, 24);
+/// The size of a terminal that does not report one.
+const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
-/// The screen on a real terminal. Dropping it gives the terminal back.
+/// The screen on a real terminal. Dropping it restores the terminal.
 pub struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<Frames>>,
-    frames: Frames,
-    writer: Writer,
+    inner: ratatui::Terminal<CrosstermBackend<FrameBuffer>>,
+    frames: FrameBuffer,
+    writer: TerminalWriter,
     pacing: Pacing,
     route: Route,
-    /// The images that it has by kitty's protocol.
+    /// The images that the terminal holds under kitty's protocol.
     store: Arc<ImageStore>,
-    /// Its colours and letters.
+    /// Its colours and characters.
     limits: Limits,
     log: Option<PathBuf>,
-    /// It is to report the mouse.
+    /// Whether mouse reporting is on.
     mouse: bool,
-    /// How often the process has stopped itself, without the news of that having come.
+    /// How often the process stopped itself without [`Screen::resume`] having been called for it yet.
     own_stops: u32,
 }
 
 impl Terminal {
-    /// Takes the terminal, and stays within its limits; from now on stderr leads to `log`.
+    /// Acquires the terminal and redirects stderr to `log`.
     pub fn enter(limits: &Limits, log: Option<&Path>) -> io::Result<Self> {
-        // Whether there is colour is decided here: crossterm would take it from images, too, where `NO_COLOR` is set.
+        // Colours are decided here: with `NO_COLOR` set, crossterm would remove them from images, too.
         crossterm::style::force_color_output(true);
-        let this = restore::take().and_then(|()| Self::on_stdout(limits, log));
+        let this = restore::acquire().and_then(|()| Self::on_stdout(limits, log));
         if this.is_err() {
             restore::restore();
         }
@@ -54,7 +54,7 @@ impl Terminal {
     }
 
     fn on_stdout(limits: &Limits, log: Option<&Path>) -> io::Result<Self> {
-        // Without a log, messages would tear the screen apart; they are lost instead.
+        // Without a log, messages are discarded rather than printed across the screen.
         restore::redirect_stderr(log.unwrap_or(Path::new("/dev/null")))?;
         let (frames, writer) = writer::start()?;
         let (cols, rows) = size();
@@ -76,61 +76,60 @@ impl Terminal {
         })
     }
 
-    /// From now on images are sent as probed, and what is drawn stays within these limits.
-    pub fn draw_with(&mut self, drawing: &Drawing, limits: &Limits) {
-        self.store = Arc::clone(&drawing.output.store);
-        self.route = drawing.output.route;
+    /// Sets how images are sent and the limits of what is drawn, after probing.
+    pub fn configure(&mut self, setup: &GraphicsSetup, limits: &Limits) {
+        self.store = Arc::clone(&setup.output.store);
+        self.route = setup.output.route;
         self.limits = limits.clone();
     }
 
-    /// From now on it reports the mouse, until it is given back. Nothing may be on its way to it.
-    pub fn follow_mouse(&mut self) -> io::Result<()> {
+    /// Turns mouse reporting on until the terminal is restored. No frame may be in the middle of being written.
+    pub fn enable_mouse(&mut self) -> io::Result<()> {
         self.mouse = true;
-        restore::follow_mouse()
+        restore::enable_mouse()
     }
 
-    /// Waits until everything drawn so far has been written: before the terminal is asked something.
+    /// Waits until everything drawn so far has been written. Needed before the terminal is queried.
     pub fn flush(&mut self) {
         self.writer.flush();
     }
 
-    /// Images sent before are gone, and so is what was on screen.
-    fn forget(&mut self) {
+    /// Deletes the images from the terminal and forgets what is on the screen, so that everything is sent again.
+    fn invalidate(&mut self) {
         let mut out = String::new();
         self.store.clear(&mut out);
         let _ = self.frames.write_all(out.as_bytes());
         self.pacing = Pacing::default();
     }
 
-    /// An empty screen.
-    fn blank(&mut self) -> io::Result<()> {
-        // Not `clear`, which asks the terminal where the cursor is: the answer would have to come past the thread that
-        // reads the keys.
+    /// Erases the screen and adopts the terminal's size.
+    fn erase(&mut self) -> io::Result<()> {
+        // Not ratatui's `clear`, which queries the cursor position: the input thread would receive the answer.
         self.frames.write_all(b"\x1b[2J")?;
         let (cols, rows) = size();
         self.inner.resize(Rect::new(0, 0, cols, rows))
     }
 
-    /// Takes the terminal after someone else had it.
-    fn take_again(&mut self) -> io::Result<()> {
+    /// Acquires the terminal after another program had it.
+    fn reacquire(&mut self) -> io::Result<()> {
         if self.route == Route::Tmux {
             tmux::allow_passthrough();
         }
-        restore::take()?;
+        restore::acquire()?;
         if self.mouse {
-            restore::follow_mouse()?;
+            restore::enable_mouse()?;
         }
-        self.blank()
+        self.erase()
     }
 }
 
 impl Screen for Terminal {
-    fn idle(&self) -> bool {
-        self.writer.idle()
+    fn is_idle(&self) -> bool {
+        self.writer.is_idle()
     }
 
-    async fn wait(&mut self) {
-        self.writer.wait().await;
+    async fn wait_idle(&mut self) {
+        self.writer.wait_idle().await;
     }
 
     fn draw(&mut self, model: &Model) -> io::Result<bool> {
@@ -142,39 +141,39 @@ impl Screen for Terminal {
         let budget = self.writer.budget();
         let (pacing, store) = (&mut self.pacing, &self.store);
         let (colours, ascii) = (self.limits.colours.value, self.limits.ascii.value);
-        let (mut ahead, mut whole) = (String::new(), true);
+        let (mut ahead, mut complete) = (String::new(), true);
         let mut frames = self.frames.clone();
         self.inner.try_draw(|frame| {
-            let painter = Painter::default();
+            let painter = ImagePainter::default();
             ui::view(model, frame, &painter);
             let pieces = painter.into_pieces();
-            whole = pacing.cut(frame.buffer_mut(), &pieces, store, budget, &mut ahead);
+            complete = pacing.limit_frame(frame.buffer_mut(), &pieces, store, budget, &mut ahead);
             reduce::reduce(frame.buffer_mut(), colours, ascii);
             frames.write_all(ahead.as_bytes())
         })?;
         if colours == Colours::Named {
-            self.frames.change(reduce::by_name);
+            self.frames.transform(reduce::with_basic_colours);
         }
         self.frames.send();
-        Ok(!whole)
+        Ok(!complete)
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
-        // Ahead of the next frame: what was copied is also told on screen, so there is one.
+        // Sent with the next frame. There is one, because the screen reports what was copied.
         self.frames.write_all(&clipboard(text, self.route))
     }
 
     fn suspend(&mut self) -> io::Result<()> {
         self.writer.flush();
-        self.forget();
+        self.invalidate();
         self.frames.send();
         self.writer.flush();
         restore::restore();
         self.own_stops += 1;
-        // Returns when the shell sends SIGCONT.
+        // Returns after SIGCONT from the shell.
         rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
         restore::redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))?;
-        self.take_again()
+        self.reacquire()
     }
 
     fn resume(&mut self) -> io::Result<bool> {
@@ -182,14 +181,14 @@ impl Screen for Terminal {
             self.own_stops -= 1;
             return Ok(false);
         }
-        self.forget();
-        self.take_again()?;
+        self.invalidate();
+        self.reacquire()?;
         Ok(true)
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.forget();
-        self.blank()
+        self.invalidate();
+        self.erase()
     }
 
     fn size(&self) -> io::Result<(u16, u16)> {
@@ -197,26 +196,26 @@ impl Screen for Terminal {
     }
 }
 
-/// The terminal's size as it is drawn. Not crossterm's, which starts other programs when the terminal is gone.
+/// The terminal's bounded size. Not crossterm's `size`, which runs other programs when the terminal is gone.
 fn size() -> (u16, u16) {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
-    size.map_or(USUAL_SIZE, |size| bounded(size.ws_col, size.ws_row))
+    size.map_or(DEFAULT_SIZE, |size| bounded_size(size.ws_col, size.ws_row))
 }
 
-/// A size as it is drawn, whatever the terminal claims.
-pub(super) fn bounded(cols: u16, rows: u16) -> (u16, u16) {
-    let side = |claimed: u16, usual: u16, most: u16| match claimed {
-        0 => usual,
-        _ => claimed.min(most),
+/// Bounds the size that a terminal reports.
+pub(super) fn bounded_size(cols: u16, rows: u16) -> (u16, u16) {
+    let side = |reported: u16, default: u16, max: u16| match reported {
+        0 => default,
+        _ => reported.min(max),
     };
     (
-        side(cols, USUAL_SIZE.0, MAX_SIZE.0),
-        side(rows, USUAL_SIZE.1, MAX_SIZE.1),
+        side(cols, DEFAULT_SIZE.0, MAX_SIZE.0),
+        side(rows, DEFAULT_SIZE.1, MAX_SIZE.1),
     )
 }
 
-/// OSC 52, which fills the clipboard of the terminal, however far away it is. tmux by default keeps it from the terminal
-/// outside: there it is sent both to tmux and through it.
+/// OSC 52, which sets the clipboard of the user's terminal, also over SSH. By default tmux does not pass it on: there it is sent
+/// both to tmux and through it.
 fn clipboard(text: &str, route: Route) -> Vec<u8> {
     let code = base64::engine::general_purpose::STANDARD.encode(text);
     let plain = format!("\x1b]52;c;{code}\x07");
@@ -229,14 +228,14 @@ fn clipboard(text: &str, route: Route) -> Vec<u8> {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Images that the terminal keeps are of no use to anyone.
+        // Deletes the images from the terminal.
         let mut out = String::new();
         self.store.clear(&mut out);
-        if self.writer.idle() {
+        if self.writer.is_idle() {
             let _ = restore::write(out.as_bytes());
         } else {
             self.writer.abandon();
-            restore::give_up_output(out.as_bytes());
+            restore::abandon_output(out.as_bytes());
         }
         restore::restore();
     }
@@ -247,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clipboard_is_filled_through_tmux_too() {
+    fn the_clipboard_is_set_through_tmux_too() {
         assert_eq!(
             clipboard("Zürich", Route::Direct),
             b"\x1b]52;c;WsO8cmljaA==\x07"
@@ -259,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn no_size_is_too_large_to_be_drawn() {
-        assert_eq!(bounded(65535, 65535), MAX_SIZE);
-        assert_eq!(bounded(120, 40), (120, 40));
-        assert_eq!(bounded(0, 0), USUAL_SIZE);
+    fn every_reported_size_is_bounded() {
+        assert_eq!(bounded_size(65535, 65535), MAX_SIZE);
+        assert_eq!(bounded_size(120, 40), (120, 40));
+        assert_eq!(bounded_size(0, 0), DEFAULT_SIZE);
     }
 }

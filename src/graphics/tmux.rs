@@ -1,5 +1,5 @@
-//! tmux between the program and the terminal. It reads what it is sent and draws it anew; only what is wrapped for
-//! passthrough reaches the terminal behind it, and that only while the pane's option `allow-passthrough` is on.
+//! Passthrough of escape sequences through tmux. tmux interprets what it is sent and redraws it; only sequences wrapped for
+//! passthrough reach the terminal behind it, and only while the pane's option `allow-passthrough` is on.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ const OPTION: &str = "allow-passthrough";
 /// How escape sequences reach the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Route {
-    /// As they are.
+    /// Unwrapped.
     #[default]
     Direct,
     /// Wrapped, for tmux to pass on.
@@ -23,12 +23,12 @@ pub enum Route {
 }
 
 impl Route {
-    /// By the environment: tmux sets `TMUX`, and `TERM` or `TERM_PROGRAM`, which outlive it in a program started elsewhere.
+    /// Detects tmux by its environment variables: `TMUX`, and `TERM` or `TERM_PROGRAM`, which remain where `TMUX` is lost.
     pub fn detect() -> Self {
-        Self::by(|name| std::env::var(name).ok())
+        Self::from_variables(|name| std::env::var(name).ok())
     }
 
-    fn by(variable: impl Fn(&str) -> Option<String>) -> Self {
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let is_set = variable("TMUX").is_some_and(|value| !value.is_empty());
         let named = variable("TERM").is_some_and(|term| term.starts_with("tmux"))
             || variable("TERM_PROGRAM").is_some_and(|program| program == "tmux");
@@ -39,7 +39,7 @@ impl Route {
         }
     }
 
-    /// What stands before a wrapped sequence, in place of each escape in it, and after it.
+    /// The parts of a wrapped sequence.
     pub(super) fn wrapper(self) -> Wrapper {
         match self {
             Self::Direct => Wrapper {
@@ -68,29 +68,32 @@ impl Route {
     }
 }
 
-/// The parts of a wrapped sequence, for those who write one piece by piece.
+/// The parts of a wrapped sequence, for callers that build one step by step.
 #[derive(Clone, Copy)]
 pub(super) struct Wrapper {
+    /// Precedes the sequence.
     pub start: &'static str,
+    /// Replaces each escape character in it.
     pub escape: &'static str,
+    /// Follows it.
     pub end: &'static str,
 }
 
-/// What the pane's option was before it was switched on; `None` while it is as it was.
-static BEFORE: Mutex<Option<Before>> = Mutex::new(None);
+/// The pane's option before it was switched on; `None` while this program has not changed it.
+static PREVIOUS_OPTION: Mutex<Option<PaneOption>> = Mutex::new(None);
 
-/// The option of the pane itself, which goes before those of window, session and server.
-enum Before {
-    /// It had none.
+/// The option of the pane itself, which overrides those of window, session and server.
+enum PaneOption {
     Unset,
-    /// It had this value.
     Set(String),
 }
 
-/// Switches passthrough on for this pane, until [`forbid_passthrough`]. Where it is on already nothing changes.
+/// Switches passthrough on for this pane until [`reset_passthrough`]. Does nothing if it is already on.
 pub(super) fn allow_passthrough() {
-    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
-    // The value in force, wherever it is set. tmux before 3.3 has no such option and lets everything through.
+    let mut before = PREVIOUS_OPTION
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    // The effective value, wherever it is set. tmux before 3.3 has no such option and passes everything through.
     let Some(in_force) = tmux(&["show-options", "-pAqv"], None) else {
         return;
     };
@@ -100,24 +103,26 @@ pub(super) fn allow_passthrough() {
     let own = tmux(&["show-options", "-pqv"], None).unwrap_or_default();
     if tmux(&["set-option", "-p"], Some("on")).is_some() {
         *before = Some(if own.is_empty() {
-            Before::Unset
+            PaneOption::Unset
         } else {
-            Before::Set(own)
+            PaneOption::Set(own)
         });
     }
 }
 
-/// Puts the option back to what it was.
-pub(super) fn forbid_passthrough() {
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match before {
-        Some(Before::Unset) => drop(tmux(&["set-option", "-pu"], None)),
-        Some(Before::Set(value)) => drop(tmux(&["set-option", "-p"], Some(&value))),
+/// Resets the option to what it was.
+pub(super) fn reset_passthrough() {
+    let mut before = PREVIOUS_OPTION
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    match before.take() {
+        Some(PaneOption::Unset) => drop(tmux(&["set-option", "-pu"], None)),
+        Some(PaneOption::Set(value)) => drop(tmux(&["set-option", "-p"], Some(&value))),
         None => {}
     }
 }
 
-/// Runs a command of tmux on the option; what it prints, unless it fails or does not answer.
+/// Runs a tmux command on the option. Returns its output, or `None` if it fails or does not answer in time.
 fn tmux(command: &[&str], value: Option<&str>) -> Option<String> {
     let pane = std::env::var_os("TMUX_PANE").filter(|pane| !pane.is_empty());
     let target = pane.map(|pane| [OsString::from("-t"), pane]);
@@ -131,13 +136,14 @@ fn tmux(command: &[&str], value: Option<&str>) -> Option<String> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let output = answered(child)?;
+    let output = wait_for_output(child)?;
     let text = String::from_utf8(output).ok()?;
     Some(text.trim().to_owned())
 }
 
-/// The output of a command that succeeds in time. It is a line at most, so that it never waits to be read.
-fn answered(mut child: Child) -> Option<Vec<u8>> {
+/// The output of a command that succeeds within [`ANSWER_TIMEOUT`]. Its output is at most a line, so that the pipe never fills up
+/// before it is read.
+fn wait_for_output(mut child: Child) -> Option<Vec<u8>> {
     let begun = Instant::now();
     while begun.elapsed() < ANSWER_TIMEOUT {
         match child.try_wait() {
@@ -159,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_known_by_the_environment() {
+    fn tmux_is_detected_by_the_environment() {
         for (variables, expected) in [
             (&[][..], Route::Direct),
             (&[("TERM", "xterm-256color")], Route::Direct),
@@ -173,7 +179,7 @@ mod tests {
                 let found = variables.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            assert_eq!(Route::by(value), expected, "{variables:?}");
+            assert_eq!(Route::from_variables(value), expected, "{variables:?}");
         }
     }
 

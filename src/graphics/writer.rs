@@ -1,5 +1,5 @@
-//! A thread that writes frames to the terminal. An image is megabytes and a slow link blocks: the loop goes on, and hands over
-//! its newest state once the frame before is through.
+//! The thread that writes frames to the terminal. An image is megabytes, and writing blocks on a slow link: meanwhile the event
+//! loop goes on, and draws its newest state once the previous frame is written.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,38 +10,40 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use tokio::sync::Notify;
 
-/// How long a flush waits for the link; a terminal that does not read by then is as good as gone.
+/// How long a flush waits; a terminal that does not read by then is as good as gone.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the chunk that is being written may still take when the rest is dropped.
 const ABANDON_TIMEOUT: Duration = Duration::from_millis(100);
 /// Bytes written at a time, so that leaving does not wait for a whole image.
 const CHUNK_BYTES: usize = 16 << 10;
-/// How long a frame with an image may take to be written: a key that is pressed meanwhile waits that long.
-const FRAME_TIME: Duration = Duration::from_millis(6);
-/// Bytes of a frame that take no longer on a slow link, and what to begin with.
+/// How long writing a frame with an image may take: a key pressed meanwhile waits that long.
+const MAX_FRAME_TIME: Duration = Duration::from_millis(6);
+/// Initial and smallest number of image bytes per frame: slow links take them in [`MAX_FRAME_TIME`].
 const MIN_BUDGET: usize = 8 << 10;
-/// Bytes of a frame at most: more at once helps no link.
+/// Largest number of image bytes per frame: sending more at once helps no link.
 const MAX_BUDGET: usize = 4 << 20;
 
-struct State {
+/// State shared by the thread and its handles.
+struct WriterState {
     busy: AtomicBool,
-    /// What is not written yet is dropped.
+    /// Whether output that is not written yet is to be dropped.
     abandoned: AtomicBool,
-    /// Bytes that the link takes in a frame's time.
+    /// Bytes that the link takes in [`MAX_FRAME_TIME`].
     budget: AtomicUsize,
     free: Notify,
 }
 
-/// Collects what the backend writes into whole frames. Clones share one buffer: the backend keeps its writer to itself.
+/// Collects what the backend writes into whole frames. Clones share one buffer, because the backend does not give access to its
+/// writer.
 #[derive(Clone)]
-pub(super) struct Frames {
+pub(super) struct FrameBuffer {
     buffer: Arc<Mutex<Vec<u8>>>,
     out: Sender<Vec<u8>>,
-    state: Arc<State>,
+    state: Arc<WriterState>,
 }
 
-impl Frames {
-    /// Hands the collected frame over. The caller saw [`Writer::idle`] before it drew.
+impl FrameBuffer {
+    /// Passes the collected frame to the thread. The caller must have checked [`TerminalWriter::is_idle`] before drawing it.
     pub(super) fn send(&self) {
         let frame = std::mem::take(&mut *self.buffer());
         if frame.is_empty() {
@@ -53,8 +55,8 @@ impl Frames {
         }
     }
 
-    /// Puts what was collected into other words.
-    pub(super) fn change(&self, by: impl FnOnce(&[u8]) -> Vec<u8>) {
+    /// Rewrites the collected bytes.
+    pub(super) fn transform(&self, by: impl FnOnce(&[u8]) -> Vec<u8>) {
         let mut buffer = self.buffer();
         *buffer = by(&buffer);
     }
@@ -64,31 +66,31 @@ impl Frames {
     }
 }
 
-impl Write for Frames {
+impl Write for FrameBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
-    /// ratatui flushes in the middle of a frame; only [`Frames::send`] ends one.
+    /// ratatui flushes in the middle of a frame; only [`FrameBuffer::send`] ends one.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The loop's view of the thread.
-pub(super) struct Writer {
-    state: Arc<State>,
+/// The event loop's handle to the thread.
+pub(super) struct TerminalWriter {
+    state: Arc<WriterState>,
 }
 
-/// Starts the thread; it ends when [`Frames`] is dropped.
-pub(super) fn start() -> io::Result<(Frames, Writer)> {
+/// Starts the thread; it ends when [`FrameBuffer`] is dropped.
+pub(super) fn start() -> io::Result<(FrameBuffer, TerminalWriter)> {
     // Not std's stdout: a write that never ends would keep its lock from everyone else.
     start_on(File::from(rustix::io::dup(rustix::stdio::stdout())?))
 }
 
-fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)> {
-    let state = Arc::new(State {
+fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(FrameBuffer, TerminalWriter)> {
+    let state = Arc::new(WriterState {
         busy: AtomicBool::new(false),
         abandoned: AtomicBool::new(false),
         budget: AtomicUsize::new(MIN_BUDGET),
@@ -108,64 +110,64 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(Frames, Writer)
                 }
                 let _ = out.flush();
                 let budget = writing.budget.load(Ordering::Relaxed);
-                let budget = adapted(budget, frame.len(), begun.elapsed());
+                let budget = adjusted_budget(budget, frame.len(), begun.elapsed());
                 writing.budget.store(budget, Ordering::Relaxed);
                 writing.busy.store(false, Ordering::SeqCst);
                 writing.free.notify_one();
             }
         })?;
     Ok((
-        Frames {
+        FrameBuffer {
             buffer: Arc::default(),
             out: frames,
             state: Arc::clone(&state),
         },
-        Writer { state },
+        TerminalWriter { state },
     ))
 }
 
-/// What the link takes in a frame's time, by how long so many bytes took. The system takes some thousand bytes at once, whatever
-/// the link: small frames tell nothing, and the budget grows step by step.
-fn adapted(budget: usize, bytes: usize, took: Duration) -> usize {
+/// The bytes that the link takes in [`MAX_FRAME_TIME`], given that it took `took` for `bytes`. The system buffers some thousand bytes
+/// whatever the link: small frames say nothing about it, and the budget at most doubles at a time.
+fn adjusted_budget(budget: usize, bytes: usize, took: Duration) -> usize {
     if bytes < budget / 2 {
         return budget;
     }
     let rate = bytes as f64 / took.as_secs_f64().max(1e-6);
-    let taken = (rate * FRAME_TIME.as_secs_f64()) as usize;
-    taken.clamp(MIN_BUDGET, budget.saturating_mul(2).min(MAX_BUDGET))
+    let measured = (rate * MAX_FRAME_TIME.as_secs_f64()) as usize;
+    measured.clamp(MIN_BUDGET, budget.saturating_mul(2).min(MAX_BUDGET))
 }
 
-impl Writer {
-    /// Bytes of images that the next frame may have.
+impl TerminalWriter {
+    /// Bytes of images that the next frame may contain.
     pub(super) fn budget(&self) -> usize {
         self.state.budget.load(Ordering::Relaxed)
     }
 
-    /// A frame would be taken now.
-    pub(super) fn idle(&self) -> bool {
+    /// Whether the thread could write a frame now.
+    pub(super) fn is_idle(&self) -> bool {
         !self.state.busy.load(Ordering::SeqCst)
     }
 
-    /// Returns once a frame would be taken.
-    pub(super) async fn wait(&self) {
-        while !self.idle() {
+    /// Waits until the thread can write a frame.
+    pub(super) async fn wait_idle(&self) {
+        while !self.is_idle() {
             self.state.free.notified().await;
         }
     }
 
-    /// Blocks until what was handed over is written, or the link is stalled.
+    /// Blocks until the frame is written, at most for [`FLUSH_TIMEOUT`].
     pub(super) fn flush(&self) {
         let begun = Instant::now();
-        while !self.idle() && begun.elapsed() < FLUSH_TIMEOUT {
+        while !self.is_idle() && begun.elapsed() < FLUSH_TIMEOUT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Drops what is not written yet, and waits for the chunk that is being written.
+    /// Drops the rest of the frame, and waits up to [`ABANDON_TIMEOUT`] for the chunk that is being written.
     pub(super) fn abandon(&self) {
         self.state.abandoned.store(true, Ordering::SeqCst);
         let begun = Instant::now();
-        while !self.idle() && begun.elapsed() < ABANDON_TIMEOUT {
+        while !self.is_idle() && begun.elapsed() < ABANDON_TIMEOUT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -175,7 +177,7 @@ impl Writer {
 mod tests {
     use super::*;
 
-    /// Takes a chunk only when told to.
+    /// Accepts a chunk only when told to.
     struct Slow {
         go: crossbeam_channel::Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,
@@ -202,19 +204,19 @@ mod tests {
             written: Arc::clone(&written),
         })
         .unwrap();
-        assert!(writer.idle());
+        assert!(writer.is_idle());
         frames.write_all(b"frame").unwrap();
         frames.flush().unwrap();
-        assert!(writer.idle(), "a frame is whole only when it is sent");
+        assert!(writer.is_idle(), "a frame is whole only when it is sent");
         frames.send();
-        assert!(!writer.idle());
+        assert!(!writer.is_idle());
         go.send(()).unwrap();
-        writer.wait().await;
+        writer.wait_idle().await;
         assert_eq!(*written.lock().unwrap(), b"frame");
     }
 
     #[test]
-    fn what_is_abandoned_is_not_written() {
+    fn abandoned_output_is_not_written() {
         let (go, wait) = crossbeam_channel::unbounded();
         let written = Arc::new(Mutex::new(Vec::new()));
         let (mut frames, writer) = start_on(Slow {
@@ -235,29 +237,32 @@ mod tests {
     fn the_budget_follows_the_link() {
         let mut budget = MIN_BUDGET;
         for _ in 0..12 {
-            budget = adapted(budget, budget, Duration::from_micros(50));
+            budget = adjusted_budget(budget, budget, Duration::from_micros(50));
         }
         assert_eq!(budget, MAX_BUDGET, "a fast one");
         // A megabyte a second.
         for _ in 0..12 {
             let took = Duration::from_secs_f64(budget as f64 / 1e6);
-            budget = adapted(budget, budget, took);
+            budget = adjusted_budget(budget, budget, took);
         }
         assert_eq!(budget, MIN_BUDGET);
         // Ten of them.
         for _ in 0..12 {
             let took = Duration::from_secs_f64(budget as f64 / 1e7);
-            budget = adapted(budget, budget, took);
+            budget = adjusted_budget(budget, budget, took);
         }
         assert_eq!(budget, 60_000);
-        assert_eq!(adapted(budget, 100, Duration::from_secs(1)), budget);
-        assert_eq!(adapted(budget, budget, Duration::from_secs(9)), MIN_BUDGET);
+        assert_eq!(adjusted_budget(budget, 100, Duration::from_secs(1)), budget);
+        assert_eq!(
+            adjusted_budget(budget, budget, Duration::from_secs(9)),
+            MIN_BUDGET
+        );
     }
 
     #[test]
-    fn an_empty_frame_is_no_frame() {
+    fn an_empty_frame_is_not_sent() {
         let (frames, writer) = start_on(io::sink()).unwrap();
         frames.send();
-        assert!(writer.idle());
+        assert!(writer.is_idle());
     }
 }

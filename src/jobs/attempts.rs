@@ -1,17 +1,17 @@
-//! Further attempts at files that may pass: when they are due, and when there are none any more.
+//! Further attempts at files that failed: when they are due, and how they are given up at the end.
 
 use std::time::Duration;
 
-use super::{Ended, Jobs, Phase, retry};
+use super::{Ended, JobPhase, Jobs, retry};
 
 impl<W> Jobs<W> {
-    /// Time passes: files whose time has come are queued for their next attempt. `now` is since any fixed moment.
+    /// Queues the files whose next attempt is due. `now` is relative to any fixed moment.
     pub fn tick(&mut self, now: Duration) {
         for path in std::mem::take(&mut self.undated) {
             let Some(file) = self.files.get_mut(&path) else {
                 continue;
             };
-            if let Phase::Waiting { outcomes, due } = &mut file.phase {
+            if let JobPhase::Waiting { outcomes, due } = &mut file.phase {
                 let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
                 let wait = failure.and_then(|f| retry::wait(f, file.attempts.saturating_sub(1)));
                 let at = now + wait.unwrap_or_default();
@@ -26,7 +26,7 @@ impl<W> Jobs<W> {
         }
     }
 
-    /// How long after `now` [`Self::tick`] has something to do.
+    /// How long after `now` [`Self::tick`] has to be called next.
     pub fn next_tick(&self, now: Duration) -> Option<Duration> {
         if !self.undated.is_empty() {
             return Some(Duration::ZERO);
@@ -35,14 +35,14 @@ impl<W> Jobs<W> {
         Some(due.saturating_sub(now))
     }
 
-    /// Nothing is tried again from now on. Returns what waited for another attempt, with the outcomes of the last one.
+    /// Gives up further attempts. Returns the ends of the files that waited for one, with the outcomes of their last attempt.
     pub fn drain(&mut self) -> Vec<Ended<W>> {
         self.is_draining = true;
         self.undated.clear();
         self.due.clear();
         let mut ended = Vec::new();
         for (path, file) in &mut self.files {
-            if let Phase::Waiting { outcomes, .. } = &mut file.phase {
+            if let JobPhase::Waiting { outcomes, .. } = &mut file.phase {
                 let outcomes = std::mem::take(outcomes);
                 ended.push(file.end(path.clone(), outcomes));
             }

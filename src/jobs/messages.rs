@@ -1,28 +1,28 @@
-//! What goes into the machine and what comes out of it.
+//! The input and output of the state machine.
 
 use std::path::PathBuf;
 
 use crate::engine::Job;
 use crate::library::Outcome;
 
-/// What the engine is to do. To be carried out in order.
+/// A command for the engine. Commands are to be carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Classify a file. Answered by [`super::Jobs::answered`] or [`super::Jobs::dropped`] under the same generation, once.
+pub enum JobCommand {
+    /// Classify a file, then call [`super::Jobs::answered`] or [`super::Jobs::dropped`] once with its generation.
     Start(Job),
-    /// A file that was started goes ahead of those in bulk from now on.
+    /// Move the started file of this generation to the interactive lane.
     Promote(u64),
-    /// The result of a file that was started is no longer wanted.
+    /// Cancel the started file of this generation: its result is no longer wanted.
     Cancel(u64),
 }
 
-/// Why a file is asked about.
+/// Why a file is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Its result is wanted. One that is on its way will do.
+    /// Its result is wanted; a pending one will do.
     Wanted,
-    /// It came, or its content changed, while somebody watched. Results of what it was before are outdated, and who
-    /// writes it may not be done.
+    /// It appeared or its content changed under a watch. Results of its earlier content are outdated, and its writer may
+    /// not be done.
     Arrived,
 }
 
@@ -31,24 +31,24 @@ pub enum Reason {
 pub enum End {
     /// The engine's outcomes: one, or one per frame and their aggregate.
     Answered(Vec<Outcome>),
-    /// The file went before it was read.
+    /// The file was removed before it was read.
     Gone,
 }
 
 /// The end of a wanted generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended<W> {
-    /// The file, by its present name.
+    /// The file, under its current name.
     pub path: PathBuf,
-    /// Which of its contents.
+    /// The generation that ended.
     pub generation: u64,
-    /// Everyone who asked, in order.
+    /// Everyone who requested it, in order.
     pub waiters: Vec<W>,
-    /// What became of it.
+    /// How it ended.
     pub end: End,
-    /// The file was still there.
+    /// Whether the file still existed.
     pub is_there: bool,
-    /// The content is that of the result reported before.
+    /// Whether the content is the same as that of the result reported before.
     pub is_repeated: bool,
 }
 

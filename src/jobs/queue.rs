@@ -1,4 +1,4 @@
-//! Files that wait to be started, and those that are with the engine.
+//! The files that wait to be started, and those that are with the engine.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use super::MAX_RUNNING;
 use crate::engine::Lane;
 
-/// Two lanes of waiting files, each in the order of their generations: that of the requests.
+/// The waiting files in two lanes, each ordered by generation, which is the order of the requests.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Queue {
+pub(super) struct JobQueue {
     interactive: BTreeMap<u64, PathBuf>,
     bulk: BTreeMap<u64, PathBuf>,
 }
 
-impl Queue {
+impl JobQueue {
     fn lane(&mut self, lane: Lane) -> &mut BTreeMap<u64, PathBuf> {
         match lane {
             Lane::Interactive => &mut self.interactive,
@@ -21,7 +21,7 @@ impl Queue {
         }
     }
 
-    /// Adds a file, or gives the one of this generation another name.
+    /// Adds a file, or renames the one of this generation.
     pub(super) fn push(&mut self, lane: Lane, generation: u64, path: PathBuf) {
         self.lane(lane).insert(generation, path);
     }
@@ -39,7 +39,7 @@ impl Queue {
         self.interactive.is_empty()
     }
 
-    /// Takes the file that starts next; none in bulk while an interactive one waits.
+    /// Removes and returns the file to start next. None in bulk starts while an interactive one waits.
     pub(super) fn next(&mut self, has_room: impl Fn(Lane) -> bool) -> Option<(Lane, u64, PathBuf)> {
         let lane = if self.interactive.is_empty() {
             Lane::Bulk
@@ -54,24 +54,24 @@ impl Queue {
     }
 }
 
-/// Whose result a file with the engine is.
+/// Who wants the result of a file that is with the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Claim<W> {
-    /// It is the wanted generation of this file.
+    /// This file: it is its wanted generation.
     Wanted(PathBuf),
-    /// The file is gone; what was read of it before counts for those who waited.
+    /// The waiters of a removed file, if it was read before.
     Orphan { path: PathBuf, waiters: Vec<W> },
-    /// Nobody's: it only takes up room.
+    /// Nobody: it only counts towards the limit.
     Disowned,
 }
 
-/// Files that are with the engine, by generation.
+/// The files that are with the engine, by generation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Running<W> {
     files: HashMap<u64, (Lane, Claim<W>)>,
     interactive: usize,
     bulk: usize,
-    /// Files a lane, at most.
+    /// Maximum number of files per lane.
     limit: usize,
 }
 
@@ -117,15 +117,15 @@ impl<W> Running<W> {
         *self.count(lane) += 1;
     }
 
-    /// Takes out a file that the engine is through with; `None` for one that it was not given.
+    /// Removes a file that the engine is done with; `None` for a generation that was not started.
     pub(super) fn finish(&mut self, generation: u64) -> Option<Claim<W>> {
         let (lane, claim) = self.files.remove(&generation)?;
         *self.count(lane) -= 1;
         Some(claim)
     }
 
-    /// Takes out all, in the order of their generations.
-    pub(super) fn take(&mut self) -> BTreeMap<u64, Claim<W>> {
+    /// Removes and returns all files, ordered by generation.
+    pub(super) fn take_all(&mut self) -> BTreeMap<u64, Claim<W>> {
         (self.interactive, self.bulk) = (0, 0);
         let files = self.files.drain();
         files
@@ -143,14 +143,14 @@ impl<W> Running<W> {
         }
     }
 
-    /// Nobody waits for a file any more.
+    /// Marks a file whose result nobody wants any more.
     pub(super) fn disown(&mut self, generation: u64) {
         if let Some((_, claim)) = self.files.get_mut(&generation) {
             *claim = Claim::Disowned;
         }
     }
 
-    /// A file that is being read is gone.
+    /// Marks a file that was removed while the engine had it.
     pub(super) fn orphan(&mut self, generation: u64, path: PathBuf, waiters: Vec<W>) {
         if let Some((_, claim)) = self.files.get_mut(&generation) {
             *claim = Claim::Orphan { path, waiters };

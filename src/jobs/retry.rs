@@ -1,20 +1,20 @@
-//! The one retry policy: which failures may pass, how often a file is tried, and how long after each failure.
+//! The retry policy: which failures are worth another attempt, how many attempts there are, and when.
 
 use std::time::Duration;
 
 use crate::library::Failure;
 use crate::media::ErrorKind;
 
-/// Waits before the first, second and third further attempt. Together longer than a stalled transfer usually stalls;
-/// short enough that a truly damaged file is soon called so.
+/// Delays before the first, second and third further attempt. Together longer than transfers usually stall, and short enough
+/// that a truly damaged file is soon reported as such.
 pub const WAITS: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
 
-/// How long to wait before a file is tried again that has failed `earlier` times before this failure. `None`: the
-/// failure is final.
+/// How long to wait before the next attempt at a file that failed `earlier` times before this failure. `None` if the failure
+/// is final.
 pub fn wait(failure: &Failure, earlier: usize) -> Option<Duration> {
     if may_pass(failure) {
         WAITS.get(earlier).copied()
@@ -23,7 +23,7 @@ pub fn wait(failure: &Failure, earlier: usize) -> Option<Duration> {
     }
 }
 
-/// Failures that a writer at work can cause. What is too large, or no image at all, stays so until it is written again.
+/// Whether a writer that is not done can have caused the failure. A file that is too large or not an image stays so.
 fn may_pass(failure: &Failure) -> bool {
     let by_writer = matches!(
         failure.kind,

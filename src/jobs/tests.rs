@@ -14,11 +14,11 @@ fn failure(kind: ErrorKind) -> Vec<Outcome> {
     })]
 }
 
-/// What was started by the commands.
+/// The files started by the commands.
 fn started<W>(jobs: &mut Jobs<W>) -> Vec<(String, Lane, u64)> {
     let commands = jobs.commands();
     let starts = commands.into_iter().filter_map(|command| match command {
-        Command::Start(job) => Some((job.path.display().to_string(), job.lane, job.generation)),
+        JobCommand::Start(job) => Some((job.path.display().to_string(), job.lane, job.generation)),
         _ => None,
     });
     starts.collect()
@@ -36,7 +36,7 @@ fn arrived(jobs: &mut Jobs, path: &str) -> u64 {
 }
 
 #[test]
-fn a_file_asked_for_again_is_classified_once_and_ahead() {
+fn a_file_requested_interactively_as_well_is_classified_once_and_first() {
     let mut jobs = Jobs::default();
     for (name, lane, waiter) in [
         ("a", Lane::Bulk, 0),
@@ -53,17 +53,17 @@ fn a_file_asked_for_again_is_classified_once_and_ahead() {
 }
 
 #[test]
-fn a_running_file_goes_ahead_without_being_started_again() {
+fn a_running_file_is_promoted_without_being_started_again() {
     let mut jobs = Jobs::default();
     let generation = arrived(&mut jobs, "a");
     assert!(jobs.promote(Path::new("a")));
     assert!(!jobs.promote(Path::new("a")), "once");
     assert!(!jobs.promote(Path::new("unknown")));
-    assert_eq!(jobs.commands(), [Command::Promote(generation)]);
+    assert_eq!(jobs.commands(), [JobCommand::Promote(generation)]);
 }
 
 #[test]
-fn a_truncated_newcomer_is_tried_again_before_its_end() {
+fn a_truncated_arrival_is_tried_again_before_it_fails() {
     let mut jobs = Jobs::default();
     let (mut generation, mut now) = (arrived(&mut jobs, "a.dcm"), S);
     for wait in retry::WAITS {
@@ -72,7 +72,7 @@ fn a_truncated_newcomer_is_tried_again_before_its_end() {
         assert_eq!(
             jobs.next_tick(now),
             Some(Duration::ZERO),
-            "time is not known"
+            "a tick is needed to learn the time"
         );
         jobs.tick(now);
         assert_eq!(jobs.next_tick(now), Some(wait));
@@ -86,7 +86,7 @@ fn a_truncated_newcomer_is_tried_again_before_its_end() {
 }
 
 #[test]
-fn what_nobody_can_be_writing_fails_at_once() {
+fn failures_that_no_writer_can_cause_are_final() {
     let mut jobs = Jobs::default();
     jobs.request(Path::new("old"), Lane::Bulk, Reason::Wanted, ());
     let old = start_one(&mut jobs);
@@ -103,14 +103,14 @@ fn what_nobody_can_be_writing_fails_at_once() {
 }
 
 #[test]
-fn another_content_outdates_the_running_attempt_and_counts_anew() {
+fn new_content_outdates_the_running_attempt_and_restarts_the_count() {
     let mut jobs = Jobs::default();
     let old = arrived(&mut jobs, "a");
     assert_eq!(jobs.answered(old, failure(ErrorKind::Malformed)), None);
     let again = arrived(&mut jobs, "a");
     jobs.request(Path::new("a"), Lane::Bulk, Reason::Arrived, ());
     let commands = jobs.commands();
-    let [Command::Cancel(cancelled), Command::Start(job)] = &commands[..] else {
+    let [JobCommand::Cancel(cancelled), JobCommand::Start(job)] = &commands[..] else {
         panic!("{commands:?}");
     };
     assert_eq!(*cancelled, again);
@@ -120,7 +120,7 @@ fn another_content_outdates_the_running_attempt_and_counts_anew() {
 }
 
 #[test]
-fn at_the_end_what_waits_counts_as_it_is() {
+fn draining_ends_waiting_files_with_their_last_outcome() {
     let mut jobs = Jobs::default();
     let generation = arrived(&mut jobs, "a");
     jobs.answered(generation, failure(ErrorKind::Truncated));
@@ -132,7 +132,7 @@ fn at_the_end_what_waits_counts_as_it_is() {
 }
 
 #[test]
-fn a_file_that_went_counts_only_if_it_was_read() {
+fn a_removed_file_is_answered_only_if_it_was_read_before() {
     let mut jobs: Jobs = Jobs::default();
     let unread = arrived(&mut jobs, "in/a");
     let read = arrived(&mut jobs, "in/b");
@@ -160,12 +160,12 @@ fn a_file_that_went_counts_only_if_it_was_read() {
 }
 
 #[test]
-fn what_is_read_under_another_name_is_started_again() {
+fn a_running_file_that_is_renamed_is_started_again() {
     let mut jobs = Jobs::default();
     let old = arrived(&mut jobs, "in/p/a");
     assert_eq!(jobs.renamed(Path::new("in/p"), Path::new("in/q")), []);
     let commands = jobs.commands();
-    let [Command::Cancel(_), Command::Start(job)] = &commands[..] else {
+    let [JobCommand::Cancel(_), JobCommand::Start(job)] = &commands[..] else {
         panic!("{commands:?}");
     };
     assert_eq!(job.path, Path::new("in/q/a"));
@@ -175,7 +175,7 @@ fn what_is_read_under_another_name_is_started_again() {
 }
 
 #[test]
-fn rights_that_change_bring_a_refused_file_back() {
+fn a_refused_file_is_requested_again_when_its_permissions_change() {
     let mut jobs = Jobs::default();
     for (name, kind) in [
         ("refused", ErrorKind::Permission),
@@ -191,7 +191,7 @@ fn rights_that_change_bring_a_refused_file_back() {
 }
 
 #[test]
-fn no_more_is_started_than_is_taken_in() {
+fn no_more_files_are_started_than_results_are_read() {
     let mut jobs = Jobs::default();
     for n in 0..MAX_RUNNING + 10 {
         jobs.request(Path::new(&n.to_string()), Lane::Bulk, Reason::Wanted, n);
@@ -210,7 +210,7 @@ fn no_more_is_started_than_is_taken_in() {
 }
 
 #[test]
-fn another_engine_is_given_what_the_last_one_had() {
+fn a_new_engine_gets_the_files_of_the_last_one() {
     let mut jobs = Jobs::default();
     let old = arrived(&mut jobs, "a");
     assert_eq!(jobs.engine_lost(), []);
@@ -222,7 +222,7 @@ fn another_engine_is_given_what_the_last_one_had() {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum JobAction {
     Request(u8, bool, bool),
     Promote(u8),
     Carry,
@@ -236,19 +236,19 @@ enum Step {
     Find,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<JobAction>> {
     let step = prop_oneof![
-        8 => (0..6u8, any::<bool>(), any::<bool>()).prop_map(|(f, i, a)| Step::Request(f, i, a)),
-        2 => (0..6u8).prop_map(Step::Promote),
-        6 => Just(Step::Carry),
-        8 => (any::<usize>(), 0..4u8).prop_map(|(n, o)| Step::Answer(n, o)),
-        1 => any::<usize>().prop_map(Step::Drop),
-        1 => (0..8u8).prop_map(Step::Remove),
-        2 => (0..8u8, 0..8u8).prop_map(|(f, t)| Step::Rename(f, t)),
-        2 => (0..6u8).prop_map(Step::Touch),
-        3 => (0..5000u64).prop_map(Step::Tick),
-        1 => Just(Step::Lose),
-        2 => Just(Step::Find),
+        8 => (0..6u8, any::<bool>(), any::<bool>()).prop_map(|(f, i, a)| JobAction::Request(f, i, a)),
+        2 => (0..6u8).prop_map(JobAction::Promote),
+        6 => Just(JobAction::Carry),
+        8 => (any::<usize>(), 0..4u8).prop_map(|(n, o)| JobAction::Answer(n, o)),
+        1 => any::<usize>().prop_map(JobAction::Drop),
+        1 => (0..8u8).prop_map(JobAction::Remove),
+        2 => (0..8u8, 0..8u8).prop_map(|(f, t)| JobAction::Rename(f, t)),
+        2 => (0..6u8).prop_map(JobAction::Touch),
+        3 => (0..5000u64).prop_map(JobAction::Tick),
+        1 => Just(JobAction::Lose),
+        2 => Just(JobAction::Find),
     ];
     prop::collection::vec(step, 0..120)
 }
@@ -270,15 +270,15 @@ fn outcome(kind: u8) -> Vec<Outcome> {
     }
 }
 
-/// The machine beside an engine that does anything, and what must hold.
-struct World {
+/// The state machine with an engine that may do anything, and the invariants that must hold.
+struct Simulation {
     jobs: Jobs<usize>,
-    /// What the engine has, by generation: the version of the content that it reads.
+    /// The files with the engine, by generation: the version of the content that it reads.
     engine: BTreeMap<u64, u64>,
-    /// The version of the content that each file has now.
+    /// The current version of each file's content.
     versions: HashMap<PathBuf, u64>,
     next_version: u64,
-    /// Everyone who asked, and those whose wait has ended.
+    /// Number of waiters, and those that have been answered.
     asked: usize,
     answered: BTreeSet<usize>,
     ended: BTreeSet<u64>,
@@ -287,7 +287,7 @@ struct World {
     now: Duration,
 }
 
-impl World {
+impl Simulation {
     fn new() -> Self {
         let mut jobs = Jobs::default();
         jobs.running.set_limit(2);
@@ -310,11 +310,11 @@ impl World {
         self.versions.insert(path, self.next_version);
     }
 
-    fn carry(&mut self) {
+    fn carry_out_commands(&mut self) {
         let mut bulk = false;
         for command in self.jobs.commands() {
             match command {
-                Command::Start(job) => {
+                JobCommand::Start(job) => {
                     assert!(
                         !(bulk && job.lane == Lane::Interactive),
                         "interactive before bulk"
@@ -324,13 +324,13 @@ impl World {
                     let before = self.engine.insert(job.generation, version);
                     assert_eq!(before, None, "started twice at one time");
                 }
-                Command::Promote(_) => self.promoted += 1,
-                Command::Cancel(_) => {}
+                JobCommand::Promote(_) => self.promoted += 1,
+                JobCommand::Cancel(_) => {}
             }
         }
         assert!(
             self.engine.len() <= 4 + self.promoted,
-            "two a lane: {:?}",
+            "two per lane: {:?}",
             self.engine
         );
         if !self.jobs.queue.interactive_is_empty() {
@@ -383,7 +383,7 @@ impl World {
         self.versions.retain(|file, _| !file.starts_with(&to));
         let versions = std::mem::take(&mut self.versions);
         let renamed = versions.into_iter().map(|(file, version)| {
-            let file = tree::moved(&file, &from, &to).unwrap_or(file);
+            let file = crate::paths::renamed(&file, &from, &to).unwrap_or(file);
             (file, version)
         });
         self.versions = renamed.collect();
@@ -391,9 +391,9 @@ impl World {
         self.all_end(ended);
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: JobAction) {
         match step {
-            Step::Request(file, interactive, arrives) => {
+            JobAction::Request(file, interactive, arrives) => {
                 let lane = if interactive {
                     Lane::Interactive
                 } else {
@@ -408,50 +408,50 @@ impl World {
                 self.jobs.request(&path(file), lane, reason, self.asked);
                 self.asked += 1;
             }
-            Step::Promote(file) => drop(self.jobs.promote(&path(file))),
-            Step::Carry => self.carry(),
-            Step::Answer(n, kind) => {
+            JobAction::Promote(file) => drop(self.jobs.promote(&path(file))),
+            JobAction::Carry => self.carry_out_commands(),
+            JobAction::Answer(n, kind) => {
                 if let Some(generation) = self.nth(n) {
                     self.answer(generation, outcome(kind));
                 }
             }
-            Step::Drop(n) => {
+            JobAction::Drop(n) => {
                 if let Some(generation) = self.nth(n) {
                     self.engine.remove(&generation);
                     let ended = self.jobs.dropped(generation);
                     self.all_end(ended.into_iter().collect());
                 }
             }
-            Step::Remove(file) => {
+            JobAction::Remove(file) => {
                 self.versions
                     .retain(|name, _| !name.starts_with(path(file)));
                 let ended = self.jobs.removed(&path(file));
                 self.all_end(ended);
             }
-            Step::Rename(from, to) => self.rename(from, to),
-            Step::Touch(file) => {
+            JobAction::Rename(from, to) => self.rename(from, to),
+            JobAction::Touch(file) => {
                 if self.jobs.touched(&path(file), self.asked) {
                     self.asked += 1;
                 }
             }
-            Step::Tick(milliseconds) => {
+            JobAction::Tick(milliseconds) => {
                 self.now += Duration::from_millis(milliseconds);
                 self.jobs.tick(self.now);
             }
-            Step::Lose => {
+            JobAction::Lose => {
                 self.engine.clear();
                 let ended = self.jobs.engine_lost();
                 self.all_end(ended);
             }
-            Step::Find => self.jobs.engine_found(),
+            JobAction::Find => self.jobs.engine_found(),
         }
     }
 
-    /// Lets everything come to its end.
+    /// Lets every generation end.
     fn finish(&mut self) {
         self.jobs.engine_found();
         for _ in 0..1000 {
-            self.carry();
+            self.carry_out_commands();
             for generation in self.engine.keys().copied().collect::<Vec<_>>() {
                 self.answer(generation, Vec::new());
             }
@@ -461,20 +461,20 @@ impl World {
                 return;
             }
         }
-        panic!("it never ends");
+        panic!("not idle after 1000 rounds");
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
     #[test]
-    fn whatever_happens_nothing_is_lost_or_told_twice_or_outdated(steps in steps()) {
-        let mut world = World::new();
+    fn whatever_happens_every_request_is_answered_once_and_up_to_date(steps in steps()) {
+        let mut simulation = Simulation::new();
         for step in steps {
-            world.step(step);
+            simulation.step(step);
         }
-        world.finish();
-        let all: BTreeSet<usize> = (0..world.asked).collect();
-        prop_assert_eq!(&world.answered, &all, "everyone who asked is answered");
+        simulation.finish();
+        let all: BTreeSet<usize> = (0..simulation.asked).collect();
+        prop_assert_eq!(&simulation.answered, &all, "everyone who asked is answered");
     }
 }

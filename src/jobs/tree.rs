@@ -1,21 +1,20 @@
-//! What happens to a file, or to a folder with all files in it.
+//! Removing and renaming a file, or a folder with all files in it.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
-use super::{Ended, Jobs, Phase};
+use super::{Ended, JobPhase, Jobs};
+use crate::paths;
 
 impl<W> Jobs<W> {
-    /// A file, or a folder with all in it, is gone. Returns the files whose wanted generation ended by that; those that
-    /// are with the engine end when it is through with them.
+    /// A file, or a folder with everything in it, is gone. Returns the wanted generations that ended by this; those that
+    /// are with the engine end when it is done with them.
     pub fn removed(&mut self, path: &Path) -> Vec<Ended<W>> {
         let mut ended = Vec::new();
         for name in self.under(path) {
             let is_running = self
                 .files
                 .get(&name)
-                .is_some_and(|file| file.phase == Phase::Running);
+                .is_some_and(|file| file.phase == JobPhase::Running);
             if !is_running {
                 self.withdraw(&name);
             }
@@ -23,19 +22,19 @@ impl<W> Jobs<W> {
                 continue;
             };
             match file.phase {
-                Phase::Running => self.running.orphan(file.generation, name, file.waiters),
-                Phase::Queued | Phase::Waiting { .. } => {
+                JobPhase::Running => self.running.orphan(file.generation, name, file.waiters),
+                JobPhase::Queued | JobPhase::Waiting { .. } => {
                     ended.push(Ended::gone(name, file.generation, file.waiters));
                 }
-                Phase::Done | Phase::Failed(_) => {}
+                JobPhase::Done | JobPhase::Failed(_) => {}
             }
         }
         ended
     }
 
-    /// A file, or a folder with all in it, has another name; the content is the same. What is with the engine, which
-    /// looks for it under the old name, is queued under the new one. Returns as [`Self::removed`] does what was called
-    /// `to` before and is overwritten.
+    /// A file, or a folder with everything in it, was renamed; the content is the same. Files with the engine, which would
+    /// look for them under the old name, are queued again. Files called `to` before are overwritten: their ends are
+    /// returned as by [`Self::removed`].
     pub fn renamed(&mut self, from: &Path, to: &Path) -> Vec<Ended<W>> {
         if from == to {
             return Vec::new();
@@ -50,12 +49,12 @@ impl<W> Jobs<W> {
             .under(from)
             .into_iter()
             .filter_map(|name| {
-                let new = moved(&name, from, to)?;
+                let new = paths::renamed(&name, from, to)?;
                 Some((name, new))
             })
             .collect();
         for (old, new) in moved {
-            // Folders that lie in one another can share a name.
+            // If one folder lies in the other, the new name may exist.
             if self.files.contains_key(&new) {
                 ended.extend(self.removed(&new));
             }
@@ -68,14 +67,14 @@ impl<W> Jobs<W> {
         let Some(file) = self.files.get(old) else {
             return;
         };
-        // Who waits for another attempt need not: a new name often says that the file is complete.
-        if matches!(file.phase, Phase::Running | Phase::Waiting { .. }) {
+        // Those that wait for another attempt start at once: a rename often means that the file is complete.
+        if matches!(file.phase, JobPhase::Running | JobPhase::Waiting { .. }) {
             self.renew(old, file.lane);
         }
         let Some(file) = self.files.remove(old) else {
             return;
         };
-        if file.phase == Phase::Queued {
+        if file.phase == JobPhase::Queued {
             self.queue.push(file.lane, file.generation, new.clone());
         }
         self.files.insert(new, file);
@@ -83,26 +82,6 @@ impl<W> Jobs<W> {
 
     /// The file `path`, or the files below the folder `path`.
     fn under(&self, path: &Path) -> Vec<PathBuf> {
-        below(&self.files, path).cloned().collect()
+        paths::keys_below(&self.files, path).cloned().collect()
     }
-}
-
-fn below<'a, F>(
-    files: &'a BTreeMap<PathBuf, F>,
-    path: &'a Path,
-) -> impl Iterator<Item = &'a PathBuf> {
-    let range = files.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-    range
-        .map(|(file, _)| file)
-        .take_while(move |file| file.starts_with(path))
-}
-
-/// The name of `path` after `from` is called `to`; `None` where it does not lie there.
-pub fn moved(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
-    let rest = path.strip_prefix(from).ok()?;
-    Some(if rest.as_os_str().is_empty() {
-        to.to_owned()
-    } else {
-        to.join(rest)
-    })
 }

@@ -1,9 +1,10 @@
-//! Embeddings of pictures on disk: a picture that went through a model once need not go through it again, whether the
-//! program was left, lost its terminal or was killed.
+//! The store of image embeddings on disk: an image that a model has encoded is not encoded again after a restart, even if the
+//! program lost its terminal or was killed.
 //!
-//! An SQLite file. The key of a row is the hash of the picture's content, its frame, and all else that an embedding depends
-//! on; no name of a file is in it. What cannot be read is as good as nothing, what cannot be written costs the work a
-//! second time. No write-ahead log: home folders lie on network shares, where its shared memory does not work.
+//! It is an SQLite file. A row's key is the hash of the file's content, the frame, and everything else that an embedding
+//! depends on; file names are not stored. Errors are not fatal: rows that cannot be read count as missing, and rows that
+//! cannot be written are computed again. There is no write-ahead log, as its shared memory does not work on network shares,
+//! where home folders may be.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -18,90 +19,91 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-/// Embeddings kept, at most; of 512 numbers that is 480 MB.
-const MOST: i64 = 200_000;
-/// How long an embedding waits for others, to be written with them.
-const GATHER: Duration = Duration::from_millis(500);
-/// How long another process that writes is waited for.
-const BUSY: Duration = Duration::from_secs(2);
-/// Bytes of a page: of the usual 4096 one row would waste half.
-const PAGE: i64 = 16_384;
-/// Layout of the file.
-const VERSION: i64 = 1;
+/// Maximum number of embeddings: 480 MB if each has 512 numbers.
+const MAX_ROWS: i64 = 200_000;
+/// How long the writer collects embeddings for one transaction.
+const GATHER_TIME: Duration = Duration::from_millis(500);
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Page size in bytes: a row would waste half of the default 4096.
+const PAGE_SIZE: i64 = 16_384;
+/// Version of the file's schema.
+const SCHEMA_VERSION: i64 = 1;
 
-type Key = [u8; 32];
-type Row = (Key, Arc<[f32]>);
+type RowKey = [u8; 32];
+type EmbeddingRow = (RowKey, Arc<[f32]>);
 
-/// What embeddings are kept in. The file is opened when it is first needed; who puts does not wait for the disk.
-pub struct Embeddings {
+/// A store of image embeddings. The file is opened on first use; writing happens on a thread of its own.
+pub struct EmbeddingStore {
     file: PathBuf,
-    most: i64,
-    /// `None`: it cannot be used.
-    open: OnceLock<Option<Open>>,
+    max_rows: i64,
+    /// Set on first use; `None` if the file cannot be opened.
+    open: OnceLock<Option<OpenStore>>,
 }
 
-struct Open {
+/// An open file: a connection for reading, and the queue of the writer.
+struct OpenStore {
     reader: Mutex<Connection>,
-    queue: Sender<Order>,
+    queue: Sender<WriteRequest>,
 }
 
-enum Order {
-    Put(Row),
-    /// Write all that came before; answered by the end of this sender.
+enum WriteRequest {
+    Put(EmbeddingRow),
+    /// Write everything that was put before, then drop this sender.
     Flush(Sender<()>),
 }
 
-impl Embeddings {
-    /// In this file, which need not exist, and is readable by its user only. One that is damaged is made anew.
+impl EmbeddingStore {
+    /// A store in `file`, which need not exist and is readable by its user only. A damaged file is replaced by an empty one.
     pub fn at(file: PathBuf) -> Self {
         Self {
             file,
-            most: MOST,
+            max_rows: MAX_ROWS,
             open: OnceLock::new(),
         }
     }
 
-    fn open(&self) -> Option<&Open> {
+    fn open(&self) -> Option<&OpenStore> {
         let open = || {
-            let opened = Open::new(&self.file, self.most);
+            let opened = OpenStore::new(&self.file, self.max_rows);
             let file = self.file.display();
             opened
-                .inspect_err(|error| tracing::warn!("embeddings cannot be kept in {file}: {error}"))
+                .inspect_err(|error| tracing::warn!("cannot store embeddings in {file}: {error}"))
                 .ok()
         };
         self.open.get_or_init(open).as_ref()
     }
 
-    /// The embedding of a frame, if it is kept. `content` is the hash of the file, `space` all that an embedding depends on but
-    /// the picture.
-    pub fn get(&self, content: &str, frame: u32, space: &str) -> Option<Vec<f32>> {
-        let bytes = self.open()?.get(&key(content, frame, space))?;
+    /// The embedding of a frame, if it is stored. `content` is the hash of the file, `model_key` identifies everything but the
+    /// image that an embedding depends on (see [`Encoder::embedding_key`](crate::encoder::Encoder::embedding_key)).
+    pub fn get(&self, content: &str, frame: u32, model_key: &str) -> Option<Vec<f32>> {
+        let bytes = self.open()?.get(&row_key(content, frame, model_key))?;
         let (numbers, rest) = bytes.as_chunks::<4>();
         let numbers: Vec<f32> = numbers.iter().map(|&n| f32::from_le_bytes(n)).collect();
         (rest.is_empty() && numbers.iter().all(|n| n.is_finite())).then_some(numbers)
     }
 
-    /// Keeps the embedding of a frame.
-    pub fn put(&self, content: &str, frame: u32, space: &str, embedding: Arc<[f32]>) {
+    /// Stores the embedding of a frame, without waiting for the disk.
+    pub fn put(&self, content: &str, frame: u32, model_key: &str, embedding: Arc<[f32]>) {
         if let Some(open) = self.open() {
-            let row = (key(content, frame, space), embedding);
-            // The thread ends only after this.
-            let _ = open.queue.send(Order::Put(row));
+            let row = (row_key(content, frame, model_key), embedding);
+            // Cannot fail: the writer ends only when this sender is dropped.
+            let _ = open.queue.send(WriteRequest::Put(row));
         }
     }
 
-    /// Waits until all that was put is written, but not for ever.
-    pub fn flush(&self, patience: Duration) {
+    /// Waits at most `timeout` until everything that was put is written.
+    pub fn flush(&self, timeout: Duration) {
         if let Some(Some(open)) = self.open.get() {
             let (done, wait) = bounded(0);
-            let _ = open.queue.send(Order::Flush(done));
-            let _ = wait.recv_timeout(patience);
+            let _ = open.queue.send(WriteRequest::Flush(done));
+            let _ = wait.recv_timeout(timeout);
         }
     }
 }
 
-impl Open {
-    fn new(file: &Path, most: i64) -> io::Result<Self> {
+impl OpenStore {
+    fn new(file: &Path, max_rows: i64) -> io::Result<Self> {
         if let Some(folder) = file.parent() {
             DirBuilder::new()
                 .recursive(true)
@@ -116,27 +118,27 @@ impl Open {
             {
                 return Err(error);
             }
-            tracing::warn!("{} is damaged, and made anew", file.display());
+            tracing::warn!("{} is damaged and will be replaced", file.display());
             let _ = std::fs::remove_file(file);
             connect(file)
         });
         let reader = reader.map_err(io::Error::other)?;
-        let (queue, orders) = unbounded();
-        let writer = Writer {
+        let (queue, requests) = unbounded();
+        let writer = EmbeddingWriter {
             file: file.to_owned(),
-            most,
-            told: false,
+            max_rows,
+            has_warned: false,
         };
         thread::Builder::new()
             .name("embeddings".into())
-            .spawn(move || writer.run(&orders))?;
+            .spawn(move || writer.run(&requests))?;
         Ok(Self {
             reader: Mutex::new(reader),
             queue,
         })
     }
 
-    fn get(&self, key: &Key) -> Option<Vec<u8>> {
+    fn get(&self, key: &RowKey) -> Option<Vec<u8>> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let found = reader
             .prepare_cached("SELECT embedding FROM embeddings WHERE key = ?1")
@@ -145,21 +147,21 @@ impl Open {
                 row.optional()
             });
         found.unwrap_or_else(|error| {
-            tracing::debug!("an embedding cannot be read: {error}");
+            tracing::debug!("cannot read an embedding: {error}");
             None
         })
     }
 }
 
-impl std::fmt::Debug for Embeddings {
+impl std::fmt::Debug for EmbeddingStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Embeddings")
+        f.write_str("EmbeddingStore")
     }
 }
 
-fn key(content: &str, frame: u32, space: &str) -> Key {
+fn row_key(content: &str, frame: u32, model_key: &str) -> RowKey {
     let mut hasher = blake3::Hasher::new();
-    for part in [content, space] {
+    for part in [content, model_key] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
@@ -167,8 +169,9 @@ fn key(content: &str, frame: u32, space: &str) -> Key {
     *hasher.finalize().as_bytes()
 }
 
+/// Opens the file, creates it or its table if need be.
 fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    // SQLite would make it as the umask says.
+    // SQLite itself would create it with the permissions that the umask leaves.
     let made = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -180,55 +183,59 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
         tracing::debug!("{}: {error}", file.display());
     }
     let mut connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "page_size", PAGE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version != VERSION {
+    if version != SCHEMA_VERSION {
         change.execute_batch("DROP TABLE IF EXISTS embeddings; CREATE TABLE embeddings (key BLOB NOT NULL UNIQUE, embedding BLOB NOT NULL)")?;
-        change.pragma_update(None, "user_version", VERSION)?;
+        change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     change.commit()?;
     Ok(connection)
 }
 
-/// The thread that writes, with a connection of its own.
-struct Writer {
+/// The writing thread, with a connection of its own.
+struct EmbeddingWriter {
     file: PathBuf,
-    most: i64,
-    /// It has been said that nothing can be written.
-    told: bool,
+    max_rows: i64,
+    /// Whether the user has been warned that writing fails.
+    has_warned: bool,
 }
 
-impl Writer {
-    fn run(mut self, orders: &Receiver<Order>) {
+impl EmbeddingWriter {
+    fn run(mut self, requests: &Receiver<WriteRequest>) {
         let mut connection = None;
-        while let Ok(first) = orders.recv() {
+        while let Ok(first) = requests.recv() {
             let (mut rows, mut waiting) = (Vec::new(), Vec::new());
-            let until = Instant::now() + GATHER;
+            let until = Instant::now() + GATHER_TIME;
             let mut next = Some(first);
-            while let Some(order) = next {
-                match order {
-                    Order::Put(row) => rows.push(row),
-                    Order::Flush(done) => {
+            while let Some(request) = next {
+                match request {
+                    WriteRequest::Put(row) => rows.push(row),
+                    WriteRequest::Flush(done) => {
                         waiting.push(done);
                         break;
                     }
                 }
-                next = orders.recv_deadline(until).ok();
+                next = requests.recv_deadline(until).ok();
             }
             if let Err(error) = self.write(&mut connection, &rows) {
                 connection = None;
-                if !std::mem::replace(&mut self.told, true) {
+                if !std::mem::replace(&mut self.has_warned, true) {
                     let file = self.file.display();
-                    tracing::warn!("embeddings cannot be kept in {file}: {error}");
+                    tracing::warn!("cannot store embeddings in {file}: {error}");
                 }
             }
         }
     }
 
-    fn write(&self, connection: &mut Option<Connection>, rows: &[Row]) -> rusqlite::Result<()> {
+    fn write(
+        &self,
+        connection: &mut Option<Connection>,
+        rows: &[EmbeddingRow],
+    ) -> rusqlite::Result<()> {
         let connection = match connection {
             Some(connection) => connection,
             none => none.insert(connect(&self.file)?),
@@ -237,16 +244,16 @@ impl Writer {
         for (key, embedding) in rows {
             put(&change, key, embedding)?;
         }
-        // The oldest have the lowest numbers.
+        // The oldest rows have the lowest numbers.
         change.execute(
             "DELETE FROM embeddings WHERE rowid <= (SELECT max(rowid) FROM embeddings) - ?1",
-            [self.most],
+            [self.max_rows],
         )?;
         change.commit()
     }
 }
 
-fn put(change: &Transaction, key: &Key, embedding: &[f32]) -> rusqlite::Result<()> {
+fn put(change: &Transaction, key: &RowKey, embedding: &[f32]) -> rusqlite::Result<()> {
     let bytes: Vec<u8> = embedding.iter().flat_map(|n| n.to_le_bytes()).collect();
     let mut statement = change
         .prepare_cached("INSERT OR REPLACE INTO embeddings (key, embedding) VALUES (?1, ?2)")?;
@@ -273,9 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_there_for_the_next_and_nobody_else_may_read_it() {
+    fn embeddings_are_there_after_a_restart_in_a_private_file() {
         let (_home, path) = file();
-        let kept = Embeddings::at(path.clone());
+        let kept = EmbeddingStore::at(path.clone());
         assert_eq!(kept.get("blake3:1", 0, "m"), None);
         kept.put("blake3:1", 0, "m", row(1));
         kept.put("blake3:1", 7, "m", row(2));
@@ -284,9 +291,9 @@ mod tests {
         kept.flush(LONG);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
-        for kept in [&kept, &Embeddings::at(path.clone())] {
+        for kept in [&kept, &EmbeddingStore::at(path.clone())] {
             let get = |frame, space| kept.get("blake3:1", frame, space);
-            assert_eq!(get(0, "m"), Some(row(4).to_vec()), "the last one");
+            assert_eq!(get(0, "m"), Some(row(4).to_vec()), "the last one counts");
             assert_eq!(get(7, "m"), Some(row(2).to_vec()));
             assert_eq!(get(0, "n"), Some(row(3).to_vec()));
             assert_eq!((get(1, "m"), kept.get("blake3:2", 0, "m")), (None, None));
@@ -294,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_way() {
+    fn the_oldest_embeddings_are_removed_beyond_the_limit() {
         let (_home, path) = file();
-        let kept = Embeddings {
-            most: 10,
-            ..Embeddings::at(path)
+        let kept = EmbeddingStore {
+            max_rows: 10,
+            ..EmbeddingStore::at(path)
         };
         for n in 0..25 {
             kept.put(&n.to_string(), 0, "m", row(n));
@@ -311,11 +318,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_made_anew_and_another_layout_too() {
+    fn a_damaged_file_is_replaced_and_so_is_one_of_another_version() {
         let (home, path) = file();
         std::fs::create_dir(home.path().join("state")).unwrap();
         std::fs::write(&path, vec![b'x'; 5000]).unwrap();
-        let kept = Embeddings::at(path.clone());
+        let kept = EmbeddingStore::at(path.clone());
         kept.put("a", 0, "m", row(1));
         kept.flush(LONG);
         assert!(kept.get("a", 0, "m").is_some());
@@ -323,23 +330,23 @@ mod tests {
         let other = Connection::open(&path).unwrap();
         other.pragma_update(None, "user_version", 99).unwrap();
         drop(other);
-        assert_eq!(Embeddings::at(path.clone()).get("a", 0, "m"), None);
+        assert_eq!(EmbeddingStore::at(path.clone()).get("a", 0, "m"), None);
     }
 
     #[test]
-    fn where_nothing_can_be_kept_nothing_is_and_nobody_waits() {
+    fn a_store_that_cannot_be_opened_stores_nothing_and_blocks_nobody() {
         let (home, path) = file();
         std::fs::write(home.path().join("state"), "a file").unwrap();
-        let kept = Embeddings::at(path);
+        let kept = EmbeddingStore::at(path);
         kept.put("a", 0, "m", row(1));
         kept.flush(LONG);
         assert_eq!(kept.get("a", 0, "m"), None);
     }
 
     #[test]
-    fn several_processes_put_and_get_at_once() {
+    fn several_stores_write_and_read_one_file_at_once() {
         let (_home, path) = file();
-        let stores: Vec<_> = (0..3).map(|_| Embeddings::at(path.clone())).collect();
+        let stores: Vec<_> = (0..3).map(|_| EmbeddingStore::at(path.clone())).collect();
         thread::scope(|scope| {
             for (own, kept) in stores.iter().enumerate() {
                 scope.spawn(move || {

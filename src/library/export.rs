@@ -1,5 +1,5 @@
-//! Results as lines: JSON, CSV (RFC 4180) or a table for people, whose lines are printed as results come. A table library
-//! (`comfy-table`) wants all rows first.
+//! Output formats of results, one line each: JSON, CSV (RFC 4180), or a table for people. The table is written by hand because
+//! its lines appear as results arrive, whereas table libraries (`comfy-table`) need all rows first.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,26 +7,26 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Outcome, Record, name};
+use super::{Failure, Outcome, Record, path_text};
 use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::Decision;
 
-/// How results are written.
+/// The output format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Aligned columns for reading.
+pub enum ResultFormat {
+    /// Aligned columns, for people.
     Table,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// A header, then one row a result.
+    /// A header, then one row per result.
     Csv,
 }
 
-/// The scalar columns of a CSV row, in the contract's order.
-const COLUMNS: [&str; 20] = [
+/// The first columns of a CSV, in the contract's order.
+const FIRST_COLUMNS: [&str; 20] = [
     "path",
     "frame",
     "label",
@@ -48,27 +48,27 @@ const COLUMNS: [&str; 20] = [
     "mode",
     "device",
 ];
-/// Those after them.
+/// The columns after them, before those of the conditions.
 const LAST_COLUMNS: [&str; 4] = ["at", "notice", "error_kind", "error_message"];
 
-/// Columns that hold text, whose first character a spreadsheet could take for a formula.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// First characters by which a spreadsheet takes a text for a formula.
+const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// Width of a table's labels, in terminal cells.
+/// Width of the table's label column, in terminal cells.
 const LABEL_CELLS: usize = 16;
 
 /// Writes outcomes to `out`, one line each.
-pub struct Writer<W: Write> {
+pub struct ResultWriter<W: Write> {
     out: W,
-    format: Format,
-    /// Condition columns of a CSV.
+    format: ResultFormat,
+    /// The conditions that have a column in a CSV.
     conditions: Vec<String>,
-    started: bool,
+    has_header: bool,
 }
 
-impl<W: Write> Writer<W> {
-    /// A CSV has one column for every condition of `prompts`.
-    pub fn new(out: W, format: Format, prompts: &Prompts) -> Self {
+impl<W: Write> ResultWriter<W> {
+    /// A writer to `out`; a CSV has one column for each condition of `prompts`.
+    pub fn new(out: W, format: ResultFormat, prompts: &Prompts) -> Self {
         let mut conditions = Vec::new();
         for condition in prompts.sets().iter().flat_map(|set| &set.conditions) {
             if !conditions.contains(&condition.name) {
@@ -79,51 +79,51 @@ impl<W: Write> Writer<W> {
             out,
             format,
             conditions,
-            started: false,
+            has_header: false,
         }
     }
 
-    /// For output that is appended to a file which has its header already.
+    /// Leaves out the header, because the output is appended to a file that has it already.
     #[must_use]
     pub fn without_header(mut self) -> Self {
-        self.started = true;
+        self.has_header = true;
         self
     }
 
-    /// Writes what became of a file.
+    /// Writes one outcome.
     pub fn write(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
         match self.format {
-            Format::Jsonl => {
+            ResultFormat::Jsonl => {
                 let line = match outcome {
                     Ok(record) => json::line(record),
                     Err(failure) => json::line(&error_object(path, failure)),
                 };
                 writeln!(self.out, "{}", line?)
             }
-            Format::Csv => self.csv(path, outcome),
-            Format::Table => self.table(path, outcome),
+            ResultFormat::Csv => self.csv(path, outcome),
+            ResultFormat::Table => self.table(path, outcome),
         }
     }
 
-    /// The header of a format that has one, also when there are no results.
+    /// Flushes; first writes the header of a CSV if there were no results.
     pub fn finish(&mut self) -> io::Result<()> {
-        if self.format == Format::Csv {
+        if self.format == ResultFormat::Csv {
             self.csv_header()?;
         }
         self.out.flush()
     }
 
-    /// Pushes out what is buffered.
+    /// Flushes buffered output.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
     fn csv_header(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.started, true) {
+        if std::mem::replace(&mut self.has_header, true) {
             return Ok(());
         }
         let conditions = self.conditions.iter().map(|name| format!("p:{name}"));
-        let header: Vec<String> = COLUMNS
+        let header: Vec<String> = FIRST_COLUMNS
             .iter()
             .chain(&LAST_COLUMNS)
             .map(ToString::to_string)
@@ -144,12 +144,12 @@ impl<W: Write> Writer<W> {
                 }
             }
             Err(failure) => {
-                cells.insert("path".into(), json!(name(path).0));
+                cells.insert("path".into(), json!(path_text(path).0));
                 cells.insert("error_kind".into(), json!(failure.kind));
                 cells.insert("error_message".into(), json!(failure.message));
             }
         }
-        let mut row: Vec<String> = COLUMNS
+        let mut row: Vec<String> = FIRST_COLUMNS
             .iter()
             .chain(&LAST_COLUMNS)
             .map(|column| cell(cells.get(*column)))
@@ -177,7 +177,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn table(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
-        if !std::mem::replace(&mut self.started, true) {
+        if !std::mem::replace(&mut self.has_header, true) {
             writeln!(
                 self.out,
                 "{:<12}{}{:>6}  FILE",
@@ -189,11 +189,11 @@ impl<W: Write> Writer<W> {
         let path = clean(&path.to_string_lossy());
         match outcome {
             Ok(record) => {
-                let Shown {
+                let TableRow {
                     decision,
                     label,
                     probability,
-                } = Shown::of(record);
+                } = TableRow::of(record);
                 let frame = match record.frame {
                     None => format!("  ({} frames, mean)", record.frames),
                     Some(frame) if record.frames > 1 => {
@@ -221,29 +221,29 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// A record's words for people. A rejected picture gets no label: the model is not meant for it.
-struct Shown {
+/// A record's cells in the table. A rejected image has no label: the model is not meant for it.
+struct TableRow {
     decision: &'static str,
     label: String,
     probability: String,
 }
 
-impl Shown {
+impl TableRow {
     fn of(record: &Record) -> Self {
         let verdict = &record.verdict;
-        let (decision, shown) = match verdict.decision {
+        let (decision, has_label) = match verdict.decision {
             Decision::Confident => ("confident", true),
             Decision::Uncertain => ("uncertain", true),
             Decision::Rejected => ("rejected", false),
         };
         Self {
             decision,
-            label: if shown {
+            label: if has_label {
                 verdict.label.clone()
             } else {
                 "-".into()
             },
-            probability: if shown {
+            probability: if has_label {
                 format!("{:.1}%", verdict.probability * 100.0)
             } else {
                 String::new()
@@ -252,9 +252,9 @@ impl Shown {
     }
 }
 
-/// The JSON of a file that failed.
+/// The JSON object of a failed file.
 pub fn error_object(path: &Path, failure: &Failure) -> Value {
-    let (path, path_bytes) = name(path);
+    let (path, path_bytes) = path_text(path);
     let mut object = Map::new();
     object.insert("path".into(), json!(path));
     if let Some(bytes) = path_bytes {
@@ -264,7 +264,7 @@ pub fn error_object(path: &Path, failure: &Failure) -> Value {
     Value::Object(object)
 }
 
-/// Keeps what kind of failure it was: a closed pipe is none.
+/// Unwraps the I/O error, so that callers recognise a closed pipe.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -272,11 +272,11 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// A JSON scalar as a CSV cell; text that a spreadsheet could run is disarmed.
+/// A JSON scalar as a CSV cell. A quote before text that a spreadsheet could run as a formula disarms it.
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) if text.starts_with(FORMULA) => format!("'{text}"),
+        Some(Value::String(text)) if text.starts_with(FORMULA_STARTS) => format!("'{text}"),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     }

@@ -1,4 +1,4 @@
-//! JSON that may be printed anywhere: what is_unprintable a terminal is escaped, and means the same to every reader.
+//! JSON that is safe to print: characters that control a terminal are escaped, which does not change the meaning.
 
 use std::fmt::Write as _;
 use std::io;
@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use crate::media::is_unprintable;
 
-/// A value on one line.
+/// Serialises a value on one line.
 pub fn line(value: &impl Serialize) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string(value)?))
 }
 
-/// A value on several lines, for people.
+/// Serialises a value on several lines, for people.
 pub fn pretty(value: &impl Serialize) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string_pretty(value)?))
 }
 
-/// serde_json escapes C0 in texts and leaves DEL, C1 and Unicode's controls as they are. They occur in texts only, and
-/// each is one UTF-16 unit.
+/// Escapes DEL, C1 and Unicode's format characters, which serde_json leaves as they are, in contrast to C0. They occur within
+/// JSON strings only, and each is one UTF-16 unit.
 fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_control_a_terminal_are_escaped_and_read_back_the_same() {
+    fn control_characters_are_escaped_and_parse_back_unchanged() {
         let text = "a\u{1b}]0;x\u{7}\u{7f}\u{9b}\u{202e}\u{2028}\n胸";
         for json in [line(&[text]).unwrap(), pretty(&[text]).unwrap()] {
             assert!(json.contains(r"\u009b\u202e\u2028\n胸"), "{json}");

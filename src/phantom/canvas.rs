@@ -1,10 +1,10 @@
-//! A picture of real numbers, and the implicit shapes painted on it.
+//! A canvas of real numbers, and the implicit shapes painted on it.
 //!
-//! Coordinates are anatomical: the largest centred square of the picture spans −1 to 1 both ways (x to the viewer's
-//! right, y down), then turned, scaled and shifted by the [`Pose`]. What lies in that square survives a centre crop.
+//! Coordinates are anatomical: the largest centred square of the image spans −1 to 1 in both directions (x to the viewer's
+//! right, y down), rotated, scaled and shifted by the [`Pose`]. What lies in that square survives a centre crop.
 
 use super::Finding;
-use super::dice::{Dice, grain};
+use super::random::{PhantomRng, grain};
 
 /// A point or a vector in anatomical units.
 #[derive(Clone, Copy, Debug)]
@@ -31,31 +31,31 @@ impl Point {
     }
 }
 
-/// How the subject lies before the detector.
+/// The subject's position in front of the detector.
 #[derive(Clone, Copy)]
 pub(super) struct Pose {
-    /// Cosine and sine of the turn.
-    turn: Point,
+    /// Cosine and sine of the rotation.
+    rotation: Point,
     scale: f32,
     shift: Point,
     mirror: bool,
 }
 
 impl Pose {
-    /// A turn by at most `tilt` (tangent of the half angle), a zoom and a small shift.
-    pub(super) fn roll(
-        dice: &mut Dice,
+    /// A random pose: rotation up to `tilt` (tangent of half the angle), zoom within a range, and shift up to `shift`.
+    pub(super) fn random(
+        rng: &mut PhantomRng,
         tilt: f32,
         zoom: (f32, f32),
         shift: f32,
         mirror: bool,
     ) -> Self {
-        let half = dice.between(-tilt, tilt);
+        let half = rng.between(-tilt, tilt);
         let norm = 1.0 + half * half;
         Self {
-            turn: at((1.0 - half * half) / norm, 2.0 * half / norm),
-            scale: dice.between(zoom.0, zoom.1),
-            shift: at(dice.between(-shift, shift), dice.between(-shift, shift)),
+            rotation: at((1.0 - half * half) / norm, 2.0 * half / norm),
+            scale: rng.between(zoom.0, zoom.1),
+            shift: at(rng.between(-shift, shift), rng.between(-shift, shift)),
             mirror,
         }
     }
@@ -65,47 +65,47 @@ impl Pose {
             (p.x - self.shift.x) / self.scale,
             (p.y - self.shift.y) / self.scale,
         );
-        let x = self.turn.x * moved.x + self.turn.y * moved.y;
-        let y = self.turn.x * moved.y - self.turn.y * moved.x;
+        let x = self.rotation.x * moved.x + self.rotation.y * moved.y;
+        let y = self.rotation.x * moved.y - self.rotation.y * moved.x;
         at(if self.mirror { -x } else { x }, y)
     }
 
     fn to_detector(self, p: Point) -> Point {
         let x = if self.mirror { -p.x } else { p.x };
-        let turned = at(
-            self.turn.x * x - self.turn.y * p.y,
-            self.turn.x * p.y + self.turn.y * x,
+        let rotated = at(
+            self.rotation.x * x - self.rotation.y * p.y,
+            self.rotation.x * p.y + self.rotation.y * x,
         );
         at(
-            turned.x * self.scale + self.shift.x,
-            turned.y * self.scale + self.shift.y,
+            rotated.x * self.scale + self.shift.x,
+            rotated.y * self.scale + self.shift.y,
         )
     }
 }
 
-/// An upright box in anatomical units: where a shape can be.
+/// An axis-aligned box around a shape, in anatomical units.
 #[derive(Clone, Copy)]
-pub(super) struct Area {
+pub(super) struct ShapeBounds {
     pub(super) low: Point,
     pub(super) high: Point,
 }
 
-impl Area {
-    pub(super) const EVERYWHERE: Area = Area {
+impl ShapeBounds {
+    pub(super) const EVERYWHERE: ShapeBounds = ShapeBounds {
         low: at(-9.0, -9.0),
         high: at(9.0, 9.0),
     };
 
-    pub(super) fn around(center: Point, rx: f32, ry: f32) -> Area {
-        Area {
+    pub(super) fn around(center: Point, rx: f32, ry: f32) -> ShapeBounds {
+        ShapeBounds {
             low: at(center.x - rx, center.y - ry),
             high: at(center.x + rx, center.y + ry),
         }
     }
 }
 
-/// Values of 0 (black) to 1 (white), rows from the top.
-pub(super) struct Canvas {
+/// The image being drawn: values of 0 (black) to 1 (white), rows from the top.
+pub(super) struct PhantomCanvas {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) values: Vec<f32>,
@@ -114,7 +114,7 @@ pub(super) struct Canvas {
     pixel: f32,
 }
 
-impl Canvas {
+impl PhantomCanvas {
     pub(super) fn new(width: u32, height: u32, pose: Pose, background: f32) -> Self {
         let pixel = 2.0 / (width.min(height).max(1) as f32) / pose.scale;
         Self {
@@ -126,12 +126,12 @@ impl Canvas {
         }
     }
 
-    /// Half the width of an edge: as soft as asked for, and never sharper than a pixel.
+    /// Half the width of a soft edge: `wanted`, but never sharper than a pixel.
     pub(super) fn soft(&self, wanted: f32) -> f32 {
         wanted.max(0.7 * self.pixel)
     }
 
-    /// A disc of the subject in pixels.
+    /// Converts a disc from anatomical units to pixels.
     pub(super) fn locate(&self, center: Point, radius: f32) -> Finding {
         let half = self.width.min(self.height) as f32 / 2.0;
         let p = self.pose.to_detector(center);
@@ -142,15 +142,15 @@ impl Canvas {
         }
     }
 
-    /// Replaces each value in the area by `shade(point, value)`.
-    pub(super) fn paint(&mut self, area: Area, shade: impl Fn(Point, f32) -> f32) {
+    /// Replaces each value within the bounds by `shade(point, value)`.
+    pub(super) fn paint(&mut self, bounds: ShapeBounds, shade: impl Fn(Point, f32) -> f32) {
         let half = self.width.min(self.height) as f32 / 2.0;
         let (cx, cy) = (self.width as f32 / 2.0, self.height as f32 / 2.0);
         let corners = [
-            area.low,
-            area.high,
-            at(area.low.x, area.high.y),
-            at(area.high.x, area.low.y),
+            bounds.low,
+            bounds.high,
+            at(bounds.low.x, bounds.high.y),
+            at(bounds.high.x, bounds.low.y),
         ]
         .map(|corner| self.pose.to_detector(corner));
         let span = |pick: fn(&Point) -> f32, center: f32, limit: u32| {
@@ -174,8 +174,8 @@ impl Canvas {
         }
     }
 
-    /// Exposure and noise of the receptor: `tone` > 1 darkens the middle tones, `lift` fogs the blacks, `noise` is
-    /// the standard deviation. Clamps to 0–1.
+    /// Applies the receptor's exposure and noise: `tone` > 1 darkens the mid-tones, `lift` raises the blacks, `noise` is the
+    /// standard deviation. Clamps to 0–1.
     pub(super) fn expose(&mut self, tone: f32, lift: f32, noise: f32, key: u32) {
         let width = self.width;
         for (index, value) in self.values.iter_mut().enumerate() {
@@ -187,22 +187,23 @@ impl Canvas {
     }
 }
 
-/// 0 below `low`, 1 above `high`, smooth between.
+/// Smoothstep: 0 below `low`, 1 above `high`.
 pub(super) fn ramp(low: f32, high: f32, x: f32) -> f32 {
     let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }
 
-/// How much of the neighbourhood of a point lies inside a shape at signed distance `distance`.
+/// The opacity of a shape at a signed distance from its edge: 1 inside, 0 outside, smooth within `soft` of the edge.
 pub(super) fn cover(distance: f32, soft: f32) -> f32 {
     1.0 - ramp(-soft, soft, distance)
 }
 
+/// Linear interpolation.
 pub(super) fn mix(from: f32, to: f32, share: f32) -> f32 {
     from + (to - from) * share
 }
 
-/// Signed distance (first order) to an ellipse with half axes `r`.
+/// First-order signed distance to an ellipse with half axes `r`.
 pub(super) fn ellipse(p: Point, center: Point, r: Point) -> f32 {
     let d = p.minus(center);
     let k = at(d.x / r.x, d.y / r.y).length();
@@ -214,7 +215,7 @@ pub(super) fn ellipse(p: Point, center: Point, r: Point) -> f32 {
     }
 }
 
-/// A bell: 1 in the centre of an ellipse, about 0.06 at its edge, 0 at one and a half times its size.
+/// A bell curve: 1 in the centre of an ellipse, about 0.1 at its edge, 0 from 1.5 times its size on.
 pub(super) fn bell(p: Point, center: Point, r: Point) -> f32 {
     let d = p.minus(center);
     let k = (d.x * d.x) / (r.x * r.x) + (d.y * d.y) / (r.y * r.y);
@@ -222,25 +223,25 @@ pub(super) fn bell(p: Point, center: Point, r: Point) -> f32 {
     t * t * t * t
 }
 
-/// A bent stroke with a thickness that changes along it.
+/// A curved stroke whose thickness changes along it.
 pub(super) struct Stroke {
-    pieces: Vec<Piece>,
+    segments: Vec<StrokeSegment>,
 }
 
-/// A straight piece between two discs.
-struct Piece {
+/// A straight segment of a stroke, between two discs.
+struct StrokeSegment {
     start: Point,
     axis: Point,
-    /// One over the squared length.
+    /// 1 divided by the squared length.
     inverse: f32,
     radii: (f32, f32),
 }
 
 impl Stroke {
-    /// A quadratic Bézier curve; `radii` at its start and its end.
+    /// A stroke along a quadratic Bézier curve; `radii` are those at its start and end.
     pub(super) fn curve(start: Point, control: Point, end: Point, radii: (f32, f32)) -> Self {
-        const PIECES: u8 = 6;
-        let share = |index: u8| f32::from(index) / f32::from(PIECES);
+        const SEGMENTS: u8 = 6;
+        let share = |index: u8| f32::from(index) / f32::from(SEGMENTS);
         let point = |t: f32| {
             let (a, b, c) = ((1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t);
             at(
@@ -248,10 +249,10 @@ impl Stroke {
                 a * start.y + b * control.y + c * end.y,
             )
         };
-        let piece = |index: u8| {
+        let segment = |index: u8| {
             let (from, to) = (share(index), share(index + 1));
             let axis = point(to).minus(point(from));
-            Piece {
+            StrokeSegment {
                 start: point(from),
                 axis,
                 inverse: 1.0 / axis.dot(axis).max(1e-9),
@@ -259,41 +260,47 @@ impl Stroke {
             }
         };
         Self {
-            pieces: (0..PIECES).map(piece).collect(),
+            segments: (0..SEGMENTS).map(segment).collect(),
         }
     }
 
     /// Signed distance to the stroke's edge.
     pub(super) fn distance(&self, p: Point) -> f32 {
         let (mut nearest, mut radius) = (f32::INFINITY, 0.0);
-        for piece in &self.pieces {
-            let d = p.minus(piece.start);
-            let t = (d.dot(piece.axis) * piece.inverse).clamp(0.0, 1.0);
-            let off = at(d.x - t * piece.axis.x, d.y - t * piece.axis.y);
+        for segment in &self.segments {
+            let d = p.minus(segment.start);
+            let t = (d.dot(segment.axis) * segment.inverse).clamp(0.0, 1.0);
+            let off = at(d.x - t * segment.axis.x, d.y - t * segment.axis.y);
             let squared = off.dot(off);
             if squared < nearest {
-                (nearest, radius) = (squared, mix(piece.radii.0, piece.radii.1, t));
+                (nearest, radius) = (squared, mix(segment.radii.0, segment.radii.1, t));
             }
         }
         nearest.sqrt() - radius
     }
 
-    /// Where the stroke and a margin around it lie.
-    pub(super) fn area(&self, margin: f32) -> Area {
-        let mut area = Area {
+    /// The bounds of the stroke and a margin around it.
+    pub(super) fn bounds(&self, margin: f32) -> ShapeBounds {
+        let mut bounds = ShapeBounds {
             low: at(9.0, 9.0),
             high: at(-9.0, -9.0),
         };
-        for piece in &self.pieces {
-            let reach = piece.radii.0.max(piece.radii.1) + margin;
+        for segment in &self.segments {
+            let reach = segment.radii.0.max(segment.radii.1) + margin;
             for p in [
-                piece.start,
-                at(piece.start.x + piece.axis.x, piece.start.y + piece.axis.y),
+                segment.start,
+                at(
+                    segment.start.x + segment.axis.x,
+                    segment.start.y + segment.axis.y,
+                ),
             ] {
-                area.low = at(area.low.x.min(p.x - reach), area.low.y.min(p.y - reach));
-                area.high = at(area.high.x.max(p.x + reach), area.high.y.max(p.y + reach));
+                bounds.low = at(bounds.low.x.min(p.x - reach), bounds.low.y.min(p.y - reach));
+                bounds.high = at(
+                    bounds.high.x.max(p.x + reach),
+                    bounds.high.y.max(p.y + reach),
+                );
             }
         }
-        area
+        bounds
     }
 }

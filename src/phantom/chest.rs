@@ -1,11 +1,13 @@
-//! A frontal chest radiograph: trunk, lungs, heart, ribs, clavicles, spine; haze or a mass in a lung.
+//! A frontal chest radiograph: trunk, lungs, heart, ribs, clavicles, spine; opacities or a mass in the lungs.
 
-use super::canvas::{Area, Canvas, Point, Pose, Stroke, at, bell, cover, ellipse, mix, ramp};
-use super::dice::{Dice, clouds, texture};
-use super::{Condition, Drawing, Finding, Plan};
+use super::canvas::{
+    PhantomCanvas, Point, Pose, ShapeBounds, Stroke, at, bell, cover, ellipse, mix, ramp,
+};
+use super::random::{PhantomRng, clouds, texture};
+use super::{Finding, Phantom, PhantomCondition, Plan};
 
-/// The measures of one chest.
-struct Build {
+/// The dimensions of one chest.
+struct ChestAnatomy {
     /// Half width of the trunk.
     girth: f32,
     /// Half width of a lung.
@@ -19,39 +21,45 @@ struct Build {
     key: u32,
 }
 
-pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
-    let pose = Pose::roll(dice, 0.035, (0.94, 1.08), 0.05, false);
-    let dome = dice.between(0.44, 0.58);
-    let build = Build {
-        girth: dice.between(0.86, 0.98),
-        lung: dice.between(0.30, 0.35),
-        domes: [dome - dice.between(0.02, 0.08), dome],
-        heart: dice.between(0.85, 1.15),
-        air: dice.between(0.10, 0.20),
-        ribs: dice.between(0.06, 0.11),
-        key: dice.bits(),
+pub(super) fn draw(plan: &Plan, rng: &mut PhantomRng) -> Phantom {
+    let pose = Pose::random(rng, 0.035, (0.94, 1.08), 0.05, false);
+    let dome = rng.between(0.44, 0.58);
+    let build = ChestAnatomy {
+        girth: rng.between(0.86, 0.98),
+        lung: rng.between(0.30, 0.35),
+        domes: [dome - rng.between(0.02, 0.08), dome],
+        heart: rng.between(0.85, 1.15),
+        air: rng.between(0.10, 0.20),
+        ribs: rng.between(0.06, 0.11),
+        key: rng.bits(),
     };
-    let mut canvas = Canvas::new(plan.width, plan.height, pose, 0.02);
+    let mut canvas = PhantomCanvas::new(plan.width, plan.height, pose, 0.02);
     trunk(&mut canvas, &build);
     lungs(&mut canvas, &build);
-    vessels(&mut canvas, &build, dice);
-    middle(&mut canvas, &build);
-    // Findings lie among the ribs' shadows, so they come before them.
+    vessels(&mut canvas, &build, rng);
+    mediastinum(&mut canvas, &build);
+    // Findings are drawn before the ribs, whose shadows cross them.
     let findings = match plan.condition {
-        Condition::Pneumonia => haze(&mut canvas, &build, &mut Dice::for_finding(plan.seed)),
-        Condition::Tumor => vec![mass(&mut canvas, &build, &mut Dice::for_finding(plan.seed))],
-        Condition::Fracture | Condition::Normal => Vec::new(),
+        PhantomCondition::Pneumonia => {
+            haze(&mut canvas, &build, &mut PhantomRng::for_finding(plan.seed))
+        }
+        PhantomCondition::Tumor => vec![mass(
+            &mut canvas,
+            &build,
+            &mut PhantomRng::for_finding(plan.seed),
+        )],
+        PhantomCondition::Fracture | PhantomCondition::Normal => Vec::new(),
     };
     spine(&mut canvas);
-    cage(&mut canvas, &build, dice);
-    side_mark(&mut canvas, dice);
+    cage(&mut canvas, &build, rng);
+    side_mark(&mut canvas, rng);
     let (tone, lift, noise) = (
-        dice.between(0.75, 1.35),
-        dice.between(0.0, 0.06),
-        dice.between(0.006, 0.028),
+        rng.between(0.75, 1.35),
+        rng.between(0.0, 0.06),
+        rng.between(0.006, 0.028),
     );
-    canvas.expose(tone, lift, noise, dice.bits());
-    Drawing {
+    canvas.expose(tone, lift, noise, rng.bits());
+    Phantom {
         width: canvas.width,
         height: canvas.height,
         values: canvas.values,
@@ -61,15 +69,15 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
     }
 }
 
-/// Half width of the trunk at a height: neck, slope of the shoulders, flank.
+/// Half width of the trunk at height `y`: neck, shoulders, flank.
 fn half_width(y: f32, girth: f32) -> f32 {
     let shoulder = mix(0.24, girth + 0.12, ramp(-1.0, -0.60, y));
     shoulder - 0.14 * ramp(-0.55, -0.15, y) + 0.03 * ramp(0.3, 1.0, y)
 }
 
-fn trunk(canvas: &mut Canvas, build: &Build) {
+fn trunk(canvas: &mut PhantomCanvas, build: &ChestAnatomy) {
     let (soft, girth, key) = (canvas.soft(0.02), build.girth, build.key);
-    canvas.paint(Area::EVERYWHERE, |p, v| {
+    canvas.paint(ShapeBounds::EVERYWHERE, |p, v| {
         let half = half_width(p.y, girth);
         let across = p.x / half;
         let depth = (1.0 - across * across).max(0.0);
@@ -79,7 +87,7 @@ fn trunk(canvas: &mut Canvas, build: &Build) {
             + 0.03 * clouds(p.x * 3.0, p.y * 3.0, key);
         mix(v, tissue, cover(p.x.abs() - half, soft))
     });
-    // The upper arms leave the picture at its sides.
+    // The upper arms, partly outside the image.
     for side in [-1.0, 1.0] {
         let bone = Stroke::curve(
             at(side * 1.02, -0.62),
@@ -88,14 +96,14 @@ fn trunk(canvas: &mut Canvas, build: &Build) {
             (0.12, 0.07),
         );
         let soft = canvas.soft(0.015);
-        canvas.paint(bone.area(0.05), |p, v| {
+        canvas.paint(bone.bounds(0.05), |p, v| {
             v + 0.16 * cover(bone.distance(p), soft)
         });
     }
 }
 
-/// Signed distance to the lung of one side: a tall egg, cut by the dome below and the midline structures.
-fn lung_distance(p: Point, side: f32, build: &Build) -> f32 {
+/// Signed distance to the lung of one side: a tall egg, cut by the diaphragm and the mediastinum.
+fn lung_distance(p: Point, side: f32, build: &ChestAnatomy) -> f32 {
     let x = side * p.x - 0.05 * (p.y + 0.2);
     let below = if p.y > 0.0 { 1.25 } else { 0.76 };
     let egg = ellipse(at(x, p.y), at(0.43, 0.0), at(build.lung, below));
@@ -104,15 +112,16 @@ fn lung_distance(p: Point, side: f32, build: &Build) -> f32 {
     egg.max(diaphragm).max(0.10 - x).max(p.y - dome - 0.3)
 }
 
-fn in_lungs(p: Point, build: &Build, soft: f32) -> f32 {
+/// The opacity of the lungs' shape at a point.
+fn in_lungs(p: Point, build: &ChestAnatomy, soft: f32) -> f32 {
     let side = if p.x < 0.0 { -1.0 } else { 1.0 };
     cover(lung_distance(p, side, build), soft)
 }
 
-fn lungs(canvas: &mut Canvas, build: &Build) {
+fn lungs(canvas: &mut PhantomCanvas, build: &ChestAnatomy) {
     let soft = canvas.soft(0.018);
     canvas.paint(
-        Area {
+        ShapeBounds {
             low: at(-1.0, -0.85),
             high: at(1.0, 1.0),
         },
@@ -131,19 +140,19 @@ fn lungs(canvas: &mut Canvas, build: &Build) {
     );
 }
 
-/// The lungs' vessels fan out from the hila and thin out towards the chest wall.
-fn vessels(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
+/// Draws the lungs' vessels, which fan out from the hila and become thinner towards the chest wall.
+fn vessels(canvas: &mut PhantomCanvas, build: &ChestAnatomy, rng: &mut PhantomRng) {
     for index in 0..22 {
         let side = if index % 2 == 0 { -1.0 } else { 1.0 };
-        let start = at(side * dice.between(0.12, 0.2), dice.between(-0.12, 0.14));
-        let end = at(side * dice.between(0.35, 0.62), dice.between(-0.5, 0.5));
+        let start = at(side * rng.between(0.12, 0.2), rng.between(-0.12, 0.14));
+        let end = at(side * rng.between(0.35, 0.62), rng.between(-0.5, 0.5));
         let control = at(
-            side * dice.between(0.22, 0.34),
-            mix(start.y, end.y, 0.35) + dice.between(-0.06, 0.06),
+            side * rng.between(0.22, 0.34),
+            mix(start.y, end.y, 0.35) + rng.between(-0.06, 0.06),
         );
-        let vessel = Stroke::curve(start, control, end, (dice.between(0.012, 0.022), 0.003));
-        let (soft, amount) = (canvas.soft(0.010), dice.between(0.05, 0.11));
-        canvas.paint(vessel.area(0.03), |p, v| {
+        let vessel = Stroke::curve(start, control, end, (rng.between(0.012, 0.022), 0.003));
+        let (soft, amount) = (canvas.soft(0.010), rng.between(0.05, 0.11));
+        canvas.paint(vessel.bounds(0.03), |p, v| {
             let share = cover(vessel.distance(p), soft);
             if share <= 0.0 {
                 v
@@ -154,12 +163,12 @@ fn vessels(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
     }
 }
 
-/// Heart, great vessels, windpipe.
-fn middle(canvas: &mut Canvas, build: &Build) {
+/// Draws the mediastinum: heart, great vessels, trachea.
+fn mediastinum(canvas: &mut PhantomCanvas, build: &ChestAnatomy) {
     let (soft, size, key) = (canvas.soft(0.022), build.heart, build.key);
     let air = canvas.soft(0.02);
     canvas.paint(
-        Area {
+        ShapeBounds {
             low: at(-0.6, -1.1),
             high: at(0.8, 0.8),
         },
@@ -176,15 +185,15 @@ fn middle(canvas: &mut Canvas, build: &Build) {
                 + 0.06 * bell(q, at(0.0, 0.0), at(0.3, 0.3))
                 + 0.02 * clouds(p.x * 5.0, p.y * 5.0, key);
             let filled = v.max(mix(v, muscle, cover(distance, soft)));
-            let windpipe = (p.x - 0.015).abs() - 0.042;
-            filled - 0.15 * cover(windpipe.max(p.y + 0.22).max(-1.05 - p.y), air)
+            let trachea = (p.x - 0.015).abs() - 0.042;
+            filled - 0.15 * cover(trachea.max(p.y + 0.22).max(-1.05 - p.y), air)
         },
     );
 }
 
-fn spine(canvas: &mut Canvas) {
+fn spine(canvas: &mut PhantomCanvas) {
     canvas.paint(
-        Area {
+        ShapeBounds {
             low: at(-0.12, -1.2),
             high: at(0.12, 1.3),
         },
@@ -197,15 +206,15 @@ fn spine(canvas: &mut Canvas) {
     );
 }
 
-/// Ribs, back and front, and the clavicles.
-fn cage(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
-    let drop = dice.between(0.16, 0.26);
-    let bow = dice.between(0.10, 0.16);
+/// Draws the ribs, back and front, and the clavicles.
+fn cage(canvas: &mut PhantomCanvas, build: &ChestAnatomy, rng: &mut PhantomRng) {
+    let drop = rng.between(0.16, 0.26);
+    let bow = rng.between(0.10, 0.16);
     for side in [-1.0, 1.0] {
         for index in 0..10_u8 {
             let y = -0.80 + 0.128 * f32::from(index);
             let wall = mix(0.46, build.lung + 0.45, ramp(-0.9, -0.2, y + drop));
-            let thickness = dice.between(0.021, 0.028);
+            let thickness = rng.between(0.021, 0.028);
             let back = Stroke::curve(
                 at(side * 0.07, y),
                 at(side * wall * 0.62, y - bow),
@@ -223,7 +232,7 @@ fn cage(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
                 rib(canvas, &front, build.ribs * 0.55);
             }
         }
-        let rise = dice.between(0.03, 0.12);
+        let rise = rng.between(0.03, 0.12);
         let clavicle = Stroke::curve(
             at(side * 0.09, -0.62),
             at(side * 0.42, -0.60 - rise * 0.2),
@@ -235,9 +244,9 @@ fn cage(canvas: &mut Canvas, build: &Build, dice: &mut Dice) {
 }
 
 /// A bone seen through: brighter where the ray runs along its cortex.
-fn rib(canvas: &mut Canvas, stroke: &Stroke, amount: f32) {
+fn rib(canvas: &mut PhantomCanvas, stroke: &Stroke, amount: f32) {
     let (soft, edge) = (canvas.soft(0.007), canvas.soft(0.010));
-    canvas.paint(stroke.area(0.03), |p, v| {
+    canvas.paint(stroke.bounds(0.03), |p, v| {
         let distance = stroke.distance(p);
         if distance > 0.02 + soft {
             return v;
@@ -248,15 +257,15 @@ fn rib(canvas: &mut Canvas, stroke: &Stroke, amount: f32) {
 }
 
 /// Patchy consolidation: blurred, uneven, wide.
-fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) -> Vec<Finding> {
+fn haze(canvas: &mut PhantomCanvas, build: &ChestAnatomy, rng: &mut PhantomRng) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let first = dice.sign();
-    for patch in 0..=dice.below(3) {
+    let first = rng.sign();
+    for patch in 0..=rng.below(3) {
         let side = if patch == 1 { -first } else { first };
-        let center = at(side * dice.between(0.40, 0.54), dice.between(-0.32, 0.30));
-        let r = at(dice.between(0.22, 0.34), dice.between(0.24, 0.40));
-        let (strength, key) = (dice.between(0.75, 1.0), dice.bits());
-        canvas.paint(Area::around(center, r.x * 1.6, r.y * 1.6), |p, v| {
+        let center = at(side * rng.between(0.40, 0.54), rng.between(-0.32, 0.30));
+        let r = at(rng.between(0.22, 0.34), rng.between(0.24, 0.40));
+        let (strength, key) = (rng.between(0.75, 1.0), rng.bits());
+        canvas.paint(ShapeBounds::around(center, r.x * 1.6, r.y * 1.6), |p, v| {
             let wide = bell(p, center, r);
             if wide <= 0.0 {
                 return v;
@@ -278,32 +287,35 @@ fn haze(canvas: &mut Canvas, build: &Build, dice: &mut Dice) -> Vec<Finding> {
 }
 
 /// A round mass with a sharp, slightly lobed edge.
-fn mass(canvas: &mut Canvas, build: &Build, dice: &mut Dice) -> Finding {
-    let side = dice.sign();
-    let radius = dice.between(0.085, 0.155);
-    let center = at(side * dice.between(0.38, 0.52), dice.between(-0.42, 0.26));
+fn mass(canvas: &mut PhantomCanvas, build: &ChestAnatomy, rng: &mut PhantomRng) -> Finding {
+    let side = rng.sign();
+    let radius = rng.between(0.085, 0.155);
+    let center = at(side * rng.between(0.38, 0.52), rng.between(-0.42, 0.26));
     let r = at(
-        radius * dice.between(0.9, 1.1),
-        radius * dice.between(0.9, 1.1),
+        radius * rng.between(0.9, 1.1),
+        radius * rng.between(0.9, 1.1),
     );
-    let (amount, key) = (dice.between(0.80, 0.95), dice.bits());
+    let (amount, key) = (rng.between(0.80, 0.95), rng.bits());
     let soft = canvas.soft(0.014);
-    canvas.paint(Area::around(center, radius * 1.5, radius * 1.5), |p, v| {
-        let lobes = 0.12 * radius * texture(p.x * 14.0, p.y * 14.0, key);
-        let share = amount * cover(ellipse(p, center, r) + lobes, soft);
-        let inner = 0.62 + 0.10 * bell(p, center, r);
-        v.max(mix(
-            v,
-            inner,
-            share * (0.6 + 0.4 * in_lungs(p, build, 0.02)),
-        ))
-    });
+    canvas.paint(
+        ShapeBounds::around(center, radius * 1.5, radius * 1.5),
+        |p, v| {
+            let lobes = 0.12 * radius * texture(p.x * 14.0, p.y * 14.0, key);
+            let share = amount * cover(ellipse(p, center, r) + lobes, soft);
+            let inner = 0.62 + 0.10 * bell(p, center, r);
+            v.max(mix(
+                v,
+                inner,
+                share * (0.6 + 0.4 * in_lungs(p, build, 0.02)),
+            ))
+        },
+    );
     canvas.locate(center, radius)
 }
 
-/// The lead letter L that technicians lay on the cassette.
-fn side_mark(canvas: &mut Canvas, dice: &mut Dice) {
-    if !dice.chance(0.6) {
+/// Draws the lead letter L that technicians lay on the cassette.
+fn side_mark(canvas: &mut PhantomCanvas, rng: &mut PhantomRng) {
+    if !rng.chance(0.6) {
         return;
     }
     let corner = at(0.84, -0.90);
@@ -321,7 +333,7 @@ fn side_mark(canvas: &mut Canvas, dice: &mut Dice) {
     );
     let soft = canvas.soft(0.004);
     canvas.paint(
-        Area::around(at(corner.x + 0.03, corner.y + 0.06), 0.12, 0.12),
+        ShapeBounds::around(at(corner.x + 0.03, corner.y + 0.06), 0.12, 0.12),
         |p, v| mix(v, 0.95, cover(stem.distance(p).min(foot.distance(p)), soft)),
     );
 }

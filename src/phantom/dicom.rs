@@ -1,49 +1,49 @@
-//! Phantoms as DICOM objects: digital radiographs, and MR sections, alone or as one multi-frame object.
+//! Phantoms as DICOM files: digital radiographs, and MR sections as single images or one multi-frame object.
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
-use super::{Drawing, dice::Dice, files::MARK};
+use super::{Phantom, files::MARK, random::PhantomRng};
 
-/// How the samples of an object are stored.
+/// The format of an object's samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Storage {
-    /// Sixteen bits allocated and twelve stored, else eight.
+    /// 16 bits allocated and 12 stored; otherwise 8.
     pub(super) deep: bool,
-    /// MONOCHROME1: the lowest value is white.
+    /// MONOCHROME1: the lowest value is white; otherwise MONOCHROME2.
     pub(super) inverted: bool,
 }
 
-/// What is said about an object beside its samples.
-pub(super) struct Header<'a> {
+/// The attributes of an object besides its samples.
+pub(super) struct PhantomInfo<'a> {
     /// `DX`, `CR` or `MR`.
     pub(super) modality: &'static str,
-    /// From 1; part of the patient's identifier.
+    /// The study's number, from 1; part of the patient's ID.
     pub(super) number: usize,
-    /// Shown as the study's description.
+    /// Part of the study's description.
     pub(super) subject: &'a str,
-    /// Field of view along the shorter side, in millimetres.
+    /// Field of view along the shorter side, in mm.
     pub(super) field: f32,
 }
 
-/// A Part 10 file (explicit VR, little endian) with the drawings as its frames, all of one size.
+/// Encodes a Part 10 file (explicit VR, little endian) whose frames are the phantoms; all must have the same size.
 pub(super) fn encode(
-    frames: &[Drawing],
+    frames: &[Phantom],
     storage: Storage,
-    header: &Header<'_>,
-    dice: &mut Dice,
+    header: &PhantomInfo<'_>,
+    rng: &mut PhantomRng,
 ) -> Result<Vec<u8>, String> {
     let first = frames.first().ok_or("no frame to write")?;
     let class = sop_class(header.modality, frames.len());
     let mut object = InMemDicomObject::new_empty();
-    let instance = uid(dice);
-    identify(&mut object, class, &instance, header, dice);
+    let instance = uid(rng);
+    identify(&mut object, class, &instance, header, rng);
     describe(&mut object, first, header);
     if frames.len() > 1 {
         stack(&mut object, frames.len());
     }
-    pixels(&mut object, frames, storage, dice);
+    pixels(&mut object, frames, storage, rng);
     let meta = FileMetaTableBuilder::new()
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
         .media_storage_sop_class_uid(class)
@@ -57,7 +57,7 @@ pub(super) fn encode(
 
 fn sop_class(modality: &str, frames: usize) -> &'static str {
     match (modality, frames) {
-        // The enhanced MR class wants functional groups; secondary capture holds the same frames without them.
+        // The enhanced MR class demands functional groups; secondary capture stores the same frames without them.
         (_, 2..) => uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE,
         ("MR", _) => uids::MR_IMAGE_STORAGE,
         ("CR", _) => uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE,
@@ -65,9 +65,9 @@ fn sop_class(modality: &str, frames: usize) -> &'static str {
     }
 }
 
-/// A UID from a random number (PS3.5 B.2): `2.25.` and up to 39 digits.
-fn uid(dice: &mut Dice) -> String {
-    let number = (0..4).fold(0_u128, |number, _| (number << 32) | u128::from(dice.bits()));
+/// A UID derived from a random 128-bit number (PS3.5 B.2): `2.25.` and up to 39 digits.
+fn uid(rng: &mut PhantomRng) -> String {
+    let number = (0..4).fold(0_u128, |number, _| (number << 32) | u128::from(rng.bits()));
     format!("2.25.{number}")
 }
 
@@ -79,16 +79,16 @@ fn number(object: &mut InMemDicomObject, tag: Tag, value: u16) {
     object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
 }
 
-/// Who, when and what: the patient, study, series and common modules.
+/// Sets the attributes of the patient, study, series and common modules.
 fn identify(
     object: &mut InMemDicomObject,
     class: &str,
     instance: &str,
-    header: &Header<'_>,
-    dice: &mut Dice,
+    header: &PhantomInfo<'_>,
+    rng: &mut PhantomRng,
 ) {
-    let study = uid(dice);
-    let series = uid(dice);
+    let study = uid(rng);
+    let series = uid(rng);
     let patient = format!("SYNTHETIC-{:04}", header.number);
     let title = format!("SYNTHETIC {}", header.subject);
     for (tag, vr, value) in [
@@ -121,8 +121,8 @@ fn identify(
     }
 }
 
-/// What is shown, from which side, and how large.
-fn describe(object: &mut InMemDicomObject, drawing: &Drawing, header: &Header<'_>) {
+/// Sets body part, laterality, view and pixel spacing.
+fn describe(object: &mut InMemDicomObject, drawing: &Phantom, header: &PhantomInfo<'_>) {
     text(object, tags::BODY_PART_EXAMINED, VR::CS, drawing.body_part);
     if let Some(side) = drawing.side {
         text(object, tags::LATERALITY, VR::CS, &side.to_string());
@@ -140,9 +140,9 @@ fn describe(object: &mut InMemDicomObject, drawing: &Drawing, header: &Header<'_
     }
 }
 
-/// Makes the object a stack of sections (PS3.3 C.7.6.6 and C.8.6.3).
+/// Sets the attributes of a multi-frame object (PS3.3 C.7.6.6 and C.8.6.3).
 fn stack(object: &mut InMemDicomObject, frames: usize) {
-    let places = (0..frames)
+    let locations = (0..frames)
         .map(|index| (index * 5).to_string())
         .collect::<Vec<_>>();
     text(object, tags::NUMBER_OF_FRAMES, VR::IS, &frames.to_string());
@@ -151,7 +151,7 @@ fn stack(object: &mut InMemDicomObject, frames: usize) {
         object,
         tags::SLICE_LOCATION_VECTOR,
         VR::DS,
-        &places.join("\\"),
+        &locations.join("\\"),
     );
     let pointer = PrimitiveValue::from(tags::SLICE_LOCATION_VECTOR);
     object.put(DataElement::new(
@@ -161,18 +161,23 @@ fn stack(object: &mut InMemDicomObject, frames: usize) {
     ));
 }
 
-/// Samples, and the window that shows them as drawn.
-fn pixels(object: &mut InMemDicomObject, frames: &[Drawing], storage: Storage, dice: &mut Dice) {
+/// Sets the samples, and the window that displays them as drawn.
+fn pixels(
+    object: &mut InMemDicomObject,
+    frames: &[Phantom],
+    storage: Storage,
+    rng: &mut PhantomRng,
+) {
     let (bits, highest) = if storage.deep {
         (12_u16, 4095.0_f32)
     } else {
         (8, 255.0)
     };
-    // Receptors rarely use their whole range; the window says which part holds the picture.
+    // As receptors rarely use their whole range, the values fill a part of it, to which the window is set.
     let (low, range) = if storage.deep {
         (
-            dice.between(0.0, 500.0).floor(),
-            dice.between(1800.0, 3500.0).floor(),
+            rng.between(0.0, 500.0).floor(),
+            rng.between(1800.0, 3500.0).floor(),
         )
     } else {
         (0.0, highest)
@@ -247,7 +252,7 @@ fn pixels(object: &mut InMemDicomObject, frames: &[Drawing], storage: Storage, d
     object.put(DataElement::new(tags::PIXEL_DATA, vr, value));
 }
 
-/// Values have an even length (PS3.5 7.1.1).
+/// Pads to an even length (PS3.5 7.1.1).
 fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() % 2 == 1 {
         bytes.push(0);

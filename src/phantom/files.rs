@@ -1,17 +1,17 @@
-//! Phantoms as JPEG and PNG, each with the word SYNTHETIC in its metadata.
+//! Phantoms as JPEG and PNG files, with the word SYNTHETIC in their metadata.
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 
-use super::Drawing;
+use super::Phantom;
 
-/// Begins with the word that marks a phantom in every format.
+/// The text in the metadata of every format; its first word marks phantoms.
 pub(super) const MARK: &str = "SYNTHETIC phantom drawn by medivision-tui; not a patient";
 
-/// Quality of a usual export: artefacts are there, and not seen.
+/// The quality of a typical export: with artefacts, but invisible ones.
 const JPEG_QUALITY: u8 = 90;
 
-/// A grey baseline JPEG with the mark as a comment.
-pub(super) fn jpeg(drawing: &Drawing) -> Result<Vec<u8>, String> {
+/// Encodes a grey baseline JPEG with the mark as a comment.
+pub(super) fn jpeg(drawing: &Phantom) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
         .encode(
@@ -25,7 +25,7 @@ pub(super) fn jpeg(drawing: &Drawing) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Puts a COM segment behind the APP0 that has to come first (JFIF 1.02).
+/// Inserts a COM segment after the APP0 segment, which has to come first (JFIF 1.02).
 fn insert_comment(jpeg: &mut Vec<u8>, text: &str) -> Result<(), String> {
     const HEAD: [u8; 4] = [0xFF, 0xD8, 0xFF, 0xE0];
     let (true, &[high, low, ..]) = (jpeg.starts_with(&HEAD), &jpeg[4..]) else {
@@ -38,8 +38,8 @@ fn insert_comment(jpeg: &mut Vec<u8>, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A grey PNG of 8 or 16 bits with the mark as a text chunk.
-pub(super) fn png(drawing: &Drawing, deep: bool) -> Result<Vec<u8>, String> {
+/// Encodes a grey PNG of 8 or 16 (`deep`) bits with the mark as a text chunk.
+pub(super) fn png(drawing: &Phantom, deep: bool) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, drawing.width, drawing.height);
     encoder.set_color(png::ColorType::Grayscale);

@@ -1,10 +1,12 @@
-//! A transverse section of the head as magnetic resonance shows it, and a mass in it.
+//! A transverse section of the head as by magnetic resonance, with or without a tumor.
 
-use super::canvas::{Area, Canvas, Point, Pose, Stroke, at, bell, cover, ellipse, mix, ramp};
-use super::dice::{Dice, clouds, texture};
-use super::{Condition, Drawing, Plan};
+use super::canvas::{
+    PhantomCanvas, Point, Pose, ShapeBounds, Stroke, at, bell, cover, ellipse, mix, ramp,
+};
+use super::random::{PhantomRng, clouds, texture};
+use super::{Phantom, PhantomCondition, Plan};
 
-/// Brightness of the tissues under one weighting.
+/// Brightness of the tissues in one MR weighting.
 #[derive(Clone, Copy)]
 struct Weighting {
     fat: f32,
@@ -47,15 +49,17 @@ const WEIGHTINGS: [Weighting; 3] = [
     },
 ];
 
+/// A tumor.
 struct Mass {
     center: Point,
     radius: f32,
-    /// Share of the radius that is dead tissue.
+    /// The necrotic core's share of the radius.
     core: f32,
     key: u32,
 }
 
-struct Build {
+/// The dimensions of one head.
+struct HeadAnatomy {
     skull: Point,
     scalp: f32,
     bone: f32,
@@ -69,28 +73,28 @@ struct Build {
     key: u32,
 }
 
-pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
-    let mirror = dice.chance(0.5);
-    let pose = Pose::roll(dice, 0.09, (0.96, 1.08), 0.05, mirror);
-    let mut canvas = Canvas::new(plan.width, plan.height, pose, 0.015);
-    let build = build(plan, dice, canvas.soft(0.010));
-    canvas.paint(Area::around(at(0.0, 0.0), 0.95, 1.1), |p, v| {
+pub(super) fn draw(plan: &Plan, rng: &mut PhantomRng) -> Phantom {
+    let mirror = rng.chance(0.5);
+    let pose = Pose::random(rng, 0.09, (0.96, 1.08), 0.05, mirror);
+    let mut canvas = PhantomCanvas::new(plan.width, plan.height, pose, 0.015);
+    let build = build(plan, rng, canvas.soft(0.010));
+    canvas.paint(ShapeBounds::around(at(0.0, 0.0), 0.95, 1.1), |p, v| {
         section(p, v, &build)
     });
     let (tone, lift, noise) = (
-        dice.between(0.8, 1.25),
-        dice.between(0.0, 0.03),
-        dice.between(0.006, 0.03),
+        rng.between(0.8, 1.25),
+        rng.between(0.0, 0.03),
+        rng.between(0.006, 0.03),
     );
-    // Each slice of a series has noise of its own.
-    let key = dice.bits() ^ (plan.level * 1024.0) as i32 as u32;
+    // Each section of a series has its own noise.
+    let key = rng.bits() ^ (plan.level * 1024.0) as i32 as u32;
     canvas.expose(tone, lift, noise, key);
     let findings = build
         .mass
         .iter()
         .map(|mass| canvas.locate(mass.center, mass.radius))
         .collect();
-    Drawing {
+    Phantom {
         width: canvas.width,
         height: canvas.height,
         values: canvas.values,
@@ -100,18 +104,18 @@ pub(super) fn draw(plan: &Plan, dice: &mut Dice) -> Drawing {
     }
 }
 
-fn build(plan: &Plan, dice: &mut Dice, soft: f32) -> Build {
-    let base = dice.pick(&WEIGHTINGS);
-    let shade = dice.between(0.92, 1.06);
-    // Towards the crown and the base the section is smaller.
+fn build(plan: &Plan, rng: &mut PhantomRng, soft: f32) -> HeadAnatomy {
+    let base = rng.pick(&WEIGHTINGS);
+    let shade = rng.between(0.92, 1.06);
+    // The section is smaller towards the crown and the base.
     let size = 1.0 - 0.10 * plan.level * plan.level;
     let skull = at(
-        dice.between(0.66, 0.74) * size,
-        dice.between(0.83, 0.90) * size,
+        rng.between(0.66, 0.74) * size,
+        rng.between(0.83, 0.90) * size,
     );
-    let width = dice.between(0.7, 1.35) * (1.0 - 0.3 * plan.level * plan.level);
-    let front = dice.between(0.13, 0.18);
-    let back = dice.between(0.16, 0.22);
+    let width = rng.between(0.7, 1.35) * (1.0 - 0.3 * plan.level * plan.level);
+    let front = rng.between(0.13, 0.18);
+    let back = rng.between(0.16, 0.22);
     let horns = [
         Stroke::curve(
             at(0.045, 0.02),
@@ -126,19 +130,19 @@ fn build(plan: &Plan, dice: &mut Dice, soft: f32) -> Build {
             (0.040 * width, 0.038 * width),
         ),
     ];
-    let (scalp, bone) = (dice.between(0.045, 0.075), dice.between(0.045, 0.075));
-    let key = dice.bits();
-    let mass = (plan.condition == Condition::Tumor).then(|| {
-        let mut dice = Dice::for_finding(plan.seed);
-        let radius = dice.between(0.13, 0.21);
+    let (scalp, bone) = (rng.between(0.045, 0.075), rng.between(0.045, 0.075));
+    let key = rng.bits();
+    let mass = (plan.condition == PhantomCondition::Tumor).then(|| {
+        let mut rng = PhantomRng::for_finding(plan.seed);
+        let radius = rng.between(0.13, 0.21);
         Mass {
-            center: at(dice.between(0.24, 0.34), dice.between(-0.36, 0.40)),
+            center: at(rng.between(0.24, 0.34), rng.between(-0.36, 0.40)),
             radius: radius * (1.0 - 0.12 * plan.level * plan.level),
-            core: dice.between(0.45, 0.75),
-            key: dice.bits(),
+            core: rng.between(0.45, 0.75),
+            key: rng.bits(),
         }
     });
-    Build {
+    HeadAnatomy {
         skull,
         scalp,
         bone,
@@ -155,10 +159,10 @@ fn build(plan: &Plan, dice: &mut Dice, soft: f32) -> Build {
     }
 }
 
-/// The value at a point, from the outside in.
-fn section(p: Point, background: f32, build: &Build) -> f32 {
+/// The value at a point, composed from the outside in.
+fn section(p: Point, background: f32, build: &HeadAnatomy) -> f32 {
     let tissue = &build.tissue;
-    // A little narrower in front.
+    // The skull is a little narrower in front.
     let egg = at(p.x * (1.0 - 0.10 * p.y), p.y);
     let outside = ellipse(egg, at(0.0, 0.0), build.skull);
     if outside > 3.0 * build.soft {
@@ -177,9 +181,10 @@ fn section(p: Point, background: f32, build: &Build) -> f32 {
     mix(value, brain(p, dura, build), inside)
 }
 
-fn brain(p: Point, dura: f32, build: &Build) -> f32 {
+/// The value at a point of the brain; `dura` is its signed distance to the dura.
+fn brain(p: Point, dura: f32, build: &HeadAnatomy) -> f32 {
     let tissue = &build.tissue;
-    // A mass pushes what is around it aside, across the midline too.
+    // Mass effect: the tumor displaces the tissue around it, even across the midline.
     let q = match &build.mass {
         Some(mass) => at(
             p.x + 0.45 * mass.radius * bell(p, mass.center, at(0.42, 0.42)),
@@ -188,12 +193,12 @@ fn brain(p: Point, dura: f32, build: &Build) -> f32 {
         None => p,
     };
     let folds = clouds(q.x * 7.5, q.y * 7.5, build.key);
-    // Grey matter lines the folds; a furrow of fluid runs where the texture crosses zero near the surface.
+    // Grey matter lines the folds. Near the surface, sulci of fluid run where the texture crosses zero.
     let depth = -dura - 0.13 - 0.075 * folds;
     let mut value = mix(tissue.grey, tissue.white, ramp(-0.02, 0.02, depth));
-    let furrow = (texture(q.x * 8.5, q.y * 8.5, build.key ^ 0x33).abs() - 0.10) * 0.12;
+    let sulcus = (texture(q.x * 8.5, q.y * 8.5, build.key ^ 0x33).abs() - 0.10) * 0.12;
     let shallow = 1.0 - ramp(0.05, 0.15, -dura);
-    value = mix(value, tissue.fluid, 0.8 * shallow * cover(furrow, 0.012));
+    value = mix(value, tissue.fluid, 0.8 * shallow * cover(sulcus, 0.012));
     let half = at(q.x.abs(), q.y);
     let thalamus = ellipse(half, at(0.10, 0.11), at(0.075, 0.11));
     let putamen = ellipse(
@@ -226,8 +231,8 @@ fn brain(p: Point, dura: f32, build: &Build) -> f32 {
     }
 }
 
-/// Swelling around, a rim, and a core.
-fn tumor(p: Point, value: f32, mass: &Mass, build: &Build) -> f32 {
+/// Draws the tumor over `value`: oedema, rim and core.
+fn tumor(p: Point, value: f32, mass: &Mass, build: &HeadAnatomy) -> f32 {
     let d = p.minus(mass.center);
     let lobes = 0.20 * mass.radius * texture(p.x * 9.0, p.y * 9.0, mass.key);
     let distance = d.length() - mass.radius + lobes;

@@ -1,4 +1,4 @@
-//! A folder of phantoms in all formats, with `truth.csv` that says what each one shows.
+//! Writes a folder of phantoms in all file formats, with a `truth.csv` of what each one shows.
 
 use std::{
     fs, io,
@@ -6,54 +6,55 @@ use std::{
 };
 
 use super::{
-    Anatomy, Condition, Drawing, Plan,
-    dice::Dice,
-    dicom::{self, Header, Storage},
+    Anatomy, Phantom, PhantomCondition, Plan,
+    dicom::{self, PhantomInfo, Storage},
     draw, files,
+    random::PhantomRng,
 };
 use crate::media::read_text;
 
-/// The table of what is shown: `path,condition,modality,body_part`.
+/// The file with the truth of each study: `path,condition,modality,body_part`.
 pub const TRUTH: &str = "truth.csv";
 
-/// Names the files of a demo, one a line, so that a later demo replaces them and nothing else.
+/// The file that lists the files of a demo, one per line, so that a later demo replaces these and nothing else.
 pub const MARKER: &str = ".medivision-demo";
 
+/// The first line of [`MARKER`].
 const MARKER_HEAD: &str = "medivision-tui demo: SYNTHETIC studies; the files below may be replaced";
-/// Size of the largest such file: a name for each of 100,000 studies.
-const MAX_MARKER: u64 = 32 << 20;
+/// Maximum size of that file: enough for the names of 100,000 studies.
+const MAX_MARKER_BYTES: u64 = 32 << 20;
 
 /// Why a folder of phantoms was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum PhantomError {
-    /// Something is in the folder that no demo wrote.
-    #[error("{} is not empty and holds no earlier demo; name another folder", .0.display())]
+    /// The folder contains files that no demo wrote.
+    #[error("{} is not empty and contains no earlier demo; choose another folder", .0.display())]
     Occupied(PathBuf),
-    /// The folder or a file in it cannot be read or written.
+    /// The folder, or a file in it, cannot be read or written.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// What was being read or written.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A picture could not be encoded.
+    /// An image could not be encoded.
     #[error("cannot encode {name}: {message}")]
     Encode {
-        /// The file that was to be written.
+        /// The name of the file.
         name: String,
-        /// What the encoder said.
+        /// The encoder's message.
         message: String,
     },
 }
 
-/// One written study, a row of `truth.csv`.
+/// A study that was written; a row of `truth.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Study {
-    /// Relative to the folder.
+pub struct PhantomStudy {
+    /// The file, relative to the folder.
     pub path: PathBuf,
-    /// What is to be seen.
-    pub condition: Condition,
+    /// What it shows.
+    pub condition: PhantomCondition,
     /// The part of the body.
     pub anatomy: Anatomy,
     /// `DX`, `CR` or `MR`, for JPEG and PNG too.
@@ -62,77 +63,79 @@ pub struct Study {
     pub body_part: &'static str,
 }
 
+/// The file format of a study.
 #[derive(Clone, Copy)]
-enum Format {
+enum PhantomFormat {
     Jpeg,
     Png {
         deep: bool,
     },
     Dicom(Storage),
-    /// One object with several frames.
+    /// One DICOM object with several frames.
     Series,
 }
 
-impl Format {
-    const ALL: [Format; 8] = [
-        Format::Dicom(Storage {
+impl PhantomFormat {
+    const ALL: [PhantomFormat; 8] = [
+        PhantomFormat::Dicom(Storage {
             deep: true,
             inverted: false,
         }),
-        Format::Jpeg,
-        Format::Dicom(Storage {
+        PhantomFormat::Jpeg,
+        PhantomFormat::Dicom(Storage {
             deep: false,
             inverted: false,
         }),
-        Format::Png { deep: false },
-        Format::Dicom(Storage {
+        PhantomFormat::Png { deep: false },
+        PhantomFormat::Dicom(Storage {
             deep: true,
             inverted: true,
         }),
-        Format::Png { deep: true },
-        Format::Dicom(Storage {
+        PhantomFormat::Png { deep: true },
+        PhantomFormat::Dicom(Storage {
             deep: false,
             inverted: true,
         }),
-        Format::Jpeg,
+        PhantomFormat::Jpeg,
     ];
 
     fn extension(self) -> &'static str {
         match self {
-            Format::Jpeg => "jpg",
-            Format::Png { .. } => "png",
-            Format::Dicom(_) | Format::Series => "dcm",
+            PhantomFormat::Jpeg => "jpg",
+            PhantomFormat::Png { .. } => "png",
+            PhantomFormat::Dicom(_) | PhantomFormat::Series => "dcm",
         }
     }
 }
 
-/// Writes `count` studies and `truth.csv` to `dir` (made if missing), the conditions in equal shares; `progress`
-/// hears how many are written. An earlier demo there is replaced: only the files that it wrote are deleted.
+/// Writes `count` studies and `truth.csv` to `dir`, which is created if missing. Each condition has an equal share.
+/// `progress` is called with the number of studies written so far. An earlier demo in the folder is replaced; only its own
+/// files are deleted.
 pub fn write_studies(
     dir: &Path,
     seed: u64,
     count: usize,
     mut progress: impl FnMut(usize),
-) -> Result<Vec<Study>, PhantomError> {
-    let mut dice = Dice::new(seed);
-    let plans = plan(count, &mut dice);
+) -> Result<Vec<PhantomStudy>, PhantomError> {
+    let mut rng = PhantomRng::new(seed);
+    let plans = plan(count, &mut rng);
     let names: Vec<String> = plans
         .iter()
         .enumerate()
         .map(|(index, plan)| plan.file_name(index + 1))
         .collect();
-    make_room(dir, &names)?;
+    prepare_folder(dir, &names)?;
     let mut studies = Vec::with_capacity(count);
     for (index, (plan, name)) in plans.iter().zip(&names).enumerate() {
         let drawing = plan.draw_frames();
         let bytes = plan
-            .encode(index + 1, &drawing, &mut dice)
+            .encode(index + 1, &drawing, &mut rng)
             .map_err(|message| PhantomError::Encode {
                 name: name.clone(),
                 message,
             })?;
         write(&dir.join(name), &bytes)?;
-        studies.push(Study {
+        studies.push(PhantomStudy {
             path: PathBuf::from(name),
             condition: plan.condition,
             anatomy: plan.anatomy,
@@ -145,70 +148,78 @@ pub fn write_studies(
     Ok(studies)
 }
 
-/// One study before it is drawn.
+/// A study that has not been drawn yet.
 struct StudyPlan {
     anatomy: Anatomy,
-    condition: Condition,
-    format: Format,
+    condition: PhantomCondition,
+    format: PhantomFormat,
     modality: &'static str,
     seed: u64,
     width: u32,
     height: u32,
 }
 
-/// Every fourth study has the same condition; what can be in several parts of the body takes turns.
-fn plan(count: usize, dice: &mut Dice) -> Vec<StudyPlan> {
-    let mut shown: Vec<(Anatomy, Condition)> = (0..count)
+/// Plans the studies. Each condition has a quarter of them; if several body parts can show it, they alternate.
+fn plan(count: usize, rng: &mut PhantomRng) -> Vec<StudyPlan> {
+    let mut shown: Vec<(Anatomy, PhantomCondition)> = (0..count)
         .map(|index| {
             let turn = index / 4;
             match index % 4 {
-                0 => (Anatomy::Chest, Condition::Pneumonia),
-                1 => ([Anatomy::Head, Anatomy::Chest][turn % 2], Condition::Tumor),
-                2 => (Anatomy::Limb, Condition::Fracture),
+                0 => (Anatomy::Chest, PhantomCondition::Pneumonia),
+                1 => (
+                    [Anatomy::Head, Anatomy::Chest][turn % 2],
+                    PhantomCondition::Tumor,
+                ),
+                2 => (Anatomy::Limb, PhantomCondition::Fracture),
                 _ => (
                     [Anatomy::Chest, Anatomy::Head, Anatomy::Limb][turn % 3],
-                    Condition::Normal,
+                    PhantomCondition::Normal,
                 ),
             }
         })
         .collect();
-    dice.shuffle(&mut shown);
-    let mut formats: Vec<Format> = (0..count)
-        .map(|index| Format::ALL[index % Format::ALL.len()])
+    rng.shuffle(&mut shown);
+    let mut formats: Vec<PhantomFormat> = (0..count)
+        .map(|index| PhantomFormat::ALL[index % PhantomFormat::ALL.len()])
         .collect();
-    dice.shuffle(&mut formats);
+    rng.shuffle(&mut formats);
     if let Some(head) = shown
         .iter()
         .position(|(anatomy, _)| *anatomy == Anatomy::Head)
     {
-        formats[head] = Format::Series;
+        formats[head] = PhantomFormat::Series;
     }
     shown
         .into_iter()
         .zip(formats)
-        .map(|((anatomy, condition), format)| StudyPlan::roll(anatomy, condition, format, dice))
+        .map(|((anatomy, condition), format)| StudyPlan::random(anatomy, condition, format, rng))
         .collect()
 }
 
 impl StudyPlan {
-    fn roll(anatomy: Anatomy, condition: Condition, format: Format, dice: &mut Dice) -> Self {
+    fn random(
+        anatomy: Anatomy,
+        condition: PhantomCondition,
+        format: PhantomFormat,
+        rng: &mut PhantomRng,
+    ) -> Self {
         let modality = match anatomy {
             Anatomy::Head => "MR",
-            Anatomy::Chest | Anatomy::Limb => dice.pick(&["DX", "CR"]),
+            Anatomy::Chest | Anatomy::Limb => rng.pick(&["DX", "CR"]),
         };
-        let spread = dice.between(0.0, 1.0);
+        let spread = rng.between(0.0, 1.0);
         let short = match format {
-            Format::Series => 256.0,
+            PhantomFormat::Series => 256.0,
             _ => 256.0 + 768.0 * spread * spread,
         };
-        // Nearly square, so that a centre crop loses no more than the edge.
-        let long = short * dice.between(1.0, 1.14);
-        let (width, height) = if dice.chance(0.5) {
+        // Nearly square, so that a centre crop loses only the edges.
+        let long = short * rng.between(1.0, 1.14);
+        let (width, height) = if rng.chance(0.5) {
             (short, long)
         } else {
             (long, short)
         };
-        let seed = (u64::from(dice.bits()) << 32) | u64::from(dice.bits());
+        let seed = (u64::from(rng.bits()) << 32) | u64::from(rng.bits());
         Self {
             anatomy,
             condition,
@@ -228,7 +239,7 @@ impl StudyPlan {
         )
     }
 
-    fn draw_frames(&self) -> Vec<Drawing> {
+    fn draw_frames(&self) -> Vec<Phantom> {
         const SECTIONS: u8 = 9;
         let at_level = |level: f32| {
             draw(&Plan {
@@ -241,7 +252,7 @@ impl StudyPlan {
             })
         };
         match self.format {
-            Format::Series => {
+            PhantomFormat::Series => {
                 let middle = f32::from(SECTIONS / 2);
                 (0..SECTIONS)
                     .map(|index| at_level((f32::from(index) - middle) / middle))
@@ -254,10 +265,10 @@ impl StudyPlan {
     fn encode(
         &self,
         number: usize,
-        frames: &[Drawing],
-        dice: &mut Dice,
+        frames: &[Phantom],
+        rng: &mut PhantomRng,
     ) -> Result<Vec<u8>, String> {
-        let header = Header {
+        let header = PhantomInfo {
             modality: self.modality,
             number,
             subject: self.anatomy.name(),
@@ -268,28 +279,28 @@ impl StudyPlan {
             },
         };
         match self.format {
-            Format::Jpeg => files::jpeg(&frames[0]),
-            Format::Png { deep } => files::png(&frames[0], deep),
-            Format::Dicom(storage) => dicom::encode(frames, storage, &header, dice),
-            Format::Series => dicom::encode(
+            PhantomFormat::Jpeg => files::jpeg(&frames[0]),
+            PhantomFormat::Png { deep } => files::png(&frames[0], deep),
+            PhantomFormat::Dicom(storage) => dicom::encode(frames, storage, &header, rng),
+            PhantomFormat::Series => dicom::encode(
                 frames,
                 Storage {
                     deep: true,
                     inverted: false,
                 },
                 &header,
-                dice,
+                rng,
             ),
         }
     }
 }
 
-/// Makes the folder, removes an earlier demo, and notes the names to come before any of them exists: a demo that
-/// was interrupted is known again too.
-fn make_room(dir: &Path, names: &[String]) -> Result<(), PhantomError> {
+/// Creates the folder, removes an earlier demo, and lists the new files in [`MARKER`] before any of them is written, so that an
+/// interrupted demo can be replaced, too.
+fn prepare_folder(dir: &Path, names: &[String]) -> Result<(), PhantomError> {
     fs::create_dir_all(dir).map_err(|source| io_error(dir, source))?;
     let marker = dir.join(MARKER);
-    let earlier = match read_text(&marker, MAX_MARKER) {
+    let earlier = match read_text(&marker, MAX_MARKER_BYTES) {
         Ok(text) if text.starts_with(MARKER_HEAD) => {
             text.lines().skip(1).map(str::to_owned).collect()
         }
@@ -331,15 +342,16 @@ fn make_room(dir: &Path, names: &[String]) -> Result<(), PhantomError> {
     )
 }
 
-/// A file directly in the folder: an edited marker deletes nothing elsewhere.
+/// Whether a name is a file directly in the folder; so an edited marker cannot delete files elsewhere.
 fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\'])
 }
 
-fn truth(studies: &[Study]) -> String {
+/// The content of [`TRUTH`].
+fn truth(studies: &[PhantomStudy]) -> String {
     let mut table = "path,condition,modality,body_part\n".to_owned();
     for study in studies {
-        // The names are our own: none needs quotes.
+        // No value needs quotes.
         let row = [
             &study.path.to_string_lossy(),
             study.condition.name(),

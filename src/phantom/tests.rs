@@ -1,4 +1,4 @@
-//! What users of the demo and of the tests rely on.
+//! What users of the demo and other tests rely on.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use dicom_object::DefaultDicomObject;
 
 use super::*;
 
-const CELLS: [(Anatomy, Condition); 7] = [
-    (Anatomy::Chest, Condition::Normal),
-    (Anatomy::Chest, Condition::Pneumonia),
-    (Anatomy::Chest, Condition::Tumor),
-    (Anatomy::Head, Condition::Normal),
-    (Anatomy::Head, Condition::Tumor),
-    (Anatomy::Limb, Condition::Normal),
-    (Anatomy::Limb, Condition::Fracture),
+const CELLS: [(Anatomy, PhantomCondition); 7] = [
+    (Anatomy::Chest, PhantomCondition::Normal),
+    (Anatomy::Chest, PhantomCondition::Pneumonia),
+    (Anatomy::Chest, PhantomCondition::Tumor),
+    (Anatomy::Head, PhantomCondition::Normal),
+    (Anatomy::Head, PhantomCondition::Tumor),
+    (Anatomy::Limb, PhantomCondition::Normal),
+    (Anatomy::Limb, PhantomCondition::Fracture),
 ];
 
 fn plan(cell: usize, seed: u64, side: u32) -> Plan {
@@ -39,12 +39,12 @@ fn a_seed_gives_the_same_pixels_on_every_machine() {
     for cell in 0..CELLS.len() {
         digest.update(&draw(&plan(cell, 7, 96)).to_luma8());
     }
-    // Changes only when the drawings do; the demo model then wants new training.
+    // Changes only when the drawing code does; the demo model must then be trained again.
     assert_eq!(&digest.finalize().to_hex()[..16], "f44540c40e9f4125");
 }
 
 #[test]
-fn seeds_and_conditions_change_the_picture() {
+fn seeds_and_conditions_change_the_image() {
     for cell in 0..CELLS.len() {
         assert_ne!(draw(&plan(cell, 1, 64)), draw(&plan(cell, 2, 64)));
     }
@@ -72,7 +72,7 @@ fn the_anatomy_does_not_depend_on_the_size() {
 }
 
 #[test]
-fn pictures_use_the_range_from_dark_to_bright() {
+fn images_use_the_range_from_dark_to_bright() {
     for (cell, named) in CELLS.iter().enumerate() {
         let mut bytes = draw(&plan(cell, 11, 128)).to_luma8();
         bytes.sort_unstable();
@@ -82,7 +82,7 @@ fn pictures_use_the_range_from_dark_to_bright() {
 }
 
 #[test]
-fn a_demo_is_reproducible_and_names_its_truth() {
+fn a_demo_is_reproducible_and_lists_its_truth() {
     let (one, two) = (folder(), folder());
     let mut seen = Vec::new();
     let studies = write_studies(one.path(), 42, 24, |done| seen.push(done)).unwrap();
@@ -100,7 +100,7 @@ fn a_demo_is_reproducible_and_names_its_truth() {
     assert_eq!(
         files(one.path()).len(),
         24 + 2,
-        "the pictures, the truth and the marker"
+        "the images, the truth and the marker"
     );
     let mut reader = csv::Reader::from_path(one.path().join(TRUTH)).unwrap();
     assert_eq!(
@@ -126,7 +126,7 @@ fn a_demo_is_reproducible_and_names_its_truth() {
 }
 
 #[test]
-fn every_format_opens_and_carries_the_mark() {
+fn every_format_can_be_read_and_is_marked_as_synthetic() {
     let dir = folder();
     let studies = write_studies(dir.path(), 3, 24, |_| {}).unwrap();
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -172,7 +172,7 @@ fn every_format_opens_and_carries_the_mark() {
     assert_eq!(kinds.get("dcm series"), Some(&1), "{kinds:?}");
 }
 
-fn check_dicom(object: &DefaultDicomObject, study: &Study) -> String {
+fn check_dicom(object: &DefaultDicomObject, study: &PhantomStudy) -> String {
     let text = |tag| {
         object
             .element(tag)
@@ -225,7 +225,7 @@ fn check_dicom(object: &DefaultDicomObject, study: &Study) -> String {
 }
 
 #[test]
-fn a_folder_with_other_files_is_refused_and_left_alone() {
+fn a_folder_with_other_files_is_refused_and_not_changed() {
     let dir = folder();
     std::fs::write(dir.path().join("holiday.jpg"), b"mine").unwrap();
     let error = write_studies(dir.path(), 1, 4, |_| {}).unwrap_err();
@@ -234,7 +234,7 @@ fn a_folder_with_other_files_is_refused_and_left_alone() {
 }
 
 #[test]
-fn an_earlier_demo_is_replaced_and_what_was_added_stays() {
+fn an_earlier_demo_is_replaced_and_the_users_files_stay() {
     let dir = folder();
     write_studies(dir.path(), 1, 8, |_| {}).unwrap();
     std::fs::write(dir.path().join("notes.txt"), b"mine").unwrap();
@@ -264,7 +264,7 @@ fn an_earlier_demo_is_replaced_and_what_was_added_stays() {
 }
 
 #[test]
-fn a_marker_cannot_reach_outside_its_folder() {
+fn a_marker_cannot_delete_files_outside_its_folder() {
     let dir = folder();
     let demo = dir.path().join("demo");
     write_studies(&demo, 1, 1, |_| {}).unwrap();

@@ -1,11 +1,11 @@
-//! A file's TOML becomes a [`PromptSet`], or the list of all that is wrong with it.
+//! Parses the TOML of a [`PromptSet`], and collects all errors in it.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Condition, MIN_MARGIN, MIN_PROBABILITY, PromptError, PromptSet};
+use super::{Condition, DEFAULT_MIN_MARGIN, DEFAULT_MIN_PROBABILITY, PromptError, PromptSet};
 use crate::config::advice;
 
 /// Keys of a set.
@@ -22,20 +22,20 @@ const SET_KEYS: [&str; 8] = [
 /// Keys of a condition.
 const CONDITION_KEYS: [&str; 5] = ["name", "description", "phrases", "absent", "normal"];
 
-/// Reads a set; `file` stands in the errors.
+/// Parses a set; `file` is its name in error messages.
 pub(super) fn read(text: &str, file: &str) -> Result<PromptSet, PromptError> {
-    let mut reader = Reader {
+    let mut reader = SetParser {
         file,
         text,
         faults: Vec::new(),
     };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        // The parser says on a second line what it expected.
+        // The parser's message names on a second line what it expected.
         let lines: Vec<&str> = error.message().lines().collect();
         reader.fault(error.span(), lines.join("; "));
     }
-    // What follows from a wrong syntax is not told.
+    // Wrong syntax causes further errors, which would only mislead.
     let set = errors.is_empty().then(|| reader.set(table.get_ref()));
     let mut faults = reader.faults;
     faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
@@ -54,16 +54,17 @@ pub(super) fn read(text: &str, file: &str) -> Result<PromptSet, PromptError> {
     }
 }
 
-type Value<'a> = Spanned<DeValue<'a>>;
+type TomlValue<'a> = Spanned<DeValue<'a>>;
 
-/// The file, and what was found wrong with it so far.
-struct Reader<'a> {
+/// The file, and the errors found so far.
+struct SetParser<'a> {
     file: &'a str,
     text: &'a str,
     faults: Vec<PromptError>,
 }
 
-impl Reader<'_> {
+impl SetParser<'_> {
+    /// Records an error at a position in the file.
     fn fault(&mut self, span: Option<Range<usize>>, reason: impl Into<String>) {
         let line = span.map(|span| {
             let before = self.text.get(..span.start).unwrap_or(self.text);
@@ -78,7 +79,7 @@ impl Reader<'_> {
     }
 
     fn set(&mut self, table: &DeTable) -> PromptSet {
-        self.keys(table, &SET_KEYS);
+        self.check_keys(table, &SET_KEYS);
         let name = if let Some(name) = table.get("name") {
             self.phrase(name, "the name")
         } else {
@@ -92,16 +93,16 @@ impl Reader<'_> {
             modalities: self.codes(table, "modalities"),
             body_parts: self.codes(table, "body_parts"),
             templates: self.templates(table.get("templates")),
-            min_probability: self.share(table, "min_probability", MIN_PROBABILITY),
-            min_margin: self.share(table, "min_margin", MIN_MARGIN),
+            min_probability: self.fraction(table, "min_probability", DEFAULT_MIN_PROBABILITY),
+            min_margin: self.fraction(table, "min_margin", DEFAULT_MIN_MARGIN),
             conditions: self.conditions(table.get("condition")),
             digest: format!("blake3:{}", blake3::hash(self.text.as_bytes()).to_hex()),
             file: None,
         }
     }
 
-    /// Notes the keys that are not known.
-    fn keys(&mut self, table: &DeTable, known: &[&str]) {
+    /// Records an error for each unknown key.
+    fn check_keys(&mut self, table: &DeTable, known: &[&str]) {
         for key in table.keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
@@ -111,7 +112,7 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self, value: &Value, key: &str) -> String {
+    fn string(&mut self, value: &TomlValue, key: &str) -> String {
         let Some(text) = value.get_ref().as_str() else {
             self.fault(Some(value.span()), format!("{key} must be a text"));
             return String::new();
@@ -119,8 +120,8 @@ impl Reader<'_> {
         text.trim().to_owned()
     }
 
-    /// A text for the model, or a name in results, which must say something and hold no control character.
-    fn phrase(&mut self, value: &Value, what: &str) -> String {
+    /// A text for the model, or a name in results; neither empty nor with control characters.
+    fn phrase(&mut self, value: &TomlValue, what: &str) -> String {
         let Some(text) = value.get_ref().as_str().map(str::trim) else {
             self.fault(Some(value.span()), format!("{what} must be a text"));
             return String::new();
@@ -128,13 +129,13 @@ impl Reader<'_> {
         if text.is_empty() {
             self.fault(Some(value.span()), format!("{what} is empty"));
         } else if text.chars().any(char::is_control) {
-            let reason = format!("{what} holds a control character");
+            let reason = format!("{what} contains a control character");
             self.fault(Some(value.span()), reason);
         }
         text.to_owned()
     }
 
-    fn list<'a>(&mut self, value: Option<&'a Value<'a>>, key: &str) -> &'a [Value<'a>] {
+    fn list<'a>(&mut self, value: Option<&'a TomlValue<'a>>, key: &str) -> &'a [TomlValue<'a>] {
         match value.map(|value| (value, value.get_ref().as_array())) {
             None => &[],
             Some((_, Some(list))) => list,
@@ -145,12 +146,12 @@ impl Reader<'_> {
         }
     }
 
-    fn phrases(&mut self, value: Option<&Value>, key: &str, what: &str) -> Vec<String> {
+    fn phrases(&mut self, value: Option<&TomlValue>, key: &str, what: &str) -> Vec<String> {
         let list = self.list(value, key);
         list.iter().map(|text| self.phrase(text, what)).collect()
     }
 
-    /// Values of DICOM, in capitals as there.
+    /// A list of DICOM terms, in capitals as in DICOM.
     fn codes(&mut self, table: &DeTable, key: &str) -> Vec<String> {
         let list = self.list(table.get(key), key);
         list.iter()
@@ -158,7 +159,8 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn share(&mut self, table: &DeTable, key: &str, default: f64) -> f64 {
+    /// A number from 0 to 1.
+    fn fraction(&mut self, table: &DeTable, key: &str, default: f64) -> f64 {
         let Some(value) = table.get(key) else {
             return default;
         };
@@ -170,14 +172,14 @@ impl Reader<'_> {
         match number {
             Some(number) if (0.0..=1.0).contains(&number) => number,
             _ => {
-                let reason = format!("{key} must lie between 0 and 1");
+                let reason = format!("{key} must be between 0 and 1");
                 self.fault(Some(value.span()), reason);
                 default
             }
         }
     }
 
-    fn templates(&mut self, value: Option<&Value>) -> Vec<String> {
+    fn templates(&mut self, value: Option<&TomlValue>) -> Vec<String> {
         let list = self.list(value, "templates");
         if list.is_empty() {
             return vec!["{}".to_owned()];
@@ -186,8 +188,9 @@ impl Reader<'_> {
         for template in list {
             let text = self.phrase(template, "a template");
             if !text.is_empty() && text.matches("{}").count() != 1 {
-                let reason =
-                    format!("the template `{text}` must hold `{{}}` once, where the phrase goes");
+                let reason = format!(
+                    "the template `{text}` must contain `{{}}` once, where the phrase goes"
+                );
                 self.fault(Some(template.span()), reason);
             }
             templates.push(text);
@@ -195,7 +198,7 @@ impl Reader<'_> {
         templates
     }
 
-    fn conditions(&mut self, value: Option<&Value>) -> Vec<Condition> {
+    fn conditions(&mut self, value: Option<&TomlValue>) -> Vec<Condition> {
         let list = self.list(value, "condition");
         let mut conditions: Vec<Condition> = Vec::with_capacity(list.len());
         for value in list {
@@ -217,14 +220,14 @@ impl Reader<'_> {
         if list.len() < 2 {
             self.fault(
                 None,
-                "at least two [[condition]] tables are needed, to choose between",
+                "at least two [[condition]] tables are needed, as there is nothing to choose otherwise",
             );
         }
         conditions
     }
 
     fn condition(&mut self, table: &DeTable, span: Range<usize>) -> Condition {
-        self.keys(table, &CONDITION_KEYS);
+        self.check_keys(table, &CONDITION_KEYS);
         let name = if let Some(name) = table.get("name") {
             self.phrase(name, "a condition's name")
         } else {

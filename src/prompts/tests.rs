@@ -11,7 +11,7 @@ phrases = ["two"]
 "#;
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn keys_that_are_left_out_have_defaults() {
     let set = PromptSet::parse(MINIMAL, "t.toml").unwrap();
     assert_eq!((set.min_probability, set.min_margin), (0.7, 0.2));
     assert_eq!(set.templates, ["{}"]);
@@ -19,7 +19,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn faults_name_file_line_and_reason() {
+fn errors_name_file_line_and_reason() {
     let cases = [
         ("name = \"t\"\n", None, "at least two"),
         ("name = \"t\"\ncolour = 1\n", Some(2), "colour"),
@@ -59,7 +59,7 @@ fn faults_name_file_line_and_reason() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_from_the_top() {
+fn all_errors_in_a_file_are_reported_from_the_top() {
     let text = "nam = \"x\"\nname = \"t\"\nmin_margin = 2\ntemplates = [\"x\", 3]\n\
                 [[condition]]\nname = \"a\"\nphrase = [\"p\"]\nnormal = 1\n\
                 [[condition]]\nname = \"a\"\nphrases = \"p\"\nabsent = [\"\\u001b[2J\"]\n";
@@ -67,25 +67,25 @@ fn all_that_is_wrong_is_told_from_the_top() {
     let told: Vec<_> = error.all().map(ToString::to_string).collect();
     let expected = [
         "t.toml:1: unknown key `nam`; did you mean `name`?",
-        "t.toml:3: min_margin must lie between 0 and 1",
-        "t.toml:4: the template `x` must hold `{}` once, where the phrase goes",
+        "t.toml:3: min_margin must be between 0 and 1",
+        "t.toml:4: the template `x` must contain `{}` once, where the phrase goes",
         "t.toml:4: a template must be a text",
         "t.toml:5: the condition `a` needs at least one phrase",
         "t.toml:7: unknown key `phrase`; did you mean `phrases`?",
         "t.toml:8: normal must be true or false",
         "t.toml:10: the condition `a` is given twice",
         "t.toml:11: phrases must be a list",
-        "t.toml:12: an absent phrase holds a control character",
+        "t.toml:12: an absent phrase contains a control character",
     ];
     assert_eq!(told, expected);
-    // Of a file whose syntax is wrong, that is told, and nothing that follows from it.
+    // If the syntax is wrong, only that is reported.
     let error = PromptSet::parse("name = \"a\nx = ?\n", "t.toml").unwrap_err();
     assert!(error.all().count() >= 2, "{error:?}");
     assert!(error.all().all(|fault| fault.line.is_some()), "{error:?}");
 }
 
 #[test]
-fn only_regular_files_of_sensible_size_are_read() {
+fn only_regular_files_of_reasonable_size_are_read() {
     for path in ["/dev/zero", "/dev/tty", "/"] {
         let error = PromptSet::read(std::path::Path::new(path)).unwrap_err();
         assert!(error.reason.contains("not a file"), "{error}");
@@ -93,7 +93,7 @@ fn only_regular_files_of_sensible_size_are_read() {
 }
 
 #[test]
-fn the_shipped_sets_are_complete() {
+fn the_built_in_sets_are_complete() {
     let sets = all(None).unwrap();
     let names: Vec<_> = sets.iter().map(|set| set.name.as_str()).collect();
     assert_eq!(names, ["general", "chest-xray", "brain-mri", "bone-xray"]);
@@ -128,7 +128,7 @@ fn auto_picks_by_modality_and_body_part_else_general() {
 }
 
 #[test]
-fn a_users_file_goes_before_the_built_in_set() {
+fn a_users_file_replaces_the_built_in_set_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("general.toml"), MINIMAL).unwrap();
     let prompts = Prompts::select("general", Some(folder.path())).unwrap();
@@ -139,7 +139,7 @@ fn a_users_file_goes_before_the_built_in_set() {
 }
 
 #[test]
-fn texts_are_templates_times_phrases() {
+fn every_phrase_is_inserted_into_every_template() {
     let mut set = PromptSet::parse(MINIMAL, "t.toml").unwrap();
     set.templates = vec!["{}".into(), "a scan of {}".into()];
     let texts = set.texts(&["x".into(), "y".into()]);

@@ -1,4 +1,4 @@
-//! What the user can choose while the program runs, read from threads of its own.
+//! The prompt sets and models that the user can choose from while the program runs. Read and pulled on threads of their own.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -6,42 +6,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::folders::{Send, spawn};
+use super::folders::{MsgSender, spawn};
 use crate::app::{Msg, Offered};
 use crate::config::DEMO;
-use crate::encoder::hub::{self, Cache, HubError, Pull, Step};
-use crate::encoder::{Options, Source, catalog};
+use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress};
+use crate::encoder::{ModelOptions, ModelSource, catalog};
 use crate::prompts::{self, PromptSet};
 
-/// Where the choices come from.
+/// The sources of the choices.
 #[derive(Clone, Debug, Default)]
-pub struct Offer {
+pub struct ChoiceSources {
     /// The folder of the user's prompt sets.
     pub prompts: Option<PathBuf>,
-    /// The prompt set that the program was started with, by name or file.
+    /// The prompt set that the program was started with, a name or a file.
     pub given: String,
-    /// The model that it was started with.
-    pub model: Option<Source>,
-    /// How models are opened.
-    pub options: Options,
-    /// The network must not be used.
+    /// The model that the program was started with.
+    pub model: Option<ModelSource>,
+    /// ModelOptions for opening models.
+    pub options: ModelOptions,
+    /// Whether the network must not be used.
     pub offline: bool,
 }
 
 /// Reads the prompt sets.
-pub(super) fn prompt_sets(offer: &Offer, send: Send) {
-    let offer = offer.clone();
+pub(super) fn prompt_sets(sources: &ChoiceSources, send: MsgSender) {
+    let sources = sources.clone();
     let answer = Arc::clone(&send);
     spawn("prompts", &answer, move || {
-        let mut sets = prompts::each(offer.prompts.as_deref());
-        let given = Path::new(&offer.given);
+        let mut sets = prompts::each(sources.prompts.as_deref());
+        let given = Path::new(&sources.given);
         let known = |file: &Path| {
             let mut files = sets
                 .iter()
                 .filter_map(|(_, set)| set.as_ref().ok()?.file.as_deref());
             files.any(|other| other == file)
         };
-        // A file named at the start can be gone back to.
+        // A file named at the start can be chosen again.
         if given.extension().is_some() && !known(given) {
             let name = given.file_stem().unwrap_or_default();
             let name = name.to_string_lossy().into_owned();
@@ -51,18 +51,21 @@ pub(super) fn prompt_sets(offer: &Offer, send: Send) {
     });
 }
 
-/// Looks into the cache.
-pub(super) fn models(offer: &Offer, send: Send) {
-    let given = offer.model.clone();
+/// Lists the models that can be chosen.
+pub(super) fn models(sources: &ChoiceSources, send: MsgSender) {
+    let given = sources.model.clone();
     let answer = Arc::clone(&send);
     spawn("models", &answer, move || {
-        send(Msg::Models(offered(given, Cache::of_user().as_ref())));
+        send(Msg::Models(available_models(
+            given,
+            HubCache::of_user().as_ref(),
+        )));
     });
 }
 
-/// The built-in model, those of the catalogue, others in the cache, and that of the start.
-fn offered(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
-    let pulled = cache.map_or_else(Vec::new, Cache::models);
+/// The built-in model, those of the catalogue, others in the cache, and the one that the program was started with.
+fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec<Offered> {
+    let pulled = cache.map_or_else(Vec::new, HubCache::models);
     let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
     let of_hub = |id: &str| Offered {
         id: id.to_owned(),
@@ -77,7 +80,7 @@ fn offered(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
     all.extend(catalog::entries().iter().map(|entry| of_hub(&entry.id)));
     let others = pulled.iter().map(|snapshot| of_hub(&snapshot.id));
     all.extend(others.filter(|other| other.entry.is_none()));
-    if let Some(source @ Source::Path(path)) = &given
+    if let Some(source @ ModelSource::Path(path)) = &given
         && path.exists()
         && !all.iter().any(|other| other.name == source.name())
     {
@@ -91,81 +94,85 @@ fn offered(given: Option<Source>, cache: Option<&Cache>) -> Vec<Offered> {
     all
 }
 
-/// Ends a pull.
+/// Stops a pull.
 #[derive(Clone, Default)]
-pub(super) struct Stop(Arc<AtomicBool>);
+pub(super) struct StopFlag(Arc<AtomicBool>);
 
-impl Stop {
+impl StopFlag {
     pub(super) fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn asked(&self) -> bool {
+    fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(100);
+/// Interval of progress messages.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How far a pull has come.
-struct Progress {
-    came: u64,
+/// The progress of a pull.
+struct DownloadProgress {
+    /// Bytes received so far, including earlier attempts.
+    received: u64,
+    /// Bytes in total, once known.
     size: Option<u64>,
-    waits: bool,
-    told: Instant,
+    /// Whether it waits for another program that pulls the same file.
+    is_waiting: bool,
+    last_sent: Instant,
 }
 
-impl Progress {
-    fn step(&mut self, step: Step) {
+impl DownloadProgress {
+    fn apply(&mut self, step: PullProgress) {
         match step {
-            Step::Sized(bytes) => self.size = Some(self.came + bytes),
-            Step::Came(bytes) => self.came += bytes,
-            Step::Lost(bytes) => self.came = self.came.saturating_sub(bytes),
-            Step::Waiting(_) | Step::File(_) => {}
+            PullProgress::Total(bytes) => self.size = Some(self.received + bytes),
+            PullProgress::Received(bytes) => self.received += bytes,
+            PullProgress::Discarded(bytes) => self.received = self.received.saturating_sub(bytes),
+            PullProgress::Waiting(_) | PullProgress::File(_) => {}
         }
-        self.waits = matches!(step, Step::Waiting(_));
+        self.is_waiting = matches!(step, PullProgress::Waiting(_));
     }
 
-    /// Not each of thousands of steps reaches the screen; those after which nothing may come for long do.
-    fn is_due(&self, step: Step) -> bool {
-        self.told.elapsed() >= TELL || matches!(step, Step::Sized(_) | Step::Waiting(_))
+    /// Whether a message is due: at intervals, and after steps that may be the last for long.
+    fn is_due(&self, step: PullProgress) -> bool {
+        self.last_sent.elapsed() >= PROGRESS_INTERVAL
+            || matches!(step, PullProgress::Total(_) | PullProgress::Waiting(_))
     }
 }
 
-/// Fetches a model.
-pub(super) fn pull(id: String, serial: u64, offline: bool, send: Send) -> Stop {
-    let stop = Stop::default();
-    let asked = stop.clone();
+/// Pulls a model from the hub.
+pub(super) fn pull(id: String, serial: u64, offline: bool, send: MsgSender) -> StopFlag {
+    let stop = StopFlag::default();
+    let is_stopped = stop.clone();
     let answer = Arc::clone(&send);
     spawn("pull", &answer, move || {
-        let mut progress = Progress {
-            came: 0,
+        let mut progress = DownloadProgress {
+            received: 0,
             size: None,
-            waits: false,
-            told: Instant::now(),
+            is_waiting: false,
+            last_sent: Instant::now(),
         };
-        let mut report = |step: Step| {
-            progress.step(step);
+        let mut report = |step: PullProgress| {
+            progress.apply(step);
             if progress.is_due(step) {
-                progress.told = Instant::now();
+                progress.last_sent = Instant::now();
                 send(Msg::Pulling {
                     serial,
-                    came: progress.came,
+                    came: progress.received,
                     size: progress.size,
-                    waits: progress.waits,
+                    waits: progress.is_waiting,
                 });
             }
-            if asked.asked() {
+            if is_stopped.is_set() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         };
-        let outcome = match Cache::of_user() {
+        let outcome = match HubCache::of_user() {
             None => Err("there is no home folder; set HOME, or HF_HOME".to_owned()),
             Some(cache) => {
-                let order = Pull {
+                let order = PullOptions {
                     cache: &cache,
                     id: &id,
                     revision: None,
@@ -188,11 +195,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_model_comes_first_and_that_of_the_start_is_there_to_go_back_to() {
+    fn the_built_in_model_comes_first_and_the_one_of_the_start_last() {
         let folder = tempfile::tempdir().unwrap();
-        let given = Some(Source::Path(folder.path().to_owned()));
-        let cache = Cache::at(folder.path());
-        let all = offered(given, Some(&cache));
+        let given = Some(ModelSource::Path(folder.path().to_owned()));
+        let cache = HubCache::at(folder.path());
+        let all = available_models(given, Some(&cache));
         assert!(all[0].id == DEMO && all[0].there);
         assert!(all[1].entry.is_some() && !all[1].there);
         let last = all.last().unwrap();

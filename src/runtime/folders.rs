@@ -1,4 +1,4 @@
-//! What the application asks of the file system, answered from threads of its own.
+//! Lists, scans and watches folders, on threads of their own.
 
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io::{self, Read};
@@ -7,32 +7,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use super::keep::Store;
+use super::folder_states::FolderStateStore;
 use crate::app::sort::natural;
 use crate::app::{Entry, EntryKind, Found, Msg, Severity, Stamp};
 use crate::media::{self, Sniffed, clean, sniff, walk};
-use crate::watch::{self, News, WatchEvent};
+use crate::watch::{self, ReadyKind, WatchEvent};
 
-/// Entries in the first message: the first rows of a huge folder are seen while the rest is read.
-const FIRST: usize = 256;
-/// Entries in any message. Each costs time in proportion to all that is there, so that they grow; while one is taken in no key
-/// is.
-const PART: usize = 8000;
-/// Bytes by which a format is told; NIfTI's mark, the furthest of those known, ends at 348.
-const HEAD: usize = 352;
+/// Entries in the first message, so that the first rows of a huge folder appear while the rest is read.
+const FIRST_BATCH: usize = 256;
+/// Maximum number of entries in a message. Processing one takes time in proportion to all entries so far, so that messages grow;
+/// but meanwhile no key is handled.
+const MAX_BATCH: usize = 8000;
+/// Bytes read to recognise a format: NIfTI's magic number, the furthest of all, ends at 348.
+const MAGIC_BYTES: usize = 352;
 
-/// How much below the interface a long search runs (`nice`).
+/// Niceness of scans, below the interface.
 const NICENESS: i32 = 10;
 
-/// Where messages go; false when the loop has ended.
-pub(super) type Send = Arc<dyn Fn(Msg) -> bool + std::marker::Send + Sync>;
+/// Sends a message to the event loop; false if the loop has ended.
+pub(super) type MsgSender = Arc<dyn Fn(Msg) -> bool + Send + Sync>;
 
-/// Runs `work` on a thread of its own; that none could be started is said like any other failure.
-pub(super) fn spawn(name: &str, send: &Send, work: impl FnOnce() + std::marker::Send + 'static) {
+/// Runs `work` on a thread of its own. Reports an error if no thread can be started.
+pub(super) fn spawn(name: &str, send: &MsgSender, work: impl FnOnce() + Send + 'static) {
     if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
         send(Msg::Report {
             severity: Severity::Error,
-            text: format!("no thread could be started: {error}"),
+            text: format!("a thread could not be started: {error}"),
         });
     }
 }
@@ -44,14 +44,14 @@ fn stamp(metadata: &Metadata) -> Stamp {
     }
 }
 
-fn watched(stamp: watch::Stamp) -> Stamp {
+fn stamp_of_watch(stamp: watch::FileStamp) -> Stamp {
     Stamp {
         modified: stamp.modified,
         size: stamp.size,
     }
 }
 
-/// What lies at a path; `None` when it has gone meanwhile. A link that leads nowhere is a file of which nothing is known.
+/// The entry at a path; `None` if it is gone meanwhile. A dangling link is a file with unknown metadata.
 fn entry(path: PathBuf) -> Option<Entry> {
     let Ok(metadata) = fs::metadata(&path) else {
         let metadata = fs::symlink_metadata(&path).ok()?;
@@ -64,8 +64,8 @@ fn entry(path: PathBuf) -> Option<Entry> {
     })
 }
 
-/// The same of a part of a folder, which may tell no more than what it holds.
-fn listed(found: &DirEntry) -> Option<Entry> {
+/// The entry of a folder's item. If its metadata cannot be read, only its kind is known.
+fn listed_entry(found: &DirEntry) -> Option<Entry> {
     let kind = found.file_type().ok()?;
     match fs::metadata(found.path()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !kind.is_symlink() => None,
@@ -74,7 +74,7 @@ fn listed(found: &DirEntry) -> Option<Entry> {
     }
 }
 
-/// Something that is there, and cannot be looked at.
+/// An entry whose metadata cannot be read.
 fn unknown(path: PathBuf, is_folder: bool) -> Entry {
     Entry {
         kind: kind(is_folder),
@@ -91,14 +91,15 @@ fn kind(is_folder: bool) -> EntryKind {
     }
 }
 
-/// Whether the first bytes are an image's, of a format that is decoded or not: what is not decoded gets its error, and so does
-/// a file that cannot be read.
+/// Whether the file is an image by its first bytes, in a supported format or not. Unsupported images and unreadable files count,
+/// too, so that they get an error.
 fn is_picture(path: &Path) -> bool {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return false;
     }
-    let mut head = Vec::with_capacity(HEAD);
-    let read = File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    let mut head = Vec::with_capacity(MAGIC_BYTES);
+    let read =
+        File::open(path).and_then(|file| file.take(MAGIC_BYTES as u64).read_to_end(&mut head));
     read.is_err() || !matches!(sniff(&head), Sniffed::Unknown)
 }
 
@@ -106,13 +107,13 @@ fn name(path: &Path) -> &[u8] {
     path.file_name().map_or(b"", |name| name.as_encoded_bytes())
 }
 
-/// Reads one folder, after how it was left. `latest` holds the newest generation asked for: an older reading ends early.
+/// Lists a folder, after sending its saved state. `latest` is the newest generation requested: an older listing ends early.
 pub(super) fn list(
     dir: PathBuf,
     generation: u64,
-    store: Option<Store>,
+    store: Option<FolderStateStore>,
     latest: Arc<AtomicU64>,
-    send: Send,
+    send: MsgSender,
 ) {
     latest.fetch_max(generation, Ordering::Relaxed);
     let answer = Arc::clone(&send);
@@ -145,19 +146,20 @@ pub(super) fn list(
             })
         };
         let part = |mut entries: Vec<Entry>, complete| {
-            // Sorted here, not by the one who draws.
+            // Sorted here rather than on the interface's thread.
             entries.sort_by(|a, b| {
                 let names = || natural(name(&a.path), name(&b.path));
                 a.kind.cmp(&b.kind).then_with(names)
             });
             part(entries, complete)
         };
-        let mut size = FIRST;
+        let mut size = FIRST_BATCH;
         let mut entries = Vec::new();
-        for found in reading.flatten().filter_map(|found| listed(&found)) {
-            entries.push(found);
+        let found = reading.flatten();
+        for entry in found.filter_map(|found| listed_entry(&found)) {
+            entries.push(entry);
             if entries.len() == size {
-                size = (size * 2).min(PART);
+                size = (size * 2).min(MAX_BATCH);
                 let superseded = latest.load(Ordering::Relaxed) > generation;
                 if superseded || !part(std::mem::take(&mut entries), false) {
                     return;
@@ -168,8 +170,8 @@ pub(super) fn list(
     });
 }
 
-/// Finds the images below a folder, and what cannot be looked into.
-pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
+/// Finds the images below a folder, and reports files and folders that cannot be read.
+pub(super) fn scan(root: PathBuf, generation: u64, send: MsgSender) {
     let answer = Arc::clone(&send);
     spawn("scan", &answer, move || {
         let _ = rustix::process::nice(NICENESS);
@@ -198,7 +200,7 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
             };
             let stamp = stamp(&metadata);
             files.push(Found { path, stamp });
-            if files.len() == PART && !part(std::mem::take(&mut files), false) {
+            if files.len() == MAX_BATCH && !part(std::mem::take(&mut files), false) {
                 return;
             }
         }
@@ -206,8 +208,8 @@ pub(super) fn scan(root: PathBuf, generation: u64, send: Send) {
     });
 }
 
-/// Sends on what the watch says.
-pub(super) fn watch_sink(send: Send) -> watch::Sink {
+/// Sends the events of a watch as messages.
+pub(super) fn watch_sink(send: MsgSender) -> watch::EventSink {
     Box::new(move |event| {
         if let Some(msg) = message(event) {
             send(msg);
@@ -215,33 +217,33 @@ pub(super) fn watch_sink(send: Send) -> watch::Sink {
     })
 }
 
-/// What the watch says, as a message.
+/// The message for an event of a watch.
 fn message(event: WatchEvent) -> Option<Msg> {
     Some(match event {
         WatchEvent::Standing { polling } => Msg::Watching { polling },
         WatchEvent::Scanned => return None,
-        // The engine looks into it.
+        // Whether it is an image is found out by the engine.
         WatchEvent::Ready {
             path,
-            news: News::New,
+            kind: ReadyKind::New,
             stamp,
         } => Msg::Appeared {
             entry: Entry {
                 path,
                 kind: EntryKind::File,
-                stamp: watched(stamp),
+                stamp: stamp_of_watch(stamp),
             },
             picture: true,
         },
-        // Of what was there, all files of the tree, most may be none.
-        WatchEvent::Ready { path, news, stamp } => Msg::Modified {
-            picture: news == News::Changed || is_picture(&path),
-            stamp: watched(stamp),
+        // The existing files are all files of the tree, most of which may not be images.
+        WatchEvent::Ready { path, kind, stamp } => Msg::Modified {
+            picture: kind == ReadyKind::Changed || is_picture(&path),
+            stamp: stamp_of_watch(stamp),
             path,
         },
         WatchEvent::Touched { path, stamp } => Msg::Touched {
             path,
-            stamp: watched(stamp),
+            stamp: stamp_of_watch(stamp),
         },
         WatchEvent::Folder(path) => Msg::Appeared {
             entry: entry(path)?,
@@ -270,21 +272,21 @@ mod tests {
     use super::*;
     use crate::media::ErrorKind;
 
-    /// All that is said until the end of a listing or scan.
-    fn said(begin: impl FnOnce(Send)) -> Vec<Msg> {
-        let (sender, said) = crossbeam_channel::unbounded();
+    /// All messages of a listing or scan.
+    fn messages(begin: impl FnOnce(MsgSender)) -> Vec<Msg> {
+        let (sender, messages) = crossbeam_channel::unbounded();
         begin(Arc::new(move |msg| sender.send(msg).is_ok()));
-        said.iter().collect()
+        messages.iter().collect()
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_listed_and_told_of_as_classify_does() {
+    fn a_dangling_link_is_listed_and_reported_as_classify_does() {
         let folder = tempfile::tempdir().unwrap();
         let (image, link) = (folder.path().join("a.png"), folder.path().join("gone.png"));
         image::GrayImage::new(2, 2).save(&image).unwrap();
         symlink("nowhere", &link).unwrap();
         let dir = folder.path().to_owned();
-        let listed = said(|send| list(dir.clone(), 1, None, Arc::default(), send));
+        let listed = messages(|send| list(dir.clone(), 1, None, Arc::default(), send));
         let [Msg::Listed { entries, .. }] = &listed[..] else {
             panic!("{listed:?}");
         };
@@ -293,7 +295,7 @@ mod tests {
             files.collect::<Vec<_>>(),
             [(&image, EntryKind::File), (&link, EntryKind::File)]
         );
-        let scanned = said(|send| scan(dir, 2, send));
+        let scanned = messages(|send| scan(dir, 2, send));
         let [
             Msg::Unreadable { path, error },
             Msg::Scanned {

@@ -1,21 +1,21 @@
-//! What the application asks of DICOM objects beside their pictures, answered from threads of its own.
+//! Reads tags, headers, DICOMDIRs and related objects, on threads of their own.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::folders::{Send, spawn};
+use super::folders::{MsgSender, spawn};
 use crate::app::{Found, Msg};
 use crate::media;
 
-/// Headers in one message, at most.
-const PART: usize = 256;
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(100);
+/// Maximum number of files in a message.
+const MAX_BATCH: usize = 256;
+/// Longest interval between messages.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Reads the tags of a file.
-pub(super) fn tags(path: PathBuf, generation: u64, send: Send) {
+pub(super) fn tags(path: PathBuf, generation: u64, send: MsgSender) {
     let answer = Arc::clone(&send);
     spawn("tags", &answer, move || {
         let outcome = media::tags(&path).map(Arc::new);
@@ -27,7 +27,7 @@ pub(super) fn tags(path: PathBuf, generation: u64, send: Send) {
 }
 
 /// Reads a DICOMDIR.
-pub(super) fn directory(path: PathBuf, generation: u64, send: Send) {
+pub(super) fn directory(path: PathBuf, generation: u64, send: MsgSender) {
     let answer = Arc::clone(&send);
     spawn("directory", &answer, move || {
         let outcome = media::directory(&path);
@@ -38,9 +38,9 @@ pub(super) fn directory(path: PathBuf, generation: u64, send: Send) {
     });
 }
 
-/// Reads headers. `latest` holds the newest generation asked for: an older reading ends early.
-pub(super) fn headers(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>, send: Send) {
-    in_parts(
+/// Reads headers. `latest` is the newest generation requested: an older reading ends early.
+pub(super) fn headers(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>, send: MsgSender) {
+    read_in_batches(
         "headers",
         files,
         generation,
@@ -55,9 +55,9 @@ pub(super) fn headers(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>
     );
 }
 
-/// Finds objects about images. `latest` as in [`headers`].
-pub(super) fn related(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>, send: Send) {
-    in_parts(
+/// Finds the objects that relate to images. `latest` as in [`headers`].
+pub(super) fn related(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>, send: MsgSender) {
+    read_in_batches(
         "related",
         files,
         generation,
@@ -72,15 +72,15 @@ pub(super) fn related(files: Vec<Found>, generation: u64, latest: Arc<AtomicU64>
     );
 }
 
-/// Reads files one after the other on a thread of its own, and tells of them in parts.
-fn in_parts<T: std::marker::Send + 'static>(
+/// Reads files one after the other on a thread of its own, and sends the results in batches.
+fn read_in_batches<T: Send + 'static>(
     name: &str,
     files: Vec<Found>,
     generation: u64,
     latest: Arc<AtomicU64>,
-    send: Send,
+    send: MsgSender,
     read_file: fn(&Path) -> Option<T>,
-    told: impl Fn(Vec<(Found, Option<T>)>, bool) -> Msg + std::marker::Send + 'static,
+    message: impl Fn(Vec<(Found, Option<T>)>, bool) -> Msg + Send + 'static,
 ) {
     latest.fetch_max(generation, Ordering::Relaxed);
     let answer = Arc::clone(&send);
@@ -91,13 +91,13 @@ fn in_parts<T: std::marker::Send + 'static>(
             let content = read_file(&found.path);
             read.push((found, content));
             let superseded = latest.load(Ordering::Relaxed) > generation;
-            if superseded || read.len() == PART || last.elapsed() >= TELL {
+            if superseded || read.len() == MAX_BATCH || last.elapsed() >= PROGRESS_INTERVAL {
                 last = Instant::now();
-                if !send(told(std::mem::take(&mut read), false)) || superseded {
+                if !send(message(std::mem::take(&mut read), false)) || superseded {
                     return;
                 }
             }
         }
-        send(told(read, true));
+        send(message(read, true));
     });
 }

@@ -1,64 +1,64 @@
-//! Predictions against labels. Intervals are percentiles of the bootstrap (Efron & Tibshirani 1993, 13): cases are drawn
-//! anew, with replacement, as often as there are.
+//! Metrics of predictions against labels. Confidence intervals are bootstrap percentiles (Efron & Tibshirani 1993, chapter 13):
+//! each draw samples as many cases as there are, with replacement.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// One case: its true class, the class that was predicted, and the score of each class. Classes are numbers.
+/// One labelled case. Classes are indices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// What it is.
+    /// The true class.
     pub truth: usize,
-    /// What the model says.
+    /// The predicted class.
     pub predicted: usize,
     /// The model's probability of each class.
     pub scores: Vec<f64>,
 }
 
-/// A number and the interval that holds it in 95 of 100 draws.
+/// A metric with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The number.
+    /// The value over all cases.
     pub value: f64,
-    /// The lower end; `None` when nothing was drawn.
+    /// The lower end of the interval; `None` without draws.
     pub low: Option<f64>,
-    /// The upper end.
+    /// The upper end of the interval; `None` without draws.
     pub high: Option<f64>,
 }
 
-/// What is known of one class.
+/// The metrics of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Class {
-    /// Its name.
+pub struct ClassMetrics {
+    /// The class's name.
     pub condition: String,
-    /// Cases of it.
+    /// Number of cases whose true class it is.
     pub cases: usize,
-    /// Share of its cases that were found; `None` without cases.
+    /// Share of these cases that were predicted as it; `None` without cases.
     pub recall: Option<f64>,
-    /// Share of what was taken for it that is it; `None` where nothing was.
+    /// Share of the predictions of this class that are right; `None` without predictions.
     pub precision: Option<f64>,
-    /// Area under the receiver operating characteristic, this class against all others; `None` where one side is empty.
+    /// Area under the receiver operating characteristic of this class against all others; `None` if one side is empty.
     pub auroc: Option<Estimate>,
 }
 
-/// All of it.
+/// All metrics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
-    /// Cases that were judged.
+pub struct Evaluation {
+    /// Number of cases.
     pub cases: usize,
     /// Share of right predictions.
     pub accuracy: Estimate,
-    /// Mean recall of the classes that have cases.
+    /// Mean recall over the classes that have cases.
     pub balanced_accuracy: Estimate,
-    /// Class by class.
-    pub conditions: Vec<Class>,
-    /// Cases by truth (row) and prediction (column), in the order of `conditions`.
+    /// The metrics of each class.
+    pub conditions: Vec<ClassMetrics>,
+    /// Number of cases by truth (row) and prediction (column), in the order of `conditions`.
     pub confusion: Vec<Vec<usize>>,
 }
 
-impl Report {
-    /// Compares; `None` without cases. The same seed gives the same intervals.
+impl Evaluation {
+    /// Computes the metrics; `None` without cases. The same seed gives the same intervals.
     pub fn new(names: &[String], cases: &[Case], draws: usize, seed: u64) -> Option<Self> {
         if cases.is_empty() {
             return None;
@@ -67,11 +67,11 @@ impl Report {
         let classes = names.len();
         let (mut accuracies, mut balanced) = (Vec::new(), Vec::new());
         let mut areas = vec![Vec::new(); classes];
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for _ in 0..draws {
             let drawn: Vec<usize> = all
                 .iter()
-                .map(|_| dice.random_range(0..cases.len()))
+                .map(|_| rng.random_range(0..cases.len()))
                 .collect();
             let table = confusion(cases, &drawn, classes);
             accuracies.push(accuracy(&table));
@@ -85,7 +85,7 @@ impl Report {
             .iter()
             .zip(areas)
             .enumerate()
-            .map(|(class, (name, areas))| Class {
+            .map(|(class, (name, areas))| ClassMetrics {
                 condition: name.clone(),
                 cases: table[class].iter().sum(),
                 recall: recall(&table, class),
@@ -102,9 +102,10 @@ impl Report {
     }
 }
 
-type Table = Vec<Vec<usize>>;
+/// Number of cases by truth (row) and prediction (column).
+type ConfusionMatrix = Vec<Vec<usize>>;
 
-fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> Table {
+fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> ConfusionMatrix {
     let mut table = vec![vec![0; classes]; classes];
     for &index in drawn {
         table[cases[index].truth][cases[index].predicted] += 1;
@@ -116,30 +117,30 @@ fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn accuracy(table: &Table) -> f64 {
+fn accuracy(table: &ConfusionMatrix) -> f64 {
     let right = (0..table.len()).map(|class| table[class][class]).sum();
     share(right, table.iter().flatten().sum()).unwrap_or(0.0)
 }
 
-fn recall(table: &Table, class: usize) -> Option<f64> {
+fn recall(table: &ConfusionMatrix, class: usize) -> Option<f64> {
     share(table[class][class], table[class].iter().sum())
 }
 
-fn precision(table: &Table, class: usize) -> Option<f64> {
+fn precision(table: &ConfusionMatrix, class: usize) -> Option<f64> {
     share(
         table[class][class],
         table.iter().map(|row| row[class]).sum(),
     )
 }
 
-fn balanced_accuracy(table: &Table) -> f64 {
+fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
     let recalls: Vec<f64> = (0..table.len())
         .filter_map(|class| recall(table, class))
         .collect();
     recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
 }
 
-/// The probability that a case of the class scores higher than another one, ties counting half (Mann & Whitney).
+/// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
 fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
     let mut rows: Vec<(f64, bool)> = drawn
         .iter()
@@ -161,7 +162,7 @@ fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
     Some(wins / (positives as f64 * negatives as f64))
 }
 
-/// The 2.5th and 97.5th percentiles, between the neighbours.
+/// A value with the 2.5th and 97.5th percentiles of the draws, linearly interpolated.
 fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
     drawn.sort_by(f64::total_cmp);
     let percentile = |share: f64| {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_those_of_a_sum_by_hand() {
+    fn metrics_equal_those_computed_by_hand() {
         // Ill: 0.9, 0.6, 0.3. Well: 0.6, 0.2.
         let cases = [
             case(0, 0.9),
@@ -206,20 +207,20 @@ mod tests {
             case(1, 0.6),
             case(1, 0.2),
         ];
-        let report = Report::new(&names(), &cases, 0, 0).unwrap();
+        let report = Evaluation::new(&names(), &cases, 0, 0).unwrap();
         assert_eq!(report.confusion, [[2, 1], [1, 1]]);
         near(report.accuracy.value, 0.6);
         near(report.balanced_accuracy.value, 7.0 / 12.0);
         assert_eq!(report.conditions[0].precision, Some(2.0 / 3.0));
-        // Of six pairs 0.9 wins both, 0.6 wins one and ties one, 0.3 wins one: 4.5.
+        // Of the six pairs, 0.9 wins two, 0.6 wins one and ties one, 0.3 wins one: 4.5 of 6.
         near(report.conditions[0].auroc.unwrap().value, 0.75);
         near(report.conditions[1].auroc.unwrap().value, 0.75);
         assert_eq!(report.accuracy.low, None);
     }
 
     #[test]
-    fn a_class_without_cases_has_no_recall_and_no_area() {
-        let report = Report::new(&names(), &[case(0, 0.9), case(0, 0.4)], 50, 1).unwrap();
+    fn a_class_without_cases_has_no_recall_and_no_auroc() {
+        let report = Evaluation::new(&names(), &[case(0, 0.9), case(0, 0.4)], 50, 1).unwrap();
         let well = &report.conditions[1];
         assert_eq!(
             (well.cases, well.recall, well.precision),
@@ -227,18 +228,18 @@ mod tests {
         );
         assert_eq!(well.auroc, None);
         near(report.balanced_accuracy.value, 0.5);
-        assert_eq!(Report::new(&names(), &[], 50, 1), None);
+        assert_eq!(Evaluation::new(&names(), &[], 50, 1), None);
     }
 
     #[test]
-    fn intervals_hold_the_value_narrow_with_cases_and_follow_the_seed() {
+    fn intervals_contain_the_value_narrow_with_more_cases_and_follow_the_seed() {
         let some = |count: usize| -> Vec<Case> {
             (0..count)
                 .map(|i| case(i % 2, [0.8, 0.3, 0.4, 0.6][i % 4]))
                 .collect()
         };
         let width = |count: usize, seed: u64| {
-            let accuracy = Report::new(&names(), &some(count), 400, seed)
+            let accuracy = Evaluation::new(&names(), &some(count), 400, seed)
                 .unwrap()
                 .accuracy;
             let (low, high) = (accuracy.low.unwrap(), accuracy.high.unwrap());

@@ -21,10 +21,10 @@ absent = ["ill"]
 normal = true
 "#;
 
-/// Texts as fixed directions of a plane.
+/// Encodes texts as fixed directions in a plane.
 #[allow(
     clippy::unnecessary_wraps,
-    reason = "the shape that a scorer asks with"
+    reason = "the signature that a scorer calls"
 )]
 fn encode(texts: &[String]) -> Result<Vec<Vec<f32>>, Infallible> {
     let angle = |text: &String| match text.as_str() {
@@ -55,7 +55,7 @@ fn at(degrees: f32) -> Vec<f32> {
 }
 
 #[test]
-fn single_is_the_softmax_of_scaled_cosines() {
+fn single_mode_is_the_softmax_of_scaled_cosines() {
     let verdict = scorer(Mode::Single, 2.0).verdict(&at(0.0));
     // Cosines 1, 0 and cos 225° = -0.7071; logits 2, 0 and -1.4142.
     let sum = 2.0_f64.exp() + 1.0 + (-std::f64::consts::SQRT_2).exp();
@@ -71,7 +71,7 @@ fn single_is_the_softmax_of_scaled_cosines() {
 }
 
 #[test]
-fn multi_asks_each_condition_alone() {
+fn multi_mode_scores_each_condition_independently() {
     let scorer = scorer(Mode::Multi, 2.0);
     let verdict = scorer.verdict(&at(45.0));
     // present cos 45°, absent cos 135°: logits ±1.4142, for haze and for mass.
@@ -85,7 +85,10 @@ fn multi_asks_each_condition_alone() {
             .probability
     };
     assert!((of("haze") - p).abs() < 1e-6 && (of("mass") - p).abs() < 1e-6);
-    assert!(of("haze") + of("mass") > 1.0, "each alone: no common sum");
+    assert!(
+        of("haze") + of("mass") > 1.0,
+        "independent: they do not sum to 1"
+    );
     assert_eq!(
         verdict.decision,
         Decision::Uncertain,
@@ -99,7 +102,7 @@ fn multi_asks_each_condition_alone() {
 }
 
 #[test]
-fn a_decision_needs_probability_and_lead() {
+fn a_confident_decision_needs_probability_and_lead() {
     assert_eq!(
         scorer(Mode::Single, 10.0).verdict(&at(0.0)).decision,
         Decision::Confident
@@ -115,7 +118,7 @@ fn a_decision_needs_probability_and_lead() {
 }
 
 #[test]
-fn a_rejected_verdict_keeps_its_scores_and_says_why() {
+fn a_rejected_verdict_keeps_its_scores_and_names_the_reason() {
     let verdict = scorer(Mode::Single, 10.0).verdict(&at(0.0));
     let rejected = verdict.clone().reject("not meant for this".into());
     assert_eq!(rejected.decision, Decision::Rejected);
@@ -124,7 +127,7 @@ fn a_rejected_verdict_keeps_its_scores_and_says_why() {
 }
 
 #[test]
-fn frames_are_joined_by_mean_and_highest() {
+fn frames_are_aggregated_by_mean_and_maximum() {
     let scorer = scorer(Mode::Single, 2.0);
     let frames = [scorer.verdict(&at(0.0)), scorer.verdict(&at(90.0))];
     let joined = scorer.aggregate(&frames);
@@ -142,7 +145,7 @@ fn frames_are_joined_by_mean_and_highest() {
 }
 
 #[test]
-fn texts_are_averaged_as_directions() {
+fn texts_are_averaged_to_a_unit_vector() {
     let mean = mean_direction(&[vec![1.0, 0.0], vec![0.0, 1.0]]);
     let half = std::f32::consts::FRAC_1_SQRT_2;
     assert!((mean[0] - half).abs() < 1e-6 && (mean[1] - half).abs() < 1e-6);
@@ -170,7 +173,7 @@ proptest! {
 }
 
 fn sigmoid_scorer(mode: Mode) -> Scorer {
-    // No phrases for absence: a sigmoid needs none.
+    // A sigmoid needs no phrases for absence.
     let bare: String = SET
         .lines()
         .filter(|l| !l.starts_with("absent"))
@@ -185,7 +188,7 @@ fn sigmoid_scorer(mode: Mode) -> Scorer {
 }
 
 #[test]
-fn multi_with_a_bias_is_a_sigmoid_of_each_condition() {
+fn multi_mode_with_a_bias_is_a_sigmoid_of_each_condition() {
     let verdict = sigmoid_scorer(Mode::Multi).verdict(&at(0.0));
     // Cosines 1, 0 and -0.7071: logits 1, -3 and -5.8284.
     let expected = [
@@ -206,7 +209,7 @@ fn multi_with_a_bias_is_a_sigmoid_of_each_condition() {
 }
 
 #[test]
-fn single_with_a_bias_is_still_a_softmax() {
+fn single_mode_with_a_bias_is_still_a_softmax() {
     let with = sigmoid_scorer(Mode::Single).verdict(&at(10.0));
     let without = scorer(Mode::Single, 4.0).verdict(&at(10.0));
     for (a, b) in with.scores.iter().zip(&without.scores) {

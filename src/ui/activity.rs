@@ -1,4 +1,4 @@
-//! News happened: engine, throughput, and the log with the newest first.
+//! The activity view: engine, throughput, and the log with the newest entry first.
 
 use std::time::Duration;
 
@@ -11,30 +11,31 @@ use super::rect;
 use super::rules::{row, title};
 use super::status::engine_words;
 use super::theme::Looks;
-use crate::app::activity::{Happening, News, Place, SPAN, areas};
-use crate::app::detail::{notice, percent, sentence};
+use crate::app::activity::{ActivityView, Incident, LogEntry, SPAN};
 use crate::app::popup::kind_word;
-use crate::app::results::Standing;
+use crate::app::result_panel::{notice, percent, sentence};
+use crate::app::results::FileStatus;
 use crate::app::text::{cut, cut_end, pad, safe, wrap};
 use crate::app::{Model, Severity};
+use crate::view::activity_areas;
 
-/// Columns of an age.
+/// Width of an age.
 const AGE: usize = 6;
 
-/// Draws it.
-pub(super) fn draw(model: &Model, place: Place, looks: Looks, frame: &mut Frame) {
-    let places = areas(model.stage_area());
-    let log = &model.activity;
-    let head = rect(places.head, frame);
-    if places.head.y > 0 && places.head.height > 0 {
-        title(places.head, "Activity", "", true, looks, frame);
+/// Draws the view.
+pub(super) fn draw(model: &Model, view: ActivityView, looks: Looks, frame: &mut Frame) {
+    let areas = activity_areas(model.env().body());
+    let log = model.activity();
+    let head = rect(areas.head, frame);
+    if areas.head.y > 0 && areas.head.height > 0 {
+        title(areas.head, "Activity", "", true, looks, frame);
     }
     let columns = usize::from(inner(head).width);
     let lines = [engine_words(model, columns, looks), counts(model, columns)];
     for (i, line) in lines.into_iter().enumerate() {
         frame.render_widget(line, row(inner(head), i as u16));
     }
-    if let Some(area) = places.throughput {
+    if let Some(area) = areas.throughput {
         let counts = log.throughput(usize::from(area.width));
         let most = counts.iter().max().copied().unwrap_or_default();
         let seconds = SPAN.as_secs();
@@ -45,31 +46,31 @@ pub(super) fn draw(model: &Model, place: Place, looks: Looks, frame: &mut Frame)
         let sparkline = Sparkline::default().data(bars).style(looks.plain_blue());
         frame.render_widget(sparkline, rect(area, frame));
     }
-    let at = log.cursor(place);
-    if places.titled {
+    let at = log.cursor(view);
+    if areas.titled {
         let right = if log.len() == 0 {
             String::new()
         } else {
             format!("{}/{}", at + 1, log.len())
         };
-        title(places.log, "Newest first", &right, false, looks, frame);
+        title(areas.log, "Newest first", &right, false, looks, frame);
     }
-    let area = rect(places.log, frame);
-    let rows = log.newest_first().enumerate().skip(place.top);
-    for (i, (n, happening)) in rows.take(usize::from(area.height)).enumerate() {
+    let area = rect(areas.log, frame);
+    let rows = log.newest_first().enumerate().skip(view.top());
+    for (i, (n, entry)) in rows.take(usize::from(area.height)).enumerate() {
         let columns = usize::from(area.width);
         frame.render_widget(
-            entry(model, happening, n == at, columns, looks),
+            entry_line(model, entry, n == at, columns, looks),
             row(area, i as u16),
         );
     }
-    if let Some(area) = places.message {
+    if let Some(area) = areas.message {
         let area = inner(rect(area, frame));
-        for (i, words) in in_full(log.current(place), area).into_iter().enumerate() {
+        for (i, words) in in_full(log.current(view), area).into_iter().enumerate() {
             frame.render_widget(Line::styled(words, looks.dim()), row(area, i as u16));
         }
     }
-    if let Some(area) = places.notice {
+    if let Some(area) = areas.notice {
         let area = rect(area, frame);
         let words = notice(usize::from(area.width), 3).into_iter().next();
         let words = Line::styled(words.unwrap_or_default(), looks.dim());
@@ -77,7 +78,7 @@ pub(super) fn draw(model: &Model, place: Place, looks: Looks, frame: &mut Frame)
     }
 }
 
-/// Without its first and last column.
+/// The area without its first and last column.
 fn inner(area: Rect) -> Rect {
     Rect {
         x: area.x + 1,
@@ -88,22 +89,22 @@ fn inner(area: Rect) -> Rect {
 }
 
 fn counts(model: &Model, columns: usize) -> Line<'static> {
-    let counts = model.activity.counts;
+    let counts = model.activity().counts();
     let words = format!(
-        "{} arrived, {} decided, {} failed, {} queued",
+        "{} arrived, {} classified, {} failed, {} queued",
         counts.arrived,
-        counts.decided,
+        counts.classified,
         counts.failed,
-        model.queued()
+        model.results().queued_count()
     );
     Line::raw(cut_end(&words, columns))
 }
 
-/// Why it failed, or what was said, in full.
-fn in_full(happening: Option<&Happening>, area: Rect) -> Vec<String> {
-    let words = match happening.map(|happening| &happening.what) {
-        Some(News::Failed { message, .. }) => sentence(message),
-        Some(News::Said(_, words)) => sentence(words),
+/// The message of an entry in full.
+fn in_full(entry: Option<&LogEntry>, area: Rect) -> Vec<String> {
+    let words = match entry.map(|entry| &entry.what) {
+        Some(Incident::Failed { message, .. }) => sentence(message),
+        Some(Incident::Said(_, words)) => sentence(words),
         _ => String::new(),
     };
     let mut lines = wrap(&words, usize::from(area.width));
@@ -111,10 +112,10 @@ fn in_full(happening: Option<&Happening>, area: Rect) -> Vec<String> {
     lines
 }
 
-/// How long ago, which file, what.
-fn entry(
+/// A line of the log: age, file, what happened.
+fn entry_line(
     model: &Model,
-    happening: &Happening,
+    entry: &LogEntry,
     current: bool,
     columns: usize,
     looks: Looks,
@@ -124,15 +125,15 @@ fn entry(
     } else {
         Span::raw(" ")
     };
-    let age = happening
+    let age = entry
         .at
         .map_or_else(String::new, |at| age(model.now().saturating_sub(at)));
     let age = Span::styled(format!("{age:>AGE$} "), looks.dim());
-    let (symbol, style, words) = about(&happening.what, looks);
+    let (symbol, style, words) = about(&entry.what, looks);
     let mut spans = vec![cursor, age, Span::styled(format!("{symbol} "), style)];
     let room = columns.saturating_sub(AGE + 4);
-    let name = happening.what.path().map(|path| {
-        let relative = path.strip_prefix(&model.root).unwrap_or(path);
+    let name = entry.what.path().map(|path| {
+        let relative = path.strip_prefix(&model.env().root).unwrap_or(path);
         safe(relative.as_os_str())
     });
     let name_style = if current {
@@ -153,42 +154,37 @@ fn entry(
     Line::from(spans)
 }
 
-/// Its symbol, its looks, and in words what happened.
-fn about(what: &News, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
-    let stands = |standing| {
-        (
-            Looks::symbol(Some(standing)),
-            looks.standing(Some(standing)),
-        )
-    };
+/// Symbol, style and words for what happened.
+fn about(what: &Incident, looks: Looks) -> (&'static str, ratatui::style::Style, String) {
+    let stands = |status| (Looks::symbol(Some(status)), looks.status(Some(status)));
     match what {
-        News::Arrived(_) => ("+", looks.accent(), "new".to_owned()),
-        News::Changed(_) => ("+", looks.accent(), "changed".to_owned()),
-        News::Removed(_) => ("–", looks.dim(), "removed".to_owned()),
-        News::Decided {
+        Incident::Arrived(_) => ("+", looks.accent(), "new".to_owned()),
+        Incident::Changed(_) => ("+", looks.accent(), "changed".to_owned()),
+        Incident::Removed(_) => ("–", looks.dim(), "removed".to_owned()),
+        Incident::Classified {
             label,
             probability,
-            standing,
+            status,
             ..
         } => {
-            let (symbol, style) = stands(*standing);
-            let words = match standing {
-                Standing::Rejected => "rejected".to_owned(),
-                Standing::Uncertain => format!("{label}? {}", percent(*probability)),
+            let (symbol, style) = stands(*status);
+            let words = match status {
+                FileStatus::Rejected => "rejected".to_owned(),
+                FileStatus::Uncertain => format!("{label}? {}", percent(*probability)),
                 _ => format!("{label} {}", percent(*probability)),
             };
             (symbol, style, words)
         }
-        News::Failed { kind, message, .. } => {
-            let (symbol, style) = stands(Standing::Failed);
+        Incident::Failed { kind, message, .. } => {
+            let (symbol, style) = stands(FileStatus::Failed);
             (symbol, style, format!("{}: {message}", kind_word(*kind)))
         }
-        News::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),
-        News::Said(Severity::Info, words) => (" ", looks.dim(), words.clone()),
+        Incident::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),
+        Incident::Said(Severity::Info, words) => (" ", looks.dim(), words.clone()),
     }
 }
 
-/// In the largest unit of which there is one.
+/// An age in its largest unit.
 fn age(age: Duration) -> String {
     match age.as_secs() {
         0 => "now".to_owned(),

@@ -1,11 +1,11 @@
 //! Bars of eighth blocks.
 
-/// From one eighth of a cell to seven.
+/// One to seven eighths of a cell.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-/// Stands in each cell of a bar that makes no claim.
+/// Drawn in each cell of a bar that makes no claim.
 const EMPTY: &str = "╌";
 
-/// A bar in exactly `width` cells; `None` makes no claim and is drawn as an empty track. What is there at all is seen: a
+/// A bar in exactly `width` cells; `None` makes no claim and is drawn as an empty track. A
 /// share above zero covers at least an eighth of a cell.
 pub(super) fn bar(share: Option<f64>, width: usize) -> String {
     let Some(share) = share else {

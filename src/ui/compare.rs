@@ -8,66 +8,64 @@ use super::rules::{row, title};
 use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
 use crate::app::Model;
-use crate::app::compare::Compare;
+use crate::app::compare::Comparison;
 use crate::app::text::{safe, safe_str, wrap};
-use crate::view::Area;
+use crate::view::{Area, CompareAreas};
 
 /// Draws both sides.
 pub(super) fn draw(
     model: &Model,
-    compare: &Compare,
+    comparison: &Comparison,
     looks: Looks,
     frame: &mut Frame,
     painter: &dyn Painter,
 ) {
-    let places = model.sides();
-    let Some(lines) = model.comparison() else {
-        return;
-    };
-    for (side, (place, lines)) in places.sides.iter().zip(&lines).enumerate() {
-        if place.picture.y > 0 {
-            let [this, other] = [side, 1 - side].map(|side| &compare.files[side]);
-            let prompts = model.compared_prompts();
+    let areas = comparison.areas(model.results(), model.env());
+    let lines = comparison.scores(model.results());
+    for (side, (area, lines)) in areas.sides.iter().zip(&lines).enumerate() {
+        if area.image.y > 0 {
+            let [this, other] = [side, 1 - side].map(|side| &comparison.files()[side]);
+            let prompts = comparison.prompt_sets(model.results());
             let name = match this.file_name() {
                 Some(name) if prompts.is_some() || other.file_name() != Some(name) => safe(name),
-                _ => model.show_path(this),
+                _ => model.env().show_path(this),
             };
-            // What tells the sides apart comes first.
+            // What distinguishes the sides comes first.
             let (left, right) = match &prompts {
                 Some(prompts) => (&prompts[side], name.as_str()),
                 None => (&name, ""),
             };
-            let chosen = prompts.is_none() && compare.chosen == side;
-            title(place.picture, left, right, chosen, looks, frame);
+            let chosen = prompts.is_none() && comparison.chosen() == side;
+            title(area.image, left, right, chosen, looks, frame);
         }
-        image(model, side, looks, place.picture, frame, painter);
-        let area = rect(place.scores, frame);
+        image(model, side, looks, area.image, frame, painter);
+        let scores = rect(area.scores, frame);
         let inner = ratatui::layout::Rect {
-            x: area.x + 1,
-            width: area.width.saturating_sub(2),
-            ..area
+            x: scores.x + 1,
+            width: scores.width.saturating_sub(2),
+            ..scores
         }
-        .intersection(area);
+        .intersection(scores);
         let columns = usize::from(inner.width);
         let names = name_width(lines, columns);
-        for (i, detail) in lines.iter().take(usize::from(area.height)).enumerate() {
+        for (i, detail) in lines.iter().take(usize::from(scores.height)).enumerate() {
             let at = row(inner, i as u16);
             frame.render_widget(line(detail, names, columns, looks), at);
         }
     }
-    between(model, looks, frame);
-    if let Some(area) = places.notice {
+    between(&areas, looks, frame);
+    if let Some(area) = areas.notice {
         notice(area, looks, frame);
     }
 }
 
 /// The line between the sides.
-fn between(model: &Model, looks: Looks, frame: &mut Frame) {
-    let right = model.sides().sides[1];
-    let top = right.picture.y;
+fn between(areas: &CompareAreas, looks: Looks, frame: &mut Frame) {
+    let right = areas.sides[1];
+    let top = right.image.y;
     for y in top.saturating_sub(1)..right.scores.y + right.scores.height {
         let cell = Area {
-            x: right.picture.x.saturating_sub(1),
+            x: right.image.x.saturating_sub(1),
             y,
             width: 1,
             height: 1,
@@ -87,7 +85,7 @@ fn image(
 ) {
     let area = rect(area, frame);
     let looks = preview::darken(area, looks, frame);
-    let words = match model.side_picture(side).map(|shown| &shown.outcome) {
+    let words = match model.side_image(side).map(|shown| &shown.outcome) {
         Some(Ok(shown)) => return preview::paint(&shown.image, area, frame, painter),
         Some(Err(error)) => safe_str(&error.message),
         None => "loading …".to_owned(),

@@ -1,4 +1,4 @@
-//! The files as small pictures, each with its state, label and probability.
+//! The files as small images, each with its state, label and probability.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,11 +8,11 @@ use super::list::{flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
-use crate::app::detail::whole_percent;
-use crate::app::folder::{Row, Stands};
+use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::kind_word;
-use crate::app::results::{FileState, Standing};
-use crate::app::shelf::aggregate::Aggregate;
+use crate::app::result_panel::whole_percent;
+use crate::app::results::{FileState, FileStatus};
+use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model};
 use crate::view::Area;
@@ -20,14 +20,14 @@ use crate::view::Area;
 /// Draws the tiles.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn Painter) {
     if let Some(words) = model.nothing_to_list() {
-        return nothing(&words, looks, rect(model.stage_area(), frame), frame);
+        return nothing(&words, looks, rect(model.env().body(), frame), frame);
     }
-    let sheet = model.sheet();
-    let first = model.first_tile();
-    let files = model.folder.rows_from(first).take(sheet.count());
+    let sheet = model.grid().sheet(model.env());
+    let first = model.grid().first_row(model.env());
+    let files = model.folder().rows_from(first).take(sheet.count());
     for (slot, file) in files.enumerate() {
-        let current = first + slot == model.folder.cursor();
-        let picture = sheet.picture(slot);
+        let current = first + slot == model.folder().cursor();
+        let picture = sheet.image(slot);
         inside(model, file, looks, picture, frame, painter);
         caption(model, file, current, looks, sheet.tile(slot), frame);
     }
@@ -36,7 +36,7 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn
     }
 }
 
-/// The picture, or what there is instead.
+/// Draws the image of a tile, or words instead.
 fn inside(
     model: &Model,
     file: &Row,
@@ -46,14 +46,14 @@ fn inside(
     painter: &dyn Painter,
 ) {
     let area = rect(area, frame);
-    let words = match model.tile_of(file).map(|tile| &tile.outcome) {
+    let words = match model.tile(file).map(|tile| &tile.outcome) {
         Some(Ok(tile)) => {
             preview::darken(area, looks, frame);
             return preview::paint(&tile.image, area, frame, painter);
         }
         Some(Err(error)) if error.not_picture => String::new(),
         Some(Err(error)) => kind_word(error.kind).to_owned(),
-        None if model.awaits_tile(file) => "…".to_owned(),
+        None if model.has_tile(file) => "…".to_owned(),
         None => about(model, file),
     };
     let middle = row(area, area.height.saturating_sub(1) / 2);
@@ -61,19 +61,19 @@ fn inside(
     frame.render_widget(Line::styled(words, looks.dim()).centered(), middle);
 }
 
-/// What a tile without a picture stands for.
+/// The words in a tile without an image.
 fn about(model: &Model, file: &Row) -> String {
-    match (file.kind, file.stands) {
-        (_, Stands::Missing) => "missing".to_owned(),
-        (EntryKind::Folder, Stands::Itself) if model.results.get(&file.path).is_some() => {
+    match (file.kind, file.represents) {
+        (_, RowKind::Missing) => "missing".to_owned(),
+        (EntryKind::Folder, RowKind::Entry) if model.results().get(&file.path).is_some() => {
             String::new()
         }
-        (EntryKind::Folder, Stands::Itself) => match model.results.tally(&file.path) {
-            Some(tally) if tally.pictures == 1 => "1 picture".to_owned(),
-            Some(tally) => format!("{} pictures", tally.pictures),
+        (EntryKind::Folder, RowKind::Entry) => match model.results().tally(&file.path) {
+            Some(tally) if tally.pictures == 1 => "1 image".to_owned(),
+            Some(tally) => format!("{} images", tally.pictures),
             None => "folder".to_owned(),
         },
-        (EntryKind::Folder, _) => match model.stack_of(file).len() {
+        (EntryKind::Folder, _) => match model.studies().members(file, model.folder()).len() {
             1 => "1 file".to_owned(),
             files => format!("{files} files"),
         },
@@ -81,7 +81,7 @@ fn about(model: &Model, file: &Row) -> String {
     }
 }
 
-/// Name, state, label and probability; the cursor stands at the left of the whole tile.
+/// Draws name, symbol, label and probability; the cursor is at the left of the whole tile.
 fn caption(model: &Model, file: &Row, current: bool, looks: Looks, tile: Area, frame: &mut Frame) {
     let area = rect(tile, frame);
     if current {
@@ -111,9 +111,9 @@ fn caption(model: &Model, file: &Row, current: bool, looks: Looks, tile: Area, f
 fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) -> Line<'static> {
     let mark = flag(model, file, looks);
     let marked = !mark.content.trim().is_empty();
-    let shown = match (file.kind, file.stands) {
-        (EntryKind::Folder, Stands::Itself) => format!("{}/", file.shown),
-        (_, Stands::Itself) => file.shown.clone(),
+    let shown = match (file.kind, file.represents) {
+        (EntryKind::Folder, RowKind::Entry) => format!("{}/", file.shown),
+        (_, RowKind::Entry) => file.shown.clone(),
         _ => file.shown.trim_start_matches(['▾', '▸', ' ']).to_owned(),
     };
     let shown = cut(&shown, columns.saturating_sub(usize::from(marked)));
@@ -125,19 +125,22 @@ fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) 
     }
 }
 
-/// The symbol, then in words and figures what it means.
+/// Symbol, label and probability.
 fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static> {
-    let state = model.results.get(&file.path);
-    let standing = state.map(FileState::standing);
+    let state = model.results().get(&file.path);
+    let status = state.map(FileState::status);
     let (words, figure) = match (state, state.and_then(FileState::record)) {
-        _ if file.stands != Stands::Itself && file.kind == EntryKind::Folder => {
-            let sum = Aggregate::of(model.stack_of(file), &model.results);
+        _ if file.represents != RowKind::Entry && file.kind == EntryKind::Folder => {
+            let sum = Aggregate::of(
+                model.studies().members(file, model.folder()),
+                model.results(),
+            );
             match sum.leading().filter(|_| sum.queued == 0) {
                 Some((label, mean)) => (safe_str(label), format!("⌀{}", whole_percent(mean))),
                 None => (String::new(), String::new()),
             }
         }
-        (Some(_), Some(_)) if standing == Some(Standing::Rejected) => {
+        (Some(_), Some(_)) if status == Some(FileStatus::Rejected) => {
             ("rejected".to_owned(), "–".to_owned())
         }
         (Some(_), Some(record)) => (
@@ -150,12 +153,12 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
         (Some(FileState::Queued), _) => ("queued".to_owned(), String::new()),
         _ => (String::new(), String::new()),
     };
-    let symbol = Looks::symbol(standing);
-    let left = if standing.is_some() { 2 } else { 0 };
+    let symbol = Looks::symbol(status);
+    let left = if status.is_some() { 2 } else { 0 };
     let room = columns.saturating_sub(left + width(&figure) + usize::from(!figure.is_empty()));
-    let words = match standing {
+    let words = match status {
         // As in the list.
-        Some(Standing::Uncertain) if width(&words) < room => format!("{words}?"),
+        Some(FileStatus::Uncertain) if width(&words) < room => format!("{words}?"),
         _ => cut_end(&words, room),
     };
     let blanks = columns.saturating_sub(left + width(&words) + width(&figure));
@@ -164,12 +167,12 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
     } else {
         String::new()
     };
-    let style = match standing {
-        Some(Standing::Confident | Standing::Uncertain) | None => Looks::text(),
-        _ => looks.standing(standing),
+    let style = match status {
+        Some(FileStatus::Confident | FileStatus::Uncertain) | None => Looks::text(),
+        _ => looks.status(status),
     };
     Line::from(vec![
-        Span::styled(mark, looks.standing(standing)),
+        Span::styled(mark, looks.status(status)),
         Span::styled(words, style),
         Span::raw(" ".repeat(blanks)),
         Span::styled(figure, style),

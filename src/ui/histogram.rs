@@ -1,4 +1,4 @@
-//! How often values occur, with the window drawn below.
+//! The histogram of pixel values, with the window below.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use crate::app::text::{cut_end, safe_str, width};
 use crate::app::viewer::facts::number;
 use crate::media::{Histogram, Window};
 
-/// From an empty cell to a full one.
+/// Zero to eight eighths of a cell.
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 /// Rows below the bars: the window, and the axis.
 const BELOW: u16 = 2;
@@ -46,8 +46,8 @@ pub(super) fn draw(counts: &Histogram, scene: &Scene, looks: Looks, area: Rect, 
     frame.render_widget(axis, row(area, rows + 1));
 }
 
-/// Heights in eighths of a cell, one for each column. The root of the count: else the background of most pictures would
-/// leave nothing of the rest; what occurs at all is seen.
+/// The heights of columns in eighths of a cell. They follow the root of the count: otherwise the background of most images would
+/// hide everything else. A value that occurs is always visible.
 fn heights(counts: &[u64], columns: usize, most: usize) -> Vec<usize> {
     let sums = spread(counts, columns);
     let largest = sums.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
@@ -57,7 +57,7 @@ fn heights(counts: &[u64], columns: usize, most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Counts shared out to columns; a bin that lies in two gives each its part, so that no comb appears.
+/// Distributes counts to columns; a bin across two columns is shared between them, so that no comb pattern appears.
 fn spread(counts: &[u64], columns: usize) -> Vec<f64> {
     let each = counts.len() as f64 / columns.max(1) as f64;
     let mut sums = vec![0.0; columns];
@@ -72,7 +72,7 @@ fn spread(counts: &[u64], columns: usize) -> Vec<f64> {
     sums
 }
 
-/// The first and last column of a window; they may lie outside.
+/// The first and last column of a window, possibly outside the axis.
 fn columns_of(window: &Window, counts: &Histogram, columns: usize) -> (i64, i64) {
     let extent = (counts.high - counts.low).max(f64::MIN_POSITIVE);
     let column = |value: f64| ((value - counts.low) / extent * columns as f64).floor() as i64;
@@ -82,7 +82,7 @@ fn columns_of(window: &Window, counts: &Histogram, columns: usize) -> (i64, i64)
     )
 }
 
-/// `├──┼──┤` below the window; an end that lies outside is left open.
+/// `├──┼──┤` below the bars; an end outside the axis is left open.
 fn bracket(from: i64, to: i64, columns: usize) -> String {
     let middle = from + (to - from) / 2;
     (0..columns as i64)

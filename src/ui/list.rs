@@ -8,30 +8,30 @@ use ratatui::text::{Line, Span};
 use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
-use crate::app::detail::whole_percent;
-use crate::app::folder::{Row, Stands};
-use crate::app::layout::Panel;
-use crate::app::model::EngineState;
+use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::kind_word;
-use crate::app::results::{FileState, Standing, Tally};
-use crate::app::shelf::aggregate::Aggregate;
+use crate::app::result_panel::whole_percent;
+use crate::app::results::{FileState, FileStatus, Tally};
+use crate::app::status::EngineState;
+use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut_end, pad, safe_str, width, wrap};
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
+use crate::view::panels::Panel;
 
-/// Cursor, flag, symbol, blank.
+/// Columns for cursor, flag, symbol and a blank.
 const LEFT: usize = 4;
-/// `100%`.
+/// Columns of `100%`.
 const FIGURE: usize = 4;
 
-/// The widths of what stands right of the name; each has a blank before it.
-struct Columns {
+/// The widths of the columns to the right of the name; each has a blank before it.
+struct ListColumns {
     label: usize,
     bar: usize,
     figure: usize,
 }
 
-impl Columns {
+impl ListColumns {
     fn new(width: usize, longest_label: usize) -> Self {
         let label = longest_label.clamp(8, 18).min(width * 3 / 8);
         let (label, bar, figure) = match width {
@@ -60,13 +60,13 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         return nothing(&words, looks, area, frame);
     }
     let labels = model
-        .results
-        .tally(&model.folder.dir)
+        .results()
+        .tally(model.folder().dir())
         .map_or(0, longest_label);
-    let columns = Columns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
-    let (offset, cursor) = (model.folder.offset(), model.folder.cursor());
+    let columns = ListColumns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
+    let (offset, cursor) = (model.folder().offset(), model.folder().cursor());
     let rows = model
-        .folder
+        .folder()
         .rows_from(offset)
         .take(usize::from(area.height));
     for (line, file) in rows.enumerate() {
@@ -82,7 +82,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// Words in the middle of an empty list: the first line, and of the others those for which there is room as a whole.
+/// Draws words in the middle of an empty list: the first line, and the others as far as they fit completely.
 pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(2);
     let mut lines: Vec<String> = Vec::new();
@@ -101,7 +101,7 @@ pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) 
     }
 }
 
-/// The longest label under a folder, with room for the mark of doubt.
+/// The width of the longest label below a folder, with room for the question mark of an uncertain one.
 fn longest_label(tally: &Tally) -> usize {
     tally
         .labels
@@ -115,29 +115,29 @@ fn spans(
     model: &Model,
     file: &Row,
     under_cursor: bool,
-    columns: &Columns,
+    columns: &ListColumns,
     width: usize,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let state = model.results.get(&file.path);
-    let standing = state.map(FileState::standing);
-    let cursor = match (under_cursor, model.focus == Panel::List) {
+    let state = model.results().get(&file.path);
+    let status = state.map(FileState::status);
+    let cursor = match (under_cursor, model.screen().focus() == Panel::List) {
         (true, true) => Span::styled("▌", looks.accent()),
         (true, false) => Span::styled("▌", looks.dim()),
         (false, _) => Span::raw(" "),
     };
     let name_width = width.saturating_sub(LEFT + 1 + columns.total());
-    let shown = if file.kind == EntryKind::Folder && file.stands == Stands::Itself {
+    let shown = if file.kind == EntryKind::Folder && file.represents == RowKind::Entry {
         format!("{}/", file.shown)
     } else {
         file.shown.clone()
     };
-    let symbol = Span::styled(Looks::symbol(standing), looks.standing(standing));
+    let symbol = Span::styled(Looks::symbol(status), looks.status(status));
     let mut spans = vec![cursor, flag(model, file, looks), symbol, Span::raw(" ")];
-    let name = if file.stands == Stands::Itself {
+    let name = if file.represents == RowKind::Entry {
         pad(&shown, name_width)
     } else {
-        // Numbers and marks stand at the beginning.
+        // Numbers and marks are at the beginning.
         pad(&cut_end(&shown, name_width), name_width)
     };
     spans.extend(name_spans(
@@ -145,33 +145,36 @@ fn spans(
         name_style(model, file, under_cursor, looks),
     ));
     spans.extend(match (file.kind, state) {
-        _ if file.stands == Stands::Missing => words("missing", columns, looks.dim()),
-        (EntryKind::Folder, _) if file.stands != Stands::Itself => {
-            let sum = Aggregate::of(model.stack_of(file), &model.results);
+        _ if file.represents == RowKind::Missing => words("missing", columns, looks.dim()),
+        (EntryKind::Folder, _) if file.represents != RowKind::Entry => {
+            let sum = Aggregate::of(
+                model.studies().members(file, model.folder()),
+                model.results(),
+            );
             group_columns(&sum, columns, looks)
         }
-        // A folder has one of its own where it cannot be read.
+        // A folder has a state where it cannot be read.
         (_, Some(state)) => file_columns(model, state, columns, looks),
         (EntryKind::Folder, None) => {
-            folder_columns(model.results.tally(&file.path), columns, looks)
+            folder_columns(model.results().tally(&file.path), columns, looks)
         }
         (EntryKind::File, None) => Vec::new(),
     });
     spans
 }
 
-/// Marked, or new.
+/// The flag of a marked or new file.
 pub(super) fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
-    if model.marked.contains(&file.path) {
+    if model.browser().is_marked(&file.path) {
         Span::styled("*", looks.accent())
-    } else if model.fresh.contains(&file.path) {
+    } else if model.browser().is_fresh(&file.path) {
         Span::styled("+", looks.accent())
     } else {
         Span::raw(" ")
     }
 }
 
-/// The name has the style, not the blanks behind it.
+/// The name and the blanks behind it, which have no style.
 fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
     let text = name.trim_end().to_owned();
     let blanks = " ".repeat(width(name) - width(&text));
@@ -179,17 +182,17 @@ fn name_spans(name: &str, style: Style) -> [Span<'static>; 2] {
 }
 
 pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: Looks) -> Style {
-    let standing = model.results.get(&file.path).map(FileState::standing);
+    let status = model.results().get(&file.path).map(FileState::status);
     if under_cursor {
         Looks::cursor()
     } else if file.kind == EntryKind::Folder {
         looks.plain_blue()
-    } else if file.stands == Stands::Missing
-        || model.is_other(file)
-        || standing == Some(Standing::NoPicture)
+    } else if file.represents == RowKind::Missing
+        || model.results().is_ruled_out(&file.path)
+        || status == Some(FileStatus::NotAnImage)
     {
         looks.dim()
-    } else if model.fresh.contains(&file.path) {
+    } else if model.browser().is_fresh(&file.path) {
         Looks::strong()
     } else {
         Looks::text()
@@ -199,39 +202,39 @@ pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: L
 fn file_columns(
     model: &Model,
     state: &FileState,
-    columns: &Columns,
+    columns: &ListColumns,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let standing = state.standing();
+    let status = state.status();
     let word = match (state, state.record()) {
         (FileState::Done(_), Some(record)) => {
-            return record_columns(record, standing, columns, looks);
+            return record_columns(record, status, columns, looks);
         }
-        (FileState::Queued, _) if !matches!(model.engine, EngineState::Failed(_)) => "queued",
-        (FileState::Failed(failure), _) if failure.not_picture => "no picture",
+        (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
+        (FileState::Failed(failure), _) if failure.not_picture => "no image",
         (FileState::Failed(failure), _) => kind_word(failure.kind),
         (FileState::Queued | FileState::Done(_), _) => "",
     };
-    words(word, columns, looks.standing(Some(standing)))
+    words(word, columns, looks.status(Some(status)))
 }
 
 fn record_columns(
     record: &Record,
-    standing: Standing,
-    columns: &Columns,
+    status: FileStatus,
+    columns: &ListColumns,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let style = looks.standing(Some(standing));
-    let rejected = standing == Standing::Rejected;
+    let style = looks.status(Some(status));
+    let rejected = status == FileStatus::Rejected;
     let text = if rejected { style } else { Looks::text() };
     let probability = record.verdict.probability;
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = safe_str(&record.verdict.label);
-        let label = match standing {
-            Standing::Rejected => cut_end("rejected", columns.label),
-            // The symbol tells of the doubt too: a label that just fits is not cut to make room for it.
-            Standing::Uncertain if width(&label) < columns.label => format!("{label}?"),
+        let label = match status {
+            FileStatus::Rejected => cut_end("rejected", columns.label),
+            // The symbol shows uncertainty, too: a label that just fits is not cut to make room for the question mark.
+            FileStatus::Uncertain if width(&label) < columns.label => format!("{label}?"),
             _ => cut_end(&label, columns.label),
         };
         let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));
@@ -254,8 +257,8 @@ fn record_columns(
     spans
 }
 
-/// The leading condition of a series, and the mean of its probability; while results are awaited, how many are there.
-fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+/// The leading condition of a series and its mean probability; while files are queued, how many are done.
+fn group_columns(sum: &Aggregate, columns: &ListColumns, looks: Looks) -> Vec<Span<'static>> {
     let Some((label, mean)) = sum.leading().filter(|_| sum.queued == 0) else {
         let text = match (sum.queued, sum.rejected) {
             (0, 0) => String::new(),
@@ -270,7 +273,7 @@ fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'
         let blanks = " ".repeat(columns.label - width(&label));
         spans.push(Span::raw(format!(" {label}{blanks}")));
     }
-    // The bar of a file is drawn where a series says that its figure is a mean.
+    // In place of a bar, a series says that its figure is a mean.
     if columns.bar > 0 {
         let said = format!(" {:>room$}", "mean", room = columns.bar);
         spans.push(Span::styled(said, looks.dim()));
@@ -287,22 +290,26 @@ fn group_columns(sum: &Aggregate, columns: &Columns, looks: Looks) -> Vec<Span<'
     spans
 }
 
-/// How many pictures a folder has, and how many of them are through.
-fn folder_columns(tally: Option<&Tally>, columns: &Columns, looks: Looks) -> Vec<Span<'static>> {
+/// The number of images in a folder; while some are queued, how many are done.
+fn folder_columns(
+    tally: Option<&Tally>,
+    columns: &ListColumns,
+    looks: Looks,
+) -> Vec<Span<'static>> {
     let Some(tally) = tally.filter(|tally| tally.pictures > 0) else {
         return Vec::new();
     };
-    let text = match (tally.count(Standing::Queued), tally.pictures) {
+    let text = match (tally.count(FileStatus::Queued), tally.pictures) {
         (_, all) if columns.label == 0 => all.to_string(),
-        (0, 1) => "1 picture".to_owned(),
-        (0, all) => format!("{all} pictures"),
+        (0, 1) => "1 image".to_owned(),
+        (0, all) => format!("{all} images"),
         (waiting, all) => format!("{} of {all}", all - waiting),
     };
     words(&text, columns, looks.dim())
 }
 
-/// Words instead of label, bar and figure: to the left where labels are, else to the right, if they fit.
-fn words(text: &str, columns: &Columns, style: Style) -> Vec<Span<'static>> {
+/// Words instead of label, bar and figure: aligned with the labels, or to the right where there are none, if they fit.
+fn words(text: &str, columns: &ListColumns, style: Style) -> Vec<Span<'static>> {
     let room = columns.total().saturating_sub(1);
     if columns.label == 0 && width(text) > room {
         return Vec::new();

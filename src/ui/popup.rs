@@ -1,4 +1,4 @@
-//! Help and error details, above everything else.
+//! The popup, above everything else.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -12,7 +12,7 @@ use crate::app::keys::HelpLine;
 use crate::app::popup::{Popup, PopupLine, content_rows, content_width};
 use crate::app::text::{cut_end, width};
 
-/// Columns for the keys in the help, at most.
+/// Maximum columns for the keys in the help.
 const KEYS: usize = 13;
 
 /// Draws the popup in the middle.
@@ -21,7 +21,10 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     let lines = model.popup_lines(popup);
     let rows = (lines.len() as u16).min(content_rows(screen.height));
     let page = usize::from(rows);
-    let first = model.popup_scroll.min(lines.len().saturating_sub(page));
+    let first = model
+        .popups()
+        .scroll()
+        .min(lines.len().saturating_sub(page));
     let inside = open(
         popup.title(),
         rows,
@@ -37,7 +40,7 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     }
 }
 
-/// Draws an empty frame in the middle, `rows` high inside, and says where its text goes; `more` follows below.
+/// Draws an empty frame in the middle, `rows` high inside, and returns the area of its text. `more`: there is text below.
 pub(super) fn open(title: &str, rows: u16, more: bool, looks: Looks, frame: &mut Frame) -> Rect {
     let screen = frame.area();
     let (outer_width, outer_height) = (content_width(screen.width) + 4, rows + 2);
@@ -83,7 +86,7 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
                 Some(false) => "  off",
                 None => "",
             };
-            // What it does before all else; half a word would say nothing.
+            // The description takes precedence; a cut word would say nothing.
             let room = columns.saturating_sub(3);
             let on = if width(what) + width(on) > room {
                 ""
@@ -104,7 +107,7 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
         } => {
             let cursor = if *chosen { "▌" } else { " " };
             let mark = if *current { "● " } else { "  " };
-            // The name before all else.
+            // The name takes precedence.
             let beside = if columns < width(beside) + width(name) + 4 {
                 ""
             } else {
@@ -137,7 +140,7 @@ fn line(text: &PopupLine, columns: usize, looks: Looks) -> Line<'static> {
     }
 }
 
-/// Keys, then what they do; in exactly `columns`.
+/// A cell of the help in exactly `columns`: keys, then what they do.
 fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
     let fill = |used: usize| Span::raw(" ".repeat(columns.saturating_sub(used)));
     match cell {
@@ -164,7 +167,7 @@ fn help(cell: &HelpLine, columns: usize, looks: Looks) -> Vec<Span<'static>> {
     }
 }
 
-/// The first key, and each other that there is room for.
+/// The first key, and as many others as fit.
 fn as_many_as_fit(keys: &[String], columns: usize) -> String {
     let mut text = String::new();
     for key in keys {

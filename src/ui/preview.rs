@@ -1,4 +1,4 @@
-//! The picture, and what is written around it.
+//! The image, and what is written around it.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use crate::app::{About, EncodedImage, Model, Preview, PreviewKey};
 use crate::view::Area;
 use crate::view::placement::{self, Inset};
 
-/// Between facts.
+/// Separates facts.
 const BETWEEN: &str = "  ";
 
 /// Draws the image, or says why there is none.
@@ -25,17 +25,17 @@ pub(super) fn draw(
     painter: &dyn Painter,
 ) {
     let has_image = model
-        .shown
-        .as_ref()
+        .viewer()
+        .shown()
         .is_some_and(|shown| shown.outcome.is_ok());
-    let looks = if has_image || model.wanted.is_some() {
+    let looks = if has_image || model.viewer().wants_preview() {
         darken(area, looks, frame)
     } else {
         looks
     };
     match model
-        .shown
-        .as_ref()
+        .viewer()
+        .shown()
         .map(|shown| (&shown.key, &shown.outcome))
     {
         Some((key, Ok(preview))) => seen(model, key, preview, looks, area, frame, painter),
@@ -47,22 +47,22 @@ pub(super) fn draw(
                 frame,
             );
         }
-        None if model.wanted.is_some() => say(&[("loading …", true)], looks, area, frame),
+        None if model.viewer().wants_preview() => say(&[("loading …", true)], looks, area, frame),
         Some((_, Err(_))) | None => {}
     }
 }
 
-/// What is shown is about the file under the cursor.
+/// Whether the preview on screen is of the file under the cursor.
 fn is_current(model: &Model) -> bool {
     let current = model.file_in_sight();
     model
-        .shown
-        .as_ref()
+        .viewer()
+        .shown()
         .zip(current)
-        .is_some_and(|(shown, (path, _))| shown.key.path == path)
+        .is_some_and(|(shown, file)| shown.key.path == file.path)
 }
 
-/// A picture with what it was asked for with. Half blocks of another size may stay for a moment after a resize; they are
+/// Draws an image with everything around it. Half blocks of another size may stay for a moment after a resize; they are
 /// drawn where they fit, without the rest.
 fn seen(
     model: &Model,
@@ -108,7 +108,7 @@ fn seen(
     }
 }
 
-/// Texts of other objects, upon a picture that is made of cells.
+/// Draws the texts of related objects over an image made of cells.
 fn labels(preview: &Preview, area: Rect, frame: &mut Frame) {
     let (cols, rows) = preview.image.size();
     let picture = centered(area, cols, rows);
@@ -129,7 +129,7 @@ fn labels(preview: &Preview, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// What the colours over a picture stand for, as many as there is room for; without any, why nothing is drawn.
+/// Draws the legend of the colours over an image, as far as it fits; without any, why nothing is drawn.
 fn legend(model: &Model, about: &About, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width);
     let mut spans = Vec::new();
@@ -161,10 +161,10 @@ fn legend(model: &Model, about: &About, looks: Looks, area: Rect, frame: &mut Fr
     frame.render_widget(Line::from(spans).centered(), area);
 }
 
-/// The letters at the sides, as seen.
+/// Draws the patient directions at the sides.
 fn sides_of(key: &PreviewKey, sides: [String; 4], inset: &Inset, looks: Looks, frame: &mut Frame) {
     let [left, right, top, bottom] = key.view.aim.turn.sides(sides);
-    // Two letters fit beside the picture; they come in the order of their weight.
+    // Two letters fit beside the image; the most important come first.
     let shown = |text: String| safe_str(&text).chars().take(2).collect::<String>();
     for (text, area) in [(top, inset.above), (bottom, inset.below)] {
         if let Some(area) = area {
@@ -183,7 +183,7 @@ fn sides_of(key: &PreviewKey, sides: [String; 4], inset: &Inset, looks: Looks, f
     }
 }
 
-/// The first facts, and each other that there is room for.
+/// The first fact, and as many others as fit.
 fn as_many_as_fit(facts: &[String], columns: usize) -> String {
     let mut line = String::new();
     for fact in facts {
@@ -196,7 +196,7 @@ fn as_many_as_fit(facts: &[String], columns: usize) -> String {
     line
 }
 
-/// Puts a dark ground around images; how things look upon it.
+/// Draws a dark background for images. Returns the looks of text on it.
 pub(super) fn darken(area: Rect, looks: Looks, frame: &mut Frame) -> Looks {
     let (looks, ground) = looks.around_images();
     if let Some(ground) = ground {
@@ -213,7 +213,7 @@ pub(super) fn paint(image: &EncodedImage, area: Rect, frame: &mut Frame, painter
     }
 }
 
-/// So many cells in the middle of an area.
+/// An area of `cols` × `rows` cells in the middle of another.
 fn centered(area: Rect, cols: u16, rows: u16) -> Rect {
     Rect {
         x: area.x + area.width.saturating_sub(cols) / 2,
@@ -223,7 +223,7 @@ fn centered(area: Rect, cols: u16, rows: u16) -> Rect {
     }
 }
 
-/// Paragraphs in the middle, each dim or not.
+/// Draws paragraphs in the middle, each dim or not.
 fn say(paragraphs: &[(&str, bool)], looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(4);
     let wrapped = |(text, dim): &(&str, bool)| {

@@ -1,4 +1,4 @@
-//! The line that is being typed: in the last row, or on top of the palette.
+//! The line being typed: in the last row, or above the palette.
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -8,49 +8,49 @@ use super::rules::row;
 use super::theme::Looks;
 use super::{popup, rect};
 use crate::app::Model;
-use crate::app::keys::Offer;
+use crate::app::keys::PaletteEntry;
+use crate::app::line::{self, Purpose};
 use crate::app::popup::content_rows;
-use crate::app::prompt::{Prompt, Purpose};
 use crate::app::text::{cut_end, safe_str, width};
 
-/// Columns that what is typed keeps; a hint that leaves fewer is not shown.
+/// Minimum columns for the text; a hint that leaves fewer is not shown.
 const TYPED: usize = 12;
-/// Rows of the palette, its line included.
+/// Rows of the palette, including the line.
 const PALETTE_ROWS: u16 = 16;
 
-/// Draws it, and puts the cursor where the next letter goes.
+/// Draws the line, with the terminal's cursor in it.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
-    let Some(prompt) = &model.prompt else { return };
-    match prompt.purpose {
+    let Some(line) = model.line() else { return };
+    match line.purpose() {
         Purpose::Filter => {
             let Some(area) = model.panels().status else {
                 return;
             };
             let area = rect(area, frame);
             frame.render_widget(ratatui::widgets::Clear, area);
-            let hint = format!("{} of {}  ", model.folder.len(), model.folder.count());
-            input(prompt, " filter: ", &hint, looks, area, frame);
+            let hint = format!("{} of {}  ", model.folder().len(), model.folder().count());
+            input(line, " filter: ", &hint, looks, area, frame);
         }
-        Purpose::Palette => palette(model, prompt, looks, frame),
+        Purpose::Palette => palette(model, line, looks, frame),
     }
 }
 
-fn palette(model: &Model, prompt: &Prompt, looks: Looks, frame: &mut Frame) {
-    let offers = model.palette();
+fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
+    let offers = typed.palette(&model.env().keymap);
     let rows = PALETTE_ROWS.min(content_rows(frame.area().height));
     let page = usize::from(rows.saturating_sub(1));
-    let first = (prompt.chosen + 1).saturating_sub(page);
+    let first = (typed.chosen() + 1).saturating_sub(page);
     let area = popup::open("Commands", rows, first + page < offers.len(), looks, frame);
-    input(prompt, ": ", "", looks, row(area, 0), frame);
+    input(typed, ": ", "", looks, row(area, 0), frame);
     for (i, offer) in offers.iter().enumerate().skip(first).take(page) {
         let at = row(area, (i - first) as u16 + 1);
-        let line = offered(offer, i == prompt.chosen, usize::from(at.width), looks);
+        let line = offered(offer, i == typed.chosen(), usize::from(at.width), looks);
         frame.render_widget(line, at);
     }
 }
 
-/// What an action does, and its key to the right.
-fn offered(offer: &Offer, chosen: bool, columns: usize, looks: Looks) -> Line<'static> {
+/// A row of the palette: what an action does, and its key.
+fn offered(offer: &PaletteEntry, chosen: bool, columns: usize, looks: Looks) -> Line<'static> {
     let key = offer.key.clone().unwrap_or_default();
     let words = cut_end(&offer.words, columns.saturating_sub(width(&key) + 1));
     let blanks = columns.saturating_sub(width(&words) + width(&key));
@@ -66,8 +66,15 @@ fn offered(offer: &Offer, chosen: bool, columns: usize, looks: Looks) -> Line<'s
     ])
 }
 
-/// The text with what stands before it, and a hint at the right end.
-fn input(prompt: &Prompt, before: &str, hint: &str, looks: Looks, area: Rect, frame: &mut Frame) {
+/// Draws the text with a label before it and a hint at the right end.
+fn input(
+    typed: &line::Line,
+    before: &str,
+    hint: &str,
+    looks: Looks,
+    area: Rect,
+    frame: &mut Frame,
+) {
     let columns = usize::from(area.width).saturating_sub(width(before) + 1);
     let hint = if columns < width(hint) + TYPED {
         ""
@@ -75,8 +82,8 @@ fn input(prompt: &Prompt, before: &str, hint: &str, looks: Looks, area: Rect, fr
         hint
     };
     let room = columns.saturating_sub(width(hint)).max(1);
-    let scroll = prompt.input.visual_scroll(room);
-    let text: String = safe_str(prompt.input.value())
+    let scroll = typed.input().visual_scroll(room);
+    let text: String = safe_str(typed.input().value())
         .chars()
         .skip(scroll)
         .collect();
@@ -89,7 +96,7 @@ fn input(prompt: &Prompt, before: &str, hint: &str, looks: Looks, area: Rect, fr
         Span::styled(hint.to_owned(), looks.dim()),
     ]);
     frame.render_widget(line, area);
-    let column = width(before) + prompt.input.visual_cursor().saturating_sub(scroll);
+    let column = width(before) + typed.input().visual_cursor().saturating_sub(scroll);
     let x = area.x + (column as u16).min(area.width.saturating_sub(1));
     frame.set_cursor_position(Position::new(x, area.y));
 }

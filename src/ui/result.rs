@@ -1,4 +1,4 @@
-//! What the model says of the file under the cursor.
+//! The result panel.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,17 +8,17 @@ use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::Model;
-use crate::app::detail::{Detail, notice};
+use crate::app::result_panel::{Detail, notice};
 use crate::app::text::{cut, cut_end, pad, width};
 
-/// Longest name beside a bar.
+/// Maximum columns of a name beside a bar.
 const NAME: usize = 24;
-/// `100.0%`.
+/// Columns of `100.0%`.
 const FIGURE: usize = 6;
-/// Columns that the name in a headline keeps; a word that leaves fewer is not said: the symbol says it too.
+/// Minimum columns for the name in a headline; a word that leaves fewer is not shown, as the symbol means the same.
 const HEAD: usize = 6;
 
-/// Draws the panel: what there is to say, and below it, always in sight, what results are not for.
+/// Draws the panel: its lines, and below them, always visible, the notice that results are not a diagnosis.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let inner = Rect {
         x: area.x + 1,
@@ -27,10 +27,12 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
     .intersection(area);
     let columns = usize::from(inner.width);
-    let details = model.details(columns);
+    let details = model.result_lines(columns);
     let notice = notice(columns, usize::from(area.height));
     let page = usize::from(area.height).saturating_sub(notice.len());
-    let first = model.result_scroll.min(details.len().saturating_sub(page));
+    let first = model
+        .result_scroll()
+        .min(details.len().saturating_sub(page));
     let names = name_width(&details, columns);
     for (i, detail) in details.iter().skip(first).take(page).enumerate() {
         frame.render_widget(line(detail, names, columns, looks), row(inner, i as u16));
@@ -58,7 +60,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// Columns for the names beside bars: those of the longest, as far as bars keep some room, and figures theirs.
+/// Columns for the names beside bars: those of the longest name, as far as bars and figures keep their room.
 pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
     let names = details.iter().filter_map(|detail| match detail {
         Detail::Bar { name, .. } => Some(width(name)),
@@ -70,10 +72,10 @@ pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
 
 pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
     match detail {
-        Detail::Headline(standing, text, word) => {
-            let style = looks.standing(*standing);
-            let symbol = if standing.is_some() {
-                format!("{} ", Looks::symbol(*standing))
+        Detail::Headline(status, text, word) => {
+            let style = looks.status(*status);
+            let symbol = if status.is_some() {
+                format!("{} ", Looks::symbol(*status))
             } else {
                 String::new()
             };

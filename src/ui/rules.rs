@@ -6,15 +6,15 @@ use ratatui::text::{Line, Span};
 
 use super::rect;
 use super::theme::Looks;
-use crate::app::folder::Stands;
-use crate::app::layout::{Panel, Panels};
+use crate::app::browser::folder::RowKind;
 use crate::app::sort::Sort;
 use crate::app::text::{cut, cut_end, safe, safe_str, width};
 use crate::app::{EntryKind, Model, Preview};
 use crate::media::FileFormat;
 use crate::view::Area;
+use crate::view::panels::{Panel, Panels};
 
-/// Draws them all.
+/// Draws the titles and lines of all panels.
 pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Frame) {
     let all = [
         (Panel::List, panels.list),
@@ -29,7 +29,14 @@ pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Fra
                 Panel::Preview => preview_title(model),
                 Panel::Result => (result_title(model, panels), String::new()),
             };
-            title(area, &left, &right, model.focus == panel, looks, frame);
+            title(
+                area,
+                &left,
+                &right,
+                model.screen().focus() == panel,
+                looks,
+                frame,
+            );
         }
         if area.x > 0 {
             separator(area, panels.titled, looks, frame);
@@ -55,7 +62,7 @@ pub(super) fn title(
         frame,
     );
     let room = usize::from(row.width).saturating_sub(4);
-    // The name needs some room beside what stands on the right.
+    // The name needs some room beside the text on the right.
     let right = if width(right) + 11 <= room { right } else { "" };
     let taken = if right.is_empty() {
         0
@@ -89,7 +96,7 @@ pub(super) fn title(
     frame.render_widget(Line::from(spans), row);
 }
 
-/// The line to the left of an area; at its top it joins the titles.
+/// Draws the line to the left of an area; at its top it joins the titles.
 fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
     let top = area.y - u16::from(titled);
     for y in top..area.y + area.height {
@@ -112,7 +119,7 @@ fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
 }
 
 fn list_title(model: &Model) -> (String, String) {
-    let folder = &model.folder;
+    let folder = &model.folder();
     let place = if folder.is_empty() {
         String::new()
     } else {
@@ -123,23 +130,27 @@ fn list_title(model: &Model) -> (String, String) {
     if !look.filter.is_empty() {
         parts.push(format!("“{}”", safe_str(look.filter.text())));
     }
-    if look.sort != Sort::default() && model.shelf.is_none() {
+    if look.sort != Sort::default() && !model.studies().has_grouping() {
         let arrow = if look.sort.reversed { "↑" } else { "↓" };
         parts.push(format!("{arrow} {}", look.sort.by.name()));
     }
     parts.push(place);
-    (model.show_place(), parts.join("  "))
+    (
+        model.studies().title(model.folder(), model.env()),
+        parts.join("  "),
+    )
 }
 
-/// Which picture is on screen; while it is not yet the one under the cursor, it says so.
+/// The title of the image; while the one under the cursor is not there yet, it says so.
 fn preview_title(model: &Model) -> (String, String) {
-    let current = model.folder.current();
+    let current = model.folder().current();
     let name = model
-        .show_stack()
+        .studies()
+        .image_title(model.folder(), model.env())
         .unwrap_or_else(|| current.map_or_else(String::new, |row| row.shown.clone()));
-    let Some(shown) = &model.shown else {
+    let Some(shown) = model.viewer().shown() else {
         let folder = current
-            .is_some_and(|row| row.kind == EntryKind::Folder && row.stands == Stands::Itself);
+            .is_some_and(|row| row.kind == EntryKind::Folder && row.represents == RowKind::Entry);
         return (
             if folder { format!("{name}/") } else { name },
             String::new(),
@@ -147,7 +158,7 @@ fn preview_title(model: &Model) -> (String, String) {
     };
     if model
         .file_in_sight()
-        .is_some_and(|(path, _)| path != shown.key.path)
+        .is_some_and(|file| file.path != shown.key.path)
     {
         let old = shown.key.path.file_name().map_or_else(String::new, safe);
         return (format!("{old} → {name} …"), String::new());
@@ -181,9 +192,9 @@ fn about(preview: &Preview, frame: u32) -> String {
     format!("{kind} {} × {}{frames}", info.width, info.height)
 }
 
-/// The file's name where no other panel tells it.
+/// The file's name where no other panel shows it.
 fn result_title(model: &Model, panels: &Panels) -> String {
-    match model.folder.current() {
+    match model.folder().current() {
         Some(row) if panels.preview.is_none() => row.shown.clone(),
         _ => "Result".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! The last row: what the program is doing, or what it has to say.
+//! The status line: what the program is doing, or a message.
 
 use crossterm::event::KeyCode;
 use ratatui::Frame;
@@ -7,33 +7,32 @@ use ratatui::text::{Line, Span};
 
 use super::theme::Looks;
 use crate::app::keys::Action;
-use crate::app::model::{EngineState, WatchState};
-use crate::app::popup::Popup;
-use crate::app::results::{FileState, Standing};
-use crate::app::sets::Rescoring;
-use crate::app::text::{cut_end, safe_str, width};
-use crate::app::{Model, Severity};
+use crate::app::prompt_sets::Rescoring;
+use crate::app::results::{FileState, FileStatus};
+use crate::app::status::{EngineState, WatchState};
+use crate::app::text::{cut_end, width};
+use crate::app::{Mode, Model, Severity};
 
-/// Turns while something is under way.
+/// The spinner, shown while something is under way.
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
-/// How long each of them stands.
+/// The time that each symbol of the spinner is shown.
 const TURN_MS: u128 = 120;
-/// Stands in front while it is so.
+/// Shown first while patient values are shown.
 const PATIENT: &str = "patient values shown";
-/// Between parts.
+/// Separates parts.
 const BETWEEN: &str = " │ ";
-/// Between the last part and the hints, at least.
+/// Minimum distance between the last part and the hints.
 const APART: usize = 2;
 
-/// Draws it. Where it gets narrow, the hints go first, then the parts that matter less.
+/// Draws the line. Where it is narrow, the hints are left out first, then the less important parts.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let room = usize::from(area.width).saturating_sub(2);
     let notice = patient(model, room, looks);
     let notice_width: usize = notice.iter().map(|span| width(&span.content)).sum();
     let room = room.saturating_sub(notice_width);
     let mut spans = vec![Span::raw(" ")];
-    spans.extend(match &model.report {
-        _ if model.viewer.jump.is_some() => prompt(model, looks),
+    spans.extend(match model.message() {
+        _ if model.viewer().is_typing_frame() => frame_input(model, looks),
         Some(report) if report.severity == Severity::Error => {
             vec![Span::styled(
                 cut_end(&format!("✗ {}", report.text), room),
@@ -53,19 +52,20 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 }
 
 /// The number of a frame or image as it is typed.
-fn prompt(model: &Model, looks: Looks) -> Vec<Span<'static>> {
-    let typed = model.viewer.jump.as_ref().map_or("", |jump| jump.text());
-    let (counted, count) = model.jump_range();
+fn frame_input(model: &Model, looks: Looks) -> Vec<Span<'static>> {
+    let Some((typed, counted, count)) = model.frame_input() else {
+        return Vec::new();
+    };
     vec![
         Span::styled(format!("{counted} (1–{count}): "), looks.accent()),
         Span::styled(format!("{typed}▏"), Looks::text()),
     ]
 }
 
-/// A part, and how early it has to go where it gets narrow: the highest first.
-type Part = (u8, Span<'static>);
+/// A part, and its order of being left out where the line is narrow: the highest first.
+type StatusPart = (u8, Span<'static>);
 
-/// What fits of engine, queue and watch.
+/// The parts for engine, queue and watch that fit.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
     all.extend(headers(model));
@@ -76,9 +76,9 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     joined(all, room, looks)
 }
 
-/// Parts with a line between; where there is no room for all, some go.
-fn joined(mut all: Vec<Part>, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    let total = |parts: &[Part]| -> usize {
+/// Joins parts with a separator; where there is no room for all, some are left out.
+fn joined(mut all: Vec<StatusPart>, room: usize, looks: Looks) -> Vec<Span<'static>> {
+    let total = |parts: &[StatusPart]| -> usize {
         let widths: usize = parts.iter().map(|(_, span)| width(&span.content)).sum();
         widths + width(BETWEEN) * parts.len().saturating_sub(1)
     };
@@ -98,15 +98,15 @@ fn joined(mut all: Vec<Part>, room: usize, looks: Looks) -> Vec<Span<'static>> {
     spans
 }
 
-/// What the engine is and does, as far as it fits.
+/// The state of the engine, as far as it fits.
 pub(super) fn engine_words(model: &Model, room: usize, looks: Looks) -> Line<'static> {
     let mut all = engine(model, looks);
     all.extend(queue(model));
     Line::from(joined(all, room, looks))
 }
 
-fn engine(model: &Model, looks: Looks) -> Vec<Part> {
-    match &model.engine {
+fn engine(model: &Model, looks: Looks) -> Vec<StatusPart> {
+    match model.engine() {
         EngineState::Loading => {
             let text = format!("{} loading model", spinner(model));
             vec![(0, Span::styled(text, Looks::text()))]
@@ -125,9 +125,9 @@ fn engine(model: &Model, looks: Looks) -> Vec<Part> {
     }
 }
 
-/// As long as values that identify the patient are shown, that is said, whatever else there is to say.
+/// The warning that values that identify the patient are shown: it is always visible.
 fn patient(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    if !model.switches.show_phi {
+    if !model.env().show_phi {
         return Vec::new();
     }
     let words = if room < 2 * PATIENT.len() {
@@ -141,46 +141,46 @@ fn patient(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     ]
 }
 
-fn headers(model: &Model) -> Option<Part> {
-    let (waiting, all) = model.headers_awaited()?;
+fn headers(model: &Model) -> Option<StatusPart> {
+    let (waiting, all) = model.studies().awaited_headers(model.folder())?;
     let text = format!("{} reading headers {}/{all}", spinner(model), all - waiting);
     Some((1, Span::styled(text, Looks::text())))
 }
 
-fn rescoring(model: &Model) -> Option<Part> {
-    let Rescoring { done, all } = model.rescoring?;
+fn rescoring(model: &Model) -> Option<StatusPart> {
+    let Rescoring { done, all } = model.prompt_sets().rescoring()?;
     let text = format!("{} scoring anew {done}/{all}", spinner(model));
     Some((1, Span::styled(text, Looks::text())))
 }
 
 /// A model on its way.
-fn coming(model: &Model) -> Vec<Part> {
-    let pull = model.models.pull.as_ref().map(|pull| {
+fn coming(model: &Model) -> Vec<StatusPart> {
+    let pull = model.models().pull().map(|pull| {
         let (name, progress) = (pull.name(), pull.progress());
         format!("{} fetching {name}: {progress}", spinner(model))
     });
-    let coming = model.models.coming.as_ref().map(|(_, offered)| {
-        let name = cut_end(&safe_str(&offered.name), 24);
-        format!("{} reading {name}", spinner(model))
-    });
-    let words = pull.into_iter().chain(coming);
+    let loading = model
+        .models()
+        .loading()
+        .map(|name| format!("{} reading {}", spinner(model), cut_end(&name, 24)));
+    let words = pull.into_iter().chain(loading);
     words
         .map(|text| (1, Span::styled(text, Looks::text())))
         .collect()
 }
 
-fn queue(model: &Model) -> Vec<Part> {
-    let queued = model.queued();
-    if queued == 0 || matches!(model.engine, EngineState::Failed(_)) {
+fn queue(model: &Model) -> Vec<StatusPart> {
+    let queued = model.results().queued_count();
+    if queued == 0 || model.engine().has_failed() {
         return Vec::new();
     }
-    let turning = match model.engine {
+    let turning = match model.engine() {
         EngineState::Ready { .. } => format!("{} ", spinner(model)),
         _ => String::new(),
     };
     let waiting = format!("{turning}{queued} queued");
     let mut parts = vec![(1, Span::styled(waiting, Looks::text()))];
-    if let Some(rate) = model.rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
+    if let Some(rate) = model.rate().filter(|rate| rate.is_finite() && *rate > 0.0) {
         let digits = usize::from(rate < 9.95);
         let text = format!("{rate:.digits$} images/s");
         parts.push((3, Span::styled(text, Looks::text())));
@@ -189,7 +189,7 @@ fn queue(model: &Model) -> Vec<Part> {
 }
 
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
-    match &model.watch {
+    match model.watch() {
         WatchState::Starting => None,
         WatchState::On { polling: false } => Some(Span::styled("watching", Looks::text())),
         WatchState::On { polling: true } => Some(Span::styled("polling", Looks::text())),
@@ -200,41 +200,29 @@ fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
 
 /// The keys that help right now, as many as fit.
 fn hints(model: &Model, room: usize) -> String {
-    let failed = model.current_state().map(FileState::standing) == Some(Standing::Failed)
-        || matches!(model.engine, EngineState::Failed(_))
-        || matches!(model.watch, WatchState::Failed(_));
-    let phantoms_only = matches!(
-        model.engine,
-        EngineState::Ready {
-            synthetic_only: true,
-            ..
-        }
-    );
-    let hints: &[(Action, &str)] = if matches!(model.popup, Some(Popup::Pick { .. })) {
-        &[(Action::Enter, "choose"), (Action::Back, "back")]
-    } else if model.popup.is_some() {
-        &[(Action::Back, "back")]
-    } else if model.tags.is_some() {
-        &[
+    let failed = model.current_state().map(FileState::status) == Some(FileStatus::Failed)
+        || model.engine().has_failed()
+        || matches!(model.watch(), WatchState::Failed(_));
+    let hints: &[(Action, &str)] = match model.mode() {
+        Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
+        Mode::Reading | Mode::Menu => &[(Action::Back, "back")],
+        _ if model.tags().panel().is_some() => &[
             (Action::Back, "back"),
             (Action::Search, "search"),
             (Action::Copy, "copy"),
             (Action::Patient, "patient"),
-        ]
-    } else if failed {
-        &[(Action::Why, "why"), (Action::Help, "help")]
-    } else if phantoms_only {
-        &[
+        ],
+        _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
+        _ if model.engine().is_synthetic_only() => &[
             (Action::Model, "real model"),
             (Action::Help, "help"),
             (Action::Quit, "quit"),
-        ]
-    } else {
-        &[(Action::Help, "help"), (Action::Quit, "quit")]
+        ],
+        _ => &[(Action::Help, "help"), (Action::Quit, "quit")],
     };
     let mut text = String::new();
     for (action, what) in hints {
-        let Some(key) = model.keymap.key_like(*action, KeyCode::Enter) else {
+        let Some(key) = model.env().keymap.key_like(*action, KeyCode::Enter) else {
             continue;
         };
         let more = format!("{}{key} {what}", if text.is_empty() { "" } else { "  " });
@@ -246,5 +234,5 @@ fn hints(model: &Model, room: usize) -> String {
 }
 
 fn spinner(model: &Model) -> &'static str {
-    SPINNER[(model.now.as_millis() / TURN_MS) as usize % SPINNER.len()]
+    SPINNER[(model.env().now.as_millis() / TURN_MS) as usize % SPINNER.len()]
 }

@@ -9,28 +9,28 @@ use super::rules::{row, title};
 use super::theme::Looks;
 use crate::app::Model;
 use crate::app::keys::Action;
-use crate::app::tags::{Fold, Reading, Tags, shown_value};
+use crate::app::tags::{Fold, TagListing, TagPanel, shown_value};
 use crate::app::text::{cut, cut_end, pad, safe, safe_str, width, wrap};
 use crate::media::TagRow;
 
-/// `(0010,0010)` and a blank.
+/// Columns of `(0010,0010)` and a blank.
 const ID: usize = 12;
-/// `PN` and a blank.
+/// Columns of `PN` and a blank.
 const VR: usize = 3;
-/// Blanks a level of nesting.
+/// Columns of indentation a level of nesting.
 const INDENT: usize = 2;
-/// Stands where a line of a value ends.
+/// Shown where a line of a value ends.
 const LINE_END: &str = " ↵ ";
 
-/// The widths of what stands left of the value. Where it gets narrow, the representation goes first, then the tag.
-struct Columns {
+/// The columns to the left of the value. Where the screen is narrow, the VR is left out first, then the tag.
+struct TagColumns {
     id: bool,
     vr: bool,
-    /// Cursor, indent, fold, tag, representation and name together.
+    /// Columns of cursor, indentation, fold mark, tag, VR and name together.
     left: usize,
 }
 
-impl Columns {
+impl TagColumns {
     fn new(width: usize) -> Self {
         let (id, vr, left) = match width {
             0..44 => (false, false, width / 2),
@@ -45,7 +45,7 @@ impl Columns {
 
 /// Draws the panel.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
-    let (Some(tags), Some(areas)) = (&model.tags, model.tag_areas()) else {
+    let (Some(tags), Some(areas)) = (model.tags().panel(), model.tags().areas(model.env())) else {
         return;
     };
     if let Some(area) = areas.title {
@@ -63,14 +63,16 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
         );
     }
     let rows = rect(areas.rows, frame);
-    match &tags.reading {
-        Reading::Underway => middle(&["reading …"], looks, rows, frame),
-        Reading::Failed(message) => middle(&["no tags", message], looks, rows, frame),
-        Reading::Done(_) if tags.rows().is_empty() => {
+    match tags.listing() {
+        TagListing::Underway => middle(&["reading …"], looks, rows, frame),
+        TagListing::Failed(message) => middle(&["no tags", message], looks, rows, frame),
+        TagListing::Done(_) if tags.rows().is_empty() => {
             middle(&["This file has no tags."], looks, rows, frame);
         }
-        Reading::Done(_) if tags.place().1 == 0 => middle(&["nothing found"], looks, rows, frame),
-        Reading::Done(_) => tree(model, tags, looks, rows, frame),
+        TagListing::Done(_) if tags.place().1 == 0 => {
+            middle(&["nothing found"], looks, rows, frame);
+        }
+        TagListing::Done(_) => tree(model, tags, looks, rows, frame),
     }
     if let Some(area) = areas.value {
         value(model, tags, looks, rect(area, frame), frame);
@@ -80,8 +82,8 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     }
 }
 
-fn titles(tags: &Tags) -> (String, String) {
-    let name = tags.path.file_name().map_or_else(String::new, safe);
+fn titles(tags: &TagPanel) -> (String, String) {
+    let name = tags.path().file_name().map_or_else(String::new, safe);
     let (cursor, count) = tags.place();
     let place = if count == 0 {
         String::new()
@@ -91,7 +93,7 @@ fn titles(tags: &Tags) -> (String, String) {
     (format!("Tags · {name}"), place)
 }
 
-/// Words in the middle.
+/// Draws words in the middle.
 fn middle(words: &[&str], looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(4);
     let lines: Vec<String> = words
@@ -105,8 +107,8 @@ fn middle(words: &[&str], looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-fn tree(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame) {
-    let columns = Columns::new(usize::from(area.width));
+fn tree(model: &Model, tags: &TagPanel, looks: Looks, area: Rect, frame: &mut Frame) {
+    let columns = TagColumns::new(usize::from(area.width));
     let rows = tags.shown().take(usize::from(area.height));
     for (line, (current, fold, tag)) in rows.enumerate() {
         let spans = spans(
@@ -127,7 +129,7 @@ fn spans(
     tag: &TagRow,
     current: bool,
     fold: Fold,
-    columns: &Columns,
+    columns: &TagColumns,
     width: usize,
     looks: Looks,
 ) -> Vec<Span<'static>> {
@@ -160,7 +162,7 @@ fn spans(
     }
     let used: usize = left.iter().map(|span| self::width(&span.content)).sum();
     let room = columns.left.saturating_sub(used + 1);
-    let name = tag.title(model.switches.show_phi);
+    let name = tag.title(model.env().show_phi);
     let name = if tag.private {
         format!("⟨{name}⟩")
     } else {
@@ -189,10 +191,10 @@ fn name_style(tag: &TagRow, current: bool, looks: Looks) -> ratatui::style::Styl
     }
 }
 
-/// The value on one line, and what it names.
+/// The value on one line, with its meaning.
 fn value_spans(model: &Model, tag: &TagRow, room: usize, looks: Looks) -> Vec<Span<'static>> {
-    let value = shown_value(tag, model.switches.show_phi);
-    let masked = tag.identifying && !model.switches.show_phi;
+    let value = shown_value(tag, model.env().show_phi);
+    let masked = tag.identifying && !model.env().show_phi;
     let value = one_line(value, room);
     let value = cut_end(&value, room);
     let left = room.saturating_sub(width(&value) + 2);
@@ -209,7 +211,7 @@ fn value_spans(model: &Model, tag: &TagRow, room: usize, looks: Looks) -> Vec<Sp
     spans
 }
 
-/// The lines of a value in one, not much longer than will be seen.
+/// The lines of a value in one, not much longer than can be seen.
 fn one_line(value: &str, room: usize) -> String {
     let seen: String = value.chars().take(2 * room + 1).collect();
     seen.lines()
@@ -218,8 +220,8 @@ fn one_line(value: &str, room: usize) -> String {
         .join(LINE_END)
 }
 
-/// The value under the cursor, as far as there is room, below a line that names it.
-fn value(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame) {
+/// Draws the value under the cursor, as far as it fits, below a line that names it.
+fn value(model: &Model, tags: &TagPanel, looks: Looks, area: Rect, frame: &mut Frame) {
     let columns = usize::from(area.width).saturating_sub(2);
     let Some(tag) = tags.current() else {
         return;
@@ -231,14 +233,14 @@ fn value(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame
         height: area.height,
     };
     title(above, &safe_str(&tag.name), &tag.id, false, looks, frame);
-    let masked = tag.identifying && !model.switches.show_phi;
-    let value = shown_value(tag, model.switches.show_phi);
+    let masked = tag.identifying && !model.env().show_phi;
+    let value = shown_value(tag, model.env().show_phi);
     let page = usize::from(area.height);
     let seen: String = value.chars().take(columns * (page + 1)).collect();
     let seen = seen.lines().map(safe_str).collect::<Vec<_>>().join("\n");
     let mut lines = wrap(&seen, columns);
     if masked {
-        let how = model.keymap.key(Action::Patient);
+        let how = model.env().keymap.key(Action::Patient);
         lines.extend(how.map(|key| {
             format!("Identifies the patient, or may: masked. {key} shows such values.")
         }));
@@ -257,15 +259,15 @@ fn value(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame
     }
 }
 
-fn search(model: &Model, tags: &Tags, looks: Looks, area: Rect, frame: &mut Frame) {
-    let found = match tags.matches(model.switches.show_phi) {
-        _ if tags.search.trim().is_empty() => String::new(),
+fn search(model: &Model, tags: &TagPanel, looks: Looks, area: Rect, frame: &mut Frame) {
+    let found = match tags.matches(model.env().show_phi) {
+        _ if tags.search().trim().is_empty() => String::new(),
         1 => "1 match".to_owned(),
         n => format!("{n} matches"),
     };
     let room = usize::from(area.width).saturating_sub(width(&found) + 4);
-    let text = cut(&safe_str(&tags.search), room);
-    let caret = if tags.typing { "▏" } else { " " };
+    let text = cut(&safe_str(tags.search()), room);
+    let caret = if tags.is_typing() { "▏" } else { " " };
     let blanks = room.saturating_sub(width(&text));
     let spans = vec![
         Span::styled(" /", looks.accent()),

@@ -1,21 +1,21 @@
-//! Colours and weights by what they mean. The colours are of the 256 that terminals agree on, tell apart for the
+//! Colours and weights by their meaning. The colours are among the 256 that terminals agree on, distinguishable for the
 //! colour-blind (blue, orange, magenta, grey) and read well on dark and on light ground. Each meaning has a symbol too.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::app::Theme;
-use crate::app::results::Standing;
+use crate::app::results::FileStatus;
 
 const BLUE: Color = Color::Indexed(33);
 const ORANGE: Color = Color::Indexed(172);
 const MAGENTA: Color = Color::Indexed(162);
 const GREY: Color = Color::Indexed(245);
 const LINE: Color = Color::Indexed(240);
-/// The ground around images, and text upon it, whatever the terminal's own ground is: white would glare beside a radiograph.
+/// The background around images, and text on it, whatever the terminal's own background is: white would glare beside a radiograph.
 const GROUND: Color = Color::Indexed(16);
 const ON_GROUND: Color = Color::Indexed(252);
 
-/// The same for a light ground, where the others are too pale for fine strokes.
+/// The same for a light background, where the others are too pale for fine strokes.
 const ON_LIGHT: [(Color, Color); 5] = [
     (BLUE, Color::Indexed(25)),
     (ORANGE, Color::Indexed(130)),
@@ -24,7 +24,7 @@ const ON_LIGHT: [(Color, Color); 5] = [
     (LINE, Color::Indexed(248)),
 ];
 
-/// What a colour of these is called where there are sixteen: how they look is up to the user's palette.
+/// The name of each of these colours among the sixteen of the user's palette.
 pub fn name_of(colour: Color) -> Option<Color> {
     let [blue, orange, magenta, grey, line] = ON_LIGHT.map(|(usual, _)| usual);
     let [dark_blue, dark_orange, dark_magenta, dark_grey, pale_line] =
@@ -48,7 +48,7 @@ pub fn name_of(colour: Color) -> Option<Color> {
         .find_map(|(own, name)| (own == colour).then_some(name))
 }
 
-/// How things look under a theme.
+/// The styles of a theme.
 #[derive(Clone, Copy)]
 pub(super) struct Looks {
     theme: Theme,
@@ -70,7 +70,7 @@ impl Looks {
         }
     }
 
-    /// How things look around an image, and the ground there; `None`: as elsewhere.
+    /// The styles around an image, and the background there; `None`: as elsewhere.
     pub(super) fn around_images(self) -> (Self, Option<Style>) {
         let dark = Self { theme: Theme::Dark };
         match self.theme {
@@ -79,7 +79,7 @@ impl Looks {
         }
     }
 
-    /// A colour that stands in the picture, wherever there are colours.
+    /// A colour that is used in the image, wherever there are colours.
     pub(super) fn of_picture(self, [r, g, b]: [u8; 3]) -> Style {
         match self.theme {
             Theme::None => Style::new(),
@@ -92,12 +92,12 @@ impl Looks {
         Style::new()
     }
 
-    /// What matters most.
+    /// The most important text.
     pub(super) fn strong() -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// What matters less.
+    /// Less important text.
     pub(super) fn dim(self) -> Style {
         match self.theme {
             Theme::None => Style::new().add_modifier(Modifier::DIM),
@@ -113,17 +113,17 @@ impl Looks {
         }
     }
 
-    /// Where the user is: the focus, the cursor, what is new.
+    /// Focus, cursor, and what is new.
     pub(super) fn accent(self) -> Style {
         self.coloured(BLUE).add_modifier(Modifier::BOLD)
     }
 
-    /// What went wrong.
+    /// Errors.
     pub(super) fn wrong(self) -> Style {
         self.coloured(MAGENTA)
     }
 
-    /// What asks for a second look.
+    /// What deserves a second look.
     pub(super) fn doubt(self) -> Style {
         self.coloured(ORANGE)
     }
@@ -133,31 +133,31 @@ impl Looks {
         Self::strong().add_modifier(Modifier::REVERSED)
     }
 
-    /// A folder's name, and a bar that says how much without saying how sure.
+    /// A folder's name, and bars that are not probabilities.
     pub(super) fn plain_blue(self) -> Style {
         self.coloured(BLUE)
     }
 
-    /// The one symbol for how a file stands.
-    pub(super) fn symbol(standing: Option<Standing>) -> &'static str {
-        match standing {
-            Some(Standing::Confident) => "●",
-            Some(Standing::Uncertain) => "◐",
-            Some(Standing::Rejected) => "○",
-            Some(Standing::Queued) => "·",
-            Some(Standing::Failed) => "✗",
-            Some(Standing::NoPicture) => "–",
+    /// The symbol of a status.
+    pub(super) fn symbol(status: Option<FileStatus>) -> &'static str {
+        match status {
+            Some(FileStatus::Confident) => "●",
+            Some(FileStatus::Uncertain) => "◐",
+            Some(FileStatus::Rejected) => "○",
+            Some(FileStatus::Queued) => "·",
+            Some(FileStatus::Failed) => "✗",
+            Some(FileStatus::NotAnImage) => "–",
             None => " ",
         }
     }
 
-    /// Its colour.
-    pub(super) fn standing(self, standing: Option<Standing>) -> Style {
-        match standing {
-            Some(Standing::Confident) => self.coloured(BLUE),
-            Some(Standing::Uncertain) => self.doubt(),
-            Some(Standing::Failed) => self.wrong(),
-            Some(Standing::Rejected | Standing::Queued | Standing::NoPicture) => self.dim(),
+    /// The style of a status.
+    pub(super) fn status(self, status: Option<FileStatus>) -> Style {
+        match status {
+            Some(FileStatus::Confident) => self.coloured(BLUE),
+            Some(FileStatus::Uncertain) => self.doubt(),
+            Some(FileStatus::Failed) => self.wrong(),
+            Some(FileStatus::Rejected | FileStatus::Queued | FileStatus::NotAnImage) => self.dim(),
             None => Self::text(),
         }
     }

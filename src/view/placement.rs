@@ -1,29 +1,28 @@
-//! Where an image lies on its screen, and which part of it is seen. Arithmetic that `update` needs as much as the worker
-//! that cuts the image and the view that writes around it.
+//! The placement of an image on the screen, and its visible part.
 
 use super::Area;
 use super::turn::Turn;
 
-/// Screen pixels of one column of the file, at most: a pixel of the file is then as large as a thumbnail.
+/// Maximum number of screen pixels per column of the image: an image pixel is then as large as a thumbnail.
 const MAX_SCALE: f64 = 64.0;
-/// Each step of the zoom is a half octave: two of them double.
+/// Zoom steps that double the magnification.
 const STEPS_PER_OCTAVE: f64 = 2.0;
-/// The part of what is seen that one step of panning moves.
+/// Distance of one panning step, as a share of the visible part.
 const PAN_STEP: f64 = 0.125;
 
-/// The image as the file has it.
+/// The size of an image as stored, and the shape of its pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Canvas {
+pub struct ImageShape {
     /// Columns.
     pub columns: u32,
     /// Rows.
     pub rows: u32,
-    /// Height of a pixel by its width.
+    /// Height of a pixel divided by its width.
     pub aspect: f64,
 }
 
-impl Canvas {
-    /// Width and height in units of a column's width, neither of them zero.
+impl ImageShape {
+    /// Width and height in units of a column's width, both above zero.
     fn extent(self) -> (f64, f64) {
         let aspect = if self.aspect.is_finite() && self.aspect > 0.0 {
             self.aspect
@@ -36,21 +35,21 @@ impl Canvas {
         )
     }
 
-    /// Screen pixels of a column when the whole image just fits into `room` (screen pixels across and down).
+    /// Screen pixels per column when the whole image just fits into `room` (screen pixels across and down).
     pub fn fit(self, turn: Turn, room: (u32, u32)) -> f64 {
         let (width, height) = turn.size(self.extent());
         (f64::from(room.0.max(1)) / width).min(f64::from(room.1.max(1)) / height)
     }
 }
 
-/// Which part is seen, how large, from which side.
+/// The view of an image that the user has chosen: magnification, centre and orientation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Aim {
-    /// Magnification, where 1 shows the whole image as large as it fits.
+    /// Magnification; 1 fits the whole image.
     pub zoom: f64,
-    /// The middle of what is seen, as shares of the file's columns and rows.
+    /// Centre of the visible part, as shares of the image's columns and rows.
     pub center: (f64, f64),
-    /// From which side.
+    /// Orientation.
     pub turn: Turn,
 }
 
@@ -64,9 +63,9 @@ impl Default for Aim {
     }
 }
 
-/// A part of an image, in columns and rows of the file.
+/// The visible part of an image, in columns and rows as stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
+pub struct VisiblePart {
     /// First column.
     pub x: f64,
     /// First row.
@@ -77,35 +76,35 @@ pub struct Part {
     pub height: f64,
 }
 
-/// Where an image lies on its screen.
+/// The visible part of an image, and its size on the screen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
-    /// What is seen.
-    pub part: Part,
-    /// Screen pixels across.
+    /// The visible part.
+    pub part: VisiblePart,
+    /// Width in screen pixels.
     pub width: u32,
-    /// Screen pixels down.
+    /// Height in screen pixels.
     pub height: u32,
-    /// Screen pixels of a column of the file.
+    /// Screen pixels per column of the image.
     pub scale: f64,
-    /// From which side.
+    /// Orientation.
     pub turn: Turn,
 }
 
-/// Places an image on `room` (screen pixels across and down). What is seen lies within the image, whatever the aim.
-pub fn place(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> Placement {
-    let scale = canvas.fit(aim.turn, room) * sound(aim.zoom);
-    let (width, height) = aim.turn.size(canvas.extent());
+/// Places an image on `room` (screen pixels across and down). The visible part lies within the image, whatever the aim.
+pub fn place(shape: ImageShape, aim: &Aim, room: (u32, u32)) -> Placement {
+    let scale = shape.fit(aim.turn, room) * valid_zoom(aim.zoom);
+    let (width, height) = aim.turn.size(shape.extent());
     let side = |length: f64, room: u32| ((length * scale).round() as u32).clamp(1, room.max(1));
     let (across, down) = (side(width, room.0), side(height, room.1));
-    let shares = aim.turn.size(shares(canvas, aim, room));
-    let center = inside(aim.center, shares);
+    let shares = aim.turn.size(visible_shares(shape, aim, room));
+    let center = clamped_center(aim.center, shares);
     let (columns, rows) = (
-        f64::from(canvas.columns.max(1)),
-        f64::from(canvas.rows.max(1)),
+        f64::from(shape.columns.max(1)),
+        f64::from(shape.rows.max(1)),
     );
     Placement {
-        part: Part {
+        part: VisiblePart {
             x: ((center.0 - shares.0 / 2.0) * columns).max(0.0),
             y: ((center.1 - shares.1 / 2.0) * rows).max(0.0),
             width: shares.0 * columns,
@@ -118,15 +117,16 @@ pub fn place(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> Placement {
     }
 }
 
-/// How much is seen of the image's width and height, as seen.
-fn shares(canvas: Canvas, aim: &Aim, room: (u32, u32)) -> (f64, f64) {
-    let scale = canvas.fit(aim.turn, room) * sound(aim.zoom);
-    let (width, height) = aim.turn.size(canvas.extent());
+/// The visible shares of the image's width and height, as on the screen.
+fn visible_shares(shape: ImageShape, aim: &Aim, room: (u32, u32)) -> (f64, f64) {
+    let scale = shape.fit(aim.turn, room) * valid_zoom(aim.zoom);
+    let (width, height) = aim.turn.size(shape.extent());
     let share = |room: u32, length: f64| (f64::from(room.max(1)) / (length * scale)).min(1.0);
     (share(room.0, width), share(room.1, height))
 }
 
-fn sound(zoom: f64) -> f64 {
+/// `zoom`, or 1 if it is not a positive number.
+fn valid_zoom(zoom: f64) -> f64 {
     if zoom.is_finite() && zoom > 0.0 {
         zoom
     } else {
@@ -134,19 +134,19 @@ fn sound(zoom: f64) -> f64 {
     }
 }
 
-/// The middle moved so that nothing beyond the edges is seen; `shares` of width and height are.
-fn inside(center: (f64, f64), shares: (f64, f64)) -> (f64, f64) {
+/// Moves a centre so that nothing beyond the image's edges is visible, where `shares` of width and height are visible.
+fn clamped_center(center: (f64, f64), shares: (f64, f64)) -> (f64, f64) {
     let side = |center: f64, share: f64| center.clamp(share / 2.0, 1.0 - share / 2.0);
     (side(center.0, shares.0), side(center.1, shares.1))
 }
 
 impl Placement {
-    /// Where the middle of a pixel of the file is seen: screen pixels from the top left of the image.
+    /// The position of the middle of an image pixel, in screen pixels from the top left of the visible part.
     pub fn screen(&self, (x, y): (u32, u32)) -> (f64, f64) {
         self.screen_at((f64::from(x) + 0.5, f64::from(y) + 0.5))
     }
 
-    /// Where a place of the file is seen, given as columns and rows from the outer corner of its first pixel.
+    /// Like [`Self::screen`] for any point, given in columns and rows from the outer corner of the image's first pixel.
     pub fn screen_at(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let share = |at: f64, from: f64, length: f64| (at - from) / length;
         let (u, v) = self.turn.seen((
@@ -156,7 +156,7 @@ impl Placement {
         (u * f64::from(self.width), v * f64::from(self.height))
     }
 
-    /// The pixel of the file that is seen at a place: screen pixels from the top left of the image. `None` beyond its edges.
+    /// The image pixel at a position in screen pixels from the top left of the visible part; `None` beyond its edges.
     pub fn pixel_at(&self, (x, y): (f64, f64)) -> Option<(u32, u32)> {
         let share = (x / f64::from(self.width), y / f64::from(self.height));
         let inside = |share: f64| (0.0..1.0).contains(&share);
@@ -170,14 +170,14 @@ impl Placement {
         ))
     }
 
-    /// The same at the middle of a cell, when the image lies in the middle of `area` and cells have `cell` pixels.
+    /// The image pixel in the middle of the cell `at`, where the image is centred in `area` and cells have `cell` screen pixels.
     pub fn pixel_in_cell(
         &self,
         at: (u16, u16),
         area: Area,
         cell: (u16, u16),
     ) -> Option<(u32, u32)> {
-        // The image lies in the middle of the cells that it touches, and these in the middle of the area.
+        // The image is centred in the cells that it touches, and these are centred in the area.
         let side = |at: u16, first: u16, length: u16, pixels: u32, cell: u16| {
             let cell = u32::from(cell.max(1));
             let cells = pixels.div_ceil(cell);
@@ -191,7 +191,7 @@ impl Placement {
         ))
     }
 
-    /// The pixel of the file in the middle of what is seen.
+    /// The image pixel in the middle of the visible part.
     pub fn middle(&self) -> (u32, u32) {
         (
             (self.part.x + self.part.width / 2.0) as u32,
@@ -201,27 +201,27 @@ impl Placement {
 }
 
 impl Aim {
-    /// One step nearer or further: by a half octave, no nearer than a pixel can be seen, no further than the whole image
-    /// (or its true size, where that is smaller).
+    /// Zooms one step in (`nearer`) or out. Limited to [`MAX_SCALE`], and to the whole image or its actual size, whichever is
+    /// smaller.
     #[must_use]
-    pub fn step(&self, nearer: bool, canvas: Canvas, room: (u32, u32)) -> Self {
-        let octaves = (sound(self.zoom).log2() * STEPS_PER_OCTAVE).round();
+    pub fn zoom_step(&self, nearer: bool, shape: ImageShape, room: (u32, u32)) -> Self {
+        let octaves = (valid_zoom(self.zoom).log2() * STEPS_PER_OCTAVE).round();
         let next = if nearer { octaves + 1.0 } else { octaves - 1.0 };
         let zoom = (next / STEPS_PER_OCTAVE).exp2();
-        Self { zoom, ..*self }.within_limits(canvas, room)
+        Self { zoom, ..*self }.within_limits(shape, room)
     }
 
-    /// One column of the file to a pixel of the screen.
+    /// Zooms to actual size: one screen pixel per column of the image.
     #[must_use]
-    pub fn actual(&self, canvas: Canvas, room: (u32, u32)) -> Self {
+    pub fn actual_size(&self, shape: ImageShape, room: (u32, u32)) -> Self {
         Self {
-            zoom: 1.0 / canvas.fit(self.turn, room),
+            zoom: 1.0 / shape.fit(self.turn, room),
             ..*self
         }
-        .held(canvas, room)
+        .clamped(shape, room)
     }
 
-    /// The whole image, from the same side.
+    /// Fits the whole image, with the same orientation.
     #[must_use]
     pub fn whole(&self) -> Self {
         Self {
@@ -230,38 +230,38 @@ impl Aim {
         }
     }
 
-    /// With a magnification that steps could reach, and its middle where nothing beyond the edges is seen.
+    /// Limits the magnification to the range of the zoom steps, and the centre as [`Self::clamped`] does.
     #[must_use]
-    pub fn within_limits(&self, canvas: Canvas, room: (u32, u32)) -> Self {
-        let fit = canvas.fit(self.turn, room);
-        let (least, most) = ((1.0 / fit).min(1.0), (MAX_SCALE / fit).max(1.0));
+    pub fn within_limits(&self, shape: ImageShape, room: (u32, u32)) -> Self {
+        let fit = shape.fit(self.turn, room);
+        let (min, max) = ((1.0 / fit).min(1.0), (MAX_SCALE / fit).max(1.0));
         Self {
-            zoom: sound(self.zoom).clamp(least, most),
+            zoom: valid_zoom(self.zoom).clamp(min, max),
             ..*self
         }
-        .held(canvas, room)
+        .clamped(shape, room)
     }
 
-    /// A step across and down, as seen, of an eighth of what is seen.
+    /// Pans by steps to the right and down on the screen, each an eighth of the visible part.
     #[must_use]
-    pub fn pan(&self, across: i8, down: i8, canvas: Canvas, room: (u32, u32)) -> Self {
-        let seen = shares(canvas, self, room);
+    pub fn pan(&self, across: i8, down: i8, shape: ImageShape, room: (u32, u32)) -> Self {
+        let visible = visible_shares(shape, self, room);
         let (dx, dy) = self.turn.step_in_file((
-            f64::from(across) * seen.0 * PAN_STEP,
-            f64::from(down) * seen.1 * PAN_STEP,
+            f64::from(across) * visible.0 * PAN_STEP,
+            f64::from(down) * visible.1 * PAN_STEP,
         ));
-        let held = self.held(canvas, room);
+        let clamped = self.clamped(shape, room);
         Self {
-            center: (held.center.0 + dx, held.center.1 + dy),
+            center: (clamped.center.0 + dx, clamped.center.1 + dy),
             ..*self
         }
-        .held(canvas, room)
+        .clamped(shape, room)
     }
 
-    /// Moved no further than needed for a pixel of the file to be seen.
+    /// Pans no further than needed to make an image pixel visible.
     #[must_use]
-    pub fn showing(&self, (x, y): (u32, u32), canvas: Canvas, room: (u32, u32)) -> Self {
-        let (wide, high) = self.turn.size(shares(canvas, self, room));
+    pub fn showing(&self, (x, y): (u32, u32), shape: ImageShape, room: (u32, u32)) -> Self {
+        let (wide, high) = self.turn.size(visible_shares(shape, self, room));
         let near = |center: f64, at: u32, count: u32, share: f64| {
             let count = f64::from(count.max(1));
             let (first, last) = (f64::from(at) / count, (f64::from(at) + 1.0) / count);
@@ -274,108 +274,110 @@ impl Aim {
         };
         Self {
             center: (
-                near(self.center.0, x, canvas.columns, wide),
-                near(self.center.1, y, canvas.rows, high),
+                near(self.center.0, x, shape.columns, wide),
+                near(self.center.1, y, shape.rows, high),
             ),
             ..*self
         }
-        .held(canvas, room)
+        .clamped(shape, room)
     }
 
-    /// With its middle where nothing beyond the edges is seen, so that the next step moves at once.
+    /// Moves the centre so that nothing beyond the image's edges is visible. The next panning step then has an effect at once.
     #[must_use]
-    pub fn held(&self, canvas: Canvas, room: (u32, u32)) -> Self {
-        let shares = self.turn.size(shares(canvas, self, room));
+    pub fn clamped(&self, shape: ImageShape, room: (u32, u32)) -> Self {
+        let shares = self.turn.size(visible_shares(shape, self, room));
         Self {
-            center: inside(self.center, shares),
+            center: clamped_center(self.center, shares),
             ..*self
         }
     }
 }
 
-/// A bar of a round length for measuring by eye, at most a third of `width` screen pixels: its length in millimetres, and
-/// in screen pixels of `per_pixel` millimetres each. `None` where it would be too short to be of use.
+/// The length of a scale bar: a round number of millimetres, and the same in screen pixels of `per_pixel` millimetres each. At
+/// most a third of `width` screen pixels; `None` if it would be shorter than 3 pixels.
 pub fn scale_bar(per_pixel: f64, width: u32) -> Option<(f64, u32)> {
     if !per_pixel.is_finite() || per_pixel <= 0.0 {
         return None;
     }
-    let most = f64::from(width) / 3.0 * per_pixel;
-    let decade = 10_f64.powf(most.log10().floor());
+    let max_length = f64::from(width) / 3.0 * per_pixel;
+    let decade = 10_f64.powf(max_length.log10().floor());
     let length = [5.0, 2.0, 1.0]
         .iter()
         .map(|digit| digit * decade)
-        .find(|length| *length <= most)?;
+        .find(|length| *length <= max_length)?;
     let pixels = (length / per_pixel).round() as u32;
     (pixels >= 3).then_some((length, pixels))
 }
 
-/// How the preview's area is divided: the image, and what is written around it, because a terminal's graphics do not
-/// yield to text.
+/// The layout of the preview: the image, and areas around it for text, which cannot be written over a terminal's graphics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inset {
     /// The image.
     pub picture: Area,
-    /// The row above the image, for the letter of the top.
+    /// The row above the image, for its orientation letter.
     pub above: Option<Area>,
-    /// The row below the image, for the letter of the bottom.
+    /// The row below the image, for its orientation letter.
     pub below: Option<Area>,
-    /// Columns to the left, for a letter.
+    /// The columns to the left, for an orientation letter.
     pub left: Option<Area>,
-    /// Columns to the right, for a letter.
+    /// The columns to the right, for an orientation letter.
     pub right: Option<Area>,
-    /// One row of what colours stand for.
+    /// The row with the legend of colours.
     pub legend: Option<Area>,
-    /// One row of facts.
+    /// The row with facts about the image.
     pub facts: Option<Area>,
-    /// Bars, an axis and its figures.
+    /// The histogram with its axis.
     pub histogram: Option<Area>,
 }
 
-/// What is to be written around an image.
+/// The information to show around an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "independent pieces")]
-pub struct Around {
-    /// A row of facts.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
+pub struct InsetContent {
+    /// Facts about the image.
     pub facts: bool,
-    /// Letters at the four sides.
+    /// Orientation letters at the four sides.
     pub letters: bool,
-    /// A row of what colours stand for.
+    /// The legend of colours.
     pub legend: bool,
     /// The histogram.
     pub histogram: bool,
 }
 
-/// Columns for letters on either side: most views have one letter, oblique ones two.
-const LETTERS: u16 = 2;
+/// Columns for orientation letters on either side: most views have one letter, oblique ones two.
+const LETTER_COLUMNS: u16 = 2;
 /// Rows of the histogram: five of bars, the window, the axis.
-const HISTOGRAM: u16 = 7;
-/// Room that the image keeps, whatever else is asked for.
-const MIN_PICTURE: (u16, u16) = (16, 5);
+const HISTOGRAM_ROWS: u16 = 7;
+/// Columns and rows that the image keeps, whatever else is requested.
+const MIN_IMAGE_CELLS: (u16, u16) = (16, 5);
 
-/// Divides an area. What would leave too little of the image is left out.
-pub fn inset(area: Area, around: Around) -> Inset {
+/// Divides an area. Information that would leave too little room for the image is left out.
+pub fn inset(area: Area, around: InsetContent) -> Inset {
     let mut inset = Inset {
         picture: area,
         ..Inset::default()
     };
-    let wide = area.width >= MIN_PICTURE.0;
-    if around.facts && wide && area.height > MIN_PICTURE.1 {
+    let wide = area.width >= MIN_IMAGE_CELLS.0;
+    if around.facts && wide && area.height > MIN_IMAGE_CELLS.1 {
         inset.facts = Some(take_rows(&mut inset.picture, 1));
     }
-    if around.legend && wide && inset.picture.height > MIN_PICTURE.1 {
+    if around.legend && wide && inset.picture.height > MIN_IMAGE_CELLS.1 {
         inset.legend = Some(take_rows(&mut inset.picture, 1));
     }
-    if around.histogram && wide && inset.picture.height >= MIN_PICTURE.1 + HISTOGRAM {
-        inset.histogram = Some(take_rows(&mut inset.picture, HISTOGRAM));
+    if around.histogram && wide && inset.picture.height >= MIN_IMAGE_CELLS.1 + HISTOGRAM_ROWS {
+        inset.histogram = Some(take_rows(&mut inset.picture, HISTOGRAM_ROWS));
     }
-    let room = (MIN_PICTURE.0 + 2 * LETTERS, MIN_PICTURE.1 + 4);
+    let room = (
+        MIN_IMAGE_CELLS.0 + 2 * LETTER_COLUMNS,
+        MIN_IMAGE_CELLS.1 + 4,
+    );
     if around.letters && inset.picture.width >= room.0 && inset.picture.height >= room.1 {
-        letters(&mut inset);
+        inset_letters(&mut inset);
     }
     inset
 }
 
-/// The last rows of an area, taken from it.
+/// Splits the last rows off an area, and returns them.
 fn take_rows(area: &mut Area, rows: u16) -> Area {
     area.height -= rows;
     Area {
@@ -385,12 +387,13 @@ fn take_rows(area: &mut Area, rows: u16) -> Area {
     }
 }
 
-fn letters(inset: &mut Inset) {
+/// Reserves the orientation letters' areas around the image.
+fn inset_letters(inset: &mut Inset) {
     let all = inset.picture;
     let inner = Area {
-        x: all.x + LETTERS,
+        x: all.x + LETTER_COLUMNS,
         y: all.y + 1,
-        width: all.width - 2 * LETTERS,
+        width: all.width - 2 * LETTER_COLUMNS,
         height: all.height - 2,
     };
     let row = |y: u16| Area {
@@ -400,7 +403,7 @@ fn letters(inset: &mut Inset) {
     };
     let columns = |x: u16| Area {
         x,
-        width: LETTERS,
+        width: LETTER_COLUMNS,
         ..inner
     };
     inset.above = Some(row(all.y));

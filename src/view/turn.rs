@@ -1,6 +1,6 @@
-//! Quarter turns and mirroring: the eight symmetries of a rectangle's image (the dihedral group D4).
+//! Orientation of an image: quarter turns and mirroring, the eight symmetries of a square (the dihedral group D4).
 
-/// How an image is turned: first mirrored left to right, if at all, then turned clockwise.
+/// An orientation: mirrored left to right, if at all, then turned clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     mirrored: bool,
@@ -9,7 +9,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// All eight.
+    /// All eight orientations.
     pub const ALL: [Self; 8] = {
         let mut all = [Self {
             mirrored: false,
@@ -24,7 +24,7 @@ impl Turn {
         all
     };
 
-    /// Turned on by a quarter, clockwise as seen.
+    /// Turns by another quarter, clockwise on the screen.
     #[must_use]
     pub fn right(self) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Turn {
         }
     }
 
-    /// Turned on by a quarter, counterclockwise as seen.
+    /// Turns by another quarter, counterclockwise on the screen.
     #[must_use]
     pub fn left(self) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Turn {
         }
     }
 
-    /// Mirrored left to right, as seen: a turn before the mirror is the opposite turn behind it.
+    /// Mirrors left to right on the screen. A turn before mirroring equals the opposite turn after it.
     #[must_use]
     pub fn flip(self) -> Self {
         Self {
@@ -51,22 +51,22 @@ impl Turn {
         }
     }
 
-    /// Rows of the file run across the screen.
+    /// Whether columns of the image run across the screen, so that width and height are swapped.
     pub fn swaps(self) -> bool {
         self.quarters % 2 == 1
     }
 
-    /// Mirrored left to right, before the quarter turns.
+    /// Whether the image is mirrored left to right before the quarter turns.
     pub fn is_mirrored(self) -> bool {
         self.mirrored
     }
 
-    /// Clockwise quarter turns, 0 to 3, behind the mirror.
+    /// Clockwise quarter turns after mirroring, 0 to 3.
     pub fn quarters(self) -> u8 {
         self.quarters
     }
 
-    /// A length across and one down, as seen.
+    /// Converts width and height of the image to those on the screen, and back.
     pub fn size<T>(self, (across, down): (T, T)) -> (T, T) {
         if self.swaps() {
             (down, across)
@@ -75,25 +75,25 @@ impl Turn {
         }
     }
 
-    /// Where a point of the file is seen: both as shares of width and height, from the top left.
+    /// Maps a point of the image to the screen, both as shares of width and height from the top left.
     pub fn seen(self, (x, y): (f64, f64)) -> (f64, f64) {
         let x = if self.mirrored { 1.0 - x } else { x };
         (0..self.quarters).fold((x, y), |(x, y), _| (1.0 - y, x))
     }
 
-    /// The point of the file that is seen at a place: both as shares of width and height, from the top left.
+    /// Maps a point of the screen to the image, both as shares of width and height from the top left.
     pub fn unseen(self, (x, y): (f64, f64)) -> (f64, f64) {
         let (x, y) = (0..self.quarters).fold((x, y), |(x, y), _| (y, 1.0 - x));
         (if self.mirrored { 1.0 - x } else { x }, y)
     }
 
-    /// A step as seen, as a step in the file.
+    /// Maps a step on the screen to a step in the image.
     pub fn step_in_file(self, (dx, dy): (f64, f64)) -> (f64, f64) {
         let (dx, dy) = (0..self.quarters).fold((dx, dy), |(dx, dy), _| (dy, -dx));
         (if self.mirrored { -dx } else { dx }, dy)
     }
 
-    /// What stands at the four sides (left, right, top, bottom) of the file, as seen.
+    /// Reorders labels of the image's sides (left, right, top, bottom) to the sides of the screen.
     pub fn sides<T>(self, [left, right, top, bottom]: [T; 4]) -> [T; 4] {
         let sides = if self.mirrored {
             [right, left, top, bottom]
@@ -110,7 +110,7 @@ impl Turn {
 mod tests {
     use super::*;
 
-    /// The corners of an image in reading order, as seen.
+    /// The corners of an image in reading order of the screen.
     fn corners(turn: Turn) -> String {
         let mut seen = [['?'; 2]; 2];
         for (name, at) in [
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(
             corners(plain.right().flip()),
             "acbd",
-            "as seen, not as stored"
+            "on the screen, not as stored"
         );
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let mut all: Vec<String> = Turn::ALL.map(corners).to_vec();
         all.sort();
         all.dedup();
-        assert_eq!(all.len(), 8, "eight different pictures");
+        assert_eq!(all.len(), 8, "eight different orientations");
     }
 
     #[test]

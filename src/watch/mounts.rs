@@ -1,5 +1,5 @@
-//! File systems that are mounted or unmounted in the watched tree. The watches lie on what was there before, and the
-//! kernel says nothing to them.
+//! Notices file systems mounted or unmounted in the watched tree. Existing watches stay on the covered folders, and get no event
+//! about this from the kernel.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,58 +13,58 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::Sender;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::signs::Signal;
+use super::events::WatchMessage;
 
-const TABLE: &str = "/proc/self/mountinfo";
-/// How often the thread looks whether it is still wanted.
-const STOP_POLL: Timespec = Timespec {
+const MOUNT_TABLE: &str = "/proc/self/mountinfo";
+/// How often the thread checks whether it is to stop.
+const STOP_CHECK_INTERVAL: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 };
 
-/// Sends [`Signal::Mounts`] whenever what is mounted on, below or above `root` changes, until `stopped`. Where the
-/// system has no such table, nothing is sent.
-pub(super) fn follow(root: PathBuf, wake: Sender<Signal>, stopped: Arc<AtomicBool>) {
-    let Ok(mut table) = File::open(TABLE) else {
+/// Starts a thread that sends [`WatchMessage::Mounts`] whenever the mounts on, below or above `root` change, until `stopped`. Does
+/// nothing on systems without [`MOUNT_TABLE`].
+pub(super) fn watch_mounts(root: PathBuf, wake: Sender<WatchMessage>, stopped: Arc<AtomicBool>) {
+    let Ok(mut table) = File::open(MOUNT_TABLE) else {
         return;
     };
     let thread = std::thread::Builder::new().name("mounts".into());
     let started = thread.spawn(move || {
-        let mut before = read(&mut table, &root);
+        let mut before = read_mounts(&mut table, &root);
         while !stopped.load(Ordering::Relaxed) {
-            // proc(5): a change makes the table ready for exceptional conditions.
+            // A change is an exceptional condition of the table (proc(5)).
             let mut fds = [PollFd::new(&table, PollFlags::PRI)];
-            match poll(&mut fds, Some(&STOP_POLL)) {
+            match poll(&mut fds, Some(&STOP_CHECK_INTERVAL)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => {}
                 Err(_) => return,
             }
-            let now = read(&mut table, &root);
+            let now = read_mounts(&mut table, &root);
             if now.is_some() && now != before {
                 before = now;
-                if wake.send(Signal::Mounts).is_err() {
+                if wake.send(WatchMessage::Mounts).is_err() {
                     return;
                 }
             }
         }
     });
     if let Err(error) = started {
-        tracing::warn!("mounts are not followed: {error}");
+        tracing::warn!("mounts are not watched: {error}");
     }
 }
 
-fn read(table: &mut File, root: &Path) -> Option<BTreeSet<Mount>> {
+fn read_mounts(table: &mut File, root: &Path) -> Option<BTreeSet<Mount>> {
     let mut text = Vec::new();
     table.rewind().ok()?;
     table.read_to_end(&mut text).ok()?;
-    Some(concerning(&text, root))
+    Some(mounts_around(&text, root))
 }
 
-/// A mount's number, and where it lies.
+/// The id of a mount, and its mount point.
 type Mount = (Vec<u8>, PathBuf);
 
-/// The mounts of a table that concern the tree at `root`.
-fn concerning(table: &[u8], root: &Path) -> BTreeSet<Mount> {
+/// The mounts on, below or above `root`.
+fn mounts_around(table: &[u8], root: &Path) -> BTreeSet<Mount> {
     let lines = table.split(|&byte| byte == b'\n');
     let mounts = lines.filter_map(|line| {
         let mut fields = line.split(|&byte| byte == b' ');
@@ -76,7 +76,7 @@ fn concerning(table: &[u8], root: &Path) -> BTreeSet<Mount> {
         .collect()
 }
 
-/// A path of the table, in which blanks and backslashes are three octal digits (proc(5)).
+/// Unescapes a path of the table, in which blanks and backslashes are `\` and three octal digits (proc(5)).
 fn unescaped(field: &[u8]) -> PathBuf {
     let mut path = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -101,19 +101,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mounts_on_below_and_above_the_tree_concern_it() {
+    fn mounts_on_below_and_above_the_tree_are_found() {
         let table = b"22 1 0:20 / / rw - ext4 /dev/a rw\n\
             30 22 0:30 / /data rw - nfs a:/b rw\n\
             31 30 0:31 / /data/in\\040coming/new rw shared:5 - tmpfs none rw\n\
             32 30 0:32 / /data/other rw - tmpfs none rw\n\
             cut\n";
-        let mounts = concerning(table, Path::new("/data/in coming"));
+        let mounts = mounts_around(table, Path::new("/data/in coming"));
         let points: Vec<&Path> = mounts.iter().map(|(_, point)| point.as_path()).collect();
         assert_eq!(points, ["/", "/data", "/data/in coming/new"].map(Path::new));
-        let again = concerning(
+        let again = mounts_around(
             &[&table[..], b"40 30 0:9 / /data rw - ext4 b rw"].concat(),
             Path::new("/data/in coming"),
         );
-        assert_ne!(mounts, again, "another one over it");
+        assert_ne!(mounts, again, "another one is mounted over it");
     }
 }

@@ -1,10 +1,10 @@
-//! Names: which of them are only for the time being, and how they are shown.
+//! Names of files: which are hidden or temporary, and how they appear in messages.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-/// What browsers, transfer programs and editors append to names of files that are not complete.
-const TEMPORARY: [&str; 9] = [
+/// Suffixes that browsers, transfer programs and editors give to incomplete files.
+const TEMPORARY_SUFFIXES: [&str; 9] = [
     ".part",
     ".partial",
     ".tmp",
@@ -16,9 +16,8 @@ const TEMPORARY: [&str; 9] = [
     "~",
 ];
 
-/// Whether a file or folder is of no interest under this name, seen from `root`: hidden, in a hidden folder, or
-/// awaiting its final name.
-pub(super) fn is_passing(root: &Path, path: &Path) -> bool {
+/// Whether a file or folder below `root` is ignored under this name: it is hidden, in a hidden folder, or temporary.
+pub(super) fn is_ignored(root: &Path, path: &Path) -> bool {
     let inside = path.strip_prefix(root).unwrap_or(path);
     let hidden = inside
         .components()
@@ -30,18 +29,18 @@ pub(super) fn is_passing(root: &Path, path: &Path) -> bool {
 }
 
 fn is_temporary(name: &[u8]) -> bool {
-    TEMPORARY.iter().any(|ending| {
-        let ending = ending.as_bytes();
-        name.len() >= ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending)
+    TEMPORARY_SUFFIXES.iter().any(|suffix| {
+        let suffix = suffix.as_bytes();
+        name.len() >= suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
     })
 }
 
-/// A path for a message: without control characters.
-pub(super) fn shown(path: &Path) -> String {
+/// A path as text for a message, with control characters replaced.
+pub(super) fn display(path: &Path) -> String {
     path.to_string_lossy().replace(char::is_control, "\u{fffd}")
 }
 
-/// The system's word on an error, without its number.
+/// The system's message for an error, in lower case and without its number.
 pub(super) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let plain = text.split(" (os error").next().unwrap_or(&text);
@@ -57,9 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_unfinished_files_are_known() {
-        let passing =
-            |name: &str| is_passing(Path::new("/in/.cache"), &Path::new("/in/.cache").join(name));
+    fn names_of_incomplete_files_are_ignored() {
+        let ignored =
+            |name: &str| is_ignored(Path::new("/in/.cache"), &Path::new("/in/.cache").join(name));
         for name in [
             "a.dcm.part",
             "A.TMP",
@@ -69,7 +68,7 @@ mod tests {
             ".git/a.png",
             "sub/.a/b.png",
         ] {
-            assert!(passing(name), "{name}");
+            assert!(ignored(name), "{name}");
         }
         for name in [
             "a.png",
@@ -79,7 +78,7 @@ mod tests {
             "1.2.840.113619",
             "a.partition",
         ] {
-            assert!(!passing(name), "{name}");
+            assert!(!ignored(name), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a folder tree: what is in it now.
+//! Scans a folder tree.
 
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::names;
-use super::settle::{Stamp, Sweep};
+use super::settle::{FileStamp, TreeScan};
 
-/// Called with each folder before it is read: the moment to put a watch on it. False ends the scan.
-pub(super) type Enter<'a> = dyn FnMut(&Path) -> bool + 'a;
+/// Called with each folder before it is read, so that a watch can be put on it. False ends the scan.
+pub(super) type EnterFn<'a> = dyn FnMut(&Path) -> bool + 'a;
 
-/// Reads `under` and all below it; `None` when told to stop. In the bytewise order of names.
-pub(super) fn sweep(
+/// Reads `under` and everything below it, in bytewise order of names; `None` when stopped.
+pub(super) fn scan_tree(
     root: &Path,
     under: &Path,
     inodes: bool,
     stopped: &AtomicBool,
-    enter: &mut Enter,
-) -> Option<Sweep> {
-    let mut sweep = Sweep::new(under.to_owned());
-    let mut waiting = vec![under.to_owned()];
-    while let Some(folder) = waiting.pop() {
+    enter: &mut EnterFn,
+) -> Option<TreeScan> {
+    let mut scan = TreeScan::new(under.to_owned());
+    let mut unread = vec![under.to_owned()];
+    while let Some(folder) = unread.pop() {
         if stopped.load(Ordering::Relaxed) || !enter(&folder) {
             return None;
         }
@@ -30,21 +30,22 @@ pub(super) fn sweep(
             Ok(listing) => listing,
             Err(error) => {
                 if error.kind() == ErrorKind::PermissionDenied {
-                    sweep.refused.push(folder.clone());
+                    scan.refused.push(folder.clone());
                 }
-                sweep.unreadable.push(folder);
+                scan.unreadable.push(folder);
                 continue;
             }
         };
-        waiting.extend(listing.folders.iter().rev().cloned());
-        sweep.folders.extend(listing.folders);
-        sweep.files.extend(listing.files);
+        unread.extend(listing.folders.iter().rev().cloned());
+        scan.folders.extend(listing.folders);
+        scan.files.extend(listing.files);
     }
-    Some(sweep)
+    Some(scan)
 }
 
+/// The content of a folder, without ignored names.
 struct Listing {
-    files: Vec<(PathBuf, Stamp)>,
+    files: Vec<(PathBuf, FileStamp)>,
     folders: Vec<PathBuf>,
 }
 
@@ -56,7 +57,7 @@ fn list(root: &Path, folder: &Path, inodes: bool) -> std::io::Result<Listing> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
-        if names::is_passing(root, &path) {
+        if names::is_ignored(root, &path) {
             continue;
         }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -70,10 +71,10 @@ fn list(root: &Path, folder: &Path, inodes: bool) -> std::io::Result<Listing> {
     Ok(listing)
 }
 
-/// What a file looks like; `None` when it is gone or no file (links are followed).
-pub(super) fn stamp(path: &Path, inodes: bool) -> Option<Stamp> {
+/// The stamp of a file; `None` if it is gone or not a file. Links are followed.
+pub(super) fn stamp(path: &Path, inodes: bool) -> Option<FileStamp> {
     let data = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
-    Some(Stamp {
+    Some(FileStamp {
         size: data.len(),
         modified: data.modified().ok(),
         inode: if inodes { data.ino() } else { 0 },
@@ -81,7 +82,7 @@ pub(super) fn stamp(path: &Path, inodes: bool) -> Option<Stamp> {
     })
 }
 
-/// A folder, and not a link to one.
+/// Whether `path` is a folder, and not a link to one.
 pub(super) fn is_folder(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|data| data.is_dir())
 }

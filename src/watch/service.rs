@@ -1,4 +1,4 @@
-//! The thread that feeds the settle machine.
+//! The watch's thread, which drives the settle machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,67 +8,68 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::place::{Place, place};
-use super::settle::{Settle, Sign, Stamp, Times, Writer};
-use super::signs::{Meaning, Signal, meaning};
-use super::writer::{ignore_lease_breaks, writer};
-use super::{Options, Sink, WatchEvent, mounts, names, scan, signs};
+use super::events::{Interpretation, WatchMessage, interpret};
+use super::filesystem::{FileSystem, filesystem_of};
+use super::settle::{FileStamp, FsEvent, Settle, SettleTimes, WriterPresence};
+use super::writer::{ignore_lease_breaks, query_writer};
+use super::{EventSink, WatchEvent, WatchOptions, events, mounts, names, scan};
 
-/// How much below the interface the thread runs (`nice`).
+/// Niceness of the thread, below the interface.
 const NICENESS: i32 = 10;
-/// How often a tree is read again that the kernel tells too little about.
-const POLL_REMOTE: Duration = Duration::from_secs(5);
-/// The same for a local disk, when the kernel grants no more watches.
-const POLL_LOCAL: Duration = Duration::from_secs(2);
-/// Lost signs are made up for by reading the tree, at most this often.
-const RESCAN: Duration = Duration::from_secs(1);
-/// A tree that the kernel tells about is read again this often all the same, and no more than a hundredth of the time:
-/// some changes it does not tell (a file system that came back, a share below a folder).
-const SAFETY_RESCAN: Duration = Duration::from_secs(300);
-/// Files that did not change for this long when the watch begins need not settle.
-const OLD: Duration = Duration::from_secs(3);
-/// Those that did not change for this long are nobody's work in progress.
-const ABANDONED: Duration = Duration::from_secs(3600);
+/// How often a tree on a remote file system is scanned, because the kernel does not see all changes there.
+const REMOTE_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a local tree is scanned when the kernel grants no more watches.
+const LOCAL_POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Shortest time between scans that make up for lost events.
+const MIN_RESCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// A tree with kernel events is scanned at this interval, too, because the kernel does not report everything (a file system that
+/// came back, a share below a folder). Scanning takes at most a hundredth of the time.
+const SAFETY_SCAN_INTERVAL: Duration = Duration::from_secs(300);
+/// Files unchanged for this long when the watch begins need not settle, unless they are open for writing.
+const MIN_SETTLED_AGE: Duration = Duration::from_secs(3);
+/// Files unchanged for this long when the watch begins need not settle even if they are open for writing.
+const MIN_ABANDONED_AGE: Duration = Duration::from_secs(3600);
 
 /// The watched folder.
 pub(super) struct Roots {
-    /// As the user named it, and as events name it.
+    /// The path as the user gave it, which the watch's events use.
     pub given: PathBuf,
-    /// As the kernel's signs name it.
+    /// The absolute path, which the kernel's events use.
     pub absolute: PathBuf,
 }
 
 pub(super) struct Service {
     roots: Roots,
-    options: Options,
-    sink: Sink,
+    options: WatchOptions,
+    sink: EventSink,
     stopped: Arc<AtomicBool>,
-    wake: Sender<Signal>,
+    wake: Sender<WatchMessage>,
     start: Instant,
-    place: Place,
+    filesystem: FileSystem,
     machine: Settle,
-    /// `None`: the tree is read again and again instead.
+    /// The source of the kernel's events; `None` while polling.
     watcher: Option<RecommendedWatcher>,
-    /// When to read the tree again, and how often.
-    rescan: Option<Duration>,
-    every: Option<Duration>,
-    /// When the tree was read last, and how long that took.
-    read: Duration,
-    read_took: Duration,
-    /// The folder itself is gone; it may come back.
-    lost: bool,
+    /// When the tree is scanned next.
+    next_scan: Option<Duration>,
+    /// The polling interval, while polling.
+    poll_interval: Option<Duration>,
+    /// When the tree was scanned last, and how long that took.
+    last_scan: Duration,
+    last_scan_took: Duration,
+    /// Whether the folder itself cannot be read; it may come back.
+    root_lost: bool,
 }
 
 impl Service {
     pub(super) fn new(
         roots: Roots,
-        options: Options,
-        sink: Sink,
+        options: WatchOptions,
+        sink: EventSink,
         stopped: Arc<AtomicBool>,
-        wake: Sender<Signal>,
+        wake: Sender<WatchMessage>,
     ) -> Self {
-        let machine =
-            Settle::new(roots.absolute.clone(), Times::default()).with_name(roots.given.clone());
+        let machine = Settle::new(roots.absolute.clone(), SettleTimes::default())
+            .with_name(roots.given.clone());
         Self {
             roots,
             options,
@@ -76,50 +77,54 @@ impl Service {
             stopped,
             wake,
             start: Instant::now(),
-            place: Place::default(),
+            filesystem: FileSystem::default(),
             machine,
             watcher: None,
-            rescan: None,
-            every: None,
-            read: Duration::ZERO,
-            read_took: Duration::ZERO,
-            lost: false,
+            next_scan: None,
+            poll_interval: None,
+            last_scan: Duration::ZERO,
+            last_scan_took: Duration::ZERO,
+            root_lost: false,
         }
     }
 
     /// Runs until stopped.
-    pub(super) fn run(mut self, signals: &Receiver<Signal>) {
-        // Looking through a large tree takes long; whoever waits for a key does not.
+    pub(super) fn run(mut self, signals: &Receiver<WatchMessage>) {
+        // Scanning a large tree takes long and must not slow the interface down.
         let _ = rustix::process::nice(NICENESS);
         ignore_lease_breaks();
         let root = self.roots.absolute.clone();
-        mounts::follow(root, self.wake.clone(), Arc::clone(&self.stopped));
+        mounts::watch_mounts(root, self.wake.clone(), Arc::clone(&self.stopped));
         self.set_up();
-        self.read_all(true);
-        self.plan_rescan();
-        self.tell();
-        self.say(WatchEvent::Scanned);
+        self.scan_root(true);
+        self.plan_scan();
+        self.send_events();
+        self.send(WatchEvent::Scanned);
         while !self.stopped.load(Ordering::Relaxed) {
-            match self.next(signals) {
-                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Signal::Event(event)) => self.take_in(event),
-                Ok(Signal::Mounts) => self.mounted(),
+            match self.next_message(signals) {
+                Ok(WatchMessage::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(WatchMessage::Event(event)) => self.handle_kernel_event(event),
+                Ok(WatchMessage::Mounts) => self.mounts_changed(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            // All that is known before anything is concluded: a look must not be ahead of signs that wait.
+            // All waiting events first: a check must not run ahead of them.
             while let Ok(signal) = signals.try_recv() {
                 match signal {
-                    Signal::Stop => return,
-                    Signal::Event(event) => self.take_in(event),
-                    Signal::Mounts => self.mounted(),
+                    WatchMessage::Stop => return,
+                    WatchMessage::Event(event) => self.handle_kernel_event(event),
+                    WatchMessage::Mounts => self.mounts_changed(),
                 }
             }
-            self.work();
+            self.run_due();
         }
     }
 
-    fn next(&self, signals: &Receiver<Signal>) -> Result<Signal, RecvTimeoutError> {
-        let next = [self.machine.next(), self.rescan]
+    /// Waits for a message until the next check or scan is due.
+    fn next_message(
+        &self,
+        signals: &Receiver<WatchMessage>,
+    ) -> Result<WatchMessage, RecvTimeoutError> {
+        let next = [self.machine.next_due(), self.next_scan]
             .into_iter()
             .flatten()
             .min();
@@ -129,47 +134,47 @@ impl Service {
         }
     }
 
-    /// Chooses between the kernel's signs and reading again, and says which.
+    /// Chooses between the kernel's events and polling, and reports which.
     fn set_up(&mut self) {
-        self.place = place(&self.roots.absolute);
-        let remote = self.place.remote.then_some(POLL_REMOTE);
-        if let Some(every) = self.options.poll.or(remote) {
-            self.poll(every);
+        self.filesystem = filesystem_of(&self.roots.absolute);
+        let remote = self.filesystem.remote.then_some(REMOTE_POLL_INTERVAL);
+        if let Some(interval) = self.options.poll.or(remote) {
+            self.start_polling(interval);
         } else {
             let wake = self.wake.clone();
             match notify::recommended_watcher(move |event| {
-                let _ = wake.send(Signal::Event(event));
+                let _ = wake.send(WatchMessage::Event(event));
             }) {
                 Ok(watcher) => self.watcher = Some(watcher),
-                Err(error) => self.give_up(&error),
+                Err(error) => self.fall_back_to_polling(&error),
             }
         }
         let polling = self.watcher.is_none();
-        self.say(WatchEvent::Standing { polling });
+        self.send(WatchEvent::Standing { polling });
     }
 
-    /// Reads the tree every so often from now on.
-    fn poll(&mut self, every: Duration) {
+    /// Changes to polling at this interval.
+    fn start_polling(&mut self, interval: Duration) {
         self.watcher = None;
-        self.every = Some(every);
-        self.rescan = Some(self.start.elapsed() + every);
-        let times = Times::default();
-        // What the network's cache shows is as old as one reading: unchanged means unchanged in the next one.
-        let settle = every.clamp(times.settle, POLL_REMOTE);
-        self.machine.set_times(Times {
+        self.poll_interval = Some(interval);
+        self.next_scan = Some(self.start.elapsed() + interval);
+        let times = SettleTimes::default();
+        // A network file system's cache may be as old as one interval: a file is unchanged only if the next scan agrees.
+        let settle = interval.clamp(times.settle, REMOTE_POLL_INTERVAL);
+        self.machine.set_times(SettleTimes {
             settle,
             held: settle.max(times.held),
             ..times
         });
     }
 
-    /// The kernel's signs are not to be had.
-    fn give_up(&mut self, error: &notify::Error) {
+    /// Falls back to polling because the kernel's events are not available, and reports why.
+    fn fall_back_to_polling(&mut self, error: &notify::Error) {
         let instead = format!(
-            "the folder is read again every {} s instead.",
-            POLL_LOCAL.as_secs()
+            "the folder is scanned every {} s instead.",
+            LOCAL_POLL_INTERVAL.as_secs()
         );
-        let text = if signs::is_exhaustion(error) {
+        let text = if events::is_exhaustion(error) {
             format!(
                 "The system's limit on watched folders (fs.inotify.max_user_watches = {}, \
                  fs.inotify.max_user_instances = {}) is reached; {instead} To raise it: \
@@ -178,204 +183,213 @@ impl Service {
                 limit("max_user_instances"),
             )
         } else {
-            format!("The system tells no changes ({error}); {instead}")
+            format!("The system does not report changes ({error}); {instead}")
         };
-        let polled_before = self.every.is_some();
-        self.poll(POLL_LOCAL);
+        let polled_before = self.poll_interval.is_some();
+        self.start_polling(LOCAL_POLL_INTERVAL);
         if !polled_before {
-            self.say(WatchEvent::Problem(text));
+            self.send(WatchEvent::Problem(text));
         }
     }
 
-    fn take_in(&mut self, event: Result<notify::Event, notify::Error>) {
-        // Signs from a watcher that was given up are no harm, but of no use either.
+    fn handle_kernel_event(&mut self, event: Result<notify::Event, notify::Error>) {
+        // Late events of a watcher that was given up.
         if self.watcher.is_none() {
             return;
         }
-        match meaning(event) {
-            Meaning::Sign(sign) => self.sign(sign),
-            Meaning::Lost => self.rescan_soon(),
-            Meaning::Exhausted => self.exhausted(),
-            Meaning::Nothing => {}
+        match interpret(event) {
+            Interpretation::Event(event) => self.apply_event(event),
+            Interpretation::EventsLost => self.scan_soon(),
+            Interpretation::WatchesExhausted => self.watches_exhausted(),
+            Interpretation::Ignored => {}
         }
     }
 
-    /// Other file systems may be there now: all is read again, and watched where it lies now.
-    fn mounted(&mut self) {
-        self.place = place(&self.roots.absolute);
-        if self.place.remote && self.every.is_none() {
-            self.poll(POLL_REMOTE);
-            self.say(WatchEvent::Standing { polling: true });
+    /// Scans and watches the tree again, because other file systems may be mounted in it now.
+    fn mounts_changed(&mut self) {
+        self.filesystem = filesystem_of(&self.roots.absolute);
+        if self.filesystem.remote && self.poll_interval.is_none() {
+            self.start_polling(REMOTE_POLL_INTERVAL);
+            self.send(WatchEvent::Standing { polling: true });
         }
-        self.rescan_soon();
+        self.scan_soon();
     }
 
-    fn exhausted(&mut self) {
+    fn watches_exhausted(&mut self) {
         let error = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
-        self.give_up(&error);
-        self.say(WatchEvent::Standing { polling: true });
+        self.fall_back_to_polling(&error);
+        self.send(WatchEvent::Standing { polling: true });
     }
 
-    fn sign(&mut self, sign: Sign) {
+    /// Passes an event to the machine, and scans the folder that it is about, if any.
+    fn apply_event(&mut self, event: FsEvent) {
         let now = self.start.elapsed();
-        match &sign {
-            Sign::Gone(path) if *path == self.roots.absolute => self.rescan_soon(),
-            // A folder's own word on its end may come after another one took its name.
-            Sign::Gone(path) if scan::is_folder(path) => self.read_folder(&path.clone()),
-            // Its rights may be what changed.
-            Sign::Touched(path) if self.machine.is_refused(path) => self.read_folder(&path.clone()),
-            Sign::Folder(path) => {
-                let path = path.clone();
-                self.machine.sign(now, sign);
-                self.read_folder(&path);
+        match &event {
+            FsEvent::Gone(path) if *path == self.roots.absolute => self.scan_soon(),
+            // A folder's own event about its end may arrive after another folder took its name.
+            FsEvent::Gone(path) if scan::is_folder(path) => self.scan_folder(&path.clone()),
+            // Its permissions may have changed.
+            FsEvent::Touched(path) if self.machine.is_refused(path) => {
+                self.scan_folder(&path.clone());
             }
-            Sign::Arrived { path, tracker, .. } if scan::is_folder(path) => {
+            FsEvent::Folder(path) => {
+                let path = path.clone();
+                self.machine.apply_event(now, event);
+                self.scan_folder(&path);
+            }
+            FsEvent::Arrived { path, tracker, .. } if scan::is_folder(path) => {
                 let (path, tracker) = (path.clone(), *tracker);
-                let sign = Sign::Arrived {
+                let event = FsEvent::Arrived {
                     path: path.clone(),
                     tracker,
                     folder: true,
                 };
-                self.machine.sign(now, sign);
-                self.read_folder(&path);
+                self.machine.apply_event(now, event);
+                self.scan_folder(&path);
             }
-            _ => self.machine.sign(now, sign),
+            _ => self.machine.apply_event(now, event),
         }
     }
 
-    /// Puts watches on a folder and those below it, and takes in what is there.
-    fn read_folder(&mut self, path: &Path) {
-        if !names::is_passing(&self.roots.absolute, path) {
-            self.read(path, false);
+    /// Watches and scans a folder and everything below it, unless it is ignored.
+    fn scan_folder(&mut self, path: &Path) {
+        if !names::is_ignored(&self.roots.absolute, path) {
+            self.scan(path, false);
         }
     }
 
-    fn rescan_soon(&mut self) {
-        let due = (self.read + RESCAN).max(self.start.elapsed());
-        self.rescan = Some(self.rescan.map_or(due, |planned| planned.min(due)));
+    /// Plans a scan of the tree as soon as [`MIN_RESCAN_INTERVAL`] allows.
+    fn scan_soon(&mut self) {
+        let due = (self.last_scan + MIN_RESCAN_INTERVAL).max(self.start.elapsed());
+        self.next_scan = Some(self.next_scan.map_or(due, |planned| planned.min(due)));
     }
 
-    /// Does what is due, and passes on what was found out.
-    fn work(&mut self) {
+    /// Performs the scan and the checks that are due, and sends the resulting events.
+    fn run_due(&mut self) {
         let now = self.start.elapsed();
-        if self.rescan.is_some_and(|due| due <= now) {
-            self.rescan = None;
-            self.read_all(false);
-            self.plan_rescan();
+        if self.next_scan.is_some_and(|due| due <= now) {
+            self.next_scan = None;
+            self.scan_root(false);
+            self.plan_scan();
         }
-        let inodes = self.place.inodes;
+        let inodes = self.filesystem.inodes;
         let now = self.start.elapsed();
         self.machine
             .tick(now, &mut |path| scan::stamp(path, inodes));
-        for path in self.machine.questions() {
-            let answer = self.writer(&path);
-            self.machine.answer(now, &path, answer);
+        for path in self.machine.take_writer_queries() {
+            let writer = self.writer(&path);
+            self.machine.answer_writer_query(now, &path, writer);
         }
-        self.tell();
+        self.send_events();
     }
 
-    fn writer(&self, path: &Path) -> Writer {
-        // What other machines do with a file is not known here.
-        if self.place.remote {
-            Writer::Unknown
+    fn writer(&self, path: &Path) -> WriterPresence {
+        // Writers on other machines cannot be seen.
+        if self.filesystem.remote {
+            WriterPresence::Unknown
         } else {
-            writer(path)
+            query_writer(path)
         }
     }
 
-    /// When the tree is to be read again, unless something happens before.
-    fn plan_rescan(&mut self) {
+    /// Plans the next regular scan.
+    fn plan_scan(&mut self) {
         let wait = self
-            .every
-            .unwrap_or_else(|| SAFETY_RESCAN.max(self.read_took * 100));
+            .poll_interval
+            .unwrap_or_else(|| SAFETY_SCAN_INTERVAL.max(self.last_scan_took * 100));
         let due = self.start.elapsed() + wait;
-        self.rescan = Some(self.rescan.map_or(due, |planned| planned.min(due)));
+        self.next_scan = Some(self.next_scan.map_or(due, |planned| planned.min(due)));
     }
 
-    fn read_all(&mut self, at_start: bool) {
+    /// Scans the whole tree, and reports when the folder itself is lost or back.
+    fn scan_root(&mut self, at_start: bool) {
         let root = self.roots.absolute.clone();
         match std::fs::read_dir(&root) {
             Ok(_) => {
-                if self.lost {
-                    self.lost = false;
-                    let text = format!("{} is back.", names::shown(&self.roots.given));
-                    self.say(WatchEvent::Problem(text));
+                if self.root_lost {
+                    self.root_lost = false;
+                    let text = format!("{} is back.", names::display(&self.roots.given));
+                    self.send(WatchEvent::Problem(text));
                 }
-                self.read(&root, at_start);
+                self.scan(&root, at_start);
             }
             Err(error) => {
-                if !self.lost {
-                    self.lost = true;
-                    let (name, reason) = (names::shown(&self.roots.given), names::reason(&error));
-                    self.say(WatchEvent::Problem(format!(
+                if !self.root_lost {
+                    self.root_lost = true;
+                    let name = names::display(&self.roots.given);
+                    let reason = names::reason(&error);
+                    self.send(WatchEvent::Problem(format!(
                         "{name} cannot be read: {reason}."
                     )));
                 }
                 if error.kind() == std::io::ErrorKind::NotFound {
-                    self.machine.sign(self.start.elapsed(), Sign::Gone(root));
+                    let now = self.start.elapsed();
+                    self.machine.apply_event(now, FsEvent::Gone(root));
                 }
-                self.read = self.start.elapsed();
-                self.rescan = Some(self.read + POLL_LOCAL);
+                self.last_scan = self.start.elapsed();
+                self.next_scan = Some(self.last_scan + LOCAL_POLL_INTERVAL);
             }
         }
     }
 
-    /// Reads `under`, watching each folder before it is read, and hands what was found to the machine.
-    fn read(&mut self, under: &Path, at_start: bool) {
-        let (root, inodes) = (self.roots.absolute.clone(), self.place.inodes);
+    /// Scans `under`, watching each folder before it is read, and passes the result to the machine.
+    fn scan(&mut self, under: &Path, at_start: bool) {
+        let (root, inodes) = (self.roots.absolute.clone(), self.filesystem.inodes);
         let begun = Instant::now();
         let stopped = Arc::clone(&self.stopped);
-        let sweep = scan::sweep(&root, under, inodes, &stopped, &mut |folder| {
-            self.put_watch(folder);
+        let scan = scan::scan_tree(&root, under, inodes, &stopped, &mut |folder| {
+            self.add_watch(folder);
             true
         });
-        let Some(sweep) = sweep else { return };
+        let Some(scan) = scan else { return };
         let wall = SystemTime::now();
-        let is_remote = self.place.remote;
-        let is_old = |path: &Path, stamp: &Stamp| {
+        let is_remote = self.filesystem.remote;
+        let is_old = |path: &Path, stamp: &FileStamp| {
             let age = stamp
                 .modified
                 .and_then(|modified| wall.duration_since(modified).ok());
-            // One that pauses may still have it open.
-            let is_written = || !is_remote && writer(path) == Writer::Present;
-            age.is_some_and(|age| age >= ABANDONED || age >= OLD && !is_written())
+            // A writer that pauses may still have it open.
+            let is_written = || !is_remote && query_writer(path) == WriterPresence::Present;
+            age.is_some_and(|age| {
+                age >= MIN_ABANDONED_AGE || age >= MIN_SETTLED_AGE && !is_written()
+            })
         };
         let now = self.start.elapsed();
         self.machine
-            .swept(now, sweep, at_start, &is_old, &mut |path| {
+            .apply_scan(now, scan, at_start, &is_old, &mut |path| {
                 scan::stamp(path, inodes)
             });
         if under == root {
-            (self.read, self.read_took) = (self.start.elapsed(), begun.elapsed());
+            (self.last_scan, self.last_scan_took) = (self.start.elapsed(), begun.elapsed());
         }
     }
 
-    fn put_watch(&mut self, folder: &Path) {
+    fn add_watch(&mut self, folder: &Path) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
         let result = watcher.watch(folder, RecursiveMode::NonRecursive);
         // A folder that is gone again, or that may not be read, is no reason to poll.
-        if result.is_err_and(|error| signs::is_exhaustion(&error)) {
-            self.exhausted();
+        if result.is_err_and(|error| events::is_exhaustion(&error)) {
+            self.watches_exhausted();
         }
     }
 
-    /// Passes on what the machine found out.
-    fn tell(&mut self) {
-        for event in self.machine.take() {
-            self.say(event);
+    /// Sends the machine's events.
+    fn send_events(&mut self) {
+        for event in self.machine.take_events() {
+            self.send(event);
         }
     }
 
-    fn say(&self, event: WatchEvent) {
+    fn send(&self, event: WatchEvent) {
         if !self.stopped.load(Ordering::Relaxed) {
             (self.sink)(event);
         }
     }
 }
 
-/// A limit of the kernel's, for a message.
+/// An inotify limit of the kernel, for a message.
 fn limit(name: &str) -> String {
     let text = std::fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name));
     text.map_or_else(|_| "?".into(), |text| text.trim().to_owned())

@@ -78,7 +78,7 @@ fn a_file_that_was_asked_for_twice_is_decided_once() {
     }
     program.press("va");
     let screen = program.screen(80, 24);
-    assert!(screen.contains("1 decided"), "{screen}");
+    assert!(screen.contains("1 classified"), "{screen}");
 }
 
 #[test]

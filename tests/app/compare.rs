@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Graphics, Msg, Quality};
-use medivision_tui::engine::{Event, Known};
+use medivision_tui::engine::{ClassifiedFile, Event};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
@@ -75,7 +75,7 @@ fn rescored(program: &mut Program, name: &str) {
     let mut other = record("effusion", 0.62, Decision::Uncertain).expect("a record");
     "chest-xray".clone_into(&mut other.prompts);
     let generation = program.asked(name).expect("it was classified");
-    let file = Known {
+    let file = ClassifiedFile {
         path: path(name),
         generation,
         records: vec![other].into(),

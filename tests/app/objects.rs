@@ -234,7 +234,7 @@ fn the_mean_of_a_series_counts_what_the_model_stands_by() {
     program.press("gjj");
     // normal: (0.1 + 0.2 + 0.7) / 3, pneumonia: (0.8 + 0.6 + 0.15) / 3.
     let screen = program.screen(120, 40);
-    assert!(screen.contains("Means over 3 pictures."), "{screen}");
+    assert!(screen.contains("Means over 3 images."), "{screen}");
     let line = line_of(&screen, "CT 2");
     assert!(
         line.contains("pneumonia") && line.contains("mean  52%"),

@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Msg, Named, Offered};
 use medivision_tui::encoder::catalog;
-use medivision_tui::engine::{Event, Known, Lane};
+use medivision_tui::engine::{ClassifiedFile, Event, Lane};
 use medivision_tui::prompts::{self, PromptSet};
 use medivision_tui::scoring::Decision;
 
@@ -114,7 +114,7 @@ fn a_set_that_is_wrong_is_not_used_and_the_list_stays() {
 }
 
 /// The engine scores by other prompts; what it is then asked to score anew.
-fn switched(program: &mut Program) -> Vec<Known> {
+fn switched(program: &mut Program) -> Vec<ClassifiedFile> {
     let effects = program.send(Msg::Engine(Event::Prompts {
         prompts: "ward".to_owned(),
         warnings: Vec::new(),
@@ -128,13 +128,13 @@ fn switched(program: &mut Program) -> Vec<Known> {
     known
 }
 
-fn scored(known: &Known, label: &str) -> Known {
+fn scored(known: &ClassifiedFile, label: &str) -> ClassifiedFile {
     let verdict = record(label, 0.8, Decision::Confident)
         .expect("a record")
         .verdict;
     let mut records = known.records.to_vec();
     records[0].verdict = verdict;
-    Known {
+    ClassifiedFile {
         records: records.into(),
         ..known.clone()
     }

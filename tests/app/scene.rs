@@ -13,8 +13,8 @@ use medivision_tui::app::{
     Preview, PreviewKey, Previewed, Scene, Setup, Stamp, Theme, Value,
 };
 use medivision_tui::engine::{Event, Job};
-use medivision_tui::graphics::{Painter, half_blocks};
-use medivision_tui::jobs::{Command, retry};
+use medivision_tui::graphics::{ImagePainter, half_blocks};
+use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
     DicomInfo, ErrorKind, FileFormat, FrameOrder, Geometry, Histogram, ImageInfo, NamedWindow,
@@ -210,7 +210,9 @@ impl Program {
     pub fn promoted(&self, effects: &[Effect]) -> Vec<PathBuf> {
         let jobs = started(&self.effects);
         let promoted = commands(effects).filter_map(|command| match command {
-            Command::Promote(generation) => jobs.iter().find(|job| job.generation == *generation),
+            JobCommand::Promote(generation) => {
+                jobs.iter().find(|job| job.generation == *generation)
+            }
             _ => None,
         });
         promoted.map(|job| job.path.clone()).collect()
@@ -255,7 +257,7 @@ impl Program {
         let mut terminal =
             Terminal::new(TestBackend::new(cols, rows)).expect("the test terminal never fails");
         terminal
-            .draw(|frame| ui::view(&self.model, frame, &Painter::default()))
+            .draw(|frame| ui::view(&self.model, frame, &ImagePainter::default()))
             .expect("the test terminal never fails");
         terminal.backend().buffer().clone()
     }
@@ -276,7 +278,7 @@ impl Program {
     }
 }
 
-fn commands(effects: &[Effect]) -> impl Iterator<Item = &Command> {
+fn commands(effects: &[Effect]) -> impl Iterator<Item = &JobCommand> {
     let jobs = effects.iter().filter_map(|effect| match effect {
         Effect::Jobs(commands) => Some(commands),
         _ => None,
@@ -287,7 +289,7 @@ fn commands(effects: &[Effect]) -> impl Iterator<Item = &Command> {
 /// What is handed to the engine.
 pub fn started(effects: &[Effect]) -> Vec<Job> {
     let jobs = commands(effects).filter_map(|command| match command {
-        Command::Start(job) => Some(job.clone()),
+        JobCommand::Start(job) => Some(job.clone()),
         _ => None,
     });
     jobs.collect()

@@ -228,7 +228,7 @@ fn help_begins_with_the_place_and_gives_back_what_it_lay_upon() {
     for (keys, heading, beneath) in [
         ("", "Move", "─ Result"),
         ("Z", "Image", "─ chest-001.dcm"),
-        ("vg", "Grid", "3 pictures"),
+        ("vg", "Grid", "3 images"),
         ("jvc", "Compare", ""),
         ("va", "Activity", "Throughput"),
         ("t", "Tags", "Tags · chest-001.dcm"),

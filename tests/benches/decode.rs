@@ -1,10 +1,10 @@
-//! Measures how fast files are decoded: `cargo bench -p medivision-media --bench decode -- FILE...`, or
-//! `tests/oracle/decode_speed.py`, which runs the reference and another build of this bench on the same files.
+//! The speed of decoding: `cargo bench -p medivision-media --bench decode -- FILE...`, or `tests/oracle/decode_speed.py`, which
+//! runs the reference and another build of this bench on the same files.
 //!
-//! Prints one JSON object per file to stdout: size of the decoded first frame in bytes, and the best times in seconds
-//! of opening, decoding and rendering it, and of copying as many bytes in memory, which no decoder can beat.
-//! `--seconds S FILE...` spends S seconds on each measurement. `--frames FILE` decodes and renders all frames of a
-//! file and reports the peak memory of the process.
+//! Prints one JSON object per file: the decoded bytes of the first frame, and the best times in seconds of opening, decoding
+//! and rendering, and of copying as many bytes in memory, which no decoder can beat. `--seconds S FILE...` spends S on each
+//! of these. `--frames FILE...` decodes and renders all frames of each file, as `classify --frames all` does, and prints the
+//! peak memory.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use medivision_media::{
 };
 use serde_json::{Value, json};
 
-/// The allocator of the program.
+/// The program's own allocator.
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
 
-/// Time spent on each measurement by default.
-const DURATION: Duration = Duration::from_millis(700);
-/// Smallest number of runs of each measurement, however long one takes.
+/// Default time for each measurement.
+const DEFAULT_DURATION: Duration = Duration::from_millis(700);
+/// Minimum number of runs per measurement, however long one takes.
 const MIN_RUNS: usize = 3;
 
 fn main() {
@@ -37,7 +37,7 @@ fn main() {
             let duration = seconds.parse().map(Duration::from_secs_f64);
             measure(paths, duration.expect("--seconds takes a number"));
         }
-        ref paths => measure(paths, DURATION),
+        ref paths => measure(paths, DEFAULT_DURATION),
     }
 }
 
@@ -69,7 +69,7 @@ fn speed(path: &Path, duration: Duration) -> Result<Value, MediaError> {
     }))
 }
 
-/// Time in seconds of the fastest of many runs, which is the least disturbed one on a busy machine.
+/// Seconds of the fastest of many runs: on a busy machine, the one that was disturbed least.
 fn best_time<T>(duration: Duration, mut run: impl FnMut() -> T) -> f64 {
     let begun = Instant::now();
     let mut best = Duration::MAX;
@@ -111,7 +111,7 @@ fn all_frames(path: &Path) {
     println!("{answer}");
 }
 
-/// Peak memory of this process in MB (Linux; 0 elsewhere).
+/// The peak memory of this process so far, in MB (Linux; 0 elsewhere).
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));

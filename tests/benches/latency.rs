@@ -1,11 +1,15 @@
-//! How long a key takes to be seen: `cargo bench --bench latency`.
+//! The latency from a key press to the screen: `cargo bench --bench latency`.
 //!
-//! The real binary in a pseudo terminal of 120 × 50 cells of 10 × 20 pixels, which answers as a kitty, a sixel or a plain one
-//! does. `j` and `k` are pressed at several paces, some of them slow enough for the picture to be sent in between; what is
-//! measured ends when the cursor bar has been read at the next row. Meanwhile the demo model classifies the folder on all
-//! cores. Read at full speed and at 1 MB/s. Then a folder of 100,000 files: until its first rows are seen, until all are
-//! counted, and the same keys while it is searched. Last, the bytes that a look at one picture costs by each protocol.
-//! `loaded`, `many` or `bytes` behind `--` runs only that.
+//! Runs the binary in a pseudo-terminal of 120 × 50 cells of 10 × 20 pixels, which answers probes like a kitty, a sixel or a
+//! plain terminal.
+//!
+//! * `loaded`: `j` and `k` are pressed at several paces, some slow enough for an image to be sent in between, while the demo model
+//!   classifies the folder on all cores. The latency ends when the cursor bar has been read at the next row. The terminal reads at
+//!   full speed, then at 1 MB/s.
+//! * `many`: a folder of 100,000 files: the time to the first rows, the time until all are counted, and the same keys meanwhile.
+//! * `bytes`: the bytes per image of each protocol.
+//!
+//! Names after `--` run only these parts.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -20,16 +24,16 @@ use vt100::{Parser, Screen};
 
 const ROWS: u16 = 50;
 const COLS: u16 = 120;
-/// A condition that has not come true by then never will.
+/// How long to wait for a screen before the bench fails.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Keys a case.
+/// Key presses per case.
 const KEYS: usize = 240;
-/// Pauses between keys: a key held down, a quick finger, and looking at each picture.
-const PACES: [u64; 4] = [33, 60, 120, 250];
-/// Bytes a second of a slow link.
-const SLOW: f64 = 1e6;
+/// Pauses between keys in ms: a key held down, quick presses, and looking at each image.
+const PAUSES_MS: [u64; 4] = [33, 60, 120, 250];
+/// Bytes per second of a slow link.
+const SLOW_RATE: f64 = 1e6;
 
-/// What the terminal says it can do.
+/// The graphics protocol that the terminal supports.
 #[derive(Clone, Copy, Debug)]
 enum Protocol {
     Kitty,
@@ -39,6 +43,7 @@ enum Protocol {
 }
 
 impl Protocol {
+    /// The terminal's answer to the probe.
     fn answer(self) -> &'static [u8] {
         match self {
             Self::Kitty => b"\x1b_Gi=31;OK\x1b\\\x1b_Gi=32;OK\x1b\\\x1b[6;20;10t\x1b[?62;22c",
@@ -50,9 +55,9 @@ impl Protocol {
 
 struct Seen {
     parser: Parser,
-    /// When something came last.
+    /// When the last bytes arrived.
     last: Instant,
-    /// The name behind the cursor bar, and when it was first read there.
+    /// The file name at the cursor bar, and when it was first read there.
     cursor: (String, Instant),
     bytes: usize,
 }
@@ -63,7 +68,7 @@ struct Display {
 }
 
 impl Display {
-    /// Waits for `wanted`; how long after `since` it was read.
+    /// Waits for a screen that satisfies `wanted`; returns the time since `since`.
     fn until(&self, what: &str, since: Instant, wanted: impl Fn(&Screen) -> bool) -> Duration {
         let seen = self.seen.lock().expect("whole");
         let (seen, waited) = self
@@ -75,7 +80,7 @@ impl Display {
         since.elapsed()
     }
 
-    /// Waits for the cursor to be on a file; when it was read there.
+    /// Waits until the cursor is on a file; returns when it was read there.
     fn cursor_on(&self, name: &str) -> Instant {
         let seen = self.seen.lock().expect("whole");
         let (seen, waited) = self
@@ -94,7 +99,7 @@ impl Display {
         self.seen.lock().expect("whole").bytes
     }
 
-    /// Waits until nothing has come for a while; the bytes so far.
+    /// Waits until no bytes have arrived for a while; returns the number of bytes so far.
     fn quiet(&self) -> usize {
         loop {
             let (last, bytes) = {
@@ -116,7 +121,7 @@ impl Display {
     }
 }
 
-/// The name of the file in the row that begins with the cursor bar.
+/// The file name in the row that starts with the cursor bar.
 fn under_cursor(screen: &Screen) -> Option<String> {
     let rows = screen.size().0;
     let bar = |row: &u16| screen.cell(*row, 0).is_some_and(|c| c.contents() == "▌");
@@ -196,7 +201,7 @@ impl Session {
         keys.write_all(key.as_bytes()).expect("pressed");
     }
 
-    /// Goes down and up again, so that files looked at come back; milliseconds from each key to its text.
+    /// Moves down and up again; returns the milliseconds from each key press until the screen shows it.
     fn scroll(&self) -> Vec<f64> {
         let mut at = 0_usize;
         let mut latencies = Vec::with_capacity(KEYS);
@@ -207,7 +212,7 @@ impl Session {
             self.press(if down { "j" } else { "k" });
             let read = self.display.cursor_on(&name(at));
             latencies.push(read.duration_since(pressed).as_secs_f64() * 1e3);
-            sleep(Duration::from_millis(PACES[n / 5 % PACES.len()]));
+            sleep(Duration::from_millis(PAUSES_MS[n / 5 % PAUSES_MS.len()]));
         }
         latencies
     }
@@ -220,7 +225,7 @@ impl Drop for Session {
     }
 }
 
-/// The terminal's side; reads no faster than `rate` bytes a second.
+/// The terminal's side; reads at most `rate` bytes per second.
 fn show(
     mut output: impl Read,
     display: &Display,
@@ -264,7 +269,7 @@ fn name(n: usize) -> String {
     format!("IM{n:06}.png")
 }
 
-/// Shadows with grain, as large as screens: what compresses no better than the real thing.
+/// Writes images as large as screens, which compress no better than real ones.
 fn pictures(folder: &Path, count: usize) {
     let mut grain = 7_u32;
     let seeds = 40;
@@ -283,7 +288,7 @@ fn pictures(folder: &Path, count: usize) {
     }
 }
 
-/// Small files, each of its own.
+/// Writes small files.
 fn small_files(folder: &Path, count: usize) {
     let mut png = std::io::Cursor::new(Vec::new());
     image::GrayImage::from_fn(24, 24, |x, y| image::Luma([(x * 9 + y) as u8]))
@@ -294,7 +299,7 @@ fn small_files(folder: &Path, count: usize) {
     }
 }
 
-/// Prints middle, 99th percentile and maximum; true when the bar is kept.
+/// Prints median, 99th percentile and maximum; returns whether the 99th percentile is within the limit.
 fn report(what: &str, mut latencies: Vec<f64>, bar: f64) -> bool {
     latencies.sort_by(f64::total_cmp);
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share).round() as usize];
@@ -309,7 +314,7 @@ fn has_rows(screen: &Screen) -> bool {
     screen.contents().contains("IM0")
 }
 
-/// Keys under full load.
+/// Measures key latency under full load.
 fn loaded(folder: &Path, protocol: Protocol, rate: Option<f64>) -> bool {
     let session = Session::start(folder, protocol, rate);
     let display = &session.display;
@@ -329,7 +334,7 @@ fn loaded(folder: &Path, protocol: Protocol, rate: Option<f64>) -> bool {
     kept
 }
 
-/// First rows, all rows, and keys while it is searched.
+/// Measures a large folder: first rows, all rows, and key latency meanwhile.
 fn many(folder: &Path, count: &str) -> bool {
     let session = Session::start(folder, Protocol::Plain, None);
     let display = &session.display;
@@ -355,7 +360,7 @@ fn many(folder: &Path, count: &str) -> bool {
     kept && scroll
 }
 
-/// What a look at one picture costs.
+/// Measures the bytes that are sent per image.
 fn bytes(folder: &Path) {
     let (local, remote) = (None, Some(1e9));
     println!("kB a look                        80×24  120×50  200×60");
@@ -390,7 +395,7 @@ fn bytes(folder: &Path) {
 }
 
 fn main() -> ExitCode {
-    // `cargo bench` adds `--bench`; any other word chooses.
+    // `cargo bench` adds `--bench`; any other argument chooses a part.
     let chosen: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with('-'))
@@ -404,7 +409,7 @@ fn main() -> ExitCode {
         fs::create_dir(&ten_thousand).expect("a folder");
         pictures(&ten_thousand, 10_000);
         for protocol in [Protocol::Plain, Protocol::Kitty, Protocol::Sixel] {
-            for rate in [None, Some(SLOW)] {
+            for rate in [None, Some(SLOW_RATE)] {
                 kept &= loaded(&ten_thousand, protocol, rate);
             }
         }

@@ -1,4 +1,4 @@
-//! How fast single parts are: preparing a picture, tokenising, scoring, drawing the list. `cargo bench --bench parts`.
+//! The speed of single parts: preprocessing, tokenising, scoring, drawing the list. `cargo bench --bench parts`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use medivision_tui::app::{self, Effect, Entry, EntryKind, Keymap, Msg, Stamp};
 use medivision_tui::encoder::{Preprocess, Tokenizer};
-use medivision_tui::graphics::Painter;
+use medivision_tui::graphics::ImagePainter;
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::scoring::{Logits, Mode, Scorer};
@@ -17,12 +17,12 @@ use medivision_tui::ui;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-/// CLIP's preparation at 224 pixels.
+/// CLIP's preprocessing at 224 pixels.
 const CLIP: &[u8] = br#"{"size": 224, "crop_size": 224, "do_center_crop": true, "resample": 3}"#;
 
 fn prepare(bench: &mut Criterion) {
     let preprocess = Preprocess::from_json(CLIP, Path::new("preprocessor_config.json"));
-    let preprocess = preprocess.expect("a preparation");
+    let preprocess = preprocess.expect("valid JSON");
     let samples = |count: u32| (0..count).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
     let (width, height) = (2048, 1536);
     let grey = Pixels::Luma(samples(width * height).collect());
@@ -76,7 +76,7 @@ fn score(bench: &mut Criterion) {
     });
 }
 
-/// A key and the frame after it, in a folder of so many files.
+/// One key press and the frame drawn after it, in folders of different sizes.
 fn list(bench: &mut Criterion) {
     for count in [10, 10_000, 100_000] {
         let root = PathBuf::from("/incoming");
@@ -126,7 +126,7 @@ fn list(bench: &mut Criterion) {
                 now += Duration::from_millis(30);
                 app::update(&mut model, Msg::Tick(now));
                 screen
-                    .draw(|frame| ui::view(&model, frame, &Painter::default()))
+                    .draw(|frame| ui::view(&model, frame, &ImagePainter::default()))
                     .expect("a frame");
             });
         });

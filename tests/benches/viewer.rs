@@ -1,7 +1,7 @@
-//! How long the picture takes to follow the keys: `cargo bench --bench viewer`.
+//! How long the image takes to follow a change of window: `cargo bench --bench viewer`.
 //!
-//! From the cached samples of a radiograph of 2048 × 2048 pixels of 16 bits to what the terminal is sent, on 120 × 50 cells
-//! of 10 × 20 pixels. To be followed by the eye, a window has to move within 33 ms.
+//! Measures from the cached samples of a radiograph of 2048 × 2048 pixels of 16 bits to the bytes for the terminal, on 120 × 50
+//! cells of 10 × 20 pixels. To look continuous, a change must take at most 33 ms.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use medivision_tui::view::placement::Aim;
 
 const SIDE: u16 = 2048;
 
-/// A shadow with a gradient and grain, as detectors have it.
+/// Writes a radiograph: a shadow with a gradient and noise.
 fn radiograph(folder: &Path) -> PathBuf {
     let side = i32::from(SIDE);
     let mut grain = 1_u32;
@@ -87,7 +87,7 @@ fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
     }
 }
 
-/// Each time another window: nothing but the decoded samples is there already.
+/// Renders with a new window each time, so that only the decoded samples are cached.
 fn windows(bench: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = radiograph(folder.path());

@@ -1,21 +1,21 @@
-//! Files that would take all time or memory, and models that answer nothing.
+//! Files that would take unbounded time or memory, and models with meaningless weights.
 
 use std::time::{Duration, Instant};
 
 use super::*;
 
 /// How long a refusal may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs a command that must end by itself, and soon.
-fn ends(home: &Path, arguments: &[&str]) -> Output {
+/// Runs a command that must end by itself within [`REFUSAL_TIMEOUT`].
+fn run_bounded(home: &Path, arguments: &[&str]) -> Output {
     let mut command = program(home);
     command.args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let begun = Instant::now();
     while child.try_wait().expect("asked").is_none() {
-        if begun.elapsed() > LIMIT {
+        if begun.elapsed() > REFUSAL_TIMEOUT {
             child.kill().expect("killed");
             panic!("{arguments:?} does not end");
         }
@@ -25,7 +25,7 @@ fn ends(home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn only_regular_files_are_read_whatever_they_are_for() {
+fn devices_and_pipes_are_refused_wherever_a_file_is_expected() {
     let home = home();
     let at = |name: &str| home.path().join(name);
     let (cwd, fifo) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
@@ -44,19 +44,19 @@ fn only_regular_files_are_read_whatever_they_are_for() {
             (&["classify", "in/a.png", "--model", name], 3),
         ];
         for (arguments, code) in commands {
-            let output = ends(home.path(), arguments);
+            let output = run_bounded(home.path(), arguments);
             let said = stderr(&output);
             assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
             assert!(said.contains("not a file"), "{arguments:?}: {said}");
         }
     }
     for folder in ["model", "endless"] {
-        let output = ends(home.path(), &["models", "info", folder]);
+        let output = run_bounded(home.path(), &["models", "info", folder]);
         assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     }
 }
 
-/// A copy of a checkpoint, whose files may be changed.
+/// Copies a checkpoint, so that its files can be changed.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("the checkpoint").flatten() {
@@ -67,7 +67,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_vocabulary_that_lengthens_texts_without_end_is_refused() {
+fn a_tokenizer_that_lengthens_texts_without_bound_is_refused() {
     let home = home();
     let model = home.path().join("model");
     copy(&checkpoint(), &model);
@@ -78,7 +78,7 @@ fn a_vocabulary_that_lengthens_texts_without_end_is_refused() {
         serde_json::json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaa"});
     tokenizer["normalizer"] = serde_json::json!({"type": "Sequence", "normalizers": vec![step; 9]});
     fs::write(&path, tokenizer.to_string()).expect("written");
-    let output = ends(home.path(), &["classify", "in/a.png", "--model", "model"]);
+    let output = run_bounded(home.path(), &["classify", "in/a.png", "--model", "model"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(
         stderr(&output).contains("lengthens texts"),
@@ -87,8 +87,8 @@ fn a_vocabulary_that_lengthens_texts_without_end_is_refused() {
     );
 }
 
-/// The model that is built in, as files, with the values of the tensors that a name begins with replaced: 16 bits each.
-fn damaged_model(folder: &Path, begins: &str, value: [u8; 2]) {
+/// Writes the built-in model as files, with all values (16 bits each) of the tensors whose name has this prefix replaced.
+fn damaged_model(folder: &Path, prefix: &str, value: [u8; 2]) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/encoder/demo");
     copy(&demo, folder);
     let path = folder.join("model.safetensors");
@@ -97,20 +97,20 @@ fn damaged_model(folder: &Path, begins: &str, value: [u8; 2]) {
     let length = u64::from_le_bytes(*length) as usize;
     let header: Value = serde_json::from_slice(&rest[..length]).expect("JSON");
     let tensors = header.as_object().expect("tensors").iter();
-    let places: Vec<Vec<usize>> = tensors
-        .filter(|(name, _)| name.starts_with(begins))
+    let ranges: Vec<Vec<usize>> = tensors
+        .filter(|(name, _)| name.starts_with(prefix))
         .map(|(_, tensor)| serde_json::from_value(tensor["data_offsets"].clone()).expect("two"))
         .collect();
-    assert!(!places.is_empty(), "{begins}");
-    for place in places {
-        let data = &mut bytes[8 + length + place[0]..8 + length + place[1]];
+    assert!(!ranges.is_empty(), "{prefix}");
+    for range in ranges {
+        let data = &mut bytes[8 + length + range[0]..8 + length + range[1]];
         data.as_chunks_mut::<2>().0.fill(value);
     }
     fs::write(path, bytes).expect("written");
 }
 
 #[test]
-fn a_model_whose_numbers_mean_nothing_is_refused() {
+fn a_model_with_meaningless_weights_is_refused() {
     let home = home();
     let folder = home.path().join("model");
     let (nan, infinite, zero) = ([0x00, 0x7e], [0x00, 0x7c], [0, 0]);
@@ -118,13 +118,13 @@ fn a_model_whose_numbers_mean_nothing_is_refused() {
         ("vision_model.", nan, "not finite"),
         ("text_model.", nan, "not finite"),
         ("visual_projection", infinite, "not finite"),
-        ("visual_projection", zero, "every image looks the same"),
+        ("visual_projection", zero, "every image the same embedding"),
         (
             "vision_model.embeddings.patch",
             zero,
-            "every image looks the same",
+            "every image the same embedding",
         ),
-        ("text_projection", zero, "every text means the same"),
+        ("text_projection", zero, "every text the same embedding"),
     ] {
         damaged_model(&folder, begins, value);
         let output = run(home.path(), &["classify", "in/a.png", "--model", "model"]);
@@ -136,7 +136,7 @@ fn a_model_whose_numbers_mean_nothing_is_refused() {
 }
 
 #[test]
-fn a_phrase_that_the_model_cuts_off_is_named() {
+fn a_phrase_that_is_too_long_for_the_model_is_reported() {
     let home = home();
     let long = "a chest image of this kind ".repeat(30);
     let set = format!(

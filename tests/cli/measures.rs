@@ -6,9 +6,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
-/// Phantoms with their truth, and the model that knows them.
+/// With phantoms, their labels, and the model trained on them.
 #[test]
-fn eval_scores_predictions_against_a_table_of_truth() {
+fn eval_compares_predictions_with_a_table_of_labels() {
     let home = tempfile::tempdir().expect("a home");
     let written = run(
         home.path(),
@@ -20,14 +20,14 @@ fn eval_scores_predictions_against_a_table_of_truth() {
         &["eval", "d/truth.csv", "--json", "--draws", "50"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(answer["cases"], 14);
-    assert_eq!(answer["model"], "demo");
-    let accuracy = &answer["accuracy"];
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["cases"], 14);
+    assert_eq!(report["model"], "demo");
+    let accuracy = &report["accuracy"];
     let value = accuracy["value"].as_f64().expect("a number");
-    assert!(value >= 0.9, "{answer}");
+    assert!(value >= 0.9, "{report}");
     assert!(accuracy["low"].as_f64() <= Some(value) && Some(value) <= accuracy["high"].as_f64());
-    let names: Vec<_> = answer["conditions"]
+    let names: Vec<_> = report["conditions"]
         .as_array()
         .expect("conditions")
         .iter()
@@ -43,7 +43,7 @@ fn eval_scores_predictions_against_a_table_of_truth() {
 }
 
 #[test]
-fn eval_of_real_pictures_with_the_demo_model_says_that_it_refuses_them() {
+fn eval_of_real_images_with_the_demo_model_reports_that_it_rejects_them() {
     let home = tempfile::tempdir().expect("a home");
     for name in ["normal", "pneumonia"] {
         fs::create_dir_all(home.path().join("in").join(name)).expect("made");
@@ -69,7 +69,7 @@ fn eval_of_real_pictures_with_the_demo_model_says_that_it_refuses_them() {
 }
 
 #[test]
-fn bench_tells_each_stage_and_how_near_the_whole_comes_to_their_limit() {
+fn bench_reports_each_stage_and_how_close_the_whole_comes_to_their_limit() {
     let home = tempfile::tempdir().expect("a home");
     let model = checkpoint();
     let output = run(
@@ -108,19 +108,15 @@ fn bench_tells_each_stage_and_how_near_the_whole_comes_to_their_limit() {
 }
 
 #[test]
-fn bench_without_any_picture_says_so() {
+fn bench_without_any_image_says_so() {
     let home = tempfile::tempdir().expect("a home");
     let output = run(home.path(), &["bench", "."]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(
-        stderr(&output).contains("no picture"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("no image"), "{}", stderr(&output));
 }
 
-/// More pictures than can be through before anybody is interrupted.
-fn plenty(home: &Path) {
+/// Writes more images than can be classified before the interruption.
+fn write_many(home: &Path) {
     let folder = home.join("in/normal");
     fs::create_dir_all(&folder).expect("made");
     picture(&folder.join("0.png"), 90);
@@ -129,8 +125,8 @@ fn plenty(home: &Path) {
     }
 }
 
-/// Presses Ctrl-C as soon as the command listens for it.
-fn interrupted(home: &Path, arguments: &[&str]) -> Output {
+/// Runs a command, and interrupts it as soon as it handles signals.
+fn run_interrupted(home: &Path, arguments: &[&str]) -> Output {
     let mut child = program(home)
         .args(arguments)
         .stdout(Stdio::piped())
@@ -138,15 +134,18 @@ fn interrupted(home: &Path, arguments: &[&str]) -> Output {
         .spawn()
         .expect("the binary starts");
     let tasks = format!("/proc/{}/task", child.id());
-    let listens = || {
+    let handles_signals = || {
         let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
         tasks
             .map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default())
             .any(|name| name.trim() == "signals")
     };
     let begun = Instant::now();
-    while !listens() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never does");
+    while !handles_signals() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "no signals thread"
+        );
         assert_eq!(child.try_wait().expect("asked"), None, "it runs");
         std::thread::yield_now();
     }
@@ -155,13 +154,13 @@ fn interrupted(home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn eval_and_bench_that_are_interrupted_say_so() {
+fn interrupted_eval_and_bench_say_so() {
     let home = tempfile::tempdir().expect("a home");
-    plenty(home.path());
+    write_many(home.path());
     let model = checkpoint();
     let model = model.to_str().expect("UTF-8");
     for command in ["eval", "bench"] {
-        let output = interrupted(home.path(), &[command, "in", "--model", model]);
+        let output = run_interrupted(home.path(), &[command, "in", "--model", model]);
         assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = out + &stderr(&output);

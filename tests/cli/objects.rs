@@ -1,8 +1,8 @@
-//! DICOM objects: what of a patient gets out, and files of many frames.
+//! DICOM objects: patient data stays private, and files with many frames.
 
 use super::*;
 
-/// A picture with a secret in every attribute that can hold one.
+/// An image with a secret in every attribute that can contain one.
 fn object_of_a_patient() -> Vec<u8> {
     use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
     use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -56,7 +56,7 @@ fn object_of_a_patient() -> Vec<u8> {
 }
 
 #[test]
-fn nothing_of_a_patient_is_printed_logged_or_exported() {
+fn no_patient_data_is_printed_logged_or_exported() {
     let home = tempfile::tempdir().expect("a folder");
     let whole = object_of_a_patient();
     let path = |name: &str| home.path().join(name);
@@ -96,7 +96,8 @@ fn nothing_of_a_patient_is_printed_logged_or_exported() {
     }
 }
 
-/// Three frames, each with its own shade: a small object in the default transfer syntax, as old devices write it.
+/// Writes a small object of three frames with different grey levels, in the default transfer syntax and without a preamble, as old
+/// devices do.
 fn three_frames(path: &Path) {
     let mut bytes = Vec::new();
     let mut element = |group: u16, element: u16, value: &[u8]| {
@@ -120,7 +121,7 @@ fn three_frames(path: &Path) {
 }
 
 #[test]
-fn all_frames_get_a_line_each_and_one_together() {
+fn every_frame_gets_a_line_and_the_file_an_aggregate() {
     let home = home();
     three_frames(&home.path().join("three.dcm"));
     let output = classify(home.path(), &["--frames", "all", "three.dcm"]);
@@ -151,7 +152,7 @@ fn all_frames_get_a_line_each_and_one_together() {
     let middle = classify(home.path(), &["--frames", "middle", "three.dcm"]);
     let [middle] = self::lines(&middle).try_into().expect("one line");
     assert_eq!(middle["frame"], 1);
-    // In a batch of another size sums are rounded in another order.
+    // In a batch of another size, sums are rounded in another order.
     let similarity = |line: &Value| line["scores"][0]["similarity"].as_f64().expect("a number");
     assert!((similarity(&middle) - similarity(&each[1])).abs() < 1e-4);
     assert!(
@@ -160,9 +161,9 @@ fn all_frames_get_a_line_each_and_one_together() {
     );
 }
 
-/// Stored in the order 1 4 3 0 2 along the patient.
+/// The fixture's frames lie in the order 1 4 3 0 2 along the patient.
 #[test]
-fn frames_stored_out_of_order_are_taken_by_position_and_keep_their_numbers() {
+fn frames_stored_out_of_order_are_sorted_by_position_and_keep_their_numbers() {
     let home = home();
     let fixture = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -181,7 +182,7 @@ fn frames_stored_out_of_order_are_taken_by_position_and_keep_their_numbers() {
 }
 
 #[test]
-fn a_file_of_many_frames_none_of_which_can_be_shown_fails_once() {
+fn a_file_none_of_whose_frames_can_be_decoded_fails_once() {
     let home = home();
     let path = home.path().join("cut.dcm");
     three_frames(&path);
@@ -190,7 +191,7 @@ fn a_file_of_many_frames_none_of_which_can_be_shown_fails_once() {
     let output = classify(home.path(), &["--frames", "all", "cut.dcm"]);
     let [line] = lines(&output).try_into().expect("one line");
     assert_eq!(line["error"]["kind"], "truncated");
-    // With one whole frame left, that one is classified, and the others fail.
+    // With one complete frame left, that one is classified, and the others fail.
     fs::write(&path, &whole[..whole.len() - 500]).expect("written");
     let output = classify(home.path(), &["--frames", "all", "cut.dcm"]);
     let kinds: Vec<_> = lines(&output)

@@ -1,10 +1,10 @@
-//! Where output goes and what is in it: closed pipes, full disks, and text that would steer a terminal.
+//! Output: closed pipes, full disks, and text that would steer a terminal.
 
 use std::os::fd::OwnedFd;
 
 use super::*;
 
-/// Commands that print something on stdout, each in its own way.
+/// Commands that print to stdout, each in its own way.
 const PRINTING: [&[&str]; 13] = [
     &["--help"],
     &["--version"],
@@ -37,7 +37,7 @@ fn a_closed_pipe_ends_every_command_silently() {
 }
 
 #[test]
-fn a_full_disk_is_a_sentence() {
+fn a_full_disk_is_reported_in_a_sentence() {
     let home = home();
     for arguments in PRINTING {
         let full = fs::File::options().write(true).open("/dev/full");
@@ -51,10 +51,10 @@ fn a_full_disk_is_a_sentence() {
     }
 }
 
-/// Sets the title, deletes the screen, rings, turns the line round.
+/// Sets the title, clears the screen, rings the bell, reverses the line.
 const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
 
-/// That nothing on stdout or stderr would reach a terminal as a command, and that something was said.
+/// Asserts that nothing on stdout or stderr would steer a terminal, and that something was printed.
 fn assert_harmless(output: &Output, of: &[&str]) {
     let all = [output.stdout.as_slice(), &output.stderr].concat();
     let text = String::from_utf8(all).expect("UTF-8");
@@ -122,19 +122,19 @@ fn text_from_files_does_not_steer_the_terminal() {
     for arguments in commands {
         assert_harmless(&run(home.path(), arguments), arguments);
     }
-    // The name reads back as it is.
+    // The JSON still contains the exact name.
     let output = run(home.path(), &["inspect", &image]);
     assert_eq!(lines(&output)[0]["path"], image.as_str());
 }
 
 #[test]
-fn a_command_that_is_misspelled_is_pointed_out() {
+fn a_misspelled_command_gets_a_suggestion() {
     let home = home();
     let output = run(home.path(), &["clasify", "in"]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
     assert!(
-        said.contains("clasify: neither a command nor a folder; did you mean `classify`?"),
+        said.contains("clasify: not a command, and no such folder; did you mean `classify`?"),
         "{said}"
     );
 }
@@ -151,7 +151,7 @@ fn one_bad_prompt_set_does_not_hide_the_others() {
     assert!(text.contains("ward           cannot be used"), "{text}");
     assert_eq!(text.lines().count(), 5, "{text}");
     assert!(stderr(&output).contains("ward.toml:1: the name must be a text"));
-    // Checked, it shows all its faults.
+    // `check` reports all errors of a set.
     let output = run(home.path(), &["prompts", "check", "ward"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(stderr(&output).lines().count(), 3, "{}", stderr(&output));

@@ -1,4 +1,4 @@
-//! Settings, and what is wrong with them.
+//! Settings: their precedence, and errors in them.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn settings_come_from_file_then_environment_then_arguments() {
     assert_eq!(prompts(Some("brain-mri"), Some("bone-xray")), "bone-xray");
 }
 
-/// Settings that are wrong, and what is said of them after the file's name.
+/// Invalid settings, and the error after the file's name.
 const WRONG_SETTINGS: [(&str, &str); 12] = [
     (
         "model = \"demo\"\nmodle = \"x\"\n",
@@ -41,10 +41,10 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
         "[layout]\ntiles = 6\n",
         ":2: 6 is not between 1 and 5 in `layout.tiles`",
     ),
-    ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is no device"),
+    ("\ndevice = \"gpu\"\n", ":2: device: `gpu` is not a device"),
     (
         "precision = \"b16\"\n",
-        ":1: precision: `b16` is no precision; did you mean `bf16`?",
+        ":1: precision: `b16` is not a precision; did you mean `bf16`?",
     ),
     (
         "memory = \"2T\"\n",
@@ -52,7 +52,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ),
     (
         "log_level = \"warning\"\n",
-        ":1: log_level: `warning` is no log level; did you mean `warn`?",
+        ":1: log_level: `warning` is not a log level; did you mean `warn`?",
     ),
     (
         "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
@@ -77,7 +77,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn what_is_wrong_with_the_settings_is_said_with_its_line() {
+fn an_error_in_the_settings_is_reported_with_its_line() {
     let home = tempfile::tempdir().expect("a folder");
     let folder = home.path().join(".config/medivision-tui");
     fs::create_dir_all(&folder).expect("a folder");
@@ -87,7 +87,7 @@ fn what_is_wrong_with_the_settings_is_said_with_its_line() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         let said = stderr(&output);
         assert!(said.contains(&format!("config.toml{words}")), "{said}");
-        // The doctor says it too, and goes on without the file.
+        // `doctor` reports it, too, and checks the rest without the file.
         let output = run(home.path(), &["doctor"]);
         assert_eq!(output.status.code(), Some(3), "{text}");
         let report = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -110,7 +110,7 @@ fn what_is_wrong_with_the_settings_is_said_with_its_line() {
 }
 
 #[test]
-fn the_settings_that_the_readme_shows_are_right() {
+fn the_example_settings_in_the_readme_are_valid() {
     let home = tempfile::tempdir().expect("a folder");
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("```toml\nmodel").expect("an example");
@@ -123,7 +123,7 @@ fn the_settings_that_the_readme_shows_are_right() {
 }
 
 #[test]
-fn a_picture_that_needs_more_memory_than_allowed_says_so() {
+fn an_image_that_needs_more_memory_than_allowed_is_refused() {
     let home = home();
     image::GrayImage::new(2000, 2000)
         .save(home.path().join("large.png"))

@@ -1,5 +1,5 @@
-//! Models from the hub, against a server that speaks its protocol: what arrives, where it lies, and what happens when
-//! the connection breaks, the token is missing or the file is wrong.
+//! Downloading models, against a server that speaks the hub's protocol: what arrives, where it is stored, and what happens when
+//! the connection breaks, the token is missing or a file is damaged.
 
 mod picker;
 mod server;
@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use server::{COMMIT, ID, Moods, Server, TOKEN, pause, sha256};
+use server::{COMMIT, HubBehaviour, ID, Server, TOKEN, pause, sha256};
 use tempfile::TempDir;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -23,17 +23,17 @@ fn weights() -> Vec<u8> {
     fs::read(fixture().join(WEIGHTS)).unwrap()
 }
 
-/// A user with a home folder and a hub.
+/// A user with a home folder, and a hub.
 struct User {
     home: TempDir,
     server: Server,
 }
 
 impl User {
-    fn of(moods: Moods) -> Self {
+    fn with_hub(behaviour: HubBehaviour) -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
-            server: Server::start(&fixture(), moods),
+            server: Server::start(&fixture(), behaviour),
         }
     }
 
@@ -80,7 +80,7 @@ fn assert_done(output: &Output) {
     assert_eq!(output.status.code(), Some(0), "{}", said(output));
 }
 
-/// The command could not be carried out, and says why.
+/// Asserts that the command failed with exit code 3, and that stderr contains `words`.
 fn assert_refused(output: &Output, words: &[&str]) {
     assert_eq!(output.status.code(), Some(3), "{}", said(output));
     for word in words {
@@ -89,8 +89,8 @@ fn assert_refused(output: &Output, words: &[&str]) {
 }
 
 #[test]
-fn a_pulled_model_lies_where_other_clients_look_for_it() {
-    let user = User::of(Moods::default());
+fn a_pulled_model_is_stored_where_other_clients_look_for_it() {
+    let user = User::with_hub(HubBehaviour::default());
     let output = user.pull();
     assert_done(&output);
     let model = user.model();
@@ -114,7 +114,7 @@ fn a_pulled_model_lies_where_other_clients_look_for_it() {
         );
         assert_eq!(found.unwrap(), given.unwrap(), "{name}");
     }
-    // What no model needs is not fetched.
+    // Files that no model needs are not downloaded.
     assert!(!snapshot.join("golden.json").exists());
     assert!(
         fs::read_dir(model.join("blobs"))
@@ -125,8 +125,8 @@ fn a_pulled_model_lies_where_other_clients_look_for_it() {
 }
 
 #[test]
-fn a_pulled_model_is_found_by_its_id_without_a_network() {
-    let user = User::of(Moods::default());
+fn a_pulled_model_is_found_by_its_id_without_network_access() {
+    let user = User::with_hub(HubBehaviour::default());
     assert_done(&user.pull());
     let asked = user.server.requests().len();
     let output = user.run(&["models", "info", ID, "--offline"]);
@@ -142,8 +142,8 @@ fn a_pulled_model_is_found_by_its_id_without_a_network() {
 }
 
 #[test]
-fn what_is_there_and_whole_is_not_fetched_again() {
-    let user = User::of(Moods::default());
+fn an_intact_file_in_the_cache_is_not_downloaded_again() {
+    let user = User::with_hub(HubBehaviour::default());
     assert_done(&user.pull());
     assert_done(&user.pull());
     assert_done(&user.run(&["models", "pull", ID, "--revision", "v1"]));
@@ -155,10 +155,10 @@ fn what_is_there_and_whole_is_not_fetched_again() {
 }
 
 #[test]
-fn a_cut_connection_is_taken_up_where_it_broke() {
-    let user = User::of(Moods {
+fn an_interrupted_transfer_is_resumed_where_it_stopped() {
+    let user = User::with_hub(HubBehaviour {
         cuts: vec![50_000, 1, 60_000],
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     assert_done(&user.pull());
     assert_eq!(fs::read(user.blob()).unwrap(), weights());
@@ -178,46 +178,46 @@ fn a_cut_connection_is_taken_up_where_it_broke() {
 }
 
 #[test]
-fn a_storage_that_knows_no_parts_sends_the_whole_again() {
-    let user = User::of(Moods {
+fn a_storage_that_ignores_ranges_sends_the_whole_file_again() {
+    let user = User::with_hub(HubBehaviour {
         cuts: vec![50_000],
         ignores_ranges: true,
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     assert_done(&user.pull());
     assert_eq!(fs::read(user.blob()).unwrap(), weights());
 }
 
-/// Five attempts that bring nothing new, and no more.
+/// A download fails after five attempts without new bytes.
 #[test]
-fn a_storage_that_brings_nothing_is_not_asked_for_ever() {
-    let refusing = User::of(Moods {
+fn a_download_without_progress_fails() {
+    let refusing = User::with_hub(HubBehaviour {
         refuses_ranges: true,
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     let size = weights().len() as u64 + 1000;
-    let starting_anew = User::of(Moods {
+    let starting_anew = User::with_hub(HubBehaviour {
         ignores_ranges: true,
         size: Some(size),
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     let (refused, endless) = std::thread::scope(|scope| {
         let refused = scope.spawn(|| refusing.pull());
         let endless = starting_anew.pull();
         (refused.join().unwrap(), endless)
     });
-    assert_refused(&refused, &[WEIGHTS, "broke off", "416"]);
+    assert_refused(&refused, &[WEIGHTS, "failed", "416"]);
     assert_eq!(refusing.server.downloads().len(), 5);
-    assert_refused(&endless, &[WEIGHTS, "broke off"]);
-    // The first brought the file, though not all that was promised.
+    assert_refused(&endless, &[WEIGHTS, "failed"]);
+    // The first attempt brought the file, though not all of the bytes that were announced.
     assert_eq!(starting_anew.server.downloads().len(), 6);
 }
 
 #[test]
-fn settings_that_claim_to_be_large_are_not_fetched() {
-    let user = User::of(Moods {
+fn settings_files_that_claim_to_be_large_are_not_downloaded() {
+    let user = User::with_hub(HubBehaviour {
         settings_size: Some(50_000_000_000_000),
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     assert_refused(&user.pull(), &["config.json", "50000.0 GB"]);
     let gets = user.server.requests().into_iter();
@@ -229,11 +229,11 @@ fn settings_that_claim_to_be_large_are_not_fetched() {
 }
 
 #[test]
-fn a_killed_pull_is_gone_on_with_by_the_next() {
+fn the_next_pull_resumes_after_one_that_was_killed() {
     let (ends, stopped, _go) = pause();
-    let user = User::of(Moods {
+    let user = User::with_hub(HubBehaviour {
         pause: Some(ends),
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     let mut child = user
         .command(&["models", "pull", ID])
@@ -244,7 +244,10 @@ fn a_killed_pull_is_gone_on_with_by_the_next() {
     let half = weights().len() / 2;
     let length = || fs::metadata(user.partial()).map_or(0, |data| data.len() as usize);
     while length() < half {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the pull ended by itself"
+        );
         std::thread::yield_now();
     }
     child.kill().unwrap();
@@ -257,10 +260,10 @@ fn a_killed_pull_is_gone_on_with_by_the_next() {
 }
 
 #[test]
-fn a_file_that_is_not_what_the_hub_says_gets_no_name() {
-    let user = User::of(Moods {
+fn a_file_with_a_wrong_checksum_does_not_enter_the_cache() {
+    let user = User::with_hub(HubBehaviour {
         lies: true,
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     assert_refused(&user.pull(), &[WEIGHTS, "checksum", "again"]);
     assert!(!user.model().join("refs/main").exists());
@@ -281,10 +284,10 @@ fn a_file_that_is_not_what_the_hub_says_gets_no_name() {
 }
 
 #[test]
-fn a_gated_model_without_a_token_says_how_to_get_one() {
-    let user = User::of(Moods {
+fn the_error_for_a_gated_model_says_how_to_get_access() {
+    let user = User::with_hub(HubBehaviour {
         gated: true,
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     assert_refused(&user.pull(), &["gated", ID, "accept its terms", "HF_TOKEN"]);
     let output = user
@@ -297,10 +300,10 @@ fn a_gated_model_without_a_token_says_how_to_get_one() {
 }
 
 #[test]
-fn a_token_goes_to_the_hub_and_nowhere_else() {
-    let user = User::of(Moods {
+fn the_token_is_sent_to_the_hub_and_to_no_other_host() {
+    let user = User::with_hub(HubBehaviour {
         gated: true,
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     let file = user.home.path().join(".cache/huggingface/token");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -314,8 +317,8 @@ fn a_token_goes_to_the_hub_and_nowhere_else() {
 }
 
 #[test]
-fn what_the_hub_does_not_have_is_named() {
-    let user = User::of(Moods::default());
+fn a_model_or_revision_that_the_hub_lacks_is_named() {
+    let user = User::with_hub(HubBehaviour::default());
     assert_refused(
         &user.run(&["models", "pull", "test/other"]),
         &["no model `test/other`"],
@@ -333,8 +336,8 @@ fn what_the_hub_does_not_have_is_named() {
 }
 
 #[test]
-fn offline_nothing_is_asked() {
-    let user = User::of(Moods::default());
+fn no_request_is_sent_when_offline() {
+    let user = User::with_hub(HubBehaviour::default());
     assert_refused(
         &user.run(&["models", "pull", ID, "--offline"]),
         &[ID, "--offline"],
@@ -351,9 +354,9 @@ fn offline_nothing_is_asked() {
 }
 
 #[test]
-fn a_hub_that_cannot_be_reached_is_a_sentence() {
-    let user = User::of(Moods::default());
-    // Nothing listens on the port of `discard` here.
+fn an_unreachable_hub_is_reported_in_a_sentence() {
+    let user = User::with_hub(HubBehaviour::default());
+    // No server listens on the port of `discard`.
     let output = user
         .command(&["models", "pull", ID])
         .env("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -362,18 +365,18 @@ fn a_hub_that_cannot_be_reached_is_a_sentence() {
 }
 
 #[test]
-fn a_disk_that_is_too_small_is_noticed_before() {
-    let user = User::of(Moods {
+fn a_disk_that_is_too_small_is_noticed_before_the_download() {
+    let user = User::with_hub(HubBehaviour {
         size: Some(1_000_000_000_000_000_000),
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     assert_refused(&user.pull(), &["needs", "free", "HF_HOME"]);
     assert_eq!(user.server.downloads(), []);
 }
 
 #[test]
-fn damage_in_the_cache_is_found_and_mended() {
-    let user = User::of(Moods::default());
+fn damage_in_the_cache_is_found_by_verify_and_repaired_by_pull() {
+    let user = User::with_hub(HubBehaviour::default());
     assert_done(&user.pull());
     assert_done(&user.run(&["models", "verify"]));
     let mut bytes = weights();
@@ -395,11 +398,11 @@ fn damage_in_the_cache_is_found_and_mended() {
 }
 
 #[test]
-fn two_at_once_fetch_once() {
+fn two_pulls_at_once_download_only_once() {
     let (ends, stopped, go) = pause();
-    let user = User::of(Moods {
+    let user = User::with_hub(HubBehaviour {
         pause: Some(ends),
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     let spawn = || {
         user.command(&["models", "pull", ID])

@@ -1,4 +1,4 @@
-//! Models chosen on screen: fetched, stopped, taken up again, and taken into use without a restart.
+//! Choosing models on screen: downloading, stopping, resuming, and switching without a restart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::sync::mpsc::Sender;
 
 use tempfile::TempDir;
 
-use crate::server::{Moods, Server, pause};
+use crate::server::{HubBehaviour, Server, pause};
 use crate::session::Session;
 
-/// The second of the list, after the one that is built in.
+/// The second model in the list, after the built-in one.
 const BIOMEDCLIP: &str = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224";
 
-/// A tiny model of that layout with random weights: its answers mean nothing, but they are computed.
+/// A tiny model of the same layout with random weights.
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/biomedclip")
 }
 
-/// A home folder with one picture to browse.
+/// A home folder with one image to browse.
 fn home() -> TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("in")).unwrap();
@@ -26,18 +26,18 @@ fn home() -> TempDir {
     home
 }
 
-fn hub(moods: Moods) -> Server {
+fn hub(behaviour: HubBehaviour) -> Server {
     Server::start(
         &fixture(),
-        Moods {
+        HubBehaviour {
             id: Some(BIOMEDCLIP),
-            ..moods
+            ..behaviour
         },
     )
 }
 
-/// The demo model is in use, the list open, and the cursor on BiomedCLIP.
-fn choosing(session: &mut Session) {
+/// Waits for the demo model's result, opens the list, and moves the cursor to BiomedCLIP.
+fn open_list(session: &mut Session) {
     session.shows("m real model");
     session.until("the verdict of the demo model", |screen| {
         screen.contains("rejected")
@@ -48,29 +48,29 @@ fn choosing(session: &mut Session) {
     session.shows("Enter fetches 784 MB");
 }
 
-/// A download that the hub has stopped giving in the middle.
-struct Half {
+/// A session whose download the hub has paused in the middle.
+struct PausedDownload {
     session: Session,
     home: TempDir,
     server: Server,
-    /// Has it go on.
+    /// Lets the hub continue.
     go: Sender<()>,
 }
 
-fn half() -> Half {
+fn paused_download() -> PausedDownload {
     let (ends, stopped, go) = pause();
-    let server = hub(Moods {
+    let server = hub(HubBehaviour {
         pause: Some(ends),
-        ..Moods::default()
+        ..HubBehaviour::default()
     });
     let home = home();
     let environment = [("HF_ENDPOINT", server.endpoint.as_str())];
     let mut session = Session::start(home.path(), &environment);
-    choosing(&mut session);
+    open_list(&mut session);
     session.press("\r");
     stopped.recv().unwrap();
     session.shows(" % of ");
-    Half {
+    PausedDownload {
         session,
         home,
         server,
@@ -78,25 +78,25 @@ fn half() -> Half {
     }
 }
 
-/// The picture has a label and a probability.
+/// Whether the image has a label and a probability.
 fn is_classified(screen: &str) -> bool {
     let row = screen.lines().find(|line| line.contains("a.png  "));
     row.is_some_and(|row| row.contains('%'))
 }
 
 #[test]
-fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
-    let Half {
+fn the_previous_model_is_used_until_the_new_one_is_downloaded() {
+    let PausedDownload {
         mut session,
         home,
         server: _server,
         go,
-    } = half();
+    } = paused_download();
     session.press("\x1b");
     session.until("the list closes and the download goes on", |screen| {
         !screen.contains("licence") && screen.contains("fetching biomedclip")
     });
-    // The one in use still answers.
+    // The demo model still classifies.
     session.press("c");
     session.until("the demo model's verdict", |screen| {
         screen.contains("rejected")
@@ -104,13 +104,13 @@ fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
     go.send(()).unwrap();
     session.until("results of the new model", is_classified);
     session.until("its name", |screen| screen.contains("microsoft/BiomedCLIP"));
-    // It is also gone back from, without the network.
+    // Switching back needs no network.
     session.press("m");
     session.shows("in use");
     session.press("g\r");
     session.shows("rejected");
     assert_eq!(session.quit(), 0);
-    // Where no model is chosen and this one is there, it is used.
+    // The downloaded model is now the default.
     let session = Session::start(home.path(), &[("HF_HUB_OFFLINE", "1")]);
     session.until("its name", |screen| screen.contains("microsoft/BiomedCLIP"));
     session.until("a result", is_classified);
@@ -118,13 +118,13 @@ fn a_model_is_fetched_and_takes_over_while_the_one_before_answers() {
 }
 
 #[test]
-fn a_stopped_download_is_gone_on_with() {
-    let Half {
+fn a_stopped_download_is_resumed() {
+    let PausedDownload {
         mut session,
         server,
         go,
         home: _home,
-    } = half();
+    } = paused_download();
     session.press("\r");
     session.shows("stopped fetching biomedclip");
     go.send(()).unwrap();
@@ -133,71 +133,71 @@ fn a_stopped_download_is_gone_on_with() {
     session.until("results of the new model", is_classified);
     assert_eq!(session.quit(), 0);
     let second = server.downloads().last().unwrap().range.clone();
-    assert!(second.is_some(), "only the rest was fetched");
+    assert!(second.is_some(), "only the rest was downloaded");
 }
 
-/// What it is, the hub's mood, the user's variables, and what is said.
+/// A name, the hub's behaviour, the user's environment variables, and words of the expected message.
 type Case = (
     &'static str,
-    Moods,
+    HubBehaviour,
     &'static [(&'static str, &'static str)],
     &'static [&'static str],
 );
 
 #[test]
-fn what_keeps_a_model_away_is_said_with_what_to_do() {
+fn an_error_message_says_why_a_download_failed_and_what_to_do() {
     let cases: [Case; 4] = [
         (
             "gated",
-            Moods {
+            HubBehaviour {
                 gated: true,
-                ..Moods::default()
+                ..HubBehaviour::default()
             },
             &[],
             &["is gated", "HF_TOKEN"],
         ),
         (
             "no space",
-            Moods {
+            HubBehaviour {
                 size: Some(1 << 60),
-                ..Moods::default()
+                ..HubBehaviour::default()
             },
             &[],
-            &["free some", "HF_HOME"],
+            &["free some space", "HF_HOME"],
         ),
         (
             "damaged",
-            Moods {
+            HubBehaviour {
                 lies: true,
-                ..Moods::default()
+                ..HubBehaviour::default()
             },
             &[],
             &["arrived damaged", "try again"],
         ),
         (
             "offline",
-            Moods::default(),
+            HubBehaviour::default(),
             &[("HF_HUB_OFFLINE", "1")],
-            &["forbids that", "copy the cache"],
+            &["forbids; pull it", "copy the cache"],
         ),
     ];
-    for (case, moods, more, words) in cases {
-        let server = hub(moods);
+    for (case, behaviour, more, words) in cases {
+        let server = hub(behaviour);
         let home = home();
         let mut environment = vec![("HF_ENDPOINT", server.endpoint.as_str())];
         environment.extend(more);
         let mut session = Session::start(home.path(), &environment);
-        choosing(&mut session);
+        open_list(&mut session);
         session.press("\r");
         for word in words {
-            // Sentences are broken into lines.
+            // The message is wrapped.
             session.until(&format!("{case}: {word}"), |screen| {
                 let words = screen.replace('│', " ");
                 let words: Vec<&str> = words.split_whitespace().collect();
                 words.join(" ").contains(word)
             });
         }
-        // The program goes on with the model it has.
+        // The program keeps its current model.
         session.press("\x1b");
         session.until("the list closes", |screen| screen.contains("q quit"));
         assert_eq!(session.quit(), 0, "{case}");

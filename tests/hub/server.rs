@@ -1,4 +1,4 @@
-//! A hub for one repository: its protocol, its redirects to a storage on another host, and its bad days.
+//! A hub with one repository: its protocol, its redirects to a storage on another host, and its failures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,37 +15,40 @@ use sha2::Sha256;
 pub const ID: &str = "test/model";
 /// Its only commit.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-/// Who may read it when it is gated.
+/// The token that gives access if the model is gated.
 pub const TOKEN: &str = "hf_secret";
 
-/// The server's ends of two channels: "it has stopped", "go on".
+/// The server's ends of two channels: it sends that it has paused, and waits for permission to continue.
 pub type Pause = (Sender<()>, Receiver<()>);
 
-/// What the server does out of the ordinary.
-#[allow(clippy::struct_excessive_bools, reason = "each mood is one of its own")]
+/// How the server deviates from a healthy hub.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the deviations are independent"
+)]
 #[derive(Default)]
-pub struct Moods {
-    /// Serves the model under this id instead of [`ID`].
+pub struct HubBehaviour {
+    /// The model's id, if it is not [`ID`].
     pub id: Option<&'static str>,
-    /// Wants [`TOKEN`].
+    /// Demands [`TOKEN`].
     pub gated: bool,
-    /// Bodies of large files end after so many bytes, one number for each request; then they are whole.
+    /// Cuts bodies of large files off after this many bytes, one number per request; later ones are complete.
     pub cuts: Vec<usize>,
-    /// Names a large file by another hash than its own.
+    /// Announces a wrong hash for large files.
     pub lies: bool,
-    /// Answers requests for a part with the whole.
+    /// Answers range requests with the whole file.
     pub ignores_ranges: bool,
     /// Answers every request for a large file with 416.
     pub refuses_ranges: bool,
-    /// Says that large files have this size.
+    /// Announces this size for large files.
     pub size: Option<u64>,
-    /// Says that small files have this size.
+    /// Announces this size for small files.
     pub settings_size: Option<u64>,
-    /// Stops in the middle of a large file, says so, and goes on when told.
+    /// Pauses in the middle of a large file until told to continue.
     pub pause: Option<Pause>,
 }
 
-/// A request as it came.
+/// A request that the server received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     pub method: String,
@@ -63,14 +66,14 @@ pub struct Server {
 
 struct Hub {
     files: BTreeMap<String, Vec<u8>>,
-    moods: Mutex<Moods>,
+    behaviour: Mutex<HubBehaviour>,
     requests: Arc<Mutex<Vec<Request>>>,
     port: u16,
 }
 
 impl Server {
     /// Serves a folder's files.
-    pub fn start(folder: &Path, moods: Moods) -> Self {
+    pub fn start(folder: &Path, behaviour: HubBehaviour) -> Self {
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -82,14 +85,14 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let hub = Arc::new(Hub {
             files,
-            moods: Mutex::new(moods),
+            behaviour: Mutex::new(behaviour),
             requests: Arc::clone(&requests),
             port,
         });
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let hub = Arc::clone(&hub);
-                // A client that hangs up is part of the game.
+                // An error means that the client closed the connection, which is fine.
                 std::thread::spawn(move || drop(hub.answer(stream)));
             }
         });
@@ -112,13 +115,13 @@ impl Server {
     }
 }
 
-/// What stops the server in mid-file, and the test's ends of it.
+/// A pause for the server, and the test's ends of its channels.
 pub fn pause() -> (Pause, Receiver<()>, Sender<()>) {
     let ((stopped, seen), (go, wait)) = (channel(), channel());
     ((stopped, wait), seen, go)
 }
 
-/// The hub's rule is by name; size serves as well here.
+/// Whether a file lies in the storage; as on the hub, by its name.
 fn is_large(name: &str) -> bool {
     Path::new(name)
         .extension()
@@ -178,7 +181,7 @@ impl Hub {
         if let Some(name) = request.path.strip_prefix("/storage/") {
             return self.storage(stream, name, &request);
         }
-        let gated = self.moods.lock().unwrap().gated;
+        let gated = self.behaviour.lock().unwrap().gated;
         if gated && request.token.as_deref() != Some(TOKEN) {
             let code = if request.token.is_some() { 403 } else { 401 };
             return send(
@@ -189,7 +192,7 @@ impl Hub {
                 body,
             );
         }
-        let id = self.moods.lock().unwrap().id.unwrap_or(ID);
+        let id = self.behaviour.lock().unwrap().id.unwrap_or(ID);
         let info = format!("/api/models/{id}/revision/");
         if let Some(revision) = request.path.strip_prefix(&info) {
             return self.info(stream, revision);
@@ -231,7 +234,7 @@ impl Hub {
         send(stream, 200, &[], info.to_string().as_bytes(), true)
     }
 
-    /// Small files at once, by way of a second path; large ones lie in the storage.
+    /// Sends a small file directly, and redirects to the storage for a large one.
     fn file(
         &self,
         stream: TcpStream,
@@ -243,12 +246,12 @@ impl Hub {
         if !is_large(name) {
             let etag = format!("ETag: W/\"{}\"", git_blob(content));
             let mut headers = vec![commit, etag];
-            let size = self.moods.lock().unwrap().settings_size;
+            let size = self.behaviour.lock().unwrap().settings_size;
             headers.extend(size.map(|size| format!("X-Linked-Size: {size}")));
             return send(stream, 200, &headers, content, body);
         }
-        let moods = self.moods.lock().unwrap();
-        let hash = if moods.lies {
+        let behaviour = self.behaviour.lock().unwrap();
+        let hash = if behaviour.lies {
             sha256(b"else")
         } else {
             sha256(content)
@@ -258,9 +261,9 @@ impl Hub {
             format!("X-Linked-Etag: \"{hash}\""),
             format!(
                 "X-Linked-Size: {}",
-                moods.size.unwrap_or(content.len() as u64)
+                behaviour.size.unwrap_or(content.len() as u64)
             ),
-            // Another host, as far as a client can tell.
+            // A different host for a client, though the same machine.
             format!("Location: http://localhost:{}/storage/{name}", self.port),
         ];
         send(stream, 302, &headers, b"", body)
@@ -268,17 +271,17 @@ impl Hub {
 
     fn storage(&self, mut stream: TcpStream, name: &str, request: &Request) -> std::io::Result<()> {
         let content = &self.files[name];
-        if self.moods.lock().unwrap().refuses_ranges {
+        if self.behaviour.lock().unwrap().refuses_ranges {
             return send(stream, 416, &[], b"", true);
         }
         let (cut, pause, ignores) = {
-            let mut moods = self.moods.lock().unwrap();
-            let cut = if moods.cuts.is_empty() {
+            let mut behaviour = self.behaviour.lock().unwrap();
+            let cut = if behaviour.cuts.is_empty() {
                 None
             } else {
-                Some(moods.cuts.remove(0))
+                Some(behaviour.cuts.remove(0))
             };
-            (cut, moods.pause.take(), moods.ignores_ranges)
+            (cut, behaviour.pause.take(), behaviour.ignores_ranges)
         };
         let from = request.range.as_ref().filter(|_| !ignores);
         let from = from.and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
@@ -298,7 +301,7 @@ impl Hub {
             stream.write_all(half)?;
             stream.flush()?;
             let _ = stopped.send(());
-            // The test ends without a word when it has killed the client.
+            // Fails if the test has killed the client and ended.
             let _ = go.recv();
             return stream.write_all(other);
         }

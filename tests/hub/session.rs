@@ -1,4 +1,4 @@
-//! The interface in a pseudo terminal: keys in, cells out.
+//! The interface in a pseudo-terminal: keys in, screen contents out.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use vt100::Parser;
 
-/// A condition that has not come true by then never will.
+/// How long to wait for a screen before the test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
 const ROWS: u16 = 30;
 const COLS: u16 = 100;
@@ -25,7 +25,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Browses the folder `in` of a home folder, with these variables and no others.
+    /// Browses the folder `in` below `home`, with these environment variables and no others.
     pub fn start(home: &Path, environment: &[(&str, &str)]) -> Self {
         let size = PtySize {
             rows: ROWS,
@@ -89,7 +89,7 @@ impl Session {
         self.until(text, |screen| screen.contains(text));
     }
 
-    /// Leaves; the exit code.
+    /// Quits; returns the exit code.
     pub fn quit(mut self) -> u32 {
         self.press("q");
         let mut killer = self.child.clone_killer();
@@ -107,7 +107,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Gone already, unless the test failed.
+        // Has ended already, unless the test failed.
         let _ = self.child.kill();
     }
 }

@@ -1,16 +1,16 @@
-"""Compares our speed with transformers' on the same pictures and the same checkpoint, on the CPU, in one run.
+"""Compares the program's speed with transformers' on the same images and checkpoint, on the CPU, in one run.
 
     oracle/bin/python tests/oracle/bench_reference.py --binary target/release/medivision-tui --model OUT --pictures JPEGS
 
-OUT comes from `vit_b32.py`, JPEGS from `jpegs.py`; environment as for `clip.py`. On a machine that does nothing else:
-the load before the first round is printed. transformers is used in two ways:
+OUT comes from `vit_b32.py`, JPEGS from `jpegs.py`; environment as for `clip.py`. Run it on an idle machine; the load before
+the first round is printed. transformers is used in two ways:
 
-    one by one   as the program does that ours follows: a picture at a time, the texts encoded with each
-    well         texts once, a DataLoader with a worker for each core, batches of 16, in `inference_mode`
+    one by one   the simple way: one image at a time, the texts encoded again for each
+    well         texts encoded once, a DataLoader with one worker per core, batches of 16, in `inference_mode`
 
-A round does all of it once, so that a change of the machine's speed meets all of them; ratios are taken within a
-round, and their medians told. Each way's first pictures warm it up and are not counted. Ours is `bench` (see there),
-and `classify` on one file against Python's whole start: import, read, answer.
+A round measures everything once, so that a change of the machine's speed affects all; ratios are computed within a round, and
+their medians printed. The first images of each measurement are a warm-up and not counted. The program is measured by its
+`bench` command, and by `classify` on one file against Python's whole run: import, load, classify.
 """
 
 import argparse
@@ -27,7 +27,7 @@ BATCH = 16
 
 
 class Pictures:
-    """Decoded and prepared pictures, for a DataLoader."""
+    """Decoded and preprocessed images, for a DataLoader."""
 
     def __init__(self, paths, processor):
         self.paths, self.processor = paths, processor
@@ -50,7 +50,7 @@ def load(folder):
 
 
 def one_by_one(model, processor, paths):
-    """Pictures a second, the first two not counted; and the last scores."""
+    """Images per second without the first two, and the last scores."""
     import torch
     from PIL import Image
 
@@ -67,12 +67,12 @@ def one_by_one(model, processor, paths):
 
 
 def features(found):
-    """transformers 5 wraps what 4 gave as a tensor."""
+    """The tensor, which transformers 5 wraps and transformers 4 returns as such."""
     return getattr(found, "pooler_output", found)
 
 
 def well(model, processor, paths, workers):
-    """Pictures a second, start of the workers and the first batch not counted."""
+    """Images per second, without the start of the workers and the first batch."""
     import torch
 
     loader = torch.utils.data.DataLoader(
@@ -92,7 +92,7 @@ def well(model, processor, paths, workers):
 
 
 def forward(model):
-    """Pictures a second of the bare pass, batches of 16."""
+    """Images per second of the forward pass alone, in batches of 16."""
     import torch
 
     pixels = torch.randn(BATCH, 3, 224, 224)
@@ -115,7 +115,7 @@ def ours(binary, *arguments):
 
 
 def started(chosen, path):
-    """Seconds from the start of Python to one file's scores."""
+    """Seconds from the start of Python to the scores of one file."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, __file__, "--model", chosen.model, "--first", path], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,17 +1,17 @@
-"""Writes tiny random CLIP checkpoints and what transformers makes of them, for `tests/parity.rs`.
+"""Writes tiny random CLIP checkpoints and transformers' results for them, for `tests/parity.rs`.
 
     python3 -m venv oracle && oracle/bin/pip install -r tests/oracle/requirements.txt
     oracle/bin/python tests/oracle/clip.py tests/fixtures/parity
 
 Two generations of the hub's layout:
 
-* `clip-early`: as OpenAI's checkpoints came to the hub. `eos_token_id` is the wrong 2 (the text's state is taken at the
+* `clip-early`: as OpenAI's checkpoints were first published on the hub. `eos_token_id` is wrongly 2 (the text is pooled at the
   highest id), quick_gelu, `preprocessor_config.json` with plain numbers, position ids among the weights, f32, one file.
-* `clip-late`: as they are saved today. The true `eos_token_id` (the state is taken at its first place), gelu,
-  `processor_config.json` with nested objects, resize to more than the crop, towers of unlike widths, f16, shards, a
-  tokenizer file that carries padding and truncation of its own.
+* `clip-late`: as checkpoints are saved today. The right `eos_token_id` (the text is pooled where it first occurs), gelu,
+  `processor_config.json` with nested objects, a resize larger than the crop, towers of different widths, f16, shards, a
+  tokenizer file with padding and truncation of its own.
 
-and `preprocess.json`: settings that other checkpoints use, pictures only. Seeds are fixed; the same versions write the
+and `preprocess.json`: preprocessing settings of other checkpoints, with images only. Seeds are fixed; the same versions write the
 same files.
 """
 
@@ -65,7 +65,7 @@ LABELS = [2, 3, 7, 8, 13]
 
 
 def byte_pairs(merge_count):
-    """A byte-level vocabulary as CLIP's: bytes, bytes at a word's end, merges, the two marks."""
+    """A byte-level vocabulary like CLIP's: bytes, bytes at the end of a word, merges, begin and end tokens."""
     split = CLIPTokenizer().backend_tokenizer
     text = split.normalizer.normalize_str(CORPUS)
     words = collections.Counter(word for word, _ in split.pre_tokenizer.pre_tokenize_str(text))
@@ -93,7 +93,7 @@ def byte_pairs(merge_count):
 
 
 def randomise(model, seed):
-    """Weights far enough from zero that a wrong order, activation or head count shows in the embeddings."""
+    """Makes weights large enough that a wrong order, activation or number of heads shows in the embeddings."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -170,7 +170,7 @@ def late(folder):
 
 
 def as_bytes(settings):
-    """A function from pixels to what the crop leaves of them, before rescaling and normalising."""
+    """A function from pixels to the cropped bytes, before rescaling and normalisation."""
     processor = CLIPImageProcessorPil(**settings)
 
     def run(pixels):
@@ -198,7 +198,7 @@ def unit(rows):
 
 
 def unlike(rows, what):
-    """Parity within a cosine of 0.9999 says something only where different inputs differ by much more."""
+    """Asserts that different inputs have clearly different embeddings; otherwise a cosine of 0.9999 would prove nothing."""
     rows = torch.unique(rows, dim=0)
     cosines = rows @ rows.T - 2 * torch.eye(len(rows))
     assert cosines.max() < 0.99, f"{what} are too alike: {cosines.max()}"
@@ -249,7 +249,7 @@ def golden(folder, settings):
 
 
 def write(path, value):
-    """One line an entry of the outer lists: small, and a change shows where it is."""
+    """Writes JSON with one line per entry of the outer lists: compact, and readable in a diff."""
     lines = []
     for key, entry in value.items():
         if isinstance(entry, list) and entry and isinstance(entry[0], dict):

@@ -1,17 +1,17 @@
-"""Decode speed of the main transfer syntaxes, beside pydicom's on the same files in the same run.
+"""Compares the decoding speed of the main transfer syntaxes with pydicom's, on the same files in the same run.
 
     python tests/oracle/decode_speed.py [--rounds N] [OLD] [BENCH]
                                 (needs numpy, pydicom, pylibjpeg with its parts, gdcm, imagecodecs)
 
 BENCH is the built tests/benches/decode.rs; without it `cargo` builds it. OLD is the same bench built from an earlier
-commit (`cargo build --release -p medivision-media --bench decode`; cargo names the executable). A CT-like picture of 1024 ×
-1024 × 16 bit and a photograph-like one of 1024 × 1024 × RGB are written under each syntax to a folder of their own. Speed
-is decoded bytes by the best time of many runs, the file being open and parsed on both sides.
+commit (`cargo build --release -p medivision-media --bench decode`; cargo prints the executable's path). A CT-like image of
+1024 × 1024 × 16 bit and a photograph-like one of 1024 × 1024 × RGB are written in each syntax to a temporary folder. Speed is
+decoded bytes divided by the best time of many runs, with the file already open and parsed on both sides.
 
-In each round, each file is given to OLD, BENCH and the reference in turn, so that what else the machine does touches all
-of them. Printed are medians over the rounds: speeds in MB/s, and, of each round's own speeds, BENCH ÷ OLD, BENCH ÷
-reference and, where nothing is compressed, BENCH ÷ copying as many bytes between two places in memory. The large picture
-is larger than a processor's caches, so that for it this is the share of memory bandwidth.
+In each round, each file is given to OLD, BENCH and the reference in turn, so that other load on the machine affects all of
+them. Medians over the rounds are printed: speeds in MB/s, and the ratios within a round, BENCH ÷ OLD, BENCH ÷ reference and, for
+uncompressed files, BENCH ÷ copying as many bytes in memory. The large image exceeds a processor's caches, so for it this ratio is
+the share of memory bandwidth.
 """
 
 import argparse
@@ -125,7 +125,7 @@ def decoder(data, plugin):
 
 
 def reference(path, plugins, duration):
-    """Seconds that each of pydicom's decoders takes, those that can."""
+    """The seconds that each of pydicom's decoders takes, for those that can decode the file."""
     best = {}
     data = dcmread(path)
     for plugin in plugins:
@@ -143,7 +143,7 @@ def reference(path, plugins, duration):
 
 
 def built():
-    """The bench of this checkout."""
+    """Builds the bench of this checkout; returns its path."""
     command = ["cargo", "build", "--release", "-p", "medivision-media", "--bench", "decode", "--message-format", "json"]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     executables = [json.loads(line).get("executable") for line in output.splitlines()]

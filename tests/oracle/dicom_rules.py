@@ -1,10 +1,10 @@
-"""Exports one small object for each rule of how DICOM pixels are shown, and what the standard makes of it.
+"""Exports one small object for each rule of how DICOM pixels are displayed, with the expected image.
 
     python tests/oracle/dicom_rules.py        (needs numpy, pydicom, pylibjpeg with its libjpeg and openjpeg parts)
 
-Writes tests/fixtures/media/rules/NAME.dcm and expected.json: for each object and each of its frames the 8-bit samples as
-shown. Stored values come from pydicom's decoder where it has one for the case, modality and VOI LUTs and palettes from
-pydicom, the window functions from the formulas of PS3.3 C.11.2 as they stand there.
+Writes tests/fixtures/media/rules/NAME.dcm and expected.json: for each frame of each object the displayed
+8-bit samples. Stored values come from pydicom's decoder if it has one for the case, modality and VOI LUTs and palettes from
+pydicom, the window functions directly from the formulas of PS3.3 C.11.2.
 """
 
 import json

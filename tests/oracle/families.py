@@ -1,7 +1,7 @@
-"""Writes tiny random checkpoints of the other families and what their references make of them, for `tests/parity.rs`.
+"""Writes tiny random checkpoints of the other model families and their references' results, for `tests/parity.rs`.
 
     oracle/bin/python tests/oracle/families.py tests/fixtures/parity
-    oracle/bin/python tests/oracle/families.py OUT --full biomedclip     # one of full size, for a check by hand
+    oracle/bin/python tests/oracle/families.py OUT --full biomedclip     # one of full size, for a manual check
 
 Environment and golden files as for `clip.py`. The layouts are those of the hub and of the authors:
 
@@ -58,7 +58,7 @@ MORE_TEXTS = [
 
 
 def randomise(model, seed, scale, bias=None):
-    """Weights far enough from zero that a wrong order, activation or head count shows in the embeddings."""
+    """Makes weights large enough that a wrong order, activation or number of heads shows in the embeddings."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -80,7 +80,7 @@ def randomise(model, seed, scale, bias=None):
 
 
 def clip_tokenizer(folder, merge_count):
-    """open_clip's own tokenizer over a small vocabulary, and the same as `tokenizer.json`."""
+    """open_clip's own tokenizer with a small vocabulary, and the same one as `tokenizer.json`."""
     _, merges = byte_pairs(merge_count)
     path = folder / "bpe.txt.gz"
     path.write_bytes(gzip.compress("\n".join(["#"] + [" ".join(pair) for pair in merges]).encode()))
@@ -101,7 +101,7 @@ def simple_ids(reference, context):
 
 
 class Golden:
-    """What the reference makes of the texts and pictures."""
+    """The reference's results for the texts and images."""
 
     def __init__(self, folder, texts, ids, prepare, encode_texts, encode_images, scale, bias=None):
         self.folder, self.texts, self.ids, self.prepare = folder, texts, ids, prepare
@@ -146,7 +146,7 @@ def as_image(pixels):
 
 
 def open_clip_prepare(**settings):
-    """open_clip's transform, taken apart before its conversion to floats."""
+    """open_clip's transform up to its conversion to floats."""
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
     steps = transform.transforms
     at = next(i for i, step in enumerate(steps) if isinstance(step, tv.ToTensor))
@@ -214,7 +214,7 @@ def pickled_open_clip(folder):
 
 
 def word_pieces(folder, size):
-    """A BERT tokenizer over the words of the corpus, filled up to `size`."""
+    """A BERT tokenizer with the words of the corpus, padded to `size` tokens."""
     trained = tokenizers.BertWordPieceTokenizer(lowercase=True)
     trained.train_from_iterator([CORPUS], vocab_size=size or 300, min_frequency=1)
     vocabulary = sorted(trained.get_vocab(), key=trained.get_vocab().get)
@@ -225,7 +225,7 @@ def word_pieces(folder, size):
 
 
 class TwoTowers(nn.Module):
-    """Names as `CustomTextCLIP` gives them."""
+    """Tensor names as in `CustomTextCLIP`."""
 
     def __init__(self, visual, text):
         super().__init__()
@@ -272,7 +272,7 @@ def biomedclip(folder, full=False):
 
 
 def sentence_pieces(folder, size):
-    """SigLIP's tokenizer over a small vocabulary, and the same as `tokenizer.json`, which the hub's repositories carry."""
+    """SigLIP's tokenizer with a small vocabulary, and the same one as `tokenizer.json`, as in the hub's repositories."""
     with tempfile.TemporaryDirectory() as scratch:
         corpus = pathlib.Path(scratch) / "corpus.txt"
         lines = [line.lower().translate(str.maketrans("", "", "'!-.,;:?()<>|")) for line in CORPUS.splitlines()]
@@ -387,7 +387,7 @@ def open_ai(folder, full=False):
 
 
 def chexzero(folder, full=False):
-    """CheXzero's numbers on one resize; its authors' second, without antialiasing, is not followed."""
+    """CheXzero's normalisation after a single resize; its authors resize twice, the second time without antialiasing."""
     vision = dict(image_size=32, layers=1, width=64, patch_size=8, mlp_ratio=1.0)
     if full:
         vision, text, reference = dict(image_size=224, layers=12, width=768, patch_size=32), dict(

@@ -1,14 +1,14 @@
-"""Compares our speed on a GPU with transformers' on the same machine and the same checkpoint, in one run.
+"""Compares the program's speed on a GPU with transformers' on the same machine and checkpoint, in one run.
 
     oracle/bin/python tests/oracle/gpu.py --binary target/release/medivision-tui --model OUT [--pictures JPEGS]
 
 OUT comes from `vit_b32.py --patch 16`, JPEGs of 1 to 4 megapixels from `jpegs.py`; the binary finds a libtorch with CUDA
-(`make setup GPU=yes`). Told are, as medians over the rounds:
+(`make setup GPU=yes`). Prints, as medians over the rounds:
 
-* the bare pass in bf16 at several sizes of batch, in eager PyTorch (pictures on the GPU, embeddings read back), and
-  ours (`bench`: forward);
-* `bench` on the JPEGs, which decoding limits, and on many small pictures, which the model limits: end to end, against
-  the limit of the stages; the share of a pass that goes into bringing the pictures over.
+* the forward pass alone in bf16 at several batch sizes, in eager PyTorch (images on the GPU, embeddings read back), and in this
+  program (`bench`: forward);
+* `bench` on the JPEGs, which decoding limits, and on many small images, which the model limits: end to end, compared with the
+  slowest stage, and the share of a pass that is spent on transferring the images.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PASSES = 20
 
 
 def small(place):
-    """A JPEG of the model's size: next to nothing to decode."""
+    """A JPEG of the model's image size, which costs almost nothing to decode."""
     path, number = place
     dice = np.random.default_rng(number)
     grid = Image.fromarray(dice.integers(0, 256, (16, 16, 3), np.uint8))
@@ -38,7 +38,7 @@ def small(place):
 
 
 def eager(folder):
-    """Pictures a second for each size of batch."""
+    """Images per second for each batch size."""
     import torch
     from transformers import CLIPModel
 

@@ -1,10 +1,10 @@
-"""Writes JPEGs of 1 to 4 megapixels that cost what photographs cost, for measuring; no test reads them.
+"""Writes JPEGs of 1 to 4 megapixels that cost as much as photographs to decode; for benchmarks, no test reads them.
 
     oracle/bin/python tests/oracle/jpegs.py OUT [--count 200]
 
-Noise of several scales, shapes with hard edges, and grain: about as many bytes a pixel as photographs have at these
-qualities (85 to 92), which is what decoding time hangs on. Every third is grey, the others colour in 4:2:0. Picture
-number n is the same whatever the count.
+Noise of several scales, shapes with hard edges, and grain: about as many bytes per pixel as photographs have at these qualities
+(85 to 92), which determines the decoding time. Every third image is grey, the others are colour in 4:2:0. Image number n does
+not depend on the count.
 """
 
 import argparse
@@ -17,7 +17,7 @@ SIDES = [(4, 3), (3, 2), (1, 1), (3, 4), (16, 9)]
 
 
 def clouds(dice, width, height, channels):
-    """Smooth noise, stronger at larger scales, as natural pictures have it; [height, width, channels] around 0."""
+    """Smooth noise, stronger at larger scales as in natural images; [height, width, channels], centred at 0."""
     total = np.zeros((height, width, channels), np.float32)
     for cells, strength in ((4, 50), (24, 22), (120, 12)):
         for channel in range(channels):
@@ -40,7 +40,7 @@ def shapes(dice, width, height, mode):
 
 
 def jpeg(number):
-    """The picture and its quality."""
+    """The image, and its quality."""
     dice = np.random.default_rng([32, number])
     across, down = SIDES[dice.integers(len(SIDES))]
     unit = (dice.uniform(1.05e6, 3.95e6) / (across * down)) ** 0.5

@@ -1,22 +1,22 @@
-"""Measures how much of the processor `classify` keeps busy with work, and the memory it takes. Python alone suffices.
+"""Measures how efficiently `classify` uses the processor, and its peak memory. Needs Python only.
 
     python3 tests/oracle/measure_classify.py --binary target/release/medivision-tui --model OUT --pictures JPEGS
 
-OUT and OUT-tiny come from `vit_b32.py`, JPEGS from `jpegs.py`. On a machine that does nothing else: what others take
-is missing from the ratio, so the load before the first run is printed. Exit code 1 where a limit is missed.
+OUT and OUT-tiny come from `vit_b32.py`, JPEGS from `jpegs.py`. Run it on an idle machine, as other load lowers
+the ratio; the load before the first run is printed. The exit code is 1 if a limit is missed.
 
-A pipeline wastes time where its stages wait for each other. How much cannot be seen from its own processor time: a
-thread that spins while it waits counts as busy. So each stage is measured alone, on the same number of pictures and
-with the same threads, and the sum of their processor seconds is compared with what the whole run had to give, wall
-time times cores. A stage is the difference between two runs of the same binary, so that nothing is counted twice:
+A pipeline wastes time when its stages wait for each other. Its own processor time does not show how much, as a thread that
+spins while it waits counts as busy. So each stage is measured alone, on the same number of images and with the same threads,
+and the sum of their processor seconds is compared with what the whole run had available, wall time times cores. A stage is the
+difference between two runs of the same binary, so that nothing is counted twice:
 
-    start-up   the model with 1 small picture: reading weights, encoding texts
-    forward    the model with N small pictures (64x64 grey PNGs, next to nothing to decode), less start-up
-    pictures   a tiny model with the N pictures, less the same with N small ones: decoding and preparing, for start-up,
-               output, a forward pass next to nothing and the small pictures' own cost are in both
+    start-up   the model with 1 small image: reading weights, encoding texts
+    forward    the model with N small images (64x64 grey PNGs, which cost almost nothing to decode), less start-up
+    pictures   a tiny model with the N images, less the same with N small ones: decoding and preprocessing, as start-up, output,
+               the tiny forward pass and the small images' own cost are in both
 
-Processor seconds and peak memory are those of the child alone, as `wait4` reports them. A round makes all runs once,
-so that a change of the machine's speed meets all of them; each figure is the median over the rounds.
+Processor seconds and peak memory are those of the child process, as reported by `wait4`. A round makes all runs once, so that a
+change of the machine's speed affects all; each figure is the median over the rounds.
 """
 
 import argparse
@@ -37,7 +37,7 @@ MEMORY_FACTOR, MEMORY_EXTRA = 1.3, 300e6
 
 
 def grey_png(path, dice):
-    """A picture of 64x64; no two alike."""
+    """A grey image of 64x64, different for each number."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -57,7 +57,7 @@ def small_pictures(folder, count):
 
 
 def run(binary, model, pictures, home):
-    """One `classify` without the user's settings: lines, wall and processor seconds, peak memory in bytes."""
+    """Runs `classify` without the user's settings; returns lines, wall and processor seconds, and peak memory in bytes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MEDIVISION_")}
     command = [binary, "classify", "--model", model, pictures, "--format", "jsonl"]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
@@ -75,7 +75,7 @@ def run(binary, model, pictures, home):
 
 
 def measure(chosen, scratch):
-    """How many pictures there are, the runs of each kind, and the medians of their figures."""
+    """The number of images, the runs of each kind, and the medians of their figures."""
 
     def once(model, pictures):
         return run(chosen.binary, model, pictures, scratch)
@@ -106,7 +106,7 @@ def measure(chosen, scratch):
 
 
 def judge(chosen, count, runs, medians):
-    """The stages and what they come to, against the limits."""
+    """Prints the stages and compares the figures with the limits."""
     cpu = {kind: figures["cpu"] for kind, figures in medians.items()}
     stages = {
         "start-up": cpu["model, 1 small"],

@@ -1,12 +1,12 @@
-"""Exports small pictures and what the reference makes of them, for the tests of `media`.
+"""Exports small images and the reference's results for them, for the tests of `media`.
 
     python tests/oracle/media.py        (needs Pillow, numpy, pydicom and imagecodecs)
 
-Each picture NAME.jpg comes with NAME.expected.png: Pillow's pixels, `exif_transpose` applied, `convert("RGB")`, or
-"L" where the file is grey. Damaged files come without.
+Each image NAME.jpg has a NAME.expected.png: Pillow's pixels with `exif_transpose` applied, converted to "RGB", or to "L" if the
+file is grey. Damaged files have none.
 
-The objects grey_*.dcm hold one picture, and so do rgb_*.dcm: each under another transfer syntax, all lossless, so
-that all must be shown as grey_native.dcm and rgb_native.dcm are.
+The objects grey_*.dcm all contain the same image, and so do rgb_*.dcm, each in another lossless transfer syntax; all must be
+displayed like grey_native.dcm and rgb_native.dcm.
 """
 
 import io

@@ -1,9 +1,9 @@
-"""Looks whether `classify` needs more memory the more pictures it is given. Python alone suffices.
+"""Checks that the memory of `classify` does not grow with the number of images. Needs Python only.
 
     python3 tests/oracle/memory_flat.py --binary target/release/medivision-tui [--pictures 50000]
 
-The pictures are 64x64 grey PNGs, no two alike, for the demo model. Resident memory is read from /proc whenever another
-twentieth of the results has come out. Exit code 1 where the second half takes more than LIMIT beyond the first.
+The images are different 64x64 grey PNGs, classified by the demo model. Resident memory is read from /proc after every twentieth
+of the results. The exit code is 1 if the second half takes more than LIMIT beyond the first.
 """
 
 import argparse
@@ -21,7 +21,7 @@ LIMIT = 10e6
 
 
 def resident(pid):
-    """Bytes."""
+    """Resident memory in bytes."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -29,7 +29,7 @@ def resident(pid):
 
 
 def measure(binary, count, scratch):
-    """(results, bytes) at each part, and the seconds it took."""
+    """The number of results and the bytes after each part, and the total seconds."""
     pictures = small_pictures(scratch / "pictures", count)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MEDIVISION_")}
     command = [binary, "classify", "--model", "demo", pictures, "--format", "jsonl"]

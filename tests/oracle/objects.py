@@ -1,8 +1,8 @@
-"""Exports small objects whose frames belong together: enhanced ones stored out of order, regions of ultrasound, slides.
+"""Exports small objects with special frames: enhanced objects stored out of order, ultrasound regions, whole-slide images.
 
     python tests/oracle/objects.py        (needs numpy, pydicom, pillow)
 
-Writes tests/fixtures/media/objects/NAME.dcm. What is right is said beside each object, and in the tests that read them.
+Writes tests/fixtures/media/objects/NAME.dcm. The expected result is described at each object, and in the tests that read them.
 """
 
 import pathlib
@@ -28,7 +28,7 @@ def dimensions(*pointers):
 
 
 def out_of_order():
-    """Five sections at z = 30, 0, 40, 20 and 10 mm; all values of a frame are 50 z + 200. Its order is 1 4 3 0 2."""
+    """Five sections at z = 30, 0, 40, 20 and 10 mm; all values of a frame are 50 z + 200. The right order is 1 4 3 0 2."""
     places = [30, 0, 40, 20, 10]
     pixels = np.stack([np.full((4, 4), 50 * z + 200, "<u2") for z in places])
     data = grey(pixels, frames=5)
@@ -46,8 +46,8 @@ def out_of_order():
 
 
 def time_points():
-    """Two time points of three sections, which only In-Stack Position Number tells, section by section. Its order is time
-    point by time point: 5 1 3 4 0 2."""
+    """Two time points of three sections, distinguished by In-Stack Position Number only and stored section by section. The right
+    order is time point by time point: 5 1 3 4 0 2."""
     stored = [(2, 2), (2, 1), (3, 2), (3, 1), (1, 2), (1, 1)]  # section, time
     pixels = np.stack([np.full((2, 2), 10 * time + section, "<u2") for section, time in stored])
     data = grey(pixels, frames=6, syntax=ImplicitVRLittleEndian)
@@ -81,7 +81,7 @@ def region(left, top, right, bottom, units, deltas, space):
 
 
 def doppler():
-    """A 2D picture of half a millimetre a pixel above a curve of speed over time, which covers the middle."""
+    """A 2D image of 0.5 mm per pixel, and a curve of speed over time that covers its middle."""
     data = grey(np.tile(np.arange(40, dtype="u1") * 6, (30, 1)))
     data.Modality = "US"
     data.SequenceOfUltrasoundRegions = [
@@ -92,7 +92,7 @@ def doppler():
 
 
 def tiles(pixel, size, side, planes):
-    """RGB tiles row by row and plane by plane; what lies beyond the edge of the picture is black."""
+    """RGB tiles row by row and plane by plane; pixels beyond the edge of the image are black."""
     columns, rows = (-(-length // side) for length in size)
     for plane in range(planes):
         for row in range(rows):
@@ -122,18 +122,18 @@ def slide(frames, size, organization):
 
 
 def place(plane, x, y):
-    """Red tells the column, green the row, blue the plane."""
+    """A colour whose red encodes the column, green the row, and blue the plane."""
     return x * 8, y * 8, plane * 50
 
 
 def slide_full():
-    """20 × 13 pixels of two focal planes, in tiles of 8 × 8."""
+    """20 × 13 pixels in two focal planes, in tiles of 8 × 8."""
     frames = [tile for *_, tile in tiles(lambda x, y, plane: place(plane, x, y), (20, 13), 8, 2)]
     return slide(frames, (20, 13), "TILED_FULL")
 
 
 def slide_sparse():
-    """The same by two optical paths, out of order and without the last tile, on a ground of middle grey."""
+    """As `slide_full`, but with two optical paths, out of order, without the last tile, and on a mid-grey background."""
     all_tiles = list(tiles(lambda x, y, plane: place(plane, x, y), (20, 13), 8, 2))
     kept = [tile for tile in all_tiles if tile[1:3] != (16, 8)]
     # The first optical path comes first, whatever else is shuffled.
@@ -157,7 +157,7 @@ def slide_sparse():
 
 
 def slide_grey():
-    """Fluorescence: a tile of 1000 beside one of 3000."""
+    """Fluorescence: a tile of value 1000 beside one of 3000."""
     data = grey(np.stack([np.full((4, 4), value, "<u2") for value in (1000, 3000)]), frames=2)
     data.DimensionOrganizationType = "TILED_FULL"
     data.TotalPixelMatrixColumns, data.TotalPixelMatrixRows = 8, 4

@@ -1,6 +1,6 @@
-"""Test pictures from a formula, so that golden files need not store them.
+"""Test images from formulas, so that golden files need not contain them.
 
-`tests/parity.rs` has the same formula; change both or none.
+`tests/parity.rs` has the same formulas; change both together.
 """
 
 import numpy as np

@@ -1,11 +1,11 @@
-"""Exports a small study with objects about its images, and how each is to be seen.
+"""Exports a small study with objects that refer to its images, and the expected display of each.
 
     python tests/oracle/related.py        (needs numpy, pillow, pydicom)
 
 Writes tests/fixtures/media/related/: three CT-like sections of 32 × 32 pixels (ct1.dcm to ct3.dcm), presentation states,
-segmentations and a structure set about them, and NAME.png: what a presentation state makes of a section, how a
-segmentation tints it (as RGBA), and which pixels a contour encloses. All of it is computed here with numpy, from the
-formulas of PS3.3 and PS3.4 as they stand there.
+segmentations and a structure set for them, and NAME.png: a section as a presentation state displays it, the tint of a
+segmentation (as RGBA), or the pixels that a contour encloses. All of it is computed here with numpy, directly from the formulas
+of PS3.3 and PS3.4.
 """
 
 import pathlib
@@ -72,7 +72,7 @@ ROWS, COLUMNS = np.mgrid[0:SIZE, 0:SIZE]
 
 
 def stored(section):
-    """A bright disc on a slope, in stored values of 12 bits."""
+    """A bright disc on a gradient, in stored values of 12 bits."""
     disc = (ROWS - 15.5) ** 2 + (COLUMNS - 15.5) ** 2 <= (6 + 2 * section) ** 2
     return (400 + 20 * COLUMNS + 5 * ROWS + 900 * disc).astype(np.uint16)
 
@@ -126,7 +126,7 @@ def lab(l, a, b):
 
 
 def annotated():
-    """A window, a rectangular and a circular shutter, texts and drawings on the second section."""
+    """A state of the second section: a window, a rectangular and a circular shutter, texts and drawings."""
     text = item(
         BoundingBoxAnnotationUnits="PIXEL", AnchorPointAnnotationUnits="PIXEL", UnformattedTextValue="Nodule?\r\n5 mm",
         BoundingBoxTopLeftHandCorner=[20.0, 4.0], BoundingBoxBottomRightHandCorner=[30.0, 8.0],
@@ -157,7 +157,7 @@ def annotated():
 
 
 def turned():
-    """A state of the whole series: turned, mirrored, a part of it, a VOI LUT, inverted, a polygonal shutter."""
+    """A state of the whole series: rotated, mirrored, cropped, with a VOI LUT, inverted, with a polygonal shutter."""
     data = state("turned", GREY, 12, [], "TURNED", PresentationLUTShape="INVERSE")
     table = (np.arange(1024)[::-1] * 4 + 3).astype(np.uint16)
     lut = item(LUTDescriptor=[1024, 500, 12], LUTExplanation="falling")
@@ -177,7 +177,7 @@ def turned():
 
 
 def pseudo():
-    """A palette from blue to red behind the full range of 12 bits."""
+    """A pseudo-colour state: a palette from blue to red over the full range of 12 bits."""
     data = state("pseudo", PSEUDO, 13, ["ct1"], "HOT")
     n = 64
     red, blue = (np.arange(n) * 1040).astype(np.uint16), (np.arange(n)[::-1] * 1040).astype(np.uint16)
@@ -192,7 +192,7 @@ def pseudo():
 
 
 def color():
-    """A colour state: a bitmap shutter, a text at its anchor. It says nothing of grey."""
+    """A colour state: a bitmap shutter, and a text at its anchor. It does not define grey values."""
     data = state("color", COLOR, 14, ["ct3"], "COLOR")
     hidden = (ROWS < 4) | (COLUMNS >= 28)
     data.add_new(0x60020010, "US", SIZE)
@@ -215,7 +215,7 @@ def color():
 
 
 def regions(section):
-    """Two segments: a disc and a stripe that overlaps it."""
+    """Two overlapping segments, a disc and a stripe."""
     disc = (ROWS - 15.5) ** 2 + (COLUMNS - 15.5) ** 2 <= (6 + 2 * section) ** 2
     stripe = (COLUMNS >= 14) & (COLUMNS < 20) & (ROWS >= 20 - 2 * section)
     return disc, stripe
@@ -262,7 +262,7 @@ def frames_of(data, groups, pixels, bits):
 
 
 def mixed(covers):
-    """How colours lie upon each other: mixed by how much of a pixel each covers, in the order of their numbers."""
+    """Blends the segments' colours in the order of their numbers, each with its share of the pixel as opacity."""
     out = np.zeros((SIZE, SIZE, 4), np.int64)
     for color, cover in covers:
         before, new = out[..., 3], cover.astype(np.int64)
@@ -289,7 +289,7 @@ def binary():
 
 
 def fractional():
-    """Of the second section alone, by place and Frame of Reference only; half a pixel's share at most is 100."""
+    """A fractional segmentation of the second section, related by position and Frame of Reference only; at most 100, half of a pixel."""
     data = segmentation("seg_fractional", SEG, "FRACTIONAL", 22, ROOT + "9.22")
     data.SegmentationFractionalType, data.MaximumFractionalValue = "OCCUPANCY", 100
     share = np.clip(100 - 8 * np.hypot(ROWS - 15.5, COLUMNS - 15.5), 0, 100).astype(np.uint8)
@@ -302,7 +302,7 @@ def fractional():
 
 
 def labels():
-    """On a grid of its own: 16 × 24 pixels of 1 mm, turned by a quarter (rows run to the back)."""
+    """A label map on a grid of its own: 16 × 24 pixels of 1 mm, rotated by 90° (rows run to the back)."""
     data = segmentation("seg_labels", LABELS, "LABELMAP", 23, ROOT + "9.23")
     data.Rows, data.Columns = 16, 24
     shared = data.SharedFunctionalGroupsSequence[0]
@@ -328,7 +328,7 @@ def labels():
 
 
 def patient(columns, rows, z):
-    """Equation C.7.6.2.1-1, of columns and rows whose middles are whole numbers."""
+    """PS3.3 equation C.7.6.2.1-1, for columns and rows whose centres are integers."""
     return np.dstack([ORIGIN[0] + columns * SPACING[1], ORIGIN[1] + rows * SPACING[0], np.full(len(columns), z)]).ravel()
 
 

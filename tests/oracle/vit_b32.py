@@ -1,14 +1,13 @@
-"""Writes a random CLIP checkpoint of ViT-B/32's size, or ViT-B/16's, for measuring; no test reads it.
+"""Writes a random CLIP checkpoint of ViT-B/32's size, or ViT-B/16's, for benchmarks; no test reads it.
 
     oracle/bin/python tests/oracle/vit_b32.py OUT           # 605 MB of f32
     oracle/bin/python tests/oracle/vit_b32.py OUT-tiny --tiny
     oracle/bin/python tests/oracle/vit_b32.py OUT-b16 --patch 16      # ViT-B/16's
 
-Same files as on the hub: `config.json`, `model.safetensors`, `preprocessor_config.json`, `tokenizer.json`. The sizes
-are `CLIPConfig`'s defaults, which are ViT-B/32's, with transformers' own initialisation. `--tiny` keeps what pictures
-and texts go through before the model (224 px, patches of 32, the vocabulary) and leaves towers of one narrow layer
-that cost next to nothing: what a run with them takes is decoding and preparing. Environment as for `clip.py`; the seed
-is fixed.
+The same files as on the hub: `config.json`, `model.safetensors`, `preprocessor_config.json`, `tokenizer.json`. The sizes are
+`CLIPConfig`'s defaults, which are ViT-B/32's, with transformers' own initialisation. `--tiny` keeps everything before the model
+(224 px, patches of 32, the vocabulary) and reduces the towers to one narrow layer that costs almost nothing, so that a run measures
+decoding and preprocessing. Environment as for `clip.py`; the seed is fixed.
 """
 
 import argparse
@@ -38,7 +37,7 @@ def shape(tiny, patch):
 
 
 def tokenizer(size):
-    """A small vocabulary, filled up so that the two marks have the ids that the configuration gives them."""
+    """A small vocabulary, padded so that begin and end tokens have the ids in the configuration."""
     vocabulary, merges = byte_pairs(130)
     words, marks = list(vocabulary)[:-2], list(vocabulary)[-2:]
     fill = [f"<unused{i}>" for i in range(size - len(vocabulary))]

@@ -1,4 +1,4 @@
-//! What the terminal is sent of pictures, byte by byte.
+//! Exactly which bytes the terminal is sent for images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -14,20 +14,20 @@ use crate::session::{Kind, PIXELS, ROWS, Session, is_classified};
 const OVER_SSH: (&str, &str) = ("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22");
 const PLACEHOLDER: char = '\u{10eeee}';
 
-/// A command of kitty's protocol.
-struct Command {
+/// An escape sequence of kitty's protocol.
+struct KittyCommand {
     keys: BTreeMap<String, String>,
     content: String,
 }
 
-impl Command {
+impl KittyCommand {
     fn key(&self, name: &str) -> Option<&str> {
         self.keys.get(name).map(String::as_str)
     }
 }
 
-/// What the program sent so far, without its questions.
-fn commands(session: &Session) -> Vec<Command> {
+/// The kitty commands sent so far, without queries.
+fn commands(session: &Session) -> Vec<KittyCommand> {
     let raw = session.display.raw.lock().expect("whole");
     let text = String::from_utf8_lossy(&raw);
     text.split("\x1b_G")
@@ -36,7 +36,7 @@ fn commands(session: &Session) -> Vec<Command> {
         .map(|(command, _)| {
             let (keys, content) = command.split_once(';').unwrap_or((command, ""));
             let keys = keys.split(',').filter_map(|pair| pair.split_once('='));
-            Command {
+            KittyCommand {
                 keys: keys.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
                 content: content.to_owned(),
             }
@@ -45,14 +45,14 @@ fn commands(session: &Session) -> Vec<Command> {
         .collect()
 }
 
-/// A picture that has been sent to its end.
-struct Sent {
+/// An image that has been sent completely.
+struct SentImage {
     id: String,
     keys: BTreeMap<String, String>,
     pixels: Vec<u8>,
 }
 
-fn sent(session: &Session) -> Vec<Sent> {
+fn sent(session: &Session) -> Vec<SentImage> {
     let mut all = Vec::new();
     let mut open: Option<(BTreeMap<String, String>, Vec<u8>)> = None;
     for command in commands(session) {
@@ -60,7 +60,7 @@ fn sent(session: &Session) -> Vec<Sent> {
             continue;
         }
         if command.key("a") == Some("T") {
-            assert!(open.is_none(), "one in the middle of another");
+            assert!(open.is_none(), "an image within another");
             open = Some((command.keys.clone(), Vec::new()));
         }
         assert!(command.content.len() <= 4096);
@@ -74,12 +74,12 @@ fn sent(session: &Session) -> Vec<Sent> {
             if keys.get("o").is_some_and(|how| how == "z") {
                 let mut decoder = flate2::read::ZlibDecoder::new(content.as_slice());
                 if decoder.read_to_end(&mut pixels).is_err() {
-                    continue; // broken off
+                    continue; // aborted
                 }
             } else {
                 pixels = content;
             }
-            all.push(Sent {
+            all.push(SentImage {
                 id: keys["i"].clone(),
                 keys,
                 pixels,
@@ -96,7 +96,7 @@ fn deleted(session: &Session) -> Vec<String> {
         .collect()
 }
 
-/// The picture whose placeholders are on screen.
+/// The id of the image whose placeholders are on screen.
 fn shown(screen: &Screen) -> Option<String> {
     let (rows, cols) = screen.size();
     let cells = (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x)));
@@ -108,7 +108,7 @@ fn shown(screen: &Screen) -> Option<String> {
     }
 }
 
-/// Waits for a picture that is not one of `before`; its name.
+/// Waits for an image that is not one of `before`; returns its id.
 fn another(session: &Session, before: &[String]) -> String {
     session.display.until("another picture", |screen| {
         shown(screen).is_some_and(|id| !before.contains(&id))
@@ -116,7 +116,7 @@ fn another(session: &Session, before: &[String]) -> String {
     shown(session.display.parser.lock().expect("whole").screen()).expect("shown")
 }
 
-/// Numbered pictures, each with its own pixels.
+/// Writes numbered images, each with different pixels.
 fn many(folder: &Path) {
     for n in 0..14_u32 {
         let picture = GrayImage::from_fn(64, 48, |x, y| Luma([(x * 3 + y * n) as u8]));
@@ -127,7 +127,7 @@ fn many(folder: &Path) {
 }
 
 #[test]
-fn kitty_pictures_are_deflated_over_ssh_and_shown_when_they_are_whole() {
+fn kitty_images_are_deflated_over_ssh_and_shown_when_complete() {
     for (environment, how) in [(&[OVER_SSH][..], Some("z")), (&[], None)] {
         let session = Session::start_with(Kind::Kitty, environment, many);
         let id = another(&session, &[]);
@@ -147,7 +147,7 @@ fn kitty_pictures_are_deflated_over_ssh_and_shown_when_they_are_whole() {
 }
 
 #[test]
-fn kitty_pictures_are_deleted_when_nothing_can_draw_them_and_at_the_end() {
+fn kitty_images_are_deleted_when_unused_and_at_the_end() {
     let session = Session::start_with(Kind::Kitty, &[OVER_SSH], many);
     session.display.shows(" 1/17 ");
     let mut seen = vec![another(&session, &[])];
@@ -158,12 +158,12 @@ fn kitty_pictures_are_deleted_when_nothing_can_draw_them_and_at_the_end() {
     }
     assert!(
         seen.iter().collect::<BTreeSet<_>>().len() < 12,
-        "names are used again: {seen:?}"
+        "ids are reused: {seen:?}"
     );
     assert!(deleted(&session).contains(&seen[0]));
     session.press("q");
     assert_eq!(session.ended(), 0);
-    // Each was deleted as often as it was sent: none stays in the terminal.
+    // Each image was deleted as often as it was sent, so that none stays in the terminal.
     let mut balance = BTreeMap::new();
     for sent in sent(&session) {
         *balance.entry(sent.id).or_insert(0) += 1;
@@ -175,7 +175,7 @@ fn kitty_pictures_are_deleted_when_nothing_can_draw_them_and_at_the_end() {
 }
 
 #[test]
-fn kitty_pictures_are_sent_again_to_a_terminal_that_lost_them() {
+fn kitty_images_are_sent_again_to_a_terminal_that_lost_them() {
     let session = Session::start(Kind::Kitty, &[]);
     another(&session, &[]);
     let again = |what: &str, act: &dyn Fn(&Session)| {
@@ -191,14 +191,14 @@ fn kitty_pictures_are_sent_again_to_a_terminal_that_lost_them() {
         });
     };
     again("after a clear", &|session| session.press("\x0c"));
-    again("after another size", &|session| session.resize(90, 30));
-    again("after a stop", &Session::stop_and_go_on);
+    again("after a resize", &|session| session.resize(90, 30));
+    again("after a suspend", &Session::suspend_and_continue);
     session.press("q");
     assert_eq!(session.ended(), 0);
 }
 
-/// Cells covered by sixel pictures: rows and columns, first and behind the last; `None` while it is no full rectangle, or half
-/// blocks are left.
+/// The cells covered by sixel images as [top, bottom, left, right], the ends exclusive. `None` while they are not a full rectangle, or
+/// half blocks are left.
 fn rectangle(screen: &Screen) -> Option<[u16; 4]> {
     let (rows, cols) = screen.size();
     let mut cells = Vec::new();
@@ -221,7 +221,7 @@ fn rectangle(screen: &Screen) -> Option<[u16; 4]> {
     full.then_some([top, bottom, left, right])
 }
 
-/// The cells that show an image, by whatever protocol.
+/// The cells that show an image of any protocol.
 fn image_cells(screen: &Screen) -> BTreeSet<(u16, u16)> {
     let (rows, cols) = screen.size();
     let all = (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x)));
@@ -232,7 +232,7 @@ fn image_cells(screen: &Screen) -> BTreeSet<(u16, u16)> {
     all.filter(is_image).collect()
 }
 
-/// The cells of the popup on screen, its frame among them.
+/// The cells of the popup on screen, including its frame.
 fn popup(screen: &Screen) -> Option<BTreeSet<(u16, u16)>> {
     let (rows, cols) = screen.size();
     let find = |corner: &str| {
@@ -276,7 +276,7 @@ fn a_popup_covers_only_the_cells_under_it() {
 }
 
 #[test]
-fn images_have_their_colours_where_text_has_none() {
+fn with_no_color_images_keep_their_colours() {
     let session = Session::start(Kind::Kitty, &[("NO_COLOR", "1")]);
     another(&session, &[]);
     let display = &session.display;
@@ -295,7 +295,7 @@ fn images_have_their_colours_where_text_has_none() {
 }
 
 #[test]
-fn sixel_pictures_leave_nothing_behind_and_stay_off_the_last_line() {
+fn sixel_images_leave_no_traces_and_stay_off_the_last_line() {
     let tall = |folder: &Path| {
         let picture = GrayImage::from_fn(20, 200, |x, y| Luma([(x * 9 + y) as u8]));
         picture.save(folder.join("0.png")).expect("written");
@@ -324,7 +324,7 @@ fn sixel_pictures_leave_nothing_behind_and_stay_off_the_last_line() {
             !s.contents().contains(words) && width(s).is_some_and(|w| w < 10)
         });
     }
-    // The whole screen, where the picture comes nearest to the last line.
+    // Full screen, where the image comes closest to the last line.
     session.press("Z");
     display.until("the picture alone", |screen| {
         rectangle(screen).is_some_and(|[top, bottom, ..]| bottom - top > 15)

@@ -1,4 +1,4 @@
-//! The real binary in a pseudo terminal, for tests to press keys and to look at.
+//! The real binary in a pseudo-terminal, in which tests press keys and inspect the screen.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -14,18 +14,18 @@ use rustix::termios::{Termios, tcgetattr};
 use tempfile::TempDir;
 use vt100::{MouseProtocolMode, Parser, Screen};
 
-/// A condition that has not come true by then never will.
+/// How long a test waits for a condition.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 pub const ROWS: u16 = 24;
 pub const COLS: u16 = 80;
 
-/// What the terminal shows, and a bell for when that changes.
+/// The screen of the terminal, and notifications of its changes.
 pub struct Display {
     pub parser: Mutex<Parser>,
     changed: Condvar,
-    /// First row and number of rows of each sixel picture that came.
+    /// First row and number of rows of each sixel image received.
     pub sixels: Mutex<Vec<(u16, u16)>>,
-    /// All that came, commands without cells among it.
+    /// All bytes received.
     pub raw: Mutex<Vec<u8>>,
 }
 
@@ -39,13 +39,13 @@ impl Display {
             .expect("whole");
         assert!(
             !waited.timed_out(),
-            "{what} never came:\n{}",
+            "{what} did not appear:\n{}",
             parser.screen().contents()
         );
     }
 
-    /// Takes in what came; what is left over is an unfinished sixel picture.
-    fn take(&self, waiting: &mut Vec<u8>) {
+    /// Processes the bytes received. An unfinished sixel image remains in `waiting`.
+    fn process(&self, waiting: &mut Vec<u8>) {
         let mut parser = self.parser.lock().expect("whole");
         let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|w| w == what);
         while let Some(start) = find(waiting, b"\x1bP") {
@@ -55,7 +55,7 @@ impl Display {
             parser.process(&waiting[..start]);
             let is = |introducer: &[u8]| waiting[start..].starts_with(introducer);
             if is(b"\x1bP$q") || is(b"\x1bPtmux;") {
-                // A question, which is no picture.
+                // A query, not an image.
                 waiting.drain(..start + end + 2);
                 continue;
             }
@@ -65,7 +65,7 @@ impl Display {
             waiting.drain(..start + end + 2);
         }
         let start = find(waiting, b"\x1bP").unwrap_or(waiting.len());
-        // The mark of a picture may be cut in two.
+        // The start of an image may be split.
         let start = start - usize::from(waiting[..start].ends_with(b"\x1b"));
         parser.process(&waiting[..start]);
         waiting.drain(..start);
@@ -76,7 +76,7 @@ impl Display {
     }
 }
 
-/// Marks the cells that a sixel picture covers; the first row, and how many.
+/// Marks the cells that a sixel image covers; returns the first row and the number of rows.
 fn pixels(parser: &mut Parser, picture: &str) -> (u16, u16) {
     let (_, raster) = picture.split_once("q\"1;1;").expect("with its size");
     let numbers: Vec<usize> = raster
@@ -96,7 +96,7 @@ fn pixels(parser: &mut Parser, picture: &str) -> (u16, u16) {
     (row, rows as u16)
 }
 
-/// The file's row in the list. The first line of the screen is a title, and may hold the name too.
+/// The file's row in the list. The first line of the screen is a title, which may contain the name, too.
 pub fn row<'a>(contents: &'a str, name: &str) -> Option<&'a str> {
     let word = format!(" {name}");
     let list = |line: &'a str| line.split('│').next().unwrap_or_default();
@@ -107,33 +107,33 @@ pub fn row<'a>(contents: &'a str, name: &str) -> Option<&'a str> {
         .find(|line| line.contains(&word))
 }
 
-/// The file has its label and probability.
+/// Whether the file has its label and probability.
 pub fn is_classified(screen: &Screen, name: &str) -> bool {
     row(&screen.contents(), name).is_some_and(|row| row.contains('%'))
 }
 
-/// The cursor bar stands before the file.
+/// Whether the cursor is on the file.
 pub fn is_current(screen: &Screen, name: &str) -> bool {
     row(&screen.contents(), name).is_some_and(|row| row.starts_with('▌'))
 }
 
-/// How the terminal behaves.
+/// The kind of terminal that is simulated.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// It answers the last of the questions, as every terminal should.
+    /// Answers the last query, as every terminal should.
     Plain,
-    /// It answers nothing at all.
+    /// Answers no query.
     Silent,
-    /// It has kitty's protocol.
+    /// Supports kitty's protocol.
     Kitty,
-    /// It has sixel.
+    /// Supports sixel.
     Sixel,
-    /// It reports the colours that it was told to take.
+    /// Reports the colour that was set.
     FullColours,
 }
 
 impl Kind {
-    /// What it sends back when it is asked.
+    /// Its answer to the queries.
     fn answer(self) -> &'static [u8] {
         match self {
             Self::Plain => b"\x1b[?62;22c",
@@ -145,18 +145,19 @@ impl Kind {
     }
 }
 
-/// Stands in the cells that a sixel picture covers, until text is written there.
+/// Marks cells that a sixel image covers, until text is written there.
 pub const PIXELS: char = '\u{e000}';
-/// Pixels of a cell, across and down.
+/// Width and height of a cell in pixels.
 const CELL: (usize, usize) = (10, 20);
 
+/// A running program.
 pub struct Session {
-    /// Shared with those that are started in it again.
+    /// Shared with sessions that are started in the same home again.
     pub home: Rc<TempDir>,
     pub display: Arc<Display>,
     keys: Arc<Mutex<Box<dyn Write + Send>>>,
     pub master: Box<dyn MasterPty + Send>,
-    /// The side of the program; keeps the settings readable after it has ended.
+    /// The program's side of the terminal; keeps the settings readable after the program has ended.
     pub terminal: File,
     before: Termios,
     pub pid: Pid,
@@ -164,17 +165,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Browses a folder of three pictures.
+    /// Browses a folder of three images.
     pub fn start(kind: Kind, environment: &[(&str, &str)]) -> Self {
         Self::start_with(kind, environment, |_| {})
     }
 
-    /// The same, with more in the folder.
+    /// Like [`Self::start`], with more files in the folder.
     pub fn start_with(kind: Kind, environment: &[(&str, &str)], more: impl FnOnce(&Path)) -> Self {
         Self::start_sized(kind, environment, (COLS, ROWS), more)
     }
 
-    /// The same, in a terminal of this size.
+    /// Like [`Self::start_with`], in a terminal of this size.
     pub fn start_sized(
         kind: Kind,
         environment: &[(&str, &str)],
@@ -186,13 +187,13 @@ impl Session {
         Self::start_in(Rc::new(home), kind, environment, (cols, rows))
     }
 
-    /// Browses such a folder in this home.
+    /// Like [`Self::start`], in this home.
     pub fn start_at(home: TempDir, kind: Kind, environment: &[(&str, &str)]) -> Self {
         fill(&home, |_| {});
         Self::start_in(Rc::new(home), kind, environment, (COLS, ROWS))
     }
 
-    /// Once it has ended: starts it again in the same home.
+    /// Starts the program again in the same home, after it has ended.
     pub fn again(self, kind: Kind) -> Self {
         Self::start_in(Rc::clone(&self.home), kind, &[], (COLS, ROWS))
     }
@@ -249,7 +250,7 @@ impl Session {
         writer.write_all(keys.as_bytes()).expect("pressed");
     }
 
-    /// Gives the terminal another size.
+    /// Resizes the terminal.
     pub fn resize(&self, cols: u16, rows: u16) {
         let mut parser = self.display.parser.lock().expect("whole");
         parser.screen_mut().set_size(rows, cols);
@@ -261,11 +262,11 @@ impl Session {
         self.master.resize(size).expect("resized");
     }
 
-    /// Stops the program as Ctrl-Z does, and lets it go on.
-    pub fn stop_and_go_on(&self) {
+    /// Suspends the program with Ctrl-Z, and continues it.
+    pub fn suspend_and_continue(&self) {
         self.press("\x1a");
         self.until_stopped();
-        self.assert_given_back();
+        self.assert_restored();
         self.signal(Signal::CONT);
     }
 
@@ -287,14 +288,14 @@ impl Session {
         self.home.path().join("in").join(name)
     }
 
-    /// The exit code, once the terminal is as it was.
+    /// Waits for the exit code, and checks that the terminal is restored.
     pub fn ended(&self) -> u32 {
         let status = self.exit.recv_timeout(DEADLINE).expect("it ends");
-        self.assert_given_back();
+        self.assert_restored();
         status.exit_code()
     }
 
-    pub fn assert_given_back(&self) {
+    pub fn assert_restored(&self) {
         self.display.until("the main screen", |screen| {
             !screen.alternate_screen()
                 && !screen.hide_cursor()
@@ -305,7 +306,7 @@ impl Session {
     }
 }
 
-/// Three images in the folder that is browsed, and more.
+/// Fills the folder to browse with three images and `more`.
 fn fill(home: &TempDir, more: impl FnOnce(&Path)) {
     let folder = home.path().join("in");
     fs::create_dir(&folder).expect("a folder");
@@ -335,7 +336,7 @@ fn settings(termios: &Termios) -> [u64; 4] {
     ]
 }
 
-/// The binary in a home of its own, without the user's settings.
+/// The binary in an empty home, without the user's settings.
 pub fn command(home: &Path, environment: &[(&str, &str)]) -> CommandBuilder {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_medivision-tui"));
     command.cwd(home);
@@ -361,7 +362,7 @@ pub fn picture(path: &Path, grey: u8) {
         .expect("written");
 }
 
-/// The terminal's side: shows what comes, answers what is asked.
+/// The terminal's side: processes output and answers queries.
 fn show(
     mut output: impl Read,
     display: &Display,
@@ -374,7 +375,7 @@ fn show(
         let part = &bytes[..count];
         display.raw.lock().expect("whole").extend_from_slice(part);
         waiting.extend_from_slice(part);
-        display.take(&mut waiting);
+        display.process(&mut waiting);
         display.changed.notify_all();
         let asked = part.windows(3).any(|window| window == b"\x1b[c");
         if asked {

@@ -1,8 +1,8 @@
-//! The words for each action, as help and palette use them, with the keys that are in force.
+//! What each action does, in the words of help and palette, with the keys in force.
 
 use super::{Action, Keymap, PRESETS};
 
-/// All actions under the headings of the help, in its order, with what the help says of them.
+/// All actions under the headings of the help, in its order, with a description.
 pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
     (
         "Move",
@@ -101,7 +101,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
     ),
 ];
 
-/// Actions that the help tells of in one line with another.
+/// Actions that share a line of the help with another.
 const TOGETHER: [(Action, &[Action]); 11] = [
     (Action::ZoomIn, &[Action::ZoomOut]),
     (
@@ -120,7 +120,7 @@ const TOGETHER: [(Action, &[Action]); 11] = [
 ];
 
 impl Action {
-    /// Those that the help tells of in the same line.
+    /// The actions in the same line of the help.
     pub(in crate::app) fn together(self) -> &'static [Self] {
         let found = TOGETHER.iter().find(|(first, _)| *first == self);
         found.map_or(&[], |(_, others)| others)
@@ -130,16 +130,16 @@ impl Action {
 /// One line of the help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HelpLine {
-    /// Begins a group.
+    /// The heading of a group.
     Heading(&'static str),
     /// Keys, the most important first, and what they do.
     Binding(Vec<String>, &'static str),
-    /// Nothing.
+    /// An empty line.
     Gap,
 }
 
 impl Keymap {
-    /// The keys of an action and of those told with it: all of one alone, the first of each of several.
+    /// The keys of an action and of those in its line: all keys of a single action, the first of each of several.
     pub(in crate::app) fn help_keys(&self, action: Action) -> Vec<String> {
         let others = action.together();
         if others.is_empty() {
@@ -154,7 +154,7 @@ impl Keymap {
     }
 }
 
-/// Digits that follow each other, and arrows of all directions, as one.
+/// Shortens consecutive digits to `1 – 9`, and arrows of all directions to one entry.
 fn run(keys: &[String]) -> Option<String> {
     let [first, .., last] = keys else { return None };
     let digits: Option<Vec<u32>> = keys.iter().map(|key| key.parse().ok()).collect();
@@ -172,21 +172,21 @@ fn run(keys: &[String]) -> Option<String> {
     all.then(|| format!("{prefix}{}", arrows.concat()))
 }
 
-/// An action that can be asked for by its words.
+/// An action in the palette.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct PaletteEntry {
     /// The action.
     pub action: Action,
-    /// What it does, under its heading.
+    /// Its heading and description.
     pub words: String,
     /// Its first key.
     pub key: Option<String>,
 }
 
 impl Keymap {
-    /// Every action, bound or not, in the order of the help. Those that the help tells of together are told apart by their
+    /// Every action, bound or not, in the order of the help. Those that share a line there are distinguished by their
     /// names.
-    pub fn offers(&self) -> Vec<Offer> {
+    pub fn palette(&self) -> Vec<PaletteEntry> {
         let mut offers = Vec::new();
         for (heading, actions) in HELP {
             for (first, what) in actions {
@@ -197,7 +197,7 @@ impl Keymap {
                         Some(name) if !others.is_empty() => format!("{heading}: {name}"),
                         _ => format!("{heading}: {what}"),
                     };
-                    offers.push(Offer {
+                    offers.push(PaletteEntry {
                         action: *action,
                         words,
                         key: self.key(*action),

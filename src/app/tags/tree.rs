@@ -1,62 +1,59 @@
-//! The rows of the tags: which are shown, and where the cursor is among them.
+//! The tag tree: which rows are shown, and the cursor.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::entry::Stamp;
+use crate::app::entry::Stamp;
+use crate::app::text::MASK;
 use crate::media::{TagRow, TagTree};
 
-/// Stands for a value that tells who the patient is.
-pub(crate) const MASK: &str = "•••";
-/// A sequence with more rows below it is folded to begin with: what it holds repeats itself, frame by frame.
+/// A sequence with more rows below it starts folded: its items repeat themselves, frame by frame.
 const LONG: usize = 60;
 
-/// How far the reading has come.
+/// The state of the tags of a file.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
-    /// The answer is awaited.
+pub enum TagListing {
+    /// They are being read.
     Underway,
-    /// Here they are.
+    /// They are there.
     Done(Arc<TagTree>),
     /// They cannot be read; the sentence says why.
     Failed(String),
 }
 
-/// The panel.
+/// The tags of a file on screen.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tags {
-    /// Whose tags.
-    pub path: PathBuf,
-    /// What the file looked like when they were asked for.
-    pub stamp: Stamp,
-    /// Of the request that is answered last.
-    pub generation: u64,
-    /// What there is.
-    pub reading: Reading,
+pub struct TagPanel {
+    path: PathBuf,
+    /// The content of the file whose tags were requested.
+    stamp: Stamp,
+    /// The number that the request is answered by.
+    generation: u64,
+    listing: TagListing,
     /// Text that rows are searched for.
-    pub search: String,
+    search: String,
     /// Keys go into the search.
-    pub typing: bool,
-    /// Rows whose subordinates are hidden, by index into the tree.
+    typing: bool,
+    /// Indices into the tree of rows whose children are hidden.
     folded: HashSet<usize>,
-    /// Rows shown, by index into the tree.
+    /// Indices into the tree of the rows shown.
     visible: Vec<usize>,
     /// Index into `visible`.
     cursor: usize,
     /// First row on screen, index into `visible`.
     offset: usize,
-    /// Tag that the cursor goes to, if it is there.
+    /// The tag that the cursor goes to, if the file has it.
     wish: Option<String>,
 }
 
-impl Tags {
+impl TagPanel {
     pub(super) fn new(path: PathBuf, stamp: Stamp, generation: u64, wish: Option<String>) -> Self {
         Self {
             path,
             stamp,
             generation,
-            reading: Reading::Underway,
+            listing: TagListing::Underway,
             search: String::new(),
             typing: false,
             folded: HashSet::new(),
@@ -67,22 +64,74 @@ impl Tags {
         }
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state of its tags.
+    pub fn listing(&self) -> &TagListing {
+        &self.listing
+    }
+
+    /// The number that the request is answered by.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether these are the tags of another content of a file.
+    pub(super) fn is_outdated(&self, path: &Path, stamp: Stamp) -> bool {
+        self.path == path && self.stamp != stamp
+    }
+
+    /// Notes why they cannot be read, as a sentence safe to show.
+    pub(super) fn fail(&mut self, message: String) {
+        self.listing = TagListing::Failed(message);
+    }
+
+    /// The text that rows are searched for.
+    pub fn search(&self) -> &str {
+        &self.search
+    }
+
+    /// Whether keys go into the search.
+    pub fn is_typing(&self) -> bool {
+        self.typing
+    }
+
+    /// Lets keys go into the search.
+    pub(super) fn start_search(&mut self) {
+        self.typing = true;
+    }
+
+    /// Searches for a text. `typing`: keys go on being part of it.
+    pub(super) fn type_search(&mut self, search: String, typing: bool, show_phi: bool) {
+        (self.search, self.typing) = (search, typing);
+        self.update_rows(show_phi);
+    }
+
+    /// Shows all rows again.
+    pub(super) fn clear_search(&mut self, show_phi: bool) {
+        self.search.clear();
+        self.update_rows(show_phi);
+    }
+
     /// All rows, shown or not.
     pub fn rows(&self) -> &[TagRow] {
-        match &self.reading {
-            Reading::Done(tree) => &tree.rows,
-            Reading::Underway | Reading::Failed(_) => &[],
+        match &self.listing {
+            TagListing::Done(tree) => &tree.rows,
+            TagListing::Underway | TagListing::Failed(_) => &[],
         }
     }
 
-    /// Rows shown from the first on screen on: whether the cursor is there, whether its subordinates are hidden, the row.
+    /// The rows on screen and below: whether the cursor is there, whether its children are hidden, the row.
     pub fn shown(&self) -> impl Iterator<Item = (bool, Fold, &TagRow)> {
         let rows = self.rows();
         let from = self.visible.iter().enumerate().skip(self.offset);
         from.map(move |(at, &index)| (at == self.cursor, self.fold(index), &rows[index]))
     }
 
-    /// Whether a row has subordinates, and whether they are hidden.
+    /// Whether a row has children, and whether they are hidden.
     fn fold(&self, index: usize) -> Fold {
         match (has_below(self.rows(), index), self.folded.contains(&index)) {
             (false, _) => Fold::Leaf,
@@ -96,16 +145,17 @@ impl Tags {
         self.visible.get(self.cursor).map(|at| &self.rows()[*at])
     }
 
-    /// Rows shown, and where the cursor is among them.
+    /// The position of the cursor, and the number of rows shown.
     pub fn place(&self) -> (usize, usize) {
         (self.cursor, self.visible.len())
     }
 
-    pub(super) fn answer(&mut self, tree: Arc<TagTree>, show_phi: bool) {
+    /// Takes in the tags.
+    pub(super) fn fill(&mut self, tree: Arc<TagTree>, show_phi: bool) {
         let long = |at: &usize| below(&tree.rows, *at) > LONG && !tree.rows[*at].id.is_empty();
         self.folded = (0..tree.rows.len()).filter(long).collect();
-        self.reading = Reading::Done(tree);
-        self.choose(show_phi);
+        self.listing = TagListing::Done(tree);
+        self.update_rows(show_phi);
         let wish = self.wish.take();
         let at = |tag: String| {
             let same = |index: &usize| self.rows()[*index].id == tag;
@@ -114,8 +164,8 @@ impl Tags {
         self.cursor = wish.and_then(at).unwrap_or(0);
     }
 
-    /// Finds out anew which rows are shown; the cursor stays on its row, or goes to the nearest before it.
-    pub(super) fn choose(&mut self, show_phi: bool) {
+    /// Recomputes which rows are shown; the cursor stays on its row, or goes to the nearest one above.
+    pub(super) fn update_rows(&mut self, show_phi: bool) {
         let current = self.visible.get(self.cursor).copied().unwrap_or(0);
         let words: Vec<String> = self
             .search
@@ -131,7 +181,7 @@ impl Tags {
         self.cursor = after.saturating_sub(1);
     }
 
-    /// Rows that match the search themselves.
+    /// The number of rows that match the search themselves.
     pub fn matches(&self, show_phi: bool) -> usize {
         let words: Vec<String> = self
             .search
@@ -150,15 +200,15 @@ impl Tags {
         self.cursor = self.cursor.saturating_add_signed(rows).min(last);
     }
 
-    /// Scrolls so that the cursor is in sight, as little as possible.
-    pub(in crate::app) fn fit(&mut self, height: usize) {
+    /// Scrolls as little as possible to show the cursor.
+    pub(super) fn fit(&mut self, height: usize) {
         let height = height.max(1);
         let lowest = (self.cursor + 1).saturating_sub(height);
         let end = self.visible.len().saturating_sub(height);
         self.offset = self.offset.clamp(lowest, self.cursor.max(lowest)).min(end);
     }
 
-    /// Into a row: its subordinates are shown, or its value in full.
+    /// Folds or unfolds the row under the cursor. Returns it if it has no children.
     pub(super) fn enter(&mut self) -> Option<&TagRow> {
         let index = *self.visible.get(self.cursor)?;
         match self.fold(index) {
@@ -174,7 +224,7 @@ impl Tags {
         }
     }
 
-    /// Out of a row: its subordinates are hidden, or the cursor goes to the row above it; false where there is none.
+    /// Folds the row under the cursor, or moves the cursor to its parent; false where there is none.
     pub(super) fn leave(&mut self) -> bool {
         let Some(&index) = self.visible.get(self.cursor) else {
             return false;
@@ -194,18 +244,18 @@ impl Tags {
     }
 }
 
-/// How a row stands to its subordinates.
+/// Whether a row is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
-    /// It has none.
+    /// It has no children.
     Leaf,
-    /// They are hidden.
+    /// Its children are hidden.
     Folded,
-    /// They are shown.
+    /// Its children are shown.
     Open,
 }
 
-/// A value as it may be shown.
+/// The value, or its mask.
 pub(crate) fn shown_value(row: &TagRow, show_phi: bool) -> &str {
     if row.identifying && !show_phi {
         MASK
@@ -219,7 +269,7 @@ fn has_below(rows: &[TagRow], index: usize) -> bool {
         .is_some_and(|next| next.depth > rows[index].depth)
 }
 
-/// How many rows are below one.
+/// The number of rows below one in the tree.
 fn below(rows: &[TagRow], index: usize) -> usize {
     let depth = rows[index].depth;
     let deeper = rows[index + 1..].iter().take_while(|row| row.depth > depth);
@@ -230,7 +280,7 @@ fn below(rows: &[TagRow], index: usize) -> usize {
     }
 }
 
-/// Rows that lie in nothing folded.
+/// The rows that no folded row hides.
 fn unfolded(rows: &[TagRow], folded: &HashSet<usize>) -> Vec<usize> {
     let mut visible = Vec::new();
     let mut hidden_below = None;
@@ -244,10 +294,10 @@ fn unfolded(rows: &[TagRow], folded: &HashSet<usize>) -> Vec<usize> {
     visible
 }
 
-/// Rows that match, with those above them.
+/// The rows that match, with their ancestors.
 fn found(rows: &[TagRow], words: &[String], show_phi: bool) -> Vec<usize> {
     let mut visible: Vec<usize> = Vec::new();
-    // The rows above the current one, and whether each is shown already.
+    // Ancestors of the current row, and whether each is shown already.
     let mut above: Vec<(usize, bool)> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         while above
@@ -270,8 +320,8 @@ fn found(rows: &[TagRow], words: &[String], show_phi: bool) -> Vec<usize> {
     visible
 }
 
-/// All words stand somewhere in what the row shows: in the tag (with and without its punctuation), the name, the value. A
-/// masked value cannot be found, or the search would tell it.
+/// Whether all words occur in the row: in its tag (with and without punctuation), VR, name, value or meaning. A
+/// masked value cannot be found, as the search would reveal it.
 fn matches(row: &TagRow, words: &[String], show_phi: bool) -> bool {
     let value = if row.identifying && !show_phi {
         ""

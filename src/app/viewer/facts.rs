@@ -1,16 +1,14 @@
-//! What is written below a picture: frame, window, zoom, scale; under the pointer its place, value and distance.
+//! The facts below an image: frame, window, zoom, scale; with a pointer its position, value and distance.
 
 use super::measure::{Distance, Tool, distance};
-use super::window;
-use crate::app::keys::Action;
-use crate::app::model::Model;
-use crate::app::picture::{Preview, PreviewKey, Scene, Value};
+use super::{Viewer, window};
+use crate::app::preview::{Preview, PreviewKey, Scene, Value};
 use crate::app::text::{cut_end, safe_str};
 use crate::media::{FrameOrder, Window};
 use crate::view::Area;
-use crate::view::placement::{self, Canvas, Placement, scale_bar};
+use crate::view::placement::{self, ImageShape, Placement, scale_bar};
 
-/// Where a picture of `size` columns and rows lies when a cell has `cell` pixels.
+/// The placement of an image of `size` columns and rows where a cell has `cell` pixels.
 pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16)) -> Placement {
     let area = Area {
         x: 0,
@@ -24,7 +22,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
         u32::from(picture.width) * u32::from(cell.0.max(1)),
         u32::from(picture.height) * u32::from(cell.1.max(1)),
     );
-    let canvas = Canvas {
+    let canvas = ImageShape {
         columns: size.0,
         rows: size.1,
         aspect: scene.geometry.aspect,
@@ -32,7 +30,7 @@ pub fn placed(size: (u32, u32), key: &PreviewKey, scene: &Scene, cell: (u16, u16
     placement::place(canvas, &key.view.aim, room)
 }
 
-/// Millimetres of a screen pixel across, as seen.
+/// The width of a screen pixel in millimetres.
 pub fn millimetres(place: &Placement, scene: &Scene) -> Option<f64> {
     let spacing = scene.geometry.spacing?;
     let (across, _) = place.turn.size((
@@ -42,25 +40,25 @@ pub fn millimetres(place: &Placement, scene: &Scene) -> Option<f64> {
     Some(across)
 }
 
-/// The length of the scale bar in millimetres: the same whatever pixels the picture is drawn with.
+/// The length of the scale bar in millimetres, whatever pixels the image is drawn with.
 pub fn bar(size: (u32, u32), key: &PreviewKey, scene: &Scene) -> Option<f64> {
     let place = placed(size, key, scene, scene.cell);
     let (length, _) = scale_bar(millimetres(&place, scene)?, place.width)?;
     Some(length)
 }
 
-impl Model {
-    /// The facts about the picture shown, the most important first.
+impl Viewer {
+    /// The facts about the image shown, the most important first.
     pub(crate) fn facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
-        let mut facts = self.pointed_at(key, preview);
+        let mut facts = self.pointer_facts(key, preview);
         if !key.marks.overlays {
             return facts;
         }
         let (info, scene) = (&preview.info, &*preview.scene);
         facts.extend(scene.note.clone());
         let frame = (info.frames > 1).then(|| frame_fact(key.frame, info.frames, &scene.order));
-        let film = self.viewer.film.as_ref();
-        let film = film.map(|_| format!("▶ {}/s", self.viewer.rate()));
+        let film = self.film.as_ref();
+        let film = film.map(|_| format!("▶ {}/s", self.rate()));
         let playing: Vec<String> = frame.into_iter().chain(film).collect();
         facts.extend((!playing.is_empty()).then(|| playing.join(" ")));
         let modality = info.dicom.as_ref().and_then(|d| d.modality.as_deref());
@@ -80,21 +78,12 @@ impl Model {
             format!("├ {}{place}", rounded_length(length))
         }));
         facts.extend(turn_fact(key));
-        facts.extend(self.related_fact());
         facts
     }
 
-    /// How many objects there are about the picture, and how to see them.
-    fn related_fact(&self) -> Option<String> {
-        let count = self.related_here().len();
-        let key = self.keymap.key(Action::Related).filter(|_| count > 0)?;
-        let what = if count == 1 { "object" } else { "objects" };
-        Some(format!("{key}: {count} {what}"))
-    }
-
-    /// What the pointer tells; the place follows the key at once, the value comes with the picture.
-    fn pointed_at(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
-        let Some(pointer) = self.viewer.pointer else {
+    /// The facts at the pointer. Its position follows a key at once; its value comes with the preview.
+    fn pointer_facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
+        let Some(pointer) = self.pointer else {
             return Vec::new();
         };
         let scene = &*preview.scene;
@@ -154,7 +143,7 @@ fn zoom_fact(place: &Placement) -> String {
     }
 }
 
-/// Where the frame is among all; its number in the file as well, where frames are stored in another order.
+/// The position of the frame; its number in the file as well, where frames are stored in another order.
 fn frame_fact(position: u32, frames: u32, order: &FrameOrder) -> String {
     let place = format!("{}/{frames}", position + 1);
     if order.is_stored() {
@@ -174,7 +163,7 @@ fn turn_fact(key: &PreviewKey) -> Option<String> {
     }
 }
 
-/// A value with the digits it deserves: whole where it is, else about four that count. The minus is a hyphen, as in other
+/// A value with about four significant digits; whole numbers in full. The minus is a hyphen, as in other
 /// programs' tables, so that it can be searched for.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -192,7 +181,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// A round length.
+/// A length in a suitable unit.
 fn rounded_length(mm: f64) -> String {
     if mm >= 10.0 {
         format!("{} cm", number(mm / 10.0))

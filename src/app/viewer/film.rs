@@ -1,4 +1,4 @@
-//! Frames: paging, jumping, and playing them as a film.
+//! Playing frames as a film, and typing the number of a frame.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use std::time::Duration;
 const RATES: [f64; 12] = [
     0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0,
 ];
-/// Where the file tells no rate.
-const USUAL: f64 = 10.0;
-/// Digits of the largest frame number that is typed.
-const DIGITS: usize = 6;
+/// The rate where the file has none.
+const DEFAULT_RATE: f64 = 10.0;
+/// Digits of the largest frame number that can be typed.
+const MAX_DIGITS: usize = 6;
 
-/// A film of frames, or of the files of a series. The next one is asked for when it is due and the last one is on screen: a
-/// slow terminal or decoder makes it slower, and nothing piles up.
+/// A film of frames, or of the files of a series. The next frame is requested when it is due and the last one is on screen: a
+/// slow terminal or decoder slows the film down, and no requests pile up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Film {
     /// When the next frame is due, since the start of the program.
@@ -23,7 +23,7 @@ pub struct Film {
 }
 
 impl Film {
-    /// Begins: the first frame stays for its time.
+    /// Starts a film with the frame on screen.
     pub fn start(now: Duration, rate: f64, series: Option<PathBuf>) -> Self {
         Self {
             due: now + period(rate),
@@ -31,33 +31,33 @@ impl Film {
         }
     }
 
-    /// The next frame has been asked for. Time that was lost is not made up for.
+    /// Notes that the next frame was requested. Lost time is not made up for.
     pub fn go_on(&mut self, now: Duration, rate: f64) {
         self.due = (self.due + period(rate)).max(now);
     }
 }
 
-/// How long each frame stays.
+/// The time that each frame is shown.
 fn period(rate: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / sound(rate))
+    Duration::from_secs_f64(1.0 / valid_rate(rate))
 }
 
-/// A rate as it can be shown: files claim anything.
-pub fn sound(rate: f64) -> f64 {
+/// A rate within the range that can be chosen, whatever a file claims.
+pub fn valid_rate(rate: f64) -> f64 {
     if rate.is_finite() && rate > 0.0 {
         rate.clamp(RATES[0], RATES[RATES.len() - 1])
     } else {
-        USUAL
+        DEFAULT_RATE
     }
 }
 
-/// The next rate that can be chosen.
+/// The next higher rate.
 pub fn faster(rate: f64) -> f64 {
     let above = RATES.iter().find(|known| **known > rate + 1e-9);
     *above.unwrap_or(&RATES[RATES.len() - 1])
 }
 
-/// The one before.
+/// The next lower rate.
 pub fn slower(rate: f64) -> f64 {
     let below = RATES.iter().rfind(|known| **known < rate - 1e-9);
     *below.unwrap_or(&RATES[0])
@@ -65,29 +65,29 @@ pub fn slower(rate: f64) -> f64 {
 
 /// The number of a frame being typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Jump {
+pub struct FrameInput {
     digits: String,
 }
 
-impl Jump {
-    /// Adds a digit; anything else is no part of a number.
+impl FrameInput {
+    /// Adds a digit; other characters are ignored.
     pub fn push(&mut self, c: char) {
-        if c.is_ascii_digit() && self.digits.len() < DIGITS {
+        if c.is_ascii_digit() && self.digits.len() < MAX_DIGITS {
             self.digits.push(c);
         }
     }
 
-    /// Takes the last digit back; false when there was none.
+    /// Removes the last digit; false if there was none.
     pub fn pop(&mut self) -> bool {
         self.digits.pop().is_some()
     }
 
-    /// As typed.
+    /// The digits typed.
     pub fn text(&self) -> &str {
         &self.digits
     }
 
-    /// The frame meant, from 0, the nearest there is; `None` when nothing was typed.
+    /// The frame typed, from 0, limited to those there are; `None` if nothing was typed.
     pub fn frame(&self, frames: u32) -> Option<u32> {
         let number: u32 = self.digits.parse().ok()?;
         Some(number.clamp(1, frames.max(1)) - 1)
@@ -102,7 +102,11 @@ mod tests {
     fn rates_go_up_and_down_between_their_ends() {
         assert_eq!((faster(10.0), slower(10.0)), (12.0, 8.0));
         assert_eq!((faster(30.0), slower(0.5)), (30.0, 0.5));
-        let rates = [faster(sound(29.97)), sound(f64::NAN), sound(1e9)];
+        let rates = [
+            faster(valid_rate(29.97)),
+            valid_rate(f64::NAN),
+            valid_rate(1e9),
+        ];
         assert_eq!(rates.map(|rate| rate as u32), [30, 10, 30]);
     }
 
@@ -123,9 +127,9 @@ mod tests {
     #[test]
     fn a_typed_number_leads_to_the_nearest_frame() {
         let typed = |text: &str| {
-            let mut jump = Jump::default();
-            text.chars().for_each(|c| jump.push(c));
-            jump.frame(60)
+            let mut input = FrameInput::default();
+            text.chars().for_each(|c| input.push(c));
+            input.frame(60)
         };
         assert_eq!(typed("12"), Some(11));
         assert_eq!(typed("1x2"), Some(11), "what is no digit is passed over");

@@ -1,38 +1,43 @@
-//! The pointer: a cursor on the picture, and a ruler between two of its places.
+//! The pointer: a cursor on the image that reads values or measures distances.
 
 use crate::media::{PixelRect, Spacing};
 
-/// What the pointer is for.
+/// The use of the pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
-    /// Tells the value under it.
+    /// Reads the value under it.
     Probe,
     /// Measures from point to point.
     Ruler(Ruler),
 }
 
-/// How far a measurement has come.
+/// The state of a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ruler {
-    /// No point yet.
+    /// No point is set.
     #[default]
     Open,
-    /// From here to the pointer.
+    /// From a point to the pointer.
     From((u32, u32)),
-    /// From point to point.
+    /// Between two points.
     Between((u32, u32), (u32, u32)),
 }
 
-/// A cursor on the picture.
+/// A cursor on the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pointer {
-    /// Column and row of the file, from 0.
+    /// Its column and row in the file, from 0.
     pub at: (u32, u32),
-    /// What it is for.
+    /// Its use.
     pub tool: Tool,
 }
 
 impl Pointer {
+    /// Whether it measures distances.
+    pub fn is_ruler(&self) -> bool {
+        matches!(self.tool, Tool::Ruler(_))
+    }
+
     /// The two ends of the ruler, if it has them.
     pub fn line(&self) -> Option<[(u32, u32); 2]> {
         match self.tool {
@@ -52,7 +57,7 @@ impl Pointer {
         }
     }
 
-    /// Moved by columns and rows, within `size`.
+    /// Moves by columns and rows, within `size`.
     pub fn go(&mut self, by: (i64, i64), size: (u32, u32)) {
         let side = |at: u32, by: i64, size: u32| {
             (i64::from(at) + by).clamp(0, i64::from(size.max(1)) - 1) as u32
@@ -61,18 +66,18 @@ impl Pointer {
     }
 }
 
-/// How far apart two pixels are.
+/// A distance between two pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distance {
-    /// In the patient.
+    /// Millimetres in the patient.
     Millimetres(f64),
-    /// At the detector, where the picture of what lies before it is larger.
+    /// Millimetres at the detector, where what lies before it appears magnified.
     AtDetector(f64),
-    /// No spacing is known there: in widths of a pixel.
+    /// Widths of a pixel, as no spacing is known.
     Pixels(f64),
 }
 
-/// The distance between the middles of two pixels.
+/// The distance between the centres of two pixels.
 pub fn distance(
     from: (u32, u32),
     to: (u32, u32),

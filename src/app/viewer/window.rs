@@ -1,4 +1,4 @@
-//! The display window: presets by modality, and steps of level and width. What the model sees never depends on it.
+//! The display window: presets by modality, and steps of level and width. It never affects what the model sees.
 
 use crate::app::text;
 use crate::media::{NamedWindow, Voi, Window};
@@ -11,25 +11,25 @@ const CT: [(&str, f64, f64); 5] = [
     ("bone", 2500.0, 480.0),
     ("brain", 80.0, 40.0),
 ];
-/// Number keys.
+/// Number keys for presets.
 const PRESETS: usize = 9;
-/// A step of level or width, as a part of the width.
+/// A step of level or width, as a fraction of the width.
 const FINE: f64 = 0.02;
 /// The same, for the coarse keys.
 const COARSE: f64 = 0.1;
-/// Widths beyond these are of no use in any unit.
+/// The range of widths, in any unit.
 const WIDTHS: (f64, f64) = (1e-6, 1e9);
 
 /// A window under a number key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preset {
-    /// What it is for; safe to show.
+    /// Its name; safe to show.
     pub name: String,
     /// The window.
     pub voi: Voi,
 }
 
-/// The windows under the number keys, from 1: those of the modality, then the file's own, then full and robust range.
+/// The windows under the number keys from 1: those of the modality, the file's own, then full and robust range.
 pub fn presets(modality: Option<&str>, own: &[NamedWindow]) -> Vec<Preset> {
     let mut presets = Vec::new();
     let ct = modality == Some("CT");
@@ -70,12 +70,12 @@ fn own_name(window: &NamedWindow, n: usize, count: usize) -> String {
     }
 }
 
-/// What the window is called: by its preset, or for what it does.
+/// The name of a window: that of its preset, or what it does.
 pub fn name(voi: &Voi, modality: Option<&str>, own: &[NamedWindow]) -> Option<String> {
     match voi {
         Voi::Full => Some("full".to_owned()),
         Voi::Robust => Some("automatic".to_owned()),
-        // The only one of a file needs no name.
+        // The only window of a file needs no name.
         Voi::Own(n) => own
             .get(*n)
             .filter(|window| own.len() > 1 || window.name.is_some())
@@ -90,8 +90,8 @@ pub fn name(voi: &Voi, modality: Option<&str>, own: &[NamedWindow]) -> Option<St
 
 /// A step of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Level up: the picture gets darker.
+pub enum WindowStep {
+    /// Level up: the image gets darker.
     Up,
     /// Level down.
     Down,
@@ -101,8 +101,8 @@ pub enum Step {
     Narrower,
 }
 
-/// The window moved on by a step: a fiftieth of its width, a tenth if coarse, as a round number.
-pub fn adjusted(window: &Window, step: Step, coarse: bool) -> Voi {
+/// The window after a step: a fiftieth of its width, a tenth if coarse, as a round number.
+pub fn adjusted(window: &Window, step: WindowStep, coarse: bool) -> Voi {
     let width = if window.width.is_finite() {
         window.width.clamp(WIDTHS.0, WIDTHS.1)
     } else {
@@ -110,10 +110,10 @@ pub fn adjusted(window: &Window, step: Step, coarse: bool) -> Voi {
     };
     let by = round_step(width * if coarse { COARSE } else { FINE });
     let (center, width) = match step {
-        Step::Up => (window.center + by, width),
-        Step::Down => (window.center - by, width),
-        Step::Wider => (window.center, width + by),
-        Step::Narrower => (window.center, width - by),
+        WindowStep::Up => (window.center + by, width),
+        WindowStep::Down => (window.center - by, width),
+        WindowStep::Wider => (window.center, width + by),
+        WindowStep::Narrower => (window.center, width - by),
     };
     Voi::Range {
         center,
@@ -121,7 +121,7 @@ pub fn adjusted(window: &Window, step: Step, coarse: bool) -> Voi {
     }
 }
 
-/// The nearest of 1, 2, 5 × 10ⁿ that is not larger.
+/// The largest of 1, 2, 5 × 10ⁿ that does not exceed the step.
 fn round_step(step: f64) -> f64 {
     let decade = 10_f64.powf(step.log10().floor());
     let digits = step / decade;
@@ -197,17 +197,17 @@ mod tests {
     fn a_step_is_a_round_part_of_the_width() {
         let moved = |step, coarse| adjusted(&window(40.0, 400.0), step, coarse);
         let range = |center, width| Voi::Range { center, width };
-        assert_eq!(moved(Step::Up, false), range(45.0, 400.0));
-        assert_eq!(moved(Step::Down, true), range(20.0, 400.0));
-        assert_eq!(moved(Step::Wider, false), range(40.0, 405.0));
-        assert_eq!(moved(Step::Narrower, true), range(40.0, 380.0));
+        assert_eq!(moved(WindowStep::Up, false), range(45.0, 400.0));
+        assert_eq!(moved(WindowStep::Down, true), range(20.0, 400.0));
+        assert_eq!(moved(WindowStep::Wider, false), range(40.0, 405.0));
+        assert_eq!(moved(WindowStep::Narrower, true), range(40.0, 380.0));
     }
 
     #[test]
     fn a_window_narrowed_for_ever_stays_a_window() {
         let mut window = window(0.5, 1.0);
         for _ in 0..10_000 {
-            let Voi::Range { center, width } = adjusted(&window, Step::Narrower, true) else {
+            let Voi::Range { center, width } = adjusted(&window, WindowStep::Narrower, true) else {
                 unreachable!("a step leads to a range")
             };
             assert!(width > 0.0 && width.is_finite() && center.is_finite());

@@ -1,4 +1,4 @@
-//! Which file shows what: folders named by condition, or a table.
+//! The labels of files: from folders named after conditions, or from a table.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,51 +8,51 @@ use crate::media::{clean, read_file, walk};
 use crate::phantom::TRUTH;
 use crate::prompts::PromptSet;
 
-/// A file and the number of its condition in the prompt set.
+/// A file and the index of its condition in the prompt set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Labelled {
     pub(super) path: PathBuf,
     pub(super) label: usize,
-    /// By a table; else it was met in a folder.
+    /// Whether a table named it, rather than it being found in a folder.
     pub(super) named: bool,
 }
 
-/// Size of the largest table: a million rows.
-const MAX_TABLE: u64 = 256 << 20;
-/// What may stand between two columns, the usual one first.
+/// Maximum size of a table: about a million rows.
+const MAX_TABLE_BYTES: u64 = 256 << 20;
+/// Characters that may separate columns, the usual one first.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
-/// The names that labels have: those of the conditions, and what the user says means one of them.
-pub(super) struct Names<'a> {
+/// The names that labels may have: those of the conditions, and those that the user maps to conditions.
+pub(super) struct LabelNames<'a> {
     set: &'a PromptSet,
-    /// A label and the number of its condition.
-    others: Vec<(String, usize)>,
+    /// Mapped labels and the indices of their conditions.
+    mapped: Vec<(String, usize)>,
 }
 
-impl<'a> Names<'a> {
-    /// `map` holds labels and the conditions that they mean.
+impl<'a> LabelNames<'a> {
+    /// Creates the names; `map` has pairs of a label and its condition.
     pub(super) fn new(set: &'a PromptSet, map: &[(String, String)]) -> Result<Self, Fault> {
         let mut names = Self {
             set,
-            others: Vec::new(),
+            mapped: Vec::new(),
         };
         for (label, condition) in map {
             let condition = names.condition(condition);
             let condition = condition.map_err(|e| Fault::usage(format!("--map: {e}")))?;
-            names.others.push((label.clone(), condition));
+            names.mapped.push((label.clone(), condition));
         }
         Ok(names)
     }
 
-    /// The condition that a label means: letter by letter, else whatever its capitals are.
+    /// The condition with this name: an exact match, else one that ignores case.
     fn condition(&self, label: &str) -> Result<usize, String> {
         let conditions = self.set.conditions.iter().map(|c| c.name.as_str());
-        let others = self.others.iter().map(|(name, to)| (name.as_str(), *to));
-        let all: Vec<(&str, usize)> = others.chain(conditions.zip(0..)).collect();
+        let mapped = self.mapped.iter().map(|(name, to)| (name.as_str(), *to));
+        let all: Vec<(&str, usize)> = mapped.chain(conditions.zip(0..)).collect();
         let exact = all.iter().find(|(name, _)| *name == label);
         let lower = label.to_lowercase();
-        let alike = || all.iter().find(|(name, _)| name.to_lowercase() == lower);
-        if let Some((_, condition)) = exact.or_else(alike) {
+        let ignoring_case = || all.iter().find(|(name, _)| name.to_lowercase() == lower);
+        if let Some((_, condition)) = exact.or_else(ignoring_case) {
             return Ok(*condition);
         }
         let names: Vec<_> = self.set.conditions.iter().map(|c| &*c.name).collect();
@@ -64,10 +64,10 @@ impl<'a> Names<'a> {
         ))
     }
 
-    /// The condition that a label in the user's data means.
+    /// The condition of a label in the user's data; the error suggests `--map`.
     fn label(&self, label: &str) -> Result<usize, String> {
         let hint = format!(
-            "; `--map {}=CONDITION` says which one it means",
+            "; use `--map {}=CONDITION` to say which one it means",
             clean(label)
         );
         self.condition(label).map_err(|reason| reason + &hint)
@@ -75,7 +75,7 @@ impl<'a> Names<'a> {
 }
 
 /// Reads the labels of a table, of the `truth.csv` in a folder, or of a folder of folders.
-pub(super) fn read(path: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
+pub(super) fn read(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let truth = path.join(TRUTH);
     let files = if truth.is_file() {
         table(&truth, names)?
@@ -90,8 +90,8 @@ pub(super) fn read(path: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
     Ok(files)
 }
 
-/// `DIR/CONDITION/…`; files beside the folders have no label and are passed over.
-fn folders(root: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
+/// Reads the labels of `DIR/CONDITION/…`. Files beside the folders have no label and are skipped.
+fn folders(root: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let fault = |e: std::io::Error| Fault::usage(format!("{}: {e}", shown(root)));
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(root).map_err(fault)? {
@@ -116,25 +116,25 @@ fn folders(root: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
     Ok(files)
 }
 
-/// A table of labels, not yet taken apart.
-struct Table {
+/// A table of labels as text, and its separator.
+struct LabelTable {
     text: String,
     separator: u8,
-    /// A first line `sep=;`, which Excel reads and writes.
-    declared: bool,
+    /// Whether a first line such as `sep=;`, which Excel reads and writes, declared the separator.
+    is_declared: bool,
 }
 
-impl Table {
-    /// Reads a file; which separator it uses is said by its first line.
+impl LabelTable {
+    /// Reads a file; its first line decides on the separator.
     fn read(path: &Path) -> std::io::Result<Self> {
-        let text = decoded(read_file(path, MAX_TABLE)?)?;
+        let text = decoded(read_file(path, MAX_TABLE_BYTES)?)?;
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         if let Some(&[separator]) = first.trim_end().strip_prefix("sep=").map(str::as_bytes) {
             let text = rest.to_owned();
             return Ok(Self {
                 text,
                 separator,
-                declared: true,
+                is_declared: true,
             });
         }
         let fits = |separator: &u8| {
@@ -145,17 +145,17 @@ impl Table {
         Ok(Self {
             text,
             separator,
-            declared: false,
+            is_declared: false,
         })
     }
 
-    /// The number of a row's line in the file.
+    /// The line number of a row in the file.
     fn line(&self, row: &csv::StringRecord) -> u64 {
-        row.position().map_or(0, csv::Position::line) + u64::from(self.declared)
+        row.position().map_or(0, csv::Position::line) + u64::from(self.is_declared)
     }
 }
 
-/// Excel's "Unicode text" is UTF-16 with a byte order mark.
+/// Decodes UTF-8, or UTF-16 with a byte order mark: Excel's "Unicode text".
 fn decoded(bytes: Vec<u8>) -> std::io::Result<String> {
     let wrong = || std::io::Error::new(ErrorKind::InvalidData, "not UTF-8 text");
     let wide = |read: fn([u8; 2]) -> u16| {
@@ -175,7 +175,7 @@ fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
     builder.delimiter(separator).from_reader(text.as_bytes())
 }
 
-/// Where path and label stand.
+/// The indices of the columns with path and label.
 fn columns(names: &csv::StringRecord) -> Option<(usize, usize)> {
     let column = |known: &[&str]| {
         let mut names = names.iter().map(|name| name.trim().to_lowercase());
@@ -184,10 +184,11 @@ fn columns(names: &csv::StringRecord) -> Option<(usize, usize)> {
     Some((column(&["path"])?, column(&["label", "condition"])?))
 }
 
-/// Columns `path` (relative to the table) and `label`, or `condition` as `demo` writes it; others are passed over.
-fn table(path: &Path, names: &Names) -> Result<Vec<Labelled>, Fault> {
+/// Reads the labels of a table with the columns `path` (relative to the table) and `label`, or `condition` as `demo` writes it.
+/// Other columns are ignored.
+fn table(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let fault = |reason: &dyn std::fmt::Display| Fault::usage(format!("{}: {reason}", shown(path)));
-    let table = Table::read(path).map_err(|e| fault(&e))?;
+    let table = LabelTable::read(path).map_err(|e| fault(&e))?;
     let mut reader = reader(&table.text, table.separator);
     let headers = reader.headers().map_err(|e| fault(&e))?.clone();
     let Some((file, truth)) = columns(&headers) else {
@@ -224,15 +225,15 @@ mod tests {
         let own = |&(label, condition): &(&str, &str)| (label.to_owned(), condition.to_owned());
         let map: Vec<_> = map.iter().map(own).collect();
         let set = set();
-        super::read(path, &Names::new(&set, &map)?)
+        super::read(path, &LabelNames::new(&set, &map)?)
     }
 
-    fn places(files: Vec<Labelled>) -> Vec<(PathBuf, usize)> {
+    fn pairs(files: Vec<Labelled>) -> Vec<(PathBuf, usize)> {
         files.into_iter().map(|f| (f.path, f.label)).collect()
     }
 
     #[test]
-    fn folders_and_tables_say_the_same() {
+    fn folders_and_tables_give_the_same_labels() {
         let root = tempfile::tempdir().unwrap();
         for name in ["Ill/a.png", "well/deep/b.png", ".git/c.png", "notes.txt"] {
             let path = root.path().join(name);
@@ -240,15 +241,15 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let table = root.path().join("t.csv");
-        let found = places(read(root.path(), &[]).unwrap());
+        let found = pairs(read(root.path(), &[]).unwrap());
         assert_eq!(found.len(), 2);
         let rows = "path,modality,condition\nIll/a.png,DX,ill\nwell/deep/b.png,CR,well\n";
         std::fs::write(&table, rows).unwrap();
-        assert_eq!(places(read(&table, &[]).unwrap()), found);
-        // A folder that brings its table is labelled by it.
+        assert_eq!(pairs(read(&table, &[]).unwrap()), found);
+        // A folder with a truth.csv is labelled by it.
         std::fs::rename(&table, root.path().join("truth.csv")).unwrap();
         std::fs::create_dir(root.path().join("sick")).unwrap();
-        assert_eq!(places(read(root.path(), &[]).unwrap()), found);
+        assert_eq!(pairs(read(root.path(), &[]).unwrap()), found);
     }
 
     #[test]
@@ -274,13 +275,13 @@ mod tests {
         ];
         for table in tables {
             std::fs::write(&path, table).unwrap();
-            let found = places(read(&path, &[]).unwrap());
+            let found = pairs(read(&path, &[]).unwrap());
             assert_eq!(found, expected, "{}", String::from_utf8_lossy(table));
         }
     }
 
     #[test]
-    fn other_labels_mean_what_the_user_says() {
+    fn labels_can_be_mapped_to_conditions() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("t.csv");
         std::fs::write(&path, "path,label\na.png,no_tumor\nb.png,Tumor\n").unwrap();
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_the_set_does_not_have_is_named_with_its_line() {
+    fn an_unknown_label_is_reported_with_its_line() {
         let root = tempfile::tempdir().unwrap();
         let table = root.path().join("t.csv");
         let message = || read(&table, &[]).unwrap_err().message;
@@ -310,7 +311,7 @@ mod tests {
                 "{said}"
             );
             assert!(
-                said.contains("(ill, well); `--map wel=CONDITION`"),
+                said.contains("(ill, well); use `--map wel=CONDITION`"),
                 "{said}"
             );
         }

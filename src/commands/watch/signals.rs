@@ -1,4 +1,4 @@
-//! Signals: the first asks for the end after what was accepted, the second for the end at once.
+//! Signals to `watch`: the first ends it after the accepted files are classified, the second ends it at once.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::commands::run::{Note, SHUTDOWN_TIMEOUT};
+use crate::commands::run::{RunMessage, SHUTDOWN_TIMEOUT};
 use crate::commands::{Fault, exit, on_signals};
 
-/// Signals that come so soon after the first are the same one, sent to us and to our whole process group.
-const SAME_SIGNAL: Duration = Duration::from_millis(100);
-/// How long after the second signal the process ends by itself, where nobody reads what it writes.
-const LAST_RESORT: Duration = SHUTDOWN_TIMEOUT.saturating_add(Duration::from_millis(500));
+/// Signals so soon after the first are the same one, sent both to this process and to its process group.
+const SAME_SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long after the second signal the process is ended even if writing blocks because nobody reads its output.
+const FORCED_EXIT_DELAY: Duration = SHUTDOWN_TIMEOUT.saturating_add(Duration::from_millis(500));
 
-/// Sends signals on as [`Note::Stop`]. A second one ends the process in any case: whoever writes to a reader that has
-/// stopped reading takes no notes.
-pub(super) fn forward(notes: Sender<Note>) -> Result<(), Fault> {
+/// Forwards signals as [`RunMessage::Stop`]. The second one ends the process in any case, because the main loop handles no
+/// messages while it writes to a reader that has stopped reading.
+pub(super) fn forward(messages: Sender<RunMessage>) -> Result<(), Fault> {
     let mut signals = vec![SIGINT, SIGTERM];
-    // `nohup` has it ignored, and so it stays.
+    // `nohup` ignores it; that is respected.
     if !is_ignored(SIGHUP) {
         signals.push(SIGHUP);
     }
@@ -29,13 +29,13 @@ pub(super) fn forward(notes: Sender<Note>) -> Result<(), Fault> {
         match *first {
             None => {
                 *first = Some(Instant::now());
-                let _ = notes.send(Note::Stop);
+                let _ = messages.send(RunMessage::Stop);
             }
-            Some(first) if first.elapsed() < SAME_SIGNAL => {}
+            Some(first) if first.elapsed() < SAME_SIGNAL_INTERVAL => {}
             Some(_) => {
-                let _ = notes.send(Note::Stop);
-                sleep(LAST_RESORT);
-                // SAFETY: ends the process. Buffers are not flushed: that is what it hangs at.
+                let _ = messages.send(RunMessage::Stop);
+                sleep(FORCED_EXIT_DELAY);
+                // SAFETY: ends the process without flushing buffers, because flushing may block.
                 unsafe { libc::_exit(i32::from(exit::OK)) }
             }
         }
@@ -44,7 +44,7 @@ pub(super) fn forward(notes: Sender<Note>) -> Result<(), Fault> {
 
 /// Whether this process was started with a signal ignored.
 fn is_ignored(signal: i32) -> bool {
-    // SAFETY: zeros are a valid `sigaction`; asking changes nothing.
+    // SAFETY: a zeroed `sigaction` is valid, and the call only reads the current action.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0

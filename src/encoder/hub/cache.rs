@@ -1,32 +1,32 @@
-//! The cache on disk.
+//! The hub's cache on disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hash::Etag;
 use super::{HubError, MAIN};
-use crate::encoder::Layout;
+use crate::encoder::CheckpointLayout;
 use crate::media::read_text;
 
-/// Size of the largest file that holds a token or a commit.
-const MAX_NOTE: u64 = 64 << 10;
+/// Maximum size of a file that contains a token or a commit.
+const MAX_NOTE_BYTES: u64 = 64 << 10;
 
-/// A variable that is set to something.
+/// The value of an environment variable, unless it is unset or empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// `HF_HUB_OFFLINE` says that the network is not to be used.
-pub fn offline_by_environment() -> bool {
+/// Whether `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` forbids network access.
+pub fn is_offline_by_environment() -> bool {
     let on = |value: String| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str());
     ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
         .into_iter()
         .any(|name| variable(name).is_some_and(on))
 }
 
-/// The folder of all models, and where the token lies.
+/// The cache: the folder of all models, and the file of the user's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cache {
+pub struct HubCache {
     root: PathBuf,
     token_file: PathBuf,
 }
@@ -34,17 +34,17 @@ pub struct Cache {
 /// A model in the cache, at one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Its id.
+    /// The model's id.
     pub id: String,
     /// The commit.
     pub commit: String,
-    /// The folder of its files.
+    /// The folder of the snapshot's files.
     pub folder: PathBuf,
 }
 
-impl Cache {
-    /// The user's: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in `huggingface` in the XDG cache. `None` without a home
-    /// folder.
+impl HubCache {
+    /// The user's cache: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `huggingface/hub` in the XDG cache folder. `None`
+    /// without a home folder.
     pub fn of_user() -> Option<Self> {
         let home = variable("HF_HOME").map(PathBuf::from).or_else(|| {
             let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
@@ -62,7 +62,7 @@ impl Cache {
         Some(Self { root, token_file })
     }
 
-    /// Another one.
+    /// A cache in another folder.
     pub fn at(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
@@ -75,10 +75,10 @@ impl Cache {
         &self.root
     }
 
-    /// The user's token: `HF_TOKEN`, else what `hf auth login` wrote.
+    /// The user's token: `HF_TOKEN`, else the one that `hf auth login` stored.
     pub(super) fn token(&self) -> Option<String> {
         let given = variable("HF_TOKEN").or_else(|| variable("HUGGING_FACE_HUB_TOKEN"));
-        let token = given.or_else(|| read_text(&self.token_file, MAX_NOTE).ok());
+        let token = given.or_else(|| read_text(&self.token_file, MAX_NOTE_BYTES).ok());
         token
             .map(|token| token.trim().to_owned())
             .filter(|token| !token.is_empty())
@@ -89,17 +89,17 @@ impl Cache {
     }
 
     /// The folder of one model.
-    pub(super) fn model(&self, id: &str) -> PathBuf {
+    pub(super) fn model_folder(&self, id: &str) -> PathBuf {
         self.root.join(Self::folder_name(id))
     }
 
-    /// Where a blob is locked against other programs, by the rule of `huggingface_hub`.
-    pub(super) fn lock(&self, id: &str, etag: &Etag) -> PathBuf {
+    /// The lock file of a blob, named as `huggingface_hub` names it, so that the programs exclude each other.
+    pub(super) fn lock_file(&self, id: &str, etag: &Etag) -> PathBuf {
         let folder = self.root.join(".locks").join(Self::folder_name(id));
         folder.join(format!("{}.lock", etag.name()))
     }
 
-    /// A model at a revision, if it was pulled.
+    /// The snapshot of a model at a revision, if it is in the cache.
     pub fn find(&self, id: &str, revision: Option<&str>) -> Option<Snapshot> {
         if !super::is_id(id) {
             return None;
@@ -108,8 +108,8 @@ impl Cache {
         if !super::is_revision(revision) {
             return None;
         }
-        let model = self.model(id);
-        let commit = read_text(&model.join("refs").join(revision), MAX_NOTE);
+        let model = self.model_folder(id);
+        let commit = read_text(&model.join("refs").join(revision), MAX_NOTE_BYTES);
         let commit = commit.map_or_else(|_| revision.to_owned(), |text| text.trim().to_owned());
         let folder = model.join("snapshots").join(&commit);
         folder.is_dir().then(|| Snapshot {
@@ -119,7 +119,7 @@ impl Cache {
         })
     }
 
-    /// Models of a layout that can be used, in the order of their ids. Other programs keep other models here.
+    /// All models of a supported layout, sorted by id. The cache may also contain models of other programs.
     pub fn models(&self) -> Vec<Snapshot> {
         let names = fs::read_dir(&self.root).into_iter().flatten().flatten();
         let ids = names.filter_map(|entry| {
@@ -128,7 +128,7 @@ impl Cache {
         });
         let mut found: Vec<Snapshot> = ids
             .filter_map(|id| self.find(&id, None))
-            .filter(|snapshot| Layout::of(&snapshot.folder).is_ok())
+            .filter(|snapshot| CheckpointLayout::of(&snapshot.folder).is_ok())
             .collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found
@@ -136,7 +136,7 @@ impl Cache {
 }
 
 impl Snapshot {
-    /// Its files by name, with the blobs that they lead to; sorted.
+    /// The files' names and the blobs that they link to, sorted by name.
     pub fn files(&self) -> Result<Vec<(String, PathBuf)>, HubError> {
         let mut found = Vec::new();
         let mut folders = vec![self.folder.clone()];
@@ -157,15 +157,15 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// Hashes a file again. `None`: it is not named by its hash, so nothing can be said.
-    pub fn is_whole(blob: &Path) -> Result<Option<bool>, HubError> {
+    /// Whether a blob's content matches the hash that is its name; `None` if its name is not a hash.
+    pub fn is_intact(blob: &Path) -> Result<Option<bool>, HubError> {
         let name = blob
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
         let Some(etag) = name.and_then(|name| Etag::parse(&name)) else {
             return Ok(None);
         };
-        let found = etag.of_file(blob).map_err(|e| HubError::file(blob, &e))?;
+        let found = etag.hash_file(blob).map_err(|e| HubError::file(blob, &e))?;
         Ok(Some(found == etag.name()))
     }
 }

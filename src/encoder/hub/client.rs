@@ -1,4 +1,4 @@
-//! The hub's protocol over HTTP.
+//! The hub's HTTP protocol.
 
 use std::io::Read;
 use std::time::Duration;
@@ -9,44 +9,44 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use super::hash::Etag;
-use super::{Cache, HubError};
+use super::{HubCache, HubError};
 
-const ENDPOINT: &str = "https://huggingface.co";
-/// To connect, and to get the first byte of an answer.
+const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+/// Limits connecting, and also the wait for a response's headers.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// One body, after which a download is resumed: so a connection that went dead without a word ends, too.
-const BODY: Duration = Duration::from_secs(600);
-/// Redirects in a row.
-const REDIRECTS: usize = 8;
-/// A list of files, or a sentence about an error.
-const TEXT: u64 = 16 << 20;
+/// Limits the transfer of one body, after which the download is resumed; so a connection that died silently ends, too.
+const BODY_TIMEOUT: Duration = Duration::from_secs(600);
+/// Redirects that are followed per request.
+const MAX_REDIRECTS: usize = 8;
+/// Maximum size of the list of files.
+const MAX_INFO_BYTES: u64 = 16 << 20;
 
-/// What the hub says of a repository.
+/// The hub's description of a repository at a revision.
 #[derive(Debug, Deserialize)]
-pub(super) struct Info {
+pub(super) struct RepositoryInfo {
     /// The commit.
     pub(super) sha: String,
-    /// Its files.
+    /// The files.
     #[serde(default)]
     pub(super) siblings: Vec<Sibling>,
 }
 
-/// A file of it.
+/// A file of a repository.
 #[derive(Debug, Deserialize)]
 pub(super) struct Sibling {
     pub(super) rfilename: String,
 }
 
-/// A file before it is fetched.
+/// A file that may be downloaded.
 #[derive(Clone, Debug)]
-pub(super) struct Remote {
+pub(super) struct RemoteFile {
     pub(super) name: String,
     pub(super) etag: Etag,
     pub(super) size: u64,
 }
 
-/// Talks to the hub for one model.
-pub(super) struct Client {
+/// A client for one model at one revision.
+pub(super) struct HubClient {
     agent: Agent,
     endpoint: String,
     token: Option<String>,
@@ -54,9 +54,9 @@ pub(super) struct Client {
     revision: String,
 }
 
-impl Client {
-    /// The one place where a network client is made; whoever must stay offline does not come here.
-    pub(super) fn new(cache: &Cache, id: &str, revision: &str) -> Self {
+impl HubClient {
+    /// The only place that creates a network client: code that must stay offline does not call it.
+    pub(super) fn new(cache: &HubCache, id: &str, revision: &str) -> Self {
         let endpoint = std::env::var("HF_ENDPOINT")
             .ok()
             .filter(|url| !url.is_empty());
@@ -69,14 +69,14 @@ impl Client {
             .max_redirects_will_error(false)
             .timeout_connect(Some(RESPONSE_TIMEOUT))
             .timeout_recv_response(Some(RESPONSE_TIMEOUT))
-            .timeout_recv_body(Some(BODY))
+            .timeout_recv_body(Some(BODY_TIMEOUT))
             .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
         Self {
             agent: config.into(),
             endpoint: endpoint
-                .unwrap_or_else(|| ENDPOINT.into())
+                .unwrap_or_else(|| DEFAULT_ENDPOINT.into())
                 .trim_end_matches('/')
                 .to_owned(),
             token: cache.token(),
@@ -85,26 +85,28 @@ impl Client {
         }
     }
 
-    /// Commit and files.
-    pub(super) fn info(&self) -> Result<Info, HubError> {
+    /// The commit of the revision, and its files.
+    pub(super) fn info(&self) -> Result<RepositoryInfo, HubError> {
         let revision = self.revision.replace('/', "%2F");
         let url = format!(
             "{}/api/models/{}/revision/{revision}",
             self.endpoint, self.id
         );
-        let mut answer = self.ask(&url, false, None, true)?;
-        let answer = self.good(&url, &mut answer)?;
+        let mut response = self.send(&url, false, None, true)?;
+        let response = self.check_status(&url, &mut response)?;
         let mut text = String::new();
-        let mut body = answer.body_mut().as_reader().take(TEXT);
-        let fault = |reason: String| HubError::Answer {
+        let mut body = response.body_mut().as_reader().take(MAX_INFO_BYTES);
+        let fault = |reason: String| HubError::Response {
             url: url.clone(),
             reason,
         };
         body.read_to_string(&mut text)
             .map_err(|e| fault(e.to_string()))?;
-        let info: Info = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
-        let hex = info.sha.len() == 40 && info.sha.bytes().all(|b| b.is_ascii_hexdigit());
-        hex.then_some(info).ok_or_else(|| fault("no commit".into()))
+        let info: RepositoryInfo = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+        let is_commit = info.sha.len() == 40 && info.sha.bytes().all(|b| b.is_ascii_hexdigit());
+        is_commit
+            .then_some(info)
+            .ok_or_else(|| fault("it names no commit".into()))
     }
 
     fn file_url(&self, commit: &str, name: &str) -> String {
@@ -116,33 +118,33 @@ impl Client {
         format!("{}/{}/resolve/{commit}/{name}", self.endpoint, self.id)
     }
 
-    /// Hash and size of a file. The hub itself says them; where it sends on to its storage, that is not followed.
-    pub(super) fn head(&self, commit: &str, name: &str) -> Result<Remote, HubError> {
+    /// The hash and size of a file. The hub itself names them, so a redirect to its storage is not followed.
+    pub(super) fn head(&self, commit: &str, name: &str) -> Result<RemoteFile, HubError> {
         let url = self.file_url(commit, name);
-        let mut answer = self.ask(&url, true, None, false)?;
-        if !answer.status().is_redirection() {
-            self.good(&url, &mut answer)?;
+        let mut response = self.send(&url, true, None, false)?;
+        if !response.status().is_redirection() {
+            self.check_status(&url, &mut response)?;
         }
-        let fault = |reason: &str| HubError::Answer {
+        let fault = |reason: &str| HubError::Response {
             url: url.clone(),
             reason: reason.to_owned(),
         };
-        let headers = answer.headers();
+        let headers = response.headers();
         let etag = header(headers, "x-linked-etag").or_else(|| header(headers, "etag"));
         let size = header(headers, "x-linked-size").or_else(|| header(headers, "content-length"));
-        Ok(Remote {
+        Ok(RemoteFile {
             name: name.to_owned(),
             etag: etag
                 .and_then(Etag::parse)
-                .ok_or_else(|| fault("no checksum"))?,
+                .ok_or_else(|| fault("it names no checksum"))?,
             size: size
                 .and_then(|n| n.parse().ok())
-                .ok_or_else(|| fault("no size"))?,
+                .ok_or_else(|| fault("it names no size"))?,
         })
     }
 
-    /// A file's bytes from `from` on, and whether they begin there (else at 0). Errors of the connection are the inner
-    /// ones, to be tried again.
+    /// Requests a file's bytes from offset `from` on; true if the body starts there, false if it starts at 0. The inner errors
+    /// are temporary and worth another attempt.
     pub(super) fn get(
         &self,
         commit: &str,
@@ -150,103 +152,104 @@ impl Client {
         from: u64,
     ) -> Result<Result<(Response<Body>, bool), String>, HubError> {
         let url = self.file_url(commit, name);
-        let mut answer = match self.ask(&url, false, Some(from).filter(|&from| from > 0), true) {
-            Ok(answer) => answer,
+        let range = Some(from).filter(|&from| from > 0);
+        let mut response = match self.send(&url, false, range, true) {
+            Ok(response) => response,
             Err(HubError::Unreachable { reason, .. }) => return Ok(Err(reason)),
             Err(other) => return Err(other),
         };
-        match answer.status().as_u16() {
-            206 if from > 0 => Ok(Ok((answer, true))),
-            200 => Ok(Ok((answer, false))),
-            // The part that is there is not part of this file. Without one, nothing was asked that could be refused so.
+        let status = response.status();
+        let temporary = || Ok(Err(format!("the hub answered with status {status}")));
+        match status.as_u16() {
+            206 if from > 0 => Ok(Ok((response, true))),
+            200 => Ok(Ok((response, false))),
+            // Range not satisfiable: the partial file does not belong to this file. Without a range, 416 makes no sense.
             416 if from > 0 => self.get(commit, name, 0),
-            206 | 408 | 416 | 429 | 500.. => {
-                Ok(Err(format!("the hub answered {}", answer.status())))
-            }
-            _ => match self.good(&url, &mut answer) {
-                Ok(_) => Ok(Err(format!("the hub answered {}", answer.status()))),
+            206 | 408 | 416 | 429 | 500.. => temporary(),
+            _ => match self.check_status(&url, &mut response) {
+                Ok(_) => temporary(),
                 Err(error) => Err(error),
             },
         }
     }
 
-    /// Asks, and follows redirects: all, or only those that stay on the hub. The token goes to the hub alone.
-    fn ask(
+    /// Sends a request and follows redirects, to any host or only within the hub. The token is sent to the hub only.
+    fn send(
         &self,
         url: &str,
-        head: bool,
+        is_head: bool,
         from: Option<u64>,
-        everywhere: bool,
+        follow_anywhere: bool,
     ) -> Result<Response<Body>, HubError> {
-        let mut at = url.to_owned();
-        for _ in 0..REDIRECTS {
-            let mut request = if head {
-                self.agent.head(&at)
+        let mut current = url.to_owned();
+        for _ in 0..MAX_REDIRECTS {
+            let mut request = if is_head {
+                self.agent.head(&current)
             } else {
-                self.agent.get(&at)
+                self.agent.get(&current)
             };
-            if let Some(token) = self.token.as_ref().filter(|_| self.is_ours(&at)) {
+            if let Some(token) = self.token.as_ref().filter(|_| self.is_on_hub(&current)) {
                 request = request.header("Authorization", format!("Bearer {token}"));
             }
             if let Some(from) = from {
                 request = request.header("Range", format!("bytes={from}-"));
             }
-            let answer = request.header("Accept-Encoding", "identity").call();
-            let answer = answer.map_err(|error| HubError::Unreachable {
-                url: at.clone(),
+            let response = request.header("Accept-Encoding", "identity").call();
+            let response = response.map_err(|error| HubError::Unreachable {
+                url: current.clone(),
                 reason: error.to_string(),
             })?;
-            let place = header(answer.headers(), "location").map(str::to_owned);
-            match place {
-                Some(place) if answer.status().is_redirection() => {
-                    if place.starts_with('/') {
-                        at = format!("{}{place}", self.endpoint);
-                    } else if everywhere || self.is_ours(&place) {
-                        at = place;
+            let location = header(response.headers(), "location").map(str::to_owned);
+            match location {
+                Some(location) if response.status().is_redirection() => {
+                    if location.starts_with('/') {
+                        current = format!("{}{location}", self.endpoint);
+                    } else if follow_anywhere || self.is_on_hub(&location) {
+                        current = location;
                     } else {
-                        return Ok(answer);
+                        return Ok(response);
                     }
                 }
-                _ => return Ok(answer),
+                _ => return Ok(response),
             }
         }
-        Err(HubError::Answer {
+        Err(HubError::Response {
             url: url.to_owned(),
-            reason: "it sends from one place to the next without end".into(),
+            reason: format!("more than {MAX_REDIRECTS} redirects"),
         })
     }
 
-    /// Below the endpoint; `https://huggingface.co.example` is not.
-    fn is_ours(&self, url: &str) -> bool {
+    /// Whether a URL is below the endpoint; `https://huggingface.co.example` is not.
+    fn is_on_hub(&self, url: &str) -> bool {
         url.strip_prefix(&self.endpoint)
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// What a status means.
-    fn good<'a>(
+    /// Returns a successful response, and turns any other into an error.
+    fn check_status<'a>(
         &self,
         url: &str,
-        answer: &'a mut Response<Body>,
+        response: &'a mut Response<Body>,
     ) -> Result<&'a mut Response<Body>, HubError> {
-        let status = answer.status();
+        let status = response.status();
         if status.is_success() {
-            return Ok(answer);
+            return Ok(response);
         }
-        let code = header(answer.headers(), "x-error-code")
+        let code = header(response.headers(), "x-error-code")
             .unwrap_or_default()
             .to_owned();
-        let detail = header(answer.headers(), "x-error-message").unwrap_or_default();
-        let (id, signed_in) = (self.id.clone(), self.token.is_some());
+        let detail = header(response.headers(), "x-error-message").unwrap_or_default();
+        let (id, has_token) = (self.id.clone(), self.token.is_some());
         Err(match (status.as_u16(), code.as_str()) {
             (_, "RevisionNotFound") => HubError::NoRevision {
                 id,
                 revision: self.revision.clone(),
             },
-            (401 | 403, "GatedRepo") if !signed_in => HubError::NoToken(id),
-            // To whoever may not see it, the hub does not tell a private model from none.
+            (401 | 403, "GatedRepo") if !has_token => HubError::NoToken(id),
+            // To those without access, the hub does not tell a private model from a missing one.
             (404, _) | (401, "RepoNotFound") => HubError::NotFound(id),
-            (401, code) if signed_in && code != "GatedRepo" => HubError::BadToken,
-            (401, _) if !signed_in => HubError::NoToken(id),
+            (401, code) if has_token && code != "GatedRepo" => HubError::BadToken,
+            (401, _) if !has_token => HubError::NoToken(id),
             (401 | 403, _) => HubError::NotAllowed(id),
             (status, _) => HubError::Status {
                 url: url.to_owned(),

@@ -1,4 +1,4 @@
-//! A model comes from the hub into the cache.
+//! Downloads a model from the hub into the cache.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -7,67 +7,68 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::client::{Client, Remote};
+use super::client::{HubClient, RemoteFile};
 use super::hash::{self, Hasher};
-use super::{Cache, HubError, MAIN, Snapshot};
-use crate::encoder::layout::{MAX_SETTINGS, Needs};
+use super::{HubCache, HubError, MAIN, Snapshot};
+use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
 
-/// Attempts that bring nothing, in a row.
-const ATTEMPTS: u32 = 5;
-/// The pause after the second of them; it doubles.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Bytes between two reports.
-const CHUNK: usize = 1 << 18;
+/// Consecutive attempts without any new bytes before a download fails.
+const MAX_IDLE_ATTEMPTS: u32 = 5;
+/// The pause after the second of them; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Bytes that are read, and reported, at a time.
+const CHUNK_BYTES: usize = 1 << 18;
 
-/// What is to be pulled.
+/// Which model to download, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Pull<'a> {
-    /// Where to.
-    pub cache: &'a Cache,
-    /// The model.
+pub struct PullOptions<'a> {
+    /// The destination.
+    pub cache: &'a HubCache,
+    /// The model's id.
     pub id: &'a str,
-    /// Branch, tag or commit.
+    /// Branch, tag or commit; `None` means [`MAIN`].
     pub revision: Option<&'a str>,
-    /// Only what is there already.
+    /// Whether to use the cache only.
     pub offline: bool,
 }
 
-/// How far a pull is.
+/// The progress of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// All files of so many bytes are known; what is in the cache counts.
-    Sized(u64),
-    /// So many bytes more are there.
-    Came(u64),
-    /// So many bytes were there and turned out to be of no use.
-    Lost(u64),
-    /// Another program fetches this file; it is waited for.
+pub enum PullProgress<'a> {
+    /// The weights' total size in bytes, those already in the cache included.
+    Total(u64),
+    /// This many more bytes are present.
+    Received(u64),
+    /// This many of the bytes that were present will be read or downloaded again.
+    Discarded(u64),
+    /// Another program is downloading this file; waiting for it.
     Waiting(&'a str),
-    /// The next file.
+    /// The next file begins.
     File(&'a str),
 }
 
-type Report<'a> = &'a mut dyn FnMut(Step) -> ControlFlow<()>;
+/// Receives the progress; breaking interrupts the download.
+type ProgressCallback<'a> = &'a mut dyn FnMut(PullProgress) -> ControlFlow<()>;
 
-/// Fetches what a model needs and is not there. What was there is hashed again.
-pub fn pull(order: &Pull, report: Report) -> Result<Snapshot, HubError> {
-    let id = order.id;
+/// Downloads the files that a model needs and that are missing. Those already in the cache are hashed again.
+pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot, HubError> {
+    let id = options.id;
     if !super::is_id(id) {
-        return Err(HubError::NoId(id.to_owned()));
+        return Err(HubError::InvalidId(id.to_owned()));
     }
-    let revision = order.revision.unwrap_or(MAIN);
+    let revision = options.revision.unwrap_or(MAIN);
     if !super::is_revision(revision) {
         let (id, revision) = (id.to_owned(), revision.to_owned());
         return Err(HubError::NoRevision { id, revision });
     }
-    if order.offline {
-        let found = order.cache.find(id, Some(revision));
+    if options.offline {
+        let found = options.cache.find(id, Some(revision));
         return found.ok_or_else(|| HubError::Offline(id.to_owned()));
     }
-    let client = Client::new(order.cache, id, revision);
+    let client = HubClient::new(options.cache, id, revision);
     let info = client.info()?;
-    let mut job = Job {
-        cache: order.cache,
+    let mut puller = Puller {
+        cache: options.cache,
         id,
         commit: &info.sha,
         client: &client,
@@ -79,61 +80,62 @@ pub fn pull(order: &Pull, report: Report) -> Result<Snapshot, HubError> {
         .map(|file| file.rfilename.clone())
         .filter(|name| !name.contains('/'))
         .collect();
-    job.all(&names)?;
+    puller.pull_all(&names)?;
     if revision != info.sha {
-        let file = job.model().join("refs").join(revision);
-        write_whole(&file, info.sha.as_bytes())?;
+        let file = puller.model_folder().join("refs").join(revision);
+        write_atomically(&file, info.sha.as_bytes())?;
     }
     Ok(Snapshot {
         id: id.to_owned(),
         commit: info.sha.clone(),
-        folder: job.snapshot(),
+        folder: puller.snapshot_folder(),
     })
 }
 
-struct Job<'a> {
-    cache: &'a Cache,
+/// A download in progress.
+struct Puller<'a> {
+    cache: &'a HubCache,
     id: &'a str,
     commit: &'a str,
-    client: &'a Client,
-    report: Report<'a>,
+    client: &'a HubClient,
+    report: ProgressCallback<'a>,
 }
 
-impl Job<'_> {
-    fn model(&self) -> PathBuf {
-        self.cache.model(self.id)
+impl Puller<'_> {
+    fn model_folder(&self) -> PathBuf {
+        self.cache.model_folder(self.id)
     }
 
-    fn snapshot(&self) -> PathBuf {
-        self.model().join("snapshots").join(self.commit)
+    fn snapshot_folder(&self) -> PathBuf {
+        self.model_folder().join("snapshots").join(self.commit)
     }
 
-    fn tell(&mut self, step: Step) -> Result<(), HubError> {
+    fn report_step(&mut self, step: PullProgress) -> Result<(), HubError> {
         match (self.report)(step) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(HubError::Interrupted),
         }
     }
 
-    /// The small files first, as they say which weights are wanted.
-    fn all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
+    /// Downloads the small files, then the weights that they name.
+    fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
         let layout = |reason: String| HubError::Layout {
             id: self.id.to_owned(),
             reason,
         };
-        let needs = Needs::of(names).map_err(layout)?;
+        let needs = NeededFiles::of(names).map_err(layout)?;
         for name in needs.settings() {
             let remote = self.client.head(self.commit, name)?;
-            if remote.size > MAX_SETTINGS {
-                let size = super::bytes(remote.size);
+            if remote.size > MAX_SETTINGS_BYTES {
+                let size = super::format_bytes(remote.size);
                 return Err(layout(format!(
-                    "its {name} is to have {size}; such files are small"
+                    "its {name} has {size}, far more than such a file needs"
                 )));
             }
-            self.room(std::slice::from_ref(&remote))?;
-            self.file(&remote)?;
+            self.check_space(std::slice::from_ref(&remote))?;
+            self.pull_file(&remote)?;
         }
-        let snapshot = self.snapshot();
+        let snapshot = self.snapshot_folder();
         let weights = needs
             .weights(&snapshot)
             .map_err(|reason| HubError::Layout {
@@ -144,27 +146,28 @@ impl Job<'_> {
         for name in &weights {
             remotes.push(self.client.head(self.commit, name)?);
         }
-        self.tell(Step::Sized(remotes.iter().map(|remote| remote.size).sum()))?;
-        self.room(&remotes)?;
+        let total = remotes.iter().map(|remote| remote.size).sum();
+        self.report_step(PullProgress::Total(total))?;
+        self.check_space(&remotes)?;
         for remote in &remotes {
-            self.file(remote)?;
+            self.pull_file(remote)?;
         }
         Ok(())
     }
 
-    fn blob(&self, remote: &Remote) -> PathBuf {
-        self.model().join("blobs").join(remote.etag.name())
+    fn blob(&self, remote: &RemoteFile) -> PathBuf {
+        self.model_folder().join("blobs").join(remote.etag.name())
     }
 
-    fn partial(&self, remote: &Remote) -> PathBuf {
+    fn partial(&self, remote: &RemoteFile) -> PathBuf {
         let name = format!("{}.incomplete", remote.etag.name());
-        self.model().join("blobs").join(name)
+        self.model_folder().join("blobs").join(name)
     }
 
-    /// Whether what is still to come fits.
-    fn room(&self, remotes: &[Remote]) -> Result<(), HubError> {
+    /// Fails if the bytes that are still to be downloaded do not fit on the disk.
+    fn check_space(&self, remotes: &[RemoteFile]) -> Result<(), HubError> {
         let length = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
-        let missing = |remote: &Remote| {
+        let missing = |remote: &RemoteFile| {
             let have = length(&self.blob(remote)).max(length(&self.partial(remote)));
             remote.size.saturating_sub(have)
         };
@@ -173,7 +176,7 @@ impl Job<'_> {
         fs::create_dir_all(&folder).map_err(|e| HubError::file(&folder, &e))?;
         let free = match rustix::fs::statvfs(&folder) {
             Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
-            // Not every file system tells; then the writing will.
+            // Not every file system knows its free space; then only writing shows whether it suffices.
             Err(_) => return Ok(()),
         };
         if need > free {
@@ -182,34 +185,38 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// One file, under its lock, checked, linked.
-    fn file(&mut self, remote: &Remote) -> Result<(), HubError> {
-        self.tell(Step::File(&remote.name))?;
+    /// Makes sure that a file is in the cache: downloaded under its lock, checked, and linked into the snapshot.
+    fn pull_file(&mut self, remote: &RemoteFile) -> Result<(), HubError> {
+        self.report_step(PullProgress::File(&remote.name))?;
         let blob = self.blob(remote);
         make_parent(&blob)?;
         let _lock = self.lock(remote)?;
-        if !self.is_there(&blob, remote)? {
+        if !self.has_intact(&blob, remote)? {
             self.fetch(remote)?;
             let partial = self.partial(remote);
             fs::rename(&partial, &blob).map_err(|e| HubError::file(&blob, &e))?;
         }
-        link(&self.snapshot().join(&remote.name), remote.etag.name())
+        link(
+            &self.snapshot_folder().join(&remote.name),
+            remote.etag.name(),
+        )
     }
 
-    /// Two programs at one file would spoil it for both; the second waits and finds it done.
-    fn lock(&mut self, remote: &Remote) -> Result<File, HubError> {
-        let path = self.cache.lock(self.id, &remote.etag);
+    /// Locks a file against other programs: two writers would damage it. The second one waits, then finds it complete.
+    fn lock(&mut self, remote: &RemoteFile) -> Result<File, HubError> {
+        let path = self.cache.lock_file(self.id, &remote.etag);
         make_parent(&path)?;
         let fault = |error: &io::Error| HubError::file(&path, error);
         let file = File::create(&path).map_err(|e| fault(&e))?;
         if file.try_lock().is_err() {
-            self.tell(Step::Waiting(&remote.name))?;
+            self.report_step(PullProgress::Waiting(&remote.name))?;
             file.lock().map_err(|e| fault(&e))?;
         }
         Ok(file)
     }
 
-    fn is_there(&mut self, blob: &Path, remote: &Remote) -> Result<bool, HubError> {
+    /// Whether the blob is present and matches its hash; removes it if it does not match.
+    fn has_intact(&mut self, blob: &Path, remote: &RemoteFile) -> Result<bool, HubError> {
         let length = match fs::metadata(blob) {
             Ok(data) => data.len(),
             Err(_) => return Ok(false),
@@ -217,10 +224,10 @@ impl Job<'_> {
         if length == remote.size {
             let found = remote
                 .etag
-                .of_file(blob)
+                .hash_file(blob)
                 .map_err(|e| HubError::file(blob, &e))?;
             if found == remote.etag.name() {
-                self.tell(Step::Came(length))?;
+                self.report_step(PullProgress::Received(length))?;
                 return Ok(true);
             }
         }
@@ -228,8 +235,8 @@ impl Job<'_> {
         Ok(false)
     }
 
-    /// Brings the partial file to its full length and checks it.
-    fn fetch(&mut self, remote: &Remote) -> Result<(), HubError> {
+    /// Downloads the missing bytes of the partial file, in as many attempts as it takes, and checks its hash.
+    fn fetch(&mut self, remote: &RemoteFile) -> Result<(), HubError> {
         let path = self.partial(remote);
         let (mut idle, mut longest) = (0, fs::metadata(&path).map_or(0, |data| data.len()));
         loop {
@@ -252,72 +259,73 @@ impl Job<'_> {
                     expected: remote.etag.name().to_owned(),
                 });
             }
-            // What comes again after a new start from 0 is nothing new.
+            // Bytes that are downloaded again after a restart from 0 are not progress.
             idle = if part.length > longest { 0 } else { idle + 1 };
             longest = longest.max(part.length);
-            if idle >= ATTEMPTS {
+            if idle >= MAX_IDLE_ATTEMPTS {
                 let file = remote.name.clone();
                 return Err(HubError::Broken { file, reason });
             }
             if idle > 1 {
-                std::thread::sleep(PAUSE * 2_u32.pow(idle - 2));
+                std::thread::sleep(FIRST_PAUSE * 2_u32.pow(idle - 2));
             }
         }
     }
 
-    /// One request, from where the partial file ends; and why it ended early.
+    /// Makes one request for the bytes after the partial file; also returns why the transfer ended early, if it did.
     fn attempt(
         &mut self,
-        remote: &Remote,
+        remote: &RemoteFile,
         path: &Path,
-    ) -> Result<(Part, Option<String>), HubError> {
-        let mut part = Part::open(path, remote)?;
-        self.tell(Step::Came(part.length))?;
+    ) -> Result<(PartialFile, Option<String>), HubError> {
+        let mut part = PartialFile::open(path, remote)?;
+        self.report_step(PullProgress::Received(part.length))?;
         if part.length == remote.size {
             return Ok((part, None));
         }
-        let (answer, continued) = match self.client.get(self.commit, &remote.name, part.length)? {
-            Ok(answer) => answer,
+        let response = self.client.get(self.commit, &remote.name, part.length)?;
+        let (response, is_continued) = match response {
+            Ok(response) => response,
             Err(reason) => {
-                self.tell(Step::Lost(part.length))?;
+                self.report_step(PullProgress::Discarded(part.length))?;
                 return Ok((part, Some(reason)));
             }
         };
-        if !continued && part.length > 0 {
-            self.tell(Step::Lost(part.length))?;
+        if !is_continued && part.length > 0 {
+            self.report_step(PullProgress::Discarded(part.length))?;
             part.restart(path, remote)?;
         }
-        let mut body = answer.into_body().into_reader();
-        let mut buffer = vec![0; CHUNK];
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; CHUNK_BYTES];
         let reason = loop {
-            let room = (remote.size - part.length).min(CHUNK as u64) as usize;
-            if room == 0 {
+            let missing = (remote.size - part.length).min(CHUNK_BYTES as u64) as usize;
+            if missing == 0 {
                 return Ok((part, None));
             }
-            match body.read(&mut buffer[..room]) {
+            match body.read(&mut buffer[..missing]) {
                 Ok(0) => break "the connection ended early".to_owned(),
                 Ok(count) => {
                     part.append(&buffer[..count], path, remote)?;
-                    self.tell(Step::Came(count as u64))?;
+                    self.report_step(PullProgress::Received(count as u64))?;
                 }
                 Err(error) => break error.to_string(),
             }
         };
-        self.tell(Step::Lost(part.length))?;
+        self.report_step(PullProgress::Discarded(part.length))?;
         Ok((part, Some(reason)))
     }
 }
 
-/// A file that is not whole yet.
-struct Part {
+/// A file that is being downloaded, with the hash of the bytes so far.
+struct PartialFile {
     file: File,
     length: u64,
     hasher: Hasher,
 }
 
-impl Part {
-    /// Opens what an earlier attempt left, and hashes it.
-    fn open(path: &Path, remote: &Remote) -> Result<Self, HubError> {
+impl PartialFile {
+    /// Opens the file that an earlier attempt left, if any, and hashes it. One that is too long is emptied.
+    fn open(path: &Path, remote: &RemoteFile) -> Result<Self, HubError> {
         let fault = |error: io::Error| HubError::file(path, &error);
         let mut options = OpenOptions::new();
         let file = options
@@ -340,14 +348,15 @@ impl Part {
         Ok(part)
     }
 
-    fn restart(&mut self, path: &Path, remote: &Remote) -> Result<(), HubError> {
+    /// Empties the file.
+    fn restart(&mut self, path: &Path, remote: &RemoteFile) -> Result<(), HubError> {
         self.file.set_len(0).map_err(|e| HubError::file(path, &e))?;
         self.length = 0;
         self.hasher = remote.etag.hasher(remote.size);
         Ok(())
     }
 
-    fn append(&mut self, bytes: &[u8], path: &Path, remote: &Remote) -> Result<(), HubError> {
+    fn append(&mut self, bytes: &[u8], path: &Path, remote: &RemoteFile) -> Result<(), HubError> {
         self.file
             .write_all(bytes)
             .map_err(|error| match error.kind() {
@@ -369,30 +378,30 @@ fn make_parent(path: &Path) -> Result<(), HubError> {
     fs::create_dir_all(parent).map_err(|e| HubError::file(parent, &e))
 }
 
-/// Puts a small file in place in one step.
-fn write_whole(path: &Path, content: &[u8]) -> Result<(), HubError> {
+/// Writes a small file under another name, then renames it.
+fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
     make_parent(path)?;
-    let partial = beside(path);
+    let partial = temporary_name(path);
     let done = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
     done.map_err(|e| HubError::file(path, &e))
 }
 
-/// Links a snapshot's file to its blob, whatever was there.
+/// Links a snapshot's file to its blob; replaces whatever was there.
 fn link(path: &Path, blob: &str) -> Result<(), HubError> {
     make_parent(path)?;
     let target = Path::new("../../blobs").join(blob);
     if fs::read_link(path).is_ok_and(|now| now == target) {
         return Ok(());
     }
-    let partial = beside(path);
+    let partial = temporary_name(path);
     let _ = fs::remove_file(&partial);
     let done =
         std::os::unix::fs::symlink(&target, &partial).and_then(|()| fs::rename(&partial, path));
     done.map_err(|e| HubError::file(path, &e))
 }
 
-/// A name of this process's own in the same folder.
-fn beside(path: &Path) -> PathBuf {
+/// A name in the same folder that only this process uses.
+fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}", std::process::id()))
 }

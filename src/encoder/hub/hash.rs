@@ -1,4 +1,4 @@
-//! The two hashes that the hub names its files by.
+//! The two kinds of hashes that name files on the hub.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -9,38 +9,38 @@ use sha2::Sha256;
 
 use crate::media::open_file;
 
-/// A file's name in the hub's storage, which is its hash.
+/// A file's name in the hub's storage: its hash in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Etag {
-    /// Large files.
+    /// SHA-256 of the content, for large files.
     Sha256(String),
-    /// Small ones, as git names its blobs.
+    /// Git's blob hash (SHA-1 of a header and the content), for small files.
     GitBlob(String),
 }
 
 impl Etag {
-    /// Reads a header's value: quoted, perhaps weak.
+    /// Parses the value of an `ETag` header: quoted, and perhaps marked as weak (`W/`).
     pub(super) fn parse(header: &str) -> Option<Self> {
         let text = header.trim().trim_start_matches("W/").trim_matches('"');
-        let hex = !text.is_empty()
+        let is_hex = !text.is_empty()
             && text
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         match text.len() {
-            64 if hex => Some(Self::Sha256(text.to_owned())),
-            40 if hex => Some(Self::GitBlob(text.to_owned())),
+            64 if is_hex => Some(Self::Sha256(text.to_owned())),
+            40 if is_hex => Some(Self::GitBlob(text.to_owned())),
             _ => None,
         }
     }
 
-    /// As the cache names the file.
+    /// The file's name in the cache.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Sha256(hex) | Self::GitBlob(hex) => hex,
         }
     }
 
-    /// Begins the hash of a file of `length` bytes.
+    /// A hasher of this kind for a file of `length` bytes.
     pub(super) fn hasher(&self, length: u64) -> Hasher {
         match self {
             Self::Sha256(_) => Hasher::Sha256(Box::default()),
@@ -52,8 +52,8 @@ impl Etag {
         }
     }
 
-    /// Hash of a file, in the manner of this name.
-    pub(super) fn of_file(&self, path: &Path) -> io::Result<String> {
+    /// The hash of a file, of this kind.
+    pub(super) fn hash_file(&self, path: &Path) -> io::Result<String> {
         let file = open_file(path)?;
         let mut hasher = self.hasher(file.metadata()?.len());
         copy(file, &mut hasher)?;
@@ -61,7 +61,7 @@ impl Etag {
     }
 }
 
-/// One of the two hashes at work.
+/// A hash that is being computed.
 pub(super) enum Hasher {
     Sha256(Box<Sha256>),
     GitBlob(Box<Sha1>),
@@ -75,7 +75,7 @@ impl Hasher {
         }
     }
 
-    /// In hexadecimal digits.
+    /// The hash in hexadecimal digits.
     pub(super) fn finish(self) -> String {
         let hex = |bytes: &[u8]| {
             let mut text = String::with_capacity(2 * bytes.len());
@@ -103,7 +103,7 @@ impl Write for Hasher {
     }
 }
 
-/// Reads all of `file` into the hash; the number of bytes.
+/// Hashes all of `file`; returns the number of bytes.
 pub(super) fn copy(mut file: impl Read, hasher: &mut Hasher) -> io::Result<u64> {
     io::copy(&mut file, hasher)
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hashes_are_those_of_sha256sum_and_git() {
+    fn hashes_equal_those_of_sha256sum_and_git() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"hello\n").unwrap();
         // `sha256sum`, and `git hash-object`, of the same six bytes.
@@ -122,12 +122,12 @@ mod tests {
             "ce013625030ba8dba906f756967f9e9ca394464a",
         ] {
             let etag = Etag::parse(&format!("\"{name}\"")).unwrap();
-            assert_eq!(etag.of_file(file.path()).unwrap(), name);
+            assert_eq!(etag.hash_file(file.path()).unwrap(), name);
         }
     }
 
     #[test]
-    fn other_names_are_not_taken_for_hashes() {
+    fn other_names_are_not_mistaken_for_hashes() {
         for text in [
             "",
             "\"\"",

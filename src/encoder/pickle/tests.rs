@@ -1,7 +1,7 @@
 use super::*;
 
 /// `{"w": _rebuild_tensor_v2(storage '0' of floats, 0, (2, 3), (3, 1), False, OrderedDict())}`, as `torch.save` writes it.
-fn honest() -> Vec<u8> {
+fn valid_pickle() -> Vec<u8> {
     let mut p =
         b"\x80\x02}q\x00X\x01\x00\x00\x00wq\x01ctorch._utils\n_rebuild_tensor_v2\nq\x02(".to_vec();
     p.extend(b"(X\x07\x00\x00\x00storageq\x03ctorch\nFloatStorage\nq\x04X\x01\x00\x00\x000q\x05X\x03\x00\x00\x00cpuq\x06K\x06tq\x07Q");
@@ -11,8 +11,8 @@ fn honest() -> Vec<u8> {
 
 #[test]
 fn a_state_dictionary_is_read() {
-    let found = tensors(&honest()).unwrap();
-    let view = View {
+    let found = tensors(&valid_pickle()).unwrap();
+    let view = TensorView {
         storage: "0".into(),
         kind: "Float".into(),
         offset: 0,
@@ -23,15 +23,15 @@ fn a_state_dictionary_is_read() {
 }
 
 #[test]
-fn whatever_is_cut_off_is_damage() {
-    let whole = honest();
+fn a_truncated_pickle_is_damaged() {
+    let whole = valid_pickle();
     for length in 0..whole.len() {
         assert!(tensors(&whole[..length]).is_err(), "{length}");
     }
 }
 
 #[test]
-fn every_name_but_those_of_tensors_is_refused() {
+fn every_import_but_those_for_tensors_is_refused() {
     for name in [
         "posix\nsystem",
         "builtins\neval",
@@ -54,7 +54,7 @@ fn every_name_but_those_of_tensors_is_refused() {
 }
 
 #[test]
-fn what_protocol_four_and_extensions_would_import_is_unknown() {
+fn instructions_that_import_in_other_ways_are_refused() {
     for code in [0x93, 0x92, 0x82, b'i', b'o', b'I', b'P', 0x97] {
         assert_eq!(
             tensors(&[0x80, 2, code]),
@@ -64,14 +64,14 @@ fn what_protocol_four_and_extensions_would_import_is_unknown() {
 }
 
 #[test]
-fn other_values_in_the_dictionary_are_named() {
+fn other_values_than_tensors_are_refused_by_name() {
     let error = tensors(b"\x80\x02}X\x05\x00\x00\x00epochK\x07s.").unwrap_err();
     assert_eq!(error, PickleError::Foreign("epoch".into()));
     assert!(tensors(b"\x80\x02K\x07.").is_err());
 }
 
 #[test]
-fn a_dictionary_that_holds_itself_ends() {
+fn a_dictionary_that_contains_itself_is_refused() {
     // d = {}; d["a"] = d
     let error = tensors(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.").unwrap_err();
     assert_eq!(error, PickleError::Foreign("a".into()));
@@ -81,14 +81,14 @@ fn a_dictionary_that_holds_itself_ends() {
 }
 
 #[test]
-fn deep_nesting_does_not_reach_the_programs_stack() {
+fn deep_nesting_does_not_overflow_the_programs_stack() {
     let mut pickle = b"\x80\x02)".to_vec();
     pickle.extend(std::iter::repeat_n(0x85, 1_000_000));
     pickle.push(b'.');
     assert!(tensors(&pickle).is_err());
 }
 
-/// `module.__setstate__({key: child, …})` of a new module; the child lies in the memo's place `child`.
+/// `module.__setstate__({key: child, …})` of a new module; `child` is the child's place in the memo.
 fn module(pickle: &mut Vec<u8>, children: u8, child: u8, place: u8) {
     pickle.extend(b"c__torch__\nM\n)\x81}");
     for key in 0..children {
@@ -98,7 +98,7 @@ fn module(pickle: &mut Vec<u8>, children: u8, child: u8, place: u8) {
 }
 
 #[test]
-fn what_unfolds_without_end_is_refused_at_once() {
+fn a_small_pickle_that_expands_without_bound_is_refused_at_once() {
     let mut nested = b"\x80\x02c__torch__\nM\n)\x81q\x00".to_vec();
     for level in 1..=30 {
         module(&mut nested, 8, level - 1, level);
@@ -116,8 +116,8 @@ fn what_unfolds_without_end_is_refused_at_once() {
     repeated.push(b'.');
 
     // One long name for a thousand tensors.
-    let honest = honest();
-    let tensor = &honest[13..honest.len() - 2];
+    let valid = valid_pickle();
+    let tensor = &valid[13..valid.len() - 2];
     let mut named = b"\x80\x02}X\x40\x9c\x00\x00".to_vec();
     named.extend(std::iter::repeat_n(b'n', 40_000));
     named.extend(b"q\x20");
@@ -139,13 +139,13 @@ fn what_unfolds_without_end_is_refused_at_once() {
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_make_it_fall_over(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
         let _ = tensors(&bytes);
     }
 
     #[test]
-    fn no_change_of_a_byte_makes_it_fall_over(at in 0_usize..190, to in proptest::num::u8::ANY) {
-        let mut pickle = honest();
+    fn no_change_of_a_byte_makes_it_panic(at in 0_usize..190, to in proptest::num::u8::ANY) {
+        let mut pickle = valid_pickle();
         let at = at % pickle.len();
         pickle[at] = to;
         let _ = tensors(&pickle);

@@ -1,28 +1,28 @@
-//! How much longer a `tokenizer.json` may make a text. Nine replacements of a letter by ten, one after the other, make
-//! ten gigabytes of ten letters; the library runs them all before anything is cut.
+//! An upper bound of how much longer a `tokenizer.json` can make a text. Nine replacements of one letter by ten, in sequence,
+//! turn ten letters into ten gigabytes, and the library applies them all before it truncates.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Growth of the worst vocabulary in use, with room: spaces become three bytes and bytes two.
-pub(super) const MAX: u64 = 100;
-/// Bytes of a text that is put before each other text.
-const MAX_PREFIX: usize = 100;
+/// Maximum growth. The worst tokenizer in use stays far below it: its spaces become three bytes and its bytes two.
+pub(super) const MAX_GROWTH: u64 = 100;
+/// Maximum length in bytes of a prefix that is added to every text.
+const MAX_PREFIX_BYTES: usize = 100;
 
-/// The parts through which a text goes, one after the other.
+/// The components that process a text, in their order.
 #[derive(Deserialize)]
-struct Steps {
+struct PipelineConfig {
     normalizer: Option<Value>,
     pre_tokenizer: Option<Value>,
     post_processor: Option<Value>,
 }
 
-/// The most times that a text can become longer. A file that cannot be read has its error elsewhere.
+/// The greatest factor by which a text can become longer. A file that does not parse has growth 1: it fails elsewhere.
 pub(super) fn of(json: &[u8]) -> u64 {
-    let Ok(steps) = serde_json::from_slice::<Steps>(json) else {
+    let Ok(parts) = serde_json::from_slice::<PipelineConfig>(json) else {
         return 1;
     };
-    [steps.normalizer, steps.pre_tokenizer, steps.post_processor]
+    [parts.normalizer, parts.pre_tokenizer, parts.post_processor]
         .iter()
         .flatten()
         .map(of_step)
@@ -34,8 +34,8 @@ fn of_step(step: &Value) -> u64 {
     let own = match step["type"].as_str() {
         Some("Replace") => of_replacement(step),
         Some("ByteLevel") => 2,
-        Some("Prepend") if length(&step["prepend"]) > MAX_PREFIX => MAX + 1,
-        // `$A` may stand in it several times.
+        Some("Prepend") if length(&step["prepend"]) > MAX_PREFIX_BYTES => MAX_GROWTH + 1,
+        // The template may contain the text (`$A`) several times.
         Some("TemplateProcessing") => {
             let parts = list("single").iter();
             parts.filter(|part| part.get("Sequence").is_some()).count() as u64
@@ -49,7 +49,7 @@ fn of_step(step: &Value) -> u64 {
         .fold(own.max(1), u64::saturating_mul)
 }
 
-/// A pattern that may match nothing puts its replacement between all letters.
+/// A pattern that can match the empty text inserts its replacement between all letters.
 fn of_replacement(step: &Value) -> u64 {
     let content = length(&step["content"]);
     match step["pattern"]["String"].as_str() {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_multiply() {
+    fn the_growth_of_a_chain_is_the_product_of_its_steps() {
         let ten = replace(&json!({"String": "a"}), "aaaaaaaaaa");
         let chain = json!({"type": "Sequence", "normalizers": [ten, ten, {"type": "NFC"}]});
         assert_eq!(growth(&json!({"normalizer": chain})), 100);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_vocabularies_do_is_little() {
+    fn the_growth_of_real_tokenizers_is_small() {
         let spaces = replace(&json!({"Regex": "\\s+"}), " ");
         let mark = replace(&json!({"String": " "}), "\u{2581}");
         let shorter = replace(&json!({"String": "``"}), "\"");

@@ -1,28 +1,28 @@
-//! Passes that overlap on a GPU, and a GPU that is lost.
+//! Overlapping forward passes on a GPU, and the loss of a GPU.
 
 use super::*;
 
 #[test]
-fn a_gpu_loses_nothing_while_it_computes_ahead() {
-    // A go that never has to be waited for.
+fn no_file_is_lost_when_passes_overlap_on_a_gpu() {
+    // A closed channel: no batch waits.
     let (_, go) = unbounded();
     for behaviour in [
         Behaviour::Answer,
-        Behaviour::Memory(1, go),
+        Behaviour::OutOfMemory(1, go),
         Behaviour::Panic,
     ] {
         let fails = matches!(behaviour, Behaviour::Panic);
         let (_folder, paths) = pictures(40);
-        let bench = on_devices([("cuda:0", behaviour)], false, settings());
+        let test = on_devices([("cuda:0", behaviour)], false, settings());
         for (n, path) in paths.iter().enumerate() {
             let lane = if n % 7 == 0 {
                 Lane::Interactive
             } else {
                 Lane::Bulk
             };
-            bench.submit(path, lane, n as u64);
+            test.submit(path, lane, n as u64);
         }
-        let done = bench.finish();
+        let done = test.finish();
         assert_eq!(done.len(), 40);
         for outcomes in done.values() {
             assert_eq!(outcomes[0].is_err(), fails, "{outcomes:?}");
@@ -30,7 +30,7 @@ fn a_gpu_loses_nothing_while_it_computes_ahead() {
     }
 }
 
-/// Devices that were ready, and the devices of the results.
+/// The devices that became ready, and the devices of the results.
 fn devices(events: &[Event]) -> (Vec<&str>, Vec<&str>) {
     let (mut ready, mut answered) = (Vec::new(), Vec::new());
     for event in events {
@@ -47,19 +47,22 @@ fn devices(events: &[Event]) -> (Vec<&str>, Vec<&str>) {
 }
 
 #[test]
-fn a_lost_gpu_makes_way_for_the_cpu_and_no_file_is_lost() {
+fn the_cpu_takes_over_from_a_lost_gpu_and_no_file_is_lost() {
     let (_folder, paths) = pictures(40);
     let settings = Settings {
         batch_size: Some(3),
         ..settings()
     };
-    let models = [("cuda:0", Behaviour::Lost(2)), ("cpu", Behaviour::Answer)];
-    let bench = on_devices(models, false, settings);
+    let models = [
+        ("cuda:0", Behaviour::DeviceLost(2)),
+        ("cpu", Behaviour::Answer),
+    ];
+    let test = on_devices(models, false, settings);
     for (n, path) in paths.iter().enumerate() {
-        bench.submit(path, Lane::Bulk, n as u64);
+        test.submit(path, Lane::Bulk, n as u64);
     }
-    bench.engine.finish();
-    let events: Vec<Event> = bench.events.iter().collect();
+    test.engine.finish();
+    let events: Vec<Event> = test.events.iter().collect();
     let (ready, answered) = devices(&events);
     assert_eq!(ready, ["cuda:0", "cpu"]);
     assert_eq!(answered.len(), 40);
@@ -72,19 +75,19 @@ fn a_lost_gpu_makes_way_for_the_cpu_and_no_file_is_lost() {
 }
 
 #[test]
-fn a_lost_gpu_that_nothing_replaces_is_said_once() {
+fn a_lost_gpu_without_a_replacement_is_reported_once() {
     let (_folder, paths) = pictures(10);
-    let bench = on_devices([("cuda:0", Behaviour::Lost(0))], false, settings());
+    let test = on_devices([("cuda:0", Behaviour::DeviceLost(0))], false, settings());
     for (n, path) in paths.iter().enumerate() {
-        // Refused from the failure on.
-        let _ = bench.engine.submit(Job {
+        // Fails once the engine has failed.
+        let _ = test.engine.submit(Job {
             path: path.clone(),
             lane: Lane::Bulk,
             generation: n as u64,
         });
     }
-    bench.engine.finish();
-    let events: Vec<Event> = bench.events.iter().collect();
+    test.engine.finish();
+    let events: Vec<Event> = test.events.iter().collect();
     let failed = |event: &&Event| matches!(event, Event::Failed { message } if message.contains("there is no other"));
     assert_eq!(events.iter().filter(failed).count(), 1);
     assert!(devices(&events).1.is_empty());

@@ -1,4 +1,4 @@
-//! Other prompts for pictures that are known.
+//! Changing the prompts for files that are already classified.
 
 use super::*;
 
@@ -12,15 +12,15 @@ name = "haze"
 phrases = ["haze"]
 "#;
 
-impl Bench {
-    /// The first event that is wanted.
+impl TestEngine {
+    /// Waits for the first event for which `wanted` returns a value.
     fn until<T>(&self, wanted: impl Fn(Event) -> Option<T>) -> T {
         let found = self.events.iter().find_map(wanted);
-        found.expect("the engine says so")
+        found.expect("the event comes")
     }
 
-    /// Classifies files under other prompts; all results, before and after.
-    fn switched(&self, paths: &[PathBuf]) -> (Vec<Known>, Vec<Known>) {
+    /// Classifies files, then changes the prompts and rescores; returns the results before and after.
+    fn change_prompts(&self, paths: &[PathBuf]) -> (Vec<ClassifiedFile>, Vec<ClassifiedFile>) {
         for (generation, path) in (7..).zip(paths) {
             self.submit(path, Lane::Bulk, generation);
         }
@@ -31,7 +31,7 @@ impl Bench {
                     path,
                     generation,
                     outcomes,
-                } => Some(Known {
+                } => Some(ClassifiedFile {
                     path,
                     generation,
                     records: outcomes.into_iter().map(Result::unwrap).collect(),
@@ -62,17 +62,17 @@ impl Bench {
 }
 
 #[test]
-fn other_prompts_score_what_is_known_without_the_pictures() {
+fn new_prompts_rescore_files_without_encoding_their_images_again() {
     let (folder, paths) = pictures(300);
-    let running = bench(Behaviour::Answer, false, settings());
-    let (before, after) = running.switched(&paths);
+    let running = start(Behaviour::Answer, false, settings());
+    let (before, after) = running.change_prompts(&paths);
     assert_eq!(after.len(), 300);
     let encoded: usize = running.batches.try_iter().sum();
-    assert_eq!(encoded, 300, "each picture was encoded once");
-    // The very result that a fresh start with these prompts gives, but for its time.
+    assert_eq!(encoded, 300, "each image was encoded once");
+    // The result equals that of a new engine with these prompts, except for its time.
     drop(running);
     let set = crate::prompts::PromptSet::parse(WARD, "ward.toml").unwrap();
-    let fresh = bench(
+    let fresh = start(
         Behaviour::Answer,
         false,
         Settings {
@@ -82,22 +82,22 @@ fn other_prompts_score_what_is_known_without_the_pictures() {
     );
     fresh.submit(&paths[0], Lane::Bulk, 0);
     let fresh = fresh.finish()[&0][0].clone().unwrap();
-    let mut anew = after
+    let mut rescored = after
         .iter()
         .find(|known| known.path == paths[0])
         .map(|known| known.records[0].clone())
         .unwrap();
-    anew.at.clone_from(&fresh.at);
-    assert_eq!(anew, fresh);
-    assert_ne!(before[0].records[0].prompts, anew.prompts);
+    rescored.at.clone_from(&fresh.at);
+    assert_eq!(rescored, fresh);
+    assert_ne!(before[0].records[0].prompts, rescored.prompts);
     drop(folder);
 }
 
 #[test]
-fn what_the_model_is_not_meant_for_stays_rejected() {
+fn rejected_images_stay_rejected_under_new_prompts() {
     let (_folder, paths) = pictures(2);
-    let running = bench(Behaviour::Answer, true, settings());
-    let (before, after) = running.switched(&paths);
+    let running = start(Behaviour::Answer, true, settings());
+    let (before, after) = running.change_prompts(&paths);
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before.records[0].verdict.decision, Decision::Rejected);
         assert_eq!(after.records[0].verdict.decision, Decision::Rejected);
@@ -110,10 +110,10 @@ fn what_the_model_is_not_meant_for_stays_rejected() {
 }
 
 #[test]
-fn results_of_another_model_are_left_as_they_are() {
+fn results_of_another_model_are_not_rescored() {
     let (_folder, paths) = pictures(1);
-    let running = bench(Behaviour::Answer, false, settings());
-    let (mut before, _) = running.switched(&paths);
+    let running = start(Behaviour::Answer, false, settings());
+    let (mut before, _) = running.change_prompts(&paths);
     let mut records = before[0].records.to_vec();
     records[0].model_digest = "blake3:another".into();
     before[0].records = records.into();

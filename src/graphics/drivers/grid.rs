@@ -1,19 +1,19 @@
-//! The pixels of a screen of cells.
+//! Conversion between cells, screen pixels and drawn pixels.
 
 use ratatui::layout::Size;
 use ratatui_image::FontSize;
 
-/// The pixels to draw with.
+/// The pixel grid of a drawing, which may be coarser than the screen's.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::graphics) struct Grid {
-    /// Pixels of a cell.
+    /// Size of a cell in screen pixels.
     pub cell: FontSize,
-    /// How many of them each pixel drawn stands for, across and down.
-    pub each: u32,
+    /// Screen pixels per drawn pixel, across and down.
+    pub reduction: u32,
 }
 
 impl Grid {
-    /// Cells that an image of so many pixels of the screen touches.
+    /// The columns and rows of cells that an image of `w` × `h` screen pixels touches.
     pub(in crate::graphics) fn cells(self, (w, h): (u32, u32)) -> Size {
         Size::new(
             w.div_ceil(u32::from(self.cell.width.max(1))) as u16,
@@ -21,16 +21,17 @@ impl Grid {
         )
     }
 
-    /// Pixels drawn for a cell, across and down.
+    /// Drawn pixels per cell, across and down.
     pub(in crate::graphics) fn drawn_cell(self) -> (u16, u16) {
-        let side = |pixels: u16| (u32::from(pixels) / self.each).max(1) as u16;
+        let side = |pixels: u16| (u32::from(pixels) / self.reduction).max(1) as u16;
         (side(self.cell.width), side(self.cell.height))
     }
 
-    /// Pixels to draw for so many cells.
+    /// Drawn pixels that fill `cells`, across and down.
     pub(in crate::graphics) fn pixels(self, cells: Size) -> (u32, u32) {
-        let side =
-            |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell.max(1))).div_ceil(self.each);
+        let side = |cells: u16, cell: u16| {
+            (u32::from(cells) * u32::from(cell.max(1))).div_ceil(self.reduction)
+        };
         (
             side(cells.width, self.cell.width),
             side(cells.height, self.cell.height),

@@ -1,7 +1,7 @@
 //! iTerm2's inline images.
 //!
-//! ratatui-image's encoder is bypassed: it gives sizes in pixels, so that pieces come apart on screens that count pixels double,
-//! and lets the cursor move.
+//! ratatui-image's encoder is bypassed: it gives sizes in pixels, which leaves gaps between pieces on high-density screens (whose
+//! pixels count double), and it lets the cursor move.
 
 use std::io::Cursor;
 
@@ -10,24 +10,28 @@ use base64::engine::general_purpose::STANDARD;
 use image::{DynamicImage, ImageFormat};
 use ratatui::layout::Size;
 
-use super::{Encoded, Target, fault, pieces};
+use super::{EncodeTarget, Encoded, draw_error, pieces};
 use crate::app::EncodedImage;
 use crate::graphics::Route;
 use crate::media::MediaError;
 
 /// Encodes an image that fills its cells.
-pub(super) fn encode(image: &DynamicImage, target: Target) -> Result<EncodedImage, MediaError> {
+pub(super) fn encode(
+    image: &DynamicImage,
+    target: EncodeTarget,
+) -> Result<EncodedImage, MediaError> {
     let pieces = pieces::encode(image, target, |piece, size| {
         inline(&piece, size, target.route)
     })?;
     Ok(Encoded::Pieces(pieces).into_image(target.size))
 }
 
+/// The control sequence that draws `image` over `size` cells.
 fn inline(image: &DynamicImage, size: Size, route: Route) -> Result<String, MediaError> {
     let mut png = Vec::new();
     image
         .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
-        .map_err(|error| fault(&error))?;
+        .map_err(|error| draw_error(&error))?;
     let (bytes, cols, rows) = (png.len(), size.width, size.height);
     let content = STANDARD.encode(png);
     let sequence = format!(
@@ -44,10 +48,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_the_image_again() {
+    fn the_pieces_add_up_to_the_image() {
         let image = image::GrayImage::from_fn(30, 140, |x, y| image::Luma([(x * y) as u8]));
         let image = DynamicImage::ImageLuma8(image);
-        let target = Target {
+        let target = EncodeTarget {
             size: Size::new(3, 7),
             cell: FontSize::new(10, 20),
             route: Route::Direct,

@@ -1,8 +1,8 @@
-//! Images by the kitty protocol, shown by placeholders: cells of text that the terminal replaces by the image's.
+//! The kitty graphics protocol with Unicode placeholders: text cells that the terminal replaces with parts of an image.
 //!
-//! ratatui-image's transmission is bypassed: it sends an image in one go, with the first cell that is
-//! drawn, so that keys wait behind it, and never deletes one. Here images are sent in chunks, between frames of text, shown when
-//! they are complete, and deleted in the terminal when nobody can draw them any more.
+//! ratatui-image's transmission is bypassed: it sends a whole image together with its first cell, so that keys wait behind it,
+//! and it never deletes one. Here images are sent in chunks between frames of text, shown once they are complete, and deleted
+//! from the terminal when nobody can draw them any more.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,41 +18,42 @@ use image::DynamicImage;
 use ratatui::layout::Size;
 
 use super::placeholders::Placeholders;
-use super::{Encoded, fault};
+use super::{Encoded, draw_error};
 use crate::app::EncodedImage;
 use crate::graphics::Route;
 use crate::graphics::tmux::Wrapper;
 use crate::media::MediaError;
 
-/// Bytes of an escape sequence's content, before base64; the protocol allows 4096 characters.
+/// Payload bytes of one escape sequence before base64: the protocol allows 4096 characters.
 const CHUNK_BYTES: usize = 3072;
 
-/// The kitty images of one terminal: made by the preview workers, sent by the screen.
+/// The kitty images of one terminal: encoded by the preview workers, transmitted by the screen.
 pub struct ImageStore {
-    /// Images are deflated: over a slow link that is quicker than sending them as they are.
+    /// Whether to deflate images, which is faster over a slow link.
     deflate: bool,
     route: Route,
-    /// The first id: other programs in the same window have ids of their own.
+    /// The first id. It is random, because other programs in the same window use ids as well.
     first_id: u32,
-    images: Mutex<Images>,
+    images: Mutex<StoredImages>,
 }
 
 #[derive(Default)]
-struct Images {
+struct StoredImages {
     encoded: BTreeMap<u32, Transmission>,
     /// Ids of images that are being encoded.
     reserved: BTreeSet<u32>,
-    /// The image of which the terminal has a part: no other may be sent before its end.
-    open: Option<u32>,
+    /// The partly transmitted image. No other may be sent before it is complete or aborted.
+    partial: Option<u32>,
 }
 
+/// The escape sequences that transmit one image, and how far they have been sent.
 struct Transmission {
-    /// Whoever may still draw the image.
+    /// Dead once nobody can draw the image any more.
     owner: Weak<dyn Any + Send + Sync>,
     data: String,
-    /// Where each escape sequence ends.
+    /// Byte offset in `data` at which each escape sequence ends.
     ends: Vec<usize>,
-    /// How many of them the terminal has.
+    /// Escape sequences sent so far.
     sent: usize,
 }
 
@@ -63,7 +64,7 @@ impl Default for ImageStore {
 }
 
 impl ImageStore {
-    /// Of a terminal that has no images yet.
+    /// Creates the store of a terminal that holds no images yet.
     pub fn new(deflate: bool, route: Route) -> Self {
         Self {
             deflate,
@@ -73,10 +74,10 @@ impl ImageStore {
         }
     }
 
-    /// Encodes an image that fills so many cells.
+    /// Encodes an image that fills `size` cells.
     pub(super) fn add(&self, image: &DynamicImage, size: Size) -> Result<EncodedImage, MediaError> {
         let id = self.reserve_id();
-        let made = self.make(image, size, id);
+        let made = self.encode(image, size, id);
         let mut images = self.images();
         images.reserved.remove(&id);
         let (encoded, transmission) = made?;
@@ -84,7 +85,7 @@ impl ImageStore {
         Ok(encoded)
     }
 
-    /// An id that no image has. Those of images that are gone are used again once the terminal has deleted them.
+    /// Reserves a free id. The ids of dropped images become free once their deletion has been sent.
     fn reserve_id(&self) -> u32 {
         let mut images = self.images();
         let taken = images.encoded.len() + images.reserved.len();
@@ -95,7 +96,7 @@ impl ImageStore {
         id
     }
 
-    fn make(
+    fn encode(
         &self,
         image: &DynamicImage,
         size: Size,
@@ -112,18 +113,20 @@ impl ImageStore {
         Ok((encoded, transmission))
     }
 
-    /// Writes what has to be sent before the next frame: which images are gone, and of those to be seen now the next
-    /// chunks, in all about `budget` bytes.
-    pub fn send(&self, seen: &[u32], budget: usize, out: &mut String) {
+    /// Appends to `out` what has to be sent before the next frame: the deletion of dropped images, and the next chunks of the
+    /// `visible` images, about `budget` bytes of them.
+    pub fn send(&self, visible: &[u32], budget: usize, out: &mut String) {
         let mut images = self.images();
-        self.forget(&mut images, out);
-        if let Some(open) = images.open.filter(|open| !seen.contains(open)) {
-            self.break_off(&mut images, open, out);
+        self.drop_unowned(&mut images, out);
+        if let Some(partial) = images.partial.filter(|id| !visible.contains(id)) {
+            self.abort(&mut images, partial, out);
         }
-        let first = images.open;
-        let rest = seen.iter().copied().filter(|id| Some(*id) != first);
+        let first = images.partial;
+        let rest = visible.iter().copied().filter(|id| Some(*id) != first);
         let end = out.len().saturating_add(budget);
-        let Images { encoded, open, .. } = &mut *images;
+        let StoredImages {
+            encoded, partial, ..
+        } = &mut *images;
         for id in first.into_iter().chain(rest) {
             let Some(image) = encoded.get_mut(&id) else {
                 continue;
@@ -133,7 +136,7 @@ impl ImageStore {
                 out.push_str(&image.data[from..to]);
                 image.sent += 1;
                 let more = image.sent < image.ends.len();
-                *open = more.then_some(id);
+                *partial = more.then_some(id);
                 if out.len() >= end {
                     return;
                 }
@@ -141,18 +144,18 @@ impl ImageStore {
         }
     }
 
-    /// The terminal has all of it, so that it can be shown. An image of another store is none of ours.
-    pub fn has(&self, id: u32) -> bool {
+    /// Whether the image has been sent in full, so that it can be shown. Images of another store are not held back.
+    pub fn is_sent(&self, id: u32) -> bool {
         let images = self.images();
         let image = images.encoded.get(&id);
         image.is_none_or(|image| image.sent == image.ends.len())
     }
 
-    /// Deletes all images in the terminal; what is seen again is sent again.
+    /// Deletes all images from the terminal; those drawn later are sent again.
     pub fn clear(&self, out: &mut String) {
         let mut images = self.images();
-        if let Some(open) = images.open {
-            self.break_off(&mut images, open, out);
+        if let Some(partial) = images.partial {
+            self.abort(&mut images, partial, out);
         }
         for (id, image) in &mut images.encoded {
             if std::mem::take(&mut image.sent) > 0 {
@@ -161,26 +164,26 @@ impl ImageStore {
         }
     }
 
-    /// Forgets the images that nobody can draw any more.
-    fn forget(&self, images: &mut Images, out: &mut String) {
-        let gone = |image: &Transmission| image.owner.strong_count() == 0;
-        if let Some(open) = images.open
-            && images.encoded.get(&open).is_none_or(gone)
+    /// Drops the images that nobody can draw any more, and deletes them from the terminal.
+    fn drop_unowned(&self, images: &mut StoredImages, out: &mut String) {
+        let is_unowned = |image: &Transmission| image.owner.strong_count() == 0;
+        if let Some(partial) = images.partial
+            && images.encoded.get(&partial).is_none_or(is_unowned)
         {
-            self.break_off(images, open, out);
+            self.abort(images, partial, out);
         }
         images.encoded.retain(|id, image| {
-            let gone = gone(image);
-            if gone && image.sent > 0 {
+            let unowned = is_unowned(image);
+            if unowned && image.sent > 0 {
                 self.delete(*id, out);
             }
-            !gone
+            !unowned
         });
     }
 
-    /// Ends an image too early. The terminal finds it incomplete, says nothing as it was told to, and keeps nothing.
-    fn break_off(&self, images: &mut Images, id: u32, out: &mut String) {
-        images.open = None;
+    /// Ends a partly sent image early. The terminal discards it as incomplete, and reports nothing because of `q=2`.
+    fn abort(&self, images: &mut StoredImages, id: u32, out: &mut String) {
+        images.partial = None;
         self.command("m=0", "", out);
         self.delete(id, out);
         if let Some(image) = images.encoded.get_mut(&id) {
@@ -192,13 +195,13 @@ impl ImageStore {
         self.command(&format!("a=d,d=I,i={id}"), "", out);
     }
 
-    /// One escape sequence; the terminal is not to answer.
+    /// Appends one escape sequence; `q=2` tells the terminal not to answer.
     fn command(&self, keys: &str, content: &str, out: &mut String) {
         let Wrapper { start, escape, end } = self.route.wrapper();
         let _ = write!(out, "{start}{escape}_Gq=2,{keys};{content}{escape}\\{end}");
     }
 
-    /// All escape sequences that bring an image to the terminal, and where each ends. It is scaled into its cells.
+    /// The escape sequences that transmit an image, and where each ends. The terminal scales it to its cells.
     fn transmission(
         &self,
         image: &DynamicImage,
@@ -210,7 +213,7 @@ impl ImageStore {
         let content = if self.deflate {
             let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
             let done = encoder.write_all(&raw).and_then(|()| encoder.finish());
-            done.map_err(|e| fault(&e))?
+            done.map_err(|e| draw_error(&e))?
         } else {
             raw
         };
@@ -222,9 +225,9 @@ impl ImageStore {
             left -= chunk.len();
             let more = u8::from(left > 0);
             let keys = if n == 0 {
-                let how = if self.deflate { "o=z," } else { "" };
+                let compression = if self.deflate { "o=z," } else { "" };
                 format!(
-                    "i={id},a=T,U=1,f=24,{how}t=d,s={width},v={height},c={cols},r={rows},m={more}"
+                    "i={id},a=T,U=1,f=24,{compression}t=d,s={width},v={height},c={cols},r={rows},m={more}"
                 )
             } else {
                 format!("m={more}")
@@ -235,8 +238,8 @@ impl ImageStore {
         Ok((data, ends))
     }
 
-    /// The lock; a panic elsewhere leaves the images whole.
-    fn images(&self) -> MutexGuard<'_, Images> {
+    /// Locks the images. A panic while the lock is held leaves them consistent.
+    fn images(&self) -> MutexGuard<'_, StoredImages> {
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -252,7 +255,7 @@ mod tests {
         store.add(&pixels.into(), Size::new(6, 3)).unwrap()
     }
 
-    /// The image's number, as the placeholders have it.
+    /// The image's id, as the placeholders carry it.
     fn id(image: &EncodedImage) -> u32 {
         match image.content() {
             Some(Encoded::Placeholders(placeholders)) => placeholders.id,
@@ -260,13 +263,13 @@ mod tests {
         }
     }
 
-    fn sent(store: &ImageStore, seen: &[u32], budget: usize) -> String {
+    fn sent(store: &ImageStore, visible: &[u32], budget: usize) -> String {
         let mut out = String::new();
-        store.send(seen, budget, &mut out);
+        store.send(visible, budget, &mut out);
         out
     }
 
-    /// The pixels of a transmission.
+    /// Decodes the pixels of a transmission.
     fn pixels(text: &str) -> Vec<u8> {
         let mut content = Vec::new();
         for part in text.split("\x1b\\").filter(|part| !part.is_empty()) {
@@ -284,29 +287,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_the_image_once_deflated_or_not() {
+    fn an_image_is_sent_once_with_all_its_pixels_deflated_or_not() {
         for deflate in [false, true] {
             let store = ImageStore::new(deflate, Route::Direct);
             let image = image(&store, 0);
             let name = id(&image);
-            assert!(!store.has(name));
+            assert!(!store.is_sent(name));
             let text = sent(&store, &[name], usize::MAX / 2);
             let expected = (0..3600_u32).flat_map(|n| [(n % 60 * (n / 60)) as u8; 3]);
             assert_eq!(pixels(&text), expected.collect::<Vec<_>>());
             assert!(text.contains(&format!("i={name},a=T,U=1,f=24,")));
             assert!(text.contains("s=60,v=60,c=6,r=3,"));
-            assert!(store.has(name));
+            assert!(store.is_sent(name));
             assert_eq!(sent(&store, &[name], 1 << 20), "");
         }
     }
 
     #[test]
-    fn an_image_comes_in_chunks_and_is_there_after_the_last() {
+    fn an_image_is_sent_in_chunks_and_complete_after_the_last() {
         let store = ImageStore::default();
         let image = image(&store, 0);
         let name = id(&image);
         let mut chunks = Vec::new();
-        while !store.has(name) {
+        while !store.is_sent(name) {
             chunks.push(sent(&store, &[name], 1));
         }
         assert!(chunks.len() > 2, "{}", chunks.len());
@@ -314,50 +317,50 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_deleted_and_its_name_used_again() {
+    fn a_dropped_image_is_deleted_and_its_id_reused() {
         let store = ImageStore::default();
         let (first, second) = (image(&store, 0), image(&store, 1));
         let names = [id(&first), id(&second)];
         assert_ne!(names[0], names[1]);
         sent(&store, &names, 1 << 20);
         drop(first);
-        let told = sent(&store, &names[1..], 1 << 20);
-        assert_eq!(told, format!("\x1b_Gq=2,a=d,d=I,i={};\x1b\\", names[0]));
+        let out = sent(&store, &names[1..], 1 << 20);
+        assert_eq!(out, format!("\x1b_Gq=2,a=d,d=I,i={};\x1b\\", names[0]));
         assert_eq!(id(&image(&store, 2)), names[0]);
     }
 
     #[test]
-    fn an_image_no_longer_looked_at_is_broken_off_and_sent_from_its_beginning_later() {
+    fn an_image_no_longer_visible_is_aborted_and_later_sent_from_its_start() {
         let store = ImageStore::default();
         let (first, second) = (image(&store, 0), image(&store, 1));
         let names = [id(&first), id(&second)];
         sent(&store, &names[..1], 1);
-        let told = sent(&store, &names[1..], 1 << 20);
+        let out = sent(&store, &names[1..], 1 << 20);
         let end = format!(
             "\x1b_Gq=2,m=0;\x1b\\\x1b_Gq=2,a=d,d=I,i={};\x1b\\",
             names[0]
         );
-        let rest = told.strip_prefix(&end).unwrap();
+        let rest = out.strip_prefix(&end).unwrap();
         assert_eq!(pixels(rest).len(), 3 * 3600);
-        assert!(store.has(names[1]) && !store.has(names[0]));
+        assert!(store.is_sent(names[1]) && !store.is_sent(names[0]));
         assert_eq!(pixels(&sent(&store, &names[..1], 1 << 20)).len(), 3 * 3600);
     }
 
     #[test]
-    fn a_cleared_terminal_gets_everything_again() {
+    fn a_cleared_terminal_is_sent_its_images_again() {
         let store = ImageStore::default();
         let image = image(&store, 0);
         let name = id(&image);
         sent(&store, &[name], 1 << 20);
-        let mut told = String::new();
-        store.clear(&mut told);
-        assert_eq!(told, format!("\x1b_Gq=2,a=d,d=I,i={name};\x1b\\"));
-        assert!(!store.has(name));
+        let mut out = String::new();
+        store.clear(&mut out);
+        assert_eq!(out, format!("\x1b_Gq=2,a=d,d=I,i={name};\x1b\\"));
+        assert!(!store.is_sent(name));
         assert_eq!(pixels(&sent(&store, &[name], 1 << 20)).len(), 3 * 3600);
     }
 
     #[test]
-    fn inside_tmux_every_sequence_is_passed_on() {
+    fn inside_tmux_every_sequence_is_wrapped() {
         let store = ImageStore::new(true, Route::Tmux);
         let image = image(&store, 0);
         let text = sent(&store, &[id(&image)], 1 << 20);

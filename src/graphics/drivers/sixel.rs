@@ -1,8 +1,8 @@
-//! Sixel.
+//! Sixel graphics.
 //!
-//! ratatui-image's encoder searches a palette first, which takes so long that a window could not be seen to move. It is used
-//! where a palette has to be searched: for images in colour, at rest. Where the palette is known beforehand (grey, and colour
-//! while it moves) it is bypassed.
+//! ratatui-image's encoder computes a palette first, which is too slow to follow a window level as it changes. It is used where a
+//! palette has to be computed: for colour images at rest. Where the palette is known beforehand (grey, and colour in motion) it
+//! is bypassed.
 
 use std::fmt::Write;
 
@@ -10,59 +10,59 @@ use image::{DynamicImage, GrayImage, RgbImage};
 use ratatui::layout::Rect;
 use ratatui_image::protocol::sixel::Sixel;
 
-use super::{Encoded, Piece, Target, fault, pieces};
+use super::{EncodeTarget, Encoded, ImagePiece, draw_error, pieces};
 use crate::app::{EncodedImage, Quality};
 use crate::graphics::Route;
 use crate::graphics::tmux::Wrapper;
 use crate::media::MediaError;
 
-/// Sixel colours are given in percent: more greys there are not.
-const FINE: u32 = 101;
-/// Greys while the image moves: a third of the bytes.
-const COARSE: u32 = 26;
-/// Steps of red, green and blue while an image in colour moves.
-const STEPS: u32 = 6;
-/// Thresholds that spread what lies between two steps over neighbouring pixels (Bayer, 4 × 4).
-const SPREAD: [[u32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
-/// Rows of a band.
-const BAND: usize = 6;
-/// From here on a run is shorter when it is counted.
-const RUN: usize = 4;
+/// Greys of an image at rest. Sixel colours are percentages, so that there are no more.
+const FULL_GREYS: u32 = 101;
+/// Greys of an image in motion, which take a third of the bytes.
+const MOVING_GREYS: u32 = 26;
+/// Levels each of red, green and blue of a colour image in motion.
+const COLOUR_STEPS: u32 = 6;
+/// Thresholds of ordered dithering (Bayer, 4 × 4).
+const BAYER: [[u32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
+/// Pixel rows in a sixel band.
+const BAND_HEIGHT: usize = 6;
+/// Shortest run for which a repeat count saves bytes.
+const MIN_RUN: usize = 4;
 
 /// Encodes an image that fills its cells.
 pub(super) fn encode(
     image: DynamicImage,
     quality: Quality,
-    target: Target,
+    target: EncodeTarget,
 ) -> Result<EncodedImage, MediaError> {
     let pieces = match image {
         DynamicImage::ImageLuma8(image) => grey(&image, quality, target),
         DynamicImage::ImageRgb8(image) if quality == Quality::Half => quick_colour(&image, target),
         image => pieces::encode(&image, target, |piece, size| {
             let is_tmux = target.route == Route::Tmux;
-            let sixel = Sixel::new(piece, size, is_tmux).map_err(|error| fault(&error))?;
+            let sixel = Sixel::new(piece, size, is_tmux).map_err(|error| draw_error(&error))?;
             Ok(sixel.data)
         })?,
     };
     Ok(Encoded::Pieces(pieces).into_image(target.size))
 }
 
-/// An image by the numbers of its colours.
+/// An image of palette indices.
 struct Indexed {
     width: usize,
     height: usize,
-    /// Row-major.
+    /// Palette index of each pixel, row-major.
     indices: Vec<u8>,
-    /// Red, green and blue in percent.
+    /// Red, green and blue of each colour in percent.
     palette: Vec<[u32; 3]>,
 }
 
-/// A grey image, each of its pixels as large as needed to fill its cells.
-fn grey(image: &GrayImage, quality: Quality, target: Target) -> Vec<Piece> {
+/// Encodes a grey image, its pixels enlarged to fill the cells.
+fn grey(image: &GrayImage, quality: Quality, target: EncodeTarget) -> Vec<ImagePiece> {
     let greys = if quality == Quality::Full {
-        FINE
+        FULL_GREYS
     } else {
-        COARSE
+        MOVING_GREYS
     };
     let percent = |grey: u32| grey * 100 / (greys - 1);
     let step = |value: u32| ((value * (greys - 1) + 127) / 255) as u8;
@@ -77,44 +77,53 @@ fn grey(image: &GrayImage, quality: Quality, target: Target) -> Vec<Piece> {
         indices: indices.collect(),
         palette: (0..greys).map(|grey| [percent(grey); 3]).collect(),
     };
-    drawn(&indexed, target)
+    encode_pieces(&indexed, target)
 }
 
-/// An image in colour, by a palette that suits any.
-fn quick_colour(image: &RgbImage, target: Target) -> Vec<Piece> {
+/// Encodes a colour image with a fixed palette and ordered dithering.
+fn quick_colour(image: &RgbImage, target: EncodeTarget) -> Vec<ImagePiece> {
     let step = |value: u8, threshold: u32| {
-        // From 0 to STEPS − 1, in sixteenths.
-        let sixteenths = u32::from(value) * (STEPS - 1) * 16 / 255;
-        (sixteenths / 16 + u32::from(sixteenths % 16 > threshold)).min(STEPS - 1)
+        // 0 to COLOUR_STEPS − 1, in sixteenths.
+        let sixteenths = u32::from(value) * (COLOUR_STEPS - 1) * 16 / 255;
+        (sixteenths / 16 + u32::from(sixteenths % 16 > threshold)).min(COLOUR_STEPS - 1)
     };
     let index = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| {
-        let threshold = SPREAD[y as usize % 4][x as usize % 4];
+        let threshold = BAYER[y as usize % 4][x as usize % 4];
         let [r, g, b] = pixel.0.map(|value| step(value, threshold));
-        ((r * STEPS + g) * STEPS + b) as u8
+        ((r * COLOUR_STEPS + g) * COLOUR_STEPS + b) as u8
     };
-    let percent = |step: u32| step * 100 / (STEPS - 1);
-    let colour = |n: u32| [n / (STEPS * STEPS), n / STEPS % STEPS, n % STEPS].map(percent);
+    let percent = |step: u32| step * 100 / (COLOUR_STEPS - 1);
+    let colour = |n: u32| {
+        [
+            n / (COLOUR_STEPS * COLOUR_STEPS),
+            n / COLOUR_STEPS % COLOUR_STEPS,
+            n % COLOUR_STEPS,
+        ]
+        .map(percent)
+    };
     let indexed = Indexed {
         width: image.width() as usize,
         height: image.height() as usize,
         indices: image.enumerate_pixels().map(index).collect(),
-        palette: (0..STEPS * STEPS * STEPS).map(colour).collect(),
+        palette: (0..COLOUR_STEPS * COLOUR_STEPS * COLOUR_STEPS)
+            .map(colour)
+            .collect(),
     };
-    drawn(&indexed, target)
+    encode_pieces(&indexed, target)
 }
 
-fn drawn(image: &Indexed, target: Target) -> Vec<Piece> {
+fn encode_pieces(image: &Indexed, target: EncodeTarget) -> Vec<ImagePiece> {
     let areas = pieces::areas(target.size, target.cell);
-    let piece = |area| Piece {
+    let piece = |area| ImagePiece {
         area,
         data: sequence(image, area, target).into(),
     };
     areas.map(piece).collect()
 }
 
-/// The control sequence of one piece.
-fn sequence(image: &Indexed, part: Rect, target: Target) -> String {
-    let Target { size, cell, route } = target;
+/// The control sequence that draws one piece.
+fn sequence(image: &Indexed, part: Rect, target: EncodeTarget) -> String {
+    let EncodeTarget { size, cell, route } = target;
     let [left, width, all_width] =
         [part.x, part.width, size.width].map(|cols| usize::from(cols) * usize::from(cell.width));
     let [top, height, all_height] =
@@ -126,7 +135,7 @@ fn sequence(image: &Indexed, part: Rect, target: Target) -> String {
             image.indices.get(first..first + image.width)
         })
         .collect();
-    // Which column of the image each pixel shows.
+    // The image column that each screen column shows.
     let columns: Vec<usize> = (left..left + width)
         .map(|x| x * image.width / all_width)
         .collect();
@@ -137,26 +146,25 @@ fn sequence(image: &Indexed, part: Rect, target: Target) -> String {
         }
     }
     let mut data = String::with_capacity(width * height);
-    // The cells are not cleared first, as they would be for an image with holes: this one covers them wholly, and a film
-    // would flicker.
+    // P2=1 keeps the cells' content: the image covers them completely, and clearing them first would make a film flicker.
     let _ = write!(data, "{start}{escape}P0;1;0q\"1;1;{width};{height}");
     for (n, [r, g, b]) in image.palette.iter().enumerate() {
         if present[n] {
             let _ = write!(data, "#{n};2;{r};{g};{b}");
         }
     }
-    bands(&mut data, &rows, &columns, image.palette.len());
+    write_bands(&mut data, &rows, &columns, image.palette.len());
     let _ = write!(data, "{escape}\\{end}");
     data
 }
 
-/// Columns with pixels of one colour in a band: where, and which of the six rows.
-type Columns = Vec<(usize, u8)>;
+/// The columns of a band that have pixels of one colour: x, and a bit for each of the six rows.
+type BandColumns = Vec<(usize, u8)>;
 
-/// Rows of pixels, as wide as the screen wants them, in so many colours.
-fn bands(data: &mut String, rows: &[&[u8]], columns: &[usize], colours: usize) {
-    let mut of_colour: Vec<Columns> = vec![Vec::new(); colours];
-    for (n, band) in rows.chunks(BAND).enumerate() {
+/// Writes rows of pixels as sixel bands; `columns` says which image column each screen column shows.
+fn write_bands(data: &mut String, rows: &[&[u8]], columns: &[usize], colours: usize) {
+    let mut of_colour: Vec<BandColumns> = vec![Vec::new(); colours];
+    for (n, band) in rows.chunks(BAND_HEIGHT).enumerate() {
         if n > 0 {
             data.push('-');
         }
@@ -179,8 +187,8 @@ fn bands(data: &mut String, rows: &[&[u8]], columns: &[usize], colours: usize) {
     }
 }
 
-/// One colour of a band, from the left; runs and gaps are counted.
-fn write_columns(data: &mut String, columns: &Columns) {
+/// Writes one colour of a band from the left, with runs and gaps as repeat counts.
+fn write_columns(data: &mut String, columns: &BandColumns) {
     let mut at = 0;
     let mut rest = columns.as_slice();
     while let Some(&(x, bits)) = rest.first() {
@@ -189,16 +197,16 @@ fn write_columns(data: &mut String, columns: &Columns) {
             .zip(x..)
             .take_while(|((column, other), expected)| column == expected && *other == bits)
             .count();
-        put(data, 0, x - at);
-        put(data, bits, run);
+        write_run(data, 0, x - at);
+        write_run(data, bits, run);
         at = x + run;
         rest = &rest[run..];
     }
 }
 
-fn put(data: &mut String, bits: u8, count: usize) {
+fn write_run(data: &mut String, bits: u8, count: usize) {
     let sixel = char::from(b'?' + bits);
-    if count < RUN {
+    if count < MIN_RUN {
         data.extend(std::iter::repeat_n(sixel, count));
     } else {
         let _ = write!(data, "!{count}{sixel}");
@@ -212,19 +220,19 @@ mod tests {
 
     use super::*;
 
-    /// Another program's reading of what is written: width, and RGBA of all rows.
-    fn decoded(pieces: &[Piece], target: Target) -> (usize, Vec<u8>) {
+    /// Decodes the pieces with an independent decoder: width, and RGBA of all rows.
+    fn decoded(pieces: &[ImagePiece], target: EncodeTarget) -> (usize, Vec<u8>) {
         let [cell_width, cell_height] = [target.cell.width, target.cell.height].map(usize::from);
         let (cols, rows) = (target.size.width, target.size.height);
         let width = usize::from(cols) * cell_width;
         let mut pixels = vec![0; width * usize::from(rows) * cell_height * 4];
-        for Piece { area, data } in pieces {
+        for ImagePiece { area, data } in pieces {
             let (x, y) = (area.x, area.y);
             let start = data.find("\x1bP").unwrap();
             let read = icy_sixel::SixelImage::decode(&data.as_bytes()[start..]).unwrap();
-            // The last band is filled up to six rows.
+            // The last band is padded to six rows.
             let height = usize::from(area.height) * cell_height;
-            assert!((height..height + BAND).contains(&read.height));
+            assert!((height..height + BAND_HEIGHT).contains(&read.height));
             assert!(read.width <= usize::from(pieces::MAX_WIDTH));
             let (left, top) = (usize::from(x) * cell_width, usize::from(y) * cell_height);
             let rows = read.pixels.chunks_exact(read.width * 4).take(height);
@@ -242,8 +250,8 @@ mod tests {
         })
     }
 
-    fn target(width: u16, height: u16, cell: (u16, u16)) -> Target {
-        Target {
+    fn target(width: u16, height: u16, cell: (u16, u16)) -> EncodeTarget {
+        EncodeTarget {
             size: Size::new(width, height),
             cell: FontSize::new(cell.0, cell.1),
             route: Route::Direct,
@@ -251,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_within_a_percent() {
+    fn a_grey_image_decodes_to_within_one_percent() {
         let image = picture(50, 140);
         let target = target(5, 7, (10, 20));
         let sixel = grey(&image, Quality::Full, target);
@@ -268,11 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_wide_for_xterm_lies_in_pieces_side_by_side() {
+    fn an_image_too_wide_for_xterm_is_split_side_by_side() {
         let image = picture(1230, 60);
         let target = target(123, 3, (10, 20));
         let sixel = grey(&image, Quality::Full, target);
-        let place = |piece: &Piece| ((piece.area.x, piece.area.y), piece.area.width);
+        let place = |piece: &ImagePiece| ((piece.area.x, piece.area.y), piece.area.width);
         let places: Vec<_> = sixel.iter().map(place).collect();
         assert_eq!(
             places,
@@ -286,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn half_the_pixels_fill_the_same_cells_also_where_they_do_not_go_up() {
+    fn an_image_of_half_the_pixels_fills_the_same_cells_even_with_a_remainder() {
         let image = picture(4 * 5, 9 * 2);
         let target = target(5, 2, (9, 19));
         let sixel = grey(&image, Quality::Half, target);
@@ -298,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn quick_colours_are_right_on_the_whole() {
+    fn fixed_palette_colours_are_right_on_average() {
         let colours = [[200, 30, 90], [0, 0, 0], [255, 255, 255], [10, 120, 250]];
         for colour in colours {
             let image = RgbImage::from_pixel(40, 40, image::Rgb(colour));
@@ -315,9 +323,9 @@ mod tests {
     }
 
     #[test]
-    fn inside_tmux_every_escape_is_passed_on() {
+    fn inside_tmux_every_escape_is_doubled() {
         let image = picture(10, 20);
-        let target = Target {
+        let target = EncodeTarget {
             route: Route::Tmux,
             ..target(1, 1, (10, 20))
         };

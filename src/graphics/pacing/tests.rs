@@ -21,7 +21,7 @@ fn half_blocks(letter: &str, grey: u8) -> Buffer {
 }
 
 fn cut(pacing: &mut Pacing, next: &mut Buffer, budget: usize) -> bool {
-    pacing.cut(
+    pacing.limit_frame(
         next,
         &[],
         &ImageStore::default(),
@@ -31,7 +31,7 @@ fn cut(pacing: &mut Pacing, next: &mut Buffer, budget: usize) -> bool {
 }
 
 #[test]
-fn text_goes_at_once_and_the_image_from_its_top() {
+fn text_is_sent_at_once_and_the_image_from_its_top() {
     let mut pacing = Pacing::default();
     let all = half_blocks("b", 2);
     let mut pixels = Vec::new();
@@ -53,7 +53,7 @@ fn text_goes_at_once_and_the_image_from_its_top() {
 }
 
 #[test]
-fn under_text_that_changes_all_the_time_the_image_comes_too() {
+fn an_image_is_completed_although_text_changes_all_the_time() {
     let mut pacing = Pacing::default();
     let mut frames = 0;
     while !cut(
@@ -67,7 +67,7 @@ fn under_text_that_changes_all_the_time_the_image_comes_too() {
 }
 
 #[test]
-fn another_size_is_another_screen() {
+fn a_new_size_starts_with_an_empty_screen() {
     let mut pacing = Pacing::default();
     cut(&mut pacing, &mut half_blocks("a", 1), 1000);
     let mut next = Buffer::empty(Rect::new(0, 0, 3, 3));
@@ -76,8 +76,8 @@ fn another_size_is_another_screen() {
 }
 
 /// Two pieces, one above the other, that fill the screen.
-fn two_pieces() -> [Piece; 2] {
-    [(0, "upper"), (2, "lower")].map(|(y, name)| Piece {
+fn two_pieces() -> [ImagePiece; 2] {
+    [(0, "upper"), (2, "lower")].map(|(y, name)| ImagePiece {
         area: Rect::new(0, y, 10, 2),
         data: Arc::from(name.repeat(20)),
     })
@@ -97,13 +97,17 @@ fn pixels(text: &[(u16, u16)]) -> Buffer {
     buffer
 }
 
-/// What is sent of a screen, in as many frames as it takes: the names of pieces, and the cells of text in the last frame.
-fn sent(pacing: &mut Pacing, pieces: &[Piece], text: &[(u16, u16)]) -> (String, Vec<(u16, u16)>) {
+/// Sends a screen in as many frames as it takes: how often each piece was sent, and the cells written by the last frame.
+fn sent(
+    pacing: &mut Pacing,
+    pieces: &[ImagePiece],
+    text: &[(u16, u16)],
+) -> (String, Vec<(u16, u16)>) {
     let before = pacing.shown.clone();
     let mut out = String::new();
     loop {
         let mut next = pixels(text);
-        if pacing.cut(&mut next, pieces, &ImageStore::default(), 1 << 20, &mut out) {
+        if pacing.limit_frame(&mut next, pieces, &ImageStore::default(), 1 << 20, &mut out) {
             let old = if before.area == AREA {
                 before
             } else {
@@ -129,7 +133,7 @@ fn a_popup_changes_only_the_cells_under_it() {
 }
 
 #[test]
-fn an_image_that_comes_under_a_popup_leaves_it_on_top() {
+fn an_image_drawn_under_a_popup_leaves_it_on_top() {
     let mut pacing = Pacing::default();
     let popup = [(0, 0), (3, 2)];
     let (names, written) = sent(&mut pacing, &two_pieces(), &popup);
@@ -143,14 +147,17 @@ fn an_image_that_comes_under_a_popup_leaves_it_on_top() {
 }
 
 #[test]
-fn one_piece_goes_however_large_it_is_and_the_next_with_the_next_frame() {
+fn one_piece_is_sent_however_large_and_the_next_with_the_next_frame() {
     let mut pacing = Pacing::default();
     let pieces = two_pieces();
     let mut count = |expected: usize, whole: bool| {
         let mut out = String::new();
         let mut next = pixels(&[]);
         let store = ImageStore::default();
-        assert_eq!(pacing.cut(&mut next, &pieces, &store, 10, &mut out), whole);
+        assert_eq!(
+            pacing.limit_frame(&mut next, &pieces, &store, 10, &mut out),
+            whole
+        );
         assert_eq!(out.matches("\x1b[").count(), expected);
     };
     count(1, false);

@@ -1,4 +1,4 @@
-//! From a decoded frame to the pixels of the screen: only what is seen is windowed and resized.
+//! Draws a decoded frame as screen pixels. Only the visible part is windowed and resized.
 
 use std::borrow::Cow;
 
@@ -7,47 +7,47 @@ use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use ratatui::layout::Size;
 
 use super::marks;
-use super::related::Composed;
+use super::related::ComposedOverlays;
 use crate::app::viewer::facts;
 use crate::app::{Label, Marks, PreviewKey, Scene};
-use crate::graphics::drivers::{Grid, fault};
+use crate::graphics::drivers::{Grid, draw_error};
 use crate::media::{Frame, MediaError, Overlay, Picture, PixelRect, Pixels, Window};
-use crate::view::placement::{Part, Placement};
+use crate::view::placement::{Placement, VisiblePart};
 
-/// From this magnification on each pixel of the file is seen as what it is, instead of being smoothed into its neighbours.
-const SQUARES: f64 = 8.0;
+/// Magnification from which pixels are shown as squares (nearest neighbour) instead of being interpolated.
+const MIN_NEAREST_SCALE: f64 = 8.0;
 
-/// An image as large as on the screen, without marks.
+/// An image in its size on the screen, without marks.
 #[derive(Clone)]
 pub(super) struct Drawn {
     pub image: DynamicImage,
-    /// In pixels drawn.
+    /// Its placement, in drawn pixels.
     pub place: Placement,
     /// Cells that it touches.
     pub cells: Size,
-    /// Columns and rows of the file.
+    /// Columns and rows of the whole frame.
     pub size: (u32, u32),
     /// The window applied; `None` for colour.
     pub window: Option<Window>,
-    /// Texts over it.
+    /// Texts over the image.
     pub labels: Vec<Label>,
 }
 
-/// What of the marks changes more than lines drawn upon the image.
-pub(super) fn bare(marks: Marks) -> Marks {
+/// The marks that affect more than the lines drawn over the image: those that require drawing it again.
+pub(super) fn without_moving_marks(marks: Marks) -> Marks {
     Marks {
         line: None,
-        // Where it is does not matter, only that it takes its row.
+        // Only whether there is a cursor matters, because its value takes a row of the panel.
         cursor: marks.cursor.map(|_| (0, 0)),
         ..marks
     }
 }
 
-/// Draws what is seen of a frame.
+/// Draws the visible part of a frame, with its overlay planes and the overlays of related objects.
 pub(super) fn draw(
     frame: &Frame,
     planes: &[Overlay],
-    over: &Composed,
+    over: &ComposedOverlays,
     key: &PreviewKey,
     scene: &Scene,
     grid: Grid,
@@ -57,11 +57,11 @@ pub(super) fn draw(
         Frame::Color(picture) => (picture.width, picture.height),
     };
     let full = facts::placed(size, key, scene, (grid.cell.width, grid.cell.height));
-    // Fewer pixels cover the same place: nothing jumps when the full image follows.
+    // A reduced drawing covers the same place, so that nothing jumps when the full one follows.
     let place = Placement {
-        width: full.width.div_ceil(grid.each),
-        height: full.height.div_ceil(grid.each),
-        scale: full.scale / f64::from(grid.each),
+        width: full.width.div_ceil(grid.reduction),
+        height: full.height.div_ceil(grid.reduction),
+        scale: full.scale / f64::from(grid.reduction),
         ..full
     };
     let area = whole_pixels(&place.part, size);
@@ -70,22 +70,22 @@ pub(super) fn draw(
             let (part, window) = grey.render_part(key.view.voi, key.view.invert, area);
             (Cow::Owned(part), Some(window))
         }
-        // A large one would take as much memory again.
+        // Borrowed, because a copy of a large image would take as much memory again.
         Frame::Color(picture) if !key.view.invert && (area.width, area.height) == size => {
             (Cow::Borrowed(&**picture), None)
         }
-        Frame::Color(picture) => (Cow::Owned(cut(picture, area, key.view.invert)), None),
+        Frame::Color(picture) => (Cow::Owned(crop(picture, area, key.view.invert)), None),
     };
     for plane in planes {
-        lay_over(part.to_mut(), plane, area);
+        draw_overlay_plane(part.to_mut(), plane, area);
     }
     if over.is_visible() {
-        over.lay_over(part.to_mut(), area);
+        over.blend_onto(part.to_mut(), area);
     }
-    let image = turned(resized(&part, area, &place)?, &place);
+    let image = oriented(resized(&part, area, &place)?, &place);
     let labels = over.labels(&place);
     let cell = grid.drawn_cell();
-    // Where images are cells, texts are letters upon them.
+    // Where images are cells, the interface writes the texts over them.
     let written = if key.is_cells() { &[][..] } else { &labels[..] };
     Ok(Drawn {
         image: marks::annotate(image, &place, over.annotations(), written, cell),
@@ -97,8 +97,8 @@ pub(super) fn draw(
     })
 }
 
-/// The pixels that a part touches.
-fn whole_pixels(part: &Part, size: (u32, u32)) -> PixelRect {
+/// The whole pixels that a part touches, within an image of `size`.
+fn whole_pixels(part: &VisiblePart, size: (u32, u32)) -> PixelRect {
     let side = |from: f64, length: f64, size: u32| {
         let first = (from.floor().max(0.0) as u32).min(size.saturating_sub(1));
         let end = ((from + length).ceil() as u32).clamp(first + 1, size.max(first + 1));
@@ -114,8 +114,8 @@ fn whole_pixels(part: &Part, size: (u32, u32)) -> PixelRect {
     }
 }
 
-/// A part of a colour image.
-fn cut(picture: &Picture, area: PixelRect, invert: bool) -> Picture {
+/// Crops a colour image, and inverts it if `invert`.
+fn crop(picture: &Picture, area: PixelRect, invert: bool) -> Picture {
     let channels = match picture.pixels {
         Pixels::Luma(_) => 1,
         Pixels::Rgb(_) => 3,
@@ -148,8 +148,8 @@ fn cut(picture: &Picture, area: PixelRect, invert: bool) -> Picture {
     }
 }
 
-/// Draws an overlay plane in white: it stays where the image is seen from another side, or larger.
-fn lay_over(part: &mut Picture, plane: &Overlay, area: PixelRect) {
+/// Draws an overlay plane in white into the part of the image at `area`, so that it is turned and magnified with the image.
+fn draw_overlay_plane(part: &mut Picture, plane: &Overlay, area: PixelRect) {
     let width = part.width as usize;
     let (bytes, channels) = match &mut part.pixels {
         Pixels::Luma(bytes) => (bytes, 1),
@@ -167,45 +167,46 @@ fn lay_over(part: &mut Picture, plane: &Overlay, area: PixelRect) {
     }
 }
 
-/// The part as large as on the screen, from the file's side.
+/// Resizes the part to its size on the screen, before it is turned.
 fn resized(part: &Picture, area: PixelRect, place: &Placement) -> Result<DynamicImage, MediaError> {
     let (w, h) = place.turn.size((place.width, place.height));
     let (kind, bytes) = match &part.pixels {
         Pixels::Luma(v) => (fr::PixelType::U8, v),
         Pixels::Rgb(v) => (fr::PixelType::U8x3, v),
     };
-    let source =
-        fr::images::ImageRef::new(part.width, part.height, bytes, kind).map_err(|e| fault(&e))?;
+    let source = fr::images::ImageRef::new(part.width, part.height, bytes, kind)
+        .map_err(|e| draw_error(&e))?;
     let mut target = fr::images::Image::new(w, h, kind);
-    let method = if place.scale >= SQUARES {
+    let method = if place.scale >= MIN_NEAREST_SCALE {
         fr::ResizeAlg::Nearest
     } else {
         fr::ResizeAlg::Convolution(fr::FilterType::CatmullRom)
     };
-    let seen = &place.part;
-    let (left, top) = (seen.x - f64::from(area.x), seen.y - f64::from(area.y));
+    let visible = &place.part;
+    let left = visible.x - f64::from(area.x);
+    let top = visible.y - f64::from(area.y);
     let options = fr::ResizeOptions::new()
         .resize_alg(method)
         .use_alpha(false)
         .crop(
             left.max(0.0),
             top.max(0.0),
-            seen.width.min(f64::from(area.width) - left.max(0.0)),
-            seen.height.min(f64::from(area.height) - top.max(0.0)),
+            visible.width.min(f64::from(area.width) - left.max(0.0)),
+            visible.height.min(f64::from(area.height) - top.max(0.0)),
         );
     fr::Resizer::new()
         .resize(&source, &mut target, &options)
-        .map_err(|e| fault(&e))?;
+        .map_err(|e| draw_error(&e))?;
     let bytes = target.into_vec();
     let image = match kind {
         fr::PixelType::U8 => GrayImage::from_raw(w, h, bytes).map(DynamicImage::ImageLuma8),
         _ => RgbImage::from_raw(w, h, bytes).map(DynamicImage::ImageRgb8),
     };
-    image.ok_or_else(|| fault(&"its size changed on the way"))
+    image.ok_or_else(|| draw_error(&"the resized image has an unexpected size"))
 }
 
-/// First mirrored, then turned: as [`crate::view::turn::Turn`] has it.
-fn turned(mut image: DynamicImage, place: &Placement) -> DynamicImage {
+/// Mirrors, then rotates the image: the order of [`crate::view::turn::Turn`].
+fn oriented(mut image: DynamicImage, place: &Placement) -> DynamicImage {
     if place.turn.is_mirrored() {
         imageops::flip_horizontal_in_place(&mut image);
     }
@@ -217,7 +218,7 @@ fn turned(mut image: DynamicImage, place: &Placement) -> DynamicImage {
     }
 }
 
-/// The image with its marks, on a black ground that fills whole cells: so no protocol stretches it.
+/// Adds the marks, and pads the image with black to whole cells so that no protocol stretches it.
 pub(super) fn finish(drawn: &Drawn, key: &PreviewKey, scene: &Scene, grid: Grid) -> DynamicImage {
     let mut image = drawn.image.clone();
     marks::draw(&mut image, drawn, key, scene, grid.drawn_cell());
@@ -229,19 +230,19 @@ pub(super) fn finish(drawn: &Drawn, key: &PreviewKey, scene: &Scene, grid: Grid)
     let at = ((full_w - w) / 2, (full_h - h) / 2);
     match image {
         DynamicImage::ImageRgb8(image) => {
-            let ground = on_ground(&image, (w, 3), (full_w, full_h), at);
+            let ground = on_black(&image, (w, 3), (full_w, full_h), at);
             RgbImage::from_raw(full_w, full_h, ground).map(DynamicImage::ImageRgb8)
         }
         other => {
-            let ground = on_ground(&other.into_luma8(), (w, 1), (full_w, full_h), at);
+            let ground = on_black(&other.into_luma8(), (w, 1), (full_w, full_h), at);
             GrayImage::from_raw(full_w, full_h, ground).map(DynamicImage::ImageLuma8)
         }
     }
     .unwrap_or_default()
 }
 
-/// Rows of `width` pixels of `channels` bytes, moved onto a black ground.
-fn on_ground(
+/// Copies rows of `width` pixels of `channels` bytes onto a black image of size `full`.
+fn on_black(
     bytes: &[u8],
     (width, channels): (u32, usize),
     full: (u32, u32),

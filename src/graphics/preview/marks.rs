@@ -1,5 +1,5 @@
-//! What is drawn upon an image: cursor, ruler, scale bar. White on dark and black on bright ground, so that it is seen on
-//! any.
+//! Draws marks on an image: cursor, ruler, scale bar, annotations. They are white on dark and black on bright pixels, so that they
+//! are visible on any.
 
 use std::collections::HashSet;
 
@@ -12,20 +12,21 @@ use crate::app::{Label, PreviewKey, Scene};
 use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
 
-/// From here on black is seen better than white.
-const BRIGHT: u16 = 128;
+/// Brightness from which black is more visible than white.
+const MIN_BRIGHT: u16 = 128;
 
-/// An image to draw upon, and how thick lines are.
-struct Paper<'a> {
+/// An image to draw marks on.
+struct MarkCanvas<'a> {
     image: &'a mut DynamicImage,
+    /// Thickness of lines in pixels.
     thickness: i64,
-    /// Pixels that are drawn already: where lines cross, the second must not be set off against the first.
-    inked: HashSet<(u32, u32)>,
-    /// The colour of all that follows; `None`: of each pixel what is set off against it.
+    /// Pixels drawn so far: where lines cross, the second must not contrast with the first.
+    painted: HashSet<(u32, u32)>,
+    /// The colour to draw with; `None` contrasts with each pixel.
     color: Option<[u8; 3]>,
 }
 
-/// Draws all marks of a request upon an image for cells of `cell` pixels.
+/// Draws all marks of a request on an image; `cell` is the size of a cell in drawn pixels.
 pub(super) fn draw(
     image: &mut DynamicImage,
     drawn: &Drawn,
@@ -34,21 +35,21 @@ pub(super) fn draw(
     cell: (u16, u16),
 ) {
     let (cell_w, cell_h) = (f64::from(cell.0), f64::from(cell.1));
-    let mut paper = Paper::new(image, cell);
+    let mut canvas = MarkCanvas::new(image, cell);
     if key.marks.overlays {
-        paper.bar(drawn, key, scene, (cell_w, cell_h));
+        canvas.bar(drawn, key, scene, (cell_w, cell_h));
     }
     if let Some(ends) = key.marks.line {
         let [from, to] = ends.map(|end| drawn.place.screen(end));
-        paper.line(from, to);
+        canvas.line(from, to);
         let tick = (cell_w / 4.0).max(1.0);
         for (x, y) in [from, to] {
-            paper.line((x - tick, y - tick), (x + tick, y + tick));
-            paper.line((x - tick, y + tick), (x + tick, y - tick));
+            canvas.line((x - tick, y - tick), (x + tick, y + tick));
+            canvas.line((x - tick, y + tick), (x + tick, y - tick));
         }
     }
     if let Some(at) = key.marks.cursor {
-        paper.cross(
+        canvas.cross(
             drawn.place.screen(at),
             (cell_w / 3.0).max(1.0),
             cell_h / 2.0,
@@ -56,8 +57,8 @@ pub(super) fn draw(
     }
 }
 
-/// Draws what other objects say of an image: lines as thin as on the screen, whatever the magnification, and texts in letters
-/// of its own where those of the terminal cannot be laid over it.
+/// Draws the annotations of related objects on an image: lines are equally thin at any magnification, and `labels` are drawn with
+/// the bitmap font.
 pub(super) fn annotate<'a>(
     image: DynamicImage,
     place: &Placement,
@@ -77,45 +78,45 @@ pub(super) fn annotate<'a>(
     };
     let arm = (f64::from(cell.0) / 3.0).max(1.0);
     for Annotation { shape, color } in all {
-        let mut paper = Paper::new(&mut image, cell);
-        paper.color = *color;
+        let mut canvas = MarkCanvas::new(&mut image, cell);
+        canvas.color = *color;
         let at = |point: &[f64; 2]| place.screen_at((point[0], point[1]));
         match shape {
             AnnotationShape::Line(points) => {
                 for (from, to) in points.iter().zip(points.iter().skip(1)) {
-                    paper.line(at(from), at(to));
+                    canvas.line(at(from), at(to));
                 }
             }
             AnnotationShape::Point(point) => {
                 let (x, y) = at(point);
-                paper.line((x - arm, y - arm), (x + arm, y + arm));
-                paper.line((x - arm, y + arm), (x + arm, y - arm));
+                canvas.line((x - arm, y - arm), (x + arm, y + arm));
+                canvas.line((x - arm, y + arm), (x + arm, y - arm));
             }
-            // Below, so that no line runs through them.
+            // Drawn below, over the lines.
             AnnotationShape::Text { .. } => {}
         }
     }
     for label in labels {
-        let mut paper = Paper::new(&mut image, cell);
-        paper.write(label, cell);
+        let mut canvas = MarkCanvas::new(&mut image, cell);
+        canvas.write(label, cell);
     }
     image
 }
 
-impl<'a> Paper<'a> {
-    /// An image for cells of `cell` pixels.
+impl<'a> MarkCanvas<'a> {
+    /// Wraps an image; `cell` is the size of a cell in drawn pixels.
     fn new(image: &'a mut DynamicImage, cell: (u16, u16)) -> Self {
         Self {
             image,
             thickness: (i64::from(cell.0) / 8).max(1),
-            inked: HashSet::new(),
+            painted: HashSet::new(),
             color: None,
         }
     }
 }
 
-impl Paper<'_> {
-    /// Lines of a text, white upon black, in letters as high as half a cell or more.
+impl MarkCanvas<'_> {
+    /// Writes a label in white on black, its glyphs about half a cell high or more.
     fn write(&mut self, label: &Label, cell: (u16, u16)) {
         let size = i64::from((cell.1 / 10).max(1));
         let (width, height) = (
@@ -123,9 +124,9 @@ impl Paper<'_> {
             f64::from(self.image.height()),
         );
         let (left, top) = ((label.at.0 * width) as i64, (label.at.1 * height) as i64);
-        let letter = letters::SIDE * size;
+        let letter = letters::GLYPH_SIZE * size;
         for (row, line) in (0..).zip(&label.lines) {
-            for (column, drawn) in (0..).zip(letters::of(line)) {
+            for (column, drawn) in (0..).zip(letters::glyphs(line)) {
                 let (x, y) = (left + column * letter, top + row * letter);
                 if x >= i64::from(self.image.width()) {
                     break;
@@ -135,13 +136,15 @@ impl Paper<'_> {
         }
     }
 
-    /// A letter whose dots are `size` pixels wide and high.
+    /// Draws a glyph whose dots are `size` × `size` pixels.
     fn letter(&mut self, dots: [u8; 8], (left, top): (i64, i64), size: i64) {
         self.thickness = size;
         for (ink, shade) in [(true, 255), (false, 0)] {
             self.color = Some([shade; 3]);
             for (row, bits) in (0..).zip(dots) {
-                for column in (0..letters::SIDE).filter(|column| (bits >> column & 1 == 1) == ink) {
+                for column in
+                    (0..letters::GLYPH_SIZE).filter(|column| (bits >> column & 1 == 1) == ink)
+                {
                     self.dot((left + column * size, top + row * size));
                 }
             }
@@ -161,11 +164,11 @@ impl Paper<'_> {
         self.bracket((left, left + length / mm), bottom, cell.1 / 5.0);
     }
 
-    /// A level line with its ends turned up, white within black: whole upon whatever lies behind it.
+    /// Draws a horizontal line with its ends turned up, white with a black outline, which is visible on any image.
     fn bracket(&mut self, (left, right): (f64, f64), bottom: f64, tick: f64) {
         let thickness = self.thickness;
         for (shade, around) in [(255, 0.0), (0, 1.0)] {
-            // What is inked stays: the wider line is seen around the first one only.
+            // Pixels drawn before stay, so that of the thicker line only the outline is visible.
             (self.color, self.thickness) = (Some([shade; 3]), thickness + 2 * around as i64);
             let at = |x: f64, y: f64| (x - around, y - around);
             self.line(at(left, bottom), at(right, bottom));
@@ -176,7 +179,7 @@ impl Paper<'_> {
         (self.color, self.thickness) = (None, thickness);
     }
 
-    /// Four arms around a place that is left free.
+    /// Draws four arms around a gap.
     fn cross(&mut self, (x, y): (f64, f64), gap: f64, arm: f64) {
         let far = gap + arm;
         for (dx, dy) in [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)] {
@@ -184,9 +187,9 @@ impl Paper<'_> {
         }
     }
 
-    /// A straight line; what lies beyond the image is left out.
+    /// Draws a straight line, clipped to the image.
     fn line(&mut self, from: (f64, f64), to: (f64, f64)) {
-        // Ends far outside (a zoomed view) must not cost time: only what can be seen is walked along.
+        // Ends may lie far outside (a zoomed view); clipping bounds the number of steps.
         let Some((from, to)) = self.clipped(from, to) else {
             return;
         };
@@ -237,30 +240,30 @@ impl Paper<'_> {
         for y in top..top + self.thickness {
             for x in left..left + self.thickness {
                 if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) {
-                    self.ink(x, y);
+                    self.paint(x, y);
                 }
             }
         }
     }
 
-    fn ink(&mut self, x: u32, y: u32) {
-        let Some(light) = self.light(x, y) else {
+    fn paint(&mut self, x: u32, y: u32) {
+        let Some(brightness) = self.brightness(x, y) else {
             return;
         };
-        if !self.inked.insert((x, y)) {
+        if !self.painted.insert((x, y)) {
             return;
         }
-        let color = self.color.unwrap_or_else(|| [against(light); 3]);
+        let color = self.color.unwrap_or_else(|| [contrasting(brightness); 3]);
         match self.image {
-            // Colours are drawn on colour images only: see `annotate`.
+            // Grey images are drawn on in greys only: see `annotate`.
             DynamicImage::ImageLuma8(image) => image.put_pixel(x, y, Luma([color[0]])),
             DynamicImage::ImageRgb8(image) => image.put_pixel(x, y, Rgb(color)),
             _ => {}
         }
     }
 
-    /// How bright a pixel is, of 255; `None` beyond the image.
-    fn light(&self, x: u32, y: u32) -> Option<u16> {
+    /// Brightness of a pixel, 0 to 255; `None` outside the image.
+    fn brightness(&self, x: u32, y: u32) -> Option<u16> {
         match &*self.image {
             DynamicImage::ImageLuma8(image) => {
                 let pixel = image.get_pixel_checked(x, y)?;
@@ -275,9 +278,9 @@ impl Paper<'_> {
     }
 }
 
-/// What is seen best on ground of such a brightness.
-fn against(light: u16) -> u8 {
-    if light < BRIGHT { 255 } else { 0 }
+/// White for dark pixels, black for bright ones.
+fn contrasting(brightness: u16) -> u8 {
+    if brightness < MIN_BRIGHT { 255 } else { 0 }
 }
 
 #[cfg(test)]
@@ -285,16 +288,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scale_bar_is_whole_upon_anything() {
+    fn a_scale_bar_is_complete_on_any_image() {
         for (dark, bright) in [(60, 190), (0, 0), (255, 255)] {
             let noise = |x: u32, y: u32| {
                 let even = (x + y).is_multiple_of(2);
                 Luma([if even { dark } else { bright }])
             };
             let mut image = DynamicImage::ImageLuma8(image::GrayImage::from_fn(40, 20, noise));
-            let mut paper = Paper::new(&mut image, (8, 16));
-            paper.bracket((4.0, 30.0), 15.0, 3.0);
-            assert_eq!((paper.color, paper.thickness), (None, 1), "as before");
+            let mut canvas = MarkCanvas::new(&mut image, (8, 16));
+            canvas.bracket((4.0, 30.0), 15.0, 3.0);
+            assert_eq!((canvas.color, canvas.thickness), (None, 1), "as before");
             let image = image.to_luma8();
             let shade = |x, y| image.get_pixel(x, y).0[0];
             assert!((4..=30).all(|x| shade(x, 15) == 255 && shade(x, 16) == 0));

@@ -1,67 +1,69 @@
 //! One automatic window for all images of a stack, so that neither a film nor paging flickers.
 //!
-//! Where images bring no window of their own, `inspect` and the model show each over the range of its own values. On screen
-//! the images of a stack (the frames of a file, the files of a series) share one range: from the smallest to the largest
-//! value of a sample, spread evenly over the stack; what lies beyond is black or white. The first image seen is shown
-//! over its own range if the sample takes long. Then the window changes once, when the sample is through, and stays.
+//! For images without a window of their own, `inspect` and the model use the range of each image's values. On screen the images
+//! of a stack (the frames of a file, the files of a series) share one range: from the smallest to the largest value of a sample,
+//! spread evenly over the stack; values beyond are black or white. If the sample takes long, the first image is shown over its
+//! own range. Then the window changes once, when the sample is complete, and stays.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use super::store::{Id, Store};
+use super::store::{FileVersion, FrameStore};
 use crate::app::PreviewKey;
 use crate::media::{Frame, Grey, ImageSource, Voi, WindowSource};
 
-/// Images of a sample, at most.
+/// Maximum number of images in a sample.
 const MAX_SAMPLE: usize = 16;
-/// Bytes of samples decoded for one, unless that is fewer images than [`MIN_SAMPLE`].
-const SAMPLE_BYTES: usize = 128 << 20;
-/// Images of a sample that are worth their time however large they are.
+/// Maximum decoded bytes of a sample, unless that is fewer images than [`MIN_SAMPLE`].
+const MAX_SAMPLE_BYTES: usize = 128 << 20;
+/// Images in a sample however large they are.
 const MIN_SAMPLE: usize = 3;
-/// Stacks whose range is remembered.
+/// Maximum number of stacks whose range is remembered.
 const MAX_STACKS: usize = 32;
 
-/// Images that share a range.
+/// Identifies the images that share a range.
 #[derive(Clone, Debug, PartialEq)]
-enum Stack {
+enum StackId {
     /// The frames of a file.
-    Frames(Id),
+    Frames(FileVersion),
     /// The files of a series, by the path that stands for it.
     Files(PathBuf),
 }
 
 /// Smallest and largest value.
-type Ends = (f64, f64);
+type ValueRange = (f64, f64);
 
-struct Range {
-    stack: Stack,
+/// The range that the images of a stack share.
+struct StackRange {
+    stack: StackId,
     robust: bool,
-    /// In use.
-    ends: Ends,
-    /// Of the sample so far.
-    sampled: Option<Ends>,
-    /// Positions of the sample that are still to be decoded, the next one last.
-    left: Vec<(Id, u32)>,
+    /// The range in use.
+    ends: ValueRange,
+    /// The range of the sample decoded so far.
+    sampled: Option<ValueRange>,
+    /// Files and frame positions of the sample still to be decoded, the next one last.
+    left: Vec<(FileVersion, u32)>,
 }
 
-/// What a step of a sample led to.
+/// The result of decoding one image of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// No sample is under way.
+pub(super) enum SampleStep {
+    /// Nothing was left to decode.
     Idle,
-    /// One more image is known.
-    Going,
-    /// The sample is through, and the window is another than before.
+    /// An image was decoded; the range in use is the same.
+    Continued,
+    /// The sample is complete, and the range in use has changed.
     Changed,
 }
 
-/// The ranges of the stacks looked at, the latest last.
+/// The ranges of the stacks viewed, the latest last.
 #[derive(Default)]
-pub(super) struct Ranges(VecDeque<Range>);
+pub(super) struct Ranges(VecDeque<StackRange>);
 
 impl Ranges {
-    /// The window to draw an image with: `voi`, unless it depends on the values of the image and there are others.
-    pub(super) fn hold(
+    /// The window to draw an image with: `voi`, or the range of its stack if `voi` depends on the image's values and the image is
+    /// part of a stack.
+    pub(super) fn shared_window(
         &mut self,
         key: &PreviewKey,
         source: &ImageSource,
@@ -80,12 +82,12 @@ impl Ranges {
         let Some((stack, sample)) = stack_of(key, source, frame.bytes()) else {
             return voi;
         };
-        let known = |range: &Range| range.stack == stack && range.robust == robust;
+        let known = |range: &StackRange| range.stack == stack && range.robust == robust;
         let range = match self.0.iter().position(known) {
             Some(at) => self.0.remove(at),
             None => None,
         };
-        let range = range.unwrap_or_else(|| Range {
+        let range = range.unwrap_or_else(|| StackRange {
             stack,
             robust,
             ends: ends(grey, robust),
@@ -105,63 +107,64 @@ impl Ranges {
         Voi::Between { low, high, source }
     }
 
-    /// Decodes one more image of the sample of the stack looked at last.
-    pub(super) fn step(&mut self, store: &Store) -> Step {
+    /// Decodes one more sample image of the stack viewed last.
+    pub(super) fn step(&mut self, store: &FrameStore) -> SampleStep {
         let Some(range) = self.0.back_mut() else {
-            return Step::Idle;
+            return SampleStep::Idle;
         };
         let Some((id, position)) = range.left.pop() else {
-            return Step::Idle;
+            return SampleStep::Idle;
         };
         let frame = store.peek(&id, position);
-        // What cannot be decoded says so when it is looked at.
+        // Errors are reported when the image itself is viewed.
         if let Ok(Frame::Grey(grey)) = frame.as_ref().map(|frame| &***frame) {
             range.sampled = join(range.sampled, ends(grey, range.robust));
         }
-        let through = range.left.is_empty();
+        let complete = range.left.is_empty();
         match range.sampled {
-            Some(sampled) if through && sampled != range.ends => {
+            Some(sampled) if complete && sampled != range.ends => {
                 range.ends = sampled;
-                Step::Changed
+                SampleStep::Changed
             }
-            _ => Step::Going,
+            _ => SampleStep::Continued,
         }
     }
 }
 
-/// The stack that an image belongs to, and a sample of it, the first image last.
+/// The stack that an image belongs to, and a sample of it with the first image last. `bytes` is the size of a decoded image.
 fn stack_of(
     key: &PreviewKey,
     source: &ImageSource,
     bytes: usize,
-) -> Option<(Stack, Vec<(Id, u32)>)> {
+) -> Option<(StackId, Vec<(FileVersion, u32)>)> {
     let frames = source.info().frames;
-    let count = (SAMPLE_BYTES / bytes.max(1)).clamp(MIN_SAMPLE, MAX_SAMPLE);
+    let count = (MAX_SAMPLE_BYTES / bytes.max(1)).clamp(MIN_SAMPLE, MAX_SAMPLE);
     if frames > 1 {
-        let id = Id {
+        let id = FileVersion {
             path: key.path.clone(),
             stamp: key.stamp,
         };
         let sample = spread(frames as usize, count).map(|at| (id.clone(), at as u32));
         let sample = sample.rev().collect();
-        return Some((Stack::Frames(id), sample));
+        return Some((StackId::Frames(id), sample));
     }
     let series = key.stack.as_ref()?;
     let file = |at: usize| {
         let (path, stamp) = series.sample.get(at)?.clone();
-        Some((Id { path, stamp }, 0))
+        Some((FileVersion { path, stamp }, 0))
     };
     let sample = spread(series.sample.len(), count).rev().filter_map(file);
-    Some((Stack::Files(series.path.clone()), sample.collect()))
+    Some((StackId::Files(series.path.clone()), sample.collect()))
 }
 
-/// Up to `count` places of `all`, evenly spread, both ends among them.
+/// Up to `count` indices below `all`, evenly spread and including both ends.
 fn spread(all: usize, count: usize) -> impl DoubleEndedIterator<Item = usize> {
     let count = count.min(all);
     (0..count).map(move |n| n * all.saturating_sub(1) / (count - 1).max(1))
 }
 
-fn ends(grey: &Grey, robust: bool) -> Ends {
+/// The range of an image's values.
+fn ends(grey: &Grey, robust: bool) -> ValueRange {
     let (low, high) = if robust {
         grey.robust_range()
     } else {
@@ -174,8 +177,8 @@ fn ends(grey: &Grey, robust: bool) -> Ends {
     }
 }
 
-/// An image of a single value (before the first contrast, beyond the patient) tells nothing of the others.
-fn join(all: Option<Ends>, one: Ends) -> Option<Ends> {
+/// The union of two ranges. An image of a single value (before the contrast agent arrives, outside the patient) is left out.
+fn join(all: Option<ValueRange>, one: ValueRange) -> Option<ValueRange> {
     match all {
         _ if one.0 >= one.1 => all,
         None => Some(one),
@@ -189,10 +192,10 @@ mod tests {
 
     #[test]
     fn a_sample_is_spread_from_end_to_end() {
-        let places = |all, count| spread(all, count).collect::<Vec<_>>();
-        assert_eq!(places(100, 4), [0, 33, 66, 99]);
-        assert_eq!(places(3, 16), [0, 1, 2]);
-        assert_eq!((places(1, 16), places(0, 16)), (vec![0], vec![]));
+        let indices = |all, count| spread(all, count).collect::<Vec<_>>();
+        assert_eq!(indices(100, 4), [0, 33, 66, 99]);
+        assert_eq!(indices(3, 16), [0, 1, 2]);
+        assert_eq!((indices(1, 16), indices(0, 16)), (vec![0], vec![]));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! What related objects draw over an image: opened once, and composed anew only for another image.
+//! Overlays from related objects (segmentations, structure sets, presentation states). Each object is opened once, and the
+//! overlays are composed again only for another image.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::store::Id;
+use super::store::FileVersion;
 use crate::app::{About, Label, Overlaid};
 use crate::media::{
     Annotation, AnnotationShape, ColorMap, Frame, Layers, Legend, MediaError, Picture, PixelRect,
@@ -12,48 +13,49 @@ use crate::media::{
 };
 use crate::view::placement::Placement;
 
-/// Objects kept open: those of one study.
+/// Maximum number of objects kept open: about those of one study.
 const MAX_OPEN: usize = 8;
-/// Stands for a text that may tell who the patient is.
+/// Replaces a text that may identify the patient.
 const MASK: &str = "•••";
 
-/// Objects that were opened, and what they drew last.
+/// The open objects, and the overlays composed last.
 #[derive(Default)]
-pub(super) struct Objects {
-    open: VecDeque<(Id, Result<Arc<Related>, MediaError>)>,
-    latest: Option<(Overlaid, TargetFrame, Arc<Composed>)>,
+pub(super) struct OverlayComposer {
+    open: VecDeque<(FileVersion, Result<Arc<Related>, MediaError>)>,
+    latest: Option<(Overlaid, TargetFrame, Arc<ComposedOverlays>)>,
 }
 
-/// What is drawn over one frame.
+/// The overlays of one frame.
 #[derive(Default)]
-pub(super) struct Composed {
-    /// How much of the image colours hide, of 1.
+pub(super) struct ComposedOverlays {
+    /// Opacity of colours, 0 to 1.
     opacity: f64,
     layers: Vec<Layers>,
     palette: Option<ColorMap>,
     show_phi: bool,
     pub legend: Vec<Legend>,
+    /// Objects that could not be drawn, or not completely, and why.
     pub remarks: Vec<(PathBuf, String)>,
 }
 
-impl Objects {
-    /// The frame as presented, and what is drawn over it.
+impl OverlayComposer {
+    /// The frame as a presentation state shows it, and its overlays.
     pub(super) fn compose(
         &mut self,
         wanted: &Overlaid,
         frame: &Frame,
         target: Option<&TargetFrame>,
-    ) -> (Frame, Arc<Composed>) {
+    ) -> (Frame, Arc<ComposedOverlays>) {
         let Some(target) = target.filter(|_| !wanted.objects.is_empty()) else {
             return (frame.clone(), Arc::default());
         };
         if size(frame) != (target.width, target.height) {
-            // An assembled level of a slide is no frame that objects refer to.
-            let remark = "this image is put together from many frames: nothing is drawn over it";
+            // Objects refer to stored frames, not to the assembled level of a slide.
+            let remark = "this image is assembled from many frames: nothing can be drawn over it";
             let paths = wanted.objects.iter().map(|(path, _)| path.clone());
-            let composed = Composed {
+            let composed = ComposedOverlays {
                 remarks: paths.map(|path| (path, remark.to_owned())).collect(),
-                ..Composed::default()
+                ..ComposedOverlays::default()
             };
             return (frame.clone(), Arc::new(composed));
         }
@@ -68,7 +70,7 @@ impl Objects {
         (frame, composed)
     }
 
-    /// The frame with the grey values that a presentation state asks for.
+    /// The frame with the grey values that a presentation state specifies.
     fn presented(
         &mut self,
         wanted: &Overlaid,
@@ -77,7 +79,7 @@ impl Objects {
     ) -> (Frame, Vec<(PathBuf, String)>) {
         let (mut shown, mut faults) = (frame.clone(), Vec::new());
         for (path, stamp) in &wanted.objects {
-            let id = Id {
+            let id = FileVersion {
                 path: path.clone(),
                 stamp: *stamp,
             };
@@ -101,15 +103,15 @@ impl Objects {
         wanted: &Overlaid,
         target: &TargetFrame,
         remarks: Vec<(PathBuf, String)>,
-    ) -> Composed {
-        let mut composed = Composed {
+    ) -> ComposedOverlays {
+        let mut composed = ComposedOverlays {
             opacity: f64::from(wanted.opacity.min(100)) / 100.0,
             show_phi: wanted.show_phi,
             remarks,
-            ..Composed::default()
+            ..ComposedOverlays::default()
         };
         for (path, stamp) in &wanted.objects {
-            let id = Id {
+            let id = FileVersion {
                 path: path.clone(),
                 stamp: *stamp,
             };
@@ -135,8 +137,8 @@ impl Objects {
         composed
     }
 
-    /// The object, opened if it is not.
-    fn object(&mut self, id: &Id) -> Result<Arc<Related>, MediaError> {
+    /// Returns the object, and opens it if necessary.
+    fn object(&mut self, id: &FileVersion) -> Result<Arc<Related>, MediaError> {
         if let Some((_, object)) = self.open.iter().find(|(known, _)| known == id) {
             return object.clone();
         }
@@ -149,15 +151,15 @@ impl Objects {
     }
 }
 
-impl Composed {
+impl ComposedOverlays {
     /// Whether there is anything to lay over the image.
     pub(super) fn is_visible(&self) -> bool {
         let of_layer = |layers: &Layers| layers.tint.is_some() || layers.shutter.is_some();
         self.palette.is_some() || self.layers.iter().any(of_layer)
     }
 
-    /// Colours and shutters, on the part of the image at `area`. What a pseudo-colour state colours is grey before.
-    pub(super) fn lay_over(&self, part: &mut Picture, area: PixelRect) {
+    /// Blends colours and shutters onto the part of the image at `area`. A pseudo-colour palette applies to grey images only.
+    pub(super) fn blend_onto(&self, part: &mut Picture, area: PixelRect) {
         let tints = self.layers.iter().filter_map(|layers| layers.tint.as_ref());
         let tints: Vec<_> = tints.collect();
         let shutters = self
@@ -195,12 +197,12 @@ impl Composed {
         part.pixels = Pixels::Rgb(rgb);
     }
 
-    /// Lines and points, the lowest first.
+    /// Annotations, the lowest first.
     pub(super) fn annotations(&self) -> impl Iterator<Item = &Annotation> {
         self.layers.iter().flat_map(|layers| &layers.annotations)
     }
 
-    /// Texts, where they are seen.
+    /// The texts that lie on the visible part of the image.
     pub(super) fn labels(&self, place: &Placement) -> Vec<Label> {
         let label = |annotation: &Annotation| {
             let AnnotationShape::Text { text, at } = &annotation.shape else {
@@ -222,7 +224,7 @@ impl Composed {
         self.annotations().filter_map(label).collect()
     }
 
-    /// What is told of it beside the image.
+    /// What the interface shows about the overlays beside the image.
     pub(super) fn about(&self, target: Option<TargetFrame>) -> About {
         About {
             target,
@@ -233,7 +235,7 @@ impl Composed {
     }
 }
 
-/// Columns and rows.
+/// Columns and rows of a frame.
 fn size(frame: &Frame) -> (u32, u32) {
     match frame {
         Frame::Grey(grey) => (grey.width, grey.height),
@@ -241,7 +243,7 @@ fn size(frame: &Frame) -> (u32, u32) {
     }
 }
 
-/// Lays a colour over a pixel, which shows through.
+/// Blends a colour onto a pixel; `share` is the opacity, 0 to 1.
 fn blend(pixel: &mut [u8; 3], color: &[u8], share: f64) {
     for (own, over) in pixel.iter_mut().zip(color) {
         let mixed = f64::from(*own) * (1.0 - share) + f64::from(*over) * share;

@@ -1,4 +1,4 @@
-//! From a request to what the terminal is sent.
+//! Renders requests: from a file to an encoded image, with caches and decoding ahead.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -7,59 +7,59 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::draw::{self, Drawn};
-use super::ranges::{Ranges, Step};
-use super::related::{Composed, Objects};
-use super::slide::{Seen, Slide, Slides, Watch};
-use super::store::{Id, Store};
+use super::ranges::{Ranges, SampleStep};
+use super::related::{ComposedOverlays, OverlayComposer};
+use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
+use super::store::{FileVersion, FrameStore};
 use crate::app::{About, Preview, PreviewKey, Quality, Scene, Stamp, Value, View};
 use crate::graphics::drivers::{Drivers, Output};
 use crate::media::budget::WaitPolicy;
 use crate::media::{self, Frame, ImageInfo, ImageSource, MediaError, Voi, Window};
 
-/// Decoded frames kept, in bytes: a few large radiographs, so that going back decodes nothing.
-const DECODED_BYTES: usize = 256 << 20;
-/// Encoded graphics kept. Few: each kitty image among them also occupies the terminal.
+/// Maximum bytes of decoded frames kept: a few large radiographs, so that going back decodes nothing.
+const MAX_DECODED_BYTES: usize = 256 << 20;
+/// Maximum number of encoded images kept. Few, because each kitty image also occupies memory in the terminal.
 const MAX_ENCODED: usize = 8;
-/// Frames decoded ahead, in the direction of the last step, and the one before.
-const AHEAD: [i64; 3] = [1, 2, -1];
-/// How long a first image waits for the window that it will keep.
+/// The frames decoded ahead, in steps along the direction of movement; −1 is the previous frame.
+const AHEAD_STEPS: [i64; 3] = [1, 2, -1];
+/// How long the first image of a stack waits for the window of the whole stack.
 const SAMPLE_TIMEOUT: Duration = Duration::from_millis(60);
-/// Bins of a histogram: more than any panel has columns.
-const BINS: usize = 256;
+/// Bins of a histogram: more than a panel has columns.
+const HISTOGRAM_BINS: usize = 256;
 
-/// Makes previews, one after the other.
+/// Renders previews, one at a time.
 pub struct Renderer {
     drivers: Drivers,
-    store: Store,
-    objects: Objects,
+    store: FrameStore,
+    objects: OverlayComposer,
     /// Oldest first.
     encoded: VecDeque<(PreviewKey, Preview)>,
-    /// What was drawn last, for marks that move over it.
+    /// The image drawn last, reused when only marks move over it.
     drawn: Option<(PreviewKey, Drawn)>,
-    /// The file and the position of the frame looked at, and the way it came: onward or back.
-    latest: Option<(Id, u32, i64)>,
+    /// The file and frame position viewed last, and the direction of movement: 1 forward, −1 back.
+    latest: Option<(FileVersion, u32, i64)>,
     /// Windows that stacks share.
     ranges: Ranges,
     slides: Slides,
-    /// The request answered last.
+    /// The request rendered last.
     answered: Option<PreviewKey>,
-    /// The same, where its window has changed since.
+    /// The request rendered last, if its window has changed since.
     outdated: Option<PreviewKey>,
-    /// Bytes of the last frame decoded.
+    /// Bytes of the frame decoded last.
     frame_bytes: usize,
-    /// Frames worth decoding while nothing is wanted, the next one last.
+    /// Frame positions to decode while idle, the next one last.
     ahead: Vec<u32>,
-    /// Files worth decoding after those, the next one last.
-    nearby: Vec<Id>,
+    /// Files to decode after those, the next one last.
+    nearby: Vec<FileVersion>,
 }
 
 impl Renderer {
-    /// For a terminal.
+    /// Creates a renderer for a terminal.
     pub fn new(output: Output) -> Self {
         Self {
             drivers: Drivers::new(output),
-            store: Store::new(DECODED_BYTES),
-            objects: Objects::default(),
+            store: FrameStore::new(MAX_DECODED_BYTES),
+            objects: OverlayComposer::default(),
             encoded: VecDeque::new(),
             drawn: None,
             latest: None,
@@ -73,7 +73,7 @@ impl Renderer {
         }
     }
 
-    /// Answers a request; `None` when it was overtaken on the way.
+    /// Renders a request; `None` if it was overtaken meanwhile.
     pub fn render(
         &mut self,
         key: &PreviewKey,
@@ -82,14 +82,14 @@ impl Renderer {
         self.render_in_parts(key, overtaken, &mut |_| {})
     }
 
-    /// The same; of an image that takes long `partly` is given what is there meanwhile.
+    /// Renders like [`Renderer::render`], and passes the unfinished stages of a slow image to `partly`.
     pub fn render_in_parts(
         &mut self,
         key: &PreviewKey,
         overtaken: &dyn Fn() -> bool,
         partly: &mut dyn FnMut(Preview),
     ) -> Option<Result<Preview, MediaError>> {
-        let id = Id {
+        let id = FileVersion {
             path: key.path.clone(),
             stamp: key.stamp,
         };
@@ -106,16 +106,16 @@ impl Renderer {
             Ok(source) => source,
             Err(error) => return Some(Err(error)),
         };
-        let seen = self.look_at_slide(key, &id, &source, overtaken, partly);
-        let note = match seen {
-            Ok(Seen::Overtaken) => return None,
-            Ok(Seen::Whole(slide, note)) => {
+        let view = self.slide_view(key, &id, &source, overtaken, partly);
+        let note = match view {
+            Ok(SlideView::Overtaken) => return None,
+            Ok(SlideView::Whole(slide, note)) => {
                 let notes: Vec<String> = note.into_iter().chain(slide.note.clone()).collect();
                 let note = (!notes.is_empty()).then(|| notes.join(", "));
                 return Some(self.show_slide(key, &source, &slide, note, true));
             }
-            Ok(Seen::Tile(note)) => Some(note),
-            Ok(Seen::Frame) => None,
+            Ok(SlideView::TileOnly(note)) => Some(note),
+            Ok(SlideView::NotASlide) => None,
             Err(_) if overtaken() => return None,
             Err(error) => return Some(Err(error)),
         };
@@ -135,42 +135,42 @@ impl Renderer {
         self.frame_bytes = frame.bytes();
         self.plan_ahead(id, key.frame, source.info().frames);
         Some(media::contain("preview", || {
-            let subject = Subject {
+            let drawable = DrawSource {
                 source: &source,
                 frame: &frame,
                 slide: None,
                 note,
                 is_complete: true,
             };
-            self.show(key, &subject)
+            self.show(key, &drawable)
         }))
     }
 
-    /// What a file is seen as: itself, or the slide that it is part of.
-    fn look_at_slide(
+    /// Decides how a file is shown: its own frame, or the slide that it is part of.
+    fn slide_view(
         &mut self,
         key: &PreviewKey,
-        id: &Id,
+        id: &FileVersion,
         source: &Arc<ImageSource>,
         overtaken: &dyn Fn() -> bool,
         partly: &mut dyn FnMut(Preview),
-    ) -> Result<Seen, MediaError> {
+    ) -> Result<SlideView, MediaError> {
         let cell = self.drivers.grid(key.graphics, Quality::Full).cell;
         let side = |cells: u16, cell: u16| u32::from(cells) * u32::from(cell);
         let room = (side(key.cols, cell.width), side(key.rows, cell.height));
         let mut slides = std::mem::take(&mut self.slides);
-        let mut watch = Watch {
-            overtaken,
-            partly: &mut |slide: &Slide| {
+        let mut observer = AssemblyObserver {
+            is_overtaken: overtaken,
+            on_partial: &mut |slide: &Slide| {
                 if let Ok(preview) = self.show_slide(key, source, slide, slide.note.clone(), false)
                 {
                     partly(preview);
                 }
             },
         };
-        let seen = slides.look(id, source, (key.frame, room), &mut watch);
+        let view = slides.view(id, source, (key.frame, room), &mut observer);
         self.slides = slides;
-        seen
+        view
     }
 
     fn show_slide(
@@ -181,33 +181,33 @@ impl Renderer {
         note: Option<String>,
         is_complete: bool,
     ) -> Result<Preview, MediaError> {
-        let subject = Subject {
+        let drawable = DrawSource {
             source,
             frame: &slide.frame,
             slide: Some(slide),
             note,
             is_complete,
         };
-        media::contain("preview", || self.show(key, &subject))
+        media::contain("preview", || self.show(key, &drawable))
     }
 
-    /// Names the files that may be asked for next, the likeliest first.
-    pub fn near(&mut self, files: Vec<(PathBuf, Stamp)>) {
-        let id = |(path, stamp)| Id { path, stamp };
+    /// Sets the files to decode ahead, the likeliest first.
+    pub fn prefetch(&mut self, files: Vec<(PathBuf, Stamp)>) {
+        let id = |(path, stamp)| FileVersion { path, stamp };
         self.nearby = files.into_iter().rev().map(id).collect();
     }
 
-    /// The request answered last, if its window has changed since: it is to be made once more.
-    pub fn outdated(&mut self) -> Option<PreviewKey> {
+    /// The request rendered last, if its window has changed since and it has to be rendered again.
+    pub fn take_outdated(&mut self) -> Option<PreviewKey> {
         self.outdated.take()
     }
 
-    /// Decodes one frame that may be wanted next, or by which a window is chosen; false when there is nothing to be done.
+    /// Decodes one frame: of the sample that decides a stack's window, or one likely to be viewed next. False if there is none.
     pub fn decode_ahead(&mut self) -> bool {
         match self.sample() {
-            Step::Idle => {}
-            Step::Going => return true,
-            Step::Changed => {
+            SampleStep::Idle => {}
+            SampleStep::Continued => return true,
+            SampleStep::Changed => {
                 self.outdated = self.answered.clone();
                 return true;
             }
@@ -220,7 +220,7 @@ impl Renderer {
             return false;
         };
         let source = self.store.source(&id);
-        // A tile is not what will be seen.
+        // Slides are shown assembled, not tile by tile.
         if source
             .as_ref()
             .is_ok_and(|source| source.mosaic().is_some())
@@ -228,23 +228,26 @@ impl Renderer {
             return true;
         }
         let number = source.map_or(position, |source| source.frame_order().number(position));
-        let room = self.store.has_room_for(AHEAD.len() + 3, self.frame_bytes);
-        // Nobody waits for it: where memory is short it is left.
-        let wait = WaitPolicy {
+        let room = self
+            .store
+            .has_room_for(AHEAD_STEPS.len() + 3, self.frame_bytes);
+        // Nobody waits for it, so it is skipped when memory is short.
+        let patience = WaitPolicy {
             urgent: false,
             cancelled: &|| true,
         };
-        // What cannot be decoded says so when it is looked at.
-        if room && !self.store.has(&id, number) && self.store.frame(&id, number, wait).is_err() {
+        // Errors are reported when the image itself is viewed.
+        if room && !self.store.has(&id, number) && self.store.frame(&id, number, patience).is_err()
+        {
             self.ahead.clear();
         }
         true
     }
 
-    fn plan_ahead(&mut self, id: Id, position: u32, frames: u32) {
-        let way = match &self.latest {
+    fn plan_ahead(&mut self, id: FileVersion, position: u32, frames: u32) {
+        let direction = match &self.latest {
             Some((last, before, _)) if *last == id && *before != position => {
-                // From the last frame to the first is a step on.
+                // Wrapping from the last frame to the first is a step forward.
                 let step = i64::from(position) - i64::from(*before);
                 if step.unsigned_abs() * 2 > u64::from(frames) {
                     -step.signum()
@@ -252,35 +255,37 @@ impl Renderer {
                     step.signum()
                 }
             }
-            Some((last, _, way)) if *last == id => *way,
+            Some((last, _, direction)) if *last == id => *direction,
             _ => 1,
         };
         self.ahead.clear();
-        let room = self.store.has_room_for(AHEAD.len() + 1, self.frame_bytes);
+        let room = self
+            .store
+            .has_room_for(AHEAD_STEPS.len() + 1, self.frame_bytes);
         if frames > 1 && room {
             let near = |step: &i64| {
-                (i64::from(position) + way * step).rem_euclid(i64::from(frames)) as u32
+                (i64::from(position) + direction * step).rem_euclid(i64::from(frames)) as u32
             };
-            self.ahead.extend(AHEAD.iter().rev().map(near));
+            self.ahead.extend(AHEAD_STEPS.iter().rev().map(near));
         }
-        self.latest = Some((id, position, way));
+        self.latest = Some((id, position, direction));
     }
 
-    fn show(&mut self, key: &PreviewKey, subject: &Subject) -> Result<Preview, MediaError> {
-        let Subject { source, frame, .. } = *subject;
+    fn show(&mut self, key: &PreviewKey, drawable: &DrawSource) -> Result<Preview, MediaError> {
+        let DrawSource { source, frame, .. } = *drawable;
         let series = source.series();
         let view = match &key.for_series {
             Some(wanted) if series.as_ref() != Some(wanted) => View::default(),
             _ => key.view.clone(),
         };
-        // From here on the view is known to be the file's.
+        // The view now applies to this file.
         let key = &PreviewKey {
             view: view.clone(),
             for_series: None,
             ..key.clone()
         };
         let cell = self.drivers.grid(key.graphics, Quality::Full).cell;
-        let (frame, over, target) = if subject.slide.is_some() {
+        let (frame, over, target) = if drawable.slide.is_some() {
             (Cow::Borrowed(frame), Arc::default(), None)
         } else {
             let target = source.target(source.frame_order().number(key.frame));
@@ -288,21 +293,21 @@ impl Renderer {
             (Cow::Owned(frame), over, target)
         };
         let mut scene = scene(key, source, &frame, (cell.width, cell.height));
-        (scene.series, scene.note) = (series, subject.note.clone());
+        (scene.series, scene.note) = (series, drawable.note.clone());
         scene.about = over.about(target);
-        let voi = match subject.slide {
+        let voi = match drawable.slide {
             Some(slide) => {
                 scene.geometry = slide.geometry.clone();
                 key.view.voi
             }
-            None => self.held_window(key, source, &frame),
+            None => self.shared_window(key, source, &frame),
         };
-        let subject = &Subject {
+        let drawable = &DrawSource {
             frame: &frame,
             note: None,
-            ..*subject
+            ..*drawable
         };
-        let drawn = self.drawn(key, voi, subject, &over, &scene)?;
+        let drawn = self.drawn(key, voi, drawable, &over, &scene)?;
         scene.window = drawn.window;
         scene.about.labels.clone_from(&drawn.labels);
         let image = draw::finish(
@@ -314,10 +319,10 @@ impl Renderer {
         let image = self.drivers.encode(image, drawn.cells, key)?;
         let preview = Preview {
             image,
-            info: subject.info().clone(),
+            info: drawable.info().clone(),
             scene: Arc::new(scene),
         };
-        if !subject.is_complete {
+        if !drawable.is_complete {
             return Ok(preview);
         }
         self.encoded.push_back((key.clone(), preview.clone()));
@@ -327,39 +332,39 @@ impl Renderer {
         Ok(preview)
     }
 
-    /// The window that the image shares with the others of its stack; its own where it is alone.
-    fn held_window(&mut self, key: &PreviewKey, source: &ImageSource, frame: &Frame) -> Voi {
+    /// The window that the image shares with its stack; its own if there is no stack.
+    fn shared_window(&mut self, key: &PreviewKey, source: &ImageSource, frame: &Frame) -> Voi {
         let begun = Instant::now();
         loop {
-            let voi = self.ranges.hold(key, source, frame, key.view.voi);
+            let voi = self.ranges.shared_window(key, source, frame, key.view.voi);
             if voi == key.view.voi || begun.elapsed() >= SAMPLE_TIMEOUT {
                 return voi;
             }
-            if self.sample() == Step::Idle {
+            if self.sample() == SampleStep::Idle {
                 return voi;
             }
         }
     }
 
-    fn sample(&mut self) -> Step {
+    fn sample(&mut self) -> SampleStep {
         let step = self.ranges.step(&self.store);
-        if step == Step::Changed {
+        if step == SampleStep::Changed {
             self.encoded.clear();
         }
         step
     }
 
-    /// The image without marks: the last one again, if only those have changed.
+    /// The image without marks; the one drawn last if nothing but marks has changed.
     fn drawn(
         &mut self,
         key: &PreviewKey,
         voi: Voi,
-        subject: &Subject,
-        over: &Composed,
+        drawable: &DrawSource,
+        over: &ComposedOverlays,
         scene: &Scene,
     ) -> Result<Drawn, MediaError> {
         let bare = PreviewKey {
-            marks: draw::bare(key.marks),
+            marks: draw::without_moving_marks(key.marks),
             view: View {
                 voi,
                 ..key.view.clone()
@@ -371,51 +376,51 @@ impl Renderer {
         {
             return Ok(drawn.clone());
         }
-        let source = subject.source;
-        let planes = if key.marks.overlays && subject.slide.is_none() {
+        let source = drawable.source;
+        let planes = if key.marks.overlays && drawable.slide.is_none() {
             source.overlays(source.frame_order().number(key.frame))
         } else {
             Vec::new()
         };
         let grid = self.drivers.grid(key.graphics, key.quality);
-        let drawn = draw::draw(subject.frame, &planes, over, &bare, scene, grid)?;
-        if subject.is_complete {
+        let drawn = draw::draw(drawable.frame, &planes, over, &bare, scene, grid)?;
+        if drawable.is_complete {
             self.drawn = Some((bare, drawn.clone()));
         }
         Ok(drawn)
     }
 
-    /// Frames to be decoded ahead, the next one first.
+    /// Frame positions to decode ahead, the next one first.
     #[cfg(test)]
     pub(super) fn ahead(&self) -> Vec<u32> {
         self.ahead.iter().rev().copied().collect()
     }
 
-    /// Graphics, and bytes of frames, that are kept.
+    /// Number of encoded images and bytes of decoded frames kept.
     #[cfg(test)]
-    pub(super) fn kept(&self) -> (usize, usize) {
+    pub(super) fn cache_sizes(&self) -> (usize, usize) {
         (self.encoded.len(), self.store.bytes())
     }
 }
 
-/// What is drawn: a frame of a file, or a slide.
-struct Subject<'a> {
+/// The content to draw: a frame of a file, or a slide.
+struct DrawSource<'a> {
     source: &'a ImageSource,
     frame: &'a Frame,
     slide: Option<&'a Slide>,
-    /// What the user should know of it.
+    /// A note to the user about the image.
     note: Option<String>,
-    /// It is what stays, and worth keeping.
+    /// Whether this is the final image, which is worth caching.
     is_complete: bool,
 }
 
-impl Subject<'_> {
+impl DrawSource<'_> {
     fn info(&self) -> &ImageInfo {
         self.slide.map_or(self.source.info(), |slide| &slide.info)
     }
 }
 
-/// What is known of a frame before it is drawn.
+/// Facts about a frame for the interface, before it is drawn.
 pub(super) fn scene(
     key: &PreviewKey,
     source: &ImageSource,
@@ -428,7 +433,7 @@ pub(super) fn scene(
     };
     let histogram = grey
         .filter(|_| key.marks.histogram)
-        .map(|grey| grey.histogram(BINS));
+        .map(|grey| grey.histogram(HISTOGRAM_BINS));
     let order = source.frame_order().clone();
     Scene {
         view: key.view.clone(),
@@ -447,6 +452,7 @@ pub(super) fn scene(
     }
 }
 
+/// The value of a pixel; `None` outside the image.
 fn value(frame: &Frame, (x, y): (u32, u32)) -> Option<Value> {
     match frame {
         Frame::Grey(grey) if grey.is_padding(x, y) => Some(Value::Padding),

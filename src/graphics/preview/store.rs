@@ -1,55 +1,55 @@
-//! What is kept of files: a few that are open, and decoded frames up to a number of bytes.
+//! Caches of open files and decoded frames.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::app::Stamp;
 use crate::media::budget::{self, Evict, Reserved, WaitPolicy};
 use crate::media::{self, DecodeOptions, Frame, ImageSource, MediaError};
 
-/// Files kept open: the one looked at and those just before it.
+/// Maximum number of files kept open: the one viewed and those before it.
 const MAX_OPEN: usize = 3;
 
-/// A file with this content.
+/// A file in a certain version: a changed file has another stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Id {
+pub(super) struct FileVersion {
     pub path: PathBuf,
     pub stamp: Stamp,
 }
 
-/// Open files and decoded frames, the oldest first.
-pub(super) struct Store {
-    sources: VecDeque<(Id, Arc<ImageSource>)>,
-    frames: Arc<Frames>,
-    /// Bytes of decoded frames kept, at most, unless a single one is larger.
+/// Open files and decoded frames, the least recently used first.
+pub(super) struct FrameStore {
+    sources: VecDeque<(FileVersion, Arc<ImageSource>)>,
+    frames: Arc<DecodedFrames>,
+    /// Maximum bytes of decoded frames, unless a single one is larger.
     limit: usize,
 }
 
-/// Frames of files by their numbers, the oldest first.
-type Decoded = VecDeque<(Id, u32, Arc<Reserved<Frame>>)>;
+/// Frames by file and frame number, the least recently used first.
+type FrameList = VecDeque<(FileVersion, u32, Arc<Reserved<Frame>>)>;
 
-/// Decoded frames, given up when a decode needs their memory.
+/// Decoded frames, dropped when a decode needs their memory.
 #[derive(Default)]
-struct Frames(Mutex<Decoded>);
+struct DecodedFrames(Mutex<FrameList>);
 
-impl Frames {
-    fn lock(&self) -> MutexGuard<'_, Decoded> {
-        // A panic elsewhere leaves the list whole.
+impl DecodedFrames {
+    fn lock(&self) -> MutexGuard<'_, FrameList> {
+        // A panic while the lock is held leaves the list consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Evict for Frames {
+impl Evict for DecodedFrames {
     fn evict(&self) {
         self.lock().clear();
     }
 }
 
-impl Store {
+impl FrameStore {
     pub(super) fn new(limit: usize) -> Self {
-        let frames = Arc::new(Frames::default());
-        let weak: Weak<Frames> = Arc::downgrade(&frames);
+        let frames = Arc::new(DecodedFrames::default());
+        let weak: Weak<DecodedFrames> = Arc::downgrade(&frames);
         budget::decoding().register(weak);
         Self {
             sources: VecDeque::new(),
@@ -58,8 +58,8 @@ impl Store {
         }
     }
 
-    /// The file, opened if it is not.
-    pub(super) fn source(&mut self, id: &Id) -> Result<Arc<ImageSource>, MediaError> {
+    /// Returns the file, and opens it if necessary.
+    pub(super) fn source(&mut self, id: &FileVersion) -> Result<Arc<ImageSource>, MediaError> {
         if let Some(at) = self.sources.iter().position(|(known, _)| known == id)
             && let Some(hit) = self.sources.remove(at)
         {
@@ -67,7 +67,7 @@ impl Store {
             self.sources.push_back(hit);
             return Ok(source);
         }
-        let source = Arc::new(open(&id.path)?);
+        let source = Arc::new(media::open(&id.path)?);
         self.sources.push_back((id.clone(), Arc::clone(&source)));
         while self.sources.len() > MAX_OPEN {
             self.sources.pop_front();
@@ -75,14 +75,14 @@ impl Store {
         Ok(source)
     }
 
-    /// The frame, decoded if it is not kept; it is then the last to be dropped.
+    /// Returns the frame, and decodes it if it is not cached. It becomes the most recently used.
     pub(super) fn frame(
         &mut self,
-        id: &Id,
+        id: &FileVersion,
         number: u32,
         wait: WaitPolicy,
     ) -> Result<Arc<Reserved<Frame>>, MediaError> {
-        if let Some(frame) = self.known(id, number) {
+        if let Some(frame) = self.cached(id, number) {
             return Ok(frame);
         }
         let options = DecodeOptions {
@@ -101,15 +101,19 @@ impl Store {
         Ok(frame)
     }
 
-    /// The frame at a position, of which nothing is kept that was not before. Where memory is short it is an error.
-    pub(super) fn peek(&self, id: &Id, position: u32) -> Result<Arc<Reserved<Frame>>, MediaError> {
+    /// Returns the frame at a position without adding to the caches. Fails when memory is short.
+    pub(super) fn peek(
+        &self,
+        id: &FileVersion,
+        position: u32,
+    ) -> Result<Arc<Reserved<Frame>>, MediaError> {
         let known = self.sources.iter().find(|(known, _)| known == id);
         let source = match known {
             Some((_, source)) => Arc::clone(source),
-            None => Arc::new(open(&id.path)?),
+            None => Arc::new(media::open(&id.path)?),
         };
         let number = source.frame_order().number(position);
-        if let Some(frame) = self.known(id, number) {
+        if let Some(frame) = self.cached(id, number) {
             return Ok(frame);
         }
         let options = DecodeOptions {
@@ -123,8 +127,8 @@ impl Store {
         source.frame_reserved(&options, wait).map(Arc::new)
     }
 
-    /// The frame if it is kept; it is then the last to be dropped.
-    fn known(&self, id: &Id, number: u32) -> Option<Arc<Reserved<Frame>>> {
+    /// The cached frame, if any. It becomes the most recently used.
+    fn cached(&self, id: &FileVersion, number: u32) -> Option<Arc<Reserved<Frame>>> {
         let mut frames = self.frames.lock();
         let at = position(&frames, id, number)?;
         let hit = frames.remove(at)?;
@@ -133,32 +137,28 @@ impl Store {
         Some(frame)
     }
 
-    pub(super) fn has(&self, id: &Id, number: u32) -> bool {
+    pub(super) fn has(&self, id: &FileVersion, number: u32) -> bool {
         position(&self.frames.lock(), id, number).is_some()
     }
 
-    /// That many frames of this size can be kept together.
+    /// Whether `count` frames of `bytes` each fit into the cache.
     pub(super) fn has_room_for(&self, count: usize, bytes: usize) -> bool {
         bytes.saturating_mul(count) <= self.limit
     }
 
-    /// Bytes of the frames kept.
+    /// Bytes of the cached frames.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         bytes_of(&self.frames.lock())
     }
 }
 
-fn position(frames: &Decoded, id: &Id, number: u32) -> Option<usize> {
+fn position(frames: &FrameList, id: &FileVersion, number: u32) -> Option<usize> {
     frames
         .iter()
         .position(|(known, at, _)| known == id && *at == number)
 }
 
-fn bytes_of(frames: &Decoded) -> usize {
+fn bytes_of(frames: &FrameList) -> usize {
     frames.iter().map(|(_, _, frame)| frame.bytes()).sum()
-}
-
-fn open(path: &Path) -> Result<ImageSource, MediaError> {
-    media::open(path)
 }

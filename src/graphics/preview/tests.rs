@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use image::{DynamicImage, GrayImage};
 
-use super::related::Composed;
+use super::related::ComposedOverlays;
 use super::*;
 use crate::app::{Graphics, Marks, Overlaid, Quality, Stamp, Value, View};
 use crate::graphics::drivers::Grid;
@@ -43,7 +43,7 @@ fn never() -> bool {
 }
 
 #[test]
-fn a_damaged_file_has_its_reason() {
+fn a_missing_file_is_reported_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let mut renderer = Renderer::new(Output::default());
     let outcome = renderer
@@ -53,7 +53,7 @@ fn a_damaged_file_has_its_reason() {
 }
 
 #[test]
-fn a_second_look_decodes_nothing() {
+fn showing_an_image_again_decodes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
     let mut renderer = Renderer::new(Output::default());
@@ -76,7 +76,7 @@ fn a_second_look_decodes_nothing() {
 }
 
 #[test]
-fn what_is_overtaken_while_decoding_is_not_encoded() {
+fn a_request_overtaken_while_decoding_is_not_encoded() {
     let folder = tempfile::tempdir().unwrap();
     let path = png(folder.path(), "a.png", 7);
     let mut renderer = Renderer::new(Output::default());
@@ -85,8 +85,8 @@ fn what_is_overtaken_while_decoding_is_not_encoded() {
 
 #[test]
 fn only_another_file_makes_a_request_pointless() {
-    let slot = Slot {
-        wanted: Mutex::new(Wanted::Nothing),
+    let slot = RequestSlot {
+        wanted: Mutex::new(PendingRequest::Nothing),
         nearby: Mutex::new(None),
         changed: Condvar::new(),
     };
@@ -96,10 +96,13 @@ fn only_another_file_makes_a_request_pointless() {
         ..first.clone()
     };
     for (wanted, overtakes) in [
-        (Wanted::Nothing, false),
-        (Wanted::Picture(Box::new(frame)), false),
-        (Wanted::Picture(Box::new(key(Path::new("b"), 9, 9))), true),
-        (Wanted::Stop, true),
+        (PendingRequest::Nothing, false),
+        (PendingRequest::Picture(Box::new(frame)), false),
+        (
+            PendingRequest::Picture(Box::new(key(Path::new("b"), 9, 9))),
+            true,
+        ),
+        (PendingRequest::Stop, true),
     ] {
         slot.put(wanted);
         assert_eq!(slot.overtakes(&first), overtakes);
@@ -113,7 +116,7 @@ fn the_latest_request_wins() {
         .map(|n| png(folder.path(), &format!("{n}.png"), n))
         .collect();
     let (sender, previews) = crossbeam_channel::unbounded();
-    let worker = Worker::start(Output::default(), move |previewed| {
+    let worker = PreviewWorker::start(Output::default(), move |previewed| {
         drop(sender.send(previewed));
     })
     .unwrap();
@@ -138,14 +141,14 @@ fn the_latest_request_wins() {
 }
 
 #[test]
-fn only_few_graphics_and_bytes_are_kept() {
+fn few_encoded_images_and_bytes_are_cached() {
     let folder = tempfile::tempdir().unwrap();
     let mut renderer = Renderer::new(Output::default());
     for n in 0..20 {
         let path = png(folder.path(), &format!("{n}.png"), n);
         renderer.render(&key(&path, 4, 4), &never).unwrap().unwrap();
     }
-    let (graphics, bytes) = renderer.kept();
+    let (graphics, bytes) = renderer.cache_sizes();
     assert!(
         graphics <= 8 && bytes <= 20 * 64 * 48,
         "{graphics}, {bytes}"
@@ -153,12 +156,12 @@ fn only_few_graphics_and_bytes_are_kept() {
 }
 
 #[test]
-fn frames_kept_stay_within_their_bytes() {
+fn cached_frames_stay_within_their_limit() {
     let folder = tempfile::tempdir().unwrap();
     let each = 64 * 48;
-    let mut store = store::Store::new(3 * each);
+    let mut store = store::FrameStore::new(3 * each);
     for n in 0..10 {
-        let id = store::Id {
+        let id = store::FileVersion {
             path: png(folder.path(), &format!("{n}.png"), n),
             stamp: Stamp::default(),
         };
@@ -166,8 +169,8 @@ fn frames_kept_stay_within_their_bytes() {
         assert!(store.bytes() <= 3 * each);
         assert!(store.has(&id, 0), "the last one is kept");
     }
-    let mut tiny = store::Store::new(1);
-    let id = store::Id {
+    let mut tiny = store::FrameStore::new(1);
+    let id = store::FileVersion {
         path: png(folder.path(), "x.png", 1),
         stamp: Stamp::default(),
     };
@@ -175,7 +178,7 @@ fn frames_kept_stay_within_their_bytes() {
     assert!(tiny.has(&id, 0), "the one looked at is kept, however large");
 }
 
-/// An image whose four quarters differ, so that every side can be told.
+/// An image whose four quarters differ, so that its orientation is visible.
 fn quarters(folder: &Path) -> PathBuf {
     let path = folder.join("quarters.png");
     GrayImage::from_fn(80, 80, |x, y| {
@@ -200,9 +203,17 @@ fn drawn(path: &Path, change: impl FnOnce(&mut PreviewKey)) -> DynamicImage {
     let scene = renderer::scene(&key, &source, &frame, (10, 20));
     let grid = Grid {
         cell: ratatui_image::FontSize::new(10, 20),
-        each: 1,
+        reduction: 1,
     };
-    let drawn = draw::draw(&frame, &[], &Composed::default(), &key, &scene, grid).unwrap();
+    let drawn = draw::draw(
+        &frame,
+        &[],
+        &ComposedOverlays::default(),
+        &key,
+        &scene,
+        grid,
+    )
+    .unwrap();
     draw::finish(&drawn, &key, &scene, grid)
 }
 
@@ -214,7 +225,7 @@ fn corners(image: &DynamicImage) -> [u8; 4] {
 }
 
 #[test]
-fn the_picture_turns_as_the_letters_do() {
+fn the_image_turns_like_its_orientation_letters() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
     for turn in Turn::ALL {
@@ -278,7 +289,7 @@ fn a_window_and_its_inverse_are_drawn() {
 }
 
 #[test]
-fn cursor_and_ruler_are_seen_on_any_ground() {
+fn cursor_and_ruler_are_visible_on_any_image() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
     let marks = Marks {
@@ -286,7 +297,7 @@ fn cursor_and_ruler_are_seen_on_any_ground() {
         line: Some([(0, 0), (79, 79)]),
         ..Marks::default()
     };
-    let plain = drawn(&path, |key| key.marks = draw::bare(marks)).to_luma8();
+    let plain = drawn(&path, |key| key.marks = draw::without_moving_marks(marks)).to_luma8();
     let marked = drawn(&path, |key| key.marks = marks).to_luma8();
     let changed = |x: u32, y: u32| marked.get_pixel(x, y).0[0].abs_diff(plain.get_pixel(x, y).0[0]);
     let count = marked
@@ -298,12 +309,12 @@ fn cursor_and_ruler_are_seen_on_any_ground() {
         marked
             .enumerate_pixels()
             .all(|(x, y, _)| changed(x, y) == 0 || changed(x, y) >= 100),
-        "a line is told from its ground"
+        "a line contrasts with what is under it"
     );
 }
 
 #[test]
-fn the_value_under_the_cursor_comes_along() {
+fn a_preview_includes_the_value_under_the_cursor() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
     let mut renderer = Renderer::new(Output::default());
@@ -330,7 +341,7 @@ fn stack(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn files_nearby_are_decoded_while_nothing_is_wanted() {
+fn nearby_files_are_decoded_while_idle() {
     let folder = tempfile::tempdir().unwrap();
     crate::phantom::write_studies(folder.path(), 3, 4, |_| {}).unwrap();
     let files: Vec<PathBuf> = std::fs::read_dir(folder.path())
@@ -344,7 +355,7 @@ fn files_nearby_are_decoded_while_nothing_is_wanted() {
         .unwrap()
         .unwrap();
     let near = key(&files[1], 8, 8);
-    renderer.near(vec![
+    renderer.prefetch(vec![
         (files[1].clone(), near.stamp),
         (folder.path().join("gone"), near.stamp),
     ]);
@@ -461,7 +472,7 @@ fn object(path: &Path, frames: &[(u16, u16)]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// What black and white are of a request, once nothing is left to be decoded.
+/// The values shown as black and white once nothing is left to decode.
 fn shown_between(renderer: &mut Renderer, key: &PreviewKey) -> (f64, f64) {
     renderer.render(key, &never).unwrap().unwrap();
     while renderer.decode_ahead() {}
@@ -524,15 +535,15 @@ fn the_files_of_a_series_share_a_window_where_they_are_a_stack() {
 }
 
 #[test]
-fn a_picture_is_made_once_more_when_its_window_is_found_later() {
+fn an_image_is_rendered_again_when_the_window_of_its_stack_changes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cine.dcm");
     let frames: Vec<(u16, u16)> = (1..=16).map(|n| (n, n * 10)).collect();
     object(&path, &frames);
     let mut ranges = ranges::Ranges::default();
-    let mut store = store::Store::new(1 << 20);
+    let mut store = store::FrameStore::new(1 << 20);
     let key = key(&path, 10, 10);
-    let id = store::Id {
+    let id = store::FileVersion {
         path: path.clone(),
         stamp: key.stamp,
     };
@@ -543,19 +554,20 @@ fn a_picture_is_made_once_more_when_its_window_is_found_later() {
         high,
         source: crate::media::WindowSource::Minmax,
     };
-    let hold = |ranges: &mut ranges::Ranges| ranges.hold(&key, &source, &frame, Voi::Full);
+    let window =
+        |ranges: &mut ranges::Ranges| ranges.shared_window(&key, &source, &frame, Voi::Full);
     assert_eq!(
-        hold(&mut ranges),
+        window(&mut ranges),
         between(1.0, 10.0),
         "at once: its own range"
     );
     for _ in 0..15 {
-        assert_eq!(ranges.step(&store), ranges::Step::Going);
-        assert_eq!(hold(&mut ranges), between(1.0, 10.0), "nothing flickers");
+        assert_eq!(ranges.step(&store), ranges::SampleStep::Continued);
+        assert_eq!(window(&mut ranges), between(1.0, 10.0), "nothing flickers");
     }
-    assert_eq!(ranges.step(&store), ranges::Step::Changed);
-    assert_eq!(hold(&mut ranges), between(1.0, 160.0));
-    assert_eq!(ranges.step(&store), ranges::Step::Idle);
+    assert_eq!(ranges.step(&store), ranges::SampleStep::Changed);
+    assert_eq!(window(&mut ranges), between(1.0, 160.0));
+    assert_eq!(ranges.step(&store), ranges::SampleStep::Idle);
 }
 
 fn slide(name: &str) -> PathBuf {
@@ -564,7 +576,7 @@ fn slide(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_slide_is_seen_whole_and_its_planes_are_its_frames() {
+fn a_slide_is_shown_whole_and_its_planes_are_its_frames() {
     let mut renderer = Renderer::new(Output::default());
     let mut at = |frame, cursor| {
         let mut key = key(&slide("slide_full.dcm"), 40, 20);
@@ -577,7 +589,7 @@ fn a_slide_is_seen_whole_and_its_planes_are_its_frames() {
     assert_eq!(at(0, (19, 12)), Some(Value::Color([152, 96, 0])));
     assert_eq!(at(1, (3, 9)), Some(Value::Color([24, 72, 50])));
     while renderer.decode_ahead() {}
-    assert_eq!(renderer.kept().1, 0, "no tile is decoded for itself");
+    assert_eq!(renderer.cache_sizes().1, 0, "no tile is decoded for itself");
 }
 
 #[test]

@@ -1,37 +1,37 @@
-//! What a terminal sends back: answers to questions, and the keys that were pressed meanwhile.
+//! Parses what a terminal sends while it is probed: its answers, and the keys pressed meanwhile.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// Red, green and blue of the ground that the terminal is told to take, then asked for. It is none of the 256.
-pub(super) const PROBE: [u8; 3] = [1, 2, 3];
+/// The RGB background colour that is set and then queried. It is none of the 256 indexed colours.
+pub(super) const PROBE_COLOUR: [u8; 3] = [1, 2, 3];
 
-/// What the bytes hold.
+/// The terminal's answers and the keys among them.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answers {
-    /// The kitty graphics protocol is there.
+    /// The kitty graphics protocol is supported.
     pub(super) kitty: bool,
-    /// It takes deflated images.
+    /// Deflated kitty images are accepted.
     pub(super) deflate: bool,
-    /// Sixel is there (attribute 4 of the primary device attributes).
+    /// Sixel is supported (attribute 4 of the primary device attributes).
     pub(super) sixel: bool,
-    /// It has the colour that it was told to take, out of all.
+    /// The terminal reports exactly the colour that was set, so that it has all of them.
     pub(super) full_colours: bool,
     /// Width and height of a cell, in pixels.
     pub(super) cell: Option<(u16, u16)>,
-    /// The primary device attributes have come: the last question is answered.
+    /// The primary device attributes have arrived: the last query is answered.
     pub(super) complete: bool,
-    /// Keys pressed meanwhile, in their order.
+    /// Keys pressed meanwhile, in order.
     pub(super) keys: Vec<KeyEvent>,
 }
 
-/// Takes the bytes apart. An unfinished sequence at the end is left alone.
+/// Parses the bytes. An unfinished sequence at the end is ignored.
 pub(super) fn parse(bytes: &[u8]) -> Answers {
     let mut answers = Answers::default();
     let mut rest = bytes;
     while let Some(&first) = rest.first() {
         let used = match (first, rest.get(1)) {
-            (0x1b, Some(b'_' | b'P' | b']')) => text_sequence(rest, &mut answers),
+            (0x1b, Some(b'_' | b'P' | b']')) => control_string(rest, &mut answers),
             (0x1b, Some(b'[')) => control_sequence(rest, &mut answers),
             (0x1b, Some(b'O')) if rest.len() > 2 => {
                 answers.keys.extend(arrow(rest[2]));
@@ -51,8 +51,8 @@ pub(super) fn parse(bytes: &[u8]) -> Answers {
     answers
 }
 
-/// APC, DCS or OSC up to its end (ST or BEL); its length, 0 when it is unfinished.
-fn text_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
+/// Parses an APC, DCS or OSC up to its end (ST or BEL). Returns its length, 0 if it is unfinished.
+fn control_string(bytes: &[u8], answers: &mut Answers) -> usize {
     let end = bytes
         .windows(2)
         .position(|pair| pair == b"\x1b\\")
@@ -74,17 +74,17 @@ fn text_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
         && let Some(settings) = body.strip_prefix(b"1$r")
         && let Some(settings) = settings.strip_suffix(b"m")
     {
-        answers.full_colours |= has_probe(settings);
+        answers.full_colours |= has_probe_colour(settings);
     }
     at + length
 }
 
-/// The ground is [`PROBE`], in SGR's parameters as terminals report them: apart by colons or semicolons, with or without a colour
-/// space, which may be empty. A terminal of fewer colours reports the nearest that it has, or none.
-fn has_probe(settings: &[u8]) -> bool {
+/// Whether the reported background is [`PROBE_COLOUR`]. Terminals separate SGR's parameters by colons or semicolons, with or
+/// without a colour space, which may be empty. Those with fewer colours report the nearest one they have, or none.
+fn has_probe_colour(settings: &[u8]) -> bool {
     let text = std::str::from_utf8(settings).unwrap_or_default();
     let parameters: Vec<&str> = text.split([';', ':']).collect();
-    let [red, green, blue] = PROBE.map(|part| part.to_string());
+    let [red, green, blue] = PROBE_COLOUR.map(|part| part.to_string());
     let wanted = [&red, &green, &blue];
     let short = parameters.windows(5);
     let mut short = short.filter_map(|window| window.strip_prefix(&["48", "2"]));
@@ -93,7 +93,7 @@ fn has_probe(settings: &[u8]) -> bool {
     short.any(|parts| parts == wanted) || long.any(|window| window[3..] == wanted)
 }
 
-/// CSI; its length, 0 when it is unfinished.
+/// Parses a control sequence (CSI). Returns its length, 0 if it is unfinished.
 fn control_sequence(bytes: &[u8], answers: &mut Answers) -> usize {
     let Some(at) = bytes[2..]
         .iter()
@@ -149,7 +149,7 @@ fn arrow(last: u8) -> Option<KeyEvent> {
     }))
 }
 
-/// One character, or one control key; its length, 0 when it is unfinished.
+/// Parses one character or control key. Returns its length, 0 if it is unfinished.
 fn key(bytes: &[u8], answers: &mut Answers) -> usize {
     let control =
         |letter: u8| KeyEvent::new(KeyCode::Char(char::from(letter)), KeyModifiers::CONTROL);
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kitty_answers_everything() {
+    fn the_answers_of_kitty_are_understood() {
         let answers = parse(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;c");
         let expected = Answers {
             kitty: true,
@@ -210,12 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_no_kitty() {
+    fn an_error_answer_is_not_kitty_support() {
         assert!(!parse(b"\x1b_Gi=31;ENOSYS:no\x1b\\\x1b[?1;2c").kitty);
     }
 
     #[test]
-    fn a_terminal_that_has_the_ground_it_was_told_to_take_has_all_colours() {
+    fn a_terminal_that_reports_the_colour_set_has_all_colours() {
         for (report, wanted) in [
             ("1$r0;48:2::1:2:3m", true),   // xterm, VTE
             ("1$r0;48:2:1:2:3m", true),    // kitty
@@ -272,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_taken_apart(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn any_bytes_are_parsed_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let answers = parse(&bytes);
             prop_assert!(answers.keys.len() <= bytes.len());
         }

@@ -1,23 +1,23 @@
-//! Replies of the terminal among the keys: to questions of ours that it was slow to answer, or to those of another program.
-//! Nobody pressed these keys.
+//! Recognises replies of the terminal among the keys: to queries of ours that it was slow to answer, or to another program's.
+//! crossterm reports them as keys, but nobody pressed these.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
-/// Keys of a reply, at most.
-const MAX_LENGTH: usize = 64;
-/// How replies begin: of kitty's protocol, of settings, capabilities and versions (DCS). The first letter comes as pressed with
-/// Alt, as does the one that ends them.
-const BEGINNINGS: [&str; 7] = ["_G", "P0$r", "P1$r", "P0+r", "P1+r", "P>|", "P!|"];
+/// Maximum length of a reply in keys.
+const MAX_REPLY_KEYS: usize = 64;
+/// Prefixes of replies: kitty's protocol; settings, capabilities and versions (DCS). The first character arrives as if pressed
+/// with Alt, as does the one that ends the reply.
+const REPLY_PREFIXES: [&str; 7] = ["_G", "P0$r", "P1$r", "P0+r", "P1+r", "P>|", "P!|"];
 
-/// Finds these replies among the keys; all others are no keys to begin with.
+/// Recognises these replies among key events. crossterm does not report any others as keys.
 #[derive(Default)]
 pub struct StrayReplies {
-    /// What has come of one; empty outside.
-    begun: String,
+    /// The part of a reply received so far; empty outside a reply.
+    partial: String,
 }
 
 impl StrayReplies {
-    /// Whether this is part of a reply.
+    /// Whether the event is part of a reply.
     pub fn contains(&mut self, event: &Event) -> bool {
         let Event::Key(KeyEvent {
             code: KeyCode::Char(letter),
@@ -25,7 +25,7 @@ impl StrayReplies {
             ..
         }) = event
         else {
-            self.begun.clear();
+            self.partial.clear();
             return false;
         };
         let alt = modifiers.contains(KeyModifiers::ALT);
@@ -35,39 +35,40 @@ impl StrayReplies {
             'g' => modifiers.contains(KeyModifiers::CONTROL),
             _ => false,
         };
-        if ends && is_reply(&self.begun) {
-            self.begun.clear();
+        if ends && is_reply(&self.partial) {
+            self.partial.clear();
             return true;
         }
-        // It starts afresh with each Alt; without one there is no beginning.
+        // Each Alt may start a reply; nothing else can.
         if alt {
-            self.begun.clear();
+            self.partial.clear();
         }
-        if alt || !self.begun.is_empty() {
-            self.begun.push(*letter);
+        if alt || !self.partial.is_empty() {
+            self.partial.push(*letter);
         }
-        let text = self.begun.as_str();
-        if !(is_reply(text) || may_become_reply(text)) || text.len() > MAX_LENGTH {
-            self.begun.clear();
+        let text = self.partial.as_str();
+        if !(is_reply(text) || may_become_reply(text)) || text.len() > MAX_REPLY_KEYS {
+            self.partial.clear();
         }
-        !self.begun.is_empty()
+        !self.partial.is_empty()
     }
 }
 
-/// The keys so far begin a reply, and nothing else.
+/// Whether `text` is the start of a reply for certain.
 fn is_reply(text: &str) -> bool {
     // OSC: a number and a semicolon, as in `]11;rgb:1e1e/1e1e/2e2e`.
     let operating_system_command = text.strip_prefix(']').is_some_and(|rest| {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         digits > 0 && rest[digits..].starts_with(';')
     });
-    operating_system_command || BEGINNINGS.iter().any(|b| text.starts_with(b))
+    operating_system_command || REPLY_PREFIXES.iter().any(|b| text.starts_with(b))
 }
 
+/// Whether `text` may still turn out to be a reply.
 fn may_become_reply(text: &str) -> bool {
     let number = text.strip_prefix(']');
     number.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
-        || BEGINNINGS.iter().any(|b| b.starts_with(text))
+        || REPLY_PREFIXES.iter().any(|b| b.starts_with(text))
 }
 
 #[cfg(test)]
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_taken_out_and_keys_around_it_stay() {
+    fn a_reply_is_removed_and_the_keys_around_it_stay() {
         let mut events = vec![key('j', false), key('_', true)];
         events.extend("Gi=31;OK".chars().map(|letter| key(letter, false)));
         events.extend([key('\\', true), key('k', false)]);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_about_the_colours_is_taken_out_too() {
+    fn a_reply_about_colours_is_removed_too() {
         for report in ["1$r0;48:2::1:2:3m", "0$r"] {
             for shifted in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
                 let modifiers = KeyModifiers::ALT | shifted;
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_that_nobody_asked_for_are_no_keys() {
+    fn unsolicited_replies_are_not_keys() {
         let bell = Event::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::CONTROL));
         for report in [
             "10;rgb:d0d0/d0d0/d0d0",
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_off_a_beginning_is_a_key() {
+    fn a_key_that_does_not_continue_a_reply_is_a_key() {
         let mut events = vec![key('P', true)];
         events.extend("1?\\".chars().map(|letter| key(letter, false)));
         assert_eq!(left(events), 2);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_only_begin_like_one_are_soon_keys_again() {
+    fn keys_that_only_start_like_a_reply_are_soon_keys_again() {
         let typed: Vec<Event> = "jjjj".chars().map(|letter| key(letter, false)).collect();
         let mut events = vec![key('_', true)];
         events.extend(typed.clone());

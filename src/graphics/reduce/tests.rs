@@ -41,7 +41,7 @@ fn text(frame: &Buffer, y: u16) -> String {
 }
 
 #[test]
-fn in_ascii_nothing_else_is_left_and_every_column_stays() {
+fn with_ascii_only_ascii_is_left_and_every_column_stays() {
     let names = [
         ("▌ ● 胸部 bébé…png │ ⣾", "> * ???? b?b?~png | |"),
         ("cafe\u{301} · ✗ ◐ ○ – ▸", "cafe . x ? o - >"),
@@ -76,7 +76,7 @@ fn with_unicode_text_stays_as_it_is() {
 }
 
 #[test]
-fn only_colours_that_the_terminal_has_are_left() {
+fn only_colours_of_the_terminal_are_left() {
     for ascii in [false, true] {
         for colours in EVERY {
             let mut frame = frame("name");
@@ -100,7 +100,7 @@ fn only_colours_that_the_terminal_has_are_left() {
 }
 
 #[test]
-fn a_picture_is_blanks_with_a_ground_in_ascii_and_a_ramp_without_colours() {
+fn an_image_is_coloured_blanks_in_ascii_and_a_character_ramp_without_colours() {
     let mut blanks = frame("");
     reduce(&mut blanks, Colours::Full, true);
     assert_eq!(text(&blanks, 1), "");
@@ -151,7 +151,7 @@ fn parts(index: i32) -> [i32; 3] {
 }
 
 #[test]
-fn greys_between_the_four_are_mixed_of_them() {
+fn greys_between_the_four_are_dithered() {
     for grey in (0..=255).step_by(5) {
         let square = (0..16).map(|n| nearest_name([grey; 3], (n % 4, n / 4)));
         let sum: i32 = square
@@ -167,7 +167,7 @@ fn greys_between_the_four_are_mixed_of_them() {
 }
 
 #[test]
-fn pictures_of_a_protocol_are_left_alone() {
+fn images_of_a_graphics_protocol_are_left_alone() {
     let mut before = Buffer::empty(Rect::new(0, 0, 2, 1));
     before[(0, 0)]
         .set_symbol("\u{10eeee}\u{305}")
@@ -181,11 +181,14 @@ fn pictures_of_a_protocol_are_left_alone() {
 }
 
 #[test]
-fn sixteen_colours_are_called_as_old_terminals_know_them() {
+fn sixteen_colours_are_sent_as_old_terminals_understand_them() {
     let sent = "\x1b[2;3H\x1b[38;5;12;48;5;0mé\x1b[1m\x1b[38;5;3;49m\x1b[48;5;15m\x1b[0;39m38;5;1m\x1b[38;5;33m\x1b[m\x1b[";
     let wanted =
         "\x1b[2;3H\x1b[94;40mé\x1b[1m\x1b[33;49m\x1b[107m\x1b[0;39m38;5;1m\x1b[38;5;33m\x1b[m\x1b[";
-    assert_eq!(String::from_utf8(by_name(sent.as_bytes())).unwrap(), wanted);
+    assert_eq!(
+        String::from_utf8(with_basic_colours(sent.as_bytes())).unwrap(),
+        wanted
+    );
 }
 
 /// Letters beyond ASCII in the code of a folder or file, without comments and tests.
@@ -203,14 +206,14 @@ fn letters(path: &Path, found: &mut BTreeSet<char>) {
 }
 
 #[test]
-fn every_symbol_of_the_interface_has_one_that_stands_for_it() {
+fn every_symbol_of_the_interface_has_an_ascii_equivalent() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeSet::new();
     for room in ["app", "app.rs", "ui", "ui.rs"] {
         letters(&root.join(room), &mut found);
     }
     assert!(found.len() > 30, "{found:?}");
-    let without = |c: &char| stand_in(*c).is_none_or(|c| !c.is_ascii() || c.is_control());
+    let without = |c: &char| ascii_for(*c).is_none_or(|c| !c.is_ascii() || c.is_control());
     let missing: Vec<char> = found.into_iter().filter(without).collect();
     assert_eq!(missing, [], "they would be shown as `?`");
 }

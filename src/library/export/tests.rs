@@ -42,10 +42,10 @@ fn record(decision: Decision) -> Record {
     }
 }
 
-fn written(format: Format, outcomes: &[(&str, Outcome)]) -> String {
+fn write_all(format: ResultFormat, outcomes: &[(&str, Outcome)]) -> String {
     let prompts = Prompts::select("general", None).unwrap();
     let mut out = Vec::new();
-    let mut writer = Writer::new(&mut out, format, &prompts);
+    let mut writer = ResultWriter::new(&mut out, format, &prompts);
     for (path, outcome) in outcomes {
         writer.write(Path::new(path), outcome).unwrap();
     }
@@ -63,9 +63,9 @@ fn failure() -> Outcome {
 }
 
 #[test]
-fn a_json_line_has_the_contracts_keys_in_their_order() {
-    let text = written(
-        Format::Jsonl,
+fn a_json_line_has_the_keys_of_the_contract_in_order() {
+    let text = write_all(
+        ResultFormat::Jsonl,
         &[("in/a.dcm", Ok(record(Decision::Confident)))],
     );
     let value: Map<String, Value> = serde_json::from_str(&text).unwrap();
@@ -81,8 +81,8 @@ fn a_json_line_has_the_contracts_keys_in_their_order() {
 }
 
 #[test]
-fn a_failed_file_is_an_error_object() {
-    let text = written(Format::Jsonl, &[("in/b.dcm", failure())]);
+fn a_failed_file_is_written_as_an_error_object() {
+    let text = write_all(ResultFormat::Jsonl, &[("in/b.dcm", failure())]);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         value,
@@ -91,9 +91,9 @@ fn a_failed_file_is_an_error_object() {
 }
 
 #[test]
-fn csv_has_scalars_errors_and_a_column_per_condition() {
-    let text = written(
-        Format::Csv,
+fn a_csv_has_columns_for_scalars_errors_and_conditions() {
+    let text = write_all(
+        ResultFormat::Csv,
         &[
             ("in/a.dcm", Ok(record(Decision::Confident))),
             ("b", failure()),
@@ -123,9 +123,9 @@ fn csv_has_scalars_errors_and_a_column_per_condition() {
 }
 
 #[test]
-fn a_cell_that_a_spreadsheet_could_run_is_disarmed() {
-    let text = written(
-        Format::Csv,
+fn a_cell_that_a_spreadsheet_could_run_as_a_formula_is_disarmed() {
+    let text = write_all(
+        ResultFormat::Csv,
         &[("in/a.dcm", Ok(record(Decision::Confident)))],
     );
     assert!(
@@ -139,15 +139,15 @@ fn a_cell_that_a_spreadsheet_could_run_is_disarmed() {
 }
 
 #[test]
-fn an_empty_csv_still_has_its_header() {
-    assert!(written(Format::Csv, &[]).starts_with("path,frame,"));
-    assert_eq!(written(Format::Jsonl, &[]), "");
+fn a_csv_without_results_still_has_its_header() {
+    assert!(write_all(ResultFormat::Csv, &[]).starts_with("path,frame,"));
+    assert_eq!(write_all(ResultFormat::Jsonl, &[]), "");
 }
 
 #[test]
-fn a_rejected_picture_has_scores_and_no_label() {
-    let text = written(
-        Format::Jsonl,
+fn a_rejected_image_has_scores_but_no_label() {
+    let text = write_all(
+        ResultFormat::Jsonl,
         &[("in/a.dcm", Ok(record(Decision::Rejected)))],
     );
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -156,23 +156,32 @@ fn a_rejected_picture_has_scores_and_no_label() {
     }
     assert_eq!(value["decision"], "rejected");
     assert_eq!(value["scores"][0]["condition"], "pneumonia");
-    let text = written(Format::Csv, &[("in/a.dcm", Ok(record(Decision::Rejected)))]);
+    let text = write_all(
+        ResultFormat::Csv,
+        &[("in/a.dcm", Ok(record(Decision::Rejected)))],
+    );
     assert!(text.contains("\r\nin/a.dcm,0,,,,rejected,,"), "{text}");
     assert!(text.contains(",0.75,,,0.25"), "the scores stay: {text}");
 }
 
 #[test]
-fn the_table_claims_no_label_for_a_rejected_picture() {
-    let sure = written(Format::Table, &[("a", Ok(record(Decision::Confident)))]);
+fn the_table_shows_no_label_for_a_rejected_image() {
+    let sure = write_all(
+        ResultFormat::Table,
+        &[("a", Ok(record(Decision::Confident)))],
+    );
     assert!(sure.contains("pneumonia") && sure.contains("75.0%"));
-    let rejected = written(Format::Table, &[("a", Ok(record(Decision::Rejected)))]);
+    let rejected = write_all(
+        ResultFormat::Table,
+        &[("a", Ok(record(Decision::Rejected)))],
+    );
     assert!(
         rejected.contains("rejected") && !rejected.contains("pneumonia") && !rejected.contains('%')
     );
 }
 
 #[test]
-fn the_table_is_safe_for_terminals() {
-    let text = written(Format::Table, &[("a\u{1b}[2Jb", failure())]);
+fn control_characters_do_not_reach_the_table() {
+    let text = write_all(ResultFormat::Table, &[("a\u{1b}[2Jb", failure())]);
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }

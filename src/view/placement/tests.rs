@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn canvas(columns: u32, rows: u32) -> Canvas {
-    Canvas {
+fn shape(columns: u32, rows: u32) -> ImageShape {
+    ImageShape {
         columns,
         rows,
         aspect: 1.0,
@@ -11,10 +11,10 @@ fn canvas(columns: u32, rows: u32) -> Canvas {
 }
 
 #[test]
-fn a_picture_fills_its_room_and_keeps_its_proportions() {
-    let place = place(canvas(400, 100), &Aim::default(), (300, 600));
+fn an_image_fills_its_room_and_keeps_its_proportions() {
+    let place = place(shape(400, 100), &Aim::default(), (300, 600));
     assert_eq!((place.width, place.height), (300, 75));
-    let Part {
+    let VisiblePart {
         x,
         y,
         width,
@@ -24,10 +24,10 @@ fn a_picture_fills_its_room_and_keeps_its_proportions() {
 }
 
 #[test]
-fn pixels_that_are_not_square_are_drawn_as_high_as_they_are() {
-    let tall = Canvas {
+fn pixels_that_are_not_square_keep_their_shape() {
+    let tall = ImageShape {
         aspect: 2.0,
-        ..canvas(100, 100)
+        ..shape(100, 100)
     };
     let seen = place(tall, &Aim::default(), (300, 300));
     assert_eq!((seen.width, seen.height), (150, 300));
@@ -40,49 +40,55 @@ fn pixels_that_are_not_square_are_drawn_as_high_as_they_are() {
 }
 
 #[test]
-fn true_size_is_a_pixel_for_a_pixel() {
-    let aim = Aim::default().actual(canvas(2048, 1024), (300, 200));
-    let seen = place(canvas(2048, 1024), &aim, (300, 200));
+fn actual_size_is_one_screen_pixel_per_image_pixel() {
+    let aim = Aim::default().actual_size(shape(2048, 1024), (300, 200));
+    let seen = place(shape(2048, 1024), &aim, (300, 200));
     assert!((seen.scale - 1.0).abs() < 1e-12);
     assert!((seen.part.width - 300.0).abs() < 1e-9 && (seen.part.height - 200.0).abs() < 1e-9);
-    let small = Aim::default().actual(canvas(40, 30), (300, 200));
-    let seen = place(canvas(40, 30), &small, (300, 200));
+    let small = Aim::default().actual_size(shape(40, 30), (300, 200));
+    let seen = place(shape(40, 30), &small, (300, 200));
     assert_eq!((seen.width, seen.height), (40, 30));
 }
 
 #[test]
-fn two_steps_nearer_double_and_back_again_is_where_it_began() {
-    let (canvas, room) = (canvas(1000, 1000), (500, 500));
+fn two_zoom_steps_double_and_two_back_undo_that() {
+    let (shape, room) = (shape(1000, 1000), (500, 500));
     let near = Aim::default()
-        .step(true, canvas, room)
-        .step(true, canvas, room);
+        .zoom_step(true, shape, room)
+        .zoom_step(true, shape, room);
     assert!((near.zoom - 2.0).abs() < 1e-12);
-    let back = near.step(false, canvas, room).step(false, canvas, room);
+    let back = near
+        .zoom_step(false, shape, room)
+        .zoom_step(false, shape, room);
     assert_eq!(back, Aim::default());
-    assert_eq!(back.step(false, canvas, room), back, "the whole is the end");
+    assert_eq!(
+        back.zoom_step(false, shape, room),
+        back,
+        "the whole image is the limit"
+    );
 }
 
 #[test]
-fn panning_goes_where_the_arrow_points_on_every_side() {
-    let (canvas, room) = (canvas(1000, 800), (100, 100));
+fn panning_follows_the_arrow_in_every_orientation() {
+    let (shape, room) = (shape(1000, 800), (100, 100));
     for turn in Turn::ALL {
         let aim = Aim {
             zoom: 4.0,
             turn,
             ..Aim::default()
         };
-        let at = |aim: &Aim| place(canvas, aim, room).screen((500, 400));
+        let at = |aim: &Aim| place(shape, aim, room).screen((500, 400));
         let before = at(&aim);
-        let after = at(&aim.pan(1, 0, canvas, room));
+        let after = at(&aim.pan(1, 0, shape, room));
         assert!(
             after.0 < before.0 && (after.1 - before.1).abs() < 1e-6,
-            "{turn:?}: what lies to the right comes into view"
+            "{turn:?}: the part to the right comes into view"
         );
     }
 }
 
 #[test]
-fn a_click_beside_the_picture_hits_nothing() {
+fn a_click_beside_the_image_hits_no_pixel() {
     let area = Area {
         x: 10,
         y: 3,
@@ -90,7 +96,7 @@ fn a_click_beside_the_picture_hits_nothing() {
         height: 10,
     };
     // 100 × 100 pixels of the screen, on 10 × 5 cells in the middle of 20 × 10.
-    let seen = place(canvas(50, 50), &Aim::default(), (200, 100));
+    let seen = place(shape(50, 50), &Aim::default(), (200, 100));
     let at = |cell| seen.pixel_in_cell(cell, area, (10, 20));
     assert_eq!(at((15, 5)), Some((2, 5)));
     assert_eq!(at((24, 9)), Some((47, 45)));
@@ -100,19 +106,19 @@ fn a_click_beside_the_picture_hits_nothing() {
 }
 
 #[test]
-fn a_scale_bar_is_round_and_true() {
+fn a_scale_bar_has_a_round_length_to_scale() {
     assert_eq!(scale_bar(0.5, 600), Some((100.0, 200)));
     assert_eq!(scale_bar(0.143, 1000), Some((20.0, 140)));
     assert_eq!(scale_bar(0.0, 600), None);
     assert_eq!(scale_bar(0.1, 6), None, "too short to read");
 }
 
-/// The pieces lie in the area, apart, and the picture keeps room.
+/// The parts lie within the area and do not overlap, and the image keeps room.
 #[test]
 fn an_area_of_any_size_is_divided_without_overlap() {
     for (width, height) in (1..80).flat_map(|w| (1..40).map(move |h| (w, h))) {
         for bits in 0..16 {
-            let around = Around {
+            let around = InsetContent {
                 facts: bits & 1 > 0,
                 letters: bits & 2 > 0,
                 histogram: bits & 4 > 0,
@@ -150,28 +156,28 @@ fn an_area_of_any_size_is_divided_without_overlap() {
 }
 
 proptest! {
-    /// Whatever the keys, what is seen is a part of the picture and fills what it can of the screen.
+    /// Whatever the keys, the visible part lies within the image and fills as much of the screen as it can.
     #[test]
-    fn panning_stays_within_the_picture(
+    fn panning_stays_within_the_image(
         columns in 1..5000u32, rows in 1..5000u32, aspect in 0.2..5.0f64,
         room in (1..2000u32, 1..2000u32),
         keys in prop::collection::vec(0..8u8, 0..60),
     ) {
-        let canvas = Canvas { columns, rows, aspect };
+        let shape = ImageShape { columns, rows, aspect };
         let mut aim = Aim::default();
         for key in keys {
             aim = match key {
-                0 => aim.pan(1, 0, canvas, room),
-                1 => aim.pan(-1, 0, canvas, room),
-                2 => aim.pan(0, 1, canvas, room),
-                3 => aim.pan(0, -1, canvas, room),
-                4 => aim.step(true, canvas, room),
-                5 => aim.step(false, canvas, room),
-                6 => Aim { turn: aim.turn.right(), ..aim }.held(canvas, room),
-                _ => Aim { turn: aim.turn.flip(), ..aim }.held(canvas, room),
+                0 => aim.pan(1, 0, shape, room),
+                1 => aim.pan(-1, 0, shape, room),
+                2 => aim.pan(0, 1, shape, room),
+                3 => aim.pan(0, -1, shape, room),
+                4 => aim.zoom_step(true, shape, room),
+                5 => aim.zoom_step(false, shape, room),
+                6 => Aim { turn: aim.turn.right(), ..aim }.clamped(shape, room),
+                _ => Aim { turn: aim.turn.flip(), ..aim }.clamped(shape, room),
             };
-            let seen = place(canvas, &aim, room);
-            let Part { x, y, width, height } = seen.part;
+            let seen = place(shape, &aim, room);
+            let VisiblePart { x, y, width, height } = seen.part;
             prop_assert!(x >= 0.0 && y >= 0.0 && width > 0.0 && height > 0.0);
             prop_assert!(x + width <= f64::from(columns) + 1e-6 && y + height <= f64::from(rows) + 1e-6);
             prop_assert!(seen.width <= room.0 && seen.height <= room.1);
@@ -181,31 +187,31 @@ proptest! {
         }
     }
 
-    /// Where a pixel is seen, that pixel is found.
+    /// The position of a pixel on the screen leads back to that pixel.
     #[test]
-    fn a_place_on_the_screen_leads_back_to_its_pixel(
+    fn a_screen_position_leads_back_to_its_pixel(
         size in (1..400u32, 1..400u32), at in (0.0..1.0f64, 0.0..1.0f64), zoom in 1.0..40.0f64, turn in 0..8usize,
     ) {
-        let canvas = canvas(size.0, size.1);
+        let shape = shape(size.0, size.1);
         let pixel = ((at.0 * f64::from(size.0)) as u32, (at.1 * f64::from(size.1)) as u32);
-        let aim = Aim { zoom, turn: Turn::ALL[turn], ..Aim::default() }.showing(pixel, canvas, (200, 150));
-        let seen = place(canvas, &aim, (200, 150));
+        let aim = Aim { zoom, turn: Turn::ALL[turn], ..Aim::default() }.showing(pixel, shape, (200, 150));
+        let seen = place(shape, &aim, (200, 150));
         let place = seen.screen(pixel);
         // Half of a pixel at the edge may be cut off.
         prop_assume!((0.0..f64::from(seen.width)).contains(&place.0) && (0.0..f64::from(seen.height)).contains(&place.1));
         prop_assert_eq!(seen.pixel_at(place), Some(pixel));
     }
 
-    /// A pixel asked for is in sight afterwards.
+    /// Showing a pixel makes it visible.
     #[test]
-    fn what_the_cursor_points_at_is_seen(
+    fn the_pixel_under_the_cursor_is_visible(
         size in (1..3000u32, 1..3000u32), at in (0.0..1.0f64, 0.0..1.0f64), zoom in 1.0..40.0f64, turn in 0..8usize,
     ) {
-        let canvas = canvas(size.0, size.1);
+        let shape = shape(size.0, size.1);
         let room = (200, 150);
         let pixel = ((at.0 * f64::from(size.0)) as u32, (at.1 * f64::from(size.1)) as u32);
-        let aim = Aim { zoom, turn: Turn::ALL[turn], ..Aim::default() }.showing(pixel, canvas, room);
-        let seen = place(canvas, &aim, room);
+        let aim = Aim { zoom, turn: Turn::ALL[turn], ..Aim::default() }.showing(pixel, shape, room);
+        let seen = place(shape, &aim, room);
         let (x, y) = seen.screen(pixel);
         prop_assert!(x >= -1e-6 && y >= -1e-6 && x <= f64::from(seen.width) + 1e-6 && y <= f64::from(seen.height) + 1e-6);
     }

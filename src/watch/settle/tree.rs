@@ -1,43 +1,42 @@
-//! The part of the machine that knows folders: whole readings of the tree, and what happens to a folder with all in
-//! it.
+//! Folders in the settle machine: scans of the tree, and the removal and renaming of folders with their content.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{File, Look, News, Phase, Settle, Stamp, Sweep, WatchEvent, is_passing};
+use super::{FileStamp, ReadyKind, Settle, SettlePhase, StampFn, TreeScan, WatchEvent, is_ignored};
+use crate::paths;
 
 impl Settle {
-    /// Takes in a reading of the tree or a part of it: finds what is new, changed, renamed and gone. `at_start` is for
-    /// the first: `is_old` then tells files that nobody can still be writing, which need not settle.
-    pub fn swept(
+    /// Applies a scan of the tree or a part of it: finds out what is new, changed, renamed and gone. In the first one
+    /// (`at_start`), files for which `is_old` holds have no active writer and need not settle.
+    pub fn apply_scan(
         &mut self,
         now: Duration,
-        sweep: Sweep,
+        scan: TreeScan,
         at_start: bool,
-        is_old: &dyn Fn(&Path, &Stamp) -> bool,
-        look: &mut Look,
+        is_old: &dyn Fn(&Path, &FileStamp) -> bool,
+        stamp_of: &mut StampFn,
     ) {
-        for folder in &sweep.folders {
+        for folder in &scan.folders {
             if at_start {
                 self.folders.insert(folder.clone());
             } else {
-                self.folder(folder.clone());
+                self.add_folder(folder.clone());
             }
         }
-        // A name that was left and is there now belongs to another file.
-        for (path, _) in &sweep.files {
-            self.depart_at(path);
+        // A pending departure whose name exists now: another file has it.
+        for (path, _) in &scan.files {
+            self.finish_departures(path);
         }
-        let missing = self.missing(&sweep);
+        let missing = self.missing(&scan);
         let mut missing: Vec<PathBuf> = missing
             .into_iter()
-            .filter(|path| look(path).is_none())
+            .filter(|path| stamp_of(path).is_none())
             .collect();
-        for (path, stamp) in sweep.files {
+        for (path, stamp) in scan.files {
             if self.files.contains_key(&path) {
-                self.seen(now, &path, stamp);
+                self.update_known(now, &path, stamp);
                 continue;
             }
             let known = |from: &PathBuf| {
@@ -48,12 +47,16 @@ impl Settle {
                 self.rename_file(now, &missing.swap_remove(index), path);
                 continue;
             }
-            let news = if at_start { News::There } else { News::New };
+            let kind = if at_start {
+                ReadyKind::Existing
+            } else {
+                ReadyKind::New
+            };
             self.insert(
                 now,
                 path.clone(),
-                news,
-                (Phase::Unchanged, self.times.settle),
+                kind,
+                (SettlePhase::Unchanged, self.times.settle),
             );
             if at_start && is_old(&path, &stamp) {
                 self.report(&path, stamp);
@@ -62,56 +65,59 @@ impl Settle {
             }
         }
         for path in missing {
-            self.gone(&path);
+            self.remove(&path);
         }
-        self.drop_folders(&sweep.under, &sweep.folders, &sweep.unreadable);
-        self.note_refused(&sweep.under, sweep.refused);
+        self.drop_folders(&scan.under, &scan.folders, &scan.unreadable);
+        self.note_refused(&scan.under, scan.refused);
     }
 
-    /// Tells once of each folder that may not be read.
+    /// Reports each folder that may not be read, once.
     fn note_refused(&mut self, under: &Path, refused: Vec<PathBuf>) {
-        let before: Vec<PathBuf> = at(&self.refused, under).cloned().collect();
+        let before: Vec<PathBuf> = paths::members_below(&self.refused, under)
+            .cloned()
+            .collect();
         for path in before.iter().filter(|path| !refused.contains(path)) {
             self.refused.remove(path);
         }
         for path in refused {
             if self.refused.insert(path.clone()) {
-                self.out.push(WatchEvent::Refused(path));
+                self.events.push(WatchEvent::Refused(path));
             }
         }
     }
 
-    /// Known files under the sweep's folder that it did not find.
-    fn missing(&self, sweep: &Sweep) -> Vec<PathBuf> {
-        let found: BTreeSet<&Path> = sweep.files.iter().map(|(path, _)| path.as_path()).collect();
-        below(&self.files, &sweep.under)
+    /// Known files under the scanned folder that the scan did not find.
+    fn missing(&self, scan: &TreeScan) -> Vec<PathBuf> {
+        let found: BTreeSet<&Path> = scan.files.iter().map(|(path, _)| path.as_path()).collect();
+        paths::keys_below(&self.files, &scan.under)
             .filter(|path| !found.contains(path.as_path()))
-            .filter(|path| !sweep.unreadable.iter().any(|dir| path.starts_with(dir)))
+            .filter(|path| !scan.unreadable.iter().any(|dir| path.starts_with(dir)))
             .cloned()
             .collect()
     }
 
+    /// Removes the known folders under `under` that the scan did not find.
     fn drop_folders(&mut self, under: &Path, found: &[PathBuf], unreadable: &[PathBuf]) {
         let found: BTreeSet<&PathBuf> = found.iter().collect();
-        let lost: Vec<PathBuf> = at(&self.folders, under)
+        let lost: Vec<PathBuf> = paths::members_below(&self.folders, under)
             .filter(|path| path.as_path() != under && !found.contains(path))
             .filter(|path| !unreadable.iter().any(|dir| path.starts_with(dir)))
             .cloned()
             .collect();
         for path in lost {
-            // Those below another that is lost have gone with it.
+            // Folders below a lost one have been removed with it.
             if self.folders.contains(&path) {
-                self.gone(&path);
+                self.remove(&path);
             }
         }
     }
 
-    /// A known file as a sweep saw it.
-    fn seen(&mut self, now: Duration, path: &Path, stamp: Stamp) {
+    /// Updates a known file with the stamp that a scan found.
+    fn update_known(&mut self, now: Duration, path: &Path, stamp: FileStamp) {
         let Some(file) = self.files.get_mut(path) else {
             return;
         };
-        if file.phase != Phase::Resting {
+        if file.phase != SettlePhase::Resting {
             return;
         }
         match &mut file.reported {
@@ -119,95 +125,71 @@ impl Settle {
                 let before = std::mem::replace(reported, stamp);
                 if before.status_changed != stamp.status_changed {
                     let path = path.to_owned();
-                    self.out.push(WatchEvent::Touched { path, stamp });
+                    self.events.push(WatchEvent::Touched { path, stamp });
                 }
             }
             _ => {
                 file.last = Some(stamp);
-                self.wait(now, path, (Phase::Unchanged, self.times.settle));
+                self.schedule(now, path, (SettlePhase::Unchanged, self.times.settle));
             }
         }
     }
 
-    pub(super) fn folder(&mut self, path: PathBuf) {
-        if path == self.root || is_passing(&self.root, &path) {
+    /// Adds a folder, and reports it if it is new.
+    pub(super) fn add_folder(&mut self, path: PathBuf) {
+        if path == self.root || is_ignored(&self.root, &path) {
             return;
         }
         if self.files.contains_key(&path) {
-            self.gone(&path);
+            self.remove(&path);
         }
         if self.folders.insert(path.clone()) {
-            self.out.push(WatchEvent::Folder(path));
+            self.events.push(WatchEvent::Folder(path));
         }
     }
 
+    /// Renames a folder and everything below it.
     pub(super) fn rename_folder(&mut self, from: &Path, to: &Path) {
         if self.folders.contains(to) {
-            self.gone(to);
+            self.remove(to);
         }
-        let moved = |path: &Path| path.strip_prefix(from).map(|rest| join(to, rest));
-        let folders: Vec<PathBuf> = at(&self.folders, from).cloned().collect();
+        let folders: Vec<PathBuf> = paths::members_below(&self.folders, from).cloned().collect();
         for path in folders {
             self.folders.remove(&path);
-            self.folders.extend(moved(&path));
+            self.folders.extend(paths::renamed(&path, from, to));
         }
-        let files: Vec<PathBuf> = below(&self.files, from).cloned().collect();
+        let files: Vec<PathBuf> = paths::keys_below(&self.files, from).cloned().collect();
         for path in files {
-            let (Some(file), Ok(path_now)) = (self.files.remove(&path), moved(&path)) else {
+            let new_path = paths::renamed(&path, from, to);
+            let Some((file, new_path)) = self.files.remove(&path).zip(new_path) else {
                 continue;
             };
             if let Some(due) = file.due {
                 self.due.remove(&(due, path));
-                self.due.insert((due, path_now.clone()));
+                self.due.insert((due, new_path.clone()));
             }
-            self.files.insert(path_now, file);
+            self.files.insert(new_path, file);
         }
         let (from, to) = (from.to_owned(), to.to_owned());
-        self.out.push(WatchEvent::Renamed { from, to });
+        self.events.push(WatchEvent::Renamed { from, to });
     }
 
-    /// A file, or a folder with all below it, is gone. Told also of what was never reported: who reads the folder by other
-    /// means may know it.
-    pub(super) fn gone(&mut self, path: &Path) {
-        let files: Vec<PathBuf> = below(&self.files, path).cloned().collect();
+    /// Removes a file, or a folder with everything below it. Paths that were never reported are reported as removed, too:
+    /// the caller may have learnt of them by listing the folder.
+    pub(super) fn remove(&mut self, path: &Path) {
+        let files: Vec<PathBuf> = paths::keys_below(&self.files, path).cloned().collect();
         for file in &files {
             self.rest(file);
             self.files.remove(file);
         }
-        let folders: Vec<PathBuf> = at(&self.folders, path).cloned().collect();
+        let folders: Vec<PathBuf> = paths::members_below(&self.folders, path).cloned().collect();
         for folder in &folders {
             self.folders.remove(folder);
             self.refused.remove(folder);
         }
         let known = !files.is_empty() || !folders.is_empty();
-        if known || path != self.root && !is_passing(&self.root, path) {
-            self.out.push(WatchEvent::Removed(path.to_owned()));
+        if known || path != self.root && !is_ignored(&self.root, path) {
+            self.events.push(WatchEvent::Removed(path.to_owned()));
         }
-    }
-}
-
-/// The file `path`, or the files below the folder `path`.
-fn below<'a>(
-    files: &'a BTreeMap<PathBuf, File>,
-    path: &'a Path,
-) -> impl Iterator<Item = &'a PathBuf> {
-    let range = files.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-    range
-        .map(|(file, _)| file)
-        .take_while(move |file| file.starts_with(path))
-}
-
-/// The folder `path` and those below it.
-fn at<'a>(folders: &'a BTreeSet<PathBuf>, path: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
-    let range = folders.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-    range.take_while(move |folder| folder.starts_with(path))
-}
-
-/// As [`Path::join`], without the slash that joining nothing would leave.
-pub(super) fn join(to: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() {
-        to.to_owned()
-    } else {
-        to.join(rest)
     }
 }

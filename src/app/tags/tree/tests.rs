@@ -10,10 +10,10 @@ fn row(depth: u16, id: &str, name: &str, value: &str) -> TagRow {
     }
 }
 
-fn open(rows: Vec<TagRow>) -> Tags {
-    let mut tags = Tags::new(PathBuf::from("/a.dcm"), Stamp::default(), 1, None);
+fn open(rows: Vec<TagRow>) -> TagPanel {
+    let mut tags = TagPanel::new(PathBuf::from("/a.dcm"), Stamp::default(), 1, None);
     let tree = TagTree { rows };
-    tags.answer(Arc::new(tree), false);
+    tags.fill(Arc::new(tree), false);
     tags
 }
 
@@ -30,13 +30,13 @@ fn nested() -> Vec<TagRow> {
     ]
 }
 
-fn names(tags: &Tags) -> Vec<&str> {
+fn names(tags: &TagPanel) -> Vec<&str> {
     tags.shown().map(|(_, _, row)| row.name.as_str()).collect()
 }
 
-fn search(tags: &mut Tags, text: &str) {
+fn search(tags: &mut TagPanel, text: &str) {
     text.clone_into(&mut tags.search);
-    tags.choose(false);
+    tags.update_rows(false);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn folding_hides_what_is_below_and_the_cursor_keeps_its_row() {
     assert_eq!(names(&tags).len(), 7);
     tags.move_by(1);
     assert!(tags.enter().is_none());
-    tags.choose(false);
+    tags.update_rows(false);
     assert_eq!(
         names(&tags),
         ["Modality", "AnatomicRegionSequence", "BodyPartExamined"]
@@ -58,7 +58,7 @@ fn folding_hides_what_is_below_and_the_cursor_keeps_its_row() {
     assert!(!tags.leave(), "nothing is above the last row");
     tags.move_by(-1);
     tags.enter();
-    tags.choose(false);
+    tags.update_rows(false);
     assert_eq!(names(&tags).len(), 7);
 }
 
@@ -69,7 +69,7 @@ fn leaving_goes_up_level_by_level() {
     assert!(tags.leave());
     assert_eq!(tags.current().map(|row| row.name.as_str()), Some("Item 2"));
     assert!(tags.leave(), "an open row is folded first");
-    tags.choose(false);
+    tags.update_rows(false);
     assert!(tags.leave());
     assert_eq!(
         tags.current().map(|row| row.id.as_str()),
@@ -118,7 +118,7 @@ fn a_masked_value_cannot_be_found() {
     let mut tags = open(vec![name]);
     search(&mut tags, "doe");
     assert!(names(&tags).is_empty());
-    tags.choose(true);
+    tags.update_rows(true);
     assert_eq!(names(&tags), ["PatientName"]);
     search(&mut tags, "patientname");
     assert_eq!(names(&tags), ["PatientName"], "its name can");
@@ -141,14 +141,14 @@ fn long_sequences_are_folded_to_begin_with() {
 
 #[test]
 fn the_cursor_begins_where_it_was_in_the_file_before() {
-    let mut tags = Tags::new(
+    let mut tags = TagPanel::new(
         PathBuf::from("/a.dcm"),
         Stamp::default(),
         1,
         Some("(0018,0015)".to_owned()),
     );
     let tree = TagTree { rows: nested() };
-    tags.answer(Arc::new(tree), false);
+    tags.fill(Arc::new(tree), false);
     assert_eq!(tags.current().map(|row| row.value.as_str()), Some("BREAST"));
 }
 
@@ -160,7 +160,7 @@ proptest::proptest! {
             tags.move_by(by);
             if fold {
                 tags.enter();
-                tags.choose(false);
+                tags.update_rows(false);
             }
             tags.fit(height);
             proptest::prop_assert!(tags.offset <= tags.cursor && tags.cursor < tags.offset + height);

@@ -1,27 +1,28 @@
-//! What is said of phantoms beside the shipped phrases, and the vocabulary of both.
+//! Captions of phantoms besides the phrases of the built-in prompt sets, and the vocabulary of both.
 
 use std::collections::BTreeSet;
 
-use medivision_tui::phantom::{Anatomy, Condition};
+use medivision_tui::phantom::{Anatomy, PhantomCondition};
 use medivision_tui::prompts::PromptSet;
 
 use super::model::SPECIAL;
 
-/// What a phantom shows: the truth of a caption is a function of it.
-pub type Cell = (Anatomy, Condition);
+/// What a phantom shows, which determines whether a caption is true of it.
+pub type Cell = (Anatomy, PhantomCondition);
 
 use Anatomy::{Chest, Head, Limb};
-use Condition::{Fracture, Normal, Pneumonia, Tumor};
+use PhantomCondition::{Fracture, Normal, Pneumonia, Tumor};
 
-/// Phrases that mean the same, and where they are true.
+/// Phrases with the same meaning, and the phantoms of which they are true.
 pub struct Statement {
-    /// Whether it is true of a phantom.
+    /// Whether the phrases are true of a phantom.
     pub holds: fn(Cell) -> bool,
-    /// Ways to say it.
+    /// The phrases.
     pub phrases: &'static [&'static str],
 }
 
-/// What may be said about what is pictured and what is found. Every word of the vocabulary occurs in training.
+/// Statements about the anatomy and the condition. Their words, those of the templates and those of the prompt sets are the
+/// vocabulary.
 pub const STATEMENTS: &[Statement] = &[
     Statement {
         holds: |c| c.0 == Chest,
@@ -270,7 +271,7 @@ pub const STATEMENTS: &[Statement] = &[
     },
 ];
 
-/// Ways to put a phrase, as users' prompt sets may.
+/// Templates like those that users' prompt sets may have.
 pub const TEMPLATES: &[&str] = &[
     "{}",
     "{}.",
@@ -295,13 +296,13 @@ pub const TEMPLATES: &[&str] = &[
     "a slice showing {}",
 ];
 
-/// Descriptions of conditions, said of the pictures that their set is for.
+/// The vocabulary of all captions.
 pub struct Captions {
     vocabulary: Vec<String>,
 }
 
 impl Captions {
-    /// Collects the words of the shipped sets and of [`STATEMENTS`] in [`TEMPLATES`].
+    /// Collects the words of the prompt sets, [`STATEMENTS`] and [`TEMPLATES`].
     pub fn new(sets: &[PromptSet]) -> Self {
         let mut words = BTreeSet::new();
         let mut learn = |text: &str| words.extend(split(text));
@@ -332,13 +333,13 @@ impl Captions {
         Self { vocabulary }
     }
 
-    /// All tokens; a token's id is its place.
+    /// All tokens; a token's id is its index.
     pub fn vocabulary(&self) -> Vec<String> {
         self.vocabulary.clone()
     }
 }
 
-/// Words and runs of other marks, in lower case, as the tokenizer splits them.
+/// Splits a text as the tokenizer does: into lower-case words and runs of other characters.
 fn split(text: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut last = None;

@@ -4,11 +4,11 @@
 //! cargo run --example train-demo -- DIR [STEPS [EARLIER]]
 //! ```
 //!
-//! writes `config.json`, `tokenizer.json`, `preprocessor_config.json` and `model.safetensors` (f16) to DIR, a
-//! checkpoint every five hundred steps, and prints the accuracy on phantoms it has not seen. With EARLIER, the folder
-//! of a model that was made so, it goes on from there. The model that ships is the second of two runs: one from random
-//! weights, and one that went on from it after the fractures had been drawn plainer. The four files are copied over those
-//! in `src/encoder/demo/`; `tests/demo.rs` says whether they may.
+//! writes `config.json`, `tokenizer.json`, `preprocessor_config.json` and `model.safetensors` (f16) to DIR, the weights
+//! every five hundred steps, and prints the accuracy on unseen phantoms. EARLIER is the folder of a model trained in this
+//! way, from whose weights it continues. The model that ships comes from two runs: one from random weights, and one that
+//! continued from it after the fractures had been made easier to see. Copy the four files to `src/encoder/demo/`;
+//! `tests/demo.rs` checks whether they are good enough.
 
 mod captions;
 mod model;
@@ -26,22 +26,25 @@ use rand_chacha::ChaCha8Rng;
 use tch::nn::{self, OptimizerConfig};
 
 use captions::Captions;
-use pool::Pool;
+use pool::PhantomPool;
 use questions::Questions;
 
 const SEED: u64 = 20_260_131;
-const POOL: usize = 18_000;
-const UNSEEN: usize = 420;
-/// Pairs of pictures in a step.
-const PAIRS: usize = 16;
-/// Weight of the loss that says where a finding is.
+/// Number of phantoms for training.
+const TRAINING_COUNT: usize = 18_000;
+/// Number of phantoms for validation.
+const VALIDATION_COUNT: usize = 420;
+/// Pairs of images per step.
+const PAIRS_PER_STEP: usize = 16;
+/// Weight of the auxiliary loss for the location of findings.
 const FINDER_WEIGHT: f64 = 8.0;
+/// Default number of steps.
 const STEPS: usize = 5_000;
-const WARM_UP: usize = 200;
+const WARM_UP_STEPS: usize = 200;
 const LEARNING_RATE: f64 = 1.0e-3;
 const WEIGHT_DECAY: f64 = 0.05;
-/// CLIP's own ceiling for the factor from cosine to logit.
-const HIGHEST_SCALE: f64 = 100.0;
+/// CLIP's own maximum of the factor from cosine to logit.
+const MAX_SCALE: f64 = 100.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -52,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let steps: usize = arguments.next().map_or(Ok(STEPS), |text| text.parse())?;
     std::fs::create_dir_all(&folder)?;
-    // Matrices this small do not pay for a second thread: waiting for each other, two take longer than one.
+    // With matrices this small, two threads spend more time waiting for each other than they save.
     limit_threads(1);
     tch::manual_seed(SEED as i64);
 
@@ -67,11 +70,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preprocess = Preprocess::from_json(model::PREPROCESSOR.as_bytes(), &folder)?;
 
     eprintln!(
-        "drawing {POOL} phantoms; {} words",
+        "drawing {TRAINING_COUNT} phantoms; {} words",
         captions.vocabulary().len()
     );
-    let pool = Pool::draw(POOL, SEED, &preprocess)?;
-    let unseen = Pool::draw(UNSEEN, SEED ^ 0x5EED_0000_0000, &preprocess)?;
+    let pool = PhantomPool::draw(TRAINING_COUNT, SEED, &preprocess)?;
+    let unseen = PhantomPool::draw(VALIDATION_COUNT, SEED ^ 0x5EED_0000_0000, &preprocess)?;
 
     let store = nn::VarStore::new(tch::Device::Cpu);
     let clip = model::build(&store, &config_json)?;
@@ -84,28 +87,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..nn::AdamW::default()
     }
     .build(&store, LEARNING_RATE)?;
-    let helper = nn::VarStore::new(tch::Device::Cpu);
-    let finder = model::Finder::new(&helper, pool::KINDS.len());
-    let mut helping = nn::Adam::default().build(&helper, LEARNING_RATE)?;
+    let finder_store = nn::VarStore::new(tch::Device::Cpu);
+    let finder = model::Finder::new(&finder_store, pool::KINDS.len());
+    let mut finder_optimizer = nn::Adam::default().build(&finder_store, LEARNING_RATE)?;
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let started = std::time::Instant::now();
     let mut running = [0.0; 2];
     for step in 0..steps {
         optimizer.set_lr(LEARNING_RATE * schedule(step, steps));
-        let batch = pool.batch(PAIRS, &mut rng);
-        let states = clip.image_states(&batch.pixels)?;
-        let found = finder.loss(&states, &batch.places);
-        let pictures = model::unit(&clip.pool(&states)?);
-        let loss = contrast(&clip, &tokenizer, &pictures, &batch.cells, &sets, &mut rng)?;
-        let total = &loss + FINDER_WEIGHT * &found;
-        helping.zero_grad();
+        let batch = pool.batch(PAIRS_PER_STEP, &mut rng);
+        let states = clip.image_states(&batch.pixels)?; // [batch, tokens, width]
+        let found = finder.loss(&states, &batch.locations); // scalar
+        let images = model::unit_rows(&clip.pool(&states)?); // [batch, projection]
+        let loss = contrastive_loss(&clip, &tokenizer, &images, &batch.cells, &sets, &mut rng)?; // scalar
+        let total = &loss + FINDER_WEIGHT * &found; // scalar
+        finder_optimizer.zero_grad();
         optimizer.backward_step_clip_norm(&total, 1.0);
-        helping.step();
+        finder_optimizer.step();
         tch::no_grad(|| {
             let _ = clip
                 .logit_scale()
                 .shallow_clone()
-                .clamp_(0.0, HIGHEST_SCALE.ln());
+                .clamp_(0.0, MAX_SCALE.ln());
         });
         running = [
             running[0] + loss.double_value(&[]),
@@ -129,29 +132,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Linear warm-up, then half a cosine down to a hundredth.
+/// The learning rate's factor at a step: linear warm-up, then cosine decay to 0.01.
 fn schedule(step: usize, steps: usize) -> f64 {
     let (step, steps) = (step as f64, steps as f64);
-    let warm = (step + 1.0) / WARM_UP as f64;
+    let warm = (step + 1.0) / WARM_UP_STEPS as f64;
     let cosine = 0.5 * (1.0 + (std::f64::consts::PI * step / steps).cos());
     warm.min(1.0) * (0.01 + 0.99 * cosine)
 }
 
-/// Texts of this step against the unit rows `pictures`, which show `cells`.
-fn contrast(
+/// The loss of randomly drawn texts against the unit rows `images`, which show `cells`.
+fn contrastive_loss(
     clip: &Towers,
     tokenizer: &Tokenizer,
-    pictures: &tch::Tensor,
+    images: &tch::Tensor,
     cells: &[captions::Cell],
     sets: &[prompts::PromptSet],
     rng: &mut impl Rng,
 ) -> Result<tch::Tensor, Box<dyn Error>> {
-    let questions = Questions::ask(sets, rng);
+    let questions = Questions::draw(sets, rng);
     let texts = questions
         .texts
         .iter()
         .map(|text| tokenizer.encode(text))
         .collect::<Result<Vec<_>, _>>()?;
-    let texts = model::unit(&clip.text_features(&texts)?);
-    Ok(questions.loss(pictures, &texts, &clip.logit_scale().exp(), cells))
+    let texts = model::unit_rows(&clip.text_features(&texts)?); // [texts, projection]
+    Ok(questions.loss(images, &texts, &clip.logit_scale().exp(), cells)) // scalar
 }

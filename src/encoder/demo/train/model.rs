@@ -1,4 +1,4 @@
-//! The model's dimensions, its first random weights, and its files.
+//! The model's dimensions, its initial weights, and its files.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,22 +11,23 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor, nn};
 
-/// Side of a picture: 36 patches.
+/// Side of an image, in pixels; 36 patches.
 pub const SIDE: i64 = 96;
-/// Side of a patch.
+/// Side of a patch, in pixels.
 pub const PATCH: i64 = 16;
 const WIDTH: i64 = 128;
 const HEADS: i64 = 4;
 const VISION_LAYERS: i64 = 4;
 const TEXT_LAYERS: i64 = 2;
 const PROJECTION: i64 = 64;
-/// Longest text in tokens.
+/// Maximum length of a text, in tokens.
 pub const CONTEXT: usize = 40;
 
-/// The special tokens come first. The end mark must not be 2, which transformers takes for a sign of old files.
+/// The special tokens, which have the first ids. The id of the end token must not be 2, by which transformers recognises old
+/// files.
 pub const SPECIAL: [&str; 4] = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"];
 
-/// Mean and deviation of phantoms, the same for each channel: they are grey.
+/// `preprocessor_config.json`, with the mean and deviation of phantoms; they are grey, so all channels have the same.
 pub const PREPROCESSOR: &str = r#"{
   "crop_size": {"height": 96, "width": 96},
   "do_center_crop": true,
@@ -43,7 +44,7 @@ pub const PREPROCESSOR: &str = r#"{
 }
 "#;
 
-/// `config.json` as transformers writes it.
+/// `config.json` in the format of transformers.
 pub fn config_json(vocabulary: usize) -> String {
     let tower = |layers: i64| {
         json!({
@@ -67,15 +68,15 @@ pub fn config_json(vocabulary: usize) -> String {
     vision["patch_size"] = json!(PATCH);
     let config = json!({
         "architectures": ["CLIPModel"], "model_type": "clip", "torch_dtype": "float16", "projection_dim": PROJECTION,
-        "logit_scale_init_value": FIRST_LOG_SCALE, "text_config": text, "vision_config": vision,
+        "logit_scale_init_value": INITIAL_LOG_SCALE, "text_config": text, "vision_config": vision,
     });
     format!("{config:#}\n")
 }
 
-/// ln 10: soft at first, so that nothing saturates.
-const FIRST_LOG_SCALE: f64 = std::f64::consts::LN_10;
+/// The initial logit scale, ln 10: small enough not to saturate the softmax.
+const INITIAL_LOG_SCALE: f64 = std::f64::consts::LN_10;
 
-/// `tokenizer.json`: lower-cased words and punctuation marks, each whole or unknown.
+/// `tokenizer.json`: a word-level tokenizer of lower-case words and punctuation.
 pub fn tokenizer_json(vocabulary: &[String]) -> String {
     let ids: Map<String, Value> = vocabulary
         .iter()
@@ -108,13 +109,14 @@ pub fn tokenizer_json(vocabulary: &[String]) -> String {
     format!("{tokenizer:#}\n")
 }
 
-/// A model that lives in the store: random weights as Radford et al. 2021, filters and positions as below.
+/// Builds a model whose weights are variables of `store`: random as in Radford et al. 2021, except for patch filters and
+/// positions.
 pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Towers, Box<dyn Error>> {
     let config: ClipConfig = serde_json::from_str(config_json)?;
     let vocabulary = serde_json::from_str::<Value>(config_json)?["text_config"]["vocab_size"]
         .as_i64()
         .unwrap_or(0);
-    let mut maker = Maker {
+    let mut maker = VariableMaker {
         store,
         made: BTreeMap::new(),
     };
@@ -124,13 +126,13 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Towers, Box<dyn 
     maker.filled(
         "vision_model.embeddings.patch_embedding.weight",
         &[WIDTH, 3, PATCH, PATCH],
-        &waves(),
+        &cosine_filters(),
     );
     let patches = (SIDE / PATCH).pow(2) + 1;
     maker.filled(
         "vision_model.embeddings.position_embedding.weight",
         &[patches, WIDTH],
-        &places(),
+        &sine_positions(),
     );
     maker.norm("vision_model.pre_layrnorm");
     maker.blocks("vision_model", VISION_LAYERS);
@@ -149,13 +151,13 @@ pub fn build(store: &nn::VarStore, config_json: &str) -> Result<Towers, Box<dyn 
     maker.blocks("text_model", TEXT_LAYERS);
     maker.norm("text_model.final_layer_norm");
     maker.normal("text_projection.weight", &[PROJECTION, WIDTH], thin);
-    maker.variable("logit_scale", &[], nn::Init::Const(FIRST_LOG_SCALE));
+    maker.variable("logit_scale", &[], nn::Init::Const(INITIAL_LOG_SCALE));
     Ok(config.build(Weights::from_tensors(maker.made))?)
 }
 
-/// The first filters: the slowest waves of the cosine transform, each the stronger the faster it is. Pictures have
-/// little of the fast ones, so all filters answer equally; random filters see little but the mean brightness.
-fn waves() -> Vec<f32> {
+/// The initial patch filters: the lowest frequencies of the cosine transform, with a gain that grows with frequency. As images
+/// have less energy at high frequencies, all filters respond about equally, whereas random ones respond mainly to brightness.
+fn cosine_filters() -> Vec<f32> {
     let mut waves: Vec<(i64, i64)> = (0..PATCH)
         .flat_map(|v| (0..PATCH).map(move |u| (u, v)))
         .collect();
@@ -169,7 +171,7 @@ fn waves() -> Vec<f32> {
             .map(|&n| if n == 0 { 1.0 / side } else { 2.0 / side })
             .product::<f64>()
             .sqrt();
-        // Grey is spread over the three channels.
+        // The gain is divided among the three equal channels.
         let gain = norm * (0.1 + 0.12 * ((u * u + v * v) as f64).sqrt()) / 3.0;
         for _channel in 0..3 {
             filters.extend(
@@ -181,8 +183,8 @@ fn waves() -> Vec<f32> {
     filters
 }
 
-/// The first position embeddings: sines of row and column; the class token, which comes first, has none.
-fn places() -> Vec<f32> {
+/// The initial position embeddings: sines of row and column, and zeros for the class token, which comes first.
+fn sine_positions() -> Vec<f32> {
     const AMPLITUDE: f64 = 0.5;
     let (side, quarter) = (SIDE / PATCH, WIDTH / 4);
     let mut table = vec![0.0; WIDTH as usize];
@@ -200,13 +202,13 @@ fn places() -> Vec<f32> {
     table
 }
 
-/// Makes the variables by their names in the file.
-struct Maker<'a> {
+/// Creates the variables under their names in the file.
+struct VariableMaker<'a> {
     store: &'a nn::VarStore,
     made: BTreeMap<String, Tensor>,
 }
 
-impl Maker<'_> {
+impl VariableMaker<'_> {
     fn variable(&mut self, name: &str, shape: &[i64], init: nn::Init) {
         let mut parts: Vec<&str> = name.split('.').collect();
         let last = parts.pop().unwrap_or_default();
@@ -254,14 +256,14 @@ impl Maker<'_> {
     }
 }
 
-/// The head that says of each patch what is found there. It is a help in training alone and not exported: without it
-/// the class token takes ten times as long to find out which of the patches matter.
+/// An auxiliary head that classifies the finding in each patch. It is used in training only and not exported: without it,
+/// the class token needs ten times as many steps to learn which patches matter.
 pub struct Finder {
     layer: nn::Linear,
 }
 
 impl Finder {
-    /// In a store of its own.
+    /// A head whose variables are in `store`.
     pub fn new(store: &nn::VarStore, kinds: usize) -> Self {
         Self {
             layer: nn::linear(
@@ -273,25 +275,30 @@ impl Finder {
         }
     }
 
-    /// `states`: `[batch, patches + 1, WIDTH]`, `places`: `[batch, patches, kinds]`.
-    pub fn loss(&self, states: &Tensor, places: &Tensor) -> Tensor {
-        let patches = states.narrow(1, 1, states.size()[1] - 1);
+    /// The loss, a scalar. `states`: `[batch, patches + 1, WIDTH]`; `locations`: `[batch, patches, kinds]` of 0 and 1.
+    pub fn loss(&self, states: &Tensor, locations: &Tensor) -> Tensor {
+        let patches = states.narrow(1, 1, states.size()[1] - 1); // [batch, patches, WIDTH]
         let none: Option<&Tensor> = None;
         let logits = patches
             .layer_norm([WIDTH], none, none, 1e-5, false)
-            .apply(&self.layer);
-        // Most patches are empty: what is there counts more.
-        let weight = Tensor::from(4.0_f32);
-        logits.binary_cross_entropy_with_logits(places, none, Some(&weight), tch::Reduction::Mean)
+            .apply(&self.layer); // [batch, patches, kinds]
+        // Most patches are empty, so findings have a higher weight.
+        let weight = Tensor::from(4.0_f32); // scalar
+        logits.binary_cross_entropy_with_logits(
+            locations,
+            none,
+            Some(&weight),
+            tch::Reduction::Mean,
+        )
     }
 }
 
-/// Rows as unit vectors.
-pub fn unit(x: &Tensor) -> Tensor {
+/// Scales the rows of `[n, d]` to unit length.
+pub fn unit_rows(x: &Tensor) -> Tensor {
     x / x.norm_scalaropt_dim(2.0, [-1_i64].as_slice(), true)
 }
 
-/// Replaces the store's variables by those of an earlier training.
+/// Loads the weights of an earlier training into the store.
 pub fn import(store: &nn::VarStore, path: &Path) -> Result<(), Box<dyn Error>> {
     let earlier: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
     for (name, variable) in store.variables() {
@@ -303,7 +310,7 @@ pub fn import(store: &nn::VarStore, path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes the store's variables as f16 safetensors.
+/// Writes the store's variables to a safetensors file, in f16.
 pub fn export(store: &nn::VarStore, path: &Path) -> Result<(), Box<dyn Error>> {
     let mut blobs: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
     for (name, tensor) in store.variables() {

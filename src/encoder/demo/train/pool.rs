@@ -1,4 +1,4 @@
-//! Phantoms prepared as the program prepares files, varied anew each time they are shown.
+//! Training images: phantoms preprocessed as the program does it, and augmented randomly each time they are used.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -6,7 +6,7 @@ use std::error::Error;
 use medivision_tui::encoder::Towers;
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::media::{Picture, Pixels};
-use medivision_tui::phantom::{Anatomy, Condition, Finding, Plan, draw};
+use medivision_tui::phantom::{Anatomy, Finding, PhantomCondition, Plan, draw};
 use medivision_tui::prompts::PromptSet;
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 use rand::{Rng, SeedableRng};
@@ -14,25 +14,56 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
 use super::captions::Cell;
-use super::model::{PATCH, SIDE, unit};
-use super::questions::place;
+use super::model::{PATCH, SIDE, unit_rows};
+use super::questions::anatomy_of_set;
 
-/// Drawn in pairs of one patient that differ in the finding alone: what tells them apart is nothing else. Limbs come
-/// more often, for fractures are the hardest.
-const PAIRS: [(Anatomy, [Condition; 2]); 9] = [
-    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
-    (Anatomy::Chest, [Condition::Normal, Condition::Pneumonia]),
-    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
-    (Anatomy::Head, [Condition::Normal, Condition::Tumor]),
-    (Anatomy::Chest, [Condition::Normal, Condition::Tumor]),
-    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
-    (Anatomy::Chest, [Condition::Pneumonia, Condition::Tumor]),
-    (Anatomy::Head, [Condition::Normal, Condition::Tumor]),
-    (Anatomy::Limb, [Condition::Normal, Condition::Fracture]),
+/// Phantoms are drawn in pairs of one patient that differ in the finding only, so that nothing else can tell them apart.
+/// Limbs are more frequent, as fractures are the hardest to recognise.
+const PAIRS: [(Anatomy, [PhantomCondition; 2]); 9] = [
+    (
+        Anatomy::Limb,
+        [PhantomCondition::Normal, PhantomCondition::Fracture],
+    ),
+    (
+        Anatomy::Chest,
+        [PhantomCondition::Normal, PhantomCondition::Pneumonia],
+    ),
+    (
+        Anatomy::Limb,
+        [PhantomCondition::Normal, PhantomCondition::Fracture],
+    ),
+    (
+        Anatomy::Head,
+        [PhantomCondition::Normal, PhantomCondition::Tumor],
+    ),
+    (
+        Anatomy::Chest,
+        [PhantomCondition::Normal, PhantomCondition::Tumor],
+    ),
+    (
+        Anatomy::Limb,
+        [PhantomCondition::Normal, PhantomCondition::Fracture],
+    ),
+    (
+        Anatomy::Chest,
+        [PhantomCondition::Pneumonia, PhantomCondition::Tumor],
+    ),
+    (
+        Anatomy::Head,
+        [PhantomCondition::Normal, PhantomCondition::Tumor],
+    ),
+    (
+        Anatomy::Limb,
+        [PhantomCondition::Normal, PhantomCondition::Fracture],
+    ),
 ];
 
-/// Findings that are looked for in each patch.
-pub const KINDS: [Condition; 3] = [Condition::Pneumonia, Condition::Tumor, Condition::Fracture];
+/// The findings that the auxiliary head distinguishes.
+pub const KINDS: [PhantomCondition; 3] = [
+    PhantomCondition::Pneumonia,
+    PhantomCondition::Tumor,
+    PhantomCondition::Fracture,
+];
 
 fn cell(index: usize) -> Cell {
     let (anatomy, conditions) = PAIRS[index / 2 % PAIRS.len()];
@@ -41,22 +72,25 @@ fn cell(index: usize) -> Cell {
 
 const PIXELS: usize = (SIDE * SIDE) as usize;
 
-/// Prepared grey pictures, `SIDE × SIDE` bytes each.
-pub struct Pool {
+/// Preprocessed grey images, `SIDE × SIDE` bytes each.
+pub struct PhantomPool {
     cells: Vec<Cell>,
     bytes: Vec<u8>,
-    /// Discs in pixels of the prepared pictures.
+    /// The findings of each image, in pixels of the preprocessed image.
     findings: Vec<Vec<Finding>>,
 }
 
-/// Normalised pixels `[batch, 3, SIDE, SIDE]`, what they show, and where: `[batch, patches, KINDS]` of 0 and 1.
-pub struct Batch {
+/// A batch of augmented images.
+pub struct TrainingBatch {
+    /// Normalised, `[batch, 3, SIDE, SIDE]`.
     pub pixels: Tensor,
+    /// What each image shows.
     pub cells: Vec<Cell>,
-    pub places: Tensor,
+    /// Whether each patch contains each kind of finding, as 0 or 1: `[batch, patches, KINDS]`.
+    pub locations: Tensor,
 }
 
-impl Pool {
+impl PhantomPool {
     /// Draws `count` phantoms on all cores.
     pub fn draw(count: usize, seed: u64, preprocess: &Preprocess) -> Result<Self, Box<dyn Error>> {
         let mut bytes = vec![0; count * PIXELS];
@@ -94,18 +128,18 @@ impl Pool {
         })
     }
 
-    /// `pairs` pairs at random, varied.
-    pub fn batch(&self, pairs: usize, rng: &mut impl Rng) -> Batch {
+    /// A batch of random pairs, augmented.
+    pub fn batch(&self, pairs: usize, rng: &mut impl Rng) -> TrainingBatch {
         let mut pixels = Vec::with_capacity(2 * pairs * PIXELS);
         let mut cells = Vec::with_capacity(2 * pairs);
-        let mut places = Vec::new();
+        let mut locations = Vec::new();
         for _ in 0..pairs {
             let first = 2 * rng.random_range(0..self.cells.len() / 2);
             for index in [first, first + 1] {
                 let cell = self.cells[index];
-                let variation = Variation::roll(cell.0, rng);
-                variation.pixels(&self.bytes[index * PIXELS..][..PIXELS], rng, &mut pixels);
-                variation.places(&self.findings[index], cell.1, &mut places);
+                let augmentation = Augmentation::random(cell.0, rng);
+                augmentation.pixels(&self.bytes[index * PIXELS..][..PIXELS], rng, &mut pixels);
+                augmentation.locations(&self.findings[index], cell.1, &mut locations);
                 cells.push(cell);
             }
         }
@@ -114,14 +148,15 @@ impl Pool {
             (SIDE / PATCH).pow(2),
             KINDS.len() as i64,
         ];
-        Batch {
+        TrainingBatch {
             pixels: normalised(&pixels),
             cells,
-            places: Tensor::from_slice(&places).view(shape),
+            locations: Tensor::from_slice(&locations).view(shape), // [batch, patches, KINDS]
         }
     }
 
-    fn as_is(&self, range: std::ops::Range<usize>) -> Tensor {
+    /// Images without augmentation: `[range.len(), 3, SIDE, SIDE]`.
+    fn without_augmentation(&self, range: std::ops::Range<usize>) -> Tensor {
         let bytes = &self.bytes[range.start * PIXELS..range.end * PIXELS];
         normalised(
             &bytes
@@ -132,6 +167,7 @@ impl Pool {
     }
 }
 
+/// Draws and preprocesses the phantom of an index into `slot`; returns its findings.
 fn prepare(
     index: usize,
     seed: u64,
@@ -139,7 +175,7 @@ fn prepare(
     slot: &mut [u8],
 ) -> Result<Vec<Finding>, Box<dyn Error>> {
     let (anatomy, condition) = cell(index);
-    // Both of a pair have the same patient.
+    // Both phantoms of a pair show the same patient.
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(index as u64 / 2));
     let short = rng.random_range(130.0_f32..270.0);
     let long = short * rng.random_range(1.0_f32..1.14);
@@ -181,9 +217,9 @@ fn prepare(
     Ok(drawing.findings.iter().map(moved).collect())
 }
 
-/// A turn, a zoom, a shift, a mirror, a window and noise: the pool is shown many times and never twice alike.
-struct Variation {
-    /// From shown to stored pixels, about the centre: columns of a 2 × 2 matrix, then the shift.
+/// A random augmentation: rotation, zoom, shift, mirroring, window and noise.
+struct Augmentation {
+    /// The map from augmented to stored pixels around the centre: the columns of a 2 × 2 matrix, and the shift.
     across: [f32; 2],
     down: [f32; 2],
     shift: [f32; 2],
@@ -192,9 +228,9 @@ struct Variation {
     noise: f32,
 }
 
-impl Variation {
-    fn roll(anatomy: Anatomy, rng: &mut impl Rng) -> Self {
-        // A heart on the wrong side would be a finding of its own.
+impl Augmentation {
+    fn random(anatomy: Anatomy, rng: &mut impl Rng) -> Self {
+        // A mirrored heart would be a finding of its own.
         let mirror = if anatomy != Anatomy::Chest && rng.random_bool(0.5) {
             -1.0
         } else {
@@ -205,10 +241,10 @@ impl Variation {
         } else {
             1.0
         };
-        // Some are shown as they are: turning blurs a little.
+        // Some images stay as they are, because rotation blurs them a little.
         let strength = if rng.random_bool(0.2) { 0.0 } else { 1.0 };
-        let reach: f32 = strength * if anatomy == Anatomy::Limb { 0.20 } else { 0.10 };
-        let turn = rng.random_range(-1.0_f32..1.0) * reach;
+        let max_turn: f32 = strength * if anatomy == Anatomy::Limb { 0.20 } else { 0.10 };
+        let turn = rng.random_range(-1.0_f32..1.0) * max_turn;
         let zoom = 1.0 + strength * rng.random_range(-0.10_f32..0.08);
         let (cos, sin) = (turn.cos() * zoom, turn.sin() * zoom);
         Self {
@@ -221,6 +257,7 @@ impl Variation {
         }
     }
 
+    /// Appends the augmented pixels of an image to `out`.
     fn pixels(&self, source: &[u8], rng: &mut impl Rng, out: &mut Vec<f32>) {
         let middle = (SIDE - 1) as f32 / 2.0;
         let last = SIDE as usize - 1;
@@ -228,12 +265,12 @@ impl Variation {
             let v = y as f32 - middle;
             for x in 0..SIDE {
                 let u = x as f32 - middle;
-                let place = |axis: usize| {
+                let stored = |axis: usize| {
                     let at =
                         self.across[axis] * u + self.down[axis] * v + self.shift[axis] + middle;
                     at.clamp(0.0, last as f32)
                 };
-                let (sx, sy) = (place(0), place(1));
+                let (sx, sy) = (stored(0), stored(1));
                 let (left, top) = (sx as usize, sy as usize);
                 let (right, below) = ((left + 1).min(last), (top + 1).min(last));
                 let (fx, fy) = (sx - left as f32, sy - top as f32);
@@ -248,8 +285,8 @@ impl Variation {
         }
     }
 
-    /// For each patch and kind, whether the finding reaches into it.
-    fn places(&self, findings: &[Finding], condition: Condition, out: &mut Vec<f32>) {
+    /// Appends for each patch and kind 1 if the finding reaches into the patch, else 0.
+    fn locations(&self, findings: &[Finding], condition: PhantomCondition, out: &mut Vec<f32>) {
         let (patch, middle) = (PATCH as f32, SIDE as f32 / 2.0);
         for index in 0..(SIDE / PATCH).pow(2) {
             let (column, row) = (index % (SIDE / PATCH), index / (SIDE / PATCH));
@@ -276,23 +313,25 @@ impl Variation {
     }
 }
 
+/// Grey values of 0 to 255 → `[batch, 3, SIDE, SIDE]`, normalised.
 fn normalised(values: &[f32]) -> Tensor {
-    let grey = Tensor::from_slice(values).view([-1, 1, SIDE, SIDE]);
-    ((grey / 255.0 - 0.35) / 0.25).expand([-1, 3, -1, -1], false)
+    let grey = Tensor::from_slice(values).view([-1, 1, SIDE, SIDE]); // [batch, 1, SIDE, SIDE]
+    ((grey / 255.0 - 0.35) / 0.25).expand([-1, 3, -1, -1], false) // [batch, 3, SIDE, SIDE]
 }
 
-/// Accuracy, confidence and calibration on a pool, per shipped set and mode.
+/// Accuracy, share of confident verdicts, and confusions on a pool, by prompt set and mode.
 pub fn report(
     clip: &Towers,
     tokenizer: &Tokenizer,
-    pool: &Pool,
+    pool: &PhantomPool,
     sets: &[PromptSet],
 ) -> Result<String, Box<dyn Error>> {
     let _guard = tch::no_grad_guard();
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     for start in (0..pool.cells.len()).step_by(60) {
         let end = (start + 60).min(pool.cells.len());
-        pictures.extend(rows(&unit(&clip.image_features(&pool.as_is(start..end))?))?);
+        let pixels = pool.without_augmentation(start..end); // [batch, 3, SIDE, SIDE]
+        images.extend(to_rows(&unit_rows(&clip.image_features(&pixels)?))?);
     }
     let scale = clip.logit_scale().double_value(&[]).exp();
     let mut encode = |texts: &[String]| -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
@@ -300,7 +339,7 @@ pub fn report(
             .iter()
             .map(|text| tokenizer.encode(text))
             .collect::<Result<Vec<_>, _>>()?;
-        rows(&unit(&clip.text_features(&tokens)?))
+        to_rows(&unit_rows(&clip.text_features(&tokens)?))
     };
     let mut lines = Vec::new();
     for set in sets {
@@ -309,11 +348,11 @@ pub fn report(
             let scorer = Scorer::new(set, mode, logits, &mut encode)?;
             let (mut right, mut sure, mut total) = (0, 0, 0);
             let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
-            for (picture, &(anatomy, condition)) in pictures.iter().zip(&pool.cells) {
-                if place(&set.name).is_some_and(|place| place != anatomy) {
+            for (image, &(anatomy, condition)) in images.iter().zip(&pool.cells) {
+                if anatomy_of_set(&set.name).is_some_and(|of_set| of_set != anatomy) {
                     continue;
                 }
-                let verdict = scorer.verdict(picture);
+                let verdict = scorer.verdict(image);
                 total += 1;
                 sure += usize::from(verdict.probability >= 0.7);
                 if verdict.label == condition.name() {
@@ -340,7 +379,8 @@ pub fn report(
     Ok(lines.join("\n"))
 }
 
-fn rows(x: &Tensor) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
+/// Copies the rows of `[n, d]`.
+fn to_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
     let (count, width) = x.size2()?;
     let mut flat = vec![0.0_f32; (count * width) as usize];
     let length = flat.len();

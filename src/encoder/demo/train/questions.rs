@@ -1,79 +1,86 @@
-//! The loss: pictures are asked the questions that the program will ask them, and captions look for their pictures.
+//! The contrastive loss, in both directions.
 //!
-//! A question is a group of text directions, of which one is right for a picture: the conditions of a prompt set
-//! (`single`), or one condition present and absent (`multi`). Its loss is the cross entropy of the softmax of
-//! `logit_scale × cosine`, which is the scoring rule; so the probabilities come out calibrated. The other half of
-//! CLIP's loss goes from captions to pictures, with as many right answers as the batch holds.
+//! From images to texts, the loss is made of the questions that the program will ask. A question is a group of text
+//! directions, one of which is right for an image: the conditions of a prompt set (`single`), or one condition present and
+//! absent (`multi`). Its loss is the cross entropy of the softmax over `logit_scale × cosine`, the same rule by which the
+//! program scores, so that the probabilities are calibrated. From texts to images, captions have all images of the batch
+//! that they are true of as right answers.
 
-use medivision_tui::phantom::{Anatomy, Condition};
+use medivision_tui::phantom::{Anatomy, PhantomCondition};
 use medivision_tui::prompts::PromptSet;
 use rand::Rng;
 use rand::seq::{IndexedRandom, IteratorRandom};
 use tch::{Kind, Tensor};
 
 use super::captions::{Cell, STATEMENTS, TEMPLATES};
-use super::model::unit;
+use super::model::unit_rows;
 
-/// Free captions that look for their pictures in a step.
-const FREE: usize = 10;
+/// Captions per step for the loss from texts to images.
+const CAPTIONS_PER_STEP: usize = 10;
+/// Weight of all `multi` questions of a set, relative to its `single` question.
 const MULTI_WEIGHT: f64 = 0.5;
-const FREE_WEIGHT: f64 = 0.3;
+/// Weight of the loss from texts to images.
+const CAPTION_WEIGHT: f64 = 0.3;
 
-type Answer = Box<dyn Fn(Cell) -> Option<usize>>;
+/// The index of the right column for a phantom; `None` leaves it out.
+type AnswerFn = Box<dyn Fn(Cell) -> Option<usize>>;
 /// Whether a caption is true of a phantom.
 type Holds = fn(Cell) -> bool;
 
-/// Columns of the direction table, and which is right; `None` leaves the picture out.
+/// A choice between some directions.
 struct Question {
+    /// Indices of the directions.
     columns: Vec<usize>,
-    answer: Answer,
+    answer: AnswerFn,
     weight: f64,
 }
 
-/// All that is asked in one step.
+/// The questions and captions of one step.
 pub struct Questions {
-    /// Captions to encode.
+    /// The texts to encode.
     pub texts: Vec<String>,
-    /// Rows of `texts` that are averaged to a direction.
+    /// For each direction, the indices of the texts that are averaged.
     directions: Vec<Vec<usize>>,
     questions: Vec<Question>,
-    /// Direction of a caption, and what it is true of.
-    free: Vec<(usize, Holds)>,
+    /// The direction of each caption, and the phantoms that it is true of.
+    captions: Vec<(usize, Holds)>,
 }
 
 impl Questions {
     /// Draws phrases and templates at random.
-    pub fn ask(sets: &[PromptSet], rng: &mut impl Rng) -> Self {
+    pub fn draw(sets: &[PromptSet], rng: &mut impl Rng) -> Self {
         let mut all = Self {
             texts: Vec::new(),
             directions: Vec::new(),
             questions: Vec::new(),
-            free: Vec::new(),
+            captions: Vec::new(),
         };
         for set in sets {
-            all.ask_set(set, rng);
+            all.add_set(set, rng);
         }
-        all.ask_free_set(rng);
-        for _ in 0..FREE {
+        all.add_random_set(rng);
+        for _ in 0..CAPTIONS_PER_STEP {
             if let Some(statement) = STATEMENTS.choose(rng) {
                 let text = fill(TEMPLATES, statement.phrases, rng);
                 let direction = all.direction(vec![text], rng);
-                all.free.push((direction, statement.holds));
+                all.captions.push((direction, statement.holds));
             }
         }
         all
     }
 
+    /// Adds the mean of some texts as a direction; returns its index.
     fn direction(&mut self, texts: Vec<String>, rng: &mut impl Rng) -> usize {
         let start = self.texts.len();
         self.texts
-            .extend(texts.into_iter().map(|text| smudge(text, rng)));
+            .extend(texts.into_iter().map(|text| with_unknown_word(text, rng)));
         self.directions.push((start..self.texts.len()).collect());
         self.directions.len() - 1
     }
 
-    fn ask_set(&mut self, set: &PromptSet, rng: &mut impl Rng) {
-        let place = place(&set.name);
+    /// Adds the `single` question of a set, and the `multi` questions of its conditions.
+    fn add_set(&mut self, set: &PromptSet, rng: &mut impl Rng) {
+        let anatomy = anatomy_of_set(&set.name);
         let some = |phrases: &[String], count: usize, rng: &mut dyn rand::RngCore| -> Vec<String> {
             let chosen = phrases.iter().choose_multiple(rng, count);
             chosen
@@ -85,8 +92,8 @@ impl Questions {
                 })
                 .collect()
         };
-        // `general` spans anatomies: a part of its phrases alone would mislead about the others.
-        let count = if place.is_none() { 9 } else { 2 };
+        // `general` spans all anatomies: a few of its phrases would represent only some of them.
+        let count = if anatomy.is_none() { 9 } else { 2 };
         let names: Vec<String> = set
             .conditions
             .iter()
@@ -104,8 +111,8 @@ impl Questions {
             let texts = some(&condition.absent, 2, rng);
             let absent = self.direction(texts, rng);
             let name = condition.name.clone();
-            let answer: Answer = Box::new(move |cell| {
-                shown(place, cell).then(|| usize::from(cell.1.name() != name))
+            let answer: AnswerFn = Box::new(move |cell| {
+                suits(anatomy, cell).then(|| usize::from(cell.1.name() != name))
             });
             let weight = MULTI_WEIGHT / set.conditions.len() as f64;
             self.questions.push(Question {
@@ -114,9 +121,9 @@ impl Questions {
                 weight,
             });
         }
-        let answer: Answer = Box::new(move |cell| {
+        let answer: AnswerFn = Box::new(move |cell| {
             let right = names.iter().position(|name| name == cell.1.name());
-            right.filter(|_| shown(place, cell))
+            right.filter(|_| suits(anatomy, cell))
         });
         self.questions.push(Question {
             columns,
@@ -125,19 +132,19 @@ impl Questions {
         });
     }
 
-    /// A set as a user might write it: one phrase a condition.
-    fn ask_free_set(&mut self, rng: &mut impl Rng) {
+    /// Adds the question of a prompt set as a user might write it, with one phrase per condition.
+    fn add_random_set(&mut self, rng: &mut impl Rng) {
         let template = [TEMPLATES.choose(rng).copied().unwrap_or("{}")];
         let conditions = [
-            Condition::Pneumonia,
-            Condition::Tumor,
-            Condition::Fracture,
-            Condition::Normal,
+            PhantomCondition::Pneumonia,
+            PhantomCondition::Tumor,
+            PhantomCondition::Fracture,
+            PhantomCondition::Normal,
         ];
         let columns = conditions
             .iter()
             .map(|&condition| {
-                // The first statement that is true of this condition wherever it is.
+                // The first statement that is true of exactly this condition in every anatomy.
                 let everywhere = [Anatomy::Chest, Anatomy::Head, Anatomy::Limb];
                 let fits = |statement: &&super::captions::Statement| {
                     everywhere.iter().all(|&anatomy| {
@@ -154,7 +161,7 @@ impl Questions {
                 self.direction(vec![text], rng)
             })
             .collect();
-        let answer: Answer =
+        let answer: AnswerFn =
             Box::new(move |cell| conditions.iter().position(|&condition| condition == cell.1));
         self.questions.push(Question {
             columns,
@@ -163,17 +170,11 @@ impl Questions {
         });
     }
 
-    /// `pictures`: `[batch, d]`, `texts`: `[texts, d]`, both unit rows; `scale`: a scalar.
-    pub fn loss(
-        &self,
-        pictures: &Tensor,
-        texts: &Tensor,
-        scale: &Tensor,
-        cells: &[Cell],
-    ) -> Tensor {
-        let directions = unit(&self.average().matmul(texts)); // [directions, d]
-        let logits = pictures.matmul(&directions.tr()) * scale; // [batch, directions]
-        let mut loss = Tensor::zeros([], (Kind::Float, pictures.device()));
+    /// The loss, a scalar. `images`: `[batch, d]`, `texts`: `[texts, d]`, both unit rows; `scale`: a scalar.
+    pub fn loss(&self, images: &Tensor, texts: &Tensor, scale: &Tensor, cells: &[Cell]) -> Tensor {
+        let directions = unit_rows(&self.average().matmul(texts)); // [directions, d]
+        let logits = images.matmul(&directions.tr()) * scale; // [batch, directions]
+        let mut loss = Tensor::zeros([], (Kind::Float, images.device())); // scalar
         for question in &self.questions {
             let (rows, answers): (Vec<i64>, Vec<i64>) = cells
                 .iter()
@@ -192,13 +193,13 @@ impl Questions {
                 .collect();
             let asked = logits
                 .index_select(0, &Tensor::from_slice(&rows))
-                .index_select(1, &Tensor::from_slice(&columns));
+                .index_select(1, &Tensor::from_slice(&columns)); // [rows, columns]
             loss += question.weight * asked.cross_entropy_for_logits(&Tensor::from_slice(&answers));
         }
-        loss + FREE_WEIGHT * self.free_loss(&logits, cells)
+        loss + CAPTION_WEIGHT * self.caption_loss(&logits, cells) // scalar
     }
 
-    /// `[directions, texts]`, each row an average.
+    /// The matrix that averages texts to directions: `[directions, texts]`.
     fn average(&self) -> Tensor {
         let width = self.texts.len();
         let mut table = vec![0.0_f32; self.directions.len() * width];
@@ -210,11 +211,12 @@ impl Questions {
         Tensor::from_slice(&table).view([self.directions.len() as i64, width as i64])
     }
 
-    /// From captions to pictures: the right ones share the probability.
-    fn free_loss(&self, logits: &Tensor, cells: &[Cell]) -> Tensor {
+    /// The loss from captions to images, a scalar: all images that a caption is true of share the target probability. `logits`:
+    /// `[batch, directions]`.
+    fn caption_loss(&self, logits: &Tensor, cells: &[Cell]) -> Tensor {
         let mut columns = Vec::new();
         let mut targets = Vec::new();
-        for &(direction, holds) in &self.free {
+        for &(direction, holds) in &self.captions {
             let right = cells.iter().filter(|&&cell| holds(cell)).count();
             if right > 0 && right < cells.len() {
                 columns.push(direction as i64);
@@ -226,20 +228,20 @@ impl Questions {
             }
         }
         if columns.is_empty() {
-            return Tensor::zeros([], (Kind::Float, logits.device()));
+            return Tensor::zeros([], (Kind::Float, logits.device())); // scalar
         }
         let rows = columns.len() as i64;
-        let targets = Tensor::from_slice(&targets).view([rows, cells.len() as i64]);
-        let chances = logits
-            .index_select(1, &Tensor::from_slice(&columns))
-            .tr()
-            .log_softmax(1, Kind::Float);
-        -(targets * chances).sum(Kind::Float) / rows as f64
+        let targets = Tensor::from_slice(&targets).view([rows, cells.len() as i64]); // [captions, batch]
+        let log_probabilities = logits
+            .index_select(1, &Tensor::from_slice(&columns)) // [batch, captions]
+            .tr() // [captions, batch]
+            .log_softmax(1, Kind::Float); // [captions, batch]
+        -(targets * log_probabilities).sum(Kind::Float) / rows as f64 // scalar
     }
 }
 
-/// The part of the body that a shipped set is for.
-pub fn place(set: &str) -> Option<Anatomy> {
+/// The anatomy that a built-in set is for; `None` for all.
+pub fn anatomy_of_set(set: &str) -> Option<Anatomy> {
     match set {
         "chest-xray" => Some(Anatomy::Chest),
         "brain-mri" => Some(Anatomy::Head),
@@ -248,10 +250,11 @@ pub fn place(set: &str) -> Option<Anatomy> {
     }
 }
 
-fn shown(place: Option<Anatomy>, cell: Cell) -> bool {
-    place.is_none_or(|place| place == cell.0)
+fn suits(anatomy: Option<Anatomy>, cell: Cell) -> bool {
+    anatomy.is_none_or(|anatomy| anatomy == cell.0)
 }
 
+/// A random phrase in a random template.
 fn fill(templates: &[&str], phrases: &[&str], rng: &mut impl Rng) -> String {
     let phrase = phrases.choose(rng).copied().unwrap_or_default();
     templates
@@ -259,8 +262,8 @@ fn fill(templates: &[&str], phrases: &[&str], rng: &mut impl Rng) -> String {
         .map_or_else(String::new, |template| template.replace("{}", phrase))
 }
 
-/// Now and then a word that no vocabulary has goes before a text, so that the model learns to read past it.
-fn smudge(text: String, rng: &mut impl Rng) -> String {
+/// Sometimes puts an unknown word before a text, so that the model learns to ignore it.
+fn with_unknown_word(text: String, rng: &mut impl Rng) -> String {
     if rng.random_bool(0.05) {
         format!("zzz {text}")
     } else {

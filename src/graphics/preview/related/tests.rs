@@ -1,4 +1,4 @@
-//! What is seen of objects over a section, from the fixtures of `tests/oracle/related.py`.
+//! Overlays over a CT section, from the fixtures of `tests/oracle/related.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// An image 400 pixels wide and 600 high: 12.5 pixels of the screen for a column of the section.
+/// A request for 400 × 600 pixels: 12.5 screen pixels for a column of the section.
 fn key(image: &str, objects: &[&str]) -> PreviewKey {
     let object = |name: &&str| (fixture(&format!("{name}.dcm")), Stamp::default());
     PreviewKey {
@@ -42,25 +42,25 @@ fn key(image: &str, objects: &[&str]) -> PreviewKey {
     }
 }
 
-struct Seen {
+struct RenderedScene {
     image: RgbImage,
     place: Placement,
     labels: Vec<Label>,
-    composed: Arc<Composed>,
+    composed: Arc<ComposedOverlays>,
 }
 
-fn seen(key: &PreviewKey) -> Seen {
+fn seen(key: &PreviewKey) -> RenderedScene {
     let source: ImageSource = open(&key.path).unwrap();
     let (frame, target) = (source.frame(0).unwrap(), source.target(0));
-    let mut objects = Objects::default();
+    let mut objects = OverlayComposer::default();
     let (frame, composed) = objects.compose(&key.related, &frame, target.as_ref());
     let scene = renderer::scene(key, &source, &frame, (10, 20));
     let grid = Grid {
         cell: FontSize::new(10, 20),
-        each: 1,
+        reduction: 1,
     };
     let drawn = draw::draw(&frame, &[], &composed, key, &scene, grid).unwrap();
-    Seen {
+    RenderedScene {
         image: drawn.image.into_rgb8(),
         place: drawn.place,
         labels: drawn.labels,
@@ -68,8 +68,8 @@ fn seen(key: &PreviewKey) -> Seen {
     }
 }
 
-impl Seen {
-    /// What is seen in the middle of a pixel of the section.
+impl RenderedScene {
+    /// The screen pixel in the middle of a pixel of the section.
     fn at(&self, x: u32, y: u32) -> [u8; 3] {
         let (x, y) = self.place.screen((x, y));
         self.image.get_pixel(x as u32, y as u32).0
@@ -81,7 +81,7 @@ fn near(a: [u8; 3], b: [u8; 3]) -> bool {
 }
 
 #[test]
-fn segments_are_mixed_with_the_picture_by_their_opacity() {
+fn segments_are_blended_with_the_image_by_their_opacity() {
     let tint = image::open(fixture("seg_binary.ct2.png"))
         .unwrap()
         .to_rgba8();
@@ -111,10 +111,10 @@ fn segments_are_mixed_with_the_picture_by_their_opacity() {
 }
 
 #[test]
-fn a_presentation_state_shows_the_picture_of_the_oracle() {
+fn a_presentation_state_shows_the_image_of_the_oracle() {
     let wanted = image::open(fixture("gsps.png")).unwrap().to_rgb8();
     let seen = seen(&key("ct2", &["gsps"]));
-    // All but what is drawn over it.
+    // Without the pixels under annotations.
     let free = |x: u32, y: u32| y > 21 && !(5..7).contains(&x) || x < 2;
     let mut count = 0;
     for (x, y, pixel) in wanted.enumerate_pixels().filter(|(x, y, _)| free(*x, *y)) {
@@ -131,7 +131,7 @@ fn a_presentation_state_shows_the_picture_of_the_oracle() {
 }
 
 /// Pixels of a contour's red in a row or column of the screen.
-fn red(seen: &Seen, row: Option<u32>, column: Option<u32>) -> usize {
+fn red(seen: &RenderedScene, row: Option<u32>, column: Option<u32>) -> usize {
     let is_red = |pixel: &[u8; 3]| near(*pixel, [255, 0, 0]);
     let pixels = seen.image.enumerate_pixels();
     let here = pixels.filter(|(x, y, _)| {
@@ -164,14 +164,14 @@ fn contours_are_thin_lines_at_any_magnification() {
 }
 
 #[test]
-fn texts_are_letters_of_the_terminal_on_cells_and_drawn_elsewhere() {
+fn texts_are_drawn_into_the_image_unless_it_consists_of_cells() {
     let drawn = seen(&key("ct2", &["gsps"]));
     let [label] = &drawn.labels[..] else {
         panic!("{:?}", drawn.labels)
     };
     assert_eq!(label.lines, ["Nodule?", "5 mm"]);
     assert_eq!(label.at, (20.0 / 32.0, 4.0 / 32.0));
-    let white = |seen: &Seen| {
+    let white = |seen: &RenderedScene| {
         seen.image
             .pixels()
             .filter(|pixel| pixel.0 == [255; 3])
@@ -197,7 +197,7 @@ fn texts_that_may_identify_are_masked() {
 }
 
 #[test]
-fn what_cannot_be_opened_says_so_and_the_picture_stays() {
+fn an_object_that_cannot_be_opened_is_reported_and_the_image_stays() {
     let plain = seen(&key("ct2", &[]));
     let missing = seen(&key("ct2", &["no_such", "ct1"]));
     assert_eq!(missing.image, plain.image);
@@ -220,7 +220,7 @@ fn an_object_is_read_once() {
         opacity: 50,
         show_phi: false,
     };
-    let mut objects = Objects::default();
+    let mut objects = OverlayComposer::default();
     let mut compose = |image: &str| {
         let source = open(&fixture(image)).unwrap();
         let frame = source.frame(0).unwrap();
@@ -232,7 +232,7 @@ fn an_object_is_read_once() {
     std::fs::remove_file(&copy).unwrap();
     assert!(
         Arc::ptr_eq(&first, &compose("ct1.dcm")),
-        "nothing is composed anew"
+        "nothing is composed again"
     );
     let second = compose("ct2.dcm");
     assert!(
@@ -242,7 +242,7 @@ fn an_object_is_read_once() {
 }
 
 #[test]
-fn colours_of_a_pseudo_colour_state_take_the_place_of_grey() {
+fn a_pseudo_colour_state_colours_a_grey_image() {
     let wanted = image::open(fixture("pseudo.png")).unwrap().to_rgb8();
     let seen = seen(&key("ct1", &["pseudo"]));
     assert!(
@@ -253,7 +253,7 @@ fn colours_of_a_pseudo_colour_state_take_the_place_of_grey() {
 }
 
 #[test]
-fn nothing_is_drawn_over_a_picture_of_another_size_than_the_frame() {
+fn nothing_is_drawn_over_an_image_of_another_size_than_the_frame() {
     let key = key("ct2", &["seg_binary", "gsps"]);
     let source: ImageSource = open(&key.path).unwrap();
     let (frame, target) = (source.frame(0).unwrap(), source.target(0));
@@ -261,6 +261,7 @@ fn nothing_is_drawn_over_a_picture_of_another_size_than_the_frame() {
         width: 16,
         ..target
     });
-    let (_, composed) = Objects::default().compose(&key.related, &frame, assembled.as_ref());
+    let (_, composed) =
+        OverlayComposer::default().compose(&key.related, &frame, assembled.as_ref());
     assert_eq!((composed.layers.len(), composed.remarks.len()), (0, 2));
 }

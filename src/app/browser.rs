@@ -1,0 +1,321 @@
+//! The browser: the folder on screen, how folders were left, which files are marked, and which were looked at.
+
+pub mod folder;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::entry::{EntryKind, Found};
+use super::filter::Filter;
+use super::folder_state::{FolderMemory, Kept, Look};
+use super::request::Request;
+use super::results::Results;
+use super::sort::Sort;
+use crate::paths;
+use folder::{Folder, Listing, Row};
+
+/// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
+pub(crate) const REST_TIME: Duration = Duration::from_millis(80);
+
+/// The cursor and how long it has been where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct CursorRest {
+    path: Option<PathBuf>,
+    /// First tick that saw it there.
+    since: Option<Duration>,
+    rested: bool,
+}
+
+/// The state of the browser.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Browser {
+    /// The folder on screen. Whoever groups its files arranges its rows.
+    pub(super) folder: Folder,
+    /// How folders seen before were left.
+    left: HashMap<PathBuf, FolderMemory>,
+    /// Files on which the cursor has rested.
+    visited: HashSet<PathBuf>,
+    /// Files that came after the start and have not been looked at.
+    fresh: HashSet<PathBuf>,
+    marked: BTreeSet<PathBuf>,
+    /// Where a range of marks begins.
+    mark_anchor: Option<PathBuf>,
+    rest: CursorRest,
+}
+
+impl Browser {
+    /// Begins in a folder, as it was left in an earlier run.
+    pub(super) fn new(dir: PathBuf, generation: u64, kept: Kept) -> Self {
+        let left = FolderMemory::restore(&dir, kept);
+        Self {
+            folder: Folder::new(
+                dir.clone(),
+                generation,
+                left.cursor.clone(),
+                left.look.clone(),
+            ),
+            left: HashMap::from([(dir, left)]),
+            visited: HashSet::new(),
+            fresh: HashSet::new(),
+            marked: BTreeSet::new(),
+            mark_anchor: None,
+            rest: CursorRest::default(),
+        }
+    }
+
+    // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Whether the folder on screen is this one, and its listing the one requested last.
+    pub(super) fn is_current_listing(&self, dir: &Path, generation: u64) -> bool {
+        self.folder.generation() == generation && self.folder.dir() == dir
+    }
+
+    /// Remembers how the folder on screen is left, and returns that. `None` while nothing of it has come: what was remembered
+    /// of it stays.
+    pub(super) fn remember(&mut self) -> Option<&FolderMemory> {
+        let folder = &self.folder;
+        if *folder.listing() == Listing::Underway && folder.count() == 0 {
+            return None;
+        }
+        let left = FolderMemory {
+            cursor: folder.anchor().map(Path::to_owned),
+            look: folder.look().clone(),
+        };
+        let dir = folder.dir().to_owned();
+        Some(self.left.entry(dir).insert_entry(left).into_mut())
+    }
+
+    /// How a folder was left in this run; of the one given at the start, in the last.
+    pub(super) fn left(&self, dir: &Path) -> Option<&FolderMemory> {
+        self.left.get(dir)
+    }
+
+    /// Shows a folder of which nothing is known yet. The cursor goes to `cursor`, or where it was last time.
+    pub(super) fn show(&mut self, dir: PathBuf, generation: u64, cursor: Option<PathBuf>) {
+        let (known, look) = if let Some(left) = self.left.get(&dir) {
+            (left.cursor.clone(), left.look.clone())
+        } else {
+            // A filter is about the files of one folder; the rest goes along.
+            let look = self.folder.look().clone();
+            let filter = Filter::default();
+            (None, Look { filter, ..look })
+        };
+        self.folder = Folder::new(dir, generation, cursor.or(known), look);
+    }
+
+    /// Takes in how the folder that is being listed was left in an earlier run; false if that no longer matters. What this run
+    /// knows takes precedence.
+    pub(super) fn restore(
+        &mut self,
+        dir: &Path,
+        generation: u64,
+        kept: Kept,
+        results: &Results,
+    ) -> bool {
+        if !self.is_current_listing(dir, generation) || self.left.contains_key(dir) {
+            return false;
+        }
+        let left = FolderMemory::restore(dir, kept);
+        self.folder.restore(left.cursor, left.look, results);
+        true
+    }
+
+    // ── order and filter ──────────────────────────────────────────────────────────────────────────────────────
+
+    /// Changes how the folder is looked at.
+    pub(super) fn change_look(&mut self, results: &Results, change: impl FnOnce(&mut Look)) {
+        let mut look = self.folder.look().clone();
+        change(&mut look);
+        self.folder.set_look(look, results);
+    }
+
+    /// Shows only the names that match a text; all for an empty one.
+    pub(super) fn filter(&mut self, text: &str, results: &Results) {
+        self.change_look(results, |look| look.filter = Filter::new(text));
+    }
+
+    /// Changes the order.
+    pub(super) fn sort(&mut self, results: &Results, change: impl FnOnce(&mut Sort)) -> Request {
+        self.change_look(results, |look| change(&mut look.sort));
+        let Sort { by, reversed } = self.folder.look().sort;
+        let way = if reversed { ", reversed" } else { "" };
+        Request::info(format!("sorted by {}{way}", by.name()))
+    }
+
+    // ── marks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Whether a file is marked.
+    pub(crate) fn is_marked(&self, path: &Path) -> bool {
+        self.marked.contains(path)
+    }
+
+    /// The marked files, in whichever folder, by path.
+    pub(super) fn marked(&self) -> &BTreeSet<PathBuf> {
+        &self.marked
+    }
+
+    /// Marks the file under the cursor, or removes its mark; the cursor goes on.
+    pub(super) fn toggle_mark(&mut self) {
+        let current = self.folder.current();
+        let Some(row) = current.filter(|row| row.kind == EntryKind::File) else {
+            return;
+        };
+        if !self.marked.remove(&row.path) {
+            self.marked.insert(row.path.clone());
+        }
+        self.mark_anchor = Some(row.path.clone());
+        self.folder.go_by(1);
+    }
+
+    /// Marks all files from the one that was marked last to the one under the cursor, in the order shown.
+    pub(super) fn mark_range(&mut self) -> Request {
+        let anchor = self.mark_anchor.as_deref();
+        let Some(from) = anchor.and_then(|path| self.folder.find(path)) else {
+            return Request::info("mark one end of the range first");
+        };
+        let to = self.folder.cursor();
+        let (first, last) = (from.min(to), from.max(to));
+        let rows = self.folder.rows_from(first).take(last - first + 1);
+        let files: Vec<_> = rows
+            .filter(|row| row.kind == EntryKind::File)
+            .map(|row| row.path.clone())
+            .collect();
+        let text = format!("{} files marked", files.len());
+        self.marked.extend(files);
+        self.mark_anchor = self.folder.current().map(|row| row.path.clone());
+        Request::info(text)
+    }
+
+    /// Removes all marks.
+    pub(super) fn clear_marks(&mut self) {
+        self.marked.clear();
+    }
+
+    /// The marked files with their contents, as far as those are known.
+    pub(super) fn marked_files(&self, results: &Results) -> Vec<Found> {
+        let rows = self.folder.rows().map(|row| (&row.path, row.stamp));
+        let here: HashMap<_, _> = rows.collect();
+        let stamp = |path: &PathBuf| here.get(path).copied().or_else(|| results.stamp(path));
+        let found = |path: &PathBuf| Found {
+            path: path.clone(),
+            stamp: stamp(path).unwrap_or_default(),
+        };
+        self.marked.iter().map(found).collect()
+    }
+
+    // ── what was looked at ────────────────────────────────────────────────────────────────────────────────────
+
+    /// Whether a file came after the start and has not been looked at.
+    pub(crate) fn is_fresh(&self, path: &Path) -> bool {
+        self.fresh.contains(path)
+    }
+
+    /// Notes that a file has come, with a content that nobody has looked at.
+    pub(super) fn note_arrival(&mut self, path: &Path) {
+        self.visited.remove(path);
+        self.fresh.insert(path.to_owned());
+    }
+
+    /// Notes that a file that came is no image.
+    pub(super) fn forget_arrival(&mut self, path: &Path) {
+        self.fresh.remove(path);
+    }
+
+    /// Moves the cursor to the nearest file in a direction that it has not rested on, coming round at the end.
+    pub(super) fn go_to_unvisited(&mut self, forward: bool, results: &Results) -> Option<Request> {
+        let cursor = self.folder.cursor();
+        let unvisited = |(_, row): &(usize, &Row)| {
+            row.kind == EntryKind::File
+                && !self.visited.contains(&row.path)
+                && !results.is_ruled_out(&row.path)
+        };
+        let rows = self.folder.rows().enumerate().filter(unvisited);
+        let rows: Vec<usize> = rows.map(|(at, _)| at).collect();
+        let found = if forward {
+            rows.iter().find(|at| **at > cursor).or(rows.first())
+        } else {
+            rows.iter().rfind(|at| **at < cursor).or(rows.last())
+        };
+        match found {
+            Some(at) => {
+                self.folder.go_to(*at);
+                None
+            }
+            None => Some(Request::info("everything here has been looked at")),
+        }
+    }
+
+    /// Notes where the cursor is; true if it is on another row than before.
+    pub(super) fn follow_cursor(&mut self) -> bool {
+        let current = self.folder.current().map(|row| row.path.clone());
+        let moved = self.rest.path != current;
+        if moved {
+            self.rest = CursorRest {
+                path: current,
+                ..CursorRest::default()
+            };
+        }
+        moved
+    }
+
+    /// Whether the cursor has stayed on its row for [`REST_TIME`].
+    pub(super) fn has_rested(&self) -> bool {
+        self.rest.rested
+    }
+
+    /// Whether the cursor is on a row and will come to rest there.
+    pub(super) fn is_coming_to_rest(&self) -> bool {
+        self.rest.path.is_some() && !self.rest.rested
+    }
+
+    /// Whether no row is under the cursor.
+    pub(super) fn has_no_cursor(&self) -> bool {
+        self.rest.path.is_none()
+    }
+
+    /// Time passes. Returns the file on which the cursor came to rest with this tick.
+    pub(super) fn tick(&mut self, now: Duration) -> Option<PathBuf> {
+        let path = self.rest.path.clone().filter(|_| !self.rest.rested)?;
+        let since = *self.rest.since.get_or_insert(now);
+        if now.saturating_sub(since) < REST_TIME {
+            return None;
+        }
+        self.rest.rested = true;
+        self.fresh.remove(&path);
+        self.visited.insert(path.clone());
+        Some(path)
+    }
+
+    // ── changes on disk ───────────────────────────────────────────────────────────────────────────────────────
+
+    /// A file or folder is gone, with all under it.
+    pub(super) fn removed(&mut self, path: &Path) {
+        self.visited.retain(|file| !file.starts_with(path));
+        self.fresh.retain(|file| !file.starts_with(path));
+        self.marked.retain(|file| !file.starts_with(path));
+        self.folder.remove(path);
+        if self.folder.dir().starts_with(path) {
+            self.folder.fail("It has been removed.".to_owned());
+        }
+    }
+
+    /// A file or folder lies elsewhere now. Returns the folder to open and the row to go to if the one on screen lies there.
+    pub(super) fn renamed(&mut self, from: &Path, to: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
+        let new = |path: &PathBuf| paths::renamed(path, from, to).unwrap_or_else(|| path.clone());
+        self.visited = self.visited.iter().map(new).collect();
+        self.fresh = self.fresh.iter().map(new).collect();
+        self.marked = self.marked.iter().map(new).collect();
+        if !self.folder.dir().starts_with(from) {
+            return None;
+        }
+        let cursor = self.folder.current().map(|row| new(&row.path));
+        let dir = new(&self.folder.dir().to_owned());
+        let left = FolderMemory {
+            cursor: cursor.clone(),
+            look: self.folder.look().clone(),
+        };
+        self.left.insert(dir.clone(), left);
+        Some((dir, cursor))
+    }
+}

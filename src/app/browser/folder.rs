@@ -1,0 +1,609 @@
+//! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll position.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::app::entry::{Entry, EntryKind, Found, Stamp};
+use crate::app::folder_state::Look;
+use crate::app::results::Results;
+use crate::app::sort::{Key, Rank, Sort, natural};
+use crate::app::text;
+
+/// A row of the list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Absolute.
+    pub path: PathBuf,
+    /// The name, safe to show.
+    pub shown: String,
+    /// Folder or file.
+    pub kind: EntryKind,
+    /// The content of the file, as last reported.
+    pub stamp: Stamp,
+    /// What the row represents.
+    pub represents: RowKind,
+    /// Its place in the folder's order.
+    rank: Rank,
+}
+
+/// What a row of the list represents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// The file or folder at its path.
+    Entry,
+    /// A study, by its index. No file has its path.
+    Study(usize),
+    /// A series, by the indices of its study and its own. No file has its path.
+    Series(usize, usize),
+    /// A file that a DICOMDIR refers to and that does not exist.
+    Missing,
+}
+
+impl Row {
+    fn new(entry: Entry, rank: Rank) -> Self {
+        let shown = entry.path.file_name().map_or_else(String::new, text::safe);
+        Self {
+            path: entry.path,
+            shown,
+            kind: entry.kind,
+            stamp: entry.stamp,
+            represents: RowKind::Entry,
+            rank,
+        }
+    }
+
+    /// A row for a study, a series or a file of a series, which the folder's order does not move.
+    pub(in crate::app) fn in_group(
+        path: PathBuf,
+        shown: String,
+        kind: EntryKind,
+        stamp: Stamp,
+        represents: RowKind,
+    ) -> Self {
+        Self {
+            path,
+            shown,
+            kind,
+            stamp,
+            represents,
+            rank: Rank::default(),
+        }
+    }
+
+    /// The file or folder of the row, with its content.
+    pub(in crate::app) fn found(&self) -> Found {
+        Found {
+            path: self.path.clone(),
+            stamp: self.stamp,
+        }
+    }
+
+    /// Whether its name begins with a dot.
+    fn hidden(&self) -> bool {
+        name_bytes(&self.path).starts_with(b".")
+    }
+}
+
+/// The state of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Parts are still to come.
+    Underway,
+    /// All is here.
+    Complete,
+    /// It cannot be read; the sentence says why.
+    Failed(String),
+}
+
+/// The folder on screen. Inserting or removing one row is cheap even among a hundred thousand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folder {
+    /// Absolute.
+    dir: PathBuf,
+    /// The number of the listing that was requested.
+    generation: u64,
+    listing: Listing,
+    /// All rows by name, dotfiles included.
+    rows: Vec<Arc<Row>>,
+    /// Indices into `rows` of those that are shown, in the order shown.
+    visible: Vec<u32>,
+    /// Shown instead of `visible`, in this order: the files in groups.
+    arranged: Option<Vec<Row>>,
+    look: Look,
+    /// The options were changed by a key.
+    chosen: bool,
+    /// Index into `visible`.
+    cursor: usize,
+    /// First row on screen, index into `visible`.
+    offset: usize,
+    /// The cursor stays on its file. Until then (while the listing comes in and no key has moved it) it waits at the first row,
+    /// or at `wish` once that has been listed.
+    pinned: bool,
+    wish: Option<PathBuf>,
+    /// Files removed during the listing: a part read earlier may still contain them.
+    gone: HashSet<PathBuf>,
+}
+
+/// Rows kept visible above and below the cursor.
+const SCROLL_MARGIN: usize = 2;
+
+impl Folder {
+    /// A folder before its listing. The cursor goes to `wish` once that has been listed.
+    pub fn new(dir: PathBuf, generation: u64, wish: Option<PathBuf>, look: Look) -> Self {
+        Self {
+            dir,
+            generation,
+            listing: Listing::Underway,
+            rows: Vec::new(),
+            visible: Vec::new(),
+            arranged: None,
+            look,
+            chosen: false,
+            cursor: 0,
+            offset: 0,
+            pinned: false,
+            wish,
+            gone: HashSet::new(),
+        }
+    }
+
+    /// Adds a part of the listing.
+    pub fn extend(&mut self, entries: Vec<Entry>, complete: bool, results: &Results) {
+        let fresh = entries.into_iter().filter(|e| !self.gone.contains(&e.path));
+        let mut fresh: Vec<Arc<Row>> = fresh.map(|e| Arc::new(self.new_row(e, results))).collect();
+        // Parts usually come sorted.
+        fresh.sort_by(|a, b| by_name(a, b));
+        fresh.dedup_by(|a, b| a.path == b.path);
+        self.keep_cursor(|folder| {
+            folder.rows = merge(std::mem::take(&mut folder.rows), fresh);
+            folder.order_anew();
+        });
+        if complete {
+            self.listing = Listing::Complete;
+            self.pinned = !self.rows.is_empty();
+            self.gone.clear();
+        }
+    }
+
+    /// Adds a file or folder, or replaces its stamp.
+    pub fn insert(&mut self, entry: Entry, results: &Results) {
+        self.gone.remove(&entry.path);
+        let row = Arc::new(self.new_row(entry, results));
+        self.keep_cursor(|folder| {
+            folder.take_out(&row.path);
+            folder.put_in(row);
+        });
+    }
+
+    /// Removes a file or folder.
+    pub fn remove(&mut self, path: &Path) {
+        if path.parent() != Some(&self.dir) {
+            return;
+        }
+        if self.listing == Listing::Underway {
+            self.gone.insert(path.to_owned());
+        }
+        self.keep_cursor(|folder| {
+            folder.take_out(path);
+            if let Some(arranged) = &mut folder.arranged {
+                arranged.retain(|row| row.path != path);
+            }
+        });
+    }
+
+    /// Shows other rows instead of the folder's own; `None`: its own again. The cursor stays on its row, or goes to the one
+    /// it waits for.
+    pub fn arrange(&mut self, rows: Option<Vec<Row>>) {
+        self.keep_cursor(|folder| folder.arranged = rows);
+        if let Some(at) = self.wish.as_deref().and_then(|wish| self.find(wish)) {
+            self.go_to(at);
+        }
+    }
+
+    /// Renames a file or folder; the cursor follows it.
+    pub fn rename(&mut self, from: &Path, to: Entry, results: &Results) {
+        let followed = self.pinned && self.current().is_some_and(|row| row.path == from);
+        let path = to.path.clone();
+        self.remove(from);
+        self.insert(to, results);
+        if followed && let Some(at) = self.find(&path) {
+            self.go_to(at);
+        }
+    }
+
+    /// Changes the stamp of a file, which is added if it is new.
+    pub fn restamp(&mut self, path: &Path, stamp: Stamp, results: &Results) {
+        let by_time = self.look.sort.by == Key::Time;
+        match self.row_at(path, EntryKind::File) {
+            Ok(at) if !by_time => Arc::make_mut(&mut self.rows[at]).stamp = stamp,
+            _ => self.insert(
+                Entry {
+                    path: path.to_owned(),
+                    kind: EntryKind::File,
+                    stamp,
+                },
+                results,
+            ),
+        }
+    }
+
+    /// Moves a file whose result has changed, if the order depends on results.
+    pub fn rerank(&mut self, path: &Path, results: &Results) {
+        if !self.look.sort.by.needs_results() || path.parent() != Some(&self.dir) {
+            return;
+        }
+        let Ok(at) = self.row_at(path, EntryKind::File) else {
+            return;
+        };
+        let row = &self.rows[at];
+        let rank = Rank::of(self.look.sort.by, path, row.stamp, results);
+        if rank == row.rank {
+            return;
+        }
+        let row = Arc::new(Row {
+            rank,
+            ..Row::clone(row)
+        });
+        self.keep_cursor(|folder| {
+            folder.take_out(path);
+            folder.put_in(row);
+        });
+    }
+
+    /// Sorts anew after many results have changed.
+    pub fn rerank_all(&mut self, results: &Results) {
+        if !self.look.sort.by.needs_results() {
+            return;
+        }
+        self.keep_cursor(|folder| {
+            folder.rank_rows(results);
+            folder.order_anew();
+        });
+    }
+
+    fn rank_rows(&mut self, results: &Results) {
+        let by = self.look.sort.by;
+        for row in self
+            .rows
+            .iter_mut()
+            .filter(|row| row.kind == EntryKind::File)
+        {
+            let rank = Rank::of(by, &row.path, row.stamp, results);
+            if rank != row.rank {
+                Arc::make_mut(row).rank = rank;
+            }
+        }
+    }
+
+    /// The folder's path, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The number that the listing is answered by.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The state of the listing.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    /// Notes that the listing is complete.
+    pub(in crate::app) fn complete(&mut self) {
+        self.listing = Listing::Complete;
+    }
+
+    /// Notes why the folder cannot be read (any more), as a sentence safe to show.
+    pub(in crate::app) fn fail(&mut self, message: String) {
+        self.listing = Listing::Failed(message);
+    }
+
+    /// Order, filter, hidden files.
+    pub fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// Changes order, filter and hidden files.
+    pub fn set_look(&mut self, look: Look, results: &Results) {
+        self.chosen = true;
+        self.look_as(look, results);
+    }
+
+    /// Restores how the folder was left, while it is being listed. What keys have changed meanwhile takes precedence.
+    pub fn restore(&mut self, cursor: Option<PathBuf>, look: Look, results: &Results) {
+        if !self.chosen {
+            self.look_as(look, results);
+        }
+        if !self.pinned && self.wish.is_none() {
+            self.wish = cursor;
+            self.keep_cursor(|_| {});
+        }
+    }
+
+    fn look_as(&mut self, look: Look, results: &Results) {
+        let sorted = look.sort.by != self.look.sort.by;
+        self.keep_cursor(|folder| {
+            folder.look = look;
+            if sorted {
+                folder.rank_rows(results);
+            }
+            folder.order_anew();
+        });
+    }
+
+    fn new_row(&self, entry: Entry, results: &Results) -> Row {
+        let rank = match entry.kind {
+            EntryKind::File => Rank::of(self.look.sort.by, &entry.path, entry.stamp, results),
+            EntryKind::Folder => Rank::default(),
+        };
+        Row::new(entry, rank)
+    }
+
+    /// Recomputes which rows are shown, and their order.
+    fn order_anew(&mut self) {
+        let names = self.rows.iter().map(|row| row.shown.as_str());
+        let passes = self.look.filter.passes(names);
+        let shown = |at: &u32| {
+            let row = &self.rows[*at as usize];
+            (self.look.hidden || !row.hidden()) && passes.as_ref().is_none_or(|p| p[*at as usize])
+        };
+        let mut visible: Vec<u32> = (0..self.rows.len() as u32).filter(shown).collect();
+        if self.look.sort != Sort::default() {
+            visible.sort_by(|a, b| self.order(*a, *b));
+        }
+        self.visible = visible;
+    }
+
+    /// Compares two rows by their indices: folders first, then by the order chosen, then by name.
+    fn order(&self, a: u32, b: u32) -> Ordering {
+        let (left, right) = (&self.rows[a as usize], &self.rows[b as usize]);
+        let Sort { by, reversed } = self.look.sort;
+        let names = if reversed && by == Key::Name && left.kind == EntryKind::File {
+            b.cmp(&a)
+        } else {
+            a.cmp(&b)
+        };
+        let ranks = || left.rank.cmp(&right.rank, reversed);
+        left.kind
+            .cmp(&right.kind)
+            .then_with(|| match left.kind {
+                EntryKind::File => ranks(),
+                EntryKind::Folder => Ordering::Equal,
+            })
+            .then(names)
+    }
+
+    /// Removes a row from `rows` and `visible`.
+    fn take_out(&mut self, path: &Path) {
+        let found = [EntryKind::File, EntryKind::Folder]
+            .into_iter()
+            .find_map(|kind| self.row_at(path, kind).ok());
+        let Some(at) = found else { return };
+        if let Ok(place) = self.place(at as u32) {
+            self.visible.remove(place);
+        }
+        self.rows.remove(at);
+        for other in &mut self.visible {
+            *other -= u32::from(*other > at as u32);
+        }
+    }
+
+    /// Inserts a new row into `rows` and `visible`.
+    fn put_in(&mut self, row: Arc<Row>) {
+        let at = self
+            .rows
+            .partition_point(|other| by_name(other, &row) == Ordering::Less);
+        let shown = (self.look.hidden || !row.hidden())
+            && self
+                .look
+                .filter
+                .passes([row.shown.as_str()])
+                .is_none_or(|p| p[0]);
+        self.rows.insert(at, row);
+        for other in &mut self.visible {
+            *other += u32::from(*other >= at as u32);
+        }
+        if shown {
+            let place = self.place(at as u32).unwrap_or_else(|place| place);
+            self.visible.insert(place, at as u32);
+        }
+    }
+
+    /// The position in `visible` of a row of `rows`, or where to insert it.
+    fn place(&self, at: u32) -> Result<usize, usize> {
+        self.visible
+            .binary_search_by(|other| self.order(*other, at))
+    }
+
+    /// The index in `rows` of a file or folder, or where to insert it.
+    fn row_at(&self, path: &Path, kind: EntryKind) -> Result<usize, usize> {
+        let name = name_bytes(path);
+        self.rows.binary_search_by(|row| {
+            row.kind
+                .cmp(&kind)
+                .then_with(|| natural(name_bytes(&row.path), name))
+        })
+    }
+
+    /// Applies a change; the cursor stays on its file, and the file on its line of the screen.
+    fn keep_cursor(&mut self, change: impl FnOnce(&mut Self)) {
+        let anchor = self
+            .current()
+            .filter(|_| self.pinned)
+            .map(|row| row.path.clone());
+        change(self);
+        let target = if self.pinned {
+            anchor
+        } else {
+            self.wish.clone()
+        };
+        match target.and_then(|path| self.find(&path)) {
+            Some(at) => {
+                self.offset = (self.offset + at).saturating_sub(self.cursor);
+                self.cursor = at;
+            }
+            None if self.pinned => {
+                self.cursor = self.cursor.min(self.len().saturating_sub(1));
+            }
+            None => self.cursor = 0,
+        }
+    }
+
+    /// The position of a file or folder among the rows shown.
+    pub(crate) fn find(&self, path: &Path) -> Option<usize> {
+        if let Some(rows) = &self.arranged {
+            return rows.iter().position(|row| row.path == path);
+        }
+        let kinds = [EntryKind::File, EntryKind::Folder];
+        let at = kinds
+            .into_iter()
+            .find_map(|kind| self.row_at(path, kind).ok())?;
+        self.place(at as u32).ok()
+    }
+
+    /// Moves the cursor to a row, or to the last one.
+    pub fn go_to(&mut self, at: usize) {
+        self.pinned = true;
+        self.wish = None;
+        self.cursor = at.min(self.len().saturating_sub(1));
+    }
+
+    /// Moves the cursor to a file or folder; false if that is not shown.
+    pub fn go_to_path(&mut self, path: &Path) -> bool {
+        let found = self.find(path);
+        if let Some(at) = found {
+            self.go_to(at);
+        }
+        found.is_some()
+    }
+
+    /// The row of a file or folder, shown or not.
+    pub fn row(&self, path: &Path) -> Option<&Row> {
+        if let Some(rows) = &self.arranged {
+            return rows.iter().find(|row| row.path == path);
+        }
+        let kinds = [EntryKind::File, EntryKind::Folder];
+        let at = kinds
+            .into_iter()
+            .find_map(|kind| self.row_at(path, kind).ok())?;
+        self.rows.get(at).map(|row| &**row)
+    }
+
+    /// Moves the cursor by rows, at most to the ends.
+    pub fn go_by(&mut self, rows: isize) {
+        self.go_to(self.cursor.saturating_add_signed(rows));
+    }
+
+    /// Scrolls by rows; the cursor moves along where it would leave the screen.
+    pub fn scroll_by(&mut self, rows: isize, height: usize) {
+        let last = self.len().saturating_sub(1);
+        let end = self.len().saturating_sub(height);
+        self.offset = self.offset.saturating_add_signed(rows).min(end);
+        let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
+        let above = if self.offset == 0 { 0 } else { margin };
+        let below = if self.offset == end { 0 } else { margin };
+        let lowest = (self.offset + height).saturating_sub(1 + below).min(last);
+        self.go_to(self.cursor.clamp((self.offset + above).min(lowest), lowest));
+    }
+
+    /// Scrolls as little as possible to show the cursor with some rows around it.
+    pub fn fit(&mut self, height: usize) {
+        let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
+        let lowest = (self.cursor + margin + 1).saturating_sub(height);
+        let highest = self.cursor.saturating_sub(margin);
+        let end = self.len().saturating_sub(height);
+        self.offset = self.offset.clamp(lowest.min(highest), highest).min(end);
+    }
+
+    /// The row under the cursor.
+    pub fn current(&self) -> Option<&Row> {
+        self.rows_from(self.cursor).next()
+    }
+
+    /// The path under the cursor, or the one it waits for.
+    pub fn anchor(&self) -> Option<&Path> {
+        let wish = self.wish.as_deref().filter(|_| !self.pinned);
+        wish.or_else(|| self.current().map(|row| row.path.as_path()))
+    }
+
+    /// The position of the cursor, from 0.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// The first row on screen, from 0.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The number of rows shown.
+    pub fn len(&self) -> usize {
+        self.arranged.as_ref().map_or(self.visible.len(), Vec::len)
+    }
+
+    /// Whether no rows are shown.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of all rows, shown or not.
+    pub fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The rows shown, in order, from position `first`.
+    pub fn rows_from(&self, first: usize) -> impl DoubleEndedIterator<Item = &Row> {
+        let arranged = self.arranged.as_deref().unwrap_or_default();
+        let own = match self.arranged {
+            Some(_) => &[][..],
+            None => &self.visible,
+        };
+        let own = own.get(first..).unwrap_or_default();
+        let own = own.iter().map(|at| &*self.rows[*at as usize]);
+        arranged.get(first..).unwrap_or_default().iter().chain(own)
+    }
+
+    /// The files and folders that are not hidden, by name, regardless of the filter.
+    pub fn visible_entries(&self) -> impl Iterator<Item = &Row> {
+        let shown = |row: &&Row| self.look.hidden || !row.hidden();
+        self.rows.iter().map(|row| &**row).filter(shown)
+    }
+
+    /// The rows shown, in order.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows_from(0)
+    }
+}
+
+/// Merges two sorted lists; of equal rows, the left one's is kept.
+fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let mut right = right.into_iter().peekable();
+    for row in left {
+        while let Some(first) = right.next_if(|next| by_name(next, &row) == Ordering::Less) {
+            merged.push(first);
+        }
+        right.next_if(|next| by_name(next, &row) == Ordering::Equal);
+        merged.push(row);
+    }
+    merged.extend(right);
+    merged
+}
+
+/// Compares two rows: folders first, then by name.
+fn by_name(a: &Row, b: &Row) -> Ordering {
+    a.kind
+        .cmp(&b.kind)
+        .then_with(|| natural(name_bytes(&a.path), name_bytes(&b.path)))
+}
+
+fn name_bytes(path: &Path) -> &[u8] {
+    path.file_name().map_or(b"", |name| name.as_encoded_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What surrounds every component: the terminal, the time, the keys, and what may be shown. Only the model changes it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::entry::Found;
+use super::keys::{Action, Keymap};
+use super::preview::{Graphics, PreviewKey, Quality};
+use super::text;
+use crate::config::Theme;
+use crate::view::{Area, panels};
+
+/// What all components read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Environment {
+    /// The folder that was given at the start.
+    pub root: PathBuf,
+    pub theme: Theme,
+    pub keymap: Keymap,
+    /// Columns of the terminal.
+    pub cols: u16,
+    /// Rows of the terminal.
+    pub rows: u16,
+    /// `None` until the terminal has been asked.
+    pub graphics: Option<Graphics>,
+    /// How often the terminal has lost its images.
+    pub epoch: u32,
+    /// Time of the last tick, since the start of the program.
+    pub now: Duration,
+    /// Values that identify the patient are shown.
+    pub show_phi: bool,
+    generation: u64,
+}
+
+impl Environment {
+    /// A terminal of 80 × 24 cells that has not been asked what it can do.
+    pub(super) fn new(root: PathBuf, theme: Theme, keymap: Keymap, show_phi: bool) -> Self {
+        Self {
+            root,
+            theme,
+            keymap,
+            cols: 80,
+            rows: 24,
+            graphics: None,
+            epoch: 0,
+            now: Duration::ZERO,
+            show_phi,
+            generation: 0,
+        }
+    }
+
+    /// Returns a number never returned before, for a request to be answered by.
+    pub(super) fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// Everything between title and status line.
+    pub(crate) fn body(&self) -> Area {
+        panels::list_alone(self.cols, self.rows)
+            .list
+            .unwrap_or_default()
+    }
+
+    /// The graphics, unless it is unknown or there are none.
+    pub(super) fn drawable(&self) -> Option<Graphics> {
+        self.graphics.filter(|graphics| *graphics != Graphics::None)
+    }
+
+    /// Whether an image takes the terminal long to receive.
+    pub(super) fn is_slow_to_draw(&self) -> bool {
+        matches!(self.graphics, Some(Graphics::Sixel | Graphics::Iterm2))
+    }
+
+    /// The key of a small image, seen as its file asks, with nothing around it; `None` where there is no room, or no graphics.
+    pub(super) fn small_preview(
+        &self,
+        file: Found,
+        (cols, rows): (u16, u16),
+        quality: Quality,
+    ) -> Option<PreviewKey> {
+        let graphics = self.drawable().filter(|_| cols > 0 && rows > 0)?;
+        let mut key = PreviewKey::plain(file, (cols, rows), graphics, quality, 0);
+        if !key.is_cells() {
+            key.epoch = self.epoch;
+        }
+        Some(key)
+    }
+
+    /// The first key of an action; empty where it has none.
+    pub(super) fn key(&self, action: Action) -> String {
+        self.keymap.key(action).unwrap_or_default()
+    }
+
+    /// What a key does, in a sentence; `None` when nothing is bound.
+    pub(super) fn advice(&self, action: Action, does: &str) -> Option<String> {
+        let key = self.keymap.key(action)?;
+        Some(format!("{key} {does}."))
+    }
+
+    /// A path as the user knows it: from the root's own name on, or in full where it lies elsewhere. Safe to show.
+    pub(crate) fn show_path(&self, path: &Path) -> String {
+        let base = self.root.parent().unwrap_or(&self.root);
+        let inside = path.starts_with(&self.root);
+        let shown = if inside {
+            path.strip_prefix(base).unwrap_or(path)
+        } else {
+            path
+        };
+        text::safe(shown.as_os_str())
+    }
+}

@@ -1,0 +1,144 @@
+//! A line being typed: a filter for names, or a command in the palette.
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use tui_input::Input;
+use tui_input::backend::crossterm::to_input_request;
+
+use super::filter::Filter;
+use super::keys::{Action, Keymap, PaletteEntry};
+
+/// The purpose of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Filters the files by name while it is typed.
+    Filter,
+    /// Finds an action and does it.
+    Palette,
+}
+
+/// What a key in the line asks the application for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LineOutcome {
+    /// Nothing beyond the line itself.
+    None,
+    /// Show only the names that match.
+    Filter(String),
+    /// Move the cursor of the list.
+    Move(isize),
+    /// Do what was chosen in the palette.
+    Act(Action),
+}
+
+/// A line being typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    purpose: Purpose,
+    /// The text and its cursor.
+    input: Input,
+    /// In the palette: the position of the action chosen.
+    chosen: usize,
+}
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |line: &Self| (line.purpose, line.input.cursor(), line.chosen);
+        key(self) == key(other) && self.input.value() == other.input.value()
+    }
+}
+
+/// What a key means in a line.
+enum KeyMeaning {
+    Leave,
+    Accept,
+    Move(isize),
+    Edit,
+}
+
+impl Line {
+    /// Begins a line with a text.
+    pub(super) fn new(purpose: Purpose, text: &str) -> Self {
+        Self {
+            purpose,
+            input: Input::new(text.to_owned()),
+            chosen: 0,
+        }
+    }
+
+    /// The purpose of the line.
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The text and its cursor.
+    pub(crate) fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// In the palette: the position of the action chosen.
+    pub(crate) fn chosen(&self) -> usize {
+        self.chosen
+    }
+
+    fn meaning(&mut self, key: KeyEvent) -> Option<KeyMeaning> {
+        let ctrl = key.modifiers == KeyModifiers::CONTROL;
+        Some(match key.code {
+            KeyCode::Esc => KeyMeaning::Leave,
+            KeyCode::Char('c') if ctrl => KeyMeaning::Leave,
+            KeyCode::Enter => KeyMeaning::Accept,
+            KeyCode::Up => KeyMeaning::Move(-1),
+            KeyCode::Down => KeyMeaning::Move(1),
+            KeyCode::Char('p') if ctrl => KeyMeaning::Move(-1),
+            KeyCode::Char('n') if ctrl => KeyMeaning::Move(1),
+            // Nothing is left to delete: the line closes.
+            KeyCode::Backspace if self.input.value().is_empty() => KeyMeaning::Leave,
+            _ => {
+                let request = to_input_request(&Event::Key(key))?;
+                let edited = self.input.handle(request)?.value;
+                edited.then_some(KeyMeaning::Edit)?
+            }
+        })
+    }
+
+    /// The actions that match what is typed, the best match first.
+    pub(crate) fn palette(&self, keymap: &Keymap) -> Vec<PaletteEntry> {
+        let all = keymap.palette();
+        let words: Vec<&str> = all.iter().map(|offer| offer.words.as_str()).collect();
+        match Filter::new(self.input.value()).best(&words) {
+            None => all,
+            Some(order) => order.into_iter().map(|at| all[at].clone()).collect(),
+        }
+    }
+
+    /// Takes a key. The line stays open if the first result is true.
+    pub(super) fn press(&mut self, key: KeyEvent, keymap: &Keymap) -> (bool, LineOutcome) {
+        let Some(meaning) = self.meaning(key) else {
+            return (true, LineOutcome::None);
+        };
+        match (self.purpose, meaning) {
+            (Purpose::Filter, KeyMeaning::Edit) => {
+                (true, LineOutcome::Filter(self.input.value().to_owned()))
+            }
+            (Purpose::Filter, KeyMeaning::Move(rows)) => (true, LineOutcome::Move(rows)),
+            (Purpose::Filter, KeyMeaning::Leave) => (false, LineOutcome::Filter(String::new())),
+            (Purpose::Palette, KeyMeaning::Edit) => {
+                self.chosen = 0;
+                (true, LineOutcome::None)
+            }
+            (Purpose::Palette, KeyMeaning::Move(rows)) => {
+                let last = self.palette(keymap).len().saturating_sub(1);
+                self.chosen = self.chosen.saturating_add_signed(rows).min(last);
+                (true, LineOutcome::None)
+            }
+            (Purpose::Filter, KeyMeaning::Accept) | (Purpose::Palette, KeyMeaning::Leave) => {
+                (false, LineOutcome::None)
+            }
+            (Purpose::Palette, KeyMeaning::Accept) => {
+                let offers = self.palette(keymap);
+                let chosen = offers.get(self.chosen);
+                let outcome =
+                    chosen.map_or(LineOutcome::None, |offer| LineOutcome::Act(offer.action));
+                (false, outcome)
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Who receives a key.
+
+use crate::view::panels::Panel;
+
+/// The component that keys go to; the topmost on screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A line being typed: a filter or a command.
+    Line,
+    /// The help, the reason of a failure, or a value in full: something to read.
+    Reading,
+    /// The view menu.
+    Menu,
+    /// A list to choose one thing from.
+    Picker,
+    /// The search in the tags, while it is typed.
+    TagSearch,
+    /// The tags of a file.
+    Tags,
+    /// An image on the whole screen.
+    FullScreen,
+    /// Two files side by side.
+    Compare,
+    /// The activity log.
+    Activity,
+    /// The grid of small images.
+    Grid,
+    /// List, image and result; one of them has the focus.
+    Panels(Panel),
+}

@@ -1,0 +1,445 @@
+//! What actions do to the files on screen.
+
+use std::path::{Path, PathBuf};
+
+use super::Model;
+use crate::app::activity::ActivityView;
+use crate::app::browser::folder::{Listing, RowKind};
+use crate::app::compare::Comparison;
+use crate::app::effect::Effect;
+use crate::app::entry::{EntryKind, Found};
+use crate::app::keys::Action;
+use crate::app::line::Purpose;
+use crate::app::mode::Mode;
+use crate::app::msg::Severity;
+use crate::app::popup::{Explanation, PickerKind, Popup, kind_word};
+use crate::app::request::Request;
+use crate::app::results::FileState;
+use crate::app::screen::Overlay;
+use crate::app::sort::Sort;
+use crate::app::status::{EngineState, WatchState};
+use crate::app::studies::StudyBrowser;
+use crate::app::text;
+use crate::view::panels::Panel;
+
+/// Longest text copied, in bytes: what terminals that limit it take.
+const MAX_COPY: usize = 74_000;
+
+impl Model {
+    pub(super) fn act_on_files(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::View => self.open_menu(),
+            Action::Grid => {
+                self.viewer.stop();
+                self.screen.toggle_grid();
+            }
+            Action::Compare => return self.toggle_comparison(),
+            Action::Activity => self.toggle_activity(),
+            Action::Series => return self.toggle_series(),
+            Action::Tags => return self.toggle_tags(),
+            Action::Copy => return self.copy_path(),
+            Action::Search => self.begin_filter(),
+            Action::Palette => self.open_line(Purpose::Palette),
+            Action::Why => self.explain(),
+            Action::NextPanel => self.screen.focus_after(self.screen.focus(), &self.env),
+            Action::Hidden => return self.toggle_hidden(),
+            Action::Sort | Action::SortReversed => self.sort(action),
+            Action::Enter => return self.enter(),
+            Action::Leave => return self.leave(),
+            Action::Mark => self.browser.toggle_mark(),
+            Action::MarkRange => {
+                let said = self.browser.mark_range();
+                return self.carry_out([said]);
+            }
+            Action::NextNew | Action::PreviousNew => {
+                let forward = action == Action::NextNew;
+                let said = self.browser.go_to_unvisited(forward, &self.results);
+                return self.carry_out(said);
+            }
+            Action::Classify => return self.classify_current(),
+            Action::ClassifyMarked => self.classify_marked(),
+            Action::ClassifyAll => return self.classify_all(),
+            Action::Watch => return self.toggle_watch(),
+            Action::PromptSet => {
+                // They are read anew, as the user may be writing one.
+                self.open_picker(PickerKind::Prompts);
+                return vec![Effect::PromptSets];
+            }
+            Action::Model => {
+                // The cache is looked at anew.
+                self.open_picker(PickerKind::Model);
+                return vec![Effect::Models];
+            }
+            Action::Related => return self.choose_related(),
+            Action::Whole => {
+                if self.view() != Mode::Grid {
+                    self.screen.set_full(!self.screen.is_full());
+                }
+            }
+            _ if action.distance(1) != 0 => self.move_cursor(action),
+            _ => return self.act_on_image(action),
+        }
+        Vec::new()
+    }
+
+    /// An action on the image; on a series these are the keys of its stack.
+    fn act_on_image(&mut self, action: Action) -> Vec<Effect> {
+        let context = self.viewer_context();
+        let requests = match self.viewer.scroll_series(action, context.series) {
+            Some(requests) => requests,
+            None if self.view() == Mode::Grid => Vec::new(),
+            None => self.viewer.act(action, &context),
+        };
+        self.carry_out(requests)
+    }
+
+    /// Moves the cursor of the list, or scrolls the result.
+    fn move_cursor(&mut self, action: Action) {
+        let panels = self.panels();
+        if self.screen.focus() == Panel::Result && panels.result.is_some() {
+            let (page, lines) = self.result_extent();
+            self.result_scroll = action.scroll(self.result_scroll, page, lines);
+            return;
+        }
+        let page = panels.list.map_or(1, |area| usize::from(area.height));
+        self.browser.folder.go_by(action.distance(page));
+    }
+
+    // ── views ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn toggle_comparison(&mut self) -> Vec<Effect> {
+        if self.screen.comparison().is_some() {
+            self.screen.close_overlay();
+            return Vec::new();
+        }
+        match Comparison::begin(self.files()) {
+            Ok((mut comparison, hint)) => {
+                self.viewer.stop();
+                let mut requests = comparison.choose(1);
+                requests.extend(hint);
+                self.screen.lay_over(Overlay::Compare(comparison));
+                self.carry_out(requests)
+            }
+            Err(sentence) => self.carry_out([Request::info(sentence)]),
+        }
+    }
+
+    fn toggle_activity(&mut self) {
+        if matches!(self.screen.overlay(), Some(Overlay::Activity(_))) {
+            self.screen.close_overlay();
+        } else {
+            self.viewer.stop();
+            self.screen
+                .lay_over(Overlay::Activity(ActivityView::default()));
+        }
+    }
+
+    /// Shows folders by study and series, or by name.
+    fn toggle_series(&mut self) -> Vec<Effect> {
+        let folder = &mut self.browser.folder;
+        if self.studies.shows_directory(folder) {
+            let words = "a DICOMDIR is always shown by study and series";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        }
+        if !self.studies.is_enabled() {
+            return self.studies.enable(folder, &self.results, &mut self.env);
+        }
+        let base = self.studies.disable(folder);
+        let cursor = self.folder().current().map(|row| row.path.clone());
+        base.map_or_else(Vec::new, |base| self.open(base, cursor))
+    }
+
+    /// Opens the tags of the file under the cursor, or closes them.
+    pub(super) fn toggle_tags(&mut self) -> Vec<Effect> {
+        if self.tags.close() {
+            return Vec::new();
+        }
+        let Some(file) = self.file_in_sight() else {
+            let words = "tags are those of a file: there is none under the cursor";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        };
+        self.popups.close_all();
+        // Nothing moves behind the tags.
+        self.viewer.stop();
+        vec![self.tags.open(file, &mut self.env)]
+    }
+
+    /// Opens the list of objects about the image, and searches for those that came since.
+    fn choose_related(&mut self) -> Vec<Effect> {
+        if self.viewer.image().is_none() {
+            let words = "objects belong to an image: there is none";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        }
+        let search = self.related.search(
+            &self.browser.folder,
+            &self.studies,
+            &self.results,
+            &mut self.env,
+        );
+        self.open_picker(PickerKind::Related);
+        Vec::from_iter(search)
+    }
+
+    // ── order and filter ──────────────────────────────────────────────────────────────────────────────────────
+
+    fn toggle_hidden(&mut self) -> Vec<Effect> {
+        self.browser
+            .change_look(&self.results, |look| look.hidden = !look.hidden);
+        self.studies
+            .group_by_series(&mut self.browser.folder, &self.results, &mut self.env)
+    }
+
+    fn sort(&mut self, action: Action) {
+        if self.studies.has_grouping() {
+            return self.say(Severity::Info, "series have an order of their own");
+        }
+        let said = self.browser.sort(&self.results, |sort| {
+            if action == Action::SortReversed {
+                sort.reversed = !sort.reversed;
+            } else {
+                *sort = Sort {
+                    by: sort.by.next(),
+                    reversed: false,
+                };
+            }
+        });
+        self.carry_out([said]);
+    }
+
+    fn begin_filter(&mut self) {
+        if self.studies.has_grouping() {
+            self.say(Severity::Info, "series cannot be filtered by name");
+        } else {
+            self.open_line(Purpose::Filter);
+        }
+    }
+
+    // ── into and out of folders ───────────────────────────────────────────────────────────────────────────────
+
+    /// Opens the folder, study, series or DICOMDIR under the cursor; false if it is something else.
+    fn open_current(&mut self) -> Option<Vec<Effect>> {
+        let folder = &mut self.browser.folder;
+        if self.studies.toggle_study(folder, &self.results, &self.env) {
+            return Some(Vec::new());
+        }
+        let row = folder.current()?;
+        let is_folder = row.kind == EntryKind::Folder;
+        if is_folder || StudyBrowser::opens(row, &self.results) {
+            let path = row.path.clone();
+            return Some(self.open(path, None));
+        }
+        None
+    }
+
+    fn enter(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.open_current() {
+            return effects;
+        }
+        if self.folder().current().is_some() && self.panels().preview.is_none() {
+            // On a small screen a file is entered too: there its image has a panel of its own.
+            self.screen.focus_after(Panel::List, &self.env);
+        }
+        Vec::new()
+    }
+
+    /// Opens what is under the cursor; the image of a file gets the whole screen.
+    pub(super) fn enter_row(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.open_current() {
+            return effects;
+        }
+        if self.folder().current().is_none() {
+            return Vec::new();
+        }
+        if self.env.drawable().is_none() && self.env.graphics.is_some() {
+            self.screen.leave_grid();
+            self.screen.focus_after(Panel::List, &self.env);
+        } else {
+            self.screen.set_full(true);
+        }
+        Vec::new()
+    }
+
+    fn leave(&mut self) -> Vec<Effect> {
+        if self.panels().list.is_none() {
+            self.screen.set_focus(Panel::List);
+            return Vec::new();
+        }
+        let left = self.folder().dir().to_owned();
+        match left.parent() {
+            Some(parent) => self.open(parent.to_owned(), Some(left.clone())),
+            None => Vec::new(),
+        }
+    }
+
+    /// Shows a file in its folder, under the cursor.
+    pub(super) fn show_file(&mut self, path: &Path) -> Vec<Effect> {
+        self.screen.close_overlay();
+        let Some(folder) = path.parent() else {
+            return Vec::new();
+        };
+        if self.folder().dir() != folder {
+            return self.open(folder.to_owned(), Some(path.to_owned()));
+        }
+        let is_filtered = !self.folder().look().filter.is_empty();
+        if !self.browser.folder.go_to_path(path) && is_filtered {
+            self.browser.filter("", &self.results);
+            self.browser.folder.go_to_path(path);
+        }
+        if self.folder().current().is_none_or(|row| row.path != path) {
+            self.say(Severity::Info, "the file is no longer here");
+        }
+        Vec::new()
+    }
+
+    // ── clipboard ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn copy_path(&mut self) -> Vec<Effect> {
+        let row = self.folder().current();
+        let path = row
+            .filter(|row| row.represents == RowKind::Entry)
+            .map(|row| row.path.clone())
+            .or_else(|| Some(self.file_in_sight()?.path));
+        let Some(path) = path else {
+            return Vec::new();
+        };
+        let shown = self.env.show_path(&path);
+        match text::quoted(&path) {
+            Some(quoted) => self.copy(quoted, &format!("{shown}, quoted for a shell")),
+            None => self.copy(path.to_string_lossy().into_owned(), &shown),
+        }
+    }
+
+    /// Puts a text into the clipboard, and says so.
+    pub(super) fn copy(&mut self, text: String, name: &str) -> Vec<Effect> {
+        if text.len() > MAX_COPY {
+            let words = "too long to be copied through the terminal";
+            self.say(Severity::Error, words);
+            return Vec::new();
+        }
+        self.say(Severity::Info, &format!("copied: {name}"));
+        vec![Effect::Copy(text)]
+    }
+
+    // ── classify and watch ────────────────────────────────────────────────────────────────────────────────────
+
+    /// Whether there is no model; says so.
+    pub(super) fn says_no_model(&mut self) -> bool {
+        let failed = self.engine.has_failed();
+        if failed {
+            self.say(Severity::Error, "there is no model to classify with");
+        }
+        failed
+    }
+
+    fn classify_current(&mut self) -> Vec<Effect> {
+        let folder = self.folder();
+        let Some(row) = folder.current() else {
+            return Vec::new();
+        };
+        if row.represents == RowKind::Entry && row.kind == EntryKind::Folder {
+            let dir = row.path.clone();
+            return self.classify_under(dir);
+        }
+        let files: Vec<Found> = if row.represents == RowKind::Entry {
+            vec![row.found()]
+        } else {
+            self.studies.found_in(row, folder, &self.results)
+        };
+        self.classify(files);
+        Vec::new()
+    }
+
+    /// Classifies what is marked, in whichever folder, and removes the marks.
+    fn classify_marked(&mut self) {
+        if self.browser.marked().is_empty() {
+            return self.say(Severity::Info, "nothing is marked");
+        }
+        let files = self.browser.marked_files(&self.results);
+        if !self.engine.has_failed() {
+            self.browser.clear_marks();
+        }
+        self.classify(files);
+    }
+
+    fn classify_all(&mut self) -> Vec<Effect> {
+        let folder = self.folder();
+        if let Some(files) = self.studies.found_on_screen(folder, &self.results) {
+            self.classify(files);
+            return Vec::new();
+        }
+        let dir = folder.dir().to_owned();
+        self.classify_under(dir)
+    }
+
+    fn classify_under(&mut self, dir: PathBuf) -> Vec<Effect> {
+        if self.says_no_model() {
+            return Vec::new();
+        }
+        vec![self.scan(dir, true)]
+    }
+
+    fn toggle_watch(&mut self) -> Vec<Effect> {
+        match self.watch {
+            WatchState::Starting | WatchState::On { .. } => {
+                self.watch = WatchState::Off;
+                vec![Effect::Unwatch]
+            }
+            WatchState::Off | WatchState::Failed(_) => self.start_watch(),
+        }
+    }
+
+    // ── failures ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Opens the details of what failed, looking at the nearest first: the file, the folder, the model, the preview, the watch.
+    fn explain(&mut self) {
+        match self.failure() {
+            Some(explanation) => self.popups.open(Popup::Explanation(explanation)),
+            None => self.say(Severity::Info, "nothing failed here"),
+        }
+    }
+
+    fn failure(&self) -> Option<Explanation> {
+        let plain = |subject: &str, message: &str| Explanation {
+            subject: subject.to_owned(),
+            kind: None,
+            message: message.to_owned(),
+            advice: None,
+        };
+        let current = self.folder().current();
+        if let (Some(row), Some(FileState::Failed(failure))) = (current, self.current_state()) {
+            let again = self.env.advice(Action::Classify, "tries again");
+            return Some(Explanation {
+                subject: self.env.show_path(&row.path),
+                kind: Some(kind_word(failure.kind)),
+                message: text::safe_str(&failure.message),
+                advice: again.filter(|_| !failure.not_picture),
+            });
+        }
+        if let Listing::Failed(message) = self.folder().listing() {
+            return Some(plain(&self.env.show_path(self.folder().dir()), message));
+        }
+        if let EngineState::Failed(message) = &self.engine {
+            let lines = message.lines().map(text::safe_str);
+            return Some(Explanation {
+                kind: Some("no model"),
+                ..plain("The model", &lines.collect::<Vec<_>>().join("\n"))
+            });
+        }
+        if let (Some(row), Some(shown)) = (current, self.viewer.shown())
+            && let Err(error) = &shown.outcome
+        {
+            let message = text::safe_str(&error.message);
+            return Some(Explanation {
+                kind: Some(kind_word(error.kind)),
+                ..plain(&self.env.show_path(&row.path), &message)
+            });
+        }
+        match &self.watch {
+            WatchState::Failed(message) => Some(plain("The watch", message)),
+            _ => None,
+        }
+    }
+}

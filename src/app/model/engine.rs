@@ -1,0 +1,159 @@
+//! What engines say: that they are ready, what they answered, how fast they are; and a change from one to another.
+
+use super::Model;
+use crate::app::activity::{self, Incident};
+use crate::app::effect::Effect;
+use crate::app::msg::Severity;
+use crate::app::results::ResultChange;
+use crate::app::status::EngineState;
+use crate::app::text;
+use crate::engine::{ClassifiedFile, Event, Lane};
+use crate::library::Outcome;
+
+impl Model {
+    /// Takes in what the engine with a number says. The engine of the start (0) has no say once another model is in use.
+    pub(super) fn engine_event(&mut self, serial: u64, event: Event) -> Vec<Effect> {
+        if serial == self.models.engine() {
+            return self.current_engine_event(event);
+        }
+        match event {
+            event @ Event::Ready { .. } if self.models.loaded(serial) => {
+                self.rate = None;
+                self.prompt_sets.stop_rescoring();
+                let mut effects = vec![Effect::AdoptEngine { serial }];
+                effects.extend(self.current_engine_event(event));
+                self.classify_everything();
+                effects
+            }
+            Event::Failed { message } => {
+                let popup_open = self.popups.current().is_some();
+                let requests = self
+                    .models
+                    .not_loaded(serial, &message, popup_open, &self.engine);
+                self.carry_out(requests)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn current_engine_event(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Loading => self.engine = EngineState::Loading,
+            Event::Ready {
+                model,
+                device,
+                prompts,
+                synthetic_only,
+                warnings,
+            } => {
+                let [model, device, prompts] =
+                    [model, device, prompts].map(|name| text::safe_str(&name));
+                let words = format!("{model} is ready on {device}, with the prompts {prompts}");
+                self.activity.note(Incident::Said(Severity::Info, words));
+                self.results.jobs_mut().engine_found();
+                self.engine = EngineState::Ready {
+                    model,
+                    device,
+                    prompts,
+                    synthetic_only,
+                };
+                if let Some(warning) = warnings.first() {
+                    self.say(Severity::Info, warning);
+                }
+            }
+            Event::Failed { message } => {
+                self.rate = None;
+                self.results.jobs_mut().engine_lost();
+                let words = text::safe_str(&message);
+                self.activity.note(Incident::Said(Severity::Error, words));
+                self.engine = EngineState::Failed(message);
+            }
+            Event::Done {
+                generation,
+                outcomes,
+                ..
+            } => self.answered(generation, outcomes),
+            Event::Dropped { generation } => drop(self.results.jobs_mut().dropped(generation)),
+            Event::Prompts { prompts, warnings } => {
+                return Vec::from_iter(self.prompts_changed(&prompts, &warnings));
+            }
+            Event::PromptsFailed { message } => self.say(Severity::Error, &message),
+            Event::Rescored { files, left } => self.rescored(files, left),
+            Event::Rate {
+                images_per_second, ..
+            } => self.rate = Some(images_per_second),
+        }
+        Vec::new()
+    }
+
+    fn answered(&mut self, generation: u64, outcomes: Vec<Outcome>) {
+        match self.results.answer(generation, outcomes) {
+            Some(ResultChange::State(path)) => {
+                self.activity.note_answer(&path, &self.results);
+                if self.results.has_vanished(&path) {
+                    self.removed(&path);
+                } else {
+                    self.browser.folder.rerank(&path, &self.results);
+                }
+            }
+            Some(ResultChange::NotAnImage(path)) => {
+                self.browser.forget_arrival(&path);
+                let view = self.screen.activity_mut();
+                activity::remove_arrival(&mut self.activity, view, &path);
+                self.browser.folder.rerank(&path, &self.results);
+            }
+            None => {}
+        }
+    }
+
+    /// Other prompts are in force: every result follows.
+    fn prompts_changed(&mut self, name: &str, warnings: &[String]) -> Option<Effect> {
+        if let EngineState::Ready { prompts, .. } = &mut self.engine {
+            *prompts = text::safe_str(name);
+        }
+        match warnings.first() {
+            Some(warning) => self.say(Severity::Info, warning),
+            None => self.say(Severity::Info, &format!("prompts: {name}")),
+        }
+        self.prompt_sets.rescore(&self.results)
+    }
+
+    fn rescored(&mut self, files: Vec<ClassifiedFile>, left: usize) {
+        for file in files {
+            self.results.rescored(file);
+        }
+        if self.prompt_sets.rescored(left) {
+            // Once, not for each file: where results decide the order, all of it may change.
+            self.browser.folder.rerank_all(&self.results);
+        }
+    }
+
+    /// A model is there, or cannot be had.
+    pub(super) fn pulled(&mut self, serial: u64, outcome: Result<(), String>) -> Vec<Effect> {
+        let popup_open = self.popups.current().is_some();
+        let is_there = outcome.is_ok();
+        let requests = self
+            .models
+            .pulled(serial, outcome, popup_open, &self.engine, &mut self.env);
+        if is_there && !requests.is_empty() && self.popups.picker().is_some() {
+            self.popups.close_all();
+        }
+        self.carry_out(requests)
+    }
+
+    /// Has every image classified by another model, the one under the cursor first.
+    pub(super) fn classify_everything(&mut self) {
+        self.results.jobs_mut().engine_lost();
+        self.results.jobs_mut().engine_found();
+        let current = self.folder().current().map(|row| row.path.clone());
+        let all = self.results.answerable();
+        let (first, rest) = all
+            .into_iter()
+            .partition(|found| Some(&found.path) == current.as_ref());
+        if let Some(path) = &current {
+            self.results.promote(path);
+        }
+        self.request(first, Lane::Interactive);
+        self.request(rest, Lane::Bulk);
+    }
+}

@@ -1,0 +1,119 @@
+//! What every message may have changed: scroll positions, the file in sight, and which images are wanted.
+
+use super::Model;
+use crate::app::effect::Effect;
+use crate::app::entry::Found;
+use crate::app::grid::Grid;
+use crate::app::mode::Mode;
+use crate::app::preview::{Graphics, PreviewKey, Quality};
+use crate::app::viewer::ViewerContext;
+
+impl Model {
+    pub(super) fn follow(&mut self) -> Vec<Effect> {
+        let panels = self.panels();
+        let rows = panels.list.map_or(1, |area| usize::from(area.height));
+        self.browser.folder.fit(rows);
+        self.tags.follow(&self.env);
+        if self.browser.follow_cursor() {
+            self.result_scroll = 0;
+        }
+        if let Some(view) = self.screen.activity_mut() {
+            view.follow(&self.activity, &self.env);
+        }
+        let mut effects = Vec::from_iter(self.follow_tiles());
+        let file = self.files().file_in_sight();
+        let row = self.browser.folder.current().map(|row| row.path.as_path());
+        self.viewer.follow(file, row);
+        if let Some(image) = self.viewer.image() {
+            let area = self.screen.panels(&self.env).preview.unwrap_or_default();
+            let room = self.viewer.room(area, image);
+            self.related.follow(&mut self.viewer, room);
+        }
+        effects.extend(self.search_related_unasked());
+        effects.extend(self.follow_preview());
+        effects
+    }
+
+    /// The effect that requests small images, when others are wanted than before.
+    fn follow_tiles(&mut self) -> Option<Effect> {
+        let mut grid: Grid = self.grid;
+        let wanted = match self.view() {
+            Mode::Compare => {
+                let comparison = self.screen.comparison();
+                comparison.map_or_else(Vec::new, |comparison| comparison.wanted(self.files()))
+            }
+            Mode::Grid => grid.follow(self.files()),
+            _ => Vec::new(),
+        };
+        self.grid = grid;
+        self.tiles.follow(wanted)
+    }
+
+    fn search_related_unasked(&mut self) -> Option<Effect> {
+        if !self.browser.has_rested() {
+            return None;
+        }
+        self.related.search_unasked(
+            &self.viewer,
+            &self.browser.folder,
+            &self.studies,
+            &self.results,
+            &mut self.env,
+        )
+    }
+
+    /// The effects that request the preview that belongs on screen, when it is another than before.
+    fn follow_preview(&mut self) -> Vec<Effect> {
+        let key = self.preview_key();
+        let Some(other_file) = self.viewer.want(key.clone()) else {
+            return Vec::new();
+        };
+        let nearby =
+            other_file.then(|| Effect::Nearby(self.studies.nearby(self.folder(), &self.results)));
+        let mut effects = Vec::from_iter(nearby);
+        effects.push(key.map_or(Effect::Unpreview, Effect::Preview));
+        effects
+    }
+
+    /// The key of the preview that belongs on screen.
+    fn preview_key(&self) -> Option<PreviewKey> {
+        let graphics = self.env.drawable()?;
+        let area = self.panels().preview?;
+        if area.width == 0 || area.height == 0 {
+            return None;
+        }
+        let file = self.files().file_in_sight()?;
+        let quality = match graphics {
+            Graphics::Halfblocks => Quality::Full,
+            _ if !self.browser.has_rested() => Quality::Fast,
+            _ if self.env.is_slow_to_draw() && self.viewer.is_moving() => Quality::Half,
+            _ => Quality::Full,
+        };
+        let room = (area.width, area.height);
+        let key = PreviewKey::plain(file, room, graphics, quality, self.env.epoch);
+        Some(PreviewKey {
+            stack: self.studies.stack(self.folder(), &self.results),
+            related: self.related.overlaid(&self.viewer, &self.env),
+            ..self.viewer.complete_key(key)
+        })
+    }
+
+    /// What the viewer reads of the rest of the application.
+    pub(super) fn viewer_context(&self) -> ViewerContext {
+        let folder = self.folder();
+        let row = folder.current();
+        let name = row.map_or("", |row| row.shown.trim_start());
+        ViewerContext {
+            area: self.panels().preview.unwrap_or_default(),
+            now: self.env.now,
+            name: name.to_owned(),
+            series: self.studies.position(folder),
+            playable: self.studies.series_to_play(folder),
+        }
+    }
+
+    /// The file under the cursor, or the one of a series that is in sight.
+    pub(crate) fn file_in_sight(&self) -> Option<Found> {
+        self.files().file_in_sight()
+    }
+}

@@ -1,0 +1,258 @@
+//! Keys: the mode decides once who receives them.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::Model;
+use crate::app::effect::Effect;
+use crate::app::grid::Grid;
+use crate::app::keys::Action;
+use crate::app::line::{Line, LineOutcome, Purpose};
+use crate::app::mode::Mode;
+use crate::app::msg::Severity;
+use crate::app::popup::{PickerKind, Popup, PopupOutcome, menu};
+use crate::app::request::Request;
+use crate::app::screen::Overlay;
+use crate::app::viewer::measure::Pointer;
+
+impl Model {
+    /// Gives a key to the component that receives keys now; what that does not take means an action.
+    pub(super) fn press(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let taken = match self.mode() {
+            Mode::Line => return self.press_in_line(key),
+            Mode::TagSearch => self.tags.type_search(key, &self.env).then(Vec::new),
+            Mode::Menu => match key.code {
+                KeyCode::Char(letter) if !has_modifier(key) => {
+                    let action = self.popups.choose_letter(letter);
+                    action.map(|action| vec![Request::Act(action)])
+                }
+                _ => None,
+            },
+            Mode::Picker | Mode::Reading | Mode::Tags => None,
+            Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
+                self.press_in_view(key)
+            }
+        };
+        if let Some(requests) = taken {
+            return self.carry_out(requests);
+        }
+        match self.env.keymap.action(key) {
+            Some(action) => self.act(action),
+            None => Vec::new(),
+        }
+    }
+
+    /// A number being typed and the pointer go before what keys mean in a view.
+    fn press_in_view(&mut self, key: KeyEvent) -> Option<Vec<Request>> {
+        let context = self.viewer_context();
+        if let Some(requests) = self.viewer.press(key, &self.env.keymap, &context) {
+            return Some(requests);
+        }
+        match self.view() {
+            Mode::Compare => self.screen.comparison_mut()?.press(key, &self.env),
+            Mode::Grid => Grid::press(key, &self.env, self.folder().cursor()),
+            _ => None,
+        }
+    }
+
+    fn press_in_line(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let Some(line) = &mut self.line else {
+            return Vec::new();
+        };
+        let (stays, outcome) = line.press(key, &self.env.keymap);
+        if !stays {
+            self.line = None;
+        }
+        match outcome {
+            LineOutcome::Filter(text) => self.browser.filter(&text, &self.results),
+            LineOutcome::Move(rows) => self.browser.folder.go_by(rows),
+            LineOutcome::Act(action) => return self.act(action),
+            LineOutcome::None => {}
+        }
+        Vec::new()
+    }
+
+    /// Carries an action out: those that mean the same everywhere, then by mode.
+    pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
+        let mode = self.mode();
+        match action {
+            Action::Quit => return self.quit(),
+            Action::Suspend => return vec![Effect::Suspend],
+            Action::Redraw => return vec![Effect::Redraw],
+            Action::Back => {
+                self.back();
+                return Vec::new();
+            }
+            Action::Patient => {
+                self.toggle_patient();
+                return Vec::new();
+            }
+            Action::Help if mode != Mode::Reading => {
+                self.popups.open_help(mode);
+                return Vec::new();
+            }
+            _ => {}
+        }
+        match mode {
+            Mode::Reading | Mode::Menu | Mode::Picker => self.act_in_popup(action),
+            _ if action == Action::Tags && mode != Mode::Compare && mode != Mode::Activity => {
+                self.toggle_tags()
+            }
+            Mode::Tags | Mode::TagSearch => {
+                let requests = self.tags.act(action, &self.env);
+                self.carry_out(requests)
+            }
+            _ if opens_anywhere(action) => self.act_on_files(action),
+            _ => match self.act_in_view(action, mode) {
+                Some(requests) => self.carry_out(requests),
+                None => self.act_on_files(action),
+            },
+        }
+    }
+
+    /// What an action does in a view; `None`: what it does to the files.
+    fn act_in_view(&mut self, action: Action, mode: Mode) -> Option<Vec<Request>> {
+        let files = super::FileContext {
+            browser: &self.browser,
+            studies: &self.studies,
+            results: &self.results,
+            env: &self.env,
+        };
+        match mode {
+            Mode::Compare => self.screen.comparison_mut()?.act(action, files),
+            Mode::Activity => {
+                let view = self.screen.activity_mut()?;
+                Some(view.act(action, &self.activity, &self.env))
+            }
+            Mode::Grid => self.grid.act(action, files),
+            _ => None,
+        }
+    }
+
+    // ── popups ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn act_in_popup(&mut self, action: Action) -> Vec<Effect> {
+        let choices = self.popups.picker().and_then(|kind| self.choices(kind));
+        let outcome = self.popups.act(action, &self.env, choices.as_deref());
+        self.follow_popup(outcome)
+    }
+
+    /// Acts on what a popup made of an action or a click.
+    pub(super) fn follow_popup(&mut self, outcome: PopupOutcome) -> Vec<Effect> {
+        match outcome {
+            PopupOutcome::None => Vec::new(),
+            PopupOutcome::Act(action) => self.act(action),
+            PopupOutcome::Opacity { more } => {
+                self.related.change_opacity(more);
+                Vec::new()
+            }
+            PopupOutcome::Pick(PickerKind::Prompts, chosen) => {
+                let requests = self.prompt_sets.pick(chosen, &self.engine);
+                self.carry_out(requests)
+            }
+            PopupOutcome::Pick(PickerKind::Model, chosen) => {
+                let requests = self.models.pick(chosen, &self.engine, &mut self.env);
+                self.carry_out(requests)
+            }
+            PopupOutcome::Pick(PickerKind::Related, chosen) => {
+                if self.related.toggle(chosen, &self.viewer) {
+                    self.viewer.show_overlays();
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Opens a picker, on what is in force.
+    pub(super) fn open_picker(&mut self, kind: PickerKind) {
+        let choices = self.choices(kind).unwrap_or_default();
+        let current = choices.iter().position(|choice| choice.current);
+        let chosen = current.unwrap_or(0);
+        self.popups.open(Popup::Picker { kind, chosen });
+    }
+
+    /// Opens the view menu.
+    pub(super) fn open_menu(&mut self) {
+        let switches = menu::ENTRIES.map(|(.., action)| self.is_on(action));
+        self.popups.open(Popup::Menu { entry: 0, switches });
+    }
+
+    /// Whether what an action switches is on; `None` of an action that switches nothing.
+    fn is_on(&self, action: Action) -> Option<bool> {
+        let pointer = self.viewer.pointer();
+        Some(match action {
+            Action::Grid => self.view() == Mode::Grid,
+            Action::Compare => matches!(self.overlay(), Some(Overlay::Compare(_))),
+            Action::Activity => matches!(self.overlay(), Some(Overlay::Activity(_))),
+            Action::Series => self.studies.is_enabled(),
+            Action::Patient => self.env.show_phi,
+            Action::Whole => self.screen.is_full(),
+            Action::Histogram => self.viewer.shows_histogram(),
+            Action::Overlays => self.viewer.shows_overlays(),
+            Action::Probe => pointer.is_some_and(|pointer| !pointer.is_ruler()),
+            Action::Ruler => pointer.is_some_and(Pointer::is_ruler),
+            Action::Cine => self.viewer.is_playing(),
+            _ => return None,
+        })
+    }
+
+    /// Begins a filter, or the palette.
+    pub(super) fn open_line(&mut self, purpose: Purpose) {
+        let text = match purpose {
+            Purpose::Filter => self.folder().look().filter.text(),
+            Purpose::Palette => "",
+        };
+        self.line = Some(Line::new(purpose, text));
+    }
+
+    // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
+
+    /// Undoes whatever came last: popup, tags, pointer, film, full screen, filter, overlay, grid, focus, message, marks.
+    fn back(&mut self) {
+        if self.popups.close(&self.env)
+            || self.tags.back(&self.env)
+            || self.viewer.back()
+            || self.screen.leave_full()
+        {
+        } else if !self.folder().look().filter.is_empty() {
+            self.browser.filter("", &self.results);
+        } else if !self.screen.back() && !self.screen.focus_list() && self.message.take().is_none()
+        {
+            self.browser.clear_marks();
+        }
+    }
+
+    /// Shows the values that identify the patient, or masks them again.
+    fn toggle_patient(&mut self) {
+        self.env.show_phi = !self.env.show_phi;
+        self.tags.mask_changed(&self.env);
+        self.popups.close_outdated();
+        self.studies
+            .arrange(&mut self.browser.folder, &self.results, &self.env);
+        let text = if self.env.show_phi {
+            "values that identify the patient are shown until you leave"
+        } else {
+            "values that identify the patient are masked"
+        };
+        self.say(Severity::Info, text);
+    }
+}
+
+/// Whether a key was pressed together with Ctrl or Alt.
+fn has_modifier(key: KeyEvent) -> bool {
+    key.modifiers
+        .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
+}
+
+/// Whether an action does the same in all views.
+fn opens_anywhere(action: Action) -> bool {
+    matches!(
+        action,
+        Action::View
+            | Action::Palette
+            | Action::Watch
+            | Action::PromptSet
+            | Action::Grid
+            | Action::Compare
+            | Action::Activity
+    )
+}

@@ -1,0 +1,222 @@
+//! Each message goes to the components that it concerns.
+
+use super::Model;
+use crate::app::activity::Incident;
+use crate::app::browser::REST_TIME;
+use crate::app::effect::Effect;
+use crate::app::folder_state::Kept;
+use crate::app::keys::Action;
+use crate::app::msg::{Msg, Severity};
+use crate::app::popup::PickerKind;
+use crate::app::request::Request;
+use crate::app::status::{StatusMessage, WatchState};
+use crate::app::text;
+
+impl Model {
+    /// Takes one message in; what is to be done about it comes back, in order.
+    pub(in crate::app) fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        let mut effects = self.take_in(msg);
+        let commands = self.results.jobs_mut().commands();
+        if !commands.is_empty() {
+            effects.push(Effect::Jobs(commands));
+        }
+        effects.extend(self.follow());
+        effects
+    }
+
+    fn take_in(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
+            Msg::Key(key) => return self.press(key),
+            Msg::Mouse { event, at } => return self.mouse(event, at),
+            Msg::Resized { cols, rows } => self.resize(cols, rows),
+            Msg::Graphics(graphics) => self.env.graphics = Some(graphics),
+            Msg::Resumed => self.lose_images(),
+            Msg::Stopping => return vec![Effect::Suspend],
+            Msg::Continued => return vec![Effect::Resume],
+            Msg::Terminated => return self.quit(),
+            Msg::Tick(now) => self.tick(now),
+            Msg::Report { severity, text } => self.say(severity, &text),
+            Msg::Previewed(previewed) => self.viewer.take_preview(*previewed),
+            Msg::Tile(tile) => self.tiles.insert(*tile),
+            Msg::Engine(event) => return self.engine_event(0, event),
+            Msg::OtherEngine { serial, event } => return self.engine_event(serial, event),
+            Msg::PromptSets(sets) => {
+                let first = self.prompt_sets.sets_read(sets);
+                self.choices_read(first, PickerKind::Prompts);
+            }
+            Msg::Models(offered) => {
+                let first = self.models.models_read(offered);
+                self.choices_read(first, PickerKind::Model);
+            }
+            Msg::Pulling {
+                serial,
+                came,
+                size,
+                waits,
+            } => self.models.pulling(serial, came, size, waits),
+            Msg::Pulled { serial, outcome } => return self.pulled(serial, outcome),
+            Msg::Watching { polling } => self.watching(polling),
+            Msg::WatchFailed { message } => self.watch_failed(&message),
+            Msg::Kept {
+                dir,
+                generation,
+                kept,
+            } => self.restore(&dir, generation, *kept),
+            Msg::Tags {
+                generation,
+                outcome,
+            } => self.tags.tags_read(generation, outcome, &self.env),
+            Msg::Headers {
+                generation,
+                read,
+                complete,
+            } => {
+                return self.studies.headers_read(
+                    (generation, complete),
+                    read,
+                    &mut self.browser.folder,
+                    &self.results,
+                    &mut self.env,
+                );
+            }
+            Msg::Directory {
+                generation,
+                outcome,
+            } => self.studies.directory_read(
+                generation,
+                outcome,
+                &mut self.browser.folder,
+                &self.results,
+                &self.env,
+            ),
+            Msg::Related {
+                generation,
+                read,
+                complete,
+            } => self.related.objects_read((generation, complete), read),
+            files @ (Msg::Listed { .. }
+            | Msg::Unlisted { .. }
+            | Msg::Scanned { .. }
+            | Msg::Unreadable { .. }
+            | Msg::Appeared { .. }
+            | Msg::Modified { .. }
+            | Msg::Touched { .. }
+            | Msg::Removed { .. }
+            | Msg::Renamed { .. }) => return self.files_changed(files),
+        }
+        Vec::new()
+    }
+
+    /// Carries out what components asked for, in order.
+    pub(super) fn carry_out(&mut self, requests: impl IntoIterator<Item = Request>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for request in requests {
+            match request {
+                Request::Effect(effect) => effects.push(effect),
+                Request::Say(severity, sentence) => self.say(severity, &sentence),
+                Request::Open(popup) => self.popups.open(popup),
+                Request::ClosePopup => self.popups.close_all(),
+                Request::Act(action) => effects.extend(self.act(action)),
+                Request::SelectRow(row) => self.browser.folder.go_to(row),
+                Request::SelectFile(path) => {
+                    self.browser.folder.go_to_path(&path);
+                }
+                Request::ShowFile(path) => effects.extend(self.show_file(&path)),
+                Request::EnterRow => effects.extend(self.enter_row()),
+                Request::FullScreen => self.screen.set_full(true),
+                Request::CloseOverlay => {
+                    self.screen.close_overlay();
+                }
+                Request::CloseTags => {
+                    self.tags.close();
+                }
+                Request::Copy { text, name } => effects.extend(self.copy(text, &name)),
+                Request::ScrollSeries(place) => {
+                    self.studies.scroll_to(place, &self.browser.folder);
+                }
+                Request::ResetPresentation => self.related.reset(),
+            }
+        }
+        effects
+    }
+
+    /// Shows a sentence in the status line.
+    pub(super) fn say(&mut self, severity: Severity, sentence: &str) {
+        self.message = Some(StatusMessage::new(severity, sentence));
+    }
+
+    fn resize(&mut self, cols: u16, rows: u16) {
+        if (self.env.cols, self.env.rows) != (cols, rows) {
+            (self.env.cols, self.env.rows) = (cols, rows);
+            self.lose_images();
+        }
+    }
+
+    /// The terminal has lost the images it was sent.
+    fn lose_images(&mut self) {
+        self.env.epoch += 1;
+        self.viewer.lose_image();
+    }
+
+    fn tick(&mut self, now: std::time::Duration) {
+        self.env.now = now;
+        self.results.jobs_mut().tick(now);
+        self.activity.tick(now);
+        self.message.take_if(|message| message.has_expired(now));
+        self.viewer.tick(now, REST_TIME);
+        if self.viewer.advance_film(now) {
+            self.studies.scroll_on(&self.browser.folder);
+        }
+        if let Some(path) = self.browser.tick(now) {
+            self.results.promote(&path);
+        }
+    }
+
+    /// A picker that waited for its choices begins on the one in force.
+    fn choices_read(&mut self, first: bool, kind: PickerKind) {
+        if first && self.popups.picker() == Some(kind) {
+            self.open_picker(kind);
+        }
+    }
+
+    // ── the watch ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn watching(&mut self, polling: bool) {
+        // An answer to a watch that was switched off again changes nothing.
+        if self.watch != WatchState::Off {
+            self.watch = WatchState::On { polling };
+            let words = "new files are watched for".to_owned();
+            self.activity.note(Incident::Said(Severity::Info, words));
+        }
+    }
+
+    fn watch_failed(&mut self, message: &str) {
+        self.say(Severity::Error, message);
+        let words = text::safe_str(message);
+        self.watch = WatchState::Failed(words.clone());
+        self.activity.note(Incident::Said(Severity::Error, words));
+    }
+
+    // ── how folders are left ──────────────────────────────────────────────────────────────────────────────────
+
+    /// Takes in how the folder that is being listed was left in an earlier run.
+    fn restore(&mut self, dir: &std::path::Path, generation: u64, kept: Kept) {
+        if self.browser.restore(dir, generation, kept, &self.results) {
+            self.announce_filter();
+        }
+    }
+
+    /// Says that a filter of an earlier run hides files: nobody has typed it in this one.
+    pub(in crate::app) fn announce_filter(&mut self) {
+        let filter = &self.folder().look().filter;
+        if filter.is_empty() {
+            return;
+        }
+        let key = self.env.key(Action::Back);
+        let words = format!(
+            "filtered by “{}”, as last time; {key} clears it",
+            text::safe_str(filter.text())
+        );
+        self.say(Severity::Info, &words);
+    }
+}

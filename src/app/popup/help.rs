@@ -1,0 +1,288 @@
+//! The help: first what keys do in the mode it was opened in, then what they do elsewhere. It is made from the bindings in force.
+
+use std::collections::HashSet;
+
+use crossterm::event::KeyCode;
+
+use super::PopupLine;
+use crate::app::keys::{Action, HELP, HelpLine, Keymap};
+use crate::app::mode::Mode;
+use crate::view::panels::Panel;
+
+/// Keys that a line of the help names.
+#[derive(Clone, Copy)]
+enum HelpKeys {
+    /// All keys of an action.
+    Of(Action),
+    /// The first key of each.
+    First(&'static [Action]),
+    /// This key where it is bound to the action, else the first.
+    Usual(Action, KeyCode),
+}
+
+impl HelpKeys {
+    fn actions(&self) -> &[Action] {
+        match self {
+            Self::Of(action) | Self::Usual(action, _) => std::slice::from_ref(action),
+            Self::First(actions) => actions,
+        }
+    }
+
+    fn shown(self, keymap: &Keymap) -> Vec<String> {
+        match self {
+            Self::Of(action) => keymap.help_keys(action),
+            Self::First(actions) => actions.iter().filter_map(|a| keymap.key(*a)).collect(),
+            Self::Usual(action, usual) => keymap.key_like(action, usual).into_iter().collect(),
+        }
+    }
+}
+
+/// Minimum width for two columns of help.
+const TWO_COLUMNS: usize = 70;
+
+/// What keys do in one mode only, under its heading.
+type Section = (&'static str, &'static [(HelpKeys, &'static str)]);
+
+const GRID: Section = (
+    "Grid",
+    &[
+        (
+            HelpKeys::First(&[Action::Leave, Action::Down, Action::Up, Action::Enter]),
+            "left, down, up, right",
+        ),
+        (HelpKeys::Usual(Action::Enter, KeyCode::Enter), "open"),
+        (
+            HelpKeys::Usual(Action::Leave, KeyCode::Backspace),
+            "out of the folder",
+        ),
+        (
+            HelpKeys::First(&[Action::ZoomIn, Action::ZoomOut]),
+            "larger, smaller tiles",
+        ),
+        (HelpKeys::Of(Action::ZoomFit), "tiles of usual size"),
+        (HelpKeys::Of(Action::Whole), "this image alone"),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
+const COMPARE: Section = (
+    "Compare",
+    &[
+        (
+            HelpKeys::First(&[Action::Leave, Action::Enter]),
+            "left, right side",
+        ),
+        (
+            HelpKeys::First(&[Action::Down, Action::Up]),
+            "next, previous there",
+        ),
+        (
+            HelpKeys::Usual(Action::Enter, KeyCode::Enter),
+            "go to the file",
+        ),
+        (HelpKeys::Of(Action::PromptSet), "prompts of the right"),
+        (HelpKeys::Of(Action::Whole), "this image alone"),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
+const ACTIVITY: Section = (
+    "Activity",
+    &[
+        (HelpKeys::First(&[Action::Down, Action::Up]), "older, newer"),
+        (HelpKeys::Of(Action::Enter), "go to the file"),
+        (HelpKeys::Of(Action::Why), "why it failed"),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
+const TAGS: Section = (
+    "Tags",
+    &[
+        (
+            HelpKeys::First(&[Action::Down, Action::Up]),
+            "next, previous",
+        ),
+        (HelpKeys::Of(Action::Enter), "unfold, or in full"),
+        (HelpKeys::Of(Action::Leave), "fold, or close"),
+        (HelpKeys::Of(Action::Search), "search"),
+        (HelpKeys::Of(Action::Copy), "copy the value"),
+        (HelpKeys::Of(Action::Patient), "patient values"),
+        (HelpKeys::Of(Action::Back), "back to the file"),
+    ],
+);
+
+const PICKER: Section = (
+    "Choose",
+    &[
+        (
+            HelpKeys::First(&[Action::Down, Action::Up]),
+            "next, previous",
+        ),
+        (HelpKeys::Of(Action::Enter), "take it"),
+        (HelpKeys::Of(Action::Back), "leave it as it is"),
+    ],
+);
+
+const MENU: Section = (
+    "View",
+    &[
+        (
+            HelpKeys::First(&[Action::Down, Action::Up]),
+            "next, previous",
+        ),
+        (HelpKeys::Of(Action::Enter), "do it; so do letters"),
+        (HelpKeys::Of(Action::Back), "leave it as it is"),
+    ],
+);
+
+/// The section of a mode.
+fn section(mode: Mode) -> Option<Section> {
+    match mode {
+        Mode::Grid => Some(GRID),
+        Mode::Compare => Some(COMPARE),
+        Mode::Activity => Some(ACTIVITY),
+        Mode::Tags | Mode::TagSearch => Some(TAGS),
+        Mode::Picker => Some(PICKER),
+        Mode::Menu => Some(MENU),
+        Mode::Panels(_) | Mode::FullScreen | Mode::Line | Mode::Reading => None,
+    }
+}
+
+/// The general sections that are most useful in a mode.
+fn ahead(mode: Mode) -> &'static [&'static str] {
+    match mode {
+        Mode::FullScreen | Mode::Panels(Panel::Preview) => &["Image", "Window", "Frames"],
+        Mode::Panels(_) => &["Move", "Classify"],
+        _ => &[],
+    }
+}
+
+/// The lines of the help in a popup of `width` columns: in two columns where there is room.
+pub(super) fn lines(keymap: &Keymap, mode: Mode, width: usize) -> Vec<PopupLine> {
+    let lines = keymap.help(mode);
+    // Split between groups, where the columns become most equal.
+    let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
+    let split = gaps.min_by_key(|at| (*at).max(lines.len() - at));
+    let Some(split) = split.filter(|_| width >= TWO_COLUMNS) else {
+        return lines
+            .into_iter()
+            .map(|line| PopupLine::Help(vec![line]))
+            .collect();
+    };
+    let (left, right) = (&lines[..split], &lines[split + 1..]);
+    (0..left.len().max(right.len()))
+        .map(|i| {
+            let column = |lines: &[HelpLine]| lines.get(i).cloned().unwrap_or(HelpLine::Gap);
+            PopupLine::Help(vec![column(left), column(right)])
+        })
+        .collect()
+}
+
+impl Keymap {
+    /// All bindings under their headings, the section of a mode first.
+    pub fn help(&self, mode: Mode) -> Vec<HelpLine> {
+        let mut groups = Vec::new();
+        let mut told: HashSet<Action> = HashSet::new();
+        if let Some((heading, lines)) = section(mode) {
+            let bindings = lines.iter().map(|(keys, what)| (keys.shown(self), *what));
+            groups.push((heading, bindings.collect::<Vec<_>>()));
+            told.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
+        }
+        let ahead = ahead(mode);
+        let mut all = HELP;
+        all.sort_by_key(|(heading, _)| {
+            let place = ahead.iter().position(|name| name == heading);
+            place.unwrap_or(ahead.len())
+        });
+        for (heading, actions) in all {
+            let rest = actions.iter().filter(|(action, _)| !told.contains(action));
+            let bindings = rest.map(|(action, what)| (self.help_keys(*action), *what));
+            groups.push((heading, bindings.collect()));
+        }
+        let mut lines = Vec::new();
+        for (heading, bindings) in groups {
+            let bound = bindings.into_iter().filter(|(keys, _)| !keys.is_empty());
+            let bound: Vec<HelpLine> = bound
+                .map(|(keys, what)| HelpLine::Binding(keys, what))
+                .collect();
+            if bound.is_empty() {
+                continue;
+            }
+            if !lines.is_empty() {
+                lines.push(HelpLine::Gap);
+            }
+            lines.push(HelpLine::Heading(heading));
+            lines.extend(bound);
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const EVERY: [(Mode, &str); 8] = [
+        (Mode::Panels(Panel::List), "Move"),
+        (Mode::FullScreen, "Image"),
+        (Mode::Grid, "Grid"),
+        (Mode::Compare, "Compare"),
+        (Mode::Activity, "Activity"),
+        (Mode::Tags, "Tags"),
+        (Mode::Picker, "Choose"),
+        (Mode::Menu, "View"),
+    ];
+
+    fn keymap(pairs: &[(&str, &[&str])]) -> Keymap {
+        let owned = |keys: &&[&str]| keys.iter().map(|k| (*k).to_owned()).collect();
+        let pairs = pairs
+            .iter()
+            .map(|(name, keys)| ((*name).to_owned(), owned(keys)));
+        Keymap::new(&pairs.collect::<BTreeMap<_, _>>()).unwrap()
+    }
+
+    #[test]
+    fn it_begins_with_the_place_and_tells_of_every_action_once() {
+        let keymap = keymap(&[]);
+        for (mode, heading) in EVERY {
+            let lines = keymap.help(mode);
+            assert_eq!(lines[0], HelpLine::Heading(heading));
+            let bindings = lines
+                .iter()
+                .filter(|line| matches!(line, HelpLine::Binding(..)));
+            let own = section(mode).map_or(&[][..], |(_, lines)| lines);
+            let here = |wanted: &Action| {
+                let mut keys = own.iter().map(|(keys, _)| keys);
+                keys.any(|keys| keys.actions().contains(wanted))
+            };
+            let all = HELP.iter().flat_map(|(_, actions)| actions.iter());
+            let elsewhere =
+                all.filter(|(action, _)| !here(action) && !keymap.help_keys(*action).is_empty());
+            assert_eq!(bindings.count(), own.len() + elsewhere.count());
+        }
+    }
+
+    #[test]
+    fn it_follows_what_is_bound() {
+        let changed = keymap(&[
+            ("quit", &["Ctrl-q"]),
+            ("hidden", &[]),
+            ("enter", &["o"]),
+            ("overlays", &[]),
+        ]);
+        for (mode, _) in EVERY {
+            let lines = changed.help(mode);
+            let quit = HelpLine::Binding(vec!["Ctrl-q".to_owned()], "quit");
+            assert!(lines.contains(&quit));
+            let hidden = |line: &HelpLine| matches!(line, HelpLine::Binding(_, what) if what.contains("hidden"));
+            assert!(!lines.iter().any(hidden));
+        }
+        let open = HelpLine::Binding(vec!["o".to_owned()], "open");
+        assert!(changed.help(Mode::Grid).contains(&open));
+        let open = HelpLine::Binding(vec!["Enter".to_owned()], "open");
+        assert!(keymap(&[]).help(Mode::Grid).contains(&open));
+    }
+}

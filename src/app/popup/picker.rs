@@ -1,0 +1,103 @@
+//! Pickers: lists to choose one thing from, and what is said of the one under the cursor.
+
+use super::PopupLine;
+use crate::app::keys::Action;
+use crate::app::text;
+
+/// Rows of the list that stay in sight on a low screen, whatever there is to say of one of them.
+const MIN_ROWS: usize = 4;
+
+/// What is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PickerKind {
+    /// The prompt set in force.
+    Prompts,
+    /// The model in use.
+    Model,
+    /// Objects about the image, each of which can be switched on.
+    Related,
+}
+
+impl PickerKind {
+    /// The action that opens the picker, and closes it again.
+    pub(super) fn action(self) -> Action {
+        match self {
+            Self::Prompts => Action::PromptSet,
+            Self::Model => Action::Model,
+            Self::Related => Action::Related,
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Prompts => "Prompt set",
+            Self::Model => "Model",
+            Self::Related => "About this image",
+        }
+    }
+}
+
+/// One of the things; all of it safe to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub name: String,
+    /// In a word or two, at the right end.
+    pub beside: String,
+    /// Paragraphs below the list while the cursor is here.
+    pub about: Vec<String>,
+    /// What is wrong with it, said before all else.
+    pub fault: Option<String>,
+    /// It is in force.
+    pub current: bool,
+}
+
+/// The lines of a list with the cursor on `chosen`, in `width` columns and at most `page` rows. `choices`: `None` while they
+/// are being read.
+pub(super) fn lines(
+    choices: Option<&[Choice]>,
+    chosen: usize,
+    width: usize,
+    page: usize,
+) -> Vec<PopupLine> {
+    let Some(choices) = choices else {
+        return vec![PopupLine::Aside("Reading …".to_owned())];
+    };
+    if choices.is_empty() {
+        return vec![PopupLine::Aside("Nothing here.".to_owned())];
+    }
+    let about = choices.get(chosen);
+    let mut about = about.map_or_else(Vec::new, |choice| said(choice, width));
+    let room = page.saturating_sub(about.len() + 1);
+    let rows = choices.len().min(room.max(MIN_ROWS).min(page));
+    let first = (chosen + 1).saturating_sub(rows);
+    let mut lines: Vec<PopupLine> = (first..choices.len().min(first + rows))
+        .map(|at| PopupLine::Pick {
+            chosen: at == chosen,
+            current: choices[at].current,
+            name: choices[at].name.clone(),
+            beside: choices[at].beside.clone(),
+        })
+        .collect();
+    about.truncate(page.saturating_sub(lines.len() + 1));
+    if !about.is_empty() {
+        lines.push(PopupLine::Text(String::new()));
+        lines.extend(about);
+    }
+    lines
+}
+
+/// What there is to say of a choice, in lines of a width.
+fn said(choice: &Choice, width: usize) -> Vec<PopupLine> {
+    let mut lines = Vec::new();
+    if let Some(fault) = &choice.fault {
+        // Below the first word, not below its sign.
+        let mut wrapped = text::wrap(fault, width.saturating_sub(2)).into_iter();
+        lines.extend(wrapped.next().map(PopupLine::Kind));
+        lines.extend(wrapped.map(|line| PopupLine::Text(format!("  {line}"))));
+    }
+    for paragraph in &choice.about {
+        let wrapped = text::wrap(paragraph, width).into_iter();
+        lines.extend(wrapped.map(PopupLine::Aside));
+    }
+    lines
+}

@@ -1,0 +1,158 @@
+//! The choice of a prompt set, by which all results are scored again.
+
+use super::effect::Effect;
+use super::popup::Choice;
+use super::request::Request;
+use super::results::Results;
+use super::status::EngineState;
+use super::text::safe_str;
+use crate::prompts::{PromptError, PromptSet, Prompts};
+
+/// The name of a set that can be chosen, and the set, or why it cannot be used.
+pub type Named = (String, Result<PromptSet, PromptError>);
+
+/// The choice of a suitable set for each image.
+const AUTO: &str = "auto";
+
+/// Modalities or body parts that are named, at most.
+const MAX_EXAMPLES: usize = 5;
+
+/// Progress of scoring all results again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rescoring {
+    /// Files done.
+    pub done: usize,
+    /// Files in total.
+    pub all: usize,
+}
+
+/// The prompt sets that can be chosen, and the progress of scoring by a new one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PromptSets {
+    /// `None` until they were read.
+    sets: Option<Vec<Named>>,
+    rescoring: Option<Rescoring>,
+}
+
+impl PromptSets {
+    /// Progress of scoring all results again, while that goes on.
+    pub(crate) fn rescoring(&self) -> Option<Rescoring> {
+        self.rescoring
+    }
+
+    /// Notes that nothing is scored again any more: another model answers.
+    pub(super) fn stop_rescoring(&mut self) {
+        self.rescoring = None;
+    }
+
+    /// Takes in the sets that were read; true if they are the first.
+    pub(super) fn sets_read(&mut self, sets: Vec<Named>) -> bool {
+        self.sets.replace(sets).is_none()
+    }
+
+    /// The sets to choose from; `None` while they are being read.
+    pub(super) fn choices(&self, engine: &EngineState) -> Option<Vec<Choice>> {
+        let sets = self.sets.as_ref()?;
+        let now = match engine {
+            EngineState::Ready { prompts, .. } => prompts.as_str(),
+            _ => "",
+        };
+        let auto = Choice {
+            name: AUTO.to_owned(),
+            beside: "by modality".to_owned(),
+            about: vec![
+                "For each image the set that its modality and body part call for, else general."
+                    .to_owned(),
+            ],
+            current: now == AUTO,
+            fault: None,
+        };
+        let all = sets.iter().map(|(name, set)| match set {
+            Ok(set) => choice(set, now),
+            Err(error) => Choice {
+                name: safe_str(name),
+                beside: "not usable".to_owned(),
+                fault: Some(safe_str(&error.to_string())),
+                ..Choice::default()
+            },
+        });
+        Some(std::iter::once(auto).chain(all).collect())
+    }
+
+    /// Uses the set at a position of the list.
+    pub(super) fn pick(&self, chosen: usize, engine: &EngineState) -> Vec<Request> {
+        let sets = self.sets.iter().flatten();
+        let prompts = match chosen.checked_sub(1) {
+            None => Prompts::auto(sets.filter_map(|(_, set)| set.clone().ok()).collect()),
+            Some(at) => match sets.map(|(_, set)| set).nth(at) {
+                Some(Ok(set)) => Prompts::only(set.clone()),
+                Some(Err(error)) => return vec![Request::error(error.to_string())],
+                None => return Vec::new(),
+            },
+        };
+        if engine.has_failed() {
+            return vec![Request::error("there is no model to score with")];
+        }
+        let words = format!("preparing the prompts “{}” …", prompts.name());
+        vec![
+            Request::ClosePopup,
+            Request::info(words),
+            Request::Effect(Effect::UsePrompts(prompts)),
+        ]
+    }
+
+    /// Begins to score all results again, as other prompts are in force.
+    pub(super) fn rescore(&mut self, results: &Results) -> Option<Effect> {
+        let files = results.classified();
+        self.rescoring = (!files.is_empty()).then_some(Rescoring {
+            done: 0,
+            all: files.len(),
+        });
+        self.rescoring.map(|_| Effect::Rescore(files))
+    }
+
+    /// Notes how many files are still to be scored; true if none is left.
+    pub(super) fn rescored(&mut self, left: usize) -> bool {
+        if let Some(rescoring) = &mut self.rescoring {
+            rescoring.done = rescoring.all.saturating_sub(left);
+        }
+        if left == 0 {
+            self.rescoring = None;
+        }
+        left == 0
+    }
+}
+
+/// The first items of a list.
+fn some_of(all: &[String]) -> String {
+    let more = if all.len() > MAX_EXAMPLES {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{}{more}", all[..all.len().min(MAX_EXAMPLES)].join(", "))
+}
+
+fn choice(set: &PromptSet, now: &str) -> Choice {
+    let names: Vec<&str> = set.conditions.iter().map(|c| c.name.as_str()).collect();
+    let mut about = vec![safe_str(&format!("{}: {}.", set.title, names.join(", ")))];
+    let suits = [&set.modalities, &set.body_parts].map(|all| some_of(all));
+    let suits: Vec<&str> = suits
+        .iter()
+        .map(String::as_str)
+        .filter(|text| !text.is_empty())
+        .collect();
+    if !suits.is_empty() {
+        about.push(safe_str(&format!("Made for {}.", suits.join(" of "))));
+    }
+    if let Some(file) = &set.file {
+        about.push(safe_str(&file.to_string_lossy()));
+    }
+    Choice {
+        name: safe_str(&set.name),
+        beside: format!("{} conditions", names.len()),
+        about,
+        fault: None,
+        current: set.name == now,
+    }
+}

@@ -1,0 +1,488 @@
+//! The content of the result panel for the file, folder, study or series under the cursor, line by line; the view styles
+//! it.
+
+use std::path::Path;
+
+use super::browser::folder::{Row, RowKind};
+use super::context::FileContext;
+use super::entry::EntryKind;
+use super::keys::Action;
+use super::popup::kind_word;
+use super::results::{FileState, FileStatus, Tally};
+use super::status::EngineState;
+use super::studies::aggregate::Aggregate;
+use super::text;
+use crate::library::{NOTICE, Record};
+use crate::media::FileFormat;
+use crate::scoring::{Decision, Mode};
+
+/// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Detail {
+    /// The most important line: symbol, text, and a word or figure beside it.
+    Headline(Option<FileStatus>, String, String),
+    /// A line of running text.
+    Text(String),
+    /// A line that matters less.
+    Aside(String),
+    /// A line that asks for attention.
+    Warning(String),
+    /// A share drawn as a bar.
+    Bar {
+        /// What is measured.
+        name: String,
+        /// 0 to 1; `None` makes no claim.
+        share: Option<f64>,
+        /// The figure beside it.
+        figure: String,
+    },
+    /// A name and its value.
+    Fact(&'static str, String),
+    /// An empty line.
+    Gap,
+}
+
+/// Advice where the model knows phantoms only.
+const REAL_MODEL: &str =
+    "The demo model knows synthetic studies only. For real images choose biomedclip";
+
+/// Everything that the content of the result panel depends on.
+#[derive(Clone, Copy)]
+pub(crate) struct ResultPanel<'a> {
+    pub files: FileContext<'a>,
+    pub engine: &'a EngineState,
+}
+
+impl ResultPanel<'_> {
+    /// The lines of a panel `width` columns wide.
+    pub(crate) fn lines(self, width: usize) -> Vec<Detail> {
+        let Some(row) = self.files.folder().current() else {
+            return self.engine_details(width);
+        };
+        if let Some(lines) = self.group(row, width) {
+            return lines;
+        }
+        match (row.kind, self.files.results.get(&row.path)) {
+            (EntryKind::Folder, state) if !matches!(state, Some(FileState::Failed(_))) => {
+                let known = self.files.results.tally(&row.path);
+                let mut lines = known.map_or_else(|| self.no_images(width), |t| tally(t, width));
+                if lines.is_empty() {
+                    lines.push(Detail::Gap);
+                }
+                lines
+            }
+            (_, Some(state @ FileState::Done(_))) => {
+                state.record().map_or_else(Vec::new, |record| {
+                    self.record_details(record, state.status(), width)
+                })
+            }
+            (_, Some(state @ FileState::Failed(failure))) => {
+                let mut lines = vec![Detail::Headline(
+                    Some(state.status()),
+                    if failure.not_picture {
+                        "not an image".to_owned()
+                    } else {
+                        kind_word(failure.kind).to_owned()
+                    },
+                    String::new(),
+                )];
+                lines.extend(wrapped(&sentence(&failure.message), width, Detail::Text));
+                lines
+            }
+            (_, Some(FileState::Queued)) => match self.engine {
+                EngineState::Ready { .. } => {
+                    let queued = "queued".to_owned();
+                    let headline =
+                        Detail::Headline(Some(FileStatus::Queued), queued, String::new());
+                    let mut lines = vec![headline];
+                    lines.extend(self.first_steps(width));
+                    lines
+                }
+                EngineState::Loading | EngineState::Failed(_) => self.engine_details(width),
+            },
+            (_, None) if self.files.results.is_ruled_out(&row.path) => {
+                vec![Detail::Headline(
+                    Some(FileStatus::NotAnImage),
+                    "not an image".to_owned(),
+                    String::new(),
+                )]
+            }
+            (_, None) => self.unasked(width),
+        }
+    }
+
+    fn unasked(self, width: usize) -> Vec<Detail> {
+        if self.engine.has_failed() {
+            return self.engine_details(width);
+        }
+        let mut lines = vec![Detail::Headline(
+            None,
+            "not classified".to_owned(),
+            String::new(),
+        )];
+        let this = self.files.env.advice(Action::Classify, "classifies it");
+        let all = self
+            .files
+            .env
+            .advice(Action::ClassifyAll, "classifies all files, in folders too");
+        for words in this.into_iter().chain(all) {
+            lines.extend(wrapped(&words, width, Detail::Aside));
+        }
+        lines
+    }
+
+    /// Hints before the first result.
+    fn first_steps(self, width: usize) -> Vec<Detail> {
+        if !matches!(self.engine, EngineState::Ready { .. }) {
+            return Vec::new();
+        }
+        let answered = |tally: &Tally| {
+            let statuses = [
+                FileStatus::Confident,
+                FileStatus::Uncertain,
+                FileStatus::Rejected,
+            ];
+            statuses.iter().any(|status| tally.count(*status) > 0)
+        };
+        if self
+            .files
+            .results
+            .tally(Path::new("/"))
+            .is_some_and(answered)
+        {
+            return Vec::new();
+        }
+        let synthetic_only = self.engine.is_synthetic_only();
+        let model = synthetic_only.then(|| self.real_model());
+        let help = self.files.env.advice(Action::Help, "shows the keys");
+        let words = model.into_iter().chain(help);
+        let paragraphs: Vec<String> = words.collect();
+        wrapped(&paragraphs.join("\n"), width, Detail::Aside).collect()
+    }
+
+    /// How to get a model that knows more than phantoms.
+    fn real_model(self) -> String {
+        let key = self.files.env.keymap.key(Action::Model);
+        let key = key.map_or_else(String::new, |key| format!(" (key {key})"));
+        format!("{REAL_MODEL}{key}, or run `medivision-tui models pull biomedclip`.")
+    }
+
+    /// The state of the model, while there is none.
+    fn engine_details(self, width: usize) -> Vec<Detail> {
+        match self.engine {
+            EngineState::Loading => {
+                let mut lines = vec![Detail::Headline(
+                    Some(FileStatus::Queued),
+                    "loading the model …".to_owned(),
+                    String::new(),
+                )];
+                lines.extend(wrapped(
+                    "Browse meanwhile; results follow by themselves.",
+                    width,
+                    Detail::Aside,
+                ));
+                let help = self.files.env.advice(Action::Help, "shows the keys");
+                lines.extend(help.map(Detail::Aside));
+                lines
+            }
+            EngineState::Failed(message) => {
+                let mut lines = vec![Detail::Headline(
+                    Some(FileStatus::Failed),
+                    "no model".to_owned(),
+                    String::new(),
+                )];
+                lines.extend(wrapped(message, width, Detail::Text));
+                lines.push(Detail::Gap);
+                lines.extend(wrapped(
+                    "Images can be browsed but not classified.",
+                    width,
+                    Detail::Aside,
+                ));
+                let other = self
+                    .files
+                    .env
+                    .advice(Action::Model, "chooses another model");
+                lines.extend(other.map(Detail::Aside));
+                lines
+            }
+            EngineState::Ready { .. } => self.first_steps(width),
+        }
+    }
+
+    fn record_details(self, record: &Record, status: FileStatus, width: usize) -> Vec<Detail> {
+        let verdict = &record.verdict;
+        let rejected = verdict.decision == Decision::Rejected;
+        let mut lines = Vec::new();
+        if rejected {
+            lines.push(Detail::Headline(
+                Some(status),
+                "rejected".to_owned(),
+                String::new(),
+            ));
+        } else {
+            let word = if status == FileStatus::Confident {
+                "confident"
+            } else {
+                "uncertain"
+            };
+            lines.push(Detail::Headline(
+                Some(status),
+                text::safe_str(&verdict.label),
+                word.to_owned(),
+            ));
+        }
+        if rejected {
+            // No claim: not even the order of the conditions is shown.
+            lines.push(Detail::Bar {
+                name: String::new(),
+                share: None,
+                figure: "–".to_owned(),
+            });
+        }
+        if let Some(reason) = &verdict.reason {
+            lines.extend(wrapped(&sentence(reason), width, Detail::Warning));
+        }
+        if rejected
+            && self.engine.is_synthetic_only()
+            && let Some(advice) = self
+                .files
+                .env
+                .advice(Action::Model, "fetches and chooses a model for real images")
+        {
+            lines.extend(wrapped(&advice, width, Detail::Aside));
+        }
+        if !rejected {
+            lines.extend(wrapped(&verdict.description, width, Detail::Text));
+            lines.extend(verdict.scores.iter().map(|score| Detail::Bar {
+                name: text::safe_str(&score.condition),
+                share: Some(score.probability),
+                figure: percent(score.probability),
+            }));
+        }
+        lines.extend(facts(record));
+        lines
+    }
+
+    fn no_images(self, width: usize) -> Vec<Detail> {
+        if !self.files.results.is_searched() {
+            return self.engine_details(width);
+        }
+        let nothing = "no images here".to_owned();
+        let mut lines = vec![Detail::Headline(None, nothing, String::new())];
+        lines.extend(self.first_steps(width));
+        lines
+    }
+
+    /// The lines for a study, series, missing file or DICOMDIR; `None` for any other row.
+    fn group(self, row: &Row, width: usize) -> Option<Vec<Detail>> {
+        match row.represents {
+            RowKind::Study(_) | RowKind::Series(..) => Some(self.group_details(row, width)),
+            RowKind::Missing => {
+                let mut lines = vec![headline(Some(FileStatus::Failed), "missing", "")];
+                let words = "The DICOMDIR refers to this file, but it is not there.";
+                lines.extend(wrapped(words, width, Detail::Text));
+                Some(lines)
+            }
+            RowKind::Entry if self.files.results.is_index(&row.path) => {
+                let mut lines = vec![headline(
+                    Some(FileStatus::NotAnImage),
+                    "DICOMDIR",
+                    "an index",
+                )];
+                if let Some(key) = self.files.env.keymap.key(Action::Enter) {
+                    let words = format!("{key} shows the studies that it refers to.");
+                    lines.extend(wrapped(&words, width, Detail::Aside));
+                }
+                Some(lines)
+            }
+            RowKind::Entry => None,
+        }
+    }
+
+    fn group_details(self, row: &Row, width: usize) -> Vec<Detail> {
+        let members = self.files.studies.members(row, self.files.folder());
+        let sum = Aggregate::of(members.iter().copied(), self.files.results);
+        let mut lines = Vec::new();
+        match sum.leading() {
+            Some((label, _)) => {
+                lines.push(headline(None, &text::safe_str(label), "mean"));
+                let of = counted(sum.counted, "image");
+                lines.extend(wrapped(&format!("Means over {of}."), width, Detail::Aside));
+                lines.extend(sum.means.iter().map(|(condition, mean)| Detail::Bar {
+                    name: text::safe_str(condition),
+                    share: Some(*mean),
+                    figure: percent(*mean),
+                }));
+            }
+            None if sum.rejected > 0 => {
+                lines.push(headline(Some(FileStatus::Rejected), "rejected", ""));
+            }
+            None if sum.queued > 0 => lines.push(headline(Some(FileStatus::Queued), "queued", "")),
+            None => lines.push(headline(None, "not classified", "")),
+        }
+        lines.push(Detail::Gap);
+        let missing = members.iter().filter(|member| !member.present).count();
+        let facts = [
+            ("files", sum.files),
+            ("queued", sum.queued),
+            ("rejected", sum.rejected),
+            ("failed", sum.failed),
+            ("missing", missing),
+        ];
+        let facts = facts.into_iter().filter(|(_, count)| *count > 0);
+        lines.extend(facts.map(|(name, count)| Detail::Fact(name, count.to_string())));
+        let modality = members
+            .first()
+            .map(|member| text::safe_str(&member.header.modality));
+        let modality = modality.filter(|modality| !modality.is_empty());
+        if matches!(row.represents, RowKind::Series(..)) {
+            lines.extend(modality.map(|modality| Detail::Fact("modality", modality)));
+        }
+        lines
+    }
+}
+
+/// The notice that results are not a diagnosis, in lines of at most `width` columns, for the end of a panel `height` rows high: it is visible
+/// wherever results are, and shortened where there is no room for all of it.
+pub(crate) fn notice(width: usize, height: usize) -> Vec<String> {
+    let lines = text::wrap(NOTICE, width);
+    match height {
+        _ if lines.len() * 3 <= height => lines,
+        2.. => vec![text::cut_end("Not a diagnosis.", width)],
+        _ => Vec::new(),
+    }
+}
+
+/// Capitalises a message.
+pub(crate) fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// A probability as a percentage with one decimal; never rounded up to certainty.
+pub(crate) fn percent(probability: f64) -> String {
+    let shown = (probability * 1000.0).round() / 10.0;
+    if shown >= 100.0 && probability < 1.0 {
+        "99.9%".to_owned()
+    } else {
+        format!("{shown:.1}%")
+    }
+}
+
+/// A probability in whole percent, for the list; never rounded up to certainty.
+pub(crate) fn whole_percent(probability: f64) -> String {
+    let shown = (probability * 100.0).round();
+    if shown >= 100.0 && probability < 1.0 {
+        "99%".to_owned()
+    } else {
+        format!("{shown:.0}%")
+    }
+}
+
+fn facts(record: &Record) -> Vec<Detail> {
+    let kind = match record.kind {
+        FileFormat::Jpeg => "JPEG",
+        FileFormat::Png => "PNG",
+        FileFormat::Dicom => "DICOM",
+    };
+    let mut lines = Vec::new();
+    let mut fact = |name, value: Option<String>| {
+        lines.extend(value.map(|value| Detail::Fact(name, text::safe_str(&value))));
+    };
+    fact("model", Some(record.model.clone()));
+    fact("prompts", Some(record.prompts.clone()));
+    fact(
+        "mode",
+        (record.mode == Mode::Multi).then(|| "each condition alone".to_owned()),
+    );
+    fact(
+        "file",
+        Some(format!("{kind} {} × {}", record.width, record.height)),
+    );
+    let frame = match record.frame {
+        Some(frame) => format!("{} of {}", frame + 1, record.frames),
+        None => format!("mean of {}", record.frames),
+    };
+    fact("frame", (record.frames > 1).then_some(frame));
+    fact("modality", record.modality.clone());
+    fact("body part", record.body_part.clone());
+    fact("device", Some(record.device.clone()));
+    fact("at", Some(record.at.clone()));
+    lines
+}
+
+fn headline(status: Option<FileStatus>, text: &str, word: &str) -> Detail {
+    Detail::Headline(status, text.to_owned(), word.to_owned())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// The number of images, by status and by label.
+fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
+    let pictures = if tally.pictures == 1 {
+        "1 image".to_owned()
+    } else {
+        format!("{} images", tally.pictures)
+    };
+    let mut lines = vec![Detail::Headline(None, pictures, String::new())];
+    let named = [
+        (FileStatus::Confident, "confident"),
+        (FileStatus::Uncertain, "uncertain"),
+        (FileStatus::Rejected, "rejected"),
+        (FileStatus::Queued, "queued"),
+        (FileStatus::Failed, "failed"),
+    ];
+    let counts: Vec<String> = named
+        .iter()
+        .filter(|(status, _)| tally.count(*status) > 0)
+        .map(|(status, word)| format!("{} {word}", tally.count(*status)))
+        .collect();
+    lines.extend(wrapped(&counts.join(", "), width, Detail::Aside));
+    let mut labels: Vec<_> = tally.labels.iter().collect();
+    labels.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    lines.extend(labels.into_iter().map(|(label, count)| Detail::Bar {
+        name: text::safe_str(label),
+        share: Some(*count as f64 / tally.pictures as f64),
+        figure: count.to_string(),
+    }));
+    lines
+}
+
+fn wrapped(
+    sentence: &str,
+    width: usize,
+    line: fn(String) -> Detail,
+) -> impl Iterator<Item = Detail> {
+    let clean: String = sentence
+        .lines()
+        .map(text::safe_str)
+        .collect::<Vec<_>>()
+        .join("\n");
+    text::wrap(&clean, width).into_iter().map(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_never_claims_certainty_that_is_not_there() {
+        assert_eq!(
+            (percent(0.9999), percent(1.0), percent(0.914)),
+            ("99.9%".to_owned(), "100.0%".to_owned(), "91.4%".to_owned())
+        );
+        assert_eq!(
+            (
+                whole_percent(0.996),
+                whole_percent(1.0),
+                whole_percent(0.004)
+            ),
+            ("99%".to_owned(), "100%".to_owned(), "0%".to_owned())
+        );
+    }
+}

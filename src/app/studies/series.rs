@@ -1,0 +1,229 @@
+//! The files of a study or series: scrolled as one stack, classified together.
+
+use std::path::PathBuf;
+
+use super::{Base, Grouping, StudyBrowser, labels};
+use crate::app::browser::folder::{Folder, Row, RowKind};
+use crate::app::entry::{EntryKind, Found, Stamp};
+use crate::app::environment::Environment;
+use crate::app::group_path::base_of;
+use crate::app::preview::Stack;
+use crate::app::results::Results;
+use crate::media::{Member, Series};
+
+/// Files of a series by which its window is chosen, at most.
+const MAX_SAMPLE: usize = 16;
+
+impl Grouping {
+    fn found(&self, member: &Member, results: &Results) -> Found {
+        Found {
+            path: member.path.clone(),
+            stamp: self.stamp_of(&member.path, results),
+        }
+    }
+
+    /// Those of the files that are there.
+    fn found_all<'a>(
+        &self,
+        members: impl IntoIterator<Item = &'a Member>,
+        results: &Results,
+    ) -> Vec<Found> {
+        let present = members.into_iter().filter(|member| member.present);
+        present.map(|member| self.found(member, results)).collect()
+    }
+}
+
+impl StudyBrowser {
+    /// The files that a row of a study or series stands for.
+    pub(crate) fn members(&self, row: &Row, folder: &Folder) -> Vec<&Member> {
+        let Some(grouping) = self.here(folder) else {
+            return Vec::new();
+        };
+        let all: &[Series] = match row.represents {
+            RowKind::Study(study) => grouping
+                .studies
+                .get(study)
+                .map_or(&[], |study| &study.series),
+            RowKind::Series(study, series) => {
+                let series = grouping.series(study, series);
+                series.map_or(&[], std::slice::from_ref)
+            }
+            RowKind::Entry | RowKind::Missing => &[],
+        };
+        all.iter().flat_map(|series| &series.members).collect()
+    }
+
+    /// The same, as far as they are there, to be classified.
+    pub(in crate::app) fn found_in(
+        &self,
+        row: &Row,
+        folder: &Folder,
+        results: &Results,
+    ) -> Vec<Found> {
+        let members = self.members(row, folder);
+        self.here(folder)
+            .map_or_else(Vec::new, |grouping| grouping.found_all(members, results))
+    }
+
+    /// All files on screen that no folder holds together: those of a series, or of a DICOMDIR. `None`: a folder does.
+    pub(in crate::app) fn found_on_screen(
+        &self,
+        folder: &Folder,
+        results: &Results,
+    ) -> Option<Vec<Found>> {
+        let grouping = self.here(folder)?;
+        let members = match grouping.series_at(folder.dir()) {
+            Some((study, series)) => &grouping.series(study, series)?.members,
+            None => match &grouping.base {
+                Base::Directory(members) => members,
+                Base::Folder(_) => return None,
+            },
+        };
+        Some(grouping.found_all(members, results))
+    }
+
+    /// The files of the study that a file belongs to; `None` where nothing is grouped.
+    pub(in crate::app) fn files_of_study(
+        &self,
+        file: &Found,
+        folder: &Folder,
+        results: &Results,
+    ) -> Option<Vec<Found>> {
+        let grouping = self.here(folder)?;
+        let members = |study: &crate::media::Study| {
+            let all = study.series.iter().flat_map(|series| &series.members);
+            grouping.found_all(all, results)
+        };
+        let mut studies = grouping.studies.iter().map(members);
+        studies.find(|files| files.iter().any(|known| known.path == file.path))
+    }
+
+    /// The file under the cursor, or the one of a series that is in sight.
+    pub(in crate::app) fn file_in_sight(
+        &self,
+        folder: &Folder,
+        results: &Results,
+    ) -> Option<Found> {
+        let row = folder.current()?;
+        if row.kind == EntryKind::File {
+            return Some(row.found());
+        }
+        self.member_in_sight(row, folder, results)
+    }
+
+    /// The file of the series in `row` that is in sight.
+    pub(in crate::app) fn member_in_sight(
+        &self,
+        row: &Row,
+        folder: &Folder,
+        results: &Results,
+    ) -> Option<Found> {
+        let RowKind::Series(study, series) = row.represents else {
+            return None;
+        };
+        let grouping = self.here(folder)?;
+        let series = grouping.series(study, series)?;
+        let at = grouping.position(row, series.members.len());
+        let member = series.members.get(at).filter(|member| member.present)?;
+        Some(grouping.found(member, results))
+    }
+
+    /// The files one step away from the one in sight: in the stack of a series, or in the list.
+    pub(in crate::app) fn nearby(
+        &self,
+        folder: &Folder,
+        results: &Results,
+    ) -> Vec<(PathBuf, Stamp)> {
+        let steps = |at: usize| [at.checked_add(1), at.checked_sub(1)].into_iter().flatten();
+        let pair = |found: Found| (found.path, found.stamp);
+        let (row, grouping) = (folder.current(), self.here(folder));
+        if let (Some((at, _)), Some(row), Some(grouping)) = (self.position(folder), row, grouping) {
+            let members = self.members(row, folder);
+            let members = steps(at).filter_map(|at| members.get(at).copied());
+            let found = grouping.found_all(members, results).into_iter();
+            return found.map(pair).collect();
+        }
+        let rows = steps(folder.cursor()).filter_map(|at| folder.rows_from(at).next());
+        let files = rows.filter(|row| row.kind == EntryKind::File);
+        files.map(|row| pair(row.found())).collect()
+    }
+
+    /// Where in the series under the cursor the user is, from 0, and how many files it has.
+    pub(in crate::app) fn position(&self, folder: &Folder) -> Option<(usize, usize)> {
+        let row = folder.current()?;
+        let RowKind::Series(study, series) = row.represents else {
+            return None;
+        };
+        let grouping = self.here(folder)?;
+        let count = grouping.series(study, series)?.members.len();
+        Some((grouping.position(row, count), count))
+    }
+
+    /// Shows another file of the series under the cursor, by its place from 0.
+    pub(in crate::app) fn scroll_to(&mut self, place: usize, folder: &Folder) {
+        let path = folder.current().map(|row| row.path.clone());
+        if let (Some(grouping), Some(path)) = (&mut self.grouping, path) {
+            grouping.positions.insert(path, place);
+        }
+    }
+
+    /// Shows the next file of the series under the cursor, the first one after the last.
+    pub(in crate::app) fn scroll_on(&mut self, folder: &Folder) {
+        let next = self.position(folder).and_then(|(at, count)| {
+            let members = self.members(folder.current()?, folder);
+            let mut places = (at + 1..count).chain(0..at);
+            places.find(|place| members[*place].present)
+        });
+        if let Some(next) = next {
+            self.scroll_to(next, folder);
+        }
+    }
+
+    /// The row of the series under the cursor, if it has files to play one after the other.
+    pub(in crate::app) fn series_to_play(&self, folder: &Folder) -> Option<PathBuf> {
+        let row = folder.current()?;
+        self.position(folder)?;
+        let members = self.members(row, folder).into_iter();
+        let several = members.filter(|member| member.present).nth(1).is_some();
+        several.then(|| row.path.clone())
+    }
+
+    /// What the image of a study or series is called; `None` on other rows.
+    pub(crate) fn image_title(&self, folder: &Folder, env: &Environment) -> Option<String> {
+        let row = folder.current()?;
+        let grouping = self.here(folder)?;
+        match row.represents {
+            RowKind::Study(_) => Some(row.shown.trim_start_matches(['▾', '▸', ' ']).to_owned()),
+            RowKind::Series(study, series) => {
+                let name = labels::series_name(grouping.series(study, series)?, env.show_phi);
+                let (at, count) = self.position(folder)?;
+                Some(format!("{name} · {}/{count}", at + 1))
+            }
+            RowKind::Entry | RowKind::Missing => None,
+        }
+    }
+
+    /// The series under the cursor, or on screen, with a sample of its files.
+    pub(in crate::app) fn stack(&self, folder: &Folder, results: &Results) -> Option<Stack> {
+        let grouping = self.here(folder)?;
+        let row = folder.current()?;
+        let (path, (study, series)) = match row.represents {
+            RowKind::Series(study, series) => (row.path.as_path(), (study, series)),
+            _ if base_of(folder.dir()).is_some() => {
+                (folder.dir(), grouping.series_at(folder.dir())?)
+            }
+            _ => return None,
+        };
+        let members = &grouping.series(study, series)?.members;
+        let (last, count) = (members.len().checked_sub(1)?, members.len().min(MAX_SAMPLE));
+        if last == 0 {
+            return None;
+        }
+        let sample = (0..count).filter_map(|n| members.get(n * last / (count - 1)));
+        let sample = grouping.found_all(sample, results).into_iter();
+        Some(Stack {
+            path: path.to_owned(),
+            sample: sample.map(|found| (found.path, found.stamp)).collect(),
+        })
+    }
+}

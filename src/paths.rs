@@ -1,0 +1,67 @@
+//! Paths as keys of a folder tree: what lies below a folder, and how a rename changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+/// The keys of `map` that are `path` or lie below it, in order.
+pub fn keys_below<'a, V>(
+    map: &'a BTreeMap<PathBuf, V>,
+    path: &'a Path,
+) -> impl Iterator<Item = &'a PathBuf> {
+    let range = map.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+    range
+        .map(|(key, _)| key)
+        .take_while(move |key| key.starts_with(path))
+}
+
+/// The members of `set` that are `path` or lie below it, in order.
+pub fn members_below<'a>(
+    set: &'a BTreeSet<PathBuf>,
+    path: &'a Path,
+) -> impl Iterator<Item = &'a PathBuf> {
+    let range = set.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+    range.take_while(move |member| member.starts_with(path))
+}
+
+/// The new name of `path` after `from` was renamed to `to`; `None` if it is neither `from` nor below it.
+pub fn renamed(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
+    let rest = path.strip_prefix(from).ok()?;
+    // Joining nothing would append a slash.
+    Some(if rest.as_os_str().is_empty() {
+        to.to_owned()
+    } else {
+        to.join(rest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_path_itself_and_what_lies_below_it_is_found() {
+        let paths = ["in", "in-between", "in/a", "in/a/b", "in/ab", "out"].map(PathBuf::from);
+        let set = BTreeSet::from(paths.clone());
+        let map: BTreeMap<_, _> = paths.map(|path| (path, ())).into();
+        for (path, expected) in [
+            ("in", &["in", "in/a", "in/a/b", "in/ab"][..]),
+            ("in/a", &["in/a", "in/a/b"]),
+            ("in/c", &[]),
+        ] {
+            let expected: Vec<&Path> = expected.iter().map(Path::new).collect();
+            assert!(keys_below(&map, Path::new(path)).eq(&expected), "{path}");
+            assert!(members_below(&set, Path::new(path)).eq(&expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_rename_changes_the_folder_and_what_lies_below_it() {
+        let renamed = |path: &str| renamed(Path::new(path), Path::new("p"), Path::new("q/r"));
+        assert_eq!(renamed("p"), Some("q/r".into()));
+        assert_eq!(renamed("p/x/y"), Some("q/r/x/y".into()));
+        assert_eq!(renamed("pp/x"), None);
+        let text = renamed("p").map(PathBuf::into_os_string);
+        assert_eq!(text, Some("q/r".into()), "without a slash at the end");
+    }
+}

@@ -1,0 +1,325 @@
+//! Where the panels lie. `update` needs this as much as the view does: it requests a preview in just the size it will be
+//! drawn in, and scrolls by the rows there are.
+
+use super::Area;
+
+/// A panel that can have the focus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Panel {
+    /// The files.
+    #[default]
+    List,
+    /// The picture.
+    Preview,
+    /// What the model says.
+    Result,
+}
+
+/// Where everything lies; a panel that is folded away has no area. Areas are those of the contents: where `titled`, the row
+/// above each belongs to the panel's title, and the column to the left of each but the first to a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Panels {
+    /// The files.
+    pub list: Option<Area>,
+    /// The picture.
+    pub preview: Option<Area>,
+    /// What the model says.
+    pub result: Option<Area>,
+    /// What results are not for, where the list has results and no panel tells them.
+    pub notice: Option<Area>,
+    /// The last row.
+    pub status: Option<Area>,
+    /// Panels have a row for their title.
+    pub titled: bool,
+}
+
+/// From here on the three panels stand side by side.
+const WIDE: (u16, u16) = (150, 24);
+/// From here on list and picture stand side by side, with the result below the picture.
+const STACKED: (u16, u16) = (64, 16);
+/// Columns that list and picture keep, wherever the line between them is dragged.
+const NARROWEST: u16 = 20;
+/// A list lower than this has no row to spare for the notice.
+const NOTICE_ROWS: u16 = 8;
+/// A body lower than this has no rows to spare for titles.
+const TITLED_ROWS: u16 = 6;
+
+/// Lays out the panels on a screen of `cols` × `rows`. `has_images`: the terminal shows images, or may prove to. `split`: the
+/// wished width of the list in columns, where something is beside it.
+pub fn panels(cols: u16, rows: u16, focus: Panel, has_images: bool, split: Option<u16>) -> Panels {
+    around(cols, rows, |body, body_rows| {
+        arrange(body, body_rows, focus, has_images, split)
+    })
+}
+
+/// The image on the whole screen, but for its title and the status line.
+pub fn picture_alone(cols: u16, rows: u16) -> Panels {
+    around(cols, rows, |body, _| Panels {
+        preview: Some(body),
+        ..Panels::default()
+    })
+}
+
+/// The list on the whole screen, but for its title and the status line.
+pub fn list_alone(cols: u16, rows: u16) -> Panels {
+    around(cols, rows, |body, _| Panels {
+        list: Some(body),
+        ..Panels::default()
+    })
+}
+
+/// Title and status line around what is arranged between them.
+fn around(cols: u16, rows: u16, arrange: impl FnOnce(Area, u16) -> Panels) -> Panels {
+    if cols == 0 || rows == 0 {
+        return Panels::default();
+    }
+    let with_status = rows >= 2;
+    let body_rows = rows - u16::from(with_status);
+    let titled = body_rows >= TITLED_ROWS;
+    let top = u16::from(titled);
+    let body = Area {
+        x: 0,
+        y: top,
+        width: cols,
+        height: body_rows - top,
+    };
+    let mut panels = Panels {
+        titled,
+        ..arrange(body, body_rows)
+    };
+    if with_status {
+        panels.status = Some(Area {
+            x: 0,
+            y: rows - 1,
+            width: cols,
+            height: 1,
+        });
+    }
+    panels
+}
+
+/// The panels of a body; `body` is without its first title row.
+fn arrange(
+    body: Area,
+    body_rows: u16,
+    focus: Panel,
+    has_images: bool,
+    split: Option<u16>,
+) -> Panels {
+    if (body.width, body_rows) >= (STACKED.0, 0) && body.width >= STACKED.0 {
+        let wide = has_images && body.width >= WIDE.0 && body_rows >= WIDE.1;
+        let list = if wide {
+            (body.width * 3 / 10).clamp(48, 72)
+        } else {
+            (body.width * 21 / 40).clamp(32, 64)
+        };
+        let result = (body.width / 4).clamp(42, 60);
+        let taken = if wide { result } else { 0 };
+        let list = split.map_or(list, |split| {
+            split.clamp(NARROWEST, body.width - taken - 1 - NARROWEST)
+        });
+        let (list, rest) = split_columns(body, list);
+        let list = Some(list);
+        if wide {
+            let (preview, result) = split_columns(rest, rest.width - taken);
+            return Panels {
+                list,
+                preview: Some(preview),
+                result: Some(result),
+                ..Panels::default()
+            };
+        }
+        if has_images && body_rows >= STACKED.1 {
+            let (preview, result) = split_rows(rest, (body_rows * 9 / 20).clamp(8, 18));
+            return Panels {
+                list,
+                preview: Some(preview),
+                result: Some(result),
+                ..Panels::default()
+            };
+        }
+        if has_images && focus == Panel::Preview {
+            return Panels {
+                list,
+                preview: Some(rest),
+                ..Panels::default()
+            };
+        }
+        return Panels {
+            list,
+            result: Some(rest),
+            ..Panels::default()
+        };
+    }
+    match focus {
+        Panel::Preview if has_images => Panels {
+            preview: Some(body),
+            ..Panels::default()
+        },
+        Panel::Result => Panels {
+            result: Some(body),
+            ..Panels::default()
+        },
+        Panel::List | Panel::Preview => {
+            let noticed = u16::from(body.height >= NOTICE_ROWS);
+            let list = Area {
+                height: body.height - noticed,
+                ..body
+            };
+            Panels {
+                list: Some(list),
+                notice: (noticed > 0).then_some(Area {
+                    y: list.y + list.height,
+                    height: noticed,
+                    ..list
+                }),
+                ..Panels::default()
+            }
+        }
+    }
+}
+
+/// Left and right of a line one column wide.
+fn split_columns(area: Area, left: u16) -> (Area, Area) {
+    let right = area.width.saturating_sub(left + 1);
+    (
+        Area {
+            width: left,
+            ..area
+        },
+        Area {
+            x: area.x + left + 1,
+            width: right,
+            ..area
+        },
+    )
+}
+
+/// Above and below a title one row high.
+fn split_rows(area: Area, below: u16) -> (Area, Area) {
+    let above = area.height.saturating_sub(below + 1);
+    (
+        Area {
+            height: above,
+            ..area
+        },
+        Area {
+            y: area.y + above + 1,
+            height: below,
+            ..area
+        },
+    )
+}
+
+impl Panels {
+    /// The panel after `focus`, in the order of [`Panel`]. The picture is passed over where it is on screen anyway or never.
+    pub fn next(&self, focus: Panel, has_images: bool) -> Panel {
+        let all_visible = self.list.is_some() && self.preview.is_some() && self.result.is_some();
+        match focus {
+            Panel::List if all_visible && focus != Panel::Preview => Panel::Result,
+            Panel::List if !has_images => Panel::Result,
+            Panel::List => Panel::Preview,
+            Panel::Preview => Panel::Result,
+            Panel::Result => Panel::List,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cells of a panel, its title and the line to its left included.
+    fn cells(area: Area, titled: bool) -> Vec<(u16, u16)> {
+        let (top, left) = (area.y - u16::from(titled), area.x.saturating_sub(1));
+        (top..area.y + area.height)
+            .flat_map(|y| (left..area.x + area.width).map(move |x| (x, y)))
+            .collect()
+    }
+
+    #[test]
+    fn at_every_size_panels_stay_on_screen_and_apart() {
+        for (cols, rows) in (0..220)
+            .step_by(7)
+            .flat_map(|c| (0..70).step_by(3).map(move |r| (c, r)))
+        {
+            let focuses = [Panel::List, Panel::Preview, Panel::Result];
+            let splits = [None, Some(0), Some(70), Some(500)];
+            for (focus, split) in focuses
+                .into_iter()
+                .flat_map(|focus| splits.map(|split| (focus, split)))
+            {
+                let panels = panels(cols, rows, focus, true, split);
+                let mut taken = std::collections::HashSet::new();
+                let titled = [panels.list, panels.preview, panels.result]
+                    .map(|area| area.map(|area| (area, panels.titled)));
+                let notice = panels.notice.map(|area| (area, false));
+                for (area, titled) in titled.into_iter().flatten().chain(notice) {
+                    assert!(area.width > 0 && area.height > 0, "{cols}×{rows}: {area:?}");
+                    for cell in cells(area, titled) {
+                        assert!(cell.0 < cols && cell.1 < rows, "{cols}×{rows}: {area:?}");
+                        assert!(taken.insert(cell), "{cols}×{rows}: {cell:?} twice");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_terminal_shows_the_panel_in_focus_and_a_large_one_all() {
+        let small = panels(30, 8, Panel::Result, true, None);
+        assert!(small.list.is_none() && small.result.is_some());
+        for (cols, rows) in [(80, 24), (120, 40), (200, 60)] {
+            let large = panels(cols, rows, Panel::List, true, None);
+            assert!(
+                large.list.is_some() && large.preview.is_some() && large.result.is_some(),
+                "{cols}×{rows}"
+            );
+        }
+        assert_eq!(
+            panels(20, 5, Panel::List, true, None)
+                .list
+                .map(|a| a.height),
+            Some(4)
+        );
+    }
+
+    #[test]
+    fn the_line_beside_the_list_lies_where_it_is_wished_as_far_as_there_is_room() {
+        let list = |cols, split| {
+            let panels = panels(cols, 40, Panel::List, true, split);
+            panels.list.map(|area| area.width)
+        };
+        assert_eq!(list(80, Some(30)), Some(30));
+        assert_eq!(list(80, Some(3)), Some(NARROWEST));
+        assert_eq!(list(80, Some(79)), Some(80 - 1 - NARROWEST));
+        assert_eq!(list(200, Some(100)), Some(100));
+        assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - NARROWEST));
+        assert_eq!(list(40, Some(10)), Some(40), "it stands alone");
+    }
+
+    #[test]
+    fn wherever_there_are_results_the_notice_has_room() {
+        for (cols, rows) in [(60, 20), (30, 12), (63, 40), (80, 24), (200, 60)] {
+            let panels = panels(cols, rows, Panel::List, true, None);
+            assert!(
+                panels.result.is_some() || panels.notice.is_some(),
+                "{cols}×{rows}"
+            );
+        }
+    }
+
+    #[test]
+    fn tab_comes_round_everywhere() {
+        for (cols, rows) in [(20, 5), (80, 10), (80, 24), (200, 60)] {
+            let mut focus = Panel::List;
+            for _ in 0..3 {
+                focus = panels(cols, rows, focus, true, None).next(focus, true);
+                if focus == Panel::List {
+                    break;
+                }
+            }
+            assert_eq!(focus, Panel::List);
+        }
+    }
+}
