@@ -61,7 +61,7 @@ pub use info::{DicomInfo, FileFormat, ImageInfo, Loaded, Window, WindowSource};
 pub use large_pages::{LargePages, keep_freed_buffers};
 pub use mosaic::{Assembled, Mosaic, MosaicProgress};
 pub use options::{DecodeOptions, Scale};
-pub use overlay::{Overlay, OverlayKind};
+pub use overlay::{OverlayKind, OverlayPlane};
 pub use picture::{Picture, Pixels, Stats};
 pub use rect::PixelRect;
 pub use related::{

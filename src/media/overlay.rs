@@ -11,7 +11,7 @@ pub enum OverlayKind {
 
 /// An overlay plane of one bit a pixel (PS3.3 C.9.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overlay {
+pub struct OverlayPlane {
     /// The repeating group, 0x6000 to 0x601E.
     pub group: u16,
     /// Overlay Type.
@@ -32,7 +32,7 @@ pub struct Overlay {
     pub(crate) bits: Vec<u8>,
 }
 
-impl Overlay {
+impl OverlayPlane {
     /// Whether the overlay draws on a pixel of the frame.
     pub fn covers(&self, x: u32, y: u32) -> bool {
         let (x, y) = (

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::geometry::Geometry;
 use crate::grey::Voi;
 use crate::mosaic::{Assembled, Mosaic, MosaicProgress};
-use crate::overlay::Overlay;
+use crate::overlay::OverlayPlane;
 use crate::png::Png;
 use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
 use crate::related::TargetFrame;
@@ -308,7 +308,7 @@ impl ImageSource {
     }
 
     /// The overlay planes of a frame. Damaged ones are left out.
-    pub fn overlays(&self, frame: u32) -> Vec<Overlay> {
+    pub fn overlays(&self, frame: u32) -> Vec<OverlayPlane> {
         match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => Vec::new(),
             FileDecoder::Dicom(object) => {

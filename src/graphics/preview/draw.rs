@@ -11,7 +11,7 @@ use super::related::ComposedOverlays;
 use crate::app::viewer::facts;
 use crate::app::{Decorations, OverlayText, PreviewKey, Scene};
 use crate::graphics::drivers::{Grid, draw_error};
-use crate::media::{Frame, MediaError, Overlay, Picture, PixelRect, Pixels, Window};
+use crate::media::{Frame, MediaError, OverlayPlane, Picture, PixelRect, Pixels, Window};
 use crate::view::placement::{Placement, VisiblePart};
 
 /// Magnification from which pixels are shown as squares (nearest neighbour) instead of being interpolated.
@@ -46,7 +46,7 @@ pub(super) fn without_moving_marks(marks: Decorations) -> Decorations {
 /// Draws the visible part of a frame, with its overlay planes and the overlays of related objects.
 pub(super) fn draw(
     frame: &Frame,
-    planes: &[Overlay],
+    planes: &[OverlayPlane],
     over: &ComposedOverlays,
     key: &PreviewKey,
     scene: &Scene,
@@ -149,7 +149,7 @@ fn crop(picture: &Picture, area: PixelRect, invert: bool) -> Picture {
 }
 
 /// Draws an overlay plane in white into the part of the image at `area`, so that it is turned and magnified with the image.
-fn draw_overlay_plane(part: &mut Picture, plane: &Overlay, area: PixelRect) {
+fn draw_overlay_plane(part: &mut Picture, plane: &OverlayPlane, area: PixelRect) {
     let width = part.width as usize;
     let (bytes, channels) = match &mut part.pixels {
         Pixels::Luma(bytes) => (bytes, 1),

@@ -8,8 +8,8 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::{
-    DecodeOptions, ErrorKind, Frame, ImageInfo, ImageSource, MediaError, Overlay, Picture, Sniffed,
-    Window, WindowSource, sniff,
+    DecodeOptions, ErrorKind, Frame, ImageInfo, ImageSource, MediaError, OverlayPlane, Picture,
+    Sniffed, Window, WindowSource, sniff,
 };
 use builder::ObjectBuilder;
 
@@ -426,7 +426,7 @@ fn overlays_are_read_from_their_own_data_or_from_the_pixel_cells() {
         let source = ImageSource::from_bytes(object.file("1.2.840.10008.1.2.1")).expect("a source");
         source.overlays(0)
     };
-    let drawn = |overlay: &Overlay| {
+    let drawn = |overlay: &OverlayPlane| {
         (0..2)
             .flat_map(|y| (0..3).map(move |x| (x, y)))
             .filter(|(x, y)| overlay.covers(*x, *y))

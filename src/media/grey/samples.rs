@@ -74,17 +74,17 @@ impl Samples {
     }
 
     /// All values that a sample can have, for types with few enough to tabulate.
-    pub(super) fn possible(&self) -> Option<ValueRange> {
+    pub(super) fn possible(&self) -> Option<IntegerRange> {
         match self {
-            Samples::U8(_) => Some(ValueRange {
+            Samples::U8(_) => Some(IntegerRange {
                 first: 0,
                 count: 1 << 8,
             }),
-            Samples::U16(_) => Some(ValueRange {
+            Samples::U16(_) => Some(IntegerRange {
                 first: 0,
                 count: 1 << 16,
             }),
-            Samples::I16(_) => Some(ValueRange {
+            Samples::I16(_) => Some(IntegerRange {
                 first: -(1 << 15),
                 count: 1 << 16,
             }),
@@ -95,14 +95,14 @@ impl Samples {
 
 /// A range of consecutive integers.
 #[derive(Clone, Copy)]
-pub(super) struct ValueRange {
+pub(super) struct IntegerRange {
     /// The smallest integer.
     pub first: i32,
     /// Number of integers.
     pub count: usize,
 }
 
-impl ValueRange {
+impl IntegerRange {
     /// The integers, ascending.
     pub(super) fn values(self) -> impl Iterator<Item = f64> {
         (self.first..).take(self.count).map(f64::from)

@@ -24,7 +24,7 @@ pub(crate) enum Opening {
     /// Vertices, column and row.
     Polygon(Vec<[f64; 2]>),
     /// An overlay plane whose ones are hidden.
-    Bitmap(crate::Overlay),
+    Bitmap(crate::OverlayPlane),
 }
 
 impl Shutter {

@@ -10,18 +10,18 @@ use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::native;
 use crate::dicom::pixels::samples::Cells;
 use crate::error::{MediaError, malformed};
-use crate::overlay::{Overlay, OverlayKind};
+use crate::overlay::{OverlayKind, OverlayPlane};
 use crate::{Warnings, clean};
 
 impl DicomObject {
     /// The overlays of a frame. Damaged ones are left out.
-    pub(crate) fn overlays(&self, frame: u32) -> Vec<Overlay> {
+    pub(crate) fn overlays(&self, frame: u32) -> Vec<OverlayPlane> {
         groups()
             .filter_map(|group| self.overlay(group, frame).ok().flatten())
             .collect()
     }
 
-    fn overlay(&self, group: u16, frame: u32) -> Result<Option<Overlay>, MediaError> {
+    fn overlay(&self, group: u16, frame: u32) -> Result<Option<OverlayPlane>, MediaError> {
         let set = self.set();
         let (Some(height), Some(width)) = (
             set.short(Tag(group, overlay::ROWS)),
@@ -39,7 +39,7 @@ impl DicomObject {
         };
         let text = |tag| set.text(Tag(group, tag)).map(|text| clean(&text));
         let [top, left] = origin(set, group);
-        Ok(Some(Overlay {
+        Ok(Some(OverlayPlane {
             group,
             kind: match set.first(Tag(group, overlay::TYPE)).as_deref() {
                 Some("R") => OverlayKind::Region,

@@ -14,7 +14,7 @@ use crate::grey::lut::Lut;
 use crate::grey::window::{Curve, FileVoi};
 use crate::grey::{Grey, GreyTransform};
 use crate::related::{Arrangement, ColorMap, Layers, TargetFrame};
-use crate::{Overlay, OverlayKind, Warnings, WindowSource};
+use crate::{OverlayKind, OverlayPlane, Warnings, WindowSource};
 
 /// Modules of a presentation state that are not supported, and the remark about each.
 const UNSUPPORTED: [(Tag, &str); 2] = [
@@ -196,7 +196,7 @@ pub(super) fn color_map(set: &DataSet) -> Result<ColorMap, MediaError> {
 }
 
 /// Reads an overlay plane that the state itself contains.
-pub(super) fn overlay_plane(set: &DataSet, group: u16) -> Option<Overlay> {
+pub(super) fn overlay_plane(set: &DataSet, group: u16) -> Option<OverlayPlane> {
     let short = |element| set.short(Tag(group, element));
     let (height, width) = (short(overlay::ROWS)?, short(overlay::COLUMNS)?);
     let count = usize::from(height) * usize::from(width);
@@ -204,7 +204,7 @@ pub(super) fn overlay_plane(set: &DataSet, group: u16) -> Option<Overlay> {
     let bits = bits.get(..count.div_ceil(8))?.to_vec();
     let origin = set.words(Tag(group, overlay::ORIGIN)).unwrap_or_default();
     let [top, left] = origin.try_into().unwrap_or([1, 1]);
-    Some(Overlay {
+    Some(OverlayPlane {
         group,
         kind: OverlayKind::Graphics,
         label: None,

@@ -9,7 +9,7 @@ use crate::dicom::studies::directory::*;
 
 /// A record: its type, the indices (from 1, in file order) of the next record and of the first on the level below, and
 /// its keys.
-type Line<'a> = (&'a str, u32, u32, &'a [((u16, u16), VR, &'a str)]);
+type RecordSpec<'a> = (&'a str, u32, u32, &'a [((u16, u16), VR, &'a str)]);
 
 fn number(tag: Tag, vr: VR, value: u32) -> DataElement<InMemDicomObject> {
     let value = if vr == VR::US {
@@ -20,7 +20,7 @@ fn number(tag: Tag, vr: VR, value: u32) -> DataElement<InMemDicomObject> {
     DataElement::new(tag, vr, value)
 }
 
-fn record(line: &Line, offset: impl Fn(u32) -> u32) -> InMemDicomObject {
+fn record(line: &RecordSpec, offset: impl Fn(u32) -> u32) -> InMemDicomObject {
     let (kind, next, below, keys) = line;
     let mut elements = vec![
         number(Tag(4, 0x1400), VR::UL, offset(*next)),
@@ -34,7 +34,7 @@ fn record(line: &Line, offset: impl Fn(u32) -> u32) -> InMemDicomObject {
     InMemDicomObject::from_element_iter(elements)
 }
 
-fn written(first: u32, lines: &[Line], offset: impl Fn(u32) -> u32) -> Vec<u8> {
+fn written(first: u32, lines: &[RecordSpec], offset: impl Fn(u32) -> u32) -> Vec<u8> {
     let records: Vec<InMemDicomObject> = lines.iter().map(|line| record(line, &offset)).collect();
     let object = InMemDicomObject::from_element_iter([
         number(Tag(4, 0x1200), VR::UL, offset(first)),
@@ -51,7 +51,7 @@ fn written(first: u32, lines: &[Line], offset: impl Fn(u32) -> u32) -> Vec<u8> {
 }
 
 /// An index with correct offsets.
-fn index(first: u32, lines: &[Line]) -> Vec<u8> {
+fn index(first: u32, lines: &[RecordSpec]) -> Vec<u8> {
     let draft = written(first, lines, |_| 0);
     let begins: Vec<u32> = (0..draft.len())
         .filter(|at| draft[*at..].starts_with(&[0xfe, 0xff, 0x00, 0xe0]))
@@ -92,7 +92,7 @@ fn records_are_followed_by_offset_whatever_their_order() {
     fs::create_dir(folder.path().join("images")).expect("a folder");
     fs::write(folder.path().join("images/im2"), "").expect("a file");
     let (one, two) = (image("IMAGES\\IM1"), image("IMAGES\\IM2"));
-    let lines: [Line; 5] = [
+    let lines: [RecordSpec; 5] = [
         ("IMAGE", 5, 0, &one),
         ("PATIENT", 0, 4, PATIENT),
         ("SERIES", 0, 1, SERIES),
@@ -122,7 +122,7 @@ fn records_are_followed_by_offset_whatever_their_order() {
 #[test]
 fn records_with_wrong_offsets_are_read_in_file_order() {
     let (one, two) = (image("A"), image("B"));
-    let lines: [Line; 5] = [
+    let lines: [RecordSpec; 5] = [
         ("PATIENT", 0, 2, PATIENT),
         ("STUDY", 0, 3, STUDY),
         ("SERIES", 0, 4, SERIES),
@@ -141,7 +141,7 @@ fn records_with_wrong_offsets_are_read_in_file_order() {
 #[test]
 fn a_cycle_of_records_ends() {
     let one = image("A");
-    let lines: [Line; 2] = [("PATIENT", 1, 2, PATIENT), ("IMAGE", 1, 2, &one)];
+    let lines: [RecordSpec; 2] = [("PATIENT", 1, 2, PATIENT), ("IMAGE", 1, 2, &one)];
     let members = members(index(1, &lines), Path::new("/nowhere")).expect("read");
     assert_eq!(members.len(), 1);
 }
@@ -153,7 +153,7 @@ fn no_file_name_leads_out_of_the_folder() {
     fs::create_dir(&inside).expect("a folder");
     fs::write(folder.path().join("secret"), "").expect("a file");
     let (up, slash) = (image("..\\secret"), image("../secret"));
-    let lines: [Line; 2] = [("IMAGE", 2, 0, &up), ("IMAGE", 0, 0, &slash)];
+    let lines: [RecordSpec; 2] = [("IMAGE", 2, 0, &up), ("IMAGE", 0, 0, &slash)];
     let members = members(index(1, &lines), &inside).expect("read");
     assert!(
         members
