@@ -17,7 +17,7 @@ use super::{CommandSetup, Fault, exit, shown};
 use crate::app::{self, Msg, Severity};
 use crate::config::{Folders, Theme};
 use crate::engine::{self, FrameSelection, Settings};
-use crate::graphics::{self, Colours, Limits, Probed, Terminal};
+use crate::graphics::{self, ColourDepth, Limits, Probed, Terminal};
 use crate::library::EmbeddingStore;
 use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
@@ -60,7 +60,7 @@ pub fn run(dir: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     let limits = Limits::new(setup.colours, setup.ascii);
     let start = app::Setup {
         root: std::path::absolute(dir).map_err(|error| failed(&error))?,
-        theme: if no_color || limits.colours.value == Colours::None {
+        theme: if no_color || limits.colours.value == ColourDepth::None {
             Theme::None
         } else {
             setup.theme

@@ -8,7 +8,7 @@ use crate::config;
 
 /// The range of colours that a terminal supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colours {
+pub enum ColourDepth {
     /// No colours; at most bold and reversed.
     None,
     /// The sixteen named colours, as the user's palette defines them.
@@ -19,7 +19,7 @@ pub enum Colours {
     Full,
 }
 
-impl Colours {
+impl ColourDepth {
     /// A name to show the user.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ pub struct Decided<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The colours it supports.
-    pub colours: Decided<Colours>,
+    pub colours: Decided<ColourDepth>,
     /// Whether it is limited to ASCII.
     pub ascii: Decided<bool>,
     /// The environment says 256 colours, but over SSH it would say so of a terminal with more, too.
@@ -64,12 +64,12 @@ impl Limits {
     ) -> Self {
         let found = match colours {
             config::Colours::Auto => colours_by(&variable),
-            config::Colours::Named => from_settings(Colours::Named),
-            config::Colours::Indexed => from_settings(Colours::Indexed),
-            config::Colours::Full => from_settings(Colours::Full),
+            config::Colours::Named => from_settings(ColourDepth::Named),
+            config::Colours::Indexed => from_settings(ColourDepth::Indexed),
+            config::Colours::Full => from_settings(ColourDepth::Full),
         };
         Self {
-            may_have_more: colours == config::Colours::Auto && found.value == Colours::Indexed,
+            may_have_more: colours == config::Colours::Auto && found.value == ColourDepth::Indexed,
             colours: found,
             ascii: ascii.map_or_else(|| ascii_by(&variable), from_settings),
         }
@@ -85,7 +85,7 @@ impl Limits {
         if self.may_have_more {
             self.may_have_more = false;
             self.colours = Decided {
-                value: Colours::Full,
+                value: ColourDepth::Full,
                 by: "the terminal's answer".to_owned(),
             };
         }
@@ -146,7 +146,7 @@ fn is_indexed(term: &str) -> bool {
 
 /// The colours according to the variables. A `TERM` known for few colours overrides `COLORTERM`, which a terminal inherits from
 /// the one it was started in.
-pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<Colours> {
+pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<ColourDepth> {
     let term = variable("TERM").unwrap_or_default();
     let depth = variable("COLORTERM").unwrap_or_default();
     let by_term = |value| Decided {
@@ -154,20 +154,20 @@ pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<Colours>
         by: variable_text("TERM", &term),
     };
     if is_bare(&term) {
-        by_term(Colours::None)
+        by_term(ColourDepth::None)
     } else if term == "linux" || term.ends_with("-16color") {
-        by_term(Colours::Named)
+        by_term(ColourDepth::Named)
     } else if matches!(depth.as_str(), "truecolor" | "24bit") {
         Decided {
-            value: Colours::Full,
+            value: ColourDepth::Full,
             by: variable_text("COLORTERM", &depth),
         }
     } else if FULL_COLOUR_TERMS.iter().any(|part| term.contains(part)) {
-        by_term(Colours::Full)
+        by_term(ColourDepth::Full)
     } else if is_indexed(&term) {
-        by_term(Colours::Indexed)
+        by_term(ColourDepth::Indexed)
     } else {
-        by_term(Colours::Named)
+        by_term(ColourDepth::Named)
     }
 }
 
@@ -227,47 +227,55 @@ mod tests {
     #[test]
     fn the_variables_decide_the_colours() {
         for (variables, wanted, by) in [
-            ("", Colours::None, "no TERM"),
-            ("TERM=dumb", Colours::None, "TERM=dumb"),
-            ("TERM=vt100", Colours::None, "TERM=vt100"),
-            ("TERM=dumb COLORTERM=truecolor", Colours::None, "TERM=dumb"),
-            ("TERM=linux", Colours::Named, "TERM=linux"),
+            ("", ColourDepth::None, "no TERM"),
+            ("TERM=dumb", ColourDepth::None, "TERM=dumb"),
+            ("TERM=vt100", ColourDepth::None, "TERM=vt100"),
+            (
+                "TERM=dumb COLORTERM=truecolor",
+                ColourDepth::None,
+                "TERM=dumb",
+            ),
+            ("TERM=linux", ColourDepth::Named, "TERM=linux"),
             (
                 "TERM=linux COLORTERM=truecolor",
-                Colours::Named,
+                ColourDepth::Named,
                 "TERM=linux",
             ),
-            ("TERM=xterm-16color", Colours::Named, "TERM=xterm-16color"),
-            ("TERM=rxvt", Colours::Named, "TERM=rxvt"),
-            ("TERM=xterm", Colours::Indexed, "TERM=xterm"),
+            (
+                "TERM=xterm-16color",
+                ColourDepth::Named,
+                "TERM=xterm-16color",
+            ),
+            ("TERM=rxvt", ColourDepth::Named, "TERM=rxvt"),
+            ("TERM=xterm", ColourDepth::Indexed, "TERM=xterm"),
             (
                 "TERM=xterm-256color",
-                Colours::Indexed,
+                ColourDepth::Indexed,
                 "TERM=xterm-256color",
             ),
             (
                 "TERM=screen-256color-bce COLORTERM=",
-                Colours::Indexed,
+                ColourDepth::Indexed,
                 "TERM=screen-256color-bce",
             ),
             (
                 "TERM=xterm-256color COLORTERM=truecolor",
-                Colours::Full,
+                ColourDepth::Full,
                 "COLORTERM=truecolor",
             ),
             (
                 "TERM=xterm COLORTERM=24bit",
-                Colours::Full,
+                ColourDepth::Full,
                 "COLORTERM=24bit",
             ),
             (
                 "TERM=xterm-256color COLORTERM=yes",
-                Colours::Indexed,
+                ColourDepth::Indexed,
                 "TERM=xterm-256color",
             ),
-            ("TERM=xterm-direct", Colours::Full, "TERM=xterm-direct"),
-            ("TERM=tmux-direct", Colours::Full, "TERM=tmux-direct"),
-            ("TERM=xterm-kitty", Colours::Full, "TERM=xterm-kitty"),
+            ("TERM=xterm-direct", ColourDepth::Full, "TERM=xterm-direct"),
+            ("TERM=tmux-direct", ColourDepth::Full, "TERM=tmux-direct"),
+            ("TERM=xterm-kitty", ColourDepth::Full, "TERM=xterm-kitty"),
         ] {
             let found = colours_by(given(variables));
             assert_eq!(
@@ -322,23 +330,33 @@ mod tests {
             (
                 auto,
                 "TERM=xterm-256color",
-                Colours::Full,
+                ColourDepth::Full,
                 "the terminal's answer",
             ),
-            (auto, "TERM=xterm", Colours::Full, "the terminal's answer"),
+            (
+                auto,
+                "TERM=xterm",
+                ColourDepth::Full,
+                "the terminal's answer",
+            ),
             (
                 auto,
                 "TERM=xterm-16color",
-                Colours::Named,
+                ColourDepth::Named,
                 "TERM=xterm-16color",
             ),
-            (auto, "TERM=linux", Colours::Named, "TERM=linux"),
-            (auto, "TERM=vt100", Colours::None, "TERM=vt100"),
-            (auto, "TERM=xterm-kitty", Colours::Full, "TERM=xterm-kitty"),
+            (auto, "TERM=linux", ColourDepth::Named, "TERM=linux"),
+            (auto, "TERM=vt100", ColourDepth::None, "TERM=vt100"),
+            (
+                auto,
+                "TERM=xterm-kitty",
+                ColourDepth::Full,
+                "TERM=xterm-kitty",
+            ),
             (
                 config::Colours::Indexed,
                 "TERM=xterm-256color",
-                Colours::Indexed,
+                ColourDepth::Indexed,
                 "the settings",
             ),
         ] {
@@ -375,7 +393,7 @@ mod tests {
     #[test]
     fn settings_override_the_variables() {
         let limits = Limits::new(config::Colours::Named, Some(true));
-        assert_eq!(limits.colours.value, Colours::Named);
+        assert_eq!(limits.colours.value, ColourDepth::Named);
         assert_eq!(limits.colours.by, "the settings");
         assert!(limits.ascii.value);
         assert!(!Limits::new(config::Colours::Full, Some(false)).ascii.value);
