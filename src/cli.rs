@@ -4,10 +4,10 @@ mod help;
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Graphics;
+use crate::config::{Graphics, NamedValue, Setting};
 use crate::encoder::{Fit, Precision};
 use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
@@ -23,7 +23,7 @@ pub use help::{command, suggestion};
     version,
     args_conflicts_with_subcommands = false,
     disable_help_subcommand = true,
-    override_usage = "medivision-tui [OPTIONS] [DIR]\n       medivision-tui [OPTIONS] <COMMAND>",
+    override_usage = "medivision-tui [OPTIONS] [DIR|FILE]\n       medivision-tui [OPTIONS] <COMMAND>",
     after_help = "Examples:
   medivision-tui ./incoming                  browse a folder, classify it, watch for new files
   medivision-tui demo                        try it on synthetic studies
@@ -33,8 +33,8 @@ pub use help::{command, suggestion};
 Run `medivision-tui COMMAND --help` for more about a command."
 )]
 pub struct Cli {
-    /// Folder to browse, classify and watch [default: the current one]
-    #[arg(value_name = "DIR")]
+    /// Folder to browse, classify and watch [default: the current one]; a file is shown in its folder
+    #[arg(value_name = "DIR|FILE")]
     pub dir: Option<PathBuf>,
 
     /// Command to run instead of browsing
@@ -103,9 +103,10 @@ pub struct GlobalArgs {
         env = "MEDIVISION_GRAPHICS",
         hide_env = true,
         hide_possible_values = true,
+        value_parser = graphics_parser(),
         value_name = "PROTOCOL"
     )]
-    pub graphics: Option<Graphics>,
+    pub graphics: Option<Setting<Graphics>>,
 
     /// Memory for all decoding together, such as 500M or 2Gi [default: 1Gi]
     #[arg(
@@ -409,6 +410,13 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Accepts the names of graphics protocols, and `auto`.
+fn graphics_parser() -> impl TypedValueParser<Value = Setting<Graphics>> {
+    let unknown = |name: String| format!("`{name}` is not a graphics protocol");
+    PossibleValuesParser::new(Graphics::NAMES)
+        .try_map(move |name| Setting::parse(&name).ok_or_else(|| unknown(name)))
 }
 
 /// Parses `--draws`.

@@ -27,7 +27,9 @@ use toml::Spanned;
 
 use crate::app::{self, Kept, Keymap};
 use crate::cli::{GlobalArgs, ResultArgs};
-use crate::config::{self, Colours, Config, Folders, Graphics, Theme, View, advice};
+use crate::config::{
+    self, Colours, Config, FileView, Folders, Graphics, LayoutSettings, Setting, Theme, advice,
+};
 use crate::encoder::hub::is_offline_by_environment;
 use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
@@ -103,7 +105,7 @@ pub struct CommandSetup {
     /// Whether the network must not be used.
     pub offline: bool,
     /// Graphics protocol.
-    pub graphics: Graphics,
+    pub graphics: Setting<Graphics>,
     /// Memory for all decoding together, in bytes.
     pub memory: u64,
     /// Whether values that identify the patient are shown.
@@ -121,7 +123,7 @@ pub struct CommandSetup {
     /// How folders without saved state are shown.
     pub kept: Kept,
     /// Colours of the terminal.
-    pub colours: Colours,
+    pub colours: Setting<Colours>,
     /// Whether the terminal is limited to ASCII; `None` decides by the environment.
     pub ascii: Option<bool>,
     /// The settings file that was read, if any.
@@ -247,7 +249,7 @@ fn level(text: &str) -> Result<tracing::Level, String> {
 }
 
 /// How folders without saved state are shown.
-fn kept(layout: &config::Layout) -> Kept {
+fn kept(layout: &LayoutSettings) -> Kept {
     let default = app::Layout::default();
     Kept {
         cursor: None,
@@ -261,7 +263,7 @@ fn kept(layout: &config::Layout) -> Kept {
         },
         layout: app::Layout {
             list: layout.list.map(f64::from),
-            grid: layout.view == View::Grid,
+            grid: layout.view == FileView::Grid,
             tiles: layout.tiles.unwrap_or(default.tiles),
             series: layout.series,
         },

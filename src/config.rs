@@ -1,6 +1,7 @@
 //! Typed settings: defaults ← config.toml ← environment ← arguments (clap joins the last two).
 
 mod fault;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,6 +14,7 @@ use toml::Spanned;
 
 use crate::media::read_text;
 pub use fault::{ConfigError, advice, similar};
+pub use setting::{Colours, Graphics, NamedValue, Setting};
 
 /// The program's name, as its folders are called.
 pub const NAME: &str = "medivision-tui";
@@ -22,27 +24,6 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// The model that is built in.
 pub const DEMO: &str = "demo";
-
-/// How pictures reach the terminal.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Graphics {
-    /// What the terminal says it can.
-    #[default]
-    Auto,
-    /// kitty's protocol.
-    Kitty,
-    /// DEC sixel.
-    Sixel,
-    /// iTerm2's inline images.
-    Iterm2,
-    /// Two colours a cell; every terminal can.
-    Halfblocks,
-    /// No pictures.
-    None,
-}
 
 /// Colours of the screen. They are told apart by the colour-blind; each also has its symbol and its word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -60,7 +41,7 @@ pub enum Theme {
 /// How files are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum View {
+pub enum FileView {
     /// By name, one a line, beside picture and result.
     #[default]
     List,
@@ -90,9 +71,9 @@ pub enum SortKey {
 /// `[layout]`: how a folder is shown that was not shown before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Layout {
+pub struct LayoutSettings {
     /// List or grid.
-    pub view: View,
+    pub view: FileView,
     /// Width of the list in percent of the screen's; `None`: as it fits best.
     #[serde(deserialize_with = "within::<_, 10, 90>")]
     pub list: Option<u8>,
@@ -122,24 +103,6 @@ fn within<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(
         .ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
-/// How many colours the terminal has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum Colours {
-    /// By what the environment says of it.
-    #[default]
-    #[serde(rename = "auto")]
-    Auto,
-    /// The sixteen with names.
-    #[serde(rename = "16")]
-    Named,
-    /// The 256 of xterm.
-    #[serde(rename = "256")]
-    Indexed,
-    /// Red, green and blue of eight bits each.
-    #[serde(rename = "full")]
-    Full,
-}
-
 /// What config.toml may hold: options by their names, `[layout]` and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,7 +118,7 @@ pub struct Config {
     /// `--offline`
     pub offline: Option<bool>,
     /// `--graphics`
-    pub graphics: Option<Graphics>,
+    pub graphics: Option<Setting<Graphics>>,
     /// `--memory`
     pub memory: Option<Spanned<String>>,
     /// `--show-phi`
@@ -167,12 +130,12 @@ pub struct Config {
     /// Colours of the screen.
     pub theme: Option<Theme>,
     /// Colours of the terminal.
-    pub colours: Option<Colours>,
+    pub colours: Option<Setting<Colours>>,
     /// The terminal has ASCII only, or has Unicode.
     pub ascii: Option<bool>,
     /// How folders are shown.
     #[serde(default)]
-    pub layout: Layout,
+    pub layout: LayoutSettings,
     /// Actions and the keys they are bound to instead of their own.
     #[serde(default)]
     pub keys: BTreeMap<String, Spanned<Vec<String>>>,
@@ -359,12 +322,12 @@ mod tests {
     fn the_layout_is_read_and_what_is_left_out_stays_as_it_is() {
         let text = "[layout]\nview = \"grid\"\nlist = 40\ntiles = 3\nsort = \"urgency\"\n";
         let config = Config::parse(text, Path::new("c.toml")).unwrap();
-        let layout = Layout {
-            view: View::Grid,
+        let layout = LayoutSettings {
+            view: FileView::Grid,
             list: Some(40),
             tiles: Some(3),
             sort: SortKey::Urgency,
-            ..Layout::default()
+            ..LayoutSettings::default()
         };
         assert_eq!(config.layout, layout);
     }
@@ -399,7 +362,7 @@ mod tests {
     fn keys_are_those_of_the_options() {
         let text = "model = \"m\"\nprompts = \"p\"\ndevice = \"cpu\"\ngraphics = \"sixel\"\nlog_level = \"info\"\nshow_phi = true\nno_mouse = true\n";
         let config = Config::parse(text, Path::new("c.toml")).unwrap();
-        assert_eq!(config.graphics, Some(Graphics::Sixel));
+        assert_eq!(config.graphics, Some(Setting::Fixed(Graphics::Sixel)));
         assert_eq!(config.model.as_deref(), Some("m"));
         assert_eq!(config.show_phi, Some(true));
         assert_eq!(config.no_mouse, Some(true));

@@ -8,22 +8,23 @@
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
 
 mod lanes;
+mod outcomes;
 pub mod phrases;
 mod pool;
 mod rescore;
+mod shared;
 mod worker;
 
-use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{Encoder, EncoderError, Preprocess};
+use crate::encoder::{Encoder, EncoderError};
 use crate::library::{EmbeddingStore, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -32,8 +33,10 @@ pub use lanes::{Closed, Lane};
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 pub use rescore::ClassifiedFile;
 use rescore::EngineRequest;
+use shared::EngineShared;
 
-/// Prepared frames that may wait per lane: more than one batch, so that the model does not wait for a slow decode.
+/// Prepared frames that may wait per lane: as many as the largest batch on a CPU, so that the model rarely waits for a decode.
+/// Raised when the model runs on a GPU.
 const PREPARED_CAPACITY: usize = 64;
 /// Niceness of the threads that keep a core busy.
 const NICENESS: i32 = 5;
@@ -170,121 +173,6 @@ pub enum Event {
 pub type Factory = Box<dyn FnMut() -> Result<Box<dyn Encoder>, EncoderError> + Send>;
 /// Receives the events.
 pub type EventHandler = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// What the decoding threads need to know of the model.
-struct Preparation {
-    preprocess: Preprocess,
-    /// The key of the model's embeddings in the store; `None` if they are not stored.
-    embedding_key: Option<String>,
-}
-
-/// The state of an unfinished job.
-#[derive(Clone, Copy)]
-struct OpenJob {
-    lane: Lane,
-    is_cancelled: bool,
-}
-
-/// The state that all threads of one engine share.
-struct EngineShared {
-    settings: Settings,
-    handler: EventHandler,
-    jobs: Lanes<Job>,
-    prepared: Lanes<pool::PreparedFrame>,
-    /// Set once the model is open, to `None` if it cannot be used.
-    preparation: OnceLock<Option<Preparation>>,
-    /// Decoding threads still running.
-    decoders: AtomicUsize,
-    /// Jobs that were accepted and are not finished, by generation.
-    open_jobs: Mutex<HashMap<u64, OpenJob>>,
-    /// Whether queued jobs are to be dropped.
-    is_stopped: AtomicBool,
-    /// Requests for the engine thread to handle between two batches.
-    requests: Mutex<VecDeque<EngineRequest>>,
-}
-
-impl EngineShared {
-    /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
-    fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
-        self.open_jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a job is neither cancelled nor dropped by [`Engine::stop`].
-    fn is_wanted(&self, job: &Job) -> bool {
-        let is_cancelled = || {
-            let open = self.open_jobs();
-            open.get(&job.generation)
-                .is_some_and(|job| job.is_cancelled)
-        };
-        !self.is_stopped.load(Ordering::Relaxed) && !is_cancelled()
-    }
-
-    /// A job's current lane, which [`Engine::promote`] may have changed.
-    fn lane(&self, job: &Job) -> Lane {
-        let open = self.open_jobs();
-        open.get(&job.generation).map_or(job.lane, |open| open.lane)
-    }
-
-    /// Ends a job with its outcomes.
-    fn finish_job(&self, job: &Job, outcomes: Vec<Outcome>) {
-        self.open_jobs().remove(&job.generation);
-        (self.handler)(Event::Done {
-            path: job.path.clone(),
-            generation: job.generation,
-            outcomes,
-        });
-    }
-
-    /// Ends a job that is no longer wanted.
-    fn drop_job(&self, job: &Job) {
-        self.open_jobs().remove(&job.generation);
-        let generation = job.generation;
-        (self.handler)(Event::Dropped { generation });
-    }
-
-    fn submit(&self, job: Job) -> Result<(), Closed> {
-        let (lane, generation) = (job.lane, job.generation);
-        let open = OpenJob {
-            lane,
-            is_cancelled: false,
-        };
-        self.open_jobs().insert(generation, open);
-        if lane == Lane::Bulk {
-            self.prepared.expect_bulk();
-        }
-        self.jobs.push(lane, job).inspect_err(|_| {
-            self.open_jobs().remove(&generation);
-            if lane == Lane::Bulk {
-                self.prepared.resolve_bulk();
-            }
-        })
-    }
-
-    /// Queues a request for the engine thread, and wakes it.
-    fn request(&self, request: EngineRequest) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.push_back(request);
-        drop(requests);
-        self.prepared.wake();
-    }
-
-    /// Notes that a decoding thread has ended; closes the queue of prepared frames after the last one.
-    fn decoder_ended(&self) {
-        if self.decoders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.prepared.close();
-        }
-    }
-
-    /// Reports that the model cannot be used, refuses further jobs, and releases the decoding threads that wait for it.
-    fn fail(&self, message: String) {
-        // Before any job is dropped because of it.
-        (self.handler)(Event::Failed { message });
-        let _ = self.preparation.set(None);
-        self.jobs.close();
-    }
-}
 
 /// A running engine. Dropping it stops it without waiting.
 pub struct Engine {

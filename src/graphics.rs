@@ -21,7 +21,7 @@ mod writer;
 
 pub use drivers::{ImagePainter, ImageStore, Output, half_blocks};
 pub use input::input;
-pub use limits::{ColourDepth, Decided, Limits};
+pub use limits::{Colours, Decided, Limits};
 pub use probe::{Capabilities, GraphicsSetup, Probed, probe, probe_cooked};
 pub use reduce::in_ascii;
 pub use restore::restore;

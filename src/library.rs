@@ -12,7 +12,7 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use crate::encoder::ModelCard;
-use crate::media::{ErrorKind, FileFormat, ImageInfo, MediaError};
+use crate::media::{ErrorKind, FileContent, FileFormat, ImageInfo, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
 pub use embeddings::EmbeddingStore;
@@ -100,9 +100,9 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// A sentence for the user.
     pub message: String,
-    /// Whether the file is not an image at all; found in a folder, such a file is counted and yields no line.
+    /// What the file is. In a folder, a file that is not an image is counted and yields no line.
     #[serde(skip)]
-    pub not_picture: bool,
+    pub content: FileContent,
 }
 
 impl From<MediaError> for Failure {
@@ -110,7 +110,7 @@ impl From<MediaError> for Failure {
         Self {
             kind: error.kind,
             message: error.message,
-            not_picture: error.not_picture,
+            content: error.content,
         }
     }
 }

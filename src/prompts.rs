@@ -236,11 +236,11 @@ fn built_in() -> impl Iterator<Item = Result<PromptSet, PromptError>> {
 
 /// All available sets: the built-in ones, replaced by the user's files of the same name, then the user's other files.
 pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
-    each(folder).into_iter().map(|(_, set)| set).collect()
+    all_named(folder).into_iter().map(|(_, set)| set).collect()
 }
 
 /// As [`all`], each with its name for [`Prompts::select`]; an error in one does not hide the others.
-pub fn each(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, PromptError>)> {
+pub fn all_named(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, PromptError>)> {
     let mut own: Vec<PathBuf> = folder
         .and_then(|folder| fs::read_dir(folder).ok())
         .into_iter()

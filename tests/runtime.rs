@@ -229,6 +229,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
     });
     let setup = Setup {
         root: root.to_owned(),
+        file: None,
         theme: Theme::None,
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
         kept: medivision_tui::app::Kept::default(),
@@ -381,7 +382,7 @@ fn a_panic_in_the_model_fails_its_files_but_not_the_program() {
     play(folder.path(), Some(Behaviour::Panic), async |keys, seen| {
         seen.shows("failed").await;
         keys.letter('e');
-        seen.shows("fault inside").await;
+        seen.shows("internal error; see the log").await;
         keys.press(KeyCode::Esc);
         keys.letter('q');
     });

@@ -184,7 +184,7 @@ impl ActivityLog {
                 },
                 None => return,
             },
-            Some(FileState::Failed(failure)) if !failure.not_picture => Incident::Failed {
+            Some(FileState::Failed(failure)) if failure.content.is_image() => Incident::Failed {
                 kind: failure.kind,
                 message: text::safe_str(&failure.message),
                 path,

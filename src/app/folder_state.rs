@@ -26,6 +26,15 @@ pub struct Kept {
     pub layout: Layout,
 }
 
+impl Kept {
+    /// Puts the cursor on a file, and shows it whatever hid it before.
+    pub fn begin_on(&mut self, name: &OsStr) {
+        self.cursor = Some(Name::from(name));
+        self.look.filter = Filter::default();
+        self.look.hidden |= name.as_bytes().starts_with(b".");
+    }
+}
+
 /// Which files of a folder are shown, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -9,6 +9,7 @@ mod mouse;
 mod update;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ const MESSAGE_TICK: Duration = Duration::from_millis(500);
 pub struct Setup {
     /// The folder to browse, classify and watch; absolute.
     pub root: PathBuf,
+    /// A file of the folder to begin on.
+    pub file: Option<OsString>,
     /// How much colour.
     pub theme: Theme,
     /// Which key does what.
@@ -99,7 +102,11 @@ pub struct Model {
 
 impl Model {
     pub(super) fn new(setup: Setup) -> Self {
-        let layout = setup.kept.layout.clone();
+        let mut kept = setup.kept;
+        if let Some(name) = &setup.file {
+            kept.begin_on(name);
+        }
+        let layout = kept.layout.clone();
         let mut env = Environment::new(
             setup.root.clone(),
             setup.theme,
@@ -108,7 +115,7 @@ impl Model {
         );
         let generation = env.next_generation();
         Self {
-            browser: Browser::new(setup.root, generation, setup.kept),
+            browser: Browser::new(setup.root, generation, kept),
             env,
             message: None,
             engine: EngineState::Loading,

@@ -6,39 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use super::entry::{Found, Stamp};
+pub use crate::config::Graphics;
 use crate::media::{
     FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
 };
 use crate::view::placement::Aim;
-
-/// How images are drawn on the terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Graphics {
-    /// Not at all.
-    None,
-    /// Two pixels a cell, as coloured half blocks: works everywhere.
-    Halfblocks,
-    /// The kitty graphics protocol.
-    Kitty,
-    /// Sixel.
-    Sixel,
-    /// The inline images of iTerm2.
-    Iterm2,
-}
-
-impl Graphics {
-    /// The name as in `--graphics`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Halfblocks => "halfblocks",
-            Self::Kitty => "kitty",
-            Self::Sixel => "sixel",
-            Self::Iterm2 => "iterm2",
-        }
-    }
-}
 
 /// The quality of an encoded image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -79,7 +79,7 @@ impl ResultPanel<'_> {
             (_, Some(state @ FileState::Failed(failure))) => {
                 let mut lines = vec![Detail::Headline(
                     Some(state.status()),
-                    if failure.not_picture {
+                    if !failure.content.is_image() {
                         "not an image".to_owned()
                     } else {
                         kind_word(failure.kind).to_owned()
@@ -283,7 +283,7 @@ impl ResultPanel<'_> {
                 lines.extend(wrapped(words, width, Detail::Text));
                 Some(lines)
             }
-            RowKind::Entry if self.files.results.is_index(&row.path) => {
+            RowKind::Entry if self.files.results.is_directory(&row.path) => {
                 let mut lines = vec![headline(
                     Some(FileStatus::NotAnImage),
                     "DICOMDIR",

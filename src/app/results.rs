@@ -8,7 +8,7 @@ use super::entry::{Found, Stamp};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
 use crate::library::{Failure, Outcome, Record};
-use crate::media::ErrorKind;
+use crate::media::{ErrorKind, FileContent};
 use crate::paths;
 use crate::scoring::Decision;
 
@@ -39,9 +39,7 @@ impl FileState {
     pub fn status(&self) -> FileStatus {
         match self {
             Self::Queued => FileStatus::Queued,
-            Self::Failed(Failure {
-                not_picture: true, ..
-            }) => FileStatus::NotAnImage,
+            Self::Failed(failure) if !failure.content.is_image() => FileStatus::NotAnImage,
             Self::Failed(_) => FileStatus::Failed,
             Self::Done(_) => match self.record().map(|r| r.verdict.decision) {
                 Some(Decision::Confident) => FileStatus::Confident,
@@ -197,10 +195,10 @@ impl Results {
         matches!(state, Some(FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
     }
 
-    /// The file was found to be a DICOMDIR.
-    pub fn is_index(&self, path: &Path) -> bool {
+    /// Whether the file was found to be a DICOMDIR.
+    pub fn is_directory(&self, path: &Path) -> bool {
         matches!(self.get(path), Some(FileState::Failed(failure))
-            if failure.kind == ErrorKind::NoPixels && failure.message.starts_with("a DICOMDIR"))
+            if failure.content == FileContent::Directory)
     }
 
     /// The tally of a folder, at any depth.
@@ -433,7 +431,7 @@ impl Results {
 /// Whether the file is not an image at all, not even a DICOM object without pixels, about which there is more to say.
 fn is_no_image(state: &FileState) -> bool {
     matches!(state, FileState::Failed(failure)
-        if failure.not_picture && failure.kind != ErrorKind::NoPixels)
+        if !failure.content.is_image() && failure.kind != ErrorKind::NoPixels)
 }
 
 /// The state of a file from the outcomes of all frames: the records if there are any, else the first failure.
@@ -487,11 +485,11 @@ mod tests {
         started.expect("it is started")
     }
 
-    fn unsupported(not_picture: bool) -> Vec<Outcome> {
+    fn unsupported(content: FileContent) -> Vec<Outcome> {
         vec![Err(Failure {
             kind: ErrorKind::Unsupported,
             message: "x".to_owned(),
-            not_picture,
+            content,
         })]
     }
 
@@ -500,10 +498,18 @@ mod tests {
         let mut results = Results::default();
         let old = ask(&mut results, "/d/a", 1, Certainty::Told);
         let new = ask(&mut results, "/d/a", 2, Certainty::Told);
-        assert_eq!(results.answer(old, unsupported(false)), None);
+        assert_eq!(results.answer(old, unsupported(FileContent::Image)), None);
         assert_eq!(results.get(Path::new("/d/a")), Some(&FileState::Queued));
-        assert!(results.answer(new, unsupported(false)).is_some());
-        assert_eq!(results.answer(99, unsupported(false)), None, "never asked");
+        assert!(
+            results
+                .answer(new, unsupported(FileContent::Image))
+                .is_some()
+        );
+        assert_eq!(
+            results.answer(99, unsupported(FileContent::Image)),
+            None,
+            "never asked"
+        );
     }
 
     #[test]
@@ -511,7 +517,7 @@ mod tests {
         let mut results = Results::default();
         let first = ask(&mut results, "/r/a/1", 1, Certainty::Told);
         ask(&mut results, "/r/a/2", 2, Certainty::Told);
-        results.answer(first, unsupported(false));
+        results.answer(first, unsupported(FileContent::Image));
         results.rename(Path::new("/r/a"), Path::new("/r/b/c"));
         let state = |path: &str| results.get(Path::new(path)).map(FileState::status);
         assert_eq!(state("/r/b/c/1"), Some(FileStatus::Failed));
@@ -534,13 +540,13 @@ mod tests {
             let path = Path::new("/d/notes.txt");
             assert_eq!(results.queued_count(), usize::from(shown), "{certainty:?}");
             assert!(results.knows(path, stamp(1)), "it is not asked twice");
-            results.answer(generation, unsupported(true));
+            results.answer(generation, unsupported(FileContent::Other));
             assert_eq!(results.get(path).is_some(), kept, "{certainty:?}");
             assert_eq!(results.tally(Path::new("/d")).is_some(), kept);
         }
         let mut results = Results::default();
         let generation = ask(&mut results, "/d/a", 1, Certainty::Doubted);
-        results.answer(generation, unsupported(false));
+        results.answer(generation, unsupported(FileContent::Image));
         assert!(results.get(Path::new("/d/a")).is_some(), "it became one");
     }
 
@@ -581,9 +587,10 @@ mod tests {
                         let found = Found { path: path(f), stamp: stamp(1) };
                         results.ask(found, Lane::Bulk, Reason::Wanted, certainty);
                     }
-                    Step::Answer(g, not_picture) => {
+                    Step::Answer(g, is_image) => {
                         results.jobs_mut().commands();
-                        results.answer(g, unsupported(not_picture));
+                        let content = if is_image { FileContent::Image } else { FileContent::Other };
+                        results.answer(g, unsupported(content));
                     }
                     Step::Remove(f) => results.removed(&path(f)),
                     Step::Rename(f, t) if (f < 6) == (t < 6) && f != t => { results.rename(&path(f), &path(t)); }

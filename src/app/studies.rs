@@ -511,5 +511,5 @@ impl StudyBrowser {
 /// Whether a file is called as a DICOMDIR is (PS3.10 8.6), or was found to be one.
 pub(super) fn is_directory(path: &Path, results: &Results) -> bool {
     let name = path.file_stem();
-    name.is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR")) || results.is_index(path)
+    name.is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR")) || results.is_directory(path)
 }

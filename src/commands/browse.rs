@@ -17,7 +17,7 @@ use super::{CommandSetup, Fault, exit, shown};
 use crate::app::{self, Msg, Severity};
 use crate::config::{Folders, Theme};
 use crate::engine::{self, FrameSelection, Settings};
-use crate::graphics::{self, ColourDepth, Limits, Probed, Terminal};
+use crate::graphics::{self, Colours, Limits, Probed, Terminal};
 use crate::library::EmbeddingStore;
 use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
@@ -27,23 +27,22 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an exit because of a signal or the loss of the terminal may take before the process is ended.
 const FORCED_EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
 
-/// Browses `dir` until the user quits; returns the exit code. With `keep`, folder states and the embeddings of images are saved
-/// for the next time.
-pub fn run(dir: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
+/// Browses a folder until the user quits; returns the exit code. A file is shown in its folder. With `keep`, folder states and
+/// the embeddings of images are saved for the next time.
+pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
             "browsing needs a terminal on stdin and stdout (over ssh: ssh -t); \
              without one use `medivision-tui classify` or `medivision-tui watch`",
         ));
     }
-    let metadata =
-        std::fs::metadata(dir).map_err(|error| Fault::usage(format!("{}: {error}", shown(dir))))?;
-    if !metadata.is_dir() {
-        return Err(Fault::usage(format!(
-            "{} is not a folder; to describe a file use `medivision-tui inspect`",
-            shown(dir)
-        )));
-    }
+    let metadata = std::fs::metadata(path)
+        .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))?;
+    let path = std::path::absolute(path).map_err(|error| failed(&error))?;
+    let (root, file) = match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if !metadata.is_dir() => (folder.to_owned(), Some(name)),
+        _ => (path.clone(), None),
+    };
     let prompts = setup.load_prompts()?;
     let settings = Settings {
         prompts,
@@ -59,8 +58,9 @@ pub fn run(dir: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limits = Limits::new(setup.colours, setup.ascii);
     let start = app::Setup {
-        root: std::path::absolute(dir).map_err(|error| failed(&error))?,
-        theme: if no_color || limits.colours.value == ColourDepth::None {
+        root,
+        file: file.map(ToOwned::to_owned),
+        theme: if no_color || limits.colours.value == Colours::None {
             Theme::None
         } else {
             setup.theme

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{CommandSetup, Fault, exit, print};
 use crate::encoder::{ModelSource, gpu_note};
-use crate::graphics::{ColourDepth, Decided, Limits, in_ascii};
+use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -151,14 +151,14 @@ fn colour(limits: &Limits) -> Check {
         );
     }
     let advice = match value {
-        ColourDepth::Full => return Check::ok("colour", found),
-        ColourDepth::Indexed => {
+        Colours::Full => return Check::ok("colour", found),
+        Colours::Indexed => {
             "if the terminal supports more, set COLORTERM=truecolor (and let sshd accept it), or `colours = \"full\"` in the settings"
         }
-        ColourDepth::Named => {
+        Colours::Named => {
             "if the terminal supports more, set TERM to its name, or `colours = \"256\"` or `\"full\"` in the settings"
         }
-        ColourDepth::None => {
+        Colours::None => {
             "images are drawn with characters; if the terminal has colours, set TERM to its name, or `colours = \"16\"` in the settings"
         }
     };

@@ -133,7 +133,7 @@ fn print_report(
         let file = &files[*index];
         match outcome {
             // As everywhere, files that are not images count only if they were named.
-            Err(failure) if failure.not_picture && !file.named => {}
+            Err(failure) if !failure.content.is_image() && !file.named => {}
             Err(failure) => {
                 failed += 1;
                 let (path, reason) = (shown(&file.path), &failure.message);

@@ -15,14 +15,14 @@ const NAME_CELLS: usize = 14;
 pub fn run(action: &PromptsAction, setup: &CommandSetup, with_model: bool) -> Result<u8, Fault> {
     let folder = setup.folders.as_ref().map(Folders::prompts);
     match action {
-        PromptsAction::List => list(prompts::each(folder.as_deref())),
+        PromptsAction::List => list(prompts::all_named(folder.as_deref())),
         PromptsAction::Check { sets } => {
             let encoder = with_model
                 .then(|| setup.source.open(setup.options(None)))
                 .transpose()
                 .map_err(Fault::unusable)?;
             let results: Vec<_> = if sets.is_empty() {
-                let each = prompts::each(folder.as_deref()).into_iter();
+                let each = prompts::all_named(folder.as_deref()).into_iter();
                 each.map(|(_, set)| set).collect()
             } else {
                 let one = |name: &String| Prompts::select(name, folder.as_deref());

@@ -65,6 +65,7 @@ impl Summary {
 
 /// Whether the file is not an image at all.
 pub(super) fn is_not_an_image(outcomes: &[Outcome]) -> bool {
-    let is_none = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.not_picture);
+    let is_none =
+        |outcome: &Outcome| matches!(outcome, Err(failure) if !failure.content.is_image());
     outcomes.iter().all(is_none)
 }

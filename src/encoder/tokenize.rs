@@ -40,8 +40,10 @@ impl Tokenizer {
     /// Reads a `tokenizer.json`. Texts of more than `context` tokens will be truncated; the end token stays.
     pub fn from_json(json: &[u8], context: usize) -> Result<Self, EncoderError> {
         if growth::of(json) > growth::MAX_GROWTH {
-            let reason = "it can lengthen texts beyond all measure, which no model needs";
-            return Err(EncoderError::Tokenizer(reason.to_owned()));
+            return Err(EncoderError::Tokenizer(format!(
+                "it can lengthen texts more than {}-fold, which no model needs",
+                growth::MAX_GROWTH
+            )));
         }
         let inner = tokenizers::Tokenizer::from_bytes(json).map_err(fault)?;
         Self::new(inner, context)

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{EngineShared, FrameSelection, Job, Lane};
+use super::shared::EngineShared;
+use super::{FrameSelection, Job, Lane};
 use crate::encoder::{PreparedImage, Preprocess};
 use crate::library::Failure;
 use crate::media::budget::{Reserved, WaitPolicy};

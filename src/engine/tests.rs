@@ -5,7 +5,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::*;
-use crate::encoder::{ModelCard, PreparedImage};
+use crate::encoder::{ModelCard, PreparedImage, Preprocess};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
 

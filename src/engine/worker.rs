@@ -5,17 +5,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::outcomes::FrameResult;
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
 use super::rescore::{ClassifiedFile, Scorers};
-use super::{EngineShared, Event, Factory, Preparation, Settings};
+use super::shared::{EngineShared, Preparation};
+use super::{Event, Factory, Settings};
 use crate::encoder::{
     Encoder, EncoderError, PreparedImage, give_up_gpu, gpu_note, is_direction, limit_threads,
     set_cpu_niceness,
 };
-use crate::library::{self, Failure, Outcome, Provenance};
-use crate::media::{ErrorKind, Picture, Pixels};
+use crate::library::Failure;
+use crate::media::{ErrorKind, FileContent, Picture, Pixels};
 use crate::prompts::Prompts;
-use crate::scoring::{Mode, Verdict};
+use crate::scoring::Mode;
 
 /// Maximum batch sizes: larger ones were not faster on any device tried, and cost memory.
 const MAX_CPU_BATCH: usize = 64;
@@ -26,9 +28,6 @@ const GPU_GATHER_TIME: Duration = Duration::from_millis(20);
 const INITIAL_BATCH_SIZE: usize = 4;
 /// Weight of the newest measurement in the running mean.
 const EMA_WEIGHT: f64 = 0.3;
-
-/// The reason why a model for phantoms rejects any other image.
-const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real images";
 
 /// Opens the model, and encodes until the queue of prepared frames is closed and empty.
 pub(super) fn run(shared: &EngineShared, factory: Factory, cores: usize) {
@@ -42,9 +41,6 @@ pub(super) fn run(shared: &EngineShared, factory: Factory, cores: usize) {
         Err(_) => shared.fail("the model cannot be opened: internal error; see the log".into()),
     }
 }
-
-/// The number of a frame, and its unit embedding.
-type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
 
 /// Images that go through the model in one forward pass.
 struct ImageBatch {
@@ -65,7 +61,7 @@ pub(super) struct InferenceWorker<'a> {
     /// Files still to be scored with the current prompts.
     pub(super) to_rescore: VecDeque<ClassifiedFile>,
     /// Results of files that have frames still to come.
-    partial: HashMap<*const OpenedFile, Vec<FrameResult>>,
+    pub(super) partial: HashMap<*const OpenedFile, Vec<FrameResult>>,
     /// Images per second; `None` before the first batch.
     rate: Option<f64>,
     /// Maximum batch size; lowered when memory runs out.
@@ -329,82 +325,6 @@ impl<'a> InferenceWorker<'a> {
             }
         }
     }
-
-    /// Rejects every image but phantoms if the model is for phantoms only.
-    fn reject_unsuitable(&self, file: &OpenedFile, verdict: Verdict) -> Verdict {
-        if self.encoder.card().synthetic_only && !file.info.synthetic {
-            verdict.reject(NOT_FOR_PATIENTS.to_owned())
-        } else {
-            verdict
-        }
-    }
-
-    /// Records a frame's result; finishes the job with the last frame of its file.
-    fn record_frame(
-        &mut self,
-        file: &Arc<OpenedFile>,
-        frame: u32,
-        result: Result<Arc<[f32]>, Failure>,
-    ) {
-        let key = Arc::as_ptr(file);
-        let results = self.partial.entry(key).or_default();
-        results.push((frame, result));
-        if results.len() < file.frames {
-            return;
-        }
-        let results = self.partial.remove(&key).unwrap_or_default();
-        if self.shared.is_wanted(&file.job) {
-            let outcomes = self.outcomes(file, results);
-            self.shared.finish_job(&file.job, outcomes);
-        } else {
-            self.shared.drop_job(&file.job);
-        }
-    }
-
-    /// One outcome per frame, followed by their aggregate if there are several.
-    fn outcomes(&self, file: &OpenedFile, mut results: Vec<FrameResult>) -> Vec<Outcome> {
-        let dicom = file.info.dicom.as_ref();
-        let (set, scorer) = self.scorers.choose(
-            dicom.and_then(|d| d.modality.as_deref()),
-            dicom.and_then(|d| d.body_part.as_deref()),
-        );
-        let provenance = Provenance {
-            card: self.encoder.card(),
-            prompts: &self.scorers.prompts.sets()[set],
-            mode: self.scorers.mode,
-        };
-        let record = |frame, verdict, embedding| {
-            library::record(
-                &file.job.path,
-                &file.info,
-                &file.content,
-                frame,
-                self.reject_unsuitable(file, verdict),
-                embedding,
-                &provenance,
-            )
-        };
-        // Failed frames skip the model and so arrive before the others.
-        results.sort_by_key(|(frame, _)| file.order.position(*frame));
-        let has_several = results.len() > 1;
-        let mut verdicts: Vec<Verdict> = Vec::new();
-        let mut outcomes: Vec<Outcome> = Vec::new();
-        for (frame, result) in results {
-            outcomes.push(result.map(|embedding| {
-                let verdict = scorer.verdict(&embedding);
-                verdicts.push(verdict.clone());
-                record(Some(frame), verdict, Some(embedding))
-            }));
-        }
-        // A file of which all frames failed is one failure.
-        if verdicts.is_empty() {
-            outcomes.truncate(1);
-        }
-        if has_several && !verdicts.is_empty() {
-            outcomes.push(Ok(record(None, scorer.aggregate(&verdicts), None)));
-        }
-        outcomes
-    }
 }
 
 /// The key under which a model's embeddings are stored; `None` if they are not stored.
@@ -444,7 +364,7 @@ fn check_embedding(embedding: Vec<f32>) -> Result<Vec<f32>, Failure> {
     Err(Failure {
         kind: ErrorKind::Internal,
         message: "the model's embedding of this image is zero or not finite".to_owned(),
-        not_picture: false,
+        content: FileContent::Image,
     })
 }
 
@@ -465,7 +385,7 @@ fn one_per_image(
     let failure = Failure {
         kind: ErrorKind::Internal,
         message,
-        not_picture: false,
+        content: FileContent::Image,
     };
     vec![Err(failure); count]
 }

@@ -4,32 +4,8 @@
 //! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, trusts a `COLORTERM` that the
 //! Linux console merely inherited, and assumes sixteen colours for any terminal where `CI` is set.
 
-use crate::config;
-
-/// The range of colours that a terminal supports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColourDepth {
-    /// No colours; at most bold and reversed.
-    None,
-    /// The sixteen named colours, as the user's palette defines them.
-    Named,
-    /// xterm's 256 colours.
-    Indexed,
-    /// 24-bit RGB.
-    Full,
-}
-
-impl ColourDepth {
-    /// A name to show the user.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "no colours",
-            Self::Named => "16 colours",
-            Self::Indexed => "256 colours",
-            Self::Full => "all colours",
-        }
-    }
-}
+pub use crate::config::Colours;
+use crate::config::Setting;
 
 /// A decision and its reason, such as `TERM=linux`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +20,7 @@ pub struct Decided<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The colours it supports.
-    pub colours: Decided<ColourDepth>,
+    pub colours: Decided<Colours>,
     /// Whether it is limited to ASCII.
     pub ascii: Decided<bool>,
     /// The environment says 256 colours, but over SSH it would say so of a terminal with more, too.
@@ -53,23 +29,21 @@ pub struct Limits {
 
 impl Limits {
     /// Determines the limits from the settings, else from the environment.
-    pub fn new(colours: config::Colours, ascii: Option<bool>) -> Self {
+    pub fn new(colours: Setting<Colours>, ascii: Option<bool>) -> Self {
         Self::from_variables(colours, ascii, |name| std::env::var(name).ok())
     }
 
     fn from_variables(
-        colours: config::Colours,
+        colours: Setting<Colours>,
         ascii: Option<bool>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let found = match colours {
-            config::Colours::Auto => colours_by(&variable),
-            config::Colours::Named => from_settings(ColourDepth::Named),
-            config::Colours::Indexed => from_settings(ColourDepth::Indexed),
-            config::Colours::Full => from_settings(ColourDepth::Full),
+            Setting::Auto => colours_by(&variable),
+            Setting::Fixed(colours) => from_settings(colours),
         };
         Self {
-            may_have_more: colours == config::Colours::Auto && found.value == ColourDepth::Indexed,
+            may_have_more: colours == Setting::Auto && found.value == Colours::Indexed,
             colours: found,
             ascii: ascii.map_or_else(|| ascii_by(&variable), from_settings),
         }
@@ -85,7 +59,7 @@ impl Limits {
         if self.may_have_more {
             self.may_have_more = false;
             self.colours = Decided {
-                value: ColourDepth::Full,
+                value: Colours::Full,
                 by: "the terminal's answer".to_owned(),
             };
         }
@@ -146,7 +120,7 @@ fn is_indexed(term: &str) -> bool {
 
 /// The colours according to the variables. A `TERM` known for few colours overrides `COLORTERM`, which a terminal inherits from
 /// the one it was started in.
-pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<ColourDepth> {
+pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<Colours> {
     let term = variable("TERM").unwrap_or_default();
     let depth = variable("COLORTERM").unwrap_or_default();
     let by_term = |value| Decided {
@@ -154,20 +128,20 @@ pub fn colours_by(variable: impl Fn(&str) -> Option<String>) -> Decided<ColourDe
         by: variable_text("TERM", &term),
     };
     if is_bare(&term) {
-        by_term(ColourDepth::None)
+        by_term(Colours::None)
     } else if term == "linux" || term.ends_with("-16color") {
-        by_term(ColourDepth::Named)
+        by_term(Colours::Named)
     } else if matches!(depth.as_str(), "truecolor" | "24bit") {
         Decided {
-            value: ColourDepth::Full,
+            value: Colours::Full,
             by: variable_text("COLORTERM", &depth),
         }
     } else if FULL_COLOUR_TERMS.iter().any(|part| term.contains(part)) {
-        by_term(ColourDepth::Full)
+        by_term(Colours::Full)
     } else if is_indexed(&term) {
-        by_term(ColourDepth::Indexed)
+        by_term(Colours::Indexed)
     } else {
-        by_term(ColourDepth::Named)
+        by_term(Colours::Named)
     }
 }
 
@@ -227,55 +201,47 @@ mod tests {
     #[test]
     fn the_variables_decide_the_colours() {
         for (variables, wanted, by) in [
-            ("", ColourDepth::None, "no TERM"),
-            ("TERM=dumb", ColourDepth::None, "TERM=dumb"),
-            ("TERM=vt100", ColourDepth::None, "TERM=vt100"),
-            (
-                "TERM=dumb COLORTERM=truecolor",
-                ColourDepth::None,
-                "TERM=dumb",
-            ),
-            ("TERM=linux", ColourDepth::Named, "TERM=linux"),
+            ("", Colours::None, "no TERM"),
+            ("TERM=dumb", Colours::None, "TERM=dumb"),
+            ("TERM=vt100", Colours::None, "TERM=vt100"),
+            ("TERM=dumb COLORTERM=truecolor", Colours::None, "TERM=dumb"),
+            ("TERM=linux", Colours::Named, "TERM=linux"),
             (
                 "TERM=linux COLORTERM=truecolor",
-                ColourDepth::Named,
+                Colours::Named,
                 "TERM=linux",
             ),
-            (
-                "TERM=xterm-16color",
-                ColourDepth::Named,
-                "TERM=xterm-16color",
-            ),
-            ("TERM=rxvt", ColourDepth::Named, "TERM=rxvt"),
-            ("TERM=xterm", ColourDepth::Indexed, "TERM=xterm"),
+            ("TERM=xterm-16color", Colours::Named, "TERM=xterm-16color"),
+            ("TERM=rxvt", Colours::Named, "TERM=rxvt"),
+            ("TERM=xterm", Colours::Indexed, "TERM=xterm"),
             (
                 "TERM=xterm-256color",
-                ColourDepth::Indexed,
+                Colours::Indexed,
                 "TERM=xterm-256color",
             ),
             (
                 "TERM=screen-256color-bce COLORTERM=",
-                ColourDepth::Indexed,
+                Colours::Indexed,
                 "TERM=screen-256color-bce",
             ),
             (
                 "TERM=xterm-256color COLORTERM=truecolor",
-                ColourDepth::Full,
+                Colours::Full,
                 "COLORTERM=truecolor",
             ),
             (
                 "TERM=xterm COLORTERM=24bit",
-                ColourDepth::Full,
+                Colours::Full,
                 "COLORTERM=24bit",
             ),
             (
                 "TERM=xterm-256color COLORTERM=yes",
-                ColourDepth::Indexed,
+                Colours::Indexed,
                 "TERM=xterm-256color",
             ),
-            ("TERM=xterm-direct", ColourDepth::Full, "TERM=xterm-direct"),
-            ("TERM=tmux-direct", ColourDepth::Full, "TERM=tmux-direct"),
-            ("TERM=xterm-kitty", ColourDepth::Full, "TERM=xterm-kitty"),
+            ("TERM=xterm-direct", Colours::Full, "TERM=xterm-direct"),
+            ("TERM=tmux-direct", Colours::Full, "TERM=tmux-direct"),
+            ("TERM=xterm-kitty", Colours::Full, "TERM=xterm-kitty"),
         ] {
             let found = colours_by(given(variables));
             assert_eq!(
@@ -325,38 +291,28 @@ mod tests {
 
     #[test]
     fn an_answer_raises_256_colours_that_only_the_environment_decided() {
-        let auto = config::Colours::Auto;
+        let auto = Setting::Auto;
         for (colours, variables, wanted, by) in [
             (
                 auto,
                 "TERM=xterm-256color",
-                ColourDepth::Full,
+                Colours::Full,
                 "the terminal's answer",
             ),
-            (
-                auto,
-                "TERM=xterm",
-                ColourDepth::Full,
-                "the terminal's answer",
-            ),
+            (auto, "TERM=xterm", Colours::Full, "the terminal's answer"),
             (
                 auto,
                 "TERM=xterm-16color",
-                ColourDepth::Named,
+                Colours::Named,
                 "TERM=xterm-16color",
             ),
-            (auto, "TERM=linux", ColourDepth::Named, "TERM=linux"),
-            (auto, "TERM=vt100", ColourDepth::None, "TERM=vt100"),
+            (auto, "TERM=linux", Colours::Named, "TERM=linux"),
+            (auto, "TERM=vt100", Colours::None, "TERM=vt100"),
+            (auto, "TERM=xterm-kitty", Colours::Full, "TERM=xterm-kitty"),
             (
-                auto,
-                "TERM=xterm-kitty",
-                ColourDepth::Full,
-                "TERM=xterm-kitty",
-            ),
-            (
-                config::Colours::Indexed,
+                Setting::Fixed(Colours::Indexed),
                 "TERM=xterm-256color",
-                ColourDepth::Indexed,
+                Colours::Indexed,
                 "the settings",
             ),
         ] {
@@ -392,10 +348,14 @@ mod tests {
 
     #[test]
     fn settings_override_the_variables() {
-        let limits = Limits::new(config::Colours::Named, Some(true));
-        assert_eq!(limits.colours.value, ColourDepth::Named);
+        let limits = Limits::new(Setting::Fixed(Colours::Named), Some(true));
+        assert_eq!(limits.colours.value, Colours::Named);
         assert_eq!(limits.colours.by, "the settings");
         assert!(limits.ascii.value);
-        assert!(!Limits::new(config::Colours::Full, Some(false)).ascii.value);
+        assert!(
+            !Limits::new(Setting::Fixed(Colours::Full), Some(false))
+                .ascii
+                .value
+        );
     }
 }

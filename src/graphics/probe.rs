@@ -19,7 +19,7 @@ use super::drivers::{DEFAULT_CELL, ImageStore, Output};
 use super::limits::{EscapeSupport, Limits, escape_support_by};
 use super::{Route, restore, tmux};
 use crate::app::Graphics;
-use crate::config;
+use crate::config::Setting;
 use answers::{Answers, PROBE_COLOUR, parse};
 pub use stray::StrayReplies;
 
@@ -145,7 +145,7 @@ impl TerminalEnvironment {
 }
 
 /// Probes like [`probe`], but enters raw mode only for that time. Keys pressed meanwhile are lost.
-pub fn probe_cooked(choice: config::Graphics, limits: &mut Limits) -> io::Result<Capabilities> {
+pub fn probe_cooked(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Capabilities> {
     let probed = restore::in_raw_mode(|| probe(choice, limits));
     tmux::reset_passthrough();
     Ok(probed?.capabilities)
@@ -153,7 +153,7 @@ pub fn probe_cooked(choice: config::Graphics, limits: &mut Limits) -> io::Result
 
 /// Decides how images are drawn: as the user chose, else by the terminal's answers, which may also raise the limits. Raw mode must
 /// be on, and the text attributes the default ones. Inside tmux, passthrough stays on until the terminal is restored.
-pub fn probe(choice: config::Graphics, limits: &mut Limits) -> io::Result<Probed> {
+pub fn probe(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Probed> {
     let environment = TerminalEnvironment::read();
     let route = Route::detect();
     if route == Route::Tmux {
@@ -165,7 +165,7 @@ pub fn probe(choice: config::Graphics, limits: &mut Limits) -> io::Result<Probed
     } else {
         LOCAL_TIMEOUT
     };
-    let chosen = choice != config::Graphics::Auto;
+    let chosen = choice != Setting::Auto;
     let support = escape_support_by(|name| std::env::var(name).ok());
     let asked = !chosen && support != EscapeSupport::Text;
     let begun = Instant::now();
@@ -268,21 +268,18 @@ fn cell_of_window() -> Option<(u16, u16)> {
 }
 
 fn decide(
-    choice: config::Graphics,
+    choice: Setting<Graphics>,
     answers: &Answers,
     environment: TerminalEnvironment,
 ) -> Graphics {
     match choice {
-        config::Graphics::Kitty => Graphics::Kitty,
-        config::Graphics::Sixel => Graphics::Sixel,
-        config::Graphics::Iterm2 => Graphics::Iterm2,
-        config::Graphics::None => Graphics::None,
-        config::Graphics::Auto if environment.iterm2 => Graphics::Iterm2,
-        config::Graphics::Auto if answers.kitty && !environment.konsole => Graphics::Kitty,
-        config::Graphics::Auto if answers.sixel => Graphics::Sixel,
+        Setting::Fixed(graphics) => graphics,
+        Setting::Auto if environment.iterm2 => Graphics::Iterm2,
+        Setting::Auto if answers.kitty && !environment.konsole => Graphics::Kitty,
+        Setting::Auto if answers.sixel => Graphics::Sixel,
         // Half blocks consist of colour only.
-        config::Graphics::Auto if environment.no_color => Graphics::None,
-        config::Graphics::Halfblocks | config::Graphics::Auto => Graphics::Halfblocks,
+        Setting::Auto if environment.no_color => Graphics::None,
+        Setting::Auto => Graphics::Halfblocks,
     }
 }
 
@@ -306,7 +303,7 @@ mod tests {
         };
         let silent = Answers::default();
         let plain = TerminalEnvironment::default();
-        let auto = |answers, environment| decide(config::Graphics::Auto, answers, environment);
+        let auto = |answers, environment| decide(Setting::Auto, answers, environment);
         assert_eq!(auto(&kitty, plain), Graphics::Kitty);
         assert_eq!(auto(&sixel, plain), Graphics::Sixel);
         assert_eq!(auto(&silent, plain), Graphics::Halfblocks);
@@ -341,7 +338,7 @@ mod tests {
             Graphics::Iterm2
         );
         assert_eq!(
-            decide(config::Graphics::Halfblocks, &kitty, plain),
+            decide(Setting::Fixed(Graphics::Halfblocks), &kitty, plain),
             Graphics::Halfblocks
         );
     }

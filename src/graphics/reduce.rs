@@ -8,7 +8,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
-use super::limits::ColourDepth;
+use super::limits::Colours;
 use super::pacing::{is_pixels, placeholder};
 use crate::ui;
 
@@ -42,7 +42,7 @@ const NAMED: [(Color, [i32; 3]); 16] = [
 ];
 
 /// Reduces a frame to these colours, and to ASCII if `ascii`.
-pub(super) fn reduce(frame: &mut Buffer, colours: ColourDepth, ascii: bool) {
+pub(super) fn reduce(frame: &mut Buffer, colours: Colours, ascii: bool) {
     let width = usize::from(frame.area.width).max(1);
     for (n, cell) in frame.content.iter_mut().enumerate() {
         if is_graphics(cell) {
@@ -68,8 +68,8 @@ fn is_graphics(cell: &Cell) -> bool {
 }
 
 /// Reduces a half block: two pixels of an image, one above the other.
-fn pixels(cell: &mut Cell, (x, y): (usize, usize), colours: ColourDepth, ascii: bool) {
-    if colours == ColourDepth::None {
+fn pixels(cell: &mut Cell, (x, y): (usize, usize), colours: Colours, ascii: bool) {
+    if colours == Colours::None {
         // Rec. 601 luma.
         let [r, g, b] = mean(cell.fg, cell.bg).map(usize::from);
         let luma = (299 * r + 587 * g + 114 * b) / 1000;
@@ -97,13 +97,13 @@ fn mean(a: Color, b: Color) -> [u8; 3] {
 }
 
 /// The colour to use for `colour` at pixel `at`, where it may be dithered.
-fn available_colour(colour: Color, at: (usize, usize), colours: ColourDepth) -> Color {
+fn available_colour(colour: Color, at: (usize, usize), colours: Colours) -> Color {
     match (colours, colour) {
-        (ColourDepth::None, _) => Color::Reset,
-        (ColourDepth::Indexed, Color::Rgb(r, g, b)) => Color::Indexed(nearest_index([r, g, b])),
-        (ColourDepth::Named, Color::Rgb(r, g, b)) => nearest_name([r, g, b], at),
+        (Colours::None, _) => Color::Reset,
+        (Colours::Indexed, Color::Rgb(r, g, b)) => Color::Indexed(nearest_index([r, g, b])),
+        (Colours::Named, Color::Rgb(r, g, b)) => nearest_name([r, g, b], at),
         // Only the themes use these. One without a name becomes the default colour, which is readable.
-        (ColourDepth::Named, Color::Indexed(_)) => ui::name_of(colour).unwrap_or_default(),
+        (Colours::Named, Color::Indexed(_)) => ui::name_of(colour).unwrap_or_default(),
         _ => colour,
     }
 }

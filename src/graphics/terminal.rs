@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::{TerminalOptions, Viewport};
 
 use super::drivers::{ImagePainter, ImageStore};
-use super::limits::{ColourDepth, Limits};
+use super::limits::{Colours, Limits};
 use super::pacing::Pacing;
 use super::probe::GraphicsSetup;
 use super::writer::{FrameBuffer, TerminalWriter};
@@ -151,7 +151,7 @@ impl Screen for Terminal {
             reduce::reduce(frame.buffer_mut(), colours, ascii);
             frames.write_all(ahead.as_bytes())
         })?;
-        if colours == ColourDepth::Named {
+        if colours == Colours::Named {
             self.frames.transform(reduce::with_basic_colours);
         }
         self.frames.send();

@@ -29,5 +29,5 @@ fn may_pass(failure: &Failure) -> bool {
         failure.kind,
         ErrorKind::Truncated | ErrorKind::Malformed | ErrorKind::Permission | ErrorKind::NotFound
     );
-    by_writer && !failure.not_picture
+    by_writer && failure.content.is_image()
 }

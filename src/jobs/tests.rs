@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::FileContent;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -10,7 +11,7 @@ fn failure(kind: ErrorKind) -> Vec<Outcome> {
     vec![Err(Failure {
         kind,
         message: String::new(),
-        not_picture: false,
+        content: FileContent::Image,
     })]
 }
 
@@ -97,7 +98,7 @@ fn failures_that_no_writer_can_cause_are_final() {
     let text = arrived(&mut jobs, "notes");
     let mut empty = failure(ErrorKind::Truncated);
     if let Some(Err(failure)) = empty.first_mut() {
-        failure.not_picture = true;
+        failure.content = FileContent::Other;
     }
     assert!(jobs.answered(text, empty).is_some());
 }

@@ -24,6 +24,24 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// What a file is that yields no image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileContent {
+    /// An image, or what should be one: a damaged file, an unsupported format, or a file whose name promises an image.
+    Image,
+    /// A DICOMDIR, the index of a medium.
+    Directory,
+    /// Anything else, such as a README or a DICOM report.
+    Other,
+}
+
+impl FileContent {
+    /// Whether the file is, or should be, an image. In a folder, other files are counted, not reported.
+    pub fn is_image(self) -> bool {
+        self == Self::Image
+    }
+}
+
 /// An error with a message for the user, free of control characters and of patient values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{message}")]
@@ -32,11 +50,9 @@ pub struct MediaError {
     pub kind: ErrorKind,
     /// The message for the user.
     pub message: String,
-    /// The file is not an image at all (a README, a DICOM report, a DICOMDIR): such files in a folder are counted, not
-    /// reported. False for everything that is or should be an image: damaged files, unsupported formats, and files
-    /// whose name promises an image.
+    /// What the file is.
     #[serde(skip)]
-    pub not_picture: bool,
+    pub content: FileContent,
 }
 
 impl MediaError {
@@ -45,14 +61,14 @@ impl MediaError {
         Self {
             kind,
             message: crate::clean(message.as_ref()),
-            not_picture: false,
+            content: FileContent::Image,
         }
     }
 
-    /// Creates the error of a file that is not an image; see [`MediaError::not_picture`].
-    pub fn no_picture(kind: ErrorKind, message: impl AsRef<str>) -> Self {
+    /// Creates the error of a file that is not an image, nor a DICOMDIR.
+    pub fn not_an_image(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
-            not_picture: true,
+            content: FileContent::Other,
             ..Self::new(kind, message)
         }
     }

@@ -1,6 +1,6 @@
 //! How the pixels of a frame lie in the patient.
 
-use crate::grey::PixelRect;
+use crate::PixelRect;
 
 /// Distance between the centres of neighbouring pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,15 +5,18 @@ pub(crate) mod canvas;
 mod levels;
 pub(crate) mod lut;
 pub(crate) mod samples;
+mod shades;
+mod transform;
 pub(crate) mod window;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::{Picture, Pixels, Window, WindowSource};
+use crate::{Picture, PixelRect, Pixels, Window, WindowSource};
 use levels::Levels;
-use lut::Lut;
 use samples::Samples;
+use shades::write_shades;
+pub(crate) use transform::{GreyTransform, Modality};
 use window::{Curve, FileVoi, VoiFunction};
 
 /// The range of values that is mapped to black–white.
@@ -71,91 +74,6 @@ pub struct Histogram {
     pub high: f64,
     /// Number of pixels in each of equally wide bins; padding is not counted.
     pub counts: Vec<u64>,
-}
-
-/// A rectangle of pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PixelRect {
-    /// First column.
-    pub x: u32,
-    /// First row.
-    pub y: u32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
-impl PixelRect {
-    /// Whether a pixel lies in the rectangle.
-    pub fn contains(&self, (x, y): (u32, u32)) -> bool {
-        let inside = |at: u32, from: u32, length: u32| at >= from && at - from < length;
-        inside(x, self.x, self.width) && inside(y, self.y, self.height)
-    }
-}
-
-/// The transform from stored to modality values (PS3.3 C.11.1).
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Modality {
-    /// Rescale Slope and Intercept.
-    Linear {
-        /// Rescale Slope.
-        slope: f64,
-        /// Rescale Intercept.
-        intercept: f64,
-    },
-    /// The Modality LUT Sequence.
-    Table(Lut),
-}
-
-/// The transform from a frame's stored values to 8 bits.
-#[derive(Clone, Debug)]
-pub(crate) struct GreyTransform {
-    /// From stored to modality values.
-    pub modality: Modality,
-    /// Unit of the modality values, if known.
-    pub unit: Option<String>,
-    /// The file's own VOI LUTs, then its windows.
-    pub own: Vec<FileVoi>,
-    /// The range of stored values that mean "no value" (C.7.5.1.1.2).
-    pub padding: Option<(f64, f64)>,
-    /// The range shown without a window, for objects whose values have a known range whatever occurs in a frame.
-    pub nominal: Option<(f64, f64)>,
-    /// Whether the smallest value is white (MONOCHROME1).
-    pub inverted: bool,
-    /// Whether stored values are real numbers, to which windows apply by LINEAR_EXACT (C.11.2.1.3.2).
-    pub real: bool,
-}
-
-impl GreyTransform {
-    fn modality(&self, stored: f64) -> f64 {
-        match &self.modality {
-            Modality::Linear { slope, intercept } => stored * slope + intercept,
-            Modality::Table(lut) => lut.at(stored),
-        }
-    }
-
-    /// The range of modality values for stored values of `bits` bits.
-    pub(crate) fn range(&self, bits: u16, signed: bool) -> (f64, f64) {
-        let count = f64::from(bits.min(32)).exp2();
-        let (low, high) = if signed {
-            (-count / 2.0, count / 2.0 - 1.0)
-        } else {
-            (0.0, count - 1.0)
-        };
-        match &self.modality {
-            Modality::Table(lut) => (0.0, lut.largest()),
-            Modality::Linear { .. } => {
-                let (a, b) = (self.modality(low), self.modality(high));
-                (a.min(b), a.max(b))
-            }
-        }
-    }
-
-    fn is_padding(&self, stored: f64) -> bool {
-        self.padding
-            .is_some_and(|(from, to)| (from..=to).contains(&stored))
-    }
 }
 
 /// A decoded grey frame. Clones share their samples.
@@ -395,54 +313,6 @@ impl Grey {
 impl fmt::Debug for Grey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Grey({} × {})", self.width, self.height)
-    }
-}
-
-/// Writes the shades of rows of `width` samples to `out`. `rows` gives where each begins among the samples and in
-/// `out`. For samples of up to 16 bits the shade of every possible value is computed once and looked up, unless there
-/// are fewer pixels than values.
-fn write_shades(
-    samples: &Samples,
-    rows: impl ExactSizeIterator<Item = (usize, usize)>,
-    width: usize,
-    out: &mut [u8],
-    shade: impl Fn(f64) -> u8,
-) {
-    fn write<T: Copy>(
-        data: &[T],
-        rows: impl Iterator<Item = (usize, usize)>,
-        width: usize,
-        out: &mut [u8],
-        shade: impl Fn(T) -> u8,
-    ) {
-        for (from, to) in rows {
-            let row = out[to..to + width].iter_mut();
-            for (out, &value) in row.zip(&data[from..from + width]) {
-                *out = shade(value);
-            }
-        }
-    }
-    let count = rows.len() * width;
-    let table: Option<Vec<u8>> = samples
-        .possible()
-        .filter(|possible| possible.count <= count)
-        .map(|possible| possible.values().map(&shade).collect());
-    match (samples, &table) {
-        (Samples::U8(data), Some(table)) => {
-            write(data, rows, width, out, |v| table[usize::from(v)])
-        }
-        (Samples::U16(data), Some(table)) => {
-            write(data, rows, width, out, |v| table[usize::from(v)])
-        }
-        (Samples::I16(data), Some(table)) => write(data, rows, width, out, |v| {
-            table[usize::from((v as u16) ^ 0x8000)]
-        }),
-        (Samples::U8(data), None) => write(data, rows, width, out, |v| shade(v.into())),
-        (Samples::U16(data), None) => write(data, rows, width, out, |v| shade(v.into())),
-        (Samples::I16(data), None) => write(data, rows, width, out, |v| shade(v.into())),
-        (Samples::U32(data), _) => write(data, rows, width, out, |v| shade(v.into())),
-        (Samples::I32(data), _) => write(data, rows, width, out, |v| shade(v.into())),
-        (Samples::F64(data), _) => write(data, rows, width, out, shade),
     }
 }
 

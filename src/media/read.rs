@@ -7,7 +7,7 @@ use std::ops::{Deref, Range};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::error::{ErrorKind, MediaError, truncated, unsupported};
+use crate::error::{ErrorKind, FileContent, MediaError, truncated, unsupported};
 use crate::files::{self, OpenError};
 use crate::limits::MAX_BYTES;
 
@@ -176,7 +176,7 @@ fn open_error(error: OpenError) -> MediaError {
     match error {
         OpenError::Io(error) => io(&error),
         other @ OpenError::NotAFile(_) => MediaError {
-            not_picture: true,
+            content: FileContent::Other,
             ..unsupported(other.to_string())
         },
     }

@@ -237,10 +237,10 @@ mod tests {
 
     #[test]
     fn the_name_only_decides_how_unknown_content_is_reported() {
-        let error = || MediaError::no_picture(ErrorKind::Unsupported, "not an image");
+        let error = || MediaError::not_an_image(ErrorKind::Unsupported, "not an image");
         let reported = |name: &str, bytes: &[u8]| {
             let error = refine_error(error(), bytes.is_empty(), Path::new(name));
-            (error.kind, error.not_picture)
+            (error.kind, !error.content.is_image())
         };
         assert_eq!(reported("a.jpg", b"<html>"), (ErrorKind::Malformed, false));
         assert_eq!(reported("a.PNG", b""), (ErrorKind::Truncated, false));

@@ -47,7 +47,7 @@ enum FileDecoder {
 ///
 /// # Errors
 ///
-/// A FIFO, socket, device or folder is an error and is never waited for. [`MediaError::not_picture`] tells a file that
+/// A FIFO, socket, device or folder is an error and is never waited for. [`MediaError::content`] tells a file that
 /// is not an image from a damaged one.
 pub fn open(path: &Path) -> Result<ImageSource, MediaError> {
     open_with(path, MAX_IN_MEMORY, FIRST_READ)
@@ -85,9 +85,9 @@ pub(super) fn open_with(path: &Path, whole: u64, head: u64) -> Result<ImageSourc
 /// The error for content of no known format.
 fn unknown_content(bytes: &[u8]) -> MediaError {
     if bytes.is_empty() {
-        return MediaError::no_picture(ErrorKind::Truncated, "the file is empty");
+        return MediaError::not_an_image(ErrorKind::Truncated, "the file is empty");
     }
-    MediaError::no_picture(
+    MediaError::not_an_image(
         ErrorKind::Unsupported,
         "not an image: neither JPEG nor PNG nor DICOM",
     )

@@ -33,7 +33,7 @@ pub(super) fn prompt_sets(sources: &ChoiceSources, send: MsgSender) {
     let sources = sources.clone();
     let answer = Arc::clone(&send);
     spawn("prompts", &answer, move || {
-        let mut sets = prompts::each(sources.prompts.as_deref());
+        let mut sets = prompts::all_named(sources.prompts.as_deref());
         let given = Path::new(&sources.given);
         let known = |file: &Path| {
             let mut files = sets

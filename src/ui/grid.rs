@@ -51,7 +51,7 @@ fn inside(
             preview::darken(area, looks, frame);
             return preview::paint(&tile.image, area, frame, painter);
         }
-        Some(Err(error)) if error.not_picture => String::new(),
+        Some(Err(error)) if !error.content.is_image() => String::new(),
         Some(Err(error)) => kind_word(error.kind).to_owned(),
         None if model.has_tile(file) => "…".to_owned(),
         None => about(model, file),
@@ -147,7 +147,7 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
             safe_str(&record.verdict.label),
             whole_percent(record.verdict.probability),
         ),
-        (Some(FileState::Failed(failure)), _) if !failure.not_picture => {
+        (Some(FileState::Failed(failure)), _) if failure.content.is_image() => {
             (kind_word(failure.kind).to_owned(), String::new())
         }
         (Some(FileState::Queued), _) => ("queued".to_owned(), String::new()),

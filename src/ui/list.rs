@@ -211,7 +211,7 @@ fn file_columns(
             return record_columns(record, status, columns, looks);
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
-        (FileState::Failed(failure), _) if failure.not_picture => "no image",
+        (FileState::Failed(failure), _) if !failure.content.is_image() => "no image",
         (FileState::Failed(failure), _) => kind_word(failure.kind),
         (FileState::Queued | FileState::Done(_), _) => "",
     };

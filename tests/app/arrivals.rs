@@ -3,7 +3,7 @@
 use medivision_tui::app::Msg;
 use medivision_tui::jobs::retry;
 use medivision_tui::library::{Failure, Outcome};
-use medivision_tui::media::ErrorKind;
+use medivision_tui::media::{ErrorKind, FileContent};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Program, failure, file, key, path, record, stamp, started};
@@ -34,7 +34,7 @@ fn no_image() -> Outcome {
     Err(Failure {
         kind: ErrorKind::Unsupported,
         message: "not a picture".to_owned(),
-        not_picture: true,
+        content: FileContent::Other,
     })
 }
 

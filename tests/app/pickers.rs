@@ -24,7 +24,7 @@ phrases = ["clear lungs"]
 
 /// The shipped sets, one of the user's, and one that is wrong.
 fn sets() -> Vec<Named> {
-    let mut sets = prompts::each(None);
+    let mut sets = prompts::all_named(None);
     sets.push(("ward".to_owned(), PromptSet::parse(WARD, "ward.toml")));
     let broken = PromptSet::parse(
         "name = \"broken\"\nnames = 1\n",

@@ -17,8 +17,8 @@ use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
-    DicomInfo, ErrorKind, FileFormat, FrameOrder, Geometry, Histogram, ImageInfo, NamedWindow,
-    Spacing, Voi, Warnings, Window, WindowSource,
+    DicomInfo, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry, Histogram, ImageInfo,
+    NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
@@ -67,6 +67,7 @@ impl Program {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
+            file: None,
             theme,
             keymap,
             kept,
@@ -352,7 +353,7 @@ pub fn failure(kind: ErrorKind, message: &str) -> Outcome {
     Err(Failure {
         kind,
         message: message.to_owned(),
-        not_picture: false,
+        content: FileContent::Image,
     })
 }
 

@@ -83,6 +83,7 @@ fn list(bench: &mut Criterion) {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys");
         let (mut model, effects) = app::init(app::Setup {
             root: root.clone(),
+            file: None,
             keymap,
             theme: app::Theme::default(),
             kept: app::Kept::default(),

@@ -81,7 +81,7 @@ fn a_tokenizer_that_lengthens_texts_without_bound_is_refused() {
     let output = run_bounded(home.path(), &["classify", "in/a.png", "--model", "model"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("lengthens texts"),
+        stderr(&output).contains("lengthen texts"),
         "{}",
         stderr(&output)
     );

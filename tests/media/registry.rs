@@ -1,4 +1,4 @@
-//! A program that knows only dicom-rs decodes with the codecs of this one as soon as it links them.
+//! A program that only uses dicom-rs decodes with the codecs of this crate once it links it.
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -8,7 +8,7 @@ use dicom_pixeldata::PixelDecoder;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use medivision_media as _;
 
-/// The example of T.87 annex H.3: a picture of 4 × 4 samples.
+/// The example of T.87 annex H.3: an image of 4 × 4 samples.
 const JPEG_LS: &[u8] = &[
     0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00, 0xff,
     0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xc0, 0x00, 0x00, 0x6c, 0x80, 0x20, 0x8e,
@@ -16,8 +16,8 @@ const JPEG_LS: &[u8] = &[
     0x00, 0x05, 0xd8, 0x00, 0x00, 0x91, 0x60, 0xff, 0xd9,
 ];
 
-/// A sequential JPEG of 8 × 8 samples of 12 bits: its only block has the DC coefficient 64, by a code of two bits, which
-/// a quantiser of 16 makes 1024: every sample is 2048 + 1024 / 8.
+/// A sequential JPEG of 8 × 8 12-bit samples. Its only block has a DC coefficient of 64, coded in two bits, which a
+/// quantiser of 16 scales to 1024: every sample is 2048 + 1024 / 8.
 const JPEG_12: &[u8] = &[
     0xff,
     0xd8,
@@ -163,7 +163,7 @@ const JPEG_12: &[u8] = &[
     0xd9,
 ];
 
-/// Opened from a file and decoded as any dicom-rs program does.
+/// Writes an object to a file and decodes it as any dicom-rs program does.
 fn decoded(syntax: &str, side: u16, stored: u16, stream: &[u8]) -> Vec<u16> {
     let short = |tag: Tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
     let allocated = stored.next_multiple_of(8);

@@ -75,6 +75,28 @@ fn a_folder_is_shown_as_it_was_left() {
 }
 
 #[test]
+fn a_file_is_shown_in_its_folder_whatever_hid_it_there() {
+    let session = Session::start(Kind::Plain, &[]);
+    session.display.until("the whole folder", |screen| {
+        names(screen) == ["a.png", "b.png", "c.png"]
+    });
+    session.press("/a\r");
+    session
+        .display
+        .until("one file", |screen| names(screen) == ["a.png"]);
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+    let session = session.again_on(Kind::Plain, "in/b.png");
+    session
+        .display
+        .until("the file among the others", |screen| {
+            names(screen) == ["a.png", "b.png", "c.png"] && is_current(screen, "b.png")
+        });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
 fn embeddings_are_saved_when_the_connection_is_lost() {
     let model = concat!(
         env!("CARGO_MANIFEST_DIR"),

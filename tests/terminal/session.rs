@@ -198,10 +198,26 @@ impl Session {
         Self::start_in(Rc::clone(&self.home), kind, &[], (COLS, ROWS))
     }
 
+    /// Like [`Self::again`], on a path other than the folder.
+    pub fn again_on(self, kind: Kind, path: &str) -> Self {
+        let command = command_on(self.home.path(), &[], path);
+        Self::run(Rc::clone(&self.home), kind, command, (COLS, ROWS))
+    }
+
     fn start_in(
         home: Rc<TempDir>,
         kind: Kind,
         environment: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Self {
+        let command = command(home.path(), environment);
+        Self::run(home, kind, command, size)
+    }
+
+    fn run(
+        home: Rc<TempDir>,
+        kind: Kind,
+        command: CommandBuilder,
         (cols, rows): (u16, u16),
     ) -> Self {
         let size = PtySize {
@@ -216,7 +232,7 @@ impl Session {
         let before = tcgetattr(&terminal).expect("settings");
         let mut child = pair
             .slave
-            .spawn_command(command(home.path(), environment))
+            .spawn_command(command)
             .expect("the binary starts");
         drop(pair.slave);
         let pid = child.process_id().expect("it runs").cast_signed();
@@ -336,8 +352,13 @@ fn settings(termios: &Termios) -> [u64; 4] {
     ]
 }
 
-/// The binary in an empty home, without the user's settings.
+/// The binary in an empty home, without the user's settings, on the folder of the session.
 pub fn command(home: &Path, environment: &[(&str, &str)]) -> CommandBuilder {
+    command_on(home, environment, "in")
+}
+
+/// The same, on another path.
+fn command_on(home: &Path, environment: &[(&str, &str)], path: &str) -> CommandBuilder {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_medivision-tui"));
     command.cwd(home);
     command.env_clear();
@@ -352,7 +373,7 @@ pub fn command(home: &Path, environment: &[(&str, &str)]) -> CommandBuilder {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
     command.arg("--model");
     command.arg(model);
-    command.arg("in");
+    command.arg(path);
     command
 }
 

@@ -415,7 +415,7 @@ impl Model {
                 subject: self.env.show_path(&row.path),
                 kind: Some(kind_word(failure.kind)),
                 message: text::safe_str(&failure.message),
-                advice: again.filter(|_| !failure.not_picture),
+                advice: again.filter(|_| failure.content.is_image()),
             });
         }
         if let Listing::Failed(message) = self.folder().listing() {

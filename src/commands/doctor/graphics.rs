@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 
 use super::Check;
 use crate::app::Graphics;
-use crate::config;
+use crate::config::Setting;
 use crate::graphics::{Capabilities, Limits, Route, probe_cooked};
 
 /// Probes the terminal.
-pub(super) fn check(choice: config::Graphics, limits: &mut Limits) -> Check {
+pub(super) fn check(choice: Setting<Graphics>, limits: &mut Limits) -> Check {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Check::note(
             "graphics",

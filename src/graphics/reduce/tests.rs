@@ -8,11 +8,11 @@ use ratatui::style::Style;
 
 use super::*;
 
-const EVERY: [ColourDepth; 4] = [
-    ColourDepth::None,
-    ColourDepth::Named,
-    ColourDepth::Indexed,
-    ColourDepth::Full,
+const EVERY: [Colours; 4] = [
+    Colours::None,
+    Colours::Named,
+    Colours::Indexed,
+    Colours::Full,
 ];
 
 /// A line of text, and below it a row of half blocks of all greys.
@@ -71,7 +71,7 @@ fn with_unicode_text_stays_as_it_is() {
         assert_eq!(text(&after, 0), text(&before, 0));
     }
     let mut after = before.clone();
-    reduce(&mut after, ColourDepth::Full, false);
+    reduce(&mut after, Colours::Full, false);
     assert_eq!(after, before);
 }
 
@@ -84,12 +84,12 @@ fn only_colours_of_the_terminal_are_left() {
             for cell in &frame.content {
                 for colour in [cell.fg, cell.bg] {
                     let fits = match colour {
-                        Color::Rgb(..) => colours == ColourDepth::Full,
+                        Color::Rgb(..) => colours == Colours::Full,
                         Color::Indexed(_) => {
-                            matches!(colours, ColourDepth::Full | ColourDepth::Indexed)
+                            matches!(colours, Colours::Full | Colours::Indexed)
                         }
                         Color::Reset => true,
-                        _ => colours == ColourDepth::Named,
+                        _ => colours == Colours::Named,
                     };
                     assert!(fits, "{colour} among {colours:?}");
                 }
@@ -97,18 +97,18 @@ fn only_colours_of_the_terminal_are_left() {
         }
     }
     let mut named = frame("name");
-    reduce(&mut named, ColourDepth::Named, false);
+    reduce(&mut named, Colours::Named, false);
     assert_eq!(named[(0, 0)].fg, Color::LightBlue, "by the theme's name");
 }
 
 #[test]
 fn an_image_is_coloured_blanks_in_ascii_and_a_character_ramp_without_colours() {
     let mut blanks = frame("");
-    reduce(&mut blanks, ColourDepth::Full, true);
+    reduce(&mut blanks, Colours::Full, true);
     assert_eq!(text(&blanks, 1), "");
     assert_eq!(blanks[(9, 1)].bg, Color::Rgb(37, 37, 37), "of 36 and 39");
     let mut ramp = frame("");
-    reduce(&mut ramp, ColourDepth::None, false);
+    reduce(&mut ramp, Colours::None, false);
     let line = text(&ramp, 1);
     let mut kinds: Vec<char> = line.chars().collect();
     kinds.dedup();
@@ -178,7 +178,7 @@ fn images_of_a_graphics_protocol_are_left_alone() {
         .set_symbol("…")
         .set_diff_option(CellDiffOption::Skip);
     let mut after = before.clone();
-    reduce(&mut after, ColourDepth::Named, true);
+    reduce(&mut after, Colours::Named, true);
     assert_eq!(after, before);
 }
 

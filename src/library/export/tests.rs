@@ -1,5 +1,5 @@
 use super::*;
-use crate::media::{ErrorKind, FileFormat};
+use crate::media::{ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 
 fn record(decision: Decision) -> Record {
@@ -58,7 +58,7 @@ fn failure() -> Outcome {
     Err(Failure {
         kind: ErrorKind::Truncated,
         message: "the file ends early".into(),
-        not_picture: false,
+        content: FileContent::Image,
     })
 }
 

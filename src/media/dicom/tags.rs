@@ -89,7 +89,7 @@ pub fn tags(path: &Path) -> Result<TagTree, MediaError> {
             ErrorKind::Unsupported,
             format!("tags of {format} are not supported; those of DICOM, JPEG and PNG are"),
         )),
-        Sniffed::Unknown => Err(MediaError::no_picture(
+        Sniffed::Unknown => Err(MediaError::not_an_image(
             ErrorKind::Unsupported,
             "not an image: it has no tags",
         )),
@@ -195,7 +195,8 @@ mod tests {
     fn tags_of_a_file_that_is_not_an_image_are_an_error() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "a note").expect("written");
-        assert!(tags(file.path()).expect_err("refused").not_picture);
+        let error = tags(file.path()).expect_err("refused");
+        assert!(!error.content.is_image());
         assert!(tags(Path::new("/no/such/file")).is_err());
     }
 }

@@ -362,7 +362,9 @@ fn video_and_referenced_pixels_are_named_by_their_syntax() {
         let object = ObjectBuilder::color8(1, 1, "YBR_PARTIAL_420", 0);
         let error = decode(&object.file(uid), &DecodeOptions::default()).expect_err("no picture");
         assert_eq!(error.kind, ErrorKind::Unsupported);
-        assert!(!error.not_picture && error.message.contains(name) && error.message.contains(uid));
+        assert!(
+            error.content.is_image() && error.message.contains(name) && error.message.contains(uid)
+        );
     }
 }
 
@@ -461,7 +463,7 @@ fn objects_without_pixels_say_what_they_are() {
         "1.2.840.10008.5.1.4.1.1.88.11\0",
     );
     assert_eq!(report.error().kind, ErrorKind::NoPixels);
-    assert!(report.error().not_picture);
+    assert!(!report.error().content.is_image());
     assert!(report.error().message.contains("structured report"));
     let image =
         ObjectBuilder::default().text(tags::SOP_CLASS_UID, *b"UI", "1.2.840.10008.5.1.4.1.1.2");

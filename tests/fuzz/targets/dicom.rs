@@ -1,4 +1,4 @@
-//! DICOM files as they come.
+//! Fuzzes DICOM files.
 #![no_main]
 
 #[path = "show.rs"]

@@ -1,4 +1,4 @@
-//! JPEG and PNG files as they come.
+//! Fuzzes JPEG and PNG files.
 #![no_main]
 
 #[path = "show.rs"]

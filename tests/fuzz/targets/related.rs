@@ -1,31 +1,31 @@
-//! Presentation states, segmentations and structure sets, on the sections that those of the fixtures are about.
+//! Fuzzes presentation states, segmentations and structure sets, applied to the slices that the fixtures refer to.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use medivision_media::{Frame, Grey, ImageSource, Related, TargetFrame, Voi};
 
-static SECTIONS: LazyLock<Vec<(TargetFrame, Grey)>> = LazyLock::new(|| {
+static SLICES: LazyLock<Vec<(TargetFrame, Grey)>> = LazyLock::new(|| {
     let files: [&[u8]; 3] = [
         include_bytes!("../../fixtures/media/related/ct1.dcm"),
         include_bytes!("../../fixtures/media/related/ct2.dcm"),
         include_bytes!("../../fixtures/media/related/ct3.dcm"),
     ];
-    let section = |bytes: &[u8]| {
+    let slice = |bytes: &[u8]| {
         let source = ImageSource::from_bytes(bytes.to_vec()).expect("a fixture");
         let Ok(Frame::Grey(grey)) = source.frame(0) else {
             panic!("the fixtures are grey");
         };
         (source.target(0).expect("a DICOM object"), grey)
     };
-    files.map(section).to_vec()
+    files.map(slice).to_vec()
 });
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(related) = Related::from_bytes(bytes.to_vec()) else {
         return;
     };
-    for (target, grey) in &*SECTIONS {
+    for (target, grey) in &*SLICES {
         let pixels = target.width as usize * target.height as usize;
         if let Ok(layers) = related.layers(target) {
             assert!(layers.tint.is_none_or(|tint| tint.rgba.len() == 4 * pixels));

@@ -1,21 +1,20 @@
-//! What every target does with a file: all that the program does with one.
+//! Does with a file everything that the program does with one; shared by all targets.
 
 use medivision_media::{DecodeOptions, Frame, ImageSource, Scale, Voi};
 
-/// Pixels of the largest frame that is decoded here; the program's own limit would make runs slow, not thorough.
-const MOST_PIXELS: u64 = 1 << 20;
+/// Largest frame that is decoded here, in pixels; the limit of the program would make runs slow, not thorough.
+const MAX_PIXELS: u64 = 1 << 20;
 
-/// Opens a file and looks at its first, second and last frame. A panic of the program's own code is a finding; the
-/// program itself would contain it.
+/// Opens a file and decodes its first, second and last frame. A panic is a finding; the program would contain it.
 pub fn show(bytes: &[u8]) {
     let Ok(source) = ImageSource::from_bytes(bytes.to_vec()) else {
         return;
     };
     let info = source.info().clone();
-    if u64::from(info.width) * u64::from(info.height) > MOST_PIXELS {
+    if u64::from(info.width) * u64::from(info.height) > MAX_PIXELS {
         return;
     }
-    let small = u64::from(info.width) * u64::from(info.height) <= MOST_PIXELS / 16;
+    let small = u64::from(info.width) * u64::from(info.height) <= MAX_PIXELS / 16;
     for scale in Scale::ALL.into_iter().filter(|_| small) {
         let options = DecodeOptions {
             scale,

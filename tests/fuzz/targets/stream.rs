@@ -1,11 +1,12 @@
-//! Coded frames under every transfer syntax, in an object that is otherwise sound: a few bytes choose the syntax and
-//! the attributes, the rest is the stream. So the decoders are reached without a way through the data set.
+//! Fuzzes compressed frames under every transfer syntax, in an otherwise valid object: the first bytes choose the
+//! syntax and the attributes, the rest is the stream. This way the fuzzer reaches the decoders without having to get
+//! through the data set.
 #![no_main]
 
 #[path = "show.rs"]
 mod show;
 
-/// One for each codec.
+/// The ends of transfer syntax UIDs, one for each codec.
 const SYNTAXES: [&str; 8] = ["4.50", "4.70", "4.80", "4.90", "4.201", "4.110", "5", "8.1"];
 const PHOTOMETRIC: [&str; 4] = ["MONOCHROME2 ", "RGB ", "YBR_FULL", "PALETTE COLOR "];
 
@@ -17,7 +18,7 @@ fn element(out: &mut Vec<u8>, tag: u32, vr: &[u8; 2], value: &[u8]) {
     out.extend(value);
 }
 
-/// An object around a stream.
+/// Wraps a stream in an object.
 fn object(choice: [u8; 6], stream: &[u8]) -> Vec<u8> {
     let [syntax, photometric, rows, columns, bits, signed] = choice;
     let mut out = vec![0; 128];

@@ -168,7 +168,7 @@ mod tests {
             let place = range.start as usize..range.end as usize;
             assert_eq!(rest.read(range).as_deref(), Ok(&whole[place]));
         }
-        let error = rest.read(299_999..300_001).expect_err("no more is there");
+        let error = rest.read(299_999..300_001).expect_err("there is no more");
         assert_eq!(error.kind, ErrorKind::Truncated);
         assert_eq!(rest.read(299_999..300_000).map(|b| b.len()), Ok(1));
     }

@@ -1,10 +1,10 @@
 //! The layer in front of dicom-object: finds the pixels and repairs what dicom-object would reject or misread.
 //!
 //! dicom-object trusts lengths: it allocates what they say, follows nesting to any depth, and loses its position
-//! behind a value that is not a multiple of its unit. The walk over the elements (`walk`) therefore verifies that every value lies
-//! in its enclosing data set, that every sequence holds items and ends, and that every value fits its representation.
-//! A data set that passes is read by dicom-object as it is in the file. One that does not is rewritten in Explicit VR
-//! with the faults repaired, and read from there.
+//! behind a value that is not a multiple of its unit. The [walk](DataSetWalk) over the elements therefore verifies
+//! that every value lies in its enclosing data set, that every sequence holds items and ends, and that every value
+//! fits its representation. A data set that passes is read by dicom-object as it is in the file. One that does not is
+//! rewritten in Explicit VR with the faults repaired, and read from there.
 //!
 //! Of the 199 files of the test corpus, dicom-object rejects 30 unrepaired: meta group missing (7), with a value whose
 //! odd length is padded without being counted (11), without its group length or transfer syntax (3); implicit VR under

@@ -6,12 +6,13 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::parsing::dataset::DataSetExt;
 use crate::dicom::parsing::parsed::ParsedFile;
-use crate::error::{ErrorKind, MediaError, malformed, truncated};
+use crate::error::{ErrorKind, FileContent, MediaError, malformed, truncated};
 
+/// Media Storage Directory Storage: the class of a DICOMDIR.
+const DIRECTORY: &str = "1.2.840.10008.1.3.10";
 /// Storage classes of objects that are not images, by the beginning of their UIDs (PS3.6 table A-1). A longer prefix
 /// comes before a shorter one.
 const WITHOUT_PIXELS: &[(&str, &str)] = &[
-    ("1.2.840.10008.1.3.10", "a DICOMDIR, the index of a medium,"),
     (
         "1.2.840.10008.5.1.4.1.1.104.",
         "an encapsulated document (PDF, CDA or a model)",
@@ -51,7 +52,7 @@ const WITH_PIXELS: &[&str] = &[
 pub(crate) fn error(file: &ParsedFile) -> MediaError {
     let (set, cut) = (&file.set, file.notes.cut);
     if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
-        return no_pixels("a DICOMDIR, the index of a medium, holds no pixels");
+        return directory();
     }
     let Some(uid) = set
         .first(tags::SOP_CLASS_UID)
@@ -63,6 +64,9 @@ pub(crate) fn error(file: &ParsedFile) -> MediaError {
             _ => no_pixels("this DICOM object holds no pixels and does not say what it is"),
         };
     };
+    if uid == DIRECTORY {
+        return directory();
+    }
     let what = WITHOUT_PIXELS
         .iter()
         .find(|(prefix, _)| uid.starts_with(prefix))
@@ -85,6 +89,13 @@ pub(crate) fn error(file: &ParsedFile) -> MediaError {
     }
 }
 
+fn directory() -> MediaError {
+    MediaError {
+        content: FileContent::Directory,
+        ..no_pixels("a DICOMDIR, the index of a medium, holds no pixels")
+    }
+}
+
 fn no_pixels(message: impl AsRef<str>) -> MediaError {
-    MediaError::no_picture(ErrorKind::NoPixels, message)
+    MediaError::not_an_image(ErrorKind::NoPixels, message)
 }

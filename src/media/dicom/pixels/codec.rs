@@ -61,7 +61,9 @@ pub(crate) fn decode(
     let object_size = (layout.columns, layout.rows);
     match header.map(|header| header.size) {
         Some((columns, rows)) if (rows, columns) == object_size && columns != rows => {
-            warnings.add("The JPEG stream has rows and columns exchanged: its samples are shown by Rows and Columns of the object.");
+            warnings.add(
+                "The JPEG stream has rows and columns exchanged; those of the object are used.",
+            );
         }
         Some(size) if jpeg::can_pad(size, object_size) => {
             warnings.add("The JPEG stream is smaller than Rows and Columns: its edge is repeated.");

@@ -133,9 +133,9 @@ fn segments_lie_where_they_belong() {
             pixel.fill(0);
         }
         assert_eq!(differing(&tint.rgba, &rgba), 0, "{name} on {image}");
-        let told: Vec<u32> = layers.legend.iter().map(|entry| entry.number).collect();
+        let described: Vec<u32> = layers.legend.iter().map(|entry| entry.number).collect();
         assert_eq!(
-            (told.as_slice(), layers.remarks),
+            (described.as_slice(), layers.remarks),
             (numbers, vec![]),
             "{name}"
         );
@@ -145,11 +145,14 @@ fn segments_lie_where_they_belong() {
 #[test]
 fn a_segment_is_called_and_coloured_as_the_object_says() {
     let legend = layers("seg_binary", "ct1").legend;
-    let told = |entry: &Legend| (entry.name.text.clone(), entry.name.identifying, entry.color);
-    let told: Vec<_> = legend.iter().map(told).collect();
+    let described = |entry: &Legend| (entry.name.text.clone(), entry.name.identifying, entry.color);
+    let described: Vec<_> = legend.iter().map(described).collect();
     let orange_of_the_palette = [230, 159, 0];
-    assert_eq!(told[0], ("disc".to_owned(), false, orange_of_the_palette));
-    let (name, _, color) = &told[1];
+    assert_eq!(
+        described[0],
+        ("disc".to_owned(), false, orange_of_the_palette)
+    );
+    let (name, _, color) = &described[1];
     assert_eq!(name, "stripe");
     assert!(differing(color, &[0, 255, 0]) == 0, "{color:?}");
 }
@@ -252,19 +255,19 @@ fn contours_lie_where_they_belong() {
         })
         .collect();
     assert_eq!(points, [[25.5, 25.5], [27.5, 28.5]]);
-    let told = |entry: &Legend| {
+    let described = |entry: &Legend| {
         (
             entry.number,
             entry.name.text.clone(),
             entry.name.identifying,
         )
     };
-    let told: Vec<_> = layers.legend.iter().map(told).collect();
+    let described: Vec<_> = layers.legend.iter().map(described).collect();
     let named = [
         (1, "Bladder".to_owned(), true),
         (7, "Prostata Ärztin".to_owned(), true),
     ];
-    assert_eq!(told, named);
+    assert_eq!(described, named);
 }
 
 #[test]

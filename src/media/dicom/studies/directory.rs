@@ -22,7 +22,7 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
     let file = ParsedFile::read(Body::whole(bytes))?;
     let set = &file.set;
     if set.get(tags::DIRECTORY_RECORD_SEQUENCE).is_none() {
-        return Err(MediaError::no_picture(
+        return Err(MediaError::not_an_image(
             ErrorKind::Unsupported,
             "this DICOM file is not a DICOMDIR: it has no directory records",
         ));

@@ -23,7 +23,10 @@ pub(crate) fn header(path: &Path) -> Result<DicomHeader, MediaError> {
     let (file, length) = read::open(path)?;
     let head = read::range(&file, 0..FIRST_READ.min(length))?;
     if sniff(&head) != Sniffed::Dicom {
-        return Err(MediaError::no_picture(ErrorKind::Unsupported, "not DICOM"));
+        return Err(MediaError::not_an_image(
+            ErrorKind::Unsupported,
+            "not DICOM",
+        ));
     }
     read::check_length(length)?;
     let body = if length > FIRST_READ {

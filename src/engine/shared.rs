@@ -1,0 +1,127 @@
+//! The state that the threads of one engine share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::lanes::{Closed, Lane, Lanes};
+use super::pool;
+use super::rescore::EngineRequest;
+use super::{Event, EventHandler, Job, Settings};
+use crate::encoder::Preprocess;
+use crate::library::Outcome;
+
+/// What the decoding threads need to know of the model.
+pub(super) struct Preparation {
+    pub(super) preprocess: Preprocess,
+    /// The key of the model's embeddings in the store; `None` if they are not stored.
+    pub(super) embedding_key: Option<String>,
+}
+
+/// The state of an unfinished job.
+#[derive(Clone, Copy)]
+pub(super) struct OpenJob {
+    pub(super) lane: Lane,
+    pub(super) is_cancelled: bool,
+}
+
+/// The state that all threads of one engine share.
+pub(super) struct EngineShared {
+    pub(super) settings: Settings,
+    pub(super) handler: EventHandler,
+    pub(super) jobs: Lanes<Job>,
+    pub(super) prepared: Lanes<pool::PreparedFrame>,
+    /// Set once the model is open, to `None` if it cannot be used.
+    pub(super) preparation: OnceLock<Option<Preparation>>,
+    /// Decoding threads still running.
+    pub(super) decoders: AtomicUsize,
+    /// Jobs that were accepted and are not finished, by generation.
+    pub(super) open_jobs: Mutex<HashMap<u64, OpenJob>>,
+    /// Whether queued jobs are to be dropped.
+    pub(super) is_stopped: AtomicBool,
+    /// Requests for the engine thread to handle between two batches.
+    pub(super) requests: Mutex<VecDeque<EngineRequest>>,
+}
+
+impl EngineShared {
+    /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
+    pub(super) fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
+        self.open_jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a job is neither cancelled nor dropped by [`Engine::stop`](super::Engine::stop).
+    pub(super) fn is_wanted(&self, job: &Job) -> bool {
+        let is_cancelled = || {
+            let open = self.open_jobs();
+            open.get(&job.generation)
+                .is_some_and(|job| job.is_cancelled)
+        };
+        !self.is_stopped.load(Ordering::Relaxed) && !is_cancelled()
+    }
+
+    /// A job's current lane, which [`Engine::promote`](super::Engine::promote) may have changed.
+    pub(super) fn lane(&self, job: &Job) -> Lane {
+        let open = self.open_jobs();
+        open.get(&job.generation).map_or(job.lane, |open| open.lane)
+    }
+
+    /// Ends a job with its outcomes.
+    pub(super) fn finish_job(&self, job: &Job, outcomes: Vec<Outcome>) {
+        self.open_jobs().remove(&job.generation);
+        (self.handler)(Event::Done {
+            path: job.path.clone(),
+            generation: job.generation,
+            outcomes,
+        });
+    }
+
+    /// Ends a job that is no longer wanted.
+    pub(super) fn drop_job(&self, job: &Job) {
+        self.open_jobs().remove(&job.generation);
+        let generation = job.generation;
+        (self.handler)(Event::Dropped { generation });
+    }
+
+    pub(super) fn submit(&self, job: Job) -> Result<(), Closed> {
+        let (lane, generation) = (job.lane, job.generation);
+        let open = OpenJob {
+            lane,
+            is_cancelled: false,
+        };
+        self.open_jobs().insert(generation, open);
+        if lane == Lane::Bulk {
+            self.prepared.expect_bulk();
+        }
+        self.jobs.push(lane, job).inspect_err(|_| {
+            self.open_jobs().remove(&generation);
+            if lane == Lane::Bulk {
+                self.prepared.resolve_bulk();
+            }
+        })
+    }
+
+    /// Queues a request for the engine thread, and wakes it.
+    pub(super) fn request(&self, request: EngineRequest) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.push_back(request);
+        drop(requests);
+        self.prepared.wake();
+    }
+
+    /// Notes that a decoding thread has ended; closes the queue of prepared frames after the last one.
+    pub(super) fn decoder_ended(&self) {
+        if self.decoders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.prepared.close();
+        }
+    }
+
+    /// Reports that the model cannot be used, refuses further jobs, and releases the decoding threads that wait for it.
+    pub(super) fn fail(&self, message: String) {
+        // Before any job is dropped because of it.
+        (self.handler)(Event::Failed { message });
+        let _ = self.preparation.set(None);
+        self.jobs.close();
+    }
+}
