@@ -382,7 +382,7 @@ fn a_panic_in_the_model_fails_its_files_but_not_the_program() {
     play(folder.path(), Some(Behaviour::Panic), async |keys, seen| {
         seen.shows("failed").await;
         keys.letter('e');
-        seen.shows("fault inside").await;
+        seen.shows("internal error; see the log").await;
         keys.press(KeyCode::Esc);
         keys.letter('q');
     });

@@ -140,7 +140,7 @@ fn two_files_are_compared_and_the_activity_log_leads_to_a_file() {
     session.press("\x1b");
     display.until("the list", |screen| is_current(screen, "c.png"));
     session.press("va");
-    display.shows("3 decided, 0 failed");
+    display.shows("3 classified, 0 failed");
     display.until("the times", |screen| {
         !screen.contents().contains("        ●")
     });

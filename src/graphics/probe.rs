@@ -116,7 +116,7 @@ impl Capabilities {
 /// What the environment says about the terminal.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Copy, Debug, Default)]
-struct Environment {
+struct TerminalEnvironment {
     remote: bool,
     /// Known to support iTerm2's protocol, and kitty's only without the placeholders needed here.
     iterm2: bool,
@@ -125,7 +125,7 @@ struct Environment {
     no_color: bool,
 }
 
-impl Environment {
+impl TerminalEnvironment {
     fn read() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let program = std::env::var("TERM_PROGRAM").unwrap_or_default();
@@ -154,7 +154,7 @@ pub fn probe_cooked(choice: Setting<Graphics>, limits: &mut Limits) -> io::Resul
 /// Decides how images are drawn: as the user chose, else by the terminal's answers, which may also raise the limits. Raw mode must
 /// be on, and the text attributes the default ones. Inside tmux, passthrough stays on until the terminal is restored.
 pub fn probe(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Probed> {
-    let environment = Environment::read();
+    let environment = TerminalEnvironment::read();
     let route = Route::detect();
     if route == Route::Tmux {
         // Before the query, which has to pass through as well.
@@ -267,7 +267,11 @@ fn cell_of_window() -> Option<(u16, u16)> {
     (width > 0 && height > 0).then_some((width, height))
 }
 
-fn decide(choice: Setting<Graphics>, answers: &Answers, environment: Environment) -> Graphics {
+fn decide(
+    choice: Setting<Graphics>,
+    answers: &Answers,
+    environment: TerminalEnvironment,
+) -> Graphics {
     match choice {
         Setting::Fixed(graphics) => graphics,
         Setting::Auto if environment.iterm2 => Graphics::Iterm2,
@@ -298,7 +302,7 @@ mod tests {
             ..Answers::default()
         };
         let silent = Answers::default();
-        let plain = Environment::default();
+        let plain = TerminalEnvironment::default();
         let auto = |answers, environment| decide(Setting::Auto, answers, environment);
         assert_eq!(auto(&kitty, plain), Graphics::Kitty);
         assert_eq!(auto(&sixel, plain), Graphics::Sixel);
@@ -306,7 +310,7 @@ mod tests {
         assert_eq!(
             auto(
                 &silent,
-                Environment {
+                TerminalEnvironment {
                     no_color: true,
                     ..plain
                 }
@@ -316,7 +320,7 @@ mod tests {
         assert_eq!(
             auto(
                 &kitty,
-                Environment {
+                TerminalEnvironment {
                     konsole: true,
                     ..plain
                 }
@@ -326,7 +330,7 @@ mod tests {
         assert_eq!(
             auto(
                 &kitty,
-                Environment {
+                TerminalEnvironment {
                     iterm2: true,
                     ..plain
                 }

@@ -44,13 +44,13 @@ pub(super) fn scan_tree(
 }
 
 /// The content of a folder, without ignored names.
-struct Listing {
+struct FolderListing {
     files: Vec<(PathBuf, FileStamp)>,
     folders: Vec<PathBuf>,
 }
 
-fn list(root: &Path, folder: &Path, inodes: bool) -> std::io::Result<Listing> {
-    let mut listing = Listing {
+fn list(root: &Path, folder: &Path, inodes: bool) -> std::io::Result<FolderListing> {
+    let mut listing = FolderListing {
         files: Vec::new(),
         folders: Vec::new(),
     };

@@ -58,7 +58,7 @@ fn look_around(session: &Session) {
     for (key, shown) in [
         ("?", "Help"),
         ("?", "Result"),
-        ("va", "decided"),
+        ("va", "classified"),
         ("va", "Result"),
         ("vg", "c.png"),
         ("vg", "Result"),

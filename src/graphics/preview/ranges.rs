@@ -31,16 +31,16 @@ enum StackId {
 }
 
 /// Smallest and largest value.
-type ValueRange = (f64, f64);
+type IntensityRange = (f64, f64);
 
 /// The range that the images of a stack share.
 struct StackRange {
     stack: StackId,
     robust: bool,
     /// The range in use.
-    ends: ValueRange,
+    ends: IntensityRange,
     /// The range of the sample decoded so far.
-    sampled: Option<ValueRange>,
+    sampled: Option<IntensityRange>,
     /// Files and frame positions of the sample still to be decoded, the next one last.
     left: Vec<(FileVersion, u32)>,
 }
@@ -164,7 +164,7 @@ fn spread(all: usize, count: usize) -> impl DoubleEndedIterator<Item = usize> {
 }
 
 /// The range of an image's values.
-fn value_range(grey: &Grey, robust: bool) -> ValueRange {
+fn value_range(grey: &Grey, robust: bool) -> IntensityRange {
     let (low, high) = if robust {
         grey.robust_range()
     } else {
@@ -178,7 +178,7 @@ fn value_range(grey: &Grey, robust: bool) -> ValueRange {
 }
 
 /// The union of two ranges. An image of a single value (before the contrast agent arrives, outside the patient) is left out.
-fn union(all: Option<ValueRange>, one: ValueRange) -> Option<ValueRange> {
+fn union(all: Option<IntensityRange>, one: IntensityRange) -> Option<IntensityRange> {
     match all {
         _ if one.0 >= one.1 => all,
         None => Some(one),

@@ -85,7 +85,9 @@ fn only_colours_of_the_terminal_are_left() {
                 for colour in [cell.fg, cell.bg] {
                     let fits = match colour {
                         Color::Rgb(..) => colours == Colours::Full,
-                        Color::Indexed(_) => matches!(colours, Colours::Full | Colours::Indexed),
+                        Color::Indexed(_) => {
+                            matches!(colours, Colours::Full | Colours::Indexed)
+                        }
                         Color::Reset => true,
                         _ => colours == Colours::Named,
                     };
