@@ -12,7 +12,7 @@ use super::context::FileContext;
 use super::entry::{EntryKind, FoundFile, Stamp};
 use super::environment::Environment;
 use super::keys::Action;
-use super::popup::kind_word;
+use super::popup::failure_words;
 use super::preview::{Graphics, PreviewKey, Previewed, Quality};
 use super::request::Request;
 use super::result_panel::{Detail, percent};
@@ -283,7 +283,10 @@ fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
             };
             (text::safe_str(&record.verdict.label), word)
         }
-        (Some(FileState::Failed(failure)), _) => (kind_word(failure.kind).to_owned(), ""),
+        (Some(FileState::Failed(failure)), _) => {
+            let words = failure_words(failure.kind, failure.content);
+            (words.to_owned(), "")
+        }
         (Some(FileState::Queued), _) => ("queued".to_owned(), ""),
         _ => ("not classified".to_owned(), ""),
     };

@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::keys::{Action, HelpLine};
 use super::mode::Mode;
 use super::text;
-use crate::media::ErrorKind;
+use crate::media::{ErrorKind, FileContent};
 use crate::view::Area;
 pub(super) use menu::Switch;
 pub(super) use picker::Choice;
@@ -379,6 +379,15 @@ impl Explanation {
             lines.extend(wrapped(advice, PopupLine::Aside));
         }
         lines
+    }
+}
+
+/// Why a file has no result, in a word or two: the same in every view.
+pub fn failure_words(kind: ErrorKind, content: FileContent) -> &'static str {
+    match content {
+        FileContent::Image => kind_word(kind),
+        FileContent::Directory => "DICOMDIR",
+        FileContent::Other => "not an image",
     }
 }
 

@@ -7,7 +7,7 @@ use super::browser::folder::{Row, RowKind};
 use super::context::FileContext;
 use super::entry::EntryKind;
 use super::keys::Action;
-use super::popup::kind_word;
+use super::popup::failure_words;
 use super::results::{FileState, FileStatus, Tally};
 use super::status::EngineState;
 use super::studies::aggregate::Aggregate;
@@ -79,11 +79,7 @@ impl ResultPanel<'_> {
             (_, Some(state @ FileState::Failed(failure))) => {
                 let mut lines = vec![Detail::Headline(
                     Some(state.status()),
-                    if !failure.content.is_image() {
-                        "not an image".to_owned()
-                    } else {
-                        kind_word(failure.kind).to_owned()
-                    },
+                    failure_words(failure.kind, failure.content).to_owned(),
                     String::new(),
                 )];
                 lines.extend(wrapped(&sentence(&failure.message), width, Detail::Text));

@@ -9,7 +9,7 @@ use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
 use crate::app::browser::folder::{Row, RowKind};
-use crate::app::popup::kind_word;
+use crate::app::popup::{failure_words, kind_word};
 use crate::app::result_panel::whole_percent;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::studies::aggregate::Aggregate;
@@ -51,8 +51,9 @@ fn inside(
             preview::darken(area, looks, frame);
             return preview::paint(&tile.image, area, frame, painter);
         }
-        Some(Err(error)) if !error.content.is_image() => String::new(),
-        Some(Err(error)) => kind_word(error.kind).to_owned(),
+        Some(Err(error)) if error.content.is_image() => kind_word(error.kind).to_owned(),
+        // The caption says what it is.
+        Some(Err(_)) => String::new(),
         None if model.has_tile(file) => "…".to_owned(),
         None => about(model, file),
     };
@@ -147,8 +148,9 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
             safe_str(&record.verdict.label),
             whole_percent(record.verdict.probability),
         ),
-        (Some(FileState::Failed(failure)), _) if failure.content.is_image() => {
-            (kind_word(failure.kind).to_owned(), String::new())
+        (Some(FileState::Failed(failure)), _) => {
+            let words = failure_words(failure.kind, failure.content);
+            (words.to_owned(), String::new())
         }
         (Some(FileState::Queued), _) => ("queued".to_owned(), String::new()),
         _ => (String::new(), String::new()),

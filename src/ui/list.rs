@@ -9,7 +9,7 @@ use super::bar::bar;
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::browser::folder::{Row, RowKind};
-use crate::app::popup::kind_word;
+use crate::app::popup::failure_words;
 use crate::app::result_panel::whole_percent;
 use crate::app::results::{FileState, FileStatus, Tally};
 use crate::app::status::EngineState;
@@ -211,8 +211,7 @@ fn file_columns(
             return record_columns(record, status, columns, looks);
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
-        (FileState::Failed(failure), _) if !failure.content.is_image() => "no image",
-        (FileState::Failed(failure), _) => kind_word(failure.kind),
+        (FileState::Failed(failure), _) => failure_words(failure.kind, failure.content),
         (FileState::Queued | FileState::Done(_), _) => "",
     };
     words(word, columns, looks.status(Some(status)))
