@@ -108,6 +108,16 @@ pub struct GlobalArgs {
     )]
     pub graphics: Option<Setting<Graphics>>,
 
+    /// Library of what was classified before: a file, or `none` [default: library.sqlite3 in the user's data folder]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_LIBRARY",
+        hide_env = true,
+        value_name = "FILE|none"
+    )]
+    pub library: Option<String>,
+
     /// Memory for all decoding together, such as 500M or 2Gi [default: 1Gi]
     #[arg(
         long,
@@ -189,6 +199,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// List and check prompt sets
     Prompts(PromptsArgs),
+    /// Check, shrink and copy the library, or forget images in it
+    Library(LibraryArgs),
     /// Write synthetic studies to a folder and browse them
     Demo(DemoArgs),
     /// Check what works on this machine, and advise on the rest
@@ -364,6 +376,34 @@ pub enum ModelsAction {
         /// Names or ids [default: all models in the cache]
         #[arg(value_name = "ID")]
         ids: Vec<String>,
+    },
+}
+
+/// `library`
+#[derive(Debug, Args)]
+pub struct LibraryArgs {
+    /// Action on the library
+    #[command(subcommand)]
+    pub action: LibraryAction,
+}
+
+/// The actions on the library.
+#[derive(Debug, Subcommand)]
+pub enum LibraryAction {
+    /// Verify the file, and count what is in it
+    Check,
+    /// Give the space of what was removed back to the disk
+    Vacuum,
+    /// Write a consistent copy, also while other programs use the library
+    Backup {
+        /// The copy, which must not exist
+        file: PathBuf,
+    },
+    /// Remove what is known of images: embeddings and file names
+    Forget {
+        /// A file, a folder, or the hash of a content (`blake3:…`)
+        #[arg(value_name = "PATH|HASH")]
+        subject: String,
     },
 }
 

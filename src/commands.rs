@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod eval;
 pub mod inspect;
+pub mod library;
 pub mod models;
 mod output;
 pub mod print;
@@ -33,6 +34,7 @@ use crate::config::{
 use crate::encoder::hub::is_offline_by_environment;
 use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
+use crate::library::Library;
 use crate::library::export::ResultFormat;
 use crate::media::budget;
 use crate::prompts::{DEFAULT, Prompts};
@@ -106,6 +108,8 @@ pub struct CommandSetup {
     pub offline: bool,
     /// Graphics protocol.
     pub graphics: Setting<Graphics>,
+    /// The library's file; `None` goes without.
+    pub library: Option<PathBuf>,
     /// Memory for all decoding together, in bytes.
     pub memory: u64,
     /// Whether values that identify the patient are shown.
@@ -168,6 +172,12 @@ impl CommandSetup {
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
         let folder_state = folder_state(&config.layout);
+        let folders = Folders::new();
+        let library = match given(&global.library, config.library, "").as_str() {
+            "none" => None,
+            "" => folders.as_ref().map(Folders::library),
+            file => Some(PathBuf::from(file)),
+        };
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
                 "" => ModelSource::preferred(),
@@ -192,7 +202,8 @@ impl CommandSetup {
                 None | Some("") => level.unwrap_or(tracing::Level::WARN),
                 Some(text) => self::level(text).map_err(Fault::usage)?,
             },
-            folders: Folders::new(),
+            library,
+            folders,
             keymap,
             theme: config.theme.unwrap_or_default(),
             folder_state,
@@ -206,6 +217,24 @@ impl CommandSetup {
     pub fn load_prompts(&self) -> Result<Prompts, Fault> {
         let folder = self.folders.as_ref().map(Folders::prompts);
         Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
+    }
+
+    /// The library, if there is to be one. Its file is opened on first use.
+    pub fn library(&self) -> Option<Arc<Library>> {
+        let file = self.library.clone()?;
+        let folders = self.folders.as_ref();
+        let previous = folders.filter(|folders| folders.library() == file);
+        let previous = previous.map(Folders::previous_embeddings);
+        Some(Arc::new(Library::at(file, previous)))
+    }
+
+    /// The library for a command without a screen: its faults are printed.
+    pub fn library_with_messages(&self) -> Option<Arc<Library>> {
+        let library = self.library()?;
+        library.report_faults_to(Box::new(|sentence| {
+            print::message(format_args!("{}", crate::media::clean(sentence)));
+        }));
+        Some(library)
     }
 
     /// A factory that opens the model on the thread that will own it.
@@ -272,7 +301,7 @@ fn folder_state(layout: &LayoutSettings) -> FolderState {
 
 impl ResultArgs {
     /// The engine's settings.
-    pub fn settings(&self, prompts: Prompts) -> Settings {
+    pub fn settings(&self, prompts: Prompts, setup: &CommandSetup) -> Settings {
         Settings {
             prompts,
             mode: self.mode,
@@ -281,7 +310,7 @@ impl ResultArgs {
             decode_threads: self.jobs.map(usize::from),
             exact: self.exact,
             pass_time: engine::BULK_PASS_TIME,
-            embeddings: None,
+            library: setup.library_with_messages(),
         }
     }
 

@@ -119,6 +119,8 @@ pub struct Config {
     pub offline: Option<bool>,
     /// `--graphics`
     pub graphics: Option<Setting<Graphics>>,
+    /// `--library`
+    pub library: Option<String>,
     /// `--memory`
     pub memory: Option<Spanned<String>>,
     /// `--show-phi`
@@ -233,7 +235,9 @@ pub struct Folders {
     pub config: PathBuf,
     /// What can be made again.
     pub cache: PathBuf,
-    /// The log, folders/, embeddings.sqlite3.
+    /// library.sqlite3.
+    pub data: PathBuf,
+    /// The log, folders/.
     pub state: PathBuf,
 }
 
@@ -244,6 +248,7 @@ impl Folders {
         Some(Self {
             config: xdg.config_dir().join(NAME),
             cache: xdg.cache_dir().join(NAME),
+            data: xdg.data_dir().join(NAME),
             state: xdg.state_dir().unwrap_or_else(|| xdg.data_dir()).join(NAME),
         })
     }
@@ -258,8 +263,13 @@ impl Folders {
         self.state.join("folders")
     }
 
-    /// Embeddings of pictures.
-    pub fn embeddings(&self) -> PathBuf {
+    /// The library.
+    pub fn library(&self) -> PathBuf {
+        self.data.join("library.sqlite3")
+    }
+
+    /// The embeddings that earlier versions of the program stored, before there was a library.
+    pub fn previous_embeddings(&self) -> PathBuf {
         self.state.join("embeddings.sqlite3")
     }
 

@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError};
-use crate::library::{EmbeddingStore, Outcome};
+use crate::library::{Library, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
@@ -84,8 +84,8 @@ pub struct Settings {
     pub exact: bool,
     /// Target duration of a forward pass over files in bulk; an interactive file waits for one such pass at most.
     pub pass_time: Duration,
-    /// The store of image embeddings, which is consulted before an image is decoded; not used with a model for phantoms.
-    pub embeddings: Option<Arc<EmbeddingStore>>,
+    /// The library, which is consulted before a file is opened and before an image is decoded.
+    pub library: Option<Arc<Library>>,
 }
 
 impl Settings {

@@ -1,8 +1,8 @@
-//! Results: a [`Record`] or a [`Failure`] per file or frame, their output formats, and the store of image embeddings.
+//! Results: a [`Record`] or a [`Failure`] per file or frame, their output formats, and the library.
 
-mod embeddings;
 pub mod export;
 pub mod json;
+mod store;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,10 +12,13 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use crate::encoder::ModelCard;
-use crate::media::{ErrorKind, FileContent, FileFormat, ImageInfo, MediaError};
+use crate::media::{ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
-pub use embeddings::EmbeddingStore;
+pub use store::{
+    FaultReporter, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
+    LibraryState,
+};
 
 /// The notice in every result.
 pub const NOTICE: &str = "Research use only; not a diagnosis.";
@@ -131,28 +134,27 @@ pub struct Provenance<'a> {
 /// Makes the record of a verdict, with the current time.
 pub fn record(
     path: &Path,
-    info: &ImageInfo,
-    content: &str,
+    content: &ImageContent,
     frame: Option<u32>,
     verdict: Verdict,
     embedding: Option<Arc<[f32]>>,
     provenance: &Provenance,
 ) -> Record {
     let (path, path_bytes) = path_text(path);
-    let dicom = info.dicom.as_ref();
+    let facts = &content.facts;
     Record {
         path,
         path_bytes,
         frame,
         aggregate: frame.is_none().then_some("mean"),
         verdict,
-        content: content.to_owned(),
-        kind: info.kind,
-        width: info.width,
-        height: info.height,
-        frames: info.frames,
-        modality: dicom.and_then(|d| d.modality.clone()),
-        body_part: dicom.and_then(|d| d.body_part.clone()),
+        content: content.hash.clone(),
+        kind: facts.kind,
+        width: facts.width,
+        height: facts.height,
+        frames: facts.frames,
+        modality: facts.modality.clone(),
+        body_part: facts.body_part.clone(),
         model: provenance.card.id.clone(),
         model_digest: provenance.card.digest.clone(),
         prompts: provenance.prompts.name.clone(),

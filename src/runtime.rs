@@ -141,8 +141,8 @@ impl Services {
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
         }
-        if let Some(kept) = self.settings.embeddings {
-            kept.flush(SHUTDOWN_TIMEOUT);
+        if let Some(library) = self.settings.library {
+            library.flush(SHUTDOWN_TIMEOUT);
         }
         ended
     }

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use filesystem::is_remote;
 pub use settle::FileStamp;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};

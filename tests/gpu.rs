@@ -174,7 +174,7 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
         decode_threads: None,
         exact: false,
         pass_time: engine::BULK_PASS_TIME,
-        embeddings: None,
+        library: None,
     };
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

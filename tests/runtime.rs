@@ -210,7 +210,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         decode_threads: Some(1),
         exact: false,
         pass_time: engine::INTERACTIVE_PASS_TIME,
-        embeddings: None,
+        library: None,
     };
     let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),

@@ -4,7 +4,6 @@ use std::fs::{OpenOptions, Permissions};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,17 +17,16 @@ use crate::app::{self, Msg, Severity};
 use crate::config::{Folders, Theme};
 use crate::engine::{self, FrameSelection, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
-use crate::library::EmbeddingStore;
 use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
 
-/// How long an exit requested by the user may take: engine, folder states and embeddings have a second each.
+/// How long an exit requested by the user may take: engine, folder states and library have a second each.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an exit because of a signal or the loss of the terminal may take before the process is ended.
 const FORCED_EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Browses a folder until the user quits; returns the exit code. A file is shown in its folder. With `keep`, folder states and
-/// the embeddings of images are saved for the next time.
+/// what is known of images are saved for the next time.
 pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
@@ -52,8 +50,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         decode_threads: None,
         exact: false,
         pass_time: engine::INTERACTIVE_PASS_TIME,
-        embeddings: (setup.folders.as_ref().filter(|_| keep))
-            .map(|folders| Arc::new(EmbeddingStore::at(folders.embeddings()))),
+        library: setup.library().filter(|_| keep),
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limits = Limits::new(setup.colours, setup.ascii);
@@ -122,10 +119,19 @@ async fn interface(
     mut limits: Limits,
     warning: Option<String>,
 ) -> io::Result<u8> {
+    let library = settings.library.clone();
     let (mut services, received) = Services::start(setup.factory(None), settings)?;
-    if let Some(text) = warning {
-        let severity = Severity::Error;
-        let _ = services.messages().send(Msg::Report { severity, text });
+    let messages = services.messages();
+    let report = move |text: &str| {
+        let (severity, text) = (Severity::Error, text.to_owned());
+        // Fails only when the interface is ending.
+        let _ = messages.send(Msg::Report { severity, text });
+    };
+    if let Some(warning) = &warning {
+        report(warning);
+    }
+    if let Some(library) = library {
+        library.report_faults_to(Box::new(report));
     }
     services.set_choices(ChoiceSources {
         prompts: setup.folders.as_ref().map(Folders::prompts),

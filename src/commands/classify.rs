@@ -45,7 +45,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
         move || drop(sender.send(RunMessage::Stop))
     })?;
     let factory = setup.factory(arguments.results.fit);
-    let settings = arguments.results.settings(prompts.clone());
+    let settings = arguments.results.settings(prompts.clone(), setup);
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let (sender, inputs) = bounded(MAX_WALK_AHEAD);

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::{CommandSetup, Fault, exit, print};
+use crate::encoder::hub::format_bytes;
 use crate::encoder::{ModelSource, gpu_note};
 use crate::graphics::{Colours, Decided, Limits, in_ascii};
 
@@ -91,6 +92,7 @@ pub fn run(json: bool, setup: &CommandSetup, config_fault: Option<&Fault>) -> Re
         prompt_sets(setup),
         device,
         memory(setup),
+        library(setup),
         watch_limit(),
         log(setup),
     ];
@@ -122,6 +124,31 @@ fn settings(setup: &CommandSetup, config_fault: Option<&Fault>) -> Check {
         ),
         (None, Some(path)) => Check::ok("settings", super::shown(path)),
         (None, None) => Check::ok("settings", "no file; defaults apply"),
+    }
+}
+
+fn library(setup: &CommandSetup) -> Check {
+    let Some(library) = setup.library() else {
+        return Check::ok("library", "none; nothing is remembered");
+    };
+    let file = super::shown(library.file());
+    match library.state() {
+        Ok(None) => Check::ok("library", format!("{file}, not made yet")),
+        Ok(Some(state)) => Check::ok(
+            "library",
+            format!(
+                "{file}, {}, journal {}, {} files, {} embeddings",
+                format_bytes(state.bytes),
+                state.journal,
+                state.files,
+                state.embeddings
+            ),
+        ),
+        Err(error) => Check::note(
+            "library",
+            format!("{file}: {error}"),
+            "results are not remembered; a damaged file is set aside when images are classified",
+        ),
     }
 }
 

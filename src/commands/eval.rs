@@ -58,7 +58,7 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
         decode_threads: None,
         exact: arguments.exact,
         pass_time: engine::BULK_PASS_TIME,
-        embeddings: None,
+        library: setup.library_with_messages(),
     };
     let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {

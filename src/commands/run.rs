@@ -2,6 +2,7 @@
 //! jobs, and hands each result over.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
@@ -10,9 +11,12 @@ use super::progress::ProgressLine;
 use super::{Fault, print, sink};
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
+use crate::library::Library;
 
 /// How long an interrupted command waits for the current forward pass.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a finished command waits until the library is written.
+const LIBRARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Number of waiting files from which no more inputs are read. Enough that starting a file never waits for the next input.
 const MAX_QUEUED: usize = 64;
 
@@ -67,6 +71,7 @@ pub(super) struct Run<'a, W> {
     engine: Engine,
     messages: Receiver<RunMessage>,
     progress: &'a ProgressLine,
+    library: Option<Arc<Library>>,
     /// Whether the model is loaded.
     is_ready: bool,
 }
@@ -79,8 +84,10 @@ impl<'a, W> Run<'a, W> {
         (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
         progress: &'a ProgressLine,
     ) -> Self {
+        let library = settings.library.clone();
         Self {
             jobs: Jobs::default(),
+            library,
             engine: Engine::start(factory, settings, sink(sender, RunMessage::Engine)),
             messages,
             progress,
@@ -183,14 +190,21 @@ impl<'a, W> Run<'a, W> {
 
     /// Ends the engine after its current files.
     pub(super) fn finish(self) {
-        self.progress.end();
         self.engine.finish();
+        if let Some(library) = self.library {
+            library.flush(LIBRARY_TIMEOUT);
+        }
+        self.progress.end();
     }
 
     /// Ends the engine. False if a forward pass is still running and was left behind.
     pub(super) fn shutdown(self) -> bool {
         self.progress.end();
-        self.engine.shutdown(SHUTDOWN_TIMEOUT)
+        let ended = self.engine.shutdown(SHUTDOWN_TIMEOUT);
+        if let Some(library) = self.library {
+            library.flush(SHUTDOWN_TIMEOUT);
+        }
+        ended
     }
 }
 

@@ -42,7 +42,7 @@ pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault
     )
     .map_err(Fault::usage)?;
     let factory = setup.factory(arguments.results.fit);
-    let settings = arguments.results.settings(prompts);
+    let settings = arguments.results.settings(prompts, setup);
     let progress = ProgressLine::hidden();
     let mut follower = Follower {
         run: Run::start(factory, settings, messages, &progress),

@@ -16,7 +16,7 @@ pub(super) type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
 impl InferenceWorker<'_> {
     /// Rejects every image but phantoms if the model is for phantoms only.
     fn reject_unsuitable(&self, file: &OpenedFile, verdict: Verdict) -> Verdict {
-        if self.encoder.card().synthetic_only && !file.info.synthetic {
+        if self.encoder.card().synthetic_only && !file.content.facts.synthetic {
             verdict.reject(NOT_FOR_PATIENTS.to_owned())
         } else {
             verdict
@@ -47,11 +47,10 @@ impl InferenceWorker<'_> {
 
     /// One outcome per frame, followed by their aggregate if there are several.
     fn outcomes(&self, file: &OpenedFile, mut results: Vec<FrameResult>) -> Vec<Outcome> {
-        let dicom = file.info.dicom.as_ref();
-        let (set, scorer) = self.scorers.choose(
-            dicom.and_then(|d| d.modality.as_deref()),
-            dicom.and_then(|d| d.body_part.as_deref()),
-        );
+        let facts = &file.content.facts;
+        let (set, scorer) = self
+            .scorers
+            .choose(facts.modality.as_deref(), facts.body_part.as_deref());
         let provenance = Provenance {
             card: self.encoder.card(),
             prompts: &self.scorers.prompts.sets()[set],
@@ -60,7 +59,6 @@ impl InferenceWorker<'_> {
         let record = |frame, verdict, embedding| {
             library::record(
                 &file.job.path,
-                &file.info,
                 &file.content,
                 frame,
                 self.reject_unsuitable(file, verdict),

@@ -1,23 +1,23 @@
 //! The decoding threads: they decode and preprocess images, by default on as many threads as there are cores.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::shared::EngineShared;
 use super::{FrameSelection, Job, Lane};
 use crate::encoder::{PreparedImage, Preprocess};
-use crate::library::Failure;
+use crate::library::{Failure, FileIdentity, ImageContent, ImageFacts, Library};
 use crate::media::budget::{Reserved, WaitPolicy};
 use crate::media::{
-    self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageInfo, ImageSource, MediaError,
-    Picture, RenderedFrame, Scale,
+    self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageSource, MediaError, Picture,
+    RenderedFrame, Scale,
 };
 
 /// A file whose frames are being prepared.
 pub(super) struct OpenedFile {
     pub(super) job: Job,
-    pub(super) info: ImageInfo,
-    /// Hash of the file's content.
-    pub(super) content: String,
+    pub(super) content: Arc<ImageContent>,
     /// The order of the frames in space, in which they are selected and reported.
     pub(super) order: FrameOrder,
     /// Number of frames to be classified.
@@ -52,38 +52,101 @@ pub(super) fn run(shared: &EngineShared) {
     shared.decoder_ended();
 }
 
-/// Opens a file and prepares its frames, or reports why it cannot.
+/// Prepares the frames of a file, or reports why it cannot. An unchanged file whose embeddings are in the library is not opened.
 fn open(shared: &EngineShared, job: Job) {
     if !shared.is_wanted(&job) {
         shared.drop_job(&job);
         return;
     }
+    let path = std::path::absolute(&job.path).unwrap_or_else(|_| job.path.clone());
+    let (opened_at, identity) = (SystemTime::now(), FileIdentity::of(&path));
+    if let (Some(library), Some(identity)) = (&shared.settings.library, identity)
+        && let Some(content) = library.content(&path, identity)
+        && let Some(embeddings) = stored_embeddings(shared, library, &content)
+    {
+        let order = FrameOrder::new(content.facts.order.clone());
+        let file = OpenedFile {
+            content: Arc::new(content),
+            frames: embeddings.len(),
+            order,
+            job,
+        };
+        return pass_on(shared, file, embeddings);
+    }
     let opened = media::open(&job.path).and_then(|source| {
-        let content = source.content()?;
-        Ok((source, content))
+        let hash = source.content()?;
+        Ok((source, hash))
     });
     match opened {
-        Ok((source, content)) => prepare(shared, job, &source, content),
+        Ok((source, hash)) => {
+            let facts = ImageFacts::new(source.info(), source.frame_order());
+            let content = Arc::new(ImageContent { hash, facts });
+            if let (Some(library), Some(identity)) = (&shared.settings.library, identity)
+                && identity.tells_changes_after(opened_at)
+                && FileIdentity::of(&path) == Some(identity)
+            {
+                library.note_file(&path, identity, Arc::clone(&content));
+            }
+            prepare(shared, job, &source, content);
+        }
         Err(error) => shared.finish_job(&job, vec![Err(error.into())]),
+    }
+}
+
+/// The embeddings of all frames to be classified; `None` if one is missing, or there is no model.
+fn stored_embeddings(
+    shared: &EngineShared,
+    library: &Library,
+    content: &ImageContent,
+) -> Option<Vec<(u32, FrameInput)>> {
+    let preparation = shared.preparation.wait().as_ref()?;
+    let key = preparation.embedding_key.as_ref()?;
+    let order = FrameOrder::new(content.facts.order.clone());
+    let positions = selected(shared.settings.frames, content.facts.frames);
+    let embedding = |position| {
+        let frame = order.number(position);
+        let numbers = library.embedding(&content.hash, frame, key)?;
+        Some((frame, FrameInput::Embedding(numbers.into())))
+    };
+    positions.map(embedding).collect()
+}
+
+/// Passes a file on whose embeddings are all there.
+fn pass_on(shared: &EngineShared, file: OpenedFile, embeddings: Vec<(u32, FrameInput)>) {
+    let file = Arc::new(file);
+    for (frame, input) in embeddings {
+        let prepared = PreparedFrame {
+            file: Arc::clone(&file),
+            frame,
+            input: Ok(input),
+        };
+        let lane = shared.lane(&file.job);
+        if shared.prepared.push(lane, prepared).is_err() {
+            return; // The engine is stopping.
+        }
+    }
+}
+
+/// The positions of the frames to be classified.
+fn selected(frames: FrameSelection, count: u32) -> Range<u32> {
+    let count = count.max(1);
+    match frames {
+        FrameSelection::First => 0..1,
+        FrameSelection::Middle => count / 2..count / 2 + 1,
+        FrameSelection::All => 0..count,
     }
 }
 
 /// Prepares the selected frames and passes them on one by one: a file of many frames is read once, and only few of its frames
 /// are in memory at a time.
-fn prepare(shared: &EngineShared, job: Job, source: &ImageSource, content: String) {
-    let count = source.info().frames.max(1);
-    let positions = match shared.settings.frames {
-        FrameSelection::First => 0..1,
-        FrameSelection::Middle => count / 2..count / 2 + 1,
-        FrameSelection::All => 0..count,
-    };
+fn prepare(shared: &EngineShared, job: Job, source: &ImageSource, content: Arc<ImageContent>) {
+    let positions = selected(shared.settings.frames, source.info().frames);
     let Some(preparation) = shared.preparation.wait() else {
         shared.drop_job(&job);
         return;
     };
     let preprocess = &preparation.preprocess;
     let file = Arc::new(OpenedFile {
-        info: source.info().clone(),
         content,
         frames: positions.len(),
         order: source.frame_order().clone(),
@@ -93,10 +156,10 @@ fn prepare(shared: &EngineShared, job: Job, source: &ImageSource, content: Strin
         let frame = file.order.number(position);
         let lane = shared.lane(&file.job);
         let input = if shared.is_wanted(&file.job) {
-            let store = shared.settings.embeddings.as_ref();
-            let stored = store
+            let library = shared.settings.library.as_ref();
+            let stored = library
                 .zip(preparation.embedding_key.as_ref())
-                .and_then(|(store, key)| store.get(&file.content, frame, key));
+                .and_then(|(library, key)| library.embedding(&file.content.hash, frame, key));
             if let Some(embedding) = stored {
                 Ok(FrameInput::Embedding(embedding.into()))
             } else {

@@ -121,7 +121,7 @@ fn settings() -> Settings {
         decode_threads: Some(2),
         exact: false,
         pass_time: INTERACTIVE_PASS_TIME,
-        embeddings: None,
+        library: None,
     }
 }
 

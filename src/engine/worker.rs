@@ -269,10 +269,11 @@ impl<'a> InferenceWorker<'a> {
         );
         for ((file, frame), row) in batch.frames.iter().zip(rows) {
             let row: Result<Arc<[f32]>, Failure> = row.and_then(check_embedding).map(Into::into);
-            if let (Some(store), Some(key), Ok(row)) =
-                (&self.shared.settings.embeddings, &self.embedding_key, &row)
+            if let (Some(library), Some(key), Ok(row)) =
+                (&self.shared.settings.library, &self.embedding_key, &row)
             {
-                store.put(&file.content, *frame, key, Arc::clone(row));
+                let content = Arc::clone(&file.content);
+                library.put_embedding(content, *frame, key, Arc::clone(row));
             }
             self.record_frame(file, *frame, row);
         }
@@ -329,11 +330,10 @@ impl<'a> InferenceWorker<'a> {
 
 /// The key under which a model's embeddings are stored; `None` if they are not stored.
 fn embedding_key(shared: &EngineShared, encoder: &dyn Encoder) -> Option<String> {
-    let Settings {
-        exact, embeddings, ..
-    } = &shared.settings;
-    let is_stored = embeddings.is_some() && !encoder.card().synthetic_only;
-    is_stored.then(|| format!("{} {exact}", encoder.embedding_key()))
+    let Settings { exact, library, .. } = &shared.settings;
+    library
+        .is_some()
+        .then(|| format!("{} {exact}", encoder.embedding_key()))
 }
 
 /// An open model, and the prompts that it has encoded.

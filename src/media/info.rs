@@ -1,11 +1,11 @@
 //! What is known about an image file.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Picture, Warnings};
 
 /// The format of a file, found by its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileFormat {
     /// JPEG, any process.

@@ -45,6 +45,11 @@ pub(super) fn filesystem_of(path: &Path) -> FileSystem {
     )
 }
 
+/// Whether a file or folder is on a file system that other machines, or a user process, can change.
+pub fn is_remote(path: &Path) -> bool {
+    filesystem_of(path).remote
+}
+
 impl FileSystem {
     /// The properties of an `f_type` of statfs(2).
     fn from_type(magic: u32) -> Self {

@@ -3,6 +3,7 @@
 mod classify;
 mod hostile;
 mod inspect;
+mod library;
 mod measures;
 mod models;
 mod objects;

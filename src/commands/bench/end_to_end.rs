@@ -40,7 +40,7 @@ impl Benchmark<'_> {
             decode_threads: None,
             exact: self.exact,
             pass_time: engine::BULK_PASS_TIME,
-            embeddings: None,
+            library: None,
         };
         let timer = Arc::new(ForwardTimer::default());
         let factory = timer.wrap(setup.factory(None));

@@ -1,7 +1,7 @@
-//! Embeddings in the store are not computed again.
+//! What the library knows is not computed again.
 
 use super::*;
-use crate::library::EmbeddingStore;
+use crate::library::Library;
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media")
@@ -9,12 +9,12 @@ fn folder() -> std::path::PathBuf {
 
 /// Classifies all fixtures; returns the outcomes, and the number of images that the model encoded.
 fn run(
-    store: Option<Arc<EmbeddingStore>>,
+    library: Option<Arc<Library>>,
     synthetic_only: bool,
     settings: Settings,
 ) -> (BTreeMap<PathBuf, Vec<Outcome>>, usize) {
     let settings = Settings {
-        embeddings: store.clone(),
+        library: library.clone(),
         ..settings
     };
     let TestEngine {
@@ -31,8 +31,8 @@ fn run(
         engine.submit(job).unwrap();
     }
     engine.finish();
-    if let Some(store) = store {
-        store.flush(Duration::from_secs(60));
+    if let Some(library) = library {
+        library.flush(Duration::from_secs(60));
     }
     let mut outcomes = BTreeMap::new();
     for event in events.try_iter() {
@@ -54,14 +54,14 @@ fn run(
 #[test]
 fn the_next_engine_gives_the_same_results_from_stored_embeddings() {
     let home = tempfile::tempdir().unwrap();
-    let store = || Some(Arc::new(EmbeddingStore::at(home.path().join("store"))));
+    let library = || Some(Arc::new(Library::at(home.path().join("library"), None)));
     let all = || Settings {
         frames: FrameSelection::All,
         ..settings()
     };
-    let (first, computed) = run(store(), false, all());
+    let (first, computed) = run(library(), false, all());
     assert!(computed > 100, "{computed} frames");
-    let (second, again) = run(store(), false, all());
+    let (second, again) = run(library(), false, all());
     assert_eq!(again, 0, "frames encoded twice");
     assert_eq!(first, second);
     let other = Settings {
@@ -69,20 +69,69 @@ fn the_next_engine_gives_the_same_results_from_stored_embeddings() {
         ..all()
     };
     assert!(
-        run(store(), false, other).1 >= computed,
+        run(library(), false, other).1 >= computed,
         "other preprocessing"
     );
     assert_eq!(run(None, false, all()), (first, computed));
 }
 
 #[test]
-fn embeddings_of_a_model_for_phantoms_are_not_stored() {
+fn an_unchanged_file_is_not_opened_and_a_copy_is_not_encoded() {
     let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("store");
-    let (_, computed) = run(
-        Some(Arc::new(EmbeddingStore::at(file.clone()))),
-        true,
-        settings(),
-    );
-    assert!(computed > 10 && !file.exists());
+    let (folder, paths) = pictures(3);
+    let classify = |paths: &[PathBuf]| {
+        let library = Arc::new(Library::at(home.path().join("library"), None));
+        let settings = Settings {
+            library: Some(Arc::clone(&library)),
+            ..settings()
+        };
+        // Phantoms are remembered, too.
+        let test = start(Behaviour::Answer, true, settings);
+        let batches = test.batches.clone();
+        for (n, path) in paths.iter().enumerate() {
+            test.submit(path, Lane::Bulk, n as u64);
+        }
+        let done = test.finish();
+        library.flush(Duration::from_secs(60));
+        let labels = done.into_values().map(|outcomes| {
+            let record = outcomes[0].as_ref().unwrap();
+            (record.verdict.label.clone(), record.content.clone())
+        });
+        (
+            labels.collect::<Vec<_>>(),
+            batches.try_iter().sum::<usize>(),
+        )
+    };
+    // A file that was only just written could change again without its times telling.
+    let is_settled = |path: &PathBuf| {
+        let identity = crate::library::FileIdentity::of(path).unwrap();
+        identity.tells_changes_after(std::time::SystemTime::now())
+    };
+    while !paths.iter().all(is_settled) {
+        std::thread::yield_now();
+    }
+    let (first, encoded) = classify(&paths);
+    assert_eq!(encoded, 3);
+
+    let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::NONBLOCK).unwrap();
+    let opened = rustix::fs::inotify::WatchFlags::OPEN;
+    for path in &paths {
+        rustix::fs::inotify::add_watch(&inotify, path, opened).unwrap();
+    }
+    assert_eq!(classify(&paths), (first.clone(), 0));
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = rustix::fs::inotify::Reader::new(&inotify, &mut buffer);
+    let event = events.next();
+    assert!(event.is_err(), "a file was opened: {event:?}");
+
+    let copy = folder.path().join("copy.png");
+    std::fs::copy(&paths[2], &copy).unwrap();
+    image::GrayImage::from_pixel(9, 7, image::Luma([200]))
+        .save(&paths[0])
+        .unwrap();
+    let files = [copy, paths[0].clone()];
+    let (labels, encoded) = classify(&files);
+    assert_eq!(encoded, 1, "the file with another content");
+    assert_eq!(labels[0], first[2]);
+    assert_ne!(labels[1].1, first[0].1);
 }

@@ -43,6 +43,12 @@ impl FrameOrder {
         Self(Some(Arc::new(FramePermutation { numbers, positions })))
     }
 
+    /// The stored frame numbers by position; empty if frames are stored in that order.
+    pub fn numbers(&self) -> &[u32] {
+        let order = self.0.as_deref();
+        order.map_or(&[], |order| &order.numbers)
+    }
+
     /// Whether frames are stored in the order of their positions, or nothing is known about those.
     pub fn is_stored(&self) -> bool {
         self.0.is_none()

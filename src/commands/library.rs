@@ -1,0 +1,102 @@
+//! `library`: upkeep of the library.
+
+use std::path::Path;
+
+use super::{CommandSetup, Fault, exit, print, shown};
+use crate::cli::LibraryAction;
+use crate::encoder::hub::format_bytes;
+use crate::library::{Forgotten, Library, LibraryError};
+
+/// Carries the command out; returns the exit code.
+pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
+    let library = setup
+        .library()
+        .ok_or_else(|| Fault::usage("there is no library: --library is `none`"))?;
+    if !library.file().exists() {
+        let file = shown(library.file());
+        return Err(Fault::unusable(format!(
+            "there is no library yet: {file} is made when images are classified"
+        )));
+    }
+    match action {
+        LibraryAction::Check => check(&library),
+        LibraryAction::Vacuum => vacuum(&library),
+        LibraryAction::Backup { file } => {
+            library
+                .backup(file)
+                .map_err(|error| Fault::unusable(format!("{}: {error}", shown(file))))?;
+            print::line(format_args!("copied to {}", shown(file)))?;
+            Ok(exit::OK)
+        }
+        LibraryAction::Forget { subject } => forget(&library, subject),
+    }
+}
+
+fn unusable(library: &Library) -> impl Fn(LibraryError) -> Fault {
+    let file = shown(library.file());
+    move |error| Fault::unusable(format!("the library {file} cannot be used: {error}"))
+}
+
+fn check(library: &Library) -> Result<u8, Fault> {
+    let faults = library.check().map_err(unusable(library))?;
+    let state = library.state().map_err(unusable(library))?;
+    print::line(shown(library.file()))?;
+    if let Some(state) = state {
+        let size = format_bytes(state.bytes);
+        print::line(format_args!("{size}, journal {}", state.journal))?;
+        print::line(format_args!(
+            "{} files, {} contents, {} embeddings",
+            state.files, state.contents, state.embeddings
+        ))?;
+    }
+    for fault in &faults {
+        print::line(format_args!("damaged: {fault}"))?;
+    }
+    if faults.is_empty() {
+        print::line("sound")?;
+        return Ok(exit::OK);
+    }
+    Ok(exit::UNUSABLE)
+}
+
+fn vacuum(library: &Library) -> Result<u8, Fault> {
+    let size = || library.file().metadata().map_or(0, |data| data.len());
+    let before = size();
+    library.vacuum().map_err(unusable(library))?;
+    let [before, after] = [before, size()].map(format_bytes);
+    print::line(format_args!("{before} → {after}"))?;
+    Ok(exit::OK)
+}
+
+fn forget(library: &Library, subject: &str) -> Result<u8, Fault> {
+    let forgotten = if subject.starts_with("blake3:") {
+        library.forget_hash(subject)
+    } else {
+        let path = std::path::absolute(subject);
+        let path =
+            path.map_err(|error| Fault::usage(format!("{}: {error}", shown(Path::new(subject)))))?;
+        library.forget_path(&path)
+    };
+    let Forgotten {
+        contents,
+        files,
+        embeddings,
+    } = forgotten.map_err(unusable(library))?;
+    if contents == 0 {
+        return Err(Fault {
+            code: exit::SOME_FAILED,
+            message: format!("the library knows nothing of {}", shown(Path::new(subject))),
+        });
+    }
+    let counted = |count: usize, what: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{count} {what}{plural}")
+    };
+    print::line(format_args!(
+        "forgot {}, with {} and {}",
+        counted(contents, "image"),
+        counted(files, "file name"),
+        counted(embeddings, "embedding")
+    ))?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,339 @@
+//! The library: what the program remembers of images between runs, in an SQLite file.
+//!
+//! By content hash it holds what an image is and its embeddings, and by path which content was seen there. So an unchanged file
+//! is neither read nor decoded again, and a renamed or copied one is not encoded again. Lookups happen on the threads that
+//! need the answer; a thread of its own writes. Nothing here is fatal: what cannot be read counts as missing, and what cannot
+//! be written is computed again next time. The user is told once.
+
+mod identity;
+mod schema;
+mod upkeep;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use crate::media::{FileFormat, FrameOrder, ImageInfo};
+pub use identity::FileIdentity;
+pub use schema::LibraryError;
+pub use upkeep::{Forgotten, LibraryState};
+use writer::{LibraryWriter, WriteRequest};
+
+/// Maximum number of embeddings: about 1 GB if each has 512 numbers. The oldest are removed.
+const MAX_EMBEDDINGS: i64 = 500_000;
+/// Writes that may wait for the disk; then those who have more wait, too.
+const QUEUE_CAPACITY: usize = 4096;
+
+/// What results say of an image file besides its verdict, so that the file need not be opened for that again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageFacts {
+    /// The file format.
+    pub kind: FileFormat,
+    /// Columns of the image.
+    pub width: u32,
+    /// Rows of the image.
+    pub height: u32,
+    /// Frames in the file.
+    pub frames: u32,
+    /// Whether the file is marked as synthetic.
+    pub synthetic: bool,
+    /// DICOM modality.
+    pub modality: Option<String>,
+    /// DICOM body part.
+    pub body_part: Option<String>,
+    /// Stored frame numbers by position; empty if frames are stored in that order.
+    pub order: Vec<u32>,
+}
+
+impl ImageFacts {
+    /// The facts about an open file.
+    pub fn new(info: &ImageInfo, order: &FrameOrder) -> Self {
+        let dicom = info.dicom.as_ref();
+        Self {
+            kind: info.kind,
+            width: info.width,
+            height: info.height,
+            frames: info.frames,
+            synthetic: info.synthetic,
+            modality: dicom.and_then(|dicom| dicom.modality.clone()),
+            body_part: dicom.and_then(|dicom| dicom.body_part.clone()),
+            order: order.numbers().to_vec(),
+        }
+    }
+}
+
+/// A content that was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageContent {
+    /// `blake3:<hex>` of the file's bytes.
+    pub hash: String,
+    /// What the image is.
+    pub facts: ImageFacts,
+}
+
+/// Tells the user about a fault of the library, in a sentence.
+pub type FaultReporter = Box<dyn Fn(&str) + Send + Sync>;
+
+/// The library. The file is opened on first use.
+pub struct Library {
+    file: PathBuf,
+    /// The file of embeddings that earlier versions of the program wrote; it is taken over and removed.
+    previous: Option<PathBuf>,
+    max_embeddings: i64,
+    /// Set on first use; `None` if the file cannot be used.
+    open: OnceLock<Option<OpenLibrary>>,
+    faults: Arc<Faults>,
+}
+
+/// An open file: a connection for reading, and the queue of the writer.
+struct OpenLibrary {
+    reader: Mutex<Connection>,
+    queue: Sender<WriteRequest>,
+}
+
+/// Reports the first fault only: those after it follow from it as a rule.
+#[derive(Default)]
+struct Faults {
+    reporter: OnceLock<FaultReporter>,
+    /// The first fault, until there is someone to report it to.
+    first: Mutex<FirstFault>,
+}
+
+#[derive(Default)]
+enum FirstFault {
+    #[default]
+    None,
+    Waiting(String),
+    Reported,
+}
+
+impl Faults {
+    fn report(&self, sentence: String) {
+        tracing::debug!("{sentence}");
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*first, FirstFault::None) {
+            *first = FirstFault::Waiting(sentence);
+        }
+        self.deliver(&mut first);
+    }
+
+    fn deliver(&self, first: &mut FirstFault) {
+        if let (FirstFault::Waiting(sentence), Some(reporter)) = (&*first, self.reporter.get()) {
+            reporter(sentence);
+            *first = FirstFault::Reported;
+        }
+    }
+}
+
+impl Library {
+    /// The library in `file`, which need not exist; it will be readable by its user only. `previous`: the file of embeddings
+    /// that earlier versions of the program wrote, which is taken over.
+    pub fn at(file: PathBuf, previous: Option<PathBuf>) -> Self {
+        Self {
+            file,
+            previous,
+            max_embeddings: MAX_EMBEDDINGS,
+            open: OnceLock::new(),
+            faults: Arc::default(),
+        }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Reports the first fault to the user, also one from before this call. Only the first reporter counts.
+    pub fn report_faults_to(&self, reporter: FaultReporter) {
+        if self.faults.reporter.set(reporter).is_ok() {
+            let first = &self.faults.first;
+            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+            self.faults.deliver(&mut first);
+        }
+    }
+
+    fn open(&self) -> Option<&OpenLibrary> {
+        let open = || match self.start() {
+            Ok(open) => Some(open),
+            Err(error) => {
+                let file = self.file.display();
+                self.faults.report(format!(
+                    "the library {file} is not used: {error}; results are not remembered"
+                ));
+                None
+            }
+        };
+        self.open.get_or_init(open).as_ref()
+    }
+
+    fn start(&self) -> Result<OpenLibrary, LibraryError> {
+        let report = |sentence| self.faults.report(sentence);
+        let mut connection = schema::open(&self.file, &report)?;
+        if let Some(previous) = &self.previous {
+            schema::take_over(&mut connection, previous)?;
+        }
+        let (queue, requests) = bounded(QUEUE_CAPACITY);
+        let writer = LibraryWriter::new(
+            schema::connect(&self.file)?,
+            self.file.clone(),
+            self.max_embeddings,
+            Arc::clone(&self.faults),
+        );
+        std::thread::Builder::new()
+            .name("library".into())
+            .spawn(move || writer.run(&requests))
+            .map_err(LibraryError::Io)?;
+        Ok(OpenLibrary {
+            reader: Mutex::new(connection),
+            queue,
+        })
+    }
+
+    /// The content of a file that has not changed since it was noted.
+    pub fn content(&self, path: &Path, identity: FileIdentity) -> Option<ImageContent> {
+        self.open()?.content(path, identity)
+    }
+
+    /// Notes the content of a file.
+    pub fn note_file(&self, path: &Path, identity: FileIdentity, content: Arc<ImageContent>) {
+        self.send(|| WriteRequest::File {
+            path: path.to_owned(),
+            identity,
+            content,
+        });
+    }
+
+    /// The embedding of a frame, if there is one. `model_key` identifies everything but the image that an embedding depends on
+    /// (see [`Encoder::embedding_key`](crate::encoder::Encoder::embedding_key)).
+    pub fn embedding(&self, hash: &str, frame: u32, model_key: &str) -> Option<Vec<f32>> {
+        let bytes = self.open()?.embedding(hash, frame, model_key)?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let numbers: Vec<f32> = numbers.iter().map(|&n| f32::from_le_bytes(n)).collect();
+        (rest.is_empty() && numbers.iter().all(|n| n.is_finite())).then_some(numbers)
+    }
+
+    /// Stores the embedding of a frame. Waits only if the disk is far behind.
+    pub fn put_embedding(
+        &self,
+        content: Arc<ImageContent>,
+        frame: u32,
+        model_key: &str,
+        numbers: Arc<[f32]>,
+    ) {
+        self.send(|| WriteRequest::Embedding {
+            content,
+            frame,
+            model_key: model_key.to_owned(),
+            numbers,
+        });
+    }
+
+    fn send(&self, request: impl FnOnce() -> WriteRequest) {
+        if let Some(open) = self.open() {
+            // Cannot fail: the writer ends only when this sender is dropped.
+            let _ = open.queue.send(request());
+        }
+    }
+
+    /// Waits at most `timeout` until everything is written.
+    pub fn flush(&self, timeout: Duration) {
+        if let Some(Some(open)) = self.open.get() {
+            let (done, wait) = bounded(0);
+            if open
+                .queue
+                .send_timeout(WriteRequest::Flush(done), timeout)
+                .is_ok()
+            {
+                let _ = wait.recv_timeout(timeout);
+            }
+        }
+    }
+}
+
+impl OpenLibrary {
+    fn content(&self, path: &Path, identity: FileIdentity) -> Option<ImageContent> {
+        let found = self.query(|reader| {
+            let mut statement = reader.prepare_cached(
+                "SELECT hash, facts FROM files JOIN contents ON contents.id = files.content
+                 WHERE path = ?1 AND size = ?2 AND modified = ?3 AND changed = ?4 AND inode = ?5",
+            )?;
+            let FileIdentity {
+                size,
+                modified,
+                changed,
+                inode,
+            } = identity;
+            let parameters = params![writer::path_bytes(path), size, modified, changed, inode];
+            let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get::<_, String>(1)?));
+            statement.query_row(parameters, row).optional()
+        });
+        let (hash, facts) = found?;
+        let facts = serde_json::from_str(&facts).ok()?;
+        Some(ImageContent { hash, facts })
+    }
+
+    fn embedding(&self, hash: &str, frame: u32, model_key: &str) -> Option<Vec<u8>> {
+        self.query(|reader| {
+            let mut statement = reader.prepare_cached(
+                "SELECT numbers FROM embeddings
+                 JOIN contents ON contents.id = embeddings.content
+                 JOIN models ON models.id = embeddings.model
+                 WHERE contents.hash = ?1 AND models.key = ?2 AND frame = ?3",
+            )?;
+            let found = statement
+                .query_row(params![hash, model_key, frame], |row| row.get(0))
+                .optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            let mut statement =
+                reader.prepare_cached("SELECT numbers FROM taken_over WHERE key = ?1")?;
+            let key = schema::previous_key(hash, frame, model_key);
+            statement
+                .query_row([key.as_slice()], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Runs a query; what cannot be read counts as missing.
+    fn query<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>,
+    ) -> Option<T> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        query(&reader).unwrap_or_else(|error| {
+            tracing::debug!("cannot read from the library: {error}");
+            None
+        })
+    }
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Library({})", self.file.display())
+    }
+}
+
+/// Makes the folder of a file, for its user only.
+fn make_folder(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        Some(folder) => std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

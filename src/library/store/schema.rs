@@ -1,0 +1,222 @@
+//! The library's file: its tables, their versions, and what becomes of a file that cannot be used.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::make_folder;
+use crate::watch::is_remote;
+
+/// Marks an SQLite file as a library (`application_id`): "MVTL".
+const APPLICATION_ID: i64 = 0x4D56_544C;
+/// Version of the tables (`user_version`).
+const SCHEMA_VERSION: i64 = 1;
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Page size in bytes: a row of embeddings would waste half of the default 4096.
+const PAGE_SIZE: i64 = 16_384;
+
+/// The statements that lead from each version to the next; the first makes the tables.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = ["
+CREATE TABLE contents (
+    id INTEGER PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    facts TEXT NOT NULL
+) STRICT;
+CREATE TABLE files (
+    path BLOB PRIMARY KEY,
+    content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX files_by_content ON files (content);
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE embeddings (
+    id INTEGER PRIMARY KEY,
+    content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,
+    model INTEGER NOT NULL REFERENCES models,
+    frame INTEGER NOT NULL,
+    numbers BLOB NOT NULL,
+    UNIQUE (content, model, frame)
+) STRICT;
+CREATE TABLE taken_over (
+    key BLOB PRIMARY KEY,
+    numbers BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"];
+
+/// Why a library cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// A newer version of the program wrote it.
+    #[error(
+        "a newer version of this program wrote it (format {0}, this one knows {SCHEMA_VERSION})"
+    )]
+    Newer(i64),
+    /// It is an SQLite file of another program.
+    #[error("it is a database, but not a library of this program")]
+    Foreign,
+    /// The file or its folder cannot be made or opened.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// SQLite reports an error.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl LibraryError {
+    /// Whether the file is not a sound database.
+    fn is_damage(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+        )
+    }
+}
+
+/// Opens the file, or makes it. A damaged file is set aside, never overwritten; `report` is told.
+pub(super) fn open(file: &Path, report: &dyn Fn(String)) -> Result<Connection, LibraryError> {
+    make_folder(file)?;
+    match prepare(file) {
+        Err(error) if error.is_damage() => {
+            let aside = set_aside(file)?;
+            report(format!(
+                "the library {} is damaged ({error}); it was renamed to {}, and a new one begun",
+                file.display(),
+                aside.display()
+            ));
+            prepare(file)
+        }
+        other => other,
+    }
+}
+
+/// Opens the file, and makes or migrates its tables.
+pub(super) fn prepare(file: &Path) -> Result<Connection, LibraryError> {
+    let mut connection = connect(file)?;
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let pragma = |name| change.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 =
+        change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(LibraryError::Foreign);
+    }
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let Some(missing) = MIGRATIONS.get(done..) else {
+        return Err(LibraryError::Newer(version));
+    };
+    for migration in missing {
+        change.execute_batch(migration)?;
+    }
+    change.pragma_update(None, "application_id", APPLICATION_ID)?;
+    change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    change.commit()?;
+    Ok(connection)
+}
+
+/// Opens a connection. On network shares there is no write-ahead log, as its shared memory does not work there.
+pub(super) fn connect(file: &Path) -> Result<Connection, LibraryError> {
+    // SQLite itself would create it with the permissions that the umask leaves.
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
+    if let Err(error) = made
+        && error.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(error.into());
+    }
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update(None, "journal_mode", journal_mode(file))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// The journal that works on the file system of the library.
+pub(super) fn journal_mode(file: &Path) -> &'static str {
+    if is_remote(file) { "DELETE" } else { "WAL" }
+}
+
+/// Renames a damaged file, with its journals.
+fn set_aside(file: &Path) -> io::Result<PathBuf> {
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
+    let named = |suffix: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let aside = (0..)
+        .map(|n| match n {
+            0 => named(&format!(".damaged-{time}")),
+            n => named(&format!(".damaged-{time}-{n}")),
+        })
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| named(".damaged"));
+    std::fs::rename(file, &aside)?;
+    for journal in ["-wal", "-shm", "-journal"] {
+        let mut name = aside.clone().into_os_string();
+        name.push(journal);
+        match std::fs::rename(named(journal), name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// Takes over the embeddings of an earlier version's file, and removes that. Which contents they belong to shows only when those
+/// are seen again (see [`previous_key`]). An unreadable file is left alone.
+pub(super) fn take_over(connection: &mut Connection, previous: &Path) -> Result<(), LibraryError> {
+    if !previous.exists() {
+        return Ok(());
+    }
+    let name = previous.to_string_lossy();
+    if connection
+        .execute("ATTACH ?1 AS previous", [&*name])
+        .is_err()
+    {
+        return Ok(());
+    }
+    let copied = connection.execute(
+        "INSERT OR IGNORE INTO main.taken_over SELECT key, embedding FROM previous.embeddings",
+        [],
+    );
+    connection.execute("DETACH previous", [])?;
+    match copied {
+        Ok(_) => std::fs::remove_file(previous).map_err(LibraryError::Io),
+        Err(error) => {
+            tracing::debug!("{name} cannot be taken over: {error}");
+            Ok(())
+        }
+    }
+}
+
+/// The key of an embedding in an earlier version's file.
+pub(super) fn previous_key(hash: &str, frame: u32, model_key: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for part in [hash, model_key] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.update(&frame.to_le_bytes());
+    *hasher.finalize().as_bytes()
+}

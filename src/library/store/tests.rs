@@ -1,0 +1,356 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+const IDENTITY: FileIdentity = FileIdentity {
+    size: 1,
+    modified: 2,
+    changed: 3,
+    inode: 4,
+};
+
+fn numbers(n: u32) -> Arc<[f32]> {
+    [n as f32, 0.5, -1e-30].into()
+}
+
+fn content(hash: &str) -> Arc<ImageContent> {
+    let facts = ImageFacts {
+        kind: FileFormat::Dicom,
+        width: 4,
+        height: 3,
+        frames: 2,
+        synthetic: false,
+        modality: Some("CT".to_owned()),
+        body_part: None,
+        order: vec![1, 0],
+    };
+    Arc::new(ImageContent {
+        hash: hash.to_owned(),
+        facts,
+    })
+}
+
+fn file() -> (tempfile::TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("data/library.sqlite3");
+    (home, file)
+}
+
+fn library(file: &Path) -> Library {
+    Library::at(file.to_owned(), None)
+}
+
+/// The faults that a library reports.
+fn faults(library: &Library) -> Arc<Mutex<Vec<String>>> {
+    let faults: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&faults);
+    library.report_faults_to(Box::new(move |sentence| {
+        heard.lock().unwrap().push(sentence.to_owned());
+    }));
+    faults
+}
+
+fn put(library: &Library, hash: &str, frame: u32, model: &str, n: u32) {
+    library.put_embedding(content(hash), frame, model, numbers(n));
+}
+
+#[test]
+fn embeddings_are_there_after_a_restart_in_a_private_file() {
+    let (_home, path) = file();
+    let first = library(&path);
+    assert_eq!(first.embedding("blake3:1", 0, "m"), None);
+    for (frame, model, n) in [(0, "m", 1), (7, "m", 2), (0, "n", 3), (0, "m", 4)] {
+        put(&first, "blake3:1", frame, model, n);
+    }
+    first.flush(LONG);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    for library in [&first, &library(&path)] {
+        let get = |frame, model| library.embedding("blake3:1", frame, model);
+        assert_eq!(
+            get(0, "m"),
+            Some(numbers(4).to_vec()),
+            "the last one counts"
+        );
+        assert_eq!(get(7, "m"), Some(numbers(2).to_vec()));
+        assert_eq!(get(0, "n"), Some(numbers(3).to_vec()));
+        assert_eq!(
+            (get(1, "m"), library.embedding("blake3:2", 0, "m")),
+            (None, None)
+        );
+    }
+}
+
+#[test]
+fn an_unchanged_file_is_known_by_its_path_and_a_changed_one_is_not() {
+    let (_home, path) = file();
+    let first = library(&path);
+    let image = Path::new("/in/a.dcm");
+    first.note_file(image, IDENTITY, content("blake3:1"));
+    first.flush(LONG);
+    let second = library(&path);
+    assert_eq!(
+        second.content(image, IDENTITY),
+        Some((*content("blake3:1")).clone())
+    );
+    let changed = [
+        FileIdentity {
+            size: 9,
+            ..IDENTITY
+        },
+        FileIdentity {
+            modified: 9,
+            ..IDENTITY
+        },
+        FileIdentity {
+            changed: 9,
+            ..IDENTITY
+        },
+        FileIdentity {
+            inode: 9,
+            ..IDENTITY
+        },
+    ];
+    for identity in changed {
+        assert_eq!(second.content(image, identity), None, "{identity:?}");
+    }
+    assert_eq!(second.content(Path::new("/in/b.dcm"), IDENTITY), None);
+    second.note_file(image, changed[0], content("blake3:2"));
+    second.flush(LONG);
+    let now = second
+        .content(image, changed[0])
+        .map(|content| content.hash);
+    assert_eq!(now.as_deref(), Some("blake3:2"));
+    assert_eq!(second.content(image, IDENTITY), None, "one content a path");
+}
+
+#[test]
+fn the_oldest_embeddings_are_removed_beyond_the_limit() {
+    let (_home, path) = file();
+    let library = Library {
+        max_embeddings: 10,
+        ..library(&path)
+    };
+    for n in 0..25 {
+        put(&library, &n.to_string(), 0, "m", n);
+    }
+    library.flush(LONG);
+    let there = (0..25).filter(|n| library.embedding(&n.to_string(), 0, "m").is_some());
+    assert_eq!(there.collect::<Vec<u32>>(), (15..25).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_reported() {
+    let (home, path) = file();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    let damaged = vec![b'x'; 5000];
+    std::fs::write(&path, &damaged).unwrap();
+    let library = library(&path);
+    let faults = faults(&library);
+    put(&library, "a", 0, "m", 1);
+    library.flush(LONG);
+    assert!(library.embedding("a", 0, "m").is_some());
+    let faults = faults.lock().unwrap();
+    assert!(
+        faults.len() == 1 && faults[0].contains("is damaged"),
+        "{faults:?}"
+    );
+    let entries = std::fs::read_dir(home.path().join("data")).unwrap();
+    let aside = entries.map(|entry| entry.unwrap().path());
+    let aside = aside.filter(|path| path.to_string_lossy().contains(".damaged-"));
+    let aside: Vec<PathBuf> = aside.collect();
+    assert_eq!(aside.len(), 1);
+    assert_eq!(std::fs::read(&aside[0]).unwrap(), damaged);
+}
+
+#[test]
+fn a_newer_library_and_a_database_of_others_are_refused_and_stay_as_they_are() {
+    for (newer, expected) in [(true, "a newer version"), (false, "not a library")] {
+        let (home, path) = file();
+        if newer {
+            library(&path).note_file(Path::new("/a"), IDENTITY, content("a"));
+            let first = library(&path);
+            put(&first, "a", 0, "m", 1);
+            first.flush(LONG);
+            let other = Connection::open(&path).unwrap();
+            other.pragma_update(None, "user_version", 99).unwrap();
+        } else {
+            std::fs::create_dir(home.path().join("data")).unwrap();
+            let other = Connection::open(&path).unwrap();
+            other.execute_batch("CREATE TABLE notes (text)").unwrap();
+        }
+        let refused = library(&path);
+        let faults = faults(&refused);
+        put(&refused, "b", 0, "m", 2);
+        refused.flush(LONG);
+        assert_eq!(refused.embedding("b", 0, "m"), None);
+        let faults = faults.lock().unwrap();
+        assert!(
+            faults.len() == 1 && faults[0].contains(expected),
+            "{faults:?}"
+        );
+        let other = Connection::open(&path).unwrap();
+        let table = if newer { "embeddings" } else { "notes" };
+        let sql = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = other.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, i64::from(newer), "untouched");
+    }
+}
+
+#[test]
+fn a_library_that_cannot_be_made_remembers_nothing_and_blocks_nobody() {
+    let (home, path) = file();
+    std::fs::write(home.path().join("data"), "a file").unwrap();
+    let library = library(&path);
+    put(&library, "a", 0, "m", 1);
+    library.flush(LONG);
+    assert_eq!(library.embedding("a", 0, "m"), None);
+    let faults = faults(&library);
+    assert_eq!(faults.lock().unwrap().len(), 1, "told also afterwards");
+}
+
+#[test]
+fn the_file_of_earlier_versions_is_taken_over_once() {
+    let (home, path) = file();
+    let previous = home.path().join("embeddings.sqlite3");
+    let old = Connection::open(&previous).unwrap();
+    old.execute_batch(
+        "CREATE TABLE embeddings (key BLOB NOT NULL UNIQUE, embedding BLOB NOT NULL)",
+    )
+    .unwrap();
+    let key = schema::previous_key("blake3:1", 3, "m");
+    let bytes: Vec<u8> = numbers(5).iter().flat_map(|n| n.to_le_bytes()).collect();
+    old.execute(
+        "INSERT INTO embeddings VALUES (?1, ?2)",
+        params![key.as_slice(), bytes],
+    )
+    .unwrap();
+    drop(old);
+    let library = Library::at(path, Some(previous.clone()));
+    assert_eq!(
+        library.embedding("blake3:1", 3, "m"),
+        Some(numbers(5).to_vec())
+    );
+    assert_eq!(library.embedding("blake3:1", 2, "m"), None);
+    assert!(!previous.exists());
+}
+
+#[test]
+fn several_processes_write_and_read_one_library_at_once() {
+    let (_home, path) = file();
+    let libraries: Vec<_> = (0..3).map(|_| library(&path)).collect();
+    let all_faults: Vec<_> = libraries.iter().map(faults).collect();
+    std::thread::scope(|scope| {
+        for (own, library) in libraries.iter().enumerate() {
+            scope.spawn(move || {
+                for n in 0..200 {
+                    put(library, &format!("{own} {n}"), 0, "m", n);
+                    library.embedding(&format!("{} {n}", (own + 1) % 3), 0, "m");
+                }
+                library.flush(LONG);
+            });
+        }
+    });
+    let all = (0..3).flat_map(|own| (0..200).map(move |n| format!("{own} {n}")));
+    for hash in all {
+        assert!(libraries[0].embedding(&hash, 0, "m").is_some(), "{hash}");
+    }
+    assert!(
+        all_faults
+            .iter()
+            .all(|faults| faults.lock().unwrap().is_empty())
+    );
+}
+
+#[test]
+fn forgetting_a_file_forgets_its_content_under_every_name() {
+    let (home, path) = file();
+    let library = library(&path);
+    let note = |name: &str, hash: &str| library.note_file(Path::new(name), IDENTITY, content(hash));
+    for (name, hash) in [
+        ("/in/a", "1"),
+        ("/in/copy of a", "1"),
+        ("/in/b", "2"),
+        ("/in/c/d", "3"),
+        ("/in/c-other", "4"),
+    ] {
+        note(name, hash);
+        put(&library, hash, 0, "m", 1);
+        put(&library, hash, 1, "m", 1);
+    }
+    library.flush(LONG);
+    let forgotten = |contents, files, embeddings| Forgotten {
+        contents,
+        files,
+        embeddings,
+    };
+    assert_eq!(
+        library.forget_path(Path::new("/in/a")).unwrap(),
+        forgotten(1, 2, 2)
+    );
+    assert_eq!(library.content(Path::new("/in/copy of a"), IDENTITY), None);
+    assert_eq!(library.embedding("1", 0, "m"), None);
+    assert_eq!(
+        library.forget_path(Path::new("/in/c")).unwrap(),
+        forgotten(1, 1, 2)
+    );
+    assert!(
+        library
+            .content(Path::new("/in/c-other"), IDENTITY)
+            .is_some()
+    );
+    assert_eq!(library.forget_hash("2").unwrap(), forgotten(1, 1, 2));
+    assert_eq!(library.forget_hash("2").unwrap(), Forgotten::default());
+    let state = library.state().unwrap().unwrap();
+    assert_eq!((state.files, state.contents, state.embeddings), (1, 1, 2));
+    library.vacuum().unwrap();
+    for entry in std::fs::read_dir(home.path().join("data")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let name = b"copy of a";
+        let found = bytes.windows(name.len()).any(|window| window == name);
+        assert!(!found, "the name is still in a file");
+    }
+}
+
+#[test]
+fn a_backup_is_a_library_of_its_own_and_overwrites_nothing() {
+    let (home, path) = file();
+    let library = library(&path);
+    put(&library, "1", 0, "m", 1);
+    library.flush(LONG);
+    let copy = home.path().join("copy");
+    library.backup(&copy).unwrap();
+    assert!(library.backup(&copy).is_err());
+    let mode = std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let copy = super::Library::at(copy, None);
+    assert_eq!(copy.embedding("1", 0, "m"), Some(numbers(1).to_vec()));
+    assert_eq!(copy.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn damage_within_the_file_is_found() {
+    let (_home, path) = file();
+    let first = library(&path);
+    for n in 0..2000 {
+        put(&first, &n.to_string(), 0, "m", n);
+    }
+    first.flush(LONG);
+    first.vacuum().unwrap();
+    drop(first);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(connection);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = 16_384;
+    for n in 4..bytes.len() / page {
+        bytes[n * page..n * page + 200].fill(0xFF);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = library(&path);
+    let faults = damaged.check();
+    assert!(faults.map_or(true, |faults| !faults.is_empty()));
+}

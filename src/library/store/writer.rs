@@ -1,0 +1,183 @@
+//! The thread that writes the library.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::{Faults, FileIdentity, ImageContent};
+
+/// How long requests are collected for one transaction.
+const GATHER_TIME: Duration = Duration::from_millis(500);
+/// Maximum number of requests in one transaction, so that other processes get their turn.
+const MAX_GATHERED: usize = 2000;
+
+/// Something to write.
+pub(super) enum WriteRequest {
+    /// The content of a file.
+    File {
+        path: PathBuf,
+        identity: FileIdentity,
+        content: Arc<ImageContent>,
+    },
+    /// The embedding of a frame.
+    Embedding {
+        content: Arc<ImageContent>,
+        frame: u32,
+        model_key: String,
+        numbers: Arc<[f32]>,
+    },
+    /// Write everything before, then drop this sender.
+    Flush(Sender<()>),
+}
+
+/// The writing thread's state.
+pub(super) struct LibraryWriter {
+    connection: Connection,
+    file: PathBuf,
+    max_embeddings: i64,
+    faults: Arc<Faults>,
+}
+
+impl LibraryWriter {
+    pub(super) fn new(
+        connection: Connection,
+        file: PathBuf,
+        max_embeddings: i64,
+        faults: Arc<Faults>,
+    ) -> Self {
+        Self {
+            connection,
+            file,
+            max_embeddings,
+            faults,
+        }
+    }
+
+    /// Writes until the queue is closed.
+    pub(super) fn run(mut self, requests: &Receiver<WriteRequest>) {
+        while let Ok(first) = requests.recv() {
+            let (mut gathered, mut waiting) = (Vec::new(), Vec::new());
+            let until = Instant::now() + GATHER_TIME;
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    WriteRequest::Flush(done) => {
+                        waiting.push(done);
+                        break;
+                    }
+                    request => gathered.push(request),
+                }
+                if gathered.len() >= MAX_GATHERED {
+                    break;
+                }
+                next = requests.recv_deadline(until).ok();
+            }
+            if let Err(error) = self.write(&gathered) {
+                let file = self.file.display();
+                self.faults.report(format!(
+                    "the library {file} cannot be written: {error}; results are shown, but not remembered"
+                ));
+            }
+        }
+    }
+
+    fn write(&mut self, requests: &[WriteRequest]) -> rusqlite::Result<()> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let behavior = TransactionBehavior::Immediate;
+        let change = self.connection.transaction_with_behavior(behavior)?;
+        let mut added = false;
+        for request in requests {
+            match request {
+                WriteRequest::File {
+                    path,
+                    identity,
+                    content,
+                } => put_file(&change, path, *identity, content)?,
+                WriteRequest::Embedding {
+                    content,
+                    frame,
+                    model_key,
+                    numbers,
+                } => {
+                    put_embedding(&change, content, *frame, model_key, numbers)?;
+                    added = true;
+                }
+                WriteRequest::Flush(_) => {}
+            }
+        }
+        if added {
+            // The oldest have the lowest numbers.
+            change.execute(
+                "DELETE FROM embeddings WHERE id <= (SELECT max(id) FROM embeddings) - ?1",
+                [self.max_embeddings],
+            )?;
+        }
+        change.commit()
+    }
+}
+
+/// The number of a content, which is added if it is new.
+fn content_id(change: &Transaction, content: &ImageContent) -> rusqlite::Result<i64> {
+    let facts = serde_json::to_string(&content.facts);
+    let facts = facts.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let mut statement = change.prepare_cached(
+        "INSERT INTO contents (hash, facts) VALUES (?1, ?2)
+         ON CONFLICT (hash) DO UPDATE SET facts = excluded.facts RETURNING id",
+    )?;
+    statement.query_row(params![content.hash, facts], |row| row.get(0))
+}
+
+fn put_file(
+    change: &Transaction,
+    path: &Path,
+    identity: FileIdentity,
+    content: &ImageContent,
+) -> rusqlite::Result<()> {
+    let content = content_id(change, content)?;
+    let seen = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seen = seen.map_or(0, |since| since.as_secs().cast_signed());
+    let FileIdentity {
+        size,
+        modified,
+        changed,
+        inode,
+    } = identity;
+    let mut statement = change.prepare_cached(
+        "INSERT OR REPLACE INTO files (path, content, size, modified, changed, inode, seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let path = path_bytes(path);
+    statement.execute(params![path, content, size, modified, changed, inode, seen])?;
+    Ok(())
+}
+
+fn put_embedding(
+    change: &Transaction,
+    content: &ImageContent,
+    frame: u32,
+    model_key: &str,
+    numbers: &[f32],
+) -> rusqlite::Result<()> {
+    let content = content_id(change, content)?;
+    let mut statement = change.prepare_cached(
+        "INSERT INTO models (key) VALUES (?1) ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id",
+    )?;
+    let model: i64 = statement.query_row([model_key], |row| row.get(0))?;
+    let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let mut statement = change.prepare_cached(
+        "INSERT OR REPLACE INTO embeddings (content, model, frame, numbers) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    statement.execute(params![content, model, frame, bytes])?;
+    Ok(())
+}
+
+/// A path as the library stores it.
+pub(super) fn path_bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}

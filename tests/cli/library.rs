@@ -1,0 +1,104 @@
+//! What is remembered between runs.
+
+use super::*;
+
+/// The lines of a run, without its time.
+fn results(output: &Output) -> Vec<Value> {
+    let mut lines = lines(output);
+    for line in &mut lines {
+        line.as_object_mut().expect("an object").remove("at");
+    }
+    lines
+}
+
+/// A home with three images, which have been there for a moment.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("in");
+    fs::create_dir(&folder).expect("a folder");
+    for n in 0..3_u8 {
+        let image = image::GrayImage::from_pixel(20, 10, image::Luma([n * 80]));
+        image
+            .save(folder.join(format!("{n}.png")))
+            .expect("written");
+    }
+    let changed = |n: u8| {
+        let metadata = fs::metadata(folder.join(format!("{n}.png")));
+        metadata
+            .and_then(|metadata| metadata.modified())
+            .expect("a time")
+    };
+    let last = changed(2);
+    while last.elapsed().unwrap_or_default().as_millis() < 100 {
+        std::thread::yield_now();
+    }
+    home
+}
+
+#[test]
+fn a_second_run_gives_the_same_lines_from_the_library() {
+    let home = home();
+    let first = classify(home.path(), &["in"]);
+    assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
+    let library = home
+        .path()
+        .join(".local/share/medivision-tui/library.sqlite3");
+    assert!(library.is_file(), "it is in the data folder");
+    let check = run(home.path(), &["library", "check"]);
+    let text = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(
+        text.contains("3 files, 3 contents, 3 embeddings") && text.contains("sound"),
+        "{text}"
+    );
+    let second = classify(home.path(), &["in"]);
+    assert_eq!(results(&second), results(&first));
+    let without = classify(home.path(), &["in", "--library", "none"]);
+    assert_eq!(results(&without), results(&first));
+    let doctor = run(home.path(), &["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(
+        text.contains("journal WAL, 3 files, 3 embeddings"),
+        "{text}"
+    );
+}
+
+#[test]
+fn images_are_forgotten_on_request_and_a_library_may_be_elsewhere() {
+    let home = home();
+    let at = ["--library", "here/lib"];
+    let output = classify(home.path(), &["in", at[0], at[1]]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let library = |action: &[&str]| run(home.path(), &[&["library"], action, &at[..]].concat());
+    let forgot = library(&["forget", "in/0.png"]);
+    let text = String::from_utf8_lossy(&forgot.stdout).into_owned();
+    assert_eq!(text, "forgot 1 image, with 1 file name and 1 embedding\n");
+    let again = library(&["forget", "in/0.png"]);
+    assert_eq!(again.status.code(), Some(1), "{}", stderr(&again));
+    assert!(stderr(&again).contains("knows nothing of in/0.png"));
+    assert_eq!(library(&["backup", "copy"]).status.code(), Some(0));
+    assert_eq!(library(&["backup", "copy"]).status.code(), Some(3));
+    assert_eq!(library(&["vacuum"]).status.code(), Some(0));
+    let none = run(home.path(), &["library", "check", "--library", "none"]);
+    assert_eq!(none.status.code(), Some(2));
+    let missing = run(home.path(), &["library", "check"]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(stderr(&missing).contains("there is no library yet"));
+}
+
+#[test]
+fn a_library_that_cannot_be_used_costs_no_result() {
+    let home = home();
+    fs::write(home.path().join("lib"), vec![7; 9000]).expect("written");
+    let expected = results(&classify(home.path(), &["in", "--library", "none"]));
+    for (file, fault) in [
+        ("lib", "is damaged"),
+        ("/dev/full", "is not used"),
+        ("/proc/lib", "is not used"),
+    ] {
+        let output = classify(home.path(), &["in", "--library", file]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(results(&output), expected, "{file}");
+        let said = stderr(&output);
+        assert_eq!(said.matches(fault).count(), 1, "{said}");
+    }
+}
