@@ -18,7 +18,7 @@ use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::Outcome;
-use crate::library::export::{ResultFormat, ResultWriter};
+use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
 use crate::prompts::Prompts;
 use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
 
@@ -31,7 +31,7 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
     let prompts = setup.load_prompts()?;
-    let writer = open(arguments, &prompts)?;
+    let (writer, written) = open(arguments, &prompts, setup)?;
     let messages = run::messages();
     signals::forward(messages.0.clone())?;
     let (sender, events) = unbounded();
@@ -47,6 +47,7 @@ pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault
     let mut follower = Follower {
         run: Run::start(factory, settings, messages, &progress),
         writer,
+        written,
         watch: Some(watch),
         folder: shown(&arguments.dir),
         begun: Instant::now(),
@@ -73,29 +74,38 @@ fn interval(seconds: f64) -> Result<Duration, Fault> {
         })
 }
 
-/// Opens the output: the end of a file, or stdout.
+/// Opens the output: the end of a file, or stdout. With a library, also finds the lines that the file holds already.
 fn open(
     arguments: &cli::WatchArgs,
     prompts: &Prompts,
-) -> Result<ResultWriter<BufWriter<Box<dyn Write>>>, Fault> {
+    setup: &CommandSetup,
+) -> Result<(ResultWriter<BufWriter<Box<dyn Write>>>, WrittenLines), Fault> {
     let Some(path) = &arguments.output else {
         let format = arguments.results.format();
         let out = BufWriter::new(print::stdout());
-        return Ok(ResultWriter::new(out, format, prompts));
+        let writer = ResultWriter::new(out, format, prompts);
+        return Ok((writer, WrittenLines::default()));
     };
     let unwritable = |error: io::Error| Fault::usage(format!("{}: {error}", shown(path)));
     let mut options = OpenOptions::new();
-    let file = options.create(true).append(true).open(path);
-    let file = file.map_err(unwritable)?;
+    let file = options.create(true).read(true).append(true).open(path);
+    let mut file = file.map_err(unwritable)?;
+    let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
+    let is_file = file.metadata().map_err(unwritable)?.is_file();
+    let written = if is_file && setup.library.is_some() {
+        WrittenLines::recover(&mut file, format).map_err(unwritable)?
+    } else {
+        WrittenLines::default()
+    };
     let has_header = file.metadata().map_err(unwritable)?.len() > 0;
     let out: Box<dyn Write> = Box::new(file);
-    let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
     let writer = ResultWriter::new(BufWriter::new(out), format, prompts);
-    Ok(if has_header {
+    let writer = if has_header {
         writer.without_header()
     } else {
         writer
-    })
+    };
+    Ok((writer, written))
 }
 
 /// How following a folder ended.
@@ -111,6 +121,8 @@ enum FollowEnd {
 struct Follower<'a, W: Write> {
     run: Run<'a, ()>,
     writer: ResultWriter<W>,
+    /// The lines of the output file, also those of earlier runs.
+    written: WrittenLines,
     /// `None` while the accepted files are being finished.
     watch: Option<Watch>,
     /// The folder's name for messages.
@@ -216,10 +228,16 @@ impl<W: Write> Follower<'_, W> {
             self.summary.skip();
             return Ok(());
         }
-        self.summary.add(outcomes);
-        let writer = &mut self.writer;
-        outcomes
+        let (writer, written) = (&mut self.writer, &mut self.written);
+        let new = outcomes
             .iter()
+            .filter(|outcome| written.insert(path, outcome));
+        let new: Vec<&Outcome> = new.collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.summary.add(outcomes);
+        new.into_iter()
             .try_for_each(|outcome| writer.write(path, outcome))
             .or_else(closed_pipe)
     }

@@ -1,6 +1,8 @@
 //! Output formats of results, one line each: JSON, CSV (RFC 4180), or a table for people. The table is written by hand because
 //! its lines appear as results arrive, whereas table libraries (`comfy-table`) need all rows first.
 
+mod written;
+
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -12,6 +14,7 @@ use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::Decision;
+pub use written::WrittenLines;
 
 /// The output format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

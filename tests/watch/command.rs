@@ -279,6 +279,58 @@ fn an_output_file_is_appended_to_with_a_single_header() {
     assert_eq!(begins, ["path", "in/a.png", "in/b.png"]);
 }
 
+/// The output of a killed run, and what the next one adds.
+#[test]
+fn killed_at_any_moment_it_goes_on_with_each_line_exactly_once() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("in");
+    fs::create_dir(&folder).expect("a folder");
+    let count = 200;
+    for n in 0..count {
+        fs::write(folder.join(format!("{n}.png")), picture(n)).expect("written");
+    }
+    let output = home.path().join("out.jsonl");
+    let arguments = ["--output", output.to_str().expect("UTF-8")];
+    let text = || fs::read_to_string(&output).unwrap_or_default();
+    for kill in 0..6 {
+        let mut child = spawn(home.path(), &arguments);
+        // Each run is killed with other work under way: while starting, early, later.
+        let until = text().len() + kill * 4000;
+        let end = Instant::now() + DEADLINE;
+        while text().len() <= until && text().lines().count() < count {
+            assert!(Instant::now() < end, "no more lines");
+            std::thread::yield_now();
+        }
+        child.kill().expect("it runs");
+        child.wait().expect("it ended");
+    }
+    // Whatever the last write was, it may have been cut.
+    let torn = text().len() - 50;
+    File::options()
+        .write(true)
+        .open(&output)
+        .and_then(|file| file.set_len(torn as u64))
+        .expect("cut");
+    let mut child = spawn(home.path(), &arguments);
+    let end = Instant::now() + DEADLINE;
+    while text().lines().count() < count {
+        assert!(Instant::now() < end, "{} lines", text().lines().count());
+        std::thread::yield_now();
+    }
+    let pid = Pid::from_raw(child.id().cast_signed()).expect("a number");
+    kill_process(pid, Signal::TERM).expect("it runs");
+    assert_eq!(child.wait().expect("it ended").code(), Some(0));
+    let paths = text()
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("a whole line");
+            line["path"].as_str().expect("a path").to_owned()
+        })
+        .collect::<Vec<_>>();
+    let unique: std::collections::BTreeSet<&String> = paths.iter().collect();
+    assert_eq!((paths.len(), unique.len()), (count, count));
+}
+
 #[test]
 fn polling_finds_new_files() {
     let session = Session::new(&["--poll", "0.2"], |_| {});
