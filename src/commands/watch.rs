@@ -74,12 +74,15 @@ fn interval(seconds: f64) -> Result<Duration, Fault> {
         })
 }
 
+/// A writer of results to a file or stdout.
+type OutputWriter = ResultWriter<BufWriter<Box<dyn Write>>>;
+
 /// Opens the output: the end of a file, or stdout. With a library, also finds the lines that the file holds already.
 fn open(
     arguments: &cli::WatchArgs,
     prompts: &Prompts,
     setup: &CommandSetup,
-) -> Result<(ResultWriter<BufWriter<Box<dyn Write>>>, WrittenLines), Fault> {
+) -> Result<(OutputWriter, WrittenLines), Fault> {
     let Some(path) = &arguments.output else {
         let format = arguments.results.format();
         let out = BufWriter::new(print::stdout());

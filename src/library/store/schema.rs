@@ -164,7 +164,7 @@ fn set_aside(file: &Path) -> io::Result<PathBuf> {
         name.push(suffix);
         PathBuf::from(name)
     };
-    let aside = (0..)
+    let aside = (0..1000)
         .map(|n| match n {
             0 => named(&format!(".damaged-{time}")),
             n => named(&format!(".damaged-{time}-{n}")),
