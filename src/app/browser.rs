@@ -246,7 +246,7 @@ impl Browser {
                 self.folder.go_to(*at);
                 None
             }
-            None => Some(Request::info("everything here has been looked at")),
+            None => Some(Request::info("no unseen files here")),
         }
     }
 

@@ -69,14 +69,15 @@ impl Comparison {
             ([_, _, ..], _) => return Err("more than two files are marked".to_owned()),
             _ => {
                 let key = env.key(Action::Mark);
-                let how = format!("mark the files to compare ({key}): two, or one beside another");
+                let how =
+                    format!("mark two files to compare ({key}), or one and move to the other");
                 return Err(how);
             }
         };
         let hint = before.is_some().then(|| {
             let [prompts, mark] = [Action::PromptSet, Action::Mark].map(|action| env.key(action));
             Request::info(format!(
-                "the same file twice: {prompts} changes the prompts on the right, {mark} marks two files to compare"
+                "the same file twice: {prompts} changes the prompts on the right; mark two files ({mark}) to compare them"
             ))
         });
         let comparison = Self {
@@ -141,7 +142,7 @@ impl Comparison {
             Action::NextPanel => self.choose(1 - self.chosen),
             Action::Enter => vec![Request::ShowFile(path.clone())],
             Action::Leave => vec![Request::CloseOverlay],
-            _ if !here => vec![Request::info("this file lies in another folder")],
+            _ if !here => vec![Request::info("this file is in another folder")],
             _ if moves => self.step(action, folder, files.results),
             Action::Classify
             | Action::Why

@@ -279,7 +279,7 @@ pub enum KeymapError {
         similar: Option<String>,
     },
     /// Two actions are bound to the same key.
-    #[error("keys: {key} is given to both {first} and {second}")]
+    #[error("keys: {key} is assigned to both {first} and {second}")]
     Twice {
         /// The key.
         key: String,

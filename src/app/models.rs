@@ -55,12 +55,12 @@ impl ModelPull {
     /// The progress, in a few letters.
     pub(crate) fn progress(&self) -> String {
         match self.size {
-            _ if self.waits => "another program fetches it".to_owned(),
+            _ if self.waits => "another program is downloading it".to_owned(),
             Some(size) if size > 0 => {
                 let percent = self.came.min(size) * 100 / size;
                 format!("{percent} % of {}", format_bytes(size))
             }
-            _ => "asking the hub …".to_owned(),
+            _ => "contacting the hub …".to_owned(),
         }
     }
 
@@ -122,7 +122,7 @@ impl ModelChooser {
         let beside = match (pull, &size) {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),
-            _ if is_loading => "being read …".to_owned(),
+            _ if is_loading => "loading …".to_owned(),
             _ if offered.id == DEMO => "built in".to_owned(),
             (_, Some(size)) if !offered.there => size.clone(),
             _ => "in the cache".to_owned(),
@@ -130,7 +130,7 @@ impl ModelChooser {
         let mut about = vec![match offered.entry {
             Some(entry) => entry.purpose.clone(),
             None if offered.id == DEMO => {
-                "Knows synthetic phantoms only, for trying the program; rejects all else."
+                "Knows only synthetic phantoms, for trying the program; rejects all other images."
                     .to_owned()
             }
             None => "Not in the catalogue.".to_owned(),
@@ -144,11 +144,11 @@ impl ModelChooser {
             about.push(format!("{}; licence: {}{gated}.", entry.id, entry.licence));
         }
         let step = match pull {
-            Some(_) => "Enter stops; what has come is kept.".to_owned(),
+            Some(_) => "Enter stops the download and keeps the part received.".to_owned(),
             None if current || is_loading => String::new(),
-            None if offered.there => "Enter takes it into use.".to_owned(),
+            None if offered.there => "Enter uses it.".to_owned(),
             None => format!(
-                "Enter fetches {} from the hub and takes it into use.",
+                "Enter downloads {} from the hub and uses it.",
                 size.unwrap_or_else(|| "it".to_owned())
             ),
         };
@@ -177,12 +177,11 @@ impl ModelChooser {
             let name = pull.name();
             if pull.offered.id == offered.id {
                 self.pull = None;
-                let words =
-                    format!("stopped fetching {name}; choosing it again goes on from there");
+                let words = format!("download of {name} stopped; choose it again to resume");
                 return vec![Request::info(words), Request::Effect(Effect::StopPull)];
             }
             if !offered.there {
-                let words = format!("{name} is being fetched; one model at a time");
+                let words = format!("{name} is being downloaded; only one download at a time");
                 return vec![Request::error(words)];
             }
         }
@@ -232,7 +231,7 @@ impl ModelChooser {
         };
         let mut offered = pull.offered;
         if let Err(message) = outcome {
-            return vec![self.fail(&offered, "not fetched", &message, popup_open, engine)];
+            return vec![self.fail(&offered, "download failed", &message, popup_open, engine)];
         }
         offered.there = true;
         let all = self.offered.iter_mut().flatten();
@@ -258,7 +257,7 @@ impl ModelChooser {
             return Request::error(format!("{name}: {kind}"));
         }
         let advice = match engine {
-            EngineState::Ready { model, .. } => Some(format!("{model} goes on answering.")),
+            EngineState::Ready { model, .. } => Some(format!("{model} stays in use.")),
             _ => None,
         };
         Request::Open(Popup::Explanation(Explanation {

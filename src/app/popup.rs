@@ -360,7 +360,7 @@ impl TagValue {
         lines.extend(wrapped(&self.text, width, PopupLine::Text));
         if self.masked {
             lines.push(PopupLine::Text(String::new()));
-            let why = "Masked: it tells, or may tell, who the patient is (PS3.15 table E.1-1).";
+            let why = "Masked, because it may identify the patient (PS3.15 table E.1-1).";
             lines.extend(wrapped(why, width, PopupLine::Aside));
         }
         lines

@@ -61,7 +61,7 @@ impl PromptSets {
             name: AUTO.to_owned(),
             beside: "by modality".to_owned(),
             about: vec![
-                "For each image the set that its modality and body part call for, else general."
+                "For each image, the set for its modality and body part, or else general."
                     .to_owned(),
             ],
             current: now == AUTO,

@@ -46,7 +46,7 @@ pub fn run(arguments: &cli::BenchArgs, setup: &CommandSetup) -> Result<u8, Fault
     })?;
     let progress = ProgressLine::new();
     let drawn = if arguments.paths.is_empty() {
-        progress.message("drawing phantoms");
+        progress.message("generating phantoms");
         Some(draw_phantoms()?)
     } else {
         None

@@ -149,7 +149,7 @@ fn headers(model: &Model) -> Option<StatusPart> {
 
 fn rescoring(model: &Model) -> Option<StatusPart> {
     let Rescoring { done, all } = model.prompt_sets().rescoring()?;
-    let text = format!("{} scoring anew {done}/{all}", spinner(model));
+    let text = format!("{} rescoring {done}/{all}", spinner(model));
     Some((1, Span::styled(text, Looks::text())))
 }
 
@@ -157,12 +157,12 @@ fn rescoring(model: &Model) -> Option<StatusPart> {
 fn coming(model: &Model) -> Vec<StatusPart> {
     let pull = model.models().pull().map(|pull| {
         let (name, progress) = (pull.name(), pull.progress());
-        format!("{} fetching {name}: {progress}", spinner(model))
+        format!("{} downloading {name}: {progress}", spinner(model))
     });
     let loading = model
         .models()
         .loading()
-        .map(|name| format!("{} reading {}", spinner(model), cut_end(&name, 24)));
+        .map(|name| format!("{} loading {}", spinner(model), cut_end(&name, 24)));
     let words = pull.into_iter().chain(loading);
     words
         .map(|text| (1, Span::styled(text, Looks::text())))

@@ -497,11 +497,7 @@ fn hidden_files_and_files_not_yet_looked_at() {
     );
     program.rest();
     program.press("N");
-    assert!(
-        program
-            .screen(80, 24)
-            .contains("everything here has been looked at")
-    );
+    assert!(program.screen(80, 24).contains("no unseen files here"));
 }
 
 #[test]

@@ -56,7 +56,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ),
     (
         "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
-        ":3: keys: j is given to both down and help",
+        ":3: keys: j is assigned to both down and help",
     ),
     (
         "\n[keys]\nfly = [\"x\"]\n",

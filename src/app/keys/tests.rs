@@ -81,7 +81,7 @@ fn a_key_given_twice_is_an_error_that_names_both() {
     let error = Keymap::new(&names(&[("help", &["j"])]));
     assert_eq!(
         error.map_err(|e| e.to_string()),
-        Err("keys: j is given to both down and help".to_owned())
+        Err("keys: j is assigned to both down and help".to_owned())
     );
 }
 

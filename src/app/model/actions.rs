@@ -156,7 +156,7 @@ impl Model {
             return Vec::new();
         }
         let Some(file) = self.file_in_sight() else {
-            let words = "tags are those of a file: there is none under the cursor";
+            let words = "there is no file under the cursor to show the tags of";
             self.say(Severity::Info, words);
             return Vec::new();
         };
@@ -169,7 +169,7 @@ impl Model {
     /// Opens the list of objects about the image, and searches for those that came since.
     fn choose_related(&mut self) -> Vec<Effect> {
         if self.viewer.image().is_none() {
-            let words = "objects belong to an image: there is none";
+            let words = "there is no image to list the related objects of";
             self.say(Severity::Info, words);
             return Vec::new();
         }
@@ -194,7 +194,10 @@ impl Model {
 
     fn sort(&mut self, action: Action) {
         if self.studies.has_grouping() {
-            return self.say(Severity::Info, "series have an order of their own");
+            return self.say(
+                Severity::Info,
+                "series cannot be sorted: they have a fixed order",
+            );
         }
         let said = self.browser.sort(&self.results, |sort| {
             if action == Action::SortReversed {
@@ -425,7 +428,7 @@ impl Model {
             let lines = message.lines().map(text::safe_str);
             return Some(Explanation {
                 kind: Some("no model"),
-                ..plain("The model", &lines.collect::<Vec<_>>().join("\n"))
+                ..plain("Model", &lines.collect::<Vec<_>>().join("\n"))
             });
         }
         if let (Some(row), Some(shown)) = (current, self.viewer.shown())
@@ -438,7 +441,7 @@ impl Model {
             });
         }
         match &self.watch {
-            WatchState::Failed(message) => Some(plain("The watch", message)),
+            WatchState::Failed(message) => Some(plain("Watch", message)),
             _ => None,
         }
     }

@@ -48,7 +48,7 @@ impl Model {
             } => {
                 let [model, device, prompts] =
                     [model, device, prompts].map(|name| text::safe_str(&name));
-                let words = format!("{model} is ready on {device}, with the prompts {prompts}");
+                let words = format!("{model} is ready on {device}, with prompts {prompts}");
                 self.activity.note(Incident::Said(Severity::Info, words));
                 self.results.jobs_mut().engine_found();
                 self.engine = EngineState::Ready {

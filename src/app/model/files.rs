@@ -188,8 +188,8 @@ impl Model {
             let queued = tally.map_or(0, |tally| tally.count(FileStatus::Queued));
             let text = match (scan.requested, queued) {
                 (0, 0) => "everything here has been classified".to_owned(),
-                (0, 1) => "1 image here is queued already".to_owned(),
-                (0, n) => format!("{n} images here are queued already"),
+                (0, 1) => "1 image here is already queued".to_owned(),
+                (0, n) => format!("{n} images here are already queued"),
                 (1, _) => "1 image to classify".to_owned(),
                 (n, _) => format!("{n} images to classify"),
             };

@@ -229,7 +229,7 @@ impl Model {
         self.studies
             .arrange(&mut self.browser.folder, &self.results, &self.env);
         let text = if self.env.show_phi {
-            "values that identify the patient are shown until you leave"
+            "values that identify the patient are shown until you quit"
         } else {
             "values that identify the patient are masked"
         };

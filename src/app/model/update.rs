@@ -185,7 +185,7 @@ impl Model {
         // An answer to a watch that was switched off again changes nothing.
         if self.watch != WatchState::Off {
             self.watch = WatchState::On { polling };
-            let words = "new files are watched for".to_owned();
+            let words = "watching for new files".to_owned();
             self.activity.note(Incident::Said(Severity::Info, words));
         }
     }

@@ -32,7 +32,7 @@ impl PickerKind {
         match self {
             Self::Prompts => "Prompt set",
             Self::Model => "Model",
-            Self::Related => "About this image",
+            Self::Related => "Related objects",
         }
     }
 }

@@ -114,7 +114,7 @@ impl Viewer {
 
     fn change_window(&mut self, action: Action, image: &ViewedImage) -> Option<Request> {
         let Some(window) = image.scene.window else {
-            return Some(Request::info("colour has no window"));
+            return Some(Request::info("a colour image has no window"));
         };
         // What is not drawn yet is moved on from all the same: keys may come faster than previews.
         let window = match self.view.voi {
@@ -221,7 +221,7 @@ impl Viewer {
         }
         let rate = next(self.rate());
         self.rate = Some(rate);
-        vec![Request::info(format!("{rate} frames a second"))]
+        vec![Request::info(format!("{rate} frames per second"))]
     }
 
     /// Shows the next frame of the film, if it is due and the last one is on screen; true if the next file of the series is due
