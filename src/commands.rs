@@ -112,7 +112,7 @@ pub struct CommandSetup {
     pub show_phi: bool,
     /// Whether the interface uses the mouse.
     pub mouse: bool,
-    /// Least severe level to log.
+    /// Lowest severity to log.
     pub log_level: tracing::Level,
     /// The user's folders; `None` without a home folder.
     pub folders: Option<Folders>,

@@ -217,10 +217,10 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     let bytes = number
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
-        .ok_or_else(|| format!("`{text}` is no number of bytes, such as 500M or 2Gi"))?;
+        .ok_or_else(|| format!("`{text}` is not a number of bytes, such as 500M or 2Gi"))?;
     if bytes < MIN_MEMORY {
         return Err(format!(
-            "`{text}` is less than 1Mi, in which nothing can be decoded"
+            "`{text}` is less than 1Mi, which is too little to decode anything"
         ));
     }
     Ok(bytes)
@@ -286,7 +286,7 @@ mod tests {
             ),
             (
                 "[layout]\nzzz = true\n",
-                "c.toml:2: unknown key `zzz` in `layout`; known are `view`, `list`, `tiles`, `series`, `sort`, `reverse`, `hidden`",
+                "c.toml:2: unknown key `zzz` in `layout`; use one of `view`, `list`, `tiles`, `series`, `sort`, `reverse`, `hidden`",
             ),
             (
                 "layout.view = \"gird\"\n",
@@ -294,11 +294,11 @@ mod tests {
             ),
             (
                 "theme = \"pink\"\n",
-                "c.toml:1: unknown value `pink` in `theme`; known are `dark`, `light`, `none`",
+                "c.toml:1: unknown value `pink` in `theme`; use one of `dark`, `light`, `none`",
             ),
             (
                 "[layout]\nsort = \"date\"\n",
-                "c.toml:2: unknown value `date` in `layout.sort`; known are `name`, `time`, `label`, `probability`, `urgency`, `uncertainty`",
+                "c.toml:2: unknown value `date` in `layout.sort`; use one of `name`, `time`, `label`, `probability`, `urgency`, `uncertainty`",
             ),
             (
                 "\n[layout]\nlist = 95\n",

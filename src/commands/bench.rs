@@ -103,7 +103,9 @@ pub fn run(arguments: &cli::BenchArgs, setup: &CommandSetup) -> Result<u8, Fault
 fn draw_phantoms() -> Result<tempfile::TempDir, Fault> {
     let failed = |error: String| Fault {
         code: exit::SOME_FAILED,
-        message: format!("phantoms cannot be written: {error}; name images of your own"),
+        message: format!(
+            "phantoms cannot be written: {error}; measure with images of your own instead"
+        ),
     };
     let dir = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
     let studies = dir.path().join("studies");

@@ -100,7 +100,7 @@ fn open_log(log: PathBuf) -> Result<PathBuf, String> {
         Err(error) => {
             let folder = shown(&folder);
             Err(format!(
-                "{folder}: {error}; there is no log, and nothing is saved for the next time"
+                "{folder}: {error}; no log is written, and the state of folders is not saved"
             ))
         }
     }

@@ -180,7 +180,7 @@ pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> Me
         } else {
             (
                 ErrorKind::Malformed,
-                format!("named .{extension}, but its content is neither JPEG nor PNG nor DICOM"),
+                format!("the name ends in .{extension}, but the content is not JPEG, PNG or DICOM"),
             )
         };
         return MediaError::new(kind, message);
@@ -198,7 +198,7 @@ pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> Me
 pub(super) fn unsupported_format(format: &str) -> MediaError {
     MediaError::new(
         ErrorKind::Unsupported,
-        format!("{format} is not supported; JPEG, PNG and DICOM are"),
+        format!("{format} is not supported; use JPEG, PNG or DICOM"),
     )
 }
 

@@ -310,7 +310,8 @@ impl Service {
             Ok(_) => {
                 if self.root_lost {
                     self.root_lost = false;
-                    let text = format!("{} is back.", names::display(&self.roots.given));
+                    let text =
+                        format!("{} is accessible again.", names::display(&self.roots.given));
                     self.send(WatchEvent::Problem(text));
                 }
                 self.scan(&root, at_start);

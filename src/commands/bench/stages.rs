@@ -53,7 +53,7 @@ impl Benchmark<'_> {
                 return Ok(Vec::new());
             }
             return Err(Fault::unusable(
-                "there is no image to measure with; name files or folders that contain images",
+                "there are no images to measure with; give files or folders that contain images",
             ));
         }
         let mean = |of: fn(&PreparedFile) -> f64| {

@@ -53,7 +53,7 @@ fn omissions(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
     let value = match (count, cut, partial) {
         (0, false, false) => return None,
         (0, true, _) => "the file ends before its data set does".to_owned(),
-        (0, false, true) => "attributes behind the pixels were not read".to_owned(),
+        (0, false, true) => "attributes after the pixel data were not read".to_owned(),
         (n, ..) => format!("{} not listed", counted(n, "more attribute")),
     };
     Some(TagRow {
