@@ -22,7 +22,7 @@ impl<'a> FileContext<'a> {
         &self.browser.folder
     }
 
-    /// The file under the cursor, or the one of a series that is in sight.
+    /// The file under the cursor, or the displayed file of the series there.
     pub(crate) fn file_in_sight(self) -> Option<FoundFile> {
         self.studies.file_in_sight(self.folder(), self.results)
     }

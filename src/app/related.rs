@@ -141,8 +141,8 @@ impl RelatedObjects {
         Some(Effect::Related { files, generation })
     }
 
-    /// Searches a folder once an image of it was looked at for a while, so that what belongs to it can be told.
-    pub(super) fn search_unasked(
+    /// Searches the folder of the displayed image without a key press, so that the number of its related objects can be shown.
+    pub(super) fn search_automatically(
         &mut self,
         viewer: &Viewer,
         folder: &Folder,

@@ -53,7 +53,7 @@ pub fn panels(cols: u16, rows: u16, focus: Panel, has_images: bool, split: Optio
 }
 
 /// The image on the whole screen, but for its title and the status line.
-pub fn picture_alone(cols: u16, rows: u16) -> Panels {
+pub fn image_alone(cols: u16, rows: u16) -> Panels {
     around(cols, rows, |body, _| Panels {
         preview: Some(body),
         ..Panels::default()

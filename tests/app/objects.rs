@@ -257,7 +257,7 @@ fn frame_keys_scroll_the_stack_of_a_series() {
             .iter()
             .rev()
             .find_map(|effect| match effect {
-                Effect::Nearby(files) => Some(files.clone()),
+                Effect::Prefetch(files) => Some(files.clone()),
                 _ => None,
             });
         let paths = told.expect("told").into_iter().map(|(path, _)| path);

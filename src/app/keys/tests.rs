@@ -39,7 +39,7 @@ fn the_defaults_hold_and_the_help_names_every_action() -> Result<(), KeymapError
     let told = HELP
         .iter()
         .flat_map(|(_, actions)| actions.iter())
-        .flat_map(|(action, _)| std::iter::once(action).chain(action.together()))
+        .flat_map(|(action, _)| std::iter::once(action).chain(action.same_line()))
         .filter(|action| keymap.keys.contains_key(action))
         .count();
     assert_eq!(

@@ -117,7 +117,7 @@ impl Model {
                 self.viewer.stop();
                 let mut requests = comparison.choose(1);
                 requests.extend(hint);
-                self.screen.lay_over(Overlay::Compare(comparison));
+                self.screen.open_overlay(Overlay::Compare(comparison));
                 self.carry_out(requests)
             }
             Err(sentence) => self.carry_out([Request::info(sentence)]),
@@ -130,7 +130,7 @@ impl Model {
         } else {
             self.viewer.stop();
             self.screen
-                .lay_over(Overlay::Activity(ActivityView::default()));
+                .open_overlay(Overlay::Activity(ActivityView::default()));
         }
     }
 
@@ -388,7 +388,7 @@ impl Model {
         match self.watch {
             WatchState::Starting | WatchState::On { .. } => {
                 self.watch = WatchState::Off;
-                vec![Effect::Unwatch]
+                vec![Effect::StopWatch]
             }
             WatchState::Off | WatchState::Failed(_) => self.start_watch(),
         }

@@ -55,7 +55,7 @@ impl Model {
                 }
                 self.browser.folder.extend(entries, complete, &self.results);
             }
-            Msg::Unlisted {
+            Msg::ListFailed {
                 dir,
                 generation,
                 message,

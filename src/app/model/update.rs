@@ -95,7 +95,7 @@ impl Model {
                 complete,
             } => self.related.objects_read((generation, complete), read),
             files @ (Msg::Listed { .. }
-            | Msg::Unlisted { .. }
+            | Msg::ListFailed { .. }
             | Msg::Scanned { .. }
             | Msg::Unreadable { .. }
             | Msg::Appeared { .. }
