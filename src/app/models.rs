@@ -1,5 +1,5 @@
 //! The choice of a model: those of the catalogue and those in the cache. A missing one is downloaded; the previous one
-//! answers until the new one is ready.
+//! stays in use until the new one is ready.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ use crate::encoder::hub::format_bytes;
 /// A model that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OfferedModel {
-    /// What `--model` would be.
+    /// As the value of `--model`.
     pub id: String,
     /// Its name once it is in use.
     pub name: String,
     /// Its entry in the catalogue.
     pub entry: Option<&'static CatalogEntry>,
-    /// It need not be downloaded.
+    /// Whether it is in the cache or built in.
     pub there: bool,
 }
 
@@ -47,12 +47,12 @@ pub(crate) struct ModelPull {
     offered: OfferedModel,
     came: u64,
     size: Option<u64>,
-    /// Another process downloads it; this one waits for that.
+    /// Whether it waits for another process that is downloading the same model.
     waits: bool,
 }
 
 impl ModelPull {
-    /// The progress, in a few letters.
+    /// The progress, in a few words.
     pub(crate) fn progress(&self) -> String {
         match self.size {
             _ if self.waits => "another program is downloading it".to_owned(),
@@ -94,12 +94,12 @@ impl ModelChooser {
         Some(safe_str(&offered.name))
     }
 
-    /// Whether a model is on its way.
+    /// Whether a model is being downloaded or loaded.
     pub(super) fn is_busy(&self) -> bool {
         self.pull.is_some() || self.loading.is_some()
     }
 
-    /// Takes in the models that can be chosen; true if they are the first.
+    /// Sets the models that can be chosen; true if there were none before.
     pub(super) fn models_read(&mut self, offered: Vec<OfferedModel>) -> bool {
         self.offered.replace(offered).is_none()
     }
@@ -162,7 +162,8 @@ impl ModelChooser {
         }
     }
 
-    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the one that is being downloaded stops that.
+    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the model that is being downloaded stops the
+    /// download.
     pub(super) fn pick(
         &mut self,
         chosen: usize,
@@ -210,14 +211,14 @@ impl ModelChooser {
         Request::Effect(Effect::UseModel { id, serial })
     }
 
-    /// Takes in the progress of a download.
+    /// Updates the progress of a download.
     pub(super) fn pulling(&mut self, serial: u64, came: u64, size: Option<u64>, waits: bool) {
         if let Some(pull) = self.pull.as_mut().filter(|p| p.serial == serial) {
             (pull.came, pull.size, pull.waits) = (came, size, waits);
         }
     }
 
-    /// Takes in the end of a download. `popup_open`: there is no room for an explanation.
+    /// Handles the end of a download. `popup_open`: whether a popup is open, so that an error must not open another.
     pub(super) fn pulled(
         &mut self,
         serial: u64,
@@ -268,7 +269,7 @@ impl ModelChooser {
         }))
     }
 
-    /// Takes in that the engine of the chosen model is ready, and from now on in use; false if the engine is another one's.
+    /// Puts the engine of the chosen model into use, as it is ready; false if the engine is for another model.
     pub(super) fn loaded(&mut self, serial: u64) -> bool {
         let loaded = self.loading.take_if(|(loading, _)| *loading == serial);
         if loaded.is_some() {
@@ -277,7 +278,7 @@ impl ModelChooser {
         loaded.is_some()
     }
 
-    /// Takes in that the engine of the chosen model cannot be used.
+    /// Handles that the engine of the chosen model cannot be used.
     pub(super) fn not_loaded(
         &mut self,
         serial: u64,

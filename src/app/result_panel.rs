@@ -23,15 +23,15 @@ pub enum Detail {
     Headline(Option<FileStatus>, String, String),
     /// A line of running text.
     Text(String),
-    /// A line that matters less.
+    /// A less important line.
     Aside(String),
-    /// A line that asks for attention.
+    /// A warning.
     Warning(String),
     /// A share drawn as a bar.
     Bar {
         /// What is measured.
         name: String,
-        /// 0 to 1; `None` makes no claim.
+        /// 0 to 1; `None` if there is no value to show.
         share: Option<f64>,
         /// The figure beside it.
         figure: String,

@@ -1,5 +1,4 @@
-//! `bench`: how fast this machine is with the model and some images, stage by stage, and how close the whole comes to the limit
-//! that the stages set.
+//! `bench`: the speed of each stage on this machine, and how close the end-to-end rate comes to the limit that the stages set.
 
 mod end_to_end;
 mod forward_timer;

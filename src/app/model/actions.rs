@@ -1,4 +1,4 @@
-//! What actions do to the files on screen.
+//! Actions on the files on screen.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ impl Model {
                 return vec![Effect::PromptSets];
             }
             Action::Model => {
-                // The cache is looked at anew.
+                // The cache may have changed: it is read again.
                 self.open_picker(PickerKind::Model);
                 return vec![Effect::Models];
             }
@@ -166,7 +166,7 @@ impl Model {
         vec![self.tags.open(file, &mut self.env)]
     }
 
-    /// Opens the list of objects about the image, and searches for those that came since.
+    /// Opens the list of related objects, and searches for those that have arrived since the last search.
     fn choose_related(&mut self) -> Vec<Effect> {
         if self.viewer.image().is_none() {
             let words = "there is no image to list the related objects of";
@@ -248,7 +248,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Opens what is under the cursor; the image of a file gets the whole screen.
+    /// Opens the folder or file under the cursor; the image of a file fills the screen.
     pub(super) fn enter_row(&mut self) -> Vec<Effect> {
         if let Some(effects) = self.open_current() {
             return effects;
@@ -315,7 +315,7 @@ impl Model {
         }
     }
 
-    /// Puts a text into the clipboard, and says so.
+    /// Copies a text to the clipboard, and reports it.
     pub(super) fn copy(&mut self, text: String, name: &str) -> Vec<Effect> {
         if text.len() > MAX_COPY {
             let words = "too long to be copied through the terminal";
@@ -328,7 +328,7 @@ impl Model {
 
     // ── classify and watch ────────────────────────────────────────────────────────────────────────────────────
 
-    /// Whether there is no model; says so.
+    /// Whether there is no model; if so, reports it.
     pub(super) fn says_no_model(&mut self) -> bool {
         let failed = self.engine.has_failed();
         if failed {
@@ -355,7 +355,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Classifies what is marked, in whichever folder, and removes the marks.
+    /// Classifies the marked files in all folders, and removes the marks.
     fn classify_marked(&mut self) {
         if self.browser.marked().is_empty() {
             return self.say(Severity::Info, "nothing is marked");

@@ -1,4 +1,4 @@
-//! The help: first what keys do in the mode it was opened in, then what they do elsewhere. It is made from the bindings in force.
+//! The help: first the keys of the mode in which it was opened, then all others. It is made from the current bindings.
 
 use std::collections::HashSet;
 
@@ -183,11 +183,11 @@ impl Keymap {
     /// All bindings under their headings, the section of a mode first.
     pub fn help(&self, mode: Mode) -> Vec<HelpLine> {
         let mut groups = Vec::new();
-        let mut told: HashSet<Action> = HashSet::new();
+        let mut listed: HashSet<Action> = HashSet::new();
         if let Some((heading, lines)) = section(mode) {
             let bindings = lines.iter().map(|(keys, what)| (keys.shown(self), *what));
             groups.push((heading, bindings.collect::<Vec<_>>()));
-            told.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
+            listed.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
         }
         let ahead = ahead(mode);
         let mut all = HELP;
@@ -196,7 +196,9 @@ impl Keymap {
             place.unwrap_or(ahead.len())
         });
         for (heading, actions) in all {
-            let rest = actions.iter().filter(|(action, _)| !told.contains(action));
+            let rest = actions
+                .iter()
+                .filter(|(action, _)| !listed.contains(action));
             let bindings = rest.map(|(action, what)| (self.help_keys(*action), *what));
             groups.push((heading, bindings.collect()));
         }

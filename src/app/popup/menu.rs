@@ -1,4 +1,4 @@
-//! The view menu: other ways to look at what is there.
+//! The view menu: views, annotations and tools.
 
 use super::PopupLine;
 use crate::app::keys::Action;
@@ -20,7 +20,7 @@ pub(crate) const ENTRIES: [(char, &str, Action); 13] = [
     ('p', "show patient values", Action::Patient),
 ];
 
-/// Whether what an entry switches is on; `None` of an entry that switches nothing.
+/// Whether the option that an entry switches is on; `None` if the entry switches nothing.
 pub(crate) type Switch = Option<bool>;
 
 /// The action of the entry with a letter.

@@ -39,7 +39,7 @@ impl StudyBrowser {
 }
 
 impl Grouping {
-    /// The rows above the series: folders, studies with their series, and the files that belong to none.
+    /// The rows of the top level: folders, studies with their series, and the files that belong to none.
     fn top_rows(&self, folder: &Folder, env: &Environment) -> Vec<Row> {
         let series = self.studies.iter().flat_map(|study| &study.series);
         let members = series.flat_map(|series| &series.members);
