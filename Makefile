@@ -14,29 +14,29 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-help:  ## what can be made
+help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-setup:  ## look at the tools, fetch libtorch once (GPU=yes|no chooses; otherwise by what is found)
+setup:  ## check the tools, fetch libtorch once (GPU=yes|no; otherwise detected)
 	@.ci/setup
 
 setup-check:
 	@.ci/setup --check
 
-build: setup  ## the program, optimised: target/release/medivision-tui
+build: setup  ## build the optimised program: target/release/medivision-tui
 	cargo build --release
 
 run: setup  ## open the demo (ARGS="…" runs the program with other arguments)
 	cargo run --release -- $(or $(ARGS),demo)
 
 # What `sudo make install` puts in place was built before, by the user who has a Rust.
-install: $(if $(SUDO_USER),,build)  ## into ~/.local, or below PREFIX="…" (/usr/local serves all users)
+install: $(if $(SUDO_USER),,build)  ## install in ~/.local, or PREFIX="…" (/usr/local for all users)
 	@.ci/install "$${CARGO_TARGET_DIR:-target}/release/medivision-tui"
 
-test: setup  ## all tests
+test: setup  ## run all tests
 	cargo test
 
-check: setup-check  ## format, lints, documentation, tests, licences and sources of dependencies
+check: setup-check  ## check formatting, lints, documentation, tests, licences and sources of dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
@@ -48,9 +48,9 @@ check: setup-check  ## format, lints, documentation, tests, licences and sources
 	    echo 'advisories: skipped, their database cannot be reached'; \
 	fi
 
-bench: build  ## how fast the parts are (criterion), and the whole (ARGS="…" for `medivision-tui bench`)
+bench: build  ## measure the speed of the parts (criterion) and of the whole (ARGS="…" for `medivision-tui bench`)
 	cargo bench
 	cargo run --release -- bench $(ARGS)
 
-fuzz:  ## look for files that break the decoders, FUZZ_SECONDS=600 for each target (TARGETS="dicom raster related stream")
+fuzz:  ## search for files that break the decoders, FUZZ_SECONDS=600 per target (TARGETS="dicom raster related stream")
 	@tests/fuzz/run $(TARGETS)

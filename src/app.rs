@@ -1,9 +1,9 @@
-//! The application: what is known, and how each message changes it. Pure and synchronous: time, files, images and results come
-//! in as [`Msg`], and everything to be done to the world goes out as [`Effect`].
+//! The application state, and how each message changes it. Pure and synchronous: time, files, images and results arrive as
+//! [`Msg`], and every action outside the state is returned as an [`Effect`].
 //!
 //! Components own their state and know nothing of those that use them: browser, study browser, viewer,
-//! grid, comparison, activity log, tags, pickers and popups. What a component wants of the rest it returns as requests. The
-//! [`Model`] holds all components, decides by one [`Mode`] which of them receives a key, and carries requests out.
+//! grid, comparison, activity log, tags, pickers and popups. A component returns requests for what is outside its own state. The
+//! [`Model`] holds all components, decides by one [`Mode`] which of them receives a key, and carries out requests.
 
 pub(crate) mod activity;
 pub(crate) mod browser;
@@ -66,7 +66,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
     (model, effects)
 }
 
-/// Takes one message in. Returns what is to be done about it, in order.
+/// Applies a message. Returns the resulting effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     model.update(msg)
 }

@@ -27,13 +27,13 @@ pub use help::{command, suggestion};
     after_help = "Examples:
   medivision-tui ./incoming                  browse a folder, classify it, watch for new files
   medivision-tui demo                        try it on synthetic studies
-  medivision-tui classify scans > out.jsonl  classify a folder without a screen
-  medivision-tui models pull biomedclip      get a model for real images
+  medivision-tui classify scans > out.jsonl  classify a folder non-interactively
+  medivision-tui models pull biomedclip      download a model for real images
 
 Run `medivision-tui COMMAND --help` for more about a command."
 )]
 pub struct Cli {
-    /// Folder to browse, classify and watch [default: the current one]; a file is shown in its folder
+    /// Folder to browse, classify and watch, or file to show in its folder [default: current folder]
     #[arg(value_name = "DIR|FILE")]
     pub dir: Option<PathBuf>,
 
@@ -48,7 +48,9 @@ pub struct Cli {
 
 /// Options of every command; each can also be set by an environment variable.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Global options (also set by variables: MEDIVISION_MODEL, …)")]
+#[command(
+    next_help_heading = "Global options (also set by environment variables: MEDIVISION_MODEL, …)"
+)]
 pub struct GlobalArgs {
     /// Model: a name or id (see `models list`), a folder or a .pt file; `demo` is built in [default: biomedclip if
     /// pulled, else demo]
@@ -118,7 +120,7 @@ pub struct GlobalArgs {
     )]
     pub library: Option<String>,
 
-    /// Memory for all decoding together, such as 500M or 2Gi [default: 1Gi]
+    /// Memory limit for all decoding together, such as 500M or 2Gi [default: 1Gi]
     #[arg(
         long,
         global = true,
@@ -148,7 +150,7 @@ pub struct GlobalArgs {
     )]
     pub show_phi: bool,
 
-    /// Leave the mouse to the terminal, to select text with it
+    /// Leave the mouse to the terminal, for selecting text
     #[arg(
         long,
         global = true,
@@ -158,7 +160,7 @@ pub struct GlobalArgs {
     )]
     pub no_mouse: bool,
 
-    /// Least severe level to log: error, warn, info, debug or trace [default: warn]
+    /// Lowest severity to log: error, warn, info, debug or trace [default: warn]
     #[arg(
         long,
         global = true,
@@ -178,9 +180,9 @@ pub enum Command {
   medivision-tui classify scans --format csv > results.csv
   medivision-tui classify scans --prompts chest-xray --mode multi")]
     Classify(ClassifyArgs),
-    /// Classify a folder and every file that arrives there, without a screen
+    /// Classify a folder and every file that arrives there, without the interface
     ///
-    /// On SIGINT or SIGTERM it finishes the files that have arrived, then exits; a second signal ends it at once.
+    /// On SIGINT or SIGTERM, finishes the files that have arrived, then exits; a second signal ends it at once.
     #[command(after_help = "Example:
   medivision-tui watch incoming --output results.jsonl")]
     Watch(WatchArgs),
@@ -193,7 +195,7 @@ pub enum Command {
   medivision-tui eval truth.csv
   medivision-tui eval chest --prompts chest-xray --map healthy=normal")]
     Eval(EvalArgs),
-    /// Measure how fast each stage is on this machine
+    /// Measure the speed of each stage on this machine
     Bench(BenchArgs),
     /// List, describe, pull and verify models
     Models(ModelsArgs),
@@ -235,7 +237,7 @@ pub struct ResultArgs {
     #[arg(long, default_value = "first")]
     pub frames: FrameSelection,
 
-    /// How an image is fitted to the model's input [default: as the model specifies]
+    /// How to fit an image to the model's input [default: as the model specifies]
     #[arg(long)]
     pub fit: Option<Fit>,
 
@@ -266,7 +268,7 @@ pub struct ClassifyArgs {
 /// `watch`
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Folder to watch, with all folders below it
+    /// Folder to watch, including its subfolders
     pub dir: PathBuf,
     /// Options for classifying and for writing results.
     #[command(flatten)]
@@ -284,7 +286,7 @@ pub struct WatchArgs {
 pub struct InspectArgs {
     /// File to describe
     pub file: PathBuf,
-    /// Number of the frame, from 0
+    /// Frame number, counted from 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub frame: u32,
     /// Window to use instead of the file's
@@ -298,7 +300,7 @@ pub struct InspectArgs {
 /// `eval`
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// Folder with a truth.csv or with one folder per condition, or a table with the columns `path` and `label`
+    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
     #[arg(value_name = "DIR|CSV")]
     pub labels: PathBuf,
     /// Map a label in the data to a condition of the prompt set; may be repeated
@@ -310,7 +312,7 @@ pub struct EvalArgs {
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
     pub frames: FrameSelection,
-    /// How an image is fitted to the model's input [default: as the model specifies]
+    /// How to fit an image to the model's input [default: as the model specifies]
     #[arg(long)]
     pub fit: Option<Fit>,
     /// Decode large JPEG files at full resolution, not at reduced scale
@@ -322,7 +324,7 @@ pub struct EvalArgs {
     /// Number of bootstrap draws for the confidence intervals; 0 for no intervals
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
     pub draws: usize,
-    /// Random seed of the bootstrap
+    /// Random seed for the bootstrap
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
@@ -359,7 +361,7 @@ pub enum ModelsAction {
     List,
     /// Describe a model
     Info {
-        /// Name or id, or folder or file of a checkpoint
+        /// Name or id, or the folder or file of a checkpoint
         #[arg(value_name = "ID|DIR|FILE")]
         subject: String,
     },
@@ -420,7 +422,7 @@ pub struct PromptsArgs {
 pub enum PromptsAction {
     /// List the prompt sets that can be used by name
     List,
-    /// Check prompt sets for errors; with --model also for phrases that are too long for the model
+    /// Check prompt sets for errors; with --model, also for unknown words and phrases that are too long
     Check {
         /// Names or .toml files [default: all that can be used by name]
         #[arg(value_name = "NAME|FILE")]
@@ -433,7 +435,7 @@ pub enum PromptsAction {
 pub struct DemoArgs {
     /// Folder to write to [default: a new one in the cache]
     pub dir: Option<PathBuf>,
-    /// Random seed of the studies
+    /// Random seed for the studies
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Number of studies

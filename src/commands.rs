@@ -93,10 +93,10 @@ impl Fault {
     }
 }
 
-/// The effective settings: defaults ← config.toml ← environment ← arguments.
+/// The effective settings: arguments override the environment, which overrides config.toml, which overrides the defaults.
 #[derive(Clone, Debug)]
 pub struct CommandSetup {
-    /// ModelSource of the model.
+    /// The model to open.
     pub source: ModelSource,
     /// Name or file of the prompt set.
     pub prompts: String,
@@ -116,7 +116,7 @@ pub struct CommandSetup {
     pub show_phi: bool,
     /// Whether the interface uses the mouse.
     pub mouse: bool,
-    /// Least severe level to log.
+    /// Lowest severity to log.
     pub log_level: tracing::Level,
     /// The user's folders; `None` without a home folder.
     pub folders: Option<Folders>,
@@ -128,7 +128,7 @@ pub struct CommandSetup {
     pub folder_state: FolderState,
     /// Colours of the terminal.
     pub colours: Setting<Colours>,
-    /// Whether the terminal is limited to ASCII; `None` decides by the environment.
+    /// Whether the terminal is limited to ASCII; `None` to detect it.
     pub ascii: Option<bool>,
     /// The settings file that was read, if any.
     pub settings: Option<PathBuf>,
@@ -243,7 +243,7 @@ impl CommandSetup {
         Box::new(move || source.open(options.clone()))
     }
 
-    /// ModelOptions for opening the model.
+    /// The options for opening the model.
     pub fn options(&self, fit: Option<Fit>) -> ModelOptions {
         ModelOptions {
             device: self.device,

@@ -1,4 +1,5 @@
-//! Typed settings: defaults ← config.toml ← environment ← arguments (clap joins the last two).
+//! Typed settings. Arguments override the environment, which overrides config.toml, which overrides the defaults. (clap merges
+//! arguments and environment.)
 
 mod fault;
 mod setting;
@@ -16,23 +17,23 @@ use crate::media::read_text;
 pub use fault::{ConfigError, advice, similar};
 pub use setting::{Colours, Graphics, NamedValue, Setting};
 
-/// The program's name, as its folders are called.
+/// The program's name, after which its folders are named.
 pub const NAME: &str = "medivision-tui";
 
-/// Size of the largest settings file.
+/// Maximum size of a settings file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The model that is built in.
+/// The name of the built-in model.
 pub const DEMO: &str = "demo";
 
-/// Colours of the screen. They are told apart by the colour-blind; each also has its symbol and its word.
+/// Colour theme. Colours are distinguishable with colour blindness, and always accompanied by a symbol or word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
-    /// For a dark ground; readable on a light one.
+    /// For a dark background; readable on a light one.
     #[default]
     Dark,
-    /// For a light ground.
+    /// For a light background.
     Light,
     /// No colour, as with `NO_COLOR`.
     None,
@@ -42,55 +43,55 @@ pub enum Theme {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileView {
-    /// By name, one a line, beside picture and result.
+    /// As a list of names, beside the image and its result.
     #[default]
     List,
-    /// As small pictures.
+    /// As a grid of small images.
     Grid,
 }
 
-/// What decides the order of files. Each begins with what one most likely looks for.
+/// What files are sorted by. Each key puts the files first that the user is most likely to look for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SortKey {
-    /// The name, numbers by value.
+    /// The name; numbers in it by their value.
     #[default]
     Name,
-    /// When the file changed, newest first.
+    /// The modification time, newest first.
     Time,
     /// The label, then the highest probability first.
     Label,
     /// The highest probability first.
     Probability,
-    /// The likeliest not to be healthy first ([`crate::scoring::Verdict::urgency`]).
+    /// The most likely to be abnormal first ([`crate::scoring::Verdict::urgency`]).
     Urgency,
-    /// The smallest lead of the first condition over the second first.
+    /// The closest decision first: the smallest lead of the first condition over the second.
     Uncertainty,
 }
 
-/// `[layout]`: how a folder is shown that was not shown before.
+/// `[layout]`: how a folder is shown the first time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayoutSettings {
     /// List or grid.
     pub view: FileView,
-    /// Width of the list in percent of the screen's; `None`: as it fits best.
+    /// Width of the list in percent of the screen's; `None` to choose it automatically.
     #[serde(deserialize_with = "within::<_, 10, 90>")]
     pub list: Option<u8>,
-    /// How large the small pictures of the grid are.
+    /// Size of the tiles of the grid.
     #[serde(deserialize_with = "within::<_, 1, 5>")]
     pub tiles: Option<u8>,
-    /// Files are grouped by study and series.
+    /// Whether files are grouped by study and series.
     pub series: bool,
-    /// What decides the order.
+    /// What files are sorted by.
     pub sort: SortKey,
-    /// The other way round.
+    /// Whether the order is reversed.
     pub reverse: bool,
-    /// Names with a dot in front are shown.
+    /// Whether files whose names begin with a dot are shown.
     pub hidden: bool,
 }
 
-/// Reads a number that may not be less or more.
+/// Deserializes a number from `MIN` to `MAX`.
 fn within<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(
     from: D,
 ) -> Result<Option<u8>, D::Error> {
@@ -103,7 +104,7 @@ fn within<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(
         .ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
-/// What config.toml may hold: options by their names, `[layout]` and `[keys]`.
+/// The content of config.toml: options by name, `[layout]` and `[keys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -129,19 +130,19 @@ pub struct Config {
     pub no_mouse: Option<bool>,
     /// `--log-level`
     pub log_level: Option<Spanned<String>>,
-    /// Colours of the screen.
+    /// Colour theme.
     pub theme: Option<Theme>,
-    /// Colours of the terminal.
+    /// Colours that the terminal supports.
     pub colours: Option<Setting<Colours>>,
-    /// The terminal has ASCII only, or has Unicode.
+    /// Whether the terminal shows only ASCII; `None` to detect it.
     pub ascii: Option<bool>,
-    /// How folders are shown.
+    /// How folders are shown the first time.
     #[serde(default)]
     pub layout: LayoutSettings,
-    /// Actions and the keys they are bound to instead of their own.
+    /// Names of actions, with the keys that replace their defaults.
     #[serde(default)]
     pub keys: BTreeMap<String, Spanned<Vec<String>>>,
-    /// The file and its text; `None`: there is none.
+    /// The path and the text of the file; `None` if there is no file.
     #[serde(skip)]
     pub source: Option<(PathBuf, String)>,
 }
@@ -177,13 +178,13 @@ impl Config {
         })
     }
 
-    /// What is wrong with the keys of the first of these actions that the file binds.
+    /// The error about the keys of the last of these actions that the file binds.
     pub fn fault_of_keys(&self, actions: &[&str], reason: String) -> ConfigError {
         let bound = actions.iter().rev().find_map(|name| self.keys.get(*name));
         self.fault(bound.map(Spanned::span), reason)
     }
 
-    /// What is wrong with the value at this place of the file.
+    /// The error about the value at this byte range of the file.
     pub fn fault(&self, place: Option<Range<usize>>, reason: String) -> ConfigError {
         let (path, text) = self.source.clone().unwrap_or_default();
         ConfigError {
@@ -194,14 +195,14 @@ impl Config {
     }
 }
 
-/// Least memory that something can be decoded in.
+/// Minimum of `--memory`: with less, nothing can be decoded.
 const MIN_MEMORY: u64 = 1 << 20;
 
-/// A number of bytes, such as `500000000`, `500M` or `2Gi`.
+/// Parses a number of bytes, such as `500000000`, `500M` or `2Gi`.
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
+/// Says what is wrong with the text.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit());
     let (number, unit) = text.split_at(end.unwrap_or(text.len()));
@@ -219,30 +220,30 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     let bytes = number
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
-        .ok_or_else(|| format!("`{text}` is no number of bytes, such as 500M or 2Gi"))?;
+        .ok_or_else(|| format!("`{text}` is not a number of bytes, such as 500M or 2Gi"))?;
     if bytes < MIN_MEMORY {
         return Err(format!(
-            "`{text}` is less than 1Mi, in which nothing can be decoded"
+            "`{text}` is less than 1Mi, which is too little to decode anything"
         ));
     }
     Ok(bytes)
 }
 
-/// The user's folders of this program, by the XDG rules. They need not exist.
+/// The user's folders for this program, by the XDG Base Directory Specification. They need not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folders {
-    /// config.toml, prompts/.
+    /// Holds config.toml and prompts/.
     pub config: PathBuf,
-    /// What can be made again.
+    /// Holds what can be created or downloaded again.
     pub cache: PathBuf,
-    /// library.sqlite3.
+    /// Holds library.sqlite3.
     pub data: PathBuf,
-    /// The log, folders/.
+    /// Holds the log and folders/.
     pub state: PathBuf,
 }
 
 impl Folders {
-    /// `None` without a home folder.
+    /// The folders of the current user; `None` without a home folder.
     pub fn new() -> Option<Self> {
         let xdg = Xdg::new().ok()?;
         Some(Self {
@@ -258,8 +259,8 @@ impl Folders {
         self.config.join("prompts")
     }
 
-    /// How folders were left.
-    pub fn places(&self) -> PathBuf {
+    /// The persisted state of folders.
+    pub fn folder_states(&self) -> PathBuf {
         self.state.join("folders")
     }
 
@@ -296,7 +297,7 @@ mod tests {
             ),
             (
                 "[layout]\nzzz = true\n",
-                "c.toml:2: unknown key `zzz` in `layout`; known are `view`, `list`, `tiles`, `series`, `sort`, `reverse`, `hidden`",
+                "c.toml:2: unknown key `zzz` in `layout`; use one of `view`, `list`, `tiles`, `series`, `sort`, `reverse`, `hidden`",
             ),
             (
                 "layout.view = \"gird\"\n",
@@ -304,11 +305,11 @@ mod tests {
             ),
             (
                 "theme = \"pink\"\n",
-                "c.toml:1: unknown value `pink` in `theme`; known are `dark`, `light`, `none`",
+                "c.toml:1: unknown value `pink` in `theme`; use one of `dark`, `light`, `none`",
             ),
             (
                 "[layout]\nsort = \"date\"\n",
-                "c.toml:2: unknown value `date` in `layout.sort`; known are `name`, `time`, `label`, `probability`, `urgency`, `uncertainty`",
+                "c.toml:2: unknown value `date` in `layout.sort`; use one of `name`, `time`, `label`, `probability`, `urgency`, `uncertainty`",
             ),
             (
                 "\n[layout]\nlist = 95\n",

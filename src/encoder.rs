@@ -1,4 +1,4 @@
-//! Models: images and phrases become unit vectors. This is the only room that calls libtorch.
+//! Models: images and phrases become unit vectors. This is the only layer that calls libtorch.
 //!
 //! No tensor leaves it: callers see [`PreparedImage`], `Vec<f32>` and [`EncoderError`].
 

@@ -1,17 +1,17 @@
-//! Medical images in the terminal, and what they show, zero-shot. For research, not for diagnosis.
+//! Shows medical images in the terminal and classifies them zero-shot. For research, not for diagnosis.
 //!
-//! Five words carry the program: **Msg, Model, update, Effect, view**. Everything slow or impure happens behind an
-//! [`app::Effect`] and comes back as an [`app::Msg`]. The rooms, from the top; an arrow never points upwards, and
-//! `tests/layering.rs` reads the `use` lines to see that:
+//! The architecture is **Msg, Model, update, Effect, view**: everything slow or impure is requested by an [`app::Effect`] and
+//! answered by an [`app::Msg`]. The layers, from top to bottom, are listed below. A layer never depends on a higher one, which
+//! `tests/layering.rs` checks by the `use` lines:
 //!
 //! * shell: [`runtime`], [`commands`], [`graphics`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`jobs`], which drives the engine; [`watch`], [`library`], [`engine`]
-//! * model: [`encoder`]: the only room that knows libtorch
+//! * model: [`encoder`]: the only layer that uses libtorch
 //! * domain: [`config`], [`media`], [`paths`], [`view`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
-//! [`media`] is a crate of its own (`src/media`): it builds, and is tested and fuzzed, without libtorch.
+//! [`media`] is a separate crate (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
 // Everything is printed by `commands::print`.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]

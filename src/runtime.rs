@@ -174,12 +174,12 @@ impl Services {
                     worker.request(key);
                 }
             }
-            Effect::Nearby(files) => {
+            Effect::Prefetch(files) => {
                 if let Some(worker) = &self.preview {
                     worker.prefetch(files);
                 }
             }
-            Effect::Unpreview => {
+            Effect::CancelPreview => {
                 if let Some(worker) = &self.preview {
                     worker.cancel();
                 }
@@ -193,7 +193,7 @@ impl Services {
                 .into_iter()
                 .for_each(|command| self.carry_out(command)),
             Effect::Watch { root } => self.start_watch(&root),
-            Effect::Unwatch => self.watch = None,
+            Effect::StopWatch => self.watch = None,
             Effect::Tags { path, generation } => {
                 objects::tags(path, generation, Arc::clone(&self.send));
             }

@@ -1,4 +1,5 @@
-//! The dependencies between the rooms point downwards only. See the crate's documentation for the map.
+//! Checks that no top-level module of the crate (here called a room) depends on one in a higher layer. The crate's documentation
+//! lists the layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

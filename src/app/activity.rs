@@ -1,4 +1,4 @@
-//! The activity log: what came in, what was classified, what failed and why, and how fast it goes.
+//! The activity log: which files arrived, were classified or failed and why, and the throughput.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use super::text;
 use crate::media::ErrorKind;
 use crate::view::activity_areas;
 
-/// Entries that are remembered.
+/// Maximum number of entries kept.
 const MAX_ENTRIES: usize = 2000;
-/// How long answers are counted together.
+/// Span of time over which answers are counted together.
 pub(crate) const SPAN: Duration = Duration::from_secs(2);
-/// Spans remembered: more than any screen has columns.
+/// Maximum number of spans kept: more than any screen has columns.
 const MAX_SPANS: usize = 400;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Incident {
-    /// An image came in.
+    /// An image arrived.
     Arrived(PathBuf),
-    /// An image has another content.
+    /// The content of an image changed.
     Changed(PathBuf),
     /// An image is gone.
     Removed(PathBuf),
@@ -37,7 +37,7 @@ pub(crate) enum Incident {
         probability: f64,
         status: FileStatus,
     },
-    /// There is no answer, and why.
+    /// A file failed.
     Failed {
         path: PathBuf,
         kind: ErrorKind,
@@ -82,12 +82,12 @@ pub(crate) struct ActivityCounts {
 pub(crate) struct ActivityLog {
     /// Oldest first.
     log: VecDeque<LogEntry>,
-    /// How many there were, those forgotten included.
+    /// Number of entries ever added, including those dropped since.
     count: usize,
-    /// The last so many have no time yet.
+    /// Number of latest entries that have no time yet.
     untimed: usize,
     counts: ActivityCounts,
-    /// Answers in each span since the start, the oldest forgotten.
+    /// Answers in each span, without the oldest spans.
     spans: VecDeque<u64>,
     /// The number of the span after the last one, from the start of the program.
     span_end: u64,
@@ -146,7 +146,7 @@ impl ActivityLog {
         self.untimed > 0
     }
 
-    /// Time passes: what came since the last tick has this time.
+    /// Gives the entries added since the last tick this time.
     pub(super) fn tick(&mut self, now: Duration) {
         for entry in self.log.iter_mut().rev().take(self.untimed) {
             entry.at = Some(now);
@@ -171,7 +171,7 @@ impl ActivityLog {
         self.counts
     }
 
-    /// Adds an entry about an answer that came.
+    /// Adds an entry about the answer for a file.
     pub(super) fn note_answer(&mut self, path: &Path, results: &Results) {
         let path = path.to_owned();
         let what = match results.get(&path) {
@@ -200,7 +200,7 @@ impl ActivityLog {
         self.spans.range(from..).copied().collect()
     }
 
-    /// How many are remembered.
+    /// Number of entries kept.
     pub(crate) fn len(&self) -> usize {
         self.log.len()
     }
@@ -210,7 +210,7 @@ impl ActivityLog {
         self.log.iter().rev()
     }
 
-    /// How far from the newest the cursor is.
+    /// Position of the cursor, counted from the newest entry.
     pub(crate) fn cursor(&self, view: ActivityView) -> usize {
         let last = self.count.saturating_sub(1);
         let at = view.cursor.map_or(0, |number| last.saturating_sub(number));
@@ -229,7 +229,7 @@ impl ActivityView {
         self.top
     }
 
-    /// Scrolls so that the cursor is in sight.
+    /// Scrolls the cursor into view.
     pub(super) fn follow(&mut self, log: &ActivityLog, env: &Environment) {
         let rows = log_rows(env).max(1);
         let at = log.cursor(*self);
@@ -261,7 +261,7 @@ impl ActivityView {
         is_there
     }
 
-    /// Carries an action out.
+    /// Carries out an action.
     pub(super) fn act(
         &mut self,
         action: Action,
@@ -300,7 +300,7 @@ impl ActivityView {
         Vec::new()
     }
 
-    /// An entry was removed from the log: the cursor stays on its own.
+    /// Keeps the cursor on its entry after another was removed from the log.
     fn entry_removed(&mut self, number: usize) {
         if let Some(cursor) = &mut self.cursor
             && *cursor > number

@@ -1,4 +1,4 @@
-//! The browser: the folder on screen, how folders were left, which files are marked, and which were looked at.
+//! The browser: the folder on screen, the state of folders visited before, and which files are marked or have been viewed.
 
 pub mod folder;
 
@@ -15,10 +15,10 @@ use super::sort::Sort;
 use crate::paths;
 use folder::{Folder, Listing, Row};
 
-/// How long the cursor stays before its file counts as looked at: long enough for a key held down to pass by.
+/// How long the cursor stays on a file before it counts as viewed: longer than while a key is held down.
 pub(crate) const REST_TIME: Duration = Duration::from_millis(80);
 
-/// The cursor and how long it has been where it is.
+/// The row under the cursor, and since when the cursor has been there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct CursorRest {
     path: Option<PathBuf>,
@@ -30,13 +30,13 @@ struct CursorRest {
 /// The state of the browser.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Browser {
-    /// The folder on screen. Whoever groups its files arranges its rows.
+    /// The folder on screen. If its files are grouped, [`super::studies`] arranges its rows.
     pub(super) folder: Folder,
-    /// How folders seen before were left.
+    /// State of the folders visited before.
     left: HashMap<PathBuf, FolderMemory>,
     /// Files on which the cursor has rested.
     visited: HashSet<PathBuf>,
-    /// Files that came after the start and have not been looked at.
+    /// Files that arrived after the start and have not been viewed.
     fresh: HashSet<PathBuf>,
     marked: BTreeSet<PathBuf>,
     /// Where a range of marks begins.
@@ -45,7 +45,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Begins in a folder, as it was left in an earlier run.
+    /// Begins in a folder, with its state from an earlier run.
     pub(super) fn new(dir: PathBuf, generation: u64, state: FolderState) -> Self {
         let left = FolderMemory::restore(&dir, state);
         Self {
@@ -71,8 +71,8 @@ impl Browser {
         self.folder.generation() == generation && self.folder.dir() == dir
     }
 
-    /// Remembers how the folder on screen is left, and returns that. `None` while nothing of it has come: what was remembered
-    /// of it stays.
+    /// Remembers the state of the folder on screen, and returns it. `None` while no part of its listing has arrived; then the
+    /// state remembered before is kept.
     pub(super) fn remember(&mut self) -> Option<&FolderMemory> {
         let folder = &self.folder;
         if *folder.listing() == Listing::Underway && folder.count() == 0 {
@@ -86,12 +86,12 @@ impl Browser {
         Some(self.left.entry(dir).insert_entry(left).into_mut())
     }
 
-    /// How a folder was left in this run; of the one given at the start, in the last.
+    /// The state of a folder when it was left in this run; for the folder given at the start, in the last run.
     pub(super) fn left(&self, dir: &Path) -> Option<&FolderMemory> {
         self.left.get(dir)
     }
 
-    /// Shows a folder of which nothing is known yet. The cursor goes to `cursor`, or where it was last time.
+    /// Shows a folder before its listing arrives. The cursor goes to `cursor`, or to where it was last time.
     pub(super) fn show(&mut self, dir: PathBuf, generation: u64, cursor: Option<PathBuf>) {
         let (known, options) = if let Some(left) = self.left.get(&dir) {
             (left.cursor.clone(), left.options.clone())
@@ -104,8 +104,8 @@ impl Browser {
         self.folder = Folder::new(dir, generation, cursor.or(known), options);
     }
 
-    /// Takes in how the folder that is being listed was left in an earlier run; false if that no longer matters. What this run
-    /// knows takes precedence.
+    /// Restores the state of the folder being listed from an earlier run; false if it is no longer needed. State of this run takes
+    /// precedence.
     pub(super) fn restore(
         &mut self,
         dir: &Path,
@@ -123,7 +123,7 @@ impl Browser {
 
     // ── order and filter ──────────────────────────────────────────────────────────────────────────────────────
 
-    /// Changes how the folder is looked at.
+    /// Changes the list options of the folder.
     pub(super) fn change_options(
         &mut self,
         results: &Results,
@@ -159,7 +159,7 @@ impl Browser {
         &self.marked
     }
 
-    /// Marks the file under the cursor, or removes its mark; the cursor goes on.
+    /// Marks the file under the cursor, or removes its mark, and moves the cursor to the next row.
     pub(super) fn toggle_mark(&mut self) {
         let current = self.folder.current();
         let Some(row) = current.filter(|row| row.kind == EntryKind::File) else {
@@ -208,25 +208,25 @@ impl Browser {
         self.marked.iter().map(found).collect()
     }
 
-    // ── what was looked at ────────────────────────────────────────────────────────────────────────────────────
+    // ── viewed files ────────────────────────────────────────────────────────────────────────────────────
 
-    /// Whether a file came after the start and has not been looked at.
+    /// Whether a file arrived after the start and has not been viewed.
     pub(crate) fn is_fresh(&self, path: &Path) -> bool {
         self.fresh.contains(path)
     }
 
-    /// Notes that a file has come, with a content that nobody has looked at.
+    /// Notes that a file arrived, or changed, and has not been viewed since.
     pub(super) fn note_arrival(&mut self, path: &Path) {
         self.visited.remove(path);
         self.fresh.insert(path.to_owned());
     }
 
-    /// Notes that a file that came is no image.
+    /// Notes that a file that arrived is not an image.
     pub(super) fn forget_arrival(&mut self, path: &Path) {
         self.fresh.remove(path);
     }
 
-    /// Moves the cursor to the nearest file in a direction that it has not rested on, coming round at the end.
+    /// Moves the cursor to the next file in a direction that has not been viewed, wrapping around at the end.
     pub(super) fn go_to_unvisited(&mut self, forward: bool, results: &Results) -> Option<Request> {
         let cursor = self.folder.cursor();
         let unvisited = |(_, row): &(usize, &Row)| {
@@ -246,7 +246,7 @@ impl Browser {
                 self.folder.go_to(*at);
                 None
             }
-            None => Some(Request::info("everything here has been looked at")),
+            None => Some(Request::info("no unseen files here")),
         }
     }
 
@@ -278,7 +278,7 @@ impl Browser {
         self.rest.path.is_none()
     }
 
-    /// Time passes. Returns the file on which the cursor came to rest with this tick.
+    /// Advances the time. Returns the file on which the cursor came to rest with this tick.
     pub(super) fn tick(&mut self, now: Duration) -> Option<PathBuf> {
         let path = self.rest.path.clone().filter(|_| !self.rest.rested)?;
         let since = *self.rest.since.get_or_insert(now);
@@ -293,7 +293,7 @@ impl Browser {
 
     // ── changes on disk ───────────────────────────────────────────────────────────────────────────────────────
 
-    /// A file or folder is gone, with all under it.
+    /// Removes a file, or a folder with everything below it.
     pub(super) fn removed(&mut self, path: &Path) {
         self.visited.retain(|file| !file.starts_with(path));
         self.fresh.retain(|file| !file.starts_with(path));
@@ -304,7 +304,7 @@ impl Browser {
         }
     }
 
-    /// A file or folder lies elsewhere now. Returns the folder to open and the row to go to if the one on screen lies there.
+    /// Follows a file or folder to its new path. Returns the folder to open and the row to go to if the folder on screen was moved.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
         let new = |path: &PathBuf| paths::renamed(path, from, to).unwrap_or_else(|| path.clone());
         self.visited = self.visited.iter().map(new).collect();

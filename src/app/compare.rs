@@ -1,6 +1,6 @@
 //! The comparison: two files side by side, with their scores. One side is chosen: the cursor of the list is on its file, and
-//! moving it shows the next file there. Or one file: as it was scored when the comparison began, and as it is by the prompts in
-//! force.
+//! moving the cursor shows another file on that side. Alternatively one file on both sides: on the left the result that it had when
+//! the comparison began, on the right its result with the current prompts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,27 +24,27 @@ use crate::paths;
 use crate::scoring::Decision;
 use crate::view::CompareAreas;
 
-/// Rows of the list that a page key passes by.
+/// Rows that a page key moves the cursor by.
 const PAGE: usize = 10;
 
-/// Two files, or one twice.
+/// Two files, or one file on both sides.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Comparison {
     /// Left and right.
     files: [PathBuf; 2],
     /// Index of the side whose file the cursor is on.
     chosen: usize,
-    /// What is shown on the left instead of the file's present result, which is on the right.
+    /// With one file on both sides, its result when the comparison began, shown on the left.
     before: Option<Arc<[Record]>>,
 }
 
 impl Comparison {
-    /// Compares the two files that are marked, or the one marked and the one under the cursor; with none marked, the results of
-    /// that one. The hint is about the last.
+    /// Compares the two marked files, or the marked file with the one under the cursor. If none is marked, compares the results of
+    /// the file under the cursor before and after a change of prompts, and returns a hint about that.
     ///
     /// # Errors
     ///
-    /// Says what to do where there are no such files.
+    /// If there are no such files, tells the user what to do.
     pub(super) fn begin(files: FileContext<'_>) -> Result<(Self, Option<Request>), String> {
         let FileContext {
             browser,
@@ -69,14 +69,15 @@ impl Comparison {
             ([_, _, ..], _) => return Err("more than two files are marked".to_owned()),
             _ => {
                 let key = env.key(Action::Mark);
-                let how = format!("mark the files to compare ({key}): two, or one beside another");
+                let how =
+                    format!("mark two files to compare ({key}), or one and move to the other");
                 return Err(how);
             }
         };
         let hint = before.is_some().then(|| {
             let [prompts, mark] = [Action::PromptSet, Action::Mark].map(|action| env.key(action));
             Request::info(format!(
-                "the same file twice: {prompts} changes the prompts on the right, {mark} marks two files to compare"
+                "the same file twice: {prompts} changes the prompts on the right; mark two files ({mark}) to compare them"
             ))
         });
         let comparison = Self {
@@ -97,13 +98,13 @@ impl Comparison {
         self.chosen
     }
 
-    /// Chooses a side. The cursor of the list goes along, if the file is in the folder on screen.
+    /// Chooses a side. Moves the cursor of the list to its file, if that is in the folder on screen.
     pub(super) fn choose(&mut self, side: usize) -> Vec<Request> {
         self.chosen = side;
         vec![Request::SelectFile(self.files[side].clone())]
     }
 
-    /// A file or folder lies elsewhere now.
+    /// Follows a file or folder to its new path.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) {
         for file in &mut self.files {
             if let Some(new) = paths::renamed(file, from, to) {
@@ -114,12 +115,12 @@ impl Comparison {
 
     // ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Takes a key in before its action is looked at: right and left choose a side, Enter goes to its file.
+    /// Handles the keys that mean something else here: right and left choose a side, Enter goes to its file. `None` for all others.
     pub(super) fn press(&mut self, key: KeyEvent, env: &Environment) -> Option<Vec<Request>> {
         Some(match (key.code, env.keymap.action(key)) {
             (KeyCode::Enter, Some(Action::Enter)) => return None,
             (KeyCode::Backspace, Some(Action::Leave)) => vec![Request::CloseOverlay],
-            // With one file on both, there is nothing to choose.
+            // With one file on both sides, there is nothing to choose.
             (_, Some(Action::Enter | Action::Leave)) if self.before.is_some() => Vec::new(),
             (_, Some(Action::Enter)) => self.choose(1),
             (_, Some(Action::Leave)) => self.choose(0),
@@ -127,7 +128,7 @@ impl Comparison {
         })
     }
 
-    /// Carries an action out; `None`: it does what it does to the file under the cursor, which is that of the side chosen.
+    /// Carries out an action; `None` if it applies to the file under the cursor, which is that of the chosen side.
     pub(super) fn act(&mut self, action: Action, files: FileContext<'_>) -> Option<Vec<Request>> {
         let (folder, env) = (files.folder(), files.env);
         let path = &self.files[self.chosen];
@@ -141,7 +142,7 @@ impl Comparison {
             Action::NextPanel => self.choose(1 - self.chosen),
             Action::Enter => vec![Request::ShowFile(path.clone())],
             Action::Leave => vec![Request::CloseOverlay],
-            _ if !here => vec![Request::info("this file lies in another folder")],
+            _ if !here => vec![Request::info("this file is in another folder")],
             _ if moves => self.step(action, folder, files.results),
             Action::Classify
             | Action::Why
@@ -153,7 +154,7 @@ impl Comparison {
         })
     }
 
-    /// Shows another file on the side chosen: the nearest in the direction that may be an image.
+    /// Shows another file on the chosen side: the nearest one in the direction of the action that may be an image.
     fn step(&mut self, action: Action, folder: &Folder, results: &Results) -> Vec<Request> {
         let before = folder.cursor();
         let last = folder.len().saturating_sub(1);
@@ -178,13 +179,13 @@ impl Comparison {
 
     // ── what is shown ─────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Where the sides lie.
+    /// The areas of the sides.
     pub(crate) fn areas(&self, results: &Results, env: &Environment) -> CompareAreas {
         let lines = self.scores(results).map(|side| side.len());
         CompareAreas::new(env.body(), lines[0].max(lines[1]))
     }
 
-    /// The side at a cell.
+    /// Index of the side at a cell.
     pub(super) fn side_at(
         &self,
         at: (u16, u16),
@@ -197,18 +198,18 @@ impl Comparison {
             .position(|side| side.image.contains(at) || side.scores.contains(at))
     }
 
-    /// The key of the image of a side.
+    /// The key of the image on a side.
     fn key(&self, side: usize, quality: Quality, files: FileContext<'_>) -> Option<PreviewKey> {
         let (results, env) = (files.results, files.env);
         let path = self.files[side].clone();
-        // As wide on either side: one file on both is one image.
+        // The same size on both sides, so that one file on both needs a single image.
         let [left, right] = self.areas(results, env).sides.map(|side| side.image);
         let room = (left.width.min(right.width), left.height);
         let stamp = known_stamp(&path, files.folder(), results);
         env.small_preview(FoundFile { path, stamp }, room, quality)
     }
 
-    /// The images that both sides want: half blocks, then the terminal's own once the cursor rests.
+    /// The keys of the images to request for both sides: in half blocks, and with the terminal's graphics once the cursor rests.
     pub(super) fn wanted(&self, files: FileContext<'_>) -> Vec<PreviewKey> {
         let (browser, env) = (files.browser, files.env);
         let rested = browser.has_rested() || browser.has_no_cursor();
@@ -223,7 +224,7 @@ impl Comparison {
         keys
     }
 
-    /// The image of a side, as good as it is there.
+    /// The image on a side, in the best quality available.
     pub(super) fn image<'a>(
         &self,
         side: usize,
@@ -234,13 +235,13 @@ impl Comparison {
         tiles.best(&key, true)
     }
 
-    /// What the model says of both files; the conditions in the same order on either side.
+    /// The result lines of both sides, with the conditions in the same order.
     pub(crate) fn scores(&self, results: &Results) -> [Vec<Detail>; 2] {
         let before = self.before.clone().map(FileState::Done);
         let [left, right] = self.files.each_ref().map(|path| results.get(path));
         let states = [before.as_ref().or(left), right];
         let mut conditions: Vec<&str> = Vec::new();
-        for record in states.iter().filter_map(|state| claims((*state)?)) {
+        for record in states.iter().filter_map(|state| unless_rejected((*state)?)) {
             for score in &record.verdict.scores {
                 if !conditions.contains(&score.condition.as_str()) {
                     conditions.push(&score.condition);
@@ -250,7 +251,7 @@ impl Comparison {
         states.map(|state| side_lines(state, &conditions))
     }
 
-    /// The prompt sets by which one file is scored on either side; `None`: two files are compared.
+    /// The prompt sets of the two sides; `None` if two files are compared.
     pub(crate) fn prompt_sets(&self, results: &Results) -> Option<[String; 2]> {
         let before = self.before.as_ref()?.first()?;
         let now = results.get(&self.files[1]).and_then(FileState::record);
@@ -259,18 +260,19 @@ impl Comparison {
     }
 }
 
-/// The content of a file that is known last.
+/// The last known stamp of a file.
 fn known_stamp(path: &Path, folder: &Folder, results: &Results) -> Stamp {
     let row = folder.row(path).map(|row| row.stamp);
     row.or_else(|| results.stamp(path)).unwrap_or_default()
 }
 
-/// The record, unless the model makes no claim.
-fn claims(state: &FileState) -> Option<&Record> {
+/// The record, unless the image was rejected.
+fn unless_rejected(state: &FileState) -> Option<&Record> {
     let record = state.record()?;
     (record.verdict.decision != Decision::Rejected).then_some(record)
 }
 
+/// The headline and the scores of a side.
 fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
     let status = state.map(FileState::status);
     let (text, word) = match (state, state.and_then(FileState::record)) {
@@ -291,9 +293,9 @@ fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
         _ => ("not classified".to_owned(), ""),
     };
     let mut lines = vec![Detail::Headline(status, text, word.to_owned())];
-    let claim = state.and_then(claims);
+    let shown = state.and_then(unless_rejected);
     lines.extend(conditions.iter().map(|condition| {
-        let score = claim.and_then(|record| {
+        let score = shown.and_then(|record| {
             let mut scores = record.verdict.scores.iter();
             scores.find(|score| score.condition == *condition)
         });

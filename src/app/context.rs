@@ -1,4 +1,4 @@
-//! What components that are about files read of the rest of the application.
+//! The state of the application that file-related components read.
 
 use super::browser::Browser;
 use super::browser::folder::Folder;
@@ -7,7 +7,7 @@ use super::environment::Environment;
 use super::results::Results;
 use super::studies::StudyBrowser;
 
-/// The files on screen, their groups, and what is known of them.
+/// The files on screen, with their groups and results.
 #[derive(Clone, Copy)]
 pub(crate) struct FileContext<'a> {
     pub browser: &'a Browser,
@@ -22,7 +22,7 @@ impl<'a> FileContext<'a> {
         &self.browser.folder
     }
 
-    /// The file under the cursor, or the one of a series that is in sight.
+    /// The file under the cursor, or the displayed file of the series there.
     pub(crate) fn file_in_sight(self) -> Option<FoundFile> {
         self.studies.file_in_sight(self.folder(), self.results)
     }

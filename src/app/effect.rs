@@ -1,4 +1,4 @@
-//! All effects, as data. The runtime carries them out and answers with messages.
+//! All effects, as data. The runtime carries them out, and answers with messages.
 
 use std::path::PathBuf;
 
@@ -9,24 +9,23 @@ use crate::engine::ClassifiedFile;
 use crate::jobs::JobCommand;
 use crate::prompts::Prompts;
 
-/// What [`super::update`] wants done. No effect blocks the loop.
+/// An action requested by [`super::update`]. No effect blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Read one folder, not those below. Answered by [`super::Msg::FolderState`] where it was left in an earlier run, then by
-    /// [`super::Msg::Listed`] parts (a few entries first, so that the first
-    /// rows of a huge folder are shown at once) or [`super::Msg::Unlisted`]. A later request supersedes an
-    /// unfinished one.
+    /// List one folder, without its subfolders. Answered by [`super::Msg::FolderState`] if state was persisted in an earlier run,
+    /// then by [`super::Msg::Listed`] parts (a few entries first, so that the first rows of a huge folder are shown at once) or
+    /// [`super::Msg::ListFailed`]. A later request supersedes an unfinished one.
     List {
         /// The folder.
         dir: PathBuf,
         /// The number that the answer carries.
         generation: u64,
     },
-    /// Persist how a folder was left. Not answered.
+    /// Persist the state of a folder. Not answered.
     PersistFolder {
         /// The folder.
         dir: PathBuf,
-        /// How it was left.
+        /// Its state.
         state: FolderState,
     },
     /// Find all images under a folder, recursively, as `classify` would: dotfiles skipped, links to folders not
@@ -40,13 +39,13 @@ pub enum Effect {
     /// Decode and encode a file for the terminal. Only the latest request counts: a busy worker
     /// drops the waiting one when another comes. Answered by [`super::Msg::Previewed`].
     Preview(PreviewKey),
-    /// Files that may be looked at next, the likeliest first: their first frames are decoded while no preview is wanted.
+    /// Decode the first frames of the files that are likely to be viewed next, the likeliest first, while no preview is requested.
     /// Replaces the previous list. Not answered.
-    Nearby(Vec<(PathBuf, Stamp)>),
-    /// Drop the waiting preview request, if any.
-    Unpreview,
-    /// Encode small images of the first frames of files, without annotations. Replaces the requests that still
-    /// wait. Each is answered by a [`super::Msg::Tile`], roughly in this order.
+    Prefetch(Vec<(PathBuf, Stamp)>),
+    /// Drop the waiting preview request, if any. Not answered.
+    CancelPreview,
+    /// Encode small images of the first frames of files, without annotations. Replaces the requests that are still
+    /// waiting. Each is answered by a [`super::Msg::Tile`], roughly in this order.
     Tiles(Vec<PreviewKey>),
     /// Hand files to the engine, or change what it does with those it has. Each file started is answered by
     /// `Event::Done` or `Event::Dropped` of its generation.
@@ -59,14 +58,14 @@ pub enum Effect {
         generation: u64,
     },
     /// Read the headers of files, to group them. Answered by [`super::Msg::Headers`] parts. A later request supersedes an
-    /// unfinished one; what was read until then is still answered.
+    /// unfinished one; headers read by then are still sent.
     Headers {
         /// The files.
         files: Vec<FoundFile>,
         /// The number that the answer carries.
         generation: u64,
     },
-    /// Find the objects among files that are about images: presentation states, segmentations, structure sets. Answered by
+    /// Find the files that hold objects related to images: presentation states, segmentations, structure sets. Answered by
     /// [`super::Msg::Related`] parts. A later request supersedes an unfinished one.
     Related {
         /// The files.
@@ -83,9 +82,9 @@ pub enum Effect {
     },
     /// Read the prompt sets that can be chosen. Answered by [`super::Msg::PromptSets`].
     PromptSets,
-    /// Score by these prompts from now on. Answered by `Event::Prompts` or `Event::PromptsFailed`.
+    /// Use these prompts for all later scores. Answered by `Event::Prompts` or `Event::PromptsFailed`.
     UsePrompts(Prompts),
-    /// Score classified files again, by the prompts in force. Answered by `Event::Rescored` parts.
+    /// Score classified files again, with the prompts in use. Answered by `Event::Rescored` parts.
     Rescore(Vec<ClassifiedFile>),
     /// List the models that can be chosen. Answered by [`super::Msg::Models`].
     Models,
@@ -96,17 +95,17 @@ pub enum Effect {
         /// The number that the answers carry.
         serial: u64,
     },
-    /// Stop the download. What has come is kept. Not answered.
+    /// Stop the download, and keep the part received. Not answered.
     StopPull,
     /// Start an engine for another model beside the one in use. Answered by [`super::Msg::OtherEngine`]; a later request
     /// supersedes an unfinished one.
     UseModel {
-        /// What `--model` would be.
+        /// As the value of `--model`.
         id: String,
         /// The number that the engine's events carry.
         serial: u64,
     },
-    /// Replace the engine in use, which ends, by the one that was started for another model.
+    /// Replace the engine in use by the one that was started for another model, and end the replaced one.
     AdoptEngine {
         /// The number it was started with.
         serial: u64,
@@ -116,16 +115,16 @@ pub enum Effect {
         /// The number it was started with.
         serial: u64,
     },
-    /// Put text into the clipboard of the user's terminal (OSC 52). The terminal does not tell whether it does so.
+    /// Copy text to the clipboard through the user's terminal (OSC 52), which does not confirm it.
     Copy(String),
-    /// Watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by what
-    /// happens there.
+    /// Watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by a message for
+    /// each change.
     Watch {
         /// The folder.
         root: PathBuf,
     },
-    /// Stop watching.
-    Unwatch,
+    /// Stop watching. Not answered.
+    StopWatch,
     /// Restore the terminal and stop the process, as Ctrl-Z does; [`super::Msg::Resumed`] follows on return.
     Suspend,
     /// Set the terminal up again after the process was stopped; [`super::Msg::Resumed`] follows.

@@ -1,4 +1,4 @@
-//! What surrounds every component: the terminal, the time, the keys, and what may be shown. Only the model changes it.
+//! What all components share: the terminal, the time, the keys, and whether patient values are shown. Only the model changes it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::text;
 use crate::config::Theme;
 use crate::view::{Area, panels};
 
-/// What all components read.
+/// State that all components read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Environment {
-    /// The folder that was given at the start.
+    /// The folder given at the start.
     pub root: PathBuf,
     pub theme: Theme,
     pub keymap: Keymap,
@@ -21,19 +21,20 @@ pub(crate) struct Environment {
     pub cols: u16,
     /// Rows of the terminal.
     pub rows: u16,
-    /// `None` until the terminal has been asked.
+    /// The graphics protocol; `None` until the terminal has been probed.
     pub graphics: Option<Graphics>,
-    /// How often the terminal has lost its images.
+    /// Number of times that the terminal has lost its images.
     pub epoch: u32,
     /// Time of the last tick, since the start of the program.
     pub now: Duration,
-    /// Values that identify the patient are shown.
+    /// Whether values that identify the patient are shown.
     pub show_phi: bool,
+    /// The number returned last by [`Self::next_generation`].
     generation: u64,
 }
 
 impl Environment {
-    /// A terminal of 80 × 24 cells that has not been asked what it can do.
+    /// Begins with a terminal of 80 × 24 cells that has not been probed.
     pub(super) fn new(root: PathBuf, theme: Theme, keymap: Keymap, show_phi: bool) -> Self {
         Self {
             root,
@@ -49,30 +50,30 @@ impl Environment {
         }
     }
 
-    /// Returns a number never returned before, for a request to be answered by.
+    /// Returns a new number for a request, which the answer will carry.
     pub(super) fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         self.generation
     }
 
-    /// Everything between title and status line.
+    /// The area between title and status line.
     pub(crate) fn body(&self) -> Area {
         panels::list_alone(self.cols, self.rows)
             .list
             .unwrap_or_default()
     }
 
-    /// The graphics, unless it is unknown or there are none.
+    /// The graphics protocol; `None` if it is not known yet or there is none.
     pub(super) fn drawable(&self) -> Option<Graphics> {
         self.graphics.filter(|graphics| *graphics != Graphics::None)
     }
 
-    /// Whether an image takes the terminal long to receive.
+    /// Whether sending an image to the terminal takes long.
     pub(super) fn is_slow_to_draw(&self) -> bool {
         matches!(self.graphics, Some(Graphics::Sixel | Graphics::Iterm2))
     }
 
-    /// The key of a small image, seen as its file asks, with nothing around it; `None` where there is no room, or no graphics.
+    /// The key of a small image in its default view, without annotations; `None` without room or graphics.
     pub(super) fn small_preview(
         &self,
         file: FoundFile,
@@ -87,18 +88,18 @@ impl Environment {
         Some(key)
     }
 
-    /// The first key of an action; empty where it has none.
+    /// The first key of an action; empty if it has none.
     pub(super) fn key(&self, action: Action) -> String {
         self.keymap.key(action).unwrap_or_default()
     }
 
-    /// What a key does, in a sentence; `None` when nothing is bound.
+    /// The sentence “KEY does.” with the first key of the action; `None` if it has none.
     pub(super) fn advice(&self, action: Action, does: &str) -> Option<String> {
         let key = self.keymap.key(action)?;
         Some(format!("{key} {does}."))
     }
 
-    /// A path as the user knows it: from the root's own name on, or in full where it lies elsewhere. Safe to show.
+    /// A path as the user knows it: from the root's own name on, or in full if it is outside the root. Safe to show.
     pub(crate) fn show_path(&self, path: &Path) -> String {
         let base = self.root.parent().unwrap_or(&self.root);
         let inside = path.starts_with(&self.root);

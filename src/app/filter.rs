@@ -4,8 +4,8 @@ use frizbee::{Config, Matcher};
 use serde::{Deserialize, Serialize};
 
 /// A fuzzy pattern for names: its letters in order, anything between them. Of several words each must match;
-/// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A small letter stands
-/// for a capital too.
+/// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A lowercase letter matches
+/// an uppercase letter too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Filter(String);
@@ -26,7 +26,7 @@ impl Filter {
         self.0.trim().is_empty()
     }
 
-    /// Which of the names pass; `None`: all.
+    /// Whether each of the names passes; `None` if all do.
     pub fn passes<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<Vec<bool>> {
         if self.is_empty() {
             return None;
@@ -39,7 +39,7 @@ impl Filter {
         Some(passes)
     }
 
-    /// The indices of the names that pass, the best first; `None`: all.
+    /// The indices of the names that pass, the best match first; `None` if all do.
     pub fn best(&self, names: &[&str]) -> Option<Vec<usize>> {
         if self.is_empty() {
             return None;

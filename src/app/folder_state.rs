@@ -1,4 +1,4 @@
-//! How folders are left: remembered while the program runs, and persisted between runs.
+//! The state of folders: remembered while the program runs, and persisted between runs.
 //!
 //! Cursor, order, filter and hidden files belong to each folder. The layout of the screen carries over from folder to
 //! folder, and is persisted with each for a run that begins there.
@@ -14,7 +14,7 @@ use super::group_path::base_of;
 use super::sort::Sort;
 use crate::view::sheet;
 
-/// How a folder was left, as it is persisted. It holds one file name, and no results.
+/// The persisted state of a folder. It contains one file name, and no results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FolderState {
@@ -28,7 +28,7 @@ pub struct FolderState {
 }
 
 impl FolderState {
-    /// Puts the cursor on a file, and shows it whatever hid it before.
+    /// Puts the cursor on a file, and clears what would hide it.
     pub fn begin_on(&mut self, name: &OsStr) {
         self.cursor = Some(FileName::from(name));
         self.options.filter = Filter::default();
@@ -40,7 +40,7 @@ impl FolderState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListOptions {
-    /// Names that begin with a dot are shown.
+    /// Whether names that begin with a dot are shown.
     pub hidden: bool,
     /// The order of the files.
     pub sort: Sort,
@@ -64,11 +64,11 @@ pub enum FileName {
 pub struct ScreenLayout {
     /// Width of the list in percent of the screen; `None`: chosen by the program.
     pub list: Option<f64>,
-    /// Files are shown as small images.
+    /// Whether the grid is shown.
     pub grid: bool,
-    /// Size of the small images, from 1.
+    /// Size of the tiles, from 1.
     pub tiles: u8,
-    /// Files are grouped by study and series.
+    /// Whether files are grouped by study and series.
     pub series: bool,
 }
 
@@ -101,7 +101,7 @@ impl From<FileName> for OsString {
     }
 }
 
-/// How a folder, series or DICOMDIR was left in this run.
+/// The state of a folder, series or DICOMDIR when it was left in this run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FolderMemory {
     /// The file or folder under the cursor.

@@ -13,7 +13,7 @@ use super::results::{FileState, FileStatus};
 use super::tiles::TileCache;
 use crate::view::sheet::{self, Sheet};
 
-/// How the files are looked at.
+/// The state of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
     /// The size of the tiles, from 0.
@@ -39,7 +39,7 @@ impl Grid {
         self.size as u8 + 1
     }
 
-    /// Where the tiles lie on the screen.
+    /// The layout of the tiles on the screen.
     pub(crate) fn sheet(&self, env: &Environment) -> Sheet {
         Sheet::new(env.body(), self.size)
     }
@@ -49,9 +49,9 @@ impl Grid {
         self.top * self.sheet(env).columns
     }
 
-    /// Scrolls so that the cursor is in sight. Returns the images that tiles want: while they scroll, half blocks; once they
-    /// rest, images of the terminal's own protocol, with pixels twice as large, as so many at once would take long to send.
-    /// Then those of the next page.
+    /// Scrolls the cursor into view. Returns the keys of the images to request: half blocks while the tiles scroll; at rest, images
+    /// in the terminal's protocol at half the resolution, because so many at once would take long to send; then those of the
+    /// next page.
     pub(super) fn follow(&mut self, context: FileContext<'_>) -> Vec<PreviewKey> {
         let folder = context.folder();
         let sheet = self.sheet(context.env);
@@ -86,7 +86,7 @@ impl Grid {
         wanted
     }
 
-    /// The key of the image of a row's tile; `None`: it has none.
+    /// The key of the image of a row's tile; `None` if it has none.
     fn key(&self, row: &Row, quality: Quality, context: FileContext<'_>) -> Option<PreviewKey> {
         let file = file_of(row, context)?;
         let room = self.sheet(context.env).image(0);
@@ -95,8 +95,7 @@ impl Grid {
             .small_preview(file, (room.width, room.height), quality)
     }
 
-    /// The image of a row's tile, as good as it may be drawn now, or why there is none; `None`: it is awaited, or there is none
-    /// to wait for.
+    /// The image of a row's tile in the best quality available, or its error; `None` if it has not arrived or the tile has none.
     pub(super) fn tile<'a>(
         &self,
         row: &Row,
@@ -113,8 +112,8 @@ impl Grid {
         self.key(row, Quality::Fast, context).is_some()
     }
 
-    /// Takes a key in before its action is looked at. In the grid a row has neighbours on all sides: the keys that go into a
-    /// folder and out of it move right and left. Enter and Backspace still do that.
+    /// Handles the keys that mean something else in the grid: those that enter and leave a folder move right and left, except for
+    /// Enter and Backspace. `None` for all other keys.
     pub(super) fn press(key: KeyEvent, env: &Environment, cursor: usize) -> Option<Vec<Request>> {
         let row = match (key.code, env.keymap.action(key)) {
             (KeyCode::Enter, Some(Action::Enter)) | (KeyCode::Backspace, Some(Action::Leave)) => {
@@ -127,7 +126,7 @@ impl Grid {
         Some(vec![Request::SelectRow(row)])
     }
 
-    /// Carries an action out; `None`: it does the same as in the list.
+    /// Carries out an action; `None` if it does the same as in the list.
     pub(super) fn act(&mut self, action: Action, context: FileContext<'_>) -> Option<Vec<Request>> {
         match action {
             Action::Down
@@ -172,7 +171,7 @@ impl Grid {
     }
 }
 
-/// The file whose image stands for a row.
+/// The file whose image represents a row.
 fn file_of(row: &Row, context: FileContext<'_>) -> Option<FoundFile> {
     let (folder, results) = (context.folder(), context.results);
     if row.represents != RowKind::Entry {

@@ -1,5 +1,5 @@
-//! Paths that stand for studies and series. They lie below the folder or DICOMDIR whose files are grouped, and their last part
-//! begins with a byte that no file name holds.
+//! Paths that represent studies and series. They are below the folder or DICOMDIR whose files are grouped, and their last
+//! component begins with a byte that no file name contains.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 /// Begins the last part of a series' path, twice that of a study's.
 const MARK: u8 = 0;
 
-/// The path that stands for a series.
+/// The path that represents a series.
 pub(super) fn series_path(base: &Path, study_uid: &str, series_uid: &str) -> PathBuf {
     below(base, &[MARK], &format!("{study_uid} {series_uid}"))
 }
 
-/// The path that stands for a study.
+/// The path that represents a study.
 pub(super) fn study_path(base: &Path, study_uid: &str) -> PathBuf {
     below(base, &[MARK, MARK], study_uid)
 }

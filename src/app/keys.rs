@@ -1,4 +1,4 @@
-//! The bindings of keys to actions. The defaults are in `keys.toml`; the help is made from the bindings in force.
+//! The bindings of keys to actions. The defaults are in `keys.toml`; the help is made from the current bindings.
 
 mod words;
 
@@ -12,7 +12,7 @@ pub use words::{HelpLine, PaletteEntry};
 
 use crate::config::similar;
 
-/// What a key can do.
+/// An action that keys can be bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // `describe` says what each does, to the user too.
@@ -279,7 +279,7 @@ pub enum KeymapError {
         similar: Option<String>,
     },
     /// Two actions are bound to the same key.
-    #[error("keys: {key} is given to both {first} and {second}")]
+    #[error("keys: {key} is assigned to both {first} and {second}")]
     Twice {
         /// The key.
         key: String,
@@ -306,7 +306,7 @@ impl KeymapError {
     }
 }
 
-/// The bindings in force.
+/// The current bindings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keymap {
     actions: HashMap<KeyPress, Action>,

@@ -12,11 +12,11 @@ use super::keys::{Action, Keymap, PaletteEntry};
 pub enum Purpose {
     /// Filters the files by name while it is typed.
     Filter,
-    /// Finds an action and does it.
+    /// Finds an action and performs it.
     Palette,
 }
 
-/// What a key in the line asks the application for.
+/// The result of a key in the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LineOutcome {
     /// Nothing beyond the line itself.
@@ -25,7 +25,7 @@ pub(super) enum LineOutcome {
     Filter(String),
     /// Move the cursor of the list.
     Move(isize),
-    /// Do what was chosen in the palette.
+    /// Perform the action chosen in the palette.
     Act(Action),
 }
 
@@ -109,7 +109,7 @@ impl Line {
         }
     }
 
-    /// Takes a key. The line stays open if the first result is true.
+    /// Handles a key. The line stays open if the first result is true.
     pub(super) fn press(&mut self, key: KeyEvent, keymap: &Keymap) -> (bool, LineOutcome) {
         let Some(meaning) = self.meaning(key) else {
             return (true, LineOutcome::None);

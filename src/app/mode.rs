@@ -1,4 +1,4 @@
-//! Who receives a key.
+//! The component that receives keys.
 
 use crate::view::panels::Panel;
 
@@ -17,7 +17,7 @@ pub enum Mode {
     TagSearch,
     /// The tags of a file.
     Tags,
-    /// An image on the whole screen.
+    /// An image in full screen.
     FullScreen,
     /// Two files side by side.
     Compare,

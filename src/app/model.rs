@@ -1,4 +1,4 @@
-//! The model: all components, and what none of them can know alone.
+//! The model: all components, and the state that they share.
 
 mod actions;
 mod engine;
@@ -43,37 +43,37 @@ use crate::view::panels::Panels;
 use files::PendingScan;
 use mouse::Mouse;
 
-/// Ticks while the cursor comes to rest.
+/// Tick interval while the cursor comes to rest.
 const REST_TICK: Duration = Duration::from_millis(40);
-/// Ticks while something on screen turns.
+/// Tick interval while a spinner is shown.
 const SPIN_TICK: Duration = Duration::from_millis(120);
-/// Ticks while ages are shown.
+/// Tick interval while ages are shown.
 const AGE_TICK: Duration = Duration::from_secs(1);
-/// Ticks while a sentence waits to go.
+/// Tick interval while a message is shown.
 const MESSAGE_TICK: Duration = Duration::from_millis(500);
 
-/// What the program starts with.
+/// The initial settings.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The folder to browse, classify and watch; absolute.
     pub root: PathBuf,
     /// A file of the folder to begin on.
     pub file: Option<OsString>,
-    /// How much colour.
+    /// The colour theme.
     pub theme: Theme,
-    /// Which key does what.
+    /// The key bindings.
     pub keymap: Keymap,
-    /// How the root was left, or how a folder is shown that was not shown before.
+    /// The persisted state of the root, or the state of a folder that is shown the first time.
     pub folder_state: FolderState,
-    /// Values that identify the patient are shown (`--show-phi`).
+    /// Whether values that identify the patient are shown (`--show-phi`).
     pub show_phi: bool,
 }
 
-/// All that is known.
+/// The state of the application.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     env: Environment,
-    /// What is said in the status line.
+    /// The message in the status line.
     message: Option<StatusMessage>,
     engine: EngineState,
     /// Images a second, while something is queued.
@@ -174,12 +174,12 @@ impl Model {
         self.env.now
     }
 
-    /// Whether a film runs: the screen takes a frame before the next one is requested.
+    /// Whether frames are being played: each is drawn before the next one is requested.
     pub fn is_playing(&self) -> bool {
         self.viewer.is_playing()
     }
 
-    /// Whether something is under way that the status line shows as turning.
+    /// Whether the status line shows a spinner.
     fn is_busy(&self) -> bool {
         let awaits_headers = self.studies.awaited_headers(self.folder()).is_some();
         let rescores = self.prompt_sets.rescoring().is_some();
@@ -271,7 +271,7 @@ impl Model {
 
     // ── what no component knows alone ─────────────────────────────────────────────────────────────────────────
 
-    /// Who receives a key.
+    /// The component that receives keys.
     pub(crate) fn mode(&self) -> Mode {
         if self.line.is_some() {
             return Mode::Line;
@@ -288,17 +288,17 @@ impl Model {
         }
     }
 
-    /// What fills the screen behind popup, line and tags.
+    /// The mode of what fills the screen behind popup, line and tags.
     pub(crate) fn view(&self) -> Mode {
         self.screen.mode(&self.env)
     }
 
-    /// Where the panels lie.
+    /// The areas of the panels.
     pub(crate) fn panels(&self) -> Panels {
         self.screen.panels(&self.env)
     }
 
-    /// The files on screen, their groups, and what is known of them.
+    /// The files on screen, with their groups and results.
     pub(crate) fn files(&self) -> FileContext<'_> {
         FileContext {
             browser: &self.browser,
@@ -314,7 +314,7 @@ impl Model {
         self.results.get(&row.path)
     }
 
-    /// What lies over panels and grid, unless an image has the whole screen.
+    /// The overlay, if one is open and no image fills the screen.
     pub(crate) fn overlay(&self) -> Option<&Overlay> {
         let hidden = self.view() == Mode::FullScreen;
         self.screen.overlay().filter(|_| !hidden)
@@ -387,7 +387,7 @@ impl Model {
             .frame_input(self.studies.position(self.folder()))
     }
 
-    /// The image of a row's tile, or why there is none; `None`: it is awaited, or there is none to wait for.
+    /// The image of a row's tile, or its error; `None` if it has not arrived or the tile has none.
     pub(crate) fn tile(&self, row: &Row) -> Option<&Previewed> {
         self.grid.tile(row, &self.tiles, self.files())
     }
@@ -397,13 +397,13 @@ impl Model {
         self.grid.has_image(row, self.files())
     }
 
-    /// The image of a side of the comparison, as good as it is there.
+    /// The image on a side of the comparison, in the best quality available.
     pub(crate) fn side_image(&self, side: usize) -> Option<&Previewed> {
         let comparison = self.screen.comparison()?;
         comparison.image(side, &self.tiles, self.files())
     }
 
-    /// How the screen is divided.
+    /// The layout of the screen, to be persisted.
     fn layout(&self) -> ScreenLayout {
         ScreenLayout {
             list: self.screen.split(),

@@ -1,5 +1,5 @@
 //! The choice of a model: those of the catalogue and those in the cache. A missing one is downloaded; the previous one
-//! answers until the new one is ready.
+//! stays in use until the new one is ready.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ use crate::encoder::hub::format_bytes;
 /// A model that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OfferedModel {
-    /// What `--model` would be.
+    /// As the value of `--model`.
     pub id: String,
     /// Its name once it is in use.
     pub name: String,
     /// Its entry in the catalogue.
     pub entry: Option<&'static CatalogEntry>,
-    /// It need not be downloaded.
+    /// Whether it is in the cache or built in.
     pub there: bool,
 }
 
@@ -47,20 +47,20 @@ pub(crate) struct ModelPull {
     offered: OfferedModel,
     came: u64,
     size: Option<u64>,
-    /// Another process downloads it; this one waits for that.
+    /// Whether it waits for another process that is downloading the same model.
     waits: bool,
 }
 
 impl ModelPull {
-    /// The progress, in a few letters.
+    /// The progress, in a few words.
     pub(crate) fn progress(&self) -> String {
         match self.size {
-            _ if self.waits => "another program fetches it".to_owned(),
+            _ if self.waits => "another program is downloading it".to_owned(),
             Some(size) if size > 0 => {
                 let percent = self.came.min(size) * 100 / size;
                 format!("{percent} % of {}", format_bytes(size))
             }
-            _ => "asking the hub …".to_owned(),
+            _ => "contacting the hub …".to_owned(),
         }
     }
 
@@ -94,12 +94,12 @@ impl ModelChooser {
         Some(safe_str(&offered.name))
     }
 
-    /// Whether a model is on its way.
+    /// Whether a model is being downloaded or loaded.
     pub(super) fn is_busy(&self) -> bool {
         self.pull.is_some() || self.loading.is_some()
     }
 
-    /// Takes in the models that can be chosen; true if they are the first.
+    /// Sets the models that can be chosen; true if there were none before.
     pub(super) fn models_read(&mut self, offered: Vec<OfferedModel>) -> bool {
         self.offered.replace(offered).is_none()
     }
@@ -122,7 +122,7 @@ impl ModelChooser {
         let beside = match (pull, &size) {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),
-            _ if is_loading => "being read …".to_owned(),
+            _ if is_loading => "loading …".to_owned(),
             _ if offered.id == DEMO => "built in".to_owned(),
             (_, Some(size)) if !offered.there => size.clone(),
             _ => "in the cache".to_owned(),
@@ -130,7 +130,7 @@ impl ModelChooser {
         let mut about = vec![match offered.entry {
             Some(entry) => entry.purpose.clone(),
             None if offered.id == DEMO => {
-                "Knows synthetic phantoms only, for trying the program; rejects all else."
+                "Knows only synthetic phantoms, for trying the program; rejects all other images."
                     .to_owned()
             }
             None => "Not in the catalogue.".to_owned(),
@@ -144,11 +144,11 @@ impl ModelChooser {
             about.push(format!("{}; licence: {}{gated}.", entry.id, entry.licence));
         }
         let step = match pull {
-            Some(_) => "Enter stops; what has come is kept.".to_owned(),
+            Some(_) => "Enter stops the download and keeps the part received.".to_owned(),
             None if current || is_loading => String::new(),
-            None if offered.there => "Enter takes it into use.".to_owned(),
+            None if offered.there => "Enter uses it.".to_owned(),
             None => format!(
-                "Enter fetches {} from the hub and takes it into use.",
+                "Enter downloads {} from the hub and uses it.",
                 size.unwrap_or_else(|| "it".to_owned())
             ),
         };
@@ -162,7 +162,8 @@ impl ModelChooser {
         }
     }
 
-    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the one that is being downloaded stops that.
+    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the model that is being downloaded stops the
+    /// download.
     pub(super) fn pick(
         &mut self,
         chosen: usize,
@@ -177,12 +178,11 @@ impl ModelChooser {
             let name = pull.name();
             if pull.offered.id == offered.id {
                 self.pull = None;
-                let words =
-                    format!("stopped fetching {name}; choosing it again goes on from there");
+                let words = format!("download of {name} stopped; choose it again to resume");
                 return vec![Request::info(words), Request::Effect(Effect::StopPull)];
             }
             if !offered.there {
-                let words = format!("{name} is being fetched; one model at a time");
+                let words = format!("{name} is being downloaded; only one download at a time");
                 return vec![Request::error(words)];
             }
         }
@@ -211,14 +211,14 @@ impl ModelChooser {
         Request::Effect(Effect::UseModel { id, serial })
     }
 
-    /// Takes in the progress of a download.
+    /// Updates the progress of a download.
     pub(super) fn pulling(&mut self, serial: u64, came: u64, size: Option<u64>, waits: bool) {
         if let Some(pull) = self.pull.as_mut().filter(|p| p.serial == serial) {
             (pull.came, pull.size, pull.waits) = (came, size, waits);
         }
     }
 
-    /// Takes in the end of a download. `popup_open`: there is no room for an explanation.
+    /// Handles the end of a download. `popup_open`: whether a popup is open, so that an error must not open another.
     pub(super) fn pulled(
         &mut self,
         serial: u64,
@@ -232,7 +232,7 @@ impl ModelChooser {
         };
         let mut offered = pull.offered;
         if let Err(message) = outcome {
-            return vec![self.fail(&offered, "not fetched", &message, popup_open, engine)];
+            return vec![self.fail(&offered, "download failed", &message, popup_open, engine)];
         }
         offered.there = true;
         let all = self.offered.iter_mut().flatten();
@@ -258,7 +258,7 @@ impl ModelChooser {
             return Request::error(format!("{name}: {kind}"));
         }
         let advice = match engine {
-            EngineState::Ready { model, .. } => Some(format!("{model} goes on answering.")),
+            EngineState::Ready { model, .. } => Some(format!("{model} stays in use.")),
             _ => None,
         };
         Request::Open(Popup::Explanation(Explanation {
@@ -269,7 +269,7 @@ impl ModelChooser {
         }))
     }
 
-    /// Takes in that the engine of the chosen model is ready, and from now on in use; false if the engine is another one's.
+    /// Puts the engine of the chosen model into use, as it is ready; false if the engine is for another model.
     pub(super) fn loaded(&mut self, serial: u64) -> bool {
         let loaded = self.loading.take_if(|(loading, _)| *loading == serial);
         if loaded.is_some() {
@@ -278,7 +278,7 @@ impl ModelChooser {
         loaded.is_some()
     }
 
-    /// Takes in that the engine of the chosen model cannot be used.
+    /// Handles that the engine of the chosen model cannot be used.
     pub(super) fn not_loaded(
         &mut self,
         serial: u64,

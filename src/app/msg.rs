@@ -35,7 +35,7 @@ pub enum Msg {
         /// Rows.
         rows: u16,
     },
-    /// The graphics protocol is known: sent once, after the terminal answered or kept silent. No image is
+    /// The graphics protocol is known: sent once, after the terminal has answered or the probe has timed out. No image is
     /// requested before.
     Graphics(Graphics),
     /// The program is in the foreground again after [`super::Effect::Suspend`], or the screen was cleared:
@@ -54,14 +54,14 @@ pub enum Msg {
     Tick(Duration),
 
     // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
-    /// How the folder of a [`super::Effect::List`] was left in an earlier run. Precedes the listing; not sent for a folder
+    /// The state persisted in an earlier run for the folder of a [`super::Effect::List`]. Precedes the listing; not sent for a folder
     /// without persisted state.
     FolderState {
         /// The folder.
         dir: PathBuf,
         /// The number of the request.
         generation: u64,
-        /// How it was left.
+        /// Its state.
         state: Box<FolderState>,
     },
     /// Part of the answer to [`super::Effect::List`], in any order; `complete` comes with the last part, which may be empty.
@@ -76,7 +76,7 @@ pub enum Msg {
         complete: bool,
     },
     /// The folder of a [`super::Effect::List`] cannot be read (any more).
-    Unlisted {
+    ListFailed {
         /// The folder.
         dir: PathBuf,
         /// The number of the request.
@@ -102,9 +102,9 @@ pub enum Msg {
     },
 
     // ── the watch ─────────────────────────────────────────────────────────────────────────────────────────────
-    /// The watch requested by [`super::Effect::Watch`] runs.
+    /// The watch requested by [`super::Effect::Watch`] has started.
     Watching {
-        /// The folder tree is read again and again, as its file system sends no notifications.
+        /// The folder tree is scanned at intervals, as its file system sends no notifications.
         polling: bool,
     },
     /// The watch could not be set up, or failed.
@@ -112,21 +112,21 @@ pub enum Msg {
         /// The reason and what to do, as a sentence.
         message: String,
     },
-    /// A file is new and complete (settled), or a folder is new. What was there when the watch began is sent as
-    /// [`Msg::Modified`]: the listing or the scan may have come too early for it.
+    /// A file is new and complete (settled), or a folder is new. Files that existed when the watch began are sent as
+    /// [`Msg::Modified`], because the listing or the scan may have missed them.
     Appeared {
         /// The file or folder.
         entry: Entry,
-        /// It may be an image: nobody has looked into it.
+        /// It may be an image: its content has not been read.
         picture: bool,
     },
-    /// A file has this content and is complete: it changed, or it was there when the watch began.
+    /// A file is complete and has this content: it changed, or it existed when the watch began.
     Modified {
         /// The file.
         path: PathBuf,
         /// Its content now.
         stamp: Stamp,
-        /// It may be an image: its first bytes are an image's, or nobody has looked into it.
+        /// It may be an image: its first bytes are those of an image, or have not been read.
         picture: bool,
     },
     /// Permissions or times of a file changed, but not its content.

@@ -1,4 +1,4 @@
-//! Popups: what is shown above everything else, one at a time.
+//! Popups, which are drawn above everything else, one at a time.
 
 mod help;
 pub(crate) mod menu;
@@ -89,7 +89,7 @@ pub enum PopupLine {
     Pick {
         /// It is under the cursor.
         chosen: bool,
-        /// It is in force.
+        /// Whether it is the current choice.
         current: bool,
         /// What it is called.
         name: String,
@@ -98,7 +98,7 @@ pub enum PopupLine {
     },
 }
 
-/// What an open popup makes of an action or a click.
+/// The outcome of an action or a click in an open popup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PopupOutcome {
     /// Nothing beyond its own state.
@@ -107,7 +107,7 @@ pub(super) enum PopupOutcome {
     Act(Action),
     /// A row of a picker was chosen; the popup is still open.
     Pick(PickerKind, usize),
-    /// The opacity of related objects shall change.
+    /// The opacity of related objects is to change.
     Opacity {
         /// More opaque.
         more: bool,
@@ -158,7 +158,7 @@ impl Popups {
         self.open.as_ref()
     }
 
-    /// First line on screen, as far as there are so many.
+    /// First line on screen; may be beyond the last page.
     pub(crate) fn scroll(&self) -> usize {
         self.scroll
     }
@@ -186,13 +186,13 @@ impl Popups {
         self.scroll = 0;
     }
 
-    /// Opens the help; what it is laid over comes back when it is closed.
+    /// Opens the help. The popup that was open is shown again when the help is closed.
     pub(super) fn open_help(&mut self, mode: Mode) {
         let behind = self.open.take().map(Box::new);
         self.open(Popup::Help { mode, behind });
     }
 
-    /// Closes the popup; that behind the help is shown again. False when there is none.
+    /// Closes the popup, and shows the one behind the help again. False if none is open.
     pub(super) fn close(&mut self, env: &Environment) -> bool {
         let Some(popup) = self.open.take() else {
             return false;
@@ -215,7 +215,7 @@ impl Popups {
             .take_if(|popup| matches!(popup, Popup::Value(_) | Popup::Menu { .. }));
     }
 
-    /// Carries an action out in the popup that is open. `choices`: those of a picker.
+    /// Carries out an action in the popup that is open. `choices`: those of a picker.
     pub(super) fn act(
         &mut self,
         action: Action,
@@ -284,7 +284,8 @@ impl Popups {
         Some(action)
     }
 
-    /// Takes in a click: beside a popup it closes that, on an entry of the menu it chooses that. `lines`: how many the popup has.
+    /// Handles a click: outside the popup it closes it, on an entry of the menu it chooses that. `lines`: the number of lines of
+    /// the popup.
     pub(super) fn click(
         &mut self,
         at: (u16, u16),
@@ -310,7 +311,7 @@ impl Popups {
         PopupOutcome::None
     }
 
-    /// Scrolls the entry of the menu under the cursor into sight, on a very low screen.
+    /// Scrolls the entry of the menu under the cursor into view, on a very low screen.
     fn show_entry(&mut self, env: &Environment) {
         let page = usize::from(content_rows(env.rows)).max(1);
         if let Some(Popup::Menu { entry, .. }) = &self.open {
@@ -360,7 +361,7 @@ impl TagValue {
         lines.extend(wrapped(&self.text, width, PopupLine::Text));
         if self.masked {
             lines.push(PopupLine::Text(String::new()));
-            let why = "Masked: it tells, or may tell, who the patient is (PS3.15 table E.1-1).";
+            let why = "Masked, because it may identify the patient (PS3.15 table E.1-1).";
             lines.extend(wrapped(why, width, PopupLine::Aside));
         }
         lines

@@ -18,19 +18,19 @@ use crate::view::placement::Aim;
 pub enum Quality {
     /// Half blocks, whatever else the terminal can draw: a few kilobytes, for a cursor on the move.
     Fast,
-    /// The terminal's own protocol, with pixels twice as wide and high: for an image that changes while it is looked at, on
+    /// The terminal's own protocol, with pixels twice as wide and high: for an image that changes while it is viewed, on
     /// a terminal that takes long to receive one.
     Half,
     /// The terminal's own protocol, for a cursor at rest.
     Full,
 }
 
-/// How the user chose to see an image. The model never learns of it.
+/// How the user chose to see an image. It does not affect the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageView {
     /// Which values become black and white.
     pub voi: Voi,
-    /// Black and white are swapped.
+    /// Whether black and white are swapped.
     pub invert: bool,
     /// Zoom, position and rotation.
     pub aim: Aim,
@@ -56,7 +56,7 @@ pub struct OverlaidObjects {
     pub objects: Vec<(PathBuf, Stamp)>,
     /// Opacity of the colours of segmentations, in percent.
     pub opacity: u8,
-    /// Texts that may tell who the patient is are drawn.
+    /// Whether texts that may identify the patient are drawn.
     pub show_phi: bool,
 }
 
@@ -110,7 +110,7 @@ pub struct PreviewKey {
 }
 
 impl PreviewKey {
-    /// The key of an image seen as its file asks, with nothing around it.
+    /// The key of an image in its default view, without annotations.
     pub fn plain(
         file: FoundFile,
         (cols, rows): (u16, u16),
@@ -176,7 +176,7 @@ pub struct Preview {
     pub scene: Arc<Scene>,
 }
 
-/// Facts about an image that come with its preview.
+/// Information about an image that comes with its preview.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// The view it was drawn with.

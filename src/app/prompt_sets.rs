@@ -14,7 +14,7 @@ pub type NamedPromptSet = (String, Result<PromptSet, PromptError>);
 /// The choice of a suitable set for each image.
 const AUTO: &str = "auto";
 
-/// Modalities or body parts that are named, at most.
+/// Maximum number of modalities or body parts shown.
 const MAX_EXAMPLES: usize = 5;
 
 /// Progress of scoring all results again.
@@ -35,17 +35,17 @@ pub(crate) struct PromptSets {
 }
 
 impl PromptSets {
-    /// Progress of scoring all results again, while that goes on.
+    /// Progress of scoring all results again, while it is under way.
     pub(crate) fn rescoring(&self) -> Option<Rescoring> {
         self.rescoring
     }
 
-    /// Notes that nothing is scored again any more: another model answers.
+    /// Notes that results are no longer scored again, because another model is in use.
     pub(super) fn stop_rescoring(&mut self) {
         self.rescoring = None;
     }
 
-    /// Takes in the sets that were read; true if they are the first.
+    /// Sets the prompt sets that can be chosen; true if there were none before.
     pub(super) fn sets_read(&mut self, sets: Vec<NamedPromptSet>) -> bool {
         self.sets.replace(sets).is_none()
     }
@@ -61,7 +61,7 @@ impl PromptSets {
             name: AUTO.to_owned(),
             beside: "by modality".to_owned(),
             about: vec![
-                "For each image the set that its modality and body part call for, else general."
+                "For each image, the set for its modality and body part, or else general."
                     .to_owned(),
             ],
             current: now == AUTO,
@@ -101,7 +101,7 @@ impl PromptSets {
         ]
     }
 
-    /// Begins to score all results again, as other prompts are in force.
+    /// Begins to score all results again with the new prompts.
     pub(super) fn rescore(&mut self, results: &Results) -> Option<Effect> {
         let files = results.classified();
         self.rescoring = (!files.is_empty()).then_some(Rescoring {

@@ -1,5 +1,5 @@
-//! Objects about the image under the cursor: presentation states, segmentations, structure sets. Which there are, and which are
-//! drawn over it. The model never sees them.
+//! Objects related to the image under the cursor (presentation states, segmentations, structure sets): which there are, and which
+//! are drawn over it. The model never sees them.
 
 mod choices;
 mod presentation;
@@ -21,11 +21,11 @@ use crate::media::{RelatedKind, RelatedObject};
 pub(super) use choices::legend_words;
 use presentation::AppliedState;
 
-/// Files that are remembered as searched, at most.
+/// Maximum number of files remembered as searched.
 const MAX_SEARCHED: usize = 200_000;
-/// The largest folder that is searched without a key, in files: a few bytes of each are read.
+/// Maximum number of files of a folder that is searched without a key press: a few bytes of each are read.
 const MAX_SEARCHED_UNASKED: usize = 5_000;
-/// The opacity of colours to begin with, in percent.
+/// The initial opacity of colours, in percent.
 const DEFAULT_OPACITY: u8 = 50;
 /// The step of the opacity, and its minimum, in percent.
 const OPACITY_STEP: u8 = 10;
@@ -44,13 +44,13 @@ pub(crate) struct RelatedObjects {
     found: Vec<ObjectFile>,
     /// Files that were searched, with the stamp of what was read.
     searched: HashMap<PathBuf, Stamp>,
-    /// The folder last searched without a key, and how many files it had.
+    /// The folder last searched without a key press, and its number of files.
     searched_folder: Option<(PathBuf, usize)>,
     /// The number that the search under way is answered by.
     search: Option<u64>,
-    /// Files of the objects that are on, the one switched on first lowest.
+    /// Files of the objects that are on, in the order in which they were switched on; the first is drawn lowest.
     on: Vec<PathBuf>,
-    /// Of the colours of segmentations, in percent.
+    /// Opacity of the colours of segmentations, in percent.
     opacity: u8,
     /// The presentation state that laid out the view.
     applied: Option<AppliedState>,
@@ -75,20 +75,20 @@ impl RelatedObjects {
         self.on.iter().any(|on| on == path)
     }
 
-    /// The objects about the image that is shown.
+    /// The objects related to the image shown.
     fn about(&self, viewer: &Viewer) -> Vec<&ObjectFile> {
         let image = viewer.image();
         let Some(target) = image.and_then(|image| image.scene.about.target.as_ref()) else {
             return Vec::new();
         };
-        // A segmentation is itself an image, and shares its own place in the patient.
+        // A segmentation is itself an image, and shares its own position in the patient.
         let concerns = |found: &&ObjectFile| {
             found.object.concerns(target) && Some(found.file.path.as_path()) != viewer.file()
         };
         self.found.iter().filter(concerns).collect()
     }
 
-    /// How many objects there are about the image shown, and how to see them.
+    /// The number of objects related to the image shown, with the key that lists them.
     pub(super) fn fact(&self, viewer: &Viewer, env: &Environment) -> Option<String> {
         let count = self.about(viewer).len();
         let key = env.keymap.key(Action::Related).filter(|_| count > 0)?;
@@ -141,8 +141,8 @@ impl RelatedObjects {
         Some(Effect::Related { files, generation })
     }
 
-    /// Searches a folder once an image of it was looked at for a while, so that what belongs to it can be told.
-    pub(super) fn search_unasked(
+    /// Searches the folder of the displayed image without a key press, so that the number of its related objects can be shown.
+    pub(super) fn search_automatically(
         &mut self,
         viewer: &Viewer,
         folder: &Folder,
@@ -164,7 +164,7 @@ impl RelatedObjects {
         self.search(folder, studies, results, env)
     }
 
-    /// Takes in what was found. Files that came meanwhile are searched when the list is opened, or the folder looked at again.
+    /// Adds the objects that were found. Files that arrived meanwhile are searched when the list is opened or the folder visited again.
     pub(super) fn objects_read(
         &mut self,
         (generation, complete): (u64, bool),
@@ -204,14 +204,14 @@ impl RelatedObjects {
 
     // ── changes on disk ───────────────────────────────────────────────────────────────────────────────────────
 
-    /// A file has this content now: what was read of another one is forgotten.
+    /// Forgets what was read from an older content of a file.
     pub(super) fn modified(&mut self, path: &Path, stamp: Stamp) {
         if self.searched.get(path).is_some_and(|known| *known != stamp) {
             self.removed(path);
         }
     }
 
-    /// A file is gone, with what is known of it.
+    /// Forgets a file that was removed.
     pub(super) fn removed(&mut self, path: &Path) {
         self.forget(path);
         self.on.retain(|on| on != path);

@@ -1,4 +1,4 @@
-//! What components ask of the application: whatever lies outside their own state.
+//! Requests of components to the application, about what is outside their own state.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use super::keys::Action;
 use super::msg::Severity;
 use super::popup::Popup;
 
-/// A wish of a component. The model carries requests out in the order in which they are returned.
+/// A request of a component. The model carries out requests in the order in which they are returned.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
-    /// Do this to the world.
+    /// Perform an effect.
     Effect(Effect),
     /// Show a sentence in the status line.
     Say(Severity, String),
@@ -18,7 +18,7 @@ pub(crate) enum Request {
     Open(Popup),
     /// Close the popup.
     ClosePopup,
-    /// Do what the key of this action does.
+    /// Carry out an action as if its key was pressed.
     Act(Action),
     /// Put the cursor of the list on a row.
     SelectRow(usize),
@@ -28,22 +28,22 @@ pub(crate) enum Request {
     ShowFile(PathBuf),
     /// Open the folder, study, series or file under the cursor.
     EnterRow,
-    /// Show the image under the cursor on the whole screen.
+    /// Show the image under the cursor in full screen.
     FullScreen,
-    /// Return from the comparison or the activity log to what was there before.
+    /// Close the comparison or the activity log.
     CloseOverlay,
     /// Close the tags.
     CloseTags,
-    /// Put text into the clipboard. `name`: what it is, for the user.
+    /// Copy text to the clipboard.
     Copy {
         /// The text.
         text: String,
-        /// What it is.
+        /// What it is, for the user.
         name: String,
     },
     /// Show another image of the series under the cursor, by its place from 0.
     ScrollSeries(usize),
-    /// Lay the view out anew as the presentation state in force wants it.
+    /// Lay out the view again as the current presentation state specifies.
     ResetPresentation,
 }
 
@@ -53,7 +53,7 @@ impl Request {
         Self::Say(Severity::Info, sentence.into())
     }
 
-    /// A sentence about something that did not work.
+    /// A sentence about an error.
     pub(super) fn error(sentence: impl Into<String>) -> Self {
         Self::Say(Severity::Error, sentence.into())
     }

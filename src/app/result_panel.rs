@@ -23,15 +23,15 @@ pub enum Detail {
     Headline(Option<FileStatus>, String, String),
     /// A line of running text.
     Text(String),
-    /// A line that matters less.
+    /// A less important line.
     Aside(String),
-    /// A line that asks for attention.
+    /// A warning.
     Warning(String),
     /// A share drawn as a bar.
     Bar {
         /// What is measured.
         name: String,
-        /// 0 to 1; `None` makes no claim.
+        /// 0 to 1; `None` if there is no value to show.
         share: Option<f64>,
         /// The figure beside it.
         figure: String,
@@ -44,7 +44,7 @@ pub enum Detail {
 
 /// Advice where the model knows phantoms only.
 const REAL_MODEL: &str =
-    "The demo model knows synthetic studies only. For real images choose biomedclip";
+    "The demo model knows only synthetic studies. For real images, choose biomedclip";
 
 /// Everything that the content of the result panel depends on.
 #[derive(Clone, Copy)]
@@ -117,10 +117,10 @@ impl ResultPanel<'_> {
             String::new(),
         )];
         let this = self.files.env.advice(Action::Classify, "classifies it");
-        let all = self
-            .files
-            .env
-            .advice(Action::ClassifyAll, "classifies all files, in folders too");
+        let all = self.files.env.advice(
+            Action::ClassifyAll,
+            "classifies all files, including subfolders",
+        );
         for words in this.into_iter().chain(all) {
             lines.extend(wrapped(&words, width, Detail::Aside));
         }
@@ -173,7 +173,7 @@ impl ResultPanel<'_> {
                     String::new(),
                 )];
                 lines.extend(wrapped(
-                    "Browse meanwhile; results follow by themselves.",
+                    "You can browse; results appear as they are ready.",
                     width,
                     Detail::Aside,
                 ));
@@ -243,7 +243,7 @@ impl ResultPanel<'_> {
             && let Some(advice) = self
                 .files
                 .env
-                .advice(Action::Model, "fetches and chooses a model for real images")
+                .advice(Action::Model, "chooses a model for real images")
         {
             lines.extend(wrapped(&advice, width, Detail::Aside));
         }
@@ -275,7 +275,7 @@ impl ResultPanel<'_> {
             RowKind::Study(_) | RowKind::Series(..) => Some(self.group_details(row, width)),
             RowKind::Missing => {
                 let mut lines = vec![headline(Some(FileStatus::Failed), "missing", "")];
-                let words = "The DICOMDIR refers to this file, but it is not there.";
+                let words = "The DICOMDIR lists this file, but it is missing.";
                 lines.extend(wrapped(words, width, Detail::Text));
                 Some(lines)
             }
@@ -286,7 +286,7 @@ impl ResultPanel<'_> {
                     "an index",
                 )];
                 if let Some(key) = self.files.env.keymap.key(Action::Enter) {
-                    let words = format!("{key} shows the studies that it refers to.");
+                    let words = format!("{key} shows the studies that it lists.");
                     lines.extend(wrapped(&words, width, Detail::Aside));
                 }
                 Some(lines)
@@ -303,7 +303,7 @@ impl ResultPanel<'_> {
             Some((label, _)) => {
                 lines.push(headline(None, &text::safe_str(label), "mean"));
                 let of = counted(sum.counted, "image");
-                lines.extend(wrapped(&format!("Means over {of}."), width, Detail::Aside));
+                lines.extend(wrapped(&format!("Mean over {of}."), width, Detail::Aside));
                 lines.extend(sum.means.iter().map(|(condition, mean)| Detail::Bar {
                     name: text::safe_str(condition),
                     share: Some(*mean),
@@ -391,7 +391,7 @@ fn facts(record: &Record) -> Vec<Detail> {
     fact("prompts", Some(record.prompts.clone()));
     fact(
         "mode",
-        (record.mode == Mode::Multi).then(|| "each condition alone".to_owned()),
+        (record.mode == Mode::Multi).then(|| "each condition separately".to_owned()),
     );
     fact(
         "file",

@@ -74,7 +74,7 @@ pub struct Tally {
     pub pictures: usize,
     /// By status.
     pub statuses: BTreeMap<FileStatus, usize>,
-    /// By label; without rejected ones, for which the model makes no claim.
+    /// By label, without rejected images.
     pub labels: BTreeMap<String, usize>,
 }
 
@@ -113,7 +113,7 @@ fn subtract_one<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
     }
 }
 
-/// The label, unless the model makes no claim.
+/// The label, unless the image was rejected.
 fn claim(state: &FileState) -> Option<&str> {
     let record = state
         .record()
@@ -121,12 +121,12 @@ fn claim(state: &FileState) -> Option<&str> {
     Some(&record.verdict.label)
 }
 
-/// How certain it is that a file is an image at all.
+/// Whether a file is known to be an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// Its first bytes or the user say so.
+    /// It is, by its first bytes or because the user named it.
     Told,
-    /// It came, and nobody has looked at it. If it is not an image, it is forgotten.
+    /// It arrived, and has not been read. If it is not an image, it is forgotten.
     Assumed,
     /// It was not an image before it changed: it has no state until it proves to be one.
     Doubted,
@@ -157,7 +157,7 @@ pub struct Results {
 pub enum ResultChange {
     /// The file has another state.
     State(PathBuf),
-    /// The file came, and is not an image: it is forgotten.
+    /// The file that arrived is not an image, and is forgotten.
     NotAnImage(PathBuf),
 }
 
@@ -182,14 +182,13 @@ impl Results {
         self.searched.is_some()
     }
 
-    /// Whether a file lies where all images are known, and is none of them.
+    /// Whether a file is known not to be an image, because it is in a folder whose images are all known.
     pub fn is_ruled_out(&self, path: &Path) -> bool {
         let searched = self.searched.as_ref();
         searched.is_some_and(|root| path.starts_with(root)) && self.get(path).is_none()
     }
 
-    /// Whether the file could not be found when it was to be read: it went before the watch could see it go. A link that leads
-    /// nowhere is there all the same.
+    /// Whether the file was gone when it was to be read, before the watch reported its removal. A dangling link is not gone.
     pub fn has_vanished(&self, path: &Path) -> bool {
         let state = self.get(path).filter(|_| !self.is_unreadable(path));
         matches!(state, Some(FileState::Failed(failure)) if failure.kind == ErrorKind::NotFound)
@@ -206,7 +205,7 @@ impl Results {
         self.tallies.get(dir)
     }
 
-    /// Whether there is a state for this very content, be it a failure.
+    /// Whether there is a state for exactly this content, including a failure.
     pub fn knows(&self, path: &Path, stamp: Stamp) -> bool {
         self.files
             .get(path)
@@ -223,7 +222,7 @@ impl Results {
         &mut self.jobs
     }
 
-    /// Requests the result of a file, in place of what was known of it.
+    /// Requests the result of a file, replacing its state.
     pub fn ask(&mut self, found: FoundFile, lane: Lane, reason: Reason, certainty: Certainty) {
         self.jobs.request(&found.path, lane, reason, ());
         self.await_answer(found, certainty);
@@ -275,7 +274,7 @@ impl Results {
         self.jobs.promote(path);
     }
 
-    /// Takes in an answer of the engine; `None` if it changes nothing.
+    /// Applies an answer of the engine; `None` if it changes nothing.
     pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<ResultChange> {
         let ended = self.jobs.answered(generation, outcomes)?;
         let (path, true, End::Answered(outcomes)) = (ended.path, ended.is_there, ended.end) else {
@@ -309,7 +308,7 @@ impl Results {
         files.collect()
     }
 
-    /// Takes in new scores of a file, unless another answer has come since.
+    /// Applies new scores of a file, unless another answer has arrived since.
     pub fn rescored(&mut self, file: engine::ClassifiedFile) {
         let Some(known) = self.files.get_mut(&file.path) else {
             return;

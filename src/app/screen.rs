@@ -1,4 +1,4 @@
-//! What fills the screen: the three panels or the grid; a comparison or the activity log over these; an image over all.
+//! The layers of the screen: the three panels or the grid; over these a comparison or the activity log; over all a full-screen image.
 
 use super::activity::ActivityView;
 use super::compare::Comparison;
@@ -7,7 +7,7 @@ use super::mode::Mode;
 use super::preview::Graphics;
 use crate::view::panels::{self, Panel, Panels};
 
-/// What lies over panels and grid.
+/// A layer over panels and grid.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Overlay {
     /// Two files side by side.
@@ -19,18 +19,18 @@ pub(crate) enum Overlay {
 /// The state of the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Screen {
-    /// The files are shown as small images, instead of the panels.
+    /// Whether the grid is shown instead of the panels.
     grid: bool,
     overlay: Option<Overlay>,
-    /// An image has the whole screen.
+    /// Whether an image fills the screen.
     full: bool,
     focus: Panel,
-    /// Percent of the columns that the list is wished to have.
+    /// Width of the list that the user chose, in percent of the columns.
     split: Option<f64>,
 }
 
 impl Screen {
-    /// Begins with the grid, or with the list at a width in percent.
+    /// Creates a screen without overlays. `split`: the width of the list in percent of the columns; `None` to choose it automatically.
     pub(super) fn new(grid: bool, split: Option<f64>) -> Self {
         Self {
             grid,
@@ -41,7 +41,7 @@ impl Screen {
         }
     }
 
-    /// The mode of what fills the screen.
+    /// The mode of the top layer.
     pub(super) fn mode(&self, env: &Environment) -> Mode {
         match &self.overlay {
             _ if self.full && env.graphics != Some(Graphics::None) => Mode::FullScreen,
@@ -52,20 +52,20 @@ impl Screen {
         }
     }
 
-    /// Where the panels lie; for an image, all of the screen.
+    /// The areas of the panels; in modes other than [`Mode::Panels`] one panel fills the screen.
     pub(crate) fn panels(&self, env: &Environment) -> Panels {
         match self.mode(env) {
-            Mode::FullScreen => panels::picture_alone(env.cols, env.rows),
+            Mode::FullScreen => panels::image_alone(env.cols, env.rows),
             Mode::Panels(focus) => self.panels_with(focus, env),
             _ => panels::list_alone(env.cols, env.rows),
         }
     }
 
-    /// Where the panels lie with the focus on one of them.
+    /// The areas of the panels with the focus on one of them.
     pub(super) fn panels_with(&self, focus: Panel, env: &Environment) -> Panels {
         let columns = |percent: f64| (percent / 100.0 * f64::from(env.cols)).round() as u16;
         let split = self.split.map(columns);
-        panels::panels(env.cols, env.rows, focus, has_images(env), split)
+        panels::panels(env.cols, env.rows, focus, may_show_images(env), split)
     }
 
     /// The panel that has the focus.
@@ -78,32 +78,32 @@ impl Screen {
         self.focus = panel;
     }
 
-    /// Moves the focus to the panel after the list, or after the one that has it.
+    /// Moves the focus to the panel after this one.
     pub(super) fn focus_after(&mut self, panel: Panel, env: &Environment) {
-        self.focus = self.panels(env).next(panel, has_images(env));
+        self.focus = self.panels(env).next(panel, may_show_images(env));
     }
 
-    /// Moves the focus to the list; false when it is there.
+    /// Moves the focus to the list; false if it was there already.
     pub(super) fn focus_list(&mut self) -> bool {
         std::mem::replace(&mut self.focus, Panel::List) != Panel::List
     }
 
-    /// Percent of the columns that the list is wished to have.
+    /// Width of the list that the user chose, in percent of the columns.
     pub(super) fn split(&self) -> Option<f64> {
         self.split
     }
 
-    /// Gives the list a width in percent of the columns.
+    /// Sets the width of the list in percent of the columns.
     pub(super) fn set_split(&mut self, percent: f64) {
         self.split = Some(percent);
     }
 
-    /// Whether files are shown as small images, be it behind something else.
+    /// Whether the grid is on, even if an overlay or image covers it.
     pub(super) fn has_grid(&self) -> bool {
         self.grid
     }
 
-    /// Shows the grid, or the panels instead.
+    /// Shows the grid, or the panels if the grid is shown. Closes any overlay.
     pub(super) fn toggle_grid(&mut self) {
         self.full = false;
         self.grid = self.overlay.is_some() || !self.grid;
@@ -115,23 +115,23 @@ impl Screen {
         self.grid = false;
     }
 
-    /// What lies over panels and grid.
+    /// The overlay, if one is open.
     pub(crate) fn overlay(&self) -> Option<&Overlay> {
         self.overlay.as_ref()
     }
 
-    /// Lays something over panels and grid.
-    pub(super) fn lay_over(&mut self, overlay: Overlay) {
+    /// Opens an overlay instead of any other.
+    pub(super) fn open_overlay(&mut self, overlay: Overlay) {
         self.full = false;
         self.overlay = Some(overlay);
     }
 
-    /// Removes what lies over panels and grid; false when there is nothing.
+    /// Closes the overlay; false if none is open.
     pub(super) fn close_overlay(&mut self) -> bool {
         self.overlay.take().is_some()
     }
 
-    /// The comparison, if one lies over panels and grid.
+    /// The comparison, if it is open.
     pub(crate) fn comparison(&self) -> Option<&Comparison> {
         match &self.overlay {
             Some(Overlay::Compare(comparison)) => Some(comparison),
@@ -139,7 +139,7 @@ impl Screen {
         }
     }
 
-    /// The comparison, to be changed.
+    /// The comparison, if it is open.
     pub(super) fn comparison_mut(&mut self) -> Option<&mut Comparison> {
         match &mut self.overlay {
             Some(Overlay::Compare(comparison)) => Some(comparison),
@@ -147,7 +147,7 @@ impl Screen {
         }
     }
 
-    /// The activity view, if it lies over panels and grid, to be changed.
+    /// The activity view, if it is open.
     pub(super) fn activity_mut(&mut self) -> Option<&mut ActivityView> {
         match &mut self.overlay {
             Some(Overlay::Activity(view)) => Some(view),
@@ -155,28 +155,28 @@ impl Screen {
         }
     }
 
-    /// Whether an image has the whole screen.
+    /// Whether an image fills the screen.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Gives the image the whole screen, or ends that.
+    /// Switches the full-screen image on or off.
     pub(super) fn set_full(&mut self, full: bool) {
         self.full = full;
     }
 
-    /// Ends an image on the whole screen; false when there is none.
+    /// Switches the full-screen image off; false if it was off already.
     pub(super) fn leave_full(&mut self) -> bool {
         std::mem::take(&mut self.full)
     }
 
-    /// Back by one, from an overlay or the grid; false when the panels are there.
+    /// Closes the overlay, else the grid; false if only the panels are shown.
     pub(super) fn back(&mut self) -> bool {
         self.close_overlay() || std::mem::take(&mut self.grid)
     }
 }
 
-/// Whether the terminal shows images, or may prove to.
-fn has_images(env: &Environment) -> bool {
+/// Whether the terminal shows images, or has not been probed yet.
+fn may_show_images(env: &Environment) -> bool {
     env.graphics != Some(Graphics::None)
 }

@@ -13,7 +13,7 @@ use crate::scoring::{Decision, Score};
 
 pub use crate::config::SortKey as Key;
 
-/// All keys, in the order in which the sort key goes through them.
+/// All sort keys, in the order in which [`super::keys::Action::Sort`] cycles through them.
 pub const KEYS: [Key; 6] = [
     Key::Name,
     Key::Time,
@@ -36,7 +36,7 @@ impl Key {
         }
     }
 
-    /// The key after it.
+    /// The next sort key, the first after the last.
     #[must_use]
     pub fn next(self) -> Self {
         let at = KEYS.iter().position(|key| *key == self).unwrap_or(0);
@@ -49,18 +49,18 @@ impl Key {
     }
 }
 
-/// An order.
+/// A sort order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sort {
-    /// The key.
+    /// The sort key.
     pub by: Key,
     /// Descending instead of ascending.
     pub reversed: bool,
 }
 
-/// The rank of a file by a key other than its name; the smaller comes first. Files without a result come last in either
-/// direction.
+/// The rank of a file by a sort key other than its name; the smaller comes first. Files without a time or result come last in
+/// either direction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rank {
     missing: bool,
@@ -78,8 +78,8 @@ impl Rank {
         match by {
             Key::Name => Self::default(),
             Key::Time => stamp.modified.map_or(Self::missing(), |modified| {
-                let since = modified.duration_since(SystemTime::UNIX_EPOCH);
-                number(-since.map_or(0.0, |age| age.as_secs_f64()))
+                let age = modified.duration_since(SystemTime::UNIX_EPOCH);
+                number(-age.map_or(0.0, |age| age.as_secs_f64()))
             }),
             _ => results
                 .get(path)
@@ -110,7 +110,7 @@ impl Rank {
         }
     }
 
-    /// Compares two ranks, in an order or its reverse.
+    /// Compares two ranks; `reversed` applies to ranks that are not missing.
     pub fn cmp(&self, other: &Self, reversed: bool) -> Ordering {
         let order = self
             .label
@@ -122,7 +122,7 @@ impl Rank {
     }
 }
 
-/// The lead of the first condition over the second.
+/// The lead of the first condition over the second in probability; 1 if there is no second.
 fn lead(scores: &[Score]) -> f64 {
     match scores {
         [first, second, ..] => first.probability - second.probability,

@@ -1,11 +1,11 @@
-//! What is said in the status line, and for how long; what is known of engine and watch.
+//! The message in the status line, and the states of engine and watch.
 
 use std::time::Duration;
 
 use super::msg::Severity;
 use super::text;
 
-/// How long a sentence stays.
+/// How long a message is shown.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A sentence in the status line.
@@ -29,7 +29,7 @@ impl StatusMessage {
         }
     }
 
-    /// Returns whether it has been there long enough.
+    /// Returns whether it has been shown long enough.
     pub(super) fn has_expired(&mut self, now: Duration) -> bool {
         let since = *self.since.get_or_insert(now);
         now.saturating_sub(since) >= MESSAGE_TIMEOUT
@@ -41,18 +41,18 @@ impl StatusMessage {
 pub enum EngineState {
     /// The model is being loaded.
     Loading,
-    /// It answers.
+    /// The model is ready.
     Ready {
         /// The model's name.
         model: String,
-        /// Where it computes.
+        /// The device that it computes on.
         device: String,
         /// The prompt set.
         prompts: String,
-        /// It knows phantoms only.
+        /// Whether the model knows only synthetic phantoms.
         synthetic_only: bool,
     },
-    /// It cannot be used; the sentence says why.
+    /// The model cannot be used; the sentence says why.
     Failed(String),
 }
 
@@ -62,7 +62,7 @@ impl EngineState {
         matches!(self, Self::Failed(_))
     }
 
-    /// Whether the model knows phantoms only.
+    /// Whether the model knows only synthetic phantoms.
     pub(crate) fn is_synthetic_only(&self) -> bool {
         matches!(
             self,
@@ -77,13 +77,13 @@ impl EngineState {
 /// The state of the watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchState {
-    /// Not wanted.
+    /// Switched off.
     Off,
     /// Requested.
     Starting,
-    /// It runs.
+    /// Running.
     On {
-        /// By reading the tree again and again.
+        /// Whether the tree is scanned at intervals.
         polling: bool,
     },
     /// It failed; the sentence says why.

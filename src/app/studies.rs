@@ -1,7 +1,7 @@
 //! The study browser: files by study and series, those of a folder by their headers, and those that a DICOMDIR refers to.
 //!
-//! The base of a grouping is the folder or the DICOMDIR. Its upper level takes the place of the base's own rows: a row a study,
-//! a row a series below each. The files of a series are a level of their own, under a path that no file can have.
+//! The base of a grouping is the folder or the DICOMDIR. The top level of the grouping replaces the base's own rows: one row for each
+//! study, followed by one for each of its series. The files of a series are shown as a folder, under a path that no file can have.
 
 pub(crate) mod aggregate;
 mod labels;
@@ -24,15 +24,15 @@ use super::text;
 use crate::media::{DicomHeader, MediaError, Member, Series, Study, group};
 pub(super) use labels::date;
 
-/// Headers kept, at most: about a hundred megabytes.
+/// Maximum number of headers kept: about a hundred megabytes.
 const MAX_HEADERS: usize = 200_000;
 
-/// What is grouped.
+/// The kind of a base.
 #[derive(Clone, Debug, PartialEq)]
 enum Base {
-    /// The files of a folder, as far as they are known.
+    /// A folder, with the files listed so far.
     Folder(BTreeMap<PathBuf, Stamp>),
-    /// The files that a DICOMDIR refers to.
+    /// A DICOMDIR, with the files that it refers to.
     Directory(Vec<Member>),
 }
 
@@ -45,7 +45,7 @@ struct Grouping {
     studies: Vec<Study>,
     /// Studies whose series are hidden, by UID.
     folded: HashSet<String>,
-    /// Where in each series the user is, by the path that stands for it.
+    /// Index of the displayed file of each series, by the path that represents the series.
     positions: HashMap<PathBuf, usize>,
     /// The number that the latest request is answered by.
     generation: u64,
@@ -58,7 +58,7 @@ struct Grouping {
 pub(super) enum FilesChange {
     /// Nothing.
     None,
-    /// The files of the base are others now.
+    /// The files of the base have changed.
     Files,
     /// The folder on screen is listed.
     Listed,
@@ -69,7 +69,7 @@ pub(super) enum FilesChange {
 struct HeaderCache(HashMap<PathBuf, (Stamp, Option<Arc<DicomHeader>>)>);
 
 impl HeaderCache {
-    /// Whether this very content was read.
+    /// Whether exactly this content was read.
     fn knows(&self, path: &Path, stamp: Stamp) -> bool {
         self.0.get(path).is_some_and(|(known, _)| *known == stamp)
     }
@@ -109,14 +109,14 @@ impl Grouping {
         self.studies.get(study)?.series.get(series)
     }
 
-    /// The series whose files a path stands for.
+    /// The series that a path represents.
     fn series_at(&self, path: &Path) -> Option<(usize, usize)> {
         let all = self.studies.iter().enumerate();
         let mut all = all.flat_map(|(s, study)| (0..study.series.len()).map(move |n| (s, n)));
         all.find(|(s, n)| self.series_path(*s, *n).as_deref() == Some(path))
     }
 
-    /// The path that stands for a series.
+    /// The path that represents a series.
     fn series_path(&self, study: usize, series: usize) -> Option<PathBuf> {
         let uid = &self.series(study, series)?.uid;
         Some(series_path(&self.path, &self.studies[study].uid, uid))
@@ -126,13 +126,13 @@ impl Grouping {
         study_path(&self.path, &self.studies[study].uid)
     }
 
-    /// Where the user is in the series of a row: in its middle to begin with.
+    /// Index of the displayed file of the series of a row: initially its middle.
     fn position(&self, row: &Row, count: usize) -> usize {
         let known = self.positions.get(&row.path).copied();
         known.unwrap_or(count / 2).min(count.saturating_sub(1))
     }
 
-    /// The content of a file that is known last.
+    /// The last known stamp of a file.
     fn stamp_of(&self, path: &Path, results: &Results) -> Stamp {
         match &self.base {
             Base::Folder(files) => files.get(path).copied().unwrap_or_default(),
@@ -144,7 +144,7 @@ impl Grouping {
 /// The state of the study browser.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct StudyBrowser {
-    /// Folders are shown by study and series.
+    /// Whether folders are shown by study and series.
     enabled: bool,
     headers: HeaderCache,
     /// The base last grouped; it may be another than the one on screen.
@@ -152,7 +152,7 @@ pub(crate) struct StudyBrowser {
 }
 
 impl StudyBrowser {
-    /// Groups folders from the start, or not.
+    /// `enabled`: whether folders are grouped from the start.
     pub(super) fn new(enabled: bool) -> Self {
         Self {
             enabled,
@@ -165,7 +165,7 @@ impl StudyBrowser {
         self.enabled
     }
 
-    /// Whether there is a grouping, be it on screen or not.
+    /// Whether there is a grouping, on screen or not.
     pub(crate) fn has_grouping(&self) -> bool {
         self.grouping.is_some()
     }
@@ -189,12 +189,12 @@ impl StudyBrowser {
         self.here(folder).is_some_and(Grouping::is_directory)
     }
 
-    /// Whether what is on screen lies in a folder of the file system, not in a series or a DICOMDIR.
+    /// Whether a folder of the file system is on screen, rather than a series or a DICOMDIR.
     pub(super) fn shows_real_folder(&self, folder: &Folder) -> bool {
         base_of(folder.dir()).is_none() && !self.shows_directory(folder)
     }
 
-    /// The folder that a path means: that of a series of a folder that is no longer grouped.
+    /// The path to open instead: for a series of a folder that is no longer grouped, that folder.
     pub(super) fn resolve(&self, dir: PathBuf) -> PathBuf {
         let grouped = |base: &Path| self.grouping.as_ref().is_some_and(|g| g.path == base);
         match base_of(&dir) {
@@ -209,7 +209,7 @@ impl StudyBrowser {
         (grouping.awaited.0 > 0).then_some(grouping.awaited)
     }
 
-    /// What is on screen, for its title: the base, and the series.
+    /// The title of what is on screen: the base and the series.
     pub(crate) fn title(&self, folder: &Folder, env: &Environment) -> String {
         let dir = folder.dir();
         let Some(base) = base_of(dir) else {
@@ -245,7 +245,7 @@ impl StudyBrowser {
         base_of(folder.dir()).map(Path::to_owned)
     }
 
-    /// Begins to group the files of the folder on screen, as far as they are listed, if that is wanted.
+    /// Begins to group the files of the folder on screen that are listed so far, if grouping is enabled.
     pub(super) fn group_by_series(
         &mut self,
         folder: &mut Folder,
@@ -301,7 +301,7 @@ impl StudyBrowser {
         vec![Effect::Headers { files, generation }]
     }
 
-    /// Takes in headers that were read.
+    /// Adds headers that were read.
     pub(super) fn headers_read(
         &mut self,
         (generation, complete): (u64, bool),
@@ -323,11 +323,11 @@ impl StudyBrowser {
             return Vec::new();
         }
         grouping.awaited = (0, 0);
-        // Files may have come meanwhile.
+        // Files may have arrived meanwhile.
         self.request_headers(folder, results, env)
     }
 
-    /// Groups the files of the base anew.
+    /// Groups the files of the base again.
     fn regroup(&mut self, folder: &mut Folder, results: &Results, env: &Environment) {
         let Some(grouping) = &mut self.grouping else {
             return;
@@ -352,7 +352,7 @@ impl StudyBrowser {
 
     // ── changes on disk ───────────────────────────────────────────────────────────────────────────────────────
 
-    /// Takes in what a message says of the base's files, before the folder on screen takes it in.
+    /// Updates the base's files by a message, before the folder on screen handles it.
     pub(super) fn note(&mut self, msg: &Msg, folder: &Folder) -> FilesChange {
         if let Msg::Listed {
             dir,
@@ -401,8 +401,8 @@ impl StudyBrowser {
         }
     }
 
-    /// Acts on a change after the folder on screen has taken it in. While headers are being read, files are looked at again at
-    /// the end of that.
+    /// Acts on a change after the folder on screen has handled it. While headers are being read, this is postponed until they
+    /// are complete.
     pub(super) fn follow(
         &mut self,
         change: FilesChange,
@@ -422,7 +422,7 @@ impl StudyBrowser {
 
     // ── into a study, a series, a DICOMDIR ────────────────────────────────────────────────────────────────────
 
-    /// Folds or unfolds the study of a row; false if the row stands for none.
+    /// Folds or unfolds the study of a row; false if the row is not a study.
     pub(super) fn toggle_study(
         &mut self,
         folder: &mut Folder,
@@ -484,7 +484,7 @@ impl StudyBrowser {
         }])
     }
 
-    /// Takes in what a DICOMDIR refers to, or why it cannot be read.
+    /// Shows the files that a DICOMDIR refers to, or why it cannot be read.
     pub(super) fn directory_read(
         &mut self,
         generation: u64,
@@ -508,7 +508,7 @@ impl StudyBrowser {
     }
 }
 
-/// Whether a file is called as a DICOMDIR is (PS3.10 8.6), or was found to be one.
+/// Whether a file is a DICOMDIR, by its name (PS3.10 8.6) or its content.
 pub(super) fn is_directory(path: &Path, results: &Results) -> bool {
     let name = path.file_stem();
     name.is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR")) || results.is_directory(path)

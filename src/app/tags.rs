@@ -1,4 +1,4 @@
-//! The tag browser: the tags of a file as a tree that folds, a search in it, and what of it may be seen.
+//! The tag browser: the tags of a file as a foldable tree, with search, copying, and masking of values that identify the patient.
 
 mod tree;
 
@@ -24,19 +24,19 @@ const MAX_SEARCH: usize = 100;
 /// The state of the tag browser.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TagBrowser {
-    /// The tags of a file, while they are open.
+    /// The tags of a file; `None` while closed.
     panel: Option<TagPanel>,
-    /// The tag that the cursor was on when they were closed.
+    /// The tag that the cursor was on when the browser was last closed.
     last: Option<String>,
 }
 
 impl TagBrowser {
-    /// The tags of a file, while they are open.
+    /// The tags of a file; `None` while closed.
     pub(crate) fn panel(&self) -> Option<&TagPanel> {
         self.panel.as_ref()
     }
 
-    /// Whether tags are open.
+    /// Whether the browser is open.
     pub(super) fn is_open(&self) -> bool {
         self.panel.is_some()
     }
@@ -46,7 +46,7 @@ impl TagBrowser {
         self.panel.as_ref().is_some_and(TagPanel::is_typing)
     }
 
-    /// Where the parts lie; `None` while no tags are open, or where there is no room at all.
+    /// The areas of its parts; `None` while closed, or if the terminal is too small.
     pub(crate) fn areas(&self, env: &Environment) -> Option<TagAreas> {
         let panel = self.panel.as_ref()?;
         let searching = panel.is_typing() || !panel.search().is_empty();
@@ -59,7 +59,7 @@ impl TagBrowser {
         areas.map_or(1, |areas| usize::from(areas.rows.height))
     }
 
-    /// Scrolls so that the cursor is in sight.
+    /// Scrolls the cursor into view.
     pub(super) fn follow(&mut self, env: &Environment) {
         let rows = self.rows(env);
         if let Some(panel) = &mut self.panel {
@@ -103,7 +103,7 @@ impl TagBrowser {
         }
     }
 
-    /// Takes in tags that were read.
+    /// Shows the tags that were read, or the error. Ignored unless they answer the latest request.
     pub(super) fn tags_read(
         &mut self,
         generation: u64,
@@ -119,7 +119,7 @@ impl TagBrowser {
         }
     }
 
-    /// A file has this content now: if its tags are shown, they are read again.
+    /// Reads the tags again if the file that they belong to has changed. Returns the effect that reads them.
     pub(super) fn modified(
         &mut self,
         path: &Path,
@@ -135,7 +135,7 @@ impl TagBrowser {
         Some(self.open(FoundFile { path, stamp }, env))
     }
 
-    /// Values that identify the patient are shown now, or masked.
+    /// Updates the rows after masking was switched on or off.
     pub(super) fn mask_changed(&mut self, env: &Environment) {
         if let Some(panel) = &mut self.panel {
             panel.update_rows(env.show_phi);
@@ -144,7 +144,7 @@ impl TagBrowser {
 
     // ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Takes a key into the search; false when it means something else.
+    /// Edits the search by a key; false if the key is not for it.
     pub(super) fn type_search(&mut self, key: KeyEvent, env: &Environment) -> bool {
         let Some(panel) = &mut self.panel else {
             return false;
@@ -170,7 +170,7 @@ impl TagBrowser {
         true
     }
 
-    /// Carries an action out.
+    /// Carries out an action.
     pub(super) fn act(&mut self, action: Action, env: &Environment) -> Vec<Request> {
         let page = self.rows(env);
         let Some(panel) = &mut self.panel else {
@@ -213,6 +213,7 @@ fn copy_request(row: Option<&TagRow>, env: &Environment) -> Request {
     }
 }
 
+/// The full value of a row, for a popup.
 fn value_in_full(row: &TagRow, env: &Environment) -> TagValue {
     let subject = format!("{} {} {}", row.id, row.vr, row.title(env.show_phi));
     let value = shown_value(row, env.show_phi);

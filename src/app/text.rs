@@ -1,4 +1,4 @@
-//! Text for cells: made safe to show, and cut and wrapped by display width.
+//! Text for terminal cells: made safe to show, and cut and wrapped by display width.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -26,16 +26,16 @@ pub fn safe_str(text: &str) -> String {
     safe(OsStr::new(text))
 }
 
-/// A path quoted as `$'…'` for a shell, if it holds control characters, which would act when pasted: a line feed ends a command. `None` where it
-/// can be pasted as it is.
+/// A path quoted as `$'…'` for a shell, if pasting it would be unsafe: a line feed, for example, ends a command. `None` if it can be
+/// pasted unchanged.
 pub fn quoted(path: &Path) -> Option<String> {
     let bytes = path.as_os_str().as_encoded_bytes();
-    let mut acts = false;
+    let mut is_unsafe = false;
     let mut out = "$'".to_owned();
     for part in bytes.utf8_chunks() {
         for c in part.valid().chars() {
             if unsafe_to_show(c) {
-                acts = true;
+                is_unsafe = true;
                 let mut code = [0; 4];
                 push_escaped(&mut out, c.encode_utf8(&mut code).as_bytes());
             } else {
@@ -45,13 +45,14 @@ pub fn quoted(path: &Path) -> Option<String> {
                 out.push(c);
             }
         }
-        acts |= !part.invalid().is_empty();
+        is_unsafe |= !part.invalid().is_empty();
         push_escaped(&mut out, part.invalid());
     }
     out.push('\'');
-    acts.then_some(out)
+    is_unsafe.then_some(out)
 }
 
+/// Appends bytes as `\xNN` escapes.
 fn push_escaped(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         // Writing to a string does not fail.
@@ -59,6 +60,7 @@ fn push_escaped(out: &mut String, bytes: &[u8]) {
     }
 }
 
+/// Whether a character is a control character, is invisible, or changes the direction of others.
 fn unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -66,13 +68,13 @@ fn unsafe_to_show(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Columns that a text covers.
+/// Number of columns that a text occupies.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text in at most `columns`, with its middle cut out. More is kept of the end: beginnings tell studies apart, ends the files of
-/// a study.
+/// The text in at most `columns`, with its middle cut out. More is kept of the end, which distinguishes the files of a study, than of
+/// the beginning, which distinguishes studies.
 pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -81,8 +83,8 @@ pub fn cut(text: &str, columns: usize) -> String {
         return String::new();
     }
     let tail_columns = (columns - 1) * 2 / 3;
-    let tail: Vec<char> = take(text.chars().rev(), tail_columns);
-    let head = take(text.chars(), columns - 1 - tail_columns);
+    let tail: Vec<char> = take_columns(text.chars().rev(), tail_columns);
+    let head = take_columns(text.chars(), columns - 1 - tail_columns);
     // A combining mark cannot stand alone.
     let tail = tail
         .iter()
@@ -91,7 +93,7 @@ pub fn cut(text: &str, columns: usize) -> String {
     head.iter().chain(&[ELLIPSIS]).chain(tail).collect()
 }
 
-/// The text in at most `columns`, its end cut off.
+/// The text in at most `columns`, with its end cut off.
 pub fn cut_end(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -99,7 +101,9 @@ pub fn cut_end(text: &str, columns: usize) -> String {
     if columns == 0 {
         return String::new();
     }
-    let mut cut: String = take(text.chars(), columns - 1).into_iter().collect();
+    let mut cut: String = take_columns(text.chars(), columns - 1)
+        .into_iter()
+        .collect();
     while cut.ends_with(' ') {
         cut.pop();
     }
@@ -108,7 +112,7 @@ pub fn cut_end(text: &str, columns: usize) -> String {
 }
 
 /// The first characters that fit into `columns`.
-fn take(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
+fn take_columns(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
     let mut left = columns;
     chars
         .take_while(|c| {
@@ -121,7 +125,7 @@ fn take(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
         .collect()
 }
 
-/// The text in exactly `columns`: cut in the middle or filled with blanks at its end.
+/// The text in exactly `columns`: cut in the middle, or padded with spaces at the end.
 pub fn pad(text: &str, columns: usize) -> String {
     let mut padded = cut(text, columns);
     let blanks = columns.saturating_sub(width(&padded));
@@ -129,7 +133,7 @@ pub fn pad(text: &str, columns: usize) -> String {
     padded
 }
 
-/// The text in lines of at most `columns`, broken between words, inside a word only when it is longer than a line.
+/// The text in lines of at most `columns`, broken between words, or inside a word that is longer than a line.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
@@ -143,15 +147,15 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
             if !line.is_empty() {
                 line.push(' ');
             }
-            append_long(&mut lines, &mut line, word, columns);
+            append_word(&mut lines, &mut line, word, columns);
         }
         lines.push(line);
     }
     lines
 }
 
-/// Appends a word to a line, broken where it is longer than that.
-fn append_long(lines: &mut Vec<String>, line: &mut String, word: &str, columns: usize) {
+/// Appends a word to a line, starting new lines where it does not fit.
+fn append_word(lines: &mut Vec<String>, line: &mut String, word: &str, columns: usize) {
     for c in word.chars() {
         if width(line) + c.width().unwrap_or(0) > columns {
             lines.push(std::mem::take(line));
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_would_act_when_it_is_pasted_is_quoted() {
+    fn a_path_that_is_unsafe_to_paste_is_quoted() {
         use std::os::unix::ffi::OsStrExt;
         let quoted = |bytes: &[u8]| quoted(Path::new(OsStr::from_bytes(bytes)));
         assert_eq!(quoted("it's a 胸部.png".as_bytes()), None);

@@ -9,10 +9,10 @@ use super::preview::{PreviewKey, Previewed};
 /// Maximum number of files whose images are kept, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
 const MAX_FILES: usize = 600;
 
-/// Images that are there, and those that are wanted.
+/// The images that have arrived, and the keys of the wanted ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TileCache {
-    /// One image a file and quality.
+    /// One image per file and quality.
     kept: HashMap<PathBuf, Vec<Previewed>>,
     wanted: Vec<PreviewKey>,
 }
@@ -39,12 +39,12 @@ impl TileCache {
         kept.push(tile);
     }
 
-    /// Changes which images are wanted. Returns the effect that requests them, if they are others than before.
+    /// Changes which images are wanted. Returns the effect that requests them, if they have changed.
     pub(super) fn follow(&mut self, keys: Vec<PreviewKey>) -> Option<Effect> {
         (keys != self.wanted).then(|| Effect::Tiles(self.want(keys)))
     }
 
-    /// Changes which images are wanted. Returns those that are not there yet.
+    /// Changes which images are wanted. Returns those that have not arrived yet.
     fn want(&mut self, keys: Vec<PreviewKey>) -> Vec<PreviewKey> {
         self.wanted = keys;
         let wanted: HashSet<_> = self
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_nobody_waits_for_is_dropped_and_the_best_is_shown() {
+    fn an_image_that_is_no_longer_wanted_is_dropped_and_the_best_is_shown() {
         let mut tiles = TileCache::default();
         tiles.insert(answer(key(1, Quality::Fast)));
         assert_eq!(tiles.best(&key(1, Quality::Half), true), None);

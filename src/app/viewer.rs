@@ -1,5 +1,5 @@
-//! The viewer: how the image under the cursor is looked at (window, zoom, turn, frame, film, pointer), and which preview of it
-//! is on screen. None of this reaches the model.
+//! The viewer: the view of the image under the cursor (window, zoom, rotation, frame, cine, pointer), and its preview on screen.
+//! None of this affects the model.
 
 mod actions;
 pub mod facts;
@@ -20,7 +20,7 @@ use crate::view::placement::{self, ImageShape, InsetContent};
 use film::{Film, FrameInput};
 use measure::Pointer;
 
-/// What is known of the file under the cursor, from its last frame that was drawn.
+/// Information about the file under the cursor, from its last drawn frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ViewedImage {
     pub info: ImageInfo,
@@ -42,7 +42,7 @@ impl ViewedImage {
     }
 }
 
-/// What the viewer reads of the rest of the application.
+/// The state of other components that the viewer reads.
 #[derive(Clone, Debug)]
 pub(super) struct ViewerContext {
     /// The cells of the image and what is written around it.
@@ -51,7 +51,7 @@ pub(super) struct ViewerContext {
     pub now: Duration,
     /// The name in the list; safe to show.
     pub name: String,
-    /// Where in the series under the cursor the user is, from 0, and how many files it has.
+    /// The position of the displayed file in the series under the cursor, from 0, and the number of its files.
     pub series: Option<(usize, usize)>,
     /// The series under the cursor, if it has files to play one after the other.
     pub playable: Option<PathBuf>,
@@ -62,25 +62,25 @@ pub(super) struct ViewerContext {
 pub(crate) struct Viewer {
     /// The file it is about.
     file: Option<(PathBuf, Stamp)>,
-    /// `None` until its first preview is there.
+    /// `None` until its first preview has arrived.
     image: Option<ViewedImage>,
-    /// The series that the view was chosen for: it is kept from file to file of it.
+    /// The series that the view was chosen for, within which the view is kept.
     series: Option<String>,
     view: ImageView,
     /// From 0, in the order of positions.
     frame: u32,
-    /// Facts, letters, scale bar and the file's overlay planes are shown.
+    /// Whether facts, patient directions, scale bar and the file's overlay planes are shown.
     overlays: bool,
     histogram: bool,
     pointer: Option<Pointer>,
     film: Option<Film>,
-    /// Frames a second, as chosen; `None` leaves it to the file.
+    /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
     frame_input: Option<FrameInput>,
     stillness: Stillness,
-    /// The preview that belongs on screen.
+    /// The wanted preview.
     wanted: Option<PreviewKey>,
-    /// The preview on screen: the one wanted, or an earlier one until that is there.
+    /// The preview on screen: the wanted one, or an earlier one until that arrives.
     shown: Option<Previewed>,
 }
 
@@ -105,18 +105,18 @@ impl Default for Viewer {
     }
 }
 
-/// Whether the image has been left alone for a while: only then is one sent in full that takes long to send.
+/// Whether the view has been unchanged for a while: only then is an image that is slow to send sent at full resolution.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Stillness {
-    /// What was looked at.
+    /// The frame, view and annotations seen last.
     seen: Option<(u32, ImageView, Decorations)>,
-    /// First tick that saw it.
+    /// The first tick that saw them.
     since: Option<Duration>,
     is_still: bool,
 }
 
 impl Stillness {
-    /// Takes note of what is looked at.
+    /// Notes the current frame, view and annotations.
     fn note(&mut self, now: (u32, ImageView, Decorations), new_file: bool) {
         if self.seen.as_ref() != Some(&now) {
             // A new file waits for the cursor to rest anyway.
@@ -129,7 +129,7 @@ impl Stillness {
         }
     }
 
-    /// Time passes.
+    /// Advances the time.
     fn tick(&mut self, now: Duration, rest: Duration) {
         if !self.is_still {
             let since = *self.since.get_or_insert(now);
@@ -139,8 +139,8 @@ impl Stillness {
 }
 
 impl Viewer {
-    /// Follows the cursor to a row, and to the file that is in sight there. Within a series the view stays; to what series a
-    /// file belongs is known only when its first preview is there (see [`Self::take_preview`]).
+    /// Follows the cursor to a row, and to the displayed file there. Within a series the view is kept; the series of a file is
+    /// known only when its first preview has arrived (see [`Self::take_preview`]).
     pub(super) fn follow(&mut self, file: Option<FoundFile>, row: Option<&Path>) {
         let file = file.map(|found| (found.path, found.stamp));
         let new_file = self.file != file;
@@ -163,19 +163,19 @@ impl Viewer {
             .note((self.frame, self.view.clone(), marks), new_file);
     }
 
-    /// Time passes. `rest`: how long an image is left alone until it is still.
+    /// Advances the time. `rest`: how long a view is unchanged until the image counts as still.
     pub(super) fn tick(&mut self, now: Duration, rest: Duration) {
         self.stillness.tick(now, rest);
     }
 
     // ── previews ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// The preview on screen, be it the one wanted or an earlier one.
+    /// The preview on screen: the wanted one or an earlier one.
     pub(crate) fn shown(&self) -> Option<&Previewed> {
         self.shown.as_ref()
     }
 
-    /// Whether a preview belongs on screen.
+    /// Whether a preview is wanted.
     pub(crate) fn wants_preview(&self) -> bool {
         self.wanted.is_some()
     }
@@ -194,8 +194,8 @@ impl Viewer {
         Some(other_file)
     }
 
-    /// Takes in a preview. While another view of the same file is already wanted, it is shown all the same: it is nearer to
-    /// that than the one before, and while a key is held down there would be none at all.
+    /// Shows a preview. Even if another view of the same file is already wanted, it is shown: it is closer to that than the previous
+    /// one, and while a key is held down no other would appear.
     ///
     /// With the first preview of a file comes its series, and the view it was drawn in: the one chosen for that series, or the
     /// file's own.
@@ -239,13 +239,13 @@ impl Viewer {
         });
     }
 
-    /// The terminal has lost its images: the one on screen has to be sent again, unless it is made of cells.
+    /// Handles the loss of the terminal's images: the one on screen has to be sent again, unless it is made of cells.
     pub(super) fn lose_image(&mut self) {
         self.shown
             .take_if(|shown| shown.outcome.is_ok() && !shown.key.is_cells());
     }
 
-    /// Completes the key of the preview that belongs on screen by what the viewer knows.
+    /// Completes the key of the wanted preview with the state of the viewer.
     pub(super) fn complete_key(&self, key: PreviewKey) -> PreviewKey {
         PreviewKey {
             frame: self.frame,
@@ -263,7 +263,7 @@ impl Viewer {
         self.file.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// What is known of the image; `None` until its first preview is there.
+    /// Information about the image; `None` until its first preview has arrived.
     pub(super) fn image(&self) -> Option<&ViewedImage> {
         self.image.as_ref()
     }
@@ -283,7 +283,7 @@ impl Viewer {
         self.frame_input.is_some()
     }
 
-    /// Whether a film runs.
+    /// Whether frames are being played.
     pub(super) fn is_playing(&self) -> bool {
         self.film.is_some()
     }
@@ -298,7 +298,7 @@ impl Viewer {
         self.histogram
     }
 
-    /// Whether facts, letters and overlays are shown.
+    /// Whether annotations and overlays are shown.
     pub(super) fn shows_overlays(&self) -> bool {
         self.overlays
     }
@@ -308,7 +308,7 @@ impl Viewer {
         self.overlays = true;
     }
 
-    /// Begins the view anew, with an aim.
+    /// Resets the view, with an aim.
     pub(super) fn reset_view(&mut self, aim: placement::Aim) {
         self.view = ImageView {
             aim,
@@ -316,17 +316,17 @@ impl Viewer {
         };
     }
 
-    /// Stops the film and removes the pointer: something is laid over the image.
+    /// Stops playing and removes the pointer, because something covers the image.
     pub(super) fn stop(&mut self) {
         (self.film, self.pointer) = (None, None);
     }
 
-    /// Removes the pointer, or stops the film; false if there was neither.
+    /// Removes the pointer, or stops playing; false if there was neither.
     pub(super) fn back(&mut self) -> bool {
         self.pointer.take().is_some() || self.film.take().is_some()
     }
 
-    /// What is drawn upon the image and written around it.
+    /// The annotations of the image.
     fn marks(&self) -> Decorations {
         Decorations {
             overlays: self.overlays,
@@ -341,18 +341,18 @@ impl Viewer {
         self.image.as_ref().map_or(1, |image| image.info.frames)
     }
 
-    /// Frames a second: chosen, else the file's.
+    /// Frames per second: the chosen rate, else the file's.
     fn rate(&self) -> f64 {
         let own = || self.image.as_ref()?.scene.frames_per_second;
         film::valid_rate(self.rate.or_else(own).unwrap_or(f64::NAN))
     }
 
-    /// Whether something is to be shown in more than one frame's time.
+    /// Whether the image is changing: it is being played, or its view was changed a moment ago.
     pub(super) fn is_moving(&self) -> bool {
         self.film.is_some() || !self.stillness.is_still
     }
 
-    /// Whether time makes the image still.
+    /// Whether the image becomes still once its view has been unchanged for a while.
     pub(super) fn is_coming_to_rest(&self) -> bool {
         !self.stillness.is_still
     }

@@ -1,5 +1,4 @@
-//! `bench`: how fast this machine is with the model and some images, stage by stage, and how close the whole comes to the limit
-//! that the stages set.
+//! `bench`: the speed of each stage on this machine, and how close the end-to-end rate comes to the limit that the stages set.
 
 mod end_to_end;
 mod forward_timer;
@@ -46,7 +45,7 @@ pub fn run(arguments: &cli::BenchArgs, setup: &CommandSetup) -> Result<u8, Fault
     })?;
     let progress = ProgressLine::new();
     let drawn = if arguments.paths.is_empty() {
-        progress.message("drawing phantoms");
+        progress.message("generating phantoms");
         Some(draw_phantoms()?)
     } else {
         None
@@ -103,7 +102,9 @@ pub fn run(arguments: &cli::BenchArgs, setup: &CommandSetup) -> Result<u8, Fault
 fn draw_phantoms() -> Result<tempfile::TempDir, Fault> {
     let failed = |error: String| Fault {
         code: exit::SOME_FAILED,
-        message: format!("phantoms cannot be written: {error}; name images of your own"),
+        message: format!(
+            "phantoms cannot be written: {error}; measure with images of your own instead"
+        ),
     };
     let dir = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
     let studies = dir.path().join("studies");

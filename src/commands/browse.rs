@@ -70,8 +70,8 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         .enable_all()
         .build()
         .map_err(|error| failed(&error))?;
-    let places = setup.folders.as_ref().map(Folders::places);
-    let store = places.filter(|_| keep).map(FolderStateStore::at);
+    let folder = setup.folders.as_ref().map(Folders::folder_states);
+    let store = folder.filter(|_| keep).map(FolderStateStore::at);
     let log = setup.folders.as_ref().map(Folders::log).map(open_log);
     let (log, warning) = match log.transpose() {
         Ok(log) => (log, None),
@@ -97,7 +97,7 @@ fn open_log(log: PathBuf) -> Result<PathBuf, String> {
         Err(error) => {
             let folder = shown(&folder);
             Err(format!(
-                "{folder}: {error}; there is no log, and nothing is saved for the next time"
+                "{folder}: {error}; no log is written, and the state of folders is not saved"
             ))
         }
     }

@@ -17,7 +17,7 @@ pub fn write(arguments: &cli::DemoArgs, setup: &CommandSetup) -> Result<PathBuf,
             .join(std::process::id().to_string()),
         (None, None) => {
             return Err(Fault::usage(
-                "there is no home folder; name the folder to write to",
+                "there is no home folder; give the folder to write to",
             ));
         }
     };

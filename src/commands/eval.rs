@@ -154,7 +154,9 @@ fn print_report(
             Some(reason) => format!("{} rejected, because {reason}", rejected.len()),
             None => format!("{failed} failed"),
         };
-        return Err(Fault::unusable(format!("no image could be judged: {why}")));
+        return Err(Fault::unusable(format!(
+            "no image could be classified: {why}"
+        )));
     };
     let report = EvalReport {
         model: record.model.clone(),
@@ -222,7 +224,7 @@ fn table(report: &EvalReport) -> String {
     let _ = writeln!(out, "model {}, prompts {}", report.model, report.prompts);
     let _ = writeln!(
         out,
-        "{} judged, {} rejected, {} failed{}",
+        "{} classified, {} rejected, {} failed{}",
         metrics.cases,
         report.rejected,
         report.failed,

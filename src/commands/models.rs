@@ -32,7 +32,7 @@ fn list() -> Result<u8, Fault> {
     let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
     line(
         "demo",
-        "built in; synthetic phantoms only, for trying the program",
+        "built in; knows only synthetic phantoms, for trying the program",
     )?;
     for entry in catalog::entries() {
         print::line("")?;
@@ -74,7 +74,7 @@ fn info(model: &str, setup: &CommandSetup) -> Result<u8, Fault> {
     match (&source, entry) {
         (ModelSource::Missing(id), Some(_)) => {
             print::line(format_args!(
-                "    not in the cache; `medivision-tui models pull {id}` fetches it"
+                "    not in the cache; download it with `medivision-tui models pull {id}`"
             ))?;
             Ok(exit::OK)
         }
@@ -162,7 +162,7 @@ fn show(bar: &ProgressBar, step: PullProgress) {
         PullProgress::File(name) => bar.set_message(crate::media::clean(name)),
         PullProgress::Waiting(name) => {
             let name = crate::media::clean(name);
-            let text = format!("another program is fetching {name}; waiting for it");
+            let text = format!("another program is downloading {name}; waiting for it");
             bar.suspend(|| print::message(text));
         }
     }
@@ -176,8 +176,9 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
         let find = |id: &String| {
             let id = catalog::id_of(id);
             let found = cache.find(id, None);
-            let hint =
-                format!("{id} is not in the cache; `medivision-tui models pull {id}` fetches it");
+            let hint = format!(
+                "{id} is not in the cache; download it with `medivision-tui models pull {id}`"
+            );
             found.ok_or_else(|| Fault::unusable(hint))
         };
         ids.iter().map(find).collect::<Result<_, _>>()?
@@ -188,7 +189,7 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
     }
     if damaged > 0 {
         print::message(format_args!(
-            "{damaged} damaged; `medivision-tui models pull ID` fetches them again"
+            "{damaged} damaged; download them again with `medivision-tui models pull ID`"
         ));
         return Ok(exit::SOME_FAILED);
     }

@@ -121,7 +121,7 @@ impl<'a, W> Run<'a, W> {
                 ..
             } => return Ok(self.jobs.answered(generation, outcomes)),
             Event::Dropped { generation } => return Ok(self.jobs.dropped(generation)),
-            Event::Loading => self.progress.message("reading the model"),
+            Event::Loading => self.progress.message("loading the model"),
             Event::Ready { warnings, .. } => {
                 self.is_ready = true;
                 self.progress.message("");

@@ -193,7 +193,7 @@ impl<W: Write> Follower<'_, W> {
             WatchEvent::Started { polling } => {
                 let how = if polling { " by polling" } else { "" };
                 let folder = &self.folder;
-                print::message(format_args!("watching {folder}{how}; Ctrl-C ends it"));
+                print::message(format_args!("watching {folder}{how}; press Ctrl-C to stop"));
             }
             WatchEvent::Refused(path) => {
                 print::message(format_args!("warning: {}", watch::refusal(&path)));

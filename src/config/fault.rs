@@ -1,8 +1,8 @@
-//! What is wrong with the settings, in words that say where and what to do.
+//! Errors in the settings, with their place and what to do.
 
 use std::path::{Path, PathBuf};
 
-/// How alike two words are that one may have meant for the other, from 0 to 1.
+/// Minimum similarity of two words for a suggestion, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
 /// Why the settings cannot be used.
@@ -43,7 +43,7 @@ impl ConfigError {
     }
 }
 
-/// What serde says of a name that it does not know, for those who wrote it; `None`: it says something else.
+/// Serde's message about an unknown name, reworded for the user; `None` for any other message.
 fn reworded(message: &str, place: &str) -> Option<String> {
     let what = match message {
         _ if message.starts_with("unknown field `") => "key",
@@ -70,16 +70,16 @@ fn reworded(message: &str, place: &str) -> Option<String> {
     ))
 }
 
-/// What may have been meant, else all that could be.
+/// Suggests the known name most similar to a word, or lists all of them if none is similar.
 pub fn advice<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match similar(word, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known are `{}`", known.join("`, `")),
+        None => format!("use one of `{}`", known.join("`, `")),
     }
 }
 
-/// The one of these that is most like a word, if one is.
+/// The known name most similar to a word, if any is similar enough.
 pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |name: &str| strsim::jaro_winkler(&word.to_lowercase(), &name.to_lowercase());
     let known = known.into_iter().map(|name| (likeness(name), name));

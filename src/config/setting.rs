@@ -1,4 +1,4 @@
-//! Settings that the program determines itself unless the user does, and what they choose between.
+//! Settings whose default `auto` lets the program choose, and their values.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, de};
 /// A setting with the value `auto`, which leaves the choice to the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Setting<T> {
-    /// The program chooses.
+    /// Chosen by the program.
     #[default]
     Auto,
-    /// The user has chosen.
+    /// Chosen by the user.
     Fixed(T),
 }
 
@@ -40,12 +40,12 @@ impl<'de, T: NamedValue> Deserialize<'de> for Setting<T> {
     }
 }
 
-/// How images are drawn on the terminal.
+/// The graphics protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Graphics {
-    /// Not at all.
+    /// No images.
     None,
-    /// Two pixels a cell, as coloured half blocks: works in every terminal.
+    /// Coloured half blocks, two pixels per cell; works in every terminal.
     Halfblocks,
     /// The kitty graphics protocol.
     Kitty,
@@ -85,16 +85,16 @@ impl NamedValue for Graphics {
     }
 }
 
-/// How many colours a terminal has.
+/// The colours that a terminal supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
-    /// Bold and reversed at most.
+    /// None; only attributes such as bold and reverse.
     None,
-    /// The sixteen with names; the user's palette says how they look.
+    /// The 16 named colours, whose appearance the user's palette defines.
     Named,
-    /// The 256 of xterm.
+    /// xterm's 256 colours.
     Indexed,
-    /// Red, green and blue of eight bits each.
+    /// True colour: 8 bits each of red, green and blue.
     Full,
 }
 

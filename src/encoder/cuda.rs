@@ -73,7 +73,7 @@ impl CudaDecision {
                 refuse(index, reason)
             }
             (Device::Cuda(index), Self::NotRequested) => {
-                refuse(index, "this process began on the CPU; start it again")
+                refuse(index, "this process started on the CPU; restart it")
             }
         }
     }
@@ -105,7 +105,7 @@ fn load() -> CudaDecision {
 /// Opens libtorch's CUDA part; it stays open until the process ends.
 fn load_torch_cuda() -> Result<(), String> {
     open_library(TORCH_CUDA_LIBRARY, libc::RTLD_NOW | libc::RTLD_GLOBAL).map(drop).map_err(|error| {
-        format!("libtorch's CUDA part cannot be opened ({error}); `make setup GPU=yes` fetches a libtorch that has all of it")
+        format!("libtorch's CUDA libraries cannot be loaded ({error}); `make setup GPU=yes` fetches a libtorch that includes them")
     })
 }
 

@@ -589,7 +589,7 @@ impl<'a> Machine<'a> {
         match self.object(key) {
             Some(PickleObject::Text(key)) if path.is_empty() => Ok(key.clone()),
             Some(PickleObject::Text(key)) => Ok(format!("{path}.{key}")),
-            _ => Err(PickleError::Foreign("a key that is not a text".into())),
+            _ => Err(PickleError::Foreign("a key that is not a string".into())),
         }
     }
 }

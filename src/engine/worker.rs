@@ -117,7 +117,7 @@ impl<'a> InferenceWorker<'a> {
     fn report_ready(&self, notes: Vec<String>) {
         let mut warnings = notes;
         if let Some((reason, true)) = gpu_note() {
-            warnings.insert(0, format!("a GPU is not used: {reason}"));
+            warnings.insert(0, format!("no GPU is used: {reason}"));
         }
         let card = self.encoder.card();
         (self.shared.handler)(Event::Ready {
@@ -376,7 +376,7 @@ fn one_per_image(
     let message = match result {
         Ok(Ok(rows)) if rows.len() == count => return rows.into_iter().map(Ok).collect(),
         Ok(Ok(rows)) => format!(
-            "the model gave {} embeddings for {count} images",
+            "the model returned {} embeddings for {count} images",
             rows.len()
         ),
         Ok(Err(error)) => error.to_string(),

@@ -156,7 +156,7 @@ fn pixels(color: ColorType, data: Vec<u8>) -> Result<Pixels, MediaError> {
         ColorType::Rgb16 => Pixels::Rgb(wide(&data)),
         ColorType::La16 => Pixels::Luma(rows::without_alpha(&wide(&data), 2)),
         ColorType::Rgba16 => Pixels::Rgb(rows::without_alpha(&wide(&data), 4)),
-        _ => return Err(malformed("PNG: samples of another kind than PNG has")),
+        _ => return Err(malformed("PNG: unknown sample type")),
     })
 }
 

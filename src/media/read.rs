@@ -196,7 +196,9 @@ pub(super) fn io(error: &std::io::Error) -> MediaError {
             MediaError::new(ErrorKind::NotFound, "there is no such file")
         }
         Io::UnexpectedEof => truncated("the file became shorter while it was being read"),
-        Io::PermissionDenied => MediaError::new(ErrorKind::Permission, "no permission to read it"),
+        Io::PermissionDenied => {
+            MediaError::new(ErrorKind::Permission, "no permission to read the file")
+        }
         _ if error.raw_os_error() == Some(libc::ELOOP) => MediaError::new(
             ErrorKind::NotFound,
             "a symbolic link that leads back to itself",

@@ -1,19 +1,19 @@
-//! Recognises the format of a file by its first bytes, and decides by its name how unknown content is reported.
+//! Recognises the format of a file by its first bytes, and decides by the file name how unknown content is reported.
 
 use std::path::Path;
 
 use crate::error::{ErrorKind, MediaError};
 
-/// What a file is, judged by its first bytes.
+/// The format of a file, judged by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sniffed {
     /// A JPEG stream.
     Jpeg,
-    /// A PNG, possibly incomplete.
+    /// A PNG file, possibly incomplete.
     Png,
     /// DICOM, with or without preamble and file meta information.
     Dicom,
-    /// An image of a known format that is not supported; holds its name.
+    /// An image in this format, which is not supported.
     Other(&'static str),
     /// No known format.
     Unknown,
@@ -103,7 +103,7 @@ pub fn sniff(head: &[u8]) -> Sniffed {
     Sniffed::Unknown
 }
 
-/// `BM` alone begins many texts, so the size of the second header must also be one that exists.
+/// Whether the bytes begin a BMP file. Many texts begin with `BM`, so the size of the second header must be valid too.
 fn is_bmp(head: &[u8]) -> bool {
     head.starts_with(b"BM")
         && head
@@ -111,8 +111,8 @@ fn is_bmp(head: &[u8]) -> bool {
             .is_some_and(|size| matches!(size, [12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
 
-/// Whether the bytes are a data set without preamble, which PS3.10 requires and many archives leave out: the first two
-/// elements must belong to the groups that open a data set, in ascending order, in one of the three encodings.
+/// Whether the bytes are a DICOM data set without the preamble that PS3.10 requires and many archives leave out: the first two
+/// elements must belong to the groups that begin a data set, in ascending order, in one of the three encodings.
 pub(super) fn is_bare_dicom(head: &[u8]) -> bool {
     [(false, true), (false, false), (true, true)]
         .into_iter()
@@ -131,7 +131,7 @@ pub(super) fn is_bare_dicom(head: &[u8]) -> bool {
         })
 }
 
-/// The tag at `offset` and the offset behind its value, if the element header is plausible.
+/// The tag at `offset` and the offset after its value, if the element header is plausible.
 fn element_at(head: &[u8], offset: usize, big: bool, explicit: bool) -> Option<(u32, usize)> {
     let bytes: [u8; 8] = head.get(offset..offset.checked_add(8)?)?.try_into().ok()?;
     let half = |i: usize| {
@@ -164,8 +164,8 @@ fn element_at(head: &[u8], offset: usize, big: bool, explicit: bool) -> Option<(
         .then(|| (tag, offset + 8 + half(6) as usize))
 }
 
-/// Refines the error of a file with unknown content by the file's name: a damaged image if the extension is that of a
-/// supported format, an unsupported one if it is that of another image format, else not an image.
+/// Refines the error of a file with unknown content by the extension of its name: a damaged image for that of a supported format,
+/// an unsupported image for that of another image format, else not an image.
 pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> MediaError {
     let Some(extension) = path
         .extension()
@@ -180,7 +180,7 @@ pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> Me
         } else {
             (
                 ErrorKind::Malformed,
-                format!("named .{extension}, but its content is neither JPEG nor PNG nor DICOM"),
+                format!("the name ends in .{extension}, but the content is not JPEG, PNG or DICOM"),
             )
         };
         return MediaError::new(kind, message);
@@ -198,7 +198,7 @@ pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> Me
 pub(super) fn unsupported_format(format: &str) -> MediaError {
     MediaError::new(
         ErrorKind::Unsupported,
-        format!("{format} is not supported; JPEG, PNG and DICOM are"),
+        format!("{format} is not supported; use JPEG, PNG or DICOM"),
     )
 }
 

@@ -89,7 +89,7 @@ fn unknown_content(bytes: &[u8]) -> MediaError {
     }
     MediaError::not_an_image(
         ErrorKind::Unsupported,
-        "not an image: neither JPEG nor PNG nor DICOM",
+        "not an image: not JPEG, PNG or DICOM",
     )
 }
 

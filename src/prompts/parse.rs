@@ -114,7 +114,7 @@ impl SetParser<'_> {
 
     fn string(&mut self, value: &TomlValue, key: &str) -> String {
         let Some(text) = value.get_ref().as_str() else {
-            self.fault(Some(value.span()), format!("{key} must be a text"));
+            self.fault(Some(value.span()), format!("{key} must be a string"));
             return String::new();
         };
         text.trim().to_owned()
@@ -123,7 +123,7 @@ impl SetParser<'_> {
     /// A text for the model, or a name in results; neither empty nor with control characters.
     fn phrase(&mut self, value: &TomlValue, what: &str) -> String {
         let Some(text) = value.get_ref().as_str().map(str::trim) else {
-            self.fault(Some(value.span()), format!("{what} must be a text"));
+            self.fault(Some(value.span()), format!("{what} must be a string"));
             return String::new();
         };
         if text.is_empty() {

@@ -69,7 +69,7 @@ fn all_errors_in_a_file_are_reported_from_the_top() {
         "t.toml:1: unknown key `nam`; did you mean `name`?",
         "t.toml:3: min_margin must be between 0 and 1",
         "t.toml:4: the template `x` must contain `{}` once, where the phrase goes",
-        "t.toml:4: a template must be a text",
+        "t.toml:4: a template must be a string",
         "t.toml:5: the condition `a` needs at least one phrase",
         "t.toml:7: unknown key `phrase`; did you mean `phrases`?",
         "t.toml:8: normal must be true or false",

@@ -1,4 +1,4 @@
-//! The prompt sets and models that the user can choose from while the program runs. Read and pulled on threads of their own.
+//! The prompt sets and models that the user can choose from while the program runs. They are read and downloaded on separate threads.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct ChoiceSources {
     pub given: String,
     /// The model that the program was started with.
     pub model: Option<ModelSource>,
-    /// ModelOptions for opening models.
+    /// The options for opening models.
     pub options: ModelOptions,
     /// Whether the network must not be used.
     pub offline: bool,

@@ -129,7 +129,7 @@ pub(super) fn list(
             Ok(reading) => reading,
             Err(error) => {
                 let message = clean(&format!("{}: {}", dir.display(), error));
-                send(Msg::Unlisted {
+                send(Msg::ListFailed {
                     dir,
                     generation,
                     message,

@@ -1,5 +1,5 @@
 //! Metrics of predictions against labels. Confidence intervals are bootstrap percentiles (Efron & Tibshirani 1993, chapter 13):
-//! each draw samples as many cases as there are, with replacement.
+//! each draw is a sample of all cases with replacement, as large as their number.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -32,22 +32,22 @@ pub struct Estimate {
 pub struct ClassMetrics {
     /// The class's name.
     pub condition: String,
-    /// Number of cases whose true class it is.
+    /// Number of cases of this class, by truth.
     pub cases: usize,
-    /// Share of these cases that were predicted as it; `None` without cases.
+    /// Share of these cases that were predicted as this class; `None` without cases.
     pub recall: Option<f64>,
-    /// Share of the predictions of this class that are right; `None` without predictions.
+    /// Share of the predictions of this class that are correct; `None` without predictions.
     pub precision: Option<f64>,
-    /// Area under the receiver operating characteristic of this class against all others; `None` if one side is empty.
+    /// Area under the receiver operating characteristic of this class against all others; `None` if either has no cases.
     pub auroc: Option<Estimate>,
 }
 
-/// All metrics.
+/// The metrics of all cases together and of each class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Number of cases.
     pub cases: usize,
-    /// Share of right predictions.
+    /// Share of correct predictions.
     pub accuracy: Estimate,
     /// Mean recall over the classes that have cases.
     pub balanced_accuracy: Estimate,
@@ -113,13 +113,14 @@ fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> ConfusionMatrix
     table
 }
 
+/// The quotient; `None` if `whole` is 0.
 fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 fn accuracy(table: &ConfusionMatrix) -> f64 {
-    let right = (0..table.len()).map(|class| table[class][class]).sum();
-    share(right, table.iter().flatten().sum()).unwrap_or(0.0)
+    let correct = (0..table.len()).map(|class| table[class][class]).sum();
+    share(correct, table.iter().flatten().sum()).unwrap_or(0.0)
 }
 
 fn recall(table: &ConfusionMatrix, class: usize) -> Option<f64> {

@@ -2,10 +2,10 @@
 
 /// One to seven eighths of a cell.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-/// Drawn in each cell of a bar that makes no claim.
+/// Drawn in each cell of a bar without a value.
 const EMPTY: &str = "╌";
 
-/// A bar in exactly `width` cells; `None` makes no claim and is drawn as an empty track. A
+/// A bar in exactly `width` cells; `None`, without a value to show, is drawn as an empty track. A
 /// share above zero covers at least an eighth of a cell.
 pub(super) fn bar(share: Option<f64>, width: usize) -> String {
     let Some(share) = share else {

@@ -62,7 +62,7 @@ fn frame_input(model: &Model, looks: Looks) -> Vec<Span<'static>> {
     ]
 }
 
-/// A part, and its order of being left out where the line is narrow: the highest first.
+/// A part and its priority: on a narrow line, the parts with the highest numbers are left out first.
 type StatusPart = (u8, Span<'static>);
 
 /// The parts for engine, queue and watch that fit.
@@ -70,7 +70,7 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
     all.extend(headers(model));
     all.extend(rescoring(model));
-    all.extend(coming(model));
+    all.extend(model_progress(model));
     all.extend(queue(model));
     all.extend(watch(model, looks).map(|span| (2, span)));
     joined(all, room, looks)
@@ -149,20 +149,20 @@ fn headers(model: &Model) -> Option<StatusPart> {
 
 fn rescoring(model: &Model) -> Option<StatusPart> {
     let Rescoring { done, all } = model.prompt_sets().rescoring()?;
-    let text = format!("{} scoring anew {done}/{all}", spinner(model));
+    let text = format!("{} rescoring {done}/{all}", spinner(model));
     Some((1, Span::styled(text, Looks::text())))
 }
 
-/// A model on its way.
-fn coming(model: &Model) -> Vec<StatusPart> {
+/// The model that is being downloaded, and the one that is being loaded.
+fn model_progress(model: &Model) -> Vec<StatusPart> {
     let pull = model.models().pull().map(|pull| {
         let (name, progress) = (pull.name(), pull.progress());
-        format!("{} fetching {name}: {progress}", spinner(model))
+        format!("{} downloading {name}: {progress}", spinner(model))
     });
     let loading = model
         .models()
         .loading()
-        .map(|name| format!("{} reading {}", spinner(model), cut_end(&name, 24)));
+        .map(|name| format!("{} loading {}", spinner(model), cut_end(&name, 24)));
     let words = pull.into_iter().chain(loading);
     words
         .map(|text| (1, Span::styled(text, Looks::text())))
@@ -198,7 +198,7 @@ fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
     }
 }
 
-/// The keys that help right now, as many as fit.
+/// The most useful keys in the current mode, as many as fit.
 fn hints(model: &Model, room: usize) -> String {
     let failed = model.current_state().map(FileState::status) == Some(FileStatus::Failed)
         || model.engine().has_failed()

@@ -241,9 +241,9 @@ fn value(model: &Model, tags: &TagPanel, looks: Looks, area: Rect, frame: &mut F
     let mut lines = wrap(&seen, columns);
     if masked {
         let how = model.env().keymap.key(Action::Patient);
-        lines.extend(how.map(|key| {
-            format!("Identifies the patient, or may: masked. {key} shows such values.")
-        }));
+        lines.extend(
+            how.map(|key| format!("Masked: may identify the patient. {key} shows such values.")),
+        );
     } else if !tag.meaning.is_empty() {
         lines.extend(wrap(&safe_str(&tag.meaning), columns));
     }

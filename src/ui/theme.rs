@@ -1,5 +1,5 @@
 //! Colours and weights by their meaning. The colours are among the 256 that terminals agree on, distinguishable for the
-//! colour-blind (blue, orange, magenta, grey) and read well on dark and on light ground. Each meaning has a symbol too.
+//! colour-blind (blue, orange, magenta, grey) and readable on dark and light backgrounds. Each meaning has a symbol too.
 
 use ratatui::style::{Color, Modifier, Style};
 

@@ -1,25 +1,25 @@
-//! Where the parts of the activity view lie.
+//! The layout of the activity view.
 
 use super::Area;
 
-/// Where the parts of the activity lie. Above the log, where it is titled, and above the throughput is a row for a title.
+/// The areas of the activity view. If `titled`, there is a row for a title above the log and above the throughput.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActivityAreas {
-    /// What the engine is doing, and how many files came, were classified and failed.
+    /// The state of the engine, and the numbers of files that arrived, were classified and failed.
     pub head: Area,
     /// Answers over time.
     pub throughput: Option<Area>,
     /// The entries.
     pub log: Area,
-    /// Log and throughput have titles.
+    /// Whether log and throughput have titles.
     pub titled: bool,
     /// The message of the entry under the cursor, in full.
     pub message: Option<Area>,
-    /// What results are not for.
+    /// The notice that results are not a diagnosis.
     pub notice: Option<Area>,
 }
 
-/// Divides the room between title and status line.
+/// Divides the area between title and status line.
 pub fn activity_areas(area: Area) -> ActivityAreas {
     let (head, throughput, message, notice) = match area.height {
         0..4 => (0, 0, 0, 0),

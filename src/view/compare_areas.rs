@@ -1,11 +1,11 @@
-//! Where two files lie that are compared.
+//! The layout of the comparison.
 
 use super::Area;
 
-/// From so many rows on one is kept for the notice.
+/// Minimum rows of a comparison with a row for the notice.
 const NOTICE_ROWS: u16 = 12;
 
-/// Where a side lies.
+/// The areas of a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SideAreas {
     /// The image.
@@ -14,12 +14,12 @@ pub struct SideAreas {
     pub scores: Area,
 }
 
-/// Where both sides lie, and below them what results are not for. The column between belongs to a line.
+/// The areas of both sides, and below them the notice that results are not a diagnosis. The column between the sides is a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompareAreas {
     /// Left and right.
     pub sides: [SideAreas; 2],
-    /// The last row, where there is room.
+    /// The notice in the last row, if there is room.
     pub notice: Option<Area>,
 }
 

@@ -1,5 +1,5 @@
-//! Where the panels lie. `update` needs this as much as the view does: it requests a preview in just the size it will be
-//! drawn in, and scrolls by the rows there are.
+//! The layout of the panels. `update` needs it as much as the view does: it requests a preview in exactly the size in which it
+//! will be drawn, and scrolls by the rows available.
 
 use super::Area;
 
@@ -9,58 +9,58 @@ pub enum Panel {
     /// The files.
     #[default]
     List,
-    /// The picture.
+    /// The image.
     Preview,
-    /// What the model says.
+    /// The result.
     Result,
 }
 
-/// Where everything lies; a panel that is folded away has no area. Areas are those of the contents: where `titled`, the row
-/// above each belongs to the panel's title, and the column to the left of each but the first to a line.
+/// The areas of the panels and the status line; a hidden panel has none. Areas are those of the contents: if `titled`, the row
+/// above each is the panel's title, and the column to the left of each but the first is a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Panels {
     /// The files.
     pub list: Option<Area>,
-    /// The picture.
+    /// The image.
     pub preview: Option<Area>,
-    /// What the model says.
+    /// The result.
     pub result: Option<Area>,
-    /// What results are not for, where the list has results and no panel tells them.
+    /// The notice that results are not a diagnosis, if the list shows results and the result panel is hidden.
     pub notice: Option<Area>,
-    /// The last row.
+    /// The status line, in the last row.
     pub status: Option<Area>,
-    /// Panels have a row for their title.
+    /// Whether panels have a row for their title.
     pub titled: bool,
 }
 
-/// From here on the three panels stand side by side.
+/// Minimum columns and rows for three panels side by side.
 const WIDE: (u16, u16) = (150, 24);
-/// From here on list and picture stand side by side, with the result below the picture.
+/// Minimum columns and rows for list and image side by side, with the result below the image.
 const STACKED: (u16, u16) = (64, 16);
-/// Columns that list and picture keep, wherever the line between them is dragged.
-const NARROWEST: u16 = 20;
-/// A list lower than this has no row to spare for the notice.
+/// Minimum columns of list and image, wherever the line between them is dragged.
+const MIN_PANEL_WIDTH: u16 = 20;
+/// Minimum rows of a list with a notice below it.
 const NOTICE_ROWS: u16 = 8;
-/// A body lower than this has no rows to spare for titles.
+/// Minimum rows of a body with titles.
 const TITLED_ROWS: u16 = 6;
 
-/// Lays out the panels on a screen of `cols` × `rows`. `has_images`: the terminal shows images, or may prove to. `split`: the
-/// wished width of the list in columns, where something is beside it.
+/// Lays out the panels on a screen of `cols` × `rows`. `has_images`: whether the terminal shows images, or has not been
+/// probed yet. `split`: the width of the list in columns that the user chose, if another panel is beside it.
 pub fn panels(cols: u16, rows: u16, focus: Panel, has_images: bool, split: Option<u16>) -> Panels {
     around(cols, rows, |body, body_rows| {
         arrange(body, body_rows, focus, has_images, split)
     })
 }
 
-/// The image on the whole screen, but for its title and the status line.
-pub fn picture_alone(cols: u16, rows: u16) -> Panels {
+/// The image alone, with its title and the status line.
+pub fn image_alone(cols: u16, rows: u16) -> Panels {
     around(cols, rows, |body, _| Panels {
         preview: Some(body),
         ..Panels::default()
     })
 }
 
-/// The list on the whole screen, but for its title and the status line.
+/// The list alone, with its title and the status line.
 pub fn list_alone(cols: u16, rows: u16) -> Panels {
     around(cols, rows, |body, _| Panels {
         list: Some(body),
@@ -68,7 +68,7 @@ pub fn list_alone(cols: u16, rows: u16) -> Panels {
     })
 }
 
-/// Title and status line around what is arranged between them.
+/// Adds title and status line to the layout of what is between them.
 fn around(cols: u16, rows: u16, arrange: impl FnOnce(Area, u16) -> Panels) -> Panels {
     if cols == 0 || rows == 0 {
         return Panels::default();
@@ -98,7 +98,7 @@ fn around(cols: u16, rows: u16, arrange: impl FnOnce(Area, u16) -> Panels) -> Pa
     panels
 }
 
-/// The panels of a body; `body` is without its first title row.
+/// The panels of a body; `body` excludes its first title row.
 fn arrange(
     body: Area,
     body_rows: u16,
@@ -116,7 +116,7 @@ fn arrange(
         let result = (body.width / 4).clamp(42, 60);
         let taken = if wide { result } else { 0 };
         let list = split.map_or(list, |split| {
-            split.clamp(NARROWEST, body.width - taken - 1 - NARROWEST)
+            split.clamp(MIN_PANEL_WIDTH, body.width - taken - 1 - MIN_PANEL_WIDTH)
         });
         let (list, rest) = split_columns(body, list);
         let list = Some(list);
@@ -179,7 +179,7 @@ fn arrange(
     }
 }
 
-/// Left and right of a line one column wide.
+/// Splits an area into left and right of a line one column wide.
 fn split_columns(area: Area, left: u16) -> (Area, Area) {
     let right = area.width.saturating_sub(left + 1);
     (
@@ -195,7 +195,7 @@ fn split_columns(area: Area, left: u16) -> (Area, Area) {
     )
 }
 
-/// Above and below a title one row high.
+/// Splits an area into above and below a title one row high.
 fn split_rows(area: Area, below: u16) -> (Area, Area) {
     let above = area.height.saturating_sub(below + 1);
     (
@@ -212,7 +212,8 @@ fn split_rows(area: Area, below: u16) -> (Area, Area) {
 }
 
 impl Panels {
-    /// The panel after `focus`, in the order of [`Panel`]. The picture is passed over where it is on screen anyway or never.
+    /// The panel after `focus`, in the order of [`Panel`]. The image is skipped if all panels are visible, or if there
+    /// are no images.
     pub fn next(&self, focus: Panel, has_images: bool) -> Panel {
         let all_visible = self.list.is_some() && self.preview.is_some() && self.result.is_some();
         match focus {
@@ -229,7 +230,7 @@ impl Panels {
 mod tests {
     use super::*;
 
-    /// Cells of a panel, its title and the line to its left included.
+    /// The cells of a panel, including its title and the line to its left.
     fn cells(area: Area, titled: bool) -> Vec<(u16, u16)> {
         let (top, left) = (area.y - u16::from(titled), area.x.saturating_sub(1));
         (top..area.y + area.height)
@@ -291,10 +292,10 @@ mod tests {
             panels.list.map(|area| area.width)
         };
         assert_eq!(list(80, Some(30)), Some(30));
-        assert_eq!(list(80, Some(3)), Some(NARROWEST));
-        assert_eq!(list(80, Some(79)), Some(80 - 1 - NARROWEST));
+        assert_eq!(list(80, Some(3)), Some(MIN_PANEL_WIDTH));
+        assert_eq!(list(80, Some(79)), Some(80 - 1 - MIN_PANEL_WIDTH));
         assert_eq!(list(200, Some(100)), Some(100));
-        assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - NARROWEST));
+        assert_eq!(list(200, Some(199)), Some(200 - 50 - 1 - MIN_PANEL_WIDTH));
         assert_eq!(list(40, Some(10)), Some(40), "it stands alone");
     }
 

@@ -1,4 +1,4 @@
-//! The watch's thread, which drives the settle machine.
+//! The watch's thread, which passes file system events and scans to the settle machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,10 +55,11 @@ pub(super) struct Service {
     next_scan: Option<Duration>,
     /// The polling interval, while polling.
     poll_interval: Option<Duration>,
-    /// When the tree was scanned last, and how long that took.
+    /// When the tree was last scanned.
     last_scan: Duration,
+    /// How long that scan took.
     last_scan_took: Duration,
-    /// Whether the folder itself cannot be read; it may come back.
+    /// Whether the watched folder itself could not be read at the last scan.
     root_lost: bool,
 }
 
@@ -195,7 +196,7 @@ impl Service {
     }
 
     fn handle_kernel_event(&mut self, event: Result<notify::Event, notify::Error>) {
-        // Late events of a watcher that was given up.
+        // Late events of a watcher that is no longer used.
         if self.watcher.is_none() {
             return;
         }
@@ -217,6 +218,7 @@ impl Service {
         self.scan_soon();
     }
 
+    /// Falls back to polling because the kernel grants no more watches.
     fn watches_exhausted(&mut self) {
         let error = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
         self.fall_back_to_polling(&error);
@@ -228,7 +230,7 @@ impl Service {
         let now = self.start.elapsed();
         match &event {
             FsEvent::Gone(path) if *path == self.roots.absolute => self.scan_soon(),
-            // A folder's own event about its end may arrive after another folder took its name.
+            // The event that a folder is gone may arrive after another folder has taken its name.
             FsEvent::Gone(path) if scan::is_folder(path) => self.scan_folder(&path.clone()),
             // Its permissions may have changed.
             FsEvent::Touched(path) if self.machine.is_refused(path) => {
@@ -285,6 +287,7 @@ impl Service {
         self.send_events();
     }
 
+    /// Whether a process has the file open for writing.
     fn writer(&self, path: &Path) -> WriterPresence {
         // Writers on other machines cannot be seen.
         if self.filesystem.remote {
@@ -303,14 +306,15 @@ impl Service {
         self.next_scan = Some(self.next_scan.map_or(due, |planned| planned.min(due)));
     }
 
-    /// Scans the whole tree, and reports when the folder itself is lost or back.
+    /// Scans the whole tree, and reports when the watched folder becomes unreadable or readable again.
     fn scan_root(&mut self, at_start: bool) {
         let root = self.roots.absolute.clone();
         match std::fs::read_dir(&root) {
             Ok(_) => {
                 if self.root_lost {
                     self.root_lost = false;
-                    let text = format!("{} is back.", names::display(&self.roots.given));
+                    let text =
+                        format!("{} is accessible again.", names::display(&self.roots.given));
                     self.send(WatchEvent::Problem(text));
                 }
                 self.scan(&root, at_start);
@@ -334,7 +338,8 @@ impl Service {
         }
     }
 
-    /// Scans `under`, watching each folder before it is read, and passes the result to the machine.
+    /// Scans `under`, watching each folder before it is read, and passes the result to the machine. `at_start`: files that look
+    /// complete need not settle.
     fn scan(&mut self, under: &Path, at_start: bool) {
         let (root, inodes) = (self.roots.absolute.clone(), self.filesystem.inodes);
         let begun = Instant::now();
@@ -350,7 +355,7 @@ impl Service {
             let age = stamp
                 .modified
                 .and_then(|modified| wall.duration_since(modified).ok());
-            // A writer that pauses may still have it open.
+            // A writer that has paused may still have the file open.
             let is_written = || !is_remote && query_writer(path) == WriterPresence::Present;
             age.is_some_and(|age| {
                 age >= MIN_ABANDONED_AGE || age >= MIN_SETTLED_AGE && !is_written()
@@ -366,12 +371,13 @@ impl Service {
         }
     }
 
+    /// Adds a kernel watch for a folder, unless the tree is polled.
     fn add_watch(&mut self, folder: &Path) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
         let result = watcher.watch(folder, RecursiveMode::NonRecursive);
-        // A folder that is gone again, or that may not be read, is no reason to poll.
+        // If the folder is gone again or unreadable, polling would not help.
         if result.is_err_and(|error| events::is_exhaustion(&error)) {
             self.watches_exhausted();
         }

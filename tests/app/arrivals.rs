@@ -111,8 +111,8 @@ fn classifying_all_tells_what_is_queued_from_what_is_done() {
     arrive(&mut program, "b.png");
     arrive(&mut program, "c.png");
     for (name, words) in [
-        ("b.png", "2 images here are queued already"),
-        ("c.png", "1 image here is queued already"),
+        ("b.png", "2 images here are already queued"),
+        ("c.png", "1 image here is already queued"),
     ] {
         program.press("A");
         program.scan(&["a.png", "b.png", "c.png"]);

@@ -134,7 +134,7 @@ fn without_a_mark_it_says_what_to_do() {
     assert!(
         program
             .screen(80, 24)
-            .contains("mark the files to compare (Space)")
+            .contains("mark two files to compare (Space)")
     );
 }
 

@@ -338,7 +338,7 @@ fn before_anything_is_known_of_a_folder_what_was_kept_of_it_stays() {
     let effects = program.press("q");
     assert_eq!(keeps(&effects), [(path("").as_path(), &at("c.png"))]);
     let (dir, generation) = program.listing();
-    program.send(Msg::Unlisted {
+    program.send(Msg::ListFailed {
         dir,
         generation,
         message: "gone".to_owned(),

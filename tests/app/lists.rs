@@ -128,7 +128,7 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     program.press("reverse");
     let screen = program.screen(100, 30);
     assert!(
-        !screen.contains("Move: down") && screen.contains("reverse the order"),
+        !screen.contains("Move: down") && screen.contains("reverse sort order"),
         "{screen}"
     );
     program.send(key(KeyCode::Enter));

@@ -234,7 +234,7 @@ fn the_mean_of_a_series_counts_what_the_model_stands_by() {
     program.press("gjj");
     // normal: (0.1 + 0.2 + 0.7) / 3, pneumonia: (0.8 + 0.6 + 0.15) / 3.
     let screen = program.screen(120, 40);
-    assert!(screen.contains("Means over 3 images."), "{screen}");
+    assert!(screen.contains("Mean over 3 images."), "{screen}");
     let line = line_of(&screen, "CT 2");
     assert!(
         line.contains("pneumonia") && line.contains("mean  52%"),
@@ -257,7 +257,7 @@ fn frame_keys_scroll_the_stack_of_a_series() {
             .iter()
             .rev()
             .find_map(|effect| match effect {
-                Effect::Nearby(files) => Some(files.clone()),
+                Effect::Prefetch(files) => Some(files.clone()),
                 _ => None,
             });
         let paths = told.expect("told").into_iter().map(|(path, _)| path);
@@ -343,7 +343,7 @@ fn a_series_is_played_round_its_end_until_the_cursor_leaves() {
     assert_eq!(seen, files.map(path), "in the order of the sections");
     assert!(program.screen(80, 24).contains("▶ 10/s"));
     program.press(">");
-    assert!(program.screen(80, 24).contains("12 frames a second"));
+    assert!(program.screen(80, 24).contains("12 frames per second"));
     program.press("k");
     assert!(!program.model.is_playing(), "another row");
     program.press("jx]");

@@ -210,7 +210,7 @@ fn how_far_it_is_stands_in_the_last_row() {
         program.rest(); // until what was said last has gone
     }
     let screen = program.screen(120, 24);
-    assert!(screen.contains("scoring anew 1/2"), "{screen}");
+    assert!(screen.contains("rescoring 1/2"), "{screen}");
 }
 
 // ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -339,7 +339,7 @@ fn what_is_missing_is_fetched_and_then_taken_into_use() {
     assert!(
         program
             .screen(120, 24)
-            .contains("fetching biomedclip: 25 %")
+            .contains("downloading biomedclip: 25 %")
     );
     let effects = program.send(Msg::Pulled {
         serial,
@@ -371,7 +371,7 @@ fn one_model_is_fetched_at_a_time() {
     enter(&mut program);
     program.press("j");
     assert_eq!(pulled(&enter(&mut program)), None);
-    assert!(program.screen(80, 24).contains("one model at a time"));
+    assert!(program.screen(80, 24).contains("one download at a time"));
     // One that is there can be used meanwhile.
     program.press("j");
     assert_eq!(
@@ -396,7 +396,7 @@ fn the_model_before_answers_until_the_next_is_ready() {
     program.send(Msg::OtherEngine { serial, event });
     let screen = program.screen(120, 24);
     assert!(
-        screen.contains("demo") && screen.contains("reading vinid/plip"),
+        screen.contains("demo") && screen.contains("loading vinid/plip"),
         "{screen}"
     );
     program.answer("c.png", record("fracture", 0.9, Decision::Rejected));
@@ -429,7 +429,7 @@ fn a_model_that_cannot_be_read_leaves_the_one_before() {
     let effects = program.send(Msg::OtherEngine { serial, event });
     assert_eq!(effects[0], Effect::DropEngine { serial });
     let screen = program.screen(80, 24);
-    for words in ["not usable", "logit_scale", "demo goes on answering"] {
+    for words in ["not usable", "logit_scale", "demo stays in use"] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }
     program.send(key(KeyCode::Esc));

@@ -165,7 +165,7 @@ impl Program {
     pub fn wanted(&self) -> Option<PreviewKey> {
         let find = |effect: &Effect| match effect {
             Effect::Preview(key) => Some(Some(key.clone())),
-            Effect::Unpreview => Some(None),
+            Effect::CancelPreview => Some(None),
             _ => None,
         };
         self.effects.iter().rev().find_map(find).flatten()

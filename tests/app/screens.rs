@@ -257,7 +257,7 @@ fn help_begins_with_the_place_and_gives_back_what_it_lay_upon() {
 fn unreadable_folder() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         let (dir, generation) = program.listing();
-        program.send(Msg::Unlisted {
+        program.send(Msg::ListFailed {
             dir,
             generation,
             message: "Permission denied.".to_owned(),

@@ -429,7 +429,7 @@ fn without_a_model_browsing_goes_on_and_nothing_is_classified() {
         entry: file("new.png"),
         picture: true,
     });
-    let harmless = |effect: &Effect| matches!(effect, Effect::Preview(_) | Effect::Nearby(_));
+    let harmless = |effect: &Effect| matches!(effect, Effect::Preview(_) | Effect::Prefetch(_));
     let effects = &program.effects;
     assert!(
         !previews(effects).is_empty() && effects.iter().all(harmless),
@@ -447,7 +447,7 @@ fn without_a_model_browsing_goes_on_and_nothing_is_classified() {
 fn the_watch_goes_off_and_on_and_catches_up() {
     let mut program = three();
     program.send(Msg::Watching { polling: false });
-    assert_eq!(program.press("w"), [Effect::Unwatch]);
+    assert_eq!(program.press("w"), [Effect::StopWatch]);
     assert!(program.screen(80, 24).contains("not watching"));
     let effects = program.press("w");
     assert!(matches!(
@@ -497,11 +497,7 @@ fn hidden_files_and_files_not_yet_looked_at() {
     );
     program.rest();
     program.press("N");
-    assert!(
-        program
-            .screen(80, 24)
-            .contains("everything here has been looked at")
-    );
+    assert!(program.screen(80, 24).contains("no unseen files here"));
 }
 
 #[test]

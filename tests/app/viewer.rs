@@ -258,7 +258,7 @@ fn a_film_asks_for_a_frame_when_it_is_due_and_the_last_one_has_come() {
     program.send(previewed_as(late, &Film::ct()));
     assert_eq!(next_frame(&mut program, &mut now), Some(4));
     program.press(">>");
-    assert!(program.screen(120, 40).contains("15 frames a second"));
+    assert!(program.screen(120, 40).contains("15 frames per second"));
     program.press("x");
     program.show_as(&Film::ct());
     assert_eq!(next_frame(&mut program, &mut now), None, "stopped");
@@ -513,7 +513,11 @@ fn colour_has_no_window_but_can_be_inverted() {
     program.effects.clear();
     program.press("1");
     assert_eq!(program.wanted(), None);
-    assert!(program.screen(120, 40).contains("colour has no window"));
+    assert!(
+        program
+            .screen(120, 40)
+            .contains("a colour image has no window")
+    );
     program.press("i");
     assert!(program.wanted().is_some_and(|key| key.view.invert));
     program.press("V");

@@ -37,7 +37,7 @@ fn eval_compares_predictions_with_a_table_of_labels() {
     let table = run(home.path(), &["eval", "d/truth.csv", "--draws", "0"]);
     let text = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(
-        text.contains("14 judged, 0 rejected, 0 failed") && text.contains("balanced accuracy"),
+        text.contains("14 classified, 0 rejected, 0 failed") && text.contains("balanced accuracy"),
         "{text}"
     );
 }

@@ -150,7 +150,7 @@ fn one_bad_prompt_set_does_not_hide_the_others() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("ward           cannot be used"), "{text}");
     assert_eq!(text.lines().count(), 5, "{text}");
-    assert!(stderr(&output).contains("ward.toml:1: the name must be a text"));
+    assert!(stderr(&output).contains("ward.toml:1: the name must be a string"));
     // `check` reports all errors of a set.
     let output = run(home.path(), &["prompts", "check", "ward"]);
     assert_eq!(output.status.code(), Some(3));

@@ -35,7 +35,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ),
     (
         "theme = \"pink\"\n",
-        ":1: unknown value `pink` in `theme`; known are `dark`, `light`, `none`",
+        ":1: unknown value `pink` in `theme`; use one of `dark`, `light`, `none`",
     ),
     (
         "[layout]\ntiles = 6\n",
@@ -48,7 +48,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ),
     (
         "memory = \"2T\"\n",
-        ":1: memory: `2T` is no number of bytes, such as 500M or 2Gi",
+        ":1: memory: `2T` is not a number of bytes, such as 500M or 2Gi",
     ),
     (
         "log_level = \"warning\"\n",
@@ -56,7 +56,7 @@ const WRONG_SETTINGS: [(&str, &str); 12] = [
     ),
     (
         "[keys]\nquit = [\"Q\"]\nhelp = [\"j\"]\n",
-        ":3: keys: j is given to both down and help",
+        ":3: keys: j is assigned to both down and help",
     ),
     (
         "\n[keys]\nfly = [\"x\"]\n",

@@ -45,7 +45,7 @@ fn open_list(session: &mut Session) {
     session.press("m");
     session.shows("medsiglip");
     session.press("j");
-    session.shows("Enter fetches 784 MB");
+    session.shows("Enter downloads 784 MB");
 }
 
 /// A session whose download the hub has paused in the middle.
@@ -94,7 +94,7 @@ fn the_previous_model_is_used_until_the_new_one_is_downloaded() {
     } = paused_download();
     session.press("\x1b");
     session.until("the list closes and the download goes on", |screen| {
-        !screen.contains("licence") && screen.contains("fetching biomedclip")
+        !screen.contains("licence") && screen.contains("downloading biomedclip")
     });
     // The demo model still classifies.
     session.press("c");
@@ -126,9 +126,9 @@ fn a_stopped_download_is_resumed() {
         home: _home,
     } = paused_download();
     session.press("\r");
-    session.shows("stopped fetching biomedclip");
+    session.shows("download of biomedclip stopped");
     go.send(()).unwrap();
-    session.shows("Enter fetches 784 MB");
+    session.shows("Enter downloads 784 MB");
     session.press("\r");
     session.until("results of the new model", is_classified);
     assert_eq!(session.quit(), 0);

@@ -39,7 +39,7 @@ fn the_defaults_hold_and_the_help_names_every_action() -> Result<(), KeymapError
     let told = HELP
         .iter()
         .flat_map(|(_, actions)| actions.iter())
-        .flat_map(|(action, _)| std::iter::once(action).chain(action.together()))
+        .flat_map(|(action, _)| std::iter::once(action).chain(action.same_line()))
         .filter(|action| keymap.keys.contains_key(action))
         .count();
     assert_eq!(
@@ -81,7 +81,7 @@ fn a_key_given_twice_is_an_error_that_names_both() {
     let error = Keymap::new(&names(&[("help", &["j"])]));
     assert_eq!(
         error.map_err(|e| e.to_string()),
-        Err("keys: j is given to both down and help".to_owned())
+        Err("keys: j is assigned to both down and help".to_owned())
     );
 }
 

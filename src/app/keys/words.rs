@@ -1,8 +1,8 @@
-//! What each action does, in the words of help and palette, with the keys in force.
+//! The descriptions of actions in the help and the command palette, with their current keys.
 
 use super::{Action, Keymap, PRESETS};
 
-/// All actions under the headings of the help, in its order, with a description.
+/// All actions with their descriptions, under the headings of the help and in its order.
 pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
     (
         "Move",
@@ -15,42 +15,42 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::HalfUp, "half a page up"),
             (Action::PageDown, "a page down"),
             (Action::PageUp, "a page up"),
-            (Action::Enter, "into the folder"),
-            (Action::Leave, "out of folder"),
+            (Action::Enter, "enter folder"),
+            (Action::Leave, "leave folder"),
             (Action::NextNew, "next unseen"),
             (Action::PreviousNew, "previous unseen"),
             (Action::Search, "filter, search tags"),
             (Action::Sort, "change sort order"),
-            (Action::SortReversed, "reverse the order"),
+            (Action::SortReversed, "reverse sort order"),
         ],
     ),
     (
         "Image",
         &[
-            (Action::ZoomIn, "larger, smaller"),
+            (Action::ZoomIn, "zoom in, out"),
             (Action::ZoomFit, "fit to pane"),
             (Action::ZoomActual, "actual size (1:1)"),
             (Action::PanLeft, "pan"),
-            (Action::RotateRight, "turn right, left"),
+            (Action::RotateRight, "rotate right, left"),
             (Action::Flip, "mirror"),
             (Action::ResetView, "reset view"),
-            (Action::Whole, "on the whole screen"),
-            (Action::Overlays, "facts and overlays"),
-            (Action::Related, "what belongs to it"),
-            (Action::Probe, "value under a cursor"),
-            (Action::Ruler, "measure, Enter sets"),
+            (Action::Whole, "full screen"),
+            (Action::Overlays, "annotations, overlays"),
+            (Action::Related, "related objects"),
+            (Action::Probe, "pixel value (probe)"),
+            (Action::Ruler, "measure a distance"),
             (Action::Histogram, "histogram"),
         ],
     ),
     (
         "Window",
         &[
-            (Action::Window1, "by number"),
+            (Action::Window1, "presets"),
             (Action::WindowAuto, "automatic"),
             (Action::LevelDown, "level down, up"),
-            (Action::LevelDownCoarse, "the same, coarse"),
+            (Action::LevelDownCoarse, "level, coarse steps"),
             (Action::WindowNarrower, "narrower, wider"),
-            (Action::WindowNarrowerCoarse, "the same, coarse"),
+            (Action::WindowNarrowerCoarse, "width, coarse steps"),
             (Action::Invert, "invert"),
         ],
     ),
@@ -59,7 +59,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
         &[
             (Action::FrameNext, "next, previous"),
             (Action::FrameFirst, "first, last"),
-            (Action::FrameJump, "go to a number"),
+            (Action::FrameJump, "go to frame number"),
             (Action::Cine, "play, stop"),
             (Action::CineSlower, "slower, faster"),
         ],
@@ -89,12 +89,12 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Grid, "grid of images"),
             (Action::Compare, "compare two files"),
             (Action::Activity, "activity"),
-            (Action::Series, "by series"),
-            (Action::Patient, "patient values"),
-            (Action::Palette, "all commands"),
+            (Action::Series, "group by series"),
+            (Action::Patient, "show patient values"),
+            (Action::Palette, "command palette"),
             (Action::Help, "this help"),
             (Action::Back, "back"),
-            (Action::Suspend, "to the shell"),
+            (Action::Suspend, "suspend"),
             (Action::Redraw, "redraw"),
             (Action::Quit, "quit"),
         ],
@@ -102,7 +102,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
 ];
 
 /// Actions that share a line of the help with another.
-const TOGETHER: [(Action, &[Action]); 11] = [
+const SAME_LINE: [(Action, &[Action]); 11] = [
     (Action::ZoomIn, &[Action::ZoomOut]),
     (
         Action::PanLeft,
@@ -120,9 +120,9 @@ const TOGETHER: [(Action, &[Action]); 11] = [
 ];
 
 impl Action {
-    /// The actions in the same line of the help.
-    pub(in crate::app) fn together(self) -> &'static [Self] {
-        let found = TOGETHER.iter().find(|(first, _)| *first == self);
+    /// The other actions in the same line of the help.
+    pub(in crate::app) fn same_line(self) -> &'static [Self] {
+        let found = SAME_LINE.iter().find(|(first, _)| *first == self);
         found.map_or(&[], |(_, others)| others)
     }
 }
@@ -139,9 +139,9 @@ pub enum HelpLine {
 }
 
 impl Keymap {
-    /// The keys of an action and of those in its line: all keys of a single action, the first of each of several.
+    /// The keys shown in the line of an action: all its keys if it has the line to itself, else the first key of each action in it.
     pub(in crate::app) fn help_keys(&self, action: Action) -> Vec<String> {
-        let others = action.together();
+        let others = action.same_line();
         if others.is_empty() {
             let keys = self.keys.get(&action).into_iter().flatten();
             return keys.map(|key| key.show()).collect();
@@ -150,16 +150,17 @@ impl Keymap {
             .chain(others)
             .filter_map(|action| self.key(*action))
             .collect();
-        run(&keys).map_or(keys, |run| vec![run])
+        abbreviated(&keys).map_or(keys, |short| vec![short])
     }
 }
 
-/// Shortens consecutive digits to `1 – 9`, and arrows of all directions to one entry.
-fn run(keys: &[String]) -> Option<String> {
+/// Consecutive digits as `1 – 9`, or arrows of all four directions as one entry; `None` for other keys.
+fn abbreviated(keys: &[String]) -> Option<String> {
     let [first, .., last] = keys else { return None };
     let digits: Option<Vec<u32>> = keys.iter().map(|key| key.parse().ok()).collect();
-    let counts = digits.is_some_and(|digits| digits.windows(2).all(|pair| pair[1] == pair[0] + 1));
-    if counts && keys.len() > 2 {
+    let consecutive =
+        digits.is_some_and(|digits| digits.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    if consecutive && keys.len() > 2 {
         return Some(format!("{first} – {last}"));
     }
     let arrows = ["←", "→", "↑", "↓"];
@@ -184,20 +185,19 @@ pub struct PaletteEntry {
 }
 
 impl Keymap {
-    /// Every action, bound or not, in the order of the help. Those that share a line there are distinguished by their
-    /// names.
+    /// Every action, bound or not, in the order of the help. Actions that share a line there have their names as descriptions.
     pub fn palette(&self) -> Vec<PaletteEntry> {
-        let mut offers = Vec::new();
+        let mut entries = Vec::new();
         for (heading, actions) in HELP {
             for (first, what) in actions {
-                let others = first.together();
+                let others = first.same_line();
                 for action in std::iter::once(first).chain(others) {
                     let name = self.names.get(action).map(|name| name.replace('-', " "));
                     let words = match name {
                         Some(name) if !others.is_empty() => format!("{heading}: {name}"),
                         _ => format!("{heading}: {what}"),
                     };
-                    offers.push(PaletteEntry {
+                    entries.push(PaletteEntry {
                         action: *action,
                         words,
                         key: self.key(*action),
@@ -205,7 +205,7 @@ impl Keymap {
                 }
             }
         }
-        offers.retain(|offer| offer.action != Action::Palette);
-        offers
+        entries.retain(|entry| entry.action != Action::Palette);
+        entries
     }
 }

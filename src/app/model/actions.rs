@@ -1,4 +1,4 @@
-//! What actions do to the files on screen.
+//! Actions on the files on screen.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ impl Model {
                 return vec![Effect::PromptSets];
             }
             Action::Model => {
-                // The cache is looked at anew.
+                // The cache may have changed: it is read again.
                 self.open_picker(PickerKind::Model);
                 return vec![Effect::Models];
             }
@@ -117,7 +117,7 @@ impl Model {
                 self.viewer.stop();
                 let mut requests = comparison.choose(1);
                 requests.extend(hint);
-                self.screen.lay_over(Overlay::Compare(comparison));
+                self.screen.open_overlay(Overlay::Compare(comparison));
                 self.carry_out(requests)
             }
             Err(sentence) => self.carry_out([Request::info(sentence)]),
@@ -130,7 +130,7 @@ impl Model {
         } else {
             self.viewer.stop();
             self.screen
-                .lay_over(Overlay::Activity(ActivityView::default()));
+                .open_overlay(Overlay::Activity(ActivityView::default()));
         }
     }
 
@@ -156,7 +156,7 @@ impl Model {
             return Vec::new();
         }
         let Some(file) = self.file_in_sight() else {
-            let words = "tags are those of a file: there is none under the cursor";
+            let words = "there is no file under the cursor to show the tags of";
             self.say(Severity::Info, words);
             return Vec::new();
         };
@@ -166,10 +166,10 @@ impl Model {
         vec![self.tags.open(file, &mut self.env)]
     }
 
-    /// Opens the list of objects about the image, and searches for those that came since.
+    /// Opens the list of related objects, and searches for those that have arrived since the last search.
     fn choose_related(&mut self) -> Vec<Effect> {
         if self.viewer.image().is_none() {
-            let words = "objects belong to an image: there is none";
+            let words = "there is no image to list the related objects of";
             self.say(Severity::Info, words);
             return Vec::new();
         }
@@ -194,7 +194,10 @@ impl Model {
 
     fn sort(&mut self, action: Action) {
         if self.studies.has_grouping() {
-            return self.say(Severity::Info, "series have an order of their own");
+            return self.say(
+                Severity::Info,
+                "series cannot be sorted: they have a fixed order",
+            );
         }
         let said = self.browser.sort(&self.results, |sort| {
             if action == Action::SortReversed {
@@ -245,7 +248,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Opens what is under the cursor; the image of a file gets the whole screen.
+    /// Opens the folder or file under the cursor; the image of a file fills the screen.
     pub(super) fn enter_row(&mut self) -> Vec<Effect> {
         if let Some(effects) = self.open_current() {
             return effects;
@@ -312,7 +315,7 @@ impl Model {
         }
     }
 
-    /// Puts a text into the clipboard, and says so.
+    /// Copies a text to the clipboard, and reports it.
     pub(super) fn copy(&mut self, text: String, name: &str) -> Vec<Effect> {
         if text.len() > MAX_COPY {
             let words = "too long to be copied through the terminal";
@@ -325,7 +328,7 @@ impl Model {
 
     // ── classify and watch ────────────────────────────────────────────────────────────────────────────────────
 
-    /// Whether there is no model; says so.
+    /// Whether there is no model; if so, reports it.
     pub(super) fn says_no_model(&mut self) -> bool {
         let failed = self.engine.has_failed();
         if failed {
@@ -352,7 +355,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Classifies what is marked, in whichever folder, and removes the marks.
+    /// Classifies the marked files in all folders, and removes the marks.
     fn classify_marked(&mut self) {
         if self.browser.marked().is_empty() {
             return self.say(Severity::Info, "nothing is marked");
@@ -385,7 +388,7 @@ impl Model {
         match self.watch {
             WatchState::Starting | WatchState::On { .. } => {
                 self.watch = WatchState::Off;
-                vec![Effect::Unwatch]
+                vec![Effect::StopWatch]
             }
             WatchState::Off | WatchState::Failed(_) => self.start_watch(),
         }
@@ -425,7 +428,7 @@ impl Model {
             let lines = message.lines().map(text::safe_str);
             return Some(Explanation {
                 kind: Some("no model"),
-                ..plain("The model", &lines.collect::<Vec<_>>().join("\n"))
+                ..plain("Model", &lines.collect::<Vec<_>>().join("\n"))
             });
         }
         if let (Some(row), Some(shown)) = (current, self.viewer.shown())
@@ -438,7 +441,7 @@ impl Model {
             });
         }
         match &self.watch {
-            WatchState::Failed(message) => Some(plain("The watch", message)),
+            WatchState::Failed(message) => Some(plain("Watch", message)),
             _ => None,
         }
     }

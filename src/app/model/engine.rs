@@ -1,4 +1,4 @@
-//! What engines say: that they are ready, what they answered, how fast they are; and a change from one to another.
+//! Handles the events of engines (readiness, results, speed) and the change to another model.
 
 use super::Model;
 use crate::app::activity::{self, Incident};
@@ -11,7 +11,8 @@ use crate::engine::{ClassifiedFile, Event, Lane};
 use crate::library::Outcome;
 
 impl Model {
-    /// Takes in what the engine with a number says. The engine of the start (0) has no say once another model is in use.
+    /// Handles an event of the engine with this serial number. An engine other than the one in use is heard only while its model is
+    /// being loaded.
     pub(super) fn engine_event(&mut self, serial: u64, event: Event) -> Vec<Effect> {
         if serial == self.models.engine() {
             return self.current_engine_event(event);
@@ -48,7 +49,7 @@ impl Model {
             } => {
                 let [model, device, prompts] =
                     [model, device, prompts].map(|name| text::safe_str(&name));
-                let words = format!("{model} is ready on {device}, with the prompts {prompts}");
+                let words = format!("{model} is ready on {device}, with prompts {prompts}");
                 self.activity.note(Incident::Said(Severity::Info, words));
                 self.results.jobs_mut().engine_found();
                 self.engine = EngineState::Ready {
@@ -72,7 +73,7 @@ impl Model {
                 generation,
                 outcomes,
                 ..
-            } => self.answered(generation, outcomes),
+            } => self.apply_outcomes(generation, outcomes),
             Event::Dropped { generation } => drop(self.results.jobs_mut().dropped(generation)),
             Event::Prompts { prompts, warnings } => {
                 return Vec::from_iter(self.prompts_changed(&prompts, &warnings));
@@ -86,7 +87,7 @@ impl Model {
         Vec::new()
     }
 
-    fn answered(&mut self, generation: u64, outcomes: Vec<Outcome>) {
+    fn apply_outcomes(&mut self, generation: u64, outcomes: Vec<Outcome>) {
         match self.results.answer(generation, outcomes) {
             Some(ResultChange::State(path)) => {
                 self.activity.note_answer(&path, &self.results);
@@ -106,7 +107,7 @@ impl Model {
         }
     }
 
-    /// Other prompts are in force: every result follows.
+    /// Notes the prompts now in use. Returns the effect that scores all results again.
     fn prompts_changed(&mut self, name: &str, warnings: &[String]) -> Option<Effect> {
         if let EngineState::Ready { prompts, .. } = &mut self.engine {
             *prompts = text::safe_str(name);
@@ -123,25 +124,25 @@ impl Model {
             self.results.rescored(file);
         }
         if self.prompt_sets.rescored(left) {
-            // Once, not for each file: where results decide the order, all of it may change.
+            // Once rather than for each file: if the order depends on results, every row may move.
             self.browser.folder.rerank_all(&self.results);
         }
     }
 
-    /// A model is there, or cannot be had.
+    /// Handles the end of a download: the model is loaded, or the error shown.
     pub(super) fn pulled(&mut self, serial: u64, outcome: Result<(), String>) -> Vec<Effect> {
         let popup_open = self.popups.current().is_some();
-        let is_there = outcome.is_ok();
+        let downloaded = outcome.is_ok();
         let requests = self
             .models
             .pulled(serial, outcome, popup_open, &self.engine, &mut self.env);
-        if is_there && !requests.is_empty() && self.popups.picker().is_some() {
+        if downloaded && !requests.is_empty() && self.popups.picker().is_some() {
             self.popups.close_all();
         }
         self.carry_out(requests)
     }
 
-    /// Has every image classified by another model, the one under the cursor first.
+    /// Requests that the engine now in use classify every image, the one under the cursor first.
     pub(super) fn classify_everything(&mut self) {
         self.results.jobs_mut().engine_lost();
         self.results.jobs_mut().engine_found();

@@ -1,4 +1,4 @@
-//! Changes to files, as listings, scans and the watch report them: which components learn of them, and what is classified.
+//! Handles changes to files reported by listings, scans and the watch: notifies components, and requests results.
 
 use std::path::{Path, PathBuf};
 
@@ -21,14 +21,14 @@ use crate::media::MediaError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PendingScan {
     root: PathBuf,
-    /// Requested by key: what failed is tried again, and the outcome is reported.
+    /// Whether it was requested by key: then failed files are tried again, and the outcome is reported.
     by_key: bool,
     /// Images handed over so far.
     requested: usize,
 }
 
 impl Model {
-    /// Takes in what concerns files. The study browser looks at it before and after the folder on screen does.
+    /// Handles messages about files. The study browser handles them before and after the folder on screen does.
     pub(super) fn files_changed(&mut self, msg: Msg) -> Vec<Effect> {
         let change = self.studies.note(&msg, &self.browser.folder);
         let mut effects = self.take_in_files(msg);
@@ -55,7 +55,7 @@ impl Model {
                 }
                 self.browser.folder.extend(entries, complete, &self.results);
             }
-            Msg::Unlisted {
+            Msg::ListFailed {
                 dir,
                 generation,
                 message,
@@ -92,7 +92,7 @@ impl Model {
 
     // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Goes to a folder, a series or a DICOMDIR. The cursor goes to `cursor`, or where it was last time.
+    /// Opens a folder, a series or a DICOMDIR. The cursor goes to `cursor`, or to where it was last time.
     pub(super) fn open(&mut self, dir: PathBuf, cursor: Option<PathBuf>) -> Vec<Effect> {
         let dir = self.studies.resolve(dir);
         let mut effects = Vec::from_iter(self.persist_folder());
@@ -106,7 +106,7 @@ impl Model {
         effects
     }
 
-    /// Remembers how the folder on screen is left. The effect persists that for the next run.
+    /// Remembers the state of the folder on screen. Returns the effect that persists it for the next run.
     fn persist_folder(&mut self) -> Option<Effect> {
         let layout = self.layout();
         let folder = &self.browser.folder;
@@ -120,7 +120,7 @@ impl Model {
         })
     }
 
-    /// Leaves the program. It begins again in its root, and with the layout of now.
+    /// Quits the program. Persists the current layout with the root, where the next run begins.
     pub(super) fn quit(&mut self) -> Vec<Effect> {
         let mut effects = Vec::from_iter(self.persist_folder());
         let root = &self.env.root;
@@ -138,7 +138,7 @@ impl Model {
 
     // ── scans ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Watches the root, and searches for what came while nobody did.
+    /// Starts the watch, and a scan for files that arrived while it was off.
     pub(in crate::app) fn start_watch(&mut self) -> Vec<Effect> {
         self.watch = WatchState::Starting;
         let root = self.env.root.clone();
@@ -188,8 +188,8 @@ impl Model {
             let queued = tally.map_or(0, |tally| tally.count(FileStatus::Queued));
             let text = match (scan.requested, queued) {
                 (0, 0) => "everything here has been classified".to_owned(),
-                (0, 1) => "1 image here is queued already".to_owned(),
-                (0, n) => format!("{n} images here are queued already"),
+                (0, 1) => "1 image here is already queued".to_owned(),
+                (0, n) => format!("{n} images here are already queued"),
                 (1, _) => "1 image to classify".to_owned(),
                 (n, _) => format!("{n} images to classify"),
             };
@@ -197,7 +197,7 @@ impl Model {
         }
     }
 
-    /// What cannot be looked into counts as `classify` counts it.
+    /// Counts an unreadable file or folder as `classify` does.
     fn unreadable(&mut self, path: &Path, error: MediaError) {
         let is_new = self.results.get(path).is_none();
         self.results.fail(path, Failure::from(error));
@@ -209,14 +209,14 @@ impl Model {
 
     // ── what is classified ────────────────────────────────────────────────────────────────────────────────────
 
-    /// Classifies files whatever is known of them.
+    /// Classifies files even if they have results.
     pub(super) fn classify(&mut self, files: Vec<FoundFile>) {
         if !self.says_no_model() {
             self.request(files, Lane::Interactive);
         }
     }
 
-    /// Requests results of files that are images, or are to be taken for some.
+    /// Requests results of files that are images, or are treated as images.
     pub(super) fn request(&mut self, files: Vec<FoundFile>, lane: Lane) {
         for found in files {
             // Of another content than is known, an answer that is on its way says nothing.
@@ -275,8 +275,7 @@ impl Model {
         effect
     }
 
-    /// A file has this content now. The same content may be reported more than once, by the scan and by the watch: its result is
-    /// requested once.
+    /// Handles a file with new content. The scan and the watch may both report it: its result is requested once.
     fn changed(
         &mut self,
         found: FoundFile,
@@ -294,7 +293,7 @@ impl Model {
         }
     }
 
-    /// A file or folder is gone, with all under it.
+    /// Handles the removal of a file, or of a folder with everything below it.
     pub(super) fn removed(&mut self, path: &Path) {
         if self.results.get(path).is_some() {
             self.activity.note(Incident::Removed(path.to_owned()));

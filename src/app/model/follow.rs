@@ -1,4 +1,4 @@
-//! What every message may have changed: scroll positions, the file in sight, and which images are wanted.
+//! State that depends on other state, updated after every message: scroll positions, the displayed file, and the images to request.
 
 use super::Model;
 use crate::app::effect::Effect;
@@ -9,6 +9,7 @@ use crate::app::preview::{Graphics, PreviewKey, Quality};
 use crate::app::viewer::ViewerContext;
 
 impl Model {
+    /// Updates the dependent state. Returns the effects that request what is now needed.
     pub(super) fn follow(&mut self) -> Vec<Effect> {
         let panels = self.panels();
         let rows = panels.list.map_or(1, |area| usize::from(area.height));
@@ -29,12 +30,12 @@ impl Model {
             let room = self.viewer.room(area, image);
             self.related.follow(&mut self.viewer, room);
         }
-        effects.extend(self.search_related_unasked());
+        effects.extend(self.search_related_automatically());
         effects.extend(self.follow_preview());
         effects
     }
 
-    /// The effect that requests small images, when others are wanted than before.
+    /// The effect that requests small images, if the wanted ones have changed.
     fn follow_tiles(&mut self) -> Option<Effect> {
         let mut grid: Grid = self.grid;
         let wanted = match self.view() {
@@ -49,11 +50,12 @@ impl Model {
         self.tiles.follow(wanted)
     }
 
-    fn search_related_unasked(&mut self) -> Option<Effect> {
+    /// The effect that searches for related objects once the cursor has rested.
+    fn search_related_automatically(&mut self) -> Option<Effect> {
         if !self.browser.has_rested() {
             return None;
         }
-        self.related.search_unasked(
+        self.related.search_automatically(
             &self.viewer,
             &self.browser.folder,
             &self.studies,
@@ -62,20 +64,20 @@ impl Model {
         )
     }
 
-    /// The effects that request the preview that belongs on screen, when it is another than before.
+    /// The effects that request the preview to display, if it has changed.
     fn follow_preview(&mut self) -> Vec<Effect> {
         let key = self.preview_key();
         let Some(other_file) = self.viewer.want(key.clone()) else {
             return Vec::new();
         };
         let nearby =
-            other_file.then(|| Effect::Nearby(self.studies.nearby(self.folder(), &self.results)));
+            other_file.then(|| Effect::Prefetch(self.studies.nearby(self.folder(), &self.results)));
         let mut effects = Vec::from_iter(nearby);
-        effects.push(key.map_or(Effect::Unpreview, Effect::Preview));
+        effects.push(key.map_or(Effect::CancelPreview, Effect::Preview));
         effects
     }
 
-    /// The key of the preview that belongs on screen.
+    /// The key of the preview to display; `None` if there is no file, no graphics or no room.
     fn preview_key(&self) -> Option<PreviewKey> {
         let graphics = self.env.drawable()?;
         let area = self.panels().preview?;
@@ -98,7 +100,7 @@ impl Model {
         })
     }
 
-    /// What the viewer reads of the rest of the application.
+    /// The state of other components that the viewer reads.
     pub(super) fn viewer_context(&self) -> ViewerContext {
         let folder = self.folder();
         let row = folder.current();
@@ -112,7 +114,7 @@ impl Model {
         }
     }
 
-    /// The file under the cursor, or the one of a series that is in sight.
+    /// The file under the cursor, or the displayed file of the series there.
     pub(crate) fn file_in_sight(&self) -> Option<FoundFile> {
         self.files().file_in_sight()
     }

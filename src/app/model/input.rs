@@ -1,4 +1,4 @@
-//! Keys: the mode decides once who receives them.
+//! Handles keys: the mode determines the component that receives them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -15,7 +15,7 @@ use crate::app::screen::Overlay;
 use crate::app::viewer::measure::Pointer;
 
 impl Model {
-    /// Gives a key to the component that receives keys now; what that does not take means an action.
+    /// Passes a key to the component that receives keys. A key that it does not handle is interpreted as an action.
     pub(super) fn press(&mut self, key: KeyEvent) -> Vec<Effect> {
         let taken = match self.mode() {
             Mode::Line => return self.press_in_line(key),
@@ -41,7 +41,7 @@ impl Model {
         }
     }
 
-    /// A number being typed and the pointer go before what keys mean in a view.
+    /// Handles keys for a number being typed and for the pointer, which take precedence over their meaning in a view.
     fn press_in_view(&mut self, key: KeyEvent) -> Option<Vec<Request>> {
         let context = self.viewer_context();
         if let Some(requests) = self.viewer.press(key, &self.env.keymap, &context) {
@@ -71,7 +71,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Carries an action out: those that mean the same everywhere, then by mode.
+    /// Carries out an action: those that mean the same everywhere, then by mode.
     pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
         let mode = self.mode();
         match action {
@@ -109,7 +109,7 @@ impl Model {
         }
     }
 
-    /// What an action does in a view; `None`: what it does to the files.
+    /// Carries out an action of the view; `None` if it is an action on the files.
     fn act_in_view(&mut self, action: Action, mode: Mode) -> Option<Vec<Request>> {
         let files = super::FileContext {
             browser: &self.browser,
@@ -136,7 +136,7 @@ impl Model {
         self.follow_popup(outcome)
     }
 
-    /// Acts on what a popup made of an action or a click.
+    /// Carries out the outcome of an action or a click in a popup.
     pub(super) fn follow_popup(&mut self, outcome: PopupOutcome) -> Vec<Effect> {
         match outcome {
             PopupOutcome::None => Vec::new(),
@@ -162,7 +162,7 @@ impl Model {
         }
     }
 
-    /// Opens a picker, on what is in force.
+    /// Opens a picker, with the cursor on the current choice.
     pub(super) fn open_picker(&mut self, kind: PickerKind) {
         let choices = self.choices(kind).unwrap_or_default();
         let current = choices.iter().position(|choice| choice.current);
@@ -206,7 +206,7 @@ impl Model {
 
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
 
-    /// Undoes whatever came last: popup, tags, pointer, film, full screen, filter, overlay, grid, focus, message, marks.
+    /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, filter, overlay, grid, focus, message, marks.
     fn back(&mut self) {
         if self.popups.close(&self.env)
             || self.tags.back(&self.env)
@@ -229,7 +229,7 @@ impl Model {
         self.studies
             .arrange(&mut self.browser.folder, &self.results, &self.env);
         let text = if self.env.show_phi {
-            "values that identify the patient are shown until you leave"
+            "values that identify the patient are shown until you quit"
         } else {
             "values that identify the patient are masked"
         };

@@ -12,12 +12,12 @@ use crate::app::mode::Mode;
 use crate::view::Area;
 use crate::view::panels::Panel;
 
-/// A second click on the same cell within this opens.
+/// Maximum time between the clicks of a double click.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);
-/// Rows a notch of the wheel.
+/// Rows per notch of the wheel.
 const NOTCH: isize = 3;
 
-/// What the mouse has begun.
+/// The state of the mouse between events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mouse {
     /// The line between list and image follows it.
@@ -27,7 +27,7 @@ pub(super) struct Mouse {
 }
 
 impl Model {
-    /// Takes a mouse event in. `now`: as in a tick.
+    /// Handles a mouse event. `now`: as in a tick.
     pub(super) fn mouse(&mut self, event: MouseEvent, now: Duration) -> Vec<Effect> {
         let at = (event.column, event.row);
         match event.kind {

@@ -1,4 +1,4 @@
-//! Each message goes to the components that it concerns.
+//! Passes each message to the components that it concerns.
 
 use super::Model;
 use crate::app::activity::Incident;
@@ -13,7 +13,7 @@ use crate::app::status::{StatusMessage, WatchState};
 use crate::app::text;
 
 impl Model {
-    /// Takes one message in; what is to be done about it comes back, in order.
+    /// Applies a message. Returns the resulting effects, in order.
     pub(in crate::app) fn update(&mut self, msg: Msg) -> Vec<Effect> {
         let mut effects = self.take_in(msg);
         let commands = self.results.jobs_mut().commands();
@@ -95,7 +95,7 @@ impl Model {
                 complete,
             } => self.related.objects_read((generation, complete), read),
             files @ (Msg::Listed { .. }
-            | Msg::Unlisted { .. }
+            | Msg::ListFailed { .. }
             | Msg::Scanned { .. }
             | Msg::Unreadable { .. }
             | Msg::Appeared { .. }
@@ -107,7 +107,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Carries out what components asked for, in order.
+    /// Carries out the requests of components, in order.
     pub(super) fn carry_out(&mut self, requests: impl IntoIterator<Item = Request>) -> Vec<Effect> {
         let mut effects = Vec::new();
         for request in requests {
@@ -152,7 +152,7 @@ impl Model {
         }
     }
 
-    /// The terminal has lost the images it was sent.
+    /// Handles the loss of the images that the terminal was sent.
     fn lose_images(&mut self) {
         self.env.epoch += 1;
         self.viewer.lose_image();
@@ -172,7 +172,7 @@ impl Model {
         }
     }
 
-    /// A picker that waited for its choices begins on the one in force.
+    /// Puts the cursor of a picker that waited for its choices on the current one.
     fn choices_read(&mut self, first: bool, kind: PickerKind) {
         if first && self.popups.picker() == Some(kind) {
             self.open_picker(kind);
@@ -185,7 +185,7 @@ impl Model {
         // An answer to a watch that was switched off again changes nothing.
         if self.watch != WatchState::Off {
             self.watch = WatchState::On { polling };
-            let words = "new files are watched for".to_owned();
+            let words = "watching for new files".to_owned();
             self.activity.note(Incident::Said(Severity::Info, words));
         }
     }
@@ -199,14 +199,14 @@ impl Model {
 
     // ── how folders are left ──────────────────────────────────────────────────────────────────────────────────
 
-    /// Takes in how the folder that is being listed was left in an earlier run.
+    /// Restores the state of the folder being listed from an earlier run.
     fn restore(&mut self, dir: &std::path::Path, generation: u64, state: FolderState) {
         if self.browser.restore(dir, generation, state, &self.results) {
             self.announce_filter();
         }
     }
 
-    /// Says that a filter of an earlier run hides files: nobody has typed it in this one.
+    /// Reports a filter that was restored from an earlier run, because it hides files.
     pub(in crate::app) fn announce_filter(&mut self) {
         let filter = &self.folder().options().filter;
         if filter.is_empty() {

@@ -1,4 +1,4 @@
-//! The help: first what keys do in the mode it was opened in, then what they do elsewhere. It is made from the bindings in force.
+//! The help: first the keys of the mode in which it was opened, then all others. It is made from the current bindings.
 
 use std::collections::HashSet;
 
@@ -53,14 +53,14 @@ const GRID: Section = (
         (HelpKeys::Usual(Action::Enter, KeyCode::Enter), "open"),
         (
             HelpKeys::Usual(Action::Leave, KeyCode::Backspace),
-            "out of the folder",
+            "leave folder",
         ),
         (
             HelpKeys::First(&[Action::ZoomIn, Action::ZoomOut]),
             "larger, smaller tiles",
         ),
-        (HelpKeys::Of(Action::ZoomFit), "tiles of usual size"),
-        (HelpKeys::Of(Action::Whole), "this image alone"),
+        (HelpKeys::Of(Action::ZoomFit), "default tile size"),
+        (HelpKeys::Of(Action::Whole), "full screen"),
         (HelpKeys::Of(Action::Back), "back to the list"),
     ],
 );
@@ -74,14 +74,14 @@ const COMPARE: Section = (
         ),
         (
             HelpKeys::First(&[Action::Down, Action::Up]),
-            "next, previous there",
+            "next, previous file",
         ),
         (
             HelpKeys::Usual(Action::Enter, KeyCode::Enter),
             "go to the file",
         ),
-        (HelpKeys::Of(Action::PromptSet), "prompts of the right"),
-        (HelpKeys::Of(Action::Whole), "this image alone"),
+        (HelpKeys::Of(Action::PromptSet), "prompts on the right"),
+        (HelpKeys::Of(Action::Whole), "full screen"),
         (HelpKeys::Of(Action::Back), "back to the list"),
     ],
 );
@@ -103,11 +103,11 @@ const TAGS: Section = (
             HelpKeys::First(&[Action::Down, Action::Up]),
             "next, previous",
         ),
-        (HelpKeys::Of(Action::Enter), "unfold, or in full"),
+        (HelpKeys::Of(Action::Enter), "unfold, show in full"),
         (HelpKeys::Of(Action::Leave), "fold, or close"),
         (HelpKeys::Of(Action::Search), "search"),
         (HelpKeys::Of(Action::Copy), "copy the value"),
-        (HelpKeys::Of(Action::Patient), "patient values"),
+        (HelpKeys::Of(Action::Patient), "show patient values"),
         (HelpKeys::Of(Action::Back), "back to the file"),
     ],
 );
@@ -119,8 +119,8 @@ const PICKER: Section = (
             HelpKeys::First(&[Action::Down, Action::Up]),
             "next, previous",
         ),
-        (HelpKeys::Of(Action::Enter), "take it"),
-        (HelpKeys::Of(Action::Back), "leave it as it is"),
+        (HelpKeys::Of(Action::Enter), "choose"),
+        (HelpKeys::Of(Action::Back), "cancel"),
     ],
 );
 
@@ -131,8 +131,8 @@ const MENU: Section = (
             HelpKeys::First(&[Action::Down, Action::Up]),
             "next, previous",
         ),
-        (HelpKeys::Of(Action::Enter), "do it; so do letters"),
-        (HelpKeys::Of(Action::Back), "leave it as it is"),
+        (HelpKeys::Of(Action::Enter), "run (or press letter)"),
+        (HelpKeys::Of(Action::Back), "cancel"),
     ],
 );
 
@@ -183,11 +183,11 @@ impl Keymap {
     /// All bindings under their headings, the section of a mode first.
     pub fn help(&self, mode: Mode) -> Vec<HelpLine> {
         let mut groups = Vec::new();
-        let mut told: HashSet<Action> = HashSet::new();
+        let mut listed: HashSet<Action> = HashSet::new();
         if let Some((heading, lines)) = section(mode) {
             let bindings = lines.iter().map(|(keys, what)| (keys.shown(self), *what));
             groups.push((heading, bindings.collect::<Vec<_>>()));
-            told.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
+            listed.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
         }
         let ahead = ahead(mode);
         let mut all = HELP;
@@ -196,7 +196,9 @@ impl Keymap {
             place.unwrap_or(ahead.len())
         });
         for (heading, actions) in all {
-            let rest = actions.iter().filter(|(action, _)| !told.contains(action));
+            let rest = actions
+                .iter()
+                .filter(|(action, _)| !listed.contains(action));
             let bindings = rest.map(|(action, what)| (self.help_keys(*action), *what));
             groups.push((heading, bindings.collect()));
         }

@@ -1,4 +1,4 @@
-//! The view menu: other ways to look at what is there.
+//! The view menu: views, annotations and tools.
 
 use super::PopupLine;
 use crate::app::keys::Action;
@@ -8,19 +8,19 @@ pub(crate) const ENTRIES: [(char, &str, Action); 13] = [
     ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
     ('a', "activity", Action::Activity),
-    ('s', "by study and series", Action::Series),
+    ('s', "group by study and series", Action::Series),
     ('t', "tags of the file", Action::Tags),
-    ('z', "image on the whole screen", Action::Whole),
+    ('z', "image in full screen", Action::Whole),
     ('h', "histogram", Action::Histogram),
-    ('o', "facts, letters, overlay planes", Action::Overlays),
-    ('r', "objects about the image", Action::Related),
-    ('b', "value under a cursor", Action::Probe),
+    ('o', "annotations and overlays", Action::Overlays),
+    ('r', "related objects", Action::Related),
+    ('b', "pixel value (probe)", Action::Probe),
     ('m', "measure a distance", Action::Ruler),
     ('x', "play the frames", Action::Cine),
     ('p', "show patient values", Action::Patient),
 ];
 
-/// Whether what an entry switches is on; `None` of an entry that switches nothing.
+/// Whether the option that an entry switches is on; `None` if the entry switches nothing.
 pub(crate) type Switch = Option<bool>;
 
 /// The action of the entry with a letter.

@@ -1,20 +1,20 @@
-//! Pickers: lists to choose one thing from, and what is said of the one under the cursor.
+//! Pickers: lists of choices, with details about the one under the cursor.
 
 use super::PopupLine;
 use crate::app::keys::Action;
 use crate::app::text;
 
-/// Rows of the list that stay in sight on a low screen, whatever there is to say of one of them.
+/// Minimum rows of the list on a low screen; details are cut instead.
 const MIN_ROWS: usize = 4;
 
 /// What is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PickerKind {
-    /// The prompt set in force.
+    /// The current prompt set.
     Prompts,
     /// The model in use.
     Model,
-    /// Objects about the image, each of which can be switched on.
+    /// Objects related to the image, each of which can be switched on.
     Related,
 }
 
@@ -32,22 +32,22 @@ impl PickerKind {
         match self {
             Self::Prompts => "Prompt set",
             Self::Model => "Model",
-            Self::Related => "About this image",
+            Self::Related => "Related objects",
         }
     }
 }
 
-/// One of the things; all of it safe to show.
+/// A choice; all of it safe to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub name: String,
-    /// In a word or two, at the right end.
+    /// A word or two, shown at the right end.
     pub beside: String,
     /// Paragraphs below the list while the cursor is here.
     pub about: Vec<String>,
-    /// What is wrong with it, said before all else.
+    /// Why it cannot be used, shown first.
     pub fault: Option<String>,
-    /// It is in force.
+    /// Whether it is the current choice.
     pub current: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn lines(
         return vec![PopupLine::Aside("Nothing here.".to_owned())];
     }
     let about = choices.get(chosen);
-    let mut about = about.map_or_else(Vec::new, |choice| said(choice, width));
+    let mut about = about.map_or_else(Vec::new, |choice| details(choice, width));
     let room = page.saturating_sub(about.len() + 1);
     let rows = choices.len().min(room.max(MIN_ROWS).min(page));
     let first = (chosen + 1).saturating_sub(rows);
@@ -86,8 +86,8 @@ pub(super) fn lines(
     lines
 }
 
-/// What there is to say of a choice, in lines of a width.
-fn said(choice: &Choice, width: usize) -> Vec<PopupLine> {
+/// The details of a choice, in lines of a width.
+fn details(choice: &Choice, width: usize) -> Vec<PopupLine> {
     let mut lines = Vec::new();
     if let Some(fault) = &choice.fault {
         // Below the first word, not below its sign.

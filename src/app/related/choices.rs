@@ -1,4 +1,4 @@
-//! The list of related objects. Texts that may tell who the patient is are masked unless shown.
+//! The list of related objects. Texts that may identify the patient are masked unless shown.
 
 use super::{ObjectFile, RelatedObjects};
 use crate::app::environment::Environment;
@@ -18,7 +18,7 @@ fn shown(wording: &Wording, show_phi: bool) -> String {
     }
 }
 
-/// What a kind of object is called.
+/// The name of a kind of object.
 fn kind(kind: RelatedKind) -> &'static str {
     match kind {
         RelatedKind::Presentation => "presentation state",
@@ -44,7 +44,7 @@ pub(in crate::app) fn legend_words(entry: &Legend, env: &Environment) -> String 
 }
 
 impl RelatedObjects {
-    /// The objects about the image shown; `None` while they are searched for, and none was found yet.
+    /// The objects related to the image shown; `None` while the search has found none yet.
     pub(in crate::app) fn choices(
         &self,
         viewer: &Viewer,

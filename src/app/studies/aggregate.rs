@@ -8,7 +8,7 @@ use crate::media::Member;
 pub struct Aggregate {
     /// Number of files.
     pub files: usize,
-    /// Files that the model makes a claim about.
+    /// Files with a result that is not rejected.
     pub counted: usize,
     /// Files that wait for the engine.
     pub queued: usize,

@@ -3,7 +3,7 @@
 use crate::app::text::{self, MASK};
 use crate::media::{Member, Series, Study};
 
-/// `▾ 2026-01-31 Doe^Jane (4711) Thorax`, masked `▾ study 1 •••`.
+/// `▾ 2026-01-31 Doe^Jane (4711) Thorax`; if masked, `▾ study 1 •••`.
 pub(super) fn study(study: &Study, index: usize, folded: bool, show_phi: bool) -> String {
     let header = &study.header;
     let id = if header.patient_id.is_empty() {
@@ -14,10 +14,10 @@ pub(super) fn study(study: &Study, index: usize, folded: bool, show_phi: bool) -
     let date = date(&header.study_date);
     let parts = [&date, &header.patient_name, &id, &header.study_description];
     let mark = if folded { '▸' } else { '▾' };
-    let told = joined(&parts);
-    let text = match (told.is_empty(), show_phi) {
+    let details = joined(&parts);
+    let text = match (details.is_empty(), show_phi) {
         (true, _) => format!("study {}", index + 1),
-        (false, true) => told,
+        (false, true) => details,
         (false, false) => format!("study {} {MASK}", index + 1),
     };
     text::safe_str(&format!("{mark} {text}"))
@@ -50,7 +50,7 @@ pub(super) fn series_name(series: &Series, show_phi: bool) -> String {
     text::safe_str(&named)
 }
 
-/// The name of a file.
+/// The name of a file, with a note if the file is missing.
 pub(super) fn member(member: &Member) -> String {
     let name = member.path.file_name().map_or_else(String::new, text::safe);
     if member.present {
@@ -60,6 +60,7 @@ pub(super) fn member(member: &Member) -> String {
     }
 }
 
+/// The parts that are not empty, separated by spaces.
 fn joined<T: AsRef<str>>(parts: &[T]) -> String {
     let parts = parts
         .iter()

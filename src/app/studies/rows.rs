@@ -1,4 +1,4 @@
-//! The rows of a grouping: studies with their series, or the files of one series.
+//! The rows of a folder grouped by study and series: studies with their series, or the files of one series.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::app::results::Results;
 use crate::media::{Member, Series};
 
 impl StudyBrowser {
-    /// Arranges the rows on screen by study and series, if what is on screen is grouped.
+    /// Arranges the rows of the folder by study and series, if it is grouped.
     pub(in crate::app) fn arrange(
         &self,
         folder: &mut Folder,
@@ -25,7 +25,7 @@ impl StudyBrowser {
             if grouping.awaited.0 > 0 && grouping.studies.is_empty() {
                 return;
             }
-            let rows = grouping.upper_rows(folder, env);
+            let rows = grouping.top_rows(folder, env);
             return folder.arrange(Some(rows));
         }
         let Some((study, series)) = grouping.series_at(folder.dir()) else {
@@ -39,19 +39,19 @@ impl StudyBrowser {
 }
 
 impl Grouping {
-    /// Folders, studies with their series, and the files that belong to none.
-    fn upper_rows(&self, folder: &Folder, env: &Environment) -> Vec<Row> {
+    /// The rows of the top level: folders, studies with their series, and the files that belong to none.
+    fn top_rows(&self, folder: &Folder, env: &Environment) -> Vec<Row> {
         let series = self.studies.iter().flat_map(|study| &study.series);
         let members = series.flat_map(|series| &series.members);
         let grouped: HashSet<&Path> = members.map(|member| member.path.as_path()).collect();
-        let loose = folder
+        let ungrouped = folder
             .visible_entries()
             .filter(|row| !grouped.contains(row.path.as_path()));
-        let (mut rows, loose): (Vec<Row>, Vec<Row>) = loose
+        let (mut rows, files): (Vec<Row>, Vec<Row>) = ungrouped
             .cloned()
             .partition(|row| row.kind == EntryKind::Folder);
-        let row = |path, shown, stands| {
-            Row::in_group(path, shown, EntryKind::Folder, Stamp::default(), stands)
+        let row = |path, shown, kind| {
+            Row::in_group(path, shown, EntryKind::Folder, Stamp::default(), kind)
         };
         for (s, study) in self.studies.iter().enumerate() {
             let folded = self.folded.contains(&study.uid);
@@ -66,13 +66,14 @@ impl Grouping {
                 Some(row(self.series_path(s, n)?, label, RowKind::Series(s, n)))
             }));
         }
-        rows.extend(loose);
+        rows.extend(files);
         rows
     }
 
+    /// The rows of the files of a series.
     fn member_rows(&self, series: &Series, results: &Results) -> Vec<Row> {
         let row = |member: &Member| {
-            let stands = if member.present {
+            let kind = if member.present {
                 RowKind::Entry
             } else {
                 RowKind::Missing
@@ -82,7 +83,7 @@ impl Grouping {
                 labels::member(member),
                 EntryKind::File,
                 self.stamp_of(&member.path, results),
-                stands,
+                kind,
             )
         };
         series.members.iter().map(row).collect()

@@ -11,7 +11,7 @@ use crate::app::preview::SeriesStack;
 use crate::app::results::Results;
 use crate::media::{Member, Series};
 
-/// Files of a series by which its window is chosen, at most.
+/// Maximum number of files of a series from which its window is computed.
 const MAX_SAMPLE: usize = 16;
 
 impl Grouping {
@@ -34,7 +34,7 @@ impl Grouping {
 }
 
 impl StudyBrowser {
-    /// The files that a row of a study or series stands for.
+    /// The files of a row that is a study or series.
     pub(crate) fn members(&self, row: &Row, folder: &Folder) -> Vec<&Member> {
         let Some(grouping) = self.here(folder) else {
             return Vec::new();
@@ -65,7 +65,7 @@ impl StudyBrowser {
             .map_or_else(Vec::new, |grouping| grouping.found_all(members, results))
     }
 
-    /// All files on screen that no folder holds together: those of a series, or of a DICOMDIR. `None`: a folder does.
+    /// All files on screen if they are those of a series or a DICOMDIR; `None` if a folder is on screen.
     pub(in crate::app) fn found_on_screen(
         &self,
         folder: &Folder,
@@ -98,7 +98,7 @@ impl StudyBrowser {
         studies.find(|files| files.iter().any(|known| known.path == file.path))
     }
 
-    /// The file under the cursor, or the one of a series that is in sight.
+    /// The file under the cursor, or the displayed file of the series there.
     pub(in crate::app) fn file_in_sight(
         &self,
         folder: &Folder,
@@ -111,7 +111,7 @@ impl StudyBrowser {
         self.member_in_sight(row, folder, results)
     }
 
-    /// The file of the series in `row` that is in sight.
+    /// The displayed file of the series in `row`.
     pub(in crate::app) fn member_in_sight(
         &self,
         row: &Row,
@@ -128,7 +128,7 @@ impl StudyBrowser {
         Some(grouping.found(member, results))
     }
 
-    /// The files one step away from the one in sight: in the stack of a series, or in the list.
+    /// The files one step away from the displayed one: in the stack of a series, or in the list.
     pub(in crate::app) fn nearby(
         &self,
         folder: &Folder,
@@ -148,7 +148,7 @@ impl StudyBrowser {
         files.map(|row| pair(row.found())).collect()
     }
 
-    /// Where in the series under the cursor the user is, from 0, and how many files it has.
+    /// The position of the displayed file in the series under the cursor, from 0, and the number of its files.
     pub(in crate::app) fn position(&self, folder: &Folder) -> Option<(usize, usize)> {
         let row = folder.current()?;
         let RowKind::Series(study, series) = row.represents else {
@@ -188,7 +188,7 @@ impl StudyBrowser {
         several.then(|| row.path.clone())
     }
 
-    /// What the image of a study or series is called; `None` on other rows.
+    /// The title of the image of a study or series; `None` on other rows.
     pub(crate) fn image_title(&self, folder: &Folder, env: &Environment) -> Option<String> {
         let row = folder.current()?;
         let grouping = self.here(folder)?;

@@ -14,11 +14,11 @@ const LONG: usize = 60;
 /// The state of the tags of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TagListing {
-    /// They are being read.
+    /// The tags are being read.
     Underway,
-    /// They are there.
+    /// The tags were read.
     Done(Arc<TagTree>),
-    /// They cannot be read; the sentence says why.
+    /// The tags cannot be read; the sentence says why.
     Failed(String),
 }
 
@@ -33,7 +33,7 @@ pub struct TagPanel {
     listing: TagListing,
     /// Text that rows are searched for.
     search: String,
-    /// Keys go into the search.
+    /// Whether keys are typed into the search.
     typing: bool,
     /// Indices into the tree of rows whose children are hidden.
     folded: HashSet<usize>,
@@ -94,17 +94,17 @@ impl TagPanel {
         &self.search
     }
 
-    /// Whether keys go into the search.
+    /// Whether keys are typed into the search.
     pub fn is_typing(&self) -> bool {
         self.typing
     }
 
-    /// Lets keys go into the search.
+    /// Starts typing into the search.
     pub(super) fn start_search(&mut self) {
         self.typing = true;
     }
 
-    /// Searches for a text. `typing`: keys go on being part of it.
+    /// Searches for a text. `typing`: whether further keys are typed into it.
     pub(super) fn type_search(&mut self, search: String, typing: bool, show_phi: bool) {
         (self.search, self.typing) = (search, typing);
         self.update_rows(show_phi);
@@ -150,7 +150,7 @@ impl TagPanel {
         (self.cursor, self.visible.len())
     }
 
-    /// Takes in the tags.
+    /// Shows the tags.
     pub(super) fn fill(&mut self, tree: Arc<TagTree>, show_phi: bool) {
         let long = |at: &usize| below(&tree.rows, *at) > LONG && !tree.rows[*at].id.is_empty();
         self.folded = (0..tree.rows.len()).filter(long).collect();

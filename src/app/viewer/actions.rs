@@ -1,4 +1,4 @@
-//! What actions do to the view of an image.
+//! Actions on the view of an image.
 
 use super::film::{self, Film, FrameInput};
 use super::measure::{Pointer, Ruler, Tool};
@@ -74,7 +74,7 @@ impl Viewer {
         Vec::new()
     }
 
-    /// The aim, with the pointer in its middle if there is one: what is pointed at is what one wants to see larger.
+    /// The aim, centred on the pointer if there is one, because that is what the user wants to see larger.
     fn toward_pointer(&self) -> Aim {
         let aim = self.view.aim;
         let Some((pointer, image)) = self.pointer.zip(self.image.as_ref()) else {
@@ -88,7 +88,7 @@ impl Viewer {
         }
     }
 
-    /// Picks a tool up where the pointer is, or lays it aside.
+    /// Starts a tool where the pointer is, or stops it.
     fn pick_up(&mut self, tool: Tool, image: &ViewedImage, context: &ViewerContext) {
         let same = |pointer: &Pointer| {
             std::mem::discriminant(&pointer.tool) == std::mem::discriminant(&tool)
@@ -104,7 +104,7 @@ impl Viewer {
         };
     }
 
-    /// The image as it lies on the screen.
+    /// The placement of the image on the screen.
     pub(super) fn placement(&self, image: &ViewedImage, context: &ViewerContext) -> Placement {
         let room = self.room(context.area, image);
         placement::place(image.canvas(), &self.view.aim, room)
@@ -114,7 +114,7 @@ impl Viewer {
 
     fn change_window(&mut self, action: Action, image: &ViewedImage) -> Option<Request> {
         let Some(window) = image.scene.window else {
-            return Some(Request::info("colour has no window"));
+            return Some(Request::info("a colour image has no window"));
         };
         // What is not drawn yet is moved on from all the same: keys may come faster than previews.
         let window = match self.view.voi {
@@ -221,7 +221,7 @@ impl Viewer {
         }
         let rate = next(self.rate());
         self.rate = Some(rate);
-        vec![Request::info(format!("{rate} frames a second"))]
+        vec![Request::info(format!("{rate} frames per second"))]
     }
 
     /// Shows the next frame of the film, if it is due and the last one is on screen; true if the next file of the series is due
@@ -242,13 +242,13 @@ impl Viewer {
         false
     }
 
-    /// When the next frame of the film is due; `None` while it waits for a frame, or none runs.
+    /// When the next frame is due in playing; `None` while the last one is awaited, or if nothing is being played.
     pub(in crate::app) fn film_due(&self) -> Option<std::time::Duration> {
         let film = self.film.as_ref()?;
         self.is_frame_shown().then_some(film.due)
     }
 
-    /// The frame wanted is the one shown, or cannot be.
+    /// Whether the wanted frame is shown, or the reason why it cannot be.
     fn is_frame_shown(&self) -> bool {
         let is_this = |shown: &Previewed| {
             shown.key.frame == self.frame && self.file() == Some(shown.key.path.as_path())
@@ -257,7 +257,7 @@ impl Viewer {
     }
 }
 
-/// Tells which windows have a number.
+/// Lists the windows that have a number key.
 fn known_presets(presets: &[window::Preset]) -> Request {
     let numbered = presets.iter().zip(1..);
     let names: Vec<String> = numbered
@@ -266,7 +266,7 @@ fn known_presets(presets: &[window::Preset]) -> Request {
     Request::info(format!("windows: {}", names.join(", ")))
 }
 
-/// By the file's name: the cursor may be on another one before the sentence goes.
+/// Names the file, because the cursor may be on another one before the message disappears.
 fn has_one_frame(context: &ViewerContext) -> Request {
     Request::info(format!("{} has only one frame", context.name))
 }

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Frames a second that can be chosen.
+/// Frames per second that can be chosen.
 const RATES: [f64; 12] = [
     0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0,
 ];
-/// The rate where the file has none.
+/// The default rate, if the file specifies none.
 const DEFAULT_RATE: f64 = 10.0;
 /// Digits of the largest frame number that can be typed.
 const MAX_DIGITS: usize = 6;
 
-/// A film of frames, or of the files of a series. The next frame is requested when it is due and the last one is on screen: a
-/// slow terminal or decoder slows the film down, and no requests pile up.
+/// Cine: plays the frames of a file, or the files of a series. The next frame is requested when it is due and the last one is on screen: a
+/// slow terminal or decoder slows it down, and no requests pile up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Film {
     /// When the next frame is due, since the start of the program.

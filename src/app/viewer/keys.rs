@@ -1,4 +1,4 @@
-//! Keys and clicks that the viewer takes before they mean anything else: the number of a frame, and the pointer.
+//! Keys and clicks that the viewer handles before any other component: for the number of a frame, and for the pointer.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -6,11 +6,11 @@ use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::keys::{Action, Keymap};
 use crate::app::request::Request;
 
-/// A coarse step of the pointer, as a part of what is seen.
+/// A coarse step of the pointer, as a fraction of the visible part.
 const COARSE_STEP: f64 = 0.05;
 
 impl Viewer {
-    /// Takes a key in while the number of a frame is typed, or while there is a pointer; `None`: the key is for others.
+    /// Handles a key while the number of a frame is typed or there is a pointer; `None` if the key is not for them.
     pub(in crate::app) fn press(
         &mut self,
         key: KeyEvent,
@@ -57,7 +57,7 @@ impl Viewer {
         Some(Vec::new())
     }
 
-    /// Moves the pointer by the keys of motion, and sets a point by Enter; false: the key is for others.
+    /// Moves the pointer by the movement keys, and sets a point by Enter; false if the key is not for the pointer.
     fn move_pointer(&mut self, key: KeyEvent, keymap: &Keymap, context: &ViewerContext) -> bool {
         let Some((mut pointer, image)) = self.pointer.zip(self.image.clone()) else {
             return false;
@@ -91,8 +91,8 @@ impl Viewer {
         true
     }
 
-    /// Takes in a click on the image while there is a pointer: that goes there, and a ruler gets a point. False: the click is
-    /// for others.
+    /// Handles a click on the image while there is a pointer: moves it there, and sets a point of the ruler. False if the click is not
+    /// for the pointer.
     pub(in crate::app) fn click(&mut self, at: (u16, u16), context: &ViewerContext) -> bool {
         let Some((mut pointer, image)) = self.pointer.zip(self.image.clone()) else {
             return false;

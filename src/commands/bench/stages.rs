@@ -32,7 +32,7 @@ impl Benchmark<'_> {
         setup: &CommandSetup,
         files: Vec<PathBuf>,
     ) -> Result<Vec<PathBuf>, Fault> {
-        self.progress.message("reading the model");
+        self.progress.message("loading the model");
         limit_threads(self.report.cores);
         let mut encoder = setup.factory(None)().map_err(Fault::unusable)?;
         self.report.model.clone_from(&encoder.card().id);
@@ -53,7 +53,7 @@ impl Benchmark<'_> {
                 return Ok(Vec::new());
             }
             return Err(Fault::unusable(
-                "there is no image to measure with; name files or folders that contain images",
+                "there are no images to measure with; give files or folders that contain images",
             ));
         }
         let mean = |of: fn(&PreparedFile) -> f64| {

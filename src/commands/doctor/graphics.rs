@@ -80,11 +80,11 @@ fn advice(found: &Capabilities) -> Option<&'static str> {
              restart it; other terminals show half blocks inside tmux",
         ),
         Graphics::Halfblocks if found.asked => Some(
-            "for true pixels use kitty 0.28 or newer, Ghostty, WezTerm, foot, or `xterm -ti vt340`",
+            "for full resolution, use kitty 0.28 or newer, Ghostty, WezTerm, foot, or `xterm -ti vt340`",
         ),
         Graphics::Kitty | Graphics::Sixel | Graphics::Iterm2 if guessed => Some(
-            "the size of a cell is guessed, so that images may be too coarse or too fine: the terminal reports neither it (CSI 16 t) \
-             nor the size of its window in pixels",
+            "the cell size is a guess, so images may be too coarse or too fine: the terminal reports neither its cell size (CSI 16 t) \
+             nor its window size in pixels",
         ),
         _ => None,
     }

@@ -57,7 +57,7 @@ impl Chunks {
         match chunks.walk(stream) {
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(read::io(&error)),
             Err(_) if chunks.width == 0 => Err(truncated("PNG: the file ends before its header")),
-            _ if chunks.width == 0 => Err(malformed("PNG: there is no header")),
+            _ if chunks.width == 0 => Err(malformed("PNG: the header is missing")),
             _ => Ok(chunks),
         }
     }

@@ -1,4 +1,4 @@
-//! Lists a data set as rows: tags, names, values as text.
+//! Lists a data set as rows: tags, names, and values as text.
 
 use std::collections::HashMap;
 
@@ -18,10 +18,10 @@ use crate::dicom::tags::values::{self, FormattedValue};
 use crate::dicom::tags::{TagRow, TagTree};
 use crate::error::MediaError;
 
-/// Largest number of rows listed: enough for an enhanced object of two thousand frames, few enough to search at a
+/// Maximum number of rows: enough for an enhanced object of two thousand frames, few enough to search at every
 /// keystroke.
 const MAX_ROWS: usize = 200_000;
-/// Largest amount of text kept of all values together, in bytes.
+/// Maximum text of all values together, in bytes.
 const MAX_TEXT: usize = 32 << 20;
 
 /// Lists the tags of a file, file meta information first.
@@ -31,7 +31,7 @@ pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
         text: 0,
         left_out: 0,
     };
-    builder.set(
+    builder.add_set(
         &meta_group(body.file_head())?,
         Charset::default(),
         0,
@@ -40,7 +40,7 @@ pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
     );
     let file = ParsedFile::read(body)?;
     let pixels = file.notes.pixels.as_ref();
-    builder.set(&file.set, Charset::default(), 0, false, pixels);
+    builder.add_set(&file.set, Charset::default(), 0, false, pixels);
     let (cut, partial) = (file.notes.cut, file.body.is_partial());
     builder
         .rows
@@ -53,7 +53,7 @@ fn omissions(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
     let value = match (count, cut, partial) {
         (0, false, false) => return None,
         (0, true, _) => "the file ends before its data set does".to_owned(),
-        (0, false, true) => "attributes behind the pixels were not read".to_owned(),
+        (0, false, true) => "attributes after the pixel data were not read".to_owned(),
         (n, ..) => format!("{} not listed", counted(n, "more attribute")),
     };
     Some(TagRow {
@@ -76,7 +76,7 @@ struct TreeBuilder {
 /// The context of the elements of a data set.
 struct SetContext {
     charset: Charset,
-    /// Whether pixels are two's complement, and with them the attributes whose representation is US or SS.
+    /// Whether pixels are in two's complement, and so are the attributes whose representation is US or SS.
     signed: bool,
     depth: u16,
     /// Whether the enclosing sequence is identifying as a whole.
@@ -86,7 +86,9 @@ struct SetContext {
 }
 
 impl TreeBuilder {
-    fn set(
+    /// Adds the rows of a data set. `identifying`: whether the enclosing sequence is identifying as a whole. `pixels`: the pixels that
+    /// belong to it.
+    fn add_set(
         &mut self,
         set: &DataSet,
         charset: Charset,
@@ -105,17 +107,17 @@ impl TreeBuilder {
         };
         for element in set {
             if let Some(before) = pixels.take_if(|pixels| pixels.tag < element.tag()) {
-                self.pixels(before, &context);
+                self.add_pixels(before, &context);
             }
-            self.element(element, &context);
+            self.add_element(element, &context);
         }
         if let Some(last) = pixels {
-            self.pixels(last, &context);
+            self.add_pixels(last, &context);
         }
     }
 
-    /// Adds the row of the pixels, which are not in the data set.
-    fn pixels(&mut self, pixels: &PixelElement, context: &SetContext) {
+    /// Adds the row of the pixel data, which the parsed data set does not contain.
+    fn add_pixels(&mut self, pixels: &PixelElement, context: &SetContext) {
         let written = match &pixels.data {
             PixelData::Native(range) => values::byte_count(range.end.saturating_sub(range.start)),
             PixelData::Fragments(fragments) => {
@@ -130,27 +132,25 @@ impl TreeBuilder {
         let vr = pixels
             .vr
             .unwrap_or_else(|| effective_vr(pixels.tag, VR::UN, false));
-        self.row(pixels.tag, vr, FormattedValue::described(written), context);
+        self.add_row(pixels.tag, vr, FormattedValue::described(written), context);
     }
 
-    fn element(&mut self, element: &Element, context: &SetContext) {
+    /// Adds the row of an attribute and the rows of its items.
+    fn add_element(&mut self, element: &Element, context: &SetContext) {
         let tag = element.tag();
         let vr = effective_vr(tag, element.vr(), context.signed);
         let written = self.value(element, vr, context);
-        if !self.row(tag, vr, written, context) {
+        if !self.add_row(tag, vr, written, context) {
             return;
         }
-        let identifying = self
-            .rows
-            .last()
-            .is_some_and(|_| identifies(tag, vr, context));
+        let identifying = identifies(tag, vr, context);
         for (number, item) in element.items().unwrap_or_default().iter().enumerate() {
-            self.item(number + 1, item, context, identifying);
+            self.add_item(number + 1, item, context, identifying);
         }
     }
 
-    /// Adds the row of an attribute; false if there are enough.
-    fn row(&mut self, tag: Tag, vr: VR, written: FormattedValue, context: &SetContext) -> bool {
+    /// Adds the row of an attribute; false if [`MAX_ROWS`] is reached.
+    fn add_row(&mut self, tag: Tag, vr: VR, written: FormattedValue, context: &SetContext) -> bool {
         if self.rows.len() >= MAX_ROWS {
             self.left_out += 1;
             return false;
@@ -186,7 +186,8 @@ impl TreeBuilder {
         true
     }
 
-    fn item(&mut self, number: usize, item: &DataSet, context: &SetContext, identifying: bool) {
+    /// Adds the row of a sequence item and the rows of its attributes.
+    fn add_item(&mut self, number: usize, item: &DataSet, context: &SetContext, identifying: bool) {
         let count = item.iter().count();
         if self.rows.len() >= MAX_ROWS {
             self.left_out += count;
@@ -199,9 +200,10 @@ impl TreeBuilder {
             described: true,
             ..TagRow::default()
         });
-        self.set(item, context.charset, context.depth + 2, identifying, None);
+        self.add_set(item, context.charset, context.depth + 2, identifying, None);
     }
 
+    /// The value as text; its length alone if the rows already have too much text.
     fn value(&self, element: &Element, vr: VR, context: &SetContext) -> FormattedValue {
         match (element.items(), value_bytes(element)) {
             (Some(items), _) => FormattedValue::described(counted(items.len(), "item")),
@@ -216,8 +218,8 @@ impl TreeBuilder {
     }
 }
 
-/// Whether a value may identify the patient. This includes private creators: they should name a vendor, but are
-/// whatever a program wrote.
+/// Whether a value may identify the patient. This includes private creators: they should name a vendor, but programs may
+/// write anything there.
 fn identifies(tag: Tag, vr: VR, context: &SetContext) -> bool {
     let known = StandardDataDictionary.by_tag(tag).is_some();
     context.identifying || !known || phi::identifies(tag, vr)
@@ -241,7 +243,7 @@ fn creators(set: &DataSet, charset: Charset) -> HashMap<Tag, String> {
     set.iter().filter_map(named).collect()
 }
 
-/// The block that a private element lies in.
+/// The block of a private element, as the key of [`SetContext::creators`].
 fn block(tag: Tag) -> Tag {
     Tag(tag.0, tag.1 & 0xff00)
 }
