@@ -107,6 +107,7 @@ def forward(model):
 
 def ours(binary, *arguments):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MEDIVISION_")}
+    kept["MEDIVISION_LIBRARY"] = "none"
     begun = time.perf_counter()
     done = subprocess.run([binary, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=kept)
     if done.returncode != 0:

@@ -63,7 +63,7 @@ def run(binary, model, pictures, home):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         begun = time.perf_counter()
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
-                                 env=kept | {"XDG_CONFIG_HOME": str(home)})
+                                 env=kept | {"XDG_CONFIG_HOME": str(home), "MEDIVISION_LIBRARY": "none"})
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - begun
         child.returncode = os.waitstatus_to_exitcode(status)

@@ -82,6 +82,11 @@ impl LibraryWriter {
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
                 ));
             }
+            if !waiting.is_empty() {
+                // The process may end without closing the file.
+                let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+                let _ = self.connection.query_row(checkpoint, [], |_| Ok(()));
+            }
         }
     }
 
