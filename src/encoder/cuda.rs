@@ -309,7 +309,7 @@ mod tests {
         for (none, word) in [
             (CudaDecision::Absent("no driver".into()), "no driver"),
             (CudaDecision::Unusable("too old".into()), "too old"),
-            (CudaDecision::NotRequested, "start it again"),
+            (CudaDecision::NotRequested, "restart it"),
         ] {
             assert_eq!(none.device(Device::Auto).unwrap(), tch::Device::Cpu);
             let error = none.device(Device::Cuda(0)).unwrap_err().to_string();

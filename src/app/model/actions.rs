@@ -156,7 +156,7 @@ impl Model {
             return Vec::new();
         }
         let Some(file) = self.file_in_sight() else {
-            let words = "there is no file under the cursor to show the tags of";
+            let words = "there is no file under the cursor";
             self.say(Severity::Info, words);
             return Vec::new();
         };
@@ -169,7 +169,7 @@ impl Model {
     /// Opens the list of related objects, and searches for those that have arrived since the last search.
     fn choose_related(&mut self) -> Vec<Effect> {
         if self.viewer.image().is_none() {
-            let words = "there is no image to list the related objects of";
+            let words = "no image, so no related objects";
             self.say(Severity::Info, words);
             return Vec::new();
         }
