@@ -110,9 +110,8 @@ fn embeddings_are_saved_when_the_connection_is_lost() {
     });
     session.signal(Signal::HUP);
     assert_eq!(session.ended(), 0);
-    let state = session.home.path().join(".local/state/medivision-tui");
-    let database =
-        rusqlite::Connection::open(state.join("embeddings.sqlite3")).expect("it is there");
+    let data = session.home.path().join(".local/share/medivision-tui");
+    let database = rusqlite::Connection::open(data.join("library.sqlite3")).expect("it is there");
     let count = database.query_row("SELECT count(*) FROM embeddings", [], |row| row.get(0));
     assert_eq!(count, Ok(3));
 }
