@@ -1,9 +1,9 @@
 //! The application state, and how each message changes it. Pure and synchronous: time, files, images and results arrive as
 //! [`Msg`], and every action outside the state is returned as an [`Effect`].
 //!
-//! Components own their state and know nothing of those that use them: browser, study browser, viewer,
-//! grid, comparison, activity log, tags, pickers and popups. A component returns requests for what is outside its own state. The
-//! [`Model`] holds all components, decides by one [`Mode`] which of them receives a key, and carries out requests.
+//! Components own their state and know nothing of those that use them: browser, study browser, viewer, grid, comparison,
+//! activity log, tags, pickers and popups. A component returns requests for what is outside its own state. The [`Model`] holds
+//! all components, decides by one [`Mode`] which of them receives a key, and carries out requests.
 
 pub(crate) mod activity;
 pub(crate) mod browser;

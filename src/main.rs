@@ -13,8 +13,8 @@ use medivision_tui::media::{LargePages, keep_freed_buffers};
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
 
-/// Makes libtorch's threads sleep while they wait for each other; spinning, they would take the cores from the decoders. libgomp
-/// reads this setting when it is loaded, before `main`; this runs even earlier. A value set by the user stays.
+/// Makes libtorch's threads sleep while they wait for each other; spinning, they would take the cores from the decoders.
+/// libgomp reads this setting when it is loaded, before `main`; this runs even earlier. A value set by the user stays.
 #[cfg(target_os = "linux")]
 #[used]
 #[unsafe(link_section = ".preinit_array")]

@@ -394,8 +394,8 @@ impl Loop {
         screen: &mut S,
         input: &mut (impl Stream<Item = io::Result<Input>> + Unpin),
     ) -> Option<Msg> {
-        // Counted from the last tick, not from the last message, so that a cine loop keeps its rate while images arrive. It waits
-        // for the screen, so that no frame is requested before the last one is drawn.
+        // Counted from the last tick, not from the last message, so that a cine loop keeps its rate while images arrive. It
+        // waits for the screen, so that no frame is requested before the last one is drawn.
         let due = self.model.next_tick().map(|tick| self.model.now() + tick);
         let tick = due
             .filter(|_| !(self.dirty && self.model.is_playing()))

@@ -23,7 +23,8 @@ pub use settle::FileStamp;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-/// How long stopping waits for the thread. Only a file system that does not answer takes longer; then the thread is left behind.
+/// How long stopping waits for the thread. Only a file system that does not answer takes longer; then the thread is left
+/// behind.
 const STOP_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Options of a watch.

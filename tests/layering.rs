@@ -1,5 +1,5 @@
-//! Checks that no top-level module of the crate (here called a room) depends on one in a higher layer. The crate's documentation
-//! lists the layers.
+//! Checks that no top-level module of the crate (here called a room) depends on one in a higher layer. The crate's
+//! documentation lists the layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

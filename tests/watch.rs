@@ -91,8 +91,8 @@ fn counts(events: &[WatchEvent]) -> BTreeMap<&Path, usize> {
     counts
 }
 
-/// Creates a thousand files: written at once, written slowly (many at a time, in pieces), or renamed into place; some of each in
-/// folders that are created meanwhile.
+/// Creates a thousand files: written at once, written slowly (many at a time, in pieces), or renamed into place; some of each
+/// in folders that are created meanwhile.
 fn drop_a_thousand(dir: &Path, contents: &dyn Fn(usize) -> Vec<u8>) -> Vec<PathBuf> {
     let place = |index: usize| {
         let folder = match index % 10 {

@@ -104,8 +104,8 @@ impl Browser {
         self.folder = Folder::new(dir, generation, cursor.or(known), options);
     }
 
-    /// Restores the state of the folder being listed from an earlier run; false if it is no longer needed. State of this run takes
-    /// precedence.
+    /// Restores the state of the folder being listed from an earlier run; false if it is no longer needed. State of this run
+    /// takes precedence.
     pub(super) fn restore(
         &mut self,
         dir: &Path,
@@ -304,7 +304,8 @@ impl Browser {
         }
     }
 
-    /// Follows a file or folder to its new path. Returns the folder to open and the row to go to if the folder on screen was moved.
+    /// Follows a file or folder to its new path. Returns the folder to open and the row to go to if the folder on screen was
+    /// moved.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
         let new = |path: &PathBuf| paths::renamed(path, from, to).unwrap_or_else(|| path.clone());
         self.visited = self.visited.iter().map(new).collect();

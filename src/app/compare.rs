@@ -1,6 +1,6 @@
 //! The comparison: two files side by side, with their scores. One side is chosen: the cursor of the list is on its file, and
-//! moving the cursor shows another file on that side. Alternatively one file on both sides: on the left the result that it had when
-//! the comparison began, on the right its result with the current prompts.
+//! moving the cursor shows another file on that side. Alternatively one file on both sides: on the left the result that it had
+//! when the comparison began, on the right its result with the current prompts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Compares the two marked files, or the marked file with the one under the cursor. If none is marked, compares the results of
-    /// the file under the cursor before and after a change of prompts, and returns a hint about that.
+    /// Compares the two marked files, or the marked file with the one under the cursor. If none is marked, compares the results
+    /// of the file under the cursor before and after a change of prompts, and returns a hint about that.
     ///
     /// # Errors
     ///
@@ -115,7 +115,8 @@ impl Comparison {
 
     // ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Handles the keys that mean something else here: right and left choose a side, Enter goes to its file. `None` for all others.
+    /// Handles the keys that mean something else here: right and left choose a side, Enter goes to its file. `None` for all
+    /// others.
     pub(super) fn press(&mut self, key: KeyEvent, env: &Environment) -> Option<Vec<Request>> {
         Some(match (key.code, env.keymap.action(key)) {
             (KeyCode::Enter, Some(Action::Enter)) => return None,
@@ -209,7 +210,8 @@ impl Comparison {
         env.small_preview(FoundFile { path, stamp }, room, quality)
     }
 
-    /// The keys of the images to request for both sides: in half blocks, and with the terminal's graphics once the cursor rests.
+    /// The keys of the images to request for both sides: in half blocks, and with the terminal's graphics once the cursor
+    /// rests.
     pub(super) fn wanted(&self, files: FileContext<'_>) -> Vec<PreviewKey> {
         let (browser, env) = (files.browser, files.env);
         let rested = browser.has_rested() || browser.has_no_cursor();

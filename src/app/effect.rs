@@ -12,9 +12,9 @@ use crate::prompts::Prompts;
 /// An action requested by [`super::update`]. No effect blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// List one folder, without its subfolders. Answered by [`super::Msg::FolderState`] if state was persisted in an earlier run,
-    /// then by [`super::Msg::Listed`] parts (a few entries first, so that the first rows of a huge folder are shown at once) or
-    /// [`super::Msg::ListFailed`]. A later request supersedes an unfinished one.
+    /// List one folder, without its subfolders. Answered by [`super::Msg::FolderState`] if state was persisted in an earlier
+    /// run, then by [`super::Msg::Listed`] parts (a few entries first, so that the first rows of a huge folder are shown at
+    /// once) or [`super::Msg::ListFailed`]. A later request supersedes an unfinished one.
     List {
         /// The folder.
         dir: PathBuf,
@@ -39,8 +39,8 @@ pub enum Effect {
     /// Decode and encode a file for the terminal. Only the latest request counts: a busy worker
     /// drops the waiting one when another comes. Answered by [`super::Msg::Previewed`].
     Preview(PreviewKey),
-    /// Decode the first frames of the files that are likely to be viewed next, the likeliest first, while no preview is requested.
-    /// Replaces the previous list. Not answered.
+    /// Decode the first frames of the files that are likely to be viewed next, the likeliest first, while no preview is
+    /// requested. Replaces the previous list. Not answered.
     Prefetch(Vec<(PathBuf, Stamp)>),
     /// Drop the waiting preview request, if any. Not answered.
     CancelPreview,

@@ -1,4 +1,5 @@
-//! What all components share: the terminal, the time, the keys, and whether patient values are shown. Only the model changes it.
+//! What all components share: the terminal, the time, the keys, and whether patient values are shown. Only the model changes
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

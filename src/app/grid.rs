@@ -49,9 +49,9 @@ impl Grid {
         self.top * self.sheet(env).columns
     }
 
-    /// Scrolls the cursor into view. Returns the keys of the images to request: half blocks while the tiles scroll; at rest, images
-    /// in the terminal's protocol at half the resolution, because so many at once would take long to send; then those of the
-    /// next page.
+    /// Scrolls the cursor into view. Returns the keys of the images to request: half blocks while the tiles scroll; at rest,
+    /// images in the terminal's protocol at half the resolution, because so many at once would take long to send; then those of
+    /// the next page.
     pub(super) fn follow(&mut self, context: FileContext<'_>) -> Vec<PreviewKey> {
         let folder = context.folder();
         let sheet = self.sheet(context.env);
@@ -95,7 +95,8 @@ impl Grid {
             .small_preview(file, (room.width, room.height), quality)
     }
 
-    /// The image of a row's tile in the best quality available, or its error; `None` if it has not arrived or the tile has none.
+    /// The image of a row's tile in the best quality available, or its error; `None` if it has not arrived or the tile has
+    /// none.
     pub(super) fn tile<'a>(
         &self,
         row: &Row,
@@ -112,8 +113,8 @@ impl Grid {
         self.key(row, Quality::Fast, context).is_some()
     }
 
-    /// Handles the keys that mean something else in the grid: those that enter and leave a folder move right and left, except for
-    /// Enter and Backspace. `None` for all other keys.
+    /// Handles the keys that mean something else in the grid: those that enter and leave a folder move right and left, except
+    /// for Enter and Backspace. `None` for all other keys.
     pub(super) fn press(key: KeyEvent, env: &Environment, cursor: usize) -> Option<Vec<Request>> {
         let row = match (key.code, env.keymap.action(key)) {
             (KeyCode::Enter, Some(Action::Enter)) | (KeyCode::Backspace, Some(Action::Leave)) => {

@@ -162,8 +162,8 @@ impl ModelChooser {
         }
     }
 
-    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the model that is being downloaded stops the
-    /// download.
+    /// Uses the model at a position of the list, after downloading it if necessary. Choosing the model that is being downloaded
+    /// stops the download.
     pub(super) fn pick(
         &mut self,
         chosen: usize,

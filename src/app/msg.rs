@@ -54,8 +54,8 @@ pub enum Msg {
     Tick(Duration),
 
     // ── folders ───────────────────────────────────────────────────────────────────────────────────────────────
-    /// The state persisted in an earlier run for the folder of a [`super::Effect::List`]. Precedes the listing; not sent for a folder
-    /// without persisted state.
+    /// The state persisted in an earlier run for the folder of a [`super::Effect::List`]. Precedes the listing; not sent for a
+    /// folder without persisted state.
     FolderState {
         /// The folder.
         dir: PathBuf,
@@ -163,7 +163,8 @@ pub enum Msg {
         /// The tags, or why they cannot be read.
         outcome: Result<Arc<TagTree>, MediaError>,
     },
-    /// Part of the answer to [`super::Effect::Headers`]. `complete` comes with the last part, unless the request was superseded.
+    /// Part of the answer to [`super::Effect::Headers`]. `complete` comes with the last part, unless the request was
+    /// superseded.
     Headers {
         /// The number of the request.
         generation: u64,
@@ -172,7 +173,8 @@ pub enum Msg {
         /// This is the last part.
         complete: bool,
     },
-    /// Part of the answer to [`super::Effect::Related`]. `complete` comes with the last part, unless the request was superseded.
+    /// Part of the answer to [`super::Effect::Related`]. `complete` comes with the last part, unless the request was
+    /// superseded.
     Related {
         /// The number of the request.
         generation: u64,

@@ -284,8 +284,8 @@ impl Popups {
         Some(action)
     }
 
-    /// Handles a click: outside the popup it closes it, on an entry of the menu it chooses that. `lines`: the number of lines of
-    /// the popup.
+    /// Handles a click: outside the popup it closes it, on an entry of the menu it chooses that. `lines`: the number of lines
+    /// of the popup.
     pub(super) fn click(
         &mut self,
         at: (u16, u16),

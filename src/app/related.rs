@@ -1,5 +1,5 @@
-//! Objects related to the image under the cursor (presentation states, segmentations, structure sets): which there are, and which
-//! are drawn over it. The model never sees them.
+//! Objects related to the image under the cursor (presentation states, segmentations, structure sets): which there are, and
+//! which are drawn over it. The model never sees them.
 
 mod choices;
 mod presentation;
@@ -164,7 +164,8 @@ impl RelatedObjects {
         self.search(folder, studies, results, env)
     }
 
-    /// Adds the objects that were found. Files that arrived meanwhile are searched when the list is opened or the folder visited again.
+    /// Adds the objects that were found. Files that arrived meanwhile are searched when the list is opened or the folder
+    /// visited again.
     pub(super) fn objects_read(
         &mut self,
         (generation, complete): (u64, bool),

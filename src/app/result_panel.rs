@@ -338,8 +338,8 @@ impl ResultPanel<'_> {
     }
 }
 
-/// The notice that results are not a diagnosis, in lines of at most `width` columns, for the end of a panel `height` rows high: it is visible
-/// wherever results are, and shortened where there is no room for all of it.
+/// The notice that results are not a diagnosis, in lines of at most `width` columns, for the end of a panel `height` rows high:
+/// it is visible wherever results are, and shortened where there is no room for all of it.
 pub(crate) fn notice(width: usize, height: usize) -> Vec<String> {
     let lines = text::wrap(NOTICE, width);
     match height {

@@ -1,4 +1,5 @@
-//! The layers of the screen: the three panels or the grid; over these a comparison or the activity log; over all a full-screen image.
+//! The layers of the screen: the three panels or the grid; over these a comparison or the activity log; over all a full-screen
+//! image.
 
 use super::activity::ActivityView;
 use super::compare::Comparison;
@@ -30,7 +31,8 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Creates a screen without overlays. `split`: the width of the list in percent of the columns; `None` to choose it automatically.
+    /// Creates a screen without overlays. `split`: the width of the list in percent of the columns; `None` to choose it
+    /// automatically.
     pub(super) fn new(grid: bool, split: Option<f64>) -> Self {
         Self {
             grid,

@@ -1,7 +1,8 @@
 //! The study browser: files by study and series, those of a folder by their headers, and those that a DICOMDIR refers to.
 //!
-//! The base of a grouping is the folder or the DICOMDIR. The top level of the grouping replaces the base's own rows: one row for each
-//! study, followed by one for each of its series. The files of a series are shown as a folder, under a path that no file can have.
+//! The base of a grouping is the folder or the DICOMDIR. The top level of the grouping replaces the base's own rows: one row
+//! for each study, followed by one for each of its series. The files of a series are shown as a folder, under a path that no
+//! file can have.
 
 pub(crate) mod aggregate;
 mod labels;

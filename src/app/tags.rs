@@ -1,4 +1,5 @@
-//! The tag browser: the tags of a file as a foldable tree, with search, copying, and masking of values that identify the patient.
+//! The tag browser: the tags of a file as a foldable tree, with search, copying, and masking of values that identify the
+//! patient.
 
 mod tree;
 

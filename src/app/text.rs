@@ -26,8 +26,8 @@ pub fn safe_str(text: &str) -> String {
     safe(OsStr::new(text))
 }
 
-/// A path quoted as `$'…'` for a shell, if pasting it would be unsafe: a line feed, for example, ends a command. `None` if it can be
-/// pasted unchanged.
+/// A path quoted as `$'…'` for a shell, if pasting it would be unsafe: a line feed, for example, ends a command. `None` if it
+/// can be pasted unchanged.
 pub fn quoted(path: &Path) -> Option<String> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut is_unsafe = false;
@@ -73,8 +73,8 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text in at most `columns`, with its middle cut out. More is kept of the end, which distinguishes the files of a study, than of
-/// the beginning, which distinguishes studies.
+/// The text in at most `columns`, with its middle cut out. More is kept of the end, which distinguishes the files of a study,
+/// than of the beginning, which distinguishes studies.
 pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::effect::Effect;
 use super::preview::{PreviewKey, Previewed};
 
-/// Maximum number of files whose images are kept, unless more are wanted at once: a few pages of half blocks, some kilobytes each.
+/// Maximum number of files whose images are kept, unless more are wanted at once: a few pages of half blocks, some kilobytes
+/// each.
 const MAX_FILES: usize = 600;
 
 /// The images that have arrived, and the keys of the wanted ones.

@@ -1,5 +1,5 @@
-//! The viewer: the view of the image under the cursor (window, zoom, rotation, frame, cine, pointer), and its preview on screen.
-//! None of this affects the model.
+//! The viewer: the view of the image under the cursor (window, zoom, rotation, frame, cine, pointer), and its preview on
+//! screen. None of this affects the model.
 
 mod actions;
 pub mod facts;
@@ -194,8 +194,8 @@ impl Viewer {
         Some(other_file)
     }
 
-    /// Shows a preview. Even if another view of the same file is already wanted, it is shown: it is closer to that than the previous
-    /// one, and while a key is held down no other would appear.
+    /// Shows a preview. Even if another view of the same file is already wanted, it is shown: it is closer to that than the
+    /// previous one, and while a key is held down no other would appear.
     ///
     /// With the first preview of a file comes its series, and the view it was drawn in: the one chosen for that series, or the
     /// file's own.

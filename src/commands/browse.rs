@@ -82,8 +82,8 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
     runtime.block_on(interface).map_err(|error| failed(&error))
 }
 
-/// Creates the log, readable by the user only because its messages name files. The error is a sentence for the user; the interface
-/// then runs without a log.
+/// Creates the log, readable by the user only because its messages name files. The error is a sentence for the user; the
+/// interface then runs without a log.
 fn open_log(log: PathBuf) -> Result<PathBuf, String> {
     let folder = log.parent().unwrap_or(&log).to_owned();
     let open = || -> io::Result<()> {

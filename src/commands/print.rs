@@ -1,5 +1,5 @@
-//! Prints data to stdout and messages to stderr. Nothing is printed elsewhere: control characters are removed here, and a closed
-//! pipe or a full disk is handled here.
+//! Prints data to stdout and messages to stderr. Nothing is printed elsewhere: control characters are removed here, and a
+//! closed pipe or a full disk is handled here.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};

@@ -52,7 +52,8 @@ pub(super) fn run(shared: &EngineShared) {
     shared.decoder_ended();
 }
 
-/// Prepares the frames of a file, or reports why it cannot. An unchanged file whose embeddings are in the library is not opened.
+/// Prepares the frames of a file, or reports why it cannot. An unchanged file whose embeddings are in the library is not
+/// opened.
 fn open(shared: &EngineShared, job: Job) {
     if !shared.is_wanted(&job) {
         shared.drop_job(&job);
@@ -82,8 +83,7 @@ fn open(shared: &EngineShared, job: Job) {
             let facts = ImageFacts::new(source.info(), source.frame_order());
             let content = Arc::new(ImageContent { hash, facts });
             if let (Some(library), Some(identity)) = (&shared.settings.library, identity)
-                && identity.tells_changes_after(opened_at)
-                && FileIdentity::of(&path) == Some(identity)
+                && identity.covers(opened_at, FileIdentity::of(&path))
             {
                 library.note_file(&path, identity, Arc::clone(&content));
             }

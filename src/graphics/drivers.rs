@@ -1,7 +1,7 @@
 //! Encodes pixels for a terminal, with one driver per graphics protocol.
 //!
-//! ratatui-image encodes half blocks and multi-colour sixels, and supplies kitty's placeholder diacritics. Where a driver bypasses
-//! it, the module documentation says why.
+//! ratatui-image encodes half blocks and multi-colour sixels, and supplies kitty's placeholder diacritics. Where a driver
+//! bypasses it, the module documentation says why.
 
 mod grid;
 mod half_blocks;

@@ -1,7 +1,7 @@
 //! Terminal input as a stream: without late replies from the terminal, and with an end when the terminal is gone.
 //!
-//! crossterm's `EventStream` is bypassed: once the terminal is gone it reads in an endless loop, on the thread that would have to
-//! notice. Here reading has its own thread, beside one that waits for the hang-up.
+//! crossterm's `EventStream` is bypassed: once the terminal is gone it reads in an endless loop, on the thread that would have
+//! to notice. Here reading has its own thread, beside one that waits for the hang-up.
 
 use std::io;
 use std::thread;
@@ -15,8 +15,8 @@ use super::probe::StrayReplies;
 use super::restore;
 use super::terminal::bounded_size;
 
-/// Starts reading the terminal. The stream yields the `early` keys (pressed while the terminal was probed), then all input. Once
-/// the terminal is gone, `on_hangup` is called and the stream yields an error.
+/// Starts reading the terminal. The stream yields the `early` keys (pressed while the terminal was probed), then all input.
+/// Once the terminal is gone, `on_hangup` is called and the stream yields an error.
 pub fn input(
     early: Vec<KeyEvent>,
     on_hangup: impl FnOnce() + Send + 'static,

@@ -1,8 +1,8 @@
 //! The colours and characters that the terminal supports, according to the environment. Whether it has more than 256 colours is
 //! also probed, along with its graphics. The rest cannot be probed: terminals without Unicode answer no queries.
 //!
-//! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, trusts a `COLORTERM` that the
-//! Linux console merely inherited, and assumes sixteen colours for any terminal where `CI` is set.
+//! `termprofile` 0.2.5 does not replace this: it gives a VT100 sixteen colours and `xterm` no more, trusts a `COLORTERM` that
+//! the Linux console merely inherited, and assumes sixteen colours for any terminal where `CI` is set.
 
 pub use crate::config::Colours;
 use crate::config::Setting;
@@ -112,8 +112,8 @@ fn is_bare(term: &str) -> bool {
     term.is_empty() || term == "dumb" || term.starts_with("vt")
 }
 
-/// Whether `TERM` stands for 256 colours: by name, or as the plain `xterm`, `screen` and `tmux` that containers and multiplexers
-/// set for terminals that have them.
+/// Whether `TERM` stands for 256 colours: by name, or as the plain `xterm`, `screen` and `tmux` that containers and
+/// multiplexers set for terminals that have them.
 fn is_indexed(term: &str) -> bool {
     term.contains("256color") || ["xterm", "screen", "tmux"].contains(&term)
 }

@@ -1,6 +1,6 @@
 //! The worker thread that turns files into terminal graphics: decode ▸ window ▸ resize ▸ encode. The latest request wins: it
-//! replaces the one that waits, and cancels the one in progress if that is for another file. Between requests the worker decodes
-//! ahead.
+//! replaces the one that waits, and cancels the one in progress if that is for another file. Between requests the worker
+//! decodes ahead.
 
 mod draw;
 mod letters;

@@ -1,5 +1,5 @@
-//! Probes which graphics protocols the terminal supports, and whether it has all colours. Reads stdin itself, for a limited time,
-//! and returns the keys pressed meanwhile, so that none are lost even if the terminal never answers.
+//! Probes which graphics protocols the terminal supports, and whether it has all colours. Reads stdin itself, for a limited
+//! time, and returns the keys pressed meanwhile, so that none are lost even if the terminal never answers.
 //!
 //! ratatui-image's `Picker` is bypassed: it loses keys pressed meanwhile, and leaves tmux's `allow-passthrough` on.
 
@@ -151,8 +151,8 @@ pub fn probe_cooked(choice: Setting<Graphics>, limits: &mut Limits) -> io::Resul
     Ok(probed?.capabilities)
 }
 
-/// Decides how images are drawn: as the user chose, else by the terminal's answers, which may also raise the limits. Raw mode must
-/// be on, and the text attributes the default ones. Inside tmux, passthrough stays on until the terminal is restored.
+/// Decides how images are drawn: as the user chose, else by the terminal's answers, which may also raise the limits. Raw mode
+/// must be on, and the text attributes the default ones. Inside tmux, passthrough stays on until the terminal is restored.
 pub fn probe(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Probed> {
     let environment = TerminalEnvironment::read();
     let route = Route::detect();

@@ -1,8 +1,8 @@
-//! Reduces a frame to the colours and characters of the terminal, cell by cell and without changing widths. Images of a graphics
-//! protocol are left alone: on such a terminal the user has chosen that protocol.
+//! Reduces a frame to the colours and characters of the terminal, cell by cell and without changing widths. Images of a
+//! graphics protocol are left alone: on such a terminal the user has chosen that protocol.
 //!
-//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor images without colours, and it does not dither, so that greys
-//! turn cyan and yellow in sixteen colours.
+//! `termprofile` 0.2.5 does not replace this: it has neither ASCII nor images without colours, and it does not dither, so that
+//! greys turn cyan and yellow in sixteen colours.
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::Color;
@@ -16,8 +16,8 @@ use crate::ui;
 const REPLACEMENT: char = '?';
 /// Characters from dark to bright, for images without colours.
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
-/// Thresholds of ordered dithering (Bayer, 4 × 4). Without it a radiograph in the four greys of sixteen colours would be four flat
-/// areas.
+/// Thresholds of ordered dithering (Bayer, 4 × 4). Without it a radiograph in the four greys of sixteen colours would be four
+/// flat areas.
 const BAYER: [[i32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
 /// Distance between the greys of [`NAMED`].
 const GREY_STEP: i32 = 85;
@@ -218,8 +218,8 @@ fn ascii_for(symbol: char) -> Option<char> {
     })
 }
 
-/// Rewrites SGR sequences for the first sixteen of 256 colours to those that sixteen-colour terminals understand (30–37, 90–97 and
-/// 40–47, 100–107).
+/// Rewrites SGR sequences for the first sixteen of 256 colours to those that sixteen-colour terminals understand (30–37, 90–97
+/// and 40–47, 100–107).
 pub(super) fn with_basic_colours(frame: &[u8]) -> Vec<u8> {
     const START: &[u8] = b"\x1b[";
     let mut out = Vec::with_capacity(frame.len());

@@ -24,8 +24,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Alternate screen, no cursor.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
-/// Reports buttons, the wheel, and movement while a button is down, in SGR encoding. Not every movement: that would flood a slow
-/// link.
+/// Reports buttons, the wheel, and movement while a button is down, in SGR encoding. Not every movement: that would flood a
+/// slow link.
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 /// Ends an unfinished control string, then resets attributes, returns to the main screen and shows the cursor.
@@ -127,8 +127,8 @@ pub(super) fn redirect_stderr(log: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Restores the terminal: settings, main screen, cursor, stderr and tmux's option. Does nothing if it is not acquired. Called by
-/// the guard and by the panic hook. Takes at most a fraction of a second, whatever the terminal does.
+/// Restores the terminal: settings, main screen, cursor, stderr and tmux's option. Does nothing if it is not acquired. Called
+/// by the guard and by the panic hook. Takes at most a fraction of a second, whatever the terminal does.
 pub fn restore() {
     restore_terminal();
     tmux::reset_passthrough();
@@ -300,8 +300,8 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut siginfo_t, _: *mut c_voi
     let before = previous.map(|(at, actions)| &actions[at]);
     // SAFETY: `sigaction` and `raise` are async-signal-safe, and the kernel fills `info`.
     unsafe {
-        // A fault recurs when the handler returns, and then reaches the previous handler: std recognises a stack overflow by its
-        // address. A signal sent by a process does not recur and has to be raised again.
+        // A fault recurs when the handler returns, and then reaches the previous handler: std recognises a stack overflow by
+        // its address. A signal sent by a process does not recur and has to be raised again.
         let is_fault = !info.is_null() && (*info).si_code > 0;
         if let Some(before) = before.filter(|_| is_fault) {
             libc::sigaction(signal, before, std::ptr::null_mut());

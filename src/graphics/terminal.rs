@@ -214,8 +214,8 @@ pub(super) fn bounded_size(cols: u16, rows: u16) -> (u16, u16) {
     )
 }
 
-/// OSC 52, which sets the clipboard of the user's terminal, also over SSH. By default tmux does not pass it on: there it is sent
-/// both to tmux and through it.
+/// OSC 52, which sets the clipboard of the user's terminal, also over SSH. By default tmux does not pass it on: there it is
+/// sent both to tmux and through it.
 fn clipboard(text: &str, route: Route) -> Vec<u8> {
     let code = base64::engine::general_purpose::STANDARD.encode(text);
     let plain = format!("\x1b]52;c;{code}\x07");

@@ -141,8 +141,8 @@ fn tmux(command: &[&str], value: Option<&str>) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// The output of a command that succeeds within [`ANSWER_TIMEOUT`]. Its output is at most a line, so that the pipe never fills up
-/// before it is read.
+/// The output of a command that succeeds within [`ANSWER_TIMEOUT`]. Its output is at most a line, so that the pipe never fills
+/// up before it is read.
 fn wait_for_output(mut child: Child) -> Option<Vec<u8>> {
     let begun = Instant::now();
     while begun.elapsed() < ANSWER_TIMEOUT {

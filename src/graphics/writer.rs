@@ -126,8 +126,8 @@ fn start_on(mut out: impl Write + Send + 'static) -> io::Result<(FrameBuffer, Te
     ))
 }
 
-/// The bytes that the link takes in [`MAX_FRAME_TIME`], given that it took `took` for `bytes`. The system buffers some thousand bytes
-/// whatever the link: small frames say nothing about it, and the budget at most doubles at a time.
+/// The bytes that the link takes in [`MAX_FRAME_TIME`], given that it took `took` for `bytes`. The system buffers some thousand
+/// bytes whatever the link: small frames say nothing about it, and the budget at most doubles at a time.
 fn adjusted_budget(budget: usize, bytes: usize, took: Duration) -> usize {
     if bytes < budget / 2 {
         return budget;

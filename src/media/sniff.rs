@@ -164,8 +164,8 @@ fn element_at(head: &[u8], offset: usize, big: bool, explicit: bool) -> Option<(
         .then(|| (tag, offset + 8 + half(6) as usize))
 }
 
-/// Refines the error of a file with unknown content by the extension of its name: a damaged image for that of a supported format,
-/// an unsupported image for that of another image format, else not an image.
+/// Refines the error of a file with unknown content by the extension of its name: a damaged image for that of a supported
+/// format, an unsupported image for that of another image format, else not an image.
 pub(super) fn refine_error(error: MediaError, is_empty: bool, path: &Path) -> MediaError {
     let Some(extension) = path
         .extension()

@@ -1,4 +1,5 @@
-//! The prompt sets and models that the user can choose from while the program runs. They are read and downloaded on separate threads.
+//! The prompt sets and models that the user can choose from while the program runs. They are read and downloaded on separate
+//! threads.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -15,8 +15,8 @@ use crate::watch::{self, ReadyKind, WatchEvent};
 
 /// Entries in the first message, so that the first rows of a huge folder appear while the rest is read.
 const FIRST_BATCH: usize = 256;
-/// Maximum number of entries in a message. Processing one takes time in proportion to all entries so far, so that messages grow;
-/// but meanwhile no key is handled.
+/// Maximum number of entries in a message. Processing one takes time in proportion to all entries so far, so that messages
+/// grow; but meanwhile no key is handled.
 const MAX_BATCH: usize = 8000;
 /// Bytes read to recognise a format: NIfTI's magic number, the furthest of all, ends at 348.
 const MAGIC_BYTES: usize = 352;
@@ -91,8 +91,8 @@ fn kind(is_folder: bool) -> EntryKind {
     }
 }
 
-/// Whether the file is an image by its first bytes, in a supported format or not. Unsupported images and unreadable files count,
-/// too, so that they get an error.
+/// Whether the file is an image by its first bytes, in a supported format or not. Unsupported images and unreadable files
+/// count, too, so that they get an error.
 fn is_picture(path: &Path) -> bool {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return false;

@@ -46,8 +46,8 @@ pub(super) fn draw(counts: &Histogram, scene: &Scene, looks: Looks, area: Rect, 
     frame.render_widget(axis, row(area, rows + 1));
 }
 
-/// The heights of columns in eighths of a cell. They follow the root of the count: otherwise the background of most images would
-/// hide everything else. A value that occurs is always visible.
+/// The heights of columns in eighths of a cell. They follow the root of the count: otherwise the background of most images
+/// would hide everything else. A value that occurs is always visible.
 fn heights(counts: &[u64], columns: usize, most: usize) -> Vec<usize> {
     let sums = spread(counts, columns);
     let largest = sums.iter().copied().fold(f64::MIN_POSITIVE, f64::max);

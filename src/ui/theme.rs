@@ -11,7 +11,8 @@ const ORANGE: Color = Color::Indexed(172);
 const MAGENTA: Color = Color::Indexed(162);
 const GREY: Color = Color::Indexed(245);
 const LINE: Color = Color::Indexed(240);
-/// The background around images, and text on it, whatever the terminal's own background is: white would glare beside a radiograph.
+/// The background around images, and text on it, whatever the terminal's own background is: white would glare beside a
+/// radiograph.
 const GROUND: Color = Color::Indexed(16);
 const ON_GROUND: Color = Color::Indexed(252);
 

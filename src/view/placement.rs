@@ -170,7 +170,8 @@ impl Placement {
         ))
     }
 
-    /// The image pixel in the middle of the cell `at`, where the image is centred in `area` and cells have `cell` screen pixels.
+    /// The image pixel in the middle of the cell `at`, where the image is centred in `area` and cells have `cell` screen
+    /// pixels.
     pub fn pixel_in_cell(
         &self,
         at: (u16, u16),
@@ -201,8 +202,8 @@ impl Placement {
 }
 
 impl Aim {
-    /// Zooms one step in (`nearer`) or out: to at most `MAX_SCALE`, and at least to the whole image or its actual size, whichever is
-    /// smaller.
+    /// Zooms one step in (`nearer`) or out: to at most `MAX_SCALE`, and at least to the whole image or its actual size,
+    /// whichever is smaller.
     #[must_use]
     pub fn zoom_step(&self, nearer: bool, shape: ImageShape, room: (u32, u32)) -> Self {
         let octaves = (valid_zoom(self.zoom).log2() * STEPS_PER_OCTAVE).round();

@@ -1,5 +1,5 @@
-//! Notices file systems mounted or unmounted in the watched tree. Existing watches stay on the covered folders, and get no event
-//! about this from the kernel.
+//! Notices file systems mounted or unmounted in the watched tree. Existing watches stay on the covered folders, and get no
+//! event about this from the kernel.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -22,8 +22,8 @@ const STOP_CHECK_INTERVAL: Timespec = Timespec {
     tv_nsec: 500_000_000,
 };
 
-/// Starts a thread that sends [`WatchMessage::Mounts`] whenever the mounts on, below or above `root` change, until `stopped`. Does
-/// nothing on systems without [`MOUNT_TABLE`].
+/// Starts a thread that sends [`WatchMessage::Mounts`] whenever the mounts on, below or above `root` change, until `stopped`.
+/// Does nothing on systems without [`MOUNT_TABLE`].
 pub(super) fn watch_mounts(root: PathBuf, wake: Sender<WatchMessage>, stopped: Arc<AtomicBool>) {
     let Ok(mut table) = File::open(MOUNT_TABLE) else {
         return;

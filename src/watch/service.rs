@@ -22,8 +22,8 @@ const REMOTE_POLL_INTERVAL: Duration = Duration::from_secs(5);
 const LOCAL_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Shortest time between scans that make up for lost events.
 const MIN_RESCAN_INTERVAL: Duration = Duration::from_secs(1);
-/// A tree with kernel events is scanned at this interval, too, because the kernel does not report everything (a file system that
-/// came back, a share below a folder). Scanning takes at most a hundredth of the time.
+/// A tree with kernel events is scanned at this interval, too, because the kernel does not report everything (a file system
+/// that came back, a share below a folder). Scanning takes at most a hundredth of the time.
 const SAFETY_SCAN_INTERVAL: Duration = Duration::from_secs(300);
 /// Files unchanged for this long when the watch begins need not settle, unless they are open for writing.
 const MIN_SETTLED_AGE: Duration = Duration::from_secs(3);

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::settle::WriterPresence;
 
-/// Requests a read lease (fcntl(2), `F_SETLEASE`), which the kernel refuses while the file is open for writing, and releases it at
-/// once. Only the file's owner and root may take leases, and only on local file systems.
+/// Requests a read lease (fcntl(2), `F_SETLEASE`), which the kernel refuses while the file is open for writing, and releases it
+/// at once. Only the file's owner and root may take leases, and only on local file systems.
 ///
 /// A program that opens the file in between waits for those few microseconds, and the kernel sends us SIGIO, which
 /// [`ignore_lease_breaks`] makes harmless.

@@ -96,8 +96,8 @@ fn no_patient_data_is_printed_logged_or_exported() {
     }
 }
 
-/// Writes a small object of three frames with different grey levels, in the default transfer syntax and without a preamble, as old
-/// devices do.
+/// Writes a small object of three frames with different grey levels, in the default transfer syntax and without a preamble, as
+/// old devices do.
 fn three_frames(path: &Path) {
     let mut bytes = Vec::new();
     let mut element = |group: u16, element: u16, value: &[u8]| {

@@ -197,8 +197,8 @@ fn kitty_images_are_sent_again_to_a_terminal_that_lost_them() {
     assert_eq!(session.ended(), 0);
 }
 
-/// The cells covered by sixel images as [top, bottom, left, right], the ends exclusive. `None` while they are not a full rectangle, or
-/// half blocks are left.
+/// The cells covered by sixel images as [top, bottom, left, right], the ends exclusive. `None` while they are not a full
+/// rectangle, or half blocks are left.
 fn rectangle(screen: &Screen) -> Option<[u16; 4]> {
     let (rows, cols) = screen.size();
     let mut cells = Vec::new();

@@ -41,8 +41,8 @@ fn spawn(home: &Path, arguments: &[&str]) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // SAFETY: signal(2) and prctl(2) may be called between fork and exec. The tests may run with SIGHUP ignored, or as root, whom
-    // permissions do not stop; other users cannot drop the capabilities, nor do they have them.
+    // SAFETY: signal(2) and prctl(2) may be called between fork and exec. The tests may run with SIGHUP ignored, or as root,
+    // whom permissions do not stop; other users cannot drop the capabilities, nor do they have them.
     unsafe {
         command.pre_exec(|| {
             libc::signal(libc::SIGHUP, libc::SIG_DFL);

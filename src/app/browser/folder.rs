@@ -1,4 +1,5 @@
-//! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll position.
+//! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll
+//! position.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

@@ -139,7 +139,8 @@ pub enum HelpLine {
 }
 
 impl Keymap {
-    /// The keys shown in the line of an action: all its keys if it has the line to itself, else the first key of each action in it.
+    /// The keys shown in the line of an action: all its keys if it has the line to itself, else the first key of each action in
+    /// it.
     pub(in crate::app) fn help_keys(&self, action: Action) -> Vec<String> {
         let others = action.same_line();
         if others.is_empty() {

@@ -11,8 +11,8 @@ use crate::engine::{ClassifiedFile, Event, Lane};
 use crate::library::Outcome;
 
 impl Model {
-    /// Handles an event of the engine with this serial number. An engine other than the one in use is heard only while its model is
-    /// being loaded.
+    /// Handles an event of the engine with this serial number. An engine other than the one in use is heard only while its
+    /// model is being loaded.
     pub(super) fn engine_event(&mut self, serial: u64, event: Event) -> Vec<Effect> {
         if serial == self.models.engine() {
             return self.current_engine_event(event);

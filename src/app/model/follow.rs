@@ -1,4 +1,5 @@
-//! State that depends on other state, updated after every message: scroll positions, the displayed file, and the images to request.
+//! State that depends on other state, updated after every message: scroll positions, the displayed file, and the images to
+//! request.
 
 use super::Model;
 use crate::app::effect::Effect;

@@ -206,7 +206,8 @@ impl Model {
 
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
 
-    /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, filter, overlay, grid, focus, message, marks.
+    /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, filter, overlay, grid,
+    /// focus, message, marks.
     fn back(&mut self) {
         if self.popups.close(&self.env)
             || self.tags.back(&self.env)

@@ -1,5 +1,5 @@
-//! The mouse: a click selects, or places the pointer on the image; a second one opens; the wheel scrolls what lies under it; the
-//! line between list and image is dragged.
+//! The mouse: a click selects, or places the pointer on the image; a second one opens; the wheel scrolls what lies under it;
+//! the line between list and image is dragged.
 
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ const DEFAULT_RATE: f64 = 10.0;
 /// Digits of the largest frame number that can be typed.
 const MAX_DIGITS: usize = 6;
 
-/// Cine: plays the frames of a file, or the files of a series. The next frame is requested when it is due and the last one is on screen: a
-/// slow terminal or decoder slows it down, and no requests pile up.
+/// Cine: plays the frames of a file, or the files of a series. The next frame is requested when it is due and the last one is
+/// on screen: a slow terminal or decoder slows it down, and no requests pile up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Film {
     /// When the next frame is due, since the start of the program.

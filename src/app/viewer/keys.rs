@@ -91,8 +91,8 @@ impl Viewer {
         true
     }
 
-    /// Handles a click on the image while there is a pointer: moves it there, and sets a point of the ruler. False if the click is not
-    /// for the pointer.
+    /// Handles a click on the image while there is a pointer: moves it there, and sets a point of the ruler. False if the click
+    /// is not for the pointer.
     pub(in crate::app) fn click(&mut self, at: (u16, u16), context: &ViewerContext) -> bool {
         let Some((mut pointer, image)) = self.pointer.zip(self.image.clone()) else {
             return false;

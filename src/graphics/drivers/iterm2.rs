@@ -1,7 +1,7 @@
 //! iTerm2's inline images.
 //!
-//! ratatui-image's encoder is bypassed: it gives sizes in pixels, which leaves gaps between pieces on high-density screens (whose
-//! pixels count double), and it lets the cursor move.
+//! ratatui-image's encoder is bypassed: it gives sizes in pixels, which leaves gaps between pieces on high-density screens
+//! (whose pixels count double), and it lets the cursor move.
 
 use std::io::Cursor;
 

@@ -11,8 +11,8 @@ use super::{Encoded, ImagePiece};
 use crate::app::EncodedImage;
 use crate::ui;
 
-/// Draws images that consist of cells. For images that consist of pieces it reserves the cells and collects the pieces, which the
-/// sender of the frame draws.
+/// Draws images that consist of cells. For images that consist of pieces it reserves the cells and collects the pieces, which
+/// the sender of the frame draws.
 #[derive(Default)]
 pub struct ImagePainter(RefCell<Vec<ImagePiece>>);
 

@@ -1,8 +1,8 @@
 //! Sixel graphics.
 //!
-//! ratatui-image's encoder computes a palette first, which is too slow to follow a window level as it changes. It is used where a
-//! palette has to be computed: for colour images at rest. Where the palette is known beforehand (grey, and colour in motion) it
-//! is bypassed.
+//! ratatui-image's encoder computes a palette first, which is too slow to follow a window level as it changes. It is used where
+//! a palette has to be computed: for colour images at rest. Where the palette is known beforehand (grey, and colour in motion)
+//! it is bypassed.
 
 use std::fmt::Write;
 

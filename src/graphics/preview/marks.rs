@@ -1,5 +1,5 @@
-//! Draws marks on an image: cursor, ruler, scale bar, annotations. They are white on dark and black on bright pixels, so that they
-//! are visible on any.
+//! Draws marks on an image: cursor, ruler, scale bar, annotations. They are white on dark and black on bright pixels, so that
+//! they are visible on any.
 
 use std::collections::HashSet;
 
@@ -57,8 +57,8 @@ pub(super) fn draw(
     }
 }
 
-/// Draws the annotations of related objects on an image: lines are equally thin at any magnification, and `labels` are drawn with
-/// the bitmap font.
+/// Draws the annotations of related objects on an image: lines are equally thin at any magnification, and `labels` are drawn
+/// with the bitmap font.
 pub(super) fn annotate<'a>(
     image: DynamicImage,
     place: &Placement,

@@ -1,9 +1,9 @@
 //! One automatic window for all images of a stack, so that neither a film nor paging flickers.
 //!
 //! For images without a window of their own, `inspect` and the model use the range of each image's values. On screen the images
-//! of a stack (the frames of a file, the files of a series) share one range: from the smallest to the largest value of a sample,
-//! spread evenly over the stack; values beyond are black or white. If the sample takes long, the first image is shown over its
-//! own range. Then the window changes once, when the sample is complete, and stays.
+//! of a stack (the frames of a file, the files of a series) share one range: from the smallest to the largest value of a
+//! sample, spread evenly over the stack; values beyond are black or white. If the sample takes long, the first image is shown
+//! over its own range. Then the window changes once, when the sample is complete, and stays.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -61,8 +61,8 @@ pub(super) enum SampleStep {
 pub(super) struct Ranges(VecDeque<StackRange>);
 
 impl Ranges {
-    /// The window to draw an image with: `voi`, or the range of its stack if `voi` depends on the image's values and the image is
-    /// part of a stack.
+    /// The window to draw an image with: `voi`, or the range of its stack if `voi` depends on the image's values and the image
+    /// is part of a stack.
     pub(super) fn shared_window(
         &mut self,
         key: &PreviewKey,

@@ -1,8 +1,9 @@
-//! Whole-slide images: an object stored as tiles is shown as one image, at a resolution that can be assembled while the user waits.
+//! Whole-slide images: an object stored as tiles is shown as one image, at a resolution that can be assembled while the user
+//! waits.
 //!
-//! A slide has billions of pixels, and a series stores it at several resolutions (levels), each in its own object. An object that
-//! is not too large is assembled itself; a larger one is represented by the level of its series that is just large enough for the
-//! screen. If there is none, the tile is shown with a note. `inspect` and the model still see a single frame.
+//! A slide has billions of pixels, and a series stores it at several resolutions (levels), each in its own object. An object
+//! that is not too large is assembled itself; a larger one is represented by the level of its series that is just large enough
+//! for the screen. If there is none, the tile is shown with a note. `inspect` and the model still see a single frame.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -295,7 +296,8 @@ fn level_note(seen: (u32, u32), whole: (u32, u32)) -> String {
     format!("1:{ratio:.0} of {} × {}", whole.0, whole.1)
 }
 
-/// The index of the smallest level that fills the room, else of the largest; only levels with the aspect ratio of the whole count.
+/// The index of the smallest level that fills the room, else of the largest; only levels with the aspect ratio of the whole
+/// count.
 fn best_level(levels: &[(u32, u32)], whole: (u32, u32), room: (u32, u32)) -> Option<usize> {
     let shape = |size: (u32, u32)| f64::from(size.0) / f64::from(size.1.max(1));
     let pixels = |size: (u32, u32)| u64::from(size.0) * u64::from(size.1);

@@ -36,6 +36,12 @@ impl FileIdentity {
         })
     }
 
+    /// Whether a content that was read after `opened_at` belongs to this identity, taken just before: it is still the file's
+    /// identity `afterwards`, and any change meanwhile would show in it.
+    pub fn covers(&self, opened_at: SystemTime, afterwards: Option<Self>) -> bool {
+        afterwards == Some(*self) && self.tells_changes_after(opened_at)
+    }
+
     /// Whether any change after `time` would show: the last change was so much earlier that another one has another time.
     pub fn tells_changes_after(&self, time: SystemTime) -> bool {
         let is_coarse = self.changed % 1_000_000_000 == 0;
@@ -72,6 +78,16 @@ mod tests {
         let coarse = changed_at(10_000_000_000);
         assert!(!coarse.tells_changes_after(at(12_000)));
         assert!(coarse.tells_changes_after(at(13_000)));
+    }
+
+    #[test]
+    fn a_content_read_while_the_file_changed_belongs_to_no_identity() {
+        let before = changed_at(10_000_000_001);
+        let [early, late] = [10_010, 10_100].map(|at| UNIX_EPOCH + Duration::from_millis(at));
+        assert!(before.covers(late, Some(before)));
+        assert!(!before.covers(early, Some(before)));
+        assert!(!before.covers(late, Some(changed_at(10_000_000_002))));
+        assert!(!before.covers(late, None));
     }
 
     #[test]

@@ -183,8 +183,8 @@ fn set_aside(file: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Takes over the embeddings of an earlier version's file, and removes that. Which contents they belong to shows only when those
-/// are seen again (see [`previous_key`]). An unreadable file is left alone.
+/// Takes over the embeddings of an earlier version's file, and removes that. Which contents they belong to shows only when
+/// those are seen again (see [`previous_key`]). An unreadable file is left alone.
 pub(super) fn take_over(connection: &mut Connection, previous: &Path) -> Result<(), LibraryError> {
     if !previous.exists() {
         return Ok(());

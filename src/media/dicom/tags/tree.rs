@@ -86,8 +86,8 @@ struct SetContext {
 }
 
 impl TreeBuilder {
-    /// Adds the rows of a data set. `identifying`: whether the enclosing sequence is identifying as a whole. `pixels`: the pixels that
-    /// belong to it.
+    /// Adds the rows of a data set. `identifying`: whether the enclosing sequence is identifying as a whole. `pixels`: the
+    /// pixels that belong to it.
     fn add_set(
         &mut self,
         set: &DataSet,
