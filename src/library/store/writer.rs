@@ -1,5 +1,6 @@
 //! The thread that writes the library.
 
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl LibraryWriter {
         }
         let behavior = TransactionBehavior::Immediate;
         let change = self.connection.transaction_with_behavior(behavior)?;
+        let mut ids = Ids::default();
         let mut added = false;
         for request in requests {
             match request {
@@ -103,14 +105,16 @@ impl LibraryWriter {
                     path,
                     identity,
                     content,
-                } => put_file(&change, path, *identity, content)?,
+                } => put_file(&change, &mut ids, path, *identity, content)?,
                 WriteRequest::Embedding {
                     content,
                     frame,
                     model_key,
                     numbers,
                 } => {
-                    put_embedding(&change, content, *frame, model_key, numbers)?;
+                    let content = ids.content(&change, content)?;
+                    let model = ids.model(&change, model_key)?;
+                    put_embedding(&change, (content, model, *frame), numbers)?;
                     added = true;
                 }
                 WriteRequest::Flush(_) => {}
@@ -127,24 +131,57 @@ impl LibraryWriter {
     }
 }
 
-/// The number of a content, which is added if it is new.
-fn content_id(change: &Transaction, content: &ImageContent) -> rusqlite::Result<i64> {
-    let facts = serde_json::to_string(&content.facts);
-    let facts = facts.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let mut statement = change.prepare_cached(
-        "INSERT INTO contents (hash, facts) VALUES (?1, ?2)
-         ON CONFLICT (hash) DO UPDATE SET facts = excluded.facts RETURNING id",
-    )?;
-    statement.query_row(params![content.hash, facts], |row| row.get(0))
+/// The numbers of contents and models, as far as one transaction has looked them up.
+#[derive(Default)]
+struct Ids<'a> {
+    contents: HashMap<&'a str, i64>,
+    models: HashMap<&'a str, i64>,
 }
 
-fn put_file(
+impl<'a> Ids<'a> {
+    /// The number of a content, which is added if it is new.
+    fn content(
+        &mut self,
+        change: &Transaction,
+        content: &'a ImageContent,
+    ) -> rusqlite::Result<i64> {
+        if let Some(id) = self.contents.get(content.hash.as_str()) {
+            return Ok(*id);
+        }
+        let facts = serde_json::to_string(&content.facts);
+        let facts = facts.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let mut statement = change.prepare_cached(
+            "INSERT INTO contents (hash, facts) VALUES (?1, ?2)
+             ON CONFLICT (hash) DO UPDATE SET facts = excluded.facts RETURNING id",
+        )?;
+        let id = statement.query_row(params![content.hash, facts], |row| row.get(0))?;
+        self.contents.insert(&content.hash, id);
+        Ok(id)
+    }
+
+    /// The number of a model, which is added if it is new.
+    fn model(&mut self, change: &Transaction, key: &'a str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.models.get(key) {
+            return Ok(*id);
+        }
+        let mut statement = change.prepare_cached(
+            "INSERT INTO models (key) VALUES (?1)
+             ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id",
+        )?;
+        let id = statement.query_row([key], |row| row.get(0))?;
+        self.models.insert(key, id);
+        Ok(id)
+    }
+}
+
+fn put_file<'a>(
     change: &Transaction,
+    ids: &mut Ids<'a>,
     path: &Path,
     identity: FileIdentity,
-    content: &ImageContent,
+    content: &'a ImageContent,
 ) -> rusqlite::Result<()> {
-    let content = content_id(change, content)?;
+    let content = ids.content(change, content)?;
     let seen = SystemTime::now().duration_since(UNIX_EPOCH);
     let seen = seen.map_or(0, |since| since.as_secs().cast_signed());
     let FileIdentity {
@@ -164,16 +201,9 @@ fn put_file(
 
 fn put_embedding(
     change: &Transaction,
-    content: &ImageContent,
-    frame: u32,
-    model_key: &str,
+    (content, model, frame): (i64, i64, u32),
     numbers: &[f32],
 ) -> rusqlite::Result<()> {
-    let content = content_id(change, content)?;
-    let mut statement = change.prepare_cached(
-        "INSERT INTO models (key) VALUES (?1) ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id",
-    )?;
-    let model: i64 = statement.query_row([model_key], |row| row.get(0))?;
     let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
     let mut statement = change.prepare_cached(
         "INSERT OR REPLACE INTO embeddings (content, model, frame, numbers) VALUES (?1, ?2, ?3, ?4)",
