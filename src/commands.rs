@@ -37,7 +37,8 @@ use crate::engine::{self, Factory, Settings};
 use crate::library::Library;
 use crate::library::export::ResultFormat;
 use crate::media::budget;
-use crate::prompts::{DEFAULT, Prompts};
+use crate::prompts::{DEFAULT, PromptSet, Prompts};
+use crate::rules::{Rule, Rules};
 
 /// Exit codes, a contract with scripts.
 pub mod exit {
@@ -100,6 +101,10 @@ pub struct CommandSetup {
     pub source: ModelSource,
     /// Name or file of the prompt set.
     pub prompts: String,
+    /// Whether the user named it for this run, so that rules do not choose others.
+    pub prompts_given: bool,
+    /// The rules of the settings file.
+    pub rules: Rules,
     /// Device to compute on.
     pub device: Device,
     /// Numeric precision.
@@ -171,6 +176,7 @@ impl CommandSetup {
         })?;
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
+        let rules = Rules::new(&config).map_err(Fault::usage)?;
         let folder_state = folder_state(&config.layout);
         let folders = Folders::new();
         let library = match given(&global.library, config.library, "").as_str() {
@@ -184,6 +190,8 @@ impl CommandSetup {
                 text => ModelSource::parse(text),
             },
             prompts: given(&global.prompts, config.prompts, DEFAULT),
+            prompts_given: global.prompts.as_ref().is_some_and(|text| !text.is_empty()),
+            rules,
             device: match global.device.as_deref() {
                 None | Some("") => device.unwrap_or_default(),
                 Some(text) => text.parse().map_err(Fault::usage)?,
@@ -213,10 +221,36 @@ impl CommandSetup {
         })
     }
 
-    /// Loads the selected prompt sets.
+    /// Loads the selected prompt sets, whatever the rules say.
     pub fn load_prompts(&self) -> Result<Prompts, Fault> {
         let folder = self.folders.as_ref().map(Folders::prompts);
         Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
+    }
+
+    /// Loads the selected prompt sets, and unless the user named them for this run, those of the rules.
+    pub fn load_prompts_by_rules(&self) -> Result<Prompts, Fault> {
+        let mut prompts = self.load_prompts()?;
+        if self.prompts_given {
+            return Ok(prompts);
+        }
+        for (rule, set) in self.rule_sets() {
+            prompts = prompts.with_rule(rule.criteria.clone(), set?);
+        }
+        Ok(prompts)
+    }
+
+    /// Loads the prompt set of each rule that has one. An error names the rule.
+    pub fn rule_sets(&self) -> impl Iterator<Item = (&Rule, Result<PromptSet, Fault>)> {
+        let folder = self.folders.as_ref().map(Folders::prompts);
+        self.rules.iter().filter_map(move |rule| {
+            let name = rule.prompts.as_ref()?;
+            let set = Prompts::select(name.text.trim(), folder.as_deref());
+            let set = set.map(|prompts| prompts.sets()[0].clone());
+            Some((
+                rule,
+                set.map_err(|error| Fault::unusable(name.fault(error))),
+            ))
+        })
     }
 
     /// The library, if there is to be one. Its file is opened on first use.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::encoder::ModelCard;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
-use crate::prompts::PromptSet;
+use crate::prompts::{ImageTraits, PromptSet};
 use crate::scoring::{Mode, Verdict};
 pub use store::{
     FaultReporter, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
@@ -78,6 +78,17 @@ pub struct Record {
 }
 
 impl Record {
+    /// What rules ask of the image.
+    pub fn traits(&self) -> ImageTraits<'_> {
+        let Self {
+            modality,
+            body_part,
+            origin,
+            ..
+        } = self;
+        ImageTraits::new(modality.as_ref(), body_part.as_ref(), origin)
+    }
+
     /// The same image with the verdict of other prompts, and the current time.
     #[must_use]
     pub fn rescored(&self, verdict: Verdict, provenance: &Provenance) -> Self {

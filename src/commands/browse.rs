@@ -41,7 +41,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         (Some(folder), Some(name)) if !metadata.is_dir() => (folder.to_owned(), Some(name)),
         _ => (path.clone(), None),
     };
-    let prompts = setup.load_prompts()?;
+    let prompts = setup.load_prompts_by_rules()?;
     let settings = Settings {
         prompts,
         mode: Mode::Single,

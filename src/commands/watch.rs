@@ -30,7 +30,7 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 /// Watches until a signal; returns the exit code.
 pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
-    let prompts = setup.load_prompts()?;
+    let prompts = setup.load_prompts_by_rules()?;
     let (writer, written) = open(arguments, &prompts, setup)?;
     let messages = run::messages();
     signals::forward(messages.0.clone())?;

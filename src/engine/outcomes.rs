@@ -48,9 +48,7 @@ impl InferenceWorker<'_> {
     /// One outcome per frame, followed by their aggregate if there are several.
     fn outcomes(&self, file: &OpenedFile, mut results: Vec<FrameResult>) -> Vec<Outcome> {
         let facts = &file.content.facts;
-        let (set, scorer) = self
-            .scorers
-            .choose(facts.modality.as_deref(), facts.body_part.as_deref());
+        let (set, scorer) = self.scorers.choose(facts.traits());
         let provenance = Provenance {
             card: self.encoder.card(),
             prompts: &self.scorers.prompts.sets()[set],

@@ -7,7 +7,7 @@ use super::worker::InferenceWorker;
 use super::{Event, Mode, phrases};
 use crate::encoder::Encoder;
 use crate::library::{Provenance, Record};
-use crate::prompts::Prompts;
+use crate::prompts::{ImageTraits, Prompts};
 use crate::scoring::{Logits, Scorer, Verdict};
 
 /// Files scored between two batches: a few milliseconds of work, so that an image does not wait for thousands of files.
@@ -74,13 +74,9 @@ impl Scorers {
         Ok((scorers, warnings))
     }
 
-    /// The scorer for images of a modality and body part, and the index of its prompt set.
-    pub(super) fn choose(
-        &self,
-        modality: Option<&str>,
-        body_part: Option<&str>,
-    ) -> (usize, &Scorer) {
-        let set = self.prompts.choose(modality, body_part);
+    /// The scorer for an image, and the index of its prompt set.
+    pub(super) fn choose(&self, image: ImageTraits) -> (usize, &Scorer) {
+        let set = self.prompts.choose(image);
         (set, &self.scorers[set])
     }
 }
@@ -146,9 +142,7 @@ impl InferenceWorker<'_> {
         if first.model_digest != self.encoder.card().digest {
             return None;
         }
-        let (set, scorer) = self
-            .scorers
-            .choose(first.modality.as_deref(), first.body_part.as_deref());
+        let (set, scorer) = self.scorers.choose(first.traits());
         let provenance = Provenance {
             card: self.encoder.card(),
             prompts: &self.scorers.prompts.sets()[set],
