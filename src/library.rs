@@ -16,8 +16,8 @@ use crate::media::{ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
 pub use store::{
-    FaultReporter, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
-    LibraryState,
+    AuditEvent, FaultReporter, FileIdentity, Forgotten, ImageContent, ImageFacts, Library,
+    LibraryError, LibraryState, LineKey, OutputId, OutputLog,
 };
 
 /// The notice in every result.

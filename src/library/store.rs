@@ -6,6 +6,8 @@
 //! be written is computed again next time. The user is told once.
 
 mod identity;
+mod lines;
+mod results;
 mod schema;
 mod upkeep;
 mod writer;
@@ -21,6 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::{FileFormat, FrameOrder, ImageInfo};
 pub use identity::FileIdentity;
+pub(in crate::library) use lines::content_part;
+pub use lines::{LineKey, OutputId, OutputLog};
+pub use results::AuditEvent;
 pub use schema::LibraryError;
 pub use upkeep::{Forgotten, LibraryState};
 use writer::{LibraryWriter, WriteRequest};
@@ -29,6 +34,9 @@ use writer::{LibraryWriter, WriteRequest};
 const MAX_EMBEDDINGS: i64 = 500_000;
 /// Writes that may wait for the disk; then those who have more wait, too.
 const QUEUE_CAPACITY: usize = 4096;
+
+/// How long the library may take to store what must not be done twice.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What results say of an image file besides its verdict, so that the file need not be opened for that again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

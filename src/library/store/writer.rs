@@ -7,14 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Faults, FileIdentity, ImageContent};
+use super::lines::OutputLines;
+use super::results::{self, SourceIds};
+use super::{Faults, FileIdentity, ImageContent, LineKey, OutputId, lines};
+use crate::library::Record;
 
 /// How long requests are collected for one transaction.
 const GATHER_TIME: Duration = Duration::from_millis(500);
 /// Maximum number of requests in one transaction, so that other processes get their turn.
 const MAX_GATHERED: usize = 2000;
+
+/// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
+const MAX_RESULTS: i64 = 1_000_000;
 
 /// Something to write.
 pub(super) enum WriteRequest {
@@ -31,6 +37,12 @@ pub(super) enum WriteRequest {
         model_key: String,
         numbers: Arc<[f32]>,
     },
+    /// The results of files, one slice each.
+    Results(Vec<Arc<[Record]>>),
+    /// Lines that were printed or written.
+    Lines(OutputLines),
+    /// An output, and all lines that it has got.
+    Output(OutputId, Vec<LineKey>),
     /// Write everything before, then drop this sender.
     Flush(Sender<()>),
 }
@@ -40,6 +52,7 @@ pub(super) struct LibraryWriter {
     connection: Connection,
     file: PathBuf,
     max_embeddings: i64,
+    sources: SourceIds,
     faults: Arc<Faults>,
 }
 
@@ -54,6 +67,7 @@ impl LibraryWriter {
             connection,
             file,
             max_embeddings,
+            sources: SourceIds::default(),
             faults,
         }
     }
@@ -95,10 +109,12 @@ impl LibraryWriter {
         if requests.is_empty() {
             return Ok(());
         }
+        // Numbers looked up in a transaction that failed may not exist.
+        let mut sources = std::mem::take(&mut self.sources);
         let behavior = TransactionBehavior::Immediate;
         let change = self.connection.transaction_with_behavior(behavior)?;
         let mut ids = Ids::default();
-        let mut added = false;
+        let (mut added, mut has_results) = (false, false);
         for request in requests {
             match request {
                 WriteRequest::File {
@@ -117,8 +133,22 @@ impl LibraryWriter {
                     put_embedding(&change, (content, model, *frame), numbers)?;
                     added = true;
                 }
+                WriteRequest::Results(files) => {
+                    for records in files {
+                        results::put(&change, &mut ids, &mut sources, records)?;
+                    }
+                    has_results = true;
+                }
+                WriteRequest::Lines(lines) => lines::put(&change, &mut sources, lines)?,
+                WriteRequest::Output(output, keys) => lines::replace(&change, output, keys)?,
                 WriteRequest::Flush(_) => {}
             }
+        }
+        if has_results {
+            change.execute(
+                "DELETE FROM results WHERE id <= (SELECT max(id) FROM results) - ?1",
+                [MAX_RESULTS],
+            )?;
         }
         if added {
             // The oldest have the lowest numbers.
@@ -127,13 +157,15 @@ impl LibraryWriter {
                 [self.max_embeddings],
             )?;
         }
-        change.commit()
+        change.commit()?;
+        self.sources = sources;
+        Ok(())
     }
 }
 
 /// The numbers of contents and models, as far as one transaction has looked them up.
 #[derive(Default)]
-struct Ids<'a> {
+pub(super) struct Ids<'a> {
     contents: HashMap<&'a str, i64>,
     models: HashMap<&'a str, i64>,
 }
@@ -156,6 +188,23 @@ impl<'a> Ids<'a> {
         )?;
         let id = statement.query_row(params![content.hash, facts], |row| row.get(0))?;
         self.contents.insert(&content.hash, id);
+        Ok(id)
+    }
+
+    /// The number of a content, if there is one.
+    pub(super) fn known_content(
+        &mut self,
+        change: &Transaction,
+        hash: &'a str,
+    ) -> rusqlite::Result<Option<i64>> {
+        if let Some(id) = self.contents.get(hash) {
+            return Ok(Some(*id));
+        }
+        let mut statement = change.prepare_cached("SELECT id FROM contents WHERE hash = ?1")?;
+        let id = statement.query_row([hash], |row| row.get(0)).optional()?;
+        if let Some(id) = id {
+            self.contents.insert(hash, id);
+        }
         Ok(id)
     }
 
