@@ -21,7 +21,7 @@ use crossbeam_channel::{Sender, bounded};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use crate::media::{FileFormat, FrameOrder, ImageInfo};
+use crate::media::{DicomOrigin, FileFormat, FrameOrder, ImageInfo};
 pub use identity::FileIdentity;
 pub(in crate::library) use lines::content_part;
 pub use lines::{LineKey, OutputId, OutputLog};
@@ -32,6 +32,9 @@ use writer::{LibraryWriter, WriteRequest};
 
 /// Maximum number of embeddings: about 1 GB if each has 512 numbers. The oldest are removed.
 const MAX_EMBEDDINGS: i64 = 500_000;
+/// Version of [`ImageFacts`]. A file whose stored facts are of an earlier version is read again; its embeddings are still found.
+/// 1: the origin of DICOM objects.
+const FACTS_VERSION: u32 = 1;
 /// Writes that may wait for the disk; then those who have more wait, too.
 const QUEUE_CAPACITY: usize = 4096;
 
@@ -57,6 +60,12 @@ pub struct ImageFacts {
     pub body_part: Option<String>,
     /// Stored frame numbers by position; empty if frames are stored in that order.
     pub order: Vec<u32>,
+    /// Where a DICOM object comes from, and what it belongs to. Not part of a result.
+    #[serde(default)]
+    pub origin: DicomOrigin,
+    /// [`FACTS_VERSION`] when the facts were stored.
+    #[serde(default)]
+    pub version: u32,
 }
 
 impl ImageFacts {
@@ -72,6 +81,8 @@ impl ImageFacts {
             modality: dicom.and_then(|dicom| dicom.modality.clone()),
             body_part: dicom.and_then(|dicom| dicom.body_part.clone()),
             order: order.numbers().to_vec(),
+            origin: dicom.map_or_else(DicomOrigin::default, |dicom| dicom.origin.clone()),
+            version: FACTS_VERSION,
         }
     }
 }
@@ -282,8 +293,8 @@ impl OpenLibrary {
             statement.query_row(parameters, row).optional()
         });
         let (hash, facts) = found?;
-        let facts = serde_json::from_str(&facts).ok()?;
-        Some(ImageContent { hash, facts })
+        let facts: ImageFacts = serde_json::from_str(&facts).ok()?;
+        (facts.version >= FACTS_VERSION).then_some(ImageContent { hash, facts })
     }
 
     fn embedding(&self, hash: &str, frame: u32, model_key: &str) -> Option<Vec<u8>> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::media::{ErrorKind, FileContent, FileFormat};
+use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 
 pub(crate) fn record(decision: Decision) -> Record {
@@ -38,6 +38,7 @@ pub(crate) fn record(decision: Decision) -> Record {
         device: "cpu".into(),
         at: "2026-01-31T10:00:00Z".into(),
         notice: super::super::NOTICE,
+        origin: DicomOrigin::default(),
         embedding: None,
     }
 }

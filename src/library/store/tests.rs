@@ -26,6 +26,11 @@ fn content(hash: &str) -> Arc<ImageContent> {
         modality: Some("CT".to_owned()),
         body_part: None,
         order: vec![1, 0],
+        origin: DicomOrigin {
+            instance: Some("1.2.3".to_owned()),
+            ..DicomOrigin::default()
+        },
+        version: FACTS_VERSION,
     };
     Arc::new(ImageContent {
         hash: hash.to_owned(),
@@ -82,6 +87,32 @@ fn embeddings_are_there_after_a_restart_in_a_private_file() {
             (None, None)
         );
     }
+}
+
+#[test]
+fn a_file_whose_facts_are_of_an_earlier_version_is_read_again_and_its_embeddings_are_still_found() {
+    let (_home, path) = file();
+    let first = library(&path);
+    let image = Path::new("/in/a.dcm");
+    first.note_file(image, IDENTITY, content("blake3:1"));
+    put(&first, "blake3:1", 0, "m", 1);
+    first.flush(LONG);
+    let earlier = r#"{"kind":"dicom","width":4,"height":3,"frames":2,"synthetic":false,"modality":"CT","body_part":null,"order":[1,0]}"#;
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute("UPDATE contents SET facts = ?1", [earlier])
+        .unwrap();
+    assert_eq!(first.content(image, IDENTITY), None);
+    assert_eq!(
+        first.embedding("blake3:1", 0, "m"),
+        Some(numbers(1).to_vec())
+    );
+    first.note_file(image, IDENTITY, content("blake3:1"));
+    first.flush(LONG);
+    assert_eq!(
+        first.content(image, IDENTITY),
+        Some((*content("blake3:1")).clone())
+    );
 }
 
 #[test]
