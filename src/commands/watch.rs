@@ -39,6 +39,11 @@ pub fn run(
     let poll = arguments.poll.map(interval).transpose()?;
     let prompts = setup.load_prompts()?;
     let settings = arguments.results.settings(prompts.clone(), setup);
+    if let Some(library) = &settings.library {
+        library.report_conflicts_to(Box::new(|sentence| {
+            print::message(format_args!("warning: {}", crate::media::clean(sentence)));
+        }));
+    }
     let output = WatchOutput::open(arguments, &prompts, settings.library.clone())?;
     let messages = run::messages();
     signals::forward(messages.0.clone())?;

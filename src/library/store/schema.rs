@@ -109,10 +109,11 @@ CREATE TABLE lines (
     key BLOB NOT NULL,
     PRIMARY KEY (output, key)
 ) STRICT, WITHOUT ROWID;
--- Contents by SOP Instance UID, of which there should be one.
+-- Contents by SOP Instance UID, of which there should be one; path is where the content was seen first.
 CREATE TABLE instances (
     uid TEXT NOT NULL,
     content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,
+    path BLOB NOT NULL,
     PRIMARY KEY (uid, content)
 ) STRICT, WITHOUT ROWID;
 ",

@@ -520,3 +520,44 @@ fn an_output_that_was_rotated_goes_on_and_one_that_was_replaced_begins_anew() {
     assert_eq!(library.lines(&second), HashSet::from([[3; 16]]));
     assert_eq!(library.lines(&first), HashSet::new());
 }
+
+#[test]
+fn another_content_with_the_same_sop_instance_uid_is_reported_once() {
+    let (_home, path) = file();
+    let first = library(&path);
+    let conflicts = |library: &Library| {
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let own = Arc::clone(&heard);
+        library.report_conflicts_to(Box::new(move |sentence| {
+            own.lock().unwrap().push(sentence.to_owned());
+        }));
+        heard
+    };
+    let heard = conflicts(&first);
+    let instance = |hash: &str, uid: &str| {
+        let mut content = (*content(hash)).clone();
+        content.facts.origin.instance = Some(uid.to_owned());
+        Arc::new(content)
+    };
+    let note = |library: &Library, name: &str, hash: &str, uid: &str| {
+        library.note_instance(Path::new(name), instance(hash, uid));
+        library.flush(LONG);
+    };
+    note(&first, "/in/a", "1", "1.2");
+    note(&first, "/in/copy of a", "1", "1.2");
+    note(&first, "/in/b", "2", "1.3");
+    assert_eq!(*heard.lock().unwrap(), Vec::<String>::new());
+    note(&first, "/in/c", "3", "1.2");
+    note(&first, "/in/b", "4", "1.3");
+    let second = library(&path);
+    let again = conflicts(&second);
+    note(&second, "/in/c", "3", "1.2");
+    assert_eq!(*again.lock().unwrap(), Vec::<String>::new(), "once");
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [
+            "/in/c: has the SOP Instance UID of /in/a, but another content",
+            "/in/b: was replaced by another content with the same SOP Instance UID",
+        ]
+    );
+}

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
 use super::lines::OutputLines;
+use super::notices::Notices;
 use super::results::{self, SourceIds};
-use super::{Faults, FileIdentity, ImageContent, LineKey, OutputId, lines};
+use super::{FileIdentity, ImageContent, LineKey, OutputId, lines};
 use crate::library::Record;
 
 /// How long requests are collected for one transaction.
@@ -19,6 +22,8 @@ const GATHER_TIME: Duration = Duration::from_millis(500);
 /// Maximum number of requests in one transaction, so that other processes get their turn.
 const MAX_GATHERED: usize = 2000;
 
+/// How long a write waits for other processes, longer than any of theirs takes but for `library vacuum` of a large file.
+const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
 const MAX_RESULTS: i64 = 1_000_000;
 
@@ -37,6 +42,11 @@ pub(super) enum WriteRequest {
         model_key: String,
         numbers: Arc<[f32]>,
     },
+    /// The DICOM instance in a file.
+    Instance {
+        path: PathBuf,
+        content: Arc<ImageContent>,
+    },
     /// The results of files, one slice each.
     Results(Vec<Arc<[Record]>>),
     /// Lines that were printed or written.
@@ -53,7 +63,7 @@ pub(super) struct LibraryWriter {
     file: PathBuf,
     max_embeddings: i64,
     sources: SourceIds,
-    faults: Arc<Faults>,
+    notices: Arc<Notices>,
 }
 
 impl LibraryWriter {
@@ -61,14 +71,14 @@ impl LibraryWriter {
         connection: Connection,
         file: PathBuf,
         max_embeddings: i64,
-        faults: Arc<Faults>,
+        notices: Arc<Notices>,
     ) -> Self {
         Self {
             connection,
             file,
             max_embeddings,
             sources: SourceIds::default(),
-            faults,
+            notices,
         }
     }
 
@@ -91,9 +101,9 @@ impl LibraryWriter {
                 }
                 next = requests.recv_deadline(until).ok();
             }
-            if let Err(error) = self.write(&gathered) {
+            if let Err(error) = self.write_patiently(&gathered) {
                 let file = self.file.display();
-                self.faults.report(format!(
+                self.notices.report_fault(format!(
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
                 ));
             }
@@ -101,6 +111,17 @@ impl LibraryWriter {
                 // The process may end without closing the file.
                 let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
                 let _ = self.connection.query_row(checkpoint, [], |_| Ok(()));
+            }
+        }
+    }
+
+    /// Writes, once another process lets it.
+    fn write_patiently(&mut self, requests: &[WriteRequest]) -> rusqlite::Result<()> {
+        let until = Instant::now() + MAX_BUSY_TIME;
+        loop {
+            match self.write(requests) {
+                Err(error) if is_busy(&error) && Instant::now() < until => {}
+                done => return done,
             }
         }
     }
@@ -115,6 +136,7 @@ impl LibraryWriter {
         let change = self.connection.transaction_with_behavior(behavior)?;
         let mut ids = Ids::default();
         let (mut added, mut has_results) = (false, false);
+        let mut conflicts = Vec::new();
         for request in requests {
             match request {
                 WriteRequest::File {
@@ -132,6 +154,10 @@ impl LibraryWriter {
                     let model = ids.model(&change, model_key)?;
                     put_embedding(&change, (content, model, *frame), numbers)?;
                     added = true;
+                }
+                WriteRequest::Instance { path, content } => {
+                    let conflict = put_instance(&change, &mut ids, path, content)?;
+                    conflicts.extend(conflict);
                 }
                 WriteRequest::Results(files) => {
                     for records in files {
@@ -159,8 +185,20 @@ impl LibraryWriter {
         }
         change.commit()?;
         self.sources = sources;
+        for conflict in conflicts {
+            self.notices.report_conflict(&conflict);
+        }
         Ok(())
     }
+}
+
+/// Whether another process was writing.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 /// The numbers of contents and models, as far as one transaction has looked them up.
@@ -246,6 +284,42 @@ fn put_file<'a>(
     let path = path_bytes(path);
     statement.execute(params![path, content, size, modified, changed, inode, seen])?;
     Ok(())
+}
+
+/// Notes the instance in a file. Returns a sentence if another content has its SOP Instance UID.
+fn put_instance<'a>(
+    change: &Transaction,
+    ids: &mut Ids<'a>,
+    path: &Path,
+    content: &'a ImageContent,
+) -> rusqlite::Result<Option<String>> {
+    let Some(uid) = &content.facts.origin.instance else {
+        return Ok(None);
+    };
+    let content = ids.content(change, content)?;
+    let own = path_bytes(path);
+    let mut statement = change.prepare_cached(
+        "INSERT INTO instances (uid, content, path) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    if statement.execute(params![uid, content, own])? == 0 {
+        return Ok(None);
+    }
+    let mut statement = change.prepare_cached(
+        "SELECT path FROM instances WHERE uid = ?1 AND content <> ?2 ORDER BY content DESC LIMIT 1",
+    )?;
+    let other: Option<Vec<u8>> = statement
+        .query_row(params![uid, content], |row| row.get(0))
+        .optional()?;
+    Ok(other.map(|other| {
+        let name = path.display();
+        if other == own {
+            return format!(
+                "{name}: was replaced by another content with the same SOP Instance UID"
+            );
+        }
+        let other = Path::new(std::ffi::OsStr::from_bytes(&other)).display();
+        format!("{name}: has the SOP Instance UID of {other}, but another content")
+    }))
 }
 
 fn put_embedding(
