@@ -16,8 +16,8 @@ use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::{ImageTraits, PromptSet};
 use crate::scoring::{Mode, Verdict};
 pub use store::{
-    FaultReporter, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
-    LibraryState,
+    AuditEvent, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
+    LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
 };
 
 /// The notice in every result.

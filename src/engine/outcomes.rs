@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::pool::OpenedFile;
 use super::worker::InferenceWorker;
-use crate::library::{self, Failure, Outcome, Provenance};
+use crate::library::{self, Failure, Outcome, Provenance, Record};
 use crate::scoring::Verdict;
 
 /// The reason why a model for phantoms rejects any other image.
@@ -39,9 +39,19 @@ impl InferenceWorker<'_> {
         let results = self.partial.remove(&key).unwrap_or_default();
         if self.shared.is_wanted(&file.job) {
             let outcomes = self.outcomes(file, results);
+            self.store(outcomes.iter().flatten().cloned().collect());
             self.shared.finish_job(&file.job, outcomes);
         } else {
             self.shared.drop_job(&file.job);
+        }
+    }
+
+    /// Stores the results of a file in the library.
+    fn store(&self, records: Arc<[Record]>) {
+        if let Some(library) = &self.shared.settings.library
+            && !records.is_empty()
+        {
+            library.put_results(vec![records]);
         }
     }
 

@@ -105,7 +105,7 @@ impl InferenceWorker<'_> {
             .to_rescore
             .drain(..RESCORE_BATCH.min(self.to_rescore.len()))
             .collect();
-        let files = part
+        let files: Vec<ClassifiedFile> = part
             .iter()
             .filter_map(|file| {
                 Some(ClassifiedFile {
@@ -115,6 +115,9 @@ impl InferenceWorker<'_> {
             })
             .collect();
         let left = self.to_rescore.len();
+        if let Some(library) = &self.shared.settings.library {
+            library.put_results(files.iter().map(|file| Arc::clone(&file.records)).collect());
+        }
         (self.shared.handler)(Event::Rescored { files, left });
         if left > 0 {
             self.shared.prepared.wake();

@@ -26,7 +26,7 @@ struct Session {
 const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
 const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
 
-/// Starts the command on the folder `in`.
+/// Starts the command on the folder `in`, without a controlling terminal.
 fn spawn(home: &Path, arguments: &[&str]) -> Child {
     // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
@@ -46,6 +46,7 @@ fn spawn(home: &Path, arguments: &[&str]) -> Child {
     unsafe {
         command.pre_exec(|| {
             libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            libc::setsid();
             for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
                 libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
             }
@@ -60,6 +61,11 @@ impl Session {
         let home = tempfile::tempdir().expect("a folder");
         fs::create_dir(home.path().join("in")).expect("a folder");
         prepare(&home.path().join("in"));
+        Self::at(home, arguments)
+    }
+
+    /// The same in a home where it has run before.
+    fn at(home: TempDir, arguments: &[&str]) -> Self {
         let mut child = spawn(home.path(), arguments);
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().expect("piped"));
@@ -89,7 +95,13 @@ impl Session {
     }
 
     /// Sends a signal; returns the exit code, the remaining lines, and stderr.
-    fn end(mut self, signal: Signal) -> (Option<i32>, Vec<String>, String) {
+    fn end(self, signal: Signal) -> (Option<i32>, Vec<String>, String) {
+        let (code, rest, errors, _) = self.end_and_keep(signal);
+        (code, rest, errors)
+    }
+
+    /// The same, and the home.
+    fn end_and_keep(mut self, signal: Signal) -> (Option<i32>, Vec<String>, String, TempDir) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
         let mut rest = Vec::new();
         // The channel disconnects when stdout is closed.
@@ -101,7 +113,13 @@ impl Session {
             .errors
             .take()
             .map(|thread| thread.join().expect("read"));
-        (status.code(), rest, errors.unwrap_or_default())
+        let empty = tempfile::tempdir().expect("a folder");
+        let home = std::mem::replace(&mut self.home, empty);
+        (status.code(), rest, errors.unwrap_or_default(), home)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 }
 
@@ -203,7 +221,7 @@ fn write_old_images(dir: &Path, count: usize) {
 
 #[test]
 fn accepted_files_are_finished_after_a_signal() {
-    for signal in [Signal::INT, Signal::HUP] {
+    for signal in [Signal::INT, Signal::TERM] {
         let session = Session::new(&[], |dir| write_old_images(dir, 50));
         session.line();
         let (code, rest, _) = session.end(signal);
@@ -329,6 +347,153 @@ fn killed_at_any_moment_it_goes_on_with_each_line_exactly_once() {
         .collect::<Vec<_>>();
     let unique: std::collections::BTreeSet<&String> = paths.iter().collect();
     assert_eq!((paths.len(), unique.len()), (count, count));
+}
+
+#[test]
+fn a_restarted_watch_prints_only_what_was_not_printed_yet() {
+    let session = Session::new(&[], |dir| write_old_images(dir, 3));
+    let first: Vec<Value> = (0..3).map(|_| session.line()).collect();
+    let (_, _, _, home) = session.end_and_keep(Signal::TERM);
+    fs::write(home.path().join("in/new.png"), picture(50)).expect("written");
+    // The content of another file under this name.
+    fs::write(home.path().join("in/1.png"), picture(51)).expect("written");
+    let session = Session::at(home, &[]);
+    let mut paths = [session.line(), session.line()].map(|line| line["path"].to_string());
+    paths.sort();
+    assert_eq!(paths, ["\"in/1.png\"", "\"in/new.png\""]);
+    let (code, rest, errors, home) = session.end_and_keep(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+    assert!(errors.contains("2 written before"), "{errors}");
+    // Other prompts are another result.
+    let session = Session::at(home, &["--prompts", "chest-xray"]);
+    let all: Vec<Value> = (0..4).map(|_| session.line()).collect();
+    assert!(all.iter().all(|line| line["prompts"] == "chest-xray"));
+    let (_, rest, _, home) = session.end_and_keep(Signal::TERM);
+    assert_eq!(rest, Vec::<String>::new());
+    let session = Session::at(home, &["--library", "none"]);
+    let again: Vec<Value> = (0..4).map(|_| session.line()).collect();
+    let paths = |lines: &[Value]| -> std::collections::BTreeSet<String> {
+        lines.iter().map(|line| line["path"].to_string()).collect()
+    };
+    assert_eq!((paths(&first).len(), paths(&again).len()), (3, 4));
+}
+
+#[test]
+fn a_service_reads_prompts_and_settings_again_on_sighup() {
+    const SET: &str = "name = \"own\"\n[[condition]]\nname = \"a\"\ndescription = \"A.\"\n\
+        phrases = [\"one\"]\n[[condition]]\nname = \"b\"\ndescription = \"B.\"\nphrases = [\"two\"]\n";
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir(home.path().join("in")).expect("a folder");
+    write_old_images(&home.path().join("in"), 2);
+    let set = home.path().join("own.toml");
+    fs::write(&set, SET).expect("written");
+    let session = Session::at(home, &["--prompts", "own.toml"]);
+    let before: Vec<Value> = (0..2).map(|_| session.line()).collect();
+    fs::write(&set, "name = ").expect("written");
+    session.signal(Signal::HUP);
+    fs::write(session.folder().join("new.png"), picture(60)).expect("written");
+    let line = session.line();
+    assert_eq!(
+        line["prompts_digest"], before[0]["prompts_digest"],
+        "{line}"
+    );
+    fs::write(&set, SET.replace("\"two\"", "\"three\"")).expect("written");
+    session.signal(Signal::HUP);
+    let after: Vec<Value> = (0..3).map(|_| session.line()).collect();
+    for line in &after {
+        assert_ne!(
+            line["prompts_digest"], before[0]["prompts_digest"],
+            "{line}"
+        );
+    }
+    // Nothing has changed.
+    session.signal(Signal::HUP);
+    fs::write(session.folder().join("last.png"), picture(61)).expect("written");
+    assert_eq!(session.line()["path"], "in/last.png");
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+    assert!(errors.contains("own.toml:1"), "{errors}");
+}
+
+#[test]
+fn a_rotated_output_goes_on_in_a_new_file_also_after_a_restart() {
+    for format in ["jsonl", "csv"] {
+        let home = tempfile::tempdir().expect("a folder");
+        let (output, rotated) = (home.path().join("out"), home.path().join("out.1"));
+        fs::create_dir(home.path().join("in")).expect("a folder");
+        write_old_images(&home.path().join("in"), 3);
+        let name = output.to_str().expect("UTF-8").to_owned();
+        let arguments = ["--format", format, "--output", &name];
+        let wait = |what: &str| {
+            let end = Instant::now() + DEADLINE;
+            while !fs::read_to_string(&output).is_ok_and(|text| text.contains(what)) {
+                assert!(Instant::now() < end, "no line for {what}");
+                std::thread::yield_now();
+            }
+        };
+        let session = Session::at(home, &arguments);
+        for name in ["0", "1", "2"] {
+            wait(&format!("in/{name}.png"));
+        }
+        fs::rename(&output, &rotated).expect("renamed");
+        session.signal(Signal::HUP);
+        let end = Instant::now() + DEADLINE;
+        while !output.exists() {
+            assert!(Instant::now() < end, "it is not opened again");
+            std::thread::yield_now();
+        }
+        fs::write(session.folder().join("new.png"), picture(50)).expect("written");
+        wait("in/new.png");
+        let (code, _, errors, home) = session.end_and_keep(Signal::TERM);
+        assert_eq!(code, Some(0), "{errors}");
+        let session = Session::at(home, &arguments);
+        fs::write(session.folder().join("last.png"), picture(51)).expect("written");
+        wait("in/last.png");
+        let (_, _, _, home) = session.end_and_keep(Signal::TERM);
+        let header = usize::from(format == "csv");
+        let lines = |file: &Path| fs::read_to_string(file).expect("text").lines().count() - header;
+        assert_eq!((lines(&rotated), lines(&output)), (3, 2), "{format}");
+        // A new file gets everything.
+        fs::remove_file(&output).expect("removed");
+        let session = Session::at(home, &arguments);
+        for name in ["0", "1", "2", "new", "last"] {
+            wait(&format!("in/{name}.png"));
+        }
+        session.end(Signal::TERM);
+    }
+}
+
+#[test]
+fn with_a_terminal_sighup_ends_it_as_the_terminal_is_gone() {
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir(home.path().join("in")).expect("a folder");
+    write_old_images(&home.path().join("in"), 5);
+    let output = home.path().join("out.jsonl");
+    let line = format!(
+        "{} watch in --model demo --output {}",
+        env!("CARGO_BIN_EXE_medivision-tui"),
+        output.display()
+    );
+    // `script` gives it a terminal of its own.
+    let mut script = Command::new("script")
+        .args(["-qec", &format!("exec {line}"), "/dev/null"])
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script runs");
+    let end = Instant::now() + DEADLINE;
+    while fs::read_to_string(&output).map_or(0, |text| text.lines().count()) < 5 {
+        assert!(Instant::now() < end, "no lines");
+        std::thread::yield_now();
+    }
+    let children = format!("/proc/{0}/task/{0}/children", script.id());
+    let children = fs::read_to_string(children).expect("Linux says");
+    let pid = children.split_whitespace().next().expect("a child");
+    let pid = Pid::from_raw(pid.parse().expect("a number")).expect("a process");
+    kill_process(pid, Signal::HUP).expect("it runs");
+    assert_eq!(script.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

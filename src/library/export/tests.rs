@@ -2,7 +2,7 @@ use super::*;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 
-pub(super) fn record(decision: Decision) -> Record {
+pub(crate) fn record(decision: Decision) -> Record {
     let score = |condition: &str, probability| Score {
         condition: condition.into(),
         probability,
