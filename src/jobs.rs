@@ -391,6 +391,21 @@ impl<W> Jobs<W> {
         self.queue.len()
     }
 
+    /// The newest generation that was requested.
+    pub fn newest_generation(&self) -> u64 {
+        self.last_generation
+    }
+
+    /// The oldest wanted generation that has not ended.
+    pub fn oldest_pending(&self) -> Option<u64> {
+        let due = self.due.iter().map(|(_, path)| path);
+        let waiting = due.chain(&self.undated);
+        let waiting = waiting.filter_map(|path| self.files.get(path));
+        let waiting = waiting.map(|file| file.generation);
+        let queued = self.queue.oldest().into_iter();
+        queued.chain(self.running.oldest()).chain(waiting).min()
+    }
+
     /// Whether every wanted generation has ended.
     pub fn is_idle(&self) -> bool {
         self.queue.len() == 0

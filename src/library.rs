@@ -1,7 +1,9 @@
 //! Results: a [`Record`] or a [`Failure`] per file or frame, their output formats, and the library.
 
+mod aggregate;
 pub mod export;
 pub mod json;
+mod stable;
 mod store;
 
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +17,8 @@ use crate::encoder::ModelCard;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::{ImageTraits, PromptSet};
 use crate::scoring::{Mode, Verdict};
+pub use aggregate::AggregateRecord;
+pub use stable::{RequestProgress, StableSeries};
 pub use store::{
     AuditEvent, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
     LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,

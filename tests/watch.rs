@@ -2,6 +2,8 @@
 
 #[path = "watch/command.rs"]
 mod command;
+#[path = "watch/series.rs"]
+mod series;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -17,7 +17,7 @@ use super::{CommandSetup, Fault, exit, leave, shown};
 use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
-use crate::library::Outcome;
+use crate::library::{Outcome, RequestProgress, StableSeries};
 use crate::prompts::Prompts;
 use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
 use output::WatchOutput;
@@ -44,6 +44,9 @@ pub fn run(
             print::message(format_args!("warning: {}", crate::media::clean(sentence)));
         }));
     }
+    let series = arguments
+        .stable_after
+        .map(|after| StableSeries::new(after, &prompts, settings.mode));
     let output = WatchOutput::open(arguments, &prompts, settings.library.clone())?;
     let messages = run::messages();
     signals::forward(messages.0.clone())?;
@@ -67,6 +70,8 @@ pub fn run(
         watch: Some(watch),
         folder: shown(&arguments.dir),
         begun: Instant::now(),
+        is_scanned: false,
+        series,
         summary: Summary::default(),
     };
     let ended = follower.follow(&events)?;
@@ -147,6 +152,10 @@ struct Follower<'a> {
     /// The folder's name for messages.
     folder: String,
     begun: Instant,
+    /// Whether the first scan is done.
+    is_scanned: bool,
+    /// The series and studies that get lines, if they do.
+    series: Option<StableSeries>,
     summary: Summary,
 }
 
@@ -156,10 +165,14 @@ impl Follower<'_> {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
             self.run.carry_out_commands();
+            self.write_aggregates(now)?;
             if self.run.messages().is_empty() && events.is_empty() {
                 self.output.flush()?;
             }
+            let series = self.series.as_ref().filter(|_| self.is_scanned);
+            let series_due = series.and_then(|series| series.next_due(now));
             let due = self.run.jobs.next_tick(now).unwrap_or(MAX_WAIT);
+            let due = due.min(series_due.unwrap_or(MAX_WAIT));
             let closed = never();
             let events = if self.watch.is_some() {
                 events
@@ -216,7 +229,8 @@ impl Follower<'_> {
                 print::message(format_args!("warning: {}", watch::refusal(&path)));
             }
             WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
-            WatchEvent::Folder(_) | WatchEvent::Scanned => {}
+            WatchEvent::Scanned => self.is_scanned = true,
+            WatchEvent::Folder(_) => {}
         }
     }
 
@@ -248,6 +262,10 @@ impl Follower<'_> {
             self.summary.skip();
             return Ok(());
         }
+        // With several frames, the last outcome is their aggregate and counts for the file.
+        if let (Some(series), Some(Ok(record))) = (&mut self.series, outcomes.last()) {
+            series.add(self.begun.elapsed(), path, record);
+        }
         let mut is_new = false;
         for outcome in outcomes {
             is_new |= self.output.write(path, outcome)?;
@@ -260,9 +278,31 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// Writes the lines of the series and studies that have become quiet. Before the first scan is done, more of their instances may
+    /// be there.
+    fn write_aggregates(&mut self, now: Duration) -> Result<(), Fault> {
+        let Some(series) = self.series.as_mut().filter(|series| series.is_due(now)) else {
+            return Ok(());
+        };
+        if !self.is_scanned {
+            return Ok(());
+        }
+        let progress = RequestProgress {
+            newest: self.run.jobs.newest_generation(),
+            oldest_pending: self.run.jobs.oldest_pending(),
+        };
+        for line in series.due(now, progress) {
+            self.output.write_aggregate(&line)?;
+        }
+        Ok(())
+    }
+
     /// Applies the settings and prompts as they are now, and opens the output again.
     fn reload(&mut self) -> Result<(), Fault> {
         if let Some(prompts) = self.reloading.changed_prompts() {
+            if let Some(series) = &mut self.series {
+                series.use_prompts(&prompts);
+            }
             self.run.use_prompts(prompts);
         }
         self.output.reopen(&self.reloading.prompts)

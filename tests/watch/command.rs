@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{DEADLINE, drop_a_thousand};
 
 /// The running command on the folder `in` of a temporary home.
-struct Session {
+pub(crate) struct Session {
     home: TempDir,
     child: Child,
     lines: Receiver<String>,
@@ -57,7 +57,7 @@ fn spawn(home: &Path, arguments: &[&str]) -> Child {
 }
 
 impl Session {
-    fn new(arguments: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn new(arguments: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         fs::create_dir(home.path().join("in")).expect("a folder");
         prepare(&home.path().join("in"));
@@ -65,7 +65,7 @@ impl Session {
     }
 
     /// The same in a home where it has run before.
-    fn at(home: TempDir, arguments: &[&str]) -> Self {
+    pub(crate) fn at(home: TempDir, arguments: &[&str]) -> Self {
         let mut child = spawn(home.path(), arguments);
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().expect("piped"));
@@ -85,23 +85,26 @@ impl Session {
         }
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.home.path().join("in")
     }
 
-    fn line(&self) -> Value {
+    pub(crate) fn line(&self) -> Value {
         let line = self.lines.recv_timeout(DEADLINE).expect("a line comes");
         serde_json::from_str(&line).expect("a JSON line")
     }
 
     /// Sends a signal; returns the exit code, the remaining lines, and stderr.
-    fn end(self, signal: Signal) -> (Option<i32>, Vec<String>, String) {
+    pub(crate) fn end(self, signal: Signal) -> (Option<i32>, Vec<String>, String) {
         let (code, rest, errors, _) = self.end_and_keep(signal);
         (code, rest, errors)
     }
 
     /// The same, and the home.
-    fn end_and_keep(mut self, signal: Signal) -> (Option<i32>, Vec<String>, String, TempDir) {
+    pub(crate) fn end_and_keep(
+        mut self,
+        signal: Signal,
+    ) -> (Option<i32>, Vec<String>, String, TempDir) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
         let mut rest = Vec::new();
         // The channel disconnects when stdout is closed.
@@ -116,6 +119,11 @@ impl Session {
         let empty = tempfile::tempdir().expect("a folder");
         let home = std::mem::replace(&mut self.home, empty);
         (status.code(), rest, errors.unwrap_or_default(), home)
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
     }
 
     fn signal(&self, signal: Signal) {
@@ -508,18 +516,14 @@ fn polling_finds_new_files() {
 
 #[test]
 fn unusable_prompts_exit_with_3() {
-    let mut session = Session::new(&["--prompts", "no-such-set"], |_| {});
-    assert_eq!(session.child.wait().expect("it ends").code(), Some(3));
+    let session = Session::new(&["--prompts", "no-such-set"], |_| {});
+    assert_eq!(session.exit_code(), Some(3));
 }
 
 #[test]
 fn an_invalid_interval_is_a_usage_error() {
     for poll in ["--poll=0", "--poll=-1", "--poll=nan"] {
-        let mut session = Session::new(&[poll], |_| {});
-        assert_eq!(
-            session.child.wait().expect("it ends").code(),
-            Some(2),
-            "{poll}"
-        );
+        let session = Session::new(&[poll], |_| {});
+        assert_eq!(session.exit_code(), Some(2), "{poll}");
     }
 }
