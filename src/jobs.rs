@@ -299,6 +299,7 @@ impl<W> Jobs<W> {
                     end,
                     is_there: false,
                     is_repeated: false,
+                    has_arrived: false,
                 })
             }
             Claim::Wanted(path) => self.apply_outcomes(path, outcomes),
@@ -420,7 +421,7 @@ impl<W> FileJob<W> {
     fn end(&mut self, path: PathBuf, outcomes: Vec<Outcome>) -> Ended<W> {
         let failure: Option<&Failure> = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         self.phase = failure.map_or(JobPhase::Done, |failure| JobPhase::Failed(failure.kind));
-        self.is_arriving = false;
+        let has_arrived = std::mem::take(&mut self.is_arriving);
         let record = outcomes.iter().flatten().next();
         let content = record.map(|record| record.content.clone());
         let is_repeated = content.is_some() && content == self.reported;
@@ -432,6 +433,7 @@ impl<W> FileJob<W> {
             end: End::Answered(outcomes),
             is_there: true,
             is_repeated,
+            has_arrived,
         }
     }
 }
