@@ -67,7 +67,7 @@ pub struct ImageFacts {
     /// Where a DICOM object comes from, and what it belongs to. Not part of a result.
     #[serde(default)]
     pub origin: DicomOrigin,
-    /// [`FACTS_VERSION`] when the facts were stored.
+    /// The version of these facts when they were stored, 0 if that was before they had one.
     #[serde(default)]
     pub version: u32,
 }

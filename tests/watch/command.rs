@@ -17,7 +17,7 @@ use crate::{DEADLINE, drop_a_thousand};
 /// The running command on the folder `in` of a temporary home.
 pub(crate) struct Session {
     home: TempDir,
-    child: Child,
+    pub(crate) child: Child,
     lines: Receiver<String>,
     errors: Option<std::thread::JoinHandle<String>>,
 }
@@ -27,7 +27,7 @@ const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
 const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
 
 /// Starts the command on the folder `in`, without a controlling terminal.
-fn spawn(home: &Path, arguments: &[&str]) -> Child {
+pub(crate) fn spawn(home: &Path, arguments: &[&str]) -> Child {
     // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
     let mut command = Command::new(env!("CARGO_BIN_EXE_medivision-tui"));
@@ -102,10 +102,15 @@ impl Session {
 
     /// The same, and the home.
     pub(crate) fn end_and_keep(
-        mut self,
+        self,
         signal: Signal,
     ) -> (Option<i32>, Vec<String>, String, TempDir) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        self.signal(signal);
+        self.collect()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn collect(mut self) -> (Option<i32>, Vec<String>, String, TempDir) {
         let mut rest = Vec::new();
         // The channel disconnects when stdout is closed.
         while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
@@ -126,7 +131,7 @@ impl Session {
         self.child.wait().expect("it ends").code()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 }
@@ -139,7 +144,7 @@ impl Drop for Session {
 }
 
 /// A PNG with different content for each index.
-fn picture(index: usize) -> Vec<u8> {
+pub(crate) fn picture(index: usize) -> Vec<u8> {
     let grey = image::Luma([(index % 256) as u8]);
     let mut picture = image::GrayImage::from_pixel(16 + (index / 256) as u32, 16, grey);
     picture.put_pixel(0, 0, image::Luma([0]));
@@ -214,7 +219,7 @@ fn a_refused_file_or_folder_is_read_when_its_permissions_change() {
 }
 
 /// Writes images old enough that they need not settle.
-fn write_old_images(dir: &Path, count: usize) {
+pub(crate) fn write_old_images(dir: &Path, count: usize) {
     for index in 0..count {
         let file = dir.join(format!("{index}.png"));
         fs::write(&file, picture(index)).expect("written");
@@ -303,205 +308,6 @@ fn an_output_file_is_appended_to_with_a_single_header() {
         .filter_map(|line| line.split(',').next())
         .collect();
     assert_eq!(begins, ["path", "in/a.png", "in/b.png"]);
-}
-
-/// The output of a killed run, and what the next one adds.
-#[test]
-fn killed_at_any_moment_it_goes_on_with_each_line_exactly_once() {
-    let home = tempfile::tempdir().expect("a folder");
-    let folder = home.path().join("in");
-    fs::create_dir(&folder).expect("a folder");
-    let count = 200;
-    for n in 0..count {
-        fs::write(folder.join(format!("{n}.png")), picture(n)).expect("written");
-    }
-    let output = home.path().join("out.jsonl");
-    let arguments = ["--output", output.to_str().expect("UTF-8")];
-    let text = || fs::read_to_string(&output).unwrap_or_default();
-    for kill in 0..6 {
-        let mut child = spawn(home.path(), &arguments);
-        // Each run is killed with other work under way: while starting, early, later.
-        let until = text().len() + kill * 4000;
-        let end = Instant::now() + DEADLINE;
-        while text().len() <= until && text().lines().count() < count {
-            assert!(Instant::now() < end, "no more lines");
-            std::thread::yield_now();
-        }
-        child.kill().expect("it runs");
-        child.wait().expect("it ended");
-    }
-    // Whatever the last write was, it may have been cut.
-    let torn = text().len() - 50;
-    File::options()
-        .write(true)
-        .open(&output)
-        .and_then(|file| file.set_len(torn as u64))
-        .expect("cut");
-    let mut child = spawn(home.path(), &arguments);
-    let end = Instant::now() + DEADLINE;
-    while text().lines().count() < count {
-        assert!(Instant::now() < end, "{} lines", text().lines().count());
-        std::thread::yield_now();
-    }
-    let pid = Pid::from_raw(child.id().cast_signed()).expect("a number");
-    kill_process(pid, Signal::TERM).expect("it runs");
-    assert_eq!(child.wait().expect("it ended").code(), Some(0));
-    let paths = text()
-        .lines()
-        .map(|line| {
-            let line: Value = serde_json::from_str(line).expect("a whole line");
-            line["path"].as_str().expect("a path").to_owned()
-        })
-        .collect::<Vec<_>>();
-    let unique: std::collections::BTreeSet<&String> = paths.iter().collect();
-    assert_eq!((paths.len(), unique.len()), (count, count));
-}
-
-#[test]
-fn a_restarted_watch_prints_only_what_was_not_printed_yet() {
-    let session = Session::new(&[], |dir| write_old_images(dir, 3));
-    let first: Vec<Value> = (0..3).map(|_| session.line()).collect();
-    let (_, _, _, home) = session.end_and_keep(Signal::TERM);
-    fs::write(home.path().join("in/new.png"), picture(50)).expect("written");
-    // The content of another file under this name.
-    fs::write(home.path().join("in/1.png"), picture(51)).expect("written");
-    let session = Session::at(home, &[]);
-    let mut paths = [session.line(), session.line()].map(|line| line["path"].to_string());
-    paths.sort();
-    assert_eq!(paths, ["\"in/1.png\"", "\"in/new.png\""]);
-    let (code, rest, errors, home) = session.end_and_keep(Signal::TERM);
-    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
-    assert!(errors.contains("2 written before"), "{errors}");
-    // Other prompts are another result.
-    let session = Session::at(home, &["--prompts", "chest-xray"]);
-    let all: Vec<Value> = (0..4).map(|_| session.line()).collect();
-    assert!(all.iter().all(|line| line["prompts"] == "chest-xray"));
-    let (_, rest, _, home) = session.end_and_keep(Signal::TERM);
-    assert_eq!(rest, Vec::<String>::new());
-    let session = Session::at(home, &["--library", "none"]);
-    let again: Vec<Value> = (0..4).map(|_| session.line()).collect();
-    let paths = |lines: &[Value]| -> std::collections::BTreeSet<String> {
-        lines.iter().map(|line| line["path"].to_string()).collect()
-    };
-    assert_eq!((paths(&first).len(), paths(&again).len()), (3, 4));
-}
-
-#[test]
-fn a_service_reads_prompts_and_settings_again_on_sighup() {
-    const SET: &str = "name = \"own\"\n[[condition]]\nname = \"a\"\ndescription = \"A.\"\n\
-        phrases = [\"one\"]\n[[condition]]\nname = \"b\"\ndescription = \"B.\"\nphrases = [\"two\"]\n";
-    let home = tempfile::tempdir().expect("a folder");
-    fs::create_dir(home.path().join("in")).expect("a folder");
-    write_old_images(&home.path().join("in"), 2);
-    let set = home.path().join("own.toml");
-    fs::write(&set, SET).expect("written");
-    let session = Session::at(home, &["--prompts", "own.toml"]);
-    let before: Vec<Value> = (0..2).map(|_| session.line()).collect();
-    fs::write(&set, "name = ").expect("written");
-    session.signal(Signal::HUP);
-    fs::write(session.folder().join("new.png"), picture(60)).expect("written");
-    let line = session.line();
-    assert_eq!(
-        line["prompts_digest"], before[0]["prompts_digest"],
-        "{line}"
-    );
-    fs::write(&set, SET.replace("\"two\"", "\"three\"")).expect("written");
-    session.signal(Signal::HUP);
-    let after: Vec<Value> = (0..3).map(|_| session.line()).collect();
-    for line in &after {
-        assert_ne!(
-            line["prompts_digest"], before[0]["prompts_digest"],
-            "{line}"
-        );
-    }
-    // Nothing has changed.
-    session.signal(Signal::HUP);
-    fs::write(session.folder().join("last.png"), picture(61)).expect("written");
-    assert_eq!(session.line()["path"], "in/last.png");
-    let (code, rest, errors) = session.end(Signal::TERM);
-    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
-    assert!(errors.contains("own.toml:1"), "{errors}");
-}
-
-#[test]
-fn a_rotated_output_goes_on_in_a_new_file_also_after_a_restart() {
-    for format in ["jsonl", "csv"] {
-        let home = tempfile::tempdir().expect("a folder");
-        let (output, rotated) = (home.path().join("out"), home.path().join("out.1"));
-        fs::create_dir(home.path().join("in")).expect("a folder");
-        write_old_images(&home.path().join("in"), 3);
-        let name = output.to_str().expect("UTF-8").to_owned();
-        let arguments = ["--format", format, "--output", &name];
-        let wait = |what: &str| {
-            let end = Instant::now() + DEADLINE;
-            while !fs::read_to_string(&output).is_ok_and(|text| text.contains(what)) {
-                assert!(Instant::now() < end, "no line for {what}");
-                std::thread::yield_now();
-            }
-        };
-        let session = Session::at(home, &arguments);
-        for name in ["0", "1", "2"] {
-            wait(&format!("in/{name}.png"));
-        }
-        fs::rename(&output, &rotated).expect("renamed");
-        session.signal(Signal::HUP);
-        let end = Instant::now() + DEADLINE;
-        while !output.exists() {
-            assert!(Instant::now() < end, "it is not opened again");
-            std::thread::yield_now();
-        }
-        fs::write(session.folder().join("new.png"), picture(50)).expect("written");
-        wait("in/new.png");
-        let (code, _, errors, home) = session.end_and_keep(Signal::TERM);
-        assert_eq!(code, Some(0), "{errors}");
-        let session = Session::at(home, &arguments);
-        fs::write(session.folder().join("last.png"), picture(51)).expect("written");
-        wait("in/last.png");
-        let (_, _, _, home) = session.end_and_keep(Signal::TERM);
-        let header = usize::from(format == "csv");
-        let lines = |file: &Path| fs::read_to_string(file).expect("text").lines().count() - header;
-        assert_eq!((lines(&rotated), lines(&output)), (3, 2), "{format}");
-        // A new file gets everything.
-        fs::remove_file(&output).expect("removed");
-        let session = Session::at(home, &arguments);
-        for name in ["0", "1", "2", "new", "last"] {
-            wait(&format!("in/{name}.png"));
-        }
-        session.end(Signal::TERM);
-    }
-}
-
-#[test]
-fn with_a_terminal_sighup_ends_it_as_the_terminal_is_gone() {
-    let home = tempfile::tempdir().expect("a folder");
-    fs::create_dir(home.path().join("in")).expect("a folder");
-    write_old_images(&home.path().join("in"), 5);
-    let output = home.path().join("out.jsonl");
-    let line = format!(
-        "{} watch in --model demo --output {}",
-        env!("CARGO_BIN_EXE_medivision-tui"),
-        output.display()
-    );
-    // `script` gives it a terminal of its own.
-    let mut script = Command::new("script")
-        .args(["-qec", &format!("exec {line}"), "/dev/null"])
-        .current_dir(home.path())
-        .env("HOME", home.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("script runs");
-    let end = Instant::now() + DEADLINE;
-    while fs::read_to_string(&output).map_or(0, |text| text.lines().count()) < 5 {
-        assert!(Instant::now() < end, "no lines");
-        std::thread::yield_now();
-    }
-    let children = format!("/proc/{0}/task/{0}/children", script.id());
-    let children = fs::read_to_string(children).expect("Linux says");
-    let pid = children.split_whitespace().next().expect("a child");
-    let pid = Pid::from_raw(pid.parse().expect("a number")).expect("a process");
-    kill_process(pid, Signal::HUP).expect("it runs");
-    assert_eq!(script.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]
