@@ -135,10 +135,11 @@ impl<'a, W> Run<'a, W> {
                 self.progress.end();
                 return Err(Fault::unusable(message));
             }
-            // Only the interface changes prompts.
+            // Only the interface changes prompts and looks files up.
             Event::Prompts { .. }
             | Event::PromptsFailed { .. }
             | Event::Rescored { .. }
+            | Event::Recalled { .. }
             | Event::Rate { .. } => {}
         }
         Ok(None)
