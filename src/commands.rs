@@ -219,6 +219,20 @@ impl CommandSetup {
         Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
     }
 
+    /// The settings of a running command that differ in `other`, but cannot change while it runs.
+    pub fn fixed_changes(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("model", self.source != other.source),
+            ("device", self.device != other.device),
+            ("precision", self.precision != other.precision),
+            ("library", self.library != other.library),
+            ("memory", self.memory != other.memory),
+            ("log_level", self.log_level != other.log_level),
+        ];
+        let changed = all.into_iter().filter(|(_, is_changed)| *is_changed);
+        changed.map(|(key, _)| key).collect()
+    }
+
     /// The library, if there is to be one. Its file is opened on first use.
     pub fn library(&self) -> Option<Arc<Library>> {
         let file = self.library.clone()?;

@@ -261,6 +261,19 @@ impl<W> Jobs<W> {
         again
     }
 
+    /// Requests the results of all files that have one again, because something that all of them depend on has changed. The new
+    /// results are not repetitions, even of the same content.
+    pub fn start_over(&mut self) {
+        let done = |(path, file): (&PathBuf, &mut FileJob<W>)| {
+            file.reported = None;
+            (file.phase == JobPhase::Done).then(|| path.clone())
+        };
+        let done: Vec<PathBuf> = self.files.iter_mut().filter_map(done).collect();
+        for path in done {
+            self.renew(&path, Lane::Bulk);
+        }
+    }
+
     /// Drops a file whose result nobody wants any more.
     pub fn forget(&mut self, path: &Path) {
         self.withdraw(path);

@@ -12,12 +12,12 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use crate::encoder::ModelCard;
-use crate::media::{ErrorKind, FileContent, FileFormat, MediaError};
+use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
 pub use store::{
-    FaultReporter, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
-    LibraryState,
+    AuditEvent, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
+    LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
 };
 
 /// The notice in every result.
@@ -69,6 +69,9 @@ pub struct Record {
     pub at: String,
     /// [`NOTICE`].
     pub notice: &'static str,
+    /// Where a DICOM object comes from, and what it belongs to.
+    #[serde(skip)]
+    pub origin: DicomOrigin,
     /// The image's unit embedding, with which new prompts score it again without the file; `None` in an aggregate.
     #[serde(skip)]
     pub embedding: Option<Arc<[f32]>>,
@@ -163,6 +166,7 @@ pub fn record(
         device: provenance.card.device.clone(),
         at: now(),
         notice: NOTICE,
+        origin: facts.origin.clone(),
         embedding,
     }
 }

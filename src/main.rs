@@ -98,7 +98,9 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
     match &cli.command {
         None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup, true),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
-        Some(Command::Watch(arguments)) => commands::watch::run(arguments, &setup),
+        Some(Command::Watch(arguments)) => {
+            commands::watch::run(arguments, &setup, &|| CommandSetup::new(&cli.global))
+        }
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),
         Some(Command::Bench(arguments)) => commands::bench::run(arguments, &setup),

@@ -2,6 +2,8 @@
 
 #[path = "watch/command.rs"]
 mod command;
+#[path = "watch/restarts.rs"]
+mod restarts;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -276,8 +278,12 @@ struct Mounted(PathBuf);
 
 impl Mounted {
     fn new(path: &Path) -> Self {
+        Self::with_size(path, "50%")
+    }
+
+    fn with_size(path: &Path, size: &str) -> Self {
         let status = Command::new("mount")
-            .args(["-t", "tmpfs", "none"])
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
             .arg(path)
             .status();
         assert!(status.expect("mount(8)").success(), "may not mount");

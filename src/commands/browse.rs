@@ -132,6 +132,7 @@ async fn interface(
         report(warning);
     }
     if let Some(library) = library {
+        library.report_conflicts_to(Box::new(report.clone()));
         library.report_faults_to(Box::new(report));
     }
     services.set_choices(ChoiceSources {

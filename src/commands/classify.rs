@@ -17,7 +17,7 @@ use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, MAX_RUNNING};
 use crate::library::export::ResultWriter;
-use crate::library::{Failure, Outcome};
+use crate::library::{AuditEvent, Failure, Outcome, OutputLog};
 use crate::media::walk;
 
 /// How many files the walk may be ahead of the requests.
@@ -46,17 +46,23 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     })?;
     let factory = setup.factory(arguments.results.fit);
     let settings = arguments.results.settings(prompts.clone(), setup);
+    let library = settings.library.clone();
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let (sender, inputs) = bounded(MAX_WALK_AHEAD);
     let paths = arguments.paths.clone();
     std::thread::spawn(move || walk_inputs(&paths, &sender));
     let out = BufWriter::new(print::stdout());
-    let mut printer = Printer::new(ResultWriter::new(out, arguments.results.format(), &prompts));
+    let log = library
+        .clone()
+        .map(|library| OutputLog::new(library, AuditEvent::Printed, None));
+    let writer = ResultWriter::new(out, arguments.results.format(), &prompts).logged(log);
+    let mut printer = Printer::new(writer);
     match run.classify_all(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {
             let joined = run.shutdown();
             printer.finish(true)?;
+            run::flush(library.as_deref(), run::SHUTDOWN_TIMEOUT);
             if !joined {
                 // A forward pass cannot be stopped. All finished results have been written.
                 leave(exit::INTERRUPTED);
@@ -66,6 +72,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
         RunEnd::All => {
             run.finish();
             printer.finish(false)?;
+            run::flush(library.as_deref(), run::LIBRARY_TIMEOUT);
             Ok(if printer.summary.has_failures() {
                 exit::SOME_FAILED
             } else {
@@ -218,7 +225,7 @@ impl<W: Write> Printer<W> {
         let writer = &mut self.writer;
         outcomes
             .iter()
-            .try_for_each(|outcome| writer.write(path, outcome))
+            .try_for_each(|outcome| writer.write(path, outcome).map(drop))
             .or_else(closed_pipe)
     }
 

@@ -12,11 +12,12 @@ use super::{Fault, print, sink};
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
 use crate::library::Library;
+use crate::prompts::Prompts;
 
 /// How long an interrupted command waits for the current forward pass.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a finished command waits until the library is written.
-const LIBRARY_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const LIBRARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Number of waiting files from which no more inputs are read. Enough that starting a file never waits for the next input.
 const MAX_QUEUED: usize = 64;
 
@@ -26,6 +27,8 @@ pub(super) enum RunMessage {
     Engine(Event),
     /// A signal requests the end.
     Stop,
+    /// A signal requests that the settings are read again. Only `watch` handles it.
+    Reload,
 }
 
 /// Creates the channel for messages.
@@ -112,6 +115,11 @@ impl<'a, W> Run<'a, W> {
         }
     }
 
+    /// Changes the prompts; the files classified so far are scored again.
+    pub(super) fn use_prompts(&self, prompts: Prompts) {
+        self.engine.use_prompts(prompts);
+    }
+
     /// Handles an event of the engine; returns the job that ended by it, if any.
     pub(super) fn handle_event(&mut self, event: Event) -> Result<Option<Ended<W>>, Fault> {
         match event {
@@ -135,12 +143,19 @@ impl<'a, W> Run<'a, W> {
                 self.progress.end();
                 return Err(Fault::unusable(message));
             }
-            // Only the interface changes prompts and looks files up.
-            Event::Prompts { .. }
-            | Event::PromptsFailed { .. }
-            | Event::Rescored { .. }
-            | Event::Recalled { .. }
-            | Event::Rate { .. } => {}
+            Event::Prompts { warnings, .. } => {
+                for warning in warnings {
+                    print::message(format_args!("warning: {warning}"));
+                }
+                self.jobs.start_over();
+            }
+            Event::PromptsFailed { message } => {
+                print::message(format_args!(
+                    "warning: {message}; the prompts stay as they were"
+                ));
+            }
+            // Only the interface asks for results again.
+            Event::Rescored { .. } | Event::Recalled { .. } | Event::Rate { .. } => {}
         }
         Ok(None)
     }
@@ -171,6 +186,7 @@ impl<'a, W> Run<'a, W> {
                         }
                     }
                     Ok(RunMessage::Stop) => return Ok(RunEnd::Interrupted),
+                    Ok(RunMessage::Reload) => {}
                     // The engine keeps a sender, so the channel lives as long as this loop.
                     Err(_) => break,
                 },
@@ -192,9 +208,7 @@ impl<'a, W> Run<'a, W> {
     /// Ends the engine after its current files.
     pub(super) fn finish(self) {
         self.engine.finish();
-        if let Some(library) = self.library {
-            library.flush(LIBRARY_TIMEOUT);
-        }
+        flush(self.library.as_deref(), LIBRARY_TIMEOUT);
         self.progress.end();
     }
 
@@ -202,10 +216,15 @@ impl<'a, W> Run<'a, W> {
     pub(super) fn shutdown(self) -> bool {
         self.progress.end();
         let ended = self.engine.shutdown(SHUTDOWN_TIMEOUT);
-        if let Some(library) = self.library {
-            library.flush(SHUTDOWN_TIMEOUT);
-        }
+        flush(self.library.as_deref(), SHUTDOWN_TIMEOUT);
         ended
+    }
+}
+
+/// Waits at most `timeout` until the library is written.
+pub(super) fn flush(library: Option<&Library>, timeout: Duration) {
+    if let Some(library) = library {
+        library.flush(timeout);
     }
 }
 

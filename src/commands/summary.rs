@@ -13,6 +13,8 @@ pub(super) struct Summary {
     rejected: BTreeMap<String, u64>,
     failed: u64,
     skipped: u64,
+    /// Files whose lines were written by an earlier run.
+    repeated: u64,
 }
 
 impl Summary {
@@ -37,6 +39,11 @@ impl Summary {
         self.skipped += 1;
     }
 
+    /// Counts a file whose lines were written by an earlier run.
+    pub(super) fn repeat(&mut self) {
+        self.repeated += 1;
+    }
+
     /// Whether some files failed.
     pub(super) fn has_failures(&self) -> bool {
         self.failed > 0
@@ -44,7 +51,7 @@ impl Summary {
 
     /// Whether not every file was classified.
     pub(super) fn is_notable(&self) -> bool {
-        self.failed + self.skipped > 0 || !self.rejected.is_empty()
+        self.failed + self.skipped + self.repeated > 0 || !self.rejected.is_empty()
     }
 
     /// The counts as parts of a sentence.
@@ -55,6 +62,9 @@ impl Summary {
         }
         if self.failed > 0 {
             parts.push(format!("{} failed", self.failed));
+        }
+        if self.repeated > 0 {
+            parts.push(format!("{} written before", self.repeated));
         }
         if self.skipped > 0 {
             parts.push(format!("{} skipped (not images)", self.skipped));

@@ -1,15 +1,15 @@
 //! `watch`: classifies the files in a folder and those that arrive, and prints results as they come, until a signal.
 
+mod output;
 mod signals;
 
-use std::fs::OpenOptions;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, unbounded};
 
-use super::print::{self, closed_pipe};
+use super::print;
 use super::progress::ProgressLine;
 use super::run::{self, Run, RunMessage};
 use super::summary::{Summary, is_not_an_image};
@@ -18,20 +18,33 @@ use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::Outcome;
-use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
 use crate::prompts::Prompts;
 use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
+use output::WatchOutput;
 
 /// Shortest polling interval in seconds: scanning more often is of no use.
 const MIN_POLL_INTERVAL: f64 = 0.05;
 /// How long the main loop waits when no file is due.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Watches until a signal; returns the exit code.
-pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+/// Reads the settings again.
+pub type SettingsReader<'a> = &'a dyn Fn() -> Result<CommandSetup, Fault>;
+
+/// Watches until a signal; returns the exit code. `reread` is called when SIGHUP requests it.
+pub fn run(
+    arguments: &cli::WatchArgs,
+    setup: &CommandSetup,
+    reread: SettingsReader,
+) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
     let prompts = setup.load_prompts()?;
-    let (writer, written) = open(arguments, &prompts, setup)?;
+    let settings = arguments.results.settings(prompts.clone(), setup);
+    if let Some(library) = &settings.library {
+        library.report_conflicts_to(Box::new(|sentence| {
+            print::message(format_args!("warning: {}", crate::media::clean(sentence)));
+        }));
+    }
+    let output = WatchOutput::open(arguments, &prompts, settings.library.clone())?;
     let messages = run::messages();
     signals::forward(messages.0.clone())?;
     let (sender, events) = unbounded();
@@ -42,12 +55,15 @@ pub fn run(arguments: &cli::WatchArgs, setup: &CommandSetup) -> Result<u8, Fault
     )
     .map_err(Fault::usage)?;
     let factory = setup.factory(arguments.results.fit);
-    let settings = arguments.results.settings(prompts, setup);
     let progress = ProgressLine::hidden();
     let mut follower = Follower {
         run: Run::start(factory, settings, messages, &progress),
-        writer,
-        written,
+        reloading: Reloading {
+            reread,
+            setup: setup.clone(),
+            prompts,
+        },
+        output,
         watch: Some(watch),
         folder: shown(&arguments.dir),
         begun: Instant::now(),
@@ -74,41 +90,41 @@ fn interval(seconds: f64) -> Result<Duration, Fault> {
         })
 }
 
-/// A writer of results to a file or stdout.
-type OutputWriter = ResultWriter<BufWriter<Box<dyn Write>>>;
+/// What SIGHUP reloads.
+struct Reloading<'a> {
+    reread: SettingsReader<'a>,
+    /// The settings in use.
+    setup: CommandSetup,
+    /// The prompts in use.
+    prompts: Prompts,
+}
 
-/// Opens the output: the end of a file, or stdout. With a library, also finds the lines that the file holds already.
-fn open(
-    arguments: &cli::WatchArgs,
-    prompts: &Prompts,
-    setup: &CommandSetup,
-) -> Result<(OutputWriter, WrittenLines), Fault> {
-    let Some(path) = &arguments.output else {
-        let format = arguments.results.format();
-        let out = BufWriter::new(print::stdout());
-        let writer = ResultWriter::new(out, format, prompts);
-        return Ok((writer, WrittenLines::default()));
-    };
-    let unwritable = |error: io::Error| Fault::usage(format!("{}: {error}", shown(path)));
-    let mut options = OpenOptions::new();
-    let file = options.create(true).read(true).append(true).open(path);
-    let mut file = file.map_err(unwritable)?;
-    let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
-    let is_file = file.metadata().map_err(unwritable)?.is_file();
-    let written = if is_file && setup.library.is_some() {
-        WrittenLines::recover(&mut file, format).map_err(unwritable)?
-    } else {
-        WrittenLines::default()
-    };
-    let has_header = file.metadata().map_err(unwritable)?.len() > 0;
-    let out: Box<dyn Write> = Box::new(file);
-    let writer = ResultWriter::new(BufWriter::new(out), format, prompts);
-    let writer = if has_header {
-        writer.without_header()
-    } else {
-        writer
-    };
-    Ok((writer, written))
+impl Reloading<'_> {
+    /// Reads settings and prompts again; returns the prompts if they are others. What cannot be read stays as it is.
+    fn changed_prompts(&mut self) -> Option<Prompts> {
+        let read = (self.reread)().and_then(|setup| Ok((setup.load_prompts()?, setup)));
+        match read {
+            Err(fault) => {
+                let message = fault.message;
+                print::message(format_args!(
+                    "warning: {message}; the settings stay as they were"
+                ));
+                None
+            }
+            Ok((prompts, setup)) => {
+                for key in self.setup.fixed_changes(&setup) {
+                    print::message(format_args!(
+                        "warning: `{key}` takes effect when the watch is started again"
+                    ));
+                }
+                self.setup.prompts = setup.prompts;
+                let is_changed = prompts != self.prompts;
+                self.prompts = prompts;
+                print::message("the settings were read again");
+                is_changed.then(|| self.prompts.clone())
+            }
+        }
+    }
 }
 
 /// How following a folder ended.
@@ -121,11 +137,10 @@ enum FollowEnd {
 }
 
 /// A watched folder whose files are classified.
-struct Follower<'a, W: Write> {
+struct Follower<'a> {
     run: Run<'a, ()>,
-    writer: ResultWriter<W>,
-    /// The lines of the output file, also those of earlier runs.
-    written: WrittenLines,
+    reloading: Reloading<'a>,
+    output: WatchOutput,
     /// `None` while the accepted files are being finished.
     watch: Option<Watch>,
     /// The folder's name for messages.
@@ -134,14 +149,14 @@ struct Follower<'a, W: Write> {
     summary: Summary,
 }
 
-impl<W: Write> Follower<'_, W> {
+impl Follower<'_> {
     fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
         while self.watch.is_some() || !self.run.jobs.is_idle() {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
             self.run.carry_out_commands();
             if self.run.messages().is_empty() && events.is_empty() {
-                self.writer.flush().or_else(closed_pipe)?;
+                self.output.flush()?;
             }
             let due = self.run.jobs.next_tick(now).unwrap_or(MAX_WAIT);
             let closed = never();
@@ -161,6 +176,7 @@ impl<W: Write> Follower<'_, W> {
                         return Ok(FollowEnd::Interrupted);
                     }
                     Ok(RunMessage::Stop) => self.stop(events)?,
+                    Ok(RunMessage::Reload) => self.reload()?,
                     Err(_) => break,
                 },
                 recv(events) -> event => {
@@ -231,23 +247,29 @@ impl<W: Write> Follower<'_, W> {
             self.summary.skip();
             return Ok(());
         }
-        let (writer, written) = (&mut self.writer, &mut self.written);
-        let new = outcomes
-            .iter()
-            .filter(|outcome| written.insert(path, outcome));
-        let new: Vec<&Outcome> = new.collect();
-        if new.is_empty() {
-            return Ok(());
+        let mut is_new = false;
+        for outcome in outcomes {
+            is_new |= self.output.write(path, outcome)?;
         }
-        self.summary.add(outcomes);
-        new.into_iter()
-            .try_for_each(|outcome| writer.write(path, outcome))
-            .or_else(closed_pipe)
+        if is_new {
+            self.summary.add(outcomes);
+        } else {
+            self.summary.repeat();
+        }
+        Ok(())
+    }
+
+    /// Applies the settings and prompts as they are now, and opens the output again.
+    fn reload(&mut self) -> Result<(), Fault> {
+        if let Some(prompts) = self.reloading.changed_prompts() {
+            self.run.use_prompts(prompts);
+        }
+        self.output.reopen(&self.reloading.prompts)
     }
 
     /// Writes the remaining results, and prints the summary.
     fn finish(&mut self) -> Result<(), Fault> {
-        self.writer.finish().or_else(closed_pipe)?;
+        self.output.finish()?;
         if self.summary.is_notable() || io::stderr().is_terminal() {
             print::message(self.summary.parts().join(", "));
         }

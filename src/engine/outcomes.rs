@@ -29,6 +29,8 @@ impl InferenceWorker<'_> {
                 ..
             } = &**file;
             let outcomes = self.scorers.outcomes(&job.path, content, order, results);
+            self.shared
+                .store(vec![outcomes.iter().flatten().cloned().collect()]);
             self.shared.finish_job(job, outcomes);
         } else {
             self.shared.drop_job(&file.job);

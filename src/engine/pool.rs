@@ -73,10 +73,13 @@ fn open(shared: &EngineShared, job: Job) {
         Ok((source, hash)) => {
             let facts = ImageFacts::new(source.info(), source.frame_order());
             let content = Arc::new(ImageContent { hash, facts });
-            if let (Some(library), Some(identity)) = (&shared.settings.library, identity)
-                && identity.covers(opened_at, FileIdentity::of(&path))
-            {
-                library.note_file(&path, identity, Arc::clone(&content));
+            if let Some(library) = &shared.settings.library {
+                library.note_instance(&path, Arc::clone(&content));
+                if let Some(identity) = identity
+                    && identity.covers(opened_at, FileIdentity::of(&path))
+                {
+                    library.note_file(&path, identity, Arc::clone(&content));
+                }
             }
             prepare(shared, job, &source, content);
         }

@@ -71,10 +71,11 @@ fn rescore(shared: &EngineShared, to_rescore: &mut VecDeque<ClassifiedFile>) {
     let part: Vec<ClassifiedFile> = to_rescore
         .drain(..RESCORE_BATCH.min(to_rescore.len()))
         .collect();
-    let left = to_rescore.len();
+    let (left, mut stored) = (to_rescore.len(), Vec::new());
     shared.with_scorers(|scorers| {
         let rescored = part.into_iter().filter_map(|file| {
             let records = scorers?.rescored(&file.records)?;
+            stored.push(Arc::clone(&records));
             Some(ClassifiedFile { records, ..file })
         });
         Event::Rescored {
@@ -82,6 +83,7 @@ fn rescore(shared: &EngineShared, to_rescore: &mut VecDeque<ClassifiedFile>) {
             left,
         }
     });
+    shared.store(stored);
 }
 
 /// Looks files up in the library.
@@ -93,6 +95,7 @@ fn recall(shared: &EngineShared, paths: Vec<PathBuf>) {
             (path, known)
         })
         .collect();
+    let mut stored = Vec::new();
     shared.with_scorers(|scorers| {
         let (mut files, mut missing) = (Vec::new(), Vec::new());
         for (path, known) in known {
@@ -101,16 +104,21 @@ fn recall(shared: &EngineShared, paths: Vec<PathBuf>) {
                 Some((identity, records))
             });
             match recalled {
-                Some((identity, records)) => files.push(RecalledFile {
-                    path,
-                    identity,
-                    records,
-                }),
+                Some((identity, records)) => {
+                    stored.push(Arc::clone(&records));
+                    files.push(RecalledFile {
+                        path,
+                        identity,
+                        records,
+                    });
+                }
                 None => missing.push(path),
             }
         }
         Event::Recalled { files, missing }
     });
+    // They may be stored already, but of other prompts.
+    shared.store(stored);
 }
 
 /// What the library holds of a file; `None` unless that suffices for its result.

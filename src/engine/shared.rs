@@ -9,7 +9,7 @@ use super::pool;
 use super::scoring::Scorers;
 use super::{Event, EventHandler, Job, Settings};
 use crate::encoder::Preprocess;
-use crate::library::Outcome;
+use crate::library::{Outcome, Record};
 use crate::prompts::Prompts;
 
 /// What the decoding threads need to know of the model.
@@ -133,6 +133,15 @@ impl EngineShared {
     pub(super) fn with_scorers(&self, work: impl FnOnce(Option<&Scorers>) -> Event) {
         let current = self.scorers.read().unwrap_or_else(PoisonError::into_inner);
         (self.handler)(work(current.as_deref()));
+    }
+
+    /// Stores results in the library, one slice per file.
+    pub(super) fn store(&self, files: Vec<Arc<[Record]>>) {
+        if let Some(library) = &self.settings.library
+            && files.iter().any(|records| !records.is_empty())
+        {
+            library.put_results(files);
+        }
     }
 
     /// Notes that a decoding thread has ended; closes the queue of prepared frames after the last one.

@@ -222,6 +222,25 @@ fn a_new_engine_gets_the_files_of_the_last_one() {
     assert!(jobs.answered(new, failure(ErrorKind::Internal)).is_some());
 }
 
+#[test]
+fn after_a_change_of_prompts_each_classified_file_is_answered_anew() {
+    let mut jobs = Jobs::default();
+    let done = arrived(&mut jobs, "done");
+    let failed = arrived(&mut jobs, "failed");
+    let record = crate::library::export::tests::record(crate::scoring::Decision::Confident);
+    let outcomes = || vec![Ok(record.clone())];
+    assert!(jobs.answered(done, outcomes()).is_some());
+    assert!(
+        jobs.answered(failed, failure(ErrorKind::Unsupported))
+            .is_some()
+    );
+    jobs.start_over();
+    let again = start_one(&mut jobs);
+    let ended = jobs.answered(again, outcomes()).expect("an end");
+    assert_eq!((ended.path, ended.is_repeated), ("done".into(), false));
+    assert!(jobs.is_idle());
+}
+
 #[derive(Clone, Debug)]
 enum JobAction {
     Request(u8, bool, bool),

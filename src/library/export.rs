@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Outcome, Record, path_text};
+use super::{Failure, Outcome, OutputLog, Record, path_text};
 use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
@@ -67,6 +67,10 @@ pub struct ResultWriter<W: Write> {
     /// The conditions that have a column in a CSV.
     conditions: Vec<String>,
     has_header: bool,
+    /// The lines that need not be written again.
+    written: WrittenLines,
+    /// Tells the library what was written.
+    log: Option<OutputLog>,
 }
 
 impl<W: Write> ResultWriter<W> {
@@ -83,7 +87,36 @@ impl<W: Write> ResultWriter<W> {
             format,
             conditions,
             has_header: false,
+            written: WrittenLines::default(),
+            log: None,
         }
+    }
+
+    /// Leaves out lines that were written before.
+    #[must_use]
+    pub fn following(mut self, written: WrittenLines) -> Self {
+        self.written = written;
+        self
+    }
+
+    /// Tells `log` of each line, once it is flushed.
+    #[must_use]
+    pub fn logged(mut self, log: Option<OutputLog>) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// The lines that were written, also before.
+    pub fn written(&self) -> &WrittenLines {
+        &self.written
+    }
+
+    /// Appends to a CSV that has this header; the conditions that have a column in it keep theirs, others have none.
+    #[must_use]
+    pub fn with_header(mut self, header: &csv::StringRecord) -> Self {
+        let conditions = header.iter().filter_map(|column| column.strip_prefix("p:"));
+        self.conditions = conditions.map(ToOwned::to_owned).collect();
+        self.without_header()
     }
 
     /// Leaves out the header, because the output is appended to a file that has it already.
@@ -93,8 +126,25 @@ impl<W: Write> ResultWriter<W> {
         self
     }
 
-    /// Writes one outcome.
-    pub fn write(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
+    /// The same, to be added to.
+    pub fn written_mut(&mut self) -> &mut WrittenLines {
+        &mut self.written
+    }
+
+    /// Writes one outcome; false if its line was written before.
+    pub fn write(&mut self, path: &Path, outcome: &Outcome) -> io::Result<bool> {
+        let key = self.written.key(path, outcome);
+        if key.is_some_and(|key| !self.written.insert(key)) {
+            return Ok(false);
+        }
+        self.line(path, outcome)?;
+        if self.log.as_mut().is_some_and(|log| log.add(key, outcome)) {
+            self.flush()?;
+        }
+        Ok(true)
+    }
+
+    fn line(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
         match self.format {
             ResultFormat::Jsonl => {
                 let line = match outcome {
@@ -113,12 +163,16 @@ impl<W: Write> ResultWriter<W> {
         if self.format == ResultFormat::Csv {
             self.csv_header()?;
         }
-        self.out.flush()
+        self.flush()
     }
 
     /// Flushes buffered output.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.flush()?;
+        if let Some(log) = &mut self.log {
+            log.flushed();
+        }
+        Ok(())
     }
 
     fn csv_header(&mut self) -> io::Result<()> {
@@ -287,4 +341,4 @@ fn cell(value: Option<&Value>) -> String {
 
 #[cfg(test)]
 #[path = "export/tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -17,6 +17,12 @@ pub fn pretty(value: &impl Serialize) -> io::Result<String> {
     Ok(escaped(&serde_json::to_string_pretty(value)?))
 }
 
+/// The name of a unit variant, as it is serialised.
+pub fn name(variant: &impl Serialize) -> String {
+    let value = serde_json::to_value(variant).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// Escapes DEL, C1 and Unicode's format characters, which serde_json leaves as they are, in contrast to C0. They occur within
 /// JSON strings only, and each is one UTF-16 unit.
 fn escaped(json: &str) -> String {

@@ -6,6 +6,9 @@
 //! be written is computed again next time. The user is told once.
 
 mod identity;
+mod lines;
+mod notices;
+mod results;
 mod schema;
 mod upkeep;
 mod writer;
@@ -19,16 +22,27 @@ use crossbeam_channel::{Sender, bounded};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use crate::media::{FileFormat, FrameOrder, ImageInfo};
+use crate::media::{DicomOrigin, FileFormat, FrameOrder, ImageInfo};
 pub use identity::FileIdentity;
+pub(in crate::library) use lines::content_part;
+pub use lines::{LineKey, OutputId, OutputLog};
+pub use notices::NoticeReporter;
+use notices::Notices;
+pub use results::AuditEvent;
 pub use schema::LibraryError;
 pub use upkeep::{Forgotten, LibraryState};
 use writer::{LibraryWriter, WriteRequest};
 
 /// Maximum number of embeddings: about 1 GB if each has 512 numbers. The oldest are removed.
 const MAX_EMBEDDINGS: i64 = 500_000;
+/// Version of [`ImageFacts`]. A file whose stored facts are of an earlier version is read again; its embeddings are still found.
+/// 1: the origin of DICOM objects.
+const FACTS_VERSION: u32 = 1;
 /// Writes that may wait for the disk; then those who have more wait, too.
 const QUEUE_CAPACITY: usize = 4096;
+
+/// How long the library may take to store what must not be done twice.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What results say of an image file besides its verdict, so that the file need not be opened for that again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +63,12 @@ pub struct ImageFacts {
     pub body_part: Option<String>,
     /// Stored frame numbers by position; empty if frames are stored in that order.
     pub order: Vec<u32>,
+    /// Where a DICOM object comes from, and what it belongs to. Not part of a result.
+    #[serde(default)]
+    pub origin: DicomOrigin,
+    /// [`FACTS_VERSION`] when the facts were stored.
+    #[serde(default)]
+    pub version: u32,
 }
 
 impl ImageFacts {
@@ -64,6 +84,8 @@ impl ImageFacts {
             modality: dicom.and_then(|dicom| dicom.modality.clone()),
             body_part: dicom.and_then(|dicom| dicom.body_part.clone()),
             order: order.numbers().to_vec(),
+            origin: dicom.map_or_else(DicomOrigin::default, |dicom| dicom.origin.clone()),
+            version: FACTS_VERSION,
         }
     }
 }
@@ -77,9 +99,6 @@ pub struct ImageContent {
     pub facts: ImageFacts,
 }
 
-/// Tells the user about a fault of the library, in a sentence.
-pub type FaultReporter = Box<dyn Fn(&str) + Send + Sync>;
-
 /// The library. The file is opened on first use.
 pub struct Library {
     file: PathBuf,
@@ -88,47 +107,13 @@ pub struct Library {
     max_embeddings: i64,
     /// Set on first use; `None` if the file cannot be used.
     open: OnceLock<Option<OpenLibrary>>,
-    faults: Arc<Faults>,
+    notices: Arc<Notices>,
 }
 
 /// An open file: a connection for reading, and the queue of the writer.
 struct OpenLibrary {
     reader: Mutex<Connection>,
     queue: Sender<WriteRequest>,
-}
-
-/// Reports the first fault only: those after it follow from it as a rule.
-#[derive(Default)]
-struct Faults {
-    reporter: OnceLock<FaultReporter>,
-    /// The first fault, until there is someone to report it to.
-    first: Mutex<FirstFault>,
-}
-
-#[derive(Default)]
-enum FirstFault {
-    #[default]
-    None,
-    Waiting(String),
-    Reported,
-}
-
-impl Faults {
-    fn report(&self, sentence: String) {
-        tracing::debug!("{sentence}");
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*first, FirstFault::None) {
-            *first = FirstFault::Waiting(sentence);
-        }
-        self.deliver(&mut first);
-    }
-
-    fn deliver(&self, first: &mut FirstFault) {
-        if let (FirstFault::Waiting(sentence), Some(reporter)) = (&*first, self.reporter.get()) {
-            reporter(sentence);
-            *first = FirstFault::Reported;
-        }
-    }
 }
 
 impl Library {
@@ -140,7 +125,7 @@ impl Library {
             previous,
             max_embeddings: MAX_EMBEDDINGS,
             open: OnceLock::new(),
-            faults: Arc::default(),
+            notices: Arc::default(),
         }
     }
 
@@ -150,12 +135,13 @@ impl Library {
     }
 
     /// Reports the first fault to the user, also one from before this call. Only the first reporter counts.
-    pub fn report_faults_to(&self, reporter: FaultReporter) {
-        if self.faults.reporter.set(reporter).is_ok() {
-            let first = &self.faults.first;
-            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-            self.faults.deliver(&mut first);
-        }
+    pub fn report_faults_to(&self, reporter: NoticeReporter) {
+        self.notices.report_faults_to(reporter);
+    }
+
+    /// Reports each file whose SOP Instance UID another content has, too. Only the first reporter counts.
+    pub fn report_conflicts_to(&self, reporter: NoticeReporter) {
+        self.notices.report_conflicts_to(reporter);
     }
 
     fn open(&self) -> Option<&OpenLibrary> {
@@ -163,7 +149,7 @@ impl Library {
             Ok(open) => Some(open),
             Err(error) => {
                 let file = self.file.display();
-                self.faults.report(format!(
+                self.notices.report_fault(format!(
                     "the library {file} is not used: {error}; results are not remembered"
                 ));
                 None
@@ -173,7 +159,7 @@ impl Library {
     }
 
     fn start(&self) -> Result<OpenLibrary, LibraryError> {
-        let report = |sentence| self.faults.report(sentence);
+        let report = |sentence| self.notices.report_fault(sentence);
         let mut connection = schema::open(&self.file, &report)?;
         if let Some(previous) = &self.previous {
             schema::take_over(&mut connection, previous)?;
@@ -183,7 +169,7 @@ impl Library {
             schema::connect(&self.file)?,
             self.file.clone(),
             self.max_embeddings,
-            Arc::clone(&self.faults),
+            Arc::clone(&self.notices),
         );
         std::thread::Builder::new()
             .name("library".into())
@@ -207,6 +193,16 @@ impl Library {
             identity,
             content,
         });
+    }
+
+    /// Notes the DICOM instance in a file, to report if another content has its SOP Instance UID. Other files have none.
+    pub fn note_instance(&self, path: &Path, content: Arc<ImageContent>) {
+        if content.facts.origin.instance.is_some() {
+            self.send(|| WriteRequest::Instance {
+                path: path.to_owned(),
+                content,
+            });
+        }
     }
 
     /// The embedding of a frame, if there is one. `model_key` identifies everything but the image that an embedding depends on
@@ -274,8 +270,8 @@ impl OpenLibrary {
             statement.query_row(parameters, row).optional()
         });
         let (hash, facts) = found?;
-        let facts = serde_json::from_str(&facts).ok()?;
-        Some(ImageContent { hash, facts })
+        let facts: ImageFacts = serde_json::from_str(&facts).ok()?;
+        (facts.version >= FACTS_VERSION).then_some(ImageContent { hash, facts })
     }
 
     fn embedding(&self, hash: &str, frame: u32, model_key: &str) -> Option<Vec<u8>> {

@@ -53,8 +53,25 @@ pub struct DicomInfo {
     pub modality: Option<String>,
     /// Body Part Examined (0018,0015).
     pub body_part: Option<String>,
+    /// The station, and the UIDs of the object, its series and its study.
+    pub origin: DicomOrigin,
     /// The window that was applied; `None` for colour, and before a frame is rendered.
     pub window: Option<Window>,
+}
+
+/// Where a DICOM object comes from, and what it belongs to. A value that does not have the form the standard asks for counts as
+/// missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DicomOrigin {
+    /// SOP Instance UID (0008,0018).
+    pub instance: Option<String>,
+    /// Series Instance UID (0020,000E).
+    pub series: Option<String>,
+    /// Study Instance UID (0020,000D).
+    pub study: Option<String>,
+    /// Station Name (0008,1010).
+    pub station: Option<String>,
 }
 
 /// The range of modality values that is mapped to black–white (PS3.3 C.11.2).

@@ -57,7 +57,7 @@ pub use files::{open_file, read_file, read_text};
 pub use frame::Frame;
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Grey, Histogram, NamedWindow, Voi};
-pub use info::{DicomInfo, FileFormat, ImageInfo, Loaded, Window, WindowSource};
+pub use info::{DicomInfo, DicomOrigin, FileFormat, ImageInfo, Loaded, Window, WindowSource};
 pub use large_pages::{LargePages, keep_freed_buffers};
 pub use mosaic::{Assembled, Mosaic, MosaicProgress};
 pub use options::{DecodeOptions, Scale};

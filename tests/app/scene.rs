@@ -17,8 +17,8 @@ use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
-    DicomInfo, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry, Histogram, ImageInfo,
-    NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
+    DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry, Histogram,
+    ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
 };
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
@@ -421,6 +421,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         device: "cpu".to_owned(),
         at: "2026-03-01T10:00:00Z".to_owned(),
         notice: NOTICE,
+        origin: DicomOrigin::default(),
         embedding: Some(vec![1.0, 0.0].into()),
     })
 }
@@ -602,6 +603,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
             samples: 1,
             modality: Some(film.modality.to_owned()),
             body_part: Some("CHEST".to_owned()),
+            origin: DicomOrigin::default(),
             window: None,
         }),
     };

@@ -1,5 +1,7 @@
-//! Signals to `watch`: the first ends it after the accepted files are classified, the second ends it at once.
+//! Signals to `watch`: the first ends it after the accepted files are classified, the second ends it at once. Without a
+//! controlling terminal, SIGHUP does not say that the terminal is gone, but asks a service to read its settings again.
 
+use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,13 +17,18 @@ const SAME_SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long after the second signal the process is ended even if writing blocks because nobody reads its output.
 const FORCED_EXIT_DELAY: Duration = SHUTDOWN_TIMEOUT.saturating_add(Duration::from_millis(500));
 
-/// Forwards signals as [`RunMessage::Stop`]. The second one ends the process in any case, because the main loop handles no
+/// Forwards signals as [`RunMessage::Stop`] or [`RunMessage::Reload`]. The second one ends the process in any case, because the main loop handles no
 /// messages while it writes to a reader that has stopped reading.
 pub(super) fn forward(messages: Sender<RunMessage>) -> Result<(), Fault> {
     let mut signals = vec![SIGINT, SIGTERM];
     // `nohup` ignores it; that is respected.
     if !is_ignored(SIGHUP) {
-        signals.push(SIGHUP);
+        if has_controlling_terminal() {
+            signals.push(SIGHUP);
+        } else {
+            let messages = messages.clone();
+            on_signals(&[SIGHUP], move || drop(messages.send(RunMessage::Reload)))?;
+        }
     }
     let first: Mutex<Option<Instant>> = Mutex::new(None);
     on_signals(&signals, move || {
@@ -40,6 +47,11 @@ pub(super) fn forward(messages: Sender<RunMessage>) -> Result<(), Fault> {
             }
         }
     })
+}
+
+/// Whether this process belongs to a terminal (tty(4)), whose end SIGHUP reports.
+fn has_controlling_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// Whether this process was started with a signal ignored.

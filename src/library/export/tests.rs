@@ -1,8 +1,8 @@
 use super::*;
-use crate::media::{ErrorKind, FileContent, FileFormat};
+use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 
-pub(super) fn record(decision: Decision) -> Record {
+pub(crate) fn record(decision: Decision) -> Record {
     let score = |condition: &str, probability| Score {
         condition: condition.into(),
         probability,
@@ -38,6 +38,7 @@ pub(super) fn record(decision: Decision) -> Record {
         device: "cpu".into(),
         at: "2026-01-31T10:00:00Z".into(),
         notice: super::super::NOTICE,
+        origin: DicomOrigin::default(),
         embedding: None,
     }
 }

@@ -9,15 +9,14 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Failure, Outcome, ResultFormat, cell, io_error};
-use crate::library::path_text;
+use crate::library::store::content_part;
+use crate::library::{LineKey, json, path_text};
 
-/// What a line is about: file, content, frame, model and prompts, or file and error. Two lines with the same are one.
-type LineKey = [u8; 16];
-
-/// The lines of an output.
+/// The lines of an output. By default none are remembered.
 #[derive(Debug, Default)]
 pub struct WrittenLines {
     keys: HashSet<LineKey>,
+    /// The format that decides what tells lines apart; `None` if none are remembered.
     format: Option<ResultFormat>,
 }
 
@@ -62,8 +61,7 @@ impl LineFields {
             },
             Err(Failure { kind, message, .. }) => {
                 let (path, path_bytes) = path_text(path);
-                let kind = serde_json::to_value(kind).unwrap_or_default();
-                let kind = kind.as_str().unwrap_or_default().to_owned();
+                let kind = json::name(kind);
                 Self {
                     path,
                     path_bytes,
@@ -103,18 +101,45 @@ impl LineFields {
     }
 }
 
+/// Which of [`LineFields::cells`] is the content.
+const CONTENT_CELL: usize = 2;
+
 fn key<'a>(parts: impl Iterator<Item = &'a str>) -> LineKey {
     let mut hasher = blake3::Hasher::new();
-    for part in parts {
+    let mut key = [0; 16];
+    let (of_content, rest) = key.split_at_mut(8);
+    for (at, part) in parts.enumerate() {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
+        if at == CONTENT_CELL {
+            of_content.copy_from_slice(&content_part(part));
+        }
     }
-    let mut key = [0; 16];
-    hasher.finalize_xof().fill(&mut key);
+    hasher.finalize_xof().fill(rest);
     key
 }
 
 impl WrittenLines {
+    /// Lines whose keys the library has remembered.
+    pub fn remembered(keys: HashSet<LineKey>) -> Self {
+        Self {
+            keys,
+            format: Some(ResultFormat::Jsonl),
+        }
+    }
+
+    /// Adds lines that need not be written, because an earlier file of the output holds them.
+    pub fn extend(&mut self, keys: impl IntoIterator<Item = LineKey>) {
+        if self.format.is_some() {
+            self.keys.extend(keys);
+        }
+    }
+
+    /// The keys of all lines.
+    pub fn keys(&self) -> impl Iterator<Item = LineKey> + '_ {
+        self.keys.iter().copied()
+    }
+
     /// Reads the lines of a file, and mends its end: a line that a killed process left unfinished is removed, as its file will
     /// yield it again. A table cannot be read back, and has no lines in this sense.
     pub fn recover(file: &mut File, format: ResultFormat) -> io::Result<Self> {
@@ -196,12 +221,15 @@ impl WrittenLines {
         }
     }
 
+    /// The key of a line; `None` if none are remembered.
+    pub fn key(&self, path: &Path, outcome: &Outcome) -> Option<LineKey> {
+        let format = self.format?;
+        Some(LineFields::of(path, outcome).key(format))
+    }
+
     /// Notes a line that is about to be written; false if it is there already.
-    pub fn insert(&mut self, path: &Path, outcome: &Outcome) -> bool {
-        let Some(format) = self.format else {
-            return true;
-        };
-        self.keys.insert(LineFields::of(path, outcome).key(format))
+    pub fn insert(&mut self, key: LineKey) -> bool {
+        self.keys.insert(key)
     }
 }
 
@@ -297,11 +325,12 @@ mod tests {
             for killed in 0..=whole.len() {
                 let mut file = tempfile::tempfile().expect("a file");
                 file.write_all(&whole[..killed]).expect("written");
-                let mut lines_there = WrittenLines::recover(&mut file, format).expect("read");
+                let lines_there = WrittenLines::recover(&mut file, format).expect("read");
                 let mut rest = Vec::new();
                 file.seek(io::SeekFrom::End(0)).expect("at its end");
                 let has_header = file.metadata().expect("it is there").len() > 0;
                 let writer = ResultWriter::new(&mut rest, format, &prompts);
+                let writer = writer.following(lines_there);
                 let mut writer = if has_header {
                     writer.without_header()
                 } else {
@@ -309,10 +338,8 @@ mod tests {
                 };
                 let mut count = 0;
                 for (path, outcome) in lines() {
-                    if lines_there.insert(Path::new(path), &outcome) {
-                        writer.write(Path::new(path), &outcome).expect("written");
-                        count += 1;
-                    }
+                    let path = Path::new(path);
+                    count += usize::from(writer.write(path, &outcome).expect("written"));
                 }
                 file.write_all(&rest).expect("written");
                 file.rewind().expect("at its beginning");
@@ -337,8 +364,10 @@ mod tests {
         file.rewind().expect("at its beginning");
         file.read_to_string(&mut text).expect("text");
         assert_eq!(text, "# notes\n[1, 2]\nno end\n");
-        assert!(lines.insert(Path::new("a"), &failure("x")));
-        assert!(!lines.insert(Path::new("a"), &failure("x")));
-        assert!(lines.insert(Path::new("a"), &failure("y")));
+        let key = |lines: &WrittenLines, text: &str| lines.key(Path::new("a"), &failure(text));
+        let [first, second] = ["x", "y"].map(|text| key(&lines, text).expect("remembered"));
+        assert!(lines.insert(first));
+        assert!(!lines.insert(first));
+        assert!(lines.insert(second));
     }
 }

@@ -15,14 +15,15 @@ use crate::watch::is_remote;
 /// Marks an SQLite file as a library (`application_id`): "MVTL".
 const APPLICATION_ID: i64 = 0x4D56_544C;
 /// Version of the tables (`user_version`).
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page size in bytes: a row of embeddings would waste half of the default 4096.
 const PAGE_SIZE: i64 = 16_384;
 
 /// The statements that lead from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = ["
+pub(super) const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [
+    "
 CREATE TABLE contents (
     id INTEGER PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE,
@@ -54,7 +55,69 @@ CREATE TABLE taken_over (
     key BLOB PRIMARY KEY,
     numbers BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE provenances (
+    id INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    prompts TEXT NOT NULL,
+    prompts_digest TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    device TEXT NOT NULL,
+    UNIQUE (model_digest, prompts_digest, mode, device, model, prompts)
+) STRICT;
+-- A row's number grows with time; frame -1 is the aggregate of all frames; verdict is JSON, as in a line of output.
+CREATE TABLE results (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,
+    provenance INTEGER NOT NULL REFERENCES provenances,
+    frame INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    UNIQUE (content, provenance, frame)
+) STRICT;
+-- What was printed or written, and what was forgotten; at is in seconds since 1970.
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    program TEXT NOT NULL,
+    hash TEXT,
+    frame INTEGER,
+    provenance INTEGER REFERENCES provenances,
+    decision TEXT,
+    label TEXT,
+    probability REAL,
+    error TEXT
+) STRICT;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+BEGIN SELECT raise(ABORT, 'the audit is only appended to'); END;
+CREATE VIEW audit_log AS
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS at, event, hash, frame, decision, label, probability, error,
+    model, model_digest, prompts, prompts_digest, mode, device, program
+FROM audit LEFT JOIN provenances ON provenances.id = audit.provenance;
+-- Outputs of `watch`, and the lines that each of them has got; inode and born tell a file from another one with its name.
+CREATE TABLE outputs (
+    id INTEGER PRIMARY KEY,
+    name BLOB NOT NULL UNIQUE,
+    inode INTEGER,
+    born INTEGER
+) STRICT;
+CREATE TABLE lines (
+    output INTEGER NOT NULL REFERENCES outputs ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    PRIMARY KEY (output, key)
+) STRICT, WITHOUT ROWID;
+-- Contents by SOP Instance UID, of which there should be one; path is where the content was seen first.
+CREATE TABLE instances (
+    uid TEXT NOT NULL,
+    content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,
+    path BLOB NOT NULL,
+    PRIMARY KEY (uid, content)
+) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Why a library cannot be used.
 #[derive(Debug, thiserror::Error)]

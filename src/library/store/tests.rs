@@ -1,6 +1,8 @@
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::library::{Record, export};
 
 const LONG: Duration = Duration::from_secs(60);
 const IDENTITY: FileIdentity = FileIdentity {
@@ -24,6 +26,11 @@ fn content(hash: &str) -> Arc<ImageContent> {
         modality: Some("CT".to_owned()),
         body_part: None,
         order: vec![1, 0],
+        origin: DicomOrigin {
+            instance: Some("1.2.3".to_owned()),
+            ..DicomOrigin::default()
+        },
+        version: FACTS_VERSION,
     };
     Arc::new(ImageContent {
         hash: hash.to_owned(),
@@ -80,6 +87,32 @@ fn embeddings_are_there_after_a_restart_in_a_private_file() {
             (None, None)
         );
     }
+}
+
+#[test]
+fn a_file_whose_facts_are_of_an_earlier_version_is_read_again_and_its_embeddings_are_still_found() {
+    let (_home, path) = file();
+    let first = library(&path);
+    let image = Path::new("/in/a.dcm");
+    first.note_file(image, IDENTITY, content("blake3:1"));
+    put(&first, "blake3:1", 0, "m", 1);
+    first.flush(LONG);
+    let earlier = r#"{"kind":"dicom","width":4,"height":3,"frames":2,"synthetic":false,"modality":"CT","body_part":null,"order":[1,0]}"#;
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute("UPDATE contents SET facts = ?1", [earlier])
+        .unwrap();
+    assert_eq!(first.content(image, IDENTITY), None);
+    assert_eq!(
+        first.embedding("blake3:1", 0, "m"),
+        Some(numbers(1).to_vec())
+    );
+    first.note_file(image, IDENTITY, content("blake3:1"));
+    first.flush(LONG);
+    assert_eq!(
+        first.content(image, IDENTITY),
+        Some((*content("blake3:1")).clone())
+    );
 }
 
 #[test]
@@ -353,4 +386,178 @@ fn damage_within_the_file_is_found() {
     let damaged = library(&path);
     let faults = damaged.check();
     assert!(faults.map_or(true, |faults| !faults.is_empty()));
+}
+
+/// A record of a content's frame, as the output formats test it.
+fn record(hash: &str, frame: Option<u32>) -> Record {
+    let decision = crate::scoring::Decision::Confident;
+    Record {
+        content: hash.to_owned(),
+        frame,
+        ..crate::library::export::tests::record(decision)
+    }
+}
+
+/// The first column of each row.
+fn column<T: rusqlite::types::FromSql>(path: &Path, sql: &str) -> Vec<T> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_library_of_an_earlier_version_keeps_what_it_holds() {
+    let (home, path) = file();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 0x4D56544C; PRAGMA user_version = 1;
+         INSERT INTO contents VALUES (1, 'blake3:1', '{}');
+         INSERT INTO models VALUES (1, 'm');",
+    )
+    .unwrap();
+    let bytes: Vec<u8> = numbers(5).iter().flat_map(|n| n.to_le_bytes()).collect();
+    let sql = "INSERT INTO embeddings VALUES (1, 1, 1, 0, ?1)";
+    old.execute(sql, [bytes]).unwrap();
+    drop(old);
+    let library = library(&path);
+    assert_eq!(
+        library.embedding("blake3:1", 0, "m"),
+        Some(numbers(5).to_vec())
+    );
+    library.put_results(vec![[record("blake3:1", Some(0))].into()]);
+    library.flush(LONG);
+    assert_eq!(library.state().unwrap().unwrap().results, 1);
+}
+
+#[test]
+fn other_processes_learn_which_files_got_results() {
+    let (_home, path) = file();
+    let (own, other) = (library(&path), library(&path));
+    let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    assert_eq!(other.changes(0), Some((vec![], 0)));
+    for (name, hash) in [("/in/b", "1"), ("/in/copy of b", "1"), ("/in/a", "2")] {
+        own.note_file(Path::new(name), IDENTITY, content(hash));
+    }
+    let results = |hash: &str| vec![Arc::from([record(hash, Some(0)), record(hash, None)])];
+    own.put_results(results("1"));
+    own.put_results(results("unknown"));
+    own.flush(LONG);
+    let (paths, position) = other.changes(0).unwrap();
+    assert_eq!(paths, files(&["/in/b", "/in/copy of b"]));
+    assert_eq!(other.changes(position), Some((vec![], position)));
+    assert_eq!(other.changes(i64::MAX), Some((vec![], position)));
+    own.put_results(results("1"));
+    own.put_results(results("2"));
+    own.flush(LONG);
+    let (paths, _) = other.changes(position).unwrap();
+    assert_eq!(paths, files(&["/in/a"]), "the same result is no change");
+    assert_eq!(own.state().unwrap().unwrap().results, 4);
+}
+
+#[test]
+fn every_line_is_in_the_audit_until_its_content_is_forgotten() {
+    let (_home, path) = file();
+    let library = Arc::new(library(&path));
+    library.note_file(Path::new("/in/a"), IDENTITY, content("blake3:1"));
+    let output = OutputId::stdout(Path::new("/in"));
+    let event = AuditEvent::Printed;
+    let mut log = OutputLog::new(Arc::clone(&library), event, Some(output.clone()));
+    let outcomes = [
+        Ok(record("blake3:1", Some(0))),
+        Ok(record("blake3:1", None)),
+        Ok(record("blake3:2", Some(0))),
+        Err(crate::media::MediaError::new(crate::media::ErrorKind::Truncated, "/in/c ends").into()),
+    ];
+    let mut written = export::WrittenLines::remembered(HashSet::new());
+    for outcome in &outcomes {
+        let key = written.key(Path::new("/in/a"), outcome).unwrap();
+        assert!(written.insert(key));
+        log.add(Some(key), outcome);
+    }
+    library.flush(LONG);
+    assert_eq!(library.lines(&output).len(), 0, "not flushed yet");
+    log.flushed();
+    library.flush(LONG);
+    assert_eq!(library.lines(&output).len(), 4);
+    let rows = "SELECT event || ' ' || ifnull(hash, '-') || ' ' || ifnull(frame, '-') || ' ' || ifnull(label, '-') || ' ' || \
+                ifnull(error, '-') || ' ' || ifnull(model, '-') FROM audit_log";
+    let model = record("", None).model;
+    let label = record("", None).verdict.label;
+    let expected = [
+        format!("printed blake3:1 0 {label} - {model}"),
+        format!("printed blake3:1 -1 {label} - {model}"),
+        format!("printed blake3:2 0 {label} - {model}"),
+        "printed - - - truncated -".to_owned(),
+    ];
+    assert_eq!(column::<String>(&path, rows), expected);
+    let changed = Connection::open(&path).unwrap();
+    assert!(changed.execute("UPDATE audit SET label = 'x'", []).is_err());
+    library.forget_hash("blake3:1").unwrap();
+    let left = [&expected[2], &expected[3], "forgotten - - - - -"];
+    assert_eq!(column::<String>(&path, rows), left);
+    assert_eq!(library.lines(&output).len(), 2);
+}
+
+#[test]
+fn an_output_that_was_rotated_goes_on_and_one_that_was_replaced_begins_anew() {
+    let (home, path) = file();
+    let library = library(&path);
+    let output = |name: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, "").unwrap();
+        let metadata = std::fs::metadata(&path).unwrap();
+        OutputId::file(&home.path().join("out"), &metadata)
+    };
+    let (first, second) = (output("1"), output("2"));
+    let keys = [[1; 16], [2; 16]];
+    library.output_goes_on(first.clone(), keys.to_vec());
+    assert_eq!(library.lines(&first), HashSet::from(keys));
+    assert_eq!(library.lines(&second), HashSet::new());
+    library.output_goes_on(second.clone(), vec![[3; 16]]);
+    assert_eq!(library.lines(&second), HashSet::from([[3; 16]]));
+    assert_eq!(library.lines(&first), HashSet::new());
+}
+
+#[test]
+fn another_content_with_the_same_sop_instance_uid_is_reported_once() {
+    let (_home, path) = file();
+    let first = library(&path);
+    let conflicts = |library: &Library| {
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let own = Arc::clone(&heard);
+        library.report_conflicts_to(Box::new(move |sentence| {
+            own.lock().unwrap().push(sentence.to_owned());
+        }));
+        heard
+    };
+    let heard = conflicts(&first);
+    let instance = |hash: &str, uid: &str| {
+        let mut content = (*content(hash)).clone();
+        content.facts.origin.instance = Some(uid.to_owned());
+        Arc::new(content)
+    };
+    let note = |library: &Library, name: &str, hash: &str, uid: &str| {
+        library.note_instance(Path::new(name), instance(hash, uid));
+        library.flush(LONG);
+    };
+    note(&first, "/in/a", "1", "1.2");
+    note(&first, "/in/copy of a", "1", "1.2");
+    note(&first, "/in/b", "2", "1.3");
+    assert_eq!(*heard.lock().unwrap(), Vec::<String>::new());
+    note(&first, "/in/c", "3", "1.2");
+    note(&first, "/in/b", "4", "1.3");
+    let second = library(&path);
+    let again = conflicts(&second);
+    note(&second, "/in/c", "3", "1.2");
+    assert_eq!(*again.lock().unwrap(), Vec::<String>::new(), "once");
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [
+            "/in/c: has the SOP Instance UID of /in/a, but another content",
+            "/in/b: was replaced by another content with the same SOP Instance UID",
+        ]
+    );
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::schema::{self, LibraryError, journal_mode};
-use super::{ImageFacts, Library, writer};
+use super::{ImageFacts, Library, lines, results, writer};
 
 /// The state of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,6 +21,10 @@ pub struct LibraryState {
     pub contents: i64,
     /// Embeddings.
     pub embeddings: i64,
+    /// Results, each of a frame under a model and a prompt set.
+    pub results: i64,
+    /// Entries of the audit.
+    pub audit: i64,
 }
 
 /// What was forgotten.
@@ -60,6 +64,8 @@ impl Library {
             files: count("files")?,
             contents: count("contents")?,
             embeddings: count("embeddings")? + count("taken_over")?,
+            results: count("results")?,
+            audit: count("audit")?,
         }))
     }
 
@@ -182,6 +188,10 @@ fn forget_content(change: &Transaction, id: i64) -> rusqlite::Result<Forgotten> 
                     change.execute("DELETE FROM taken_over WHERE key = ?1", [key.as_slice()])?;
             }
         }
+    }
+    if let Some((hash, _)) = &content {
+        results::audit_forgotten(change, hash)?;
+        lines::forget(change, hash)?;
     }
     let embeddings = change.execute("DELETE FROM embeddings WHERE content = ?1", [id])?;
     Ok(Forgotten {

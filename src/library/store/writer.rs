@@ -7,14 +7,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
-use super::{Faults, FileIdentity, ImageContent};
+use super::lines::OutputLines;
+use super::notices::Notices;
+use super::results::{self, SourceIds};
+use super::{FileIdentity, ImageContent, LineKey, OutputId, lines};
+use crate::library::Record;
 
 /// How long requests are collected for one transaction.
 const GATHER_TIME: Duration = Duration::from_millis(500);
 /// Maximum number of requests in one transaction, so that other processes get their turn.
 const MAX_GATHERED: usize = 2000;
+
+/// How long a write waits for other processes, longer than any of theirs takes but for `library vacuum` of a large file.
+const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
+/// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
+const MAX_RESULTS: i64 = 1_000_000;
 
 /// Something to write.
 pub(super) enum WriteRequest {
@@ -31,6 +42,17 @@ pub(super) enum WriteRequest {
         model_key: String,
         numbers: Arc<[f32]>,
     },
+    /// The DICOM instance in a file.
+    Instance {
+        path: PathBuf,
+        content: Arc<ImageContent>,
+    },
+    /// The results of files, one slice each.
+    Results(Vec<Arc<[Record]>>),
+    /// Lines that were printed or written.
+    Lines(OutputLines),
+    /// An output, and all lines that it has got.
+    Output(OutputId, Vec<LineKey>),
     /// Write everything before, then drop this sender.
     Flush(Sender<()>),
 }
@@ -40,7 +62,8 @@ pub(super) struct LibraryWriter {
     connection: Connection,
     file: PathBuf,
     max_embeddings: i64,
-    faults: Arc<Faults>,
+    sources: SourceIds,
+    notices: Arc<Notices>,
 }
 
 impl LibraryWriter {
@@ -48,13 +71,14 @@ impl LibraryWriter {
         connection: Connection,
         file: PathBuf,
         max_embeddings: i64,
-        faults: Arc<Faults>,
+        notices: Arc<Notices>,
     ) -> Self {
         Self {
             connection,
             file,
             max_embeddings,
-            faults,
+            sources: SourceIds::default(),
+            notices,
         }
     }
 
@@ -77,9 +101,9 @@ impl LibraryWriter {
                 }
                 next = requests.recv_deadline(until).ok();
             }
-            if let Err(error) = self.write(&gathered) {
+            if let Err(error) = self.write_patiently(&gathered) {
                 let file = self.file.display();
-                self.faults.report(format!(
+                self.notices.report_fault(format!(
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
                 ));
             }
@@ -91,14 +115,28 @@ impl LibraryWriter {
         }
     }
 
+    /// Writes, once another process lets it.
+    fn write_patiently(&mut self, requests: &[WriteRequest]) -> rusqlite::Result<()> {
+        let until = Instant::now() + MAX_BUSY_TIME;
+        loop {
+            match self.write(requests) {
+                Err(error) if is_busy(&error) && Instant::now() < until => {}
+                done => return done,
+            }
+        }
+    }
+
     fn write(&mut self, requests: &[WriteRequest]) -> rusqlite::Result<()> {
         if requests.is_empty() {
             return Ok(());
         }
+        // Numbers looked up in a transaction that failed may not exist.
+        let mut sources = std::mem::take(&mut self.sources);
         let behavior = TransactionBehavior::Immediate;
         let change = self.connection.transaction_with_behavior(behavior)?;
         let mut ids = Ids::default();
-        let mut added = false;
+        let (mut added, mut has_results) = (false, false);
+        let mut conflicts = Vec::new();
         for request in requests {
             match request {
                 WriteRequest::File {
@@ -117,8 +155,26 @@ impl LibraryWriter {
                     put_embedding(&change, (content, model, *frame), numbers)?;
                     added = true;
                 }
+                WriteRequest::Instance { path, content } => {
+                    let conflict = put_instance(&change, &mut ids, path, content)?;
+                    conflicts.extend(conflict);
+                }
+                WriteRequest::Results(files) => {
+                    for records in files {
+                        results::put(&change, &mut ids, &mut sources, records)?;
+                    }
+                    has_results = true;
+                }
+                WriteRequest::Lines(lines) => lines::put(&change, &mut sources, lines)?,
+                WriteRequest::Output(output, keys) => lines::replace(&change, output, keys)?,
                 WriteRequest::Flush(_) => {}
             }
+        }
+        if has_results {
+            change.execute(
+                "DELETE FROM results WHERE id <= (SELECT max(id) FROM results) - ?1",
+                [MAX_RESULTS],
+            )?;
         }
         if added {
             // The oldest have the lowest numbers.
@@ -127,13 +183,27 @@ impl LibraryWriter {
                 [self.max_embeddings],
             )?;
         }
-        change.commit()
+        change.commit()?;
+        self.sources = sources;
+        for conflict in conflicts {
+            self.notices.report_conflict(&conflict);
+        }
+        Ok(())
     }
+}
+
+/// Whether another process was writing.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 /// The numbers of contents and models, as far as one transaction has looked them up.
 #[derive(Default)]
-struct Ids<'a> {
+pub(super) struct Ids<'a> {
     contents: HashMap<&'a str, i64>,
     models: HashMap<&'a str, i64>,
 }
@@ -156,6 +226,23 @@ impl<'a> Ids<'a> {
         )?;
         let id = statement.query_row(params![content.hash, facts], |row| row.get(0))?;
         self.contents.insert(&content.hash, id);
+        Ok(id)
+    }
+
+    /// The number of a content, if there is one.
+    pub(super) fn known_content(
+        &mut self,
+        change: &Transaction,
+        hash: &'a str,
+    ) -> rusqlite::Result<Option<i64>> {
+        if let Some(id) = self.contents.get(hash) {
+            return Ok(Some(*id));
+        }
+        let mut statement = change.prepare_cached("SELECT id FROM contents WHERE hash = ?1")?;
+        let id = statement.query_row([hash], |row| row.get(0)).optional()?;
+        if let Some(id) = id {
+            self.contents.insert(hash, id);
+        }
         Ok(id)
     }
 
@@ -197,6 +284,42 @@ fn put_file<'a>(
     let path = path_bytes(path);
     statement.execute(params![path, content, size, modified, changed, inode, seen])?;
     Ok(())
+}
+
+/// Notes the instance in a file. Returns a sentence if another content has its SOP Instance UID.
+fn put_instance<'a>(
+    change: &Transaction,
+    ids: &mut Ids<'a>,
+    path: &Path,
+    content: &'a ImageContent,
+) -> rusqlite::Result<Option<String>> {
+    let Some(uid) = &content.facts.origin.instance else {
+        return Ok(None);
+    };
+    let content = ids.content(change, content)?;
+    let own = path_bytes(path);
+    let mut statement = change.prepare_cached(
+        "INSERT INTO instances (uid, content, path) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    if statement.execute(params![uid, content, own])? == 0 {
+        return Ok(None);
+    }
+    let mut statement = change.prepare_cached(
+        "SELECT path FROM instances WHERE uid = ?1 AND content <> ?2 ORDER BY content DESC LIMIT 1",
+    )?;
+    let other: Option<Vec<u8>> = statement
+        .query_row(params![uid, content], |row| row.get(0))
+        .optional()?;
+    Ok(other.map(|other| {
+        let name = path.display();
+        if other == own {
+            return format!(
+                "{name}: was replaced by another content with the same SOP Instance UID"
+            );
+        }
+        let other = Path::new(std::ffi::OsStr::from_bytes(&other)).display();
+        format!("{name}: has the SOP Instance UID of {other}, but another content")
+    }))
 }
 
 fn put_embedding(

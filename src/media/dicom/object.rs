@@ -19,7 +19,10 @@ use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::samples::Cells;
 use crate::dicom::pixels::{display, native, overlays};
 use crate::error::{MediaError, unsupported};
-use crate::{DicomInfo, FileFormat, Frame, ImageInfo, Warnings, code, limits};
+use crate::{DicomInfo, DicomOrigin, FileFormat, Frame, ImageInfo, Warnings, code, limits, uid};
+
+/// Maximum length of a station's name: four times what the standard allows (SH, PS3.5 6.2).
+const MAX_STATION_CHARS: usize = 64;
 
 /// A DICOM object with pixels.
 pub(crate) struct DicomObject {
@@ -166,6 +169,18 @@ impl DicomObject {
             .or_else(|| rate(tags::FRAME_TIME).map(|milliseconds| 1000.0 / milliseconds))
     }
 
+    fn origin(&self) -> DicomOrigin {
+        let set = self.set();
+        let identifier = |tag| set.first(tag).filter(|text| uid(text).is_some());
+        let station = set.first(tags::STATION_NAME);
+        DicomOrigin {
+            instance: identifier(tags::SOP_INSTANCE_UID),
+            series: identifier(tags::SERIES_INSTANCE_UID),
+            study: identifier(tags::STUDY_INSTANCE_UID),
+            station: station.filter(|name| name.chars().count() <= MAX_STATION_CHARS),
+        }
+    }
+
     /// Description of the object, without a window.
     pub(crate) fn info(&self) -> ImageInfo {
         let (set, layout) = (self.set(), &self.layout);
@@ -185,6 +200,7 @@ impl DicomObject {
                 samples: layout.samples,
                 modality: coded(tags::MODALITY),
                 body_part: coded(tags::BODY_PART_EXAMINED),
+                origin: self.origin(),
                 window: None,
             }),
         }

@@ -8,8 +8,8 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::{
-    DecodeOptions, ErrorKind, Frame, ImageInfo, ImageSource, MediaError, OverlayPlane, Picture,
-    Sniffed, Window, WindowSource, sniff,
+    DecodeOptions, DicomOrigin, ErrorKind, Frame, ImageInfo, ImageSource, MediaError, OverlayPlane,
+    Picture, Sniffed, Window, WindowSource, sniff,
 };
 use builder::ObjectBuilder;
 
@@ -410,6 +410,33 @@ fn spacing_and_position_are_read_from_the_object() {
     let found = geometry(&detector);
     assert!(found.spacing.is_some_and(|s| s.at_detector));
     assert!((found.aspect - 0.75).abs() < 1e-12);
+}
+
+#[test]
+fn station_and_uids_are_read_unless_they_are_malformed() {
+    let origin = |instance: &str, station: &str| {
+        let object = ObjectBuilder::grey16(1, 1, "MONOCHROME2", false)
+            .text(tags::SOP_INSTANCE_UID, *b"UI", instance)
+            .text(tags::STATION_NAME, *b"SH", station)
+            .text(tags::STUDY_INSTANCE_UID, *b"UI", "1.2\0")
+            .text(tags::SERIES_INSTANCE_UID, *b"UI", "1.2.34")
+            .words(&[1]);
+        let info = object.decode(&DecodeOptions::default()).expect("a picture");
+        info.0.dicom.expect("DICOM").origin
+    };
+    let expected = DicomOrigin {
+        instance: Some("1.2.34.5".to_owned()),
+        series: Some("1.2.34".to_owned()),
+        study: Some("1.2".to_owned()),
+        station: Some("XRAY-1".to_owned()),
+    };
+    assert_eq!(origin("1.2.34.5", "XRAY-1"), expected);
+    let malformed = DicomOrigin {
+        instance: None,
+        station: None,
+        ..expected
+    };
+    assert_eq!(origin("Doe^Jane", &"X".repeat(66)), malformed);
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! Where `watch` writes its lines: stdout, or a file that may be rotated while it runs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli;
+use crate::commands::print::{self, closed_pipe};
+use crate::commands::{Fault, shown};
+use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
+use crate::library::{AuditEvent, Library, Outcome, OutputId, OutputLog};
+use crate::prompts::Prompts;
+
+/// The output of `watch`. With a library, each line is written once, also by several runs.
+pub(super) struct WatchOutput {
+    writer: ResultWriter<BufWriter<Box<dyn Write>>>,
+    /// The file; `None` for stdout.
+    file: Option<OutputFile>,
+    format: ResultFormat,
+    library: Option<Arc<Library>>,
+}
+
+/// A file of lines.
+struct OutputFile {
+    path: PathBuf,
+    id: OutputId,
+}
+
+impl WatchOutput {
+    /// Opens the end of the file, or stdout.
+    pub(super) fn open(
+        arguments: &cli::WatchArgs,
+        prompts: &Prompts,
+        library: Option<Arc<Library>>,
+    ) -> Result<Self, Fault> {
+        if let Some(path) = &arguments.output {
+            let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
+            return open_file(path, format, prompts, library)
+                .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))));
+        }
+        let format = arguments.results.format();
+        let out: Box<dyn Write> = Box::new(print::stdout());
+        let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts);
+        if let Some(library) = &library {
+            let id = OutputId::stdout(&arguments.dir);
+            let written = WrittenLines::remembered(library.lines(&id));
+            let log = OutputLog::new(Arc::clone(library), AuditEvent::Printed, Some(id));
+            writer = writer.following(written).logged(Some(log));
+        }
+        Ok(Self {
+            writer,
+            file: None,
+            format,
+            library,
+        })
+    }
+
+    /// Opens the file again by its name, because it may have been renamed (by logrotate). A new file goes on where the old one
+    /// ended. Writes to stdout go on as before.
+    pub(super) fn reopen(&mut self, prompts: &Prompts) -> Result<(), Fault> {
+        self.flush()?;
+        let Some(OutputFile { path, id }) = &self.file else {
+            return Ok(());
+        };
+        let name = shown(path);
+        match open_file(path, self.format, prompts, self.library.clone()) {
+            Ok(mut new) => {
+                let keys: Vec<_> = self.writer.written().keys().collect();
+                if let (Some(library), Some(file)) = (&self.library, &new.file)
+                    && file.id != *id
+                {
+                    library.output_goes_on(file.id.clone(), keys.clone());
+                }
+                new.writer.written_mut().extend(keys);
+                *self = new;
+            }
+            Err(error) => print::message(format_args!(
+                "warning: {name} cannot be opened again: {error}; results go on to the file opened before"
+            )),
+        }
+        Ok(())
+    }
+
+    /// Writes a line; false if it was written before.
+    pub(super) fn write(&mut self, path: &Path, outcome: &Outcome) -> Result<bool, Fault> {
+        let written = self.writer.write(path, outcome);
+        written.or_else(|error| closed_pipe(error).map(|()| false))
+    }
+
+    /// Writes what is buffered.
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        self.writer.flush().or_else(closed_pipe)
+    }
+
+    /// Writes the rest, and the header of a CSV without lines.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        self.writer.finish().or_else(closed_pipe)
+    }
+}
+
+/// Opens the end of a file. With a library, also finds the lines that it holds.
+fn open_file(
+    path: &Path,
+    format: ResultFormat,
+    prompts: &Prompts,
+    library: Option<Arc<Library>>,
+) -> io::Result<WatchOutput> {
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).read(true).append(true).open(path)?;
+    let metadata = file.metadata()?;
+    let id = OutputId::file(path, &metadata);
+    let mut written = WrittenLines::default();
+    if let Some(library) = library.as_ref().filter(|_| metadata.is_file()) {
+        written = WrittenLines::recover(&mut file, format)?;
+        written.extend(library.lines(&id));
+    }
+    let header = match format {
+        ResultFormat::Csv if metadata.is_file() => csv_header(&mut file)?,
+        _ => None,
+    };
+    let has_lines = file.metadata()?.len() > 0;
+    let out: Box<dyn Write> = Box::new(file);
+    let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts).following(written);
+    if let Some(header) = header {
+        writer = writer.with_header(&header);
+    } else if has_lines {
+        writer = writer.without_header();
+    }
+    let log = library.clone();
+    let log = log.map(|library| OutputLog::new(library, AuditEvent::Written, None));
+    Ok(WatchOutput {
+        writer: writer.logged(log),
+        file: Some(OutputFile {
+            path: path.to_owned(),
+            id,
+        }),
+        format,
+        library,
+    })
+}
+
+/// The first row of a file; `None` if it is empty.
+fn csv_header(file: &mut File) -> io::Result<Option<csv::StringRecord>> {
+    io::Seek::rewind(file)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(&*file);
+    // What is not a row of text is not a header, and stays where it is.
+    Ok(reader.records().next().and_then(Result::ok))
+}

@@ -1,0 +1,284 @@
+//! Results in the library, and the audit of what was printed and written.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Transaction, params};
+use serde::Serialize;
+
+use super::Library;
+use super::writer::Ids;
+use super::writer::WriteRequest;
+use crate::library::{Outcome, Record, json};
+use crate::scoring::Decision;
+
+/// Version of the program in the audit.
+const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+/// The frame number of an aggregate.
+const AGGREGATE: i64 = -1;
+/// Maximum number of paths that [`Library::changes`] returns at once.
+const MAX_CHANGES: u32 = 10_000;
+
+/// What happened to a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditEvent {
+    /// It was printed on stdout.
+    Printed,
+    /// It was written to a file.
+    Written,
+}
+
+/// An entry of the audit.
+#[derive(Clone, Debug)]
+pub(super) struct AuditEntry {
+    event: AuditEvent,
+    /// Seconds since 1970.
+    at: i64,
+    /// The content; `None` if the file could not be read.
+    hash: Option<String>,
+    frame: Option<i64>,
+    source: Option<Arc<ResultSource>>,
+    decision: String,
+    label: Option<String>,
+    probability: Option<f64>,
+    error: Option<String>,
+}
+
+/// What a result came from besides the image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ResultSource {
+    model: String,
+    model_digest: String,
+    prompts: String,
+    prompts_digest: String,
+    mode: String,
+    device: String,
+}
+
+impl ResultSource {
+    fn of(record: &Record) -> Self {
+        Self {
+            model: record.model.clone(),
+            model_digest: record.model_digest.clone(),
+            prompts: record.prompts.clone(),
+            prompts_digest: record.prompts_digest.clone(),
+            mode: json::name(&record.mode),
+            device: record.device.clone(),
+        }
+    }
+
+    /// Whether a record has this source.
+    fn is_of(&self, record: &Record) -> bool {
+        self.model_digest == record.model_digest
+            && self.prompts_digest == record.prompts_digest
+            && self.mode == json::name(&record.mode)
+            && self.device == record.device
+            && self.model == record.model
+            && self.prompts == record.prompts
+    }
+
+    /// The number of the source, which is added if it is new.
+    fn id(&self, change: &Transaction) -> rusqlite::Result<i64> {
+        let mut statement = change.prepare_cached(
+            "INSERT INTO provenances (model, model_digest, prompts, prompts_digest, mode, device)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET mode = excluded.mode RETURNING id",
+        )?;
+        let parameters = params![
+            self.model,
+            self.model_digest,
+            self.prompts,
+            self.prompts_digest,
+            self.mode,
+            self.device
+        ];
+        statement.query_row(parameters, |row| row.get(0))
+    }
+}
+
+/// The numbers of result sources, as far as they were looked up. They are never removed.
+#[derive(Default)]
+pub(super) struct SourceIds(HashMap<ResultSource, i64>);
+
+impl SourceIds {
+    fn id(&mut self, change: &Transaction, source: &ResultSource) -> rusqlite::Result<i64> {
+        if let Some(id) = self.0.get(source) {
+            return Ok(*id);
+        }
+        let id = source.id(change)?;
+        self.0.insert(source.clone(), id);
+        Ok(id)
+    }
+}
+
+impl AuditEntry {
+    /// The entry of an outcome at the present time. `last` is the source of the entry before, which is shared if it is the same.
+    pub(super) fn new(
+        event: AuditEvent,
+        outcome: &Outcome,
+        last: &mut Option<Arc<ResultSource>>,
+    ) -> Self {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = at.map_or(0, |since| since.as_secs().cast_signed());
+        let record = match outcome {
+            Ok(record) => record,
+            Err(failure) => {
+                return Self {
+                    event,
+                    at,
+                    hash: None,
+                    frame: None,
+                    source: None,
+                    decision: "failed".to_owned(),
+                    label: None,
+                    probability: None,
+                    error: Some(json::name(&failure.kind)),
+                };
+            }
+        };
+        let source = match last.take().filter(|last| last.is_of(record)) {
+            Some(last) => last,
+            None => Arc::new(ResultSource::of(record)),
+        };
+        *last = Some(Arc::clone(&source));
+        let verdict = &record.verdict;
+        let is_claimed = verdict.decision != Decision::Rejected;
+        Self {
+            event,
+            at,
+            hash: Some(record.content.clone()),
+            frame: Some(frame_number(record)),
+            source: Some(source),
+            decision: json::name(&verdict.decision),
+            label: is_claimed.then(|| verdict.label.clone()),
+            probability: is_claimed.then_some(verdict.probability),
+            error: None,
+        }
+    }
+}
+
+fn frame_number(record: &Record) -> i64 {
+    record.frame.map_or(AGGREGATE, i64::from)
+}
+
+impl Library {
+    /// Stores results of contents that the library knows, one slice per file. Those with the same content, frame, model, prompts
+    /// and mode as one that is stored already change nothing.
+    pub fn put_results(&self, files: Vec<Arc<[Record]>>) {
+        self.send(|| WriteRequest::Results(files));
+    }
+
+    /// The files whose content got a result after position `since`, at most ten thousand at once, and the position after these.
+    /// With `i64::MAX`, the present position only. `None` if the library cannot be read.
+    pub fn changes(&self, since: i64) -> Option<(Vec<PathBuf>, i64)> {
+        self.open()?.query(|reader| {
+            let newest = "SELECT ifnull(max(id), 0) FROM results";
+            let newest: i64 = reader
+                .prepare_cached(newest)?
+                .query_row([], |row| row.get(0))?;
+            // A library that was replaced begins anew.
+            if since >= newest {
+                return Ok(Some((Vec::new(), newest)));
+            }
+            changed_paths(reader, since, newest).map(Some)
+        })
+    }
+}
+
+fn changed_paths(
+    reader: &Connection,
+    since: i64,
+    newest: i64,
+) -> rusqlite::Result<(Vec<PathBuf>, i64)> {
+    let mut statement = reader.prepare_cached(
+        "SELECT path, results.id FROM results JOIN files ON files.content = results.content
+         WHERE results.id > ?1 AND results.id <= ?2 ORDER BY results.id LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![since, newest, MAX_CHANGES], |row| {
+        Ok((
+            PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?)),
+            row.get(1)?,
+        ))
+    })?;
+    let rows = rows.collect::<Result<Vec<(PathBuf, i64)>, _>>()?;
+    let position = match rows.last() {
+        Some((_, last)) if rows.len() == MAX_CHANGES as usize => *last,
+        _ => newest,
+    };
+    let mut paths: Vec<PathBuf> = rows.into_iter().map(|(path, _)| path).collect();
+    paths.sort();
+    paths.dedup();
+    Ok((paths, position))
+}
+
+/// Stores the results of one file.
+pub(super) fn put<'a>(
+    change: &Transaction,
+    ids: &mut Ids<'a>,
+    sources: &mut SourceIds,
+    records: &'a [Record],
+) -> rusqlite::Result<()> {
+    let Some(first) = records.first() else {
+        return Ok(());
+    };
+    let Some(content) = ids.known_content(change, &first.content)? else {
+        return Ok(());
+    };
+    let source = sources.id(change, &ResultSource::of(first))?;
+    let mut statement = change.prepare_cached(
+        "INSERT INTO results (content, provenance, frame, at, verdict) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (content, provenance, frame) DO NOTHING",
+    )?;
+    for record in records {
+        let verdict = serde_json::to_string(&record.verdict);
+        let verdict =
+            verdict.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let frame = frame_number(record);
+        statement.execute(params![content, source, frame, record.at, verdict])?;
+    }
+    Ok(())
+}
+
+/// Adds an entry to the audit.
+pub(super) fn audit(
+    change: &Transaction,
+    sources: &mut SourceIds,
+    entry: &AuditEntry,
+) -> rusqlite::Result<()> {
+    let source = entry.source.as_ref();
+    let source = source
+        .map(|source| sources.id(change, source))
+        .transpose()?;
+    let mut statement = change.prepare_cached(
+        "INSERT INTO audit
+         (at, event, program, hash, frame, provenance, decision, label, probability, error)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    statement.execute(params![
+        entry.at,
+        json::name(&entry.event),
+        PROGRAM,
+        entry.hash,
+        entry.frame,
+        source,
+        entry.decision,
+        entry.label,
+        entry.probability,
+        entry.error
+    ])?;
+    Ok(())
+}
+
+/// Removes a content from the audit, which keeps only that something was forgotten.
+pub(super) fn audit_forgotten(change: &Transaction, hash: &str) -> rusqlite::Result<()> {
+    change.execute("DELETE FROM audit WHERE hash = ?1", [hash])?;
+    change.execute(
+        "INSERT INTO audit (at, event, program) VALUES (unixepoch(), 'forgotten', ?1)",
+        [PROGRAM],
+    )?;
+    Ok(())
+}
