@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
+//! rescore, recall ─► scoring thread: score embeddings that are in memory or in the library ─► Event
 //! ```
 //!
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
@@ -12,16 +13,17 @@ mod outcomes;
 pub mod phrases;
 mod pool;
 mod rescore;
+mod scoring;
 mod shared;
 mod worker;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError};
@@ -31,8 +33,8 @@ use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
-pub use rescore::ClassifiedFile;
-use rescore::EngineRequest;
+use rescore::ScoringRequest;
+pub use rescore::{ClassifiedFile, RecalledFile};
 use shared::EngineShared;
 
 /// Prepared frames that may wait per lane: as many as the largest batch on a CPU, so that the model rarely waits for a decode.
@@ -160,6 +162,13 @@ pub enum Event {
         /// How many files are still to come.
         left: usize,
     },
+    /// The result of [`Engine::recall`].
+    Recalled {
+        /// Files with the results that follow from the library.
+        files: Vec<RecalledFile>,
+        /// The other files.
+        missing: Vec<PathBuf>,
+    },
     /// The throughput, sent after each batch.
     Rate {
         /// Images per second through the model, as a running mean.
@@ -177,6 +186,8 @@ pub type EventHandler = Arc<dyn Fn(Event) + Send + Sync>;
 /// A running engine. Dropping it stops it without waiting.
 pub struct Engine {
     shared: Arc<EngineShared>,
+    /// Requests for the scoring thread, which ends with this sender.
+    scoring: Option<Sender<ScoringRequest>>,
     threads: Vec<JoinHandle<()>>,
     /// Disconnects when the last thread has ended.
     ended: Receiver<()>,
@@ -197,7 +208,8 @@ impl Engine {
             decoders: AtomicUsize::new(decoders),
             open_jobs: Mutex::default(),
             is_stopped: AtomicBool::new(false),
-            requests: Mutex::default(),
+            scorers: RwLock::default(),
+            next_prompts: Mutex::default(),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -215,6 +227,15 @@ impl Engine {
         match result {
             Ok(handle) => threads.push(handle),
             Err(error) => shared.fail(format!("cannot start the engine thread: {error}")),
+        }
+        let (scoring, requests) = unbounded();
+        let scores = Arc::clone(&shared);
+        match spawn(
+            "score".into(),
+            Box::new(move || rescore::run(&scores, &requests)),
+        ) {
+            Ok(handle) => threads.push(handle),
+            Err(error) => shared.fail(format!("cannot start the scoring thread: {error}")),
         }
         for index in 0..decoders {
             let pool = Arc::clone(&shared);
@@ -239,6 +260,7 @@ impl Engine {
         }
         Self {
             shared,
+            scoring: Some(scoring),
             threads,
             ended,
         }
@@ -269,20 +291,34 @@ impl Engine {
     }
 
     /// Changes the prompts. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`], which follows all results under the
-    /// previous prompts.
+    /// previous prompts. A later call supersedes one that has not taken effect.
     pub fn use_prompts(&self, prompts: Prompts) {
-        self.shared.request(EngineRequest::UsePrompts(prompts));
+        self.shared.request_prompts(prompts);
     }
 
-    /// Scores files again from the embeddings in their records, in between batches. Answered by [`Event::Rescored`] in parts.
-    /// Files that another model encoded are left out. A later call of this or [`Self::use_prompts`] ends it early.
+    /// Scores files again from the embeddings in their records, in the order given. Answered by [`Event::Rescored`] in parts.
+    /// Files that another model encoded are left out. A later call supersedes an unfinished one.
     pub fn rescore(&self, files: Vec<ClassifiedFile>) {
-        self.shared.request(EngineRequest::Rescore(files));
+        self.score(ScoringRequest::Rescore(files));
+    }
+
+    /// Scores files from what the library holds of them, without opening them. Answered by one [`Event::Recalled`], once the
+    /// model is open or has failed. A few hundred files at a time, as they are answered together.
+    pub fn recall(&self, files: Vec<PathBuf>) {
+        self.score(ScoringRequest::Recall(files));
+    }
+
+    fn score(&self, request: ScoringRequest) {
+        if let Some(scoring) = &self.scoring {
+            // Fails only when the engine is ending.
+            let _ = scoring.send(request);
+        }
     }
 
     /// Accepts no more jobs, finishes those it has, and joins the threads.
     pub fn finish(mut self) {
         self.shared.jobs.close();
+        self.scoring = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -292,6 +328,7 @@ impl Engine {
     /// forward pass.
     pub fn shutdown(mut self, timeout: Duration) -> bool {
         self.stop();
+        self.scoring = None;
         // Nothing is ever sent: the channel only disconnects.
         let has_ended = self.ended.recv_timeout(timeout)
             == Err(crossbeam_channel::RecvTimeoutError::Disconnected);

@@ -217,6 +217,62 @@ impl Prompts {
         &self.sets
     }
 
+    /// Whether the set is chosen for each image, rules aside.
+    fn is_auto(&self) -> bool {
+        self.general != 1
+    }
+
+    /// The files that the sets come from; where one is chosen for each image, also the others in the user's `folder`.
+    pub fn files(&self, folder: Option<&Path>) -> Vec<PathBuf> {
+        let own = if self.is_auto() {
+            files_in(folder)
+        } else {
+            Vec::new()
+        };
+        let used = self.sets.iter().filter_map(|set| set.file.clone());
+        used.chain(own).collect()
+    }
+
+    /// The same choice, with its files read again. A set whose file has become invalid stays as it is; the error is returned,
+    /// too.
+    #[must_use]
+    pub fn reread(&self, folder: Option<&Path>) -> (Self, Option<PromptError>) {
+        let mut first_error = None;
+        let mut usable = |file: Option<&Path>, set: Result<PromptSet, PromptError>| match set {
+            Ok(set) => Some(set),
+            Err(error) => {
+                let before = self.sets.iter().find(|set| set.file.as_deref() == file);
+                first_error.get_or_insert(error);
+                before.cloned()
+            }
+        };
+        let general = &self.sets[..self.general];
+        let is_elsewhere = |file: &Path| !self.is_auto() || file.parent() != folder;
+        let elsewhere = general.iter().filter_map(|set| set.file.as_deref());
+        let elsewhere: Vec<&Path> = elsewhere.filter(|file| is_elsewhere(file)).collect();
+        let mut sets = Vec::new();
+        if self.is_auto() {
+            for (file, set) in available(folder) {
+                sets.extend(usable(file.as_deref(), set));
+            }
+        }
+        for file in elsewhere {
+            sets.extend(usable(Some(file), PromptSet::read(file)));
+        }
+        let mut prompts = match sets.len() {
+            0 => Self::of(general.to_vec()),
+            1 => Self::of(sets),
+            _ => Self::auto(sets),
+        };
+        for (criteria, index) in &self.rules {
+            let before = &self.sets[*index];
+            let file = before.file.as_deref();
+            let set = file.and_then(|path| usable(file, PromptSet::read(path)));
+            prompts = prompts.with_rule(criteria.clone(), set.unwrap_or_else(|| before.clone()));
+        }
+        (prompts, first_error)
+    }
+
     /// The index of the set for an image: that of the first rule for it, else the first set that is specific and suits, else
     /// `general`, else the first.
     pub fn choose(&self, image: ImageTraits) -> usize {
@@ -262,6 +318,44 @@ pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
 
 /// As [`all`], each with its name for [`Prompts::select`]; an error in one does not hide the others.
 pub fn all_named(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, PromptError>)> {
+    let built_in = BUILT_IN.iter().map(|(name, _)| (*name).to_owned());
+    let names = built_in.map(Some).chain(std::iter::repeat(None));
+    let named = available(folder).into_iter().zip(names);
+    named
+        .map(|((file, set), name)| {
+            let stem = file.as_deref().and_then(Path::file_stem);
+            let stem = stem.unwrap_or_default().to_string_lossy();
+            (name.unwrap_or_else(|| stem.into_owned()), set)
+        })
+        .collect()
+}
+
+/// All available sets with the user's files that they come from: first the built-in ones, in their order.
+fn available(folder: Option<&Path>) -> Vec<(Option<PathBuf>, Result<PromptSet, PromptError>)> {
+    let mut own = files_in(folder);
+    let mut sets = Vec::new();
+    for (name, text) in BUILT_IN {
+        let replaced = own
+            .iter()
+            .position(|path| path.file_stem().is_some_and(|stem| stem == name));
+        if let Some(index) = replaced {
+            let path = own.remove(index);
+            let set = PromptSet::read(&path);
+            sets.push((Some(path), set));
+        } else {
+            let file = format!("{name}.toml (built in)");
+            sets.push((None, PromptSet::parse(text, &file)));
+        }
+    }
+    for path in own {
+        let set = PromptSet::read(&path);
+        sets.push((Some(path), set));
+    }
+    sets
+}
+
+/// The user's files, by name.
+fn files_in(folder: Option<&Path>) -> Vec<PathBuf> {
     let mut own: Vec<PathBuf> = folder
         .and_then(|folder| fs::read_dir(folder).ok())
         .into_iter()
@@ -274,22 +368,7 @@ pub fn all_named(folder: Option<&Path>) -> Vec<(String, Result<PromptSet, Prompt
         })
         .collect();
     own.sort();
-    let mut sets = Vec::new();
-    for (name, text) in BUILT_IN {
-        let replaced = own
-            .iter()
-            .position(|path| path.file_stem().is_some_and(|stem| stem == name));
-        let set = match replaced {
-            Some(index) => PromptSet::read(&own.remove(index)),
-            None => PromptSet::parse(text, &format!("{name}.toml (built in)")),
-        };
-        sets.push((name.to_owned(), set));
-    }
-    for path in own {
-        let stem = path.file_stem().unwrap_or_default();
-        sets.push((stem.to_string_lossy().into_owned(), PromptSet::read(&path)));
-    }
-    sets
+    own
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod choices;
 mod folder_states;
 mod folders;
 mod objects;
+mod prompt_files;
 
 use std::io;
 use std::path::Path;
@@ -26,6 +27,7 @@ use crate::watch::{self, Watch};
 pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
+use prompt_files::PromptWatch;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,6 +53,7 @@ pub struct Services {
     preview: Option<preview::PreviewWorker>,
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
+    prompt_files: Option<PromptWatch>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -88,6 +91,7 @@ impl Services {
             preview: None,
             tiles: None,
             watch: None,
+            prompt_files: None,
             listing: Arc::default(),
             headers: Arc::default(),
             related: Arc::default(),
@@ -96,8 +100,11 @@ impl Services {
         Ok((services, received))
     }
 
-    /// Sets the sources of what can be chosen while the program runs.
+    /// Sets the sources of what can be chosen while the program runs, and watches the files of the prompts in use.
     pub fn set_choices(&mut self, choices: ChoiceSources) {
+        let (prompts, folder) = (self.settings.prompts.clone(), choices.prompts.clone());
+        let watch = PromptWatch::start(prompts, folder, Arc::clone(&self.send));
+        self.prompt_files = Some(watch);
         self.choices = choices;
     }
 
@@ -209,8 +216,11 @@ impl Services {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
             Effect::PromptSets => choices::prompt_sets(&self.choices, Arc::clone(&self.send)),
-            Effect::UsePrompts(prompts) => {
+            Effect::UsePrompts { prompts, revision } => {
                 self.settings.prompts = prompts.clone();
+                if let Some(watch) = &self.prompt_files {
+                    watch.set(prompts.clone(), revision);
+                }
                 if let Some((_, engine)) = &self.candidate {
                     engine.use_prompts(prompts.clone());
                 }
@@ -233,6 +243,8 @@ impl Services {
                 drop(self.candidate.take_if(|(own, _)| *own == serial));
             }
             Effect::Rescore(files) => self.engine.rescore(files),
+            Effect::Recall(files) => self.engine.recall(files),
+            Effect::Bell => return Some(ScreenEffect::Bell),
             Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
             Effect::Suspend => return Some(ScreenEffect::Suspend),
             Effect::Resume => return Some(ScreenEffect::Resume),
@@ -277,6 +289,7 @@ impl Services {
 
 /// An effect that needs the screen, or ends the loop.
 enum ScreenEffect {
+    Bell,
     Copy(String),
     Suspend,
     Resume,
@@ -356,6 +369,7 @@ impl Loop {
                         self.handle(services, Msg::Resumed);
                     }
                     ScreenEffect::Copy(text) => screen.copy(&text)?,
+                    ScreenEffect::Bell => screen.ring()?,
                 }
             }
             // The event of a resize is lost before the input is read.

@@ -94,6 +94,10 @@ impl Screen for Cells {
         Ok(())
     }
 
+    fn ring(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -234,6 +238,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         keymap: Keymap::new(&std::collections::BTreeMap::new()).expect("sound"),
         folder_state: medivision_tui::app::FolderState::default(),
         show_phi: false,
+        library: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

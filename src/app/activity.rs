@@ -1,17 +1,18 @@
 //! The activity log: which files arrived, were classified or failed and why, and the throughput.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::environment::Environment;
 use super::keys::Action;
 use super::msg::Severity;
-use super::popup::{Explanation, Popup, kind_word};
+use super::popup::{Explanation, Popup};
 use super::request::Request;
 use super::results::{FileState, FileStatus, Results};
 use super::text;
-use crate::media::ErrorKind;
+use crate::library::Failure;
+use crate::media::{ErrorKind, FileContent};
 use crate::view::activity_areas;
 
 /// Maximum number of entries kept.
@@ -74,7 +75,6 @@ pub(crate) struct LogEntry {
 pub(crate) struct ActivityCounts {
     pub arrived: usize,
     pub classified: usize,
-    pub failed: usize,
 }
 
 /// The log.
@@ -110,8 +110,10 @@ impl ActivityLog {
         match what {
             Incident::Arrived(_) => self.counts.arrived += 1,
             Incident::Classified { .. } => self.counts.classified += 1,
-            Incident::Failed { .. } => self.counts.failed += 1,
-            Incident::Changed(_) | Incident::Removed(_) | Incident::Said(..) => {}
+            Incident::Failed { .. }
+            | Incident::Changed(_)
+            | Incident::Removed(_)
+            | Incident::Said(..) => {}
         }
         self.uncounted += u64::from(matches!(
             what,
@@ -266,10 +268,20 @@ impl ActivityView {
         &mut self,
         action: Action,
         log: &ActivityLog,
+        results: &Results,
         env: &Environment,
     ) -> Vec<Request> {
         let current = log.current(*self).map(|entry| &entry.what);
         match (action, current) {
+            (Action::ClassifyAll, _) => return vec![Request::RetryAll],
+            (Action::NextNew | Action::PreviousNew, _) => {
+                return self.go_to_failed(action == Action::NextNew, log, results);
+            }
+            (Action::Classify, Some(what)) => {
+                if let Some(path) = what.path().filter(|path| results.stamp(path).is_some()) {
+                    return vec![Request::Retry(path.to_owned())];
+                }
+            }
             (Action::Enter, Some(what)) => {
                 if let Some(path) = what.path() {
                     return vec![Request::ShowFile(path.to_owned())];
@@ -283,12 +295,13 @@ impl ActivityView {
                     message,
                 }),
             ) => {
-                return vec![Request::Open(Popup::Explanation(Explanation {
-                    subject: env.show_path(path),
-                    kind: Some(kind_word(*kind)),
+                let failure = Failure {
+                    kind: *kind,
                     message: message.clone(),
-                    advice: None,
-                }))];
+                    content: FileContent::Image,
+                };
+                let explanation = Explanation::of_failure(path, &failure, env);
+                return vec![Request::Open(Popup::Explanation(explanation))];
             }
             (Action::Leave, _) => return vec![Request::CloseOverlay],
             (action, _) => {
@@ -296,6 +309,38 @@ impl ActivityView {
                 let last = log.len().saturating_sub(1);
                 self.go_to(log.cursor(*self).saturating_add_signed(by).min(last), log);
             }
+        }
+        Vec::new()
+    }
+
+    /// Puts the cursor on the next entry of a file that has failed, older or newer; after the last one on the first. Of a file
+    /// only its newest failure counts, and none if it has a result by now.
+    fn go_to_failed(&mut self, older: bool, log: &ActivityLog, results: &Results) -> Vec<Request> {
+        let mut seen = HashSet::new();
+        let mut is_failed = |entry: &LogEntry| {
+            let Incident::Failed { path, .. } = &entry.what else {
+                return false;
+            };
+            matches!(results.get(path), Some(FileState::Failed(_))) && seen.insert(path.clone())
+        };
+        let all = log.newest_first().enumerate();
+        let failed: Vec<usize> = all
+            .filter_map(|(at, entry)| is_failed(entry).then_some(at))
+            .collect();
+        let at = log.cursor(*self);
+        let next = if older {
+            let after = failed.iter().find(|next| **next > at);
+            after.or(failed.first())
+        } else {
+            let before = failed.iter().rev().find(|next| **next < at);
+            before.or(failed.last())
+        };
+        match next {
+            Some(next) => self.go_to(*next, log),
+            None if results.count(FileStatus::Failed) == 0 => {
+                return vec![Request::info("no file failed")];
+            }
+            None => return vec![Request::Act(Action::Failures)],
         }
         Vec::new()
     }

@@ -258,7 +258,13 @@ impl Comparison {
         let before = self.before.as_ref()?.first()?;
         let now = results.get(&self.files[1]).and_then(FileState::record);
         let names = [Some(before), now].map(|record| record.map_or("", |record| &record.prompts));
-        Some(names.map(text::safe_str))
+        let is_edited = now.is_some_and(|now| {
+            now.prompts == before.prompts && now.prompts_digest != before.prompts_digest
+        });
+        Some(match names.map(text::safe_str) {
+            [before, now] if is_edited => [format!("{before}, before"), format!("{now}, edited")],
+            names => names,
+        })
     }
 }
 

@@ -82,10 +82,18 @@ pub enum Effect {
     },
     /// Read the prompt sets that can be chosen. Answered by [`super::Msg::PromptSets`].
     PromptSets,
-    /// Use these prompts for all later scores. Answered by `Event::Prompts` or `Event::PromptsFailed`.
-    UsePrompts(Prompts),
+    /// Use these prompts for all later scores, and watch their files. Answered by `Event::Prompts` or `Event::PromptsFailed`,
+    /// and by [`super::Msg::PromptsEdited`] when a file changes.
+    UsePrompts {
+        /// The prompts.
+        prompts: Prompts,
+        /// The number that messages about their files carry.
+        revision: u64,
+    },
     /// Score classified files again, with the prompts in use. Answered by `Event::Rescored` parts.
     Rescore(Vec<ClassifiedFile>),
+    /// Score files from what the library holds of them. Answered by one `Event::Recalled` of the engine in use.
+    Recall(Vec<PathBuf>),
     /// List the models that can be chosen. Answered by [`super::Msg::Models`].
     Models,
     /// Download a model from the hub. Answered by [`super::Msg::Pulling`] and finally [`super::Msg::Pulled`].
@@ -115,6 +123,8 @@ pub enum Effect {
         /// The number it was started with.
         serial: u64,
     },
+    /// Ring the terminal's bell, at most once a second. Not answered.
+    Bell,
     /// Copy text to the clipboard through the user's terminal (OSC 52), which does not confirm it.
     Copy(String),
     /// Watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by a message for

@@ -1,7 +1,9 @@
 //! Files and folders, as listings and the watch report them.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::library::FileIdentity;
 
 /// A file or folder in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,4 +42,19 @@ pub struct Stamp {
     pub modified: Option<SystemTime>,
     /// Bytes.
     pub size: u64,
+}
+
+impl From<FileIdentity> for Stamp {
+    fn from(identity: FileIdentity) -> Self {
+        let since = Duration::from_nanos(identity.modified.unsigned_abs());
+        let modified = if identity.modified < 0 {
+            UNIX_EPOCH.checked_sub(since)
+        } else {
+            UNIX_EPOCH.checked_add(since)
+        };
+        Self {
+            modified,
+            size: identity.size.unsigned_abs(),
+        }
+    }
 }

@@ -104,6 +104,7 @@ pub enum Action {
     Grid,
     Compare,
     Activity,
+    Failures,
     Series,
     Patient,
     Help,

@@ -5,10 +5,11 @@ mod engine;
 mod files;
 mod follow;
 mod input;
+mod library;
 mod mouse;
 mod update;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::browser::Browser;
 use super::browser::folder::{Folder, Listing, Row};
 use super::context::FileContext;
 use super::environment::Environment;
+use super::failures;
 use super::folder_state::{FolderState, ScreenLayout};
 use super::grid::Grid;
 use super::keys::{Action, Keymap};
@@ -27,6 +29,7 @@ use super::models::ModelChooser;
 use super::popup::{Choice, PickerKind, Popup, PopupLine, Popups};
 use super::preview::{Preview, PreviewKey, Previewed};
 use super::prompt_sets::PromptSets;
+use super::recall::RecallQueue;
 use super::related::{RelatedObjects, legend_words};
 use super::result_panel::{self, Detail, ResultPanel};
 use super::results::{FileState, Results};
@@ -67,6 +70,8 @@ pub struct Setup {
     pub folder_state: FolderState,
     /// Whether values that identify the patient are shown (`--show-phi`).
     pub show_phi: bool,
+    /// Whether there is a library, which may know results.
+    pub library: bool,
 }
 
 /// The state of the application.
@@ -80,6 +85,7 @@ pub struct Model {
     rate: Option<f64>,
     watch: WatchState,
     results: Results,
+    recall: RecallQueue,
     scans: HashMap<u64, PendingScan>,
     browser: Browser,
     studies: StudyBrowser,
@@ -122,6 +128,7 @@ impl Model {
             rate: None,
             watch: WatchState::Off,
             results: Results::default(),
+            recall: RecallQueue::new(setup.library),
             scans: HashMap::new(),
             studies: StudyBrowser::new(layout.series),
             viewer: Viewer::default(),
@@ -308,6 +315,22 @@ impl Model {
         }
     }
 
+    /// The files that list, grid, preview or comparison show.
+    fn paths_on_screen(&self) -> HashSet<PathBuf> {
+        let env = &self.env;
+        let (first, count) = match self.view() {
+            Mode::Grid => (self.grid.first_row(env), self.grid.sheet(env).count()),
+            _ => (self.folder().offset(), usize::from(env.rows)),
+        };
+        let rows = self.folder().rows_from(first).take(count);
+        let rows = rows.map(|row| row.path.clone());
+        let sides = self.screen.comparison().map(|shown| shown.files().clone());
+        let shown = self.files().file_in_sight().map(|file| file.path);
+        rows.chain(shown)
+            .chain(sides.into_iter().flatten())
+            .collect()
+    }
+
     /// The state of the file under the cursor.
     pub(crate) fn current_state(&self) -> Option<&FileState> {
         let row = self.folder().current()?;
@@ -355,6 +378,7 @@ impl Model {
             PickerKind::Prompts => self.prompt_sets.choices(&self.engine),
             PickerKind::Model => self.models.choices(&self.engine),
             PickerKind::Related => self.related.choices(&self.viewer, &self.env),
+            PickerKind::Failures => Some(failures::choices(&self.results, &self.env)),
         }
     }
 

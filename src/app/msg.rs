@@ -11,6 +11,7 @@ use super::folder_state::FolderState;
 use super::preview::{Graphics, Previewed};
 use crate::engine;
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
+use crate::prompts::Prompts;
 
 /// Something that happened. Sent to the runtime's queue; consumed by [`super::update`] only.
 ///
@@ -194,7 +195,15 @@ pub enum Msg {
     // ── choices ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::PromptSets`].
     PromptSets(Vec<super::NamedPromptSet>),
-
+    /// A file of the prompts in use was edited.
+    PromptsEdited {
+        /// The number of the [`super::Effect::UsePrompts`]; 0 for the prompts of the start.
+        revision: u64,
+        /// The prompts as they are now; `None` if those in use still are.
+        prompts: Option<Prompts>,
+        /// What is wrong in a file, whose earlier content stays in use; `None` if all are right.
+        fault: Option<String>,
+    },
     /// The answer to [`super::Effect::Models`].
     Models(Vec<super::OfferedModel>),
     /// Progress of [`super::Effect::Pull`].
@@ -215,6 +224,9 @@ pub enum Msg {
         /// Success, or the reason of the failure and what to do.
         outcome: Result<(), String>,
     },
+
+    /// Another process, or this one, has added results for these files to the library.
+    LibraryChanged(Vec<PathBuf>),
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// An event of the engine in use at the start.

@@ -4,10 +4,13 @@ mod help;
 pub(crate) mod menu;
 mod picker;
 
+use std::path::Path;
+
 use super::environment::Environment;
 use super::keys::{Action, HelpLine};
 use super::mode::Mode;
 use super::text;
+use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent};
 use crate::view::Area;
 pub(super) use menu::Switch;
@@ -107,6 +110,10 @@ pub(super) enum PopupOutcome {
     Act(Action),
     /// A row of a picker was chosen; the popup is still open.
     Pick(PickerKind, usize),
+    /// The file in a row of the picker is to be classified again.
+    Retry(usize),
+    /// All files of the picker are to be classified again.
+    RetryAll,
     /// The opacity of related objects is to change.
     Opacity {
         /// More opaque.
@@ -244,15 +251,18 @@ impl Popups {
                     _ => {}
                 }
                 let picks = action == Action::Enter;
-                let chosen = if picks { chosen } else { moved };
+                let chosen = if picks { chosen.min(last) } else { moved };
                 self.open = Some(Popup::Picker { kind, chosen });
                 if picks {
                     return PopupOutcome::Pick(kind, chosen);
                 }
-                if let (PickerKind::Related, Action::ZoomIn | Action::ZoomOut) = (kind, action) {
-                    let more = action == Action::ZoomIn;
-                    return PopupOutcome::Opacity { more };
-                }
+                return match (kind, action) {
+                    (PickerKind::Related, Action::ZoomIn) => PopupOutcome::Opacity { more: true },
+                    (PickerKind::Related, Action::ZoomOut) => PopupOutcome::Opacity { more: false },
+                    (PickerKind::Failures, Action::Classify) => PopupOutcome::Retry(chosen),
+                    (PickerKind::Failures, Action::ClassifyAll) => PopupOutcome::RetryAll,
+                    _ => PopupOutcome::None,
+                };
             }
             Some(popup) => {
                 let closes = matches!(
@@ -369,6 +379,19 @@ impl TagValue {
 }
 
 impl Explanation {
+    /// Why a file failed.
+    pub(super) fn of_failure(path: &Path, failure: &Failure, env: &Environment) -> Self {
+        let again = env.advice(Action::Classify, "tries again");
+        let advice = [kind_advice(failure.kind).to_owned()].into_iter();
+        let advice: Vec<String> = advice.chain(again).collect();
+        Self {
+            subject: env.show_path(path),
+            kind: Some(kind_word(failure.kind)),
+            message: text::safe_str(&failure.message),
+            advice: failure.content.is_image().then(|| advice.join("\n")),
+        }
+    }
+
     fn lines(&self, width: usize) -> Vec<PopupLine> {
         let wrapped = |text: &str, line| wrapped(text, width, line);
         let mut lines = wrapped(&self.subject, PopupLine::Subject);
@@ -403,5 +426,26 @@ pub fn kind_word(kind: ErrorKind) -> &'static str {
         ErrorKind::TooLarge => "too large",
         ErrorKind::NoPixels => "no pixels",
         ErrorKind::Internal => "internal error",
+    }
+}
+
+/// What a kind of failure means for the user.
+pub fn kind_advice(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "The file, or what a link leads to, is not there.",
+        ErrorKind::Permission => {
+            "You may not read it. While the folder is watched, it is tried again when its permissions change."
+        }
+        ErrorKind::Unsupported => "It is an image of a kind that this program cannot read.",
+        ErrorKind::Malformed => {
+            "The file is damaged. While the folder is watched, it is tried again when it changes."
+        }
+        ErrorKind::Truncated => {
+            "The file ends too early: it is still being copied, or the copy broke off. While the folder is watched, it is \
+             tried again when it changes."
+        }
+        ErrorKind::TooLarge => "It needs more memory than --memory allows.",
+        ErrorKind::NoPixels => "The file holds no image.",
+        ErrorKind::Internal => "This is a fault of the program or the model; its log says more.",
     }
 }

@@ -3,9 +3,9 @@
 use super::effect::Effect;
 use super::popup::Choice;
 use super::request::Request;
-use super::results::Results;
 use super::status::EngineState;
 use super::text::safe_str;
+use crate::engine::ClassifiedFile;
 use crate::prompts::{PromptError, PromptSet, Prompts};
 
 /// The name of a set that can be chosen, and the set, or why it cannot be used.
@@ -32,12 +32,42 @@ pub(crate) struct PromptSets {
     /// `None` until they were read.
     sets: Option<Vec<NamedPromptSet>>,
     rescoring: Option<Rescoring>,
+    /// The number of the prompts that were put into use last; 0 for those of the start.
+    revision: u64,
+    /// What is wrong in a file of the prompts in use; safe to show.
+    fault: Option<String>,
 }
 
 impl PromptSets {
     /// Progress of scoring all results again, while it is under way.
     pub(crate) fn rescoring(&self) -> Option<Rescoring> {
         self.rescoring
+    }
+
+    /// What is wrong in a file of the prompts in use, whose earlier content stays in use; safe to show.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Puts prompts into use.
+    fn put_into_use(&mut self, prompts: Prompts) -> Effect {
+        self.revision += 1;
+        let revision = self.revision;
+        Effect::UsePrompts { prompts, revision }
+    }
+
+    /// Handles that a file of the prompts in use was edited. A message about prompts that are no longer in use is ignored.
+    pub(super) fn edited(
+        &mut self,
+        revision: u64,
+        prompts: Option<Prompts>,
+        fault: Option<&str>,
+    ) -> Option<Effect> {
+        if revision != self.revision {
+            return None;
+        }
+        self.fault = fault.map(safe_str);
+        prompts.map(|prompts| self.put_into_use(prompts))
     }
 
     /// Notes that results are no longer scored again, because another model is in use.
@@ -80,7 +110,7 @@ impl PromptSets {
     }
 
     /// Uses the set at a position of the list.
-    pub(super) fn pick(&self, chosen: usize, engine: &EngineState) -> Vec<Request> {
+    pub(super) fn pick(&mut self, chosen: usize, engine: &EngineState) -> Vec<Request> {
         let sets = self.sets.iter().flatten();
         let prompts = match chosen.checked_sub(1) {
             None => Prompts::auto(sets.filter_map(|(_, set)| set.clone().ok()).collect()),
@@ -94,16 +124,16 @@ impl PromptSets {
             return vec![Request::error("there is no model to score with")];
         }
         let words = format!("preparing the prompts “{}” …", prompts.name());
+        self.fault = None;
         vec![
             Request::ClosePopup,
             Request::info(words),
-            Request::Effect(Effect::UsePrompts(prompts)),
+            Request::Effect(self.put_into_use(prompts)),
         ]
     }
 
-    /// Begins to score all results again with the new prompts.
-    pub(super) fn rescore(&mut self, results: &Results) -> Option<Effect> {
-        let files = results.classified();
+    /// Begins to score classified files again with the new prompts.
+    pub(super) fn rescore(&mut self, files: Vec<ClassifiedFile>) -> Option<Effect> {
         self.rescoring = (!files.is_empty()).then_some(Rescoring {
             done: 0,
             all: files.len(),

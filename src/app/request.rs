@@ -26,6 +26,10 @@ pub(crate) enum Request {
     SelectFile(PathBuf),
     /// Go to the folder of a file, and put the cursor on it.
     ShowFile(PathBuf),
+    /// Classify a file again.
+    Retry(PathBuf),
+    /// Classify all files that failed again.
+    RetryAll,
     /// Open the folder, study, series or file under the cursor.
     EnterRow,
     /// Show the image under the cursor in full screen.

@@ -138,7 +138,7 @@ struct KnownFile {
     /// `None` while it is doubtful whether it is an image.
     state: Option<FileState>,
     certainty: Certainty,
-    /// The generation of the answer in `state`.
+    /// The generation of the answer in `state`; 0 if no job brought it.
     answered: u64,
 }
 
@@ -239,6 +239,38 @@ impl Results {
         self.insert(found.path, known);
     }
 
+    /// Notes that a file is an image whose result may be in the library; it is queued, but not as a job.
+    pub fn expect(&mut self, found: FoundFile, certainty: Certainty) {
+        self.await_answer(found, certainty);
+    }
+
+    /// Sets a result that follows from the library, unless one is known of this content, or requested as a job. `expected`:
+    /// the file is queued by [`Self::expect`]. Returns whether it was set.
+    pub fn recall(
+        &mut self,
+        path: &Path,
+        stamp: Stamp,
+        records: Arc<[Record]>,
+        expected: bool,
+    ) -> bool {
+        let is_open = self.files.get(path).is_none_or(|known| match known.state {
+            None => false,
+            Some(FileState::Queued) => expected,
+            Some(FileState::Done(_) | FileState::Failed(_)) => known.stamp != stamp,
+        });
+        if is_open {
+            self.forget_one(path);
+            let known = KnownFile {
+                stamp,
+                state: Some(FileState::Done(records)),
+                certainty: Certainty::Told,
+                answered: 0,
+            };
+            self.insert(path.to_owned(), known);
+        }
+        is_open
+    }
+
     /// Permissions or times of a file changed. Returns whether its result is requested again.
     pub fn touched(&mut self, found: FoundFile) -> bool {
         let again = self.jobs.touched(&found.path, ());
@@ -319,6 +351,11 @@ impl Results {
         let Some(state @ FileState::Done(_)) = &mut known.state else {
             return;
         };
+        // Results from the library have no generation of their own.
+        if state.record().map(|record| &record.content) != file.records.first().map(|r| &r.content)
+        {
+            return;
+        }
         let before = std::mem::replace(state, FileState::Done(file.records));
         for dir in file.path.ancestors().skip(1) {
             if let Some(tally) = self.tallies.get_mut(dir) {
@@ -344,6 +381,25 @@ impl Results {
         });
         let mut files: Vec<FoundFile> = files.collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    /// The images that failed, by path, with the reasons.
+    pub fn failed(&self) -> Vec<(&Path, &Failure)> {
+        if self.count(FileStatus::Failed) == 0 {
+            return Vec::new();
+        }
+        let files = self.files.iter().filter_map(|(path, known)| {
+            let Some(FileState::Failed(failure)) = &known.state else {
+                return None;
+            };
+            failure
+                .content
+                .is_image()
+                .then_some((path.as_path(), failure))
+        });
+        let mut files: Vec<_> = files.collect();
+        files.sort_by_key(|(path, _)| *path);
         files
     }
 
@@ -380,11 +436,16 @@ impl Results {
         }
     }
 
-    /// The number of files that wait for an answer.
-    pub fn queued_count(&self) -> usize {
+    /// The number of images with a status.
+    pub fn count(&self, status: FileStatus) -> usize {
         self.tallies
             .get(Path::new("/"))
-            .map_or(0, |tally| tally.count(FileStatus::Queued))
+            .map_or(0, |tally| tally.count(status))
+    }
+
+    /// The number of files that wait for an answer.
+    pub fn queued_count(&self) -> usize {
+        self.count(FileStatus::Queued)
     }
 
     /// The file, or the files below the folder, by name.

@@ -65,6 +65,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         keymap: setup.keymap.clone(),
         folder_state: setup.folder_state.clone(),
         show_phi: setup.show_phi,
+        library: settings.library.is_some(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -154,7 +154,8 @@ impl<'a, W> Run<'a, W> {
                     "warning: {message}; the prompts stay as they were"
                 ));
             }
-            Event::Rescored { .. } | Event::Rate { .. } => {}
+            // Only the interface asks for results again.
+            Event::Rescored { .. } | Event::Recalled { .. } | Event::Rate { .. } => {}
         }
         Ok(None)
     }

@@ -1,13 +1,14 @@
 //! The decoding threads: they decode and preprocess images, by default on as many threads as there are cores.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::shared::EngineShared;
 use super::{FrameSelection, Job, Lane};
 use crate::encoder::{PreparedImage, Preprocess};
-use crate::library::{Failure, FileIdentity, ImageContent, ImageFacts, Library};
+use crate::library::{Failure, FileIdentity, ImageContent, ImageFacts};
 use crate::media::budget::{Reserved, WaitPolicy};
 use crate::media::{
     self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageSource, MediaError, Picture,
@@ -61,18 +62,8 @@ fn open(shared: &EngineShared, job: Job) {
     }
     let path = std::path::absolute(&job.path).unwrap_or_else(|_| job.path.clone());
     let (opened_at, identity) = (SystemTime::now(), FileIdentity::of(&path));
-    if let (Some(library), Some(identity)) = (&shared.settings.library, identity)
-        && let Some(content) = library.content(&path, identity)
-        && let Some(embeddings) = stored_embeddings(shared, library, &content)
-    {
-        let order = FrameOrder::new(content.facts.order.clone());
-        let file = OpenedFile {
-            content: Arc::new(content),
-            frames: embeddings.len(),
-            order,
-            job,
-        };
-        return pass_on(shared, file, embeddings);
+    if let Some(stored) = identity.and_then(|identity| stored_file(shared, &path, identity)) {
+        return pass_on(shared, job, stored);
     }
     let opened = media::open(&job.path).and_then(|source| {
         let hash = source.content()?;
@@ -96,32 +87,53 @@ fn open(shared: &EngineShared, job: Job) {
     }
 }
 
-/// The embeddings of all frames to be classified; `None` if one is missing, or there is no model.
-fn stored_embeddings(
+/// A file of which the library holds everything that its result depends on.
+pub(super) struct StoredFile {
+    pub(super) content: ImageContent,
+    /// The order of the frames in space.
+    pub(super) order: FrameOrder,
+    /// The number and the unit embedding of each frame to be classified.
+    pub(super) embeddings: Vec<(u32, Arc<[f32]>)>,
+}
+
+/// What the library holds of an unchanged file; `None` if anything is missing, or there is no model.
+pub(super) fn stored_file(
     shared: &EngineShared,
-    library: &Library,
-    content: &ImageContent,
-) -> Option<Vec<(u32, FrameInput)>> {
+    path: &Path,
+    identity: FileIdentity,
+) -> Option<StoredFile> {
+    let library = shared.settings.library.as_ref()?;
+    let content = library.content(path, identity)?;
     let preparation = shared.preparation.wait().as_ref()?;
     let key = preparation.embedding_key.as_ref()?;
     let order = FrameOrder::new(content.facts.order.clone());
-    let positions = selected(shared.settings.frames, content.facts.frames);
-    let embedding = |position| {
-        let frame = order.number(position);
-        let numbers = library.embedding(&content.hash, frame, key)?;
-        Some((frame, FrameInput::Embedding(numbers.into())))
-    };
-    positions.map(embedding).collect()
+    let embeddings = selected(shared.settings.frames, content.facts.frames)
+        .map(|position| {
+            let frame = order.number(position);
+            let numbers = library.embedding(&content.hash, frame, key)?;
+            Some((frame, numbers.into()))
+        })
+        .collect::<Option<_>>()?;
+    Some(StoredFile {
+        content,
+        order,
+        embeddings,
+    })
 }
 
 /// Passes a file on whose embeddings are all there.
-fn pass_on(shared: &EngineShared, file: OpenedFile, embeddings: Vec<(u32, FrameInput)>) {
-    let file = Arc::new(file);
-    for (frame, input) in embeddings {
+fn pass_on(shared: &EngineShared, job: Job, stored: StoredFile) {
+    let file = Arc::new(OpenedFile {
+        job,
+        content: Arc::new(stored.content),
+        order: stored.order,
+        frames: stored.embeddings.len(),
+    });
+    for (frame, embedding) in stored.embeddings {
         let prepared = PreparedFrame {
             file: Arc::clone(&file),
             frame,
-            input: Ok(input),
+            input: Ok(FrameInput::Embedding(embedding)),
         };
         let lane = shared.lane(&file.job);
         if shared.prepared.push(lane, prepared).is_err() {

@@ -1,16 +1,20 @@
-//! Changing the prompts while the engine runs: images keep their embeddings, so only texts are encoded.
+//! The scoring thread: results from embeddings that are in memory or in the library. It needs no model, and so waits for no
+//! forward pass.
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::worker::InferenceWorker;
-use super::{Event, Mode, phrases};
-use crate::encoder::Encoder;
-use crate::library::{Provenance, Record};
-use crate::prompts::{ImageTraits, Prompts};
-use crate::scoring::{Logits, Scorer, Verdict};
+use crossbeam_channel::Receiver;
 
-/// Files scored between two batches: a few milliseconds of work, so that an image does not wait for thousands of files.
+use super::pool;
+use super::scoring::Scorers;
+use super::shared::EngineShared;
+use super::{Event, NICENESS};
+use crate::library::{FileIdentity, Outcome, Record};
+
+/// Files scored again per event: a few milliseconds of work for this thread and for the one that takes the results.
 const RESCORE_BATCH: usize = 256;
 
 /// A classified file.
@@ -24,157 +28,112 @@ pub struct ClassifiedFile {
     pub records: Arc<[Record]>,
 }
 
-/// A request that the engine thread handles between two batches.
-pub(super) enum EngineRequest {
-    UsePrompts(Prompts),
+/// A file whose result follows from what the library holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecalledFile {
+    /// The file, as it was asked for.
+    pub path: PathBuf,
+    /// The file now, whose content the library knows.
+    pub identity: FileIdentity,
+    /// The results: one, or one per frame and their aggregate.
+    pub records: Arc<[Record]>,
+}
+
+/// A request for the scoring thread.
+pub(super) enum ScoringRequest {
     Rescore(Vec<ClassifiedFile>),
+    Recall(Vec<PathBuf>),
 }
 
-/// Prompt sets, encoded by a model.
-pub(super) struct Scorers {
-    pub(super) prompts: Prompts,
-    /// One per prompt set, in the same order.
-    scorers: Vec<Scorer>,
-    pub(super) mode: Mode,
-}
-
-impl Scorers {
-    /// Encodes the prompts' texts. Also returns what the user should know of them, one sentence each.
-    pub(super) fn new(
-        prompts: Prompts,
-        mode: Mode,
-        encoder: &mut dyn Encoder,
-    ) -> Result<(Self, Vec<String>), String> {
-        let logits = Logits {
-            scale: encoder.card().logit_scale,
-            bias: encoder.card().logit_bias,
-        };
-        let (mut scorers, mut warnings) = (Vec::new(), Vec::new());
-        for set in prompts.sets() {
-            if mode == Mode::Multi
-                && logits.needs_absent_phrases()
-                && let Some(condition) = set.without_absent().first()
-            {
-                return Err(format!(
-                    "prompt set `{}`: `{condition}` has no `absent` phrases, which --mode multi needs",
-                    set.name
-                ));
-            }
-        }
-        for set in prompts.sets() {
-            warnings.extend(phrases::warnings(set, encoder));
-            let scorer = Scorer::new(set, mode, logits, |texts| encoder.encode_texts(texts));
-            scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);
-        }
-        let scorers = Self {
-            prompts,
-            scorers,
-            mode,
-        };
-        Ok((scorers, warnings))
-    }
-
-    /// The scorer for an image, and the index of its prompt set.
-    pub(super) fn choose(&self, image: ImageTraits) -> (usize, &Scorer) {
-        let set = self.prompts.choose(image);
-        (set, &self.scorers[set])
-    }
-}
-
-impl InferenceWorker<'_> {
-    /// Handles the requests that have arrived, and rescores the next part of the files.
-    pub(super) fn handle_requests(&mut self) {
-        loop {
-            let mut requests = self
-                .shared
-                .requests
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let next = requests.pop_front();
-            drop(requests);
-            match next {
-                Some(EngineRequest::UsePrompts(prompts)) => self.use_prompts(prompts),
-                Some(EngineRequest::Rescore(files)) => self.to_rescore = files.into(),
-                None => break,
-            }
-        }
-        if self.to_rescore.is_empty() {
-            return;
-        }
-        let part: Vec<ClassifiedFile> = self
-            .to_rescore
-            .drain(..RESCORE_BATCH.min(self.to_rescore.len()))
-            .collect();
-        let files: Vec<ClassifiedFile> = part
-            .iter()
-            .filter_map(|file| {
-                Some(ClassifiedFile {
-                    records: self.rescored(&file.records)?,
-                    ..file.clone()
-                })
-            })
-            .collect();
-        let left = self.to_rescore.len();
-        if let Some(library) = &self.shared.settings.library {
-            library.put_results(files.iter().map(|file| Arc::clone(&file.records)).collect());
-        }
-        (self.shared.handler)(Event::Rescored { files, left });
-        if left > 0 {
-            self.shared.prepared.wake();
-        }
-    }
-
-    fn use_prompts(&mut self, prompts: Prompts) {
-        self.to_rescore.clear();
-        let name = prompts.name().to_owned();
-        match Scorers::new(prompts, self.scorers.mode, self.encoder.as_mut()) {
-            Ok((scorers, warnings)) => {
-                self.scorers = scorers;
-                (self.shared.handler)(Event::Prompts {
-                    prompts: name,
-                    warnings,
-                });
-            }
-            Err(message) => (self.shared.handler)(Event::PromptsFailed { message }),
-        }
-    }
-
-    /// The records of one file under the current prompts; `None` if another model encoded its images.
-    fn rescored(&self, records: &[Record]) -> Option<Arc<[Record]>> {
-        let first = records.first()?;
-        if first.model_digest != self.encoder.card().digest {
-            return None;
-        }
-        let (set, scorer) = self.scorers.choose(first.traits());
-        let provenance = Provenance {
-            card: self.encoder.card(),
-            prompts: &self.scorers.prompts.sets()[set],
-            mode: self.scorers.mode,
-        };
-        let mut verdicts = Vec::new();
-        let mut rescored = Vec::new();
-        for record in records {
-            let verdict = match &record.embedding {
-                Some(embedding) => {
-                    let verdict = scorer.verdict(embedding);
-                    verdicts.push(verdict.clone());
-                    verdict
-                }
-                // The aggregate comes after its frames.
-                None if !verdicts.is_empty() => scorer.aggregate(&verdicts),
-                None => return None,
+/// Serves requests until their channel is closed or the engine stops.
+pub(super) fn run(shared: &EngineShared, requests: &Receiver<ScoringRequest>) {
+    let _ = rustix::process::nice(NICENESS);
+    let mut to_rescore: VecDeque<ClassifiedFile> = VecDeque::new();
+    while !shared.is_stopped.load(Ordering::Relaxed) {
+        let request = if to_rescore.is_empty() {
+            let Ok(request) = requests.recv() else {
+                return;
             };
-            let verdict = keep_rejection(&record.verdict, verdict);
-            rescored.push(record.rescored(verdict, &provenance));
+            Some(request)
+        } else {
+            requests.try_recv().ok()
+        };
+        match request {
+            Some(ScoringRequest::Rescore(files)) => to_rescore = files.into(),
+            Some(ScoringRequest::Recall(paths)) => recall(shared, paths),
+            None => rescore(shared, &mut to_rescore),
         }
-        Some(rescored.into())
     }
 }
 
-/// Rejects the new verdict if the old one was rejected: whether a model is meant for an image does not depend on the prompts.
-fn keep_rejection(before: &Verdict, now: Verdict) -> Verdict {
-    match &before.reason {
-        Some(reason) => now.reject(reason.clone()),
-        None => now,
-    }
+/// Scores the next files again.
+fn rescore(shared: &EngineShared, to_rescore: &mut VecDeque<ClassifiedFile>) {
+    let part: Vec<ClassifiedFile> = to_rescore
+        .drain(..RESCORE_BATCH.min(to_rescore.len()))
+        .collect();
+    let (left, mut stored) = (to_rescore.len(), Vec::new());
+    shared.with_scorers(|scorers| {
+        let rescored = part.into_iter().filter_map(|file| {
+            let records = scorers?.rescored(&file.records)?;
+            stored.push(Arc::clone(&records));
+            Some(ClassifiedFile { records, ..file })
+        });
+        Event::Rescored {
+            files: rescored.collect(),
+            left,
+        }
+    });
+    shared.store(stored);
+}
+
+/// Looks files up in the library.
+fn recall(shared: &EngineShared, paths: Vec<PathBuf>) {
+    let known: Vec<_> = paths
+        .into_iter()
+        .map(|path| {
+            let known = known_file(shared, &path);
+            (path, known)
+        })
+        .collect();
+    let mut stored = Vec::new();
+    shared.with_scorers(|scorers| {
+        let (mut files, mut missing) = (Vec::new(), Vec::new());
+        for (path, known) in known {
+            let recalled = known.zip(scorers).and_then(|((identity, file), scorers)| {
+                let records = records(&path, file, scorers)?;
+                Some((identity, records))
+            });
+            match recalled {
+                Some((identity, records)) => {
+                    stored.push(Arc::clone(&records));
+                    files.push(RecalledFile {
+                        path,
+                        identity,
+                        records,
+                    });
+                }
+                None => missing.push(path),
+            }
+        }
+        Event::Recalled { files, missing }
+    });
+    // They may be stored already, but of other prompts.
+    shared.store(stored);
+}
+
+/// What the library holds of a file; `None` unless that suffices for its result.
+fn known_file(shared: &EngineShared, path: &Path) -> Option<(FileIdentity, pool::StoredFile)> {
+    let absolute = std::path::absolute(path).ok()?;
+    let identity = FileIdentity::of(&absolute)?;
+    let stored = pool::stored_file(shared, &absolute, identity)?;
+    Some((identity, stored))
+}
+
+fn records(path: &Path, file: pool::StoredFile, scorers: &Scorers) -> Option<Arc<[Record]>> {
+    let results = file.embeddings.into_iter();
+    let results = results
+        .map(|(frame, embedding)| (frame, Ok(embedding)))
+        .collect();
+    let outcomes = scorers.outcomes(path, &file.content, &file.order, results);
+    outcomes.into_iter().map(Outcome::ok).collect()
 }

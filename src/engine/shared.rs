@@ -1,15 +1,16 @@
 //! The state that the threads of one engine share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::lanes::{Closed, Lane, Lanes};
 use super::pool;
-use super::rescore::EngineRequest;
+use super::scoring::Scorers;
 use super::{Event, EventHandler, Job, Settings};
 use crate::encoder::Preprocess;
-use crate::library::Outcome;
+use crate::library::{Outcome, Record};
+use crate::prompts::Prompts;
 
 /// What the decoding threads need to know of the model.
 pub(super) struct Preparation {
@@ -39,8 +40,10 @@ pub(super) struct EngineShared {
     pub(super) open_jobs: Mutex<HashMap<u64, OpenJob>>,
     /// Whether queued jobs are to be dropped.
     pub(super) is_stopped: AtomicBool,
-    /// Requests for the engine thread to handle between two batches.
-    pub(super) requests: Mutex<VecDeque<EngineRequest>>,
+    /// The prompts in use, as the model has encoded them; `None` before the model is open.
+    pub(super) scorers: RwLock<Option<Arc<Scorers>>>,
+    /// The prompts to use from the next batch on.
+    pub(super) next_prompts: Mutex<Option<Prompts>>,
 }
 
 impl EngineShared {
@@ -102,12 +105,43 @@ impl EngineShared {
         })
     }
 
-    /// Queues a request for the engine thread, and wakes it.
-    pub(super) fn request(&self, request: EngineRequest) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.push_back(request);
-        drop(requests);
+    /// Asks the engine thread to use other prompts, and wakes it.
+    pub(super) fn request_prompts(&self, prompts: Prompts) {
+        let next = &self.next_prompts;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(prompts);
         self.prepared.wake();
+    }
+
+    /// Takes the prompts that were requested last, if any.
+    pub(super) fn requested_prompts(&self) -> Option<Prompts> {
+        let mut next = self
+            .next_prompts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        next.take()
+    }
+
+    /// Puts scorers into use, and sends an event about that. Events of [`Self::with_scorers`] before it are about the previous
+    /// scorers, those after it about these.
+    pub(super) fn publish_scorers(&self, scorers: Arc<Scorers>, event: Event) {
+        let mut current = self.scorers.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(scorers);
+        (self.handler)(event);
+    }
+
+    /// Sends the event that `work` makes with the scorers in use.
+    pub(super) fn with_scorers(&self, work: impl FnOnce(Option<&Scorers>) -> Event) {
+        let current = self.scorers.read().unwrap_or_else(PoisonError::into_inner);
+        (self.handler)(work(current.as_deref()));
+    }
+
+    /// Stores results in the library, one slice per file.
+    pub(super) fn store(&self, files: Vec<Arc<[Record]>>) {
+        if let Some(library) = &self.settings.library
+            && files.iter().any(|records| !records.is_empty())
+        {
+            library.put_results(files);
+        }
     }
 
     /// Notes that a decoding thread has ended; closes the queue of prepared frames after the last one.

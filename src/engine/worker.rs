@@ -1,13 +1,12 @@
 //! The engine thread, which owns the model.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::outcomes::FrameResult;
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
-use super::rescore::{ClassifiedFile, Scorers};
+use super::scoring::{FrameResult, Scorers};
 use super::shared::{EngineShared, Preparation};
 use super::{Event, Factory, Settings};
 use crate::encoder::{
@@ -57,9 +56,7 @@ pub(super) struct InferenceWorker<'a> {
     pub(super) encoder: Box<dyn Encoder>,
     /// The key of the model's embeddings in the store; `None` if they are not stored.
     embedding_key: Option<String>,
-    pub(super) scorers: Scorers,
-    /// Files still to be scored with the current prompts.
-    pub(super) to_rescore: VecDeque<ClassifiedFile>,
+    pub(super) scorers: Arc<Scorers>,
     /// Results of files that have frames still to come.
     pub(super) partial: HashMap<*const OpenedFile, Vec<FrameResult>>,
     /// Images per second; `None` before the first batch.
@@ -102,8 +99,7 @@ impl<'a> InferenceWorker<'a> {
             shares_cpu,
             encoder,
             embedding_key,
-            scorers,
-            to_rescore: VecDeque::new(),
+            scorers: Arc::new(scorers),
             partial: HashMap::new(),
             rate: None,
             batch_limit: settings.batch_size.unwrap_or(limit).max(1),
@@ -113,20 +109,42 @@ impl<'a> InferenceWorker<'a> {
         Ok(worker)
     }
 
-    /// Sends [`Event::Ready`] with a warning about the device, if there is one, followed by `notes`.
+    /// Puts the scorers into use, and sends [`Event::Ready`] with a warning about the device, if there is one, followed by `notes`.
     fn report_ready(&self, notes: Vec<String>) {
         let mut warnings = notes;
         if let Some((reason, true)) = gpu_note() {
             warnings.insert(0, format!("no GPU is used: {reason}"));
         }
         let card = self.encoder.card();
-        (self.shared.handler)(Event::Ready {
+        let ready = Event::Ready {
             model: card.id.clone(),
             device: card.device.clone(),
             prompts: self.scorers.prompts.name().to_owned(),
             synthetic_only: card.synthetic_only,
             warnings,
-        });
+        };
+        let scorers = Arc::clone(&self.scorers);
+        self.shared.publish_scorers(scorers, ready);
+    }
+
+    /// Uses the prompts that were requested last, if any.
+    fn change_prompts(&mut self) {
+        let Some(prompts) = self.shared.requested_prompts() else {
+            return;
+        };
+        let name = prompts.name().to_owned();
+        match Scorers::new(prompts, self.scorers.mode, self.encoder.as_mut()) {
+            Ok((scorers, warnings)) => {
+                self.scorers = Arc::new(scorers);
+                let event = Event::Prompts {
+                    prompts: name,
+                    warnings,
+                };
+                let scorers = Arc::clone(&self.scorers);
+                self.shared.publish_scorers(scorers, event);
+            }
+            Err(message) => (self.shared.handler)(Event::PromptsFailed { message }),
+        }
     }
 
     /// Encodes a blank image: a GPU's first forward pass takes a fifth of a second longer, which is spent before a user waits.
@@ -148,7 +166,7 @@ impl<'a> InferenceWorker<'a> {
             self.warm_up();
         }
         while let Some(frames) = self.next_frames() {
-            self.handle_requests();
+            self.change_prompts();
             let has_pending = self.pending.is_some();
             match self.make_batch(frames) {
                 Some(batch) if self.shares_cpu => self.compute(batch),
@@ -311,7 +329,7 @@ impl<'a> InferenceWorker<'a> {
                 // Freeing tensors on a lost GPU can abort the process, so they are leaked.
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
                 self.embedding_key = embedding_key(self.shared, self.encoder.as_ref());
-                self.scorers = model.scorers;
+                self.scorers = Arc::new(model.scorers);
                 (self.shares_cpu, self.rate) = (true, None);
                 self.batch_limit = self.batch_limit.min(MAX_CPU_BATCH);
                 self.report_ready(Vec::new());

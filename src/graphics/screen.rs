@@ -17,6 +17,8 @@ pub trait Screen {
     fn draw(&mut self, model: &Model) -> io::Result<bool>;
     /// Copies text to the clipboard of the user's terminal, with the next frame at the latest.
     fn copy(&mut self, text: &str) -> io::Result<()>;
+    /// Rings the bell, with the next frame at the latest. Not more than once a second.
+    fn ring(&mut self) -> io::Result<()>;
     /// Restores the terminal, stops the process, and reacquires the terminal when the process continues.
     fn suspend(&mut self) -> io::Result<()>;
     /// Reacquires the terminal after another process stopped this one. False if [`Screen::suspend`] has already done so.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use ratatui::backend::CrosstermBackend;
@@ -23,6 +24,9 @@ const MAX_SIZE: (u16, u16) = (2000, 1000);
 /// The size of a terminal that does not report one.
 const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
+/// Shortest time between two rings of the bell.
+const BELL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The screen on a real terminal. Dropping it restores the terminal.
 pub struct Terminal {
     inner: ratatui::Terminal<CrosstermBackend<FrameBuffer>>,
@@ -37,6 +41,8 @@ pub struct Terminal {
     log: Option<PathBuf>,
     /// Whether mouse reporting is on.
     mouse: bool,
+    /// When the bell rang last.
+    rang: Option<Instant>,
     /// How often the process stopped itself without [`Screen::resume`] having been called for it yet.
     own_stops: u32,
 }
@@ -72,6 +78,7 @@ impl Terminal {
             limits: limits.clone(),
             log: log.map(Path::to_owned),
             mouse: false,
+            rang: None,
             own_stops: 0,
         })
     }
@@ -161,6 +168,16 @@ impl Screen for Terminal {
     fn copy(&mut self, text: &str) -> io::Result<()> {
         // Sent with the next frame. There is one, because the screen reports what was copied.
         self.frames.write_all(&clipboard(text, self.route))
+    }
+
+    fn ring(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        if self.rang.is_some_and(|rang| now - rang < BELL_INTERVAL) {
+            return Ok(());
+        }
+        self.rang = Some(now);
+        // Sent with the next frame, and so never within an image.
+        self.frames.write_all(b"\x07")
     }
 
     fn suspend(&mut self) -> io::Result<()> {

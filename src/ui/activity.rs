@@ -94,7 +94,7 @@ fn counts(model: &Model, columns: usize) -> Line<'static> {
         "{} arrived, {} classified, {} failed, {} queued",
         counts.arrived,
         counts.classified,
-        counts.failed,
+        model.results().count(FileStatus::Failed),
         model.results().queued_count()
     );
     Line::raw(cut_end(&words, columns))

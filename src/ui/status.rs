@@ -40,7 +40,13 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
             )]
         }
         Some(report) => vec![Span::styled(cut_end(&report.text, room), Looks::text())],
-        None => parts(model, room, looks),
+        None => match model.prompt_sets().fault() {
+            Some(fault) => vec![Span::styled(
+                cut_end(&format!("✗ {fault}"), room),
+                looks.wrong(),
+            )],
+            None => parts(model, room, looks),
+        },
     });
     let used: usize = spans.iter().map(|span| width(&span.content)).sum();
     let hints = hints(model, room.saturating_sub(used + APART));
@@ -72,6 +78,7 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     all.extend(rescoring(model));
     all.extend(model_progress(model));
     all.extend(queue(model));
+    all.extend(failures(model, looks));
     all.extend(watch(model, looks).map(|span| (2, span)));
     joined(all, room, looks)
 }
@@ -188,6 +195,14 @@ fn queue(model: &Model) -> Vec<StatusPart> {
     parts
 }
 
+/// The number of files that failed, once nothing is queued.
+fn failures(model: &Model, looks: Looks) -> Option<StatusPart> {
+    let results = model.results();
+    let failed = results.count(FileStatus::Failed);
+    (failed > 0 && results.queued_count() == 0)
+        .then(|| (2, Span::styled(format!("{failed} failed"), looks.wrong())))
+}
+
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
     match model.watch() {
         WatchState::Starting => None,
@@ -202,6 +217,7 @@ fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
 fn hints(model: &Model, room: usize) -> String {
     let failed = model.current_state().map(FileState::status) == Some(FileStatus::Failed)
         || model.engine().has_failed()
+        || model.prompt_sets().fault().is_some()
         || matches!(model.watch(), WatchState::Failed(_));
     let hints: &[(Action, &str)] = match model.mode() {
         Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
@@ -211,6 +227,13 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Search, "search"),
             (Action::Copy, "copy"),
             (Action::Patient, "patient"),
+        ],
+        Mode::Activity if model.results().count(FileStatus::Failed) > 0 => &[
+            (Action::NextNew, "next failed"),
+            (Action::Why, "why"),
+            (Action::Classify, "retry"),
+            (Action::ClassifyAll, "retry all"),
+            (Action::Help, "help"),
         ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
         _ if model.engine().is_synthetic_only() => &[

@@ -5,7 +5,7 @@ use medivision_tui::app::{Entry, Msg};
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, failure, file, folder, key, path, record, stamp};
+use crate::scene::{Program, failure, file, folder, key, path, record, stamp, started};
 use crate::screens::{at_all_sizes, browsing};
 
 /// The row with the cursor bar.
@@ -176,9 +176,85 @@ fn ages_go_on_while_they_are_seen_and_changes_are_told() {
 #[test]
 fn keys_that_are_about_a_file_do_nothing_here() {
     let mut program = busy();
-    for letter in "c Ctyi+x".chars() {
+    for letter in " Ctyi+x".chars() {
         assert_eq!(program.press(&letter.to_string()), [], "{letter:?}");
     }
     program.press("va");
     assert!(!program.screen(80, 24).contains("▌*"), "nothing was marked");
+}
+
+/// As [`busy`], and then c failed, too.
+fn failures() -> Program {
+    let mut program = busy();
+    arrive(&mut program, "sub/c");
+    let refused = failure(ErrorKind::Permission, "permission denied");
+    program.give_up("sub/c", &refused);
+    program
+}
+
+#[test]
+fn failed_files_are_counted_visited_and_tried_again() {
+    let mut program = failures();
+    assert!(program.screen(80, 24).contains("2 failed"));
+    for expected in ["b", "sub/c", "b"] {
+        program.press("n");
+        assert!(
+            current(&program).contains(&format!(" {expected} ")),
+            "{expected}: {}",
+            current(&program)
+        );
+    }
+    program.press("N");
+    assert!(current(&program).contains("no permission"));
+    let effects = program.press("c");
+    assert_eq!(started(&effects).len(), 1);
+    assert!(program.screen(80, 24).contains("1 file is tried again"));
+    program.answer("sub/c", record("tumor", 0.8, Decision::Confident));
+    for _ in 0..2 {
+        program.press("n");
+        assert!(current(&program).contains("truncated"), "the only one left");
+    }
+    let effects = program.press("A");
+    assert_eq!(started(&effects).len(), 1);
+    program.answer("b", record("tumor", 0.8, Decision::Confident));
+    program.press("n");
+    let screen = program.screen(80, 24);
+    assert!(
+        screen.contains("no file failed") && screen.contains("0 failed"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn the_list_of_files_that_failed() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        browsing(program);
+        arrive(program, "ward/1.dcm");
+        let refused = failure(ErrorKind::Permission, "permission denied");
+        program.give_up("ward/1.dcm", &refused);
+        program.press("vfj");
+    }));
+}
+
+#[test]
+fn the_list_of_files_that_failed_shows_and_retries_them() {
+    let mut program = failures();
+    program.press("vf");
+    let effects = program.press("jc");
+    assert_eq!(started(&effects)[0].path, path("sub/c"));
+    let screen = program.screen(80, 24);
+    assert!(
+        screen.contains("truncated") && !screen.contains("no permission"),
+        "{screen}"
+    );
+    program.give_up(
+        "sub/c",
+        &failure(ErrorKind::Permission, "permission denied"),
+    );
+    assert_eq!(started(&program.press("A")).len(), 2);
+    assert!(program.screen(80, 24).contains("Nothing here"));
+    program.answer("b", failure(ErrorKind::Truncated, "it ends"));
+    program.send(key(KeyCode::Enter));
+    program.rest();
+    assert_eq!(program.wanted().map(|key| key.path), Some(path("b")));
 }

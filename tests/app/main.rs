@@ -10,6 +10,7 @@ mod mouse;
 mod objects;
 mod orders;
 mod pickers;
+mod recall;
 mod related;
 mod scene;
 mod screens;

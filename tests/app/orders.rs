@@ -93,7 +93,7 @@ fn end(order: &[Arrival]) -> Program {
             Arrival::Again(i) => {
                 program.send(done("IM9.dcm", 1000 + i as u64, outcome(i)));
             }
-            Arrival::Ready => program.ready(true),
+            Arrival::Ready => drop(program.ready(true)),
             Arrival::Watching => {
                 program.send(Msg::Watching { polling: false });
             }
@@ -154,7 +154,7 @@ proptest! {
                 5 => { program.scan(&[&name]); }
                 6 => if program.asked(&name).is_some() { program.answer(&name, outcome(usize::from(n))) },
                 7 => program.show(),
-                8 => program.ready(n % 2 == 0),
+                8 => drop(program.ready(n % 2 == 0)),
                 9 => { program.rest(); }
                 10 => { program.send(Msg::Resized { cols: cols / (u16::from(n) + 1), rows: rows / (u16::from(n) + 1) }); }
                 11 => { program.send(crate::scene::key(crossterm::event::KeyCode::Tab)); }

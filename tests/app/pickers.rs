@@ -64,7 +64,7 @@ fn chosen(program: &mut Program, keys: &str) -> Vec<String> {
     program.press(keys);
     let effects = program.send(key(KeyCode::Enter));
     let names = effects.iter().filter_map(|effect| match effect {
-        Effect::UsePrompts(prompts) => Some(prompts.name().to_owned()),
+        Effect::UsePrompts { prompts, .. } => Some(prompts.name().to_owned()),
         _ => None,
     });
     names.collect()

@@ -63,7 +63,18 @@ impl Program {
         Self::start(FolderState::default(), theme)
     }
 
+    /// Started on a screen of 80 × 24 cells, with a library.
+    pub fn with_library() -> Self {
+        let mut program = Self::begin(FolderState::default(), Theme::Dark, true);
+        program.send(Msg::Resized { cols: 80, rows: 24 });
+        program
+    }
+
     fn start(kept: FolderState, theme: Theme) -> Self {
+        Self::begin(kept, theme, false)
+    }
+
+    fn begin(kept: FolderState, theme: Theme, library: bool) -> Self {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
@@ -72,6 +83,7 @@ impl Program {
             keymap,
             folder_state: kept,
             show_phi: false,
+            library,
         });
         Self {
             model,
@@ -238,7 +250,7 @@ impl Program {
     }
 
     /// The model is ready: the demo, on the CPU.
-    pub fn ready(&mut self, synthetic_only: bool) {
+    pub fn ready(&mut self, synthetic_only: bool) -> Vec<Effect> {
         let model = if synthetic_only {
             "demo"
         } else {
@@ -250,7 +262,7 @@ impl Program {
             prompts: "general".to_owned(),
             synthetic_only,
             warnings: Vec::new(),
-        }));
+        }))
     }
 
     /// The cells on screen.

@@ -88,6 +88,7 @@ fn list(bench: &mut Criterion) {
             theme: app::Theme::default(),
             folder_state: app::FolderState::default(),
             show_phi: false,
+            library: false,
         });
         let listing = effects.iter().find_map(|effect| match effect {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),

@@ -89,6 +89,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Grid, "grid of images"),
             (Action::Compare, "compare two files"),
             (Action::Activity, "activity"),
+            (Action::Failures, "files that failed"),
             (Action::Series, "group by series"),
             (Action::Patient, "show patient values"),
             (Action::Palette, "command palette"),

@@ -14,12 +14,13 @@ use crate::app::mode::Mode;
 use crate::app::msg::Severity;
 use crate::app::popup::{Explanation, PickerKind, Popup, kind_word};
 use crate::app::request::Request;
-use crate::app::results::FileState;
+use crate::app::results::{FileState, FileStatus};
 use crate::app::screen::Overlay;
 use crate::app::sort::Sort;
 use crate::app::status::{EngineState, WatchState};
 use crate::app::studies::StudyBrowser;
 use crate::app::text;
+use crate::engine::Lane;
 use crate::view::panels::Panel;
 
 /// Longest text copied, in bytes: what terminals that limit it take.
@@ -35,6 +36,7 @@ impl Model {
             }
             Action::Compare => return self.toggle_comparison(),
             Action::Activity => self.toggle_activity(),
+            Action::Failures => self.open_failures(),
             Action::Series => return self.toggle_series(),
             Action::Tags => return self.toggle_tags(),
             Action::Copy => return self.copy_path(),
@@ -396,7 +398,56 @@ impl Model {
 
     // ── failures ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Opens the details of what failed, looking at the nearest first: the file, the folder, the model, the preview, the watch.
+    /// Opens the list of files that failed.
+    fn open_failures(&mut self) {
+        if self.results.count(FileStatus::Failed) == 0 {
+            self.say(Severity::Info, "no file failed");
+        } else {
+            self.open_picker(PickerKind::Failures);
+        }
+    }
+
+    /// Classifies all files that failed again.
+    pub(super) fn retry_all(&mut self) -> Vec<Effect> {
+        let failed = self.results.failed().into_iter();
+        let paths = failed.map(|(path, _)| path.to_owned()).collect();
+        self.retry(paths)
+    }
+
+    /// Classifies files again. What could not even be read is searched for images.
+    pub(super) fn retry(&mut self, paths: Vec<PathBuf>) -> Vec<Effect> {
+        if paths.is_empty() {
+            self.say(Severity::Info, "no file failed");
+            return Vec::new();
+        }
+        if self.says_no_model() {
+            return Vec::new();
+        }
+        let words = match paths.len() {
+            1 => "1 file is tried again".to_owned(),
+            n => format!("{n} files are tried again"),
+        };
+        self.say(Severity::Info, &words);
+        let (mut files, mut effects) = (Vec::new(), Vec::new());
+        for path in paths {
+            if self.results.is_unreadable(&path) {
+                self.results.forget(&path);
+                effects.push(self.scan(path, false));
+            } else if let Some(stamp) = self.results.stamp(&path) {
+                files.push(FoundFile { path, stamp });
+            }
+        }
+        let lane = if files.len() == 1 {
+            Lane::Interactive
+        } else {
+            Lane::Bulk
+        };
+        self.request(files, lane);
+        effects
+    }
+
+    /// Opens the details of what failed, looking at the nearest first: the file, the folder, the model, the preview,
+    /// the prompts, the watch.
     fn explain(&mut self) {
         match self.failure() {
             Some(explanation) => self.popups.open(Popup::Explanation(explanation)),
@@ -413,13 +464,7 @@ impl Model {
         };
         let current = self.folder().current();
         if let (Some(row), Some(FileState::Failed(failure))) = (current, self.current_state()) {
-            let again = self.env.advice(Action::Classify, "tries again");
-            return Some(Explanation {
-                subject: self.env.show_path(&row.path),
-                kind: Some(kind_word(failure.kind)),
-                message: text::safe_str(&failure.message),
-                advice: again.filter(|_| failure.content.is_image()),
-            });
+            return Some(Explanation::of_failure(&row.path, failure, &self.env));
         }
         if let Listing::Failed(message) = self.folder().listing() {
             return Some(plain(&self.env.show_path(self.folder().dir()), message));
@@ -438,6 +483,13 @@ impl Model {
             return Some(Explanation {
                 kind: Some(kind_word(error.kind)),
                 ..plain(&self.env.show_path(&row.path), &message)
+            });
+        }
+        if let Some(fault) = self.prompt_sets.fault() {
+            let earlier = "The prompts as they were before stay in use.";
+            return Some(Explanation {
+                advice: Some(earlier.to_owned()),
+                ..plain("Prompts", fault)
             });
         }
         match &self.watch {

@@ -4,7 +4,7 @@ use super::Model;
 use crate::app::activity::{self, Incident};
 use crate::app::effect::Effect;
 use crate::app::msg::Severity;
-use crate::app::results::ResultChange;
+use crate::app::results::{Certainty, ResultChange};
 use crate::app::status::EngineState;
 use crate::app::text;
 use crate::engine::{ClassifiedFile, Event, Lane};
@@ -68,6 +68,7 @@ impl Model {
                 let words = text::safe_str(&message);
                 self.activity.note(Incident::Said(Severity::Error, words));
                 self.engine = EngineState::Failed(message);
+                self.request_recalled();
             }
             Event::Done {
                 generation,
@@ -80,6 +81,7 @@ impl Model {
             }
             Event::PromptsFailed { message } => self.say(Severity::Error, &message),
             Event::Rescored { files, left } => self.rescored(files, left),
+            Event::Recalled { files, missing } => self.recalled(files, missing),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),
@@ -116,7 +118,14 @@ impl Model {
             Some(warning) => self.say(Severity::Info, warning),
             None => self.say(Severity::Info, &format!("prompts: {name}")),
         }
-        self.prompt_sets.rescore(&self.results)
+        let mut files = self.results.classified();
+        let on_screen = self.paths_on_screen();
+        let dir = self.folder().dir();
+        files.sort_by_cached_key(|file| {
+            let is_elsewhere = file.path.parent() != Some(dir);
+            (!on_screen.contains(&file.path), is_elsewhere)
+        });
+        self.prompt_sets.rescore(files)
     }
 
     fn rescored(&mut self, files: Vec<ClassifiedFile>, left: usize) {
@@ -142,19 +151,20 @@ impl Model {
         self.carry_out(requests)
     }
 
-    /// Requests that the engine now in use classify every image, the one under the cursor first.
+    /// Requests the result of every image from the engine now in use, that of the one under the cursor first.
     pub(super) fn classify_everything(&mut self) {
         self.results.jobs_mut().engine_lost();
         self.results.jobs_mut().engine_found();
+        self.recall.restart();
         let current = self.folder().current().map(|row| row.path.clone());
         let all = self.results.answerable();
-        let (first, rest) = all
+        let (first, rest): (Vec<_>, Vec<_>) = all
             .into_iter()
             .partition(|found| Some(&found.path) == current.as_ref());
         if let Some(path) = &current {
             self.results.promote(path);
         }
-        self.request(first, Lane::Interactive);
-        self.request(rest, Lane::Bulk);
+        self.look_up(first, Lane::Interactive, Certainty::Told);
+        self.look_up(rest, Lane::Bulk, Certainty::Told);
     }
 }

@@ -53,6 +53,7 @@ impl Model {
                     // It can be read now.
                     self.results.forget(&dir);
                 }
+                self.recall_listed(&entries);
                 self.browser.folder.extend(entries, complete, &self.results);
             }
             Msg::ListFailed {
@@ -169,10 +170,15 @@ impl Model {
         };
         let files: Vec<FoundFile> = files.into_iter().filter(wanted).collect();
         scan.requested += files.len();
+        let by_key = scan.by_key;
         if complete {
             self.scan_ends(generation);
         }
-        self.request(files, Lane::Bulk);
+        if by_key {
+            self.request(files, Lane::Bulk);
+        } else {
+            self.look_up(files, Lane::Bulk, Certainty::Told);
+        }
     }
 
     fn scan_ends(&mut self, generation: u64) {
@@ -219,17 +225,28 @@ impl Model {
     /// Requests results of files that are images, or are treated as images.
     pub(super) fn request(&mut self, files: Vec<FoundFile>, lane: Lane) {
         for found in files {
-            // Of another content than is known, an answer that is on its way says nothing.
-            let reason = match self.results.stamp(&found.path) {
-                Some(stamp) if stamp != found.stamp => Reason::Arrived,
-                _ => Reason::Wanted,
-            };
+            let reason = self.reason(&found);
             self.request_one(found, lane, reason, Certainty::Told);
         }
     }
 
-    fn request_one(&mut self, found: FoundFile, lane: Lane, reason: Reason, certainty: Certainty) {
+    /// Why a file is requested. Of another content than is known, an answer that is on its way says nothing.
+    pub(super) fn reason(&self, found: &FoundFile) -> Reason {
+        match self.results.stamp(&found.path) {
+            Some(stamp) if stamp != found.stamp => Reason::Arrived,
+            _ => Reason::Wanted,
+        }
+    }
+
+    pub(super) fn request_one(
+        &mut self,
+        found: FoundFile,
+        lane: Lane,
+        reason: Reason,
+        certainty: Certainty,
+    ) {
         let path = found.path.clone();
+        self.recall.forget(&path);
         self.results.ask(found, lane, reason, certainty);
         self.browser.folder.rerank(&path, &self.results);
     }
@@ -286,10 +303,13 @@ impl Model {
         if self.results.knows(&found.path, found.stamp) {
             return;
         }
-        if may_be_image {
-            self.request_one(found, Lane::Bulk, reason, certainty);
-        } else {
+        if !may_be_image {
+            self.recall.forget(&found.path);
             self.results.forget(&found.path);
+        } else if reason == Reason::Wanted {
+            self.look_up(vec![found], Lane::Bulk, certainty);
+        } else {
+            self.request_one(found, Lane::Bulk, reason, certainty);
         }
     }
 
@@ -298,12 +318,14 @@ impl Model {
         if self.results.get(path).is_some() {
             self.activity.note(Incident::Removed(path.to_owned()));
         }
+        self.recall.removed(path);
         self.results.removed(path);
         self.browser.removed(path);
     }
 
     fn renamed(&mut self, from: &Path, to: Entry) -> Vec<Effect> {
         self.related.removed(from);
+        self.recall.renamed(from, &to.path);
         self.results.rename(from, &to.path);
         if let Some(comparison) = self.screen.comparison_mut() {
             comparison.renamed(from, &to.path);

@@ -121,7 +121,7 @@ impl Model {
             Mode::Compare => self.screen.comparison_mut()?.act(action, files),
             Mode::Activity => {
                 let view = self.screen.activity_mut()?;
-                Some(view.act(action, &self.activity, &self.env))
+                Some(view.act(action, &self.activity, &self.results, &self.env))
             }
             Mode::Grid => self.grid.act(action, files),
             _ => None,
@@ -153,6 +153,18 @@ impl Model {
                 let requests = self.models.pick(chosen, &self.engine, &mut self.env);
                 self.carry_out(requests)
             }
+            PopupOutcome::Pick(PickerKind::Failures, chosen) => {
+                let failed = self.results.failed().into_iter().nth(chosen);
+                let path = failed.map(|(path, _)| path.to_owned());
+                self.popups.close_all();
+                path.map_or_else(Vec::new, |path| self.show_file(&path))
+            }
+            PopupOutcome::Retry(chosen) => {
+                let failed = self.results.failed().into_iter().nth(chosen);
+                let paths = failed.map(|(path, _)| path.to_owned());
+                self.retry(paths.into_iter().collect())
+            }
+            PopupOutcome::RetryAll => self.retry_all(),
             PopupOutcome::Pick(PickerKind::Related, chosen) => {
                 if self.related.toggle(chosen, &self.viewer) {
                     self.viewer.show_overlays();
@@ -255,5 +267,6 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Grid
             | Action::Compare
             | Action::Activity
+            | Action::Failures
     )
 }

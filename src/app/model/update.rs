@@ -21,6 +21,7 @@ impl Model {
             effects.push(Effect::Jobs(commands));
         }
         effects.extend(self.follow());
+        effects.extend(self.next_recall());
         effects
     }
 
@@ -40,9 +41,18 @@ impl Model {
             Msg::Tile(tile) => self.tiles.insert(*tile),
             Msg::Engine(event) => return self.engine_event(0, event),
             Msg::OtherEngine { serial, event } => return self.engine_event(serial, event),
+            Msg::LibraryChanged(paths) => self.library_changed(paths),
             Msg::PromptSets(sets) => {
                 let first = self.prompt_sets.sets_read(sets);
                 self.choices_read(first, PickerKind::Prompts);
+            }
+            Msg::PromptsEdited {
+                revision,
+                prompts,
+                fault,
+            } => {
+                let effect = self.prompt_sets.edited(revision, prompts, fault.as_deref());
+                return Vec::from_iter(effect);
             }
             Msg::Models(offered) => {
                 let first = self.models.models_read(offered);
@@ -122,6 +132,8 @@ impl Model {
                     self.browser.folder.go_to_path(&path);
                 }
                 Request::ShowFile(path) => effects.extend(self.show_file(&path)),
+                Request::Retry(path) => effects.extend(self.retry(vec![path])),
+                Request::RetryAll => effects.extend(self.retry_all()),
                 Request::EnterRow => effects.extend(self.enter_row()),
                 Request::FullScreen => self.screen.set_full(true),
                 Request::CloseOverlay => {

@@ -91,7 +91,16 @@ const ACTIVITY: Section = (
     &[
         (HelpKeys::First(&[Action::Down, Action::Up]), "older, newer"),
         (HelpKeys::Of(Action::Enter), "go to the file"),
+        (
+            HelpKeys::First(&[Action::NextNew, Action::PreviousNew]),
+            "next, previous failed file",
+        ),
         (HelpKeys::Of(Action::Why), "why it failed"),
+        (HelpKeys::Of(Action::Classify), "try it again"),
+        (
+            HelpKeys::Of(Action::ClassifyAll),
+            "try all failed files again",
+        ),
         (HelpKeys::Of(Action::Back), "back to the list"),
     ],
 );

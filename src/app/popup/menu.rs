@@ -4,10 +4,11 @@ use super::PopupLine;
 use crate::app::keys::Action;
 
 /// An entry: its key inside the menu, what it does, its action.
-pub(crate) const ENTRIES: [(char, &str, Action); 13] = [
+pub(crate) const ENTRIES: [(char, &str, Action); 14] = [
     ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
     ('a', "activity", Action::Activity),
+    ('f', "files that failed", Action::Failures),
     ('s', "group by study and series", Action::Series),
     ('t', "tags of the file", Action::Tags),
     ('z', "image in full screen", Action::Whole),

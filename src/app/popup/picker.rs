@@ -16,6 +16,8 @@ pub enum PickerKind {
     Model,
     /// Objects related to the image, each of which can be switched on.
     Related,
+    /// A file that failed, to go to or to try again.
+    Failures,
 }
 
 impl PickerKind {
@@ -25,6 +27,7 @@ impl PickerKind {
             Self::Prompts => Action::PromptSet,
             Self::Model => Action::Model,
             Self::Related => Action::Related,
+            Self::Failures => Action::Failures,
         }
     }
 
@@ -33,6 +36,7 @@ impl PickerKind {
             Self::Prompts => "Prompt set",
             Self::Model => "Model",
             Self::Related => "Related objects",
+            Self::Failures => "Files that failed",
         }
     }
 }
@@ -65,6 +69,7 @@ pub(super) fn lines(
     if choices.is_empty() {
         return vec![PopupLine::Aside("Nothing here.".to_owned())];
     }
+    let chosen = chosen.min(choices.len() - 1);
     let about = choices.get(chosen);
     let mut about = about.map_or_else(Vec::new, |choice| details(choice, width));
     let room = page.saturating_sub(about.len() + 1);

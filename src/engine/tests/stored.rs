@@ -135,3 +135,61 @@ fn an_unchanged_file_is_not_opened_and_a_copy_is_not_encoded() {
     assert_eq!(labels[0], first[2]);
     assert_ne!(labels[1].1, first[0].1);
 }
+
+#[test]
+fn recalled_results_equal_those_of_a_job_and_need_neither_file_nor_model() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, mut paths) = pictures(3);
+    let library = Arc::new(Library::at(home.path().join("library"), None));
+    let settings = || Settings {
+        library: Some(Arc::clone(&library)),
+        ..settings()
+    };
+    let is_settled = |path: &PathBuf| {
+        let identity = crate::library::FileIdentity::of(path).unwrap();
+        identity.tells_changes_after(std::time::SystemTime::now())
+    };
+    while !paths.iter().all(is_settled) {
+        std::thread::yield_now();
+    }
+    // The model is for phantoms, and rejects these images.
+    let first = start(Behaviour::Answer, true, settings());
+    for (n, path) in paths.iter().enumerate() {
+        first.submit(path, Lane::Bulk, n as u64);
+    }
+    let done = first.finish();
+    library.flush(Duration::from_secs(60));
+
+    // A job keeps the model busy meanwhile.
+    let (go, until) = crossbeam_channel::bounded::<()>(0);
+    let test = start(Behaviour::Wait(until), true, settings());
+    let other = folder.path().join("other.png");
+    image::GrayImage::from_pixel(9, 7, image::Luma([200]))
+        .save(&other)
+        .unwrap();
+    test.submit(&other, Lane::Bulk, 0);
+    assert_eq!(test.batches.recv(), Ok(1));
+    paths.push(other.clone());
+    test.engine.recall(paths.clone());
+    let (files, missing) = test
+        .events
+        .iter()
+        .find_map(|event| match event {
+            Event::Recalled { files, missing } => Some((files, missing)),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(missing, [other]);
+    assert_eq!(files.len(), 3);
+    for (n, file) in (0..).zip(files) {
+        let mut expected = done[&n][0].clone().unwrap();
+        assert_eq!(expected.verdict.decision, Decision::Rejected);
+        expected.at.clone_from(&file.records[0].at);
+        assert_eq!(*file.records, [expected]);
+        assert_eq!(
+            Some(file.identity),
+            crate::library::FileIdentity::of(&file.path)
+        );
+    }
+    drop(go);
+}
