@@ -94,15 +94,22 @@ impl Fault {
     }
 }
 
+/// Which prompt set is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptChoice {
+    /// Its name or file.
+    pub name: String,
+    /// Whether the user named it for this run, so that rules do not choose others.
+    pub overrides_rules: bool,
+}
+
 /// The effective settings: arguments override the environment, which overrides config.toml, which overrides the defaults.
 #[derive(Clone, Debug)]
 pub struct CommandSetup {
     /// The model to open.
     pub source: ModelSource,
-    /// Name or file of the prompt set.
-    pub prompts: String,
-    /// Whether the user named it for this run, so that rules do not choose others.
-    pub prompts_given: bool,
+    /// The prompt set.
+    pub prompts: PromptChoice,
     /// The rules of the settings file.
     pub rules: Rules,
     /// Device to compute on.
@@ -189,8 +196,10 @@ impl CommandSetup {
                 "" => ModelSource::preferred(),
                 text => ModelSource::parse(text),
             },
-            prompts: given(&global.prompts, config.prompts, DEFAULT),
-            prompts_given: global.prompts.as_ref().is_some_and(|text| !text.is_empty()),
+            prompts: PromptChoice {
+                name: given(&global.prompts, config.prompts, DEFAULT),
+                overrides_rules: global.prompts.as_ref().is_some_and(|text| !text.is_empty()),
+            },
             rules,
             device: match global.device.as_deref() {
                 None | Some("") => device.unwrap_or_default(),
@@ -224,13 +233,13 @@ impl CommandSetup {
     /// Loads the selected prompt sets, whatever the rules say.
     pub fn load_prompts(&self) -> Result<Prompts, Fault> {
         let folder = self.folders.as_ref().map(Folders::prompts);
-        Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
+        Prompts::select(&self.prompts.name, folder.as_deref()).map_err(Fault::unusable)
     }
 
     /// Loads the selected prompt sets, and unless the user named them for this run, those of the rules.
     pub fn load_prompts_by_rules(&self) -> Result<Prompts, Fault> {
         let mut prompts = self.load_prompts()?;
-        if self.prompts_given {
+        if self.prompts.overrides_rules {
             return Ok(prompts);
         }
         for (rule, set) in self.rule_sets() {

@@ -175,8 +175,8 @@ impl Config {
         }
     }
 
-    /// Parses the text of a settings file.
-    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    /// Parses the text of the settings file at `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let parsed = toml::from_str(text).map_err(|error| ConfigError::of(error, text, path));
         Ok(Self {
             source: Some((path.to_owned(), text.to_owned())),

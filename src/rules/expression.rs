@@ -176,18 +176,12 @@ impl Parser {
 
     fn comparison(&mut self) -> Result<Node, String> {
         let left = self.operand()?;
-        let operator = match self.next() {
-            Some(Token::Operator(operator)) => operator,
-            _ => {
-                let name = left.name();
-                return Err(match left {
-                    Token::Word(word) => match checked_name(&word) {
-                        Ok(()) => format!("{name} must be compared, as in `urgency > 0.9`"),
-                        Err(reason) => reason,
-                    },
-                    _ => format!("{name} must be compared, as in `urgency > 0.9`"),
-                });
+        let Some(Token::Operator(operator)) = self.next() else {
+            if let Token::Word(word) = &left {
+                checked_name(word)?;
             }
+            let name = left.name();
+            return Err(format!("{name} must be compared, as in `urgency > 0.9`"));
         };
         let right = self.operand()?;
         match (left, right) {

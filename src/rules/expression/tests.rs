@@ -156,9 +156,10 @@ fn deep_nesting_is_an_error_and_long_chains_are_not() {
     assert!(holds(&text, &result));
 }
 
-/// Comparisons, and whether they hold for a result, found independently of the parser.
+type Predicate = fn(&Verdict) -> bool;
 
-const CASES: [(&str, fn(&Verdict) -> bool); 4] = [
+/// Comparisons, and whether they hold for a result, found independently of the parser.
+const CASES: [(&str, Predicate); 4] = [
     ("urgency > 0.5", |v| {
         v.decision != Decision::Rejected && v.urgency > 0.5
     }),
