@@ -186,7 +186,8 @@ pub enum Command {
     Classify(ClassifyArgs),
     /// Classify a folder and every file that arrives there, without the interface
     ///
-    /// On SIGINT or SIGTERM, finishes the files that have arrived, then exits; a second signal ends it at once.
+    /// On SIGINT or SIGTERM, finishes the files that have arrived, then exits; a second signal ends it at once. Without a
+    /// terminal, SIGHUP reads settings and prompts again, and opens the output again by its name.
     #[command(after_help = "Examples:
   medivision-tui watch incoming --output results.jsonl
   medivision-tui watch incoming --output results.jsonl --move-to 'done/{label}'
