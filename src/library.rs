@@ -16,8 +16,8 @@ use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::PromptSet;
 use crate::scoring::{Mode, Verdict};
 pub use store::{
-    AuditEvent, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
-    LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
+    AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
+    LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
 };
 
 /// The notice in every result.
