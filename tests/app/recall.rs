@@ -285,6 +285,23 @@ fn a_file_that_failed_shows_the_result_that_another_process_has_got() {
 }
 
 #[test]
+fn results_that_another_process_adds_one_by_one_are_one_entry_of_the_log() {
+    let mut program = Program::with_library();
+    program.ready(false);
+    program.list(vec![file("a.png"), file("b.png")]);
+    answer(&mut program, Vec::new(), &["a.png", "b.png"]);
+    for name in ["a.png", "b.png"] {
+        program.send(Msg::LibraryChanged(vec![changed(name, "blake3:1")]));
+        answer(&mut program, vec![recalled(name, 1, "tumor")], &[]);
+        program.rest();
+    }
+    program.press("va");
+    let screen = program.screen(80, 24);
+    assert!(screen.contains("2 results from the library"), "{screen}");
+    assert!(!screen.contains("1 result "), "{screen}");
+}
+
+#[test]
 fn another_model_looks_everything_up_again() {
     let (mut program, _) = found();
     let all = ["a.png", "b.png", "c.png"];

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Model;
-use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::entry::{Entry, EntryKind, FoundFile, Stamp};
-use crate::app::msg::Severity;
 use crate::app::recall::Fallback;
 use crate::app::results::{Certainty, FileState};
 use crate::app::status::EngineState;
@@ -128,11 +126,7 @@ impl Model {
             }
         }
         if let Some(all) = self.recall.count(changed.len()) {
-            let words = match all {
-                1 => "1 result from the library".to_owned(),
-                n => format!("{n} results from the library"),
-            };
-            self.activity.note(Incident::Said(Severity::Info, words));
+            self.activity.note_recalled(all);
         }
     }
 
