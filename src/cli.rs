@@ -3,6 +3,7 @@
 mod help;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -13,6 +14,9 @@ use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
 pub use help::{command, suggestion};
+
+/// Maximum of `--stable-after`.
+const MAX_STABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Browse medical images in the terminal and classify them zero-shot with a CLIP model.
 ///
@@ -276,6 +280,9 @@ pub struct WatchArgs {
     /// Scan the folder at this interval instead of relying on the file system to report changes
     #[arg(long, value_name = "SECONDS")]
     pub poll: Option<f64>,
+    /// Add a line for each series, and each study of several series, that had no new image for this time [default: 60]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", value_parser = seconds)]
+    pub stable_after: Option<Duration>,
     /// Append the results to this file instead of printing them
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -465,6 +472,17 @@ fn graphics_parser() -> impl TypedValueParser<Value = Setting<Graphics>> {
 fn draws(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&n| n <= 100_000);
     number.ok_or_else(|| format!("`{text}` is not a number from 0 to 100000"))
+}
+
+/// Parses `--stable-after`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| {
+        format!("`{text}` is not a number of seconds; a folder goes before --stable-after")
+    })?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| *duration <= MAX_STABLE_AFTER)
+        .ok_or_else(|| "must be between 0 and 86400 seconds (a day)".to_owned())
 }
 
 /// Parses `--map`.

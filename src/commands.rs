@@ -37,7 +37,8 @@ use crate::engine::{self, Factory, Settings};
 use crate::library::Library;
 use crate::library::export::ResultFormat;
 use crate::media::budget;
-use crate::prompts::{DEFAULT, Prompts};
+use crate::prompts::{DEFAULT, PromptSet, Prompts};
+use crate::rules::{Rule, Rules};
 
 /// Exit codes, a contract with scripts.
 pub mod exit {
@@ -93,13 +94,24 @@ impl Fault {
     }
 }
 
+/// Which prompt set is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptChoice {
+    /// Its name or file.
+    pub name: String,
+    /// Whether the user named it for this run, so that rules do not choose others.
+    pub overrides_rules: bool,
+}
+
 /// The effective settings: arguments override the environment, which overrides config.toml, which overrides the defaults.
 #[derive(Clone, Debug)]
 pub struct CommandSetup {
     /// The model to open.
     pub source: ModelSource,
-    /// Name or file of the prompt set.
-    pub prompts: String,
+    /// The prompt set.
+    pub prompts: PromptChoice,
+    /// The rules of the settings file.
+    pub rules: Rules,
     /// Device to compute on.
     pub device: Device,
     /// Numeric precision.
@@ -171,6 +183,7 @@ impl CommandSetup {
         })?;
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
+        let rules = Rules::new(&config).map_err(Fault::usage)?;
         let folder_state = folder_state(&config.layout);
         let folders = Folders::new();
         let library = match given(&global.library, config.library, "").as_str() {
@@ -183,7 +196,11 @@ impl CommandSetup {
                 "" => ModelSource::preferred(),
                 text => ModelSource::parse(text),
             },
-            prompts: given(&global.prompts, config.prompts, DEFAULT),
+            prompts: PromptChoice {
+                name: given(&global.prompts, config.prompts, DEFAULT),
+                overrides_rules: global.prompts.as_ref().is_some_and(|text| !text.is_empty()),
+            },
+            rules,
             device: match global.device.as_deref() {
                 None | Some("") => device.unwrap_or_default(),
                 Some(text) => text.parse().map_err(Fault::usage)?,
@@ -213,10 +230,36 @@ impl CommandSetup {
         })
     }
 
-    /// Loads the selected prompt sets.
+    /// Loads the selected prompt sets, whatever the rules say.
     pub fn load_prompts(&self) -> Result<Prompts, Fault> {
         let folder = self.folders.as_ref().map(Folders::prompts);
-        Prompts::select(&self.prompts, folder.as_deref()).map_err(Fault::unusable)
+        Prompts::select(&self.prompts.name, folder.as_deref()).map_err(Fault::unusable)
+    }
+
+    /// Loads the selected prompt sets, and unless the user named them for this run, those of the rules.
+    pub fn load_prompts_by_rules(&self) -> Result<Prompts, Fault> {
+        let mut prompts = self.load_prompts()?;
+        if self.prompts.overrides_rules {
+            return Ok(prompts);
+        }
+        for (rule, set) in self.rule_sets() {
+            prompts = prompts.with_rule(rule.criteria.clone(), set?);
+        }
+        Ok(prompts)
+    }
+
+    /// Loads the prompt set of each rule that has one. An error names the rule.
+    pub fn rule_sets(&self) -> impl Iterator<Item = (&Rule, Result<PromptSet, Fault>)> {
+        let folder = self.folders.as_ref().map(Folders::prompts);
+        self.rules.iter().filter_map(move |rule| {
+            let name = rule.prompts.as_ref()?;
+            let set = Prompts::select(name.text.trim(), folder.as_deref());
+            let set = set.map(|prompts| prompts.sets()[0].clone());
+            Some((
+                rule,
+                set.map_err(|error| Fault::unusable(name.fault(error))),
+            ))
+        })
     }
 
     /// The settings of a running command that differ in `other`, but cannot change while it runs.

@@ -2,6 +2,7 @@
 //! arguments and environment.)
 
 mod fault;
+mod rules;
 mod setting;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use toml::Spanned;
 
 use crate::media::read_text;
 pub use fault::{ConfigError, advice, similar};
+pub use rules::RuleSettings;
 pub use setting::{Colours, Graphics, NamedValue, Setting};
 
 /// The program's name, after which its folders are named.
@@ -104,7 +106,7 @@ fn within<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(
         .ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
-/// The content of config.toml: options by name, `[layout]` and `[keys]`.
+/// The content of config.toml: options by name, `[layout]`, `[keys]` and `[[rule]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -142,6 +144,9 @@ pub struct Config {
     /// Names of actions, with the keys that replace their defaults.
     #[serde(default)]
     pub keys: BTreeMap<String, Spanned<Vec<String>>>,
+    /// `[[rule]]`, in the order of the file.
+    #[serde(default)]
+    pub rule: Vec<Spanned<RuleSettings>>,
     /// The path and the text of the file; `None` if there is no file.
     #[serde(skip)]
     pub source: Option<(PathBuf, String)>,
@@ -170,7 +175,8 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    /// Parses the text of the settings file at `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let parsed = toml::from_str(text).map_err(|error| ConfigError::of(error, text, path));
         Ok(Self {
             source: Some((path.to_owned(), text.to_owned())),

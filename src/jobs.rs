@@ -299,6 +299,7 @@ impl<W> Jobs<W> {
                     end,
                     is_there: false,
                     is_repeated: false,
+                    has_arrived: false,
                 })
             }
             Claim::Wanted(path) => self.apply_outcomes(path, outcomes),
@@ -391,6 +392,21 @@ impl<W> Jobs<W> {
         self.queue.len()
     }
 
+    /// The newest generation that was requested.
+    pub fn newest_generation(&self) -> u64 {
+        self.last_generation
+    }
+
+    /// The oldest wanted generation that has not ended.
+    pub fn oldest_pending(&self) -> Option<u64> {
+        let due = self.due.iter().map(|(_, path)| path);
+        let waiting = due.chain(&self.undated);
+        let waiting = waiting.filter_map(|path| self.files.get(path));
+        let waiting = waiting.map(|file| file.generation);
+        let queued = self.queue.oldest().into_iter();
+        queued.chain(self.running.oldest()).chain(waiting).min()
+    }
+
     /// Whether every wanted generation has ended.
     pub fn is_idle(&self) -> bool {
         self.queue.len() == 0
@@ -405,7 +421,7 @@ impl<W> FileJob<W> {
     fn end(&mut self, path: PathBuf, outcomes: Vec<Outcome>) -> Ended<W> {
         let failure: Option<&Failure> = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         self.phase = failure.map_or(JobPhase::Done, |failure| JobPhase::Failed(failure.kind));
-        self.is_arriving = false;
+        let has_arrived = std::mem::take(&mut self.is_arriving);
         let record = outcomes.iter().flatten().next();
         let content = record.map(|record| record.content.clone());
         let is_repeated = content.is_some() && content == self.reported;
@@ -417,6 +433,7 @@ impl<W> FileJob<W> {
             end: End::Answered(outcomes),
             is_there: true,
             is_repeated,
+            has_arrived,
         }
     }
 }

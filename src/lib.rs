@@ -9,7 +9,7 @@
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`jobs`], which drives the engine; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only layer that uses libtorch
-//! * domain: [`config`], [`media`], [`paths`], [`view`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
 //! [`media`] is a separate crate (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -28,6 +28,7 @@ pub mod library;
 pub mod paths;
 pub mod phantom;
 pub mod prompts;
+pub mod rules;
 pub mod runtime;
 pub mod scoring;
 pub mod ui;

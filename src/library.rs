@@ -1,7 +1,9 @@
 //! Results: a [`Record`] or a [`Failure`] per file or frame, their output formats, and the library.
 
+mod aggregate;
 pub mod export;
 pub mod json;
+mod stable;
 mod store;
 
 use std::os::unix::ffi::OsStrExt;
@@ -13,8 +15,10 @@ use serde::Serialize;
 
 use crate::encoder::ModelCard;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
-use crate::prompts::PromptSet;
+use crate::prompts::{ImageTraits, PromptSet};
 use crate::scoring::{Mode, Verdict};
+pub use aggregate::AggregateRecord;
+pub use stable::{RequestProgress, StableSeries};
 pub use store::{
     AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
     LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
@@ -78,6 +82,17 @@ pub struct Record {
 }
 
 impl Record {
+    /// What rules ask of the image.
+    pub fn traits(&self) -> ImageTraits<'_> {
+        let Self {
+            modality,
+            body_part,
+            origin,
+            ..
+        } = self;
+        ImageTraits::new(modality.as_ref(), body_part.as_ref(), origin)
+    }
+
     /// The same image with the verdict of other prompts, and the current time.
     #[must_use]
     pub fn rescored(&self, verdict: Verdict, provenance: &Provenance) -> Self {

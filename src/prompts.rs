@@ -1,11 +1,14 @@
 //! Prompt sets: TOML files of conditions and their phrases, built in or the user's.
 
+mod images;
 mod parse;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::media::read_text;
+use images::admits;
+pub use images::{ImageCriteria, ImageTraits};
 
 /// The built-in sets with their names, in the order of `prompts list`.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -108,15 +111,8 @@ impl PromptSet {
     }
 
     /// Whether the set is for images of this modality and body part.
-    fn suits(&self, modality: Option<&str>, body_part: Option<&str>) -> bool {
-        let fits = |list: &[String], value: Option<&str>| {
-            list.is_empty()
-                || value.is_some_and(|value| {
-                    list.iter()
-                        .any(|item| item.eq_ignore_ascii_case(value.trim()))
-                })
-        };
-        fits(&self.modalities, modality) && fits(&self.body_parts, body_part)
+    fn suits(&self, image: ImageTraits) -> bool {
+        admits(&self.modalities, image.modality) && admits(&self.body_parts, image.body_part)
     }
 
     /// The names of conditions without `absent` phrases, which `multi` mode needs.
@@ -141,10 +137,16 @@ impl PromptSet {
     }
 }
 
-/// The prompt sets in use: one for all images, or several from which one is chosen by modality and body part.
+/// The prompt sets in use: one for all images, or several from which one is chosen by modality and body part. Rules may ask
+/// for other sets for the images that they are for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prompts {
+    /// The sets for images that no rule is for, then those of the rules.
     sets: Vec<PromptSet>,
+    /// The number of sets before those of the rules.
+    general: usize,
+    /// Which images each rule is for, and the index of its set.
+    rules: Vec<(ImageCriteria, usize)>,
 }
 
 impl Prompts {
@@ -156,17 +158,13 @@ impl Prompts {
         }
         let path = Path::new(name);
         if path.extension().is_some() || path.components().count() > 1 {
-            return Ok(Self {
-                sets: vec![PromptSet::read(path)?],
-            });
+            return Ok(Self::only(PromptSet::read(path)?));
         }
         if let Some(path) = folder
             .map(|folder| folder.join(format!("{name}.toml")))
             .filter(|path| path.is_file())
         {
-            return Ok(Self {
-                sets: vec![PromptSet::read(&path)?],
-            });
+            return Ok(Self::only(PromptSet::read(&path)?));
         }
         let set = built_in()
             .find(|set| set.as_ref().map_or(true, |set| set.name == name))
@@ -179,31 +177,49 @@ impl Prompts {
                     .into(),
             more: Vec::new(),
         };
-        Ok(Self {
-            sets: vec![set.ok_or_else(missing)?],
-        })
+        Ok(Self::only(set.ok_or_else(missing)?))
     }
 
     /// Uses one set for all images.
     pub fn only(set: PromptSet) -> Self {
-        Self { sets: vec![set] }
+        Self::of(vec![set])
     }
 
     /// Uses for each image the set that suits it.
     pub fn auto(mut sets: Vec<PromptSet>) -> Self {
         // The fallback comes last, as `choose` returns the first one that suits.
         sets.sort_by_key(|set| set.name == DEFAULT);
-        Self { sets }
+        Self::of(sets)
     }
 
-    /// The sets, in order of preference.
+    fn of(sets: Vec<PromptSet>) -> Self {
+        Self {
+            general: sets.len(),
+            sets,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Uses `set` for the images that meet `criteria`, unless an earlier rule is for them.
+    #[must_use]
+    pub fn with_rule(mut self, criteria: ImageCriteria, set: PromptSet) -> Self {
+        let known = self.sets.iter().position(|other| *other == set);
+        let index = known.unwrap_or(self.sets.len());
+        if known.is_none() {
+            self.sets.push(set);
+        }
+        self.rules.push((criteria, index));
+        self
+    }
+
+    /// The sets, in order of preference; those that only rules ask for come last.
     pub fn sets(&self) -> &[PromptSet] {
         &self.sets
     }
 
-    /// Whether the set is chosen for each image.
+    /// Whether the set is chosen for each image, rules aside.
     fn is_auto(&self) -> bool {
-        self.sets.len() != 1
+        self.general != 1
     }
 
     /// The files that the sets come from; where one is chosen for each image, also the others in the user's `folder`.
@@ -230,8 +246,9 @@ impl Prompts {
                 before.cloned()
             }
         };
+        let general = &self.sets[..self.general];
         let is_elsewhere = |file: &Path| !self.is_auto() || file.parent() != folder;
-        let elsewhere = self.sets.iter().filter_map(|set| set.file.as_deref());
+        let elsewhere = general.iter().filter_map(|set| set.file.as_deref());
         let elsewhere: Vec<&Path> = elsewhere.filter(|file| is_elsewhere(file)).collect();
         let mut sets = Vec::new();
         if self.is_auto() {
@@ -242,33 +259,44 @@ impl Prompts {
         for file in elsewhere {
             sets.extend(usable(Some(file), PromptSet::read(file)));
         }
-        let prompts = match sets.len() {
-            0 => self.clone(),
-            1 => Self { sets },
+        let mut prompts = match sets.len() {
+            0 => Self::of(general.to_vec()),
+            1 => Self::of(sets),
             _ => Self::auto(sets),
         };
+        for (criteria, index) in &self.rules {
+            let before = &self.sets[*index];
+            let file = before.file.as_deref();
+            let set = file.and_then(|path| usable(file, PromptSet::read(path)));
+            prompts = prompts.with_rule(criteria.clone(), set.unwrap_or_else(|| before.clone()));
+        }
         (prompts, first_error)
     }
 
-    /// The index of the set for an image: the first one that is specific and suits, else `general`, else the first.
-    pub fn choose(&self, modality: Option<&str>, body_part: Option<&str>) -> usize {
-        if self.sets.len() == 1 {
+    /// The index of the set for an image: that of the first rule for it, else the first set that is specific and suits, else
+    /// `general`, else the first.
+    pub fn choose(&self, image: ImageTraits) -> usize {
+        let ruled = self.rules.iter();
+        if let Some((_, index)) = ruled.clone().find(|(criteria, _)| criteria.admit(image)) {
+            return *index;
+        }
+        let general = &self.sets[..self.general];
+        if general.len() == 1 {
             return 0;
         }
         let is_specific =
             |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
-        let found = self
-            .sets
+        let found = general
             .iter()
-            .position(|set| is_specific(set) && set.suits(modality, body_part));
+            .position(|set| is_specific(set) && set.suits(image));
         found
-            .or_else(|| self.sets.iter().position(|set| set.name == DEFAULT))
+            .or_else(|| general.iter().position(|set| set.name == DEFAULT))
             .unwrap_or(0)
     }
 
-    /// The name to show: that of the only set, or `auto`.
+    /// The name to show: that of the set for images that no rule is for, or `auto` if there are several.
     pub fn name(&self) -> &str {
-        if let [only] = self.sets.as_slice() {
+        if let [only] = &self.sets[..self.general] {
             &only.name
         } else {
             "auto"

@@ -4,11 +4,13 @@
 //! its texts' unit embeddings, scaled to unit length. SigLIP models follow Zhai et al. 2023: sigmoid of `scale × cosine +
 //! bias`.
 
+mod decider;
 pub mod metrics;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::prompts::PromptSet;
+pub use decider::{Decider, ScoreRow};
 
 /// How the conditions of a prompt set relate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -118,9 +120,6 @@ impl Serialize for Verdict {
 /// A condition's embeddings, to be compared with those of images.
 #[derive(Clone, Debug)]
 struct EncodedCondition {
-    name: String,
-    description: String,
-    normal: bool,
     present: Vec<f32>,
     absent: Option<Vec<f32>>,
 }
@@ -131,8 +130,7 @@ pub struct Scorer {
     conditions: Vec<EncodedCondition>,
     logits: Logits,
     mode: Mode,
-    min_probability: f64,
-    min_margin: f64,
+    decider: Decider,
 }
 
 impl Scorer {
@@ -151,21 +149,13 @@ impl Scorer {
                 Mode::Single => None,
                 Mode::Multi => Some(mean_direction(&encode(&set.texts(&condition.absent))?)),
             };
-            conditions.push(EncodedCondition {
-                name: condition.name.clone(),
-                description: condition.description.clone(),
-                normal: condition.normal,
-                present,
-                absent,
-            });
+            conditions.push(EncodedCondition { present, absent });
         }
-        let (min_probability, min_margin) = (set.min_probability, set.min_margin);
         Ok(Self {
             conditions,
             logits,
             mode,
-            min_probability,
-            min_margin,
+            decider: Decider::new(set, mode),
         })
     }
 
@@ -190,12 +180,13 @@ impl Scorer {
                 .map(|(condition, &present)| self.probability_alone(condition, present, embedding))
                 .collect(),
         };
-        let rows = probabilities
-            .into_iter()
-            .zip(similarities)
-            .map(|(p, s)| (p, None, s))
-            .collect();
-        self.decide(rows)
+        let rows = probabilities.into_iter().zip(similarities);
+        let rows = rows.map(|(probability, similarity)| ScoreRow {
+            probability,
+            max: None,
+            similarity,
+        });
+        self.decider.decide(rows.collect())
     }
 
     /// The probability of one condition independently of the others: softmax over present and absent, or a sigmoid.
@@ -216,111 +207,11 @@ impl Scorer {
 
     /// Aggregates the frames of one file: mean and highest probability, mean similarity.
     pub fn aggregate(&self, frames: &[Verdict]) -> Verdict {
-        let count = frames.len().max(1) as f64;
-        let rows = self
-            .conditions
+        let frames: Vec<_> = frames
             .iter()
-            .map(|condition| {
-                let of = |verdict: &Verdict, value: fn(&Score) -> f64| {
-                    verdict
-                        .scores
-                        .iter()
-                        .find(|s| s.condition == condition.name)
-                        .map_or(0.0, value)
-                };
-                let mean = frames.iter().map(|v| of(v, |s| s.probability)).sum::<f64>() / count;
-                let similarity =
-                    frames.iter().map(|v| of(v, |s| s.similarity)).sum::<f64>() / count;
-                let max = frames
-                    .iter()
-                    .map(|v| of(v, |s| s.probability))
-                    .fold(0.0, f64::max);
-                (mean, Some(max), similarity)
-            })
+            .map(|frame| self.decider.rows(frame))
             .collect();
-        self.decide(rows)
-    }
-
-    /// The verdict for a probability, maximum and similarity per condition.
-    fn decide(&self, rows: Vec<(f64, Option<f64>, f64)>) -> Verdict {
-        let winner = self.winner(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
-        let probability = rows[winner].0;
-        let next = rows
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != winner)
-            .map(|(_, row)| row.0);
-        let lead = probability - next.fold(0.0, f64::max);
-        let is_confident = probability >= self.min_probability && lead >= self.min_margin;
-        let urgency = self.urgency(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
-        let mut scores: Vec<Score> = self
-            .conditions
-            .iter()
-            .zip(rows)
-            .map(|(condition, (probability, max, similarity))| Score {
-                condition: condition.name.clone(),
-                probability,
-                max,
-                similarity,
-            })
-            .collect();
-        scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        Verdict {
-            label: self.conditions[winner].name.clone(),
-            description: self.conditions[winner].description.clone(),
-            probability,
-            decision: if is_confident {
-                Decision::Confident
-            } else {
-                Decision::Uncertain
-            },
-            reason: None,
-            scores,
-            urgency,
-        }
-    }
-
-    /// See [`Verdict::urgency`].
-    fn urgency(&self, probabilities: &[f64]) -> f64 {
-        let of = |normal: bool| {
-            let both = self.conditions.iter().zip(probabilities);
-            both.filter(move |(condition, _)| condition.normal == normal)
-                .map(|(_, probability)| *probability)
-        };
-        match self.mode {
-            Mode::Single => 1.0 - of(true).sum::<f64>(),
-            Mode::Multi => of(false).fold(0.0, f64::max),
-        }
-    }
-
-    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one if its
-    /// probability is at least 0.5, else the normal one.
-    fn winner(&self, probabilities: &[f64]) -> usize {
-        let highest = |abnormal_only: bool| {
-            (0..self.conditions.len())
-                .filter(|&index| !(abnormal_only && self.conditions[index].normal))
-                .reduce(|best, index| {
-                    if probabilities[index] > probabilities[best] {
-                        index
-                    } else {
-                        best
-                    }
-                })
-        };
-        let overall = highest(false).unwrap_or(0);
-        match self.mode {
-            Mode::Single => overall,
-            Mode::Multi => {
-                let found = highest(true).filter(|&index| probabilities[index] >= 0.5);
-                found
-                    .or_else(|| {
-                        self.conditions
-                            .iter()
-                            .position(|condition| condition.normal)
-                    })
-                    .unwrap_or(overall)
-            }
-        }
+        self.decider.aggregate(frames.iter().map(AsRef::as_ref))
     }
 }
 

@@ -13,6 +13,7 @@ use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, P
 use medivision_tui::engine::{self, FrameSelection, Settings};
 use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
 use medivision_tui::prompts::Prompts;
+use medivision_tui::rules::Rules;
 use medivision_tui::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use medivision_tui::scoring::Mode;
 use medivision_tui::ui;
@@ -239,6 +240,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         folder_state: medivision_tui::app::FolderState::default(),
         show_phi: false,
         library: false,
+        rules: Rules::default(),
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

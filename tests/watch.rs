@@ -4,6 +4,8 @@
 mod command;
 #[path = "watch/restarts.rs"]
 mod restarts;
+#[path = "watch/series.rs"]
+mod series;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

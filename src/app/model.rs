@@ -42,6 +42,7 @@ use super::tiles::TileCache;
 use super::viewer::Viewer;
 use crate::config::Theme;
 use crate::media::Legend;
+use crate::rules::Rules;
 use crate::view::panels::Panels;
 use files::PendingScan;
 use mouse::Mouse;
@@ -72,6 +73,8 @@ pub struct Setup {
     pub show_phi: bool,
     /// Whether there is a library, which may know results.
     pub library: bool,
+    /// The rules that may ring the bell.
+    pub rules: Rules,
 }
 
 /// The state of the application.
@@ -102,6 +105,7 @@ pub struct Model {
     tags: TagBrowser,
     prompt_sets: PromptSets,
     models: ModelChooser,
+    rules: Rules,
     /// First line of the result panel on screen.
     result_scroll: usize,
 }
@@ -143,6 +147,7 @@ impl Model {
             tags: TagBrowser::default(),
             prompt_sets: PromptSets::default(),
             models: ModelChooser::default(),
+            rules: setup.rules,
             result_scroll: 0,
         }
     }

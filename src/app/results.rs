@@ -156,7 +156,12 @@ pub struct Results {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResultChange {
     /// The file has another state.
-    State(PathBuf),
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Whether it has arrived while the folder was watched, with a content that has not been reported.
+        is_new: bool,
+    },
     /// The file that arrived is not an image, and is forgotten.
     NotAnImage(PathBuf),
 }
@@ -310,6 +315,7 @@ impl Results {
     /// Applies an answer of the engine; `None` if it changes nothing.
     pub fn answer(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<ResultChange> {
         let ended = self.jobs.answered(generation, outcomes)?;
+        let is_new = ended.has_arrived && !ended.is_repeated;
         let (path, true, End::Answered(outcomes)) = (ended.path, ended.is_there, ended.end) else {
             return None;
         };
@@ -323,7 +329,7 @@ impl Results {
         known.state = Some(state);
         known.answered = generation;
         self.insert(path.clone(), known);
-        Some(ResultChange::State(path))
+        Some(ResultChange::State { path, is_new })
     }
 
     /// All classified files, to be scored again.

@@ -41,7 +41,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         (Some(folder), Some(name)) if !metadata.is_dir() => (folder.to_owned(), Some(name)),
         _ => (path.clone(), None),
     };
-    let prompts = setup.load_prompts()?;
+    let prompts = setup.load_prompts_by_rules()?;
     let settings = Settings {
         prompts,
         mode: Mode::Single,
@@ -66,6 +66,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         folder_state: setup.folder_state.clone(),
         show_phi: setup.show_phi,
         library: settings.library.is_some(),
+        rules: setup.rules.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -137,7 +138,7 @@ async fn interface(
     }
     services.set_choices(ChoiceSources {
         prompts: setup.folders.as_ref().map(Folders::prompts),
-        given: setup.prompts.clone(),
+        given: setup.prompts.name.clone(),
         model: Some(setup.source.clone()),
         options: setup.options(None),
         offline: setup.offline,

@@ -38,7 +38,7 @@ struct InputFile {
 
 /// Classifies the arguments; returns the exit code.
 pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fault> {
-    let prompts = setup.load_prompts()?;
+    let prompts = setup.load_prompts_by_rules()?;
     let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {
         let sender = messages.0.clone();

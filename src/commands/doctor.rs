@@ -2,6 +2,7 @@
 
 mod graphics;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
 use serde::Serialize;
@@ -255,15 +256,24 @@ fn model(setup: &CommandSetup) -> (Check, Check) {
     (model, device)
 }
 
+/// Checks the prompt sets in use, and those of the rules.
 fn prompt_sets(setup: &CommandSetup) -> Check {
-    match setup.load_prompts() {
-        Ok(prompts) => {
-            let names: Vec<_> = prompts.sets().iter().map(|set| set.name.as_str()).collect();
+    let sets = setup.load_prompts().and_then(|prompts| {
+        let of_rules = setup.rule_sets().map(|(_, set)| set);
+        let sets = prompts.sets().iter().cloned().map(Ok).chain(of_rules);
+        sets.map(|set| Ok(set?.name)).collect()
+    });
+    match sets {
+        Ok(names) => {
+            let names: Vec<String> = names;
+            let mut seen = BTreeSet::new();
+            let once = names.iter().filter(|name| seen.insert(*name));
+            let names: Vec<&str> = once.map(String::as_str).collect();
             Check::ok("prompts", names.join(", "))
         }
         Err(error) => Check::fault(
             "prompts",
-            error.message,
+            crate::media::clean(&error.message),
             "see `medivision-tui prompts check`",
         ),
     }

@@ -45,8 +45,8 @@ fn check(library: &Library) -> Result<u8, Fault> {
         let size = format_bytes(state.bytes);
         print::line(format_args!("{size}, journal {}", state.journal))?;
         print::line(format_args!(
-            "{} files, {} contents, {} embeddings",
-            state.files, state.contents, state.embeddings
+            "{} files, {} contents, {} embeddings, {} results, {} audit entries",
+            state.files, state.contents, state.embeddings, state.results, state.audit
         ))?;
     }
     for fault in &faults {

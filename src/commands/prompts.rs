@@ -30,7 +30,12 @@ pub fn run(action: &PromptsAction, setup: &CommandSetup, with_model: bool) -> Re
                     .map(|name| one(name).map(|prompts| prompts.sets()[0].clone()))
                     .collect()
             };
-            check(&results, encoder.as_deref())
+            let code = check(&results, encoder.as_deref())?;
+            let broken = setup.rule_sets().filter_map(|(_, set)| set.err());
+            // Sets without a rule have been checked above.
+            let broken: Vec<Fault> = broken.filter(|_| sets.is_empty()).collect();
+            broken.iter().for_each(print::message);
+            Ok(broken.first().map_or(code, |fault| fault.code))
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{CommandSetup, Fault, exit, leave, shown};
 use crate::cli;
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
-use crate::library::Outcome;
+use crate::library::{Outcome, RequestProgress, StableSeries};
 use crate::prompts::Prompts;
 use crate::watch::{self, ReadyKind, Watch, WatchEvent, WatchOptions};
 use output::WatchOutput;
@@ -37,13 +37,16 @@ pub fn run(
     reread: SettingsReader,
 ) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
-    let prompts = setup.load_prompts()?;
+    let prompts = setup.load_prompts_by_rules()?;
     let settings = arguments.results.settings(prompts.clone(), setup);
     if let Some(library) = &settings.library {
         library.report_conflicts_to(Box::new(|sentence| {
             print::message(format_args!("warning: {}", crate::media::clean(sentence)));
         }));
     }
+    let series = arguments
+        .stable_after
+        .map(|after| StableSeries::new(after, &prompts, settings.mode));
     let output = WatchOutput::open(arguments, &prompts, settings.library.clone())?;
     let messages = run::messages();
     signals::forward(messages.0.clone())?;
@@ -67,6 +70,8 @@ pub fn run(
         watch: Some(watch),
         folder: shown(&arguments.dir),
         begun: Instant::now(),
+        is_scanned: false,
+        series,
         summary: Summary::default(),
     };
     let ended = follower.follow(&events)?;
@@ -102,7 +107,7 @@ struct Reloading<'a> {
 impl Reloading<'_> {
     /// Reads settings and prompts again; returns the prompts if they are others. What cannot be read stays as it is.
     fn changed_prompts(&mut self) -> Option<Prompts> {
-        let read = (self.reread)().and_then(|setup| Ok((setup.load_prompts()?, setup)));
+        let read = (self.reread)().and_then(|setup| Ok((setup.load_prompts_by_rules()?, setup)));
         match read {
             Err(fault) => {
                 let message = fault.message;
@@ -118,6 +123,7 @@ impl Reloading<'_> {
                     ));
                 }
                 self.setup.prompts = setup.prompts;
+                self.setup.rules = setup.rules;
                 let is_changed = prompts != self.prompts;
                 self.prompts = prompts;
                 print::message("the settings were read again");
@@ -146,6 +152,10 @@ struct Follower<'a> {
     /// The folder's name for messages.
     folder: String,
     begun: Instant,
+    /// Whether the first scan is done.
+    is_scanned: bool,
+    /// The series and studies that get lines, if they do.
+    series: Option<StableSeries>,
     summary: Summary,
 }
 
@@ -155,10 +165,14 @@ impl Follower<'_> {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
             self.run.carry_out_commands();
+            self.write_aggregates(now)?;
             if self.run.messages().is_empty() && events.is_empty() {
                 self.output.flush()?;
             }
+            let series = self.series.as_ref().filter(|_| self.is_scanned);
+            let series_due = series.and_then(|series| series.next_due(now));
             let due = self.run.jobs.next_tick(now).unwrap_or(MAX_WAIT);
+            let due = due.min(series_due.unwrap_or(MAX_WAIT));
             let closed = never();
             let events = if self.watch.is_some() {
                 events
@@ -215,7 +229,8 @@ impl Follower<'_> {
                 print::message(format_args!("warning: {}", watch::refusal(&path)));
             }
             WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
-            WatchEvent::Folder(_) | WatchEvent::Scanned => {}
+            WatchEvent::Scanned => self.is_scanned = true,
+            WatchEvent::Folder(_) => {}
         }
     }
 
@@ -247,6 +262,10 @@ impl Follower<'_> {
             self.summary.skip();
             return Ok(());
         }
+        // With several frames, the last outcome is their aggregate and counts for the file.
+        if let (Some(series), Some(Ok(record))) = (&mut self.series, outcomes.last()) {
+            series.add(self.begun.elapsed(), path, record);
+        }
         let mut is_new = false;
         for outcome in outcomes {
             is_new |= self.output.write(path, outcome)?;
@@ -259,9 +278,31 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// Writes the lines of the series and studies that have become quiet. Before the first scan is done, more of their instances may
+    /// be there.
+    fn write_aggregates(&mut self, now: Duration) -> Result<(), Fault> {
+        let Some(series) = self.series.as_mut().filter(|series| series.is_due(now)) else {
+            return Ok(());
+        };
+        if !self.is_scanned {
+            return Ok(());
+        }
+        let progress = RequestProgress {
+            newest: self.run.jobs.newest_generation(),
+            oldest_pending: self.run.jobs.oldest_pending(),
+        };
+        for line in series.due(now, progress) {
+            self.output.write_aggregate(&line)?;
+        }
+        Ok(())
+    }
+
     /// Applies the settings and prompts as they are now, and opens the output again.
     fn reload(&mut self) -> Result<(), Fault> {
         if let Some(prompts) = self.reloading.changed_prompts() {
+            if let Some(series) = &mut self.series {
+                series.use_prompts(&prompts);
+            }
             self.run.use_prompts(prompts);
         }
         self.output.reopen(&self.reloading.prompts)

@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 /// Minimum similarity of two words for a suggestion, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
+/// Why a rule cannot have a key that users look for.
+const NO_MODEL_IN_RULE: &str = "a rule cannot choose the model, as one model is open for all images; choose it with --model, or \
+                                with `model` at the top of this file";
+
 /// Why the settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}: {reason}", path.display(), line.map(|n| format!(":{n}")).unwrap_or_default())]
@@ -60,6 +64,9 @@ fn reworded(message: &str, place: &str) -> Option<String> {
         None if place == word => "",
         _ => place,
     };
+    if word == "model" && table == "rule" {
+        return Some(NO_MODEL_IN_RULE.to_owned());
+    }
     let place = match table {
         "" => String::new(),
         table => format!(" in `{table}`"),

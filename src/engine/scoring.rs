@@ -7,7 +7,7 @@ use super::phrases;
 use crate::encoder::{Encoder, ModelCard};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
-use crate::prompts::Prompts;
+use crate::prompts::{ImageTraits, Prompts};
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
 
 /// The reason why a model for phantoms rejects any other image.
@@ -63,9 +63,9 @@ impl Scorers {
         Ok((scorers, warnings))
     }
 
-    /// The scorer for images of a modality and body part, and what their results depend on.
-    fn choose(&self, modality: Option<&str>, body_part: Option<&str>) -> (&Scorer, Provenance<'_>) {
-        let set = self.prompts.choose(modality, body_part);
+    /// The scorer for an image, and what its result depends on.
+    fn choose(&self, image: ImageTraits) -> (&Scorer, Provenance<'_>) {
+        let set = self.prompts.choose(image);
         let provenance = Provenance {
             card: &self.card,
             prompts: &self.prompts.sets()[set],
@@ -92,9 +92,7 @@ impl Scorers {
         order: &FrameOrder,
         mut results: Vec<FrameResult>,
     ) -> Vec<Outcome> {
-        let facts = &content.facts;
-        let (scorer, provenance) =
-            self.choose(facts.modality.as_deref(), facts.body_part.as_deref());
+        let (scorer, provenance) = self.choose(content.facts.traits());
         let record = |frame, verdict, embedding| {
             let verdict = self.reject_unsuitable(content, verdict);
             library::record(path, content, frame, verdict, embedding, &provenance)
@@ -127,8 +125,7 @@ impl Scorers {
         if first.model_digest != self.card.digest {
             return None;
         }
-        let (scorer, provenance) =
-            self.choose(first.modality.as_deref(), first.body_part.as_deref());
+        let (scorer, provenance) = self.choose(first.traits());
         let mut verdicts = Vec::new();
         let mut rescored = Vec::with_capacity(records.len());
         for record in records {

@@ -50,6 +50,8 @@ pub struct Ended<W> {
     pub is_there: bool,
     /// Whether the content is the same as that of the result reported before.
     pub is_repeated: bool,
+    /// Whether it was requested because the file had [arrived](Reason::Arrived).
+    pub has_arrived: bool,
 }
 
 impl<W> Ended<W> {
@@ -61,6 +63,7 @@ impl<W> Ended<W> {
             end: End::Gone,
             is_there: false,
             is_repeated: false,
+            has_arrived: false,
         }
     }
 }

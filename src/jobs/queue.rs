@@ -34,6 +34,12 @@ impl JobQueue {
         self.interactive.len() + self.bulk.len()
     }
 
+    /// The oldest generation.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let lanes = [&self.interactive, &self.bulk].into_iter();
+        lanes.filter_map(|lane| lane.keys().next().copied()).min()
+    }
+
     #[cfg(test)]
     pub(super) fn interactive_is_empty(&self) -> bool {
         self.interactive.is_empty()
@@ -105,6 +111,13 @@ impl<W> Running<W> {
             Lane::Bulk => self.bulk,
         };
         count < self.limit
+    }
+
+    /// The oldest generation that somebody wants.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let wanted = self.files.iter();
+        let wanted = wanted.filter(|(_, (_, claim))| !matches!(claim, Claim::Disowned));
+        wanted.map(|(generation, _)| *generation).min()
     }
 
     pub(super) fn has_wanted(&self) -> bool {

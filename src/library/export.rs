@@ -9,11 +9,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Outcome, OutputLog, Record, path_text};
+use super::{AggregateRecord, Failure, Outcome, OutputLog, path_text};
 use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
-use crate::scoring::Decision;
+use crate::scoring::{Decision, Score, Verdict};
 pub use written::WrittenLines;
 
 /// The output format of results.
@@ -144,6 +144,35 @@ impl<W: Write> ResultWriter<W> {
         Ok(true)
     }
 
+    /// Writes the line of a series or study; false if it was written before.
+    pub fn write_aggregate(&mut self, record: &AggregateRecord) -> io::Result<bool> {
+        let key = self.written.aggregate_key(record);
+        if key.is_some_and(|key| !self.written.insert(key)) {
+            return Ok(false);
+        }
+        match self.format {
+            ResultFormat::Jsonl => writeln!(self.out, "{}", json::line(record)?)?,
+            ResultFormat::Csv => {
+                let cells = serde_json::to_value(record).map_err(io::Error::other)?;
+                self.csv_row(&cells, &record.verdict.scores)?;
+            }
+            ResultFormat::Table => {
+                let kind = if record.series.is_some() {
+                    "series"
+                } else {
+                    "study"
+                };
+                let about = format!("  ({kind}, {} images, mean)", record.instances);
+                self.table_row(&record.verdict, &clean(&record.path), &about)?;
+            }
+        }
+        let log = self.log.as_mut();
+        if log.is_some_and(|log| log.add_aggregate(key, record)) {
+            self.flush()?;
+        }
+        Ok(true)
+    }
+
     fn line(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
         match self.format {
             ResultFormat::Jsonl => {
@@ -190,31 +219,31 @@ impl<W: Write> ResultWriter<W> {
     }
 
     fn csv(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
-        self.csv_header()?;
-        let mut cells: Map<String, Value> = Map::new();
         match outcome {
             Ok(record) => {
-                if let Value::Object(object) =
-                    serde_json::to_value(record).map_err(io::Error::other)?
-                {
-                    cells = object;
-                }
+                let cells = serde_json::to_value(record).map_err(io::Error::other)?;
+                self.csv_row(&cells, &record.verdict.scores)
             }
             Err(failure) => {
-                cells.insert("path".into(), json!(path_text(path).0));
-                cells.insert("error_kind".into(), json!(failure.kind));
-                cells.insert("error_message".into(), json!(failure.message));
+                let cells = json!({
+                    "path": path_text(path).0,
+                    "error_kind": failure.kind,
+                    "error_message": failure.message,
+                });
+                self.csv_row(&cells, &[])
             }
         }
+    }
+
+    /// Writes a row with the values of an object that have a column, and with scores.
+    fn csv_row(&mut self, cells: &Value, scores: &[Score]) -> io::Result<()> {
+        self.csv_header()?;
         let mut row: Vec<String> = FIRST_COLUMNS
             .iter()
             .chain(&LAST_COLUMNS)
             .map(|column| cell(cells.get(*column)))
             .collect();
         for condition in &self.conditions {
-            let scores = outcome
-                .as_ref()
-                .map_or(&[][..], |record| &record.verdict.scores);
             let score = scores.iter().find(|score| &score.condition == condition);
             row.push(
                 score
@@ -234,23 +263,9 @@ impl<W: Write> ResultWriter<W> {
     }
 
     fn table(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
-        if !std::mem::replace(&mut self.has_header, true) {
-            writeln!(
-                self.out,
-                "{:<12}{}{:>6}  FILE",
-                "DECISION",
-                padded("LABEL", LABEL_CELLS),
-                "P"
-            )?;
-        }
         let path = clean(&path.to_string_lossy());
         match outcome {
             Ok(record) => {
-                let TableRow {
-                    decision,
-                    label,
-                    probability,
-                } = TableRow::of(record);
                 let frame = match record.frame {
                     None => format!("  ({} frames, mean)", record.frames),
                     Some(frame) if record.frames > 1 => {
@@ -258,13 +273,10 @@ impl<W: Write> ResultWriter<W> {
                     }
                     Some(_) => String::new(),
                 };
-                writeln!(
-                    self.out,
-                    "{decision:<12}{}{probability:>6}  {path}{frame}",
-                    padded(&clean(&label), LABEL_CELLS)
-                )
+                self.table_row(&record.verdict, &path, &frame)
             }
             Err(failure) => {
+                self.table_header()?;
                 writeln!(
                     self.out,
                     "{:<12}{:LABEL_CELLS$}{:>6}  {path}: {}",
@@ -276,9 +288,31 @@ impl<W: Write> ResultWriter<W> {
             }
         }
     }
+
+    fn table_header(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.has_header, true) {
+            return Ok(());
+        }
+        let label = padded("LABEL", LABEL_CELLS);
+        writeln!(self.out, "{:<12}{label}{:>6}  FILE", "DECISION", "P")
+    }
+
+    fn table_row(&mut self, verdict: &Verdict, path: &str, about: &str) -> io::Result<()> {
+        self.table_header()?;
+        let TableRow {
+            decision,
+            label,
+            probability,
+        } = TableRow::of(verdict);
+        let label = padded(&clean(&label), LABEL_CELLS);
+        writeln!(
+            self.out,
+            "{decision:<12}{label}{probability:>6}  {path}{about}"
+        )
+    }
 }
 
-/// A record's cells in the table. A rejected image has no label: the model is not meant for it.
+/// A verdict's cells in the table. A rejected image has no label: the model is not meant for it.
 struct TableRow {
     decision: &'static str,
     label: String,
@@ -286,8 +320,7 @@ struct TableRow {
 }
 
 impl TableRow {
-    fn of(record: &Record) -> Self {
-        let verdict = &record.verdict;
+    fn of(verdict: &Verdict) -> Self {
         let (decision, has_label) = match verdict.decision {
             Decision::Confident => ("confident", true),
             Decision::Uncertain => ("uncertain", true),

@@ -23,6 +23,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::media::{DicomOrigin, FileFormat, FrameOrder, ImageInfo};
+use crate::prompts::ImageTraits;
 pub use identity::FileIdentity;
 pub(in crate::library) use lines::content_part;
 pub use lines::{LineKey, OutputId, OutputLog};
@@ -87,6 +88,15 @@ impl ImageFacts {
             origin: dicom.map_or_else(DicomOrigin::default, |dicom| dicom.origin.clone()),
             version: FACTS_VERSION,
         }
+    }
+
+    /// What rules ask of the image.
+    pub fn traits(&self) -> ImageTraits<'_> {
+        ImageTraits::new(
+            self.modality.as_ref(),
+            self.body_part.as_ref(),
+            &self.origin,
+        )
     }
 }
 

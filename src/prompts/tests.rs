@@ -118,13 +118,60 @@ fn the_built_in_sets_are_complete() {
 #[test]
 fn auto_picks_by_modality_and_body_part_else_general() {
     let auto = Prompts::select("auto", None).unwrap();
-    let pick = |modality, body_part| auto.sets()[auto.choose(modality, body_part)].name.as_str();
+    let pick = |modality, body_part| {
+        let image = ImageTraits {
+            modality,
+            body_part,
+            station: None,
+        };
+        auto.sets()[auto.choose(image)].name.as_str()
+    };
     assert_eq!(pick(Some("DX"), Some("CHEST")), "chest-xray");
     assert_eq!(pick(Some("CR"), Some("chest ")), "chest-xray");
     assert_eq!(pick(Some("MR"), Some("HEAD")), "brain-mri");
     assert_eq!(pick(Some("DX"), Some("EXTREMITY")), "bone-xray");
     assert_eq!(pick(Some("US"), Some("CHEST")), "general");
     assert_eq!(pick(None, None), "general");
+}
+
+#[test]
+fn the_first_rule_for_an_image_chooses_its_set_and_others_are_as_without_rules() {
+    let set = |name: &str| Prompts::select(name, None).unwrap().sets()[0].clone();
+    let criteria = |modality: &str, station: &str| {
+        let list = |text: &str| text.split(' ').map(str::to_owned).collect();
+        ImageCriteria {
+            modality: list(modality),
+            station: if station.is_empty() {
+                Vec::new()
+            } else {
+                list(station)
+            },
+            ..ImageCriteria::default()
+        }
+    };
+    for (name, otherwise) in [("general", "general"), ("auto", "brain-mri")] {
+        let prompts = Prompts::select(name, None)
+            .unwrap()
+            .with_rule(criteria("MR", "ORTHO"), set("bone-xray"))
+            .with_rule(criteria("MR DX", "ORTHO CHEST"), set("chest-xray"));
+        let pick = |modality, station| {
+            let image = ImageTraits {
+                modality,
+                body_part: Some("HEAD"),
+                station,
+            };
+            prompts.sets()[prompts.choose(image)].name.as_str()
+        };
+        assert_eq!(pick(Some("MR"), Some("ortho")), "bone-xray");
+        assert_eq!(pick(Some("DX"), Some("ortho")), "chest-xray");
+        assert_eq!(pick(Some("MR"), Some("CHEST")), "chest-xray");
+        assert_eq!(pick(Some("MR"), None), otherwise);
+        assert_eq!(pick(None, Some("ORTHO")), "general");
+        assert_eq!(prompts.name(), name);
+        let names = prompts.sets().iter().map(|set| &set.name);
+        let distinct: std::collections::BTreeSet<_> = names.collect();
+        assert_eq!(distinct.len(), prompts.sets().len());
+    }
 }
 
 #[test]

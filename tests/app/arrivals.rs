@@ -1,9 +1,13 @@
 //! Files that come while the program runs: they may be half written, no images at all, or not to be read yet.
 
-use medivision_tui::app::Msg;
+use std::path::Path;
+
+use medivision_tui::app::{Effect, Msg};
+use medivision_tui::config::Config;
 use medivision_tui::jobs::retry;
 use medivision_tui::library::{Failure, Outcome};
 use medivision_tui::media::{ErrorKind, FileContent};
+use medivision_tui::rules::Rules;
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Program, failure, file, key, path, record, stamp, started};
@@ -87,6 +91,29 @@ fn what_came_and_is_no_image_leaves_no_trace() {
         assert!(!program.screen(100, 24).contains("queued"));
         program.answer("sub/notes.txt", no_image());
     }
+}
+
+#[test]
+fn the_bell_rings_for_new_results_that_a_rule_is_for() {
+    let settings = "[[rule]]\nwhen = \"label == 'fracture'\"\nbell = true\n";
+    let settings = Config::parse(settings, Path::new("config.toml")).expect("it is valid");
+    let mut program = Program::with_rules(Rules::new(&settings).expect("they are valid"));
+    program.list(vec![file("a.png")]);
+    program.ready(false);
+    program.scan(&["a.png"]);
+    let rings = |program: &mut Program, name: &str, label: &str| {
+        program.effects.retain(|effect| *effect != Effect::Bell);
+        program.answer(name, record(label, 0.9, Decision::Confident));
+        program.effects.contains(&Effect::Bell)
+    };
+    assert!(!rings(&mut program, "a.png", "fracture"), "it was there");
+    arrive(&mut program, "b.png");
+    assert!(!rings(&mut program, "b.png", "normal"));
+    arrive(&mut program, "c.png");
+    assert!(rings(&mut program, "c.png", "fracture"));
+    program.press("G");
+    program.press("c");
+    assert!(!rings(&mut program, "c.png", "fracture"), "it was rung for");
 }
 
 #[test]

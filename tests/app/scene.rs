@@ -20,6 +20,7 @@ use medivision_tui::media::{
     DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry, Histogram,
     ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
 };
+use medivision_tui::rules::Rules;
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
 use medivision_tui::view::placement;
@@ -65,16 +66,26 @@ impl Program {
 
     /// Started on a screen of 80 × 24 cells, with a library.
     pub fn with_library() -> Self {
-        let mut program = Self::begin(FolderState::default(), Theme::Dark, true);
+        let mut program = Self::begin(FolderState::default(), Theme::Dark, true, Rules::default());
         program.send(Msg::Resized { cols: 80, rows: 24 });
         program
     }
 
-    fn start(kept: FolderState, theme: Theme) -> Self {
-        Self::begin(kept, theme, false)
+    /// Started on a screen of 100 × 24 cells, with rules.
+    pub fn with_rules(rules: Rules) -> Self {
+        let mut program = Self::begin(FolderState::default(), Theme::Dark, false, rules);
+        program.send(Msg::Resized {
+            cols: 100,
+            rows: 24,
+        });
+        program
     }
 
-    fn begin(kept: FolderState, theme: Theme, library: bool) -> Self {
+    fn start(kept: FolderState, theme: Theme) -> Self {
+        Self::begin(kept, theme, false, Rules::default())
+    }
+
+    fn begin(kept: FolderState, theme: Theme, library: bool, rules: Rules) -> Self {
         let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
         let (model, effects) = app::init(Setup {
             root: PathBuf::from(ROOT),
@@ -84,6 +95,7 @@ impl Program {
             folder_state: kept,
             show_phi: false,
             library,
+            rules,
         });
         Self {
             model,

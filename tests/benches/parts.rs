@@ -12,6 +12,7 @@ use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::graphics::ImagePainter;
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::prompts::Prompts;
+use medivision_tui::rules::Rules;
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 use medivision_tui::ui;
 use ratatui::Terminal;
@@ -89,6 +90,7 @@ fn list(bench: &mut Criterion) {
             folder_state: app::FolderState::default(),
             show_phi: false,
             library: false,
+            rules: Rules::default(),
         });
         let listing = effects.iter().find_map(|effect| match effect {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),

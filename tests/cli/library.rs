@@ -47,7 +47,8 @@ fn a_second_run_gives_the_same_lines_from_the_library() {
     let check = run(home.path(), &["library", "check"]);
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(
-        text.contains("3 files, 3 contents, 3 embeddings") && text.contains("sound"),
+        text.contains("3 files, 3 contents, 3 embeddings, 3 results, 3 audit entries")
+            && text.contains("sound"),
         "{text}"
     );
     let second = classify(home.path(), &["in"]);
@@ -83,6 +84,58 @@ fn images_are_forgotten_on_request_and_a_library_may_be_elsewhere() {
     let missing = run(home.path(), &["library", "check"]);
     assert_eq!(missing.status.code(), Some(3));
     assert!(stderr(&missing).contains("there is no library yet"));
+}
+
+#[test]
+fn several_processes_share_a_library() {
+    const PROCESSES: usize = 4;
+    const IMAGES: usize = 200;
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("in");
+    fs::create_dir(&folder).expect("a folder");
+    for n in 0..IMAGES {
+        let shade = image::Luma([u8::try_from(n % 256).expect("a byte")]);
+        let image = image::GrayImage::from_pixel(20 + u32::from(n >= 128), 10, shade);
+        image
+            .save(folder.join(format!("{n}.png")))
+            .expect("written");
+    }
+    let classify_all = || {
+        let threads: Vec<_> = (0..PROCESSES)
+            .map(|_| {
+                let home = home.path().to_owned();
+                std::thread::spawn(move || classify(&home, &["in"]))
+            })
+            .collect();
+        let ended = threads.into_iter().map(|thread| thread.join());
+        ended
+            .map(|output| output.expect("it ran"))
+            .collect::<Vec<_>>()
+    };
+    let outputs: Vec<Output> = [classify_all(), classify_all()].concat();
+    // Batches of another size change the last digits of scores.
+    let answers = |output: &Output| {
+        let answer = |line: &Value| ["path", "content", "label"].map(|key| line[key].to_string());
+        lines(output).iter().map(answer).collect::<Vec<_>>()
+    };
+    let expected = answers(&outputs[0]);
+    assert_eq!(expected.len(), IMAGES);
+    for output in &outputs {
+        let said = stderr(output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(!said.contains("library"), "nobody is refused: {said}");
+        assert!(answers(output) == expected);
+    }
+    let check = run(home.path(), &["library", "check"]);
+    let text = String::from_utf8_lossy(&check.stdout).into_owned();
+    let printed = outputs.len() * IMAGES;
+    let counted = format!(
+        "{IMAGES} files, {IMAGES} contents, {IMAGES} embeddings, {IMAGES} results, {printed} audit entries"
+    );
+    assert!(
+        text.contains(&counted) && text.contains("sound"),
+        "{text}, expected: {counted}"
+    );
 }
 
 #[test]

@@ -126,6 +126,11 @@ impl Session {
         (status.code(), rest, errors.unwrap_or_default(), home)
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
@@ -317,18 +322,14 @@ fn polling_finds_new_files() {
 
 #[test]
 fn unusable_prompts_exit_with_3() {
-    let mut session = Session::new(&["--prompts", "no-such-set"], |_| {});
-    assert_eq!(session.child.wait().expect("it ends").code(), Some(3));
+    let session = Session::new(&["--prompts", "no-such-set"], |_| {});
+    assert_eq!(session.exit_code(), Some(3));
 }
 
 #[test]
 fn an_invalid_interval_is_a_usage_error() {
     for poll in ["--poll=0", "--poll=-1", "--poll=nan"] {
-        let mut session = Session::new(&[poll], |_| {});
-        assert_eq!(
-            session.child.wait().expect("it ends").code(),
-            Some(2),
-            "{poll}"
-        );
+        let session = Session::new(&[poll], |_| {});
+        assert_eq!(session.exit_code(), Some(2), "{poll}");
     }
 }

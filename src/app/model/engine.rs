@@ -1,15 +1,18 @@
 //! Handles the events of engines (readiness, results, speed) and the change to another model.
 
+use std::path::Path;
+
 use super::Model;
 use crate::app::activity::{self, Incident};
 use crate::app::effect::Effect;
 use crate::app::msg::Severity;
-use crate::app::results::{Certainty, ResultChange};
+use crate::app::results::{Certainty, FileState, ResultChange};
 use crate::app::status::EngineState;
 use crate::app::text;
 use crate::engine::{ClassifiedFile, Event, Lane};
 use crate::library::Outcome;
 use crate::prompts::Prompts;
+use crate::rules::RuleAction;
 
 impl Model {
     /// Handles an event of the engine with this serial number. An engine other than the one in use is heard only while its
@@ -75,7 +78,7 @@ impl Model {
                 generation,
                 outcomes,
                 ..
-            } => self.apply_outcomes(generation, outcomes),
+            } => return Vec::from_iter(self.apply_outcomes(generation, outcomes)),
             Event::Dropped { generation } => drop(self.results.jobs_mut().dropped(generation)),
             Event::Prompts { prompts, warnings } => {
                 return Vec::from_iter(self.prompts_changed(&prompts, &warnings));
@@ -90,15 +93,18 @@ impl Model {
         Vec::new()
     }
 
-    fn apply_outcomes(&mut self, generation: u64, outcomes: Vec<Outcome>) {
+    /// Applies an answer. Returns the effect that a rule demands for it.
+    fn apply_outcomes(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<Effect> {
         match self.results.answer(generation, outcomes) {
-            Some(ResultChange::State(path)) => {
+            Some(ResultChange::State { path, is_new }) => {
                 self.activity.note_answer(&path, &self.results);
                 if self.results.has_vanished(&path) {
                     self.removed(&path);
                 } else {
                     self.browser.folder.rerank(&path, &self.results);
                 }
+                let rings = is_new && self.rings(&path);
+                return rings.then_some(Effect::Bell);
             }
             Some(ResultChange::NotAnImage(path)) => {
                 self.browser.forget_arrival(&path);
@@ -108,6 +114,16 @@ impl Model {
             }
             None => {}
         }
+        None
+    }
+
+    /// Whether a rule rings the bell for the result of a file.
+    fn rings(&self, path: &Path) -> bool {
+        let record = self.results.get(path).and_then(FileState::record);
+        record.is_some_and(|record| {
+            let actions = self.rules.actions(record.traits(), &record.verdict);
+            actions.contains(&RuleAction::Bell)
+        })
     }
 
     /// Handles that a file of the prompts in use was edited: they are put into use, or what is wrong is shown.

@@ -9,7 +9,7 @@ use crate::cli;
 use crate::commands::print::{self, closed_pipe};
 use crate::commands::{Fault, shown};
 use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
-use crate::library::{AuditEvent, Library, Outcome, OutputId, OutputLog};
+use crate::library::{AggregateRecord, AuditEvent, Library, Outcome, OutputId, OutputLog};
 use crate::prompts::Prompts;
 
 /// The output of `watch`. With a library, each line is written once, also by several runs.
@@ -86,6 +86,12 @@ impl WatchOutput {
     pub(super) fn write(&mut self, path: &Path, outcome: &Outcome) -> Result<bool, Fault> {
         let written = self.writer.write(path, outcome);
         written.or_else(|error| closed_pipe(error).map(|()| false))
+    }
+
+    /// Writes the line of a series or study, unless it was written before.
+    pub(super) fn write_aggregate(&mut self, record: &AggregateRecord) -> Result<(), Fault> {
+        let written = self.writer.write_aggregate(record);
+        written.map(drop).or_else(closed_pipe)
     }
 
     /// Writes what is buffered.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::library::Record;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Failure, Outcome, ResultFormat, cell, io_error};
 use crate::library::store::content_part;
-use crate::library::{LineKey, json, path_text};
+use crate::library::{AggregateRecord, LineKey, json, path_text};
 
 /// The lines of an output. By default none are remembered.
 #[derive(Debug, Default)]
@@ -72,6 +72,17 @@ impl LineFields {
                     ..Self::default()
                 }
             }
+        }
+    }
+
+    fn of_aggregate(record: &AggregateRecord) -> Self {
+        Self {
+            path: record.path.clone(),
+            path_bytes: record.path_bytes.clone(),
+            content: record.content.clone(),
+            model_digest: record.model_digest.clone(),
+            prompts_digest: record.prompts_digest.clone(),
+            ..Self::default()
         }
     }
 
@@ -225,6 +236,12 @@ impl WrittenLines {
     pub fn key(&self, path: &Path, outcome: &Outcome) -> Option<LineKey> {
         let format = self.format?;
         Some(LineFields::of(path, outcome).key(format))
+    }
+
+    /// The key of the line of a series or study; `None` if none are remembered.
+    pub fn aggregate_key(&self, record: &AggregateRecord) -> Option<LineKey> {
+        let format = self.format?;
+        Some(LineFields::of_aggregate(record).key(format))
     }
 
     /// Notes a line that is about to be written; false if it is there already.

@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::Library;
 use super::results::{self, AuditEntry, AuditEvent, ResultSource, SourceIds};
 use super::writer::WriteRequest;
-use crate::library::Outcome;
+use crate::library::{AggregateRecord, Outcome};
 
 /// Number of lines after which the library is told of them at the latest.
 const MAX_WAITING: usize = 256;
@@ -105,6 +105,20 @@ impl OutputLog {
     /// Notes a line that is about to be written. True if there are so many that the output should be flushed.
     pub(in crate::library) fn add(&mut self, key: Option<LineKey>, outcome: &Outcome) -> bool {
         let entry = AuditEntry::new(self.event, outcome, &mut self.last);
+        self.push(key, entry)
+    }
+
+    /// As [`Self::add`], for the line of a series or study.
+    pub(in crate::library) fn add_aggregate(
+        &mut self,
+        key: Option<LineKey>,
+        record: &AggregateRecord,
+    ) -> bool {
+        let entry = AuditEntry::of_aggregate(self.event, record);
+        self.push(key, entry)
+    }
+
+    fn push(&mut self, key: Option<LineKey>, entry: AuditEntry) -> bool {
         self.entries.push(entry);
         if self.output.is_some() {
             self.keys.extend(key);

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::Library;
 use super::writer::Ids;
 use super::writer::WriteRequest;
-use crate::library::{Outcome, Record, json};
-use crate::scoring::Decision;
+use crate::library::{AggregateRecord, Outcome, Record, json};
+use crate::scoring::{Decision, Verdict};
 
 /// Version of the program in the audit.
 const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -80,6 +80,17 @@ impl ResultSource {
         }
     }
 
+    fn of_aggregate(record: &AggregateRecord) -> Self {
+        Self {
+            model: record.model.clone(),
+            model_digest: record.model_digest.clone(),
+            prompts: record.prompts.clone(),
+            prompts_digest: record.prompts_digest.clone(),
+            mode: json::name(&record.mode),
+            device: record.device.clone(),
+        }
+    }
+
     /// Whether a record has this source.
     fn is_of(&self, record: &Record) -> bool {
         self.model_digest == record.model_digest
@@ -131,14 +142,12 @@ impl AuditEntry {
         outcome: &Outcome,
         last: &mut Option<Arc<ResultSource>>,
     ) -> Self {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH);
-        let at = at.map_or(0, |since| since.as_secs().cast_signed());
         let record = match outcome {
             Ok(record) => record,
             Err(failure) => {
                 return Self {
                     event,
-                    at,
+                    at: seconds_now(),
                     hash: None,
                     frame: None,
                     source: None,
@@ -154,13 +163,29 @@ impl AuditEntry {
             None => Arc::new(ResultSource::of(record)),
         };
         *last = Some(Arc::clone(&source));
-        let verdict = &record.verdict;
+        let frame = frame_number(record);
+        Self::of_verdict(event, &record.content, frame, source, &record.verdict)
+    }
+
+    /// The entry of the aggregate over a series or study at the present time.
+    pub(super) fn of_aggregate(event: AuditEvent, record: &AggregateRecord) -> Self {
+        let source = Arc::new(ResultSource::of_aggregate(record));
+        Self::of_verdict(event, &record.content, AGGREGATE, source, &record.verdict)
+    }
+
+    fn of_verdict(
+        event: AuditEvent,
+        content: &str,
+        frame: i64,
+        source: Arc<ResultSource>,
+        verdict: &Verdict,
+    ) -> Self {
         let is_claimed = verdict.decision != Decision::Rejected;
         Self {
             event,
-            at,
-            hash: Some(record.content.clone()),
-            frame: Some(frame_number(record)),
+            at: seconds_now(),
+            hash: Some(content.to_owned()),
+            frame: Some(frame),
             source: Some(source),
             decision: json::name(&verdict.decision),
             label: is_claimed.then(|| verdict.label.clone()),
@@ -168,6 +193,12 @@ impl AuditEntry {
             error: None,
         }
     }
+}
+
+/// The present time in seconds since 1970.
+fn seconds_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs().cast_signed())
 }
 
 fn frame_number(record: &Record) -> i64 {

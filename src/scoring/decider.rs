@@ -1,0 +1,166 @@
+//! From probabilities to a verdict.
+
+use super::{Decision, Mode, Score, Verdict};
+use crate::prompts::PromptSet;
+
+/// The scores of one condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScoreRow {
+    /// The probability; of several frames the mean.
+    pub probability: f64,
+    /// The highest probability over the frames; `None` unless it is an aggregate.
+    pub max: Option<f64>,
+    /// The cosine of image and condition.
+    pub similarity: f64,
+}
+
+/// What a verdict says of a condition besides its scores.
+#[derive(Clone, Debug, PartialEq)]
+struct DecidedCondition {
+    name: String,
+    description: String,
+    normal: bool,
+}
+
+/// Turns the scores of a prompt set's conditions into verdicts. It needs no model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decider {
+    conditions: Vec<DecidedCondition>,
+    mode: Mode,
+    min_probability: f64,
+    min_margin: f64,
+}
+
+impl Decider {
+    /// The decider of a prompt set.
+    pub fn new(set: &PromptSet, mode: Mode) -> Self {
+        let conditions = set.conditions.iter().map(|condition| DecidedCondition {
+            name: condition.name.clone(),
+            description: condition.description.clone(),
+            normal: condition.normal,
+        });
+        Self {
+            conditions: conditions.collect(),
+            mode,
+            min_probability: set.min_probability,
+            min_margin: set.min_margin,
+        }
+    }
+
+    /// The scores of a verdict, in the order of the conditions.
+    pub fn rows(&self, verdict: &Verdict) -> Box<[ScoreRow]> {
+        let row = |condition: &DecidedCondition| {
+            let mut scores = verdict.scores.iter();
+            let score = scores.find(|score| score.condition == condition.name);
+            score.map_or_else(ScoreRow::default, |score| ScoreRow {
+                probability: score.probability,
+                max: score.max,
+                similarity: score.similarity,
+            })
+        };
+        self.conditions.iter().map(row).collect()
+    }
+
+    /// Aggregates images, each with its scores in the order of the conditions: mean and highest probability, mean similarity.
+    pub fn aggregate<'a>(&self, images: impl Iterator<Item = &'a [ScoreRow]>) -> Verdict {
+        let mut sums = vec![ScoreRow::default(); self.conditions.len()];
+        let mut count = 0;
+        for image in images {
+            count += 1;
+            for (sum, row) in sums.iter_mut().zip(image) {
+                sum.probability += row.probability;
+                sum.similarity += row.similarity;
+                let highest = row.max.unwrap_or(row.probability);
+                sum.max = Some(sum.max.unwrap_or(0.0).max(highest));
+            }
+        }
+        let count = f64::from(count.max(1));
+        let means = sums.into_iter().map(|sum| ScoreRow {
+            probability: sum.probability / count,
+            max: Some(sum.max.unwrap_or(0.0)),
+            similarity: sum.similarity / count,
+        });
+        self.decide(means.collect())
+    }
+
+    /// The verdict for the scores of each condition.
+    pub(super) fn decide(&self, rows: Vec<ScoreRow>) -> Verdict {
+        let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
+        let winner = self.winner(&probabilities);
+        let probability = probabilities[winner];
+        let others = probabilities.iter().enumerate();
+        let others = others.filter(|(index, _)| *index != winner);
+        let next = others.map(|(_, other)| *other).fold(0.0, f64::max);
+        let is_confident =
+            probability >= self.min_probability && probability - next >= self.min_margin;
+        let urgency = self.urgency(&probabilities);
+        let mut scores: Vec<Score> = self
+            .conditions
+            .iter()
+            .zip(rows)
+            .map(|(condition, row)| Score {
+                condition: condition.name.clone(),
+                probability: row.probability,
+                max: row.max,
+                similarity: row.similarity,
+            })
+            .collect();
+        scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        Verdict {
+            label: self.conditions[winner].name.clone(),
+            description: self.conditions[winner].description.clone(),
+            probability,
+            decision: if is_confident {
+                Decision::Confident
+            } else {
+                Decision::Uncertain
+            },
+            reason: None,
+            scores,
+            urgency,
+        }
+    }
+
+    /// See [`Verdict::urgency`].
+    fn urgency(&self, probabilities: &[f64]) -> f64 {
+        let of = |normal: bool| {
+            let both = self.conditions.iter().zip(probabilities);
+            both.filter(move |(condition, _)| condition.normal == normal)
+                .map(|(_, probability)| *probability)
+        };
+        match self.mode {
+            Mode::Single => 1.0 - of(true).sum::<f64>(),
+            Mode::Multi => of(false).fold(0.0, f64::max),
+        }
+    }
+
+    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one if its
+    /// probability is at least 0.5, else the normal one.
+    fn winner(&self, probabilities: &[f64]) -> usize {
+        let highest = |abnormal_only: bool| {
+            (0..self.conditions.len())
+                .filter(|&index| !(abnormal_only && self.conditions[index].normal))
+                .reduce(|best, index| {
+                    if probabilities[index] > probabilities[best] {
+                        index
+                    } else {
+                        best
+                    }
+                })
+        };
+        let overall = highest(false).unwrap_or(0);
+        match self.mode {
+            Mode::Single => overall,
+            Mode::Multi => {
+                let found = highest(true).filter(|&index| probabilities[index] >= 0.5);
+                found
+                    .or_else(|| {
+                        self.conditions
+                            .iter()
+                            .position(|condition| condition.normal)
+                    })
+                    .unwrap_or(overall)
+            }
+        }
+    }
+}
