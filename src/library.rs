@@ -20,8 +20,8 @@ use crate::scoring::{Mode, Verdict};
 pub use aggregate::AggregateRecord;
 pub use stable::{RequestProgress, StableSeries};
 pub use store::{
-    AuditEvent, FileIdentity, Forgotten, ImageContent, ImageFacts, Library, LibraryError,
-    LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
+    AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
+    LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
 };
 
 /// The notice in every result.

@@ -4,6 +4,7 @@
 mod choices;
 mod folder_states;
 mod folders;
+mod library_changes;
 mod objects;
 mod prompt_files;
 
@@ -27,6 +28,7 @@ use crate::watch::{self, Watch};
 pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
+use library_changes::LibraryWatch;
 use prompt_files::PromptWatch;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
@@ -54,6 +56,7 @@ pub struct Services {
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     prompt_files: Option<PromptWatch>,
+    _library_changes: Option<LibraryWatch>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -78,8 +81,12 @@ impl Services {
             Arc::new(move |event| drop(events.send(Msg::Engine(event)))),
         );
         let sender = messages.clone();
+        let send: folders::MsgSender = Arc::new(move |msg| sender.send(msg).is_ok());
+        let library = settings.library.clone();
         let services = Self {
-            send: Arc::new(move |msg| sender.send(msg).is_ok()),
+            _library_changes: library
+                .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
+            send,
             messages,
             engine,
             choices: ChoiceSources::default(),

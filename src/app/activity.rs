@@ -44,6 +44,8 @@ pub(crate) enum Incident {
         kind: ErrorKind,
         message: String,
     },
+    /// The library had this many results, which nobody had asked for.
+    Recalled(usize),
     /// Something about engine or watch; safe to show.
     Said(Severity, String),
 }
@@ -57,7 +59,7 @@ impl Incident {
             | Self::Removed(path)
             | Self::Classified { path, .. }
             | Self::Failed { path, .. } => Some(path),
-            Self::Said(..) => None,
+            Self::Recalled(_) | Self::Said(..) => None,
         }
     }
 }
@@ -113,6 +115,7 @@ impl ActivityLog {
             Incident::Failed { .. }
             | Incident::Changed(_)
             | Incident::Removed(_)
+            | Incident::Recalled(_)
             | Incident::Said(..) => {}
         }
         self.uncounted += u64::from(matches!(
@@ -126,6 +129,20 @@ impl ActivityLog {
             self.log.pop_front();
         }
         self.untimed = self.untimed.min(self.log.len());
+    }
+
+    /// Adds an entry about results of the library, or adds them to the newest entry if that is about such results, too: another
+    /// process may store one after the other for hours.
+    pub(super) fn note_recalled(&mut self, results: usize) {
+        if let Some(newest) = self.log.back_mut()
+            && let Incident::Recalled(before) = &mut newest.what
+        {
+            *before += results;
+            newest.at = None;
+            self.untimed = self.untimed.max(1);
+        } else {
+            self.note(Incident::Recalled(results));
+        }
     }
 
     /// Removes the entry of a file that arrived and is not an image. Returns that entry's number.

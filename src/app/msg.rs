@@ -10,6 +10,7 @@ use super::entry::{Entry, FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::preview::{Graphics, Previewed};
 use crate::engine;
+use crate::library::FileWithResult;
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::Prompts;
 
@@ -226,7 +227,7 @@ pub enum Msg {
     },
 
     /// Another process, or this one, has added results for these files to the library.
-    LibraryChanged(Vec<PathBuf>),
+    LibraryChanged(Vec<FileWithResult>),
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// An event of the engine in use at the start.

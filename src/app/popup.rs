@@ -180,7 +180,7 @@ impl Popups {
     }
 
     /// What the open picker chooses.
-    pub(super) fn picker(&self) -> Option<PickerKind> {
+    pub(crate) fn picker(&self) -> Option<PickerKind> {
         match self.open {
             Some(Popup::Picker { kind, .. }) => Some(kind),
             _ => None,

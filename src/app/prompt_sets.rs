@@ -56,16 +56,17 @@ impl PromptSets {
         Effect::UsePrompts { prompts, revision }
     }
 
-    /// Handles that a file of the prompts in use was edited. A message about prompts that are no longer in use is ignored.
+    /// Whether a message is about the prompts that were put into use last.
+    pub(super) fn is_in_use(&self, revision: u64) -> bool {
+        revision == self.revision
+    }
+
+    /// Notes what is wrong in a file of the prompts in use, and puts into use what they have become.
     pub(super) fn edited(
         &mut self,
-        revision: u64,
         prompts: Option<Prompts>,
         fault: Option<&str>,
     ) -> Option<Effect> {
-        if revision != self.revision {
-            return None;
-        }
         self.fault = fault.map(safe_str);
         prompts.map(|prompts| self.put_into_use(prompts))
     }

@@ -249,8 +249,8 @@ impl Results {
         self.await_answer(found, certainty);
     }
 
-    /// Sets a result that follows from the library, unless one is known of this content, or requested as a job. `expected`:
-    /// the file is queued by [`Self::expect`]. Returns whether it was set.
+    /// Sets a result that follows from the library, unless one is known of this content, or a job will bring it. `expected`: the
+    /// file is queued by [`Self::expect`]. Returns whether it was set.
     pub fn recall(
         &mut self,
         path: &Path,
@@ -261,7 +261,8 @@ impl Results {
         let is_open = self.files.get(path).is_none_or(|known| match known.state {
             None => false,
             Some(FileState::Queued) => expected,
-            Some(FileState::Done(_) | FileState::Failed(_)) => known.stamp != stamp,
+            Some(FileState::Done(_)) => known.stamp != stamp,
+            Some(FileState::Failed(_)) => true,
         });
         if is_open {
             self.forget_one(path);

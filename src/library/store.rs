@@ -29,7 +29,7 @@ pub(in crate::library) use lines::content_part;
 pub use lines::{LineKey, OutputId, OutputLog};
 pub use notices::NoticeReporter;
 use notices::Notices;
-pub use results::AuditEvent;
+pub use results::{AuditEvent, FileWithResult};
 pub use schema::LibraryError;
 pub use upkeep::{Forgotten, LibraryState};
 use writer::{LibraryWriter, WriteRequest};

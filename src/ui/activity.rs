@@ -179,6 +179,8 @@ fn about(what: &Incident, looks: Looks) -> (&'static str, ratatui::style::Style,
             let (symbol, style) = stands(FileStatus::Failed);
             (symbol, style, format!("{}: {message}", kind_word(*kind)))
         }
+        Incident::Recalled(1) => (" ", looks.dim(), "1 result from the library".to_owned()),
+        Incident::Recalled(n) => (" ", looks.dim(), format!("{n} results from the library")),
         Incident::Said(Severity::Error, words) => ("✗", looks.wrong(), words.clone()),
         Incident::Said(Severity::Info, words) => (" ", looks.dim(), words.clone()),
     }

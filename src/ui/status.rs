@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::theme::Looks;
 use crate::app::keys::Action;
+use crate::app::popup::PickerKind;
 use crate::app::prompt_sets::Rescoring;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::status::{EngineState, WatchState};
@@ -220,6 +221,12 @@ fn hints(model: &Model, room: usize) -> String {
         || model.prompt_sets().fault().is_some()
         || matches!(model.watch(), WatchState::Failed(_));
     let hints: &[(Action, &str)] = match model.mode() {
+        Mode::Picker if model.popups().picker() == Some(PickerKind::Failures) => &[
+            (Action::Enter, "show"),
+            (Action::Classify, "retry"),
+            (Action::ClassifyAll, "retry all"),
+            (Action::Back, "back"),
+        ],
         Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
         Mode::Reading | Mode::Menu => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[

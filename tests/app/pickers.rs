@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Msg, NamedPromptSet, OfferedModel};
 use medivision_tui::encoder::catalog;
 use medivision_tui::engine::{ClassifiedFile, Event, Lane};
-use medivision_tui::prompts::{self, PromptSet};
+use medivision_tui::prompts::{self, PromptSet, Prompts};
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Program, file, key, path, record};
@@ -211,6 +211,77 @@ fn how_far_it_is_stands_in_the_last_row() {
     }
     let screen = program.screen(120, 24);
     assert!(screen.contains("rescoring 1/2"), "{screen}");
+}
+
+/// The report that the file of the prompts in use was edited.
+fn edited(revision: u64, set: Option<&str>, fault: Option<&str>) -> Msg {
+    let set = set.map(|text| PromptSet::parse(text, "ward.toml").expect("a prompt set"));
+    Msg::PromptsEdited {
+        revision,
+        prompts: set.map(Prompts::only),
+        fault: fault.map(str::to_owned),
+    }
+}
+
+#[test]
+fn an_edited_prompt_set_is_used_at_once_and_those_on_screen_come_first() {
+    let names: Vec<String> = (0..100).map(|n| format!("{n:02}.png")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut program = Program::new(80, 24);
+    program.list(names.iter().map(|name| file(name)).collect());
+    program.ready(false);
+    program.scan(&names);
+    for name in &names {
+        program.answer(name, record("pneumonia", 0.9, Decision::Confident));
+    }
+    program.press("G");
+    let effects = program.send(edited(0, Some(WARD), None));
+    let used = effects.iter().any(
+        |effect| matches!(effect, Effect::UsePrompts { prompts, .. } if prompts.name() == "ward"),
+    );
+    assert!(used, "{effects:?}");
+    let effects = program.send(Msg::Engine(Event::Prompts {
+        prompts: "ward".to_owned(),
+        warnings: Vec::new(),
+    }));
+    let [Effect::Rescore(files)] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(files.len(), 100);
+    let screen = program.screen(80, 24);
+    for file in &files[..20] {
+        let name = file.path.file_name().and_then(|name| name.to_str());
+        assert!(
+            screen.contains(name.expect("a name")),
+            "{name:?}:\n{screen}"
+        );
+    }
+}
+
+#[test]
+fn an_invalid_prompt_file_is_shown_with_its_reason_until_it_is_right() {
+    let mut program = program();
+    assert_eq!(chosen(&mut program, "Gk"), ["ward"]);
+    program.send(Msg::Engine(Event::Prompts {
+        prompts: "ward".to_owned(),
+        warnings: Vec::new(),
+    }));
+    let fault = "ward.toml:7: phrases: expected a list";
+    assert_eq!(program.send(edited(0, None, Some(fault))), []);
+    assert!(
+        !program.screen(80, 24).contains(fault),
+        "it is about prompts that are no longer in use"
+    );
+    assert_eq!(program.send(edited(1, None, Some(fault))), []);
+    assert!(program.screen(80, 24).contains(fault));
+    program.press("j");
+    assert!(program.screen(80, 24).contains(fault), "it stays");
+    program.press("e");
+    let screen = program.screen(80, 24);
+    assert!(screen.contains("stay in use"), "{screen}");
+    program.send(key(KeyCode::Esc));
+    program.send(edited(1, None, None));
+    assert!(!program.screen(80, 24).contains(fault));
 }
 
 // ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, FoundFile, Msg, OfferedModel, Stamp};
 use medivision_tui::engine::{Event, RecalledFile};
-use medivision_tui::library::FileIdentity;
+use medivision_tui::library::{FileIdentity, FileWithResult};
+use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, file, key, path, record, stamp, started};
+use crate::scene::{Program, failure, file, key, path, record, stamp, started};
 
 /// A file as its `version` leaves it, and as [`stamp`] describes it.
 fn identity(version: i64) -> FileIdentity {
@@ -26,6 +27,13 @@ fn recalled(name: &str, version: i64, label: &str) -> RecalledFile {
         path: path(name),
         identity: identity(version),
         records: vec![record].into(),
+    }
+}
+
+fn changed(name: &str, content: &str) -> FileWithResult {
+    FileWithResult {
+        path: path(name),
+        content: content.to_owned(),
     }
 }
 
@@ -232,11 +240,13 @@ fn results_that_another_process_adds_are_shown() {
         &["b.png"],
     );
     // a was replaced, and b is known now; the third lies elsewhere.
-    let elsewhere = PathBuf::from("/elsewhere/x.png");
     let effects = program.send(Msg::LibraryChanged(vec![
-        path("a.png"),
-        path("b.png"),
-        elsewhere,
+        changed("a.png", "blake3:other"),
+        changed("b.png", "blake3:other"),
+        FileWithResult {
+            path: PathBuf::from("/elsewhere/x.png"),
+            content: "blake3:other".to_owned(),
+        },
     ]));
     assert_eq!(looked_up(&effects), ["a.png", "b.png"].map(path));
     let known = vec![
@@ -246,6 +256,49 @@ fn results_that_another_process_adds_are_shown() {
     answer(&mut program, known, &[]);
     assert!(row(&program, "a.png").contains("normal"));
     assert!(row(&program, "b.png").contains("fracture"));
+}
+
+#[test]
+fn a_result_of_a_content_that_shows_one_is_not_looked_up() {
+    let mut program = Program::with_library();
+    program.ready(false);
+    program.list(vec![file("a.png")]);
+    let shown = recalled("a.png", 1, "tumor");
+    let content = shown.records[0].content.clone();
+    answer(&mut program, vec![shown], &[]);
+    // Another process has scored it with other prompts, or this one has.
+    let effects = program.send(Msg::LibraryChanged(vec![changed("a.png", &content)]));
+    assert_eq!(effects, []);
+    assert!(row(&program, "a.png").contains("tumor"));
+}
+
+#[test]
+fn a_file_that_failed_shows_the_result_that_another_process_has_got() {
+    let (mut program, _) = found();
+    answer(&mut program, Vec::new(), &["a.png", "b.png", "c.png"]);
+    program.answer("a.png", failure(ErrorKind::Truncated, "it ends early"));
+    assert!(row(&program, "a.png").contains("truncated"));
+    let effects = program.send(Msg::LibraryChanged(vec![changed("a.png", "blake3:1")]));
+    assert_eq!(looked_up(&effects), [path("a.png")]);
+    answer(&mut program, vec![recalled("a.png", 1, "tumor")], &[]);
+    assert!(row(&program, "a.png").contains("tumor"));
+}
+
+#[test]
+fn results_that_another_process_adds_one_by_one_are_one_entry_of_the_log() {
+    let mut program = Program::with_library();
+    program.ready(false);
+    program.list(vec![file("a.png"), file("b.png")]);
+    answer(&mut program, Vec::new(), &["a.png", "b.png"]);
+    for name in ["a.png", "b.png"] {
+        program.send(Msg::LibraryChanged(vec![changed(name, "blake3:1")]));
+        answer(&mut program, vec![recalled(name, 1, "tumor")], &[]);
+        program.rest();
+    }
+    program.press("va");
+    let screen = program.screen(80, 24);
+    assert!(screen.contains("2 results from the library"), "{screen}");
+    assert!(!screen.contains("1 result "), "{screen}");
 }
 
 #[test]

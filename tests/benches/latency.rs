@@ -8,18 +8,23 @@
 //!   full speed, then at 1 MB/s.
 //! * `many`: a folder of 100,000 files: the time to the first rows, the time until all are counted, and the same keys meanwhile.
 //! * `bytes`: the bytes per image of each protocol.
+//! * `known`: folders of 20,000 and 100,000 files that the library knows: the time until the first rows and until all files have
+//!   their results; then a prompt file is edited: the time until the screen shows it, and until the end of the
+//!   list does.
 //!
 //! Names after `--` run only these parts.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use tempfile::TempDir;
 use vt100::{Parser, Screen};
 
 const ROWS: u16 = 50;
@@ -95,6 +100,11 @@ impl Display {
         seen.cursor.1
     }
 
+    /// When the last bytes arrived.
+    fn last(&self) -> Instant {
+        self.seen.lock().expect("whole").last
+    }
+
     fn bytes(&self) -> usize {
         self.seen.lock().expect("whole").bytes
     }
@@ -135,7 +145,8 @@ struct Session {
     keys: Arc<Mutex<Box<dyn Write + Send>>>,
     child: Box<dyn Child + Send + Sync>,
     _master: Box<dyn MasterPty + Send>,
-    _home: tempfile::TempDir,
+    /// Removed with the last session in it.
+    _home: Rc<TempDir>,
     begun: Instant,
 }
 
@@ -150,7 +161,19 @@ impl Session {
         rate: Option<f64>,
         (cols, rows): (u16, u16),
     ) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
+        let home = Rc::new(tempfile::tempdir().expect("a folder"));
+        Self::start_at(home, &[], folder, protocol, rate, (cols, rows))
+    }
+
+    /// Starts in this home, with these arguments before the folder.
+    fn start_at(
+        home: Rc<TempDir>,
+        arguments: &[&str],
+        folder: &Path,
+        protocol: Protocol,
+        rate: Option<f64>,
+        (cols, rows): (u16, u16),
+    ) -> Self {
         let size = PtySize {
             rows,
             cols,
@@ -168,6 +191,7 @@ impl Session {
         if rate.is_some() {
             command.env("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22");
         }
+        command.args(arguments);
         command.arg(folder);
         let begun = Instant::now();
         let child = pair.slave.spawn_command(command).expect("it starts");
@@ -288,14 +312,13 @@ fn pictures(folder: &Path, count: usize) {
     }
 }
 
-/// Writes small files.
+/// Writes small files, all of which differ.
 fn small_files(folder: &Path, count: usize) {
-    let mut png = std::io::Cursor::new(Vec::new());
-    image::GrayImage::from_fn(24, 24, |x, y| image::Luma([(x * 9 + y) as u8]))
-        .write_to(&mut png, image::ImageFormat::Png)
-        .expect("encoded");
     for n in 0..count {
-        fs::write(folder.join(name(n)), png.get_ref()).expect("written");
+        let picture = image::GrayImage::from_fn(24, 24, |x, y| {
+            image::Luma([(x * 9 + y) as u8 ^ (n >> (x % 3 * 8)) as u8])
+        });
+        picture.save(folder.join(name(n))).expect("written");
     }
 }
 
@@ -360,6 +383,78 @@ fn many(folder: &Path, count: &str) -> bool {
     kept && scroll
 }
 
+/// A model that is quick to open and to compute.
+const SMALL_MODEL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/parity/clip-late"
+);
+
+/// Writes a prompt set. Every image shows the name of its first condition.
+fn write_prompts(file: &Path, first: &str) {
+    let text = format!(
+        "name = \"ward\"\nmin_probability = 0.0\nmin_margin = 0.0\n\
+         [[condition]]\nname = \"{first}\"\nphrases = [\"haze\"]\n\
+         [[condition]]\nname = \"{first} too\"\nphrases = [\"clear\"]\n"
+    );
+    fs::write(file, text).expect("written");
+}
+
+/// Measures a folder that the library knows, and the effect of an edited prompt file on all its results.
+fn known(folder: &Path, count: usize) -> bool {
+    let home = Rc::new(tempfile::tempdir().expect("a folder"));
+    let prompts = home.path().join("ward.toml");
+    write_prompts(&prompts, "before");
+    let arguments = ["--model", SMALL_MODEL, "--prompts"];
+    let arguments: Vec<&str> = arguments.into_iter().chain(prompts.to_str()).collect();
+    let classified = Command::new(env!("CARGO_BIN_EXE_medivision-tui"))
+        .args(&arguments)
+        .arg("classify")
+        .arg(folder)
+        .env("HOME", home.path())
+        .stdout(Stdio::null())
+        .status();
+    assert!(classified.expect("it runs").success());
+
+    let size = (COLS, ROWS);
+    let session = Session::start_at(home, &arguments, folder, Protocol::Plain, None, size);
+    let display = &session.display;
+    let first = display.until("results", session.begun, |screen| {
+        screen.contents().contains("before")
+    });
+    // Until then, the number of files without a result counts down.
+    display.quiet();
+    let all = display.last().duration_since(session.begun);
+    let status = display.status();
+    assert!(
+        status.ends_with("quit") && !status.contains("queued"),
+        "{status}"
+    );
+    println!(
+        "{count} known files: results on screen after {:.0} ms, all after {:.0} ms",
+        first.as_secs_f64() * 1e3,
+        all.as_secs_f64() * 1e3
+    );
+    let edited = Instant::now();
+    write_prompts(&prompts, "after");
+    let has_changed = |screen: &Screen| {
+        let screen = screen.contents();
+        screen.contains("after") && !screen.contains("before")
+    };
+    let seen = display.until("the new prompts", edited, has_changed);
+    // What is not on screen follows in no particular order.
+    session.press("G");
+    display.cursor_on(&name(count - 1));
+    let all = display.until("all results", edited, has_changed);
+    let kept = seen <= Duration::from_millis(300);
+    let word = if kept { "kept" } else { "MISSED" };
+    println!(
+        "    edited prompts on screen after {:.0} ms   bar 300: {word}; at the end of the list after {:.0} ms",
+        seen.as_secs_f64() * 1e3,
+        all.as_secs_f64() * 1e3
+    );
+    kept
+}
+
 /// Measures the bytes that are sent per image.
 fn bytes(folder: &Path) {
     let (local, remote) = (None, Some(1e9));
@@ -419,6 +514,14 @@ fn main() -> ExitCode {
         fs::create_dir(&all).expect("a folder");
         small_files(&all, 100_000);
         kept &= many(&all, "100000");
+    }
+    if wanted("known") {
+        for count in [20_000, 100_000] {
+            let all = folder.path().join(format!("known-{count}"));
+            fs::create_dir(&all).expect("a folder");
+            small_files(&all, count);
+            kept &= known(&all, count);
+        }
     }
     if wanted("bytes") {
         let few = folder.path().join("few");

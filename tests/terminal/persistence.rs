@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::Signal;
 use vt100::Screen;
 
-use super::session::{Kind, Session, is_classified, is_current, row};
+use super::session::{Kind, Session, is_classified, is_current, picture, row};
 
 /// The names in the list, from the top.
 fn names(screen: &Screen) -> Vec<String> {
@@ -114,6 +115,68 @@ fn embeddings_are_saved_when_the_connection_is_lost() {
     let database = rusqlite::Connection::open(data.join("library.sqlite3")).expect("it is there");
     let count = database.query_row("SELECT count(*) FROM embeddings", [], |row| row.get(0));
     assert_eq!(count, Ok(3));
+}
+
+#[test]
+fn results_of_another_process_are_shown_while_the_interface_is_open() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a label", |screen| is_classified(screen, "c.png"));
+    // A folder that the interface only shows: nobody has asked for its results.
+    let other = session.home.path().join("other");
+    fs::create_dir(&other).expect("a folder");
+    picture(&other.join("x.png"), 10);
+    picture(&other.join("y.png"), 20);
+    session.press("h");
+    display.shows("other/");
+    session.press("Gl");
+    display.shows("c classifies it");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
+    let output = Command::new(env!("CARGO_BIN_EXE_medivision-tui"))
+        .env_clear()
+        .env("HOME", session.home.path())
+        .arg("--model")
+        .arg(model)
+        .arg("classify")
+        .arg(&other)
+        .output();
+    assert!(output.expect("it runs").status.success());
+    for name in ["x.png", "y.png"] {
+        display.until("its result", |screen| is_classified(screen, name));
+    }
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn an_edited_prompt_file_changes_what_is_on_screen() {
+    let write = |folder: &Path, name: &str, condition: &str| {
+        let text = format!(
+            "name = \"ward\"\n[[condition]]\nname = {condition}\nphrases = [\"haze\"]\n\
+             [[condition]]\nname = \"clear\"\nphrases = [\"no haze\"]\n"
+        );
+        fs::write(folder.join(name), text).expect("written");
+    };
+    let environment = [("MEDIVISION_PROMPTS", "ward.toml")];
+    let session = Session::start_with(Kind::Plain, &environment, |folder| {
+        write(&folder.join(".."), "ward.toml", "\"haze\"");
+    });
+    let (display, home) = (&session.display, session.home.path());
+    display.until("a label", |screen| is_classified(screen, "c.png"));
+    write(home, "ward.toml", "\"fog\"");
+    display.shows("fog");
+    // An editor that replaces the file, with a mistake.
+    write(home, "ward.new", "7");
+    fs::rename(home.join("ward.new"), home.join("ward.toml")).expect("replaced");
+    display.shows("ward.toml:3: ");
+    display.shows("fog");
+    write(home, "ward.toml", "\"mist\"");
+    display.until("the set put right", |screen| {
+        let screen = screen.contents();
+        screen.contains("mist") && !screen.contains("ward.toml:3: ")
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::app::status::EngineState;
 use crate::app::text;
 use crate::engine::{ClassifiedFile, Event, Lane};
 use crate::library::Outcome;
+use crate::prompts::Prompts;
 use crate::rules::RuleAction;
 
 impl Model {
@@ -123,6 +124,25 @@ impl Model {
             let actions = self.rules.actions(record.traits(), &record.verdict);
             actions.contains(&RuleAction::Bell)
         })
+    }
+
+    /// Handles that a file of the prompts in use was edited: they are put into use, or what is wrong is shown.
+    pub(super) fn prompts_edited(
+        &mut self,
+        revision: u64,
+        prompts: Option<Prompts>,
+        fault: Option<String>,
+    ) -> Vec<Effect> {
+        if !self.prompt_sets.is_in_use(revision) {
+            return Vec::new();
+        }
+        if let Some(fault) = &fault {
+            let words = text::safe_str(fault);
+            self.activity.note(Incident::Said(Severity::Error, words));
+        }
+        // It would hide the fault, or still tell of the one before.
+        self.message = None;
+        Vec::from_iter(self.prompt_sets.edited(prompts, fault.as_deref()))
     }
 
     /// Notes the prompts now in use. Returns the effect that scores all results again.

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::Model;
-use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::entry::{Entry, EntryKind, FoundFile, Stamp};
-use crate::app::msg::Severity;
 use crate::app::recall::Fallback;
 use crate::app::results::{Certainty, FileState};
 use crate::app::status::EngineState;
 use crate::engine::{Lane, RecalledFile};
 use crate::jobs::Reason;
+use crate::library::FileWithResult;
 
 /// Results that are put in their places one by one; for more, the list is sorted anew.
 const MAX_RERANKED: usize = 16;
@@ -53,16 +52,25 @@ impl Model {
         }
     }
 
-    /// Looks up files for which a process has added results, as far as they are in sight or below the root.
-    pub(super) fn library_changed(&mut self, paths: Vec<PathBuf>) {
-        for path in paths {
+    /// Looks up files for which a process has added results, as far as they are in sight or below the root, and show no result
+    /// of that content.
+    pub(super) fn library_changed(&mut self, files: Vec<FileWithResult>) {
+        for FileWithResult { path, content } in files {
             let listed = self.folder().row(&path).map(|row| row.stamp);
             let known = self.results.stamp(&path);
             if listed.is_none() && known.is_none() && !path.starts_with(&self.env.root) {
                 continue;
             }
-            // A job will answer, and itself asks the library first.
-            if self.results.get(&path) != Some(&FileState::Queued) {
+            let has_answer = match self.results.get(&path) {
+                // A job will answer, and itself asks the library first.
+                Some(FileState::Queued) => true,
+                // Its result under other prompts is of no interest.
+                Some(FileState::Done(records)) => records
+                    .first()
+                    .is_some_and(|first| first.content == content),
+                Some(FileState::Failed(_)) | None => false,
+            };
+            if !has_answer {
                 let stamp = listed.or(known).unwrap_or_default();
                 self.recall.add(FoundFile { path, stamp }, None);
             }
@@ -118,11 +126,7 @@ impl Model {
             }
         }
         if let Some(all) = self.recall.count(changed.len()) {
-            let words = match all {
-                1 => "1 result from the library".to_owned(),
-                n => format!("{n} results from the library"),
-            };
-            self.activity.note(Incident::Said(Severity::Info, words));
+            self.activity.note_recalled(all);
         }
     }
 

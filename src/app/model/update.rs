@@ -41,7 +41,7 @@ impl Model {
             Msg::Tile(tile) => self.tiles.insert(*tile),
             Msg::Engine(event) => return self.engine_event(0, event),
             Msg::OtherEngine { serial, event } => return self.engine_event(serial, event),
-            Msg::LibraryChanged(paths) => self.library_changed(paths),
+            Msg::LibraryChanged(files) => self.library_changed(files),
             Msg::PromptSets(sets) => {
                 let first = self.prompt_sets.sets_read(sets);
                 self.choices_read(first, PickerKind::Prompts);
@@ -51,8 +51,7 @@ impl Model {
                 prompts,
                 fault,
             } => {
-                let effect = self.prompt_sets.edited(revision, prompts, fault.as_deref());
-                return Vec::from_iter(effect);
+                return self.prompts_edited(revision, prompts, fault);
             }
             Msg::Models(offered) => {
                 let first = self.models.models_read(offered);

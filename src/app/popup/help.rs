@@ -93,14 +93,11 @@ const ACTIVITY: Section = (
         (HelpKeys::Of(Action::Enter), "go to the file"),
         (
             HelpKeys::First(&[Action::NextNew, Action::PreviousNew]),
-            "next, previous failed file",
+            "next, previous failed",
         ),
         (HelpKeys::Of(Action::Why), "why it failed"),
         (HelpKeys::Of(Action::Classify), "try it again"),
-        (
-            HelpKeys::Of(Action::ClassifyAll),
-            "try all failed files again",
-        ),
+        (HelpKeys::Of(Action::ClassifyAll), "try all failed again"),
         (HelpKeys::Of(Action::Back), "back to the list"),
     ],
 );

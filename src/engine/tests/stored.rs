@@ -51,6 +51,17 @@ fn run(
     (outcomes, batches.try_iter().sum())
 }
 
+/// Waits until files are known by their times: one that was only just written could change again without these telling.
+fn until_settled(paths: &[PathBuf]) {
+    let is_settled = |path: &PathBuf| {
+        let identity = crate::library::FileIdentity::of(path).unwrap();
+        identity.tells_changes_after(std::time::SystemTime::now())
+    };
+    while !paths.iter().all(is_settled) {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn the_next_engine_gives_the_same_results_from_stored_embeddings() {
     let home = tempfile::tempdir().unwrap();
@@ -102,14 +113,7 @@ fn an_unchanged_file_is_not_opened_and_a_copy_is_not_encoded() {
             batches.try_iter().sum::<usize>(),
         )
     };
-    // A file that was only just written could change again without its times telling.
-    let is_settled = |path: &PathBuf| {
-        let identity = crate::library::FileIdentity::of(path).unwrap();
-        identity.tells_changes_after(std::time::SystemTime::now())
-    };
-    while !paths.iter().all(is_settled) {
-        std::thread::yield_now();
-    }
+    until_settled(&paths);
     let (first, encoded) = classify(&paths);
     assert_eq!(encoded, 3);
 
@@ -145,13 +149,7 @@ fn recalled_results_equal_those_of_a_job_and_need_neither_file_nor_model() {
         library: Some(Arc::clone(&library)),
         ..settings()
     };
-    let is_settled = |path: &PathBuf| {
-        let identity = crate::library::FileIdentity::of(path).unwrap();
-        identity.tells_changes_after(std::time::SystemTime::now())
-    };
-    while !paths.iter().all(is_settled) {
-        std::thread::yield_now();
-    }
+    until_settled(&paths);
     // The model is for phantoms, and rejects these images.
     let first = start(Behaviour::Answer, true, settings());
     for (n, path) in paths.iter().enumerate() {
@@ -192,4 +190,48 @@ fn recalled_results_equal_those_of_a_job_and_need_neither_file_nor_model() {
         );
     }
     drop(go);
+}
+
+#[test]
+fn engines_with_different_prompts_that_recall_the_same_files_come_to_rest() {
+    let home = tempfile::tempdir().unwrap();
+    let (_folder, paths) = pictures(3);
+    until_settled(&paths);
+    let libraries: Vec<_> = ["general", "chest-xray"]
+        .into_iter()
+        .map(|prompts| {
+            let library = Arc::new(Library::at(home.path().join("library"), None));
+            let settings = Settings {
+                prompts: Prompts::select(prompts, None).unwrap(),
+                library: Some(Arc::clone(&library)),
+                ..settings()
+            };
+            (library, settings)
+        })
+        .collect();
+    let (library, settings) = &libraries[0];
+    let first = start(Behaviour::Answer, false, settings.clone());
+    for (n, path) in (0..).zip(&paths) {
+        first.submit(path, Lane::Bulk, n);
+    }
+    first.finish();
+    library.flush(Duration::from_secs(60));
+
+    let (before, mut position) = library.changes(0).unwrap();
+    assert_eq!(before.len(), 3);
+    // Only the results of the other prompts are new, and only once.
+    for (round, (library, settings)) in libraries.iter().cycle().take(6).enumerate() {
+        let test = start(Behaviour::Answer, false, settings.clone());
+        test.engine.recall(paths.clone());
+        let recalled = test.events.iter().find_map(|event| match event {
+            Event::Recalled { files, .. } => Some(files.len()),
+            _ => None,
+        });
+        assert_eq!(recalled, Some(3));
+        test.finish();
+        library.flush(Duration::from_secs(60));
+        let (changed, last) = library.changes(position).unwrap();
+        assert_eq!(changed.len(), if round == 1 { 3 } else { 0 }, "{round}");
+        position = last;
+    }
 }

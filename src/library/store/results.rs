@@ -19,8 +19,17 @@ use crate::scoring::{Decision, Verdict};
 const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 /// The frame number of an aggregate.
 const AGGREGATE: i64 = -1;
-/// Maximum number of paths that [`Library::changes`] returns at once.
+/// Maximum number of results that [`Library::changes`] reads at once.
 const MAX_CHANGES: u32 = 10_000;
+
+/// A file whose content has got a result.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileWithResult {
+    /// The file, as the library knows it.
+    pub path: PathBuf,
+    /// `blake3:<hex>` of its content.
+    pub content: String,
+}
 
 /// What happened to a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -203,47 +212,49 @@ impl Library {
         self.send(|| WriteRequest::Results(files));
     }
 
-    /// The files whose content got a result after position `since`, at most ten thousand at once, and the position after these.
-    /// With `i64::MAX`, the present position only. `None` if the library cannot be read.
-    pub fn changes(&self, since: i64) -> Option<(Vec<PathBuf>, i64)> {
+    /// The files whose content got a result after position `since`, in this process or another, by path, and the position
+    /// after these; of more than ten thousand results, the first ones. With `i64::MAX`, the newest position only. `None` if the
+    /// library cannot be read. Costs some microseconds if there is nothing new.
+    pub fn changes(&self, since: i64) -> Option<(Vec<FileWithResult>, i64)> {
         self.open()?.query(|reader| {
             let newest = "SELECT ifnull(max(id), 0) FROM results";
             let newest: i64 = reader
                 .prepare_cached(newest)?
                 .query_row([], |row| row.get(0))?;
-            // A library that was replaced begins anew.
+            // The newest results may have been forgotten.
             if since >= newest {
                 return Ok(Some((Vec::new(), newest)));
             }
-            changed_paths(reader, since, newest).map(Some)
+            let last =
+                "SELECT max(id) FROM (SELECT id FROM results WHERE id > ?1 ORDER BY id LIMIT ?2)";
+            let last: i64 = reader
+                .prepare_cached(last)?
+                .query_row(params![since, MAX_CHANGES], |row| row.get(0))?;
+            let files = files_with_results(reader, since, last)?;
+            Ok(Some((files, last)))
         })
     }
 }
 
-fn changed_paths(
+/// The files with results after position `since`, up to position `last`, by path.
+fn files_with_results(
     reader: &Connection,
     since: i64,
-    newest: i64,
-) -> rusqlite::Result<(Vec<PathBuf>, i64)> {
+    last: i64,
+) -> rusqlite::Result<Vec<FileWithResult>> {
     let mut statement = reader.prepare_cached(
-        "SELECT path, results.id FROM results JOIN files ON files.content = results.content
-         WHERE results.id > ?1 AND results.id <= ?2 ORDER BY results.id LIMIT ?3",
+        "SELECT DISTINCT path, hash FROM results
+         JOIN files ON files.content = results.content
+         JOIN contents ON contents.id = results.content
+         WHERE results.id > ?1 AND results.id <= ?2 ORDER BY path",
     )?;
-    let rows = statement.query_map(params![since, newest, MAX_CHANGES], |row| {
-        Ok((
-            PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?)),
-            row.get(1)?,
-        ))
+    let files = statement.query_map(params![since, last], |row| {
+        Ok(FileWithResult {
+            path: PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?)),
+            content: row.get(1)?,
+        })
     })?;
-    let rows = rows.collect::<Result<Vec<(PathBuf, i64)>, _>>()?;
-    let position = match rows.last() {
-        Some((_, last)) if rows.len() == MAX_CHANGES as usize => *last,
-        _ => newest,
-    };
-    let mut paths: Vec<PathBuf> = rows.into_iter().map(|(path, _)| path).collect();
-    paths.sort();
-    paths.dedup();
-    Ok((paths, position))
+    files.collect()
 }
 
 /// Stores the results of one file.

@@ -436,7 +436,13 @@ fn a_library_of_an_earlier_version_keeps_what_it_holds() {
 fn other_processes_learn_which_files_got_results() {
     let (_home, path) = file();
     let (own, other) = (library(&path), library(&path));
-    let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    let files = |names: &[&str], content: &str| {
+        let files = names.iter().map(|name| FileWithResult {
+            path: PathBuf::from(name),
+            content: content.to_owned(),
+        });
+        files.collect::<Vec<_>>()
+    };
     assert_eq!(other.changes(0), Some((vec![], 0)));
     for (name, hash) in [("/in/b", "1"), ("/in/copy of b", "1"), ("/in/a", "2")] {
         own.note_file(Path::new(name), IDENTITY, content(hash));
@@ -445,15 +451,16 @@ fn other_processes_learn_which_files_got_results() {
     own.put_results(results("1"));
     own.put_results(results("unknown"));
     own.flush(LONG);
-    let (paths, position) = other.changes(0).unwrap();
-    assert_eq!(paths, files(&["/in/b", "/in/copy of b"]));
+    let (changed, position) = other.changes(0).unwrap();
+    assert_eq!(changed, files(&["/in/b", "/in/copy of b"], "1"));
     assert_eq!(other.changes(position), Some((vec![], position)));
     assert_eq!(other.changes(i64::MAX), Some((vec![], position)));
     own.put_results(results("1"));
     own.put_results(results("2"));
     own.flush(LONG);
-    let (paths, _) = other.changes(position).unwrap();
-    assert_eq!(paths, files(&["/in/a"]), "the same result is no change");
+    let (changed, _) = other.changes(position).unwrap();
+    let expected = files(&["/in/a"], "2");
+    assert_eq!(changed, expected, "the same result is no change");
     assert_eq!(own.state().unwrap().unwrap().results, 4);
 }
 
