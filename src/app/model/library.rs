@@ -118,15 +118,24 @@ impl Model {
             }
         }
         self.recall.answered();
-        if changed.len() > MAX_RERANKED {
-            self.browser.folder.rerank_all(&self.results);
-        } else {
-            for path in &changed {
-                self.browser.folder.rerank(path, &self.results);
-            }
-        }
+        self.sort_recalled(&changed);
         if let Some(all) = self.recall.count(changed.len()) {
             self.activity.note_recalled(all);
+        }
+    }
+
+    /// Moves files with results of the library to their places in the list, if many more are to come only now and then.
+    fn sort_recalled(&mut self, changed: &[PathBuf]) {
+        let folder = &mut self.browser.folder;
+        let mut unsorted = changed.len();
+        if changed.len() <= MAX_RERANKED {
+            for path in changed {
+                folder.rerank(path, &self.results);
+            }
+            unsorted = 0;
+        }
+        if self.recall.needs_sorting(unsorted, folder.len()) {
+            folder.rerank_all(&self.results);
         }
     }
 
