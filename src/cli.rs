@@ -186,9 +186,12 @@ pub enum Command {
     Classify(ClassifyArgs),
     /// Classify a folder and every file that arrives there, without the interface
     ///
-    /// On SIGINT or SIGTERM, finishes the files that have arrived, then exits; a second signal ends it at once.
-    #[command(after_help = "Example:
-  medivision-tui watch incoming --output results.jsonl")]
+    /// On SIGINT or SIGTERM, finishes the files that have arrived, then exits; a second signal ends it at once. Without a
+    /// terminal, SIGHUP reads settings and prompts again, and opens the output again by its name.
+    #[command(after_help = "Examples:
+  medivision-tui watch incoming --output results.jsonl
+  medivision-tui watch incoming --output results.jsonl --move-to 'done/{label}'
+  medivision-tui watch incoming --exec 'notify-send {label} {path}'")]
     Watch(WatchArgs),
     /// Describe a file as JSON: format, size, statistics, window
     #[command(after_help = "Example:
@@ -286,6 +289,16 @@ pub struct WatchArgs {
     /// Append the results to this file instead of printing them
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Run this command on each result, without a shell; {path}, {label}, {probability} and {decision} in its arguments
+    /// are replaced, and the result's JSON is its input
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// Move each file there after its result is written; {label} is the result's label, `rejected` or `failed`
+    #[arg(long, value_name = "DIR/{label}")]
+    pub move_to: Option<PathBuf>,
+    /// Write counts to this file, in Prometheus' text format for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
 }
 
 /// `inspect`

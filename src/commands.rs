@@ -34,6 +34,7 @@ use crate::config::{
 use crate::encoder::hub::is_offline_by_environment;
 use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
+use crate::exec::CommandLine;
 use crate::library::Library;
 use crate::library::export::ResultFormat;
 use crate::media::budget;
@@ -184,6 +185,10 @@ impl CommandSetup {
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
         let rules = Rules::new(&config).map_err(Fault::usage)?;
+        for exec in rules.iter().filter_map(|rule| rule.exec.as_ref()) {
+            CommandLine::parse(&exec.text)
+                .map_err(|reason| Fault::usage(exec.fault(format!("exec: {reason}"))))?;
+        }
         let folder_state = folder_state(&config.layout);
         let folders = Folders::new();
         let library = match given(&global.library, config.library, "").as_str() {

@@ -392,6 +392,16 @@ impl<W> Jobs<W> {
         self.queue.len()
     }
 
+    /// Number of files that wait to be started, or are with the engine.
+    pub fn pending_count(&self) -> usize {
+        self.queue.len() + self.running.wanted_count()
+    }
+
+    /// Number of files that failed and wait for their next attempt.
+    pub fn retrying_count(&self) -> usize {
+        self.due.len() + self.undated.len()
+    }
+
     /// The newest generation that was requested.
     pub fn newest_generation(&self) -> u64 {
         self.last_generation

@@ -7,7 +7,7 @@
 //! * shell: [`runtime`], [`commands`], [`graphics`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
-//! * services: [`jobs`], which drives the engine; [`watch`], [`library`], [`engine`]
+//! * services: [`jobs`], which drives the engine; [`exec`]; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only layer that uses libtorch
 //! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
@@ -22,6 +22,7 @@ pub mod commands;
 pub mod config;
 pub mod encoder;
 pub mod engine;
+pub mod exec;
 pub mod graphics;
 pub mod jobs;
 pub mod library;

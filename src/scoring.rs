@@ -71,6 +71,17 @@ pub enum Decision {
     Rejected,
 }
 
+impl Decision {
+    /// The name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Confident => "confident",
+            Self::Uncertain => "uncertain",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 /// The classification of one image. If it is rejected, label, description and probability are serialised as null; the scores
 /// stay for the record.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,11 +1,16 @@
-//! The watch on a real folder: each file is reported once. The command `watch` is tested in `watch/command.rs`.
+//! The watch on a real folder: each file is reported once. The command `watch` is tested in `watch/command.rs`, and what
+//! surrounds its lines in `watch/service.rs` and `watch/follow_ups.rs`.
 
 #[path = "watch/command.rs"]
 mod command;
+#[path = "watch/follow_ups.rs"]
+mod follow_ups;
 #[path = "watch/restarts.rs"]
 mod restarts;
 #[path = "watch/series.rs"]
 mod series;
+#[path = "watch/service.rs"]
+mod service;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

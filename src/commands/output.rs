@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Mode of a new file before the umask.
 const NEW_FILE_MODE: u32 = 0o666;
+/// Mode of a file that other users read.
+const READABLE_FILE_MODE: u32 = 0o644;
 
 /// Whether two paths lead to the same file, also through hard or symbolic links. False if one of them does not exist.
 pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
@@ -22,6 +24,19 @@ pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
+    replace_with_mode(path, None, write)
+}
+
+/// Like [`replace`], for a file that other users read whatever the umask is.
+pub(super) fn replace_readable(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, Some(READABLE_FILE_MODE), |to| to.write_all(bytes))
+}
+
+fn replace_with_mode(
+    path: &Path,
+    fixed_mode: Option<u32>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let older = fs::metadata(path).ok();
     if older.as_ref().is_some_and(|older| !older.is_file()) {
@@ -34,6 +49,11 @@ pub(super) fn replace(
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder_of(path))
         .map_err(|error| io::Error::from(error.kind()))?;
+    if let Some(mode) = fixed_mode {
+        beside
+            .as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
+    }
     buffered(beside.as_file_mut(), write)?;
     // Some file systems report a full disk only now.
     beside.as_file().sync_all()?;

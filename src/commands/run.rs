@@ -27,8 +27,6 @@ pub(super) enum RunMessage {
     Engine(Event),
     /// A signal requests the end.
     Stop,
-    /// A signal requests that the settings are read again. Only `watch` handles it.
-    Reload,
 }
 
 /// Creates the channel for messages.
@@ -101,6 +99,11 @@ impl<'a, W> Run<'a, W> {
     /// The messages to the main loop.
     pub(super) fn messages(&self) -> &Receiver<RunMessage> {
         &self.messages
+    }
+
+    /// Whether the model is loaded.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready
     }
 
     /// Passes the jobs' commands to the engine.
@@ -186,7 +189,6 @@ impl<'a, W> Run<'a, W> {
                         }
                     }
                     Ok(RunMessage::Stop) => return Ok(RunEnd::Interrupted),
-                    Ok(RunMessage::Reload) => {}
                     // The engine keeps a sender, so the channel lives as long as this loop.
                     Err(_) => break,
                 },

@@ -5,6 +5,41 @@ use std::collections::BTreeMap;
 use crate::library::Outcome;
 use crate::scoring::Decision;
 
+/// Numbers of files by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FileCounts {
+    pub(super) classified: u64,
+    pub(super) rejected: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+}
+
+impl FileCounts {
+    /// What was added since `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            classified: self.classified - earlier.classified,
+            rejected: self.rejected - earlier.rejected,
+            failed: self.failed - earlier.failed,
+            skipped: self.skipped - earlier.skipped,
+        }
+    }
+
+    /// The numbers as a part of a sentence.
+    pub(super) fn sentence(self) -> String {
+        let mut parts = vec![format!("{} classified", self.classified)];
+        let others = [
+            (self.rejected, "rejected"),
+            (self.failed, "failed"),
+            (self.skipped, "skipped (not images)"),
+        ];
+        for (count, name) in others.into_iter().filter(|(count, _)| *count > 0) {
+            parts.push(format!("{count} {name}"));
+        }
+        parts.join(", ")
+    }
+}
+
 /// Counts files by outcome.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -42,6 +77,16 @@ impl Summary {
     /// Counts a file whose lines were written by an earlier run.
     pub(super) fn repeat(&mut self) {
         self.repeated += 1;
+    }
+
+    /// The numbers so far.
+    pub(super) fn counts(&self) -> FileCounts {
+        FileCounts {
+            classified: self.classified,
+            rejected: self.rejected.values().sum(),
+            failed: self.failed,
+            skipped: self.skipped,
+        }
     }
 
     /// Whether some files failed.

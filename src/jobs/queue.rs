@@ -125,6 +125,13 @@ impl<W> Running<W> {
         claims.any(|(_, claim)| !matches!(claim, Claim::Disowned))
     }
 
+    pub(super) fn wanted_count(&self) -> usize {
+        let claims = self.files.values();
+        claims
+            .filter(|(_, claim)| !matches!(claim, Claim::Disowned))
+            .count()
+    }
+
     pub(super) fn start(&mut self, generation: u64, lane: Lane, path: PathBuf) {
         self.files.insert(generation, (lane, Claim::Wanted(path)));
         *self.count(lane) += 1;

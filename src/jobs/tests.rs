@@ -70,6 +70,7 @@ fn a_truncated_arrival_is_tried_again_before_it_fails() {
     for wait in retry::WAITS {
         let ended = jobs.answered(generation, failure(ErrorKind::Truncated));
         assert_eq!((ended, jobs.is_idle()), (None, false));
+        assert_eq!((jobs.pending_count(), jobs.retrying_count()), (0, 1));
         assert_eq!(
             jobs.next_tick(now),
             Some(Duration::ZERO),
@@ -80,7 +81,9 @@ fn a_truncated_arrival_is_tried_again_before_it_fails() {
         assert_eq!(started(&mut jobs), []);
         now += wait;
         jobs.tick(now);
+        assert_eq!((jobs.pending_count(), jobs.retrying_count()), (1, 0));
         generation = start_one(&mut jobs);
+        assert_eq!((jobs.pending_count(), jobs.retrying_count()), (1, 0));
     }
     let ended = jobs.answered(generation, failure(ErrorKind::Truncated));
     assert!(ended.is_some() && jobs.is_idle());

@@ -107,7 +107,7 @@ fn several_processes_share_a_library() {
                 std::thread::spawn(move || classify(&home, &["in"]))
             })
             .collect();
-        let ended = threads.into_iter().map(|thread| thread.join());
+        let ended = threads.into_iter().map(std::thread::JoinHandle::join);
         ended
             .map(|output| output.expect("it ran"))
             .collect::<Vec<_>>()

@@ -16,7 +16,7 @@ use crate::{DEADLINE, drop_a_thousand};
 
 /// The running command on the folder `in` of a temporary home.
 pub(crate) struct Session {
-    home: TempDir,
+    pub(crate) home: TempDir,
     pub(crate) child: Child,
     lines: Receiver<String>,
     errors: Option<std::thread::JoinHandle<String>>,
@@ -28,6 +28,11 @@ const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
 
 /// Starts the command on the folder `in`, without a controlling terminal.
 pub(crate) fn spawn(home: &Path, arguments: &[&str]) -> Child {
+    command(home, arguments).spawn().expect("the binary starts")
+}
+
+/// The command on the folder `in`, without a controlling terminal.
+pub(crate) fn command(home: &Path, arguments: &[&str]) -> Command {
     // A tiny CLIP with random weights: its answers mean nothing, but they are computed for real.
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/clip-late");
     let mut command = Command::new(env!("CARGO_BIN_EXE_medivision-tui"));
@@ -53,7 +58,7 @@ pub(crate) fn spawn(home: &Path, arguments: &[&str]) -> Child {
             Ok(())
         });
     }
-    command.spawn().expect("the binary starts")
+    command
 }
 
 impl Session {
@@ -66,7 +71,12 @@ impl Session {
 
     /// The same in a home where it has run before.
     pub(crate) fn at(home: TempDir, arguments: &[&str]) -> Self {
-        let mut child = spawn(home.path(), arguments);
+        let child = spawn(home.path(), arguments);
+        Self::of(home, child)
+    }
+
+    /// The session of a command that runs in `home`.
+    pub(crate) fn of(home: TempDir, mut child: Child) -> Self {
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().expect("piped"));
         std::thread::spawn(move || {

@@ -88,10 +88,10 @@ impl WatchOutput {
         written.or_else(|error| closed_pipe(error).map(|()| false))
     }
 
-    /// Writes the line of a series or study, unless it was written before.
-    pub(super) fn write_aggregate(&mut self, record: &AggregateRecord) -> Result<(), Fault> {
+    /// Writes the line of a series or study; false if it was written before.
+    pub(super) fn write_aggregate(&mut self, record: &AggregateRecord) -> Result<bool, Fault> {
         let written = self.writer.write_aggregate(record);
-        written.map(drop).or_else(closed_pipe)
+        written.or_else(|error| closed_pipe(error).map(|()| false))
     }
 
     /// Writes what is buffered.

@@ -3,6 +3,7 @@ use crate::library::Record;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Score, Verdict};
 
+/// A result for tests.
 pub(crate) fn record(decision: Decision) -> Record {
     let score = |condition: &str, probability| Score {
         condition: condition.into(),

@@ -1,6 +1,6 @@
 //! Folders in the settle machine: scans of the tree, and the removal and renaming of folders with their content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,8 +35,7 @@ impl Settle {
             .filter(|path| stamp_of(path).is_none())
             .collect();
         for (path, stamp) in scan.files {
-            if self.files.contains_key(&path) {
-                self.update_known(now, &path, stamp);
+            if self.update_known(now, &path, stamp) {
                 continue;
             }
             let known = |from: &PathBuf| {
@@ -88,7 +87,7 @@ impl Settle {
 
     /// Known files under the scanned folder that the scan did not find.
     fn missing(&self, scan: &TreeScan) -> Vec<PathBuf> {
-        let found: BTreeSet<&Path> = scan.files.iter().map(|(path, _)| path.as_path()).collect();
+        let found: HashSet<&Path> = scan.files.iter().map(|(path, _)| path.as_path()).collect();
         paths::keys_below(&self.files, &scan.under)
             .filter(|path| !found.contains(path.as_path()))
             .filter(|path| !scan.unreadable.iter().any(|dir| path.starts_with(dir)))
@@ -112,13 +111,13 @@ impl Settle {
         }
     }
 
-    /// Updates a known file with the stamp that a scan found.
-    fn update_known(&mut self, now: Duration, path: &Path, stamp: FileStamp) {
+    /// Updates a file with the stamp that a scan found; false if it is not known.
+    fn update_known(&mut self, now: Duration, path: &Path, stamp: FileStamp) -> bool {
         let Some(file) = self.files.get_mut(path) else {
-            return;
+            return false;
         };
         if file.phase != SettlePhase::Resting {
-            return;
+            return true;
         }
         match &mut file.reported {
             Some(reported) if *reported == stamp => {
@@ -133,6 +132,7 @@ impl Settle {
                 self.schedule(now, path, (SettlePhase::Unchanged, self.times.settle));
             }
         }
+        true
     }
 
     /// Adds a folder, and reports it if it is new.

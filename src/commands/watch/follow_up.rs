@@ -1,0 +1,211 @@
+//! What is done with a file once its lines are written: it is moved, and commands are run on its results.
+
+use std::path::{Path, PathBuf};
+
+use crossbeam_channel::Receiver;
+
+use super::metrics::WatchMetrics;
+use super::moves::{ClassifiedFile, MoveTarget, Moved};
+use crate::commands::{Fault, exit, print, shown};
+use crate::exec::{CommandLine, CommandRunner, FinishedRun, RunFailure, RunLimits};
+use crate::library::{Outcome, Record};
+use crate::media;
+use crate::rules::{RuleAction, Rules};
+use crate::watch::FileStamp;
+
+/// Number of files from which their lines are flushed, and the files followed up, although more results are there.
+const MAX_PENDING: usize = 64;
+
+/// A command to run on a result.
+struct PendingRun {
+    command: CommandLine,
+    record: Record,
+}
+
+/// A file whose lines are written, but perhaps not flushed.
+struct PendingFile {
+    path: PathBuf,
+    runs: Vec<PendingRun>,
+    /// The file, if it is to be moved.
+    to_move: Option<ClassifiedFile>,
+}
+
+/// Moves files, and runs the commands of `--exec` and of rules.
+pub(super) struct FollowUps {
+    target: Option<MoveTarget>,
+    command: Option<CommandLine>,
+    rules: Rules,
+    runner: CommandRunner,
+    /// The commands for the current file.
+    runs: Vec<PendingRun>,
+    pending: Vec<PendingFile>,
+    metrics: WatchMetrics,
+}
+
+impl FollowUps {
+    /// Prepares the command `exec`, the moves to `move_to`, each if given, and the commands of the rules, for the folder `watched`.
+    pub(super) fn new(
+        exec: Option<&str>,
+        move_to: Option<&Path>,
+        watched: &Path,
+        rules: Rules,
+        metrics: WatchMetrics,
+    ) -> Result<Self, Fault> {
+        let wrong = |option: &str, value: &dyn std::fmt::Display, reason: String| {
+            Fault::usage(format!("{option} {value}: {reason}"))
+        };
+        let command = exec.map(|text| {
+            CommandLine::parse(text).map_err(|reason| wrong("--exec", &media::clean(text), reason))
+        });
+        let target = move_to.map(|template| {
+            MoveTarget::new(template, watched)
+                .map_err(|reason| wrong("--move-to", &shown(template), reason))
+        });
+        let runner = CommandRunner::new(RunLimits::default()).map_err(|error| Fault {
+            code: exit::SOME_FAILED,
+            message: format!("commands cannot be run: {error}"),
+        })?;
+        Ok(Self {
+            target: target.transpose()?,
+            command: command.transpose()?,
+            rules,
+            runner,
+            runs: Vec::new(),
+            pending: Vec::new(),
+            metrics,
+        })
+    }
+
+    /// Applies other rules to the lines that follow.
+    pub(super) fn use_rules(&mut self, rules: &Rules) {
+        self.rules = rules.clone();
+    }
+
+    /// Notes a line that was written for the current file. `--exec` is for every line, rules are for the one that counts for the file.
+    pub(super) fn add_line(&mut self, outcome: &Outcome, counts_for_file: bool) {
+        let Ok(record) = outcome else { return };
+        let actions = if counts_for_file {
+            self.rules.actions(record.traits(), &record.verdict)
+        } else {
+            Vec::new()
+        };
+        let of_rules = actions.into_iter().filter_map(|action| match action {
+            // It was checked when the settings were read.
+            RuleAction::Exec(text) => CommandLine::parse(text).ok(),
+            RuleAction::Bell => None,
+        });
+        let commands = self.command.iter().cloned().chain(of_rules);
+        self.runs.extend(commands.map(|command| PendingRun {
+            command,
+            record: record.clone(),
+        }));
+    }
+
+    /// Notes that the current file is done. It is moved if its stamp is known, whether or not lines were written: a restarted
+    /// watch finds the lines of a file that it was killed before moving.
+    pub(super) fn end_file(&mut self, path: &Path, stamp: Option<FileStamp>, outcomes: &[Outcome]) {
+        let runs = std::mem::take(&mut self.runs);
+        let to_move = stamp
+            .filter(|_| self.target.is_some())
+            .and_then(|stamp| ClassifiedFile::new(path, stamp, outcomes));
+        if !runs.is_empty() || to_move.is_some() {
+            self.pending.push(PendingFile {
+                path: path.to_owned(),
+                runs,
+                to_move,
+            });
+        }
+    }
+
+    /// Whether so many files wait for [`Self::carry_out`] that it should not be put off.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.pending.len() >= MAX_PENDING
+    }
+
+    /// Moves the files whose lines are written, then runs the commands on their results. The lines must have been flushed.
+    pub(super) fn carry_out(&mut self) {
+        for file in std::mem::take(&mut self.pending) {
+            let moved = file.to_move.as_ref().and_then(|file| self.move_file(file));
+            let path = moved.as_ref().unwrap_or(&file.path);
+            for run in &file.runs {
+                self.run_command(path, run);
+            }
+        }
+    }
+
+    /// Moves a file; returns its new path.
+    fn move_file(&self, file: &ClassifiedFile) -> Option<PathBuf> {
+        match self.target.as_ref()?.move_file(file) {
+            Ok(Moved::To(path)) => {
+                self.metrics.count_move("moved");
+                Some(path)
+            }
+            Ok(Moved::Stays) => {
+                self.metrics.count_move("changed");
+                let path = shown(&file.path);
+                tracing::info!("{path} was not moved: it is not the file that was classified");
+                None
+            }
+            Ok(Moved::Gone) => None,
+            Err(error) => {
+                self.metrics.count_move("failed");
+                print::message(format_args!("warning: {error}"));
+                None
+            }
+        }
+    }
+
+    fn run_command(&mut self, path: &Path, run: &PendingRun) {
+        if let Err(error) = self.runner.run(&run.command, path, &run.record) {
+            self.metrics.count_exec("failed");
+            let (path, command) = (shown(path), run.command.to_string());
+            let command = media::clean(&command);
+            print::message(format_args!(
+                "warning: {path}: `{command}` cannot be run: {error}"
+            ));
+        }
+    }
+
+    /// Whether more results may be accepted: not while many commands wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.runner.has_room()
+    }
+
+    /// Number of commands that run or wait.
+    pub(super) fn unfinished_count(&self) -> usize {
+        self.runner.unfinished_count()
+    }
+
+    /// The commands that ended, for [`Self::handle_finished`].
+    pub(super) fn finished(&self) -> &Receiver<FinishedRun> {
+        self.runner.finished()
+    }
+
+    /// Counts a command that ended, and warns if it failed.
+    pub(super) fn handle_finished(&self, run: &FinishedRun) {
+        let failure = match &run.result {
+            Ok(()) => return self.metrics.count_exec("succeeded"),
+            Err(failure) => failure,
+        };
+        self.metrics.count_exec(match failure {
+            RunFailure::NotStarted(_) | RunFailure::Status(_) => "failed",
+            RunFailure::TimedOut(_) => "timed_out",
+            RunFailure::Interrupted => "interrupted",
+        });
+        let (path, command) = (shown(&run.path), media::clean(&run.command));
+        print::message(format_args!("warning: {path}: `{command}`: {failure}"));
+    }
+
+    /// Ends the commands that run or wait, and says so of each.
+    pub(super) fn interrupt(&mut self) {
+        self.runner.stop();
+        self.handle_all_finished();
+    }
+
+    /// Handles all commands that have ended.
+    pub(super) fn handle_all_finished(&self) {
+        for run in self.finished().try_iter() {
+            self.handle_finished(&run);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The main loop of `watch`.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select};
+
+use super::follow_up::FollowUps;
+use super::output::WatchOutput;
+use super::reloading::Reloading;
+use super::reports::{Reports, WatchState};
+use super::signals::WatchSignal;
+use crate::commands::run::{Run, RunMessage};
+use crate::commands::summary::{Summary, is_not_an_image};
+use crate::commands::{Fault, print};
+use crate::engine::Lane;
+use crate::jobs::{End, Ended, Reason};
+use crate::library::{Outcome, RequestProgress, StableSeries};
+use crate::watch::{self, FileStamp, ReadyKind, Watch, WatchEvent};
+
+/// How long the main loop waits when no file is due.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// How following a folder ended.
+#[derive(PartialEq, Eq)]
+pub(super) enum FollowEnd {
+    /// All accepted files were classified.
+    Drained,
+    /// A second signal interrupted it.
+    Interrupted,
+}
+
+/// A watched folder whose files are classified.
+pub(super) struct Follower<'a> {
+    /// A file's waiters are its stamps, the newest last.
+    pub(super) run: Run<'a, FileStamp>,
+    /// Signals have a channel of their own, so that they are heard while results are not accepted.
+    pub(super) signals: Receiver<WatchSignal>,
+    pub(super) reloading: Reloading<'a>,
+    pub(super) output: WatchOutput,
+    /// `None` while the accepted files are being finished.
+    pub(super) watch: Option<Watch>,
+    /// The folder's name for messages.
+    pub(super) folder: String,
+    pub(super) begun: Instant,
+    /// Whether the first scan is done.
+    pub(super) is_scanned: bool,
+    /// The series and studies that get lines, if they do.
+    pub(super) series: Option<StableSeries>,
+    pub(super) summary: Summary,
+    pub(super) reports: Reports,
+    pub(super) follow_ups: FollowUps,
+}
+
+impl Follower<'_> {
+    /// Follows the folder until a signal, then finishes the accepted files.
+    pub(super) fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
+        while self.watch.is_some() || !self.run.jobs.is_idle() {
+            let now = self.begun.elapsed();
+            self.run.jobs.tick(now);
+            self.run.carry_out_commands();
+            self.write_aggregates(now)?;
+            // No results are accepted while many commands wait.
+            let has_room = self.follow_ups.has_room();
+            let is_pause = !has_room || self.run.messages().is_empty() && events.is_empty();
+            if is_pause || self.follow_ups.is_urgent() {
+                self.follow_up()?;
+            }
+            self.report();
+            let due = self.next_due(now);
+            let closed = never();
+            let events = if self.watch.is_some() {
+                events
+            } else {
+                &closed
+            };
+            let no_messages = never();
+            let messages = if has_room {
+                self.run.messages()
+            } else {
+                &no_messages
+            };
+            select! {
+                recv(messages) -> message => match message {
+                    Ok(RunMessage::Engine(event)) => {
+                        if let Some(ended) = self.run.handle_event(event)? {
+                            self.end(ended)?;
+                        }
+                    }
+                    // Signals come by their own channel.
+                    Ok(RunMessage::Stop) => {}
+                    Err(_) => break,
+                },
+                recv(self.signals) -> signal => match signal {
+                    Ok(WatchSignal::Stop) if self.watch.is_none() => {
+                        return Ok(FollowEnd::Interrupted);
+                    }
+                    Ok(WatchSignal::Stop) => self.stop(events)?,
+                    Ok(WatchSignal::Reload) => self.reload()?,
+                    Err(_) => break,
+                },
+                recv(events) -> event => {
+                    if let Ok(event) = event {
+                        self.handle_watch_event(event);
+                    } else {
+                        print::message("warning: the watch ended because of an internal error");
+                        self.stop(events)?;
+                    }
+                },
+                recv(self.follow_ups.finished()) -> run => {
+                    if let Ok(run) = run {
+                        self.follow_ups.handle_finished(&run);
+                    }
+                }
+                default(due) => {}
+            }
+        }
+        Ok(FollowEnd::Drained)
+    }
+
+    /// How long after `now` something is due, if nothing happens before.
+    fn next_due(&self, now: Duration) -> Duration {
+        let series = self.series.as_ref().filter(|_| self.is_scanned);
+        let due = [
+            self.run.jobs.next_tick(now),
+            series.and_then(|series| series.next_due(now)),
+            Some(self.reports.next_due(now)),
+        ];
+        due.into_iter().flatten().min().unwrap_or(MAX_WAIT)
+    }
+
+    /// Flushes the lines, then moves their files and runs commands on them.
+    fn follow_up(&mut self) -> Result<(), Fault> {
+        let _blocked = self.reports.may_block();
+        self.output.flush()?;
+        self.follow_ups.carry_out();
+        Ok(())
+    }
+
+    /// Waits for the commands, whose time is limited.
+    pub(super) fn finish_follow_ups(&mut self) -> Result<FollowEnd, Fault> {
+        self.follow_up()?;
+        while self.follow_ups.unfinished_count() > 0 {
+            self.report();
+            let due = self.reports.next_due(self.begun.elapsed());
+            select! {
+                recv(self.follow_ups.finished()) -> run => {
+                    if let Ok(run) = run {
+                        self.follow_ups.handle_finished(&run);
+                    }
+                }
+                recv(self.signals) -> signal => {
+                    if signal == Ok(WatchSignal::Stop) {
+                        return Ok(FollowEnd::Interrupted);
+                    }
+                }
+                default(due) => {}
+            }
+        }
+        self.follow_ups.handle_all_finished();
+        Ok(FollowEnd::Drained)
+    }
+
+    /// Makes the reports that are due.
+    fn report(&mut self) {
+        let now = self.begun.elapsed();
+        if self
+            .reports
+            .is_due(now, self.is_scanned && self.run.is_ready())
+        {
+            let state = self.state();
+            self.reports.tick(now, &state);
+        }
+    }
+
+    fn state(&self) -> WatchState {
+        WatchState {
+            files: self.summary.counts(),
+            waiting: self.run.jobs.pending_count(),
+            retrying: self.run.jobs.retrying_count(),
+            commands: self.follow_ups.unfinished_count(),
+            is_scanned: self.is_scanned,
+            is_model_ready: self.run.is_ready(),
+        }
+    }
+
+    fn handle_watch_event(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Ready { path, kind, stamp } => {
+                let reason = match kind {
+                    ReadyKind::Existing => Reason::Wanted,
+                    ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
+                };
+                self.run.jobs.request(&path, Lane::Bulk, reason, stamp);
+            }
+            WatchEvent::Touched { path, stamp } => drop(self.run.jobs.touched(&path, stamp)),
+            // A file that was removed before it was read yields no line.
+            WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
+            WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
+            WatchEvent::Started { polling } => {
+                let how = if polling { " by polling" } else { "" };
+                let folder = &self.folder;
+                print::message(format_args!("watching {folder}{how}; press Ctrl-C to stop"));
+            }
+            WatchEvent::Refused(path) => {
+                print::message(format_args!("warning: {}", watch::refusal(&path)));
+            }
+            WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
+            WatchEvent::Scanned => self.is_scanned = true,
+            WatchEvent::Folder(_) => {}
+        }
+    }
+
+    /// Stops accepting files, and ends those that wait for another attempt with their last outcome.
+    fn stop(&mut self, events: &Receiver<WatchEvent>) -> Result<(), Fault> {
+        self.watch = None;
+        self.reports.stopping();
+        // Files that the watch reported before it ended are accepted.
+        for event in events.try_iter() {
+            self.handle_watch_event(event);
+        }
+        for ended in self.run.jobs.drain() {
+            self.end(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the result of a file, unless its content already has a line.
+    fn end(&mut self, ended: Ended<FileStamp>) -> Result<(), Fault> {
+        let End::Answered(outcomes) = &ended.end else {
+            return Ok(());
+        };
+        if !ended.is_repeated {
+            self.write_line(&ended.path, outcomes)?;
+        }
+        // Files that failed may be incomplete; at the end, further attempts were given up. The next watch makes them.
+        let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
+        let may_move = ended.is_there && is_final && !is_not_an_image(outcomes);
+        let stamp = ended.waiters.last().filter(|_| may_move).copied();
+        self.follow_ups.end_file(&ended.path, stamp, outcomes);
+        Ok(())
+    }
+
+    fn write_line(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
+        if is_not_an_image(outcomes) {
+            self.summary.skip();
+            return Ok(());
+        }
+        // With several frames, the last outcome is their aggregate and counts for the file.
+        if let (Some(series), Some(Ok(record))) = (&mut self.series, outcomes.last()) {
+            series.add(self.begun.elapsed(), path, record);
+        }
+        let mut new_lines = 0;
+        let _blocked = self.reports.may_block();
+        for (at, outcome) in outcomes.iter().enumerate() {
+            if self.output.write(path, outcome)? {
+                new_lines += 1;
+                self.follow_ups.add_line(outcome, at + 1 == outcomes.len());
+            }
+        }
+        if new_lines > 0 {
+            self.summary.add(outcomes);
+            self.reports.metrics().count_lines(new_lines, outcomes);
+        } else {
+            self.summary.repeat();
+        }
+        Ok(())
+    }
+
+    /// Writes the lines of the series and studies that have become quiet. Before the first scan is done, more of their instances may
+    /// be there.
+    fn write_aggregates(&mut self, now: Duration) -> Result<(), Fault> {
+        let Some(series) = self.series.as_mut().filter(|series| series.is_due(now)) else {
+            return Ok(());
+        };
+        if !self.is_scanned {
+            return Ok(());
+        }
+        let progress = RequestProgress {
+            newest: self.run.jobs.newest_generation(),
+            oldest_pending: self.run.jobs.oldest_pending(),
+        };
+        let _blocked = self.reports.may_block();
+        for line in series.due(now, progress) {
+            if self.output.write_aggregate(&line)? {
+                self.reports.metrics().count_lines(1, &[]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the settings and prompts as they are now, and opens the output again.
+    fn reload(&mut self) -> Result<(), Fault> {
+        self.reports.reloading();
+        let _blocked = self.reports.may_block();
+        if let Some(prompts) = self.reloading.changed_prompts() {
+            if let Some(series) = &mut self.series {
+                series.use_prompts(&prompts);
+            }
+            self.run.use_prompts(prompts);
+        }
+        self.follow_ups.use_rules(&self.reloading.setup.rules);
+        self.output.reopen(&self.reloading.prompts)?;
+        self.reports.reloaded();
+        Ok(())
+    }
+
+    /// Writes the remaining results, and prints the summary.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        let blocked = self.reports.may_block();
+        self.output.finish()?;
+        drop(blocked);
+        let state = self.state();
+        self.reports.finish(&state);
+        if self.summary.is_notable() || io::stderr().is_terminal() {
+            print::message(self.summary.parts().join(", "));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! `--move-to`: moves a file after its lines are written. Nothing is ever overwritten, and a file whose content is not the one
+//! that was classified stays where it is.
+
+mod atomic;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::library::Outcome;
+use crate::scoring::Decision;
+use crate::watch::FileStamp;
+use atomic::Rename;
+
+/// What stands for a result's label in the template.
+const LABEL: &str = "{label}";
+/// Maximum number of bytes of a label in a file name, of which most file systems allow 255.
+const MAX_LABEL_BYTES: usize = 200;
+/// Number of names that are tried for a file.
+const MAX_NAMES: usize = 100_000;
+
+/// Device and inode number of a folder, which are the same however it is reached.
+type FolderId = (u64, u64);
+
+/// Where files are moved to.
+#[derive(Debug)]
+pub(super) struct MoveTarget {
+    /// The absolute path with [`LABEL`].
+    template: PathBuf,
+    /// The watched folder, as in the names of its files.
+    watched: PathBuf,
+}
+
+/// The file of a result, to be moved.
+#[derive(Debug)]
+pub(super) struct ClassifiedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its stamp before it was read.
+    pub stamp: FileStamp,
+    /// The result's label, or what stands for it.
+    pub label: String,
+    /// `blake3:<hex>` of the content that was classified; `None` if it failed.
+    pub content: Option<String>,
+}
+
+/// What became of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// It was moved to this path.
+    To(PathBuf),
+    /// It stays: its content has changed, or it is a link.
+    Stays,
+    /// It is gone.
+    Gone,
+}
+
+impl ClassifiedFile {
+    /// The file of these outcomes; `None` if it is not to be moved.
+    pub(super) fn new(path: &Path, stamp: FileStamp, outcomes: &[Outcome]) -> Option<Self> {
+        // Of several frames, the last outcome is their aggregate and counts for the file.
+        let record = outcomes.last()?.as_ref().ok();
+        let has_failed = outcomes.iter().any(Result::is_err);
+        let label = match record {
+            Some(record) if !has_failed => match record.verdict.decision {
+                Decision::Rejected => "rejected",
+                Decision::Confident | Decision::Uncertain => &record.verdict.label,
+            },
+            _ => "failed",
+        };
+        Some(Self {
+            path: path.to_owned(),
+            stamp,
+            label: label.to_owned(),
+            content: record.map(|record| record.content.clone()),
+        })
+    }
+
+    /// Whether the file found is the one that was classified.
+    fn is_unchanged(&self, found: &Metadata) -> io::Result<bool> {
+        let stamp = &self.stamp;
+        if !found.is_file() || found.len() != stamp.size {
+            return Ok(false);
+        }
+        if found.ino() == stamp.inode && found.modified().ok() == stamp.modified {
+            return Ok(true);
+        }
+        // Another time or inode is not yet another content.
+        let Some(content) = &self.content else {
+            return Ok(false);
+        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(fs::File::open(&self.path)?)?;
+        Ok(format!("blake3:{}", hasher.finalize().to_hex()) == *content)
+    }
+}
+
+impl MoveTarget {
+    /// Checks a template, such as `done/{label}`, for the files of the folder `watched`. An error is a sentence without a subject.
+    pub(super) fn new(template: &Path, watched: &Path) -> Result<Self, String> {
+        if template.as_os_str().is_empty() {
+            return Err("must name a folder".to_owned());
+        }
+        let target = Self {
+            template: std::path::absolute(template).map_err(|error| error.to_string())?,
+            watched: watched.to_owned(),
+        };
+        if target.is_watched(&target.root()) {
+            let reason = "lies in the watched folder, whose files would be classified again";
+            return Err(format!("{reason}; choose a folder outside it"));
+        }
+        Ok(target)
+    }
+
+    /// The part of the template before the label.
+    fn root(&self) -> PathBuf {
+        let parts = self.template.components();
+        let has_no_label = |part: &Component| find(part.as_os_str().as_bytes()).is_none();
+        parts.take_while(has_no_label).collect()
+    }
+
+    /// Whether a folder, or where it would be created, lies in the watched folder.
+    fn is_watched(&self, folder: &Path) -> bool {
+        // It may have been replaced since the start.
+        let Ok(watched) = fs::metadata(&self.watched) else {
+            return false;
+        };
+        resolved(folder)
+            .ancestors()
+            .filter_map(|folder| fs::metadata(folder).ok())
+            .any(|found| id(&found) == id(&watched))
+    }
+
+    /// Moves a file to the folder of its label, below which its path relative to the watched folder is kept.
+    pub(super) fn move_file(&self, file: &ClassifiedFile) -> Result<Moved, MoveError> {
+        let folder = self.folder_of(file);
+        self.try_move(file, &folder).map_err(|error| MoveError {
+            from: file.path.clone(),
+            to: folder,
+            reason: error,
+        })
+    }
+
+    fn try_move(&self, file: &ClassifiedFile, folder: &Path) -> io::Result<Moved> {
+        let found = match fs::symlink_metadata(&file.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Moved::Gone),
+            Err(error) => return Err(error),
+        };
+        if !file.is_unchanged(&found)? {
+            return Ok(Moved::Stays);
+        }
+        fs::create_dir_all(folder)?;
+        if self.is_watched(folder) {
+            return Err(io::Error::other("this folder lies in the watched folder"));
+        }
+        let name = file.path.file_name().unwrap_or_default();
+        let mut rename = Rename::new(&file.path, &found);
+        for number in 0..MAX_NAMES {
+            let target = folder.join(numbered(name, number));
+            match rename.to(&target) {
+                Ok(true) => return Ok(Moved::To(target)),
+                Ok(false) => return Ok(Moved::Stays),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("too many files have this name there"))
+    }
+
+    /// The folder for a file. It lies in that of the template, whatever label and name are.
+    fn folder_of(&self, file: &ClassifiedFile) -> PathBuf {
+        let label = safe_label(&file.label);
+        let template = replaced(self.template.as_os_str().as_bytes(), label.as_bytes());
+        let mut folder = PathBuf::from(OsString::from_vec(template));
+        let inside = file.path.strip_prefix(&self.watched).ok();
+        let parent = inside.and_then(Path::parent).unwrap_or(Path::new(""));
+        folder.extend(parent.components().filter_map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        }));
+        folder
+    }
+}
+
+/// A file could not be moved, and stays where it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{} was not moved to {}: {reason}", .from.display(), .to.display())]
+pub(super) struct MoveError {
+    from: PathBuf,
+    to: PathBuf,
+    reason: io::Error,
+}
+
+/// A path without links and `..`, also if only its beginning exists.
+fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        resolved.push(part);
+        if part == Component::ParentDir {
+            // What does not exist yet is created as a folder.
+            resolved.pop();
+            resolved.pop();
+        }
+        resolved = fs::canonicalize(&resolved).unwrap_or(resolved);
+    }
+    resolved
+}
+
+fn id(found: &Metadata) -> FolderId {
+    (found.dev(), found.ino())
+}
+
+/// Where [`LABEL`] is in a template.
+fn find(template: &[u8]) -> Option<usize> {
+    let mut windows = template.windows(LABEL.len());
+    windows.position(|window| window == LABEL.as_bytes())
+}
+
+fn replaced(mut template: &[u8], label: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Some(at) = find(template) {
+        out.extend_from_slice(&template[..at]);
+        out.extend_from_slice(label);
+        template = &template[at + LABEL.len()..];
+    }
+    out.extend_from_slice(template);
+    out
+}
+
+/// A label as a part of a file name that is neither hidden nor leads to another folder.
+fn safe_label(label: &str) -> String {
+    let mut safe = String::new();
+    for c in label.chars() {
+        let is_leading_dot = safe.is_empty() && c == '.';
+        let c = if c == '/' || is_leading_dot || crate::media::is_unprintable(c) {
+            '_'
+        } else {
+            c
+        };
+        if safe.len() + c.len_utf8() > MAX_LABEL_BYTES {
+            break;
+        }
+        safe.push(c);
+    }
+    if safe.is_empty() {
+        "_".to_owned()
+    } else {
+        safe
+    }
+}
+
+/// A name with a number before its extension; without one for 0. The last part of a UID is no extension.
+fn numbered(name: &OsStr, number: usize) -> OsString {
+    if number == 0 {
+        return name.to_owned();
+    }
+    let path = Path::new(name);
+    let has_letter = |part: &&OsStr| part.as_bytes().iter().any(u8::is_ascii_alphabetic);
+    let extension = path.extension().filter(has_letter);
+    let stem = extension.and(path.file_stem()).unwrap_or(name);
+    let mut numbered = stem.to_owned();
+    numbered.push(format!("-{number}"));
+    if let Some(extension) = extension {
+        numbered.push(".");
+        numbered.push(extension);
+    }
+    numbered
+}
+
+#[cfg(test)]
+mod tests;
