@@ -13,18 +13,18 @@ use medivision_tui::media::{LargePages, keep_freed_buffers};
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
 
-/// Makes libtorch's threads sleep while they wait for each other; spinning, they would take the cores from the decoders.
-/// libgomp reads this setting when it is loaded, before `main`; this runs even earlier. A value set by the user stays.
-#[cfg(target_os = "linux")]
+/// Makes libtorch's threads sleep while they wait for each other: spinning, they would take the cores from the decoders and from
+/// other programs. libgomp reads this setting from the environment that the kernel handed over, when it is loaded before `main`. So
+/// the program is executed again with the setting, which takes a few milliseconds: this runs before all libraries are set up.
+/// A value set by the user stays.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[used]
 #[unsafe(link_section = ".preinit_array")]
-static WAIT_PASSIVELY: extern "C" fn() = {
-    extern "C" fn set() {
-        // SAFETY: both are C strings, and no other thread exists yet.
-        unsafe { libc::setenv(c"OMP_WAIT_POLICY".as_ptr(), c"PASSIVE".as_ptr(), 0) };
-    }
-    set
-};
+static WAIT_PASSIVELY: wait_policy::EntryPoint = wait_policy::execute_again;
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[path = "main/wait_policy.rs"]
+mod wait_policy;
 
 /// The exit code of a Rust process that panics.
 const PANICKED: u8 = 101;

@@ -230,6 +230,41 @@ fn of_many_files_those_on_screen_come_first_and_requests_follow_each_other() {
 }
 
 #[test]
+fn a_list_in_the_order_of_results_is_sorted_once_all_are_there() {
+    let names: Vec<String> = (0..1000).map(|n| format!("{n:04}.png")).collect();
+    let mut program = Program::with_library();
+    program.press("sss"); // by probability
+    program.list(names.iter().map(|name| file(name)).collect());
+    let mut effects = program.ready(false);
+    let mut probability = 0.5;
+    loop {
+        let now = looked_up(&effects);
+        if now.is_empty() {
+            break;
+        }
+        let files = now.iter().map(|path| {
+            probability += 0.0004;
+            let name = path.file_name().and_then(|name| name.to_str());
+            let mut file = recalled(name.expect("a name"), 1, "tumor");
+            let mut record = file.records[0].clone();
+            record.verdict.probability = probability;
+            file.records = vec![record].into();
+            file
+        });
+        effects = answer(&mut program, files.collect(), &[]);
+    }
+    program.press("g");
+    let screen = program.screen(80, 24);
+    let shown: Vec<&str> = screen
+        .lines()
+        .filter(|line| line.contains("tumor") && line.contains(".png"))
+        .filter_map(|line| line.split_whitespace().find(|word| word.contains(".png")))
+        .collect();
+    let expected: Vec<String> = (990..1000).rev().map(|n| format!("{n:04}.png")).collect();
+    assert_eq!(shown[..10], expected, "{screen}");
+}
+
+#[test]
 fn results_that_another_process_adds_are_shown() {
     let mut program = Program::with_library();
     program.ready(false);

@@ -167,3 +167,21 @@ fn interrupted_eval_and_bench_say_so() {
         assert!(said.contains("interrupted"), "{command}: {said}");
     }
 }
+
+#[test]
+fn threads_that_wait_leave_the_cores_to_others_unless_the_user_wants_it_otherwise() {
+    let home = tempfile::tempdir().expect("a folder");
+    // libgomp prints its settings when it is loaded.
+    let settings = |policy: Option<&str>| {
+        let mut command = program(home.path());
+        command.arg("--version").env("OMP_DISPLAY_ENV", "verbose");
+        command.envs(policy.map(|policy| ("OMP_WAIT_POLICY", policy)));
+        let output = command.output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let spins_never = "GOMP_SPINCOUNT = '0'";
+    let settled = settings(None);
+    assert!(settled.contains(spins_never), "{settled}");
+    assert!(!settings(Some("active")).contains(spins_never));
+}

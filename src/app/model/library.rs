@@ -52,15 +52,14 @@ impl Model {
         }
     }
 
-    /// Looks up files for which a process has added results, as far as they are in sight or below the root, and show no result
-    /// of that content.
+    /// Looks up files for which a process has added results, as far as they are listed or known, and show no result of that
+    /// content.
     pub(super) fn library_changed(&mut self, files: Vec<FileWithResult>) {
         for FileWithResult { path, content } in files {
             let listed = self.folder().row(&path).map(|row| row.stamp);
-            let known = self.results.stamp(&path);
-            if listed.is_none() && known.is_none() && !path.starts_with(&self.env.root) {
+            let Some(stamp) = listed.or(self.results.stamp(&path)) else {
                 continue;
-            }
+            };
             let has_answer = match self.results.get(&path) {
                 // A job will answer, and itself asks the library first.
                 Some(FileState::Queued) => true,
@@ -71,7 +70,6 @@ impl Model {
                 Some(FileState::Failed(_)) | None => false,
             };
             if !has_answer {
-                let stamp = listed.or(known).unwrap_or_default();
                 self.recall.add(FoundFile { path, stamp }, None);
             }
         }
@@ -118,15 +116,24 @@ impl Model {
             }
         }
         self.recall.answered();
-        if changed.len() > MAX_RERANKED {
-            self.browser.folder.rerank_all(&self.results);
-        } else {
-            for path in &changed {
-                self.browser.folder.rerank(path, &self.results);
-            }
-        }
+        self.sort_recalled(&changed);
         if let Some(all) = self.recall.count(changed.len()) {
             self.activity.note_recalled(all);
+        }
+    }
+
+    /// Moves files with results of the library to their places in the list, if many more are to come only now and then.
+    fn sort_recalled(&mut self, changed: &[PathBuf]) {
+        let folder = &mut self.browser.folder;
+        let mut unsorted = changed.len();
+        if changed.len() <= MAX_RERANKED {
+            for path in changed {
+                folder.rerank(path, &self.results);
+            }
+            unsorted = 0;
+        }
+        if self.recall.needs_sorting(unsorted, folder.len()) {
+            folder.rerank_all(&self.results);
         }
     }
 
