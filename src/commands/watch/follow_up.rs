@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crossbeam_channel::Receiver;
 
 use super::metrics::WatchMetrics;
-use super::moves::{ClassifiedFile, MoveTarget, Moved};
+use super::moves::{MovableFile, MoveTarget, Moved};
 use crate::commands::{Fault, exit, print, shown};
 use crate::exec::{CommandLine, CommandRunner, FinishedRun, RunFailure, RunLimits};
 use crate::library::{Outcome, Record};
@@ -27,7 +27,7 @@ struct PendingFile {
     path: PathBuf,
     runs: Vec<PendingRun>,
     /// The file, if it is to be moved.
-    to_move: Option<ClassifiedFile>,
+    to_move: Option<MovableFile>,
 }
 
 /// Moves files, and runs the commands of `--exec` and of rules.
@@ -107,7 +107,7 @@ impl FollowUps {
         let runs = std::mem::take(&mut self.runs);
         let to_move = stamp
             .filter(|_| self.target.is_some())
-            .and_then(|stamp| ClassifiedFile::new(path, stamp, outcomes));
+            .and_then(|stamp| MovableFile::new(path, stamp, outcomes));
         if !runs.is_empty() || to_move.is_some() {
             self.pending.push(PendingFile {
                 path: path.to_owned(),
@@ -134,7 +134,7 @@ impl FollowUps {
     }
 
     /// Moves a file; returns its new path.
-    fn move_file(&self, file: &ClassifiedFile) -> Option<PathBuf> {
+    fn move_file(&self, file: &MovableFile) -> Option<PathBuf> {
         match self.target.as_ref()?.move_file(file) {
             Ok(Moved::To(path)) => {
                 self.metrics.count_move("moved");

@@ -36,7 +36,7 @@ pub(super) struct MoveTarget {
 
 /// The file of a result, to be moved.
 #[derive(Debug)]
-pub(super) struct ClassifiedFile {
+pub(super) struct MovableFile {
     /// The file.
     pub path: PathBuf,
     /// Its stamp before it was read.
@@ -58,7 +58,7 @@ pub(super) enum Moved {
     Gone,
 }
 
-impl ClassifiedFile {
+impl MovableFile {
     /// The file of these outcomes; `None` if it is not to be moved.
     pub(super) fn new(path: &Path, stamp: FileStamp, outcomes: &[Outcome]) -> Option<Self> {
         // Of several frames, the last outcome is their aggregate and counts for the file.
@@ -135,7 +135,7 @@ impl MoveTarget {
     }
 
     /// Moves a file to the folder of its label, below which its path relative to the watched folder is kept.
-    pub(super) fn move_file(&self, file: &ClassifiedFile) -> Result<Moved, MoveError> {
+    pub(super) fn move_file(&self, file: &MovableFile) -> Result<Moved, MoveError> {
         let folder = self.folder_of(file);
         self.try_move(file, &folder).map_err(|error| MoveError {
             from: file.path.clone(),
@@ -144,7 +144,7 @@ impl MoveTarget {
         })
     }
 
-    fn try_move(&self, file: &ClassifiedFile, folder: &Path) -> io::Result<Moved> {
+    fn try_move(&self, file: &MovableFile, folder: &Path) -> io::Result<Moved> {
         let found = match fs::symlink_metadata(&file.path) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Moved::Gone),
@@ -172,7 +172,7 @@ impl MoveTarget {
     }
 
     /// The folder for a file. It lies in that of the template, whatever label and name are.
-    fn folder_of(&self, file: &ClassifiedFile) -> PathBuf {
+    fn folder_of(&self, file: &MovableFile) -> PathBuf {
         let label = safe_label(&file.label);
         let template = replaced(self.template.as_os_str().as_bytes(), label.as_bytes());
         let mut folder = PathBuf::from(OsString::from_vec(template));

@@ -27,12 +27,12 @@ impl Folders {
     }
 
     /// Writes a file and returns it as classified with a label.
-    fn classified(&self, name: &str, content: &str, label: &str) -> ClassifiedFile {
+    fn classified(&self, name: &str, content: &str, label: &str) -> MovableFile {
         let path = self.at(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         let found = fs::metadata(&path).unwrap();
-        ClassifiedFile {
+        MovableFile {
             stamp: FileStamp {
                 size: found.len(),
                 modified: found.modified().ok(),
@@ -202,7 +202,7 @@ fn a_move_that_fails_names_both_and_the_file_stays() {
 fn the_folder_is_that_of_the_aggregate_and_of_a_failure() {
     let stamp = Folders::new().classified("in/a", "a", "").stamp;
     let label = |outcomes: &[Outcome]| {
-        ClassifiedFile::new(Path::new("a"), stamp, outcomes)
+        MovableFile::new(Path::new("a"), stamp, outcomes)
             .unwrap()
             .label
     };
