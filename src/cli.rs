@@ -1,6 +1,7 @@
 //! The command line.
 
 mod help;
+mod search;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
 pub use help::{command, suggestion};
+pub use search::SearchArgs;
 
 /// Maximum of `--stable-after`.
 const MAX_STABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -193,6 +195,14 @@ pub enum Command {
   medivision-tui watch incoming --output results.jsonl --move-to 'done/{label}'
   medivision-tui watch incoming --exec 'notify-send {label} {path}'")]
     Watch(WatchArgs),
+    /// Rank the images of a folder by their similarity to a text or an image, or find near-duplicates
+    #[command(after_help = "Examples:
+  medivision-tui search scans 'a fractured wrist'
+  medivision-tui search scans ./example.dcm --top 20
+  medivision-tui search scans ./example.dcm + 2:effusion - 'chest tube'
+  medivision-tui search scans pneumonia --paths-only | xargs -d '\\n' cp -t found
+  medivision-tui search scans --duplicates")]
+    Search(SearchArgs),
     /// Describe a file as JSON: format, size, statistics, window
     #[command(after_help = "Example:
   medivision-tui inspect ct.dcm --window 40,400 --render ct.png")]

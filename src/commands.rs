@@ -15,6 +15,7 @@ pub mod print;
 mod progress;
 pub mod prompts;
 mod run;
+pub mod search;
 mod summary;
 pub mod watch;
 

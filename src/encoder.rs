@@ -18,6 +18,7 @@ mod pickle;
 mod preprocess;
 mod resample;
 mod siglip;
+mod similarity;
 mod source;
 mod staging;
 mod text;
@@ -32,6 +33,7 @@ mod weights;
 
 pub use layout::CheckpointLayout;
 pub use preprocess::{Fit, PreparedImage, Preprocess};
+pub use similarity::similarities;
 pub use source::ModelSource;
 pub use tokenize::{Tokenized, Tokenizer};
 pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads, set_cpu_niceness};

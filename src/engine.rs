@@ -32,10 +32,13 @@ use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
+pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 use rescore::ScoringRequest;
 pub use rescore::{ClassifiedFile, RecalledFile};
+pub use scoring::NOT_FOR_PATIENTS;
 use shared::EngineShared;
+pub use worker::embedding_key;
 
 /// Prepared frames that may wait per lane: as many as the largest batch on a CPU, so that the model rarely waits for a decode.
 /// Raised when the model runs on a GPU.

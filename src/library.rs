@@ -3,6 +3,7 @@
 mod aggregate;
 pub mod export;
 pub mod json;
+pub mod search;
 mod stable;
 mod store;
 

@@ -101,6 +101,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Watch(arguments)) => {
             commands::watch::run(arguments, &setup, &|| CommandSetup::new(&cli.global))
         }
+        Some(Command::Search(arguments)) => commands::search::run(arguments, &setup),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),
         Some(Command::Bench(arguments)) => commands::bench::run(arguments, &setup),

@@ -40,6 +40,7 @@ fn help(action: ArgAction) -> Arg {
 fn listed_globals(command: &str) -> &'static [&'static str] {
     match command {
         "classify" | "watch" | "eval" | "bench" => &["model", "prompts", "device"],
+        "search" => &["model", "device"],
         "models" => &["offline"],
         "prompts" => &["model"],
         "demo" => &["model", "prompts", "graphics"],

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use super::progress::ProgressLine;
 use super::{Fault, print, sink};
+use crate::engine::phrases::is_about_set;
 use crate::engine::{Engine, Event, Factory, Lane, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
 use crate::library::Library;
@@ -75,6 +76,8 @@ pub(super) struct Run<'a, W> {
     library: Option<Arc<Library>>,
     /// Whether the model is loaded.
     is_ready: bool,
+    /// Whether warnings about the prompt sets are printed.
+    warns_about_sets: bool,
 }
 
 impl<'a, W> Run<'a, W> {
@@ -93,7 +96,13 @@ impl<'a, W> Run<'a, W> {
             messages,
             progress,
             is_ready: false,
+            warns_about_sets: true,
         }
+    }
+
+    /// Prints no warnings about the prompt sets: the command's output does not depend on them.
+    pub(super) fn ignore_prompt_warnings(&mut self) {
+        self.warns_about_sets = false;
     }
 
     /// The messages to the main loop.
@@ -136,8 +145,9 @@ impl<'a, W> Run<'a, W> {
             Event::Ready { warnings, .. } => {
                 self.is_ready = true;
                 self.progress.message("");
+                let is_told = |text: &&String| self.warns_about_sets || !is_about_set(text);
                 self.progress.suspend(|| {
-                    for warning in warnings {
+                    for warning in warnings.iter().filter(is_told) {
                         print::message(format_args!("warning: {warning}"));
                     }
                 });

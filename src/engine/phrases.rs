@@ -6,6 +6,14 @@ use crate::prompts::{Condition, PromptSet};
 /// Maximum number of characters quoted from a phrase.
 const MAX_QUOTED_CHARS: usize = 60;
 
+/// How a warning about a prompt set begins.
+const ABOUT_SET: &str = "prompt set `";
+
+/// Whether a warning is about a prompt set, and so of no interest to a command whose output does not depend on one.
+pub fn is_about_set(warning: &str) -> bool {
+    warning.starts_with(ABOUT_SET)
+}
+
 /// What the user should know before using a set with this model, one sentence each: words that are missing from the model's
 /// vocabulary, and phrases that it does not read in full.
 pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
@@ -16,7 +24,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     if !unknown.is_empty() {
         let words = unknown.join(", ");
         warnings.push(format!(
-            "prompt set `{name}`: the {model} model does not know these words: {words}"
+            "{ABOUT_SET}{name}`: the {model} model does not know these words: {words}"
         ));
     }
     for condition in &set.conditions {
@@ -26,13 +34,35 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
                 continue;
             };
             warnings.push(format!(
-                "prompt set `{name}`, condition `{}`: the {model} model reads only {} tokens; of the phrase `{}` it does not see `{}`",
+                "{ABOUT_SET}{name}`, condition `{}`: the {model} model reads only {} tokens; of the phrase `{}` it does not see `{}`",
                 condition.name,
                 cut.context,
                 start_of(phrase),
                 end_of(&cut.rest),
             ));
         }
+    }
+    warnings
+}
+
+/// What the user should know before searching for a text with this model, one sentence each.
+pub fn query_warnings(text: &str, encoder: &dyn Encoder) -> Vec<String> {
+    let model = &encoder.card().id;
+    let mut warnings = Vec::new();
+    let unknown = encoder.unknown_words(&[text.to_owned()]);
+    if !unknown.is_empty() {
+        let words = unknown.join(", ");
+        warnings.push(format!(
+            "the {model} model does not know these words: {words}"
+        ));
+    }
+    if let Some(cut) = encoder.cut_off(text) {
+        warnings.push(format!(
+            "the {model} model reads only {} tokens; of the text `{}` it does not see `{}`",
+            cut.context,
+            start_of(text),
+            end_of(&cut.rest),
+        ));
     }
     warnings
 }

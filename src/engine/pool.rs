@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::shared::EngineShared;
 use super::{FrameSelection, Job, Lane};
 use crate::encoder::{PreparedImage, Preprocess};
-use crate::library::{Failure, FileIdentity, ImageContent, ImageFacts};
+use crate::library::{Failure, FileIdentity, ImageContent, ImageFacts, Library};
 use crate::media::budget::{Reserved, WaitPolicy};
 use crate::media::{
     self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageSource, MediaError, Picture,
@@ -88,12 +88,50 @@ fn open(shared: &EngineShared, job: Job) {
 }
 
 /// A file of which the library holds everything that its result depends on.
-pub(super) struct StoredFile {
-    pub(super) content: ImageContent,
+pub struct StoredFile {
+    /// The content.
+    pub content: ImageContent,
     /// The order of the frames in space.
     pub(super) order: FrameOrder,
     /// The number and the unit embedding of each frame to be classified.
-    pub(super) embeddings: Vec<(u32, Arc<[f32]>)>,
+    pub embeddings: Vec<(u32, Arc<[f32]>)>,
+}
+
+impl StoredFile {
+    /// What the library holds of the file at a path, if that has not changed. `embedding_key`: see
+    /// [`super::embedding_key`].
+    pub fn find(
+        library: &Library,
+        path: &Path,
+        embedding_key: &str,
+        frames: FrameSelection,
+    ) -> Option<Self> {
+        let path = std::path::absolute(path).ok()?;
+        let content = library.content(&path, FileIdentity::of(&path)?)?;
+        Self::of(library, content, embedding_key, frames)
+    }
+
+    /// What the library holds of a content; `None` if an embedding is missing.
+    fn of(
+        library: &Library,
+        content: ImageContent,
+        embedding_key: &str,
+        frames: FrameSelection,
+    ) -> Option<Self> {
+        let order = FrameOrder::new(content.facts.order.clone());
+        let embeddings = selected(frames, content.facts.frames)
+            .map(|position| {
+                let frame = order.number(position);
+                let numbers = library.embedding(&content.hash, frame, embedding_key)?;
+                Some((frame, numbers.into()))
+            })
+            .collect::<Option<_>>()?;
+        Some(Self {
+            content,
+            order,
+            embeddings,
+        })
+    }
 }
 
 /// What the library holds of an unchanged file; `None` if anything is missing, or there is no model.
@@ -106,19 +144,7 @@ pub(super) fn stored_file(
     let content = library.content(path, identity)?;
     let preparation = shared.preparation.wait().as_ref()?;
     let key = preparation.embedding_key.as_ref()?;
-    let order = FrameOrder::new(content.facts.order.clone());
-    let embeddings = selected(shared.settings.frames, content.facts.frames)
-        .map(|position| {
-            let frame = order.number(position);
-            let numbers = library.embedding(&content.hash, frame, key)?;
-            Some((frame, numbers.into()))
-        })
-        .collect::<Option<_>>()?;
-    Some(StoredFile {
-        content,
-        order,
-        embeddings,
-    })
+    StoredFile::of(library, content, key, shared.settings.frames)
 }
 
 /// Passes a file on whose embeddings are all there.

@@ -11,7 +11,7 @@ use crate::prompts::{ImageTraits, Prompts};
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
 
 /// The reason why a model for phantoms rejects any other image.
-const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real images";
+pub const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real images";
 
 /// The number of a frame, and its unit embedding.
 pub(super) type FrameResult = (u32, Result<Arc<[f32]>, Failure>);

@@ -79,7 +79,7 @@ impl<'a> InferenceWorker<'a> {
             scorers,
             notes,
         } = LoadedModel::open(&mut factory, prompts, settings.mode)?;
-        let embedding_key = embedding_key(shared, encoder.as_ref());
+        let embedding_key = stored_key(shared, encoder.as_ref());
         let _ = shared.preparation.set(Some(Preparation {
             preprocess: encoder.preprocess(),
             embedding_key: embedding_key.clone(),
@@ -328,7 +328,7 @@ impl<'a> InferenceWorker<'a> {
             Ok(model) => {
                 // Freeing tensors on a lost GPU can abort the process, so they are leaked.
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
-                self.embedding_key = embedding_key(self.shared, self.encoder.as_ref());
+                self.embedding_key = stored_key(self.shared, self.encoder.as_ref());
                 self.scorers = Arc::new(model.scorers);
                 (self.shares_cpu, self.rate) = (true, None);
                 self.batch_limit = self.batch_limit.min(MAX_CPU_BATCH);
@@ -346,12 +346,15 @@ impl<'a> InferenceWorker<'a> {
     }
 }
 
+/// The key under which a model's embeddings are stored; `exact` as in [`Settings`].
+pub fn embedding_key(encoder: &dyn Encoder, exact: bool) -> String {
+    format!("{} {exact}", encoder.embedding_key())
+}
+
 /// The key under which a model's embeddings are stored; `None` if they are not stored.
-fn embedding_key(shared: &EngineShared, encoder: &dyn Encoder) -> Option<String> {
+fn stored_key(shared: &EngineShared, encoder: &dyn Encoder) -> Option<String> {
     let Settings { exact, library, .. } = &shared.settings;
-    library
-        .is_some()
-        .then(|| format!("{} {exact}", encoder.embedding_key()))
+    library.is_some().then(|| embedding_key(encoder, *exact))
 }
 
 /// An open model, and the prompts that it has encoded.

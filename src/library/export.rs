@@ -255,11 +255,7 @@ impl<W: Write> ResultWriter<W> {
     }
 
     fn row(&mut self, cells: &[String]) -> io::Result<()> {
-        let mut writer = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .from_writer(&mut self.out);
-        writer.write_record(cells).map_err(io_error)?;
-        writer.flush()
+        csv_row(&mut self.out, cells)
     }
 
     fn table(&mut self, path: &Path, outcome: &Outcome) -> io::Result<()> {
@@ -354,6 +350,18 @@ pub fn error_object(path: &Path, failure: &Failure) -> Value {
     Value::Object(object)
 }
 
+/// Writes a row of a CSV.
+pub fn csv_row(
+    out: &mut impl Write,
+    cells: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(out);
+    writer.write_record(cells).map_err(io_error)?;
+    writer.flush()
+}
+
 /// Unwraps the I/O error, so that callers recognise a closed pipe.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
@@ -363,7 +371,7 @@ fn io_error(error: csv::Error) -> io::Error {
 }
 
 /// A JSON scalar as a CSV cell. A quote before text that a spreadsheet could run as a formula disarms it.
-fn cell(value: Option<&Value>) -> String {
+pub fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) if text.starts_with(FORMULA_STARTS) => format!("'{text}"),

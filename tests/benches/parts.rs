@@ -1,4 +1,4 @@
-//! The speed of single parts: preprocessing, tokenising, scoring, drawing the list. `cargo bench --bench parts`.
+//! The speed of single parts: preprocessing, tokenising, scoring, searching, drawing the list. `cargo bench --bench parts`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,6 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use medivision_tui::app::{self, Effect, Entry, EntryKind, Keymap, Msg, Stamp};
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::graphics::ImagePainter;
+use medivision_tui::library::search::EmbeddingMatrix;
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::rules::Rules;
@@ -77,6 +78,40 @@ fn score(bench: &mut Criterion) {
     });
 }
 
+/// A query over 100,000 images, and the comparison of 10,000 images with each other.
+fn search(bench: &mut Criterion) {
+    let matrix = |count: u32| {
+        let mut matrix = EmbeddingMatrix::new(512);
+        let mut state = 1_u32;
+        for _ in 0..count {
+            let numbers = (0..512).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 16) as f32 / 32_768.0 - 1.0
+            });
+            let row: Vec<f32> = numbers.collect();
+            let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            let unit: Vec<f32> = row.iter().map(|v| v / norm).collect();
+            assert!(matrix.push(&unit));
+        }
+        matrix
+    };
+    let many = matrix(100_000);
+    let query = vec![1.0 / 512_f32.sqrt(); 512];
+    bench.bench_function("search 100000 images", |b| {
+        b.iter(|| many.nearest(black_box(&query), 10));
+    });
+    let some = matrix(10_000);
+    let mut group = bench.benchmark_group("near-duplicates");
+    group.sample_size(10);
+    group.bench_function("of 10000 images", |b| {
+        b.iter(|| {
+            some.near_duplicates(black_box(0.99), |_| true)
+                .expect("memory")
+        });
+    });
+    group.finish();
+}
+
 /// One key press and the frame drawn after it, in folders of different sizes.
 fn list(bench: &mut Criterion) {
     for count in [10, 10_000, 100_000] {
@@ -137,5 +172,5 @@ fn list(bench: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, prepare, tokenise, score, list);
+criterion_group!(benches, prepare, tokenise, score, search, list);
 criterion_main!(benches);

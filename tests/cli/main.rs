@@ -9,6 +9,7 @@ mod models;
 mod objects;
 mod printing;
 mod reporting;
+mod search;
 mod settings;
 
 use std::fs;
