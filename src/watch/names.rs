@@ -1,5 +1,6 @@
 //! Names of files: which are hidden or temporary, and how they appear in messages.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
@@ -21,11 +22,17 @@ pub(super) fn is_ignored(root: &Path, path: &Path) -> bool {
     let inside = path.strip_prefix(root).unwrap_or(path);
     let hidden = inside
         .components()
-        .any(|part| matches!(part, Component::Normal(name) if name.as_bytes().starts_with(b".")));
-    hidden
-        || inside
-            .file_name()
-            .is_some_and(|name| is_temporary(name.as_bytes()))
+        .any(|part| matches!(part, Component::Normal(name) if is_hidden(name)));
+    hidden || inside.file_name().is_some_and(is_ignored_name)
+}
+
+/// The same for a name in a folder that is not ignored.
+pub(super) fn is_ignored_name(name: &OsStr) -> bool {
+    is_hidden(name) || is_temporary(name.as_bytes())
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".")
 }
 
 fn is_temporary(name: &[u8]) -> bool {

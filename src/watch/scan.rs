@@ -12,9 +12,8 @@ use super::settle::{FileStamp, TreeScan};
 /// Called with each folder before it is read, so that a watch can be put on it. False ends the scan.
 pub(super) type EnterFn<'a> = dyn FnMut(&Path) -> bool + 'a;
 
-/// Reads `under` and everything below it, in bytewise order of names; `None` when stopped.
+/// Reads `under`, which is not ignored, and everything below it, in bytewise order of names; `None` when stopped.
 pub(super) fn scan_tree(
-    root: &Path,
     under: &Path,
     inodes: bool,
     stopped: &AtomicBool,
@@ -26,7 +25,7 @@ pub(super) fn scan_tree(
         if stopped.load(Ordering::Relaxed) || !enter(&folder) {
             return None;
         }
-        let listing = match list(root, &folder, inodes) {
+        let listing = match list(&folder, inodes) {
             Ok(listing) => listing,
             Err(error) => {
                 if error.kind() == ErrorKind::PermissionDenied {
@@ -49,17 +48,17 @@ struct FolderListing {
     folders: Vec<PathBuf>,
 }
 
-fn list(root: &Path, folder: &Path, inodes: bool) -> std::io::Result<FolderListing> {
+fn list(folder: &Path, inodes: bool) -> std::io::Result<FolderListing> {
     let mut listing = FolderListing {
         files: Vec::new(),
         folders: Vec::new(),
     };
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let path = entry.path();
-        if names::is_ignored(root, &path) {
+        if names::is_ignored_name(&entry.file_name()) {
             continue;
         }
+        let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             listing.folders.push(path);
         } else if let Some(stamp) = stamp(&path, inodes) {

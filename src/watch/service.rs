@@ -341,10 +341,10 @@ impl Service {
     /// Scans `under`, watching each folder before it is read, and passes the result to the machine. `at_start`: files that look
     /// complete need not settle.
     fn scan(&mut self, under: &Path, at_start: bool) {
-        let (root, inodes) = (self.roots.absolute.clone(), self.filesystem.inodes);
+        let inodes = self.filesystem.inodes;
         let begun = Instant::now();
         let stopped = Arc::clone(&self.stopped);
-        let scan = scan::scan_tree(&root, under, inodes, &stopped, &mut |folder| {
+        let scan = scan::scan_tree(under, inodes, &stopped, &mut |folder| {
             self.add_watch(folder);
             true
         });
@@ -366,7 +366,7 @@ impl Service {
             .apply_scan(now, scan, at_start, &is_old, &mut |path| {
                 scan::stamp(path, inodes)
             });
-        if under == root {
+        if under == self.roots.absolute {
             (self.last_scan, self.last_scan_took) = (self.start.elapsed(), begun.elapsed());
         }
     }

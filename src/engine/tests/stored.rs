@@ -222,6 +222,8 @@ fn engines_with_different_prompts_that_recall_the_same_files_come_to_rest() {
     // Only the results of the other prompts are new, and only once.
     for (round, (library, settings)) in libraries.iter().cycle().take(6).enumerate() {
         let test = start(Behaviour::Answer, false, settings.clone());
+        let is_ready = |event: &Event| matches!(event, Event::Ready { .. });
+        assert!(test.events.iter().any(|event| is_ready(&event)));
         test.engine.recall(paths.clone());
         let recalled = test.events.iter().find_map(|event| match event {
             Event::Recalled { files, .. } => Some(files.len()),

@@ -1,6 +1,7 @@
 //! Folders in the settle machine: scans of the tree, and the removal and renaming of folders with their content.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,9 +88,13 @@ impl Settle {
 
     /// Known files under the scanned folder that the scan did not find.
     fn missing(&self, scan: &TreeScan) -> Vec<PathBuf> {
-        let found: HashSet<&Path> = scan.files.iter().map(|(path, _)| path.as_path()).collect();
+        let found: HashSet<&OsStr> = scan
+            .files
+            .iter()
+            .map(|(path, _)| path.as_os_str())
+            .collect();
         paths::keys_below(&self.files, &scan.under)
-            .filter(|path| !found.contains(path.as_path()))
+            .filter(|path| !found.contains(path.as_os_str()))
             .filter(|path| !scan.unreadable.iter().any(|dir| path.starts_with(dir)))
             .cloned()
             .collect()
