@@ -247,7 +247,10 @@ fn input(
 ) -> SearchInput {
     let find = |library| StoredFile::find(library, &path, key, frames);
     match library.and_then(find) {
-        Some(stored) => SearchInput::Known { path, stored },
+        Some(stored) => SearchInput::Known {
+            path,
+            stored: Box::new(stored),
+        },
         None => SearchInput::New(path),
     }
 }

@@ -153,8 +153,8 @@ impl EmbeddingMatrix {
 fn at_least(numbers: &[f32], limit: f32) -> impl Iterator<Item = usize> {
     let parts = numbers.chunks(SCAN).enumerate();
     // Almost all parts have none; a test without a branch per number is several times as fast.
-    let parts =
-        parts.filter(move |(_, part)| part.iter().fold(false, |any, &n| any | (n >= limit)));
+    let count = move |part: &[f32]| part.iter().map(|&n| u32::from(n >= limit)).sum::<u32>();
+    let parts = parts.filter(move |(_, part)| count(part) > 0);
     parts.flat_map(move |(index, part)| {
         let found = part.iter().enumerate().filter(move |(_, n)| **n >= limit);
         found.map(move |(offset, _)| index * SCAN + offset)

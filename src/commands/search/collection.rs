@@ -1,7 +1,7 @@
 //! Collects the embeddings of the images to search.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::progress::ProgressLine;
@@ -24,7 +24,10 @@ pub(super) enum SearchInput {
     /// An image of the query.
     Query { term: usize, path: PathBuf },
     /// A file whose embeddings the library holds.
-    Known { path: PathBuf, stored: StoredFile },
+    Known {
+        path: PathBuf,
+        stored: Box<StoredFile>,
+    },
     /// A file to be encoded.
     New(PathBuf),
     /// A folder that cannot be listed.
@@ -153,24 +156,24 @@ impl ImageCollector {
         *count.or_default() += 1;
     }
 
-    fn add_known(&mut self, seq: u64, path: PathBuf, stored: StoredFile) {
-        let facts = stored.content.facts;
+    fn add_known(&mut self, seq: u64, path: PathBuf, stored: &StoredFile) {
+        let facts = &stored.content.facts;
         if self.synthetic_only && !facts.synthetic {
             return self.reject(NOT_FOR_PATIENTS);
         }
-        let (path, content) = (Arc::new(path), Arc::from(stored.content.hash));
-        for (frame, embedding) in stored.embeddings {
+        let (path, content) = (Arc::new(path), Arc::from(stored.content.hash.as_str()));
+        for (frame, embedding) in &stored.embeddings {
             let image = SearchedImage {
                 seq,
                 path: Arc::clone(&path),
-                frame,
+                frame: *frame,
                 frames: facts.frames,
                 content: Arc::clone(&content),
                 kind: facts.kind,
                 modality: facts.modality.clone(),
                 body_part: facts.body_part.clone(),
             };
-            self.add(image, &embedding);
+            self.add(image, embedding);
         }
     }
 
@@ -197,7 +200,7 @@ impl ImageCollector {
     }
 
     /// Notes the embedding of an image of the query: of its first frame.
-    fn set_term(&mut self, term: usize, path: &PathBuf, outcomes: &[Outcome]) -> Result<(), Fault> {
+    fn set_term(&mut self, term: usize, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
         let path = shown(path);
         if let Some(reason) = rejection(outcomes) {
             return Err(Fault::unusable(format!("{path}: {reason}")));
@@ -245,7 +248,7 @@ impl BatchHandler<SearchInput, Wanted> for ImageCollector {
         self.begun += 1;
         match input {
             SearchInput::New(path) => return Some((path, Wanted::File(seq))),
-            SearchInput::Known { path, stored } => self.add_known(seq, path, stored),
+            SearchInput::Known { path, stored } => self.add_known(seq, path, &stored),
             SearchInput::Unreadable { path, message } => self.fail(path, message),
             SearchInput::Query { .. } => {}
         }

@@ -42,7 +42,8 @@ proptest! {
         }
         let in_order = |pair: &[RankedRow]| {
             let (a, b) = (pair[0], pair[1]);
-            a.similarity > b.similarity || (a.similarity == b.similarity && a.row < b.row)
+            let by_similarity = b.similarity.total_cmp(&a.similarity);
+            by_similarity.then(a.row.cmp(&b.row)).is_lt()
         };
         prop_assert!(ranked.windows(2).all(in_order));
         naive.sort_by(|a, b| b.total_cmp(a));
