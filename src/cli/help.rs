@@ -42,7 +42,7 @@ fn listed_globals(command: &str) -> &'static [&'static str] {
         "classify" | "watch" | "eval" | "bench" => &["model", "prompts", "device"],
         "models" => &["offline"],
         "prompts" => &["model"],
-        "demo" => &["model", "prompts", "graphics"],
+        "worklist" | "demo" => &["model", "prompts", "graphics"],
         "doctor" => &["model", "prompts", "device", "graphics"],
         _ => &[],
     }
