@@ -70,21 +70,17 @@ impl Filter {
         if self.is_empty() {
             return None;
         }
-        let mut names = Vec::new();
-        let mut passes: Vec<bool> = rows
-            .into_iter()
-            .map(|(name, state)| {
-                names.push(name);
-                self.terms.fault.is_none() && self.holds(state)
-            })
-            .collect();
-        if !self.terms.words.is_empty() {
-            let mut matches = vec![false; names.len()];
+        let (names, states): (Vec<&str>, Vec<S>) = rows.into_iter().unzip();
+        let mut passes = vec![self.terms.fault.is_none(); names.len()];
+        if !self.terms.words.is_empty() && self.terms.fault.is_none() {
+            passes.fill(false);
             for found in matcher(&self.terms.words).match_list(&names) {
-                matches[found.index as usize] = true;
+                passes[found.index as usize] = true;
             }
-            let both = passes.iter_mut().zip(matches);
-            both.for_each(|(passes, matches)| *passes &= matches);
+        }
+        // Results are looked up only for names that match: that is what takes time in a long list.
+        for (passes, state) in passes.iter_mut().zip(states) {
+            *passes = *passes && self.holds(state);
         }
         Some(passes)
     }

@@ -409,12 +409,8 @@ proptest! {
                 Step::RenameFolder(..) => {}
                 Step::Key(n) => {
                     program.press(keys[n]);
-                    program.send(key(KeyCode::Enter));
-                    if !keys[n].starts_with('/') {
-                        // Enter has opened the folder of an image, if there is one.
-                        if !title(&program).contains("worklist") {
-                            program.press("W");
-                        }
+                    if keys[n].starts_with('/') {
+                        program.send(key(KeyCode::Enter));
                     }
                 }
             }
