@@ -56,9 +56,16 @@ pub use preview::{
 };
 pub use prompt_sets::NamedPromptSet;
 
-/// The first model and the first effects: the folder is listed, searched for images and watched.
+/// The first model and the first effects: the folder is listed (unless the worklist is shown first), searched for images and
+/// watched.
 pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
+    let worklist = setup.worklist;
     let mut model = Model::new(setup);
+    if worklist {
+        model.open_worklist();
+        let effects = model.start_watch();
+        return (model, effects);
+    }
     model.announce_filter();
     let mut effects = vec![Effect::List {
         dir: model.folder().dir().to_owned(),

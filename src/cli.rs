@@ -32,6 +32,7 @@ const MAX_STABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
     override_usage = "medivision-tui [OPTIONS] [DIR|FILE]\n       medivision-tui [OPTIONS] <COMMAND>",
     after_help = "Examples:
   medivision-tui ./incoming                  browse a folder, classify it, watch for new files
+  medivision-tui worklist ./incoming         browse all its images, the most urgent first
   medivision-tui demo                        try it on synthetic studies
   medivision-tui classify scans > out.jsonl  classify a folder non-interactively
   medivision-tui models pull biomedclip      download a model for real images
@@ -180,6 +181,11 @@ pub struct GlobalArgs {
 /// The commands other than browsing.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Browse all images below a folder in one list, the most likely abnormal first
+    Worklist {
+        /// Folder to search, classify and watch [default: current folder]
+        dir: Option<PathBuf>,
+    },
     /// Classify files and folders, and print a result for each image
     #[command(after_help = "Examples:
   medivision-tui classify scan.dcm

@@ -61,6 +61,8 @@ pub enum SortKey {
     Name,
     /// The modification time, newest first.
     Time,
+    /// The largest file first.
+    Size,
     /// The label, then the highest probability first.
     Label,
     /// The highest probability first.
@@ -315,7 +317,7 @@ mod tests {
             ),
             (
                 "[layout]\nsort = \"date\"\n",
-                "c.toml:2: unknown value `date` in `layout.sort`; use one of `name`, `time`, `label`, `probability`, `urgency`, `uncertainty`",
+                "c.toml:2: unknown value `date` in `layout.sort`; use one of `name`, `time`, `size`, `label`, `probability`, `urgency`, `uncertainty`",
             ),
             (
                 "\n[layout]\nlist = 95\n",

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::FromArgMatches;
 use medivision_tui::cli::{self, Cli, Command};
+use medivision_tui::commands::browse::BrowseOptions;
 use medivision_tui::commands::{self, CommandSetup, Fault, exit, print};
 use medivision_tui::media::{LargePages, keep_freed_buffers};
 
@@ -96,7 +97,22 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
     start_logging(&setup);
     medivision_tui::media::budget::decoding().set_total(setup.memory);
     match &cli.command {
-        None => commands::browse::run(cli.dir.as_deref().unwrap_or(Path::new(".")), &setup, true),
+        None => commands::browse::run(
+            cli.dir.as_deref().unwrap_or(Path::new(".")),
+            &setup,
+            BrowseOptions {
+                keep: true,
+                worklist: false,
+            },
+        ),
+        Some(Command::Worklist { dir }) => commands::browse::run(
+            dir.as_deref().unwrap_or(Path::new(".")),
+            &setup,
+            BrowseOptions {
+                keep: true,
+                worklist: true,
+            },
+        ),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
         Some(Command::Watch(arguments)) => {
             commands::watch::run(arguments, &setup, &|| CommandSetup::new(&cli.global))
@@ -117,7 +133,11 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
                 Ok(exit::OK)
             } else {
                 // Folder state is not kept: the next demo is written to another folder.
-                commands::browse::run(&dir, &setup, false)
+                let options = BrowseOptions {
+                    keep: false,
+                    worklist: false,
+                };
+                commands::browse::run(&dir, &setup, options)
             }
         }
         Some(Command::Doctor(arguments)) => {

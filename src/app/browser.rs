@@ -1,4 +1,4 @@
-//! The browser: the folder on screen, the state of folders visited before, and which files are marked or have been viewed.
+//! The browser: the folder or worklist on screen, the state of folders visited before, and which files are marked or have been viewed.
 
 pub mod folder;
 
@@ -34,6 +34,10 @@ pub(crate) struct Browser {
     pub(super) folder: Folder,
     /// State of the folders visited before.
     left: HashMap<PathBuf, FolderMemory>,
+    /// State of the worklist when it was left.
+    worklist: FolderMemory,
+    /// While the worklist is on screen: the folder from which it was opened, with its state.
+    behind: Option<(PathBuf, FolderMemory)>,
     /// Files on which the cursor has rested.
     visited: HashSet<PathBuf>,
     /// Files that arrived after the start and have not been viewed.
@@ -56,6 +60,11 @@ impl Browser {
                 left.options.clone(),
             ),
             left: HashMap::from([(dir, left)]),
+            worklist: FolderMemory {
+                cursor: None,
+                options: ListOptions::of_worklist(),
+            },
+            behind: None,
             visited: HashSet::new(),
             fresh: HashSet::new(),
             marked: BTreeSet::new(),
@@ -71,19 +80,28 @@ impl Browser {
         self.folder.generation() == generation && self.folder.dir() == dir
     }
 
-    /// Remembers the state of the folder on screen, and returns it. `None` while no part of its listing has arrived; then the
-    /// state remembered before is kept.
+    /// Remembers the state of what is on screen. Returns that of a folder; `None` while no part of its listing has arrived, when
+    /// the state remembered before is kept.
     pub(super) fn remember(&mut self) -> Option<&FolderMemory> {
         let folder = &self.folder;
+        let left = self.state();
+        if folder.is_worklist() {
+            self.worklist = left;
+            return None;
+        }
         if *folder.listing() == Listing::Underway && folder.count() == 0 {
             return None;
         }
-        let left = FolderMemory {
-            cursor: folder.anchor().map(Path::to_owned),
-            options: folder.options().clone(),
-        };
         let dir = folder.dir().to_owned();
         Some(self.left.entry(dir).insert_entry(left).into_mut())
+    }
+
+    /// The state of what is on screen.
+    fn state(&self) -> FolderMemory {
+        FolderMemory {
+            cursor: self.folder.anchor().map(Path::to_owned),
+            options: self.folder.options().clone(),
+        }
     }
 
     /// The state of a folder when it was left in this run; for the folder given at the start, in the last run.
@@ -91,13 +109,28 @@ impl Browser {
         self.left.get(dir)
     }
 
+    /// Shows all images below a folder instead of the folder on screen, in the order, with the filter and with the cursor where
+    /// they were last time.
+    pub(super) fn show_worklist(&mut self, dir: PathBuf, generation: u64, results: &Results) {
+        self.behind = Some((self.folder.dir().to_owned(), self.state()));
+        let FolderMemory { cursor, options } = self.worklist.clone();
+        self.folder = Folder::worklist(dir, generation, cursor, options, results);
+    }
+
+    /// The folder from which the worklist on screen was opened, and its row under the cursor then.
+    pub(super) fn behind_worklist(&self) -> Option<(PathBuf, Option<PathBuf>)> {
+        let (dir, left) = self.behind.as_ref()?;
+        Some((dir.clone(), left.cursor.clone()))
+    }
+
     /// Shows a folder before its listing arrives. The cursor goes to `cursor`, or to where it was last time.
     pub(super) fn show(&mut self, dir: PathBuf, generation: u64, cursor: Option<PathBuf>) {
+        let behind = self.behind.take().map(|(_, left)| left.options);
         let (known, options) = if let Some(left) = self.left.get(&dir) {
             (left.cursor.clone(), left.options.clone())
         } else {
             // A filter is about the files of one folder; the rest goes along.
-            let options = self.folder.options().clone();
+            let options = behind.unwrap_or_else(|| self.folder.options().clone());
             let filter = Filter::default();
             (None, ListOptions { filter, ..options })
         };
@@ -134,7 +167,7 @@ impl Browser {
         self.folder.set_options(options, results);
     }
 
-    /// Shows only the names that match a text; all for an empty one.
+    /// Shows only the rows that pass a filter; all for an empty one.
     pub(super) fn filter(&mut self, text: &str, results: &Results) {
         self.change_options(results, |options| options.filter = Filter::new(text));
     }
@@ -311,14 +344,23 @@ impl Browser {
         self.visited = self.visited.iter().map(new).collect();
         self.fresh = self.fresh.iter().map(new).collect();
         self.marked = self.marked.iter().map(new).collect();
+        if let Some((dir, left)) = &mut self.behind {
+            *dir = new(dir);
+            left.cursor = left.cursor.as_ref().map(new);
+        }
+        self.worklist.cursor = self.worklist.cursor.as_ref().map(new);
         if !self.folder.dir().starts_with(from) {
             return None;
         }
         let cursor = self.folder.current().map(|row| new(&row.path));
         let dir = new(&self.folder.dir().to_owned());
+        let left = self
+            .behind
+            .take()
+            .map_or_else(|| self.state(), |(_, left)| left);
         let left = FolderMemory {
             cursor: cursor.clone(),
-            options: self.folder.options().clone(),
+            ..left
         };
         self.left.insert(dir.clone(), left);
         Some((dir, cursor))

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use super::group_path::base_of;
-use super::sort::Sort;
+use super::sort::{Key, Sort};
 use crate::view::sheet;
 
 /// The persisted state of a folder. It contains one file name, and no results.
@@ -44,8 +44,23 @@ pub struct ListOptions {
     pub hidden: bool,
     /// The order of the files.
     pub sort: Sort,
-    /// The pattern that names must match; empty matches all.
+    /// What rows must satisfy; all do if it is empty.
     pub filter: Filter,
+}
+
+impl ListOptions {
+    /// The options of a worklist that is opened for the first time: every image, the most likely abnormal first.
+    pub(super) fn of_worklist() -> Self {
+        let sort = Sort {
+            by: Key::Urgency,
+            reversed: false,
+        };
+        Self {
+            hidden: true,
+            sort,
+            filter: Filter::default(),
+        }
+    }
 }
 
 /// A file name: text if it is valid UTF-8, else bytes.

@@ -1,16 +1,16 @@
-//! A line being typed: a filter for names, or a command in the palette.
+//! A line being typed: a filter, or a command in the palette.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::to_input_request;
 
-use super::filter::Filter;
+use super::filter::best_matches;
 use super::keys::{Action, Keymap, PaletteEntry};
 
 /// The purpose of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Filters the files by name while it is typed.
+    /// Filters the files while it is typed.
     Filter,
     /// Finds an action and performs it.
     Palette,
@@ -21,7 +21,7 @@ pub enum Purpose {
 pub(super) enum LineOutcome {
     /// Nothing beyond the line itself.
     None,
-    /// Show only the names that match.
+    /// Show only the files that pass.
     Filter(String),
     /// Move the cursor of the list.
     Move(isize),
@@ -103,7 +103,7 @@ impl Line {
     pub(crate) fn palette(&self, keymap: &Keymap) -> Vec<PaletteEntry> {
         let all = keymap.palette();
         let words: Vec<&str> = all.iter().map(|offer| offer.words.as_str()).collect();
-        match Filter::new(self.input.value()).best(&words) {
+        match best_matches(self.input.value(), &words) {
             None => all,
             Some(order) => order.into_iter().map(|at| all[at].clone()).collect(),
         }

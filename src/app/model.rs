@@ -75,6 +75,8 @@ pub struct Setup {
     pub library: bool,
     /// The rules that may ring the bell.
     pub rules: Rules,
+    /// Whether to begin with the worklist.
+    pub worklist: bool,
 }
 
 /// The state of the application.
@@ -464,9 +466,22 @@ impl Model {
         }
         let filter = &folder.options().filter;
         if !filter.is_empty() && folder.count() > 0 {
-            let typed = text::safe_str(filter.text());
             let clear = self.env.advice(Action::Back, "clears the filter");
-            return said(&format!("No name here matches “{typed}”."), clear);
+            if let Some(fault) = filter.fault() {
+                return said(&text::safe_str(fault), clear);
+            }
+            let typed = text::safe_str(filter.text());
+            return said(&format!("Nothing here matches “{typed}”."), clear);
+        }
+        if folder.is_worklist() {
+            return match self.watch {
+                _ if self.is_searching() => said("Searching for images …", None),
+                WatchState::On { .. } => said(
+                    "No images in this folder or below.\nNew images appear as they arrive.",
+                    leave(),
+                ),
+                _ => said("No images in this folder or below.", leave()),
+            };
         }
         let hidden = folder.count() - folder.len();
         match (folder.listing(), hidden, &self.watch) {

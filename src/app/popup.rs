@@ -1,7 +1,7 @@
 //! Popups, which are drawn above everything else, one at a time.
 
 mod help;
-pub(crate) mod menu;
+mod menu;
 mod picker;
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::text;
 use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent};
 use crate::view::Area;
-pub(super) use menu::Switch;
+pub(super) use menu::{MenuKind, Switch};
 pub(super) use picker::Choice;
 pub use picker::PickerKind;
 
@@ -29,12 +29,14 @@ pub(crate) enum Popup {
     },
     /// Why something failed.
     Explanation(Explanation),
-    /// The view menu.
+    /// A menu.
     Menu {
+        /// Which one.
+        kind: MenuKind,
         /// The entry under the cursor.
         entry: usize,
         /// The state of what each entry switches.
-        switches: [Switch; menu::ENTRIES.len()],
+        switches: Vec<Switch>,
     },
     /// A list to choose one thing from.
     Picker {
@@ -138,7 +140,7 @@ impl Popup {
         match self {
             Self::Help { .. } => "Help",
             Self::Explanation(_) => "Why it failed",
-            Self::Menu { .. } => "View",
+            Self::Menu { kind, .. } => kind.title(),
             Self::Value(_) => "Value",
             Self::Picker { kind, .. } => kind.title(),
         }
@@ -150,7 +152,11 @@ impl Popup {
         match self {
             Self::Help { mode, .. } => help::lines(&env.keymap, *mode, width),
             Self::Explanation(explanation) => explanation.lines(width),
-            Self::Menu { entry, switches } => menu::lines(*entry, switches),
+            Self::Menu {
+                kind,
+                entry,
+                switches,
+            } => kind.lines(*entry, switches),
             Self::Value(value) => value.lines(width),
             Self::Picker { chosen, .. } => {
                 picker::lines(choices, *chosen, width, usize::from(content_rows(env.rows)))
@@ -231,13 +237,22 @@ impl Popups {
     ) -> PopupOutcome {
         let page = usize::from(content_rows(env.rows));
         match self.open.take() {
-            Some(Popup::Menu { entry, switches }) => {
+            Some(Popup::Menu {
+                kind,
+                entry,
+                switches,
+            }) => {
                 let entry = match action {
-                    Action::Enter => return PopupOutcome::Act(menu::ENTRIES[entry].2),
-                    Action::View | Action::Leave => return PopupOutcome::None,
-                    _ => menu::moved(entry, action),
+                    Action::Enter => return PopupOutcome::Act(kind.entries()[entry].2),
+                    Action::Leave => return PopupOutcome::None,
+                    _ if action == kind.action() => return PopupOutcome::None,
+                    _ => kind.moved(entry, action),
                 };
-                self.open = Some(Popup::Menu { entry, switches });
+                self.open = Some(Popup::Menu {
+                    kind,
+                    entry,
+                    switches,
+                });
                 self.show_entry(env);
             }
             Some(Popup::Picker { kind, chosen }) => {
@@ -286,10 +301,10 @@ impl Popups {
 
     /// Chooses the entry of the open menu that has a letter; `None` when it has none, or no menu is open.
     pub(super) fn choose_letter(&mut self, letter: char) -> Option<Action> {
-        let Some(Popup::Menu { .. }) = self.open else {
+        let Some(Popup::Menu { kind, .. }) = self.open else {
             return None;
         };
-        let action = menu::with_letter(letter)?;
+        let action = kind.with_letter(letter)?;
         self.open = None;
         Some(action)
     }
@@ -312,11 +327,11 @@ impl Popups {
         if !frame.contains(at) {
             self.open = None;
         } else if inside.contains(at)
-            && let Some(Popup::Menu { .. }) = self.open
+            && let Some(Popup::Menu { kind, .. }) = self.open
         {
             let entry = self.scroll + usize::from(at.1 - inside.y);
             self.open = None;
-            return PopupOutcome::Act(menu::ENTRIES[entry].2);
+            return PopupOutcome::Act(kind.entries()[entry].2);
         }
         PopupOutcome::None
     }

@@ -127,6 +127,10 @@ impl RelatedObjects {
         let in_sight = studies.file_in_sight(folder, results);
         let of_study = in_sight.and_then(|file| studies.files_of_study(&file, folder, results));
         let candidates = of_study.unwrap_or_else(|| {
+            if folder.is_worklist() {
+                let dir = folder.current().and_then(|row| row.path.parent());
+                return dir.map_or_else(Vec::new, |dir| results.files_in(dir));
+            }
             let files = folder.visible_entries();
             let files = files.filter(|row| row.kind == EntryKind::File);
             files.map(super::browser::folder::Row::found).collect()
@@ -155,6 +159,7 @@ impl RelatedObjects {
         let here = (folder.dir().to_owned(), folder.count());
         if !has_target
             || *folder.listing() != Listing::Complete
+            || folder.is_worklist()
             || here.1 > MAX_SEARCHED_UNASKED
             || self.searched_folder.as_ref() == Some(&here)
         {

@@ -443,6 +443,33 @@ impl Results {
         }
     }
 
+    /// The images below a folder, at any depth, with their contents; in no order.
+    pub fn images_below(&self, dir: &Path) -> impl Iterator<Item = (&Path, Stamp)> {
+        let files = self.files.iter().filter(move |(path, known)| {
+            let status = known.state.as_ref().map(FileState::status);
+            status.is_some_and(|status| status != FileStatus::NotAnImage) && path.starts_with(dir)
+        });
+        files.map(|(path, known)| (path.as_path(), known.stamp))
+    }
+
+    /// The known files in a folder, but not in its subfolders; in no order.
+    pub fn files_in(&self, dir: &Path) -> Vec<FoundFile> {
+        let files = self.files.iter();
+        let files = files.filter(|(path, _)| path.parent() == Some(dir));
+        let found = |(path, known): (&PathBuf, &KnownFile)| FoundFile {
+            path: path.clone(),
+            stamp: known.stamp,
+        };
+        files.map(found).collect()
+    }
+
+    /// The content of a file, if it is an image or may be one.
+    pub fn image(&self, path: &Path) -> Option<Stamp> {
+        let known = self.files.get(path)?;
+        let status = known.state.as_ref()?.status();
+        (status != FileStatus::NotAnImage).then_some(known.stamp)
+    }
+
     /// The number of images with a status.
     pub fn count(&self, status: FileStatus) -> usize {
         self.tallies

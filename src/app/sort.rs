@@ -1,4 +1,4 @@
-//! The order of the files of a folder.
+//! The order of the files of a list.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -7,21 +7,12 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Stamp;
+use super::keys::Action;
 use super::results::{FileState, Results};
 use crate::library::Record;
-use crate::scoring::{Decision, Score};
+use crate::scoring::{Decision, Score, Verdict};
 
 pub use crate::config::SortKey as Key;
-
-/// All sort keys, in the order in which [`super::keys::Action::Sort`] cycles through them.
-pub const KEYS: [Key; 6] = [
-    Key::Name,
-    Key::Time,
-    Key::Label,
-    Key::Probability,
-    Key::Urgency,
-    Key::Uncertainty,
-];
 
 impl Key {
     /// Its name on screen and in the state file.
@@ -29,6 +20,7 @@ impl Key {
         match self {
             Self::Name => "name",
             Self::Time => "time",
+            Self::Size => "size",
             Self::Label => "label",
             Self::Probability => "probability",
             Self::Urgency => "urgency",
@@ -36,16 +28,31 @@ impl Key {
         }
     }
 
-    /// The next sort key, the first after the last.
-    #[must_use]
-    pub fn next(self) -> Self {
-        let at = KEYS.iter().position(|key| *key == self).unwrap_or(0);
-        KEYS[(at + 1) % KEYS.len()]
+    /// The sort key that an action chooses.
+    pub(super) fn chosen_by(action: Action) -> Option<Self> {
+        Some(match action {
+            Action::SortName => Self::Name,
+            Action::SortNewest => Self::Time,
+            Action::SortSize => Self::Size,
+            Action::SortLabel => Self::Label,
+            Action::SortProbability => Self::Probability,
+            Action::SortUrgency => Self::Urgency,
+            Action::SortUncertainty => Self::Uncertainty,
+            _ => return None,
+        })
     }
 
     /// Whether the order depends on results.
     pub fn needs_results(self) -> bool {
-        !matches!(self, Self::Name | Self::Time)
+        !matches!(self, Self::Name | Self::Time | Self::Size)
+    }
+
+    /// The number that lists show of a result: the one that they are sorted by, else the probability.
+    pub(crate) fn figure(self, verdict: &Verdict) -> f64 {
+        match self {
+            Self::Urgency => verdict.urgency,
+            _ => verdict.probability,
+        }
     }
 }
 
@@ -81,6 +88,7 @@ impl Rank {
                 let age = modified.duration_since(SystemTime::UNIX_EPOCH);
                 number(-age.map_or(0.0, |age| age.as_secs_f64()))
             }),
+            Key::Size => number(-(stamp.size as f64)),
             _ => results
                 .get(path)
                 .and_then(FileState::record)

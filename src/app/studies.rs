@@ -166,15 +166,15 @@ impl StudyBrowser {
         self.enabled
     }
 
-    /// Whether there is a grouping, on screen or not.
-    pub(crate) fn has_grouping(&self) -> bool {
-        self.grouping.is_some()
+    /// Whether the rows have a fixed order: there is a grouping, and it is not the worklist that is on screen.
+    pub(crate) fn fixes_order(&self, folder: &Folder) -> bool {
+        self.grouping.is_some() && !folder.is_worklist()
     }
 
     /// The grouping of the folder or DICOMDIR on screen.
     fn here(&self, folder: &Folder) -> Option<&Grouping> {
         let dir = folder.dir();
-        let grouping = self.grouping.as_ref();
+        let grouping = self.grouping.as_ref().filter(|_| !folder.is_worklist());
         grouping.filter(|grouping| {
             grouping.path == dir || base_of(dir) == Some(grouping.path.as_path())
         })
@@ -190,9 +190,9 @@ impl StudyBrowser {
         self.here(folder).is_some_and(Grouping::is_directory)
     }
 
-    /// Whether a folder of the file system is on screen, rather than a series or a DICOMDIR.
+    /// Whether a folder of the file system is on screen, rather than a series, a DICOMDIR or the worklist.
     pub(super) fn shows_real_folder(&self, folder: &Folder) -> bool {
-        base_of(folder.dir()).is_none() && !self.shows_directory(folder)
+        !folder.is_worklist() && base_of(folder.dir()).is_none() && !self.shows_directory(folder)
     }
 
     /// The path to open instead: for a series of a folder that is no longer grouped, that folder.
@@ -253,7 +253,7 @@ impl StudyBrowser {
         results: &Results,
         env: &mut Environment,
     ) -> Vec<Effect> {
-        if !self.enabled || base_of(folder.dir()).is_some() {
+        if !self.enabled || folder.is_worklist() || base_of(folder.dir()).is_some() {
             return Vec::new();
         }
         let files = folder.visible_entries();

@@ -43,7 +43,7 @@ fn listed_globals(command: &str) -> &'static [&'static str] {
         "search" => &["model", "device"],
         "models" => &["offline"],
         "prompts" => &["model"],
-        "demo" => &["model", "prompts", "graphics"],
+        "worklist" | "demo" => &["model", "prompts", "graphics"],
         "doctor" => &["model", "prompts", "device", "graphics"],
         _ => &[],
     }

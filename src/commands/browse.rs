@@ -1,4 +1,4 @@
-//! The interface: `medivision-tui DIR`, also opened by `demo`.
+//! The interface: `medivision-tui DIR`, also opened by `worklist` and `demo`.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, IsTerminal};
@@ -25,9 +25,18 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an exit because of a signal or the loss of the terminal may take before the process is ended.
 const FORCED_EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
 
-/// Browses a folder until the user quits; returns the exit code. A file is shown in its folder. With `keep`, folder states and
-/// what is known of images are saved for the next time.
-pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
+/// How browsing begins, and what it leaves behind.
+#[derive(Clone, Copy, Debug)]
+pub struct BrowseOptions {
+    /// Whether folder states and what is known of images are saved for the next time.
+    pub keep: bool,
+    /// Whether to begin with the worklist.
+    pub worklist: bool,
+}
+
+/// Browses a folder until the user quits; returns the exit code. A file is shown in its folder.
+pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<u8, Fault> {
+    let BrowseOptions { keep, worklist } = options;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
             "browsing needs a terminal on stdin and stdout (over ssh: ssh -t); \
@@ -67,6 +76,7 @@ pub fn run(path: &Path, setup: &CommandSetup, keep: bool) -> Result<u8, Fault> {
         show_phi: setup.show_phi,
         library: settings.library.is_some(),
         rules: setup.rules.clone(),
+        worklist,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

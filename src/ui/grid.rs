@@ -126,7 +126,7 @@ fn name(model: &Model, file: &Row, current: bool, columns: usize, looks: Looks) 
     }
 }
 
-/// Symbol, label and probability.
+/// Symbol, label and number, as in the list.
 fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static> {
     let state = model.results().get(&file.path);
     let status = state.map(FileState::status);
@@ -146,7 +146,7 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
         }
         (Some(_), Some(record)) => (
             safe_str(&record.verdict.label),
-            whole_percent(record.verdict.probability),
+            whole_percent(model.folder().options().sort.by.figure(&record.verdict)),
         ),
         (Some(FileState::Failed(failure)), _) => {
             let words = failure_words(failure.kind, failure.content);

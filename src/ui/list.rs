@@ -1,4 +1,4 @@
-//! The file list: state, name, label, probability.
+//! The file list: state, name, label, and the number that it is sorted by, else the probability.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -208,7 +208,8 @@ fn file_columns(
     let status = state.status();
     let word = match (state, state.record()) {
         (FileState::Done(_), Some(record)) => {
-            return record_columns(record, status, columns, looks);
+            let figure = model.folder().options().sort.by.figure(&record.verdict);
+            return record_columns(record, figure, status, columns, looks);
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
         (FileState::Failed(failure), _) => failure_words(failure.kind, failure.content),
@@ -217,8 +218,10 @@ fn file_columns(
     words(word, columns, looks.status(Some(status)))
 }
 
+/// Label, bar and number of a result. `share`: the number.
 fn record_columns(
     record: &Record,
+    share: f64,
     status: FileStatus,
     columns: &ListColumns,
     looks: Looks,
@@ -226,7 +229,6 @@ fn record_columns(
     let style = looks.status(Some(status));
     let rejected = status == FileStatus::Rejected;
     let text = if rejected { style } else { Looks::text() };
-    let probability = record.verdict.probability;
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = safe_str(&record.verdict.label);
@@ -241,7 +243,7 @@ fn record_columns(
     }
     if columns.bar > 0 {
         spans.push(Span::styled(
-            format!(" {}", bar((!rejected).then_some(probability), columns.bar)),
+            format!(" {}", bar((!rejected).then_some(share), columns.bar)),
             style,
         ));
     }
@@ -249,7 +251,7 @@ fn record_columns(
         let figure = if rejected {
             "–".to_owned()
         } else {
-            whole_percent(probability)
+            whole_percent(share)
         };
         spans.push(Span::styled(format!(" {figure:>FIGURE$}"), text));
     }

@@ -25,7 +25,7 @@ pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Fra
         let Some(area) = area else { continue };
         if panels.titled {
             let (left, right) = match panel {
-                Panel::List => list_title(model),
+                Panel::List => list_title(model, usize::from(area.width)),
                 Panel::Preview => preview_title(model),
                 Panel::Result => (result_title(model, panels), String::new()),
             };
@@ -62,8 +62,11 @@ pub(super) fn title(
         frame,
     );
     let room = usize::from(row.width).saturating_sub(4);
-    // The name needs some room beside the text on the right.
-    let right = if width(right) + 11 <= room { right } else { "" };
+    let right = if fits_beside_name(right, room) {
+        right
+    } else {
+        ""
+    };
     let taken = if right.is_empty() {
         0
     } else {
@@ -96,6 +99,11 @@ pub(super) fn title(
     frame.render_widget(Line::from(spans), row);
 }
 
+/// Whether the text on the right of a title leaves some room for the name.
+fn fits_beside_name(right: &str, room: usize) -> bool {
+    width(right) + 11 <= room
+}
+
 /// Draws the line to the left of an area; at its top it joins the titles.
 fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
     let top = area.y - u16::from(titled);
@@ -118,27 +126,37 @@ fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
     }
 }
 
-fn list_title(model: &Model) -> (String, String) {
-    let folder = &model.folder();
-    let place = if folder.is_empty() {
-        String::new()
-    } else {
-        format!("{}/{}", folder.cursor() + 1, folder.len())
-    };
+/// The place, the order and with it the number shown, the filter and how many rows it hides. Where there is no room for all, the
+/// filter is left out first, and the number of hidden rows last.
+fn list_title(model: &Model, columns: usize) -> (String, String) {
+    let folder = model.folder();
     let look = folder.options();
-    let mut parts = Vec::new();
-    if !look.filter.is_empty() {
-        parts.push(format!("“{}”", safe_str(look.filter.text())));
-    }
-    if look.sort != Sort::default() && !model.studies().has_grouping() {
-        let arrow = if look.sort.reversed { "↑" } else { "↓" };
-        parts.push(format!("{arrow} {}", look.sort.by.name()));
-    }
-    parts.push(place);
-    (
-        model.studies().title(model.folder(), model.env()),
-        parts.join("  "),
-    )
+    let is_filtered = !look.filter.is_empty();
+    let filter = is_filtered.then(|| format!("“{}”", safe_str(look.filter.text())));
+    let hidden = is_filtered.then(|| format!("{} hidden", folder.count() - folder.len()));
+    let is_sorted = look.sort != Sort::default() && !model.studies().fixes_order(folder);
+    let arrow = if look.sort.reversed { "↑" } else { "↓" };
+    let order = is_sorted.then(|| format!("{arrow} {}", look.sort.by.name()));
+    let place = format!("{}/{}", folder.cursor() + 1, folder.len());
+    let place = (!folder.is_empty()).then_some(place);
+    let variants = [
+        vec![&filter, &hidden, &order, &place],
+        vec![&hidden, &order, &place],
+        vec![&hidden, &order],
+        vec![&hidden, &place],
+        vec![&hidden],
+    ];
+    let room = columns.saturating_sub(4);
+    let right = variants.into_iter().find_map(|parts| {
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        Some(parts.join("  ")).filter(|right| fits_beside_name(right, room))
+    });
+    let left = if folder.is_worklist() {
+        format!("{} › worklist", model.env().show_path(folder.dir()))
+    } else {
+        model.studies().title(folder, model.env())
+    };
+    (left, right.unwrap_or_default())
 }
 
 /// The title of the image; while the one under the cursor is not there yet, it says so.

@@ -243,6 +243,12 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Help, "help"),
         ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
+        _ if model.folder().is_worklist() => &[
+            (Action::Back, "leave"),
+            (Action::Search, "filter"),
+            (Action::Sort, "sort"),
+            (Action::Help, "help"),
+        ],
         _ if model.engine().is_synthetic_only() => &[
             (Action::Model, "real model"),
             (Action::Help, "help"),

@@ -151,7 +151,7 @@ fn order_filter_and_hidden_files_are_as_they_were() {
     for (state, shown, title) in [
         (FolderState::default(), "a.png b.png c.png", "1/3"),
         (by(Key::Name, true), "c.png b.png a.png", "↑ name  1/3"),
-        (filtered("!b"), "a.png c.png", "“!b”  1/2"),
+        (filtered("!b"), "a.png c.png", "“!b”  2 hidden  1/2"),
         (hidden, ".d.png a.png b.png c.png", "1/4"),
     ] {
         let mut program = started(state);
@@ -161,7 +161,7 @@ fn order_filter_and_hidden_files_are_as_they_were() {
     }
     let mut program = started(filtered("zz"));
     program.list(abc());
-    assert!(program.screen(80, 24).contains("No name here matches “zz”"));
+    assert!(program.screen(80, 24).contains("Nothing here matches “zz”"));
     program.send(key(KeyCode::Esc));
     assert_eq!(names(&program), "a.png b.png c.png");
 }

@@ -37,21 +37,21 @@ fn names(program: &Program) -> String {
 }
 
 #[test]
-fn s_goes_through_the_orders_and_capital_s_turns_them_round() {
+fn s_and_a_letter_choose_the_order_and_capital_s_turns_it_round() {
     let mut program = five();
     assert_eq!(names(&program), "more a b c d e");
     program.press("S");
     assert_eq!(names(&program), "more e d c b a");
-    program.press("ss");
+    program.press("sl");
     assert!(program.screen(100, 30).contains("sorted by label"));
     assert_eq!(
         names(&program),
         "more c a b d e",
         "normal, then tumor; the likelier first"
     );
-    program.press("s");
+    program.press("sp");
     assert_eq!(names(&program), "more c b a d e", "by probability");
-    program.press("s");
+    program.press("su");
     assert_eq!(names(&program), "more b a c d e", "by urgency");
     program.press("S");
     assert_eq!(
@@ -59,20 +59,20 @@ fn s_goes_through_the_orders_and_capital_s_turns_them_round() {
         "more c a b d e",
         "what has no result stays behind"
     );
-    program.press("s");
+    program.press("sc");
     assert_eq!(
         names(&program),
         "more a b c d e",
         "the closest decision first"
     );
-    program.press("s");
+    program.press("sn");
     assert_eq!(names(&program), "more a b c d e");
 }
 
 #[test]
 fn a_result_moves_its_file_and_the_cursor_stays_on_its_own() {
     let mut program = five();
-    program.press("ssss"); // by urgency
+    program.press("su");
     program.press("gj");
     assert_eq!(names(&program), "more b a c d e");
     program.answer("e.png", record("pneumonia", 0.99, Decision::Confident));
@@ -90,7 +90,7 @@ fn a_filter_works_while_it_is_typed_stays_with_enter_and_goes_with_esc() {
     let mut program = five();
     program.press("/");
     program.press("q"); // a letter now, and no command
-    assert!(program.screen(100, 30).contains("No name here matches “q”"));
+    assert!(program.screen(100, 30).contains("Nothing here matches “q”"));
     program.send(key(KeyCode::Backspace));
     program.press("c");
     assert_eq!(names(&program), "c");

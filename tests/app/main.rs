@@ -17,3 +17,4 @@ mod screens;
 mod tags;
 mod updates;
 mod viewer;
+mod worklist;

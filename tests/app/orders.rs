@@ -47,7 +47,7 @@ fn arrivals() -> Vec<Arrival> {
 }
 
 /// Everything that has been asked for arrives in this order; the listing's end comes last.
-fn end(order: &[Arrival]) -> Program {
+fn end(order: &[Arrival], worklist: bool) -> Program {
     let mut program = Program::bare();
     program.send(Msg::Resized {
         cols: 120,
@@ -62,6 +62,9 @@ fn end(order: &[Arrival]) -> Program {
         name if name.starts_with("sub/") => folder("sub"),
         name => file(name),
     };
+    if worklist {
+        program.press("W");
+    }
     // Known before all else, so that a picture can be asked for.
     program.send(Msg::Listed {
         dir: dir.clone(),
@@ -127,8 +130,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_order_of_arrival_ends_with_the_same_screen(order in Just(arrivals()).prop_shuffle()) {
-        let expected = end(&arrivals()).screen(120, 40);
-        prop_assert_eq!(end(&order).screen(120, 40), expected);
+        for worklist in [false, true] {
+            let expected = end(&arrivals(), worklist).screen(120, 40);
+            prop_assert_eq!(end(&order, worklist).screen(120, 40), expected);
+        }
     }
 }
 
@@ -142,7 +147,7 @@ proptest! {
     #[test]
     fn nothing_that_happens_brings_it_down(steps in anything(), cols in 0..230u16, rows in 0..70u16) {
         let mut program = Program::new(cols, rows);
-        let keys: Vec<char> = "jkgGnlhcCA ew.?qjk".chars().collect();
+        let keys: Vec<char> = "jkgGnlhcCA ew.?qWs".chars().collect();
         for (what, n) in steps {
             let name = format!("{}{n}", if n % 3 == 0 { "sub/" } else { "" });
             match what {

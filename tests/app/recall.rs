@@ -233,7 +233,7 @@ fn of_many_files_those_on_screen_come_first_and_requests_follow_each_other() {
 fn a_list_in_the_order_of_results_is_sorted_once_all_are_there() {
     let names: Vec<String> = (0..1000).map(|n| format!("{n:04}.png")).collect();
     let mut program = Program::with_library();
-    program.press("sss"); // by probability
+    program.press("sp");
     program.list(names.iter().map(|name| file(name)).collect());
     let mut effects = program.ready(false);
     let mut probability = 0.5;

@@ -81,22 +81,42 @@ impl Program {
         program
     }
 
+    /// Started with the worklist on a screen of 100 × 24 cells.
+    pub fn with_worklist() -> Self {
+        let mut program = Self::begin_with(|setup| setup.worklist = true);
+        program.send(Msg::Resized {
+            cols: 100,
+            rows: 24,
+        });
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program
+    }
+
     fn start(kept: FolderState, theme: Theme) -> Self {
         Self::begin(kept, theme, false, Rules::default())
     }
 
     fn begin(kept: FolderState, theme: Theme, library: bool, rules: Rules) -> Self {
-        let keymap = Keymap::new(&BTreeMap::new()).expect("the default keys are valid");
-        let (model, effects) = app::init(Setup {
+        Self::begin_with(|setup| {
+            (setup.folder_state, setup.theme) = (kept, theme);
+            (setup.library, setup.rules) = (library, rules);
+        })
+    }
+
+    fn begin_with(change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup {
             root: PathBuf::from(ROOT),
             file: None,
-            theme,
-            keymap,
-            folder_state: kept,
+            theme: Theme::Dark,
+            keymap: Keymap::new(&BTreeMap::new()).expect("the default keys are valid"),
+            folder_state: FolderState::default(),
             show_phi: false,
-            library,
-            rules,
-        });
+            library: false,
+            rules: Rules::default(),
+            worklist: false,
+        };
+        change(&mut setup);
+        let (model, effects) = app::init(setup);
         Self {
             model,
             effects,

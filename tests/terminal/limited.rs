@@ -63,7 +63,7 @@ fn look_around(session: &Session) {
         ("vg", "c.png"),
         ("vg", "Result"),
         ("D", "255"),
-        ("/zz", "No name here matches"),
+        ("/zz", "Nothing here matches"),
         ("\x7f\x7f\r", "b.png"),
     ] {
         session.press(key);

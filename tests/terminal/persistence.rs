@@ -197,7 +197,7 @@ fn state_is_saved_on_every_signal_and_damaged_state_is_only_logged() {
         display.until("a label", |screen| is_classified(screen, "c.png"));
         let filtered_grid = |screen: &Screen| {
             let contents = screen.contents();
-            divider(screen).is_none() && contents.contains("“!b”  2/2")
+            divider(screen).is_none() && contents.contains("“!b”  1 hidden  2/2")
         };
         session.press("/!b\rGvg");
         display.until("the grid", filtered_grid);

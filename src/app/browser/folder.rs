@@ -1,6 +1,8 @@
 //! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll
 //! position.
 
+mod worklist;
+
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -98,7 +100,8 @@ pub enum Listing {
     Failed(String),
 }
 
-/// The folder on screen. Inserting or removing one row is cheap even among a hundred thousand.
+/// The folder on screen, or the worklist: all images below a folder. Inserting or removing one row is cheap even among a hundred
+/// thousand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folder {
     /// Absolute.
@@ -125,6 +128,10 @@ pub struct Folder {
     wish: Option<PathBuf>,
     /// Files removed during the listing: a part read earlier may still contain them.
     gone: HashSet<PathBuf>,
+    /// Whether the rows are the images below the folder at any depth, rather than what lies in it.
+    worklist: bool,
+    /// Files of the worklist whose rows do not follow their results yet.
+    outdated: Vec<PathBuf>,
 }
 
 /// Rows kept visible above and below the cursor.
@@ -147,6 +154,8 @@ impl Folder {
             pinned: false,
             wish,
             gone: HashSet::new(),
+            worklist: false,
+            outdated: Vec::new(),
         }
     }
 
@@ -159,7 +168,7 @@ impl Folder {
         fresh.dedup_by(|a, b| a.path == b.path);
         self.keep_cursor(|folder| {
             folder.rows = merge(std::mem::take(&mut folder.rows), fresh);
-            folder.order_anew();
+            folder.order_anew(results);
         });
         if complete {
             self.listing = Listing::Complete;
@@ -170,16 +179,22 @@ impl Folder {
 
     /// Adds a file or folder, or replaces its stamp.
     pub fn insert(&mut self, entry: Entry, results: &Results) {
+        if self.note(&entry.path) {
+            return;
+        }
         self.gone.remove(&entry.path);
         let row = Arc::new(self.new_row(entry, results));
         self.keep_cursor(|folder| {
             folder.take_out(&row.path);
-            folder.put_in(row);
+            folder.put_in(row, results);
         });
     }
 
     /// Removes a file or folder.
     pub fn remove(&mut self, path: &Path) {
+        if self.worklist {
+            return self.note_below(path);
+        }
         if path.parent() != Some(&self.dir) {
             return;
         }
@@ -205,6 +220,9 @@ impl Folder {
 
     /// Renames a file or folder; the cursor follows it.
     pub fn rename(&mut self, from: &Path, to: Entry, results: &Results) {
+        if self.worklist {
+            return self.rename_below(from, &to.path, results);
+        }
         let followed = self.pinned && self.current().is_some_and(|row| row.path == from);
         let path = to.path.clone();
         self.remove(from);
@@ -216,9 +234,12 @@ impl Folder {
 
     /// Changes the stamp of a file, which is added if it is new.
     pub fn restamp(&mut self, path: &Path, stamp: Stamp, results: &Results) {
-        let by_time = self.options.sort.by == Key::Time;
+        if self.note(path) {
+            return;
+        }
+        let by_stamp = matches!(self.options.sort.by, Key::Time | Key::Size);
         match self.row_at(path, EntryKind::File) {
-            Ok(at) if !by_time => Arc::make_mut(&mut self.rows[at]).stamp = stamp,
+            Ok(at) if !by_stamp => Arc::make_mut(&mut self.rows[at]).stamp = stamp,
             _ => self.insert(
                 Entry {
                     path: path.to_owned(),
@@ -230,9 +251,9 @@ impl Folder {
         }
     }
 
-    /// Moves a file whose result has changed, if the order depends on results.
+    /// Follows a result that has changed, if order or filter depend on results. In the worklist, [`Self::settle`] does so.
     pub fn rerank(&mut self, path: &Path, results: &Results) {
-        if !self.options.sort.by.needs_results() || path.parent() != Some(&self.dir) {
+        if self.note(path) || !self.needs_results() || path.parent() != Some(&self.dir) {
             return;
         }
         let Ok(at) = self.row_at(path, EntryKind::File) else {
@@ -240,7 +261,8 @@ impl Folder {
         };
         let row = &self.rows[at];
         let rank = Rank::of(self.options.sort.by, path, row.stamp, results);
-        if rank == row.rank {
+        let was_shown = self.place(at as u32).is_ok();
+        if rank == row.rank && was_shown == self.is_shown(row, results) {
             return;
         }
         let row = Arc::new(Row {
@@ -249,19 +271,31 @@ impl Folder {
         });
         self.keep_cursor(|folder| {
             folder.take_out(path);
-            folder.put_in(row);
+            folder.put_in(row, results);
         });
     }
 
-    /// Sorts anew after many results have changed.
+    /// Sorts and filters anew after many results have changed.
     pub fn rerank_all(&mut self, results: &Results) {
-        if !self.options.sort.by.needs_results() {
+        if !self.needs_results() {
             return;
         }
         self.keep_cursor(|folder| {
             folder.rank_rows(results);
-            folder.order_anew();
+            folder.order_anew(results);
         });
+    }
+
+    /// Whether order or filter depend on results.
+    fn needs_results(&self) -> bool {
+        self.options.sort.by.needs_results() || self.options.filter.needs_results()
+    }
+
+    /// Whether a row passes the filter, and is not hidden.
+    fn is_shown(&self, row: &Row, results: &Results) -> bool {
+        let filter = &self.options.filter;
+        let state = || results.get(&row.path).filter(|_| filter.needs_results());
+        (self.options.hidden || !row.hidden()) && filter.admits(&row.shown, state())
     }
 
     fn rank_rows(&mut self, results: &Results) {
@@ -332,7 +366,7 @@ impl Folder {
             if sorted {
                 folder.rank_rows(results);
             }
-            folder.order_anew();
+            folder.order_anew(results);
         });
     }
 
@@ -345,9 +379,10 @@ impl Folder {
     }
 
     /// Recomputes which rows are shown, and their order.
-    fn order_anew(&mut self) {
-        let names = self.rows.iter().map(|row| row.shown.as_str());
-        let passes = self.options.filter.passes(names);
+    fn order_anew(&mut self, results: &Results) {
+        let rows = self.rows.iter();
+        let rows = rows.map(|row| (row.shown.as_str(), || results.get(&row.path)));
+        let passes = self.options.filter.passes(rows);
         let shown = |at: &u32| {
             let row = &self.rows[*at as usize];
             (self.options.hidden || !row.hidden())
@@ -395,16 +430,13 @@ impl Folder {
     }
 
     /// Inserts a new row into `rows` and `visible`.
-    fn put_in(&mut self, row: Arc<Row>) {
-        let at = self
-            .rows
-            .partition_point(|other| by_name(other, &row) == Ordering::Less);
-        let shown = (self.options.hidden || !row.hidden())
-            && self
-                .options
-                .filter
-                .passes([row.shown.as_str()])
-                .is_none_or(|p| p[0]);
+    fn put_in(&mut self, row: Arc<Row>, results: &Results) {
+        let at = self.rows.partition_point(|other| {
+            let order = other.kind.cmp(&row.kind);
+            let names = || natural(self.name_of(&other.path), self.name_of(&row.path));
+            order.then_with(names) == Ordering::Less
+        });
+        let shown = self.is_shown(&row, results);
         self.rows.insert(at, row);
         for other in &mut self.visible {
             *other += u32::from(*other >= at as u32);
@@ -423,12 +455,22 @@ impl Folder {
 
     /// The index in `rows` of a file or folder, or where to insert it.
     fn row_at(&self, path: &Path, kind: EntryKind) -> Result<usize, usize> {
-        let name = name_bytes(path);
+        let name = self.name_of(path);
         self.rows.binary_search_by(|row| {
             row.kind
                 .cmp(&kind)
-                .then_with(|| natural(name_bytes(&row.path), name))
+                .then_with(|| natural(self.name_of(&row.path), name))
         })
+    }
+
+    /// What rows are ordered by first: the name, in the worklist the path below the folder.
+    fn name_of<'a>(&self, path: &'a Path) -> &'a [u8] {
+        if !self.worklist {
+            return name_bytes(path);
+        }
+        let (all, dir) = (path.as_os_str(), self.dir.as_os_str());
+        let below = all.as_encoded_bytes().get(dir.len()..);
+        below.unwrap_or_default()
     }
 
     /// Applies a change; the cursor stays on its file, and the file on its line of the screen.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Model;
 use crate::app::activity::ActivityView;
-use crate::app::browser::folder::{Listing, RowKind};
+use crate::app::browser::folder::{Folder, Listing, RowKind};
 use crate::app::compare::Comparison;
 use crate::app::effect::Effect;
 use crate::app::entry::{EntryKind, FoundFile};
@@ -12,11 +12,11 @@ use crate::app::keys::Action;
 use crate::app::line::Purpose;
 use crate::app::mode::Mode;
 use crate::app::msg::Severity;
-use crate::app::popup::{Explanation, PickerKind, Popup, kind_word};
+use crate::app::popup::{Explanation, MenuKind, PickerKind, Popup, kind_word};
 use crate::app::request::Request;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::screen::Overlay;
-use crate::app::sort::Sort;
+use crate::app::sort::{Key, Sort};
 use crate::app::status::{EngineState, WatchState};
 use crate::app::studies::StudyBrowser;
 use crate::app::text;
@@ -29,7 +29,7 @@ const MAX_COPY: usize = 74_000;
 impl Model {
     pub(super) fn act_on_files(&mut self, action: Action) -> Vec<Effect> {
         match action {
-            Action::View => self.open_menu(),
+            Action::View => self.open_menu(MenuKind::View),
             Action::Grid => {
                 self.viewer.stop();
                 self.screen.toggle_grid();
@@ -46,6 +46,7 @@ impl Model {
             Action::NextPanel => self.screen.focus_after(self.screen.focus(), &self.env),
             Action::Hidden => return self.toggle_hidden(),
             Action::Sort | Action::SortReversed => self.sort(action),
+            Action::Worklist => return self.toggle_worklist(),
             Action::Enter => return self.enter(),
             Action::Leave => return self.leave(),
             Action::Mark => self.browser.toggle_mark(),
@@ -79,6 +80,7 @@ impl Model {
                 }
             }
             _ if action.distance(1) != 0 => self.move_cursor(action),
+            _ if Key::chosen_by(action).is_some() => self.sort(action),
             _ => return self.act_on_image(action),
         }
         Vec::new()
@@ -136,8 +138,27 @@ impl Model {
         }
     }
 
+    /// Shows the worklist, or leaves it.
+    fn toggle_worklist(&mut self) -> Vec<Effect> {
+        self.viewer.stop();
+        let was_covered = self.screen.close_overlay();
+        if !self.folder().is_worklist() {
+            self.screen.set_focus(Panel::List);
+            return self.open_worklist();
+        }
+        if was_covered {
+            return Vec::new();
+        }
+        self.leave_worklist()
+    }
+
     /// Shows folders by study and series, or by name.
     fn toggle_series(&mut self) -> Vec<Effect> {
+        if self.folder().is_worklist() {
+            let words = "the worklist is not grouped: folders are";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        }
         let folder = &mut self.browser.folder;
         if self.studies.shows_directory(folder) {
             let words = "a DICOMDIR is always shown by study and series";
@@ -194,29 +215,32 @@ impl Model {
             .group_by_series(&mut self.browser.folder, &self.results, &mut self.env)
     }
 
+    /// Opens the menu of sort orders, or changes the order.
     fn sort(&mut self, action: Action) {
-        if self.studies.has_grouping() {
+        if self.studies.fixes_order(self.folder()) {
             return self.say(
                 Severity::Info,
                 "series cannot be sorted: they have a fixed order",
             );
         }
-        let said = self.browser.sort(&self.results, |sort| {
-            if action == Action::SortReversed {
-                sort.reversed = !sort.reversed;
-            } else {
-                *sort = Sort {
-                    by: sort.by.next(),
-                    reversed: false,
-                };
-            }
-        });
+        if action == Action::Sort {
+            return self.open_menu(MenuKind::Sort);
+        }
+        let said = self
+            .browser
+            .sort(&self.results, |sort| match Key::chosen_by(action) {
+                Some(by) => {
+                    let reversed = false;
+                    *sort = Sort { by, reversed };
+                }
+                None => sort.reversed = !sort.reversed,
+            });
         self.carry_out([said]);
     }
 
     fn begin_filter(&mut self) {
-        if self.studies.has_grouping() {
-            self.say(Severity::Info, "series cannot be filtered by name");
+        if self.studies.fixes_order(self.folder()) {
+            self.say(Severity::Info, "series cannot be filtered");
         } else {
             self.open_line(Purpose::Filter);
         }
@@ -240,6 +264,11 @@ impl Model {
     }
 
     fn enter(&mut self) -> Vec<Effect> {
+        let worklist = Some(self.folder()).filter(|folder| folder.is_worklist());
+        if let Some(row) = worklist.and_then(Folder::current) {
+            let path = row.path.clone();
+            return self.show_file(&path);
+        }
         if let Some(effects) = self.open_current() {
             return effects;
         }
@@ -272,6 +301,9 @@ impl Model {
             self.screen.set_focus(Panel::List);
             return Vec::new();
         }
+        if self.folder().is_worklist() {
+            return self.leave_worklist();
+        }
         let left = self.folder().dir().to_owned();
         match left.parent() {
             Some(parent) => self.open(parent.to_owned(), Some(left.clone())),
@@ -285,7 +317,7 @@ impl Model {
         let Some(folder) = path.parent() else {
             return Vec::new();
         };
-        if self.folder().dir() != folder {
+        if self.folder().dir() != folder || self.folder().is_worklist() {
             return self.open(folder.to_owned(), Some(path.to_owned()));
         }
         let is_filtered = !self.folder().options().filter.is_empty();
@@ -432,6 +464,7 @@ impl Model {
         for path in paths {
             if self.results.is_unreadable(&path) {
                 self.results.forget(&path);
+                self.browser.folder.rerank(&path, &self.results);
                 effects.push(self.scan(path, false));
             } else if let Some(stamp) = self.results.stamp(&path) {
                 files.push(FoundFile { path, stamp });

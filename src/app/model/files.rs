@@ -107,6 +107,26 @@ impl Model {
         effects
     }
 
+    /// Shows all images below the root in one list.
+    pub(in crate::app) fn open_worklist(&mut self) -> Vec<Effect> {
+        let effects = Vec::from_iter(self.persist_folder());
+        let generation = self.env.next_generation();
+        let root = self.env.root.clone();
+        self.browser.show_worklist(root, generation, &self.results);
+        effects
+    }
+
+    /// Shows the folder from which the worklist was opened.
+    pub(super) fn leave_worklist(&mut self) -> Vec<Effect> {
+        let behind = self.browser.behind_worklist();
+        behind.map_or_else(Vec::new, |(dir, cursor)| self.open(dir, cursor))
+    }
+
+    /// Whether images below the root are still being searched for.
+    pub(super) fn is_searching(&self) -> bool {
+        self.scans.values().any(|scan| scan.root == self.env.root)
+    }
+
     /// Remembers the state of the folder on screen. Returns the effect that persists it for the next run.
     fn persist_folder(&mut self) -> Option<Effect> {
         let layout = self.layout();
@@ -125,9 +145,8 @@ impl Model {
     pub(super) fn quit(&mut self) -> Vec<Effect> {
         let mut effects = Vec::from_iter(self.persist_folder());
         let root = &self.env.root;
-        if self.folder().dir() != root
-            && let Some(left) = self.browser.left(root)
-        {
+        let shows_root = self.folder().dir() == root && !self.folder().is_worklist();
+        if !shows_root && let Some(left) = self.browser.left(root) {
             effects.push(Effect::PersistFolder {
                 dir: root.clone(),
                 state: FolderMemory::to_state(left, self.layout()),
@@ -259,7 +278,7 @@ impl Model {
             self.browser.note_arrival(&entry.path);
             self.activity.note(Incident::Arrived(entry.path.clone()));
         }
-        if entry.path.parent() == Some(self.folder().dir()) {
+        if self.folder().contains(&entry.path) {
             self.browser.folder.insert(entry.clone(), &self.results);
         }
         if is_file {
@@ -273,7 +292,7 @@ impl Model {
 
     fn modified(&mut self, path: &Path, stamp: Stamp, may_be_image: bool) -> Option<Effect> {
         self.related.modified(path, stamp);
-        if path.parent() == Some(self.folder().dir()) {
+        if self.folder().contains(path) {
             self.browser.folder.restamp(path, stamp, &self.results);
         }
         if may_be_image && self.results.get(path).is_some() && !self.results.knows(path, stamp) {
@@ -306,6 +325,7 @@ impl Model {
         if !may_be_image {
             self.recall.forget(&found.path);
             self.results.forget(&found.path);
+            self.browser.folder.rerank(&found.path, &self.results);
         } else if reason == Reason::Wanted {
             self.look_up(vec![found], Lane::Bulk, certainty);
         } else {
@@ -334,7 +354,7 @@ impl Model {
             return self.open(dir, cursor);
         }
         let folder = &mut self.browser.folder;
-        if to.path.parent() == Some(folder.dir()) {
+        if folder.contains(&to.path) {
             folder.rename(from, to, &self.results);
         } else {
             folder.remove(from);

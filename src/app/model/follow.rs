@@ -14,6 +14,7 @@ impl Model {
     pub(super) fn follow(&mut self) -> Vec<Effect> {
         let panels = self.panels();
         let rows = panels.list.map_or(1, |area| usize::from(area.height));
+        self.browser.folder.settle(&self.results);
         self.browser.folder.fit(rows);
         self.tags.follow(&self.env);
         if self.browser.follow_cursor() {

@@ -9,9 +9,10 @@ use crate::app::keys::Action;
 use crate::app::line::{Line, LineOutcome, Purpose};
 use crate::app::mode::Mode;
 use crate::app::msg::Severity;
-use crate::app::popup::{PickerKind, Popup, PopupOutcome, menu};
+use crate::app::popup::{MenuKind, PickerKind, Popup, PopupOutcome};
 use crate::app::request::Request;
 use crate::app::screen::Overlay;
+use crate::app::sort::Key;
 use crate::app::viewer::measure::Pointer;
 
 impl Model {
@@ -78,10 +79,7 @@ impl Model {
             Action::Quit => return self.quit(),
             Action::Suspend => return vec![Effect::Suspend],
             Action::Redraw => return vec![Effect::Redraw],
-            Action::Back => {
-                self.back();
-                return Vec::new();
-            }
+            Action::Back => return self.back(),
             Action::Patient => {
                 self.toggle_patient();
                 return Vec::new();
@@ -182,10 +180,17 @@ impl Model {
         self.popups.open(Popup::Picker { kind, chosen });
     }
 
-    /// Opens the view menu.
-    pub(super) fn open_menu(&mut self) {
-        let switches = menu::ENTRIES.map(|(.., action)| self.is_on(action));
-        self.popups.open(Popup::Menu { entry: 0, switches });
+    /// Opens a menu; the cursor is on what is chosen, if the menu offers a choice.
+    pub(super) fn open_menu(&mut self, kind: MenuKind) {
+        let entries = kind.entries().iter();
+        let switches: Vec<_> = entries.map(|(.., action)| self.is_on(*action)).collect();
+        let chosen = switches.iter().position(|on| *on == Some(true));
+        let entry = chosen.filter(|_| kind == MenuKind::Sort).unwrap_or(0);
+        self.popups.open(Popup::Menu {
+            kind,
+            entry,
+            switches,
+        });
     }
 
     /// Whether what an action switches is on; `None` of an action that switches nothing.
@@ -203,7 +208,11 @@ impl Model {
             Action::Probe => pointer.is_some_and(|pointer| !pointer.is_ruler()),
             Action::Ruler => pointer.is_some_and(Pointer::is_ruler),
             Action::Cine => self.viewer.is_playing(),
-            _ => return None,
+            Action::Worklist => self.folder().is_worklist(),
+            _ => {
+                let by = Key::chosen_by(action)?;
+                return (by == self.folder().options().sort.by).then_some(true);
+            }
         })
     }
 
@@ -219,8 +228,8 @@ impl Model {
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
 
     /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, filter, overlay, grid,
-    /// focus, message, marks.
-    fn back(&mut self) {
+    /// focus, worklist, message, marks.
+    fn back(&mut self) -> Vec<Effect> {
         if self.popups.close(&self.env)
             || self.tags.back(&self.env)
             || self.viewer.back()
@@ -228,10 +237,13 @@ impl Model {
         {
         } else if !self.folder().options().filter.is_empty() {
             self.browser.filter("", &self.results);
-        } else if !self.screen.back() && !self.screen.focus_list() && self.message.take().is_none()
-        {
+        } else if self.screen.back() || self.screen.focus_list() {
+        } else if self.folder().is_worklist() {
+            return self.leave_worklist();
+        } else if self.message.take().is_none() {
             self.browser.clear_marks();
         }
+        Vec::new()
     }
 
     /// Shows the values that identify the patient, or masks them again.
@@ -268,5 +280,6 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Compare
             | Action::Activity
             | Action::Failures
+            | Action::Worklist
     )
 }

@@ -126,7 +126,7 @@ impl Model {
     fn sort_recalled(&mut self, changed: &[PathBuf]) {
         let folder = &mut self.browser.folder;
         let mut unsorted = changed.len();
-        if changed.len() <= MAX_RERANKED {
+        if folder.is_worklist() || changed.len() <= MAX_RERANKED {
             for path in changed {
                 folder.rerank(path, &self.results);
             }

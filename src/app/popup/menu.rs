@@ -1,10 +1,22 @@
-//! The view menu: views, annotations and tools.
+//! Menus, whose entries have letters of their own: the view menu (views, annotations and tools) and that of sort orders.
 
 use super::PopupLine;
 use crate::app::keys::Action;
 
 /// An entry: its key inside the menu, what it does, its action.
-pub(crate) const ENTRIES: [(char, &str, Action); 14] = [
+pub(crate) type MenuEntry = (char, &'static str, Action);
+
+/// A menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MenuKind {
+    /// Views, annotations and tools.
+    View,
+    /// Sort orders.
+    Sort,
+}
+
+const VIEWS: [MenuEntry; 15] = [
+    ('w', "worklist of all images", Action::Worklist),
     ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
     ('a', "activity", Action::Activity),
@@ -21,29 +33,79 @@ pub(crate) const ENTRIES: [(char, &str, Action); 14] = [
     ('p', "show patient values", Action::Patient),
 ];
 
-/// Whether the option that an entry switches is on; `None` if the entry switches nothing.
-pub(crate) type Switch = Option<bool>;
+const ORDERS: [MenuEntry; 7] = [
+    (
+        'u',
+        "urgency: the most likely abnormal first",
+        Action::SortUrgency,
+    ),
+    (
+        'c',
+        "uncertainty: the closest decisions first",
+        Action::SortUncertainty,
+    ),
+    ('t', "time: the newest first", Action::SortNewest),
+    ('l', "label", Action::SortLabel),
+    (
+        'p',
+        "probability: the highest first",
+        Action::SortProbability,
+    ),
+    ('n', "name", Action::SortName),
+    ('s', "size: the largest first", Action::SortSize),
+];
 
-/// The action of the entry with a letter.
-pub(super) fn with_letter(letter: char) -> Option<Action> {
-    let found = ENTRIES.iter().find(|(key, ..)| *key == letter);
-    found.map(|(.., action)| *action)
-}
+impl MenuKind {
+    /// The title in the frame.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::View => "View",
+            Self::Sort => "Sort by",
+        }
+    }
 
-/// The entry that an action moves the cursor to.
-pub(super) fn moved(entry: usize, action: Action) -> usize {
-    match action {
-        Action::Down => (entry + 1).min(ENTRIES.len() - 1),
-        Action::Up => entry.saturating_sub(1),
-        Action::First => 0,
-        Action::Last => ENTRIES.len() - 1,
-        _ => entry,
+    /// The action that opens the menu, and closes it again.
+    pub(super) fn action(self) -> Action {
+        match self {
+            Self::View => Action::View,
+            Self::Sort => Action::Sort,
+        }
+    }
+
+    /// The entries, in order.
+    pub(crate) fn entries(self) -> &'static [MenuEntry] {
+        match self {
+            Self::View => &VIEWS,
+            Self::Sort => &ORDERS,
+        }
+    }
+
+    /// The action of the entry with a letter.
+    pub(super) fn with_letter(self, letter: char) -> Option<Action> {
+        let mut entries = self.entries().iter();
+        let found = entries.find(|(key, ..)| *key == letter);
+        found.map(|(.., action)| *action)
+    }
+
+    /// The entry that an action moves the cursor to.
+    pub(super) fn moved(self, entry: usize, action: Action) -> usize {
+        let last = self.entries().len() - 1;
+        match action {
+            Action::Down => (entry + 1).min(last),
+            Action::Up => entry.saturating_sub(1),
+            Action::First => 0,
+            Action::Last => last,
+            _ => entry,
+        }
+    }
+
+    /// The lines of the menu.
+    pub(super) fn lines(self, entry: usize, switches: &[Switch]) -> Vec<PopupLine> {
+        let all = self.entries().iter().zip(switches).enumerate();
+        all.map(|(at, ((key, what, _), on))| PopupLine::Choice(at == entry, *key, what, *on))
+            .collect()
     }
 }
 
-/// The lines of the menu.
-pub(super) fn lines(entry: usize, switches: &[Switch]) -> Vec<PopupLine> {
-    let all = ENTRIES.iter().zip(switches).enumerate();
-    all.map(|(at, ((key, what, _), on))| PopupLine::Choice(at == entry, *key, what, *on))
-        .collect()
-}
+/// Whether the option that an entry switches is on; `None` if the entry switches nothing.
+pub(crate) type Switch = Option<bool>;

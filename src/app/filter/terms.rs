@@ -1,0 +1,274 @@
+//! The terms of a filter about results. Their names are those of the rules on results.
+
+use crate::app::results::{FileState, FileStatus};
+use crate::config::similar;
+use crate::library::Record;
+use crate::scoring::Decision;
+
+/// What is compared with a text: `label:pneumonia`.
+const TEXTS: [(&str, TextTerm); 3] = [
+    ("label", TextTerm::Label),
+    ("modality", TextTerm::Modality),
+    ("decision", TextTerm::Decision),
+];
+/// What is compared with a number: `urgency>0.9`.
+const NUMBERS: [(&str, NumberTerm); 3] = [
+    ("p", NumberTerm::Probability),
+    ("probability", NumberTerm::Probability),
+    ("urgency", NumberTerm::Urgency),
+];
+/// What stands alone.
+const STATUSES: [(&str, FileStatus); 4] = [
+    ("error", FileStatus::Failed),
+    ("rejected", FileStatus::Rejected),
+    ("uncertain", FileStatus::Uncertain),
+    ("confident", FileStatus::Confident),
+];
+/// How numbers are compared; the longer signs come first, as others begin with the same character.
+const SIGNS: [(&str, Inequality); 4] = [
+    (">=", Inequality::AtLeast),
+    ("<=", Inequality::AtMost),
+    (">", Inequality::Above),
+    ("<", Inequality::Below),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TextTerm {
+    Label,
+    Modality,
+    Decision,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NumberTerm {
+    Probability,
+    Urgency,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inequality {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Criterion {
+    Status(FileStatus),
+    /// The text is in lower case.
+    Text(TextTerm, String),
+    Number(NumberTerm, Inequality, f64),
+}
+
+/// A term about a result.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ResultTerm {
+    criterion: Criterion,
+    negated: bool,
+}
+
+/// A filter, parsed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ParsedFilter {
+    /// The words that names must match, as the matcher reads them.
+    pub words: String,
+    pub on_results: Vec<ResultTerm>,
+    /// What is wrong with the first wrong term, and what may be meant.
+    pub fault: Option<String>,
+}
+
+/// What a part of a filter is.
+enum Parsed {
+    Word,
+    /// A term whose value is still to be typed.
+    Unfinished,
+    Term(Criterion),
+}
+
+impl ParsedFilter {
+    /// Parses a filter. A term whose value is missing is ignored: it is being typed.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut terms = Self::default();
+        for part in parts(text) {
+            let (negated, bare) = match part.strip_prefix('!') {
+                Some(rest) => (true, rest),
+                None => (false, part.as_str()),
+            };
+            match parse_part(bare) {
+                Ok(Parsed::Term(criterion)) => {
+                    terms.on_results.push(ResultTerm { criterion, negated });
+                }
+                Ok(Parsed::Unfinished) => {}
+                Ok(Parsed::Word) => {
+                    if !terms.words.is_empty() {
+                        terms.words.push(' ');
+                    }
+                    terms.words.push_str(&part);
+                }
+                Err(fault) => terms.fault = terms.fault.or(Some(fault)),
+            }
+        }
+        terms
+    }
+}
+
+/// The parts between blanks; blanks in double quotes do not separate, and the quotes are dropped.
+fn parts(text: &str) -> Vec<String> {
+    let (mut parts, mut part, mut is_quoted) = (Vec::new(), String::new(), false);
+    for c in text.chars() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            c if c.is_whitespace() && !is_quoted => parts.push(std::mem::take(&mut part)),
+            c => part.push(c),
+        }
+    }
+    parts.push(part);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Parses a part without its `!`.
+///
+/// # Errors
+///
+/// Says what is wrong, and what may be meant.
+fn parse_part(part: &str) -> Result<Parsed, String> {
+    if let Some((_, status)) = STATUSES.iter().find(|(name, _)| *name == part) {
+        return Ok(Parsed::Term(Criterion::Status(*status)));
+    }
+    let name_end = part.find(|c: char| !c.is_ascii_alphabetic() && c != '_');
+    let Some((name, rest)) = name_end
+        .map(|end| part.split_at(end))
+        .filter(|(name, _)| !name.is_empty())
+    else {
+        return Ok(Parsed::Word);
+    };
+    if let Some(value) = rest.strip_prefix(':') {
+        return text_term(name, value);
+    }
+    let sign = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign));
+    match sign {
+        Some((sign, bound)) => number_term(name, sign, *bound, &rest[sign.len()..]),
+        None => Ok(Parsed::Word),
+    }
+}
+
+fn text_term(name: &str, value: &str) -> Result<Parsed, String> {
+    let Some((_, term)) = TEXTS.iter().find(|(known, _)| *known == name) else {
+        return Err(match NUMBERS.iter().find(|(known, _)| *known == name) {
+            Some(_) => format!("`{name}` is a number: write {name}>0.5"),
+            None => unknown(name),
+        });
+    };
+    let value = value.to_lowercase();
+    if value.is_empty() {
+        return Ok(Parsed::Unfinished);
+    }
+    let decisions = &STATUSES[1..];
+    if *term == TextTerm::Decision
+        && !decisions
+            .iter()
+            .any(|(decision, _)| decision.starts_with(&value))
+    {
+        let meant = similar(&value, decisions.iter().map(|(decision, _)| *decision));
+        let names: Vec<&str> = decisions.iter().map(|(decision, _)| *decision).collect();
+        return Err(format!(
+            "the decision is never `{value}`; {}",
+            match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("use one of `{}`", names.join("`, `")),
+            }
+        ));
+    }
+    Ok(Parsed::Term(Criterion::Text(*term, value)))
+}
+
+fn number_term(name: &str, sign: &str, bound: Inequality, value: &str) -> Result<Parsed, String> {
+    let Some((_, term)) = NUMBERS.iter().find(|(known, _)| *known == name) else {
+        return Err(match TEXTS.iter().find(|(known, _)| *known == name) {
+            Some(_) => format!("`{name}` is a text: write {name}:{value}"),
+            None => unknown(name),
+        });
+    };
+    if value.is_empty() {
+        return Ok(Parsed::Unfinished);
+    }
+    match value.parse::<f64>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => {
+            let criterion = Criterion::Number(*term, bound, number);
+            Ok(Parsed::Term(criterion))
+        }
+        Ok(number) => Err(format!(
+            "`{name}` is between 0 and 1, never near {number}; for 90 % write {name}{sign}0.9"
+        )),
+        Err(_) => Err(format!(
+            "`{name}` is compared with a number: write {name}{sign}0.9"
+        )),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let texts = TEXTS.iter().map(|(name, _)| *name);
+    let numbers = NUMBERS.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = texts.chain(numbers).collect();
+    let advice = crate::config::advice(name, known);
+    format!("unknown term `{name}`; {advice} (for a name with these signs write '{name}…)")
+}
+
+impl ResultTerm {
+    /// Whether the term holds. A rejected result has no label, probability or urgency: only negated terms about these hold.
+    pub(super) fn holds(&self, state: &FileState) -> bool {
+        self.criterion.holds(state) != self.negated
+    }
+}
+
+impl Criterion {
+    fn holds(&self, state: &FileState) -> bool {
+        if let Self::Status(status) = self {
+            return state.status() == *status;
+        }
+        let Some(record) = state.record() else {
+            return false;
+        };
+        match self {
+            Self::Status(_) => false,
+            Self::Text(TextTerm::Modality, text) => {
+                let modality = record.modality.as_deref();
+                modality.is_some_and(|modality| modality.trim().to_lowercase() == *text)
+            }
+            Self::Text(TextTerm::Decision, text) => {
+                let named = STATUSES.iter().find(|(_, known)| *known == state.status());
+                named.is_some_and(|(name, _)| name.starts_with(text.as_str()))
+            }
+            Self::Text(TextTerm::Label, text) => {
+                has_claim(record) && record.verdict.label.to_lowercase().contains(text)
+            }
+            Self::Number(term, bound, number) => {
+                let value = match term {
+                    NumberTerm::Probability => record.verdict.probability,
+                    NumberTerm::Urgency => record.verdict.urgency,
+                };
+                has_claim(record) && bound.holds(value, *number)
+            }
+        }
+    }
+}
+
+impl Inequality {
+    fn holds(self, value: f64, number: f64) -> bool {
+        match self {
+            Self::Above => value > number,
+            Self::AtLeast => value >= number,
+            Self::Below => value < number,
+            Self::AtMost => value <= number,
+        }
+    }
+}
+
+fn has_claim(record: &Record) -> bool {
+    record.verdict.decision != Decision::Rejected
+}
+
+#[cfg(test)]
+mod tests;

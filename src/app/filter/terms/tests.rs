@@ -1,0 +1,147 @@
+use super::*;
+use crate::library::{Failure, NOTICE};
+use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
+use crate::scoring::{Mode, Verdict};
+
+fn state(label: &str, probability: f64, urgency: f64, decision: Decision) -> FileState {
+    let record = Record {
+        path: String::new(),
+        path_bytes: None,
+        frame: Some(0),
+        aggregate: None,
+        verdict: Verdict {
+            label: label.to_owned(),
+            description: String::new(),
+            probability,
+            decision,
+            reason: None,
+            urgency,
+            scores: Vec::new(),
+        },
+        content: String::new(),
+        kind: FileFormat::Dicom,
+        width: 1,
+        height: 1,
+        frames: 1,
+        modality: Some("CR".to_owned()),
+        body_part: None,
+        model: String::new(),
+        model_digest: String::new(),
+        prompts: String::new(),
+        prompts_digest: String::new(),
+        mode: Mode::Single,
+        device: String::new(),
+        at: String::new(),
+        notice: NOTICE,
+        origin: DicomOrigin::default(),
+        embedding: None,
+    };
+    FileState::Done([record].into())
+}
+
+fn failed() -> FileState {
+    FileState::Failed(Failure {
+        kind: ErrorKind::Truncated,
+        message: String::new(),
+        content: FileContent::Image,
+    })
+}
+
+/// Which of these pass: a sure pneumonia, a doubtful normal, a rejected tumor, one that failed, one that is queued.
+fn passing(filter: &str) -> String {
+    let states = [
+        ('p', state("Pneumonia", 0.7, 0.95, Decision::Confident)),
+        ('n', state("normal", 0.5, 0.5, Decision::Uncertain)),
+        ('r', state("tumor", 0.9, 0.9, Decision::Rejected)),
+        ('e', failed()),
+        ('q', FileState::Queued),
+    ];
+    let terms = ParsedFilter::parse(filter);
+    assert_eq!(terms.fault, None, "{filter}");
+    let passes = |state| terms.on_results.iter().all(|term| term.holds(state));
+    let passing = states.iter().filter(|(_, state)| passes(state));
+    passing.map(|(letter, _)| *letter).collect()
+}
+
+#[test]
+fn terms_choose_files_by_their_results() {
+    for (filter, expected) in [
+        ("", "pnreq"),
+        ("label:pneumonia", "p"),
+        ("label:PNEU", "p"),
+        ("!label:pneumonia", "nreq"),
+        ("label:tumor", ""),
+        ("label:", "pnreq"),
+        ("modality:CR", "pnr"),
+        ("modality:cr label:normal", "n"),
+        ("modality:C", ""),
+        ("p>0.6", "p"),
+        ("probability>0.6", "p"),
+        ("p>=0.7", "p"),
+        ("p>0.7", ""),
+        ("p<0.6", "n"),
+        ("p<=0.5", "n"),
+        ("!p>0.6", "nreq"),
+        ("p>", "pnreq"),
+        ("urgency>0.9", "p"),
+        ("urgency>0.4 !uncertain", "p"),
+        ("decision:rejected", "r"),
+        ("decision:conf", "p"),
+        ("rejected", "r"),
+        ("uncertain", "n"),
+        ("confident", "p"),
+        ("error", "e"),
+        ("!error !rejected", "pnq"),
+        ("rejected error", ""),
+        ("label:\"pneumonia\" chest", "p"),
+    ] {
+        assert_eq!(passing(filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn all_else_is_a_pattern_of_words_for_names() {
+    for (filter, words) in [
+        ("im !12", "im !12"),
+        ("'error", "'error"),
+        ("!'rejected ^a b$", "!'rejected ^a b$"),
+        ("errors p", "errors p"),
+        ("a label:x  b urgency>0.9", "a b"),
+        ("12:30 =b a=b .dcm", "12:30 =b a=b .dcm"),
+        ("'c:d", "'c:d"),
+        ("größe:x", "größe:x"),
+    ] {
+        let parsed = ParsedFilter::parse(filter);
+        assert_eq!(
+            (parsed.words.as_str(), parsed.fault),
+            (words, None),
+            "{filter}"
+        );
+    }
+}
+
+#[test]
+fn a_term_that_is_wrong_is_explained() {
+    for (filter, expected) in [
+        ("lable:x", "unknown term `lable`; did you mean `label`?"),
+        ("urgncy>0.5", "did you mean `urgency`?"),
+        (
+            "date:2026",
+            "use one of `label`, `modality`, `decision`, `p`, `probability`, `urgency`",
+        ),
+        ("!lable:x", "did you mean `label`?"),
+        ("p:0.5", "write p>0.5"),
+        ("label>x", "write label:x"),
+        ("p>60", "for 90 % write p>0.9"),
+        ("urgency>high", "write urgency>0.9"),
+        ("decision:rejekted", "did you mean `rejected`?"),
+        (
+            "decision:x",
+            "use one of `rejected`, `uncertain`, `confident`",
+        ),
+        ("a lable:x urgncy>1", "did you mean `label`?"),
+    ] {
+        let fault = ParsedFilter::parse(filter).fault.unwrap_or_default();
+        assert!(fault.contains(expected), "{filter}: {fault}");
+    }
+}
