@@ -226,6 +226,14 @@ pub enum Command {
     Prompts(PromptsArgs),
     /// Check, shrink and copy the library, or forget images in it
     Library(LibraryArgs),
+    /// Export results from the library
+    ///
+    /// Writes the results of files in the order of their paths: of each image and frame the one that was computed last, or with
+    /// --all every one. --model and --prompts leave out those of others.
+    #[command(after_help = "Examples:
+  medivision-tui export --output results.parquet
+  medivision-tui export scans --prompts chest-xray --format csv")]
+    Export(ExportArgs),
     /// Write synthetic studies to a folder and browse them
     Demo(DemoArgs),
     /// Check what works on this machine, and advise on the rest
@@ -286,6 +294,34 @@ pub struct ClassifyArgs {
     /// Options for classifying and for writing results.
     #[command(flatten)]
     pub results: ResultArgs,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Files, and folders with all below them [default: all that the library knows]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Format [default: by the extension of --output, else jsonl]
+    #[arg(long)]
+    pub format: Option<ExportFormat>,
+    /// Write to this file, which is replaced when all is written
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Every result of each image, not only the one that was computed last
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Formats of `export`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object per line.
+    Jsonl,
+    /// A header, then one row per result.
+    Csv,
+    /// A Parquet file with the columns of a CSV.
+    Parquet,
 }
 
 /// `watch`

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod export;
 pub mod inspect;
 pub mod library;
 pub mod models;

@@ -22,7 +22,7 @@ pub use aggregate::AggregateRecord;
 pub use stable::{RequestProgress, StableSeries};
 pub use store::{
     AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
-    LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog,
+    LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog, ResultSelection,
 };
 
 /// The notice in every result.

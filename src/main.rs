@@ -126,6 +126,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
             let with_model = cli.global.model.is_some();
             commands::prompts::run(&arguments.action, &setup, with_model)
         }
+        Some(Command::Export(arguments)) => commands::export::run(arguments, &cli.global, &setup),
         Some(Command::Library(arguments)) => commands::library::run(&arguments.action, &setup),
         Some(Command::Demo(arguments)) => {
             let dir = commands::demo::write(arguments, &setup)?;

@@ -46,7 +46,7 @@ impl Logits {
 }
 
 /// The score of one condition.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The condition's name.
     pub condition: String,
@@ -60,7 +60,7 @@ pub struct Score {
 }
 
 /// How certain a verdict is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// The label's probability and its lead over the next condition both reach the prompt set's minimum.

@@ -1,6 +1,7 @@
 //! `library`: upkeep of the library.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LibraryAction;
@@ -9,15 +10,7 @@ use crate::library::{Forgotten, Library, LibraryError};
 
 /// Carries the command out; returns the exit code.
 pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
-    let library = setup
-        .library()
-        .ok_or_else(|| Fault::usage("there is no library: --library is `none`"))?;
-    if !library.file().exists() {
-        let file = shown(library.file());
-        return Err(Fault::unusable(format!(
-            "there is no library yet: {file} is made when images are classified"
-        )));
-    }
+    let library = existing(setup)?;
     match action {
         LibraryAction::Check => check(&library),
         LibraryAction::Vacuum => vacuum(&library),
@@ -32,7 +25,21 @@ pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
     }
 }
 
-fn unusable(library: &Library) -> impl Fn(LibraryError) -> Fault {
+/// The library, which has to exist.
+pub(super) fn existing(setup: &CommandSetup) -> Result<Arc<Library>, Fault> {
+    let library = setup
+        .library()
+        .ok_or_else(|| Fault::usage("there is no library: --library is `none`"))?;
+    if !library.file().exists() {
+        let file = shown(library.file());
+        return Err(Fault::unusable(format!(
+            "there is no library yet: {file} is made when images are classified"
+        )));
+    }
+    Ok(library)
+}
+
+pub(super) fn unusable(library: &Library) -> impl Fn(LibraryError) -> Fault {
     let file = shown(library.file());
     move |error| Fault::unusable(format!("the library {file} cannot be used: {error}"))
 }

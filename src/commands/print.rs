@@ -72,7 +72,7 @@ pub fn usage<T>(error: &clap::Error) -> Result<T, Fault> {
 }
 
 /// stdout for data that is written piece by piece. Control characters are removed for a terminal, and kept in files and pipes.
-pub(super) fn stdout() -> Box<dyn Write> {
+pub(super) fn stdout() -> Box<dyn Write + Send> {
     let out = io::stdout();
     if out.is_terminal() {
         Box::new(ControlFilter::new(out))

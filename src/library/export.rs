@@ -1,6 +1,7 @@
 //! Output formats of results, one line each: JSON, CSV (RFC 4180), or a table for people. The table is written by hand because
 //! its lines appear as results arrive, whereas table libraries (`comfy-table`) need all rows first.
 
+mod parquet;
 mod written;
 
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::{Decision, Score, Verdict};
+pub use parquet::ParquetWriter;
 pub use written::WrittenLines;
 
 /// The output format of results.
@@ -51,8 +53,10 @@ const FIRST_COLUMNS: [&str; 20] = [
     "mode",
     "device",
 ];
-/// The columns after them, before those of the conditions.
-const LAST_COLUMNS: [&str; 4] = ["at", "notice", "error_kind", "error_message"];
+/// The columns after them.
+const RESULT_COLUMNS: [&str; 2] = ["at", "notice"];
+/// The columns of failures, before those of the conditions.
+const FAILURE_COLUMNS: [&str; 2] = ["error_kind", "error_message"];
 
 /// First characters by which a spreadsheet takes a text for a formula.
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
@@ -82,6 +86,11 @@ impl<W: Write> ResultWriter<W> {
                 conditions.push(condition.name.clone());
             }
         }
+        Self::with_conditions(out, format, conditions)
+    }
+
+    /// A writer to `out`; a CSV has one column for each of these conditions.
+    pub fn with_conditions(out: W, format: ResultFormat, conditions: Vec<String>) -> Self {
         Self {
             out,
             format,
@@ -211,7 +220,8 @@ impl<W: Write> ResultWriter<W> {
         let conditions = self.conditions.iter().map(|name| format!("p:{name}"));
         let header: Vec<String> = FIRST_COLUMNS
             .iter()
-            .chain(&LAST_COLUMNS)
+            .chain(&RESULT_COLUMNS)
+            .chain(&FAILURE_COLUMNS)
             .map(ToString::to_string)
             .chain(conditions)
             .collect();
@@ -240,7 +250,8 @@ impl<W: Write> ResultWriter<W> {
         self.csv_header()?;
         let mut row: Vec<String> = FIRST_COLUMNS
             .iter()
-            .chain(&LAST_COLUMNS)
+            .chain(&RESULT_COLUMNS)
+            .chain(&FAILURE_COLUMNS)
             .map(|column| cell(cells.get(*column)))
             .collect();
         for condition in &self.conditions {

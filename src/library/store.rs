@@ -10,6 +10,7 @@ mod lines;
 mod notices;
 mod results;
 mod schema;
+mod stored;
 mod upkeep;
 mod writer;
 
@@ -31,6 +32,7 @@ pub use notices::NoticeReporter;
 use notices::Notices;
 pub use results::{AuditEvent, FileWithResult};
 pub use schema::LibraryError;
+pub use stored::ResultSelection;
 pub use upkeep::{Forgotten, LibraryState};
 use writer::{LibraryWriter, WriteRequest};
 

@@ -39,6 +39,8 @@ pub enum AuditEvent {
     Printed,
     /// It was written to a file.
     Written,
+    /// It was exported from the library.
+    Exported,
 }
 
 /// An entry of the audit.

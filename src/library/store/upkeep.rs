@@ -40,7 +40,7 @@ pub struct Forgotten {
 
 impl Library {
     /// A connection for upkeep. Unlike for classifying, a damaged file is an error, and stays where it is.
-    fn connection(&self) -> Result<Connection, LibraryError> {
+    pub(super) fn connection(&self) -> Result<Connection, LibraryError> {
         schema::prepare(&self.file)
     }
 

@@ -1,0 +1,224 @@
+//! `export`: writes results from the library.
+
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tempfile::NamedTempFile;
+
+use super::library::{existing, unusable};
+use super::print::{self, closed_pipe};
+use super::progress::ProgressLine;
+use super::{CommandSetup, Fault, exit, on_signals, run, shown};
+use crate::cli::{ExportArgs, ExportFormat, GlobalArgs};
+use crate::library::export::{ParquetWriter, ResultFormat, ResultWriter};
+use crate::library::{AuditEvent, Library, OutputLog, Record, ResultSelection};
+
+/// Number of results after which progress is shown.
+const PROGRESS_STEP: u64 = 1024;
+
+/// Where results go.
+enum ExportWriter<W: Write + Send> {
+    Lines(ResultWriter<W>),
+    Parquet(ParquetWriter<W>),
+}
+
+impl<W: Write + Send> ExportWriter<W> {
+    fn new(
+        out: W,
+        format: ExportFormat,
+        conditions: Vec<String>,
+        library: &Arc<Library>,
+    ) -> io::Result<Self> {
+        let log = OutputLog::new(Arc::clone(library), AuditEvent::Exported, None);
+        let format = match format {
+            ExportFormat::Jsonl => ResultFormat::Jsonl,
+            ExportFormat::Csv => ResultFormat::Csv,
+            ExportFormat::Parquet => {
+                return ParquetWriter::new(out, conditions, Some(log)).map(Self::Parquet);
+            }
+        };
+        let writer = ResultWriter::with_conditions(out, format, conditions);
+        Ok(Self::Lines(writer.logged(Some(log))))
+    }
+
+    fn write(&mut self, path: &Path, record: Record) -> io::Result<()> {
+        match self {
+            Self::Lines(writer) => writer.write(path, &Ok(record)).map(drop),
+            Self::Parquet(writer) => writer.write(record),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Lines(mut writer) => writer.finish(),
+            Self::Parquet(writer) => writer.finish(),
+        }
+    }
+}
+
+/// What is exported.
+struct Export {
+    library: Arc<Library>,
+    selection: ResultSelection,
+    format: ExportFormat,
+}
+
+/// How many results were written, and whether a signal stopped that.
+struct Exported {
+    results: u64,
+    is_interrupted: bool,
+}
+
+impl Export {
+    /// Writes the results to `out`.
+    fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
+        let conditions = self.library.stored_conditions(&self.selection);
+        let conditions = conditions.map_err(unusable(&self.library))?;
+        let mut writer = ExportWriter::new(out, self.format, conditions, &self.library)?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        on_signals(&[SIGINT, SIGTERM], {
+            let stopped = Arc::clone(&stopped);
+            move || stopped.store(true, Ordering::Relaxed)
+        })?;
+        let progress = ProgressLine::new();
+        let (mut results, mut fault) = (0, None);
+        let read = self
+            .library
+            .stored_results(&self.selection, &mut |path, record| {
+                if let Err(error) = writer.write(path, record) {
+                    fault = Some(error);
+                    return false;
+                }
+                results += 1;
+                if results % PROGRESS_STEP == 0 {
+                    progress.set(results, None);
+                }
+                !stopped.load(Ordering::Relaxed)
+            });
+        progress.end();
+        if let Some(error) = fault {
+            return Err(error.into());
+        }
+        read.map_err(unusable(&self.library))?;
+        writer.finish()?;
+        Ok(Exported {
+            results,
+            is_interrupted: stopped.load(Ordering::Relaxed),
+        })
+    }
+
+    fn write_stdout(&self) -> Result<Exported, Fault> {
+        if self.format == ExportFormat::Parquet {
+            if io::stdout().is_terminal() {
+                return Err(Fault::usage(
+                    "Parquet is not for a terminal; give a file by --output",
+                ));
+            }
+            return self.write(BufWriter::new(io::stdout())).or_else(of_stdout);
+        }
+        self.write(BufWriter::new(print::stdout()))
+            .or_else(of_stdout)
+    }
+
+    /// Writes a new file, and gives it the name when it is complete.
+    fn write_file(&self, file: &Path) -> Result<Exported, Fault> {
+        let fault = |error: io::Error| Fault::usage(format!("{}: {error}", shown(file)));
+        let folder = match file.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let written = tempfile::Builder::new()
+            .prefix(".medivision-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder);
+        let written: NamedTempFile = written.map_err(fault)?;
+        let exported = match self.write(BufWriter::new(written.as_file())) {
+            Ok(exported) => exported,
+            Err(ExportError::Output(error)) => return Err(fault(error)),
+            Err(ExportError::Other(fault)) => return Err(fault),
+        };
+        if !exported.is_interrupted {
+            written.as_file().sync_all().map_err(fault)?;
+            written.persist(file).map_err(|error| fault(error.error))?;
+            let results = exported.results;
+            print::message(format_args!("{results} results in {}", shown(file)));
+        }
+        Ok(exported)
+    }
+}
+
+/// Why an export failed.
+enum ExportError {
+    /// The output cannot be written.
+    Output(io::Error),
+    Other(Fault),
+}
+
+impl From<io::Error> for ExportError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<Fault> for ExportError {
+    fn from(fault: Fault) -> Self {
+        Self::Other(fault)
+    }
+}
+
+fn of_stdout(error: ExportError) -> Result<Exported, Fault> {
+    match error {
+        ExportError::Output(error) => closed_pipe(error).map(|()| Exported {
+            results: 0,
+            is_interrupted: false,
+        }),
+        ExportError::Other(fault) => Err(fault),
+    }
+}
+
+/// Exports results; returns the exit code.
+pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let library = existing(setup)?;
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
+    };
+    let paths = arguments.paths.iter().map(absolute);
+    let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    let selection = ResultSelection {
+        paths: paths.collect::<Result<_, _>>()?,
+        model: given(&global.model),
+        prompts: given(&global.prompts),
+        all: arguments.all,
+    };
+    let extension = arguments.output.as_deref().and_then(Path::extension);
+    let format = arguments
+        .format
+        .unwrap_or(match extension.and_then(OsStr::to_str) {
+            Some("csv") => ExportFormat::Csv,
+            Some("parquet") => ExportFormat::Parquet,
+            _ => ExportFormat::Jsonl,
+        });
+    let export = Export {
+        library: Arc::clone(&library),
+        selection,
+        format,
+    };
+    let exported = match &arguments.output {
+        Some(file) => export.write_file(file)?,
+        None => export.write_stdout()?,
+    };
+    run::flush(Some(&library), run::LIBRARY_TIMEOUT);
+    if exported.is_interrupted {
+        return Ok(exit::INTERRUPTED);
+    }
+    if exported.results == 0 {
+        print::message("the library has no such results");
+    }
+    Ok(exit::OK)
+}

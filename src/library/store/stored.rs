@@ -1,0 +1,220 @@
+//! The results in the library, for export.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params_from_iter};
+use serde::Deserialize;
+
+use super::{ImageFacts, Library, LibraryError};
+use crate::library::{NOTICE, Record, path_text};
+use crate::scoring::{Decision, Mode, Score, Verdict};
+
+/// Which results are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResultSelection {
+    /// Absolute paths of files, and of folders with all below them; empty for all.
+    pub paths: Vec<PathBuf>,
+    /// Only those of the model with this name.
+    pub model: Option<String>,
+    /// Only those of the prompt set with this name.
+    pub prompts: Option<String>,
+    /// Whether all results of a frame are wanted, not only the one that was computed last.
+    pub all: bool,
+}
+
+/// A verdict as it is stored.
+#[derive(Deserialize)]
+struct StoredVerdict {
+    label: Option<String>,
+    description: Option<String>,
+    probability: Option<f64>,
+    decision: Decision,
+    reason: Option<String>,
+    scores: Vec<Score>,
+}
+
+/// A result, the file that it is of, and its frame.
+type StoredResult = (PathBuf, i64, Record);
+
+const FROM: &str = "FROM files
+JOIN contents ON contents.id = files.content
+JOIN results ON results.content = files.content
+JOIN provenances ON provenances.id = results.provenance";
+
+impl ResultSelection {
+    /// The condition in SQL, and its parameters.
+    fn condition(&self) -> (String, Vec<rusqlite::types::Value>) {
+        let (mut terms, mut values) = (Vec::new(), Vec::new());
+        let mut bind = |value: rusqlite::types::Value| {
+            values.push(value);
+            format!("?{}", values.len())
+        };
+        let mut paths = Vec::new();
+        for path in &self.paths {
+            let bytes = path.as_os_str().as_bytes();
+            let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+            // All below a folder: from `folder/` to before `folder0`, as `0` follows `/`.
+            let [below, behind] = [b"/", b"0"].map(|end| [bytes, end].concat());
+            let [path, below, behind] =
+                [bytes.to_vec(), below, behind].map(|bytes| bind(bytes.into()));
+            paths.push(format!(
+                "files.path = {path} OR files.path >= {below} AND files.path < {behind}"
+            ));
+        }
+        if !paths.is_empty() {
+            terms.push(format!("({})", paths.join(" OR ")));
+        }
+        for (column, name) in [("model", &self.model), ("prompts", &self.prompts)] {
+            if let Some(name) = name {
+                terms.push(format!(
+                    "provenances.{column} = {}",
+                    bind(name.clone().into())
+                ));
+            }
+        }
+        if terms.is_empty() {
+            return (String::new(), values);
+        }
+        (format!("WHERE {}", terms.join(" AND ")), values)
+    }
+}
+
+impl Library {
+    /// The names of all conditions in the selected results, in the order of the results that have them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn stored_conditions(
+        &self,
+        selection: &ResultSelection,
+    ) -> Result<Vec<String>, LibraryError> {
+        let connection = self.connection()?;
+        let (condition, values) = selection.condition();
+        // Results of one prompt set have the same conditions.
+        let sql = format!(
+            "SELECT verdict FROM results WHERE id IN (SELECT min(results.id) {FROM} {condition} GROUP BY results.provenance) ORDER BY id"
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut conditions = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut scores = stored_verdict(row, 0)?.scores;
+            scores.sort_by(|a, b| a.condition.cmp(&b.condition));
+            for score in scores {
+                if !conditions.contains(&score.condition) {
+                    conditions.push(score.condition);
+                }
+            }
+        }
+        Ok(conditions)
+    }
+
+    /// Passes the selected results to `take`, by path (bytewise), then by frame, with the aggregate of several frames last, then by the
+    /// time of their computation. Their paths are absolute; they have no embedding, and no urgency (NaN). Ends early when `take` returns
+    /// false. Others can write meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn stored_results(
+        &self,
+        selection: &ResultSelection,
+        take: &mut dyn FnMut(&Path, Record) -> bool,
+    ) -> Result<(), LibraryError> {
+        let connection = self.connection()?;
+        let (condition, values) = selection.condition();
+        let sql = format!(
+            "SELECT files.path, results.frame, results.verdict, results.at, contents.hash, contents.facts, model, model_digest,
+                prompts, prompts_digest, mode, device
+             {FROM} {condition} ORDER BY files.path, results.frame < 0, results.frame, results.id"
+        );
+        for_each(&connection, &sql, values, selection.all, take)?;
+        Ok(())
+    }
+}
+
+fn for_each(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<rusqlite::types::Value>,
+    all: bool,
+    take: &mut dyn FnMut(&Path, Record) -> bool,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    // The result that may not be the last one of its frame.
+    let mut held: Option<StoredResult> = None;
+    while let Some(row) = rows.next()? {
+        let result = stored_result(row)?;
+        if let Some((path, frame, record)) = held.replace(result) {
+            let is_last = held
+                .as_ref()
+                .is_none_or(|next| (&next.0, next.1) != (&path, frame));
+            if (all || is_last) && !take(&path, record) {
+                return Ok(());
+            }
+        }
+    }
+    if let Some((path, _, record)) = held {
+        take(&path, record);
+    }
+    Ok(())
+}
+
+fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
+    let path = PathBuf::from(OsString::from_vec(row.get(0)?));
+    let number: i64 = row.get(1)?;
+    let frame = u32::try_from(number).ok();
+    let verdict = stored_verdict(row, 2)?;
+    let facts: ImageFacts = parsed(5, &row.get::<_, String>(5)?)?;
+    let mode: Mode = parsed(10, &format!("\"{}\"", row.get::<_, String>(10)?))?;
+    let (shown, path_bytes) = path_text(&path);
+    let record = Record {
+        path: shown,
+        path_bytes,
+        frame,
+        aggregate: frame.is_none().then_some("mean"),
+        verdict: Verdict {
+            label: verdict.label.unwrap_or_default(),
+            description: verdict.description.unwrap_or_default(),
+            probability: verdict.probability.unwrap_or(f64::NAN),
+            decision: verdict.decision,
+            reason: verdict.reason,
+            scores: verdict.scores,
+            urgency: f64::NAN,
+        },
+        content: row.get(4)?,
+        kind: facts.kind,
+        width: facts.width,
+        height: facts.height,
+        frames: facts.frames,
+        modality: facts.modality,
+        body_part: facts.body_part,
+        model: row.get(6)?,
+        model_digest: row.get(7)?,
+        prompts: row.get(8)?,
+        prompts_digest: row.get(9)?,
+        mode,
+        device: row.get(11)?,
+        at: row.get(3)?,
+        notice: NOTICE,
+        origin: facts.origin,
+        embedding: None,
+    };
+    Ok((path, number, record))
+}
+
+fn stored_verdict(row: &Row, column: usize) -> rusqlite::Result<StoredVerdict> {
+    parsed(column, &row.get::<_, String>(column)?)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(column: usize, json: &str) -> rusqlite::Result<T> {
+    let wrong = |error: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    };
+    serde_json::from_str(json).map_err(wrong)
+}

@@ -1,0 +1,124 @@
+//! Results out of the library.
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+
+use super::*;
+
+/// A home with two images, one of them in a folder, classified by two prompt sets, the second one `chest-xray`.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(home.path().join("in/b")).expect("made");
+    picture(&home.path().join("in/a.png"), 20);
+    picture(&home.path().join("in/b/c.png"), 30);
+    for prompts in ["general", "chest-xray"] {
+        let output = classify(home.path(), &["in", "--prompts", prompts]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    home
+}
+
+fn export(home: &Path, arguments: &[&str]) -> Output {
+    let output = run(home, &[&["export"], arguments].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    output
+}
+
+/// The values of a field, by line.
+fn column(output: &Output, name: &str) -> Vec<String> {
+    let text = |line: Value| line[name].as_str().unwrap_or_default().to_owned();
+    lines(output).into_iter().map(text).collect()
+}
+
+#[test]
+fn results_are_exported_by_path_the_newest_of_each_image_or_all() {
+    let home = home();
+    let path = |name: &str| home.path().join(name).display().to_string();
+    let newest = export(home.path(), &[]);
+    assert_eq!(
+        column(&newest, "path"),
+        [path("in/a.png"), path("in/b/c.png")]
+    );
+    assert_eq!(column(&newest, "prompts"), ["chest-xray"; 2]);
+    let all = export(home.path(), &["--all"]);
+    let sets = ["general", "chest-xray", "general", "chest-xray"];
+    assert_eq!(column(&all, "prompts"), sets);
+    assert_eq!(export(home.path(), &["--all"]).stdout, all.stdout);
+    let general = export(home.path(), &["--prompts", "general", "in/b"]);
+    assert_eq!(column(&general, "path"), [path("in/b/c.png")]);
+    assert_eq!(column(&general, "prompts"), ["general"]);
+
+    // Apart from its path and time, a line is the one that `classify` prints.
+    let mut exported = lines(&newest).remove(0);
+    let mut printed = lines(&classify(
+        home.path(),
+        &["in/a.png", "--prompts", "chest-xray"],
+    ));
+    for line in [&mut exported, &mut printed[0]] {
+        let line = line.as_object_mut().expect("an object");
+        line.remove("path");
+        line.remove("at");
+    }
+    assert_eq!(exported, printed[0]);
+
+    let check = run(home.path(), &["library", "check"]);
+    let check = String::from_utf8_lossy(&check.stdout).into_owned();
+    // 5 lines of `classify`, and 11 exported ones.
+    assert!(check.contains("16 audit entries"), "{check}");
+    let none = export(home.path(), &["elsewhere"]);
+    assert!(none.stdout.is_empty() && stderr(&none).contains("no such results"));
+}
+
+#[test]
+fn a_file_is_replaced_when_the_export_is_complete() {
+    let home = home();
+    export(home.path(), &["--all", "--output", "all.csv"]);
+    let text = fs::read_to_string(home.path().join("all.csv")).expect("written");
+    assert_eq!(text.lines().count(), 5, "a header and four results");
+    let piped = export(home.path(), &["--all", "--format", "csv"]);
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), text);
+    export(home.path(), &["--output", "all.csv"]);
+    let text = fs::read_to_string(home.path().join("all.csv")).expect("written");
+    assert_eq!(text.lines().count(), 3);
+    let lost = run(home.path(), &["export", "--output", "no/such/folder.csv"]);
+    assert_eq!(lost.status.code(), Some(2), "{}", stderr(&lost));
+    let hidden = fs::read_dir(home.path()).expect("read").filter(|entry| {
+        let name = entry.as_ref().expect("an entry").file_name();
+        name.to_string_lossy().starts_with(".medivision")
+    });
+    assert_eq!(hidden.count(), 0);
+}
+
+#[test]
+fn parquet_holds_the_cells_of_the_csv_with_types() {
+    let home = home();
+    export(home.path(), &["--all", "--output", "all.parquet"]);
+    let csv = export(home.path(), &["--all", "--format", "csv"]);
+    let mut csv = csv::Reader::from_reader(&csv.stdout[..]);
+    let header = csv.headers().expect("a header").clone();
+    let rows: Vec<_> = csv.records().map(|row| row.expect("a row")).collect();
+
+    let file = fs::File::open(home.path().join("all.parquet")).expect("written");
+    let reader = SerializedFileReader::new(file).expect("Parquet");
+    let found: Vec<_> = reader.get_row_iter(None).expect("rows").collect();
+    assert_eq!(found.len(), rows.len());
+    for (found, row) in found.into_iter().zip(&rows) {
+        let found = found.expect("a row");
+        let cells = found.get_column_iter().map(|(name, value)| {
+            let text = match value {
+                Field::Null => String::new(),
+                Field::Str(text) => text.clone(),
+                Field::Int(number) => number.to_string(),
+                Field::Double(number) => number.to_string(),
+                other => panic!("{name}: {other:?}"),
+            };
+            (name.clone(), text)
+        });
+        let expected = header
+            .iter()
+            .zip(row)
+            .filter(|(name, _)| !name.starts_with("error_"));
+        let expected = expected.map(|(name, cell)| (name.to_owned(), cell.to_owned()));
+        assert_eq!(cells.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+}
