@@ -241,6 +241,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         show_phi: false,
         library: false,
         rules: Rules::default(),
+        worklist: false,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

@@ -47,7 +47,7 @@ fn paths(program: &Program) -> String {
     let path = |line: &str| {
         let list: String = line.chars().take(51).collect();
         let mut words = list.split_whitespace().map(str::to_owned);
-        words.find(|word| word.ends_with(".png") || word.ends_with(".dcm") || word.ends_with('/'))
+        words.find(|word| [".png", ".dcm", "/"].iter().any(|end| word.ends_with(end)))
     };
     lines.filter_map(path).collect::<Vec<_>>().join(" ")
 }
@@ -391,7 +391,6 @@ proptest! {
                 Step::Answer(n, result) if program.asked(&name(n)).is_some() => {
                     program.answer(&name(n), outcome(result));
                 }
-                Step::Answer(..) => {}
                 Step::Appear(n) => {
                     program.send(Msg::Appeared { entry: file(&name(n)), picture: true });
                 }
@@ -406,7 +405,7 @@ proptest! {
                     assert_eq!(to.kind, EntryKind::Folder);
                     program.send(Msg::Renamed { from: path(&from.to_string()), to });
                 }
-                Step::RenameFolder(..) => {}
+                Step::Answer(..) | Step::RenameFolder(..) => {}
                 Step::Key(n) => {
                     program.press(keys[n]);
                     if keys[n].starts_with('/') {

@@ -126,6 +126,7 @@ fn list(bench: &mut Criterion) {
             show_phi: false,
             library: false,
             rules: Rules::default(),
+            worklist: false,
         });
         let listing = effects.iter().find_map(|effect| match effect {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),

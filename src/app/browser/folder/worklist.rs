@@ -70,8 +70,12 @@ impl Folder {
             if outdated.len() > MAX_SINGLE {
                 return list.replace(&outdated, fresh, results);
             }
-            outdated.iter().for_each(|path| list.take_out(path));
-            fresh.into_iter().for_each(|row| list.put_in(row, results));
+            for path in &outdated {
+                list.take_out(path);
+            }
+            for row in fresh {
+                list.put_in(row, results);
+            }
         });
     }
 
