@@ -27,7 +27,7 @@ use std::time::Duration;
 use super::{AggregateRecord, Record};
 use crate::prompts::Prompts;
 use crate::scoring::{Decider, Decision, Mode, ScoreRow};
-use lines::{LineId, Subject};
+use lines::{LineId, LineSubject};
 
 /// Maximum number of instances that are remembered: about 80 MB.
 const MAX_INSTANCES: usize = 100_000;
@@ -319,7 +319,7 @@ impl StableSeries {
                 study.series.values().flat_map(BTreeMap::values).collect(),
             ),
         };
-        let subject = Subject {
+        let subject = LineSubject {
             series: uid.cloned(),
             study: match key {
                 StudyKey::Study(study) => Some(Arc::clone(study)),

@@ -10,7 +10,7 @@
 //! One operand is a name, the other a number or a text in quotes. An expression is checked when it is parsed: evaluating it
 //! cannot fail.
 
-use super::tokens::{Operator, Token, tokens};
+use super::tokens::{Operator, RuleToken, tokens};
 use crate::config::{advice, similar};
 use crate::scoring::{Decision, Verdict};
 
@@ -62,7 +62,7 @@ impl Expression {
         let node = parser.either(0)?;
         match parser.next() {
             None => Ok(Self(node)),
-            Some(Token::Operator(operator)) => Err(format!(
+            Some(RuleToken::Operator(operator)) => Err(format!(
                 "unexpected `{}`; join comparisons with `and` or `or`",
                 operator.name()
             )),
@@ -118,19 +118,19 @@ fn is_alike(one: &str, other: &str) -> bool {
 }
 
 struct Parser {
-    tokens: Vec<Token>,
+    tokens: Vec<RuleToken>,
     at: usize,
 }
 
 impl Parser {
-    fn next(&mut self) -> Option<Token> {
+    fn next(&mut self) -> Option<RuleToken> {
         let token = self.tokens.get(self.at).cloned();
         self.at += 1;
         token
     }
 
     /// Whether the next token is this one; skips it if so.
-    fn skip(&mut self, token: &Token) -> bool {
+    fn skip(&mut self, token: &RuleToken) -> bool {
         let is_next = self.tokens.get(self.at) == Some(token);
         self.at += usize::from(is_next);
         is_next
@@ -139,7 +139,7 @@ impl Parser {
     fn either(&mut self, depth: usize) -> Result<Node, String> {
         let first = self.all(depth)?;
         let mut nodes = vec![first];
-        while self.skip(&Token::Or) {
+        while self.skip(&RuleToken::Or) {
             nodes.push(self.all(depth)?);
         }
         Ok(joined(nodes, Node::Either))
@@ -148,7 +148,7 @@ impl Parser {
     fn all(&mut self, depth: usize) -> Result<Node, String> {
         let first = self.negation(depth)?;
         let mut nodes = vec![first];
-        while self.skip(&Token::And) {
+        while self.skip(&RuleToken::And) {
             nodes.push(self.negation(depth)?);
         }
         Ok(joined(nodes, Node::All))
@@ -160,12 +160,12 @@ impl Parser {
                 "more than {MAX_DEPTH} levels of parentheses and `not`"
             ));
         }
-        if self.skip(&Token::Not) {
+        if self.skip(&RuleToken::Not) {
             return Ok(Node::Not(Box::new(self.negation(depth + 1)?)));
         }
-        if self.skip(&Token::Open) {
+        if self.skip(&RuleToken::Open) {
             let node = self.either(depth + 1)?;
-            return if self.skip(&Token::Close) {
+            return if self.skip(&RuleToken::Close) {
                 Ok(node)
             } else {
                 Err("a parenthesis is not closed".to_owned())
@@ -176,8 +176,8 @@ impl Parser {
 
     fn comparison(&mut self) -> Result<Node, String> {
         let left = self.operand()?;
-        let Some(Token::Operator(operator)) = self.next() else {
-            if let Token::Word(word) = &left {
+        let Some(RuleToken::Operator(operator)) = self.next() else {
+            if let RuleToken::Word(word) = &left {
                 checked_name(word)?;
             }
             let name = left.name();
@@ -185,11 +185,11 @@ impl Parser {
         };
         let right = self.operand()?;
         match (left, right) {
-            (Token::Word(name), value) => {
+            (RuleToken::Word(name), value) => {
                 checked_name(&name)?;
                 compare(&name, operator, value)
             }
-            (value, Token::Word(name)) => {
+            (value, RuleToken::Word(name)) => {
                 checked_name(&name)?;
                 compare(&name, operator.mirrored(), value)
             }
@@ -203,9 +203,11 @@ impl Parser {
     }
 
     /// A name, a number or a text.
-    fn operand(&mut self) -> Result<Token, String> {
+    fn operand(&mut self) -> Result<RuleToken, String> {
         match self.next() {
-            Some(token @ (Token::Word(_) | Token::Number(_) | Token::Text(_))) => Ok(token),
+            Some(token @ (RuleToken::Word(_) | RuleToken::Number(_) | RuleToken::Text(_))) => {
+                Ok(token)
+            }
             Some(other) => Err(format!(
                 "unexpected {}; a comparison such as `urgency > 0.9` is needed there",
                 other.name()
@@ -237,17 +239,17 @@ fn checked_name(name: &str) -> Result<(), String> {
 }
 
 /// Compares what `name` stands for with a value.
-fn compare(name: &str, operator: Operator, value: Token) -> Result<Node, String> {
+fn compare(name: &str, operator: Operator, value: RuleToken) -> Result<Node, String> {
     let number_name = match name {
         "urgency" => NumberName::Urgency,
         "probability" => NumberName::Probability,
         _ => return compare_text(name, operator, value),
     };
     match value {
-        Token::Number(number) if (0.0..=1.0).contains(&number) => {
+        RuleToken::Number(number) if (0.0..=1.0).contains(&number) => {
             Ok(Node::Number(number_name, operator, number))
         }
-        Token::Number(number) => Err(format!(
+        RuleToken::Number(number) => Err(format!(
             "{name} is between 0 and 1, and never near {number}; for 90 % write 0.9"
         )),
         other => Err(format!(
@@ -257,7 +259,7 @@ fn compare(name: &str, operator: Operator, value: Token) -> Result<Node, String>
     }
 }
 
-fn compare_text(name: &str, operator: Operator, value: Token) -> Result<Node, String> {
+fn compare_text(name: &str, operator: Operator, value: RuleToken) -> Result<Node, String> {
     let equal = match operator {
         Operator::Equal => true,
         Operator::Unequal => false,
@@ -269,8 +271,8 @@ fn compare_text(name: &str, operator: Operator, value: Token) -> Result<Node, St
         }
     };
     let text = match value {
-        Token::Text(text) => text,
-        Token::Word(word) => {
+        RuleToken::Text(text) => text,
+        RuleToken::Word(word) => {
             return Err(format!("the text `{word}` must be in quotes: '{word}'"));
         }
         other => {

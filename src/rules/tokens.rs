@@ -54,7 +54,7 @@ impl Operator {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum RuleToken {
     Open,
     Close,
     And,
@@ -66,7 +66,7 @@ pub(super) enum Token {
     Text(String),
 }
 
-impl Token {
+impl RuleToken {
     /// The token in a message.
     pub(super) fn name(&self) -> String {
         match self {
@@ -84,7 +84,7 @@ impl Token {
 }
 
 /// Splits an expression into tokens.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
+pub(super) fn tokens(text: &str) -> Result<Vec<RuleToken>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -96,18 +96,18 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
 }
 
 /// The token at the beginning of `rest`, whose first character is `first`, and what follows it.
-fn token(first: char, rest: &str) -> Result<(Token, &str), String> {
+fn token(first: char, rest: &str) -> Result<(RuleToken, &str), String> {
     let after_first = &rest[first.len_utf8()..];
     for (operator, sign) in Operator::ALL {
         if let Some(after) = rest.strip_prefix(sign) {
-            return Ok((Token::Operator(operator), after));
+            return Ok((RuleToken::Operator(operator), after));
         }
     }
     match first {
-        '(' => Ok((Token::Open, after_first)),
-        ')' => Ok((Token::Close, after_first)),
+        '(' => Ok((RuleToken::Open, after_first)),
+        ')' => Ok((RuleToken::Close, after_first)),
         '\'' | '"' => match after_first.split_once(first) {
-            Some((text, after)) => Ok((Token::Text(text.to_owned()), after)),
+            Some((text, after)) => Ok((RuleToken::Text(text.to_owned()), after)),
             None => Err(format!("the text that begins with {first} does not end")),
         },
         '0'..='9' | '.' | '-' => number(rest),
@@ -120,25 +120,25 @@ fn token(first: char, rest: &str) -> Result<(Token, &str), String> {
     }
 }
 
-fn number(rest: &str) -> Result<(Token, &str), String> {
+fn number(rest: &str) -> Result<(RuleToken, &str), String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '%');
     let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
     let (digits, after) = rest.split_at(end);
     match digits.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok((Token::Number(number), after)),
+        Ok(number) if number.is_finite() => Ok((RuleToken::Number(number), after)),
         _ => Err(format!("`{digits}` is not a number; for 90 % write 0.9")),
     }
 }
 
-fn word(rest: &str) -> (Token, &str) {
+fn word(rest: &str) -> (RuleToken, &str) {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
     let (word, after) = rest.split_at(end);
     let token = match word.to_ascii_lowercase().as_str() {
-        "and" => Token::And,
-        "or" => Token::Or,
-        "not" => Token::Not,
-        _ => Token::Word(word.to_owned()),
+        "and" => RuleToken::And,
+        "or" => RuleToken::Or,
+        "not" => RuleToken::Not,
+        _ => RuleToken::Word(word.to_owned()),
     };
     (token, after)
 }

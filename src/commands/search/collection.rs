@@ -38,7 +38,7 @@ pub(super) enum SearchInput {
 #[derive(Clone, Copy)]
 pub(super) enum Wanted {
     /// As a term of the query.
-    Term(usize),
+    QueryTerm(usize),
     /// To be searched; its number in the order of the walk.
     File(u64),
 }
@@ -242,7 +242,7 @@ fn searched_image(seq: u64, path: &Arc<PathBuf>, record: &Record) -> SearchedIma
 impl BatchHandler<SearchInput, Wanted> for ImageCollector {
     fn begin(&mut self, input: SearchInput) -> Option<(PathBuf, Wanted)> {
         if let SearchInput::Query { term, path } = input {
-            return Some((path, Wanted::Term(term)));
+            return Some((path, Wanted::QueryTerm(term)));
         }
         let seq = self.begun;
         self.begun += 1;
@@ -260,7 +260,7 @@ impl BatchHandler<SearchInput, Wanted> for ImageCollector {
         if let End::Answered(outcomes) = ended.end {
             for waiter in ended.waiters {
                 match waiter {
-                    Wanted::Term(term) => self.set_term(term, &ended.path, &outcomes)?,
+                    Wanted::QueryTerm(term) => self.set_term(term, &ended.path, &outcomes)?,
                     Wanted::File(seq) => {
                         self.done += 1;
                         self.add_outcomes(seq, ended.path.clone(), &outcomes);

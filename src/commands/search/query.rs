@@ -15,12 +15,12 @@ const MIN_LENGTH: f64 = 1e-5;
 /// The terms of a query; none if it is empty.
 #[derive(Debug, PartialEq)]
 pub(super) struct Query {
-    pub(super) terms: Vec<Term>,
+    pub(super) terms: Vec<QueryTerm>,
 }
 
 /// A text or an image, and how much it counts.
 #[derive(Debug, PartialEq)]
-pub(super) struct Term {
+pub(super) struct QueryTerm {
     pub(super) subject: Subject,
     /// Below zero if the term is subtracted.
     weight: f64,
@@ -45,7 +45,7 @@ impl Query {
                 None => words.push(argument),
                 Some(next) => {
                     if !words.is_empty() {
-                        terms.push(Term::parse(&words, operator == Some("-"))?);
+                        terms.push(QueryTerm::parse(&words, operator == Some("-"))?);
                         words.clear();
                     } else if operator.is_some() || next == "+" {
                         return Err(Fault::usage(format!(
@@ -57,7 +57,7 @@ impl Query {
             }
         }
         match (words.is_empty(), operator) {
-            (false, _) => terms.push(Term::parse(&words, operator == Some("-"))?),
+            (false, _) => terms.push(QueryTerm::parse(&words, operator == Some("-"))?),
             (true, Some(last)) => {
                 return Err(Fault::usage(format!(
                     "a text or an image is missing after `{last}`"
@@ -94,7 +94,7 @@ impl Query {
     }
 }
 
-impl Term {
+impl QueryTerm {
     fn parse(words: &[&OsStr], is_subtracted: bool) -> Result<Self, Fault> {
         let sign = if is_subtracted { -1.0 } else { 1.0 };
         if let [word] = words {
@@ -172,8 +172,8 @@ mod tests {
         Query::parse(&words)
     }
 
-    fn text(text: &str, weight: f64) -> Term {
-        Term {
+    fn text(text: &str, weight: f64) -> QueryTerm {
+        QueryTerm {
             subject: Subject::Text(text.into()),
             weight,
         }
@@ -213,7 +213,7 @@ mod tests {
         let file = folder.path().join("2:a b.png");
         std::fs::write(&file, "").unwrap();
         let path = file.to_str().unwrap();
-        let image = |weight| Term {
+        let image = |weight| QueryTerm {
             subject: Subject::Image(file.clone()),
             weight,
         };

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, never, select};
 use super::follow_up::FollowUps;
 use super::output::WatchOutput;
 use super::reloading::Reloading;
-use super::reports::{Reports, WatchState};
+use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
 use crate::commands::run::{Run, RunMessage};
 use crate::commands::summary::{Summary, is_not_an_image};
@@ -174,8 +174,8 @@ impl Follower<'_> {
         }
     }
 
-    fn state(&self) -> WatchState {
-        WatchState {
+    fn state(&self) -> WatchNumbers {
+        WatchNumbers {
             files: self.summary.counts(),
             waiting: self.run.jobs.pending_count(),
             retrying: self.run.jobs.retrying_count(),

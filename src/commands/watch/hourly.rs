@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reports::WatchState;
+use super::reports::WatchNumbers;
 use crate::commands::summary::FileCounts;
 
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -30,7 +30,7 @@ impl HourlySummary {
     }
 
     /// The sentence about the last hour, once it is over; `None` if nothing happened and nothing waits.
-    pub(super) fn tick(&mut self, now: Duration, state: &WatchState) -> Option<String> {
+    pub(super) fn tick(&mut self, now: Duration, state: &WatchNumbers) -> Option<String> {
         if now < self.next {
             return None;
         }
@@ -52,16 +52,16 @@ impl HourlySummary {
 mod tests {
     use super::*;
 
-    fn state(classified: u64, rejected: u64, waiting: usize) -> WatchState {
+    fn state(classified: u64, rejected: u64, waiting: usize) -> WatchNumbers {
         let files = FileCounts {
             classified,
             rejected,
             ..FileCounts::default()
         };
-        WatchState {
+        WatchNumbers {
             files,
             waiting,
-            ..WatchState::default()
+            ..WatchNumbers::default()
         }
     }
 

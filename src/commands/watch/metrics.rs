@@ -9,7 +9,7 @@ use prometheus::{
     GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::reports::WatchState;
+use super::reports::WatchNumbers;
 use crate::commands::summary::FileCounts;
 use crate::commands::{output, print, shown};
 use crate::library::Outcome;
@@ -141,7 +141,7 @@ impl WatchMetrics {
     }
 
     /// Sets the numbers that are counted elsewhere.
-    fn update(&self, state: &WatchState) {
+    fn update(&self, state: &WatchNumbers) {
         let FileCounts {
             classified,
             rejected,
@@ -204,7 +204,7 @@ impl MetricsFile {
     }
 
     /// Writes the file if it is due and a number has changed.
-    pub(super) fn tick(&mut self, now: Duration, metrics: &WatchMetrics, state: &WatchState) {
+    pub(super) fn tick(&mut self, now: Duration, metrics: &WatchMetrics, state: &WatchNumbers) {
         if now >= self.next {
             self.next = now + WRITE_INTERVAL;
             self.write(metrics, state);
@@ -212,7 +212,7 @@ impl MetricsFile {
     }
 
     /// Writes the file if a number has changed. A failure is reported once; the watch goes on without the file.
-    pub(super) fn write(&mut self, metrics: &WatchMetrics, state: &WatchState) {
+    pub(super) fn write(&mut self, metrics: &WatchMetrics, state: &WatchNumbers) {
         metrics.update(state);
         let text = match metrics.text() {
             Ok(text) if text == self.text => return,
@@ -247,13 +247,13 @@ mod tests {
     use super::*;
     use crate::library::export::tests::record;
 
-    fn state(classified: u64) -> WatchState {
-        WatchState {
+    fn state(classified: u64) -> WatchNumbers {
+        WatchNumbers {
             files: FileCounts {
                 classified,
                 ..FileCounts::default()
             },
-            ..WatchState::default()
+            ..WatchNumbers::default()
         }
     }
 

@@ -11,7 +11,7 @@ use crate::commands::summary::FileCounts;
 
 /// The state of the watch in numbers.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WatchState {
+pub(super) struct WatchNumbers {
     /// The files that are done, since the start.
     pub files: FileCounts,
     /// Number of files that are being classified or wait for it.
@@ -56,7 +56,7 @@ impl Reports {
     }
 
     /// Makes the reports that are due.
-    pub(super) fn tick(&mut self, now: Duration, state: &WatchState) {
+    pub(super) fn tick(&mut self, now: Duration, state: &WatchNumbers) {
         self.manager.tick(now, state);
         if let Some(sentence) = self.summary.tick(now, state) {
             tracing::info!("{sentence}");
@@ -96,7 +96,7 @@ impl Reports {
     }
 
     /// Makes the last reports.
-    pub(super) fn finish(&mut self, state: &WatchState) {
+    pub(super) fn finish(&mut self, state: &WatchNumbers) {
         if let Some(file) = &mut self.file {
             let _blocked = self.manager.may_block();
             file.write(&self.metrics, state);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use super::reports::WatchState;
+use super::reports::WatchNumbers;
 
 /// Shortest time between two sentences about the state.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl ServiceManager {
     }
 
     /// Says what is due at `now`: readiness, a sign of life, the state.
-    pub(super) fn tick(&mut self, now: Duration, state: &WatchState) {
+    pub(super) fn tick(&mut self, now: Duration, state: &WatchNumbers) {
         if !self.is_present {
             return;
         }
@@ -150,7 +150,7 @@ fn notify(states: &[NotifyState]) {
     }
 }
 
-fn sentence(state: &WatchState) -> String {
+fn sentence(state: &WatchNumbers) -> String {
     if !state.is_model_ready {
         return "loading the model".to_owned();
     }

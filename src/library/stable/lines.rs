@@ -20,7 +20,7 @@ impl LineId {
 }
 
 /// The series or study of a line.
-pub(super) struct Subject {
+pub(super) struct LineSubject {
     /// `None` for a study.
     pub(super) series: Option<Arc<str>>,
     pub(super) study: Option<Arc<str>>,
@@ -29,7 +29,7 @@ pub(super) struct Subject {
 
 /// The lines about instances: one for each model and prompt set that scored them.
 pub(super) fn aggregate(
-    subject: &Subject,
+    subject: &LineSubject,
     instances: &[&Instance],
     deciders: &HashMap<String, Decider>,
 ) -> Vec<AggregateRecord> {
@@ -45,7 +45,11 @@ pub(super) fn aggregate(
         .collect()
 }
 
-fn line(subject: &Subject, instances: &[&Instance], decider: &Decider) -> Option<AggregateRecord> {
+fn line(
+    subject: &LineSubject,
+    instances: &[&Instance],
+    decider: &Decider,
+) -> Option<AggregateRecord> {
     let source = &instances.first()?.source;
     let verdict = verdict(instances, decider);
     let (path, path_bytes) = path_text(&common_folder(instances));
@@ -107,7 +111,7 @@ fn common_folder(instances: &[&Instance]) -> PathBuf {
 }
 
 /// `blake3:<hex>` of what the line is about and of the contents of all instances, whatever their order.
-fn content(subject: &Subject, instances: &[&Instance]) -> String {
+fn content(subject: &LineSubject, instances: &[&Instance]) -> String {
     let mut contents: Vec<&str> = instances
         .iter()
         .map(|instance| &*instance.content)
