@@ -31,6 +31,8 @@ mod related;
 mod request;
 pub(crate) mod result_panel;
 pub(crate) mod results;
+pub(crate) mod review_keys;
+pub(crate) mod reviews;
 pub(crate) mod screen;
 pub mod sort;
 pub(crate) mod status;
@@ -47,14 +49,14 @@ pub use filter::Filter;
 pub use folder_state::{FileName, FolderState, ListOptions, ScreenLayout};
 pub use keys::{Action, Keymap, KeymapError};
 pub use mode::Mode;
-pub use model::{Model, Setup};
+pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, OverlaidObjects, OverlayText, PixelValue,
     Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
 };
-pub use prompt_sets::NamedPromptSet;
+pub use prompt_sets::{NamedPromptSet, condition_orders};
 
 /// The first model and the first effects: the folder is listed (unless the worklist is shown first), searched for images and
 /// watched.

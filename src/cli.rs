@@ -157,6 +157,26 @@ pub struct GlobalArgs {
     )]
     pub show_phi: bool,
 
+    /// Name under which reviews are kept [default: the login]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_REVIEWER",
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub reviewer: Option<String>,
+
+    /// Review without sight of results and of the reviews of others
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_BLIND",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub blind: bool,
+
     /// Leave the mouse to the terminal, for selecting text
     #[arg(
         long,

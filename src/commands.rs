@@ -129,6 +129,10 @@ pub struct CommandSetup {
     pub memory: u64,
     /// Whether values that identify the patient are shown.
     pub show_phi: bool,
+    /// The reviewer's name.
+    pub reviewer: String,
+    /// Whether the reviewer works without sight of results.
+    pub blind: bool,
     /// Whether the interface uses the mouse.
     pub mouse: bool,
     /// Lowest severity to log.
@@ -147,6 +151,16 @@ pub struct CommandSetup {
     pub ascii: Option<bool>,
     /// The settings file that was read, if any.
     pub settings: Option<PathBuf>,
+}
+
+/// The name of the user who runs the program.
+fn login() -> String {
+    let named = ["LOGNAME", "USER"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    let mut named = named.filter(|name| !name.trim().is_empty());
+    let by_number = || format!("uid {}", rustix::process::getuid().as_raw());
+    named.next().unwrap_or_else(by_number)
 }
 
 impl CommandSetup {
@@ -221,6 +235,8 @@ impl CommandSetup {
                     .map_err(|reason| Fault::usage(format!("--memory: {reason}")))?,
             },
             show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
+            reviewer: given(&global.reviewer, None, &login()).trim().to_owned(),
+            blind: global.blind,
             mouse: !(global.no_mouse || config.no_mouse.unwrap_or_default()),
             log_level: match global.log_level.as_deref() {
                 None | Some("") => level.unwrap_or(tracing::Level::WARN),

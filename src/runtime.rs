@@ -7,6 +7,7 @@ mod folders;
 mod library_changes;
 mod objects;
 mod prompt_files;
+mod reviews;
 
 use std::io;
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
 use library_changes::LibraryWatch;
 use prompt_files::PromptWatch;
+use reviews::ReviewWriter;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -57,6 +59,8 @@ pub struct Services {
     watch: Option<Watch>,
     prompt_files: Option<PromptWatch>,
     _library_changes: Option<LibraryWatch>,
+    /// `None` without a library.
+    reviews: Option<ReviewWriter>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -84,6 +88,9 @@ impl Services {
         let send: folders::MsgSender = Arc::new(move |msg| sender.send(msg).is_ok());
         let library = settings.library.clone();
         let services = Self {
+            reviews: library
+                .clone()
+                .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
             send,
@@ -154,6 +161,9 @@ impl Services {
             .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all);
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
+        }
+        if let Some(reviews) = self.reviews {
+            reviews.finish(SHUTDOWN_TIMEOUT);
         }
         if let Some(library) = self.settings.library {
             library.flush(SHUTDOWN_TIMEOUT);
@@ -251,6 +261,11 @@ impl Services {
             }
             Effect::Rescore(files) => self.engine.rescore(files),
             Effect::Recall(files) => self.engine.recall(files),
+            Effect::Review { request, before } => {
+                if let Some(reviews) = &self.reviews {
+                    reviews.request(request, before);
+                }
+            }
             Effect::Bell => return Some(ScreenEffect::Bell),
             Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
             Effect::Suspend => return Some(ScreenEffect::Suspend),

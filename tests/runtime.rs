@@ -242,6 +242,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         library: false,
         rules: Rules::default(),
         worklist: false,
+        review: Default::default(),
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

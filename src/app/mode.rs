@@ -13,6 +13,8 @@ pub enum Mode {
     Menu,
     /// A list to choose one thing from.
     Picker,
+    /// The key after the review leader.
+    Review,
     /// The search in the tags, while it is typed.
     TagSearch,
     /// The tags of a file.

@@ -12,6 +12,7 @@ mod orders;
 mod pickers;
 mod recall;
 mod related;
+mod review;
 mod scene;
 mod screens;
 mod tags;

@@ -1,13 +1,15 @@
-//! The terms of a filter about results. Their names are those of the rules on results.
+//! The terms of a filter about results and reviews. Those about results are named as in the rules on results.
 
-use crate::app::results::{FileState, FileStatus};
+use crate::app::results::FileStatus;
+use crate::app::reviews::{ImageReviews, Judged};
 use crate::config::similar;
 use crate::library::Record;
 use crate::scoring::Decision;
 
 /// What is compared with a text: `label:pneumonia`.
-const TEXTS: [(&str, TextTerm); 3] = [
+const TEXTS: [(&str, TextTerm); 4] = [
     ("label", TextTerm::Label),
+    ("review", TextTerm::Review),
     ("modality", TextTerm::Modality),
     ("decision", TextTerm::Decision),
 ];
@@ -24,6 +26,14 @@ const STATUSES: [(&str, FileStatus); 4] = [
     ("uncertain", FileStatus::Uncertain),
     ("confident", FileStatus::Confident),
 ];
+/// What stands alone and concerns reviews.
+const REVIEWS: [(&str, ReviewTerm); 5] = [
+    ("reviewed", ReviewTerm::Reviewed),
+    ("flagged", ReviewTerm::Flagged),
+    ("noted", ReviewTerm::Noted),
+    ("sampled", ReviewTerm::Sampled),
+    ("disagrees", ReviewTerm::Disagrees),
+];
 /// How numbers are compared; the longer signs come first, as others begin with the same character.
 const SIGNS: [(&str, Inequality); 4] = [
     (">=", Inequality::AtLeast),
@@ -35,6 +45,7 @@ const SIGNS: [(&str, Inequality); 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextTerm {
     Label,
+    Review,
     Modality,
     Decision,
 }
@@ -53,9 +64,19 @@ enum Inequality {
     AtMost,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReviewTerm {
+    Reviewed,
+    Flagged,
+    Noted,
+    Sampled,
+    Disagrees,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Criterion {
     Status(FileStatus),
+    Review(ReviewTerm),
     /// The text is in lower case.
     Text(TextTerm, String),
     Number(NumberTerm, Inequality, f64),
@@ -136,6 +157,9 @@ fn parts(text: &str) -> Vec<String> {
 fn parse_part(part: &str) -> Result<Parsed, String> {
     if let Some((_, status)) = STATUSES.iter().find(|(name, _)| *name == part) {
         return Ok(Parsed::Term(Criterion::Status(*status)));
+    }
+    if let Some((_, term)) = REVIEWS.iter().find(|(name, _)| *name == part) {
+        return Ok(Parsed::Term(Criterion::Review(*term)));
     }
     let name_end = part.find(|c: char| !c.is_ascii_alphabetic() && c != '_');
     let Some((name, rest)) = name_end
@@ -218,21 +242,30 @@ fn unknown(name: &str) -> String {
 
 impl ResultTerm {
     /// Whether the term holds. A rejected result has no label, probability or urgency: only negated terms about these hold.
-    pub(super) fn holds(&self, state: &FileState) -> bool {
-        self.criterion.holds(state) != self.negated
+    pub(super) fn holds(&self, judged: Judged) -> bool {
+        self.criterion.holds(judged) != self.negated
     }
 }
 
 impl Criterion {
-    fn holds(&self, state: &FileState) -> bool {
-        if let Self::Status(status) = self {
-            return state.status() == *status;
+    fn holds(&self, judged: Judged) -> bool {
+        let Judged { state, reviews } = judged;
+        match self {
+            Self::Status(status) => return state.status() == *status,
+            Self::Review(term) => return term.holds(judged),
+            Self::Text(TextTerm::Review, text) => {
+                let labels = reviews.and_then(ImageReviews::labels).unwrap_or_default();
+                return labels
+                    .iter()
+                    .any(|label| label.to_lowercase().contains(text));
+            }
+            _ => {}
         }
         let Some(record) = state.record() else {
             return false;
         };
         match self {
-            Self::Status(_) => false,
+            Self::Status(_) | Self::Review(_) | Self::Text(TextTerm::Review, _) => false,
             Self::Text(TextTerm::Modality, text) => {
                 let modality = record.modality.as_deref();
                 modality.is_some_and(|modality| modality.trim().to_lowercase() == *text)
@@ -251,6 +284,24 @@ impl Criterion {
                 };
                 has_claim(record) && bound.holds(value, *number)
             }
+        }
+    }
+}
+
+impl ReviewTerm {
+    fn holds(self, judged: Judged) -> bool {
+        let Some(reviews) = judged.reviews else {
+            return false;
+        };
+        match self {
+            Self::Reviewed => reviews.is_decided(),
+            Self::Flagged => reviews.is_flagged(),
+            Self::Noted => reviews
+                .mine
+                .as_ref()
+                .is_some_and(|review| !review.note.is_empty()),
+            Self::Sampled => reviews.sampled,
+            Self::Disagrees => judged.agrees() == Some(false),
         }
     }
 }

@@ -20,6 +20,7 @@ impl Model {
     pub(super) fn press(&mut self, key: KeyEvent) -> Vec<Effect> {
         let taken = match self.mode() {
             Mode::Line => return self.press_in_line(key),
+            Mode::Review => return self.press_after_leader(key),
             Mode::TagSearch => self.tags.type_search(key, &self.env).then(Vec::new),
             Mode::Menu => match key.code {
                 KeyCode::Char(letter) if !has_modifier(key) => {
@@ -67,6 +68,7 @@ impl Model {
             LineOutcome::Filter(text) => self.browser.filter(&text, &self.results),
             LineOutcome::Move(rows) => self.browser.folder.go_by(rows),
             LineOutcome::Act(action) => return self.act(action),
+            LineOutcome::Enter(purpose, text) => return self.entered(purpose, &text),
             LineOutcome::None => {}
         }
         Vec::new()
@@ -209,6 +211,7 @@ impl Model {
             Action::Ruler => pointer.is_some_and(Pointer::is_ruler),
             Action::Cine => self.viewer.is_playing(),
             Action::Worklist => self.folder().is_worklist(),
+            Action::ReviewBlind => self.results.is_blind(),
             _ => {
                 let by = Key::chosen_by(action)?;
                 return (by == self.folder().options().sort.by).then_some(true);
@@ -218,11 +221,8 @@ impl Model {
 
     /// Begins a filter, or the palette.
     pub(super) fn open_line(&mut self, purpose: Purpose) {
-        let text = match purpose {
-            Purpose::Filter => self.folder().options().filter.text(),
-            Purpose::Palette => "",
-        };
-        self.line = Some(Line::new(purpose, text));
+        let text = self.line_text(purpose);
+        self.line = Some(Line::new(purpose, &text));
     }
 
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
@@ -281,5 +281,5 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Activity
             | Action::Failures
             | Action::Worklist
-    )
+    ) || action.is_review()
 }

@@ -7,6 +7,7 @@ use crossterm::event::KeyCode;
 use super::PopupLine;
 use crate::app::keys::{Action, HELP, HelpLine, Keymap};
 use crate::app::mode::Mode;
+use crate::app::review_keys;
 use crate::view::panels::Panel;
 
 /// Keys that a line of the help names.
@@ -151,7 +152,7 @@ fn section(mode: Mode) -> Option<Section> {
         Mode::Tags | Mode::TagSearch => Some(TAGS),
         Mode::Picker => Some(PICKER),
         Mode::Menu => Some(MENU),
-        Mode::Panels(_) | Mode::FullScreen | Mode::Line | Mode::Reading => None,
+        Mode::Panels(_) | Mode::FullScreen | Mode::Line | Mode::Reading | Mode::Review => None,
     }
 }
 
@@ -160,6 +161,7 @@ fn ahead(mode: Mode) -> &'static [&'static str] {
     match mode {
         Mode::FullScreen | Mode::Panels(Panel::Preview) => &["Image", "Window", "Frames"],
         Mode::Panels(_) => &["Move", "Classify"],
+        Mode::Review => &["Review"],
         _ => &[],
     }
 }
@@ -194,6 +196,14 @@ impl Keymap {
             let bindings = lines.iter().map(|(keys, what)| (keys.shown(self), *what));
             groups.push((heading, bindings.collect::<Vec<_>>()));
             listed.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
+        }
+        if mode == Mode::Review {
+            let digits = (vec!["1 – 9".to_owned()], "a condition");
+            let keys = review_keys::bindings().map(|(key, what)| (vec![key.to_string()], what));
+            groups.push((
+                "After the leader",
+                std::iter::once(digits).chain(keys).collect(),
+            ));
         }
         let ahead = ahead(mode);
         let mut all = HELP;
