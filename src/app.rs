@@ -6,6 +6,7 @@
 //! all components, decides by one [`Mode`] which of them receives a key, and carries out requests.
 
 pub(crate) mod activity;
+pub(crate) mod agreement;
 pub(crate) mod browser;
 pub(crate) mod compare;
 mod context;

@@ -25,6 +25,8 @@ pub enum Mode {
     Compare,
     /// The activity log.
     Activity,
+    /// The agreement of reviews with results.
+    Agreement,
     /// The grid of small images.
     Grid,
     /// List, image and result; one of them has the focus.

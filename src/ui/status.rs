@@ -269,6 +269,11 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::ClassifyAll, "retry all"),
             (Action::Help, "help"),
         ],
+        Mode::Agreement => &[
+            (Action::Enter, "images"),
+            (Action::Back, "back"),
+            (Action::Help, "help"),
+        ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
         _ if model.folder().is_worklist() => &[
             (Action::Back, "leave"),

@@ -439,3 +439,50 @@ fn without_a_library_or_a_result_nothing_is_reviewed() {
     assert!(stored(&program.press(",1,f,0")).is_empty());
     assert!(status(&program).contains("once it has a result"));
 }
+
+#[test]
+fn the_agreement_view_counts_and_its_cells_lead_to_their_images() {
+    let mut program = begin(five(), false);
+    learn(
+        &mut program,
+        vec![
+            review("a", "ana", "normal"),
+            review("b", "ana", "normal"),
+            review("c", "ana", "fracture"),
+            review("e", "ana", "tumor"),
+            review("a", "bo", "normal"),
+            review("c", "bo", "normal"),
+        ],
+    );
+    program.press(",c");
+    insta::assert_snapshot!(program.screen(100, 24));
+    let enter = |program: &mut Program| program.send(key(KeyCode::Enter));
+    // The categories: fracture, normal, pneumonia, rejected, tumor.
+    program.press("l");
+    enter(&mut program);
+    assert!(status(&program).contains("no image in that cell"));
+    program.press("jl");
+    enter(&mut program);
+    assert_eq!(cursor(&program), "b");
+    assert!(program.screen(100, 24).contains("1/1"));
+    program.press(",c");
+    program.press("GG");
+    program.send(key(KeyCode::Right));
+    program.send(key(KeyCode::Right));
+    program.send(key(KeyCode::Right));
+    enter(&mut program);
+    assert_eq!(
+        cursor(&program),
+        "e",
+        "reviewed as tumor, rejected by the model"
+    );
+    program.press(",c");
+    learn(&mut program, vec![review("d", "ana", "tumor")]);
+    assert!(
+        program.screen(100, 24).contains("5 of 5 images"),
+        "it follows"
+    );
+    program.send(key(KeyCode::Esc));
+    program.send(key(KeyCode::Esc));
+    assert!(!program.screen(100, 24).contains("Agreement"));
+}

@@ -254,10 +254,14 @@ impl Criterion {
             Self::Status(status) => return state.status() == *status,
             Self::Review(term) => return term.holds(judged),
             Self::Text(TextTerm::Review, text) => {
-                let labels = reviews.and_then(ImageReviews::labels).unwrap_or_default();
-                return labels
-                    .iter()
-                    .any(|label| label.to_lowercase().contains(text));
+                let labels = reviews.and_then(ImageReviews::labels);
+                return match (labels, text.as_str()) {
+                    (Some([]), "=none") => true,
+                    (labels, text) => {
+                        let mut labels = labels.unwrap_or_default().iter();
+                        labels.any(|label| matches(label, text))
+                    }
+                };
             }
             _ => {}
         }
@@ -275,7 +279,7 @@ impl Criterion {
                 named.is_some_and(|(name, _)| name.starts_with(text.as_str()))
             }
             Self::Text(TextTerm::Label, text) => {
-                has_claim(record) && record.verdict.label.to_lowercase().contains(text)
+                has_claim(record) && matches(&record.verdict.label, text)
             }
             Self::Number(term, bound, number) => {
                 let value = match term {
@@ -314,6 +318,15 @@ impl Inequality {
             Self::Below => value < number,
             Self::AtMost => value <= number,
         }
+    }
+}
+
+/// Whether a name contains a text in lower case; after `=`, whether it is that text.
+fn matches(name: &str, text: &str) -> bool {
+    let name = name.to_lowercase();
+    match text.strip_prefix('=') {
+        Some(exact) => name == exact,
+        None => name.contains(text),
     }
 }
 

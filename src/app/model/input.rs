@@ -30,6 +30,10 @@ impl Model {
                 _ => None,
             },
             Mode::Picker | Mode::Reading | Mode::Tags => None,
+            Mode::Agreement => match self.press_in_agreement(key) {
+                Some(effects) => return effects,
+                None => None,
+            },
             Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
                 self.press_in_view(key)
             }
@@ -102,6 +106,7 @@ impl Model {
                 self.carry_out(requests)
             }
             _ if opens_anywhere(action) => self.act_on_files(action),
+            Mode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
             _ => match self.act_in_view(action, mode) {
                 Some(requests) => self.carry_out(requests),
                 None => self.act_on_files(action),
@@ -212,6 +217,7 @@ impl Model {
             Action::Cine => self.viewer.is_playing(),
             Action::Worklist => self.folder().is_worklist(),
             Action::ReviewBlind => self.results.is_blind(),
+            Action::ReviewAgreement => matches!(self.overlay(), Some(Overlay::Agreement(_))),
             _ => {
                 let by = Key::chosen_by(action)?;
                 return (by == self.folder().options().sort.by).then_some(true);

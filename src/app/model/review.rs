@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::Model;
+use crate::app::agreement::AgreementView;
 use crate::app::effect::Effect;
 use crate::app::entry::EntryKind;
 use crate::app::keys::Action;
@@ -13,6 +14,7 @@ use crate::app::line::Purpose;
 use crate::app::msg::Severity;
 use crate::app::review_keys::{self, DIGITS};
 use crate::app::reviews::claim;
+use crate::app::screen::Overlay;
 use crate::app::sort::{Key, Sort};
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
@@ -117,6 +119,7 @@ impl Model {
             Action::ReviewSample => self.open_line(Purpose::Sample),
             Action::ReviewBlind => self.toggle_blind(),
             Action::ReviewErrors => return self.list_disagreements(),
+            Action::ReviewAgreement => self.toggle_agreement(),
             _ => self.begin_review(),
         }
         Vec::new()
@@ -282,6 +285,9 @@ impl Model {
     pub(super) fn show_reviews(&mut self, changes: ReviewChanges) {
         let concerned = self.results.take_reviews(changes);
         self.rerank_files(&concerned);
+        if let Some(view) = self.screen.agreement_mut() {
+            view.follow(&self.results, &self.env.root);
+        }
     }
 
     // ── undo ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -398,6 +404,46 @@ impl Model {
         };
         self.say(Severity::Info, &words);
         effects
+    }
+
+    /// Shows how far the reviewer agrees with the results and with others, or leaves that view.
+    fn toggle_agreement(&mut self) {
+        if self.results.is_blind() {
+            self.say(Severity::Info, "blind, there is nothing to compare with");
+        } else if self.screen.agreement_mut().is_some() {
+            self.screen.close_overlay();
+        } else {
+            self.viewer.stop();
+            let view = AgreementView::new(&self.results, &self.env.root);
+            self.screen.open_overlay(Overlay::Agreement(view));
+        }
+    }
+
+    /// Carries out a key in the agreement view: of the keys that enter a folder, Return lists images and the others move.
+    pub(super) fn press_in_agreement(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
+        let enters = self.env.keymap.action(key) == Some(Action::Enter);
+        if enters && key.code == KeyCode::Enter {
+            return Some(self.list_cell());
+        }
+        None
+    }
+
+    /// Carries out an action in the agreement view.
+    pub(super) fn act_in_agreement(&mut self, action: Action) -> Option<Vec<Effect>> {
+        self.screen.agreement_mut()?.act(action);
+        Some(Vec::new())
+    }
+
+    /// Lists the images of the cell under the cursor of the agreement view.
+    fn list_cell(&mut self) -> Vec<Effect> {
+        let view = self.screen.agreement_mut();
+        match view.and_then(|view| view.filter()) {
+            Some(filter) => self.show_in_worklist(&filter, Key::Probability),
+            None => {
+                self.say(Severity::Info, "there is no image in that cell");
+                Vec::new()
+            }
+        }
     }
 
     /// Opens the worklist with a filter and an order.

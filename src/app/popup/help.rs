@@ -103,6 +103,21 @@ const ACTIVITY: Section = (
     ],
 );
 
+const AGREEMENT: Section = (
+    "Agreement",
+    &[
+        (
+            HelpKeys::First(&[Action::Leave, Action::Down, Action::Up, Action::Enter]),
+            "left, down, up, right",
+        ),
+        (
+            HelpKeys::Usual(Action::Enter, KeyCode::Enter),
+            "list the images",
+        ),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
 const TAGS: Section = (
     "Tags",
     &[
@@ -149,6 +164,7 @@ fn section(mode: Mode) -> Option<Section> {
         Mode::Grid => Some(GRID),
         Mode::Compare => Some(COMPARE),
         Mode::Activity => Some(ACTIVITY),
+        Mode::Agreement => Some(AGREEMENT),
         Mode::Tags | Mode::TagSearch => Some(TAGS),
         Mode::Picker => Some(PICKER),
         Mode::Menu => Some(MENU),
