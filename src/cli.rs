@@ -55,6 +55,7 @@ pub struct Cli {
 
 /// Options of every command; each can also be set by an environment variable.
 #[derive(Clone, Debug, Default, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 #[command(
     next_help_heading = "Global options (also set by environment variables: MEDIVISION_MODEL, …)"
 )]

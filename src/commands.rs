@@ -129,10 +129,8 @@ pub struct CommandSetup {
     pub memory: u64,
     /// Whether values that identify the patient are shown.
     pub show_phi: bool,
-    /// The reviewer's name.
-    pub reviewer: String,
-    /// Whether the reviewer works without sight of results.
-    pub blind: bool,
+    /// Who reviews images.
+    pub reviewer: Reviewer,
     /// Whether the interface uses the mouse.
     pub mouse: bool,
     /// Lowest severity to log.
@@ -151,6 +149,15 @@ pub struct CommandSetup {
     pub ascii: Option<bool>,
     /// The settings file that was read, if any.
     pub settings: Option<PathBuf>,
+}
+
+/// Who reviews images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reviewer {
+    /// The name under which reviews are kept.
+    pub name: String,
+    /// Whether results and the reviews of others are hidden.
+    pub blind: bool,
 }
 
 /// The name of the user who runs the program.
@@ -235,8 +242,10 @@ impl CommandSetup {
                     .map_err(|reason| Fault::usage(format!("--memory: {reason}")))?,
             },
             show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
-            reviewer: given(&global.reviewer, None, &login()).trim().to_owned(),
-            blind: global.blind,
+            reviewer: Reviewer {
+                name: given(&global.reviewer, None, &login()).trim().to_owned(),
+                blind: global.blind,
+            },
             mouse: !(global.no_mouse || config.no_mouse.unwrap_or_default()),
             log_level: match global.log_level.as_deref() {
                 None | Some("") => level.unwrap_or(tracing::Level::WARN),

@@ -78,8 +78,8 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         rules: setup.rules.clone(),
         worklist,
         review: ReviewSetup {
-            reviewer: setup.reviewer.clone(),
-            blind: setup.blind,
+            reviewer: setup.reviewer.name.clone(),
+            blind: setup.reviewer.blind,
             conditions: condition_orders(&settings.prompts),
         },
     };

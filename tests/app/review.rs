@@ -74,6 +74,7 @@ fn decides(program: &mut Program, keys: &str) -> Option<(String, Option<Vec<Stri
     Some((review.content, review.labels))
 }
 
+#[allow(clippy::unnecessary_wraps)] // As `decides` answers.
 fn said(content: &str, labels: &[&str]) -> Option<(String, Option<Vec<String>>)> {
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
     Some((content.to_owned(), Some(labels)))

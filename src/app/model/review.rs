@@ -13,7 +13,7 @@ use crate::app::keys::Action;
 use crate::app::line::Purpose;
 use crate::app::msg::Severity;
 use crate::app::review_keys::{self, DIGITS};
-use crate::app::reviews::claim;
+use crate::app::reviews::{ImageReviews, claim};
 use crate::app::screen::Overlay;
 use crate::app::sort::{Key, Sort};
 use crate::app::text;
@@ -161,17 +161,14 @@ impl Model {
         let Some((_, record)) = self.review_subject() else {
             return self.say_no_subject();
         };
-        match claim(record) {
-            Some(claim) => {
-                let labels = claim.into_iter().map(str::to_owned).collect();
-                self.decide(labels)
-            }
-            None => {
-                let words = "a rejected image has no result to accept: press the digit of a condition, or 0";
-                self.say(Severity::Info, words);
-                Vec::new()
-            }
+        if let Some(claim) = claim(record) {
+            let labels = claim.into_iter().map(str::to_owned).collect();
+            return self.decide(labels);
         }
+        let words =
+            "a rejected image has no result to accept: press the digit of a condition, or 0";
+        self.say(Severity::Info, words);
+        Vec::new()
     }
 
     /// Decides that the image in sight shows these conditions, and moves on.
@@ -365,7 +362,7 @@ impl Model {
         let awaits = |path: &Path| {
             path != after
                 && self.results.judged(path).is_some_and(|judged| {
-                    let is_decided = judged.reviews.is_some_and(|reviews| reviews.is_decided());
+                    let is_decided = judged.reviews.is_some_and(ImageReviews::is_decided);
                     judged.state.subject().is_some() && !is_decided
                 })
         };
@@ -437,13 +434,11 @@ impl Model {
     /// Lists the images of the cell under the cursor of the agreement view.
     fn list_cell(&mut self) -> Vec<Effect> {
         let view = self.screen.agreement_mut();
-        match view.and_then(|view| view.filter()) {
-            Some(filter) => self.show_in_worklist(&filter, Key::Probability),
-            None => {
-                self.say(Severity::Info, "there is no image in that cell");
-                Vec::new()
-            }
+        if let Some(filter) = view.and_then(|view| view.filter()) {
+            return self.show_in_worklist(&filter, Key::Probability);
         }
+        self.say(Severity::Info, "there is no image in that cell");
+        Vec::new()
     }
 
     /// Opens the worklist with a filter and an order.

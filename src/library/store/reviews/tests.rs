@@ -76,7 +76,9 @@ fn a_review_is_kept_with_all_that_it_says_and_replaces_the_earlier_one() {
             ..a_review("1", "fracture")
         },
     ];
-    others.iter().for_each(|other| drop(store(&library, other)));
+    for other in &others {
+        store(&library, other);
+    }
     let kept = library.reviews().unwrap();
     assert_eq!(kept.len(), 3, "by content, prompt set and reviewer");
     assert!(kept.contains(&stored));
