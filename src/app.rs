@@ -44,6 +44,7 @@ pub(crate) mod tiles;
 pub mod viewer;
 
 pub use crate::config::Theme;
+pub use agreement::{category, claimed_category};
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, FoundFile, Stamp};
 pub use filter::Filter;

@@ -15,6 +15,7 @@ mod output;
 pub mod print;
 mod progress;
 pub mod prompts;
+pub mod reviews;
 mod run;
 pub mod search;
 mod summary;

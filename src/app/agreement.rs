@@ -6,6 +6,7 @@ use std::path::Path;
 use super::keys::Action;
 use super::results::Results;
 use super::reviews::{Judged, claim};
+use crate::library::Record;
 use crate::scoring::agreement::Agreement;
 
 /// The category of an image that shows none of the conditions.
@@ -35,7 +36,7 @@ pub(crate) struct AgreementView {
 }
 
 /// Labels as one category.
-fn category(labels: &[String]) -> String {
+pub fn category(labels: &[String]) -> String {
     let mut labels = labels.to_vec();
     labels.sort_unstable();
     match labels.as_slice() {
@@ -44,14 +45,13 @@ fn category(labels: &[String]) -> String {
     }
 }
 
-/// The category that a result claims; `None` if it is hidden.
-fn claimed(judged: Judged) -> Option<String> {
-    let record = judged.state.record()?;
+/// The category that a result claims.
+pub fn claimed_category(record: &Record) -> String {
     let claim = claim(record).map(|claim| {
         let labels: Vec<String> = claim.into_iter().map(str::to_owned).collect();
         category(&labels)
     });
-    Some(claim.unwrap_or_else(|| REJECTED.to_owned()))
+    claim.unwrap_or_else(|| REJECTED.to_owned())
 }
 
 impl AgreementView {
@@ -71,8 +71,8 @@ impl AgreementView {
         let (mut model, mut sampled, mut others) =
             (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for (judged, reviews, own) in &reviewed {
-            if let Some(claimed) = claimed(*judged) {
-                let case = (own.clone(), claimed);
+            if let Some(record) = judged.state.record() {
+                let case = (own.clone(), claimed_category(record));
                 sampled.extend(reviews.sampled.then(|| case.clone()));
                 model.push(case);
             }

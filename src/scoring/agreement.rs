@@ -1,9 +1,12 @@
 //! How far two raters agree on the categories of the same cases.
 
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
+
+use serde::Serialize;
 
 /// Two raters, case by case.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Agreement {
     /// The categories that either has used, by name.
     pub categories: Vec<String>,
@@ -69,6 +72,25 @@ impl Agreement {
             })
             .sum();
         (expected < 1.0).then(|| (share - expected) / (1.0 - expected))
+    }
+}
+
+/// `35 of 40 the same (87.5%, 95% interval 73.9–94.5%), Cohen's kappa 0.71`.
+impl Display for Agreement {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let (Some(share), Some((low, high))) = (self.share(), self.interval()) else {
+            return write!(f, "no image that both have judged");
+        };
+        let [share, low, high] = [share, low, high].map(|share| 100.0 * share);
+        write!(
+            f,
+            "{} of {} the same ({share:.1}%, 95% interval {low:.1}–{high:.1}%)",
+            self.same, self.cases
+        )?;
+        match self.kappa() {
+            Some(kappa) => write!(f, ", Cohen's kappa {kappa:.2}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -9,9 +9,7 @@ use super::rules::{row, title};
 use super::theme::Looks;
 use crate::app::Model;
 use crate::app::agreement::AgreementView;
-use crate::app::result_panel::percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
-use crate::scoring::agreement::Agreement;
 
 /// Columns of the name of a row of the table.
 const NAME: usize = 18;
@@ -47,15 +45,9 @@ fn words(view: &AgreementView, reviewer: &str, columns: usize, looks: Looks) -> 
         view.reviewed, view.images, view.flagged
     );
     let mut all = vec![(counts, false)];
-    all.push((
-        format!("With the model: {}.", agreement(&view.model)),
-        false,
-    ));
+    all.push((format!("With the model: {}.", view.model), false));
     if view.sampled.cases > 0 {
-        let words = format!(
-            "Of the images drawn at random: {}.",
-            agreement(&view.sampled)
-        );
+        let words = format!("Of the images drawn at random: {}.", view.sampled);
         all.push((words, false));
     } else if view.model.cases > 0 {
         let words =
@@ -63,10 +55,7 @@ fn words(view: &AgreementView, reviewer: &str, columns: usize, looks: Looks) -> 
         all.push((words.to_owned(), true));
     }
     for (other, with) in &view.others {
-        all.push((
-            format!("With {}: {}.", safe_str(other), agreement(with)),
-            false,
-        ));
+        all.push((format!("With {}: {}.", safe_str(other), with), false));
     }
     let lines = all.into_iter().flat_map(|(words, is_aside)| {
         let style = if is_aside { looks.dim() } else { Looks::text() };
@@ -74,24 +63,6 @@ fn words(view: &AgreementView, reviewer: &str, columns: usize, looks: Looks) -> 
         lines.map(move |line| Line::styled(line, style))
     });
     lines.collect()
-}
-
-/// `35 of 40 (87.5%, 95% interval 73.9–94.5%), kappa 0.71`.
-fn agreement(agreement: &Agreement) -> String {
-    let (Some(share), Some((low, high))) = (agreement.share(), agreement.interval()) else {
-        return "no image that both have judged".to_owned();
-    };
-    let kappa = agreement
-        .kappa()
-        .map_or_else(String::new, |kappa| format!(", Cohen's kappa {kappa:.2}"));
-    let (low, high) = (percent(low), percent(high));
-    format!(
-        "{} of {} the same ({}, 95% interval {}–{high}){kappa}",
-        agreement.same,
-        agreement.cases,
-        percent(share),
-        low.trim_end_matches('%')
-    )
 }
 
 fn table(view: &AgreementView, reviewer: &str, columns: usize, looks: Looks) -> Vec<Line<'static>> {

@@ -148,6 +148,42 @@ impl Library {
         }
     }
 
+    /// Stores reviews all at once, or none of them. Those that say what is in force already change nothing. Returns how many were stored.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the library cannot be used.
+    pub fn import_reviews(&self, reviews: &[Review]) -> Result<usize, LibraryError> {
+        self.open();
+        let mut connection = schema::connect(self.file())?;
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut stored = 0;
+        for review in reviews {
+            let Review {
+                content,
+                prompts,
+                reviewer,
+                path,
+                ..
+            } = review.clone();
+            let before = in_force(&change, content, prompts, reviewer, path)?;
+            if before.labels != review.labels {
+                let (note, flagged) = (before.note, before.flagged);
+                store(
+                    &change,
+                    &Review {
+                        note,
+                        flagged,
+                        ..review.clone()
+                    },
+                )?;
+                stored += 1;
+            }
+        }
+        change.commit()?;
+        Ok(stored)
+    }
+
     /// The changes after a position, and the position after them; from the default position, all reviews. `None` if the library
     /// cannot be read. Costs some microseconds if nothing has changed.
     pub fn review_changes(&self, since: ReviewPosition) -> Option<(ReviewChanges, ReviewPosition)> {
