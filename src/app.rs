@@ -33,7 +33,6 @@ mod request;
 pub(crate) mod result_panel;
 pub(crate) mod results;
 pub(crate) mod review_keys;
-pub(crate) mod reviews;
 pub(crate) mod screen;
 pub mod sort;
 pub(crate) mod status;

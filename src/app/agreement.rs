@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::keys::Action;
 use super::results::Results;
-use super::reviews::{Judged, claim};
+use super::results::reviews::{Judged, claim};
 use crate::library::Record;
 use crate::scoring::agreement::Agreement;
 

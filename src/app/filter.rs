@@ -5,7 +5,7 @@ mod terms;
 use frizbee::{Config, Matcher};
 use serde::{Deserialize, Serialize};
 
-use super::reviews::Judged;
+use super::results::reviews::Judged;
 use terms::ParsedFilter;
 
 /// What the rows of a list must satisfy.

@@ -33,9 +33,9 @@ use super::prompt_sets::PromptSets;
 use super::recall::RecallQueue;
 use super::related::{RelatedObjects, legend_words};
 use super::result_panel::{self, Detail, ResultPanel};
+use super::results::reviews::Reviews;
 use super::results::{FileState, Results};
 use super::review_keys::Leader;
-use super::reviews::Reviews;
 use super::screen::{Overlay, Screen};
 use super::status::{EngineState, StatusMessage, WatchState};
 use super::studies::StudyBrowser;
@@ -49,7 +49,6 @@ use crate::rules::Rules;
 use crate::view::panels::Panels;
 use files::PendingScan;
 use mouse::Mouse;
-pub(super) use review::shown as review_words;
 
 /// Tick interval while the cursor comes to rest.
 const REST_TICK: Duration = Duration::from_millis(40);

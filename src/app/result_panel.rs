@@ -7,8 +7,8 @@ use super::browser::folder::{Row, RowKind};
 use super::context::FileContext;
 use super::entry::EntryKind;
 use super::keys::Action;
-use super::model::review_words as shown;
 use super::popup::failure_words;
+use super::results::reviews::label_words;
 use super::results::{FileState, FileStatus, Tally};
 use super::review_keys::{self, Leader};
 use super::status::EngineState;
@@ -262,7 +262,7 @@ impl ResultPanel<'_> {
                 Some(false) => ", unlike the model",
                 None => "",
             };
-            let words = format!("{}{beside}", shown(labels));
+            let words = format!("{}{beside}", label_words(labels));
             lines.push(Detail::Fact("review", words));
         }
         if reviews.is_flagged() {
@@ -276,7 +276,7 @@ impl ResultPanel<'_> {
         lines.extend(note.map(|note| Detail::Fact("note", note)));
         if !self.files.results.is_blind() {
             for other in &reviews.others {
-                let said = other.labels.as_deref().map_or("–".to_owned(), shown);
+                let said = other.labels.as_deref().map_or("–".to_owned(), label_words);
                 let note = text::safe_str(&other.note);
                 let note = if note.is_empty() {
                     note

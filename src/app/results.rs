@@ -1,5 +1,6 @@
 //! The result of each file, and a tally of each folder, which follows the states.
 
+pub mod reviews;
 mod state;
 mod tally;
 
@@ -8,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::{FoundFile, Stamp};
-use super::reviews::{ImageReviews, Judged, Reviews};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
 use crate::library::{Failure, Outcome, Record, ReviewChanges};
 use crate::media::{ErrorKind, FileContent};
 use crate::paths;
+use reviews::{ImageReviews, Judged, Reviews};
 pub use state::{FileState, FileStatus};
 pub use tally::Tally;
 

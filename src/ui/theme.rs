@@ -6,7 +6,7 @@ use ratatui::text::Span;
 
 use crate::app::Theme;
 use crate::app::results::FileStatus;
-use crate::app::reviews::Judged;
+use crate::app::results::reviews::Judged;
 
 const BLUE: Color = Color::Indexed(33);
 const ORANGE: Color = Color::Indexed(172);

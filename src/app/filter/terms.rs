@@ -1,7 +1,7 @@
 //! The terms of a filter about results and reviews. Those about results are named as in the rules on results.
 
 use crate::app::results::FileStatus;
-use crate::app::reviews::{ImageReviews, Judged};
+use crate::app::results::reviews::{ImageReviews, Judged};
 use crate::config::similar;
 use crate::library::Record;
 use crate::scoring::Decision;

@@ -12,8 +12,8 @@ use crate::app::entry::EntryKind;
 use crate::app::keys::Action;
 use crate::app::line::Purpose;
 use crate::app::msg::Severity;
+use crate::app::results::reviews::{ImageReviews, claim, label_words};
 use crate::app::review_keys::{self, DIGITS};
-use crate::app::reviews::{ImageReviews, claim};
 use crate::app::screen::Overlay;
 use crate::app::sort::{Key, Sort};
 use crate::app::text;
@@ -176,7 +176,7 @@ impl Model {
         let Some(review) = self.review_in_sight() else {
             return self.say_no_subject();
         };
-        let words = shown(&labels);
+        let words = label_words(&labels);
         let blind = self.results.is_blind();
         let (path, labels) = (review.path.clone(), Some(labels));
         // Looked for before, as the filter may hide the image as soon as it is reviewed.
@@ -320,7 +320,7 @@ impl Model {
                 let now = review
                     .labels
                     .as_deref()
-                    .map_or("not reviewed".to_owned(), shown);
+                    .map_or("not reviewed".to_owned(), label_words);
                 let name = self.env.show_path(&path);
                 self.show_reviews(ReviewChanges {
                     reviews: vec![*review],
@@ -517,13 +517,5 @@ impl Model {
             "results and reviews are shown".to_owned()
         };
         self.say(Severity::Info, &words);
-    }
-}
-
-/// Labels in words.
-pub(in crate::app) fn shown(labels: &[String]) -> String {
-    match labels {
-        [] => "none of the conditions".to_owned(),
-        labels => text::safe_str(&labels.join(", ")),
     }
 }

@@ -190,7 +190,7 @@ fn a_term_that_is_wrong_is_explained() {
         ("urgncy>0.5", "did you mean `urgency`?"),
         (
             "date:2026",
-            "use one of `label`, `modality`, `decision`, `p`, `probability`, `urgency`",
+            "use one of `label`, `review`, `modality`, `decision`, `p`, `probability`, `urgency`",
         ),
         ("!lable:x", "did you mean `label`?"),
         ("p:0.5", "write p>0.5"),

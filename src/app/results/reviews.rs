@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::results::FileState;
+use super::FileState;
+use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
 use crate::scoring::{Decision, Mode};
 
@@ -46,6 +47,14 @@ impl ImageReviews {
                 .iter()
                 .all(|label| labels.iter().any(|own| own == label));
         Some(same)
+    }
+}
+
+/// Labels in words.
+pub(in crate::app) fn label_words(labels: &[String]) -> String {
+    match labels {
+        [] => "none of the conditions".to_owned(),
+        labels => text::safe_str(&labels.join(", ")),
     }
 }
 
