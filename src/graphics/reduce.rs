@@ -188,6 +188,7 @@ fn ascii_for(symbol: char) -> Option<char> {
         // Lines.
         '─' | '╌' | '–' | '−' | '—' | '⁻' => '-',
         '│' => '|',
+        '━' | '╸' => '=',
         '\u{2500}'..='\u{257f}' => '+',
         '‾' => '-',
         // The cursor, then partial blocks of bars.
@@ -200,7 +201,7 @@ fn ascii_for(symbol: char) -> Option<char> {
         // Pointers.
         '▸' | '►' | '▶' | '→' | '›' | '⟩' => '>',
         '◄' | '←' | '⟨' | '↵' => '<',
-        '▴' | '↑' => '^',
+        '▴' | '▲' | '△' | '↑' => '^',
         '▾' | '↓' => 'v',
         // The spinner.
         '⣾' | '⡿' => '|',

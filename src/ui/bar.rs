@@ -28,9 +28,41 @@ pub(super) fn bar(share: Option<f64>, width: usize) -> String {
     bar
 }
 
+/// A thin bar in exactly `width` cells, in steps of half a cell: for lists, where bars must not outshine the names.
+pub(super) fn thin_bar(share: f64, width: usize) -> String {
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    let halves = (share * 2.0 * width as f64).round() as usize;
+    let mut bar = "━".repeat(halves / 2);
+    if halves % 2 > 0 {
+        bar.push('╸');
+    }
+    bar.extend(std::iter::repeat_n(' ', width - halves.div_ceil(2)));
+    bar
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bar;
+    use super::{bar, thin_bar};
+
+    #[test]
+    fn a_thin_bar_grows_by_halves_and_keeps_its_width() {
+        for (share, expected) in [
+            (0.0, "    "),
+            (0.13, "╸   "),
+            (0.5, "━━  "),
+            (0.6, "━━╸ "),
+            (1.0, "━━━━"),
+            (7.0, "━━━━"),
+            (f64::NAN, "    "),
+        ] {
+            assert_eq!(thin_bar(share, 4), expected, "{share}");
+        }
+        assert_eq!(thin_bar(0.5, 0), "");
+    }
 
     #[test]
     fn a_bar_grows_by_eighths_and_keeps_its_width() {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::bar::bar;
+use super::bar::thin_bar;
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::browser::folder::{Row, RowKind};
@@ -38,11 +38,20 @@ impl ListColumns {
             0..11 => (0, 0, 0),
             11..24 => (0, 0, FIGURE),
             24..36 => (label, 0, FIGURE),
-            36..44 => (label, 5, FIGURE),
-            44..56 => (label, 8, FIGURE),
-            _ => (label, 12, FIGURE),
+            36..56 => (label, 5, FIGURE),
+            _ => (label, 8, FIGURE),
         };
         Self { label, bar, figure }
+    }
+
+    /// Gives up the bar where names need the room: a name is cut only if nothing else can be.
+    fn with_room_for(self, names: usize, width: usize) -> Self {
+        let bar = if names + self.total() > width {
+            0
+        } else {
+            self.bar
+        };
+        Self { bar, ..self }
     }
 
     fn total(&self) -> usize {
@@ -63,7 +72,11 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         .results()
         .tally(model.folder().dir())
         .map_or(0, longest_label);
-    let columns = ListColumns::new(usize::from(area.width).saturating_sub(LEFT + 1), labels);
+    let room = usize::from(area.width).saturating_sub(LEFT + 1);
+    let on_screen = model.folder().rows_from(model.folder().offset());
+    let on_screen = on_screen.take(usize::from(area.height));
+    let names = on_screen.map(|row| width(&row.shown)).max().unwrap_or(0);
+    let columns = ListColumns::new(room, labels).with_room_for(names, room);
     let (offset, cursor) = (model.folder().offset(), model.folder().cursor());
     let rows = model
         .folder()
@@ -231,34 +244,31 @@ fn record_columns(
     columns: &ListColumns,
     looks: Looks,
 ) -> Vec<Span<'static>> {
-    let style = looks.status(Some(status));
-    let rejected = status == FileStatus::Rejected;
-    let text = if rejected { style } else { Looks::text() };
+    // A rejected image has no claim to draw.
+    if status == FileStatus::Rejected {
+        return words("rejected", columns, looks.dim());
+    }
+    let (style, mark) = looks.urgency(record.verdict.urgency);
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = safe_str(&record.verdict.label);
         let label = match status {
-            FileStatus::Rejected => cut_end("rejected", columns.label),
             // The symbol shows uncertainty, too: a label that just fits is not cut to make room for the question mark.
             FileStatus::Uncertain if width(&label) < columns.label => format!("{label}?"),
             _ => cut_end(&label, columns.label),
         };
         let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));
-        spans.push(Span::styled(format!(" {label}{blanks}"), text));
+        spans.push(Span::styled(format!(" {label}{blanks}"), Looks::text()));
     }
     if columns.bar > 0 {
         spans.push(Span::styled(
-            format!(" {}", bar((!rejected).then_some(share), columns.bar)),
+            format!(" {}", thin_bar(share, columns.bar)),
             style,
         ));
     }
     if columns.figure > 0 {
-        let figure = if rejected {
-            "–".to_owned()
-        } else {
-            whole_percent(share)
-        };
-        spans.push(Span::styled(format!(" {figure:>FIGURE$}"), text));
+        let figure = format!(" {:>FIGURE$}{mark}", whole_percent(share));
+        spans.push(Span::styled(figure, style));
     }
     spans
 }

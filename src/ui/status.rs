@@ -85,6 +85,7 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     all.extend(model_progress(model));
     all.extend(queue(model));
     all.extend(failures(model, looks));
+    all.extend(rejections(model));
     if model.results().is_blind() {
         all.push((0, Span::styled("blind", looks.doubt())));
     }
@@ -210,6 +211,21 @@ fn failures(model: &Model, looks: Looks) -> Option<StatusPart> {
     let failed = results.count(FileStatus::Failed);
     (failed > 0 && results.queued_count() == 0)
         .then(|| (2, Span::styled(format!("{failed} failed"), looks.wrong())))
+}
+
+/// The number of images that were rejected, once nothing is queued, and what helps where the model is not for such images.
+fn rejections(model: &Model) -> Option<StatusPart> {
+    let results = model.results();
+    let rejected = results.count(FileStatus::Rejected);
+    if rejected == 0 || results.queued_count() > 0 {
+        return None;
+    }
+    let key = model.env().keymap.key(Action::Model);
+    let words = match key.filter(|_| model.engine().is_synthetic_only()) {
+        Some(key) => format!("{rejected} rejected: {key} chooses a model for them"),
+        None => format!("{rejected} rejected"),
+    };
+    Some((3, Span::styled(words, Looks::text())))
 }
 
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {

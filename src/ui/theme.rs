@@ -18,6 +18,11 @@ const LINE: Color = Color::Indexed(240);
 const GROUND: Color = Color::Indexed(16);
 const ON_GROUND: Color = Color::Indexed(252);
 
+/// The urgency from which a result is more likely abnormal than not.
+const URGENT: f64 = 0.5;
+/// The urgency from which a result stands out most.
+const VERY_URGENT: f64 = 0.9;
+
 /// The same for a light background, where the others are too pale for fine strokes.
 const ON_LIGHT: [(Color, Color); 5] = [
     (BLUE, Color::Indexed(25)),
@@ -139,6 +144,18 @@ impl Looks {
     /// A folder's name, and bars that are not probabilities.
     pub(super) fn plain_blue(self) -> Style {
         self.coloured(BLUE)
+    }
+
+    /// How a result is drawn by its urgency, so that what is likely abnormal stands out and what is normal recedes: the style of bar
+    /// and figure, and a symbol that says the same without colour.
+    pub(super) fn urgency(self, urgency: f64) -> (Style, &'static str) {
+        if urgency >= VERY_URGENT {
+            (self.doubt().add_modifier(Modifier::BOLD), "▲")
+        } else if urgency >= URGENT {
+            (self.coloured(BLUE), "△")
+        } else {
+            (self.dim(), " ")
+        }
     }
 
     /// The symbol of a status.
