@@ -77,6 +77,11 @@ pub enum Action {
     Window8,
     #[serde(rename = "window-9")]
     Window9,
+    WindowSoftTissue,
+    WindowLung,
+    WindowLiver,
+    WindowBone,
+    WindowBrain,
     WindowAuto,
     WindowNarrower,
     WindowWider,
@@ -148,6 +153,18 @@ impl Action {
 }
 
 impl Action {
+    /// The name of the CT window that the action chooses.
+    pub fn ct_window(self) -> Option<&'static str> {
+        Some(match self {
+            Self::WindowSoftTissue => "soft tissue",
+            Self::WindowLung => "lung",
+            Self::WindowLiver => "liver",
+            Self::WindowBone => "bone",
+            Self::WindowBrain => "brain",
+            _ => return None,
+        })
+    }
+
     /// Rows by which the action moves in a list of which `page` are on screen; `isize::MIN` and `MAX` lead to the ends, 0 is
     /// that of an action that does not move.
     pub fn distance(self, page: usize) -> isize {

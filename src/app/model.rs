@@ -40,6 +40,7 @@ use super::tags::TagBrowser;
 use super::text;
 use super::tiles::TileCache;
 use super::viewer::Viewer;
+use super::viewer::corners::Corners;
 use crate::config::Theme;
 use crate::media::Legend;
 use crate::rules::Rules;
@@ -405,6 +406,12 @@ impl Model {
             facts.extend(self.related.fact(&self.viewer, &self.env));
         }
         facts
+    }
+
+    /// The corners of the image shown; `None` if it has none.
+    pub(crate) fn corners(&self, key: &PreviewKey, preview: &Preview) -> Option<Corners> {
+        let series = self.studies.position(self.folder());
+        Viewer::corners(key, preview, series, self.env.show_phi)
     }
 
     /// `1 liver`: the number and the name of a segment or region.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use super::entry::{FoundFile, Stamp};
 pub use crate::config::Graphics;
 use crate::media::{
-    FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
+    Caption, FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
 };
 use crate::view::placement::Aim;
@@ -205,6 +205,8 @@ pub struct Scene {
     pub histogram: Option<Histogram>,
     /// What related objects contribute.
     pub about: RelatedContent,
+    /// What the corners say; `None` if the file is not a DICOM object. Parts of it identify the patient.
+    pub caption: Option<Caption>,
 }
 
 /// What related objects contribute to an image.

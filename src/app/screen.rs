@@ -82,7 +82,7 @@ impl Screen {
 
     /// Moves the focus to the panel after this one.
     pub(super) fn focus_after(&mut self, panel: Panel, env: &Environment) {
-        self.focus = self.panels(env).next(panel, may_show_images(env));
+        self.focus = panel.next(may_show_images(env));
     }
 
     /// Moves the focus to the list; false if it was there already.

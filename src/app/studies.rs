@@ -185,6 +185,12 @@ impl StudyBrowser {
         self.here(folder).is_some()
     }
 
+    /// Whether the files of one series are on screen.
+    pub(super) fn shows_series(&self, folder: &Folder) -> bool {
+        let here = self.here(folder);
+        here.is_some_and(|grouping| grouping.series_at(folder.dir()).is_some())
+    }
+
     /// Whether a DICOMDIR is on screen.
     pub(super) fn shows_directory(&self, folder: &Folder) -> bool {
         self.here(folder).is_some_and(Grouping::is_directory)

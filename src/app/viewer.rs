@@ -2,6 +2,8 @@
 //! screen. None of this affects the model.
 
 mod actions;
+pub(crate) mod corners;
+pub(super) mod drag;
 pub mod facts;
 pub(crate) mod film;
 mod keys;
@@ -284,12 +286,12 @@ impl Viewer {
     }
 
     /// Whether frames are being played.
-    pub(super) fn is_playing(&self) -> bool {
+    pub(crate) fn is_playing(&self) -> bool {
         self.film.is_some()
     }
 
     /// The pointer, if there is one.
-    pub(super) fn pointer(&self) -> Option<&Pointer> {
+    pub(crate) fn pointer(&self) -> Option<&Pointer> {
         self.pointer.as_ref()
     }
 
@@ -381,6 +383,7 @@ impl Decorations {
         InsetContent {
             facts: self.overlays || self.cursor.is_some(),
             letters: self.overlays && scene.letters().is_some(),
+            corners: self.overlays && scene.caption.is_some(),
             legend: self.overlays && told,
             histogram: self.histogram,
         }

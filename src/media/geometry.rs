@@ -85,6 +85,17 @@ impl Geometry {
         let normal = [b * f - c * e, c * d - a * f, a * e - b * d];
         Some(normal[0] * x + normal[1] * y + normal[2] * z)
     }
+
+    /// The direction from the origin in which the frame lies along the normal of its plane, as a letter, and how far, in
+    /// millimetres: (F, 123.5) is 123.5 mm below the origin.
+    pub fn slice_position(&self) -> Option<(char, f64)> {
+        let depth = self.depth()?;
+        let [a, b, c, d, e, f] = self.orientation?;
+        let normal = [b * f - c * e, c * d - a * f, a * e - b * d];
+        let toward = normal.map(|part| if depth < 0.0 { -part } else { part });
+        let letter = direction(toward).chars().next()?;
+        Some((letter, depth.abs()))
+    }
 }
 
 /// The letters of a direction, the largest component first.
@@ -164,5 +175,13 @@ mod tests {
         assert_eq!(slice(12.5).depth(), Some(12.5));
         assert_eq!(slice(-3.0).depth(), Some(-3.0));
         assert_eq!(Geometry::default().depth(), None);
+        assert_eq!(slice(12.5).slice_position(), Some(('H', 12.5)));
+        assert_eq!(slice(-3.0).slice_position(), Some(('F', 3.0)));
+        let sagittal = |x| Geometry {
+            position: Some([x, 7.0, 9.0]),
+            ..oriented([0.0, 1.0, 0.0, 0.0, 0.0, -1.0])
+        };
+        assert_eq!(sagittal(20.0).slice_position(), Some(('L', 20.0)));
+        assert_eq!(sagittal(-4.0).slice_position(), Some(('R', 4.0)));
     }
 }

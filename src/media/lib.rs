@@ -49,6 +49,7 @@ pub mod walk;
 mod warnings;
 
 pub use contain::{contain, is_contained};
+pub use dicom::caption::Caption;
 pub use dicom::studies::frame_order::FrameOrder;
 pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};

@@ -9,12 +9,15 @@ use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, histogram, rect};
 use crate::app::text::{cut_end, safe, safe_str, width, wrap};
+use crate::app::viewer::corners::Corners;
 use crate::app::{EncodedImage, Model, Preview, PreviewKey, RelatedContent};
 use crate::view::Area;
 use crate::view::placement::{self, Inset};
 
 /// Separates facts.
 const BETWEEN: &str = "  ";
+/// Columns between the corners of a row, for the letter there.
+const CORNER_GAP: u16 = 6;
 
 /// Draws the image, or says why there is none.
 pub(super) fn draw(
@@ -94,6 +97,9 @@ fn seen(
     if let Some(letters) = letters {
         let sides = [letters.left, letters.right, letters.top, letters.bottom];
         sides_of(key, sides, &inset, looks, frame);
+    }
+    if let Some(corners) = model.corners(key, preview) {
+        corner_texts(&corners, &inset, looks, frame);
     }
     if let Some(area) = inset.facts {
         let facts = model.facts(key, preview);
@@ -180,6 +186,35 @@ fn sides_of(key: &PreviewKey, sides: [String; 4], inset: &Inset, looks: Looks, f
     if let Some(area) = right_row {
         let line = Line::styled(shown(right), looks.accent()).right_aligned();
         frame.render_widget(line, area);
+    }
+}
+
+/// Writes the corners beside the letters above and below the image.
+fn corner_texts(corners: &Corners, inset: &Inset, looks: Looks, frame: &mut Frame) {
+    let rows = [
+        (inset.above, &corners.top_left, &corners.top_right),
+        (inset.below, &corners.bottom_left, &corners.bottom_right),
+    ];
+    for (area, left, right) in rows {
+        let Some(area) = area else { continue };
+        let half = area.width.saturating_sub(CORNER_GAP) / 2;
+        let part = |x: u16| {
+            rect(
+                Area {
+                    x,
+                    width: half,
+                    ..area
+                },
+                frame,
+            )
+        };
+        let parts = [part(area.x), part(area.x + area.width - half)];
+        let [left, right] = [left, right].map(|parts| {
+            let safe: Vec<String> = parts.iter().map(|part| safe_str(part)).collect();
+            Line::styled(as_many_as_fit(&safe, usize::from(half)), looks.dim())
+        });
+        frame.render_widget(left, parts[0]);
+        frame.render_widget(right.right_aligned(), parts[1]);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::app::prompt_sets::Rescoring;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
+use crate::app::viewer::measure::Pointer;
 use crate::app::{Mode, Model, Severity};
 
 /// The spinner, shown while something is under way.
@@ -22,6 +23,19 @@ const TURN_MS: u128 = 120;
 const PATIENT: &str = "patient values shown";
 /// Separates parts.
 const BETWEEN: &str = " │ ";
+/// Keys of the ruler.
+const RULER: [(Action, &str); 4] = [
+    (Action::Enter, "set point"),
+    (Action::Probe, "value"),
+    (Action::Back, "end"),
+    (Action::Help, "help"),
+];
+/// Keys of the probe.
+const PROBE: [(Action, &str); 3] = [
+    (Action::Ruler, "measure"),
+    (Action::Back, "end"),
+    (Action::Help, "help"),
+];
 /// Minimum distance between the last part and the hints.
 const APART: usize = 2;
 
@@ -235,11 +249,44 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Copy, "copy"),
             (Action::Patient, "patient"),
         ],
+        _ if model.viewer().is_typing_frame() => &[(Action::Enter, "go"), (Action::Back, "cancel")],
+        Mode::Compare => &[
+            (Action::NextPanel, "other side"),
+            (Action::Enter, "go to file"),
+            (Action::Back, "back"),
+            (Action::Help, "help"),
+        ],
+        Mode::Grid => &[
+            (Action::Enter, "open"),
+            (Action::ZoomIn, "larger"),
+            (Action::ZoomOut, "smaller"),
+            (Action::Back, "list"),
+            (Action::Help, "help"),
+        ],
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().pointer().is_some() => {
+            if model.viewer().pointer().is_some_and(Pointer::is_ruler) {
+                &RULER
+            } else {
+                &PROBE
+            }
+        }
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().is_playing() => &[
+            (Action::Cine, "stop"),
+            (Action::CineSlower, "slower"),
+            (Action::CineFaster, "faster"),
+        ],
         Mode::Activity if model.results().count(FileStatus::Failed) > 0 => &[
             (Action::NextNew, "next failed"),
             (Action::Why, "why"),
             (Action::Classify, "retry"),
             (Action::ClassifyAll, "retry all"),
+            (Action::Help, "help"),
+        ],
+        Mode::FullScreen => &[
+            (Action::Down, "next"),
+            (Action::ZoomIn, "zoom"),
+            (Action::Ruler, "measure"),
+            (Action::Back, "back"),
             (Action::Help, "help"),
         ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],

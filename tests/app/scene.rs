@@ -17,8 +17,8 @@ use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::{
-    DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry, Histogram,
-    ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
+    Caption, DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry,
+    Histogram, ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
 };
 use medivision_tui::rules::Rules;
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
@@ -495,6 +495,8 @@ pub struct Film {
     pub colour: bool,
     /// What objects that are on say of it.
     pub about: RelatedContent,
+    /// What the corners say.
+    pub caption: Option<Caption>,
 }
 
 impl Default for Film {
@@ -511,6 +513,7 @@ impl Default for Film {
             unit: None,
             colour: false,
             about: RelatedContent::default(),
+            caption: None,
         }
     }
 }
@@ -546,6 +549,7 @@ impl Film {
             unit: Some("HU"),
             colour: false,
             about: RelatedContent::default(),
+            caption: None,
         }
     }
 }
@@ -611,6 +615,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         } else {
             film.about.clone()
         },
+        caption: film.caption.clone(),
     };
     let area = medivision_tui::view::Area {
         x: 0,

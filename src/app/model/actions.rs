@@ -23,6 +23,8 @@ use crate::app::text;
 use crate::engine::Lane;
 use crate::view::panels::Panel;
 
+/// Images of a stack that a page key moves by.
+const STACK_PAGE: usize = 10;
 /// Longest text copied, in bytes: what terminals that limit it take.
 const MAX_COPY: usize = 74_000;
 
@@ -79,7 +81,7 @@ impl Model {
                     self.screen.set_full(!self.screen.is_full());
                 }
             }
-            _ if action.distance(1) != 0 => self.move_cursor(action),
+            _ if action.distance(1) != 0 => return self.move_cursor(action),
             _ if Key::chosen_by(action).is_some() => self.sort(action),
             _ => return self.act_on_image(action),
         }
@@ -97,16 +99,29 @@ impl Model {
         self.carry_out(requests)
     }
 
-    /// Moves the cursor of the list, or scrolls the result.
-    fn move_cursor(&mut self, action: Action) {
+    /// Moves the cursor of the list, pages the stack of the image that has the focus, or scrolls the result.
+    fn move_cursor(&mut self, action: Action) -> Vec<Effect> {
         let panels = self.panels();
+        let on_image = match self.view() {
+            Mode::FullScreen => true,
+            Mode::Panels(focus) => focus == Panel::Preview && panels.preview.is_some(),
+            _ => false,
+        };
+        if on_image {
+            let series = self.studies.position(self.folder());
+            let distance = action.distance(STACK_PAGE);
+            if let Some(requests) = self.viewer.page_by(distance, series) {
+                return self.carry_out(requests);
+            }
+        }
         if self.screen.focus() == Panel::Result && panels.result.is_some() {
             let (page, lines) = self.result_extent();
             self.result_scroll = action.scroll(self.result_scroll, page, lines);
-            return;
+            return Vec::new();
         }
         let page = panels.list.map_or(1, |area| usize::from(area.height));
         self.browser.folder.go_by(action.distance(page));
+        Vec::new()
     }
 
     // ── views ─────────────────────────────────────────────────────────────────────────────────────────────────

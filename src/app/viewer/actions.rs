@@ -113,17 +113,8 @@ impl Viewer {
     // ── window ────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn change_window(&mut self, action: Action, image: &ViewedImage) -> Option<Request> {
-        let Some(window) = image.scene.window else {
+        let Some(window) = self.current_window(image) else {
             return Some(Request::info("a colour image has no window"));
-        };
-        // What is not drawn yet is moved on from all the same: keys may come faster than previews.
-        let window = match self.view.voi {
-            Voi::Range { center, width } => Window {
-                center,
-                width,
-                ..window
-            },
-            _ => window,
         };
         let step = |step, coarse| window::adjusted(&window, step, coarse);
         self.view.voi = match action {
@@ -136,6 +127,12 @@ impl Viewer {
             Action::LevelDownCoarse => step(WindowStep::Down, true),
             Action::WindowWiderCoarse => step(WindowStep::Wider, true),
             Action::WindowNarrowerCoarse => step(WindowStep::Narrower, true),
+            _ if action.ct_window().is_some() => {
+                if image.modality() != Some("CT") {
+                    return Some(Request::info("this window is for CT only"));
+                }
+                window::ct_window(action.ct_window()?)?
+            }
             _ => {
                 let presets = window::presets(image.modality(), &image.scene.windows);
                 let number = action.preset()?;
@@ -146,6 +143,19 @@ impl Viewer {
             }
         };
         None
+    }
+
+    /// The window of the image; `None` for colour. What is not drawn yet counts: keys may come faster than previews.
+    pub(super) fn current_window(&self, image: &ViewedImage) -> Option<Window> {
+        let window = image.scene.window?;
+        Some(match self.view.voi {
+            Voi::Range { center, width } => Window {
+                center,
+                width,
+                ..window
+            },
+            _ => window,
+        })
     }
 
     // ── frames ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,6 +183,27 @@ impl Viewer {
         };
         self.film = None;
         Some(vec![Request::ScrollSeries(to)])
+    }
+
+    /// Moves through the stack shown, the images of a series or the frames of a file, by a distance as in
+    /// [`Action::distance`]; `None` if there is no stack.
+    pub(in crate::app) fn page_by(
+        &mut self,
+        distance: isize,
+        series: Option<(usize, usize)>,
+    ) -> Option<Vec<Request>> {
+        let moved = |at: usize, count: usize| at.saturating_add_signed(distance).min(count - 1);
+        if let Some((at, count)) = series.filter(|(_, count)| *count > 1) {
+            self.film = None;
+            return Some(vec![Request::ScrollSeries(moved(at, count))]);
+        }
+        let frames = self.frames();
+        if frames < 2 {
+            return None;
+        }
+        self.film = None;
+        self.frame = moved(self.frame as usize, frames as usize) as u32;
+        Some(Vec::new())
     }
 
     /// What a number that is typed counts, and how many of them there are: the images of a series, or the frames of a file.

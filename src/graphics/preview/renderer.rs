@@ -440,6 +440,7 @@ pub(super) fn scene(
         .filter(|_| key.marks.histogram)
         .map(|grey| grey.histogram(HISTOGRAM_BINS));
     let order = source.frame_order().clone();
+    let caption = source.caption(order.number(key.frame));
     Scene {
         view: key.view.clone(),
         series: None,
@@ -454,6 +455,7 @@ pub(super) fn scene(
         value: key.marks.cursor.and_then(|at| value(frame, at)),
         histogram,
         about: RelatedContent::default(),
+        caption,
     }
 }
 
