@@ -13,6 +13,7 @@
 //! * [`limits`] and [`budget`] bound what decoding may cost; `contain` catches panics of decoders
 //! * `codecs` and `png` decode streams; `dicom` parses objects, finds their frames and applies their rules
 //! * `frame`: a decoded frame; `grey` renders it through a window, `mosaic` assembles it from tiles
+//! * [`measure`]: lengths, angles and the values within figures on a frame
 //! * `related`: presentation states, segmentations and structure sets to be drawn over it
 //!
 //! JPEG, PNG and DICOM are recognised by their content, never by their name. The name only decides how a file with
@@ -33,6 +34,7 @@ mod grey;
 mod info;
 mod large_pages;
 pub mod limits;
+pub mod measure;
 mod mosaic;
 mod options;
 mod orient;
