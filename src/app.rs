@@ -51,8 +51,8 @@ pub use model::{Model, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use preview::{
-    Decorations, EncodedImage, Graphics, ImageView, OverlaidObjects, OverlayText, PixelValue,
-    Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
+    Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
+    PixelValue, Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
 };
 pub use prompt_sets::NamedPromptSet;
 

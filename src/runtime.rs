@@ -5,6 +5,7 @@ mod choices;
 mod folder_states;
 mod folders;
 mod library_changes;
+mod measurements;
 mod objects;
 mod prompt_files;
 
@@ -29,6 +30,7 @@ pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
 use library_changes::LibraryWatch;
+use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
@@ -56,6 +58,8 @@ pub struct Services {
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     prompt_files: Option<PromptWatch>,
+    /// Stores measurements; `None` without a library.
+    measurements: Option<MeasurementWriter>,
     _library_changes: Option<LibraryWatch>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
@@ -83,7 +87,11 @@ impl Services {
         let sender = messages.clone();
         let send: folders::MsgSender = Arc::new(move |msg| sender.send(msg).is_ok());
         let library = settings.library.clone();
+        let keeping = library.clone();
+        let measurements =
+            keeping.map(|library| MeasurementWriter::start(library, Arc::clone(&send)));
         let services = Self {
+            measurements,
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
             send,
@@ -155,6 +163,9 @@ impl Services {
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
         }
+        if let Some(measurements) = self.measurements {
+            measurements.finish(SHUTDOWN_TIMEOUT);
+        }
         if let Some(library) = self.settings.library {
             library.flush(SHUTDOWN_TIMEOUT);
         }
@@ -183,24 +194,17 @@ impl Services {
             Effect::Scan { root, generation } => {
                 folders::scan(root, generation, Arc::clone(&self.send));
             }
-            Effect::Preview(key) => {
-                if let Some(worker) = &self.preview {
-                    worker.request(key);
+            Effect::Preview(_) | Effect::Prefetch(_) | Effect::CancelPreview | Effect::Tiles(_) => {
+                self.request_images(effect);
+            }
+            Effect::Measurements(file) => {
+                if let Some(writer) = &self.measurements {
+                    writer.read(file, Arc::clone(&self.send));
                 }
             }
-            Effect::Prefetch(files) => {
-                if let Some(worker) = &self.preview {
-                    worker.prefetch(files);
-                }
-            }
-            Effect::CancelPreview => {
-                if let Some(worker) = &self.preview {
-                    worker.cancel();
-                }
-            }
-            Effect::Tiles(keys) => {
-                if let Some(tiles) = &self.tiles {
-                    tiles.request(keys);
+            Effect::KeepMeasurement { .. } | Effect::RemoveMeasurement(_) => {
+                if let Some(writer) = &self.measurements {
+                    writer.perform(effect);
                 }
             }
             Effect::Jobs(commands) => commands
@@ -259,6 +263,20 @@ impl Services {
             Effect::Quit => return Some(ScreenEffect::Quit),
         }
         None
+    }
+
+    /// Requests images from the preview workers, once these are started; other effects do nothing.
+    fn request_images(&self, effect: Effect) {
+        let (Some(worker), Some(tiles)) = (&self.preview, &self.tiles) else {
+            return;
+        };
+        match effect {
+            Effect::Preview(key) => worker.request(key),
+            Effect::Prefetch(files) => worker.prefetch(files),
+            Effect::CancelPreview => worker.cancel(),
+            Effect::Tiles(keys) => tiles.request(keys),
+            _ => {}
+        }
     }
 
     fn start_watch(&mut self, root: &Path) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::preview::PreviewKey;
+use super::viewer::measurements::{Measurement, MeasurementId};
 use crate::engine::ClassifiedFile;
 use crate::jobs::JobCommand;
 use crate::prompts::Prompts;
@@ -47,6 +48,18 @@ pub enum Effect {
     /// Encode small images of the first frames of files, without annotations. Replaces the requests that are still
     /// waiting. Each is answered by a [`super::Msg::Tile`], roughly in this order.
     Tiles(Vec<PreviewKey>),
+    /// Look up the measurements that the library has of a file's content. Answered by [`super::Msg::Measurements`] if there are
+    /// any.
+    Measurements(FoundFile),
+    /// Store a measurement, or its new state. Not answered.
+    KeepMeasurement {
+        /// The file.
+        file: FoundFile,
+        /// The measurement.
+        measurement: Box<Measurement>,
+    },
+    /// Remove a measurement from the library. Not answered.
+    RemoveMeasurement(MeasurementId),
     /// Hand files to the engine, or change what it does with those it has. Each file started is answered by
     /// `Event::Done` or `Event::Dropped` of its generation.
     Jobs(Vec<JobCommand>),

@@ -11,6 +11,7 @@ pub(super) use words::HELP;
 pub use words::{HelpLine, PaletteEntry};
 
 use crate::config::similar;
+use crate::media::measure::FigureKind;
 
 /// An action that keys can be bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -109,6 +110,11 @@ pub enum Action {
     Related,
     Probe,
     Ruler,
+    MeasureAngle,
+    MeasureEllipse,
+    MeasurePolygon,
+    Measurements,
+    Remove,
     Histogram,
     Tags,
     Search,
@@ -153,6 +159,17 @@ impl Action {
 }
 
 impl Action {
+    /// The figure that the action draws.
+    pub fn measures(self) -> Option<FigureKind> {
+        Some(match self {
+            Self::Ruler => FigureKind::Length,
+            Self::MeasureAngle => FigureKind::Angle,
+            Self::MeasureEllipse => FigureKind::Ellipse,
+            Self::MeasurePolygon => FigureKind::Polygon,
+            _ => return None,
+        })
+    }
+
     /// The name of the CT window that the action chooses.
     pub fn ct_window(self) -> Option<&'static str> {
         Some(match self {

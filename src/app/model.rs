@@ -386,6 +386,7 @@ impl Model {
             PickerKind::Prompts => self.prompt_sets.choices(&self.engine),
             PickerKind::Model => self.models.choices(&self.engine),
             PickerKind::Related => self.related.choices(&self.viewer, &self.env),
+            PickerKind::Measurements => Some(self.viewer.measurement_choices()),
             PickerKind::Failures => Some(failures::choices(&self.results, &self.env)),
         }
     }

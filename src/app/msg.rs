@@ -9,6 +9,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::entry::{Entry, FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::preview::{Graphics, Previewed};
+use super::viewer::measurements::Measurement;
 use crate::engine;
 use crate::library::FileWithResult;
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
@@ -156,6 +157,14 @@ pub enum Msg {
     Previewed(Box<Previewed>),
     /// Part of the answer to [`super::Effect::Tiles`], in any order. Superseded requests go unanswered.
     Tile(Box<Previewed>),
+
+    /// The answer to [`super::Effect::Measurements`]; not sent if there are none.
+    Measurements {
+        /// The file.
+        file: FoundFile,
+        /// Its measurements, in the order in which they were made.
+        all: Vec<Measurement>,
+    },
 
     // ── objects ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Tags`].

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 
 use super::entry::{FoundFile, Stamp};
 pub use crate::config::Graphics;
+use crate::media::measure::{Figure, Measured};
 use crate::media::{
     Caption, FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
@@ -37,7 +38,7 @@ pub struct ImageView {
 }
 
 /// Annotations drawn over an image and written around it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decorations {
     /// The scale bar and the file's overlay planes are drawn, facts and letters are written.
     pub overlays: bool,
@@ -45,8 +46,17 @@ pub struct Decorations {
     pub histogram: bool,
     /// The pointer, as column and row of the file; its pixel value is wanted.
     pub cursor: Option<(u32, u32)>,
-    /// The line of the ruler, between two pixels of the file.
-    pub line: Option<[(u32, u32); 2]>,
+    /// Figures drawn over it, whose measures are wanted.
+    pub figures: Arc<[MarkedFigure]>,
+}
+
+/// A figure drawn over an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarkedFigure {
+    /// The figure, complete or being drawn.
+    pub figure: Figure,
+    /// Whether its points are marked.
+    pub is_selected: bool,
 }
 
 /// Related objects drawn over an image, and how.
@@ -201,6 +211,10 @@ pub struct Scene {
     pub unit: Option<String>,
     /// The pixel value under the pointer.
     pub value: Option<PixelValue>,
+    /// What each of the figures measures.
+    pub measured: Vec<Measured>,
+    /// Whether the image is assembled from tiles, at a scale that depends on the screen.
+    pub is_assembled: bool,
     /// The histogram of the whole frame, if it was requested.
     pub histogram: Option<Histogram>,
     /// What related objects contribute.

@@ -24,11 +24,19 @@ const PATIENT: &str = "patient values shown";
 /// Separates parts.
 const BETWEEN: &str = " │ ";
 /// Keys of the ruler.
-const RULER: [(Action, &str); 4] = [
+const RULER: [(Action, &str); 5] = [
     (Action::Enter, "set point"),
-    (Action::Probe, "value"),
+    (Action::NextPanel, "other figure"),
+    (Action::Measurements, "list"),
     (Action::Back, "end"),
     (Action::Help, "help"),
+];
+/// Keys while a figure is edited.
+const EDITING: [(Action, &str); 4] = [
+    (Action::NextPanel, "next point"),
+    (Action::Enter, "done"),
+    (Action::Remove, "remove"),
+    (Action::Back, "end"),
 ];
 /// Keys of the probe.
 const PROBE: [(Action, &str); 3] = [
@@ -241,6 +249,11 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::ClassifyAll, "retry all"),
             (Action::Back, "back"),
         ],
+        Mode::Picker if model.popups().picker() == Some(PickerKind::Measurements) => &[
+            (Action::Enter, "edit"),
+            (Action::Remove, "remove"),
+            (Action::Back, "back"),
+        ],
         Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
         Mode::Reading | Mode::Menu => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[
@@ -264,7 +277,10 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Help, "help"),
         ],
         Mode::FullScreen | Mode::Panels(_) if model.viewer().pointer().is_some() => {
-            if model.viewer().pointer().is_some_and(Pointer::is_ruler) {
+            let pointer = model.viewer().pointer();
+            if pointer.is_some_and(Pointer::is_editing) {
+                &EDITING
+            } else if pointer.is_some_and(Pointer::is_measuring) {
                 &RULER
             } else {
                 &PROBE

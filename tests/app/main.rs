@@ -6,6 +6,7 @@ mod compare;
 mod folder_states;
 mod grid;
 mod lists;
+mod measurements;
 mod mouse;
 mod objects;
 mod orders;

@@ -300,8 +300,50 @@ fn a_click_places_the_probe_and_the_points_of_the_ruler() {
     mouse(&mut program, PRESS, (85, 8), 2000);
     mouse(&mut program, PRESS, (95, 12), 3000);
     let second = marks(&program).cursor;
-    let line = first.zip(second).map(|(first, second)| [first, second]);
-    assert_eq!(marks(&program).line, line);
-    let [from, to] = line.expect("both are set");
-    assert!(from.0 < to.0 && from.1 < to.1, "{from:?} {to:?}");
+    let middle = |pixel: (u32, u32)| [f64::from(pixel.0) + 0.5, f64::from(pixel.1) + 0.5];
+    let [from, to] = [first, second].map(|pixel| middle(pixel.expect("it is set")));
+    let figures = |program: &Program| {
+        let figures = marks(program).figures;
+        figures
+            .iter()
+            .map(|marked| marked.figure.points.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(figures(&program), [vec![from, to]]);
+    assert!(from[0] < to[0] && from[1] < to[1], "{from:?} {to:?}");
+}
+
+#[test]
+fn a_figure_is_drawn_and_its_points_are_moved_by_dragging() {
+    let mut program = looking(Graphics::Kitty, 120, 40);
+    let points = |program: &Program| {
+        let figures = program.wanted().expect("a picture is wanted").marks.figures;
+        figures
+            .iter()
+            .map(|marked| marked.figure.points.clone())
+            .collect::<Vec<_>>()
+    };
+    program.press("M");
+    mouse(&mut program, PRESS, (85, 8), 1000);
+    mouse(&mut program, DRAG, (90, 9), 1010);
+    mouse(&mut program, DRAG, (95, 12), 1020);
+    mouse(&mut program, RELEASE, (95, 12), 1030);
+    let [drawn] = &points(&program)[..] else {
+        panic!("one figure: {:?}", points(&program));
+    };
+    let drawn = drawn.clone();
+    program.send(key(KeyCode::Esc));
+    assert_eq!(points(&program)[0], drawn, "it stays");
+    mouse(&mut program, PRESS, (95, 12), 3000);
+    mouse(&mut program, DRAG, (100, 14), 3010);
+    mouse(&mut program, RELEASE, (100, 14), 3020);
+    let moved = &points(&program)[0];
+    assert!(moved[..1] == drawn[..1], "the other point");
+    assert!(moved[1][0] > drawn[1][0] && moved[1][1] > drawn[1][1]);
+    let moved = moved.clone();
+    mouse(&mut program, PRESS, (88, 14), 5000);
+    mouse(&mut program, RELEASE, (88, 14), 5010);
+    program.press("jjj");
+    program.press("kkk");
+    assert_eq!(points(&program), [moved], "a click beside it lets go");
 }

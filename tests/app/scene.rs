@@ -9,13 +9,15 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
 use medivision_tui::app::{
-    self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap, Model,
-    Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, Scene, Setup, Stamp, Theme,
+    self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap,
+    MarkedFigure, Model, Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, Scene,
+    Setup, Stamp, Theme,
 };
 use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
+use medivision_tui::media::measure::{Measured, RegionStatistics};
 use medivision_tui::media::{
     Caption, DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry,
     Histogram, ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
@@ -616,6 +618,8 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
             film.about.clone()
         },
         caption: film.caption.clone(),
+        measured: measured(&key, &film.geometry),
+        is_assembled: false,
     };
     let area = medivision_tui::view::Area {
         x: 0,
@@ -653,6 +657,25 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         key,
         outcome: Ok(preview),
     }))
+}
+
+/// What the figures measure; within each the mean is 40 HU.
+fn measured(key: &PreviewKey, geometry: &Geometry) -> Vec<Measured> {
+    let values = RegionStatistics {
+        pixels: 100,
+        mean: 40.0,
+        deviation: 2.5,
+        min: 31.0,
+        max: 48.0,
+    };
+    let measured = |marked: &MarkedFigure| {
+        let measured = marked.figure.geometry(geometry);
+        Measured {
+            statistics: measured.area.map(|_| values),
+            ..measured
+        }
+    };
+    key.marks.figures.iter().map(measured).collect()
 }
 
 /// A round shadow.

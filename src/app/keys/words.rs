@@ -47,6 +47,11 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Related, "related objects"),
             (Action::Probe, "pixel value (probe)"),
             (Action::Ruler, "measure a distance"),
+            (Action::MeasureAngle, "measure an angle"),
+            (Action::MeasureEllipse, "measure in an ellipse"),
+            (Action::MeasurePolygon, "measure in a polygon"),
+            (Action::Measurements, "list of measurements"),
+            (Action::Remove, "remove measurement"),
             (Action::Histogram, "histogram"),
         ],
     ),
@@ -202,8 +207,12 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 24] = [
+const SYNONYMS: [(Action, &str); 28] = [
     (Action::Ruler, "ruler length caliper"),
+    (Action::MeasureAngle, "cobb"),
+    (Action::MeasureEllipse, "roi mean area circle oval"),
+    (Action::MeasurePolygon, "roi mean area freehand"),
+    (Action::Remove, "delete"),
     (Action::Probe, "hounsfield hu"),
     (Action::ZoomActual, "100%"),
     (Action::ZoomFit, "best fit"),

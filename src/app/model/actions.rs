@@ -76,6 +76,7 @@ impl Model {
                 return vec![Effect::Models];
             }
             Action::Related => return self.choose_related(),
+            Action::Measurements => self.list_measurements(),
             Action::Whole => {
                 if self.view() != Mode::Grid {
                     self.screen.set_full(!self.screen.is_full());
@@ -219,6 +220,19 @@ impl Model {
         );
         self.open_picker(PickerKind::Related);
         Vec::from_iter(search)
+    }
+
+    /// Opens the list of the image's measurements.
+    fn list_measurements(&mut self) {
+        if self.viewer.measurement_choices().is_empty() {
+            let [ruler, next] = [Action::Ruler, Action::NextPanel].map(|key| self.env.key(key));
+            let words = format!(
+                "no measurements on this image; {ruler} begins one, {next} then chooses its kind"
+            );
+            self.say(Severity::Info, &words);
+        } else {
+            self.open_picker(PickerKind::Measurements);
+        }
     }
 
     // ── order and filter ──────────────────────────────────────────────────────────────────────────────────────

@@ -26,7 +26,10 @@ impl Model {
         let mut effects = Vec::from_iter(self.follow_tiles());
         let file = self.files().file_in_sight();
         let row = self.browser.folder.current().map(|row| row.path.as_path());
-        self.viewer.follow(file, row);
+        effects.extend(self.viewer.follow(file, row));
+        if self.browser.has_rested() && self.recall.is_enabled() {
+            effects.extend(self.viewer.request_measurements());
+        }
         if let Some(image) = self.viewer.image() {
             let area = self.screen.panels(&self.env).preview.unwrap_or_default();
             let room = self.viewer.room(area, image);

@@ -58,7 +58,12 @@ impl Model {
                 return self.click(at, again);
             }
             MouseEventKind::Drag(_) => self.drag_to(at),
-            MouseEventKind::Up(_) => self.mouse.drag = None,
+            MouseEventKind::Up(_) => {
+                if let Some(Drag::Image(ImageDrag::Pointer, _)) = self.mouse.drag.take() {
+                    let requests = self.viewer.release();
+                    return self.carry_out(requests);
+                }
+            }
             _ => {}
         }
         Vec::new()
@@ -71,10 +76,8 @@ impl Model {
                 self.screen.set_split(f64::from(at.0) * 100.0 / cols);
             }
             Some(Drag::Image(drag, from)) => {
-                let by = |to: u16, from: u16| i32::from(to) - i32::from(from);
                 let context = self.viewer_context();
-                let moved = (by(at.0, from.0), by(at.1, from.1));
-                self.viewer.drag(drag, moved, &context);
+                self.viewer.drag(drag, (from, at), &context);
             }
             None => {}
         }
@@ -139,8 +142,11 @@ impl Model {
             return Vec::new();
         }
         let context = self.viewer_context();
-        if self.viewer.click(at, &context) {
-            return Vec::new();
+        if panels.preview.is_some_and(|area| area.contains(at))
+            && let Some((requests, drag)) = self.viewer.click(at, &context)
+        {
+            self.mouse.drag = drag.map(|drag| Drag::Image(drag, at));
+            return self.carry_out(requests);
         }
         if panels.preview.is_some_and(|area| area.contains(at)) {
             let drag = self.viewer.begin_pan(&context);

@@ -1,7 +1,7 @@
 //! Actions on the view of an image.
 
 use super::film::{self, Film, FrameInput};
-use super::measure::{Pointer, Ruler, Tool};
+use super::measure::{Draft, Pointer, Tool};
 use super::window::{self, WindowStep};
 use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::keys::Action;
@@ -65,10 +65,14 @@ impl Viewer {
                 self.pick_up(Tool::Probe, image, context);
                 return Vec::new();
             }
-            Action::Ruler => {
-                self.pick_up(Tool::Ruler(Ruler::Open), image, context);
+            _ if action.measures().is_some() => {
+                let draft = action.measures().map(Draft::new);
+                if let Some(draft) = draft {
+                    self.pick_up(Tool::Measure(draft), image, context);
+                }
                 return Vec::new();
             }
+            Action::Remove => return vec![Request::info(self.how_to_remove())],
             _ => return Vec::from_iter(self.change_window(action, image)),
         };
         Vec::new()
@@ -77,7 +81,7 @@ impl Viewer {
     /// The aim, centred on the pointer if there is one, because that is what the user wants to see larger.
     fn toward_pointer(&self) -> Aim {
         let aim = self.view.aim;
-        let Some((pointer, image)) = self.pointer.zip(self.image.as_ref()) else {
+        let Some((pointer, image)) = self.pointer.as_ref().zip(self.image.as_ref()) else {
             return aim;
         };
         let share = |at: u32, count: u32| (f64::from(at) + 0.5) / f64::from(count.max(1));
@@ -90,11 +94,14 @@ impl Viewer {
 
     /// Starts a tool where the pointer is, or stops it.
     fn pick_up(&mut self, tool: Tool, image: &ViewedImage, context: &ViewerContext) {
-        let same = |pointer: &Pointer| {
-            std::mem::discriminant(&pointer.tool) == std::mem::discriminant(&tool)
+        let same = |pointer: &Pointer| match (&pointer.tool, &tool) {
+            (Tool::Measure(draft), Tool::Measure(wanted)) => draft.kind == wanted.kind,
+            (Tool::Probe, Tool::Probe) => true,
+            _ => false,
         };
         self.film = None;
-        self.pointer = match self.pointer {
+        self.measurements.select(None);
+        self.pointer = match self.pointer.take() {
             Some(pointer) if same(&pointer) => None,
             Some(pointer) => Some(Pointer { tool, ..pointer }),
             None => Some(Pointer {

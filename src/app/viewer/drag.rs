@@ -10,6 +10,8 @@ use crate::view::placement::Aim;
 pub(in crate::app) enum ImageDrag {
     /// The image itself, which was aimed so when the button went down.
     Pan(Aim),
+    /// The pointer, and the point that it holds or draws.
+    Pointer,
     /// Width (across) and level (down) of this window.
     Window(Window),
 }
@@ -30,13 +32,15 @@ impl Viewer {
         Some(ImageDrag::Window(self.current_window(image)?))
     }
 
-    /// Follows the mouse, which is `across` columns and `down` rows of cells from where the button went down.
+    /// Follows the mouse from the cell where the button went down to another one.
     pub(in crate::app) fn drag(
         &mut self,
         drag: ImageDrag,
-        (across, down): (i32, i32),
+        (from, to): ((u16, u16), (u16, u16)),
         context: &ViewerContext,
     ) {
+        let cells = |to: u16, from: u16| i32::from(to) - i32::from(from);
+        let (across, down) = (cells(to.0, from.0), cells(to.1, from.1));
         let Some(image) = self.image.clone() else {
             return;
         };
@@ -63,6 +67,7 @@ impl Viewer {
                 }
                 .clamped(image.canvas(), room);
             }
+            ImageDrag::Pointer => self.drag_pointer(to, context),
             ImageDrag::Window(from) => self.view.voi = dragged(&from, across, down),
         }
     }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::draw::{self, Drawn};
+use super::marks;
 use super::ranges::{Ranges, SampleStep};
 use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
 use crate::app::{
-    ImageView, PixelValue, Preview, PreviewKey, Quality, RelatedContent, Scene, Stamp,
+    ImageView, MarkedFigure, PixelValue, Preview, PreviewKey, Quality, RelatedContent, Scene, Stamp,
 };
 use crate::graphics::drivers::{Drivers, Output};
 use crate::media::budget::WaitPolicy;
+use crate::media::measure::Measured;
 use crate::media::{self, Frame, ImageInfo, ImageSource, MediaError, Voi, Window};
 
 /// Maximum bytes of decoded frames kept: a few large radiographs, so that going back decodes nothing.
@@ -47,6 +49,8 @@ pub struct Renderer {
     answered: Option<PreviewKey>,
     /// The request rendered last, if its window has changed since.
     outdated: Option<PreviewKey>,
+    /// What figures measured last, with the request that they were part of.
+    measured: Option<(PreviewKey, Vec<Measured>)>,
     /// Bytes of the frame decoded last.
     frame_bytes: usize,
     /// Frame positions to decode while idle, the next one last.
@@ -69,6 +73,7 @@ impl Renderer {
             slides: Slides::default(),
             answered: None,
             outdated: None,
+            measured: None,
             frame_bytes: 0,
             ahead: Vec::new(),
             nearby: Vec::new(),
@@ -315,6 +320,14 @@ impl Renderer {
         let drawn = self.drawn(key, voi, drawable, &over, &scene)?;
         scene.window = drawn.window;
         scene.about.labels.clone_from(&drawn.labels);
+        scene.is_assembled = drawable.slide.is_some();
+        scene.measured = self.measured(key, drawable, &scene);
+        if key.is_cells() {
+            // The interface writes the texts over cells.
+            let cell = self.drivers.grid(key.graphics, key.quality).drawn_cell();
+            let labels = marks::figure_labels(&drawn, key, &scene, cell);
+            scene.about.labels.extend(labels);
+        }
         let image = draw::finish(
             &drawn,
             key,
@@ -335,6 +348,36 @@ impl Renderer {
             self.encoded.pop_front();
         }
         Ok(preview)
+    }
+
+    /// What the figures on a frame measure; what was measured last if neither has changed.
+    fn measured(
+        &mut self,
+        key: &PreviewKey,
+        drawable: &DrawSource,
+        scene: &Scene,
+    ) -> Vec<Measured> {
+        let figures = &key.marks.figures;
+        if figures.is_empty() {
+            return Vec::new();
+        }
+        let of = |key: &PreviewKey| (key.path.clone(), key.stamp, key.frame);
+        let known = self
+            .measured
+            .as_ref()
+            .filter(|(known, _)| of(known) == of(key));
+        let known = known.filter(|_| drawable.slide.is_none());
+        let measure = |marked: &MarkedFigure| {
+            let known = known.and_then(|(known, measured)| {
+                let mut all = known.marks.figures.iter().zip(measured);
+                all.find(|(known, _)| known.figure == marked.figure)
+            });
+            let compute = || marked.figure.measure(drawable.frame, &scene.geometry);
+            known.map_or_else(compute, |(_, measured)| *measured)
+        };
+        let measured: Vec<Measured> = figures.iter().map(measure).collect();
+        self.measured = Some((key.clone(), measured.clone()));
+        measured
     }
 
     /// The window that the image shares with its stack; its own if there is no stack.
@@ -369,7 +412,7 @@ impl Renderer {
         scene: &Scene,
     ) -> Result<Drawn, MediaError> {
         let bare = PreviewKey {
-            marks: draw::without_moving_marks(key.marks),
+            marks: draw::without_moving_marks(key.marks.clone()),
             view: ImageView {
                 voi,
                 ..key.view.clone()
@@ -454,6 +497,8 @@ pub(super) fn scene(
         unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),
         value: key.marks.cursor.and_then(|at| value(frame, at)),
         histogram,
+        measured: Vec::new(),
+        is_assembled: false,
         about: RelatedContent::default(),
         caption,
     }

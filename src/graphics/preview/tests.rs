@@ -5,9 +5,12 @@ use image::{DynamicImage, GrayImage};
 
 use super::related::ComposedOverlays;
 use super::*;
-use crate::app::{Decorations, Graphics, ImageView, OverlaidObjects, PixelValue, Quality, Stamp};
+use crate::app::{
+    Decorations, Graphics, ImageView, MarkedFigure, OverlaidObjects, PixelValue, Quality, Stamp,
+};
 use crate::graphics::drivers::Grid;
 use crate::media::budget::WaitPolicy;
+use crate::media::measure::{Figure, FigureKind};
 use crate::media::{ErrorKind, Voi};
 use crate::view::placement::Aim;
 use crate::view::turn::Turn;
@@ -288,17 +291,62 @@ fn a_window_and_its_inverse_are_drawn() {
     assert_eq!(corners(&inverse), [255, 255, 0, 0]);
 }
 
+fn figure(kind: FigureKind, points: &[[f64; 2]]) -> MarkedFigure {
+    MarkedFigure {
+        figure: Figure {
+            kind,
+            points: points.to_vec(),
+        },
+        is_selected: false,
+    }
+}
+
+#[test]
+fn figures_come_back_with_what_they_measure_and_move_with_the_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = quarters(folder.path());
+    let mut renderer = Renderer::new(Output::default());
+    let ellipse = figure(FigureKind::Ellipse, &[[2.0, 2.0], [30.0, 30.0]]);
+    let mut label = |change: &dyn Fn(&mut PreviewKey)| {
+        let mut key = key(&path, 40, 20);
+        key.marks.figures = [ellipse.clone()].into();
+        change(&mut key);
+        let preview = renderer.render(&key, &never).unwrap().unwrap();
+        let [measured] = preview.scene.measured[..] else {
+            panic!("one figure: {:?}", preview.scene.measured);
+        };
+        let values = measured.statistics.expect("values");
+        // All of it lies in the first quarter.
+        assert_eq!((values.mean, values.deviation), (40.0, 0.0));
+        let [label] = &preview.scene.about.labels[..] else {
+            panic!("one label: {:?}", preview.scene.about.labels);
+        };
+        assert_eq!(label.lines[0], "40.0 ± 0.0");
+        label.at
+    };
+    let plain = label(&|_| {});
+    let zoomed = label(&|key| {
+        key.view.aim.zoom = 2.0;
+        key.view.aim.center = (0.25, 0.25);
+    });
+    assert!(
+        zoomed.0 > plain.0 && zoomed.1 > plain.1,
+        "{plain:?} {zoomed:?}"
+    );
+}
+
 #[test]
 fn cursor_and_ruler_are_visible_on_any_image() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
     let marks = Decorations {
         cursor: Some((20, 60)),
-        line: Some([(0, 0), (79, 79)]),
+        figures: [figure(FigureKind::Length, &[[0.5, 0.5], [79.5, 79.5]])].into(),
         ..Decorations::default()
     };
-    let plain = drawn(&path, |key| key.marks = draw::without_moving_marks(marks)).to_luma8();
-    let marked = drawn(&path, |key| key.marks = marks).to_luma8();
+    let bare = draw::without_moving_marks(marks.clone());
+    let plain = drawn(&path, |key| key.marks = bare.clone()).to_luma8();
+    let marked = drawn(&path, |key| key.marks = marks.clone()).to_luma8();
     let changed = |x: u32, y: u32| marked.get_pixel(x, y).0[0].abs_diff(plain.get_pixel(x, y).0[0]);
     let count = marked
         .enumerate_pixels()
