@@ -55,6 +55,8 @@ pub struct Services {
     /// Stops the current pull.
     pull: choices::StopFlag,
     preview: Option<preview::PreviewWorker>,
+    /// Make the images of the comparison.
+    sides: Option<[preview::PreviewWorker; 2]>,
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     prompt_files: Option<PromptWatch>,
@@ -104,6 +106,7 @@ impl Services {
             folder_states: None,
             pull: choices::StopFlag::default(),
             preview: None,
+            sides: None,
             tiles: None,
             watch: None,
             prompt_files: None,
@@ -144,6 +147,15 @@ impl Services {
             &graphics.output,
             tile_sink,
         )?);
+        let side = |side| {
+            let messages = self.messages.clone();
+            let sink = move |previewed| {
+                let previewed = Box::new(previewed);
+                drop(messages.send(Msg::SidePreviewed { side, previewed }));
+            };
+            preview::PreviewWorker::start(graphics.output.clone(), sink)
+        };
+        self.sides = Some([side(0)?, side(1)?]);
         self.preview = Some(preview::PreviewWorker::start(graphics.output, sink)?);
         let _ = self.messages.send(Msg::Graphics(graphics.graphics));
         Ok(())
@@ -151,7 +163,7 @@ impl Services {
 
     /// Shuts everything down. False if a forward pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
-        drop((self.watch, self.preview, self.tiles));
+        drop((self.watch, self.preview, self.sides, self.tiles));
         let others = self.retired.into_iter();
         let others = others.chain(self.candidate.map(|(_, engine)| engine));
         // All are told to end before any of them is waited for.
@@ -194,7 +206,11 @@ impl Services {
             Effect::Scan { root, generation } => {
                 folders::scan(root, generation, Arc::clone(&self.send));
             }
-            Effect::Preview(_) | Effect::Prefetch(_) | Effect::CancelPreview | Effect::Tiles(_) => {
+            Effect::Preview(_)
+            | Effect::Prefetch(_)
+            | Effect::CancelPreview
+            | Effect::PreviewSide { .. }
+            | Effect::Tiles(_) => {
                 self.request_images(effect);
             }
             Effect::Measurements(file) => {
@@ -267,7 +283,8 @@ impl Services {
 
     /// Requests images from the preview workers, once these are started; other effects do nothing.
     fn request_images(&self, effect: Effect) {
-        let (Some(worker), Some(tiles)) = (&self.preview, &self.tiles) else {
+        let (Some(worker), Some(sides), Some(tiles)) = (&self.preview, &self.sides, &self.tiles)
+        else {
             return;
         };
         match effect {
@@ -275,6 +292,11 @@ impl Services {
             Effect::Prefetch(files) => worker.prefetch(files),
             Effect::CancelPreview => worker.cancel(),
             Effect::Tiles(keys) => tiles.request(keys),
+            Effect::PreviewSide { side, key } => match (sides.get(side), key) {
+                (Some(worker), Some(key)) => worker.request(*key),
+                (Some(worker), None) => worker.cancel(),
+                (None, _) => {}
+            },
             _ => {}
         }
     }

@@ -40,6 +40,14 @@ pub enum Effect {
     /// Decode and encode a file for the terminal. Only the latest request counts: a busy worker
     /// drops the waiting one when another comes. Answered by [`super::Msg::Previewed`].
     Preview(PreviewKey),
+    /// Decode and encode the image of a side of the comparison, 0 or 1, as [`Self::Preview`] does; `None` drops the waiting
+    /// request. Answered by [`super::Msg::SidePreviewed`].
+    PreviewSide {
+        /// The side.
+        side: usize,
+        /// The request.
+        key: Option<Box<PreviewKey>>,
+    },
     /// Decode the first frames of the files that are likely to be viewed next, the likeliest first, while no preview is
     /// requested. Replaces the previous list. Not answered.
     Prefetch(Vec<(PathBuf, Stamp)>),

@@ -122,6 +122,7 @@ pub enum Action {
     View,
     Grid,
     Compare,
+    Link,
     Activity,
     Failures,
     Series,

@@ -155,6 +155,13 @@ pub enum Msg {
     // ── images ──────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Preview`]. A request superseded by a later one may go unanswered.
     Previewed(Box<Previewed>),
+    /// The answer to [`super::Effect::PreviewSide`]. A request superseded by a later one may go unanswered.
+    SidePreviewed {
+        /// The side.
+        side: usize,
+        /// The image.
+        previewed: Box<Previewed>,
+    },
     /// Part of the answer to [`super::Effect::Tiles`], in any order. Superseded requests go unanswered.
     Tile(Box<Previewed>),
 

@@ -46,6 +46,8 @@ pub struct Decorations {
     pub histogram: bool,
     /// The pointer, as column and row of the file; its pixel value is wanted.
     pub cursor: Option<(u32, u32)>,
+    /// Lines in which other images cut it, in columns and rows as of a [`Figure`].
+    pub lines: Arc<[[[f64; 2]; 2]]>,
     /// Figures drawn over it, whose measures are wanted.
     pub figures: Arc<[MarkedFigure]>,
 }

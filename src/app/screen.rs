@@ -12,7 +12,7 @@ use crate::view::panels::{self, Panel, Panels};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Overlay {
     /// Two files side by side.
-    Compare(Comparison),
+    Compare(Box<Comparison>),
     /// The activity log.
     Activity(ActivityView),
 }

@@ -24,6 +24,7 @@ use super::results::Results;
 use super::text;
 use crate::media::{DicomHeader, MediaError, Member, Series, Study, group};
 pub(super) use labels::date;
+pub(super) use series::Slice;
 
 /// Maximum number of headers kept: about a hundred megabytes.
 const MAX_HEADERS: usize = 200_000;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::effect::Effect;
 use super::entry::{FoundFile, Stamp};
 use super::preview::{Decorations, ImageView, MarkedFigure, Preview, PreviewKey, Previewed, Scene};
-use crate::media::ImageInfo;
+use crate::media::{ImageInfo, TargetFrame};
 use crate::view::Area;
 use crate::view::placement::{self, ImageShape, InsetContent};
 use film::{Film, FrameInput};
@@ -374,6 +374,7 @@ impl Viewer {
             overlays: self.overlays,
             histogram: self.histogram,
             cursor: self.pointer.as_ref().map(|pointer| pointer.at),
+            lines: Arc::default(),
             figures: self.figures().into(),
         }
     }
@@ -405,6 +406,35 @@ impl Viewer {
     fn frame_number(&self) -> u32 {
         let image = self.image.as_ref();
         image.map_or(self.frame, |image| image.scene.order.number(self.frame))
+    }
+
+    /// The identifiers and the place of the frame shown; `None` until its preview has arrived, and if it is not DICOM.
+    pub(super) fn target(&self) -> Option<&TargetFrame> {
+        self.image.as_ref()?.scene.about.target.as_ref()
+    }
+
+    /// The frame, from 0 in the order of positions.
+    pub(super) fn frame(&self) -> u32 {
+        self.frame
+    }
+
+    /// Shows a frame.
+    pub(super) fn show_frame(&mut self, frame: u32) {
+        self.frame = frame.min(self.frames() - 1);
+    }
+
+    /// Sees the image as another viewer sees its own: in the same part, orientation and shades; the window is that of the
+    /// other only if both are of one modality.
+    pub(super) fn see_as(&mut self, other: &Self) {
+        let modality = |viewer: &Self| {
+            let image = viewer.image.as_ref();
+            image.and_then(|image| image.modality().map(str::to_owned))
+        };
+        self.view.aim = other.view.aim;
+        self.view.invert = other.view.invert;
+        if modality(self) == modality(other) {
+            self.view.voi = other.view.voi;
+        }
     }
 
     /// The number of frames, as far as it is known.

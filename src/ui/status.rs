@@ -264,6 +264,8 @@ fn hints(model: &Model, room: usize) -> String {
         ],
         _ if model.viewer().is_typing_frame() => &[(Action::Enter, "go"), (Action::Back, "cancel")],
         Mode::Compare => &[
+            (Action::FrameNext, "page"),
+            (Action::Link, "link"),
             (Action::NextPanel, "other side"),
             (Action::Enter, "go to file"),
             (Action::Back, "back"),

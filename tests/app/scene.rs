@@ -230,6 +230,34 @@ impl Program {
         self.send(previewed_as(key, film))
     }
 
+    /// The pictures of the comparison's sides asked for last.
+    pub fn sides(&self) -> [Option<PreviewKey>; 2] {
+        [0, 1].map(|wanted| {
+            let find = |effect: &Effect| match effect {
+                Effect::PreviewSide { side, key } if *side == wanted => {
+                    Some(key.as_deref().cloned())
+                }
+                _ => None,
+            };
+            self.effects.iter().rev().find_map(find).flatten()
+        })
+    }
+
+    /// Answers the pictures of the comparison's sides asked for last.
+    pub fn show_sides(&mut self) {
+        self.show_sides_as([&Film::default(), &Film::default()]);
+    }
+
+    /// Answers the pictures of the comparison's sides asked for last with pictures of these files.
+    pub fn show_sides_as(&mut self, films: [&Film; 2]) {
+        for (side, (key, film)) in self.sides().into_iter().zip(films).enumerate() {
+            let Some(key) = key else { continue };
+            if let Msg::Previewed(previewed) = previewed_as(key, film) {
+                self.send(Msg::SidePreviewed { side, previewed });
+            }
+        }
+    }
+
     /// The small pictures asked for last.
     pub fn tiles(&self) -> Vec<PreviewKey> {
         let find = |effect: &Effect| match effect {

@@ -106,6 +106,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Copy, "copy path or value"),
             (Action::Grid, "grid of images"),
             (Action::Compare, "compare two files"),
+            (Action::Link, "link both sides"),
             (Action::Activity, "activity"),
             (Action::Failures, "files that failed"),
             (Action::Series, "group by series"),

@@ -137,7 +137,8 @@ impl Model {
                 self.viewer.stop();
                 let mut requests = comparison.choose(1);
                 requests.extend(hint);
-                self.screen.open_overlay(Overlay::Compare(comparison));
+                self.screen
+                    .open_overlay(Overlay::Compare(Box::new(comparison)));
                 self.carry_out(requests)
             }
             Err(sentence) => self.carry_out([Request::info(sentence)]),

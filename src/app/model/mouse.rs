@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::Model;
+use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::mode::Mode;
@@ -33,6 +34,8 @@ enum Drag {
     Divider,
     /// The image or its window, and the cell where the button went down.
     Image(ImageDrag, (u16, u16)),
+    /// The same on a side of the comparison.
+    Side(usize, ImageDrag, (u16, u16)),
 }
 
 impl Model {
@@ -79,12 +82,37 @@ impl Model {
                 let context = self.viewer_context();
                 self.viewer.drag(drag, (from, at), &context);
             }
+            Some(Drag::Side(side, drag, from)) => {
+                let files = FileContext {
+                    browser: &self.browser,
+                    studies: &self.studies,
+                    results: &self.results,
+                    env: &self.env,
+                };
+                if let Some(comparison) = self.screen.comparison_mut() {
+                    comparison.drag(side, drag, (from, at), files);
+                }
+            }
             None => {}
         }
     }
 
+    /// Begins to drag on the side of the comparison at a cell.
+    fn begin_side_drag(&mut self, at: (u16, u16), window: bool) {
+        let files = self.files();
+        let drag = self.screen.comparison().and_then(|comparison| {
+            let side = comparison.side_at(at, &self.results, &self.env)?;
+            let drag = comparison.begin_drag(side, window, files)?;
+            Some(Drag::Side(side, drag, at))
+        });
+        self.mouse.drag = drag;
+    }
+
     /// Begins to change the window, if the cell is of the image.
     fn begin_window_drag(&mut self, at: (u16, u16)) {
+        if self.mode() == Mode::Compare {
+            return self.begin_side_drag(at, true);
+        }
         let shown = matches!(self.mode(), Mode::FullScreen | Mode::Panels(_));
         let on_image = self.panels().preview.is_some_and(|area| area.contains(at));
         if shown && on_image {
@@ -98,7 +126,10 @@ impl Model {
             Mode::Line | Mode::Tags | Mode::TagSearch => return Vec::new(),
             Mode::Reading | Mode::Menu | Mode::Picker => return self.click_popup(at),
             Mode::FullScreen | Mode::Panels(_) => return self.click_panel(at, again),
-            Mode::Compare => self.click_side(at),
+            Mode::Compare => {
+                self.begin_side_drag(at, false);
+                self.click_side(at)
+            }
             Mode::Activity => {
                 let view = self.screen.activity_mut();
                 view.is_some_and(|view| view.click(at, &self.activity, &self.env))
@@ -182,12 +213,29 @@ impl Model {
     fn wheel(&mut self, at: (u16, u16), way: isize, modifiers: KeyModifiers) -> Vec<Effect> {
         let step = if way > 0 { Action::Down } else { Action::Up };
         match self.mode() {
-            Mode::Compare if self.click_side(at) => self.act(step),
+            Mode::Compare if self.click_side(at) => self.wheel_on_side(way, modifiers),
             Mode::Line | Mode::Compare => Vec::new(),
             Mode::Grid => self.act(step),
             Mode::FullScreen | Mode::Panels(_) => self.wheel_in_panel(at, way, modifiers),
             _ => (0..NOTCH).flat_map(|_| self.act(step)).collect(),
         }
+    }
+
+    /// Pages the stacks of the comparison, or goes to another file on the chosen side; with Ctrl zooms.
+    fn wheel_on_side(&mut self, way: isize, modifiers: KeyModifiers) -> Vec<Effect> {
+        let files = self.files();
+        let comparison = self.screen.comparison();
+        let has_stack = comparison.is_some_and(|comparison| comparison.has_stack(files));
+        self.act(
+            match (modifiers.contains(KeyModifiers::CONTROL), has_stack) {
+                (true, _) if way > 0 => Action::ZoomOut,
+                (true, _) => Action::ZoomIn,
+                (false, true) if way > 0 => Action::FrameNext,
+                (false, true) => Action::FramePrevious,
+                (false, false) if way > 0 => Action::Down,
+                (false, false) => Action::Up,
+            },
+        )
     }
 
     fn wheel_in_panel(

@@ -39,6 +39,11 @@ impl Model {
             Msg::Report { severity, text } => self.say(severity, &text),
             Msg::Previewed(previewed) => return self.viewer.take_preview(*previewed),
             Msg::Measurements { file, all } => self.viewer.measurements_read(&file, all),
+            Msg::SidePreviewed { side, previewed } => {
+                if let Some(comparison) = self.screen.comparison_mut() {
+                    comparison.take_preview(side, *previewed);
+                }
+            }
             Msg::Tile(tile) => self.tiles.insert(*tile),
             Msg::Engine(event) => return self.engine_event(0, event),
             Msg::OtherEngine { serial, event } => return self.engine_event(serial, event),
@@ -168,6 +173,9 @@ impl Model {
     fn lose_images(&mut self) {
         self.env.epoch += 1;
         self.viewer.lose_image();
+        if let Some(comparison) = self.screen.comparison_mut() {
+            comparison.lose_images();
+        }
     }
 
     fn tick(&mut self, now: std::time::Duration) {
@@ -176,6 +184,9 @@ impl Model {
         self.activity.tick(now);
         self.message.take_if(|message| message.has_expired(now));
         self.viewer.tick(now, REST_TIME);
+        if let Some(comparison) = self.screen.comparison_mut() {
+            comparison.tick(now);
+        }
         if self.viewer.advance_film(now) {
             self.studies.scroll_on(&self.browser.folder);
         }

@@ -1,7 +1,6 @@
 //! The four corners of an image, as radiology viewers write them: patient, series, slice and technique.
 
 use super::Viewer;
-use super::facts::number;
 use crate::app::preview::{Preview, PreviewKey, Scene};
 use crate::app::studies::date;
 use crate::media::{Caption, DicomHeader, ImageInfo};
@@ -84,11 +83,10 @@ fn place(header: &DicomHeader, series: Option<(usize, usize)>) -> Vec<String> {
 
 /// `slice F 123.5 mm`, `5 mm thick`.
 fn slice(scene: &Scene, caption: &Caption) -> Vec<String> {
-    let tenths = |mm: f64| number((mm * 10.0).round() / 10.0);
+    let rounded = |mm: f64, part: f64| (mm * part).round() / part;
     let position = scene.geometry.slice_position();
-    let position = position.map(|(letter, mm)| format!("slice {letter} {} mm", tenths(mm)));
+    let position = position.map(|(letter, mm)| format!("slice {letter} {} mm", rounded(mm, 10.0)));
     let thickness = caption.thickness.filter(|mm| mm.is_finite());
-    let thickness =
-        thickness.map(|mm| format!("{} mm thick", number((mm * 100.0).round() / 100.0)));
+    let thickness = thickness.map(|mm| format!("{} mm thick", rounded(mm, 100.0)));
     position.into_iter().chain(thickness).collect()
 }

@@ -37,6 +37,7 @@ pub(super) struct Drawn {
 /// The marks that affect more than the lines drawn over the image: those that require drawing it again.
 pub(super) fn without_moving_marks(marks: Decorations) -> Decorations {
     Decorations {
+        lines: Arc::default(),
         figures: Arc::default(),
         // Only whether there is a cursor matters, because its value takes a row of the panel.
         cursor: marks.cursor.map(|_| (0, 0)),

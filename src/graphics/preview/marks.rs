@@ -44,6 +44,10 @@ pub(super) fn draw(
         canvas.bar(drawn, key, scene, (cell_w, cell_h));
     }
     let tick = (cell_w / 4.0).max(1.0);
+    for [from, to] in key.marks.lines.iter() {
+        let at = |point: &[f64; 2]| drawn.place.screen_at((point[0], point[1]));
+        canvas.line(at(from), at(to));
+    }
     for marked in key.marks.figures.iter() {
         canvas.figure(marked, &drawn.place, tick);
     }

@@ -25,14 +25,38 @@ impl Region {
     /// Visits the pixels within the region, of an image of this size, row by row.
     pub(super) fn pixels(&self, width: u32, height: u32, visit: &mut dyn FnMut(u32, u32)) {
         let (top, bottom) = self.rows(height);
-        let mut spans = Vec::new();
-        for y in top..bottom {
-            self.spans(f64::from(y) + 0.5, &mut spans);
-            for [left, right] in &spans {
-                // The first centre that is not left of the span, and the first that is beyond it.
-                let first = |edge: f64| (edge - 0.5).ceil().clamp(0.0, f64::from(width)) as u32;
-                for x in first(*left)..first(*right) {
-                    visit(x, y);
+        match self {
+            Self::Ellipse { center, half } => {
+                // Squares decide, not a root: between the middles of pixels they are exact, and the edge belongs to the ellipse.
+                let squares = half.map(|half| half * half);
+                let limit = squares[0] * squares[1];
+                let column = |x: f64| x.clamp(0.0, f64::from(width)) as u32;
+                let (left, right) = (center[0] - half[0], center[0] + half[0]);
+                for y in top..bottom {
+                    for x in column(left.floor())..column(right.ceil()) {
+                        let away = [
+                            f64::from(x) + 0.5 - center[0],
+                            f64::from(y) + 0.5 - center[1],
+                        ];
+                        let [across, down] = away.map(|away| away * away);
+                        if limit > 0.0 && across * squares[1] + down * squares[0] <= limit {
+                            visit(x, y);
+                        }
+                    }
+                }
+            }
+            Self::Polygon(corners) => {
+                let mut spans = Vec::new();
+                for y in top..bottom {
+                    spans_at(corners, f64::from(y) + 0.5, &mut spans);
+                    for [left, right] in &spans {
+                        // The first centre that is not left of the span, and the first that is beyond it.
+                        let first =
+                            |edge: f64| (edge - 0.5).ceil().clamp(0.0, f64::from(width)) as u32;
+                        for x in first(*left)..first(*right) {
+                            visit(x, y);
+                        }
+                    }
                 }
             }
         }
@@ -52,34 +76,20 @@ impl Region {
         let row = |y: f64| y.clamp(0.0, f64::from(height)) as u32;
         (row(top.floor()), row(bottom.ceil()))
     }
+}
 
-    /// The parts of the horizontal line at `y` that are within the region. Their left ends belong to them.
-    fn spans(&self, y: f64, spans: &mut Vec<[f64; 2]>) {
-        spans.clear();
-        match self {
-            Self::Ellipse { center, half } => {
-                let share = (y - center[1]) / half[1];
-                let reach = half[0] * (1.0 - share * share).sqrt();
-                // The square root is not a number beyond the ellipse.
-                if reach > 0.0 {
-                    // The right end belongs to an ellipse, too.
-                    let right = (center[0] + reach).next_up();
-                    spans.push([center[0] - reach, right]);
-                }
-            }
-            Self::Polygon(corners) => {
-                let sides = corners.iter().zip(corners.iter().cycle().skip(1));
-                let crossing = |(a, b): (&[f64; 2], &[f64; 2])| {
-                    let crosses = (a[1] > y) != (b[1] > y);
-                    crosses.then(|| a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]))
-                };
-                let mut crossings: Vec<f64> = sides.filter_map(crossing).collect();
-                crossings.sort_by(f64::total_cmp);
-                let (pairs, _) = crossings.as_chunks::<2>();
-                spans.extend(pairs);
-            }
-        }
-    }
+/// The parts of the horizontal line at `y` that are within a polygon. Their left ends belong to them.
+fn spans_at(corners: &[[f64; 2]], y: f64, spans: &mut Vec<[f64; 2]>) {
+    spans.clear();
+    let sides = corners.iter().zip(corners.iter().cycle().skip(1));
+    let crossing = |(a, b): (&[f64; 2], &[f64; 2])| {
+        let crosses = (a[1] > y) != (b[1] > y);
+        crosses.then(|| a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]))
+    };
+    let mut crossings: Vec<f64> = sides.filter_map(crossing).collect();
+    crossings.sort_by(f64::total_cmp);
+    let (pairs, _) = crossings.as_chunks::<2>();
+    spans.extend(pairs);
 }
 
 #[cfg(test)]
@@ -117,6 +127,16 @@ mod tests {
             [left, right].map(|corners| enclosed(&Region::polygon(corners), (8, 4)));
         assert_eq!(left.len() + right.len(), 32);
         assert!(left.iter().all(|pixel| !right.contains(pixel)));
+    }
+
+    #[test]
+    fn the_edge_belongs_to_an_ellipse() {
+        // Counted with whole numbers: 9 x² + 4 y² ≤ 78², of which twelve points lie on the edge.
+        let region = Region::ellipse([256.5, 256.5], [308.5, 334.5]);
+        assert_eq!(enclosed(&region, (512, 512)).len(), 3171);
+        let circle = Region::ellipse([0.5, 0.5], [2.5, 2.5]);
+        let cross = [(1, 0), (0, 1), (1, 1), (2, 1), (1, 2)];
+        assert_eq!(enclosed(&circle, (9, 9)), cross);
     }
 
     #[test]
