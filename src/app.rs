@@ -52,7 +52,8 @@ pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
-    PixelValue, Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
+    PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,
+    SeriesStack, VolumeView,
 };
 pub use prompt_sets::NamedPromptSet;
 

@@ -115,6 +115,8 @@ pub enum Action {
     MeasurePolygon,
     Measurements,
     Remove,
+    Reformat,
+    Slab,
     Histogram,
     Tags,
     Search,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use super::entry::{FoundFile, Stamp};
 pub use crate::config::Graphics;
 use crate::media::measure::{Figure, Measured};
+use crate::media::volume::{PlaneAxes, ReformatPlane, Slab};
 use crate::media::{
     Caption, FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
@@ -50,6 +51,32 @@ pub struct Decorations {
     pub lines: Arc<[[[f64; 2]; 2]]>,
     /// Figures drawn over it, whose measures are wanted.
     pub figures: Arc<[MarkedFigure]>,
+}
+
+/// A plane across the images of a stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reformat {
+    /// The files of the series, or the file with frames.
+    pub stack: Arc<[FoundFile]>,
+    /// The plane.
+    pub plane: ReformatPlane,
+    /// The voxel that the plane goes through: column and row of the images, and their number; `None` for the middle.
+    pub at: Option<[u32; 3]>,
+    /// Several planes shown as one.
+    pub slab: Option<Slab>,
+}
+
+/// How a reformat lies in its volume.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VolumeView {
+    /// Columns and rows of the images, and their number.
+    pub size: [u32; 3],
+    /// The axes of the volume that the plane shows.
+    pub axes: PlaneAxes,
+    /// The voxel of the cross.
+    pub at: [u32; 3],
+    /// Thickness of what is shown in millimetres.
+    pub thickness: f64,
 }
 
 /// A figure drawn over an image.
@@ -104,6 +131,8 @@ pub struct PreviewKey {
     pub for_series: Option<String>,
     /// The series whose automatic window applies.
     pub stack: Option<SeriesStack>,
+    /// The plane across its stack that is shown instead of the file; `None`: the file.
+    pub reformat: Option<Arc<Reformat>>,
     /// Annotations drawn over it and written around it.
     pub marks: Decorations,
     /// Related objects drawn over it.
@@ -137,6 +166,7 @@ impl PreviewKey {
             view: ImageView::default(),
             for_series: None,
             stack: None,
+            reformat: None,
             marks: Decorations::default(),
             related: OverlaidObjects::default(),
             cols,
@@ -213,6 +243,8 @@ pub struct Scene {
     pub unit: Option<String>,
     /// The pixel value under the pointer.
     pub value: Option<PixelValue>,
+    /// How the reformat lies in its volume, if it is one.
+    pub volume: Option<VolumeView>,
     /// What each of the figures measures.
     pub measured: Vec<Measured>,
     /// Whether the image is assembled from tiles, at a scale that depends on the screen.

@@ -10,6 +10,7 @@ pub(crate) mod film;
 mod keys;
 pub mod measure;
 pub mod measurements;
+mod reformat;
 mod window;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,9 @@ use std::time::Duration;
 
 use super::effect::Effect;
 use super::entry::{FoundFile, Stamp};
-use super::preview::{Decorations, ImageView, MarkedFigure, Preview, PreviewKey, Previewed, Scene};
+use super::preview::{
+    Decorations, ImageView, MarkedFigure, Preview, PreviewKey, Previewed, Reformat, Scene,
+};
 use crate::media::{ImageInfo, TargetFrame};
 use crate::view::Area;
 use crate::view::placement::{self, ImageShape, InsetContent};
@@ -80,6 +83,8 @@ pub(crate) struct Viewer {
     histogram: bool,
     pointer: Option<Pointer>,
     measurements: Measurements,
+    /// The plane across the stack that is shown instead of the file.
+    reformat: Option<Reformat>,
     film: Option<Film>,
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
@@ -103,6 +108,7 @@ impl Default for Viewer {
             histogram: false,
             pointer: None,
             measurements: Measurements::default(),
+            reformat: None,
             film: None,
             rate: None,
             frame_input: None,
@@ -166,7 +172,7 @@ impl Viewer {
             self.file = file;
             self.image = None;
             self.frame = 0;
-            self.pointer = None;
+            (self.pointer, self.reformat) = (None, None);
             self.frame_input = None;
             if self.series.is_none() {
                 self.view = ImageView::default();
@@ -269,6 +275,9 @@ impl Viewer {
             self.series.clone_from(&preview.scene.series);
             self.view = preview.scene.view.clone();
         }
+        if let (Some(reformat), Some(view)) = (&mut self.reformat, &preview.scene.volume) {
+            reformat.at.get_or_insert(view.at);
+        }
         self.image = Some(ViewedImage {
             info: preview.info.clone(),
             scene: Arc::clone(&preview.scene),
@@ -287,6 +296,7 @@ impl Viewer {
             frame: self.frame,
             view: self.view.clone(),
             for_series: self.series.clone().filter(|_| self.image.is_none()),
+            reformat: self.reformat.clone().map(Arc::new),
             marks: self.marks(),
             ..key
         }
@@ -352,10 +362,10 @@ impl Viewer {
         };
     }
 
-    /// Stops playing and removes the pointer, because something covers the image.
+    /// Stops playing, removes the pointer and shows the file again, because something covers the image.
     pub(super) fn stop(&mut self) {
         self.measurements.select(None);
-        (self.film, self.pointer) = (None, None);
+        (self.film, self.pointer, self.reformat) = (None, None, None);
     }
 
     /// Gives up the figure being drawn, removes the pointer, or stops playing; false if there was none of these.
@@ -365,7 +375,16 @@ impl Viewer {
             while pointer.unset() {}
             return true;
         }
-        self.pointer.take().is_some() || self.film.take().is_some()
+        self.pointer.take().is_some() || self.film.take().is_some() || self.leave_reformat()
+    }
+
+    /// Shows the file again instead of a reformat; false if it is shown already.
+    fn leave_reformat(&mut self) -> bool {
+        let left = self.reformat.take().is_some();
+        if left {
+            self.view.aim = placement::Aim::default();
+        }
+        left
     }
 
     /// The annotations of the image.
@@ -381,9 +400,9 @@ impl Viewer {
 
     /// The figures on the frame, the one being drawn last.
     fn figures(&self) -> Vec<MarkedFigure> {
-        let file = self
-            .found()
-            .filter(|_| self.overlays || self.pointer.is_some());
+        // Measurements are on the file's own frames.
+        let shown = self.reformat.is_none() && (self.overlays || self.pointer.is_some());
+        let file = self.found().filter(|_| shown);
         let mut figures = file.map_or_else(Vec::new, |file| {
             let frame = self.frame_number();
             self.measurements.figures(&file, frame)

@@ -14,6 +14,7 @@
 //! * `codecs` and `png` decode streams; `dicom` parses objects, finds their frames and applies their rules
 //! * `frame`: a decoded frame; `grey` renders it through a window, `mosaic` assembles it from tiles
 //! * [`measure`]: lengths, angles and the values within figures on a frame
+//! * [`volume`]: slices of equal geometry, and planes across them
 //! * `related`: presentation states, segmentations and structure sets to be drawn over it
 //!
 //! JPEG, PNG and DICOM are recognised by their content, never by their name. The name only decides how a file with
@@ -47,6 +48,7 @@ mod related;
 mod sniff;
 mod source;
 mod text;
+pub mod volume;
 pub mod walk;
 mod warnings;
 
@@ -60,6 +62,7 @@ pub use files::{open_file, read_file, read_text};
 pub use frame::Frame;
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Grey, Histogram, NamedWindow, Voi};
+pub(crate) use grey::{GreyTransform, Modality};
 pub use info::{DicomInfo, DicomOrigin, FileFormat, ImageInfo, Loaded, Window, WindowSource};
 pub use large_pages::{LargePages, keep_freed_buffers};
 pub use mosaic::{Assembled, Mosaic, MosaicProgress};

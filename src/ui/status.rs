@@ -288,6 +288,13 @@ fn hints(model: &Model, room: usize) -> String {
                 &PROBE
             }
         }
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().is_reformatting() => &[
+            (Action::Reformat, "next plane"),
+            (Action::FrameNext, "page"),
+            (Action::Slab, "slab"),
+            (Action::CineFaster, "thicker"),
+            (Action::Back, "end"),
+        ],
         Mode::FullScreen | Mode::Panels(_) if model.viewer().is_playing() => &[
             (Action::Cine, "stop"),
             (Action::CineSlower, "slower"),

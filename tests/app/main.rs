@@ -12,6 +12,7 @@ mod objects;
 mod orders;
 mod pickers;
 mod recall;
+mod reformats;
 mod related;
 mod scene;
 mod screens;

@@ -11,13 +11,14 @@ use medivision_tui::app::text;
 use medivision_tui::app::{
     self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap,
     MarkedFigure, Model, Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, Scene,
-    Setup, Stamp, Theme,
+    Setup, Stamp, Theme, VolumeView,
 };
 use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
 use medivision_tui::media::measure::{Measured, RegionStatistics};
+use medivision_tui::media::volume::{PlaneAxes, ReformatPlane};
 use medivision_tui::media::{
     Caption, DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry,
     Histogram, ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
@@ -648,6 +649,7 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         caption: film.caption.clone(),
         measured: measured(&key, &film.geometry),
         is_assembled: false,
+        volume: volume(&key),
     };
     let area = medivision_tui::view::Area {
         x: 0,
@@ -704,6 +706,29 @@ fn measured(key: &PreviewKey, geometry: &Geometry) -> Vec<Measured> {
         }
     };
     key.marks.figures.iter().map(measured).collect()
+}
+
+/// The volume of a reformat: 60 sections of 512 × 512 pixels.
+fn volume(key: &PreviewKey) -> Option<VolumeView> {
+    let reformat = key.reformat.as_ref()?;
+    let (through, across, down) = match reformat.plane {
+        ReformatPlane::Axial => (2, 0, 1),
+        ReformatPlane::Sagittal => (0, 1, 2),
+        ReformatPlane::Coronal => (1, 0, 2),
+    };
+    let axes = PlaneAxes {
+        through,
+        across,
+        down,
+        flipped: [false, down == 2],
+    };
+    let size = [512, 512, 60];
+    Some(VolumeView {
+        size,
+        axes,
+        at: reformat.at.unwrap_or(size.map(|count| count / 2)),
+        thickness: 5.0,
+    })
 }
 
 /// A round shadow.

@@ -52,6 +52,8 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::MeasurePolygon, "measure in a polygon"),
             (Action::Measurements, "list of measurements"),
             (Action::Remove, "remove measurement"),
+            (Action::Reformat, "sagittal, coronal, axial"),
+            (Action::Slab, "slab: bright, dark, off"),
             (Action::Histogram, "histogram"),
         ],
     ),
@@ -208,12 +210,14 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 28] = [
+const SYNONYMS: [(Action, &str); 30] = [
     (Action::Ruler, "ruler length caliper"),
     (Action::MeasureAngle, "cobb"),
     (Action::MeasureEllipse, "roi mean area circle oval"),
     (Action::MeasurePolygon, "roi mean area freehand"),
     (Action::Remove, "delete"),
+    (Action::Reformat, "mpr reformat plane"),
+    (Action::Slab, "mip minip projection thickness"),
     (Action::Probe, "hounsfield hu"),
     (Action::ZoomActual, "100%"),
     (Action::ZoomFit, "best fit"),

@@ -77,6 +77,7 @@ impl Model {
             }
             Action::Related => return self.choose_related(),
             Action::Measurements => self.list_measurements(),
+            Action::Reformat => return self.reformat(),
             Action::Whole => {
                 if self.view() != Mode::Grid {
                     self.screen.set_full(!self.screen.is_full());
@@ -221,6 +222,33 @@ impl Model {
         );
         self.open_picker(PickerKind::Related);
         Vec::from_iter(search)
+    }
+
+    /// Shows the next plane across the stack of the image: the files of its series, or its frames.
+    fn reformat(&mut self) -> Vec<Effect> {
+        let Some(file) = self
+            .file_in_sight()
+            .filter(|_| self.viewer.image().is_some())
+        else {
+            return Vec::new();
+        };
+        let folder = &self.browser.folder;
+        let slices = self.studies.slices(&file.path, folder, &self.results);
+        let stack = match slices {
+            _ if self.viewer.frames() > 1 || self.viewer.is_reformatting() => vec![file],
+            Some(slices) if slices.len() > 1 => {
+                slices.into_iter().map(|slice| slice.file).collect()
+            }
+            _ => {
+                let words = "a reformat takes a series or a file with frames";
+                let view = self.env.advice(Action::View, "s groups files by series");
+                let words = view.map_or_else(|| words.to_owned(), |how| format!("{words}; {how}"));
+                self.say(Severity::Info, &words);
+                return Vec::new();
+            }
+        };
+        let requests = self.viewer.next_plane(stack);
+        self.carry_out(requests)
     }
 
     /// Opens the list of the image's measurements.

@@ -20,6 +20,9 @@ impl Viewer {
                 return self.page(action, context);
             }
             Action::FrameJump | Action::Cine => return self.play_or_jump(action, context),
+            Action::Slab => return self.next_projection(),
+            Action::CineSlower if self.change_thickness(false) => {}
+            Action::CineFaster if self.change_thickness(true) => {}
             Action::CineSlower => return self.change_rate(film::slower, context),
             Action::CineFaster => return self.change_rate(film::faster, context),
             // All else is about an image that can be seen.
@@ -174,6 +177,20 @@ impl Viewer {
         action: Action,
         series: Option<(usize, usize)>,
     ) -> Option<Vec<Request>> {
+        if self.is_reformatting() {
+            let distance = match action {
+                Action::FrameNext => 1,
+                Action::FramePrevious => -1,
+                Action::FrameFirst => isize::MIN,
+                Action::FrameLast => isize::MAX,
+                Action::FrameJump | Action::Cine => {
+                    return Some(vec![Request::info("reformats are paged by hand")]);
+                }
+                _ => return None,
+            };
+            self.move_plane(distance);
+            return Some(Vec::new());
+        }
         let (at, count) = series.filter(|(_, count)| *count > 1)?;
         let last = count - 1;
         let to = match action {
@@ -199,6 +216,9 @@ impl Viewer {
         distance: isize,
         series: Option<(usize, usize)>,
     ) -> Option<Vec<Request>> {
+        if self.move_plane(distance) {
+            return Some(Vec::new());
+        }
         let moved = |at: usize, count: usize| at.saturating_add_signed(distance).min(count - 1);
         if let Some((at, count)) = series.filter(|(_, count)| *count > 1) {
             self.film = None;

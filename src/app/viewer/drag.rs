@@ -10,7 +10,7 @@ use crate::view::placement::Aim;
 pub(in crate::app) enum ImageDrag {
     /// The image itself, which was aimed so when the button went down.
     Pan(Aim),
-    /// The pointer, and the point that it holds or draws.
+    /// The pointer and the point that it holds or draws, or the cross of a reformat.
     Pointer,
     /// Width (across) and level (down) of this window.
     Window(Window),

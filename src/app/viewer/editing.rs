@@ -114,7 +114,7 @@ impl Viewer {
         };
         if image.scene.is_assembled {
             let words = measured_words(&figure.geometry(&image.scene.geometry), None).join(", ");
-            let why = "not kept, as measurements on whole slides are not";
+            let why = "not kept, as measurements on slides and reformats are not";
             return vec![Request::info(format!("{words}: {why}"))];
         }
         let (frame, geometry) = (self.frame_number(), &image.scene.geometry);
@@ -182,6 +182,9 @@ impl Viewer {
     ) -> Option<(Vec<Request>, Option<ImageDrag>)> {
         let image = self.image.clone()?;
         let pixel = self.limited_pixel(at, &image, context)?;
+        if self.pointer.is_none() && self.place_cross(pixel) {
+            return Some((Vec::new(), Some(ImageDrag::Pointer)));
+        }
         let has_begun = self.pointer.as_ref().is_some_and(Pointer::has_begun);
         if !has_begun && let Some((id, point)) = self.point_near(pixel, &image, context) {
             self.edit(&id, point)?;
@@ -204,6 +207,9 @@ impl Viewer {
             return;
         };
         let pixel = self.limited_pixel(at, &image, context);
+        if let (Some(pixel), None) = (pixel, &self.pointer) {
+            self.place_cross(pixel);
+        }
         if let (Some(pixel), Some(pointer)) = (pixel, &mut self.pointer) {
             pointer.at = pixel;
             self.pull_point(pixel, &image);

@@ -9,7 +9,7 @@ use super::draw::Drawn;
 use super::letters;
 use crate::app::viewer::facts;
 use crate::app::viewer::measurements::measured_words;
-use crate::app::{MarkedFigure, OverlayText, PreviewKey, Scene};
+use crate::app::{MarkedFigure, OverlayText, PreviewKey, Scene, VolumeView};
 use crate::media::measure::{Figure, FigureKind, Measured};
 use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
@@ -44,6 +44,9 @@ pub(super) fn draw(
         canvas.bar(drawn, key, scene, (cell_w, cell_h));
     }
     let tick = (cell_w / 4.0).max(1.0);
+    if let Some(view) = scene.volume.filter(|_| key.marks.overlays) {
+        canvas.planes(&view, &drawn.place, cell_w);
+    }
     for [from, to] in key.marks.lines.iter() {
         let at = |point: &[f64; 2]| drawn.place.screen_at((point[0], point[1]));
         canvas.line(at(from), at(to));
@@ -222,6 +225,30 @@ impl MarkCanvas<'_> {
             }
         }
         (self.color, self.thickness) = (None, thickness);
+    }
+
+    /// Draws where the other planes of a volume cut this one: two lines with a gap where they meet.
+    fn planes(&mut self, view: &VolumeView, place: &Placement, gap: f64) {
+        let seen = |axis: usize, flipped: bool| {
+            let (at, count) = (view.at[axis], view.size[axis]);
+            f64::from(if flipped { count - 1 - at } else { at }) + 0.5
+        };
+        let axes = view.axes;
+        let (x, y) = (
+            seen(axes.across, axes.flipped[0]),
+            seen(axes.down, axes.flipped[1]),
+        );
+        let size = [axes.across, axes.down].map(|axis| f64::from(view.size[axis]));
+        let middle = place.screen_at((x, y));
+        for end in [(0.0, y), (size[0], y), (x, 0.0), (x, size[1])] {
+            let end = place.screen_at(end);
+            let (dx, dy) = (end.0 - middle.0, end.1 - middle.1);
+            let length = dx.hypot(dy);
+            if length > gap {
+                let share = gap / length;
+                self.line((middle.0 + dx * share, middle.1 + dy * share), end);
+            }
+        }
     }
 
     /// Draws a figure; the points of one that is selected are marked by squares, the ends of a length always by crosses.

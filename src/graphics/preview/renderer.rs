@@ -12,8 +12,10 @@ use super::ranges::{Ranges, SampleStep};
 use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
+use super::volumes::Volumes;
 use crate::app::{
-    ImageView, MarkedFigure, PixelValue, Preview, PreviewKey, Quality, RelatedContent, Scene, Stamp,
+    ImageView, MarkedFigure, PixelValue, Preview, PreviewKey, Quality, Reformat, RelatedContent,
+    Scene, Stamp, VolumeView,
 };
 use crate::graphics::drivers::{Drivers, Output};
 use crate::media::budget::WaitPolicy;
@@ -49,6 +51,10 @@ pub struct Renderer {
     answered: Option<PreviewKey>,
     /// The request rendered last, if its window has changed since.
     outdated: Option<PreviewKey>,
+    /// Makes reformats.
+    volumes: Volumes,
+    /// How the reformat being rendered lies in its volume.
+    volume_view: Option<VolumeView>,
     /// What figures measured last, with the request that they were part of.
     measured: Option<(PreviewKey, Vec<Measured>)>,
     /// Bytes of the frame decoded last.
@@ -74,6 +80,8 @@ impl Renderer {
             answered: None,
             outdated: None,
             measured: None,
+            volumes: Volumes::default(),
+            volume_view: None,
             frame_bytes: 0,
             ahead: Vec::new(),
             nearby: Vec::new(),
@@ -113,6 +121,9 @@ impl Renderer {
             Ok(source) => source,
             Err(error) => return Some(Err(error)),
         };
+        if let Some(reformat) = &key.reformat {
+            return self.show_reformat(key, reformat, &source, overtaken);
+        }
         let view = self.slide_view(key, &id, &source, overtaken, partly);
         // A small slide may be assembled before anybody checks.
         if overtaken() {
@@ -181,6 +192,28 @@ impl Renderer {
         let view = slides.view(id, source, (key.frame, room), &mut observer);
         self.slides = slides;
         view
+    }
+
+    /// Renders a plane across the stack of a file; `None` if it was overtaken meanwhile.
+    fn show_reformat(
+        &mut self,
+        key: &PreviewKey,
+        reformat: &Reformat,
+        source: &ImageSource,
+        overtaken: &dyn Fn() -> bool,
+    ) -> Option<Result<Preview, MediaError>> {
+        let made = media::contain("preview", || {
+            self.volumes.reformat(reformat, source.info(), overtaken)
+        });
+        let (slide, view) = match made {
+            Ok(made) => made?,
+            Err(error) => return Some(Err(error)),
+        };
+        self.volume_view = Some(view);
+        let note = slide.note.clone();
+        let shown = self.show_slide(key, source, &slide, note, true);
+        self.volume_view = None;
+        Some(shown)
     }
 
     fn show_slide(
@@ -321,6 +354,10 @@ impl Renderer {
         scene.window = drawn.window;
         scene.about.labels.clone_from(&drawn.labels);
         scene.is_assembled = drawable.slide.is_some();
+        scene.volume = self.volume_view;
+        if let (Some(view), Some(caption)) = (&scene.volume, &mut scene.caption) {
+            caption.thickness = Some(view.thickness);
+        }
         scene.measured = self.measured(key, drawable, &scene);
         if key.is_cells() {
             // The interface writes the texts over cells.
@@ -497,6 +534,7 @@ pub(super) fn scene(
         unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),
         value: key.marks.cursor.and_then(|at| value(frame, at)),
         histogram,
+        volume: None,
         measured: Vec::new(),
         is_assembled: false,
         about: RelatedContent::default(),

@@ -6,11 +6,13 @@ use image::{DynamicImage, GrayImage};
 use super::related::ComposedOverlays;
 use super::*;
 use crate::app::{
-    Decorations, Graphics, ImageView, MarkedFigure, OverlaidObjects, PixelValue, Quality, Stamp,
+    Decorations, FoundFile, Graphics, ImageView, MarkedFigure, OverlaidObjects, PixelValue,
+    Quality, Reformat, Stamp,
 };
 use crate::graphics::drivers::Grid;
 use crate::media::budget::WaitPolicy;
 use crate::media::measure::{Figure, FigureKind};
+use crate::media::volume::ReformatPlane;
 use crate::media::{ErrorKind, Voi};
 use crate::view::placement::Aim;
 use crate::view::turn::Turn;
@@ -23,6 +25,7 @@ fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
         view: ImageView::default(),
         for_series: None,
         stack: None,
+        reformat: None,
         marks: Decorations::default(),
         related: OverlaidObjects::default(),
         cols,
@@ -650,4 +653,44 @@ fn a_slide_that_was_overtaken_is_given_up() {
             .render(&key, &never)
             .is_some_and(|made| made.is_ok())
     );
+}
+
+#[test]
+fn a_reformat_is_made_of_the_files_of_a_stack() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/related");
+    let file = |name: &str| FoundFile {
+        path: Path::new(folder).join(name),
+        stamp: Stamp::default(),
+    };
+    let stack = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| file(name))
+            .collect::<Vec<_>>()
+            .into()
+    };
+    let mut renderer = Renderer::new(Output::default());
+    let mut render = |stack, plane| {
+        let mut key = key(&file("ct1.dcm").path, 40, 20);
+        let reformat = Reformat {
+            stack,
+            plane,
+            at: None,
+            slab: None,
+        };
+        (key.reformat, key.marks.overlays) = (Some(Arc::new(reformat)), true);
+        renderer.render(&key, &never).expect("not overtaken")
+    };
+    let all = stack(&["ct2.dcm", "ct1.dcm", "ct3.dcm"]);
+    let shown = render(all, ReformatPlane::Coronal).expect("a plane");
+    assert_eq!((shown.info.width, shown.info.height), (32, 3));
+    assert_eq!(shown.scene.note.as_deref(), Some("coronal 17/32"));
+    let letters = shown.scene.letters().expect("letters");
+    assert_eq!((letters.left.as_str(), letters.top.as_str()), ("R", "H"));
+    let view = shown.scene.volume.expect("a volume");
+    assert_eq!((view.size, view.at), ([32, 32, 3], [16, 16, 1]));
+    let two = stack(&["ct1.dcm", "ct2.dcm"]);
+    let error = render(two, ReformatPlane::Sagittal).expect_err("two slices");
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+    assert!(error.message.contains("2 slices are too few"), "{error}");
 }
