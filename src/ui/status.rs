@@ -279,14 +279,7 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Help, "help"),
         ],
         Mode::FullScreen | Mode::Panels(_) if model.viewer().pointer().is_some() => {
-            let pointer = model.viewer().pointer();
-            if pointer.is_some_and(Pointer::is_editing) {
-                &EDITING
-            } else if pointer.is_some_and(Pointer::is_measuring) {
-                &RULER
-            } else {
-                &PROBE
-            }
+            pointer_hints(model.viewer().pointer())
         }
         Mode::FullScreen | Mode::Panels(_) if model.viewer().is_reformatting() => &[
             (Action::Reformat, "next plane"),
@@ -339,6 +332,17 @@ fn hints(model: &Model, room: usize) -> String {
         }
     }
     text
+}
+
+/// The keys of what the pointer is used for.
+fn pointer_hints(pointer: Option<&Pointer>) -> &'static [(Action, &'static str)] {
+    if pointer.is_some_and(Pointer::is_editing) {
+        &EDITING
+    } else if pointer.is_some_and(Pointer::is_measuring) {
+        &RULER
+    } else {
+        &PROBE
+    }
 }
 
 fn spinner(model: &Model) -> &'static str {

@@ -31,7 +31,12 @@ impl Viewer {
         let caption = scene.caption.as_ref().filter(|_| key.marks.overlays)?;
         let mut corners = Corners {
             top_left: subject(info),
-            top_right: place(&caption.header, series),
+            top_right: if scene.volume.is_some() {
+                // A reformat is of many images.
+                series_words(&caption.header).into_iter().collect()
+            } else {
+                place(&caption.header, series)
+            },
             bottom_left: slice(scene, caption),
             bottom_right: caption.technique.clone(),
         };
@@ -75,10 +80,15 @@ fn place(header: &DicomHeader, series: Option<(usize, usize)>) -> Vec<String> {
         Some((at, count)) => Some(format!("image {}/{count}", at + 1)),
         None => header.instance.map(|number| format!("image {number}")),
     };
-    let series = header
-        .series_number
-        .map(|number| format!("series {number}"));
+    let series = series_words(header);
     image.into_iter().chain(series).collect()
+}
+
+/// `series 3`.
+fn series_words(header: &DicomHeader) -> Option<String> {
+    header
+        .series_number
+        .map(|number| format!("series {number}"))
 }
 
 /// `slice F 123.5 mm`, `5 mm thick`.
