@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
+use super::measurement::{Measurement, MeasurementId};
 use super::preview::PreviewKey;
-use super::viewer::measurements::{Measurement, MeasurementId};
 use crate::engine::ClassifiedFile;
 use crate::jobs::JobCommand;
 use crate::prompts::Prompts;

@@ -8,8 +8,8 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::entry::{Entry, FoundFile, Stamp};
 use super::folder_state::FolderState;
+use super::measurement::Measurement;
 use super::preview::{Graphics, Previewed};
-use super::viewer::measurements::Measurement;
 use crate::engine;
 use crate::library::FileWithResult;
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};

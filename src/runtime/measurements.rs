@@ -6,8 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded, unbounded};
 
 use super::folders::{MsgSender, spawn};
-use crate::app::viewer::measurements::{Measurement, MeasurementId};
-use crate::app::{Effect, FoundFile, Msg, Severity, Stamp};
+use crate::app::{Effect, FoundFile, Measurement, MeasurementId, Msg, Severity, Stamp};
 use crate::library::{self, FileIdentity, ImageContent, ImageFacts, Library, StoredMeasurement};
 use crate::media;
 
@@ -178,5 +177,111 @@ fn from_stored(stored: StoredMeasurement) -> Measurement {
         measured: stored.measured,
         unit: stored.unit,
         author: Some(stored.author),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::app::Stamp;
+    use crate::media::measure::{Figure, FigureKind, Measured};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn measurement(number: u64) -> Box<Measurement> {
+        Box::new(Measurement {
+            id: MeasurementId::New(number),
+            frame: 0,
+            figure: Figure {
+                kind: FigureKind::Length,
+                points: vec![[1.5, 1.5], [9.5, 4.5]],
+            },
+            measured: Measured::default(),
+            unit: None,
+            author: None,
+        })
+    }
+
+    fn found(path: &Path) -> FoundFile {
+        let identity = FileIdentity::of(path).expect("the file is there");
+        FoundFile {
+            path: path.to_owned(),
+            stamp: Stamp::from(identity),
+        }
+    }
+
+    /// A file, a library without it, and the sentences said.
+    fn scene(
+        home: &Path,
+    ) -> (
+        std::path::PathBuf,
+        Arc<Library>,
+        Arc<Mutex<Vec<String>>>,
+        MsgSender,
+    ) {
+        let file = home.join("ct.dcm");
+        let fixture = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/media/related/ct1.dcm"
+        );
+        std::fs::copy(fixture, &file).expect("copied");
+        let library = Arc::new(Library::at(home.join("library"), None));
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&said);
+        let send: MsgSender = Arc::new(move |msg| {
+            if let Msg::Report { text, .. } = msg {
+                heard.lock().expect("not poisoned").push(text);
+            }
+            true
+        });
+        (file, library, said, send)
+    }
+
+    #[test]
+    fn what_is_measured_is_found_under_another_name_of_the_content() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (file, library, said, send) = scene(home.path());
+        let writer = MeasurementWriter::start(Arc::clone(&library), Arc::clone(&send));
+        for number in 0..3 {
+            writer.perform(Effect::KeepMeasurement {
+                file: found(&file),
+                measurement: measurement(number),
+            });
+        }
+        writer.perform(Effect::RemoveMeasurement(MeasurementId::New(1)));
+        writer.finish(LONG);
+        library.flush(LONG);
+        let copy = home.path().join("copy.dcm");
+        std::fs::copy(&file, &copy).expect("copied");
+        let hash = media::open(&copy).and_then(|source| source.content());
+        let stored = library.measurements(&hash.expect("read"));
+        assert_eq!(stored.len(), 2);
+        assert_eq!(stored[0].figure, measurement(0).figure);
+        assert_ne!(stored[0].key, stored[1].key);
+        assert_eq!(*said.lock().expect("not poisoned"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_that_has_changed_since_keeps_no_measurement_and_says_so() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (file, library, said, send) = scene(home.path());
+        let before = found(&file);
+        let other = file.with_file_name("ct2.dcm");
+        std::fs::write(&other, b"something else").expect("written");
+        std::fs::rename(&other, &file).expect("renamed");
+        let writer = MeasurementWriter::start(library, send);
+        writer.perform(Effect::KeepMeasurement {
+            file: before,
+            measurement: measurement(0),
+        });
+        writer.finish(LONG);
+        let said = said.lock().expect("not poisoned");
+        assert!(
+            said[0].contains("ct.dcm: the file has changed since"),
+            "{said:?}"
+        );
     }
 }

@@ -1,8 +1,7 @@
 //! Measurements on an image: drawn, read, changed, listed, removed, and stored in the library.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::viewer::measurements::{Measurement, MeasurementId};
-use medivision_tui::app::{Effect, FoundFile, Msg};
+use medivision_tui::app::{Effect, FoundFile, Measurement, MeasurementId, Msg};
 use medivision_tui::media::measure::{Figure, FigureKind, Measured};
 
 use crate::scene::{Film, Program, file, key, path, stamp};

@@ -226,10 +226,8 @@ impl Model {
 
     /// Shows the next plane across the stack of the image: the files of its series, or its frames.
     fn reformat(&mut self) -> Vec<Effect> {
-        let Some(file) = self
-            .file_in_sight()
-            .filter(|_| self.viewer.image().is_some())
-        else {
+        let is_seen = self.panels().preview.is_some() && self.viewer.image().is_some();
+        let Some(file) = self.file_in_sight().filter(|_| is_seen) else {
             return Vec::new();
         };
         let folder = &self.browser.folder;

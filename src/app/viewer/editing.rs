@@ -4,13 +4,12 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::drag::ImageDrag;
 use super::measure::{Draft, Pointer, Tool, middle, next_kind};
-use super::measurements::{
-    MAX_MEASUREMENTS, Measurement, MeasurementId, kind_word, measured_words,
-};
+use super::measurements::{MAX_MEASUREMENTS, kind_word, measured_words};
 use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::effect::Effect;
 use crate::app::entry::FoundFile;
 use crate::app::keys::{Action, Keymap};
+use crate::app::measurement::{Measurement, MeasurementId};
 use crate::app::popup::Choice;
 use crate::app::request::Request;
 use crate::app::text::safe_str;
@@ -351,8 +350,7 @@ impl Viewer {
 
 /// What a measurement says, in a line.
 fn words(measurement: &Measurement) -> String {
-    let unit = measurement.unit.as_deref().map(safe_str);
-    measured_words(&measurement.measured, unit.as_deref()).join(", ")
+    measured_words(&measurement.measured, measurement.unit.as_deref()).join(", ")
 }
 
 /// The details of a measurement.

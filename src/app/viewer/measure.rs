@@ -1,6 +1,6 @@
 //! The pointer: a cursor on the image that reads values, draws figures to measure, or moves their points.
 
-use super::measurements::MeasurementId;
+use crate::app::measurement::MeasurementId;
 use crate::media::measure::{Figure, FigureKind, MAX_POINTS};
 
 /// The use of the pointer.

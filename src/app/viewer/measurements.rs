@@ -5,45 +5,22 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::facts::number;
 use crate::app::effect::Effect;
 use crate::app::entry::{FoundFile, Stamp};
+use crate::app::measurement::{Measurement, MeasurementId};
 use crate::app::preview::MarkedFigure;
+use crate::app::text::{cut_end, safe_str};
 use crate::media::Geometry;
 use crate::media::measure::{Extent, Figure, FigureKind, LengthUnit, Measured};
 
+/// Columns of a unit.
+const MAX_UNIT: usize = 12;
 /// Maximum number of measurements of a file.
 pub const MAX_MEASUREMENTS: usize = 200;
 /// Number of files from which those without measurements are forgotten.
 const MAX_FILES: usize = 1000;
-
-/// Identifies a measurement.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum MeasurementId {
-    /// It was made in this session, as the n-th.
-    New(u64),
-    /// It came from the library under this key.
-    Stored(Arc<str>),
-}
-
-/// A figure on a frame of a file, and what it measures.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measurement {
-    /// Identifies it.
-    pub id: MeasurementId,
-    /// Index of the frame in the order of storage, from 0.
-    pub frame: u32,
-    /// The figure.
-    pub figure: Figure,
-    /// What it measures.
-    pub measured: Measured,
-    /// The unit of the values within, such as `HU`.
-    pub unit: Option<String>,
-    /// Who made it, if it came from the library.
-    pub author: Option<String>,
-}
 
 /// A measurement and whether it waits to be stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -267,13 +244,15 @@ fn kept_effect(file: &FoundFile, measurement: &Measurement) -> Effect {
     }
 }
 
-/// What a figure measures, in words: one line for geometry, one for values.
+/// What a figure measures, in words that are safe to show: one line for geometry, one for values.
 pub fn measured_words(measured: &Measured, unit: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(measured.length.map(length_words));
     lines.extend(measured.degrees.map(|degrees| format!("{degrees:.1}°")));
     if let Some(values) = measured.statistics {
-        let unit = unit.map_or_else(String::new, |unit| format!(" {unit}"));
+        let unit = unit.map_or_else(String::new, |unit| {
+            format!(" {}", cut_end(&safe_str(unit), MAX_UNIT))
+        });
         lines.push(format!(
             "{} ± {}{unit}",
             tenths(values.mean),
