@@ -20,6 +20,7 @@ pub(crate) mod grid;
 mod group_path;
 pub mod keys;
 pub(crate) mod line;
+pub mod measurement;
 pub(crate) mod mode;
 pub(crate) mod model;
 pub(crate) mod models;
@@ -49,13 +50,15 @@ pub use entry::{Entry, EntryKind, FoundFile, Stamp};
 pub use filter::Filter;
 pub use folder_state::{FileName, FolderState, ListOptions, ScreenLayout};
 pub use keys::{Action, Keymap, KeymapError};
+pub use measurement::{Measurement, MeasurementId};
 pub use mode::Mode;
 pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use preview::{
-    Decorations, EncodedImage, Graphics, ImageView, OverlaidObjects, OverlayText, PixelValue,
-    Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
+    Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
+    PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,
+    SeriesStack, VolumeView,
 };
 pub use prompt_sets::{NamedPromptSet, condition_orders};
 

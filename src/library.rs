@@ -24,6 +24,7 @@ pub use store::{
     AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
     LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog, ResultSelection,
     Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest, SampledImage,
+    StoredMeasurement,
 };
 
 /// The notice in every result.
@@ -110,7 +111,7 @@ impl Record {
 }
 
 /// The current time: RFC 3339, UTC, whole seconds.
-fn now() -> String {
+pub(crate) fn now() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string()

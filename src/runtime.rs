@@ -5,6 +5,7 @@ mod choices;
 mod folder_states;
 mod folders;
 mod library_changes;
+mod measurements;
 mod objects;
 mod prompt_files;
 mod reviews;
@@ -30,6 +31,7 @@ pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
 use library_changes::LibraryWatch;
+use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
 use reviews::ReviewWriter;
 
@@ -55,9 +57,13 @@ pub struct Services {
     /// Stops the current pull.
     pull: choices::StopFlag,
     preview: Option<preview::PreviewWorker>,
+    /// Make the images of the comparison.
+    sides: Option<[preview::PreviewWorker; 2]>,
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     prompt_files: Option<PromptWatch>,
+    /// Stores measurements; `None` without a library.
+    measurements: Option<MeasurementWriter>,
     _library_changes: Option<LibraryWatch>,
     /// `None` without a library.
     reviews: Option<ReviewWriter>,
@@ -87,10 +93,14 @@ impl Services {
         let sender = messages.clone();
         let send: folders::MsgSender = Arc::new(move |msg| sender.send(msg).is_ok());
         let library = settings.library.clone();
+        let keeping = library.clone();
+        let measurements =
+            keeping.map(|library| MeasurementWriter::start(library, Arc::clone(&send)));
         let services = Self {
             reviews: library
                 .clone()
                 .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
+            measurements,
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
             send,
@@ -103,6 +113,7 @@ impl Services {
             folder_states: None,
             pull: choices::StopFlag::default(),
             preview: None,
+            sides: None,
             tiles: None,
             watch: None,
             prompt_files: None,
@@ -143,6 +154,15 @@ impl Services {
             &graphics.output,
             tile_sink,
         )?);
+        let side = |side| {
+            let messages = self.messages.clone();
+            let sink = move |previewed| {
+                let previewed = Box::new(previewed);
+                drop(messages.send(Msg::SidePreviewed { side, previewed }));
+            };
+            preview::PreviewWorker::start(graphics.output.clone(), sink)
+        };
+        self.sides = Some([side(0)?, side(1)?]);
         self.preview = Some(preview::PreviewWorker::start(graphics.output, sink)?);
         let _ = self.messages.send(Msg::Graphics(graphics.graphics));
         Ok(())
@@ -150,7 +170,7 @@ impl Services {
 
     /// Shuts everything down. False if a forward pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
-        drop((self.watch, self.preview, self.tiles));
+        drop((self.watch, self.preview, self.sides, self.tiles));
         let others = self.retired.into_iter();
         let others = others.chain(self.candidate.map(|(_, engine)| engine));
         // All are told to end before any of them is waited for.
@@ -164,6 +184,9 @@ impl Services {
         }
         if let Some(reviews) = self.reviews {
             reviews.finish(SHUTDOWN_TIMEOUT);
+        }
+        if let Some(measurements) = self.measurements {
+            measurements.finish(SHUTDOWN_TIMEOUT);
         }
         if let Some(library) = self.settings.library {
             library.flush(SHUTDOWN_TIMEOUT);
@@ -193,24 +216,21 @@ impl Services {
             Effect::Scan { root, generation } => {
                 folders::scan(root, generation, Arc::clone(&self.send));
             }
-            Effect::Preview(key) => {
-                if let Some(worker) = &self.preview {
-                    worker.request(key);
+            Effect::Preview(_)
+            | Effect::Prefetch(_)
+            | Effect::CancelPreview
+            | Effect::PreviewSide { .. }
+            | Effect::Tiles(_) => {
+                self.request_images(effect);
+            }
+            Effect::Measurements(file) => {
+                if let Some(writer) = &self.measurements {
+                    writer.read(file, Arc::clone(&self.send));
                 }
             }
-            Effect::Prefetch(files) => {
-                if let Some(worker) = &self.preview {
-                    worker.prefetch(files);
-                }
-            }
-            Effect::CancelPreview => {
-                if let Some(worker) = &self.preview {
-                    worker.cancel();
-                }
-            }
-            Effect::Tiles(keys) => {
-                if let Some(tiles) = &self.tiles {
-                    tiles.request(keys);
+            Effect::KeepMeasurement { .. } | Effect::RemoveMeasurement(_) => {
+                if let Some(writer) = &self.measurements {
+                    writer.perform(effect);
                 }
             }
             Effect::Jobs(commands) => commands
@@ -274,6 +294,26 @@ impl Services {
             Effect::Quit => return Some(ScreenEffect::Quit),
         }
         None
+    }
+
+    /// Requests images from the preview workers, once these are started; other effects do nothing.
+    fn request_images(&self, effect: Effect) {
+        let (Some(worker), Some(sides), Some(tiles)) = (&self.preview, &self.sides, &self.tiles)
+        else {
+            return;
+        };
+        match effect {
+            Effect::Preview(key) => worker.request(key),
+            Effect::Prefetch(files) => worker.prefetch(files),
+            Effect::CancelPreview => worker.cancel(),
+            Effect::Tiles(keys) => tiles.request(keys),
+            Effect::PreviewSide { side, key } => match (sides.get(side), key) {
+                (Some(worker), Some(key)) => worker.request(*key),
+                (Some(worker), None) => worker.cancel(),
+                (None, _) => {}
+            },
+            _ => {}
+        }
     }
 
     fn start_watch(&mut self, root: &Path) {

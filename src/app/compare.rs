@@ -1,28 +1,34 @@
 //! The comparison: two files side by side, with their scores. One side is chosen: the cursor of the list is on its file, and
 //! moving the cursor shows another file on that side. Alternatively one file on both sides: on the left the result that it had
 //! when the comparison began, on the right its result with the current prompts.
+//!
+//! Each side has a viewer of its own. While the sides are linked, what is done on the chosen one is done on the other, too:
+//! paging, zoom, rotation, window.
+
+mod linked;
+mod scores;
+mod stack;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
+use super::browser::REST_TIME;
 use super::browser::folder::{Folder, Row, RowKind};
 use super::context::FileContext;
+use super::effect::Effect;
 use super::entry::{EntryKind, FoundFile, Stamp};
 use super::environment::Environment;
 use super::keys::Action;
-use super::popup::failure_words;
 use super::preview::{Graphics, PreviewKey, Previewed, Quality};
 use super::request::Request;
-use super::result_panel::{Detail, percent};
-use super::results::{FileState, FileStatus, Results};
-use super::text;
-use super::tiles::TileCache;
+use super::results::{FileState, Results};
+use super::viewer::{Viewer, ViewerContext};
 use crate::library::Record;
 use crate::paths;
-use crate::scoring::Decision;
-use crate::view::CompareAreas;
+use crate::view::{Area, CompareAreas};
 
 /// Rows that a page key moves the cursor by.
 const PAGE: usize = 10;
@@ -31,11 +37,20 @@ const PAGE: usize = 10;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Comparison {
     /// Left and right.
-    files: [PathBuf; 2],
+    sides: [Side; 2],
     /// Index of the side whose file the cursor is on.
     chosen: usize,
+    /// Whether both sides are paged, zoomed and windowed together.
+    linked: bool,
     /// With one file on both sides, its result when the comparison began, shown on the left.
     before: Option<Arc<[Record]>>,
+}
+
+/// A file, and how it is seen.
+#[derive(Clone, Debug, PartialEq)]
+struct Side {
+    path: PathBuf,
+    viewer: Viewer,
 }
 
 impl Comparison {
@@ -62,7 +77,7 @@ impl Comparison {
             Some(FileState::Done(records)) if marked.is_empty() => Some(Arc::clone(records)),
             _ => None,
         };
-        let files = match (marked.as_slice(), current) {
+        let paths = match (marked.as_slice(), current) {
             ([one, other], _) => [one.clone(), other.clone()],
             ([one], Some(current)) if *one != current => [one.clone(), current],
             ([], Some(current)) if before.is_some() => [current.clone(), current],
@@ -80,17 +95,22 @@ impl Comparison {
                 "the same file twice: {prompts} changes the prompts on the right; mark two files ({mark}) to compare them"
             ))
         });
+        let side = |path| Side {
+            path,
+            viewer: Viewer::default(),
+        };
         let comparison = Self {
-            files,
+            sides: paths.map(side),
             chosen: 1,
+            linked: true,
             before,
         };
         Ok((comparison, hint))
     }
 
     /// The files, left and right.
-    pub(crate) fn files(&self) -> &[PathBuf; 2] {
-        &self.files
+    pub(crate) fn files(&self) -> [&PathBuf; 2] {
+        self.sides.each_ref().map(|side| &side.path)
     }
 
     /// Index of the side whose file the cursor is on.
@@ -98,17 +118,27 @@ impl Comparison {
         self.chosen
     }
 
+    /// Whether both sides are paged, zoomed and windowed together.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// The viewer of a side.
+    pub(crate) fn viewer(&self, side: usize) -> &Viewer {
+        &self.sides[side].viewer
+    }
+
     /// Chooses a side. Moves the cursor of the list to its file, if that is in the folder on screen.
     pub(super) fn choose(&mut self, side: usize) -> Vec<Request> {
         self.chosen = side;
-        vec![Request::SelectFile(self.files[side].clone())]
+        vec![Request::SelectFile(self.sides[side].path.clone())]
     }
 
     /// Follows a file or folder to its new path.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) {
-        for file in &mut self.files {
-            if let Some(new) = paths::renamed(file, from, to) {
-                *file = new;
+        for side in &mut self.sides {
+            if let Some(new) = paths::renamed(&side.path, from, to) {
+                side.path = new;
             }
         }
     }
@@ -131,11 +161,23 @@ impl Comparison {
 
     /// Carries out an action; `None` if it applies to the file under the cursor, which is that of the chosen side.
     pub(super) fn act(&mut self, action: Action, files: FileContext<'_>) -> Option<Vec<Request>> {
+        if let Some(requests) = self.act_on_images(action, files) {
+            return Some(requests);
+        }
         let (folder, env) = (files.folder(), files.env);
-        let path = &self.files[self.chosen];
+        let path = &self.sides[self.chosen].path;
         let here = folder.current().is_some_and(|row| row.path == *path);
         let moves = action.distance(1) != 0;
         Some(match action {
+            Action::Link => {
+                self.linked = !self.linked;
+                let words = if self.linked {
+                    "both sides are paged, zoomed and windowed together"
+                } else {
+                    "each side is paged, zoomed and windowed alone"
+                };
+                vec![Request::info(words)]
+            }
             _ if self.before.is_some() && (moves || action == Action::NextPanel) => {
                 let key = env.key(Action::PromptSet);
                 vec![Request::info(format!("{key} chooses other prompts"))]
@@ -173,7 +215,7 @@ impl Comparison {
         };
         let at = found.unwrap_or(before);
         if let Some(row) = folder.rows_from(at).next() {
-            self.files[self.chosen].clone_from(&row.path);
+            self.sides[self.chosen].path.clone_from(&row.path);
         }
         vec![Request::SelectRow(at)]
     }
@@ -199,72 +241,97 @@ impl Comparison {
             .position(|side| side.image.contains(at) || side.scores.contains(at))
     }
 
-    /// The key of the image on a side.
-    fn key(&self, side: usize, quality: Quality, files: FileContext<'_>) -> Option<PreviewKey> {
-        let (results, env) = (files.results, files.env);
-        let path = self.files[side].clone();
-        // The same size on both sides, so that one file on both needs a single image.
-        let [left, right] = self.areas(results, env).sides.map(|side| side.image);
-        let room = (left.width.min(right.width), left.height);
-        let stamp = known_stamp(&path, files.folder(), results);
-        env.small_preview(FoundFile { path, stamp }, room, quality)
+    /// The cells of a side's image and what is written around it.
+    fn image_area(&self, side: usize, files: FileContext<'_>) -> Area {
+        self.areas(files.results, files.env).sides[side].image
     }
 
-    /// The keys of the images to request for both sides: in half blocks, and with the terminal's graphics once the cursor
-    /// rests.
-    pub(super) fn wanted(&self, files: FileContext<'_>) -> Vec<PreviewKey> {
-        let (browser, env) = (files.browser, files.env);
-        let rested = browser.has_rested() || browser.has_no_cursor();
-        let qualities = match env.graphics {
-            Some(Graphics::Halfblocks) => &[Quality::Full][..],
-            _ if rested => &[Quality::Fast, Quality::Full],
-            _ => &[Quality::Fast],
-        };
-        let both = |quality: &Quality| [0, 1].map(|side| self.key(side, *quality, files));
-        let mut keys: Vec<PreviewKey> = qualities.iter().flat_map(both).flatten().collect();
-        keys.dedup();
-        keys
+    /// The state of other components that the viewer of a side reads.
+    pub(super) fn context(&self, side: usize, files: FileContext<'_>) -> ViewerContext {
+        let name = self.sides[side].path.file_name();
+        ViewerContext {
+            area: self.image_area(side, files),
+            now: files.env.now,
+            name: name.map_or_else(String::new, super::text::safe),
+            series: None,
+            playable: None,
+        }
     }
 
-    /// The image on a side, in the best quality available.
-    pub(super) fn image<'a>(
-        &self,
-        side: usize,
-        tiles: &'a TileCache,
-        files: FileContext<'_>,
-    ) -> Option<&'a Previewed> {
-        let key = self.key(side, Quality::Full, files)?;
-        tiles.best(&key, true)
-    }
-
-    /// The result lines of both sides, with the conditions in the same order.
-    pub(crate) fn scores(&self, results: &Results) -> [Vec<Detail>; 2] {
-        let before = self.before.clone().map(FileState::Done);
-        let [left, right] = self.files.each_ref().map(|path| results.get(path));
-        let states = [before.as_ref().or(left), right];
-        let mut conditions: Vec<&str> = Vec::new();
-        for record in states.iter().filter_map(|state| unless_rejected((*state)?)) {
-            for score in &record.verdict.scores {
-                if !conditions.contains(&score.condition.as_str()) {
-                    conditions.push(&score.condition);
-                }
+    /// Updates the viewers after a message. Returns the effects that request the images of the sides, if they have changed.
+    pub(super) fn follow(&mut self, files: FileContext<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for side in [0, 1] {
+            let file = self.found(side, files);
+            self.sides[side].viewer.follow(Some(file), None);
+        }
+        let keys = [0, 1].map(|side| self.key(side, files));
+        for (side, key) in keys.into_iter().enumerate() {
+            if self.sides[side].viewer.want(key.clone()).is_some() {
+                let key = key.map(Box::new);
+                effects.push(Effect::PreviewSide { side, key });
             }
         }
-        states.map(|state| side_lines(state, &conditions))
+        effects
     }
 
-    /// The prompt sets of the two sides; `None` if two files are compared.
-    pub(crate) fn prompt_sets(&self, results: &Results) -> Option<[String; 2]> {
-        let before = self.before.as_ref()?.first()?;
-        let now = results.get(&self.files[1]).and_then(FileState::record);
-        let names = [Some(before), now].map(|record| record.map_or("", |record| &record.prompts));
-        let is_edited = now.is_some_and(|now| {
-            now.prompts == before.prompts && now.prompts_digest != before.prompts_digest
-        });
-        Some(match names.map(text::safe_str) {
-            [before, now] if is_edited => [format!("{before}, before"), format!("{now}, edited")],
-            names => names,
+    fn found(&self, side: usize, files: FileContext<'_>) -> FoundFile {
+        let path = self.sides[side].path.clone();
+        let stamp = known_stamp(&path, files.folder(), files.results);
+        FoundFile { path, stamp }
+    }
+
+    /// The key of the image on a side: in half blocks while the cursor moves, then in the terminal's graphics.
+    fn key(&self, side: usize, files: FileContext<'_>) -> Option<PreviewKey> {
+        let FileContext { browser, env, .. } = files;
+        let graphics = env.drawable()?;
+        let area = self.image_area(side, files);
+        if area.width == 0 || area.height == 0 {
+            return None;
+        }
+        let viewer = &self.sides[side].viewer;
+        let quality = match graphics {
+            Graphics::Halfblocks => Quality::Full,
+            _ if !browser.has_rested() && !browser.has_no_cursor() => Quality::Fast,
+            _ if env.is_slow_to_draw() && viewer.is_moving() => Quality::Half,
+            _ => Quality::Full,
+        };
+        let room = (area.width, area.height);
+        let file = self.found(side, files);
+        let key = viewer.complete_key(PreviewKey::plain(file, room, graphics, quality, env.epoch));
+        let lines = self.reference_line(side).into_iter().collect();
+        Some(PreviewKey {
+            marks: super::preview::Decorations { lines, ..key.marks },
+            ..key
         })
+    }
+
+    /// Shows a preview on a side.
+    pub(super) fn take_preview(&mut self, side: usize, previewed: Previewed) {
+        // Measurements are made where one image fills the view, so none has changed here.
+        if let Some(side) = self.sides.get_mut(side) {
+            side.viewer.take_preview(previewed);
+        }
+    }
+
+    /// Advances the time.
+    pub(super) fn tick(&mut self, now: Duration) {
+        for side in &mut self.sides {
+            side.viewer.tick(now, REST_TIME);
+        }
+    }
+
+    /// Whether an image becomes still once its view has been unchanged for a while.
+    pub(super) fn is_coming_to_rest(&self) -> bool {
+        let mut sides = self.sides.iter();
+        sides.any(|side| side.viewer.is_coming_to_rest())
+    }
+
+    /// Handles the loss of the terminal's images.
+    pub(super) fn lose_images(&mut self) {
+        for side in &mut self.sides {
+            side.viewer.lose_image();
+        }
     }
 }
 
@@ -272,46 +339,4 @@ impl Comparison {
 fn known_stamp(path: &Path, folder: &Folder, results: &Results) -> Stamp {
     let row = folder.row(path).map(|row| row.stamp);
     row.or_else(|| results.stamp(path)).unwrap_or_default()
-}
-
-/// The record, unless the image was rejected.
-fn unless_rejected(state: &FileState) -> Option<&Record> {
-    let record = state.record()?;
-    (record.verdict.decision != Decision::Rejected).then_some(record)
-}
-
-/// The headline and the scores of a side.
-fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
-    let status = state.map(FileState::status);
-    let (text, word) = match (state, state.and_then(FileState::record)) {
-        (_, Some(_)) if status == Some(FileStatus::Rejected) => ("rejected".to_owned(), ""),
-        (_, Some(record)) => {
-            let word = if status == Some(FileStatus::Confident) {
-                "confident"
-            } else {
-                "uncertain"
-            };
-            (text::safe_str(&record.verdict.label), word)
-        }
-        (Some(FileState::Failed(failure)), _) => {
-            let words = failure_words(failure.kind, failure.content);
-            (words.to_owned(), "")
-        }
-        (Some(FileState::Queued), _) => ("queued".to_owned(), ""),
-        _ => ("not classified".to_owned(), ""),
-    };
-    let mut lines = vec![Detail::Headline(status, text, word.to_owned())];
-    let shown = state.and_then(unless_rejected);
-    lines.extend(conditions.iter().map(|condition| {
-        let score = shown.and_then(|record| {
-            let mut scores = record.verdict.scores.iter();
-            scores.find(|score| score.condition == *condition)
-        });
-        Detail::Bar {
-            name: text::safe_str(condition),
-            share: score.map(|score| score.probability),
-            figure: score.map_or_else(|| "–".to_owned(), |score| percent(score.probability)),
-        }
-    }));
-    lines
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
+use super::measurement::{Measurement, MeasurementId};
 use super::preview::PreviewKey;
 use crate::engine::ClassifiedFile;
 use crate::jobs::JobCommand;
@@ -40,6 +41,14 @@ pub enum Effect {
     /// Decode and encode a file for the terminal. Only the latest request counts: a busy worker
     /// drops the waiting one when another comes. Answered by [`super::Msg::Previewed`].
     Preview(PreviewKey),
+    /// Decode and encode the image of a side of the comparison, 0 or 1, as [`Self::Preview`] does; `None` drops the waiting
+    /// request. Answered by [`super::Msg::SidePreviewed`].
+    PreviewSide {
+        /// The side.
+        side: usize,
+        /// The request.
+        key: Option<Box<PreviewKey>>,
+    },
     /// Decode the first frames of the files that are likely to be viewed next, the likeliest first, while no preview is
     /// requested. Replaces the previous list. Not answered.
     Prefetch(Vec<(PathBuf, Stamp)>),
@@ -48,6 +57,18 @@ pub enum Effect {
     /// Encode small images of the first frames of files, without annotations. Replaces the requests that are still
     /// waiting. Each is answered by a [`super::Msg::Tile`], roughly in this order.
     Tiles(Vec<PreviewKey>),
+    /// Look up the measurements that the library has of a file's content. Answered by [`super::Msg::Measurements`] if there are
+    /// any.
+    Measurements(FoundFile),
+    /// Store a measurement, or its new state. Not answered.
+    KeepMeasurement {
+        /// The file.
+        file: FoundFile,
+        /// The measurement.
+        measurement: Box<Measurement>,
+    },
+    /// Remove a measurement from the library. Not answered.
+    RemoveMeasurement(MeasurementId),
     /// Hand files to the engine, or change what it does with those it has. Each file started is answered by
     /// `Event::Done` or `Event::Dropped` of its generation.
     Jobs(Vec<JobCommand>),

@@ -11,6 +11,7 @@ pub(super) use words::HELP;
 pub use words::{HelpLine, PaletteEntry};
 
 use crate::config::similar;
+use crate::media::measure::FigureKind;
 
 /// An action that keys can be bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -90,6 +91,11 @@ pub enum Action {
     Window8,
     #[serde(rename = "window-9")]
     Window9,
+    WindowSoftTissue,
+    WindowLung,
+    WindowLiver,
+    WindowBone,
+    WindowBrain,
     WindowAuto,
     WindowNarrower,
     WindowWider,
@@ -117,6 +123,13 @@ pub enum Action {
     Related,
     Probe,
     Ruler,
+    MeasureAngle,
+    MeasureEllipse,
+    MeasurePolygon,
+    Measurements,
+    Remove,
+    Reformat,
+    Slab,
     Histogram,
     Tags,
     Search,
@@ -124,6 +137,7 @@ pub enum Action {
     View,
     Grid,
     Compare,
+    Link,
     Activity,
     Failures,
     Series,
@@ -179,6 +193,29 @@ impl Action {
                 | Self::ReviewAgreement
                 | Self::ReviewErrors
         )
+    }
+
+    /// The figure that the action draws.
+    pub fn measures(self) -> Option<FigureKind> {
+        Some(match self {
+            Self::Ruler => FigureKind::Length,
+            Self::MeasureAngle => FigureKind::Angle,
+            Self::MeasureEllipse => FigureKind::Ellipse,
+            Self::MeasurePolygon => FigureKind::Polygon,
+            _ => return None,
+        })
+    }
+
+    /// The name of the CT window that the action chooses.
+    pub fn ct_window(self) -> Option<&'static str> {
+        Some(match self {
+            Self::WindowSoftTissue => "soft tissue",
+            Self::WindowLung => "lung",
+            Self::WindowLiver => "liver",
+            Self::WindowBone => "bone",
+            Self::WindowBrain => "brain",
+            _ => return None,
+        })
     }
 
     /// Rows by which the action moves in a list of which `page` are on screen; `isize::MIN` and `MAX` lead to the ends, 0 is

@@ -108,11 +108,27 @@ impl Line {
     /// The actions that match what is typed, the best match first.
     pub(crate) fn palette(&self, keymap: &Keymap) -> Vec<PaletteEntry> {
         let all = keymap.palette();
+        // What matches by its description precedes what matches by another name.
         let words: Vec<&str> = all.iter().map(|offer| offer.words.as_str()).collect();
-        match best_matches(self.input.value(), &words) {
-            None => all,
-            Some(order) => order.into_iter().map(|at| all[at].clone()).collect(),
+        let synonyms: Vec<&str> = all.iter().map(|offer| offer.synonyms).collect();
+        let typed = self.input.value();
+        let (Some(described), Some(named)) =
+            (best_matches(typed, &words), best_matches(typed, &synonyms))
+        else {
+            return all;
+        };
+        let is_name = |at: &usize| {
+            let mut names = synonyms[*at].split(' ');
+            names.any(|name| name.eq_ignore_ascii_case(typed.trim()))
+        };
+        let (exact, others): (Vec<usize>, Vec<usize>) = named.into_iter().partition(is_name);
+        let mut order: Vec<usize> = Vec::new();
+        for at in exact.into_iter().chain(described).chain(others) {
+            if !order.contains(&at) {
+                order.push(at);
+            }
         }
+        order.into_iter().map(|at| all[at].clone()).collect()
     }
 
     /// Handles a key. The line stays open if the first result is true.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::activity::ActivityLog;
 use super::browser::Browser;
 use super::browser::folder::{Folder, Listing, Row};
+use super::compare::Comparison;
 use super::context::FileContext;
 use super::environment::Environment;
 use super::failures;
@@ -43,6 +44,7 @@ use super::tags::TagBrowser;
 use super::text;
 use super::tiles::TileCache;
 use super::viewer::Viewer;
+use super::viewer::corners::Corners;
 use crate::config::Theme;
 use crate::media::Legend;
 use crate::rules::Rules;
@@ -178,7 +180,10 @@ impl Model {
     /// on time.
     pub fn next_tick(&self) -> Option<Duration> {
         let viewer_rests = self.env.is_slow_to_draw() && self.viewer.is_coming_to_rest();
-        let resting = self.browser.is_coming_to_rest() || viewer_rests;
+        let comparison = self.screen.comparison();
+        let side_rests =
+            self.env.is_slow_to_draw() && comparison.is_some_and(Comparison::is_coming_to_rest);
+        let resting = self.browser.is_coming_to_rest() || viewer_rests || side_rests;
         let ages = self.screen.mode(&self.env) == Mode::Activity;
         [
             resting.then_some(REST_TICK),
@@ -351,7 +356,10 @@ impl Model {
         };
         let rows = self.folder().rows_from(first).take(count);
         let rows = rows.map(|row| row.path.clone());
-        let sides = self.screen.comparison().map(|shown| shown.files().clone());
+        let sides = self
+            .screen
+            .comparison()
+            .map(|shown| shown.files().map(Clone::clone));
         let shown = self.files().file_in_sight().map(|file| file.path);
         rows.chain(shown)
             .chain(sides.into_iter().flatten())
@@ -416,6 +424,7 @@ impl Model {
             PickerKind::Prompts => self.prompt_sets.choices(&self.engine),
             PickerKind::Model => self.models.choices(&self.engine),
             PickerKind::Related => self.related.choices(&self.viewer, &self.env),
+            PickerKind::Measurements => Some(self.viewer.measurement_choices()),
             PickerKind::Failures => Some(failures::choices(&self.results, &self.env)),
         }
     }
@@ -429,13 +438,30 @@ impl Model {
         popup.lines(&self.env, choices.as_deref())
     }
 
-    /// The facts about the image shown, the most important first.
-    pub(crate) fn facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
-        let mut facts = self.viewer.facts(key, preview);
-        if key.marks.overlays {
+    /// The facts about the image that a viewer shows, the most important first.
+    pub(crate) fn facts(
+        &self,
+        viewer: &Viewer,
+        key: &PreviewKey,
+        preview: &Preview,
+    ) -> Vec<String> {
+        let mut facts = viewer.facts(key, preview);
+        if key.marks.overlays && std::ptr::eq(viewer, &raw const self.viewer) {
             facts.extend(self.related.fact(&self.viewer, &self.env));
         }
         facts
+    }
+
+    /// The corners of the image that a viewer shows; `None` if it has none.
+    pub(crate) fn corners(
+        &self,
+        viewer: &Viewer,
+        key: &PreviewKey,
+        preview: &Preview,
+    ) -> Option<Corners> {
+        let series = self.studies.position(self.folder());
+        let series = series.filter(|_| std::ptr::eq(viewer, &raw const self.viewer));
+        Viewer::corners(key, preview, series, self.env.show_phi)
     }
 
     /// `1 liver`: the number and the name of a segment or region.
@@ -457,12 +483,6 @@ impl Model {
     /// Whether the tile of a row has an image, which may still be awaited.
     pub(crate) fn has_tile(&self, row: &Row) -> bool {
         self.grid.has_image(row, self.files())
-    }
-
-    /// The image on a side of the comparison, in the best quality available.
-    pub(crate) fn side_image(&self, side: usize) -> Option<&Previewed> {
-        let comparison = self.screen.comparison()?;
-        comparison.image(side, &self.tiles, self.files())
     }
 
     /// The layout of the screen, to be persisted.

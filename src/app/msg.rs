@@ -8,6 +8,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::entry::{Entry, FoundFile, Stamp};
 use super::folder_state::FolderState;
+use super::measurement::Measurement;
 use super::preview::{Graphics, Previewed};
 use crate::engine;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
@@ -154,8 +155,23 @@ pub enum Msg {
     // ── images ──────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Preview`]. A request superseded by a later one may go unanswered.
     Previewed(Box<Previewed>),
+    /// The answer to [`super::Effect::PreviewSide`]. A request superseded by a later one may go unanswered.
+    SidePreviewed {
+        /// The side.
+        side: usize,
+        /// The image.
+        previewed: Box<Previewed>,
+    },
     /// Part of the answer to [`super::Effect::Tiles`], in any order. Superseded requests go unanswered.
     Tile(Box<Previewed>),
+
+    /// The answer to [`super::Effect::Measurements`]; not sent if there are none.
+    Measurements {
+        /// The file.
+        file: FoundFile,
+        /// Its measurements, in the order in which they were made.
+        all: Vec<Measurement>,
+    },
 
     // ── objects ───────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Tags`].

@@ -7,8 +7,10 @@ use std::sync::{Arc, Weak};
 
 use super::entry::{FoundFile, Stamp};
 pub use crate::config::Graphics;
+use crate::media::measure::{Figure, Measured};
+use crate::media::volume::{PlaneAxes, ReformatPlane, Slab};
 use crate::media::{
-    FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
+    Caption, FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
 };
 use crate::view::placement::Aim;
@@ -37,7 +39,7 @@ pub struct ImageView {
 }
 
 /// Annotations drawn over an image and written around it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decorations {
     /// The scale bar and the file's overlay planes are drawn, facts and letters are written.
     pub overlays: bool,
@@ -45,8 +47,45 @@ pub struct Decorations {
     pub histogram: bool,
     /// The pointer, as column and row of the file; its pixel value is wanted.
     pub cursor: Option<(u32, u32)>,
-    /// The line of the ruler, between two pixels of the file.
-    pub line: Option<[(u32, u32); 2]>,
+    /// Lines in which other images cut it, in columns and rows as of a [`Figure`].
+    pub lines: Arc<[[[f64; 2]; 2]]>,
+    /// Figures drawn over it, whose measures are wanted.
+    pub figures: Arc<[MarkedFigure]>,
+}
+
+/// A plane across the images of a stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reformat {
+    /// The files of the series, or the file with frames.
+    pub stack: Arc<[FoundFile]>,
+    /// The plane.
+    pub plane: ReformatPlane,
+    /// The voxel that the plane goes through: column and row of the images, and their number; `None` for the middle.
+    pub at: Option<[u32; 3]>,
+    /// Several planes shown as one.
+    pub slab: Option<Slab>,
+}
+
+/// How a reformat lies in its volume.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VolumeView {
+    /// Columns and rows of the images, and their number.
+    pub size: [u32; 3],
+    /// The axes of the volume that the plane shows.
+    pub axes: PlaneAxes,
+    /// The voxel of the cross.
+    pub at: [u32; 3],
+    /// Thickness of what is shown in millimetres.
+    pub thickness: f64,
+}
+
+/// A figure drawn over an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarkedFigure {
+    /// The figure, complete or being drawn.
+    pub figure: Figure,
+    /// Whether its points are marked.
+    pub is_selected: bool,
 }
 
 /// Related objects drawn over an image, and how.
@@ -92,6 +131,8 @@ pub struct PreviewKey {
     pub for_series: Option<String>,
     /// The series whose automatic window applies.
     pub stack: Option<SeriesStack>,
+    /// The plane across its stack that is shown instead of the file; `None`: the file.
+    pub reformat: Option<Arc<Reformat>>,
     /// Annotations drawn over it and written around it.
     pub marks: Decorations,
     /// Related objects drawn over it.
@@ -125,6 +166,7 @@ impl PreviewKey {
             view: ImageView::default(),
             for_series: None,
             stack: None,
+            reformat: None,
             marks: Decorations::default(),
             related: OverlaidObjects::default(),
             cols,
@@ -201,10 +243,18 @@ pub struct Scene {
     pub unit: Option<String>,
     /// The pixel value under the pointer.
     pub value: Option<PixelValue>,
+    /// How the reformat lies in its volume, if it is one.
+    pub volume: Option<VolumeView>,
+    /// What each of the figures measures.
+    pub measured: Vec<Measured>,
+    /// Whether the image is assembled from tiles, at a scale that depends on the screen.
+    pub is_assembled: bool,
     /// The histogram of the whole frame, if it was requested.
     pub histogram: Option<Histogram>,
     /// What related objects contribute.
     pub about: RelatedContent,
+    /// What the corners say; `None` if the file is not a DICOM object. Parts of it identify the patient.
+    pub caption: Option<Caption>,
 }
 
 /// What related objects contribute to an image.

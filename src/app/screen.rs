@@ -13,7 +13,7 @@ use crate::view::panels::{self, Panel, Panels};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Overlay {
     /// Two files side by side.
-    Compare(Comparison),
+    Compare(Box<Comparison>),
     /// The activity log.
     Activity(ActivityView),
     /// The agreement of reviews with results.
@@ -86,7 +86,7 @@ impl Screen {
 
     /// Moves the focus to the panel after this one.
     pub(super) fn focus_after(&mut self, panel: Panel, env: &Environment) {
-        self.focus = self.panels(env).next(panel, may_show_images(env));
+        self.focus = panel.next(may_show_images(env));
     }
 
     /// Moves the focus to the list; false if it was there already.

@@ -24,6 +24,7 @@ use super::results::Results;
 use super::text;
 use crate::media::{DicomHeader, MediaError, Member, Series, Study, group};
 pub(super) use labels::date;
+pub(super) use series::Slice;
 
 /// Maximum number of headers kept: about a hundred megabytes.
 const MAX_HEADERS: usize = 200_000;
@@ -183,6 +184,12 @@ impl StudyBrowser {
     /// Whether studies, series or files of one are on screen.
     pub(super) fn is_shown(&self, folder: &Folder) -> bool {
         self.here(folder).is_some()
+    }
+
+    /// Whether the files of one series are on screen.
+    pub(super) fn shows_series(&self, folder: &Folder) -> bool {
+        let here = self.here(folder);
+        here.is_some_and(|grouping| grouping.series_at(folder.dir()).is_some())
     }
 
     /// Whether a DICOMDIR is on screen.

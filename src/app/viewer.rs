@@ -2,23 +2,32 @@
 //! screen. None of this affects the model.
 
 mod actions;
+pub(crate) mod corners;
+pub(super) mod drag;
+mod editing;
 pub mod facts;
 pub(crate) mod film;
 mod keys;
 pub mod measure;
+pub mod measurements;
+mod reformat;
 mod window;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::effect::Effect;
 use super::entry::{FoundFile, Stamp};
-use super::preview::{Decorations, ImageView, Preview, PreviewKey, Previewed, Scene};
-use crate::media::ImageInfo;
+use super::preview::{
+    Decorations, ImageView, MarkedFigure, Preview, PreviewKey, Previewed, Reformat, Scene,
+};
+use crate::media::{ImageInfo, TargetFrame};
 use crate::view::Area;
 use crate::view::placement::{self, ImageShape, InsetContent};
 use film::{Film, FrameInput};
 use measure::Pointer;
+use measurements::Measurements;
 
 /// Information about the file under the cursor, from its last drawn frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +82,9 @@ pub(crate) struct Viewer {
     overlays: bool,
     histogram: bool,
     pointer: Option<Pointer>,
+    measurements: Measurements,
+    /// The plane across the stack that is shown instead of the file.
+    reformat: Option<Reformat>,
     film: Option<Film>,
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
@@ -95,6 +107,8 @@ impl Default for Viewer {
             overlays: true,
             histogram: false,
             pointer: None,
+            measurements: Measurements::default(),
+            reformat: None,
             film: None,
             rate: None,
             frame_input: None,
@@ -141,7 +155,10 @@ impl Stillness {
 impl Viewer {
     /// Follows the cursor to a row, and to the displayed file there. Within a series the view is kept; the series of a file is
     /// known only when its first preview has arrived (see [`Self::take_preview`]).
-    pub(super) fn follow(&mut self, file: Option<FoundFile>, row: Option<&Path>) {
+    ///
+    /// Returns the effects that store the measurements of the file that was left.
+    pub(super) fn follow(&mut self, file: Option<FoundFile>, row: Option<&Path>) -> Vec<Effect> {
+        let mut effects = Vec::new();
         let file = file.map(|found| (found.path, found.stamp));
         let new_file = self.file != file;
         self.film.take_if(|film| match &film.series {
@@ -149,10 +166,13 @@ impl Viewer {
             None => new_file,
         });
         if new_file {
+            let next = file.as_ref().map(|(path, _)| path.as_path());
+            effects = self.measurements.store_waiting(next);
+            self.measurements.select(None);
             self.file = file;
             self.image = None;
             self.frame = 0;
-            self.pointer = None;
+            (self.pointer, self.reformat) = (None, None);
             self.frame_input = None;
             if self.series.is_none() {
                 self.view = ImageView::default();
@@ -161,6 +181,7 @@ impl Viewer {
         let marks = self.marks();
         self.stillness
             .note((self.frame, self.view.clone(), marks), new_file);
+        effects
     }
 
     /// Advances the time. `rest`: how long a view is unchanged until the image counts as still.
@@ -197,14 +218,17 @@ impl Viewer {
     /// Shows a preview. Even if another view of the same file is already wanted, it is shown: it is closer to that than the
     /// previous one, and while a key is held down no other would appear.
     ///
+    /// Returns the effects that store measurements whose values have come with it.
+    ///
     /// With the first preview of a file comes its series, and the view it was drawn in: the one chosen for that series, or the
     /// file's own.
-    pub(super) fn take_preview(&mut self, mut previewed: Previewed) {
+    pub(super) fn take_preview(&mut self, mut previewed: Previewed) -> Vec<Effect> {
+        let effects = self.take_measured(&previewed);
         let Some(wanted) = &mut self.wanted else {
-            return;
+            return effects;
         };
         if !previewed.key.same_file(wanted) {
-            return;
+            return effects;
         }
         if let Ok(preview) = &previewed.outcome {
             let resolve = |key: &mut PreviewKey| {
@@ -220,18 +244,39 @@ impl Viewer {
             shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
         });
         if better {
-            return;
+            return effects;
         }
         if let Ok(preview) = &previewed.outcome {
             self.note_image(preview);
         }
         self.shown = Some(previewed);
+        effects
+    }
+
+    /// Takes in what figures measure, whatever is shown now.
+    fn take_measured(&mut self, previewed: &Previewed) -> Vec<Effect> {
+        let Previewed { key, outcome } = previewed;
+        let Ok(Preview { scene, .. }) = outcome else {
+            return Vec::new();
+        };
+        let figures = key.marks.figures.iter().zip(&scene.measured);
+        let figures: Vec<_> = figures.map(|(marked, m)| (&marked.figure, *m)).collect();
+        let file = FoundFile {
+            path: key.path.clone(),
+            stamp: key.stamp,
+        };
+        let frame = scene.order.number(key.frame);
+        let unit = scene.unit.as_deref();
+        self.measurements.take_values(&file, frame, &figures, unit)
     }
 
     fn note_image(&mut self, preview: &Preview) {
         if self.image.is_none() {
             self.series.clone_from(&preview.scene.series);
             self.view = preview.scene.view.clone();
+        }
+        if let (Some(reformat), Some(view)) = (&mut self.reformat, &preview.scene.volume) {
+            reformat.at.get_or_insert(view.at);
         }
         self.image = Some(ViewedImage {
             info: preview.info.clone(),
@@ -251,6 +296,7 @@ impl Viewer {
             frame: self.frame,
             view: self.view.clone(),
             for_series: self.series.clone().filter(|_| self.image.is_none()),
+            reformat: self.reformat.clone().map(Arc::new),
             marks: self.marks(),
             ..key
         }
@@ -284,12 +330,12 @@ impl Viewer {
     }
 
     /// Whether frames are being played.
-    pub(super) fn is_playing(&self) -> bool {
+    pub(crate) fn is_playing(&self) -> bool {
         self.film.is_some()
     }
 
     /// The pointer, if there is one.
-    pub(super) fn pointer(&self) -> Option<&Pointer> {
+    pub(crate) fn pointer(&self) -> Option<&Pointer> {
         self.pointer.as_ref()
     }
 
@@ -316,14 +362,29 @@ impl Viewer {
         };
     }
 
-    /// Stops playing and removes the pointer, because something covers the image.
+    /// Stops playing, removes the pointer and shows the file again, because something covers the image.
     pub(super) fn stop(&mut self) {
-        (self.film, self.pointer) = (None, None);
+        self.measurements.select(None);
+        (self.film, self.pointer, self.reformat) = (None, None, None);
     }
 
-    /// Removes the pointer, or stops playing; false if there was neither.
+    /// Gives up the figure being drawn, removes the pointer, or stops playing; false if there was none of these.
     pub(super) fn back(&mut self) -> bool {
-        self.pointer.take().is_some() || self.film.take().is_some()
+        self.measurements.select(None);
+        if let Some(pointer) = self.pointer.as_mut().filter(|pointer| pointer.has_begun()) {
+            while pointer.unset() {}
+            return true;
+        }
+        self.pointer.take().is_some() || self.film.take().is_some() || self.leave_reformat()
+    }
+
+    /// Shows the file again instead of a reformat; false if it is shown already.
+    fn leave_reformat(&mut self) -> bool {
+        let left = self.reformat.take().is_some();
+        if left {
+            self.view.aim = placement::Aim::default();
+        }
+        left
     }
 
     /// The annotations of the image.
@@ -331,8 +392,67 @@ impl Viewer {
         Decorations {
             overlays: self.overlays,
             histogram: self.histogram,
-            cursor: self.pointer.map(|pointer| pointer.at),
-            line: self.pointer.and_then(|pointer| pointer.line()),
+            cursor: self.pointer.as_ref().map(|pointer| pointer.at),
+            lines: Arc::default(),
+            figures: self.figures().into(),
+        }
+    }
+
+    /// The figures on the frame, the one being drawn last.
+    fn figures(&self) -> Vec<MarkedFigure> {
+        // Measurements are on the file's own frames.
+        let shown = self.reformat.is_none() && (self.overlays || self.pointer.is_some());
+        let file = self.found().filter(|_| shown);
+        let mut figures = file.map_or_else(Vec::new, |file| {
+            let frame = self.frame_number();
+            self.measurements.figures(&file, frame)
+        });
+        let draft = self.pointer.as_ref().and_then(Pointer::figure);
+        figures.extend(draft.map(|figure| MarkedFigure {
+            figure,
+            is_selected: true,
+        }));
+        figures
+    }
+
+    /// The file that it is about, with its content.
+    fn found(&self) -> Option<FoundFile> {
+        let (path, stamp) = self.file.clone()?;
+        Some(FoundFile { path, stamp })
+    }
+
+    /// Index of the frame in the order of storage.
+    fn frame_number(&self) -> u32 {
+        let image = self.image.as_ref();
+        image.map_or(self.frame, |image| image.scene.order.number(self.frame))
+    }
+
+    /// The identifiers and the place of the frame shown; `None` until its preview has arrived, and if it is not DICOM.
+    pub(super) fn target(&self) -> Option<&TargetFrame> {
+        self.image.as_ref()?.scene.about.target.as_ref()
+    }
+
+    /// The frame, from 0 in the order of positions.
+    pub(super) fn frame(&self) -> u32 {
+        self.frame
+    }
+
+    /// Shows a frame.
+    pub(super) fn show_frame(&mut self, frame: u32) {
+        self.frame = frame.min(self.frames() - 1);
+    }
+
+    /// Sees the image as another viewer sees its own: in the same part, orientation and shades; the window is that of the
+    /// other only if both are of one modality.
+    pub(super) fn see_as(&mut self, other: &Self) {
+        let modality = |viewer: &Self| {
+            let image = viewer.image.as_ref();
+            image.and_then(|image| image.modality().map(str::to_owned))
+        };
+        self.view.aim = other.view.aim;
+        self.view.invert = other.view.invert;
+        if modality(self) == modality(other) {
+            self.view.voi = other.view.voi;
         }
     }
 
@@ -381,6 +501,7 @@ impl Decorations {
         InsetContent {
             facts: self.overlays || self.cursor.is_some(),
             letters: self.overlays && scene.letters().is_some(),
+            corners: self.overlays && scene.caption.is_some(),
             legend: self.overlays && told,
             histogram: self.histogram,
         }

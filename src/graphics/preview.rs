@@ -11,6 +11,7 @@ mod renderer;
 mod slide;
 mod store;
 mod thumbnails;
+mod volumes;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -7,6 +7,7 @@
 
 mod identity;
 mod lines;
+mod measurements;
 mod notices;
 mod results;
 mod reviews;
@@ -29,6 +30,7 @@ use crate::prompts::ImageTraits;
 pub use identity::FileIdentity;
 pub(in crate::library) use lines::content_part;
 pub use lines::{LineKey, OutputId, OutputLog};
+pub use measurements::StoredMeasurement;
 pub use notices::NoticeReporter;
 use notices::Notices;
 pub use results::{AuditEvent, FileWithResult};

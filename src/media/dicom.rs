@@ -5,6 +5,7 @@
 //! values without padding.
 
 pub(crate) mod attributes;
+pub(crate) mod caption;
 pub(crate) mod checked;
 mod geometry;
 mod object;

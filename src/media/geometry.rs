@@ -1,6 +1,7 @@
 //! How the pixels of a frame lie in the patient.
 
 use crate::PixelRect;
+use crate::dicom::related::plane::{ImagePlane, MIN_PARALLEL_COSINE};
 
 /// Distance between the centres of neighbouring pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,10 +82,86 @@ impl Geometry {
     /// Position of the frame along the normal of its plane, in millimetres, by which the slices of a volume are
     /// sorted.
     pub fn depth(&self) -> Option<f64> {
-        let ([a, b, c, d, e, f], [x, y, z]) = (self.orientation?, self.position?);
-        let normal = [b * f - c * e, c * d - a * f, a * e - b * d];
+        let (normal, [x, y, z]) = (normal(self.orientation?), self.position?);
         Some(normal[0] * x + normal[1] * y + normal[2] * z)
     }
+
+    /// Position of another frame along the normal of this one's plane, in millimetres; `None` unless their planes are
+    /// parallel.
+    pub fn depth_of(&self, other: &Self) -> Option<f64> {
+        let (this, that) = (self.orientation?, other.orientation?);
+        let (a, b) = (normal(this), normal(that));
+        let cosine = a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+        let [x, y, z] = other.position?;
+        (cosine.abs() >= MIN_PARALLEL_COSINE).then_some(a[0] * x + a[1] * y + a[2] * z)
+    }
+
+    /// The segment in which the frame `other` cuts this one, both given with their columns and rows, as far as it lies within
+    /// both: from end to end in columns and rows of this frame, counted from the outer corner of its first pixel. `None` if
+    /// they do not meet, are parallel, or their place in the patient is not known.
+    pub fn crossing(
+        &self,
+        size: (u32, u32),
+        other: &Self,
+        extent: (u32, u32),
+    ) -> Option<[[f64; 2]; 2]> {
+        let (this, that) = (
+            ImagePlane::from_geometry(self)?,
+            ImagePlane::from_geometry(other)?,
+        );
+        if this.is_parallel(&that) {
+            return None;
+        }
+        // What is asked of a point of this frame changes evenly with its columns and rows.
+        let even = |of: &dyn Fn([f64; 2]) -> f64| {
+            let first = of([0.0, 0.0]);
+            [of([1.0, 0.0]) - first, of([0.0, 1.0]) - first, first]
+        };
+        let [a, b, c] = even(&|at| that.distance(this.point(at)));
+        let steepness = a * a + b * b;
+        // The point of the line nearest to the first pixel, and its direction.
+        let (from, along) = ([-c * a / steepness, -c * b / steepness], [-b, a]);
+        let (width, height) = (f64::from(extent.0), f64::from(extent.1));
+        let bounds = [
+            [1.0, 0.0, 0.0],
+            [-1.0, 0.0, f64::from(size.0)],
+            [0.0, 1.0, 0.0],
+            [0.0, -1.0, f64::from(size.1)],
+            even(&|at| that.pixel(this.point(at))[0]),
+            even(&|at| width - that.pixel(this.point(at))[0]),
+            even(&|at| that.pixel(this.point(at))[1]),
+            even(&|at| height - that.pixel(this.point(at))[1]),
+        ];
+        let (mut first, mut last) = (f64::NEG_INFINITY, f64::INFINITY);
+        for [x, y, one] in bounds {
+            let value = x * from[0] + y * from[1] + one;
+            let slope = x * along[0] + y * along[1];
+            let edge = -value / slope;
+            if slope > 0.0 {
+                first = first.max(edge);
+            } else if slope < 0.0 {
+                last = last.min(edge);
+            } else if value < 0.0 {
+                return None;
+            }
+        }
+        let at = |t: f64| [from[0] + along[0] * t, from[1] + along[1] * t];
+        (first < last).then(|| [at(first), at(last)])
+    }
+
+    /// The direction from the origin in which the frame lies along the normal of its plane, as a letter, and how far, in
+    /// millimetres: (F, 123.5) is 123.5 mm below the origin.
+    pub fn slice_position(&self) -> Option<(char, f64)> {
+        let depth = self.depth()?;
+        let toward = normal(self.orientation?).map(|part| if depth < 0.0 { -part } else { part });
+        let letter = direction(toward).chars().next()?;
+        Some((letter, depth.abs()))
+    }
+}
+
+/// The normal of a plane, from the direction cosines of its rows and columns.
+fn normal([a, b, c, d, e, f]: [f64; 6]) -> [f64; 3] {
+    [b * f - c * e, c * d - a * f, a * e - b * d]
 }
 
 /// The letters of a direction, the largest component first.
@@ -164,5 +241,60 @@ mod tests {
         assert_eq!(slice(12.5).depth(), Some(12.5));
         assert_eq!(slice(-3.0).depth(), Some(-3.0));
         assert_eq!(Geometry::default().depth(), None);
+        assert_eq!(slice(12.5).slice_position(), Some(('H', 12.5)));
+        assert_eq!(slice(-3.0).slice_position(), Some(('F', 3.0)));
+        let sagittal = |x| Geometry {
+            position: Some([x, 7.0, 9.0]),
+            ..oriented([0.0, 1.0, 0.0, 0.0, 0.0, -1.0])
+        };
+        assert_eq!(sagittal(20.0).slice_position(), Some(('L', 20.0)));
+        assert_eq!(sagittal(-4.0).slice_position(), Some(('R', 4.0)));
+    }
+
+    fn placed(orientation: [f64; 6], position: [f64; 3]) -> Geometry {
+        Geometry {
+            spacing: Some(Spacing {
+                rows_mm: 2.0,
+                columns_mm: 0.5,
+                at_detector: false,
+                within: None,
+            }),
+            position: Some(position),
+            ..oriented(orientation)
+        }
+    }
+
+    #[test]
+    fn a_slice_cuts_another_in_a_segment_within_both() {
+        // 20 columns of 0.5 mm and 10 rows of 2 mm; pixels begin half of their size before their centres.
+        let axial = placed([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.25, 1.0, 4.0]);
+        let sagittal = |x, y| placed([0.0, 1.0, 0.0, 0.0, 0.0, -1.0], [x, y, 12.0]);
+        let size = (20, 10);
+        // At x = 3 mm, from y = -1 to 9 mm, which begins above the axial image.
+        let [from, to] = axial
+            .crossing(size, &sagittal(3.0, -0.75), size)
+            .expect("they meet");
+        let (low, high) = if from[1] < to[1] {
+            (from, to)
+        } else {
+            (to, from)
+        };
+        let near = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs() + (a[1] - b[1]).abs() < 1e-9;
+        assert!(near(low, [6.0, 0.0]), "{low:?}");
+        assert!(near(high, [6.0, 4.5]), "{high:?}");
+        let beside = axial.crossing(size, &sagittal(30.0, 0.0), size);
+        assert_eq!(beside, None, "beyond the image");
+        let far = placed([0.0, 1.0, 0.0, 0.0, 0.0, -1.0], [3.0, 0.0, 400.0]);
+        assert_eq!(axial.crossing(size, &far, size), None, "above it");
+        assert_eq!(axial.crossing(size, &axial, size), None, "parallel");
+    }
+
+    #[test]
+    fn parallel_slices_are_compared_along_one_normal() {
+        let axial = placed([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 4.0]);
+        let upside_down = placed([1.0, 0.0, 0.0, 0.0, -1.0, 0.0], [0.0, 99.0, 7.0]);
+        assert_eq!(axial.depth_of(&upside_down), Some(7.0));
+        let coronal = placed([1.0, 0.0, 0.0, 0.0, 0.0, -1.0], [0.0, 0.0, 4.0]);
+        assert_eq!(axial.depth_of(&coronal), None);
     }
 }

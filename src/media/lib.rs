@@ -13,6 +13,8 @@
 //! * [`limits`] and [`budget`] bound what decoding may cost; `contain` catches panics of decoders
 //! * `codecs` and `png` decode streams; `dicom` parses objects, finds their frames and applies their rules
 //! * `frame`: a decoded frame; `grey` renders it through a window, `mosaic` assembles it from tiles
+//! * [`measure`]: lengths, angles and the values within figures on a frame
+//! * [`volume`]: slices of equal geometry, and planes across them
 //! * `related`: presentation states, segmentations and structure sets to be drawn over it
 //!
 //! JPEG, PNG and DICOM are recognised by their content, never by their name. The name only decides how a file with
@@ -33,6 +35,7 @@ mod grey;
 mod info;
 mod large_pages;
 pub mod limits;
+pub mod measure;
 mod mosaic;
 mod options;
 mod orient;
@@ -45,10 +48,12 @@ mod related;
 mod sniff;
 mod source;
 mod text;
+pub mod volume;
 pub mod walk;
 mod warnings;
 
 pub use contain::{contain, is_contained};
+pub use dicom::caption::Caption;
 pub use dicom::studies::frame_order::FrameOrder;
 pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, group, header};
 pub use dicom::tags::{TagRow, TagTree, tags};
@@ -57,6 +62,7 @@ pub use files::{open_file, read_file, read_text};
 pub use frame::Frame;
 pub use geometry::{Geometry, Letters, Spacing};
 pub use grey::{Grey, Histogram, NamedWindow, Voi};
+pub(crate) use grey::{GreyTransform, Modality};
 pub use info::{DicomInfo, DicomOrigin, FileFormat, ImageInfo, Loaded, Window, WindowSource};
 pub use large_pages::{LargePages, keep_freed_buffers};
 pub use mosaic::{Assembled, Mosaic, MosaicProgress};

@@ -16,7 +16,7 @@ use crate::overlay::OverlayPlane;
 use crate::png::Png;
 use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
 use crate::related::TargetFrame;
-use crate::{DecodeOptions, ImageInfo, Loaded, Picture, Sniffed, Warnings, Window};
+use crate::{Caption, DecodeOptions, ImageInfo, Loaded, Picture, Sniffed, Warnings, Window};
 use crate::{contain, limits, read, sniff};
 
 /// Bytes read first from a DICOM file larger than [`MAX_IN_MEMORY`]. Only what comes before the pixels of such a file is
@@ -304,6 +304,14 @@ impl ImageSource {
         match &self.decoder {
             FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
             FileDecoder::Dicom(object) => contain("DICOM", || Ok(object.target(frame))).ok(),
+        }
+    }
+
+    /// What the corners of a frame say; `None` unless the file is a DICOM object.
+    pub fn caption(&self, frame: u32) -> Option<Caption> {
+        match &self.decoder {
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => None,
+            FileDecoder::Dicom(object) => contain("DICOM", || Ok(object.caption(frame))).ok(),
         }
     }
 

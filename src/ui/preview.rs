@@ -1,5 +1,7 @@
 //! The image, and what is written around it.
 
+use std::path::Path;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,14 +11,18 @@ use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, histogram, rect};
 use crate::app::text::{cut_end, safe, safe_str, width, wrap};
+use crate::app::viewer::Viewer;
+use crate::app::viewer::corners::Corners;
 use crate::app::{EncodedImage, Model, Preview, PreviewKey, RelatedContent};
 use crate::view::Area;
 use crate::view::placement::{self, Inset};
 
 /// Separates facts.
 const BETWEEN: &str = "  ";
+/// Columns between the corners of a row, for the letter there.
+const CORNER_GAP: u16 = 6;
 
-/// Draws the image, or says why there is none.
+/// Draws the image of the file under the cursor, or says why there is none.
 pub(super) fn draw(
     model: &Model,
     looks: Looks,
@@ -24,48 +30,46 @@ pub(super) fn draw(
     frame: &mut Frame,
     painter: &dyn Painter,
 ) {
-    let has_image = model
-        .viewer()
-        .shown()
-        .is_some_and(|shown| shown.outcome.is_ok());
-    let looks = if has_image || model.viewer().wants_preview() {
+    let file = model.file_in_sight();
+    let path = file.as_ref().map(|file| file.path.as_path());
+    draw_viewer(model, (model.viewer(), path), looks, area, frame, painter);
+}
+
+/// Draws what a viewer shows, or says why it shows nothing of the file at `path`.
+pub(super) fn draw_viewer(
+    model: &Model,
+    (viewer, path): (&Viewer, Option<&Path>),
+    looks: Looks,
+    area: Rect,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
+    let shown = viewer.shown();
+    let has_image = shown.is_some_and(|shown| shown.outcome.is_ok());
+    let looks = if has_image || viewer.wants_preview() {
         darken(area, looks, frame)
     } else {
         looks
     };
-    match model
-        .viewer()
-        .shown()
-        .map(|shown| (&shown.key, &shown.outcome))
-    {
-        Some((key, Ok(preview))) => seen(model, key, preview, looks, area, frame, painter),
-        Some((_, Err(error))) if is_current(model) => {
-            say(
-                &[("no preview", false), (&safe_str(&error.message), true)],
-                looks,
-                area,
-                frame,
-            );
+    match shown.map(|shown| (&shown.key, &shown.outcome)) {
+        Some((key, Ok(preview))) => {
+            seen(model, viewer, key, preview, looks, area, frame, painter);
         }
-        None if model.viewer().wants_preview() => say(&[("loading …", true)], looks, area, frame),
+        Some((key, Err(error))) if path == Some(key.path.as_path()) => {
+            let paragraphs = [("no preview", false), (&*safe_str(&error.message), true)];
+            say(&paragraphs, looks, area, frame);
+        }
+        None if viewer.wants_preview() => say(&[("loading …", true)], looks, area, frame),
         Some((_, Err(_))) | None => {}
     }
 }
 
-/// Whether the preview on screen is of the file under the cursor.
-fn is_current(model: &Model) -> bool {
-    let current = model.file_in_sight();
-    model
-        .viewer()
-        .shown()
-        .zip(current)
-        .is_some_and(|(shown, file)| shown.key.path == file.path)
-}
-
 /// Draws an image with everything around it. Half blocks of another size may stay for a moment after a resize; they are
 /// drawn where they fit, without the rest.
+#[allow(clippy::too_many_arguments, reason = "what is drawn, how, and where")]
 fn seen(
     model: &Model,
+    viewer: &Viewer,
     key: &PreviewKey,
     preview: &Preview,
     looks: Looks,
@@ -95,8 +99,11 @@ fn seen(
         let sides = [letters.left, letters.right, letters.top, letters.bottom];
         sides_of(key, sides, &inset, looks, frame);
     }
+    if let Some(corners) = model.corners(viewer, key, preview) {
+        corner_texts(&corners, &inset, looks, frame);
+    }
     if let Some(area) = inset.facts {
-        let facts = model.facts(key, preview);
+        let facts = model.facts(viewer, key, preview);
         let line = as_many_as_fit(&facts, usize::from(area.width));
         frame.render_widget(
             Line::styled(line, looks.dim()).centered(),
@@ -180,6 +187,35 @@ fn sides_of(key: &PreviewKey, sides: [String; 4], inset: &Inset, looks: Looks, f
     if let Some(area) = right_row {
         let line = Line::styled(shown(right), looks.accent()).right_aligned();
         frame.render_widget(line, area);
+    }
+}
+
+/// Writes the corners beside the letters above and below the image.
+fn corner_texts(corners: &Corners, inset: &Inset, looks: Looks, frame: &mut Frame) {
+    let rows = [
+        (inset.above, &corners.top_left, &corners.top_right),
+        (inset.below, &corners.bottom_left, &corners.bottom_right),
+    ];
+    for (area, left, right) in rows {
+        let Some(area) = area else { continue };
+        let half = area.width.saturating_sub(CORNER_GAP) / 2;
+        let part = |x: u16| {
+            rect(
+                Area {
+                    x,
+                    width: half,
+                    ..area
+                },
+                frame,
+            )
+        };
+        let parts = [part(area.x), part(area.x + area.width - half)];
+        let [left, right] = [left, right].map(|parts| {
+            let safe: Vec<String> = parts.iter().map(|part| safe_str(part)).collect();
+            Line::styled(as_many_as_fit(&safe, usize::from(half)), looks.dim())
+        });
+        frame.render_widget(left, parts[0]);
+        frame.render_widget(right.right_aligned(), parts[1]);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::app::results::{FileState, FileStatus};
 use crate::app::review_keys;
 use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
+use crate::app::viewer::measure::Pointer;
 use crate::app::{Mode, Model, Severity};
 
 /// The spinner, shown while something is under way.
@@ -23,6 +24,27 @@ const TURN_MS: u128 = 120;
 const PATIENT: &str = "patient values shown";
 /// Separates parts.
 const BETWEEN: &str = " │ ";
+/// Keys of the ruler.
+const RULER: [(Action, &str); 5] = [
+    (Action::Enter, "set point"),
+    (Action::NextPanel, "other figure"),
+    (Action::Measurements, "list"),
+    (Action::Back, "end"),
+    (Action::Help, "help"),
+];
+/// Keys while a figure is edited.
+const EDITING: [(Action, &str); 4] = [
+    (Action::NextPanel, "next point"),
+    (Action::Enter, "done"),
+    (Action::Remove, "remove"),
+    (Action::Back, "end"),
+];
+/// Keys of the probe.
+const PROBE: [(Action, &str); 3] = [
+    (Action::Ruler, "measure"),
+    (Action::Back, "end"),
+    (Action::Help, "help"),
+];
 /// Minimum distance between the last part and the hints.
 const APART: usize = 2;
 
@@ -270,6 +292,11 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::ClassifyAll, "retry all"),
             (Action::Back, "back"),
         ],
+        Mode::Picker if model.popups().picker() == Some(PickerKind::Measurements) => &[
+            (Action::Enter, "edit"),
+            (Action::Remove, "remove"),
+            (Action::Back, "back"),
+        ],
         Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
         Mode::Reading | Mode::Menu | Mode::Review => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[
@@ -277,6 +304,37 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Search, "search"),
             (Action::Copy, "copy"),
             (Action::Patient, "patient"),
+        ],
+        _ if model.viewer().is_typing_frame() => &[(Action::Enter, "go"), (Action::Back, "cancel")],
+        Mode::Compare => &[
+            (Action::FrameNext, "page"),
+            (Action::Link, "link"),
+            (Action::NextPanel, "other side"),
+            (Action::Enter, "go to file"),
+            (Action::Back, "back"),
+            (Action::Help, "help"),
+        ],
+        Mode::Grid => &[
+            (Action::Enter, "open"),
+            (Action::ZoomIn, "larger"),
+            (Action::ZoomOut, "smaller"),
+            (Action::Back, "list"),
+            (Action::Help, "help"),
+        ],
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().pointer().is_some() => {
+            pointer_hints(model.viewer().pointer())
+        }
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().is_reformatting() => &[
+            (Action::Reformat, "next plane"),
+            (Action::FrameNext, "page"),
+            (Action::Slab, "slab"),
+            (Action::CineFaster, "thicker"),
+            (Action::Back, "end"),
+        ],
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().is_playing() => &[
+            (Action::Cine, "stop"),
+            (Action::CineSlower, "slower"),
+            (Action::CineFaster, "faster"),
         ],
         Mode::Activity if model.results().count(FileStatus::Failed) > 0 => &[
             (Action::NextNew, "next failed"),
@@ -287,6 +345,13 @@ fn hints(model: &Model, room: usize) -> String {
         ],
         Mode::Agreement => &[
             (Action::Enter, "images"),
+            (Action::Back, "back"),
+            (Action::Help, "help"),
+        ],
+        Mode::FullScreen => &[
+            (Action::Down, "next"),
+            (Action::ZoomIn, "zoom"),
+            (Action::Ruler, "measure"),
             (Action::Back, "back"),
             (Action::Help, "help"),
         ],
@@ -315,6 +380,17 @@ fn hints(model: &Model, room: usize) -> String {
         }
     }
     text
+}
+
+/// The keys of what the pointer is used for.
+fn pointer_hints(pointer: Option<&Pointer>) -> &'static [(Action, &'static str)] {
+    if pointer.is_some_and(Pointer::is_editing) {
+        &EDITING
+    } else if pointer.is_some_and(Pointer::is_measuring) {
+        &RULER
+    } else {
+        &PROBE
+    }
 }
 
 fn spinner(model: &Model) -> &'static str {

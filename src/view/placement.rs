@@ -315,9 +315,9 @@ pub fn scale_bar(per_pixel: f64, width: u32) -> Option<(f64, u32)> {
 pub struct Inset {
     /// The image.
     pub picture: Area,
-    /// The row above the image, for its orientation letter.
+    /// The row above the image, for its orientation letter and the upper corners.
     pub above: Option<Area>,
-    /// The row below the image, for its orientation letter.
+    /// The row below the image, for its orientation letter and the lower corners.
     pub below: Option<Area>,
     /// The columns to the left, for an orientation letter.
     pub left: Option<Area>,
@@ -339,6 +339,8 @@ pub struct InsetContent {
     pub facts: bool,
     /// Orientation letters at the four sides.
     pub letters: bool,
+    /// Texts at the four corners.
+    pub corners: bool,
     /// The legend of colours.
     pub legend: bool,
     /// The histogram.
@@ -351,6 +353,9 @@ const LETTER_COLUMNS: u16 = 2;
 const HISTOGRAM_ROWS: u16 = 7;
 /// Columns and rows that the image keeps, whatever else is requested.
 const MIN_IMAGE_CELLS: (u16, u16) = (16, 5);
+
+/// Rows from which corners have rows of their own, if there are no letters.
+const CORNER_ROWS: u16 = 16;
 
 /// Divides an area. Information that would leave too little room for the image is left out.
 pub fn inset(area: Area, around: InsetContent) -> Inset {
@@ -374,6 +379,8 @@ pub fn inset(area: Area, around: InsetContent) -> Inset {
     );
     if around.letters && inset.picture.width >= room.0 && inset.picture.height >= room.1 {
         inset_letters(&mut inset);
+    } else if around.corners && wide && inset.picture.height >= CORNER_ROWS {
+        inset_rows(&mut inset);
     }
     inset
 }
@@ -397,21 +404,32 @@ fn inset_letters(inset: &mut Inset) {
         width: all.width - 2 * LETTER_COLUMNS,
         height: all.height - 2,
     };
-    let row = |y: u16| Area {
-        y,
-        height: 1,
-        ..inner
-    };
     let columns = |x: u16| Area {
         x,
         width: LETTER_COLUMNS,
         ..inner
     };
-    inset.above = Some(row(all.y));
-    inset.below = Some(row(inner.y + inner.height));
+    inset_rows(inset);
     inset.left = Some(columns(all.x));
     inset.right = Some(columns(inner.x + inner.width));
     inset.picture = inner;
+}
+
+/// Reserves the rows above and below the image.
+fn inset_rows(inset: &mut Inset) {
+    let all = inset.picture;
+    let row = |y: u16| Area {
+        y,
+        height: 1,
+        ..all
+    };
+    inset.above = Some(row(all.y));
+    inset.below = Some(row(all.y + all.height - 1));
+    inset.picture = Area {
+        y: all.y + 1,
+        height: all.height - 2,
+        ..all
+    };
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Graphics, Msg, Quality};
 use medivision_tui::engine::{ClassifiedFile, Event};
-use medivision_tui::media::ErrorKind;
+use medivision_tui::media::{ErrorKind, Geometry, Spacing, TargetFrame, Voi};
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, failure, file, folder, key, path, record, stamp};
+use crate::scene::{Film, Program, failure, file, folder, key, path, record, stamp};
 use crate::screens::{at_all_sizes, browsing};
 
 /// Four files with results; the first and the third are compared.
@@ -46,7 +46,7 @@ fn two_files_with_their_scores() {
         browsing(program);
         program.press("gj vc");
         program.rest();
-        program.show_tiles();
+        program.show_sides();
     }));
 }
 
@@ -54,9 +54,8 @@ fn two_files_with_their_scores() {
 fn the_marked_file_stands_beside_the_one_under_the_cursor() {
     let mut program = compared();
     assert_eq!(titles(&program), ["a", "c"]);
-    let keys = program.tiles();
-    let files: Vec<_> = keys.iter().map(|key| key.path.clone()).collect();
-    assert_eq!(files, [path("a"), path("c")]);
+    let files = program.sides().map(|key| key.map(|key| key.path));
+    assert_eq!(files, [Some(path("a")), Some(path("c"))]);
     assert!(
         program.wanted().is_none(),
         "the panels' picture is not seen"
@@ -93,7 +92,7 @@ fn one_file_under_two_prompt_sets() {
         program.press("vc");
         program.rest();
         rescored(program, "chest-001.dcm");
-        program.show_tiles();
+        program.show_sides();
     }));
 }
 
@@ -170,13 +169,11 @@ fn both_pictures_come_in_half_blocks_and_in_full_at_rest() {
     let mut program = compared();
     program.send(Msg::Graphics(Graphics::Kitty));
     program.press("j");
-    let qualities = |program: &Program| -> Vec<Quality> {
-        program.tiles().iter().map(|key| key.quality).collect()
-    };
-    assert_eq!(qualities(&program), [Quality::Fast; 2]);
-    program.show_tiles();
+    let qualities = |program: &Program| program.sides().map(|key| key.map(|key| key.quality));
+    assert_eq!(qualities(&program), [Some(Quality::Fast); 2]);
+    program.show_sides();
     program.rest();
-    assert_eq!(qualities(&program), [Quality::Full; 2]);
+    assert_eq!(qualities(&program), [Some(Quality::Full); 2]);
 }
 
 #[test]
@@ -211,7 +208,7 @@ fn a_popup_leaves_both_images_as_they_are() {
     let mut program = compared();
     program.send(Msg::Graphics(Graphics::Sixel));
     program.rest();
-    program.show_tiles();
+    program.show_sides();
     let before = program.screen(80, 24);
     program.press("p");
     let after = program.screen(80, 24);
@@ -226,4 +223,98 @@ fn a_popup_leaves_both_images_as_they_are() {
     };
     assert!(after.contains('╭'), "{after}");
     assert_eq!(rows(&after), rows(&before));
+}
+
+/// A CT slice in a frame of reference, 100 × 100 pixels of a millimetre.
+fn slice(orientation: [f64; 6], position: [f64; 3]) -> Film {
+    let geometry = Geometry {
+        spacing: Some(Spacing {
+            rows_mm: 1.0,
+            columns_mm: 1.0,
+            at_detector: false,
+            within: None,
+        }),
+        orientation: Some(orientation),
+        position: Some(position),
+        ..Geometry::default()
+    };
+    let mut film = Film::ct();
+    film.about.target = Some(TargetFrame {
+        frame_of_reference: "1.2.3".to_owned(),
+        width: 100,
+        height: 100,
+        geometry: geometry.clone(),
+        ..TargetFrame::default()
+    });
+    Film {
+        geometry,
+        size: (100, 100),
+        ..film
+    }
+}
+
+const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+const SAGITTAL: [f64; 6] = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0];
+
+#[test]
+fn what_is_done_on_one_side_is_done_on_the_other_while_they_are_linked() {
+    let mut program = compared();
+    let ct = Film::ct();
+    program.show_sides_as([&ct, &ct]);
+    let views = |program: &Program| program.sides().map(|key| key.expect("a side").view);
+    program.press("++r4");
+    let [left, right] = views(&program);
+    assert_eq!(left, right);
+    assert!(right.aim.zoom > 1.9 && right.aim.turn.quarters() == 1);
+    let bone = Voi::Range {
+        center: 480.0,
+        width: 2500.0,
+    };
+    assert_eq!(right.voi, bone);
+    program.press("]]");
+    let frames = |program: &Program| program.sides().map(|key| key.expect("a side").frame);
+    assert_eq!(frames(&program), [2, 2], "frames, too");
+    program.press("b+]");
+    let [left, right] = views(&program);
+    assert!(left.aim.zoom < right.aim.zoom, "no longer linked");
+    assert_eq!(frames(&program), [2, 3]);
+    program.press("b]");
+    assert_eq!(frames(&program), [3, 4], "by the same distance");
+    // A window in Hounsfield units means nothing on another modality.
+    let mut program = compared();
+    program.show_sides_as([&Film::default(), &ct]);
+    program.press("4i");
+    let [left, right] = views(&program);
+    assert_eq!((left.voi, right.voi), (Voi::Own(0), bone));
+    assert!(left.invert && right.invert);
+}
+
+#[test]
+fn images_of_one_frame_of_reference_show_where_they_cut_each_other() {
+    let mut program = compared();
+    let axial = slice(AXIAL, [-50.0, -50.0, 10.0]);
+    let sagittal = slice(SAGITTAL, [-20.0, -50.0, 60.0]);
+    program.show_sides_as([&axial, &sagittal]);
+    let lines = program
+        .sides()
+        .map(|key| key.expect("a side").marks.lines.to_vec());
+    let rounded = |lines: &[[[f64; 2]; 2]]| {
+        let mut points = lines.concat();
+        points.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+        points
+            .iter()
+            .map(|p| p.map(|at| (at * 10.0).round() / 10.0))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rounded(&lines[0]), [[30.5, 0.0], [30.5, 100.0]]);
+    assert_eq!(rounded(&lines[1]), [[0.0, 50.5], [100.0, 50.5]]);
+    let mut elsewhere = sagittal.clone();
+    if let Some(target) = &mut elsewhere.about.target {
+        target.frame_of_reference = "9.9".to_owned();
+    }
+    program.show_sides_as([&axial, &elsewhere]);
+    let lines = program
+        .sides()
+        .map(|key| key.expect("a side").marks.lines.len());
+    assert_eq!(lines, [0, 0], "another frame of reference");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use medivision_tui::app::{Effect, Graphics, Msg};
+use medivision_tui::media::Voi;
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Film, Program, file, folder, key, path, record};
@@ -121,6 +122,92 @@ fn the_wheel_over_a_picture_pages_or_zooms() {
     assert!(zoom.is_some_and(|zoom| zoom > 1.0), "{zoom:?}");
 }
 
+fn mouse_with(
+    program: &mut Program,
+    modifiers: KeyModifiers,
+    kind: MouseEventKind,
+    at: (u16, u16),
+) -> Vec<Effect> {
+    let event = MouseEvent {
+        kind,
+        column: at.0,
+        row: at.1,
+        modifiers,
+    };
+    program.send(Msg::Mouse {
+        event,
+        at: Duration::from_secs(60),
+    })
+}
+
+#[test]
+fn the_wheel_zooms_a_stack_while_ctrl_is_held() {
+    let mut program = files(1);
+    program.show_as(&Film::ct());
+    mouse_with(&mut program, KeyModifiers::CONTROL, UP, (60, 5));
+    let key = program.wanted().expect("a picture is wanted");
+    assert!(key.view.aim.zoom > 1.0);
+    assert_eq!(key.frame, 0);
+}
+
+#[test]
+fn a_zoomed_image_follows_the_mouse_and_a_whole_one_stays() {
+    for keys in ["", "Z"] {
+        let mut program = looking(Graphics::Kitty, 120, 40);
+        program.press(&format!("{keys}i"));
+        program.show_as(&Film::ct());
+        let aim = |program: &Program| program.wanted().expect("a picture is wanted").view.aim;
+        let before = aim(&program);
+        mouse(&mut program, PRESS, (90, 8), 10);
+        mouse(&mut program, DRAG, (80, 6), 20);
+        assert_eq!(aim(&program), before, "all of it is visible");
+        mouse(&mut program, RELEASE, (80, 6), 30);
+        program.press("+++");
+        let zoomed = aim(&program);
+        mouse(&mut program, PRESS, (90, 8), 1000);
+        mouse(&mut program, DRAG, (85, 7), 1010);
+        let dragged = aim(&program).center;
+        assert!(dragged.0 > zoomed.center.0 && dragged.1 > zoomed.center.1);
+        mouse(&mut program, DRAG, (90, 8), 1020);
+        assert_eq!(aim(&program).center, zoomed.center, "back where it was");
+        mouse(&mut program, RELEASE, (90, 8), 1030);
+        mouse(&mut program, DRAG, (60, 8), 1040);
+        assert_eq!(aim(&program).center, zoomed.center, "let go");
+    }
+}
+
+#[test]
+fn the_right_button_or_ctrl_changes_width_and_level() {
+    let right = MouseButton::Right;
+    let ways = [
+        (
+            MouseEventKind::Down(right),
+            MouseEventKind::Drag(right),
+            KeyModifiers::NONE,
+        ),
+        (PRESS, DRAG, KeyModifiers::CONTROL),
+        (PRESS, DRAG, KeyModifiers::ALT),
+    ];
+    for (press, drag, modifiers) in ways {
+        let mut program = looking(Graphics::Kitty, 120, 40);
+        mouse_with(&mut program, modifiers, press, (90, 8));
+        // The file's own window is 350 wide around 50, a fine step 5.
+        mouse_with(&mut program, modifiers, drag, (94, 7));
+        let voi = program.wanted().map(|key| key.view.voi);
+        let (center, width) = (40.0, 370.0);
+        assert_eq!(voi, Some(Voi::Range { center, width }), "{modifiers:?}");
+        mouse_with(&mut program, modifiers, drag, (90, 8));
+        let voi = program.wanted().map(|key| key.view.voi);
+        let (center, width) = (50.0, 350.0);
+        assert_eq!(voi, Some(Voi::Range { center, width }), "back at the start");
+    }
+    let mut program = looking(Graphics::Kitty, 120, 40);
+    mouse_with(&mut program, KeyModifiers::CONTROL, PRESS, (5, 4));
+    mouse_with(&mut program, KeyModifiers::CONTROL, DRAG, (9, 9));
+    let voi = program.wanted().map(|key| key.view.voi);
+    assert!(voi.is_none_or(|voi| voi == Voi::Own(0)), "not on the image");
+}
+
 #[test]
 fn the_line_is_dragged_within_bounds_and_the_picture_follows() {
     let mut program = files(5);
@@ -213,8 +300,50 @@ fn a_click_places_the_probe_and_the_points_of_the_ruler() {
     mouse(&mut program, PRESS, (85, 8), 2000);
     mouse(&mut program, PRESS, (95, 12), 3000);
     let second = marks(&program).cursor;
-    let line = first.zip(second).map(|(first, second)| [first, second]);
-    assert_eq!(marks(&program).line, line);
-    let [from, to] = line.expect("both are set");
-    assert!(from.0 < to.0 && from.1 < to.1, "{from:?} {to:?}");
+    let middle = |pixel: (u32, u32)| [f64::from(pixel.0) + 0.5, f64::from(pixel.1) + 0.5];
+    let [from, to] = [first, second].map(|pixel| middle(pixel.expect("it is set")));
+    let figures = |program: &Program| {
+        let figures = marks(program).figures;
+        figures
+            .iter()
+            .map(|marked| marked.figure.points.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(figures(&program), [vec![from, to]]);
+    assert!(from[0] < to[0] && from[1] < to[1], "{from:?} {to:?}");
+}
+
+#[test]
+fn a_figure_is_drawn_and_its_points_are_moved_by_dragging() {
+    let mut program = looking(Graphics::Kitty, 120, 40);
+    let points = |program: &Program| {
+        let figures = program.wanted().expect("a picture is wanted").marks.figures;
+        figures
+            .iter()
+            .map(|marked| marked.figure.points.clone())
+            .collect::<Vec<_>>()
+    };
+    program.press("M");
+    mouse(&mut program, PRESS, (85, 8), 1000);
+    mouse(&mut program, DRAG, (90, 9), 1010);
+    mouse(&mut program, DRAG, (95, 12), 1020);
+    mouse(&mut program, RELEASE, (95, 12), 1030);
+    let [drawn] = &points(&program)[..] else {
+        panic!("one figure: {:?}", points(&program));
+    };
+    let drawn = drawn.clone();
+    program.send(key(KeyCode::Esc));
+    assert_eq!(points(&program)[0], drawn, "it stays");
+    mouse(&mut program, PRESS, (95, 12), 3000);
+    mouse(&mut program, DRAG, (100, 14), 3010);
+    mouse(&mut program, RELEASE, (100, 14), 3020);
+    let moved = &points(&program)[0];
+    assert!(moved[..1] == drawn[..1], "the other point");
+    assert!(moved[1][0] > drawn[1][0] && moved[1][1] > drawn[1][1]);
+    let moved = moved.clone();
+    mouse(&mut program, PRESS, (88, 14), 5000);
+    mouse(&mut program, RELEASE, (88, 14), 5010);
+    program.press("jjj");
+    program.press("kkk");
+    assert_eq!(points(&program), [moved], "a click beside it lets go");
 }

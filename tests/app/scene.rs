@@ -9,17 +9,19 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
 use medivision_tui::app::{
-    self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap, Model,
-    Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, ReviewSetup, Scene, Setup,
-    Stamp, Theme,
+    self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap,
+    MarkedFigure, Model, Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent,
+    ReviewSetup, Scene, Setup, Stamp, Theme, VolumeView,
 };
 use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
+use medivision_tui::media::measure::{Measured, RegionStatistics};
+use medivision_tui::media::volume::{PlaneAxes, ReformatPlane};
 use medivision_tui::media::{
-    DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry, Histogram,
-    ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
+    Caption, DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry,
+    Histogram, ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
 };
 use medivision_tui::rules::Rules;
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
@@ -247,6 +249,34 @@ impl Program {
     pub fn show_as(&mut self, film: &Film) -> Vec<Effect> {
         let key = self.wanted().expect("a preview is wanted");
         self.send(previewed_as(key, film))
+    }
+
+    /// The pictures of the comparison's sides asked for last.
+    pub fn sides(&self) -> [Option<PreviewKey>; 2] {
+        [0, 1].map(|wanted| {
+            let find = |effect: &Effect| match effect {
+                Effect::PreviewSide { side, key } if *side == wanted => {
+                    Some(key.as_deref().cloned())
+                }
+                _ => None,
+            };
+            self.effects.iter().rev().find_map(find).flatten()
+        })
+    }
+
+    /// Answers the pictures of the comparison's sides asked for last.
+    pub fn show_sides(&mut self) {
+        self.show_sides_as([&Film::default(), &Film::default()]);
+    }
+
+    /// Answers the pictures of the comparison's sides asked for last with pictures of these files.
+    pub fn show_sides_as(&mut self, films: [&Film; 2]) {
+        for (side, (key, film)) in self.sides().into_iter().zip(films).enumerate() {
+            let Some(key) = key else { continue };
+            if let Msg::Previewed(previewed) = previewed_as(key, film) {
+                self.send(Msg::SidePreviewed { side, previewed });
+            }
+        }
     }
 
     /// The small pictures asked for last.
@@ -516,6 +546,8 @@ pub struct Film {
     pub colour: bool,
     /// What objects that are on say of it.
     pub about: RelatedContent,
+    /// What the corners say.
+    pub caption: Option<Caption>,
 }
 
 impl Default for Film {
@@ -532,6 +564,7 @@ impl Default for Film {
             unit: None,
             colour: false,
             about: RelatedContent::default(),
+            caption: None,
         }
     }
 }
@@ -567,6 +600,7 @@ impl Film {
             unit: Some("HU"),
             colour: false,
             about: RelatedContent::default(),
+            caption: None,
         }
     }
 }
@@ -632,6 +666,10 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         } else {
             film.about.clone()
         },
+        caption: film.caption.clone(),
+        measured: measured(&key, &film.geometry),
+        is_assembled: false,
+        volume: volume(&key),
     };
     let area = medivision_tui::view::Area {
         x: 0,
@@ -669,6 +707,48 @@ pub fn previewed_as(key: PreviewKey, film: &Film) -> Msg {
         key,
         outcome: Ok(preview),
     }))
+}
+
+/// What the figures measure; within each the mean is 40 HU.
+fn measured(key: &PreviewKey, geometry: &Geometry) -> Vec<Measured> {
+    let values = RegionStatistics {
+        pixels: 100,
+        mean: 40.0,
+        deviation: 2.5,
+        min: 31.0,
+        max: 48.0,
+    };
+    let measured = |marked: &MarkedFigure| {
+        let measured = marked.figure.geometry(geometry);
+        Measured {
+            statistics: measured.area.map(|_| values),
+            ..measured
+        }
+    };
+    key.marks.figures.iter().map(measured).collect()
+}
+
+/// The volume of a reformat: 60 sections of 512 × 512 pixels.
+fn volume(key: &PreviewKey) -> Option<VolumeView> {
+    let reformat = key.reformat.as_ref()?;
+    let (through, across, down) = match reformat.plane {
+        ReformatPlane::Axial => (2, 0, 1),
+        ReformatPlane::Sagittal => (0, 1, 2),
+        ReformatPlane::Coronal => (1, 0, 2),
+    };
+    let axes = PlaneAxes {
+        through,
+        across,
+        down,
+        flipped: [false, down == 2],
+    };
+    let size = [512, 512, 60];
+    Some(VolumeView {
+        size,
+        axes,
+        at: reformat.at.unwrap_or(size.map(|count| count / 2)),
+        thickness: 5.0,
+    })
 }
 
 /// A round shadow.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Graphics, ImageView, Msg, PreviewKey, Quality};
-use medivision_tui::media::{FrameOrder, Geometry, PixelRect, Spacing, Voi};
+use medivision_tui::media::{Caption, DicomHeader, FrameOrder, Geometry, PixelRect, Spacing, Voi};
 use medivision_tui::view::turn::Turn;
 
 use crate::scene::{Film, Program, alt, file, folder, key, path, previewed_as, shift};
@@ -622,4 +622,140 @@ fn the_picture_on_the_whole_screen_with_pointer_and_histogram() {
 #[test]
 fn the_number_of_a_frame_is_typed() {
     insta::assert_snapshot!(at_all_sizes(|program| ct_on(program, "Zo#4")));
+}
+
+/// A CT whose corners have something to say.
+fn captioned() -> Film {
+    let header = DicomHeader {
+        patient_name: "Doe^Jane".to_owned(),
+        patient_id: "4711".to_owned(),
+        study_date: "20260131".to_owned(),
+        series_number: Some(3),
+        series_description: "THORAX 5.0".to_owned(),
+        instance: Some(12),
+        ..DicomHeader::default()
+    };
+    let mut film = Film::ct();
+    film.geometry.position = Some([-125.0, -125.0, -123.46]);
+    film.caption = Some(Caption {
+        header,
+        birth_date: "19700203".to_owned(),
+        sex: "F".to_owned(),
+        thickness: Some(5.0),
+        technique: vec!["120 kV".to_owned(), "250 mAs".to_owned()],
+    });
+    film
+}
+
+#[test]
+fn the_corners_tell_slice_series_and_technique_and_the_patient_only_if_asked() {
+    let mut program = ct();
+    program.press("Z");
+    program.show_as(&captioned());
+    let screen = program.screen(120, 40);
+    for words in [
+        "CT CHEST",
+        "series 3",
+        "image 12",
+        "slice F 123.5 mm",
+        "5 mm thick",
+        "120 kV",
+    ] {
+        assert!(screen.contains(words), "{words}: {screen}");
+    }
+    for words in ["Doe", "4711", "1970", "THORAX", "2026-01-31"] {
+        assert!(!screen.contains(words), "{words}: {screen}");
+    }
+    program.press("P");
+    let screen = program.screen(120, 40);
+    for words in ["Doe^Jane", "4711", "1970-02-03", "THORAX 5.0", "2026-01-31"] {
+        assert!(screen.contains(words), "{words}: {screen}");
+    }
+    program.press("Po");
+    program.show_as(&captioned());
+    assert!(
+        !program.screen(120, 40).contains("slice F"),
+        "annotations are off"
+    );
+}
+
+#[test]
+fn j_and_k_page_the_stack_of_the_image_that_has_the_focus() {
+    let mut program = ct();
+    program.send(key(KeyCode::Tab));
+    let frame = |program: &Program| program.wanted().map(|key| (key.frame, key.path));
+    let at = |number| Some((number, path("ct-1.dcm")));
+    program.press("jj");
+    assert_eq!(frame(&program), at(2));
+    program.press("k");
+    assert_eq!(frame(&program), at(1));
+    program.send(key(KeyCode::PageDown));
+    assert_eq!(frame(&program), at(11));
+    program.press("G");
+    assert_eq!(frame(&program), at(59));
+    program.press("j");
+    assert_eq!(frame(&program), at(59), "the last");
+    program.press("g");
+    assert_eq!(frame(&program), at(0));
+    program.press("Zj");
+    assert_eq!(frame(&program), at(1), "in full screen too");
+    // A single image is no stack: the keys move on to the next file.
+    let mut program = ct();
+    program.press("GZ");
+    program.show_as(&Film::default());
+    program.press("k");
+    assert_eq!(
+        frame(&program).map(|(_, path)| path),
+        Some(path("ct-2.dcm"))
+    );
+}
+
+#[test]
+fn every_mode_shows_its_own_keys() {
+    let status = |keys: &str| {
+        let mut program = ct();
+        program.press(keys);
+        let screen = program.screen(120, 40);
+        screen.lines().last().expect("a status line").to_owned()
+    };
+    for (keys, hint) in [
+        ("M", "Enter set point"),
+        ("V", "M measure"),
+        ("x", "x stop  < slower  > faster"),
+        ("vg", "+ larger"),
+        ("Z", "j next"),
+        (" jvc", "Tab other side"),
+    ] {
+        assert!(status(keys).contains(hint), "{keys}: {}", status(keys));
+    }
+}
+
+#[test]
+fn the_palette_knows_the_names_that_other_viewers_use() {
+    let first = |typed: &str| {
+        let mut program = ct();
+        program.press(":");
+        program.press(typed);
+        let screen = program.screen(120, 40);
+        let mut lines = screen
+            .lines()
+            .skip_while(|line| !line.contains(&format!(": {typed}")));
+        lines.nth(1).expect("an offer").to_owned()
+    };
+    for (typed, words) in [
+        ("ruler", "measure a distance"),
+        ("bone", "bone (CT)"),
+        ("1:1", "actual size (1:1)"),
+        ("reset", "reset view"),
+        ("lung", "lung (CT)"),
+        ("phi", "show patient values"),
+    ] {
+        assert!(first(typed).contains(words), "{typed}: {}", first(typed));
+    }
+    let mut program = ct();
+    program.press(":bone");
+    program.send(key(KeyCode::Enter));
+    let (center, width) = (480.0, 2500.0);
+    let voi = program.wanted().map(|key| key.view.voi);
+    assert_eq!(voi, Some(Voi::Range { center, width }));
 }

@@ -76,6 +76,7 @@ fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
         view: ImageView::default(),
         for_series: None,
         stack: None,
+        reformat: None,
         marks: Decorations {
             overlays: true,
             ..Decorations::default()

@@ -69,9 +69,9 @@ fn keys_that_belong_together_share_a_line_of_the_help() -> Result<(), KeymapErro
     assert_eq!(keys(Action::Window1), "1 – 9");
     assert_eq!(keys(Action::PanLeft), "Shift-←→↑↓");
     assert_eq!(keys(Action::FrameNext), "] [");
-    let keymap = Keymap::new(&names(&[("window-1", &["b"]), ("pan-up", &[])]))?;
+    let keymap = Keymap::new(&names(&[("window-1", &["Q"]), ("pan-up", &[])]))?;
     let keys = |action: Action| keymap.help_keys(action).join(" ");
-    assert_eq!(keys(Action::Window1), "b 2 3 4 5 6 7 8 9");
+    assert_eq!(keys(Action::Window1), "Q 2 3 4 5 6 7 8 9");
     assert_eq!(keys(Action::PanLeft), "Shift-← Shift-→ Shift-↓");
     Ok(())
 }

@@ -47,6 +47,13 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
             (Action::Related, "related objects"),
             (Action::Probe, "pixel value (probe)"),
             (Action::Ruler, "measure a distance"),
+            (Action::MeasureAngle, "measure an angle"),
+            (Action::MeasureEllipse, "measure in an ellipse"),
+            (Action::MeasurePolygon, "measure in a polygon"),
+            (Action::Measurements, "list of measurements"),
+            (Action::Remove, "remove measurement"),
+            (Action::Reformat, "sagittal, coronal, axial"),
+            (Action::Slab, "slab: bright, dark, off"),
             (Action::Histogram, "histogram"),
         ],
     ),
@@ -54,6 +61,11 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
         "Window",
         &[
             (Action::Window1, "presets"),
+            (Action::WindowSoftTissue, "soft tissue (CT)"),
+            (Action::WindowLung, "lung (CT)"),
+            (Action::WindowLiver, "liver (CT)"),
+            (Action::WindowBone, "bone (CT)"),
+            (Action::WindowBrain, "brain (CT)"),
             (Action::WindowAuto, "automatic"),
             (Action::LevelDown, "level down, up"),
             (Action::LevelDownCoarse, "level, coarse steps"),
@@ -114,6 +126,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
             (Action::Copy, "copy path or value"),
             (Action::Grid, "grid of images"),
             (Action::Compare, "compare two files"),
+            (Action::Link, "link both sides"),
             (Action::Activity, "activity"),
             (Action::Failures, "files that failed"),
             (Action::Series, "group by series"),
@@ -208,9 +221,45 @@ pub struct PaletteEntry {
     pub action: Action,
     /// Its heading and description.
     pub words: String,
+    /// Other names that find it.
+    pub synonyms: &'static str,
     /// Its first key.
     pub key: Option<String>,
 }
+
+/// Names under which other viewers and editors know an action.
+const SYNONYMS: [(Action, &str); 30] = [
+    (Action::Ruler, "ruler length caliper"),
+    (Action::MeasureAngle, "cobb"),
+    (Action::MeasureEllipse, "roi mean area circle oval"),
+    (Action::MeasurePolygon, "roi mean area freehand"),
+    (Action::Remove, "delete"),
+    (Action::Reformat, "mpr reformat plane"),
+    (Action::Slab, "mip minip projection thickness"),
+    (Action::Probe, "hounsfield hu"),
+    (Action::ZoomActual, "100%"),
+    (Action::ZoomFit, "best fit"),
+    (Action::ResetView, "original"),
+    (Action::Flip, "flip"),
+    (Action::Overlays, "text tags info"),
+    (Action::Related, "segmentation contours presentation"),
+    (Action::Whole, "maximize"),
+    (Action::Invert, "negative"),
+    (Action::WindowSoftTissue, "abdomen mediastinum"),
+    (Action::WindowBone, "bones"),
+    (Action::WindowBrain, "head"),
+    (Action::FrameNext, "slice"),
+    (Action::Cine, "cine movie film"),
+    (Action::Grid, "thumbnails tiles"),
+    (Action::Compare, "side by side"),
+    (Action::Search, "find"),
+    (Action::Tags, "header dicom dump"),
+    (Action::Patient, "phi anonymize"),
+    (Action::Series, "stack"),
+    (Action::Classify, "predict"),
+    (Action::Copy, "yank"),
+    (Action::Quit, "exit"),
+];
 
 impl Keymap {
     /// Every action, bound or not, in the order of the help. Actions that share a line there have their names as descriptions.
@@ -225,9 +274,11 @@ impl Keymap {
                         Some(name) if !others.is_empty() => format!("{heading}: {name}"),
                         _ => format!("{heading}: {what}"),
                     };
+                    let known = SYNONYMS.iter().find(|(of, _)| of == action);
                     entries.push(PaletteEntry {
                         action: *action,
                         words,
+                        synonyms: known.map_or("", |(_, synonyms)| *synonyms),
                         key: self.key(*action),
                     });
                 }

@@ -23,6 +23,8 @@ use crate::app::text;
 use crate::engine::Lane;
 use crate::view::panels::Panel;
 
+/// Images of a stack that a page key moves by.
+const STACK_PAGE: usize = 10;
 /// Longest text copied, in bytes: what terminals that limit it take.
 const MAX_COPY: usize = 74_000;
 
@@ -74,13 +76,15 @@ impl Model {
                 return vec![Effect::Models];
             }
             Action::Related => return self.choose_related(),
+            Action::Measurements => self.list_measurements(),
+            Action::Reformat => return self.reformat(),
             Action::Whole => {
                 if self.view() != Mode::Grid {
                     self.screen.set_full(!self.screen.is_full());
                 }
             }
             _ if action.is_review() => return self.act_on_review(action),
-            _ if action.distance(1) != 0 => self.move_cursor(action),
+            _ if action.distance(1) != 0 => return self.move_cursor(action),
             _ if Key::chosen_by(action).is_some() => self.sort(action),
             _ => return self.act_on_image(action),
         }
@@ -98,16 +102,29 @@ impl Model {
         self.carry_out(requests)
     }
 
-    /// Moves the cursor of the list, or scrolls the result.
-    fn move_cursor(&mut self, action: Action) {
+    /// Moves the cursor of the list, pages the stack of the image that has the focus, or scrolls the result.
+    fn move_cursor(&mut self, action: Action) -> Vec<Effect> {
         let panels = self.panels();
+        let on_image = match self.view() {
+            Mode::FullScreen => true,
+            Mode::Panels(focus) => focus == Panel::Preview && panels.preview.is_some(),
+            _ => false,
+        };
+        if on_image {
+            let series = self.studies.position(self.folder());
+            let distance = action.distance(STACK_PAGE);
+            if let Some(requests) = self.viewer.page_by(distance, series) {
+                return self.carry_out(requests);
+            }
+        }
         if self.screen.focus() == Panel::Result && panels.result.is_some() {
             let (page, lines) = self.result_extent();
             self.result_scroll = action.scroll(self.result_scroll, page, lines);
-            return;
+            return Vec::new();
         }
         let page = panels.list.map_or(1, |area| usize::from(area.height));
         self.browser.folder.go_by(action.distance(page));
+        Vec::new()
     }
 
     // ── views ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +139,8 @@ impl Model {
                 self.viewer.stop();
                 let mut requests = comparison.choose(1);
                 requests.extend(hint);
-                self.screen.open_overlay(Overlay::Compare(comparison));
+                self.screen
+                    .open_overlay(Overlay::Compare(Box::new(comparison)));
                 self.carry_out(requests)
             }
             Err(sentence) => self.carry_out([Request::info(sentence)]),
@@ -211,6 +229,44 @@ impl Model {
         );
         self.open_picker(PickerKind::Related);
         Vec::from_iter(search)
+    }
+
+    /// Shows the next plane across the stack of the image: the files of its series, or its frames.
+    fn reformat(&mut self) -> Vec<Effect> {
+        let is_seen = self.panels().preview.is_some() && self.viewer.image().is_some();
+        let Some(file) = self.file_in_sight().filter(|_| is_seen) else {
+            return Vec::new();
+        };
+        let folder = &self.browser.folder;
+        let slices = self.studies.slices(&file.path, folder, &self.results);
+        let stack = match slices {
+            _ if self.viewer.frames() > 1 || self.viewer.is_reformatting() => vec![file],
+            Some(slices) if slices.len() > 1 => {
+                slices.into_iter().map(|slice| slice.file).collect()
+            }
+            _ => {
+                let words = "a reformat takes a series or a file with frames";
+                let view = self.env.advice(Action::View, "s groups files by series");
+                let words = view.map_or_else(|| words.to_owned(), |how| format!("{words}; {how}"));
+                self.say(Severity::Info, &words);
+                return Vec::new();
+            }
+        };
+        let requests = self.viewer.next_plane(stack);
+        self.carry_out(requests)
+    }
+
+    /// Opens the list of the image's measurements.
+    fn list_measurements(&mut self) {
+        if self.viewer.measurement_choices().is_empty() {
+            let [ruler, next] = [Action::Ruler, Action::NextPanel].map(|key| self.env.key(key));
+            let words = format!(
+                "no measurements on this image; {ruler} begins one, {next} then chooses its kind"
+            );
+            self.say(Severity::Info, &words);
+        } else {
+            self.open_picker(PickerKind::Measurements);
+        }
     }
 
     // ── order and filter ──────────────────────────────────────────────────────────────────────────────────────

@@ -143,7 +143,8 @@ impl Model {
 
     /// Quits the program. Persists the current layout with the root, where the next run begins.
     pub(super) fn quit(&mut self) -> Vec<Effect> {
-        let mut effects = Vec::from_iter(self.persist_folder());
+        let mut effects = self.viewer.store_measurements();
+        effects.extend(self.persist_folder());
         let root = &self.env.root;
         let shows_root = self.folder().dir() == root && !self.folder().is_worklist();
         if !shows_root && let Some(left) = self.browser.left(root) {

@@ -2,6 +2,7 @@
 //! request.
 
 use super::Model;
+use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::entry::FoundFile;
 use crate::app::grid::Grid;
@@ -26,12 +27,16 @@ impl Model {
         let mut effects = Vec::from_iter(self.follow_tiles());
         let file = self.files().file_in_sight();
         let row = self.browser.folder.current().map(|row| row.path.as_path());
-        self.viewer.follow(file, row);
+        effects.extend(self.viewer.follow(file, row));
+        if self.browser.has_rested() && self.recall.is_enabled() {
+            effects.extend(self.viewer.request_measurements());
+        }
         if let Some(image) = self.viewer.image() {
             let area = self.screen.panels(&self.env).preview.unwrap_or_default();
             let room = self.viewer.room(area, image);
             self.related.follow(&mut self.viewer, room);
         }
+        effects.extend(self.follow_sides());
         effects.extend(self.search_related_automatically());
         effects.extend(self.follow_preview());
         effects
@@ -41,15 +46,24 @@ impl Model {
     fn follow_tiles(&mut self) -> Option<Effect> {
         let mut grid: Grid = self.grid;
         let wanted = match self.view() {
-            Mode::Compare => {
-                let comparison = self.screen.comparison();
-                comparison.map_or_else(Vec::new, |comparison| comparison.wanted(self.files()))
-            }
             Mode::Grid => grid.follow(self.files()),
             _ => Vec::new(),
         };
         self.grid = grid;
         self.tiles.follow(wanted)
+    }
+
+    /// The effects that request the images of the comparison, if they have changed.
+    fn follow_sides(&mut self) -> Vec<Effect> {
+        let shown = self.view() == Mode::Compare;
+        let files = FileContext {
+            browser: &self.browser,
+            studies: &self.studies,
+            results: &self.results,
+            env: &self.env,
+        };
+        let comparison = self.screen.comparison_mut().filter(|_| shown);
+        comparison.map_or_else(Vec::new, |comparison| comparison.follow(files))
     }
 
     /// The effect that searches for related objects once the cursor has rested.

@@ -13,7 +13,7 @@ use crate::app::popup::{MenuKind, PickerKind, Popup, PopupOutcome};
 use crate::app::request::Request;
 use crate::app::screen::Overlay;
 use crate::app::sort::Key;
-use crate::app::viewer::measure::Pointer;
+use crate::app::viewer::measure::{Pointer, Tool};
 
 impl Model {
     /// Passes a key to the component that receives keys. A key that it does not handle is interpreted as an action.
@@ -164,6 +164,18 @@ impl Model {
                 self.popups.close_all();
                 path.map_or_else(Vec::new, |path| self.show_file(&path))
             }
+            PopupOutcome::Pick(PickerKind::Measurements, chosen) => {
+                self.popups.close_all();
+                self.viewer.edit_chosen(chosen);
+                Vec::new()
+            }
+            PopupOutcome::Remove(chosen) => {
+                let effects = self.viewer.remove_chosen(chosen);
+                if self.viewer.measurement_choices().is_empty() {
+                    self.popups.close_all();
+                }
+                effects
+            }
             PopupOutcome::Retry(chosen) => {
                 let failed = self.results.failed().into_iter().nth(chosen);
                 let paths = failed.map(|(path, _)| path.to_owned());
@@ -212,8 +224,8 @@ impl Model {
             Action::Whole => self.screen.is_full(),
             Action::Histogram => self.viewer.shows_histogram(),
             Action::Overlays => self.viewer.shows_overlays(),
-            Action::Probe => pointer.is_some_and(|pointer| !pointer.is_ruler()),
-            Action::Ruler => pointer.is_some_and(Pointer::is_ruler),
+            Action::Probe => pointer.is_some_and(|pointer| pointer.tool == Tool::Probe),
+            Action::Ruler => pointer.is_some_and(Pointer::is_measuring),
             Action::Cine => self.viewer.is_playing(),
             Action::Worklist => self.folder().is_worklist(),
             Action::ReviewBlind => self.results.is_blind(),

@@ -1,14 +1,16 @@
-//! The mouse: a click selects, or places the pointer on the image; a second one opens; the wheel scrolls what lies under it;
-//! the line between list and image is dragged.
+//! The mouse: a click selects, or places the pointer on the image; a second one opens; the wheel scrolls what lies under it.
+//! Dragging moves the line between list and image, pans the image, or changes its window.
 
 use std::time::Duration;
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::Model;
+use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::mode::Mode;
+use crate::app::viewer::drag::ImageDrag;
 use crate::view::Area;
 use crate::view::panels::Panel;
 
@@ -18,12 +20,22 @@ const DOUBLE_CLICK: Duration = Duration::from_millis(400);
 const NOTCH: isize = 3;
 
 /// The state of the mouse between events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Mouse {
-    /// The line between list and image follows it.
-    dragging: bool,
+    drag: Option<Drag>,
     /// Where and when a button went down last.
     last: Option<((u16, u16), Duration)>,
+}
+
+/// What follows the mouse while a button is held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Drag {
+    /// The line between list and image.
+    Divider,
+    /// The image or its window, and the cell where the button went down.
+    Image(ImageDrag, (u16, u16)),
+    /// The same on a side of the comparison.
+    Side(usize, ImageDrag, (u16, u16)),
 }
 
 impl Model {
@@ -33,8 +45,13 @@ impl Model {
         match event.kind {
             // What is typed goes on.
             _ if self.mode() == Mode::Line => {}
-            MouseEventKind::ScrollDown => return self.wheel(at, 1),
-            MouseEventKind::ScrollUp => return self.wheel(at, -1),
+            MouseEventKind::ScrollDown => return self.wheel(at, 1, event.modifiers),
+            MouseEventKind::ScrollUp => return self.wheel(at, -1, event.modifiers),
+            // Terminals that use the right button themselves pass the left one with a modifier.
+            MouseEventKind::Down(MouseButton::Right) => self.begin_window_drag(at),
+            MouseEventKind::Down(MouseButton::Left) if drags_window(event.modifiers) => {
+                self.begin_window_drag(at);
+            }
             MouseEventKind::Down(MouseButton::Left) => {
                 let again = self.mouse.last.is_some_and(|(last, then)| {
                     last == at && now.saturating_sub(then) <= DOUBLE_CLICK
@@ -43,14 +60,65 @@ impl Model {
                 self.mouse.last = (!again).then_some((at, now));
                 return self.click(at, again);
             }
-            MouseEventKind::Drag(MouseButton::Left) if self.mouse.dragging => {
-                let cols = f64::from(self.env.cols.max(1));
-                self.screen.set_split(f64::from(at.0) * 100.0 / cols);
+            MouseEventKind::Drag(_) => self.drag_to(at),
+            MouseEventKind::Up(_) => {
+                if let Some(Drag::Image(ImageDrag::Pointer, _)) = self.mouse.drag.take() {
+                    let requests = self.viewer.release();
+                    return self.carry_out(requests);
+                }
             }
-            MouseEventKind::Up(_) => self.mouse.dragging = false,
             _ => {}
         }
         Vec::new()
+    }
+
+    fn drag_to(&mut self, at: (u16, u16)) {
+        match self.mouse.drag {
+            Some(Drag::Divider) => {
+                let cols = f64::from(self.env.cols.max(1));
+                self.screen.set_split(f64::from(at.0) * 100.0 / cols);
+            }
+            Some(Drag::Image(drag, from)) => {
+                let context = self.viewer_context();
+                self.viewer.drag(drag, (from, at), &context);
+            }
+            Some(Drag::Side(side, drag, from)) => {
+                let files = FileContext {
+                    browser: &self.browser,
+                    studies: &self.studies,
+                    results: &self.results,
+                    env: &self.env,
+                };
+                if let Some(comparison) = self.screen.comparison_mut() {
+                    comparison.drag(side, drag, (from, at), files);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Begins to drag on the side of the comparison at a cell.
+    fn begin_side_drag(&mut self, at: (u16, u16), window: bool) {
+        let files = self.files();
+        let drag = self.screen.comparison().and_then(|comparison| {
+            let side = comparison.side_at(at, &self.results, &self.env)?;
+            let drag = comparison.begin_drag(side, window, files)?;
+            Some(Drag::Side(side, drag, at))
+        });
+        self.mouse.drag = drag;
+    }
+
+    /// Begins to change the window, if the cell is of the image.
+    fn begin_window_drag(&mut self, at: (u16, u16)) {
+        if self.mode() == Mode::Compare {
+            return self.begin_side_drag(at, true);
+        }
+        let shown = matches!(self.mode(), Mode::FullScreen | Mode::Panels(_));
+        let on_image = self.panels().preview.is_some_and(|area| area.contains(at));
+        if shown && on_image {
+            let drag = self.viewer.begin_window_drag();
+            self.mouse.drag = drag.map(|drag| Drag::Image(drag, at));
+        }
     }
 
     fn click(&mut self, at: (u16, u16), again: bool) -> Vec<Effect> {
@@ -62,7 +130,10 @@ impl Model {
             Mode::Line | Mode::Tags | Mode::TagSearch | Mode::Agreement => return Vec::new(),
             Mode::Reading | Mode::Menu | Mode::Picker => return self.click_popup(at),
             Mode::FullScreen | Mode::Panels(_) => return self.click_panel(at, again),
-            Mode::Compare => self.click_side(at),
+            Mode::Compare => {
+                self.begin_side_drag(at, false);
+                self.click_side(at)
+            }
             Mode::Activity => {
                 let view = self.screen.activity_mut();
                 view.is_some_and(|view| view.click(at, &self.activity, &self.env))
@@ -102,12 +173,19 @@ impl Model {
     fn click_panel(&mut self, at: (u16, u16), again: bool) -> Vec<Effect> {
         let panels = self.panels();
         if self.is_divider(at) {
-            self.mouse.dragging = true;
+            self.mouse.drag = Some(Drag::Divider);
             return Vec::new();
         }
         let context = self.viewer_context();
-        if self.viewer.click(at, &context) {
-            return Vec::new();
+        if panels.preview.is_some_and(|area| area.contains(at))
+            && let Some((requests, drag)) = self.viewer.click(at, &context)
+        {
+            self.mouse.drag = drag.map(|drag| Drag::Image(drag, at));
+            return self.carry_out(requests);
+        }
+        if panels.preview.is_some_and(|area| area.contains(at)) {
+            let drag = self.viewer.begin_pan(&context);
+            self.mouse.drag = drag.map(|drag| Drag::Image(drag, at));
         }
         // The focus decides what is folded away: what was clicked stays where it is.
         let stays = |model: &Self, panel| model.screen.panels_with(panel, &model.env) == panels;
@@ -136,18 +214,40 @@ impl Model {
         if again { self.enter_row() } else { Vec::new() }
     }
 
-    fn wheel(&mut self, at: (u16, u16), way: isize) -> Vec<Effect> {
+    fn wheel(&mut self, at: (u16, u16), way: isize, modifiers: KeyModifiers) -> Vec<Effect> {
         let step = if way > 0 { Action::Down } else { Action::Up };
         match self.mode() {
-            Mode::Compare if self.click_side(at) => self.act(step),
+            Mode::Compare if self.click_side(at) => self.wheel_on_side(way, modifiers),
             Mode::Line | Mode::Compare => Vec::new(),
             Mode::Grid => self.act(step),
-            Mode::FullScreen | Mode::Panels(_) => self.wheel_in_panel(at, way),
+            Mode::FullScreen | Mode::Panels(_) => self.wheel_in_panel(at, way, modifiers),
             _ => (0..NOTCH).flat_map(|_| self.act(step)).collect(),
         }
     }
 
-    fn wheel_in_panel(&mut self, at: (u16, u16), way: isize) -> Vec<Effect> {
+    /// Pages the stacks of the comparison, or goes to another file on the chosen side; with Ctrl zooms.
+    fn wheel_on_side(&mut self, way: isize, modifiers: KeyModifiers) -> Vec<Effect> {
+        let files = self.files();
+        let comparison = self.screen.comparison();
+        let has_stack = comparison.is_some_and(|comparison| comparison.has_stack(files));
+        self.act(
+            match (modifiers.contains(KeyModifiers::CONTROL), has_stack) {
+                (true, _) if way > 0 => Action::ZoomOut,
+                (true, _) => Action::ZoomIn,
+                (false, true) if way > 0 => Action::FrameNext,
+                (false, true) => Action::FramePrevious,
+                (false, false) if way > 0 => Action::Down,
+                (false, false) => Action::Up,
+            },
+        )
+    }
+
+    fn wheel_in_panel(
+        &mut self,
+        at: (u16, u16),
+        way: isize,
+        modifiers: KeyModifiers,
+    ) -> Vec<Effect> {
         let panels = self.panels();
         let under = |area: Option<Area>| area.filter(|area| area.contains(at));
         if let Some(area) = under(panels.list) {
@@ -158,16 +258,29 @@ impl Model {
             let scroll = self.result_scroll.saturating_add_signed(way * NOTCH);
             self.result_scroll = scroll.min(lines.saturating_sub(page));
         } else if under(panels.preview).is_some() {
-            let has_series = self.studies.position(self.folder()).is_some();
-            let paged = self.viewer.frames() > 1 || has_series;
-            return self.act(match (paged, way > 0) {
-                (true, true) => Action::FrameNext,
-                (true, false) => Action::FramePrevious,
-                (false, true) => Action::ZoomOut,
-                (false, false) => Action::ZoomIn,
-            });
+            return self.wheel_on_image(way, modifiers);
         }
         Vec::new()
+    }
+
+    /// Pages the stack shown, or zooms an image that belongs to none; with Ctrl it always zooms.
+    fn wheel_on_image(&mut self, way: isize, modifiers: KeyModifiers) -> Vec<Effect> {
+        if !modifiers.contains(KeyModifiers::CONTROL) {
+            let series = self.studies.position(self.folder());
+            if let Some(requests) = self.viewer.page_by(way, series) {
+                return self.carry_out(requests);
+            }
+            if self.studies.shows_series(self.folder()) {
+                // The rows are the images of one series.
+                self.browser.folder.go_by(way);
+                return Vec::new();
+            }
+        }
+        self.act(if way > 0 {
+            Action::ZoomOut
+        } else {
+            Action::ZoomIn
+        })
     }
 
     /// Whether a cell is of the line between the list and what is beside it.
@@ -180,4 +293,9 @@ impl Model {
         let beside = panels.preview.or(panels.result).is_some();
         beside && x == list.x + list.width && y < list.y + list.height
     }
+}
+
+/// Whether the left button changes the window when it is held with these keys.
+fn drags_window(modifiers: KeyModifiers) -> bool {
+    modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }

@@ -37,7 +37,13 @@ impl Model {
             Msg::Terminated => return self.quit(),
             Msg::Tick(now) => self.tick(now),
             Msg::Report { severity, text } => self.say(severity, &text),
-            Msg::Previewed(previewed) => self.viewer.take_preview(*previewed),
+            Msg::Previewed(previewed) => return self.viewer.take_preview(*previewed),
+            Msg::Measurements { file, all } => self.viewer.measurements_read(&file, all),
+            Msg::SidePreviewed { side, previewed } => {
+                if let Some(comparison) = self.screen.comparison_mut() {
+                    comparison.take_preview(side, *previewed);
+                }
+            }
             Msg::Tile(tile) => self.tiles.insert(*tile),
             Msg::Engine(event) => return self.engine_event(0, event),
             Msg::OtherEngine { serial, event } => return self.engine_event(serial, event),
@@ -170,6 +176,9 @@ impl Model {
     fn lose_images(&mut self) {
         self.env.epoch += 1;
         self.viewer.lose_image();
+        if let Some(comparison) = self.screen.comparison_mut() {
+            comparison.lose_images();
+        }
     }
 
     fn tick(&mut self, now: std::time::Duration) {
@@ -178,6 +187,9 @@ impl Model {
         self.activity.tick(now);
         self.message.take_if(|message| message.has_expired(now));
         self.viewer.tick(now, REST_TIME);
+        if let Some(comparison) = self.screen.comparison_mut() {
+            comparison.tick(now);
+        }
         if self.viewer.advance_film(now) {
             self.studies.scroll_on(&self.browser.folder);
         }

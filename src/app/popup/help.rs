@@ -81,6 +81,11 @@ const COMPARE: Section = (
             HelpKeys::Usual(Action::Enter, KeyCode::Enter),
             "go to the file",
         ),
+        (
+            HelpKeys::First(&[Action::FrameNext, Action::FramePrevious]),
+            "page the stack",
+        ),
+        (HelpKeys::Of(Action::Link), "link, unlink sides"),
         (HelpKeys::Of(Action::PromptSet), "prompts on the right"),
         (HelpKeys::Of(Action::Whole), "full screen"),
         (HelpKeys::Of(Action::Back), "back to the list"),

@@ -15,7 +15,7 @@ pub(crate) enum MenuKind {
     Sort,
 }
 
-const VIEWS: [MenuEntry; 15] = [
+const VIEWS: [MenuEntry; 17] = [
     ('w', "worklist of all images", Action::Worklist),
     ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
@@ -29,6 +29,12 @@ const VIEWS: [MenuEntry; 15] = [
     ('r', "related objects", Action::Related),
     ('b', "pixel value (probe)", Action::Probe),
     ('m', "measure a distance", Action::Ruler),
+    ('l', "list of measurements", Action::Measurements),
+    (
+        'n',
+        "next plane: sagittal, coronal, axial",
+        Action::Reformat,
+    ),
     ('x', "play the frames", Action::Cine),
     ('p', "show patient values", Action::Patient),
 ];

@@ -16,6 +16,8 @@ pub enum PickerKind {
     Model,
     /// Objects related to the image, each of which can be switched on.
     Related,
+    /// A measurement on the image, to edit or remove.
+    Measurements,
     /// A file that failed, to go to or to try again.
     Failures,
 }
@@ -27,6 +29,7 @@ impl PickerKind {
             Self::Prompts => Action::PromptSet,
             Self::Model => Action::Model,
             Self::Related => Action::Related,
+            Self::Measurements => Action::Measurements,
             Self::Failures => Action::Failures,
         }
     }
@@ -36,6 +39,7 @@ impl PickerKind {
             Self::Prompts => "Prompt set",
             Self::Model => "Model",
             Self::Related => "Related objects",
+            Self::Measurements => "Measurements",
             Self::Failures => "Files that failed",
         }
     }

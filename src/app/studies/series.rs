@@ -9,10 +9,27 @@ use crate::app::environment::Environment;
 use crate::app::group_path::base_of;
 use crate::app::preview::SeriesStack;
 use crate::app::results::Results;
-use crate::media::{Member, Series};
+use crate::media::{Geometry, Member, Series};
 
 /// Maximum number of files of a series from which its window is computed.
 const MAX_SAMPLE: usize = 16;
+
+/// A file of a series, and how its image lies in the patient, as far as its header says.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::app) struct Slice {
+    pub file: FoundFile,
+    pub geometry: Geometry,
+}
+
+impl Slice {
+    /// Distance of another slice along the normal of this one, in millimetres; `None` unless they are parallel.
+    pub(in crate::app) fn distance(&self, other: &Self) -> Option<f64> {
+        let depth = self.geometry.depth()?;
+        self.geometry
+            .depth_of(&other.geometry)
+            .map(|other| other - depth)
+    }
+}
 
 impl Grouping {
     fn found(&self, member: &Member, results: &Results) -> FoundFile {
@@ -96,6 +113,28 @@ impl StudyBrowser {
         };
         let mut studies = grouping.studies.iter().map(members);
         studies.find(|files| files.iter().any(|known| known.path == file.path))
+    }
+
+    /// The files of the series that a file belongs to, as far as they are there, in order; `None` where nothing is grouped.
+    pub(in crate::app) fn slices(
+        &self,
+        path: &std::path::Path,
+        folder: &Folder,
+        results: &Results,
+    ) -> Option<Vec<Slice>> {
+        let grouping = self.here(folder)?;
+        let mut all = grouping.studies.iter().flat_map(|study| &study.series);
+        let series = all.find(|series| series.members.iter().any(|m| m.path == path))?;
+        let present = series.members.iter().filter(|member| member.present);
+        let slice = |member: &Member| Slice {
+            file: grouping.found(member, results),
+            geometry: Geometry {
+                position: member.header.position,
+                orientation: member.header.orientation,
+                ..Geometry::default()
+            },
+        };
+        Some(present.map(slice).collect())
     }
 
     /// The file under the cursor, or the displayed file of the series there.

@@ -1,7 +1,7 @@
 //! Actions on the view of an image.
 
 use super::film::{self, Film, FrameInput};
-use super::measure::{Pointer, Ruler, Tool};
+use super::measure::{Draft, Pointer, Tool};
 use super::window::{self, WindowStep};
 use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::keys::Action;
@@ -20,6 +20,9 @@ impl Viewer {
                 return self.page(action, context);
             }
             Action::FrameJump | Action::Cine => return self.play_or_jump(action, context),
+            Action::Slab => return self.next_projection(),
+            Action::CineSlower if self.change_thickness(false) => {}
+            Action::CineFaster if self.change_thickness(true) => {}
             Action::CineSlower => return self.change_rate(film::slower, context),
             Action::CineFaster => return self.change_rate(film::faster, context),
             // All else is about an image that can be seen.
@@ -65,10 +68,14 @@ impl Viewer {
                 self.pick_up(Tool::Probe, image, context);
                 return Vec::new();
             }
-            Action::Ruler => {
-                self.pick_up(Tool::Ruler(Ruler::Open), image, context);
+            _ if action.measures().is_some() => {
+                let draft = action.measures().map(Draft::new);
+                if let Some(draft) = draft {
+                    self.pick_up(Tool::Measure(draft), image, context);
+                }
                 return Vec::new();
             }
+            Action::Remove => return vec![Request::info(self.how_to_remove())],
             _ => return Vec::from_iter(self.change_window(action, image)),
         };
         Vec::new()
@@ -77,7 +84,7 @@ impl Viewer {
     /// The aim, centred on the pointer if there is one, because that is what the user wants to see larger.
     fn toward_pointer(&self) -> Aim {
         let aim = self.view.aim;
-        let Some((pointer, image)) = self.pointer.zip(self.image.as_ref()) else {
+        let Some((pointer, image)) = self.pointer.as_ref().zip(self.image.as_ref()) else {
             return aim;
         };
         let share = |at: u32, count: u32| (f64::from(at) + 0.5) / f64::from(count.max(1));
@@ -90,11 +97,14 @@ impl Viewer {
 
     /// Starts a tool where the pointer is, or stops it.
     fn pick_up(&mut self, tool: Tool, image: &ViewedImage, context: &ViewerContext) {
-        let same = |pointer: &Pointer| {
-            std::mem::discriminant(&pointer.tool) == std::mem::discriminant(&tool)
+        let same = |pointer: &Pointer| match (&pointer.tool, &tool) {
+            (Tool::Measure(draft), Tool::Measure(wanted)) => draft.kind == wanted.kind,
+            (Tool::Probe, Tool::Probe) => true,
+            _ => false,
         };
         self.film = None;
-        self.pointer = match self.pointer {
+        self.measurements.select(None);
+        self.pointer = match self.pointer.take() {
             Some(pointer) if same(&pointer) => None,
             Some(pointer) => Some(Pointer { tool, ..pointer }),
             None => Some(Pointer {
@@ -113,17 +123,8 @@ impl Viewer {
     // ── window ────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn change_window(&mut self, action: Action, image: &ViewedImage) -> Option<Request> {
-        let Some(window) = image.scene.window else {
+        let Some(window) = self.current_window(image) else {
             return Some(Request::info("a colour image has no window"));
-        };
-        // What is not drawn yet is moved on from all the same: keys may come faster than previews.
-        let window = match self.view.voi {
-            Voi::Range { center, width } => Window {
-                center,
-                width,
-                ..window
-            },
-            _ => window,
         };
         let step = |step, coarse| window::adjusted(&window, step, coarse);
         self.view.voi = match action {
@@ -136,6 +137,12 @@ impl Viewer {
             Action::LevelDownCoarse => step(WindowStep::Down, true),
             Action::WindowWiderCoarse => step(WindowStep::Wider, true),
             Action::WindowNarrowerCoarse => step(WindowStep::Narrower, true),
+            _ if action.ct_window().is_some() => {
+                if image.modality() != Some("CT") {
+                    return Some(Request::info("this window is for CT only"));
+                }
+                window::ct_window(action.ct_window()?)?
+            }
             _ => {
                 let presets = window::presets(image.modality(), &image.scene.windows);
                 let number = action.preset()?;
@@ -148,6 +155,19 @@ impl Viewer {
         None
     }
 
+    /// The window of the image; `None` for colour. What is not drawn yet counts: keys may come faster than previews.
+    pub(super) fn current_window(&self, image: &ViewedImage) -> Option<Window> {
+        let window = image.scene.window?;
+        Some(match self.view.voi {
+            Voi::Range { center, width } => Window {
+                center,
+                width,
+                ..window
+            },
+            _ => window,
+        })
+    }
+
     // ── frames ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Scrolls the series under the cursor; `None` when the action is not about that, or there is no series. A single file is
@@ -157,6 +177,20 @@ impl Viewer {
         action: Action,
         series: Option<(usize, usize)>,
     ) -> Option<Vec<Request>> {
+        if self.is_reformatting() {
+            let distance = match action {
+                Action::FrameNext => 1,
+                Action::FramePrevious => -1,
+                Action::FrameFirst => isize::MIN,
+                Action::FrameLast => isize::MAX,
+                Action::FrameJump | Action::Cine => {
+                    return Some(vec![Request::info("reformats are paged by hand")]);
+                }
+                _ => return None,
+            };
+            self.move_plane(distance);
+            return Some(Vec::new());
+        }
         let (at, count) = series.filter(|(_, count)| *count > 1)?;
         let last = count - 1;
         let to = match action {
@@ -173,6 +207,30 @@ impl Viewer {
         };
         self.film = None;
         Some(vec![Request::ScrollSeries(to)])
+    }
+
+    /// Moves through the stack shown, the images of a series or the frames of a file, by a distance as in
+    /// [`Action::distance`]; `None` if there is no stack.
+    pub(in crate::app) fn page_by(
+        &mut self,
+        distance: isize,
+        series: Option<(usize, usize)>,
+    ) -> Option<Vec<Request>> {
+        if self.move_plane(distance) {
+            return Some(Vec::new());
+        }
+        let moved = |at: usize, count: usize| at.saturating_add_signed(distance).min(count - 1);
+        if let Some((at, count)) = series.filter(|(_, count)| *count > 1) {
+            self.film = None;
+            return Some(vec![Request::ScrollSeries(moved(at, count))]);
+        }
+        let frames = self.frames();
+        if frames < 2 {
+            return None;
+        }
+        self.film = None;
+        self.frame = moved(self.frame as usize, frames as usize) as u32;
+        Some(Vec::new())
     }
 
     /// What a number that is typed counts, and how many of them there are: the images of a series, or the frames of a file.

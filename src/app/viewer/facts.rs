@@ -1,6 +1,7 @@
 //! The facts below an image: frame, window, zoom, scale; with a pointer its position, value and distance.
 
-use super::measure::{Distance, Tool, distance};
+use super::measure::Tool;
+use super::measurements::{kind_word, measured_words};
 use super::{Viewer, window};
 use crate::app::preview::{PixelValue, Preview, PreviewKey, Scene};
 use crate::app::text::{cut_end, safe_str};
@@ -83,20 +84,21 @@ impl Viewer {
 
     /// The facts at the pointer. Its position follows a key at once; its value comes with the preview.
     fn pointer_facts(&self, key: &PreviewKey, preview: &Preview) -> Vec<String> {
-        let Some(pointer) = self.pointer else {
+        let Some(pointer) = &self.pointer else {
             return Vec::new();
         };
         let scene = &*preview.scene;
         let mut facts = Vec::new();
-        if let Some([from, to]) = pointer.line() {
-            let aspect = scene.geometry.aspect;
-            facts.push(match distance(from, to, scene.geometry.spacing, aspect) {
-                Distance::Millimetres(length) => format!("{length:.1} mm"),
-                Distance::AtDetector(length) => format!("{length:.1} mm at the detector"),
-                Distance::Pixels(length) => format!("{length:.1} px"),
+        if let Some(figure) = pointer.figure() {
+            // Lengths follow a key at once; values within come with the preview.
+            facts.extend(measured_words(&figure.geometry(&scene.geometry), None));
+        } else if let Tool::Measure(draft) = &pointer.tool {
+            facts.push(match self.last_measured() {
+                Some(words) => words,
+                None => format!("{}: Enter sets the first point", kind_word(draft.kind)),
             });
-        } else if matches!(pointer.tool, Tool::Ruler(_)) {
-            facts.push("Enter sets the first point".to_owned());
+        } else if let Some(words) = self.selected_words() {
+            facts.push(words);
         }
         let (x, y) = pointer.at;
         facts.push(format!("x {x} y {y}"));

@@ -3,11 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{ViewedImage, Viewer, ViewerContext};
-use crate::app::keys::{Action, Keymap};
+use crate::app::keys::Keymap;
 use crate::app::request::Request;
-
-/// A coarse step of the pointer, as a fraction of the visible part.
-const COARSE_STEP: f64 = 0.05;
 
 impl Viewer {
     /// Handles a key while the number of a frame is typed or there is a pointer; `None` if the key is not for them.
@@ -20,7 +17,7 @@ impl Viewer {
         if let Some(requests) = self.type_frame(key, context.series) {
             return Some(requests);
         }
-        self.move_pointer(key, keymap, context).then(Vec::new)
+        self.use_pointer(key, keymap, context)
     }
 
     fn type_frame(
@@ -57,60 +54,8 @@ impl Viewer {
         Some(Vec::new())
     }
 
-    /// Moves the pointer by the movement keys, and sets a point by Enter; false if the key is not for the pointer.
-    fn move_pointer(&mut self, key: KeyEvent, keymap: &Keymap, context: &ViewerContext) -> bool {
-        let Some((mut pointer, image)) = self.pointer.zip(self.image.clone()) else {
-            return false;
-        };
-        if key.code == KeyCode::Enter {
-            pointer.set();
-            self.pointer = Some(pointer);
-            return true;
-        }
-        let Some((direction, coarse)) = keymap.action(key).and_then(pointer_step) else {
-            return false;
-        };
-        let placement = self.placement(&image, context);
-        let (dx, dy) = placement.turn.step_in_file(direction);
-        let length = |seen: f64| {
-            if coarse {
-                (seen * COARSE_STEP).max(1.0)
-            } else {
-                1.0
-            }
-        };
-        let by = (
-            (dx * length(placement.part.width)).round() as i64,
-            (dy * length(placement.part.height)).round() as i64,
-        );
-        pointer.go(by, (image.info.width, image.info.height));
-        self.pointer = Some(pointer);
-        let (canvas, room) = (image.canvas(), self.room(context.area, &image));
-        let aim = self.view.aim;
-        self.view.aim = aim.showing(pointer.at, canvas, room);
-        true
-    }
-
-    /// Handles a click on the image while there is a pointer: moves it there, and sets a point of the ruler. False if the click
-    /// is not for the pointer.
-    pub(in crate::app) fn click(&mut self, at: (u16, u16), context: &ViewerContext) -> bool {
-        let Some((mut pointer, image)) = self.pointer.zip(self.image.clone()) else {
-            return false;
-        };
-        let Some((x, y)) = self.pixel_at(at, &image, context) else {
-            return false;
-        };
-        pointer.at = (
-            x.min(image.info.width.saturating_sub(1)),
-            y.min(image.info.height.saturating_sub(1)),
-        );
-        pointer.set();
-        self.pointer = Some(pointer);
-        true
-    }
-
     /// The pixel of the file in a cell of the screen.
-    fn pixel_at(
+    pub(super) fn pixel_at(
         &self,
         at: (u16, u16),
         image: &ViewedImage,
@@ -119,19 +64,4 @@ impl Viewer {
         let (area, cell) = (self.image_area(context.area, image), image.scene.cell);
         self.placement(image, context).pixel_in_cell(at, area, cell)
     }
-}
-
-/// The direction in which an action moves the pointer on screen, and whether by a coarse step.
-fn pointer_step(action: Action) -> Option<((f64, f64), bool)> {
-    Some(match action {
-        Action::Leave => ((-1.0, 0.0), false),
-        Action::Enter => ((1.0, 0.0), false),
-        Action::Up => ((0.0, -1.0), false),
-        Action::Down => ((0.0, 1.0), false),
-        Action::PanLeft => ((-1.0, 0.0), true),
-        Action::PanRight => ((1.0, 0.0), true),
-        Action::PanUp => ((0.0, -1.0), true),
-        Action::PanDown => ((0.0, 1.0), true),
-        _ => return None,
-    })
 }

@@ -1,30 +1,100 @@
-//! The pointer: a cursor on the image that reads values or measures distances.
+//! The pointer: a cursor on the image that reads values, draws figures to measure, or moves their points.
 
-use crate::media::{PixelRect, Spacing};
+use crate::app::measurement::MeasurementId;
+use crate::media::measure::{Figure, FigureKind, MAX_POINTS};
 
 /// The use of the pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Tool {
     /// Reads the value under it.
     Probe,
-    /// Measures from point to point.
-    Ruler(Ruler),
+    /// Sets the points of a figure.
+    Measure(Draft),
+    /// Moves a point of a figure.
+    Edit {
+        /// The figure's measurement.
+        id: MeasurementId,
+        /// Index of the point.
+        point: usize,
+    },
 }
 
-/// The state of a measurement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ruler {
-    /// No point is set.
-    #[default]
-    Open,
-    /// From a point to the pointer.
-    From((u32, u32)),
-    /// Between two points.
-    Between((u32, u32), (u32, u32)),
+/// A figure whose points are being set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What it will measure.
+    pub kind: FigureKind,
+    /// The pixels set so far.
+    points: Vec<(u32, u32)>,
+}
+
+impl Draft {
+    /// A figure without points.
+    pub fn new(kind: FigureKind) -> Self {
+        let points = Vec::new();
+        Self { kind, points }
+    }
+
+    /// Sets a point. Returns the figure if that completes it; the next one then begins. A polygon is completed by setting its
+    /// first or its last point again.
+    fn set(&mut self, at: (u32, u32)) -> Option<Figure> {
+        let ends = self.points.first() == Some(&at) || self.points.last() == Some(&at);
+        let complete = match self.kind.points() {
+            // A figure without extent measures nothing.
+            Some(_) if self.points.last() == Some(&at) => false,
+            Some(count) => {
+                self.points.push(at);
+                self.points.len() == count
+            }
+            None if ends && !self.points.is_empty() => self.points.len() >= 3,
+            None => {
+                self.points.push(at);
+                self.points.len() == MAX_POINTS
+            }
+        };
+        complete.then(|| Figure {
+            kind: self.kind,
+            points: std::mem::take(&mut self.points)
+                .into_iter()
+                .map(middle)
+                .collect(),
+        })
+    }
+
+    /// The figure as if the pointer was its next point; `None` before the first.
+    fn figure(&self, pointer: (u32, u32)) -> Option<Figure> {
+        let last = self.points.last()?;
+        let next = (*last != pointer || self.points.len() == 1).then_some(pointer);
+        Some(Figure {
+            kind: self.kind,
+            points: self
+                .points
+                .iter()
+                .copied()
+                .chain(next)
+                .map(middle)
+                .collect(),
+        })
+    }
+}
+
+/// The middle of a pixel.
+pub fn middle((x, y): (u32, u32)) -> [f64; 2] {
+    [f64::from(x) + 0.5, f64::from(y) + 0.5]
+}
+
+/// The figure that follows another in the order in which a key offers them.
+pub fn next_kind(kind: FigureKind) -> FigureKind {
+    match kind {
+        FigureKind::Length => FigureKind::Angle,
+        FigureKind::Angle => FigureKind::Ellipse,
+        FigureKind::Ellipse => FigureKind::Polygon,
+        FigureKind::Polygon => FigureKind::Length,
+    }
 }
 
 /// A cursor on the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pointer {
     /// Its column and row in the file, from 0.
     pub at: (u32, u32),
@@ -33,27 +103,50 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Whether it measures distances.
-    pub fn is_ruler(&self) -> bool {
-        matches!(self.tool, Tool::Ruler(_))
+    /// Whether it sets the points of a figure.
+    pub fn is_measuring(&self) -> bool {
+        matches!(self.tool, Tool::Measure(_))
     }
 
-    /// The two ends of the ruler, if it has them.
-    pub fn line(&self) -> Option<[(u32, u32); 2]> {
-        match self.tool {
-            Tool::Ruler(Ruler::From(from)) => Some([from, self.at]),
-            Tool::Ruler(Ruler::Between(from, to)) => Some([from, to]),
-            Tool::Probe | Tool::Ruler(Ruler::Open) => None,
+    /// Whether it moves the points of a figure.
+    pub fn is_editing(&self) -> bool {
+        matches!(self.tool, Tool::Edit { .. })
+    }
+
+    /// Whether it has set points of a figure that is not complete.
+    pub fn has_begun(&self) -> bool {
+        matches!(&self.tool, Tool::Measure(draft) if !draft.points.is_empty())
+    }
+
+    /// The figure being drawn, which ends at the pointer.
+    pub fn figure(&self) -> Option<Figure> {
+        match &self.tool {
+            Tool::Measure(draft) => draft.figure(self.at),
+            Tool::Probe | Tool::Edit { .. } => None,
         }
     }
 
-    /// Sets a point of the ruler where the pointer is: the first, the second, then the first of the next.
-    pub fn set(&mut self) {
-        if let Tool::Ruler(ruler) = &mut self.tool {
-            *ruler = match *ruler {
-                Ruler::From(from) => Ruler::Between(from, self.at),
-                Ruler::Open | Ruler::Between(..) => Ruler::From(self.at),
-            };
+    /// Sets a point of the figure where the pointer is. Returns the figure if that completes it.
+    pub fn set(&mut self) -> Option<Figure> {
+        match &mut self.tool {
+            Tool::Measure(draft) => draft.set(self.at),
+            Tool::Probe | Tool::Edit { .. } => None,
+        }
+    }
+
+    /// Sets a point where the pointer was dragged to, if that is not where the last one is.
+    pub fn set_after_drag(&mut self) -> Option<Figure> {
+        match &mut self.tool {
+            Tool::Measure(draft) if draft.points.last() != Some(&self.at) => draft.set(self.at),
+            _ => None,
+        }
+    }
+
+    /// Takes the last point back; false if there is none.
+    pub fn unset(&mut self) -> bool {
+        match &mut self.tool {
+            Tool::Measure(draft) => draft.points.pop().is_some(),
+            Tool::Probe | Tool::Edit { .. } => false,
         }
     }
 
@@ -66,96 +159,57 @@ impl Pointer {
     }
 }
 
-/// A distance between two pixels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Distance {
-    /// Millimetres in the patient.
-    Millimetres(f64),
-    /// Millimetres at the detector, where what lies before it appears magnified.
-    AtDetector(f64),
-    /// Widths of a pixel, as no spacing is known.
-    Pixels(f64),
-}
-
-/// The distance between the centres of two pixels.
-pub fn distance(
-    from: (u32, u32),
-    to: (u32, u32),
-    spacing: Option<Spacing>,
-    aspect: f64,
-) -> Distance {
-    let dx = f64::from(from.0) - f64::from(to.0);
-    let dy = f64::from(from.1) - f64::from(to.1);
-    let holds = |spacing: &Spacing| {
-        let inside = |area: PixelRect| area.contains(from) && area.contains(to);
-        spacing.within.is_none_or(inside)
-    };
-    match spacing.filter(holds) {
-        Some(spacing) => {
-            let length = (dx * spacing.columns_mm).hypot(dy * spacing.rows_mm);
-            if spacing.at_detector {
-                Distance::AtDetector(length)
-            } else {
-                Distance::Millimetres(length)
-            }
-        }
-        None => Distance::Pixels(dx.hypot(dy * aspect)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_distance_is_in_the_best_unit_there_is() {
-        let spacing = |at_detector| {
-            Some(Spacing {
-                rows_mm: 0.5,
-                columns_mm: 0.25,
-                at_detector,
-                within: None,
-            })
-        };
-        let between = |spacing, aspect| distance((10, 20), (26, 26), spacing, aspect);
-        assert_eq!(between(spacing(false), 2.0), Distance::Millimetres(5.0));
-        assert_eq!(between(spacing(true), 2.0), Distance::AtDetector(5.0));
-        assert_eq!(between(None, 2.0), Distance::Pixels(20.0));
-        let region = |width| Spacing {
-            within: Some(PixelRect {
-                x: 0,
-                y: 0,
-                width,
-                height: 100,
-            }),
-            rows_mm: 0.5,
-            columns_mm: 0.25,
-            at_detector: false,
-        };
-        let inside = between(Some(region(27)), 2.0);
-        assert_eq!(inside, Distance::Millimetres(5.0));
-        let across_its_edge = between(Some(region(26)), 2.0);
-        assert_eq!(across_its_edge, Distance::Pixels(20.0));
+    fn pointer(kind: FigureKind) -> Pointer {
+        Pointer {
+            at: (5, 5),
+            tool: Tool::Measure(Draft::new(kind)),
+        }
+    }
+
+    fn points(figure: Option<Figure>) -> Vec<[f64; 2]> {
+        figure.map_or_else(Vec::new, |figure| figure.points)
     }
 
     #[test]
-    fn a_ruler_goes_from_point_to_point_to_the_next() {
-        let mut pointer = Pointer {
-            at: (5, 5),
-            tool: Tool::Ruler(Ruler::Open),
-        };
-        assert_eq!(pointer.line(), None);
-        pointer.set();
+    fn a_length_goes_from_point_to_point_and_the_next_begins() {
+        let mut pointer = pointer(FigureKind::Length);
+        assert_eq!(pointer.figure(), None);
+        assert_eq!(pointer.set(), None);
+        assert_eq!(pointer.set(), None, "no length from a point to itself");
         pointer.go((10, -20), (100, 100));
-        assert_eq!(
-            pointer.line(),
-            Some([(5, 5), (15, 0)]),
-            "it ends at the edge"
-        );
+        let line = vec![[5.5, 5.5], [15.5, 0.5]];
+        assert_eq!(points(pointer.figure()), line, "it ends at the edge");
+        assert_eq!(points(pointer.set()), line);
+        assert_eq!(pointer.figure(), None, "complete");
+        assert!(!pointer.has_begun());
+    }
+
+    #[test]
+    fn a_polygon_ends_where_a_point_is_set_again() {
+        let mut pointer = pointer(FigureKind::Polygon);
         pointer.set();
-        pointer.go((1, 1), (100, 100));
-        assert_eq!(pointer.line(), Some([(5, 5), (15, 0)]), "it stays");
         pointer.set();
-        assert_eq!(pointer.line(), Some([(16, 1), (16, 1)]), "and begins anew");
+        assert!(pointer.has_begun(), "two points are no polygon");
+        for by in [(9, 0), (0, 9)] {
+            pointer.go(by, (100, 100));
+            assert_eq!(pointer.set(), None);
+        }
+        let corners = vec![[5.5, 5.5], [14.5, 5.5], [14.5, 14.5]];
+        assert_eq!(points(pointer.clone().set()), corners, "the last again");
+        pointer.at = (5, 5);
+        assert_eq!(points(pointer.set()), corners, "the first again");
+    }
+
+    #[test]
+    fn points_are_taken_back_one_by_one() {
+        let mut pointer = pointer(FigureKind::Angle);
+        pointer.set();
+        pointer.go((3, 3), (100, 100));
+        pointer.set();
+        assert!(pointer.unset() && pointer.unset() && !pointer.unset());
     }
 }

@@ -103,11 +103,7 @@ pub enum WindowStep {
 
 /// The window after a step: a fiftieth of its width, a tenth if coarse, as a round number.
 pub fn adjusted(window: &Window, step: WindowStep, coarse: bool) -> Voi {
-    let width = if window.width.is_finite() {
-        window.width.clamp(WIDTHS.0, WIDTHS.1)
-    } else {
-        WIDTHS.1
-    };
+    let width = valid_width(window.width);
     let by = round_step(width * if coarse { COARSE } else { FINE });
     let (center, width) = match step {
         WindowStep::Up => (window.center + by, width),
@@ -115,10 +111,34 @@ pub fn adjusted(window: &Window, step: WindowStep, coarse: bool) -> Voi {
         WindowStep::Wider => (window.center, width + by),
         WindowStep::Narrower => (window.center, width - by),
     };
+    range(center, width)
+}
+
+/// The range of a window, with a width that can be shown.
+pub fn range(center: f64, width: f64) -> Voi {
     Voi::Range {
         center,
-        width: width.clamp(WIDTHS.0, WIDTHS.1),
+        width: valid_width(width),
     }
+}
+
+/// A fine step for a window of this width, as a round number.
+pub fn fine_step(width: f64) -> f64 {
+    round_step(valid_width(width) * FINE)
+}
+
+fn valid_width(width: f64) -> f64 {
+    if width.is_finite() {
+        width.clamp(WIDTHS.0, WIDTHS.1)
+    } else {
+        WIDTHS.1
+    }
+}
+
+/// The window of a name that radiologists know on CT.
+pub fn ct_window(name: &str) -> Option<Voi> {
+    let (_, width, center) = CT.iter().find(|(known, ..)| *known == name)?;
+    Some(range(*center, *width))
 }
 
 /// The largest of 1, 2, 5 × 10ⁿ that does not exceed the step.

@@ -1,6 +1,7 @@
 //! Draws a decoded frame as screen pixels. Only the visible part is windowed and resized.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use fast_image_resize as fr;
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
@@ -36,7 +37,8 @@ pub(super) struct Drawn {
 /// The marks that affect more than the lines drawn over the image: those that require drawing it again.
 pub(super) fn without_moving_marks(marks: Decorations) -> Decorations {
     Decorations {
-        line: None,
+        lines: Arc::default(),
+        figures: Arc::default(),
         // Only whether there is a cursor matters, because its value takes a row of the panel.
         cursor: marks.cursor.map(|_| (0, 0)),
         ..marks

@@ -8,10 +8,14 @@ use image::{DynamicImage, Luma, Rgb};
 use super::draw::Drawn;
 use super::letters;
 use crate::app::viewer::facts;
-use crate::app::{OverlayText, PreviewKey, Scene};
+use crate::app::viewer::measurements::measured_words;
+use crate::app::{MarkedFigure, OverlayText, PreviewKey, Scene, VolumeView};
+use crate::media::measure::{Figure, FigureKind, Measured};
 use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
 
+/// Sides of the polygon that is drawn for an ellipse.
+const ELLIPSE_SIDES: u32 = 96;
 /// Brightness from which black is more visible than white.
 const MIN_BRIGHT: u16 = 128;
 
@@ -39,14 +43,16 @@ pub(super) fn draw(
     if key.marks.overlays {
         canvas.bar(drawn, key, scene, (cell_w, cell_h));
     }
-    if let Some(ends) = key.marks.line {
-        let [from, to] = ends.map(|end| drawn.place.screen(end));
-        canvas.line(from, to);
-        let tick = (cell_w / 4.0).max(1.0);
-        for (x, y) in [from, to] {
-            canvas.line((x - tick, y - tick), (x + tick, y + tick));
-            canvas.line((x - tick, y + tick), (x + tick, y - tick));
-        }
+    let tick = (cell_w / 4.0).max(1.0);
+    if let Some(view) = scene.volume.filter(|_| key.marks.overlays) {
+        canvas.planes(&view, &drawn.place, cell_w);
+    }
+    for [from, to] in key.marks.lines.iter() {
+        let at = |point: &[f64; 2]| drawn.place.screen_at((point[0], point[1]));
+        canvas.line(at(from), at(to));
+    }
+    for marked in key.marks.figures.iter() {
+        canvas.figure(marked, &drawn.place, tick);
     }
     if let Some(at) = key.marks.cursor {
         canvas.cross(
@@ -55,6 +61,48 @@ pub(super) fn draw(
             cell_h / 2.0,
         );
     }
+    if !key.is_cells() {
+        for label in figure_labels(drawn, key, scene, cell) {
+            MarkCanvas::new(image, cell).write(&label, cell);
+        }
+    }
+}
+
+/// What the figures measure, beside each of them and within the image.
+pub(super) fn figure_labels(
+    drawn: &Drawn,
+    key: &PreviewKey,
+    scene: &Scene,
+    cell: (u16, u16),
+) -> Vec<OverlayText> {
+    let (width, height) = (f64::from(drawn.place.width), f64::from(drawn.place.height));
+    // The size of a letter in drawn pixels.
+    let letter = if key.is_cells() {
+        (f64::from(cell.0), f64::from(cell.1))
+    } else {
+        let side = (letters::GLYPH_SIZE * i64::from((cell.1 / 10).max(1))) as f64;
+        (side, side)
+    };
+    let label = |(marked, measured): (&MarkedFigure, &Measured)| {
+        let lines = measured_words(measured, scene.unit.as_deref());
+        let points = marked.figure.points.iter();
+        let points = points.map(|point| drawn.place.screen_at((point[0], point[1])));
+        let (right, below) = points.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let is_visible = (0.0..=width).contains(&right) && (0.0..=height).contains(&below);
+        let columns = lines.iter().map(|line| line.chars().count()).max()?;
+        let room = |at: f64, length: usize, letter: f64, all: f64| {
+            at.min(all - length as f64 * letter).max(0.0) / all.max(1.0)
+        };
+        is_visible.then(|| OverlayText {
+            at: (
+                room(right + letter.0, columns, letter.0, width),
+                room(below, lines.len(), letter.1, height),
+            ),
+            lines,
+        })
+    };
+    let all = key.marks.figures.iter().zip(&scene.measured);
+    all.filter_map(label).collect()
 }
 
 /// Draws the annotations of related objects on an image: lines are equally thin at any magnification, and `labels` are drawn
@@ -177,6 +225,82 @@ impl MarkCanvas<'_> {
             }
         }
         (self.color, self.thickness) = (None, thickness);
+    }
+
+    /// Draws where the other planes of a volume cut this one: two lines with a gap where they meet.
+    fn planes(&mut self, view: &VolumeView, place: &Placement, gap: f64) {
+        let seen = |axis: usize, flipped: bool| {
+            let (at, count) = (view.at[axis], view.size[axis]);
+            f64::from(if flipped { count - 1 - at } else { at }) + 0.5
+        };
+        let axes = view.axes;
+        let (x, y) = (
+            seen(axes.across, axes.flipped[0]),
+            seen(axes.down, axes.flipped[1]),
+        );
+        let size = [axes.across, axes.down].map(|axis| f64::from(view.size[axis]));
+        let middle = place.screen_at((x, y));
+        for end in [(0.0, y), (size[0], y), (x, 0.0), (x, size[1])] {
+            let end = place.screen_at(end);
+            let (dx, dy) = (end.0 - middle.0, end.1 - middle.1);
+            let length = dx.hypot(dy);
+            if length > gap {
+                let share = gap / length;
+                self.line((middle.0 + dx * share, middle.1 + dy * share), end);
+            }
+        }
+    }
+
+    /// Draws a figure; the points of one that is selected are marked by squares, the ends of a length always by crosses.
+    fn figure(&mut self, marked: &MarkedFigure, place: &Placement, tick: f64) {
+        let Figure { kind, points } = &marked.figure;
+        let at = |point: &[f64; 2]| place.screen_at((point[0], point[1]));
+        match (kind, points.as_slice()) {
+            (FigureKind::Ellipse, [from, to]) => self.ellipse(at(from), at(to)),
+            (FigureKind::Polygon, [first, _, .., last]) => {
+                self.path(points, &at);
+                self.line(at(last), at(first));
+            }
+            _ => self.path(points, &at),
+        }
+        for (x, y) in points.iter().map(at) {
+            if marked.is_selected {
+                let corners = [
+                    (-1.0, -1.0),
+                    (1.0, -1.0),
+                    (1.0, 1.0),
+                    (-1.0, 1.0),
+                    (-1.0, -1.0),
+                ];
+                let corners = corners.map(|(dx, dy)| (x + dx * tick, y + dy * tick));
+                for pair in corners.windows(2) {
+                    self.line(pair[0], pair[1]);
+                }
+            } else if *kind == FigureKind::Length {
+                self.line((x - tick, y - tick), (x + tick, y + tick));
+                self.line((x - tick, y + tick), (x + tick, y - tick));
+            }
+        }
+    }
+
+    fn path(&mut self, points: &[[f64; 2]], at: &dyn Fn(&[f64; 2]) -> (f64, f64)) {
+        for (from, to) in points.iter().zip(points.iter().skip(1)) {
+            self.line(at(from), at(to));
+        }
+    }
+
+    /// Draws the ellipse in the rectangle between two corners.
+    fn ellipse(&mut self, from: (f64, f64), to: (f64, f64)) {
+        let center = (f64::midpoint(from.0, to.0), f64::midpoint(from.1, to.1));
+        let half = ((to.0 - from.0) / 2.0, (to.1 - from.1) / 2.0);
+        let at = |step: u32| {
+            let (sin, cos) =
+                (std::f64::consts::TAU * f64::from(step) / f64::from(ELLIPSE_SIDES)).sin_cos();
+            (center.0 + half.0 * cos, center.1 + half.1 * sin)
+        };
+        for step in 0..ELLIPSE_SIDES {
+            self.line(at(step), at(step + 1));
+        }
     }
 
     /// Draws four arms around a gap.

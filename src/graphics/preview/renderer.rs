@@ -7,15 +7,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::draw::{self, Drawn};
+use super::marks;
 use super::ranges::{Ranges, SampleStep};
 use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
+use super::volumes::Volumes;
 use crate::app::{
-    ImageView, PixelValue, Preview, PreviewKey, Quality, RelatedContent, Scene, Stamp,
+    ImageView, MarkedFigure, PixelValue, Preview, PreviewKey, Quality, Reformat, RelatedContent,
+    Scene, Stamp, VolumeView,
 };
 use crate::graphics::drivers::{Drivers, Output};
 use crate::media::budget::WaitPolicy;
+use crate::media::measure::Measured;
 use crate::media::{self, Frame, ImageInfo, ImageSource, MediaError, Voi, Window};
 
 /// Maximum bytes of decoded frames kept: a few large radiographs, so that going back decodes nothing.
@@ -47,6 +51,12 @@ pub struct Renderer {
     answered: Option<PreviewKey>,
     /// The request rendered last, if its window has changed since.
     outdated: Option<PreviewKey>,
+    /// Makes reformats.
+    volumes: Volumes,
+    /// How the reformat being rendered lies in its volume.
+    volume_view: Option<VolumeView>,
+    /// What figures measured last, with the request that they were part of.
+    measured: Option<(PreviewKey, Vec<Measured>)>,
     /// Bytes of the frame decoded last.
     frame_bytes: usize,
     /// Frame positions to decode while idle, the next one last.
@@ -69,6 +79,9 @@ impl Renderer {
             slides: Slides::default(),
             answered: None,
             outdated: None,
+            measured: None,
+            volumes: Volumes::default(),
+            volume_view: None,
             frame_bytes: 0,
             ahead: Vec::new(),
             nearby: Vec::new(),
@@ -108,6 +121,9 @@ impl Renderer {
             Ok(source) => source,
             Err(error) => return Some(Err(error)),
         };
+        if let Some(reformat) = &key.reformat {
+            return self.show_reformat(key, reformat, &source, overtaken);
+        }
         let view = self.slide_view(key, &id, &source, overtaken, partly);
         // A small slide may be assembled before anybody checks.
         if overtaken() {
@@ -176,6 +192,28 @@ impl Renderer {
         let view = slides.view(id, source, (key.frame, room), &mut observer);
         self.slides = slides;
         view
+    }
+
+    /// Renders a plane across the stack of a file; `None` if it was overtaken meanwhile.
+    fn show_reformat(
+        &mut self,
+        key: &PreviewKey,
+        reformat: &Reformat,
+        source: &ImageSource,
+        overtaken: &dyn Fn() -> bool,
+    ) -> Option<Result<Preview, MediaError>> {
+        let made = media::contain("preview", || {
+            self.volumes.reformat(reformat, source.info(), overtaken)
+        });
+        let (slide, view) = match made {
+            Ok(made) => made?,
+            Err(error) => return Some(Err(error)),
+        };
+        self.volume_view = Some(view);
+        let note = slide.note.clone();
+        let shown = self.show_slide(key, source, &slide, note, true);
+        self.volume_view = None;
+        Some(shown)
     }
 
     fn show_slide(
@@ -315,6 +353,18 @@ impl Renderer {
         let drawn = self.drawn(key, voi, drawable, &over, &scene)?;
         scene.window = drawn.window;
         scene.about.labels.clone_from(&drawn.labels);
+        scene.is_assembled = drawable.slide.is_some();
+        scene.volume = self.volume_view;
+        if let (Some(view), Some(caption)) = (&scene.volume, &mut scene.caption) {
+            caption.thickness = Some(view.thickness);
+        }
+        scene.measured = self.measured(key, drawable, &scene);
+        if key.is_cells() {
+            // The interface writes the texts over cells.
+            let cell = self.drivers.grid(key.graphics, key.quality).drawn_cell();
+            let labels = marks::figure_labels(&drawn, key, &scene, cell);
+            scene.about.labels.extend(labels);
+        }
         let image = draw::finish(
             &drawn,
             key,
@@ -335,6 +385,36 @@ impl Renderer {
             self.encoded.pop_front();
         }
         Ok(preview)
+    }
+
+    /// What the figures on a frame measure; what was measured last if neither has changed.
+    fn measured(
+        &mut self,
+        key: &PreviewKey,
+        drawable: &DrawSource,
+        scene: &Scene,
+    ) -> Vec<Measured> {
+        let figures = &key.marks.figures;
+        if figures.is_empty() {
+            return Vec::new();
+        }
+        let of = |key: &PreviewKey| (key.path.clone(), key.stamp, key.frame);
+        let known = self
+            .measured
+            .as_ref()
+            .filter(|(known, _)| of(known) == of(key));
+        let known = known.filter(|_| drawable.slide.is_none());
+        let measure = |marked: &MarkedFigure| {
+            let known = known.and_then(|(known, measured)| {
+                let mut all = known.marks.figures.iter().zip(measured);
+                all.find(|(known, _)| known.figure == marked.figure)
+            });
+            let compute = || marked.figure.measure(drawable.frame, &scene.geometry);
+            known.map_or_else(compute, |(_, measured)| *measured)
+        };
+        let measured: Vec<Measured> = figures.iter().map(measure).collect();
+        self.measured = Some((key.clone(), measured.clone()));
+        measured
     }
 
     /// The window that the image shares with its stack; its own if there is no stack.
@@ -369,7 +449,7 @@ impl Renderer {
         scene: &Scene,
     ) -> Result<Drawn, MediaError> {
         let bare = PreviewKey {
-            marks: draw::without_moving_marks(key.marks),
+            marks: draw::without_moving_marks(key.marks.clone()),
             view: ImageView {
                 voi,
                 ..key.view.clone()
@@ -440,6 +520,7 @@ pub(super) fn scene(
         .filter(|_| key.marks.histogram)
         .map(|grey| grey.histogram(HISTOGRAM_BINS));
     let order = source.frame_order().clone();
+    let caption = source.caption(order.number(key.frame));
     Scene {
         view: key.view.clone(),
         series: None,
@@ -453,7 +534,11 @@ pub(super) fn scene(
         unit: grey.and_then(|grey| grey.unit()).map(str::to_owned),
         value: key.marks.cursor.and_then(|at| value(frame, at)),
         histogram,
+        volume: None,
+        measured: Vec::new(),
+        is_assembled: false,
         about: RelatedContent::default(),
+        caption,
     }
 }
 

@@ -49,6 +49,19 @@ pub(super) struct Slide {
     _held: Option<Reserved<Assembled>>,
 }
 
+impl Slide {
+    /// An image that is complete, and whose memory is not accounted for, as it is small.
+    pub(super) fn whole(frame: Frame, info: ImageInfo, geometry: Geometry, note: String) -> Self {
+        Self {
+            frame,
+            info,
+            geometry,
+            note: Some(note),
+            _held: None,
+        }
+    }
+}
+
 /// How a file is shown.
 pub(super) enum SlideView {
     /// As a frame, which is the whole image.

@@ -5,9 +5,14 @@ use image::{DynamicImage, GrayImage};
 
 use super::related::ComposedOverlays;
 use super::*;
-use crate::app::{Decorations, Graphics, ImageView, OverlaidObjects, PixelValue, Quality, Stamp};
+use crate::app::{
+    Decorations, FoundFile, Graphics, ImageView, MarkedFigure, OverlaidObjects, PixelValue,
+    Quality, Reformat, Stamp,
+};
 use crate::graphics::drivers::Grid;
 use crate::media::budget::WaitPolicy;
+use crate::media::measure::{Figure, FigureKind};
+use crate::media::volume::ReformatPlane;
 use crate::media::{ErrorKind, Voi};
 use crate::view::placement::Aim;
 use crate::view::turn::Turn;
@@ -20,6 +25,7 @@ fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
         view: ImageView::default(),
         for_series: None,
         stack: None,
+        reformat: None,
         marks: Decorations::default(),
         related: OverlaidObjects::default(),
         cols,
@@ -288,17 +294,62 @@ fn a_window_and_its_inverse_are_drawn() {
     assert_eq!(corners(&inverse), [255, 255, 0, 0]);
 }
 
+fn figure(kind: FigureKind, points: &[[f64; 2]]) -> MarkedFigure {
+    MarkedFigure {
+        figure: Figure {
+            kind,
+            points: points.to_vec(),
+        },
+        is_selected: false,
+    }
+}
+
+#[test]
+fn figures_come_back_with_what_they_measure_and_move_with_the_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = quarters(folder.path());
+    let mut renderer = Renderer::new(Output::default());
+    let ellipse = figure(FigureKind::Ellipse, &[[2.0, 2.0], [30.0, 30.0]]);
+    let mut label = |change: &dyn Fn(&mut PreviewKey)| {
+        let mut key = key(&path, 40, 20);
+        key.marks.figures = [ellipse.clone()].into();
+        change(&mut key);
+        let preview = renderer.render(&key, &never).unwrap().unwrap();
+        let [measured] = preview.scene.measured[..] else {
+            panic!("one figure: {:?}", preview.scene.measured);
+        };
+        let values = measured.statistics.expect("values");
+        // All of it lies in the first quarter.
+        assert_eq!((values.mean, values.deviation), (40.0, 0.0));
+        let [label] = &preview.scene.about.labels[..] else {
+            panic!("one label: {:?}", preview.scene.about.labels);
+        };
+        assert_eq!(label.lines[0], "40.0 ± 0.0");
+        label.at
+    };
+    let plain = label(&|_| {});
+    let zoomed = label(&|key| {
+        key.view.aim.zoom = 2.0;
+        key.view.aim.center = (0.25, 0.25);
+    });
+    assert!(
+        zoomed.0 > plain.0 && zoomed.1 > plain.1,
+        "{plain:?} {zoomed:?}"
+    );
+}
+
 #[test]
 fn cursor_and_ruler_are_visible_on_any_image() {
     let folder = tempfile::tempdir().unwrap();
     let path = quarters(folder.path());
     let marks = Decorations {
         cursor: Some((20, 60)),
-        line: Some([(0, 0), (79, 79)]),
+        figures: [figure(FigureKind::Length, &[[0.5, 0.5], [79.5, 79.5]])].into(),
         ..Decorations::default()
     };
-    let plain = drawn(&path, |key| key.marks = draw::without_moving_marks(marks)).to_luma8();
-    let marked = drawn(&path, |key| key.marks = marks).to_luma8();
+    let bare = draw::without_moving_marks(marks.clone());
+    let plain = drawn(&path, |key| key.marks = bare.clone()).to_luma8();
+    let marked = drawn(&path, |key| key.marks = marks.clone()).to_luma8();
     let changed = |x: u32, y: u32| marked.get_pixel(x, y).0[0].abs_diff(plain.get_pixel(x, y).0[0]);
     let count = marked
         .enumerate_pixels()
@@ -602,4 +653,44 @@ fn a_slide_that_was_overtaken_is_given_up() {
             .render(&key, &never)
             .is_some_and(|made| made.is_ok())
     );
+}
+
+#[test]
+fn a_reformat_is_made_of_the_files_of_a_stack() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/media/related");
+    let file = |name: &str| FoundFile {
+        path: Path::new(folder).join(name),
+        stamp: Stamp::default(),
+    };
+    let stack = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| file(name))
+            .collect::<Vec<_>>()
+            .into()
+    };
+    let mut renderer = Renderer::new(Output::default());
+    let mut render = |stack, plane| {
+        let mut key = key(&file("ct1.dcm").path, 40, 20);
+        let reformat = Reformat {
+            stack,
+            plane,
+            at: None,
+            slab: None,
+        };
+        (key.reformat, key.marks.overlays) = (Some(Arc::new(reformat)), true);
+        renderer.render(&key, &never).expect("not overtaken")
+    };
+    let all = stack(&["ct2.dcm", "ct1.dcm", "ct3.dcm"]);
+    let shown = render(all, ReformatPlane::Coronal).expect("a plane");
+    assert_eq!((shown.info.width, shown.info.height), (32, 3));
+    assert_eq!(shown.scene.note.as_deref(), Some("coronal 17/32"));
+    let letters = shown.scene.letters().expect("letters");
+    assert_eq!((letters.left.as_str(), letters.top.as_str()), ("R", "H"));
+    let view = shown.scene.volume.expect("a volume");
+    assert_eq!((view.size, view.at), ([32, 32, 3], [16, 16, 1]));
+    let two = stack(&["ct1.dcm", "ct2.dcm"]);
+    let error = render(two, ReformatPlane::Sagittal).expect_err("two slices");
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+    assert!(error.message.contains("2 slices are too few"), "{error}");
 }

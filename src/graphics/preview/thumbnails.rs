@@ -266,6 +266,7 @@ mod tests {
             view: ImageView::default(),
             for_series: None,
             stack: None,
+            reformat: None,
             marks: Decorations::default(),
             related: OverlaidObjects::default(),
             cols,

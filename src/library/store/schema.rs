@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::make_folder;
+use super::{make_folder, measurements};
 use crate::watch::is_remote;
 
 /// Marks an SQLite file as a library (`application_id`): "MVTL".
 const APPLICATION_ID: i64 = 0x4D56_544C;
 /// Version of the tables (`user_version`).
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page size in bytes: a row of embeddings would waste half of the default 4096.
@@ -153,6 +153,7 @@ SELECT strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS at, event, hash, frame
     model, model_digest, prompts, prompts_digest, mode, device, reviewer, program
 FROM audit LEFT JOIN provenances ON provenances.id = audit.provenance;
 ",
+    measurements::TABLE,
 ];
 
 /// Why a library cannot be used.

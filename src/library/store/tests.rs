@@ -581,3 +581,52 @@ fn another_content_with_the_same_sop_instance_uid_is_reported_once() {
         ]
     );
 }
+
+fn measurement(key: &str, mean: f64) -> StoredMeasurement {
+    use crate::media::measure::{Figure, FigureKind, Measured, RegionStatistics};
+    let statistics = RegionStatistics {
+        pixels: 12,
+        mean,
+        deviation: 0.1 + 0.2,
+        min: -1024.0,
+        max: 1e-7,
+    };
+    StoredMeasurement {
+        key: key.to_owned(),
+        frame: 3,
+        figure: Figure {
+            kind: FigureKind::Ellipse,
+            points: vec![[0.5, 1.5], [20.5, 11.5]],
+        },
+        measured: Measured {
+            statistics: Some(statistics),
+            ..Measured::default()
+        },
+        unit: Some("HU".to_owned()),
+        author: "doe".to_owned(),
+        at: "2026-01-31T10:00:00Z".to_owned(),
+    }
+}
+
+#[test]
+fn measurements_are_there_after_a_restart_under_their_content() {
+    let (_home, path) = file();
+    let first = library(&path);
+    assert_eq!(first.measurements("blake3:1"), []);
+    for (hash, key, mean) in [("1", "a", 1.0), ("1", "b", 2.5), ("2", "c", 3.0)] {
+        first.put_measurement(content(&format!("blake3:{hash}")), measurement(key, mean));
+    }
+    first.put_measurement(content("blake3:1"), measurement("a", 7.0));
+    first.put_measurement(content("blake3:1"), measurement("d", 4.0));
+    first.remove_measurement("d".to_owned());
+    first.remove_measurement("unknown".to_owned());
+    first.flush(LONG);
+    for library in [&first, &library(&path)] {
+        let expected = [measurement("a", 7.0), measurement("b", 2.5)];
+        assert_eq!(library.measurements("blake3:1"), expected);
+        assert_eq!(library.measurements("blake3:2"), [measurement("c", 3.0)]);
+    }
+    first.forget_hash("blake3:1").unwrap();
+    assert_eq!(first.measurements("blake3:1"), []);
+    assert_eq!(first.measurements("blake3:2").len(), 1);
+}

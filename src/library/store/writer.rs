@@ -14,7 +14,9 @@ use rusqlite::{
 use super::lines::OutputLines;
 use super::notices::Notices;
 use super::results::{self, SourceIds};
-use super::{FileIdentity, ImageContent, LineKey, OutputId, lines};
+use super::{
+    FileIdentity, ImageContent, LineKey, OutputId, StoredMeasurement, lines, measurements,
+};
 use crate::library::Record;
 
 /// How long requests are collected for one transaction.
@@ -53,6 +55,13 @@ pub(super) enum WriteRequest {
     Lines(OutputLines),
     /// An output, and all lines that it has got.
     Output(OutputId, Vec<LineKey>),
+    /// A measurement on a content, or its new state.
+    Measurement {
+        content: Arc<ImageContent>,
+        measurement: Box<StoredMeasurement>,
+    },
+    /// Remove the measurement with a key.
+    RemoveMeasurement(String),
     /// Write everything before, then drop this sender.
     Flush(Sender<()>),
 }
@@ -167,6 +176,11 @@ impl LibraryWriter {
                 }
                 WriteRequest::Lines(lines) => lines::put(&change, &mut sources, lines)?,
                 WriteRequest::Output(output, keys) => lines::replace(&change, output, keys)?,
+                WriteRequest::Measurement {
+                    content,
+                    measurement,
+                } => measurements::put(&change, &mut ids, content, measurement)?,
+                WriteRequest::RemoveMeasurement(key) => measurements::remove(&change, key)?,
                 WriteRequest::Flush(_) => {}
             }
         }
@@ -212,7 +226,7 @@ pub(super) struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     /// The number of a content, which is added if it is new.
-    fn content(
+    pub(super) fn content(
         &mut self,
         change: &Transaction,
         content: &'a ImageContent,

@@ -3,7 +3,7 @@
 
 mod annotation;
 mod index;
-mod plane;
+pub(crate) mod plane;
 mod presentation;
 mod segmentation;
 mod shutter;

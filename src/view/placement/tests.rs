@@ -117,12 +117,13 @@ fn a_scale_bar_has_a_round_length_to_scale() {
 #[test]
 fn an_area_of_any_size_is_divided_without_overlap() {
     for (width, height) in (1..80).flat_map(|w| (1..40).map(move |h| (w, h))) {
-        for bits in 0..16 {
+        for bits in 0..32 {
             let around = InsetContent {
                 facts: bits & 1 > 0,
                 letters: bits & 2 > 0,
                 histogram: bits & 4 > 0,
                 legend: bits & 8 > 0,
+                corners: bits & 16 > 0,
             };
             let area = Area {
                 x: 3,

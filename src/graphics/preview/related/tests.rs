@@ -28,6 +28,7 @@ fn key(image: &str, objects: &[&str]) -> PreviewKey {
         view: ImageView::default(),
         for_series: None,
         stack: None,
+        reformat: None,
         marks: Decorations::default(),
         related: OverlaidObjects {
             objects: objects.iter().map(object).collect(),

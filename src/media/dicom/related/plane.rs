@@ -3,11 +3,11 @@
 use crate::Geometry;
 
 /// Smallest cosine between the normals of parallel planes: a quarter of a degree.
-const MIN_PARALLEL_COSINE: f64 = 0.999_99;
+pub(crate) const MIN_PARALLEL_COSINE: f64 = 0.999_99;
 
 /// The plane of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct ImagePlane {
+pub(crate) struct ImagePlane {
     /// Centre of the first pixel, in millimetres.
     origin: [f64; 3],
     /// Unit vectors along a row and along a column.
@@ -19,7 +19,7 @@ pub(super) struct ImagePlane {
 
 impl ImagePlane {
     /// The plane of a frame; `None` if its geometry is incomplete, or known only at the detector.
-    pub(super) fn from_geometry(geometry: &Geometry) -> Option<Self> {
+    pub(crate) fn from_geometry(geometry: &Geometry) -> Option<Self> {
         let spacing = geometry.spacing.filter(|spacing| !spacing.at_detector)?;
         Self::new(
             geometry.position?,
@@ -28,7 +28,7 @@ impl ImagePlane {
         )
     }
 
-    pub(super) fn new(origin: [f64; 3], o: [f64; 6], steps: [f64; 2]) -> Option<Self> {
+    pub(crate) fn new(origin: [f64; 3], o: [f64; 6], steps: [f64; 2]) -> Option<Self> {
         let across = unit([o[0], o[1], o[2]])?;
         let down = unit([o[3], o[4], o[5]])?;
         let square = dot(across, down).abs() < 0.01;
@@ -52,23 +52,23 @@ impl ImagePlane {
     }
 
     /// Whether another plane is parallel to this one, whatever the directions of its rows.
-    pub(super) fn is_parallel(&self, other: &Self) -> bool {
+    pub(crate) fn is_parallel(&self, other: &Self) -> bool {
         dot(self.normal(), other.normal()).abs() >= MIN_PARALLEL_COSINE
     }
 
     /// Signed distance of a point from the plane, in millimetres.
-    pub(super) fn distance(&self, point: [f64; 3]) -> f64 {
+    pub(crate) fn distance(&self, point: [f64; 3]) -> f64 {
         dot(self.normal(), minus(point, self.origin))
     }
 
     /// Signed distance of another plane's first pixel from this plane, in millimetres.
-    pub(super) fn distance_of(&self, other: &Self) -> f64 {
+    pub(crate) fn distance_of(&self, other: &Self) -> f64 {
         self.distance(other.origin)
     }
 
     /// Projects a point along the normal to pixel coordinates, counted from the outer corner of the first pixel, whose
     /// centre is (0.5, 0.5).
-    pub(super) fn pixel(&self, point: [f64; 3]) -> [f64; 2] {
+    pub(crate) fn pixel(&self, point: [f64; 3]) -> [f64; 2] {
         let from = minus(point, self.origin);
         [
             dot(self.across, from) / self.steps[0] + 0.5,
@@ -78,7 +78,7 @@ impl ImagePlane {
 
     /// The point in the patient at pixel coordinates, counted from the outer corner of the first pixel (equation
     /// C.7.6.2.1-1).
-    pub(super) fn point(&self, [x, y]: [f64; 2]) -> [f64; 3] {
+    pub(crate) fn point(&self, [x, y]: [f64; 2]) -> [f64; 3] {
         let (x, y) = ((x - 0.5) * self.steps[0], (y - 0.5) * self.steps[1]);
         [0, 1, 2].map(|i| self.origin[i] + self.across[i] * x + self.down[i] * y)
     }

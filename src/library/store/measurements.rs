@@ -1,0 +1,144 @@
+//! Measurements on images, kept by content, so that they are found again under any name of the file.
+
+use std::sync::Arc;
+
+use rusqlite::{Transaction, params};
+use serde::Serialize;
+
+use super::writer::{Ids, WriteRequest};
+use super::{ImageContent, Library};
+use crate::media::measure::{Figure, FigureKind, Measured};
+
+/// A measurement as the library holds it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StoredMeasurement {
+    /// Identifies it in all libraries.
+    pub key: String,
+    /// Index of the frame in the order of storage, from 0.
+    pub frame: u32,
+    /// The figure, in pixels.
+    #[serde(flatten)]
+    pub figure: Figure,
+    /// What it measures.
+    #[serde(flatten)]
+    pub measured: Measured,
+    /// The unit of the values within, such as `HU`.
+    pub unit: Option<String>,
+    /// Who made it, or changed it last.
+    pub author: String,
+    /// When: RFC 3339, UTC, whole seconds.
+    pub at: String,
+}
+
+/// The table, from its migration on.
+pub(super) const TABLE: &str = "
+-- key identifies a measurement in all libraries; points and measured are JSON.
+CREATE TABLE measurements (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,
+    frame INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    points TEXT NOT NULL,
+    measured TEXT NOT NULL,
+    unit TEXT,
+    author TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
+CREATE INDEX measurements_by_content ON measurements (content);
+";
+
+impl Library {
+    /// The measurements of a content, in the order in which they were made. What cannot be read is left out.
+    pub fn measurements(&self, hash: &str) -> Vec<StoredMeasurement> {
+        let read = || {
+            self.open()?.query(|reader| {
+                let mut statement = reader.prepare_cached(
+                    "SELECT key, frame, kind, points, measured, unit, author, at FROM measurements
+                     JOIN contents ON contents.id = measurements.content
+                     WHERE contents.hash = ?1 ORDER BY measurements.id",
+                )?;
+                let rows = statement.query_map([hash], |row| Ok(from_row(row)))?;
+                let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+                let read = rows.into_iter().filter_map(|row| {
+                    row.inspect_err(|error| tracing::debug!("a measurement is unreadable: {error}"))
+                        .ok()
+                });
+                Ok(Some(read.collect()))
+            })
+        };
+        read().unwrap_or_default()
+    }
+
+    /// Stores a measurement on a content, or its new state. Waits only if the disk is far behind.
+    pub fn put_measurement(&self, content: Arc<ImageContent>, measurement: StoredMeasurement) {
+        self.send(|| WriteRequest::Measurement {
+            content,
+            measurement: Box::new(measurement),
+        });
+    }
+
+    /// Removes a measurement by its key.
+    pub fn remove_measurement(&self, key: String) {
+        self.send(|| WriteRequest::RemoveMeasurement(key));
+    }
+}
+
+fn from_row(row: &rusqlite::Row) -> Result<StoredMeasurement, Box<dyn std::error::Error>> {
+    let kind: FigureKind = serde_json::from_value(row.get::<_, String>(2)?.into())?;
+    let points: Vec<[f64; 2]> = serde_json::from_str(&row.get::<_, String>(3)?)?;
+    let figure = Figure { kind, points };
+    if !figure.is_complete() {
+        return Err(format!("{:?} of {} points", kind, figure.points.len()).into());
+    }
+    Ok(StoredMeasurement {
+        key: row.get(0)?,
+        frame: row.get(1)?,
+        figure,
+        measured: serde_json::from_str(&row.get::<_, String>(4)?)?,
+        unit: row.get(5)?,
+        author: row.get(6)?,
+        at: row.get(7)?,
+    })
+}
+
+/// Writes a measurement.
+pub(super) fn put<'a>(
+    change: &Transaction,
+    ids: &mut Ids<'a>,
+    content: &'a ImageContent,
+    measurement: &StoredMeasurement,
+) -> rusqlite::Result<()> {
+    let content = ids.content(change, content)?;
+    let json = |value: Result<String, serde_json::Error>| {
+        value.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    };
+    let Figure { kind, points } = &measurement.figure;
+    let kind = json(serde_json::to_string(kind))?;
+    let mut statement = change.prepare_cached(
+        "INSERT INTO measurements (key, content, frame, kind, points, measured, unit, author, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (key) DO UPDATE SET points = excluded.points, measured = excluded.measured,
+             unit = excluded.unit, author = excluded.author, at = excluded.at",
+    )?;
+    statement.execute(params![
+        measurement.key,
+        content,
+        measurement.frame,
+        kind.trim_matches('"'),
+        json(serde_json::to_string(points))?,
+        json(serde_json::to_string(&measurement.measured))?,
+        measurement.unit,
+        measurement.author,
+        measurement.at,
+    ])?;
+    Ok(())
+}
+
+/// Removes a measurement.
+pub(super) fn remove(change: &Transaction, key: &str) -> rusqlite::Result<()> {
+    change
+        .prepare_cached("DELETE FROM measurements WHERE key = ?1")?
+        .execute([key])?;
+    Ok(())
+}

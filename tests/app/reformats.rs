@@ -1,0 +1,136 @@
+//! Planes across a stack: chosen, paged, made thicker, and left again.
+
+use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use medivision_tui::app::{Graphics, Msg, Reformat};
+use medivision_tui::media::volume::{Projection, ReformatPlane};
+
+use crate::scene::{Film, Program, key, path};
+use crate::viewer::looking;
+
+/// A CT of 60 frames, in full screen.
+fn ct() -> Program {
+    let mut program = looking(Graphics::Kitty, 120, 40);
+    program.press("Z");
+    program.show_as(&Film::ct());
+    program
+}
+
+fn reformat(program: &Program) -> Option<Reformat> {
+    let key = program.wanted().expect("an image is wanted");
+    key.reformat.map(|reformat| (*reformat).clone())
+}
+
+fn at(program: &Program) -> [u32; 3] {
+    let reformat = reformat(program).expect("a reformat");
+    reformat.at.expect("a place")
+}
+
+/// A reformat of a CT, shown.
+fn reformatted(keys: &str) -> Program {
+    let mut program = ct();
+    program.press(keys);
+    program.show_as(&Film::ct());
+    program
+}
+
+#[test]
+fn a_key_goes_from_plane_to_plane_and_back_to_the_images() {
+    let mut program = ct();
+    let mut planes = Vec::new();
+    for _ in 0..4 {
+        program.press("X");
+        program.show_as(&Film::ct());
+        planes.push(reformat(&program).map(|reformat| reformat.plane));
+    }
+    let [sagittal, coronal, axial] = [
+        ReformatPlane::Sagittal,
+        ReformatPlane::Coronal,
+        ReformatPlane::Axial,
+    ];
+    assert_eq!(planes, [Some(sagittal), Some(coronal), Some(axial), None]);
+    program.press("X");
+    let shown = reformat(&program).expect("a reformat");
+    let stack: Vec<_> = shown.stack.iter().map(|file| file.path.clone()).collect();
+    assert_eq!(stack, [path("ct-1.dcm")], "the frames of the file");
+    program.send(key(KeyCode::Esc));
+    assert_eq!(reformat(&program), None);
+    program.press("Xj");
+    program.send(key(KeyCode::Esc));
+    program.send(key(KeyCode::Esc));
+    program.press("j");
+    assert_eq!(reformat(&program), None, "another file");
+}
+
+#[test]
+fn planes_are_paged_through_the_volume_and_keep_the_cross() {
+    let mut program = reformatted("X");
+    assert_eq!(at(&program), [256, 256, 30], "the middle");
+    program.press("jj]");
+    assert_eq!(at(&program), [259, 256, 30]);
+    program.press("G");
+    assert_eq!(at(&program), [511, 256, 30]);
+    program.press("j");
+    assert_eq!(at(&program), [511, 256, 30], "the last");
+    program.press("X");
+    program.show_as(&Film::ct());
+    program.press("kk");
+    assert_eq!(at(&program), [511, 254, 30], "coronal");
+    program.press("X");
+    program.show_as(&Film::ct());
+    program.press("{");
+    assert_eq!(at(&program), [511, 254, 0], "axial");
+}
+
+#[test]
+fn a_click_moves_the_cross() {
+    let mut program = reformatted("X");
+    let event = |kind| Msg::Mouse {
+        event: MouseEvent {
+            kind,
+            column: 40,
+            row: 30,
+            modifiers: KeyModifiers::NONE,
+        },
+        at: std::time::Duration::from_secs(1),
+    };
+    program.send(event(MouseEventKind::Down(MouseButton::Left)));
+    let [x, y, z] = at(&program);
+    assert_eq!(x, 256, "the plane stays");
+    assert!(y < 256, "to the left lies the front: {y}");
+    assert!(z < 30, "below lie the feet: {z}");
+}
+
+#[test]
+fn a_slab_shows_the_brightest_or_darkest_values_of_a_chosen_thickness() {
+    let mut program = reformatted("XY");
+    let slab = |program: &Program| {
+        let slab = reformat(program).expect("a reformat").slab?;
+        Some((slab.projection, slab.thickness_mm))
+    };
+    assert_eq!(slab(&program), Some((Projection::Maximum, 10.0)));
+    program.press(">>");
+    assert_eq!(slab(&program), Some((Projection::Maximum, 40.0)));
+    program.press("Y<");
+    assert_eq!(slab(&program), Some((Projection::Minimum, 20.0)));
+    program.press("<<<<<<");
+    assert_eq!(slab(&program), Some((Projection::Minimum, 2.0)));
+    program.press("Y");
+    assert_eq!(slab(&program), None);
+    let mut program = ct();
+    program.press("Y");
+    assert!(program.screen(120, 40).contains("show one first"));
+}
+
+#[test]
+fn a_single_image_has_no_reformat_and_says_what_has() {
+    let mut program = looking(Graphics::Kitty, 120, 40);
+    program.press("G");
+    program.rest();
+    program.show_as(&Film::default());
+    program.press("X");
+    let screen = program.screen(120, 40);
+    assert!(
+        screen.contains("a reformat takes a series or a file with frames"),
+        "{screen}"
+    );
+}
