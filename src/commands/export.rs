@@ -1,5 +1,7 @@
 //! `export`: writes results from the library.
 
+mod reports;
+
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -15,12 +17,16 @@ use super::library::{existing, unusable};
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
 use super::{CommandSetup, Fault, exit, on_signals, run, shown};
-use crate::cli::{ExportArgs, ExportFormat, GlobalArgs};
-use crate::library::export::{ParquetWriter, ResultFormat, ResultWriter};
+use crate::cli::{ExportArgs, ExportFormat, GlobalArgs, ReportScope};
+use crate::library::export::{ParquetWriter, RESULT_SCHEMA, ResultFormat, ResultWriter};
 use crate::library::{AuditEvent, Library, OutputLog, Record, ResultSelection};
+use reports::ReportExport;
 
 /// Number of results after which progress is shown.
 const PROGRESS_STEP: u64 = 1024;
+
+/// What is said when there is nothing to export.
+const NO_RESULTS: &str = "the library has no such results";
 
 /// Where results go.
 enum ExportWriter<W: Write + Send> {
@@ -42,6 +48,7 @@ impl<W: Write + Send> ExportWriter<W> {
             ExportFormat::Parquet => {
                 return ParquetWriter::new(out, conditions, Some(log)).map(Self::Parquet);
             }
+            ExportFormat::Sr => return Err(io::Error::other("a report is a file of its own")),
         };
         let writer = ResultWriter::with_conditions(out, format, conditions);
         Ok(Self::Lines(writer.logged(Some(log))))
@@ -81,11 +88,7 @@ impl Export {
         let conditions = self.library.stored_conditions(&self.selection);
         let conditions = conditions.map_err(unusable(&self.library))?;
         let mut writer = ExportWriter::new(out, self.format, conditions, &self.library)?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        on_signals(&[SIGINT, SIGTERM], {
-            let stopped = Arc::clone(&stopped);
-            move || stopped.store(true, Ordering::Relaxed)
-        })?;
+        let stopped = stopped_by_signal()?;
         let progress = ProgressLine::new();
         let (mut results, mut fault) = (0, None);
         let read = self
@@ -182,8 +185,47 @@ fn of_stdout(error: ExportError) -> Result<Exported, Fault> {
     }
 }
 
+/// A flag that SIGINT and SIGTERM set.
+fn stopped_by_signal() -> Result<Arc<AtomicBool>, Fault> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    on_signals(&[SIGINT, SIGTERM], {
+        let stopped = Arc::clone(&stopped);
+        move || stopped.store(true, Ordering::Relaxed)
+    })?;
+    Ok(stopped)
+}
+
+/// Exports structured reports; returns the exit code.
+fn run_reports(
+    arguments: &ExportArgs,
+    library: &Arc<Library>,
+    selection: &ResultSelection,
+    setup: &CommandSetup,
+) -> Result<u8, Fault> {
+    let folder = arguments.output.as_deref();
+    let folder = folder.ok_or_else(|| Fault::usage("reports need a folder: --output DIR"))?;
+    let export = ReportExport {
+        library,
+        selection,
+        scope: arguments.per.unwrap_or(ReportScope::Instance),
+        with_identity: setup.show_phi,
+        folder,
+    };
+    let stopped = stopped_by_signal()?;
+    let done = export.write(&stopped)?;
+    run::flush(Some(library), run::LIBRARY_TIMEOUT);
+    if done.is_empty() {
+        print::message(NO_RESULTS);
+    }
+    Ok(done.code())
+}
+
 /// Exports results; returns the exit code.
 pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    if arguments.schema {
+        print::write(RESULT_SCHEMA.as_bytes())?;
+        return Ok(exit::OK);
+    }
     let library = existing(setup)?;
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
@@ -195,6 +237,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         model: given(&global.model),
         prompts: given(&global.prompts),
         all: arguments.all,
+        by_study: arguments.per == Some(ReportScope::Study),
     };
     let extension = arguments.output.as_deref().and_then(Path::extension);
     let format = arguments
@@ -204,6 +247,12 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
             Some("parquet") => ExportFormat::Parquet,
             _ => ExportFormat::Jsonl,
         });
+    if format == ExportFormat::Sr {
+        return run_reports(arguments, &library, &selection, setup);
+    }
+    if arguments.per.is_some() {
+        return Err(Fault::usage("--per is for --format sr"));
+    }
     let export = Export {
         library: Arc::clone(&library),
         selection,
@@ -218,7 +267,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         return Ok(exit::INTERRUPTED);
     }
     if exported.results == 0 {
-        print::message("the library has no such results");
+        print::message(NO_RESULTS);
     }
     Ok(exit::OK)
 }

@@ -2,6 +2,7 @@
 //! its lines appear as results arrive, whereas table libraries (`comfy-table`) need all rows first.
 
 mod parquet;
+pub mod report;
 mod written;
 
 use std::io::{self, Write};
@@ -29,6 +30,9 @@ pub enum ResultFormat {
     /// A header, then one row per result.
     Csv,
 }
+
+/// The JSON schema of a line of [`ResultFormat::Jsonl`].
+pub const RESULT_SCHEMA: &str = include_str!("export/result.schema.json");
 
 /// The first columns of a CSV, in the contract's order.
 const FIRST_COLUMNS: [&str; 20] = [

@@ -1,5 +1,7 @@
 //! Results out of the library.
 
+use std::os::unix::ffi::OsStrExt;
+
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
@@ -67,6 +69,47 @@ fn results_are_exported_by_path_the_newest_of_each_image_or_all() {
     assert!(check.contains("16 audit entries"), "{check}");
     let none = export(home.path(), &["elsewhere"]);
     assert!(none.stdout.is_empty() && stderr(&none).contains("no such results"));
+}
+
+#[test]
+fn lines_of_every_kind_have_the_form_of_the_schema() {
+    let home = home();
+    let frames = "tests/fixtures/media/objects/enhanced_time_points.dcm";
+    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join(frames);
+    fs::copy(frames, home.path().join("in/frames.dcm")).expect("copied");
+    let whole = fs::read(home.path().join("in/a.png")).expect("read");
+    let name = std::ffi::OsStr::from_bytes(b"in/\xff.png");
+    fs::write(home.path().join(name), &whole[..50]).expect("written");
+    let mut seen = classify(home.path(), &["in", "--frames", "all"]).stdout;
+    seen.extend(classify(home.path(), &["in/a.png", "--mode", "multi"]).stdout);
+    seen.extend(run(home.path(), &["classify", "in/a.png", "--model", "demo"]).stdout);
+    seen.extend(export(home.path(), &["--all"]).stdout);
+    let text = String::from_utf8(seen).expect("UTF-8");
+    let lines = text.lines().map(serde_json::from_str);
+    let lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("JSON");
+    for line in &lines {
+        assert!(schema::is_valid(line), "{line}");
+    }
+    let has = |test: &dyn Fn(&Value) -> bool| assert!(lines.iter().any(test), "{text}");
+    has(&|line| line["error"]["kind"] == "truncated" && line["path_bytes"].is_string());
+    has(&|line| line["aggregate"] == "mean" && line["scores"][0]["max"].is_number());
+    has(&|line| line["decision"] == "rejected" && line["label"].is_null());
+    has(&|line| line["mode"] == "multi");
+
+    // A line that is none of ours is not accepted.
+    for (field, value) in [
+        ("frame", Value::from("0")),
+        ("extra", Value::from(1)),
+        ("probability", Value::Null),
+        ("probability", Value::from(1.5)),
+        ("content", Value::from("abc")),
+        ("aggregate", Value::from("mean")),
+    ] {
+        let claimed = |line: &&Value| line["decision"] == "uncertain" && line["frame"] == 0;
+        let mut line = lines.iter().find(claimed).expect("one").clone();
+        line[field] = value;
+        assert!(!schema::is_valid(&line), "{line}");
+    }
 }
 
 #[test]

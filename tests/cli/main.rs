@@ -10,6 +10,8 @@ mod models;
 mod objects;
 mod printing;
 mod reporting;
+mod reports;
+mod schema;
 mod search;
 mod settings;
 
