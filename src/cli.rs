@@ -235,6 +235,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   medivision-tui export --output results.parquet
   medivision-tui export scans --prompts chest-xray --format csv
+  medivision-tui export --filter 'label:pneumonia p>0.6' --output suspects.csv
   medivision-tui export scans --format sr --output reports")]
     Export(ExportArgs),
     /// Write synthetic studies to a folder and browse them

@@ -19,6 +19,14 @@ pub struct ExportArgs {
     /// Every result of each image, not only the one that was computed last
     #[arg(long)]
     pub all: bool,
+    /// Only results that pass, in the terms of the list's filter, such as `label:pneumonia p>0.6 !rejected`
+    #[arg(
+        long,
+        value_name = "TERMS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub filter: String,
     /// With --format sr, what a report is about [default: instance]
     #[arg(long)]
     pub per: Option<ReportScope>,

@@ -1,5 +1,6 @@
 //! `export`: writes results from the library.
 
+mod filter;
 mod reports;
 
 use std::ffi::OsStr;
@@ -20,6 +21,7 @@ use super::{CommandSetup, Fault, exit, on_signals, run, shown};
 use crate::cli::{ExportArgs, ExportFormat, GlobalArgs, ReportScope};
 use crate::library::export::{ParquetWriter, RESULT_SCHEMA, ResultFormat, ResultWriter};
 use crate::library::{AuditEvent, Library, OutputLog, Record, ResultSelection};
+use filter::ResultFilter;
 use reports::ReportExport;
 
 /// Number of results after which progress is shown.
@@ -73,6 +75,7 @@ impl<W: Write + Send> ExportWriter<W> {
 struct Export {
     library: Arc<Library>,
     selection: ResultSelection,
+    filter: ResultFilter,
     format: ExportFormat,
 }
 
@@ -94,6 +97,9 @@ impl Export {
         let read = self
             .library
             .stored_results(&self.selection, &mut |path, record| {
+                if !self.filter.admits(path, &record) {
+                    return !stopped.load(Ordering::Relaxed);
+                }
                 if let Err(error) = writer.write(path, record) {
                     fault = Some(error);
                     return false;
@@ -195,11 +201,20 @@ fn stopped_by_signal() -> Result<Arc<AtomicBool>, Fault> {
     Ok(stopped)
 }
 
+/// The name by which the library knows a model.
+fn stored_name(model: String) -> String {
+    if model == "builtin" {
+        return "demo".to_owned();
+    }
+    model
+}
+
 /// Exports structured reports; returns the exit code.
 fn run_reports(
     arguments: &ExportArgs,
     library: &Arc<Library>,
     selection: &ResultSelection,
+    filter: &ResultFilter,
     setup: &CommandSetup,
 ) -> Result<u8, Fault> {
     let folder = arguments.output.as_deref();
@@ -207,6 +222,7 @@ fn run_reports(
     let export = ReportExport {
         library,
         selection,
+        filter,
         scope: arguments.per.unwrap_or(ReportScope::Instance),
         with_identity: setup.show_phi,
         folder,
@@ -226,6 +242,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         print::write(RESULT_SCHEMA.as_bytes())?;
         return Ok(exit::OK);
     }
+    let filter = ResultFilter::parse(&arguments.filter)?;
     let library = existing(setup)?;
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
@@ -234,7 +251,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     let selection = ResultSelection {
         paths: paths.collect::<Result<_, _>>()?,
-        model: given(&global.model),
+        model: given(&global.model).map(stored_name),
         prompts: given(&global.prompts),
         all: arguments.all,
         by_study: arguments.per == Some(ReportScope::Study),
@@ -248,7 +265,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
             _ => ExportFormat::Jsonl,
         });
     if format == ExportFormat::Sr {
-        return run_reports(arguments, &library, &selection, setup);
+        return run_reports(arguments, &library, &selection, &filter, setup);
     }
     if arguments.per.is_some() {
         return Err(Fault::usage("--per is for --format sr"));
@@ -256,6 +273,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     let export = Export {
         library: Arc::clone(&library),
         selection,
+        filter,
         format,
     };
     let exported = match &arguments.output {

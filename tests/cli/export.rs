@@ -113,6 +113,33 @@ fn lines_of_every_kind_have_the_form_of_the_schema() {
 }
 
 #[test]
+fn the_terms_of_the_lists_filter_choose_results() {
+    let home = home();
+    let all = lines(&export(home.path(), &["--all"]));
+    let label = all[0]["label"].as_str().expect("a label");
+    let matching = |line: &&Value| line["label"] == label;
+    let count = |arguments: &[&str]| lines(&export(home.path(), arguments)).len();
+    let term = format!("label:{label}");
+    let expected = all.iter().filter(matching).count();
+    assert_eq!(count(&["--all", "--filter", &term]), expected);
+    let others = format!("!label:{label}");
+    assert_eq!(count(&["--all", "--filter", &others]), all.len() - expected);
+    assert_eq!(count(&["--all", "--filter", "in/b/ p>=0"]), 2);
+    assert_eq!(count(&["--all", "--filter", "p>=0 rejected"]), 0);
+    for (filter, said) in [
+        ("lable:x", "did you mean `label`"),
+        ("urgency>0.5", "urgency"),
+    ] {
+        let wrong = run(home.path(), &["export", "--filter", filter]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(stderr(&wrong).contains(said), "{}", stderr(&wrong));
+    }
+    // The model's other name.
+    run(home.path(), &["classify", "in/a.png", "--model", "demo"]);
+    assert_eq!(count(&["--model", "builtin"]), 1);
+}
+
+#[test]
 fn a_file_is_replaced_when_the_export_is_complete() {
     let home = home();
     export(home.path(), &["--all", "--output", "all.csv"]);

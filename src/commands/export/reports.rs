@@ -10,6 +10,7 @@ use std::{fs, mem};
 use super::super::library::unusable;
 use super::super::progress::ProgressLine;
 use super::super::{Fault, exit, output, print, shown};
+use super::filter::ResultFilter;
 use crate::cli::ReportScope;
 use crate::library::export::report::{Observation, ReportedImage, StructuredReport};
 use crate::library::{AuditEvent, FileIdentity, Library, OutputLog, Record, ResultSelection};
@@ -24,6 +25,7 @@ const NAME_DIGITS: usize = 12;
 pub(super) struct ReportExport<'a> {
     pub(super) library: &'a Arc<Library>,
     pub(super) selection: &'a ResultSelection,
+    pub(super) filter: &'a ResultFilter,
     pub(super) scope: ReportScope,
     /// Whether reports say who the patient is.
     pub(super) with_identity: bool,
@@ -103,7 +105,9 @@ impl ReportExport<'_> {
         let read = self
             .library
             .stored_results(self.selection, &mut |path, record| {
-                fault = writing.add(path, record).err();
+                if self.filter.admits(path, &record) {
+                    fault = writing.add(path, record).err();
+                }
                 fault.is_none() && !stopped.load(Ordering::Relaxed)
             });
         writing.done.is_interrupted = stopped.load(Ordering::Relaxed);
