@@ -3,7 +3,6 @@
 mod filter;
 mod reports;
 
-use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -19,8 +18,8 @@ use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
 use super::{CommandSetup, Fault, exit, on_signals, run, shown};
 use crate::cli::{ExportArgs, ExportFormat, GlobalArgs, ReportScope};
-use crate::library::export::{ParquetWriter, RESULT_SCHEMA, ResultFormat, ResultWriter};
-use crate::library::{AuditEvent, Library, OutputLog, Record, ResultSelection};
+use crate::library::export::{RESULT_SCHEMA, TableFormat, TableWriter};
+use crate::library::{AuditEvent, Library, OutputLog, ResultSelection};
 use filter::ResultFilter;
 use reports::ReportExport;
 
@@ -30,53 +29,12 @@ const PROGRESS_STEP: u64 = 1024;
 /// What is said when there is nothing to export.
 const NO_RESULTS: &str = "the library has no such results";
 
-/// Where results go.
-enum ExportWriter<W: Write + Send> {
-    Lines(ResultWriter<W>),
-    Parquet(ParquetWriter<W>),
-}
-
-impl<W: Write + Send> ExportWriter<W> {
-    fn new(
-        out: W,
-        format: ExportFormat,
-        conditions: Vec<String>,
-        library: &Arc<Library>,
-    ) -> io::Result<Self> {
-        let log = OutputLog::new(Arc::clone(library), AuditEvent::Exported, None);
-        let format = match format {
-            ExportFormat::Jsonl => ResultFormat::Jsonl,
-            ExportFormat::Csv => ResultFormat::Csv,
-            ExportFormat::Parquet => {
-                return ParquetWriter::new(out, conditions, Some(log)).map(Self::Parquet);
-            }
-            ExportFormat::Sr => return Err(io::Error::other("a report is a file of its own")),
-        };
-        let writer = ResultWriter::with_conditions(out, format, conditions);
-        Ok(Self::Lines(writer.logged(Some(log))))
-    }
-
-    fn write(&mut self, path: &Path, record: Record) -> io::Result<()> {
-        match self {
-            Self::Lines(writer) => writer.write(path, &Ok(record)).map(drop),
-            Self::Parquet(writer) => writer.write(record),
-        }
-    }
-
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::Lines(mut writer) => writer.finish(),
-            Self::Parquet(writer) => writer.finish(),
-        }
-    }
-}
-
 /// What is exported.
 struct Export {
     library: Arc<Library>,
     selection: ResultSelection,
     filter: ResultFilter,
-    format: ExportFormat,
+    format: TableFormat,
 }
 
 /// How many results were written, and whether a signal stopped that.
@@ -90,7 +48,8 @@ impl Export {
     fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
         let conditions = self.library.stored_conditions(&self.selection);
         let conditions = conditions.map_err(unusable(&self.library))?;
-        let mut writer = ExportWriter::new(out, self.format, conditions, &self.library)?;
+        let log = OutputLog::new(Arc::clone(&self.library), AuditEvent::Exported, None);
+        let mut writer = TableWriter::new(out, self.format, conditions, Some(log))?;
         let stopped = stopped_by_signal()?;
         let progress = ProgressLine::new();
         let (mut results, mut fault) = (0, None);
@@ -123,7 +82,7 @@ impl Export {
     }
 
     fn write_stdout(&self) -> Result<Exported, Fault> {
-        if self.format == ExportFormat::Parquet {
+        if self.format == TableFormat::Parquet {
             if io::stdout().is_terminal() {
                 return Err(Fault::usage(
                     "Parquet is not for a terminal; give a file by --output",
@@ -256,17 +215,18 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         all: arguments.all,
         by_study: arguments.per == Some(ReportScope::Study),
     };
-    let extension = arguments.output.as_deref().and_then(Path::extension);
-    let format = arguments
-        .format
-        .unwrap_or(match extension.and_then(OsStr::to_str) {
-            Some("csv") => ExportFormat::Csv,
-            Some("parquet") => ExportFormat::Parquet,
-            _ => ExportFormat::Jsonl,
-        });
-    if format == ExportFormat::Sr {
-        return run_reports(arguments, &library, &selection, &filter, setup);
-    }
+    let format = match arguments.format {
+        Some(ExportFormat::Sr) => {
+            return run_reports(arguments, &library, &selection, &filter, setup);
+        }
+        Some(ExportFormat::Jsonl) => TableFormat::Jsonl,
+        Some(ExportFormat::Csv) => TableFormat::Csv,
+        Some(ExportFormat::Parquet) => TableFormat::Parquet,
+        None => {
+            let output = arguments.output.as_deref();
+            output.map(TableFormat::of_file).unwrap_or_default()
+        }
+    };
     if arguments.per.is_some() {
         return Err(Fault::usage("--per is for --format sr"));
     }

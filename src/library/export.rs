@@ -3,6 +3,7 @@
 
 mod parquet;
 pub mod report;
+mod table;
 mod written;
 
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::{Decision, Score, Verdict};
 pub use parquet::ParquetWriter;
+pub use table::{TableFormat, TableWriter};
 pub use written::WrittenLines;
 
 /// The output format of results.

@@ -3,6 +3,7 @@
 mod activity;
 mod arrivals;
 mod compare;
+mod exports;
 mod folder_states;
 mod grid;
 mod lists;
@@ -14,6 +15,7 @@ mod recall;
 mod related;
 mod scene;
 mod screens;
+mod similar;
 mod tags;
 mod updates;
 mod viewer;
