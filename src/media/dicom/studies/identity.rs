@@ -127,7 +127,11 @@ mod tests {
 
     fn file(elements: &[(Tag, VR, &[u8])]) -> tempfile::NamedTempFile {
         let elements = elements.iter().map(|(tag, vr, bytes)| {
-            let value = PrimitiveValue::U8(bytes.iter().copied().collect());
+            // As bytes, because a name is not of UTF-8; those of a number would be taken for numbers.
+            let value = match vr {
+                VR::IS => PrimitiveValue::from(String::from_utf8_lossy(bytes).into_owned()),
+                _ => PrimitiveValue::U8(bytes.iter().copied().collect()),
+            };
             DataElement::new(*tag, *vr, value)
         });
         let object = InMemDicomObject::from_element_iter(elements);
